@@ -1,0 +1,173 @@
+"""Every error that crosses a module boundary, as one tree.
+
+    SyncError
+    |-- ConfigError               the configuration cannot be used; carries every problem found
+    |-- StateError                a status file or the journal cannot be read or written
+    |-- ObjectRefused             the target can never hold this object as it is (``reason`` says why)
+    |-- LocalError                the local Swift cluster
+    |   |-- LocalUnavailable      too few answers to know the truth; try later              (transient)
+    |   |-- LocalChanged          the object moved on while we looked; its newer row wins   (transient)
+    |   `-- LocalMissing          the object is not there, and that is known
+    `-- RemoteError               the remote store
+        |-- NotFound              no such object, bucket or upload
+        |-- AccessDenied          credentials refused, or not allowed to do this
+        |-- PreconditionFailed    If-Match / If-None-Match did not hold
+        |-- BadDigest             the bytes that arrived are not the bytes that were promised (transient)
+        |-- Throttled             slow down; ``retry_after`` seconds when the store said so   (transient)
+        |-- RemoteUnavailable     5xx, refused or broken connection, time-out                 (transient)
+        |-- NotSupported          this store does not have that operation
+        |-- Archived              the bytes are in a cold storage class and cannot be read now
+        `-- InvalidRequest        any other refusal
+
+Retrying looks at ``transient`` only. A provider translates its SDK's exceptions into this tree in one
+place, its ``errors`` module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class SyncError(Exception):
+    """Base of everything below. ``transient``: the same call may succeed later, unchanged."""
+
+    transient = False
+    #: short machine-readable word used in the journal, in metrics and in reports
+    reason = "error"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a configuration: where (``containers[3].copy_after``) and what."""
+
+    place: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}" if self.place else self.message
+
+
+class ConfigError(SyncError):
+    """The configuration cannot be used. ``problems`` lists everything that is wrong with it."""
+
+    reason = "config"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+class StateError(SyncError):
+    """A status file or the journal cannot be read or written."""
+
+    reason = "state"
+
+
+class ObjectRefused(SyncError):
+    """The target can never hold this object as it is; retried only when it changes, or on reset."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class LocalError(SyncError):
+    """Reading the local Swift cluster failed."""
+
+    reason = "local"
+
+
+class LocalUnavailable(LocalError):
+    """Too few object servers answered to know the newest state."""
+
+    transient = True
+    reason = "local_unavailable"
+
+
+class LocalChanged(LocalError):
+    """The object changed between two looks at it."""
+
+    transient = True
+    reason = "local_changed"
+
+
+class LocalMissing(LocalError):
+    """The object is gone, by the word of every server that could have it."""
+
+    reason = "vanished"
+
+
+class RemoteError(SyncError):
+    """The remote store refused or failed a request.
+
+    ``status`` is the HTTP status (0 when there was no answer), ``code`` the store's own error code.
+    Messages never hold credentials.
+    """
+
+    reason = "remote"
+
+    def __init__(
+        self, message: str, *, status: int = 0, code: str = "", retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.retry_after = retry_after
+
+
+class NotFound(RemoteError):
+    """There is no such object, bucket or upload (``code`` tells which, where the store says so)."""
+
+    reason = "remote_not_found"
+
+
+class AccessDenied(RemoteError):
+    """Wrong credentials, or credentials that may not do this."""
+
+    reason = "remote_denied"
+
+
+class PreconditionFailed(RemoteError):
+    """If-Match or If-None-Match did not hold: somebody else wrote the key."""
+
+    reason = "remote_precondition"
+
+
+class BadDigest(RemoteError):
+    """The store, or our own check of its answer, found other bytes than were promised."""
+
+    transient = True
+    reason = "bad_digest"
+
+
+class Throttled(RemoteError):
+    """429, SlowDown, or a 503 that asks for patience."""
+
+    transient = True
+    reason = "remote_throttled"
+
+
+class RemoteUnavailable(RemoteError):
+    """5xx, no connection, a broken one, or a time-out."""
+
+    transient = True
+    reason = "remote_unavailable"
+
+
+class NotSupported(RemoteError):
+    """The store does not have this operation."""
+
+    reason = "remote_not_supported"
+
+
+class Archived(RemoteError):
+    """The object is in an archive storage class: it must be restored there before it can be read."""
+
+    reason = "remote_archived"
+
+
+class InvalidRequest(RemoteError):
+    """The store refused the request for a reason that a repetition will not change."""
+
+    reason = "remote_refused"

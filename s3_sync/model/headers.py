@@ -1,0 +1,127 @@
+"""Metadata tables: Swift's headers <-> ``ObjectMeta`` <-> what S3-like stores keep.
+
+S3's rules (PutObject, "User-defined object metadata"): names are case-insensitive, values travel as
+HTTP headers, so that anything but printable ASCII is sent as RFC 2047 encoded words.
+"""
+
+from __future__ import annotations
+
+import base64
+import quopri
+import re
+from collections.abc import Iterable, Mapping
+from email.base64mime import header_length as base64_length
+from email.charset import BASE64, QP, Charset
+from email.quoprimime import header_length as quoted_length
+from urllib.parse import quote, unquote
+
+from s3_sync.model.objects import MARKS, STORED_HEADERS, ObjectMeta
+
+USER_PREFIX = "x-object-meta-"
+_WORD = re.compile(r"=\?utf-8\?([bq])\?([^?]*)\?=", re.IGNORECASE)
+_PLAIN = re.compile(r"[\x20-\x7e]*")
+#: RFC 2047 section 2: an encoded word is at most 75 characters; 12 of them are ``=?UTF-8?Q?`` and ``?=``
+_WORD_ROOM = 75 - 12
+
+
+def from_swift(headers: Iterable[tuple[str, str]]) -> ObjectMeta:
+    """The metadata in a Swift response to GET or HEAD of an object."""
+    stored: dict[str, str] = {}
+    user: dict[str, str] = {}
+    marks: dict[str, str] = {}
+    for raw_name, value in headers:
+        name = raw_name.lower()
+        if name in STORED_HEADERS:
+            stored[name] = value
+        elif name.startswith(USER_PREFIX):
+            user[name[len(USER_PREFIX) :]] = value
+        elif name == "x-object-manifest":
+            marks[name] = unquote(value)
+        elif name == "x-static-large-object":
+            marks[name] = "True"
+        elif name == "x-delete-at":
+            marks[name] = value
+    return ObjectMeta(stored, user, marks)
+
+
+def to_user_metadata(meta: ObjectMeta) -> dict[str, str]:
+    """User metadata and marks in the form in which S3-like stores take them: printable ASCII values."""
+    sent = {name: encode_value(value) for name, value in meta.user.items()}
+    for name, value in meta.marks.items():
+        sent[name] = quote(value) if name == "x-object-manifest" else encode_value(value)
+    return sent
+
+
+def from_user_metadata(headers: Mapping[str, str], user_metadata: Mapping[str, str]) -> ObjectMeta:
+    """The inverse: ``headers`` with lower-case names, ``user_metadata`` as the store returned it."""
+    user: dict[str, str] = {}
+    marks: dict[str, str] = {}
+    for raw_name, raw_value in user_metadata.items():
+        name = raw_name.lower()
+        if name == "x-object-manifest":
+            marks[name] = unquote(raw_value)
+        elif name in MARKS:
+            marks[name] = decode_value(raw_value)
+        else:
+            user[name] = decode_value(raw_value)
+    stored = {name: headers[name] for name in STORED_HEADERS if headers.get(name)}
+    return ObjectMeta(stored, user, marks)
+
+
+def encode_value(value: str) -> str:
+    """A metadata value as it is sent: itself, or RFC 2047 words joined by single blanks.
+
+    Also encoded are values that would not survive otherwise: outer blanks, which HTTP strips, and
+    text that looks like an encoded word.
+    """
+    if _PLAIN.fullmatch(value) and value == value.strip() and not _WORD.search(value):
+        return value
+    return " ".join(_encoded_word(chunk) for chunk in _chunks(value))
+
+
+def decode_value(value: str) -> str:
+    """A stored value as the user wrote it. Words in other charsets, and malformed ones, stay as they are."""
+    if "=?" not in value:
+        return value
+    decoded: list[str] = []
+    position = 0
+    for match in _WORD.finditer(value):
+        between = value[position : match.start()]
+        if not (position and between.isspace()):  # RFC 2047 section 6.2: blanks between words are glue
+            decoded.append(between)
+        decoded.append(_decoded_word(match))
+        position = match.end()
+    decoded.append(value[position:])
+    return "".join(decoded)
+
+
+def _encoded_word(text: str) -> str:
+    data = text.encode("utf-8")
+    charset = Charset("utf-8")
+    shorter_base64 = base64_length(data) < quoted_length(data)
+    charset.header_encoding = BASE64 if shorter_base64 else QP
+    word = charset.header_encode(text)
+    encoding, encoded = word[len("=?utf-8?") :].split("?", 1)
+    return f"=?UTF-8?{encoding.upper()}?{encoded}"
+
+
+def _chunks(value: str) -> Iterable[str]:
+    """Pieces of whole characters that each fit one encoded word, whichever encoding is chosen."""
+    chunk = ""
+    for character in value:
+        data = (chunk + character).encode("utf-8")
+        if chunk and min(base64_length(data), quoted_length(data)) > _WORD_ROOM:
+            yield chunk
+            chunk = ""
+        chunk += character
+    yield chunk
+
+
+def _decoded_word(match: re.Match[str]) -> str:
+    encoding, text = match.group(1).lower(), match.group(2)
+    try:
+        if encoding == "b":
+            return base64.b64decode(text, validate=True).decode("utf-8")
+        return quopri.decodestring(text.replace(" ", "=20").encode("ascii"), header=True).decode("utf-8")
+    except (ValueError, UnicodeError):
+        return match.group(0)

@@ -1,0 +1,64 @@
+"""Swift object names <-> keys in a remote bucket.
+
+Existing deployments hold data under these keys: what this module computes may never change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+MANIFEST_SUFFIX = ".swift_slo_manifest"
+
+
+def hash_prefix(account: str, container: str) -> str:
+    """The hashed part of the default key prefix: lower-case hex *without* zero padding.
+
+    The MD5 of ``account/container``, as one big number, modulo 16**6. AUTH_account/container -> 62506b.
+    """
+    digest = hashlib.md5(f"{account}/{container}".encode(), usedforsecurity=False).hexdigest()
+    return f"{int(digest, 16) % 16**6:x}"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyNamer:
+    """How one mapping's Swift names become keys.
+
+    ``prefix`` stands before every name. ``manifest_prefix`` stands before the stored manifests of large
+    objects, which with a literal prefix lie inside the mapping's own key space.
+    """
+
+    prefix: str
+    manifest_prefix: str
+
+    @classmethod
+    def hashed(cls, account: str, container: str) -> KeyNamer:
+        """The default layout: many containers share one bucket without meeting."""
+        hashed = hash_prefix(account, container)
+        return cls(f"{hashed}/{account}/{container}/", f"{hashed}/.manifests/{account}/{container}/")
+
+    @classmethod
+    def literal(cls, prefix: str) -> KeyNamer:
+        """Key = prefix + name, nothing added, nothing stripped."""
+        return cls(prefix, f"{prefix}.manifests/")
+
+    @classmethod
+    def directory(cls, prefix: str) -> KeyNamer:
+        """``custom_prefix`` of the old configuration form: outer slashes stripped, joined with one."""
+        stripped = prefix.strip("/")
+        return cls.literal(f"{stripped}/" if stripped else "")
+
+    def key(self, name: str) -> str:
+        return self.prefix + name
+
+    def manifest_key(self, name: str) -> str:
+        digest = hashlib.sha256(name.encode("utf-8")).hexdigest()
+        return f"{self.manifest_prefix}{digest}{MANIFEST_SUFFIX}"
+
+    def name(self, key: str) -> str | None:
+        """The Swift name that is stored under ``key``; None for a stored manifest or a foreign key."""
+        if not key.startswith(self.prefix) or len(key) == len(self.prefix):
+            return None
+        if key.startswith(self.manifest_prefix) and key.endswith(MANIFEST_SUFFIX):
+            return None
+        return key[len(self.prefix) :]

@@ -1,0 +1,62 @@
+"""A container database's row, and whose row it is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from s3_sync.model.timestamps import Timestamp, decode_row_timestamps
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a container DB's ``object`` table.
+
+    A database keeps one row per object name and storage policy; each newer event replaces it by one
+    with a higher ROWID. ``data_timestamp`` is when the bytes were written (or deleted), ``timestamp``
+    when anything last changed. ``etag`` and ``size`` describe what is stored, which on an encrypted
+    cluster is ciphertext and for a large object its manifest.
+    """
+
+    rowid: int
+    name: str
+    data_timestamp: Timestamp
+    timestamp: Timestamp
+    size: int
+    content_type: str
+    etag: str
+    deleted: bool
+    policy: int
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Row:
+        """From what ``ContainerBroker.get_items_since`` returns."""
+        data, content_type, meta = decode_row_timestamps(str(record["created_at"]))
+        return cls(
+            rowid=record["ROWID"],
+            name=record["name"],
+            data_timestamp=data,
+            timestamp=max(data, content_type, meta),
+            size=record["size"],
+            content_type=record["content_type"],
+            etag=record["etag"],
+            deleted=bool(record["deleted"]),
+            policy=int(record["storage_policy_index"]),
+        )
+
+    @property
+    def metadata_changed(self) -> bool:
+        """Whether a POST came after the bytes were written."""
+        return self.timestamp != self.data_timestamp
+
+
+def owner_ordinal(name: str, replicas: int) -> int:
+    """Which of a container's ``replicas`` databases is the first to act on this object name.
+
+    The last six hexadecimal digits of the name's SHA-1, modulo the number of replicas: the rule that
+    earlier versions of swift-s3-sync use, so that old and new nodes divide work alike.
+    """
+    digest = hashlib.sha1(name.encode("utf-8"), usedforsecurity=False).digest()
+    return int.from_bytes(digest[-3:], "big") % replicas
