@@ -1,0 +1,1 @@
+"""Remote object stores, each seen through the one ``Bucket`` interface."""

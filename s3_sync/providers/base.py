@@ -1,0 +1,177 @@
+"""What a remote store looks like to the rest of the program: ``Provider`` and ``Bucket``.
+
+A store that cannot do something says so in ``Features`` and raises NotSupported. The same conformance
+suite (test/conformance) runs against every provider and every wrapper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol
+
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
+from s3_sync.streams.reader import Body
+
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the store can hold. All sizes in bytes.
+
+    ``max_metadata``: sum of names and values of user metadata as sent. ``max_put`` and ``max_copy``: the
+    largest object for one PUT, and for one server-side copy.
+    """
+
+    max_name: int = 1024
+    max_metadata: int = 2048
+    max_put: int = 5 * GIB
+    max_copy: int = 5 * GIB
+    min_part: int = 5 * MIB
+    max_part: int = 5 * GIB
+    max_parts: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What the store honours. A feature that is False makes its option raise NotSupported."""
+
+    multipart: bool = True
+    #: PutOptions.if_absent and if_match really hold
+    conditional_put: bool = False
+    #: post_object works (on S3: a copy of the object onto itself)
+    metadata_update: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """``start_after``: names strictly greater. ``limit``: at most so many entries a page."""
+
+    prefix: str = ""
+    start_after: str = ""
+    delimiter: str = ""
+    limit: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """``objects`` (``meta`` is None) and ``prefixes``, each sorted by UTF-8 bytes of the name.
+
+    ``next_after``: give it as ``start_after`` for the next page; None at the end. A page may hold no
+    entries and still have a next one.
+    """
+
+    objects: tuple[ObjectInfo, ...]
+    prefixes: tuple[str, ...] = ()
+    next_after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One uploaded part: ``number`` from 1, ``etag`` unquoted as the store reported it."""
+
+    number: int
+    etag: str
+    size: int
+
+
+class GetResult(Protocol):
+    """An open read; a context manager that gives the connection back."""
+
+    info: ObjectInfo
+    #: first and last byte delivered, None for the whole object
+    byte_range: tuple[int, int] | None
+    body: Body
+
+    def __enter__(self) -> GetResult: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Bucket(Protocol):
+    """One remote bucket seen through one mapping's KeyNamer: names in and out are Swift names.
+
+    Every method may raise any RemoteError; the ones named are part of the contract.
+    """
+
+    name: str
+    namer: KeyNamer
+    limits: Limits
+    features: Features
+
+    def head_object(self, name: str) -> ObjectInfo:
+        """Raises NotFound."""
+        ...
+
+    def get_object(self, name: str, options: GetOptions = ...) -> GetResult:
+        """Raises NotFound, PreconditionFailed, Archived; a range outside the object: InvalidRequest."""
+        ...
+
+    def put_object(self, name: str, body: Body, options: PutOptions) -> PutResult:
+        """All or nothing: afterwards the whole object is there, or the old one still is.
+
+        Raises BadDigest, PreconditionFailed, NotFound (no such bucket).
+        """
+        ...
+
+    def post_object(self, name: str, meta: ObjectMeta, if_match: str | None = None) -> None:
+        """Replace all metadata, bytes untouched. Raises NotFound, PreconditionFailed."""
+        ...
+
+    def delete_object(self, name: str) -> bool:
+        """Delete the object and its stored manifest. False = it was known not to be there; no error."""
+        ...
+
+    def list_objects(self, query: ListQuery) -> ListPage:
+        """Stored manifests and foreign keys are left out."""
+        ...
+
+    def create_upload(self, name: str, meta: ObjectMeta) -> str:
+        """Begin a multipart upload; the caller registers the abort of this upload id at once."""
+        ...
+
+    def upload_part(
+        self, name: str, upload_id: str, number: int, body: Body, size: int, md5: str | None = None
+    ) -> Part: ...
+
+    def complete_upload(self, name: str, upload_id: str, parts: Sequence[Part], if_match: str | None) -> PutResult:
+        """Make the object of these parts. Raises BadDigest when a part's ETag is not what we sent."""
+        ...
+
+    def abort_upload(self, name: str, upload_id: str) -> None:
+        """Idempotent: an unknown upload is no error."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class BucketEntry:
+    """One bucket of an account. ``created`` in seconds since the epoch, 0.0 = unknown."""
+
+    name: str
+    created: float = 0.0
+
+
+class Provider(Protocol):
+    """One remote account: one set of credentials at one endpoint, with its connections."""
+
+    def bucket(self, name: str, namer: KeyNamer) -> Bucket: ...
+
+    def list_buckets(self) -> Iterator[BucketEntry]: ...
+
+    def head_bucket(self, name: str) -> None:
+        """Raises NotFound, AccessDenied."""
+        ...
+
+    def create_bucket(self, name: str) -> None:
+        """A bucket that is there already and ours is no error."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,1 @@
+"""What every process of the product runs on: threads, connections, logs, counters, the main loop."""

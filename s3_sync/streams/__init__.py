@@ -1,0 +1,1 @@
+"""Object bytes in flow: nothing here holds a whole object."""
