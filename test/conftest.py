@@ -1,0 +1,106 @@
+"""Fixtures for every test: running servers, and an environment that leads to no other server.
+
+`NO_TEARDOWN=1` leaves every server running and its data on disk. The logs of a server that was in use
+when a test failed are copied to `test/logs`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from servers.moto import MotoServer
+from servers.rclone import RcloneS3
+from servers.server import AnyServer
+from servers.swift import SwiftCluster
+
+LOGS = Path(__file__).parent / "logs"
+A_DAY = 86400  # seconds that saved logs are kept
+MESSAGES = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[MESSAGES] = []
+    for old in LOGS.glob("*"):
+        if time.time() - old.stat().st_mtime > A_DAY:
+            shutil.rmtree(old, ignore_errors=True)
+    for name in list(os.environ):
+        if name.startswith("AWS_") or name.lower().endswith("_proxy"):
+            del os.environ[name]
+    os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    os.environ["PYTHONWARNINGS"] = "ignore"  # for children
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for message in config.stash[MESSAGES]:
+        terminalreporter.write_line(message)
+
+
+@contextmanager
+def running(server: AnyServer, request: pytest.FixtureRequest) -> Iterator[AnyServer]:
+    """Run a server; keep its logs if a test failed meanwhile, and all of it if NO_TEARDOWN is set."""
+    messages = request.config.stash[MESSAGES]
+    server.keep = bool(os.environ.get("NO_TEARDOWN"))
+    failed_before = request.session.testsfailed
+    started = False
+    try:
+        server.start()
+        started = True
+        yield server
+    finally:
+        if not started or request.session.testsfailed > failed_before:
+            saved = LOGS / server.root.name
+            shutil.copytree(server.log_dir, saved, dirs_exist_ok=True)
+            messages.append(f"logs of {server.name}: {saved}")
+        if server.keep and started:
+            pids = " ".join(str(child.pid) for child in server.children.values() if child.running)
+            messages.append(f"{server.name} keeps running: {server.root} (processes {pids})")
+        else:
+            server.stop()
+
+
+@pytest.fixture(scope="module")
+def start_server(request: pytest.FixtureRequest) -> Iterator[Callable[[AnyServer], AnyServer]]:
+    """`start_server(SwiftCluster(encryption=True))` starts a server and stops it after the module."""
+    with ExitStack() as stack:
+        yield lambda server: stack.enter_context(running(server, request))
+
+
+@pytest.fixture(scope="session")
+def swift(request: pytest.FixtureRequest) -> Iterator[SwiftCluster]:
+    """A Swift of one node for the whole run, with policies gold (the default) and silver."""
+    with running(SwiftCluster(), request) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def swift3(request: pytest.FixtureRequest) -> Iterator[SwiftCluster]:
+    """A Swift of three nodes and three replicas; a test that stops a node starts it again."""
+    with running(SwiftCluster(nodes=3), request) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def moto(request: pytest.FixtureRequest) -> Iterator[MotoServer]:
+    with running(MotoServer(), request) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rclone(request: pytest.FixtureRequest) -> Iterator[RcloneS3]:
+    with running(RcloneS3(), request) as server:
+        yield server
+
+
+@pytest.fixture
+def container_name() -> str:
+    """A name that no other test uses, good for a container and for a bucket."""
+    return f"test-{uuid4().hex[:16]}"

@@ -1,0 +1,17 @@
+"""moto: an S3 with lifecycle, storage classes, tagging, versioning; checks no signature and no digest."""
+
+from __future__ import annotations
+
+from servers.process import Child, python_module
+from servers.s3 import S3Server
+
+
+class MotoServer(S3Server):
+    """moto's own server. Its buckets are in memory: `halt()` forgets them."""
+
+    name = "moto"
+
+    def _prepare(self) -> None:
+        port = self._reserve()
+        command = python_module("moto.server", "--host", port.ip, "--port", str(port.port))
+        self.children["moto"] = Child("moto", command, self.log_dir / "moto.log", outlive=self.keep)
