@@ -49,7 +49,12 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """``start_after``: names strictly greater. ``limit``: at most so many entries a page."""
+    """``limit``: at most so many entries a page.
+
+    ``start_after``: names strictly greater. Names are compared before they are rolled up into a prefix,
+    so that a prefix comes again if there are more names below it; but a ``start_after`` that is itself
+    such a prefix (ends with the delimiter) leaves out everything below.
+    """
 
     prefix: str = ""
     start_after: str = ""
@@ -61,8 +66,9 @@ class ListQuery:
 class ListPage:
     """``objects`` (``meta`` is None) and ``prefixes``, each sorted by UTF-8 bytes of the name.
 
-    ``next_after``: give it as ``start_after`` for the next page; None at the end. A page may hold no
-    entries and still have a next one.
+    A listing knows the ``etag`` only, never the ``md5``: an ETag that equals an MD5 proves the same bytes,
+    any other proves nothing. ``next_after``: give it as ``start_after`` for the next page; None at the
+    end. A page may hold no entries and still have a next one.
     """
 
     objects: tuple[ObjectInfo, ...]
@@ -72,11 +78,25 @@ class ListPage:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One uploaded part: ``number`` from 1, ``etag`` unquoted as the store reported it."""
+    """One uploaded part: ``number`` from 1, ``etag`` unquoted as the store reported it.
+
+    ``md5``: hex MD5 of the bytes, where it is known; the upload's final ETag is checked if it is known
+    for all parts.
+    """
 
     number: int
     etag: str
     size: int
+    md5: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """How one mapping's objects are stored: in which class (empty = the store's default), and whether
+    the store is asked to encrypt them."""
+
+    storage_class: str = ""
+    encrypt: bool = False
 
 
 class GetResult(Protocol):
@@ -110,18 +130,24 @@ class Bucket(Protocol):
         ...
 
     def get_object(self, name: str, options: GetOptions = ...) -> GetResult:
-        """Raises NotFound, PreconditionFailed, Archived; a range outside the object: InvalidRequest."""
+        """Raises NotFound, PreconditionFailed, Archived; a range outside the object: InvalidRequest.
+
+        ``status`` of a PreconditionFailed is 304 when if_none_match did not hold, else 412. The body's
+        ``rewind`` asks the store again, for exactly the same version.
+        """
         ...
 
     def put_object(self, name: str, body: Body, options: PutOptions) -> PutResult:
         """All or nothing: afterwards the whole object is there, or the old one still is.
 
-        Raises BadDigest, PreconditionFailed, NotFound (no such bucket).
+        Raises PreconditionFailed, NotFound (no such bucket), and BadDigest when the body does not hash to
+        the promised MD5, or is shorter or longer than ``options.size``. ``body`` is not closed.
         """
         ...
 
     def post_object(self, name: str, meta: ObjectMeta, if_match: str | None = None) -> None:
-        """Replace all metadata, bytes untouched. Raises NotFound, PreconditionFailed."""
+        """Replace all metadata, bytes untouched. Raises NotFound, PreconditionFailed, Archived, and
+        NotSupported for an object above ``limits.max_copy``."""
         ...
 
     def delete_object(self, name: str) -> bool:
@@ -138,10 +164,24 @@ class Bucket(Protocol):
 
     def upload_part(
         self, name: str, upload_id: str, number: int, body: Body, size: int, md5: str | None = None
-    ) -> Part: ...
+    ) -> Part:
+        """Send one part; the same number again replaces it. Raises BadDigest as put_object, NotFound (no
+        such upload)."""
+        ...
 
-    def complete_upload(self, name: str, upload_id: str, parts: Sequence[Part], if_match: str | None) -> PutResult:
-        """Make the object of these parts. Raises BadDigest when a part's ETag is not what we sent."""
+    def complete_upload(
+        self,
+        name: str,
+        upload_id: str,
+        parts: Sequence[Part],
+        if_match: str | None = None,
+        if_absent: bool = False,
+    ) -> PutResult:
+        """Make the object of these parts, in the order of their numbers; conditions as in PutOptions.
+
+        Raises BadDigest when a part's ETag is not what the store has, or the whole ETag is not the one
+        that follows from the parts; PreconditionFailed; NotFound (no such upload).
+        """
         ...
 
     def abort_upload(self, name: str, upload_id: str) -> None:
@@ -162,7 +202,7 @@ class BucketEntry:
 class Provider(Protocol):
     """One remote account: one set of credentials at one endpoint, with its connections."""
 
-    def bucket(self, name: str, namer: KeyNamer) -> Bucket: ...
+    def bucket(self, name: str, namer: KeyNamer, write: WriteOptions = ...) -> Bucket: ...
 
     def list_buckets(self) -> Iterator[BucketEntry]: ...
 

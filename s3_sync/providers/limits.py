@@ -1,0 +1,46 @@
+"""What a store cannot hold is refused here, before any byte moves."""
+
+from __future__ import annotations
+
+import re
+
+from s3_sync.errors import ObjectRefused
+from s3_sync.model.headers import to_user_metadata
+from s3_sync.model.objects import ObjectMeta
+from s3_sync.providers.base import Bucket
+
+#: RFC 9110 section 5.6.2: what the name of a header field may consist of
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+
+def check_limits(bucket: Bucket, name: str, meta: ObjectMeta, size: int) -> None:
+    """Raise ObjectRefused if ``bucket`` can never hold this object; ``meta`` with the marks to be sent.
+
+    Reasons: ``name_too_long`` (the key, in UTF-8 bytes), ``name_encoding`` (not UTF-8), ``metadata_name``
+    (cannot be a header's name), ``metadata_too_large``, ``too_large``.
+    """
+    limits = bucket.limits
+    _check_name(bucket.namer.key(name), limits.max_name)
+    metadata = to_user_metadata(meta)
+    for key in metadata:
+        if not _TOKEN.fullmatch(key):
+            raise ObjectRefused("metadata_name", f"metadata name {key!r} cannot be sent as a header")
+    total = sum(len(key) + len(value) for key, value in metadata.items())
+    if total > limits.max_metadata:
+        raise ObjectRefused(
+            "metadata_too_large", f"{total} bytes of metadata, the store holds {limits.max_metadata}"
+        )
+    largest = limits.max_put
+    if bucket.features.multipart:
+        largest = max(largest, limits.max_part * limits.max_parts)
+    if size > largest:
+        raise ObjectRefused("too_large", f"{size} bytes, the store holds {largest}")
+
+
+def _check_name(key: str, longest: int) -> None:
+    try:
+        length = len(key.encode("utf-8"))
+    except UnicodeEncodeError as error:
+        raise ObjectRefused("name_encoding", f"key {key!r} is not UTF-8") from error
+    if length > longest:
+        raise ObjectRefused("name_too_long", f"the key has {length} bytes, the store takes {longest}")

@@ -1,0 +1,320 @@
+"""The reference implementation of ``Provider`` and ``Bucket``: everything in this process's memory.
+
+Strict where real stores differ: digests, sizes, conditions and part ETags are checked, listings are
+sorted, an upload is invisible until it is complete. Safe to share between threads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from uuid import uuid4
+
+from s3_sync.errors import Archived, BadDigest, InvalidRequest, NotFound, NotSupported, PreconditionFailed
+from s3_sync.model.headers import from_user_metadata, to_user_metadata
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult, is_md5
+from s3_sync.providers.base import BucketEntry, Features, Limits, ListPage, ListQuery, Part, WriteOptions
+from s3_sync.streams.exact import read_exactly
+from s3_sync.streams.hashing import md5_hex
+from s3_sync.streams.reader import Body, BytesBody
+
+#: storage classes whose objects can be seen and deleted, but not read or copied
+_ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+_WHOLE = GetOptions()
+_PLAIN = WriteOptions()
+_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    data: bytes
+    etag: str
+    meta: ObjectMeta
+    modified: float
+    storage_class: str
+
+    def info(self, name: str) -> ObjectInfo:
+        mark = self.meta.marks.get("swift-etag", "")
+        md5 = next((text for text in (mark, self.etag) if is_md5(text)), None)
+        return ObjectInfo(
+            name, len(self.data), self.etag, md5, self.modified, self.meta, storage_class=self.storage_class
+        )
+
+
+@dataclass(slots=True)
+class _Upload:
+    key: str
+    meta: ObjectMeta
+    parts: dict[int, bytes] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Store:
+    """One bucket's content: key -> object, and upload id -> unfinished upload."""
+
+    created: float
+    objects: dict[str, _Object] = field(default_factory=dict)
+    uploads: dict[str, _Upload] = field(default_factory=dict)
+
+
+class MemoryProvider:
+    """``limits`` can be lowered, so that a test of multipart uploads needs few bytes."""
+
+    def __init__(self, *, limits: Limits = _LIMITS, clock: Callable[[], float] = time.time) -> None:
+        self.limits = limits
+        self.clock = clock
+        self.lock = threading.RLock()
+        self._stores: dict[str, _Store] = {}
+
+    def bucket(self, name: str, namer: KeyNamer, write: WriteOptions = _PLAIN) -> MemoryBucket:
+        return MemoryBucket(self, name, namer, write)
+
+    def list_buckets(self) -> Iterator[BucketEntry]:
+        with self.lock:
+            entries = [BucketEntry(name, store.created) for name, store in sorted(self._stores.items())]
+        return iter(entries)
+
+    def head_bucket(self, name: str) -> None:
+        self.store(name)
+
+    def create_bucket(self, name: str) -> None:
+        with self.lock:
+            self._stores.setdefault(name, _Store(self.clock()))
+
+    def close(self) -> None:
+        pass
+
+    def store(self, name: str) -> _Store:
+        """The content of a bucket. Raises NotFound."""
+        with self.lock:
+            if name not in self._stores:
+                raise NotFound(f"no bucket {name}", status=404, code="NoSuchBucket")
+            return self._stores[name]
+
+
+class MemoryBucket:
+    """One bucket seen through one KeyNamer."""
+
+    features = Features(multipart=True, conditional_put=True, metadata_update=True)
+
+    def __init__(self, provider: MemoryProvider, name: str, namer: KeyNamer, write: WriteOptions) -> None:
+        self.name = name
+        self.namer = namer
+        self.limits = provider.limits
+        self._provider = provider
+        self._lock = provider.lock
+        self._write = write
+
+    # Objects
+
+    def head_object(self, name: str) -> ObjectInfo:
+        with self._lock:
+            return self._find(name).info(name)
+
+    def get_object(self, name: str, options: GetOptions = _WHOLE) -> MemoryResult:
+        with self._lock:
+            found = self._find(name)
+        if options.if_match is not None and options.if_match != found.etag:
+            raise _condition(412)
+        if options.if_none_match == found.etag:
+            raise _condition(304)
+        if found.storage_class in _ARCHIVE_CLASSES:
+            raise Archived(f"{name} is in {found.storage_class}", status=403, code="InvalidObjectState")
+        info, data = found.info(name), found.data
+        if options.byte_range is None:
+            return MemoryResult(info, None, BytesBody(data))
+        first, last = _resolve(options.byte_range, len(data))
+        return MemoryResult(info, (first, last), BytesBody(data[first : last + 1]))
+
+    def put_object(self, name: str, body: Body, options: PutOptions) -> PutResult:
+        self._provider.store(self.name)
+        if options.size > self.limits.max_put:
+            raise InvalidRequest(f"{options.size} bytes in one PUT", status=400, code="EntityTooLarge")
+        data = read_exactly(body, options.size, options.md5)
+        etag = md5_hex(data)
+        with self._lock:
+            self._check_conditions(name, options.if_match, options.if_absent)
+            self._keep(self.namer.key(name), data, etag, options.meta)
+        return PutResult(etag)
+
+    def post_object(self, name: str, meta: ObjectMeta, if_match: str | None = None) -> None:
+        with self._lock:
+            found = self._find(name)
+            if if_match is not None and if_match != found.etag:
+                raise _condition(412)
+            if found.storage_class in _ARCHIVE_CLASSES:
+                raise Archived(f"{name} is in {found.storage_class}", status=403, code="InvalidObjectState")
+            if len(found.data) > self.limits.max_copy:
+                raise NotSupported(f"{name} is larger than what can be copied at once")
+            storage_class = self._write.storage_class or found.storage_class
+            self._keep(self.namer.key(name), found.data, found.etag, meta, storage_class)
+
+    def delete_object(self, name: str) -> bool:
+        with self._lock:
+            objects = self._provider.store(self.name).objects
+            found = objects.pop(self.namer.key(name), None)
+            objects.pop(self.namer.manifest_key(name), None)
+        return found is not None
+
+    # Listings
+
+    def list_objects(self, query: ListQuery) -> ListPage:
+        with self._lock:
+            stored = dict(self._provider.store(self.name).objects)
+        names = {name: found for key, found in stored.items() if (name := self.namer.name(key)) is not None}
+        objects: list[ObjectInfo] = []
+        prefixes: list[str] = []
+        last = None
+        # characters sort in the order of their code points, which is the order of their UTF-8 bytes
+        for name in sorted(names):
+            if not name.startswith(query.prefix) or not _is_after(name, query):
+                continue
+            rolled = _roll_up(name, query)
+            if rolled is not None and prefixes and prefixes[-1] == rolled:
+                continue
+            if len(objects) + len(prefixes) == query.limit:
+                return ListPage(tuple(objects), tuple(prefixes), last)
+            if rolled is None:
+                found = names[name]
+                size, etag = len(found.data), found.etag
+                objects.append(ObjectInfo(name, size, etag, None, found.modified, None, found.storage_class))
+            else:
+                prefixes.append(rolled)
+            last = rolled or name
+        return ListPage(tuple(objects), tuple(prefixes), None)
+
+    # Multipart uploads
+
+    def create_upload(self, name: str, meta: ObjectMeta) -> str:
+        upload_id = uuid4().hex
+        with self._lock:
+            self._provider.store(self.name).uploads[upload_id] = _Upload(self.namer.key(name), meta)
+        return upload_id
+
+    def upload_part(
+        self, name: str, upload_id: str, number: int, body: Body, size: int, md5: str | None = None
+    ) -> Part:
+        if not 1 <= number <= self.limits.max_parts or size > self.limits.max_part:
+            raise InvalidRequest(f"part {number} of {size} bytes", status=400, code="InvalidArgument")
+        self._upload(name, upload_id)
+        data = read_exactly(body, size, md5)
+        with self._lock:
+            self._upload(name, upload_id).parts[number] = data
+        return Part(number, md5_hex(data), size, md5_hex(data))
+
+    def complete_upload(
+        self,
+        name: str,
+        upload_id: str,
+        parts: Sequence[Part],
+        if_match: str | None = None,
+        if_absent: bool = False,
+    ) -> PutResult:
+        with self._lock:
+            upload = self._upload(name, upload_id)
+            self._check_parts(upload, parts)
+            self._check_conditions(name, if_match, if_absent)
+            pieces = [upload.parts[part.number] for part in parts]
+            digests = b"".join(hashlib.md5(piece, usedforsecurity=False).digest() for piece in pieces)
+            etag = f"{md5_hex(digests)}-{len(pieces)}"
+            self._keep(upload.key, b"".join(pieces), etag, upload.meta)
+            del self._provider.store(self.name).uploads[upload_id]
+        return PutResult(etag)
+
+    def abort_upload(self, name: str, upload_id: str) -> None:
+        with self._lock:
+            self._provider.store(self.name).uploads.pop(upload_id, None)
+
+    def close(self) -> None:
+        pass
+
+    # Inside
+
+    def _find(self, name: str) -> _Object:
+        try:
+            return self._provider.store(self.name).objects[self.namer.key(name)]
+        except KeyError:
+            raise NotFound(f"no object {name}", status=404, code="NoSuchKey") from None
+
+    def _keep(
+        self, key: str, data: bytes, etag: str, meta: ObjectMeta, storage_class: str | None = None
+    ) -> None:
+        # through the form in which a real store gets it, so that nothing survives here only
+        headers = {**meta.headers, "content-type": meta.content_type}
+        kept = from_user_metadata(headers, to_user_metadata(meta))
+        stored_class = self._write.storage_class if storage_class is None else storage_class
+        store = self._provider.store(self.name)
+        store.objects[key] = _Object(data, etag, kept, self._provider.clock(), stored_class)
+
+    def _check_conditions(self, name: str, if_match: str | None, if_absent: bool) -> None:
+        there = self._provider.store(self.name).objects.get(self.namer.key(name))
+        if if_match is not None and (there is None or there.etag != if_match):
+            raise _condition(412)
+        if if_absent and there is not None:
+            raise _condition(412)
+
+    def _upload(self, name: str, upload_id: str) -> _Upload:
+        with self._lock:
+            upload = self._provider.store(self.name).uploads.get(upload_id)
+        if upload is None or upload.key != self.namer.key(name):
+            raise NotFound(f"no upload {upload_id}", status=404, code="NoSuchUpload")
+        return upload
+
+    def _check_parts(self, upload: _Upload, parts: Sequence[Part]) -> None:
+        numbers = [part.number for part in parts]
+        if not parts or numbers != sorted(set(numbers)):
+            raise InvalidRequest("parts are missing or not in order", status=400, code="InvalidPartOrder")
+        for part in parts:
+            data = upload.parts.get(part.number)
+            if data is None or md5_hex(data) != part.etag:
+                raise BadDigest(f"part {part.number} is not what was sent", status=400, code="InvalidPart")
+            if len(data) < self.limits.min_part and part is not parts[-1]:
+                raise InvalidRequest(f"part {part.number} is too small", status=400, code="EntityTooSmall")
+
+
+class MemoryResult:
+    """An open read of bytes that are here already."""
+
+    def __init__(self, info: ObjectInfo, byte_range: tuple[int, int] | None, body: BytesBody) -> None:
+        self.info = info
+        self.byte_range = byte_range
+        self.body: Body = body
+
+    def __enter__(self) -> MemoryResult:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.body.close()
+
+
+def _condition(status: int) -> PreconditionFailed:
+    return PreconditionFailed("the condition does not hold", status=status, code="PreconditionFailed")
+
+
+def _resolve(byte_range: ByteRange, size: int) -> tuple[int, int]:
+    last = size - 1 if byte_range.last is None else min(byte_range.last, size - 1)
+    if byte_range.first > last:
+        raise InvalidRequest(f"no such range in {size} bytes", status=416, code="InvalidRange")
+    return byte_range.first, last
+
+
+def _is_after(name: str, query: ListQuery) -> bool:
+    start, delimiter = query.start_after, query.delimiter
+    below = start[len(query.prefix) :]
+    if delimiter and below.endswith(delimiter) and name.startswith(start):
+        return False
+    return name > start
+
+
+def _roll_up(name: str, query: ListQuery) -> str | None:
+    if not query.delimiter:
+        return None
+    end = name.find(query.delimiter, len(query.prefix))
+    return None if end < 0 else name[: end + len(query.delimiter)]

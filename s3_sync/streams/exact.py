@@ -1,0 +1,72 @@
+"""A body that is exactly what was promised, or breaks before its last byte is out.
+
+A store takes an object when Content-Length bytes have come. Whatever is wrong must show before that, or
+the wrong object stands.
+"""
+
+from __future__ import annotations
+
+from s3_sync.errors import BadDigest
+from s3_sync.streams.hashing import md5_hex, new_digest
+from s3_sync.streams.reader import CHUNK, Body
+
+
+class ExactBody:
+    """``size`` bytes (more than none) that hash to ``md5``, where it is given.
+
+    Raises BadDigest when the underlying body is shorter or longer, or hashes to anything else, always
+    instead of the read that would have delivered the last byte.
+    """
+
+    def __init__(self, body: Body, size: int, md5: str | None = None) -> None:
+        self.length: int | None = size
+        self._size = size
+        self._body = body
+        self._md5 = md5
+        self._start()
+
+    def read(self, size: int = -1) -> bytes:
+        left = self._size - self._position
+        if left == 0 or size == 0:
+            return b""
+        data = self._body.read(left if size < 0 else min(size, left))
+        if not data:
+            raise BadDigest(f"the body ended after {self._position} of {self._size} bytes")
+        self._position += len(data)
+        if self._digest is not None:
+            self._digest.update(data)
+        if self._position == self._size:
+            self._check_end()
+        return data
+
+    def rewind(self) -> None:
+        self._body.rewind()
+        self._start()
+
+    def close(self) -> None:
+        self._body.close()
+
+    def _start(self) -> None:
+        self._position = 0
+        self._digest = new_digest("md5") if self._md5 is not None else None
+
+    def _check_end(self) -> None:
+        if self._body.read(1):
+            raise BadDigest(f"the body is longer than {self._size} bytes")
+        if self._digest is not None and self._digest.hexdigest() != self._md5:
+            raise BadDigest(f"the body hashes to {self._digest.hexdigest()}, not to {self._md5}")
+
+
+def read_exactly(body: Body, size: int, md5: str | None = None) -> bytes:
+    """The whole of a small body, checked like ExactBody; ``size`` may be 0."""
+    pieces: list[bytes] = []
+    have = 0
+    while have <= size and (piece := body.read(min(CHUNK, size + 1 - have))):
+        pieces.append(piece)
+        have += len(piece)
+    if have != size:
+        raise BadDigest(f"the body is {'longer' if have > size else 'shorter'} than {size} bytes")
+    data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    if md5 is not None and md5_hex(data) != md5:
+        raise BadDigest(f"the body hashes to {md5_hex(data)}, not to {md5}")
+    return data

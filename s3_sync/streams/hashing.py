@@ -1,0 +1,75 @@
+"""Digests of bytes in flow."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from typing import Protocol
+
+from s3_sync.streams.crc64 import Crc64
+from s3_sync.streams.reader import Body
+
+
+class Digest(Protocol):
+    """What ``hashlib`` gives, and the two cyclic redundancy checks that object stores know."""
+
+    def update(self, data: bytes, /) -> None: ...
+
+    def digest(self) -> bytes: ...
+
+    def hexdigest(self) -> str: ...
+
+
+class Crc32:
+    """The CRC of zip and Ethernet, as four big-endian bytes."""
+
+    def __init__(self) -> None:
+        self._value = 0
+
+    def update(self, data: bytes, /) -> None:
+        self._value = zlib.crc32(data, self._value)
+
+    def digest(self) -> bytes:
+        return self._value.to_bytes(4, "big")
+
+    def hexdigest(self) -> str:
+        return self.digest().hex()
+
+
+def new_digest(algorithm: str) -> Digest:
+    """``algorithm``: md5, sha256, crc32 or crc64nvme. Raises ValueError."""
+    if algorithm == "md5":
+        return hashlib.md5(usedforsecurity=False)
+    if algorithm == "sha256":
+        return hashlib.sha256()
+    if algorithm == "crc32":
+        return Crc32()
+    if algorithm == "crc64nvme":
+        return Crc64()
+    raise ValueError(f"no such digest: {algorithm}")
+
+
+def md5_hex(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+class HashingBody:
+    """Passes a body on, and hashes what is read of it. ``rewind`` starts the digest anew."""
+
+    def __init__(self, body: Body, algorithm: str) -> None:
+        self.length = body.length
+        self._body = body
+        self._algorithm = algorithm
+        self.digest = new_digest(algorithm)
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._body.read(size)
+        self.digest.update(data)
+        return data
+
+    def rewind(self) -> None:
+        self._body.rewind()
+        self.digest = new_digest(self._algorithm)
+
+    def close(self) -> None:
+        self._body.close()
