@@ -1,0 +1,119 @@
+"""Collecting what is wrong with a file: pydantic's words turned into ours, each with its place."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from s3_sync.errors import Problem
+
+Written = TypeVar("Written", bound=BaseModel)
+
+_SAYINGS = {
+    "missing": "is required",
+    "string_type": "must be text",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "list_type": "must be a list",
+    "string_too_short": "must not be empty",
+    "literal_error": "must be one of {expected}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "wrong": "{message}",
+}
+_LONGEST_SHOWN = 60
+_STEP = re.compile(r"[.\[]")
+
+
+@dataclass
+class Findings:
+    """Problems keep something from being used; warnings do not."""
+
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+    #: every place with a problem, and all that it lies in
+    _bad: set[str] = field(default_factory=set)
+
+    def problem(self, place: str, message: str) -> None:
+        self.problems.append(Problem(place, message))
+        self._bad.add(place)
+        self._bad.update(place[: step.start()] for step in _STEP.finditer(place))
+
+    def warning(self, place: str, message: str) -> None:
+        self.warnings.append(Problem(place, message))
+
+    def has_problem(self, place: str) -> bool:
+        """Whether something is wrong at ``place`` or inside it."""
+        return place in self._bad
+
+    def read(self, form: type[Written], written: Any, place: str) -> Written | None:
+        """``written`` as ``form``, or None after noting every problem; unknown keys are warnings."""
+        if isinstance(written, dict):
+            written = self._known(form, written, place)
+        try:
+            return form.model_validate(written)
+        except ValidationError as error:
+            for detail in error.errors(include_url=False):
+                self.problem(join(place, *detail["loc"]), _saying(detail))
+            return None
+
+    def _known(self, form: type[BaseModel], written: Mapping[str, Any], place: str) -> dict[str, Any]:
+        """The keys that ``form`` knows, without the ``null`` ones: those are absent."""
+        known: dict[str, Any] = {}
+        for key, value in written.items():
+            inner = _inner_form(form, key)
+            if key not in form.model_fields:
+                close = difflib.get_close_matches(key.lower(), form.model_fields, n=1)
+                hint = f'; did you mean "{close[0]}"?' if close else ""
+                self.warning(join(place, key), f"is not a known key and has no effect{hint}")
+            elif inner and isinstance(value, dict):
+                known[key] = self._known(inner, value, join(place, key))
+            elif value is not None:
+                known[key] = value
+        return known
+
+
+def _inner_form(form: type[BaseModel], key: str) -> type[BaseModel] | None:
+    """The model that the value of ``key`` has itself, if any."""
+    if key not in form.model_fields:
+        return None
+    for choice in get_args(form.model_fields[key].annotation):
+        if isinstance(choice, type) and issubclass(choice, BaseModel):
+            return choice
+    return None
+
+
+def join(place: str, *steps: int | str) -> str:
+    """``join("containers[3]", "syslog", "port")`` -> ``containers[3].syslog.port``."""
+    for step in steps:
+        key = f"[{step}]" if isinstance(step, int) else f".{step}"
+        place = f"{place}{key}" if place else str(step)
+    return place
+
+
+def shown(value: Any) -> str:
+    """A value as the file says it, short enough for a message."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 4]} ..."
+
+
+def _saying(detail: ErrorDetails) -> str:
+    saying = _SAYINGS.get(detail["type"], detail["msg"])
+    message = saying.format(**detail["ctx"]).replace("'", '"') if "ctx" in detail else saying
+    key = str(detail["loc"][-1]) if detail["loc"] else ""
+    scalar = isinstance(detail["input"], str | int | float)
+    sensitive = any(word in key for word in ("secret", "token", "identity", "proxy", "endpoint"))
+    if detail["type"] in ("missing", "string_too_short") or not scalar or sensitive:
+        return message
+    return f"{message}, not {shown(detail['input'])}"

@@ -1,0 +1,251 @@
+"""The file as it is written, key by key: types, defaults and ranges. docs/configuration.md explains them.
+
+Types are strict: ``"10"`` is not a number, ``1`` is not true. ``null`` means that a key is absent (it is
+taken out before these models see it), and so does an empty text where a key is optional, except for
+``custom_prefix``. What depends on more than one key is checked in ``old_form`` and ``checks``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
+from pydantic_core import PydanticCustomError
+
+from s3_sync.config.secret import Secret
+
+#: about a hundred years; anything longer is a mistake in the unit
+LONGEST = 100 * 366 * 86400
+_STATSD_PREFIX = re.compile(r"[A-Za-z0-9_.-]*")
+
+
+def _wrong(message: str) -> PydanticCustomError:
+    return PydanticCustomError("wrong", "{message}", {"message": message})
+
+
+def _empty_is_absent(value: Any) -> Any:
+    return None if value == "" else value
+
+
+def _whole(value: Any) -> Any:
+    """3600.0 is a fine number of seconds; 0.5 stays as it is and is refused."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _secret(value: Any) -> Secret:
+    if not isinstance(value, str):
+        raise PydanticCustomError("string_type", "text")
+    if not value:
+        raise _wrong("must not be empty")
+    return Secret(value)
+
+
+def _plain(value: str) -> str:
+    """No character that would break a path, a header or a log line."""
+    if any(ord(character) < 32 or ord(character) == 127 for character in value):
+        raise _wrong("must not hold control characters")
+    return value
+
+
+def _path_part(value: str) -> str:
+    """A Swift account or container name that we can keep a status file for."""
+    if value in (".", ".."):
+        raise _wrong(f'"{value}" cannot be used here: status files are named after it')
+    if len(value.encode("utf-8")) > 256:
+        raise _wrong("must be at most 256 bytes long")
+    return value
+
+
+def _account(value: str) -> str:
+    if "/" in value:
+        raise _wrong('must not hold "/"')
+    return value
+
+
+def _container(value: str) -> str:
+    if "/" in value and value != "/*":
+        raise _wrong('must not hold "/" (except for "/*", every container of the account)')
+    return value
+
+
+def _bucket(value: str) -> str:
+    if "/" in value and value != "/*":
+        raise _wrong('must not hold "/"; key prefixes belong in "custom_prefix"')
+    return value
+
+
+def _url(value: str) -> str:
+    try:
+        url = urlsplit(value)
+        usable = url.scheme in ("http", "https") and url.hostname and url.port != 0
+    except ValueError:  # a port that is no number, a bad IPv6 address
+        usable = False
+    if not usable:
+        raise _wrong("must be a URL such as https://host:port")
+    return value
+
+
+def _endpoint(value: str) -> str:
+    url = urlsplit(_url(value))
+    if url.username is not None or url.password is not None:
+        raise _wrong("must not hold a user name or password; use aws_identity and aws_secret")
+    if url.query or url.fragment:
+        raise _wrong("must not hold a query or fragment")
+    return value
+
+
+def _statsd_prefix(value: str) -> str:
+    if not _STATSD_PREFIX.fullmatch(value):
+        raise _wrong('may hold only letters, digits and "_.-"')
+    return value
+
+
+Text = Annotated[str, Field(min_length=1), AfterValidator(_plain)]
+OptionalText = Annotated[Text | None, BeforeValidator(_empty_is_absent)]
+Url = Annotated[Text, AfterValidator(_url)]
+OptionalUrl = Annotated[Url | None, BeforeValidator(_empty_is_absent)]
+Endpoint = Annotated[Annotated[Text, AfterValidator(_endpoint)] | None, BeforeValidator(_empty_is_absent)]
+SecretText = Annotated[Secret, PlainValidator(_secret)]
+Account = Annotated[Text, AfterValidator(_path_part), AfterValidator(_account)]
+Container = Annotated[Text, AfterValidator(_path_part), AfterValidator(_container)]
+Bucket = Annotated[Text, AfterValidator(_bucket)]
+Prefix = Annotated[str, AfterValidator(_plain)]
+WholeSeconds = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=LONGEST)]
+Seconds = Annotated[float, Field(ge=0, le=LONGEST, allow_inf_nan=False)]
+Minutes = Annotated[float, Field(ge=0, le=LONGEST / 60, allow_inf_nan=False)]
+Bytes = Annotated[int, Field(ge=0, le=2**53)]
+Threads = Annotated[int, Field(ge=1, le=10_000)]
+Rows = Annotated[int, Field(ge=1, le=1_000_000)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)]
+StatsdPrefix = Annotated[str, AfterValidator(_statsd_prefix)]
+
+
+class Form(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+
+class RemoteForm(Form):
+    """The keys that mappings and migrations share: which remote account, and how to reach it."""
+
+    protocol: Literal["s3", "swift", "azure", "gcs"] = "s3"
+    aws_endpoint: Endpoint = None
+    aws_identity: Text | None = None
+    aws_secret: SecretText | None = None
+    aws_session_token: SecretText | None = None
+    region: OptionalText = None
+    signature_version: Literal["s3v4", "s3"] = "s3v4"
+    addressing_style: Literal["path", "virtual"] | None = None
+    verify_tls: bool = True
+    ca_bundle: OptionalText = None
+    checksum: Literal["md5", "none", "crc32", "crc64nvme", "sha256"] = "md5"
+    auth_type: Literal["swift", "keystone_v2", "keystone_v3"] = "swift"
+    tenant_name: OptionalText = None
+    project_name: OptionalText = None
+    project_domain_name: OptionalText = None
+    user_domain_name: OptionalText = None
+    remote_account: OptionalText = None
+
+
+class MappingForm(RemoteForm):
+    """One entry of ``containers``."""
+
+    account: Account
+    container: Container
+    aws_bucket: Bucket
+    custom_prefix: Prefix | None = None
+    prefix_join: Literal["directory", "literal"] = "directory"
+    copy_after: WholeSeconds = 0
+    retain_local: bool = True
+    retain_local_segments: bool = False
+    propagate_delete: bool = True
+    merge_namespaces: bool = False
+    restore_object: bool = False
+    cloud_connector: bool = True
+    selection_criteria: dict[str, Any] = Field(default_factory=dict)
+    exclude_pattern: str = ""
+    encryption: bool = True
+    storage_class: OptionalText = None
+    storage_policy: OptionalText = None
+    remote_delete_after: WholeSeconds = 0
+    remote_delete_after_addition: WholeSeconds = 86400
+    propagate_expiration: bool = False
+    propagate_expiration_offset: WholeSeconds = 0
+    sync_container_metadata: bool = False
+    sync_container_acl: bool = False
+    convert_dlo: bool = False
+    min_segment_size: Bytes = 0
+
+
+class MigrationForm(RemoteForm):
+    """One entry of ``migrations``."""
+
+    account: Account
+    aws_bucket: Bucket
+    container: Container | None = None
+    prefix: Prefix = ""
+    custom_prefix: Prefix = ""
+    older_than: Seconds | None = None
+    propagate_account_metadata: bool = False
+    storage_policy: OptionalText = None
+    restore_object: bool = True
+
+
+class SyslogForm(Form):
+    """``syslog``, at the top level and in ``migrator_settings``."""
+
+    host: Text = "localhost"
+    port: Port = 514
+    proto: Annotated[Literal["udp", "tcp"], BeforeValidator(_lower)] = "udp"
+
+
+class MigratorForm(Form):
+    """``migrator_settings``."""
+
+    status_file: Text
+    items_chunk: Rows
+    workers: Threads = 10
+    poll_interval: Seconds = 5.0
+    segment_size: Annotated[int, Field(ge=1, le=2**53)] = 100_000_000
+    ring_name: Text = "container"
+    log_file: OptionalText = None
+    log_level: LogLevel = "info"
+    syslog: SyslogForm | None = None
+    statsd_prefix: StatsdPrefix = ""
+    #: of earlier versions; accepted and not used
+    process: int | None = None
+    processes: int | None = None
+
+
+class FileForm(Form):
+    """The top level. The three sections are read on their own, so that one mistake does not hide others."""
+
+    devices: Text
+    items_chunk: Rows
+    status_dir: Text
+    workers: Threads = 10
+    enumerator_workers: Threads = 10
+    poll_interval: Seconds = 5.0
+    verification_slack: Minutes = 60.0
+    bulk_process: bool = False
+    swift_bind_ip: Text = "0.0.0.0"
+    swift_dir: Text = "/etc/swift"
+    internal_client_path: OptionalText = None
+    internal_client_logname: Text = "ContainerCrawler"
+    log_file: OptionalText = None
+    log_level: LogLevel = "info"
+    syslog: SyslogForm | None = None
+    statsd_host: OptionalText = None
+    statsd_port: Port = 8125
+    statsd_prefix: StatsdPrefix = ""
+    http_proxy: OptionalUrl = None
+    https_proxy: OptionalUrl = None
+    containers: list[Any] = Field(default_factory=list)
+    migrations: list[Any] = Field(default_factory=list)
+    migrator_settings: dict[str, Any] | None = None
