@@ -1,0 +1,1 @@
+"""What survives a restart: status files and the journal."""

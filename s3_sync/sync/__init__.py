@@ -1,0 +1,1 @@
+"""The daemon: container database rows, in order, to a remote store."""

@@ -1,0 +1,1 @@
+"""One object at a time: what to do with it, and doing it."""

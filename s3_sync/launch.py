@@ -1,0 +1,21 @@
+"""Targets of the console scripts: make the process cooperative, then import the program.
+
+The order matters. An SDK that was imported before the patch keeps the real sockets, and the first https
+client ends in a RecursionError inside ``ssl``.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+
+def sync() -> None:
+    """``swift-s3-sync``"""
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module="eventlet")
+    from s3_sync.runtime.concurrency import patch
+
+    patch()
+    from s3_sync.sync.main import main
+
+    sys.exit(main())

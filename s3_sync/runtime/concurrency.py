@@ -1,0 +1,108 @@
+"""Threads, and the clock. The only module that knows of eventlet.
+
+Everything else is plain blocking code: in a daemon ``patch`` has made the standard library's sockets,
+locks and sleeps cooperative, in tests they are the real ones.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def patch() -> None:
+    """Make the standard library cooperative. Must run before anything imports an SDK or ``requests``."""
+    import eventlet
+
+    eventlet.monkey_patch()
+
+
+class Pool(Protocol):
+    """Runs functions side by side, at most ``size`` of them."""
+
+    size: int
+
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """Results in the order of ``items``; returns when all are done. ``function`` must not raise.
+
+        Several callers may map at the same time: they share the ``size`` places fairly.
+        """
+        ...
+
+    def spawn(self, function: Callable[[], object]) -> None:
+        """Run it some time; waits while all places are taken."""
+        ...
+
+    def kill(self) -> None:
+        """End what still runs, by an exception raised inside it."""
+        ...
+
+
+class SerialPool:
+    """One after the other, in the caller: for tests."""
+
+    size = 1
+
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        return [function(item) for item in items]
+
+    def spawn(self, function: Callable[[], object]) -> None:
+        function()
+
+    def kill(self) -> None:
+        pass
+
+
+class GreenPool:
+    """Green threads; for a process that called ``patch``."""
+
+    def __init__(self, size: int) -> None:
+        import eventlet
+        import eventlet.event
+
+        self.size = size
+        self._event = eventlet.event.Event
+        self._pool = eventlet.GreenPool(size)
+
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        results: list[Any] = [None] * len(items)
+        remaining = len(items)
+        done = self._event()
+
+        def run(index: int, item: Item) -> None:
+            nonlocal remaining
+            try:
+                results[index] = function(item)
+            finally:
+                remaining -= 1
+                if not remaining:
+                    done.send()
+
+        for index, item in enumerate(items):
+            self._pool.spawn_n(run, index, item)
+        if remaining:
+            done.wait()
+        return results
+
+    def spawn(self, function: Callable[[], object]) -> None:
+        self._pool.spawn_n(function)
+
+    def kill(self) -> None:
+        import greenlet
+
+        for thread in list(self._pool.coroutines_running):
+            thread.throw(greenlet.GreenletExit) if thread else None
+
+
+class Clock:
+    """Wall-clock seconds and sleep; tests pass one that they move by hand."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)

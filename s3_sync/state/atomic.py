@@ -1,0 +1,44 @@
+"""Files that are either the old content or the new one, whatever happens in between."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+
+
+def write_atomically(path: str, data: bytes, mode: int = 0o600) -> None:
+    """Replace ``path``: temporary file beside it, fsync, rename, fsync of the directory. Raises OSError."""
+    directory = os.path.dirname(path)
+    descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=".tmp-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        os.rename(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    sync_directory(directory)
+
+
+def sync_directory(directory: str) -> None:
+    """Make a rename in this directory durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def set_aside(path: str) -> str:
+    """Rename a damaged file to ``<path>.corrupted.<n>``, the first free n; returns the new path."""
+    number = 1
+    while os.path.exists(f"{path}.corrupted.{number}"):
+        number += 1
+    aside = f"{path}.corrupted.{number}"
+    os.rename(path, aside)
+    return aside

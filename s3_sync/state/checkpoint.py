@@ -1,0 +1,165 @@
+"""Status files: how far a container database has been read, for each mapping.
+
+One file a container, ``<status_dir>/<account>/<container>``, in the form of earlier versions so that a
+take-over needs no conversion: a JSON object keyed by database id. docs/data-model.md lists the keys.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from s3_sync.config.schema import Mapping
+from s3_sync.errors import StateError
+from s3_sync.state.atomic import set_aside, write_atomically
+
+log = logging.getLogger("s3-sync.state")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Progress of one mapping in one database; all numbers are ROWIDs, 0 = nothing yet.
+
+    ``last_row``: every own row up to here was settled or is in the journal. ``last_verified_row``: the
+    same for the rows of other nodes. ``fresh_until``: when the mapping started here the remote held
+    nothing, and the database ended at this row; up to it nothing can be in the way of a copy.
+    ``sweep_until``: the remote did hold something; up to this row it is compared before anything is sent.
+    """
+
+    last_row: int = 0
+    last_verified_row: int = 0
+    fresh_until: int = 0
+    sweep_until: int = 0
+    metadata_hash: str | None = None
+
+
+class StatusFiles:
+    """Reads and writes Checkpoints. ``journal``: the uuid of the journal that belongs to this progress."""
+
+    def __init__(self, status_dir: str, journal: str, mappings: Iterable[Mapping]) -> None:
+        self._directory = status_dir
+        self._journal = journal
+        self._lock = threading.Lock()
+        self._sharing: dict[tuple[str, str], list[Mapping]] = {}
+        for mapping in mappings:
+            self._sharing.setdefault((mapping.account, mapping.container), []).append(mapping)
+
+    def load(self, mapping: Mapping, database: str) -> Checkpoint | None:
+        """Progress that can be used; None when there is none: nothing known, another destination, or
+        a journal that was lost, with what it remembered."""
+        entries = self._read(self._path(mapping))
+        entry = entries.get(self._key(mapping, database, entries))
+        if entry is None and "last_row" in entries:  # the oldest form: one cursor for the whole file
+            entry = entries
+        if not isinstance(entry, dict) or not self._usable(entry, mapping):
+            return None
+        last_row = _rowid(entry, "last_row")
+        return Checkpoint(
+            last_row=last_row,
+            last_verified_row=_rowid(entry, "last_verified_row", last_row),
+            fresh_until=_rowid(entry, "fresh_until"),
+            sweep_until=_rowid(entry, "sweep_until"),
+            metadata_hash=entry.get("metadata_hash"),
+        )
+
+    def save(self, mapping: Mapping, database: str, checkpoint: Checkpoint) -> None:
+        """Raises StateError. Entries of other databases and mappings are kept."""
+        profile = mapping.profile
+        entry: dict[str, Any] = {
+            "last_row": checkpoint.last_row,
+            "last_verified_row": checkpoint.last_verified_row,
+            "aws_bucket": mapping.bucket,
+            "policy": {
+                "copy_after": profile.copy_after,
+                "retain_local": profile.retain_local,
+                "propagate_delete": profile.propagate_delete,
+            },
+            "destination": mapping.fingerprint,
+            "journal": self._journal,
+            "fresh_until": checkpoint.fresh_until,
+            "sweep_until": checkpoint.sweep_until,
+        }
+        if checkpoint.metadata_hash is not None:
+            entry["metadata_hash"] = checkpoint.metadata_hash
+        path = self._path(mapping)
+        with self._lock:
+            entries = {key: value for key, value in self._read(path).items() if isinstance(value, dict)}
+            entries.pop("policy", None)  # left over from the oldest form
+            entries[self._key(mapping, database, entries)] = entry
+            try:
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                write_atomically(path, json.dumps(entries).encode("utf-8"))
+            except OSError as error:
+                raise StateError(f"cannot write status file {path}: {error}") from error
+
+    def reset(self, mapping: Mapping) -> None:
+        """Forget all progress of this container, so that everything is compared again."""
+        try:
+            os.unlink(self._path(mapping))
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise StateError(f"cannot remove status file {self._path(mapping)}: {error}") from error
+
+    def _usable(self, entry: dict[str, Any], mapping: Mapping) -> bool:
+        if entry.get("aws_bucket", mapping.bucket) != mapping.bucket:
+            return False
+        if entry.get("destination", mapping.fingerprint) != mapping.fingerprint:
+            return False
+        return bool(entry.get("journal", self._journal) == self._journal)
+
+    def _key(self, mapping: Mapping, database: str, entries: dict[str, Any]) -> str:
+        """The plain database id for the mapping that an old file would have had, with its destination
+        behind it for every other mapping of the same container."""
+        sharing = self._sharing.get((mapping.account, mapping.container), [])
+        if len(sharing) < 2:
+            return database
+        plain = entries.get(database)
+        first = sharing[0]
+        if isinstance(plain, dict):
+            for candidate in sharing:
+                if plain.get("destination") == candidate.fingerprint:
+                    first = candidate
+                    break
+            else:
+                first = next((each for each in sharing if each.bucket == plain.get("aws_bucket")), first)
+        if first.fingerprint == mapping.fingerprint:
+            return database
+        return f"{database}#{mapping.fingerprint}"
+
+    def _path(self, mapping: Mapping) -> str:
+        return os.path.join(self._directory, _file_name(mapping.account), _file_name(mapping.container))
+
+    def _read(self, path: str) -> dict[str, Any]:
+        try:
+            with open(path, "rb") as file:
+                entries = json.loads(file.read())
+            if not isinstance(entries, dict):
+                raise ValueError("not a JSON object")
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise StateError(f"cannot read status file {path}: {error}") from error
+        except ValueError as error:
+            log.error("status file %s is damaged (%s); set aside as %s", path, error, set_aside(path))
+            return {}
+        return entries
+
+
+def _file_name(name: str) -> str:
+    """The name itself, but for names that Swift allows and a file system does not."""
+    if name in (".", ".."):
+        return name.replace(".", "%2E")
+    data = name.encode("utf-8")
+    return name if len(data) <= 255 else hashlib.sha256(data).hexdigest()
+
+
+def _rowid(entry: dict[str, Any], key: str, missing: int = 0) -> int:
+    value = entry.get(key, missing)
+    return value if isinstance(value, int) and value >= 0 else 0

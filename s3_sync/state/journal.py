@@ -1,0 +1,309 @@
+"""The journal: everything that a cursor has passed and that is not settled yet.
+
+One SQLite file a process. A cursor moves only after the journal's commit, so that a kill at any moment
+forgets nothing:
+
+1. ``open_window`` before rows are handled: after a crash, rows up to there may or may not have been sent;
+2. ``settle`` afterwards, in one transaction: failures in, settled names out, not-yet-due ranges in;
+3. then the status file, whose cursor closes the window by reaching it.
+
+All times are seconds since the epoch. Calls are short and hold one lock: SQLite blocks a whole process
+of green threads, so nothing else happens inside a transaction.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import random
+import sqlite3
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from s3_sync.errors import StateError
+from s3_sync.state.atomic import set_aside
+
+log = logging.getLogger("s3-sync.state")
+
+RETRY = "retry"
+QUARANTINE = "quarantine"
+PRIMARY = "primary"
+VERIFY = "verify"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS unsettled (
+    mapping TEXT NOT NULL, name TEXT NOT NULL, state TEXT NOT NULL, policy INTEGER NOT NULL,
+    deleted INTEGER NOT NULL, data_timestamp TEXT NOT NULL, timestamp TEXT NOT NULL, size INTEGER NOT NULL,
+    reason TEXT NOT NULL, detail TEXT NOT NULL, attempts INTEGER NOT NULL,
+    first_failure REAL NOT NULL, last_failure REAL NOT NULL, next_try REAL NOT NULL,
+    PRIMARY KEY (mapping, name)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS unsettled_next ON unsettled (mapping, state, next_try);
+CREATE TABLE IF NOT EXISTS ranges (
+    mapping TEXT NOT NULL, database TEXT NOT NULL, kind TEXT NOT NULL,
+    first_row INTEGER NOT NULL, last_row INTEGER NOT NULL, due REAL NOT NULL,
+    PRIMARY KEY (mapping, database, kind, first_row)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS windows (
+    mapping TEXT NOT NULL, database TEXT NOT NULL, last_row INTEGER NOT NULL,
+    PRIMARY KEY (mapping, database)) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """One object that has not converged. ``state`` is RETRY or QUARANTINE; timestamps in internal form.
+
+    Only its identity matters for the next try: what to do is decided again from what both sides hold.
+    """
+
+    name: str
+    state: str
+    policy: int
+    deleted: bool
+    data_timestamp: str
+    timestamp: str
+    size: int
+    reason: str
+    detail: str
+    attempts: int = 0
+    first_failure: float = 0.0
+    last_failure: float = 0.0
+    next_try: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class DueRange:
+    """Rows of a database that are looked at again at ``due``; ``kind`` PRIMARY or VERIFY."""
+
+    database: str
+    kind: str
+    first_row: int
+    last_row: int
+    due: float
+
+
+@dataclass(slots=True)
+class Settlement:
+    """What one batch leaves behind.
+
+    ``settled``: (name, timestamp in internal form) of what needs no further attention, unless the
+    journal holds something newer about that name.
+    """
+
+    failures: list[Unsettled] = field(default_factory=list)
+    settled: list[tuple[str, str]] = field(default_factory=list)
+    later: list[DueRange] = field(default_factory=list)
+    looked_at: list[DueRange] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What is outstanding for a mapping; ``oldest`` None when nothing is."""
+
+    retrying: int
+    quarantined: int
+    size: int
+    oldest: float | None
+
+
+class Backoff(Protocol):
+    def __call__(self, attempts: int) -> float: ...
+
+
+class Journal:
+    """``backoff(attempts) -> seconds`` gives the pause after that many failures."""
+
+    def __init__(self, path: str, backoff: Backoff) -> None:
+        self._backoff = backoff
+        self._lock = threading.Lock()
+        self._db = _open(path)
+        self.uuid = self._identity()
+        #: mapping -> name -> timestamp of every entry: asked for every row, so it is kept in memory
+        self._names: dict[str, dict[str, str]] = {}
+        for mapping, name, timestamp in self._db.execute("SELECT mapping, name, timestamp FROM unsettled"):
+            self._names.setdefault(mapping, {})[name] = timestamp
+
+    def open_window(self, mapping: str, database: str, last_row: int) -> None:
+        """Rows up to ``last_row`` are about to be handled."""
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO windows VALUES (?, ?, ?)", (mapping, database, last_row))
+
+    def window(self, mapping: str, database: str) -> int:
+        """The last row of the last batch that was begun: it may have been handled without a trace."""
+        found = self._one("SELECT last_row FROM windows WHERE mapping = ? AND database = ?", mapping, database)
+        return found[0] if found else 0
+
+    def settle(self, mapping: str, settlement: Settlement, now: float) -> None:
+        """Record a batch, durably and all at once."""
+        known = self._names.setdefault(mapping, {})
+        gone = [name for name, timestamp in settlement.settled if name in known and known[name] <= timestamp]
+        if not (gone or settlement.failures or settlement.looked_at or settlement.later):
+            return
+        with self._transaction():
+            for name in gone:
+                self._db.execute("DELETE FROM unsettled WHERE mapping = ? AND name = ?", (mapping, name))
+            for failure in settlement.failures:
+                self._record(mapping, failure, now)
+            for later in settlement.looked_at:
+                self._db.execute(
+                    "DELETE FROM ranges WHERE mapping = ? AND database = ? AND kind = ? AND first_row = ?",
+                    (mapping, later.database, later.kind, later.first_row),
+                )
+            self._db.executemany(
+                "INSERT OR REPLACE INTO ranges VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (mapping, each.database, each.kind, each.first_row, each.last_row, each.due)
+                    for each in settlement.later
+                ],
+            )
+        for name in gone:
+            known.pop(name, None)
+        for failure in settlement.failures:
+            known[failure.name] = max(failure.timestamp, known.get(failure.name, ""))
+
+    def holds(self, mapping: str, name: str) -> bool:
+        return name in self._names.get(mapping, ())
+
+    def due_objects(self, mapping: str, now: float, limit: int) -> list[Unsettled]:
+        """RETRY entries whose time has come, longest waiting first."""
+        if not self._names.get(mapping):
+            return []
+        return self._entries(
+            "mapping = ? AND state = ? AND next_try <= ? ORDER BY next_try LIMIT ?", mapping, RETRY, now, limit
+        )
+
+    def unsettled(self, mapping: str, limit: int = 1000, after: str = "") -> list[Unsettled]:
+        """Every entry of a mapping by name, a page at a time."""
+        return self._entries("mapping = ? AND name > ? ORDER BY name LIMIT ?", mapping, after, limit)
+
+    def due_ranges(self, mapping: str, database: str, now: float) -> list[DueRange]:
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT database, kind, first_row, last_row, due FROM ranges"
+                " WHERE mapping = ? AND database = ? AND due <= ? ORDER BY due",
+                (mapping, database, now),
+            ).fetchall()
+        return [DueRange(*row) for row in rows]
+
+    def hasten(self, mapping: str, reasons: Iterable[str], now: float) -> None:
+        """The remote answers again: try now what waits for one of these reasons."""
+        if not self._names.get(mapping):
+            return
+        chosen = list(reasons)
+        marks = ", ".join("?" * len(chosen))
+        with self._transaction():
+            self._db.execute(
+                f"UPDATE unsettled SET next_try = ? WHERE mapping = ? AND next_try > ? AND reason IN ({marks})",
+                (now, mapping, now, *chosen),
+            )
+
+    def next_range(self, mapping: str, database: str) -> float | None:
+        """When the next range of this database is due; None when there is none."""
+        found = self._one("SELECT min(due) FROM ranges WHERE mapping = ? AND database = ?", mapping, database)
+        return found[0] if found else None
+
+    def counts(self, mapping: str) -> Counts:
+        found = self._one(
+            "SELECT count(*), coalesce(sum(state = ?), 0), coalesce(sum(size), 0), min(first_failure)"
+            " FROM unsettled WHERE mapping = ?",
+            QUARANTINE,
+            mapping,
+        )
+        total, quarantined, size, oldest = found or (0, 0, 0, None)
+        return Counts(total - quarantined, quarantined, size, oldest)
+
+    def reset(self, mapping: str) -> None:
+        """Forget a mapping, quarantine included."""
+        with self._transaction():
+            for table in ("unsettled", "ranges", "windows"):
+                self._db.execute(f"DELETE FROM {table} WHERE mapping = ?", (mapping,))
+        self._names.pop(mapping, None)
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing, durable at the end. Raises StateError, for instance when the disk is full."""
+        try:
+            with self._lock, self._db:
+                yield
+        except sqlite3.Error as error:
+            raise StateError(f"cannot write the journal: {error}") from error
+
+    def _record(self, mapping: str, failure: Unsettled, now: float) -> None:
+        before = self._db.execute(
+            "SELECT attempts, first_failure, timestamp FROM unsettled WHERE mapping = ? AND name = ?",
+            (mapping, failure.name),
+        ).fetchone()
+        attempts, first = (before[0] + 1, before[1]) if before else (1, now)
+        if before and before[2] > failure.timestamp:  # an old row must not stand in for a newer one
+            self._db.execute(
+                "UPDATE unsettled SET attempts = ?, last_failure = ?, next_try = ? WHERE mapping = ? AND name = ?",
+                (attempts, now, now + self._backoff(attempts), mapping, failure.name),
+            )
+            return
+        self._db.execute(
+            "INSERT OR REPLACE INTO unsettled VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                mapping, failure.name, failure.state, failure.policy, failure.deleted, failure.data_timestamp,
+                failure.timestamp, failure.size, failure.reason, failure.detail, attempts, first, now,
+                now + self._backoff(attempts),
+            ),
+        )  # fmt: skip
+
+    def _entries(self, where: str, *values: object) -> list[Unsettled]:
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT name, state, policy, deleted, data_timestamp, timestamp, size, reason, detail,"
+                f" attempts, first_failure, last_failure, next_try FROM unsettled WHERE {where}",
+                values,
+            ).fetchall()
+        return [Unsettled(*row[:3], bool(row[3]), *row[4:]) for row in rows]
+
+    def _one(self, query: str, *values: object) -> tuple[Any, ...] | None:
+        with self._lock:
+            found: tuple[Any, ...] | None = self._db.execute(query, values).fetchone()
+        return found
+
+    def _identity(self) -> str:
+        with self._db:
+            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('uuid', ?)", (uuid.uuid4().hex,))
+        return str(self._db.execute("SELECT value FROM meta WHERE key = 'uuid'").fetchone()[0])
+
+
+def _open(path: str) -> sqlite3.Connection:
+    """Open or create the file; one that is damaged is set aside, and all progress starts over."""
+    try:
+        return _connect(path)
+    except sqlite3.DatabaseError as error:
+        if not os.path.exists(path) or isinstance(error, sqlite3.OperationalError):
+            raise StateError(f"cannot open the journal {path}: {error}") from error
+        log.error("journal %s is damaged (%s); set aside as %s", path, error, set_aside(path))
+        return _connect(path)
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    db = sqlite3.connect(path, timeout=5, check_same_thread=False)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    if db.execute("PRAGMA quick_check").fetchone()[0] != "ok":
+        db.close()
+        raise sqlite3.DatabaseError("quick_check failed")
+    db.executescript(_SCHEMA)
+    return db
+
+
+def exponential(base: float, ceiling: float, jitter: Callable[[], float] = random.random) -> Backoff:
+    """``base`` seconds after the first failure, doubled each time up to ``ceiling``, spread by +-20 %."""
+
+    def pause(attempts: int) -> float:
+        return min(ceiling, base * 2.0 ** min(attempts - 1, 30)) * (0.8 + 0.4 * jitter())
+
+    return pause

@@ -1,0 +1,130 @@
+"""A batch of rows of one mapping: handled side by side, then written down."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping as Views
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from s3_sync.config.schema import Mapping
+from s3_sync.model.outcomes import NOT_DUE, Kind, Outcome
+from s3_sync.model.rows import Row
+from s3_sync.providers.base import Bucket, ListQuery
+from s3_sync.state.journal import QUARANTINE, RETRY, DueRange, Settlement, Unsettled
+from s3_sync.sync.context import Context
+from s3_sync.sync.rows import RowHandler
+from s3_sync.sync.survey import survey
+from s3_sync.sync.tally import Tally
+from s3_sync.sync.views import Before, View
+
+log = logging.getLogger("s3-sync")
+
+#: reasons that say something about the remote as a whole, not about one object
+REMOTE_DOWN = frozenset({"remote_unavailable", "remote_throttled", "remote_denied"})
+
+
+@dataclass(slots=True)
+class Result:
+    """``done``: (row, outcome) of what was handled. ``complete``: False when the daemon is stopping."""
+
+    done: list[tuple[Row, Outcome]] = field(default_factory=list)
+    complete: bool = True
+    abandoned_from: int | None = None
+
+    @property
+    def not_due(self) -> list[Row]:
+        return [row for row, outcome in self.done if outcome.reason == NOT_DUE]
+
+    @property
+    def remote_down(self) -> bool:
+        """Everything that needed the remote failed, for a reason that is not the object's."""
+        tried = [o for _, o in self.done if o.kind is not Kind.SKIPPED and o.reason != NOT_DUE]
+        return bool(tried) and all(o.reason in REMOTE_DOWN for o in tried)
+
+    @property
+    def remote_up(self) -> bool:
+        return any(o.kind in (Kind.COPIED, Kind.UPDATED, Kind.DELETED) for _, o in self.done)
+
+
+class Batches:
+    """Handles batches of one mapping. ``key`` is the mapping's name in the journal."""
+
+    def __init__(self, context: Context, mapping: Mapping, bucket: Bucket, key: str) -> None:
+        self._context = context
+        self._mapping = mapping
+        self._bucket = bucket
+        self._key = key
+        self.tally = Tally(mapping, context.stats)
+        self.handler = RowHandler(
+            mapping, bucket, context.reader, context.newest, context.clock.now, self.tally.read
+        )
+
+    def survey(self, names: Sequence[str]) -> dict[str, View]:
+        return survey(self._bucket, names)
+
+    def holds_nothing(self) -> bool:
+        """Whether nothing at all is stored under this mapping's prefix."""
+        page = self._bucket.list_objects(ListQuery(limit=1))
+        return not page.objects and page.next_after is None
+
+    def run(self, rows: Sequence[Row], views: Views[str, View], default: View = Before.UNKNOWN) -> Result:
+        """Rows that were not begun when the daemon stops are left out of ``done``."""
+
+        def handle(row: Row) -> Outcome | None:
+            if self._context.stop.is_set():
+                return None
+            return self.handler.handle(row, views.get(row.name, default))
+
+        result = Result()
+        for row, outcome in zip(rows, self._context.workers.map(handle, rows), strict=True):
+            if outcome is not None:
+                result.done.append((row, outcome))
+            else:
+                result.complete = False
+                result.abandoned_from = min(row.rowid, result.abandoned_from or row.rowid)
+        return result
+
+    def settle(
+        self, result: Result, later: Sequence[DueRange] = (), looked_at: Sequence[DueRange] = ()
+    ) -> None:
+        """Journal what is left over. Only after this may a cursor pass these rows. Raises StateError."""
+        settlement = Settlement(later=list(later), looked_at=list(looked_at))
+        for row, outcome in result.done:
+            self.tally.add(row, outcome)
+            if outcome.settled:
+                self._log_recovery(row, outcome)
+                settlement.settled.append((row.name, row.timestamp.internal))
+            elif outcome.reason != NOT_DUE:
+                self._log_failure(row, outcome)
+                settlement.failures.append(_unsettled(row, outcome))
+        now = self._context.clock.now()
+        self._context.journal.settle(self._key, settlement, now)
+        if result.remote_up:
+            self._context.journal.hasten(self._key, REMOTE_DOWN, now)
+
+    def _log_failure(self, row: Row, outcome: Outcome) -> None:
+        known = self._context.journal.holds(self._key, row.name)
+        log.log(
+            logging.DEBUG if known else logging.ERROR,
+            "Failed to handle row %d (%s) of %s: %s: %s",
+            row.rowid, row.name, self._mapping.label, outcome.reason, outcome.detail,
+        )  # fmt: skip
+
+    def _log_recovery(self, row: Row, outcome: Outcome) -> None:
+        if self._context.journal.holds(self._key, row.name):
+            log.info("Recovered %s of %s: %s", row.name, self._mapping.label, outcome.kind.value)
+
+
+def _unsettled(row: Row, outcome: Outcome) -> Unsettled:
+    return Unsettled(
+        name=row.name,
+        state=QUARANTINE if outcome.kind is Kind.FAILED else RETRY,
+        policy=row.policy,
+        deleted=row.deleted,
+        data_timestamp=row.data_timestamp.internal,
+        timestamp=row.timestamp.internal,
+        size=row.size,
+        reason=outcome.reason,
+        detail=outcome.detail,
+    )

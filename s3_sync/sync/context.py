@@ -1,0 +1,34 @@
+"""What all mappings of a daemon share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from threading import Event
+
+from s3_sync.cluster.brokers import Brokers
+from s3_sync.cluster.newest import NewestState
+from s3_sync.cluster.reader import ObjectReader
+from s3_sync.config.schema import Settings
+from s3_sync.providers.registry import Registry
+from s3_sync.runtime.concurrency import Clock, Pool
+from s3_sync.runtime.stats import Stats
+from s3_sync.state.checkpoint import StatusFiles
+from s3_sync.state.journal import Journal
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """``stop``: set once, when no further row may be begun. ``once``: retries do not wait for their time."""
+
+    settings: Settings
+    clock: Clock
+    workers: Pool
+    brokers: Brokers
+    reader: ObjectReader
+    newest: NewestState
+    registry: Registry
+    journal: Journal
+    statuses: StatusFiles
+    stats: Stats
+    once: bool = False
+    stop: Event = field(default_factory=Event)

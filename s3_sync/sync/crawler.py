@@ -1,0 +1,145 @@
+"""One mapping: its databases on this node, its retries, and when to come back."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from s3_sync.cluster.brokers import LocalReplica
+from s3_sync.config.schema import Mapping
+from s3_sync.errors import SyncError
+from s3_sync.model.rows import Row
+from s3_sync.model.timestamps import Timestamp
+from s3_sync.state.journal import Counts, Unsettled, exponential
+from s3_sync.sync.batch import Batches, Result
+from s3_sync.sync.context import Context
+from s3_sync.sync.database import DatabaseCrawl
+
+log = logging.getLogger("s3-sync")
+
+#: how long the list of local databases of a container is trusted, in seconds
+REPLICAS_FOR = 60.0
+_pause = exponential(base=2.0, ceiling=300.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """``more``: there is work left that can be done now. ``pause``: seconds to leave the mapping alone."""
+
+    more: bool
+    pause: float = 0.0
+
+
+class MappingCrawl:
+    """Lives as long as the daemon; ``step`` never raises."""
+
+    def __init__(self, context: Context, mapping: Mapping) -> None:
+        self.mapping = mapping
+        self.key = f"{mapping.label}#{mapping.fingerprint}"
+        self.troubled = False
+        self._context = context
+        self._batches: Batches | None = None
+        self._databases: dict[LocalReplica, DatabaseCrawl] = {}
+        self._listed_at = float("-inf")
+        self._setbacks = 0
+        self._retried_once = False
+
+    @property
+    def outstanding(self) -> Counts:
+        return self._context.journal.counts(self.key)
+
+    def summary(self) -> str:
+        return self._batches.tally.summary() if self._batches else "scanned 0: nothing"
+
+    def step(self) -> Step:
+        """One batch of each kind of work."""
+        try:
+            more, results = self._step()
+        except SyncError as error:
+            return self._setback(f"Failed to process {self.mapping.label}: {error}")
+        except Exception as error:
+            log.exception("Failed to process %s", self.mapping.label)
+            return self._setback(f"Failed to process {self.mapping.label}: {error!r}")
+        if any(result.remote_down for result in results):
+            return self._setback(f"{self.mapping.label}: the remote store does not answer as it should")
+        if self._setbacks and (results or not more):
+            log.info("%s: working again", self.mapping.label)
+            self._setbacks, self.troubled = 0, False
+        return Step(more and not self._context.stop.is_set())
+
+    def _step(self) -> tuple[bool, list[Result]]:
+        more = False
+        results: list[Result] = []
+        # after a setback a few rows show whether it is over, before many fail
+        limit = self._context.settings.items_chunk if not self._setbacks else self._context.workers.size
+        for database in self._local_databases():
+            if self._context.stop.is_set():
+                break
+            again, done = database.step(limit)
+            more, results = more or again, results + done
+        more = self._retry(limit, results) or more
+        return more, results
+
+    def _retry(self, limit: int, results: list[Result]) -> bool:
+        """Objects that failed before and whose time has come; with ``once``, each of them one time."""
+        journal = self._context.journal
+        if self._context.once:
+            if self._retried_once:
+                return False
+            self._retried_once = True
+            entries = journal.due_objects(self.key, float("inf"), 1_000_000)
+        else:
+            entries = journal.due_objects(self.key, self._context.clock.now(), limit)
+        for start in range(0, len(entries), limit):
+            batches = self._open()
+            rows = [_row(entry) for entry in entries[start : start + limit]]
+            result = batches.run(rows, batches.survey([row.name for row in rows]))
+            batches.settle(result)
+            results.append(result)
+            if result.remote_down or not result.complete:
+                break
+        return len(entries) == limit
+
+    def _local_databases(self) -> list[DatabaseCrawl]:
+        now = self._context.clock.now()
+        if now - self._listed_at > REPLICAS_FOR:
+            found = self._context.brokers.replicas(self.mapping.account, self.mapping.container)
+            kept = {replica: self._databases.get(replica) for replica in found}
+            self._databases = {
+                replica: database or DatabaseCrawl(self._context, self.mapping, self.key, self._open(), replica)
+                for replica, database in kept.items()
+            }
+            self._listed_at = now
+        return list(self._databases.values())
+
+    def _open(self) -> Batches:
+        """The bucket's connections are made when there is something to do, and kept."""
+        if self._batches is None:
+            bucket = self._context.registry.open_bucket(self.mapping)
+            self._batches = Batches(self._context, self.mapping, bucket, self.key)
+        return self._batches
+
+    def _setback(self, message: str) -> Step:
+        self._setbacks += 1
+        pause = _pause(self._setbacks)
+        if not self.troubled:
+            log.error("%s; next try in %.0f s", message, pause)
+        else:
+            log.debug("%s; next try in %.0f s", message, pause)
+        self.troubled = True
+        return Step(False, pause)
+
+
+def _row(entry: Unsettled) -> Row:
+    """A retry carries the identity of what failed; its etag and size are asked for again."""
+    return Row(
+        rowid=0,
+        name=entry.name,
+        data_timestamp=Timestamp.parse(entry.data_timestamp),
+        timestamp=Timestamp.parse(entry.timestamp),
+        size=entry.size,
+        content_type="",
+        etag="",
+        deleted=entry.deleted,
+        policy=entry.policy,
+    )

@@ -1,0 +1,194 @@
+"""One local database of a container, for one mapping: the primary pass, the verify pass, what is due.
+
+- The primary pass takes rows after ``last_row`` and acts on those that hash to this replica's ordinal.
+- The verify pass follows ``verification_slack`` behind and looks at the rows of the other ordinals: their
+  daemon has most likely sent them already, and if it is absent, this one does. Listings answer for most.
+- Rows before their ``copy_after`` are kept as ranges in the journal and read again when due.
+
+Order, for each batch: window into the journal, rows, journal, cursor. See ``s3_sync.state.journal``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from s3_sync.cluster.brokers import ContainerDb, LocalReplica
+from s3_sync.config.schema import Mapping
+from s3_sync.model.rows import Row, owner_ordinal
+from s3_sync.state.checkpoint import Checkpoint
+from s3_sync.state.journal import PRIMARY, VERIFY, DueRange
+from s3_sync.sync.batch import Batches, Result
+from s3_sync.sync.context import Context
+from s3_sync.sync.views import Before, View
+
+log = logging.getLogger("s3-sync")
+
+
+class DatabaseCrawl:
+    """``step`` does one batch of each kind and says whether there is more to do right away."""
+
+    def __init__(
+        self, context: Context, mapping: Mapping, key: str, batches: Batches, replica: LocalReplica
+    ) -> None:
+        self._context = context
+        self._mapping = mapping
+        self._key = key
+        self._batches = batches
+        self._replica = replica
+        self._checkpoint: Checkpoint | None = None
+        self._database = ""
+        #: what the files looked like when everything in them had been seen, and when to look anyhow
+        self._seen: object = None
+        self._wake = 0.0
+
+    def step(self, limit: int) -> tuple[bool, list[Result]]:
+        """``limit``: rows to read for each kind of work. Raises LocalError, StateError, RemoteError."""
+        fingerprint = self._replica.fingerprint()
+        if fingerprint is None or (fingerprint == self._seen and self._context.clock.now() < self._wake):
+            return False, []
+        with self._replica.open() as db:
+            if db.is_deleted() or not self._readable(db):
+                self._seen, self._wake = fingerprint, float("inf")
+                return False, []
+            self._database = db.id
+            if self._checkpoint is None:
+                self._checkpoint = self._context.statuses.load(self._mapping, db.id) or self._begin(db)
+            results: list[Result] = []
+            self._wake = float("inf")
+            more = self._due(db, limit, results)
+            more = self._primary(db, limit, results) or more
+            more = self._verify(db, limit, results) or more
+        next_range = self._context.journal.next_range(self._key, self._database)
+        self._wake = min(self._wake, float("inf") if next_range is None else next_range)
+        self._seen = None if more else fingerprint
+        return more, results
+
+    def _readable(self, db: ContainerDb) -> bool:
+        state = db.sharding_state()
+        if state != "unsharded":
+            log.error("%s is %s: sharded containers are not read by this version", self._mapping.label, state)
+        return state == "unsharded"
+
+    def _begin(self, db: ContainerDb) -> Checkpoint:
+        """No usable progress: one listing decides whether anything can be in the way."""
+        last = db.max_rowid()
+        if self._batches.holds_nothing():
+            checkpoint = Checkpoint(fresh_until=last)
+            log.info("Nothing is stored yet for %s: copying rows up to %d", self._mapping.label, last)
+        else:
+            checkpoint = Checkpoint(sweep_until=last)
+            log.info("Comparing %s with what is stored already, rows up to %d", self._mapping.label, last)
+        self._context.statuses.save(self._mapping, db.id, checkpoint)
+        return checkpoint
+
+    def _primary(self, db: ContainerDb, limit: int, results: list[Result]) -> bool:
+        checkpoint = self._known()
+        if self._replica.ordinal is None:
+            return False
+        rows, last = db.rows_since(checkpoint.last_row, limit)
+        if last <= checkpoint.last_row:
+            return False
+        own = [row for row in rows if self._is_own(row)]
+        reached = last
+        if own:
+            log.info(
+                "Processing %d rows since row %d for %s", len(own), checkpoint.last_row, self._mapping.label
+            )
+            views = self._views(own, self._context.journal.window(self._key, db.id))
+            self._context.journal.open_window(self._key, db.id, last)
+            result = self._batches.run(own, views)
+            self._batches.settle(result, later=self._ranges(result.not_due, PRIMARY))
+            results.append(result)
+            if result.abandoned_from is not None:
+                reached = result.abandoned_from - 1
+        self._save(replace(checkpoint, last_row=reached))
+        if own:
+            log.info("Processed %d rows; last row: %d; for %s", len(own), reached, self._mapping.label)
+        return not self._context.stop.is_set()
+
+    def _views(self, rows: Sequence[Row], window: int) -> dict[str, View]:
+        """Rows of a broken-off batch and of a sweep are compared; others are known to be new."""
+        checkpoint = self._known()
+        compare = max(window, checkpoint.sweep_until)
+        views = self._batches.survey([row.name for row in rows if row.rowid <= compare])
+        for row in rows:
+            if row.rowid > compare:
+                views[row.name] = Before.FRESH if row.rowid <= checkpoint.fresh_until else Before.NEW
+        return views
+
+    def _verify(self, db: ContainerDb, limit: int, results: list[Result]) -> bool:
+        checkpoint = self._known()
+        if self._replica.ordinal is not None and self._replica.replicas == 1:
+            if checkpoint.last_verified_row != checkpoint.last_row:
+                self._save(replace(checkpoint, last_verified_row=checkpoint.last_row))
+            return False
+        rows, last = db.rows_since(checkpoint.last_verified_row, limit)
+        if last <= checkpoint.last_verified_row:
+            return False
+        slack = self._context.settings.verification_slack_seconds
+        horizon = self._context.clock.now() - slack
+        too_young = next((row for row in rows if row.timestamp.seconds > horizon), None)
+        if too_young is not None:
+            self._wake = min(self._wake, too_young.timestamp.seconds + slack)
+            last = too_young.rowid - 1
+            rows = [row for row in rows if row.rowid <= last]
+        others = [row for row in rows if not self._is_own(row)]
+        if others:
+            log.info(
+                "Verifying %d rows since row %d for %s",
+                len(others), checkpoint.last_verified_row, self._mapping.label,
+            )  # fmt: skip
+            result = self._batches.run(others, self._batches.survey([row.name for row in others]))
+            self._batches.settle(result, later=self._ranges(result.not_due, VERIFY))
+            results.append(result)
+            if result.abandoned_from is not None:
+                last = result.abandoned_from - 1
+            log.info("Verified %d rows; last row: %d; for %s", len(others), last, self._mapping.label)
+        if last > checkpoint.last_verified_row:
+            self._save(replace(self._known(), last_verified_row=last))
+        return too_young is None and not self._context.stop.is_set()
+
+    def _due(self, db: ContainerDb, limit: int, results: list[Result]) -> bool:
+        """Read again the ranges whose time has come; what is not due yet makes new ranges."""
+        now = self._context.clock.now()
+        for due in self._context.journal.due_ranges(self._key, db.id, now):
+            found, _ = db.rows_since(due.first_row - 1, due.last_row - due.first_row + 1)
+            rows = [row for row in found if row.rowid <= due.last_row and self._belongs(row, due)]
+            result = self._batches.run(rows, self._batches.survey([row.name for row in rows]))
+            if result.complete:
+                self._batches.settle(result, later=self._ranges(result.not_due, due.kind), looked_at=[due])
+            else:
+                self._batches.settle(result)
+            results.append(result)
+            if self._context.stop.is_set():
+                break
+        return False
+
+    def _belongs(self, row: Row, due: DueRange) -> bool:
+        return self._is_own(row) == (due.kind == PRIMARY)
+
+    def _ranges(self, rows: Iterable[Row], kind: str) -> list[DueRange]:
+        """One range over rows that are not due; a little patience lets neighbours become due together."""
+        waiting = list(rows)
+        if not waiting:
+            return []
+        first_due = min(self._batches.handler.due(row) for row in waiting)
+        if kind == VERIFY:
+            first_due += self._context.settings.verification_slack_seconds
+        patience = min(60.0, self._mapping.profile.copy_after / 10)
+        rowids = [row.rowid for row in waiting]
+        return [DueRange(self._database, kind, min(rowids), max(rowids), first_due + patience)]
+
+    def _is_own(self, row: Row) -> bool:
+        replica = self._replica
+        return replica.ordinal is not None and owner_ordinal(row.name, replica.replicas) == replica.ordinal
+
+    def _known(self) -> Checkpoint:
+        assert self._checkpoint is not None
+        return self._checkpoint
+
+    def _save(self, checkpoint: Checkpoint) -> None:
+        self._context.statuses.save(self._mapping, self._database, checkpoint)
+        self._checkpoint = checkpoint

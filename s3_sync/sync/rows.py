@@ -1,0 +1,235 @@
+"""One row: make the remote agree with what Swift has now.
+
+``RowHandler.handle`` is level-triggered. The row only says that something happened to a name; what is
+done follows from what both sides hold. Handling a row twice, late or out of order changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+
+from s3_sync.cluster.newest import Deleted, NewestState, Present, Unknown
+from s3_sync.cluster.reader import ObjectReader
+from s3_sync.config.schema import Mapping
+from s3_sync.errors import (
+    LocalChanged,
+    LocalMissing,
+    LocalUnavailable,
+    NotFound,
+    ObjectRefused,
+    PreconditionFailed,
+    SyncError,
+)
+from s3_sync.model.objects import ObjectInfo
+from s3_sync.model.outcomes import (
+    CONDITION,
+    DELETE_NOT_PROPAGATED,
+    EXCLUDED,
+    NOT_DUE,
+    OWN_TOMBSTONE,
+    SUPERSEDED,
+    VANISHED,
+    Kind,
+    Outcome,
+)
+from s3_sync.model.rows import Row
+from s3_sync.providers.base import Bucket
+from s3_sync.providers.limits import check_limits
+from s3_sync.sync.names import NameLocks
+from s3_sync.sync.views import Before, Listed, View
+from s3_sync.transfer.decide import Decision, decide
+from s3_sync.transfer.source import OpenObject, Source
+from s3_sync.transfer.upload import Overwrite, check_version, remote_meta, upload
+
+log = logging.getLogger("s3-sync")
+
+_PRESENT = Outcome(Kind.PRESENT)
+
+
+class RowHandler:
+    """Handles rows of one mapping. ``count`` is told the bytes read from Swift, as they are read."""
+
+    def __init__(
+        self,
+        mapping: Mapping,
+        bucket: Bucket,
+        reader: ObjectReader,
+        newest: NewestState,
+        now: Callable[[], float],
+        count: Callable[[int], None],
+    ) -> None:
+        self._mapping = mapping
+        self._profile = mapping.profile
+        self._bucket = bucket
+        self._reader = reader
+        self._newest = newest
+        self._now = now
+        self._count = count
+        self._names = NameLocks()
+
+    def handle(self, row: Row, view: View) -> Outcome:
+        """Never raises: whatever goes wrong becomes PENDING or FAILED with its reason."""
+        try:
+            with self._names.hold(row.name):
+                return self._handle(row, view)
+        except SyncError as error:
+            return outcome_of(error)
+        except Exception as error:
+            log.exception("Failed to handle row %d (%s) of %s", row.rowid, row.name, self._mapping.label)
+            return Outcome(Kind.PENDING, "internal_error", repr(error))
+
+    def due(self, row: Row) -> float:
+        """When ``copy_after`` has passed for this row."""
+        return row.timestamp.seconds + self._profile.copy_after
+
+    def _handle(self, row: Row, view: View) -> Outcome:
+        if self._profile.exclude is not None and self._profile.exclude.match(row.name):
+            return Outcome(Kind.SKIPPED, EXCLUDED)
+        if row.deleted:
+            return self._delete(row, view)
+        if self.due(row) >= self._now():
+            return Outcome(Kind.PENDING, NOT_DUE)
+        if isinstance(view, Listed) and view.info is not None and _listed_alike(row, view.info):
+            return _PRESENT
+        if view is Before.NEW and row.metadata_changed:
+            view = Before.UNKNOWN  # a POST: most likely the bytes are there already
+        if self._may_read_one_replica(view):
+            try:
+                return self._first_copy(row)
+            except (PreconditionFailed, LocalChanged, LocalMissing):
+                view = Before.UNKNOWN  # not as simple as it looked
+        try:
+            return self._converge(row, view)
+        except PreconditionFailed:  # somebody wrote the key between our HEAD and our PUT: look again
+            return self._converge(row, Before.UNKNOWN)
+
+    def _may_read_one_replica(self, view: View) -> bool:
+        """Whether a copy can overwrite nothing, so that a single replica of the row's version will do."""
+        if view is Before.FRESH:
+            return True
+        absent = view is Before.NEW or (isinstance(view, Listed) and view.info is None)
+        return absent and self._bucket.features.conditional_put
+
+    def _first_copy(self, row: Row) -> Outcome:
+        source = self._source(row)
+        with source.open(row.data_timestamp, None) as local:
+            if local.info.timestamp != row.timestamp:
+                raise LocalChanged(f"replica is at {local.info.timestamp}, row at {row.timestamp}")
+            return self._put(source, local, Overwrite(if_absent=True))
+
+    def _converge(self, row: Row, view: View) -> Outcome:
+        """Compare the newest local state with the remote one, and act on the difference."""
+        state = self._newest.of(self._mapping.account, self._mapping.container, row.name, [row.policy])
+        if isinstance(state, Unknown):
+            return Outcome(Kind.SKIPPED, VANISHED)
+        if state.timestamp < row.timestamp:
+            raise LocalUnavailable(f"the newest replica found is of {state.timestamp}, the row of {row.timestamp}")
+        if isinstance(state, Deleted):
+            return Outcome(Kind.SKIPPED, SUPERSEDED)
+        if state.expired:
+            return Outcome(Kind.SKIPPED, VANISHED)
+        remote = None if self._known_absent(view) else self._head(row.name)
+        source = self._source(row, state)
+        with source.open(state.data_timestamp, None) as local:
+            check_version(local, state)
+            return self._act(source, local, remote)
+
+    def _act(self, source: Source, local: OpenObject, remote: ObjectInfo | None) -> Outcome:
+        _refuse_unsupported(local)
+        if not self._profile.criteria.matches(local.headers):
+            return Outcome(Kind.SKIPPED, CONDITION)
+        decision = decide(local.info, remote)
+        if decision is Decision.POST and local.info.size > self._bucket.limits.max_copy:
+            decision = Decision.PUT
+        if decision is Decision.NOOP:
+            return _PRESENT
+        if decision is Decision.WAIT:
+            raise LocalUnavailable("the remote copy is newer than every replica that answered")
+        if decision is Decision.PUT:
+            overwrite = Overwrite(if_absent=True) if remote is None else Overwrite(if_match=remote.etag)
+            return self._put(source, local, overwrite)
+        meta = remote_meta(local.info)
+        check_limits(self._bucket, local.info.name, meta, local.info.size)
+        assert remote is not None
+        self._bucket.post_object(local.info.name, meta, remote.etag)
+        return Outcome(Kind.UPDATED)
+
+    def _put(self, source: Source, local: OpenObject, overwrite: Overwrite) -> Outcome:
+        _refuse_unsupported(local)
+        if not self._profile.criteria.matches(local.headers):
+            return Outcome(Kind.SKIPPED, CONDITION)
+        upload(self._bucket, source, local, overwrite)
+        return Outcome(Kind.COPIED, size=local.info.size)
+
+    def _delete(self, row: Row, view: View) -> Outcome:
+        """Delete remotely only on proof: the newest local state of the name is a client's tombstone."""
+        if row.timestamp.offset:
+            return Outcome(Kind.SKIPPED, OWN_TOMBSTONE)
+        if not self._profile.propagate_delete:
+            return Outcome(Kind.SKIPPED, DELETE_NOT_PROPAGATED)
+        if view is Before.FRESH or (isinstance(view, Listed) and view.info is None):
+            return _PRESENT
+        state = self._newest.of(self._mapping.account, self._mapping.container, row.name)
+        if isinstance(state, Unknown):
+            return self._unproven(row)
+        if state.timestamp < row.timestamp:
+            raise LocalUnavailable(f"the newest replica found is of {state.timestamp}, the row of {row.timestamp}")
+        if isinstance(state, Present):
+            return Outcome(Kind.SKIPPED, SUPERSEDED)
+        if not state.by_client:
+            return Outcome(Kind.SKIPPED, OWN_TOMBSTONE)
+        self._bucket.delete_object(row.name)
+        return Outcome(Kind.DELETED)
+
+    def _unproven(self, row: Row) -> Outcome:
+        """The tombstone was reclaimed: nobody can say any more that this delete is the last word."""
+        if self._head(row.name) is None:
+            return _PRESENT
+        detail = "a delete is recorded, but no object server remembers it; the remote copy is kept"
+        return Outcome(Kind.FAILED, "delete_unproven", detail)
+
+    def _known_absent(self, view: View) -> bool:
+        return view in (Before.NEW, Before.FRESH) or (isinstance(view, Listed) and view.info is None)
+
+    def _head(self, name: str) -> ObjectInfo | None:
+        try:
+            return self._bucket.head_object(name)
+        except NotFound:
+            return None
+
+    def _source(self, row: Row, state: Present | None = None) -> Source:
+        policy = row.policy if state is None else state.policy
+        open_object = partial(
+            self._reader.open, self._mapping.account, self._mapping.container, row.name, policy
+        )
+        return Source(row.name, lambda expect, part: open_object(expect=expect, byte_range=part), self._count)
+
+
+def outcome_of(error: SyncError) -> Outcome:
+    """PENDING is tried again with growing pauses; FAILED waits for a change of the object or a reset."""
+    if isinstance(error, ObjectRefused):
+        return Outcome(Kind.FAILED, error.reason, str(error))
+    if isinstance(error, LocalMissing):
+        return Outcome(Kind.SKIPPED, VANISHED, str(error))
+    return Outcome(Kind.PENDING, error.reason, str(error))
+
+
+def _listed_alike(row: Row, info: ObjectInfo) -> bool:
+    """Whether a listing alone shows that the remote holds this version, metadata included.
+
+    The stored copy must be younger than the row: an overwrite with equal bytes and other metadata has
+    the same size and ETag.
+    """
+    return (
+        not row.metadata_changed
+        and info.size == row.size
+        and info.etag == row.etag
+        and info.last_modified >= row.timestamp.seconds
+    )
+
+
+def _refuse_unsupported(local: OpenObject) -> None:
+    if local.kind in ("slo", "dlo"):
+        raise ObjectRefused("large_object", "large objects (SLO, DLO) are not copied by this version")

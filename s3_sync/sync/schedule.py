@@ -1,0 +1,44 @@
+"""Which mapping is looked at next."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from typing import Generic, TypeVar
+
+from s3_sync.runtime.concurrency import Clock
+
+Item = TypeVar("Item")
+
+
+class Schedule(Generic[Item]):
+    """A queue by time. An item that was taken is not in it until it is put back, so that no two threads
+    have it; among items that are due, the one that waited longest comes first, so that all get their turn."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._heap: list[tuple[float, int, Item]] = []
+        self._order = itertools.count()
+        self._closed = False
+
+    def put(self, item: Item, when: float) -> None:
+        with self._changed:
+            heapq.heappush(self._heap, (when, next(self._order), item))
+            self._changed.notify()
+
+    def take(self) -> Item | None:
+        """Waits until something is due; None once the schedule is closed."""
+        with self._changed:
+            while not self._closed:
+                wait = self._heap[0][0] - self._clock.now() if self._heap else 1.0
+                if self._heap and wait <= 0:
+                    return heapq.heappop(self._heap)[2]
+                self._changed.wait(min(max(wait, 0.001), 1.0))
+        return None
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()

@@ -1,0 +1,33 @@
+"""What is known about a key at the remote before a row is looked at.
+
+Knowing more saves requests; knowing less is never wrong:
+
+- ``FRESH``: nothing was stored for this mapping when these rows already existed. No check is needed.
+- ``NEW``: the row came after everything that was handled before. Nothing is expected to be stored, and
+  where the store can refuse to overwrite, it is asked to.
+- ``UNKNOWN``: it may be there or not; a HEAD tells.
+- a ``Listed``: a listing has just told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from s3_sync.model.objects import ObjectInfo
+
+
+class Before(Enum):
+    FRESH = "fresh"
+    NEW = "new"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """``info`` None: the listing passed the name's place, and it was not there."""
+
+    info: ObjectInfo | None
+
+
+View = Before | Listed

@@ -1,0 +1,70 @@
+"""What to do with an object, from what both sides hold: no I/O, no clock."""
+
+from __future__ import annotations
+
+from enum import Enum
+from urllib.parse import unquote
+
+from s3_sync.model.objects import STORED_HEADERS, ObjectInfo, ObjectMeta
+
+#: S3 storage classes whose objects cannot be copied onto themselves without a restore first
+ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+
+
+class Decision(Enum):
+    PUT = "put"  # send bytes and metadata
+    POST = "post"  # the bytes are there: send metadata
+    NOOP = "noop"  # nothing to do
+    WAIT = "wait"  # the remote copy is newer than what we see here: our view is stale
+
+
+def decide(local: ObjectInfo, remote: ObjectInfo | None) -> Decision:
+    """Make ``remote`` agree with ``local``, which is the newest local state.
+
+    Identity is size and MD5; time is looked at only to notice that our own view is old. ``local.meta``
+    and ``remote.meta`` must be there (from a HEAD, not from a listing).
+    """
+    if remote is None:
+        return Decision.PUT
+    assert local.meta is not None and remote.meta is not None
+    marked = remote.meta.swift_timestamp
+    if marked is not None and local.timestamp is not None and marked > local.timestamp:
+        return Decision.WAIT
+    if remote.size != local.size or remote.md5 is None or remote.md5 != local.md5:
+        return Decision.PUT
+    if same_meta(local.meta, remote.meta):
+        return Decision.NOOP
+    return Decision.PUT if remote.storage_class in ARCHIVE_CLASSES else Decision.POST
+
+
+def same_meta(local: ObjectMeta, remote: ObjectMeta) -> bool:
+    """Whether the remote copy carries the local metadata; marks are not compared.
+
+    A copy without our timestamp mark was written by an older version: its values may be percent-quoted,
+    and headers that it has beyond ours are not held against it.
+    """
+    ours = "swift-timestamp" in remote.marks
+    return _same_headers(local, remote, ours) and _same_user(local, remote, ours)
+
+
+def _same_headers(local: ObjectMeta, remote: ObjectMeta, ours: bool) -> bool:
+    if local.content_type != remote.content_type:
+        return False
+    for name in STORED_HEADERS:
+        if name == "content-type":
+            continue
+        here, there = local.headers.get(name, ""), remote.headers.get(name, "")
+        if here != there and (here or ours):
+            return False
+    return True
+
+
+def _same_user(local: ObjectMeta, remote: ObjectMeta, ours: bool) -> bool:
+    # some stores drop an empty value, so that it is the same as none
+    here = {name: value for name, value in local.user.items() if value}
+    there = {name: value for name, value in remote.user.items() if value}
+    if here.keys() != there.keys():
+        return False
+    return all(
+        value == there[name] or (not ours and value == unquote(there[name])) for name, value in here.items()
+    )

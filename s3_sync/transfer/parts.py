@@ -1,0 +1,81 @@
+"""Sending one plain object in parts."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+from s3_sync.errors import BadDigest, ObjectRefused
+from s3_sync.model.objects import ByteRange, ObjectInfo, ObjectMeta, is_md5
+from s3_sync.providers.base import MIB, Bucket, Limits, Part
+from s3_sync.streams.metered import MeteredBody
+from s3_sync.streams.reader import Body
+from s3_sync.transfer.source import Source
+
+#: parts are made this large where the store's limits leave a choice
+USUAL_PART = 256 * MIB
+
+
+def part_size(size: int, limits: Limits) -> int:
+    """The size of all parts but the last. Raises ObjectRefused when no legal size exists."""
+    smallest = max(limits.min_part, math.ceil(size / limits.max_parts))
+    if smallest > limits.max_part:
+        raise ObjectRefused("too_large", f"{size} bytes do not fit {limits.max_parts} parts")
+    return min(limits.max_part, max(smallest, min(USUAL_PART, limits.max_put)))
+
+
+def upload_parts(bucket: Bucket, source: Source, info: ObjectInfo, meta: ObjectMeta, if_match: str | None) -> None:
+    """Each part is a ranged read of the same version. Two digests are checked: each part's against what
+    the store says it got, and that of all parts in order against the object's own MD5.
+
+    The upload is aborted however this fails.
+    """
+    step = part_size(info.size, bucket.limits)
+    upload_id = bucket.create_upload(info.name, meta)
+    done = False
+    try:
+        parts: list[Part] = []
+        whole = hashlib.md5(usedforsecurity=False)
+        for number, first in enumerate(range(0, info.size, step), start=1):
+            last = min(first + step, info.size) - 1
+            with source.open(info.data_timestamp, ByteRange(first, last)) as local:
+                body = _PartBody(MeteredBody(local.body, source.count), whole)
+                part = bucket.upload_part(info.name, upload_id, number, body, last - first + 1)
+            if is_md5(part.etag) and part.etag != body.part.hexdigest():
+                raise BadDigest(f"part {number}: the store has {part.etag}, {body.part.hexdigest()} was sent")
+            whole = body.whole
+            parts.append(part)
+        if whole.hexdigest() != info.md5:
+            raise BadDigest(f"the parts hash to {whole.hexdigest()}, the object's MD5 is {info.md5}")
+        bucket.complete_upload(info.name, upload_id, parts, if_match)
+        done = True
+    finally:
+        if not done:
+            bucket.abort_upload(info.name, upload_id)
+
+
+class _PartBody:
+    """Hashes what is read: ``part`` from its own start, ``whole`` going on from ``before``."""
+
+    def __init__(self, body: Body, before: hashlib._Hash) -> None:
+        self.length = body.length
+        self._body = body
+        self._before = before
+        self._start()
+
+    def read(self, size: int = -1) -> bytes:
+        chunk = self._body.read(size)
+        self.part.update(chunk)
+        self.whole.update(chunk)
+        return chunk
+
+    def rewind(self) -> None:
+        self._body.rewind()
+        self._start()
+
+    def close(self) -> None:
+        self._body.close()
+
+    def _start(self) -> None:
+        self.part = hashlib.md5(usedforsecurity=False)
+        self.whole = self._before.copy()

@@ -1,0 +1,34 @@
+"""Where the bytes of one Swift object come from, as the rest of ``transfer`` sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from s3_sync.model.objects import ByteRange, ObjectInfo
+from s3_sync.model.timestamps import Timestamp
+from s3_sync.streams.reader import Body
+
+
+class OpenObject(Protocol):
+    """One version of an object, open for reading. ``kind``: ``plain``, ``slo``, ``dlo`` or ``symlink``."""
+
+    info: ObjectInfo
+    headers: Mapping[str, str]
+    kind: str
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Opens one object of the local cluster, as often as it takes.
+
+    ``open(expect, byte_range)``: exactly the version with that data timestamp, or LocalChanged.
+    ``count`` is told how many bytes were read.
+    """
+
+    name: str
+    open: Callable[[Timestamp | None, ByteRange | None], AbstractContextManager[OpenObject]]
+    count: Callable[[int], None]

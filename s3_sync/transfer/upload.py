@@ -1,0 +1,62 @@
+"""Sending one plain object: a single PUT, or parts when it is too large for one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from s3_sync.errors import LocalChanged
+from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutOptions
+from s3_sync.providers.base import Bucket
+from s3_sync.providers.limits import check_limits
+from s3_sync.streams.metered import MeteredBody
+from s3_sync.transfer.parts import upload_parts
+from s3_sync.transfer.source import OpenObject, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Overwrite:
+    """What may be in the way: ``if_absent``, nothing; ``if_match``, exactly this ETag; neither, anything.
+
+    A bucket that cannot promise either is written to without a condition.
+    """
+
+    if_absent: bool = False
+    if_match: str | None = None
+
+
+def remote_meta(info: ObjectInfo) -> ObjectMeta:
+    """The metadata that goes with a copy of ``info``: the object's own, and the version that it is."""
+    assert info.meta is not None and info.timestamp is not None
+    return info.meta.marked(swift_timestamp=info.timestamp.internal)
+
+
+def upload(bucket: Bucket, source: Source, local: OpenObject, overwrite: Overwrite) -> None:
+    """Send ``local``, which is open and unread. Afterwards the store holds exactly its bytes.
+
+    Raises ObjectRefused before any byte moves when the store cannot hold the object;
+    PreconditionFailed when something else was in the way; any RemoteError or LocalError.
+    """
+    info = local.info
+    meta = remote_meta(info)
+    conditional = bucket.features.conditional_put
+    if_match = overwrite.if_match if conditional else None
+    if info.size > bucket.limits.max_put:
+        meta = meta.marked(swift_etag=info.md5 or "")
+        check_limits(bucket, info.name, meta, info.size)
+        upload_parts(bucket, source, info, meta, if_match)
+        return
+    check_limits(bucket, info.name, meta, info.size)
+    options = PutOptions(
+        size=info.size,
+        meta=meta,
+        md5=info.md5,
+        if_match=if_match,
+        if_absent=overwrite.if_absent and conditional,
+    )
+    bucket.put_object(info.name, MeteredBody(local.body, source.count), options)
+
+
+def check_version(local: OpenObject, info: ObjectInfo) -> None:
+    """Raise LocalChanged unless ``local`` is the very version that ``info`` describes."""
+    if (local.info.data_timestamp, local.info.timestamp) != (info.data_timestamp, info.timestamp):
+        raise LocalChanged(f"object is at {local.info.timestamp}, expected {info.timestamp}")
