@@ -134,7 +134,9 @@ class Journal:
 
     def window(self, mapping: str, database: str) -> int:
         """The last row of the last batch that was begun: it may have been handled without a trace."""
-        found = self._one("SELECT last_row FROM windows WHERE mapping = ? AND database = ?", mapping, database)
+        found = self._one(
+            "SELECT last_row FROM windows WHERE mapping = ? AND database = ?", mapping, database
+        )
         return found[0] if found else 0
 
     def settle(self, mapping: str, settlement: Settlement, now: float) -> None:
@@ -173,7 +175,11 @@ class Journal:
         if not self._names.get(mapping):
             return []
         return self._entries(
-            "mapping = ? AND state = ? AND next_try <= ? ORDER BY next_try LIMIT ?", mapping, RETRY, now, limit
+            "mapping = ? AND state = ? AND next_try <= ? ORDER BY next_try LIMIT ?",
+            mapping,
+            RETRY,
+            now,
+            limit,
         )
 
     def unsettled(self, mapping: str, limit: int = 1000, after: str = "") -> list[Unsettled]:

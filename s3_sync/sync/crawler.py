@@ -106,7 +106,8 @@ class MappingCrawl:
             found = self._context.brokers.replicas(self.mapping.account, self.mapping.container)
             kept = {replica: self._databases.get(replica) for replica in found}
             self._databases = {
-                replica: database or DatabaseCrawl(self._context, self.mapping, self.key, self._open(), replica)
+                replica: database
+                or DatabaseCrawl(self._context, self.mapping, self.key, self._open(), replica)
                 for replica, database in kept.items()
             }
             self._listed_at = now

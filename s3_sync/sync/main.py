@@ -59,7 +59,14 @@ def run(config: str, once: bool, log_level: str | None, console: bool) -> int:
     if loaded.settings is None:
         raise ConfigError(loaded.problems)
     settings = loaded.settings
-    configure("s3-sync", settings.log_file, log_level or settings.log_level, console, settings.syslog, settings.secrets())
+    configure(
+        "s3-sync",
+        settings.log_file,
+        log_level or settings.log_level,
+        console,
+        settings.syslog,
+        settings.secrets(),
+    )
     for problem in loaded.problems:
         log.error("Mapping left out: %s", problem)
     for warning in loaded.warnings:

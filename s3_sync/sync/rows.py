@@ -125,7 +125,9 @@ class RowHandler:
         if isinstance(state, Unknown):
             return Outcome(Kind.SKIPPED, VANISHED)
         if state.timestamp < row.timestamp:
-            raise LocalUnavailable(f"the newest replica found is of {state.timestamp}, the row of {row.timestamp}")
+            raise LocalUnavailable(
+                f"the newest replica found is of {state.timestamp}, the row of {row.timestamp}"
+            )
         if isinstance(state, Deleted):
             return Outcome(Kind.SKIPPED, SUPERSEDED)
         if state.expired:
@@ -175,7 +177,9 @@ class RowHandler:
         if isinstance(state, Unknown):
             return self._unproven(row)
         if state.timestamp < row.timestamp:
-            raise LocalUnavailable(f"the newest replica found is of {state.timestamp}, the row of {row.timestamp}")
+            raise LocalUnavailable(
+                f"the newest replica found is of {state.timestamp}, the row of {row.timestamp}"
+            )
         if isinstance(state, Present):
             return Outcome(Kind.SKIPPED, SUPERSEDED)
         if not state.by_client:

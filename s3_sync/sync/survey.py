@@ -27,7 +27,9 @@ def survey(bucket: Bucket, names: Iterable[str]) -> dict[str, View]:
     position = 0
     after: str | None = None
     while len(ordered) - position >= FEW:
-        page = bucket.list_objects(ListQuery(start_after=_just_before(ordered[position]) if after is None else after))
+        page = bucket.list_objects(
+            ListQuery(start_after=_just_before(ordered[position]) if after is None else after)
+        )
         end = len(ordered) if page.next_after is None else bisect_right(keys, page.next_after.encode("utf-8"))
         found = {info.name: info for info in page.objects}
         for name in ordered[position:end]:

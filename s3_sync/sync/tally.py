@@ -39,5 +39,7 @@ class Tally:
     def summary(self) -> str:
         """``scanned 12: copied 10, skipped 2 (excluded 2)``"""
         kinds = ", ".join(f"{kind.value} {self.kinds[kind]}" for kind in Kind if self.kinds[kind])
-        reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(self.reasons.items()) if reason != NOT_DUE)
+        reasons = ", ".join(
+            f"{reason} {count}" for reason, count in sorted(self.reasons.items()) if reason != NOT_DUE
+        )
         return f"scanned {self.scanned}: {kinds or 'nothing'}" + (f" ({reasons})" if reasons else "")

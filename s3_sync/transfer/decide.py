@@ -26,7 +26,8 @@ def decide(local: ObjectInfo, remote: ObjectInfo | None) -> Decision:
     """
     if remote is None:
         return Decision.PUT
-    assert local.meta is not None and remote.meta is not None
+    assert local.meta is not None
+    assert remote.meta is not None
     marked = remote.meta.swift_timestamp
     if marked is not None and local.timestamp is not None and marked > local.timestamp:
         return Decision.WAIT

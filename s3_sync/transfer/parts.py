@@ -24,7 +24,9 @@ def part_size(size: int, limits: Limits) -> int:
     return min(limits.max_part, max(smallest, min(USUAL_PART, limits.max_put)))
 
 
-def upload_parts(bucket: Bucket, source: Source, info: ObjectInfo, meta: ObjectMeta, if_match: str | None) -> None:
+def upload_parts(
+    bucket: Bucket, source: Source, info: ObjectInfo, meta: ObjectMeta, if_match: str | None
+) -> None:
     """Each part is a ranged read of the same version. Two digests are checked: each part's against what
     the store says it got, and that of all parts in order against the object's own MD5.
 

@@ -26,7 +26,8 @@ class Overwrite:
 
 def remote_meta(info: ObjectInfo) -> ObjectMeta:
     """The metadata that goes with a copy of ``info``: the object's own, and the version that it is."""
-    assert info.meta is not None and info.timestamp is not None
+    assert info.meta is not None
+    assert info.timestamp is not None
     return info.meta.marked(swift_timestamp=info.timestamp.internal)
 
 
