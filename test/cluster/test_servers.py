@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
-from swift.common.ring import Ring
-from swift.common.utils import hash_path, set_swift_dir
 from swiftclient.exceptions import ClientException
 
-from servers import side_xattr
-from servers.moto import MotoServer
-from servers.process import Child, ReservedPort, ServerError, python_module, wait_until
-from servers.rclone import RcloneS3
-from servers.s3 import S3Server, s3_client
-from servers.scratch import ScratchDir, sweep
 from servers.swift import SwiftCluster
 
 PART = 5 << 20
@@ -32,14 +22,6 @@ StartSwift = Callable[[SwiftCluster], SwiftCluster]
 
 def data_files(cluster: SwiftCluster, node: int) -> list[Path]:
     return sorted(cluster.devices(node).glob("*/objects*/**/*.data"))
-
-
-def object_dir(cluster: SwiftCluster, node: int, container: str, name: str) -> Path:
-    """Where a node of a one-device-per-node, default-policy cluster has an object."""
-    set_swift_dir(str(cluster.etc))
-    digest = hash_path(cluster.account, container, name)
-    partition = Ring(str(cluster.etc), ring_name="object").get_part(cluster.account, container, name)
-    return cluster.devices(node) / f"sdb{node}" / "objects" / str(partition) / digest[-3:] / digest
 
 
 class TestOneNode:
@@ -140,49 +122,6 @@ class TestOneNode:
         assert [row["name"] for row in client.get_container(container_name)[1]] == names
 
 
-class TestS3Api:
-    def test_put_and_get(self, swift: SwiftCluster, container_name: str) -> None:
-        s3 = swift.s3_client()
-        s3.create_bucket(Bucket=container_name)
-        s3.put_object(Bucket=container_name, Key="ü/☃", Body=b"snow", Metadata={"colour": "white"})
-        answer = s3.get_object(Bucket=container_name, Key="ü/☃")
-        assert (answer["Body"].read(), answer["Metadata"]) == (b"snow", {"colour": "white"})
-        assert answer["ETag"] == f'"{hashlib.md5(b"snow").hexdigest()}"'
-        assert swift.client().get_object(container_name, "ü/☃")[1] == b"snow"
-
-    def test_multipart(self, swift: SwiftCluster, container_name: str) -> None:
-        multipart_round_trip(swift.s3_client(), container_name)
-
-    def test_wrong_secret_is_refused(self, swift: SwiftCluster) -> None:
-        with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
-            s3_client(swift.s3_endpoint, swift.user, "wrong").list_buckets()
-
-    def test_small_part_is_refused(self, swift: SwiftCluster, container_name: str) -> None:
-        s3 = swift.s3_client()
-        s3.create_bucket(Bucket=container_name)
-        with pytest.raises(ClientError, match="EntityTooSmall"):
-            upload_parts(s3, container_name, [bytes(PART - 1), b"end"])
-
-
-def upload_parts(s3: Any, bucket: str, parts: list[bytes]) -> str:
-    """Multipart upload of the key `large`; returns its ETag."""
-    target = {"Bucket": bucket, "Key": "large"}
-    target["UploadId"] = s3.create_multipart_upload(**target)["UploadId"]
-    done = [
-        {"PartNumber": number, "ETag": s3.upload_part(**target, PartNumber=number, Body=part)["ETag"]}
-        for number, part in enumerate(parts, 1)
-    ]
-    return str(s3.complete_multipart_upload(**target, MultipartUpload={"Parts": done})["ETag"])
-
-
-def multipart_round_trip(s3: Any, bucket: str) -> None:
-    s3.create_bucket(Bucket=bucket)
-    parts = [os.urandom(PART), b"end"]
-    digests = b"".join(hashlib.md5(part).digest() for part in parts)
-    assert upload_parts(s3, bucket, parts).strip('"') == f"{hashlib.md5(digests).hexdigest()}-2"
-    assert s3.get_object(Bucket=bucket, Key="large")["Body"].read() == b"".join(parts)
-
-
 @pytest.fixture(scope="module")
 def encrypted(start_server: StartSwift) -> SwiftCluster:
     """A cluster with encryption that holds SECRET as c/o."""
@@ -231,7 +170,8 @@ class TestThreeNodes:
         client = swift3.client()
         client.put_container(container_name)
         client.put_object(container_name, "o", b"x")
-        assert all(object_dir(swift3, node, container_name, "o").is_dir() for node in (1, 2, 3))
+        assert all(swift3.object_dir(node, container_name, "o").is_dir() for node in (1, 2, 3))
+        assert all(list(swift3.container_dir(node, container_name).glob("*.db")) for node in (1, 2, 3))
 
     def test_a_stopped_node_misses_what_is_written(self, swift3: SwiftCluster, container_name: str) -> None:
         client = swift3.client()
@@ -244,10 +184,10 @@ class TestThreeNodes:
             assert not swift3.children["node2"].running
         finally:
             swift3.start_node(2)
-        has = [object_dir(swift3, node, container_name, "during").is_dir() for node in (1, 2, 3)]
+        has = [swift3.object_dir(node, container_name, "during").is_dir() for node in (1, 2, 3)]
         assert has == [True, False, True]
         client.put_object(container_name, "after", b"x")
-        assert object_dir(swift3, 2, container_name, "after").is_dir()
+        assert swift3.object_dir(2, container_name, "after").is_dir()
 
     def test_replicators_bring_a_node_up_to_date(self, swift3: SwiftCluster, container_name: str) -> None:
         client = swift3.client()
@@ -257,10 +197,10 @@ class TestThreeNodes:
             client.put_object(container_name, "o", b"x")
         finally:
             swift3.start_node(3)
-        assert not object_dir(swift3, 3, container_name, "o").exists()
+        assert not swift3.object_dir(3, container_name, "o").exists()
         swift3.run_daemon(1, "object-replicator")
         swift3.run_daemon(1, "container-replicator")
-        assert object_dir(swift3, 3, container_name, "o").is_dir()
+        assert swift3.object_dir(3, container_name, "o").is_dir()
         server = swift3.server("container", 3)
         with swift3.count_requests() as count:
             client.get_container(container_name)
@@ -370,153 +310,3 @@ class TestRequestCount:
         assert (count.of("proxy", "PUT"), count.of("object", "PUT")) == (10, 30)
         assert {r.node for r in count.requests if r.server == "object"} == {1, 2, 3}
         assert len(swift3.requests("object", "PUT")) >= 30
-
-
-@pytest.fixture(params=["moto", "rclone"])
-def s3_server(request: pytest.FixtureRequest) -> S3Server:
-    server: S3Server = request.getfixturevalue(request.param)
-    return server
-
-
-class TestS3Servers:
-    def test_put_get_list(self, s3_server: S3Server, container_name: str) -> None:
-        s3 = s3_server.client()
-        bucket = s3_server.create_bucket(container_name)
-        s3.put_object(Bucket=bucket, Key="ü/☃", Body=b"snow", Metadata={"colour": "white"})
-        answer = s3.get_object(Bucket=bucket, Key="ü/☃")
-        assert answer["Body"].read() == b"snow"
-        assert {name.lower(): value for name, value in answer["Metadata"].items()}["colour"] == "white"
-        assert [row["Key"] for row in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["ü/☃"]
-
-    def test_multipart(self, s3_server: S3Server, container_name: str) -> None:
-        multipart_round_trip(s3_server.client(), container_name)
-
-    def test_rclone_checks_signatures(self, rclone: RcloneS3) -> None:
-        with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
-            s3_client(rclone.endpoint, rclone.access_key, "wrong").list_buckets()
-
-    def test_rclone_keeps_its_data_when_down(self, start_server: Callable[[RcloneS3], RcloneS3]) -> None:
-        server = start_server(RcloneS3())
-        server.create_bucket("kept")
-        endpoint = server.endpoint
-        server.halt()
-        with pytest.raises(EndpointConnectionError):
-            server.client().list_buckets()
-        server.start()
-        assert server.endpoint == endpoint
-        assert [b["Name"] for b in server.client().list_buckets()["Buckets"]] == ["kept"]
-
-    def test_moto_knows_storage_classes(self, moto: MotoServer, container_name: str) -> None:
-        s3 = moto.client()
-        bucket = moto.create_bucket(container_name)
-        s3.put_object(Bucket=bucket, Key="k", Body=b"x", StorageClass="GLACIER")
-        assert s3.head_object(Bucket=bucket, Key="k")["StorageClass"] == "GLACIER"
-
-
-class TestProcesses:
-    def test_a_server_that_ends_at_once_shows_its_log(self, tmp_path: Path) -> None:
-        child = Child("broken", ["sh", "-c", "echo why it failed; exit 3"], tmp_path / "log")
-        child.start()
-        with pytest.raises(ServerError, match=r"(?s)ended with 3.*why it failed"):
-            child.wait_ready(lambda: False)
-
-    def test_a_server_that_never_listens_is_stopped(self, tmp_path: Path) -> None:
-        child = Child("slow", ["sleep", "60"], tmp_path / "log")
-        child.start()
-        with pytest.raises(ServerError, match=r"not within 0.2 s"):
-            child.wait_ready(lambda: False, seconds=0.2)
-        assert not child.running
-
-    def test_a_server_that_ignores_the_signal_is_killed(self, tmp_path: Path) -> None:
-        child = Child(
-            "stubborn", ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 1; done"], tmp_path / "log"
-        )
-        child.start()
-        child.wait_ready(lambda: b"up" in child.log.read_bytes())
-        child.stop(grace=0.2)
-        assert child.wait(0) == -signal.SIGKILL
-
-    def test_children_of_a_killed_parent_end(self, tmp_path: Path, swift: SwiftCluster) -> None:
-        code = (
-            "import sys, time; from servers.rclone import RcloneS3\n"
-            "server = RcloneS3().start()\n"
-            "print(server.children['rclone'].pid, server.root, flush=True)\n"
-            "time.sleep(60)\n"
-        )
-        environment = swift._child("unused", "unused").environment
-        parent = Child(
-            "parent", [*python_module("servers")[:1], "-c", code], tmp_path / "log", environment=environment
-        )
-        parent.start()
-        parent.wait_ready(lambda: parent.log.read_bytes().endswith(b"\n"))
-        pid, root = parent.log.read_text().split()
-        parent.signal(signal.SIGKILL)
-        parent.wait(5)
-        assert_ends(int(pid))
-        assert Path(root).exists()
-        sweep(Path(root).parent)
-        assert not Path(root).exists()
-
-    def test_sweeping_spares_what_is_in_use_or_kept(self) -> None:
-        used, kept = ScratchDir("used"), ScratchDir("kept")
-        try:
-            kept.keep()
-            os.close(kept._lock)
-            sweep(used.path.parent)
-            assert used.path.exists()
-            assert kept.path.exists()
-        finally:
-            kept._lock = os.open(os.devnull, os.O_RDONLY)
-            used.remove()
-            kept.remove()
-
-    def test_reserved_port_refuses_until_somebody_listens(self) -> None:
-        first, second = ReservedPort(), ReservedPort()
-        assert first.port != second.port
-        assert not first.accepts()
-        first.release()
-        second.release()
-
-
-def assert_ends(pid: int) -> None:
-    def ended() -> bool:
-        try:
-            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-        except OSError:
-            return True
-
-    wait_until(ended, 5, f"process {pid}")
-
-
-class TestSideXattr:
-    def test_round_trip_and_reuse_of_an_inode(self, tmp_path: Path) -> None:
-        side = side_xattr.SideXattr(tmp_path / "side")
-        side.directory.mkdir()
-        file = tmp_path / "file"
-        file.write_bytes(b"")
-        with pytest.raises(OSError, match="no such attribute"):
-            side.getxattr(str(file), "user.swift.metadata")
-        side.setxattr(str(file), "user.swift.metadata", bytes(70_000))
-        with file.open() as opened:
-            side.setxattr(opened, b"user.swift.metadata1", b"more")
-        assert side.getxattr(str(file), b"user.swift.metadata") == bytes(70_000)
-        assert side.getxattr(str(file), "user.swift.metadata1") == b"more"
-        side.setxattr(str(file), "user.swift.metadata", b"fresh")
-        with pytest.raises(OSError, match="no such attribute"):
-            side.getxattr(str(file), "user.swift.metadata1")
-        side.removexattr(str(file), "user.swift.metadata")
-        with pytest.raises(OSError, match="no such attribute"):
-            side.removexattr(str(file), "user.swift.metadata")
-
-    def test_a_cluster_works_with_it(self, tmp_path: Path, start_server: StartSwift) -> None:
-        cluster = start_server(SwiftCluster(root=tmp_path / "cluster"))
-        if side_xattr.large_xattrs_work(tmp_path):
-            assert not (cluster.root / "xattr").exists()
-        client = cluster.client()
-        client.put_container("c")
-        metadata = {f"X-Object-Meta-{n}": "m" * 250 for n in range(14)}
-        client.put_object("c", "o", b"x", headers=metadata)
-        client.post_object("c", "o", headers={"X-Object-Meta-New": "only"})
-        headers, body = client.get_object("c", "o")
-        assert (headers["x-object-meta-new"], body) == ("only", b"x")
-        assert "x-object-meta-3" not in headers

@@ -115,7 +115,7 @@ class Child:
                 env=self.environment,
                 cwd=self.log.parent,  # `python -m` looks for modules here first
                 start_new_session=True,  # Ctrl-C is for the tests; they stop their servers in order
-                preexec_fn=None if self.outlive else _die_with_parent(),
+                preexec_fn=None if self.outlive else _die_with_parent(),  # noqa: PLW1509 - takes no lock
             )
 
     def wait_ready(self, ready: Callable[[], bool], seconds: float = 30.0) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -96,7 +97,7 @@ class Server:
         for child in starting:
             child.start()
         for child in starting:
-            child.wait_ready(lambda child=child: all(p.accepts() for p in self._listens(child)))
+            child.wait_ready(partial(_all_accept, self._listens(child)))
 
     def _listens(self, child: Child) -> list[ReservedPort]:
         """The ports on which this child listens when it is ready."""
@@ -106,3 +107,7 @@ class Server:
         port = ReservedPort(ip)
         self._ports.append(port)
         return port
+
+
+def _all_accept(ports: list[ReservedPort]) -> bool:
+    return all(port.accepts() for port in ports)

@@ -37,7 +37,7 @@ def large_xattrs_work(directory: Path) -> bool:
 
 def install(directory: Path) -> None:
     """Replace the attributes of `swift.obj.diskfile` in this process by files in `directory`."""
-    import swift.obj.diskfile  # noqa: PLC0415 - slow, and seldom needed
+    import swift.obj.diskfile
 
     directory.mkdir(parents=True, exist_ok=True)
     swift.obj.diskfile.xattr = SideXattr(directory)

@@ -10,6 +10,7 @@ The choices are the fields of `servers.swift_spec.ClusterSpec`. Layout under `ro
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from servers.process import LOOPBACK, Child, ReservedPort, python_module
 from servers.request_log import Request, RequestCount, RequestLog
 from servers.s3 import s3_client
 from servers.server import Server
-from servers.swift_conf import devices_of, write_etc
+from servers.swift_conf import HASH_PREFIX, HASH_SUFFIX, device_name, devices_of, write_etc
 from servers.swift_spec import SERVICES, TESTER, USERS, ClusterSpec, Processes, SwiftServer
 
 IMPORT_ROOT = Path(__file__).resolve().parent.parent
@@ -69,6 +70,21 @@ class SwiftCluster(Server):
 
     def node_ip(self, node: int = 1) -> str:
         return f"127.0.0.{node}"
+
+    def object_dir(self, node: int, container: str, name: str, policy: int = 0) -> Path:
+        """Where a node has an object of `self.account`, or would have it: a directory of .data files."""
+        folder = f"objects-{policy}" if policy else "objects"
+        return self._place(node, folder, self.account, container, name)
+
+    def container_dir(self, node: int, container: str) -> Path:
+        """Where a node has a container of `self.account`, or would have it: a directory of .db files."""
+        return self._place(node, "containers", self.account, container)
+
+    def _place(self, node: int, folder: str, *path: str) -> Path:
+        # As swift.common.utils.hash_path and Ring.get_part have it, without their global settings.
+        digest = hashlib.md5(f"{HASH_PREFIX}/{'/'.join(path)}{HASH_SUFFIX}".encode()).hexdigest()
+        partition = int(digest[:8], 16) >> (32 - self.spec.part_power)
+        return self.devices(node) / device_name(node) / folder / str(partition) / digest[-3:] / digest
 
     def server(self, service: str, node: int = 1) -> SwiftServer:
         """The account, container or object server of a node, or the proxy."""

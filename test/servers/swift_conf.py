@@ -17,6 +17,8 @@ from servers.swift_spec import CRYPTO, USERS, ClusterSpec, SwiftServer
 
 Sections = Mapping[str, Mapping[str, object]]
 
+HASH_PREFIX = "test"  # of every cluster, so that one process can look into several
+HASH_SUFFIX = "cluster"
 SECRET_FOR_OBJECTS = base64.b64encode(b"the root secret of a test cluster").decode()
 SECRET_FOR_TOKENS = base64.urlsafe_b64encode(b"a fernet key of exactly 32 bytes").decode()
 
@@ -115,7 +117,7 @@ def _user() -> str:
 
 def _swift_conf(spec: ClusterSpec) -> dict[str, Mapping[str, object]]:
     sections: dict[str, Mapping[str, object]] = {
-        "swift-hash": {"swift_hash_path_prefix": "test", "swift_hash_path_suffix": "cluster"}
+        "swift-hash": {"swift_hash_path_prefix": HASH_PREFIX, "swift_hash_path_suffix": HASH_SUFFIX}
     }
     for index, name in enumerate([*spec.policies, *spec.ec_policies]):
         policy: dict[str, object] = {"name": name}
@@ -192,8 +194,7 @@ def _write_rings(etc: Path, spec: ClusterSpec, servers: Sequence[SwiftServer]) -
         fragments_or_replicas = 3 if policy in spec.ec_policies else spec.replica_count
         rings[f"object-{index}" if index else "object"] = fragments_or_replicas
     for name, replicas in rings.items():
-        # Few partitions: rebalancing is the slow part of building a ring.
-        builder = RingBuilder(2 if spec.nodes == 1 else 6, replicas, 0)
+        builder = RingBuilder(spec.part_power, replicas, 0)
         for server in servers:
             if server.service == name.partition("-")[0]:
                 builder.add_dev(_device(server))

@@ -85,6 +85,11 @@ class ClusterSpec:
         return self.replicas or min(3, self.nodes)
 
     @property
+    def part_power(self) -> int:
+        """Of every ring. Few partitions: rebalancing is the slow part of building a ring."""
+        return 2 if self.nodes == 1 else 6
+
+    @property
     def layout(self) -> Processes:
         if self.processes is None:
             return Processes.ONE if self.nodes == 1 else Processes.NODE
