@@ -25,7 +25,10 @@ _WORD_ROOM = 75 - 12
 
 
 def from_swift(headers: Iterable[tuple[str, str]]) -> ObjectMeta:
-    """The metadata in a Swift response to GET or HEAD of an object."""
+    """The metadata in a Swift response to GET or HEAD of an object.
+
+    A user's header with the name of a mark is left out: it would be taken for ours.
+    """
     stored: dict[str, str] = {}
     user: dict[str, str] = {}
     marks: dict[str, str] = {}
@@ -34,7 +37,8 @@ def from_swift(headers: Iterable[tuple[str, str]]) -> ObjectMeta:
         if name in STORED_HEADERS:
             stored[name] = value
         elif name.startswith(USER_PREFIX):
-            user[name[len(USER_PREFIX) :]] = value
+            if name[len(USER_PREFIX) :] not in MARKS:
+                user[name[len(USER_PREFIX) :]] = value
         elif name == "x-object-manifest":
             marks[name] = unquote(value)
         elif name == "x-static-large-object":
