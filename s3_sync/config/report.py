@@ -1,0 +1,166 @@
+"""The answer to ``--check-config``: what the daemon would do with this file, and what is wrong with it."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import TextIO
+from urllib.parse import urlsplit
+
+from s3_sync.config.load import Loaded, load
+from s3_sync.config.schema import Credentials, Mapping, Profile, Settings
+from s3_sync.errors import Problem
+
+WIDTH = 100
+_LABEL = 14
+#: shown on lines of their own
+_TOLD = {"copy_after", "retain_local", "propagate_delete", "criteria", "exclude"}
+
+
+def check_config(path: str, out: TextIO | None = None) -> int:
+    """Write the report on the file at ``path`` to ``out`` (None: standard output).
+
+    Returns the process's exit code: 0, or 1 if there is a problem.
+    """
+    out = out or sys.stdout
+    loaded = load(path)
+    if loaded.missing:
+        out.write(f"{loaded.problems[0]}: {path}\n")
+        return 1
+    out.write(render(loaded, path))
+    return 1 if loaded.problems else 0
+
+
+def render(loaded: Loaded, path: str) -> str:
+    """The report as plain text, lines of 100 columns where names allow it; secrets are masked."""
+    lines = [f"Configuration {path}"]
+    if loaded.settings:
+        mappings = loaded.settings.mappings
+        lines += ["", f"Mappings ({len(mappings)})"]
+        for mapping in mappings:
+            lines += [f"  {mapping.label}  ({mapping.place})", *_mapping(mapping)]
+        lines += ["", "Daemon", *_daemon(loaded.settings)]
+    lines += _list("Warnings", loaded.warnings)
+    lines += _list("Problems", loaded.problems)
+    lines += ["", _verdict(loaded)]
+    return "\n".join(map(_printable, lines)) + "\n"
+
+
+def _mapping(mapping: Mapping) -> Iterator[str]:
+    profile, credentials = mapping.profile, mapping.credentials
+    yield from _row("bucket", mapping.bucket)
+    yield from _row("endpoint", _endpoint(credentials))
+    yield from _row("credentials", _credentials(credentials))
+    prefix = mapping.namer.prefix
+    yield from _row("key prefix", f'"{prefix}"' if prefix else "none: keys are the names of the objects")
+    when = f"{_duration(profile.copy_after)} after the last change" if profile.copy_after else "at once"
+    deletes = "propagated" if profile.propagate_delete else "not propagated"
+    yield from _row("mode", f"{profile.mode}: objects are copied {when}; deletes are {deletes}")
+    if profile.exclude:
+        yield from _row("excluded", f"names that begin with a match of {profile.exclude.pattern}")
+    if profile.criteria != Profile().criteria:
+        yield from _row("condition", str(profile.criteria))
+    yield from _row("options", ", ".join(_options(mapping)) or "all at their defaults")
+
+
+def _daemon(settings: Settings) -> Iterator[str]:
+    yield from _row("devices", settings.devices)
+    yield from _row("status_dir", settings.status_dir)
+    yield from _row("swift_dir", settings.swift_dir)
+    passes = f"every {_duration(settings.poll_interval)}, {settings.items_chunk} rows a container"
+    yield from _row("passes", f"{passes}, {settings.workers} workers")
+    yield from _row("verification", f"of rows older than {_duration(settings.verification_slack_seconds)}")
+    yield from _row("log", f"{settings.log_file or 'none: --console is needed'} ({settings.log_level})")
+    if settings.syslog:
+        syslog = settings.syslog
+        yield from _row("syslog", f"{syslog.host}:{syslog.port} ({syslog.proto})")
+    if settings.statsd_host:
+        prefix = f", prefix {settings.statsd_prefix}" if settings.statsd_prefix else ""
+        yield from _row("statsd", f"{settings.statsd_host}:{settings.statsd_port}{prefix}")
+    for name, url in (("http proxy", settings.http_proxy), ("https proxy", settings.https_proxy)):
+        if url:
+            yield from _row(name, _without_password(url))
+
+
+def _endpoint(credentials: Credentials) -> str:
+    region = f", region {credentials.region}" if credentials.region else ""
+    return f"{credentials.endpoint or 'AWS'}{region}"
+
+
+def _credentials(credentials: Credentials) -> str:
+    if credentials.identity is None:
+        return "looked up by the AWS SDK (environment, shared files, instance role)"
+    token = f", session token {credentials.session_token}" if credentials.session_token else ""
+    return f"{credentials.identity}, secret {credentials.secret}{token}"
+
+
+def _options(mapping: Mapping) -> Iterator[str]:
+    """What differs from the defaults and has no line of its own."""
+    usual = Profile()
+    for key in fields(Profile):
+        value = getattr(mapping.profile, key.name)
+        if key.name not in _TOLD and value != getattr(usual, key.name):
+            yield f"{key.name}={_value(value)}"
+    credentials = Credentials(addressing_style=None if mapping.credentials.is_aws else "path")
+    for name in ("signature_version", "addressing_style", "verify_tls", "ca_bundle", "checksum"):
+        value = getattr(mapping.credentials, name)
+        if value != getattr(credentials, name):
+            yield f"{name}={_value(value)}"
+    if not mapping.cloud_connector:
+        yield "cloud_connector=false"
+
+
+def _verdict(loaded: Loaded) -> str:
+    if loaded.settings is None:
+        return "NOT OK: nothing of this file can be used."
+    count = len(loaded.settings.mappings)
+    usable = f"{count} mapping{'' if count == 1 else 's'} can be used."
+    return f"NOT OK: see the problems above; {usable}" if loaded.problems else f"OK: {usable}"
+
+
+def _list(title: str, found: Sequence[Problem]) -> list[str]:
+    if not found:
+        return []
+    lines = ["", f"{title} ({len(found)})"]
+    for problem in found:
+        lines += _wrap(str(problem), "  ", "      ")
+    return lines
+
+
+def _row(label: str, text: str) -> list[str]:
+    return _wrap(text, f"    {label:<{_LABEL}}", " " * (_LABEL + 4))
+
+
+def _wrap(text: str, first: str, others: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=others,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _printable(line: str) -> str:
+    """Whatever a name holds, it must not steer the terminal."""
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in line)
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds and seconds % length == 0:
+            count = int(seconds // length)
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{seconds:g} seconds"
+
+
+def _value(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _without_password(url: str) -> str:
+    password = urlsplit(url).password
+    return url.replace(f":{password}@", ":********@", 1) if password else url

@@ -1,0 +1,46 @@
+"""The command line that all daemons share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from s3_sync import __version__
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """``log_level`` None: as the configuration says."""
+
+    config: str
+    once: bool = False
+    log_level: str | None = None
+    console: bool = False
+    check_config: bool = False
+
+
+def parse(program: str, argv: Sequence[str] | None = None) -> Arguments:
+    """Read ``argv`` (default: the process's own). Wrong arguments end the process with code 2.
+
+    Options may be abbreviated, since start scripts in the field do so.
+    """
+    parser = argparse.ArgumentParser(prog=program)
+    parser.add_argument("--config", metavar="PATH", required=True, help="configuration file (JSON)")
+    parser.add_argument("--once", action="store_true", help="make one pass, then exit")
+    parser.add_argument(
+        "--log-level",
+        choices=LEVELS,
+        metavar="LEVEL",
+        help=f"{', '.join(LEVELS)}; overrides the configuration",
+    )
+    parser.add_argument("--console", action="store_true", help="log to stderr instead of the log file")
+    parser.add_argument(
+        "--check-config",
+        action="store_true",
+        help="show what the configuration means and what is wrong with it, then exit with 0 or 1",
+    )
+    parser.add_argument("--version", action="version", version=f"{program} {__version__}")
+    return Arguments(**vars(parser.parse_args(argv)))

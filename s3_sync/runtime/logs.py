@@ -1,0 +1,120 @@
+"""Where log lines go, and what must never be in them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+from collections.abc import Iterable, Iterator
+from io import TextIOWrapper
+from logging.handlers import RotatingFileHandler
+from typing import Protocol
+from urllib.parse import quote
+
+from s3_sync.errors import ConfigError, Problem
+from s3_sync.runtime.syslog import SyslogHandler, SyslogTarget
+
+FORMAT = "[%(asctime)s] %(name)s [%(levelname)s]: %(message)s"
+MASK = "********"
+MAX_BYTES = 100 * 1024 * 1024
+BACKUPS = 5
+#: libraries whose messages go to the same places
+LIBRARIES = ("boto3", "botocore")
+#: parts of them that say far too much at level debug
+TALKATIVE = ("botocore.hooks", "botocore.session", "botocore.loaders", "botocore.client")
+#: shorter secrets are masked where they stand alone: "test" inside "latest" gives nothing away
+_SHORT = 8
+_CREDENTIALS = re.compile(r"(://[^/\s:@]*:)[^/\s@]+(?=@)|(\bsignature=)[\w%+/=-]+", re.IGNORECASE)
+
+
+class Hidden(Protocol):
+    """A secret, such as ``config.secret.Secret``."""
+
+    def reveal(self) -> str: ...
+
+
+class MaskingFormatter(logging.Formatter):
+    """Formats a line, then masks every known secret in it, passwords in URLs and request signatures.
+
+    Libraries log whole requests at level debug, and exceptions quote what they were given; so the finished
+    text is searched, tracebacks included.
+    """
+
+    def __init__(self, secrets: Iterable[Hidden] = ()) -> None:
+        super().__init__(FORMAT)
+        texts = {form for secret in secrets for form in _written_forms(secret.reveal()) if form}
+        patterns = [
+            re.escape(text) if len(text) >= _SHORT else rf"(?<!\w){re.escape(text)}(?!\w)"
+            for text in sorted(texts, key=len, reverse=True)
+        ]
+        self._secrets = re.compile("|".join(patterns)) if patterns else None
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        if self._secrets:
+            line = self._secrets.sub(MASK, line)
+        return _CREDENTIALS.sub(lambda found: f"{found[1] or found[2]}{MASK}", line)
+
+
+class PrivateFileHandler(RotatingFileHandler):
+    """A rotating log file that is created for its owner and group only."""
+
+    def _open(self) -> TextIOWrapper:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        os.close(os.open(self.baseFilename, flags, 0o640))  # what is there already keeps its mode
+        return super()._open()
+
+
+def configure(
+    name: str,
+    log_file: str | None,
+    level: str,
+    console: bool,
+    syslog: SyslogTarget | None = None,
+    secrets: Iterable[Hidden] = (),
+) -> None:
+    """Send what ``name`` and LIBRARIES log at ``level`` or above to stderr or ``log_file``, and to syslog.
+
+    Calling it again replaces what was set up before. Raises ConfigError when there is nowhere to log to.
+    """
+    formatter = MaskingFormatter(secrets)
+    handlers = [_main_handler(log_file, console)]
+    if syslog is not None:
+        handlers.append(SyslogHandler(syslog))
+    for handler in handlers:
+        handler.setFormatter(formatter)
+    for logger in map(logging.getLogger, (name, *LIBRARIES)):
+        for old in logger.handlers[:]:
+            logger.removeHandler(old)
+            old.close()
+        for handler in handlers:
+            logger.addHandler(handler)
+        logger.setLevel(level.upper())
+        logger.propagate = False
+        if syslog is not None:
+            logger.debug("Using syslog")
+    for talkative in TALKATIVE:
+        logging.getLogger(talkative).setLevel(logging.INFO if level == "debug" else logging.NOTSET)
+
+
+def _main_handler(log_file: str | None, console: bool) -> logging.Handler:
+    if console:
+        return logging.StreamHandler()
+    if not log_file:
+        raise ConfigError([Problem("log_file", "log file must be set, or --console be given")])
+    try:
+        return PrivateFileHandler(
+            log_file, maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8", errors="backslashreplace"
+        )
+    except OSError as error:
+        raise ConfigError([Problem("log_file", f"cannot write {log_file}: {error.strerror}")]) from error
+
+
+def _written_forms(text: str) -> Iterator[str]:
+    """A secret as it may stand in a log line: as it is, in a URL, in JSON, in a Python literal."""
+    yield text
+    yield quote(text)
+    yield quote(text, safe="")
+    yield json.dumps(text)[1:-1]
+    yield repr(text)[1:-1]
