@@ -1,0 +1,129 @@
+"""`swift-s3-sync` as an operator runs it: a configuration file and a process, one for each node."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from servers.process import Child, child_environment
+from servers.swift import SwiftCluster
+
+EXECUTABLE = Path(sys.executable).parent / "swift-s3-sync"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A bucket and how to reach it."""
+
+    endpoint: str
+    identity: str
+    secret: str
+    bucket: str
+
+    def mapping(self, account: str, container: str, **options: Any) -> dict[str, Any]:
+        """An entry for `containers` in the configuration."""
+        return {
+            "account": account,
+            "container": container,
+            "aws_bucket": self.bucket,
+            "aws_endpoint": self.endpoint,
+            "aws_identity": self.identity,
+            "aws_secret": self.secret,
+            **options,
+        }
+
+
+class SyncDaemon:
+    """The daemon of one node. Its configuration, status files and log are below `directory`.
+
+    `settings` are top-level keys of the configuration; the defaults suit tests: no slack, quick polls.
+    """
+
+    def __init__(
+        self,
+        cluster: SwiftCluster,
+        directory: Path,
+        mappings: list[dict[str, Any]],
+        *,
+        node: int = 1,
+        environment: Mapping[str, str] | None = None,
+        **settings: Any,
+    ) -> None:
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self.status_dir = directory / "status"
+        self.log = directory / "sync.log"
+        self.config = directory / "sync.json"
+        self.environment = child_environment(environment)
+        self.settings = {
+            "devices": str(cluster.devices(node)),
+            "swift_dir": str(cluster.etc),
+            "swift_bind_ip": cluster.node_ip(node),
+            "status_dir": str(self.status_dir),
+            "log_file": str(self.log),
+            "items_chunk": 1000,
+            "workers": 10,
+            "poll_interval": 0.2,
+            "verification_slack": 0,
+            "containers": mappings,
+            **settings,
+        }
+        self._child: Child | None = None
+
+    def write(self) -> Path:
+        """Write the configuration; done by `once` and `start` too."""
+        self.config.write_text(json.dumps(self.settings, indent=2))
+        self.config.chmod(0o600)
+        return self.config
+
+    def once(self, *arguments: str, seconds: float = 120.0) -> subprocess.CompletedProcess[str]:
+        """One run with `--once`; look at `returncode`, and at `log_text()`."""
+        command = [str(EXECUTABLE), "--config", str(self.write()), "--once", *arguments]
+        return subprocess.run(
+            command,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
+    def start(self, *arguments: str) -> Child:
+        command = [str(EXECUTABLE), "--config", str(self.write()), *arguments]
+        self._child = Child(
+            "swift-s3-sync", command, self.directory / "output.log", environment=self.environment
+        )
+        self._child.start()
+        return self._child
+
+    def stop(self) -> None:
+        if self._child is not None:
+            self._child.stop()
+
+    def log_text(self) -> str:
+        return self.log.read_text() if self.log.exists() else ""
+
+    def status(self, account: str, container: str) -> dict[str, Any]:
+        """The status file of a container; empty when there is none."""
+        path = self.status_dir / account / container
+        found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        return found
+
+    def unsettled(self) -> dict[str, tuple[str, str, int]]:
+        """What the journal holds: name -> (state, reason, attempts)."""
+        path = self.status_dir / ".journal.sqlite"
+        if not path.exists():
+            return {}
+        db = sqlite3.connect(path)
+        try:
+            rows = db.execute("SELECT name, state, reason, attempts FROM unsettled").fetchall()
+        finally:
+            db.close()
+        return {name: (state, reason, attempts) for name, state, reason, attempts in rows}
