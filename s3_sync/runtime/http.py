@@ -13,11 +13,28 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 
 from s3_sync.runtime.http_connection import Connection, Dead, Origin, Proxy, Timeouts, connect
-from s3_sync.runtime.http_message import Framing, Head, Headers, HttpError, framing, request_head
+from s3_sync.runtime.http_message import (
+    Framing,
+    Head,
+    Headers,
+    HttpError,
+    NoFreeConnection,
+    framing,
+    request_head,
+)
 from s3_sync.runtime.http_response import Response
 from s3_sync.streams.reader import CHUNK, Body
 
-__all__ = ["ConnectionPool", "Headers", "HttpError", "Origin", "Proxy", "Response", "Timeouts"]
+__all__ = [
+    "ConnectionPool",
+    "Headers",
+    "HttpError",
+    "NoFreeConnection",
+    "Origin",
+    "Proxy",
+    "Response",
+    "Timeouts",
+]
 
 #: how long an answer to ``Expect: 100-continue`` is waited for, in seconds
 _CONTINUE_WAIT = 1.0
@@ -73,7 +90,8 @@ class ConnectionPool:
         """
         message = _Message(self._head(method, target, headers, body, length, expect_continue), body, length)
         if not self._slots.acquire(timeout=self._timeouts.acquire):
-            raise HttpError(f"no free connection to {self._origin.authority}", False, timed_out=True)
+            reason = f"no free connection to {self._origin.authority}"
+            raise NoFreeConnection(reason, False, timed_out=True)
         connection: Connection | None = None
         try:
             connection = self._idle_connection()

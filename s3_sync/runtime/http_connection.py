@@ -47,7 +47,7 @@ class Proxy(Origin):
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds. ``read``: between two pieces of data in either direction. ``acquire``: for a free connection."""
+    """Seconds. ``read``: between two pieces of data, either way. ``acquire``: for a free connection."""
 
     connect: float = 10.0
     read: float = 60.0

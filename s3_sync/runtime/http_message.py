@@ -37,6 +37,10 @@ class HttpError(OSError):
         self.timed_out = timed_out
 
 
+class NoFreeConnection(HttpError):
+    """All connections of the pool are in use, and stayed so for ``Timeouts.acquire`` seconds."""
+
+
 class Headers:
     """The fields of a response: lower-case names, in the order of arrival, duplicates kept."""
 
