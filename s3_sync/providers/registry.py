@@ -1,0 +1,78 @@
+"""From configuration to buckets: the one place where providers are built and wrapped."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from s3_sync.config.schema import Credentials
+from s3_sync.config.schema import Mapping as ContainerMapping
+from s3_sync.errors import ConfigError, Problem
+from s3_sync.providers.base import Bucket, Provider, WriteOptions
+from s3_sync.providers.s3.provider import S3Provider
+from s3_sync.providers.wrappers.retry import RetryPolicy, RetryProvider
+
+#: builds the provider of an account, with at most so many connections
+Builder = Callable[[Credentials, int], Provider]
+
+
+def _s3(credentials: Credentials, connections: int) -> Provider:
+    return S3Provider(credentials, connections=connections)
+
+
+BUILDERS: Mapping[str, Builder] = MappingProxyType({"s3": _s3})
+
+
+_USUAL_RETRIES = RetryPolicy()
+
+
+class Registry:
+    """One provider for each set of credentials, built when it is first needed and shared from then on.
+
+    ``connections``: to each account, at most; give it the number of workers. ``retries``: None = errors
+    are never retried here, which suits a caller whose own client waits. Safe to share between threads.
+    """
+
+    def __init__(
+        self,
+        *,
+        connections: int = 32,
+        retries: RetryPolicy | None = _USUAL_RETRIES,
+        builders: Mapping[str, Builder] = BUILDERS,
+    ) -> None:
+        self._connections = connections
+        self._retries = retries
+        self._builders = builders
+        self._lock = threading.Lock()
+        self._providers: dict[Credentials, Provider] = {}
+
+    def provider(self, credentials: Credentials) -> Provider:
+        """Raises ConfigError for a protocol that nothing here speaks, AccessDenied without credentials."""
+        with self._lock:
+            provider = self._providers.get(credentials)
+            if provider is None:
+                provider = self._providers[credentials] = self._build(credentials)
+            return provider
+
+    def open_bucket(self, mapping: ContainerMapping) -> Bucket:
+        """The remote side of a mapping."""
+        profile = mapping.profile
+        write = WriteOptions(storage_class=profile.storage_class or "", encrypt=profile.encryption)
+        return self.provider(mapping.credentials).bucket(mapping.bucket, mapping.namer, write)
+
+    def close_all(self) -> None:
+        """Close every connection. The registry can be used again; buckets that it gave out cannot."""
+        with self._lock:
+            providers, self._providers = list(self._providers.values()), {}
+        for provider in providers:
+            provider.close()
+
+    def _build(self, credentials: Credentials) -> Provider:
+        builder = self._builders.get(credentials.provider)
+        if builder is None:
+            raise ConfigError([Problem("protocol", f"{credentials.provider!r} is not supported")])
+        provider = builder(credentials, self._connections)
+        if self._retries is not None:
+            provider = RetryProvider(provider, self._retries)
+        return provider

@@ -1,0 +1,220 @@
+"""One S3 bucket seen through one mapping's KeyNamer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from s3_sync.errors import Archived, InvalidRequest, NotFound, NotSupported, PreconditionFailed
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
+from s3_sync.providers.base import Features, Limits, ListPage, ListQuery, Part, WriteOptions
+from s3_sync.providers.s3.client import RAW_HEADERS, Account
+from s3_sync.providers.s3.errors import from_answer, translated
+from s3_sync.providers.s3.headers import (
+    condition_headers,
+    copy_headers,
+    lower_names,
+    meta_headers,
+    object_info,
+    write_headers,
+)
+from s3_sync.providers.s3.listing import Lister
+from s3_sync.providers.s3.multipart import Uploads
+from s3_sync.providers.s3.put import Upload, Writer, store
+from s3_sync.providers.s3.reading import S3Body, S3Result
+from s3_sync.streams.reader import Body
+
+#: classes whose objects must be restored before they can be read or copied
+ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+_WHOLE = GetOptions()
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+#: XML 1.0 section 2.2: what a document cannot hold, not even escaped
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Which bucket, under which keys, and how objects are stored there."""
+
+    bucket: str
+    namer: KeyNamer
+    write: WriteOptions
+
+
+class S3Bucket:
+    """See ``Bucket``. Reading and control go through the SDK, bytes out through ``writer``."""
+
+    limits = Limits()
+
+    def __init__(self, account: Account, writer: Writer, view: View) -> None:
+        self.name = view.bucket
+        self.namer = view.namer
+        self.features = Features(
+            multipart=True, conditional_put=account.dialect.conditional_put, metadata_update=True
+        )
+        self._account = account
+        self._client = account.client
+        self._writer = writer
+        self._write = view.write
+        self._lister = Lister(account, view.bucket, view.namer)
+        self._uploads = Uploads(account, writer, view.bucket)
+
+    # Objects
+
+    def head_object(self, name: str) -> ObjectInfo:
+        headers = self._head(self.namer.key(name))
+        return object_info(name, headers, int(headers.get("content-length", 0)))
+
+    def get_object(self, name: str, options: GetOptions = _WHOLE) -> S3Result:
+        key = self.namer.key(name)
+        answer = self._get(key, options)
+        headers = _headers(answer)
+        length = int(headers.get("content-length", 0))
+        byte_range, size = None, length
+        if match := _CONTENT_RANGE.fullmatch(headers.get("content-range", "")):
+            byte_range, size = (int(match[1]), int(match[2])), int(match[3])
+        info = object_info(name, headers, size)
+        same = GetOptions(options.byte_range, if_match=info.etag)
+        body = S3Body(f"GET {self.name}/{key}", answer["Body"], length, lambda: self._get(key, same)["Body"])
+        return S3Result(info, byte_range, body)
+
+    def put_object(self, name: str, body: Body, options: PutOptions) -> PutResult:
+        self._check_conditions(options.if_match, options.if_absent)
+        if options.size > self.limits.max_put:
+            raise InvalidRequest(f"{options.size} bytes in one PUT", code="EntityTooLarge")
+        headers = (
+            *meta_headers(options.meta),
+            *write_headers(self._write, self._account.dialect),
+            *condition_headers(options.if_match, options.if_absent),
+        )
+        upload = Upload(self.name, self.namer.key(name), body, options.size, options.md5, headers)
+        try:
+            etag, _ = store(self._writer, upload, self._account.credentials.checksum)
+        except NotFound as error:
+            raise _absent(error, options.if_match) from error
+        return PutResult(etag)
+
+    def post_object(self, name: str, meta: ObjectMeta, if_match: str | None = None) -> None:
+        key = self.namer.key(name)
+        current = self._head(key)
+        if current.get("x-amz-storage-class") in ARCHIVE_CLASSES and "x-amz-restore" not in current:
+            raise Archived(f"{name} is in {current['x-amz-storage-class']}", code="InvalidObjectState")
+        if int(current.get("content-length", 0)) > self.limits.max_copy:
+            raise NotSupported(f"{name} is larger than {self.limits.max_copy} bytes: it cannot be copied")
+        headers = dict(meta_headers(meta))
+        headers.update(copy_headers(self._write, self._account.dialect, current))
+        headers["x-amz-metadata-directive"] = "REPLACE"
+        if if_match is not None:
+            headers["x-amz-copy-source-if-match"] = f'"{if_match}"'
+        with translated(f"COPY {self.name}/{key}"):
+            self._client.copy_object(
+                Bucket=self.name,
+                Key=key,
+                CopySource={"Bucket": self.name, "Key": key},
+                **{RAW_HEADERS: headers},
+            )
+
+    def delete_object(self, name: str) -> bool:
+        """S3 does not tell whether there was anything: True unless the store says that there was not."""
+        key, manifest = self.namer.key(name), self.namer.manifest_key(name)
+        if not self._account.dialect.multi_delete or _NOT_XML.search(key):
+            found = self._delete(key)
+            self._delete(manifest)
+            return found
+        what = f"DELETE {self.name}/{key}"
+        with translated(what):
+            answer = self._client.delete_objects(
+                Bucket=self.name, Delete={"Objects": [{"Key": key}, {"Key": manifest}], "Quiet": True}
+            )
+        missing = False
+        for error in answer.get("Errors", ()):
+            if error.get("Code") != "NoSuchKey":
+                raise from_answer(what, _status_of(error), error.get("Code", ""), error.get("Message", ""))
+            missing = missing or error.get("Key") == key
+        return not missing
+
+    def list_objects(self, query: ListQuery) -> ListPage:
+        return self._lister.page(query)
+
+    # Multipart uploads
+
+    def create_upload(self, name: str, meta: ObjectMeta) -> str:
+        headers = (*meta_headers(meta), *write_headers(self._write, self._account.dialect))
+        return self._uploads.create(self.namer.key(name), headers)
+
+    def upload_part(
+        self, name: str, upload_id: str, number: int, body: Body, size: int, md5: str | None = None
+    ) -> Part:
+        return self._uploads.send(self.namer.key(name), upload_id, Part(number, "", size, md5), body)
+
+    def complete_upload(
+        self,
+        name: str,
+        upload_id: str,
+        parts: Sequence[Part],
+        if_match: str | None = None,
+        if_absent: bool = False,
+    ) -> PutResult:
+        self._check_conditions(if_match, if_absent)
+        conditions = condition_headers(if_match, if_absent)
+        try:
+            return self._uploads.complete(self.namer.key(name), upload_id, parts, conditions)
+        except NotFound as error:
+            raise _absent(error, if_match) from error
+
+    def abort_upload(self, name: str, upload_id: str) -> None:
+        self._uploads.abort(self.namer.key(name), upload_id)
+
+    def close(self) -> None:
+        """Connections belong to the provider."""
+
+    # Inside
+
+    def _head(self, key: str) -> dict[str, str]:
+        with translated(f"HEAD {self.name}/{key}"):
+            return _headers(self._client.head_object(Bucket=self.name, Key=key))
+
+    def _get(self, key: str, options: GetOptions) -> Any:
+        parameters = {"Bucket": self.name, "Key": key}
+        if options.byte_range is not None:
+            parameters["Range"] = options.byte_range.header
+        if options.if_match is not None:
+            parameters["IfMatch"] = f'"{options.if_match}"'
+        if options.if_none_match is not None:
+            parameters["IfNoneMatch"] = f'"{options.if_none_match}"'
+        with translated(f"GET {self.name}/{key}"):
+            return self._client.get_object(**parameters)
+
+    def _delete(self, key: str) -> bool:
+        try:
+            with translated(f"DELETE {self.name}/{key}"):
+                self._client.delete_object(Bucket=self.name, Key=key)
+        except NotFound as error:
+            if error.code == "NoSuchBucket":
+                raise
+            return False
+        return True
+
+    def _check_conditions(self, if_match: str | None, if_absent: bool) -> None:
+        if (if_match is not None or if_absent) and not self.features.conditional_put:
+            raise NotSupported(f"{self._account.dialect.name}: writes cannot be made conditional")
+
+
+def _headers(answer: Any) -> dict[str, str]:
+    return lower_names(answer["ResponseMetadata"]["HTTPHeaders"].items())
+
+
+def _absent(error: NotFound, if_match: str | None) -> NotFound | PreconditionFailed:
+    """A write over a certain version is answered with NoSuchKey where there is none at all."""
+    if if_match is None or error.code in ("NoSuchBucket", "NoSuchUpload"):
+        return error
+    return PreconditionFailed(str(error), status=error.status, code=error.code)
+
+
+def _status_of(error: Any) -> int:
+    """The entries of a DeleteObjects answer hold codes only, and some stores put a number there."""
+    code = str(error.get("Code", ""))
+    return int(code) if code.isdigit() else 200

@@ -1,0 +1,202 @@
+"""One SDK session and client for one account, and where its buckets are reached."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import ssl
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from botocore.httpsession import get_cert_path
+from botocore.session import Session
+
+from s3_sync import __version__
+from s3_sync.config.schema import Credentials
+from s3_sync.errors import AccessDenied
+from s3_sync.providers.s3.dialect import Addressing, Dialect
+from s3_sync.providers.s3.signing import Keys
+from s3_sync.runtime.http import Origin, Proxy
+from s3_sync.streams.hashing import new_digest
+
+USER_AGENT = f"swift-s3-sync/{__version__}"
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 60.0
+#: a bucket's name that can be part of a host's name; with a dot in it no wildcard certificate matches
+_HOST_LABEL = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+#: what a session without these settings takes from its surroundings
+_NO_SURROUNDINGS = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
+#: parameter of any operation that stands for header fields to be sent as they are
+RAW_HEADERS = "RawHeaders"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a bucket is: an origin, what its keys' paths begin with, and the region to sign for."""
+
+    origin: Origin
+    prefix: str
+    region: str
+
+
+class Account:
+    """The SDK's view of one set of credentials. Building it costs some 100 ms; it is safe to share."""
+
+    def __init__(
+        self, credentials: Credentials, dialect: Dialect, *, connections: int, unsigned: bool = False
+    ) -> None:
+        """``unsigned``: bodies that the SDK sends are not hashed for the signature."""
+        self.credentials = credentials
+        self.dialect = dialect
+        self._session = _session(credentials, dialect)
+        self.addressing: Addressing = credentials.addressing_style or dialect.addressing
+        self._region = credentials.region
+        if self._region is None and dialect.ambient_credentials:
+            self._region = self._session.get_config_variable("region")
+        #: the SDK's client; types for it exist for development only
+        self.client: Any = self._session.create_client(
+            "s3",
+            region_name=self._region or dialect.region,
+            endpoint_url=credentials.endpoint,
+            verify=credentials.ca_bundle or credentials.verify_tls,
+            config=_config(credentials, self.addressing, connections, unsigned),
+        )
+        events = self.client.meta.events
+        events.register("before-parameter-build.s3", _take_raw_headers)
+        events.register("before-call.s3", _add_raw_headers)
+        if dialect.delete_needs_md5:
+            events.register("before-call.s3.DeleteObjects", _use_md5)
+        if not dialect.encodes_listings:
+            events.register("before-call.s3.ListObjectsV2", _ask_plain_names)
+
+    def keys(self) -> Keys:
+        """What to sign with now; refreshes temporary credentials of the default chain in time."""
+        found = self._session.get_credentials()
+        if found is None:
+            raise AccessDenied("no credentials configured, and none found in the environment")
+        frozen = found.get_frozen_credentials()
+        return Keys(frozen.access_key or "", frozen.secret_key or "", frozen.token)
+
+    def address(self, bucket: str) -> Address:
+        """Where requests that we send ourselves go. Asks AWS for the bucket's region if it is not
+        configured, once if the caller keeps the answer; raises what the SDK raises."""
+        region = self._region
+        if region is None and self.dialect.buckets_have_regions:
+            region = self._region_of(bucket)
+        region = region or self.dialect.region
+        url = urlsplit(self.credentials.endpoint or self._regional_endpoint(region))
+        tls = url.scheme == "https"
+        host, port = url.hostname or "", url.port or (443 if tls else 80)
+        base = url.path.rstrip("/")
+        if self.addressing == "virtual" and _HOST_LABEL.fullmatch(bucket):
+            return Address(Origin(f"{bucket}.{host}", port, tls), f"{base}/", region)
+        return Address(Origin(host, port, tls), f"{base}/{bucket}/", region)
+
+    def tls_context(self) -> ssl.SSLContext:
+        """Trusts what the SDK trusts."""
+        if not self.credentials.verify_tls:
+            context = ssl.create_default_context()
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            return context
+        bundle = self.credentials.ca_bundle or self._session.get_config_variable("ca_bundle")
+        return ssl.create_default_context(cafile=bundle or get_cert_path(True))
+
+    def proxy(self, origin: Origin) -> Proxy | None:
+        """The configured proxy for this origin. Raises ValueError for one that is spoken to in TLS."""
+        configured = self.credentials.https_proxy if origin.tls else self.credentials.http_proxy
+        if not configured:
+            return None
+        url = urlsplit(configured if "//" in configured else f"//{configured}")
+        if url.scheme == "https":
+            raise ValueError("only the SDK talks to https proxies")
+        authorization = ""
+        if url.username is not None:
+            pair = f"{unquote(url.username)}:{unquote(url.password or '')}"
+            authorization = f"Basic {base64.b64encode(pair.encode('utf-8')).decode('ascii')}"
+        return Proxy(url.hostname or "", url.port or 80, False, authorization)
+
+    def location(self) -> dict[str, Any]:
+        """Parameters of CreateBucket that say where: AWS wants no word for us-east-1, and one for others."""
+        region = self._region or self.dialect.region
+        if not self.dialect.buckets_have_regions or region == "us-east-1":
+            return {}
+        return {"CreateBucketConfiguration": {"LocationConstraint": region}}
+
+    def close(self) -> None:
+        self.client.close()
+
+    def _region_of(self, bucket: str) -> str | None:
+        try:
+            answer = self.client.head_bucket(Bucket=bucket)
+        except ClientError as error:  # a refusal tells it too
+            answer = error.response
+            if "x-amz-bucket-region" not in answer["ResponseMetadata"]["HTTPHeaders"]:
+                raise
+        region = answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region")
+        return None if region is None else str(region)
+
+    def _regional_endpoint(self, region: str) -> str:
+        resolver = self._session.get_component("endpoint_resolver")
+        return f"https://{resolver.construct_endpoint('s3', region)['hostname']}"
+
+
+def _session(credentials: Credentials, dialect: Dialect) -> Session:
+    if credentials.identity is None or credentials.secret is None:
+        if not dialect.ambient_credentials:
+            raise AccessDenied(f"{credentials.endpoint} needs credentials")
+        session = Session()
+        session.set_config_variable("ignore_configured_endpoint_urls", True)
+        return session
+    session = Session(session_vars=_NO_SURROUNDINGS)
+    session.set_config_variable("ignore_configured_endpoint_urls", True)
+    token = credentials.session_token.reveal() if credentials.session_token else None
+    session.set_credentials(credentials.identity, credentials.secret.reveal(), token)
+    return session
+
+
+def _config(credentials: Credentials, addressing: Addressing, connections: int, unsigned: bool) -> Config:
+    proxies = {"http": credentials.http_proxy, "https": credentials.https_proxy}
+    return Config(
+        signature_version=credentials.signature_version,
+        s3={"addressing_style": addressing, **({"payload_signing_enabled": False} if unsigned else {})},
+        user_agent=USER_AGENT,
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
+        max_pool_connections=connections,
+        # our own wrapper repeats requests; it knows how to rewind and what is worth it
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        # an empty mapping, unlike none, keeps the environment's proxies out
+        proxies={scheme: url for scheme, url in proxies.items() if url},
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+
+
+def _take_raw_headers(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+    context["raw_headers"] = params.pop(RAW_HEADERS, ())
+
+
+def _add_raw_headers(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+    params["headers"].update(context.get("raw_headers", ()))
+
+
+def _use_md5(params: dict[str, Any], **_: Any) -> None:
+    """DeleteObjects must carry a digest: the one that every clone knows."""
+    digest = new_digest("md5")
+    digest.update(params["body"])
+    params["headers"]["Content-MD5"] = base64.b64encode(digest.digest()).decode("ascii")
+    params["context"].pop("checksum", None)
+
+
+def _ask_plain_names(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+    params["query_string"].pop("encoding-type", None)
+    context.pop("encoding_type_auto_set", None)

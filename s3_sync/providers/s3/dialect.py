@@ -1,0 +1,63 @@
+"""What stores that speak S3 do differently, as values. Code asks for a property, never for a name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from s3_sync.config.schema import Credentials
+
+Addressing = Literal["path", "virtual"]
+_GOOGLE_HOST = "storage.googleapis.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One family of stores. The defaults are those of a clone of which nothing is known."""
+
+    name: str
+    #: where the bucket's name stands, unless the configuration says
+    addressing: Addressing = "path"
+    #: the region that requests are signed for, unless the configuration says
+    region: str = "us-east-1"
+    #: each bucket has a region of its own, which a HEAD of the bucket tells
+    buckets_have_regions: bool = False
+    #: credentials may come from the environment, files or the instance
+    ambient_credentials: bool = False
+    #: x-amz-server-side-encryption is understood
+    encrypts: bool = False
+    #: If-Match and If-None-Match of a write really hold
+    conditional_put: bool = False
+    #: one request deletes several keys
+    multi_delete: bool = True
+    #: that request needs Content-MD5; the newer checksums are not known
+    delete_needs_md5: bool = True
+    #: keys in listings can be asked for percent-encoded
+    encodes_listings: bool = True
+    #: a body whose hash was not signed is taken over plain http
+    unsigned_over_http: bool = True
+
+
+AWS = Dialect(
+    "aws",
+    addressing="virtual",
+    buckets_have_regions=True,
+    ambient_credentials=True,
+    encrypts=True,
+    conditional_put=True,
+    delete_needs_md5=False,
+    unsigned_over_http=False,
+)
+CLONE = Dialect("clone")
+#: Google's XML API in its interoperability mode: no multi-object delete, no encoding-type
+GOOGLE = Dialect("google", multi_delete=False, encodes_listings=False, region="auto")
+
+
+def dialect_of(credentials: Credentials) -> Dialect:
+    """What is to be expected behind this endpoint."""
+    if credentials.is_aws:
+        return AWS
+    if urlsplit(credentials.endpoint or "").hostname == _GOOGLE_HOST:
+        return GOOGLE
+    return CLONE

@@ -1,0 +1,124 @@
+"""PutObject and UploadPart without the SDK: one signature, one pooled connection, one answer."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from s3_sync.providers.s3.chunked import AwsChunkedBody
+from s3_sync.providers.s3.client import CONNECT_TIMEOUT, READ_TIMEOUT, USER_AGENT, Account, Address
+from s3_sync.providers.s3.errors import from_body, translated
+from s3_sync.providers.s3.headers import lower_names
+from s3_sync.providers.s3.put import Content, PartOf, Upload
+from s3_sync.providers.s3.signing import (
+    SIGNED_CHUNKS,
+    SIGNED_CHUNKS_TRAILER,
+    UNSIGNED,
+    UNSIGNED_TRAILER,
+    Header,
+    Signer,
+    quoted_key,
+)
+from s3_sync.runtime.http import ConnectionPool, Origin, Timeouts
+from s3_sync.streams.reader import Body
+
+#: above this the server is asked whether it wants the body before it is sent
+EXPECT_ABOVE = 1024 * 1024
+#: what is kept of an error's document
+_MAX_ERROR = 64 * 1024
+
+
+@dataclass(slots=True)
+class _Route:
+    """What requests to one bucket share."""
+
+    address: Address
+    signer: Signer
+    pool: ConnectionPool
+
+
+class DirectWriter:
+    """Signs and sends by itself. Connections are pooled by origin, at most ``connections`` to each."""
+
+    def __init__(self, account: Account, *, connections: int) -> None:
+        self._account = account
+        self._connections = connections
+        self._lock = threading.Lock()
+        self._routes: dict[str, _Route] = {}
+        self._pools: dict[Origin, ConnectionPool] = {}
+
+    def send(self, upload: Upload, content: Content) -> Mapping[str, str]:
+        with translated(upload.what):
+            route = self._routes.get(upload.bucket) or self._new_route(upload.bucket)
+            target = route.address.prefix + quoted_key(upload.key) + _query(upload.part)
+            headers, body, length = self._signed(route, target, upload, content)
+            with route.pool.request(
+                "PUT", target, headers, body, length=length, expect_continue=length > EXPECT_ABOVE
+            ) as response:
+                if response.status in (200, 201, 204):
+                    response.drain()
+                    return lower_names(response.headers.items())
+                document = response.read(_MAX_ERROR) if response.length != 0 else b""
+                raise from_body(upload.what, response.status, document, response.headers.get("retry-after"))
+
+    def close(self) -> None:
+        for pool in self._pools.values():
+            pool.close()
+
+    def _signed(
+        self, route: _Route, target: str, upload: Upload, content: Content
+    ) -> tuple[list[Header], bytes | Body, int]:
+        origin, data = route.address.origin, content.data
+        headers: list[Header] = [("User-Agent", USER_AGENT), *upload.headers, *content.headers]
+        chunks_signed = False
+        if isinstance(data, bytes):
+            # TLS protects the bytes already
+            payload = UNSIGNED if origin.tls else hashlib.sha256(data).hexdigest()
+        elif origin.tls or self._account.dialect.unsigned_over_http:
+            payload = UNSIGNED_TRAILER if content.checksum else UNSIGNED
+        else:
+            chunks_signed = True
+            payload = SIGNED_CHUNKS_TRAILER if content.checksum else SIGNED_CHUNKS
+        if payload not in (UNSIGNED_TRAILER, SIGNED_CHUNKS, SIGNED_CHUNKS_TRAILER):
+            signature = route.signer.sign("PUT", origin.authority, target, headers, payload)
+            return signature.headers, data, content.size
+        assert not isinstance(data, bytes)
+        headers = _chunked_headers(headers, content)
+        signature = route.signer.sign("PUT", origin.authority, target, headers, payload)
+        body = AwsChunkedBody(data, content.size, content.checksum, signature if chunks_signed else None)
+        assert body.length is not None
+        return signature.headers, body, body.length
+
+    def _new_route(self, bucket: str) -> _Route:
+        address = self._account.address(bucket)
+        with self._lock:
+            pool = self._pools.get(address.origin)
+            if pool is None:
+                pool = self._pools[address.origin] = ConnectionPool(
+                    address.origin,
+                    size=self._connections,
+                    timeouts=Timeouts(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
+                    tls_context=self._account.tls_context() if address.origin.tls else None,
+                    proxy=self._account.proxy(address.origin),
+                )
+            return self._routes.setdefault(
+                bucket, _Route(address, Signer(self._account.keys, address.region), pool)
+            )
+
+
+def _query(part: PartOf | None) -> str:
+    return f"?partNumber={part.number}&uploadId={quote(part.upload_id, safe='-._~')}" if part else ""
+
+
+def _chunked_headers(headers: list[Header], content: Content) -> list[Header]:
+    """The coding is named in Content-Encoding, which the store takes off again."""
+    coding = next((value for name, value in headers if name.lower() == "content-encoding"), None)
+    chunked = [header for header in headers if header[0].lower() != "content-encoding"]
+    chunked.append(("content-encoding", f"aws-chunked,{coding}" if coding else "aws-chunked"))
+    chunked.append(("x-amz-decoded-content-length", str(content.size)))
+    if content.checksum:
+        chunked.append(("x-amz-trailer", f"x-amz-checksum-{content.checksum}"))
+    return chunked

@@ -1,0 +1,197 @@
+"""Everything that can go wrong with an S3 request, translated into ``s3_sync.errors`` in one place.
+
+Codes: Amazon S3 API Reference, "Error responses". A code that is not known here, and an answer without
+one, is judged by its status. Messages repeat what the store said, never a header or a credential.
+"""
+
+from __future__ import annotations
+
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    TokenRetrievalError,
+)
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError as Urllib3Error
+
+from s3_sync.errors import (
+    AccessDenied,
+    Archived,
+    BadDigest,
+    InvalidRequest,
+    NotFound,
+    NotSupported,
+    PreconditionFailed,
+    RemoteError,
+    RemoteUnavailable,
+    SyncError,
+    Throttled,
+)
+from s3_sync.runtime.http import HttpError
+
+_CODES: dict[type[RemoteError], frozenset[str]] = {
+    NotFound: frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchUpload", "NoSuchVersion"}),
+    AccessDenied: frozenset(
+        {
+            "AccessDenied",
+            "AuthorizationHeaderMalformed",
+            "ExpiredToken",
+            "InvalidAccessKeyId",
+            "InvalidToken",
+            "RequestTimeTooSkewed",
+            "SignatureDoesNotMatch",
+            "TokenRefreshRequired",
+        }
+    ),
+    BadDigest: frozenset(
+        {"BadDigest", "InvalidPart", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"}
+    ),
+    Throttled: frozenset(
+        {
+            "BandwidthLimitExceeded",
+            "KMS.ThrottlingException",
+            "RequestLimitExceeded",
+            "SlowDown",
+            "Throttling",
+            "ThrottlingException",
+            "TooManyRequests",
+        }
+    ),
+    RemoteUnavailable: frozenset(
+        {
+            "ConditionalRequestConflict",
+            "IncompleteBody",
+            "InternalError",
+            "OperationAborted",
+            "RequestTimeout",
+            "ServiceUnavailable",
+        }
+    ),
+    Archived: frozenset({"InvalidObjectState"}),
+    NotSupported: frozenset({"NotImplemented", "MethodNotAllowed"}),
+    PreconditionFailed: frozenset({"PreconditionFailed", "NotModified"}),
+}
+_BY_CODE = {code: kind for kind, codes in _CODES.items() for code in codes}
+#: a redirect means a wrong region or endpoint: nothing is wrong with the object
+_BY_STATUS: dict[int, type[RemoteError]] = {
+    301: AccessDenied,
+    304: PreconditionFailed,
+    307: RemoteUnavailable,
+    308: AccessDenied,
+    401: AccessDenied,
+    403: AccessDenied,
+    404: NotFound,
+    405: NotSupported,
+    408: RemoteUnavailable,
+    412: PreconditionFailed,
+    429: Throttled,
+    501: NotSupported,
+}
+_MAX_MESSAGE = 300
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turn what the SDK or the HTTP client raises inside into errors whose text begins with ``what``."""
+    try:
+        yield
+    except SyncError:
+        raise
+    except ClientError as error:
+        raise from_client_error(what, error) from error
+    except (BotoCoreError, ResponseParserError, Urllib3Error, HttpError) as error:
+        raise _from_transport(what, error) from error
+
+
+def from_answer(
+    what: str, status: int, code: str, message: str, retry_after: str | None = None
+) -> RemoteError:
+    """The error for an answer with this status and, where there was a body, S3's code and message."""
+    seconds = _seconds(retry_after)
+    kind = _BY_CODE.get(code) or _BY_STATUS.get(status)
+    if kind is None:
+        kind = RemoteUnavailable if status >= 500 else InvalidRequest
+    if kind is RemoteUnavailable and seconds is not None:
+        kind = Throttled
+    if code == "InvalidRequest" and "copy source is larger" in message:
+        kind = NotSupported
+    text = f"{what}: {status} {code} {message}".strip()
+    return kind(text[:_MAX_MESSAGE], status=status, code=code, retry_after=seconds)
+
+
+def from_client_error(what: str, error: ClientError) -> RemoteError:
+    """The SDK's exception for an answer that is an error."""
+    metadata = error.response.get("ResponseMetadata", {})
+    status = metadata.get("HTTPStatusCode", 0)
+    detail = error.response.get("Error", {})
+    code = str(detail.get("Code", ""))
+    if code.isdigit():  # the SDK's word for an answer without a body
+        status, code = status or int(code), ""
+    retry_after = metadata.get("HTTPHeaders", {}).get("retry-after")
+    return from_answer(what, status, code, str(detail.get("Message", "")), retry_after)
+
+
+def from_body(what: str, status: int, body: bytes, retry_after: str | None = None) -> RemoteError:
+    """An error answer of which only the bytes are known: S3's XML, or anything else, or nothing."""
+    code, message = parse_error(body)
+    return from_answer(what, status, code, message, retry_after)
+
+
+def parse_error(body: bytes) -> tuple[str, str]:
+    """Code and message of S3's ``<Error>`` document; two empty strings for any other body."""
+    try:
+        root = ElementTree.fromstring(body)
+    except (ElementTree.ParseError, ValueError):
+        return "", ""
+    if _local(root.tag) != "Error":
+        return "", ""
+    found = {_local(child.tag): (child.text or "").strip() for child in root}
+    return found.get("Code", ""), found.get("Message", "")
+
+
+def _local(tag: str) -> str:
+    return tag.rpartition("}")[2]
+
+
+def _from_transport(what: str, error: Exception) -> SyncError:
+    cause = getattr(error, "kwargs", {}).get("error")
+    if isinstance(cause, SyncError):  # raised by a body that the SDK was reading
+        return cause
+    text = f"{what}: {error}"[:_MAX_MESSAGE]
+    if isinstance(
+        error,
+        (
+            CredentialRetrievalError,
+            NoCredentialsError,
+            PartialCredentialsError,
+            ProfileNotFound,
+            TokenRetrievalError,
+        ),
+    ):
+        return AccessDenied(text)
+    if isinstance(error, ParamValidationError):
+        return InvalidRequest(text)
+    return RemoteUnavailable(text)
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """The value of Retry-After (RFC 9110 section 10.2.3): seconds, or a date."""
+    if not retry_after:
+        return None
+    if retry_after.strip().isdigit():
+        return float(retry_after)
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,145 @@
+"""``ObjectMeta`` and ``ObjectInfo`` <-> the headers of S3's requests and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from s3_sync.model.headers import decode_value, encode_value, from_user_metadata, to_user_metadata
+from s3_sync.model.objects import STORED_HEADERS, ObjectInfo, ObjectMeta, is_md5
+from s3_sync.model.timestamps import parse_http_date
+from s3_sync.providers.base import WriteOptions
+from s3_sync.providers.s3.dialect import Dialect
+from s3_sync.providers.s3.signing import Header
+
+USER_PREFIX = "x-amz-meta-"
+_SSE = "x-amz-server-side-encryption"
+_SSE_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
+
+
+def meta_headers(meta: ObjectMeta) -> list[Header]:
+    """The metadata of an object as it is sent with PUT, copy and the begin of a multipart upload.
+
+    HTTP carries ASCII only: other text travels in encoded words, in the system's headers too.
+    """
+    headers = [("content-type", encode_value(meta.content_type))]
+    for name in STORED_HEADERS:
+        if name != "content-type" and meta.headers.get(name):
+            headers.append((name, encode_value(meta.headers[name])))
+    headers.extend((USER_PREFIX + name, value) for name, value in to_user_metadata(meta).items())
+    return headers
+
+
+def write_headers(write: WriteOptions, dialect: Dialect) -> list[Header]:
+    """In which class the object is stored, and how it is encrypted."""
+    headers: list[Header] = []
+    if write.storage_class:
+        headers.append(("x-amz-storage-class", write.storage_class))
+    if write.encrypt and dialect.encrypts:
+        headers.append((_SSE, "AES256"))
+    return headers
+
+
+def copy_headers(write: WriteOptions, dialect: Dialect, current: Mapping[str, str]) -> list[Header]:
+    """As write_headers, for an object that is copied onto itself: it keeps what we have no wish about.
+
+    ``current``: the headers of a HEAD. A copy that names neither gets the bucket's defaults.
+    """
+    storage_class = write.storage_class or _storage_class(current)
+    headers = write_headers(WriteOptions(storage_class, write.encrypt), dialect)
+    if current.get(_SSE, "").startswith("aws:"):
+        headers = [header for header in headers if header[0] != _SSE]
+        headers.extend((name, current[name]) for name in (_SSE, _SSE_KEY) if name in current)
+    return headers
+
+
+def condition_headers(if_match: str | None, if_absent: bool = False) -> list[Header]:
+    """The conditions of a write."""
+    headers: list[Header] = []
+    if if_match is not None:
+        headers.append(("If-Match", f'"{if_match}"'))
+    if if_absent:
+        headers.append(("If-None-Match", "*"))
+    return headers
+
+
+def object_info(name: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
+    """From the headers of HEAD or GET, with lower-case names; ``size`` of the whole object."""
+    repaired = {header: _repaired(value) for header, value in headers.items()}
+    user = {
+        header[len(USER_PREFIX) :]: value
+        for header, value in repaired.items()
+        if header.startswith(USER_PREFIX)
+    }
+    meta = from_user_metadata({header: _stored(header, repaired) for header in STORED_HEADERS}, user)
+    etag = unquoted(headers.get("etag", ""))
+    return ObjectInfo(
+        name=name,
+        size=size,
+        etag=etag,
+        md5=_md5(meta, etag, headers),
+        last_modified=_date(headers.get("last-modified")),
+        meta=meta,
+        storage_class=_storage_class(headers),
+    )
+
+
+def lower_names(items: Iterable[Header]) -> dict[str, str]:
+    """Headers by lower-case name; repeated ones joined as RFC 9110 section 5.3 has it."""
+    headers: dict[str, str] = {}
+    for name, value in items:
+        lower = name.lower()
+        headers[lower] = f"{headers[lower]}, {value}" if lower in headers else value
+    return headers
+
+
+def unquoted(etag: str) -> str:
+    """An ETag without its quotes; some stores send none."""
+    return etag.strip().strip('"')
+
+
+def etag_is_md5(headers: Mapping[str, str]) -> bool:
+    """Whether a one-piece object's ETag is the MD5 of its bytes: not when a key of KMS or of the client's
+    own encrypts it, though it looks like one then too."""
+    return (
+        not headers.get(_SSE, "").startswith("aws:")
+        and f"{_SSE}-customer-algorithm" not in headers
+        and is_md5(unquoted(headers.get("etag", "")))
+    )
+
+
+def _md5(meta: ObjectMeta, etag: str, headers: Mapping[str, str]) -> str | None:
+    mark = meta.marks.get("swift-etag", "")
+    if is_md5(mark):
+        return mark
+    return etag if etag_is_md5(headers) else None
+
+
+def _stored(name: str, headers: Mapping[str, str]) -> str:
+    value = decode_value(headers.get(name, ""))
+    if name == "content-encoding":
+        # how the upload was framed, not what was uploaded; some stores keep it
+        codings = [coding.strip() for coding in value.split(",")]
+        value = ", ".join(coding for coding in codings if coding and coding != "aws-chunked")
+    return value
+
+
+def _storage_class(headers: Mapping[str, str]) -> str:
+    stored = headers.get("x-amz-storage-class", "")
+    return "" if stored == "STANDARD" else stored
+
+
+def _repaired(value: str) -> str:
+    """Some stores send UTF-8, which HTTP clients read as Latin-1."""
+    if value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return value
+
+
+def _date(text: str | None) -> float:
+    try:
+        return parse_http_date(text) if text else 0.0
+    except ValueError:
+        return 0.0

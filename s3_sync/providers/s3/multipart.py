@@ -1,0 +1,92 @@
+"""Multipart uploads to one bucket."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from s3_sync.errors import BadDigest, NotFound
+from s3_sync.model.objects import PutResult, is_md5
+from s3_sync.providers.base import Part
+from s3_sync.providers.s3.client import RAW_HEADERS, Account
+from s3_sync.providers.s3.errors import translated
+from s3_sync.providers.s3.headers import lower_names, unquoted
+from s3_sync.providers.s3.put import PartOf, Upload, Writer, store
+from s3_sync.providers.s3.signing import Header
+from s3_sync.streams.reader import Body
+
+
+class Uploads:
+    """Keys in, unlike ``Bucket``."""
+
+    def __init__(self, account: Account, writer: Writer, bucket: str) -> None:
+        self._account = account
+        self._client = account.client
+        self._writer = writer
+        self._bucket = bucket
+
+    def create(self, key: str, headers: Sequence[Header]) -> str:
+        with translated(f"begin the upload of {self._bucket}/{key}"):
+            answer = self._client.create_multipart_upload(
+                Bucket=self._bucket, Key=key, **{RAW_HEADERS: headers}
+            )
+        return str(answer["UploadId"])
+
+    def send(self, key: str, upload_id: str, part: Part, body: Body) -> Part:
+        """``part`` says what is to be sent; the one returned what is there."""
+        where = PartOf(upload_id, part.number)
+        upload = Upload(self._bucket, key, body, part.size, part.md5, part=where)
+        etag, md5 = store(self._writer, upload, self._account.credentials.checksum)
+        return Part(part.number, etag, part.size, md5)
+
+    def complete(
+        self, key: str, upload_id: str, parts: Sequence[Part], conditions: Sequence[Header]
+    ) -> PutResult:
+        """A repeated call finds the upload gone, and the object in place if the first one succeeded."""
+        expected = multipart_etag(parts)
+        listed = [{"PartNumber": part.number, "ETag": f'"{part.etag}"'} for part in parts]
+        try:
+            with translated(f"complete the upload of {self._bucket}/{key}"):
+                answer = self._client.complete_multipart_upload(
+                    Bucket=self._bucket,
+                    Key=key,
+                    UploadId=upload_id,
+                    MultipartUpload={"Parts": listed},
+                    **{RAW_HEADERS: conditions},
+                )
+        except NotFound as error:
+            if error.code == "NoSuchUpload" and expected and self._is_there(key, expected):
+                return PutResult(expected)
+            raise
+        etag = unquoted(answer.get("ETag", ""))
+        if expected and "-" in etag and etag != expected:
+            raise BadDigest(f"{self._bucket}/{key}: the store has {etag}, {expected} was sent")
+        return PutResult(etag)
+
+    def abort(self, key: str, upload_id: str) -> None:
+        try:
+            with translated(f"abort the upload of {self._bucket}/{key}"):
+                self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
+        except NotFound as error:
+            if error.code == "NoSuchBucket":
+                raise
+
+    def _is_there(self, key: str, etag: str) -> bool:
+        try:
+            with translated(f"HEAD {self._bucket}/{key}"):
+                answer = self._client.head_object(Bucket=self._bucket, Key=key)
+        except NotFound:
+            return False
+        headers = lower_names(answer["ResponseMetadata"]["HTTPHeaders"].items())
+        return unquoted(headers.get("etag", "")) == etag
+
+
+def multipart_etag(parts: Sequence[Part]) -> str | None:
+    """What S3 makes of these parts: the MD5 of their binary MD5s, a hyphen, their number. None when the MD5
+    of any part is not known."""
+    digest = hashlib.md5(usedforsecurity=False)
+    for part in parts:
+        if part.md5 is None or not is_md5(part.md5):
+            return None
+        digest.update(bytes.fromhex(part.md5))
+    return f"{digest.hexdigest()}-{len(parts)}"

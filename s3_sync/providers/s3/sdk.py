@@ -1,0 +1,54 @@
+"""PutObject and UploadPart by the SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from s3_sync.errors import NotSupported
+from s3_sync.providers.s3.client import RAW_HEADERS, Account
+from s3_sync.providers.s3.errors import translated
+from s3_sync.providers.s3.headers import lower_names
+from s3_sync.providers.s3.put import Content, Upload, base64_text
+from s3_sync.streams.hashing import new_digest
+from s3_sync.streams.reader import CHUNK, Body
+
+
+class SdkWriter:
+    """Lets the SDK send. A checksum of a large body is computed beforehand, so it is read twice."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    def send(self, upload: Upload, content: Content) -> Mapping[str, str]:
+        headers = dict((*upload.headers, *content.headers))
+        if content.checksum is not None and not isinstance(content.data, bytes):
+            headers[f"x-amz-checksum-{content.checksum}"] = _read_ahead(content.data, content.checksum)
+        parameters = {
+            "Bucket": upload.bucket,
+            "Key": upload.key,
+            "Body": content.data,
+            "ContentLength": content.size,
+            RAW_HEADERS: headers,
+        }
+        with translated(upload.what):
+            if upload.part is None:
+                answer = self._account.client.put_object(**parameters)
+            else:
+                answer = self._account.client.upload_part(
+                    **parameters, UploadId=upload.part.upload_id, PartNumber=upload.part.number
+                )
+        return lower_names(answer["ResponseMetadata"]["HTTPHeaders"].items())
+
+    def close(self) -> None:
+        pass
+
+
+def _read_ahead(body: Body, algorithm: str) -> str:
+    digest = new_digest(algorithm)
+    while data := body.read(CHUNK):
+        digest.update(data)
+    try:
+        body.rewind()
+    except OSError as error:  # io.UnsupportedOperation
+        raise NotSupported(f"a {algorithm} checksum needs a body that can be read twice") from error
+    return base64_text(digest.digest())

@@ -1,0 +1,1 @@
+"""Buckets around buckets: each adds one thing and keeps the contract."""
