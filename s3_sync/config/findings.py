@@ -97,8 +97,11 @@ def _inner_form(form: type[BaseModel], key: str) -> type[BaseModel] | None:
 def join(place: str, *steps: int | str) -> str:
     """``join("containers[3]", "syslog", "port")`` -> ``containers[3].syslog.port``."""
     for step in steps:
-        key = f"[{step}]" if isinstance(step, int) else f".{step}"
-        place = f"{place}{key}" if place else str(step)
+        if isinstance(step, int):
+            place += f"[{step}]"
+        else:
+            key = step if step.isprintable() else ascii(step)
+            place += f".{key}" if place else key
     return place
 
 

@@ -1,0 +1,145 @@
+"""What two mappings can do to each other."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s3_sync.config.load import Loaded, load
+from s3_sync.model.keys import hash_prefix
+
+KEYS = {"aws_identity": "id", "aws_secret": "key"}
+
+
+def mapping(container: str, bucket: str = "bucket", prefix: str | None = None, **more: Any) -> dict[str, Any]:
+    written = {"account": "AUTH_a", "container": container, "aws_bucket": bucket, **KEYS, **more}
+    return written if prefix is None else {**written, "custom_prefix": prefix}
+
+
+@pytest.fixture
+def loaded(tmp_path: Path) -> Any:
+    def loaded(*mappings: dict[str, Any], **top: Any) -> Loaded:
+        path = tmp_path / "sync.json"
+        content = {"devices": str(tmp_path), "items_chunk": 1, "status_dir": str(tmp_path / "status")}
+        path.write_text(json.dumps({**content, "containers": mappings, **top}))
+        path.chmod(0o600)
+        return load(path)
+
+    return loaded
+
+
+def usable(result: Loaded) -> list[str]:
+    assert result.settings
+    return [mapping.container for mapping in result.settings.mappings]
+
+
+LITERAL = {"prefix_join": "literal"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (mapping("a"), mapping("a")),
+        (mapping("a", prefix="p"), mapping("b", prefix="/p/")),
+        (mapping("a", prefix=""), mapping("b", prefix="p")),
+        (mapping("a", prefix=""), mapping("b")),
+        (mapping("a", prefix="p"), mapping("b", prefix="p/q")),
+        (mapping("a", prefix="p", **LITERAL), mapping("b", prefix="pq/", **LITERAL)),
+        (mapping("a", prefix="p"), mapping("b", prefix="p/.manifests")),
+        # the hashed prefix's manifests lie beside its objects
+        (mapping("a"), mapping("b", prefix=f"{hash_prefix('AUTH_a', 'a')}/.manifests/AUTH_a")),
+        (
+            mapping("a", prefix="p"),
+            mapping("b", prefix="p", aws_endpoint="https://s3.eu-west-1.amazonaws.com"),
+        ),
+    ],
+)
+def test_overlaps_are_refused_in_either_order(loaded: Any, one: Any, other: Any) -> None:
+    for first, second in ((one, other), (other, one)):
+        result = loaded(first, second)
+        [problem] = result.problems
+        assert problem.place == "containers[1]"
+        assert problem.message.startswith(f"AUTH_a/{second['container']} stores under ")
+        assert f"containers[0] (AUTH_a/{first['container']})" in problem.message
+        assert problem.message.endswith("one lies inside the other")
+        assert usable(result) == [first["container"]]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (mapping("a"), mapping("b")),
+        (mapping("a"), mapping("a", bucket="elsewhere")),
+        (mapping("a"), mapping("a", aws_endpoint="https://clone")),
+        (mapping("a", prefix="p"), mapping("b", prefix="pq")),
+        (mapping("a", prefix="p/"), mapping("b", prefix="q/")),
+        (mapping("a", prefix="p"), mapping("b", prefix="p", region="cn-north-1")),
+        (
+            mapping("a", prefix="p", aws_endpoint="http://h:1"),
+            mapping("b", prefix="p", aws_endpoint="http://h:2"),
+        ),
+    ],
+)
+def test_neighbours_are_fine(loaded: Any, one: Any, other: Any) -> None:
+    result = loaded(one, other)
+    assert result.problems == ()
+    assert len(usable(result)) == 2
+
+
+def test_a_mapping_that_cannot_run_takes_nobody_out(loaded: Any) -> None:
+    result = loaded(mapping("a", prefix="p", retain_local=False), mapping("b", prefix="p/q"))
+    assert [problem.place for problem in result.problems] == ["containers[0].retain_local", "containers[0]"]
+    assert usable(result) == ["b"]
+
+
+def test_only_those_that_meet_an_earlier_one_are_out(loaded: Any) -> None:
+    result = loaded(
+        *(mapping(f"c{index}", prefix=p) for index, p in enumerate(["p/q", "p", "z", "p/r", "p/q/s"]))
+    )
+    assert [problem.place for problem in result.problems] == ["containers[1]", "containers[4]"]
+    assert usable(result) == ["c0", "c2", "c3"]
+
+
+def test_thousands_of_mappings_are_checked_in_a_moment(loaded: Any) -> None:
+    started = time.perf_counter()
+    result = loaded(
+        *(mapping(f"c{index}", prefix=f"p{index}/") for index in range(5000)), mapping("x", prefix="p7/x")
+    )
+    assert [problem.place for problem in result.problems] == ["containers[5000]"]
+    assert time.perf_counter() - started < 15  # compared in pairs it would be minutes
+
+
+def test_circles(loaded: Any) -> None:
+    clone = {"aws_endpoint": "https://s3.example.org"}
+    result = loaded(mapping("a", "b", **clone), mapping("b", "c", **clone), mapping("c", "a", **clone))
+    assert [str(warning) for warning in result.warnings] == [
+        f"containers[{index}]: if https://s3.example.org is this cluster's own S3 API, objects go round in a "
+        f"circle: {path}"
+        for index, path in enumerate(["a -> b -> c -> a", "b -> c -> a -> b", "c -> a -> b -> c"])
+    ]
+    assert result.problems == ()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "10.0.0.5"])
+def test_a_container_into_itself_on_this_node(loaded: Any, host: str) -> None:
+    result = loaded(mapping("a", "a", aws_endpoint=f"http://{host}:8080"), swift_bind_ip="10.0.0.5")
+    [warning] = result.warnings
+    assert warning.message.endswith("objects go round in a circle: a -> a")
+
+
+@pytest.mark.parametrize(
+    "mappings",
+    [
+        [mapping("a", "a", aws_endpoint="https://s3.example.org")],
+        [mapping("a", "b"), mapping("b", "a")],
+        [mapping("a", "b", aws_endpoint="http://one"), mapping("b", "a", aws_endpoint="http://two")],
+        [mapping("a", "b", aws_endpoint="http://one"), mapping("b", "c", aws_endpoint="http://one")],
+        [mapping("x", "a", aws_endpoint="http://one"), mapping("a", "a", aws_endpoint="http://one")],
+    ],
+)
+def test_no_circle(loaded: Any, mappings: Any) -> None:
+    assert loaded(*mappings).warnings == ()

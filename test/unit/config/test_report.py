@@ -1,0 +1,131 @@
+"""The answer to --check-config."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s3_sync.config.report import WIDTH, check_config
+
+MAPPING = {
+    "account": "AUTH_lab",
+    "container": "scans",
+    "aws_bucket": "archive",
+    "aws_identity": "AKIAEXAMPLE",
+    "aws_secret": "hunter22",
+}
+
+
+@pytest.fixture
+def check(tmp_path: Path) -> Any:
+    def check(*mappings: Any, **top: Any) -> tuple[int, str]:
+        path = tmp_path / "sync.json"
+        content = {"devices": str(tmp_path), "items_chunk": 1000, "status_dir": str(tmp_path / "s"), **top}
+        path.write_text(json.dumps({**content, "containers": mappings}))
+        path.chmod(0o600)
+        out = io.StringIO()
+        return check_config(str(path), out), out.getvalue()
+
+    return check
+
+
+def test_a_good_file(check: Any) -> None:
+    code, text = check(
+        MAPPING,
+        MAPPING
+        | {
+            "container": "site",
+            "aws_endpoint": "https://s3.example.org",
+            "custom_prefix": "",
+            "aws_bucket": "web",
+            "copy_after": 2 * 86400,
+            "propagate_delete": False,
+            "exclude_pattern": "^tmp/",
+            "selection_criteria": {"NOT": {"content-type": "text/html"}},
+            "storage_class": "COLD",
+            "merge_namespaces": True,
+            "checksum": "none",
+            "cloud_connector": False,
+            "aws_session_token": "hunter22-token",
+        },
+        https_proxy="http://user:hunter22@proxy:3128",
+        statsd_host="stats",
+        statsd_prefix="1space",
+        syslog={"host": "logs"},
+        log_file="/var/log/sync.log",
+    )
+    assert code == 0
+    assert "hunter22" not in text
+    blocks = text.split("\n\n")
+    assert blocks[1].splitlines() == [
+        "Mappings (2)",
+        "  AUTH_lab/scans  (containers[0])",
+        "    bucket        archive",
+        "    endpoint      AWS",
+        "    credentials   AKIAEXAMPLE, secret ********",
+        '    key prefix    "a5bd39/AUTH_lab/scans/"',
+        "    mode          sync: objects are copied at once; deletes are propagated",
+        "    options       all at their defaults",
+        "  AUTH_lab/site  (containers[1])",
+        "    bucket        web",
+        "    endpoint      https://s3.example.org",
+        "    credentials   AKIAEXAMPLE, secret ********, session token ********",
+        "    key prefix    none: keys are the names of the objects",
+        "    mode          sync: objects are copied 2 days after the last change; deletes are not propagated",
+        "    excluded      names that begin with a match of ^tmp/",
+        '    condition     NOT content-type = "text/html"',
+        "    options       merge_namespaces=true, storage_class=COLD, checksum=none, cloud_connector=false",
+    ]
+    assert "    https proxy   http://user:********@proxy:3128" in text
+    assert "    statsd        stats:8125, prefix 1space" in text
+    assert "    syslog        logs:514 (udp)" in text
+    assert "Problems" not in text
+    assert text.endswith("\nOK: 2 mappings can be used.\n")
+    assert all(len(line) <= WIDTH + 10 for line in text.splitlines())
+
+
+def test_problems_and_warnings(check: Any) -> None:
+    code, text = check(MAPPING, MAPPING | {"retain_local": False, "container": "x"}, wrokers=5)
+    assert code == 1
+    assert "Warnings (1)\n  wrokers: is not a known key" in text
+    assert (
+        "Problems (1)\n  containers[1].retain_local: false (lifecycle) is not supported by this version\n"
+        in text
+    )
+    assert text.endswith("\nNOT OK: see the problems above; 1 mapping can be used.\n")
+
+
+def test_nothing_usable(check: Any) -> None:
+    code, text = check(MAPPING, devices=None)
+    assert code == 1
+    assert "devices: is required" in text
+    assert "Mappings" not in text
+    assert text.endswith("\nNOT OK: nothing of this file can be used.\n")
+
+
+def test_credentials_of_the_environment(check: Any) -> None:
+    _, text = check({**MAPPING, "aws_identity": None, "aws_secret": None, "region": "eu-west-1"})
+    assert "looked up by the AWS SDK" in text
+    assert "AWS, region eu-west-1" in text
+
+
+def test_names_cannot_steer_the_terminal(check: Any) -> None:
+    _, text = check(MAPPING | {"exclude_pattern": "\x1b\\[31m\x9b"}, **{"\x1b[2J": 1})
+    assert "\x1b" not in text
+    assert "\x9b" not in text
+    assert "\\x1b\\[31m\\x9b" in text
+
+
+def test_long_lines_are_folded(check: Any) -> None:
+    _, text = check(*(MAPPING | {"container": f"c{index}", "custom_prefix": ""} for index in range(3)))
+    assert max(map(len, text.splitlines())) <= WIDTH
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "nowhere.json"
+    assert check_config(str(path)) == 1
+    assert capsys.readouterr().out == f"Configuration file does not exist: {path}\n"
