@@ -1,0 +1,167 @@
+"""Container databases on this node: which there are, and what is in them."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from swift.common.db import DatabaseConnectionError
+from swift.common.exceptions import LockTimeout, RingLoadError
+from swift.common.ring import Ring
+from swift.common.utils import hash_path, storage_directory, whataremyips
+from swift.container.backend import DATADIR, ContainerBroker
+
+from s3_sync.config.schema import Settings
+from s3_sync.errors import LocalError, LocalMissing, LocalUnavailable
+from s3_sync.model.rows import Row
+
+#: a file changed so short a time ago may change again without a trace in its times (seconds)
+_UNSETTLED = 0.1
+
+#: What the files of a database look like; equal fingerprints mean that nothing was written in between.
+Fingerprint = tuple[tuple[str | float, ...], ...]
+
+
+class ContainerDb:
+    """One open container database. Wraps a ContainerBroker; made by ``LocalReplica.open``.
+
+    Every method raises LocalUnavailable when the database is locked for too long or cannot be read, and
+    LocalMissing when it has gone. Reading commits what waits in the ``.pending`` file, as all of Swift's
+    readers do: it needs the rights of the swift user.
+    """
+
+    def __init__(self, broker: Any) -> None:
+        self._broker = broker
+        with _translated(broker):
+            info, deleted = broker.get_info_is_deleted()
+        if not info:
+            raise LocalMissing(f"no container database {broker.db_file}")
+        #: unique for each replica of each container
+        self.id: str = info["id"]
+        self._state: str = info["db_state"]
+        self._deleted: bool = deleted
+
+    def is_deleted(self) -> bool:
+        return self._deleted
+
+    def sharding_state(self) -> str:
+        """``unsharded``, ``sharding``, ``sharded`` or ``collapsed``."""
+        return self._state
+
+    def max_rowid(self) -> int:
+        """The highest ROWID that was ever given to a row; 0 when there never was one."""
+        with _translated(self._broker):
+            rowid: int = self._broker.get_max_row()
+        return max(0, rowid)
+
+    def rows_since(self, rowid: int, limit: int) -> tuple[list[Row], int]:
+        """Up to ``limit`` rows with a higher ROWID, in order, and the last ROWID looked at.
+
+        Swift's own reserved names, which begin with NUL, are left out of the rows but looked at: fewer
+        rows than ``limit`` do not mean the end. At the end the second value is ``rowid`` itself. While
+        the container is being sharded, rows from before are not in the database that this reads.
+        """
+        with _translated(self._broker):
+            records = self._broker.get_items_since(rowid, limit)
+        rows = [Row.from_record(record) for record in records if not record["name"].startswith("\0")]
+        return rows, records[-1]["ROWID"] if records else rowid
+
+    def metadata(self) -> dict[str, str]:
+        """Container headers as set by users and middleware: lower-case name -> value."""
+        with _translated(self._broker):
+            metadata = self._broker.metadata
+        return {name.lower(): value for name, (value, _) in metadata.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class LocalReplica:
+    """One replica of a container on this node; ``path`` may not exist (yet, or any more).
+
+    ``ordinal``: which of the ``replicas`` primaries it is; None for a handoff copy.
+    """
+
+    path: str
+    ordinal: int | None
+    replicas: int
+
+    @contextmanager
+    def open(self) -> Iterator[ContainerDb]:
+        """Raises LocalMissing when there is no database, LocalUnavailable; never creates one."""
+        with ContainerBroker(self.path) as broker:
+            yield ContainerDb(broker)
+
+    def fingerprint(self) -> Fingerprint | None:
+        """What the files look like now, without opening them; None when there is no database.
+
+        Take it before reading: equal ones mean that there is nothing new since. It covers the database
+        (after sharding its name has an epoch in it) and the rows not yet committed to it.
+        """
+        folder, name = os.path.split(self.path)
+        stem = name.removesuffix(".db")
+        found: list[tuple[str | float, ...]] = []
+        has_database = False
+        now = time.time()
+        try:
+            for entry in os.scandir(folder):
+                if entry.name.startswith(stem) and entry.name.endswith((".db", ".pending")):
+                    stat = entry.stat()
+                    seen = (entry.name, stat.st_mtime_ns, stat.st_size, stat.st_ino)
+                    unsettled = abs(now - stat.st_mtime) < _UNSETTLED
+                    found.append((*seen, time.monotonic()) if unsettled else seen)
+                    has_database = has_database or entry.name.endswith(".db")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise LocalUnavailable(f"{folder}: {error}") from error
+        return tuple(sorted(found)) if has_database else None
+
+
+class Brokers:
+    """Finds the databases of containers on this node's devices."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises LocalError when there is no container ring."""
+        self._devices = settings.devices
+        self._ips = frozenset(whataremyips(settings.swift_bind_ip))
+        try:
+            self._ring = Ring(settings.swift_dir, ring_name="container")
+        except (OSError, RingLoadError) as error:
+            raise LocalError(f"no container ring in {settings.swift_dir}: {error}") from error
+
+    def replicas(self, account: str, container: str) -> list[LocalReplica]:
+        """Every primary replica that the ring puts on this node, then the handoff copies that are here.
+
+        A device is local when its IP is one of this host's, whatever its port. The ring is read again
+        when its file has changed.
+        """
+        partition, nodes = self._ring.get_nodes(account, container)
+        digest = hash_path(account, container)
+        tail = os.path.join(storage_directory(DATADIR, partition, digest), f"{digest}.db")
+
+        def replica(device: str, ordinal: int | None) -> LocalReplica:
+            return LocalReplica(os.path.join(self._devices, device, tail), ordinal, len(nodes))
+
+        primaries = [replica(node["device"], node["index"]) for node in nodes if node["ip"] in self._ips]
+        primary_ids = {node["id"] for node in nodes}
+        handoffs = [
+            replica(device["device"], None)
+            for device in self._ring.devs
+            if device and device["ip"] in self._ips and device["id"] not in primary_ids
+        ]
+        return primaries + [copy for copy in handoffs if os.path.isdir(os.path.dirname(copy.path))]
+
+
+@contextmanager
+def _translated(broker: Any) -> Iterator[None]:
+    """Swift's and SQLite's exceptions as ours."""
+    try:
+        yield
+    except (LockTimeout, sqlite3.DatabaseError, OSError) as error:
+        if isinstance(error, DatabaseConnectionError) and not os.path.exists(broker.db_file):
+            raise LocalMissing(f"no container database {broker.db_file}") from error
+        raise LocalUnavailable(f"container database {broker.db_file}: {error}") from error

@@ -1,0 +1,135 @@
+"""The local Swift through a proxy application inside this process (Swift's InternalClient).
+
+It costs several times a direct read, and is for what object servers alone cannot answer: erasure-coded
+and encrypted objects, symlinks, account listings.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from swift.common.exceptions import Timeout
+from swift.common.internal_client import InternalClient, UnexpectedResponse
+from swift.common.utils import close_if_possible, readconf
+from swift.common.wsgi import ConfigString
+
+from s3_sync.cluster.swiftdir import swift_dir
+from s3_sync.errors import LocalError, LocalUnavailable
+
+#: for a node without internal-client.conf
+_BUILT_IN = """
+[DEFAULT]
+swift_dir = {swift_dir}
+[pipeline:main]
+pipeline = catch_errors proxy-logging cache symlink proxy-server
+[app:proxy-server]
+use = egg:swift#proxy
+account_autocreate = true
+[filter:catch_errors]
+use = egg:swift#catch_errors
+[filter:proxy-logging]
+use = egg:swift#proxy_logging
+[filter:cache]
+use = egg:swift#memcache
+[filter:symlink]
+use = egg:swift#symlink
+"""
+_EVERY_STATUS = (2, 3, 4, 5)
+_PAGE = 10_000
+
+
+class Answer:
+    """``headers`` with lower-case names; ``body`` yields pieces and raises LocalUnavailable. Always close."""
+
+    def __init__(self, response: Any) -> None:
+        """``response``: of swob."""
+        items = ((name.lower(), value) for name, value in response.headers.items())
+        self.status: int = response.status_int
+        self.headers = tuple((_from_wsgi(name), _from_wsgi(value)) for name, value in items)
+        self.body = self._pieces(response.app_iter)
+        self._app_iter = response.app_iter
+
+    def _pieces(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        try:
+            yield from pieces
+        except (OSError, Timeout) as error:
+            raise LocalUnavailable(f"internal client: {error}") from error
+
+    def close(self) -> None:
+        close_if_possible(self._app_iter)
+
+
+class LocalSwift:
+    """Wraps an InternalClient that tries once: pauses between tries are the caller's business."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def request(self, method: str, path: str, headers: Mapping[str, str], query: str = "") -> Answer:
+        """``path``: account/container/object, unquoted. Raises LocalUnavailable when nothing answered."""
+        target = f"/v1/{quote(path)}{'?' if query else ''}{query}"
+        try:
+            response = self._client.make_request(method, target, headers, _EVERY_STATUS)
+        except (UnexpectedResponse, OSError, Timeout) as error:
+            raise LocalUnavailable(f"{method} {path}: {error}") from error
+        return Answer(response)
+
+    def containers(self, account: str, after: str = "") -> Iterator[str]:
+        """The containers of an account, sorted, but for Swift's reserved ones. Raises LocalUnavailable."""
+        while True:
+            query = f"format=json&limit={_PAGE}&marker={quote(after)}"
+            answer = self.request("GET", account, {}, query)
+            try:
+                body = b"".join(answer.body)
+            finally:
+                answer.close()
+            if answer.status in (204, 404):
+                return
+            if answer.status != 200:
+                raise LocalUnavailable(f"listing of {account}: status {answer.status}")
+            names = [entry["name"] for entry in json.loads(body)]
+            if not names:
+                return
+            yield from (name for name in names if not name.startswith("\0"))
+            after = names[-1]
+
+
+def internal_client(conf_path: str, log_name: str) -> LocalSwift:
+    """From ``conf_path``, or from a built-in pipeline when there is no such file. Raises LocalError.
+
+    ``use_swift_dir`` must have been called before.
+    """
+    conf = conf_path if os.path.exists(conf_path) else ConfigString(_BUILT_IN.format(swift_dir=swift_dir()))
+    try:
+        client = InternalClient(conf, log_name, 1, global_conf={"log_name": log_name})
+    except (LookupError, ValueError, TypeError, OSError, ImportError, SystemExit) as error:
+        raise LocalError(f"cannot load the internal client from {conf_path}: {error}") from error
+    return LocalSwift(client)
+
+
+def has_encryption(conf_path: str) -> bool:
+    """Whether the pipeline in ``conf_path`` decrypts, so that objects must be read through it.
+
+    A wrong False costs time, not safety: ciphertext is recognised in every answer.
+    """
+    if not os.path.exists(conf_path):
+        return False
+    sections = readconf(conf_path, raw=True)
+    for name in sections.get("pipeline:main", {}).get("pipeline", "").split():
+        section = sections.get(f"filter:{name}", {})
+        factory = section.get("use", "") + section.get("paste.filter_factory", "")
+        if factory.endswith("#encryption") or ".crypto" in factory:
+            return True
+    return False
+
+
+def _from_wsgi(text: str) -> str:
+    """A WSGI string (bytes as latin-1 characters) as the text it stands for."""
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text

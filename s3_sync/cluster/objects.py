@@ -1,0 +1,181 @@
+"""One version of a local object, open for reading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, Protocol, final
+
+from s3_sync.cluster.client import Answer
+from s3_sync.errors import LocalUnavailable
+from s3_sync.model.headers import from_swift
+from s3_sync.model.objects import ObjectInfo, is_md5
+from s3_sync.model.timestamps import Timestamp
+from s3_sync.runtime.http import HttpError, Response
+from s3_sync.streams.reader import CHUNK, Body
+
+Kind = Literal["plain", "slo", "dlo", "symlink"]
+
+SYMLINK_TARGET = "x-object-sysmeta-symlink-target"
+_CIPHERTEXT = ("x-object-sysmeta-crypto-", "x-object-transient-sysmeta-crypto-")
+
+
+class Stream(Protocol):
+    """Bytes once, from first to last. ``read`` raises LocalUnavailable when they end before ``length``."""
+
+    length: int | None
+
+    def read(self, size: int = -1) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+class ServerStream:
+    """The body of an object server's answer."""
+
+    def __init__(self, response: Response) -> None:
+        self.length = response.length
+        self._response = response
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return self._response.read(size)
+        except HttpError as error:
+            raise LocalUnavailable(f"object server: {error}") from error
+
+    def close(self) -> None:
+        self._response.close()
+
+
+class ClientStream:
+    """The body of an answer of the internal client."""
+
+    def __init__(self, answer: Answer, length: int | None) -> None:
+        self.length = length
+        self._answer = answer
+        self._piece = b""
+        self._left = length
+
+    def read(self, size: int = -1) -> bytes:
+        if size < 0:
+            return b"".join(iter(lambda: self.read(CHUNK), b""))
+        if size and not self._piece:
+            self._piece = self._next()
+        data, self._piece = self._piece[:size], self._piece[size:]
+        if self._left is not None:
+            self._left -= len(data)
+        return data
+
+    def _next(self) -> bytes:
+        piece = next((piece for piece in self._answer.body if piece), b"")
+        if not piece and self._left:
+            raise LocalUnavailable(f"internal client: the body ended {self._left} bytes early")
+        return piece
+
+    def close(self) -> None:
+        self._answer.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object as some server described it, with its body still to be read.
+
+    ``headers`` have lower-case names. ``data_timestamp`` and ``timestamp`` are those of the name itself:
+    for a symlink not the target's, while everything else is the target's.
+    """
+
+    headers: tuple[tuple[str, str], ...]
+    stream: Stream
+    data_timestamp: Timestamp
+    timestamp: Timestamp
+    is_link: bool = False
+
+    def header(self, name: str, default: str = "") -> str:
+        return next((value for key, value in self.headers if key == name), default)
+
+    @property
+    def etag(self) -> str:
+        return self.header("etag").strip('"')
+
+    @property
+    def size(self) -> int:
+        """Of the whole object, also when a range was asked for."""
+        whole = self.header("content-range").rpartition("/")[2] or self.header("content-length")
+        return int(whole) if whole.isdigit() else (self.stream.length or 0)
+
+    @property
+    def kind(self) -> Kind:
+        if self.is_link:
+            return "symlink"
+        if self.header("x-static-large-object").lower() in ("true", "1", "yes", "on", "t", "y"):
+            return "slo"
+        return "dlo" if self.header("x-object-manifest") else "plain"
+
+    @property
+    def is_ciphertext(self) -> bool:
+        return any(name.startswith(_CIPHERTEXT) for name, _ in self.headers)
+
+    def info(self, name: str) -> ObjectInfo:
+        """``md5`` is known where the ETag is one: not for large objects, whose ETag is the manifest's."""
+        large = self.header("x-static-large-object") or self.header("x-object-manifest")
+        return ObjectInfo(
+            name=name,
+            size=self.size,
+            etag=self.etag,
+            md5=self.etag if is_md5(self.etag) and not large else None,
+            last_modified=self.timestamp.seconds,
+            meta=from_swift(self.headers),
+            data_timestamp=self.data_timestamp,
+            timestamp=self.timestamp,
+        )
+
+
+class LocalBody:
+    """A Body over one version; ``rewind`` asks for that version again."""
+
+    def __init__(self, stream: Stream, reopen: Callable[[], Stream]) -> None:
+        self.length = stream.length
+        self._stream = stream
+        self._reopen = reopen
+        self._moved = False
+
+    def read(self, size: int = -1) -> bytes:
+        self._moved = True
+        return self._stream.read(size)
+
+    def rewind(self) -> None:
+        """Raises LocalChanged when the version is not to be had any more, LocalUnavailable, LocalMissing."""
+        if self._moved:
+            self._stream.close()
+            self._stream = self._reopen()
+            self._moved = False
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+@final
+class LocalObject:
+    """A context manager that gives the connection back.
+
+    ``headers``: everything that the server said, lower-case name -> value; ``info.meta`` is the part of
+    it that a remote store keeps.
+    """
+
+    def __init__(self, name: str, found: Found, reopen: Callable[[], Stream]) -> None:
+        self.info: ObjectInfo = found.info(name)
+        self.headers: Mapping[str, str] = dict(found.headers)
+        self.kind: str = found.kind
+        self.body: Body = LocalBody(found.stream, reopen)
+
+    def close(self) -> None:
+        self.body.close()
+
+    def __enter__(self) -> LocalObject:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,267 @@
+"""Reading objects of the local cluster.
+
+Plain reads go straight to an object server, which costs about a tenth of a read through a proxy
+application. What a single server cannot answer goes through the internal client: erasure-coded
+policies, clusters with encryption, symlinks, and objects whose every server fails.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from swift.common.utils import whataremyips
+
+from s3_sync.cluster.client import LocalSwift, has_encryption
+from s3_sync.cluster.objects import SYMLINK_TARGET, ClientStream, Found, LocalObject, ServerStream, Stream
+from s3_sync.cluster.rings import Node, ObjectRings, Placement
+from s3_sync.cluster.servers import ObjectServers
+from s3_sync.config.schema import Settings
+from s3_sync.errors import LocalChanged, LocalMissing, LocalUnavailable, ObjectRefused, SyncError
+from s3_sync.model.objects import ByteRange
+from s3_sync.model.timestamps import Timestamp
+from s3_sync.runtime.http import Headers, HttpError, Response
+
+_NEVER = Timestamp(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to read. ``expect``: only the version whose bytes were written then."""
+
+    account: str
+    container: str
+    name: str
+    policy: int
+    expect: Timestamp | None = None
+    byte_range: ByteRange | None = None
+
+    @property
+    def path(self) -> str:
+        return f"{self.account}/{self.container}/{self.name}"
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        return [("Range", self.byte_range.header)] if self.byte_range else []
+
+
+class ObjectReader:
+    """Shared by all threads of a process. ``rings`` and ``servers`` may be used by others too."""
+
+    def __init__(self, settings: Settings, client: LocalSwift) -> None:
+        self._client = client
+        self._encrypted = has_encryption(settings.internal_client_path)
+        self._first: Node | None = None
+        self.rings = ObjectRings(settings.swift_dir)
+        self.servers = ObjectServers(2 * settings.workers, whataremyips(settings.swift_bind_ip))
+
+    def starting_at(self, node: Node) -> ObjectReader:
+        """The same reader, but it asks ``node`` first: the one that is known to hold the newest state."""
+        other = copy.copy(self)
+        other._first = node
+        return other
+
+    def open(
+        self,
+        account: str,
+        container: str,
+        name: str,
+        policy: int,
+        expect: Timestamp | None = None,
+        byte_range: ByteRange | None = None,
+    ) -> LocalObject:
+        """Open an object, or a range of it, for reading; always close it.
+
+        With ``expect``, exactly the version with that data timestamp: replicas that are older are passed
+        over. Without, the first one found that no tombstone overrules; for the newest state of all
+        replicas see ``NewestState``. A symlink is followed.
+
+        Raises LocalChanged (something newer is there), LocalMissing (known to be deleted or expired),
+        LocalUnavailable (too few answers, or only older versions), and ObjectRefused: ``encrypted_no_key``
+        where all that can be read is ciphertext, ``symlink_broken`` where a symlink leads nowhere.
+        """
+        wanted = Wanted(account, container, name, policy, expect, byte_range)
+        found = self._find(wanted)
+
+        def reopen() -> Stream:
+            return self._find_again(wanted, found)
+
+        return LocalObject(name, found, reopen)
+
+    def close(self) -> None:
+        self.servers.close()
+
+    def _find(self, wanted: Wanted) -> Found:
+        if self._encrypted or not self.rings.is_replicated(wanted.policy):
+            return self._through_client(wanted, None)
+        placement = self.rings.placement(wanted.policy, wanted.account, wanted.container, wanted.name)
+        search = _Search(wanted)
+        found = self._direct(search, placement)
+        if found is None:
+            if search.answers:
+                search.fail()
+            return self._through_client(wanted, None)
+        if found.is_link or found.is_ciphertext:
+            found.stream.close()
+            return self._through_client(wanted, found if found.is_link else None)
+        return found
+
+    def _find_again(self, wanted: Wanted, before: Found) -> Stream:
+        again = self._find(replace(wanted, expect=before.data_timestamp))
+        if (again.timestamp, again.etag, again.size) != (before.timestamp, before.etag, before.size):
+            again.stream.close()
+            raise LocalChanged(f"{wanted.path} changed while it was read")
+        return again.stream
+
+    def _direct(self, search: _Search, placement: Placement) -> Found | None:
+        """Primaries, then as many handoffs, which is how far Swift's proxies go by default."""
+        count = len(placement.primaries)
+        for node in self.servers.order(placement.primaries, self._first):
+            if found := self._ask(node, search, placement):
+                return found
+        if search.tombstone is None or search.wanted.expect is not None:
+            for node in islice(placement.handoffs(), count):
+                if found := self._ask(node, search, placement):
+                    return found
+        return None
+
+    def _ask(self, node: Node, search: _Search, placement: Placement) -> Found | None:
+        try:
+            response = self.servers.request("GET", node, placement, search.wanted.headers)
+        except HttpError as error:
+            search.silent.append(str(error))
+            return None
+        try:
+            found = search.consider(response)
+        except SyncError:
+            response.drain()
+            raise
+        if found is None:
+            response.drain()
+        return found
+
+    def _through_client(self, wanted: Wanted, link: Found | None) -> Found:
+        """``link``: the symlink that is known to stand under this name."""
+        headers = {"X-Newest": "true", "X-Backend-Storage-Policy-Index": str(wanted.policy)}
+        answer = self._client.request("GET", wanted.path, {**headers, **dict(wanted.headers)})
+        fields = Headers(answer.headers)
+        try:
+            if link is None and "content-location" in fields:
+                link = self._link(wanted)
+            if answer.status not in (200, 206):
+                raise _refusal(wanted, answer.status, link is not None)
+            length = fields.get("content-length", "")
+            stream = ClientStream(answer, int(length) if length and length.isdigit() else None)
+            found = _found(fields, stream)
+            if found is None:
+                raise LocalUnavailable(f"{wanted.path}: an answer without timestamps")
+            if found.is_ciphertext:
+                raise ObjectRefused("encrypted_no_key", f"{wanted.path} can only be read as ciphertext")
+            if found.is_link:
+                raise ObjectRefused("symlink_broken", "the internal client's pipeline has no symlink filter")
+            if link is not None:
+                found = replace(
+                    found, data_timestamp=link.data_timestamp, timestamp=link.timestamp, is_link=True
+                )
+            _check_expected(wanted, found.data_timestamp)
+        except BaseException:
+            answer.close()
+            raise
+        return found
+
+    def _link(self, wanted: Wanted) -> Found:
+        """The symlink itself, where only its target was seen."""
+        headers = {"X-Newest": "true", "X-Backend-Storage-Policy-Index": str(wanted.policy)}
+        answer = self._client.request("HEAD", wanted.path, headers, "symlink=get")
+        answer.close()
+        if answer.status == 404:
+            raise LocalMissing(f"{wanted.path} is gone")
+        found = _found(Headers(answer.headers), ClientStream(answer, 0)) if answer.status == 200 else None
+        if found is None:
+            raise LocalUnavailable(f"{wanted.path}: status {answer.status} for the symlink itself")
+        return found
+
+
+class _Search:
+    """What the servers said so far about one object."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self.wanted = wanted
+        self.answers = 0
+        #: why others gave no answer
+        self.silent: list[str] = []
+        #: the newest deletion, or expired version, that any server knows of
+        self.tombstone: Timestamp | None = None
+        #: the newest version that was passed over because it is older than what is wanted
+        self.older: Timestamp | None = None
+
+    def consider(self, response: Response) -> Found | None:
+        """The object, if this is the version to read; None to go on. May raise like ``open``."""
+        expect = self.wanted.expect
+        if response.status == 404:
+            self.answers += 1
+            deleted = _timestamp(response.headers, "x-backend-timestamp")
+            if deleted > (self.tombstone or _NEVER):
+                self.tombstone = deleted
+            if expect is not None and deleted >= expect:
+                raise LocalMissing(f"{self.wanted.path} was deleted, or expired, at {deleted}")
+            return None
+        if response.status == 416:
+            raise LocalChanged(f"{self.wanted.path} is shorter than it was")
+        found = _found(response.headers, ServerStream(response)) if response.status in (200, 206) else None
+        if found is None:
+            self.silent.append(f"status {response.status}")
+            return None
+        self.answers += 1
+        if found.data_timestamp < (expect or self.tombstone or _NEVER):
+            self.older = max(self.older or _NEVER, found.data_timestamp)
+            return None
+        _check_expected(self.wanted, found.data_timestamp)
+        return found
+
+    def fail(self) -> None:
+        """Raise what follows from all answers together."""
+        path, expect = self.wanted.path, self.wanted.expect
+        if expect is not None and (self.older or self.tombstone):
+            known = max(self.older or _NEVER, self.tombstone or _NEVER)
+            raise LocalUnavailable(f"{path}: nothing newer than {known} found, {expect} wanted")
+        if self.tombstone is not None:
+            raise LocalMissing(f"{path} was deleted, or expired, at {self.tombstone}")
+        if self.silent:
+            raise LocalUnavailable(f"{path}: not every server answered: {'; '.join(self.silent)}")
+        raise LocalMissing(f"no server knows of {path}")
+
+
+def _found(headers: Headers, stream: Stream) -> Found | None:
+    data = _timestamp(headers, "x-backend-data-timestamp")
+    last = _timestamp(headers, "x-backend-timestamp")
+    if _NEVER in (data, last):
+        return None
+    return Found(tuple(headers.items()), stream, data, max(data, last), SYMLINK_TARGET in headers)
+
+
+def _timestamp(headers: Headers, name: str) -> Timestamp:
+    try:
+        return Timestamp.parse(headers.get(name, "0") or "0")
+    except ValueError:
+        return _NEVER
+
+
+def _check_expected(wanted: Wanted, data_timestamp: Timestamp) -> None:
+    if wanted.expect is None or data_timestamp == wanted.expect:
+        return
+    if data_timestamp > wanted.expect:
+        raise LocalChanged(f"{wanted.path} was overwritten at {data_timestamp}")
+    raise LocalUnavailable(f"{wanted.path}: only found as of {data_timestamp}, {wanted.expect} wanted")
+
+
+def _refusal(wanted: Wanted, status: int, is_link: bool) -> SyncError:
+    """What an answer of the internal client that is no success means."""
+    if is_link and status in (404, 409):
+        return ObjectRefused("symlink_broken", f"{wanted.path}: status {status} for the symlink's target")
+    if status == 404:
+        return LocalMissing(f"{wanted.path} is not there")
+    if status == 416:
+        return LocalChanged(f"{wanted.path} is shorter than it was")
+    return LocalUnavailable(f"{wanted.path}: the internal client answered {status}")

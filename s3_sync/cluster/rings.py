@@ -1,0 +1,73 @@
+"""Where objects live: storage policies and their rings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from swift.common.exceptions import RingLoadError
+from swift.common.storage_policy import POLICIES, REPL_POLICY, PolicyError
+
+from s3_sync.errors import LocalUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One device of an object ring, and where its object server listens."""
+
+    ip: str
+    port: int
+    device: str
+
+    @classmethod
+    def of(cls, device: Mapping[str, Any]) -> Node:
+        return cls(device["ip"], device["port"], device["device"])
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """One object name in one policy. ``handoffs()``: all other devices, in the order of the ring.
+
+    Primaries are distinct devices: where a ring has fewer devices than replicas there are fewer.
+    """
+
+    policy: int
+    primaries: tuple[Node, ...]
+    handoffs: Callable[[], Iterator[Node]]
+    #: quoted ``/partition/account/container/object``
+    path: str
+
+    def target(self, node: Node) -> str:
+        """The request target for a node's object server."""
+        return f"/{quote(node.device)}{self.path}"
+
+
+class ObjectRings:
+    """The object rings of all policies; each reloads itself when its file changes."""
+
+    def __init__(self, swift_dir: str) -> None:
+        self._swift_dir = swift_dir
+
+    def policies(self) -> list[int]:
+        return [int(policy) for policy in POLICIES]
+
+    def is_replicated(self, policy: int) -> bool:
+        """Whether each replica is the whole object, as opposed to erasure-coded fragments."""
+        found = POLICIES.get_by_index(policy)
+        return found is not None and found.policy_type == REPL_POLICY
+
+    def placement(self, policy: int, account: str, container: str, name: str) -> Placement:
+        """Raises LocalUnavailable when this node does not know the policy, or has no ring for it."""
+        try:
+            ring = POLICIES.get_object_ring(policy, self._swift_dir)
+            partition, devices = ring.get_nodes(account, container, name)
+        except (PolicyError, RingLoadError, OSError) as error:
+            raise LocalUnavailable(f"no object ring for storage policy {policy}: {error}") from error
+        return Placement(
+            policy,
+            tuple(Node.of(device) for device in devices),
+            lambda: (Node.of(device) for device in ring.get_more_nodes(partition)),
+            f"/{partition}{quote(f'/{account}/{container}/{name}')}",
+        )
