@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from servers.process import Child, python_module
+from servers.process import UNMEASURED, Child, python_module
 from servers.s3 import S3Server
 
 
@@ -14,4 +14,5 @@ class MotoServer(S3Server):
     def _prepare(self) -> None:
         port = self._reserve()
         command = python_module("moto.server", "--host", port.ip, "--port", str(port.port))
-        self.children["moto"] = Child("moto", command, self.log_dir / "moto.log", outlive=self.keep)
+        log = self.log_dir / "moto.log"
+        self.children["moto"] = Child("moto", command, log, environment=UNMEASURED, outlive=self.keep)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 LOOPBACK = "127.0.0.1"
+UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}  # for children whose code is not ours: coverage slows them down
 
 
 class ServerError(Exception):

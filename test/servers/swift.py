@@ -21,7 +21,7 @@ from typing import Any
 
 import swiftclient
 
-from servers.process import LOOPBACK, Child, ReservedPort, python_module
+from servers.process import LOOPBACK, UNMEASURED, Child, ReservedPort, python_module
 from servers.request_log import Request, RequestCount, RequestLog
 from servers.s3 import s3_client
 from servers.server import Server
@@ -200,7 +200,7 @@ class SwiftCluster(Server):
             name,
             python_module("servers.swift_child", command, str(self._layout_file), *arguments),
             self.log_dir / f"{name}.log",
-            environment={"PYTHONPATH": str(IMPORT_ROOT), **self.spec.environment},
+            environment={**UNMEASURED, "PYTHONPATH": str(IMPORT_ROOT), **self.spec.environment},
             outlive=self.keep,
         )
 
