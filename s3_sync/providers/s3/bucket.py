@@ -19,6 +19,7 @@ from s3_sync.providers.s3.headers import (
     lower_names,
     meta_headers,
     object_info,
+    unquoted,
     write_headers,
 )
 from s3_sync.providers.s3.listing import Lister
@@ -77,8 +78,12 @@ class S3Bucket:
         if match := _CONTENT_RANGE.fullmatch(headers.get("content-range", "")):
             byte_range, size = (int(match[1]), int(match[2])), int(match[3])
         info = object_info(name, headers, size)
-        same = GetOptions(options.byte_range, if_match=info.etag)
-        body = S3Body(f"GET {self.name}/{key}", answer["Body"], length, lambda: self._get(key, same)["Body"])
+        body = S3Body(
+            f"GET {self.name}/{key}",
+            answer["Body"],
+            length,
+            lambda: self._get_again(key, GetOptions(options.byte_range, if_match=info.etag)),
+        )
         return S3Result(info, byte_range, body)
 
     def put_object(self, name: str, body: Body, options: PutOptions) -> PutResult:
@@ -187,6 +192,13 @@ class S3Bucket:
             parameters["IfNoneMatch"] = f'"{options.if_none_match}"'
         with translated(f"GET {self.name}/{key}"):
             return self._client.get_object(**parameters)
+
+    def _get_again(self, key: str, options: GetOptions) -> Any:
+        answer = self._get(key, options)
+        if unquoted(_headers(answer).get("etag", "")) != options.if_match:  # not every store looks
+            answer["Body"].close()
+            raise PreconditionFailed(f"{self.name}/{key} was replaced", status=412, code="PreconditionFailed")
+        return answer["Body"]
 
     def _delete(self, key: str) -> bool:
         try:

@@ -98,7 +98,9 @@ _BY_STATUS: dict[int, type[RemoteError]] = {
     429: Throttled,
     501: NotSupported,
 }
+#: characters of a message that come from the store, and from us: keys can be long
 _MAX_MESSAGE = 300
+_MAX_WHAT = 150
 
 
 @contextmanager
@@ -126,8 +128,8 @@ def from_answer(
         kind = Throttled
     if code == "InvalidRequest" and "copy source is larger" in message:
         kind = NotSupported
-    text = f"{what}: {status} {code} {message}".strip()
-    return kind(text[:_MAX_MESSAGE], status=status, code=code, retry_after=seconds)
+    said = " ".join(word for word in (str(status), code, message[:_MAX_MESSAGE]) if word)
+    return kind(f"{_short(what)}: {said}", status=status, code=code, retry_after=seconds)
 
 
 def from_client_error(what: str, error: ClientError) -> RemoteError:
@@ -168,7 +170,7 @@ def _from_transport(what: str, error: Exception) -> SyncError:
     cause = getattr(error, "kwargs", {}).get("error")
     if isinstance(cause, SyncError):  # raised by a body that the SDK was reading
         return cause
-    text = f"{what}: {error}"[:_MAX_MESSAGE]
+    text = f"{_short(what)}: {str(error)[:_MAX_MESSAGE]}"
     if isinstance(
         error,
         (
@@ -183,6 +185,10 @@ def _from_transport(what: str, error: Exception) -> SyncError:
     if isinstance(error, ParamValidationError):
         return InvalidRequest(text)
     return RemoteUnavailable(text)
+
+
+def _short(what: str) -> str:
+    return what if len(what) <= _MAX_WHAT else f"{what[:_MAX_WHAT]}..."
 
 
 def _seconds(retry_after: str | None) -> float | None:

@@ -64,8 +64,11 @@ class S3Provider:
             with translated(f"create {name}"):
                 self._account.client.create_bucket(**parameters, **self._account.location())
         except InvalidRequest as error:
-            if error.code != "BucketAlreadyOwnedByYou":
+            if error.code == "BucketAlreadyOwnedByYou":
+                return
+            if error.code != "BucketAlreadyExists":
                 raise
+            self.head_bucket(name)  # some stores say that of our own buckets; those of others we cannot see
 
     def close(self) -> None:
         self._writer.close()

@@ -1,0 +1,45 @@
+"""One bucket per store for the whole suite; each test sees it through a key prefix of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from conformance.targets import STORES, Target, target_of
+from s3_sync.model.keys import KeyNamer
+from s3_sync.providers.base import Bucket, Provider
+
+BUCKET = "conformance"
+
+
+@pytest.fixture(scope="session", params=STORES)
+def target(request: pytest.FixtureRequest) -> Target:
+    store = request.param.partition("-")[0]
+    server = None if store == "memory" else request.getfixturevalue(store)
+    return target_of(request.param, server)
+
+
+@pytest.fixture(scope="session")
+def provider(target: Target) -> Iterator[Provider]:
+    provider = target.provider()
+    provider.create_bucket(BUCKET)
+    yield provider
+    provider.close()
+
+
+@pytest.fixture
+def namer() -> KeyNamer:
+    return KeyNamer.literal(f"{uuid4().hex[:12]}/")
+
+
+@pytest.fixture
+def bucket(provider: Provider, namer: KeyNamer) -> Bucket:
+    return provider.bucket(BUCKET, namer)
+
+
+@pytest.fixture
+def keys(provider: Provider) -> Bucket:
+    """The same bucket with names that are the keys themselves."""
+    return provider.bucket(BUCKET, KeyNamer.literal(""))
