@@ -363,8 +363,8 @@ def test_prefixes(write: Any, changes: dict[str, Any], prefix: str) -> None:
             [
                 'container: "/*" (every container of an account) is not supported by this version',
                 (
-                    'custom_prefix: cannot be used with container "/*": objects of the same name would overwrite '
-                    "each other"
+                    'custom_prefix: cannot be used with container "/*": objects of the same name would '
+                    "overwrite each other"
                 ),
             ],
         ),
