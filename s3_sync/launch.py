@@ -16,6 +16,10 @@ def sync() -> None:
     from s3_sync.runtime.concurrency import patch
 
     patch()
-    from s3_sync.sync.main import main
-
+    try:
+        from s3_sync.sync.main import main
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "swift":
+            raise
+        sys.exit("swift-s3-sync: the swift package is not installed")
     sys.exit(main())

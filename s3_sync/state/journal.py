@@ -270,7 +270,7 @@ class Journal:
                 f" attempts, first_failure, last_failure, next_try FROM unsettled WHERE {where}",
                 values,
             ).fetchall()
-        return [Unsettled(*row[:3], bool(row[3]), *row[4:]) for row in rows]
+        return [Unsettled(name, state, policy, bool(deleted), *rest) for name, state, policy, deleted, *rest in rows]
 
     def _one(self, query: str, *values: object) -> tuple[Any, ...] | None:
         with self._lock:

@@ -41,7 +41,7 @@ from s3_sync.sync.names import NameLocks
 from s3_sync.sync.views import Before, Listed, View
 from s3_sync.transfer.decide import Decision, decide
 from s3_sync.transfer.source import OpenObject, Source
-from s3_sync.transfer.upload import Overwrite, check_version, remote_meta, upload
+from s3_sync.transfer.upload import Overwrite, remote_meta, upload
 
 log = logging.getLogger("s3-sync")
 
@@ -135,7 +135,8 @@ class RowHandler:
         remote = None if self._known_absent(view) else self._head(row.name)
         source = self._source(row, state)
         with source.open(state.data_timestamp, None) as local:
-            check_version(local, state)
+            if local.info.timestamp != state.timestamp:
+                raise LocalChanged(f"object is at {local.info.timestamp}, was at {state.timestamp}")
             return self._act(source, local, remote)
 
     def _act(self, source: Source, local: OpenObject, remote: ObjectInfo | None) -> Outcome:
@@ -204,10 +205,8 @@ class RowHandler:
             return None
 
     def _source(self, row: Row, state: Present | None = None) -> Source:
-        policy = row.policy if state is None else state.policy
-        open_object = partial(
-            self._reader.open, self._mapping.account, self._mapping.container, row.name, policy
-        )
+        reader = self._reader if state is None else self._reader.starting_at(state.node)
+        open_object = partial(reader.open, self._mapping.account, self._mapping.container, row.name, row.policy)
         return Source(row.name, lambda expect, part: open_object(expect=expect, byte_range=part), self._count)
 
 
@@ -235,5 +234,5 @@ def _listed_alike(row: Row, info: ObjectInfo) -> bool:
 
 
 def _refuse_unsupported(local: OpenObject) -> None:
-    if local.kind in ("slo", "dlo"):
+    if local.kind in ("slo", "dlo") or local.info.md5 is None:  # a symlink may lead to one
         raise ObjectRefused("large_object", "large objects (SLO, DLO) are not copied by this version")

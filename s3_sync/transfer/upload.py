@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from s3_sync.errors import LocalChanged
 from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutOptions
 from s3_sync.providers.base import Bucket
 from s3_sync.providers.limits import check_limits
@@ -55,9 +54,3 @@ def upload(bucket: Bucket, source: Source, local: OpenObject, overwrite: Overwri
         if_absent=overwrite.if_absent and conditional,
     )
     bucket.put_object(info.name, MeteredBody(local.body, source.count), options)
-
-
-def check_version(local: OpenObject, info: ObjectInfo) -> None:
-    """Raise LocalChanged unless ``local`` is the very version that ``info`` describes."""
-    if (local.info.data_timestamp, local.info.timestamp) != (info.data_timestamp, info.timestamp):
-        raise LocalChanged(f"object is at {local.info.timestamp}, expected {info.timestamp}")
