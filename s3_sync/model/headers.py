@@ -85,16 +85,18 @@ def encode_value(value: str) -> str:
 
 def decode_value(value: str) -> str:
     """A stored value as the user wrote it. Words in other charsets, and malformed ones, stay as they are."""
-    if "=?" not in value:
-        return value
     decoded: list[str] = []
     position = 0
+    after_word = False
     for match in _WORD.finditer(value):
+        word = _decoded_word(match)
+        if word is None:
+            continue
         between = value[position : match.start()]
-        if not (position and between.isspace()):  # RFC 2047 section 6.2: blanks between words are glue
+        if not (after_word and between.isspace()):  # RFC 2047 section 6.2: blanks between words are glue
             decoded.append(between)
-        decoded.append(_decoded_word(match))
-        position = match.end()
+        decoded.append(word)
+        position, after_word = match.end(), True
     decoded.append(value[position:])
     return "".join(decoded)
 
@@ -121,11 +123,11 @@ def _chunks(value: str) -> Iterable[str]:
     yield chunk
 
 
-def _decoded_word(match: re.Match[str]) -> str:
+def _decoded_word(match: re.Match[str]) -> str | None:
     encoding, text = match.group(1).lower(), match.group(2)
     try:
         if encoding == "b":
             return base64.b64decode(text, validate=True).decode("utf-8")
         return quopri.decodestring(text.replace(" ", "=20").encode("ascii"), header=True).decode("utf-8")
-    except (ValueError, UnicodeError):
-        return match.group(0)
+    except ValueError:
+        return None

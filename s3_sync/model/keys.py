@@ -6,9 +6,11 @@ Existing deployments hold data under these keys: what this module computes may n
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 MANIFEST_SUFFIX = ".swift_slo_manifest"
+_MANIFEST = re.compile(r"[0-9a-f]{64}" + re.escape(MANIFEST_SUFFIX))
 
 
 def hash_prefix(account: str, container: str) -> str:
@@ -59,6 +61,6 @@ class KeyNamer:
         """The Swift name that is stored under ``key``; None for a stored manifest or a foreign key."""
         if not key.startswith(self.prefix) or len(key) == len(self.prefix):
             return None
-        if key.startswith(self.manifest_prefix) and key.endswith(MANIFEST_SUFFIX):
+        if key.startswith(self.manifest_prefix) and _MANIFEST.fullmatch(key, len(self.manifest_prefix)):
             return None
         return key[len(self.prefix) :]

@@ -1,0 +1,168 @@
+"""Metadata on its way from Swift to a store and back."""
+
+from __future__ import annotations
+
+import email.header
+import string
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s3_sync.model.headers import (
+    decode_value,
+    encode_value,
+    from_swift,
+    from_user_metadata,
+    to_user_metadata,
+)
+from s3_sync.model.objects import MARKS, ObjectMeta
+
+values = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=200),
+    st.text(string.printable, max_size=200),
+    st.text("=?utf8-UTFQqBb_ \té€😀", max_size=80),
+)
+many = settings(deadline=None, max_examples=400)
+
+
+class TestValues:
+    @pytest.mark.parametrize(
+        ("value", "sent"),
+        [
+            ("\x04w", "=?UTF-8?Q?=04w?="),
+            ("h\x04", "=?UTF-8?Q?h=04?="),
+            ("\x04" * 5, "=?UTF-8?B?BAQEBAQ=?="),
+            ("é", "=?UTF-8?B?w6k=?="),
+            ("", ""),
+            ("plain: text, as it is; 100%", "plain: text, as it is; 100%"),
+            ("=?iso-8859-1?q?x?=", "=?iso-8859-1?q?x?="),
+        ],
+    )
+    def test_vectors(self, value: str, sent: str) -> None:
+        assert encode_value(value) == sent
+        assert decode_value(sent) == value
+
+    @pytest.mark.parametrize(
+        "value", [" lead", "trail ", "\ttab", "=?UTF-8?Q?a?=", "say =?utf-8?b?YQ==?= so"]
+    )
+    def test_what_would_not_survive_is_encoded_although_ascii(self, value: str) -> None:
+        assert encode_value(value) != value
+        assert decode_value(encode_value(value)) == value
+
+    @many
+    @given(values)
+    def test_any_text_comes_back(self, value: str) -> None:
+        assert decode_value(encode_value(value)) == value
+
+    @many
+    @given(values)
+    def test_what_is_sent_fits_a_header(self, value: str) -> None:
+        sent = encode_value(value)
+        assert all(" " <= character <= "~" for character in sent)
+        assert sent == sent.strip()
+        if sent != value:
+            assert all(len(word) <= 75 for word in sent.split(" "))
+
+    @many
+    @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=60))
+    def test_words_are_read_alike_by_the_standard_library(self, value: str) -> None:
+        sent = encode_value(value)
+        if sent != value:
+            assert str(email.header.make_header(email.header.decode_header(sent))) == value
+
+    @pytest.mark.parametrize(
+        "stored",
+        [
+            "=?iso-8859-1?q?caf=E9?=",
+            "=?utf-8?b?!!!?=",
+            "=?utf-8?q?caf=E9?=",
+            "=?utf-8?x?abc?=",
+            "=?utf-8?b?w6k=",
+            "a =? b",
+        ],
+    )
+    def test_foreign_and_malformed_words_stay(self, stored: str) -> None:
+        assert decode_value(stored) == stored
+
+    def test_blanks_beside_a_word_that_stays_are_text(self) -> None:
+        assert decode_value("=?utf-8?b?!!?= =?utf-8?b?w6k=?=") == "=?utf-8?b?!!?= é"
+        assert decode_value("=?utf-8?b?w6k=?= =?utf-8?b?!!?=") == "é =?utf-8?b?!!?="
+
+    @pytest.mark.parametrize(
+        ("stored", "value"),
+        [
+            ("=?utf-8?q?a_b?=", "a b"),
+            ("=?utf-8?Q?a?= =?utf-8?Q?b?=", "ab"),
+            ("=?UTF-8?B?w6k=?=\n =?UTF-8?B?w6k=?=", "éé"),
+            ("x =?UTF-8?Q?y?= z", "x y z"),
+        ],
+    )
+    def test_words_of_other_writers(self, stored: str, value: str) -> None:
+        assert decode_value(stored) == value
+
+
+class TestFromSwift:
+    def test_a_response(self) -> None:
+        meta = from_swift(
+            [
+                ("Content-Type", "text/plain; charset=UTF-8"),
+                ("Content-Encoding", "gzip"),
+                ("Content-Disposition", "attachment"),
+                ("Cache-Control", "no-cache"),
+                ("Content-Language", "de"),
+                ("Expires", "0"),
+                ("Content-Length", "3"),
+                ("Etag", "abc"),
+                ("X-Timestamp", "1402464677.04188"),
+                ("X-Trans-Id", "tx"),
+                ("X-Object-Meta-Color", "Blü"),
+                ("X-Object-Meta-Empty", ""),
+                ("X-Delete-At", "1999999999"),
+                ("X-Object-Manifest", "seg%C3%BC/a%20b"),
+                ("X-Static-Large-Object", "true"),
+            ]
+        )
+        assert meta.headers == {
+            "content-type": "text/plain; charset=UTF-8",
+            "content-encoding": "gzip",
+            "content-disposition": "attachment",
+            "cache-control": "no-cache",
+            "content-language": "de",
+            "expires": "0",
+        }
+        assert meta.user == {"color": "Blü", "empty": ""}
+        assert meta.marks == {
+            "x-delete-at": "1999999999",
+            "x-object-manifest": "segü/a b",
+            "x-static-large-object": "True",
+        }
+
+    @pytest.mark.parametrize("mark", sorted(MARKS))
+    def test_a_user_cannot_forge_our_marks(self, mark: str) -> None:
+        meta = from_swift([(f"X-Object-Meta-{mark}", "forged"), ("X-Object-Meta-Other", "x")])
+        assert meta.user == {"other": "x"}
+        assert meta.marks == {}
+        assert "forged" not in to_user_metadata(meta).values()
+
+
+class TestUserMetadata:
+    def test_manifest_is_percent_quoted(self) -> None:
+        meta = ObjectMeta(marks={"x-object-manifest": "segü/a b"})
+        assert to_user_metadata(meta) == {"x-object-manifest": "seg%C3%BC/a%20b"}
+
+    @many
+    @given(
+        st.dictionaries(st.from_regex(r"[a-z][a-z0-9-]{0,10}", fullmatch=True), values, max_size=4),
+        st.dictionaries(st.sampled_from(sorted(MARKS)), values, max_size=4),
+    )
+    def test_round_trip(self, user: dict[str, str], marks: dict[str, str]) -> None:
+        user = {name: value for name, value in user.items() if name not in MARKS}
+        meta = ObjectMeta({"content-type": "text/plain"}, user, marks)
+        sent = to_user_metadata(meta)
+        stored = {name.title(): value for name, value in sent.items()}  # stores change the case of names
+        assert from_user_metadata({"content-type": "text/plain", "etag": "x"}, stored) == meta
+
+    def test_only_known_headers_are_taken_and_empty_ones_are_none(self) -> None:
+        meta = from_user_metadata({"content-type": "a/b", "expires": "", "server": "x"}, {})
+        assert meta == ObjectMeta({"content-type": "a/b"})

@@ -1,0 +1,112 @@
+"""Keys: vectors that existing buckets depend on, and the way back from a key to a name."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s3_sync.model.keys import KeyNamer, hash_prefix
+
+SHA256_OF_OBJECT = "2958d416d08aa5a472d7b509036cb7eafd542add84527e66a145ea64cb4cdc75"
+names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
+
+
+@pytest.mark.parametrize(
+    ("account", "container", "prefix"),
+    [
+        ("AUTH_account", "container", "62506b"),
+        ("AUTH_test", "test", "2e122e"),
+        ("account", "container", "356b9d"),
+        ("AUTH_test", "archive-s3", "5dcc3"),
+        ("AUTH_test", "c156", "322f"),
+        ("AUTH_test", "c14991", "3d1"),
+        ("verify-auth", "testing-ï", "4dbbd"),
+        ("AUTH_تacct", "تcl-conn-archive", "4a46ac"),
+        ("AUTH_test", "s3-restore", "2b77b2"),
+    ],
+)
+def test_hashed_prefix(account: str, container: str, prefix: str) -> None:
+    assert hash_prefix(account, container) == prefix
+    assert KeyNamer.hashed(account, container).key("o/ü") == f"{prefix}/{account}/{container}/o/ü"
+
+
+def test_manifest_of_the_default_layout() -> None:
+    namer = KeyNamer.hashed("AUTH_account", "container")
+    assert namer.manifest_key("object") == (
+        f"62506b/.manifests/AUTH_account/container/{SHA256_OF_OBJECT}.swift_slo_manifest"
+    )
+
+
+@pytest.mark.parametrize(
+    ("custom_prefix", "key", "manifest"),
+    [
+        ("archive", "archive/object", "archive/.manifests/"),
+        ("/archive/", "archive/object", "archive/.manifests/"),
+        ("a//b/", "a//b/object", "a//b/.manifests/"),
+        ("pre-", "pre-/object", "pre-/.manifests/"),
+        ("", "object", ".manifests/"),
+        ("///", "object", ".manifests/"),
+    ],
+)
+def test_custom_prefix_of_the_old_form(custom_prefix: str, key: str, manifest: str) -> None:
+    namer = KeyNamer.directory(custom_prefix)
+    assert namer.key("object") == key
+    assert namer.manifest_key("object") == f"{manifest}{SHA256_OF_OBJECT}.swift_slo_manifest"
+
+
+@pytest.mark.parametrize("prefix", ["", "pre-", "/pre/", "a b/"])
+def test_literal_prefix(prefix: str) -> None:
+    namer = KeyNamer.literal(prefix)
+    assert namer.key("/object") == f"{prefix}/object"
+    assert namer.manifest_key("object") == (f"{prefix}.manifests/{SHA256_OF_OBJECT}.swift_slo_manifest")
+
+
+@pytest.mark.parametrize(
+    "namer",
+    [
+        KeyNamer.hashed("AUTH_a", "c"),
+        KeyNamer.directory("x"),
+        KeyNamer.literal("x"),
+        KeyNamer.literal(""),
+    ],
+    ids=["hashed", "directory", "literal", "bare"],
+)
+class TestInverse:
+    @given(name=names)
+    @settings(deadline=None)
+    def test_key_to_name(self, namer: KeyNamer, name: str) -> None:
+        assert namer.name(namer.key(name)) == name
+
+    @given(name=names)
+    @settings(deadline=None)
+    def test_a_stored_manifest_is_not_an_object(self, namer: KeyNamer, name: str) -> None:
+        assert namer.name(namer.manifest_key(name)) is None
+
+    def test_foreign_keys(self, namer: KeyNamer) -> None:
+        assert namer.name(namer.prefix) is None
+        if namer.prefix:
+            assert namer.name(namer.prefix[:-1]) is None
+            assert namer.name(f"other/{namer.prefix}name") is None
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            ".manifests/notes",
+            ".manifests/mine.swift_slo_manifest",
+            f".manifests/{SHA256_OF_OBJECT}",
+            f".manifests/sub/{SHA256_OF_OBJECT}.swift_slo_manifest",
+            f"x.manifests/{SHA256_OF_OBJECT}.swift_slo_manifest",
+        ],
+    )
+    def test_a_users_object_that_resembles_a_manifest_is_an_object(self, namer: KeyNamer, name: str) -> None:
+        assert namer.name(namer.key(name)) == name
+
+
+@given(name=names)
+@settings(deadline=None)
+def test_manifest_is_named_by_the_sha256_of_the_name(name: str) -> None:
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    assert KeyNamer.literal("p/").manifest_key(name) == f"p/.manifests/{digest}.swift_slo_manifest"

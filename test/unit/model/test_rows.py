@@ -1,0 +1,55 @@
+"""Rows of a container database, and whose they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from s3_sync.model.rows import Row, owner_ordinal
+from s3_sync.model.timestamps import Timestamp
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("obj0", 12921105), ("obj1", 6298335), ("obj2", 7460496), ("über", 12473477), ("a/b/c", 3737552)],
+)
+@pytest.mark.parametrize("replicas", [1, 2, 3, 5, 16**6])
+def test_owner_ordinal(name: str, number: int, replicas: int) -> None:
+    assert owner_ordinal(name, replicas) == number % replicas
+
+
+def record(**changed: object) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "ROWID": 7,
+        "name": "über",
+        "created_at": "1402464677.04188",
+        "size": 3,
+        "content_type": "text/plain",
+        "etag": "900150983cd24fb0d6963f7d28e17f72",
+        "deleted": 0,
+        "storage_policy_index": 1,
+    }
+    return {**fields, **changed}
+
+
+def test_a_put() -> None:
+    row = Row.from_record(record())
+    stamp = Timestamp.parse("1402464677.04188")
+    assert row == Row(7, "über", stamp, stamp, 3, "text/plain", "900150983cd24fb0d6963f7d28e17f72", False, 1)
+    assert not row.metadata_changed
+
+
+def test_a_post_moves_the_timestamp_only() -> None:
+    row = Row.from_record(record(created_at="1402464677.04188+0+186a0"))
+    assert row.data_timestamp.internal == "1402464677.04188"
+    assert row.timestamp.internal == "1402464678.04188"
+    assert row.metadata_changed
+
+
+def test_a_change_of_the_content_type_counts() -> None:
+    row = Row.from_record(record(created_at="1402464677.04188+186a0-2"))
+    assert row.timestamp.internal == "1402464678.04188"
+
+
+def test_a_tombstone_with_an_offset() -> None:
+    row = Row.from_record(record(created_at="1402464677.04188_2", deleted=1, storage_policy_index="0"))
+    assert (row.deleted, row.policy, row.timestamp.offset) == (True, 0, 2)
