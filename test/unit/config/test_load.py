@@ -228,6 +228,28 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     assert told(directory) == ["the file cannot be read: Is a directory"]
 
 
+@pytest.mark.parametrize(
+    ("top", "problem"),
+    [
+        ({"statsd_prefix": "a:b"}, 'statsd_prefix: may hold only letters, digits and "_.-", not "a:b"'),
+        ({"statsd_port": 0}, "statsd_port: must be at least 1, not 0"),
+        (
+            {"log_level": "loud"},
+            'log_level: must be one of "debug", "info", "warning" or "error", not "loud"',
+        ),
+        ({"syslog": "localhost"}, 'syslog: must be an object, not "localhost"'),
+        ({"syslog": {"proto": "tls"}}, 'syslog.proto: must be one of "udp" or "tcp", not "tls"'),
+        ({"https_proxy": "proxy:3128"}, "https_proxy: must be a URL such as https://host:port"),
+        ({"verification_slack": -1}, "verification_slack: must be at least 0, not -1"),
+        ({"containers": {}}, "containers: must be a list"),
+    ],
+)
+def test_rules_of_the_top_level(write: Any, top: dict[str, Any], problem: str) -> None:
+    loaded = load(write(MAPPING, **top))
+    assert told(loaded) == [problem]
+    assert loaded.settings is None
+
+
 def test_a_byte_order_mark_is_harmless(write: Any) -> None:
     path = write(MAPPING)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
@@ -341,6 +363,10 @@ def test_prefixes(write: Any, changes: dict[str, Any], prefix: str) -> None:
             ["aws_endpoint: must not hold a user name or password; use aws_identity and aws_secret"],
         ),
         ({"aws_endpoint": "https://clone/?a=b"}, ["aws_endpoint: must not hold a query or fragment"]),
+        (
+            {"container": "c/d"},
+            ['container: must not hold "/" (except for "/*", every container of the account), not "c/d"'],
+        ),
         ({"aws_bucket": "/*"}, ['aws_bucket: cannot be "/*": that is for migrations']),
         (
             {"aws_bucket": "a/b"},
@@ -375,6 +401,15 @@ def test_rules_of_a_mapping(write: Any, changes: dict[str, Any], problems: list[
     assert told(loaded) == [f"containers[0].{problem}" for problem in problems]
     assert loaded.settings
     assert len(loaded.settings.mappings) == (0 if problems else 1)
+
+
+def test_a_ca_bundle_that_exists(write: Any, tmp_path: Path) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.touch()
+    loaded = load(write(MAPPING | {"ca_bundle": str(bundle)}))
+    assert (loaded.problems, loaded.warnings) == ((), ())
+    assert loaded.settings
+    assert loaded.settings.mappings[0].credentials.ca_bundle == str(bundle)
 
 
 def test_clones_get_path_addressing(write: Any) -> None:
@@ -469,6 +504,7 @@ def test_migrations_are_checked_and_kept(write: Any) -> None:
     assert second.protocol == "s3"
     assert loaded.settings.migrator
     assert loaded.settings.migrator.segment_size == 100_000_000
+    assert [secret.reveal() for secret in loaded.settings.secrets()] == ["the secret key", "key", "key"]
 
 
 KEYS = sorted(
@@ -517,7 +553,7 @@ def check_random(directory: Path, content: bytes) -> None:
     migrations=ENTRIES,
     required=st.booleans(),
 )
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 def test_no_json_gives_a_traceback(
     tmp_path_factory: pytest.TempPathFactory, top: Any, mappings: Any, migrations: Any, required: bool
 ) -> None:
