@@ -52,6 +52,8 @@ def read_mapping(written: Any, place: str, proxies: Proxies, findings: Findings)
         return None
     _check_remote(form, place, findings)
     _check_names(form, place, findings)
+    if form.protocol != "s3":
+        return None  # refused above; the model has no other provider
     options = {key: getattr(form, key) for key in _PROFILE_KEYS}
     return Mapping(
         account=form.account,
@@ -189,7 +191,7 @@ def _check_names(form: MappingForm, place: str, findings: Findings) -> None:
             findings.warning(join(place, "prefix_join"), "has no effect without custom_prefix")
         return
     here = join(place, "custom_prefix")
-    if form.container == EVERY_CONTAINER:
+    if form.container == EVERY_CONTAINER and form.protocol != "swift":
         findings.problem(
             here, 'cannot be used with container "/*": objects of the same name would overwrite each other'
         )

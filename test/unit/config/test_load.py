@@ -385,6 +385,13 @@ def test_prefixes(write: Any, changes: dict[str, Any], prefix: str) -> None:
         ({"copy_after": 0.5}, ["copy_after: must be a whole number, not 0.5"]),
         ({"copy_after": 1e300}, ["copy_after: must be at most 3.16224e+09, not 1e+300"]),
         (
+            {"protocol": "swift", "aws_endpoint": "http://h", "container": "/*", "custom_prefix": "p"},
+            [
+                'protocol: "swift" is not supported by this version',
+                'container: "/*" (every container of an account) is not supported by this version',
+            ],
+        ),
+        (
             {"container": "/*", "custom_prefix": "p"},
             [
                 'container: "/*" (every container of an account) is not supported by this version',
