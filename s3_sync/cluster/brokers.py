@@ -20,6 +20,8 @@ from s3_sync.config.schema import Settings
 from s3_sync.errors import LocalError, LocalMissing, LocalUnavailable
 from s3_sync.model.rows import Row
 
+#: how long a database that somebody else is writing to is waited for, in seconds
+_LOCK_WAIT = 10.0
 #: a file changed so short a time ago may change again without a trace in its times (seconds)
 _UNSETTLED = 0.1
 
@@ -92,7 +94,7 @@ class LocalReplica:
     @contextmanager
     def open(self) -> Iterator[ContainerDb]:
         """Raises LocalMissing when there is no database, LocalUnavailable; never creates one."""
-        with ContainerBroker(self.path) as broker:
+        with ContainerBroker(self.path, timeout=_LOCK_WAIT, pending_timeout=_LOCK_WAIT) as broker:
             yield ContainerDb(broker)
 
     def fingerprint(self) -> Fingerprint | None:

@@ -47,9 +47,10 @@ class Answer:
 
     def __init__(self, response: Any) -> None:
         """``response``: of swob."""
-        items = ((name.lower(), value) for name, value in response.headers.items())
         self.status: int = response.status_int
-        self.headers = tuple((_from_wsgi(name), _from_wsgi(value)) for name, value in items)
+        self.headers = tuple(
+            (_from_wsgi(name).lower(), _from_wsgi(value)) for name, value in response.headers.items()
+        )
         self.body = self._pieces(response.app_iter)
         self._app_iter = response.app_iter
 

@@ -1,0 +1,259 @@
+"""The newest state of an object, on a cluster whose nodes go away and come back with an old truth."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import swiftclient
+
+from s3_sync.cluster.newest import Deleted, Present, Unknown
+from s3_sync.cluster.rings import Node
+from s3_sync.errors import LocalUnavailable
+from s3_sync.model.timestamps import Timestamp
+from servers.local import Local
+from servers.swift import SwiftCluster
+
+
+@pytest.fixture(scope="module")
+def local(swift3: SwiftCluster) -> Iterator[Local]:
+    with Local(swift3) as local:
+        yield local
+
+
+@pytest.fixture
+def client(local: Local, container_name: str) -> swiftclient.Connection:
+    connection = local.cluster.client()
+    connection.put_container(container_name)
+    return connection
+
+
+@pytest.fixture
+def down(local: Local) -> Iterator[Callable[[int], None]]:
+    """``down(node)`` stops a node; all run again after the test."""
+    stopped: list[int] = []
+
+    def stop(node: int) -> None:
+        local.cluster.stop_node(node)
+        stopped.append(node)
+
+    yield stop
+    for node in stopped:
+        local.cluster.start_node(node)
+
+
+def node_number(node: Node) -> int:
+    return int(node.ip.rpartition(".")[2])
+
+
+def test_an_object_as_it_is(local: Local, client: swiftclient.Connection, container_name: str) -> None:
+    etag = client.put_object(container_name, "o", b"abc", headers={"X-Object-Meta-Colour": "grün"})
+    state = local.newest_of(container_name, "o")
+    assert isinstance(state, Present)
+    assert state.headers["etag"] == f'"{etag}"'
+    assert state.headers["x-object-meta-colour"] == "grün"
+    assert state.headers["content-length"] == "3"
+    assert state.data_timestamp == state.timestamp
+    assert state.timestamp.normal == client.head_object(container_name, "o")["x-timestamp"]
+    assert (state.policy, state.expired) == (0, False)
+
+
+def test_a_post_moves_only_the_second_timestamp(
+    local: Local, client: swiftclient.Connection, container_name: str
+) -> None:
+    client.put_object(container_name, "o", b"abc")
+    before = local.newest_of(container_name, "o")
+    client.post_object(container_name, "o", {"X-Object-Meta-A": "1"})
+    after = local.newest_of(container_name, "o")
+    assert isinstance(before, Present)
+    assert isinstance(after, Present)
+    assert after.data_timestamp == before.data_timestamp
+    assert after.timestamp > before.timestamp
+    assert after.headers["x-object-meta-a"] == "1"
+
+
+@pytest.mark.parametrize("absent", [1, 2, 3])
+def test_a_node_that_missed_an_overwrite_is_not_believed(
+    local: Local,
+    client: swiftclient.Connection,
+    container_name: str,
+    down: Callable[[int], None],
+    absent: int,
+) -> None:
+    client.put_object(container_name, "o", b"old")
+    down(absent)
+    etag = client.put_object(container_name, "o", b"new")
+    local.cluster.start_node(absent)
+    state = local.newest_of(container_name, "o")
+    assert isinstance(state, Present)
+    assert state.headers["etag"] == f'"{etag}"'
+    assert node_number(state.node) != absent
+
+
+def test_a_node_that_missed_a_post_is_not_believed(
+    local: Local, client: swiftclient.Connection, container_name: str, down: Callable[[int], None]
+) -> None:
+    client.put_object(container_name, "o", b"abc", headers={"X-Object-Meta-A": "old"})
+    down(1)
+    client.post_object(container_name, "o", {"X-Object-Meta-A": "new"})
+    local.cluster.start_node(1)
+    state = local.newest_of(container_name, "o")
+    assert isinstance(state, Present)
+    assert state.headers["x-object-meta-a"] == "new"
+    assert node_number(state.node) != 1
+
+
+def test_a_node_that_missed_a_delete_is_not_believed(
+    local: Local, client: swiftclient.Connection, container_name: str, down: Callable[[int], None]
+) -> None:
+    client.put_object(container_name, "o", b"abc")
+    down(2)
+    client.delete_object(container_name, "o")
+    local.cluster.start_node(2)
+    state = local.newest_of(container_name, "o")
+    assert isinstance(state, Deleted)
+    assert state.by_client
+    with pytest.raises(swiftclient.ClientException):
+        client.head_object(container_name, "o", headers={"X-Newest": "true"})
+
+
+def test_a_post_to_a_node_that_missed_the_delete_does_not_bring_the_object_back(
+    local: Local, client: swiftclient.Connection, container_name: str, down: Callable[[int], None]
+) -> None:
+    client.put_object(container_name, "o", b"abc")
+    put = local.newest_of(container_name, "o")
+    assert isinstance(put, Present)
+    down(2)
+    client.delete_object(container_name, "o")
+    local.cluster.start_node(2)
+    placement = local.reader.rings.placement(0, local.account, container_name, "o")
+    (second,) = [node for node in placement.primaries if node_number(node) == 2]
+    later = Timestamp.from_seconds(time.time() + 1).normal
+    headers = [("X-Timestamp", later), ("X-Object-Meta-A", "1")]
+    with local.reader.servers.request("POST", second, placement, headers) as response:
+        assert response.status == 202
+    state = local.newest_of(container_name, "o")
+    assert isinstance(state, Deleted)
+    assert put.timestamp < state.timestamp < Timestamp.parse(later)
+
+
+def test_a_put_after_a_delete(local: Local, client: swiftclient.Connection, container_name: str) -> None:
+    client.put_object(container_name, "o", b"abc")
+    client.delete_object(container_name, "o")
+    client.put_object(container_name, "o", b"abcd")
+    state = local.newest_of(container_name, "o")
+    assert isinstance(state, Present)
+    assert state.headers["content-length"] == "4"
+
+
+def test_a_delete_of_our_own_is_told_from_a_clients(
+    local: Local, client: swiftclient.Connection, container_name: str
+) -> None:
+    client.put_object(container_name, "o", b"abc")
+    state = local.newest_of(container_name, "o")
+    assert isinstance(state, Present)
+    stamp = state.data_timestamp.after().internal
+    answer = local.client.request("DELETE", f"{local.account}/{container_name}/o", {"X-Timestamp": stamp})
+    answer.close()
+    assert answer.status == 204
+    deleted = local.newest_of(container_name, "o")
+    assert deleted == Deleted(state.data_timestamp.after())
+    assert isinstance(deleted, Deleted)
+    assert not deleted.by_client
+
+
+def test_a_name_that_nobody_knows(local: Local, container_name: str) -> None:
+    assert local.newest_of(container_name, "never") == Unknown()
+
+
+def test_a_reclaimed_tombstone_proves_nothing(
+    local: Local, client: swiftclient.Connection, container_name: str
+) -> None:
+    client.put_object(container_name, "o", b"abc")
+    client.delete_object(container_name, "o")
+    for node in (1, 2, 3):
+        for tombstone in local.cluster.devices(node).glob("*/objects/**/*.ts"):
+            tombstone.unlink()
+    assert local.newest_of(container_name, "o") == Unknown()
+
+
+def test_an_expired_object_is_still_there(
+    local: Local, client: swiftclient.Connection, container_name: str
+) -> None:
+    client.put_object(container_name, "o", b"abc", headers={"X-Delete-After": "1"})
+    state = local.newest_of(container_name, "o")
+    assert isinstance(state, Present)
+    assert not state.expired
+    time.sleep(2.1)
+    with pytest.raises(swiftclient.ClientException, match="404"):
+        client.head_object(container_name, "o")
+    later = local.newest_of(container_name, "o")
+    assert isinstance(later, Present)
+    assert later.expired
+    assert later.data_timestamp == state.data_timestamp
+
+
+def test_every_policy_is_asked_unless_some_are_named(local: Local, container_name: str) -> None:
+    client = local.cluster.client()
+    client.put_container(container_name, headers={"X-Storage-Policy": "silver"})
+    client.put_object(container_name, "o", b"abc")
+    state = local.newest_of(container_name, "o")
+    assert isinstance(state, Present)
+    assert state.policy == 1
+    assert local.newest_of(container_name, "o", [1]) == state
+    assert local.newest_of(container_name, "o", [0]) == Unknown()
+
+
+def test_a_policy_that_this_node_does_not_know(local: Local, container_name: str) -> None:
+    with pytest.raises(LocalUnavailable, match="policy 7"):
+        local.newest_of(container_name, "o", [7])
+
+
+def test_two_of_three_answers_are_enough_where_there_are_no_handoffs(
+    local: Local, client: swiftclient.Connection, container_name: str, down: Callable[[int], None]
+) -> None:
+    client.put_object(container_name, "o", b"abc")
+    down(3)
+    assert isinstance(local.newest_of(container_name, "o"), Present)
+    assert local.newest_of(container_name, "never") == Unknown()
+
+
+def test_one_of_three_answers_is_not_enough(
+    local: Local, client: swiftclient.Connection, container_name: str, down: Callable[[int], None]
+) -> None:
+    client.put_object(container_name, "o", b"abc")
+    down(2)
+    down(3)
+    with pytest.raises(LocalUnavailable, match="majority"):
+        local.newest_of(container_name, "o")
+
+
+def test_an_error_is_no_answer(
+    local: Local, client: swiftclient.Connection, container_name: str, down: Callable[[int], None]
+) -> None:
+    """A device that is not there (507) knows nothing, and must not pass for one that has no tombstone."""
+    client.put_object(container_name, "o", b"abc")
+    down(3)
+    placement = local.reader.rings.placement(0, local.account, container_name, "o")
+    device = local.cluster.devices(2) / next(n.device for n in placement.primaries if node_number(n) == 2)
+    hidden = device.with_name("hidden")
+    device.rename(hidden)
+    device.write_text("a file where the disk should be")
+    try:
+        with pytest.raises(LocalUnavailable, match="majority"):
+            local.newest_of(container_name, "o")
+    finally:
+        device.unlink()
+        hidden.rename(device)
+
+
+NAMES = ["ünï/☃/\U0001f40d", "a//b", "/lead", "trail/", "..", "./x", "100% + &?#=;", "a\nb", "x" * 1024]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hostile_names(local: Local, client: swiftclient.Connection, container_name: str, name: str) -> None:
+    etag = local.put(container_name, name, name.encode())
+    state = local.newest_of(container_name, name)
+    assert isinstance(state, Present)
+    assert state.headers["etag"] == f'"{etag}"'
