@@ -6,7 +6,8 @@ import hashlib
 import zlib
 from typing import Protocol
 
-from s3_sync.streams.crc64 import Crc64
+from awscrt.checksums import crc64nvme
+
 from s3_sync.streams.reader import Body
 
 
@@ -31,6 +32,22 @@ class Crc32:
 
     def digest(self) -> bytes:
         return self._value.to_bytes(4, "big")
+
+    def hexdigest(self) -> str:
+        return self.digest().hex()
+
+
+class Crc64:
+    """CRC-64/NVME, as eight big-endian bytes (NVM Express NVM Command Set, section 5.2.1.3.4)."""
+
+    def __init__(self) -> None:
+        self._value = 0
+
+    def update(self, data: bytes, /) -> None:
+        self._value = crc64nvme(data, self._value)
+
+    def digest(self) -> bytes:
+        return self._value.to_bytes(8, "big")
 
     def hexdigest(self) -> str:
         return self.digest().hex()
