@@ -30,6 +30,8 @@ class Checkpoint:
     same for the rows of other nodes. ``fresh_until``: when the mapping started here the remote held
     nothing, and the database ended at this row; up to it nothing can be in the way of a copy.
     ``sweep_until``: the remote did hold something; up to this row it is compared before anything is sent.
+    ``share``: which rows were own ones, as ``ordinal/replicas``; empty where it was not written down.
+    ``adopted``: written by an earlier version, which may have sent more than it says.
     """
 
     last_row: int = 0
@@ -37,6 +39,8 @@ class Checkpoint:
     fresh_until: int = 0
     sweep_until: int = 0
     metadata_hash: str | None = None
+    share: str = ""
+    adopted: bool = False
 
 
 class StatusFiles:
@@ -52,11 +56,13 @@ class StatusFiles:
 
     def load(self, mapping: Mapping, database: str) -> Checkpoint | None:
         """Progress that can be used; None when there is none: nothing known, another destination, or
-        a journal that was lost, with what it remembered."""
-        entries = self._read(self._path(mapping))
-        entry = entries.get(self._key(mapping, database, entries))
-        if entry is None and "last_row" in entries:  # the oldest form: one cursor for the whole file
-            entry = entries
+        a journal that was lost, with what it remembered. Raises StateError."""
+        with self._lock:
+            entries = self._read(self._path(mapping))
+        key = self._key(mapping, database, entries)
+        entry = entries.get(key)
+        if entry is None and key == database and "last_row" in entries:
+            entry = entries  # the oldest form: one cursor for the whole file
         if not isinstance(entry, dict) or not self._usable(entry, mapping):
             return None
         last_row = _rowid(entry, "last_row")
@@ -66,6 +72,8 @@ class StatusFiles:
             fresh_until=_rowid(entry, "fresh_until"),
             sweep_until=_rowid(entry, "sweep_until"),
             metadata_hash=entry.get("metadata_hash"),
+            share=str(entry.get("share", "")),
+            adopted="journal" not in entry,
         )
 
     def save(self, mapping: Mapping, database: str, checkpoint: Checkpoint) -> None:
@@ -84,6 +92,7 @@ class StatusFiles:
             "journal": self._journal,
             "fresh_until": checkpoint.fresh_until,
             "sweep_until": checkpoint.sweep_until,
+            "share": checkpoint.share,
         }
         if checkpoint.metadata_hash is not None:
             entry["metadata_hash"] = checkpoint.metadata_hash
@@ -116,22 +125,21 @@ class StatusFiles:
 
     def _key(self, mapping: Mapping, database: str, entries: dict[str, Any]) -> str:
         """The plain database id for the mapping that an old file would have had, with its destination
-        behind it for every other mapping of the same container."""
-        sharing = self._sharing.get((mapping.account, mapping.container), [])
-        if len(sharing) < 2:
-            return database
+        behind it for every other mapping of the same container. Who has which stays as it is when
+        mappings come and go."""
+        suffixed = f"{database}#{mapping.fingerprint}"
         plain = entries.get(database)
-        first = sharing[0]
-        if isinstance(plain, dict):
-            for candidate in sharing:
-                if plain.get("destination") == candidate.fingerprint:
-                    first = candidate
-                    break
-            else:
-                first = next((each for each in sharing if each.bucket == plain.get("aws_bucket")), first)
-        if first.fingerprint == mapping.fingerprint:
+        plain = plain if isinstance(plain, dict) else {}
+        if plain.get("destination") == mapping.fingerprint:
             return database
-        return f"{database}#{mapping.fingerprint}"
+        if suffixed in entries:
+            return suffixed
+        sharing = self._sharing.get((mapping.account, mapping.container), [])
+        if any(plain.get("destination") == other.fingerprint for other in sharing):
+            return suffixed
+        same_bucket = [each for each in sharing if each.bucket == plain.get("aws_bucket")]
+        first = next(iter(same_bucket or sharing), mapping)
+        return database if first.fingerprint == mapping.fingerprint else suffixed
 
     def _path(self, mapping: Mapping) -> str:
         return os.path.join(self._directory, _file_name(mapping.account), _file_name(mapping.container))
@@ -139,17 +147,20 @@ class StatusFiles:
     def _read(self, path: str) -> dict[str, Any]:
         try:
             with open(path, "rb") as file:
-                entries = json.loads(file.read())
-            if not isinstance(entries, dict):
-                raise ValueError("not a JSON object")
+                data = file.read()
+            try:
+                entries = json.loads(data)
+                if isinstance(entries, dict):
+                    return entries
+                damage = "not a JSON object"
+            except ValueError as error:
+                damage = str(error)
+            log.error("status file %s is damaged (%s); set aside as %s", path, damage, set_aside(path))
         except FileNotFoundError:
-            return {}
+            pass
         except OSError as error:
             raise StateError(f"cannot read status file {path}: {error}") from error
-        except ValueError as error:
-            log.error("status file %s is damaged (%s); set aside as %s", path, error, set_aside(path))
-            return {}
-        return entries
+        return {}
 
 
 def _file_name(name: str) -> str:

@@ -91,11 +91,13 @@ class Settlement:
     """What one batch leaves behind.
 
     ``settled``: (name, timestamp in internal form) of what needs no further attention, unless the
-    journal holds something newer about that name.
+    journal holds something newer about that name. ``postponed``: (name, time) before which there is no
+    sense in trying again.
     """
 
     failures: list[Unsettled] = field(default_factory=list)
     settled: list[tuple[str, str]] = field(default_factory=list)
+    postponed: list[tuple[str, float]] = field(default_factory=list)
     later: list[DueRange] = field(default_factory=list)
     looked_at: list[DueRange] = field(default_factory=list)
 
@@ -124,7 +126,7 @@ class Journal:
         self.uuid = self._identity()
         #: mapping -> name -> timestamp of every entry: asked for every row, so it is kept in memory
         self._names: dict[str, dict[str, str]] = {}
-        for mapping, name, timestamp in self._db.execute("SELECT mapping, name, timestamp FROM unsettled"):
+        for mapping, name, timestamp in self._all("SELECT mapping, name, timestamp FROM unsettled"):
             self._names.setdefault(mapping, {})[name] = timestamp
 
     def open_window(self, mapping: str, database: str, last_row: int) -> None:
@@ -143,11 +145,15 @@ class Journal:
         """Record a batch, durably and all at once."""
         known = self._names.setdefault(mapping, {})
         gone = [name for name, timestamp in settlement.settled if name in known and known[name] <= timestamp]
-        if not (gone or settlement.failures or settlement.looked_at or settlement.later):
+        postponed = [(when, mapping, name) for name, when in settlement.postponed if name in known]
+        if not (gone or postponed or settlement.failures or settlement.looked_at or settlement.later):
             return
         with self._transaction():
             for name in gone:
                 self._db.execute("DELETE FROM unsettled WHERE mapping = ? AND name = ?", (mapping, name))
+            self._db.executemany(
+                "UPDATE unsettled SET next_try = max(next_try, ?) WHERE mapping = ? AND name = ?", postponed
+            )
             for failure in settlement.failures:
                 self._record(mapping, failure, now)
             for later in settlement.looked_at:
@@ -156,7 +162,8 @@ class Journal:
                     (mapping, later.database, later.kind, later.first_row),
                 )
             self._db.executemany(
-                "INSERT OR REPLACE INTO ranges VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO ranges VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                " last_row = max(last_row, excluded.last_row), due = min(due, excluded.due)",
                 [
                     (mapping, each.database, each.kind, each.first_row, each.last_row, each.due)
                     for each in settlement.later
@@ -187,12 +194,13 @@ class Journal:
         return self._entries("mapping = ? AND name > ? ORDER BY name LIMIT ?", mapping, after, limit)
 
     def due_ranges(self, mapping: str, database: str, now: float) -> list[DueRange]:
-        with self._lock:
-            rows = self._db.execute(
-                "SELECT database, kind, first_row, last_row, due FROM ranges"
-                " WHERE mapping = ? AND database = ? AND due <= ? ORDER BY due",
-                (mapping, database, now),
-            ).fetchall()
+        rows = self._all(
+            "SELECT database, kind, first_row, last_row, due FROM ranges"
+            " WHERE mapping = ? AND database = ? AND due <= ? ORDER BY due",
+            mapping,
+            database,
+            now,
+        )
         return [DueRange(*row) for row in rows]
 
     def hasten(self, mapping: str, reasons: Iterable[str], now: float) -> None:
@@ -203,7 +211,8 @@ class Journal:
         marks = ", ".join("?" * len(chosen))
         with self._transaction():
             self._db.execute(
-                f"UPDATE unsettled SET next_try = ? WHERE mapping = ? AND next_try > ? AND reason IN ({marks})",
+                "UPDATE unsettled SET next_try = ?"
+                f" WHERE mapping = ? AND next_try > ? AND reason IN ({marks})",
                 (now, mapping, now, *chosen),
             )
 
@@ -250,7 +259,8 @@ class Journal:
         attempts, first = (before[0] + 1, before[1]) if before else (1, now)
         if before and before[2] > failure.timestamp:  # an old row must not stand in for a newer one
             self._db.execute(
-                "UPDATE unsettled SET attempts = ?, last_failure = ?, next_try = ? WHERE mapping = ? AND name = ?",
+                "UPDATE unsettled SET attempts = ?, last_failure = ?, next_try = ?"
+                " WHERE mapping = ? AND name = ?",
                 (attempts, now, now + self._backoff(attempts), mapping, failure.name),
             )
             return
@@ -264,45 +274,67 @@ class Journal:
         )  # fmt: skip
 
     def _entries(self, where: str, *values: object) -> list[Unsettled]:
-        with self._lock:
-            rows = self._db.execute(
-                "SELECT name, state, policy, deleted, data_timestamp, timestamp, size, reason, detail,"
-                f" attempts, first_failure, last_failure, next_try FROM unsettled WHERE {where}",
-                values,
-            ).fetchall()
-        return [Unsettled(name, state, policy, bool(deleted), *rest) for name, state, policy, deleted, *rest in rows]
+        rows = self._all(
+            "SELECT name, state, policy, deleted, data_timestamp, timestamp, size, reason, detail,"
+            f" attempts, first_failure, last_failure, next_try FROM unsettled WHERE {where}",
+            *values,
+        )
+        return [
+            Unsettled(name, state, policy, bool(deleted), *rest)
+            for name, state, policy, deleted, *rest in rows
+        ]
 
     def _one(self, query: str, *values: object) -> tuple[Any, ...] | None:
-        with self._lock:
-            found: tuple[Any, ...] | None = self._db.execute(query, values).fetchone()
-        return found
+        return next(iter(self._all(query, *values)), None)
+
+    def _all(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        try:
+            with self._lock:
+                return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise StateError(f"cannot read the journal: {error}") from error
 
     def _identity(self) -> str:
-        with self._db:
+        with self._transaction():
             self._db.execute("INSERT OR IGNORE INTO meta VALUES ('uuid', ?)", (uuid.uuid4().hex,))
-        return str(self._db.execute("SELECT value FROM meta WHERE key = 'uuid'").fetchone()[0])
+        return str(self._all("SELECT value FROM meta WHERE key = 'uuid'")[0][0])
 
 
 def _open(path: str) -> sqlite3.Connection:
     """Open or create the file; one that is damaged is set aside, and all progress starts over."""
     try:
-        return _connect(path)
-    except sqlite3.DatabaseError as error:
-        if not os.path.exists(path) or isinstance(error, sqlite3.OperationalError):
-            raise StateError(f"cannot open the journal {path}: {error}") from error
-        log.error("journal %s is damaged (%s); set aside as %s", path, error, set_aside(path))
-        return _connect(path)
+        try:
+            return _connect(path)
+        except sqlite3.OperationalError:  # no place, no permission, locked: nothing is wrong with the file
+            raise
+        except sqlite3.DatabaseError as error:
+            log.error("journal %s is damaged (%s); set aside as %s", path, error, _set_aside(path))
+            return _connect(path)
+    except (sqlite3.Error, OSError) as error:
+        raise StateError(f"cannot open the journal {path}: {error}") from error
+
+
+def _set_aside(path: str) -> str:
+    """With the files that SQLite keeps beside a database: they must not be taken for the next one's."""
+    aside = set_aside(path)
+    for companion in ("-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(path + companion, aside + companion)
+    return aside
 
 
 def _connect(path: str) -> sqlite3.Connection:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     db = sqlite3.connect(path, timeout=5, check_same_thread=False)
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")
-    if db.execute("PRAGMA quick_check").fetchone()[0] != "ok":
-        db.close()
-        raise sqlite3.DatabaseError("quick_check failed")
-    db.executescript(_SCHEMA)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        if db.execute("PRAGMA quick_check").fetchone()[0] != "ok":
+            raise sqlite3.DatabaseError("quick_check failed")
+        db.executescript(_SCHEMA)
+    except BaseException:
+        db.close()  # now: a connection that is closed later removes the -wal file of its successor
+        raise
     return db
 
 
