@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import os
 import re
 
@@ -35,8 +36,10 @@ def use_swift_dir(path: str) -> None:
             storage_policy.reload_storage_policies()
             constraints.reload_constraints()
         utils.validate_configuration()
-    except (SystemExit, ValueError, OSError) as error:  # Swift exits on a missing or invalid swift.conf
-        raise LocalError(f"no usable swift.conf in {path}: {error}") from error
+    except (SystemExit, ValueError, OSError, configparser.Error) as error:
+        # Swift exits where it finds no swift.conf; some messages have several lines
+        reason = " ".join(str(error).split())
+        raise LocalError(f"no usable swift.conf in {path}: {reason}") from error
 
 
 def swift_dir() -> str:

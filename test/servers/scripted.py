@@ -94,6 +94,10 @@ class ScriptedServer:
         except OSError as error:
             self.results.append(error)
 
+    def wait_for_results(self, count: int) -> None:
+        """Until so many scripts have ended."""
+        wait_until(lambda: len(self.results) >= count)
+
     def pool(self, size: int = 4, read: float = 5.0, acquire: float = 5.0) -> ConnectionPool:
         return ConnectionPool(self.origin, size=size, timeouts=Timeouts(5.0, read, acquire))
 

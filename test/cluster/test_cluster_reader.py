@@ -1,0 +1,347 @@
+"""Reading objects of a real cluster, in every state that they and their servers can be in."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import swiftclient
+
+from s3_sync import __version__
+from s3_sync.cluster.newest import Present
+from s3_sync.cluster.objects import LocalObject
+from s3_sync.errors import LocalChanged, LocalMissing, LocalUnavailable, from s3_sync.model.objects import ByteRange
+from s3_sync.model.timestamps import Timestamp
+from s3_sync.streams.reader import read_all
+from servers.local import Local
+from servers.swift import SwiftCluster
+
+BODY = bytes(n * 13 % 256 for n in range(200_000))
+
+
+@pytest.fixture(scope="module")
+def local(swift3: SwiftCluster) -> Iterator[Local]:
+    with Local(swift3) as local:
+        yield local
+
+
+@pytest.fixture
+def client(local: Local, container_name: str) -> swiftclient.Connection:
+    connection = local.cluster.client()
+    connection.put_container(container_name)
+    return connection
+
+
+@pytest.fixture
+def down(local: Local) -> Iterator[Callable[[int], None]]:
+    stopped: list[int] = []
+
+    def stop(node: int) -> None:
+        local.cluster.stop_node(node)
+        stopped.append(node)
+
+    yield stop
+    for node in stopped:
+        local.cluster.start_node(node)
+
+
+Open = Callable[..., LocalObject]
+
+
+@pytest.fixture
+def opened(local: Local, container_name: str) -> Iterator[Open]:
+    """``opened(name, policy, expect, byte_range)`` opens an object and closes it after the test."""
+    objects: list[LocalObject] = []
+
+    def open_object(name: str, policy: int = 0, *more: object) -> LocalObject:
+        objects.append(local.reader.open(local.account, container_name, name, policy, *more))  # type: ignore[arg-type]
+        return objects[-1]
+
+    yield open_object
+    for each in objects:
+        each.close()
+
+
+def version(local: Local, container: str, name: str) -> Present:
+    state = local.newest_of(container, name)
+    assert isinstance(state, Present)
+    return state
+
+
+@pytest.mark.parametrize("size", [0, 1, 65535, 65536, 65537, 3_000_000])
+def test_bytes_and_description(
+    local: Local, client: swiftclient.Connection, container_name: str, opened: Open, size: int
+) -> None:
+    body = os.urandom(size)
+    sent = {
+        "X-Object-Meta-Colour": "grün ☃",
+        "X-Object-Meta-Größe": "groß",
+        "Content-Encoding": "gzip",
+        "Content-Disposition": "attachment",
+        "Cache-Control": "no-store",
+    }
+    client.put_object(container_name, "o", body, content_type="text/plain; charset=utf-8", headers=sent)
+    client.post_object(container_name, "o", {**sent, "X-Object-Meta-Colour": "rot"})
+    state = version(local, container_name, "o")
+    found = opened("o")
+    assert found.kind == "plain"
+    assert found.info.size == found.body.length == size
+    assert found.info.md5 == found.info.etag == hashlib.md5(body).hexdigest()
+    assert (found.info.data_timestamp, found.info.timestamp) == (state.data_timestamp, state.timestamp)
+    assert found.info.last_modified == state.timestamp.seconds
+    assert found.info.meta is not None
+    assert found.info.meta.user == {"colour": "rot", "größe": "groß"}
+    assert found.info.meta.headers == {
+        "content-type": "text/plain; charset=utf-8",
+        "content-encoding": "gzip",
+        "content-disposition": "attachment",
+        "cache-control": "no-store",
+    }
+    assert found.headers["x-object-meta-colour"] == "rot"
+    assert read_all(found.body) == body
+    assert found.body.read(10) == b""
+
+
+NAMES = ["ünï/☃/\U0001f40d", "a//b", "/lead", "trail/", "..", "./x", "100% + &?#=;", "a\nb", "x" * 1024]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hostile_names(
+    local: Local, client: swiftclient.Connection, container_name: str, opened: Open, name: str
+) -> None:
+    local.put(container_name, name, name.encode())
+    found = opened(name)
+    assert found.info.name == name
+    assert read_all(found.body) == name.encode()
+    with local.primary(container_name).open() as db:
+        rows, _ = db.rows_since(0, 10)
+    assert [row.name for row in rows] == [name]
+    assert found.info.data_timestamp == rows[0].data_timestamp
+
+
+def test_one_request_over_one_connection_to_the_local_node(
+    local: Local, client: swiftclient.Connection, container_name: str, opened: Open
+) -> None:
+    client.put_object(container_name, "o", BODY)
+    with local.cluster.count_requests(quiet=0.3) as count:
+        for _ in range(5):
+            assert read_all(opened("o").body) == BODY
+    assert len(count.requests) == 5
+    assert {(request.server, request.node, request.method) for request in count.requests} == {
+        ("object", 1, "GET")
+    }
+    assert {request.agent for request in count.requests} == {f"swift-s3-sync/{__version__}"}
+
+
+@pytest.mark.parametrize(
+    ("byte_range", "expected"),
+    [
+        (ByteRange(0, 0), BODY[:1]),
+        (ByteRange(1000, 99_999), BODY[1000:100_000]),
+        (ByteRange(199_990), BODY[199_990:]),
+        (ByteRange(199_990, 500_000), BODY[199_990:]),
+    ],
+)
+def test_ranges(
+    client: swiftclient.Connection,
+    container_name: str,
+    opened: Open,
+    byte_range: ByteRange,
+    expected: bytes,
+) -> None:
+    client.put_object(container_name, "o", BODY)
+    found = opened("o", 0, None, byte_range)
+    assert (found.info.size, found.body.length) == (len(BODY), len(expected))
+    assert read_all(found.body) == expected
+    found.body.rewind()
+    assert read_all(found.body) == expected
+
+
+def test_a_range_outside_the_object_means_that_it_has_changed(
+    client: swiftclient.Connection, container_name: str, opened: Open
+) -> None:
+    client.put_object(container_name, "o", b"short")
+    with pytest.raises(LocalChanged):
+        opened("o", 0, None, ByteRange(100))
+
+
+def test_expect_reads_exactly_that_version(
+    local: Local, client: swiftclient.Connection, container_name: str, opened: Open
+) -> None:
+    client.put_object(container_name, "o", b"one")
+    first = version(local, container_name, "o").data_timestamp
+    assert read_all(opened("o", 0, first).body) == b"one"
+    client.post_object(container_name, "o", {"X-Object-Meta-A": "1"})
+    assert read_all(opened("o", 0, first).body) == b"one"
+    client.put_object(container_name, "o", b"two")
+    with pytest.raises(LocalChanged):
+        opened("o", 0, first)
+    with pytest.raises(LocalUnavailable):
+        opened("o", 0, Timestamp.from_seconds(time.time() + 60))
+    client.delete_object(container_name, "o")
+    with pytest.raises(LocalMissing):
+        opened("o", 0, first)
+
+
+def test_a_stale_replica_is_passed_over(
+    local: Local,
+    client: swiftclient.Connection,
+    container_name: str,
+    opened: Open,
+    down: Callable[[int], None],
+) -> None:
+    """Node 1 is asked first, being local, and holds the old bytes."""
+    client.put_object(container_name, "o", b"old")
+    client.put_object(container_name, "deleted", b"old")
+    old = version(local, container_name, "o").data_timestamp
+    down(1)
+    client.put_object(container_name, "o", b"new")
+    client.delete_object(container_name, "deleted")
+    client.put_object(container_name, "deleted", b"back")
+    local.cluster.start_node(1)
+    assert read_all(opened("o").body) == b"old"
+    for name, body in (("o", b"new"), ("deleted", b"back")):
+        state = version(local, container_name, name)
+        assert read_all(opened(name, 0, state.data_timestamp).body) == body
+        reader = local.reader.starting_at(state.node)
+        with reader.open(local.account, container_name, name, 0) as found:
+            assert read_all(found.body) == body
+    local.cluster.stop_node(2)
+    local.cluster.stop_node(3)
+    try:
+        with pytest.raises(LocalUnavailable):
+            opened("o", 0, state.data_timestamp)
+        assert read_all(opened("o", 0, old).body) == b"old"
+    finally:
+        local.cluster.start_node(2)
+        local.cluster.start_node(3)
+
+
+def test_a_stale_tombstone_is_passed_over(
+    local: Local,
+    client: swiftclient.Connection,
+    container_name: str,
+    opened: Open,
+    down: Callable[[int], None],
+) -> None:
+    client.put_object(container_name, "o", b"one")
+    client.delete_object(container_name, "o")
+    down(1)
+    client.put_object(container_name, "o", b"two")
+    local.cluster.start_node(1)
+    assert read_all(opened("o").body) == b"two"
+    assert read_all(opened("o", 0, version(local, container_name, "o").data_timestamp).body) == b"two"
+
+
+def test_a_node_that_is_down_is_replaced(
+    client: swiftclient.Connection, container_name: str, opened: Open, down: Callable[[int], None]
+) -> None:
+    client.put_object(container_name, "o", BODY)
+    first = opened("o")
+    assert first.body.read(1000) == BODY[:1000]
+    down(1)
+    assert read_all(opened("o").body) == BODY
+    first.body.rewind()
+    assert read_all(first.body) == BODY
+
+
+def test_no_node_at_all(
+    local: Local,
+    client: swiftclient.Connection,
+    container_name: str,
+    opened: Open,
+    down: Callable[[int], None],
+) -> None:
+    client.put_object(container_name, "o", b"abc")
+    for node in (1, 2, 3):
+        down(node)
+    with pytest.raises(LocalUnavailable):
+        opened("o")
+    with pytest.raises(LocalUnavailable):
+        next(local.client.containers(local.account))
+
+
+def test_a_missing_object(client: swiftclient.Connection, container_name: str, opened: Open) -> None:
+    with pytest.raises(LocalMissing, match="no server"):
+        opened("never")
+    client.put_object(container_name, "o", b"abc")
+    client.delete_object(container_name, "o")
+    with pytest.raises(LocalMissing, match="deleted"):
+        opened("o")
+
+
+def test_with_a_node_down_a_name_that_the_others_do_not_know_may_exist(
+    client: swiftclient.Connection, container_name: str, opened: Open, down: Callable[[int], None]
+) -> None:
+    down(2)
+    with pytest.raises(LocalUnavailable):
+        opened("never")
+
+
+def test_an_expired_object_is_missing(
+    local: Local, client: swiftclient.Connection, container_name: str, opened: Open
+) -> None:
+    client.put_object(container_name, "o", b"abc", headers={"X-Delete-After": "1"})
+    stamp = version(local, container_name, "o").data_timestamp
+    found = opened("o", 0, stamp)
+    assert found.info.meta is not None
+    assert found.info.meta.marks["x-delete-at"].isdigit()
+    time.sleep(2.1)
+    for expect in (None, stamp):
+        with pytest.raises(LocalMissing):
+            opened("o", 0, expect)
+
+
+def test_rewind_reads_the_same_version_again_or_not_at_all(
+    client: swiftclient.Connection, container_name: str, opened: Open
+) -> None:
+    client.put_object(container_name, "o", BODY)
+    found = opened("o")
+    for size in (1, 100_000, len(BODY)):
+        assert len(found.body.read(size)) > 0
+        found.body.rewind()
+    assert read_all(found.body) == BODY
+    client.post_object(container_name, "o", {"X-Object-Meta-A": "1"})
+    with pytest.raises(LocalChanged):
+        found.body.rewind()
+    other = opened("o")
+    other.body.read(1)
+    client.put_object(container_name, "o", BODY)
+    with pytest.raises(LocalChanged):
+        other.body.rewind()
+
+
+def test_an_open_object_keeps_its_bytes_while_it_is_overwritten(
+    client: swiftclient.Connection, container_name: str, opened: Open
+) -> None:
+    client.put_object(container_name, "o", BODY * 20)
+    found = opened("o")
+    client.put_object(container_name, "o", b"new")
+    assert read_all(found.body) == BODY * 20
+
+
+def test_a_connection_that_breaks_in_the_middle_is_no_end(
+    client: swiftclient.Connection, container_name: str, opened: Open, down: Callable[[int], None]
+) -> None:
+    client.put_object(container_name, "o", BODY * 100)
+    found = opened("o")
+    found.body.read(1000)
+    down(1)
+    with pytest.raises(LocalUnavailable):
+        read_all(found.body, limit=len(BODY) * 100)
+    found.body.rewind()
+    assert read_all(found.body, limit=len(BODY) * 100) == BODY * 100
+
+
+def test_other_policies(local: Local, container_name: str, opened: Open) -> None:
+    client = local.cluster.client()
+    client.put_container(container_name, headers={"X-Storage-Policy": "silver"})
+    client.put_object(container_name, "o", b"abc")
+    assert read_all(opened("o", 1).body) == b"abc"
+    with pytest.raises(LocalMissing):
+        opened("o", 0)
+    with pytest.raises(LocalUnavailable):
+        opened("o", 7)

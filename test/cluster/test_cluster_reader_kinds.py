@@ -1,0 +1,122 @@
+"""Symlinks, versions, large objects, and the list of containers, as the product sees them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+import swiftclient
+
+from s3_sync.cluster.newest import Present
+from s3_sync.cluster.objects import LocalObject
+from s3_sync.errors import LocalChanged, ObjectRefused
+from s3_sync.streams.reader import read_all
+from servers.local import Local
+from servers.swift import SwiftCluster
+
+BODY = bytes(n * 13 % 256 for n in range(200_000))
+
+
+@pytest.fixture(scope="module")
+def local(swift3: SwiftCluster) -> Iterator[Local]:
+    with Local(swift3) as local:
+        yield local
+
+
+@pytest.fixture
+def client(local: Local, container_name: str) -> swiftclient.Connection:
+    connection = local.cluster.client()
+    connection.put_container(container_name)
+    return connection
+
+
+Open = Callable[..., LocalObject]
+
+
+@pytest.fixture
+def opened(local: Local, container_name: str) -> Iterator[Open]:
+    """``opened(name, policy, expect, byte_range)`` opens an object and closes it after the test."""
+    objects: list[LocalObject] = []
+
+    def open_object(name: str, policy: int = 0, *more: object) -> LocalObject:
+        objects.append(local.reader.open(local.account, container_name, name, policy, *more))  # type: ignore[arg-type]
+        return objects[-1]
+
+    yield open_object
+    for each in objects:
+        each.close()
+
+
+def version(local: Local, container: str, name: str) -> Present:
+    state = local.newest_of(container, name)
+    assert isinstance(state, Present)
+    return state
+
+
+def test_symlinks_are_followed(
+    local: Local, client: swiftclient.Connection, container_name: str, opened: Open
+) -> None:
+    client.put_object(container_name, "target", BODY, headers={"X-Object-Meta-A": "1"})
+    client.put_object(container_name, "o", b"", headers={"X-Symlink-Target": f"{container_name}/target"})
+    link = version(local, container_name, "o")
+    client.put_object(container_name, "target", BODY[::-1], headers={"X-Object-Meta-A": "2"})
+    found = opened("o", 0, link.data_timestamp)
+    assert found.kind == "symlink"
+    assert (found.info.data_timestamp, found.info.timestamp) == (link.data_timestamp, link.timestamp)
+    assert (found.info.size, found.info.md5) == (len(BODY), hashlib.md5(BODY[::-1]).hexdigest())
+    assert found.info.meta is not None
+    assert found.info.meta.user == {"a": "2"}
+    found.body.read(10)
+    found.body.rewind()
+    assert read_all(found.body) == BODY[::-1]
+    client.put_object(container_name, "target", BODY)
+    with pytest.raises(LocalChanged):
+        found.body.rewind()
+    client.delete_object(container_name, "target")
+    with pytest.raises(ObjectRefused) as caught:
+        opened("o")
+    assert caught.value.reason == "symlink_broken"
+
+
+def test_objects_of_a_versioned_container(
+    client: swiftclient.Connection, container_name: str, opened: Open
+) -> None:
+    """Each of them is a symlink to a hidden container."""
+    client.post_container(container_name, {"X-Versions-Enabled": "true"})
+    client.put_object(container_name, "o", b"one")
+    client.put_object(container_name, "o", b"two")
+    found = opened("o")
+    assert (found.kind, read_all(found.body)) == ("symlink", b"two")
+
+
+def test_large_objects_are_told_by_kind_and_read_as_they_are_stored(
+    client: swiftclient.Connection, container_name: str, opened: Open
+) -> None:
+    etag = client.put_object(container_name, "segment", b"abc")
+    manifest = json.dumps([{"path": f"/{container_name}/segment", "etag": etag, "size_bytes": 3}])
+    client.put_object(container_name, "slo", manifest, query_string="multipart-manifest=put")
+    client.put_object(container_name, "dlo", b"", headers={"X-Object-Manifest": f"{container_name}/seg"})
+    slo = opened("slo")
+    assert (slo.kind, slo.info.md5) == ("slo", None)
+    assert json.loads(read_all(slo.body))[0]["hash"] == etag
+    dlo = opened("dlo")
+    assert (dlo.kind, dlo.info.size, dlo.info.md5) == ("dlo", 0, None)
+
+
+def test_containers_of_an_account(
+    local: Local, client: swiftclient.Connection, container_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Swift's own hidden ones, such as those that hold old versions, are left out."""
+    names = [f"{container_name}-{end}" for end in ("a", "b", "z", "ü")]
+    for name in names:
+        client.put_container(name)
+    client.post_container(container_name, {"X-Versions-Enabled": "true"})
+    monkeypatch.setattr("s3_sync.cluster.client._PAGE", 2)
+    found = list(local.client.containers(local.account))
+    assert [name for name in found if name.startswith(f"{container_name}-")] == names
+    assert found == sorted(found, key=lambda name: name.encode())
+    assert not any(name.startswith("\0") for name in found)
+    assert list(local.client.containers(local.account, after=names[1]))[:2] == names[2:]
+    assert list(local.client.containers("AUTH_nobody")) == []

@@ -1,0 +1,82 @@
+"""Which object server is asked, and what is remembered of those that did not answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from s3_sync.cluster import servers
+from s3_sync.cluster.rings import Node, Placement
+from s3_sync.cluster.servers import ObjectServers
+from s3_sync.runtime.http import HttpError, NoFreeConnection, Timeouts
+from servers.scripted import OK, ScriptedServer, answer, hold
+
+PLACEMENT = Placement(1, (), lambda: iter(()), "/7/a/c/o%20o")
+
+
+@pytest.fixture
+def object_servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectServers]:
+    monkeypatch.setattr(servers, "_TIMEOUTS", Timeouts(connect=0.5, read=0.2, acquire=0.2))
+    object_servers = ObjectServers(1, ["127.0.0.1"])
+    yield object_servers
+    object_servers.close()
+
+
+def test_local_nodes_come_first_and_the_others_share_the_load() -> None:
+    nodes = [Node(f"10.0.0.{n}", 6200, "d") for n in (1, 2, 3, 4)]
+    object_servers = ObjectServers(1, ["10.0.0.3"])
+    orders = {tuple(object_servers.order(nodes)) for _ in range(100)}
+    assert {order[0] for order in orders} == {nodes[2]}
+    assert {order[1] for order in orders} == {nodes[0], nodes[1], nodes[3]}
+    assert object_servers.order(nodes, nodes[3])[:2] == [nodes[3], nodes[2]]
+
+
+def test_a_request_says_what_an_object_server_must_know(object_servers: ObjectServers) -> None:
+    with ScriptedServer(answer(OK)) as server:
+        node = Node("127.0.0.1", server.port, "sd b1")
+        object_servers.request("GET", node, PLACEMENT, [("Range", "bytes=0-1")]).read()
+        server.wait_for_results(1)
+    [[(head, _)]] = server.results
+    lines = head.decode().split("\r\n")
+    assert lines[0] == "GET /sd%20b1/7/a/c/o%20o HTTP/1.1"
+    assert "X-Backend-Storage-Policy-Index: 1" in lines
+    assert "Range: bytes=0-1" in lines
+
+
+def test_a_server_that_lets_us_wait_is_left_alone_for_a_while(
+    object_servers: ObjectServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "_REST", 0.5)
+    with ScriptedServer(hold(b""), answer(OK)) as server:
+        node = Node("127.0.0.1", server.port, "d")
+        other = Node("10.0.0.1", 6200, "d")
+        with pytest.raises(HttpError, match="time-out"):
+            object_servers.request("GET", node, PLACEMENT)
+        started = time.monotonic()
+        with pytest.raises(HttpError, match="a moment ago") as caught:
+            object_servers.request("GET", node, PLACEMENT)
+        assert time.monotonic() - started < 0.1
+        assert not caught.value.sent
+        assert object_servers.order([node, other]) == [other, node]
+        time.sleep(0.6)
+        assert object_servers.request("GET", node, PLACEMENT).read() == b"ok"
+
+
+def test_a_refused_connection_is_tried_again_at_once(object_servers: ObjectServers) -> None:
+    with ScriptedServer() as server:
+        node = Node("127.0.0.1", server.port, "d")
+    for _ in range(2):
+        with pytest.raises(HttpError, match="cannot connect"):
+            object_servers.request("GET", node, PLACEMENT)
+
+
+def test_our_own_lack_of_connections_is_not_the_servers_fault(object_servers: ObjectServers) -> None:
+    with ScriptedServer(answer(OK, OK)) as server:
+        node = Node("127.0.0.1", server.port, "d")
+        first = object_servers.request("GET", node, PLACEMENT)
+        with pytest.raises(NoFreeConnection):
+            object_servers.request("GET", node, PLACEMENT)
+        first.read()
+        assert object_servers.request("GET", node, PLACEMENT).read() == b"ok"
