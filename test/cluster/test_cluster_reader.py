@@ -13,7 +13,8 @@ import swiftclient
 from s3_sync import __version__
 from s3_sync.cluster.newest import Present
 from s3_sync.cluster.objects import LocalObject
-from s3_sync.errors import LocalChanged, LocalMissing, LocalUnavailable, from s3_sync.model.objects import ByteRange
+from s3_sync.errors import LocalChanged, LocalMissing, LocalUnavailable
+from s3_sync.model.objects import ByteRange
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.reader import read_all
 from servers.local import Local
