@@ -54,7 +54,9 @@ class ObjectReader:
         self._encrypted = has_encryption(settings.internal_client_path)
         self._first: Node | None = None
         self.rings = ObjectRings(settings.swift_dir)
-        self.servers = ObjectServers(2 * settings.workers, whataremyips(settings.swift_bind_ip))
+        stores = {mapping.credentials.store for mapping in settings.mappings}  # each has its own workers
+        connections = 2 * settings.workers * max(1, len(stores))
+        self.servers = ObjectServers(connections, whataremyips(settings.swift_bind_ip))
 
     def starting_at(self, node: Node) -> ObjectReader:
         """The same reader, but it asks ``node`` first: the one that is known to hold the newest state."""

@@ -42,10 +42,6 @@ class Result:
         tried = [o for _, o in self.done if o.kind is not Kind.SKIPPED and o.reason != NOT_DUE]
         return bool(tried) and all(o.reason in REMOTE_DOWN for o in tried)
 
-    @property
-    def remote_up(self) -> bool:
-        return any(o.kind in (Kind.COPIED, Kind.UPDATED, Kind.DELETED) for _, o in self.done)
-
 
 class Batches:
     """Handles batches of one mapping. ``key`` is the mapping's name in the journal."""
@@ -98,10 +94,7 @@ class Batches:
             elif outcome.reason != NOT_DUE:
                 self._log_failure(row, outcome)
                 settlement.failures.append(_unsettled(row, outcome))
-        now = self._context.clock.now()
-        self._context.journal.settle(self._key, settlement, now)
-        if result.remote_up:
-            self._context.journal.hasten(self._key, REMOTE_DOWN, now)
+        self._context.journal.settle(self._key, settlement, self._context.clock.now())
 
     def _log_failure(self, row: Row, outcome: Outcome) -> None:
         known = self._context.journal.holds(self._key, row.name)

@@ -11,7 +11,7 @@ from s3_sync.errors import SyncError
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.state.journal import Counts, Unsettled, exponential
-from s3_sync.sync.batch import Batches, Result
+from s3_sync.sync.batch import REMOTE_DOWN, Batches, Result
 from s3_sync.sync.context import Context
 from s3_sync.sync.database import DatabaseCrawl
 
@@ -62,9 +62,8 @@ class MappingCrawl:
             return self._setback(f"Failed to process {self.mapping.label}: {error!r}")
         if any(result.remote_down for result in results):
             return self._setback(f"{self.mapping.label}: the remote store does not answer as it should")
-        if self._setbacks and (results or not more):
-            log.info("%s: working again", self.mapping.label)
-            self._setbacks, self.troubled = 0, False
+        if self._setbacks:
+            self._recovered()
         return Step(more and not self._context.stop.is_set())
 
     def _step(self) -> tuple[bool, list[Result]]:
@@ -81,7 +80,10 @@ class MappingCrawl:
         return more, results
 
     def _retry(self, limit: int, results: list[Result]) -> bool:
-        """Objects that failed before and whose time has come; with ``once``, each of them one time."""
+        """Objects that failed before and whose time has come; with ``once``, each of them one time.
+
+        After a setback a few are tried whether it is their time or not: that shows whether it is over.
+        """
         journal = self._context.journal
         if self._context.once:
             if self._retried_once:
@@ -89,7 +91,8 @@ class MappingCrawl:
             self._retried_once = True
             entries = journal.due_objects(self.key, float("inf"), 1_000_000)
         else:
-            entries = journal.due_objects(self.key, self._context.clock.now(), limit)
+            until = float("inf") if self._setbacks else self._context.clock.now()
+            entries = journal.due_objects(self.key, until, limit)
         for start in range(0, len(entries), limit):
             batches = self._open()
             rows = [_row(entry) for entry in entries[start : start + limit]]
@@ -119,6 +122,12 @@ class MappingCrawl:
             bucket = self._context.registry.open_bucket(self.mapping)
             self._batches = Batches(self._context, self.mapping, bucket, self.key)
         return self._batches
+
+    def _recovered(self) -> None:
+        """What failed while the remote was away need not wait for its own time."""
+        log.info("%s: working again", self.mapping.label)
+        self._setbacks, self.troubled = 0, False
+        self._context.journal.hasten(self.key, REMOTE_DOWN, self._context.clock.now())
 
     def _setback(self, message: str) -> Step:
         self._setbacks += 1

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from s3_sync.config.schema import Mapping
 from s3_sync.runtime.concurrency import GreenPool
 from s3_sync.sync.context import Context
 from s3_sync.sync.crawler import MappingCrawl
@@ -18,16 +21,75 @@ GRACE = 8.0
 TICK = 0.2
 
 
+class Lane:
+    """The mappings of one store, with threads of their own: a store that hangs keeps only its own waiting.
+
+    ``enumerator_workers`` mappings have a turn at the same time, and ``workers`` rows are in flight.
+    """
+
+    def __init__(self, context: Context, mappings: Sequence[Mapping]) -> None:
+        settings = context.settings
+        own = replace(context, workers=GreenPool(settings.workers))
+        self.crawls = [MappingCrawl(own, mapping) for mapping in mappings]
+        self._context = own
+        self._schedule: Schedule[MappingCrawl] = Schedule(context.clock)
+        self._waiting = deque(self.crawls)
+        self._threads = min(settings.enumerator_workers, len(self.crawls))
+        self._enumerators = GreenPool(self._threads)
+        self.running = 0
+
+    def drain(self) -> None:
+        """Every mapping, until nothing is left that can be done now."""
+        self._start(self._drain_some)
+
+    def poll(self) -> None:
+        """Turns of one batch each, for ever."""
+        for crawl in self.crawls:
+            self._schedule.put(crawl, 0.0)
+        self._start(self._take_turns)
+
+    def close(self) -> None:
+        """Begin no further turn."""
+        self._schedule.close()
+
+    def kill(self) -> None:
+        self._context.workers.kill()
+
+    def _start(self, loop: Callable[[], None]) -> None:
+        def guarded() -> None:
+            try:
+                loop()
+            finally:
+                self.running -= 1
+
+        for _ in range(self._threads):
+            self.running += 1
+            self._enumerators.spawn(guarded)
+
+    def _take_turns(self) -> None:
+        """The period between two polls of a mapping is from start to start."""
+        interval = self._context.settings.poll_interval
+        while (crawl := self._schedule.take()) is not None:
+            started = self._context.clock.now()
+            step = crawl.step()
+            self._schedule.put(crawl, started if step.more else max(started + interval, started + step.pause))
+
+    def _drain_some(self) -> None:
+        while self._waiting and not self._context.stop.is_set():
+            crawl = self._waiting.popleft()
+            while crawl.step().more:
+                pass
+
+
 class Daemon:
-    """Gives every mapping its turns, on ``enumerator_workers`` threads."""
+    """All lanes, and the main thread's wait for the end."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._crawls = [MappingCrawl(context, mapping) for mapping in context.settings.mappings]
-        self._schedule: Schedule[MappingCrawl] = Schedule(context.clock)
-        self._enumerators = GreenPool(context.settings.enumerator_workers)
-        self._waiting = list(self._crawls)
-        self._running = 0
+        stores: dict[str, list[Mapping]] = {}
+        for mapping in context.settings.mappings:
+            stores.setdefault(mapping.credentials.store, []).append(mapping)
+        self._lanes = [Lane(context, mappings) for mappings in stores.values()]
         self._stopping = False
 
     def request_stop(self) -> None:
@@ -35,60 +97,38 @@ class Daemon:
         self._stopping = True
 
     def run_once(self) -> bool:
-        """Every mapping until nothing is left that can be done now. True when something has failed."""
-        self._start(self._drain)
+        """True when something has failed, or was not finished."""
+        for lane in self._lanes:
+            lane.drain()
         self._wait()
-        failed = False
-        for crawl in self._crawls:
+        failed = self._stopping
+        for crawl in (crawl for lane in self._lanes for crawl in lane.crawls):
             left = crawl.outstanding
             failed = failed or crawl.troubled or bool(left.retrying or left.quarantined)
             log.info("%s: %s", crawl.mapping.label, crawl.summary())
-        return failed or self._stopping
+        return failed
 
-    def run_forever(self) -> bool:
-        for crawl in self._crawls:
-            self._schedule.put(crawl, 0.0)
-        if not self._crawls:
+    def run_forever(self) -> None:
+        if not self._lanes:
             log.warning("No mappings: nothing to do")
-            return False
-        self._start(self._poll)
+        for lane in self._lanes:
+            lane.poll()
         self._wait()
-        return False
-
-    def _start(self, loop: Callable[[], None]) -> None:
-        for _ in range(self._context.settings.enumerator_workers):
-            self._running += 1
-            self._enumerators.spawn(lambda: self._guarded(loop))
-
-    def _guarded(self, loop: Callable[[], None]) -> None:
-        try:
-            loop()
-        finally:
-            self._running -= 1
-
-    def _poll(self) -> None:
-        """Turns of one batch each; the period between two polls is from start to start."""
-        interval = self._context.settings.poll_interval
-        while (crawl := self._schedule.take()) is not None:
-            started = self._context.clock.now()
-            step = crawl.step()
-            self._schedule.put(crawl, started if step.more else max(started + interval, started + step.pause))
-
-    def _drain(self) -> None:
-        while self._waiting and not self._stopping:
-            crawl = self._waiting.pop(0)
-            while crawl.step().more:
-                pass
 
     def _wait(self) -> None:
-        """Until all loops have ended, or until we are told to stop and the grace is over."""
-        while self._running and not self._stopping:
+        """Until all lanes have ended, or until we are told to stop and the grace is over."""
+        while self._running() and not self._stopping:
             self._context.clock.sleep(TICK)
         self._context.stop.set()
-        self._schedule.close()
+        for lane in self._lanes:
+            lane.close()
         deadline = self._context.clock.now() + GRACE
-        while self._running and self._context.clock.now() < deadline:
+        while self._running() and self._context.clock.now() < deadline:
             self._context.clock.sleep(TICK)
-        if self._running:
+        if self._running():
             log.warning("Stopping with transfers in flight; they are taken up again at the next start")
-            self._context.workers.kill()
+            for lane in self._lanes:
+                lane.kill()
+
+    def _running(self) -> int:
+        return sum(lane.running for lane in self._lanes)

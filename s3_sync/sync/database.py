@@ -49,10 +49,12 @@ class DatabaseCrawl:
         if fingerprint is None or (fingerprint == self._seen and self._context.clock.now() < self._wake):
             return False, []
         with self._replica.open() as db:
-            if db.is_deleted() or not self._readable(db):
+            # A deleted container is read too: its last rows are the deletes that emptied it.
+            if not self._readable(db):
                 self._seen, self._wake = fingerprint, float("inf")
                 return False, []
-            self._database = db.id
+            if db.id != self._database:  # first look, or another database in the same place
+                self._database, self._checkpoint = db.id, None
             if self._checkpoint is None:
                 self._checkpoint = self._context.statuses.load(self._mapping, db.id) or self._begin(db)
             results: list[Result] = []

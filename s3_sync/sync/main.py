@@ -77,8 +77,11 @@ def run(config: str, once: bool, log_level: str | None, console: bool) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: daemon.request_stop())
         log.info("swift-s3-sync %s: %d mappings", __version__, len(settings.mappings))
-        failed = daemon.run_once() if once else daemon.run_forever()
-    return 1 if failed or (once and loaded.problems) else 0
+        if not once:
+            daemon.run_forever()
+            return 0
+        failed = daemon.run_once()
+    return 1 if failed or loaded.problems else 0
 
 
 def _build(settings: Settings, once: bool, stack: ExitStack) -> Context:
@@ -112,8 +115,9 @@ def _claim(status_dir: str, stack: ExitStack) -> None:
     """Two daemons over one status_dir would undo each other's progress."""
     try:
         os.makedirs(status_dir, exist_ok=True)
-        file = stack.enter_context(open(os.path.join(status_dir, ".lock"), "a"))
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock = os.open(os.path.join(status_dir, ".lock"), os.O_CREAT | os.O_WRONLY, 0o600)
+        stack.callback(os.close, lock)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         message = f"another swift-s3-sync is using {status_dir}"
         raise ConfigError([Problem("status_dir", message)]) from None

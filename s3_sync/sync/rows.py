@@ -206,7 +206,9 @@ class RowHandler:
 
     def _source(self, row: Row, state: Present | None = None) -> Source:
         reader = self._reader if state is None else self._reader.starting_at(state.node)
-        open_object = partial(reader.open, self._mapping.account, self._mapping.container, row.name, row.policy)
+        open_object = partial(
+            reader.open, self._mapping.account, self._mapping.container, row.name, row.policy
+        )
         return Source(row.name, lambda expect, part: open_object(expect=expect, byte_range=part), self._count)
 
 
