@@ -16,7 +16,9 @@ from s3_sync.sync.schedule import Schedule
 log = logging.getLogger("s3-sync")
 
 #: seconds that rows in flight get to finish after SIGTERM
-GRACE = 8.0
+GRACE = 7.5
+#: seconds that broken-off transfers get to clean up behind them, such as to abort an upload in parts
+CLEAN_UP = 1.5
 #: how often the main thread looks around, in seconds
 TICK = 0.2
 
@@ -122,13 +124,17 @@ class Daemon:
         self._context.stop.set()
         for lane in self._lanes:
             lane.close()
-        deadline = self._context.clock.now() + GRACE
-        while self._running() and self._context.clock.now() < deadline:
-            self._context.clock.sleep(TICK)
-        if self._running():
+        if not self._ended_within(GRACE):
             log.warning("Stopping with transfers in flight; they are taken up again at the next start")
             for lane in self._lanes:
                 lane.kill()
+            self._ended_within(CLEAN_UP)
+
+    def _ended_within(self, seconds: float) -> bool:
+        deadline = self._context.clock.now() + seconds
+        while self._running() and self._context.clock.now() < deadline:
+            self._context.clock.sleep(TICK)
+        return not self._running()
 
     def _running(self) -> int:
         return sum(lane.running for lane in self._lanes)
