@@ -6,6 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,8 @@ from swift.common.utils.timestamp import decode_timestamps
 from swift.container.backend import ContainerBroker
 
 from s3_sync.cluster import brokers
-from s3_sync.cluster.brokers import Fingerprint, LocalReplica
-from s3_sync.errors import LocalMissing, LocalUnavailable
+from s3_sync.cluster.brokers import Brokers, Fingerprint, LocalReplica
+from s3_sync.errors import LocalError, LocalMissing, LocalUnavailable
 from s3_sync.model.rows import owner_ordinal
 from s3_sync.model.timestamps import Timestamp
 from servers.local import Local
@@ -221,6 +222,12 @@ def test_a_fingerprint_covers_the_database_of_a_sharded_container(replica: Local
     assert only_epoch not in (before, with_epoch)
     Path(epoch).write_bytes(b"x")
     assert replica.fingerprint() != only_epoch
+
+
+def test_a_node_without_a_ring_is_one_clear_error(local: Local, tmp_path: Path) -> None:
+    with pytest.raises(LocalError, match="no container ring in") as caught:
+        Brokers(replace(local.settings, swift_dir=str(tmp_path)))
+    assert not isinstance(caught.value, LocalUnavailable)
 
 
 def test_every_replica_has_its_ordinal_and_every_name_one_owner(swift3: SwiftCluster) -> None:
