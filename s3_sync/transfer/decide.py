@@ -39,12 +39,14 @@ def decide(local: ObjectInfo, remote: ObjectInfo | None) -> Decision:
 
 
 def same_meta(local: ObjectMeta, remote: ObjectMeta) -> bool:
-    """Whether the remote copy carries the local metadata; marks are not compared.
+    """Whether the remote copy carries the local metadata; marks are not compared, but for the expiry.
 
     A copy without our timestamp mark was written by an older version: its values may be percent-quoted,
-    and headers that it has beyond ours are not held against it.
+    headers that it has beyond ours are not held against it, and it never says when it expires.
     """
     ours = "swift-timestamp" in remote.marks
+    if ours and local.marks.get("x-delete-at") != remote.marks.get("x-delete-at"):
+        return False
     return _same_headers(local, remote, ours) and _same_user(local, remote, ours)
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 
-from s3_sync.errors import BadDigest, ObjectRefused
-from s3_sync.model.objects import ByteRange, ObjectInfo, ObjectMeta, is_md5
+from s3_sync.errors import BadDigest, ObjectRefused, RemoteError
+from s3_sync.model.objects import ByteRange, ObjectInfo, ObjectMeta
 from s3_sync.providers.base import MIB, Bucket, Limits, Part
 from s3_sync.streams.metered import MeteredBody
 from s3_sync.streams.reader import Body
 from s3_sync.transfer.source import Source
+
+log = logging.getLogger("s3-sync")
 
 #: parts are made this large where the store's limits leave a choice
 USUAL_PART = 256 * MIB
@@ -25,12 +28,17 @@ def part_size(size: int, limits: Limits) -> int:
 
 
 def upload_parts(
-    bucket: Bucket, source: Source, info: ObjectInfo, meta: ObjectMeta, if_match: str | None
+    bucket: Bucket,
+    source: Source,
+    info: ObjectInfo,
+    meta: ObjectMeta,
+    if_match: str | None = None,
+    if_absent: bool = False,
 ) -> None:
     """Each part is a ranged read of the same version. Two digests are checked: each part's against what
-    the store says it got, and that of all parts in order against the object's own MD5.
+    the store says it got, where it says it, and that of all parts in order against the object's own MD5.
 
-    The upload is aborted however this fails.
+    The upload is aborted however this fails. The conditions hold for the moment of its completion.
     """
     step = part_size(info.size, bucket.limits)
     upload_id = bucket.create_upload(info.name, meta)
@@ -43,17 +51,25 @@ def upload_parts(
             with source.open(info.data_timestamp, ByteRange(first, last)) as local:
                 body = _PartBody(MeteredBody(local.body, source.count), whole)
                 part = bucket.upload_part(info.name, upload_id, number, body, last - first + 1)
-            if is_md5(part.etag) and part.etag != body.part.hexdigest():
-                raise BadDigest(f"part {number}: the store has {part.etag}, {body.part.hexdigest()} was sent")
+            if part.md5 is not None and part.md5 != body.part.hexdigest():
+                raise BadDigest(f"part {number}: the store has {part.md5}, {body.part.hexdigest()} was sent")
             whole = body.whole
             parts.append(part)
         if whole.hexdigest() != info.md5:
             raise BadDigest(f"the parts hash to {whole.hexdigest()}, the object's MD5 is {info.md5}")
-        bucket.complete_upload(info.name, upload_id, parts, if_match)
+        bucket.complete_upload(info.name, upload_id, parts, if_match, if_absent)
         done = True
     finally:
         if not done:
-            bucket.abort_upload(info.name, upload_id)
+            _abort(bucket, info.name, upload_id)
+
+
+def _abort(bucket: Bucket, name: str, upload_id: str) -> None:
+    """Must not hide the error that led here."""
+    try:
+        bucket.abort_upload(name, upload_id)
+    except RemoteError as error:
+        log.warning("upload %s of %s could not be aborted: %s", upload_id, name, error)
 
 
 class _PartBody:

@@ -38,19 +38,13 @@ def upload(bucket: Bucket, source: Source, local: OpenObject, overwrite: Overwri
     """
     info = local.info
     meta = remote_meta(info)
-    conditional = bucket.features.conditional_put
-    if_match = overwrite.if_match if conditional else None
+    if_match = overwrite.if_match if bucket.features.put_if_match else None
+    if_absent = overwrite.if_absent and bucket.features.put_if_absent
     if info.size > bucket.limits.max_put:
         meta = meta.marked(swift_etag=info.md5 or "")
         check_limits(bucket, info.name, meta, info.size)
-        upload_parts(bucket, source, info, meta, if_match)
+        upload_parts(bucket, source, info, meta, if_match, if_absent)
         return
     check_limits(bucket, info.name, meta, info.size)
-    options = PutOptions(
-        size=info.size,
-        meta=meta,
-        md5=info.md5,
-        if_match=if_match,
-        if_absent=overwrite.if_absent and conditional,
-    )
+    options = PutOptions(info.size, meta, info.md5, if_match, if_absent)
     bucket.put_object(info.name, MeteredBody(local.body, source.count), options)
