@@ -217,9 +217,8 @@ class _Search:
             if expect is not None and deleted >= expect:
                 raise LocalMissing(f"{self.wanted.path} was deleted, or expired, at {deleted}")
             return None
-        if response.status == 416:
-            raise LocalChanged(f"{self.wanted.path} is shorter than it was")
-        found = _found(response.headers, ServerStream(response)) if response.status in (200, 206) else None
+        has_it = response.status in (200, 206, 416)
+        found = _found(response.headers, ServerStream(response)) if has_it else None
         if found is None:
             self.silent.append(f"status {response.status}")
             return None
@@ -228,6 +227,8 @@ class _Search:
             self.older = max(self.older or _NEVER, found.data_timestamp)
             return None
         _check_expected(self.wanted, found.data_timestamp)
+        if response.status == 416:
+            raise LocalChanged(f"{self.wanted.path} is shorter than it was")
         return found
 
     def fail(self) -> None:

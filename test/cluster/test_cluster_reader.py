@@ -199,13 +199,14 @@ def test_a_stale_replica_is_passed_over(
     client.put_object(container_name, "deleted", b"old")
     old = version(local, container_name, "o").data_timestamp
     down(1)
-    client.put_object(container_name, "o", b"new")
+    client.put_object(container_name, "o", b"newer")
     client.delete_object(container_name, "deleted")
     client.put_object(container_name, "deleted", b"back")
     local.cluster.start_node(1)
     assert read_all(opened("o").body) == b"old"
-    for name, body in (("o", b"new"), ("deleted", b"back")):
+    for name, body in (("o", b"newer"), ("deleted", b"back")):
         state = version(local, container_name, name)
+        assert read_all(opened(name, 0, state.data_timestamp, ByteRange(3)).body) == body[3:]
         assert read_all(opened(name, 0, state.data_timestamp).body) == body
         reader = local.reader.starting_at(state.node)
         with reader.open(local.account, container_name, name, 0) as found:
