@@ -6,12 +6,21 @@ The environment variable ALTERED says what, as a JSON object:
 - `dialect`: fields of `Dialect`, for stores of which nothing is known
 - `clock`: seconds that the daemon's clock is ahead
 - `opened`: a file that gets a line each time that a container database is opened
+- `values`: place -> another value for a constant
+- `kill`: SIGKILL to itself: `at` the place of a function, `call` at which of its calls (1 = the first),
+  `moment` `before` it does anything (the default) or `after` it has returned
+
+A place is `package.module:Class.name`, where the name is looked up: a function that a module imported by
+name is that module's.
 """
 
 from __future__ import annotations
 
+import functools
+import importlib
 import json
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -50,11 +59,48 @@ def note_openings(path: str) -> None:
     LocalReplica.open = noted  # type: ignore[method-assign]
 
 
+def change_values(values: dict[str, Any]) -> None:
+    for place, value in values.items():
+        setattr(*_find(place), value)
+
+
+def kill_itself(plan: dict[str, Any]) -> None:
+    owner, name = _find(plan["at"])
+    original: Callable[..., Any] = getattr(owner, name)
+    calls = 0
+
+    @functools.wraps(original)
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        this_one = calls == plan.get("call", 1)
+        if this_one and plan.get("moment", "before") == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = original(*args, **kwargs)
+        if this_one:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(owner, name, counted)
+
+
+def _find(place: str) -> tuple[Any, str]:
+    """Ends the process when there is no such thing, so that no test goes stale unnoticed."""
+    module, _, path = place.partition(":")
+    *owners, name = path.split(".")
+    owner = functools.reduce(getattr, owners, importlib.import_module(module))
+    if not hasattr(owner, name):
+        raise SystemExit(f"there is no {place}")
+    return owner, name
+
+
 ALTERATIONS: dict[str, Callable[[Any], None]] = {
     "limits": change_limits,
     "dialect": change_dialect,
     "clock": move_clock,
     "opened": note_openings,
+    "values": change_values,
+    "kill": kill_itself,
 }
 
 

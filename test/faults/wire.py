@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Message:
-    """A request or an answer. ``first``: its first line. ``body`` is as it was on the wire, chunks and all."""
+    """A request or an answer. ``first``: its first line. ``body``: as it was on the wire, chunks and all."""
 
     first: str
     headers: list[tuple[str, str]]
