@@ -6,7 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from servers.process import Child, child_environment
 from servers.swift import SwiftCluster
 
 EXECUTABLE = Path(sys.executable).parent / "swift-s3-sync"
+ALTERED = Path(__file__).resolve().parent.parent / "faults" / "altered.py"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class SyncDaemon:
     """The daemon of one node. Its configuration, status files and log are below `directory`.
 
     `settings` are top-level keys of the configuration; the defaults suit tests: no slack, quick polls.
+    `altered`: what `faults/altered.py` is to alter about it.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class SyncDaemon:
         *,
         node: int = 1,
         environment: Mapping[str, str] | None = None,
+        altered: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
         self.directory = directory
@@ -61,6 +64,7 @@ class SyncDaemon:
         self.log = directory / "sync.log"
         self.config = directory / "sync.json"
         self.environment = child_environment(environment)
+        self.alter(**(altered or {}))
         self.settings = {
             "devices": str(cluster.devices(node)),
             "swift_dir": str(cluster.etc),
@@ -76,6 +80,11 @@ class SyncDaemon:
         }
         self._child: Child | None = None
 
+    def alter(self, **alterations: Any) -> None:
+        """What is altered from the next start on; nothing, and it is the program as it is."""
+        self.program = [sys.executable, str(ALTERED)] if alterations else [str(EXECUTABLE)]
+        self.environment["ALTERED"] = json.dumps(alterations)
+
     def write(self) -> Path:
         """Write the configuration; done by `once` and `start` too."""
         self.config.write_text(json.dumps(self.settings, indent=2))
@@ -84,7 +93,7 @@ class SyncDaemon:
 
     def once(self, *arguments: str, seconds: float = 120.0) -> subprocess.CompletedProcess[str]:
         """One run with `--once`; look at `returncode`, and at `log_text()`."""
-        command = [str(EXECUTABLE), "--config", str(self.write()), "--once", *arguments]
+        command = [*self.program, "--config", str(self.write()), "--once", *arguments]
         return subprocess.run(
             command,
             env=self.environment,
@@ -96,7 +105,7 @@ class SyncDaemon:
         )
 
     def start(self, *arguments: str) -> Child:
-        command = [str(EXECUTABLE), "--config", str(self.write()), *arguments]
+        command = [*self.program, "--config", str(self.write()), *arguments]
         self._child = Child(
             "swift-s3-sync", command, self.directory / "output.log", environment=self.environment
         )
@@ -127,3 +136,7 @@ class SyncDaemon:
         finally:
             db.close()
         return {name: (state, reason, attempts) for name, state, reason, attempts in rows}
+
+
+#: what the fixture `new_daemon` gives: pairs and settings in, a daemon that ends with the test
+NewDaemon = Callable[..., SyncDaemon]

@@ -1,0 +1,76 @@
+"""What the tests of the daemon share: stores to copy to, mappings, and daemons that end with their test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faults.proxy import FaultProxy
+from servers.daemon import NewDaemon, SyncDaemon
+from servers.moto import MotoServer
+from servers.pair import Pair, Store, new_pair
+from servers.rclone import RcloneS3
+from servers.swift import SwiftCluster
+
+
+@pytest.fixture(scope="session")
+def s3api(swift: SwiftCluster) -> Store:
+    """The strictest of the stores: Swift's own S3 API, over another account."""
+    return Store.s3api(swift)
+
+
+@pytest.fixture(scope="session")
+def moto_store(moto: MotoServer) -> Store:
+    return Store.server(moto)
+
+
+@pytest.fixture(scope="session")
+def rclone_store(rclone: RcloneS3) -> Store:
+    return Store.server(rclone)
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest) -> Store:
+    """For tests parametrized with the name of one of the three above."""
+    found: Store = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def pair(swift: SwiftCluster, s3api: Store) -> Pair:
+    """A container of the shared cluster and a bucket of its S3 API."""
+    return new_pair(swift, s3api)
+
+
+@pytest.fixture
+def daemon(swift: SwiftCluster, pair: Pair, tmp_path: Path) -> Iterator[SyncDaemon]:
+    """The daemon for `pair` alone."""
+    daemon = SyncDaemon(swift, tmp_path / "daemon", [pair.mapping])
+    yield daemon
+    daemon.stop()
+
+
+@pytest.fixture
+def new_daemon(swift: SwiftCluster, tmp_path: Path) -> Iterator[NewDaemon]:
+    """`new_daemon(pair, ..., workers=1)`: another daemon, with its own files; the rest are settings."""
+    with ExitStack() as stack:
+        number = iter(range(100))
+
+        def new(*pairs: Pair, cluster: SwiftCluster = swift, **settings: Any) -> SyncDaemon:
+            mappings = [pair.mapping for pair in pairs]
+            daemon = SyncDaemon(cluster, tmp_path / f"daemon{next(number)}", mappings, **settings)
+            stack.callback(daemon.stop)
+            return daemon
+
+        yield new
+
+
+@pytest.fixture
+def proxy(store: Store) -> Iterator[FaultProxy]:
+    """In front of `store`, which `store.behind(proxy.endpoint)` tells the daemon."""
+    with FaultProxy.before(store.endpoint) as proxy:
+        yield proxy

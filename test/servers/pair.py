@@ -1,0 +1,108 @@
+"""A container of Swift and its bucket: what a test does to one, and asserts about the other."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import uuid4
+
+from servers.daemon import Target
+from servers.landed import Stored, in_bucket, in_swift, key_prefix, keys
+from servers.raw_swift import RawSwift
+from servers.s3 import S3Server, s3_client
+from servers.swift import SwiftCluster
+from servers.swift_spec import TESTER2
+
+
+@dataclass(frozen=True)
+class Store:
+    """An S3 store and the keys to it. `through`: another endpoint, which the daemon is given instead."""
+
+    name: str
+    endpoint: str
+    identity: str
+    secret: str
+    through: str = ""
+
+    @classmethod
+    def s3api(cls, cluster: SwiftCluster) -> Store:
+        """The S3 API of a cluster, over another account than the tests' own containers are in."""
+        return cls("s3api", cluster.s3_endpoint, TESTER2.name, TESTER2.key)
+
+    @classmethod
+    def server(cls, server: S3Server) -> Store:
+        return cls(server.name, server.endpoint, server.access_key, server.secret_key)
+
+    def behind(self, endpoint: str) -> Store:
+        return replace(self, through=endpoint)
+
+    def client(self) -> Any:
+        return s3_client(self.endpoint, self.identity, self.secret)
+
+
+class Pair:
+    """One mapping, with a container and a bucket of its own. `options` are further keys of the mapping."""
+
+    def __init__(
+        self, swift: RawSwift, store: Store, container: str, bucket: str = "", **options: Any
+    ) -> None:
+        self.swift = swift
+        self.store = store
+        self.container = container
+        self.bucket = bucket or f"bucket-{uuid4().hex[:16]}"
+        self.s3 = store.client()
+        target = Target(store.through or store.endpoint, store.identity, store.secret, self.bucket)
+        self.mapping = target.mapping(swift.account, container, **options)
+
+    def create(self) -> Pair:
+        """Make both, empty."""
+        self.swift.put_container(self.container)
+        self.s3.create_bucket(Bucket=self.bucket)
+        return self
+
+    # In Swift
+
+    def put(self, name: str, body: bytes = b"x", headers: Mapping[str, str] | None = None) -> None:
+        self.swift.put(self.container, name, body, headers)
+
+    def post(self, name: str, headers: Mapping[str, str]) -> None:
+        self.swift.post(self.container, name, headers)
+
+    def delete(self, name: str) -> None:
+        self.swift.delete(self.container, name)
+
+    # What became of it
+
+    @property
+    def prefix(self) -> str:
+        """What every key begins with; tests of prefixes say themselves what they expect."""
+        return key_prefix(self.swift.account, self.container)
+
+    def landed(self, name: str) -> Stored:
+        return in_bucket(self.s3, self.bucket, self.prefix + name)
+
+    def arrived(self) -> list[str]:
+        """The names in the bucket; it may hold nothing else."""
+        found = keys(self.s3, self.bucket)
+        assert [key for key in found if not key.startswith(self.prefix)] == []
+        return [key[len(self.prefix) :] for key in found]
+
+    def check(self, missing: Collection[str] = ()) -> None:
+        """The bucket holds what the container holds, but for the names in `missing`: bytes and metadata."""
+        names = [name for name in self.swift.names(self.container) if name not in missing]
+        assert sorted(self.arrived()) == sorted(names)
+        for name in names:
+            self.check_object(name)
+
+    def check_object(self, name: str) -> None:
+        here, there = in_swift(self.swift, self.container, name), self.landed(name)
+        marks = dict(there.marks)
+        assert marks.pop("swift-etag", here.md5) == here.md5
+        assert replace(there, marks=marks) == here, name
+
+
+def new_pair(cluster: SwiftCluster, store: Store, *, account: str | None = None, **options: Any) -> Pair:
+    """A container and a bucket that nobody else uses. `account`: another one than `test:tester`'s own."""
+    swift = RawSwift(cluster, "admin:admin" if account else None, account)
+    return Pair(swift, store, f"container-{uuid4().hex[:16]}", **options).create()
