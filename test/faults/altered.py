@@ -5,7 +5,7 @@ The environment variable ALTERED says what, as a JSON object:
 - `limits`: fields of `providers.base.Limits`, for every S3 bucket
 - `dialect`: fields of `Dialect`, for stores of which nothing is known
 - `clock`: seconds that the daemon's clock is ahead
-- `opened`: a file that gets a line each time that a container database is opened
+- `noted`: place of a function -> a file that grows by a byte with each call
 - `values`: place -> another value for a constant
 - `kill`: SIGKILL to itself: `at` the place of a function, `call` at which of its calls (1 = the first),
   `moment` `before` it does anything (the default) or `after` it has returned
@@ -46,17 +46,21 @@ def move_clock(seconds: float) -> None:
     Clock.now = lambda self: now(self) + seconds  # type: ignore[method-assign]
 
 
-def note_openings(path: str) -> None:
-    from s3_sync.cluster.brokers import LocalReplica
+def note_calls(files: dict[str, str]) -> None:
+    for place, path in files.items():
+        _note_calls(path, *_find(place))
 
-    open_database = LocalReplica.open
 
-    def noted(self: LocalReplica) -> Any:
-        with Path(path).open("a") as file:
-            file.write(f"{self.path}\n")
-        return open_database(self)
+def _note_calls(path: str, owner: Any, name: str) -> None:
+    original: Callable[..., Any] = getattr(owner, name)
 
-    LocalReplica.open = noted  # type: ignore[method-assign]
+    @functools.wraps(original)
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        with Path(path).open("ab") as file:
+            file.write(b".")
+        return original(*args, **kwargs)
+
+    setattr(owner, name, noted)
 
 
 def change_values(values: dict[str, Any]) -> None:
@@ -98,7 +102,7 @@ ALTERATIONS: dict[str, Callable[[Any], None]] = {
     "limits": change_limits,
     "dialect": change_dialect,
     "clock": move_clock,
-    "opened": note_openings,
+    "noted": note_calls,
     "values": change_values,
     "kill": kill_itself,
 }

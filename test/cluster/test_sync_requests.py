@@ -1,0 +1,180 @@
+"""How many requests things cost, at the object servers and at the store."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from faults.proxy import FaultProxy
+from servers.daemon import NewDaemon, SyncDaemon
+from servers.operations import counting
+from servers.pair import Pair, Store, new_pair
+from servers.process import wait_until
+from servers.swift import SwiftCluster
+
+#: which conditions of writes a store really holds to; without being told, the daemon knows that of AWS only
+HONOURED = {"s3api": {"put_if_absent": True}, "moto": {"put_if_absent": True, "put_if_match": True}}
+
+
+class Costs:
+    """What a run of the daemon costs: `local` and `remote`, known after the `with` block."""
+
+    def __init__(self, swift: SwiftCluster, pair: Pair, proxy: FaultProxy) -> None:
+        self._swift = swift
+        self._proxy = proxy
+        self._place = [pair.swift.account, pair.container]
+        self.local: Counter[str] = Counter()
+        self.remote: Counter[str] = Counter()
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        with self._swift.count_requests() as local, counting(self._proxy) as remote:
+            yield
+        # /device/partition/account/container/object
+        self.local = Counter(
+            request.method
+            for request in local.requests
+            if request.server == "object" and request.path.split("/")[3:5] == self._place
+        )
+        self.remote = remote
+
+
+@pytest.fixture
+def pair(swift: SwiftCluster, store: Store, proxy: FaultProxy) -> Pair:
+    return new_pair(swift, store.behind(proxy.endpoint))
+
+
+@pytest.fixture
+def costs(swift: SwiftCluster, pair: Pair, proxy: FaultProxy) -> Costs:
+    return Costs(swift, pair, proxy)
+
+
+both_stores = pytest.mark.parametrize("store", ["s3api", "moto_store"], indirect=True)
+
+
+def run(daemon: SyncDaemon, costs: Costs) -> None:
+    with costs.counted():
+        assert daemon.once().returncode == 0
+
+
+@both_stores
+class TestConditionalStore:
+    """A store that is known to honour If-None-Match, as AWS is."""
+
+    @pytest.fixture
+    def daemon(self, pair: Pair, store: Store, new_daemon: NewDaemon) -> SyncDaemon:
+        return new_daemon(pair, altered={"dialect": HONOURED[store.name]})
+
+    def test_new_objects_are_one_read_and_one_put(self, pair: Pair, daemon: SyncDaemon, costs: Costs) -> None:
+        for number in range(5):
+            pair.put(f"o{number}")
+        run(daemon, costs)
+        assert (costs.local, costs.remote) == ({"GET": 5}, {"ListObjects": 1, "PutObject": 5})
+        pair.put("later")
+        run(daemon, costs)
+        assert (costs.local, costs.remote) == ({"GET": 1}, {"PutObject": 1})
+        run(daemon, costs)
+        assert (costs.local, costs.remote) == ({}, {})
+        pair.check()
+
+    def test_overwrite(self, pair: Pair, daemon: SyncDaemon, costs: Costs) -> None:
+        """The refused PUT tells that something is there."""
+        pair.put("o", b"old")
+        run(daemon, costs)
+        pair.put("o", b"new")
+        run(daemon, costs)
+        assert costs.remote == {"PutObject": 2, "HeadObject": 1}
+        assert costs.local == {"GET": 2, "HEAD": 1}
+        pair.check()
+
+
+@both_stores
+class TestAnyStore:
+    """What is not AWS is not trusted to honour conditions: a look at the newest local state comes first."""
+
+    def test_new_objects_are_one_read_and_one_put(self, pair: Pair, daemon: SyncDaemon, costs: Costs) -> None:
+        for number in range(5):
+            pair.put(f"o{number}")
+        run(daemon, costs)
+        assert (costs.local, costs.remote) == ({"GET": 5}, {"ListObjects": 1, "PutObject": 5})
+        pair.put("later")
+        run(daemon, costs)
+        assert (costs.local, costs.remote) == ({"HEAD": 1, "GET": 1}, {"PutObject": 1})
+        run(daemon, costs)
+        assert (costs.local, costs.remote) == ({}, {})
+        pair.check()
+
+    def test_overwrite(self, pair: Pair, daemon: SyncDaemon, costs: Costs) -> None:
+        pair.put("o", b"old")
+        run(daemon, costs)
+        pair.put("o", b"new")
+        run(daemon, costs)
+        assert (costs.local, costs.remote) == ({"HEAD": 1, "GET": 1}, {"PutObject": 1})
+        pair.check()
+
+    def test_post(self, pair: Pair, daemon: SyncDaemon, costs: Costs) -> None:
+        """The bytes do not travel again."""
+        pair.put("o", b"bytes")
+        run(daemon, costs)
+        pair.post("o", {"X-Object-Meta-New": "yes"})
+        run(daemon, costs)
+        assert costs.remote == {"HeadObject": 2, "CopyObject": 1}
+        pair.check()
+
+    def test_deletes(self, pair: Pair, daemon: SyncDaemon, costs: Costs) -> None:
+        """One request each, which removes a stored manifest too; none where nothing can be there."""
+        for name in ("a", "b"):
+            pair.put(name)
+        run(daemon, costs)
+        for name in ("a", "b"):
+            pair.delete(name)
+        pair.put("never copied")
+        pair.delete("never copied")
+        run(daemon, costs)
+        assert costs.remote == {"DeleteObjects": 3}
+        assert "GET" not in costs.local
+        run(daemon, costs)
+        assert costs.remote == {}
+        pair.check()
+
+    def test_deleted_before_the_first_pass(self, pair: Pair, daemon: SyncDaemon, costs: Costs) -> None:
+        pair.put("gone")
+        pair.delete("gone")
+        run(daemon, costs)
+        assert (costs.local, costs.remote) == ({}, {"ListObjects": 1})
+
+
+@pytest.mark.parametrize("store", ["s3api"], indirect=True)
+class TestIdleDaemon:
+    def test_polls_cost_no_request_and_open_no_database(
+        self, pair: Pair, new_daemon: NewDaemon, costs: Costs, tmp_path: Path
+    ) -> None:
+        looked, opened = tmp_path / "looked", tmp_path / "opened"
+        replica = "s3_sync.cluster.brokers:LocalReplica"
+        noted = {f"{replica}.fingerprint": str(looked), f"{replica}.open": str(opened)}
+        daemon = new_daemon(pair, poll_interval=0.05, altered={"noted": noted})
+        pair.put("o")
+        daemon.start()
+        wait_until(lambda: pair.arrived() == ["o"], 10, "the copy")
+        wait_until(lambda: _polls_without(opened, looked) >= 3, 10, "rest")
+        with costs.counted():
+            assert _polls_without(opened, looked) == 20
+        assert (costs.local, costs.remote) == ({}, {})
+        pair.put("another")
+        wait_until(lambda: pair.arrived() == ["another", "o"], 10, "the copy")
+
+
+def _polls_without(opened: Path, looked: Path) -> int:
+    """How many times in a row, 20 at most, files were looked at and none was opened."""
+    openings, looks = opened.stat().st_size, looked.stat().st_size
+    seen = looks
+    while seen < looks + 20:
+        wait_until(lambda: looked.stat().st_size > seen, 10, "a poll")  # noqa: B023 - called at once
+        if opened.stat().st_size != openings:
+            break
+        seen = looked.stat().st_size
+    return min(seen - looks, 20)
