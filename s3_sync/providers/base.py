@@ -41,10 +41,16 @@ class Features:
     """What the store honours. A feature that is False makes its option raise NotSupported."""
 
     multipart: bool = True
-    #: PutOptions.if_absent and if_match really hold
-    conditional_put: bool = False
+    #: the conditions of PutOptions and complete_upload really hold
+    put_if_absent: bool = False
+    put_if_match: bool = False
     #: post_object works (on S3: a copy of the object onto itself)
     metadata_update: bool = True
+
+    @property
+    def conditional_put(self) -> bool:
+        """Whatever was seen at a name, nothing, or a certain ETag, can be made the condition of a write."""
+        return self.put_if_absent and self.put_if_match
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +210,9 @@ class Provider(Protocol):
 
     def bucket(self, name: str, namer: KeyNamer, write: WriteOptions = ...) -> Bucket: ...
 
-    def list_buckets(self) -> Iterator[BucketEntry]: ...
+    def list_buckets(self) -> Iterator[BucketEntry]:
+        """Sorted by UTF-8 bytes of the name."""
+        ...
 
     def head_bucket(self, name: str) -> None:
         """Raises NotFound, AccessDenied."""

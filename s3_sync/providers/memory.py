@@ -100,7 +100,7 @@ class MemoryProvider:
 class MemoryBucket:
     """One bucket seen through one KeyNamer."""
 
-    features = Features(multipart=True, conditional_put=True, metadata_update=True)
+    features = Features(put_if_absent=True, put_if_match=True)
 
     def __init__(self, provider: MemoryProvider, name: str, namer: KeyNamer, write: WriteOptions) -> None:
         self.name = name
@@ -125,11 +125,11 @@ class MemoryBucket:
             raise _condition(304)
         if found.storage_class in _ARCHIVE_CLASSES:
             raise Archived(f"{name} is in {found.storage_class}", status=403, code="InvalidObjectState")
-        info, data = found.info(name), found.data
-        if options.byte_range is None:
-            return MemoryResult(info, None, BytesBody(data))
-        first, last = _resolve(options.byte_range, len(data))
-        return MemoryResult(info, (first, last), BytesBody(data[first : last + 1]))
+        info, data, byte_range = found.info(name), found.data, None
+        if options.byte_range is not None:
+            first, last = byte_range = _resolve(options.byte_range, len(data))
+            data = data[first : last + 1]
+        return MemoryResult(info, byte_range, _MemoryBody(data, lambda: self._check_same(name, found)))
 
     def put_object(self, name: str, body: Body, options: PutOptions) -> PutResult:
         self._provider.store(self.name)
@@ -241,6 +241,11 @@ class MemoryBucket:
         except KeyError:
             raise NotFound(f"no object {name}", status=404, code="NoSuchKey") from None
 
+    def _check_same(self, name: str, found: _Object) -> None:
+        with self._lock:
+            if self._find(name).etag != found.etag:
+                raise _condition(412)
+
     def _keep(
         self, key: str, data: bytes, etag: str, meta: ObjectMeta, storage_class: str | None = None
     ) -> None:
@@ -277,6 +282,18 @@ class MemoryBucket:
                 raise InvalidRequest(f"part {part.number} is too small", status=400, code="EntityTooSmall")
 
 
+class _MemoryBody(BytesBody):
+    """Starts again only while the same version is there."""
+
+    def __init__(self, data: bytes, check_same: Callable[[], None]) -> None:
+        super().__init__(data)
+        self._check_same = check_same
+
+    def rewind(self) -> None:
+        self._check_same()
+        super().rewind()
+
+
 class MemoryResult:
     """An open read of bytes that are here already."""
 
@@ -306,11 +323,8 @@ def _resolve(byte_range: ByteRange, size: int) -> tuple[int, int]:
 
 
 def _is_after(name: str, query: ListQuery) -> bool:
-    start, delimiter = query.start_after, query.delimiter
-    below = start[len(query.prefix) :]
-    if delimiter and below.endswith(delimiter) and name.startswith(start):
-        return False
-    return name > start
+    start = query.start_after
+    return name > start and not (start == _roll_up(start, query) and name.startswith(start))
 
 
 def _roll_up(name: str, query: ListQuery) -> str | None:

@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from servers.swift_spec import TESTER
-
 from s3_sync.config.schema import Credentials
 from s3_sync.config.secret import Secret
 from s3_sync.providers.base import Provider
@@ -19,6 +17,7 @@ from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.s3.dialect import CLONE
 from s3_sync.providers.s3.provider import S3Provider
 from s3_sync.providers.wrappers.retry import RetryPolicy, RetryProvider
+from servers.swift_spec import TESTER
 
 #: patience for a store that is busy; tests inject no faults here
 RETRIES = RetryPolicy(attempts=3, base=0.1)
@@ -33,22 +32,71 @@ class Quirks:
     renamed: Mapping[str, str | None] = field(default_factory=dict)
     #: takes any secret, and any Content-MD5: what it got is compared with the answer's ETag only
     checks_nothing: bool = False
-    #: a copy of an object onto itself adds metadata instead of replacing it
-    merges_metadata: bool = False
-    #: If-Match of a copy is not looked at
-    ignores_copy_condition: bool = False
+    #: ids of names behind which a listing cannot go on: the answer repeats them in XML, which breaks
+    unmarkable_names: frozenset[str] = frozenset()
+    #: operations whose If-Match is not looked at: get, copy, complete
+    ignores_if_match: frozenset[str] = frozenset()
+    #: headers that are not kept with an object
+    lost_headers: frozenset[str] = frozenset()
+    #: bytes of user metadata
+    metadata_limit: int = 2048
+    #: an object's name can go on, behind a slash, as another object's name
+    names_below_names: bool = True
+    #: only / delimits
+    only_slashes_delimit: bool = False
+    #: a start in the middle of what is rolled up leaves all of that out
+    forgets_group_of_start: bool = False
+    #: the ETag of a multipart upload becomes the MD5 of the whole object
+    forgets_parts: bool = False
+    #: parts that are not the last one can be of any size
+    small_parts: bool = False
+    #: a part cannot be replaced
+    parts_once: bool = False
+    #: a part for an upload that is not there brings an internal error
+    breaks_without_upload: bool = False
+    #: all buckets seem to be created at the same moment, years ago
+    constant_creation: bool = False
+    #: takes STANDARD_IA, and tells it
+    storage_classes: bool = True
+    #: does not give the bytes of what is in GLACIER
+    archives: bool = True
 
+
+#: what is told to the provider about each store
+DIALECTS: dict[str, dict[str, Any]] = {
+    "swift": {"put_if_absent": True},
+    "moto": {"put_if_absent": True, "put_if_match": True, "encrypts": True},
+    "rclone": {},
+}
 
 QUIRKS: dict[str, Quirks] = {
     "memory": Quirks(),
-    "swift": Quirks(),
-    "moto": Quirks(refused_names=frozenset({"newline"}), checks_nothing=True),
+    "swift": Quirks(constant_creation=True, storage_classes=False, archives=False),
+    "moto": Quirks(
+        refused_names=frozenset({"newline"}),
+        unmarkable_names=frozenset({"control", "noncharacter"}),
+        checks_nothing=True,
+        breaks_without_upload=True,
+        ignores_if_match=frozenset({"copy", "complete"}),
+        forgets_group_of_start=True,
+    ),
     "rclone": Quirks(
         # an object is a file, a slash separates directories
         refused_names=frozenset(
             {"double slash", "leading slash", "dot", "dots", "dot segments", "leading dot segment"}
         ),
+        unmarkable_names=frozenset({"control"}),
         renamed={"trailing slash": "folder", "only slashes": None},
+        ignores_if_match=frozenset({"get", "copy"}),
+        lost_headers=frozenset({"expires"}),
+        metadata_limit=2000,
+        archives=False,
+        names_below_names=False,
+        only_slashes_delimit=True,
+        forgets_group_of_start=True,
+        parts_once=True,
+        forgets_parts=True,
+        small_parts=True,
     ),
 }
 
@@ -76,13 +124,29 @@ def _memory(wrapped: bool) -> Callable[[Credentials], Provider]:
 
 
 def _s3(store: str, direct: bool) -> Callable[[Credentials], Provider]:
-    # swift's s3api and moto hold to conditions of writes; rclone takes them and does as it likes
-    dialect = replace(CLONE, name=store, conditional_put=store != "rclone", encrypts=store == "moto")
+    dialect = replace(CLONE, **DIALECTS[store])
     return lambda credentials: S3Provider(credentials, connections=8, dialect=dialect, direct=direct)
 
 
+def _retried(build: Callable[[Credentials], Provider]) -> Callable[[Credentials], Provider]:
+    """moto takes one signature of version 2 in a thousand (four slashes in it) for one of version 4, and
+    answers 500. The next second's signature is another one."""
+    policy = RetryPolicy(attempts=2, base=1.1, random=lambda: 1.0)
+    return lambda credentials: RetryProvider(build(credentials), policy)
+
+
 NOBODY = Credentials(identity="nobody", secret=Secret("nothing"))
-STORES = ("memory", "memory-retried", "swift", "swift-sdk", "moto", "moto-sdk", "moto-v2", "rclone", "rclone-sdk")
+STORES = (
+    "memory",
+    "memory-retried",
+    "swift",
+    "swift-sdk",
+    "moto",
+    "moto-sdk",
+    "moto-v2",
+    "rclone",
+    "rclone-sdk",
+)
 
 
 def target_of(target_id: str, server: Any) -> Target:
@@ -96,4 +160,5 @@ def target_of(target_id: str, server: Any) -> Target:
         secret=Secret(TESTER.key if store == "swift" else server.secret_key),
         signature_version="s3" if variant == "v2" else "s3v4",
     )
-    return Target(target_id, store, credentials, _s3(store, direct=not variant))
+    build = _s3(store, direct=not variant)
+    return Target(target_id, store, credentials, _retried(build) if variant == "v2" else build)

@@ -37,14 +37,17 @@ def test_a_hostile_name(bucket: Bucket, target: Target, name_id: str) -> None:
     assert [info.name for info in page.objects] == [name]
     bucket.post_object(name, ObjectMeta(user={"color": "blue"}))
     posted = bucket.head_object(name).meta
-    assert posted and posted.user == {"color": "blue"}
+    assert posted
+    assert posted.user == {"color": "blue"}
     assert bucket.delete_object(name)
     with pytest.raises(NotFound):
         bucket.head_object(name)
     assert bucket.list_objects(ListQuery()).objects == ()
 
 
-@pytest.mark.parametrize("name_id", ["double slash", "percent encoded", "plus", "nfd", "four bytes", "ampersand"])
+@pytest.mark.parametrize(
+    "name_id", ["double slash", "percent encoded", "plus", "nfd", "four bytes", "ampersand"]
+)
 def test_a_hostile_name_in_parts(bucket: Bucket, target: Target, name_id: str) -> None:
     name = NAMES[name_id]
     if name_id in target.quirks.refused_names:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from conformance.samples import MIB, OnceBody, md5, names, put, read, sample
@@ -9,7 +11,7 @@ from conformance.targets import Target
 from s3_sync.errors import BadDigest, InvalidRequest, NotFound, PreconditionFailed, RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ByteRange, GetOptions, PutOptions
-from s3_sync.providers.base import Bucket, Provider
+from s3_sync.providers.base import Bucket, ListQuery, Provider
 from s3_sync.streams.reader import BytesBody, read_all
 
 CHUNK = 64 * 1024
@@ -37,11 +39,9 @@ def test_the_md5_need_not_be_known(bucket: Bucket, size: int) -> None:
 
 
 def test_last_modified_is_now(bucket: Bucket, target: Target) -> None:
-    import time
-
     put(bucket, "object")
     assert abs(bucket.head_object("object").last_modified - time.time()) < 10
-    (listed,) = bucket.list_objects(_all()).objects
+    (listed,) = bucket.list_objects(ListQuery()).objects
     assert abs(listed.last_modified - time.time()) < 10
 
 
@@ -135,12 +135,8 @@ def test_a_read_does_not_start_again_with_another_version(bucket: Bucket) -> Non
     with bucket.get_object("object") as result:
         result.body.read(10)
         put(bucket, "object", sample(100_000, seed=1))
-        if type(bucket).__name__ != "MemoryBucket" and type(result).__name__ != "MemoryResult":
-            with pytest.raises(PreconditionFailed):
-                result.body.rewind()
-        else:  # bytes in memory do not change any more
+        with pytest.raises(PreconditionFailed):
             result.body.rewind()
-            assert read_all(result.body) == sample(100_000)
 
 
 def test_what_is_not_there(bucket: Bucket) -> None:
@@ -187,12 +183,6 @@ def test_a_bucket_that_is_not_there(provider: Provider, namer: KeyNamer, contain
     with pytest.raises(NotFound), bucket.get_object("object"):
         pass
     with pytest.raises(NotFound):
-        bucket.list_objects(_all())
+        bucket.list_objects(ListQuery())
     with pytest.raises(NotFound):
         bucket.delete_object("object")
-
-
-def _all():  # type: ignore[no-untyped-def]
-    from s3_sync.providers.base import ListQuery
-
-    return ListQuery()

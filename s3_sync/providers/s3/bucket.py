@@ -53,9 +53,8 @@ class S3Bucket:
     def __init__(self, account: Account, writer: Writer, view: View) -> None:
         self.name = view.bucket
         self.namer = view.namer
-        self.features = Features(
-            multipart=True, conditional_put=account.dialect.conditional_put, metadata_update=True
-        )
+        dialect = account.dialect
+        self.features = Features(put_if_absent=dialect.put_if_absent, put_if_match=dialect.put_if_match)
         self._account = account
         self._client = account.client
         self._writer = writer
@@ -211,8 +210,9 @@ class S3Bucket:
         return True
 
     def _check_conditions(self, if_match: str | None, if_absent: bool) -> None:
-        if (if_match is not None or if_absent) and not self.features.conditional_put:
-            raise NotSupported(f"{self._account.dialect.name}: writes cannot be made conditional")
+        features = self.features
+        if (if_match is not None and not features.put_if_match) or (if_absent and not features.put_if_absent):
+            raise NotSupported(f"{self._account.dialect.name}: writes cannot have this condition")
 
 
 def _headers(answer: Any) -> dict[str, str]:

@@ -27,8 +27,9 @@ class Dialect:
     ambient_credentials: bool = False
     #: x-amz-server-side-encryption is understood
     encrypts: bool = False
-    #: If-Match and If-None-Match of a write really hold
-    conditional_put: bool = False
+    #: If-None-Match: * of a write really holds; so does If-Match
+    put_if_absent: bool = False
+    put_if_match: bool = False
     #: one request deletes several keys
     multi_delete: bool = True
     #: that request needs Content-MD5; the newer checksums are not known
@@ -45,7 +46,8 @@ AWS = Dialect(
     buckets_have_regions=True,
     ambient_credentials=True,
     encrypts=True,
-    conditional_put=True,
+    put_if_absent=True,
+    put_if_match=True,
     delete_needs_md5=False,
     unsigned_over_http=False,
 )

@@ -68,7 +68,7 @@ class Lister:
         with translated(f"LIST {self._bucket}"):
             if self._version_2:
                 answer = client.list_objects_v2(**parameters, **({"StartAfter": start} if start else {}))
-                if "KeyCount" in answer:
+                if "KeyCount" in answer or not ("Contents" in answer or "CommonPrefixes" in answer):
                     return answer
                 self._version_2 = False  # an old store: it took the request for the older operation
             return client.list_objects(**parameters, **({"Marker": start} if start else {}))
@@ -83,6 +83,9 @@ class Lister:
                 previous = name
         if start and keys and keys[0] <= start:
             raise InvalidRequest(f"LIST {self._bucket}: {keys[0]!r} came where {start!r} was passed already")
+        for group in groups:
+            if not query.delimiter or not group.endswith(query.delimiter):
+                raise InvalidRequest(f"LIST {self._bucket}: {group!r} does not end with {query.delimiter!r}")
         whole = self._namer.prefix + query.prefix
         for name in (*keys[:1], *keys[-1:], *groups[:1], *groups[-1:]):
             if not name.startswith(whole):
@@ -128,7 +131,7 @@ class Lister:
 def _is_group(query: ListQuery, start: str, namer: KeyNamer) -> bool:
     """Whether a listing goes on behind everything below this common prefix."""
     below = start[len(namer.prefix) + len(query.prefix) :]
-    return bool(query.delimiter) and below.endswith(query.delimiter)
+    return bool(query.delimiter) and 0 <= below.find(query.delimiter) == len(below) - len(query.delimiter)
 
 
 def _groups(answer: Any) -> tuple[str, ...]:

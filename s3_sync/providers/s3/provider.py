@@ -50,9 +50,11 @@ class S3Provider:
     def list_buckets(self) -> Iterator[BucketEntry]:
         with translated("list buckets"):
             answer = self._account.client.list_buckets()
-        for entry in answer.get("Buckets", ()):
-            created = entry["CreationDate"].timestamp() if "CreationDate" in entry else 0.0
-            yield BucketEntry(entry["Name"], created)
+        entries = [
+            BucketEntry(entry["Name"], entry["CreationDate"].timestamp() if "CreationDate" in entry else 0.0)
+            for entry in answer.get("Buckets", ())
+        ]
+        return iter(sorted(entries, key=lambda entry: entry.name))
 
     def head_bucket(self, name: str) -> None:
         with translated(f"HEAD {name}"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 
 from s3_sync.errors import NotSupported
@@ -26,7 +27,7 @@ class SdkWriter:
         parameters = {
             "Bucket": upload.bucket,
             "Key": upload.key,
-            "Body": content.data,
+            "Body": content.data if isinstance(content.data, bytes) else _Stream(content.data),
             "ContentLength": content.size,
             RAW_HEADERS: headers,
         }
@@ -41,6 +42,31 @@ class SdkWriter:
 
     def close(self) -> None:
         pass
+
+
+class _Stream:
+    """A body as the SDK wants it. Its C runtime, where that is installed, asks for ``seek`` and then does
+    not use it; the rest of it goes back to the first byte at most."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+        self._position = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = self._body.read(-1 if size is None else size)
+        self._position += len(data)
+        return data
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence != io.SEEK_SET or offset != 0:
+            raise io.UnsupportedOperation("seek")
+        if self._position:
+            self._body.rewind()
+            self._position = 0
+        return 0
 
 
 def _read_ahead(body: Body, algorithm: str) -> str:

@@ -1,0 +1,74 @@
+"""Accounts: credentials, and the buckets themselves."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from conformance.samples import put, sample
+from conformance.targets import Target
+from s3_sync.config.secret import Secret
+from s3_sync.errors import AccessDenied, NotFound, RemoteUnavailable
+from s3_sync.model.keys import KeyNamer
+from s3_sync.providers.base import ListQuery, Provider
+
+WRONG = "the wrong secret"
+
+
+@pytest.mark.parametrize("change", ["secret", "identity"])
+def test_wrong_credentials(target: Target, provider: Provider, namer: KeyNamer, change: str) -> None:
+    wrong = Secret(WRONG) if change == "secret" else "nobody:at-all"
+    other = target.provider(**{change: wrong})
+    bucket = other.bucket("conformance", namer)
+    if target.quirks.checks_nothing or target.store == "memory":
+        put(bucket, "object")
+        return
+    for size in (1, 2_000_000):
+        with pytest.raises(AccessDenied) as refusal:
+            put(bucket, "object", sample(size))
+        assert not refusal.value.transient
+        assert_no_secret(refusal.value, target)
+    with pytest.raises(AccessDenied) as refusal:
+        bucket.head_object("object")
+    assert_no_secret(refusal.value, target)
+    with pytest.raises(AccessDenied) as refusal:
+        bucket.list_objects(ListQuery())
+    assert_no_secret(refusal.value, target)
+    with pytest.raises(AccessDenied):
+        bucket.delete_object("object")
+    with pytest.raises(AccessDenied):
+        other.head_bucket("conformance")
+    other.close()
+
+
+def assert_no_secret(error: Exception, target: Target) -> None:
+    secret = target.credentials.secret
+    assert secret is not None
+    assert WRONG not in str(error)
+    assert secret.reveal() not in str(error)
+
+
+def test_buckets(provider: Provider, target: Target, container_name: str) -> None:
+    with pytest.raises(NotFound):
+        provider.head_bucket(container_name)
+    provider.create_bucket(container_name)
+    provider.head_bucket(container_name)
+    provider.create_bucket(container_name)
+    entries = {entry.name: entry.created for entry in provider.list_buckets()}
+    assert "conformance" in entries
+    if not target.quirks.constant_creation:
+        assert abs(entries[container_name] - time.time()) < 30
+    assert list(entries) == sorted(entries)
+
+
+def test_a_store_that_is_not_there(target: Target, namer: KeyNamer) -> None:
+    if target.store == "memory":
+        return
+    provider = target.provider(endpoint="http://127.0.0.1:9")
+    bucket = provider.bucket("conformance", namer)
+    with pytest.raises(RemoteUnavailable):
+        put(bucket, "object")
+    with pytest.raises(RemoteUnavailable):
+        bucket.head_object("object")
+    provider.close()

@@ -1,0 +1,96 @@
+"""Conditions on reads and on writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from conformance.samples import OnceBody, md5, put, read, sample
+from conformance.targets import Target
+from s3_sync.errors import NotSupported, PreconditionFailed
+from s3_sync.model.objects import GetOptions, ObjectMeta, PutOptions
+from s3_sync.providers.base import Bucket
+from s3_sync.streams.reader import BytesBody, read_all
+
+ELSE = "0" * 32
+
+
+def test_get_if_match(bucket: Bucket, target: Target) -> None:
+    etag = put(bucket, "object", b"data").etag
+    with bucket.get_object("object", GetOptions(if_match=etag)) as result:
+        assert read_all(result.body) == b"data"
+    if "get" in target.quirks.ignores_if_match:
+        with bucket.get_object("object", GetOptions(if_match=ELSE)) as result:
+            assert read_all(result.body) == b"data"
+        return
+    with pytest.raises(PreconditionFailed) as refusal, bucket.get_object("object", GetOptions(if_match=ELSE)):
+        pass
+    assert refusal.value.status == 412
+
+
+def test_get_if_none_match(bucket: Bucket) -> None:
+    etag = put(bucket, "object", b"data").etag
+    with bucket.get_object("object", GetOptions(if_none_match=ELSE)) as result:
+        assert read_all(result.body) == b"data"
+    with (
+        pytest.raises(PreconditionFailed) as refusal,
+        bucket.get_object("object", GetOptions(if_none_match=etag)),
+    ):
+        pass
+    assert refusal.value.status == 304
+
+
+@pytest.mark.parametrize("size", [5, 2_000_000])
+def test_put_if_absent(bucket: Bucket, size: int) -> None:
+    data = sample(size)
+    options = PutOptions(size, md5=md5(data), if_absent=True)
+    if not bucket.features.put_if_absent:
+        with pytest.raises(NotSupported):
+            bucket.put_object("object", BytesBody(data), options)
+        return
+    bucket.put_object("object", BytesBody(data), options)
+    with pytest.raises(PreconditionFailed):
+        bucket.put_object("object", OnceBody(sample(size, 1)), PutOptions(size, if_absent=True))
+    assert read(bucket, "object") == data
+
+
+@pytest.mark.parametrize("size", [5, 2_000_000])
+def test_put_if_match(bucket: Bucket, size: int) -> None:
+    etag = put(bucket, "object", b"first").etag
+    data = sample(size)
+    options = PutOptions(size, md5=md5(data), if_match=etag)
+    if not bucket.features.put_if_match:
+        with pytest.raises(NotSupported):
+            bucket.put_object("object", BytesBody(data), options)
+        return
+    bucket.put_object("object", BytesBody(data), options)
+    with pytest.raises(PreconditionFailed):
+        bucket.put_object("object", BytesBody(data), options)
+    assert read(bucket, "object") == data
+
+
+def test_put_over_nothing_that_should_be_something(bucket: Bucket) -> None:
+    if bucket.features.put_if_match:
+        with pytest.raises(PreconditionFailed):
+            bucket.put_object("object", BytesBody(b"data"), PutOptions(4, if_match=ELSE))
+
+
+@pytest.mark.parametrize("condition", ["if_match", "if_absent"])
+def test_complete_under_a_condition(bucket: Bucket, target: Target, condition: str) -> None:
+    first = put(bucket, "object", b"first").etag
+    upload_id = bucket.create_upload("object", ObjectMeta())
+    part = bucket.upload_part("object", upload_id, 1, BytesBody(b"part"), 4)
+    wrong: dict[str, Any] = {"if_match": ELSE} if condition == "if_match" else {"if_absent": True}
+    features = bucket.features
+    supported = features.put_if_match if condition == "if_match" else features.put_if_absent
+    if supported and condition == "if_match" and "complete" in target.quirks.ignores_if_match:
+        bucket.complete_upload("object", upload_id, [part], **wrong)
+        assert read(bucket, "object") == b"part"
+        return
+    with pytest.raises(PreconditionFailed if supported else NotSupported):
+        bucket.complete_upload("object", upload_id, [part], **wrong)
+    assert read(bucket, "object") == b"first"
+    if supported and condition == "if_match":
+        bucket.complete_upload("object", upload_id, [part], if_match=first)
+        assert read(bucket, "object") == b"part"

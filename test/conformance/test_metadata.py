@@ -1,0 +1,204 @@
+"""Metadata goes in and comes out as it was, whatever it consists of."""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+
+import pytest
+
+from conformance.samples import put, read
+from conformance.targets import Target
+from s3_sync.errors import Archived, NotFound, PreconditionFailed, RemoteError
+from s3_sync.model.headers import to_user_metadata
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import ObjectInfo, ObjectMeta
+from s3_sync.providers.base import Bucket, Provider, WriteOptions
+from s3_sync.streams.reader import BytesBody
+
+VALUES = {
+    "plain": "blue",
+    "blanks inside": "a b  c",
+    "outer blanks": "  outer  ",
+    "empty": "",
+    "umlaut": "gr\u00fcn",
+    "euro": "\u20ac",
+    "four bytes": "\U0001f600 \U0001f601",
+    "encoded word": "=?UTF-8?B?w6k=?=",
+    "broken word": "=?UTF-8?B?***?=",
+    "other charset": "=?iso-8859-1?Q?a=e9?=",
+    "control": "a\x04b",
+    "tab": "a\tb",
+    "quotes": "\"'\\",
+    "percent": "100% %41",
+    "comma": "a, b;c=d",
+    "colon": "a: b",
+    "long": "x" * 250,
+    "long umlauts": "\u00fc" * 60,
+}
+
+
+def meta_of(info: ObjectInfo) -> ObjectMeta:
+    assert info.meta is not None
+    return info.meta
+
+
+@pytest.mark.parametrize("how", ["put", "post", "parts"])
+@pytest.mark.parametrize("kind", VALUES)
+def test_a_value(bucket: Bucket, target: Target, kind: str, how: str) -> None:
+    meta = ObjectMeta(user={"color": VALUES[kind], "other": "1"})
+    write(bucket, meta, how)
+    there = dict(meta_of(bucket.head_object("object")).user)
+    if kind == "empty":
+        there.setdefault("color", "")  # some stores drop it: the same as none
+    assert there == meta.user
+    with bucket.get_object("object") as result:
+        assert meta_of(result.info) == meta_of(bucket.head_object("object"))
+
+
+def write(bucket: Bucket, meta: ObjectMeta, how: str) -> None:
+    if how == "put":
+        put(bucket, "object", b"data", meta)
+    elif how == "post":
+        put(bucket, "object", b"data")
+        bucket.post_object("object", meta)
+    else:
+        upload_id = bucket.create_upload("object", meta)
+        part = bucket.upload_part("object", upload_id, 1, BytesBody(b"data"), 4)
+        bucket.complete_upload("object", upload_id, [part])
+
+
+@pytest.mark.parametrize("how", ["put", "post", "parts"])
+def test_stored_headers(bucket: Bucket, target: Target, how: str) -> None:
+    headers = {
+        "content-type": "text/html; charset=utf-8",
+        "content-encoding": "gzip",
+        "content-disposition": 'attachment; filename="a b.txt"',
+        "content-language": "de-CH",
+        "cache-control": "max-age=3600, public",
+        "expires": formatdate(2_000_000_000, usegmt=True),
+    }
+    write(bucket, ObjectMeta(headers=headers), how)
+    assert dict(meta_of(bucket.head_object("object")).headers) == expected_headers(headers, target)
+    with bucket.get_object("object") as result:
+        assert dict(meta_of(result.info).headers) == expected_headers(headers, target)
+
+
+def expected_headers(headers: dict[str, str], target: Target) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name not in target.quirks.lost_headers}
+
+
+@pytest.mark.parametrize("expires", ["0", "-1", "Thu, 01 Jan 1970 00:00:00 GMT"])
+def test_expires_is_any_text(bucket: Bucket, target: Target, expires: str) -> None:
+    headers = {"content-type": "text/plain", "expires": expires}
+    put(bucket, "object", b"data", ObjectMeta(headers=headers))
+    assert dict(meta_of(bucket.head_object("object")).headers) == expected_headers(headers, target)
+
+
+@pytest.mark.parametrize("how", ["put", "post", "parts"])
+def test_a_header_that_is_not_ascii(bucket: Bucket, target: Target, how: str) -> None:
+    headers = {"content-type": "text/plain", "content-disposition": 'inline; filename="gr\u00fcn.txt"'}
+    write(bucket, ObjectMeta(headers=headers), how)
+    assert dict(meta_of(bucket.head_object("object")).headers) == expected_headers(headers, target)
+
+
+def test_without_a_content_type(bucket: Bucket) -> None:
+    put(bucket, "object", b"data", ObjectMeta())
+    assert meta_of(bucket.head_object("object")).content_type == "application/octet-stream"
+
+
+def test_marks(bucket: Bucket) -> None:
+    marks = {
+        "swift-timestamp": "1700000000.12345_0000000000000002",
+        "swift-etag": "d41d8cd98f00b204e9800998ecf8427e",
+        "x-delete-at": "1900000000",
+        "x-object-manifest": "segments/gr\u00fcn prefix/%41",
+        "x-static-large-object": "True",
+    }
+    put(bucket, "object", b"data", ObjectMeta(user={"a": "1"}, marks=marks))
+    info = bucket.head_object("object")
+    assert dict(meta_of(info).marks) == marks
+    assert dict(meta_of(info).user) == {"a": "1"}
+    assert info.md5 == "d41d8cd98f00b204e9800998ecf8427e"  # the mark wins over the ETag
+
+
+def test_names_come_back_in_lower_case(bucket: Bucket) -> None:
+    put(bucket, "object", b"data", ObjectMeta(user={"color-of-it_1.2": "blue"}))
+    assert dict(meta_of(bucket.head_object("object")).user) == {"color-of-it_1.2": "blue"}
+
+
+def test_two_kilobytes(bucket: Bucket, target: Target) -> None:
+    user = {f"key-{n:03d}": "v" * 193 for n in range(10)}
+    user["rest"] = "w" * (2048 - 2000 - 4)
+    meta = ObjectMeta(user=user)
+    assert (
+        sum(len(k) + len(v) for k, v in to_user_metadata(meta).items()) == 2048 == bucket.limits.max_metadata
+    )
+    if target.quirks.metadata_limit < 2048:
+        with pytest.raises(RemoteError) as refusal:
+            put(bucket, "object", b"data", meta)
+        assert not refusal.value.transient
+        return
+    put(bucket, "object", b"data", meta)
+    assert dict(meta_of(bucket.head_object("object")).user) == user
+
+
+def test_post_replaces_everything_but_the_bytes(bucket: Bucket) -> None:
+    before = ObjectMeta({"content-type": "text/a", "cache-control": "no-store"}, {"old": "1", "both": "2"})
+    put(bucket, "object", b"data", before)
+    etag = bucket.head_object("object").etag
+    after = ObjectMeta({"content-type": "text/b", "content-language": "en"}, {"new": "3", "both": "4"})
+    bucket.post_object("object", after)
+    info = bucket.head_object("object")
+    assert info.etag == etag
+    assert read(bucket, "object") == b"data"
+    assert meta_of(info) == after
+
+
+def test_post_of_nothing(bucket: Bucket) -> None:
+    with pytest.raises(NotFound):
+        bucket.post_object("nothing", ObjectMeta())
+
+
+def test_post_to_another_version(bucket: Bucket, target: Target) -> None:
+    put(bucket, "object", b"data")
+    etag = bucket.head_object("object").etag
+    bucket.post_object("object", ObjectMeta(user={"a": "1"}), if_match=etag)
+    assert meta_of(bucket.head_object("object")).user == {"a": "1"}
+    if "copy" in target.quirks.ignores_if_match:
+        bucket.post_object("object", ObjectMeta(user={"a": "2"}), if_match="0" * 32)
+        return
+    with pytest.raises(PreconditionFailed):
+        bucket.post_object("object", ObjectMeta(user={"a": "2"}), if_match="0" * 32)
+    assert meta_of(bucket.head_object("object")).user == {"a": "1"}
+
+
+@pytest.mark.parametrize("how", ["put", "post", "parts"])
+def test_storage_class(provider: Provider, namer: KeyNamer, target: Target, how: str) -> None:
+    bucket = provider.bucket("conformance", namer, WriteOptions(storage_class="STANDARD_IA"))
+    if not target.quirks.storage_classes:
+        with pytest.raises(RemoteError):
+            write(bucket, ObjectMeta(), how)
+        return
+    write(bucket, ObjectMeta(), how)
+    assert bucket.head_object("object").storage_class == "STANDARD_IA"
+    plain = provider.bucket("conformance", namer)
+    plain.post_object("object", ObjectMeta(user={"a": "1"}))
+    assert plain.head_object("object").storage_class == "STANDARD_IA"
+
+
+def test_an_archived_object(provider: Provider, namer: KeyNamer, target: Target) -> None:
+    bucket = provider.bucket("conformance", namer, WriteOptions(storage_class="GLACIER"))
+    if not target.quirks.storage_classes:
+        with pytest.raises(RemoteError):
+            put(bucket, "object", b"data")
+        return
+    put(bucket, "object", b"data")
+    if not target.quirks.archives:
+        assert read(bucket, "object") == b"data"
+        return
+    assert bucket.head_object("object").storage_class == "GLACIER"
+    with pytest.raises(Archived), bucket.get_object("object"):
+        pass
+    with pytest.raises(Archived):
+        bucket.post_object("object", ObjectMeta(user={"a": "1"}))
+    assert bucket.delete_object("object")

@@ -1,0 +1,176 @@
+"""Multipart uploads."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from conformance.samples import MIB, OnceBody, md5, names, put, read, sample
+from conformance.targets import Target
+from s3_sync.errors import BadDigest, InvalidRequest, NotFound, NotSupported, RemoteError, RemoteUnavailable
+from s3_sync.model.objects import ByteRange, GetOptions, ObjectMeta
+from s3_sync.providers.base import Bucket, Part
+from s3_sync.streams.reader import BytesBody, read_all
+
+PART = 5 * MIB
+
+
+def send(bucket: Bucket, upload_id: str, pieces: list[bytes], first: int = 1) -> list[Part]:
+    return [
+        bucket.upload_part("object", upload_id, number, BytesBody(piece), len(piece), md5(piece))
+        for number, piece in enumerate(pieces, first)
+    ]
+
+
+def etag_of(pieces: list[bytes]) -> str:
+    digests = b"".join(hashlib.md5(piece, usedforsecurity=False).digest() for piece in pieces)
+    return f"{md5(digests)}-{len(pieces)}"
+
+
+@pytest.mark.parametrize("last", [1, PART - 1, PART, PART + 1])
+def test_an_upload(bucket: Bucket, target: Target, last: int) -> None:
+    pieces = [sample(PART), sample(PART + 1, 1), sample(last, 2)]
+    meta = ObjectMeta(
+        {"content-type": "text/x"}, {"color": "gr\u00fcn"}, {"swift-timestamp": "0000000001.00000"}
+    )
+    put(bucket, "object", b"before")
+    upload_id = bucket.create_upload("object", meta)
+    parts = send(bucket, upload_id, pieces)
+    assert [(part.number, part.etag, part.size) for part in parts] == [
+        (number, md5(piece), len(piece)) for number, piece in enumerate(pieces, 1)
+    ]
+    assert read(bucket, "object") == b"before"
+    result = bucket.complete_upload("object", upload_id, parts)
+    assert result.etag == etag_of(pieces)
+    info = bucket.head_object("object")
+    whole = b"".join(pieces)
+    assert (info.size, info.meta) == (len(whole), meta)
+    if target.quirks.forgets_parts:
+        assert info.etag == info.md5 == md5(whole)
+    else:
+        assert (info.etag, info.md5) == (etag_of(pieces), None)
+    with bucket.get_object("object", GetOptions(ByteRange(PART - 5, PART + 4))) as got:
+        assert read_all(got.body) == whole[PART - 5 : PART + 5]
+    assert read(bucket, "object") == whole
+
+
+def test_the_mark_tells_the_md5_of_an_upload(bucket: Bucket) -> None:
+    pieces = [sample(PART), b"end"]
+    whole = md5(b"".join(pieces))
+    upload_id = bucket.create_upload("object", ObjectMeta().marked(swift_etag=whole))
+    bucket.complete_upload("object", upload_id, send(bucket, upload_id, pieces))
+    assert bucket.head_object("object").md5 == whole
+
+
+def test_a_part_can_be_sent_again(bucket: Bucket, target: Target) -> None:
+    upload_id = bucket.create_upload("object", ObjectMeta())
+    send(bucket, upload_id, [b"first"])
+    if target.quirks.parts_once:
+        with pytest.raises(NotSupported):
+            send(bucket, upload_id, [b"second"])
+        return
+    bucket.complete_upload("object", upload_id, send(bucket, upload_id, [b"second"]))
+    assert read(bucket, "object") == b"second"
+
+
+def test_parts_sent_in_any_order(bucket: Bucket) -> None:
+    upload_id = bucket.create_upload("object", ObjectMeta())
+    pieces = [sample(PART), b"end"]
+    last = send(bucket, upload_id, pieces[1:], first=2)
+    first = send(bucket, upload_id, pieces[:1])
+    bucket.complete_upload("object", upload_id, first + last)
+    assert read(bucket, "object") == b"".join(pieces)
+
+
+@pytest.mark.parametrize("size", [10, 2 * MIB])
+def test_a_part_whose_md5_is_not_known(bucket: Bucket, size: int) -> None:
+    upload_id = bucket.create_upload("object", ObjectMeta())
+    part = bucket.upload_part("object", upload_id, 1, OnceBody(sample(size)), size)
+    assert part.etag == part.md5 == md5(sample(size))
+    bucket.abort_upload("object", upload_id)
+
+
+@pytest.mark.parametrize("size", [10, 2 * MIB])
+def test_a_part_that_does_not_hash_to_the_promise(bucket: Bucket, size: int) -> None:
+    upload_id = bucket.create_upload("object", ObjectMeta())
+    with pytest.raises(BadDigest):
+        bucket.upload_part("object", upload_id, 1, BytesBody(sample(size)), size, md5(b"else"))
+    bucket.abort_upload("object", upload_id)
+
+
+@pytest.mark.parametrize(
+    ("size", "promised"), [(10, 11), (10, 9), (2 * MIB, 2 * MIB + 1), (2 * MIB, 2 * MIB - 1)]
+)
+def test_a_part_of_another_length(bucket: Bucket, size: int, promised: int) -> None:
+    upload_id = bucket.create_upload("object", ObjectMeta())
+    with pytest.raises(BadDigest):
+        bucket.upload_part("object", upload_id, 1, OnceBody(sample(size)), promised)
+    bucket.abort_upload("object", upload_id)
+
+
+def test_a_part_with_another_etag(bucket: Bucket) -> None:
+    put(bucket, "object", b"before")
+    upload_id = bucket.create_upload("object", ObjectMeta())
+    send(bucket, upload_id, [b"part"])
+    with pytest.raises(BadDigest):
+        bucket.complete_upload("object", upload_id, [Part(1, md5(b"else"), 4, md5(b"else"))])
+    assert read(bucket, "object") == b"before"
+    bucket.abort_upload("object", upload_id)
+
+
+def test_a_part_that_was_not_sent(bucket: Bucket) -> None:
+    upload_id = bucket.create_upload("object", ObjectMeta())
+    parts = send(bucket, upload_id, [sample(PART)])
+    with pytest.raises(RemoteError):
+        bucket.complete_upload("object", upload_id, [*parts, Part(2, md5(b"else"), 4, md5(b"else"))])
+    assert names(bucket) == []
+    bucket.abort_upload("object", upload_id)
+
+
+def test_a_small_part_in_the_middle(bucket: Bucket, target: Target) -> None:
+    upload_id = bucket.create_upload("object", ObjectMeta())
+    parts = send(bucket, upload_id, [b"small", b"end"])
+    if target.quirks.small_parts:
+        bucket.complete_upload("object", upload_id, parts)
+        assert read(bucket, "object") == b"smallend"
+        return
+    with pytest.raises(InvalidRequest):
+        bucket.complete_upload("object", upload_id, parts)
+    assert names(bucket) == []
+
+
+def test_abort(bucket: Bucket, target: Target) -> None:
+    put(bucket, "object", b"before")
+    upload_id = bucket.create_upload("object", ObjectMeta())
+    parts = send(bucket, upload_id, [b"part"])
+    bucket.abort_upload("object", upload_id)
+    bucket.abort_upload("object", upload_id)
+    missing = RemoteUnavailable if target.quirks.breaks_without_upload else NotFound
+    with pytest.raises(missing):
+        send(bucket, upload_id, [b"part"])
+    with pytest.raises(missing):
+        bucket.complete_upload("object", upload_id, parts)
+    assert read(bucket, "object") == b"before"
+
+
+def test_completed_twice(bucket: Bucket, target: Target) -> None:
+    """The answer to the first time was lost: the second one finds the object in place."""
+    upload_id = bucket.create_upload("object", ObjectMeta())
+    parts = send(bucket, upload_id, [b"part"])
+    first = bucket.complete_upload("object", upload_id, parts)
+    if target.quirks.forgets_parts or target.store == "memory":
+        with pytest.raises(NotFound):
+            bucket.complete_upload("object", upload_id, parts)
+    else:
+        assert bucket.complete_upload("object", upload_id, parts) == first
+    assert read(bucket, "object") == b"part"
+
+
+def test_an_unfinished_upload_is_not_listed(bucket: Bucket) -> None:
+    upload_id = bucket.create_upload("object", ObjectMeta())
+    send(bucket, upload_id, [b"part"])
+    assert names(bucket) == []
+    with pytest.raises(NotFound):
+        bucket.head_object("object")
+    bucket.abort_upload("object", upload_id)

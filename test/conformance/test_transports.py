@@ -1,0 +1,108 @@
+"""Every way in which bytes can be framed, signed and checked, on stores that look at it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from conformance.samples import MIB, OnceBody, md5, read, sample
+from conformance.targets import target_of
+from s3_sync.errors import BadDigest, NotSupported
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import ObjectMeta, PutOptions
+from s3_sync.providers.base import Bucket, WriteOptions
+from s3_sync.providers.s3.dialect import CLONE
+from s3_sync.providers.s3.provider import S3Provider
+from s3_sync.streams.reader import BytesBody
+
+CHUNK = 64 * 1024
+SIZES = (0, 10, CHUNK, CHUNK + 1, 2 * CHUNK, 2 * MIB + 17)
+CHECKSUMS = ("md5", "none", "crc32", "crc64nvme", "sha256")
+#: directly with a signature for the head alone, directly with one for each chunk, by the SDK
+WAYS = {"unsigned": (True, True), "signed chunks": (True, False), "sdk": (False, True)}
+
+
+@pytest.fixture(params=["swift", "moto"])
+def server(request: pytest.FixtureRequest) -> tuple[str, Any]:
+    return request.param, request.getfixturevalue(request.param)
+
+
+def open_bucket(server: tuple[str, Any], namer: KeyNamer, checksum: str, way: str) -> Bucket:
+    direct, unsigned = WAYS[way]
+    credentials = replace(target_of(*server).credentials, checksum=checksum)
+    dialect = replace(CLONE, unsigned_over_http=unsigned)
+    provider = S3Provider(credentials, connections=2, dialect=dialect, direct=direct)
+    provider.create_bucket("conformance")
+    return provider.bucket("conformance", namer)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("checksum", CHECKSUMS)
+def test_bytes_arrive(server: tuple[str, Any], namer: KeyNamer, checksum: str, way: str) -> None:
+    bucket = open_bucket(server, namer, checksum, way)
+    for size in SIZES:
+        data = sample(size)
+        meta = ObjectMeta({"content-type": "text/plain", "content-encoding": "gzip"})
+        result = bucket.put_object("object", BytesBody(data), PutOptions(size, meta, md5(data)))
+        assert result.etag == md5(data)
+        assert read(bucket, "object") == data
+        assert bucket.head_object("object").meta == meta
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("checksum", CHECKSUMS)
+def test_parts_arrive(server: tuple[str, Any], namer: KeyNamer, checksum: str, way: str) -> None:
+    bucket = open_bucket(server, namer, checksum, way)
+    data = sample(2 * MIB + 17)
+    upload_id = bucket.create_upload("object", ObjectMeta())
+    part = bucket.upload_part("object", upload_id, 1, BytesBody(data), len(data), md5(data))
+    bucket.complete_upload("object", upload_id, [part])
+    assert read(bucket, "object") == data
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("checksum", ["none", "crc32", "sha256"])
+def test_without_content_md5_the_promise_is_checked_here(
+    server: tuple[str, Any], namer: KeyNamer, checksum: str, way: str
+) -> None:
+    bucket = open_bucket(server, namer, checksum, way)
+    bucket.put_object("object", BytesBody(b"before"), PutOptions(6))
+    for size in (10, 2 * MIB):
+        with pytest.raises(BadDigest):
+            bucket.put_object("object", BytesBody(sample(size)), PutOptions(size, md5=md5(b"else")))
+        assert read(bucket, "object") == b"before"
+
+
+@pytest.mark.parametrize("way", ["unsigned", "signed chunks"])
+def test_a_checksum_behind_a_stream_that_cannot_be_read_twice(
+    server: tuple[str, Any], namer: KeyNamer, way: str
+) -> None:
+    bucket = open_bucket(server, namer, "crc32", way)
+    bucket.put_object("object", OnceBody(sample(MIB)), PutOptions(MIB))
+    assert read(bucket, "object") == sample(MIB)
+
+
+def test_the_sdk_reads_a_stream_twice_for_a_checksum(server: tuple[str, Any], namer: KeyNamer) -> None:
+    bucket = open_bucket(server, namer, "crc32", "sdk")
+    with pytest.raises(NotSupported):
+        bucket.put_object("object", OnceBody(sample(MIB)), PutOptions(MIB))
+
+
+def test_encryption_is_asked_for_only_where_it_is_known(moto: Any, swift: Any, namer: KeyNamer) -> None:
+    write = WriteOptions(encrypt=True)
+    for store, server in (("moto", moto), ("swift", swift)):  # swift answers 501 to the header
+        target = target_of(store, server)
+        provider = target.provider()
+        provider.create_bucket("conformance")
+        bucket = provider.bucket("conformance", namer, write)
+        bucket.put_object("object", BytesBody(b"data"), PutOptions(4))
+        bucket.post_object("object", ObjectMeta(user={"a": "1"}))
+        upload_id = bucket.create_upload("parts", ObjectMeta())
+        part = bucket.upload_part("parts", upload_id, 1, BytesBody(b"data"), 4)
+        bucket.complete_upload("parts", upload_id, [part])
+    client = moto.client()
+    for name in ("object", "parts"):
+        there = client.head_object(Bucket="conformance", Key=namer.key(name))
+        assert there["ServerSideEncryption"] == "AES256"
