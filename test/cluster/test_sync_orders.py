@@ -1,0 +1,67 @@
+"""Whatever happened between two passes, and in whatever order: the last word of Swift counts."""
+
+from __future__ import annotations
+
+import itertools
+
+from servers.daemon import SyncDaemon
+from servers.pair import Pair
+
+STEPS = ("put", "post", "delete", "overwrite")
+
+
+def do(pair: Pair, name: str, step: str, there: bool, number: int) -> bool:
+    """One step; whether the object is there afterwards. What Swift would refuse is left out."""
+    if step in ("put", "overwrite"):
+        body = b"same" if step == "put" else b"another %d" % number
+        pair.put(name, body, {"X-Object-Meta-Step": f"{step} {number}"})
+        return True
+    if not there:
+        return False
+    if step == "post":
+        pair.post(name, {"X-Object-Meta-Step": f"post {number}"})
+        return True
+    pair.delete(name)
+    return False
+
+
+def test_any_two_steps_before_and_after_a_pass(pair: Pair, daemon: SyncDaemon) -> None:
+    """Each name stands for two steps, done before the first pass; the other way round before the next one."""
+    names = {f"{first}-{second}": (first, second) for first, second in itertools.product(STEPS, repeat=2)}
+    there = dict.fromkeys(names, False)
+    for name in names:
+        there[name] = do(pair, name, "put", False, 0)
+    for turn in range(3):
+        for name, (first, second) in names.items():
+            for step in (first, second) if turn != 1 else (second, first):
+                there[name] = do(pair, name, step, there[name], turn)
+        assert daemon.once().returncode == 0, daemon.log_text()
+        pair.check()
+    for name, is_there in there.items():
+        if is_there:
+            pair.delete(name)
+    assert daemon.once().returncode == 0, daemon.log_text()
+    assert pair.arrived() == []
+
+
+def test_container_deleted_and_made_again(pair: Pair, daemon: SyncDaemon) -> None:
+    pair.put("o", b"first")
+    assert daemon.once().returncode == 0
+    pair.delete("o")
+    pair.swift.request("DELETE", pair.container)
+    assert daemon.once().returncode == 0
+    assert pair.arrived() == []
+    pair.swift.put_container(pair.container)
+    pair.put("o", b"second")
+    pair.put("p", b"third")
+    assert daemon.once().returncode == 0
+    pair.check()
+
+
+def test_container_that_is_not_there_yet(pair: Pair, daemon: SyncDaemon) -> None:
+    pair.swift.request("DELETE", pair.container)
+    assert daemon.once().returncode == 0
+    pair.swift.put_container(pair.container)
+    pair.put("o")
+    assert daemon.once().returncode == 0
+    pair.check()
