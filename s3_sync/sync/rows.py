@@ -14,15 +14,17 @@ from s3_sync.cluster.newest import Deleted, NewestState, Present, Unknown
 from s3_sync.cluster.reader import ObjectReader
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import (
+    Archived,
     LocalChanged,
     LocalMissing,
     LocalUnavailable,
     NotFound,
+    NotSupported,
     ObjectRefused,
     PreconditionFailed,
     SyncError,
 )
-from s3_sync.model.objects import ObjectInfo
+from s3_sync.model.objects import ObjectInfo, ObjectMeta
 from s3_sync.model.outcomes import (
     CONDITION,
     DELETE_NOT_PROPAGATED,
@@ -35,6 +37,7 @@ from s3_sync.model.outcomes import (
     Outcome,
 )
 from s3_sync.model.rows import Row
+from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket
 from s3_sync.providers.limits import check_limits
 from s3_sync.sync.names import NameLocks
@@ -84,12 +87,16 @@ class RowHandler:
         """When ``copy_after`` has passed for this row."""
         return row.timestamp.seconds + self._profile.copy_after
 
+    def _is_due(self, written: Timestamp) -> bool:
+        """Without ``copy_after`` no clock is asked: whoever wrote the object may have had another one."""
+        return not self._profile.copy_after or written.seconds + self._profile.copy_after < self._now()
+
     def _handle(self, row: Row, view: View) -> Outcome:
         if self._profile.exclude is not None and self._profile.exclude.match(row.name):
             return Outcome(Kind.SKIPPED, EXCLUDED)
         if row.deleted:
             return self._delete(row, view)
-        if self.due(row) >= self._now():
+        if not self._is_due(row.timestamp):
             return Outcome(Kind.PENDING, NOT_DUE)
         if isinstance(view, Listed) and view.info is not None and _listed_alike(row, view.info):
             return _PRESENT
@@ -107,10 +114,7 @@ class RowHandler:
 
     def _may_read_one_replica(self, view: View) -> bool:
         """Whether a copy can overwrite nothing, so that a single replica of the row's version will do."""
-        if view is Before.FRESH:
-            return True
-        absent = view is Before.NEW or (isinstance(view, Listed) and view.info is None)
-        return absent and self._bucket.features.conditional_put
+        return view is Before.FRESH or (self._known_absent(view) and self._bucket.features.put_if_absent)
 
     def _first_copy(self, row: Row) -> Outcome:
         source = self._source(row)
@@ -121,6 +125,7 @@ class RowHandler:
 
     def _converge(self, row: Row, view: View) -> Outcome:
         """Compare the newest local state with the remote one, and act on the difference."""
+        check_limits(self._bucket, row.name, ObjectMeta(), 0)  # a HEAD for an impossible key fails anyhow
         state = self._newest.of(self._mapping.account, self._mapping.container, row.name, [row.policy])
         if isinstance(state, Unknown):
             return Outcome(Kind.SKIPPED, VANISHED)
@@ -128,8 +133,8 @@ class RowHandler:
             raise LocalUnavailable(
                 f"the newest replica found is of {state.timestamp}, the row of {row.timestamp}"
             )
-        if isinstance(state, Deleted):
-            return Outcome(Kind.SKIPPED, SUPERSEDED)
+        if isinstance(state, Deleted) or not self._is_due(state.timestamp):
+            return Outcome(Kind.SKIPPED, SUPERSEDED)  # by a row that will get its own turn
         if state.expired:
             return Outcome(Kind.SKIPPED, VANISHED)
         remote = None if self._known_absent(view) else self._head(row.name)
@@ -144,20 +149,27 @@ class RowHandler:
         if not self._profile.criteria.matches(local.headers):
             return Outcome(Kind.SKIPPED, CONDITION)
         decision = decide(local.info, remote)
-        if decision is Decision.POST and local.info.size > self._bucket.limits.max_copy:
-            decision = Decision.PUT
         if decision is Decision.NOOP:
             return _PRESENT
         if decision is Decision.WAIT:
             raise LocalUnavailable("the remote copy is newer than every replica that answered")
-        if decision is Decision.PUT:
-            overwrite = Overwrite(if_absent=True) if remote is None else Overwrite(if_match=remote.etag)
-            return self._put(source, local, overwrite)
-        meta = remote_meta(local.info)
-        check_limits(self._bucket, local.info.name, meta, local.info.size)
-        assert remote is not None
-        self._bucket.post_object(local.info.name, meta, remote.etag)
-        return Outcome(Kind.UPDATED)
+        if remote is None:
+            return self._put(source, local, Overwrite(if_absent=True))
+        if decision is Decision.POST and self._post(local.info, remote):
+            return Outcome(Kind.UPDATED)
+        return self._put(source, local, Overwrite(if_match=remote.etag))
+
+    def _post(self, info: ObjectInfo, remote: ObjectInfo) -> bool:
+        """Send metadata only; False where the store cannot do that with this object."""
+        if info.size > self._bucket.limits.max_copy:
+            return False
+        meta = remote_meta(info)
+        check_limits(self._bucket, info.name, meta, info.size)
+        try:
+            self._bucket.post_object(info.name, meta, remote.etag)
+        except (Archived, NotSupported):
+            return False
+        return True
 
     def _put(self, source: Source, local: OpenObject, overwrite: Overwrite) -> Outcome:
         _refuse_unsupported(local)
@@ -172,7 +184,7 @@ class RowHandler:
             return Outcome(Kind.SKIPPED, OWN_TOMBSTONE)
         if not self._profile.propagate_delete:
             return Outcome(Kind.SKIPPED, DELETE_NOT_PROPAGATED)
-        if view is Before.FRESH or (isinstance(view, Listed) and view.info is None):
+        if view is Before.FRESH or view == Listed(None) or not self._can_hold(row.name):
             return _PRESENT
         state = self._newest.of(self._mapping.account, self._mapping.container, row.name)
         if isinstance(state, Unknown):
@@ -195,8 +207,15 @@ class RowHandler:
         detail = "a delete is recorded, but no object server remembers it; the remote copy is kept"
         return Outcome(Kind.FAILED, "delete_unproven", detail)
 
+    def _can_hold(self, name: str) -> bool:
+        try:
+            check_limits(self._bucket, name, ObjectMeta(), 0)
+        except ObjectRefused:
+            return False
+        return True
+
     def _known_absent(self, view: View) -> bool:
-        return view in (Before.NEW, Before.FRESH) or (isinstance(view, Listed) and view.info is None)
+        return view in (Before.NEW, Before.FRESH, Listed(None))
 
     def _head(self, name: str) -> ObjectInfo | None:
         try:
@@ -229,9 +248,10 @@ def _listed_alike(row: Row, info: ObjectInfo) -> bool:
     """
     return (
         not row.metadata_changed
+        and row.etag != ""  # a retry does not know it
         and info.size == row.size
         and info.etag == row.etag
-        and info.last_modified >= row.timestamp.seconds
+        and info.last_modified > row.timestamp.seconds
     )
 
 

@@ -13,6 +13,8 @@ FEW = 8
 #: a page that settles fewer names than this was not worth it; so many names are left to HEADs after it
 WORTH = 16
 SKIP = 200
+#: the last character that may stand in an XML document, where some stores repeat what they were asked
+_LAST = "\U0010fffd"
 
 
 def survey(bucket: Bucket, names: Iterable[str]) -> dict[str, View]:
@@ -20,15 +22,17 @@ def survey(bucket: Bucket, names: Iterable[str]) -> dict[str, View]:
 
     Requests never exceed the number of names: every page settles at least the name that it starts at.
     A page of 1,000 keys costs about as much as ten HEADs, which is why sparse stretches are left out.
+    Names that are too long for a key stay unknown: nothing can be asked about them.
     """
-    ordered = sorted(set(names), key=lambda name: name.encode("utf-8"))
-    keys = [name.encode("utf-8") for name in ordered]
-    views: dict[str, View] = dict.fromkeys(ordered, Before.UNKNOWN)
+    views: dict[str, View] = dict.fromkeys(names, Before.UNKNOWN)
+    longest = bucket.limits.max_name - len(bucket.namer.prefix.encode("utf-8"))
+    keys = sorted(key for name in views if len(key := name.encode("utf-8")) <= longest)
+    ordered = [key.decode("utf-8") for key in keys]
     position = 0
     after: str | None = None
     while len(ordered) - position >= FEW:
         page = bucket.list_objects(
-            ListQuery(start_after=_just_before(ordered[position]) if after is None else after)
+            ListQuery(start_after=_just_before(ordered[position], longest) if after is None else after)
         )
         end = len(ordered) if page.next_after is None else bisect_right(keys, page.next_after.encode("utf-8"))
         found = {info.name: info for info in page.objects}
@@ -45,9 +49,11 @@ def survey(bucket: Bucket, names: Iterable[str]) -> dict[str, View]:
     return views
 
 
-def _just_before(name: str) -> str:
-    """A name that sorts before ``name`` with little in between, to list from there on inclusively."""
+def _just_before(name: str, longest: int) -> str:
+    """A name that sorts before ``name`` with next to nothing in between, to list from inclusively."""
     last = ord(name[-1]) - 1
     if last < 0x21 or 0xD800 <= last <= 0xDFFF:
         return name[:-1]
-    return name[:-1] + chr(last)
+    before = name[:-1] + chr(last)
+    # all that begins like this sorts before ``name``, too, and may be much
+    return before + _LAST if len((before + _LAST).encode("utf-8")) <= longest else before

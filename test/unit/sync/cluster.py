@@ -1,0 +1,262 @@
+"""A Swift cluster in a few dictionaries: its objects, its container's databases, and a clock to move."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from s3_sync.cluster.newest import Deleted, LocalState, Present, Unknown
+from s3_sync.errors import LocalChanged, LocalMissing, LocalUnavailable
+from s3_sync.model.headers import from_swift
+from s3_sync.model.objects import ByteRange, ObjectInfo
+from s3_sync.model.rows import Row
+from s3_sync.model.timestamps import Timestamp
+from s3_sync.streams.reader import Body, BytesBody
+
+START = 1_700_000_000.0
+MAX_DELETE_AT = 9_999_999_999
+
+
+class FakeClock:
+    """``sleep`` only moves the hands."""
+
+    def __init__(self) -> None:
+        self.time = START
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
+@dataclass(frozen=True)
+class Version:
+    """What all replicas hold under one name in one policy; ``data`` None is a tombstone."""
+
+    data: bytes | None
+    data_timestamp: Timestamp
+    timestamp: Timestamp
+    headers: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "plain"
+
+    def info(self, name: str) -> ObjectInfo:
+        assert self.data is not None
+        digest = hashlib.md5(self.data).hexdigest()
+        return ObjectInfo(
+            name,
+            len(self.data),
+            digest,
+            digest if self.kind == "plain" else None,
+            meta=from_swift(self.headers.items()),
+            data_timestamp=self.data_timestamp,
+            timestamp=self.timestamp,
+        )
+
+
+@dataclass
+class Opened:
+    """One open read."""
+
+    info: ObjectInfo
+    headers: Mapping[str, str]
+    kind: str
+    body: Body
+
+
+class FakeDb:
+    """One replica's database: one row for each name and policy, a new ROWID for each change."""
+
+    def __init__(self, identity: str) -> None:
+        self.id = identity
+        self.rows: dict[tuple[str, int], Row] = {}
+        self.last = 0
+        self.state = "unsharded"
+        self.deleted = False
+        self.reads = 0
+
+    def add(self, row: Row) -> None:
+        self.last += 1
+        self.rows[row.name, row.policy] = replace(row, rowid=self.last)
+
+    def is_deleted(self) -> bool:
+        return self.deleted
+
+    def sharding_state(self) -> str:
+        return self.state
+
+    def max_rowid(self) -> int:
+        return self.last
+
+    def rows_since(self, rowid: int, limit: int) -> tuple[list[Row], int]:
+        self.reads += 1
+        found = sorted((row for row in self.rows.values() if row.rowid > rowid), key=lambda row: row.rowid)
+        found = found[: max(0, limit)]
+        last = found[-1].rowid if found else rowid
+        return [row for row in found if not row.name.startswith("\0")], last
+
+
+class FakeReplica:
+    """A database on this node, as ``LocalReplica`` shows it."""
+
+    def __init__(self, db: FakeDb, ordinal: int | None = 0, replicas: int = 1) -> None:
+        self.db: FakeDb | None = db
+        self.ordinal = ordinal
+        self.replicas = replicas
+        self.broken: Exception | None = None
+        self.opened = 0
+
+    def fingerprint(self) -> object:
+        return None if self.db is None else (self.db.id, self.db.last)
+
+    @contextmanager
+    def open(self) -> Iterator[FakeDb]:
+        self.opened += 1
+        if self.broken is not None:
+            raise self.broken
+        if self.db is None:
+            raise LocalMissing("no database")
+        yield self.db
+
+
+class Swift:
+    """Objects of one container, and every database that hears of their changes.
+
+    ``lost``: names of which no server answers. ``stale``: name -> the version that single replicas still
+    show, while the newest state is another.
+    """
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.objects: dict[tuple[str, int], Version] = {}
+        self.dbs: list[FakeDb] = []
+        self.lost: set[str] = set()
+        self.stale: dict[str, Version] = {}
+        self.heads: list[str] = []
+        self.reads: list[str] = []
+        self._last = Timestamp(0)
+        self._lock = threading.Lock()
+
+    # What clients do
+
+    def put(self, name: str, data: bytes = b"data", *, policy: int = 0, **headers: str) -> Timestamp:
+        now = self._tick()
+        fields = {"content-type": "text/plain", **{key.replace("_", "-"): headers[key] for key in headers}}
+        self.objects[name, policy] = Version(data, now, now, fields)
+        self._tell(name, policy)
+        return now
+
+    def post(self, name: str, **headers: str) -> Timestamp:
+        now = self._tick()
+        old = self.objects[name, 0]
+        fields = {
+            "content-type": old.headers["content-type"],
+            **{key.replace("_", "-"): headers[key] for key in headers},
+        }
+        self.objects[name, 0] = replace(old, timestamp=now, headers=fields)
+        self._tell(name, 0)
+        return now
+
+    def delete(self, name: str, *, policy: int = 0, offset: int = 0) -> Timestamp:
+        now = replace(self._tick(), offset=offset)
+        self.objects[name, policy] = Version(None, now, now)
+        self._tell(name, policy)
+        return now
+
+    def content(self) -> dict[str, bytes]:
+        """What a client sees, in policy 0."""
+        return {
+            name: version.data
+            for (name, policy), version in self.objects.items()
+            if policy == 0 and version.data is not None
+        }
+
+    # What the daemon asks: NewestState and ObjectReader
+
+    def of(
+        self, account: str, container: str, name: str, policies: Sequence[int] | None = None
+    ) -> LocalState:
+        self.heads.append(name)
+        if name in self.lost:
+            raise LocalUnavailable("no majority of answers")
+        newest: LocalState = Unknown()
+        for (each, policy), version in self.objects.items():
+            if each == name and (policies is None or policy in policies):
+                state = self._state(version, policy)
+                if isinstance(newest, Unknown) or state.timestamp > newest.timestamp:
+                    newest = state
+        return newest
+
+    def open(
+        self,
+        account: str,
+        container: str,
+        name: str,
+        policy: int,
+        expect: Timestamp | None = None,
+        byte_range: ByteRange | None = None,
+    ) -> Any:
+        return self._open(name, policy, expect, byte_range)
+
+    def starting_at(self, node: Any) -> Swift:
+        assert node == "the node"
+        return self
+
+    @contextmanager
+    def _open(
+        self, name: str, policy: int, expect: Timestamp | None, byte_range: ByteRange | None
+    ) -> Iterator[Opened]:
+        self.reads.append(name)
+        if name in self.lost:
+            raise LocalUnavailable("no server answers")
+        stale = self.stale.get(name)
+        version = stale if stale and stale.data_timestamp == expect else self.objects.get((name, policy))
+        if version is None or version.data is None:
+            raise LocalMissing("gone")
+        if expect is not None and version.data_timestamp > expect:
+            raise LocalChanged("overwritten")
+        if expect is not None and version.data_timestamp < expect:
+            raise LocalUnavailable("only older replicas")
+        data = version.data
+        if byte_range is not None:
+            data = data[byte_range.first : None if byte_range.last is None else byte_range.last + 1]
+        yield Opened(version.info(name), version.headers, version.kind, BytesBody(data))
+
+    def _state(self, version: Version, policy: int) -> Present | Deleted:
+        if version.data is None:
+            return Deleted(version.timestamp)
+        expires = int(version.headers.get("x-delete-at", MAX_DELETE_AT))
+        expired = expires <= self.clock.now()
+        node: Any = "the node"
+        return Present(version.timestamp, version.data_timestamp, policy, version.headers, expired, node)
+
+    def row(self, name: str, policy: int = 0) -> Row:
+        """The row that the newest state of a name makes."""
+        version = self.objects[name, policy]
+        data = version.data or b""
+        deleted = version.data is None
+        return Row(
+            rowid=0,
+            name=name,
+            data_timestamp=version.data_timestamp,
+            timestamp=version.timestamp,
+            size=len(data),
+            content_type=version.headers.get("content-type", "application/deleted"),
+            etag="noetag" if deleted else hashlib.md5(data).hexdigest(),
+            deleted=deleted,
+            policy=policy,
+        )
+
+    def _tell(self, name: str, policy: int) -> None:
+        for db in self.dbs:
+            db.add(self.row(name, policy))
+
+    def _tick(self) -> Timestamp:
+        with self._lock:
+            now = Timestamp.from_seconds(self.clock.now())
+            self._last = max(now, Timestamp(self._last.raw + 1))
+            return self._last

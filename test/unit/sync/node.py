@@ -1,0 +1,131 @@
+"""One node's daemon over a fake Swift and a bucket in memory; its state files are real."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from s3_sync.config.schema import Credentials, Mapping, Profile, Settings
+from s3_sync.model.keys import KeyNamer
+from s3_sync.runtime.concurrency import SerialPool
+from s3_sync.runtime.stats import Stats
+from s3_sync.state.checkpoint import StatusFiles
+from s3_sync.state.journal import Journal
+from s3_sync.sync.context import Context
+from s3_sync.sync.crawler import MappingCrawl, Step
+from unit.sync.cluster import FakeDb, FakeReplica, Swift
+from unit.sync.store import WatchedBucket
+
+ACCOUNT, CONTAINER = "AUTH_a", "c"
+NAMER = KeyNamer.hashed(ACCOUNT, CONTAINER)
+SLACK = 3600.0
+RETRY_PAUSE = 30.0
+MAX_PAUSE = 3600.0
+
+
+def mapping(**profile: Any) -> Mapping:
+    return Mapping(ACCOUNT, CONTAINER, "bucket", Credentials(), Profile(**profile), NAMER)
+
+
+def retry_pause(attempts: int) -> float:
+    return min(MAX_PAUSE, RETRY_PAUSE * 2.0 ** min(attempts - 1, 20))
+
+
+class Node:
+    """``restart`` throws everything away but the files, as a crash does."""
+
+    def __init__(
+        self,
+        swift: Swift,
+        bucket: WatchedBucket,
+        directory: Path,
+        replicas: Sequence[FakeReplica] | None = None,
+        **options: Any,
+    ) -> None:
+        self.swift, self.bucket, self.directory = swift, bucket, directory
+        self.mapping: Mapping = options.pop("mapping", mapping())
+        self.options: dict[str, Any] = {"items_chunk": 10, **options}
+        if replicas is None:
+            db = FakeDb("db")
+            swift.dbs.append(db)
+            replicas = [FakeReplica(db)]
+        self.replicas_here = list(replicas)
+        directory.mkdir(exist_ok=True)
+        self.start()
+
+    def start(self) -> None:
+        once = self.options.get("once", False)
+        settings = Settings(
+            devices="/srv/node",
+            status_dir=str(self.directory),
+            mappings=(self.mapping,),
+            verification_slack_seconds=self.options.get("slack", SLACK),
+            items_chunk=self.options["items_chunk"],
+        )
+        self.journal = Journal(str(self.directory / "journal"), retry_pause)
+        workers = SerialPool()
+        workers.size = self.options.get("workers", 2)
+        self.context = Context(
+            settings=settings,
+            clock=cast(Any, self.swift.clock),
+            workers=workers,
+            brokers=cast(Any, self),
+            reader=cast(Any, self.swift),
+            newest=cast(Any, self.swift),
+            registry=cast(Any, self),
+            journal=self.journal,
+            statuses=StatusFiles(str(self.directory), self.journal.uuid, settings.mappings),
+            stats=Stats(None),
+            once=once,
+        )
+        self.crawl = MappingCrawl(self.context, self.mapping)
+
+    def restart(self, **changed: Any) -> None:
+        self.journal.close()
+        if "mapping" in changed:
+            self.mapping = changed.pop("mapping")
+        self.options.update(changed)
+        self.start()
+
+    def edit(self, **profile: Any) -> None:
+        """Another policy, and the restart that it takes."""
+        self.restart(mapping=replace(self.mapping, profile=Profile(**profile)))
+
+    # Brokers and Registry
+
+    def replicas(self, account: str, container: str) -> list[FakeReplica]:
+        return list(self.replicas_here)
+
+    def open_bucket(self, mapping: Mapping) -> WatchedBucket:
+        return self.bucket
+
+    # Turns
+
+    def step(self) -> Step:
+        return self.crawl.step()
+
+    def settle(self, turns: int = 500) -> int:
+        """Turns until there is nothing left that can be done now; how many it took."""
+        for turn in range(1, turns + 1):
+            step = self.step()
+            if not step.more and not step.pause:
+                return turn
+            self.swift.clock.sleep(step.pause)
+        raise AssertionError(f"still busy after {turns} turns")
+
+    def later(self, seconds: float) -> int:
+        self.swift.clock.sleep(seconds)
+        return self.settle()
+
+    def unsettled(self) -> dict[str, str]:
+        """name -> reason of everything in the journal."""
+        return {entry.name: entry.reason for entry in self.journal.unsettled(self.crawl.key, 10**6)}
+
+    def tally(self) -> dict[str, int]:
+        batches = self.crawl._batches
+        if batches is None:
+            return {}
+        assert batches.tally.scanned == sum(batches.tally.kinds.values())
+        return {kind.value: count for kind, count in batches.tally.kinds.items() if count}

@@ -1,0 +1,129 @@
+"""A bucket in memory that keeps a list of what was asked of it, and fails when told to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
+from s3_sync.providers.base import Features, GetResult, Limits, ListPage, ListQuery, Part
+from s3_sync.providers.memory import MemoryBucket, MemoryProvider
+from s3_sync.streams.reader import Body
+
+LIMITS = Limits(max_put=1000, max_copy=1000, min_part=10, max_part=1000, max_parts=100)
+#: a fault: what to raise, before or after the store has acted; None = nothing
+Fault = Callable[[str, str], BaseException | None]
+
+
+class WatchedBucket:
+    """``before`` and ``after`` are asked with method and name whether a call fails there."""
+
+    def __init__(
+        self,
+        namer: KeyNamer,
+        clock: Callable[[], float],
+        *,
+        conditional: bool = True,
+        page: int = 1000,
+        limits: Limits = LIMITS,
+    ) -> None:
+        self.provider = MemoryProvider(limits=limits, clock=clock)
+        self.provider.create_bucket("bucket")
+        self.inner: MemoryBucket = self.provider.bucket("bucket", namer)
+        self.name, self.namer, self.limits = "bucket", namer, self.inner.limits
+        self.features = Features(put_if_absent=conditional, put_if_match=conditional)
+        self.page = page
+        self.calls: list[tuple[str, str]] = []
+        self.before: Fault = lambda method, name: None
+        self.after: Fault = lambda method, name: None
+
+    def counts(self) -> Counter[str]:
+        """Calls by method since the last time."""
+        calls, self.calls = self.calls, []
+        return Counter(method for method, _ in calls)
+
+    def _call(self, method: str, name: str, act: Callable[[], Any]) -> Any:
+        self.calls.append((method, name))
+        if error := self.before(method, name):
+            raise error
+        try:
+            return act()
+        finally:
+            if error := self.after(method, name):
+                raise error
+
+    def content(self) -> dict[str, bytes]:
+        """name -> bytes of everything that is stored, unwatched."""
+        objects = self.provider.store("bucket").objects
+        named = {self.namer.name(key): found.data for key, found in objects.items()}
+        return {name: data for name, data in named.items() if name is not None}
+
+    def unfinished(self) -> int:
+        return len(self.provider.store("bucket").uploads)
+
+    def metadata(self, name: str) -> dict[str, str]:
+        meta = self.inner.head_object(name).meta
+        assert meta is not None
+        return dict(meta.user)
+
+    # Bucket
+
+    def head_object(self, name: str) -> ObjectInfo:
+        found: ObjectInfo = self._call("head", name, lambda: self.inner.head_object(name))
+        return found
+
+    def get_object(self, name: str, options: GetOptions | None = None) -> GetResult:
+        raise AssertionError("the daemon never reads from the store")
+
+    def put_object(self, name: str, body: Body, options: PutOptions) -> PutResult:
+        if not self.features.conditional_put:
+            assert (options.if_match, options.if_absent) == (None, False)
+        result: PutResult = self._call("put", name, lambda: self.inner.put_object(name, body, options))
+        return result
+
+    def post_object(self, name: str, meta: ObjectMeta, if_match: str | None = None) -> None:
+        self._call("post", name, lambda: self.inner.post_object(name, meta, if_match))
+
+    def delete_object(self, name: str) -> bool:
+        found: bool = self._call("delete", name, lambda: self.inner.delete_object(name))
+        return found
+
+    def list_objects(self, query: ListQuery) -> ListPage:
+        limited = ListQuery(query.prefix, query.start_after, query.delimiter, min(query.limit, self.page))
+        page: ListPage = self._call("list", query.start_after, lambda: self.inner.list_objects(limited))
+        return page
+
+    def create_upload(self, name: str, meta: ObjectMeta) -> str:
+        upload_id: str = self._call("create", name, lambda: self.inner.create_upload(name, meta))
+        return upload_id
+
+    def upload_part(
+        self, name: str, upload_id: str, number: int, body: Body, size: int, md5: str | None = None
+    ) -> Part:
+        part: Part = self._call(
+            "part", name, lambda: self.inner.upload_part(name, upload_id, number, body, size, md5)
+        )
+        return part
+
+    def complete_upload(
+        self,
+        name: str,
+        upload_id: str,
+        parts: Sequence[Part],
+        if_match: str | None = None,
+        if_absent: bool = False,
+    ) -> PutResult:
+        result: PutResult = self._call(
+            "complete",
+            name,
+            lambda: self.inner.complete_upload(name, upload_id, parts, if_match, if_absent),
+        )
+        return result
+
+    def abort_upload(self, name: str, upload_id: str) -> None:
+        self._call("abort", name, lambda: self.inner.abort_upload(name, upload_id))
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,143 @@
+"""Looking many names up: always the truth, never more requests than names."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutOptions
+from s3_sync.providers.base import Limits
+from s3_sync.streams.reader import BytesBody
+from s3_sync.sync.survey import FEW, survey
+from s3_sync.sync.views import Before, Listed, View
+from unit.sync.store import WatchedBucket
+
+
+def store(stored: set[str], page: int = 1000, namer: KeyNamer | None = None) -> WatchedBucket:
+    bucket = WatchedBucket(namer or KeyNamer.literal("pre/"), lambda: 1.0, page=page, limits=Limits())
+    for name in stored:
+        bucket.inner.put_object(name, BytesBody(name.encode()), PutOptions(len(name.encode()), ObjectMeta()))
+    return bucket
+
+
+def check(bucket: WatchedBucket, stored: set[str], views: dict[str, View], names: set[str]) -> None:
+    assert views.keys() == names
+    unknown = 0
+    for name, view in views.items():
+        if isinstance(view, Listed):
+            assert (view.info is not None) == (name in stored), name
+            assert view.info is None or (view.info.name, view.info.size) == (name, len(name.encode()))
+        else:
+            assert view is Before.UNKNOWN
+            unknown += 1
+    assert len(bucket.calls) + unknown <= len(names)
+
+
+# few letters, so that names have much in common; and names from everywhere
+alike = st.text("ab/~!\u00e9", min_size=1, max_size=6)
+various = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=4)
+edges = st.sampled_from(
+    [
+        "!",
+        '"',
+        " ",
+        "a ",
+        "a!",
+        "\ue000",
+        "\ud7ff",
+        "a\U0010ffff",
+        "\U0010fffd",
+        "a\U0010fffd",
+        "\x01",
+        "\x7f",
+        "ÿ",
+    ]
+)
+names = st.sets(alike | various | edges, max_size=60)
+
+
+@given(names, names, st.sampled_from([1, 2, 3, 7, 1000]))
+@settings(deadline=None, max_examples=300)
+def test_any_names_in_any_store(stored: set[str], others: set[str], page: int) -> None:
+    wanted = others | set(sorted(stored)[::2])
+    bucket = store(stored, page)
+    check(bucket, stored, survey(bucket, wanted), wanted)
+
+
+@given(st.sets(st.integers(0, 5000), max_size=400), st.sets(st.integers(0, 5000), max_size=300))
+@settings(deadline=None, max_examples=40)
+def test_sparse_and_dense_stretches(there: set[int], asked: set[int]) -> None:
+    stored = {f"photos/img{number}" for number in there}
+    wanted = {f"photos/img{number}" for number in asked}
+    bucket = store(stored, page=50)
+    check(bucket, stored, survey(bucket, wanted), wanted)
+
+
+def test_dense_names_cost_pages_only() -> None:
+    stored = {f"{number:05d}" for number in range(3000)}
+    bucket = store(stored)
+    views = survey(bucket, stored)
+    check(bucket, stored, views, stored)
+    assert not any(view is Before.UNKNOWN for view in views.values())
+    assert len(bucket.calls) <= 4
+
+
+def test_names_after_the_last_key_cost_one_page() -> None:
+    bucket = store({"a"})
+    wanted = {f"z{number}" for number in range(500)}
+    assert set(survey(bucket, wanted).values()) == {Listed(None)}
+    assert len(bucket.calls) == 1
+
+
+def test_scattered_names_are_left_to_heads() -> None:
+    stored = {f"{number:06d}" for number in range(20000)}
+    bucket = store(stored)
+    wanted = {f"{number:06d}" for number in range(0, 20000, 2000)}
+    views = survey(bucket, wanted)
+    check(bucket, stored, views, wanted)
+    assert len(bucket.calls) == 1
+
+
+def test_what_lies_between_begins_with_the_same_letters() -> None:
+    """10,000 keys img1... stand directly before the first name, img2."""
+    stored = {f"img1{number:04d}" for number in range(5000)} | {f"img{number}" for number in range(2, 10)}
+    bucket = store(stored)
+    wanted = {f"img{number}" for number in range(2, 10)}
+    assert len(wanted) == FEW
+    views = survey(bucket, wanted)
+    assert len(bucket.calls) == 1
+    assert {name: isinstance(view, Listed) and view.info is not None for name, view in views.items()} == (
+        dict.fromkeys(wanted, True)
+    )
+
+
+def test_few_names_are_left_to_heads() -> None:
+    bucket = store({"a", "b"})
+    assert survey(bucket, ["a", "b", "c"]) == dict.fromkeys("abc", Before.UNKNOWN)
+    assert survey(bucket, []) == {}
+    assert bucket.calls == []
+
+
+def test_a_name_that_no_key_can_hold_does_not_spoil_the_rest() -> None:
+    long = "a" * 1021
+    bucket = store({"b"})
+    wanted = {long, *(f"b{number}" for number in range(20))}
+
+    def refuse(method: str, name: str) -> None:
+        assert len(f"pre/{name}".encode()) <= 1024
+
+    bucket.before = refuse
+    views = survey(bucket, wanted)
+    assert views[long] is Before.UNKNOWN
+    check(bucket, {"b"}, views, wanted)
+    fits = {"a" * 1020, *wanted} - {long}
+    check(store(set()), set(), survey(bucket, fits), fits)
+
+
+def test_what_is_listed_is_passed_on() -> None:
+    bucket = store({"a"})
+    view = survey(bucket, ["a", *"bcdefghij"])["a"]
+    assert isinstance(view, Listed)
+    assert isinstance(view.info, ObjectInfo)
+    assert view.info.etag == bucket.inner.head_object("a").etag
