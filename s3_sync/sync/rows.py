@@ -179,8 +179,12 @@ class RowHandler:
         return Outcome(Kind.COPIED, size=local.info.size)
 
     def _delete(self, row: Row, view: View) -> Outcome:
-        """Delete remotely only on proof: the newest local state of the name is a client's tombstone."""
-        if row.timestamp.offset:
+        """Delete remotely only on proof: the newest local state of the name is a client's tombstone.
+
+        The row's *data* timestamp is the delete's: where a POST came before it, the row's newest
+        timestamp may be that POST's.
+        """
+        if row.data_timestamp.offset:
             return Outcome(Kind.SKIPPED, OWN_TOMBSTONE)
         if not self._profile.propagate_delete:
             return Outcome(Kind.SKIPPED, DELETE_NOT_PROPAGATED)
@@ -189,9 +193,9 @@ class RowHandler:
         state = self._newest.of(self._mapping.account, self._mapping.container, row.name)
         if isinstance(state, Unknown):
             return self._unproven(row)
-        if state.timestamp < row.timestamp:
+        if state.timestamp < row.data_timestamp:
             raise LocalUnavailable(
-                f"the newest replica found is of {state.timestamp}, the row of {row.timestamp}"
+                f"the newest replica found is of {state.timestamp}, the row of {row.data_timestamp}"
             )
         if isinstance(state, Present):
             return Outcome(Kind.SKIPPED, SUPERSEDED)
