@@ -129,10 +129,9 @@ class RowHandler:
         state = self._newest.of(self._mapping.account, self._mapping.container, row.name, [row.policy])
         if isinstance(state, Unknown):
             return Outcome(Kind.SKIPPED, VANISHED)
-        if state.timestamp < row.timestamp:
-            raise LocalUnavailable(
-                f"the newest replica found is of {state.timestamp}, the row of {row.timestamp}"
-            )
+        written = row.data_timestamp if isinstance(state, Deleted) else row.timestamp
+        if state.timestamp < written:
+            raise LocalUnavailable(f"the newest replica found is of {state.timestamp}, the row of {written}")
         if isinstance(state, Deleted) or not self._is_due(state.timestamp):
             return Outcome(Kind.SKIPPED, SUPERSEDED)  # by a row that will get its own turn
         if state.expired:
@@ -190,6 +189,8 @@ class RowHandler:
             return Outcome(Kind.SKIPPED, DELETE_NOT_PROPAGATED)
         if view is Before.FRESH or view == Listed(None) or not self._can_hold(row.name):
             return _PRESENT
+        if view is Before.UNKNOWN and self._head(row.name) is None:
+            return _PRESENT  # another daemon, or an earlier try, has been here
         state = self._newest.of(self._mapping.account, self._mapping.container, row.name)
         if isinstance(state, Unknown):
             return self._unproven(row)
