@@ -158,6 +158,14 @@ class TestCosts:
         assert world.costs == {"delete": 1}
         assert world.stored is None
 
+    def test_a_delete_that_another_daemon_has_sent_costs_a_look(self) -> None:
+        world = World()
+        world.swift.put(NAME)
+        world.swift.delete(NAME)
+        assert world.handle(view=UNKNOWN) == Outcome(Kind.PRESENT)
+        assert world.costs == {"head": 1}
+        assert world.swift.heads == []
+
     @pytest.mark.parametrize("view", [FRESH, Listed(None)])
     def test_a_delete_of_what_was_never_there_is_nothing(self, view: View) -> None:
         world = World()
