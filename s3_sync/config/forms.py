@@ -53,10 +53,8 @@ def _plain(value: str) -> str:
     return value
 
 
-def _path_part(value: str) -> str:
-    """A Swift account or container name that we can keep a status file for."""
-    if value in (".", ".."):
-        raise _wrong(f'"{value}" cannot be used here: status files are named after it')
+def _swift_name(value: str) -> str:
+    """Of an account or a container; Swift allows any, "." and ".." among them."""
     if len(value.encode("utf-8")) > 256:
         raise _wrong("must be at most 256 bytes long")
     return value
@@ -112,8 +110,8 @@ Url = Annotated[Text, AfterValidator(_url)]
 OptionalUrl = Annotated[Url | None, BeforeValidator(_empty_is_absent)]
 Endpoint = Annotated[Annotated[Text, AfterValidator(_endpoint)] | None, BeforeValidator(_empty_is_absent)]
 SecretText = Annotated[Secret, PlainValidator(_secret)]
-Account = Annotated[Text, AfterValidator(_path_part), AfterValidator(_account)]
-Container = Annotated[Text, AfterValidator(_path_part), AfterValidator(_container)]
+Account = Annotated[Text, AfterValidator(_swift_name), AfterValidator(_account)]
+Container = Annotated[Text, AfterValidator(_swift_name), AfterValidator(_container)]
 Bucket = Annotated[Text, AfterValidator(_bucket)]
 Prefix = Annotated[str, AfterValidator(_plain)]
 WholeSeconds = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=LONGEST)]

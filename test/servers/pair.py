@@ -76,7 +76,9 @@ class Pair:
 
     @property
     def prefix(self) -> str:
-        """What every key begins with; tests of prefixes say themselves what they expect."""
+        """What every key begins with, as long as `custom_prefix` is empty or absent."""
+        if self.mapping.get("custom_prefix") == "":
+            return ""
         return key_prefix(self.swift.account, self.container)
 
     def landed(self, name: str) -> Stored:

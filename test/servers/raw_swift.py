@@ -76,14 +76,8 @@ class RawSwift:
                 connection.putheader(key.encode("utf-8"), value.encode("utf-8"))
             connection.endheaders(body or None)
             response = connection.getresponse()
-            answer = Answer(
-                response.status,
-                {
-                    key.lower(): value.encode("latin-1").decode("utf-8")
-                    for key, value in response.getheaders()
-                },
-                response.read(),
-            )
+            received = {key.lower(): _text(value) for key, value in response.getheaders()}
+            answer = Answer(response.status, received, response.read())
         finally:
             connection.close()
         if not 200 <= answer.status < 300:

@@ -372,10 +372,6 @@ def test_prefixes(write: Any, changes: dict[str, Any], prefix: str) -> None:
             {"aws_bucket": "a/b"},
             ['aws_bucket: must not hold "/"; key prefixes belong in "custom_prefix", not "a/b"'],
         ),
-        (
-            {"container": ".."},
-            ['container: ".." cannot be used here: status files are named after it, not ".."'],
-        ),
         ({"container": "\0versions"}, ['container: must not hold control characters, not "\\u0000versions"']),
         ({"account": "ü" * 129}, [f'account: must be at most 256 bytes long, not "{"ü" * 55} ...']),
         (
