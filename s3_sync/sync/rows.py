@@ -113,8 +113,11 @@ class RowHandler:
             return self._converge(row, Before.UNKNOWN)
 
     def _may_read_one_replica(self, view: View) -> bool:
-        """Whether a copy can overwrite nothing, so that a single replica of the row's version will do."""
-        return view is Before.FRESH or (self._known_absent(view) and self._bucket.features.put_if_absent)
+        """Whether a copy can overwrite nothing, so that a single replica of the row's version will do.
+
+        Not where a listing was needed to know that: it may be absent because it has been deleted since.
+        """
+        return view is Before.FRESH or (view is Before.NEW and self._bucket.features.put_if_absent)
 
     def _first_copy(self, row: Row) -> Outcome:
         source = self._source(row)
@@ -163,6 +166,8 @@ class RowHandler:
         if info.size > self._bucket.limits.max_copy:
             return False
         meta = remote_meta(info)
+        if remote.etag != info.md5:  # nobody says that the copy's ETag will be an MD5
+            meta = meta.marked(swift_etag=info.md5 or "")
         check_limits(self._bucket, info.name, meta, info.size)
         try:
             self._bucket.post_object(info.name, meta, remote.etag)
