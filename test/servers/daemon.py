@@ -125,17 +125,25 @@ class SyncDaemon:
         found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
         return found
 
+    def due_ranges(self) -> list[tuple[float, tuple[int, int]]]:
+        """What the journal will look at again: when, and the first and last ROWID."""
+        rows = self._journal("SELECT due, first_row, last_row FROM ranges ORDER BY due")
+        return [(due, (first, last)) for due, first, last in rows]
+
     def unsettled(self) -> dict[str, tuple[str, str, int]]:
         """What the journal holds: name -> (state, reason, attempts)."""
+        rows = self._journal("SELECT name, state, reason, attempts FROM unsettled")
+        return {name: (state, reason, attempts) for name, state, reason, attempts in rows}
+
+    def _journal(self, query: str) -> list[Any]:
         path = self.status_dir / ".journal.sqlite"
         if not path.exists():
-            return {}
+            return []
         db = sqlite3.connect(path)
         try:
-            rows = db.execute("SELECT name, state, reason, attempts FROM unsettled").fetchall()
+            return db.execute(query).fetchall()
         finally:
             db.close()
-        return {name: (state, reason, attempts) for name, state, reason, attempts in rows}
 
 
 #: what the fixture `new_daemon` gives: pairs and settings in, a daemon that ends with the test

@@ -1,0 +1,223 @@
+"""The options of a mapping, each against what it promises. One run of the daemon serves many mappings."""
+
+from __future__ import annotations
+
+import pytest
+
+from faults.proxy import FaultProxy
+from servers.daemon import NewDaemon, SyncDaemon
+from servers.landed import in_bucket, keys
+from servers.operations import counting
+from servers.pair import Pair, Store, new_pair
+from servers.swift import SwiftCluster
+
+CRITERIA = {
+    "AND": [
+        {"content-type": "TEXT/PLAIN"},
+        {"OR": [{"X-Object-Meta-Ward": "ÄRZTE"}, {"x-object-meta-ward": "pflege"}]},
+        {"NOT": {"x-object-meta-hold": "yes"}},
+    ]
+}
+
+
+def run(daemon: SyncDaemon) -> None:
+    assert daemon.once().returncode == 0, daemon.log_text()
+
+
+def test_selection_criteria(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
+    pair = new_pair(swift, s3api, selection_criteria=CRITERIA)
+    daemon = new_daemon(pair)
+    text = {"Content-Type": "text/plain"}
+    pair.put("matches", headers={**text, "X-Object-Meta-Ward": "ärzte"})
+    pair.put("matches too", headers={**text, "X-Object-Meta-Ward": "Pflege", "X-Object-Meta-Hold": "no"})
+    pair.put("held", headers={**text, "X-Object-Meta-Ward": "pflege", "X-Object-Meta-Hold": "YES"})
+    pair.put("no ward", headers=text)
+    pair.put("other type", headers={"Content-Type": "text/html", "X-Object-Meta-Ward": "pflege"})
+    run(daemon)
+    pair.check(missing=["held", "no ward", "other type"])
+    # a POST makes one match; another one that stops matching stays as it was copied
+    pair.post("held", {"X-Object-Meta-Ward": "pflege"})
+    before = pair.landed("matches")
+    pair.post("matches", {"X-Object-Meta-Ward": "Küche"})
+    pair.put("no ward", b"still none", text)
+    run(daemon)
+    pair.check_object("held")
+    assert sorted(pair.arrived()) == ["held", "matches", "matches too"]
+    assert pair.landed("matches") == before
+    assert daemon.unsettled() == {}
+
+
+def test_exclude_pattern(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
+    """It matches at the start of names; deletes of what matches are not passed on either."""
+    pairs = [
+        new_pair(swift, s3api, exclude_pattern=pattern)
+        for pattern in ("^tmp/|ü", "tmp", "", "^$", "^.*\\.log$")
+    ]
+    names = ["tmp/a", "tmpb", "data/tmp/c", "über", "x.log", "x.log2"]
+    left_out = [{"tmp/a", "über"}, {"tmp/a", "tmpb"}, set(), set(), {"x.log"}]
+    for pair in pairs:
+        for name in names:
+            pair.put(name)
+    daemon = new_daemon(*pairs)
+    run(daemon)
+    for pair, missing in zip(pairs, left_out, strict=True):
+        pair.check(missing=missing)
+    # copied while nothing was excluded, deleted afterwards
+    unrestricted = pairs[2]
+    unrestricted.mapping["exclude_pattern"] = "tmp"
+    unrestricted.delete("tmp/a")
+    unrestricted.delete("x.log")
+    run(daemon)
+    assert set(unrestricted.arrived()) == set(names) - {"x.log"}
+
+
+def test_propagate_delete(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
+    pair = new_pair(swift, s3api, propagate_delete=False)
+    daemon = new_daemon(pair)
+    for name in ("deleted", "deleted and put again", "kept"):
+        pair.put(name, b"old")
+    run(daemon)
+    pair.delete("deleted")
+    pair.delete("deleted and put again")
+    run(daemon)
+    assert sorted(pair.arrived()) == ["deleted", "deleted and put again", "kept"]
+    pair.put("deleted and put again", b"new")
+    run(daemon)
+    pair.check_object("deleted and put again")
+    # an edit of the policy repeats nothing, and counts for what is deleted from then on
+    pair.mapping["propagate_delete"] = True
+    pair.delete("kept")
+    run(daemon)
+    assert sorted(pair.arrived()) == ["deleted", "deleted and put again"]
+
+
+def test_copy_after(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
+    waiting, at_once = new_pair(swift, s3api, copy_after=3600), new_pair(swift, s3api)
+    daemon = new_daemon(waiting, at_once)
+    for pair in (waiting, at_once):
+        for name in ("a", "b", "c"):
+            pair.put(name)
+    run(daemon)  # not due is no failure
+    assert waiting.arrived() == []
+    at_once.check()
+    assert [rows for _, rows in daemon.due_ranges()] == [(1, 3)]
+    waiting.delete("b")
+    # half an hour later there is still nothing to do
+    daemon.alter(clock=1800)
+    run(daemon)
+    assert waiting.arrived() == []
+    daemon.alter(clock=4000)
+    run(daemon)
+    assert waiting.arrived() == ["a", "c"]
+    waiting.check()
+    assert daemon.due_ranges() == []
+    assert daemon.unsettled() == {}
+
+
+PREFIXES = {
+    None: None,
+    "": "",
+    "plain": "plain/",
+    "/slashes//": "slashes/",
+    "a/b": "a/b/",
+    "ünï ☃/+%25": "ünï ☃/+%25/",
+}
+LITERAL = {"": "", "plain-": "plain-", "/kept//": "/kept//", "dir/": "dir/"}
+
+
+def test_prefixes(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
+    joined = [(new_pair(swift, s3api, custom_prefix=prefix), key) for prefix, key in PREFIXES.items()]
+    literal = [
+        (new_pair(swift, s3api, custom_prefix=prefix, prefix_join="literal"), key)
+        for prefix, key in LITERAL.items()
+    ]
+    pairs = [*joined, *literal]
+    for pair, _ in pairs:
+        pair.put("name/of it", b"1")
+        pair.put("gone", b"2")
+    daemon = new_daemon(*(pair for pair, _ in pairs))
+    run(daemon)
+    for pair, prefix in pairs:
+        expected = pair.prefix if prefix is None else prefix
+        assert set(keys(pair.s3, pair.bucket)) == {f"{expected}name/of it", f"{expected}gone"}
+        assert in_bucket(pair.s3, pair.bucket, f"{expected}name/of it").size == 1
+        pair.delete("gone")
+    run(daemon)
+    for pair, prefix in pairs:
+        expected = pair.prefix if prefix is None else prefix
+        assert keys(pair.s3, pair.bucket) == [f"{expected}name/of it"]
+
+
+def test_what_two_mappings_share(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
+    """One container to two buckets: each has its own progress; then one bucket leaves, and comes back."""
+    first = new_pair(swift, s3api)
+    second = Pair(first.swift, s3api, first.container)
+    second.s3.create_bucket(Bucket=second.bucket)
+    daemon = new_daemon(first, second)
+    first.put("o", b"1")
+    run(daemon)
+    first.check()
+    second.check()
+    daemon.settings["containers"] = [first.mapping]
+    first.put("o", b"22")
+    first.put("p")
+    run(daemon)
+    first.check()
+    assert second.landed("o").size == 1
+    daemon.settings["containers"] = [second.mapping, first.mapping]
+    run(daemon)
+    second.check()
+    first.check()
+
+
+def test_new_destination_starts_anew_and_leaves_the_old_one_alone(
+    swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+) -> None:
+    pair = new_pair(swift, s3api)
+    daemon = new_daemon(pair)
+    pair.put("o")
+    run(daemon)
+    moved = Pair(pair.swift, s3api, pair.container)
+    moved.s3.create_bucket(Bucket=moved.bucket)
+    daemon.settings["containers"] = [moved.mapping]
+    run(daemon)
+    moved.check()
+    pair.check()
+    pair.delete("o")
+    run(daemon)
+    assert moved.arrived() == []
+    assert pair.arrived() == ["o"]
+
+
+@pytest.mark.parametrize("store", ["moto_store"], indirect=True)
+def test_storage_class(swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon) -> None:
+    pair = new_pair(swift, store.behind(proxy.endpoint), storage_class="STANDARD_IA")
+    daemon = new_daemon(pair, altered={"limits": {"max_put": 6 << 20, "min_part": 5 << 20}})
+    pair.put("small")
+    pair.put("in parts", bytes(7 << 20))
+
+    def classes() -> set[str]:
+        heads = [pair.s3.head_object(Bucket=pair.bucket, Key=pair.prefix + name) for name in pair.arrived()]
+        return {head["StorageClass"] for head in heads}
+
+    run(daemon)
+    assert classes() == {"STANDARD_IA"}
+    for name in ("small", "in parts"):
+        pair.post(name, {"X-Object-Meta-New": "yes"})
+    with counting(proxy) as requests:
+        run(daemon)
+    assert requests["CopyObject"] == 2
+    assert classes() == {"STANDARD_IA"}
+    pair.check()
+
+
+@pytest.mark.parametrize("store", ["s3api", "moto_store"], indirect=True)
+def test_encryption_is_not_asked_of_other_stores_than_aws(
+    swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
+) -> None:
+    """Swift's s3api would refuse it."""
+    pair = new_pair(swift, store.behind(proxy.endpoint), encryption=True)
+    pair.put("o")
+    run(new_daemon(pair))
+    pair.check()
+    assert not [call for call in proxy.calls() if "x-amz-server-side-encryption" in call.headers]
