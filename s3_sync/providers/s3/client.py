@@ -75,7 +75,8 @@ class Account:
         if dialect.delete_needs_md5:
             events.register("before-call.s3.DeleteObjects", _use_md5)
         if not dialect.encodes_listings:
-            events.register("before-call.s3.ListObjectsV2", _ask_plain_names)
+            for operation in ("ListObjectsV2", "ListObjects"):
+                events.register_last(f"before-parameter-build.s3.{operation}", _ask_plain_names)
 
     def keys(self) -> Keys:
         """What to sign with now; refreshes temporary credentials of the default chain in time."""
@@ -145,8 +146,9 @@ class Account:
         return None if region is None else str(region)
 
     def _regional_endpoint(self, region: str) -> str:
-        resolver = self._session.get_component("endpoint_resolver")
-        return f"https://{resolver.construct_endpoint('s3', region)['hostname']}"
+        """Amazon's for this region, which is in the partition of the client's own."""
+        meta = self.client.meta
+        return str(meta.endpoint_url).replace(f".{meta.region_name}.", f".{region}.")
 
 
 def _session(credentials: Credentials, dialect: Dialect) -> Session:
@@ -165,9 +167,12 @@ def _session(credentials: Credentials, dialect: Dialect) -> Session:
 
 def _config(credentials: Credentials, addressing: Addressing, connections: int, unsigned: bool) -> Config:
     proxies = {"http": credentials.http_proxy, "https": credentials.https_proxy}
+    s3: Any = {"addressing_style": addressing, "us_east_1_regional_endpoint": "regional"}
+    if unsigned:
+        s3["payload_signing_enabled"] = False
     return Config(
         signature_version=credentials.signature_version,
-        s3={"addressing_style": addressing, **({"payload_signing_enabled": False} if unsigned else {})},
+        s3=s3,
         user_agent=USER_AGENT,
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=READ_TIMEOUT,
@@ -198,5 +203,6 @@ def _use_md5(params: dict[str, Any], **_: Any) -> None:
 
 
 def _ask_plain_names(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-    params["query_string"].pop("encoding-type", None)
+    """Undo what the SDK has just added."""
+    params.pop("EncodingType", None)
     context.pop("encoding_type_auto_set", None)

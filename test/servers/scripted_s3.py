@@ -1,0 +1,120 @@
+"""An S3 that answers what a test tells it to, and keeps every request: for faults that no real store makes.
+
+It runs in a thread of this process, and checks nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+
+
+@dataclass(frozen=True)
+class Answer:
+    """``cut``: the connection is closed after so many bytes of the body. ``drop``: without any answer.
+
+    ``early``: without reading the request's body.
+    """
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    cut: int | None = None
+    drop: bool = False
+    early: bool = False
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request; header names in lower case. ``port``: the client's, which tells connections apart."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+    port: int
+
+
+def error(status: int, code: str, message: str = "", **headers: str) -> Answer:
+    """An answer with S3's error document; ``retry_after="3"`` becomes Retry-After."""
+    document = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(status, {"Content-Type": "application/xml", **named}, document)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    script: ScriptedS3
+
+    def serve(self) -> None:
+        answer = self.script.next_answer()
+        self._receive(answer)
+        if answer.drop:
+            self.close_connection = True
+            return
+        self.send_response(answer.status)
+        for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(answer.body[: answer.cut])
+        if answer.cut is not None:
+            self.close_connection = True
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = serve
+
+    def handle_expect_100(self) -> bool:
+        return True  # serve decides
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def _receive(self, answer: Answer) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        length = int(headers.get("content-length", 0))
+        if answer.early:
+            self.close_connection = True
+            length = 0
+        elif "expect" in headers:
+            self.send_response_only(100)
+            self.end_headers()
+        body = self.rfile.read(length)
+        request = Received(self.command, self.path, headers, body, self.client_address[1])
+        self.script.requests.append(request)
+
+
+class ScriptedS3:
+    """``answers`` are given in turn, the last one again and again. A context manager."""
+
+    def __init__(self, answers: Sequence[Answer] = ()) -> None:
+        self.answers = list(answers)
+        self.requests: list[Received] = []
+        self._lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"script": self}))
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+
+    @property
+    def port(self) -> int:
+        return self._server.server_address[1]
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def next_answer(self) -> Answer:
+        with self._lock:
+            return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+    def __enter__(self) -> ScriptedS3:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()

@@ -1,0 +1,230 @@
+"""Reading, copying and deleting, as they go over the wire."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from conformance.samples import md5
+from s3_sync.errors import (
+    AccessDenied,
+    Archived,
+    InvalidRequest,
+    NotFound,
+    NotSupported,
+    RemoteUnavailable,
+)
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import ObjectMeta
+from s3_sync.providers.base import GIB, WriteOptions
+from s3_sync.providers.s3.bucket import S3Bucket
+from s3_sync.providers.s3.dialect import AWS, GOOGLE
+from s3_sync.streams.reader import read_all
+from servers.scripted_s3 import Answer, ScriptedS3, error
+
+NAMER = KeyNamer.hashed("AUTH_test", "c")
+ETAG = md5(b"data")
+HEAD = {"ETag": f'"{ETAG}"', "Content-Length": "4", "Last-Modified": "Wed, 21 Oct 2015 07:28:00 GMT"}
+COPIED = Answer(200, {}, f"<CopyObjectResult><ETag>&quot;{ETAG}&quot;</ETag></CopyObjectResult>".encode())
+DELETED = Answer(200, {}, b"<DeleteResult/>")
+
+
+@pytest.fixture
+def bucket(open_provider: Any) -> S3Bucket:
+    return open_provider().bucket("bucket", NAMER)
+
+
+@pytest.fixture
+def aws(open_provider: Any) -> Any:
+    provider = open_provider(dialect=AWS, region="us-east-1", addressing_style="path")
+    return lambda write: provider.bucket("bucket", NAMER, write)
+
+
+# What a HEAD tells
+
+
+def test_a_head(store: ScriptedS3, bucket: S3Bucket) -> None:
+    user = {"x-amz-meta-Color": "=?UTF-8?B?Z3LDvG4=?=", "x-amz-meta-swift-timestamp": "0000000001.00000"}
+    store.answers = [Answer(200, HEAD | user | {"Content-Encoding": "aws-chunked,gzip"})]
+    info = bucket.head_object("name")
+    assert (info.name, info.size, info.etag, info.md5) == ("name", 4, ETAG, ETAG)
+    assert info.last_modified == 1445412480.0
+    assert info.meta
+    assert info.meta.user == {"color": "gr\u00fcn"}
+    assert info.meta.marks == {"swift-timestamp": "0000000001.00000"}
+    assert info.meta.headers == {"content-encoding": "gzip"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "known"),
+    [
+        ({}, True),
+        ({"ETag": '"0123456789abcdef0123456789abcdef-2"'}, False),
+        ({"x-amz-server-side-encryption": "AES256"}, True),
+        ({"x-amz-server-side-encryption": "aws:kms"}, False),
+        ({"x-amz-server-side-encryption-customer-algorithm": "AES256"}, False),
+    ],
+)
+def test_when_the_etag_is_the_md5(
+    store: ScriptedS3, bucket: S3Bucket, headers: dict[str, str], known: bool
+) -> None:
+    store.answers = [
+        Answer(200, HEAD | headers),
+        Answer(200, HEAD | headers | {"x-amz-meta-swift-etag": "a" * 32}),
+    ]
+    assert bucket.head_object("name").md5 == (ETAG if known else None)
+    assert bucket.head_object("name").md5 == "a" * 32
+
+
+def test_metadata_that_a_store_sends_as_utf8(store: ScriptedS3, bucket: S3Bucket) -> None:
+    raw = "gr\u00fcn".encode().decode("latin-1")
+    store.answers = [Answer(200, HEAD | {"x-amz-meta-color": raw})]
+    meta = bucket.head_object("name").meta
+    assert meta
+    assert meta.user == {"color": "gr\u00fcn"}
+
+
+def test_a_head_is_refused_without_a_word(store: ScriptedS3, bucket: S3Bucket) -> None:
+    for status, kind in (
+        (404, NotFound),
+        (403, AccessDenied),
+        (500, RemoteUnavailable),
+        (400, InvalidRequest),
+    ):
+        store.answers = [Answer(status)]
+        with pytest.raises(kind) as caught:
+            bucket.head_object("name")
+        assert (caught.value.status, caught.value.code) == (status, "")
+
+
+# Reading
+
+
+def test_a_body_that_ends_early(store: ScriptedS3, bucket: S3Bucket) -> None:
+    store.answers = [Answer(200, HEAD, b"data", cut=2)]
+    with bucket.get_object("name") as result, pytest.raises(RemoteUnavailable):
+        read_all(result.body)
+
+
+def test_an_archived_object(store: ScriptedS3, bucket: S3Bucket) -> None:
+    store.answers = [error(403, "InvalidObjectState", "The operation is not valid for the storage class")]
+    with pytest.raises(Archived), bucket.get_object("name"):
+        pass
+
+
+# Copying onto itself
+
+
+def test_a_copy_keeps_class_and_key(store: ScriptedS3, aws: Any) -> None:
+    kms = {"x-amz-server-side-encryption": "aws:kms", "x-amz-server-side-encryption-aws-kms-key-id": "key 1"}
+    store.answers = [Answer(200, HEAD | kms | {"x-amz-storage-class": "ONEZONE_IA"}), COPIED]
+    meta = ObjectMeta({"content-type": "text/x", "expires": "-1"}, {"color": "blue"})
+    aws(WriteOptions(encrypt=True)).post_object("a b+c", meta, if_match=ETAG)
+    head, copy = store.requests
+    key = NAMER.key("a%20b%2Bc")
+    assert (head.method, copy.method, copy.target) == ("HEAD", "PUT", f"/bucket/{key}")
+    wanted = {
+        "x-amz-copy-source": f"bucket/{key}",
+        "x-amz-copy-source-if-match": f'"{ETAG}"',
+        "x-amz-metadata-directive": "REPLACE",
+        "x-amz-meta-color": "blue",
+        "content-type": "text/x",
+        "expires": "-1",
+        "x-amz-storage-class": "ONEZONE_IA",
+        **kms,
+    }
+    assert {name: copy.headers.get(name) for name in wanted} == wanted
+
+
+def test_a_copy_takes_class_and_encryption_of_the_mapping(store: ScriptedS3, aws: Any) -> None:
+    store.answers = [Answer(200, HEAD | {"x-amz-storage-class": "ONEZONE_IA"}), COPIED]
+    aws(WriteOptions("STANDARD_IA", encrypt=True)).post_object("name", ObjectMeta())
+    assert store.requests[1].headers["x-amz-storage-class"] == "STANDARD_IA"
+    assert store.requests[1].headers["x-amz-server-side-encryption"] == "AES256"
+
+
+def test_a_copy_that_fails_behind_a_200(store: ScriptedS3, bucket: S3Bucket) -> None:
+    refusal = error(200, "InternalError", "We encountered an internal error")
+    store.answers = [Answer(200, HEAD), Answer(200, refusal.headers, refusal.body)]
+    with pytest.raises(RemoteUnavailable) as caught:
+        bucket.post_object("name", ObjectMeta())
+    assert caught.value.code == "InternalError"
+
+
+def test_what_cannot_be_copied(store: ScriptedS3, bucket: S3Bucket) -> None:
+    store.answers = [Answer(200, HEAD | {"Content-Length": str(5 * GIB + 1)})]
+    with pytest.raises(NotSupported):
+        bucket.post_object("name", ObjectMeta())
+    store.answers = [Answer(200, HEAD | {"x-amz-storage-class": "DEEP_ARCHIVE"})]
+    with pytest.raises(Archived):
+        bucket.post_object("name", ObjectMeta())
+    assert {request.method for request in store.requests} == {"HEAD"}
+
+
+# Deleting
+
+
+def test_one_request_deletes_object_and_manifest(store: ScriptedS3, bucket: S3Bucket) -> None:
+    store.answers = [DELETED]
+    assert bucket.delete_object("a&b")
+    (request,) = store.requests
+    assert (request.method, request.target) == ("POST", "/bucket?delete")
+    assert NAMER.key("a&amp;b").encode() in request.body
+    assert NAMER.manifest_key("a&b").encode() in request.body
+    assert "content-md5" in request.headers
+    assert not [name for name in request.headers if name.startswith("x-amz-checksum")]
+
+
+def test_amazon_gets_its_own_checksum(store: ScriptedS3, aws: Any) -> None:
+    store.answers = [DELETED]
+    aws(WriteOptions()).delete_object("name")
+    assert "content-md5" not in store.requests[0].headers
+    assert "x-amz-checksum-crc32" in store.requests[0].headers
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [("AccessDenied", AccessDenied), ("InternalError", RemoteUnavailable), ("Odd", InvalidRequest)],
+)
+@pytest.mark.parametrize("which", ["key", "manifest"])
+def test_a_failure_of_either_is_a_failure(
+    store: ScriptedS3, bucket: S3Bucket, which: str, code: str, kind: type[Exception]
+) -> None:
+    key = NAMER.key("name") if which == "key" else NAMER.manifest_key("name")
+    document = f"<DeleteResult><Error><Key>{key}</Key><Code>{code}</Code></Error></DeleteResult>"
+    store.answers = [Answer(200, {}, document.encode())]
+    with pytest.raises(kind):
+        bucket.delete_object("name")
+
+
+def test_what_the_store_knows_was_not_there(store: ScriptedS3, bucket: S3Bucket) -> None:
+    missing = "<Error><Key>{}</Key><Code>NoSuchKey</Code></Error>"
+    both = missing.format(NAMER.key("name")) + missing.format(NAMER.manifest_key("name"))
+    store.answers = [Answer(200, {}, f"<DeleteResult>{both}</DeleteResult>".encode())]
+    assert not bucket.delete_object("name")
+    only = missing.format(NAMER.manifest_key("name"))
+    store.answers = [Answer(200, {}, f"<DeleteResult>{only}</DeleteResult>".encode())]
+    assert bucket.delete_object("name")
+
+
+def test_two_requests_where_one_cannot_do_it(store: ScriptedS3, open_provider: Any) -> None:
+    bucket = open_provider(dialect=GOOGLE).bucket("bucket", NAMER)
+    store.answers = [Answer(204), error(404, "NoSuchKey")]
+    assert bucket.delete_object("name")
+    assert [(request.method, request.target) for request in store.requests] == [
+        ("DELETE", f"/bucket/{NAMER.key('name')}"),
+        ("DELETE", f"/bucket/{NAMER.manifest_key('name')}"),
+    ]
+    store.answers = [Answer(204), error(403, "AccessDenied")]
+    with pytest.raises(AccessDenied):
+        bucket.delete_object("name")
+    store.answers = [error(404, "NoSuchKey"), error(404, "NoSuchKey")]
+    assert not bucket.delete_object("name")
+
+
+def test_two_requests_for_a_name_that_xml_cannot_hold(store: ScriptedS3, bucket: S3Bucket) -> None:
+    store.answers = [Answer(204)]
+    assert bucket.delete_object("a\x01b")
+    assert [request.method for request in store.requests] == ["DELETE", "DELETE"]
+    assert store.requests[0].target == f"/bucket/{NAMER.key('a%01b')}"

@@ -1,0 +1,226 @@
+"""The SDK's client as we build it, and where requests go."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s3_sync import __version__
+from s3_sync.config.schema import Credentials
+from s3_sync.config.secret import Secret
+from s3_sync.errors import AccessDenied, RemoteUnavailable
+from s3_sync.model.keys import KeyNamer
+from s3_sync.providers.base import ListQuery
+from s3_sync.providers.s3.client import Account
+from s3_sync.providers.s3.dialect import AWS, CLONE, GOOGLE, dialect_of
+from s3_sync.providers.s3.provider import S3Provider, can_send_directly
+from s3_sync.runtime.http import Origin
+from servers.scripted_s3 import Answer, ScriptedS3, error
+
+KEYS: dict[str, Any] = {"identity": "AKID", "secret": Secret("sesame")}
+EMPTY = Answer(200, {}, b"<ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>")
+
+
+def account(**fields: Any) -> Account:
+    credentials = Credentials(**(KEYS | fields))
+    return Account(credentials, dialect_of(credentials), connections=3)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "dialect"),
+    [
+        (None, AWS),
+        ("https://s3.eu-west-1.amazonaws.com", AWS),
+        ("https://storage.googleapis.com", GOOGLE),
+        ("https://minio.example.org:9000", CLONE),
+        ("https://amazonaws.com.example.org", CLONE),
+    ],
+)
+def test_dialects(endpoint: str | None, dialect: Any) -> None:
+    assert dialect_of(Credentials(endpoint=endpoint, **KEYS)) is dialect
+
+
+@pytest.mark.parametrize(
+    ("fields", "bucket", "origin", "prefix", "region"),
+    [
+        (
+            {"region": "eu-west-1"},
+            "my-bucket",
+            ("my-bucket.s3.eu-west-1.amazonaws.com", 443, True),
+            "/",
+            "eu-west-1",
+        ),
+        (
+            {"region": "cn-north-1"},
+            "abc",
+            ("abc.s3.cn-north-1.amazonaws.com.cn", 443, True),
+            "/",
+            "cn-north-1",
+        ),
+        (
+            {"region": "eu-west-1"},
+            "dots.in.it",
+            ("s3.eu-west-1.amazonaws.com", 443, True),
+            "/dots.in.it/",
+            "eu-west-1",
+        ),
+        (
+            {"region": "us-east-1"},
+            "Capitals",
+            ("s3.us-east-1.amazonaws.com", 443, True),
+            "/Capitals/",
+            "us-east-1",
+        ),
+        (
+            {"region": "eu-west-1", "addressing_style": "path"},
+            "abc",
+            ("s3.eu-west-1.amazonaws.com", 443, True),
+            "/abc/",
+            "eu-west-1",
+        ),
+        ({"endpoint": "https://minio:9000"}, "abc", ("minio", 9000, True), "/abc/", "us-east-1"),
+        ({"endpoint": "http://minio"}, "abc", ("minio", 80, False), "/abc/", "us-east-1"),
+        ({"endpoint": "http://minio/s3/"}, "abc", ("minio", 80, False), "/s3/abc/", "us-east-1"),
+        (
+            {"endpoint": "https://minio:9000", "addressing_style": "virtual", "region": "here"},
+            "abc",
+            ("abc.minio", 9000, True),
+            "/",
+            "here",
+        ),
+        (
+            {"endpoint": "https://storage.googleapis.com"},
+            "abc",
+            ("storage.googleapis.com", 443, True),
+            "/abc/",
+            "auto",
+        ),
+    ],
+)
+def test_addresses(fields: Any, bucket: str, origin: Any, prefix: str, region: str) -> None:
+    address = account(**fields).address(bucket)
+    assert (address.origin, address.prefix, address.region) == (Origin(*origin), prefix, region)
+
+
+def test_amazon_is_asked_for_the_region_that_is_not_configured(
+    store: ScriptedS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = account(endpoint="https://s3.amazonaws.com")
+    client = account(endpoint=store.endpoint).client
+    monkeypatch.setattr(provider, "client", client)
+    store.answers = [Answer(200, {"x-amz-bucket-region": "eu-south-1"})]
+    assert provider.address("abc").region == "eu-south-1"
+    store.answers = [Answer(403, {"x-amz-bucket-region": "eu-north-1"})]
+    assert provider.address("abc").region == "eu-north-1"
+    assert {request.method for request in store.requests} == {"HEAD"}
+
+
+def test_user_agent(store: ScriptedS3, open_provider: Any) -> None:
+    store.answers = [EMPTY]
+    open_provider().bucket("bucket", KeyNamer.literal("")).list_objects(ListQuery())
+    assert store.requests[0].headers["user-agent"] == f"swift-s3-sync/{__version__}"
+
+
+def test_the_sdk_repeats_nothing(store: ScriptedS3, open_provider: Any) -> None:
+    store.answers = [error(503, "SlowDown"), EMPTY]
+    with pytest.raises(Exception, match="SlowDown"):
+        open_provider().bucket("bucket", KeyNamer.literal("")).list_objects(ListQuery())
+    assert len(store.requests) == 1
+
+
+def test_surroundings_do_not_matter(
+    store: ScriptedS3, open_provider: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With keys of its own an account looks at no profile, no environment and no proxy of the environment."""
+    config = tmp_path / "config"
+    config.write_text("[default]\nregion = mars-1\nendpoint_url = http://127.0.0.1:9\n")
+    for name, value in {
+        "AWS_PROFILE": "nobody-has-this-profile",
+        "AWS_CONFIG_FILE": str(config),
+        "AWS_ACCESS_KEY_ID": "ANOTHER",
+        "AWS_SECRET_ACCESS_KEY": "another",
+        "AWS_SESSION_TOKEN": "another",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_REQUEST_CHECKSUM_CALCULATION": "when_supported",
+        "http_proxy": "http://127.0.0.1:9",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+    }.items():
+        monkeypatch.setenv(name, value)
+    store.answers = [EMPTY]
+    open_provider().bucket("bucket", KeyNamer.literal("")).list_objects(ListQuery())
+    headers = store.requests[0].headers
+    assert "Credential=AKID/" in headers["authorization"]
+    assert "/us-east-1/" in headers["authorization"]
+    assert "x-amz-security-token" not in headers
+
+
+def test_amazon_may_use_the_default_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "CHAIN")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "links")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-3")
+    chained = account(identity=None, secret=None)
+    assert (chained.keys().access_key, chained.keys().secret_key, chained.keys().token) == (
+        "CHAIN",
+        "links",
+        "token",
+    )
+    assert chained.address("abc").region == "eu-west-3"
+
+
+def test_without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("AWS_") and name not in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(AccessDenied):
+        account(identity=None, secret=None).keys()
+    with pytest.raises(AccessDenied):
+        account(identity=None, secret=None, endpoint="http://minio")
+
+
+def test_proxies() -> None:
+    http, https = Origin("h", 80), Origin("h", 443, True)
+    plain = account(endpoint="http://minio", http_proxy="http://user:p%40ss@proxy:3128")
+    proxy = plain.proxy(http)
+    assert proxy is not None
+    assert (proxy.host, proxy.port, proxy.authorization) == ("proxy", 3128, "Basic dXNlcjpwQHNz")
+    assert plain.proxy(https) is None
+    assert "p%40ss" not in repr(plain.credentials)
+    bare = account(endpoint="http://minio", https_proxy="proxy:8080").proxy(https)
+    assert bare is not None
+    assert (bare.host, bare.port, bare.authorization) == ("proxy", 8080, "")
+
+
+def test_requests_go_through_the_proxy(store: ScriptedS3, open_provider: Any) -> None:
+    provider = open_provider(endpoint="http://no.such.host.example:81", http_proxy=store.endpoint)
+    bucket = provider.bucket("bucket", KeyNamer.literal(""))
+    store.answers = [EMPTY, Answer(200, {"ETag": '"opaque"'})]
+    bucket.list_objects(ListQuery())
+    from conformance.samples import put
+
+    put(bucket, "key")
+    assert store.requests[0].target.startswith("http://no.such.host.example:81/bucket?")
+    assert store.requests[1].target == "http://no.such.host.example:81/bucket/key"
+
+
+def test_what_is_sent_directly() -> None:
+    assert can_send_directly(Credentials(**KEYS))
+    assert can_send_directly(Credentials(http_proxy="http://proxy:3128", **KEYS))
+    assert not can_send_directly(Credentials(signature_version="s3", **KEYS))
+    assert not can_send_directly(Credentials(https_proxy="https://proxy:3128", **KEYS))
+
+
+def test_a_certificate_that_nobody_signed(tmp_path: Path) -> None:
+    """Trust is configured in one place for the SDK and for what we send ourselves."""
+    strict = account(endpoint="https://minio", verify_tls=True).tls_context()
+    assert strict.check_hostname
+    assert strict.get_ca_certs() or strict.cert_store_stats()["x509_ca"]
+    loose = account(endpoint="https://minio", verify_tls=False).tls_context()
+    assert not loose.check_hostname
+    missing = Credentials(endpoint="https://127.0.0.1:9", ca_bundle=str(tmp_path / "none.pem"), **KEYS)
+    with pytest.raises((OSError, RemoteUnavailable)):
+        S3Provider(missing).bucket("bucket", KeyNamer.literal("")).head_object("a")

@@ -1,0 +1,156 @@
+"""One place decides what an answer means."""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    HTTPClientError,
+    NoCredentialsError,
+    ParamValidationError,
+    ReadTimeoutError,
+)
+
+from s3_sync import errors
+from s3_sync.providers.s3.errors import from_answer, from_body, parse_error, translated
+from s3_sync.runtime.http import HttpError
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (404, "NoSuchKey", errors.NotFound),
+        (404, "NoSuchBucket", errors.NotFound),
+        (404, "NoSuchUpload", errors.NotFound),
+        (404, "", errors.NotFound),
+        (403, "AccessDenied", errors.AccessDenied),
+        (403, "", errors.AccessDenied),
+        (401, "", errors.AccessDenied),
+        (403, "SignatureDoesNotMatch", errors.AccessDenied),
+        (403, "RequestTimeTooSkewed", errors.AccessDenied),
+        (400, "ExpiredToken", errors.AccessDenied),
+        (301, "PermanentRedirect", errors.AccessDenied),
+        (412, "PreconditionFailed", errors.PreconditionFailed),
+        (304, "", errors.PreconditionFailed),
+        (400, "BadDigest", errors.BadDigest),
+        (400, "InvalidPart", errors.BadDigest),
+        (400, "XAmzContentChecksumMismatch", errors.BadDigest),
+        (503, "SlowDown", errors.Throttled),
+        (429, "", errors.Throttled),
+        (200, "SlowDown", errors.Throttled),
+        (503, "ServiceUnavailable", errors.RemoteUnavailable),
+        (500, "InternalError", errors.RemoteUnavailable),
+        (200, "InternalError", errors.RemoteUnavailable),
+        (502, "", errors.RemoteUnavailable),
+        (400, "RequestTimeout", errors.RemoteUnavailable),
+        (409, "ConditionalRequestConflict", errors.RemoteUnavailable),
+        (409, "OperationAborted", errors.RemoteUnavailable),
+        (307, "TemporaryRedirect", errors.RemoteUnavailable),
+        (501, "NotImplemented", errors.NotSupported),
+        (405, "MethodNotAllowed", errors.NotSupported),
+        (403, "InvalidObjectState", errors.Archived),
+        (400, "InvalidArgument", errors.InvalidRequest),
+        (416, "InvalidRange", errors.InvalidRequest),
+        (409, "BucketNotEmpty", errors.InvalidRequest),
+        (418, "NeverHeardOf", errors.InvalidRequest),
+        (599, "NeverHeardOf", errors.RemoteUnavailable),
+        (308, "", errors.AccessDenied),
+    ],
+)
+def test_codes_and_statuses(status: int, code: str, kind: type[errors.RemoteError]) -> None:
+    error = from_answer("PUT b/k", status, code, "as it is")
+    assert type(error) is kind
+    assert (error.status, error.code) == (status, code)
+
+
+def test_a_copy_source_that_is_too_large() -> None:
+    message = (
+        "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120"
+    )
+    assert type(from_answer("COPY", 400, "InvalidRequest", message)) is errors.NotSupported
+
+
+def test_patience() -> None:
+    error = from_answer("PUT", 503, "ServiceUnavailable", "", "17")
+    assert type(error) is errors.Throttled
+    assert error.retry_after == 17.0
+    dated = from_answer("PUT", 429, "", "", formatdate(time.time() + 60, usegmt=True))
+    assert dated.retry_after == pytest.approx(60, abs=3)
+    assert from_answer("PUT", 503, "SlowDown", "", formatdate(0, usegmt=True)).retry_after == 0.0
+    assert from_answer("PUT", 503, "SlowDown", "", "soon").retry_after is None
+
+
+XML = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n'
+    "<Error{namespace}><Code>NoSuchKey</Code><Message>The &lt;key&gt; is gr\u00fcn</Message>"
+    "<AWSAccessKeyId>AKID</AWSAccessKeyId><StringToSign>secret things</StringToSign></Error>"
+)
+
+
+@pytest.mark.parametrize("namespace", ["", ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'])
+def test_error_documents(namespace: str) -> None:
+    body = XML.format(namespace=namespace).encode()
+    assert parse_error(body) == ("NoSuchKey", "The <key> is gr\u00fcn")
+    error = from_body("PUT b/k", 404, body)
+    assert type(error) is errors.NotFound
+    assert str(error) == "PUT b/k: 404 NoSuchKey The <key> is gr\u00fcn"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>no</html>", b"\x00\xff", b"<Error>", b"<Error/>", b"<Other><Code>X</Code></Other>"]
+)
+def test_other_documents(body: bytes) -> None:
+    assert parse_error(body) == ("", "")
+    assert type(from_body("PUT", 503, body)) is errors.RemoteUnavailable
+
+
+def test_long_keys_do_not_hide_the_reason() -> None:
+    text = str(from_answer("PUT b/" + "k" * 1024, 500, "InternalError", "m" * 5000))
+    assert len(text) < 600
+    assert "500 InternalError mmm" in text
+
+
+def client_error(status: int, code: str, headers: dict[str, str] | None = None) -> ClientError:
+    response = {
+        "Error": {"Code": code, "Message": "as it is"},
+        "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": headers or {}},
+    }
+    return ClientError(response, "HeadObject")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (client_error(404, "404"), errors.NotFound),
+        (client_error(404, "NoSuchBucket"), errors.NotFound),
+        (client_error(503, "SlowDown", {"retry-after": "3"}), errors.Throttled),
+        (EndpointConnectionError(endpoint_url="http://x"), errors.RemoteUnavailable),
+        (ReadTimeoutError(endpoint_url="http://x"), errors.RemoteUnavailable),
+        (HttpError("no answer", True), errors.RemoteUnavailable),
+        (NoCredentialsError(), errors.AccessDenied),
+        (ParamValidationError(report="bad bucket name"), errors.InvalidRequest),
+        (HTTPClientError(error=errors.BadDigest("short")), errors.BadDigest),
+        (HTTPClientError(error=errors.LocalUnavailable("gone")), errors.LocalUnavailable),
+        (HTTPClientError(error=RuntimeError("what")), errors.RemoteUnavailable),
+        (errors.LocalChanged("moved on"), errors.LocalChanged),
+    ],
+)
+def test_exceptions(raised: Exception, kind: type[Exception]) -> None:
+    with pytest.raises(kind) as caught, translated("HEAD b/k"):
+        raise raised
+    assert type(caught.value) is kind
+
+
+def test_what_is_no_error_of_a_store_passes() -> None:
+    with pytest.raises(ZeroDivisionError), translated("HEAD b/k"):
+        raise ZeroDivisionError
+
+
+def test_a_head_has_a_status_and_no_code() -> None:
+    with pytest.raises(errors.NotFound) as caught, translated("HEAD b/k"):
+        raise client_error(404, "404")
+    assert (caught.value.status, caught.value.code) == (404, "")

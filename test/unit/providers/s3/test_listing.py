@@ -1,0 +1,142 @@
+"""Listings of stores that are old, broken, or unlike the others."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from xml.sax.saxutils import escape
+
+import pytest
+
+from s3_sync.errors import InvalidRequest
+from s3_sync.model.keys import KeyNamer
+from s3_sync.providers.base import ListQuery
+from s3_sync.providers.s3.bucket import S3Bucket
+from s3_sync.providers.s3.dialect import GOOGLE
+from servers.scripted_s3 import Answer, ScriptedS3
+
+NAMER = KeyNamer.literal("p/")
+
+
+def page(
+    *keys: str, groups: tuple[str, ...] = (), more: bool = False, version: int = 2, encoding: str = ""
+) -> Answer:
+    contents = "".join(
+        f"<Contents><Key>{escape(key)}</Key><Size>1</Size><ETag>&quot;{'e' * 32}&quot;</ETag></Contents>"
+        for key in keys
+    )
+    prefixes = "".join(
+        f"<CommonPrefixes><Prefix>{escape(group)}</Prefix></CommonPrefixes>" for group in groups
+    )
+    count = f"<KeyCount>{len(keys) + len(groups)}</KeyCount>" if version == 2 else ""
+    encoded = f"<EncodingType>{encoding}</EncodingType>" if encoding else ""
+    truncated = f"<IsTruncated>{'true' if more else 'false'}</IsTruncated>"
+    document = f"<ListBucketResult>{count}{encoded}{truncated}{contents}{prefixes}</ListBucketResult>"
+    return Answer(200, {"Content-Type": "application/xml"}, document.encode())
+
+
+def query_of(target: str) -> dict[str, str]:
+    return {
+        name: value[0] for name, value in parse_qs(urlsplit(target).query, keep_blank_values=True).items()
+    }
+
+
+@pytest.fixture
+def bucket(open_provider: Any) -> S3Bucket:
+    return open_provider().bucket("bucket", NAMER)
+
+
+def test_what_is_asked(store: ScriptedS3, bucket: S3Bucket) -> None:
+    store.answers = [page()]
+    bucket.list_objects(ListQuery("a b", "a b+c", "/", 7))
+    bucket.list_objects(ListQuery(limit=100_000))
+    first, second = (query_of(request.target) for request in store.requests)
+    assert first == {
+        "list-type": "2",
+        "prefix": "p/a b",
+        "start-after": "p/a b+c",
+        "delimiter": "/",
+        "max-keys": "7",
+        "encoding-type": "url",
+    }
+    assert second == {"list-type": "2", "prefix": "p/", "max-keys": "1000", "encoding-type": "url"}
+
+
+def test_keys_are_decoded_once(store: ScriptedS3, bucket: S3Bucket) -> None:
+    store.answers = [page("p/%2541", "p/a+b%2Bc", encoding="url"), page("p/%41", "p/a+b")]
+    assert [info.name for info in bucket.list_objects(ListQuery()).objects] == ["%41", "a b+c"]
+    # a store that does not encode says so by not saying anything
+    assert [info.name for info in bucket.list_objects(ListQuery()).objects] == ["%41", "a+b"]
+
+
+def test_google_is_not_asked_to_encode(store: ScriptedS3, open_provider: Any) -> None:
+    store.answers = [page("p/%41")]
+    bucket = open_provider(dialect=GOOGLE).bucket("bucket", NAMER)
+    assert [info.name for info in bucket.list_objects(ListQuery()).objects] == ["%41"]
+    assert "encoding-type" not in query_of(store.requests[0].target)
+
+
+def test_a_store_that_knows_only_the_older_operation(store: ScriptedS3, bucket: S3Bucket) -> None:
+    store.answers = [page("p/a", "p/b", version=1), page("p/b", version=1)]
+    listing = bucket.list_objects(ListQuery(start_after="a"))
+    assert [info.name for info in listing.objects] == ["b"]
+    assert query_of(store.requests[1].target)["marker"] == "p/a"
+    bucket.list_objects(ListQuery(start_after="a"))
+    assert len(store.requests) == 3  # it is asked once how old it is
+
+
+@pytest.mark.parametrize(
+    ("answer", "query"),
+    [
+        (page("p/b", "p/a"), ListQuery()),
+        (page("p/a", "p/a"), ListQuery()),
+        (page("p/a"), ListQuery(start_after="a")),
+        (page("p/a", "p/c"), ListQuery(start_after="b")),
+        (page("p/z", "p/\U0001f600", "p/\uffef"), ListQuery()),  # in the order of UTF-16
+        (page("other/a"), ListQuery()),
+        (page("p/a", "q"), ListQuery()),
+        (page(more=True), ListQuery()),
+        (page(groups=("p/b/", "p/a/")), ListQuery(delimiter="/")),
+        (page(groups=("p/a/",)), ListQuery(delimiter="-")),
+        (page(groups=("p/a/",)), ListQuery()),
+        (page(groups=("p/a/",), more=True), ListQuery(delimiter="/", start_after="a/")),
+    ],
+)
+def test_a_listing_that_cannot_be_trusted(
+    store: ScriptedS3, bucket: S3Bucket, answer: Answer, query: ListQuery
+) -> None:
+    store.answers = [answer]
+    with pytest.raises(InvalidRequest):
+        bucket.list_objects(query)
+
+
+def test_a_group_that_was_passed_is_not_given_again(store: ScriptedS3, bucket: S3Bucket) -> None:
+    store.answers = [page("p/b", groups=("p/a/",))]
+    listing = bucket.list_objects(ListQuery(start_after="a/", delimiter="/"))
+    assert ([info.name for info in listing.objects], listing.prefixes) == (["b"], ())
+    assert query_of(store.requests[0].target)["start-after"] == "p/a/\U0010ffff"
+
+
+def test_a_page_of_nothing_but_hidden_keys_goes_on(store: ScriptedS3, bucket: S3Bucket) -> None:
+    manifest = NAMER.manifest_key("x")
+    store.answers = [page("p/", more=True), page(manifest, more=True), page("p/z")]
+    first = bucket.list_objects(ListQuery(limit=1))
+    assert (first.objects, first.next_after) == ((), manifest.removeprefix("p/"))
+    last = bucket.list_objects(ListQuery(limit=1, start_after=first.next_after or ""))
+    assert [info.name for info in last.objects] == ["z"]
+    assert [query_of(request.target).get("start-after") for request in store.requests] == [
+        None,
+        "p/",
+        manifest,
+    ]
+
+
+def test_entries_that_tell_little(store: ScriptedS3, bucket: S3Bucket) -> None:
+    document = (
+        "<ListBucketResult><KeyCount>1</KeyCount><Contents><Key>p/a</Key><Size>3</Size><ETag>abc</ETag>"
+        "<StorageClass>GLACIER</StorageClass></Contents></ListBucketResult>"
+    )
+    store.answers = [Answer(200, {}, document.encode())]
+    (info,) = bucket.list_objects(ListQuery()).objects
+    assert (info.name, info.size, info.etag, info.storage_class) == ("a", 3, "abc", "GLACIER")
+    assert (info.md5, info.meta, info.last_modified) == (None, None, 0.0)

@@ -1,0 +1,117 @@
+"""Multipart uploads of which the answers are odd."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from conformance.samples import md5
+from s3_sync.errors import AccessDenied, BadDigest, NotFound, PreconditionFailed, RemoteUnavailable
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import ObjectMeta
+from s3_sync.providers.base import Part, WriteOptions
+from s3_sync.providers.s3.bucket import S3Bucket
+from s3_sync.providers.s3.dialect import AWS
+from s3_sync.providers.s3.multipart import multipart_etag
+from s3_sync.streams.reader import BytesBody
+from servers.scripted_s3 import Answer, ScriptedS3, error
+
+NAMER = KeyNamer.literal("")
+#: MD5s of 1,024 times "A" and of 1,024 times "B", and what S3 makes of the two
+PARTS = [Part(n, md5(c * 1024), 1024, md5(c * 1024)) for n, c in enumerate((b"A", b"B"), 1)]
+ETAG = "670b3279101b19eb8e1a7c4e4efb84db-2"
+
+
+def completed(etag: str) -> Answer:
+    body = f"<CompleteMultipartUploadResult><ETag>&quot;{etag}&quot;</ETag></CompleteMultipartUploadResult>"
+    return Answer(200, {}, body.encode())
+
+
+@pytest.fixture
+def bucket(open_provider: Any) -> S3Bucket:
+    return open_provider().bucket("bucket", NAMER)
+
+
+def test_the_etag_that_follows_from_the_parts() -> None:
+    assert multipart_etag(PARTS) == ETAG
+    assert multipart_etag([*PARTS, Part(3, "opaque", 1)]) is None
+
+
+def test_begin(store: ScriptedS3, open_provider: Any) -> None:
+    provider = open_provider(dialect=AWS, region="us-east-1", addressing_style="path")
+    bucket = provider.bucket("bucket", NAMER, WriteOptions("STANDARD_IA", encrypt=True))
+    result = "<InitiateMultipartUploadResult><UploadId>id/1+2</UploadId></InitiateMultipartUploadResult>"
+    store.answers = [Answer(200, {}, result.encode()), Answer(200, {"ETag": f'"{md5(b"data")}"'})]
+    meta = ObjectMeta({"content-type": "text/x"}, {"color": "blue"})
+    upload_id = bucket.create_upload("name", meta)
+    assert upload_id == "id/1+2"
+    part = bucket.upload_part("name", upload_id, 7, BytesBody(b"data"), 4)
+    assert part == Part(7, md5(b"data"), 4, md5(b"data"))
+    begin, sent = store.requests
+    assert (begin.method, begin.target) == ("POST", "/bucket/name?uploads")
+    wanted = {
+        "content-type": "text/x",
+        "x-amz-meta-color": "blue",
+        "x-amz-storage-class": "STANDARD_IA",
+        "x-amz-server-side-encryption": "AES256",
+    }
+    assert {name: begin.headers.get(name) for name in wanted} == wanted
+    assert sent.target == "/bucket/name?partNumber=7&uploadId=id%2F1%2B2"
+    assert not wanted.keys() & sent.headers.keys()
+
+
+def test_parts_whose_etags_are_no_md5s(store: ScriptedS3, bucket: S3Bucket) -> None:
+    kms = {"ETag": f'"{"f" * 32}"', "x-amz-server-side-encryption": "aws:kms"}
+    store.answers = [Answer(200, kms), completed("0" * 32 + "-1")]
+    part = bucket.upload_part("name", "id", 1, BytesBody(b"data"), 4)
+    assert part == Part(1, "f" * 32, 4, None)
+    assert bucket.complete_upload("name", "id", [part]).etag == "0" * 32 + "-1"
+
+
+def test_another_etag_than_the_one_that_follows(store: ScriptedS3, bucket: S3Bucket) -> None:
+    store.answers = [completed("0" * 32 + "-2")]
+    with pytest.raises(BadDigest):
+        bucket.complete_upload("name", "id", PARTS)
+
+
+def test_an_error_behind_a_200(store: ScriptedS3, bucket: S3Bucket) -> None:
+    refusal = error(200, "InternalError", "We encountered an internal error. Please try again.")
+    # blanks keep the connection open while the store is busy
+    store.answers = [Answer(200, {}, b'<?xml version="1.0"?>\n   \n' + refusal.body)]
+    with pytest.raises(RemoteUnavailable) as caught:
+        bucket.complete_upload("name", "id", PARTS)
+    assert caught.value.code == "InternalError"
+
+
+def test_an_upload_that_is_gone_because_it_was_completed(store: ScriptedS3, bucket: S3Bucket) -> None:
+    gone = error(404, "NoSuchUpload")
+    store.answers = [gone, Answer(200, {"ETag": f'"{ETAG}"'})]
+    assert bucket.complete_upload("name", "id", PARTS).etag == ETAG
+    store.answers = [gone, Answer(200, {"ETag": '"another one"'})]
+    with pytest.raises(NotFound):
+        bucket.complete_upload("name", "id", PARTS)
+    store.answers = [gone, Answer(404)]
+    with pytest.raises(NotFound):
+        bucket.complete_upload("name", "id", PARTS)
+
+
+def test_conditions_of_complete(store: ScriptedS3, open_provider: Any) -> None:
+    provider = open_provider(dialect=AWS, region="us-east-1", addressing_style="path")
+    bucket = provider.bucket("bucket", NAMER)
+    store.answers = [completed(ETAG), completed(ETAG), error(404, "NoSuchKey")]
+    bucket.complete_upload("name", "id", PARTS, if_match="a" * 32)
+    bucket.complete_upload("name", "id", PARTS, if_absent=True)
+    assert store.requests[0].headers["if-match"] == f'"{"a" * 32}"'
+    assert store.requests[1].headers["if-none-match"] == "*"
+    with pytest.raises(PreconditionFailed):
+        bucket.complete_upload("name", "id", PARTS, if_match="a" * 32)
+
+
+def test_abort(store: ScriptedS3, bucket: S3Bucket) -> None:
+    store.answers = [error(404, "NoSuchUpload")]
+    bucket.abort_upload("name", "id")
+    for answer, kind in ((error(404, "NoSuchBucket"), NotFound), (error(403, "AccessDenied"), AccessDenied)):
+        store.answers = [answer]
+        with pytest.raises(kind):
+            bucket.abort_upload("name", "id")

@@ -1,0 +1,222 @@
+"""Writes as they go over the wire, by both ways."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any
+
+import pytest
+
+from conformance.samples import MIB, OnceBody, md5, sample
+from s3_sync import __version__
+from s3_sync.config.secret import Secret
+from s3_sync.errors import (
+    AccessDenied,
+    BadDigest,
+    InvalidRequest,
+    PreconditionFailed,
+    RemoteUnavailable,
+    Throttled,
+)
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import ObjectMeta, PutOptions
+from s3_sync.providers.base import GIB, WriteOptions
+from s3_sync.providers.s3.bucket import S3Bucket
+from s3_sync.providers.s3.dialect import AWS, CLONE
+from s3_sync.streams.reader import BytesBody
+from servers.scripted_s3 import Answer, ScriptedS3, error
+
+NAMER = KeyNamer.literal("p/")
+DATA = b"some data"
+
+
+def stored(data: bytes = DATA, **headers: str) -> Answer:
+    return Answer(200, {"ETag": f'"{md5(data)}"', **headers})
+
+
+@pytest.fixture(params=[True, False], ids=["direct", "sdk"])
+def direct(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+@pytest.fixture
+def bucket(open_provider: Any, direct: bool) -> S3Bucket:
+    return open_provider(direct=direct).bucket("bucket", NAMER)
+
+
+def put(bucket: S3Bucket, data: bytes = DATA, meta: ObjectMeta | None = None, **options: Any) -> str:
+    known = {"md5": md5(data)} | options
+    return bucket.put_object(
+        "a b", BytesBody(data), PutOptions(len(data), meta or ObjectMeta(), **known)
+    ).etag
+
+
+def test_a_small_put_on_the_wire(store: ScriptedS3, bucket: S3Bucket, direct: bool) -> None:
+    store.answers = [stored()]
+    meta = ObjectMeta(
+        {"content-type": "text/plain", "cache-control": "no-store", "expires": "0"},
+        {"color": "gr\u00fcn"},
+        {"swift-timestamp": "0000000001.00000"},
+    )
+    assert put(bucket, meta=meta) == md5(DATA)
+    (request,) = store.requests
+    assert (request.method, request.target, request.body) == ("PUT", "/bucket/p/a%20b", DATA)
+    wanted = {
+        "content-type": "text/plain",
+        "cache-control": "no-store",
+        "expires": "0",
+        "x-amz-meta-color": "=?UTF-8?B?Z3LDvG4=?=",
+        "x-amz-meta-swift-timestamp": "0000000001.00000",
+        "content-md5": base64.b64encode(hashlib.md5(DATA).digest()).decode(),
+        "content-length": str(len(DATA)),
+        "user-agent": f"swift-s3-sync/{__version__}",
+    }
+    assert {name: request.headers.get(name) for name in wanted} == wanted
+    assert not [name for name in request.headers if name.startswith("x-amz-checksum")]
+    assert "x-amz-server-side-encryption" not in request.headers
+    assert "x-amz-storage-class" not in request.headers
+    if direct:
+        assert request.headers["x-amz-content-sha256"] == hashlib.sha256(DATA).hexdigest()
+        assert "expect" not in request.headers
+
+
+def test_the_server_is_asked_before_a_large_body_is_sent(store: ScriptedS3, open_provider: Any) -> None:
+    bucket = open_provider(direct=True).bucket("bucket", NAMER)
+    data = sample(MIB + 1)
+    store.answers = [stored(data)]
+    put(bucket, data)
+    assert store.requests[0].headers["expect"] == "100-continue"
+    assert store.requests[0].headers["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD"
+    assert store.requests[0].body == data
+
+
+def test_a_body_that_the_server_does_not_want_is_not_sent(store: ScriptedS3, open_provider: Any) -> None:
+    bucket = open_provider(direct=True).bucket("bucket", NAMER)
+    refusal = error(403, "AccessDenied")
+    store.answers = [Answer(403, refusal.headers, refusal.body, early=True)]
+    body = OnceBody(sample(8 * MIB), step=64 * 1024)
+    with pytest.raises(AccessDenied) as caught:
+        bucket.put_object("a", body, PutOptions(8 * MIB, md5="0" * 32))
+    assert caught.value.code == "AccessDenied"
+    assert body.reads <= 2
+
+
+def test_the_etag_of_the_answer_is_checked(store: ScriptedS3, bucket: S3Bucket) -> None:
+    for data in (DATA, sample(MIB)):
+        store.answers = [stored(b"other bytes")]
+        with pytest.raises(BadDigest):
+            put(bucket, data)
+        with pytest.raises(BadDigest):
+            put(bucket, data, md5=None)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-amz-server-side-encryption": "aws:kms"},
+        {"x-amz-server-side-encryption": "aws:kms:dsse"},
+        {"x-amz-server-side-encryption-customer-algorithm": "AES256"},
+    ],
+)
+def test_the_etag_of_an_encrypted_object_is_no_md5(
+    store: ScriptedS3, bucket: S3Bucket, headers: dict[str, str]
+) -> None:
+    store.answers = [stored(b"other bytes", **headers)]
+    assert put(bucket) == md5(b"other bytes")
+
+
+def test_an_etag_of_another_form_is_not_compared(store: ScriptedS3, bucket: S3Bucket) -> None:
+    store.answers = [Answer(200, {"ETag": '"not-an-md5"'})]
+    assert put(bucket) == "not-an-md5"
+
+
+def test_an_etag_of_encryption_that_keeps_it_an_md5_is_compared(store: ScriptedS3, bucket: S3Bucket) -> None:
+    store.answers = [stored(b"other bytes", **{"x-amz-server-side-encryption": "AES256"})]
+    with pytest.raises(BadDigest):
+        put(bucket)
+
+
+@pytest.mark.parametrize("size", [10, 2 * MIB])
+def test_refusals(store: ScriptedS3, bucket: S3Bucket, size: int) -> None:
+    store.answers = [error(503, "SlowDown", "Reduce your request rate", Retry_After="7")]
+    with pytest.raises(Throttled) as caught:
+        put(bucket, sample(size))
+    assert (caught.value.status, caught.value.code, caught.value.retry_after) == (503, "SlowDown", 7.0)
+    assert "Reduce your request rate" in str(caught.value)
+    assert "sesame" not in str(caught.value)
+    assert len(store.requests) == 1  # nobody below the retry wrapper repeats anything
+
+
+def test_a_connection_that_breaks(store: ScriptedS3, bucket: S3Bucket) -> None:
+    store.answers = [Answer(drop=True)]
+    with pytest.raises(RemoteUnavailable):
+        put(bucket, sample(200_000))
+
+
+def test_credentials_of_a_session(store: ScriptedS3, open_provider: Any, direct: bool) -> None:
+    provider = open_provider(direct=direct, session_token=Secret("the token"))
+    store.answers = [stored()]
+    put(provider.bucket("bucket", NAMER))
+    assert store.requests[0].headers["x-amz-security-token"] == "the token"
+    assert "x-amz-security-token" in store.requests[0].headers["authorization"]
+
+
+def test_the_configured_region_is_signed_for(store: ScriptedS3, open_provider: Any, direct: bool) -> None:
+    store.answers = [stored()]
+    put(open_provider(direct=direct, region="eu-central-2").bucket("bucket", NAMER))
+    put(open_provider(direct=direct).bucket("bucket", NAMER))
+    assert "/eu-central-2/s3/aws4_request" in store.requests[0].headers["authorization"]
+    assert "/us-east-1/s3/aws4_request" in store.requests[1].headers["authorization"]
+
+
+def test_storage_class_and_encryption(store: ScriptedS3, open_provider: Any, direct: bool) -> None:
+    store.answers = [stored()]
+    write = WriteOptions("STANDARD_IA", encrypt=True)
+    for dialect in (AWS, CLONE):
+        provider = open_provider(dialect=dialect, direct=direct, region="us-east-1", addressing_style="path")
+        put(provider.bucket("bucket", NAMER, write))
+    aws, clone = store.requests
+    assert aws.headers["x-amz-server-side-encryption"] == "AES256"
+    assert aws.headers["x-amz-storage-class"] == clone.headers["x-amz-storage-class"] == "STANDARD_IA"
+    assert "x-amz-server-side-encryption" not in clone.headers
+
+
+def test_signature_version_2_is_left_to_the_sdk(store: ScriptedS3, open_provider: Any) -> None:
+    store.answers = [stored(), stored(sample(MIB))]
+    bucket = open_provider(signature_version="s3").bucket("bucket", NAMER)
+    put(bucket)
+    put(bucket, sample(MIB))
+    for request in store.requests:
+        assert request.headers["authorization"].startswith("AWS AKID:")
+
+
+def test_a_condition_on_nothing(store: ScriptedS3, open_provider: Any, direct: bool) -> None:
+    provider = open_provider(dialect=AWS, direct=direct, region="us-east-1", addressing_style="path")
+    bucket = provider.bucket("bucket", NAMER)
+    store.answers = [error(404, "NoSuchKey")]
+    with pytest.raises(PreconditionFailed):
+        put(bucket, if_match="0" * 32)
+    assert store.requests[0].headers["if-match"] == f'"{"0" * 32}"'
+    store.answers = [error(409, "ConditionalRequestConflict")]
+    with pytest.raises(RemoteUnavailable):
+        put(bucket, if_absent=True)
+    assert store.requests[1].headers["if-none-match"] == "*"
+
+
+def test_more_than_one_put_can_take(store: ScriptedS3, bucket: S3Bucket) -> None:
+    with pytest.raises(InvalidRequest):
+        bucket.put_object("a", BytesBody(b""), PutOptions(5 * GIB + 1))
+    assert store.requests == []
+
+
+def test_connections_are_kept(store: ScriptedS3, open_provider: Any) -> None:
+    """The next request goes out on the same connection, after an error with a document too."""
+    bucket = open_provider(direct=True).bucket("bucket", NAMER)
+    store.answers = [stored(), error(412, "PreconditionFailed"), stored()]
+    put(bucket)
+    with pytest.raises(PreconditionFailed):
+        put(bucket)
+    put(bucket)
+    assert len(store.requests) == 3
+    assert len({request.port for request in store.requests}) == 1

@@ -1,0 +1,79 @@
+"""What a store cannot hold is refused with a reason, before any byte moves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from s3_sync.errors import ObjectRefused
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import ObjectMeta
+from s3_sync.providers.base import GIB, Features, Limits
+from s3_sync.providers.limits import check_limits
+from s3_sync.providers.memory import MemoryProvider
+
+S3 = MemoryProvider()
+
+
+def bucket(prefix: str = "", **limits: Any) -> Any:
+    return MemoryProvider(limits=Limits(**limits)).bucket("b", KeyNamer.literal(prefix))
+
+
+def refused(bucket: Any, name: str = "name", meta: ObjectMeta | None = None, size: int = 0) -> str:
+    with pytest.raises(ObjectRefused) as refusal:
+        check_limits(bucket, name, meta or ObjectMeta(), size)
+    assert str(refusal.value)
+    return refusal.value.reason
+
+
+def test_an_ordinary_object() -> None:
+    check_limits(bucket(), "name", ObjectMeta({"content-type": "a/b"}, {"color": "gr\u00fcn"}), 123)
+
+
+def test_the_key_counts_in_bytes_and_with_its_prefix() -> None:
+    check_limits(bucket(), "k" * 1024, ObjectMeta(), 0)
+    check_limits(bucket(), "\u00e9" * 512, ObjectMeta(), 0)
+    check_limits(bucket("12345678/"), "k" * 1015, ObjectMeta(), 0)
+    assert refused(bucket(), "k" * 1025) == "name_too_long"
+    assert refused(bucket(), "\u00e9" * 513) == "name_too_long"
+    assert refused(bucket("12345678/"), "k" * 1016) == "name_too_long"
+
+
+def test_a_name_that_is_not_utf8() -> None:
+    assert refused(bucket(), "a\udcffb") == "name_encoding"
+
+
+def test_metadata_counts_as_it_is_sent() -> None:
+    check_limits(bucket(), "n", ObjectMeta(user={"key": "v" * 2045}), 0)
+    assert refused(bucket(), "n", ObjectMeta(user={"key": "v" * 2046})) == "metadata_too_large"
+    # 600 characters that need three bytes each become 2,400 of base64 and more
+    assert refused(bucket(), "n", ObjectMeta(user={"key": "\u20ac" * 600})) == "metadata_too_large"
+    marked = ObjectMeta(user={"key": "v" * 2045}).marked(swift_timestamp="0000000001.00000")
+    assert refused(bucket(), "n", marked) == "metadata_too_large"
+
+
+@pytest.mark.parametrize("name", ["gr\u00fcn", "a b", "a:b", "", "a\x01", "a(b)", 'a"b'])
+def test_names_that_are_no_header_names(name: str) -> None:
+    assert refused(bucket(), "n", ObjectMeta(user={name: "1"})) == "metadata_name"
+
+
+def test_names_that_are_header_names() -> None:
+    check_limits(
+        bucket(), "n", ObjectMeta(user=dict.fromkeys(["a-b", "a_b", "a.b", "1", "a!b'c|d~e"], "1")), 0
+    )
+
+
+def test_sizes() -> None:
+    largest = 10_000 * 5 * GIB
+    check_limits(bucket(), "n", ObjectMeta(), largest)
+    assert refused(bucket(), "n", size=largest + 1) == "too_large"
+    check_limits(bucket(max_put=10, max_part=5, max_parts=3), "n", ObjectMeta(), 15)
+    assert refused(bucket(max_put=10, max_part=5, max_parts=3), "n", size=16) == "too_large"
+
+
+def test_without_multipart_one_put_must_do() -> None:
+    single = bucket()
+    single.features = Features(multipart=False)
+    check_limits(single, "n", ObjectMeta(), 5 * GIB)
+    assert refused(single, "n", size=5 * GIB + 1) == "too_large"

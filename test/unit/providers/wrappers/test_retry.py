@@ -1,0 +1,206 @@
+"""What is repeated, how often, and after how long."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from s3_sync.errors import (
+    BadDigest,
+    InvalidRequest,
+    LocalUnavailable,
+    NotFound,
+    PreconditionFailed,
+    RemoteUnavailable,
+    Throttled,
+)
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import GetOptions, ObjectMeta, PutOptions
+from s3_sync.providers.base import ListQuery, Part, WriteOptions
+from s3_sync.providers.memory import MemoryProvider
+from s3_sync.providers.wrappers.retry import RetryBucket, RetryPolicy, RetryProvider
+from s3_sync.streams.reader import BytesBody
+
+
+class Naps:
+    """A clock that only counts, and randomness that is always the same."""
+
+    def __init__(self, chance: float = 1.0) -> None:
+        self.slept: list[float] = []
+        self._chance = chance
+
+    def policy(self, **fields: Any) -> RetryPolicy:
+        return RetryPolicy(sleep=self.slept.append, random=lambda: self._chance, **fields)
+
+
+class Flaky:
+    """Raises what it was given, one after the other, then calls through to a bucket or provider."""
+
+    def __init__(self, inner: Any, *failures: Exception) -> None:
+        self._inner = inner
+        self.failures = list(failures)
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if not callable(found):
+            return found
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            self.calls.append(name)
+            if self.failures:
+                failure = self.failures.pop(0)
+                if arguments[1:] and hasattr(arguments[1], "read"):
+                    arguments[1].read(3)  # a write fails after some bytes
+                raise failure
+            return found(*arguments, **named)
+
+        return call
+
+
+@pytest.fixture
+def memory() -> Any:
+    provider = MemoryProvider()
+    provider.create_bucket("b")
+    return provider.bucket("b", KeyNamer.literal(""))
+
+
+class Once(BytesBody):
+    def rewind(self) -> None:
+        raise io.UnsupportedOperation("rewind")
+
+
+def test_transient_errors_are_repeated_with_growing_pauses(memory: Any) -> None:
+    naps = Naps()
+    flaky = Flaky(memory, *(RemoteUnavailable(str(n)) for n in range(3)))
+    bucket = RetryBucket(flaky, naps.policy(attempts=4, base=0.5))
+    assert bucket.list_objects(ListQuery()).objects == ()
+    assert naps.slept == [0.5, 1.0, 2.0]
+
+
+def test_pauses_are_spread_and_have_an_end() -> None:
+    naps = Naps(chance=0.25)
+    policy = naps.policy(attempts=8, base=1.0, longest=4.0)
+    with pytest.raises(RemoteUnavailable):
+        policy.call(fail_with(RemoteUnavailable("down")))
+    assert naps.slept == [0.25, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0]
+
+
+def fail_with(error: Exception) -> Callable[[], None]:
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+def test_it_gives_up_with_the_last_error(memory: Any) -> None:
+    naps = Naps()
+    flaky = Flaky(memory, *(RemoteUnavailable(str(n)) for n in range(9)))
+    with pytest.raises(RemoteUnavailable, match="^2$"):
+        RetryBucket(flaky, naps.policy(attempts=3)).head_object("x")
+    assert len(flaky.calls) == 3
+    assert len(naps.slept) == 2
+
+
+@pytest.mark.parametrize(
+    "error", [NotFound("x"), PreconditionFailed("x"), InvalidRequest("x"), LocalUnavailable("x")]
+)
+def test_nothing_else_is_repeated(memory: Any, error: Exception) -> None:
+    naps = Naps()
+    flaky = Flaky(memory, error)
+    with pytest.raises(type(error)):
+        RetryBucket(flaky, naps.policy()).delete_object("x")
+    assert (len(flaky.calls), naps.slept) == (1, [])
+
+
+def test_a_store_that_asks_for_patience_gets_it(memory: Any) -> None:
+    naps = Naps()
+    flaky = Flaky(memory, Throttled("slow down", retry_after=7.0), Throttled("again", retry_after=0.1))
+    RetryBucket(flaky, naps.policy(base=0.5)).list_objects(ListQuery())
+    assert naps.slept == [7.0, 1.0]
+
+
+def test_too_much_patience_is_for_the_caller(memory: Any) -> None:
+    naps = Naps()
+    flaky = Flaky(memory, Throttled("come back tomorrow", retry_after=86400.0))
+    with pytest.raises(Throttled):
+        RetryBucket(flaky, naps.policy(patience=30.0)).list_objects(ListQuery())
+    assert naps.slept == []
+
+
+def test_bodies_start_again(memory: Any) -> None:
+    flaky = Flaky(memory, RemoteUnavailable("cut"), BadDigest("garbled"))
+    bucket = RetryBucket(flaky, Naps().policy())
+    bucket.put_object("x", BytesBody(b"some data"), PutOptions(9))
+    with memory.get_object("x") as result:
+        assert result.body.read() == b"some data"
+
+
+def test_a_body_that_cannot_start_again_is_sent_once(memory: Any) -> None:
+    naps = Naps()
+    flaky = Flaky(memory, RemoteUnavailable("cut"))
+    with pytest.raises(RemoteUnavailable, match="cut"):
+        RetryBucket(flaky, naps.policy()).put_object("x", Once(b"data"), PutOptions(4))
+    assert (flaky.calls, naps.slept) == (["put_object"], [])
+    upload_id = memory.create_upload("x", ObjectMeta())
+    flaky = Flaky(memory, RemoteUnavailable("cut"))
+    with pytest.raises(RemoteUnavailable, match="cut"):
+        RetryBucket(flaky, naps.policy()).upload_part("x", upload_id, 1, Once(b"data"), 4)
+    assert flaky.calls == ["upload_part"]
+
+
+def test_what_goes_wrong_while_a_body_starts_again_is_told(memory: Any) -> None:
+    class Moved(BytesBody):
+        def rewind(self) -> None:
+            raise LocalUnavailable("the source is down")
+
+    flaky = Flaky(memory, RemoteUnavailable("cut"))
+    with pytest.raises(LocalUnavailable):
+        RetryBucket(flaky, Naps().policy()).put_object("x", Moved(b"data"), PutOptions(4))
+
+
+CALLS: dict[str, Callable[[RetryBucket, str], Any]] = {
+    "head_object": lambda bucket, _: bucket.head_object("x"),
+    "get_object": lambda bucket, _: bucket.get_object("x", GetOptions()),
+    "put_object": lambda bucket, _: bucket.put_object("x", BytesBody(b"data"), PutOptions(4)),
+    "post_object": lambda bucket, _: bucket.post_object("x", ObjectMeta()),
+    "delete_object": lambda bucket, _: bucket.delete_object("x"),
+    "list_objects": lambda bucket, _: bucket.list_objects(ListQuery()),
+    "create_upload": lambda bucket, _: bucket.create_upload("x", ObjectMeta()),
+    "upload_part": lambda bucket, upload: bucket.upload_part("x", upload, 1, BytesBody(b"data"), 4),
+    "complete_upload": lambda bucket, upload: bucket.complete_upload(
+        "x", upload, [Part(1, "8d777f385d3dfec8815d20f7496026dc", 4)]
+    ),
+    "abort_upload": lambda bucket, upload: bucket.abort_upload("x", upload),
+}
+
+
+@pytest.mark.parametrize("method", CALLS)
+def test_every_method(memory: Any, method: str) -> None:
+    memory.put_object("x", BytesBody(b"before"), PutOptions(6))
+    upload_id = memory.create_upload("x", ObjectMeta())
+    memory.upload_part("x", upload_id, 1, BytesBody(b"data"), 4)
+    flaky = Flaky(memory, RemoteUnavailable("once"))
+    CALLS[method](RetryBucket(flaky, Naps().policy()), upload_id)
+    assert flaky.calls == [method, method]
+
+
+def test_providers() -> None:
+    flaky = Flaky(MemoryProvider(), RemoteUnavailable("once"))
+    provider = RetryProvider(flaky, Naps().policy())
+    provider.create_bucket("b")
+    for call in (
+        provider.list_buckets,
+        lambda: provider.head_bucket("b"),
+        lambda: provider.create_bucket("b"),
+    ):
+        flaky.failures.append(RemoteUnavailable("once"))
+        call()
+    assert [entry.name for entry in provider.list_buckets()] == ["b"]
+    bucket = provider.bucket("b", KeyNamer.literal("p/"), WriteOptions("COLD"))
+    bucket.put_object("x", BytesBody(b""), PutOptions(0))
+    assert bucket.head_object("x").storage_class == "COLD"
+    assert (bucket.name, bucket.namer.prefix, bucket.features.multipart) == ("b", "p/", True)
