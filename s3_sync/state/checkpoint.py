@@ -30,6 +30,7 @@ class Checkpoint:
     same for the rows of other nodes. ``fresh_until``: when the mapping started here the remote held
     nothing, and the database ended at this row; up to it nothing can be in the way of a copy.
     ``sweep_until``: the remote did hold something; up to this row it is compared before anything is sent.
+    ``begun``: when all this was so, in seconds since the epoch.
     ``share``: which rows were own ones, as ``ordinal/replicas``; empty where it was not written down.
     ``adopted``: written by an earlier version, which may have sent more than it says.
     """
@@ -38,6 +39,7 @@ class Checkpoint:
     last_verified_row: int = 0
     fresh_until: int = 0
     sweep_until: int = 0
+    begun: float = 0.0
     metadata_hash: str | None = None
     share: str = ""
     adopted: bool = False
@@ -71,6 +73,7 @@ class StatusFiles:
             last_verified_row=_rowid(entry, "last_verified_row", last_row),
             fresh_until=_rowid(entry, "fresh_until"),
             sweep_until=_rowid(entry, "sweep_until"),
+            begun=_seconds(entry, "begun"),
             metadata_hash=entry.get("metadata_hash"),
             share=str(entry.get("share", "")),
             adopted="journal" not in entry,
@@ -92,6 +95,7 @@ class StatusFiles:
             "journal": self._journal,
             "fresh_until": checkpoint.fresh_until,
             "sweep_until": checkpoint.sweep_until,
+            "begun": checkpoint.begun,
             "share": checkpoint.share,
         }
         if checkpoint.metadata_hash is not None:
@@ -174,3 +178,8 @@ def _file_name(name: str) -> str:
 def _rowid(entry: dict[str, Any], key: str, missing: int = 0) -> int:
     value = entry.get(key, missing)
     return value if isinstance(value, int) and value >= 0 else 0
+
+
+def _seconds(entry: dict[str, Any], key: str) -> float:
+    value = entry.get(key, 0.0)
+    return float(value) if isinstance(value, (int, float)) else 0.0

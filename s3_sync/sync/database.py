@@ -75,12 +75,12 @@ class DatabaseCrawl:
 
     def _begin(self, db: ContainerDb) -> Checkpoint:
         """No usable progress: one listing decides whether anything can be in the way."""
-        last = db.max_rowid()
+        last, begun = db.max_rowid(), self._context.clock.now()
         if self._batches.holds_nothing():
-            checkpoint = Checkpoint(fresh_until=last)
+            checkpoint = Checkpoint(fresh_until=last, begun=begun)
             log.info("Nothing is stored yet for %s: copying rows up to %d", self._mapping.label, last)
         else:
-            checkpoint = Checkpoint(sweep_until=last)
+            checkpoint = Checkpoint(sweep_until=last, begun=begun)
             log.info("Comparing %s with what is stored already, rows up to %d", self._mapping.label, last)
         self._context.statuses.save(self._mapping, db.id, checkpoint)
         return checkpoint
@@ -111,14 +111,23 @@ class DatabaseCrawl:
         return not self._context.stop.is_set()
 
     def _views(self, rows: Sequence[Row], window: int) -> dict[str, View]:
-        """Rows of a broken-off batch and of a sweep are compared; others are known to be new."""
-        checkpoint = self._known()
-        compare = max(window, checkpoint.sweep_until)
-        views = self._batches.survey([row.name for row in rows if row.rowid <= compare])
+        """Rows of a broken-off batch and of a sweep are compared, and those that have waited so long that
+        another node's daemon may have sent them; the rest are known to be new."""
+        checkpoint, now = self._known(), self._context.clock.now()
+        sweep = max(window, checkpoint.sweep_until)
+        shared = self._replica.replicas > 1
+        compare = {r.name for r in rows if r.rowid <= sweep or (shared and self._verified_from(r) < now)}
+        views = self._batches.survey(sorted(compare))
         for row in rows:
-            if row.rowid > compare:
+            if row.name not in compare:
                 views[row.name] = Before.FRESH if row.rowid <= checkpoint.fresh_until else Before.NEW
         return views
+
+    def _verified_from(self, row: Row) -> float:
+        """When the other nodes' daemons look at this row as well: a slack after it was written, and after
+        the mapping began, or everybody would send everything that was there before."""
+        slack = self._context.settings.verification_slack_seconds
+        return max(row.timestamp.seconds, self._known().begun) + slack
 
     def _verify(self, db: ContainerDb, limit: int, results: list[Result]) -> bool:
         checkpoint = self._known()
@@ -129,11 +138,10 @@ class DatabaseCrawl:
         rows, last = db.rows_since(checkpoint.last_verified_row, limit)
         if last <= checkpoint.last_verified_row:
             return False
-        slack = self._context.settings.verification_slack_seconds
-        horizon = self._context.clock.now() - slack
-        too_young = next((row for row in rows if row.timestamp.seconds > horizon), None)
+        now = self._context.clock.now()
+        too_young = next((row for row in rows if self._verified_from(row) > now), None)
         if too_young is not None:
-            self._wake = min(self._wake, too_young.timestamp.seconds + slack)
+            self._wake = min(self._wake, self._verified_from(too_young))
             last = too_young.rowid - 1
             rows = [row for row in rows if row.rowid <= last]
         others = [row for row in rows if not self._is_own(row)]

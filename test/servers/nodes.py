@@ -1,0 +1,125 @@
+"""A mapping on a cluster of several nodes: a daemon for each, and each one's own way to the store.
+
+Each daemon reaches the store through a proxy of its own, so that a test knows who sent what.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+from faults.proxy import FaultProxy
+from s3_sync.model.rows import owner_ordinal
+from servers.daemon import SyncDaemon
+from servers.local import Local
+from servers.operations import operation
+from servers.pair import Pair
+from servers.swift import SwiftCluster
+
+HOUR = 3600.0
+#: operations that change something at the store
+WRITES = ("PutObject", "CopyObject", "DeleteObjects", "DeleteObject")
+
+
+class Nodes:
+    """Daemons are made by their first use. `settings` are those of all daemons."""
+
+    def __init__(self, cluster: SwiftCluster, pair: Pair, directory: Path, **settings: Any) -> None:
+        self.cluster = cluster
+        self.pair = pair
+        self.settings = settings
+        self._directory = directory
+        self._daemons: dict[int, SyncDaemon] = {}
+        self._proxies: dict[int, FaultProxy] = {}
+        self._stack = ExitStack()
+
+    def daemon(self, node: int) -> SyncDaemon:
+        if node not in self._daemons:
+            mapping = {**self.pair.mapping, "aws_endpoint": self.proxy(node).endpoint}
+            daemon = SyncDaemon(
+                self.cluster, self._directory / f"node{node}", [mapping], node=node, **self.settings
+            )
+            self._stack.callback(daemon.stop)
+            self._daemons[node] = daemon
+        return self._daemons[node]
+
+    def proxy(self, node: int) -> FaultProxy:
+        if node not in self._proxies:
+            proxy = FaultProxy.before(self.pair.store.endpoint)
+            self._proxies[node] = self._stack.enter_context(proxy)
+        return self._proxies[node]
+
+    def alter(self, nodes: Iterable[int], **alterations: Any) -> None:
+        for node in nodes:
+            self.daemon(node).alter(**alterations)
+
+    def once(self, *nodes: int, code: int = 0) -> Counter[str]:
+        """`--once` on these nodes, one after the other; what they asked of the store, all together."""
+        asked: Counter[str] = Counter()
+        for node in nodes:
+            before = len(self.proxy(node).calls())
+            self._check(node, self.daemon(node).once(), code)
+            asked.update(self.asked(node, before))
+        return asked
+
+    def once_together(self, *nodes: int) -> Counter[str]:
+        """The same at the same time."""
+        daemons = [self.daemon(node) for node in nodes]
+        before = [len(self.proxy(node).calls()) for node in nodes]
+        with ThreadPoolExecutor(len(nodes)) as pool:
+            for node, result in zip(nodes, pool.map(SyncDaemon.once, daemons), strict=True):
+                self._check(node, result, 0)
+        return self.asked_of_all(dict(zip(nodes, before, strict=True)))
+
+    def asked(self, node: int, since: int = 0) -> Counter[str]:
+        """S3's operations that this node's daemon asked for."""
+        return Counter(operation(call) for call in self.proxy(node).calls(since=since))
+
+    def asked_of_all(self, since: Mapping[int, int]) -> Counter[str]:
+        """The same of several nodes together; `since`: node -> what to leave out."""
+        return sum((self.asked(node, start) for node, start in since.items()), Counter[str]())
+
+    def stored(self, node: int) -> list[str]:
+        """The names that this node's daemon has PUT, in order."""
+        start = len(f"/{self.pair.bucket}/{self.pair.prefix}")
+        return [path[start:] for path in self.proxy(node).stored()]
+
+    def shares(self, names: Iterable[str]) -> dict[int, list[str]]:
+        """Which of these names each node with a replica of the container is the first to act on."""
+        found = {}
+        for node in range(1, self.cluster.spec.nodes + 1):
+            with Local(self.cluster, node) as local:
+                replicas = local.brokers.replicas(local.account, self.pair.container)
+            for replica in replicas:
+                if replica.ordinal is not None:
+                    found[node] = [n for n in names if owner_ordinal(n, replica.replicas) == replica.ordinal]
+        return found
+
+    def replicate(self, *nodes: int) -> None:
+        """Swift's own replication, from these nodes to all others."""
+        for node in nodes:
+            self.cluster.run_daemon(node, "container-replicator")
+            self.cluster.run_daemon(node, "object-replicator")
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def __enter__(self) -> Nodes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _check(self, node: int, result: CompletedProcess[str], code: int) -> None:
+        log = self.daemon(node).log_text()
+        assert result.returncode == code, f"node {node} ended with {result.returncode}\n{result.stderr}{log}"
+
+
+def writes(asked: Counter[str]) -> dict[str, int]:
+    """Only what changed something."""
+    return {name: asked[name] for name in WRITES if asked[name]}
