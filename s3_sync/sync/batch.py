@@ -20,8 +20,17 @@ from s3_sync.sync.views import Before, View
 
 log = logging.getLogger("s3-sync")
 
-#: reasons that say something about the remote as a whole, not about one object
-REMOTE_DOWN = frozenset({"remote_unavailable", "remote_throttled", "remote_denied"})
+#: reasons that may have nothing to do with the object: if all fail like this, others would fail as well
+OUTAGE = frozenset(
+    {
+        "remote_unavailable",
+        "remote_throttled",
+        "remote_denied",
+        "remote_not_found",  # the bucket
+        "remote_refused",
+        "local_unavailable",
+    }
+)
 
 
 @dataclass(slots=True)
@@ -37,10 +46,9 @@ class Result:
         return [row for row, outcome in self.done if outcome.reason == NOT_DUE]
 
     @property
-    def remote_down(self) -> bool:
-        """Everything that needed the remote failed, for a reason that is not the object's."""
-        tried = [o for _, o in self.done if o.kind is not Kind.SKIPPED and o.reason != NOT_DUE]
-        return bool(tried) and all(o.reason in REMOTE_DOWN for o in tried)
+    def tried(self) -> list[Outcome]:
+        """What became of the rows for which there was something to do."""
+        return [o for _, o in self.done if o.kind is not Kind.SKIPPED and o.reason != NOT_DUE]
 
 
 class Batches:
@@ -91,7 +99,9 @@ class Batches:
             if outcome.settled:
                 self._log_recovery(row, outcome)
                 settlement.settled.append((row.name, row.timestamp.internal))
-            elif outcome.reason != NOT_DUE:
+            elif outcome.reason == NOT_DUE:
+                settlement.postponed.append((row.name, self.handler.due(row)))
+            else:
                 self._log_failure(row, outcome)
                 settlement.failures.append(_unsettled(row, outcome))
         self._context.journal.settle(self._key, settlement, self._context.clock.now())
@@ -107,6 +117,11 @@ class Batches:
     def _log_recovery(self, row: Row, outcome: Outcome) -> None:
         if self._context.journal.holds(self._key, row.name):
             log.info("Recovered %s of %s: %s", row.name, self._mapping.label, outcome.kind.value)
+
+
+def nothing_works(outcomes: Sequence[Outcome], enough: int) -> bool:
+    """Whether at least ``enough`` rows were tried, and all failed for reasons that may not be their own."""
+    return len(outcomes) >= enough and all(outcome.reason in OUTAGE for outcome in outcomes)
 
 
 def _unsettled(row: Row, outcome: Outcome) -> Unsettled:

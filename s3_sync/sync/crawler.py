@@ -8,18 +8,21 @@ from dataclasses import dataclass
 from s3_sync.cluster.brokers import LocalReplica
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import SyncError
+from s3_sync.model.outcomes import Outcome
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
-from s3_sync.state.journal import Counts, Unsettled, exponential
-from s3_sync.sync.batch import REMOTE_DOWN, Batches, Result
+from s3_sync.state.journal import Counts, Unsettled
+from s3_sync.sync.batch import OUTAGE, Batches, Result, nothing_works
 from s3_sync.sync.context import Context
 from s3_sync.sync.database import DatabaseCrawl
+from s3_sync.sync.schedule import setback_pause
 
 log = logging.getLogger("s3-sync")
 
 #: how long the list of local databases of a container is trusted, in seconds
 REPLICAS_FOR = 60.0
-_pause = exponential(base=2.0, ceiling=300.0)
+#: so many new rows, all failed, are an outage
+MANY = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,12 @@ class MappingCrawl:
     def __init__(self, context: Context, mapping: Mapping) -> None:
         self.mapping = mapping
         self.key = f"{mapping.label}#{mapping.fingerprint}"
-        self.troubled = False
         self._context = context
         self._batches: Batches | None = None
         self._databases: dict[LocalReplica, DatabaseCrawl] = {}
         self._listed_at = float("-inf")
         self._setbacks = 0
+        self._outage = False
         self._retried_once = False
 
     @property
@@ -51,22 +54,27 @@ class MappingCrawl:
     def summary(self) -> str:
         return self._batches.tally.summary() if self._batches else "scanned 0: nothing"
 
+    @property
+    def troubled(self) -> bool:
+        """The last try of something did not get through."""
+        return bool(self._setbacks) or any(database.troubled for database in self._databases.values())
+
     def step(self) -> Step:
         """One batch of each kind of work."""
         try:
-            more, results = self._step()
+            more = self._step()
         except SyncError as error:
-            return self._setback(f"Failed to process {self.mapping.label}: {error}")
+            return self._setback(str(error))
         except Exception as error:
             log.exception("Failed to process %s", self.mapping.label)
-            return self._setback(f"Failed to process {self.mapping.label}: {error!r}")
-        if any(result.remote_down for result in results):
-            return self._setback(f"{self.mapping.label}: the remote store does not answer as it should")
+            return self._setback(repr(error))
+        if self._outage:
+            return self._setback("nothing gets through")
         if self._setbacks:
             self._recovered()
         return Step(more and not self._context.stop.is_set())
 
-    def _step(self) -> tuple[bool, list[Result]]:
+    def _step(self) -> bool:
         more = False
         results: list[Result] = []
         # after a setback a few rows show whether it is over, before many fail
@@ -76,13 +84,23 @@ class MappingCrawl:
                 break
             again, done = database.step(limit)
             more, results = more or again, results + done
-        more = self._retry(limit, results) or more
-        return more, results
+        fresh = [outcome for result in results for outcome in result.tried]
+        retried: list[Outcome] = []
+        more = self._retry(limit, retried) or more
+        self._outage = self._is_outage(fresh, retried)
+        return more
 
-    def _retry(self, limit: int, results: list[Result]) -> bool:
+    def _is_outage(self, fresh: list[Outcome], retried: list[Outcome]) -> bool:
+        """Objects that failed before and fail again say nothing new, and neither does a single new one: it
+        must not slow down all the others. But after a setback it is over only when something works."""
+        if self._setbacks:
+            return nothing_works(fresh + retried, 1)
+        return nothing_works(fresh, MANY)
+
+    def _retry(self, limit: int, tried: list[Outcome]) -> bool:
         """Objects that failed before and whose time has come; with ``once``, each of them one time.
 
-        After a setback a few are tried whether it is their time or not: that shows whether it is over.
+        In an outage a few are tried whether it is their time or not: that shows whether it is over.
         """
         journal = self._context.journal
         if self._context.once:
@@ -91,15 +109,15 @@ class MappingCrawl:
             self._retried_once = True
             entries = journal.due_objects(self.key, float("inf"), 1_000_000)
         else:
-            until = float("inf") if self._setbacks else self._context.clock.now()
+            until = float("inf") if self._outage else self._context.clock.now()
             entries = journal.due_objects(self.key, until, limit)
         for start in range(0, len(entries), limit):
             batches = self._open()
             rows = [_row(entry) for entry in entries[start : start + limit]]
             result = batches.run(rows, batches.survey([row.name for row in rows]))
             batches.settle(result)
-            results.append(result)
-            if result.remote_down or not result.complete:
+            tried += result.tried
+            if nothing_works(result.tried, MANY) or not result.complete:
                 break
         return len(entries) == limit
 
@@ -124,19 +142,16 @@ class MappingCrawl:
         return self._batches
 
     def _recovered(self) -> None:
-        """What failed while the remote was away need not wait for its own time."""
+        """What failed meanwhile need not wait for its own time."""
         log.info("%s: working again", self.mapping.label)
-        self._setbacks, self.troubled = 0, False
-        self._context.journal.hasten(self.key, REMOTE_DOWN, self._context.clock.now())
+        self._setbacks = 0
+        self._context.journal.hasten(self.key, OUTAGE, self._context.clock.now())
 
-    def _setback(self, message: str) -> Step:
+    def _setback(self, why: str) -> Step:
+        level = logging.DEBUG if self._setbacks else logging.ERROR
         self._setbacks += 1
-        pause = _pause(self._setbacks)
-        if not self.troubled:
-            log.error("%s; next try in %.0f s", message, pause)
-        else:
-            log.debug("%s; next try in %.0f s", message, pause)
-        self.troubled = True
+        pause = setback_pause(self._setbacks)
+        log.log(level, "Failed to process %s: %s; next try in %.0f s", self.mapping.label, why, pause)
         return Step(False, pause)
 
 

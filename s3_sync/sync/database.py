@@ -16,12 +16,14 @@ from dataclasses import replace
 
 from s3_sync.cluster.brokers import ContainerDb, LocalReplica
 from s3_sync.config.schema import Mapping
+from s3_sync.errors import LocalError
 from s3_sync.model.rows import Row, owner_ordinal
 from s3_sync.state.checkpoint import Checkpoint
 from s3_sync.state.journal import PRIMARY, VERIFY, DueRange
 from s3_sync.sync.batch import Batches, Result
 from s3_sync.sync.context import Context
-from s3_sync.sync.views import Before, View
+from s3_sync.sync.schedule import setback_pause
+from s3_sync.sync.views import Before, Listed, View
 
 log = logging.getLogger("s3-sync")
 
@@ -42,12 +44,38 @@ class DatabaseCrawl:
         #: what the files looked like when everything in them had been seen, and when to look anyhow
         self._seen: object = None
         self._wake = 0.0
+        #: how often in a row the database could not be read, and until when it is left alone
+        self._setbacks = 0
+        self._rest_until = 0.0
+
+    @property
+    def troubled(self) -> bool:
+        return bool(self._setbacks)
 
     def step(self, limit: int) -> tuple[bool, list[Result]]:
-        """``limit``: rows to read for each kind of work. Raises LocalError, StateError, RemoteError."""
+        """``limit``: rows to read for each kind of work. Raises StateError, RemoteError.
+
+        A database that cannot be read is left alone for a while: others of the container need not wait.
+        """
+        now = self._context.clock.now()
+        if now < self._rest_until:
+            return False, []
+        try:
+            more, results = self._step(limit)
+        except LocalError as error:
+            level = logging.DEBUG if self._setbacks else logging.ERROR
+            self._setbacks += 1
+            self._rest_until = now + setback_pause(self._setbacks)
+            log.log(level, "Failed to read a database of %s: %s", self._mapping.label, error)
+            return False, []
+        self._setbacks = 0
+        return more, results
+
+    def _step(self, limit: int) -> tuple[bool, list[Result]]:
         fingerprint = self._replica.fingerprint()
         if fingerprint is None or (fingerprint == self._seen and self._context.clock.now() < self._wake):
             return False, []
+        self._seen = None  # until everything has been done
         with self._replica.open() as db:
             # A deleted container is read too: its last rows are the deletes that emptied it.
             if not self._readable(db):
@@ -56,7 +84,7 @@ class DatabaseCrawl:
             if db.id != self._database:  # first look, or another database in the same place
                 self._database, self._checkpoint = db.id, None
             if self._checkpoint is None:
-                self._checkpoint = self._context.statuses.load(self._mapping, db.id) or self._begin(db)
+                self._checkpoint = self._load(db) or self._begin(db)
             results: list[Result] = []
             self._wake = float("inf")
             more = self._due(db, limit, results)
@@ -73,14 +101,36 @@ class DatabaseCrawl:
             log.error("%s is %s: sharded containers are not read by this version", self._mapping.label, state)
         return state == "unsharded"
 
+    @property
+    def _share(self) -> str:
+        return f"{'-' if self._replica.ordinal is None else self._replica.ordinal}/{self._replica.replicas}"
+
+    def _load(self, db: ContainerDb) -> Checkpoint | None:
+        """Progress of an earlier run, if its numbers mean what they meant then.
+
+        They do not when the ring gave this replica another share of the rows. An earlier version may have
+        sent rows beyond its cursor. And that nothing is stored was true for the run that saw it: others
+        may have filled in while this daemon was away.
+        """
+        checkpoint = self._context.statuses.load(self._mapping, db.id)
+        if checkpoint is None or checkpoint.share not in ("", self._share):
+            return None
+        sweep = max(checkpoint.sweep_until, checkpoint.fresh_until)
+        return replace(
+            checkpoint,
+            share=self._share,
+            fresh_until=0,
+            sweep_until=max(sweep, db.max_rowid()) if checkpoint.adopted else sweep,
+        )
+
     def _begin(self, db: ContainerDb) -> Checkpoint:
         """No usable progress: one listing decides whether anything can be in the way."""
         last, begun = db.max_rowid(), self._context.clock.now()
         if self._batches.holds_nothing():
-            checkpoint = Checkpoint(fresh_until=last, begun=begun)
+            checkpoint = Checkpoint(fresh_until=last, begun=begun, share=self._share)
             log.info("Nothing is stored yet for %s: copying rows up to %d", self._mapping.label, last)
         else:
-            checkpoint = Checkpoint(sweep_until=last, begun=begun)
+            checkpoint = Checkpoint(sweep_until=last, begun=begun, share=self._share)
             log.info("Comparing %s with what is stored already, rows up to %d", self._mapping.label, last)
         self._context.statuses.save(self._mapping, db.id, checkpoint)
         return checkpoint
@@ -161,20 +211,32 @@ class DatabaseCrawl:
         return too_young is None and not self._context.stop.is_set()
 
     def _due(self, db: ContainerDb, limit: int, results: list[Result]) -> bool:
-        """Read again the ranges whose time has come; what is not due yet makes new ranges."""
+        """Read again the ranges whose time has come, up to ``limit`` rows of them; what is not due yet makes
+        new ranges."""
         now = self._context.clock.now()
         for due in self._context.journal.due_ranges(self._key, db.id, now):
-            found, _ = db.rows_since(due.first_row - 1, due.last_row - due.first_row + 1)
+            if limit <= 0 or self._context.stop.is_set():
+                break
+            found, last = db.rows_since(due.first_row - 1, min(limit, due.last_row - due.first_row + 1))
             rows = [row for row in found if row.rowid <= due.last_row and self._belongs(row, due)]
-            result = self._batches.run(rows, self._batches.survey([row.name for row in rows]))
+            result = self._batches.run(rows, self._due_views(rows, due))
             if result.complete:
-                self._batches.settle(result, later=self._ranges(result.not_due, due.kind), looked_at=[due])
+                rest = [replace(due, first_row=last + 1)] if found and last < due.last_row else []
+                later = self._ranges(result.not_due, due.kind) + rest
+                self._batches.settle(result, later=later, looked_at=[due])
             else:
                 self._batches.settle(result)
             results.append(result)
-            if self._context.stop.is_set():
-                break
-        return False
+            limit -= len(found)
+        return limit <= 0
+
+    def _due_views(self, rows: Sequence[Row], due: DueRange) -> dict[str, View]:
+        """What is listed in a row's way is no proof, unless the row is another node's to send: a transfer
+        of the version before may have ended after this one was written, with the same bytes."""
+        views = self._batches.survey([row.name for row in rows])
+        if due.kind == PRIMARY:
+            views = {name: view if view == Listed(None) else Before.UNKNOWN for name, view in views.items()}
+        return views
 
     def _belongs(self, row: Row, due: DueRange) -> bool:
         return self._is_own(row) == (due.kind == PRIMARY)

@@ -8,8 +8,12 @@ import threading
 from typing import Generic, TypeVar
 
 from s3_sync.runtime.concurrency import Clock
+from s3_sync.state.journal import exponential
 
 Item = TypeVar("Item")
+
+#: seconds for which something that failed is left alone, after so many failures in a row
+setback_pause = exponential(base=2.0, ceiling=300.0)
 
 
 class Schedule(Generic[Item]):

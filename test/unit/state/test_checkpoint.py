@@ -59,7 +59,7 @@ class TestRoundTrip:
         assert os.listdir(tmp_path) == []
 
     def test_every_field_comes_back(self, tmp_path: Path) -> None:
-        saved = Checkpoint(5, 4, 3, 2, "hash", "1/3")
+        saved = Checkpoint(5, 4, 3, 2, 1700000000.5, "hash", "1/3")
         files(tmp_path).save(MAPPING, DB, saved)
         assert files(tmp_path).load(MAPPING, DB) == saved
 
