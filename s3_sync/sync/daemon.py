@@ -69,12 +69,13 @@ class Lane:
             self._enumerators.spawn(guarded)
 
     def _take_turns(self) -> None:
-        """The period between two polls of a mapping is from start to start."""
+        """The period between two polls of a mapping is from start to start; a pause begins at the end."""
         interval = self._context.settings.poll_interval
         while (crawl := self._schedule.take()) is not None:
             started = self._context.clock.now()
             step = crawl.step()
-            self._schedule.put(crawl, started if step.more else max(started + interval, started + step.pause))
+            rest = self._context.clock.now() + step.pause
+            self._schedule.put(crawl, started if step.more else max(started + interval, rest))
 
     def _drain_some(self) -> None:
         while self._waiting and not self._context.stop.is_set():
