@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
-import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3_sync.errors import StateError
 from s3_sync.state.journal import (
     PRIMARY,
     QUARANTINE,
@@ -27,32 +21,9 @@ from s3_sync.state.journal import (
     DueRange,
     Journal,
     Settlement,
-    Unsettled,
     exponential,
 )
-
-M = "AUTH_a/c#fingerprint"
-
-
-def minutes(attempts: int) -> float:
-    return 60.0 * attempts
-
-
-def stamp(number: int, offset: int = 0) -> str:
-    return f"{number:010d}.00000" + (f"_{offset:016x}" if offset else "")
-
-
-def failure(name: str, time: int = 1, **changed: Any) -> Unsettled:
-    entry = Unsettled(name, RETRY, 0, False, stamp(time), stamp(time), 10, "remote_unavailable", "no answer")
-    return replace(entry, **changed)
-
-
-def failed(*entries: Unsettled) -> Settlement:
-    return Settlement(failures=list(entries))
-
-
-def settled(name: str, time: int = 1, offset: int = 0) -> Settlement:
-    return Settlement(settled=[(name, stamp(time, offset))])
+from unit.state.entries import M, failed, failure, minutes, names, settled, stamp
 
 
 @pytest.fixture
@@ -65,10 +36,6 @@ def journal(path: str) -> Iterator[Journal]:
     opened = Journal(path, minutes)
     yield opened
     opened.close()
-
-
-def names(journal: Journal, mapping: str = M) -> list[str]:
-    return [entry.name for entry in journal.unsettled(mapping)]
 
 
 class TestEntries:
@@ -277,101 +244,6 @@ class TestReopening:
         assert {os.stat(f"{path}{each}").st_mode & 0o777 for each in ("", "-wal")} == {0o600}
 
 
-class TestDamage:
-    @pytest.mark.parametrize("how", ["not a database", "torn page", "torn header"])
-    def test_set_aside_with_its_companions(self, path: str, how: str) -> None:
-        journal = Journal(path, minutes)
-        journal.settle(M, failed(*(failure(f"name{number}" * 20) for number in range(500))), 0.0)
-        uuid = journal.uuid
-        journal.close()
-        journal = Journal(path, minutes)
-        journal.settle(M, settled("name7" * 20), 0.0)
-        wal = Path(f"{path}-wal").read_bytes()
-        journal.close()
-        content = bytearray(Path(path).read_bytes())
-        if how == "torn page":
-            content[8192:40960] = os.urandom(32768)
-        elif how == "torn header":
-            content[16:100] = os.urandom(84)
-        else:
-            content = bytearray(b"this is no database\n" * 1000)
-        Path(path).write_bytes(content)
-        Path(f"{path}-wal").write_bytes(wal)  # as after a crash: it belongs to the damaged file
-        again = Journal(path, minutes)
-        assert again.uuid != uuid
-        assert names(again) == []
-        assert Path(f"{path}.corrupted.1").read_bytes()[:8192] == bytes(content)[:8192]
-        again.settle(M, failed(failure("a")), 0.0)
-        again.close()
-        assert names(Journal(path, minutes)) == ["a"]
-
-    def test_what_follows_a_damaged_one_survives_a_crash(self, path: str) -> None:
-        """Its commits are in a -wal file of the same name, which the damaged one's must not take along."""
-        Path(path).write_bytes(b"this is no database\n" * 1000)
-        again = Journal(path, minutes)
-        again.settle(M, failed(failure("a")), 0.0)
-        copy = Path(f"{path}-copy")
-        for each in ("", "-wal"):
-            Path(f"{copy}{each}").write_bytes(Path(f"{path}{each}").read_bytes())
-        assert names(Journal(str(copy), minutes)) == ["a"]
-        again.close()
-
-    def test_no_place_for_it(self, tmp_path: Path) -> None:
-        with pytest.raises(StateError, match="cannot open the journal"):
-            Journal(str(tmp_path / "missing" / "journal"), minutes)
-        (tmp_path / "directory").mkdir()
-        with pytest.raises(StateError, match="cannot open the journal"):
-            Journal(str(tmp_path / "directory"), minutes)
-        assert sorted(os.listdir(tmp_path)) == ["directory"]
-
-    def test_a_full_disk(self, path: str, journal: Journal) -> None:
-        journal.settle(M, failed(failure("before")), 0.0)
-        pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
-        journal._db.execute(f"PRAGMA max_page_count = {pages + 2}")
-        with pytest.raises(StateError, match="full"):
-            journal.settle(
-                M,
-                Settlement([failure(f"name{number}" * 50) for number in range(500)], [("before", stamp(9))]),
-                0.0,
-            )
-        assert names(journal) == ["before"]
-        assert journal.holds(M, "before")
-        journal._db.execute("PRAGMA max_page_count = 100000")
-        journal.settle(M, failed(failure("after")), 0.0)
-        assert names(journal) == ["after", "before"]
-
-    def test_errors_while_reading_are_ours_too(self, journal: Journal) -> None:
-        journal.settle(M, failed(failure("a")), 0.0)
-        journal.close()
-        reads = [
-            lambda: journal.window(M, "db"),
-            lambda: journal.unsettled(M),
-            lambda: journal.due_objects(M, 1e9, 1),
-            lambda: journal.due_ranges(M, "db", 1e9),
-            lambda: journal.next_range(M, "db"),
-            lambda: journal.counts(M),
-            lambda: journal.settle(M, settled("a"), 0.0),
-            lambda: journal.open_window(M, "db", 1),
-            lambda: journal.hasten(M, ["x"], 1.0),
-            lambda: journal.reset(M),
-        ]
-        for act in reads:
-            with pytest.raises(StateError):
-                act()
-
-    def test_locked_by_somebody_else(self, path: str, journal: Journal) -> None:
-        journal._db.execute("PRAGMA busy_timeout = 10")
-        other = sqlite3.connect(path, isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StateError, match="locked"):
-            journal.settle(M, failed(failure("a")), 0.0)
-        assert not journal.holds(M, "a")
-        other.execute("ROLLBACK")
-        other.close()
-        journal.settle(M, failed(failure("a")), 0.0)
-        assert names(journal) == ["a"]
-
-
 def test_threads_share_it(journal: Journal) -> None:
     def work(number: int) -> None:
         for step in range(20):
@@ -387,38 +259,3 @@ def test_threads_share_it(journal: Journal) -> None:
     for thread in threads:
         thread.join()
     assert names(journal) == sorted(f"{number}-{step}" for number in range(4) for step in range(0, 20, 2))
-
-
-_WRITER = """
-import sys
-from s3_sync.state.journal import DueRange, Journal, PRIMARY, RETRY, Settlement, Unsettled
-journal = Journal(sys.argv[1], lambda attempts: 1.0)
-number = 0
-while True:
-    number += 1
-    entries = [
-        Unsettled(f"{number}-{each}", RETRY, 0, False, "1", "1", 1, "r", "d" * 200) for each in range(50)
-    ]
-    journal.open_window("m", "db", number)
-    journal.settle("m", Settlement(entries, later=[DueRange("db", PRIMARY, number, number, 1.0)]), 1.0)
-    print(number, flush=True)
-"""
-
-
-@pytest.mark.parametrize("lines", [1, 7, 30])
-def test_kill_9_in_the_middle(path: str, lines: int) -> None:
-    """Whatever was reported as written is there; the batch in flight is there whole or not at all."""
-    with subprocess.Popen([sys.executable, "-c", _WRITER, path], stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        for _ in range(lines):
-            child.stdout.readline()
-        child.send_signal(signal.SIGKILL)
-        told = [lines, *(int(line) for line in child.stdout.read().split())][-1]
-    journal = Journal(path, minutes)
-    found = {entry.name for entry in journal.unsettled("m", limit=10**6)}
-    done = len(found) // 50
-    assert told <= done <= told + 1
-    assert found == {f"{number}-{each}" for number in range(1, done + 1) for each in range(50)}
-    assert len(journal.due_ranges("m", "db", 9.0)) == done
-    assert done <= journal.window("m", "db") <= done + 1
-    journal.close()

@@ -52,7 +52,7 @@ class Node:
             swift.dbs.append(db)
             replicas = [FakeReplica(db)]
         self.replicas_here = list(replicas)
-        directory.mkdir(exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
         self.start()
 
     def start(self) -> None:
@@ -65,6 +65,7 @@ class Node:
             items_chunk=self.options["items_chunk"],
         )
         self.journal = Journal(str(self.directory / "journal"), retry_pause)
+        self.journal._db.execute("PRAGMA synchronous = OFF")  # what is lost here is a process, not a machine
         workers = SerialPool()
         workers.size = self.options.get("workers", 2)
         self.context = Context(

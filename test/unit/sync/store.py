@@ -18,7 +18,10 @@ Fault = Callable[[str, str], BaseException | None]
 
 
 class WatchedBucket:
-    """``before`` and ``after`` are asked with method and name whether a call fails there."""
+    """``before`` and ``after`` are asked with method and name whether a call fails there.
+
+    ``sent``: how often an object's bytes have arrived, by name.
+    """
 
     def __init__(
         self,
@@ -36,6 +39,7 @@ class WatchedBucket:
         self.features = Features(put_if_absent=conditional, put_if_match=conditional)
         self.page = page
         self.calls: list[tuple[str, str]] = []
+        self.sent: Counter[str] = Counter()
         self.before: Fault = lambda method, name: None
         self.after: Fault = lambda method, name: None
 
@@ -80,7 +84,13 @@ class WatchedBucket:
     def put_object(self, name: str, body: Body, options: PutOptions) -> PutResult:
         if not self.features.conditional_put:
             assert (options.if_match, options.if_absent) == (None, False)
-        result: PutResult = self._call("put", name, lambda: self.inner.put_object(name, body, options))
+
+        def put() -> PutResult:
+            result = self.inner.put_object(name, body, options)
+            self.sent[name] += 1
+            return result
+
+        result: PutResult = self._call("put", name, put)
         return result
 
     def post_object(self, name: str, meta: ObjectMeta, if_match: str | None = None) -> None:

@@ -1,0 +1,176 @@
+"""Between any two steps everything but the files is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s3_sync.errors import AccessDenied
+from unit.sync.node import MAX_PAUSE, mapping
+from unit.sync.world import World
+
+BATCH = 5
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+class Crashing:
+    """A daemon that ends before or after a certain call of a method, once, and is started again."""
+
+    def __init__(self, world: World, target: str, method: str, when: str, number: int) -> None:
+        self.world = world
+        self._left = number
+        self.crashed = False
+        if target == "bucket":
+            setattr(world.bucket, when, self._fault(method))
+        else:
+            holder = getattr(world.node.context, target)
+            setattr(holder, method, self._breaking(getattr(holder, method), when))
+
+    def run(self) -> None:
+        """All that can be done now, whatever happens."""
+        try:
+            self.world.node.settle()
+        except Crash:
+            self.crashed = True
+            self.world.node.restart()
+            self.world.node.settle()
+
+    def disarm(self) -> None:
+        self._left = 0
+        self.world.bucket.before = self.world.bucket.after = lambda method, name: None
+
+    def _is_now(self) -> bool:
+        self._left -= 1
+        return self._left == 0
+
+    def _fault(self, method: str) -> Callable[[str, str], BaseException | None]:
+        def fault(called: str, name: str) -> BaseException | None:
+            if called == method and name != "bad":
+                return Crash() if self._is_now() else None
+            return AccessDenied("no") if called == "put" and name == "bad" else None
+
+        return fault
+
+    def _breaking(self, real: Callable[..., Any], when: str) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            now = self._is_now()
+            if now and when == "before":
+                raise Crash
+            result = real(*arguments, **named)
+            if now:
+                raise Crash
+            return result
+
+        return call
+
+
+def story(world: World, daemon: Crashing) -> None:
+    """What clients do, and the daemon in between; one object cannot be stored."""
+    if world.bucket.before("put", "bad") is None:
+        world.bucket.before = lambda method, name: (
+            AccessDenied("no") if method == "put" and name == "bad" else None
+        )
+    world.swift.put("bad")
+    world.fill(12)
+    for seconds in (3.0, 20.0):
+        world.swift.clock.sleep(seconds)
+        daemon.run()
+    world.swift.put("o00001", b"changed")
+    world.swift.post("o00003", x_object_meta_a="b")
+    world.swift.delete("o00004")
+    world.fill(8, start=20)
+    for seconds in (5.0, 20.0, 40.0):
+        world.swift.clock.sleep(seconds)
+        daemon.run()
+
+
+@pytest.mark.parametrize("conditional", [True, False], ids=["conditions", "no-conditions"])
+@pytest.mark.parametrize("copy_after", [0, 10])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(
+    ("target", "method"),
+    [
+        ("journal", "open_window"),
+        ("journal", "settle"),
+        ("statuses", "save"),
+        ("statuses", "load"),
+        ("bucket", "put"),
+        ("bucket", "delete"),
+        ("bucket", "post"),
+        ("bucket", "list"),
+        ("bucket", "head"),
+    ],
+)
+def test_at_every_step(
+    tmp_path: Path, target: str, method: str, when: str, copy_after: int, conditional: bool
+) -> None:
+    """Nothing is lost, nothing is sent again beyond the batch in flight."""
+    number, crashed = 0, True
+    while crashed:
+        number += 1
+        world = World(
+            tmp_path / str(number), conditional, items_chunk=BATCH, mapping=mapping(copy_after=copy_after)
+        )
+        daemon = Crashing(world, target, method, when, number)
+        story(world, daemon)
+        crashed = daemon.crashed
+        expected = world.swift.content()
+        del expected["bad"]
+        assert world.bucket.content() == expected
+        assert world.node.unsettled() == {"bad": "remote_denied"}
+        assert world.bucket.metadata("o00003") == {"a": "b"}
+        assert sum(world.bucket.sent.values()) <= 12 + 1 + 8 + BATCH
+        daemon.disarm()
+        world.node.later(2 * MAX_PAUSE)
+        assert (world.converged(), world.node.unsettled()) == (True, {})
+        world.node.journal.close()
+    assert number > 1
+
+
+def test_a_broken_off_batch_is_compared_not_sent_again(tmp_path: Path) -> None:
+    world = World(tmp_path, conditional=False, items_chunk=100)
+    world.fill(100)
+    world.swift.clock.sleep(5.0)
+
+    def crash(method: str, name: str) -> Crash | None:
+        return Crash() if method == "put" and sum(world.bucket.sent.values()) == 60 else None
+
+    world.bucket.after = crash
+    with pytest.raises(Crash):
+        world.node.settle()
+    world.bucket.after = lambda method, name: None
+    world.bucket.counts()
+    world.node.restart()
+    world.node.settle()
+    assert world.bucket.counts() == {"list": 1, "put": 40}
+    assert world.converged()
+
+
+@pytest.mark.parametrize("conditional", [True, False], ids=["conditions", "no-conditions"])
+def test_crashes_one_after_the_other(tmp_path: Path, conditional: bool) -> None:
+    """Each start gets two requests further."""
+    world = World(tmp_path, conditional, items_chunk=20)
+    world.fill(60)
+    starts = 0
+    while not world.converged():
+        starts += 1
+        assert starts < 200
+        left = [2]
+
+        def crash(method: str, name: str, left: list[int] = left) -> Crash | None:
+            left[0] -= method == "put"
+            return Crash() if left[0] < 0 else None
+
+        world.bucket.before = crash
+        world.swift.clock.sleep(1.0)
+        try:
+            world.node.settle()
+        except Crash:
+            world.node.restart()
+    assert set(world.bucket.sent.values()) == {1}

@@ -1,0 +1,259 @@
+"""What fails is not forgotten, and does not stop the rest."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s3_sync.errors import (
+    AccessDenied,
+    NotFound,
+    RemoteError,
+    RemoteUnavailable,
+    StateError,
+    Throttled,
+)
+from unit.sync.node import MAX_PAUSE
+from unit.sync.world import World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+class TestFailures:
+    def test_one_bad_object_in_many(self, world: World) -> None:
+        world.fill(1000)
+        world.fail_names(AccessDenied("not this one"), "o00500")
+        world.node.settle()
+        assert len(world.bucket.content()) == 999
+        assert world.node.unsettled() == {"o00500": "remote_denied"}
+        assert world.node.journal.counts(world.node.crawl.key).retrying == 1
+        assert world.node.tally() == {"copied": 999, "pending": 1}
+        world.node.restart()
+        world.bucket.counts()
+        world.node.settle()
+        assert world.bucket.counts() == {}  # the cursor has passed it, and it waits for its time
+
+    @pytest.mark.parametrize("bad", [1, 2, 5])
+    def test_bad_objects_do_not_slow_down_good_ones(self, world: World, bad: int) -> None:
+        """For a day: every object arrives in the poll after it was written."""
+        names = [f"bad{number}" for number in range(bad)]
+        world.fail_names(AccessDenied("never"), *names)
+        for name in ("good", *names):
+            world.swift.put(name)
+        world.node.settle()
+        world.bucket.counts()
+        for number in range(400):
+            world.swift.put(f"good{number}")
+            step = world.node.step()
+            assert not step.pause, number
+            assert f"good{number}" in world.bucket.content()
+            world.swift.clock.sleep(200.0)
+        attempts = sum(world.bucket.counts().values()) - 400
+        assert attempts <= bad * 40  # back-off, though others succeed all the time
+
+    def test_retry_with_back_off(self, world: World) -> None:
+        world.fail_names(RemoteUnavailable("down"), "bad")
+        world.swift.put("good")
+        world.swift.put("bad")
+        world.node.settle()
+        world.bucket.counts()
+        start = world.swift.clock.now()
+        tries = []
+        while world.swift.clock.now() < start + 12 * 3600:
+            world.node.later(5.0)
+            if world.bucket.counts():
+                tries.append(world.swift.clock.now() - start)
+        gaps = [later - earlier for earlier, later in zip(tries, tries[1:], strict=False)]
+        assert gaps == sorted(gaps)
+        assert gaps[-1] <= MAX_PAUSE + 5
+        assert len(tries) <= 20
+        world.fail(None)
+        world.node.later(MAX_PAUSE)
+        assert (world.converged(), world.node.unsettled()) == (True, {})
+
+    def test_failures_are_remembered_over_a_restart(self, world: World) -> None:
+        world.fail_names(AccessDenied("no"), "bad")
+        world.swift.put("bad", b"v1")
+        world.node.settle()
+        world.fail(None)
+        world.node.restart()
+        world.node.later(31.0)
+        assert world.converged()
+        assert world.node.unsettled() == {}
+
+    def test_what_was_overwritten_meanwhile(self, world: World) -> None:
+        world.fail_names(AccessDenied("no"), "bad")
+        world.swift.put("bad", b"v1")
+        world.node.settle()
+        world.swift.put("bad", b"v2")
+        world.node.later(5.0)
+        [entry] = world.node.journal.unsettled(world.node.crawl.key)
+        assert entry.timestamp == world.swift.row("bad").timestamp.internal
+        world.fail(None)
+        world.node.later(MAX_PAUSE)
+        assert (world.bucket.content(), world.node.unsettled()) == ({"bad": b"v2"}, {})
+
+    def test_what_was_deleted_meanwhile(self, world: World) -> None:
+        world.swift.put("bad", b"v1")
+        world.node.settle()
+        world.fail_names(AccessDenied("no"), "bad")
+        world.swift.put("bad", b"v2")
+        world.node.later(5.0)
+        world.swift.delete("bad")
+        world.node.later(5.0)
+        world.fail(None)
+        world.node.later(MAX_PAUSE)
+        assert (world.bucket.content(), world.node.unsettled()) == ({}, {})
+
+    def test_quarantine_is_not_retried_and_ends_with_a_change(self, world: World) -> None:
+        long = "n" * 1020
+        world.swift.put(long)
+        world.swift.put("o")
+        world.node.settle()
+        assert world.node.unsettled() == {long: "name_too_long"}
+        assert not world.node.crawl.troubled
+        world.bucket.counts()
+        world.node.later(10 * MAX_PAUSE)
+        assert world.bucket.counts() == {}
+        world.swift.delete(long)
+        world.node.later(5.0)
+        assert world.node.unsettled() == {}
+
+    def test_postponed_when_copy_after_grows(self, world: World) -> None:
+        """A retry that is not due any more waits for that time instead of coming up in every turn."""
+        names = world.fill(15)
+        for number in (0, 11):
+            world.swift.put(f"good{number}")
+        world.fail_names(AccessDenied("no"), *names)
+        world.node.options["items_chunk"] = 20
+        world.node.restart()
+        world.node.settle()
+        assert len(world.node.unsettled()) == 15
+        world.node.restart(items_chunk=10)
+        world.fail(None)
+        world.node.edit(copy_after=86400)
+        assert world.node.later(100.0) < 10
+        world.bucket.counts()
+        assert world.node.later(5.0) == 1
+        assert world.bucket.counts() == {}
+        world.node.later(90000.0)
+        assert (world.converged(), world.node.unsettled()) == (True, {})
+
+    def test_an_unexpected_exception_is_a_failure_like_any_other(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*_: Any, **__: Any) -> Any:
+            raise ZeroDivisionError("a bug")
+
+        monkeypatch.setattr(world.swift, "open", broken)
+        logging.disable(logging.CRITICAL)
+        world.fill(2)
+        world.node.settle()
+        logging.disable(logging.NOTSET)
+        assert world.node.unsettled() == {"o00000": "internal_error", "o00001": "internal_error"}
+        monkeypatch.undo()
+        world.node.later(40.0)
+        assert (world.converged(), world.node.unsettled()) == (True, {})
+
+
+ERRORS = [RemoteUnavailable("down"), Throttled("slow down"), AccessDenied("expired"), NotFound("no bucket")]
+
+
+class TestOutage:
+    @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+    def test_down_for_a_week_with_many_changes(self, tmp_path: Path, error: RemoteError) -> None:
+        world = World(tmp_path, items_chunk=50)
+        names = world.fill(100)
+        world.node.settle()
+        world.bucket.counts()
+        world.fail(error)
+        started = world.swift.clock.now()
+        number = 0
+        while world.swift.clock.now() < started + 7 * 86400:
+            if number < 300:
+                world.swift.put(f"new{number}")
+                world.swift.put(names[number % 50], b"v%d" % number)
+                if number < 50 and not isinstance(error, NotFound):  # without a bucket all is deleted
+                    world.swift.delete(names[50 + number])
+            number += 1
+            step = world.node.step()
+            assert not step.more or not step.pause
+            world.swift.clock.sleep(max(step.pause, 600.0))
+        tries = sum(world.bucket.counts().values())
+        assert tries < 7 * 86400 / 600 * 5  # a few each time
+        assert world.node.crawl.troubled
+        world.fail(None)
+        world.node.later(400.0)
+        assert world.converged()
+        assert world.node.unsettled() == {}
+        assert not world.node.crawl.troubled
+
+    def test_a_backlog_is_not_poured_into_the_journal(self, tmp_path: Path) -> None:
+        """It waits where it is, in the database: a row each for millions would fill the disk."""
+        world = World(tmp_path, items_chunk=100, workers=2)
+        world.fail(RemoteUnavailable("down"), "put head")
+        world.fill(5000)
+        for _ in range(100):
+            step = world.node.step()
+            world.swift.clock.sleep(max(step.pause, 5.0))
+        assert len(world.node.unsettled()) <= 100 + 100 * 2
+        world.fail(None)
+        world.node.later(400.0)
+        assert (world.converged(), world.node.unsettled()) == (True, {})
+
+    def test_so_is_one_of_the_local_object_servers(self, tmp_path: Path) -> None:
+        world = World(tmp_path, items_chunk=100, workers=2)
+        names = world.fill(5000)
+        world.swift.lost.update(names)
+        for _ in range(100):
+            step = world.node.step()
+            world.swift.clock.sleep(max(step.pause, 5.0))
+        assert len(world.node.unsettled()) <= 100 + 100 * 2
+        world.swift.lost.clear()
+        world.node.later(400.0)
+        assert (world.converged(), world.node.unsettled()) == (True, {})
+
+    def test_down_from_the_start(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
+        world.fail(RemoteUnavailable("down"))
+        world.fill(20)
+        with caplog.at_level(logging.INFO):
+            for _ in range(20):
+                assert world.node.step().pause > 0
+        assert caplog.text.count("Failed to process") == 1  # one line for each change of state
+        world.fail(None)
+        world.node.later(300.0)
+        assert world.converged()
+
+    def test_recovery_is_told_once_it_is_seen(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
+        world.fill(20)
+        world.fail(RemoteUnavailable("down"), "put")
+        with caplog.at_level(logging.INFO):
+            for _ in range(30):
+                step = world.node.step()
+                world.swift.clock.sleep(max(step.pause, 5.0))
+            assert "working again" not in caplog.text
+            world.fail(None)
+            world.node.later(300.0)
+        assert caplog.text.count("working again") == 1
+        assert world.converged()
+
+    def test_a_full_disk(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nothing moves on that cannot be written down."""
+        world.fill(25)
+
+        def full(*_: Any, **__: Any) -> None:
+            raise StateError("No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(world.node.context.statuses, "save", full)
+            for _ in range(10):
+                assert world.node.step().pause > 0
+        world.node.restart()
+        world.node.later(300.0)
+        assert world.converged()

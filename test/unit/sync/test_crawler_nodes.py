@@ -1,0 +1,164 @@
+"""Three nodes with a replica each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from s3_sync.model.rows import owner_ordinal
+from unit.sync.node import SLACK, mapping
+from unit.sync.world import Three, World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+class TestThreeNodes:
+    def test_work_is_divided(self, tmp_path: Path) -> None:
+        three = Three(tmp_path)
+        for node in three.nodes:
+            node.settle()
+        three.bucket.counts()
+        for number in range(90):
+            three.swift.put(f"o{number}")
+        for node in three.nodes:
+            node.settle()
+        assert three.converged()
+        assert three.bucket.counts() == {"put": 90}
+        assert sorted(sum(node.tally().values()) for node in three.nodes)[0] > 10
+
+    @pytest.mark.parametrize("conditional", [True, False])
+    def test_verification_costs_listings(self, tmp_path: Path, conditional: bool) -> None:
+        three = Three(tmp_path, conditional, items_chunk=100)
+        for number in range(300):
+            three.swift.put(f"o{number:03d}")
+        three.swift.clock.sleep(10.0)
+        for node in three.nodes:
+            node.settle()
+        three.bucket.counts()
+        three.swift.clock.sleep(SLACK)
+        for node in three.nodes:
+            node.settle()
+        counts = three.bucket.counts()
+        assert set(counts) == {"list"}
+        assert counts["list"] <= 3 * 3 * 2
+        for node in three.nodes:
+            assert node.tally()["present"] == 300 - node.tally()["copied"]
+
+    def test_an_absent_nodes_share_is_picked_up_after_the_slack(self, tmp_path: Path) -> None:
+        three = Three(tmp_path, items_chunk=100)
+        for number in range(90):
+            three.swift.put(f"o{number}")
+        alive = three.nodes[:2]
+        for node in alive:
+            node.settle()
+        absent = {name for name in three.swift.content() if owner_ordinal(name, 3) == 2}
+        assert set(three.swift.content()) - set(three.bucket.content()) == absent
+        three.swift.clock.sleep(SLACK - 60.0)
+        for node in alive:
+            node.settle()
+        assert not three.converged()
+        three.bucket.counts()
+        three.swift.clock.sleep(61.0)
+        for node in alive:
+            node.settle()
+        assert three.converged()
+        assert three.bucket.counts()["put"] == len(absent)
+        # and when it comes back it sends nothing again
+        three.nodes[2].settle()
+        assert "put" not in three.bucket.counts()
+
+    def test_changes_of_an_absent_node(self, tmp_path: Path) -> None:
+        three = Three(tmp_path, items_chunk=100)
+        for number in range(60):
+            three.swift.put(f"o{number}", b"1")
+        for node in three.nodes:
+            node.settle()
+        theirs = [name for name in three.swift.content() if owner_ordinal(name, 3) == 2]
+        three.swift.clock.sleep(10.0)
+        three.swift.put(theirs[0], b"2")
+        three.swift.put(theirs[1], b"1", x_object_meta_a="b")
+        three.swift.post(theirs[2], x_object_meta_c="d")
+        three.swift.delete(theirs[3])
+        for node in three.nodes[:2]:
+            node.settle()
+            node.later(SLACK)
+        assert three.converged()
+        assert three.bucket.metadata(theirs[1]) == {"a": "b"}
+        assert three.bucket.metadata(theirs[2]) == {"c": "d"}
+
+    def test_back_with_a_stale_database_and_stale_objects(self, tmp_path: Path) -> None:
+        """Nothing newer is overwritten, and nothing is deleted, by a node that slept."""
+        three = Three(tmp_path, items_chunk=100)
+        names = [f"o{number}" for number in range(60)]
+        for name in names:
+            three.swift.put(name, b"old")
+        sleeping = three.swift.dbs.pop()
+        three.swift.stale = {name: three.swift.objects[name, 0] for name in names}
+        three.swift.clock.sleep(10.0)
+        for name in names[:40]:
+            three.swift.put(name, b"new")
+        for name in names[50:]:
+            three.swift.delete(name)
+        for node in three.nodes[:2]:
+            node.settle()
+            node.later(SLACK)
+        assert three.converged()
+        before = three.bucket.content()
+        for seconds in (0.0, 5.0, SLACK, SLACK):
+            three.nodes[2].later(seconds)
+            assert three.bucket.content() == before
+        # and then its database catches up
+        for name in names:
+            sleeping.add(three.swift.row(name))
+        three.nodes[2].later(5.0)
+        three.nodes[2].later(SLACK)
+        assert three.bucket.content() == before
+        assert all(node.unsettled() == {} for node in three.nodes)
+
+    def test_old_data_is_sent_once_though_all_begin_together(self, tmp_path: Path) -> None:
+        """What is older than the slack could be verified at once, before its owner had a chance."""
+        three = Three(tmp_path, items_chunk=60)
+        for number in range(300):
+            three.swift.put(f"o{number:03d}")
+        three.swift.clock.sleep(10 * SLACK)
+        for _ in range(200):
+            for node in three.nodes:
+                node.step()
+            three.swift.clock.sleep(1.0)
+        for node in three.nodes:
+            node.later(SLACK)
+        assert three.converged()
+        counts = three.bucket.counts()
+        assert counts["put"] == 300
+        assert counts["head"] <= 30
+
+    def test_copy_after_and_an_absent_node(self, tmp_path: Path) -> None:
+        three = Three(tmp_path, mapping=mapping(copy_after=2000), slack=600.0)
+        for number in range(60):
+            three.swift.put(f"o{number}")
+        for node in three.nodes[:2]:
+            node.settle()
+        for node in three.nodes[:2]:
+            node.later(700.0)
+        assert three.bucket.content() == {}
+        for _ in range(10):
+            for node in three.nodes[:2]:
+                node.later(300.0)
+        assert three.converged()
+        assert three.bucket.counts()["put"] == 60
+
+    def test_a_row_from_the_future_does_not_stop_verification_for_ever(self, tmp_path: Path) -> None:
+        three = Three(tmp_path, slack=600.0)
+        three.swift.clock.sleep(1200.0)
+        three.swift.put("future")
+        three.swift.clock.sleep(-1200.0)
+        for number in range(30):
+            three.swift.put(f"o{number}")
+        node = three.nodes[0]
+        node.settle()
+        node.later(2000.0)
+        assert three.converged()
