@@ -1,0 +1,203 @@
+"""Objects that are not just bytes: large ones, symlinks, versions, expiry, other policies."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+
+from servers.daemon import NewDaemon, SyncDaemon
+from servers.landed import in_swift
+from servers.pair import Pair, Store, new_pair
+from servers.process import wait_until
+from servers.raw_swift import Refused
+from servers.swift import SwiftCluster
+
+
+def put_slo(pair: Pair, name: str) -> None:
+    segments = []
+    for number in range(2):
+        body = b"%d" % number * 1000
+        pair.put(f"segments/{number}", body)
+        segments.append({"path": f"{pair.container}/segments/{number}", "size_bytes": len(body)})
+    manifest = json.dumps(segments).encode()
+    pair.swift.request("PUT", pair.container, name, query="multipart-manifest=put", body=manifest)
+
+
+class TestLargeObjects:
+    def test_they_are_put_aside_and_everything_else_lands(self, pair: Pair, daemon: SyncDaemon) -> None:
+        pair.put("before")
+        put_slo(pair, "static")
+        pair.put("dynamic", b"", {"X-Object-Manifest": f"{pair.container}/segments/"})
+        pair.put("after")
+        large = {"static", "dynamic"}
+        assert daemon.once().returncode == 1
+        pair.check(missing=large)
+        assert daemon.unsettled() == dict.fromkeys(large, ("quarantine", "large_object", 1))
+        # another run asks nothing again, and lets new things through
+        pair.put("later")
+        assert daemon.once().returncode == 1
+        pair.check(missing=large)
+        # a plain object in their place is copied; a delete settles the matter as well
+        pair.put("static", b"plain now")
+        pair.delete("dynamic")
+        assert daemon.once().returncode == 0, daemon.log_text()
+        pair.check()
+        assert daemon.unsettled() == {}
+
+    def test_a_large_object_over_a_copied_one(self, pair: Pair, daemon: SyncDaemon) -> None:
+        """The old copy stays as it is: it is a version that was there."""
+        pair.put("o", b"plain")
+        assert daemon.once().returncode == 0
+        before = pair.landed("o")
+        put_slo(pair, "o")
+        assert daemon.once().returncode == 1
+        assert daemon.unsettled() == {"o": ("quarantine", "large_object", 1)}
+        assert pair.landed("o") == before
+
+    def test_uploads_in_parts_through_s3api_are_large_objects(
+        self, swift: SwiftCluster, pair: Pair, daemon: SyncDaemon
+    ) -> None:
+        s3 = swift.s3_client()
+        upload = {"Bucket": pair.container, "Key": "parts"}
+        upload["UploadId"] = s3.create_multipart_upload(**upload)["UploadId"]
+        part = s3.upload_part(**upload, PartNumber=1, Body=b"one part")
+        done = [{"PartNumber": 1, "ETag": part["ETag"]}]
+        s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": done})
+        pair.put("plain")
+        assert daemon.once().returncode == 1
+        assert daemon.unsettled() == {"parts": ("quarantine", "large_object", 1)}
+        pair.check(missing=["parts"])
+
+
+class TestSymlinks:
+    """A symlink is copied as what a client would read there."""
+
+    def test_bytes_and_metadata_of_the_target(
+        self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+    ) -> None:
+        pair, other = new_pair(swift, s3api), new_pair(swift, s3api)
+        other.put("target", b"the target's bytes", {"Content-Type": "text/x-t", "X-Object-Meta-T": "t"})
+        for name, target in (("link", f"{other.container}/target"), ("chain", f"{pair.container}/link")):
+            pair.put(name, b"", {"X-Symlink-Target": target, "Content-Type": "application/symlink"})
+        daemon = new_daemon(pair)
+        assert daemon.once().returncode == 0, daemon.log_text()
+        expected = in_swift(other.swift, other.container, "target")
+        for name in ("link", "chain"):
+            landed = pair.landed(name)
+            assert (landed.md5, landed.size) == (expected.md5, expected.size)
+            assert (landed.headers, landed.user) == (expected.headers, expected.user)
+            # but the time is the link's own: it is what a later change of the link is compared with
+            link = pair.swift.request("HEAD", pair.container, name, query="symlink=get")
+            assert landed.marks["swift-timestamp"] == link.headers["x-timestamp"]
+        # the link is made to point elsewhere, or goes
+        other.put("another", b"other bytes")
+        pair.put("link", b"", {"X-Symlink-Target": f"{other.container}/another"})
+        pair.delete("chain")
+        assert daemon.once().returncode == 0, daemon.log_text()
+        assert pair.arrived() == ["link"]
+        assert pair.landed("link").md5 == hashlib.md5(b"other bytes").hexdigest()
+
+    def test_link_that_leads_nowhere_or_to_a_large_object(self, pair: Pair, daemon: SyncDaemon) -> None:
+        pair.put("nowhere", b"", {"X-Symlink-Target": f"{pair.container}/no such object"})
+        put_slo(pair, "large")
+        pair.put("to large", b"", {"X-Symlink-Target": f"{pair.container}/large"})
+        assert daemon.once().returncode == 1
+        pair.check(missing=["nowhere", "large", "to large"])
+        assert {name: entry[:2] for name, entry in daemon.unsettled().items()} == {
+            "nowhere": ("quarantine", "symlink_broken"),
+            "large": ("quarantine", "large_object"),
+            "to large": ("quarantine", "large_object"),
+        }
+
+
+class TestVersions:
+    def test_the_current_version_is_what_lands(self, pair: Pair, daemon: SyncDaemon) -> None:
+        pair.swift.request("POST", pair.container, headers={"X-Versions-Enabled": "true"})
+        for name in ("kept", "deleted", "restored"):
+            pair.put(name, b"first", {"X-Object-Meta-Version": "1"})
+        assert daemon.once().returncode == 0, daemon.log_text()
+        assert {name: pair.landed(name).user for name in pair.arrived()} == dict.fromkeys(
+            ("kept", "deleted", "restored"), {"version": "1"}
+        )
+        for name in ("kept", "deleted", "restored"):
+            pair.put(name, b"second version", {"X-Object-Meta-Version": "2"})
+        pair.delete("deleted")
+        pair.delete("restored")
+        pair.put("restored", b"third", {"X-Object-Meta-Version": "3"})
+        assert daemon.once().returncode == 0, daemon.log_text()
+        assert sorted(pair.arrived()) == ["kept", "restored"]
+        for name in ("kept", "restored"):
+            here, there = in_swift(pair.swift, pair.container, name), pair.landed(name)
+            assert (there.md5, there.headers, there.user) == (here.md5, here.headers, here.user)
+        pair.post("kept", {"X-Object-Meta-Posted": "yes"})
+        assert daemon.once().returncode == 0, daemon.log_text()
+        assert pair.landed("kept").user == in_swift(pair.swift, pair.container, "kept").user
+
+    def test_archive_containers_of_the_older_kind(
+        self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+    ) -> None:
+        pair, archive = new_pair(swift, s3api), new_pair(swift, s3api)
+        pair.swift.request("POST", pair.container, headers={"X-Versions-Location": archive.container})
+        daemon = new_daemon(pair)
+        pair.put("o", b"first")
+        pair.put("o", b"second")
+        assert daemon.once().returncode == 0, daemon.log_text()
+        pair.check()
+        pair.delete("o")  # brings the first one back
+        assert daemon.once().returncode == 0, daemon.log_text()
+        pair.check()
+        assert pair.landed("o").size == len(b"first")
+        pair.delete("o")
+        assert daemon.once().returncode == 0, daemon.log_text()
+        assert pair.arrived() == []
+
+
+class TestExpiry:
+    def test_expired_before_it_was_copied(self, pair: Pair, daemon: SyncDaemon) -> None:
+        pair.put("short lived", b"x", {"X-Delete-At": str(int(time.time()) + 1)})
+        pair.put("long lived", b"x", {"X-Delete-After": "3600"})
+        wait_until(lambda: _expired(pair), 5, "expiry")
+        assert daemon.once().returncode == 0, daemon.log_text()
+        assert pair.arrived() == ["long lived"]
+        pair.check_object("long lived")
+        assert daemon.unsettled() == {}
+
+    def test_the_remote_copy_goes_when_the_object_is_reaped(
+        self, swift: SwiftCluster, pair: Pair, daemon: SyncDaemon
+    ) -> None:
+        pair.put("short lived", b"x", {"X-Delete-At": str(int(time.time()) + 2)})
+        assert daemon.once().returncode == 0, daemon.log_text()
+        assert pair.arrived() == ["short lived"]
+        wait_until(lambda: _expired(pair), 5, "expiry")
+        swift.run_daemon(1, "container-updater")
+        swift.run_daemon(1, "object-expirer")
+        assert daemon.once().returncode == 0, daemon.log_text()
+        assert pair.arrived() == []
+
+
+def _expired(pair: Pair) -> bool:
+    try:
+        pair.swift.request("HEAD", pair.container, "short lived")
+    except Refused:
+        return True
+    return False
+
+
+def test_other_policies(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
+    """A container made again in another policy has rows of both."""
+    pair = new_pair(swift, s3api)
+    daemon = new_daemon(pair)
+    pair.put("o", b"in gold")
+    assert daemon.once().returncode == 0
+    pair.delete("o")
+    pair.swift.request("DELETE", pair.container)
+    pair.swift.put_container(pair.container, {"X-Storage-Policy": "silver"})
+    pair.put("o", b"in silver")
+    pair.put("p")
+    assert daemon.once().returncode == 0, daemon.log_text()
+    pair.check()
+    pair.post("o", {"X-Object-Meta-New": "yes"})
+    pair.delete("p")
+    assert daemon.once().returncode == 0, daemon.log_text()
+    pair.check()
