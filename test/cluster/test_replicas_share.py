@@ -100,7 +100,7 @@ def test_what_was_there_before_is_not_sent_by_everybody(nodes: Nodes, pair: Pair
 
 
 def test_without_slack_the_first_sends_all_and_the_others_nothing(nodes: Nodes, pair: Pair) -> None:
-    nodes.settings["verification_slack"] = 0
+    nodes.configure(verification_slack=0)
     put_all(pair)
     assert writes(nodes.once(1)) == {"PutObject": len(NAMES)}
     assert writes(nodes.once(2, 3)) == {}
@@ -113,7 +113,7 @@ def test_without_slack_the_first_sends_all_and_the_others_nothing(nodes: Nodes, 
 def test_running_daemons_share_what_comes_while_they_run(nodes: Nodes, pair: Pair) -> None:
     """The same with three live daemons, and a slack that passes while one watches."""
     slack = 8.0
-    nodes.settings["verification_slack"] = slack / 60
+    nodes.configure(verification_slack=slack / 60)
     for node in ALL:
         nodes.daemon(node).start()
     for node in ALL:

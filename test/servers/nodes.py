@@ -27,12 +27,12 @@ WRITES = ("PutObject", "CopyObject", "DeleteObjects", "DeleteObject")
 
 
 class Nodes:
-    """Daemons are made by their first use. `settings` are those of all daemons."""
+    """Daemons are made by their first use. `settings` are those of all of them."""
 
     def __init__(self, cluster: SwiftCluster, pair: Pair, directory: Path, **settings: Any) -> None:
         self.cluster = cluster
         self.pair = pair
-        self.settings = settings
+        self._settings = settings
         self._directory = directory
         self._daemons: dict[int, SyncDaemon] = {}
         self._proxies: dict[int, FaultProxy] = {}
@@ -42,7 +42,7 @@ class Nodes:
         if node not in self._daemons:
             mapping = {**self.pair.mapping, "aws_endpoint": self.proxy(node).endpoint}
             daemon = SyncDaemon(
-                self.cluster, self._directory / f"node{node}", [mapping], node=node, **self.settings
+                self.cluster, self._directory / f"node{node}", [mapping], node=node, **self._settings
             )
             self._stack.callback(daemon.stop)
             self._daemons[node] = daemon
@@ -53,6 +53,12 @@ class Nodes:
             proxy = FaultProxy.before(self.pair.store.endpoint)
             self._proxies[node] = self._stack.enter_context(proxy)
         return self._proxies[node]
+
+    def configure(self, **settings: Any) -> None:
+        """Other settings from the next start on."""
+        self._settings.update(settings)
+        for daemon in self._daemons.values():
+            daemon.settings.update(settings)
 
     def alter(self, nodes: Iterable[int], **alterations: Any) -> None:
         for node in nodes:
@@ -101,10 +107,23 @@ class Nodes:
         return found
 
     def replicate(self, *nodes: int) -> None:
-        """Swift's own replication, from these nodes to all others."""
+        """Swift's own replication: of the container's databases from everywhere to everywhere, and of the
+        objects of these nodes to all others.
+
+        A database may lack a row that was written while another node was away: its update went there.
+        """
+        everywhere = range(1, self.cluster.spec.nodes + 1)
+        with ThreadPoolExecutor(2) as pool:
+            runs = [
+                pool.submit(self._run, "container-replicator", everywhere),
+                pool.submit(self._run, "object-replicator", nodes),
+            ]
+        for run in runs:
+            run.result()
+
+    def _run(self, daemon: str, nodes: Iterable[int]) -> None:
         for node in nodes:
-            self.cluster.run_daemon(node, "container-replicator")
-            self.cluster.run_daemon(node, "object-replicator")
+            self.cluster.run_daemon(node, daemon)
 
     def close(self) -> None:
         self._stack.close()
