@@ -38,7 +38,10 @@ class Pool(Protocol):
         ...
 
     def kill(self) -> None:
-        """End what still runs, by an exception raised inside it."""
+        """End what runs now, by an exception raised inside it; ``map`` gives None as its result.
+
+        What has not begun yet still runs: it is for the functions to notice that it is over.
+        """
         ...
 
 
@@ -92,10 +95,11 @@ class GreenPool:
         self._pool.spawn_n(function)
 
     def kill(self) -> None:
-        import greenlet
+        import eventlet
 
         for thread in list(self._pool.coroutines_running):
-            thread.throw(greenlet.GreenletExit) if thread else None
+            if thread:  # running: one that has not begun runs, as does what still waits for a place
+                eventlet.kill(thread)
 
 
 class Clock:

@@ -1,0 +1,144 @@
+"""Pools and the clock. Green threads are tried in a child: this process stays as it is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+from s3_sync.runtime.concurrency import Clock, SerialPool
+
+
+def green(script: str) -> str:
+    """Run it in a patched child; returns what it prints."""
+    start = """
+        from s3_sync.runtime.concurrency import GreenPool, patch
+        patch()
+        import threading, time, eventlet
+        """
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(start) + textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+class TestSerialPool:
+    def test_map_keeps_the_order(self) -> None:
+        assert SerialPool().map(lambda item: item * 2, [3, 1, 2]) == [6, 2, 4]
+        assert SerialPool().map(str, []) == []
+
+    def test_spawn_runs_at_once(self) -> None:
+        ran: list[int] = []
+        SerialPool().spawn(lambda: ran.append(threading.get_ident()))
+        assert ran == [threading.get_ident()]
+        SerialPool().kill()
+
+
+class TestGreenPool:
+    def test_map_keeps_the_order_and_runs_side_by_side(self) -> None:
+        printed = green(
+            """
+            pool, most, now = GreenPool(4), 0, 0
+            def work(item):
+                global most, now
+                now += 1
+                most = max(most, now)
+                time.sleep(0.01 * (item % 3))
+                now -= 1
+                return item * 2
+            print(pool.map(work, range(30)) == [item * 2 for item in range(30)], most, pool.size)
+            print(pool.map(work, []))
+            """
+        )
+        assert printed.split("\n")[:2] == ["True 4 4", "[]"]
+
+    def test_work_that_never_waits(self) -> None:
+        assert green("print(GreenPool(2).map(lambda item: item + 1, range(5)))") == "[1, 2, 3, 4, 5]\n"
+
+    def test_several_maps_share_the_places_fairly(self) -> None:
+        printed = green(
+            """
+            pool, order = GreenPool(2), []
+            def work(name):
+                time.sleep(0.002)
+                order.append(name)
+            threads = [eventlet.spawn(pool.map, work, [name] * 50) for name in "ab"]
+            for thread in threads:
+                thread.wait()
+            first = order[:60]
+            print(abs(first.count("a") - first.count("b")) < 12, len(order))
+            """
+        )
+        assert printed == "True 100\n"
+
+    def test_spawn_waits_for_a_place(self) -> None:
+        printed = green(
+            """
+            pool = GreenPool(1)
+            pool.spawn(lambda: time.sleep(0.2))
+            start = time.monotonic()
+            pool.spawn(lambda: None)
+            print(time.monotonic() - start > 0.1)
+            """
+        )
+        assert printed == "True\n"
+
+    def test_kill_ends_what_runs_and_returns(self) -> None:
+        """Although what is ended cleans up behind it, which takes its time."""
+        printed = green(
+            """
+            pool, cleaned, results, stopping = GreenPool(4), [], [], False
+            def work(item):
+                if stopping:
+                    return "not begun"
+                try:
+                    time.sleep(60)
+                finally:
+                    time.sleep(0.05)
+                    cleaned.append(item)
+            eventlet.spawn(lambda: results.append(pool.map(work, range(10))))
+            time.sleep(0.05)
+            stopping, start = True, time.monotonic()
+            pool.kill()
+            print(time.monotonic() - start < 1)
+            time.sleep(0.5)
+            print(sorted(cleaned), results)
+            """
+        )
+        assert printed == f"True\n[0, 1, 2, 3] [{[None] * 4 + ['not begun'] * 6}]\n"
+
+    def test_kill_with_nothing_running(self) -> None:
+        assert green("GreenPool(2).kill(); print('fine')") == "fine\n"
+
+    def test_locks_and_sleeps_are_cooperative(self) -> None:
+        printed = green(
+            """
+            from s3_sync.sync.names import NameLocks
+            locks, order = NameLocks(), []
+            def work(item):
+                with locks.hold("a" if item < 3 else "b"):
+                    order.append(("in", item))
+                    time.sleep(0.02)
+                    order.append(("out", item))
+            start = time.monotonic()
+            GreenPool(4).map(work, range(4))
+            same = [event for event in order if event[1] < 3]
+            print([event for event, item in same] == ["in", "out"] * 3, 0.05 < time.monotonic() - start < 0.5)
+            """
+        )
+        assert printed == "True True\n"
+
+
+def test_clock() -> None:
+    clock = Clock()
+    assert abs(clock.now() - time.time()) < 1
+    start = time.monotonic()
+    clock.sleep(0.01)
+    assert time.monotonic() - start >= 0.01
