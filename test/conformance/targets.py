@@ -136,6 +136,7 @@ def _retried(build: Callable[[Credentials], Provider]) -> Callable[[Credentials]
 
 
 NOBODY = Credentials(identity="nobody", secret=Secret("nothing"))
+#: every store, behind the wrapper, and by every way of sending
 STORES = (
     "memory",
     "memory-retried",
@@ -147,6 +148,8 @@ STORES = (
     "rclone",
     "rclone-sdk",
 )
+#: one way each, for what is the same however bytes are sent
+ONE_WAY = ("memory", "memory-retried", "swift", "moto", "rclone")
 
 
 def target_of(target_id: str, server: Any) -> Target:

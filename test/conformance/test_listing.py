@@ -8,11 +8,13 @@ import pytest
 
 from conformance.names import NAMES
 from conformance.samples import everything, md5, names, put
-from conformance.targets import Target
+from conformance.targets import ONE_WAY, Target
 from s3_sync.errors import InvalidRequest, RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.providers.base import Bucket, ListQuery, Provider
+
+pytestmark = pytest.mark.parametrize("target", ONE_WAY, indirect=True)
 
 TREE = sorted(
     [

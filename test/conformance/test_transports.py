@@ -9,7 +9,8 @@ import pytest
 
 from conformance.samples import MIB, OnceBody, md5, read, sample
 from conformance.targets import target_of
-from s3_sync.errors import BadDigest, NotSupported
+from s3_sync.config.secret import Secret
+from s3_sync.errors import AccessDenied, BadDigest, NotSupported
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta, PutOptions
 from s3_sync.providers.base import Bucket, WriteOptions
@@ -106,3 +107,22 @@ def test_encryption_is_asked_for_only_where_it_is_known(moto: Any, swift: Any, n
     for name in ("object", "parts"):
         there = client.head_object(Bucket="conformance", Key=namer.key(name))
         assert there["ServerSideEncryption"] == "AES256"
+
+
+def test_signature_version_2(swift: Any, namer: KeyNamer) -> None:
+    """Swift's s3api checks it; of requests about a bucket it and the SDK think differently."""
+    target = target_of("swift", swift)
+    target.provider().create_bucket("conformance")
+    data = sample(2 * MIB)
+    for secret, refused in ((target.credentials.secret, False), (Secret("wrong"), True)):
+        credentials = replace(target.credentials, signature_version="s3", secret=secret)
+        bucket = S3Provider(credentials, connections=1).bucket("conformance", namer)
+        meta = ObjectMeta({"content-type": "text/x"}, {"color": "gr\u00fcn"})
+        options = PutOptions(len(data), meta, md5(data))
+        if refused:
+            with pytest.raises(AccessDenied):
+                bucket.put_object("a b", BytesBody(data), options)
+        else:
+            bucket.put_object("a b", BytesBody(data), options)
+            assert read(bucket, "a b") == data
+            assert bucket.head_object("a b").meta == meta

@@ -5,10 +5,12 @@ It runs in a thread of this process, and checks nothing.
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 
 
@@ -56,7 +58,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.send_response(answer.status)
-        for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
+        framing = {} if "Transfer-Encoding" in answer.headers else {"Content-Length": str(len(answer.body))}
+        for name, value in (framing | answer.headers).items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
@@ -87,14 +90,22 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class ScriptedS3:
-    """``answers`` are given in turn, the last one again and again. A context manager."""
+    """``answers`` are given in turn, the last one again and again. A context manager.
 
-    def __init__(self, answers: Sequence[Answer] = ()) -> None:
+    ``tls``: a file with a certificate and its key, for https.
+    """
+
+    def __init__(self, answers: Sequence[Answer] = (), *, tls: Path | None = None) -> None:
         self.answers = list(answers)
         self.requests: list[Received] = []
+        self._scheme = "https" if tls else "http"
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"script": self}))
         self._server.daemon_threads = True
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(tls)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     @property
@@ -103,7 +114,7 @@ class ScriptedS3:
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
     def next_answer(self) -> Answer:
         with self._lock:

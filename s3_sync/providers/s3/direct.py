@@ -22,7 +22,7 @@ from s3_sync.providers.s3.signing import (
     Signer,
     quoted_key,
 )
-from s3_sync.runtime.http import ConnectionPool, Origin, Timeouts
+from s3_sync.runtime.http import ConnectionPool, Origin, Response, Timeouts
 from s3_sync.streams.reader import Body
 
 #: above this the server is asked whether it wants the body before it is sent
@@ -61,7 +61,7 @@ class DirectWriter:
                 if response.status in (200, 201, 204):
                     response.drain()
                     return lower_names(response.headers.items())
-                document = response.read(_MAX_ERROR) if response.length != 0 else b""
+                document = _read_some(response, _MAX_ERROR)
                 raise from_body(upload.what, response.status, document, response.headers.get("retry-after"))
 
     def close(self) -> None:
@@ -107,6 +107,14 @@ class DirectWriter:
             return self._routes.setdefault(
                 bucket, _Route(address, Signer(self._account.keys, address.region), pool)
             )
+
+
+def _read_some(response: Response, limit: int) -> bytes:
+    pieces: list[bytes] = []
+    while limit > 0 and (piece := response.read(limit)):
+        pieces.append(piece)
+        limit -= len(piece)
+    return b"".join(pieces)
 
 
 def _query(part: PartOf | None) -> str:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import datetime
+import ipaddress
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 
+from conformance.samples import md5, put, sample
 from s3_sync import __version__
 from s3_sync.config.schema import Credentials
 from s3_sync.config.secret import Secret
@@ -18,7 +27,7 @@ from s3_sync.providers.s3.client import Account
 from s3_sync.providers.s3.dialect import AWS, CLONE, GOOGLE, dialect_of
 from s3_sync.providers.s3.provider import S3Provider, can_send_directly
 from s3_sync.runtime.http import Origin
-from servers.scripted_s3 import Answer, ScriptedS3, error
+from servers.scripted_s3 import Answer, Received, ScriptedS3, error
 
 KEYS: dict[str, Any] = {"identity": "AKID", "secret": Secret("sesame")}
 EMPTY = Answer(200, {}, b"<ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>")
@@ -200,8 +209,6 @@ def test_requests_go_through_the_proxy(store: ScriptedS3, open_provider: Any) ->
     bucket = provider.bucket("bucket", KeyNamer.literal(""))
     store.answers = [EMPTY, Answer(200, {"ETag": '"opaque"'})]
     bucket.list_objects(ListQuery())
-    from conformance.samples import put
-
     put(bucket, "key")
     assert store.requests[0].target.startswith("http://no.such.host.example:81/bucket?")
     assert store.requests[1].target == "http://no.such.host.example:81/bucket/key"
@@ -214,13 +221,65 @@ def test_what_is_sent_directly() -> None:
     assert not can_send_directly(Credentials(https_proxy="https://proxy:3128", **KEYS))
 
 
-def test_a_certificate_that_nobody_signed(tmp_path: Path) -> None:
-    """Trust is configured in one place for the SDK and for what we send ourselves."""
-    strict = account(endpoint="https://minio", verify_tls=True).tls_context()
-    assert strict.check_hostname
-    assert strict.get_ca_certs() or strict.cert_store_stats()["x509_ca"]
-    loose = account(endpoint="https://minio", verify_tls=False).tls_context()
-    assert not loose.check_hostname
-    missing = Credentials(endpoint="https://127.0.0.1:9", ca_bundle=str(tmp_path / "none.pem"), **KEYS)
-    with pytest.raises((OSError, RemoteUnavailable)):
-        S3Provider(missing).bucket("bucket", KeyNamer.literal("")).head_object("a")
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for 127.0.0.1 and its key in one file."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(address, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(signed.public_bytes(pem) + private)
+    return path
+
+
+def put_over_tls(certificate: Path, size: int, direct: bool, **fields: Any) -> Received:
+    with ScriptedS3(tls=certificate) as store:
+        data = sample(size)
+        store.answers = [Answer(200, {"ETag": f'"{md5(data)}"'})]
+        credentials = Credentials(endpoint=store.endpoint, **(KEYS | fields))
+        provider = S3Provider(credentials, connections=1, direct=direct)
+        try:
+            put(provider.bucket("bucket", KeyNamer.literal("")), "key", data)
+        finally:
+            provider.close()
+        return store.requests[0]
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_a_bundle_of_our_own(certificate: Path, direct: bool) -> None:
+    for size in (10, 200_000):
+        request = put_over_tls(certificate, size, direct, ca_bundle=str(certificate))
+        assert request.body == sample(size)
+        assert request.headers["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD"  # TLS guards the bytes
+        assert "content-md5" in request.headers
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_a_certificate_that_nobody_signed(certificate: Path, direct: bool) -> None:
+    with pytest.raises(RemoteUnavailable):
+        put_over_tls(certificate, 10, direct)
+    put_over_tls(certificate, 10, direct, verify_tls=False)
+
+
+def test_a_trailer_over_tls(certificate: Path) -> None:
+    request = put_over_tls(certificate, 200_000, True, verify_tls=False, checksum="crc32")
+    assert request.headers["x-amz-content-sha256"] == "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+    assert request.headers["x-amz-trailer"] == "x-amz-checksum-crc32"
+    assert request.headers["x-amz-decoded-content-length"] == "200000"
+    checksum = base64.b64encode(zlib.crc32(sample(200_000)).to_bytes(4, "big"))
+    assert request.body.endswith(b"\r\n0\r\nx-amz-checksum-crc32:" + checksum + b"\r\n\r\n")

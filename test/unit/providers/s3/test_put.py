@@ -210,6 +210,16 @@ def test_more_than_one_put_can_take(store: ScriptedS3, bucket: S3Bucket) -> None
     assert store.requests == []
 
 
+def test_an_error_that_comes_in_pieces(store: ScriptedS3, open_provider: Any) -> None:
+    bucket = open_provider(direct=True).bucket("bucket", NAMER)
+    whole = error(503, "SlowDown", "m" * 300).body
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (whole[:20], whole[20:50], whole[50:]))
+    store.answers = [Answer(503, {"Transfer-Encoding": "chunked"}, chunks + b"0\r\n\r\n")]
+    with pytest.raises(Throttled) as caught:
+        put(bucket)
+    assert caught.value.code == "SlowDown"
+
+
 def test_connections_are_kept(store: ScriptedS3, open_provider: Any) -> None:
     """The next request goes out on the same connection, after an error with a document too."""
     bucket = open_provider(direct=True).bucket("bucket", NAMER)
