@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import parse_qs
@@ -36,3 +36,13 @@ def counting(proxy: FaultProxy) -> Iterator[Counter[str]]:
     before = len(proxy.calls())
     yield counter
     counter.update(operation(call) for call in proxy.calls(since=before))
+
+
+@contextmanager
+def counting_each(proxy: FaultProxy) -> Iterator[defaultdict[str, Counter[str]]]:
+    """The same for each bucket."""
+    counters: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    before = len(proxy.calls())
+    yield counters
+    for call in proxy.calls(since=before):
+        counters[call.path.split("/")[1]][operation(call)] += 1
