@@ -17,7 +17,7 @@ from botocore.session import Session
 
 from s3_sync import __version__
 from s3_sync.config.schema import Credentials
-from s3_sync.errors import AccessDenied
+from s3_sync.errors import AccessDenied, ConfigError, Problem
 from s3_sync.providers.s3.dialect import Addressing, Dialect
 from s3_sync.providers.s3.signing import Keys
 from s3_sync.runtime.http import Origin, Proxy
@@ -53,10 +53,17 @@ class Account:
     def __init__(
         self, credentials: Credentials, dialect: Dialect, *, connections: int, unsigned: bool = False
     ) -> None:
-        """``unsigned``: bodies that the SDK sends are not hashed for the signature."""
+        """``unsigned``: bodies that the SDK sends are not hashed for the signature.
+
+        Raises ConfigError when the bundle of certificates cannot be read, AccessDenied without credentials.
+        """
         self.credentials = credentials
         self.dialect = dialect
         self._session = _session(credentials, dialect)
+        #: trusts what the SDK trusts; None where nothing is sent over TLS
+        self.tls_context: ssl.SSLContext | None = None
+        if credentials.endpoint is None or credentials.endpoint.startswith("https:"):
+            self.tls_context = _tls_context(credentials, self._session)
         self.addressing: Addressing = credentials.addressing_style or dialect.addressing
         self._region = credentials.region
         if self._region is None and dialect.ambient_credentials:
@@ -101,16 +108,6 @@ class Account:
             return Address(Origin(f"{bucket}.{host}", port, tls), f"{base}/", region)
         return Address(Origin(host, port, tls), f"{base}/{bucket}/", region)
 
-    def tls_context(self) -> ssl.SSLContext:
-        """Trusts what the SDK trusts."""
-        if not self.credentials.verify_tls:
-            context = ssl.create_default_context()
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            return context
-        bundle = self.credentials.ca_bundle or self._session.get_config_variable("ca_bundle")
-        return ssl.create_default_context(cafile=bundle or get_cert_path(True))
-
     def proxy(self, origin: Origin) -> Proxy | None:
         """The configured proxy for this origin. Raises ValueError for one that is spoken to in TLS."""
         configured = self.credentials.https_proxy if origin.tls else self.credentials.http_proxy
@@ -149,6 +146,19 @@ class Account:
         """Amazon's for this region, which is in the partition of the client's own."""
         meta = self.client.meta
         return str(meta.endpoint_url).replace(f".{meta.region_name}.", f".{region}.")
+
+
+def _tls_context(credentials: Credentials, session: Session) -> ssl.SSLContext:
+    if not credentials.verify_tls:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    bundle = credentials.ca_bundle or session.get_config_variable("ca_bundle") or get_cert_path(True)
+    try:
+        return ssl.create_default_context(cafile=bundle)
+    except OSError as error:  # ssl.SSLError too
+        raise ConfigError([Problem("ca_bundle", f"{bundle}: {error}")]) from error
 
 
 def _session(credentials: Credentials, dialect: Dialect) -> Session:

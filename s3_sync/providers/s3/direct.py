@@ -101,7 +101,7 @@ class DirectWriter:
                     address.origin,
                     size=self._connections,
                     timeouts=Timeouts(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
-                    tls_context=self._account.tls_context() if address.origin.tls else None,
+                    tls_context=self._account.tls_context,
                     proxy=self._account.proxy(address.origin),
                 )
             return self._routes.setdefault(

@@ -20,7 +20,7 @@ from conformance.samples import md5, put, sample
 from s3_sync import __version__
 from s3_sync.config.schema import Credentials
 from s3_sync.config.secret import Secret
-from s3_sync.errors import AccessDenied, RemoteUnavailable
+from s3_sync.errors import AccessDenied, ConfigError, RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import ListQuery
 from s3_sync.providers.s3.client import Account
@@ -274,6 +274,14 @@ def test_a_certificate_that_nobody_signed(certificate: Path, direct: bool) -> No
     with pytest.raises(RemoteUnavailable):
         put_over_tls(certificate, 10, direct)
     put_over_tls(certificate, 10, direct, verify_tls=False)
+
+
+def test_a_bundle_that_is_none(tmp_path: Path) -> None:
+    garbage = tmp_path / "garbage.pem"
+    garbage.write_text("this is no certificate")
+    for path in (tmp_path / "missing.pem", garbage):
+        with pytest.raises(ConfigError, match=path.name):
+            account(endpoint="https://minio", ca_bundle=str(path))
 
 
 def test_a_trailer_over_tls(certificate: Path) -> None:
