@@ -51,9 +51,9 @@ class ScratchDir:
 def sweep(base: Path) -> None:
     """Remove the scratch directories in `base` whose owner is gone."""
     for path in base.glob(PREFIX + "*"):
-        if (path / ".keep").exists():
-            continue
         try:
+            if (path / ".keep").exists():
+                continue
             lock = os.open(path / ".lock", os.O_RDWR | os.O_CLOEXEC)
         except OSError:
             continue  # somebody else's, or being made just now
