@@ -25,6 +25,8 @@ LIBRARIES = ("boto3", "botocore")
 TALKATIVE = ("botocore.hooks", "botocore.session", "botocore.loaders", "botocore.client")
 #: shorter secrets are masked where they stand alone: "test" inside "latest" gives nothing away
 _SHORT = 8
+#: what would begin another line, or steer a terminal
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CREDENTIALS = re.compile(r"(://[^/\s:@]*:)[^/\s@]+(?=@)|(\bsignature=)[\w%+/=-]+", re.IGNORECASE)
 
 
@@ -38,7 +40,8 @@ class MaskingFormatter(logging.Formatter):
     """Formats a line, then masks every known secret in it, passwords in URLs and request signatures.
 
     Libraries log whole requests at level debug, and exceptions quote what they were given; so the finished
-    text is searched, tracebacks included.
+    text is searched, tracebacks included. Names of objects may hold anything: control characters are
+    escaped, so that a message is one line whatever it is about.
     """
 
     def __init__(self, secrets: Iterable[Hidden] = ()) -> None:
@@ -49,6 +52,9 @@ class MaskingFormatter(logging.Formatter):
             for text in sorted(texts, key=len, reverse=True)
         ]
         self._secrets = re.compile("|".join(patterns)) if patterns else None
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return _CONTROL.sub(_escaped, super().formatMessage(record))
 
     def format(self, record: logging.LogRecord) -> str:
         line = super().format(record)
@@ -109,6 +115,10 @@ def _main_handler(log_file: str | None, console: bool) -> logging.Handler:
         )
     except OSError as error:
         raise ConfigError([Problem("log_file", f"cannot write {log_file}: {error.strerror}")]) from error
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
 
 
 def _written_forms(text: str) -> Iterator[str]:

@@ -161,7 +161,7 @@ def test_syslog_by_udp(tmp_path: Path) -> None:
         assert message.startswith("<15>[")
         assert message.endswith(f"{name} [DEBUG]: Using syslog")
     assert [message[:4] for message in received[3:]] == ["<15>", "<14>", "<12>", "<11>", "<10>", "<14>"]
-    assert all(message.endswith("two\nlines with ********") for message in received[3:])
+    assert all(message.endswith("two\\nlines with ********") for message in received[3:])
     log.info("x" * 100_000)
     assert len(server.recv(65536)) == 8192
     assert "Using syslog" in path.read_text()
