@@ -12,7 +12,7 @@ import warnings
 
 def sync() -> None:
     """``swift-s3-sync``"""
-    warnings.filterwarnings("ignore", category=DeprecationWarning, module="eventlet")
+    warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")  # Swift runs on it, so we do
     from s3_sync.runtime.concurrency import patch
 
     patch()

@@ -1,0 +1,254 @@
+"""The command as an operator meets it: what it says, where, and with which exit code."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from faults.proxy import FaultProxy, waits_for
+from servers.daemon import EXECUTABLE, NewDaemon, SyncDaemon
+from servers.pair import Pair, Store, new_pair
+from servers.process import wait_until
+from servers.swift import SwiftCluster
+
+MIB = 1024 * 1024
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """As from an operator's shell, with Python's warnings where the interpreter has them by default."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
+    command = [str(EXECUTABLE), *map(str, arguments)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+class TestWhatItSays:
+    def test_nothing_when_all_is_well(self, pair: Pair, daemon: SyncDaemon) -> None:
+        pair.put("o")
+        done = run("--config", daemon.write(), "--once")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        pair.check()
+        assert daemon.log.stat().st_mode & 0o777 == 0o640
+
+    def test_console(self, pair: Pair, daemon: SyncDaemon) -> None:
+        pair.put("o")
+        del daemon.settings["log_file"]
+        done = run("--conf", daemon.write(), "--once", "--console", "--log-l", "debug")
+        assert (done.returncode, done.stdout) == (0, "")
+        lines = done.stderr.splitlines()
+        form = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\] [\w.-]+ \[(DEBUG|INFO)\]: .*")
+        assert [line for line in lines if not form.fullmatch(line)] == []
+        assert lines[-1].endswith(f"{pair.swift.account}/{pair.container}: scanned 1: copied 1")
+        assert " botocore" in done.stderr
+        assert not daemon.log.exists()
+
+    def test_log_level_of_the_file(self, pair: Pair, daemon: SyncDaemon) -> None:
+        daemon.settings["log_level"] = "warning"
+        assert daemon.once().returncode == 0
+        assert daemon.log_text() == ""
+        assert daemon.once("--log-level", "info").returncode == 0
+        assert "scanned 0: nothing" in daemon.log_text()
+
+    def test_hostile_names_cannot_forge_lines(self, pair: Pair, daemon: SyncDaemon) -> None:
+        pair.put("o\n[2026-01-01 00:00:00,000] s3-sync [ERROR]: forged", headers={"X-Object-Manifest": "c/p"})
+        pair.put("bell\a escape\x1b[31m return\r")
+        pair.put("bell again\a\x1b", headers={"X-Object-Manifest": "c/p"})
+        assert daemon.once().returncode == 1
+        text = daemon.log_text()
+        assert all(line.startswith("[2") for line in text.splitlines())
+        assert not [line for line in text.splitlines() if "]: forged" in line[:60]]
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", text)
+        assert len(re.findall("Failed to handle row", text)) == 2
+
+
+class TestFilesThatCannotBeUsed:
+    def test_missing(self, tmp_path: Path) -> None:
+        """A daemon takes that calmly, or its supervisor would start it again and again."""
+        done = run("--config", tmp_path / "none.json")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "Configuration file does not exist\n", "")
+        done = run("--config", tmp_path / "none.json", "--check-config")
+        assert done.returncode == 1
+        assert done.stdout.startswith("Configuration file does not exist")
+
+    def test_not_json(self, daemon: SyncDaemon) -> None:
+        path = daemon.write()
+        path.write_text('{"devices": "/srv/node",\n "items_chunk": 10,,}')
+        for arguments in (["--once"], []):
+            done = run("--config", path, *arguments)
+            assert (done.returncode, done.stdout) == (1, "")
+            assert re.fullmatch(r"swift-s3-sync: line 2, column 20: .*\n", done.stderr)
+
+    def test_every_mistake_at_once(self, daemon: SyncDaemon) -> None:
+        daemon.settings |= {"workers": "ten", "poll_interval": -1}
+        del daemon.settings["devices"]
+        done = run("--config", daemon.write(), "--once")
+        assert done.returncode == 1
+        lines = done.stderr.splitlines()
+        assert all(line.startswith("swift-s3-sync: ") for line in lines)
+        for key in ("workers", "poll_interval", "devices"):
+            assert [line for line in lines if line.startswith(f"swift-s3-sync: {key}")], key
+
+    def test_no_log_file(self, daemon: SyncDaemon) -> None:
+        del daemon.settings["log_file"]
+        done = run("--config", daemon.write(), "--once")
+        assert done.returncode == 1
+        assert re.fullmatch("swift-s3-sync: .*log file must be set.*\n", done.stderr)
+
+    @pytest.mark.parametrize("arguments", [[], ["--config"], ["--config", "x", "--sideways"]])
+    def test_wrong_arguments(self, arguments: list[str]) -> None:
+        done = run(*arguments)
+        assert done.returncode == 2
+        assert "usage: swift-s3-sync" in done.stderr
+
+    def test_unknown_swift_dir(self, daemon: SyncDaemon, tmp_path: Path) -> None:
+        daemon.settings["swift_dir"] = str(tmp_path / "no swift here")
+        done = run("--config", daemon.write(), "--once")
+        assert done.returncode == 1
+        assert re.fullmatch("swift-s3-sync: .*no swift here.*\n", done.stderr)
+        assert "Traceback" not in daemon.log_text()
+
+    def test_status_dir_that_cannot_be_used(self, daemon: SyncDaemon, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("in the way")
+        daemon.settings["status_dir"] = str(tmp_path / "file" / "status")
+        done = run("--config", daemon.write(), "--once")
+        assert done.returncode == 1
+        assert re.fullmatch("swift-s3-sync: status_dir: cannot use .*\n", done.stderr)
+
+
+class TestCheckConfig:
+    def test_good(self, pair: Pair, daemon: SyncDaemon) -> None:
+        done = run("--config", daemon.write(), "--check-config")
+        assert (done.returncode, done.stderr) == (0, "")
+        for expected in (pair.container, pair.bucket, f'"{pair.prefix}"', pair.store.endpoint):
+            assert expected in done.stdout
+        assert pair.store.secret not in done.stdout.replace(pair.store.identity, "")
+        assert not daemon.status_dir.exists()
+
+    def test_bad(self, pair: Pair, daemon: SyncDaemon) -> None:
+        daemon.settings["containers"] = [
+            pair.mapping,
+            {**pair.mapping, "copy_after": "soon", "exclude_pattern": "("},
+            {**pair.mapping, "container": "another", "retain_local": False},
+        ]
+        done = run("--config", daemon.write(), "--check-config")
+        assert (done.returncode, done.stderr) == (1, "")
+        for place in ("[1].copy_after", "[1].exclude_pattern", "[2].retain_local"):
+            assert f"containers{place}" in done.stdout
+        assert "1 mapping can be used" in done.stdout
+
+
+class TestMappings:
+    def test_a_bad_one_is_left_out_and_the_rest_runs(self, pair: Pair, daemon: SyncDaemon) -> None:
+        bad = {**pair.mapping, "container": "another", "selection_criteria": {"XOR": []}}
+        daemon.settings["containers"] = [bad, pair.mapping]
+        pair.put("o")
+        assert daemon.once().returncode == 1
+        pair.check()
+        (line,) = [line for line in daemon.log_text().splitlines() if "[ERROR]" in line]
+        assert "Mapping left out: containers[0].selection_criteria" in line
+
+    @pytest.mark.parametrize("arguments", [["--once"], []])
+    def test_none_at_all(self, daemon: SyncDaemon, arguments: list[str]) -> None:
+        daemon.settings["containers"] = []
+        done = run("--config", daemon.write(), *arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "nothing to do" in daemon.log_text()
+
+
+def test_a_second_daemon_is_refused(pair: Pair, daemon: SyncDaemon) -> None:
+    daemon.start()
+    pair.put("o")
+    wait_until(lambda: pair.arrived() == ["o"], 10, "the copy")
+    done = run("--config", daemon.write(), "--once")
+    assert done.returncode == 1
+    assert re.fullmatch("swift-s3-sync: status_dir: another swift-s3-sync is using .*\n", done.stderr)
+    pair.put("p")
+    wait_until(lambda: pair.arrived() == ["o", "p"], 10, "the copy")
+    daemon.stop()
+    assert daemon.once().returncode == 0
+
+
+class TestSignals:
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_an_idle_daemon_goes_at_once(
+        self, pair: Pair, daemon: SyncDaemon, number: signal.Signals
+    ) -> None:
+        child = daemon.start()
+        pair.put("o")
+        wait_until(lambda: pair.arrived() == ["o"], 10, "the copy")
+        child.signal(number)
+        assert child.wait(3) == 0
+        assert "Traceback" not in child.log.read_text() + daemon.log_text()
+
+    def test_transfers_that_hang_are_broken_off_within_ten_seconds(
+        self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+    ) -> None:
+        """One PUT and one upload in parts; afterwards nothing is half there. The next start sends both."""
+        released = threading.Event()
+        with FaultProxy.before(s3api.endpoint) as proxy:
+            pair = new_pair(swift, s3api.behind(proxy.endpoint))
+            daemon = new_daemon(pair, altered={"limits": {"max_put": 6 * MIB, "min_part": 5 * MIB}})
+            pair.put("one piece", bytes(4 * MIB))
+            pair.put("parts", bytes(13 * MIB))
+            proxy.when(waits_for(released), method="PUT", key="one piece")
+            proxy.when(waits_for(released), method="PUT", key="parts", skip=1)
+            child = daemon.start()
+            wait_until(lambda: len(proxy.calls("PUT")) == 3, 20, "transfers in flight")
+            started = time.monotonic()
+            child.signal(signal.SIGTERM)
+            assert child.wait(10) == 0
+            assert time.monotonic() - started < 10
+            assert "Traceback" not in child.log.read_text() + daemon.log_text()
+            proxy.refuse()
+            released.set()
+            assert pair.arrived() == []
+            assert pair.s3.list_multipart_uploads(Bucket=pair.bucket).get("Uploads", []) == []
+            proxy.heal()
+            proxy.accept()
+            assert daemon.once().returncode == 0, daemon.log_text()
+            pair.check()
+
+    def test_transfers_that_get_on_are_finished(
+        self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+    ) -> None:
+        released = threading.Event()
+        with FaultProxy.before(s3api.endpoint) as proxy:
+            pair = new_pair(swift, s3api.behind(proxy.endpoint))
+            daemon = new_daemon(pair, workers=2)
+            for number in range(8):
+                pair.put(f"o{number}")
+            proxy.when(waits_for(released), method="PUT")
+            child = daemon.start()
+            wait_until(lambda: len(proxy.calls("PUT")) == 2, 20, "transfers in flight")
+            child.signal(signal.SIGTERM)
+            wait_until(lambda: daemon.status(pair.swift.account, pair.container) != {}, 5, "a status file")
+            released.set()
+            assert child.wait(5) == 0
+            # what was begun is done, the rest was not begun
+            assert len(pair.arrived()) == len(proxy.calls("PUT")) <= 4
+            sent = set(proxy.stored())
+            proxy.heal()
+            assert daemon.once().returncode == 0, daemon.log_text()
+            pair.check()
+            assert len(proxy.stored()) == len(set(proxy.stored())) == 8
+            assert sent < set(proxy.stored())
+
+    def test_once_that_is_stopped_has_not_done_its_work(
+        self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+    ) -> None:
+        released = threading.Event()
+        with FaultProxy.before(s3api.endpoint) as proxy:
+            pair = new_pair(swift, s3api.behind(proxy.endpoint))
+            pair.put("o")
+            proxy.when(waits_for(released), method="PUT")
+            child = new_daemon(pair).start("--once")
+            wait_until(lambda: len(proxy.calls("PUT")) == 1, 20, "a transfer in flight")
+            child.signal(signal.SIGTERM)
+            released.set()
+            assert child.wait(10) == 1
