@@ -62,7 +62,8 @@ class TestStatsd:
         endpoint = f"http%3A%2F%2F127%2E0%2E0%2E1%3A{s3api.endpoint.rpartition(':')[2]}"
         account = quote(prefixed.swift.account, safe="")
         first = f"1space.sync.{endpoint}.AUTH_acc%C3%B6unt%2Ex.{plain.bucket}.c%20%C3%B5nt%2Eainer"
-        second = f"1space.sync.{endpoint}.{account}.{prefixed.bucket}%2F%2Fmyobj%C3%AFcts%2F%7E.{prefixed.container}"
+        bucket = f"{prefixed.bucket}%2F%2Fmyobj%C3%AFcts%2F%7E"
+        second = f"1space.sync.{endpoint}.{account}.{bucket}.{prefixed.container}"
         plain.put("a", b"12345")
         plain.put("b", b"")
         plain.put("c", b"1234567")
