@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from s3_sync.config.schema import Mapping
+from s3_sync.errors import RemoteError
 from s3_sync.model.outcomes import NOT_DUE, Kind, Outcome
 from s3_sync.model.rows import Row
 from s3_sync.providers.base import Bucket, ListQuery
@@ -35,7 +36,8 @@ OUTAGE = frozenset(
 
 @dataclass(slots=True)
 class Result:
-    """``done``: (row, outcome) of what was handled. ``complete``: False when the daemon is stopping."""
+    """``done``: (row, outcome) of what was handled. ``complete``: False when some rows were not begun;
+    ``abandoned_from`` is the first of them."""
 
     done: list[tuple[Row, Outcome]] = field(default_factory=list)
     complete: bool = True
@@ -48,7 +50,7 @@ class Result:
     @property
     def tried(self) -> list[Outcome]:
         """What became of the rows for which there was something to do."""
-        return [o for _, o in self.done if o.kind is not Kind.SKIPPED and o.reason != NOT_DUE]
+        return [outcome for _, outcome in self.done if _was_tried(outcome)]
 
 
 class Batches:
@@ -72,13 +74,30 @@ class Batches:
         page = self._bucket.list_objects(ListQuery(limit=1))
         return not page.objects and page.next_after is None
 
+    def store_answers(self) -> bool:
+        """Whether the store can be asked for anything at all."""
+        try:
+            self.holds_nothing()
+        except RemoteError:
+            return False
+        return True
+
     def run(self, rows: Sequence[Row], views: Views[str, View], default: View = Before.UNKNOWN) -> Result:
-        """Rows that were not begun when the daemon stops are left out of ``done``."""
+        """Rows that were not begun are left out of ``done``: when the daemon is stopping, and when so many
+        have failed one after the other that the rest would fail as well."""
+        enough = 2 * self._context.workers.size
+        failed = 0
 
         def handle(row: Row) -> Outcome | None:
-            if self._context.stop.is_set():
+            nonlocal failed
+            if self._context.stop.is_set() or failed >= enough:
                 return None
-            return self.handler.handle(row, views.get(row.name, default))
+            outcome = self.handler.handle(row, views.get(row.name, default))
+            if outcome.reason in OUTAGE:
+                failed += 1
+            elif _was_tried(outcome):
+                failed = 0
+            return outcome
 
         result = Result()
         for row, outcome in zip(rows, self._context.workers.map(handle, rows), strict=True):
@@ -122,6 +141,10 @@ class Batches:
 def nothing_works(outcomes: Sequence[Outcome], enough: int) -> bool:
     """Whether at least ``enough`` rows were tried, and all failed for reasons that may not be their own."""
     return len(outcomes) >= enough and all(outcome.reason in OUTAGE for outcome in outcomes)
+
+
+def _was_tried(outcome: Outcome) -> bool:
+    return outcome.kind is not Kind.SKIPPED and outcome.reason != NOT_DUE
 
 
 def _unsettled(row: Row, outcome: Outcome) -> Unsettled:

@@ -46,6 +46,8 @@ class MappingCrawl:
         self._setbacks = 0
         self._outage = False
         self._retried_once = False
+        # what failed in an outage that the process before this one saw need not wait for its own time
+        context.journal.hasten(self.key, OUTAGE, context.clock.now())
 
     @property
     def outstanding(self) -> Counts:
@@ -91,11 +93,14 @@ class MappingCrawl:
         return more
 
     def _is_outage(self, fresh: list[Outcome], retried: list[Outcome]) -> bool:
-        """Objects that failed before and fail again say nothing new, and neither does a single new one: it
-        must not slow down all the others. But after a setback it is over only when something works."""
+        """Objects that failed before and fail again say nothing new, and neither do a few new ones, as long
+        as the store answers otherwise: they must not slow down all the others. But after a setback it is
+        over only when something works."""
         if self._setbacks:
             return nothing_works(fresh + retried, 1)
-        return nothing_works(fresh, MANY)
+        if nothing_works(fresh, MANY):
+            return True
+        return nothing_works(fresh + retried, 1) and not self._open().store_answers()
 
     def _retry(self, limit: int, tried: list[Outcome]) -> bool:
         """Objects that failed before and whose time has come; with ``once``, each of them one time.

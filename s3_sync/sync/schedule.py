@@ -12,8 +12,8 @@ from s3_sync.state.journal import exponential
 
 Item = TypeVar("Item")
 
-#: seconds for which something that failed is left alone, after so many failures in a row
-setback_pause = exponential(base=2.0, ceiling=300.0)
+#: seconds for which something that failed is left alone, after so many failures in a row: a minute at most
+setback_pause = exponential(base=2.0, ceiling=50.0)
 
 
 class Schedule(Generic[Item]):

@@ -6,6 +6,7 @@ The environment variable ALTERED says what, as a JSON object:
 - `dialect`: fields of `Dialect`, for stores of which nothing is known
 - `clock`: seconds that the daemon's clock is ahead
 - `noted`: place of a function -> a file that grows by a byte with each call
+- `retries`: fields of `RetryPolicy`, for every request to a store
 - `values`: place -> another value for a constant
 - `kill`: SIGKILL to itself: `at` the place of a function, `call` at which of its calls (1 = the first),
   `moment` `before` it does anything (the default) or `after` it has returned
@@ -63,6 +64,13 @@ def _note_calls(path: str, owner: Any, name: str) -> None:
     setattr(owner, name, noted)
 
 
+def change_retries(fields: dict[str, Any]) -> None:
+    from s3_sync.providers.registry import Registry
+
+    defaults = Registry.__init__.__kwdefaults__  # type: ignore[misc]
+    defaults["retries"] = replace(defaults["retries"], **fields)
+
+
 def change_values(values: dict[str, Any]) -> None:
     for place, value in values.items():
         setattr(*_find(place), value)
@@ -103,6 +111,7 @@ ALTERATIONS: dict[str, Callable[[Any], None]] = {
     "dialect": change_dialect,
     "clock": move_clock,
     "noted": note_calls,
+    "retries": change_retries,
     "values": change_values,
     "kill": kill_itself,
 }

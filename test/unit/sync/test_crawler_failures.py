@@ -37,7 +37,10 @@ class TestFailures:
         world.node.restart()
         world.bucket.counts()
         world.node.settle()
-        assert world.bucket.counts() == {}  # the cursor has passed it, and it waits for its time
+        # the cursor has passed it: it alone is tried again, once, and the store is asked whether it is well
+        assert sum(world.bucket.counts().values()) == 2
+        world.node.later(5.0)
+        assert world.bucket.counts() == {}
 
     @pytest.mark.parametrize("bad", [1, 2, 5])
     def test_bad_objects_do_not_slow_down_good_ones(self, world: World, bad: int) -> None:
@@ -166,6 +169,38 @@ ERRORS = [RemoteUnavailable("down"), Throttled("slow down"), AccessDenied("expir
 
 
 class TestOutage:
+    def test_a_batch_ends_when_nothing_works(self, tmp_path: Path) -> None:
+        world = World(tmp_path, items_chunk=1000, workers=2)
+        world.fill(1000)
+        world.fail(RemoteUnavailable("down"), "put")
+        assert world.node.step().pause > 0
+        assert len(world.node.unsettled()) <= 2 * 2 + 2
+        world.fail(None)
+        world.node.later(5.0)
+        assert (world.converged(), world.node.unsettled()) == (True, {})
+
+    def test_a_single_change_notices_it_too(self, world: World) -> None:
+        """When the store is back its next try is brought forward."""
+        world.swift.put("before")
+        world.node.settle()
+        world.fail(RemoteUnavailable("down"))
+        world.swift.put("bad")
+        for _ in range(40):
+            world.swift.clock.sleep(max(world.node.step().pause, 300.0))
+        world.fail(None)
+        world.node.later(61.0)
+        assert (world.converged(), world.node.unsettled()) == (True, {})
+
+    def test_a_restart_tries_everything_at_once(self, world: World) -> None:
+        world.fill(20)
+        world.fail(RemoteUnavailable("down"), "put")
+        for _ in range(40):
+            world.swift.clock.sleep(max(world.node.step().pause, 300.0))
+        world.fail(None)
+        world.node.restart()
+        world.node.settle()
+        assert (world.converged(), world.node.unsettled()) == (True, {})
+
     @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
     def test_down_for_a_week_with_many_changes(self, tmp_path: Path, error: RemoteError) -> None:
         world = World(tmp_path, items_chunk=50)
