@@ -57,15 +57,14 @@ class DatabaseCrawl:
 
         A database that cannot be read is left alone for a while: others of the container need not wait.
         """
-        now = self._context.clock.now()
-        if now < self._rest_until:
+        if self._context.clock.now() < self._rest_until:
             return False, []
         try:
             more, results = self._step(limit)
         except LocalError as error:
             level = logging.DEBUG if self._setbacks else logging.ERROR
             self._setbacks += 1
-            self._rest_until = now + setback_pause(self._setbacks)
+            self._rest_until = self._context.clock.now() + setback_pause(self._setbacks)
             log.log(level, "Failed to read a database of %s: %s", self._mapping.label, error)
             return False, []
         self._setbacks = 0

@@ -74,14 +74,27 @@ class FakeDb:
     def __init__(self, identity: str) -> None:
         self.id = identity
         self.rows: dict[tuple[str, int], Row] = {}
+        #: changes that have not been heard of yet; None = each is heard of at once
+        self.waiting: list[Row] | None = None
         self.last = 0
         self.state = "unsharded"
         self.deleted = False
         self.reads = 0
 
     def add(self, row: Row) -> None:
-        self.last += 1
-        self.rows[row.name, row.policy] = replace(row, rowid=self.last)
+        """An older row than the one that is there changes nothing."""
+        if self.waiting is not None:
+            self.waiting.append(row)
+            return
+        known = self.rows.get((row.name, row.policy))
+        if known is None or known.timestamp < row.timestamp:
+            self.last += 1
+            self.rows[row.name, row.policy] = replace(row, rowid=self.last)
+
+    def catch_up(self) -> None:
+        waiting, self.waiting = self.waiting or [], None
+        for row in waiting:
+            self.add(row)
 
     def is_deleted(self) -> bool:
         return self.deleted

@@ -133,8 +133,11 @@ def test_at_every_step(
     assert number > 1
 
 
-def test_a_broken_off_batch_is_compared_not_sent_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", [True, False])
+def test_a_broken_off_batch_is_compared_not_sent_again(tmp_path: Path, first: bool) -> None:
     world = World(tmp_path, conditional=False, items_chunk=100)
+    if not first:
+        world.node.settle()
     world.fill(100)
     world.swift.clock.sleep(5.0)
 
