@@ -107,20 +107,14 @@ class DatabaseCrawl:
     def _load(self, db: ContainerDb) -> Checkpoint | None:
         """Progress of an earlier run, if its numbers mean what they meant then.
 
-        They do not when the ring gave this replica another share of the rows. An earlier version may have
-        sent rows beyond its cursor. And that nothing is stored was true for the run that saw it: others
-        may have filled in while this daemon was away.
+        They do not when the ring gave this replica another share of the rows. And an earlier version may
+        have sent rows beyond its cursor.
         """
         checkpoint = self._context.statuses.load(self._mapping, db.id)
         if checkpoint is None or checkpoint.share not in ("", self._share):
             return None
-        sweep = max(checkpoint.sweep_until, checkpoint.fresh_until)
-        return replace(
-            checkpoint,
-            share=self._share,
-            fresh_until=0,
-            sweep_until=max(sweep, db.max_rowid()) if checkpoint.adopted else sweep,
-        )
+        sweep_until = db.max_rowid() if checkpoint.adopted else checkpoint.sweep_until
+        return replace(checkpoint, share=self._share, sweep_until=sweep_until)
 
     def _begin(self, db: ContainerDb) -> Checkpoint:
         """No usable progress: one listing decides whether anything can be in the way."""

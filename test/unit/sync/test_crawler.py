@@ -74,6 +74,17 @@ class TestSteadyState:
         world.node.later(5.0)
         assert world.bucket.counts() == {"put": 1}
 
+    @pytest.mark.parametrize("conditional", [True, False])
+    def test_a_restart_in_the_middle_of_the_first_copy(self, tmp_path: Path, conditional: bool) -> None:
+        world = World(tmp_path, conditional)
+        world.fill(35)
+        world.node.step()
+        world.node.restart()
+        world.node.settle()
+        assert world.converged()
+        assert world.bucket.counts() == {"list": 1, "put": 35}
+        assert world.swift.heads == []
+
     def test_an_empty_container(self, world: World) -> None:
         world.node.settle()
         assert world.bucket.counts() == {"list": 1}

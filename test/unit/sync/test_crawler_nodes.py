@@ -136,6 +136,35 @@ class TestThreeNodes:
         assert counts["put"] == 300
         assert counts["head"] <= 30
 
+    @pytest.mark.parametrize("conditional", [True, False])
+    def test_absent_in_the_middle_of_its_first_copy(self, tmp_path: Path, conditional: bool) -> None:
+        """It comes back with what was true then: nothing was stored, and its objects were these."""
+        three = Three(tmp_path, conditional, items_chunk=30)
+        names = [f"o{number}" for number in range(300)]
+        for name in names:
+            three.swift.put(name, b"old")
+        three.swift.clock.sleep(10.0)
+        for node in three.nodes:
+            node.step()
+        sleeping = three.swift.dbs.pop()
+        three.swift.stale = {name: three.swift.objects[name, 0] for name in names}
+        for name in names[200:250]:
+            three.swift.put(name, b"new")
+        for name in names[250:]:
+            three.swift.delete(name)
+        for _ in range(2):
+            three.swift.clock.sleep(SLACK)
+            for node in three.nodes[:2]:
+                node.settle()
+        assert three.converged()
+        before, sent = three.bucket.content(), three.bucket.sent.copy()
+        three.nodes[2].restart()
+        for seconds in (0.0, SLACK, SLACK):
+            three.nodes[2].later(seconds)
+            assert three.bucket.content() == before
+        assert three.bucket.sent == sent
+        assert sleeping.id == "db2"
+
     def test_copy_after_and_an_absent_node(self, tmp_path: Path) -> None:
         three = Three(tmp_path, mapping=mapping(copy_after=2000), slack=600.0)
         for number in range(60):
