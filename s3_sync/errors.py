@@ -7,6 +7,7 @@
     |-- LocalError                the local Swift cluster
     |   |-- LocalUnavailable      too few answers to know the truth; try later              (transient)
     |   |-- LocalChanged          the object moved on while we looked; its newer row wins   (transient)
+    |   |-- SegmentChanged        a segment is not, or no more, what its manifest says      (transient)
     |   `-- LocalMissing          the object is not there, and that is known
     `-- RemoteError               the remote store
         |-- NotFound              no such object, bucket or upload
@@ -90,6 +91,13 @@ class LocalChanged(LocalError):
 
     transient = True
     reason = "local_changed"
+
+
+class SegmentChanged(LocalError):
+    """A segment of a large object is missing, or has other bytes than its manifest says."""
+
+    transient = True
+    reason = "segment_changed"
 
 
 class LocalMissing(LocalError):

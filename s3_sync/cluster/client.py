@@ -81,9 +81,41 @@ class LocalSwift:
 
     def containers(self, account: str, after: str = "") -> Iterator[str]:
         """The containers of an account, sorted, but for Swift's reserved ones. Raises LocalUnavailable."""
+        for entry in self._listing(account, {}, "", after):
+            if not entry["name"].startswith("\0"):
+                yield entry["name"]
+
+    def objects(self, account: str, container: str, prefix: str) -> Iterator[dict[str, Any]]:
+        """The entries of a container's JSON listing whose names begin exactly so, sorted.
+
+        The newest replica of the container answers; it may not have heard of the latest changes yet.
+        Raises LocalUnavailable.
+        """
+        newest = {"X-Newest": "true"}
+        for entry in self._listing(f"{account}/{container}", newest, prefix):
+            if not entry["name"].startswith("\0"):
+                yield entry
+
+    def policy(self, account: str, container: str) -> int | None:
+        """The index of a container's storage policy; None = no such container. Raises LocalUnavailable."""
+        answer = self.request("HEAD", f"{account}/{container}", {})
+        answer.close()
+        index = dict(answer.headers).get("x-backend-storage-policy-index", "")
+        if answer.status == 404:
+            return None
+        if answer.status // 100 != 2 or not index.isdigit():
+            raise LocalUnavailable(f"HEAD of {account}/{container}: status {answer.status}")
+        return int(index)
+
+    def _listing(
+        self, path: str, headers: Mapping[str, str], prefix: str, after: str = ""
+    ) -> Iterator[dict[str, Any]]:
+        """The entries of all pages."""
         while True:
-            query = f"format=json&limit={_PAGE}&marker={quote(after)}"
-            answer = self.request("GET", account, {}, query)
+            query = (
+                f"format=json&limit={_PAGE}&prefix={quote(prefix, safe='')}&marker={quote(after, safe='')}"
+            )
+            answer = self.request("GET", path, headers, query)
             try:
                 body = b"".join(answer.body)
             finally:
@@ -91,12 +123,12 @@ class LocalSwift:
             if answer.status in (204, 404):
                 return
             if answer.status != 200:
-                raise LocalUnavailable(f"listing of {account}: status {answer.status}")
-            names = [entry["name"] for entry in json.loads(body)]
-            if not names:
+                raise LocalUnavailable(f"listing of {path}: status {answer.status}")
+            entries = json.loads(body)
+            if not entries:
                 return
-            yield from (name for name in names if not name.startswith("\0"))
-            after = names[-1]
+            yield from entries
+            after = entries[-1]["name"]
 
 
 def internal_client(conf_path: str, log_name: str) -> LocalSwift:

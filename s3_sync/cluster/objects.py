@@ -9,7 +9,7 @@ from typing import Literal, Protocol, final
 
 from s3_sync.cluster.client import Answer
 from s3_sync.errors import LocalUnavailable
-from s3_sync.model.headers import from_swift
+from s3_sync.model.headers import from_swift, is_true
 from s3_sync.model.objects import ObjectInfo, is_md5
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.runtime.http import HttpError, Response
@@ -108,7 +108,12 @@ class Found:
     def kind(self) -> Kind:
         if self.is_link:
             return "symlink"
-        if self.header("x-static-large-object").lower() in ("true", "1", "yes", "on", "t", "y"):
+        return self.content
+
+    @property
+    def content(self) -> Literal["plain", "slo", "dlo"]:
+        """What the bytes are; for a symlink, those of its target."""
+        if is_true(self.header("x-static-large-object")):
             return "slo"
         return "dlo" if self.header("x-object-manifest") else "plain"
 
@@ -118,12 +123,11 @@ class Found:
 
     def info(self, name: str) -> ObjectInfo:
         """``md5`` is known where the ETag is one: not for large objects, whose ETag is the manifest's."""
-        large = self.header("x-static-large-object") or self.header("x-object-manifest")
         return ObjectInfo(
             name=name,
             size=self.size,
             etag=self.etag,
-            md5=self.etag if is_md5(self.etag) and not large else None,
+            md5=self.etag if is_md5(self.etag) and self.content == "plain" else None,
             last_modified=self.timestamp.seconds,
             meta=from_swift(self.headers),
             data_timestamp=self.data_timestamp,

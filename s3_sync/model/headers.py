@@ -42,10 +42,26 @@ def from_swift(headers: Iterable[tuple[str, str]]) -> ObjectMeta:
         elif name == "x-object-manifest":
             marks[name] = unquote(value)
         elif name == "x-static-large-object":
-            marks[name] = "True"
+            if is_true(value):
+                marks[name] = "True"
         elif name == "x-delete-at":
             marks[name] = value
     return ObjectMeta(stored, user, marks)
+
+
+def to_swift(meta: ObjectMeta) -> dict[str, str]:
+    """The headers of a PUT that gives a Swift object this metadata; what kind of object it is, they leave
+    open."""
+    headers = {name: value for name, value in meta.headers.items() if value}
+    headers.update((USER_PREFIX + name, value) for name, value in meta.user.items())
+    if "x-delete-at" in meta.marks:
+        headers["x-delete-at"] = meta.marks["x-delete-at"]
+    return headers
+
+
+def is_true(value: str) -> bool:
+    """Swift's reading of a header that says yes or no (``swift.common.utils.config_true_value``)."""
+    return value.lower() in ("true", "1", "yes", "on", "t", "y")
 
 
 def to_user_metadata(meta: ObjectMeta) -> dict[str, str]:

@@ -12,11 +12,13 @@ from types import TracebackType
 from typing import Protocol
 
 from s3_sync.model.keys import KeyNamer
-from s3_sync.model.objects import GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
+from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
 from s3_sync.streams.reader import Body
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
+#: of a stored manifest, in bytes; Swift's own limit is 8 MiB unless an operator raises it
+MAX_MANIFEST = 64 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,16 @@ class Part:
     etag: str
     size: int
     md5: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenUpload:
+    """A multipart upload that was begun and neither completed nor aborted. ``begun`` in seconds since the
+    epoch, 0.0 = unknown."""
+
+    name: str
+    upload_id: str
+    begun: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +187,14 @@ class Bucket(Protocol):
         such upload)."""
         ...
 
+    def copy_part(
+        self, name: str, upload_id: str, number: int, byte_range: ByteRange, if_match: str | None = None
+    ) -> Part:
+        """Make a part of a range of the object that stands under the name now; ``byte_range.last`` is given.
+
+        Raises PreconditionFailed, NotFound, Archived, NotSupported."""
+        ...
+
     def complete_upload(
         self,
         name: str,
@@ -192,6 +212,24 @@ class Bucket(Protocol):
 
     def abort_upload(self, name: str, upload_id: str) -> None:
         """Idempotent: an unknown upload is no error."""
+        ...
+
+    def list_uploads(self) -> Iterator[OpenUpload]:
+        """The open uploads of this mapping's names, whoever began them."""
+        ...
+
+    # Stored manifests: what a large object consisted of, beside the object and under its name
+
+    def put_manifest(self, name: str, manifest: bytes) -> None:
+        """Store, or replace, the JSON as it is. Raises BadDigest."""
+        ...
+
+    def get_manifest(self, name: str) -> bytes:
+        """Raises NotFound."""
+        ...
+
+    def delete_manifest(self, name: str) -> None:
+        """That there is none is no error."""
         ...
 
     def close(self) -> None: ...

@@ -18,7 +18,16 @@ from s3_sync.errors import Archived, BadDigest, InvalidRequest, NotFound, NotSup
 from s3_sync.model.headers import from_user_metadata, to_user_metadata
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult, is_md5
-from s3_sync.providers.base import BucketEntry, Features, Limits, ListPage, ListQuery, Part, WriteOptions
+from s3_sync.providers.base import (
+    BucketEntry,
+    Features,
+    Limits,
+    ListPage,
+    ListQuery,
+    OpenUpload,
+    Part,
+    WriteOptions,
+)
 from s3_sync.streams.exact import read_exactly
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import Body, BytesBody
@@ -50,6 +59,7 @@ class _Object:
 class _Upload:
     key: str
     meta: ObjectMeta
+    begun: float
     parts: dict[int, bytes] = field(default_factory=dict)
 
 
@@ -193,7 +203,8 @@ class MemoryBucket:
     def create_upload(self, name: str, meta: ObjectMeta) -> str:
         upload_id = uuid4().hex
         with self._lock:
-            self._provider.store(self.name).uploads[upload_id] = _Upload(self.namer.key(name), meta)
+            upload = _Upload(self.namer.key(name), meta, self._provider.clock())
+            self._provider.store(self.name).uploads[upload_id] = upload
         return upload_id
 
     def upload_part(
@@ -206,6 +217,13 @@ class MemoryBucket:
         with self._lock:
             self._upload(name, upload_id).parts[number] = data
         return Part(number, md5_hex(data), size, md5_hex(data))
+
+    def copy_part(
+        self, name: str, upload_id: str, number: int, byte_range: ByteRange, if_match: str | None = None
+    ) -> Part:
+        with self.get_object(name, GetOptions(byte_range, if_match=if_match)) as result:
+            size = result.body.length or 0
+            return self.upload_part(name, upload_id, number, result.body, size)
 
     def complete_upload(
         self,
@@ -229,6 +247,31 @@ class MemoryBucket:
     def abort_upload(self, name: str, upload_id: str) -> None:
         with self._lock:
             self._provider.store(self.name).uploads.pop(upload_id, None)
+
+    def list_uploads(self) -> Iterator[OpenUpload]:
+        with self._lock:
+            uploads = dict(self._provider.store(self.name).uploads)
+        for upload_id, upload in uploads.items():
+            if (name := self.namer.name(upload.key)) is not None:
+                yield OpenUpload(name, upload_id, upload.begun)
+
+    # Stored manifests
+
+    def put_manifest(self, name: str, manifest: bytes) -> None:
+        meta = ObjectMeta({"content-type": "application/json"})
+        with self._lock:
+            self._keep(self.namer.manifest_key(name), manifest, md5_hex(manifest), meta, "")
+
+    def get_manifest(self, name: str) -> bytes:
+        with self._lock:
+            found = self._provider.store(self.name).objects.get(self.namer.manifest_key(name))
+        if found is None:
+            raise NotFound(f"no manifest of {name}", status=404, code="NoSuchKey")
+        return found.data
+
+    def delete_manifest(self, name: str) -> None:
+        with self._lock:
+            self._provider.store(self.name).objects.pop(self.namer.manifest_key(name), None)
 
     def close(self) -> None:
         pass

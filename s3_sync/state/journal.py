@@ -50,6 +50,9 @@ CREATE TABLE IF NOT EXISTS ranges (
 CREATE TABLE IF NOT EXISTS windows (
     mapping TEXT NOT NULL, database TEXT NOT NULL, last_row INTEGER NOT NULL,
     PRIMARY KEY (mapping, database)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS uploads (
+    mapping TEXT NOT NULL, upload_id TEXT NOT NULL, name TEXT NOT NULL, begun REAL NOT NULL,
+    PRIMARY KEY (mapping, upload_id)) WITHOUT ROWID;
 """
 
 
@@ -220,6 +223,22 @@ class Journal:
         """When the next range of this database is due; None when there is none."""
         found = self._one("SELECT min(due) FROM ranges WHERE mapping = ? AND database = ?", mapping, database)
         return found[0] if found else None
+
+    def upload_begun(self, mapping: str, name: str, upload_id: str, now: float) -> None:
+        """A multipart upload is open at the remote, until ``upload_ended``."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?)", (mapping, upload_id, name, now)
+            )
+
+    def upload_ended(self, mapping: str, upload_id: str) -> None:
+        with self._transaction():
+            self._db.execute("DELETE FROM uploads WHERE mapping = ? AND upload_id = ?", (mapping, upload_id))
+
+    def open_uploads(self, mapping: str) -> list[tuple[str, str]]:
+        """Name and upload id of each."""
+        rows = self._all("SELECT name, upload_id FROM uploads WHERE mapping = ? ORDER BY begun", mapping)
+        return [(name, upload_id) for name, upload_id in rows]
 
     def counts(self, mapping: str) -> Counts:
         found = self._one(

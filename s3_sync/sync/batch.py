@@ -14,10 +14,13 @@ from s3_sync.model.rows import Row
 from s3_sync.providers.base import Bucket, ListQuery
 from s3_sync.state.journal import QUARANTINE, RETRY, DueRange, Settlement, Unsettled
 from s3_sync.sync.context import Context
+from s3_sync.sync.local import LocalSide
 from s3_sync.sync.rows import RowHandler
 from s3_sync.sync.survey import survey
 from s3_sync.sync.tally import Tally
+from s3_sync.sync.uploads import UploadLedger, reap
 from s3_sync.sync.views import Before, View
+from s3_sync.transfer.sending import Sending
 
 log = logging.getLogger("s3-sync")
 
@@ -62,9 +65,14 @@ class Batches:
         self._bucket = bucket
         self._key = key
         self.tally = Tally(mapping, context.stats)
-        self.handler = RowHandler(
-            mapping, bucket, context.reader, context.newest, context.clock.now, self.tally.read
-        )
+        self._ledger = UploadLedger(context.journal, key, context.clock.now)
+        sending = Sending(bucket, self.tally.read, context.parts, self._ledger)
+        local = LocalSide(context.reader, context.newest, context.segments)
+        self.handler = RowHandler(mapping, sending, local, context.clock.now)
+
+    def reap(self) -> None:
+        """Abort what was left unfinished by us, and by whoever else writes these keys, long ago."""
+        reap(self._mapping.label, self._ledger, self._bucket, others=not self._context.once)
 
     def survey(self, names: Sequence[str]) -> dict[str, View]:
         return survey(self._bucket, names)

@@ -8,6 +8,7 @@ from threading import Event
 from s3_sync.cluster.brokers import Brokers
 from s3_sync.cluster.newest import NewestState
 from s3_sync.cluster.reader import ObjectReader
+from s3_sync.cluster.segments import SegmentReader
 from s3_sync.config.schema import Settings
 from s3_sync.providers.registry import Registry
 from s3_sync.runtime.concurrency import Clock, Pool
@@ -18,14 +19,16 @@ from s3_sync.state.journal import Journal
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """``stop``: set once, when no further row may be begun. ``once``: retries do not wait for their time."""
+    """``workers`` handle rows, ``parts`` send the parts of large objects. ``stop``: set once, when no further row may be begun. ``once``: retries do not wait for their time."""
 
     settings: Settings
     clock: Clock
     workers: Pool
+    parts: Pool
     brokers: Brokers
     reader: ObjectReader
     newest: NewestState
+    segments: SegmentReader
     registry: Registry
     journal: Journal
     statuses: StatusFiles

@@ -23,6 +23,8 @@ log = logging.getLogger("s3-sync")
 REPLICAS_FOR = 60.0
 #: so many new rows, all failed, are an outage
 MANY = 3
+#: how often unfinished uploads are looked for, in seconds
+REAP_EVERY = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class MappingCrawl:
         self._retried_once = False
         # what failed in an outage that the process before this one saw need not wait for its own time
         context.journal.hasten(self.key, OUTAGE, context.clock.now())
+        self._reap_at = float("-inf")
 
     @property
     def outstanding(self) -> Counts:
@@ -81,6 +84,7 @@ class MappingCrawl:
         results: list[Result] = []
         # after a setback a few rows show whether it is over, before many fail
         limit = self._context.settings.items_chunk if not self._setbacks else self._context.workers.size
+        self._reap()
         for database in self._local_databases():
             if self._context.stop.is_set():
                 break
@@ -101,6 +105,15 @@ class MappingCrawl:
         if nothing_works(fresh, MANY):
             return True
         return nothing_works(fresh + retried, 1) and not self._open().store_answers()
+
+    def _reap(self) -> None:
+        """At the start, and once a day; a single run looks after its own uploads only."""
+        now = self._context.clock.now()
+        if now < self._reap_at or self._setbacks:
+            return
+        self._reap_at = now + REAP_EVERY
+        if not self._context.once or self._context.journal.open_uploads(self.key):
+            self._open().reap()
 
     def _retry(self, limit: int, tried: list[Outcome]) -> bool:
         """Objects that failed before and whose time has come; with ``once``, each of them one time.

@@ -26,12 +26,13 @@ TICK = 0.2
 class Lane:
     """The mappings of one store, with threads of their own: a store that hangs keeps only its own waiting.
 
-    ``enumerator_workers`` mappings have a turn at the same time, and ``workers`` rows are in flight.
+    ``enumerator_workers`` mappings have a turn at the same time, and ``workers`` rows are in flight, and as many parts of large objects.
     """
 
     def __init__(self, context: Context, mappings: Sequence[Mapping]) -> None:
         settings = context.settings
-        own = replace(context, workers=GreenPool(settings.workers))
+        # a row waits for its parts: were they to share one pool, all places could be taken by waiting rows
+        own = replace(context, workers=GreenPool(settings.workers), parts=GreenPool(settings.workers))
         self.crawls = [MappingCrawl(own, mapping) for mapping in mappings]
         self._context = own
         self._schedule: Schedule[MappingCrawl] = Schedule(context.clock)
@@ -55,6 +56,7 @@ class Lane:
         self._schedule.close()
 
     def kill(self) -> None:
+        self._context.parts.kill()
         self._context.workers.kill()
 
     def _start(self, loop: Callable[[], None]) -> None:

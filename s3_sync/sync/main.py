@@ -15,6 +15,7 @@ from s3_sync.cluster.brokers import Brokers
 from s3_sync.cluster.client import internal_client
 from s3_sync.cluster.newest import NewestState
 from s3_sync.cluster.reader import ObjectReader
+from s3_sync.cluster.segments import SegmentReader
 from s3_sync.cluster.swiftdir import use_swift_dir
 from s3_sync.config.load import load
 from s3_sync.config.report import check_config
@@ -91,18 +92,22 @@ def _build(settings: Settings, once: bool, stack: ExitStack) -> Context:
     stack.callback(journal.close)
     stats = Stats(settings.statsd_host, settings.statsd_port, settings.statsd_prefix)
     stack.callback(stats.close)
-    registry = Registry(connections=settings.workers)
+    # rows and the parts of large objects
+    registry = Registry(connections=2 * settings.workers)
     stack.callback(registry.close_all)
     client = internal_client(settings.internal_client_path, settings.internal_client_logname)
     reader = ObjectReader(settings, client)
     stack.callback(reader.close)
+    newest = NewestState(settings, reader)
     return Context(
         settings=settings,
         clock=Clock(),
         workers=GreenPool(settings.workers),
+        parts=GreenPool(settings.workers),
         brokers=Brokers(settings),
         reader=reader,
-        newest=NewestState(settings, reader),
+        newest=newest,
+        segments=SegmentReader(reader, newest, client),
         registry=registry,
         journal=journal,
         statuses=StatusFiles(settings.status_dir, journal.uuid, settings.mappings),

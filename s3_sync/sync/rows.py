@@ -10,16 +10,13 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from s3_sync.cluster.newest import Deleted, NewestState, Present, Unknown
-from s3_sync.cluster.reader import ObjectReader
+from s3_sync.cluster.newest import Deleted, Present, Unknown
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import (
-    Archived,
     LocalChanged,
     LocalMissing,
     LocalUnavailable,
     NotFound,
-    NotSupported,
     ObjectRefused,
     PreconditionFailed,
     SyncError,
@@ -38,13 +35,16 @@ from s3_sync.model.outcomes import (
 )
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
-from s3_sync.providers.base import Bucket
 from s3_sync.providers.limits import check_limits
+from s3_sync.sync.local import LocalSide
 from s3_sync.sync.names import NameLocks
 from s3_sync.sync.views import Before, Listed, View
-from s3_sync.transfer.decide import Decision, decide
+from s3_sync.transfer.decide import Decision, decide, is_marked_large
+from s3_sync.transfer.large import LargeObject, ensure_manifest, examine, large_kind, upload_large
+from s3_sync.transfer.metadata import update_metadata
+from s3_sync.transfer.sending import Overwrite, Sending
 from s3_sync.transfer.source import OpenObject, Source
-from s3_sync.transfer.upload import Overwrite, remote_meta, upload
+from s3_sync.transfer.upload import upload
 
 log = logging.getLogger("s3-sync")
 
@@ -52,24 +52,19 @@ _PRESENT = Outcome(Kind.PRESENT)
 
 
 class RowHandler:
-    """Handles rows of one mapping. ``count`` is told the bytes read from Swift, as they are read."""
+    """Handles rows of one mapping."""
 
     def __init__(
-        self,
-        mapping: Mapping,
-        bucket: Bucket,
-        reader: ObjectReader,
-        newest: NewestState,
-        now: Callable[[], float],
-        count: Callable[[int], None],
+        self, mapping: Mapping, sending: Sending, local: LocalSide, now: Callable[[], float]
     ) -> None:
         self._mapping = mapping
         self._profile = mapping.profile
-        self._bucket = bucket
-        self._reader = reader
-        self._newest = newest
+        self._sending = sending
+        self._bucket = sending.bucket
+        self._reader = local.reader
+        self._newest = local.newest
+        self._segments = local.segments
         self._now = now
-        self._count = count
         self._names = NameLocks()
 
     def handle(self, row: Row, view: View) -> Outcome:
@@ -104,7 +99,7 @@ class RowHandler:
             view = Before.UNKNOWN  # a POST: most likely the bytes are there already
         if self._may_read_one_replica(view):
             try:
-                return self._first_copy(row)
+                return self._first_copy(row, view)
             except (PreconditionFailed, LocalChanged, LocalMissing):
                 view = Before.UNKNOWN  # not as simple as it looked
         try:
@@ -119,12 +114,18 @@ class RowHandler:
         """
         return view is Before.FRESH or (view is Before.NEW and self._bucket.features.put_if_absent)
 
-    def _first_copy(self, row: Row) -> Outcome:
+    def _first_copy(self, row: Row, view: View) -> Outcome:
         source = self._source(row)
         with source.open(row.data_timestamp, None) as local:
             if local.info.timestamp != row.timestamp:
                 raise LocalChanged(f"replica is at {local.info.timestamp}, row at {row.timestamp}")
-            return self._put(source, local, Overwrite(if_absent=True))
+            if not self._profile.criteria.matches(local.headers):
+                return Outcome(Kind.SKIPPED, CONDITION)
+            large = self._examined(local)
+            if large is not None and view is Before.NEW:
+                # a condition is looked at when all parts are there; better to ask before
+                raise PreconditionFailed("whether the large object is there has to be asked first")
+            return self._put(source, local, large, Overwrite(if_absent=True))
 
     def _converge(self, row: Row, view: View) -> Outcome:
         """Compare the newest local state with the remote one, and act on the difference."""
@@ -144,42 +145,45 @@ class RowHandler:
         with source.open(state.data_timestamp, None) as local:
             if local.info.timestamp != state.timestamp:
                 raise LocalChanged(f"object is at {local.info.timestamp}, was at {state.timestamp}")
+            if view is Before.NEW and large_kind(local):
+                remote = self._head(row.name)  # little, beside the bytes that it may spare
             return self._act(source, local, remote)
 
     def _act(self, source: Source, local: OpenObject, remote: ObjectInfo | None) -> Outcome:
-        _refuse_unsupported(local)
         if not self._profile.criteria.matches(local.headers):
             return Outcome(Kind.SKIPPED, CONDITION)
-        decision = decide(local.info, remote)
-        if decision is Decision.NOOP:
-            return _PRESENT
+        large = self._examined(local)
+        info = local.info if large is None else large.info
+        decision = decide(info, remote, None if large is None else large.is_stored_as)
         if decision is Decision.WAIT:
             raise LocalUnavailable("the remote copy is newer than every replica that answered")
+        if decision is Decision.NOOP:
+            written = large is not None and ensure_manifest(self._bucket, large)
+            return Outcome(Kind.UPDATED) if written else _PRESENT
         if remote is None:
-            return self._put(source, local, Overwrite(if_absent=True))
-        if decision is Decision.POST and self._post(local.info, remote):
+            return self._put(source, local, large, Overwrite(if_absent=True))
+        if large is None and is_marked_large(remote):
+            # before the marks go that tell of it
+            self._bucket.delete_manifest(info.name)
+        if decision is Decision.POST and update_metadata(self._sending, info, remote, large):
+            if large is not None:
+                ensure_manifest(self._bucket, large)
             return Outcome(Kind.UPDATED)
-        return self._put(source, local, Overwrite(if_match=remote.etag))
+        return self._put(source, local, large, Overwrite(if_match=remote.etag))
 
-    def _post(self, info: ObjectInfo, remote: ObjectInfo) -> bool:
-        """Send metadata only; False where the store cannot do that with this object."""
-        if info.size > self._bucket.limits.max_copy:
-            return False
-        meta = remote_meta(info)
-        if remote.etag != info.md5:  # nobody says that the copy's ETag will be an MD5
-            meta = meta.marked(swift_etag=info.md5 or "")
-        check_limits(self._bucket, info.name, meta, info.size)
-        try:
-            self._bucket.post_object(info.name, meta, remote.etag)
-        except (Archived, NotSupported):
-            return False
-        return True
+    def _examined(self, local: OpenObject) -> LargeObject | None:
+        """What a large object consists of; None for a plain one."""
+        if large_kind(local) is None:
+            return None
+        return examine(local, self._segments.of(self._mapping.account))
 
-    def _put(self, source: Source, local: OpenObject, overwrite: Overwrite) -> Outcome:
-        _refuse_unsupported(local)
-        if not self._profile.criteria.matches(local.headers):
-            return Outcome(Kind.SKIPPED, CONDITION)
-        upload(self._bucket, source, local, overwrite)
+    def _put(
+        self, source: Source, local: OpenObject, large: LargeObject | None, overwrite: Overwrite
+    ) -> Outcome:
+        if large is not None:
+            upload_large(self._sending, large, overwrite)
+            return Outcome(Kind.COPIED, size=large.info.size)
+        upload(self._sending, source, local, overwrite)
         return Outcome(Kind.COPIED, size=local.info.size)
 
     def _delete(self, row: Row, view: View) -> Outcome:
@@ -238,7 +242,7 @@ class RowHandler:
         open_object = partial(
             reader.open, self._mapping.account, self._mapping.container, row.name, row.policy
         )
-        return Source(row.name, lambda expect, part: open_object(expect=expect, byte_range=part), self._count)
+        return Source(row.name, lambda expect, part: open_object(expect=expect, byte_range=part))
 
 
 def outcome_of(error: SyncError) -> Outcome:
@@ -254,17 +258,13 @@ def _listed_alike(row: Row, info: ObjectInfo) -> bool:
     """Whether a listing alone shows that the remote holds this version, metadata included.
 
     The stored copy must be younger than the row: an overwrite with equal bytes and other metadata has
-    the same size and ETag.
+    the same size and ETag. The row of an SLO describes its manifest and never looks like the copy; that of
+    a DLO is mostly an empty object's, so that nothing empty is settled here.
     """
     return (
         not row.metadata_changed
         and row.etag != ""  # a retry does not know it
-        and info.size == row.size
+        and info.size == row.size > 0
         and info.etag == row.etag
         and info.last_modified > row.timestamp.seconds
     )
-
-
-def _refuse_unsupported(local: OpenObject) -> None:
-    if local.kind in ("slo", "dlo") or local.info.md5 is None:  # a symlink may lead to one
-        raise ObjectRefused("large_object", "large objects (SLO, DLO) are not copied by this version")

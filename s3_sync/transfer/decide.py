@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from urllib.parse import unquote
 
@@ -9,6 +10,8 @@ from s3_sync.model.objects import STORED_HEADERS, ObjectInfo, ObjectMeta
 
 #: S3 storage classes whose objects cannot be copied onto themselves without a restore first
 ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+#: marks that say what kind of object this is in Swift; none for plain ones
+KIND_MARKS = ("x-static-large-object", "x-object-manifest")
 
 
 class Decision(Enum):
@@ -18,11 +21,14 @@ class Decision(Enum):
     WAIT = "wait"  # the remote copy is newer than what we see here: our view is stale
 
 
-def decide(local: ObjectInfo, remote: ObjectInfo | None) -> Decision:
+def decide(
+    local: ObjectInfo, remote: ObjectInfo | None, is_same: Callable[[ObjectInfo], bool] | None = None
+) -> Decision:
     """Make ``remote`` agree with ``local``, which is the newest local state.
 
-    Identity is size and MD5; time is looked at only to notice that our own view is old. ``local.meta``
-    and ``remote.meta`` must be there (from a HEAD, not from a listing).
+    Identity is size and MD5, or what ``is_same`` says of the remote copy's bytes; time is looked at only
+    to notice that our own view is old. ``local.meta`` and ``remote.meta`` must be there (from a HEAD, not
+    from a listing).
     """
     if remote is None:
         return Decision.PUT
@@ -31,21 +37,32 @@ def decide(local: ObjectInfo, remote: ObjectInfo | None) -> Decision:
     marked = remote.meta.swift_timestamp
     if marked is not None and local.timestamp is not None and marked > local.timestamp:
         return Decision.WAIT
-    if remote.size != local.size or remote.md5 is None or remote.md5 != local.md5:
+    if not (is_same(remote) if is_same is not None else _same_md5(local, remote)):
         return Decision.PUT
     if same_meta(local.meta, remote.meta):
         return Decision.NOOP
     return Decision.PUT if remote.storage_class in ARCHIVE_CLASSES else Decision.POST
 
 
+def is_marked_large(remote: ObjectInfo) -> bool:
+    """Whether a stored copy was made of a large object, so that a manifest may be beside it."""
+    return remote.meta is not None and any(mark in remote.meta.marks for mark in KIND_MARKS)
+
+
+def _same_md5(local: ObjectInfo, remote: ObjectInfo) -> bool:
+    return remote.size == local.size and remote.md5 is not None and remote.md5 == local.md5
+
+
 def same_meta(local: ObjectMeta, remote: ObjectMeta) -> bool:
-    """Whether the remote copy carries the local metadata; marks are not compared, but for the expiry.
+    """Whether the remote copy carries the local metadata. Of the marks, expiry and kind are compared.
 
     A copy without our timestamp mark was written by an older version: its values may be percent-quoted,
     headers that it has beyond ours are not held against it, and it never says when it expires.
     """
     ours = "swift-timestamp" in remote.marks
     if ours and local.marks.get("x-delete-at") != remote.marks.get("x-delete-at"):
+        return False
+    if any(local.marks.get(mark) != remote.marks.get(mark) for mark in KIND_MARKS):
         return False
     return _same_headers(local, remote, ours) and _same_user(local, remote, ours)
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import math
 
-from s3_sync.errors import BadDigest, ObjectRefused, RemoteError
+from s3_sync.errors import BadDigest, ObjectRefused
 from s3_sync.model.objects import ByteRange, ObjectInfo, ObjectMeta
-from s3_sync.providers.base import MIB, Bucket, Limits, Part
+from s3_sync.providers.base import MIB, Limits, Part
 from s3_sync.streams.metered import MeteredBody
 from s3_sync.streams.reader import Body
+from s3_sync.transfer.sending import Overwrite, Sending, open_upload
 from s3_sync.transfer.source import Source
-
-log = logging.getLogger("s3-sync")
 
 #: parts are made this large where the store's limits leave a choice
 USUAL_PART = 256 * MIB
@@ -28,28 +26,22 @@ def part_size(size: int, limits: Limits) -> int:
 
 
 def upload_parts(
-    bucket: Bucket,
-    source: Source,
-    info: ObjectInfo,
-    meta: ObjectMeta,
-    if_match: str | None = None,
-    if_absent: bool = False,
+    sending: Sending, source: Source, info: ObjectInfo, meta: ObjectMeta, condition: Overwrite
 ) -> None:
     """Each part is a ranged read of the same version. Two digests are checked: each part's against what
     the store says it got, where it says it, and that of all parts in order against the object's own MD5.
 
     The upload is aborted however this fails. The conditions hold for the moment of its completion.
     """
+    bucket = sending.bucket
     step = part_size(info.size, bucket.limits)
-    upload_id = bucket.create_upload(info.name, meta)
-    done = False
-    try:
+    with open_upload(sending, info.name, meta) as upload_id:
         parts: list[Part] = []
         whole = hashlib.md5(usedforsecurity=False)
         for number, first in enumerate(range(0, info.size, step), start=1):
             last = min(first + step, info.size) - 1
             with source.open(info.data_timestamp, ByteRange(first, last)) as local:
-                body = _PartBody(MeteredBody(local.body, source.count), whole)
+                body = _PartBody(MeteredBody(local.body, sending.count), whole)
                 part = bucket.upload_part(info.name, upload_id, number, body, last - first + 1)
             if part.md5 is not None and part.md5 != body.part.hexdigest():
                 raise BadDigest(f"part {number}: the store has {part.md5}, {body.part.hexdigest()} was sent")
@@ -57,19 +49,7 @@ def upload_parts(
             parts.append(part)
         if whole.hexdigest() != info.md5:
             raise BadDigest(f"the parts hash to {whole.hexdigest()}, the object's MD5 is {info.md5}")
-        bucket.complete_upload(info.name, upload_id, parts, if_match, if_absent)
-        done = True
-    finally:
-        if not done:
-            _abort(bucket, info.name, upload_id)
-
-
-def _abort(bucket: Bucket, name: str, upload_id: str) -> None:
-    """Must not hide the error that led here."""
-    try:
-        bucket.abort_upload(name, upload_id)
-    except RemoteError as error:
-        log.warning("upload %s of %s could not be aborted: %s", upload_id, name, error)
+        bucket.complete_upload(info.name, upload_id, parts, condition.if_match, condition.if_absent)
 
 
 class _PartBody:

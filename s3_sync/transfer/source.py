@@ -26,9 +26,7 @@ class Source:
     """Opens one object of the local cluster, as often as it takes.
 
     ``open(expect, byte_range)``: exactly the version with that data timestamp, or LocalChanged.
-    ``count`` is told how many bytes were read.
     """
 
     name: str
     open: Callable[[Timestamp | None, ByteRange | None], AbstractContextManager[OpenObject]]
-    count: Callable[[int], None]

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutOptions
-from s3_sync.providers.base import Bucket
 from s3_sync.providers.limits import check_limits
 from s3_sync.streams.metered import MeteredBody
 from s3_sync.transfer.parts import upload_parts
+from s3_sync.transfer.sending import Overwrite, Sending
 from s3_sync.transfer.source import OpenObject, Source
-
-
-@dataclass(frozen=True, slots=True)
-class Overwrite:
-    """What may be in the way: ``if_absent``, nothing; ``if_match``, exactly this ETag; neither, anything.
-
-    A bucket that cannot promise either is written to without a condition.
-    """
-
-    if_absent: bool = False
-    if_match: str | None = None
 
 
 def remote_meta(info: ObjectInfo) -> ObjectMeta:
@@ -30,21 +17,20 @@ def remote_meta(info: ObjectInfo) -> ObjectMeta:
     return info.meta.marked(swift_timestamp=info.timestamp.internal)
 
 
-def upload(bucket: Bucket, source: Source, local: OpenObject, overwrite: Overwrite) -> None:
+def upload(sending: Sending, source: Source, local: OpenObject, overwrite: Overwrite) -> None:
     """Send ``local``, which is open and unread. Afterwards the store holds exactly its bytes.
 
     Raises ObjectRefused before any byte moves when the store cannot hold the object;
     PreconditionFailed when something else was in the way; any RemoteError or LocalError.
     """
-    info = local.info
+    info, bucket = local.info, sending.bucket
     meta = remote_meta(info)
-    if_match = overwrite.if_match if bucket.features.put_if_match else None
-    if_absent = overwrite.if_absent and bucket.features.put_if_absent
+    condition = overwrite.for_bucket(bucket)
     if info.size > bucket.limits.max_put:
         meta = meta.marked(swift_etag=info.md5 or "")
         check_limits(bucket, info.name, meta, info.size)
-        upload_parts(bucket, source, info, meta, if_match, if_absent)
+        upload_parts(sending, source, info, meta, condition)
         return
     check_limits(bucket, info.name, meta, info.size)
-    options = PutOptions(info.size, meta, info.md5, if_match, if_absent)
-    bucket.put_object(info.name, MeteredBody(local.body, source.count), options)
+    options = PutOptions(info.size, meta, info.md5, condition.if_match, condition.if_absent)
+    bucket.put_object(info.name, MeteredBody(local.body, sending.count), options)

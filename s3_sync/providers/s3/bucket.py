@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from s3_sync.errors import Archived, InvalidRequest, NotFound, NotSupported, PreconditionFailed
 from s3_sync.model.keys import KeyNamer
-from s3_sync.model.objects import GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
-from s3_sync.providers.base import Features, Limits, ListPage, ListQuery, Part, WriteOptions
+from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
+from s3_sync.providers.base import (
+    MAX_MANIFEST,
+    Features,
+    Limits,
+    ListPage,
+    ListQuery,
+    OpenUpload,
+    Part,
+    WriteOptions,
+)
 from s3_sync.providers.s3.client import RAW_HEADERS, Account
 from s3_sync.providers.s3.errors import from_answer, translated
 from s3_sync.providers.s3.headers import (
@@ -26,7 +35,8 @@ from s3_sync.providers.s3.listing import Lister
 from s3_sync.providers.s3.multipart import Uploads
 from s3_sync.providers.s3.put import Upload, Writer, store
 from s3_sync.providers.s3.reading import S3Body, S3Result
-from s3_sync.streams.reader import Body
+from s3_sync.streams.hashing import md5_hex
+from s3_sync.streams.reader import Body, BytesBody, read_all
 
 #: classes whose objects must be restored before they can be read or copied
 ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
@@ -69,7 +79,9 @@ class S3Bucket:
         return object_info(name, headers, int(headers.get("content-length", 0)))
 
     def get_object(self, name: str, options: GetOptions = _WHOLE) -> S3Result:
-        key = self.namer.key(name)
+        return self._read(name, self.namer.key(name), options)
+
+    def _read(self, name: str, key: str, options: GetOptions) -> S3Result:
         answer = self._get(key, options)
         headers = _headers(answer)
         length = int(headers.get("content-length", 0))
@@ -154,6 +166,11 @@ class S3Bucket:
     ) -> Part:
         return self._uploads.send(self.namer.key(name), upload_id, Part(number, "", size, md5), body)
 
+    def copy_part(
+        self, name: str, upload_id: str, number: int, byte_range: ByteRange, if_match: str | None = None
+    ) -> Part:
+        return self._uploads.copy(self.namer.key(name), upload_id, number, byte_range, if_match)
+
     def complete_upload(
         self,
         name: str,
@@ -171,6 +188,30 @@ class S3Bucket:
 
     def abort_upload(self, name: str, upload_id: str) -> None:
         self._uploads.abort(self.namer.key(name), upload_id)
+
+    def list_uploads(self) -> Iterator[OpenUpload]:
+        for key, upload_id, begun in self._uploads.open_uploads(self.namer.prefix):
+            if (name := self.namer.name(key)) is not None:
+                yield OpenUpload(name, upload_id, begun)
+
+    # Stored manifests
+
+    def put_manifest(self, name: str, manifest: bytes) -> None:
+        """In the store's default class: it has to be read when the object is restored."""
+        headers = (
+            *meta_headers(ObjectMeta({"content-type": "application/json"})),
+            *write_headers(WriteOptions(encrypt=self._write.encrypt), self._account.dialect),
+        )
+        body, size = BytesBody(manifest), len(manifest)
+        upload = Upload(self.name, self.namer.manifest_key(name), body, size, md5_hex(manifest), headers)
+        store(self._writer, upload, self._account.credentials.checksum)
+
+    def get_manifest(self, name: str) -> bytes:
+        with self._read(name, self.namer.manifest_key(name), _WHOLE) as result:
+            return read_all(result.body, MAX_MANIFEST)
+
+    def delete_manifest(self, name: str) -> None:
+        self._delete(self.namer.manifest_key(name))
 
     def close(self) -> None:
         """Connections belong to the provider."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from s3_sync.errors import BadDigest, NotFound
-from s3_sync.model.objects import PutResult, is_md5
+from s3_sync.errors import BadDigest, NotFound, NotSupported
+from s3_sync.model.objects import ByteRange, PutResult, is_md5
 from s3_sync.providers.base import Part
 from s3_sync.providers.s3.client import RAW_HEADERS, Account
 from s3_sync.providers.s3.errors import translated
@@ -38,6 +39,38 @@ class Uploads:
         upload = Upload(self._bucket, key, body, part.size, part.md5, part=where)
         etag, md5 = store(self._writer, upload, self._account.credentials.checksum)
         return Part(part.number, etag, part.size, md5)
+
+    def copy(
+        self, key: str, upload_id: str, number: int, byte_range: ByteRange, if_match: str | None
+    ) -> Part:
+        """A part that is a range of the object under the same key."""
+        what = f"copy a part of {self._bucket}/{key}"
+        assert byte_range.last is not None
+        parameters: dict[str, Any] = {"CopySourceRange": byte_range.header}
+        if if_match is not None:
+            parameters["CopySourceIfMatch"] = f'"{if_match}"'
+        with translated(what):
+            answer = self._client.upload_part_copy(
+                Bucket=self._bucket,
+                Key=key,
+                UploadId=upload_id,
+                PartNumber=number,
+                CopySource={"Bucket": self._bucket, "Key": key},
+                **parameters,
+            )
+        etag = unquoted(answer.get("CopyPartResult", {}).get("ETag", ""))
+        if not etag:  # the store took it for a part without bytes
+            raise NotSupported(f"{what}: parts cannot be copied")
+        return Part(number, etag, byte_range.last - byte_range.first + 1)
+
+    def open_uploads(self, prefix: str) -> Iterator[tuple[str, str, float]]:
+        """Key, upload id and start of every upload whose key begins so."""
+        pages = self._client.get_paginator("list_multipart_uploads")
+        with translated(f"list the uploads of {self._bucket}"):
+            for page in pages.paginate(Bucket=self._bucket, Prefix=prefix):
+                for entry in page.get("Uploads", ()):
+                    begun = entry["Initiated"].timestamp() if "Initiated" in entry else 0.0
+                    yield entry["Key"], entry["UploadId"], begun
 
     def complete(
         self, key: str, upload_id: str, parts: Sequence[Part], conditions: Sequence[Header]

@@ -11,13 +11,14 @@ from typing import TypeVar
 
 from s3_sync.errors import RemoteError
 from s3_sync.model.keys import KeyNamer
-from s3_sync.model.objects import GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
+from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
 from s3_sync.providers.base import (
     Bucket,
     BucketEntry,
     GetResult,
     ListPage,
     ListQuery,
+    OpenUpload,
     Part,
     Provider,
     WriteOptions,
@@ -104,6 +105,11 @@ class RetryBucket:
     ) -> Part:
         return self._call(lambda: self._bucket.upload_part(name, upload_id, number, body, size, md5), body)
 
+    def copy_part(
+        self, name: str, upload_id: str, number: int, byte_range: ByteRange, if_match: str | None = None
+    ) -> Part:
+        return self._call(lambda: self._bucket.copy_part(name, upload_id, number, byte_range, if_match))
+
     def complete_upload(
         self,
         name: str,
@@ -116,6 +122,18 @@ class RetryBucket:
 
     def abort_upload(self, name: str, upload_id: str) -> None:
         self._call(lambda: self._bucket.abort_upload(name, upload_id))
+
+    def list_uploads(self) -> Iterator[OpenUpload]:
+        return iter(self._call(lambda: list(self._bucket.list_uploads())))
+
+    def put_manifest(self, name: str, manifest: bytes) -> None:
+        self._call(lambda: self._bucket.put_manifest(name, manifest))
+
+    def get_manifest(self, name: str) -> bytes:
+        return self._call(lambda: self._bucket.get_manifest(name))
+
+    def delete_manifest(self, name: str) -> None:
+        self._call(lambda: self._bucket.delete_manifest(name))
 
     def close(self) -> None:
         self._bucket.close()

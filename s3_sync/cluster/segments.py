@@ -1,0 +1,91 @@
+"""Segments of large objects in the local cluster."""
+
+from __future__ import annotations
+
+from s3_sync.cluster.client import LocalSwift
+from s3_sync.cluster.newest import NewestState, Present
+from s3_sync.cluster.objects import LocalObject
+from s3_sync.cluster.reader import ObjectReader
+from s3_sync.errors import LocalChanged, LocalMissing, SegmentChanged
+from s3_sync.largeobject.manifest import Manifest, Segment
+from s3_sync.model.objects import ByteRange
+
+
+class SegmentReader:
+    """Shared by all threads of a process."""
+
+    def __init__(self, reader: ObjectReader, newest: NewestState, client: LocalSwift) -> None:
+        self._reader = reader
+        self._newest = newest
+        self._client = client
+
+    def of(self, account: str) -> AccountSegments:
+        """For one large object: what is learnt of containers is kept as long as this."""
+        return AccountSegments(self._reader, self._newest, self._client, account)
+
+
+class AccountSegments:
+    """The segments of one large object, wherever in its account they are."""
+
+    def __init__(self, reader: ObjectReader, newest: NewestState, client: LocalSwift, account: str) -> None:
+        self._reader = reader
+        self._newest = newest
+        self._client = client
+        self._account = account
+        self._policies: dict[str, int] = {}
+
+    def dynamic(self, target: str) -> Manifest:
+        """What a DLO consists of now. ``target``: its X-Object-Manifest, ``container/prefix``, unquoted.
+
+        Raises LocalUnavailable, ObjectRefused.
+        """
+        container, _, prefix = target.lstrip("/").partition("/")
+        return Manifest.of_listing(container, list(self._client.objects(self._account, container, prefix)))
+
+    def open(self, segment: Segment, byte_range: ByteRange | None = None) -> LocalObject:
+        """The bytes that the manifest means, no others; always close it.
+
+        A replica that has another version is not the last word: then the newest one of all decides.
+        Raises SegmentChanged, LocalUnavailable, ObjectRefused (encrypted_no_key).
+        """
+        policy = self._policy(segment.container)
+        place = (self._account, segment.container, segment.name, policy)
+        try:
+            found = self._reader.open(*place, byte_range=byte_range)
+        except (LocalMissing, LocalChanged):
+            return self._open_newest(segment, policy, byte_range)
+        if _is(found, segment):
+            return found
+        found.close()
+        return self._open_newest(segment, policy, byte_range)
+
+    def _open_newest(self, segment: Segment, policy: int, byte_range: ByteRange | None) -> LocalObject:
+        place = (self._account, segment.container, segment.name)
+        state = self._newest.of(*place, [policy])
+        if not isinstance(state, Present) or state.expired:
+            raise SegmentChanged(f"segment {segment.path} is missing")
+        try:
+            reader = self._reader.starting_at(state.node)
+            found = reader.open(*place, policy, expect=state.data_timestamp, byte_range=byte_range)
+        except (LocalMissing, LocalChanged) as error:
+            raise SegmentChanged(f"segment {segment.path}: {error}") from error
+        if not _is(found, segment):
+            found.close()
+            raise SegmentChanged(
+                f"segment {segment.path} has {found.info.size} bytes with ETag {found.info.etag}, "
+                f"the manifest says {segment.size} with {segment.md5}"
+            )
+        return found
+
+    def _policy(self, container: str) -> int:
+        """The segments' container may have another policy than the manifest's."""
+        if container not in self._policies:
+            policy = self._client.policy(self._account, container)
+            if policy is None:
+                raise SegmentChanged(f"there is no container {container} for segments")
+            self._policies[container] = policy
+        return self._policies[container]
+
+
+def _is(found: LocalObject, segment: Segment) -> bool:
+    return found.info.etag == segment.md5 and found.info.size == segment.size

@@ -1,0 +1,140 @@
+"""What a large object consists of, and the JSON that says so.
+
+An SLO is stored by Swift as a JSON list (``swift.common.middleware.slo``, "data_for_storage"), which a read
+past the SLO middleware, or with ``?multipart-manifest=get&format=raw``-like internals, returns as it is::
+
+    [{"name": "/container/object", "bytes": 5242880, "hash": "<md5>", "content_type": "...",
+      "last_modified": "2026-01-02T03:04:05.000000"}, ...]
+
+What clients send with ``?multipart-manifest=put`` has ``path``, ``size_bytes`` and ``etag`` instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from s3_sync.errors import ObjectRefused
+from s3_sync.model.objects import is_md5
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One object that a large object is made of; ``md5`` is that of its ``size`` bytes."""
+
+    container: str
+    name: str
+    size: int
+    md5: str
+
+    @property
+    def path(self) -> str:
+        return f"/{self.container}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The segments in their order, and the JSON as it is stored."""
+
+    segments: tuple[Segment, ...]
+    raw: bytes
+
+    @classmethod
+    def parse(cls, raw: bytes) -> Manifest:
+        """From Swift's stored form. Raises ObjectRefused for what cannot be copied; reasons:
+
+        ``slo_malformed`` (no JSON list of segments with name, size and MD5), ``slo_data`` (bytes inside the
+        manifest), ``slo_range`` (only a part of a segment), ``slo_nested`` (a segment that is an SLO).
+        """
+        try:
+            entries = json.loads(raw)
+        except ValueError as error:
+            raise ObjectRefused("slo_malformed", f"the manifest is not JSON: {error}") from error
+        if not isinstance(entries, list):
+            raise ObjectRefused("slo_malformed", "the manifest is not a list of segments")
+        return cls(tuple(_segment(number, entry) for number, entry in enumerate(entries, start=1)), raw)
+
+    @classmethod
+    def of_listing(cls, container: str, entries: Sequence[dict[str, Any]]) -> Manifest:
+        """From the entries of a JSON listing: what a DLO consists of now.
+
+        Raises ObjectRefused: ``dlo_nested`` for a segment that is an SLO, of which Swift itself would
+        give the manifest's text.
+        """
+        stored = []
+        for entry in entries:
+            if "slo_etag" in entry or "slo_etag=" in entry["hash"]:
+                raise ObjectRefused("dlo_nested", f"segment /{container}/{entry['name']} is a large object")
+            stored.append(
+                {
+                    "name": f"/{container}/{entry['name']}",
+                    "bytes": entry["bytes"],
+                    "hash": entry["hash"],
+                    "content_type": entry.get("content_type", "application/octet-stream"),
+                    "last_modified": entry.get("last_modified", ""),
+                }
+            )
+        return cls.parse(json.dumps(stored).encode("ascii"))
+
+    @cached_property
+    def size(self) -> int:
+        return sum(segment.size for segment in self.segments)
+
+    @cached_property
+    def etag(self) -> str:
+        """The ETag of the manifest as an object: the MD5 of its JSON."""
+        return hashlib.md5(self.raw, usedforsecurity=False).hexdigest()
+
+    @cached_property
+    def joined_etag(self) -> str:
+        """What clients see as ETag of the SLO or DLO: the MD5 of all segments' MD5s in hexadecimal."""
+        text = "".join(segment.md5 for segment in self.segments)
+        return hashlib.md5(text.encode("ascii"), usedforsecurity=False).hexdigest()
+
+    @cached_property
+    def multipart_etag(self) -> str:
+        """What S3 makes of these segments, each uploaded as one part."""
+        return multipart_etag(segment.md5 for segment in self.segments)
+
+    def names_same(self, other: Manifest) -> bool:
+        """Whether both list the same objects with the same bytes, however they are written down."""
+        return self.segments == other.segments
+
+    def to_put(self) -> bytes:
+        """The body of ``PUT ?multipart-manifest=put`` that makes this SLO."""
+        entries = [
+            {"path": segment.path, "size_bytes": segment.size, "etag": segment.md5}
+            for segment in self.segments
+        ]
+        return json.dumps(entries).encode("ascii")
+
+
+def multipart_etag(md5s: Iterable[str]) -> str:
+    """The MD5 of the parts' binary MD5s, a hyphen, their number."""
+    digests = [bytes.fromhex(md5) for md5 in md5s]
+    return f"{hashlib.md5(b''.join(digests), usedforsecurity=False).hexdigest()}-{len(digests)}"
+
+
+def _segment(number: int, entry: Any) -> Segment:
+    if not isinstance(entry, dict):
+        raise ObjectRefused("slo_malformed", f"segment {number} is not described by a JSON object")
+    if "data" in entry:
+        raise ObjectRefused("slo_data", f"segment {number} is data inside the manifest")
+    path, size, md5 = entry.get("name"), entry.get("bytes"), entry.get("hash")
+    where = f"segment {number} ({path})"
+    if entry.get("sub_slo"):
+        raise ObjectRefused("slo_nested", f"{where} is a large object itself")
+    if entry.get("range"):
+        raise ObjectRefused("slo_range", f"of {where} only the range {entry['range']} is used")
+    container, slash, name = path.lstrip("/").partition("/") if isinstance(path, str) else ("", "", "")
+    if not (container and slash and name):
+        raise ObjectRefused("slo_malformed", f"{where} has no name of the form /container/object")
+    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+        raise ObjectRefused("slo_malformed", f"{where} has no size")
+    if not isinstance(md5, str) or not is_md5(md5):
+        raise ObjectRefused("slo_malformed", f"{where} has no MD5")
+    return Segment(container, name, size, md5)

@@ -1,0 +1,49 @@
+"""The way back: from a stored copy and its manifest to the large object as Swift had it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from s3_sync.errors import ObjectRefused
+from s3_sync.largeobject.manifest import Manifest, Segment
+from s3_sync.model.headers import to_swift
+from s3_sync.model.objects import ByteRange, ObjectInfo
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRange:
+    """A segment, and which bytes of the stored copy are its own; None = it has none."""
+
+    segment: Segment
+    byte_range: ByteRange | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """``segments`` to be written in this order, then ``manifest`` with ``?multipart-manifest=put`` and
+    ``headers``."""
+
+    segments: tuple[SegmentRange, ...]
+    manifest: bytes
+    headers: Mapping[str, str]
+
+
+def rebuild(stored: ObjectInfo, manifest: Manifest) -> Rebuilt:
+    """What has to be written to have the large object back; a DLO comes back as an SLO.
+
+    ``stored`` is from a HEAD. Raises ObjectRefused ``manifest_mismatch`` when the manifest is not of
+    these bytes, which is so for a moment while an overwrite is on its way.
+    """
+    assert stored.meta is not None
+    slo_etag = stored.meta.marks.get("swift-slo-etag", manifest.etag)
+    dlo_etag = stored.meta.marks.get("swift-source-dlo-etag", manifest.joined_etag)
+    if stored.size != manifest.size or slo_etag != manifest.etag or dlo_etag != manifest.joined_etag:
+        raise ObjectRefused("manifest_mismatch", f"the stored manifest is not that of {stored.name}")
+    ranges: list[SegmentRange] = []
+    first = 0
+    for segment in manifest.segments:
+        last = first + segment.size - 1
+        ranges.append(SegmentRange(segment, ByteRange(first, last) if segment.size else None))
+        first = last + 1
+    return Rebuilt(tuple(ranges), manifest.to_put(), to_swift(stored.meta))

@@ -1,0 +1,79 @@
+"""Open multipart uploads of one mapping: none stays behind a crash."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from threading import Lock
+
+from s3_sync.errors import RemoteError
+from s3_sync.providers.base import Bucket
+from s3_sync.state.journal import Journal
+
+log = logging.getLogger("s3-sync")
+
+#: no upload takes so long, in seconds; an older one was left behind, by whichever node
+SAFE_AGE = 7 * 86400.0
+
+
+class UploadLedger:
+    """See ``transfer.sending.Ledger``; written to the journal. ``key``: the mapping's name there."""
+
+    def __init__(self, journal: Journal, key: str, now: Callable[[], float]) -> None:
+        self._journal = journal
+        self._key = key
+        self._now = now
+        self._lock = Lock()
+        self._in_flight: set[str] = set()
+
+    def begun(self, name: str, upload_id: str) -> None:
+        with self._lock:
+            self._in_flight.add(upload_id)
+        self._journal.upload_begun(self._key, name, upload_id, self._now())
+
+    def ended(self, upload_id: str) -> None:
+        self._journal.upload_ended(self._key, upload_id)
+        with self._lock:
+            self._in_flight.discard(upload_id)
+
+    def left_behind(self) -> list[tuple[str, str]]:
+        """Name and upload id of everything that an earlier run of this daemon has not ended."""
+        return [entry for entry in self._journal.open_uploads(self._key) if not self._is_in_flight(entry[1])]
+
+    def reap(self, bucket: Bucket, others: bool) -> int:
+        """Abort what was left behind; returns how many. Raises RemoteError, StateError.
+
+        ``others``: also what the ledger does not know and is older than SAFE_AGE, such as what a node left
+        that is gone. Only below a key prefix of our own: without one everybody's uploads are in sight.
+        """
+        aborted = 0
+        for name, upload_id in self.left_behind():
+            bucket.abort_upload(name, upload_id)
+            self._journal.upload_ended(self._key, upload_id)
+            aborted += 1
+        if others and bucket.namer.prefix:
+            for name, upload_id in self._too_old(bucket):
+                bucket.abort_upload(name, upload_id)
+                aborted += 1
+        return aborted
+
+    def _too_old(self, bucket: Bucket) -> Iterator[tuple[str, str]]:
+        horizon = self._now() - SAFE_AGE
+        for upload in list(bucket.list_uploads()):
+            if 0.0 < upload.begun < horizon and not self._is_in_flight(upload.upload_id):
+                yield upload.name, upload.upload_id
+
+    def _is_in_flight(self, upload_id: str) -> bool:
+        with self._lock:
+            return upload_id in self._in_flight
+
+
+def reap(label: str, ledger: UploadLedger, bucket: Bucket, others: bool) -> None:
+    """What cannot be aborted now is left for the next time; it costs space, nothing else."""
+    try:
+        aborted = ledger.reap(bucket, others)
+    except RemoteError as error:
+        log.warning("%s: unfinished uploads could not be looked for: %s", label, error)
+        return
+    if aborted:
+        log.info("%s: aborted %d uploads that were left unfinished", label, aborted)

@@ -1,0 +1,219 @@
+"""Large objects: an SLO or DLO of Swift becomes one object in the store, with its manifest beside it.
+
+Memory: the manifest (JSON, at most MAX_MANIFEST) and its segments (some 300 bytes each) for each object
+being sent, and for each part in flight one read of CHUNK bytes and what the sockets hold. With ``rows``
+objects and ``parts`` (the size of the pool) parts at a time that is
+
+    rows * (manifest + 300 * segments) + parts * (2 * CHUNK + socket buffers)
+
+whatever the sizes of segments, parts and objects.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal, Protocol, TypeVar
+
+from s3_sync.errors import NotFound, ObjectRefused, RemoteUnavailable, SyncError
+from s3_sync.largeobject.manifest import Manifest, Segment
+from s3_sync.largeobject.plan import Piece, PlannedPart, plan_parts
+from s3_sync.model.headers import is_true
+from s3_sync.model.objects import ByteRange, ObjectInfo, ObjectMeta, PutOptions
+from s3_sync.providers.base import MAX_MANIFEST, Bucket, Part
+from s3_sync.providers.limits import check_limits
+from s3_sync.streams.chained import ChainedBody
+from s3_sync.streams.exact import ExactBody
+from s3_sync.streams.metered import MeteredBody
+from s3_sync.streams.reader import Body, read_all
+from s3_sync.transfer.sending import Overwrite, Sending, open_upload
+from s3_sync.transfer.source import OpenObject
+from s3_sync.transfer.upload import remote_meta
+
+log = logging.getLogger("s3-sync")
+
+Item = TypeVar("Item")
+
+#: how often a part is sent before the upload is given up
+TRIES = 2
+
+
+class Segments(Protocol):
+    """The local segments of one large object (``cluster.segments.AccountSegments``)."""
+
+    def dynamic(self, target: str) -> Manifest: ...
+
+    def open(self, segment: Segment, byte_range: ByteRange | None = None) -> OpenObject: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LargeObject:
+    """``info`` is that of the whole: the size of all segments, and marks that say what it is made of."""
+
+    info: ObjectInfo
+    manifest: Manifest
+    segments: Segments
+
+    @property
+    def is_static(self) -> bool:
+        return "x-object-manifest" not in _meta(self.info).marks
+
+    def is_stored_as(self, remote: ObjectInfo) -> bool:
+        """Whether the store has these bytes. Proof is the ETag that follows from the manifest, or a mark
+        that names the manifest; other part sizes, or a copy inside the store, change the ETag only."""
+        if remote.size != self.manifest.size:
+            return False
+        mark = "swift-slo-etag" if self.is_static else "swift-source-dlo-etag"
+        return (
+            remote.etag == self.manifest.multipart_etag
+            or _meta(remote).marks.get(mark) == _meta(self.info).marks[mark]
+        )
+
+
+def large_kind(local: OpenObject) -> Literal["slo", "dlo"] | None:
+    """What ``local``, or the target that it is a link to, is beside a plain object."""
+    if local.kind == "slo" or is_true(local.headers.get("x-static-large-object", "")):
+        return "slo"
+    return "dlo" if local.kind == "dlo" or local.headers.get("x-object-manifest") else None
+
+
+def examine(local: OpenObject, segments: Segments) -> LargeObject:
+    """Read the manifest of ``local``, which is open and unread, and has a ``large_kind``.
+
+    Raises ObjectRefused for what cannot be copied, LocalError.
+    """
+    meta = _meta(local.info)
+    if large_kind(local) == "slo":
+        try:
+            raw = read_all(local.body, MAX_MANIFEST)
+        except ValueError as error:
+            raise ObjectRefused("slo_malformed", f"the manifest is too large: {error}") from error
+        manifest = Manifest.parse(raw)
+        marked = meta.marked(swift_slo_etag=manifest.etag)
+        # an SLO is one whatever else its headers say
+        marked = replace(marked, marks={k: v for k, v in marked.marks.items() if k != "x-object-manifest"})
+    else:
+        manifest = segments.dynamic(meta.marks.get("x-object-manifest", ""))
+        marked = meta.marked(swift_source_dlo_etag=manifest.joined_etag)
+    return LargeObject(replace(local.info, size=manifest.size, md5=None, meta=marked), manifest, segments)
+
+
+def upload_large(sending: Sending, large: LargeObject, overwrite: Overwrite) -> None:
+    """Send all segments, then the manifest.
+
+    Raises ObjectRefused before any byte moves when the store cannot hold the object; SegmentChanged when
+    a segment is not what the manifest says; PreconditionFailed; any RemoteError or LocalError.
+    """
+    info, bucket = large.info, sending.bucket
+    meta = remote_meta(info)
+    check_limits(bucket, info.name, meta, info.size)
+    parts = plan_parts(large.manifest, bucket.limits)
+    condition = overwrite.for_bucket(bucket)
+    one_to_one = all(part.md5 is not None for part in parts)
+    if (
+        len(parts) <= 1
+        and info.size <= bucket.limits.max_put
+        and not (parts and one_to_one and large.is_static)
+    ):
+        md5 = parts[0].md5 if parts else None
+        options = PutOptions(info.size, meta, md5, condition.if_match, condition.if_absent)
+        body = _body(sending, large, parts[0].pieces if parts else ())
+        try:
+            bucket.put_object(info.name, body, options)
+        finally:
+            body.close()
+    else:
+        if not one_to_one:
+            log.info(
+                "%s: %d segments become %d parts, as the store needs them",
+                info.name, len(large.manifest.segments), len(parts),
+            )  # fmt: skip
+        _upload_parts(sending, large, meta, parts, condition)
+    bucket.put_manifest(info.name, large.manifest.raw)
+
+
+def ensure_manifest(bucket: Bucket, large: LargeObject) -> bool:
+    """Write the manifest if it is not there, or names other segments. True = it was written."""
+    name = large.info.name
+    try:
+        if Manifest.parse(bucket.get_manifest(name)).names_same(large.manifest):
+            return False
+    except (NotFound, ObjectRefused):
+        pass
+    bucket.put_manifest(name, large.manifest.raw)
+    return True
+
+
+def _upload_parts(
+    sending: Sending,
+    large: LargeObject,
+    meta: ObjectMeta,
+    plan: tuple[PlannedPart, ...],
+    condition: Overwrite,
+) -> None:
+    bucket, name = sending.bucket, large.info.name
+    with open_upload(sending, name, meta) as upload_id:
+        parts = in_parallel(sending, plan, lambda part: _send_part(sending, large, upload_id, part))
+        bucket.complete_upload(name, upload_id, parts, condition.if_match, condition.if_absent)
+
+
+def in_parallel(sending: Sending, plan: Sequence[Item], send: Callable[[Item], Part]) -> list[Part]:
+    """``send`` for every part, in the pool; each is tried once more where that can help.
+
+    The first failure that stays keeps the rest from being begun, and is raised when all have ended.
+    """
+    failures: list[BaseException] = []
+
+    def attempt(part: Item) -> Part | None:
+        for left in reversed(range(TRIES)):
+            if failures:
+                return None
+            try:
+                return send(part)
+            except SyncError as error:
+                if not left or not error.transient:
+                    failures.append(error)
+            except Exception as error:  # not expected; whoever waits for the pool has to hear of it
+                failures.append(error)
+        return None
+
+    try:
+        sent = sending.parts.map(attempt, plan)
+    except BaseException as error:  # ended from outside: nothing may be begun any more
+        failures.append(error)
+        raise
+    if failures:
+        raise failures[0]
+    done = [part for part in sent if part is not None]
+    if len(done) != len(plan):
+        raise RemoteUnavailable("the transfer of parts was broken off")
+    return done
+
+
+def _send_part(sending: Sending, large: LargeObject, upload_id: str, part: PlannedPart) -> Part:
+    body = _body(sending, large, part.pieces)
+    try:
+        return sending.bucket.upload_part(large.info.name, upload_id, part.number, body, part.size, part.md5)
+    finally:
+        body.close()
+
+
+def _body(sending: Sending, large: LargeObject, pieces: tuple[Piece, ...]) -> Body:
+    """The pieces as one body. A segment is opened when the store has begun to listen."""
+    openers = [partial(_open_piece, large.segments, piece) for piece in pieces]
+    return MeteredBody(ChainedBody(openers, sum(piece.size for piece in pieces)), sending.count)
+
+
+def _open_piece(segments: Segments, piece: Piece) -> Body:
+    """A whole segment is hashed while it is read; of a piece only the length can be checked."""
+    if piece.is_whole:
+        return ExactBody(segments.open(piece.segment).body, piece.size, piece.segment.md5)
+    byte_range = ByteRange(piece.first, piece.first + piece.size - 1)
+    return ExactBody(segments.open(piece.segment, byte_range).body, piece.size)
+
+
+def _meta(info: ObjectInfo) -> ObjectMeta:
+    assert info.meta is not None
+    return info.meta

@@ -1,0 +1,80 @@
+"""New metadata for bytes that are in the store already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from s3_sync.errors import Archived, BadDigest, NotSupported
+from s3_sync.largeobject.plan import plan_parts
+from s3_sync.model.objects import ByteRange, ObjectInfo, ObjectMeta
+from s3_sync.providers.base import Limits, Part
+from s3_sync.providers.limits import check_limits
+from s3_sync.transfer.large import LargeObject, in_parallel
+from s3_sync.transfer.parts import part_size
+from s3_sync.transfer.sending import Overwrite, Sending, open_upload
+from s3_sync.transfer.upload import remote_meta
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """A part-to-be; ``md5`` of its bytes where the store's ETag has to be that."""
+
+    number: int
+    first: int
+    size: int
+    md5: str | None = None
+
+
+def update_metadata(
+    sending: Sending, info: ObjectInfo, remote: ObjectInfo, large: LargeObject | None = None
+) -> bool:
+    """Give the stored object the metadata of ``info``; False where the store cannot do that.
+
+    Up to ``max_copy`` that is a copy of the object onto itself, which may change its ETag. Above, it is
+    an upload whose parts are copied from the object itself; a large object keeps its parts then, and with
+    them its ETag. Raises ObjectRefused, PreconditionFailed, any RemoteError.
+    """
+    bucket = sending.bucket
+    meta = remote_meta(info)
+    if info.md5 is not None and info.md5 != remote.etag:
+        meta = meta.marked(swift_etag=info.md5)
+    check_limits(bucket, info.name, meta, info.size)
+    try:
+        if info.size <= bucket.limits.max_copy:
+            bucket.post_object(info.name, meta, remote.etag)
+        else:
+            _copy_in_parts(sending, meta, remote, _ranges(bucket.limits, remote, large))
+    except (Archived, NotSupported):
+        return False
+    return True
+
+
+def _ranges(limits: Limits, remote: ObjectInfo, large: LargeObject | None) -> list[_Range]:
+    if large is not None:
+        known = remote.etag == large.manifest.multipart_etag
+        return [
+            _Range(part.number, part.offset, part.size, part.md5 if known else None)
+            for part in plan_parts(large.manifest, limits)
+        ]
+    step = part_size(remote.size, limits)
+    return [
+        _Range(number, first, min(step, remote.size - first))
+        for number, first in enumerate(range(0, remote.size, step), start=1)
+    ]
+
+
+def _copy_in_parts(sending: Sending, meta: ObjectMeta, remote: ObjectInfo, ranges: Sequence[_Range]) -> None:
+    bucket, name = sending.bucket, remote.name
+    condition = Overwrite(if_match=remote.etag).for_bucket(bucket)
+    with open_upload(sending, name, meta) as upload_id:
+
+        def copy(part: _Range) -> Part:
+            byte_range = ByteRange(part.first, part.first + part.size - 1)
+            copied = bucket.copy_part(name, upload_id, part.number, byte_range, remote.etag)
+            if part.md5 is not None and copied.etag != part.md5:
+                raise BadDigest(f"part {part.number} of {name}: the store has {copied.etag}, not {part.md5}")
+            return replace(copied, md5=part.md5 or copied.md5)
+
+        parts = in_parallel(sending, ranges, copy)
+        bucket.complete_upload(name, upload_id, parts, condition.if_match)

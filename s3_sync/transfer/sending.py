@@ -1,0 +1,93 @@
+"""What all transfers of one mapping share, and multipart uploads that never stay behind."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from s3_sync.errors import RemoteError
+from s3_sync.model.objects import ObjectMeta
+from s3_sync.providers.base import Bucket
+from s3_sync.runtime.concurrency import Pool, SerialPool
+
+log = logging.getLogger("s3-sync")
+
+
+class Ledger(Protocol):
+    """Remembers open uploads over a crash."""
+
+    def begun(self, name: str, upload_id: str) -> None: ...
+
+    def ended(self, upload_id: str) -> None: ...
+
+
+class NoLedger:
+    """Remembers nothing."""
+
+    def begun(self, name: str, upload_id: str) -> None:
+        pass
+
+    def ended(self, upload_id: str) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class Overwrite:
+    """What may be in the way: ``if_absent``, nothing; ``if_match``, exactly this ETag; neither, anything.
+
+    A bucket that cannot promise either is written to without a condition.
+    """
+
+    if_absent: bool = False
+    if_match: str | None = None
+
+    def for_bucket(self, bucket: Bucket) -> Overwrite:
+        """What of it this bucket can promise."""
+        features = bucket.features
+        return Overwrite(
+            if_absent=self.if_absent and features.put_if_absent,
+            if_match=self.if_match if features.put_if_match else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """``parts``: where the parts of large objects are sent; its size bounds how many at a time, over all
+    objects. ``count`` is told the bytes read from Swift, as they are read."""
+
+    bucket: Bucket
+    count: Callable[[int], None]
+    parts: Pool = field(default_factory=SerialPool)
+    ledger: Ledger = field(default_factory=NoLedger)
+
+
+@contextmanager
+def open_upload(sending: Sending, name: str, meta: ObjectMeta) -> Iterator[str]:
+    """Begin a multipart upload, which the caller completes inside the ``with`` block.
+
+    However the block fails, the upload is aborted. An abort that fails itself stays in the ledger, for
+    the next start.
+    """
+    bucket, ledger = sending.bucket, sending.ledger
+    upload_id = bucket.create_upload(name, meta)
+    done = False
+    try:
+        ledger.begun(name, upload_id)
+        yield upload_id
+        done = True
+    finally:
+        if done or _aborted(bucket, name, upload_id):
+            ledger.ended(upload_id)
+
+
+def _aborted(bucket: Bucket, name: str, upload_id: str) -> bool:
+    """Must not hide the error that led here."""
+    try:
+        bucket.abort_upload(name, upload_id)
+    except RemoteError as error:
+        log.warning("upload %s of %s could not be aborted: %s", upload_id, name, error)
+        return False
+    return True
