@@ -95,12 +95,10 @@ def _regrouped(manifest: Manifest, limits: PartLimits) -> Iterator[tuple[Piece, 
         first = 0
         while first < segment.size:
             left = segment.size - first
-            if have + left <= limits.max_part:
-                size = left
-            else:
-                size = enough - have if have else limits.max_part
-            pieces.append(Piece(segment, first, size))
-            first, have = first + size, have + size
+            if have + left > limits.max_part:
+                left = enough - have if have else limits.max_part
+            pieces.append(Piece(segment, first, left))
+            first, have = first + left, have + left
             if have >= enough:
                 yield tuple(pieces)
                 pieces, have = [], 0

@@ -19,7 +19,8 @@ from s3_sync.state.journal import Journal
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """``workers`` handle rows, ``parts`` send the parts of large objects. ``stop``: set once, when no further row may be begun. ``once``: retries do not wait for their time."""
+    """``workers`` handle rows, ``parts`` send the parts of large objects. ``stop``: set once, when no
+    further row may be begun. ``once``: retries do not wait for their time."""
 
     settings: Settings
     clock: Clock

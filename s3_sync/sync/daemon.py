@@ -26,7 +26,8 @@ TICK = 0.2
 class Lane:
     """The mappings of one store, with threads of their own: a store that hangs keeps only its own waiting.
 
-    ``enumerator_workers`` mappings have a turn at the same time, and ``workers`` rows are in flight, and as many parts of large objects.
+    ``enumerator_workers`` mappings have a turn at the same time; ``workers`` rows are in flight, and as many
+    parts of large objects.
     """
 
     def __init__(self, context: Context, mappings: Sequence[Mapping]) -> None:

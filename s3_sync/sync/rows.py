@@ -121,11 +121,10 @@ class RowHandler:
                 raise LocalChanged(f"replica is at {local.info.timestamp}, row at {row.timestamp}")
             if not self._profile.criteria.matches(local.headers):
                 return Outcome(Kind.SKIPPED, CONDITION)
-            large = self._examined(local)
-            if large is not None and view is Before.NEW:
-                # a condition is looked at when all parts are there; better to ask before
+            if view is Before.NEW and large_kind(local):
+                # a condition is looked at when all parts have been sent: better to ask before
                 raise PreconditionFailed("whether the large object is there has to be asked first")
-            return self._put(source, local, large, Overwrite(if_absent=True))
+            return self._put(source, local, self._examined(local), Overwrite(if_absent=True))
 
     def _converge(self, row: Row, view: View) -> Outcome:
         """Compare the newest local state with the remote one, and act on the difference."""

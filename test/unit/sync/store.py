@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from s3_sync.model.keys import KeyNamer
-from s3_sync.model.objects import GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
-from s3_sync.providers.base import Features, GetResult, Limits, ListPage, ListQuery, Part
+from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
+from s3_sync.providers.base import Features, GetResult, Limits, ListPage, ListQuery, OpenUpload, Part
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider
 from s3_sync.streams.reader import Body
 
@@ -134,6 +134,28 @@ class WatchedBucket:
 
     def abort_upload(self, name: str, upload_id: str) -> None:
         self._call("abort", name, lambda: self.inner.abort_upload(name, upload_id))
+
+    def copy_part(
+        self, name: str, upload_id: str, number: int, byte_range: ByteRange, if_match: str | None = None
+    ) -> Part:
+        part: Part = self._call(
+            "copy_part", name, lambda: self.inner.copy_part(name, upload_id, number, byte_range, if_match)
+        )
+        return part
+
+    def list_uploads(self) -> Iterator[OpenUpload]:
+        uploads: list[OpenUpload] = self._call("list_uploads", "", lambda: list(self.inner.list_uploads()))
+        return iter(uploads)
+
+    def put_manifest(self, name: str, manifest: bytes) -> None:
+        self._call("put_manifest", name, lambda: self.inner.put_manifest(name, manifest))
+
+    def get_manifest(self, name: str) -> bytes:
+        found: bytes = self._call("get_manifest", name, lambda: self.inner.get_manifest(name))
+        return found
+
+    def delete_manifest(self, name: str) -> None:
+        self._call("delete_manifest", name, lambda: self.inner.delete_manifest(name))
 
     def close(self) -> None:
         pass
