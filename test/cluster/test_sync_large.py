@@ -2,31 +2,351 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import shutil
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from servers.daemon import NewDaemon
+from faults.proxy import FaultProxy
+from s3_sync.largeobject.manifest import Manifest
+from s3_sync.largeobject.restore import rebuild
+from s3_sync.model.objects import ObjectInfo
+from s3_sync.providers.s3.headers import lower_names, object_info
+from servers.daemon import NewDaemon, SyncDaemon
 from servers.large import Large
+from servers.operations import counting
 from servers.pair import Store, new_pair
+from servers.process import wait_until
 from servers.swift import SwiftCluster
 
 MIB = 1 << 20
+UPLOADS = ("PutObject", "UploadPart", "UploadPartCopy", "CopyObject", "CreateMultipartUpload")
 both_stores = pytest.mark.parametrize("store", ["s3api", "moto_store"], indirect=True)
 
 
 @pytest.fixture
-def large(swift: SwiftCluster, store: Store) -> Large:
-    return Large(new_pair(swift, store))
+def large(swift: SwiftCluster, store: Store, proxy: FaultProxy) -> Large:
+    return Large(new_pair(swift, store.behind(proxy.endpoint)))
+
+
+@pytest.fixture
+def daemon(large: Large, new_daemon: NewDaemon) -> SyncDaemon:
+    return new_daemon(large.pair)
+
+
+def run(daemon: SyncDaemon, proxy: FaultProxy) -> Counter[str]:
+    """One run that leaves nothing undone; what it wrote, by operation."""
+    with counting(proxy) as requests:
+        done = daemon.once()
+    assert done.returncode == 0, daemon.log_text()
+    return Counter({name: count for name, count in requests.items() if name in UPLOADS})
+
+
+def compare_again(daemon: SyncDaemon) -> None:
+    """As after the loss of all progress: everything is compared, rows by listings and HEADs."""
+    shutil.rmtree(daemon.status_dir)
 
 
 @both_stores
-def test_an_slo_becomes_one_object_part_by_part(large: Large, new_daemon: NewDaemon) -> None:
-    segments = [large.segment(f"s/{n}", 5 * MIB + n) for n in range(3)] + [large.segment("s/last", 7)]
-    large.put_slo("dir/large", segments, {"Content-Type": "text/x", "X-Object-Meta-Colour": "bl\u00fc"})
-    assert new_daemon(large.pair).once().returncode == 0
-    large.check("dir/large")
-    assert large.etag("dir/large") == large.multipart_etag(segments)
-    assert large.manifest("dir/large") == large.raw_manifest("dir/large")
+class TestStatic:
+    def test_one_part_for_each_segment(
+        self, swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
+    ) -> None:
+        large = Large(new_pair(swift, store.behind(proxy.endpoint)), segments_policy="silver")
+        segments = [large.segment(f"s/{n}", 5 * MIB + n) for n in range(3)]
+        segments += [segments[0], large.segment("s/\u00fc last", 7)]
+        large.put_slo(
+            "dir/l\u00e4rge", segments, {"Content-Type": "text/x", "X-Object-Meta-Colour": "bl\u00fc"}
+        )
+        daemon = new_daemon(large.pair)
+        assert run(daemon, proxy) == {"CreateMultipartUpload": 1, "UploadPart": 5, "PutObject": 1}
+        large.check("dir/l\u00e4rge")
+        assert large.etag("dir/l\u00e4rge") == large.multipart_etag(segments)
+        assert large.manifest("dir/l\u00e4rge") == large.raw_manifest("dir/l\u00e4rge")
+        assert large.head("dir/l\u00e4rge")["Metadata"]["x-static-large-object"] == "True"
+        compare_again(daemon)
+        assert run(daemon, proxy) == {}
+
+    def test_segments_that_are_no_parts(self, large: Large, daemon: SyncDaemon, proxy: FaultProxy) -> None:
+        segments = [large.segment(f"{n:03}", 400_000 + n) for n in range(40)] + [large.segment("empty", 0)]
+        large.put_slo("small segments", segments)
+        large.put_slo("tiny", segments[:3])
+        large.put_slo("one", segments[:1])
+        assert run(daemon, proxy) == {"CreateMultipartUpload": 2, "UploadPart": 4 + 1, "PutObject": 1 + 3}
+        large.check("small segments", "tiny", "one")
+        assert large.etag("one") == large.multipart_etag(segments[:1])
+        assert "small segments: 41 segments become 4 parts" in daemon.log_text()
+        compare_again(daemon)
+        assert run(daemon, proxy) == {}
+
+    def test_other_part_sizes_upload_nothing(
+        self, large: Large, daemon: SyncDaemon, proxy: FaultProxy
+    ) -> None:
+        large.put_slo("exact", [large.segment("a", 5 * MIB), large.segment("b", 6 * MIB)])
+        large.put_slo("regrouped", [large.segment("c", 4 * MIB), large.segment("d", 8 * MIB)])
+        daemon.alter(limits={"min_part": 8 * MIB})
+        assert sum(run(daemon, proxy).values()) > 0
+        large.check("exact", "regrouped")
+        for limits in ({}, {"max_part": 6 * MIB}, {"min_part": 7 * MIB}):
+            daemon.alter(limits=limits)
+            compare_again(daemon)
+            assert run(daemon, proxy) == {}
+
+    def test_metadata_alone_changes(self, large: Large, daemon: SyncDaemon, proxy: FaultProxy) -> None:
+        large.put_slo("o", [large.segment("a", 5 * MIB), large.segment("b", 5 * MIB)])
+        run(daemon, proxy)
+        for number in range(2):
+            large.pair.post("o", {"X-Object-Meta-Number": str(number), "Content-Type": "text/new"})
+            assert run(daemon, proxy) == {"CopyObject": 1}
+            large.check("o")
+            compare_again(daemon)
+            assert run(daemon, proxy) == {}
+
+    def test_metadata_of_what_is_too_large_for_one_copy(
+        self, large: Large, daemon: SyncDaemon, proxy: FaultProxy
+    ) -> None:
+        daemon.alter(limits={"max_copy": 5 * MIB})
+        segments = [large.segment("a", 5 * MIB), large.segment("b", 5 * MIB), large.segment("c", 9)]
+        large.put_slo("exact", segments)
+        large.put_slo("regrouped", [large.segment(f"r{n}", 3 * MIB) for n in range(3)])
+        run(daemon, proxy)
+        for name in ("exact", "regrouped"):
+            large.pair.post(name, {"X-Object-Meta-A": "b"})
+        assert run(daemon, proxy) == {"CreateMultipartUpload": 2, "UploadPartCopy": 3 + 2}
+        large.check("exact", "regrouped")
+        assert large.etag("exact") == large.multipart_etag(segments)
+        compare_again(daemon)
+        assert run(daemon, proxy) == {}
+
+    def test_kinds_change(self, large: Large, daemon: SyncDaemon, proxy: FaultProxy) -> None:
+        segments = [large.segment("a", 5 * MIB), large.segment("b", 100)]
+        whole = segments[0].body + segments[1].body
+        large.put_slo("same bytes", segments)
+        large.put_slo("other bytes", segments)
+        large.pair.put("plain first", whole)
+        assert daemon.once().returncode == 0
+        large.pair.put("same bytes", whole)
+        large.pair.put("other bytes", b"small")
+        large.put_slo("plain first", segments)
+        assert daemon.once().returncode == 0
+        for name in ("same bytes", "other bytes", "plain first"):
+            large.pair.check_object(name)
+        assert large.manifest("same bytes") is large.manifest("other bytes") is None
+        assert "x-static-large-object" not in large.head("same bytes")["Metadata"]
+        assert large.manifest("plain first") == large.raw_manifest("plain first")
+
+    def test_a_delete_takes_the_manifest(self, large: Large, daemon: SyncDaemon, proxy: FaultProxy) -> None:
+        large.put_slo("o", [large.segment("a", 100)])
+        run(daemon, proxy)
+        large.pair.delete("o")
+        with counting(proxy) as requests:
+            assert daemon.once().returncode == 0
+        assert requests == {"DeleteObjects": 1}
+        large.check()
+
+    def test_a_manifest_that_is_missing_is_written_alone(
+        self, large: Large, daemon: SyncDaemon, proxy: FaultProxy
+    ) -> None:
+        segments = [large.segment("a", 5 * MIB), large.segment("b", 100)]
+        large.put_slo("o", segments)
+        run(daemon, proxy)
+        large.pair.s3.delete_object(Bucket=large.pair.bucket, Key=large.manifest_key("o"))
+        compare_again(daemon)
+        assert run(daemon, proxy) == {"PutObject": 1}
+        large.check("o")
+        # the same bytes in other segments: the list of them is what changes
+        large.put_slo("o", [large.copy(segments[0], "c"), segments[1]])
+        daemon.once()
+        assert large.manifest("o") == large.raw_manifest("o")
+        large.check("o")
+
+    def test_the_way_back(self, large: Large, daemon: SyncDaemon, proxy: FaultProxy) -> None:
+        segments = [large.segment(f"{n}", size) for n, size in enumerate([5 * MIB, 1000, 1, 300_000])]
+        large.put_slo("o", segments, {"X-Object-Meta-A": "\u00fc", "Content-Type": "text/x"})
+        before = large.pair.swift.request("GET", large.pair.container, "o")
+        listed = large.raw_manifest("o")
+        run(daemon, proxy)
+        large.wipe("o", *segments)
+        large.rebuild("o", rebuild(stored_info(large, "o"), Manifest.parse(large.manifest_bytes("o"))))
+        after = large.pair.swift.request("GET", large.pair.container, "o")
+        assert after.body == before.body
+        for header in ("etag", "content-type", "x-object-meta-a", "x-static-large-object", "content-length"):
+            assert after.headers[header] == before.headers[header]
+        assert [without_time(entry) for entry in large.raw_manifest("o")] == [
+            without_time(entry) for entry in listed
+        ]
+
+
+@both_stores
+class TestRefused:
+    def test_manifests_that_cannot_be_copied_are_reported_and_passed(
+        self, large: Large, daemon: SyncDaemon
+    ) -> None:
+        part = large.segment("a", 100)
+        entry = {"path": f"/{part.container}/{part.name}"}
+        large.put_slo("inner", [part])
+        large.put_slo("nested", [part, {"path": f"/{large.pair.container}/inner"}])
+        large.put_slo("range", [{**entry, "range": "0-9"}, part])
+        large.put_slo("data", [{"data": "aGVsbG8="}, part])
+        large.pair.put("plain", b"plain")
+        assert daemon.once().returncode == 1
+        assert {name: entry[:2] for name, entry in daemon.unsettled().items()} == {
+            "nested": ("quarantine", "slo_nested"),
+            "range": ("quarantine", "slo_range"),
+            "data": ("quarantine", "slo_data"),
+        }
+        for name in ("inner", "plain"):
+            large.pair.check_object(name)
+        assert large.open_uploads() == []
+
+    def test_segments_that_are_not_what_the_manifest_says(self, large: Large, daemon: SyncDaemon) -> None:
+        first, lost, changed = large.segment("a", 5 * MIB), large.segment("l", 50), large.segment("c", 60)
+        large.put_slo("missing", [first, lost])
+        large.put_slo("changed", [first, changed])
+        large.pair.swift.delete(large.container, "l")
+        large.pair.swift.put(large.container, "c", b"something else")
+        assert daemon.once().returncode == 1
+        assert {name: entry[:2] for name, entry in daemon.unsettled().items()} == {
+            "missing": ("retry", "segment_changed"),
+            "changed": ("retry", "segment_changed"),
+        }
+        assert large.open_uploads() == []
+        large.pair.swift.put(large.container, "l", lost.body)
+        large.pair.swift.put(large.container, "c", changed.body)
+        assert daemon.once().returncode == 0
+        large.check("missing", "changed")
+
+
+@both_stores
+class TestDynamic:
+    def test_becomes_one_object(self, large: Large, daemon: SyncDaemon, proxy: FaultProxy) -> None:
+        prefix = "\u00fcber %41/seg_"
+        parts = [large.segment(f"{prefix}{n}", size) for n, size in enumerate([5 * MIB, 6 * MIB, 10])]
+        large.segment("\u00fcber %41/other", 10)
+        large.put_dlo("o", prefix, {"X-Object-Meta-A": "b"})
+        large.put_dlo("small", prefix + "2")
+        large.put_dlo("empty", "nothing")
+        assert run(daemon, proxy) == {"CreateMultipartUpload": 1, "UploadPart": 3, "PutObject": 3 + 2}
+        large.check("o", "small", "empty")
+        assert [(each["name"], each["bytes"], each["hash"]) for each in large.manifest("o")] == [
+            (f"/{large.container}/{part.name}", len(part.body), part.md5) for part in parts
+        ]
+        assert large.manifest("empty") == []
+        compare_again(daemon)
+        assert run(daemon, proxy) == {}
+
+        large.pair.post("o", {"X-Object-Meta-A": "c", **large.dlo_header(prefix)})
+        assert run(daemon, proxy) == {"CopyObject": 1}
+        large.segment(f"{prefix}3", 20)
+        large.pair.post("o", {"X-Object-Meta-A": "d", **large.dlo_header(prefix)})
+        assert run(daemon, proxy) == {"CreateMultipartUpload": 1, "UploadPart": 4, "PutObject": 1}
+        large.check("o", "small", "empty")
+
+    def test_what_an_earlier_version_left_is_completed(
+        self, large: Large, daemon: SyncDaemon, proxy: FaultProxy
+    ) -> None:
+        """It stored the empty manifest object alone, under the same key and newer than the row."""
+        part = large.segment("seg", 1000)
+        large.put_dlo("o", "seg")
+        large.pair.s3.put_object(
+            Bucket=large.pair.bucket,
+            Key=large.pair.prefix + "o",
+            Body=b"",
+            Metadata={"x-object-manifest": f"{large.container}/seg"},
+        )
+        assert run(daemon, proxy) == {"PutObject": 2}
+        large.check("o")
+        assert large.head("o")["ContentLength"] == len(part.body)
+
+
+def stored_info(large: Large, name: str) -> ObjectInfo:
+    answer = large.head(name)
+    headers = lower_names(answer["ResponseMetadata"]["HTTPHeaders"].items())
+    return object_info(name, headers, answer["ContentLength"])
+
+
+def without_time(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if key != "last_modified"}
+
+
+@both_stores
+@pytest.mark.parametrize(
+    ("at", "call", "moment"),
+    [
+        ("s3_sync.providers.s3.bucket:S3Bucket.create_upload", 1, "after"),
+        ("s3_sync.state.journal:Journal.upload_begun", 1, "after"),
+        ("s3_sync.providers.s3.bucket:S3Bucket.upload_part", 2, "after"),
+        ("s3_sync.providers.s3.bucket:S3Bucket.complete_upload", 1, "before"),
+        ("s3_sync.providers.s3.bucket:S3Bucket.complete_upload", 1, "after"),
+        ("s3_sync.providers.s3.bucket:S3Bucket.put_manifest", 1, "before"),
+        ("s3_sync.providers.s3.bucket:S3Bucket.put_manifest", 1, "after"),
+    ],
+)
+def test_a_kill_leaves_no_open_upload_and_no_half_object(
+    large: Large, daemon: SyncDaemon, at: str, call: int, moment: str
+) -> None:
+    large.put_slo("o", [large.segment(f"{n}", 5 * MIB) for n in range(3)])
+    daemon.alter(kill={"at": at, "call": call, "moment": moment})
+    assert daemon.once().returncode == -9
+    daemon.alter()
+    assert daemon.once().returncode == 0
+    if "create_upload" in at:  # nobody has written down the id: only time tells that it is nobody's
+        assert len(large.open_uploads()) == 1
+        large.abort_all()
+    large.check("o")
+
+
+@both_stores
+def test_old_uploads_below_our_prefix_are_aborted_at_the_start(large: Large, daemon: SyncDaemon) -> None:
+    s3, bucket = large.pair.s3, large.pair.bucket
+    for key in (large.pair.prefix + "ours", "somebody's"):
+        s3.create_multipart_upload(Bucket=bucket, Key=key)
+    daemon.start()
+    wait_until(lambda: daemon.status(large.pair.swift.account, large.pair.container) != {})
+    daemon.stop()
+    assert len(large.open_uploads()) == 2
+    daemon.alter(clock=8 * 86400)
+    daemon.start()
+    wait_until(lambda: large.open_uploads() == ["somebody's"])
+    daemon.stop()
+
+
+@both_stores
+def test_a_stop_in_the_middle_aborts(
+    large: Large, daemon: SyncDaemon, proxy: FaultProxy, tmp_path: Path
+) -> None:
+    large.put_slo("o", [large.segment(f"{n}", 5 * MIB) for n in range(6)])
+    calls = tmp_path / "calls"
+    daemon.alter(noted={"s3_sync.providers.s3.bucket:S3Bucket.upload_part": str(calls)})
+    child = daemon.start()
+    wait_until(calls.exists)
+    child.stop()
+    assert daemon.once().returncode == 0
+    large.check("o")
+
+
+@pytest.mark.parametrize("store", ["s3api"], indirect=True)
+def test_a_symlink_to_a_large_object(large: Large, daemon: SyncDaemon) -> None:
+    large.put_slo("target", [large.segment("a", 5 * MIB), large.segment("b", 10)])
+    large.pair.put("link", b"", {"X-Symlink-Target": f"{large.pair.container}/target"})
+    assert daemon.once().returncode == 0
+    assert large.pair.landed("link").md5 == large.pair.landed("target").md5
+    assert large.manifest("link") == large.manifest("target")
+
+
+@pytest.mark.parametrize("store", ["s3api"], indirect=True)
+def test_an_encrypted_cluster(
+    store: Store, start_server: Any, new_daemon: NewDaemon, proxy: FaultProxy
+) -> None:
+    cluster = start_server(SwiftCluster(encryption=True))
+    large = Large(new_pair(cluster, store.behind(proxy.endpoint)))
+    segments = [large.segment("s1", 5 * MIB), large.segment("s2", 1000)]
+    large.put_slo("slo", segments)
+    large.put_dlo("dlo", "s")
+    large.put_slo("small", [segments[1], segments[1]])
+    daemon = new_daemon(large.pair, cluster=cluster, internal_client_conf=str(cluster.internal_client_conf))
+    run(daemon, proxy)
+    large.check("slo", "dlo", "small")
+    assert large.etag("slo") == large.multipart_etag(segments)

@@ -7,9 +7,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
+from s3_sync.largeobject.restore import Rebuilt
 from servers.landed import key_prefix, keys
 from servers.pair import Pair
 
@@ -69,6 +71,38 @@ class Large:
             body=json.dumps(entries).encode(),
         )
 
+    def copy(self, segment: SegmentFile, name: str) -> SegmentFile:
+        """The same bytes under another name."""
+        self.pair.swift.put(self.container, name, segment.body)
+        return SegmentFile(self.container, name, segment.body)
+
+    def dlo_header(self, prefix: str) -> dict[str, str]:
+        return {"X-Object-Manifest": quote(f"{self.container}/{prefix}")}
+
+    def put_dlo(self, name: str, prefix: str, headers: Mapping[str, str] | None = None) -> None:
+        self.pair.put(name, b"", {**self.dlo_header(prefix), **(headers or {})})
+
+    def wipe(self, name: str, *segments: SegmentFile) -> None:
+        self.pair.delete(name)
+        for segment in segments:
+            self.pair.swift.delete(segment.container, segment.name)
+
+    def rebuild(self, name: str, rebuilt: Rebuilt) -> None:
+        """Write into Swift what is in the bucket, as a client would."""
+        key = self.pair.prefix + name
+        for each in rebuilt.segments:
+            assert each.byte_range is not None
+            answer = self.pair.s3.get_object(Bucket=self.pair.bucket, Key=key, Range=each.byte_range.header)
+            self.pair.swift.put(each.segment.container, each.segment.name, answer["Body"].read())
+        self.pair.swift.request(
+            "PUT",
+            self.pair.container,
+            name,
+            query="multipart-manifest=put",
+            headers=rebuilt.headers,
+            body=rebuilt.manifest,
+        )
+
     def raw_manifest(self, name: str) -> list[dict[str, Any]]:
         """What Swift has stored, without the fields that only the listing form has."""
         answer = self.pair.swift.request("GET", self.pair.container, name, query="multipart-manifest=get")
@@ -85,6 +119,10 @@ class Large:
 
     def manifest(self, name: str) -> Any:
         """The stored manifest; None when there is none."""
+        body = self.manifest_bytes(name)
+        return None if body is None else json.loads(body)
+
+    def manifest_bytes(self, name: str) -> Any:
         try:
             answer = self.pair.s3.get_object(Bucket=self.pair.bucket, Key=self.manifest_key(name))
         except ClientError as error:
@@ -93,7 +131,7 @@ class Large:
             raise
         assert answer["ContentType"] == "application/json"
         assert answer["Metadata"] == {}
-        return json.loads(answer["Body"].read())
+        return answer["Body"].read()
 
     def manifest_key(self, name: str) -> str:
         account, container = self.pair.swift.account, self.pair.container
@@ -114,6 +152,13 @@ class Large:
     def open_uploads(self) -> list[str]:
         answer = self.pair.s3.list_multipart_uploads(Bucket=self.pair.bucket)
         return [upload["Key"] for upload in answer.get("Uploads", ())]
+
+    def abort_all(self) -> None:
+        answer = self.pair.s3.list_multipart_uploads(Bucket=self.pair.bucket)
+        for upload in answer.get("Uploads", ()):
+            self.pair.s3.abort_multipart_upload(
+                Bucket=self.pair.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+            )
 
     @staticmethod
     def multipart_etag(segments: Sequence[SegmentFile]) -> str:

@@ -21,12 +21,14 @@ def operation(call: Call) -> str:
     if method == "DELETE":
         return "AbortMultipartUpload" if "uploadId" in query else "DeleteObject"
     if method == "PUT" and "partNumber" in query:
-        return "UploadPart"
+        return "UploadPartCopy" if "x-amz-copy-source" in call.headers else "UploadPart"
     if method == "PUT":
         return "CopyObject" if "x-amz-copy-source" in call.headers else "PutObject"
     if method == "HEAD":
         return "HeadBucket" if on_bucket else "HeadObject"
-    return "ListObjects" if on_bucket else "GetObject"
+    if on_bucket:
+        return "ListMultipartUploads" if "uploads" in query else "ListObjects"
+    return "GetObject"
 
 
 @contextmanager
