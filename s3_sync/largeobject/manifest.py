@@ -100,10 +100,6 @@ class Manifest:
         """What S3 makes of these segments, each uploaded as one part."""
         return multipart_etag(segment.md5 for segment in self.segments)
 
-    def names_same(self, other: Manifest) -> bool:
-        """Whether both list the same objects with the same bytes, however they are written down."""
-        return self.segments == other.segments
-
     def to_put(self) -> bytes:
         """The body of ``PUT ?multipart-manifest=put`` that makes this SLO."""
         entries = [

@@ -61,6 +61,10 @@ class KeyNamer:
         """The Swift name that is stored under ``key``; None for a stored manifest or a foreign key."""
         if not key.startswith(self.prefix) or len(key) == len(self.prefix):
             return None
-        if key.startswith(self.manifest_prefix) and _MANIFEST.fullmatch(key, len(self.manifest_prefix)):
-            return None
-        return key[len(self.prefix) :]
+        return None if self.is_manifest(key) else key[len(self.prefix) :]
+
+    def is_manifest(self, key: str) -> bool:
+        """Whether this is the key of a stored manifest of this mapping."""
+        if not key.startswith(self.manifest_prefix):
+            return False
+        return _MANIFEST.fullmatch(key, len(self.manifest_prefix)) is not None

@@ -232,6 +232,10 @@ class Bucket(Protocol):
         """That there is none is no error."""
         ...
 
+    def holds_manifests(self) -> bool:
+        """Whether any manifest is stored for this mapping."""
+        ...
+
     def close(self) -> None: ...
 
 

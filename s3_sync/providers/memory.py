@@ -273,6 +273,11 @@ class MemoryBucket:
         with self._lock:
             self._provider.store(self.name).objects.pop(self.namer.manifest_key(name), None)
 
+    def holds_manifests(self) -> bool:
+        with self._lock:
+            keys = list(self._provider.store(self.name).objects)
+        return any(self.namer.is_manifest(key) for key in keys)
+
     def close(self) -> None:
         pass
 

@@ -240,6 +240,14 @@ class Journal:
         rows = self._all("SELECT name, upload_id FROM uploads WHERE mapping = ? ORDER BY begun", mapping)
         return [(name, upload_id) for name, upload_id in rows]
 
+    def note_manifests(self, mapping: str) -> None:
+        """Manifests of large objects are stored at the remote from now on."""
+        with self._transaction():
+            self._db.execute("INSERT OR IGNORE INTO meta VALUES (?, 'stored')", (f"manifests of {mapping}",))
+
+    def has_manifests(self, mapping: str) -> bool:
+        return self._one("SELECT value FROM meta WHERE key = ?", f"manifests of {mapping}") is not None
+
     def counts(self, mapping: str) -> Counts:
         found = self._one(
             "SELECT count(*), coalesce(sum(state = ?), 0), coalesce(sum(size), 0), min(first_failure)"

@@ -80,7 +80,10 @@ class Batches:
     def holds_nothing(self) -> bool:
         """Whether nothing at all is stored under this mapping's prefix."""
         page = self._bucket.list_objects(ListQuery(limit=1))
-        return not page.objects and page.next_after is None
+        nothing = not page.objects and page.next_after is None
+        if not nothing and self._bucket.holds_manifests():
+            self._ledger.manifest_written()  # by whoever stored the rest
+        return nothing
 
     def store_answers(self) -> bool:
         """Whether the store can be asked for anything at all."""

@@ -144,8 +144,9 @@ class RowHandler:
         with source.open(state.data_timestamp, None) as local:
             if local.info.timestamp != state.timestamp:
                 raise LocalChanged(f"object is at {local.info.timestamp}, was at {state.timestamp}")
-            if view is Before.NEW and large_kind(local):
-                remote = self._head(row.name)  # little, beside the bytes that it may spare
+            if view is Before.NEW and (large_kind(local) or self._sending.ledger.may_hold_manifests()):
+                # little, beside the bytes that it may spare; and a manifest must not stay behind
+                remote = self._head(row.name)
             return self._act(source, local, remote)
 
     def _act(self, source: Source, local: OpenObject, remote: ObjectInfo | None) -> Outcome:
@@ -157,7 +158,7 @@ class RowHandler:
         if decision is Decision.WAIT:
             raise LocalUnavailable("the remote copy is newer than every replica that answered")
         if decision is Decision.NOOP:
-            written = large is not None and ensure_manifest(self._bucket, large)
+            written = large is not None and ensure_manifest(self._sending, large, remote)
             return Outcome(Kind.UPDATED) if written else _PRESENT
         if remote is None:
             return self._put(source, local, large, Overwrite(if_absent=True))
@@ -166,7 +167,7 @@ class RowHandler:
             self._bucket.delete_manifest(info.name)
         if decision is Decision.POST and update_metadata(self._sending, info, remote, large):
             if large is not None:
-                ensure_manifest(self._bucket, large)
+                ensure_manifest(self._sending, large)
             return Outcome(Kind.UPDATED)
         return self._put(source, local, large, Overwrite(if_match=remote.etag))
 

@@ -1,4 +1,5 @@
-"""Open multipart uploads of one mapping: none stays behind a crash."""
+"""What one mapping keeps in mind about the remote: open multipart uploads, none of which stays behind a
+crash, and whether there are manifests."""
 
 from __future__ import annotations
 
@@ -25,6 +26,7 @@ class UploadLedger:
         self._now = now
         self._lock = Lock()
         self._in_flight: set[str] = set()
+        self._manifests = journal.has_manifests(key)
 
     def begun(self, name: str, upload_id: str) -> None:
         with self._lock:
@@ -35,6 +37,14 @@ class UploadLedger:
         self._journal.upload_ended(self._key, upload_id)
         with self._lock:
             self._in_flight.discard(upload_id)
+
+    def manifest_written(self) -> None:
+        if not self._manifests:
+            self._journal.note_manifests(self._key)
+            self._manifests = True
+
+    def may_hold_manifests(self) -> bool:
+        return self._manifests
 
     def left_behind(self) -> list[tuple[str, str]]:
         """Name and upload id of everything that an earlier run of this daemon has not ended."""

@@ -12,6 +12,8 @@ from s3_sync.model.objects import STORED_HEADERS, ObjectInfo, ObjectMeta
 ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 #: marks that say what kind of object this is in Swift; none for plain ones
 KIND_MARKS = ("x-static-large-object", "x-object-manifest")
+#: marks that name the manifest; a copy that an older version made may be without them
+MANIFEST_MARKS = ("swift-slo-etag", "swift-source-dlo-etag")
 
 
 class Decision(Enum):
@@ -54,7 +56,8 @@ def _same_md5(local: ObjectInfo, remote: ObjectInfo) -> bool:
 
 
 def same_meta(local: ObjectMeta, remote: ObjectMeta) -> bool:
-    """Whether the remote copy carries the local metadata. Of the marks, expiry and kind are compared.
+    """Whether the remote copy carries the local metadata. Of the marks, expiry, kind and manifest are
+    compared.
 
     A copy without our timestamp mark was written by an older version: its values may be percent-quoted,
     headers that it has beyond ours are not held against it, and it never says when it expires.
@@ -64,7 +67,13 @@ def same_meta(local: ObjectMeta, remote: ObjectMeta) -> bool:
         return False
     if any(local.marks.get(mark) != remote.marks.get(mark) for mark in KIND_MARKS):
         return False
+    if any(_contradict(local.marks.get(mark), remote.marks.get(mark)) for mark in MANIFEST_MARKS):
+        return False
     return _same_headers(local, remote, ours) and _same_user(local, remote, ours)
+
+
+def _contradict(here: str | None, there: str | None) -> bool:
+    return here is not None and there is not None and here != there
 
 
 def _same_headers(local: ObjectMeta, remote: ObjectMeta, ours: bool) -> bool:

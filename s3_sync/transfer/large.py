@@ -22,7 +22,7 @@ from s3_sync.largeobject.manifest import Manifest, Segment
 from s3_sync.largeobject.plan import Piece, PlannedPart, plan_parts
 from s3_sync.model.headers import is_true
 from s3_sync.model.objects import ByteRange, ObjectInfo, ObjectMeta, PutOptions
-from s3_sync.providers.base import MAX_MANIFEST, Bucket, Part
+from s3_sync.providers.base import MAX_MANIFEST, Part
 from s3_sync.providers.limits import check_limits
 from s3_sync.streams.chained import ChainedBody
 from s3_sync.streams.exact import ExactBody
@@ -60,15 +60,19 @@ class LargeObject:
     def is_static(self) -> bool:
         return "x-object-manifest" not in _meta(self.info).marks
 
+    @property
+    def mark(self) -> str:
+        """The name of the mark that ties a copy to its manifest."""
+        return "swift-slo-etag" if self.is_static else "swift-source-dlo-etag"
+
     def is_stored_as(self, remote: ObjectInfo) -> bool:
         """Whether the store has these bytes. Proof is the ETag that follows from the manifest, or a mark
         that names the manifest; other part sizes, or a copy inside the store, change the ETag only."""
         if remote.size != self.manifest.size:
             return False
-        mark = "swift-slo-etag" if self.is_static else "swift-source-dlo-etag"
         return (
             remote.etag == self.manifest.multipart_etag
-            or _meta(remote).marks.get(mark) == _meta(self.info).marks[mark]
+            or _meta(remote).marks.get(self.mark) == _meta(self.info).marks[self.mark]
         )
 
 
@@ -131,19 +135,31 @@ def upload_large(sending: Sending, large: LargeObject, overwrite: Overwrite) -> 
                 info.name, len(large.manifest.segments), len(parts),
             )  # fmt: skip
         _upload_parts(sending, large, meta, parts, condition)
-    bucket.put_manifest(info.name, large.manifest.raw)
+    _put_manifest(sending, large)
 
 
-def ensure_manifest(bucket: Bucket, large: LargeObject) -> bool:
-    """Write the manifest if it is not there, or names other segments. True = it was written."""
+def ensure_manifest(sending: Sending, large: LargeObject, remote: ObjectInfo | None = None) -> bool:
+    """Write the manifest if it is not there, or is another one. True = it was written.
+
+    ``remote``: the stored copy, where it stays as it is. One that no mark ties to its manifest was made by
+    an older version: the same segments will do, in whatever words.
+    """
     name = large.info.name
     try:
-        if Manifest.parse(bucket.get_manifest(name)).names_same(large.manifest):
+        stored = sending.bucket.get_manifest(name)
+        untied = remote is not None and large.mark not in _meta(remote).marks
+        same_segments = untied and Manifest.parse(stored).segments == large.manifest.segments
+        if stored == large.manifest.raw or same_segments:
             return False
     except (NotFound, ObjectRefused):
         pass
-    bucket.put_manifest(name, large.manifest.raw)
+    _put_manifest(sending, large)
     return True
+
+
+def _put_manifest(sending: Sending, large: LargeObject) -> None:
+    sending.ledger.manifest_written()
+    sending.bucket.put_manifest(large.info.name, large.manifest.raw)
 
 
 def _upload_parts(

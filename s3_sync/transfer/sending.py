@@ -17,11 +17,19 @@ log = logging.getLogger("s3-sync")
 
 
 class Ledger(Protocol):
-    """Remembers open uploads over a crash."""
+    """Remembers open uploads over a crash, and whether there are stored manifests."""
 
     def begun(self, name: str, upload_id: str) -> None: ...
 
     def ended(self, upload_id: str) -> None: ...
+
+    def manifest_written(self) -> None:
+        """One is about to be stored."""
+        ...
+
+    def may_hold_manifests(self) -> bool:
+        """Whether what is written over may have one."""
+        ...
 
 
 class NoLedger:
@@ -32,6 +40,12 @@ class NoLedger:
 
     def ended(self, upload_id: str) -> None:
         pass
+
+    def manifest_written(self) -> None:
+        pass
+
+    def may_hold_manifests(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,6 +213,9 @@ class S3Bucket:
     def delete_manifest(self, name: str) -> None:
         self._delete(self.namer.manifest_key(name))
 
+    def holds_manifests(self) -> bool:
+        return self._lister.any_below(self.namer.manifest_prefix)
+
     def close(self) -> None:
         """Connections belong to the provider."""
 

@@ -54,6 +54,12 @@ class Lister:
                 return ListPage(objects, names, last[len(prefix) :])
             start = last  # a page with nothing but the key that is the prefix itself: no name to go on from
 
+    def any_below(self, prefix: str) -> bool:
+        """Whether there is any key that begins so."""
+        with translated(f"LIST {self._bucket}"):
+            answer = self._account.client.list_objects(Bucket=self._bucket, Prefix=prefix, MaxKeys=1)
+        return bool(answer.get("Contents"))
+
     def _request(self, query: ListQuery, start: str) -> Any:
         parameters = {
             "Bucket": self._bucket,

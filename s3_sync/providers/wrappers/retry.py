@@ -135,6 +135,9 @@ class RetryBucket:
     def delete_manifest(self, name: str) -> None:
         self._call(lambda: self._bucket.delete_manifest(name))
 
+    def holds_manifests(self) -> bool:
+        return self._call(self._bucket.holds_manifests)
+
     def close(self) -> None:
         self._bucket.close()
 

@@ -157,5 +157,9 @@ class WatchedBucket:
     def delete_manifest(self, name: str) -> None:
         self._call("delete_manifest", name, lambda: self.inner.delete_manifest(name))
 
+    def holds_manifests(self) -> bool:
+        found: bool = self._call("holds_manifests", "", self.inner.holds_manifests)
+        return found
+
     def close(self) -> None:
         pass
