@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -77,6 +77,11 @@ def plan_parts(manifest: Manifest, limits: PartLimits) -> tuple[PlannedPart, ...
         parts.append(PlannedPart(number, offset, pieces))
         offset += parts[-1].size
     return tuple(parts)
+
+
+def is_one_to_one(manifest: Manifest, parts: Sequence[PlannedPart]) -> bool:
+    """Whether every part is a segment and every segment a part."""
+    return len(parts) == len(manifest.segments) and all(part.md5 is not None for part in parts)
 
 
 def _are_legal(segments: tuple[Segment, ...], limits: PartLimits) -> bool:

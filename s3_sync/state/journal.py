@@ -240,13 +240,14 @@ class Journal:
         rows = self._all("SELECT name, upload_id FROM uploads WHERE mapping = ? ORDER BY begun", mapping)
         return [(name, upload_id) for name, upload_id in rows]
 
-    def note_manifests(self, mapping: str) -> None:
-        """Manifests of large objects are stored at the remote from now on."""
+    def note(self, mapping: str, what: str, value: str) -> None:
+        """Keep a word about a mapping; it is replaced by the next one about the same thing."""
         with self._transaction():
-            self._db.execute("INSERT OR IGNORE INTO meta VALUES (?, 'stored')", (f"manifests of {mapping}",))
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"{what} of {mapping}", value))
 
-    def has_manifests(self, mapping: str) -> bool:
-        return self._one("SELECT value FROM meta WHERE key = ?", f"manifests of {mapping}") is not None
+    def noted(self, mapping: str, what: str) -> str | None:
+        found = self._one("SELECT value FROM meta WHERE key = ?", f"{what} of {mapping}")
+        return found[0] if found else None
 
     def counts(self, mapping: str) -> Counts:
         found = self._one(

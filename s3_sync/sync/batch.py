@@ -18,7 +18,7 @@ from s3_sync.sync.local import LocalSide
 from s3_sync.sync.rows import RowHandler
 from s3_sync.sync.survey import survey
 from s3_sync.sync.tally import Tally
-from s3_sync.sync.uploads import UploadLedger, reap
+from s3_sync.sync.uploads import UploadLedger
 from s3_sync.sync.views import Before, View
 from s3_sync.transfer.sending import Sending
 
@@ -59,29 +59,27 @@ class Result:
 class Batches:
     """Handles batches of one mapping. ``key`` is the mapping's name in the journal."""
 
-    def __init__(self, context: Context, mapping: Mapping, bucket: Bucket, key: str) -> None:
+    def __init__(
+        self, context: Context, mapping: Mapping, bucket: Bucket, key: str, ledger: UploadLedger
+    ) -> None:
         self._context = context
         self._mapping = mapping
-        self._bucket = bucket
+        self.bucket = bucket
         self._key = key
         self.tally = Tally(mapping, context.stats)
-        self._ledger = UploadLedger(context.journal, key, context.clock.now)
+        self._ledger = ledger
         sending = Sending(bucket, self.tally.read, context.parts, self._ledger)
         local = LocalSide(context.reader, context.newest, context.segments)
         self.handler = RowHandler(mapping, sending, local, context.clock.now)
 
-    def reap(self) -> None:
-        """Abort what was left unfinished by us, and by whoever else writes these keys, long ago."""
-        reap(self._mapping.label, self._ledger, self._bucket, others=not self._context.once)
-
     def survey(self, names: Sequence[str]) -> dict[str, View]:
-        return survey(self._bucket, names)
+        return survey(self.bucket, names)
 
     def holds_nothing(self) -> bool:
         """Whether nothing at all is stored under this mapping's prefix."""
-        page = self._bucket.list_objects(ListQuery(limit=1))
+        page = self.bucket.list_objects(ListQuery(limit=1))
         nothing = not page.objects and page.next_after is None
-        if not nothing and self._bucket.holds_manifests():
+        if not nothing and self.bucket.holds_manifests():
             self._ledger.manifest_written()  # by whoever stored the rest
         return nothing
 

@@ -16,6 +16,7 @@ from s3_sync.sync.batch import OUTAGE, Batches, Result, nothing_works
 from s3_sync.sync.context import Context
 from s3_sync.sync.database import DatabaseCrawl
 from s3_sync.sync.schedule import setback_pause
+from s3_sync.sync.uploads import UploadLedger, reap
 
 log = logging.getLogger("s3-sync")
 
@@ -24,7 +25,7 @@ REPLICAS_FOR = 60.0
 #: so many new rows, all failed, are an outage
 MANY = 3
 #: how often unfinished uploads are looked for, in seconds
-REAP_EVERY = 86400.0
+REAP_EVERY = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class MappingCrawl:
         # what failed in an outage that the process before this one saw need not wait for its own time
         context.journal.hasten(self.key, OUTAGE, context.clock.now())
         self._reap_at = float("-inf")
+        self._ledger = UploadLedger(context.journal, self.key, context.clock.now)
 
     @property
     def outstanding(self) -> Counts:
@@ -107,13 +109,11 @@ class MappingCrawl:
         return nothing_works(fresh + retried, 1) and not self._open().store_answers()
 
     def _reap(self) -> None:
-        """At the start, and once a day; a single run looks after its own uploads only."""
+        """At the start, and now and then."""
         now = self._context.clock.now()
-        if now < self._reap_at or self._setbacks:
-            return
-        self._reap_at = now + REAP_EVERY
-        if not self._context.once or self._context.journal.open_uploads(self.key):
-            self._open().reap()
+        if now >= self._reap_at and not self._setbacks:
+            self._reap_at = now + REAP_EVERY
+            reap(self.mapping.label, self._ledger, lambda: self._open().bucket)
 
     def _retry(self, limit: int, tried: list[Outcome]) -> bool:
         """Objects that failed before and whose time has come; with ``once``, each of them one time.
@@ -156,7 +156,7 @@ class MappingCrawl:
         """The bucket's connections are made when there is something to do, and kept."""
         if self._batches is None:
             bucket = self._context.registry.open_bucket(self.mapping)
-            self._batches = Batches(self._context, self.mapping, bucket, self.key)
+            self._batches = Batches(self._context, self.mapping, bucket, self.key, self._ledger)
         return self._batches
 
     def _recovered(self) -> None:

@@ -15,6 +15,10 @@ log = logging.getLogger("s3-sync")
 
 #: no upload takes so long, in seconds; an older one was left behind, by whichever node
 SAFE_AGE = 7 * 86400.0
+#: how often such are looked for, in seconds
+LIST_EVERY = 86400.0
+#: what the journal keeps about a mapping
+MANIFESTS, LISTED = "manifests", "uploads listed"
 
 
 class UploadLedger:
@@ -26,7 +30,7 @@ class UploadLedger:
         self._now = now
         self._lock = Lock()
         self._in_flight: set[str] = set()
-        self._manifests = journal.has_manifests(key)
+        self._manifests = journal.noted(key, MANIFESTS) is not None
 
     def begun(self, name: str, upload_id: str) -> None:
         with self._lock:
@@ -40,7 +44,7 @@ class UploadLedger:
 
     def manifest_written(self) -> None:
         if not self._manifests:
-            self._journal.note_manifests(self._key)
+            self._journal.note(self._key, MANIFESTS, "stored")
             self._manifests = True
 
     def may_hold_manifests(self) -> bool:
@@ -50,22 +54,31 @@ class UploadLedger:
         """Name and upload id of everything that an earlier run of this daemon has not ended."""
         return [entry for entry in self._journal.open_uploads(self._key) if not self._is_in_flight(entry[1])]
 
-    def reap(self, bucket: Bucket, others: bool) -> int:
+    def reap(self, bucket: Bucket) -> int:
         """Abort what was left behind; returns how many. Raises RemoteError, StateError.
 
-        ``others``: also what the ledger does not know and is older than SAFE_AGE, such as what a node left
-        that is gone. Only below a key prefix of our own: without one everybody's uploads are in sight.
+        Once a day that includes what the ledger does not know and is older than SAFE_AGE, such as what a
+        node left that is gone. Only below a key prefix of our own: without one everybody's uploads are in
+        sight.
         """
         aborted = 0
         for name, upload_id in self.left_behind():
             bucket.abort_upload(name, upload_id)
             self._journal.upload_ended(self._key, upload_id)
             aborted += 1
-        if others and bucket.namer.prefix:
+        if self.may_list() and bucket.namer.prefix:
+            self._journal.note(self._key, LISTED, repr(self._now()))
             for name, upload_id in self._too_old(bucket):
                 bucket.abort_upload(name, upload_id)
                 aborted += 1
         return aborted
+
+    def may_list(self) -> bool:
+        """Whether a day has passed since uploads were listed, or since we began to count."""
+        before = self._journal.noted(self._key, LISTED)
+        if before is None:
+            self._journal.note(self._key, LISTED, repr(self._now()))
+        return before is not None and float(before) + LIST_EVERY <= self._now()
 
     def _too_old(self, bucket: Bucket) -> Iterator[tuple[str, str]]:
         horizon = self._now() - SAFE_AGE
@@ -78,10 +91,12 @@ class UploadLedger:
             return upload_id in self._in_flight
 
 
-def reap(label: str, ledger: UploadLedger, bucket: Bucket, others: bool) -> None:
+def reap(label: str, ledger: UploadLedger, open_bucket: Callable[[], Bucket]) -> None:
     """What cannot be aborted now is left for the next time; it costs space, nothing else."""
+    if not ledger.left_behind() and not ledger.may_list():
+        return
     try:
-        aborted = ledger.reap(bucket, others)
+        aborted = ledger.reap(open_bucket())
     except RemoteError as error:
         log.warning("%s: unfinished uploads could not be looked for: %s", label, error)
         return

@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, Protocol, TypeVar
 
-from s3_sync.errors import NotFound, ObjectRefused, RemoteUnavailable, SyncError
+from s3_sync.errors import NotFound, ObjectRefused, RemoteUnavailable, SegmentChanged, SyncError
 from s3_sync.largeobject.manifest import Manifest, Segment
-from s3_sync.largeobject.plan import Piece, PlannedPart, plan_parts
+from s3_sync.largeobject.plan import Piece, PlannedPart, is_one_to_one, plan_parts
 from s3_sync.model.headers import is_true
 from s3_sync.model.objects import ByteRange, ObjectInfo, ObjectMeta, PutOptions
 from s3_sync.providers.base import MAX_MANIFEST, Part
@@ -115,7 +115,7 @@ def upload_large(sending: Sending, large: LargeObject, overwrite: Overwrite) -> 
     check_limits(bucket, info.name, meta, info.size)
     parts = plan_parts(large.manifest, bucket.limits)
     condition = overwrite.for_bucket(bucket)
-    one_to_one = all(part.md5 is not None for part in parts)
+    one_to_one = is_one_to_one(large.manifest, parts)
     if (
         len(parts) <= 1
         and info.size <= bucket.limits.max_put
@@ -189,7 +189,7 @@ def in_parallel(sending: Sending, plan: Sequence[Item], send: Callable[[Item], P
             try:
                 return send(part)
             except SyncError as error:
-                if not left or not error.transient:
+                if not left or not error.transient or isinstance(error, SegmentChanged):
                     failures.append(error)
             except Exception as error:  # not expected; whoever waits for the pool has to hear of it
                 failures.append(error)

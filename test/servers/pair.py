@@ -85,8 +85,9 @@ class Pair:
         return in_bucket(self.s3, self.bucket, self.prefix + name)
 
     def arrived(self) -> list[str]:
-        """The names in the bucket; it may hold nothing else."""
-        found = keys(self.s3, self.bucket)
+        """The names in the bucket; it may hold nothing else, but for manifests of large objects."""
+        manifests = self.prefix.replace("/", "/.manifests/", 1)
+        found = [key for key in keys(self.s3, self.bucket) if not key.startswith(manifests)]
         assert [key for key in found if not key.startswith(self.prefix)] == []
         return [key[len(self.prefix) :] for key in found]
 

@@ -10,11 +10,14 @@ from s3_sync.model.outcomes import Outcome
 from s3_sync.model.rows import Row
 from s3_sync.providers.base import ListQuery
 from s3_sync.streams.reader import BytesBody
+from s3_sync.sync.local import LocalSide
 from s3_sync.sync.rows import RowHandler
 from s3_sync.sync.views import Before, Listed, View
+from s3_sync.transfer.sending import Sending
 from unit.sync.cluster import Swift
 from unit.sync.node import NAMER, mapping
 from unit.sync.store import WatchedBucket
+from unit.transfer.segments import FakeLedger, FakeSegments
 
 NAME = "o/ü"
 
@@ -26,13 +29,14 @@ class World:
         self.swift = Swift()
         self.bucket = WatchedBucket(NAMER, self.swift.clock.now, conditional=conditional)
         self.counted: list[int] = []
+        self.segments = FakeSegments()
+        swift, segments = cast(Any, self.swift), cast(Any, self.segments)
+        self.ledger = FakeLedger()
         self.handler = RowHandler(
             mapping(**profile),
-            self.bucket,
-            cast(Any, self.swift),
-            cast(Any, self.swift),
+            Sending(self.bucket, self.counted.append, ledger=self.ledger),
+            LocalSide(swift, swift, segments),
             self.swift.clock.now,
-            self.counted.append,
         )
 
     def later(self, seconds: float = 10.0) -> None:

@@ -30,7 +30,7 @@ from s3_sync.model.objects import ObjectMeta, PutOptions
 from s3_sync.model.outcomes import Kind, Outcome
 from s3_sync.streams.reader import BytesBody
 from s3_sync.sync.rows import outcome_of
-from s3_sync.sync.views import Before, View
+from s3_sync.sync.views import Before
 from unit.sync.single import NAME, World, reasons
 
 FRESH, NEW, UNKNOWN = Before.FRESH, Before.NEW, Before.UNKNOWN
@@ -164,17 +164,22 @@ class TestWhatTheStoreCannotDo:
         world.swift.put(NAME, b"four")
         world.handle()
         world.swift.post(NAME, x_object_meta_a="b")
-        assert world.handle(view=NEW).kind is Kind.COPIED
-        assert "post" not in world.costs
+        assert world.handle(view=NEW).kind is Kind.UPDATED
+        assert world.costs == {"head": 1, "create": 1, "copy_part": 1, "complete": 1}
+        assert world.bucket.metadata(NAME) == {"a": "b"}
+        # its ETag is not the MD5 any more, and nothing is sent again for that
+        assert world.handle(view=UNKNOWN) == Outcome(Kind.PRESENT)
 
-    @pytest.mark.parametrize("kind", ["slo", "dlo"])
-    @pytest.mark.parametrize("view", [FRESH, NEW, UNKNOWN])
-    def test_large_objects_wait_for_a_version_that_knows_them(self, kind: str, view: View) -> None:
+    def test_metadata_of_what_is_too_large_to_copy_where_parts_cannot_be_copied(self) -> None:
         world = World()
-        world.swift.put(NAME, b"[]")
-        world.swift.objects[NAME, 0] = replace(world.swift.objects[NAME, 0], kind=kind)
-        assert reasons(world.handle(view=view)) == ("failed", "large_object")
-        assert world.stored is None
+        world.bucket.limits = replace(world.bucket.limits, max_copy=3)
+        world.swift.put(NAME, b"four")
+        world.handle()
+        world.swift.post(NAME, x_object_meta_a="b")
+        world.bucket.before = lambda method, name: NotSupported("no") if method == "copy_part" else None
+        assert world.handle(view=NEW).kind is Kind.COPIED
+        assert world.bucket.metadata(NAME) == {"a": "b"}
+        assert world.bucket.unfinished() == 0
 
     def test_parts(self) -> None:
         world = World()

@@ -19,8 +19,9 @@ from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket, Limits
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider
 from s3_sync.streams.reader import Body, BytesBody
+from s3_sync.transfer.sending import Overwrite, Sending
 from s3_sync.transfer.source import OpenObject, Source
-from s3_sync.transfer.upload import Overwrite, upload
+from s3_sync.transfer.upload import upload
 
 SMALL = Limits(max_put=100, max_copy=100, min_part=10, max_part=40, max_parts=20, max_name=60)
 
@@ -73,7 +74,7 @@ class LocalFile:
 
     @property
     def source(self) -> Source:
-        return Source(self.info.name, self.open, self.count)
+        return Source(self.info.name, self.open)
 
 
 def memory(limits: Limits = SMALL) -> MemoryBucket:
@@ -93,7 +94,7 @@ def content(bucket: Bucket, name: str = "o") -> bytes:
 
 def send(bucket: Bucket, local: LocalFile, overwrite: Overwrite | None = None) -> None:
     with local.open(None, None) as opened:
-        upload(bucket, local.source, opened, overwrite or Overwrite())
+        upload(Sending(bucket, local.count), local.source, opened, overwrite or Overwrite())
     assert local.open_now == 0
 
 

@@ -17,7 +17,8 @@ from s3_sync.model.objects import PutOptions
 from s3_sync.providers.base import Features, Part
 from s3_sync.streams.metered import MeteredBody
 from s3_sync.streams.reader import Body, BytesBody
-from s3_sync.transfer.upload import Overwrite, remote_meta
+from s3_sync.transfer.sending import Overwrite
+from s3_sync.transfer.upload import remote_meta
 from unit.transfer.local_file import META, T2, LocalFile, content, memory, send, unfinished, watch
 
 
