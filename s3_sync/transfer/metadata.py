@@ -37,11 +37,12 @@ def update_metadata(
     """
     bucket = sending.bucket
     meta = remote_meta(info)
-    if info.md5 is not None and info.md5 != remote.etag:
-        meta = meta.marked(swift_etag=info.md5)
+    at_once = info.size <= bucket.limits.max_copy
+    if info.md5 is not None and not (at_once and info.md5 == remote.etag):
+        meta = meta.marked(swift_etag=info.md5)  # nobody says that the copy's ETag will be an MD5
     check_limits(bucket, info.name, meta, info.size)
     try:
-        if info.size <= bucket.limits.max_copy:
+        if at_once:
             bucket.post_object(info.name, meta, remote.etag)
         else:
             _copy_in_parts(sending, meta, remote, _ranges(bucket.limits, remote, large))

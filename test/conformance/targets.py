@@ -34,7 +34,7 @@ class Quirks:
     checks_nothing: bool = False
     #: ids of names behind which a listing cannot go on: the answer repeats them in XML, which breaks
     unmarkable_names: frozenset[str] = frozenset()
-    #: operations whose If-Match is not looked at: get, copy, complete
+    #: operations whose If-Match is not looked at: get, copy, copy_part, complete
     ignores_if_match: frozenset[str] = frozenset()
     #: headers that are not kept with an object
     lost_headers: frozenset[str] = frozenset()
@@ -54,6 +54,10 @@ class Quirks:
     parts_once: bool = False
     #: a part for an upload that is not there brings an internal error
     breaks_without_upload: bool = False
+    #: a part cannot be copied from an object
+    copies_no_parts: bool = False
+    #: all uploads seem to have begun at the same moment, years ago
+    constant_begin: bool = False
     #: all buckets seem to be created at the same moment, years ago
     constant_creation: bool = False
     #: takes STANDARD_IA, and tells it
@@ -77,7 +81,8 @@ QUIRKS: dict[str, Quirks] = {
         unmarkable_names=frozenset({"control", "noncharacter"}),
         checks_nothing=True,
         breaks_without_upload=True,
-        ignores_if_match=frozenset({"copy", "complete"}),
+        ignores_if_match=frozenset({"copy", "copy_part", "complete"}),
+        constant_begin=True,
         forgets_group_of_start=True,
     ),
     "rclone": Quirks(
@@ -96,6 +101,7 @@ QUIRKS: dict[str, Quirks] = {
         forgets_group_of_start=True,
         parts_once=True,
         forgets_parts=True,
+        copies_no_parts=True,
         small_parts=True,
     ),
 }

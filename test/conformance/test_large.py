@@ -1,0 +1,137 @@
+"""What large objects need: stored manifests, parts copied inside the store, uploads that are listed."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from conformance.samples import MIB, md5, names, put, read, sample
+from conformance.targets import Target
+from s3_sync.errors import NotFound, NotSupported, PreconditionFailed, RemoteError
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import ByteRange, ObjectMeta
+from s3_sync.providers.base import Bucket, Part, Provider
+from s3_sync.streams.reader import BytesBody
+
+PART = 5 * MIB
+
+
+class TestManifests:
+    @pytest.mark.parametrize("name", ["large", "\u00fc/\u2603 %41+ &", "a" * 900])
+    def test_are_kept_as_they_are(self, bucket: Bucket, name: str) -> None:
+        for manifest in (b"[]", b'[{"name": "/c/\\u00fc"}] ', sample(200_000)):
+            bucket.put_manifest(name, manifest)
+            assert bucket.get_manifest(name) == manifest
+        assert names(bucket) == []
+
+    def test_where_there_is_none(self, bucket: Bucket) -> None:
+        put(bucket, "large")
+        with pytest.raises(NotFound):
+            bucket.get_manifest("large")
+        bucket.delete_manifest("large")
+        assert read(bucket, "large") == b"x"
+
+    def test_stand_under_their_key_as_json(self, bucket: Bucket, keys: Bucket) -> None:
+        bucket.put_manifest("large", b"[]")
+        info = keys.head_object(bucket.namer.manifest_key("large"))
+        assert info.meta == ObjectMeta({"content-type": "application/json"})
+        assert info.size == 2
+
+    def test_go_alone(self, bucket: Bucket) -> None:
+        put(bucket, "large")
+        bucket.put_manifest("large", b"[]")
+        bucket.put_manifest("other", b"[1]")
+        bucket.delete_manifest("large")
+        with pytest.raises(NotFound):
+            bucket.get_manifest("large")
+        assert read(bucket, "large") == b"x"
+        assert bucket.get_manifest("other") == b"[1]"
+
+    def test_are_noticed(self, bucket: Bucket) -> None:
+        put(bucket, "large")
+        assert not bucket.holds_manifests()
+        bucket.put_manifest("large", b"[]")
+        assert bucket.holds_manifests()
+        bucket.delete_object("large")
+        assert not bucket.holds_manifests()
+
+    def test_need_a_bucket(self, provider: Provider, namer: KeyNamer, container_name: str) -> None:
+        bucket = provider.bucket(container_name, namer)
+        with pytest.raises(NotFound):
+            bucket.put_manifest("large", b"[]")
+        with pytest.raises(NotFound):
+            bucket.get_manifest("large")
+
+
+def upload(bucket: Bucket, pieces: list[bytes]) -> None:
+    """An object of these parts, without metadata."""
+    upload_id = bucket.create_upload("object", ObjectMeta())
+    parts: list[Part] = []
+    for number, piece in enumerate(pieces, 1):
+        parts.append(bucket.upload_part("object", upload_id, number, BytesBody(piece), len(piece)))
+    bucket.complete_upload("object", upload_id, parts)
+
+
+class TestCopiedParts:
+    def test_make_the_same_object_with_other_metadata(self, bucket: Bucket, target: Target) -> None:
+        pieces = [sample(PART), sample(PART + 1, 1), sample(3, 2)]
+        upload(bucket, pieces)
+        before = bucket.head_object("object")
+        upload_id = bucket.create_upload("object", ObjectMeta({"content-type": "text/new"}, {"a": "b"}))
+        if target.quirks.copies_no_parts:
+            with pytest.raises(NotSupported):
+                bucket.copy_part("object", upload_id, 1, ByteRange(0, PART - 1), before.etag)
+            bucket.abort_upload("object", upload_id)
+            return
+        parts: list[Part] = []
+        first = 0
+        for number, piece in enumerate(pieces, 1):
+            byte_range = ByteRange(first, first + len(piece) - 1)
+            parts.append(bucket.copy_part("object", upload_id, number, byte_range, before.etag))
+            first += len(piece)
+        assert [(part.number, part.etag, part.size) for part in parts] == [
+            (number, md5(piece), len(piece)) for number, piece in enumerate(pieces, 1)
+        ]
+        bucket.complete_upload("object", upload_id, parts)
+        after = bucket.head_object("object")
+        assert after.meta == ObjectMeta({"content-type": "text/new"}, {"a": "b"})
+        assert (after.size, after.etag) == (before.size, before.etag)
+        assert read(bucket, "object") == b"".join(pieces)
+
+    def test_of_another_version(self, bucket: Bucket, target: Target) -> None:
+        put(bucket, "object", sample(PART))
+        upload_id = bucket.create_upload("object", ObjectMeta())
+        byte_range = ByteRange(0, PART - 1)
+        if "copy_part" in target.quirks.ignores_if_match:
+            assert bucket.copy_part("object", upload_id, 1, byte_range, md5(b"other")).etag == md5(
+                sample(PART)
+            )
+        else:
+            with pytest.raises((PreconditionFailed, NotSupported)):
+                bucket.copy_part("object", upload_id, 1, byte_range, md5(b"other"))
+        bucket.abort_upload("object", upload_id)
+
+    def test_of_nothing(self, bucket: Bucket) -> None:
+        upload_id = bucket.create_upload("object", ObjectMeta())
+        with pytest.raises(RemoteError):
+            bucket.copy_part("object", upload_id, 1, ByteRange(0, 9))
+        bucket.abort_upload("object", upload_id)
+
+
+class TestListedUploads:
+    def test_ours_until_they_end(
+        self, bucket: Bucket, provider: Provider, namer: KeyNamer, target: Target
+    ) -> None:
+        other = provider.bucket(bucket.name, KeyNamer.literal(f"other-{namer.prefix}"))
+        theirs = other.create_upload("a", ObjectMeta())
+        begun = {bucket.create_upload(name, ObjectMeta()): name for name in ("a", "a", "b/\u00fc &")}
+        listed = list(bucket.list_uploads())
+        assert {upload.upload_id: upload.name for upload in listed} == begun
+        now = all(abs(upload.begun - time.time()) < 60 for upload in listed)
+        assert now is not target.quirks.constant_begin
+        for upload in listed:
+            bucket.abort_upload(upload.name, upload.upload_id)
+        assert list(bucket.list_uploads()) == []
+        assert [upload.upload_id for upload in other.list_uploads()] == [theirs]
+        other.abort_upload("a", theirs)

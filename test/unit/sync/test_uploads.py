@@ -1,0 +1,125 @@
+"""Open uploads over crashes: ours are ended, those of others are not touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from s3_sync.errors import RemoteUnavailable
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import ObjectMeta
+from s3_sync.providers.memory import MemoryBucket, MemoryProvider
+from s3_sync.state.journal import Journal
+from s3_sync.sync.uploads import LIST_EVERY, SAFE_AGE, UploadLedger, reap
+from unit.sync.cluster import FakeClock
+
+
+class World:
+    """A journal that outlives the ledgers over it, and a bucket."""
+
+    def __init__(self, directory: Path, namer: KeyNamer) -> None:
+        self.clock = FakeClock()
+        self.journal = Journal(str(directory / "journal"), lambda attempts: 1.0)
+        self.provider = MemoryProvider(clock=self.clock.now)
+        self.provider.create_bucket("b")
+        self.bucket: MemoryBucket = self.provider.bucket("b", namer)
+        self.opened = 0
+        self.restart()
+
+    def restart(self) -> None:
+        self.ledger = UploadLedger(self.journal, "m", self.clock.now)
+
+    def begin(self, name: str = "o") -> str:
+        upload_id = self.bucket.create_upload(name, ObjectMeta())
+        self.ledger.begun(name, upload_id)
+        return upload_id
+
+    def reap(self) -> None:
+        reap("label", self.ledger, self._open)
+
+    def _open(self) -> MemoryBucket:
+        self.opened += 1
+        return self.bucket
+
+    @property
+    def uploads(self) -> set[str]:
+        return {upload.upload_id for upload in self.bucket.list_uploads()}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path, KeyNamer.literal("p/"))
+    yield world
+    world.journal.close()
+
+
+def test_what_a_crash_left_is_aborted_and_what_is_in_flight_is_not(world: World) -> None:
+    world.begin("lost")
+    world.restart()
+    current = world.begin("current")
+    world.reap()
+    assert world.uploads == {current}
+    world.ledger.ended(current)
+    world.restart()
+    assert world.ledger.left_behind() == []
+
+
+def test_nothing_left_costs_nothing(world: World) -> None:
+    world.reap()
+    world.restart()
+    world.reap()
+    assert world.opened == 0
+
+
+def test_an_upload_that_nobody_remembers_is_aborted_when_it_is_old(world: World) -> None:
+    world.reap()
+    world.bucket.create_upload("forgotten", ObjectMeta())
+    foreign = world.provider.bucket("b", KeyNamer.literal("q/")).create_upload("o", ObjectMeta())
+    world.clock.sleep(SAFE_AGE)
+    world.reap()
+    assert len(world.uploads) == 1
+    world.clock.sleep(LIST_EVERY - 1)
+    world.reap()
+    assert len(world.uploads) == 1
+    world.clock.sleep(1)
+    mine = world.begin()
+    world.reap()
+    assert world.uploads == {mine}
+    assert foreign in world.provider.store("b").uploads
+
+
+def test_without_a_prefix_only_our_own_are_touched(tmp_path: Path) -> None:
+    world = World(tmp_path, KeyNamer.literal(""))
+    world.reap()
+    world.bucket.create_upload("somebody's", ObjectMeta())
+    world.begin("ours")
+    world.restart()
+    world.clock.sleep(2 * SAFE_AGE)
+    world.reap()
+    assert [upload.name for upload in world.bucket.list_uploads()] == ["somebody's"]
+    world.journal.close()
+
+
+def test_an_abort_that_fails_is_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.begin()
+    world.restart()
+
+    def abort(name: str, upload_id: str) -> None:
+        raise RemoteUnavailable("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.bucket, "abort_upload", abort)
+        world.reap()
+    assert len(world.uploads) == 1
+    world.reap()
+    assert world.uploads == set()
+
+
+def test_manifests_are_remembered(world: World) -> None:
+    assert not world.ledger.may_hold_manifests()
+    world.ledger.manifest_written()
+    world.restart()
+    assert world.ledger.may_hold_manifests()
+    assert not UploadLedger(world.journal, "another", world.clock.now).may_hold_manifests()
