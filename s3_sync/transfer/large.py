@@ -193,6 +193,9 @@ def in_parallel(sending: Sending, plan: Sequence[Item], send: Callable[[Item], P
                     failures.append(error)
             except Exception as error:  # not expected; whoever waits for the pool has to hear of it
                 failures.append(error)
+            except BaseException as error:  # ended from outside, and so must be what has not begun
+                failures.append(error)
+                raise
         return None
 
     try:
