@@ -62,9 +62,7 @@ class Batches:
         self._bucket = bucket
         self._key = key
         self.tally = Tally(mapping, context.stats)
-        self.handler = RowHandler(
-            mapping, bucket, context.reader, context.newest, context.clock.now, self.tally.read
-        )
+        self.handler = RowHandler(mapping, bucket, context.local, context.clock.now, self.tally.read)
 
     def survey(self, names: Sequence[str]) -> dict[str, View]:
         return survey(self._bucket, names)

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from threading import Event
 
 from s3_sync.cluster.brokers import Brokers
-from s3_sync.cluster.newest import NewestState
-from s3_sync.cluster.reader import ObjectReader
+from s3_sync.cluster.local import LocalObjects
 from s3_sync.config.schema import Settings
 from s3_sync.providers.registry import Registry
 from s3_sync.runtime.concurrency import Clock, Pool
@@ -24,8 +23,7 @@ class Context:
     clock: Clock
     workers: Pool
     brokers: Brokers
-    reader: ObjectReader
-    newest: NewestState
+    local: LocalObjects
     registry: Registry
     journal: Journal
     statuses: StatusFiles

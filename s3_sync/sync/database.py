@@ -27,6 +27,15 @@ from s3_sync.sync.views import Before, Listed, View
 
 log = logging.getLogger("s3-sync")
 
+#: container metadata of Swift's two kinds of versioning
+VERSIONING = frozenset(
+    {
+        "x-container-sysmeta-versions-enabled",
+        "x-container-sysmeta-versions-location",
+        "x-versions-location",
+    }
+)
+
 
 class DatabaseCrawl:
     """``step`` does one batch of each kind and says whether there is more to do right away."""
@@ -95,10 +104,14 @@ class DatabaseCrawl:
         return more, results
 
     def _readable(self, db: ContainerDb) -> bool:
-        state = db.sharding_state()
-        if state != "unsharded":
-            log.error("%s is %s: sharded containers are not read by this version", self._mapping.label, state)
-        return state == "unsharded"
+        problem = None
+        if (state := db.sharding_state()) != "unsharded":
+            problem = f"is {state}: sharded containers are not read by this version"
+        elif not self._mapping.profile.retain_local and any(name in VERSIONING for name in db.metadata()):
+            problem = "is versioned: its objects are links to versions, which are not moved"
+        if problem:
+            log.error("%s %s", self._mapping.label, problem)
+        return problem is None
 
     @property
     def _share(self) -> str:

@@ -13,8 +13,10 @@ from contextlib import ExitStack
 from s3_sync import __version__
 from s3_sync.cluster.brokers import Brokers
 from s3_sync.cluster.client import internal_client
+from s3_sync.cluster.local import LocalObjects
 from s3_sync.cluster.newest import NewestState
 from s3_sync.cluster.reader import ObjectReader
+from s3_sync.cluster.removal import Removal
 from s3_sync.cluster.swiftdir import use_swift_dir
 from s3_sync.config.load import load
 from s3_sync.config.report import check_config
@@ -96,13 +98,13 @@ def _build(settings: Settings, once: bool, stack: ExitStack) -> Context:
     client = internal_client(settings.internal_client_path, settings.internal_client_logname)
     reader = ObjectReader(settings, client)
     stack.callback(reader.close)
+    newest = NewestState(settings, reader)
     return Context(
         settings=settings,
         clock=Clock(),
         workers=GreenPool(settings.workers),
         brokers=Brokers(settings),
-        reader=reader,
-        newest=NewestState(settings, reader),
+        local=LocalObjects(reader, newest, Removal(newest, client)),
         registry=registry,
         journal=journal,
         statuses=StatusFiles(settings.status_dir, journal.uuid, settings.mappings),

@@ -10,8 +10,8 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from s3_sync.cluster.newest import Deleted, NewestState, Present, Unknown
-from s3_sync.cluster.reader import ObjectReader
+from s3_sync.cluster.local import LocalObjects
+from s3_sync.cluster.newest import Deleted, Present, Unknown
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import (
     Archived,
@@ -41,6 +41,7 @@ from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket
 from s3_sync.providers.limits import check_limits
 from s3_sync.sync.names import NameLocks
+from s3_sync.sync.release import Release
 from s3_sync.sync.views import Before, Listed, View
 from s3_sync.transfer.decide import Decision, decide
 from s3_sync.transfer.source import OpenObject, Source
@@ -49,27 +50,32 @@ from s3_sync.transfer.upload import Overwrite, remote_meta, upload
 log = logging.getLogger("s3-sync")
 
 _PRESENT = Outcome(Kind.PRESENT)
+_STORED = frozenset({Kind.COPIED, Kind.UPDATED, Kind.PRESENT})
 
 
 class RowHandler:
-    """Handles rows of one mapping. ``count`` is told the bytes read from Swift, as they are read."""
+    """Handles rows of one mapping. ``count`` is told the bytes read from Swift, as they are read.
+
+    Where the profile does not retain local objects, a row is done when the local object is gone, too.
+    """
 
     def __init__(
         self,
         mapping: Mapping,
         bucket: Bucket,
-        reader: ObjectReader,
-        newest: NewestState,
+        local: LocalObjects,
         now: Callable[[], float],
         count: Callable[[int], None],
     ) -> None:
         self._mapping = mapping
         self._profile = mapping.profile
         self._bucket = bucket
-        self._reader = reader
-        self._newest = newest
+        self._reader = local.reader
+        self._newest = local.newest
         self._now = now
         self._count = count
+        moves = not mapping.profile.retain_local
+        self._release = Release(mapping, bucket, local.removal) if moves else None
         self._names = NameLocks()
 
     def handle(self, row: Row, view: View) -> Outcome:
@@ -98,7 +104,7 @@ class RowHandler:
             return self._delete(row, view)
         if not self._is_due(row.timestamp):
             return Outcome(Kind.PENDING, NOT_DUE)
-        if isinstance(view, Listed) and view.info is not None and _listed_alike(row, view.info):
+        if self._release is None and isinstance(view, Listed) and view.info and _listed_alike(row, view.info):
             return _PRESENT
         if view is Before.NEW and row.metadata_changed:
             view = Before.UNKNOWN  # a POST: most likely the bytes are there already
@@ -117,6 +123,8 @@ class RowHandler:
 
         Not where a listing was needed to know that: it may be absent because it has been deleted since.
         """
+        if self._release is not None:
+            return False
         return view is Before.FRESH or (view is Before.NEW and self._bucket.features.put_if_absent)
 
     def _first_copy(self, row: Row) -> Outcome:
@@ -144,7 +152,12 @@ class RowHandler:
         with source.open(state.data_timestamp, None) as local:
             if local.info.timestamp != state.timestamp:
                 raise LocalChanged(f"object is at {local.info.timestamp}, was at {state.timestamp}")
-            return self._act(source, local, remote)
+            if self._release is not None:
+                self._release.check_movable(local.kind)
+            outcome = self._act(source, local, remote)
+        if self._release is not None and outcome.kind in _STORED:
+            self._release.release(state, local.info, remote if outcome is _PRESENT else None)
+        return outcome
 
     def _act(self, source: Source, local: OpenObject, remote: ObjectInfo | None) -> Outcome:
         _refuse_unsupported(local)

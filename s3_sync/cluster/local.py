@@ -1,0 +1,18 @@
+"""The local cluster, as far as objects go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from s3_sync.cluster.newest import NewestState
+from s3_sync.cluster.reader import ObjectReader
+from s3_sync.cluster.removal import Removal
+
+
+@dataclass(frozen=True, slots=True)
+class LocalObjects:
+    """Reading objects, knowing their newest state, deleting one version."""
+
+    reader: ObjectReader
+    newest: NewestState
+    removal: Removal

@@ -1,0 +1,41 @@
+"""The last step of a move: giving the local bytes up once the remote copy has proved itself."""
+
+from __future__ import annotations
+
+from s3_sync.cluster.newest import Present
+from s3_sync.cluster.removal import Removal
+from s3_sync.config.schema import Mapping
+from s3_sync.errors import BadDigest, NotFound, ObjectRefused, RemoteUnavailable
+from s3_sync.model.objects import ObjectInfo
+from s3_sync.providers.base import Bucket
+from s3_sync.transfer.decide import Decision, decide
+
+
+class Release:
+    """For mappings that do not retain local objects."""
+
+    def __init__(self, mapping: Mapping, bucket: Bucket, removal: Removal) -> None:
+        self._mapping = mapping
+        self._bucket = bucket
+        self._removal = removal
+
+    def check_movable(self, kind: str) -> None:
+        """Raise ObjectRefused for what a remote copy of bytes and metadata would not replace."""
+        if kind == "symlink":
+            raise ObjectRefused("symlink", "a symlink is not moved: the remote copy would be of its target")
+
+    def release(self, version: Present, local: ObjectInfo, seen: ObjectInfo | None) -> None:
+        """Delete ``version`` locally.
+
+        ``seen``: a HEAD of the remote copy that was made in this turn without writing to it since; None
+        to ask now. What the store said when it took the bytes does not count as proof. Raises BadDigest
+        when the copy is not what it should be, LocalChanged when a client was faster.
+        """
+        if seen is None:
+            try:
+                seen = self._bucket.head_object(local.name)
+            except NotFound as error:
+                raise RemoteUnavailable("the copy cannot be seen yet; the local object stays") from error
+        if decide(local, seen) is not Decision.NOOP:
+            raise BadDigest("the remote copy is not what was sent; the local object stays")
+        self._removal.remove(self._mapping.account, self._mapping.container, local.name, version)
