@@ -31,8 +31,7 @@ class Removal:
         Raises LocalUnavailable when Swift does not confirm the delete.
         """
         path = f"{account}/{container}/{name}"
-        now = self._newest.of(account, container, name, [version.policy])
-        if not isinstance(now, Present) or _version(now) != _version(version):
+        if not self._is_newest(account, container, name, version):
             raise LocalChanged(f"{path} changed after it was copied")
         headers = {
             "X-Timestamp": version.data_timestamp.after().internal,
@@ -42,8 +41,16 @@ class Removal:
         answer.close()
         if answer.status == _CONFLICT:
             raise LocalChanged(f"{path} was overwritten after it was copied")
-        if answer.status != _NOT_FOUND and not 200 <= answer.status < 300:
+        if answer.status == _NOT_FOUND:
+            # either a minority of replicas had it, or the proxy knows of no such container and asked none
+            if self._is_newest(account, container, name, version):
+                raise LocalUnavailable(f"delete of {path}: status 404, and it is still there")
+        elif not 200 <= answer.status < 300:
             raise LocalUnavailable(f"delete of {path}: status {answer.status}")
+
+    def _is_newest(self, account: str, container: str, name: str, version: Present) -> bool:
+        now = self._newest.of(account, container, name, [version.policy])
+        return isinstance(now, Present) and _version(now) == _version(version)
 
 
 def _version(state: Present) -> tuple[object, ...]:

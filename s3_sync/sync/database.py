@@ -104,14 +104,13 @@ class DatabaseCrawl:
         return more, results
 
     def _readable(self, db: ContainerDb) -> bool:
-        problem = None
-        if (state := db.sharding_state()) != "unsharded":
-            problem = f"is {state}: sharded containers are not read by this version"
-        elif not self._mapping.profile.retain_local and any(name in VERSIONING for name in db.metadata()):
-            problem = "is versioned: its objects are links to versions, which are not moved"
-        if problem:
-            log.error("%s %s", self._mapping.label, problem)
-        return problem is None
+        """Raises LocalError for a container out of which nothing may be moved."""
+        if not self._mapping.profile.retain_local and not VERSIONING.isdisjoint(db.metadata()):
+            raise LocalError("the container is versioned: its objects are links to versions, not to be moved")
+        state = db.sharding_state()
+        if state != "unsharded":
+            log.error("%s is %s: sharded containers are not read by this version", self._mapping.label, state)
+        return state == "unsharded"
 
     @property
     def _share(self) -> str:

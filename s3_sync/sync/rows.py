@@ -106,8 +106,8 @@ class RowHandler:
             return Outcome(Kind.PENDING, NOT_DUE)
         if self._release is None and isinstance(view, Listed) and view.info and _listed_alike(row, view.info):
             return _PRESENT
-        if view is Before.NEW and row.metadata_changed:
-            view = Before.UNKNOWN  # a POST: most likely the bytes are there already
+        if view is Before.NEW and (row.metadata_changed or self._release is not None):
+            view = Before.UNKNOWN  # a POST, or a moved object that came back: the bytes may be there already
         if self._may_read_one_replica(view):
             try:
                 return self._first_copy(row)
@@ -137,9 +137,13 @@ class RowHandler:
     def _converge(self, row: Row, view: View) -> Outcome:
         """Compare the newest local state with the remote one, and act on the difference."""
         check_limits(self._bucket, row.name, ObjectMeta(), 0)  # a HEAD for an impossible key fails anyhow
-        state = self._newest.of(self._mapping.account, self._mapping.container, row.name, [row.policy])
+        # a move takes place for good: then another policy must not hold anything newer, either
+        policies = [row.policy] if self._release is None else None
+        state = self._newest.of(self._mapping.account, self._mapping.container, row.name, policies)
         if isinstance(state, Unknown):
             return Outcome(Kind.SKIPPED, VANISHED)
+        if isinstance(state, Present) and state.policy != row.policy:
+            return Outcome(Kind.SKIPPED, SUPERSEDED)
         written = row.data_timestamp if isinstance(state, Deleted) else row.timestamp
         if state.timestamp < written:
             raise LocalUnavailable(f"the newest replica found is of {state.timestamp}, the row of {written}")
@@ -152,8 +156,6 @@ class RowHandler:
         with source.open(state.data_timestamp, None) as local:
             if local.info.timestamp != state.timestamp:
                 raise LocalChanged(f"object is at {local.info.timestamp}, was at {state.timestamp}")
-            if self._release is not None:
-                self._release.check_movable(local.kind)
             outcome = self._act(source, local, remote)
         if self._release is not None and outcome.kind in _STORED:
             self._release.release(state, local.info, remote if outcome is _PRESENT else None)
@@ -163,6 +165,8 @@ class RowHandler:
         _refuse_unsupported(local)
         if not self._profile.criteria.matches(local.headers):
             return Outcome(Kind.SKIPPED, CONDITION)
+        if self._release is not None:
+            self._release.check_movable(local)
         decision = decide(local.info, remote)
         if decision is Decision.NOOP:
             return _PRESENT
