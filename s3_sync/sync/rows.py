@@ -147,7 +147,7 @@ class RowHandler:
         written = row.data_timestamp if isinstance(state, Deleted) else row.timestamp
         if state.timestamp < written:
             raise LocalUnavailable(f"the newest replica found is of {state.timestamp}, the row of {written}")
-        if isinstance(state, Deleted) or not self._is_due(state.timestamp):
+        if isinstance(state, Deleted) or not self._is_turn(row, state):
             return Outcome(Kind.SKIPPED, SUPERSEDED)  # by a row that will get its own turn
         if state.expired:
             return Outcome(Kind.SKIPPED, VANISHED)
@@ -160,6 +160,16 @@ class RowHandler:
         if self._release is not None and outcome.kind in _STORED:
             self._release.release(state, local.info, remote if outcome is _PRESENT else None)
         return outcome
+
+    def _is_turn(self, row: Row, state: Present) -> bool:
+        """Whether this row may act for ``state``, which it is about or which came after it.
+
+        A move acts for exactly the row's version. What came after it is due only ``copy_after`` later, when
+        whatever any daemon still sends of this version has long landed.
+        """
+        if self._release is not None and state.timestamp != row.timestamp:
+            return False
+        return self._is_due(state.timestamp)
 
     def _act(self, source: Source, local: OpenObject, remote: ObjectInfo | None) -> Outcome:
         _refuse_unsupported(local)
