@@ -17,7 +17,9 @@ from unit.sync.moving import Crash, MovingWorld
 NAMES = st.sampled_from(["a", "b"])
 BYTES = st.sampled_from([b"one", b"two", bytes(1500)])
 USER = st.fixed_dictionaries({"m": st.sampled_from(["1", "2"])})
-CHANGES = st.sampled_from(["put", "post", "delete"])
+#: what a client does: a word, a name, bytes, metadata
+CHANGES = st.tuples(st.sampled_from(["put", "post", "delete"]), NAMES, BYTES, USER)
+Change = tuple[str, str, bytes, dict[str, str]]
 NODE = st.integers(0, 1)
 DELAY = 300
 
@@ -44,7 +46,8 @@ class Moving(RuleBasedStateMachine):
         for node in self.world.nodes:
             node.restart(slack=slack)
 
-    def change(self, what: str, name: str, data: bytes, user: dict[str, str]) -> None:
+    def do(self, change: Change) -> None:
+        what, name, data, user = change
         if what == "put":
             self.world.put(name, data, **user)
         elif what == "post":
@@ -52,9 +55,9 @@ class Moving(RuleBasedStateMachine):
         else:
             self.world.delete(name)
 
-    @rule(what=CHANGES, name=NAMES, data=BYTES, user=USER)
-    def client(self, what: str, name: str, data: bytes, user: dict[str, str]) -> None:
-        self.change(what, name, data, user)
+    @rule(change=CHANGES)
+    def client(self, change: Change) -> None:
+        self.do(change)
 
     @rule(node=NODE)
     def turn(self, node: int) -> None:
@@ -67,15 +70,11 @@ class Moving(RuleBasedStateMachine):
         self.world.swift.clock.sleep(DELAY * 1.5)
         self.world.nodes[node].step()
 
-    @rule(
-        node=NODE, at=st.integers(1, 12), what=CHANGES, name=NAMES, data=BYTES, user=USER, other=st.booleans()
-    )
-    def turn_with_a_change_in_between(
-        self, node: int, at: int, what: str, name: str, data: bytes, user: dict[str, str], other: bool
-    ) -> None:
+    @rule(node=NODE, at=st.integers(1, 12), change=CHANGES, other=st.booleans())
+    def turn_with_a_change_in_between(self, node: int, at: int, change: Change, other: bool) -> None:
         def point(number: int) -> None:
             if number == start + at:
-                self.change(what, name, data, user)
+                self.do(change)
                 if other:
                     self.world.nodes[1 - node].step()
                 self.world.check_bytes()
