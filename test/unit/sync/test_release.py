@@ -320,6 +320,17 @@ class TestOldViews:
             assert world.handle(row, view) == Outcome(Kind.SKIPPED, "superseded")
             assert world.costs == Counter()
 
+    @pytest.mark.parametrize("change", ["put", "post"])
+    def test_a_row_acts_for_its_own_version_only(self, change: str) -> None:
+        """Another daemon may still be sending the old one, and would be the last to write."""
+        world = World()
+        world.swift.put(NAME, b"old")
+        row = world.swift.row(NAME)
+        world.swift.put(NAME, b"new") if change == "put" else world.swift.post(NAME, x_object_meta_a="b")
+        assert world.handle(row) == Outcome(Kind.SKIPPED, "superseded")
+        assert world.costs == Counter()
+        assert world.handle().kind is Kind.COPIED
+
     @pytest.mark.parametrize("newer", ["present", "deleted", "moved"])
     def test_another_policy_holds_something_newer(self, newer: str) -> None:
         """As after a container was made again in another policy while some servers were away."""

@@ -82,16 +82,22 @@ def run(world: MovingWorld, at: int, acts: tuple[str, ...]) -> bool:
 
 
 def everywhere(directory: Path, start: str, acts: tuple[str, ...], **options: Any) -> None:
-    """``acts`` at every point of a move in turn."""
+    """``acts`` at every point of a move in turn.
+
+    A POST is lost at no more than two of them: after the last look, and before the delete that follows.
+    """
+    overtaken = 0
     for at in itertools.count(1):
         world = begin(directory / f"{'-'.join(acts)}-{at}", start, **options)
         done = run(world, at, acts)
         world.settle()
         world.check_end()
+        overtaken += len(world.swift.overtaken)
         for node in world.nodes:
             node.journal.close()
         if not done:
             assert at > 6
+            assert overtaken <= 2
             return
 
 
