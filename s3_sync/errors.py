@@ -14,6 +14,7 @@
         |-- AccessDenied          credentials refused, or not allowed to do this
         |-- PreconditionFailed    If-Match / If-None-Match did not hold
         |-- BadDigest             the bytes that arrived are not the bytes that were promised (transient)
+        |-- CopyUnproven          the store does not show the copy as it was sent            (transient)
         |-- Throttled             slow down; ``retry_after`` seconds when the store said so   (transient)
         |-- RemoteUnavailable     5xx, refused or broken connection, time-out                 (transient)
         |-- NotSupported          this store does not have that operation
@@ -147,6 +148,13 @@ class BadDigest(RemoteError):
 
     transient = True
     reason = "bad_digest"
+
+
+class CopyUnproven(RemoteError):
+    """After everything was sent, the store shows no copy, or another one than it should."""
+
+    transient = True
+    reason = "copy_unproven"
 
 
 class Throttled(RemoteError):

@@ -134,8 +134,11 @@ class LocalSwift:
 def internal_client(conf_path: str, log_name: str) -> LocalSwift:
     """From ``conf_path``, or from a built-in pipeline when there is no such file. Raises LocalError.
 
-    ``use_swift_dir`` must have been called before.
+    ``use_swift_dir`` must have been called before. A pipeline with a gatekeeper is refused, as later
+    Swifts do themselves: it would take the timestamp out of our deletes, which then hit newer objects.
     """
+    if any(factory.endswith("#gatekeeper") for factory in _filters(conf_path)):
+        raise LocalError(f"the pipeline of {conf_path} must not have a gatekeeper")
     conf = conf_path if os.path.exists(conf_path) else ConfigString(_BUILT_IN.format(swift_dir=swift_dir()))
     try:
         client = InternalClient(conf, log_name, 1, global_conf={"log_name": log_name})
@@ -149,15 +152,17 @@ def has_encryption(conf_path: str) -> bool:
 
     A wrong False costs time, not safety: ciphertext is recognised in every answer.
     """
+    return any(factory.endswith("#encryption") or ".crypto" in factory for factory in _filters(conf_path))
+
+
+def _filters(conf_path: str) -> Iterator[str]:
+    """What the filters of the pipeline in ``conf_path`` are made by; nothing when there is no such file."""
     if not os.path.exists(conf_path):
-        return False
+        return
     sections = readconf(conf_path, raw=True)
     for name in sections.get("pipeline:main", {}).get("pipeline", "").split():
         section = sections.get(f"filter:{name}", {})
-        factory = section.get("use", "") + section.get("paste.filter_factory", "")
-        if factory.endswith("#encryption") or ".crypto" in factory:
-            return True
-    return False
+        yield section.get("use", "") + section.get("paste.filter_factory", "")
 
 
 def _from_wsgi(text: str) -> str:

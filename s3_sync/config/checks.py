@@ -1,4 +1,4 @@
-"""What can be wrong between mappings that are each fine: shared keys, and circles."""
+"""What can be wrong between mappings that are each fine: shared keys, circles, objects moved away."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from s3_sync.config.findings import Findings
 from s3_sync.config.schema import Mapping
 
 Space = tuple[str, Mapping]  # a key prefix, and whose it is
+
+#: how the containers that clients and Swift's s3api keep segments in are called
+SEGMENTS = ("_segments", "+segments")
 
 
 def find_overlaps(mappings: Sequence[Mapping], findings: Findings) -> None:
@@ -56,6 +59,34 @@ def warn_of_circles(mappings: Sequence[Mapping], local_address: str, findings: F
                 mapping.place,
                 f"if {endpoint} is this cluster's own S3 API, objects go round in a circle: {path}",
             )
+
+
+def check_moves(mappings: Sequence[Mapping], findings: Findings) -> None:
+    """What is special about mappings that do not retain local objects."""
+    sharing: dict[tuple[str, str], list[Mapping]] = defaultdict(list)
+    for mapping in mappings:
+        sharing[mapping.account, mapping.container].append(mapping)
+    for mapping in mappings:
+        if mapping.profile.retain_local:
+            continue
+        if mapping.container.endswith(SEGMENTS):
+            findings.problem(
+                mapping.place,
+                f"{mapping.container} holds segments of large objects, which cannot be moved without them",
+            )
+            continue
+        findings.warning(
+            mapping.place,
+            f"objects of {mapping.label} leave this cluster once they are copied, and this version has no "
+            "middleware through which Swift clients could still reach them",
+        )
+        for other in sharing[mapping.account, mapping.container]:
+            if other is not mapping:
+                findings.warning(
+                    other.place,
+                    f"{mapping.place} moves objects out of the same container: what it is done with first "
+                    "is not copied by this mapping",
+                )
 
 
 def _prefix_of(space: Space) -> str:

@@ -91,6 +91,8 @@ def _settings(written: dict[str, Any], findings: Findings) -> Settings | None:
     usable = not findings.problems
     proxies = Proxies(form.http_proxy, form.https_proxy) if form else Proxies()
     mappings = _mappings(written, proxies, findings)
+    checks.check_moves(mappings, findings)
+    mappings = [mapping for mapping in mappings if not findings.has_problem(mapping.place)]
     checks.warn_of_circles(mappings, form.swift_bind_ip if form else "", findings)
     migrations = _migrations(written, findings)
     section = written.get("migrator_settings")

@@ -57,7 +57,8 @@ def _mapping(mapping: Mapping) -> Iterator[str]:
     yield from _row("key prefix", f'"{prefix}"' if prefix else "none: keys are the names of the objects")
     when = f"{_duration(profile.copy_after)} after the last change" if profile.copy_after else "at once"
     deletes = "propagated" if profile.propagate_delete else "not propagated"
-    yield from _row("mode", f"{profile.mode}: objects are copied {when}; deletes are {deletes}")
+    verb = "copied" if profile.retain_local else "moved"
+    yield from _row("mode", f"{profile.mode}: objects are {verb} {when}; deletes are {deletes}")
     if profile.exclude:
         yield from _row("excluded", f"names that begin with a match of {profile.exclude.pattern}")
     if profile.criteria != Profile().criteria:

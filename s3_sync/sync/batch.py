@@ -14,7 +14,6 @@ from s3_sync.model.rows import Row
 from s3_sync.providers.base import Bucket, ListQuery
 from s3_sync.state.journal import QUARANTINE, RETRY, DueRange, Settlement, Unsettled
 from s3_sync.sync.context import Context
-from s3_sync.sync.local import LocalSide
 from s3_sync.sync.rows import RowHandler
 from s3_sync.sync.survey import survey
 from s3_sync.sync.tally import Tally
@@ -69,8 +68,7 @@ class Batches:
         self.tally = Tally(mapping, context.stats)
         self._ledger = ledger
         sending = Sending(bucket, self.tally.read, context.parts, self._ledger)
-        local = LocalSide(context.reader, context.newest, context.segments)
-        self.handler = RowHandler(mapping, sending, local, context.clock.now)
+        self.handler = RowHandler(mapping, sending, context.local, context.clock.now)
 
     def survey(self, names: Sequence[str]) -> dict[str, View]:
         return survey(self.bucket, names)

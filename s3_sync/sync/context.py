@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from threading import Event
 
 from s3_sync.cluster.brokers import Brokers
-from s3_sync.cluster.newest import NewestState
-from s3_sync.cluster.reader import ObjectReader
-from s3_sync.cluster.segments import SegmentReader
+from s3_sync.cluster.local import LocalObjects
 from s3_sync.config.schema import Settings
 from s3_sync.providers.registry import Registry
 from s3_sync.runtime.concurrency import Clock, Pool
@@ -27,9 +25,7 @@ class Context:
     workers: Pool
     parts: Pool
     brokers: Brokers
-    reader: ObjectReader
-    newest: NewestState
-    segments: SegmentReader
+    local: LocalObjects
     registry: Registry
     journal: Journal
     statuses: StatusFiles

@@ -27,6 +27,15 @@ from s3_sync.sync.views import Before, Listed, View
 
 log = logging.getLogger("s3-sync")
 
+#: container metadata of Swift's two kinds of versioning
+VERSIONING = frozenset(
+    {
+        "x-container-sysmeta-versions-enabled",
+        "x-container-sysmeta-versions-location",
+        "x-versions-location",
+    }
+)
+
 
 class DatabaseCrawl:
     """``step`` does one batch of each kind and says whether there is more to do right away."""
@@ -95,6 +104,9 @@ class DatabaseCrawl:
         return more, results
 
     def _readable(self, db: ContainerDb) -> bool:
+        """Raises LocalError for a container out of which nothing may be moved."""
+        if not self._mapping.profile.retain_local and not VERSIONING.isdisjoint(db.metadata()):
+            raise LocalError("the container is versioned: its objects are links to versions, not to be moved")
         state = db.sharding_state()
         if state != "unsharded":
             log.error("%s is %s: sharded containers are not read by this version", self._mapping.label, state)

@@ -13,8 +13,10 @@ from contextlib import ExitStack
 from s3_sync import __version__
 from s3_sync.cluster.brokers import Brokers
 from s3_sync.cluster.client import internal_client
+from s3_sync.cluster.local import LocalObjects
 from s3_sync.cluster.newest import NewestState
 from s3_sync.cluster.reader import ObjectReader
+from s3_sync.cluster.removal import Removal
 from s3_sync.cluster.segments import SegmentReader
 from s3_sync.cluster.swiftdir import use_swift_dir
 from s3_sync.config.load import load
@@ -105,9 +107,7 @@ def _build(settings: Settings, once: bool, stack: ExitStack) -> Context:
         workers=GreenPool(settings.workers),
         parts=GreenPool(settings.workers),
         brokers=Brokers(settings),
-        reader=reader,
-        newest=newest,
-        segments=SegmentReader(reader, newest, client),
+        local=LocalObjects(reader, newest, SegmentReader(reader, newest, client), Removal(newest, client)),
         registry=registry,
         journal=journal,
         statuses=StatusFiles(settings.status_dir, journal.uuid, settings.mappings),

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
+from s3_sync.cluster.local import LocalObjects
 from s3_sync.cluster.newest import Deleted, Present, Unknown
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import (
@@ -36,8 +37,8 @@ from s3_sync.model.outcomes import (
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.limits import check_limits
-from s3_sync.sync.local import LocalSide
 from s3_sync.sync.names import NameLocks
+from s3_sync.sync.release import Release
 from s3_sync.sync.views import Before, Listed, View
 from s3_sync.transfer.decide import Decision, decide, is_marked_large
 from s3_sync.transfer.large import LargeObject, ensure_manifest, examine, large_kind, upload_large
@@ -49,13 +50,17 @@ from s3_sync.transfer.upload import upload
 log = logging.getLogger("s3-sync")
 
 _PRESENT = Outcome(Kind.PRESENT)
+_STORED = frozenset({Kind.COPIED, Kind.UPDATED, Kind.PRESENT})
 
 
 class RowHandler:
-    """Handles rows of one mapping."""
+    """Handles rows of one mapping.
+
+    Where the profile does not retain local objects, a row is done when the local object is gone, too.
+    """
 
     def __init__(
-        self, mapping: Mapping, sending: Sending, local: LocalSide, now: Callable[[], float]
+        self, mapping: Mapping, sending: Sending, local: LocalObjects, now: Callable[[], float]
     ) -> None:
         self._mapping = mapping
         self._profile = mapping.profile
@@ -65,6 +70,8 @@ class RowHandler:
         self._newest = local.newest
         self._segments = local.segments
         self._now = now
+        moves = not mapping.profile.retain_local
+        self._release = Release(mapping, sending.bucket, local.removal) if moves else None
         self._names = NameLocks()
 
     def handle(self, row: Row, view: View) -> Outcome:
@@ -93,10 +100,10 @@ class RowHandler:
             return self._delete(row, view)
         if not self._is_due(row.timestamp):
             return Outcome(Kind.PENDING, NOT_DUE)
-        if isinstance(view, Listed) and view.info is not None and _listed_alike(row, view.info):
+        if self._release is None and isinstance(view, Listed) and view.info and _listed_alike(row, view.info):
             return _PRESENT
-        if view is Before.NEW and row.metadata_changed:
-            view = Before.UNKNOWN  # a POST: most likely the bytes are there already
+        if view is Before.NEW and (row.metadata_changed or self._release is not None):
+            view = Before.UNKNOWN  # a POST, or a moved object that came back: the bytes may be there already
         if self._may_read_one_replica(view):
             try:
                 return self._first_copy(row, view)
@@ -112,6 +119,8 @@ class RowHandler:
 
         Not where a listing was needed to know that: it may be absent because it has been deleted since.
         """
+        if self._release is not None:
+            return False
         return view is Before.FRESH or (view is Before.NEW and self._bucket.features.put_if_absent)
 
     def _first_copy(self, row: Row, view: View) -> Outcome:
@@ -129,13 +138,17 @@ class RowHandler:
     def _converge(self, row: Row, view: View) -> Outcome:
         """Compare the newest local state with the remote one, and act on the difference."""
         check_limits(self._bucket, row.name, ObjectMeta(), 0)  # a HEAD for an impossible key fails anyhow
-        state = self._newest.of(self._mapping.account, self._mapping.container, row.name, [row.policy])
+        # a move takes place for good: then another policy must not hold anything newer, either
+        policies = [row.policy] if self._release is None else None
+        state = self._newest.of(self._mapping.account, self._mapping.container, row.name, policies)
         if isinstance(state, Unknown):
             return Outcome(Kind.SKIPPED, VANISHED)
+        if isinstance(state, Present) and state.policy != row.policy:
+            return Outcome(Kind.SKIPPED, SUPERSEDED)
         written = row.data_timestamp if isinstance(state, Deleted) else row.timestamp
         if state.timestamp < written:
             raise LocalUnavailable(f"the newest replica found is of {state.timestamp}, the row of {written}")
-        if isinstance(state, Deleted) or not self._is_due(state.timestamp):
+        if isinstance(state, Deleted) or not self._is_turn(row, state):
             return Outcome(Kind.SKIPPED, SUPERSEDED)  # by a row that will get its own turn
         if state.expired:
             return Outcome(Kind.SKIPPED, VANISHED)
@@ -147,11 +160,26 @@ class RowHandler:
             if view is Before.NEW and (large_kind(local) or self._sending.ledger.may_hold_manifests()):
                 # little, beside the bytes that it may spare; and a manifest must not stay behind
                 remote = self._head(row.name)
-            return self._act(source, local, remote)
+            outcome = self._act(source, local, remote)
+        if self._release is not None and outcome.kind in _STORED:
+            self._release.release(state, local.info, remote if outcome is _PRESENT else None)
+        return outcome
+
+    def _is_turn(self, row: Row, state: Present) -> bool:
+        """Whether this row may act for ``state``, which it is about or which came after it.
+
+        A move acts for exactly the row's version. What came after it is due only ``copy_after`` later, when
+        whatever any daemon still sends of this version has long landed.
+        """
+        if self._release is not None and state.timestamp != row.timestamp:
+            return False
+        return self._is_due(state.timestamp)
 
     def _act(self, source: Source, local: OpenObject, remote: ObjectInfo | None) -> Outcome:
         if not self._profile.criteria.matches(local.headers):
             return Outcome(Kind.SKIPPED, CONDITION)
+        if self._release is not None:
+            self._release.check_movable(local)
         large = self._examined(local)
         info = local.info if large is None else large.info
         decision = decide(info, remote, None if large is None else large.is_stored_as)

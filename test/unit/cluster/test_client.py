@@ -24,6 +24,8 @@ use = egg:swift#encryption
 paste.filter_factory = swift.common.middleware.crypto:filter_factory
 [filter:symlink]
 use = egg:swift#symlink
+[filter:gate]
+use = egg:swift#gatekeeper
 """
 
 
@@ -59,4 +61,12 @@ def test_a_pipeline_that_cannot_be_loaded_is_one_clear_error(tmp_path: Path) -> 
     path = tmp_path / "internal-client.conf"
     path.write_text(CONF.format(filters="undefined"))
     with pytest.raises(LocalError, match="cannot load the internal client from"):
+        internal_client(str(path), "test")
+
+
+def test_a_gatekeeper_is_refused(tmp_path: Path) -> None:
+    """It takes the timestamps out of requests: our deletes would hit what came later."""
+    path = tmp_path / "internal-client.conf"
+    path.write_text(CONF.format(filters="gate"))
+    with pytest.raises(LocalError, match="must not have a gatekeeper"):
         internal_client(str(path), "test")

@@ -91,8 +91,8 @@ def test_neighbours_are_fine(loaded: Any, one: Any, other: Any) -> None:
 
 
 def test_a_mapping_that_cannot_run_takes_nobody_out(loaded: Any) -> None:
-    result = loaded(mapping("a", prefix="p", retain_local=False), mapping("b", prefix="p/q"))
-    assert [problem.place for problem in result.problems] == ["containers[0].retain_local", "containers[0]"]
+    result = loaded(mapping("a", prefix="p", convert_dlo=True), mapping("b", prefix="p/q"))
+    assert [problem.place for problem in result.problems] == ["containers[0].convert_dlo", "containers[0]"]
     assert usable(result) == ["b"]
 
 
@@ -143,3 +143,30 @@ def test_a_container_into_itself_on_this_node(loaded: Any, host: str) -> None:
 )
 def test_no_circle(loaded: Any, mappings: Any) -> None:
     assert loaded(*mappings).warnings == ()
+
+
+class TestMoves:
+    def test_each_is_told_in_one_line(self, loaded: Any) -> None:
+        result = loaded(mapping("a", retain_local=False), mapping("b"), mapping("c", retain_local=False))
+        assert result.problems == ()
+        warnings = [each for each in result.warnings if "leave this cluster" in each.message]
+        assert [each.place for each in warnings] == ["containers[0]", "containers[2]"]
+        assert "AUTH_a/a" in warnings[0].message
+        assert "no middleware" in warnings[0].message
+
+    @pytest.mark.parametrize("container", ["c_segments", "c+segments"])
+    def test_segments_are_not_moved_without_their_objects(self, loaded: Any, container: str) -> None:
+        result = loaded(mapping(container, retain_local=False), mapping("b"))
+        [problem] = result.problems
+        assert problem.place == "containers[0]"
+        assert "segments" in problem.message
+        assert usable(result) == ["b"]
+        assert not any("leave this cluster" in each.message for each in result.warnings)
+        assert usable(loaded(mapping(container))) == [container]
+
+    def test_another_mapping_of_the_same_container_may_miss_something(self, loaded: Any) -> None:
+        result = loaded(mapping("a", retain_local=False), mapping("a", bucket="other"))
+        assert len(usable(result)) == 2
+        [warning] = [each for each in result.warnings if "same container" in each.message]
+        assert warning.place == "containers[1]"
+        assert warning.message.startswith("containers[0] moves")

@@ -259,7 +259,6 @@ def test_a_byte_order_mark_is_harmless(write: Any) -> None:
 REFUSED = {
     "protocol": "gcs",
     "container": "/*",
-    "retain_local": False,
     "remote_delete_after": 86400,
     "remote_account": "AUTH_other",
     "storage_policy": "silver",
@@ -281,11 +280,6 @@ def test_what_cannot_be_honoured_is_refused(write: Any, key: str) -> None:
     assert problem.message.endswith("is not supported by this version")
     assert loaded.settings
     assert [mapping.container for mapping in loaded.settings.mappings] == ["good"]
-
-
-def test_lifecycle_says_its_name(write: Any) -> None:
-    loaded = load(write(MAPPING | {"retain_local": False}))
-    assert told(loaded) == ["containers[0].retain_local: false (lifecycle) is not supported by this version"]
 
 
 def test_a_wrong_type_is_told_once(write: Any) -> None:

@@ -89,14 +89,22 @@ def test_a_good_file(check: Any) -> None:
 
 
 def test_problems_and_warnings(check: Any) -> None:
-    code, text = check(MAPPING, MAPPING | {"retain_local": False, "container": "x"}, wrokers=5)
+    code, text = check(MAPPING, MAPPING | {"convert_dlo": True, "container": "x"}, wrokers=5)
     assert code == 1
     assert "Warnings (1)\n  wrokers: is not a known key" in text
     assert (
-        "Problems (1)\n  containers[1].retain_local: false (lifecycle) is not supported by this version\n"
-        in text
+        "Problems (1)\n"
+        "  containers[1].convert_dlo: true (Swift targets only) is not supported by this version\n" in text
     )
     assert text.endswith("\nNOT OK: see the problems above; 1 mapping can be used.\n")
+
+
+def test_a_mapping_that_moves(check: Any) -> None:
+    code, text = check(MAPPING | {"retain_local": False, "copy_after": 86400, "propagate_delete": False})
+    assert code == 0
+    mode = "lifecycle: objects are moved 1 day after the last change; deletes are not propagated"
+    assert f"mode {mode} options" in " ".join(text.split())
+    assert "Warnings (1)\n  containers[0]: objects of AUTH_lab/scans leave this cluster" in text
 
 
 def test_nothing_usable(check: Any) -> None:

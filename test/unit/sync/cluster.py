@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
+from s3_sync.cluster.local import LocalObjects
 from s3_sync.cluster.newest import Deleted, LocalState, Present, Unknown
+from s3_sync.cluster.removal import Removal
 from s3_sync.errors import LocalChanged, LocalMissing, LocalUnavailable
 from s3_sync.model.headers import from_swift
 from s3_sync.model.objects import ByteRange, ObjectInfo
@@ -68,6 +70,16 @@ class Opened:
     body: Body
 
 
+@dataclass
+class Answered:
+    """What the internal client answers to a delete."""
+
+    status: int
+
+    def close(self) -> None:
+        pass
+
+
 class FakeDb:
     """One replica's database: one row for each name and policy, a new ROWID for each change."""
 
@@ -78,6 +90,7 @@ class FakeDb:
         self.waiting: list[Row] | None = None
         self.last = 0
         self.state = "unsharded"
+        self.headers: dict[str, str] = {}
         self.deleted = False
         self.reads = 0
 
@@ -98,6 +111,9 @@ class FakeDb:
 
     def is_deleted(self) -> bool:
         return self.deleted
+
+    def metadata(self) -> dict[str, str]:
+        return self.headers
 
     def sharding_state(self) -> str:
         return self.state
@@ -140,7 +156,9 @@ class Swift:
     """Objects of one container, and every database that hears of their changes.
 
     ``lost``: names of which no server answers. ``stale``: name -> the version that single replicas still
-    show, while the newest state is another.
+    show, while the newest state is another. ``meanwhile`` is called with a word and the name after each
+    look at an object, and before and after each delete that the daemon sends. ``overtaken``: names of
+    which such a delete took a POST away that came after the last look.
     """
 
     def __init__(self) -> None:
@@ -151,6 +169,9 @@ class Swift:
         self.stale: dict[str, Version] = {}
         self.heads: list[str] = []
         self.reads: list[str] = []
+        self.meanwhile: Callable[[str, str], None] = lambda what, name: None
+        self.overtaken: set[str] = set()
+        self._seen: dict[str, Timestamp] = {}
         self._last = Timestamp(0)
         self._lock = threading.Lock()
 
@@ -202,7 +223,29 @@ class Swift:
                 state = self._state(version, policy)
                 if isinstance(newest, Unknown) or state.timestamp > newest.timestamp:
                     newest = state
+        if isinstance(newest, Present):
+            self._seen[name] = newest.timestamp
+        self.meanwhile("looked", name)
         return newest
+
+    def request(self, method: str, path: str, headers: Mapping[str, str], query: str = "") -> Answered:
+        """The internal client. Only for deletes, which an object server judges by the data's time alone."""
+        assert method == "DELETE"
+        name = path.split("/", 2)[2]
+        self.meanwhile("deletes", name)
+        key = (name, int(headers["X-Backend-Storage-Policy-Index"]))
+        stamp = Timestamp.parse(headers["X-Timestamp"])
+        found = self.objects.get(key)
+        status = 404
+        if found is not None and found.data is not None:
+            status = 204 if found.data_timestamp < stamp else 409
+        if found is None or found.data_timestamp < stamp:
+            if found and found.data is not None and found.timestamp > self._seen[name]:
+                self.overtaken.add(name)
+            self.objects[key] = Version(None, stamp, max(stamp, found.timestamp) if found else stamp)
+            self._tell(*key)
+        self.meanwhile("deleted", name)
+        return Answered(status)
 
     def open(
         self,
@@ -237,11 +280,12 @@ class Swift:
         data = version.data
         if byte_range is not None:
             data = data[byte_range.first : None if byte_range.last is None else byte_range.last + 1]
+        self.meanwhile("opened", name)
         yield Opened(version.info(name), version.headers, version.kind, BytesBody(data))
 
     def _state(self, version: Version, policy: int) -> Present | Deleted:
         if version.data is None:
-            return Deleted(version.timestamp)
+            return Deleted(version.data_timestamp)
         expires = int(version.headers.get("x-delete-at", MAX_DELETE_AT))
         expired = expires <= self.clock.now()
         node: Any = "the node"
@@ -273,3 +317,9 @@ class Swift:
             now = Timestamp.from_seconds(self.clock.now())
             self._last = max(now, Timestamp(self._last.raw + 1))
             return self._last
+
+
+def local_objects(swift: Swift) -> LocalObjects:
+    """A fake Swift as the daemon knows it; what deletes is the real thing."""
+    fake = cast(Any, swift)
+    return LocalObjects(fake, fake, fake, Removal(fake, fake))

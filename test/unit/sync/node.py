@@ -15,7 +15,7 @@ from s3_sync.state.checkpoint import StatusFiles
 from s3_sync.state.journal import Journal
 from s3_sync.sync.context import Context
 from s3_sync.sync.crawler import MappingCrawl, Step
-from unit.sync.cluster import FakeDb, FakeReplica, Swift
+from unit.sync.cluster import FakeDb, FakeReplica, Swift, local_objects
 from unit.sync.store import WatchedBucket
 
 ACCOUNT, CONTAINER = "AUTH_a", "c"
@@ -74,9 +74,7 @@ class Node:
             workers=workers,
             parts=SerialPool(),
             brokers=cast(Any, self),
-            reader=cast(Any, self.swift),
-            newest=cast(Any, self.swift),
-            segments=cast(Any, self.swift),
+            local=local_objects(self.swift),
             registry=cast(Any, self),
             journal=self.journal,
             statuses=StatusFiles(str(self.directory), self.journal.uuid, settings.mappings),

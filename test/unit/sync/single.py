@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, cast
 
+from s3_sync.cluster.local import LocalObjects
+from s3_sync.cluster.removal import Removal
 from s3_sync.model.objects import ObjectMeta, PutOptions
 from s3_sync.model.outcomes import Outcome
 from s3_sync.model.rows import Row
 from s3_sync.providers.base import ListQuery
 from s3_sync.streams.reader import BytesBody
-from s3_sync.sync.local import LocalSide
 from s3_sync.sync.rows import RowHandler
 from s3_sync.sync.views import Before, Listed, View
 from s3_sync.transfer.sending import Sending
@@ -35,7 +36,7 @@ class World:
         self.handler = RowHandler(
             mapping(**profile),
             Sending(self.bucket, self.counted.append, ledger=self.ledger),
-            LocalSide(swift, swift, segments),
+            LocalObjects(swift, swift, segments, Removal(swift, swift)),
             self.swift.clock.now,
         )
 

@@ -1,4 +1,4 @@
-"""The local cluster, as the handling of a row sees it."""
+"""The local cluster, as far as objects go."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 from s3_sync.cluster.newest import NewestState
 from s3_sync.cluster.reader import ObjectReader
+from s3_sync.cluster.removal import Removal
 from s3_sync.cluster.segments import SegmentReader
 
 
 @dataclass(frozen=True, slots=True)
-class LocalSide:
-    """Ways to read it."""
+class LocalObjects:
+    """Reading objects and segments, knowing their newest state, deleting one version."""
 
     reader: ObjectReader
     newest: NewestState
     segments: SegmentReader
+    removal: Removal

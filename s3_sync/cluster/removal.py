@@ -1,0 +1,57 @@
+"""Deleting exactly one version of a local object."""
+
+from __future__ import annotations
+
+from s3_sync.cluster.client import LocalSwift
+from s3_sync.cluster.newest import NewestState, Present
+from s3_sync.errors import LocalChanged, LocalUnavailable
+
+_NOT_FOUND = 404
+_CONFLICT = 409
+
+
+class Removal:
+    """Deletes with the smallest timestamp that is newer than the version's own: whatever a client writes
+    later, or has written meanwhile, is newer still and stays.
+
+    The tombstone's timestamp has a non-zero offset, which no client's request has. That is how the
+    delete is known as ours in the container databases, on every node, for as long as it is remembered.
+    """
+
+    def __init__(self, newest: NewestState, client: LocalSwift) -> None:
+        self._newest = newest
+        self._client = client
+
+    def remove(self, account: str, container: str, name: str, version: Present) -> None:
+        """Delete ``version`` if it is still the newest state; LocalChanged if it is not.
+
+        An object server refuses the delete (409) when the *data* changed, but not when only a POST came:
+        so the state is asked for once more directly before. A POST that arrives within that last moment
+        is lost for the local object, whose bytes and older metadata are safe at the remote.
+        Raises LocalUnavailable when Swift does not confirm the delete.
+        """
+        path = f"{account}/{container}/{name}"
+        if not self._is_newest(account, container, name, version):
+            raise LocalChanged(f"{path} changed after it was copied")
+        headers = {
+            "X-Timestamp": version.data_timestamp.after().internal,
+            "X-Backend-Storage-Policy-Index": str(version.policy),
+        }
+        answer = self._client.request("DELETE", path, headers)
+        answer.close()
+        if answer.status == _CONFLICT:
+            raise LocalChanged(f"{path} was overwritten after it was copied")
+        if answer.status == _NOT_FOUND:
+            # either a minority of replicas had it, or the proxy knows of no such container and asked none
+            if self._is_newest(account, container, name, version):
+                raise LocalUnavailable(f"delete of {path}: status 404, and it is still there")
+        elif not 200 <= answer.status < 300:
+            raise LocalUnavailable(f"delete of {path}: status {answer.status}")
+
+    def _is_newest(self, account: str, container: str, name: str, version: Present) -> bool:
+        now = self._newest.of(account, container, name, [version.policy])
+        return isinstance(now, Present) and _version(now) == _version(version)
+
+
+def _version(state: Present) -> tuple[object, ...]:
+    return state.policy, state.data_timestamp, state.timestamp
