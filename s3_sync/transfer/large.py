@@ -188,14 +188,12 @@ def in_parallel(sending: Sending, plan: Sequence[Item], send: Callable[[Item], P
                 return None
             try:
                 return send(part)
-            except SyncError as error:
-                if not left or not error.transient or isinstance(error, SegmentChanged):
-                    failures.append(error)
-            except Exception as error:  # not expected; whoever waits for the pool has to hear of it
-                failures.append(error)
-            except BaseException as error:  # ended from outside, and so must be what has not begun
-                failures.append(error)
-                raise
+            except BaseException as error:
+                if left and _may_pass(error):
+                    continue
+                failures.append(error)  # whatever it is, whoever waits for the pool has to hear of it
+                if not isinstance(error, Exception):
+                    raise  # ended from outside
         return None
 
     try:
@@ -209,6 +207,10 @@ def in_parallel(sending: Sending, plan: Sequence[Item], send: Callable[[Item], P
     if len(done) != len(plan):
         raise RemoteUnavailable("the transfer of parts was broken off")
     return done
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, SyncError) and error.transient and not isinstance(error, SegmentChanged)
 
 
 def _send_part(sending: Sending, large: LargeObject, upload_id: str, part: PlannedPart) -> Part:
