@@ -1,0 +1,79 @@
+"""Whatever a file holds, reading it gives an answer and no traceback."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s3_sync.config.forms import FileForm, MappingForm, MigrationForm, MigratorForm
+from s3_sync.config.load import load
+from unit.config.written import MAPPING
+
+KEYS = sorted(
+    {
+        *FileForm.model_fields,
+        *MappingForm.model_fields,
+        *MigrationForm.model_fields,
+        *MigratorForm.model_fields,
+    }
+)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(), max_size=8)  # surrogates included
+    | st.sampled_from(["", "/*", "s3", "swift", "literal", "(", "https://[", "http://h:99999", "..", "\0"]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from([*KEYS, "AND", "OR", "NOT", "x"]), inner, max_size=6)
+    ),
+    max_leaves=25,
+)
+ENTRIES = st.lists(
+    st.dictionaries(st.sampled_from(sorted(MappingForm.model_fields)), VALUES) | VALUES, max_size=3
+)
+
+
+def check_random(directory: Path, content: bytes) -> None:
+    path = directory / "random.json"
+    path.write_bytes(content)
+    loaded = load(path)
+    assert loaded.settings or loaded.problems
+    for finding in (*loaded.problems, *loaded.warnings):
+        assert finding.message
+        str(finding).encode("utf-8")
+    for mapping in loaded.settings.mappings if loaded.settings else ():
+        assert len(mapping.fingerprint) == 16
+        assert mapping.stats_prefix.isascii()
+        hash(mapping)
+
+
+@given(
+    top=st.dictionaries(st.sampled_from(sorted(FileForm.model_fields)), VALUES),
+    mappings=ENTRIES,
+    migrations=ENTRIES,
+    required=st.booleans(),
+)
+@settings(deadline=None, max_examples=150)
+def test_no_json_gives_a_traceback(
+    tmp_path_factory: pytest.TempPathFactory, top: Any, mappings: Any, migrations: Any, required: bool
+) -> None:
+    content = {"containers": mappings, "migrations": migrations, **top}
+    if required:
+        content |= {"devices": "/srv/node", "items_chunk": 1, "status_dir": "/tmp/s"}
+        content |= {
+            "containers": [{**MAPPING, **entry} if isinstance(entry, dict) else entry for entry in mappings]
+        }
+    check_random(tmp_path_factory.getbasetemp(), json.dumps(content).encode("ascii"))
+
+
+@given(content=st.binary(max_size=200) | st.text('{}[]",:0123e-+.\\u \nabtrufalsen').map(str.encode))
+@settings(deadline=None, max_examples=300)
+def test_no_bytes_give_a_traceback(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    check_random(tmp_path_factory.getbasetemp(), content)

@@ -1,0 +1,22 @@
+"""Configuration files for tests, and what was said of them."""
+
+from __future__ import annotations
+
+from s3_sync.config.load import Loaded
+
+MAPPING = {
+    "account": "AUTH_lab",
+    "container": "scans",
+    "aws_bucket": "archive",
+    "aws_identity": "id",
+    "aws_secret": "the secret key",
+}
+MIGRATION = {"account": "AUTH_new", "aws_bucket": "/*", "aws_identity": "id", "aws_secret": "key"}
+
+
+def told(loaded: Loaded) -> list[str]:
+    return [str(problem) for problem in loaded.problems]
+
+
+def warned(loaded: Loaded) -> list[str]:
+    return [str(warning) for warning in loaded.warnings]
