@@ -104,7 +104,7 @@ class SegmentChanged(LocalError):
 class LocalMissing(LocalError):
     """The object is gone, by the word of every server that could have it."""
 
-    reason = "vanished"
+    reason = "local_missing"
 
 
 class RemoteError(SyncError):

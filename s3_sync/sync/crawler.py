@@ -141,7 +141,7 @@ class MappingCrawl:
 
     def _local_databases(self) -> list[DatabaseCrawl]:
         now = self._context.clock.now()
-        if now - self._listed_at > REPLICAS_FOR:
+        if abs(now - self._listed_at) > REPLICAS_FOR:  # the clock may have been set back
             found = self._context.brokers.replicas(self.mapping.account, self.mapping.container)
             kept = {replica: self._databases.get(replica) for replica in found}
             self._databases = {

@@ -11,8 +11,10 @@ Order, for each batch: window into the journal, rows, journal, cursor. See ``s3_
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from zlib import crc32
 
 from s3_sync.cluster.brokers import ContainerDb, LocalReplica
 from s3_sync.config.schema import Mapping
@@ -35,6 +37,8 @@ VERSIONING = frozenset(
         "x-versions-location",
     }
 )
+#: so many rounds of verification in the time of one slack
+ROUNDS = 6
 
 
 class DatabaseCrawl:
@@ -180,9 +184,18 @@ class DatabaseCrawl:
 
     def _verified_from(self, row: Row) -> float:
         """When the other nodes' daemons look at this row as well: a slack after it was written, and after
-        the mapping began, or everybody would send everything that was there before."""
+        the mapping began, or everybody would send everything that was there before.
+
+        In rounds, so that there are many rows for one listing instead of a HEAD for each; and every
+        database has its own rhythm.
+        """
         slack = self._context.settings.verification_slack_seconds
-        return max(row.timestamp.seconds, self._known().begun) + slack
+        earliest = max(row.timestamp.seconds, self._known().begun) + slack
+        if not slack:
+            return earliest
+        length = slack / ROUNDS
+        phase = crc32(self._database.encode("utf-8")) % 1000 / 1000 * length
+        return phase + math.ceil((earliest - phase) / length) * length
 
     def _verify(self, db: ContainerDb, limit: int, results: list[Result]) -> bool:
         checkpoint = self._known()

@@ -111,7 +111,8 @@ class RowHandler:
                 view = Before.UNKNOWN  # not as simple as it looked
         try:
             return self._converge(row, view)
-        except PreconditionFailed:  # somebody wrote the key between our HEAD and our PUT: look again
+        except (PreconditionFailed, LocalMissing):
+            # somebody wrote the key between our HEAD and our PUT, or deleted the object before our GET
             return self._converge(row, Before.UNKNOWN)
 
     def _may_read_one_replica(self, view: View) -> bool:
@@ -142,7 +143,7 @@ class RowHandler:
         policies = [row.policy] if self._release is None else None
         state = self._newest.of(self._mapping.account, self._mapping.container, row.name, policies)
         if isinstance(state, Unknown):
-            return Outcome(Kind.SKIPPED, VANISHED)
+            return Outcome(Kind.PENDING, LocalMissing.reason, "listed, but no object server has it")
         if isinstance(state, Present) and state.policy != row.policy:
             return Outcome(Kind.SKIPPED, SUPERSEDED)
         written = row.data_timestamp if isinstance(state, Deleted) else row.timestamp
@@ -277,8 +278,6 @@ def outcome_of(error: SyncError) -> Outcome:
     """PENDING is tried again with growing pauses; FAILED waits for a change of the object or a reset."""
     if isinstance(error, ObjectRefused):
         return Outcome(Kind.FAILED, error.reason, str(error))
-    if isinstance(error, LocalMissing):
-        return Outcome(Kind.SKIPPED, VANISHED, str(error))
     return Outcome(Kind.PENDING, error.reason, str(error))
 
 

@@ -24,6 +24,7 @@ class Schedule(Generic[Item]):
         self._clock = clock
         self._changed = threading.Condition()
         self._heap: list[tuple[float, int, Item]] = []
+        self._latest = float("-inf")
         self._order = itertools.count()
         self._closed = False
 
@@ -36,7 +37,8 @@ class Schedule(Generic[Item]):
         """Waits until something is due; None once the schedule is closed."""
         with self._changed:
             while not self._closed:
-                wait = self._heap[0][0] - self._clock.now() if self._heap else 1.0
+                now = self._now()
+                wait = self._heap[0][0] - now if self._heap else 1.0
                 if self._heap and wait <= 0:
                     return heapq.heappop(self._heap)[2]
                 self._changed.wait(min(max(wait, 0.001), 1.0))
@@ -46,3 +48,12 @@ class Schedule(Generic[Item]):
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def _now(self) -> float:
+        """When the clock was set back, everything is due: nothing may wait for the old time to come again."""
+        now = self._clock.now()
+        if now < self._latest:
+            self._heap = [(min(when, now), order, item) for when, order, item in self._heap]
+            heapq.heapify(self._heap)
+        self._latest = now
+        return now

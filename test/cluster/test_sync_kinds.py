@@ -8,7 +8,7 @@ import time
 
 from servers.daemon import NewDaemon, SyncDaemon
 from servers.landed import in_swift
-from servers.pair import Pair, Store, new_pair
+from servers.pair import Pair, Store, new_pair, sync
 from servers.process import wait_until
 from servers.raw_swift import Refused
 from servers.swift import SwiftCluster
@@ -72,7 +72,7 @@ class TestSymlinks:
         for name, target in (("link", f"{other.container}/target"), ("chain", f"{pair.container}/link")):
             pair.put(name, b"", {"X-Symlink-Target": target, "Content-Type": "application/symlink"})
         daemon = new_daemon(pair)
-        assert daemon.once().returncode == 0, daemon.log_text()
+        sync(daemon, pair)
         expected = in_swift(other.swift, other.container, "target")
         for name in ("link", "chain"):
             landed = pair.landed(name)
@@ -85,7 +85,7 @@ class TestSymlinks:
         other.put("another", b"other bytes")
         pair.put("link", b"", {"X-Symlink-Target": f"{other.container}/another"})
         pair.delete("chain")
-        assert daemon.once().returncode == 0, daemon.log_text()
+        sync(daemon, pair)
         assert pair.arrived() == ["link"]
         assert pair.landed("link").md5 == hashlib.md5(b"other bytes").hexdigest()
 
@@ -112,7 +112,7 @@ class TestVersions:
         pair.swift.request("POST", pair.container, headers={"X-Versions-Enabled": "true"})
         for name in ("kept", "deleted", "restored"):
             pair.put(name, b"first", {"X-Object-Meta-Version": "1"})
-        assert daemon.once().returncode == 0, daemon.log_text()
+        sync(daemon, pair)
         assert {name: pair.landed(name).user for name in pair.arrived()} == dict.fromkeys(
             ("kept", "deleted", "restored"), {"version": "1"}
         )
@@ -121,13 +121,13 @@ class TestVersions:
         pair.delete("deleted")
         pair.delete("restored")
         pair.put("restored", b"third", {"X-Object-Meta-Version": "3"})
-        assert daemon.once().returncode == 0, daemon.log_text()
+        sync(daemon, pair)
         assert sorted(pair.arrived()) == ["kept", "restored"]
         for name in ("kept", "restored"):
             here, there = in_swift(pair.swift, pair.container, name), pair.landed(name)
             assert (there.md5, there.headers, there.user) == (here.md5, here.headers, here.user)
         pair.post("kept", {"X-Object-Meta-Posted": "yes"})
-        assert daemon.once().returncode == 0, daemon.log_text()
+        sync(daemon, pair)
         assert pair.landed("kept").user == in_swift(pair.swift, pair.container, "kept").user
 
     def test_archive_containers_of_the_older_kind(
@@ -138,14 +138,14 @@ class TestVersions:
         daemon = new_daemon(pair)
         pair.put("o", b"first")
         pair.put("o", b"second")
-        assert daemon.once().returncode == 0, daemon.log_text()
+        sync(daemon, pair)
         pair.check()
         pair.delete("o")  # brings the first one back
-        assert daemon.once().returncode == 0, daemon.log_text()
+        sync(daemon, pair)
         pair.check()
         assert pair.landed("o").size == len(b"first")
         pair.delete("o")
-        assert daemon.once().returncode == 0, daemon.log_text()
+        sync(daemon, pair)
         assert pair.arrived() == []
 
 
@@ -154,7 +154,7 @@ class TestExpiry:
         pair.put("short lived", b"x", {"X-Delete-At": str(int(time.time()) + 1)})
         pair.put("long lived", b"x", {"X-Delete-After": "3600"})
         wait_until(lambda: _expired(pair), 5, "expiry")
-        assert daemon.once().returncode == 0, daemon.log_text()
+        sync(daemon, pair)
         assert pair.arrived() == ["long lived"]
         pair.check_object("long lived")
         assert daemon.unsettled() == {}
@@ -162,13 +162,14 @@ class TestExpiry:
     def test_the_remote_copy_goes_when_the_object_is_reaped(
         self, swift: SwiftCluster, pair: Pair, daemon: SyncDaemon
     ) -> None:
-        pair.put("short lived", b"x", {"X-Delete-At": str(int(time.time()) + 2)})
-        assert daemon.once().returncode == 0, daemon.log_text()
+        sync(daemon, pair)
+        pair.put("short lived", b"x", {"X-Delete-At": str(int(time.time()) + 3)})
+        sync(daemon, pair)
         assert pair.arrived() == ["short lived"]
         wait_until(lambda: _expired(pair), 5, "expiry")
         swift.run_daemon(1, "container-updater")
         swift.run_daemon(1, "object-expirer")
-        assert daemon.once().returncode == 0, daemon.log_text()
+        sync(daemon, pair)
         assert pair.arrived() == []
 
 
@@ -185,15 +186,15 @@ def test_other_policies(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
     pair = new_pair(swift, s3api)
     daemon = new_daemon(pair)
     pair.put("o", b"in gold")
-    assert daemon.once().returncode == 0
+    sync(daemon, pair)
     pair.delete("o")
     pair.swift.request("DELETE", pair.container)
     pair.swift.put_container(pair.container, {"X-Storage-Policy": "silver"})
     pair.put("o", b"in silver")
     pair.put("p")
-    assert daemon.once().returncode == 0, daemon.log_text()
+    sync(daemon, pair)
     pair.check()
     pair.post("o", {"X-Object-Meta-New": "yes"})
     pair.delete("p")
-    assert daemon.once().returncode == 0, daemon.log_text()
+    sync(daemon, pair)
     pair.check()

@@ -8,7 +8,7 @@ from conformance.names import NAMES
 from conformance.targets import QUIRKS
 from servers.daemon import NewDaemon, SyncDaemon
 from servers.landed import keys
-from servers.pair import Pair, Store, new_pair
+from servers.pair import Pair, Store, new_pair, sync
 from servers.raw_swift import RawSwift
 from servers.swift import SwiftCluster
 
@@ -25,14 +25,14 @@ def put_all(pair: Pair, names: list[str]) -> None:
 def check_round(pair: Pair, daemon: SyncDaemon, names: list[str]) -> None:
     """Copies of all names, then POSTs and deletes."""
     put_all(pair, names)
-    assert daemon.once().returncode == 0, daemon.log_text()
+    sync(daemon, pair)
     pair.check()
     assert sorted(pair.arrived()) == sorted(names)
     for name in names[1::2]:
         pair.post(name, {"X-Object-Meta-Posted": "yes"})
     for name in names[::2]:
         pair.delete(name)
-    assert daemon.once().returncode == 0, daemon.log_text()
+    sync(daemon, pair)
     pair.check()
     assert sorted(pair.arrived()) == sorted(names[1::2])
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 
 from servers.daemon import SyncDaemon
-from servers.pair import Pair
+from servers.pair import Pair, sync
+from servers.process import wait_until
 
 STEPS = ("put", "post", "delete", "overwrite")
 
@@ -35,26 +36,25 @@ def test_any_two_steps_before_and_after_a_pass(pair: Pair, daemon: SyncDaemon) -
         for name, (first, second) in names.items():
             for step in (first, second) if turn != 1 else (second, first):
                 there[name] = do(pair, name, step, there[name], turn)
-        assert daemon.once().returncode == 0, daemon.log_text()
+        sync(daemon, pair)
         pair.check()
     for name, is_there in there.items():
         if is_there:
             pair.delete(name)
-    assert daemon.once().returncode == 0, daemon.log_text()
+    sync(daemon, pair)
     assert pair.arrived() == []
 
 
 def test_container_deleted_and_made_again(pair: Pair, daemon: SyncDaemon) -> None:
     pair.put("o", b"first")
-    assert daemon.once().returncode == 0
+    sync(daemon, pair)
     pair.delete("o")
     pair.swift.request("DELETE", pair.container)
-    assert daemon.once().returncode == 0
-    assert pair.arrived() == []
+    wait_until(lambda: pair.arrived() == [], 10, "the delete")
     pair.swift.put_container(pair.container)
     pair.put("o", b"second")
     pair.put("p", b"third")
-    assert daemon.once().returncode == 0
+    sync(daemon, pair)
     pair.check()
 
 

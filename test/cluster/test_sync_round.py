@@ -27,7 +27,7 @@ def test_changes_arrive(swift: SwiftCluster, store: Store, proxy: FaultProxy, ne
     pair.put("to be deleted", b"gone soon")
     pair.put("to be deleted and put again", b"first")
     pair.put("to be overwritten", b"old", {"X-Object-Meta-Old": "yes"})
-    assert daemon.once().returncode == 0
+    assert daemon.once().returncode == 0, daemon.log_text()
     pair.check()
 
     pair.post("plain", {"Content-Type": "text/x-changed", "X-Object-Meta-Colour": "blue"})
@@ -35,7 +35,7 @@ def test_changes_arrive(swift: SwiftCluster, store: Store, proxy: FaultProxy, ne
     pair.delete("to be deleted")
     pair.delete("to be deleted and put again")
     pair.put("to be deleted and put again", b"second")
-    assert daemon.once().returncode == 0
+    assert daemon.once().returncode == 0, daemon.log_text()
     pair.check()
 
     with counting(proxy) as requests:

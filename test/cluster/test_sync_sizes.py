@@ -9,7 +9,7 @@ import pytest
 from faults.proxy import FaultProxy, answers
 from servers.daemon import NewDaemon, SyncDaemon
 from servers.operations import counting
-from servers.pair import Pair, Store, new_pair
+from servers.pair import Pair, Store, new_pair, sync
 from servers.swift import SwiftCluster
 
 KIB, MIB = 1024, 1024 * 1024
@@ -29,8 +29,7 @@ def test_sizes_at_chunk_boundaries(swift: SwiftCluster, store: Store, new_daemon
     for edge in (0, CHUNK, 2 * CHUNK, MIB):
         for size in range(max(edge - 1, 0), edge + 2):
             pair.put(f"{size} bytes", os.urandom(size))
-    daemon = new_daemon(pair)
-    assert daemon.once().returncode == 0, daemon.log_text()
+    sync(new_daemon(pair), pair)
     pair.check()
 
 
@@ -52,7 +51,7 @@ class TestParts:
         for size in SIZES:
             pair.put(f"{size} bytes", os.urandom(size), {"X-Object-Meta-Size": str(size)})
         with counting(proxy) as requests:
-            assert daemon.once().returncode == 0, daemon.log_text()
+            sync(daemon, pair)
         assert requests["PutObject"] == 2
         assert requests["UploadPart"] == 2 + 2 + 3 + 3
         assert requests["CompleteMultipartUpload"] == 4
@@ -67,16 +66,17 @@ class TestParts:
     ) -> None:
         """By its mark, whatever the sizes of the parts: nothing goes up again."""
         pair.put("large", os.urandom(16 * MIB + 1))
-        assert daemon.once().returncode == 0, daemon.log_text()
+        sync(daemon, pair)
+        daemon.stop()
         (daemon.status_dir / pair.swift.account / pair.container).unlink()
         daemon.alter(limits={"max_put": 5 * MIB, "min_part": 5 * MIB})
         with counting(proxy) as requests:
-            assert daemon.once().returncode == 0, daemon.log_text()
+            sync(daemon, pair)
         assert set(requests) == {"ListObjects", "HeadObject"}
         # the self-copy of an object in parts keeps the mark
         pair.post("large", {"X-Object-Meta-New": "yes"})
         with counting(proxy) as requests:
-            assert daemon.once().returncode == 0, daemon.log_text()
+            sync(daemon, pair)
         assert requests["UploadPart"] == requests["PutObject"] == 0
         pair.check()
         assert "swift-etag" in pair.landed("large").marks

@@ -112,6 +112,10 @@ class SyncDaemon:
         self._child.start()
         return self._child
 
+    @property
+    def running(self) -> bool:
+        return self._child is not None and self._child.running
+
     def stop(self) -> None:
         if self._child is not None:
             self._child.stop()

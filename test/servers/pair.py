@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
-from servers.daemon import Target
+from servers.daemon import SyncDaemon, Target
 from servers.landed import Stored, in_bucket, in_swift, key_prefix, keys
+from servers.process import wait_until
 from servers.raw_swift import RawSwift
 from servers.s3 import S3Server, s3_client
 from servers.swift import SwiftCluster
@@ -72,6 +74,19 @@ class Pair:
     def delete(self, name: str) -> None:
         self.swift.delete(self.container, name)
 
+    def database(self) -> tuple[str, int]:
+        """Id and last ROWID of the container's database; a listing before has written all rows to it."""
+        self.swift.names(self.container)
+        directory = self.swift.cluster.container_dir(1, self.container, self.swift.account)
+        (path,) = directory.glob("*.db")
+        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        try:
+            (identity,) = db.execute("SELECT id FROM container_info").fetchone()
+            (last,) = db.execute("SELECT max(ROWID) FROM object").fetchone()
+        finally:
+            db.close()
+        return identity, last or 0
+
     # What became of it
 
     @property
@@ -103,6 +118,29 @@ class Pair:
         marks = dict(there.marks)
         assert marks.pop("swift-etag", here.md5) == here.md5
         assert replace(there, marks=marks) == here, name
+
+
+def sync(daemon: SyncDaemon, *pairs: Pair) -> None:
+    """Let the daemon, which is started if it does not run, read the containers to their ends, and succeed.
+
+    This is much faster than one run with `--once` after the other.
+    """
+    ends = [(pair, *pair.database()) for pair in pairs]
+    if not daemon.running:
+        daemon.start()
+    for pair, identity, last in ends:
+        wait_until(lambda: _cursor(daemon, pair, identity) >= last, 30, "end")  # noqa: B023 - called at once
+    assert daemon.unsettled() == {}, daemon.log_text()
+
+
+def _cursor(daemon: SyncDaemon, pair: Pair, identity: str) -> int:
+    entries = daemon.status(pair.swift.account, pair.container)
+    cursors = [
+        entry["last_row"]
+        for key, entry in entries.items()
+        if key.startswith(identity) and entry["aws_bucket"] == pair.bucket
+    ]
+    return max(cursors, default=-1)
 
 
 def new_pair(cluster: SwiftCluster, store: Store, *, account: str | None = None, **options: Any) -> Pair:

@@ -33,6 +33,7 @@ class RawSwift:
     """One account of a cluster, as one of its users sees it; see `SwiftCluster.client` for the arguments."""
 
     def __init__(self, cluster: SwiftCluster, user: str | None = None, account: str | None = None) -> None:
+        self.cluster = cluster
         own_url, self._token = cluster.client(user).get_auth()
         self.account = account or own_url.rpartition("/")[2]
         self._address = urlsplit(cluster.s3_endpoint).netloc

@@ -76,9 +76,9 @@ class SwiftCluster(Server):
         folder = f"objects-{policy}" if policy else "objects"
         return self._place(node, folder, self.account, container, name)
 
-    def container_dir(self, node: int, container: str) -> Path:
-        """Where a node has a container of `self.account`, or would have it: a directory of .db files."""
-        return self._place(node, "containers", self.account, container)
+    def container_dir(self, node: int, container: str, account: str | None = None) -> Path:
+        """Where a node has a container, or would have it: a directory of .db files."""
+        return self._place(node, "containers", account or self.account, container)
 
     def _place(self, node: int, folder: str, *path: str) -> Path:
         # As swift.common.utils.hash_path and Ring.get_part have it, without their global settings.

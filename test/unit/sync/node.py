@@ -21,6 +21,8 @@ from unit.sync.store import WatchedBucket
 ACCOUNT, CONTAINER = "AUTH_a", "c"
 NAMER = KeyNamer.hashed(ACCOUNT, CONTAINER)
 SLACK = 3600.0
+#: by then a row has been verified: rounds begin six times in a slack
+VERIFIED = SLACK * 7 / 6
 RETRY_PAUSE = 30.0
 MAX_PAUSE = 3600.0
 

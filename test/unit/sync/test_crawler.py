@@ -16,7 +16,7 @@ from s3_sync.model.objects import ObjectMeta, PutOptions
 from s3_sync.model.rows import owner_ordinal
 from s3_sync.streams.reader import BytesBody
 from unit.sync.cluster import FakeDb, FakeReplica, Swift
-from unit.sync.node import CONTAINER, NAMER, SLACK, Node, mapping
+from unit.sync.node import CONTAINER, NAMER, VERIFIED, Node, mapping
 from unit.sync.store import WatchedBucket
 from unit.sync.world import World
 
@@ -239,7 +239,7 @@ class TestDatabases:
         world.node.replicas_here.append(FakeReplica(db, None, 3))
         world.node.later(61.0)
         assert world.bucket.content() == {}  # a handoff copy has no share of its own
-        world.node.later(SLACK)
+        world.node.later(VERIFIED)
         assert world.converged()
 
     def test_a_deleted_container_is_emptied(self, world: World) -> None:

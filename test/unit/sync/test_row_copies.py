@@ -209,13 +209,14 @@ class TestRowsThatAreNotTheLastWord:
         world.handle(view=NEW)
         assert world.stored == b"two"
 
-    def test_vanished(self, view: str, remote: bool) -> None:
+    def test_nobody_has_it(self, view: str, remote: bool) -> None:
+        """Not deleted, as far as anybody remembers: it stays on record, whatever became of it."""
         world = self.start(remote)
         row = world.swift.row(NAME)
         before = world.stored
         world.swift.objects.clear()
         outcome = world.handle(row, world.view(view))
-        assert reasons(outcome) in [("skipped", "vanished"), ("present", "")]
+        assert reasons(outcome) in [("pending", "local_missing"), ("present", "")]
         assert world.stored == before
 
     def test_expired_but_not_reaped(self, view: str, remote: bool) -> None:

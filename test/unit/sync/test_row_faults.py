@@ -205,7 +205,7 @@ class TestWhatTheStoreCannotDo:
 OUTCOMES: list[tuple[SyncError, Kind, str]] = [
     (ObjectRefused("name_too_long", "x"), Kind.FAILED, "name_too_long"),
     (ObjectRefused("encrypted_no_key", "x"), Kind.FAILED, "encrypted_no_key"),
-    (LocalMissing("x"), Kind.SKIPPED, "vanished"),
+    (LocalMissing("x"), Kind.PENDING, "local_missing"),
     (LocalChanged("x"), Kind.PENDING, "local_changed"),
     (LocalUnavailable("x"), Kind.PENDING, "local_unavailable"),
     (NotFound("x"), Kind.PENDING, "remote_not_found"),

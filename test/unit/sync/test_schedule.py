@@ -56,6 +56,16 @@ class TestSchedule:
         assert schedule.take() == "near"
         timer.join()
 
+    def test_a_clock_that_is_set_back_stops_nobody(self) -> None:
+        clock = FakeClock()
+        schedule: Schedule[str] = Schedule(clock)
+        schedule.put("now", clock.now())
+        assert schedule.take() == "now"
+        for item in ("second", "first"):
+            schedule.put(item, clock.now() + (5.0 if item == "first" else 6.0))
+        clock.sleep(-7200.0)
+        assert {schedule.take(), schedule.take()} == {"first", "second"}
+
     def test_what_was_taken_is_nobody_elses(self) -> None:
         schedule: Schedule[int] = Schedule(Clock())
         inside: set[int] = set()
