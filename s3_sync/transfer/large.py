@@ -183,18 +183,13 @@ def in_parallel(sending: Sending, plan: Sequence[Item], send: Callable[[Item], P
     failures: list[BaseException] = []
 
     def attempt(part: Item) -> Part | None:
-        for left in reversed(range(TRIES)):
-            if failures:
-                return None
-            try:
-                return send(part)
-            except BaseException as error:
-                if left and _may_pass(error):
-                    continue
-                failures.append(error)  # whatever it is, whoever waits for the pool has to hear of it
-                if not isinstance(error, Exception):
-                    raise  # ended from outside
-        return None
+        try:
+            return None if failures else _sent(send, part, failures)
+        except BaseException as error:  # what has not begun must not begin
+            failures.append(error)
+            if not isinstance(error, Exception):
+                raise
+            return None
 
     try:
         sent = sending.parts.map(attempt, plan)
@@ -209,8 +204,14 @@ def in_parallel(sending: Sending, plan: Sequence[Item], send: Callable[[Item], P
     return done
 
 
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, SyncError) and error.transient and not isinstance(error, SegmentChanged)
+def _sent(send: Callable[[Item], Part], part: Item, failures: Sequence[BaseException]) -> Part:
+    for _ in range(TRIES - 1):
+        try:
+            return send(part)
+        except SyncError as error:
+            if not error.transient or isinstance(error, SegmentChanged) or failures:
+                raise
+    return send(part)
 
 
 def _send_part(sending: Sending, large: LargeObject, upload_id: str, part: PlannedPart) -> Part:
