@@ -76,10 +76,12 @@ class Batches:
     def holds_nothing(self) -> bool:
         """Whether nothing at all is stored under this mapping's prefix."""
         page = self.bucket.list_objects(ListQuery(limit=1))
-        nothing = not page.objects and page.next_after is None
-        if not nothing and self.bucket.holds_manifests():
-            self._ledger.manifest_written()  # by whoever stored the rest
-        return nothing
+        return not page.objects and page.next_after is None
+
+    def look_for_manifests(self) -> None:
+        """Remember if somebody has stored manifests of large objects before us."""
+        if self.bucket.holds_manifests():
+            self._ledger.manifest_written()
 
     def store_answers(self) -> bool:
         """Whether the store can be asked for anything at all."""

@@ -139,6 +139,7 @@ class DatabaseCrawl:
             checkpoint = Checkpoint(fresh_until=last, begun=begun, share=self._share)
             log.info("Nothing is stored yet for %s: copying rows up to %d", self._mapping.label, last)
         else:
+            self._batches.look_for_manifests()
             checkpoint = Checkpoint(sweep_until=last, begun=begun, share=self._share)
             log.info("Comparing %s with what is stored already, rows up to %d", self._mapping.label, last)
         self._context.statuses.save(self._mapping, db.id, checkpoint)
