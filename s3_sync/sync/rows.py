@@ -41,7 +41,14 @@ from s3_sync.sync.names import NameLocks
 from s3_sync.sync.release import Release
 from s3_sync.sync.views import Before, Listed, View
 from s3_sync.transfer.decide import Decision, decide, is_marked_large
-from s3_sync.transfer.large import LargeObject, ensure_manifest, examine, large_kind, upload_large
+from s3_sync.transfer.large import (
+    LargeObject,
+    ensure_manifest,
+    examine,
+    large_kind,
+    segments_account,
+    upload_large,
+)
 from s3_sync.transfer.metadata import update_metadata
 from s3_sync.transfer.sending import Overwrite, Sending
 from s3_sync.transfer.source import OpenObject, Source
@@ -204,7 +211,8 @@ class RowHandler:
         """What a large object consists of; None for a plain one."""
         if large_kind(local) is None:
             return None
-        return examine(local, self._segments.of(self._mapping.account))
+        account = segments_account(local, self._mapping.account)
+        return examine(local, self._segments.of(account))
 
     def _put(
         self, source: Source, local: OpenObject, large: LargeObject | None, overwrite: Overwrite

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, Protocol, TypeVar
+from urllib.parse import unquote
 
 from s3_sync.errors import NotFound, ObjectRefused, RemoteUnavailable, SegmentChanged, SyncError
 from s3_sync.largeobject.manifest import Manifest, Segment
@@ -81,6 +82,13 @@ def large_kind(local: OpenObject) -> Literal["slo", "dlo"] | None:
     if local.kind == "slo" or is_true(local.headers.get("x-static-large-object", "")):
         return "slo"
     return "dlo" if local.kind == "dlo" or local.headers.get("x-object-manifest") else None
+
+
+def segments_account(local: OpenObject, account: str) -> str:
+    """Where the segments are: in the object's own ``account``, or in that of the target that it links to,
+    which Swift names in Content-Location (``/v1/account/container/object``, quoted)."""
+    place = local.headers.get("content-location", "").split("/", 4)
+    return unquote(place[2]) if local.kind == "symlink" and len(place) == 5 else account
 
 
 def examine(local: OpenObject, segments: Segments) -> LargeObject:

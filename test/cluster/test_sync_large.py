@@ -338,6 +338,23 @@ def test_a_symlink_to_a_large_object(large: Large, daemon: SyncDaemon) -> None:
 
 
 @pytest.mark.parametrize("store", ["s3api"], indirect=True)
+def test_a_symlink_into_another_account(
+    swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
+) -> None:
+    there = Large(new_pair(swift, store, account="AUTH_elsewhere"))
+    there.put_slo("target", [there.segment("a", 1000), there.segment("b", 10)])
+    pair = new_pair(swift, store.behind(proxy.endpoint), account="AUTH_here")
+    link = {
+        "X-Symlink-Target": f"{there.pair.container}/target",
+        "X-Symlink-Target-Account": "AUTH_elsewhere",
+    }
+    pair.put("link", b"", link)
+    daemon = new_daemon(pair)
+    run(daemon, proxy)
+    assert pair.landed("link").size == 1010
+
+
+@pytest.mark.parametrize("store", ["s3api"], indirect=True)
 def test_an_encrypted_cluster(
     store: Store, start_server: Any, new_daemon: NewDaemon, proxy: FaultProxy
 ) -> None:
@@ -347,7 +364,7 @@ def test_an_encrypted_cluster(
     large.put_slo("slo", segments)
     large.put_dlo("dlo", "s")
     large.put_slo("small", [segments[1], segments[1]])
-    daemon = new_daemon(large.pair, cluster=cluster, internal_client_conf=str(cluster.internal_client_conf))
+    daemon = new_daemon(large.pair, cluster=cluster)
     run(daemon, proxy)
     large.check("slo", "dlo", "small")
     assert large.etag("slo") == large.multipart_etag(segments)

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from s3_sync.errors import LocalUnavailable, NotFound
+from s3_sync.model.objects import ObjectMeta
 from s3_sync.model.outcomes import Kind, Outcome
+from s3_sync.streams.reader import BytesBody
 from s3_sync.sync.views import Before
 from unit.sync.single import NAME, World, reasons
 
@@ -158,3 +160,23 @@ def test_a_segment_that_is_lost(view: Before) -> None:
     assert world.costs["create"] == 1
     assert world.bucket.unfinished() == 0
     assert world.ledger.open == {}
+
+
+def test_what_an_earlier_version_stored_stays_as_it_is() -> None:
+    """Its parts are the segments; it wrote no marks of ours, and its manifest in whatever words."""
+    world = World()
+    entries = two(world)
+    raw = put_slo(world, *entries)
+    old = ObjectMeta({"content-type": "text/plain"}, {}, {"x-static-large-object": "True"})
+    upload_id = world.bucket.inner.create_upload(NAME, old)
+    parts = [
+        world.bucket.inner.upload_part(NAME, upload_id, number, BytesBody(data), len(data))
+        for number, data in enumerate((b"A" * 20, b"B" * 30), 1)
+    ]
+    world.bucket.inner.complete_upload(NAME, upload_id, parts)
+    world.bucket.inner.put_manifest(NAME, raw + b"\n")
+    assert world.handle() == Outcome(Kind.PRESENT)
+    assert world.costs == {"head": 1, "get_manifest": 1}
+    world.bucket.inner.delete_manifest(NAME)
+    assert world.handle() == Outcome(Kind.UPDATED)
+    assert world.bucket.inner.get_manifest(NAME) == raw

@@ -24,7 +24,14 @@ from s3_sync.providers.base import Limits
 from s3_sync.providers.memory import MemoryBucket
 from s3_sync.streams.reader import BytesBody
 from s3_sync.transfer.decide import Decision, decide
-from s3_sync.transfer.large import LargeObject, ensure_manifest, examine, large_kind, upload_large
+from s3_sync.transfer.large import (
+    LargeObject,
+    ensure_manifest,
+    examine,
+    large_kind,
+    segments_account,
+    upload_large,
+)
 from s3_sync.transfer.metadata import update_metadata
 from s3_sync.transfer.sending import Overwrite, Sending
 from unit.transfer.local_file import content, memory, unfinished
@@ -325,6 +332,19 @@ class TestKinds:
         info = ObjectInfo("o", 1, meta=ObjectMeta())
         assert large_kind(Opened(info, BytesBody(b"x"), {}, "symlink")) is None
         assert large_kind(Opened(info, BytesBody(b"x"), {"x-static-large-object": "False"})) is None
+
+    @pytest.mark.parametrize(
+        ("kind", "location", "expected"),
+        [
+            ("symlink", "/v1/AUTH_%C3%BC/c/o", "AUTH_\u00fc"),
+            ("symlink", "/v1/AUTH_b/c/o/p", "AUTH_b"),
+            ("symlink", "", "AUTH_own"),
+            ("slo", "/v1/AUTH_b/c/o", "AUTH_own"),
+        ],
+    )
+    def test_segments_are_in_the_account_of_the_target(self, kind: str, location: str, expected: str) -> None:
+        opened = replace(slo([]), kind=kind, headers={"content-location": location})
+        assert segments_account(opened, "AUTH_own") == expected
 
     def test_a_plain_object_is_not_what_a_large_one_left(self, world: World) -> None:
         """The same bytes, and still the marks have to go."""
