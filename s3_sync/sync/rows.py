@@ -109,8 +109,12 @@ class RowHandler:
             return Outcome(Kind.PENDING, NOT_DUE)
         if self._release is None and isinstance(view, Listed) and view.info and _listed_alike(row, view.info):
             return _PRESENT
-        if view is Before.NEW and (row.metadata_changed or self._release is not None):
-            view = Before.UNKNOWN  # a POST, or a moved object that came back: the bytes may be there already
+        if view is Before.NEW and row.metadata_changed:
+            view = Before.UNKNOWN  # a POST: most likely the bytes are there already
+        if self._release is not None and isinstance(view, Before):
+            # it may be a moved object that came back, or a replica that was away for longer than Swift
+            # remembers deletes: nothing but a look tells
+            view = Before.UNKNOWN
         if self._may_read_one_replica(view):
             try:
                 return self._first_copy(row, view)

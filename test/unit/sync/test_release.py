@@ -126,7 +126,7 @@ class TestMoved:
         assert world.here is None
 
     @pytest.mark.parametrize("conditional", [True, False])
-    @pytest.mark.parametrize("view", [NEW, UNKNOWN])
+    @pytest.mark.parametrize("view", [FRESH, NEW, UNKNOWN])
     def test_a_restored_object_costs_no_upload(self, view: View, conditional: bool) -> None:
         world = World(conditional)
         world.swift.put(NAME, b"x", x_object_meta_a="b")
@@ -286,7 +286,7 @@ class TestStays:
         world = World()
         stamp = world.swift.put(NAME, b"old")
         world.store(b"archived", swift_timestamp=stamp.after().internal)
-        for view in (NEW, UNKNOWN):
+        for view in (FRESH, NEW, UNKNOWN):
             assert reasons(world.handle(view=view)) == ("pending", "local_unavailable")
         assert (world.here, world.there) == (b"old", b"archived")
 
