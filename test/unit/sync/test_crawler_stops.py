@@ -90,7 +90,7 @@ class TestOnce:
         world.bucket.counts()
         world.node.restart(once=True)
         world.node.settle()
-        assert world.bucket.counts() == {"head": 1, "list": 1, "holds_manifests": 1}
+        assert world.bucket.counts() == {"head": 1, "list": 1}
         world.fail(None)
         world.node.restart()
         world.node.settle()
