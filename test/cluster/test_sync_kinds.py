@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from pathlib import Path
 
 from servers.daemon import NewDaemon, SyncDaemon
 from servers.landed import in_swift
@@ -88,6 +89,15 @@ class TestSymlinks:
         sync(daemon, pair)
         assert pair.arrived() == ["link"]
         assert pair.landed("link").md5 == hashlib.md5(b"other bytes").hexdigest()
+
+    def test_without_a_file_for_the_internal_client(
+        self, pair: Pair, daemon: SyncDaemon, tmp_path: Path
+    ) -> None:
+        daemon.settings["internal_client_path"] = str(tmp_path / "none.conf")
+        pair.put("target", b"the target's bytes")
+        pair.put("link", b"", {"X-Symlink-Target": f"{pair.container}/target"})
+        sync(daemon, pair)
+        assert pair.landed("link").md5 == pair.landed("target").md5
 
     def test_link_that_leads_nowhere(self, pair: Pair, daemon: SyncDaemon) -> None:
         pair.put("nowhere", b"", {"X-Symlink-Target": f"{pair.container}/no such object"})

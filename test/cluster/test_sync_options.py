@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from faults.proxy import FaultProxy
-from servers.daemon import NewDaemon
+from servers.daemon import NewDaemon, SyncDaemon
 from servers.landed import in_bucket, keys
 from servers.operations import counting
 from servers.pair import Pair, Store, new_pair, sync
+from servers.process import wait_until
 from servers.swift import SwiftCluster
 
 CRITERIA = {
@@ -110,6 +113,46 @@ def test_copy_after(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) ->
     waiting.check()
     assert daemon.due_ranges() == []
     assert daemon.unsettled() == {}
+
+
+def test_copy_after_while_the_daemon_runs(pair: Pair, daemon: SyncDaemon) -> None:
+    pair.mapping["copy_after"] = 2
+    sync(daemon, pair)
+    pair.put("o")
+    pair.put("deleted in time")
+    pair.delete("deleted in time")
+    written = time.time()
+    wait_until(lambda: pair.arrived() == ["o"], 20, "the copy")
+    assert time.time() - written > 1.9
+    pair.check()
+
+
+@pytest.mark.parametrize("skew", [-1200, 1200])
+def test_clock_that_is_off_by_twenty_minutes(pair: Pair, daemon: SyncDaemon, skew: int) -> None:
+    daemon.alter(clock=skew)
+    for name in ("posted", "overwritten", "deleted"):
+        pair.put(name)
+    sync(daemon, pair)
+    pair.check()
+    pair.post("posted", {"X-Object-Meta-New": "yes"})
+    pair.put("overwritten", b"new")
+    pair.delete("deleted")
+    sync(daemon, pair)
+    pair.check()
+
+
+def test_small_batches(pair: Pair, daemon: SyncDaemon) -> None:
+    daemon.settings |= {"items_chunk": 3, "workers": 2}
+    for number in range(20):
+        pair.put(f"o{number}")
+        pair.put("again and again", b"%d" % number)
+    assert daemon.once().returncode == 0, daemon.log_text()
+    pair.check()
+    assert daemon.log_text().count("Processing 3 rows") == 7
+    for number in range(20):
+        pair.delete(f"o{number}")
+    assert daemon.once().returncode == 0, daemon.log_text()
+    pair.check()
 
 
 PREFIXES = {

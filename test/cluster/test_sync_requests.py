@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,7 +80,9 @@ class TestConditionalStore:
         assert (costs.local, costs.remote) == ({"GET": 1}, {"PutObject": 1})
         pair.check()
 
-    def test_overwrite(self, pair: Pair, daemon: SyncDaemon, costs: Costs) -> None:
+    def test_overwrite(
+        self, pair: Pair, store: Store, daemon: SyncDaemon, costs: Costs, proxy: FaultProxy
+    ) -> None:
         """The refused PUT tells that something is there."""
         pair.put("o", b"old")
         run(daemon, costs, pair)
@@ -88,6 +91,11 @@ class TestConditionalStore:
         assert costs.remote == {"PutObject": 2, "HeadObject": 1}
         assert costs.local == {"GET": 2, "HEAD": 1}
         pair.check()
+        first, refused, last = proxy.calls("PUT")
+        assert first.headers["if-none-match"] == refused.headers["if-none-match"] == "*"
+        assert (first.status, refused.status, last.status) == (200, 412, 200)
+        if store.name == "moto":
+            assert last.headers["if-match"].strip('"') == hashlib.md5(b"old").hexdigest()
 
 
 @both_stores

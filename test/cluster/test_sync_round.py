@@ -41,3 +41,5 @@ def test_changes_arrive(swift: SwiftCluster, store: Store, proxy: FaultProxy, ne
     with counting(proxy) as requests:
         assert daemon.once().returncode == 0
     assert requests == {}
+    # what is not known to hold to conditions is not asked to
+    assert not [call for call in proxy.calls() if {"if-match", "if-none-match"} & call.headers.keys()]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import sqlite3
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,6 +11,7 @@ import pytest
 
 from faults.proxy import FaultProxy
 from servers.daemon import NewDaemon, SyncDaemon
+from servers.landed import keys
 from servers.operations import counting, counting_each
 from servers.pair import Pair, Store, new_pair
 from servers.swift import SwiftCluster
@@ -31,19 +32,6 @@ def pair(swift: SwiftCluster, s3api: Store, proxy: FaultProxy) -> Pair:
 
 def status_file(daemon: SyncDaemon, pair: Pair) -> Path:
     return daemon.status_dir / pair.swift.account / pair.container
-
-
-def database(swift: SwiftCluster, pair: Pair) -> tuple[str, int]:
-    """Id and last ROWID of the container's database; a listing before has written all rows to it."""
-    pair.swift.names(pair.container)
-    (path,) = swift.container_dir(1, pair.container).glob("*.db")
-    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    try:
-        (identity,) = db.execute("SELECT id FROM container_info").fetchone()
-        (last,) = db.execute("SELECT max(ROWID) FROM object").fetchone()
-    finally:
-        db.close()
-    return identity, last
 
 
 def put_as_before(pair: Pair, name: str, body: bytes, **options: Any) -> None:
@@ -80,7 +68,7 @@ class TestEarlierVersion:
         cursors = {}
         for form, pair in enumerate(pairs):
             fill(pair)
-            cursors[pair] = identity, last = database(swift, pair)
+            cursors[pair] = identity, last = pair.database()
             entry: dict[str, Any] = {"last_row": last}
             if form > 1:
                 entry |= {"aws_bucket": pair.bucket, "policy": policy}
@@ -116,7 +104,7 @@ class TestEarlierVersion:
     ) -> None:
         """It saved its progress after a whole batch; what it had sent of the next one is there."""
         fill(pair)
-        identity, last = database(swift, pair)
+        identity, last = pair.database()
         pair.put("missing", b"not sent before")
         self.write(daemon, pair, {identity: {"last_row": last - 10, "aws_bucket": pair.bucket}})
         with counting(proxy) as requests:
@@ -128,13 +116,28 @@ class TestEarlierVersion:
         self, swift: SwiftCluster, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy
     ) -> None:
         fill(pair)
-        identity, last = database(swift, pair)
+        identity, last = pair.database()
         self.write(daemon, pair, {identity: {"last_row": last, "aws_bucket": "another"}})
         pair.s3.delete_object(Bucket=pair.bucket, Key=pair.prefix + NAMES[3])
         with counting(proxy) as requests:
             run(daemon)
         assert requests["PutObject"] == 1
         pair.check_object(NAMES[3])
+
+    def test_a_delete_takes_the_stored_manifest_along(self, pair: Pair, daemon: SyncDaemon) -> None:
+        """Earlier versions stored one for each large object, beside the data."""
+        fill(pair)
+        identity, last = pair.database()
+        self.write(daemon, pair, {identity: {"last_row": last, "aws_bucket": pair.bucket}})
+        place = f"{pair.prefix.partition('/')[0]}/.manifests/{pair.swift.account}/{pair.container}/"
+        digests = {name: hashlib.sha256(name.encode()).hexdigest() for name in NAMES[:2]}
+        manifests = {name: f"{place}{digest}.swift_slo_manifest" for name, digest in digests.items()}
+        for key in manifests.values():
+            pair.s3.put_object(Bucket=pair.bucket, Key=key, Body=b"[]")
+        pair.delete(NAMES[0])
+        run(daemon)
+        found = keys(pair.s3, pair.bucket)
+        assert sorted(found) == sorted([manifests[NAMES[1]], *(pair.prefix + name for name in NAMES[1:])])
 
     def test_metadata_as_the_other_wrote_it(self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy) -> None:
         """Raw, in encoded words or percent-quoted, with headers of its own: all the same, not sent again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
@@ -40,7 +41,13 @@ class Store:
         return replace(self, through=endpoint)
 
     def client(self) -> Any:
-        return s3_client(self.endpoint, self.identity, self.secret)
+        return _client(self.endpoint, self.identity, self.secret)
+
+
+@cache
+def _client(endpoint: str, identity: str, secret: str) -> Any:
+    """Building one takes longer than most requests."""
+    return s3_client(endpoint, identity, secret)
 
 
 class Pair:
