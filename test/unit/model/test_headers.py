@@ -23,7 +23,7 @@ values = st.one_of(
     st.text(string.printable, max_size=200),
     st.text("=?utf8-UTFQqBb_ \té€😀", max_size=80),
 )
-many = settings(deadline=None, max_examples=400)
+many = settings(deadline=None, max_examples=150)
 
 
 class TestValues:

@@ -21,7 +21,7 @@ from s3_sync.model.timestamps import (
 MAX_RAW = 10**15 - 1
 raws = st.integers(0, MAX_RAW)
 offsets = st.one_of(st.just(0), st.integers(0, 16**16 - 1))
-many = settings(deadline=None, max_examples=300)
+many = settings(deadline=None, max_examples=150)
 
 
 def swift(stamp: Timestamp) -> SwiftTimestamp:

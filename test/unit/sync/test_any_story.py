@@ -264,7 +264,7 @@ class ThreeNodes(Story):
         self.swift.stale[name] = version
 
 
-bounded = settings(deadline=None, max_examples=60, stateful_step_count=40)
+bounded = settings(deadline=None, max_examples=40, stateful_step_count=40)
 TestOneNode = OneNode.TestCase
 TestOneNode.settings = bounded
 TestThreeNodes = ThreeNodes.TestCase

@@ -58,7 +58,7 @@ names = st.sets(alike | various | edges, max_size=60)
 
 
 @given(names, names, st.sampled_from([1, 2, 3, 7, 1000]))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 def test_any_names_in_any_store(stored: set[str], others: set[str], page: int) -> None:
     wanted = others | set(sorted(stored)[::2])
     bucket = store(stored, page)
