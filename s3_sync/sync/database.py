@@ -176,27 +176,28 @@ class DatabaseCrawl:
         checkpoint, now = self._known(), self._context.clock.now()
         sweep = max(window, checkpoint.sweep_until)
         shared = self._replica.replicas > 1
-        compare = {r.name for r in rows if r.rowid <= sweep or (shared and self._verified_from(r) < now)}
+        compare = {r.name for r in rows if r.rowid <= sweep or (shared and self._shared_from(r) <= now)}
         views = self._batches.survey(sorted(compare))
         for row in rows:
             if row.name not in compare:
                 views[row.name] = Before.FRESH if row.rowid <= checkpoint.fresh_until else Before.NEW
         return views
 
-    def _verified_from(self, row: Row) -> float:
-        """When the other nodes' daemons look at this row as well: a slack after it was written, and after
-        the mapping began, or everybody would send everything that was there before.
+    def _shared_from(self, row: Row) -> float:
+        """From when on another node's daemon may look at this row as well: a slack after it was written, and
+        after the mapping began, or everybody would send everything that was there before."""
+        begun = max(row.timestamp.seconds, self._known().begun)
+        return begun + self._context.settings.verification_slack_seconds
 
-        In rounds, so that there are many rows for one listing instead of a HEAD for each; and every
-        database has its own rhythm.
-        """
+    def _verified_from(self, row: Row) -> float:
+        """When this database's next round after that is. In rounds, so that there are many rows for one
+        listing instead of a HEAD for each; and every database has its own rhythm."""
         slack = self._context.settings.verification_slack_seconds
-        earliest = max(row.timestamp.seconds, self._known().begun) + slack
         if not slack:
-            return earliest
+            return self._shared_from(row)
         length = slack / ROUNDS
         phase = crc32(self._database.encode("utf-8")) % 1000 / 1000 * length
-        return phase + math.ceil((earliest - phase) / length) * length
+        return phase + math.ceil((self._shared_from(row) - phase) / length) * length
 
     def _verify(self, db: ContainerDb, limit: int, results: list[Result]) -> bool:
         checkpoint = self._known()

@@ -14,6 +14,7 @@ import pytest
 
 from faults.proxy import FaultProxy, answers
 from servers.daemon import NewDaemon, SyncDaemon
+from servers.nodes import Nodes
 from servers.pair import Pair, Store, new_pair
 from servers.process import wait_until
 from servers.raw_swift import RawSwift, Refused
@@ -93,12 +94,17 @@ class TestBytesThatRotted:
     """What a disk has changed must not reach the store."""
 
     def test_one_replica_of_three(self, swift3: SwiftCluster, s3api: Store, tmp_path: Path) -> None:
+        """The one that is read first: another one is read instead."""
         pair = new_pair(swift3, s3api)
-        daemon = SyncDaemon(swift3, tmp_path / "daemon", [pair.mapping], node=1)
-        for name, size in (("small", 100), ("large", 300_000)):
-            pair.put(name, name[:1].encode() * size)
-            flip_a_bit(swift3.object_dir(1, pair.container, name))  # the one that is asked first
-        assert daemon.once().returncode == 0, daemon.log_text()
+        with Nodes(swift3, pair, tmp_path, verification_slack=60) as nodes:
+            small, large = nodes.shares([f"o{number}" for number in range(40)])[1][:2]
+            bodies = {small: b"s" * 100, large: b"l" * 300_000}
+            for name, body in bodies.items():
+                pair.put(name, body)
+                flip_a_bit(swift3.object_dir(1, pair.container, name))
+            nodes.once(1)
+        assert all(not list(swift3.object_dir(1, pair.container, name).glob("*.data")) for name in bodies)
+        assert {name: pair.landed(name).size for name in bodies} == {n: len(b) for n, b in bodies.items()}
         pair.check()
 
     def test_the_only_replica(self, pair: Pair, swift: SwiftCluster, daemon: SyncDaemon) -> None:

@@ -62,7 +62,7 @@ def test_a_handoff_copy_is_a_last_resort(nodes: Nodes, pair4: Pair) -> None:
 
     assert writes(nodes.once(handoff)) == {}
     nodes.once(another)
-    nodes.alter([handoff], clock=HOUR + 60)
+    nodes.alter([handoff], clock=2 * HOUR)
     left = len(NAMES) - len(shares[another])
     assert writes(nodes.once(handoff)) == {"PutObject": left}
     pair4.check()

@@ -34,7 +34,7 @@ def put_all(pair: Pair, names: list[str] = NAMES) -> None:
         pair.put(name, f"of {name}".encode())
 
 
-def later(nodes: Nodes, seconds: float = HOUR + 60) -> None:
+def later(nodes: Nodes, seconds: float = 2 * HOUR) -> None:
     """The daemons' clocks are moved on: the slack is over."""
     nodes.alter(ALL, clock=seconds)
 
@@ -94,7 +94,7 @@ def test_what_was_there_before_is_not_sent_by_everybody(nodes: Nodes, pair: Pair
     later(nodes)
     nodes.once_together(*ALL)
     assert {node: sorted(nodes.stored(node)) for node in ALL} == nodes.shares(NAMES)
-    later(nodes, 2 * HOUR + 120)
+    later(nodes, 4 * HOUR)
     assert writes(nodes.once_together(*ALL)) == {}
     pair.check()
 
