@@ -48,7 +48,7 @@ def everything(pair: Pair) -> dict[str, Stored]:
 
 
 def change_everything(pair: Pair) -> None:
-    """What the absent node misses: an overwrite, a POST, a DELETE, a PUT over a DELETE, a first PUT."""
+    """What the absent node misses: an overwrite, a POST, a DELETE, a PUT after a DELETE, a first PUT."""
     for name in ("over1", "over2", "over3"):
         pair.put(name, b"the newer version", {"X-Object-Meta-Version": "2"})
     for name in ("meta1", "meta2", "meta3"):
@@ -57,21 +57,31 @@ def change_everything(pair: Pair) -> None:
         pair.delete(name)
     for name in ("back1", "back2", "back3"):
         pair.put(name, b"back again", {"X-Object-Meta-Version": "2"})
-    for name in ("new1", "new2", "new3"):
+    for name in ("new1", "new2", "new3", *AGAIN):
         pair.put(name, b"new")
 
 
 OLD = [f"{kind}{n}" for kind in ("over", "meta", "gone", "back", "kept") for n in (1, 2, 3)]
 
 
+#: the last that the absent node hears of them is that they were deleted
+AGAIN = ("again1", "again2", "again3")
+
+
 def put_old(pair: Pair) -> None:
-    for name in OLD:
+    for name in (*OLD, *AGAIN):
         pair.put(name, b"old", {"X-Object-Meta-Version": "1"})
+
+
+def delete_some(pair: Pair) -> None:
+    for name in AGAIN:
+        pair.delete(name)
 
 
 def test_a_daemon_that_had_seen_the_old_state(nodes: Nodes, pair: Pair) -> None:
     put_old(pair)
     nodes.once(1, 3)
+    delete_some(pair)
     nodes.cluster.stop_node(3)
     change_everything(pair)
     nodes.once_together(1, 2)
@@ -93,6 +103,7 @@ def test_a_daemon_that_sees_the_container_for_the_first_time(nodes: Nodes, pair:
     """It compares with the store, and takes none of what it finds there for older than its own view."""
     put_old(pair)
     nodes.once(1)
+    delete_some(pair)
     nodes.cluster.stop_node(3)
     change_everything(pair)
     nodes.once_together(1, 2)
