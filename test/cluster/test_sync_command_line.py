@@ -14,7 +14,7 @@ import pytest
 
 from faults.proxy import Exchange, FaultProxy, passes, waits_for
 from servers.daemon import EXECUTABLE, NewDaemon, SyncDaemon
-from servers.pair import Pair, Store, new_pair, sync
+from servers.pair import IMPOSSIBLE, Pair, Store, new_pair, sync
 from servers.process import wait_until
 from servers.swift import SwiftCluster
 
@@ -61,9 +61,9 @@ class TestWhatItSays:
         assert "scanned 0: nothing" in daemon.log_text()
 
     def test_hostile_names_cannot_forge_lines(self, pair: Pair, daemon: SyncDaemon) -> None:
-        pair.put("o\n[2026-01-01 00:00:00,000] s3-sync [ERROR]: forged", headers={"X-Object-Manifest": "c/p"})
+        pair.put("o\n[2026-01-01 00:00:00,000] s3-sync [ERROR]: forged", headers=IMPOSSIBLE)
         pair.put("bell\a escape\x1b[31m return\r")
-        pair.put("bell again\a\x1b", headers={"X-Object-Manifest": "c/p"})
+        pair.put("bell again\a\x1b", headers=IMPOSSIBLE)
         assert daemon.once().returncode == 1
         text = daemon.log_text()
         assert all(line.startswith("[2") for line in text.splitlines())
@@ -139,11 +139,11 @@ class TestCheckConfig:
         daemon.settings["containers"] = [
             pair.mapping,
             {**pair.mapping, "copy_after": "soon", "exclude_pattern": "("},
-            {**pair.mapping, "container": "another", "retain_local": False},
+            {**pair.mapping, "container": "another", "custom_prefix": "x" * 2000},
         ]
         done = run("--config", daemon.write(), "--check-config")
         assert (done.returncode, done.stderr) == (1, "")
-        for place in ("[1].copy_after", "[1].exclude_pattern", "[2].retain_local"):
+        for place in ("[1].copy_after", "[1].exclude_pattern", "[2].custom_prefix"):
             assert f"containers{place}" in done.stdout
         assert "1 mapping can be used" in done.stdout
 

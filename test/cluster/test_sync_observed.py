@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from servers.daemon import NewDaemon, SyncDaemon
-from servers.pair import Pair, Store, new_pair
+from servers.pair import IMPOSSIBLE, Pair, Store, new_pair
 from servers.raw_swift import RawSwift
 from servers.swift import SwiftCluster
 
@@ -94,7 +94,7 @@ class TestStatsd:
 def test_syslog_gets_every_line(pair: Pair, daemon: SyncDaemon, listener: socket.socket) -> None:
     daemon.settings["syslog"] = {"host": "127.0.0.1", "port": listener.getsockname()[1], "proto": "udp"}
     pair.put("ü ☃")
-    pair.put("large", headers={"X-Object-Manifest": "c/p"})
+    pair.put("impossible", headers=IMPOSSIBLE)
     assert daemon.once().returncode == 1
     packets = received(listener)
     assert [packet.partition(">")[2] for packet in packets] == daemon.log_text().splitlines()
@@ -122,7 +122,7 @@ class TestScannedIsTheSum:
         pair.put("held", headers={"X-Object-Meta-Hold": "yes"})
         pair.put("never copied")
         pair.delete("never copied")
-        pair.put("large", headers={"X-Object-Manifest": "c/p"})
+        pair.put("impossible", headers=IMPOSSIBLE)
         pair.put("refused", headers={"X-Object-Meta-Long": "ü" * 128})
         assert daemon.once().returncode == 1
         summary = daemon.log_text().splitlines()[-1].partition(": scanned ")[2]
@@ -159,7 +159,7 @@ class TestSecrets:
         daemon.settings["syslog"] = {"host": "127.0.0.1", "port": listener.getsockname()[1]}
         for pair in (good, denied):
             pair.put("o")
-            pair.put("large", headers={"X-Object-Manifest": "c/p"})
+            pair.put("impossible", headers=IMPOSSIBLE)
         done = daemon.once("--log-level", "debug")
         assert done.returncode == 1
         assert "SignatureDoesNotMatch" in daemon.log_text()

@@ -108,7 +108,7 @@ class Pair:
 
     def arrived(self) -> list[str]:
         """The names in the bucket; it may hold nothing else, but for manifests of large objects."""
-        manifests = self.prefix.replace("/", "/.manifests/", 1)
+        manifests = self.prefix.replace("/", "/.manifests/", 1) or ".manifests/"
         found = [key for key in keys(self.s3, self.bucket) if not key.startswith(manifests)]
         assert [key for key in found if not key.startswith(self.prefix)] == []
         return [key[len(self.prefix) :] for key in found]
@@ -148,6 +148,10 @@ def _cursor(daemon: SyncDaemon, pair: Pair, identity: str) -> int:
         if key.startswith(identity) and entry["aws_bucket"] == pair.bucket
     ]
     return max(cursors, default=-1)
+
+
+#: headers of an object that no S3 store can hold: metadata names are headers' names there
+IMPOSSIBLE = {"X-Object-Meta-Ünï": "x"}
 
 
 def new_pair(cluster: SwiftCluster, store: Store, *, account: str | None = None, **options: Any) -> Pair:
