@@ -98,7 +98,7 @@ def test_a_daemon_that_had_seen_the_old_state(nodes: Nodes, pair: Pair) -> None:
     pair.check()
 
 
-@both_stores
+@pytest.mark.parametrize("store", ["moto_store"], indirect=True)
 def test_a_daemon_that_sees_the_container_for_the_first_time(nodes: Nodes, pair: Pair) -> None:
     """It compares with the store, and takes none of what it finds there for older than its own view."""
     put_old(pair)
