@@ -19,9 +19,14 @@ NODES = (1, 2, 3)
 NAMES = [f"o{number}" for number in range(6)]
 
 
-@pytest.fixture(params=[True, False])
+#: deletes are propagated, unless a test says that it is about both
+both = pytest.mark.parametrize("pair", [True, False], indirect=True)
+
+
+@pytest.fixture
 def pair(swift3: SwiftCluster, moto_store: Store, request: pytest.FixtureRequest) -> Pair:
-    return new_pair(swift3, moto_store, retain_local=False, propagate_delete=request.param)
+    propagate = getattr(request, "param", True)
+    return new_pair(swift3, moto_store, retain_local=False, propagate_delete=propagate)
 
 
 @pytest.fixture
@@ -156,6 +161,7 @@ def test_two_nodes_away_means_later(
     assert objects(pair) == expected
 
 
+@both
 def test_a_client_deletes_while_a_node_is_away(
     swift3: SwiftCluster, pair: Pair, daemons: dict[int, SyncDaemon], away: Callable[[int], Any]
 ) -> None:
