@@ -57,6 +57,8 @@ from s3_sync.transfer.upload import upload
 log = logging.getLogger("s3-sync")
 
 _PRESENT = Outcome(Kind.PRESENT)
+#: listings tell whole seconds, and some stores (Swift's s3api) round them up
+_ROUNDED = 1.0
 _STORED = frozenset({Kind.COPIED, Kind.UPDATED, Kind.PRESENT})
 
 
@@ -305,5 +307,5 @@ def _listed_alike(row: Row, info: ObjectInfo) -> bool:
         and row.etag != ""  # a retry does not know it
         and info.size == row.size > 0
         and info.etag == row.etag
-        and info.last_modified > row.timestamp.seconds
+        and info.last_modified - _ROUNDED > row.timestamp.seconds
     )

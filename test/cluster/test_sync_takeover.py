@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from servers.daemon import NewDaemon, SyncDaemon
 from servers.landed import keys
 from servers.operations import counting, counting_each
 from servers.pair import Pair, Store, new_pair
+from servers.process import wait_until
 from servers.swift import SwiftCluster
 
 NAMES = [f"o{number:02}" for number in range(12)]
@@ -44,6 +46,13 @@ def fill(pair: Pair) -> None:
     for name in NAMES:
         pair.put(name, name.encode(), {"Content-Type": "text/plain"})
         put_as_before(pair, name, name.encode(), ContentType="text/plain")
+
+
+def wait_for_another_second() -> None:
+    """Stores tell the times of copies in whole seconds, and only a copy that is surely younger than the row
+    needs no second look."""
+    now = time.time()
+    wait_until(lambda: time.time() > now + 1, 5, "the next second")
 
 
 def run(daemon: SyncDaemon) -> None:
@@ -109,7 +118,8 @@ class TestEarlierVersion:
         self.write(daemon, pair, {identity: {"last_row": last - 10, "aws_bucket": pair.bucket}})
         with counting(proxy) as requests:
             run(daemon)
-        assert requests == {"ListObjects": 1, "PutObject": 1}
+        assert requests["PutObject"] == 1
+        assert set(requests) <= {"ListObjects", "HeadObject", "PutObject"}
         pair.check_object("missing")
 
     def test_progress_in_another_bucket_is_none(
@@ -179,6 +189,7 @@ class TestLostProgress:
         daemon = new_daemon(*pairs)
         for pair in pairs:
             self.copy(pair)
+        wait_for_another_second()
         run(daemon)
         for pair, content in zip(pairs, damage, strict=True):
             status_file(daemon, pair).unlink()
@@ -196,6 +207,7 @@ class TestLostProgress:
 
     def test_journal_removed_and_damaged(self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy) -> None:
         self.copy(pair)
+        wait_for_another_second()
         run(daemon)
         for path in daemon.status_dir.glob(".journal*"):
             path.unlink()
