@@ -20,7 +20,7 @@ GRACE = 7.5
 #: seconds that broken-off transfers get to clean up behind them, such as to abort an upload in parts
 CLEAN_UP = 1.5
 #: how often the main thread looks around, in seconds
-TICK = 0.2
+TICK = 0.05
 
 
 class Lane:
