@@ -82,5 +82,4 @@ def _row(runs: list[Run]) -> dict[str, float]:
         "seconds": round(seconds, 2),
         "objects_per_second": round(OBJECTS / seconds, 1),
         "cpu_ms_per_object": round(1000 * median([each.cpu for each in runs]) / OBJECTS, 2),
-        "peak_rss_mib": round(max(each.rss for each in runs), 1),
     }

@@ -15,11 +15,10 @@ from servers.process import child_environment
 
 @dataclass(frozen=True)
 class Run:
-    """One finished process: seconds of wall clock and of CPU, and the peak of its memory in MiB."""
+    """One finished process: seconds of wall clock and of CPU."""
 
     seconds: float
     cpu: float
-    rss: float
 
 
 def run(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> Run:
@@ -38,7 +37,7 @@ def run(command: Sequence[str], log: Path, environment: Mapping[str, str] | None
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{command[0]} ended with {process.returncode}:\n{log.read_text()[-2000:]}")
-    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    return Run(seconds, usage.ru_utime + usage.ru_stime)
 
 
 def median(values: Sequence[float]) -> float:
