@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
-import threading
-import time
 from pathlib import Path
 
 import pytest
 
-from faults.proxy import Exchange, FaultProxy, passes, waits_for
-from servers.daemon import EXECUTABLE, NewDaemon, SyncDaemon
-from servers.pair import IMPOSSIBLE, Pair, Store, new_pair, sync
+from servers.daemon import EXECUTABLE, SyncDaemon
+from servers.pair import IMPOSSIBLE, Pair
 from servers.process import wait_until
-from servers.swift import SwiftCluster
 
 MIB = 1024 * 1024
 
@@ -26,11 +21,6 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
     command = [str(EXECUTABLE), *map(str, arguments)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-
-
-def slow(exchange: Exchange) -> None:
-    time.sleep(0.4)
-    passes(exchange)
 
 
 class TestWhatItSays:
@@ -176,80 +166,3 @@ def test_a_second_daemon_is_refused(pair: Pair, daemon: SyncDaemon) -> None:
     wait_until(lambda: pair.arrived() == ["o", "p"], 10, "the copy")
     daemon.stop()
     assert daemon.once().returncode == 0
-
-
-class TestSignals:
-    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-    def test_an_idle_daemon_goes_at_once(
-        self, pair: Pair, daemon: SyncDaemon, number: signal.Signals
-    ) -> None:
-        child = daemon.start()
-        pair.put("o")
-        wait_until(lambda: pair.arrived() == ["o"], 10, "the copy")
-        child.signal(number)
-        assert child.wait(3) == 0
-        assert "Traceback" not in child.log.read_text() + daemon.log_text()
-
-    def test_transfers_that_hang_are_broken_off_within_ten_seconds(
-        self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
-    ) -> None:
-        """One PUT and one upload in parts; afterwards nothing is half there. The next start sends both."""
-        released = threading.Event()
-        with FaultProxy.before(s3api.endpoint) as proxy:
-            pair = new_pair(swift, s3api.behind(proxy.endpoint))
-            daemon = new_daemon(pair, altered={"limits": {"max_put": 6 * MIB, "min_part": 5 * MIB}})
-            pair.put("one piece", bytes(4 * MIB))
-            pair.put("parts", bytes(13 * MIB))
-            proxy.when(waits_for(released), method="PUT", key="one piece")
-            proxy.when(waits_for(released), method="PUT", key="parts", skip=1)
-            child = daemon.start()
-            wait_until(lambda: len(proxy.calls("PUT")) == 3, 20, "transfers in flight")
-            started = time.monotonic()
-            child.signal(signal.SIGTERM)
-            assert child.wait(10) == 0
-            assert time.monotonic() - started < 10
-            assert "Traceback" not in child.log.read_text() + daemon.log_text()
-            proxy.refuse()
-            released.set()
-            assert pair.arrived() == []
-            assert pair.s3.list_multipart_uploads(Bucket=pair.bucket).get("Uploads", []) == []
-            proxy.heal()
-            proxy.accept()
-            assert daemon.once().returncode == 0, daemon.log_text()
-            pair.check()
-
-    def test_transfers_that_get_on_are_finished(
-        self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
-    ) -> None:
-        names = [f"o{number:02}" for number in range(12)]
-        with FaultProxy.before(s3api.endpoint) as proxy:
-            pair = new_pair(swift, s3api.behind(proxy.endpoint))
-            daemon = new_daemon(pair, workers=2)
-            for name in names:
-                pair.put(name)
-            proxy.when(slow, method="PUT")
-            child = daemon.start()
-            wait_until(lambda: len(proxy.calls("PUT")) == 2, 20, "transfers in flight")
-            child.signal(signal.SIGTERM)
-            assert child.wait(10) == 0
-            # what was begun is done, the rest was not begun
-            done = proxy.stored()
-            assert 2 <= len(done) == len(proxy.calls("PUT")) < len(names)
-            proxy.heal()
-            sync(daemon, pair)
-            pair.check()
-            assert len(proxy.stored()) == len(names)
-
-    def test_once_that_is_stopped_has_not_done_its_work(
-        self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
-    ) -> None:
-        released = threading.Event()
-        with FaultProxy.before(s3api.endpoint) as proxy:
-            pair = new_pair(swift, s3api.behind(proxy.endpoint))
-            pair.put("o")
-            proxy.when(waits_for(released), method="PUT")
-            child = new_daemon(pair).start("--once")
-            wait_until(lambda: len(proxy.calls("PUT")) == 1, 20, "a transfer in flight")
-            child.signal(signal.SIGTERM)
-            released.set()
-            assert child.wait(10) == 1
