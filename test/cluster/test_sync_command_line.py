@@ -13,8 +13,6 @@ from servers.daemon import EXECUTABLE, SyncDaemon
 from servers.pair import IMPOSSIBLE, Pair
 from servers.process import wait_until
 
-MIB = 1024 * 1024
-
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """As from an operator's shell, with Python's warnings where the interpreter has them by default."""
