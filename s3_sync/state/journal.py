@@ -7,27 +7,18 @@ forgets nothing:
 2. ``settle`` afterwards, in one transaction: failures in, settled names out, not-yet-due ranges in;
 3. then the status file, whose cursor closes the window by reaching it.
 
-All times are seconds since the epoch. Calls are short and hold one lock: SQLite blocks a whole process
-of green threads, so nothing else happens inside a transaction.
+All times are seconds since the epoch.
 """
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
 import random
-import sqlite3
-import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
-from s3_sync.errors import StateError
-from s3_sync.state.atomic import set_aside
-
-log = logging.getLogger("s3-sync.state")
+from s3_sync.state.journal_file import JournalFile
 
 RETRY = "retry"
 QUARANTINE = "quarantine"
@@ -124,8 +115,9 @@ class Journal:
 
     def __init__(self, path: str, backoff: Backoff) -> None:
         self._backoff = backoff
-        self._lock = threading.Lock()
-        self._db = _open(path)
+        self._file = JournalFile(path, _SCHEMA)
+        self._db = self._file.connection
+        self._transaction, self._one, self._all = self._file.transaction, self._file.one, self._file.all
         self.uuid = self._identity()
         #: mapping -> name -> timestamp of every entry: asked for every row, so it is kept in memory
         self._names: dict[str, dict[str, str]] = {}
@@ -267,17 +259,7 @@ class Journal:
         self._names.pop(mapping, None)
 
     def close(self) -> None:
-        with self._lock:
-            self._db.close()
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """All or nothing, durable at the end. Raises StateError, for instance when the disk is full."""
-        try:
-            with self._lock, self._db:
-                yield
-        except sqlite3.Error as error:
-            raise StateError(f"cannot write the journal: {error}") from error
+        self._file.close()
 
     def _record(self, mapping: str, failure: Unsettled, now: float) -> None:
         before = self._db.execute(
@@ -312,58 +294,10 @@ class Journal:
             for name, state, policy, deleted, *rest in rows
         ]
 
-    def _one(self, query: str, *values: object) -> tuple[Any, ...] | None:
-        return next(iter(self._all(query, *values)), None)
-
-    def _all(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        try:
-            with self._lock:
-                return self._db.execute(query, values).fetchall()
-        except sqlite3.Error as error:
-            raise StateError(f"cannot read the journal: {error}") from error
-
     def _identity(self) -> str:
         with self._transaction():
             self._db.execute("INSERT OR IGNORE INTO meta VALUES ('uuid', ?)", (uuid.uuid4().hex,))
         return str(self._all("SELECT value FROM meta WHERE key = 'uuid'")[0][0])
-
-
-def _open(path: str) -> sqlite3.Connection:
-    """Open or create the file; one that is damaged is set aside, and all progress starts over."""
-    try:
-        try:
-            return _connect(path)
-        except sqlite3.OperationalError:  # no place, no permission, locked: nothing is wrong with the file
-            raise
-        except sqlite3.DatabaseError as error:
-            log.error("journal %s is damaged (%s); set aside as %s", path, error, _set_aside(path))
-            return _connect(path)
-    except (sqlite3.Error, OSError) as error:
-        raise StateError(f"cannot open the journal {path}: {error}") from error
-
-
-def _set_aside(path: str) -> str:
-    """With the files that SQLite keeps beside a database: they must not be taken for the next one's."""
-    aside = set_aside(path)
-    for companion in ("-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(path + companion, aside + companion)
-    return aside
-
-
-def _connect(path: str) -> sqlite3.Connection:
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    db = sqlite3.connect(path, timeout=5, check_same_thread=False)
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        if db.execute("PRAGMA quick_check").fetchone()[0] != "ok":
-            raise sqlite3.DatabaseError("quick_check failed")
-        db.executescript(_SCHEMA)
-    except BaseException:
-        db.close()  # now: a connection that is closed later removes the -wal file of its successor
-        raise
-    return db
 
 
 def exponential(base: float, ceiling: float, jitter: Callable[[], float] = random.random) -> Backoff:

@@ -1,0 +1,89 @@
+"""The journal's SQLite file: opened, set aside when it is damaged, read and written in transactions.
+
+Calls are short and hold one lock: SQLite blocks a whole process of green threads, so nothing else happens
+inside a transaction.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from s3_sync.errors import StateError
+from s3_sync.state.atomic import set_aside
+
+log = logging.getLogger("s3-sync.state")
+
+
+class JournalFile:
+    """``schema``: statements that make the tables unless they are there. Raises StateError throughout."""
+
+    def __init__(self, path: str, schema: str) -> None:
+        self._lock = threading.Lock()
+        self.connection = _open(path, schema)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing, durable at the end. Raises StateError, for instance when the disk is full."""
+        try:
+            with self._lock, self.connection:
+                yield self.connection
+        except sqlite3.Error as error:
+            raise StateError(f"cannot write the journal: {error}") from error
+
+    def one(self, query: str, *values: object) -> tuple[Any, ...] | None:
+        return next(iter(self.all(query, *values)), None)
+
+    def all(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        try:
+            with self._lock:
+                return self.connection.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise StateError(f"cannot read the journal: {error}") from error
+
+    def close(self) -> None:
+        with self._lock:
+            self.connection.close()
+
+
+def _open(path: str, schema: str) -> sqlite3.Connection:
+    """Open or create the file; one that is damaged is set aside, and all progress starts over."""
+    try:
+        try:
+            return _connect(path, schema)
+        except sqlite3.OperationalError:  # no place, no permission, locked: nothing is wrong with the file
+            raise
+        except sqlite3.DatabaseError as error:
+            log.error("journal %s is damaged (%s); set aside as %s", path, error, _set_aside(path))
+            return _connect(path, schema)
+    except (sqlite3.Error, OSError) as error:
+        raise StateError(f"cannot open the journal {path}: {error}") from error
+
+
+def _set_aside(path: str) -> str:
+    """With the files that SQLite keeps beside a database: they must not be taken for the next one's."""
+    aside = set_aside(path)
+    for companion in ("-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(path + companion, aside + companion)
+    return aside
+
+
+def _connect(path: str, schema: str) -> sqlite3.Connection:
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    db = sqlite3.connect(path, timeout=5, check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        if db.execute("PRAGMA quick_check").fetchone()[0] != "ok":
+            raise sqlite3.DatabaseError("quick_check failed")
+        db.executescript(schema)
+    except BaseException:
+        db.close()  # now: a connection that is closed later removes the -wal file of its successor
+        raise
+    return db
