@@ -241,7 +241,8 @@ class RowHandler:
             return Outcome(Kind.SKIPPED, DELETE_NOT_PROPAGATED)
         if view is Before.FRESH or view == Listed(None) or not self._can_hold(row.name):
             return _PRESENT
-        if view is Before.UNKNOWN and self._head(row.name) is None:
+        remote = self._head(row.name) if view is Before.UNKNOWN else None
+        if view is Before.UNKNOWN and remote is None:
             return _PRESENT  # another daemon, or an earlier try, has been here
         state = self._newest.of(self._mapping.account, self._mapping.container, row.name)
         if isinstance(state, Unknown):
@@ -254,6 +255,9 @@ class RowHandler:
             return Outcome(Kind.SKIPPED, SUPERSEDED)
         if not state.by_client:
             return Outcome(Kind.SKIPPED, OWN_TOMBSTONE)
+        # after a POST by a server whose clock was ahead, the row's newest timestamp is the one in the mark
+        if remote is not None and _is_of_after(remote, max(state.timestamp, row.timestamp)):
+            raise LocalUnavailable("the remote copy is newer than the newest delete that is known here")
         self._bucket.delete_object(row.name)
         return Outcome(Kind.DELETED)
 
@@ -293,6 +297,12 @@ def outcome_of(error: SyncError) -> Outcome:
     if isinstance(error, ObjectRefused):
         return Outcome(Kind.FAILED, error.reason, str(error))
     return Outcome(Kind.PENDING, error.reason, str(error))
+
+
+def _is_of_after(remote: ObjectInfo, timestamp: Timestamp) -> bool:
+    """Whether a stored copy says that it is of a version newer than ``timestamp``."""
+    marked = remote.meta.swift_timestamp if remote.meta is not None else None
+    return marked is not None and marked > timestamp
 
 
 def _listed_alike(row: Row, info: ObjectInfo) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -87,6 +88,17 @@ class TestDeletes:
         world.swift.delete(NAME)
         world.swift.lost.add(NAME)
         self.refused(world, world.swift.row(NAME), Kind.PENDING, "local_unavailable")
+
+    def test_the_copy_is_of_something_newer(self) -> None:
+        """As after the replicas that knew of it have been lost: what is left is the delete before it."""
+        world = self.start()
+        world.swift.delete(NAME)
+        row = world.swift.row(NAME)
+        world.store(b"data", swift_timestamp=row.timestamp.after().internal)
+        self.refused(world, row, Kind.PENDING, "local_unavailable")
+        # a POST came before it, by a server whose clock was ahead
+        later = replace(row, timestamp=row.timestamp.after())
+        assert world.handle(later) == Outcome(Kind.DELETED)
 
     def test_nobody_remembers(self) -> None:
         world = self.start()
