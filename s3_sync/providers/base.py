@@ -214,8 +214,8 @@ class Bucket(Protocol):
         """Idempotent: an unknown upload is no error."""
         ...
 
-    def list_uploads(self) -> Iterator[OpenUpload]:
-        """The open uploads of this mapping's names, whoever began them."""
+    def list_uploads(self, name: str | None = None) -> Iterator[OpenUpload]:
+        """The open uploads of this mapping's names, or of one name, whoever began them."""
         ...
 
     # Stored manifests: what a large object consisted of, beside the object and under its name

@@ -248,12 +248,13 @@ class MemoryBucket:
         with self._lock:
             self._provider.store(self.name).uploads.pop(upload_id, None)
 
-    def list_uploads(self) -> Iterator[OpenUpload]:
+    def list_uploads(self, name: str | None = None) -> Iterator[OpenUpload]:
         with self._lock:
             uploads = dict(self._provider.store(self.name).uploads)
         for upload_id, upload in uploads.items():
-            if (name := self.namer.name(upload.key)) is not None:
-                yield OpenUpload(name, upload_id, upload.begun)
+            found = self.namer.name(upload.key)
+            if found is not None and name in (None, found):
+                yield OpenUpload(found, upload_id, upload.begun)
 
     # Stored manifests
 

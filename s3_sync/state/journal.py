@@ -44,6 +44,9 @@ CREATE TABLE IF NOT EXISTS windows (
 CREATE TABLE IF NOT EXISTS uploads (
     mapping TEXT NOT NULL, upload_id TEXT NOT NULL, name TEXT NOT NULL, begun REAL NOT NULL,
     PRIMARY KEY (mapping, upload_id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS beginnings (
+    mapping TEXT NOT NULL, name TEXT NOT NULL, noted REAL NOT NULL,
+    PRIMARY KEY (mapping, name)) WITHOUT ROWID;
 """
 
 
@@ -216,9 +219,24 @@ class Journal:
         found = self._one("SELECT min(due) FROM ranges WHERE mapping = ? AND database = ?", mapping, database)
         return found[0] if found else None
 
+    def upload_begins(self, mapping: str, name: str, now: float) -> None:
+        """The store is about to be asked for a multipart upload, whose id nobody knows yet."""
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO beginnings VALUES (?, ?, ?)", (mapping, name, now))
+
+    def upload_not_begun(self, mapping: str, name: str) -> None:
+        with self._transaction():
+            self._db.execute("DELETE FROM beginnings WHERE mapping = ? AND name = ?", (mapping, name))
+
+    def beginnings(self, mapping: str) -> list[tuple[str, float]]:
+        """Name and time of each ``upload_begins`` of which nothing more is known."""
+        rows = self._all("SELECT name, noted FROM beginnings WHERE mapping = ? ORDER BY noted", mapping)
+        return [(name, noted) for name, noted in rows]
+
     def upload_begun(self, mapping: str, name: str, upload_id: str, now: float) -> None:
         """A multipart upload is open at the remote, until ``upload_ended``."""
         with self._transaction():
+            self._db.execute("DELETE FROM beginnings WHERE mapping = ? AND name = ?", (mapping, name))
             self._db.execute(
                 "INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?)", (mapping, upload_id, name, now)
             )

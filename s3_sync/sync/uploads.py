@@ -17,6 +17,8 @@ log = logging.getLogger("s3-sync")
 SAFE_AGE = 7 * 86400.0
 #: how often such are looked for, in seconds
 LIST_EVERY = 86400.0
+#: how far apart we and the store may see the begin of one upload: its duration, and both clocks (seconds)
+AROUND = 3600.0
 #: what the journal keeps about a mapping
 MANIFESTS, LISTED = "manifests", "uploads listed"
 
@@ -31,6 +33,12 @@ class UploadLedger:
         self._lock = Lock()
         self._in_flight: set[str] = set()
         self._manifests = journal.noted(key, MANIFESTS) is not None
+
+    def begins(self, name: str) -> None:
+        self._journal.upload_begins(self._key, name, self._now())
+
+    def not_begun(self, name: str) -> None:
+        self._journal.upload_not_begun(self._key, name)
 
     def begun(self, name: str, upload_id: str) -> None:
         with self._lock:
@@ -54,8 +62,15 @@ class UploadLedger:
         """Name and upload id of everything that an earlier run of this daemon has not ended."""
         return [entry for entry in self._journal.open_uploads(self._key) if not self._is_in_flight(entry[1])]
 
+    def has_work(self) -> bool:
+        """Whether there is anything to be looked for."""
+        return bool(self.left_behind() or self._journal.beginnings(self._key)) or self.may_list()
+
     def reap(self, bucket: Bucket) -> int:
         """Abort what was left behind; returns how many. Raises RemoteError, StateError.
+
+        Of a begin without an answer only the name and the time are known. What another node began there
+        at that time may be taken for ours: it begins again.
 
         Once a day that includes what the ledger does not know and is older than SAFE_AGE, such as what a
         node left that is gone. Only below a key prefix of our own: without one everybody's uploads are in
@@ -66,6 +81,12 @@ class UploadLedger:
             bucket.abort_upload(name, upload_id)
             self._journal.upload_ended(self._key, upload_id)
             aborted += 1
+        for name, noted in self._journal.beginnings(self._key):
+            for upload in list(bucket.list_uploads(name)):
+                if abs(upload.begun - noted) <= AROUND and not self._is_in_flight(upload.upload_id):
+                    bucket.abort_upload(name, upload.upload_id)
+                    aborted += 1
+            self._journal.upload_not_begun(self._key, name)
         if self.may_list() and bucket.namer.prefix:
             self._journal.note(self._key, LISTED, repr(self._now()))
             for name, upload_id in self._too_old(bucket):
@@ -93,7 +114,7 @@ class UploadLedger:
 
 def reap(label: str, ledger: UploadLedger, open_bucket: Callable[[], Bucket]) -> None:
     """What cannot be aborted now is left for the next time; it costs space, nothing else."""
-    if not ledger.left_behind() and not ledger.may_list():
+    if not ledger.has_work():
         return
     try:
         aborted = ledger.reap(open_bucket())

@@ -19,6 +19,14 @@ log = logging.getLogger("s3-sync")
 class Ledger(Protocol):
     """Remembers open uploads over a crash, and whether there are stored manifests."""
 
+    def begins(self, name: str) -> None:
+        """The store is about to be asked for an upload: from now on there may be one."""
+        ...
+
+    def not_begun(self, name: str) -> None:
+        """It has said no."""
+        ...
+
     def begun(self, name: str, upload_id: str) -> None: ...
 
     def ended(self, upload_id: str) -> None: ...
@@ -34,6 +42,12 @@ class Ledger(Protocol):
 
 class NoLedger:
     """Remembers nothing."""
+
+    def begins(self, name: str) -> None:
+        pass
+
+    def not_begun(self, name: str) -> None:
+        pass
 
     def begun(self, name: str, upload_id: str) -> None:
         pass
@@ -86,7 +100,13 @@ def open_upload(sending: Sending, name: str, meta: ObjectMeta) -> Iterator[str]:
     the next start.
     """
     bucket, ledger = sending.bucket, sending.ledger
-    upload_id = bucket.create_upload(name, meta)
+    ledger.begins(name)
+    try:
+        upload_id = bucket.create_upload(name, meta)
+    except RemoteError as error:
+        if not error.transient:  # else it may be open without our knowing
+            ledger.not_begun(name)
+        raise
     done = False
     try:
         ledger.begun(name, upload_id)

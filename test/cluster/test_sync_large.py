@@ -292,7 +292,8 @@ def test_a_kill_leaves_no_open_upload_and_no_half_object(
     assert daemon.once().returncode == -9
     daemon.alter()
     assert daemon.once().returncode == 0
-    if "create_upload" in at:  # nobody has written down the id: only time tells that it is nobody's
+    if "create_upload" in at and large.pair.store.name == "moto":
+        # nobody has written down the id, and there every upload began in 2010
         assert len(large.open_uploads()) == 1
         large.abort_all()
     large.check("o")

@@ -130,6 +130,9 @@ class TestListedUploads:
         assert {upload.upload_id: upload.name for upload in listed} == begun
         now = all(abs(upload.begun - time.time()) < 60 for upload in listed)
         assert now is not target.quirks.constant_begin
+        for name in ("a", "b", "b/\u00fc &"):
+            found = {upload.upload_id: upload.name for upload in bucket.list_uploads(name)}
+            assert found == {upload_id: each for upload_id, each in begun.items() if each == name}
         for upload in listed:
             bucket.abort_upload(upload.name, upload.upload_id)
         assert list(bucket.list_uploads()) == []

@@ -189,10 +189,11 @@ class S3Bucket:
     def abort_upload(self, name: str, upload_id: str) -> None:
         self._uploads.abort(self.namer.key(name), upload_id)
 
-    def list_uploads(self) -> Iterator[OpenUpload]:
-        for key, upload_id, begun in self._uploads.open_uploads(self.namer.prefix):
-            if (name := self.namer.name(key)) is not None:
-                yield OpenUpload(name, upload_id, begun)
+    def list_uploads(self, name: str | None = None) -> Iterator[OpenUpload]:
+        for key, upload_id, begun in self._uploads.open_uploads(self.namer.key(name or "")):
+            found = self.namer.name(key)
+            if found is not None and name in (None, found):
+                yield OpenUpload(found, upload_id, begun)
 
     # Stored manifests
 

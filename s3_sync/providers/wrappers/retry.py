@@ -123,8 +123,8 @@ class RetryBucket:
     def abort_upload(self, name: str, upload_id: str) -> None:
         self._call(lambda: self._bucket.abort_upload(name, upload_id))
 
-    def list_uploads(self) -> Iterator[OpenUpload]:
-        return iter(self._call(lambda: list(self._bucket.list_uploads())))
+    def list_uploads(self, name: str | None = None) -> Iterator[OpenUpload]:
+        return iter(self._call(lambda: list(self._bucket.list_uploads(name))))
 
     def put_manifest(self, name: str, manifest: bytes) -> None:
         self._call(lambda: self._bucket.put_manifest(name, manifest))

@@ -143,8 +143,10 @@ class WatchedBucket:
         )
         return part
 
-    def list_uploads(self) -> Iterator[OpenUpload]:
-        uploads: list[OpenUpload] = self._call("list_uploads", "", lambda: list(self.inner.list_uploads()))
+    def list_uploads(self, name: str | None = None) -> Iterator[OpenUpload]:
+        uploads: list[OpenUpload] = self._call(
+            "list_uploads", name or "", lambda: list(self.inner.list_uploads(name))
+        )
         return iter(uploads)
 
     def put_manifest(self, name: str, manifest: bytes) -> None:

@@ -10,9 +10,10 @@ import pytest
 from s3_sync.errors import RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta
+from s3_sync.providers.base import OpenUpload
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider
 from s3_sync.state.journal import Journal
-from s3_sync.sync.uploads import LIST_EVERY, SAFE_AGE, UploadLedger, reap
+from s3_sync.sync.uploads import AROUND, LIST_EVERY, SAFE_AGE, UploadLedger, reap
 from unit.sync.cluster import FakeClock
 
 
@@ -115,6 +116,56 @@ def test_an_abort_that_fails_is_tried_again(world: World, monkeypatch: pytest.Mo
     assert len(world.uploads) == 1
     world.reap()
     assert world.uploads == set()
+
+
+class TestBegins:
+    """A crash, or a lost answer, between the request for an upload and the note of its id."""
+
+    def test_what_was_begun_then_is_aborted(self, world: World) -> None:
+        before = world.bucket.create_upload("o", ObjectMeta())
+        world.clock.sleep(AROUND + 1)
+        world.ledger.begins("o")
+        world.clock.sleep(5)
+        world.bucket.create_upload("o", ObjectMeta())
+        other = world.bucket.create_upload("o/2", ObjectMeta())
+        world.restart()
+        world.reap()
+        assert world.uploads == {before, other}
+        assert not world.ledger.has_work()
+
+    def test_what_is_known_by_its_id_needs_no_listing(self, world: World) -> None:
+        world.ledger.begins("o")
+        current = world.begin("o")
+        assert not world.journal.beginnings("m")
+        world.ledger.begins("p")
+        world.ledger.not_begun("p")
+        world.ledger.begins("q")
+        world.reap()
+        assert world.uploads == {current}
+
+    def test_without_a_prefix_too(self, tmp_path: Path) -> None:
+        world = World(tmp_path, KeyNamer.literal(""))
+        world.ledger.begins("o")
+        world.bucket.create_upload("o", ObjectMeta())
+        somebodys = world.bucket.create_upload("p", ObjectMeta())
+        world.restart()
+        world.reap()
+        assert world.uploads == {somebodys}
+        world.journal.close()
+
+    def test_a_listing_that_fails_is_tried_again(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        world.ledger.begins("o")
+        world.bucket.create_upload("o", ObjectMeta())
+
+        def listing(name: str | None = None) -> Iterator[OpenUpload]:
+            raise RemoteUnavailable("away")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(world.bucket, "list_uploads", listing)
+            world.reap()
+        assert len(world.uploads) == 1
+        world.reap()
+        assert world.uploads == set()
 
 
 def test_manifests_are_remembered(world: World) -> None:

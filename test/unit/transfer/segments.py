@@ -125,9 +125,17 @@ class FakeLedger:
 
     def __init__(self) -> None:
         self.open: dict[str, str] = {}
+        self.beginning: set[str] = set()
         self.manifests = False
 
+    def begins(self, name: str) -> None:
+        self.beginning.add(name)
+
+    def not_begun(self, name: str) -> None:
+        self.beginning.remove(name)
+
     def begun(self, name: str, upload_id: str) -> None:
+        self.beginning.remove(name)
         self.open[upload_id] = name
 
     def ended(self, upload_id: str) -> None:

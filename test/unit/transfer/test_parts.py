@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3_sync.errors import (
+    AccessDenied,
     BadDigest,
     LocalChanged,
     NotFound,
@@ -17,10 +18,13 @@ from s3_sync.errors import (
     PreconditionFailed,
     RemoteUnavailable,
 )
+from s3_sync.model.objects import ObjectMeta
 from s3_sync.providers.base import GIB, MIB, Features, Limits, Part
 from s3_sync.streams.reader import Body
 from s3_sync.transfer.parts import part_size
+from s3_sync.transfer.sending import Sending, open_upload
 from unit.transfer.local_file import META, SMALL, T2, LocalFile, content, memory, send, unfinished, watch
+from unit.transfer.segments import FakeLedger
 
 
 class TestPartSize:
@@ -142,6 +146,24 @@ class TestParts:
         with pytest.raises(RemoteUnavailable):
             send(bucket, LocalFile(bytes(150)))
         assert calls == ["create_upload"]
+
+    @pytest.mark.parametrize(
+        ("error", "noted"), [(RemoteUnavailable("no answer"), {"o"}), (AccessDenied("no"), set())]
+    )
+    def test_a_begin_without_an_answer_stays_on_record(
+        self, monkeypatch: pytest.MonkeyPatch, error: Exception, noted: set[str]
+    ) -> None:
+        bucket, ledger = memory(), FakeLedger()
+
+        def fail(*_: Any) -> Any:
+            assert ledger.beginning == {"o"}
+            raise error
+
+        monkeypatch.setattr(bucket, "create_upload", fail)
+        sending = Sending(bucket, lambda size: None, ledger=ledger)
+        with pytest.raises(type(error)), open_upload(sending, "o", ObjectMeta()):
+            pass
+        assert ledger.beginning == noted
 
     def test_parts_of_another_version_are_not_mixed_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
         bucket, local = memory(), LocalFile(bytes(150))
