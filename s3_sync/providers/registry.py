@@ -11,7 +11,9 @@ from s3_sync.config.schema import Mapping as ContainerMapping
 from s3_sync.errors import ConfigError, Problem
 from s3_sync.providers.base import Bucket, Provider, WriteOptions
 from s3_sync.providers.s3.provider import S3Provider
-from s3_sync.providers.wrappers.retry import RetryPolicy, RetryProvider
+from s3_sync.providers.wrappers.pace import Pace
+from s3_sync.providers.wrappers.retry import RetryPolicy
+from s3_sync.providers.wrappers.through import ProviderThrough
 
 #: builds the provider of an account, with at most so many connections
 Builder = Callable[[Credentials, int], Provider]
@@ -31,7 +33,8 @@ class Registry:
     """One provider for each set of credentials, built when it is first needed and shared from then on.
 
     ``connections``: to each account, at most; give it the number of workers. ``retries``: None = errors
-    are never retried here, which suits a caller whose own client waits. Safe to share between threads.
+    are never retried here, which suits a caller whose own client waits. What a store says about the rate
+    of requests counts for all that use the same account of it. Safe to share between threads.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Registry:
         self._builders = builders
         self._lock = threading.Lock()
         self._providers: dict[Credentials, Provider] = {}
+        self._paces: dict[tuple[str, str | None], Pace] = {}
 
     def provider(self, credentials: Credentials) -> Provider:
         """Raises ConfigError for a protocol that nothing here speaks, AccessDenied without credentials."""
@@ -72,7 +76,16 @@ class Registry:
         builder = self._builders.get(credentials.provider)
         if builder is None:
             raise ConfigError([Problem("protocol", f"{credentials.provider!r} is not supported")])
-        provider = builder(credentials, self._connections)
+        provider: Provider = ProviderThrough(
+            builder(credentials, self._connections), self._pace(credentials).call
+        )
         if self._retries is not None:
-            provider = RetryProvider(provider, self._retries)
+            provider = ProviderThrough(provider, self._retries.call)
         return provider
+
+    def _pace(self, credentials: Credentials) -> Pace:
+        account = (credentials.store, credentials.identity)
+        if account not in self._paces:
+            patience = self._retries.patience if self._retries is not None else 0.0
+            self._paces[account] = Pace(credentials.store, workers=self._connections, patience=patience)
+        return self._paces[account]

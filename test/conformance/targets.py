@@ -16,7 +16,9 @@ from s3_sync.providers.base import Provider
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.s3.dialect import CLONE
 from s3_sync.providers.s3.provider import S3Provider
-from s3_sync.providers.wrappers.retry import RetryPolicy, RetryProvider
+from s3_sync.providers.wrappers.pace import Pace
+from s3_sync.providers.wrappers.retry import RetryPolicy
+from s3_sync.providers.wrappers.through import ProviderThrough
 from servers.swift_spec import TESTER
 
 #: patience for a store that is busy; tests inject no faults here
@@ -126,7 +128,9 @@ class Target:
 
 def _memory(wrapped: bool) -> Callable[[Credentials], Provider]:
     provider = MemoryProvider()
-    return lambda _: RetryProvider(provider, RETRIES) if wrapped else provider
+    pace = Pace("memory", workers=8, patience=0.0)
+    around = ProviderThrough(ProviderThrough(provider, pace.call), RETRIES.call)
+    return lambda _: around if wrapped else provider
 
 
 def _s3(store: str, direct: bool) -> Callable[[Credentials], Provider]:
@@ -138,7 +142,7 @@ def _retried(build: Callable[[Credentials], Provider]) -> Callable[[Credentials]
     """moto takes one signature of version 2 in a thousand (four slashes in it) for one of version 4, and
     answers 500. The next second's signature is another one."""
     policy = RetryPolicy(attempts=2, base=1.1, random=lambda: 1.0)
-    return lambda credentials: RetryProvider(build(credentials), policy)
+    return lambda credentials: ProviderThrough(build(credentials), policy.call)
 
 
 NOBODY = Credentials(identity="nobody", secret=Secret("nothing"))

@@ -9,13 +9,13 @@ import pytest
 
 from s3_sync.config.schema import Credentials, Mapping, Profile
 from s3_sync.config.secret import Secret
-from s3_sync.errors import ConfigError
+from s3_sync.errors import ConfigError, RemoteUnavailable, Throttled
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import PutOptions
-from s3_sync.providers.memory import MemoryProvider
+from s3_sync.providers.base import WriteOptions
+from s3_sync.providers.memory import MemoryBucket, MemoryProvider
 from s3_sync.providers.registry import BUILDERS, Registry
-from s3_sync.providers.s3.bucket import S3Bucket
-from s3_sync.providers.wrappers.retry import RetryBucket
+from s3_sync.providers.wrappers.retry import RetryPolicy
 from s3_sync.streams.reader import BytesBody
 
 CREDENTIALS = Credentials(endpoint="http://127.0.0.1:9", identity="AKID", secret=Secret("sesame"))
@@ -71,8 +71,14 @@ def test_a_bucket_is_seen_through_its_mapping() -> None:
 
 
 def test_encryption_is_the_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-    monkeypatch.setattr(Counting, "bucket", lambda _, name, namer, write: seen.append((name, write.encrypt)))
+    seen: list[tuple[str, bool]] = []
+    bucket = MemoryProvider.bucket
+
+    def noted(self: Counting, name: str, namer: KeyNamer, write: WriteOptions) -> MemoryBucket:
+        seen.append((name, write.encrypt))
+        return bucket(self, name, namer, write)
+
+    monkeypatch.setattr(Counting, "bucket", noted)
     plain = registry(retries=None)
     plain.open_bucket(mapping(profile=Profile(encryption=True)))
     plain.open_bucket(mapping(profile=Profile(encryption=False)))
@@ -80,8 +86,43 @@ def test_encryption_is_the_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_wrapper_can_be_left_out() -> None:
-    assert isinstance(Registry().open_bucket(mapping()), RetryBucket)
-    assert isinstance(Registry(retries=None).open_bucket(mapping()), S3Bucket)
+    for attempts, policy in ((2, RetryPolicy(attempts=2, sleep=lambda _: None)), (1, None)):
+        Broken.asked = 0
+        broken = Registry(builders={"s3": lambda *_: Broken()}, retries=policy)
+        with pytest.raises(RemoteUnavailable):
+            broken.provider(CREDENTIALS).head_bucket("bucket")
+        assert Broken.asked == attempts
+
+
+class Broken(MemoryProvider):
+    asked = 0
+
+    def head_bucket(self, name: str) -> None:
+        Broken.asked += 1
+        raise RemoteUnavailable("broken", status=500)
+
+
+class Busy(MemoryProvider):
+    """Asks for two minutes of patience, once."""
+
+    asked = 0
+
+    def head_bucket(self, name: str) -> None:
+        Busy.asked += 1
+        raise Throttled("slow down", status=503, retry_after=120.0)
+
+
+def test_what_an_account_is_told_counts_for_all_who_use_it() -> None:
+    Busy.asked = 0
+    shared = Registry(builders={"s3": lambda credentials, connections: Busy()})
+    same, other = replace(CREDENTIALS, verify_tls=False), replace(CREDENTIALS, identity="another")
+    for credentials in (CREDENTIALS, CREDENTIALS, same):
+        with pytest.raises(Throttled):
+            shared.provider(credentials).head_bucket("bucket")
+    assert Busy.asked == 1
+    with pytest.raises(Throttled):
+        shared.provider(other).head_bucket("bucket")
+    assert Busy.asked == 2
 
 
 def test_a_protocol_that_nothing_speaks() -> None:

@@ -1,0 +1,146 @@
+"""As fast as the store lets us: slower for everybody when it asks one of us for patience, and back again.
+
+Stores limit the rate of requests of an account, not of a connection. So what one request is told counts
+for all that use the same account.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from s3_sync.errors import RemoteError, Throttled
+from s3_sync.streams.reader import Body
+
+log = logging.getLogger("s3-sync")
+
+_Result = TypeVar("_Result")
+
+#: seconds without a complaint after which there is no limit any more
+RECOVERY = 20.0
+#: so many requests a second are made in any case
+SLOWEST = 2.0
+#: nobody waits longer than this for a turn because of the rate, in seconds
+LONGEST_WAIT = 10.0
+#: how much faster than the slowest rate is taken for normal, even where little was asked for so far
+USUAL = 10.0
+
+
+class Pace:
+    """The rate at which requests to one account begin. Safe to share between threads.
+
+    Without a complaint there is no limit, and nothing is done but counting. A complaint is 429, 503 or a
+    code such as SlowDown. With ``slowest`` = max(SLOWEST, workers / LONGEST_WAIT), so that as many requests
+    as there are workers get their turns in LONGEST_WAIT, and ``peak`` = the requests begun in the second
+    before the first complaint, or slowest * USUAL if that is more:
+
+        first complaint         rate = max(slowest, requests begun in the second before / 2)
+        each one after that     rate = max(slowest, rate / 2)
+        t seconds later         rate + (peak - rate) * t / RECOVERY
+        t >= RECOVERY           no limit
+
+    A request that began before the last change does not count: it was sent at the old rate. Where the
+    store said how long to wait (Retry-After), nobody begins anything before; who would have to wait for
+    longer than ``patience`` is told so with Throttled, and the store is not asked.
+
+    Whatever the store does: after a complaint the rate is at most half of what brought it, as far as
+    ``slowest`` allows, and RECOVERY seconds after the last one, or after the end of its Retry-After, there
+    is no limit.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        workers: int,
+        patience: float,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._name = name
+        self._slowest = max(SLOWEST, workers / LONGEST_WAIT)
+        self._patience = patience
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        #: the second that is counted, requests begun in it, and in the one before
+        self._second = 0
+        self._begun = 0
+        self._before = 0
+        #: when the rate was last cut; None = no limit
+        self._cut_at: float | None = None
+        self._rate = 0.0
+        self._peak = 0.0
+        #: when the next request may begin, by the rate; and when any may, by the store's own word
+        self._next = 0.0
+        self._not_before = 0.0
+
+    def call(self, function: Callable[[], _Result], body: Body | None = None) -> _Result:
+        """The result of ``function``, which makes one request, when it is its turn."""
+        begun = self._turn()
+        try:
+            return function()
+        except RemoteError as error:
+            if isinstance(error, Throttled) or error.status in (429, 503):
+                self._slow_down(begun, error.retry_after or 0.0)
+            raise
+
+    def limit(self) -> float | None:
+        """Requests a second that may begin now; None = any number."""
+        cut_at = self._cut_at
+        if cut_at is None:
+            return None
+        passed = max(0.0, self._clock() - max(cut_at, self._not_before))
+        if passed >= RECOVERY:
+            return None
+        return self._rate + (self._peak - self._rate) * passed / RECOVERY
+
+    def _turn(self) -> float:
+        """Wait for it; returns when it came. Raises Throttled."""
+        now = self._clock()
+        if self._cut_at is not None:
+            while (wait := self._wait(now)) > 0:
+                self._sleep(wait)
+                now = self._clock()
+                if now >= self._not_before:  # nobody has been told to wait longer meanwhile
+                    break
+        self._count(now)
+        return now
+
+    def _wait(self, now: float) -> float:
+        """Take the next turn; returns how far away it is."""
+        with self._lock:
+            if (rate := self.limit()) is None:
+                if self._cut_at is not None:
+                    self._cut_at = None
+                    log.info("%s: as fast as before again", self._name)
+                return 0.0
+            if (told := self._not_before - now) > self._patience:
+                raise Throttled(f"{self._name} asked for patience, {told:.0f} s more", retry_after=told)
+            turn = max(now, self._next, self._not_before)
+            self._next = turn + 1.0 / rate
+            return turn - now
+
+    def _slow_down(self, begun: float, retry_after: float) -> None:
+        with self._lock:
+            now = self._clock()
+            limit = self.limit()
+            self._not_before = max(self._not_before, now + retry_after)
+            if limit is not None and self._cut_at is not None and begun <= self._cut_at:
+                return
+            if limit is None:
+                limit = float(max(self._begun, self._before))
+                self._peak = max(limit, USUAL * self._slowest)
+                log.warning("%s asks for patience; %.0f requests a second so far", self._name, limit)
+            self._rate = max(self._slowest, limit / 2)
+            self._cut_at = now
+
+    def _count(self, now: float) -> None:
+        second = int(now)
+        if second != self._second:
+            self._before = self._begun if second == self._second + 1 else 0
+            self._second, self._begun = second, 0
+        self._begun += 1

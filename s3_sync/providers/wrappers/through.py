@@ -1,0 +1,131 @@
+"""Buckets and providers all of whose methods go through one function: what wrappers are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, TypeVar
+
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
+from s3_sync.providers.base import (
+    Bucket,
+    BucketEntry,
+    GetResult,
+    ListPage,
+    ListQuery,
+    OpenUpload,
+    Part,
+    Provider,
+    WriteOptions,
+)
+from s3_sync.streams.reader import Body
+
+_Result = TypeVar("_Result")
+_WHOLE = GetOptions()
+_PLAIN = WriteOptions()
+
+
+class Caller(Protocol):
+    """Calls ``function``, which reads ``body``, and returns what it returns, or does something else."""
+
+    def __call__(self, function: Callable[[], _Result], body: Body | None = None) -> _Result: ...
+
+
+class BucketThrough:
+    """``bucket``, each of whose requests is made by ``call``.
+
+    Iterators are read to their ends inside the call. What ``get_object`` opened is read outside.
+    """
+
+    def __init__(self, bucket: Bucket, call: Caller) -> None:
+        self.name = bucket.name
+        self.namer = bucket.namer
+        self.limits = bucket.limits
+        self.features = bucket.features
+        self._bucket = bucket
+        self._call = call
+
+    def head_object(self, name: str) -> ObjectInfo:
+        return self._call(lambda: self._bucket.head_object(name))
+
+    def get_object(self, name: str, options: GetOptions = _WHOLE) -> GetResult:
+        return self._call(lambda: self._bucket.get_object(name, options))
+
+    def put_object(self, name: str, body: Body, options: PutOptions) -> PutResult:
+        return self._call(lambda: self._bucket.put_object(name, body, options), body)
+
+    def post_object(self, name: str, meta: ObjectMeta, if_match: str | None = None) -> None:
+        self._call(lambda: self._bucket.post_object(name, meta, if_match))
+
+    def delete_object(self, name: str) -> bool:
+        return self._call(lambda: self._bucket.delete_object(name))
+
+    def list_objects(self, query: ListQuery) -> ListPage:
+        return self._call(lambda: self._bucket.list_objects(query))
+
+    def create_upload(self, name: str, meta: ObjectMeta) -> str:
+        return self._call(lambda: self._bucket.create_upload(name, meta))
+
+    def upload_part(
+        self, name: str, upload_id: str, number: int, body: Body, size: int, md5: str | None = None
+    ) -> Part:
+        return self._call(lambda: self._bucket.upload_part(name, upload_id, number, body, size, md5), body)
+
+    def copy_part(
+        self, name: str, upload_id: str, number: int, byte_range: ByteRange, if_match: str | None = None
+    ) -> Part:
+        return self._call(lambda: self._bucket.copy_part(name, upload_id, number, byte_range, if_match))
+
+    def complete_upload(
+        self,
+        name: str,
+        upload_id: str,
+        parts: Sequence[Part],
+        if_match: str | None = None,
+        if_absent: bool = False,
+    ) -> PutResult:
+        return self._call(lambda: self._bucket.complete_upload(name, upload_id, parts, if_match, if_absent))
+
+    def abort_upload(self, name: str, upload_id: str) -> None:
+        self._call(lambda: self._bucket.abort_upload(name, upload_id))
+
+    def list_uploads(self, name: str | None = None) -> Iterator[OpenUpload]:
+        return iter(self._call(lambda: list(self._bucket.list_uploads(name))))
+
+    def put_manifest(self, name: str, manifest: bytes) -> None:
+        self._call(lambda: self._bucket.put_manifest(name, manifest))
+
+    def get_manifest(self, name: str) -> bytes:
+        return self._call(lambda: self._bucket.get_manifest(name))
+
+    def delete_manifest(self, name: str) -> None:
+        self._call(lambda: self._bucket.delete_manifest(name))
+
+    def holds_manifests(self) -> bool:
+        return self._call(self._bucket.holds_manifests)
+
+    def close(self) -> None:
+        self._bucket.close()
+
+
+class ProviderThrough:
+    """``provider``, each of whose requests is made by ``call``; those of its buckets, too."""
+
+    def __init__(self, provider: Provider, call: Caller) -> None:
+        self._provider = provider
+        self._call = call
+
+    def bucket(self, name: str, namer: KeyNamer, write: WriteOptions = _PLAIN) -> BucketThrough:
+        return BucketThrough(self._provider.bucket(name, namer, write), self._call)
+
+    def list_buckets(self) -> Iterator[BucketEntry]:
+        return iter(self._call(lambda: list(self._provider.list_buckets())))
+
+    def head_bucket(self, name: str) -> None:
+        self._call(lambda: self._provider.head_bucket(name))
+
+    def create_bucket(self, name: str) -> None:
+        self._call(lambda: self._provider.create_bucket(name))
+
+    def close(self) -> None:
+        self._provider.close()
