@@ -11,7 +11,9 @@
     |   `-- LocalMissing          the object is not there, and that is known
     `-- RemoteError               the remote store
         |-- NotFound              no such object, bucket or upload
-        |-- AccessDenied          credentials refused, or not allowed to do this
+        |-- AccessDenied          not allowed to do this
+        |   |-- CredentialsRefused  there are none, or unknown, wrong or expired ones
+        |   `-- ClockSkewed       our clock, or the store's, is wrong
         |-- PreconditionFailed    If-Match / If-None-Match did not hold
         |-- BadDigest             the bytes that arrived are not the bytes that were promised (transient)
         |-- CopyUnproven          the store does not show the copy as it was sent            (transient)
@@ -132,9 +134,21 @@ class NotFound(RemoteError):
 
 
 class AccessDenied(RemoteError):
-    """Wrong credentials, or credentials that may not do this."""
+    """The credentials may not do this; where the store says more, it is one of those below."""
 
     reason = "remote_denied"
+
+
+class CredentialsRefused(AccessDenied):
+    """The store does not know who we are: whatever else we ask, it will say the same."""
+
+    reason = "remote_credentials"
+
+
+class ClockSkewed(AccessDenied):
+    """A signature's time is too far from the store's, so that it refuses all of them."""
+
+    reason = "remote_clock"
 
 
 class PreconditionFailed(RemoteError):

@@ -77,6 +77,7 @@ class ObjectInfo:
     """One object as its store describes it.
 
     ``etag`` is unquoted and may be anything; ``md5`` is the hex MD5 of the bytes, where it is known.
+    ``archived``: neither bytes nor metadata can be copied before the store was asked to restore it.
     ``last_modified`` is in seconds since the epoch. ``meta`` is None when the description comes from a
     listing. ``data_timestamp`` and ``timestamp`` are known for objects of the local cluster: when the
     bytes were written, and when bytes or metadata last changed.
@@ -89,6 +90,7 @@ class ObjectInfo:
     last_modified: float = 0.0
     meta: ObjectMeta | None = None
     storage_class: str = ""
+    archived: bool = False
     data_timestamp: Timestamp | None = None
     timestamp: Timestamp | None = None
 

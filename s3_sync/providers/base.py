@@ -17,6 +17,9 @@ from s3_sync.streams.reader import Body
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
+#: storage classes of S3 whose objects can be seen and deleted, but not read or copied without a restore
+#: first; GLACIER_IR is not one of them, and of INTELLIGENT_TIERING the answer to a HEAD tells
+ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 #: of a stored manifest, in bytes; Swift's own limit is 8 MiB unless an operator raises it
 MAX_MANIFEST = 64 * MIB
 

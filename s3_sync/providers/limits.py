@@ -16,11 +16,15 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 def check_limits(bucket: Bucket, name: str, meta: ObjectMeta, size: int) -> None:
     """Raise ObjectRefused if ``bucket`` can never hold this object; ``meta`` with the marks to be sent.
 
-    Reasons: ``name_too_long`` (the key, in UTF-8 bytes), ``name_encoding`` (not UTF-8), ``metadata_name``
-    (cannot be a header's name), ``metadata_too_large``, ``too_large``.
+    Reasons: ``name_too_long`` (the key, in UTF-8 bytes), ``name_encoding`` (not UTF-8), ``name_reserved``
+    (stored manifests have such keys), ``metadata_name`` (cannot be a header's name),
+    ``metadata_too_large``, ``too_large``.
     """
     limits = bucket.limits
-    _check_name(bucket.namer.key(name), limits.max_name)
+    key = bucket.namer.key(name)
+    _check_name(key, limits.max_name)
+    if bucket.namer.is_manifest(key):
+        raise ObjectRefused("name_reserved", f"the key {key!r} is for the manifest of a large object")
     metadata = to_user_metadata(meta)
     for key in metadata:
         if not _TOKEN.fullmatch(key):

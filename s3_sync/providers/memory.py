@@ -19,6 +19,7 @@ from s3_sync.model.headers import from_user_metadata, to_user_metadata
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult, is_md5
 from s3_sync.providers.base import (
+    ARCHIVE_CLASSES,
     BucketEntry,
     Features,
     Limits,
@@ -32,8 +33,6 @@ from s3_sync.streams.exact import read_exactly
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import Body, BytesBody
 
-#: storage classes whose objects can be seen and deleted, but not read or copied
-_ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _WHOLE = GetOptions()
 _PLAIN = WriteOptions()
 _LIMITS = Limits()
@@ -51,7 +50,14 @@ class _Object:
         mark = self.meta.marks.get("swift-etag", "")
         md5 = next((text for text in (mark, self.etag) if is_md5(text)), None)
         return ObjectInfo(
-            name, len(self.data), self.etag, md5, self.modified, self.meta, storage_class=self.storage_class
+            name,
+            len(self.data),
+            self.etag,
+            md5,
+            self.modified,
+            self.meta,
+            storage_class=self.storage_class,
+            archived=self.storage_class in ARCHIVE_CLASSES,
         )
 
 
@@ -133,7 +139,7 @@ class MemoryBucket:
             raise _condition(412)
         if options.if_none_match == found.etag:
             raise _condition(304)
-        if found.storage_class in _ARCHIVE_CLASSES:
+        if found.storage_class in ARCHIVE_CLASSES:
             raise Archived(f"{name} is in {found.storage_class}", status=403, code="InvalidObjectState")
         info, data, byte_range = found.info(name), found.data, None
         if options.byte_range is not None:
@@ -157,7 +163,7 @@ class MemoryBucket:
             found = self._find(name)
             if if_match is not None and if_match != found.etag:
                 raise _condition(412)
-            if found.storage_class in _ARCHIVE_CLASSES:
+            if found.storage_class in ARCHIVE_CLASSES:
                 raise Archived(f"{name} is in {found.storage_class}", status=403, code="InvalidObjectState")
             if len(found.data) > self.limits.max_copy:
                 raise NotSupported(f"{name} is larger than what can be copied at once")

@@ -29,11 +29,17 @@ OUTAGE = frozenset(
         "remote_unavailable",
         "remote_throttled",
         "remote_denied",
+        "remote_credentials",
+        "remote_clock",
         "remote_not_found",  # the bucket
         "remote_refused",
         "local_unavailable",
     }
 )
+
+
+#: reasons that never have to do with the object: one is enough
+EVERYTHING = frozenset({"remote_credentials", "remote_clock"})
 
 
 @dataclass(slots=True)

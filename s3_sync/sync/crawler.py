@@ -12,7 +12,7 @@ from s3_sync.model.outcomes import Outcome
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.state.journal import Counts, Unsettled
-from s3_sync.sync.batch import OUTAGE, Batches, Result, nothing_works
+from s3_sync.sync.batch import EVERYTHING, OUTAGE, Batches, Result, nothing_works
 from s3_sync.sync.context import Context
 from s3_sync.sync.database import DatabaseCrawl
 from s3_sync.sync.schedule import setback_pause
@@ -47,7 +47,8 @@ class MappingCrawl:
         self._databases: dict[LocalReplica, DatabaseCrawl] = {}
         self._listed_at = float("-inf")
         self._setbacks = 0
-        self._outage = False
+        #: why nothing gets through; empty as long as something does
+        self._outage = ""
         self._retried_once = False
         # what failed in an outage that the process before this one saw need not wait for its own time
         context.journal.hasten(self.key, OUTAGE, context.clock.now())
@@ -76,7 +77,7 @@ class MappingCrawl:
             log.exception("Failed to process %s", self.mapping.label)
             return self._setback(repr(error))
         if self._outage:
-            return self._setback("nothing gets through")
+            return self._setback(f"nothing gets through: {self._outage}")
         if self._setbacks:
             self._recovered()
         return Step(more and not self._context.stop.is_set())
@@ -95,13 +96,18 @@ class MappingCrawl:
         fresh = [outcome for result in results for outcome in result.tried]
         retried: list[Outcome] = []
         more = self._retry(limit, retried) or more
-        self._outage = self._is_outage(fresh, retried)
+        self._outage = ""
+        if self._is_outage(fresh, retried):
+            last = next(outcome for outcome in reversed(retried + fresh) if outcome.reason in OUTAGE)
+            self._outage = f"{last.reason}: {last.detail}"
         return more
 
     def _is_outage(self, fresh: list[Outcome], retried: list[Outcome]) -> bool:
         """Objects that failed before and fail again say nothing new, and neither do a few new ones, as long
         as the store answers otherwise: they must not slow down all the others. But after a setback it is
-        over only when something works."""
+        over only when something works. Refused credentials and a wrong clock are never one object's."""
+        if any(outcome.reason in EVERYTHING for outcome in fresh + retried):
+            return True
         if self._setbacks:
             return nothing_works(fresh + retried, 1)
         if nothing_works(fresh, MANY):

@@ -8,8 +8,6 @@ from urllib.parse import unquote
 
 from s3_sync.model.objects import STORED_HEADERS, ObjectInfo, ObjectMeta
 
-#: S3 storage classes whose objects cannot be copied onto themselves without a restore first
-ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 #: marks that say what kind of object this is in Swift; none for plain ones
 KIND_MARKS = ("x-static-large-object", "x-object-manifest")
 #: marks that name the manifest; a copy that an older version made may be without them
@@ -43,7 +41,7 @@ def decide(
         return Decision.PUT
     if same_meta(local.meta, remote.meta):
         return Decision.NOOP
-    return Decision.PUT if remote.storage_class in ARCHIVE_CLASSES else Decision.POST
+    return Decision.PUT if remote.archived else Decision.POST
 
 
 def is_marked_large(remote: ObjectInfo) -> bool:

@@ -181,6 +181,7 @@ def test_storage_class(provider: Provider, namer: KeyNamer, target: Target, how:
         return
     write(bucket, ObjectMeta(), how)
     assert bucket.head_object("object").storage_class == "STANDARD_IA"
+    assert not bucket.head_object("object").archived
     plain = provider.bucket("conformance", namer)
     plain.post_object("object", ObjectMeta(user={"a": "1"}))
     assert plain.head_object("object").storage_class == "STANDARD_IA"
@@ -196,7 +197,8 @@ def test_an_archived_object(provider: Provider, namer: KeyNamer, target: Target)
     if not target.quirks.archives:
         assert read(bucket, "object") == b"data"
         return
-    assert bucket.head_object("object").storage_class == "GLACIER"
+    info = bucket.head_object("object")
+    assert (info.storage_class, info.archived) == ("GLACIER", True)
     with pytest.raises(Archived), bucket.get_object("object"):
         pass
     with pytest.raises(Archived):

@@ -25,6 +25,7 @@ from s3_sync.providers.s3.errors import from_answer, translated
 from s3_sync.providers.s3.headers import (
     condition_headers,
     copy_headers,
+    is_archived,
     lower_names,
     meta_headers,
     object_info,
@@ -38,8 +39,6 @@ from s3_sync.providers.s3.reading import S3Body, S3Result
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import Body, BytesBody, read_all
 
-#: classes whose objects must be restored before they can be read or copied
-ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _WHOLE = GetOptions()
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 #: XML 1.0 section 2.2: what a document cannot hold, not even escaped
@@ -116,7 +115,7 @@ class S3Bucket:
     def post_object(self, name: str, meta: ObjectMeta, if_match: str | None = None) -> None:
         key = self.namer.key(name)
         current = self._head(key)
-        if current.get("x-amz-storage-class") in ARCHIVE_CLASSES and "x-amz-restore" not in current:
+        if is_archived(current):
             raise Archived(f"{name} is in {current['x-amz-storage-class']}", code="InvalidObjectState")
         if int(current.get("content-length", 0)) > self.limits.max_copy:
             raise NotSupported(f"{name} is larger than {self.limits.max_copy} bytes: it cannot be copied")

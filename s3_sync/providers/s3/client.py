@@ -17,7 +17,7 @@ from botocore.session import Session
 
 from s3_sync import __version__
 from s3_sync.config.schema import Credentials
-from s3_sync.errors import AccessDenied, ConfigError, Problem
+from s3_sync.errors import ConfigError, CredentialsRefused, Problem
 from s3_sync.providers.s3.dialect import Addressing, Dialect
 from s3_sync.providers.s3.signing import Keys
 from s3_sync.runtime.http import Origin, Proxy
@@ -55,7 +55,8 @@ class Account:
     ) -> None:
         """``unsigned``: bodies that the SDK sends are not hashed for the signature.
 
-        Raises ConfigError when the bundle of certificates cannot be read, AccessDenied without credentials.
+        Raises ConfigError when the bundle of certificates cannot be read, CredentialsRefused when there
+        are no credentials.
         """
         self.credentials = credentials
         self.dialect = dialect
@@ -89,7 +90,7 @@ class Account:
         """What to sign with now; refreshes temporary credentials of the default chain in time."""
         found = self._session.get_credentials()
         if found is None:
-            raise AccessDenied("no credentials configured, and none found in the environment")
+            raise CredentialsRefused("no credentials configured, and none found in the environment")
         frozen = found.get_frozen_credentials()
         return Keys(frozen.access_key or "", frozen.secret_key or "", frozen.token)
 
@@ -164,7 +165,7 @@ def _tls_context(credentials: Credentials, session: Session) -> ssl.SSLContext:
 def _session(credentials: Credentials, dialect: Dialect) -> Session:
     if credentials.identity is None or credentials.secret is None:
         if not dialect.ambient_credentials:
-            raise AccessDenied(f"{credentials.endpoint} needs credentials")
+            raise CredentialsRefused(f"{credentials.endpoint} needs credentials")
         session = Session()
         session.set_config_variable("ignore_configured_endpoint_urls", True)
         return session

@@ -29,6 +29,8 @@ from s3_sync.errors import (
     AccessDenied,
     Archived,
     BadDigest,
+    ClockSkewed,
+    CredentialsRefused,
     InvalidRequest,
     NotFound,
     NotSupported,
@@ -42,14 +44,13 @@ from s3_sync.runtime.http import HttpError
 
 _CODES: dict[type[RemoteError], frozenset[str]] = {
     NotFound: frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchUpload", "NoSuchVersion"}),
-    AccessDenied: frozenset(
+    AccessDenied: frozenset({"AccessDenied", "AuthorizationHeaderMalformed"}),
+    ClockSkewed: frozenset({"RequestTimeTooSkewed", "RequestExpired"}),
+    CredentialsRefused: frozenset(
         {
-            "AccessDenied",
-            "AuthorizationHeaderMalformed",
             "ExpiredToken",
             "InvalidAccessKeyId",
             "InvalidToken",
-            "RequestTimeTooSkewed",
             "SignatureDoesNotMatch",
             "TokenRefreshRequired",
         }
@@ -181,7 +182,7 @@ def _from_transport(what: str, error: Exception) -> SyncError:
             TokenRetrievalError,
         ),
     ):
-        return AccessDenied(text)
+        return CredentialsRefused(text)
     if isinstance(error, ParamValidationError):
         return InvalidRequest(text)
     return RemoteUnavailable(text)

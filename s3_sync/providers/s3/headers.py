@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from s3_sync.model.headers import decode_value, encode_value, from_user_metadata, to_user_metadata
 from s3_sync.model.objects import STORED_HEADERS, ObjectInfo, ObjectMeta, is_md5
 from s3_sync.model.timestamps import parse_http_date
-from s3_sync.providers.base import WriteOptions
+from s3_sync.providers.base import ARCHIVE_CLASSES, WriteOptions
 from s3_sync.providers.s3.dialect import Dialect
 from s3_sync.providers.s3.signing import Header
 
@@ -80,6 +80,7 @@ def object_info(name: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
         last_modified=_date(headers.get("last-modified")),
         meta=meta,
         storage_class=_storage_class(headers),
+        archived=is_archived(headers),
     )
 
 
@@ -105,6 +106,17 @@ def etag_is_md5(headers: Mapping[str, str]) -> bool:
         and f"{_SSE}-customer-algorithm" not in headers
         and is_md5(unquoted(headers.get("etag", "")))
     )
+
+
+def is_archived(headers: Mapping[str, str]) -> bool:
+    """Whether the object must be restored before it can be copied.
+
+    Source: S3 API Reference, HeadObject: ``x-amz-restore`` while a restored copy is there, or on its way
+    (``ongoing-request="true"``); ``x-amz-archive-status`` for the archive tiers of INTELLIGENT_TIERING.
+    """
+    if 'ongoing-request="false"' in headers.get("x-amz-restore", ""):
+        return False
+    return headers.get("x-amz-storage-class", "") in ARCHIVE_CLASSES or "x-amz-archive-status" in headers
 
 
 def _md5(meta: ObjectMeta, etag: str, headers: Mapping[str, str]) -> str | None:

@@ -44,6 +44,18 @@ def test_a_name_that_is_not_utf8() -> None:
     assert refused(bucket(), "a\udcffb") == "name_encoding"
 
 
+def test_a_key_that_is_a_manifests() -> None:
+    """Only where names and manifests share a space of keys."""
+    namer = KeyNamer.literal("p/")
+    taken = namer.manifest_key("another object")[len("p/") :]
+    assert taken.startswith(".manifests/")
+    assert refused(bucket("p/"), taken) == "name_reserved"
+    for name in (".manifests/", ".manifests/x", taken[:-1], f"{taken}x", f"a/{taken}", ".manifests"):
+        check_limits(bucket("p/"), name, ObjectMeta(), 0)
+    hashed = S3.bucket("b", KeyNamer.hashed("AUTH_a", "c"))
+    check_limits(hashed, taken, ObjectMeta(), 0)
+
+
 def test_metadata_counts_as_it_is_sent() -> None:
     check_limits(bucket(), "n", ObjectMeta(user={"key": "v" * 2045}), 0)
     assert refused(bucket(), "n", ObjectMeta(user={"key": "v" * 2046})) == "metadata_too_large"

@@ -10,6 +10,8 @@ import pytest
 
 from s3_sync.errors import (
     AccessDenied,
+    ClockSkewed,
+    CredentialsRefused,
     NotFound,
     RemoteError,
     RemoteUnavailable,
@@ -165,7 +167,14 @@ class TestFailures:
         assert (world.converged(), world.node.unsettled()) == (True, {})
 
 
-ERRORS = [RemoteUnavailable("down"), Throttled("slow down"), AccessDenied("expired"), NotFound("no bucket")]
+ERRORS = [
+    RemoteUnavailable("down"),
+    Throttled("slow down"),
+    AccessDenied("not allowed"),
+    CredentialsRefused("expired"),
+    ClockSkewed("off"),
+    NotFound("no bucket"),
+]
 
 
 class TestOutage:
@@ -277,6 +286,45 @@ class TestOutage:
             world.node.later(300.0)
         assert caplog.text.count("working again") == 1
         assert world.converged()
+
+    def test_what_never_is_one_objects_fault_needs_to_be_seen_only_once(
+        self, world: World, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The store answers listings, and nine of ten changes: still nobody goes on asking."""
+        for error in (CredentialsRefused("the token has expired"), ClockSkewed("the clock is off")):
+            names = world.fill(10, start=10 * len(world.swift.content()))
+            world.fail_names(error, names[4])
+            caplog.clear()
+            with caplog.at_level(logging.INFO):
+                pauses = [world.node.step().pause for _ in range(5)]
+                assert min(pauses) > 0
+                assert pauses == sorted(pauses)
+                world.fail(None)
+                world.node.later(400.0)
+            (line,) = [record.message for record in caplog.records if "Failed to process" in record.message]
+            assert f"{error.reason}: {error}" in line, "it says why"
+            assert world.converged()
+
+    def test_a_few_that_are_denied_hold_up_nobody(self, tmp_path: Path) -> None:
+        world = World(tmp_path, items_chunk=100, workers=4)
+        names = world.fill(400)
+        world.fail_names(AccessDenied("not this one"), *names[::40])
+        for _ in range(10):
+            assert world.node.step().pause == 0
+        assert len(world.bucket.content()) == 390
+        assert not world.node.crawl.troubled
+
+    def test_a_denied_folder_is_passed_in_the_end(self, tmp_path: Path) -> None:
+        """It looks like a storm of refusals; nothing but trying tells that it is none."""
+        world = World(tmp_path, items_chunk=100, workers=10)
+        names = world.fill(300)
+        world.fail_names(AccessDenied("not here"), *names[100:160])
+        started = world.swift.clock.now()
+        while len(world.bucket.content()) < 240:
+            step = world.node.step()
+            world.swift.clock.sleep(step.pause or 1.0)
+        assert world.swift.clock.now() - started < 400.0
+        assert set(world.node.unsettled()) == set(names[100:160])
 
     def test_a_full_disk(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         """Nothing moves on that cannot be written down."""

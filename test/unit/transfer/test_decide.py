@@ -123,19 +123,12 @@ TAKE_OVER: list[tuple[str, ObjectInfo, ObjectInfo | None, Decision]] = [
 ]
 ARCHIVE: list[tuple[str, ObjectInfo, ObjectInfo | None, Decision]] = [
     (
-        f"{word} in {storage_class or 'the default class'}",
+        f"{word} {'in an archive' if archived else 'at hand'}",
         here,
-        replace(there, storage_class=storage_class),
+        replace(there, archived=archived),
         then,
     )
-    for storage_class, changed in [
-        ("", Decision.POST),
-        ("STANDARD_IA", Decision.POST),
-        ("GLACIER_IR", Decision.POST),
-        ("INTELLIGENT_TIERING", Decision.POST),
-        ("GLACIER", Decision.PUT),
-        ("DEEP_ARCHIVE", Decision.PUT),
-    ]
+    for archived, changed in [(False, Decision.POST), (True, Decision.PUT)]
     for word, here, there, then in [
         ("same", local(), ours(), Decision.NOOP),
         ("other metadata", local(meta(user={})), ours(), changed),

@@ -77,6 +77,39 @@ def test_when_the_etag_is_the_md5(
     assert bucket.head_object("name").md5 == "a" * 32
 
 
+@pytest.mark.parametrize(
+    ("headers", "archived"),
+    [
+        ({}, False),
+        ({"x-amz-storage-class": "STANDARD_IA"}, False),
+        ({"x-amz-storage-class": "GLACIER_IR"}, False),
+        ({"x-amz-storage-class": "INTELLIGENT_TIERING"}, False),
+        ({"x-amz-storage-class": "INTELLIGENT_TIERING", "x-amz-archive-status": "ARCHIVE_ACCESS"}, True),
+        ({"x-amz-storage-class": "GLACIER"}, True),
+        ({"x-amz-storage-class": "DEEP_ARCHIVE"}, True),
+        ({"x-amz-storage-class": "GLACIER", "x-amz-restore": 'ongoing-request="true"'}, True),
+        (
+            {
+                "x-amz-storage-class": "DEEP_ARCHIVE",
+                "x-amz-restore": 'ongoing-request="false", expiry-date="Fri, 21 Dec 2029 00:00:00 GMT"',
+            },
+            False,
+        ),
+    ],
+)
+def test_what_must_be_restored_before_it_can_be_copied(
+    store: ScriptedS3, bucket: S3Bucket, headers: dict[str, str], archived: bool
+) -> None:
+    store.answers = [Answer(200, HEAD | headers), Answer(200, HEAD | headers), COPIED]
+    assert bucket.head_object("name").archived == archived
+    if archived:
+        with pytest.raises(Archived):
+            bucket.post_object("name", ObjectMeta())
+    else:
+        bucket.post_object("name", ObjectMeta())
+    assert len(store.requests) == (2 if archived else 3)
+
+
 def test_metadata_that_a_store_sends_as_utf8(store: ScriptedS3, bucket: S3Bucket) -> None:
     raw = "gr\u00fcn".encode().decode("latin-1")
     store.answers = [Answer(200, HEAD | {"x-amz-meta-color": raw})]
