@@ -1,53 +1,58 @@
-"""`bin/bench [CASE ...] [--json FILE]`: see there."""
+"""`bin/bench [CASE ...]`: see there."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import platform
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
-from bench.first_copy import first_copy
-
-CASES: dict[str, Callable[[Path, Callable[[str], None]], dict[str, Any]]] = {"first_copy": first_copy}
+from bench.cases import CASES, Case
+from bench.results import Result, show
+from bench.stage import Stage
+from servers.sink import Sink
+from servers.swift import SwiftCluster
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bin/bench")
     parser.add_argument("cases", nargs="*", help=f"of: {', '.join(CASES)}; default: all")
     parser.add_argument("--json", type=Path, help="write the results to this file")
+    parser.add_argument("--scale", type=float, default=1.0, help="multiply the numbers of objects")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each tool has its turn")
     arguments = parser.parse_args()
     if unknown := set(arguments.cases) - set(CASES):
         parser.error(f"unknown case: {', '.join(sorted(unknown))}")
-    console = Console(highlight=False)
-    results = []
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 180)
+    results: list[Result] = []
     for name in arguments.cases or CASES:
-        with tempfile.TemporaryDirectory(prefix="swift-s3-sync-bench-") as directory:
-            result = CASES[name](Path(directory), lambda text, name=name: console.print(f"{name}: {text}"))
+
+        def say(text: str, name: str = name) -> None:
+            console.print(f"{name}: {text}")
+
+        result = _play(CASES[name], arguments.scale, arguments.rounds, say)
         results.append(result)
-        console.print(_table(result))
-        console.print(f"ratio: {result['ratio']} times rclone")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1))
+        show(console, result)
+        if arguments.json:
+            machine = {"python": platform.python_version(), "machine": platform.platform()}
+            found = {"machine": machine, "results": [each.as_json() for each in results]}
+            arguments.json.write_text(json.dumps(found, indent=1))
     return 0
 
 
-def _table(result: dict[str, Any]) -> Table:
-    table = Table(title=f"{result['case']}: {result['objects']} objects of {result['size']} bytes")
-    tools = result["tools"]
-    table.add_column("tool")
-    columns = list(next(iter(tools.values())))
-    for column in columns:
-        table.add_column(column.replace("_", " "), justify="right")
-    for tool, row in tools.items():
-        table.add_row(tool, *(str(row[column]) for column in columns))
-    return table
+def _play(case: Case, scale: float, rounds: int, say: Callable[[str], None]) -> Result:
+    """Servers of its own for every case: none sees what another one left behind."""
+    with (
+        SwiftCluster(processes="server", **case.cluster) as cluster,
+        Sink() as sink,
+        tempfile.TemporaryDirectory(prefix="swift-s3-sync-bench-") as directory,
+    ):
+        return case.run(Stage(cluster, sink, Path(directory), say, scale, rounds))
 
 
 if __name__ == "__main__":

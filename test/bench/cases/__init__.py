@@ -1,0 +1,46 @@
+"""One module a case: ``run(stage) -> Result``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.cases import (
+    changes,
+    deletes,
+    first_copy,
+    idle_mappings,
+    lag,
+    large_objects,
+    large_slo,
+    nothing_to_do,
+    verify_dense,
+    verify_scattered,
+)
+from bench.results import Result
+from bench.stage import Stage
+
+
+@dataclass(frozen=True)
+class Case:
+    """``cluster``: options of the Swift that it plays on."""
+
+    run: Callable[[Stage], Result]
+    cluster: Mapping[str, Any] = field(default_factory=dict)
+
+
+_TWO_NODES = {"nodes": 2, "replicas": 2}
+
+CASES = {
+    "first_copy": Case(first_copy.run),
+    "large_objects": Case(large_objects.run),
+    "large_slo": Case(large_slo.run),
+    "nothing_to_do": Case(nothing_to_do.run),
+    "changes": Case(changes.run),
+    "deletes": Case(deletes.run),
+    "verify_dense": Case(verify_dense.run, _TWO_NODES),
+    "verify_scattered": Case(verify_scattered.run, _TWO_NODES),
+    "idle_mappings": Case(idle_mappings.run),
+    "lag": Case(lag.run),
+}

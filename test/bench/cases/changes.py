@@ -1,0 +1,83 @@
+"""A few changes in a container of very many rows.
+
+Our daemon runs all the time: it is held while the changes are made, and measured from when it goes on until
+the last of them is stored. rclone, which knows nothing from before, is started, as a timer would.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from bench.many_rows import Converged, converged
+from bench.measure import cpu_seconds, median, peak_rss
+from bench.results import Goal, Result, Value
+from bench.stage import COMPARING, DEFAULT, OURS, Measured, Stage, median_run, per_object, row
+from servers.process import Child, wait_until
+
+ROWS = 100_000
+CHANGES = 100
+
+
+def run(stage: Stage) -> Result:
+    count = stage.count(ROWS, least=1000)
+    many = converged(stage, count)
+    chosen = random.Random(11)
+    seconds: list[float] = []
+    cpu: list[float] = []
+    theirs: list[Measured] = []
+    local, remote = "", ""
+    child = many.daemon.start()
+    try:
+        time.sleep(3)
+        for turn in range(stage.rounds):
+            stage.say(f"round {turn + 1} of {stage.rounds}")
+            child.freeze()
+            _change(stage, many, chosen.sample(many.names, CHANGES))
+            before = cpu_seconds(child.pid)
+            with stage.counting() as (here, there):
+                seconds.append(_go_on(stage, child))
+            cpu.append(cpu_seconds(child.pid) - before)
+            local, remote = per_object(here, CHANGES), per_object(there, CHANGES)
+            theirs.append(stage.rclone("sync", many.container, many.theirs, *COMPARING))
+            if theirs[-1].remote["PutObject"] != CHANGES:
+                raise RuntimeError(f"rclone: {theirs[-1].remote}")
+        rss = peak_rss(child.pid)
+    finally:
+        many.daemon.stop()
+    ours: dict[str, Value] = {
+        "runs": len(seconds),
+        "seconds": round(median(seconds), 3),
+        "objects/s": round(CHANGES / median(seconds), 1),
+        "CPU ms/object": round(1000 * median(cpu) / CHANGES, 3),
+        "peak RSS MB": round(rss, 1),
+        "Swift requests": local,
+        "S3 requests": remote,
+    }
+    rows = {OURS: ours, f"{DEFAULT} sync {' '.join(COMPARING)}": row(theirs, CHANGES)}
+    goals = [
+        Goal("times as fast as rclone", median_run(theirs).seconds / median(seconds), 100),
+        Goal("peak RSS MB", rss, 200, at_least=False),
+    ]
+    return Result("changes", f"{CHANGES} changes in {count} rows", rows, goals)
+
+
+def _change(stage: Stage, many: Converged, names: list[str]) -> None:
+    """Through the proxy, as clients do."""
+
+    def put(part: list[str]) -> None:
+        client = stage.cluster.client()
+        for name in part:
+            client.put_object(many.container, name, f"{name} at {time.time()}")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(put, [names[start::4] for start in range(4)]))
+
+
+def _go_on(stage: Stage, child: Child) -> float:
+    before = stage.sink.counts()["PutObject"]
+    started = time.time()
+    child.thaw()
+    wait_until(lambda: stage.sink.counts()["PutObject"] - before >= CHANGES, 60, "changes")
+    return stage.sink.state()["last"] - started

@@ -1,0 +1,58 @@
+"""One static large object: its segments become the parts of a multipart upload."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from bench.filling import MIB
+from bench.results import Goal, Result
+from bench.slo import SEGMENT, put_segments, put_slo
+from bench.stage import BARE, DEFAULT, FASTEST, OURS, Measured, Stage, alternate, median_run, row
+
+SEGMENTS = 32
+PLACE = "slo-segments"
+CONTAINER = "slo"
+BARE_THREADS = 4
+#: it is one object, so that transfers at the same time are of its parts
+FORM = (
+    *("--s3-upload-concurrency", "16", "--s3-chunk-size", "16M", "--use-server-modtime"),
+    *("--s3-no-head", "--s3-no-check-bucket", "--no-check-dest", "--retries", "1"),
+)
+
+
+def run(stage: Stage) -> Result:
+    count = stage.count(SEGMENTS, least=4)
+    size = count * SEGMENT
+    stage.say(f"putting {count} segments of {SEGMENT // MIB} MiB into Swift")
+    segments = put_segments(stage.cluster, PLACE, count)
+    put_slo(stage.cluster, CONTAINER, "large", segments, PLACE)
+    done = alternate(
+        stage,
+        {
+            OURS: partial(_ours, stage, count),
+            DEFAULT: partial(stage.rclone_copy, CONTAINER),
+            FASTEST: partial(stage.rclone_copy, CONTAINER, *FORM),
+            BARE: lambda: stage.bare(
+                PLACE, [each.name for each in segments], stage.new_bucket("bare"), BARE_THREADS
+            ),
+        },
+    )
+    rows = {tool: row(measured, 1, size) for tool, measured in done.items()}
+    seconds = {tool: median_run(measured).seconds for tool, measured in done.items()}
+    goals = [
+        Goal("times as fast as rclone's fastest", min(seconds[DEFAULT], seconds[FASTEST]) / seconds[OURS], 1),
+        Goal("of the bare loop's speed", seconds[BARE] / seconds[OURS], 0.85),
+        Goal("peak RSS MB", max(each.run.rss for each in done[OURS]), 200, at_least=False),
+    ]
+    notes = [
+        f"rclone's fastest form here: {' '.join(FORM)}",
+        "the bare loop writes each segment as an object of its own",
+    ]
+    return Result("large_slo", f"{count} segments of {SEGMENT // MIB} MiB", rows, goals, notes)
+
+
+def _ours(stage: Stage, parts: int) -> Measured:
+    measured = stage.ours_copy(CONTAINER)
+    if measured.remote["UploadPart"] != parts or measured.remote["CompleteMultipartUpload"] != 1:
+        raise RuntimeError(f"not one upload of {parts} parts: {measured.remote}")
+    return measured
