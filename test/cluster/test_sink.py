@@ -62,8 +62,8 @@ def test_parts_make_an_object_and_copies_and_deletes(sink: Sink, s3: Any, bucket
     for number, data in enumerate((b"x" * 300_000, b"y"), start=1):
         sent = s3.upload_part(Bucket=bucket, Key="large", UploadId=upload, PartNumber=number, Body=data)
         parts.append({"PartNumber": number, "ETag": sent["ETag"]})
+    wrong = [{**parts[0], "ETag": parts[1]["ETag"]}]
     with pytest.raises(ClientError, match="InvalidPart"):
-        wrong = [{**parts[0], "ETag": parts[1]["ETag"]}]
         s3.complete_multipart_upload(
             Bucket=bucket, Key="large", UploadId=upload, MultipartUpload={"Parts": wrong}
         )
