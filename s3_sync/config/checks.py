@@ -75,11 +75,12 @@ def check_moves(mappings: Sequence[Mapping], findings: Findings) -> None:
                 f"{mapping.container} holds segments of large objects, which cannot be moved without them",
             )
             continue
-        findings.warning(
-            mapping.place,
-            f"objects of {mapping.label} leave this cluster once they are copied, and this version has no "
-            "middleware through which Swift clients could still reach them",
-        )
+        if not mapping.profile.merge_namespaces:
+            findings.warning(
+                mapping.place,
+                f"objects of {mapping.label} leave this cluster once they are copied; without "
+                "merge_namespaces, and cloud-shunt in the proxy servers, Swift clients cannot reach them",
+            )
         for other in sharing[mapping.account, mapping.container]:
             if other is not mapping:
                 findings.warning(

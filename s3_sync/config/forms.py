@@ -165,6 +165,7 @@ class MappingForm(RemoteForm):
     propagate_delete: bool = True
     merge_namespaces: bool = False
     restore_object: bool = False
+    propagate_post: bool = False
     cloud_connector: bool = True
     selection_criteria: dict[str, Any] = Field(default_factory=dict)
     exclude_pattern: str = ""
@@ -219,6 +220,16 @@ class MigratorForm(Form):
     #: of earlier versions; accepted and not used
     process: int | None = None
     processes: int | None = None
+
+
+class ServedForm(Form):
+    """The top-level keys that the middlewares of a proxy use; of the others they do not even look at the
+    types, because a copy of the file on a proxy may lack them."""
+
+    http_proxy: OptionalUrl = None
+    https_proxy: OptionalUrl = None
+    containers: list[Any] = Field(default_factory=list)
+    migrator_settings: dict[str, Any] | None = None
 
 
 class FileForm(Form):

@@ -11,10 +11,10 @@ from typing import Any, NoReturn
 
 from s3_sync.config import checks, not_yet
 from s3_sync.config.findings import Findings, join
-from s3_sync.config.forms import FileForm, MigrationForm, MigratorForm
+from s3_sync.config.forms import FileForm, MigrationForm, MigratorForm, ServedForm
 from s3_sync.config.old_form import Proxies, build_settings, read_mapping, read_migration
-from s3_sync.config.schema import Mapping, Settings
-from s3_sync.errors import Problem
+from s3_sync.config.schema import Mapping, Served, Settings
+from s3_sync.errors import ConfigError, Problem
 
 MISSING = "Configuration file does not exist"
 
@@ -36,22 +36,71 @@ def load(path: str | os.PathLike[str]) -> Loaded:
     """Read the file at ``path``. Never raises for anything that a file can hold."""
     findings = Findings()
     try:
+        written = _read(path, findings)
+    except FileNotFoundError:
+        return Loaded(None, (Problem("", MISSING),), missing=True)
+    settings = None if written is None else _settings(written, findings)
+    return Loaded(settings, tuple(findings.problems), tuple(findings.warnings))
+
+
+def load_served(path: str | os.PathLike[str]) -> tuple[Served, tuple[Problem, ...]]:
+    """What the middlewares of a proxy need of the file, and what is wrong with it.
+
+    A mapping with a problem is left out. Raises ConfigError when nothing of the file can be used, be it
+    missing, unreadable, or not a whole JSON document.
+    """
+    findings = Findings()
+    try:
+        written = _read(path, findings)
+    except FileNotFoundError:
+        raise ConfigError([Problem("", MISSING)]) from None
+    form = None if written is None else findings.read(ServedForm, written, "")
+    if written is None or form is None:
+        raise ConfigError(findings.problems)
+    merging = [
+        (place, entry)
+        for place, entry in _entries(written, "containers")
+        if not isinstance(entry, dict) or entry.get("merge_namespaces")
+    ]
+    proxies = Proxies(form.http_proxy, form.https_proxy)
+    mappings = _usable(
+        [
+            mapping
+            for place, entry in merging
+            if (mapping := read_mapping(entry, place, proxies, findings, not_yet.SERVED_OPTIONS))
+        ],
+        findings,
+    )
+    named = frozenset(
+        (str(entry.get("account")), str(entry.get("container")))
+        for _, entry in merging
+        if isinstance(entry, dict)
+    )
+    size = (form.migrator_settings or {}).get("segment_size")
+    default: int = MigratorForm.model_fields["segment_size"].default
+    segment_size = size if isinstance(size, int) and not isinstance(size, bool) and size > 0 else default
+    return Served(tuple(mappings), segment_size, named), tuple(findings.problems)
+
+
+def _read(path: str | os.PathLike[str], findings: Findings) -> dict[str, Any] | None:
+    """The file's one object, or None after noting what is wrong. Raises FileNotFoundError."""
+    try:
         with open(path, "rb") as file:
             readable_by_all = bool(os.fstat(file.fileno()).st_mode & stat.S_IROTH)
             content = file.read()
     except FileNotFoundError:
-        return Loaded(None, (Problem("", MISSING),), missing=True)
+        raise
     except OSError as error:
-        return Loaded(None, (Problem("", f"the file cannot be read: {error.strerror}"),))
+        findings.problem("", f"the file cannot be read: {error.strerror}")
+        return None
     written = _parse(content, findings)
-    settings = None
     if isinstance(written, dict):
-        settings = _settings(written, findings)
         if readable_by_all and _holds_secrets(written):
             findings.warning("", "the file holds secrets and everybody may read it: chmod o-rwx")
-    elif not findings.problems:
+        return written
+    if not findings.problems:
         findings.problem("", "the file must hold one JSON object: {...}")
-    return Loaded(settings, tuple(findings.problems), tuple(findings.warnings))
+    return None
 
 
 def _parse(content: bytes, findings: Findings) -> Any:
@@ -113,6 +162,10 @@ def _mappings(written: dict[str, Any], proxies: Proxies, findings: Findings) -> 
         for place, entry in _entries(written, "containers")
         if (mapping := read_mapping(entry, place, proxies, findings))
     ]
+    return _usable(read, findings)
+
+
+def _usable(read: list[Mapping], findings: Findings) -> list[Mapping]:
     # where two overlap, the one that cannot be used anyway has to yield
     checks.find_overlaps(sorted(read, key=lambda mapping: findings.has_problem(mapping.place)), findings)
     return [mapping for mapping in read if not findings.has_problem(mapping.place)]

@@ -37,6 +37,9 @@ MAPPING_OPTIONS = (
     NotYet("min_segment_size", "Swift targets only"),
 )
 
+#: the same for the middlewares of a proxy, which have nothing to do with how objects are copied
+SERVED_OPTIONS = (NotYet("protocol", refused=("swift", "azure", "gcs")),)
+
 TOP_LEVEL_OPTIONS = (NotYet("bulk_process", "rows are handled one by one"),)
 
 

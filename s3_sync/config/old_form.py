@@ -36,15 +36,21 @@ class Proxies:
     https: str | None = None
 
 
-def read_mapping(written: Any, place: str, proxies: Proxies, findings: Findings) -> Mapping | None:
+def read_mapping(
+    written: Any,
+    place: str,
+    proxies: Proxies,
+    findings: Findings,
+    refused: tuple[not_yet.NotYet, ...] = not_yet.MAPPING_OPTIONS,
+) -> Mapping | None:
     """One entry of ``containers``, where that makes a mapping at all.
 
-    It may be used only when no problem was noted for its place.
+    It may be used only when no problem was noted for its place. ``refused``: what the reader cannot do.
     """
     form = findings.read(MappingForm, written, place)
     if not isinstance(written, dict):
         return None
-    not_yet.refuse(not_yet.MAPPING_OPTIONS, written, place, findings)
+    not_yet.refuse(refused, written, place, findings)
     # these two are looked at even when something else is wrong, so that one run shows every mistake
     criteria = _criteria(written.get("selection_criteria"), join(place, "selection_criteria"), findings)
     exclude = _pattern(written.get("exclude_pattern"), join(place, "exclude_pattern"), findings)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import quote, urlsplit
 
@@ -18,7 +18,7 @@ from s3_sync.config.forms import MigrationForm, MigratorForm
 from s3_sync.config.secret import Secret
 from s3_sync.model.keys import KeyNamer
 
-__all__ = ["Credentials", "Mapping", "Profile", "Secret", "Settings", "Syslog"]
+__all__ = ["Credentials", "Mapping", "Profile", "Secret", "Served", "Settings", "Syslog"]
 
 EVERY_CONTAINER = "/*"
 _AWS_HOST = re.compile(r"(?:.+\.)?amazonaws\.com(?:\.cn)?")
@@ -83,6 +83,7 @@ class Profile:
     propagate_delete: bool = True
     merge_namespaces: bool = False
     restore_object: bool = False
+    propagate_post: bool = False
     criteria: Criteria = EVERYTHING
     exclude: re.Pattern[str] | None = None
     encryption: bool = True
@@ -124,6 +125,10 @@ class Mapping:
     def label(self) -> str:
         return f"{self.account}/{self.container}"
 
+    def of_container(self, container: str) -> Mapping:
+        """What a mapping of every container says about one of them."""
+        return replace(self, container=container, namer=KeyNamer.hashed(self.account, container))
+
     @property
     def fingerprint(self) -> str:
         """16 hexadecimal digits of what decides where bytes land: not secrets, identity or policy.
@@ -152,6 +157,19 @@ class Mapping:
         # earlier versions quoted "~" too, which quote() has left alone since Python 3.7
         quoted = (quote(part, safe="").replace("~", "%7E") for part in parts)
         return ".".join(part.replace(".", "%2E") for part in quoted)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What the middlewares of a proxy use of the file: mappings that merge namespaces.
+
+    ``segment_size``: of restored objects that are too large for one, in bytes. ``named``: account and
+    container of every entry that merges namespaces, whether or not it can be used.
+    """
+
+    mappings: tuple[Mapping, ...]
+    segment_size: int
+    named: frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)

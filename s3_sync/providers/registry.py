@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 
 from s3_sync.config.schema import Credentials
@@ -11,19 +11,26 @@ from s3_sync.config.schema import Mapping as ContainerMapping
 from s3_sync.errors import ConfigError, Problem
 from s3_sync.providers.base import Bucket, Provider, WriteOptions
 from s3_sync.providers.s3.provider import S3Provider
+from s3_sync.providers.wrappers.guard import Guard, GuardedProvider
 from s3_sync.providers.wrappers.pace import Pace
 from s3_sync.providers.wrappers.retry import RetryPolicy
 from s3_sync.providers.wrappers.through import ProviderThrough
+from s3_sync.runtime.http import Timeouts
 
 #: builds the provider of an account, with at most so many connections
 Builder = Callable[[Credentials, int], Provider]
 
 
-def _s3(credentials: Credentials, connections: int) -> Provider:
-    return S3Provider(credentials, connections=connections)
+def builders_with(timeouts: Timeouts | None) -> Mapping[str, Builder]:
+    """By the name of the protocol; None = the usual time-outs."""
+
+    def s3(credentials: Credentials, connections: int) -> Provider:
+        return S3Provider(credentials, connections=connections, timeouts=timeouts)
+
+    return MappingProxyType({"s3": s3})
 
 
-BUILDERS: Mapping[str, Builder] = MappingProxyType({"s3": _s3})
+BUILDERS = builders_with(None)
 
 
 _USUAL_RETRIES = RetryPolicy()
@@ -34,7 +41,9 @@ class Registry:
 
     ``connections``: to each account, at most; give it the number of workers. ``retries``: None = errors
     are never retried here, which suits a caller whose own client waits. What a store says about the rate
-    of requests counts for all that use the same account of it. Safe to share between threads.
+    of requests counts for all that use the same account of it. ``guard``: gives an account the guard that
+    its requests go through; nobody sleeps then because a store asked for patience. Safe to share between
+    threads.
     """
 
     def __init__(
@@ -43,10 +52,12 @@ class Registry:
         connections: int = 32,
         retries: RetryPolicy | None = _USUAL_RETRIES,
         builders: Mapping[str, Builder] = BUILDERS,
+        guard: Callable[[Credentials], Guard] | None = None,
     ) -> None:
         self._connections = connections
         self._retries = retries
         self._builders = builders
+        self._guard = guard
         self._lock = threading.Lock()
         self._providers: dict[Credentials, Provider] = {}
         self._paces: dict[tuple[str, str | None], Pace] = {}
@@ -65,6 +76,13 @@ class Registry:
         write = WriteOptions(storage_class=profile.storage_class or "", encrypt=profile.encryption)
         return self.provider(mapping.credentials).bucket(mapping.bucket, mapping.namer, write)
 
+    def keep(self, wanted: Collection[Credentials]) -> None:
+        """Forget the accounts that are not ``wanted`` any more. What still reads from one of them goes on;
+        its connections close when nobody refers to them."""
+        with self._lock:
+            for credentials in self._providers.keys() - set(wanted):
+                del self._providers[credentials]
+
     def close_all(self) -> None:
         """Close every connection. The registry can be used again; buckets that it gave out cannot."""
         with self._lock:
@@ -76,9 +94,11 @@ class Registry:
         builder = self._builders.get(credentials.provider)
         if builder is None:
             raise ConfigError([Problem("protocol", f"{credentials.provider!r} is not supported")])
-        provider: Provider = ProviderThrough(
-            builder(credentials, self._connections), self._pace(credentials).call
-        )
+        provider = builder(credentials, self._connections)
+        if self._guard is not None:
+            provider = GuardedProvider(provider, self._guard(credentials))
+        else:
+            provider = ProviderThrough(provider, self._pace(credentials).call)
         if self._retries is not None:
             provider = ProviderThrough(provider, self._retries.call)
         return provider

@@ -24,7 +24,6 @@ IMPATIENT = {
     "retries": {"attempts": 2, "base": 0.2},
     "values": {
         "s3_sync.providers.s3.client:READ_TIMEOUT": 1.0,
-        "s3_sync.providers.s3.direct:READ_TIMEOUT": 1.0,
     },
 }
 

@@ -16,6 +16,7 @@ from s3_sync.providers.base import Provider
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.s3.dialect import CLONE
 from s3_sync.providers.s3.provider import S3Provider
+from s3_sync.providers.wrappers.guard import Guard, GuardedProvider, GuardPolicy
 from s3_sync.providers.wrappers.pace import Pace
 from s3_sync.providers.wrappers.retry import RetryPolicy
 from s3_sync.providers.wrappers.through import ProviderThrough
@@ -126,11 +127,15 @@ class Target:
         return self.build(replace(self.credentials, **changes))
 
 
-def _memory(wrapped: bool) -> Callable[[Credentials], Provider]:
+def _memory(variant: str) -> Callable[[Credentials], Provider]:
     provider = MemoryProvider()
     pace = Pace("memory", workers=8, patience=0.0)
-    around = ProviderThrough(ProviderThrough(provider, pace.call), RETRIES.call)
-    return lambda _: around if wrapped else provider
+    wrapped: dict[str, Provider] = {
+        "": provider,
+        "retried": ProviderThrough(ProviderThrough(provider, pace.call), RETRIES.call),
+        "guarded": GuardedProvider(provider, Guard("memory", GuardPolicy())),
+    }
+    return lambda _: wrapped[variant]
 
 
 def _s3(store: str, direct: bool) -> Callable[[Credentials], Provider]:
@@ -150,6 +155,7 @@ NOBODY = Credentials(identity="nobody", secret=Secret("nothing"))
 STORES = (
     "memory",
     "memory-retried",
+    "memory-guarded",
     "swift",
     "swift-sdk",
     "moto",
@@ -159,14 +165,14 @@ STORES = (
     "rclone-sdk",
 )
 #: one way each, for what is the same however bytes are sent
-ONE_WAY = ("memory", "memory-retried", "swift", "moto", "rclone")
+ONE_WAY = ("memory", "memory-retried", "memory-guarded", "swift", "moto", "rclone")
 
 
 def target_of(target_id: str, server: Any) -> Target:
     """``server``: the running server of that store, None for memory."""
     store, _, variant = target_id.partition("-")
     if store == "memory":
-        return Target(target_id, store, NOBODY, _memory(wrapped=bool(variant)))
+        return Target(target_id, store, NOBODY, _memory(variant))
     credentials = Credentials(
         endpoint=server.s3_endpoint if store == "swift" else server.endpoint,
         identity=TESTER.name if store == "swift" else server.access_key,

@@ -20,7 +20,7 @@ from s3_sync.config.schema import Credentials
 from s3_sync.errors import ConfigError, CredentialsRefused, Problem
 from s3_sync.providers.s3.dialect import Addressing, Dialect
 from s3_sync.providers.s3.signing import Keys
-from s3_sync.runtime.http import Origin, Proxy
+from s3_sync.runtime.http import Origin, Proxy, Timeouts
 from s3_sync.streams.hashing import new_digest
 
 USER_AGENT = f"swift-s3-sync/{__version__}"
@@ -51,7 +51,13 @@ class Account:
     """The SDK's view of one set of credentials. Building it costs some 100 ms; it is safe to share."""
 
     def __init__(
-        self, credentials: Credentials, dialect: Dialect, *, connections: int, unsigned: bool = False
+        self,
+        credentials: Credentials,
+        dialect: Dialect,
+        *,
+        connections: int,
+        unsigned: bool = False,
+        timeouts: Timeouts | None = None,
     ) -> None:
         """``unsigned``: bodies that the SDK sends are not hashed for the signature.
 
@@ -60,6 +66,7 @@ class Account:
         """
         self.credentials = credentials
         self.dialect = dialect
+        self.timeouts = timeouts or Timeouts(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT)
         self._session = _session(credentials, dialect)
         #: trusts what the SDK trusts; None where nothing is sent over TLS
         self.tls_context: ssl.SSLContext | None = None
@@ -75,7 +82,9 @@ class Account:
             region_name=self._region or dialect.region,
             endpoint_url=credentials.endpoint,
             verify=credentials.ca_bundle or credentials.verify_tls,
-            config=_config(credentials, self.addressing, connections, unsigned),
+            config=_config(credentials, self.addressing, connections, unsigned).merge(
+                Config(connect_timeout=self.timeouts.connect, read_timeout=self.timeouts.read)
+            ),
         )
         events = self.client.meta.events
         events.register("before-parameter-build.s3", _take_raw_headers)
@@ -185,8 +194,6 @@ def _config(credentials: Credentials, addressing: Addressing, connections: int, 
         signature_version=credentials.signature_version,
         s3=s3,
         user_agent=USER_AGENT,
-        connect_timeout=CONNECT_TIMEOUT,
-        read_timeout=READ_TIMEOUT,
         max_pool_connections=connections,
         # our own wrapper repeats requests; it knows how to rewind and what is worth it
         retries={"total_max_attempts": 1, "mode": "standard"},

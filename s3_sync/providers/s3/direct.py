@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from s3_sync.providers.s3.chunked import AwsChunkedBody
-from s3_sync.providers.s3.client import CONNECT_TIMEOUT, READ_TIMEOUT, USER_AGENT, Account, Address
+from s3_sync.providers.s3.client import USER_AGENT, Account, Address
 from s3_sync.providers.s3.errors import from_body, translated
 from s3_sync.providers.s3.headers import lower_names
 from s3_sync.providers.s3.put import Content, PartOf, Upload
@@ -22,7 +22,7 @@ from s3_sync.providers.s3.signing import (
     Signer,
     quoted_key,
 )
-from s3_sync.runtime.http import ConnectionPool, Origin, Response, Timeouts
+from s3_sync.runtime.http import ConnectionPool, Origin, Response
 from s3_sync.streams.reader import Body
 
 #: above this the server is asked whether it wants the body before it is sent
@@ -100,7 +100,7 @@ class DirectWriter:
                 pool = self._pools[address.origin] = ConnectionPool(
                     address.origin,
                     size=self._connections,
-                    timeouts=Timeouts(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
+                    timeouts=self._account.timeouts,
                     tls_context=self._account.tls_context,
                     proxy=self._account.proxy(address.origin),
                 )

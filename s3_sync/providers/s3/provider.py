@@ -15,6 +15,7 @@ from s3_sync.providers.s3.direct import DirectWriter
 from s3_sync.providers.s3.errors import translated
 from s3_sync.providers.s3.put import Writer
 from s3_sync.providers.s3.sdk import SdkWriter
+from s3_sync.runtime.http import Timeouts
 
 _PLAIN = WriteOptions()
 
@@ -33,13 +34,16 @@ class S3Provider:
         connections: int = 32,
         dialect: Dialect | None = None,
         direct: bool | None = None,
+        timeouts: Timeouts | None = None,
     ) -> None:
         chosen = dialect or dialect_of(credentials)
         if direct is None:
             direct = can_send_directly(credentials)
         unsigned = not direct and chosen.unsigned_over_http
         with translated("set up the S3 client"):
-            self._account = Account(credentials, chosen, connections=connections, unsigned=unsigned)
+            self._account = Account(
+                credentials, chosen, connections=connections, unsigned=unsigned, timeouts=timeouts
+            )
         self._writer: Writer = (
             DirectWriter(self._account, connections=connections) if direct else SdkWriter(self._account)
         )

@@ -152,7 +152,10 @@ class TestMoves:
         warnings = [each for each in result.warnings if "leave this cluster" in each.message]
         assert [each.place for each in warnings] == ["containers[0]", "containers[2]"]
         assert "AUTH_a/a" in warnings[0].message
-        assert "no middleware" in warnings[0].message
+        assert "cloud-shunt" in warnings[0].message
+
+    def test_not_where_the_namespaces_are_merged(self, loaded: Any) -> None:
+        assert loaded(mapping("a", retain_local=False, merge_namespaces=True)).warnings == ()
 
     @pytest.mark.parametrize("container", ["c_segments", "c+segments"])
     def test_segments_are_not_moved_without_their_objects(self, loaded: Any, container: str) -> None:

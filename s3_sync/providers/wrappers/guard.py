@@ -1,0 +1,178 @@
+"""Keeps a remote store that is slow or dead from taking its caller along.
+
+At most so many operations at a time, reading included; whoever waits too long for a place is turned
+away; a breaker turns everybody away while the store does not answer. Nothing is repeated here.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TypeVar
+
+from s3_sync.errors import RemoteError, RemoteUnavailable
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import GetOptions
+from s3_sync.providers.base import Bucket, GetResult, Provider, WriteOptions
+from s3_sync.providers.wrappers.breaker import Breaker, BreakerPolicy, State
+from s3_sync.providers.wrappers.through import BucketThrough, ProviderThrough
+from s3_sync.streams.reader import Body
+
+_Result = TypeVar("_Result")
+_WHOLE = GetOptions()
+_PLAIN = WriteOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class GuardPolicy:
+    """``places``: operations at a time, open reads among them. ``wait``: seconds until one who waits for a
+    place gives up."""
+
+    places: int = 64
+    wait: float = 5.0
+    breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
+
+
+class Watcher:
+    """What a guard tells; this one does not care."""
+
+    def answered(self, seconds: float, error: RemoteError | None) -> None:
+        """An operation ended, or an open read began, after so long."""
+
+    def changed(self, state: State) -> None:
+        """The breaker's new state."""
+
+
+class Guard:
+    """One for each remote account. ``call`` makes a request; ``enter`` and ``leave`` bracket a read."""
+
+    def __init__(self, name: str, policy: GuardPolicy, watcher: Watcher | None = None) -> None:
+        self._name = name
+        self._policy = policy
+        self._watcher = watcher or Watcher()
+        self._places = threading.BoundedSemaphore(policy.places)
+        self.breaker = Breaker(policy.breaker, self._watcher.changed)
+
+    def call(self, function: Callable[[], _Result], body: Body | None = None) -> _Result:
+        """Its result. Raises RemoteUnavailable instead of calling it when the store is to be left alone."""
+        self.enter()
+        try:
+            return self.timed(function)
+        finally:
+            self.leave()
+
+    def enter(self) -> None:
+        self._check()
+        if not self._places.acquire(timeout=self._policy.wait):
+            raise RemoteUnavailable(f"{self._name} is busy with {self._policy.places} requests of ours")
+
+    def leave(self) -> None:
+        self._places.release()
+
+    def timed(self, function: Callable[[], _Result]) -> _Result:
+        """Run it in the place that was entered."""
+        if not self.breaker.admits():  # things may have changed while we waited
+            raise self._refusal()
+        started = time.monotonic()
+        try:
+            result = function()
+        except RemoteError as error:
+            self.failed(error)
+            self._watcher.answered(time.monotonic() - started, error)
+            raise
+        except BaseException:
+            self.breaker.failed()  # killed while it waited, perhaps: a trial may not stay open for ever
+            raise
+        self.breaker.succeeded()
+        self._watcher.answered(time.monotonic() - started, None)
+        return result
+
+    def failed(self, error: RemoteError) -> None:
+        """A store that refuses, or asks for patience, does answer."""
+        if isinstance(error, RemoteUnavailable):
+            self.breaker.failed()
+        else:
+            self.breaker.succeeded()
+
+    def _check(self) -> None:
+        if self.breaker.state != "closed" and self.breaker.remaining > 0:
+            raise self._refusal()
+
+    def _refusal(self) -> RemoteUnavailable:
+        wait = self.breaker.remaining
+        return RemoteUnavailable(f"{self._name} did not answer lately; next try in {wait:.0f} s")
+
+
+class _Reading:
+    """An open read that keeps its place until it is closed."""
+
+    def __init__(self, result: GetResult, guard: Guard) -> None:
+        self.info = result.info
+        self.byte_range = result.byte_range
+        self.body: Body = _WatchedBody(result.body, guard)
+        self._result = result
+        self._guard = guard
+        self._open = True
+
+    def __enter__(self) -> _Reading:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._open:
+            self._open = False
+            try:
+                self._result.__exit__(kind, error, trace)
+            finally:
+                self._guard.leave()
+
+
+class _WatchedBody:
+    def __init__(self, body: Body, guard: Guard) -> None:
+        self.length = body.length
+        self._body = body
+        self._guard = guard
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return self._body.read(size)
+        except RemoteError as error:
+            self._guard.failed(error)
+            raise
+
+    def rewind(self) -> None:
+        self._body.rewind()
+
+    def close(self) -> None:
+        self._body.close()
+
+
+class GuardedBucket(BucketThrough):
+    """A bucket whose requests go through a guard."""
+
+    def __init__(self, bucket: Bucket, guard: Guard) -> None:
+        super().__init__(bucket, guard.call)
+        self._guard = guard
+
+    def get_object(self, name: str, options: GetOptions = _WHOLE) -> GetResult:
+        self._guard.enter()
+        try:
+            return _Reading(self._guard.timed(lambda: self._bucket.get_object(name, options)), self._guard)
+        except BaseException:
+            self._guard.leave()
+            raise
+
+
+class GuardedProvider(ProviderThrough):
+    """A provider whose requests, and whose buckets' requests, go through one guard."""
+
+    def __init__(self, provider: Provider, guard: Guard) -> None:
+        super().__init__(provider, guard.call)
+        self._guard = guard
+
+    def bucket(self, name: str, namer: KeyNamer, write: WriteOptions = _PLAIN) -> GuardedBucket:
+        return GuardedBucket(self._provider.bucket(name, namer, write), self._guard)

@@ -1,0 +1,117 @@
+"""The filter: which requests concern a mapped container, and who answers them.
+
+Whatever does not is handed on at the cost of splitting a path and looking into a dict. See docs/shunt.md
+for the place in the pipeline: right of everything that authorises, left of slo, dlo and versioned_writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from swift.common.constraints import valid_api_version
+from swift.common.middleware.copy import ServerSideCopyMiddleware
+
+from s3_sync.config.schema import Credentials
+from s3_sync.errors import ConfigError
+from s3_sync.providers.registry import Builder, Registry, builders_with
+from s3_sync.providers.wrappers.breaker import BreakerPolicy
+from s3_sync.providers.wrappers.guard import Guard, GuardPolicy
+from s3_sync.runtime.http import Timeouts
+from s3_sync.shunt.configured import Configured
+from s3_sync.shunt.exchange import App, Environ, Request, StartResponse, to_text
+from s3_sync.shunt.options import Options
+from s3_sync.shunt.watch import RemoteWatcher, shunt_logger
+
+#: of a request that wants the local cluster only: from the cloud connector, or from an operator
+_BYPASS = "HTTP_X_CLOUD_SYNC_SHUNT_BYPASS"
+Builders = Mapping[str, Builder]
+
+
+class CloudShunt:
+    """WSGI middleware; ``conf`` is the filter's section. Raises ConfigError for options that are wrong."""
+
+    def __init__(self, app: App, conf: Mapping[str, str], builders: Builders | None = None) -> None:
+        """``builders``: what remote accounts are made by, instead of the usual ones."""
+        self.app = app
+        self.options = Options.read(conf)
+        self.log = shunt_logger(conf)
+        timeouts = Timeouts(connect=self.options.remote_connect_timeout, read=self.options.remote_timeout)
+        self.registry = Registry(
+            connections=self.options.remote_connections,
+            retries=None,  # time.sleep would stop the whole proxy, whose clients know how to try again
+            builders=builders or builders_with(timeouts),
+            guard=self._guard,
+        )
+        self._configured = Configured(
+            self.options.conf_file, self.options.reload_interval, self.registry, self.log
+        )
+        self._configured.look()
+        self._copy = ServerSideCopyMiddleware(self, dict(conf))
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        method = environ["REQUEST_METHOD"]
+        copies = method == "COPY" or (method == "PUT" and "HTTP_X_COPY_FROM" in environ)
+        if copies and self._copies_mapped(environ):
+            # copy is right of us in this pipeline, so what it reads would not come by here
+            answer: Iterable[bytes] = self._copy(environ, start_response)
+            return answer
+        request = self._request(environ)
+        if request is None:
+            return self.app(environ, start_response)
+        return request.ask_local().give(start_response)
+
+    def _request(self, environ: Environ) -> Request | None:
+        """The request, if it is about a mapped container or an object of one."""
+        pieces = environ["PATH_INFO"].split("/", 4)
+        if len(pieces) < 4 or pieces[0] or environ.get(_BYPASS):
+            return None
+        try:
+            account, container = to_text(pieces[2]), to_text(pieces[3])
+            target = self._configured.find(account, container)
+            if target is None or not valid_api_version(pieces[1]):
+                return None
+            name = to_text(pieces[4]) if len(pieces) > 4 else ""
+        except UnicodeDecodeError:  # for Swift to refuse
+            return None
+        if name.startswith("\0"):
+            return None
+        return Request(environ, self.app, target, account, container, name)
+
+    def _copies_mapped(self, environ: Environ) -> bool:
+        """Whether a copy's source lies in a mapped container. Nonsense does not: Swift refuses it."""
+        pieces = environ["PATH_INFO"].split("/", 4)
+        if len(pieces) < 5 or environ.get(_BYPASS):
+            return False
+        account, container = pieces[2], pieces[3]
+        if environ["REQUEST_METHOD"] != "COPY":
+            source = unquote(environ["HTTP_X_COPY_FROM"], "latin-1").lstrip("/")
+            container = source.partition("/")[0]
+            account = unquote(environ.get("HTTP_X_COPY_FROM_ACCOUNT", account), "latin-1")
+        try:
+            return self._configured.find(to_text(account), to_text(container)) is not None
+        except UnicodeDecodeError:
+            return False
+
+    def _guard(self, credentials: Credentials) -> Guard:
+        policy = GuardPolicy(
+            places=self.options.remote_connections,
+            wait=self.options.remote_wait,
+            breaker=BreakerPolicy(failures=self.options.remote_failures),
+        )
+        return Guard(credentials.store, policy, RemoteWatcher(credentials.store, self.log))
+
+
+def filter_factory(global_conf: Mapping[str, str], **local_conf: str) -> Callable[[App], Any]:
+    """Entry point ``paste.filter_factory``: ``egg:swift-s3-sync#cloud-shunt``."""
+    conf = {**global_conf, **local_conf}
+
+    def build(app: App) -> CloudShunt:
+        try:
+            return CloudShunt(app, conf)
+        except ConfigError as error:
+            # paste shows it as it is: one line, instead of a traceback through us
+            raise ValueError(f"filter cloud-shunt: {error}") from None
+
+    return build

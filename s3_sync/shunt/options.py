@@ -1,0 +1,63 @@
+"""The options of the filter's section in proxy-server.conf; docs/shunt.md explains each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from swift.common.utils import config_true_value
+
+from s3_sync.errors import ConfigError, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Times in seconds."""
+
+    conf_file: str = "/etc/swift-s3-sync/sync.json"
+    handle_proxyfs: bool = False
+    #: how often the file is looked at
+    reload_interval: float = 15.0
+    #: requests to one remote account at a time, in each proxy worker
+    remote_connections: int = 64
+    #: for one of these connections
+    remote_wait: float = 5.0
+    remote_connect_timeout: float = 3.0
+    #: between two pieces of an answer
+    remote_timeout: float = 10.0
+    #: requests in a row without an answer until the remote is left alone for a while
+    remote_failures: int = 5
+    #: objects that are written back at a time, in each proxy worker
+    restores: int = 8
+    swift_dir: str = "/etc/swift"
+
+    @classmethod
+    def read(cls, conf: Mapping[str, str]) -> Options:
+        """From the section; other keys are for Swift's logger, or not ours. Raises ConfigError."""
+        values: dict[str, object] = {}
+        problems: list[Problem] = []
+        for field in fields(cls):
+            text = conf.get(field.name)
+            if text is None:
+                continue
+            try:
+                values[field.name] = _value(str(field.type), text)
+            except ValueError as error:
+                problems.append(Problem(field.name, f"{error}, not {text!r}"))
+        if problems:
+            raise ConfigError(problems)
+        return cls(**values)  # type: ignore[arg-type]
+
+
+def _value(kind: str, text: str) -> object:
+    if kind == "bool":
+        return bool(config_true_value(text))
+    if kind == "str":
+        return text
+    try:
+        number = int(text) if kind == "int" else float(text)
+    except ValueError:
+        number = 0
+    if not 0 < number < 1e6:
+        raise ValueError("must be a number above 0")
+    return number

@@ -1,0 +1,75 @@
+"""What the middlewares of a proxy take from the file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s3_sync.config.load import load_served
+from s3_sync.errors import ConfigError
+from unit.config.written import MAPPING
+
+MERGING = {**MAPPING, "merge_namespaces": True, "restore_object": True}
+
+
+def test_only_mappings_that_merge(write: Any) -> None:
+    served, problems = load_served(write(MERGING, {**MAPPING, "container": "other", "custom_prefix": "o"}))
+    assert [mapping.label for mapping in served.mappings] == ["AUTH_lab/scans"]
+    assert served.mappings[0].profile.restore_object
+    assert served.named == {("AUTH_lab", "scans")}
+    assert problems == ()
+
+
+def test_a_proxy_needs_none_of_the_daemons_keys(tmp_path: Path) -> None:
+    path = tmp_path / "sync.json"
+    path.write_text(json.dumps({"containers": [MERGING], "workers": "many"}))
+    served, problems = load_served(path)
+    assert len(served.mappings) == 1
+    assert served.segment_size == 100_000_000
+    assert problems == ()
+
+
+def test_what_only_the_daemon_cannot_do(write: Any) -> None:
+    every = {**MERGING, "container": "/*", "remote_delete_after": 86400}
+    served, problems = load_served(write(every))
+    assert [mapping.container for mapping in served.mappings] == ["/*"]
+    assert problems == ()
+
+
+@pytest.mark.parametrize("size", [7, "7", True, 0, -1])
+def test_segment_size(write: Any, size: Any) -> None:
+    served, _ = load_served(write(MERGING, migrator_settings={"segment_size": size}))
+    assert served.segment_size == (7 if size == 7 and size is not True else 100_000_000)
+
+
+def test_a_bad_mapping_is_left_out_and_named(write: Any) -> None:
+    served, problems = load_served(write(MERGING, {**MERGING, "container": "bad", "aws_bucket": 7}))
+    assert [mapping.container for mapping in served.mappings] == ["scans"]
+    assert served.named == {("AUTH_lab", "scans"), ("AUTH_lab", "bad")}
+    assert [str(problem) for problem in problems] == ["containers[1].aws_bucket: must be text, not 7"]
+
+
+def test_overlapping_mappings(write: Any) -> None:
+    served, problems = load_served(
+        write({**MERGING, "custom_prefix": "a"}, {**MERGING, "container": "b", "custom_prefix": "a/b"})
+    )
+    assert [mapping.container for mapping in served.mappings] == ["scans"]
+    assert len(problems) == 1
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"containers": 7}', '{"containers": [', "\udcff"])
+def test_a_file_that_is_no_configuration(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "sync.json"
+    path.write_text(text, errors="surrogateescape")
+    with pytest.raises(ConfigError):
+        load_served(path)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="does not exist"):
+        load_served(tmp_path / "absent")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_served(tmp_path)

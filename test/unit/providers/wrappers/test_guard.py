@@ -1,0 +1,116 @@
+"""A slow or dead remote gets so many of our requests, and no more."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from s3_sync.errors import AccessDenied, NotFound, RemoteError, RemoteUnavailable
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import PutOptions
+from s3_sync.providers.memory import MemoryProvider
+from s3_sync.providers.wrappers.breaker import BreakerPolicy, State
+from s3_sync.providers.wrappers.guard import Guard, GuardedBucket, GuardedProvider, GuardPolicy, Watcher
+from s3_sync.streams.reader import Body, BytesBody
+
+
+class Ear(Watcher):
+    def __init__(self) -> None:
+        self.answers: list[RemoteError | None] = []
+        self.states: list[State] = []
+
+    def answered(self, seconds: float, error: RemoteError | None) -> None:
+        self.answers.append(error)
+
+    def changed(self, state: State) -> None:
+        self.states.append(state)
+
+
+@pytest.fixture
+def ear() -> Ear:
+    return Ear()
+
+
+def guarded(ear: Ear, **policy: int) -> GuardedBucket:
+    provider = MemoryProvider()
+    provider.create_bucket("b")
+    fields = GuardPolicy(
+        places=policy.get("places", 2), wait=0.05, breaker=BreakerPolicy(failures=3, pause=60.0)
+    )
+    bucket = GuardedProvider(provider, Guard("store", fields, ear)).bucket("b", KeyNamer.literal(""))
+    bucket.put_object("o", BytesBody(b"body"), PutOptions(4))
+    return bucket
+
+
+def raising(error: RemoteError) -> Callable[[], None]:
+    def call() -> None:
+        raise error
+
+    return call
+
+
+def test_an_open_read_keeps_its_place(ear: Ear) -> None:
+    bucket = guarded(ear)
+    with bucket.get_object("o"), bucket.get_object("o"), pytest.raises(RemoteUnavailable, match="busy"):
+        bucket.head_object("o")
+    assert bucket.head_object("o").size == 4
+
+
+def test_a_read_that_fails_gives_its_place_back(ear: Ear) -> None:
+    bucket = guarded(ear)
+    for _ in range(5):
+        with pytest.raises(NotFound):
+            bucket.get_object("absent")
+    result = bucket.get_object("o")
+    for _ in range(3):
+        result.__exit__(None, None, None)
+    with bucket.get_object("o"), bucket.get_object("o"):
+        pass
+
+
+def test_who_waits_gets_the_next_place(ear: Ear) -> None:
+    bucket = guarded(ear, places=1)
+    bucket._guard._policy = GuardPolicy(places=1, wait=30.0)
+    reading = bucket.get_object("o")
+    found: list[int] = []
+    waiting = threading.Thread(target=lambda: found.append(bucket.head_object("o").size))
+    waiting.start()
+    reading.__exit__(None, None, None)
+    waiting.join(30.0)
+    assert found == [4]
+
+
+def test_a_store_that_does_not_answer_is_left_alone(ear: Ear) -> None:
+    bucket = guarded(ear)
+    gone = RemoteUnavailable("no answer")
+    for _ in range(3):
+        with pytest.raises(RemoteUnavailable, match="no answer"):
+            bucket._guard.call(raising(gone))
+    with pytest.raises(RemoteUnavailable, match="did not answer lately"):
+        bucket.head_object("o")
+    assert ear.states == ["open"]
+    assert ear.answers == [None, gone, gone, gone]
+
+
+def test_a_store_that_refuses_does_answer(ear: Ear) -> None:
+    bucket = guarded(ear)
+    for _ in range(10):
+        with pytest.raises(AccessDenied):
+            bucket._guard.call(raising(AccessDenied("no")))
+    assert bucket.head_object("o").size == 4
+
+
+def test_bodies_that_break_count(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket = guarded(ear)
+
+    def broken(_: Body, size: int = -1) -> bytes:
+        raise RemoteUnavailable("reset")
+
+    monkeypatch.setattr("s3_sync.providers.memory._MemoryBody.read", broken)
+    with bucket.get_object("o") as result:
+        for _ in range(3):
+            with pytest.raises(RemoteUnavailable):
+                result.body.read(10)
+    assert ear.states == ["open"]

@@ -1,0 +1,34 @@
+"""The section in proxy-server.conf."""
+
+from __future__ import annotations
+
+import pytest
+
+from s3_sync.errors import ConfigError
+from s3_sync.shunt.middleware import filter_factory
+from s3_sync.shunt.options import Options
+
+
+def test_defaults_and_swifts_own_keys() -> None:
+    assert Options.read({"log_level": "INFO", "use": "egg:x", "__file__": "/x"}) == Options()
+
+
+def test_values() -> None:
+    options = Options.read(
+        {"conf_file": "/x", "handle_proxyfs": "Yes", "remote_timeout": "2.5", "restores": "3"}
+    )
+    assert options == Options("/x", True, remote_timeout=2.5, restores=3)
+
+
+@pytest.mark.parametrize("value", ["", "x", "0", "-1", "nan", "inf", "1e9"])
+def test_numbers_that_are_none(value: str) -> None:
+    with pytest.raises(ConfigError, match="remote_timeout: must be a number above 0"):
+        Options.read({"remote_timeout": value})
+
+
+def test_the_proxy_is_told_in_one_line() -> None:
+    build = filter_factory({}, restores="many", conf_file="/nowhere")
+    with pytest.raises(
+        ValueError, match="^filter cloud-shunt: restores: must be .*'many'$"
+    ):
+        build(lambda environ, start_response: [])
