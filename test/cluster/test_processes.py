@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from servers import side_xattr
-from servers.process import Child, ReservedPort, ServerError, python_module, wait_until
+from servers.forks import ForkServer
+from servers.process import Child, ReservedPort, ServerError, child_environment, wait_until
 from servers.scratch import ScratchDir, sweep
-from servers.swift import SwiftCluster
+from servers.swift import ENVIRONMENT, SwiftCluster
 
 StartSwift = Callable[[SwiftCluster], SwiftCluster]
 
@@ -40,17 +42,14 @@ class TestProcesses:
         child.stop(grace=0.2)
         assert child.wait(0) == -signal.SIGKILL
 
-    def test_children_of_a_killed_parent_end(self, tmp_path: Path, swift: SwiftCluster) -> None:
+    def test_children_of_a_killed_parent_end(self, tmp_path: Path) -> None:
         code = (
             "import sys, time; from servers.rclone import RcloneS3\n"
             "server = RcloneS3().start()\n"
             "print(server.children['rclone'].pid, server.root, flush=True)\n"
             "time.sleep(60)\n"
         )
-        environment = swift._child("unused", "unused").environment
-        parent = Child(
-            "parent", [*python_module("servers")[:1], "-c", code], tmp_path / "log", environment=environment
-        )
+        parent = Child("parent", [sys.executable, "-c", code], tmp_path / "log", environment=ENVIRONMENT)
         parent.start()
         parent.wait_ready(lambda: parent.log.read_bytes().endswith(b"\n"))
         pid, root = parent.log.read_text().split()
@@ -80,6 +79,61 @@ class TestProcesses:
         assert not first.accepts()
         first.release()
         second.release()
+
+
+@pytest.fixture(scope="module")
+def forks() -> ForkServer:
+    return ForkServer("time:time", child_environment())
+
+
+class TestForks:
+    def test_a_process_of_its_own(self, forks: ForkServer, tmp_path: Path) -> None:
+        """Python's own `json.tool`, which has arguments, a directory, outputs, and codes to end with."""
+        (tmp_path / "in").write_text('{"a": 1}')
+
+        def run(log: str, *arguments: str, **environment: str) -> tuple[int, str]:
+            child = Child(
+                "json", ["json.tool:main", *arguments], tmp_path / log, environment=environment, forks=forks
+            )
+            child.start()
+            return child.wait(10), child.log.read_text()
+
+        assert run("good", "--compact", "in") == (0, '{"a":1}\n')
+        wide, narrow = run("wide", "nothing", COLUMNS="200"), run("narrow", "nothing", COLUMNS="40")
+        assert wide[0] == narrow[0] == 2
+        assert "No such file" in wide[1]
+        assert len(narrow[1].splitlines()) > len(wide[1].splitlines())
+
+    def test_an_exception_is_its_end(self, forks: ForkServer, tmp_path: Path) -> None:
+        child = Child("broken", ["json:loads"], tmp_path / "log", forks=forks)
+        child.start()
+        with pytest.raises(ServerError, match=r"(?s)ended with 1.*TypeError: loads\(\) missing"):
+            child.wait_ready(lambda: False)
+
+    def test_signals(self, forks: ForkServer, tmp_path: Path) -> None:
+        children = [Child("waits", ["signal:pause"], tmp_path / "log", forks=forks) for _ in range(3)]
+        for child in children:
+            child.start()
+        assert [os.getsid(child.pid) for child in children] == [child.pid for child in children]
+        children[0].signal(signal.SIGKILL)
+        assert children[0].wait(5) == -signal.SIGKILL
+        children[1].stop()
+        assert children[1].wait(0) == -signal.SIGTERM
+        assert children[2].running
+        children[2].stop()
+
+    def test_what_was_forked_ends_with_the_fork_server(self, tmp_path: Path) -> None:
+        forks = ForkServer("time:time", child_environment())
+        child = Child("waits", ["signal:pause"], tmp_path / "log", forks=forks)
+        child.start()
+        forks.stop()
+        assert child.wait(5) == -signal.SIGKILL
+        assert_ends(child.pid)
+
+    def test_what_cannot_be_imported(self) -> None:
+        forks = ForkServer("json:nothing", child_environment())
+        with pytest.raises(RuntimeError, match="no attribute 'nothing'"):
+            forks.greet()
 
 
 def assert_ends(pid: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from swiftclient.exceptions import ClientException
 
-from servers.swift import SwiftCluster
+from servers.process import child_environment
+from servers.swift import ENVIRONMENT, SwiftCluster
 
 PART = 5 << 20
 NAMES = ["plain", "ünï/☃/\U0001f40d", "a//b", "/leading", "trailing ", "100% + &?#"]
@@ -155,10 +157,9 @@ class TestEncryption:
             "status, headers, body = client.get_object('AUTH_test', 'c', 'o')\n"
             "sys.stdout.buffer.write(b''.join(body))\n"
         )
-        child = encrypted._child("internal", "unused")
         done = subprocess.run(
-            [child.command[0], "-c", code, str(encrypted.root), str(encrypted.internal_client_conf)],
-            env=child.environment,
+            [sys.executable, "-c", code, str(encrypted.root), str(encrypted.internal_client_conf)],
+            env=child_environment(ENVIRONMENT),
             stdout=subprocess.PIPE,
             check=True,
         )

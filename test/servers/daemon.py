@@ -8,14 +8,24 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from servers.process import Child, child_environment
+from servers.forks import ForkServer
+from servers.process import UNMEASURED, Child, child_environment
 from servers.swift import SwiftCluster
 
 EXECUTABLE = Path(sys.executable).parent / "swift-s3-sync"
-ALTERED = Path(__file__).resolve().parent.parent / "faults" / "altered.py"
+PROGRAM = "s3_sync.launch:sync"
+ALTERED = "faults.altered:main"
+# endpoints are addresses, and a resolver that is never asked takes a quarter of the time of a start
+NO_RESOLVER = {"EVENTLET_NO_GREENDNS": "yes"}
+
+
+@cache
+def forks() -> ForkServer:
+    return ForkServer("servers.preload:daemon", child_environment(NO_RESOLVER | UNMEASURED))
 
 
 @dataclass(frozen=True)
@@ -63,8 +73,7 @@ class SyncDaemon:
         self.status_dir = directory / "status"
         self.log = directory / "sync.log"
         self.config = directory / "sync.json"
-        # endpoints are addresses, and a resolver that is never asked takes a quarter of the time of a start
-        self.environment = child_environment({"EVENTLET_NO_GREENDNS": "yes", **(environment or {})})
+        self.environment = child_environment(NO_RESOLVER | dict(environment or {}))
         self.alter(**(altered or {}))
         self.settings = {
             "devices": str(cluster.devices(node)),
@@ -83,7 +92,7 @@ class SyncDaemon:
 
     def alter(self, **alterations: Any) -> None:
         """What is altered from the next start on; nothing, and it is the program as it is."""
-        self.program = [sys.executable, str(ALTERED)] if alterations else [str(EXECUTABLE)]
+        self.program = ALTERED if alterations else PROGRAM
         self.environment["ALTERED"] = json.dumps(alterations)
 
     def write(self) -> Path:
@@ -94,22 +103,23 @@ class SyncDaemon:
 
     def once(self, *arguments: str, seconds: float = 120.0) -> subprocess.CompletedProcess[str]:
         """One run with `--once`; look at `returncode`, and at `log_text()`."""
-        command = [*self.program, "--config", str(self.write()), "--once", *arguments]
-        return subprocess.run(
-            command,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
+        command = [self.program, "--config", str(self.write()), "--once", *arguments]
+        outputs = [self.directory / "once.out", self.directory / "once.err"]
+        with outputs[0].open("wb") as out, outputs[1].open("wb") as err:
+            process = forks().start(
+                command, environment=self.environment, cwd=self.directory, stdout=out, stderr=err
+            )
+        try:
+            code = process.wait(seconds)
+        except BaseException:
+            process.kill()
+            raise
+        return subprocess.CompletedProcess(command, code, *(output.read_text() for output in outputs))
 
     def start(self, *arguments: str) -> Child:
-        command = [*self.program, "--config", str(self.write()), *arguments]
-        self._child = Child(
-            "swift-s3-sync", command, self.directory / "output.log", environment=self.environment
-        )
+        command = [self.program, "--config", str(self.write()), *arguments]
+        log = self.directory / "output.log"
+        self._child = Child("swift-s3-sync", command, log, environment=self.environment, forks=forks())
         self._child.start()
         return self._child
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import socket
@@ -13,7 +12,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+from servers.forks import ForkedProcess, ForkServer, die_with_parent
+
 LOOPBACK = "127.0.0.1"
 UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}  # for children whose code is not ours: coverage slows them down
 
@@ -72,7 +72,7 @@ def python_module(module: str, *arguments: str) -> list[str]:
 
 
 class Child:
-    """One child process with its log file.
+    """One child process with its log file. `forks`: who forks it, with what its command then is.
 
     On Linux it gets SIGKILL when the thread that started it ends, so start it from the main thread;
     `outlive=True` is for servers that a person wants to keep.
@@ -85,6 +85,7 @@ class Child:
         log: Path,
         *,
         environment: Mapping[str, str] | None = None,
+        forks: ForkServer | None = None,
         outlive: bool = False,
     ) -> None:
         self.name = name
@@ -92,7 +93,8 @@ class Child:
         self.log = log
         self.environment = child_environment(environment)
         self.outlive = outlive
-        self._process: subprocess.Popen[bytes] | None = None
+        self._forks = forks
+        self._process: subprocess.Popen[bytes] | ForkedProcess | None = None
 
     @property
     def pid(self) -> int:
@@ -107,16 +109,22 @@ class Child:
     def start(self) -> None:
         if self.running:
             raise ServerError(f"{self.name} runs already")
+        cwd = self.log.parent  # `python -m` looks for modules here first
         with self.log.open("ab") as log:
+            if self._forks:
+                self._process = self._forks.start(
+                    self.command, environment=self.environment, cwd=cwd, stdout=log, stderr=log
+                )
+                return
             self._process = subprocess.Popen(
                 self.command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=self.environment,
-                cwd=self.log.parent,  # `python -m` looks for modules here first
+                cwd=cwd,
                 start_new_session=True,  # Ctrl-C is for the tests; they stop their servers in order
-                preexec_fn=None if self.outlive else _die_with_parent(),  # noqa: PLW1509 - takes no lock
+                preexec_fn=None if self.outlive else die_with_parent(),  # noqa: PLW1509 - takes no lock
             )
 
     def wait_ready(self, ready: Callable[[], bool], seconds: float = 30.0) -> None:
@@ -162,18 +170,3 @@ class Child:
         """The end of its log, headed by the log's path."""
         data = self.log.read_bytes() if self.log.exists() else b""
         return f"--- {self.log}\n{data[-size:].decode(errors='replace')}"
-
-
-def _die_with_parent() -> Callable[[], None] | None:
-    """What the forked child does before it becomes the program. Everything is looked up before the fork."""
-    if not sys.platform.startswith("linux"):
-        return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    parent = os.getpid()
-
-    def ask_for_the_signal() -> None:
-        prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-        if os.getppid() != parent:  # the parent died before the request
-            os._exit(1)
-
-    return ask_for_the_signal

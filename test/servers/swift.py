@@ -16,12 +16,14 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import swiftclient
 
-from servers.process import LOOPBACK, UNMEASURED, Child, ReservedPort, python_module
+from servers.forks import ForkServer
+from servers.process import LOOPBACK, UNMEASURED, Child, ReservedPort, child_environment, python_module
 from servers.request_log import Request, RequestCount, RequestLog
 from servers.s3 import s3_client
 from servers.server import Server
@@ -29,6 +31,13 @@ from servers.swift_conf import HASH_PREFIX, HASH_SUFFIX, device_name, devices_of
 from servers.swift_spec import SERVICES, TESTER, USERS, ClusterSpec, Processes, SwiftServer
 
 IMPORT_ROOT = Path(__file__).resolve().parent.parent
+#: of the processes of a cluster
+ENVIRONMENT = {**UNMEASURED, "PYTHONPATH": str(IMPORT_ROOT)}
+
+
+@cache
+def forks() -> ForkServer:
+    return ForkServer("servers.preload:swift", child_environment(ENVIRONMENT))
 
 
 class SwiftCluster(Server):
@@ -196,12 +205,14 @@ class SwiftCluster(Server):
         return SwiftServer(name, service, node, ip, self._reserve(ip).port, conf, process)
 
     def _child(self, name: str, command: str, *arguments: str) -> Child:
+        arguments = (command, str(self._layout_file), *arguments)
+        environment = {**ENVIRONMENT, **self.spec.environment}
+        log = self.log_dir / f"{name}.log"
+        if self.keep or self.spec.environment:  # it may outlive us, or what is imported may depend on that
+            program = python_module("servers.swift_child", *arguments)
+            return Child(name, program, log, environment=environment, outlive=self.keep)
         return Child(
-            name,
-            python_module("servers.swift_child", command, str(self._layout_file), *arguments),
-            self.log_dir / f"{name}.log",
-            environment={**UNMEASURED, "PYTHONPATH": str(IMPORT_ROOT), **self.spec.environment},
-            outlive=self.keep,
+            name, ["servers.swift_child:main", *arguments], log, environment=environment, forks=forks()
         )
 
     def _listens(self, child: Child) -> list[ReservedPort]:

@@ -42,8 +42,8 @@ DAEMONS = {
 }
 
 
-def main(arguments: list[str]) -> None:
-    command, layout_file, *rest = arguments
+def main() -> None:
+    _, command, layout_file, *rest = sys.argv
     layout = json.loads(Path(layout_file).read_text())
     use_directory(Path(layout["root"]))
     if command == "serve":
@@ -117,4 +117,4 @@ def run_daemon(layout: dict[str, Any], node: str, name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -7,12 +7,14 @@ import os
 import re
 import ssl
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.httpsession import get_cert_path
+from botocore.loaders import Loader, create_loader
 from botocore.session import Session
 
 from s3_sync import __version__
@@ -176,13 +178,20 @@ def _session(credentials: Credentials, dialect: Dialect) -> Session:
         if not dialect.ambient_credentials:
             raise CredentialsRefused(f"{credentials.endpoint} needs credentials")
         session = Session()
-        session.set_config_variable("ignore_configured_endpoint_urls", True)
-        return session
-    session = Session(session_vars=_NO_SURROUNDINGS)
+    else:
+        session = Session(session_vars=_NO_SURROUNDINGS)
+        token = credentials.session_token.reveal() if credentials.session_token else None
+        session.set_credentials(credentials.identity, credentials.secret.reveal(), token)
     session.set_config_variable("ignore_configured_endpoint_urls", True)
-    token = credentials.session_token.reveal() if credentials.session_token else None
-    session.set_credentials(credentials.identity, credentials.secret.reveal(), token)
+    session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
     return session
+
+
+@cache
+def _loader(data_path: str | None) -> Loader:
+    """The SDK's descriptions of services and endpoints, which every session would read for itself: most of
+    the time that it takes to build one."""
+    return create_loader(data_path)
 
 
 def _config(credentials: Credentials, addressing: Addressing, connections: int, unsigned: bool) -> Config:

@@ -127,6 +127,12 @@ def test_amazon_is_asked_for_the_region_that_is_not_configured(
     assert {request.method for request in store.requests} == {"HEAD"}
 
 
+def test_what_the_sdk_knows_of_s3_is_read_once() -> None:
+    first, second = account(endpoint="http://one.example.org"), account(endpoint="http://two.example.org")
+    loaders = [each._session.get_component("data_loader") for each in (first, second)]
+    assert loaders[0] is loaders[1]
+
+
 def test_user_agent(store: ScriptedS3, open_provider: Any) -> None:
     store.answers = [EMPTY]
     open_provider().bucket("bucket", KeyNamer.literal("")).list_objects(ListQuery())

@@ -1,0 +1,38 @@
+"""What the fork servers import before they fork."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+from importlib.metadata import distribution
+
+
+def daemon() -> None:
+    """`swift-s3-sync`, in the order of `s3_sync/launch.py`."""
+    from s3_sync.runtime.concurrency import patch
+
+    patch()
+    importlib.import_module("s3_sync.sync.main")
+    import eventlet.hubs
+
+    from s3_sync.config.schema import Credentials
+    from s3_sync.config.secret import Secret
+    from s3_sync.providers.s3.client import Account
+    from s3_sync.providers.s3.dialect import CLONE
+
+    # the SDK has read its descriptions of S3 after that
+    Account(Credentials(endpoint="http://127.0.0.1", identity="x", secret=Secret("x")), CLONE, connections=1)
+    os.register_at_fork(after_in_child=eventlet.hubs.use_hub)  # the one there is belongs to the fork server
+
+
+def swift() -> None:
+    """Swift's servers and daemons. Nothing is patched: they do that themselves."""
+    from servers.swift_child import DAEMONS
+
+    for place in DAEMONS.values():
+        importlib.import_module(place.partition(":")[0])
+    for entry in distribution("swift").entry_points:
+        if entry.group.startswith("paste."):
+            with contextlib.suppress(ImportError):  # some need what only they need
+                entry.load()
