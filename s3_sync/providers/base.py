@@ -163,6 +163,7 @@ class Bucket(Protocol):
 
         Raises PreconditionFailed, NotFound (no such bucket), and BadDigest when the body does not hash to
         the promised MD5, or is shorter or longer than ``options.size``. ``body`` is not closed.
+        A promised MD5 is known afterwards: where the store's ETag does not tell it, a mark does.
         """
         ...
 

@@ -25,11 +25,10 @@ def check_limits(bucket: Bucket, name: str, meta: ObjectMeta, size: int) -> None
     _check_name(key, limits.max_name)
     if bucket.namer.is_manifest(key):
         raise ObjectRefused("name_reserved", f"the key {key!r} is for the manifest of a large object")
-    metadata = to_user_metadata(meta)
-    for key in metadata:
+    for key in to_user_metadata(meta):
         if not _TOKEN.fullmatch(key):
             raise ObjectRefused("metadata_name", f"metadata name {key!r} cannot be sent as a header")
-    total = sum(len(key) + len(value) for key, value in metadata.items())
+    total = metadata_size(meta)
     if total > limits.max_metadata:
         raise ObjectRefused(
             "metadata_too_large", f"{total} bytes of metadata, the store holds {limits.max_metadata}"
@@ -39,6 +38,11 @@ def check_limits(bucket: Bucket, name: str, meta: ObjectMeta, size: int) -> None
         largest = max(largest, limits.max_part * limits.max_parts)
     if size > largest:
         raise ObjectRefused("too_large", f"{size} bytes, the store holds {largest}")
+
+
+def metadata_size(meta: ObjectMeta) -> int:
+    """Bytes of user metadata and marks as they are sent, names and values."""
+    return sum(len(key) + len(value) for key, value in to_user_metadata(meta).items())
 
 
 def _check_name(key: str, longest: int) -> None:

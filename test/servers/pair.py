@@ -43,6 +43,10 @@ class Store:
     def client(self) -> Any:
         return _client(self.endpoint, self.identity, self.secret)
 
+    def through_client(self) -> Any:
+        """A client that goes the daemon's way."""
+        return _client(self.through or self.endpoint, self.identity, self.secret)
+
 
 @cache
 def _client(endpoint: str, identity: str, secret: str) -> Any:

@@ -20,12 +20,14 @@ from s3_sync.providers.base import (
     Part,
     WriteOptions,
 )
+from s3_sync.providers.limits import metadata_size
 from s3_sync.providers.s3.client import RAW_HEADERS, Account
 from s3_sync.providers.s3.errors import from_answer, translated
 from s3_sync.providers.s3.headers import (
     condition_headers,
     copy_headers,
     is_archived,
+    is_encrypted_with_kms,
     lower_names,
     meta_headers,
     object_info,
@@ -100,19 +102,29 @@ class S3Bucket:
         self._check_conditions(options.if_match, options.if_absent)
         if options.size > self.limits.max_put:
             raise InvalidRequest(f"{options.size} bytes in one PUT", code="EntityTooLarge")
+        marked = self._marked(options)
+        meta = marked if self._account.has_opaque_etags(self.name) else options.meta
         headers = (
-            *meta_headers(options.meta),
+            *meta_headers(meta),
             *write_headers(self._write, self._account.dialect),
             *condition_headers(options.if_match, options.if_absent),
         )
         upload = Upload(self.name, self.namer.key(name), body, options.size, options.md5, headers)
         try:
-            etag, _ = store(self._writer, upload, self._account.credentials.checksum)
+            etag, md5 = store(self._writer, upload, self._account.credentials.checksum)
         except NotFound as error:
             raise _absent(error, options.if_match) from error
+        if md5 is None:
+            self._account.note_opaque_etags(self.name)
+            if meta is not marked:  # the first ones; later ones get their mark along
+                etag = self._replace_meta(name, marked, etag) or etag
         return PutResult(etag)
 
     def post_object(self, name: str, meta: ObjectMeta, if_match: str | None = None) -> None:
+        self._replace_meta(name, meta, if_match)
+
+    def _replace_meta(self, name: str, meta: ObjectMeta, if_match: str | None) -> str:
+        """Returns the ETag that the object has then."""
         key = self.namer.key(name)
         current = self._head(key)
         if is_archived(current):
@@ -125,12 +137,20 @@ class S3Bucket:
         if if_match is not None:
             headers["x-amz-copy-source-if-match"] = f'"{if_match}"'
         with translated(f"COPY {self.name}/{key}"):
-            self._client.copy_object(
+            answer = self._client.copy_object(
                 Bucket=self.name,
                 Key=key,
                 CopySource={"Bucket": self.name, "Key": key},
                 **{RAW_HEADERS: headers},
             )
+        return unquoted(answer.get("CopyObjectResult", {}).get("ETag", ""))
+
+    def _marked(self, options: PutOptions) -> ObjectMeta:
+        """With the mark that tells the MD5 where the ETag does not, if there is room for it."""
+        if options.md5 is None or "swift-etag" in options.meta.marks:
+            return options.meta
+        marked = options.meta.marked(swift_etag=options.md5)
+        return marked if metadata_size(marked) <= self.limits.max_metadata else options.meta
 
     def delete_object(self, name: str) -> bool:
         """S3 does not tell whether there was anything: True unless the store says that there was not."""
@@ -223,7 +243,10 @@ class S3Bucket:
 
     def _head(self, key: str) -> dict[str, str]:
         with translated(f"HEAD {self.name}/{key}"):
-            return _headers(self._client.head_object(Bucket=self.name, Key=key))
+            headers = _headers(self._client.head_object(Bucket=self.name, Key=key))
+        if is_encrypted_with_kms(headers):
+            self._account.note_opaque_etags(self.name)
+        return headers
 
     def _get(self, key: str, options: GetOptions) -> Any:
         parameters = {"Bucket": self.name, "Key": key}

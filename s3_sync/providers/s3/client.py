@@ -88,6 +88,8 @@ class Account:
                 Config(connect_timeout=self.timeouts.connect, read_timeout=self.timeouts.read)
             ),
         )
+        #: buckets whose ETags do not tell the MD5 of what was PUT
+        self._opaque_etags: set[str] = set()
         events = self.client.meta.events
         events.register("before-parameter-build.s3", _take_raw_headers)
         events.register("before-call.s3", _add_raw_headers)
@@ -104,6 +106,13 @@ class Account:
             raise CredentialsRefused("no credentials configured, and none found in the environment")
         frozen = found.get_frozen_credentials()
         return Keys(frozen.access_key or "", frozen.secret_key or "", frozen.token)
+
+    def has_opaque_etags(self, bucket: str) -> bool:
+        """Whether an ETag was seen there that is no MD5, most likely because KMS encrypts the bucket."""
+        return bucket in self._opaque_etags
+
+    def note_opaque_etags(self, bucket: str) -> None:
+        self._opaque_etags.add(bucket)
 
     def address(self, bucket: str) -> Address:
         """Where requests that we send ourselves go. Asks AWS for the bucket's region if it is not

@@ -46,7 +46,7 @@ def copy_headers(write: WriteOptions, dialect: Dialect, current: Mapping[str, st
     """
     storage_class = write.storage_class or _storage_class(current)
     headers = write_headers(WriteOptions(storage_class, write.encrypt), dialect)
-    if current.get(_SSE, "").startswith("aws:"):
+    if is_encrypted_with_kms(current):
         headers = [header for header in headers if header[0] != _SSE]
         headers.extend((name, current[name]) for name in (_SSE, _SSE_KEY) if name in current)
     return headers
@@ -102,10 +102,16 @@ def etag_is_md5(headers: Mapping[str, str]) -> bool:
     """Whether a one-piece object's ETag is the MD5 of its bytes: not when a key of KMS or of the client's
     own encrypts it, though it looks like one then too."""
     return (
-        not headers.get(_SSE, "").startswith("aws:")
+        not is_encrypted_with_kms(headers)
         and f"{_SSE}-customer-algorithm" not in headers
         and is_md5(unquoted(headers.get("etag", "")))
     )
+
+
+def is_encrypted_with_kms(headers: Mapping[str, str]) -> bool:
+    """Whether a key of KMS encrypts the object: its ETag then looks like an MD5 and is none. (S3 API
+    Reference, "Common response headers": aws:kms, aws:kms:dsse.)"""
+    return headers.get(_SSE, "").startswith("aws:")
 
 
 def is_archived(headers: Mapping[str, str]) -> bool:

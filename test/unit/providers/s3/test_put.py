@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -24,6 +24,7 @@ from s3_sync.model.objects import ObjectMeta, PutOptions
 from s3_sync.providers.base import GIB, WriteOptions
 from s3_sync.providers.s3.bucket import S3Bucket
 from s3_sync.providers.s3.dialect import AWS, CLONE
+from s3_sync.providers.s3.provider import S3Provider
 from s3_sync.streams.reader import BytesBody
 from servers.scripted_s3 import Answer, ScriptedS3, error
 
@@ -180,6 +181,60 @@ def test_storage_class_and_encryption(store: ScriptedS3, open_provider: Any, dir
     assert aws.headers["x-amz-server-side-encryption"] == "AES256"
     assert aws.headers["x-amz-storage-class"] == clone.headers["x-amz-storage-class"] == "STANDARD_IA"
     assert "x-amz-server-side-encryption" not in clone.headers
+
+
+class TestEncryptedWithKms:
+    """The ETag that comes back is none of the bytes'; what was stored has been checked by Content-MD5."""
+
+    KMS: ClassVar[dict[str, str]] = {"ETag": f'"{"e" * 32}"', "x-amz-server-side-encryption": "aws:kms"}
+    COPIED = Answer(200, {}, b"<CopyObjectResult><ETag>&quot;copied&quot;</ETag></CopyObjectResult>")
+
+    @pytest.fixture
+    def bucket(self, store: ScriptedS3, open_provider: Any, direct: bool) -> S3Bucket:
+        store.answers = [Answer(200, self.KMS)]
+        provider: S3Provider = open_provider(direct=direct)
+        return provider.bucket("bucket", NAMER)
+
+    def test_the_first_one_is_marked_afterwards_and_the_others_at_once(
+        self, store: ScriptedS3, bucket: S3Bucket
+    ) -> None:
+        store.answers = [Answer(200, self.KMS), Answer(200, self.KMS), self.COPIED, Answer(200, self.KMS)]
+        meta = ObjectMeta({"content-type": "text/x"}, {"a": "1"})
+        result = bucket.put_object("a", BytesBody(b"data"), PutOptions(4, meta, md5(b"data")))
+        assert result.etag == "copied"
+        first, _, copy = store.requests
+        assert "x-amz-meta-swift-etag" not in first.headers
+        assert copy.headers["x-amz-meta-swift-etag"] == md5(b"data")
+        assert copy.headers["x-amz-copy-source-if-match"] == f'"{"e" * 32}"'
+        assert copy.headers["x-amz-meta-a"] == "1"
+        assert copy.headers["x-amz-server-side-encryption"] == "aws:kms"
+        bucket.put_object("b", BytesBody(b"more"), PutOptions(4, meta, md5(b"more")))
+        assert len(store.requests) == 4
+        assert store.requests[3].headers["x-amz-meta-swift-etag"] == md5(b"more")
+
+    def test_a_look_at_an_object_tells_it_too(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+        bucket.head_object("other")
+        put(bucket)
+        assert store.requests[1].headers["x-amz-meta-swift-etag"] == md5(DATA)
+        assert len(store.requests) == 2
+
+    def test_other_buckets_have_nothing_to_do_with_it(
+        self, store: ScriptedS3, open_provider: Any, direct: bool
+    ) -> None:
+        provider = open_provider(direct=direct)
+        store.answers = [Answer(200, self.KMS), stored()]
+        provider.bucket("bucket", NAMER).head_object("other")
+        put(provider.bucket("another", NAMER))
+        assert "x-amz-meta-swift-etag" not in store.requests[1].headers
+
+    def test_without_room_for_the_mark(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+        meta = ObjectMeta(user={"a": "x" * 2040})
+        bucket.put_object("a", BytesBody(b"data"), PutOptions(4, meta, md5(b"data")))
+        assert len(store.requests) == 1
+
+    def test_without_a_promise_there_is_nothing_to_mark(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+        bucket.put_object("a", BytesBody(b"data"), PutOptions(4))
+        assert len(store.requests) == 1
 
 
 def test_signature_version_2_is_left_to_the_sdk(store: ScriptedS3, open_provider: Any) -> None:
