@@ -30,7 +30,6 @@ MAPPING_OPTIONS = (
     NotYet("remote_delete_after", "expiry at the remote store"),
     NotYet("remote_account", "Swift targets only"),
     NotYet("storage_policy", "Swift targets only"),
-    NotYet("propagate_expiration", "Swift targets only"),
     NotYet("sync_container_metadata", "Swift targets only"),
     NotYet("sync_container_acl", "Swift targets only"),
     NotYet("convert_dlo", "Swift targets only"),

@@ -58,6 +58,11 @@ def read_mapping(
         return None
     _check_remote(form, place, findings)
     _check_names(form, place, findings)
+    if form.propagate_expiration and form.retain_local and form.protocol == "s3":
+        findings.warning(
+            join(place, "propagate_expiration"),
+            "has no effect while retain_local is true; propagate_delete has",
+        )
     if form.protocol != "s3":
         return None  # refused above; the model has no other provider
     options = {key: getattr(form, key) for key in _PROFILE_KEYS}

@@ -102,6 +102,14 @@ class Profile:
     def mode(self) -> Literal["sync", "lifecycle"]:
         return "sync" if self.retain_local else "lifecycle"
 
+    @property
+    def expires_copies(self) -> bool:
+        """Whether copies of moved objects are deleted when the objects would have expired: not where
+        ``remote_delete_after`` says how long they are kept, unless both are asked for."""
+        return self.propagate_expiration and not (
+            self.remote_delete_after and not self.propagate_expiration_offset
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Mapping:

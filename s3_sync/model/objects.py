@@ -66,6 +66,12 @@ class ObjectMeta:
         except (KeyError, ValueError):
             return None
 
+    @property
+    def delete_at(self) -> int | None:
+        """X-Delete-At: when the object expires, in seconds since the epoch."""
+        written = self.marks.get("x-delete-at", "")
+        return int(written) if written.isascii() and written.isdigit() else None
+
     def marked(self, **marks: str) -> ObjectMeta:
         """A copy with these marks added; write ``swift-etag`` as ``swift_etag``."""
         added = {name.replace("_", "-"): value for name, value in marks.items()}

@@ -12,7 +12,7 @@ class Kind(Enum):
     COPIED = "copied"  # the bytes were sent
     UPDATED = "updated"  # only metadata was sent
     PRESENT = "present"  # the remote already agreed
-    DELETED = "deleted"  # a client's delete was carried out at the remote
+    DELETED = "deleted"  # a client's delete was carried out at the remote, or an object expired there
     SKIPPED = "skipped"  # nothing to do, for the reason given
     PENDING = "pending"  # not due yet, or failed in a way that is retried
     FAILED = "failed"  # cannot succeed until something changes: quarantined
@@ -40,5 +40,7 @@ VANISHED = "vanished"
 SUPERSEDED = "superseded"
 OWN_TOMBSTONE = "own_tombstone"
 DELETE_NOT_PROPAGATED = "delete_not_propagated"
+# reason of DELETED when it is not a client's delete
+EXPIRED = "expired"
 # reason of PENDING before copy_after has passed
 NOT_DUE = "not_due"

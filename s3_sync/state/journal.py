@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from s3_sync.state.expiries import SCHEMA as EXPIRIES
+from s3_sync.state.expiries import Expiries
 from s3_sync.state.journal_file import JournalFile
 
 RETRY = "retry"
@@ -118,9 +120,10 @@ class Journal:
 
     def __init__(self, path: str, backoff: Backoff) -> None:
         self._backoff = backoff
-        self._file = JournalFile(path, _SCHEMA)
+        self._file = JournalFile(path, _SCHEMA + EXPIRIES)
         self._db = self._file.connection
         self._transaction, self._one, self._all = self._file.transaction, self._file.one, self._file.all
+        self.expiries = Expiries(self._file, backoff)
         self.uuid = self._identity()
         #: mapping -> name -> timestamp of every entry: asked for every row, so it is kept in memory
         self._names: dict[str, dict[str, str]] = {}
@@ -270,7 +273,7 @@ class Journal:
         return Counts(total - quarantined, quarantined, size, oldest)
 
     def reset(self, mapping: str) -> None:
-        """Forget a mapping, quarantine included."""
+        """Forget a mapping's failures and progress, quarantine included."""
         with self._transaction():
             for table in ("unsettled", "ranges", "windows"):
                 self._db.execute(f"DELETE FROM {table} WHERE mapping = ?", (mapping,))

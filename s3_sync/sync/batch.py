@@ -14,6 +14,7 @@ from s3_sync.model.rows import Row
 from s3_sync.providers.base import Bucket, ListQuery
 from s3_sync.state.journal import QUARANTINE, RETRY, DueRange, Settlement, Unsettled
 from s3_sync.sync.context import Context
+from s3_sync.sync.expirer import Expirer
 from s3_sync.sync.rows import RowHandler
 from s3_sync.sync.survey import survey
 from s3_sync.sync.tally import Tally
@@ -75,6 +76,7 @@ class Batches:
         self._ledger = ledger
         sending = Sending(bucket, self.tally.read, context.parts, self._ledger)
         self.handler = RowHandler(mapping, sending, context.local, context.clock.now)
+        self.expirer = Expirer(mapping, bucket, context.local.newest, self.handler.names)
 
     def survey(self, names: Sequence[str]) -> dict[str, View]:
         return survey(self.bucket, names)
@@ -129,7 +131,7 @@ class Batches:
         """Journal what is left over. Only after this may a cursor pass these rows. Raises StateError."""
         settlement = Settlement(later=list(later), looked_at=list(looked_at))
         for row, outcome in result.done:
-            self.tally.add(row, outcome)
+            self.tally.add(outcome)
             if outcome.settled:
                 self._log_recovery(row, outcome)
                 settlement.settled.append((row.name, row.timestamp.internal))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from s3_sync.cluster.brokers import LocalReplica
 from s3_sync.config.schema import Mapping
@@ -15,6 +15,7 @@ from s3_sync.state.journal import Counts, Unsettled
 from s3_sync.sync.batch import EVERYTHING, OUTAGE, Batches, Result, nothing_works
 from s3_sync.sync.context import Context
 from s3_sync.sync.database import DatabaseCrawl
+from s3_sync.sync.expirations import Expirations
 from s3_sync.sync.schedule import setback_pause
 from s3_sync.sync.uploads import UploadLedger, reap
 
@@ -54,10 +55,12 @@ class MappingCrawl:
         context.journal.hasten(self.key, OUTAGE, context.clock.now())
         self._reap_at = float("-inf")
         self._ledger = UploadLedger(context.journal, self.key, context.clock.now)
+        self._expirations = Expirations(context, mapping, self.key)
 
     @property
     def outstanding(self) -> Counts:
-        return self._context.journal.counts(self.key)
+        counts = self._context.journal.counts(self.key)
+        return replace(counts, retrying=counts.retrying + self._expirations.failing)
 
     def summary(self) -> str:
         return self._batches.tally.summary() if self._batches else "scanned 0: nothing"
@@ -96,6 +99,7 @@ class MappingCrawl:
         fresh = [outcome for result in results for outcome in result.tried]
         retried: list[Outcome] = []
         more = self._retry(limit, retried) or more
+        more = self._expire(limit, retried) or more
         self._outage = ""
         if self._is_outage(fresh, retried):
             last = next(outcome for outcome in reversed(retried + fresh) if outcome.reason in OUTAGE)
@@ -144,6 +148,13 @@ class MappingCrawl:
             if nothing_works(result.tried, MANY) or not result.complete:
                 break
         return len(entries) == limit
+
+    def _expire(self, limit: int, tried: list[Outcome]) -> bool:
+        """Stored copies of moved objects that have expired."""
+        due = self._expirations.due(limit)
+        if due:
+            tried += self._expirations.run(due, self._open())
+        return len(due) == limit
 
     def _local_databases(self) -> list[DatabaseCrawl]:
         now = self._context.clock.now()

@@ -7,9 +7,10 @@ from s3_sync.cluster.removal import Removal
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import CopyUnproven, NotFound, ObjectRefused
 from s3_sync.model.objects import MARKS, ObjectInfo
-from s3_sync.providers.base import Bucket
+from s3_sync.state.expiries import Expiry
 from s3_sync.transfer.decide import Decision, decide
 from s3_sync.transfer.large import large_kind
+from s3_sync.transfer.sending import Sending
 from s3_sync.transfer.source import OpenObject
 
 #: headers of an object that clients may set and that no copy carries
@@ -19,9 +20,10 @@ _LEFT_BEHIND = frozenset({"x-robots-tag", *(f"x-object-meta-{mark}" for mark in 
 class Release:
     """For mappings that do not retain local objects."""
 
-    def __init__(self, mapping: Mapping, bucket: Bucket, removal: Removal) -> None:
+    def __init__(self, mapping: Mapping, sending: Sending, removal: Removal) -> None:
         self._mapping = mapping
-        self._bucket = bucket
+        self._bucket = sending.bucket
+        self._ledger = sending.ledger
         self._removal = removal
 
     def check_movable(self, local: OpenObject) -> None:
@@ -47,4 +49,13 @@ class Release:
                 raise CopyUnproven("the copy cannot be seen yet; the local object stays") from error
         if decide(local, seen) is not Decision.NOOP:
             raise CopyUnproven("the remote copy is not what was sent; the local object stays")
+        self._note_expiry(version, seen)
         self._removal.remove(self._mapping.account, self._mapping.container, local.name, version)
+
+    def _note_expiry(self, version: Present, copy: ObjectInfo) -> None:
+        """Once the local object is gone, nothing else says that its copy expires."""
+        assert copy.meta is not None
+        if self._mapping.profile.expires_copies and copy.meta.delete_at is not None:
+            mark = copy.meta.marks.get("swift-timestamp", "")
+            data = version.data_timestamp.internal
+            self._ledger.expires(Expiry(copy.name, copy.meta.delete_at, data, mark))

@@ -80,13 +80,13 @@ class RowHandler:
         self._segments = local.segments
         self._now = now
         moves = not mapping.profile.retain_local
-        self._release = Release(mapping, sending.bucket, local.removal) if moves else None
-        self._names = NameLocks()
+        self._release = Release(mapping, sending, local.removal) if moves else None
+        self.names = NameLocks()
 
     def handle(self, row: Row, view: View) -> Outcome:
         """Never raises: whatever goes wrong becomes PENDING or FAILED with its reason."""
         try:
-            with self._names.hold(row.name):
+            with self.names.hold(row.name):
                 return self._handle(row, view)
         except SyncError as error:
             return outcome_of(error)

@@ -6,7 +6,6 @@ from collections import Counter
 
 from s3_sync.config.schema import Mapping
 from s3_sync.model.outcomes import NOT_DUE, Kind, Outcome
-from s3_sync.model.rows import Row
 from s3_sync.runtime.stats import Stats
 
 
@@ -27,13 +26,13 @@ class Tally:
         """Bytes read from Swift for sending, repeated ones included."""
         self._stats.counter(self._prefix, "bytes", size)
 
-    def add(self, row: Row, outcome: Outcome) -> None:
+    def add(self, outcome: Outcome) -> None:
         self.kinds[outcome.kind] += 1
         if outcome.reason:
             self.reasons[outcome.reason] += 1
         if outcome.kind is Kind.COPIED:
             self._stats.counter(self._prefix, "copied_objects", 1)
-        elif row.deleted and outcome.kind is Kind.DELETED:
+        elif outcome.kind is Kind.DELETED:
             self._stats.counter(self._prefix, "deleted_objects", 1)
 
     def summary(self) -> str:

@@ -9,6 +9,7 @@ from threading import Lock
 
 from s3_sync.errors import RemoteError
 from s3_sync.providers.base import Bucket
+from s3_sync.state.expiries import Expiry
 from s3_sync.state.journal import Journal
 
 log = logging.getLogger("s3-sync")
@@ -49,6 +50,9 @@ class UploadLedger:
         self._journal.upload_ended(self._key, upload_id)
         with self._lock:
             self._in_flight.discard(upload_id)
+
+    def expires(self, expiry: Expiry) -> None:
+        self._journal.expiries.note(self._key, expiry)
 
     def manifest_written(self) -> None:
         if not self._manifests:

@@ -57,11 +57,12 @@ def same_meta(local: ObjectMeta, remote: ObjectMeta) -> bool:
     """Whether the remote copy carries the local metadata. Of the marks, expiry, kind and manifest are
     compared.
 
-    A copy without our timestamp mark was written by an older version: its values may be percent-quoted,
-    headers that it has beyond ours are not held against it, and it never says when it expires.
+    A copy without our timestamp mark was written by an older version: its values may be percent-quoted, and
+    what it has beyond ours is not held against it.
     """
     ours = "swift-timestamp" in remote.marks
-    if ours and local.marks.get("x-delete-at") != remote.marks.get("x-delete-at"):
+    here, there = local.marks.get("x-delete-at"), remote.marks.get("x-delete-at")
+    if here != there and (here or ours):
         return False
     if any(local.marks.get(mark) != remote.marks.get(mark) for mark in KIND_MARKS):
         return False

@@ -12,12 +12,13 @@ from s3_sync.errors import RemoteError
 from s3_sync.model.objects import ObjectMeta
 from s3_sync.providers.base import Bucket
 from s3_sync.runtime.concurrency import Pool, SerialPool
+from s3_sync.state.expiries import Expiry
 
 log = logging.getLogger("s3-sync")
 
 
 class Ledger(Protocol):
-    """Remembers open uploads over a crash, and whether there are stored manifests."""
+    """Remembers over a crash what is open at the store, what expires there, whether there are manifests."""
 
     def begins(self, name: str) -> None:
         """The store is about to be asked for an upload: from now on there may be one."""
@@ -30,6 +31,10 @@ class Ledger(Protocol):
     def begun(self, name: str, upload_id: str) -> None: ...
 
     def ended(self, upload_id: str) -> None: ...
+
+    def expires(self, expiry: Expiry) -> None:
+        """This copy is soon all that there is of an object; it is to be deleted when it has expired."""
+        ...
 
     def manifest_written(self) -> None:
         """One is about to be stored."""
@@ -53,6 +58,9 @@ class NoLedger:
         pass
 
     def ended(self, upload_id: str) -> None:
+        pass
+
+    def expires(self, expiry: Expiry) -> None:
         pass
 
     def manifest_written(self) -> None:

@@ -225,7 +225,6 @@ REFUSED = {
     "remote_delete_after": 86400,
     "remote_account": "AUTH_other",
     "storage_policy": "silver",
-    "propagate_expiration": True,
     "sync_container_metadata": True,
     "sync_container_acl": True,
     "convert_dlo": True,

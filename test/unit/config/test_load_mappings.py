@@ -144,6 +144,10 @@ def test_clones_get_path_addressing(write: Any) -> None:
             {"aws_endpoint": "http://s3.amazonaws.com"},
             "aws_endpoint: objects travel to AWS unencrypted; use https",
         ),
+        (
+            {"propagate_expiration": True},
+            "propagate_expiration: has no effect while retain_local is true; propagate_delete has",
+        ),
         ({"signature_version": "s3"}, "signature_version: AWS refuses the old signature; use s3v4"),
     ],
 )

@@ -201,6 +201,13 @@ class Swift:
         self._tell(name, policy)
         return now
 
+    def reap(self, name: str) -> None:
+        """As Swift's expirer: with X-Delete-At for a timestamp."""
+        then = Timestamp.from_seconds(int(self.objects[name, 0].headers["x-delete-at"]))
+        assert then.seconds <= self.clock.now()
+        self.objects[name, 0] = Version(None, then, then)
+        self._tell(name, 0)
+
     def content(self) -> dict[str, bytes]:
         """What a client sees, in policy 0."""
         return {

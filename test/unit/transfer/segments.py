@@ -14,6 +14,7 @@ from s3_sync.errors import SegmentChanged
 from s3_sync.largeobject.manifest import Manifest, Segment
 from s3_sync.model.objects import ByteRange, ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
+from s3_sync.state.expiries import Expiry
 from s3_sync.streams.reader import Body, BytesBody
 
 T1, T2 = Timestamp.parse("1000000001.00000"), Timestamp.parse("1000000002.00000")
@@ -126,6 +127,7 @@ class FakeLedger:
     def __init__(self) -> None:
         self.open: dict[str, str] = {}
         self.beginning: set[str] = set()
+        self.expiries: list[Expiry] = []
         self.manifests = False
 
     def begins(self, name: str) -> None:
@@ -140,6 +142,9 @@ class FakeLedger:
 
     def ended(self, upload_id: str) -> None:
         self.open.pop(upload_id, None)
+
+    def expires(self, expiry: Expiry) -> None:
+        self.expiries.append(expiry)
 
     def manifest_written(self) -> None:
         self.manifests = True

@@ -91,7 +91,7 @@ META: list[tuple[str, ObjectInfo, ObjectInfo | None, Decision]] = [
     ("expiry the same", local(meta(x_delete_at="5")), ours(meta(x_delete_at="5")), Decision.NOOP),
     ("expiry changed", local(meta(x_delete_at="6")), ours(meta(x_delete_at="5")), Decision.POST),
     ("expiry taken away", local(), ours(meta(x_delete_at="5")), Decision.POST),
-    ("expiry unknown to an earlier version", local(meta(x_delete_at="6")), earlier(), Decision.NOOP),
+    ("expiry unknown to an earlier version", local(meta(x_delete_at="6")), earlier(), Decision.POST),
 ]
 _QUOTED = {"a": "two words", "b": "50%", "c": "ü: ja"}
 TAKE_OVER: list[tuple[str, ObjectInfo, ObjectInfo | None, Decision]] = [

@@ -1,0 +1,64 @@
+"""Moved objects that expire: their copies go at the same time, and no others."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from servers.daemon import SyncDaemon
+from servers.pair import Pair, Store, new_pair
+from servers.raw_swift import Refused
+from servers.swift import SwiftCluster
+
+
+@pytest.fixture
+def pair(swift: SwiftCluster, s3api: Store) -> Pair:
+    return new_pair(swift, s3api, retain_local=False, propagate_delete=False, propagate_expiration=True)
+
+
+def run(daemon: SyncDaemon) -> None:
+    result = daemon.once()
+    assert result.returncode == 0, result.stderr + daemon.log_text()
+
+
+def test_when_it_is_due_and_not_before_kills_included(pair: Pair, daemon: SyncDaemon) -> None:
+    for name, headers in {"a": {"X-Delete-After": "1000"}, "b": {"X-Delete-After": "2000"}, "c": {}}.items():
+        pair.put(name, b"x", headers)
+    daemon.settings["workers"] = 1
+    daemon.alter(kill={"at": "s3_sync.cluster.removal:Removal.remove", "moment": "before"})
+    assert daemon.once().returncode == -signal.SIGKILL
+    daemon.alter()
+    run(daemon)
+    assert (pair.swift.names(pair.container), pair.arrived()) == ([], ["a", "b", "c"])
+    daemon.alter(clock=1100, kill={"at": "s3_sync.state.expiries:Expiries.settle", "moment": "before"})
+    assert daemon.once().returncode == -signal.SIGKILL
+    daemon.alter(clock=1100)
+    run(daemon)
+    assert pair.arrived() == ["b", "c"]
+    daemon.alter(clock=10**7)
+    run(daemon)
+    assert pair.arrived() == ["c"]
+
+
+def test_what_was_restored_expires_on_both_sides(swift: SwiftCluster, pair: Pair, daemon: SyncDaemon) -> None:
+    """Swift's expirer deletes like a client, but with X-Delete-At for a timestamp: by that it is known."""
+    delete_at = int(time.time()) + 6  # enough for one run on a busy machine
+    for name in ("a", "b"):
+        pair.put(name, b"x", {"X-Delete-At": str(delete_at)})
+    run(daemon)
+    assert (pair.swift.names(pair.container), pair.arrived()) == ([], ["a", "b"])
+    pair.mapping["copy_after"] = 3600
+    pair.put("a", b"x", {"X-Delete-At": str(delete_at)})
+    with pytest.raises(Refused, match="404"):
+        pair.delete("b")  # by a client, and it is not propagated
+    time.sleep(max(0.0, delete_at + 1.1 - time.time()))
+    run(daemon)
+    assert pair.arrived() == ["a", "b"], "it is there still, if for nobody to see"
+    swift.run_daemon(1, "container-updater")
+    swift.run_daemon(1, "object-expirer")
+    assert pair.swift.names(pair.container) == []
+    daemon.alter(clock=1000)
+    run(daemon)
+    assert pair.arrived() == ["b"]

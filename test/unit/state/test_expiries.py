@@ -1,0 +1,81 @@
+"""What the journal keeps about stored copies that expire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from s3_sync.state.expiries import Expiries, Expiry, Postponed
+from s3_sync.state.journal import Journal
+from unit.state.entries import M, failed, failure, minutes, stamp
+
+OLD = Expiry("o", 100, stamp(1), stamp(1))
+NEW = Expiry("o", 200, stamp(2), stamp(2))
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    journal = Journal(str(tmp_path / "journal"), minutes)
+    yield journal
+    journal.close()
+
+
+@pytest.fixture
+def expiries(journal: Journal) -> Expiries:
+    return journal.expiries
+
+
+def due(expiries: Expiries, delete_at: float, next_try: float = 0.0) -> list[Expiry]:
+    return expiries.due(M, delete_at, next_try, 10)
+
+
+def test_due_ones_in_order_of_their_time(expiries: Expiries) -> None:
+    other = replace(OLD, name="a", delete_at=150)
+    for expiry in (other, OLD, replace(NEW, name="later")):
+        expiries.note(M, expiry)
+    expiries.note("another", OLD)
+    assert due(expiries, 99) == []
+    assert due(expiries, 150) == [OLD, other]
+    assert expiries.due(M, 150, 0.0, 1) == [OLD]
+
+
+def test_only_what_was_handled_goes(expiries: Expiries) -> None:
+    expiries.note(M, OLD)
+    expiries.note(M, NEW)
+    assert due(expiries, 300) == [NEW]
+    expiries.settle(M, [OLD])
+    expiries.fail(M, OLD, 1.0, "reason", "detail")
+    expiries.postpone(M, OLD, 1000.0)
+    assert expiries.entries(M) == [Postponed(NEW, 0, 0.0)]
+    expiries.settle(M, [NEW])
+    assert expiries.entries(M) == []
+
+
+def test_failures_wait_longer_and_longer(expiries: Expiries) -> None:
+    expiries.note(M, OLD)
+    expiries.fail(M, OLD, 1000.0, "reason", "detail")
+    assert expiries.entries(M) == [Postponed(OLD, 1, 1060.0, "reason", "detail")]
+    assert (due(expiries, 100, 1059.0), due(expiries, 100, 1060.0)) == ([], [OLD])
+    expiries.fail(M, OLD, 2000.0, "other", "more")
+    assert expiries.entries(M) == [Postponed(OLD, 2, 2120.0, "other", "more")]
+    assert (expiries.failing(M), expiries.failing("another")) == (1, 0)
+    expiries.postpone(M, OLD, 3000.0)
+    assert (expiries.failing(M), due(expiries, 100, 2999.0)) == (0, [])
+
+
+def test_by_name_a_page_at_a_time(expiries: Expiries) -> None:
+    for name in "cab":
+        expiries.note(M, replace(OLD, name=name))
+    assert [entry.expiry.name for entry in expiries.entries(M, 2)] == ["a", "b"]
+    assert [entry.expiry.name for entry in expiries.entries(M, 2, after="b")] == ["c"]
+
+
+def test_apart_from_failures_and_progress(journal: Journal, expiries: Expiries) -> None:
+    journal.settle(M, failed(failure("o")), 0.0)
+    expiries.note(M, OLD)
+    journal.reset(M)
+    assert journal.unsettled(M) == []
+    assert due(expiries, 100) == [OLD]
