@@ -28,7 +28,5 @@ def test_numbers_that_are_none(value: str) -> None:
 
 def test_the_proxy_is_told_in_one_line() -> None:
     build = filter_factory({}, restores="many", conf_file="/nowhere")
-    with pytest.raises(
-        ValueError, match="^filter cloud-shunt: restores: must be .*'many'$"
-    ):
+    with pytest.raises(ValueError, match="^filter cloud-shunt: restores: must be .*'many'$"):
         build(lambda environ, start_response: [])
