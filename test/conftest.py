@@ -19,6 +19,7 @@ import pytest
 from servers.moto import MotoServer
 from servers.rclone import RcloneS3
 from servers.server import AnyServer
+from servers.shunted import Shunted
 from servers.swift import SwiftCluster
 
 LOGS = Path(__file__).parent / "logs"
@@ -78,6 +79,13 @@ def start_server(request: pytest.FixtureRequest) -> Iterator[Callable[[AnyServer
 def swift(request: pytest.FixtureRequest) -> Iterator[SwiftCluster]:
     """A Swift of one node for the whole run, with policies gold (the default) and silver."""
     with running(SwiftCluster(), request) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def shunted(request: pytest.FixtureRequest) -> Iterator[Shunted]:
+    """A Swift of one node whose proxy has the middleware; its remote timeouts are short."""
+    with running(Shunted(options={"remote_timeout": 2}), request) as cluster:
         yield cluster
 
 

@@ -11,6 +11,9 @@ from swift.common.wsgi import WSGIContext
 
 from s3_sync.shunt.configured import Target
 
+#: how access logs of Swift call requests that we make
+SOURCE = "1space-shunt"
+
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 App = Callable[[Environ, StartResponse], Iterable[bytes]]
@@ -35,6 +38,11 @@ class Request:
     def method(self) -> str:
         method: str = self.environ["REQUEST_METHOD"]
         return method
+
+    @property
+    def path(self) -> str:
+        """For log lines."""
+        return "/".join(filter(None, (self.account, self.container, self.name)))
 
     def ask_local(self) -> Local:
         """Let the local cluster answer this very request."""

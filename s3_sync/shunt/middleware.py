@@ -21,7 +21,9 @@ from s3_sync.providers.wrappers.guard import Guard, GuardPolicy
 from s3_sync.runtime.http import Timeouts
 from s3_sync.shunt.configured import Configured
 from s3_sync.shunt.exchange import App, Environ, Request, StartResponse, to_text
+from s3_sync.shunt.objects import Objects
 from s3_sync.shunt.options import Options
+from s3_sync.shunt.proxyfs import ProxyFs
 from s3_sync.shunt.watch import RemoteWatcher, shunt_logger
 
 #: of a request that wants the local cluster only: from the cloud connector, or from an operator
@@ -48,6 +50,9 @@ class CloudShunt:
             self.options.conf_file, self.options.reload_interval, self.registry, self.log
         )
         self._configured.look()
+        self._objects = Objects(
+            self._configured.find, ProxyFs(self.options.handle_proxyfs), self.log, lambda *_: None
+        )
         self._copy = ServerSideCopyMiddleware(self, dict(conf))
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -60,7 +65,9 @@ class CloudShunt:
         request = self._request(environ)
         if request is None:
             return self.app(environ, start_response)
-        return request.ask_local().give(start_response)
+        if request.name and method in ("GET", "HEAD"):
+            return self._objects(request, start_response)
+        return self.app(environ, start_response)
 
     def _request(self, environ: Environ) -> Request | None:
         """The request, if it is about a mapped container or an object of one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from servers.daemon import NewDaemon, SyncDaemon
 from servers.moto import MotoServer
 from servers.pair import Pair, Store, new_pair
 from servers.rclone import RcloneS3
+from servers.shunted import Archive, Shunted
 from servers.swift import SwiftCluster
 
 
@@ -67,6 +68,16 @@ def new_daemon(swift: SwiftCluster, tmp_path: Path) -> Iterator[NewDaemon]:
             return daemon
 
         yield new
+
+
+@pytest.fixture
+def new_archive(shunted: Shunted, s3api: Store) -> Callable[..., Archive]:
+    """`new_archive(restore_object=True)`: a container of its own, mapped to a bucket of its own."""
+
+    def new(store: Store = s3api, **options: Any) -> Archive:
+        return Archive(shunted, store, **options)
+
+    return new
 
 
 @pytest.fixture

@@ -67,6 +67,23 @@ class RawSwift:
         body: bytes = b"",
     ) -> Answer:
         """Raises Refused for anything but a success."""
+        answer = self.ask(method, container, name, query=query, headers=headers, body=body)
+        if not 200 <= answer.status < 300:
+            path = f"/v1/{self.account}/{container}" + ("" if name is None else f"/{name}")
+            raise Refused(f"{method} {path!r}: {answer.status} {answer.body[:200]!r}")
+        return answer
+
+    def ask(
+        self,
+        method: str,
+        container: str,
+        name: str | None = None,
+        *,
+        query: str = "",
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> Answer:
+        """Whatever the answer is. An empty X-Auth-Token is left out: an anonymous request."""
         path = f"/v1/{self.account}/{container}" + ("" if name is None else f"/{name}")
         connection = http.client.HTTPConnection(self._address, timeout=60)
         try:
@@ -74,16 +91,15 @@ class RawSwift:
             connection.putrequest(method, target, skip_accept_encoding=True)
             sent = {"X-Auth-Token": self._token, "Content-Length": str(len(body)), **(headers or {})}
             for key, value in sent.items():
+                if key == "X-Auth-Token" and not value:
+                    continue
                 connection.putheader(key.encode("utf-8"), value.encode("utf-8"))
             connection.endheaders(body or None)
             response = connection.getresponse()
             received = {key.lower(): _text(value) for key, value in response.getheaders()}
-            answer = Answer(response.status, received, response.read())
+            return Answer(response.status, received, response.read())
         finally:
             connection.close()
-        if not 200 <= answer.status < 300:
-            raise Refused(f"{method} {path!r}: {answer.status} {answer.body[:200]!r}")
-        return answer
 
 
 def _text(value: str) -> str:

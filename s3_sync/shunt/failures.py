@@ -1,0 +1,38 @@
+"""What a client is told when the remote store does not give what was asked for.
+
+Never a 401 or 403 because *our* credentials are refused: that would tell a user who may read the object
+that he may not. Never a 404 unless the store says that nothing is there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from swift.common.swob import HTTPBadGateway, HTTPForbidden, HTTPServiceUnavailable
+from swift.common.swob import Request as SwobRequest
+
+from s3_sync.errors import Archived, RemoteError
+from s3_sync.shunt.exchange import Request
+
+_ARCHIVED = (
+    "This object is in an archive storage class of its remote store. "
+    "It can be read after it has been restored there.\n"
+)
+_UNAVAILABLE = "The remote store of this container does not answer. Try again later.\n"
+_REFUSED = "The remote store of this container refuses to give the object.\n"
+
+
+def failure(error: RemoteError, request: Request, log: Any) -> Any:
+    """A response for the client, and a line for the operator."""
+    swob_request = SwobRequest(request.environ)
+    plain = {"Content-Type": "text/plain"}
+    if isinstance(error, Archived):
+        log.increment("archived")
+        return HTTPForbidden(request=swob_request, body=_ARCHIVED, headers=plain)
+    log.increment("errors")
+    log.error("%s %s: %s", request.method, request.path, error)
+    if error.transient:
+        wait = str(max(1, round(error.retry_after or 1.0)))
+        headers = {**plain, "Retry-After": wait}
+        return HTTPServiceUnavailable(request=swob_request, body=_UNAVAILABLE, headers=headers)
+    return HTTPBadGateway(request=swob_request, body=_REFUSED, headers=plain)

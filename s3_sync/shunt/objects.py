@@ -1,0 +1,341 @@
+"""GET and HEAD of an object that the local cluster does not have.
+
+The local cluster always answers first, and only its 404 leads any further: by then it has checked that
+this client may read this object, with the container's ACL and whatever stands left of us. So what a
+user may not read locally is never asked of the remote store.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from swift.common.swob import HTTPBadRequest, HTTPConflict, HTTPException
+from swift.common.swob import Request as SwobRequest
+from swift.common.swob import Response as SwobResponse
+from swift.common.utils import split_path
+from swift.common.wsgi import make_subrequest
+from swift.proxy.controllers.base import get_container_info
+
+from s3_sync.config.schema import Mapping
+from s3_sync.errors import InvalidRequest, NotFound, PreconditionFailed, RemoteError
+from s3_sync.largeobject.manifest import Manifest
+from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo
+from s3_sync.model.timestamps import Timestamp
+from s3_sync.providers.base import Bucket, GetResult
+from s3_sync.shunt.configured import Target
+from s3_sync.shunt.exchange import SOURCE, Environ, Local, Request, StartResponse, to_text
+from s3_sync.shunt.failures import failure
+from s3_sync.shunt.headers import answer_headers, cross_origin, is_expired, written_at
+from s3_sync.shunt.large import LargeObjects, is_large
+from s3_sync.shunt.pieces import Listener, Pieces, Remote
+from s3_sync.shunt.proxyfs import ProxyFs
+from s3_sync.transfer.steady import SteadyBody, open_range
+
+#: what a remote store cannot be asked, because only a whole description answers it
+_CONDITIONS = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE")
+
+Find = Callable[[str, str], Target | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which object is asked for: ``request.name``, or what a symlink of that name leads to."""
+
+    request: Request
+    local: Local
+    target: Target
+    container: str
+    name: str
+    #: moment before the local cluster was asked
+    asked: Timestamp
+    params: dict[str, str]
+
+    @property
+    def bucket(self) -> Bucket:
+        return self.target.bucket
+
+    @property
+    def environ(self) -> Environ:
+        return self.request.environ
+
+
+#: gives a listener to a whole object that a client is about to read, or None
+Restore = Callable[[Wanted, ObjectInfo, Manifest | None], Listener | None]
+
+
+class Objects:
+    """Answers for all mapped containers. ``find``: the target of another container, for symlinks."""
+
+    def __init__(self, find: Find, proxyfs: ProxyFs, log: Any, restore: Restore) -> None:
+        self._find = find
+        self._proxyfs = proxyfs
+        self._log = log
+        self._restore = restore
+        self._large = LargeObjects()
+
+    def __call__(self, request: Request, start_response: StartResponse) -> Iterable[bytes]:
+        asked = Timestamp.from_seconds(time.time())
+        local = request.ask_local()
+        if not is_missing(local, request.environ):
+            return local.give(start_response)
+        wanted = self._wanted(request, local, asked)
+        if wanted is None:
+            return local.give(start_response)
+        local.read()  # so that nothing of the local cluster is held while the remote one is asked
+        answer: Iterable[bytes]
+        try:
+            answer = self._answer(wanted)(request.environ, start_response)
+            self._log.increment("hits")
+        except NotFound as error:
+            self._log.increment("misses")
+            if error.code != "NoSuchBucket":
+                return local.give(start_response)
+            answer = failure(error, request, self._log)(request.environ, start_response)
+        except RemoteError as error:
+            answer = failure(error, request, self._log)(request.environ, start_response)
+        except HTTPException as refusal:
+            answer = refusal(request.environ, start_response)
+        return answer
+
+    def _wanted(self, request: Request, local: Local, asked: Timestamp) -> Wanted | None:
+        params = SwobRequest(request.environ).params
+        if "version-id" in params or not self._is_merged(request):
+            return None
+        link = local.header("content-location")
+        if link is None:
+            target = request.target
+            return Wanted(request, local, target, request.container, request.name, asked, params)
+        # the name is that of a symlink, and it is its target that is not there
+        try:
+            _, account, container, name = split_path(unquote(link, "latin-1"), 4, 4, True)
+            there = self._find(to_text(account), to_text(container))
+            if there is None:
+                return None
+            return Wanted(request, local, there, to_text(container), to_text(name), asked, params)
+        except (ValueError, UnicodeError):
+            return None
+
+    def _is_merged(self, request: Request) -> bool:
+        """A container that does not exist holds nothing: the local cluster's namespace is the one."""
+        environ, app = request.environ, request.app
+        container = get_container_info(environ, app, swift_source=SOURCE)
+        return container.get("status") not in (404, 410) and self._proxyfs.is_ours(
+            environ, app, request.account
+        )
+
+    def _answer(self, wanted: Wanted) -> Any:
+        """A response for the client. Raises RemoteError."""
+        get = wanted.request.method == "GET"
+        needs_description = (
+            not get
+            or "multipart-manifest" in wanted.params
+            or "part-number" in wanted.params
+            or any(name in wanted.environ for name in _CONDITIONS)
+        )
+        byte_range = None if needs_description else _single_range(wanted.environ)
+        if needs_description or byte_range is _DIFFICULT:
+            return self._described(wanted)
+        assert not isinstance(byte_range, str)
+        try:
+            result = wanted.bucket.get_object(wanted.name, GetOptions(byte_range))
+        except InvalidRequest as error:
+            if error.status != 416:
+                raise
+            return self._described(wanted)
+        return self._opened(wanted, result)
+
+    def _opened(self, wanted: Wanted, result: GetResult) -> Any:
+        """The answer made of an open read: one request to the store did it all."""
+        info = result.info
+        try:
+            check_visible(wanted, info)
+            if is_large(info) and not self._large.knows(wanted.bucket, info):
+                # not while the read is open: whoever holds one place must not wait for a second one
+                first, last = result.byte_range or (0, info.size - 1)
+                whole = result.byte_range is None
+                result.__exit__(None, None, None)
+                self._large.etag(wanted.bucket, info)
+                result = open_range(wanted.bucket, info, first, last)
+                if whole != (result.byte_range is None):
+                    raise PreconditionFailed(f"{info.name} changes", status=412)
+            self._check_link(wanted, info)
+            response = self._response(wanted, info)
+            if result.byte_range is None:
+                return self._whole(wanted, info, response, result)
+            first, last = result.byte_range
+            body = Pieces(SteadyBody(wanted.bucket, info, first, last, result), self._log)
+            _partial(response, first, last, info.size, body)
+        except BaseException:
+            result.__exit__(None, None, None)
+            raise
+        return response
+
+    def _whole(self, wanted: Wanted, info: ObjectInfo, response: Any, result: GetResult) -> Any:
+        listener = self._listener(wanted, info)
+        body = SteadyBody(wanted.bucket, info, 0, info.size - 1, result)
+        response.app_iter = Pieces(body, self._log, listener)
+        response.content_length = info.size  # swob forgets it with each new body
+        return response
+
+    def _listener(self, wanted: Wanted, info: ObjectInfo) -> Listener | None:
+        if not wanted.target.mapping.profile.restore_object or "HTTP_RANGE" in wanted.environ:
+            return None
+        return self._restore(wanted, info, None)
+
+    def _described(self, wanted: Wanted) -> Any:
+        """The answer made of a description, which tells what has to be read, if anything."""
+        info = wanted.bucket.head_object(wanted.name)
+        check_visible(wanted, info)
+        large = is_large(info)
+        if large and wanted.params.get("multipart-manifest") == "get":
+            return self._manifest(wanted, info)
+        self._check_link(wanted, info)
+        response = self._response(wanted, info)
+        if large and "part-number" in wanted.params:
+            part = self._part(wanted, info, response)
+            if part is not None:
+                return part
+        response.conditional_response = True
+        response.app_iter = Remote(wanted.bucket, info, self._log)
+        response.content_length = info.size
+        response.fix_conditional_response()
+        if response.status_int == 200 and wanted.request.method == "GET":
+            result = open_range(wanted.bucket, info, 0, info.size - 1)
+            response = self._response(wanted, info)
+            return self._whole(wanted, info, response, result)
+        return response
+
+    def _manifest(self, wanted: Wanted, info: ObjectInfo) -> Any:
+        """``?multipart-manifest=get``, in the words of Swift's slo middleware."""
+        manifest = self._large.manifest(wanted.bucket, info)
+        if manifest is None:
+            raise NotFound(f"no manifest of {info.name}", status=404)
+        response = self._response(wanted, info)
+        if wanted.params.get("format") == "raw":
+            body = manifest.to_put()
+        else:
+            body = manifest.raw
+            response.headers["Content-Type"] = "application/json; charset=utf-8"
+            response.headers["Etag"] = manifest.etag
+        response.headers.pop("X-Object-Manifest", None)
+        response.headers["X-Static-Large-Object"] = "True"  # what it is when it is restored
+        response.conditional_response = True
+        response.body = body
+        return response
+
+    def _part(self, wanted: Wanted, info: ObjectInfo, response: Any) -> Any:
+        """``?part-number=``: one segment, as Swift's slo middleware answers; None = not known here."""
+        number = _part_number(wanted)
+        manifest = self._large.manifest(wanted.bucket, info)
+        if manifest is None:
+            return None
+        response.headers["X-Parts-Count"] = str(len(manifest.segments))
+        if number > len(manifest.segments):
+            response.status = 416
+            response.content_range = f"bytes */{info.size}"
+            response.body = b"The requested part number is not satisfiable"
+            return response
+        first = sum(segment.size for segment in manifest.segments[: number - 1])
+        size = manifest.segments[number - 1].size
+        body = None
+        if wanted.request.method == "GET":
+            body = Remote(wanted.bucket, info, self._log).app_iter_range(first, first + size)
+        _partial(response, first, first + size - 1, info.size, body)
+        return response
+
+    def _response(self, wanted: Wanted, info: ObjectInfo) -> Any:
+        large = is_large(info)
+        etag = self._large.etag(wanted.bucket, info) if large else info.md5 or info.etag
+        headers = answer_headers(info, etag, large)
+        response = SwobResponse(
+            request=SwobRequest(wanted.environ), headers=[*headers, *cross_origin(wanted.local.headers)]
+        )
+        response.content_length = info.size
+        return response
+
+    def _check_link(self, wanted: Wanted, info: ObjectInfo) -> None:
+        """A symlink that is bound to an ETag leads to that very object. Raises swob's HTTPConflict."""
+        link = wanted.local.header("content-location")
+        if link is None:
+            return
+        request = make_subrequest(
+            wanted.environ, "HEAD", f"{SwobRequest(wanted.environ).path}?symlink=get", swift_source=SOURCE
+        )
+        bound = request.get_response(wanted.request.app).headers.get("X-Symlink-Target-Etag")
+        etag = self._large.etag(wanted.bucket, info) if is_large(info) else info.md5 or info.etag
+        if bound and bound.strip('"') != etag:
+            raise HTTPConflict(
+                body=f"Object Etag {etag!r} does not match X-Symlink-Target-Etag header {bound!r}",
+                headers={"Content-Type": "text/plain", "Content-Location": link},
+                request=SwobRequest(wanted.environ),
+            )
+
+
+def _part_number(wanted: Wanted) -> int:
+    """As ``swift.common.request_helpers.get_valid_part_num``, which older Swifts do not have."""
+    text = wanted.params["part-number"]
+    if not text.isdecimal() or not int(text):
+        reason = "Part number must be an integer greater than 0"
+    elif "HTTP_RANGE" in wanted.environ:
+        reason = "Range requests are not supported with part number queries"
+    else:
+        return int(text)
+    raise HTTPBadRequest(request=SwobRequest(wanted.environ), body=reason, content_type="text/plain")
+
+
+def _partial(response: Any, first: int, last: int, size: int, body: Pieces | None) -> None:
+    response.status = 206
+    response.content_range = f"bytes {first}-{last}/{size}"
+    response.app_iter = body
+    response.content_length = last - first + 1
+
+
+_DIFFICULT = "difficult"
+
+
+def _single_range(environ: Environ) -> ByteRange | None | str:
+    """The one range that is asked for, None for no range at all; DIFFICULT for anything that takes the
+    object's size to be understood."""
+    if "HTTP_RANGE" not in environ:
+        return None
+    found = SwobRequest(environ).range
+    if found is None:  # nonsense, to be ignored
+        return None
+    if len(found.ranges) != 1 or found.ranges[0][0] is None:
+        return _DIFFICULT
+    first, last = found.ranges[0]
+    return ByteRange(first, last)
+
+
+def is_missing(local: Local, environ: Environ) -> bool:
+    """Whether the local cluster has no such object, as far as this client may know."""
+    # an object that is not there does not match If-Match: *
+    star = local.status == 412 and "*" in environ.get("HTTP_IF_MATCH", "")
+    return local.status == 404 or star
+
+
+def check_visible(wanted: Wanted, info: ObjectInfo) -> None:
+    """Raises NotFound for a copy that is there and must not be seen any more."""
+    if is_expired(info):
+        raise NotFound(f"{info.name} has expired", status=404)
+    if is_deleted(wanted.target.mapping, wanted.local, info):
+        raise NotFound(f"{info.name} was deleted", status=404)
+
+
+def is_deleted(mapping: Mapping, local: Local, info: ObjectInfo) -> bool:
+    """Whether a client's delete, which is on its way to the remote store, is newer than the copy there.
+
+    The local 404 tells the tombstone's time, where there is one and the server that was asked has it.
+    """
+    text = local.header("x-backend-timestamp")
+    if not mapping.profile.propagate_delete or text is None:
+        return False
+    try:
+        deleted = Timestamp.parse(text)
+    except ValueError:
+        return False
+    return deleted.offset == 0 and deleted > written_at(info)

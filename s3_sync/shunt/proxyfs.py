@@ -1,0 +1,42 @@
+"""ProxyFS: accounts that are file systems at the same time are served by a filter of their own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from swift.common.utils import config_true_value
+from swift.proxy.controllers.base import get_account_info
+
+from s3_sync.shunt.exchange import SOURCE, App, Environ
+
+#: seconds that an account is known for what it is; it never changes in practice
+_REMEMBERED = 60.0
+_MOST = 10_000
+
+
+class ProxyFs:
+    """``handles``: this filter is for such accounts, and for no others; False = the other way round."""
+
+    def __init__(self, handles: bool, now: Callable[[], float] = time.monotonic) -> None:
+        self._handles = handles
+        self._now = now
+        self._known: dict[str, tuple[bool, float]] = {}
+
+    def is_ours(self, environ: Environ, app: App, account: str) -> bool:
+        """Whether this filter is the one for the account."""
+        bimodal = environ.get("pfs.is_bimodal")
+        if bimodal is None:
+            bimodal = self._ask(environ, app, account)
+        return bool(config_true_value(bimodal)) is self._handles
+
+    def _ask(self, environ: Environ, app: App, account: str) -> bool:
+        known, until = self._known.get(account, (False, 0.0))
+        if self._now() < until:
+            return known
+        info = get_account_info(environ, app, swift_source=SOURCE)
+        known = bool(config_true_value(info.get("sysmeta", {}).get("proxyfs-bimodal")))
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        self._known[account] = (known, self._now() + _REMEMBERED)
+        return known

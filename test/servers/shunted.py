@@ -1,0 +1,139 @@
+"""A Swift whose proxy has the middleware, and archived objects as a daemon would have left them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+from servers.daemon import Target
+from servers.landed import key_prefix
+from servers.pair import Store
+from servers.raw_swift import Answer, RawSwift
+from servers.swift import SwiftCluster
+
+_FILTER = """
+[filter:cloud-shunt]
+use = egg:swift-s3-sync#cloud-shunt
+conf_file = {conf_file}
+swift_dir = {root}/etc
+reload_interval = 0.0001
+remote_connect_timeout = 2
+{more}
+"""
+
+
+class Shunted(SwiftCluster):
+    """`options` of the filter, beside those of the cluster. ``before``: which filter stands right of it."""
+
+    name = "shunted"
+
+    def __init__(
+        self, *, before: str = "slo", options: Mapping[str, object] | None = None, **spec: Any
+    ) -> None:
+        super().__init__(**spec)
+        self._before = before
+        self._options = options or {}
+        self._mappings: list[dict[str, Any]] = []
+
+    def _prepare(self) -> None:
+        pipeline = self.spec.default_pipeline()
+        pipeline.insert(pipeline.index(self._before), "cloud-shunt")
+        more = "\n".join(f"{key} = {value}" for key, value in self._options.items())
+        extra = _FILTER.format(conf_file=self.root / "sync.json", root=self.root, more=more)
+        self.spec = replace(self.spec, proxy_pipeline=pipeline, proxy_extra=extra)
+        self.configure({"containers": self._mappings})
+        super()._prepare()
+
+    def add(self, mapping: dict[str, Any]) -> None:
+        """In force with the next request."""
+        self._mappings.append(mapping)
+        self.configure({"containers": self._mappings})
+
+    def configure(self, content: Any) -> None:
+        path = self.root / "sync.json"
+        new = path.with_suffix(".new")
+        new.write_text(content if isinstance(content, str) else json.dumps(content))
+        os.replace(new, path)
+
+
+class Archive:
+    """One mapped container and its bucket. ``options``: further keys of the mapping."""
+
+    def __init__(self, cluster: Shunted, store: Store, **options: Any) -> None:
+        self.swift = RawSwift(cluster)
+        self.cluster = cluster
+        self.container = f"c-{uuid4().hex[:12]}"
+        self.bucket = f"bucket-{uuid4().hex[:12]}"
+        self.s3 = store.client()
+        self.s3.create_bucket(Bucket=self.bucket)
+        self.swift.put_container(self.container)
+        target = Target(store.through or store.endpoint, store.identity, store.secret, self.bucket)
+        defaults = {"merge_namespaces": True, "retain_local": False, "propagate_delete": False}
+        self.mapping = target.mapping(self.swift.account, self.container, **{**defaults, **options})
+        cluster.add(self.mapping)
+
+    @property
+    def prefix(self) -> str:
+        return key_prefix(self.swift.account, self.container)
+
+    def store(
+        self, name: str, body: bytes = b"x", meta: Mapping[str, str] | None = None, **options: Any
+    ) -> None:
+        """As a move leaves it: the bytes, marked with when they were written. ``options`` of boto3."""
+        marks = {"swift-timestamp": f"{time.time() - 3600:.5f}", **(meta or {})}
+        self.s3.put_object(
+            Bucket=self.bucket,
+            Key=self.prefix + name,
+            Body=body,
+            Metadata={key: value for key, value in marks.items() if value},
+            **options,
+        )
+
+    def store_large(self, name: str, segments: Sequence[tuple[str, str, bytes]], **meta: str) -> bytes:
+        """An SLO of (container, name, bytes); returns its manifest."""
+        entries = [
+            {
+                "name": f"/{container}/{segment}",
+                "bytes": len(data),
+                "hash": hashlib.md5(data).hexdigest(),
+                "content_type": "application/octet-stream",
+                "last_modified": "2026-01-02T03:04:05.000000",
+            }
+            for container, segment, data in segments
+        ]
+        manifest = json.dumps(entries).encode()
+        marks = {
+            "x-static-large-object": "True",
+            "swift-slo-etag": hashlib.md5(manifest).hexdigest(),
+            **{key.replace("_", "-"): value for key, value in meta.items()},
+        }
+        self.store(name, b"".join(data for _, _, data in segments), marks)
+        self.s3.put_object(Bucket=self.bucket, Key=self.manifest_key(name), Body=manifest)
+        return manifest
+
+    def manifest_key(self, name: str) -> str:
+        digest = hashlib.sha256(name.encode()).hexdigest()
+        return f"{self.prefix.replace('/', '/.manifests/', 1)}{digest}.swift_slo_manifest"
+
+    def ask(self, method: str, name: str | None = None, query: str = "", **headers: str) -> Answer:
+        """``headers``: with underscores."""
+        sent = {key.replace("_", "-"): value for key, value in headers.items()}
+        return self.swift.ask(method, self.container, name, query=query, headers=sent)
+
+    def get(self, name: str, query: str = "", **headers: str) -> Answer:
+        return self.ask("GET", name, query, **headers)
+
+    def is_local(self, name: str) -> bool:
+        """Whether the local cluster itself has it."""
+        return self.ask("HEAD", name, X_Cloud_Sync_Shunt_Bypass="yes").status == 200
+
+    def stored(self) -> list[str]:
+        """The keys in the bucket."""
+        found = self.s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])
+        return [entry["Key"] for entry in found]

@@ -1,0 +1,74 @@
+"""Nothing that a remote store says reaches a client but what Swift keeps with an object."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from s3_sync.model.objects import ObjectInfo, ObjectMeta
+from s3_sync.shunt.headers import answer_headers, is_expired, stored_headers
+
+
+def info(**meta: Any) -> ObjectInfo:
+    return ObjectInfo("o", 3, "etag", "md5", 1_600_000_000.5, ObjectMeta(**meta))
+
+
+def test_values_that_would_end_a_header() -> None:
+    headers = stored_headers(
+        ObjectMeta(
+            {"content-type": "a/b", "content-disposition": "x\r\nX-Container-Sysmeta-Y: z"},
+            {"fine": "ü", "split": "a\nb", "nul": "\0", "bad name": "v", "x:y": "v", "": "v"},
+        )
+    )
+    assert headers == {"content-type": "a/b", "x-object-meta-fine": "ü", "x-object-meta-": "v"}
+
+
+@pytest.mark.parametrize(
+    ("stored", "given"),
+    [
+        ("text/plain;swift_bytes=7", "text/plain"),
+        ("text/plain; SWIFT_x=7 ; charset=utf-8", "text/plain; charset=utf-8"),
+        ("text/plain", "text/plain"),
+    ],
+)
+def test_parameters_of_swifts_own(stored: str, given: str) -> None:
+    assert stored_headers(ObjectMeta({"content-type": stored}))["content-type"] == given
+
+
+def test_marks_stay_inside() -> None:
+    headers = dict(
+        answer_headers(
+            info(marks={"swift-timestamp": "1500000000.00001", "swift-etag": "x", "combined-etag": "y"}),
+            "abc",
+            large=False,
+        )
+    )
+    assert headers == {
+        "Content-Type": "application/octet-stream",
+        "Etag": "abc",
+        "Last-Modified": "Fri, 14 Jul 2017 02:40:01 GMT",
+        "X-Timestamp": "1500000000.00001",
+        "Accept-Ranges": "bytes",
+    }
+
+
+def test_an_object_that_never_was_in_swift() -> None:
+    headers = dict(answer_headers(info(), "abc", large=False))
+    assert headers["X-Timestamp"] == "1600000000.50000"
+    assert headers["Last-Modified"] == "Sun, 13 Sep 2020 12:26:41 GMT"
+
+
+def test_large_objects() -> None:
+    static = dict(answer_headers(info(), "abc-2", large=True))
+    assert (static["Etag"], static["X-Static-Large-Object"]) == ('"abc-2"', "True")
+    dynamic = dict(answer_headers(info(marks={"x-object-manifest": "c/ü"}), "abc", large=True))
+    assert dynamic["X-Object-Manifest"] == "c/%C3%BC"
+    assert "X-Static-Large-Object" not in dynamic
+
+
+@pytest.mark.parametrize(
+    ("mark", "expired"), [("100", True), ("101", False), ("", False), ("soon", False), ("-5", False)]
+)
+def test_expiry(mark: str, expired: bool) -> None:
+    assert is_expired(info(marks={"x-delete-at": mark}), now=100.0) is expired
