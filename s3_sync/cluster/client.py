@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -38,6 +39,14 @@ use = egg:swift#memcache
 [filter:symlink]
 use = egg:swift#symlink
 """
+#: container metadata of Swift's two kinds of versioning
+VERSIONING = frozenset(
+    {
+        "x-container-sysmeta-versions-enabled",
+        "x-container-sysmeta-versions-location",
+        "x-versions-location",
+    }
+)
 _EVERY_STATUS = (2, 3, 4, 5)
 _PAGE = 10_000
 
@@ -64,6 +73,14 @@ class Answer:
         close_if_possible(self._app_iter)
 
 
+@dataclass(frozen=True, slots=True)
+class Container:
+    """``policy``: the index of its storage policy. ``versioned``: Swift keeps what is overwritten there."""
+
+    policy: int
+    versioned: bool
+
+
 class LocalSwift:
     """Wraps an InternalClient that tries once: pauses between tries are the caller's business."""
 
@@ -79,13 +96,17 @@ class LocalSwift:
             raise LocalUnavailable(f"{method} {path}: {error}") from error
         return Answer(response)
 
-    def containers(self, account: str, after: str = "") -> Iterator[str]:
-        """The containers of an account, sorted, but for Swift's reserved ones. Raises LocalUnavailable."""
-        for entry in self._listing(account, {}, "", after):
-            if not entry["name"].startswith("\0"):
+    def containers(self, account: str, after: str = "", reserved: bool = False) -> Iterator[str]:
+        """The containers of an account, sorted; Swift's reserved ones only if asked for. Raises
+        LocalUnavailable."""
+        newest = {"X-Newest": "true"} if reserved else {}
+        for entry in self._listing(account, newest, "", after):
+            if reserved or not entry["name"].startswith("\0"):
                 yield entry["name"]
 
-    def objects(self, account: str, container: str, prefix: str) -> Iterator[dict[str, Any]]:
+    def objects(
+        self, account: str, container: str, prefix: str, reserved: bool = False
+    ) -> Iterator[dict[str, Any]]:
         """The entries of a container's JSON listing whose names begin exactly so, sorted.
 
         The newest replica of the container answers; it may not have heard of the latest changes yet.
@@ -93,19 +114,20 @@ class LocalSwift:
         """
         newest = {"X-Newest": "true"}
         for entry in self._listing(f"{account}/{container}", newest, prefix):
-            if not entry["name"].startswith("\0"):
+            if reserved or not entry["name"].startswith("\0"):
                 yield entry
 
-    def policy(self, account: str, container: str) -> int | None:
-        """The index of a container's storage policy; None = no such container. Raises LocalUnavailable."""
+    def container(self, account: str, container: str) -> Container | None:
+        """None = no such container. Raises LocalUnavailable."""
         answer = self.request("HEAD", f"{account}/{container}", {})
         answer.close()
-        index = dict(answer.headers).get("x-backend-storage-policy-index", "")
+        headers = dict(answer.headers)
+        index = headers.get("x-backend-storage-policy-index", "")
         if answer.status == 404:
             return None
         if answer.status // 100 != 2 or not index.isdigit():
             raise LocalUnavailable(f"HEAD of {account}/{container}: status {answer.status}")
-        return int(index)
+        return Container(int(index), any(headers.get(name) for name in VERSIONING))
 
     def _listing(
         self, path: str, headers: Mapping[str, str], prefix: str, after: str = ""

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 
 from s3_sync.cluster.newest import NewestState
 from s3_sync.cluster.reader import ObjectReader
+from s3_sync.cluster.references import References
 from s3_sync.cluster.removal import Removal
 from s3_sync.cluster.segments import SegmentReader
 
 
 @dataclass(frozen=True, slots=True)
 class LocalObjects:
-    """Reading objects and segments, knowing their newest state, deleting one version."""
+    """Reading objects and segments, knowing their newest state and who names them, deleting one version."""
 
     reader: ObjectReader
     newest: NewestState
     segments: SegmentReader
     removal: Removal
+    references: References

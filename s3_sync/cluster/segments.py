@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from s3_sync.cluster.client import LocalSwift
+from collections.abc import Iterator
+from typing import Any
+
+from s3_sync.cluster.client import Container, LocalSwift
 from s3_sync.cluster.newest import NewestState, Present
 from s3_sync.cluster.objects import LocalObject
 from s3_sync.cluster.reader import ObjectReader
@@ -32,15 +35,24 @@ class AccountSegments:
         self._newest = newest
         self._client = client
         self._account = account
-        self._policies: dict[str, int] = {}
+        self._containers: dict[str, Container | None] = {}
 
     def dynamic(self, target: str) -> Manifest:
         """What a DLO consists of now. ``target``: its X-Object-Manifest, ``container/prefix``, unquoted.
 
         Raises LocalUnavailable, ObjectRefused.
         """
+        container, entries = self._below(target)
+        return Manifest.of_listing(container, list(entries))
+
+    def names(self, target: str) -> set[tuple[str, str]]:
+        """(container, name) of what a DLO consists of now. Raises LocalUnavailable."""
+        container, entries = self._below(target)
+        return {(container, entry["name"]) for entry in entries}
+
+    def _below(self, target: str) -> tuple[str, Iterator[dict[str, Any]]]:
         container, _, prefix = target.lstrip("/").partition("/")
-        return Manifest.of_listing(container, list(self._client.objects(self._account, container, prefix)))
+        return container, self._client.objects(self._account, container, prefix)
 
     def open(self, segment: Segment, byte_range: ByteRange | None = None) -> LocalObject:
         """The bytes that the manifest means, no others; always close it.
@@ -59,14 +71,34 @@ class AccountSegments:
         found.close()
         return self._open_newest(segment, policy, byte_range)
 
+    def newest(self, segment: Segment) -> Present | None:
+        """The newest version, if it is the one that the manifest means; None when there is none.
+
+        Raises SegmentChanged when it is another one, or in a container that keeps versions;
+        LocalUnavailable, ObjectRefused (encrypted_no_key).
+        """
+        container = self._container(segment.container)
+        if container is None:
+            return None
+        if container.versioned:
+            raise SegmentChanged(f"segment {segment.path} is in a container with versions")
+        state = self._newest.of(self._account, segment.container, segment.name, [container.policy])
+        if not isinstance(state, Present):
+            return None
+        self._open_version(segment, state, None).close()
+        return state
+
     def _open_newest(self, segment: Segment, policy: int, byte_range: ByteRange | None) -> LocalObject:
-        place = (self._account, segment.container, segment.name)
-        state = self._newest.of(*place, [policy])
+        state = self._newest.of(self._account, segment.container, segment.name, [policy])
         if not isinstance(state, Present) or state.expired:
             raise SegmentChanged(f"segment {segment.path} is missing")
+        return self._open_version(segment, state, byte_range)
+
+    def _open_version(self, segment: Segment, state: Present, byte_range: ByteRange | None) -> LocalObject:
+        place = (self._account, segment.container, segment.name, state.policy)
         try:
             reader = self._reader.starting_at(state.node)
-            found = reader.open(*place, policy, expect=state.data_timestamp, byte_range=byte_range)
+            found = reader.open(*place, expect=state.data_timestamp, byte_range=byte_range)
         except (LocalMissing, LocalChanged) as error:
             raise SegmentChanged(f"segment {segment.path}: {error}") from error
         if not _is(found, segment):
@@ -79,12 +111,15 @@ class AccountSegments:
 
     def _policy(self, container: str) -> int:
         """The segments' container may have another policy than the manifest's."""
-        if container not in self._policies:
-            policy = self._client.policy(self._account, container)
-            if policy is None:
-                raise SegmentChanged(f"there is no container {container} for segments")
-            self._policies[container] = policy
-        return self._policies[container]
+        found = self._container(container)
+        if found is None:
+            raise SegmentChanged(f"there is no container {container} for segments")
+        return found.policy
+
+    def _container(self, name: str) -> Container | None:
+        if name not in self._containers:
+            self._containers[name] = self._client.container(self._account, name)
+        return self._containers[name]
 
 
 def _is(found: LocalObject, segment: Segment) -> bool:

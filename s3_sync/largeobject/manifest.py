@@ -109,6 +109,21 @@ class Manifest:
         return json.dumps(entries).encode("ascii")
 
 
+def named_objects(raw: bytes) -> set[tuple[str, str]]:
+    """(container, name) of everything that a stored manifest names, whatever else may be wrong with it."""
+    try:
+        entries = json.loads(raw)
+    except ValueError:
+        return set()
+    named: set[tuple[str, str]] = set()
+    for entry in entries if isinstance(entries, list) else ():
+        path = entry.get("name") if isinstance(entry, dict) else None
+        if isinstance(path, str):
+            container, _, name = path.lstrip("/").partition("/")
+            named.add((container, name))
+    return named
+
+
 def multipart_etag(md5s: Iterable[str]) -> str:
     """The MD5 of the parts' binary MD5s, a hyphen, their number."""
     digests = [bytes.fromhex(md5) for md5 in md5s]

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from s3_sync.state.departures import SCHEMA as DEPARTURES
+from s3_sync.state.departures import Departures
 from s3_sync.state.expiries import SCHEMA as EXPIRIES
 from s3_sync.state.expiries import Expiries
 from s3_sync.state.journal_file import JournalFile
@@ -120,10 +122,11 @@ class Journal:
 
     def __init__(self, path: str, backoff: Backoff) -> None:
         self._backoff = backoff
-        self._file = JournalFile(path, _SCHEMA + EXPIRIES)
+        self._file = JournalFile(path, _SCHEMA + EXPIRIES + DEPARTURES)
         self._db = self._file.connection
         self._transaction, self._one, self._all = self._file.transaction, self._file.one, self._file.all
         self.expiries = Expiries(self._file, backoff)
+        self.departures = Departures(self._file)
         self.uuid = self._identity()
         #: mapping -> name -> timestamp of every entry: asked for every row, so it is kept in memory
         self._names: dict[str, dict[str, str]] = {}

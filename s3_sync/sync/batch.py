@@ -14,6 +14,7 @@ from s3_sync.model.rows import Row
 from s3_sync.providers.base import Bucket, ListQuery
 from s3_sync.state.journal import QUARANTINE, RETRY, DueRange, Settlement, Unsettled
 from s3_sync.sync.context import Context
+from s3_sync.sync.departures import DepartureLedger
 from s3_sync.sync.expirer import Expirer
 from s3_sync.sync.rows import RowHandler
 from s3_sync.sync.survey import survey
@@ -66,7 +67,13 @@ class Batches:
     """Handles batches of one mapping. ``key`` is the mapping's name in the journal."""
 
     def __init__(
-        self, context: Context, mapping: Mapping, bucket: Bucket, key: str, ledger: UploadLedger
+        self,
+        context: Context,
+        mapping: Mapping,
+        bucket: Bucket,
+        key: str,
+        ledger: UploadLedger,
+        departures: DepartureLedger,
     ) -> None:
         self._context = context
         self._mapping = mapping
@@ -75,7 +82,7 @@ class Batches:
         self.tally = Tally(mapping, context.stats)
         self._ledger = ledger
         sending = Sending(bucket, self.tally.read, context.parts, self._ledger)
-        self.handler = RowHandler(mapping, sending, context.local, context.clock.now)
+        self.handler = RowHandler(mapping, sending, context.local, context.clock.now, departures)
         self.expirer = Expirer(mapping, bucket, context.local.newest, self.handler.names)
 
     def survey(self, names: Sequence[str]) -> dict[str, View]:

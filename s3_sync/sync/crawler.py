@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from s3_sync.cluster.brokers import LocalReplica
@@ -15,6 +16,7 @@ from s3_sync.state.journal import Counts, Unsettled
 from s3_sync.sync.batch import EVERYTHING, OUTAGE, Batches, Result, nothing_works
 from s3_sync.sync.context import Context
 from s3_sync.sync.database import DatabaseCrawl
+from s3_sync.sync.departures import DepartureLedger, SegmentSweep
 from s3_sync.sync.expirations import Expirations
 from s3_sync.sync.schedule import setback_pause
 from s3_sync.sync.uploads import UploadLedger, reap
@@ -27,6 +29,9 @@ REPLICAS_FOR = 60.0
 MANY = 3
 #: how often unfinished uploads are looked for, in seconds
 REAP_EVERY = 3600.0
+#: segments of moved objects: how often they are deleted, for how long they keep rows waiting, and how many
+#: times as long as the last walk through the account took the next one waits; in seconds
+SWEEP_EVERY, SWEEP_SLICE, SWEEP_REST = 60.0, 2.0, 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,11 @@ class MappingCrawl:
         self._reap_at = float("-inf")
         self._ledger = UploadLedger(context.journal, self.key, context.clock.now)
         self._expirations = Expirations(context, mapping, self.key)
+        self._departures = DepartureLedger(context.journal.departures, self.key)
+        self._sweeping: Iterator[None] | None = None
+        self._sweep_at = float("-inf")
+        self._sweep_begun = 0.0
+        self._sweep_failed = False
 
     @property
     def outstanding(self) -> Counts:
@@ -68,7 +78,11 @@ class MappingCrawl:
     @property
     def troubled(self) -> bool:
         """The last try of something did not get through."""
-        return bool(self._setbacks) or any(database.troubled for database in self._databases.values())
+        return (
+            bool(self._setbacks)
+            or self._sweep_failed
+            or any(database.troubled for database in self._databases.values())
+        )
 
     def step(self) -> Step:
         """One batch of each kind of work."""
@@ -104,6 +118,8 @@ class MappingCrawl:
         if self._is_outage(fresh, retried):
             last = next(outcome for outcome in reversed(retried + fresh) if outcome.reason in OUTAGE)
             self._outage = f"{last.reason}: {last.detail}"
+        if not self._outage and not (more and self._context.once):
+            more = self._sweep() or more
         return more
 
     def _is_outage(self, fresh: list[Outcome], retried: list[Outcome]) -> bool:
@@ -117,6 +133,37 @@ class MappingCrawl:
         if nothing_works(fresh, MANY):
             return True
         return nothing_works(fresh + retried, 1) and not self._open().store_answers()
+
+    def _sweep(self) -> bool:
+        """Segments of what was moved, a slice at a time; whether there is more to do right away.
+
+        A walk through an account may be long. The next one begins only after many times as long.
+        """
+        now = self._context.clock.now
+        if self._sweeping is None:
+            if now() < self._sweep_at or self.mapping.profile.retain_local or self._departures.is_empty():
+                return False
+            self._sweeping, self._sweep_begun, self._sweep_failed = self._new_sweep(), now(), False
+        until = now() + SWEEP_SLICE
+        try:
+            for _ in self._sweeping:
+                if self._context.stop.is_set() or not 0 <= until - now() <= SWEEP_SLICE:
+                    return True
+        except SyncError as error:
+            log.warning("%s: segments of moved objects have to wait: %s", self.mapping.label, error)
+            self._sweep_failed = True
+        self._sweeping = None
+        if self._context.once:
+            return not self._sweep_failed and not self._departures.is_empty()
+        self._sweep_at = now() + max(SWEEP_EVERY, SWEEP_REST * (now() - self._sweep_begun))
+        return False
+
+    def _new_sweep(self) -> Iterator[None]:
+        sweep = SegmentSweep(
+            self.mapping, self._open().bucket, self._context.local, self._departures, self._context.parts
+        )
+        yield from sweep.run()
+        self._sweep_failed = sweep.failed
 
     def _reap(self) -> None:
         """At the start, and now and then."""
@@ -173,7 +220,9 @@ class MappingCrawl:
         """The bucket's connections are made when there is something to do, and kept."""
         if self._batches is None:
             bucket = self._context.registry.open_bucket(self.mapping)
-            self._batches = Batches(self._context, self.mapping, bucket, self.key, self._ledger)
+            self._batches = Batches(
+                self._context, self.mapping, bucket, self.key, self._ledger, self._departures
+            )
         return self._batches
 
     def _recovered(self) -> None:

@@ -17,6 +17,7 @@ from dataclasses import replace
 from zlib import crc32
 
 from s3_sync.cluster.brokers import ContainerDb, LocalReplica
+from s3_sync.cluster.client import VERSIONING
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import LocalError
 from s3_sync.model.rows import Row, owner_ordinal
@@ -29,14 +30,6 @@ from s3_sync.sync.views import Before, Listed, View
 
 log = logging.getLogger("s3-sync")
 
-#: container metadata of Swift's two kinds of versioning
-VERSIONING = frozenset(
-    {
-        "x-container-sysmeta-versions-enabled",
-        "x-container-sysmeta-versions-location",
-        "x-versions-location",
-    }
-)
 #: so many rounds of verification in the time of one slack
 ROUNDS = 6
 

@@ -16,6 +16,7 @@ from s3_sync.cluster.client import internal_client
 from s3_sync.cluster.local import LocalObjects
 from s3_sync.cluster.newest import NewestState
 from s3_sync.cluster.reader import ObjectReader
+from s3_sync.cluster.references import References
 from s3_sync.cluster.removal import Removal
 from s3_sync.cluster.segments import SegmentReader
 from s3_sync.cluster.swiftdir import use_swift_dir
@@ -107,7 +108,13 @@ def _build(settings: Settings, once: bool, stack: ExitStack) -> Context:
         workers=GreenPool(settings.workers),
         parts=GreenPool(settings.workers),
         brokers=Brokers(settings),
-        local=LocalObjects(reader, newest, SegmentReader(reader, newest, client), Removal(newest, client)),
+        local=LocalObjects(
+            reader,
+            newest,
+            SegmentReader(reader, newest, client),
+            Removal(newest, client),
+            References(reader, newest, client),
+        ),
         registry=registry,
         journal=journal,
         statuses=StatusFiles(settings.status_dir, journal.uuid, settings.mappings),

@@ -1,15 +1,19 @@
-"""The last step of a move: giving the local bytes up once the remote copy has proved itself."""
+"""The last step of a move: giving the local bytes up once the remote copy has proved itself.
+
+Of a large object that is the manifest; ``sync.departures`` says what becomes of its segments.
+"""
 
 from __future__ import annotations
 
 from s3_sync.cluster.newest import Present
 from s3_sync.cluster.removal import Removal
 from s3_sync.config.schema import Mapping
-from s3_sync.errors import CopyUnproven, NotFound, ObjectRefused
+from s3_sync.errors import CopyUnproven, NotFound, ObjectRefused, SegmentChanged
 from s3_sync.model.objects import MARKS, ObjectInfo
 from s3_sync.state.expiries import Expiry
+from s3_sync.sync.departures import DepartureLedger
 from s3_sync.transfer.decide import Decision, decide
-from s3_sync.transfer.large import large_kind
+from s3_sync.transfer.large import LargeObject, has_manifest, large_kind
 from s3_sync.transfer.sending import Sending
 from s3_sync.transfer.source import OpenObject
 
@@ -18,39 +22,71 @@ _LEFT_BEHIND = frozenset({"x-robots-tag", *(f"x-object-meta-{mark}" for mark in 
 
 
 class Release:
-    """For mappings that do not retain local objects."""
+    """For mappings that do not retain local objects.
 
-    def __init__(self, mapping: Mapping, sending: Sending, removal: Removal) -> None:
+    ``departures``: where the segments of large objects are written down that follow them; None keeps them.
+    """
+
+    def __init__(
+        self, mapping: Mapping, sending: Sending, removal: Removal, departures: DepartureLedger | None = None
+    ) -> None:
         self._mapping = mapping
         self._bucket = sending.bucket
         self._ledger = sending.ledger
         self._removal = removal
+        self._departures = None if mapping.profile.retain_local_segments else departures
 
     def check_movable(self, local: OpenObject) -> None:
         """Raise ObjectRefused for what a remote copy of bytes and metadata would not replace."""
         if local.kind == "symlink":
             raise ObjectRefused("symlink", "a symlink is not moved: the remote copy would be of its target")
-        if large_kind(local):
-            raise ObjectRefused("large_object", "large objects (SLO, DLO) are not moved by this version")
-        if lost := sorted(_LEFT_BEHIND.intersection(name for name in local.headers if local.headers[name])):
+        kind = large_kind(local)
+        if kind == "dlo" and local.info.size:
+            raise ObjectRefused("dlo_body", f"the manifest has {local.info.size} bytes that no copy carries")
+        left_behind = _LEFT_BEHIND | {"x-object-manifest"} if kind == "slo" else _LEFT_BEHIND
+        if lost := sorted(left_behind.intersection(name for name in local.headers if local.headers[name])):
             raise ObjectRefused("metadata_not_copied", f"the remote copy would lack {', '.join(lost)}")
 
-    def release(self, version: Present, local: ObjectInfo, seen: ObjectInfo | None) -> None:
+    def check_large(self, large: LargeObject) -> None:
+        """Raise SegmentChanged for a large object whose segments are still to come."""
+        if not large.manifest.segments:
+            raise SegmentChanged(f"{large.info.name} has no segments yet")
+
+    def release(
+        self, version: Present, local: ObjectInfo, seen: ObjectInfo | None, large: LargeObject | None = None
+    ) -> None:
         """Delete ``version`` locally.
 
-        ``seen``: a HEAD of the remote copy that was made in this turn without writing to it since; None
-        to ask now. What the store said when it took the bytes does not count as proof. Raises
-        CopyUnproven when the copy is not what it should be, LocalChanged when a client was faster.
+        ``seen``: a HEAD of the remote copy that was made in this turn without writing to it since, as was
+        a look at the stored manifest; None to ask now. What the store said when it took the bytes does not
+        count as proof. Raises CopyUnproven when the copy is not what it should be, LocalChanged when a
+        client was faster, SegmentChanged when a DLO has other segments now, StateError.
         """
+        self._note_expiry(version, self._prove(local, seen, large))
+        if large is None or self._departures is None:
+            self._remove(local.name, version)
+            return
+        self._departures.note(large)
+        self._remove(local.name, version)
+        self._departures.note(large, gone=True)
+
+    def _prove(self, local: ObjectInfo, seen: ObjectInfo | None, large: LargeObject | None) -> ObjectInfo:
+        """What the store shows."""
+        proven = seen is not None
         if seen is None:
             try:
                 seen = self._bucket.head_object(local.name)
             except NotFound as error:
                 raise CopyUnproven("the copy cannot be seen yet; the local object stays") from error
-        if decide(local, seen) is not Decision.NOOP:
+        decision = decide(local, seen) if large is None else decide(large.info, seen, large.is_stored_as)
+        if decision is not Decision.NOOP:
             raise CopyUnproven("the remote copy is not what was sent; the local object stays")
-        self._note_expiry(version, seen)
-        self._removal.remove(self._mapping.account, self._mapping.container, local.name, version)
+        if large is None:
+            return seen
+        if not proven and not has_manifest(self._bucket, large, seen):
+            raise CopyUnproven("the stored manifest is not the one that was sent; the local object stays")
+        large.check_unchanged()
+        return seen
 
     def _note_expiry(self, version: Present, copy: ObjectInfo) -> None:
         """Once the local object is gone, nothing else says that its copy expires."""
@@ -59,3 +95,6 @@ class Release:
             mark = copy.meta.marks.get("swift-timestamp", "")
             data = version.data_timestamp.internal
             self._ledger.expires(Expiry(copy.name, copy.meta.delete_at, data, mark))
+
+    def _remove(self, name: str, version: Present) -> None:
+        self._removal.remove(self._mapping.account, self._mapping.container, name, version)

@@ -37,12 +37,14 @@ from s3_sync.model.outcomes import (
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.limits import check_limits
+from s3_sync.sync.departures import DepartureLedger
 from s3_sync.sync.names import NameLocks
 from s3_sync.sync.release import Release
 from s3_sync.sync.views import Before, Listed, View
 from s3_sync.transfer.decide import Decision, decide, is_marked_large
 from s3_sync.transfer.large import (
     LargeObject,
+    as_stored,
     ensure_manifest,
     examine,
     large_kind,
@@ -69,7 +71,12 @@ class RowHandler:
     """
 
     def __init__(
-        self, mapping: Mapping, sending: Sending, local: LocalObjects, now: Callable[[], float]
+        self,
+        mapping: Mapping,
+        sending: Sending,
+        local: LocalObjects,
+        now: Callable[[], float],
+        departures: DepartureLedger | None = None,
     ) -> None:
         self._mapping = mapping
         self._profile = mapping.profile
@@ -80,7 +87,7 @@ class RowHandler:
         self._segments = local.segments
         self._now = now
         moves = not mapping.profile.retain_local
-        self._release = Release(mapping, sending, local.removal) if moves else None
+        self._release = Release(mapping, sending, local.removal, departures) if moves else None
         self.names = NameLocks()
 
     def handle(self, row: Row, view: View) -> Outcome:
@@ -174,9 +181,9 @@ class RowHandler:
             if view is Before.NEW and (large_kind(local) or self._sending.ledger.may_hold_manifests()):
                 # little, beside the bytes that it may spare; and a manifest must not stay behind
                 remote = self._head(row.name)
-            outcome = self._act(source, local, remote)
+            outcome, large = self._act(source, local, remote)
         if self._release is not None and outcome.kind in _STORED:
-            self._release.release(state, local.info, remote if outcome is _PRESENT else None)
+            self._release.release(state, local.info, remote if outcome is _PRESENT else None, large)
         return outcome
 
     def _is_turn(self, row: Row, state: Present) -> bool:
@@ -189,12 +196,26 @@ class RowHandler:
             return False
         return self._is_due(state.timestamp)
 
-    def _act(self, source: Source, local: OpenObject, remote: ObjectInfo | None) -> Outcome:
+    def _act(
+        self, source: Source, local: OpenObject, remote: ObjectInfo | None
+    ) -> tuple[Outcome, LargeObject | None]:
+        """The outcome, and what a large object consists of."""
         if not self._profile.criteria.matches(local.headers):
-            return Outcome(Kind.SKIPPED, CONDITION)
+            return Outcome(Kind.SKIPPED, CONDITION), None
         if self._release is not None:
             self._release.check_movable(local)
         large = self._examined(local)
+        if large is None:
+            return self._agree(source, local, remote, None), None
+        if self._release is not None:
+            self._release.check_large(large)
+        if remote is not None:
+            large = as_stored(self._bucket, large, remote)
+        return self._agree(source, local, remote, large), large
+
+    def _agree(
+        self, source: Source, local: OpenObject, remote: ObjectInfo | None, large: LargeObject | None
+    ) -> Outcome:
         info = local.info if large is None else large.info
         decision = decide(info, remote, None if large is None else large.is_stored_as)
         if decision is Decision.WAIT:

@@ -23,7 +23,7 @@ from s3_sync.largeobject.manifest import Manifest, Segment
 from s3_sync.largeobject.plan import Piece, PlannedPart, is_one_to_one, plan_parts
 from s3_sync.model.headers import is_true
 from s3_sync.model.objects import ByteRange, ObjectInfo, ObjectMeta, PutOptions
-from s3_sync.providers.base import MAX_MANIFEST, Part
+from s3_sync.providers.base import MAX_MANIFEST, Bucket, Part
 from s3_sync.providers.limits import check_limits
 from s3_sync.streams.chained import ChainedBody
 from s3_sync.streams.exact import ExactBody
@@ -62,6 +62,11 @@ class LargeObject:
         return "x-object-manifest" not in _meta(self.info).marks
 
     @property
+    def target(self) -> str:
+        """Of a DLO: the ``container/prefix`` of its segments."""
+        return _meta(self.info).marks["x-object-manifest"]
+
+    @property
     def mark(self) -> str:
         """The name of the mark that ties a copy to its manifest."""
         return "swift-slo-etag" if self.is_static else "swift-source-dlo-etag"
@@ -71,10 +76,23 @@ class LargeObject:
         that names the manifest; other part sizes, or a copy inside the store, change the ETag only."""
         if remote.size != self.manifest.size:
             return False
+        marks = _meta(remote).marks
         return (
             remote.etag == self.manifest.multipart_etag
-            or _meta(remote).marks.get(self.mark) == _meta(self.info).marks[self.mark]
+            or marks.get(self.mark) == _meta(self.info).marks[self.mark]
+            # a DLO that was restored is an SLO
+            or marks.get("swift-source-dlo-etag") == self.manifest.joined_etag
         )
+
+    def check_unchanged(self) -> None:
+        """Raise SegmentChanged where a DLO consists of other segments than when it was examined."""
+        if not self.is_static and self.segments.dynamic(self.target).segments != self.manifest.segments:
+            raise SegmentChanged(f"{self.info.name} has other segments than were copied")
+
+    def in_the_words_of(self, stored: Manifest) -> LargeObject:
+        """The same SLO with a manifest that says the same; times in it differ after a restore."""
+        info = replace(self.info, meta=_meta(self.info).marked(swift_slo_etag=stored.etag))
+        return replace(self, info=info, manifest=stored)
 
 
 def large_kind(local: OpenObject) -> Literal["slo", "dlo"] | None:
@@ -152,17 +170,53 @@ def ensure_manifest(sending: Sending, large: LargeObject, remote: ObjectInfo | N
     ``remote``: the stored copy, where it stays as it is. One that no mark ties to its manifest was made by
     an older version: the same segments will do, in whatever words.
     """
-    name = large.info.name
-    try:
-        stored = sending.bucket.get_manifest(name)
-        untied = remote is not None and large.mark not in _meta(remote).marks
-        same_segments = untied and Manifest.parse(stored).segments == large.manifest.segments
-        if stored == large.manifest.raw or same_segments:
-            return False
-    except (NotFound, ObjectRefused):
-        pass
+    if has_manifest(sending.bucket, large, remote):
+        return False
     _put_manifest(sending, large)
     return True
+
+
+def has_manifest(bucket: Bucket, large: LargeObject, remote: ObjectInfo | None) -> bool:
+    """Whether the manifest that is stored now is that of ``large``; ``remote`` as above."""
+    try:
+        stored = bucket.get_manifest(large.info.name)
+        untied = remote is not None and large.mark not in _meta(remote).marks
+        return stored == large.manifest.raw or (
+            untied and Manifest.parse(stored).segments == large.manifest.segments
+        )
+    except (NotFound, ObjectRefused):
+        return False
+
+
+def as_stored(bucket: Bucket, large: LargeObject, remote: ObjectInfo) -> LargeObject:
+    """``large`` as the stored manifest describes it, where that belongs to the stored copy ``remote`` and
+    names exactly these segments: then nothing needs to be sent."""
+    marked = _meta(remote).marks.get(large.mark)
+    if not large.is_static or marked in (None, large.manifest.etag):
+        return large
+    try:
+        stored = Manifest.parse(bucket.get_manifest(large.info.name))
+    except (NotFound, ObjectRefused):
+        return large
+    belongs = stored.etag == marked and stored.segments == large.manifest.segments
+    return large.in_the_words_of(stored) if belongs else large
+
+
+def archived(bucket: Bucket, name: str) -> Manifest | None:
+    """What the store can give back under ``name`` as a large object: the stored manifest, if the stored copy
+    is of exactly its segments. Raises RemoteError."""
+    try:
+        stored = bucket.head_object(name)
+        manifest = Manifest.parse(bucket.get_manifest(name))
+    except (NotFound, ObjectRefused):
+        return None
+    marks = _meta(stored).marks
+    is_its = (
+        stored.etag == manifest.multipart_etag
+        or marks.get("swift-slo-etag") == manifest.etag
+        or marks.get("swift-source-dlo-etag") == manifest.joined_etag
+    )
+    return manifest if is_its and stored.size == manifest.size else None
 
 
 def _put_manifest(sending: Sending, large: LargeObject) -> None:

@@ -182,12 +182,6 @@ class TestStays:
         assert found["robots"] == ("quarantine", "metadata_not_copied")
         assert found["link"][1] in ("symlink", "symlink_broken")
 
-    def test_large_objects(self, pair: Pair, daemon: SyncDaemon) -> None:
-        pair.put("dlo", b"", {"X-Object-Manifest": f"{pair.container}/parts/"})
-        run(daemon, code=1)
-        assert pair.swift.names(pair.container) == ["dlo"]
-        assert daemon.unsettled()["dlo"][:2] == ("quarantine", "large_object")
-
     def test_expired(self, swift: SwiftCluster, pair: Pair, daemon: SyncDaemon) -> None:
         pair.put("o", b"x", {"X-Delete-After": "1"})
         time.sleep(2.1)

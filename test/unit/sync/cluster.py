@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from typing import Any, cast
 
+from s3_sync.cluster.client import Container
 from s3_sync.cluster.local import LocalObjects
 from s3_sync.cluster.newest import Deleted, LocalState, Present, Unknown
+from s3_sync.cluster.references import References
 from s3_sync.cluster.removal import Removal
+from s3_sync.cluster.segments import SegmentReader
 from s3_sync.errors import LocalChanged, LocalMissing, LocalUnavailable
 from s3_sync.model.headers import from_swift
 from s3_sync.model.objects import ByteRange, ObjectInfo
@@ -68,6 +73,15 @@ class Opened:
     headers: Mapping[str, str]
     kind: str
     body: Body
+
+    def close(self) -> None:
+        self.body.close()
+
+    def __enter__(self) -> Opened:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
 
 @dataclass
@@ -152,8 +166,15 @@ class FakeReplica:
         yield self.db
 
 
+def kind_of(headers: Mapping[str, str]) -> str:
+    if "x-static-large-object" in headers:
+        return "slo"
+    return "dlo" if "x-object-manifest" in headers else "plain"
+
+
 class Swift:
-    """Objects of one container, and every database that hears of their changes.
+    """Objects of one container, and every database that hears of their changes. Objects of others have names
+    that begin with ``/container/``; whatever container has one is there.
 
     ``lost``: names of which no server answers. ``stale``: name -> the version that single replicas still
     show, while the newest state is another. ``meanwhile`` is called with a word and the name after each
@@ -171,6 +192,9 @@ class Swift:
         self.reads: list[str] = []
         self.meanwhile: Callable[[str, str], None] = lambda what, name: None
         self.overtaken: set[str] = set()
+        self.versioned: set[str] = set()
+        #: names that listings do not know of yet
+        self.unlisted: set[str] = set()
         self._seen: dict[str, Timestamp] = {}
         self._last = Timestamp(0)
         self._lock = threading.Lock()
@@ -180,9 +204,24 @@ class Swift:
     def put(self, name: str, data: bytes = b"data", *, policy: int = 0, **headers: str) -> Timestamp:
         now = self._tick()
         fields = {"content-type": "text/plain", **{key.replace("_", "-"): headers[key] for key in headers}}
-        self.objects[name, policy] = Version(data, now, now, fields)
+        self.objects[name, policy] = Version(data, now, now, fields, kind_of(fields))
         self._tell(name, policy)
         return now
+
+    def put_slo(self, name: str, segments: Sequence[str], **headers: str) -> bytes:
+        """Of whole objects, each by its ``/container/name``; returns the manifest as it is stored."""
+        entries = []
+        for path in segments:
+            version = self.objects[self._key(*path[1:].split("/", 1)), 0]
+            assert version.data is not None
+            entries.append({"name": path, "bytes": len(version.data), "hash": version.info("").etag})
+            entries[-1]["last_modified"] = self._listed_date(version)
+        raw = json.dumps(entries).encode()
+        self.put(name, raw, x_static_large_object="True", **headers)
+        return raw
+
+    def put_dlo(self, name: str, target: str, **headers: str) -> None:
+        self.put(name, b"", x_object_manifest=target, **headers)
 
     def post(self, name: str, **headers: str) -> Timestamp:
         now = self._tick()
@@ -209,18 +248,40 @@ class Swift:
         self._tell(name, 0)
 
     def content(self) -> dict[str, bytes]:
-        """What a client sees, in policy 0."""
+        """What a client sees of the container, in policy 0; manifests as they are stored."""
+        return {name: data for name, data in self.everything().items() if not name.startswith("/")}
+
+    def everything(self) -> dict[str, bytes]:
+        """The same, with what is in other containers."""
         return {
             name: version.data
             for (name, policy), version in self.objects.items()
             if policy == 0 and version.data is not None
         }
 
+    def read(self, name: str) -> bytes | None:
+        """What a client gets: all bytes of a large object; None where that fails."""
+        version = self.objects.get((name, 0))
+        if version is None or version.data is None or version.kind == "plain":
+            return version.data if version else None
+        if version.kind == "dlo":
+            container, _, prefix = version.headers["x-object-manifest"].partition("/")
+            names = [entry["name"] for entry in self.objects_of(container, prefix)]
+            return b"".join(self.everything()[self._key(container, name)] for name in names)
+        pieces = []
+        for entry in json.loads(version.data):
+            data = self.everything().get(self._key(*entry["name"][1:].split("/", 1)))
+            if data is None or hashlib.md5(data).hexdigest() != entry["hash"]:
+                return None
+            pieces.append(data)
+        return b"".join(pieces)
+
     # What the daemon asks: NewestState and ObjectReader
 
     def of(
         self, account: str, container: str, name: str, policies: Sequence[int] | None = None
     ) -> LocalState:
+        name = self._key(container, name)
         self.heads.append(name)
         if name in self.lost:
             raise LocalUnavailable("no majority of answers")
@@ -238,7 +299,7 @@ class Swift:
     def request(self, method: str, path: str, headers: Mapping[str, str], query: str = "") -> Answered:
         """The internal client. Only for deletes, which an object server judges by the data's time alone."""
         assert method == "DELETE"
-        name = path.split("/", 2)[2]
+        name = self._key(*path.split("/", 2)[1:])
         self.meanwhile("deletes", name)
         key = (name, int(headers["X-Backend-Storage-Policy-Index"]))
         stamp = Timestamp.parse(headers["X-Timestamp"])
@@ -263,16 +324,57 @@ class Swift:
         expect: Timestamp | None = None,
         byte_range: ByteRange | None = None,
     ) -> Any:
-        return self._open(name, policy, expect, byte_range)
+        return self._open(self._key(container, name), policy, expect, byte_range)
 
     def starting_at(self, node: Any) -> Swift:
         assert node == "the node"
         return self
 
-    @contextmanager
-    def _open(
-        self, name: str, policy: int, expect: Timestamp | None, byte_range: ByteRange | None
-    ) -> Iterator[Opened]:
+    def containers(self, account: str, after: str = "", reserved: bool = False) -> list[str]:
+        return sorted({self._place(name)[0] for name, _ in self.objects} | {"c"})
+
+    def container(self, account: str, name: str) -> Container | None:
+        found = name in self.containers(account)
+        return Container(0, name in self.versioned) if found else None
+
+    def objects_of(self, container: str, prefix: str) -> list[dict[str, Any]]:
+        """A listing."""
+        entries = []
+        for (key, policy), version in sorted(self.objects.items()):
+            place, name = self._place(key)
+            if (place, policy) != (container, 0) or version.data is None or not name.startswith(prefix):
+                continue
+            if key in self.unlisted:
+                continue
+            etag = version.info("").etag
+            is_slo = version.kind == "slo"
+            entries.append(
+                {
+                    "name": name,
+                    "bytes": 1 if is_slo else len(version.data),
+                    "hash": f"{etag}; slo_etag=0" if is_slo else etag,
+                    "content_type": version.headers["content-type"],
+                    "last_modified": self._listed_date(version),
+                }
+            )
+        return entries
+
+    @staticmethod
+    def _listed_date(version: Version) -> str:
+        return datetime.fromtimestamp(version.timestamp.seconds, timezone.utc).strftime(
+            "%Y-%m-%dT%H:%M:%S.%f"
+        )
+
+    @staticmethod
+    def _key(container: str, name: str) -> str:
+        return name if container == "c" else f"/{container}/{name}"
+
+    @staticmethod
+    def _place(key: str) -> tuple[str, str]:
+        container, _, name = key[1:].partition("/") if key.startswith("/") else ("c", "", key)
+        return container, name
+
+    def _open(self, name: str, policy: int, expect: Timestamp | None, byte_range: ByteRange | None) -> Opened:
         self.reads.append(name)
         if name in self.lost:
             raise LocalUnavailable("no server answers")
@@ -288,7 +390,7 @@ class Swift:
         if byte_range is not None:
             data = data[byte_range.first : None if byte_range.last is None else byte_range.last + 1]
         self.meanwhile("opened", name)
-        yield Opened(version.info(name), version.headers, version.kind, BytesBody(data))
+        return Opened(version.info(self._place(name)[1]), version.headers, version.kind, BytesBody(data))
 
     def _state(self, version: Version, policy: int) -> Present | Deleted:
         if version.data is None:
@@ -316,7 +418,7 @@ class Swift:
         )
 
     def _tell(self, name: str, policy: int) -> None:
-        for db in self.dbs:
+        for db in () if name.startswith("/") else self.dbs:
             db.add(self.row(name, policy))
 
     def _tick(self) -> Timestamp:
@@ -326,7 +428,22 @@ class Swift:
             return self._last
 
 
+class Client:
+    """The internal client's listings; what else it is asked is the fake's."""
+
+    def __init__(self, swift: Swift) -> None:
+        self._swift = swift
+        self.containers, self.container, self.request = swift.containers, swift.container, swift.request
+
+    def objects(
+        self, account: str, container: str, prefix: str, reserved: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        yield from self._swift.objects_of(container, prefix)
+
+
 def local_objects(swift: Swift) -> LocalObjects:
-    """A fake Swift as the daemon knows it; what deletes is the real thing."""
-    fake = cast(Any, swift)
-    return LocalObjects(fake, fake, fake, Removal(fake, fake))
+    """A fake Swift as the daemon knows it; what deletes, reads segments and looks for references is real."""
+    fake, client = cast(Any, swift), cast(Any, Client(swift))
+    return LocalObjects(
+        fake, fake, SegmentReader(fake, fake, client), Removal(fake, client), References(fake, fake, client)
+    )

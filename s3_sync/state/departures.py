@@ -1,0 +1,59 @@
+"""Large objects whose local manifest was moved and whose segments are to follow.
+
+An entry is written before the manifest is given up: from then on nothing else tells what its segments were.
+It has its own life beside failures and progress, so that a reset keeps it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+
+from s3_sync.state.journal_file import JournalFile
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS departures (
+    mapping TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL, gone INTEGER NOT NULL,
+    segments TEXT NOT NULL, PRIMARY KEY (mapping, name, version));
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """``version``: the manifest's data timestamp, in internal form. ``gone``: the manifest is deleted for
+    sure. ``segments``: what ``sync.departures`` writes there."""
+
+    name: str
+    version: str
+    gone: bool
+    segments: str
+
+
+class Departures:
+    """All mappings' entries, in the journal's file. Raises StateError."""
+
+    def __init__(self, file: JournalFile) -> None:
+        self._file = file
+
+    def note(self, mapping: str, departure: Departure) -> None:
+        """Durable when it returns. What was noted about the same version is replaced."""
+        with self._file.transaction() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO departures VALUES (?, ?, ?, ?, ?)", (mapping, *astuple(departure))
+            )
+
+    def entries(self, mapping: str, limit: int) -> list[Departure]:
+        """Oldest first."""
+        rows = self._file.all(
+            "SELECT name, version, gone, segments FROM departures WHERE mapping = ?"
+            " ORDER BY version, name LIMIT ?",
+            mapping, limit,
+        )  # fmt: skip
+        return [Departure(name, version, bool(gone), segments) for name, version, gone, segments in rows]
+
+    def settle(self, mapping: str, departure: Departure) -> None:
+        """Nothing is left to do about its segments."""
+        with self._file.transaction() as db:
+            db.execute(
+                "DELETE FROM departures WHERE mapping = ? AND name = ? AND version = ?",
+                (mapping, departure.name, departure.version),
+            )
