@@ -7,7 +7,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, cast
 
@@ -18,11 +18,11 @@ from s3_sync.cluster.references import References
 from s3_sync.cluster.removal import Removal
 from s3_sync.cluster.segments import SegmentReader
 from s3_sync.errors import LocalChanged, LocalMissing, LocalUnavailable
-from s3_sync.model.headers import from_swift
-from s3_sync.model.objects import ByteRange, ObjectInfo
+from s3_sync.model.objects import ByteRange
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
-from s3_sync.streams.reader import Body, BytesBody
+from s3_sync.streams.reader import BytesBody
+from unit.sync.versions import Answered, Opened, Version, kind_of
 
 START = 1_700_000_000.0
 MAX_DELETE_AT = 9_999_999_999
@@ -39,59 +39,6 @@ class FakeClock:
 
     def sleep(self, seconds: float) -> None:
         self.time += seconds
-
-
-@dataclass(frozen=True)
-class Version:
-    """What all replicas hold under one name in one policy; ``data`` None is a tombstone."""
-
-    data: bytes | None
-    data_timestamp: Timestamp
-    timestamp: Timestamp
-    headers: Mapping[str, str] = field(default_factory=dict)
-    kind: str = "plain"
-
-    def info(self, name: str) -> ObjectInfo:
-        assert self.data is not None
-        digest = hashlib.md5(self.data).hexdigest()
-        return ObjectInfo(
-            name,
-            len(self.data),
-            digest,
-            digest if self.kind == "plain" else None,
-            meta=from_swift(self.headers.items()),
-            data_timestamp=self.data_timestamp,
-            timestamp=self.timestamp,
-        )
-
-
-@dataclass
-class Opened:
-    """One open read."""
-
-    info: ObjectInfo
-    headers: Mapping[str, str]
-    kind: str
-    body: Body
-
-    def close(self) -> None:
-        self.body.close()
-
-    def __enter__(self) -> Opened:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-
-@dataclass
-class Answered:
-    """What the internal client answers to a delete."""
-
-    status: int
-
-    def close(self) -> None:
-        pass
 
 
 class FakeDb:
@@ -164,12 +111,6 @@ class FakeReplica:
         if self.db is None:
             raise LocalMissing("no database")
         yield self.db
-
-
-def kind_of(headers: Mapping[str, str]) -> str:
-    if "x-static-large-object" in headers:
-        return "slo"
-    return "dlo" if "x-object-manifest" in headers else "plain"
 
 
 class Swift:

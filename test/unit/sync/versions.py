@@ -1,0 +1,71 @@
+"""What a Swift in memory keeps under a name, and how it gives it out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from s3_sync.model.headers import from_swift
+from s3_sync.model.objects import ObjectInfo
+from s3_sync.model.timestamps import Timestamp
+from s3_sync.streams.reader import Body
+
+
+@dataclass(frozen=True)
+class Version:
+    """What all replicas hold under one name in one policy; ``data`` None is a tombstone."""
+
+    data: bytes | None
+    data_timestamp: Timestamp
+    timestamp: Timestamp
+    headers: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "plain"
+
+    def info(self, name: str) -> ObjectInfo:
+        assert self.data is not None
+        digest = hashlib.md5(self.data).hexdigest()
+        return ObjectInfo(
+            name,
+            len(self.data),
+            digest,
+            digest if self.kind == "plain" else None,
+            meta=from_swift(self.headers.items()),
+            data_timestamp=self.data_timestamp,
+            timestamp=self.timestamp,
+        )
+
+
+@dataclass
+class Opened:
+    """One open read."""
+
+    info: ObjectInfo
+    headers: Mapping[str, str]
+    kind: str
+    body: Body
+
+    def close(self) -> None:
+        self.body.close()
+
+    def __enter__(self) -> Opened:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+@dataclass
+class Answered:
+    """What the internal client answers to a delete."""
+
+    status: int
+
+    def close(self) -> None:
+        pass
+
+
+def kind_of(headers: Mapping[str, str]) -> str:
+    if "x-static-large-object" in headers:
+        return "slo"
+    return "dlo" if "x-object-manifest" in headers else "plain"
