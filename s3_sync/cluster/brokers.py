@@ -61,6 +61,12 @@ class ContainerDb:
             rowid: int = self._broker.get_max_row()
         return max(0, rowid)
 
+    def has_several_policies(self) -> bool:
+        """Whether rows are, or ever were, of other storage policies than the container's: a name may be in
+        two of them then, until Swift's reconciler has been there."""
+        with _translated(self._broker):
+            return bool(self._broker.has_multiple_policies())
+
     def rows_since(self, rowid: int, limit: int) -> tuple[list[Row], int]:
         """Up to ``limit`` rows with a higher ROWID, in order, and the last ROWID looked at.
 

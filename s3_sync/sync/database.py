@@ -88,6 +88,8 @@ class DatabaseCrawl:
                 return False, []
             if db.id != self._database:  # first look, or another database in the same place
                 self._database, self._checkpoint = db.id, None
+            if db.has_several_policies():
+                self._batches.handler.ask_every_policy()
             if self._checkpoint is None:
                 self._checkpoint = self._load(db) or self._begin(db)
             results: list[Result] = []

@@ -89,6 +89,8 @@ class RowHandler:
         moves = not mapping.profile.retain_local
         self._release = Release(mapping, sending, local.removal, departures) if moves else None
         self.names = NameLocks()
+        # a move takes place for good: then another policy must not hold anything newer, either
+        self._every_policy = moves
 
     def handle(self, row: Row, view: View) -> Outcome:
         """Never raises: whatever goes wrong becomes PENDING or FAILED with its reason."""
@@ -100,6 +102,10 @@ class RowHandler:
         except Exception as error:
             log.exception("Failed to handle row %d (%s) of %s", row.rowid, row.name, self._mapping.label)
             return Outcome(Kind.PENDING, "internal_error", repr(error))
+
+    def ask_every_policy(self) -> None:
+        """The container has rows of several: an object in one may be older than its namesake in another."""
+        self._every_policy = True
 
     def due(self, row: Row) -> float:
         """When ``copy_after`` has passed for this row."""
@@ -142,7 +148,9 @@ class RowHandler:
         """
         if self._release is not None:
             return False
-        return view is Before.FRESH or (view is Before.NEW and self._bucket.features.put_if_absent)
+        if self._bucket.features.put_if_absent:
+            return view in (Before.FRESH, Before.NEW)
+        return view is Before.FRESH and not self._every_policy
 
     def _first_copy(self, row: Row, view: View) -> Outcome:
         source = self._source(row)
@@ -159,8 +167,7 @@ class RowHandler:
     def _converge(self, row: Row, view: View) -> Outcome:
         """Compare the newest local state with the remote one, and act on the difference."""
         check_limits(self._bucket, row.name, ObjectMeta(), 0)  # a HEAD for an impossible key fails anyhow
-        # a move takes place for good: then another policy must not hold anything newer, either
-        policies = [row.policy] if self._release is None else None
+        policies = None if self._every_policy else [row.policy]
         state = self._newest.of(self._mapping.account, self._mapping.container, row.name, policies)
         if isinstance(state, Unknown):
             return Outcome(Kind.PENDING, LocalMissing.reason, "listed, but no object server has it")

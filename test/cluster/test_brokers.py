@@ -100,6 +100,20 @@ def test_reserved_names_are_passed_over_but_counted(
         assert db.max_rowid() == seen + 2
 
 
+def test_rows_of_several_policies(
+    replica: LocalReplica, client: swiftclient.Connection, container_name: str
+) -> None:
+    client.put_object(container_name, "a", b"")
+    with replica.open() as db:
+        db.rows_since(0, 10)
+        assert not db.has_several_policies()
+    now = Timestamp.from_seconds(time.time()).internal
+    ContainerBroker(replica.path).put_object("a", now, 0, "x", "y", storage_policy_index=1)
+    with replica.open() as db:
+        assert len(db.rows_since(0, 10)[0]) == 2
+        assert db.has_several_policies()
+
+
 def test_an_empty_container(replica: LocalReplica) -> None:
     with replica.open() as db:
         assert db.rows_since(0, 10) == ([], 0)

@@ -79,6 +79,9 @@ class FakeDb:
     def sharding_state(self) -> str:
         return self.state
 
+    def has_several_policies(self) -> bool:
+        return len({policy for _, policy in self.rows}) > 1
+
     def max_rowid(self) -> int:
         return self.last
 
