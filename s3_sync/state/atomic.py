@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
+from collections.abc import Collection
+
+_TEMPORARY = ".tmp-"
+#: what ``tempfile`` puts behind the prefix
+_LEFT_BEHIND = re.compile(re.escape(_TEMPORARY) + "[a-z0-9_]{8}")
 
 
 def write_atomically(path: str, data: bytes, mode: int = 0o600) -> None:
     """Replace ``path``: temporary file beside it, fsync, rename, fsync of the directory. Raises OSError."""
     directory = os.path.dirname(path)
-    descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=".tmp-")
+    descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=_TEMPORARY)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
@@ -23,6 +29,23 @@ def write_atomically(path: str, data: bytes, mode: int = 0o600) -> None:
             os.unlink(temporary)
         raise
     sync_directory(directory)
+
+
+def remove_leftovers(directory: str, before: float, keep: Collection[str] = ()) -> int:
+    """Remove temporary files that a kill has left in ``directory``; returns how many. Raises OSError.
+
+    Only those last changed ``before`` then (seconds since the epoch), which nobody can be writing any more;
+    and none whose name is in ``keep``.
+    """
+    removed = 0
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if not _LEFT_BEHIND.fullmatch(entry.name) or entry.name in keep:
+                continue
+            if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime < before:
+                os.unlink(entry.path)
+                removed += 1
+    return removed
 
 
 def sync_directory(directory: str) -> None:

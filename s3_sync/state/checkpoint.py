@@ -17,7 +17,7 @@ from typing import Any
 
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import StateError
-from s3_sync.state.atomic import set_aside, write_atomically
+from s3_sync.state.atomic import remove_leftovers, set_aside, write_atomically
 
 log = logging.getLogger("s3-sync.state")
 
@@ -110,6 +110,19 @@ class StatusFiles:
                 write_atomically(path, json.dumps(entries).encode("utf-8"))
             except OSError as error:
                 raise StateError(f"cannot write status file {path}: {error}") from error
+
+    def tidy(self, before: float) -> None:
+        """Remove what kills in the middle of a write have left, if it is older than ``before``. A container
+        may be called like that: its status file stays. What cannot be removed does no harm."""
+        keep: dict[str, set[str]] = {}
+        for account, container in self._sharing:
+            keep.setdefault(_file_name(account), set()).add(_file_name(container))
+        try:
+            directories = [entry.name for entry in os.scandir(self._directory) if entry.is_dir()]
+            for name in directories:
+                remove_leftovers(os.path.join(self._directory, name), before, keep.get(name, ()))
+        except OSError as error:
+            log.warning("temporary files in %s could not be removed: %s", self._directory, error)
 
     def reset(self, mapping: Mapping) -> None:
         """Forget all progress of this container, so that everything is compared again."""

@@ -37,6 +37,7 @@ from s3_sync.sync.daemon import Daemon
 log = logging.getLogger("s3-sync")
 
 JOURNAL = ".journal.sqlite"
+A_DAY = 86400.0
 _retry_pause = exponential(base=30.0, ceiling=3600.0)
 
 
@@ -93,6 +94,8 @@ def _build(settings: Settings, once: bool, stack: ExitStack) -> Context:
     _claim(settings.status_dir, stack)
     journal = Journal(os.path.join(settings.status_dir, JOURNAL), _retry_pause)
     stack.callback(journal.close)
+    statuses = StatusFiles(settings.status_dir, journal.uuid, settings.mappings)
+    statuses.tidy(Clock().now() - A_DAY)
     stats = Stats(settings.statsd_host, settings.statsd_port, settings.statsd_prefix)
     stack.callback(stats.close)
     # rows and the parts of large objects
@@ -117,7 +120,7 @@ def _build(settings: Settings, once: bool, stack: ExitStack) -> Context:
         ),
         registry=registry,
         journal=journal,
-        statuses=StatusFiles(settings.status_dir, journal.uuid, settings.mappings),
+        statuses=statuses,
         stats=stats,
         once=once,
     )

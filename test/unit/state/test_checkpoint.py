@@ -316,6 +316,56 @@ class TestDamage:
             files(tmp_path).load(MAPPING, DB)
 
 
+class TestLeftovers:
+    """Temporary files of writes in whose middle the daemon was killed."""
+
+    NAME = ".tmp-a_b45678"
+    NOW = 1_700_000_000.0
+
+    def make(self, path: Path, age: float) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"{}")
+        os.utime(path, (self.NOW - age, self.NOW - age))
+        return path
+
+    def test_old_ones_are_removed_and_nothing_else(self, tmp_path: Path) -> None:
+        old = self.make(tmp_path / "AUTH_a" / self.NAME, 101)
+        others = [
+            self.make(tmp_path / "AUTH_a" / ".tmp-newer678", 99),
+            self.make(tmp_path / "AUTH_a" / "c", 10**6),
+            self.make(tmp_path / "AUTH_a" / ".tmp-of a client", 10**6),
+            self.make(tmp_path / "AUTH_a" / ".tmp-abcdefgh" / self.NAME, 10**6),
+            self.make(tmp_path / self.NAME, 10**6),
+        ]
+        files(tmp_path).tidy(self.NOW - 100)
+        assert not old.exists()
+        assert all(path.exists() for path in others)
+
+    def test_a_container_of_that_name_keeps_its_status(self, tmp_path: Path) -> None:
+        path = self.make(tmp_path / "AUTH_a" / self.NAME, 101)
+        files(tmp_path, make(container=self.NAME)).tidy(self.NOW)
+        assert path.exists()
+        files(tmp_path, make(container=self.NAME, account="AUTH_b")).tidy(self.NOW)
+        assert not path.exists()
+
+    def test_what_a_write_leaves_is_one(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def die(*_: object) -> None:
+            raise SystemExit
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "rename", die)
+            patched.setattr(os, "unlink", die)
+            with pytest.raises(SystemExit):
+                files(tmp_path).save(MAPPING, DB, Checkpoint())
+        (left,) = (tmp_path / "AUTH_a").iterdir()
+        files(tmp_path).tidy(left.stat().st_mtime + 1)
+        assert not left.exists()
+
+    def test_what_cannot_be_removed_is_left(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        files(tmp_path / "missing").tidy(self.NOW)
+        assert "could not be removed" in caplog.text
+
+
 class TestNames:
     @pytest.mark.parametrize("container", [".", "..", "a" * 256, "ü" * 128, " ", "-", "a\nb", "😀", ".tmp-x"])
     def test_legal_containers(self, tmp_path: Path, container: str) -> None:
