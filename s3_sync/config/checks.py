@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from s3_sync.config.findings import Findings
+from s3_sync.config.findings import Findings, join
 from s3_sync.config.schema import Mapping
 
 Space = tuple[str, Mapping]  # a key prefix, and whose it is
@@ -27,9 +27,7 @@ def find_overlaps(mappings: Sequence[Mapping], findings: Findings) -> None:
     for mapping in mappings:
         spaces = taken[mapping.credentials.store, mapping.bucket]
         namer = mapping.namer
-        prefixes = [namer.prefix]
-        if not namer.manifest_prefix.startswith(namer.prefix):
-            prefixes.append(namer.manifest_prefix)
+        prefixes = namer.key_spaces
         other = next((owner for prefix in prefixes if (owner := _owner(spaces, prefix))), None)
         if other is None:
             for prefix in prefixes:
@@ -88,6 +86,27 @@ def check_moves(mappings: Sequence[Mapping], findings: Findings) -> None:
                     f"{mapping.place} moves objects out of the same container: what it is done with first "
                     "is not copied by this mapping",
                 )
+
+
+def check_expiry(mappings: Sequence[Mapping], findings: Findings) -> None:
+    """Say what a rule in the bucket is going to delete; refuse one that cannot be set."""
+    for mapping in mappings:
+        if not mapping.profile.remote_delete_after:
+            continue
+        here = join(mapping.place, "remote_delete_after")
+        if mapping.credentials.is_google:
+            findings.problem(
+                here, "Google's interoperability endpoint has no such rules; set one in the Google console"
+            )
+            continue
+        days, prefix = mapping.profile.remote_days, mapping.namer.prefix
+        what = f'everything under "{prefix}"' if prefix else "EVERYTHING, whoever stored it,"
+        rounded = "" if mapping.profile.remote_delete_after % 86400 == 0 else " (rounded up to whole days)"
+        findings.warning(
+            here,
+            f'the store deletes {what} in bucket "{mapping.bucket}" {days} days{rounded} after it was stored '
+            "there, including what is there already",
+        )
 
 
 def _prefix_of(space: Space) -> str:

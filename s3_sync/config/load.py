@@ -141,6 +141,7 @@ def _settings(written: dict[str, Any], findings: Findings) -> Settings | None:
     proxies = Proxies(form.http_proxy, form.https_proxy) if form else Proxies()
     mappings = _mappings(written, proxies, findings)
     checks.check_moves(mappings, findings)
+    checks.check_expiry(mappings, findings)
     mappings = [mapping for mapping in mappings if not findings.has_problem(mapping.place)]
     checks.warn_of_circles(mappings, form.swift_bind_ip if form else "", findings)
     migrations = _migrations(written, findings)

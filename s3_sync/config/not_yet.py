@@ -27,7 +27,6 @@ class NotYet:
 MAPPING_OPTIONS = (
     NotYet("protocol", refused=("swift", "azure", "gcs")),
     NotYet("container", "every container of an account", refused=("/*",)),
-    NotYet("remote_delete_after", "expiry at the remote store"),
     NotYet("remote_account", "Swift targets only"),
     NotYet("storage_policy", "Swift targets only"),
     NotYet("sync_container_metadata", "Swift targets only"),

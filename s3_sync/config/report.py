@@ -16,7 +16,7 @@ from s3_sync.errors import Problem
 WIDTH = 100
 _LABEL = 14
 #: shown on lines of their own
-_TOLD = {"copy_after", "retain_local", "propagate_delete", "criteria", "exclude"}
+_TOLD = {"copy_after", "retain_local", "propagate_delete", "criteria", "exclude", "remote_delete_after"}
 
 
 def check_config(path: str, out: TextIO | None = None) -> int:
@@ -58,6 +58,10 @@ def _mapping(mapping: Mapping) -> Iterator[str]:
     when = f"{_duration(profile.copy_after)} after the last change" if profile.copy_after else "at once"
     deletes = "propagated" if profile.propagate_delete else "not propagated"
     verb = "copied" if profile.retain_local else "moved"
+    if profile.remote_days:
+        yield from _row(
+            "expiry", f"the store deletes copies that are {_duration(profile.remote_days * 86400)} old"
+        )
     yield from _row("mode", f"{profile.mode}: objects are {verb} {when}; deletes are {deletes}")
     if profile.exclude:
         yield from _row("excluded", f"names that begin with a match of {profile.exclude.pattern}")

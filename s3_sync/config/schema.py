@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -55,6 +56,11 @@ class Credentials:
         return _AWS_HOST.fullmatch(urlsplit(self.endpoint).hostname or "") is not None
 
     @property
+    def is_google(self) -> bool:
+        """Google Cloud Storage's interoperability endpoint."""
+        return urlsplit(self.endpoint or "").hostname == "storage.googleapis.com"
+
+    @property
     def store(self) -> str:
         """Which store this is: equal for two endpoints of which we know that they hold the same buckets.
 
@@ -97,6 +103,11 @@ class Profile:
     sync_container_acl: bool = False
     convert_dlo: bool = False
     min_segment_size: int = 0
+
+    @property
+    def remote_days(self) -> int:
+        """``remote_delete_after`` in whole days, never less than was asked for; 0 = for ever."""
+        return math.ceil(self.remote_delete_after / 86400)
 
     @property
     def mode(self) -> Literal["sync", "lifecycle"]:

@@ -50,6 +50,13 @@ class KeyNamer:
         stripped = prefix.strip("/")
         return cls.literal(f"{stripped}/" if stripped else "")
 
+    @property
+    def key_spaces(self) -> tuple[str, ...]:
+        """What all keys of objects and manifests begin with, none of them inside another."""
+        if self.manifest_prefix.startswith(self.prefix):
+            return (self.prefix,)
+        return (self.prefix, self.manifest_prefix)
+
     def key(self, name: str) -> str:
         return self.prefix + name
 

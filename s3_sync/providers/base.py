@@ -240,6 +240,14 @@ class Bucket(Protocol):
         """Whether any manifest is stored for this mapping."""
         ...
 
+    def expire_after(self, days: int) -> bool:
+        """Have the store itself delete our objects, and their stored manifests, so many days after each was
+        written, those that are there already included; 0 = have it stop. True = that was not so before.
+
+        What others have told the bucket stays as it is. Raises NotSupported, AccessDenied.
+        """
+        ...
+
     def close(self) -> None: ...
 
 

@@ -76,6 +76,8 @@ class _Store:
     created: float
     objects: dict[str, _Object] = field(default_factory=dict)
     uploads: dict[str, _Upload] = field(default_factory=dict)
+    #: key prefix -> days that objects live; what they would be deleted by is not emulated
+    lifetimes: dict[str, int] = field(default_factory=dict)
 
 
 class MemoryProvider:
@@ -284,6 +286,14 @@ class MemoryBucket:
         with self._lock:
             keys = list(self._provider.store(self.name).objects)
         return any(self.namer.is_manifest(key) for key in keys)
+
+    def expire_after(self, days: int) -> bool:
+        wanted = dict.fromkeys((self.namer.prefix, self.namer.manifest_prefix), days)
+        with self._lock:
+            lifetimes = self._provider.store(self.name).lifetimes
+            changed = any(lifetimes.get(prefix, 0) != days for prefix in wanted)
+            lifetimes.update(wanted)
+        return changed
 
     def close(self) -> None:
         pass

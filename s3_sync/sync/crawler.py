@@ -18,6 +18,7 @@ from s3_sync.sync.context import Context
 from s3_sync.sync.database import DatabaseCrawl
 from s3_sync.sync.departures import DepartureLedger, SegmentSweep
 from s3_sync.sync.expirations import Expirations
+from s3_sync.sync.lifetime import Lifetime
 from s3_sync.sync.schedule import setback_pause
 from s3_sync.sync.uploads import UploadLedger, reap
 
@@ -66,6 +67,7 @@ class MappingCrawl:
         self._sweep_at = float("-inf")
         self._sweep_begun = 0.0
         self._sweep_failed = False
+        self._lifetime = Lifetime(mapping, context.journal, self.key, context.clock.now)
 
     @property
     def outstanding(self) -> Counts:
@@ -81,6 +83,7 @@ class MappingCrawl:
         return (
             bool(self._setbacks)
             or self._sweep_failed
+            or self._lifetime.failing
             or any(database.troubled for database in self._databases.values())
         )
 
@@ -105,7 +108,10 @@ class MappingCrawl:
         # after a setback a few rows show whether it is over, before many fail
         limit = self._context.settings.items_chunk if not self._setbacks else self._context.workers.size
         self._reap()
-        for database in self._local_databases():
+        databases = self._local_databases()
+        if databases and not self._setbacks:  # else it is other nodes' business, or no moment for it
+            self._lifetime.keep(lambda: self._open().bucket)
+        for database in databases:
             if self._context.stop.is_set():
                 break
             again, done = database.step(limit)

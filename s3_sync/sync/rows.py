@@ -50,6 +50,7 @@ from s3_sync.transfer.large import (
     large_kind,
     segments_account,
     upload_large,
+    write_manifest,
 )
 from s3_sync.transfer.metadata import update_metadata
 from s3_sync.transfer.sending import Overwrite, Sending
@@ -224,9 +225,7 @@ class RowHandler:
         self, source: Source, local: OpenObject, remote: ObjectInfo | None, large: LargeObject | None
     ) -> Outcome:
         info = local.info if large is None else large.info
-        decision = decide(info, remote, None if large is None else large.is_stored_as)
-        if decision is Decision.WAIT:
-            raise LocalUnavailable("the remote copy is newer than every replica that answered")
+        decision = self._decide(info, remote, large)
         if decision is Decision.NOOP:
             written = large is not None and ensure_manifest(self._sending, large, remote)
             return Outcome(Kind.UPDATED) if written else _PRESENT
@@ -236,10 +235,20 @@ class RowHandler:
             # before the marks go that tell of it
             self._bucket.delete_manifest(info.name)
         if decision is Decision.POST and update_metadata(self._sending, info, remote, large):
-            if large is not None:
+            if large is not None and self._profile.remote_delete_after:
+                write_manifest(self._sending, large)
+            elif large is not None:
                 ensure_manifest(self._sending, large)
             return Outcome(Kind.UPDATED)
         return self._put(source, local, large, Overwrite(if_match=remote.etag))
+
+    def _decide(self, info: ObjectInfo, remote: ObjectInfo | None, large: LargeObject | None) -> Decision:
+        decision = decide(info, remote, None if large is None else large.is_stored_as)
+        if decision is Decision.WAIT:
+            raise LocalUnavailable("the remote copy is newer than every replica that answered")
+        if decision is Decision.NOOP and self._profile.remote_delete_after and _is_of_before(remote, info):
+            return Decision.POST  # the same once more: its life in the store begins anew
+        return decision
 
     def _examined(self, local: OpenObject) -> LargeObject | None:
         """What a large object consists of; None for a plain one."""
@@ -331,6 +340,12 @@ def _is_of_after(remote: ObjectInfo, timestamp: Timestamp) -> bool:
     """Whether a stored copy says that it is of a version newer than ``timestamp``."""
     marked = remote.meta.swift_timestamp if remote.meta is not None else None
     return marked is not None and marked > timestamp
+
+
+def _is_of_before(remote: ObjectInfo | None, info: ObjectInfo) -> bool:
+    """Whether the stored copy was made of an older version than ``info``, with the same content."""
+    marked = remote.meta.swift_timestamp if remote is not None and remote.meta is not None else None
+    return marked is not None and info.timestamp is not None and marked < info.timestamp
 
 
 def _listed_alike(row: Row, info: ObjectInfo) -> bool:

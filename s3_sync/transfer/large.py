@@ -161,7 +161,7 @@ def upload_large(sending: Sending, large: LargeObject, overwrite: Overwrite) -> 
                 info.name, len(large.manifest.segments), len(parts),
             )  # fmt: skip
         _upload_parts(sending, large, meta, parts, condition)
-    _put_manifest(sending, large)
+    write_manifest(sending, large)
 
 
 def ensure_manifest(sending: Sending, large: LargeObject, remote: ObjectInfo | None = None) -> bool:
@@ -172,7 +172,7 @@ def ensure_manifest(sending: Sending, large: LargeObject, remote: ObjectInfo | N
     """
     if has_manifest(sending.bucket, large, remote):
         return False
-    _put_manifest(sending, large)
+    write_manifest(sending, large)
     return True
 
 
@@ -219,7 +219,8 @@ def archived(bucket: Bucket, name: str) -> Manifest | None:
     return manifest if is_its and stored.size == manifest.size else None
 
 
-def _put_manifest(sending: Sending, large: LargeObject) -> None:
+def write_manifest(sending: Sending, large: LargeObject) -> None:
+    """After its data: where what is old expires, it must never be the older of the two."""
     sending.ledger.manifest_written()
     sending.bucket.put_manifest(large.info.name, large.manifest.raw)
 

@@ -65,6 +65,8 @@ class Quirks:
     constant_creation: bool = False
     #: takes STANDARD_IA, and tells it
     storage_classes: bool = True
+    #: has rules that make objects expire
+    expires: bool = True
     #: does not give the bytes of what is in GLACIER
     archives: bool = True
 
@@ -78,7 +80,7 @@ DIALECTS: dict[str, dict[str, Any]] = {
 
 QUIRKS: dict[str, Quirks] = {
     "memory": Quirks(),
-    "swift": Quirks(constant_creation=True, storage_classes=False, archives=False),
+    "swift": Quirks(constant_creation=True, storage_classes=False, archives=False, expires=False),
     "moto": Quirks(
         refused_names=frozenset({"newline"}),
         unmarkable_names=frozenset({"control", "noncharacter"}),
@@ -99,6 +101,7 @@ QUIRKS: dict[str, Quirks] = {
         lost_headers=frozenset({"expires"}),
         metadata_limit=2000,
         archives=False,
+        expires=False,
         names_below_names=False,
         only_slashes_delimit=True,
         forgets_group_of_start=True,

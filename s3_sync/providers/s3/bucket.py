@@ -34,6 +34,7 @@ from s3_sync.providers.s3.headers import (
     unquoted,
     write_headers,
 )
+from s3_sync.providers.s3.lifecycle import expire_after
 from s3_sync.providers.s3.listing import Lister
 from s3_sync.providers.s3.multipart import Uploads
 from s3_sync.providers.s3.put import Upload, Writer, store
@@ -235,6 +236,9 @@ class S3Bucket:
 
     def holds_manifests(self) -> bool:
         return self._lister.any_below(self.namer.manifest_prefix)
+
+    def expire_after(self, days: int) -> bool:
+        return expire_after(self._account, self.name, self.namer.key_spaces, days)
 
     def close(self) -> None:
         """Connections belong to the provider."""

@@ -38,6 +38,9 @@ _NO_SURROUNDINGS = {
 }
 #: parameter of any operation that stands for header fields to be sent as they are
 RAW_HEADERS = "RawHeaders"
+#: parameter that stands for the body of PutBucketLifecycleConfiguration as it is to be sent, and the key
+#: under which the answer to GetBucketLifecycleConfiguration has it as it came
+RAW_BODY = "RawBody"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +94,10 @@ class Account:
         #: buckets whose ETags do not tell the MD5 of what was PUT
         self._opaque_etags: set[str] = set()
         events = self.client.meta.events
-        events.register("before-parameter-build.s3", _take_raw_headers)
+        events.register("before-parameter-build.s3", _take_raw)
         events.register("before-call.s3", _add_raw_headers)
+        events.register("before-call.s3.PutBucketLifecycleConfiguration", _put_raw_body)
+        events.register("before-parse.s3.GetBucketLifecycleConfiguration", _keep_raw_body)
         if dialect.delete_needs_md5:
             events.register("before-call.s3.DeleteObjects", _use_md5)
         if not dialect.encodes_listings:
@@ -222,12 +227,23 @@ def _config(credentials: Credentials, addressing: Addressing, connections: int, 
     )
 
 
-def _take_raw_headers(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+def _take_raw(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
     context["raw_headers"] = params.pop(RAW_HEADERS, ())
+    context["raw_body"] = params.pop(RAW_BODY, b"")
 
 
 def _add_raw_headers(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
     params["headers"].update(context.get("raw_headers", ()))
+
+
+def _put_raw_body(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+    params["body"] = context["raw_body"]
+    params["headers"]["Content-Type"] = "application/xml"
+    _use_md5(params)
+
+
+def _keep_raw_body(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
+    customized_response_dict[RAW_BODY] = response_dict["body"]
 
 
 def _use_md5(params: dict[str, Any], **_: Any) -> None:

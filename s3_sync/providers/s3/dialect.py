@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import urlsplit
 
 from s3_sync.config.schema import Credentials
 
 Addressing = Literal["path", "virtual"]
-_GOOGLE_HOST = "storage.googleapis.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +34,8 @@ class Dialect:
     delete_needs_md5: bool = True
     #: keys in listings can be asked for percent-encoded
     encodes_listings: bool = True
+    #: rules of the bucket delete what is old, in S3's own form
+    expires: bool = True
     #: a body whose hash was not signed is taken over plain http
     unsigned_over_http: bool = True
 
@@ -52,14 +52,15 @@ AWS = Dialect(
     unsigned_over_http=False,
 )
 CLONE = Dialect("clone")
-#: Google's XML API in its interoperability mode: no multi-object delete, no encoding-type
-GOOGLE = Dialect("google", multi_delete=False, encodes_listings=False, region="auto")
+#: Google's XML API in its interoperability mode: no multi-object delete, no encoding-type, and rules of a
+#: form of its own, without IDs, so that nobody can tell whose they are
+GOOGLE = Dialect("google", multi_delete=False, encodes_listings=False, expires=False, region="auto")
 
 
 def dialect_of(credentials: Credentials) -> Dialect:
     """What is to be expected behind this endpoint."""
     if credentials.is_aws:
         return AWS
-    if urlsplit(credentials.endpoint or "").hostname == _GOOGLE_HOST:
+    if credentials.is_google:
         return GOOGLE
     return CLONE

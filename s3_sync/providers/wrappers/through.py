@@ -104,6 +104,9 @@ class BucketThrough:
     def holds_manifests(self) -> bool:
         return self._call(self._bucket.holds_manifests)
 
+    def expire_after(self, days: int) -> bool:
+        return self._call(lambda: self._bucket.expire_after(days))
+
     def close(self) -> None:
         self._bucket.close()
 

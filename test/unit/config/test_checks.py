@@ -173,3 +173,28 @@ class TestMoves:
         [warning] = [each for each in result.warnings if "same container" in each.message]
         assert warning.place == "containers[1]"
         assert warning.message.startswith("containers[0] moves")
+
+
+class TestExpiry:
+    def test_what_is_going_to_be_deleted(self, loaded: Any) -> None:
+        day = 86400
+        result = loaded(
+            mapping("a", remote_delete_after=30 * day),
+            mapping("b", bucket="own", prefix="", remote_delete_after=30 * day + 1),
+            mapping("c"),
+        )
+        assert result.problems == ()
+        first, second = (each.message for each in result.warnings)
+        assert result.warnings[0].place == "containers[0].remote_delete_after"
+        assert "/AUTH_a/a/" in first
+        assert " 30 days after" in first
+        assert "EVERYTHING, whoever stored it," in second
+        assert " 31 days (rounded up to whole days) after" in second
+        assert [each.profile.remote_days for each in result.settings.mappings] == [30, 31, 0]
+
+    def test_google_has_no_such_rules(self, loaded: Any) -> None:
+        google = {"aws_endpoint": "https://storage.googleapis.com"}
+        result = loaded(mapping("a", remote_delete_after=86400, **google), mapping("b", **google))
+        [problem] = result.problems
+        assert problem.place == "containers[0].remote_delete_after"
+        assert usable(result) == ["b"]

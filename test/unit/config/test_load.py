@@ -222,7 +222,6 @@ def test_a_byte_order_mark_is_harmless(write: Any) -> None:
 REFUSED = {
     "protocol": "gcs",
     "container": "/*",
-    "remote_delete_after": 86400,
     "remote_account": "AUTH_other",
     "storage_policy": "silver",
     "sync_container_metadata": True,

@@ -163,5 +163,9 @@ class WatchedBucket:
         found: bool = self._call("holds_manifests", "", self.inner.holds_manifests)
         return found
 
+    def expire_after(self, days: int) -> bool:
+        changed: bool = self._call("expire_after", str(days), lambda: self.inner.expire_after(days))
+        return changed
+
     def close(self) -> None:
         pass

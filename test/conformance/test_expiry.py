@@ -1,0 +1,67 @@
+"""Rules of the bucket that make objects expire, where the store has such rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from conformance.conftest import BUCKET
+from conformance.targets import Target
+from s3_sync.errors import NotSupported
+from s3_sync.model.keys import KeyNamer
+from s3_sync.providers.base import Bucket, Provider
+
+
+def test_on_and_off(bucket: Bucket, target: Target) -> None:
+    if not target.quirks.expires:
+        with pytest.raises(NotSupported):
+            bucket.expire_after(30)
+        return
+    assert not bucket.expire_after(0), "there is nothing to switch off"
+    assert bucket.expire_after(30)
+    assert not bucket.expire_after(30)
+    assert bucket.expire_after(31)
+    assert bucket.expire_after(0)
+    assert not bucket.expire_after(0)
+
+
+def test_among_the_rules_of_others(moto: Any, provider: Provider, target: Target) -> None:
+    if target.store != "moto":
+        assert target.store in ("memory", "swift", "rclone"), "where nobody has any"
+        return
+    s3 = moto.client()
+    s3.create_bucket(Bucket="with-rules")
+    theirs = {
+        "ID": "theirs",
+        "Filter": {"And": {"Prefix": "x/", "Tags": [{"Key": "k", "Value": "v"}]}},
+        "Status": "Enabled",
+        "Expiration": {"Days": 9},
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+    }
+    s3.put_bucket_lifecycle_configuration(Bucket="with-rules", LifecycleConfiguration={"Rules": [theirs]})
+    namers = [KeyNamer.hashed("AUTH_ü", "a & b"), KeyNamer.literal("p/")]
+    for namer in namers:
+        assert provider.bucket("with-rules", namer).expire_after(30)
+    rules = s3.get_bucket_lifecycle_configuration(Bucket="with-rules")["Rules"]
+    assert rules[0] == theirs
+    expected = [(prefix, 30) for namer in namers for prefix in namer.key_spaces]
+    assert [(rule["Filter"]["Prefix"], rule["Expiration"]["Days"]) for rule in rules[1:]] == expected
+    assert {rule["Status"] for rule in rules} == {"Enabled"}
+    provider.bucket("with-rules", namers[1]).expire_after(0)
+    rules = s3.get_bucket_lifecycle_configuration(Bucket="with-rules")["Rules"]
+    assert [rule["Status"] for rule in rules] == ["Enabled", "Enabled", "Enabled", "Disabled"]
+    s3.delete_bucket_lifecycle(Bucket="with-rules")
+
+
+def test_the_bucket_is_shared_by_everybody(provider: Provider, target: Target, namer: KeyNamer) -> None:
+    """One mapping's rules say nothing about another's."""
+    if not target.quirks.expires:
+        return
+    first, second = (provider.bucket(BUCKET, KeyNamer.literal(f"{namer.prefix}{n}/")) for n in "ab")
+    assert first.expire_after(5)
+    assert second.expire_after(6)
+    assert not first.expire_after(5)
+    assert second.expire_after(0)
+    assert not first.expire_after(5)
+    assert first.expire_after(0)

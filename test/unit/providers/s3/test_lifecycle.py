@@ -1,0 +1,207 @@
+"""Rules that make objects expire, among rules that are not ours."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from s3_sync.errors import AccessDenied, InvalidRequest, NotFound, NotSupported, RemoteError
+from s3_sync.model.keys import KeyNamer
+from s3_sync.providers.s3.bucket import S3Bucket
+from s3_sync.providers.s3.dialect import GOOGLE
+from s3_sync.providers.s3.lifecycle import edit, rule_id
+from servers.scripted_s3 import Answer, ScriptedS3, error
+
+HASHED = KeyNamer.hashed("AUTH_a", "c")
+OTHERS = (
+    "<Rule><ID>tax</ID><Filter><And><Prefix>a/</Prefix><Tag><Key>k</Key><Value>v &amp; w</Value></Tag></And>"
+    "</Filter><Status>Enabled</Status><Expiration><Days>9</Days></Expiration>"
+    "<Novelty since='2031'><X/></Novelty></Rule><!-- keep out -->"
+    "<Rule><ID>all</ID><Filter/><Status>Enabled</Status>"
+    "<AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation>"
+    "</AbortIncompleteMultipartUpload></Rule>"
+)
+NAMESPACE = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+
+
+def document(rules: str, namespace: str = NAMESPACE) -> bytes:
+    whole = f'<?xml version="1.0" encoding="UTF-8"?><LifecycleConfiguration{namespace}>{rules}'
+    return f"{whole}</LifecycleConfiguration>".encode()
+
+
+def rule(identity: str, prefix: str, days: int, status: str = "Enabled") -> str:
+    return (
+        f"<Rule><ID>{identity}</ID><Filter><Prefix>{prefix}</Prefix></Filter><Status>{status}</Status>"
+        f"<Expiration><Days>{days}</Days></Expiration></Rule>"
+    )
+
+
+def rules_in(text: bytes | None) -> str:
+    assert text is not None
+    found = re.search(rb"<LifecycleConfiguration[^>]*>(.*)</LifecycleConfiguration>", text, re.DOTALL)
+    assert found
+    return found[1].decode().replace("'", '"')
+
+
+def ours(prefix: str, days: int, status: str = "Enabled") -> str:
+    return rule(rule_id(prefix), prefix, days, status)
+
+
+def test_the_first_rules() -> None:
+    for nothing in (None, document(""), document("", "")):
+        edited = edit(nothing, HASHED.key_spaces, 30)
+        assert rules_in(edited) == "".join(ours(prefix, 30) for prefix in HASHED.key_spaces)
+        assert edited is not None
+        assert edit(edited, HASHED.key_spaces, 30) is None
+
+
+def test_manifests_live_as_long_as_their_objects() -> None:
+    assert HASHED.key_spaces == (HASHED.prefix, HASHED.manifest_prefix)
+    assert KeyNamer.literal("p/").key_spaces == ("p/",), "manifests are below it"
+    assert KeyNamer.literal("").key_spaces == ("",)
+
+
+def test_what_others_wrote_stays_to_the_letter() -> None:
+    others = OTHERS.replace("'", '"')
+    edited = edit(document(OTHERS), ["p/"], 3)
+    assert rules_in(edited) == others + ours("p/", 3)
+    edited = edit(edited, ["p/"], 4)
+    assert rules_in(edited) == others + ours("p/", 4)
+    edited = edit(edited, ["p/"], 0)
+    assert rules_in(edited) == others + ours("p/", 4, "Disabled")
+    assert edit(edited, ["p/"], 0) is None
+    edited = edit(edited, ["p/"], 5)
+    assert rules_in(edited) == others + ours("p/", 5)
+
+
+@pytest.mark.parametrize("prefix", ["p/", ""])
+def test_rules_that_look_like_ours_and_are_not(prefix: str) -> None:
+    theirs = [
+        rule("ours?", prefix, 9),
+        rule("", prefix, 9),
+        rule(rule_id("q/"), "q/", 9),
+        rule(rule_id(prefix), "q/", 9),
+        f"<Rule><ID>{rule_id(prefix)}</ID><Filter><And><Prefix>{prefix}</Prefix></And></Filter></Rule>",
+        rule("p/", "p/a/", 9),
+    ]
+    for each in theirs:
+        kept = each.replace("<ID></ID>", "<ID/>").replace("<Prefix></Prefix>", "<Prefix/>")
+        edited = rules_in(edit(document(each), [prefix], 3))
+        assert edited.startswith(kept)
+        assert edit(document(each), [prefix], 0) is None, "nor are they switched off"
+
+
+def test_a_rule_of_an_earlier_version() -> None:
+    """Its ID is the prefix itself, and a placeholder may be beside it."""
+    placeholder = rule("fakerule", "", 30000, "Disabled").replace("<Prefix></Prefix>", "<Prefix/>")
+    prefix = HASHED.prefix
+    edited = edit(document(placeholder + rule(prefix, prefix, 30)), [prefix], 30)
+    assert edited is None
+    edited = edit(document(placeholder + rule(prefix, prefix, 30)), HASHED.key_spaces, 40)
+    assert rules_in(edited) == placeholder + rule(prefix, prefix, 40) + ours(HASHED.manifest_prefix, 40)
+
+
+def test_what_was_added_to_our_rule_stays() -> None:
+    more = (
+        "<NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration></Rule>"
+    )
+    edited = edit(document(ours("p/", 3).replace("</Rule>", more)), ["p/"], 4)
+    assert rules_in(edited) == ours("p/", 4).replace("</Rule>", more)
+
+
+def test_beside_rules_of_the_older_form() -> None:
+    """S3 refuses a mixture of both forms."""
+    old = "<Rule><ID>old</ID><Prefix>x/</Prefix><Status>Enabled</Status></Rule>"
+    edited = edit(document(old), ["p/"], 3)
+    new = ours("p/", 3).replace("<Filter>", "").replace("</Filter>", "")
+    assert rules_in(edited) == old + new
+    assert edit(edited, ["p/"], 3) is None
+    assert rules_in(edit(edited, ["p/"], 0)) == old + new.replace("Enabled", "Disabled")
+
+
+def test_a_namespace_with_a_name() -> None:
+    rules = b"<a:Rule><a:ID>t</a:ID></a:Rule>"
+    text = b'<a:LifecycleConfiguration xmlns:a="urn:x">%s</a:LifecycleConfiguration>' % rules
+    edited = edit(text, ["p/"], 3)
+    assert edited is not None
+    root = ElementTree.fromstring(edited)
+    assert {element.tag for element in root.iter()} >= {"{urn:x}Rule", "{urn:x}Days", "{urn:x}Prefix"}
+    assert all(element.tag.startswith("{urn:x}") for element in root.iter())
+    assert edit(edited, ["p/"], 3) is None
+
+
+def test_names_that_xml_would_change() -> None:
+    prefix = 'a&b<c>"ü ☃/'
+    edited = edit(None, [prefix], 3)
+    assert edited is not None
+    (found,) = (element.text for element in ElementTree.fromstring(edited).iter() if "Prefix" in element.tag)
+    assert found == prefix
+    assert edit(edited, [prefix], 3) is None
+
+
+@pytest.mark.parametrize("text", [b"", b"not xml", b"<Other/>", b"<LifecycleConfiguration>"])
+def test_a_document_that_is_something_else(text: bytes) -> None:
+    with pytest.raises(NotSupported if text == b"<Other/>" else InvalidRequest):
+        edit(text, ["p/"], 3)
+
+
+class TestOnTheWire:
+    @pytest.fixture
+    def bucket(self, open_provider: Any) -> S3Bucket:
+        bucket: S3Bucket = open_provider().bucket("bucket", KeyNamer.literal("p/"))
+        return bucket
+
+    def test_read_and_written(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+        minimum = {"x-amz-transition-default-minimum-object-size": "varies_by_storage_class"}
+        store.answers = [Answer(200, minimum, document(OTHERS)), Answer(200)]
+        assert bucket.expire_after(3)
+        read, written = store.requests
+        assert (read.method, written.method) == ("GET", "PUT")
+        assert read.target == written.target == "/bucket?lifecycle"
+        assert rules_in(written.body) == OTHERS.replace("'", '"') + ours("p/", 3)
+        digest = base64.b64encode(hashlib.md5(written.body).digest()).decode()
+        assert written.headers["content-md5"] == digest
+        assert int(written.headers["content-length"]) == len(written.body)
+        assert written.headers["x-amz-transition-default-minimum-object-size"] == "varies_by_storage_class"
+        store.answers = [Answer(200, {}, written.body)]
+        assert not bucket.expire_after(3)
+        assert len(store.requests) == 3
+
+    def test_where_there_are_none(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+        store.answers = [error(404, "NoSuchLifecycleConfiguration"), Answer(200)]
+        assert bucket.expire_after(3)
+        assert rules_in(store.requests[1].body) == ours("p/", 3)
+        store.answers = [error(404, "NoSuchLifecycleConfiguration")]
+        assert not bucket.expire_after(0)
+
+    @pytest.mark.parametrize(
+        ("answer", "kind"),
+        [
+            (error(403, "AccessDenied"), AccessDenied),
+            (error(404, "NoSuchBucket"), NotFound),
+            (error(404, "NoSuchKey"), NotFound),
+            (error(501, "NotImplemented"), NotSupported),
+            (Answer(404), NotFound),
+            (Answer(200, {}, b"<ListBucketResult/>"), NotSupported),
+            (Answer(200, {}, b"{}"), RemoteError),
+        ],
+    )
+    def test_no_other_answer_is_taken_for_none(
+        self, store: ScriptedS3, bucket: S3Bucket, answer: Answer, kind: type[RemoteError]
+    ) -> None:
+        """Or everybody's rules would be overwritten."""
+        store.answers = [answer]
+        with pytest.raises(kind):
+            bucket.expire_after(3)
+        assert {request.method for request in store.requests} == {"GET"}
+
+    def test_google_has_another_form(self, store: ScriptedS3, open_provider: Any) -> None:
+        bucket = open_provider(dialect=GOOGLE).bucket("bucket", KeyNamer.literal("p/"))
+        with pytest.raises(NotSupported):
+            bucket.expire_after(3)
+        assert store.requests == []
