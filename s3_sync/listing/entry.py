@@ -1,0 +1,76 @@
+"""One line of a listing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any, NamedTuple
+
+from s3_sync.model.objects import ObjectInfo, is_md5
+from s3_sync.model.timestamps import parse_iso_date
+
+#: listings of object stores tell no content type
+UNKNOWN_TYPE = "application/octet-stream"
+
+
+class Entry(NamedTuple):
+    """``record``: as Swift's JSON listings have it, with ``name`` (an object) or ``subdir`` (a group).
+
+    An entry is made for every line of a page, so it is a plain tuple.
+    """
+
+    name: str
+    record: Mapping[str, Any]
+
+    @property
+    def is_group(self) -> bool:
+        return "subdir" in self.record
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> Entry:
+        """Of one element of a JSON listing. Raises KeyError, TypeError for anything else."""
+        return cls(record["subdir"] if "subdir" in record else record["name"], record)
+
+    @classmethod
+    def of_group(cls, name: str) -> Entry:
+        return cls(name, {"subdir": name})
+
+    @classmethod
+    def of_object(cls, info: ObjectInfo) -> Entry:
+        """Of what a remote listing tells about an object."""
+        record = {
+            "name": info.name,
+            "bytes": info.size,
+            "hash": info.etag,
+            "content_type": UNKNOWN_TYPE,
+            "last_modified": iso_date(info.last_modified),
+        }
+        return cls(info.name, record)
+
+
+def iso_date(seconds: float) -> str:
+    """As in Swift's listings: ``2026-01-02T03:04:05.678900``, UTC, always with six decimals."""
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="microseconds")[:26]
+
+
+def is_newer(remote: Mapping[str, Any], local: Mapping[str, Any]) -> bool:
+    """Whether a remote object is another and newer version than the local one of the same name.
+
+    A copy is always stored later than its original was written, so the dates alone say nothing. Of the
+    same size, and with the same ETag or one that is no MD5 (an upload in parts), it is taken for a copy.
+    Groups have no versions.
+    """
+    if "subdir" in remote or "subdir" in local:
+        return False
+    if remote["bytes"] == local.get("bytes"):
+        etag = remote["hash"]
+        if etag == local.get("hash") or not is_md5(etag):
+            return False
+    return _date(remote) > _date(local)
+
+
+def _date(record: Mapping[str, Any]) -> float:
+    try:
+        return parse_iso_date(record["last_modified"])
+    except (KeyError, ValueError):
+        return 0.0

@@ -1,0 +1,52 @@
+"""Listings as text: JSON, XML and plain names, byte for byte as Swift writes them.
+
+After ``swift.common.middleware.listing_formats``, which is not imported: the layer knows no Swift.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+Record = Mapping[str, Any]
+_DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
+_XML_FIELDS = ("name", "hash", "bytes", "content_type", "last_modified")
+
+
+def as_json(records: Sequence[Record]) -> bytes:
+    return json.dumps(records).encode("ascii")
+
+
+def as_xml(records: Iterable[Record], container: str) -> bytes:
+    """Only what Swift's XML listings know; ``content_location`` is not part of it."""
+    document = Element("container", name=container)
+    for record in records:
+        if "subdir" in record:
+            group = SubElement(document, "subdir", name=record["subdir"])
+            SubElement(group, "name").text = record["subdir"]
+        else:
+            line = SubElement(document, "object")
+            for field in _XML_FIELDS:
+                SubElement(line, field).text = str(record[field])
+    text: bytes = tostring(document, encoding="UTF-8", xml_declaration=False)
+    return _DECLARATION + text
+
+
+def as_plain(records: Iterable[Record]) -> bytes:
+    """A name a line; no bytes at all for an empty listing, which Swift answers with 204."""
+    lines = [record["subdir"] if "subdir" in record else record["name"] for record in records]
+    return "".join(f"{line}\n" for line in lines).encode("utf-8")
+
+
+#: content type without charset -> (records, name of the container) -> body
+FORMATS: Mapping[str, Callable[[Sequence[Record], str], bytes]] = MappingProxyType(
+    {
+        "application/json": lambda records, container: as_json(records),
+        "application/xml": as_xml,
+        "text/xml": as_xml,
+        "text/plain": lambda records, container: as_plain(records),
+    }
+)

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from s3_sync.listing.entry import Entry, is_newer, iso_date
+from s3_sync.model.objects import ObjectInfo
+from s3_sync.model.timestamps import parse_iso_date
+
+A, B = "0cc175b9c0f1b6a831c399e269772661", "92eb5ffee6ae2fec3ad71c777531578f"
+EARLY, LATE = "2026-01-02T03:04:05.000000", "2026-01-02T03:04:05.000010"
+
+
+def test_a_remote_object_in_swifts_words() -> None:
+    entry = Entry.of_object(ObjectInfo("n", 5, A, last_modified=parse_iso_date(LATE)))
+    assert not entry.is_group
+    assert entry == (
+        "n",
+        {
+            "name": "n",
+            "bytes": 5,
+            "hash": A,
+            "content_type": "application/octet-stream",
+            "last_modified": LATE,
+        },
+    )
+
+
+def test_groups() -> None:
+    assert Entry.of_group("a/") == Entry.of_record({"subdir": "a/"})
+    assert Entry.of_group("a/").is_group
+
+
+def test_dates_always_have_six_decimals() -> None:
+    assert iso_date(0) == "1970-01-01T00:00:00.000000"
+    assert iso_date(1234567890.5) == "2009-02-13T23:31:30.500000"
+
+
+@pytest.mark.parametrize(
+    ("local", "remote", "newer"),
+    [
+        ({"hash": A}, {"hash": A}, False),  # a copy, though stored later
+        ({"hash": A}, {"hash": B}, True),
+        ({"hash": A}, {"hash": B, "last_modified": EARLY}, False),
+        ({"hash": A}, {"hash": f"{B}-3"}, False),  # the same size, made of parts
+        ({"hash": A}, {"hash": f"{B}-3", "bytes": 2}, True),
+        ({"hash": A, "bytes": 0}, {"hash": A}, True),
+        ({"hash": A, "last_modified": ""}, {"hash": B}, True),
+    ],
+)
+def test_which_version_is_newer(local: dict[str, Any], remote: dict[str, Any], newer: bool) -> None:
+    usual = {"name": "n", "bytes": 1}
+    assert (
+        is_newer(usual | {"last_modified": LATE} | remote, usual | {"last_modified": EARLY} | local) is newer
+    )

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from s3_sync.errors import RemoteUnavailable
+from s3_sync.listing.prefetch import Prefetch
+
+SOON = 20.0  # seconds, for what takes no time
+
+
+def test_reads_while_nobody_waits() -> None:
+    made = threading.Event()
+
+    def pages() -> Iterator[list[int]]:
+        yield [1, 2]
+        yield []
+        yield [3]
+        made.set()
+
+    items = Prefetch(pages())
+    assert made.wait(SOON)
+    assert list(items) == [1, 2, 3]
+
+
+def test_errors_come_where_they_happened() -> None:
+    def pages() -> Iterator[list[int]]:
+        yield [1]
+        raise RemoteUnavailable("gone")
+
+    items = iter(Prefetch(pages()))
+    assert next(items) == 1
+    with pytest.raises(RemoteUnavailable, match="gone"):
+        next(items)
+
+
+def test_stops_after_the_page_that_it_is_at() -> None:
+    begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def pages() -> Iterator[list[int]]:
+        try:
+            begun.set()
+            go_on.wait(SOON)
+            yield [1]
+            pytest.fail("one page too many")
+        finally:
+            ended.set()
+
+    prefetch = Prefetch(pages())
+    assert begun.wait(SOON)
+    prefetch.close()
+    go_on.set()
+    assert ended.wait(SOON)

@@ -1,0 +1,171 @@
+"""A walk through a store's pages shows exactly what the query asks for, whatever the store is like."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s3_sync.errors import InvalidRequest
+from s3_sync.listing.query import ListingQuery
+from s3_sync.listing.walk import Walk
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import ObjectInfo, PutOptions
+from s3_sync.providers.base import ListPage, ListQuery
+from s3_sync.providers.memory import MemoryProvider
+from s3_sync.streams.reader import BytesBody
+from unit.listing.oracle import NAMES, Store, expected, queries
+
+
+def walked(walk: Walk) -> list[str]:
+    return [entry.name for page in walk.pages() for entry in page]
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.data())
+def test_any_query_of_any_store(data: st.DataObject) -> None:
+    names = data.draw(st.lists(NAMES, max_size=25, unique=True))
+    store = Store(
+        names,
+        page=data.draw(st.sampled_from([1, 2, 3, 1000])),
+        obeys=data.draw(st.booleans()),
+        forgets=data.draw(st.booleans()),
+    )
+    query = data.draw(queries(names))
+    assert walked(Walk(store, query, rolls_up=data.draw(st.booleans()))) == expected(names, query)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_any_query_of_the_reference_provider(data: st.DataObject) -> None:
+    names = data.draw(st.lists(NAMES, max_size=15, unique=True))
+    provider = MemoryProvider()
+    provider.create_bucket("b")
+    bucket = provider.bucket("b", KeyNamer.literal("some/where-"))
+    for name in names:
+        bucket.put_object(name, BytesBody(b"x"), PutOptions(1))
+    page = data.draw(st.integers(1, 5))
+
+    def fetch(prefix: str, start_after: str, delimiter: str, limit: int) -> ListPage:
+        return bucket.list_objects(ListQuery(prefix, start_after, delimiter, min(limit, page)))
+
+    query = data.draw(queries(names))
+    assert walked(Walk(fetch, query, rolls_up=data.draw(st.booleans()))) == expected(names, query)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_hidden_keys_take_no_room(data: st.DataObject) -> None:
+    names = data.draw(st.lists(NAMES, max_size=15, unique=True))
+    hidden = {name for name in names if data.draw(st.booleans())}
+    store = Store(names, page=2, hidden=hidden)
+    query = replace(data.draw(queries(names)), delimiter="", level=False)
+    assert walked(Walk(store, query)) == expected(set(names) - hidden, query)
+
+
+def test_many_hidden_keys_are_passed_in_large_steps() -> None:
+    store = Store(["z"], hidden=[f".manifests/{number:05}" for number in range(5000)])
+    assert walked(Walk(store, ListingQuery(limit=1))) == ["z"]
+    assert len(store.asked) <= 7
+
+
+class TestSkipping:
+    """One group of a million names costs a request, not a thousand."""
+
+    names = ["a", *(f"big/{number:06}" for number in range(20_000)), "c/1", "d"]
+
+    @pytest.mark.parametrize("obeys", [True, False])
+    @pytest.mark.parametrize("rolls_up", [True, False])
+    @pytest.mark.parametrize("reverse", [True, False])
+    def test_groups(self, obeys: bool, rolls_up: bool, reverse: bool) -> None:
+        store = Store(self.names, obeys=obeys)
+        query = ListingQuery(delimiter="/", reverse=reverse)
+        shown = ["a", "big/", "c/", "d"]
+        assert walked(Walk(store, query, rolls_up=rolls_up)) == (shown[::-1] if reverse else shown)
+        assert len(store.asked) <= 3
+
+    def test_path(self) -> None:
+        store = Store(self.names)
+        assert walked(Walk(store, ListingQuery.of_request({"path": ""}))) == ["a", "d"]
+        assert len(store.asked) == 2
+
+    def test_marker_in_the_middle(self) -> None:
+        store = Store(self.names)
+        query = ListingQuery(delimiter="/", after="big/010000")
+        assert walked(Walk(store, query)) == ["big/", "c/", "d"]
+        assert len(store.asked) == 2
+
+    def test_end_in_the_middle(self) -> None:
+        store = Store(self.names)
+        assert walked(Walk(store, ListingQuery(delimiter="/", before="big/000000"))) == ["a"]
+        assert walked(Walk(store, ListingQuery(delimiter="/", before="big/000001"))) == ["a", "big/"]
+        assert len(store.asked) == 4
+
+
+class TestBackwards:
+    """Forwards, each of these would take a thousand requests."""
+
+    @pytest.mark.parametrize("limit", [1, 10, 1000, 2500])
+    def test_does_not_walk_through_everything(self, limit: int) -> None:
+        names = [f"logs/2020/{number:06}.gz" for number in range(100_000)]
+        store = Store(names, page=100)
+        query = ListingQuery(prefix="logs/", limit=limit, reverse=True)
+        assert walked(Walk(store, query)) == names[-limit:][::-1]
+        assert len(store.asked) < 250
+
+    def test_before_a_marker(self) -> None:
+        names = [f"{number:06}" for number in range(100_000)]
+        store = Store(names, page=100)
+        query = ListingQuery(limit=5, before="050000", reverse=True)
+        assert walked(Walk(store, query)) == ["049999", "049998", "049997", "049996", "049995"]
+        assert len(store.asked) < 60
+
+    def test_names_that_cannot_be_guessed(self) -> None:
+        names = sorted(["\x01" * count for count in range(1, 200)] + ["\x02" * 3])
+        query = ListingQuery(limit=3, reverse=True)
+        assert walked(Walk(Store(names, page=10), query)) == names[-3:][::-1]
+
+
+class TestLimits:
+    def test_asks_for_no_more_than_wanted(self) -> None:
+        store = Store(f"{number:03}" for number in range(100))
+        assert walked(Walk(store, ListingQuery(limit=7))) == [f"{number:03}" for number in range(7)]
+        assert [query.limit for query in store.asked] == [7]
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            ListingQuery(limit=0),
+            ListingQuery(after="b", before="b"),
+            ListingQuery(prefix="b", after="c"),
+            ListingQuery(prefix="b", before="b"),
+            ListingQuery(prefix="b", before="a", reverse=True),
+        ],
+    )
+    def test_asks_nothing_when_nothing_can_be_found(self, query: ListingQuery) -> None:
+        store = Store(["b"])
+        assert walked(Walk(store, query)) == []
+        assert store.asked == []
+
+    def test_reserved_names_are_not_shown(self) -> None:
+        store = Store(["\0versions\0a", "a", "b\0/c"])
+        assert walked(Walk(store, ListingQuery())) == ["a"]
+        assert walked(Walk(store, ListingQuery(delimiter="/"))) == ["a"]
+
+
+def test_a_listing_that_stands_still_is_refused() -> None:
+    def fetch(prefix: str, start_after: str, delimiter: str, limit: int) -> ListPage:
+        return ListPage((ObjectInfo("a", 1),), (), "a")
+
+    with pytest.raises(InvalidRequest, match="does not go on"):
+        walked(Walk(fetch, ListingQuery()))
+
+
+def test_a_store_that_does_not_leave_a_group_is_refused() -> None:
+    def fetch(prefix: str, start_after: str, delimiter: str, limit: int) -> ListPage:
+        return ListPage((ObjectInfo("a/1", 1),), (), "a/1")
+
+    with pytest.raises(InvalidRequest, match="does not go on"):
+        walked(Walk(fetch, ListingQuery(delimiter="/")))
