@@ -166,6 +166,7 @@ class MappingForm(RemoteForm):
     merge_namespaces: bool = False
     restore_object: bool = False
     propagate_post: bool = False
+    remote_listing_failure: Literal["fail", "local"] | None = None
     cloud_connector: bool = True
     selection_criteria: dict[str, Any] = Field(default_factory=dict)
     exclude_pattern: str = ""

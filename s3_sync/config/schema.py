@@ -22,6 +22,7 @@ from s3_sync.model.keys import KeyNamer
 __all__ = ["Credentials", "Mapping", "Profile", "Secret", "Served", "Settings", "Syslog"]
 
 EVERY_CONTAINER = "/*"
+_GOOGLE = "https://storage.googleapis.com"
 _AWS_HOST = re.compile(r"(?:.+\.)?amazonaws\.com(?:\.cn)?")
 
 
@@ -81,6 +82,7 @@ class Profile:
 
     ``exclude``: names at whose start it matches are left alone, deletes of them too. ``criteria``: only
     objects whose headers match are copied. ``encryption``: ask AWS to encrypt what is stored (SSE-S3).
+    ``remote_listing_failure`` None leaves it to the mode.
     """
 
     copy_after: int = 0
@@ -90,6 +92,7 @@ class Profile:
     merge_namespaces: bool = False
     restore_object: bool = False
     propagate_post: bool = False
+    remote_listing_failure: Literal["fail", "local"] | None = None
     criteria: Criteria = EVERYTHING
     exclude: re.Pattern[str] | None = None
     encryption: bool = True
@@ -120,6 +123,14 @@ class Profile:
         return self.propagate_expiration and not (
             self.remote_delete_after and not self.propagate_expiration_offset
         )
+
+    @property
+    def lists_local_alone(self) -> bool:
+        """Whether a listing whose remote part cannot be had is answered with the local part.
+
+        A hole where objects were moved away would look as if they were lost; in sync, everything is here.
+        """
+        return (self.remote_listing_failure or ("local" if self.retain_local else "fail")) == "local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +174,16 @@ class Mapping:
             credentials.remote_account or "",
         )
         return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()[:16]
+
+    @property
+    def location(self) -> str:
+        """Where the remote objects are, in the words of ``content_location`` in listings.
+
+        Clients rely on the form: ``<store>;<bucket>[;<key prefix>]``.
+        """
+        endpoint = self.credentials.endpoint
+        where = "Google Cloud Storage" if endpoint == _GOOGLE else endpoint or "AWS S3"
+        return ";".join(filter(None, (where, self.bucket, self.namer.prefix)))
 
     @property
     def stats_prefix(self) -> str:

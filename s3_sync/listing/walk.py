@@ -66,11 +66,13 @@ class Walk:
         self._probes = 0
 
     def pages(self) -> Iterator[list[Entry]]:
+        """None of them is empty."""
         query = self._query
         if query.is_empty:
             return
         if query.reverse:
-            yield self._last(query.after, query.before, query.limit)[::-1]
+            if found := self._last(query.after, query.before, query.limit):
+                yield found[::-1]
             return
         room = query.limit
         for page in self._forwards(query.after, query.before, room):

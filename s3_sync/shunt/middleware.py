@@ -21,6 +21,7 @@ from s3_sync.providers.wrappers.guard import Guard, GuardPolicy
 from s3_sync.runtime.http import Timeouts
 from s3_sync.shunt.configured import Configured
 from s3_sync.shunt.exchange import App, Environ, Request, StartResponse, to_text
+from s3_sync.shunt.listings import Listings
 from s3_sync.shunt.objects import Objects
 from s3_sync.shunt.options import Options
 from s3_sync.shunt.proxyfs import ProxyFs
@@ -50,9 +51,9 @@ class CloudShunt:
             self.options.conf_file, self.options.reload_interval, self.registry, self.log
         )
         self._configured.look()
-        self._objects = Objects(
-            self._configured.find, ProxyFs(self.options.handle_proxyfs), self.log, lambda *_: None
-        )
+        proxyfs = ProxyFs(self.options.handle_proxyfs)
+        self._objects = Objects(self._configured.find, proxyfs, self.log, lambda *_: None)
+        self._listings = Listings(proxyfs, self.log)
         self._copy = ServerSideCopyMiddleware(self, dict(conf))
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -67,6 +68,8 @@ class CloudShunt:
             return self.app(environ, start_response)
         if request.name and method in ("GET", "HEAD"):
             return self._objects(request, start_response)
+        if not request.name and method == "GET":
+            return self._listings(request, start_response)
         return self.app(environ, start_response)
 
     def _request(self, environ: Environ) -> Request | None:

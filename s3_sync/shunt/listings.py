@@ -1,0 +1,233 @@
+"""GET of a container: what is here and what is in the bucket, as one listing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from swift.common import constraints
+from swift.common.middleware.listing_formats import get_listing_content_type
+from swift.common.request_helpers import constrain_req_limit, get_param
+from swift.common.swob import HTTPException, HTTPServiceUnavailable
+from swift.common.swob import Request as SwobRequest
+from swift.common.utils import config_true_value
+
+from s3_sync.config.schema import Mapping as ContainerMapping
+from s3_sync.errors import InvalidRequest, NotSupported, RemoteError
+from s3_sync.listing.entry import Entry
+from s3_sync.listing.formats import FORMATS, as_json
+from s3_sync.listing.merge import ListingMerger
+from s3_sync.listing.prefetch import Prefetch
+from s3_sync.listing.query import ListingQuery
+from s3_sync.listing.walk import Page, Walk
+from s3_sync.providers.base import Bucket, ListPage, ListQuery
+from s3_sync.shunt.configured import Target
+from s3_sync.shunt.exchange import Environ, Local, Request, StartResponse
+from s3_sync.shunt.proxyfs import ProxyFs
+
+#: says of a listing that should have a remote part that it has none
+LOCAL_ONLY = ("X-Cloud-Sync-Shunt-Listing", "local-only")
+_PARAMETERS = ("marker", "end_marker", "prefix", "delimiter", "path")
+#: Swift's listing_formats sets it for what stands right of it, and then wants JSON from there
+_FORMATTED = "swift.format_listing"
+_UNAVAILABLE = "The part of this listing that is in the remote store cannot be had now. Try again later.\n"
+
+
+class Listings:
+    """Answers GET of all mapped containers.
+
+    The local part is one request to the rest of the pipeline, as the client wrote it but for the format.
+    The remote part is read at the same time where it is certain beforehand that the user may list the
+    container, else after the local 200. Whatever is not a listing of objects passes untouched, and so does
+    every local answer but 200.
+    """
+
+    def __init__(self, proxyfs: ProxyFs, log: Any) -> None:
+        self._proxyfs = proxyfs
+        self._log = log
+        #: stores and delimiters of which it is known that the one does not roll names up at the other
+        self._unknown: set[tuple[str, str]] = set()
+        #: mappings whose remote part could not be had the last time
+        self._failing: set[str] = set()
+
+    def __call__(self, request: Request, start_response: StartResponse) -> Iterable[bytes]:
+        environ = request.environ
+        asked = SwobRequest(dict(environ))
+        try:
+            content_type = get_listing_content_type(asked)
+            query = _query(asked)
+        except HTTPException:
+            query = None  # Swift says the same in its own way
+        if query is None or not self._proxyfs.is_ours(environ, request.app, request.account):
+            return request.app(environ, start_response)
+        pages = _pages(request.target, query, self._unknown)
+        remote = Prefetch(pages) if _is_allowed(environ) else None
+        try:
+            local = LocalListing(request)
+            if local.records is None:
+                return local.give(start_response)
+            if remote is None:
+                remote = Prefetch(pages)
+            merger = ListingMerger(local.entries(query.reverse), remote, reverse=query.reverse)
+            try:
+                records = list(merger.spliced(query.limit, request.target.mapping.location))
+            except RemoteError as error:
+                if not self._is_local_enough(request, error):
+                    return _unavailable(environ, start_response, error)
+                return local.respond(local.records, content_type, start_response, LOCAL_ONLY)
+        finally:
+            if remote is not None:
+                remote.close()
+        self._note_success(request.target.mapping)
+        return local.respond(records, content_type, start_response)
+
+    def _is_local_enough(self, request: Request, error: RemoteError) -> bool:
+        """Whether the client gets the local part alone: if it is so configured and the client can be told.
+
+        Who asks another filter (an S3 client, a web page) does not see our header.
+        """
+        mapping = request.target.mapping
+        can_be_told = "swift.source" not in request.environ
+        self._log.increment("listings.errors")
+        if mapping.label not in self._failing:
+            self._failing.add(mapping.label)
+            answer = "the local part" if mapping.profile.lists_local_alone else "503"
+            reason = f"{error.reason}: {error}"
+            self._log.error("%s cannot be listed, clients get %s: %s", mapping.location, answer, reason)
+        return mapping.profile.lists_local_alone and can_be_told
+
+    def _note_success(self, mapping: ContainerMapping) -> None:
+        self._log.increment("listings")
+        if mapping.label in self._failing:
+            self._failing.discard(mapping.label)
+            self._log.warning("%s can be listed again", mapping.location)
+
+
+class LocalListing:
+    """The local part. ``records`` is None if the answer is not a listing; then ``give`` passes it on."""
+
+    records: list[Mapping[str, Any]] | None = None
+
+    def __init__(self, request: Request) -> None:
+        environ = request.environ
+        formatted = _FORMATTED in environ
+        asked = environ.get("QUERY_STRING", "")
+        swob_request = SwobRequest(environ)
+        params = swob_request.params
+        self._has_format = "format" in params
+        self._container = request.container
+        swob_request.params = {**params, "format": "json"}
+        try:
+            self._local: Local = request.ask_local()
+        finally:
+            environ["QUERY_STRING"] = asked
+        #: listing_formats stands right of us: so we write what it would have written
+        self._formats = not formatted and bool(environ.get(_FORMATTED))
+        content_type = self._local.header("content-type") or ""
+        if self._local.status == 200 and content_type.startswith("application/json"):
+            self._read()
+
+    def _read(self) -> None:
+        try:
+            records = json.loads(self._local.read())
+            if all(isinstance(Entry.of_record(record).name, str) for record in records):
+                self.records = records
+        except (ValueError, KeyError, TypeError):  # some other filter's page
+            pass
+
+    def entries(self, reverse: bool) -> list[Entry]:
+        """In strict order. (While a container is sharded, a name may come twice.)"""
+        by_name = {entry.name: entry for entry in map(Entry.of_record, self.records or ())}
+        return [by_name[name] for name in sorted(by_name, reverse=reverse)]
+
+    def give(self, start_response: StartResponse) -> Iterable[bytes]:
+        return self._local.give(start_response)
+
+    def respond(
+        self,
+        records: Sequence[Mapping[str, Any]],
+        content_type: str,
+        start_response: StartResponse,
+        *more: tuple[str, str],
+    ) -> Iterable[bytes]:
+        """These records under the local answer's headers, and ``more`` of them."""
+        body, written = as_json(records), "application/json"
+        headers = [
+            (name, value)
+            for name, value in self._local.headers
+            if name.lower() not in ("content-length", "content-type")
+        ]
+        if self._formats:
+            body, written = FORMATS[content_type](records, self._container), content_type
+            if not self._has_format:
+                headers.append(("Vary", "Accept"))
+        headers += [("Content-Type", f"{written}; charset=utf-8"), ("Content-Length", str(len(body)))]
+        start_response("200 OK" if body else "204 No Content", [*headers, *more])
+        return [body]
+
+
+def _query(request: Any) -> ListingQuery | None:
+    """None for what is not a listing of objects: that of versions, and Swift's own of shards.
+
+    Raises HTTPException, as Swift does for the same request.
+    """
+    if "versions" in request.params or "X-Backend-Record-Type" in request.headers:
+        return None
+    parameters = {name: get_param(request, name) for name in _PARAMETERS if name in request.params}
+    limit = constrain_req_limit(request, constraints.CONTAINER_LISTING_LIMIT)
+    return ListingQuery.of_request(parameters, limit, config_true_value(get_param(request, "reverse")))
+
+
+def _is_allowed(environ: Environ) -> bool:
+    """Whether it is certain already that the user may list the container.
+
+    It is what the proxy asks before it looks at the container (``swift.proxy.server``). Without the
+    container's ACL the answer is yes for owners only; others have to wait for the local one.
+    """
+    authorize = environ.get("swift.authorize")
+    if authorize is None:
+        return True
+    request = SwobRequest(dict(environ))
+    request.acl = None
+    return authorize(request) is None
+
+
+def _pages(target: Target, query: ListingQuery, unknown: set[tuple[str, str]]) -> Iterator[list[Entry]]:
+    """The remote part. ``unknown`` is added to when a store does not roll up at the query's delimiter."""
+    fetch = _Fetch(target.bucket)
+    here = (target.mapping.credentials.store, query.delimiter)
+    if here not in unknown:
+        try:
+            for page in Walk(fetch, query).pages():
+                yield page
+                query = replace(query, after=page[-1].name, limit=query.limit - len(page))
+            return
+        except (InvalidRequest, NotSupported):
+            if query.delimiter in ("", "/"):
+                raise
+    yield from Walk(fetch, query, rolls_up=False).pages()
+    unknown.add(here)
+
+
+class _Fetch:
+    """Pages of a bucket, which is not asked for keys that are longer than keys can be."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self._room = bucket.limits.max_name - len(bucket.namer.key("").encode("utf-8"))
+
+    def __call__(self, prefix: str, start_after: str, delimiter: str, limit: int) -> Page:
+        if len(prefix.encode("utf-8")) > self._room:
+            return ListPage(())
+        start = start_after.encode("utf-8")[: self._room].decode("utf-8", "ignore")
+        return self._bucket.list_objects(ListQuery(prefix, start, delimiter, limit))
+
+
+def _unavailable(environ: Environ, start_response: StartResponse, error: RemoteError) -> Iterable[bytes]:
+    wait = str(max(1, round(error.retry_after or 1.0)))
+    headers = {"Content-Type": "text/plain", "Retry-After": wait}
+    response = HTTPServiceUnavailable(request=SwobRequest(environ), body=_UNAVAILABLE, headers=headers)
+    answer: Iterable[bytes] = response(environ, start_response)
+    return answer

@@ -1,0 +1,297 @@
+"""Listings of a mapped container, in front of a cluster that is a list of names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from swift.common.middleware.listing_formats import ListingFilter
+from swift.common.swob import HTTPForbidden, HTTPNotFound, HTTPUnauthorized, Request, Response
+
+from s3_sync.errors import InvalidRequest, NotFound, RemoteUnavailable
+from s3_sync.listing.query import ListingQuery
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import ObjectInfo
+from s3_sync.providers.base import ListPage, ListQuery
+from unit.listing.oracle import NAMES, expected, parameters
+from unit.shunt.listed import LATE, PREFIX, WHERE, Cluster, Shunt, Watched, new_bucket
+
+
+@settings(max_examples=250, deadline=None)
+@given(st.data())
+def test_one_flat_sorted_namespace(data: st.DataObject) -> None:
+    here = data.draw(st.lists(NAMES, max_size=12, unique=True))
+    there = data.draw(st.lists(NAMES, max_size=12, unique=True))
+    asked = data.draw(parameters([*here, *there]))
+    limit = data.draw(st.sampled_from(["", "0", "1", "2", "5", "10000"]))
+    reverse = data.draw(st.booleans())
+    shunt = Shunt(here, new_bucket(there))
+    query = ListingQuery.of_request(asked, int(limit or 10_000), reverse)
+    found = shunt.names(**asked, limit=limit, reverse="yes" if reverse else "")
+    assert found == expected({*here, *there}, query)
+
+
+class TestRecords:
+    def test_where_each_is(self) -> None:
+        shunt = Shunt(["both", "g/1", "here", "h/"], new_bucket(["both", "g/2", "there", "x/"]))
+        records = json.loads(shunt.get({"delimiter": "/"}).body)
+        where = {record.get("name") or record["subdir"]: record.get("content_location") for record in records}
+        assert where == {
+            "both": [WHERE, "swift"],
+            "g/": [WHERE, "swift"],
+            "h/": None,
+            "here": None,
+            "there": [WHERE],
+            "x/": [WHERE],
+        }
+
+    def test_the_newer_version_is_shown(self) -> None:
+        shunt = Shunt(["both"], new_bucket(["both"]))
+        (record,) = json.loads(shunt.get().body)
+        assert (record["bytes"], record["content_type"]) == (8, "application/octet-stream")
+        shunt.cluster.record = lambda name: {"name": name, "bytes": 5, "last_modified": LATE}  # type: ignore[method-assign]
+        (record,) = json.loads(shunt.get().body)
+        assert record == {
+            "name": "both", "bytes": 5, "last_modified": LATE, "content_location": [WHERE, "swift"],
+        }  # fmt: skip
+
+    def test_headers_are_the_local_ones(self) -> None:
+        answer = Shunt(["here"], new_bucket(["there"])).get()
+        assert answer.headers["X-Container-Object-Count"] == "1"
+        assert answer.headers["X-Trans-Id"] == "tx1"
+        assert answer.headers["Content-Length"] == str(len(answer.body))
+        assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
+
+    def test_a_name_that_comes_twice_is_shown_once(self) -> None:
+        shunt = Shunt(["a"], new_bucket(["b"]))
+        shunt.cluster.names = ["a"]
+
+        def twice(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+            body = json.dumps([shunt.cluster.record(name) for name in ("c", "a", "a")]).encode()
+            return Response(body=body, content_type="application/json")(environ, start_response)
+
+        shunt.behind = twice
+        assert shunt.names() == ["a", "b", "c"]
+
+
+class TestFormats:
+    """The same as Swift alone writes, on whichever side of the shunt its filter stands."""
+
+    @pytest.fixture(params=["left", "right"])
+    def shunt(self, request: pytest.FixtureRequest) -> Any:
+        return lambda here, there: (
+            ListingFilter(Shunt(here, new_bucket(there)), {})
+            if request.param == "left"
+            else Shunt(here, new_bucket(there), lambda app: ListingFilter(app, {}))
+        )
+
+    @pytest.mark.parametrize(
+        ("asked", "accept"),
+        [
+            ("", None),
+            ("", "application/json"),
+            ("", "text/xml"),
+            ("", "application/xml;q=0.9, text/plain;q=0.1"),
+            ("", "*/*"),
+            ("", "image/png"),
+            ("", "nonsense"),
+            ("format=plain", "text/xml"),
+            ("format=xml", None),
+            ("format=json", None),
+            ("format=nonsense", None),
+            ("format=xml&limit=99999", None),
+            ("format=%ff", None),
+            ("limit=abc&marker=&format=plain", None),
+            ("prefix=none&format=plain", None),
+            ("prefix=none&format=xml", None),
+            ("prefix=%ff", None),
+        ],
+    )
+    def test_formats(self, shunt: Any, asked: str, accept: str | None) -> None:
+        names = ["a", "b/1", "gr\u00fcn", "<&>"]
+        plain = ListingFilter(Cluster(names), {})
+
+        def ask(app: Any) -> Any:
+            environ = {"pfs.is_bimodal": "no", **({"HTTP_ACCEPT": accept} if accept else {})}
+            return Request.blank(f"/v1/a/c?{asked}", environ=environ).get_response(app)
+
+        theirs, ours = ask(plain), ask(shunt(names, []))
+        assert (ours.status, ours.body) == (theirs.status, theirs.body)
+        assert dict(ours.headers) == dict(theirs.headers)
+        spliced = ask(shunt(names[1:], names[:1]))
+        assert spliced.status == theirs.status
+        assert spliced.headers["Content-Type"] == theirs.headers["Content-Type"]
+        if "text/plain" in spliced.headers["Content-Type"]:
+            assert spliced.body == theirs.body
+
+    def test_a_filter_in_front_that_wants_json_gets_it(self) -> None:
+        """s3api asks for no format, and reads what the proxy itself writes."""
+        assert Shunt(["a"], new_bucket(["b"])).names() == ["a", "b"]
+
+
+class Failing:
+    """A bucket whose listings fail, from the second page on."""
+
+    namer = KeyNamer.literal(PREFIX)
+
+    def __init__(self, error: Exception, good: int = 0) -> None:
+        self.limits = new_bucket([]).limits
+        self.error, self.good, self.asked = error, good, 0
+
+    def list_objects(self, query: ListQuery) -> ListPage:
+        self.asked += 1
+        if self.asked <= self.good:
+            return ListPage((ObjectInfo("b", 1),), (), "b")
+        raise self.error
+
+
+OUTAGES = [
+    RemoteUnavailable("no answer", retry_after=7),
+    NotFound("no such bucket", status=404),
+    InvalidRequest("out of order"),
+]
+
+
+class TestFailures:
+    @pytest.mark.parametrize("good", [0, 1])
+    @pytest.mark.parametrize("error", OUTAGES, ids=lambda error: error.reason)
+    def test_never_a_hole(self, error: Exception, good: int) -> None:
+        bucket: Any = Failing(error, good)
+        answer = Shunt(["a", "c"], bucket, retain_local=False).get()
+        assert answer.status_int == 503
+        assert answer.headers["Retry-After"] == str(getattr(error, "retry_after", None) or 1)
+        assert b"remote store" in answer.body
+        answer = Shunt(["a", "c"], bucket, retain_local=True).get()
+        assert answer.status_int == 200
+        assert answer.headers["X-Cloud-Sync-Shunt-Listing"] == "local-only"
+        assert [record["name"] for record in json.loads(answer.body)] == ["a", "c"]
+
+    def test_the_option_goes_before_the_mode(self) -> None:
+        bucket: Any = Failing(OUTAGES[0])
+        assert Shunt([], bucket, retain_local=True, remote_listing_failure="fail").get().status_int == 503
+        assert Shunt([], bucket, retain_local=False, remote_listing_failure="local").get().status_int == 200
+
+    def test_who_cannot_see_the_header_gets_an_error(self) -> None:
+        bucket: Any = Failing(OUTAGES[0])
+        assert Shunt([], bucket).get(**{"swift.source": "S3"}).status_int == 503
+
+    def test_one_line_when_it_begins_and_one_when_it_is_over(self) -> None:
+        bucket: Any = Failing(OUTAGES[0])
+        shunt = Shunt([], bucket)
+        for _ in range(3):
+            shunt.get()
+        shunt.target = replace(shunt.target, bucket=new_bucket([]))
+        for _ in range(3):
+            shunt.get()
+        first, second = shunt.log.lines
+        assert first == f"{WHERE} cannot be listed, clients get the local part: remote_unavailable: no answer"
+        assert second == f"{WHERE} can be listed again"
+
+
+class TestWhoIsAllowed:
+    def test_both_sides_are_asked_at_the_same_time(self) -> None:
+        bucket: Any = Watched(["b"])
+        bucket.go.clear()
+        shunt = Shunt(["a"], bucket)
+        cluster = shunt.behind
+
+        def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+            assert bucket.began.wait(20)
+            bucket.go.set()
+            return cluster(environ, start_response)
+
+        shunt.behind = app
+        assert shunt.names() == ["a", "b"]
+
+    @pytest.mark.parametrize("denial", [HTTPForbidden, HTTPUnauthorized])
+    def test_what_is_denied_is_never_asked_of_the_remote(self, denial: Any) -> None:
+        bucket: Any = Watched(["b"])
+        shunt = Shunt(["a"], bucket)
+        answer = shunt.get(**{"swift.authorize": lambda request: denial(request=request)})
+        assert answer.status_int == denial().status_int
+        assert bucket.asked == []
+
+    def test_who_is_in_the_acl_waits_for_the_local_answer(self) -> None:
+        def authorize(request: Any) -> Any:
+            return None if request.acl else HTTPForbidden(request=request)
+
+        bucket: Any = Watched(["b"])
+        shunt = Shunt(["a"], bucket)
+        answer = shunt.get(**{"swift.authorize": authorize})
+        assert [record["name"] for record in json.loads(answer.body)] == ["a", "b"]
+        assert len(bucket.asked) == 1
+
+
+class TestWhatPasses:
+    @pytest.mark.parametrize(
+        ("asked", "headers"),
+        [
+            ({"versions": ""}, {}),
+            ({}, {"HTTP_X_BACKEND_RECORD_TYPE": "shard"}),
+            ({"limit": "10001"}, {}),
+            ({}, {"pfs.is_bimodal": "yes"}),
+        ],
+    )
+    def test_other_listings(self, asked: dict[str, str], headers: dict[str, str]) -> None:
+        bucket: Any = Watched(["b"])
+        shunt = Shunt(["a"], bucket)
+        shunt.get(asked, **headers)
+        assert bucket.asked == []
+
+    def test_a_container_that_is_not_there(self) -> None:
+        shunt = Shunt([], new_bucket(["b"]))
+        shunt.behind = HTTPNotFound(body="nothing")
+        answer = shunt.get()
+        assert (answer.status_int, answer.body) == (404, b"nothing")
+
+    @pytest.mark.parametrize(
+        ("body", "content_type"),
+        [
+            (b"<html>", "text/html"),
+            (b"{", "application/json"),
+            (b"{}x", "application/json"),
+            (b'["a"]', "application/json"),
+            (b'[{"x": 1}]', "application/json"),
+            (b'[{"name": 1}]', "application/json"),
+        ],
+    )
+    def test_pages_of_other_filters(self, body: bytes, content_type: str) -> None:
+        shunt = Shunt([], new_bucket(["b"]))
+        shunt.behind = Response(body=body, content_type=content_type)
+        assert shunt.get().body == body
+
+    def test_the_query_is_as_it_was_afterwards(self) -> None:
+        environ = Request.blank("/v1/a/c?limit=5&format=xml&prefix=%C3%BC").environ
+        environ["pfs.is_bimodal"] = "no"
+        before = environ["QUERY_STRING"]
+        b"".join(Shunt([], new_bucket([]))(environ, lambda *_: None))
+        assert environ["QUERY_STRING"] == before
+
+
+class TestOddStores:
+    def test_a_delimiter_that_the_store_refuses(self) -> None:
+        class Simple(Watched):
+            def list_objects(self, query: ListQuery) -> ListPage:
+                if query.delimiter not in ("", "/") and len(self.asked) > 1:
+                    self.asked.append(query)
+                    raise InvalidRequest("groups do not end with the delimiter")
+                return super().list_objects(replace(query, limit=min(2, query.limit)))
+
+        bucket: Any = Simple(["1", "2", "3x1", "3x2", "4", "5x"])
+        shunt = Shunt(["6x"], bucket)
+        assert shunt.names(delimiter="x") == ["1", "2", "3x", "4", "5x", "6x"]
+        assert shunt.names(delimiter="x", limit="4") == ["1", "2", "3x", "4"]
+        assert len([query for query in bucket.asked if query.delimiter]) == 3
+
+    def test_no_request_for_keys_that_are_too_long(self) -> None:
+        bucket: Any = Watched(["b", "x"])
+        shunt = Shunt(["a"], bucket)
+        assert shunt.names(prefix="b" * 1025) == []
+        assert bucket.asked == []
+        assert shunt.names(marker="b" + "\u00fc" * 1000) == ["x"]
+        assert len((PREFIX + bucket.asked[0].start_after).encode()) in (1023, 1024)
