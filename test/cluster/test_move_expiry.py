@@ -8,6 +8,7 @@ import time
 import pytest
 
 from servers.daemon import SyncDaemon
+from servers.large import Large
 from servers.pair import Pair, Store, new_pair
 from servers.raw_swift import Refused
 from servers.swift import SwiftCluster
@@ -26,17 +27,21 @@ def run(daemon: SyncDaemon) -> None:
 def test_when_it_is_due_and_not_before_kills_included(pair: Pair, daemon: SyncDaemon) -> None:
     for name, headers in {"a": {"X-Delete-After": "1000"}, "b": {"X-Delete-After": "2000"}, "c": {}}.items():
         pair.put(name, b"x", headers)
+    large = Large(pair)
+    large.segment("large/1", 10)
+    large.put_dlo("large", "large/", {"X-Delete-After": "1000"})
     daemon.settings["workers"] = 1
     daemon.alter(kill={"at": "s3_sync.cluster.removal:Removal.remove", "moment": "before"})
     assert daemon.once().returncode == -signal.SIGKILL
     daemon.alter()
     run(daemon)
-    assert (pair.swift.names(pair.container), pair.arrived()) == ([], ["a", "b", "c"])
+    assert (pair.swift.names(pair.container), pair.arrived()) == ([], ["a", "b", "c", "large"])
+    assert large.manifest("large") is not None
     daemon.alter(clock=1100, kill={"at": "s3_sync.state.expiries:Expiries.settle", "moment": "before"})
     assert daemon.once().returncode == -signal.SIGKILL
     daemon.alter(clock=1100)
     run(daemon)
-    assert pair.arrived() == ["b", "c"]
+    assert (pair.arrived(), large.manifest("large")) == (["b", "c"], None)
     daemon.alter(clock=10**7)
     run(daemon)
     assert pair.arrived() == ["c"]

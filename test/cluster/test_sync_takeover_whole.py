@@ -123,7 +123,12 @@ class Deployment:
             pair.put(half + name, name.encode(), {**DICOM, **encoding, "X-Object-Meta-Nr": "Ü 1"})
             earlier.copy(half + name)
         earlier.give_up(self.local, half + "moved")
+        large = Large(pair)
+        segments = [large.segment(half + "slo/1", 5 * MIB), large.segment(half + "slo/2", 100)]
+        large.put_slo(half + "slo", segments, DICOM)
+        earlier.copy_large(half + "slo", segments)
         if half == "before/":  # what the cursor has passed is done with
+            earlier.give_up(self.local, "before/slo")
             earlier.give_up(self.local, "before/interrupted")
             earlier.give_up(self.local, "before/incomplete")
         pair.put(half + "of another type", b"x", {"Content-Type": "text/plain"})

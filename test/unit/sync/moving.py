@@ -17,10 +17,11 @@ class Crash(BaseException):
 
 @dataclass
 class Written:
-    """What the client last wrote under a name. ``user``: its metadata."""
+    """What the client last wrote under a name. ``user``: its metadata. ``expires``: X-Delete-At."""
 
     data: bytes
     user: dict[str, str] = field(default_factory=dict)
+    expires: int | None = None
 
 
 class MovingWorld:
@@ -79,10 +80,15 @@ class MovingWorld:
 
     # The client
 
-    def put(self, name: str, data: bytes, **user: str) -> None:
+    def put(self, name: str, data: bytes, /, lives: int | None = None, **user: str) -> None:
+        """``lives``: seconds until it expires."""
         self.swift.clock.sleep(1)
-        self.swift.put(name, data, **{f"x_object_meta_{key}": value for key, value in user.items()})
-        self.truth[name] = Written(data, user)
+        headers = {f"x_object_meta_{key}": value for key, value in user.items()}
+        expires = None if lives is None else int(self.swift.clock.now()) + lives
+        if expires is not None:
+            headers["x_delete_at"] = str(expires)
+        self.swift.put(name, data, **headers)
+        self.truth[name] = Written(data, user, expires)
         self.deleted.discard(name)
         self.swift.overtaken.discard(name)
 
@@ -93,6 +99,7 @@ class MovingWorld:
         self.swift.clock.sleep(1)
         self.swift.post(name, **{f"x_object_meta_{key}": value for key, value in user.items()})
         self.truth[name].user = user
+        self.truth[name].expires = None
 
     def delete(self, name: str) -> None:
         self.swift.clock.sleep(1)
@@ -100,12 +107,24 @@ class MovingWorld:
         self.truth.pop(name, None)
         self.deleted.add(name)
 
+    def reap(self) -> None:
+        """What Swift's expirer does."""
+        now = self.swift.clock.now()
+        for (name, _), version in list(self.swift.objects.items()):
+            if version.data is not None and int(version.headers.get("x-delete-at", 10**11)) <= now:
+                self.swift.reap(name)
+
     # What must hold
+
+    def alive(self) -> dict[str, Written]:
+        """What has not expired."""
+        now = self.swift.clock.now()
+        return {n: each for n, each in self.truth.items() if each.expires is None or each.expires > now}
 
     def check_bytes(self) -> None:
         """At every moment: what the client wrote last is on one side or the other."""
         here, there = self.swift.content(), self.bucket.content()
-        for name, written in self.truth.items():
+        for name, written in self.alive().items():
             assert written.data in (here.get(name), there.get(name)), name
 
     def check_end(self) -> None:
@@ -113,12 +132,12 @@ class MovingWorld:
         self.check_bytes()
         assert self.swift.content() == {}
         there = self.bucket.content()
-        for name, written in self.truth.items():
+        for name, written in self.alive().items():
             assert there[name] == written.data
             if name not in self.swift.overtaken:
                 assert self.bucket.metadata(name) == written.user, name
         if self.propagate:
-            assert there.keys() == self.truth.keys()
+            assert there.keys() == self.alive().keys()
         for node in self.nodes:
             assert node.unsettled() == {}
 
@@ -126,6 +145,7 @@ class MovingWorld:
         """Until all daemons have nothing left, retries and waits included."""
         for turn in range(10):
             before = self.points
+            self.reap()
             for node in self.nodes:
                 node.settle()
             if turn > 1 and self.points == before and not any(node.unsettled() for node in self.nodes):

@@ -18,15 +18,17 @@ NAMES = st.sampled_from(["a", "b"])
 BYTES = st.sampled_from([b"one", b"two", bytes(1500)])
 USER = st.fixed_dictionaries({"m": st.sampled_from(["1", "2"])})
 #: what a client does: a word, a name, bytes, metadata
-CHANGES = st.tuples(st.sampled_from(["put", "post", "delete"]), NAMES, BYTES, USER)
+CHANGES = st.tuples(st.sampled_from(["put", "put for a while", "post", "delete"]), NAMES, BYTES, USER)
 Change = tuple[str, str, bytes, dict[str, str]]
 NODE = st.integers(0, 1)
 DELAY = 300
+#: of an object that expires, in seconds: most of them are moved before
+LIFE = 1000
 
 
 class Moving(RuleBasedStateMachine):
     """The bytes that a client wrote last are on one side or the other after every step; at the end,
-    everything was moved."""
+    everything was moved. What expires goes when it is due, and not before."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,6 +44,7 @@ class Moving(RuleBasedStateMachine):
             conditional=conditional,
             copy_after=DELAY,
             propagate_delete=propagate,
+            propagate_expiration=True,
         )
         for node in self.world.nodes:
             node.restart(slack=slack)
@@ -50,6 +53,8 @@ class Moving(RuleBasedStateMachine):
         what, name, data, user = change
         if what == "put":
             self.world.put(name, data, **user)
+        elif what == "put for a while":
+            self.world.put(name, data, LIFE, **user)
         elif what == "post":
             self.world.post(name, **user)
         else:
@@ -110,6 +115,10 @@ class Moving(RuleBasedStateMachine):
         self.world.point = point
         self.world.nodes[node].step()
         self.world.point = lambda number: None
+
+    @rule()
+    def expirer(self) -> None:
+        self.world.reap()
 
     @rule()
     def time_passes(self) -> None:
