@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from threading import Lock
 from typing import Any
 
 from s3_sync.cluster.client import Container, LocalSwift
@@ -36,6 +37,7 @@ class AccountSegments:
         self._client = client
         self._account = account
         self._containers: dict[str, Container | None] = {}
+        self._lock = Lock()
 
     def dynamic(self, target: str) -> Manifest:
         """What a DLO consists of now. ``target``: its X-Object-Manifest, ``container/prefix``, unquoted.
@@ -117,9 +119,10 @@ class AccountSegments:
         return found.policy
 
     def _container(self, name: str) -> Container | None:
-        if name not in self._containers:
-            self._containers[name] = self._client.container(self._account, name)
-        return self._containers[name]
+        with self._lock:  # the parts begin at the same time, and one of them asks
+            if name not in self._containers:
+                self._containers[name] = self._client.container(self._account, name)
+            return self._containers[name]
 
 
 def _is(found: LocalObject, segment: Segment) -> bool:

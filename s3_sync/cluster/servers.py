@@ -12,6 +12,8 @@ from s3_sync.cluster.rings import Node, Placement
 from s3_sync.runtime.http import ConnectionPool, HttpError, NoFreeConnection, Origin, Response, Timeouts
 
 _TIMEOUTS = Timeouts(connect=2.0, read=30.0)
+#: a server that finds it full turns to its other clients meanwhile; enough for a network of a cluster's own
+_RECEIVE_BUFFER = 256 * 1024
 #: how long a server that let us wait in vain is not asked again, in seconds
 _REST = 10.0
 
@@ -82,6 +84,11 @@ class ObjectServers:
         pool = self._pools.get(address)
         if pool is None:
             with self._lock:
-                new = ConnectionPool(Origin(*address), size=self._connections, timeouts=_TIMEOUTS)
+                new = ConnectionPool(
+                    Origin(*address),
+                    size=self._connections,
+                    timeouts=_TIMEOUTS,
+                    receive_buffer=_RECEIVE_BUFFER,
+                )
                 pool = self._pools.setdefault(address, new)
         return pool

@@ -38,6 +38,8 @@ __all__ = [
 
 #: how long an answer to ``Expect: 100-continue`` is waited for, in seconds
 _CONTINUE_WAIT = 1.0
+#: how much of a long body is read at a time, at most
+_PIECE = 256 * 1024
 _DEFAULT_TIMEOUTS = Timeouts()
 _SENDS_LENGTH = frozenset({"PUT", "POST", "PATCH"})
 
@@ -45,7 +47,7 @@ _SENDS_LENGTH = frozenset({"PUT", "POST", "PATCH"})
 class ConnectionPool:
     """At most ``size`` connections to one origin; safe to share between threads.
 
-    Memory: up to 64 KiB for each connection in use, beside what the caller reads.
+    Memory: up to 256 KiB for each connection in use, beside what the caller reads.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class ConnectionPool:
         timeouts: Timeouts = _DEFAULT_TIMEOUTS,
         tls_context: ssl.SSLContext | None = None,
         proxy: Origin | None = None,
+        receive_buffer: int | None = None,
     ) -> None:
         if proxy and proxy.tls:
             raise ValueError("a proxy is spoken to in plain HTTP; https proxies are not supported")
@@ -67,6 +70,7 @@ class ConnectionPool:
             self._tls_context = ssl.create_default_context()
         self._slots = threading.BoundedSemaphore(size)
         self._idle: deque[Connection] = deque()
+        self._receive_buffer = receive_buffer
         self._closed = False
 
     def request(
@@ -102,7 +106,7 @@ class ConnectionPool:
                     connection.close()
                     if not message.rewind():
                         raise HttpError(f"the connection was dead: {error}", True) from error
-            connection = connect(self._origin, self._timeouts, self._tls_context, self._proxy)
+            connection = self._connect()
             try:
                 return self._exchange(connection, method, message, expect_continue)
             except Dead as error:
@@ -118,6 +122,9 @@ class ConnectionPool:
         self._closed = True
         while self._idle:
             self._idle.pop().close()
+
+    def _connect(self) -> Connection:
+        return connect(self._origin, self._timeouts, self._tls_context, self._proxy, self._receive_buffer)
 
     def _head(
         self,
@@ -177,7 +184,7 @@ class _Message:
         self._head = head
         self._body = body
         self._size = _body_length(body, length)
-        self._first = self._piece(0)
+        self._first = self._beginning()
         self._position = len(self._first)
 
     def send(self, connection: Connection, expect: bool) -> tuple[Head | None, bool]:
@@ -202,7 +209,7 @@ class _Message:
                 self._body.rewind()  # type: ignore[union-attr]
             except (OSError, ValueError):  # io.UnsupportedOperation is both
                 return False
-            self._first = self._piece(0)
+            self._first = self._beginning()
         self._position = len(self._first)
         return True
 
@@ -210,25 +217,34 @@ class _Message:
         if first:
             yield first
         while self._position < self._size:
-            piece = self._piece(self._position)
+            wanted = min(_PIECE, self._size - self._position)
+            if isinstance(self._body, bytes):
+                piece = self._body[self._position : self._position + wanted]
+            else:
+                piece = self._read(wanted, self._position)  # what there is: filling up is copying
             self._position += len(piece)
             yield piece
 
-    def _piece(self, position: int) -> bytes:
-        """Up to CHUNK bytes from ``position``, which is where the body stands."""
-        wanted = min(CHUNK, self._size - position)
+    def _beginning(self) -> bytes:
+        """Up to CHUNK bytes from the body's first one, which is where it stands."""
+        wanted = min(CHUNK, self._size)
         if wanted <= 0 or self._body is None:
             return b""
         if isinstance(self._body, bytes):
-            return self._body[position : position + wanted]
+            return self._body[:wanted]
         pieces: list[bytes] = []
         while wanted:
-            piece = self._body.read(wanted)
-            if not piece:
-                raise HttpError(f"the request body ended {wanted} bytes early", position > 0)
-            pieces.append(piece)
-            wanted -= len(piece)
+            pieces.append(self._read(wanted, min(CHUNK, self._size) - wanted))
+            wanted -= len(pieces[-1])
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _read(self, wanted: int, position: int) -> bytes:
+        assert self._body is not None
+        assert not isinstance(self._body, bytes)
+        piece = self._body.read(wanted)
+        if not piece:
+            raise HttpError(f"the request body ended {self._size - position} bytes early", position > 0)
+        return piece
 
 
 def _body_length(body: Body | bytes | None, length: int | None) -> int:

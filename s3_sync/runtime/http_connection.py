@@ -17,6 +17,10 @@ from s3_sync.streams.reader import CHUNK
 MAX_IDLE = 50.0
 #: how often a blocked upload looks whether the server has answered already, in seconds
 _LOOK = 1.0
+#: after so many bytes that nobody kept us waiting for, others have their turn
+_TURN = 2 * 1024 * 1024
+#: a turn that took less is followed by a rest of twice the time, up to so long (seconds)
+_FAST, _REST = 0.06, 0.05
 #: at most so many 1xx answers before the final one
 _MAX_INTERIM = 16
 _TCP_INFO = getattr(socket, "TCP_INFO", None)
@@ -109,11 +113,26 @@ class Connection:
         return True
 
     def upload(self, chunks: Iterator[bytes]) -> bool:
-        """Send a long body; False as soon as the server answers, or stops listening, in the middle."""
+        """Send a long body; False as soon as the server answers, or stops listening, in the middle.
+
+        Where both sides are so fast that nobody is ever kept waiting, no other green thread would have a
+        turn, neither here nor in a Swift server, which serves others only when a client keeps it waiting. So
+        a fast turn is followed by a rest, in which the server's buffers fill up: the bytes are there
+        afterwards, and nothing is lost.
+        """
         patience = self._timeouts.read
         self._sock.settimeout(min(_LOOK, patience))
+        in_a_row, began = 0, time.monotonic()
         try:
-            return all(self._send_unless_answered(chunk) for chunk in chunks)
+            for chunk in chunks:
+                if not self._send_unless_answered(chunk):
+                    return False
+                in_a_row += len(chunk)
+                if in_a_row >= _TURN:
+                    took = time.monotonic() - began
+                    time.sleep(min(2 * took, _REST) if took < _FAST else 0)
+                    in_a_row, began = 0, time.monotonic()
+            return True
         finally:
             self._sock.settimeout(patience)
 
@@ -237,9 +256,15 @@ class Connection:
 
 
 def connect(
-    origin: Origin, timeouts: Timeouts, tls_context: ssl.SSLContext | None, proxy: Origin | None
+    origin: Origin,
+    timeouts: Timeouts,
+    tls_context: ssl.SSLContext | None,
+    proxy: Origin | None,
+    receive_buffer: int | None = None,
 ) -> Connection:
     """Open a connection, through ``proxy`` where there is one. Raises HttpError(sent=False).
+
+    ``receive_buffer``: bytes that the kernel may hold for us; None leaves that to the kernel.
 
     An https origin is reached by CONNECT (RFC 9110 section 9.3.6); a plain one is asked for at the proxy.
     """
@@ -251,6 +276,8 @@ def connect(
         raise HttpError(f"cannot connect to {via.authority}: {error}", False, timed_out=timed_out) from error
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if receive_buffer:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         if origin.tls:
             if proxy:
                 _open_tunnel(sock, origin, proxy, timeouts)

@@ -1,10 +1,10 @@
 """Large objects: an SLO or DLO of Swift becomes one object in the store, with its manifest beside it.
 
 Memory: the manifest (JSON, at most MAX_MANIFEST) and its segments (some 300 bytes each) for each object
-being sent, and for each part in flight one read of CHUNK bytes and what the sockets hold. With ``rows``
+being sent, and for each part in flight one read of up to 256 KiB and what the sockets hold. With ``rows``
 objects and ``parts`` (the size of the pool) parts at a time that is
 
-    rows * (manifest + 300 * segments) + parts * (2 * CHUNK + socket buffers)
+    rows * (manifest + 300 * segments) + parts * (256 KiB + socket buffers)
 
 whatever the sizes of segments, parts and objects.
 """
@@ -149,7 +149,7 @@ def upload_large(sending: Sending, large: LargeObject, overwrite: Overwrite) -> 
     ):
         md5 = parts[0].md5 if parts else None
         options = PutOptions(info.size, meta, md5, condition.if_match, condition.if_absent)
-        body = _body(sending, large, parts[0].pieces if parts else ())
+        body = _body(sending, large, parts[0].pieces if parts else (), promised=md5 is not None)
         try:
             bucket.put_object(info.name, body, options)
         finally:
@@ -278,23 +278,28 @@ def _sent(send: Callable[[Item], Part], part: Item, failures: Sequence[BaseExcep
 
 
 def _send_part(sending: Sending, large: LargeObject, upload_id: str, part: PlannedPart) -> Part:
-    body = _body(sending, large, part.pieces)
+    body = _body(sending, large, part.pieces, promised=part.md5 is not None)
     try:
         return sending.bucket.upload_part(large.info.name, upload_id, part.number, body, part.size, part.md5)
     finally:
         body.close()
 
 
-def _body(sending: Sending, large: LargeObject, pieces: tuple[Piece, ...]) -> Body:
-    """The pieces as one body. A segment is opened when the store has begun to listen."""
-    openers = [partial(_open_piece, large.segments, piece) for piece in pieces]
+def _body(sending: Sending, large: LargeObject, pieces: tuple[Piece, ...], promised: bool) -> Body:
+    """The pieces as one body. A segment is opened when the store has begun to listen.
+
+    ``promised``: the bucket is told the MD5 of the whole body and refuses anything else.
+    """
+    openers = [partial(_open_piece, large.segments, piece, promised) for piece in pieces]
     return MeteredBody(ChainedBody(openers, sum(piece.size for piece in pieces)), sending.count)
 
 
-def _open_piece(segments: Segments, piece: Piece) -> Body:
-    """A whole segment is hashed while it is read; of a piece only the length can be checked."""
+def _open_piece(segments: Segments, piece: Piece, promised: bool) -> Body:
+    """A whole segment is hashed while it is read, unless the store does that; of a piece only the length
+    can be checked."""
     if piece.is_whole:
-        return ExactBody(segments.open(piece.segment).body, piece.size, piece.segment.md5)
+        md5 = None if promised else piece.segment.md5
+        return ExactBody(segments.open(piece.segment).body, piece.size, md5)
     byte_range = ByteRange(piece.first, piece.first + piece.size - 1)
     return ExactBody(segments.open(piece.segment, byte_range).body, piece.size)
 

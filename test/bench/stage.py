@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,9 +29,13 @@ LONG = 30.0
 
 @dataclass(frozen=True)
 class Measured:
-    """A run, and which requests it made: of Swift's servers as ``object GET``, and of the sink."""
+    """A run, and which requests it made: of Swift's servers as ``object GET``, and of the sink.
+
+    ``sending``: seconds from the first body's first byte at the sink to the last body's last one.
+    """
 
     run: Run
+    sending: float
     local: Counter[str]
     remote: Counter[str]
 
@@ -81,9 +85,11 @@ class Stage:
         remote.update(self.sink.counts() - before)
 
     def measure(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Measured:
+        self.sink.lap()
         with self.counting() as (local, remote):
             done = run(command, self.directory / "output.log", environment)
-        return Measured(done, local, remote)
+        state = self.sink.state()
+        return Measured(done, max(0.0, state["last"] - state["first"]), local, remote)
 
     def ours(self, daemon: SyncDaemon) -> Measured:
         """One run with `--once`, start and end of the process included."""
@@ -173,6 +179,7 @@ def row(measured: Sequence[Measured], objects: int, size: int = 0) -> dict[str, 
     columns["objects/s"] = round(objects / done.seconds, 1)
     if size:
         columns["MB/s"] = round(objects * size / done.seconds / MB, 2)
+        columns["seconds sending"] = round(median_sending(measured), 3)
     columns["CPU ms/object"] = round(1000 * done.cpu / objects, 4)
     columns["peak RSS MB"] = round(done.rss, 1)
     columns["Swift requests"] = per_object(measured[-1].local, objects)
@@ -189,5 +196,5 @@ def per_object(counts: Mapping[str, int], objects: int) -> str:
     return ", ".join(parts) or "none"
 
 
-def better(measured: Iterable[list[Measured]]) -> list[Measured]:
-    return min(measured, key=lambda each: median_run(each).seconds)
+def median_sending(measured: Sequence[Measured]) -> float:
+    return median([each.sending for each in measured])

@@ -30,10 +30,14 @@ class Sink(S3Server):
         return Counter(self.state()["counts"])
 
     def state(self) -> dict[str, Any]:
-        """`counts`; `cpu` seconds used; `checked` PUTs whose Content-MD5 was right; `taken` bytes, and
-        when the `last` ones came; `refused` by code; `uploads` that are open; `objects` by bucket."""
+        """`counts`; `cpu` seconds used; `checked` PUTs whose Content-MD5 was right; `taken` bytes, when the
+        `first` and the `last` came; `refused` by code; `uploads` that are open; `objects` by bucket."""
         state: dict[str, Any] = json.loads(self._control("GET", "state"))
         return state
+
+    def lap(self) -> None:
+        """From now on `first` is when the next body begins to come."""
+        self._control("GET", "lap")
 
     def stored(self, bucket: str) -> dict[str, float]:
         """Key -> when it was stored, in seconds since the epoch."""

@@ -93,10 +93,10 @@ class Sink:
     def __init__(self) -> None:
         self.buckets: dict[str, Bucket] = {}
         self.counts: Counter[str] = Counter()
-        #: PUTs with a digest that was checked, bytes taken, when the last ones were, refusals
+        #: PUTs with a digest that was checked, bytes taken, the times of the first and the last, refusals
         self.checked = 0
         self.taken = 0
-        self.last = 0.0
+        self.first = self.last = 0.0
         self.refused: Counter[str] = Counter()
 
     def answer(self, request: Request) -> Answer:
@@ -124,6 +124,9 @@ class Sink:
             bucket = self.buckets.setdefault(wanted["bucket"], Bucket())
             bucket.fill(wanted["objects"], time.time() - wanted.get("age", 0))
             return 200, (), b""
+        if request.path == CONTROL + "lap":
+            self.first = 0.0
+            return 200, (), b""
         if request.path == CONTROL + "stored":
             bucket = self._bucket(request.query["bucket"])
             times = {key: stored.modified for key, stored in bucket.objects.items()}
@@ -134,6 +137,7 @@ class Sink:
             "cpu": usage.ru_utime + usage.ru_stime,
             "checked": self.checked,
             "taken": self.taken,
+            "first": self.first,
             "last": self.last,
             "objects": {name: len(bucket.keys) for name, bucket in self.buckets.items()},
             "refused": self.refused,
@@ -333,6 +337,8 @@ class Connection(asyncio.BufferedProtocol):
         self._request = Request(data[:end])
         if "expect" in self._request.headers:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if not self._sink.first and self._request.method == "PUT" and self._request.length:
+            self._sink.first = time.time()
         return piece[end + 4 - known :]
 
     def _send(self, request: Request, status: int, headers: tuple[tuple[str, str], ...], body: bytes) -> None:

@@ -6,7 +6,18 @@ from functools import partial
 
 from bench.filling import MIB, Content, put_objects
 from bench.results import Goal, Result
-from bench.stage import BARE, DEFAULT, FASTEST, OURS, Stage, alternate, fastest_form, median_run, row
+from bench.stage import (
+    BARE,
+    DEFAULT,
+    FASTEST,
+    OURS,
+    Stage,
+    alternate,
+    fastest_form,
+    median_run,
+    median_sending,
+    row,
+)
 
 OBJECTS = 40
 SIZE = 64 * MIB
@@ -34,7 +45,11 @@ def run(stage: Stage) -> Result:
     seconds = {tool: median_run(measured).seconds for tool, measured in done.items()}
     goals = [
         Goal("times as fast as rclone's fastest", min(seconds[DEFAULT], seconds[FASTEST]) / seconds[OURS], 1),
-        Goal("of the bare loop's speed", seconds[BARE] / seconds[OURS], 0.85),
+        Goal(
+            "of the bare loop's speed, while bytes are sent",
+            median_sending(done[BARE]) / median_sending(done[OURS]),
+            0.85,
+        ),
         Goal("peak RSS MB", max(each.run.rss for each in done[OURS]), 200, at_least=False),
     ]
     notes = [f"rclone's fastest form here: {' '.join(fastest_form(TRANSFERS))}"]

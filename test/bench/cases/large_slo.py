@@ -7,7 +7,18 @@ from functools import partial
 from bench.filling import MIB
 from bench.results import Goal, Result
 from bench.slo import SEGMENT, put_segments, put_slo
-from bench.stage import BARE, DEFAULT, FASTEST, OURS, Measured, Stage, alternate, median_run, row
+from bench.stage import (
+    BARE,
+    DEFAULT,
+    FASTEST,
+    OURS,
+    Measured,
+    Stage,
+    alternate,
+    median_run,
+    median_sending,
+    row,
+)
 
 SEGMENTS = 32
 PLACE = "slo-segments"
@@ -41,7 +52,11 @@ def run(stage: Stage) -> Result:
     seconds = {tool: median_run(measured).seconds for tool, measured in done.items()}
     goals = [
         Goal("times as fast as rclone's fastest", min(seconds[DEFAULT], seconds[FASTEST]) / seconds[OURS], 1),
-        Goal("of the bare loop's speed", seconds[BARE] / seconds[OURS], 0.85),
+        Goal(
+            "of the bare loop's speed, while bytes are sent",
+            median_sending(done[BARE]) / median_sending(done[OURS]),
+            0.85,
+        ),
         Goal("peak RSS MB", max(each.run.rss for each in done[OURS]), 200, at_least=False),
     ]
     notes = [
