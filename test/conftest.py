@@ -84,8 +84,9 @@ def swift(request: pytest.FixtureRequest) -> Iterator[SwiftCluster]:
 
 @pytest.fixture(scope="session")
 def shunted(request: pytest.FixtureRequest) -> Iterator[Shunted]:
-    """A Swift of one node whose proxy has the middleware; its remote timeouts are short."""
-    with running(Shunted(options={"remote_timeout": 2}), request) as cluster:
+    """A Swift of one node whose proxy has the middleware, with short time-outs and small objects."""
+    server = Shunted(options={"remote_timeout": 2}, constraints={"max_file_size": 8 << 20})
+    with running(server, request) as cluster:
         yield cluster
 
 

@@ -6,9 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from s3_sync.cluster.reader import ObjectReader
-from s3_sync.cluster.rings import Node, Placement
-from s3_sync.config.schema import Settings
+from s3_sync.cluster.rings import Node, ObjectRings, Placement
+from s3_sync.cluster.servers import ObjectServers
 from s3_sync.errors import LocalUnavailable
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.runtime.http import HttpError, Response
@@ -71,10 +70,9 @@ class NewestState:
     Anything less raises LocalUnavailable: nothing is moved, overwritten or deleted on a guess.
     """
 
-    def __init__(self, settings: Settings, reader: ObjectReader) -> None:
-        self._swift_dir = settings.swift_dir
-        self._rings = reader.rings
-        self._servers = reader.servers
+    def __init__(self, rings: ObjectRings, servers: ObjectServers) -> None:
+        self._rings = rings
+        self._servers = servers
 
     def of(
         self, account: str, container: str, name: str, policies: Sequence[int] | None = None

@@ -12,12 +12,17 @@ from urllib.parse import unquote
 
 from swift.common.constraints import valid_api_version
 from swift.common.middleware.copy import ServerSideCopyMiddleware
+from swift.common.utils import whataremyips
 
+from s3_sync.cluster.newest import NewestState
+from s3_sync.cluster.rings import ObjectRings
+from s3_sync.cluster.servers import ObjectServers
 from s3_sync.config.schema import Credentials
 from s3_sync.errors import ConfigError
 from s3_sync.providers.registry import Builder, Registry, builders_with
 from s3_sync.providers.wrappers.breaker import BreakerPolicy
 from s3_sync.providers.wrappers.guard import Guard, GuardPolicy
+from s3_sync.runtime.concurrency import GreenPool
 from s3_sync.runtime.http import Timeouts
 from s3_sync.shunt.configured import Configured
 from s3_sync.shunt.exchange import App, Environ, Request, StartResponse, to_text
@@ -25,6 +30,7 @@ from s3_sync.shunt.listings import Listings
 from s3_sync.shunt.objects import Objects
 from s3_sync.shunt.options import Options
 from s3_sync.shunt.proxyfs import ProxyFs
+from s3_sync.shunt.restores import Restores
 from s3_sync.shunt.watch import RemoteWatcher, shunt_logger
 
 #: of a request that wants the local cluster only: from the cloud connector, or from an operator
@@ -51,8 +57,15 @@ class CloudShunt:
             self.options.conf_file, self.options.reload_interval, self.registry, self.log
         )
         self._configured.look()
+        servers = ObjectServers(self.options.restores, whataremyips())
+        self._restores = Restores(
+            GreenPool(self.options.restores),
+            NewestState(ObjectRings(self.options.swift_dir), servers),
+            lambda: self._configured.segment_size,
+            self.log,
+        )
         proxyfs = ProxyFs(self.options.handle_proxyfs)
-        self._objects = Objects(self._configured.find, proxyfs, self.log, lambda *_: None)
+        self._objects = Objects(self._configured.find, proxyfs, self.log, self._restores.begin)
         self._listings = Listings(proxyfs, self.log)
         self._copy = ServerSideCopyMiddleware(self, dict(conf))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
@@ -22,10 +21,9 @@ from swift.proxy.controllers.base import get_container_info
 
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import InvalidRequest, NotFound, PreconditionFailed, RemoteError
-from s3_sync.largeobject.manifest import Manifest
 from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo
 from s3_sync.model.timestamps import Timestamp
-from s3_sync.providers.base import Bucket, GetResult
+from s3_sync.providers.base import GetResult
 from s3_sync.shunt.configured import Target
 from s3_sync.shunt.exchange import SOURCE, Environ, Local, Request, StartResponse, to_text
 from s3_sync.shunt.failures import failure
@@ -33,6 +31,7 @@ from s3_sync.shunt.headers import answer_headers, cross_origin, is_expired, writ
 from s3_sync.shunt.large import LargeObjects, is_large
 from s3_sync.shunt.pieces import Listener, Pieces, Remote
 from s3_sync.shunt.proxyfs import ProxyFs
+from s3_sync.shunt.wanted import Wanted
 from s3_sync.transfer.steady import SteadyBody, open_range
 
 #: what a remote store cannot be asked, because only a whole description answers it
@@ -41,30 +40,8 @@ _CONDITIONS = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", 
 Find = Callable[[str, str], Target | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which object is asked for: ``request.name``, or what a symlink of that name leads to."""
-
-    request: Request
-    local: Local
-    target: Target
-    container: str
-    name: str
-    #: moment before the local cluster was asked
-    asked: Timestamp
-    params: dict[str, str]
-
-    @property
-    def bucket(self) -> Bucket:
-        return self.target.bucket
-
-    @property
-    def environ(self) -> Environ:
-        return self.request.environ
-
-
 #: gives a listener to a whole object that a client is about to read, or None
-Restore = Callable[[Wanted, ObjectInfo, Manifest | None], Listener | None]
+Restore = Callable[[Wanted, ObjectInfo], Listener | None]
 
 
 class Objects:
@@ -184,7 +161,7 @@ class Objects:
     def _listener(self, wanted: Wanted, info: ObjectInfo) -> Listener | None:
         if not wanted.target.mapping.profile.restore_object or "HTTP_RANGE" in wanted.environ:
             return None
-        return self._restore(wanted, info, None)
+        return self._restore(wanted, info)
 
     def _described(self, wanted: Wanted) -> Any:
         """The answer made of a description, which tells what has to be read, if anything."""

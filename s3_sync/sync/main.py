@@ -104,7 +104,7 @@ def _build(settings: Settings, once: bool, stack: ExitStack) -> Context:
     client = internal_client(settings.internal_client_path, settings.internal_client_logname)
     reader = ObjectReader(settings, client)
     stack.callback(reader.close)
-    newest = NewestState(settings, reader)
+    newest = NewestState(reader.rings, reader.servers)
     return Context(
         settings=settings,
         clock=Clock(),

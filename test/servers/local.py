@@ -35,7 +35,7 @@ class Local:
         self.activate()
         self.client = internal_client(self.settings.internal_client_path, "test")
         self.reader = ObjectReader(self.settings, self.client)
-        self.newest = NewestState(self.settings, self.reader)
+        self.newest = NewestState(self.reader.rings, self.reader.servers)
         self.brokers = Brokers(self.settings)
 
     def activate(self) -> None:

@@ -34,7 +34,7 @@ class RawSwift:
 
     def __init__(self, cluster: SwiftCluster, user: str | None = None, account: str | None = None) -> None:
         self.cluster = cluster
-        own_url, self._token = cluster.client(user).get_auth()
+        own_url, self.token = cluster.client(user).get_auth()
         self.account = account or own_url.rpartition("/")[2]
         self._address = urlsplit(cluster.s3_endpoint).netloc
 
@@ -89,7 +89,7 @@ class RawSwift:
         try:
             target = quote(path) + (f"?{query}" if query else "")
             connection.putrequest(method, target, skip_accept_encoding=True)
-            sent = {"X-Auth-Token": self._token, "Content-Length": str(len(body)), **(headers or {})}
+            sent = {"X-Auth-Token": self.token, "Content-Length": str(len(body)), **(headers or {})}
             for key, value in sent.items():
                 if key == "X-Auth-Token" and not value:
                     continue

@@ -17,6 +17,8 @@ from servers.pair import Store
 from servers.raw_swift import Answer, RawSwift
 from servers.swift import SwiftCluster
 
+#: of restored objects that are too large, in bytes
+SEGMENT_SIZE = 3 << 20
 _FILTER = """
 [filter:cloud-shunt]
 use = egg:swift-s3-sync#cloud-shunt
@@ -47,13 +49,17 @@ class Shunted(SwiftCluster):
         more = "\n".join(f"{key} = {value}" for key, value in self._options.items())
         extra = _FILTER.format(conf_file=self.root / "sync.json", root=self.root, more=more)
         self.spec = replace(self.spec, proxy_pipeline=pipeline, proxy_extra=extra)
-        self.configure({"containers": self._mappings})
+        self.configure(self._content)
         super()._prepare()
 
     def add(self, mapping: dict[str, Any]) -> None:
         """In force with the next request."""
         self._mappings.append(mapping)
-        self.configure({"containers": self._mappings})
+        self.configure(self._content)
+
+    @property
+    def _content(self) -> dict[str, Any]:
+        return {"containers": self._mappings, "migrator_settings": {"segment_size": SEGMENT_SIZE}}
 
     def configure(self, content: Any) -> None:
         path = self.root / "sync.json"

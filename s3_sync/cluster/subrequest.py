@@ -1,0 +1,124 @@
+"""Writing into the local cluster from inside one of its proxies: requests to the rest of the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from swift.common.exceptions import Timeout
+from swift.common.swob import Request
+from swift.common.utils import drain_and_close
+from swift.common.wsgi import make_pre_authed_env
+
+from s3_sync.errors import BadDigest, LocalChanged, LocalUnavailable, ObjectRefused, SyncError
+from s3_sync.model.timestamps import Timestamp
+from s3_sync.streams.reader import CHUNK, Body
+
+#: something is there, something newer is there, the container is gone
+_CHANGED = frozenset({202, 404, 409, 412})
+_UNPROCESSABLE = 422
+
+
+class SubrequestWriter:
+    """One account; see ``transfer.restore.LocalWriter``.
+
+    ``environ`` is that of the request which all this is for: logs show its transaction. It may be over
+    meanwhile. ``source``: what access logs call the requests.
+    """
+
+    def __init__(
+        self, app: Callable[..., Any], environ: Mapping[str, Any], account: str, source: str
+    ) -> None:
+        self._app = app
+        self._environ = dict(environ)
+        self._account = account
+        self._source = source
+
+    def put_container(self, container: str) -> None:
+        status, _ = self._ask("PUT", container)
+        if status // 100 != 2:
+            raise _error(status, f"PUT {container}")
+
+    def put_object(
+        self, container: str, name: str, body: Body, headers: Mapping[str, str], query: str = ""
+    ) -> None:
+        what = f"PUT {container}/{name}"
+        stream = _Input(body)
+        status, _ = self._ask("PUT", container, name, headers=headers, body=stream, query=query)
+        if status == 201:
+            return
+        if stream.error is not None:
+            raise stream.error
+        if status in _CHANGED:
+            raise LocalChanged(f"{what}: something is there, or the container is not ({status})")
+        raise _error(status, what)
+
+    def etag(self, container: str, name: str) -> tuple[str, int] | None:
+        status, headers = self._ask("HEAD", container, name)
+        if status == 404:
+            return None
+        if status != 200:
+            raise _error(status, f"HEAD {container}/{name}")
+        return headers["Etag"].strip('"'), int(headers["Content-Length"])
+
+    def delete_object(self, container: str, name: str, timestamp: Timestamp) -> None:
+        headers = {"x-timestamp": timestamp.internal}
+        status, _ = self._ask("DELETE", container, name, headers=headers)
+        if status // 100 != 2 and status not in (404, 409):
+            raise _error(status, f"DELETE {container}/{name}")
+
+    def _ask(
+        self,
+        method: str,
+        container: str,
+        name: str = "",
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: _Input | None = None,
+        query: str = "",
+    ) -> tuple[int, Any]:
+        path = "/".join(filter(None, ("", "v1", self._account, container, name)))
+        environ = make_pre_authed_env(
+            self._environ, method, _wsgi(f"/{path}"), query_string=query, swift_source=self._source
+        )
+        environ["swift.infocache"] = {}  # what the client's request knew may have changed
+        for header, value in (headers or {}).items():
+            key = header.upper().replace("-", "_")
+            environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = _wsgi(value)
+        environ["CONTENT_LENGTH"] = "0" if body is None else str(body.length)
+        if body is not None:
+            environ["wsgi.input"] = body
+        try:
+            response = Request(environ).get_response(self._app)
+            drain_and_close(response)
+        except (OSError, Timeout) as error:
+            raise LocalUnavailable(f"{method} {path}: {error}") from error
+        return response.status_int, response.headers
+
+
+class _Input:
+    """A Body as ``wsgi.input``. What it raises is kept: to the proxy it looks like a client that left."""
+
+    def __init__(self, body: Body) -> None:
+        self.length = body.length
+        self.error: SyncError | None = None
+        self._body = body
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return self._body.read(CHUNK if size < 0 else size)
+        except SyncError as error:
+            self.error = error
+            raise OSError(str(error)) from error
+
+
+def _error(status: int, what: str) -> SyncError:
+    if status == _UNPROCESSABLE:
+        return BadDigest(f"{what}: the bytes have another MD5")
+    if status // 100 == 4 and status not in (408, 499):
+        return ObjectRefused("local_refused", f"{what}: status {status}")
+    return LocalUnavailable(f"{what}: status {status}")
+
+
+def _wsgi(text: str) -> str:
+    return text.encode("utf-8").decode("latin-1")

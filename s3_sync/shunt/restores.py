@@ -1,0 +1,128 @@
+"""Objects that are read come back into the local cluster, behind the back of who reads them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from swift.common.constraints import MAX_FILE_SIZE
+from swift.common.registry import get_swift_info
+
+from s3_sync.cluster.newest import Deleted, NewestState, Present
+from s3_sync.cluster.subrequest import SubrequestWriter
+from s3_sync.errors import LocalChanged, SyncError
+from s3_sync.model.objects import ObjectInfo
+from s3_sync.runtime.concurrency import Pool
+from s3_sync.shunt.exchange import SOURCE
+from s3_sync.shunt.headers import stored_headers, written_at
+from s3_sync.shunt.large import LargeObjects, is_large
+from s3_sync.shunt.wanted import Wanted
+from s3_sync.transfer.following import Following
+from s3_sync.transfer.restore import Limits, Restoration, restore
+
+#: seconds until an object whose restore failed is tried again
+_PAUSE = 60.0
+_MOST_REMEMBERED = 10_000
+
+Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    key: Key
+    wanted: Wanted
+    info: ObjectInfo
+    body: Following
+    log_context: Any
+
+
+class Restores:
+    """At most ``pool.size`` at a time, and one of each object; who comes later reads without a restore.
+
+    ``segment_size``: says what it is now.
+    """
+
+    def __init__(self, pool: Pool, newest: NewestState, segment_size: Callable[[], int], log: Any) -> None:
+        self._pool = pool
+        self._newest = newest
+        self._segment_size = segment_size
+        self._log = log
+        self._large = LargeObjects()
+        self._running: set[Key] = set()
+        self._failed: dict[Key, float] = {}
+
+    def begin(self, wanted: Wanted, info: ObjectInfo) -> Following | None:
+        """Restore the object from what a client is about to read, if that can be done now. Never waits."""
+        mapping = wanted.target.mapping
+        key = (mapping.account, wanted.container, wanted.name)
+        if key in self._running or self._failed.get(key, 0.0) > time.monotonic():
+            return None
+        if len(self._running) >= self._pool.size:
+            self._log.increment("restores.busy")
+            return None
+        self._running.add(key)
+        body = Following(wanted.bucket, info)
+        job = _Job(key, wanted, info, body, self._log.thread_locals)
+        self._pool.spawn(lambda: self._run(job))
+        return body
+
+    def _run(self, job: _Job) -> None:
+        self._log.thread_locals = job.log_context
+        path = "/".join(job.key)
+        try:
+            self._restore(job)
+        except LocalChanged as error:
+            self._log.increment("restores.superseded")
+            self._log.info("%s is not restored: %s", path, error)
+        except SyncError as error:
+            if job.body.abandoned:
+                self._log.increment("restores.abandoned")
+                self._log.info("%s is not restored: its reader went away", path)
+                return
+            self._failed_now(job.key)
+            self._log.increment("restores.failed")
+            self._log.warning("Failed to restore %s: %s: %s", path, error.reason, error)
+        except Exception:  # the thread's last resort: a client is not to notice
+            self._failed_now(job.key)
+            self._log.increment("restores.failed")
+            self._log.exception("Failed to restore %s", path)
+        else:
+            self._log.increment("restores.done")
+            self._log.info("Restored %s, %d bytes", path, job.info.size)
+        finally:
+            job.body.close()
+            self._running.discard(job.key)
+
+    def _restore(self, job: _Job) -> None:
+        wanted, info = job.wanted, job.info
+        self._check_missing(job)
+        manifest = self._large.manifest(wanted.bucket, info) if is_large(info) else None
+        assert info.meta is not None
+        restoration = Restoration(
+            wanted.container, info, manifest, wanted.asked, headers=stored_headers(info.meta)
+        )
+        writer = SubrequestWriter(wanted.request.app, wanted.environ, wanted.target.mapping.account, SOURCE)
+        slo = get_swift_info().get("slo", {})
+        limits = Limits(MAX_FILE_SIZE, slo.get("max_manifest_segments", 0), self._segment_size())
+        restore(writer, restoration, job.body, limits)
+
+    def _check_missing(self, job: _Job) -> None:
+        """The proxy's 404 is the word of a majority at best. A replica that was silent may hold something
+        newer than the copy, which a restore would hide. Raises LocalChanged, LocalUnavailable."""
+        account, container, name = job.key
+        state = self._newest.of(account, container, name)
+        if isinstance(state, Present) and not state.expired:
+            raise LocalChanged("it is in the local cluster")
+        if isinstance(state, Deleted):
+            if state.timestamp >= job.wanted.asked:
+                raise LocalChanged("it was deleted while it was read")
+            propagates = job.wanted.target.mapping.profile.propagate_delete
+            if propagates and state.by_client and state.timestamp > written_at(job.info):
+                raise LocalChanged("a client has deleted it")
+
+    def _failed_now(self, key: Key) -> None:
+        if len(self._failed) >= _MOST_REMEMBERED:
+            self._failed.clear()
+        self._failed[key] = time.monotonic() + _PAUSE

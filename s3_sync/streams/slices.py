@@ -1,0 +1,51 @@
+"""One stream cut into several bodies."""
+
+from __future__ import annotations
+
+import io
+
+from s3_sync.errors import RemoteUnavailable
+from s3_sync.streams.hashing import new_digest
+from s3_sync.streams.reader import CHUNK, Body
+
+
+class Slice:
+    """The next ``size`` bytes of ``body``, which goes on behind them. ``md5()``: of what was read of it.
+
+    Raises RemoteUnavailable when the stream ends within it. ``close`` leaves the stream open.
+    """
+
+    def __init__(self, body: Body, size: int) -> None:
+        self.length: int | None = size
+        self._body = body
+        self._left = size
+        self._digest = new_digest("md5")
+
+    def read(self, size: int = -1) -> bytes:
+        if not self._left or size == 0:
+            return b""
+        data = self._body.read(self._left if size < 0 else min(size, self._left))
+        if not data:
+            raise RemoteUnavailable(f"the stream ended {self._left} bytes early")
+        self._left -= len(data)
+        self._digest.update(data)
+        return data
+
+    @property
+    def done(self) -> bool:
+        """Whether all of it was read."""
+        return not self._left
+
+    def md5(self) -> str:
+        return self._digest.hexdigest()
+
+    def skip(self) -> None:
+        """Read what is left of it, for nobody."""
+        while self.read(CHUNK):
+            pass
+
+    def rewind(self) -> None:
+        raise io.UnsupportedOperation("a stream goes forward")
+
+    def close(self) -> None:
+        """The stream is somebody else's."""

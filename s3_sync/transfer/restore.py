@@ -1,0 +1,261 @@
+"""An object of a remote store, written back into Swift: whole and proved, or not at all.
+
+What is written never wins against a client. It carries the time when the object was found missing, so
+that whatever a client wrote since then is newer; and it is written only where nothing is
+(``If-None-Match: *``), which holds even between servers whose clocks differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from s3_sync.errors import BadDigest, LocalChanged, ObjectRefused, SyncError
+from s3_sync.largeobject.manifest import Manifest, Segment
+from s3_sync.model.headers import to_swift
+from s3_sync.model.objects import ObjectInfo
+from s3_sync.model.timestamps import Timestamp
+from s3_sync.streams.hashing import HashingBody
+from s3_sync.streams.reader import Body, BytesBody
+from s3_sync.streams.slices import Slice
+
+_ONLY_NEW = {"if-none-match": "*"}
+
+
+class LocalWriter(Protocol):
+    """Writes into one account of the local cluster, with authority over all of it.
+
+    Every method raises LocalUnavailable, and LocalChanged where the container is gone.
+    """
+
+    def put_container(self, container: str) -> None:
+        """That it is there already is no error."""
+        ...
+
+    def put_object(
+        self, container: str, name: str, body: Body, headers: Mapping[str, str], query: str = ""
+    ) -> None:
+        """All or nothing. Raises LocalChanged when something is there, or something newer; BadDigest for
+        bytes that are not those of the ``etag``; ObjectRefused; and what ``body`` raises."""
+        ...
+
+    def etag(self, container: str, name: str) -> tuple[str, int] | None:
+        """Unquoted ETag and size of what is there, None for nothing."""
+        ...
+
+    def delete_object(self, container: str, name: str, timestamp: Timestamp) -> None:
+        """Nothing there is no error, nor is something newer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of the local cluster. ``max_segments``: of an SLO. ``segment_size``: of segments that we make."""
+
+    max_object: int
+    max_segments: int
+    segment_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Restoration:
+    """``info`` of a HEAD or GET; ``manifest`` if one of these bytes is stored; ``found_missing``: a
+    moment before the local cluster was asked for it in vain."""
+
+    container: str
+    info: ObjectInfo
+    manifest: Manifest | None
+    found_missing: Timestamp
+    #: the headers that the object gets, None for those of ``info``
+    headers: Mapping[str, str] | None = None
+
+    @property
+    def timestamp(self) -> dict[str, str]:
+        return {"x-timestamp": self.found_missing.internal}
+
+    @property
+    def object_headers(self) -> dict[str, str]:
+        assert self.info.meta is not None
+        headers = to_swift(self.info.meta) if self.headers is None else self.headers
+        return {**headers, **self.timestamp, **_ONLY_NEW}
+
+
+@dataclass
+class _Written:
+    """Segments that are there because of us, and containers that are known to exist."""
+
+    segments: list[tuple[str, str]] = field(default_factory=list)
+    containers: set[str] = field(default_factory=set)
+
+
+def restore(writer: LocalWriter, job: Restoration, body: Body, limits: Limits) -> None:
+    """Write the object, whose bytes are ``body``, from first to last.
+
+    A plain object comes back as one, if Swift can hold it, else as an SLO of segments of our own; a large
+    object as the SLO that its manifest describes. Nothing is left behind when that fails. Raises what
+    ``LocalWriter`` does, what ``body`` does, BadDigest for other bytes than the description promises, and
+    ObjectRefused ``unverifiable`` when it promises nothing that could be checked.
+    """
+    info, manifest = job.info, job.manifest
+    if manifest is not None and manifest.size and len(manifest.segments) <= limits.max_segments:
+        _as_slo(writer, job, lambda written: _by_manifest(writer, job, manifest, body, written))
+    elif info.md5 is not None and info.size <= limits.max_object:
+        headers = {**job.object_headers, "etag": info.md5}
+        writer.put_object(job.container, info.name, body, headers)
+    elif info.size and (info.md5 is not None or manifest is not None):
+        checked = _checked(info, manifest, body)
+        _as_slo(writer, job, lambda written: _cut(writer, job, checked, limits, written))
+    else:
+        raise ObjectRefused("unverifiable", f"nothing tells what the bytes of {info.name} must hash to")
+
+
+def _as_slo(
+    writer: LocalWriter, job: Restoration, write_segments: Callable[[_Written], Sequence[Segment]]
+) -> None:
+    written = _Written(containers={job.container})
+    try:
+        segments = write_segments(written)
+        text = Manifest(tuple(segments), b"").to_put()
+        writer.put_object(
+            job.container, job.info.name, BytesBody(text), job.object_headers, "multipart-manifest=put"
+        )
+    except BaseException:
+        _undo(writer, job, written)
+        raise
+
+
+def _by_manifest(
+    writer: LocalWriter, job: Restoration, manifest: Manifest, body: Body, written: _Written
+) -> list[Segment]:
+    """The segments under the names and with the bytes that the manifest says; some may be there still."""
+    segments = [segment for segment in manifest.segments if segment.size]  # Swift takes no empty ones
+    for segment in segments:
+        piece = Slice(body, segment.size)
+        there = writer.etag(segment.container, segment.name)
+        if there == (segment.md5, segment.size):
+            piece.skip()
+            if piece.md5() != segment.md5:
+                raise BadDigest(f"the bytes of segment {segment.path} hash to {piece.md5()}")
+            continue
+        if there is not None:
+            raise LocalChanged(f"{segment.path} holds other bytes than those of the segment")
+        headers = {**job.timestamp, **_ONLY_NEW, "etag": segment.md5}
+        _put_segment(writer, segment.container, segment.name, piece, headers, written)
+    return segments
+
+
+def _cut(
+    writer: LocalWriter, job: Restoration, body: Body, limits: Limits, written: _Written
+) -> list[Segment]:
+    """Segments of our own. Their names say of which version and size they are, so that what an attempt
+    that was killed left behind is overwritten by the next one with the same bytes."""
+    info = job.info
+    container = f"{job.container}_segments"
+    stamp = _version(info).normal
+    base = f"{info.name}/{stamp}/{info.size}/{limits.segment_size}"
+    expiry = {key: value for key, value in job.object_headers.items() if key == "x-delete-at"}
+    segments: list[Segment] = []
+    for number, size in enumerate(_sizes(info.size, limits.segment_size), start=1):
+        piece = Slice(body, size)
+        name = f"{base}/{number:08d}"
+        _put_segment(writer, container, name, piece, {**job.timestamp, **expiry}, written)
+        segments.append(Segment(container, name, size, piece.md5()))
+    if body.read(1):
+        raise BadDigest(f"{info.name} is longer than {info.size} bytes")
+    return segments
+
+
+def _put_segment(
+    writer: LocalWriter, container: str, name: str, piece: Slice, headers: dict[str, str], written: _Written
+) -> None:
+    if container not in written.containers:
+        writer.put_container(container)
+        written.containers.add(container)
+    written.segments.append((container, name))
+    try:
+        writer.put_object(container, name, piece, headers)
+    except LocalChanged:
+        written.segments.pop()  # somebody else's
+        raise
+
+
+def _undo(writer: LocalWriter, job: Restoration, written: _Written) -> None:
+    """Remove exactly what we wrote: whatever is newer stays."""
+    for container, name in written.segments:
+        try:
+            writer.delete_object(container, name, job.found_missing.after())
+        except SyncError:
+            continue  # the next attempt finds it, or overwrites it
+
+
+def _sizes(total: int, step: int) -> Iterator[int]:
+    for first in range(0, total, step):
+        yield min(step, total - first)
+
+
+def _version(info: ObjectInfo) -> Timestamp:
+    marked = info.meta.swift_timestamp if info.meta is not None else None
+    return marked or Timestamp.from_seconds(info.last_modified)
+
+
+def _checked(info: ObjectInfo, manifest: Manifest | None, body: Body) -> Body:
+    """Bytes that are promised as a whole, or piece by piece."""
+    if info.md5 is not None:
+        return _WholeChecked(body, info.size, info.md5)
+    assert manifest is not None
+    return _PiecesChecked(body, manifest.segments)
+
+
+class _WholeChecked:
+    """Raises BadDigest instead of giving the last bytes of a body that is not what it should be."""
+
+    def __init__(self, body: Body, size: int, md5: str) -> None:
+        self.length: int | None = size
+        self._body = HashingBody(body, "md5")
+        self._left = size
+        self._md5 = md5
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._body.read(size)
+        self._left -= len(data)
+        if not self._left and data and self._body.digest.hexdigest() != self._md5:
+            raise BadDigest(f"the bytes hash to {self._body.digest.hexdigest()}, not to {self._md5}")
+        return data
+
+    def rewind(self) -> None:
+        self._body.rewind()
+
+    def close(self) -> None:
+        self._body.close()
+
+
+class _PiecesChecked:
+    """The same for bytes of which each segment's MD5 is known."""
+
+    def __init__(self, body: Body, segments: Sequence[Segment]) -> None:
+        self.length: int | None = sum(segment.size for segment in segments)
+        self._body = body
+        self._segments = iter([segment for segment in segments if segment.size])
+        self._segment: Segment | None = None
+        self._piece: Slice | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        if self._piece is None:
+            self._segment = next(self._segments, None)
+            if self._segment is None:
+                return self._body.read(size)
+            self._piece = Slice(self._body, self._segment.size)
+        data = self._piece.read(size)
+        assert self._segment is not None
+        if self._piece.done:
+            if self._piece.md5() != self._segment.md5:
+                raise BadDigest(f"the bytes of segment {self._segment.path} hash to {self._piece.md5()}")
+            self._piece = None
+        return data
+
+    def rewind(self) -> None:
+        self._body.rewind()
+
+    def close(self) -> None:
+        self._body.close()

@@ -1,0 +1,292 @@
+"""Objects that are read come back, whole and proved, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from faults.proxy import FaultProxy, waits_for
+from servers.pair import Store
+from servers.process import wait_until
+from servers.raw_swift import Answer
+from servers.shunted import SEGMENT_SIZE, Archive, Shunted
+
+BODY = bytes(range(256)) * 1000
+SOON = 30.0
+
+
+def md5(data: bytes) -> str:
+    return hashlib.md5(data).hexdigest()
+
+
+@pytest.fixture
+def archive(new_archive: Callable[..., Archive]) -> Archive:
+    return new_archive(restore_object=True)
+
+
+@pytest.fixture
+def remote(s3api: Store) -> Iterator[FaultProxy]:
+    with FaultProxy.before(s3api.endpoint) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def behind(new_archive: Callable[..., Archive], s3api: Store, remote: FaultProxy) -> Archive:
+    """An archive whose bucket is behind `remote`."""
+    return new_archive(store=s3api.behind(remote.endpoint), restore_object=True)
+
+
+def local(archive: Archive, name: str, query: str = "") -> Answer:
+    return archive.get(name, query, X_Cloud_Sync_Shunt_Bypass="yes")
+
+
+def restored(archive: Archive, name: str) -> Answer:
+    """What the local cluster has, once it has it."""
+    wait_until(lambda: archive.is_local(name), SOON, f"{name} restored")
+    return local(archive, name)
+
+
+def not_restored(archive: Archive, name: str, why: str) -> None:
+    """It was tried and given up, for a reason whose words the log has."""
+    line = f"/{archive.container}/{name}"
+    log = archive.cluster.log_dir / "swift.log"
+
+    def told() -> bool:
+        lines = log.read_text(errors="replace").splitlines()
+        return any(line in each and why in each for each in lines if "restore" in each)
+
+    wait_until(told, SOON, f"{name} given up")
+    assert not archive.is_local(name)
+
+
+def quiet(archive: Archive, name: str) -> None:
+    """Nothing was begun: a later restore of another object is through."""
+    archive.store(f"after {name}", b"x")
+    archive.get(f"after {name}")
+    restored(archive, f"after {name}")
+    assert not archive.is_local(name)
+
+
+def listing(archive: Archive, container: str) -> list[str]:
+    answer = archive.swift.ask(
+        "GET", container, query="format=json", headers={"X-Cloud-Sync-Shunt-Bypass": "1"}
+    )
+    return [entry["name"] for entry in json.loads(answer.body)] if answer.status == 200 else []
+
+
+def test_an_object_comes_back_as_it_was(archive: Archive) -> None:
+    delete_at = str(int(time.time()) + 1000)
+    meta = {"colour": "=?UTF-8?B?Z3LDvG4=?=", "x-delete-at": delete_at}
+    archive.store("a/ü %2F", BODY, meta, ContentType="text/plain; charset=x", ContentDisposition="inline")
+    before = time.time()
+    got = archive.get("a/ü %2F")
+    assert got.body == BODY
+    after = time.time()
+    here = restored(archive, "a/ü %2F")
+    assert here.body == BODY
+    same = ("etag", "content-type", "content-disposition", "x-object-meta-colour", "x-delete-at")
+    assert [here.headers[name] for name in same] == [got.headers[name] for name in same]
+    assert before <= float(here.headers["x-timestamp"]) <= after
+    assert set(here.headers) == set(got.headers)
+    # the copy stays, and is not asked again
+    assert len(archive.stored()) == 1
+    archive.store("a/ü %2F", b"other")
+    assert archive.get("a/ü %2F").body == BODY
+
+
+def test_empty_objects(archive: Archive) -> None:
+    archive.store("empty", b"")
+    archive.get("empty")
+    assert restored(archive, "empty").body == b""
+
+
+def test_what_does_not_restore(archive: Archive, new_archive: Callable[..., Archive]) -> None:
+    archive.store("o", BODY)
+    archive.ask("HEAD", "o")
+    archive.get("o", Range="bytes=0-")
+    archive.get("o", If_None_Match=md5(BODY))
+    quiet(archive, "o")
+    archive.get("o", If_None_Match="other")
+    restored(archive, "o")
+    other = new_archive()
+    other.store("o", BODY)
+    other.get("o")
+    quiet(archive, "p")
+    assert not other.is_local("o")
+
+
+def test_bytes_that_are_not_what_they_should_be(archive: Archive) -> None:
+    archive.store("o", BODY, {"swift-etag": "0" * 32})
+    assert archive.get("o").body == BODY
+    not_restored(archive, "o", "bad_digest")
+    archive.store("o", BODY)  # it is not tried again at once
+    archive.get("o")
+    quiet(archive, "o")
+
+
+def test_many_readers_of_one_object(archive: Archive, shunted: Shunted) -> None:
+    archive.store("o", BODY * 8)
+    with shunted.count_requests() as count, ThreadPoolExecutor(20) as pool:
+        bodies = list(pool.map(lambda _: archive.get("o").body, range(20)))
+        restored(archive, "o")
+    assert set(bodies) == {BODY * 8}
+    assert count.of("object", "PUT") == 1
+
+
+class TestLargeObjects:
+    SEGMENTS = (("one", b"a" * 1000), ("two", b"b" * 2000), ("three", b"a" * 1000))
+
+    def segments(self, archive: Archive) -> list[tuple[str, str, bytes]]:
+        s, t = f"{archive.container}_s", f"{archive.container}_t"
+        return [(s, "one", b"a" * 1000), (t, "ü/two", b"b" * 2000), (s, "one", b"a" * 1000)]
+
+    def whole(self, archive: Archive) -> bytes:
+        return b"".join(data for _, _, data in self.segments(archive))
+
+    def test_an_slo_with_all_its_containers(self, archive: Archive) -> None:
+        archive.store_large("slo", self.segments(archive), colour="red")
+        got = archive.get("slo")
+        assert got.body == self.whole(archive)
+        here = restored(archive, "slo")
+        assert here.body == self.whole(archive)
+        same = ("etag", "content-type", "x-object-meta-colour", "x-static-large-object")
+        assert [here.headers[name] for name in same] == [got.headers[name] for name in same]
+        manifest = json.loads(local(archive, "slo", "multipart-manifest=get").body)
+        assert [entry["name"] for entry in manifest] == [
+            f"/{container}/{name}" for container, name, _ in self.segments(archive)
+        ]
+        assert not any("swift-" in name for name in here.headers)
+
+    def test_segments_that_are_there_are_kept(self, archive: Archive) -> None:
+        (container, name, data), *_ = self.segments(archive)
+        archive.swift.put_container(container)
+        archive.swift.put(container, name, data, {"X-Object-Meta-Kept": "yes"})
+        archive.store_large("slo", self.segments(archive))
+        archive.get("slo")
+        assert restored(archive, "slo").body == self.whole(archive)
+        assert archive.swift.request("HEAD", container, name).headers["x-object-meta-kept"] == "yes"
+
+    def test_nothing_is_left_of_what_fails(self, archive: Archive) -> None:
+        (s, one, data), (t, two, _), _ = self.segments(archive)
+        archive.swift.put_container(s)
+        archive.swift.put(s, one, data)
+        archive.swift.put_container(t)
+        archive.swift.put(t, two, b"somebody else's")
+        archive.store_large("taken", [(s, "new", b"n" * 10), *self.segments(archive)])
+        assert archive.get("taken").body == b"n" * 10 + self.whole(archive)
+        not_restored(archive, "taken", "holds other bytes")
+        assert (listing(archive, s), listing(archive, t)) == ([one], [two])
+        archive.swift.delete(t, two)
+        archive.store_large("wrong", self.segments(archive))
+        marks = archive.s3.head_object(Bucket=archive.bucket, Key=archive.prefix + "wrong")["Metadata"]
+        archive.store("wrong", self.whole(archive)[:-1] + b"x", marks)
+        archive.get("wrong")
+        not_restored(archive, "wrong", "bad_digest")
+        assert (listing(archive, s), listing(archive, t)) == ([one], [])
+
+    def test_without_its_manifest(self, archive: Archive) -> None:
+        archive.store_large("slo", self.segments(archive))
+        archive.s3.delete_object(Bucket=archive.bucket, Key=archive.manifest_key("slo"))
+        archive.get("slo")
+        here = restored(archive, "slo")  # its MD5 is known, so it comes back in one piece
+        assert here.body == self.whole(archive)
+        assert here.headers["etag"] == md5(self.whole(archive))
+
+    def test_a_dlo_comes_back_as_an_slo(self, archive: Archive) -> None:
+        segments = [*self.segments(archive)[:2], (f"{archive.container}_s", "empty", b"")]
+        joined = md5("".join(md5(data) for _, _, data in segments).encode())
+        archive.store_large(
+            "dlo",
+            segments,
+            x_static_large_object="",
+            swift_slo_etag="",
+            x_object_manifest=quote(f"{archive.container}_s/"),
+            swift_source_dlo_etag=joined,
+        )
+        got = archive.get("dlo")
+        assert got.headers["etag"] == f'"{joined}"'
+        assert got.headers["x-object-manifest"] == f"{archive.container}_s/"
+        here = restored(archive, "dlo")
+        assert here.body == got.body == b"a" * 1000 + b"b" * 2000
+        assert here.headers["x-static-large-object"] == "True"
+        assert "x-object-manifest" not in here.headers
+
+    def test_what_is_too_large_comes_in_segments(self, archive: Archive) -> None:
+        body = b"".join(bytes([number]) * 1000 for number in range(200)) * 50
+        archive.store("big", body, {"swift-timestamp": "1500000000.00001"})
+        assert archive.get("big").body == body
+        here = restored(archive, "big")
+        assert here.body == body
+        entries = json.loads(local(archive, "big", "multipart-manifest=get").body)
+        container = f"{archive.container}_segments"
+        assert [entry["name"] for entry in entries] == [
+            f"/{container}/big/1500000000.00001/{len(body)}/{SEGMENT_SIZE}/{number:08d}"
+            for number in (1, 2, 3, 4)
+        ]
+        archive.store("bad", body, {"swift-etag": "0" * 32})
+        archive.get("bad")
+        not_restored(archive, "bad", "bad_digest")
+        assert all(name.startswith("big/") for name in listing(archive, container))
+
+
+class TestRaces:
+    """A client that writes while the object is restored."""
+
+    def reading(self, archive: Archive, remote: FaultProxy, meanwhile: Callable[[], Any]) -> Answer:
+        """The answer to a GET that hangs at the remote while something happens."""
+        go = threading.Event()
+        remote.when(waits_for(go), method="GET", key="/o", times=1)
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(archive.get, "o")
+            wait_until(lambda: remote.calls("GET", "/o") != [], SOON, "the remote asked")
+            meanwhile()
+            go.set()
+            return answer.result()
+
+    def test_a_write_wins(self, behind: Archive, remote: FaultProxy) -> None:
+        behind.store("o", BODY)
+        got = self.reading(behind, remote, lambda: behind.swift.put(behind.container, "o", b"client's"))
+        assert got.body == BODY
+        wait_until(lambda: "it is in the local cluster" in _log(behind), SOON, "the restore given up")
+        assert behind.get("o").body == b"client's"
+
+    def test_a_delete_wins(self, behind: Archive, remote: FaultProxy) -> None:
+        behind.store("o", BODY)
+        self.reading(behind, remote, lambda: behind.ask("DELETE", "o"))
+        not_restored(behind, "o", "deleted while it was read")
+
+    def test_a_container_that_goes(self, behind: Archive, remote: FaultProxy) -> None:
+        behind.store("o", BODY)
+        got = self.reading(behind, remote, lambda: behind.swift.request("DELETE", behind.container))
+        assert got.body == BODY
+        not_restored(behind, "o", "404")
+
+
+def test_a_client_that_goes_away(archive: Archive, shunted: Shunted) -> None:
+    body = b"z" * (7 << 20)
+    archive.store("o", body)
+    proxy = shunted.server("proxy")
+    with socket.create_connection((proxy.ip, proxy.port)) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        sock.sendall(
+            f"GET /v1/{archive.swift.account}/{archive.container}/o HTTP/1.1\r\nHost: x\r\n"
+            f"X-Auth-Token: {archive.swift.token}\r\n\r\n".encode()
+        )
+        assert sock.recv(1)
+    not_restored(archive, "o", "went away")
+    assert archive.get("o").body == body
+    restored(archive, "o")
+
+
+def _log(archive: Archive) -> str:
+    text = (archive.cluster.log_dir / "swift.log").read_text(errors="replace")
+    return "\n".join(line for line in text.splitlines() if f"/{archive.container}/" in line)

@@ -1,0 +1,216 @@
+"""What is written into Swift when an object comes back, and in which order."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from s3_sync.errors import BadDigest, LocalChanged, LocalUnavailable, ObjectRefused
+from s3_sync.largeobject.manifest import Manifest
+from s3_sync.model.objects import ObjectInfo, ObjectMeta
+from s3_sync.model.timestamps import Timestamp
+from s3_sync.streams.reader import Body, BytesBody, read_all
+from s3_sync.transfer.restore import Limits, Restoration, restore
+
+NOW = Timestamp.parse("1700000000.00000")
+LIMITS = Limits(max_object=100, max_segments=3, segment_size=40)
+
+
+def md5(data: bytes) -> str:
+    return hashlib.md5(data).hexdigest()
+
+
+class Swift:
+    """A LocalWriter that checks what Swift checks. ``fails``: path -> error of its PUT."""
+
+    def __init__(self, **objects: bytes) -> None:
+        self.objects: dict[str, bytes] = {f"c/{name}": data for name, data in objects.items()}
+        self.headers: dict[str, Mapping[str, str]] = {}
+        self.containers = {"c"}
+        self.fails: dict[str, Exception] = {}
+        self.log: list[str] = []
+
+    def put_container(self, container: str) -> None:
+        self.log.append(f"PUT {container}")
+        self.containers.add(container)
+
+    def put_object(
+        self, container: str, name: str, body: Body, headers: Mapping[str, str], query: str = ""
+    ) -> None:
+        path = f"{container}/{name}"
+        self.log.append(f"PUT {path}{'?' if query else ''}{query}")
+        assert headers["x-timestamp"] == NOW.internal
+        assert container in self.containers
+        if headers.get("if-none-match") == "*" and path in self.objects:
+            raise LocalChanged(path)
+        data = read_all(body)
+        if path in self.fails:
+            raise self.fails[path]
+        if "etag" in headers and md5(data) != headers["etag"]:
+            raise BadDigest(path)
+        if query:
+            entries = json.loads(data)
+            parts = [self.objects[entry["path"].lstrip("/")] for entry in entries]
+            assert [md5(part) for part in parts] == [entry["etag"] for entry in entries]
+            data = b"".join(parts)
+        self.objects[path] = data
+        self.headers[path] = headers
+
+    def etag(self, container: str, name: str) -> tuple[str, int] | None:
+        data = self.objects.get(f"{container}/{name}")
+        return None if data is None else (md5(data), len(data))
+
+    def delete_object(self, container: str, name: str, timestamp: Timestamp) -> None:
+        assert timestamp == NOW.after()
+        self.log.append(f"DELETE {container}/{name}")
+        self.objects.pop(f"{container}/{name}", None)
+
+
+def manifest_of(*segments: tuple[str, bytes]) -> Manifest:
+    entries = [{"name": f"/{path}", "bytes": len(data), "hash": md5(data)} for path, data in segments]
+    return Manifest.parse(json.dumps(entries).encode())
+
+
+def run(swift: Swift, data: bytes, manifest: Manifest | None = None, **info: Any) -> None:
+    fields = {"md5": md5(data), "size": len(data), "meta": ObjectMeta({"content-type": "a/b"}, {"k": "v"})}
+    described = ObjectInfo("o", **{**fields, **info})
+    restore(swift, Restoration("c", described, manifest, NOW), BytesBody(data), LIMITS)
+
+
+def test_a_plain_object() -> None:
+    swift = Swift()
+    run(swift, b"x" * 100)
+    assert swift.objects == {"c/o": b"x" * 100}
+    assert swift.headers["c/o"] == {
+        "content-type": "a/b",
+        "x-object-meta-k": "v",
+        "x-timestamp": NOW.internal,
+        "if-none-match": "*",
+        "etag": md5(b"x" * 100),
+    }
+
+
+def test_what_is_there_stays() -> None:
+    swift = Swift(o=b"client's")
+    with pytest.raises(LocalChanged):
+        run(swift, b"x")
+    assert swift.objects == {"c/o": b"client's"}
+
+
+@pytest.mark.parametrize("size", [10, 0, 101])
+def test_nothing_to_check_it_with(size: int) -> None:
+    with pytest.raises(ObjectRefused, match="must hash to"):
+        run(Swift(), b"x" * size, md5=None)
+
+
+@pytest.mark.parametrize(
+    ("size", "sizes"), [(101, [40, 40, 21]), (120, [40, 40, 40]), (121, [40, 40, 40, 1])]
+)
+def test_too_large_for_one(size: int, sizes: list[int]) -> None:
+    swift = Swift()
+    data = bytes(range(size))
+    meta = ObjectMeta(marks={"swift-timestamp": "1600000000.00001", "x-delete-at": "1800000000"})
+    run(swift, data, meta=meta)
+    names = [f"c_segments/o/1600000000.00001/{size}/40/{number:08d}" for number in range(1, len(sizes) + 1)]
+    assert swift.log == [
+        "PUT c_segments",
+        *(f"PUT {name}" for name in names),
+        "PUT c/o?multipart-manifest=put",
+    ]
+    assert [len(swift.objects[name]) for name in names] == sizes
+    assert swift.objects["c/o"] == data
+    assert swift.headers[names[0]]["x-delete-at"] == "1800000000"
+
+
+def test_segments_of_ours_are_removed_when_the_bytes_are_wrong() -> None:
+    swift = Swift()
+    with pytest.raises(BadDigest):
+        run(swift, b"x" * 120, md5=md5(b"y"))
+    assert swift.objects == {}
+
+
+class TestManifests:
+    ONE, TWO = ("s/one", b"1" * 60), ("t/two", b"2" * 50)
+    DATA = b"1" * 60 + b"2" * 50
+
+    def test_segments_then_manifest(self) -> None:
+        swift = Swift()
+        run(swift, self.DATA, manifest_of(self.ONE, self.TWO))
+        assert swift.log == [
+            "PUT s",
+            "PUT s/one",
+            "PUT t",
+            "PUT t/two",
+            "PUT c/o?multipart-manifest=put",
+        ]
+        assert swift.objects["c/o"] == self.DATA
+        assert swift.headers["c/o"]["if-none-match"] == "*"
+
+    def test_the_same_segment_twice_and_an_empty_one(self) -> None:
+        swift = Swift()
+        manifest = manifest_of(self.ONE, ("s/empty", b""), self.ONE)
+        run(swift, b"1" * 120, manifest)
+        assert swift.objects == {"s/one": b"1" * 60, "c/o": b"1" * 120}
+
+    def test_segments_that_are_there_are_not_touched(self) -> None:
+        swift = Swift()
+        swift.objects["s/one"] = b"1" * 60
+        swift.fails["t/two"] = LocalUnavailable("no")
+        with pytest.raises(LocalUnavailable):
+            run(swift, self.DATA, manifest_of(self.ONE, self.TWO))
+        assert swift.objects == {"s/one": b"1" * 60}
+        assert "DELETE s/one" not in swift.log
+        swift.fails.clear()
+        run(swift, self.DATA, manifest_of(self.ONE, self.TWO))
+        assert swift.objects["c/o"] == self.DATA
+
+    def test_names_that_are_taken(self) -> None:
+        swift = Swift()
+        swift.objects["t/two"] = b"somebody else's"
+        with pytest.raises(LocalChanged):
+            run(swift, self.DATA, manifest_of(self.ONE, self.TWO))
+        assert swift.objects == {"t/two": b"somebody else's"}
+
+    def test_a_name_that_is_taken_a_moment_later(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        swift = Swift()
+        swift.objects["t/two"] = b"somebody else's"
+        monkeypatch.setattr(swift, "etag", lambda container, name: None)
+        with pytest.raises(LocalChanged):
+            run(swift, self.DATA, manifest_of(self.ONE, self.TWO))
+        assert swift.objects == {"t/two": b"somebody else's"}
+
+    @pytest.mark.parametrize("path", ["s/one", "t/two", "c/o"])
+    def test_nothing_is_left_of_what_fails(self, path: str) -> None:
+        swift = Swift()
+        swift.fails[path] = ObjectRefused("local_refused", "413")
+        with pytest.raises(ObjectRefused):
+            run(swift, self.DATA, manifest_of(self.ONE, self.TWO))
+        assert swift.objects == {}
+
+    def test_wrong_bytes_where_the_segment_is_there(self) -> None:
+        swift = Swift()
+        swift.objects["s/one"] = b"1" * 60
+        with pytest.raises(BadDigest):
+            run(swift, b"x" + self.DATA[1:], manifest_of(self.ONE, self.TWO))
+
+    def test_more_segments_than_swift_takes(self) -> None:
+        swift = Swift()
+        segments = [(f"s/{number}", bytes([number]) * 20) for number in range(4)]
+        data = b"".join(each for _, each in segments)
+        run(swift, data, manifest_of(*segments), md5=None)
+        assert swift.objects["c/o"] == data
+        assert swift.log[1:3] == [f"PUT c_segments/o/0000000000.00000/80/40/{n:08d}" for n in (1, 2)]
+
+    def test_more_segments_than_swift_takes_and_wrong_bytes(self) -> None:
+        swift = Swift()
+        segments = [(f"s/{number}", bytes([number]) * 20) for number in range(4)]
+        data = b"".join(each for _, each in segments)
+        for wrong in (0, 39, 79):
+            changed = data[:wrong] + b"!" + data[wrong + 1 :]
+            with pytest.raises(BadDigest):
+                run(swift, changed, manifest_of(*segments), md5=None)
+            assert swift.objects == {}
