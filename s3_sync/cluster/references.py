@@ -17,7 +17,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from typing import Any
+from dataclasses import dataclass
 from urllib.parse import unquote
 
 from s3_sync.cluster.client import LocalSwift
@@ -34,6 +34,15 @@ Place = tuple[str, str]
 
 _LARGEST = 64 * 1024 * 1024
 _TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """``below``: a DLO's container and prefix. ``is_link``: it is a symlink that names its target."""
+
+    places: frozenset[Place] = frozenset()
+    below: Place | None = None
+    is_link: bool = False
 
 
 class References:
@@ -64,30 +73,33 @@ class References:
         if found is None:
             return
         for entry in self._client.objects(account, container, "", reserved=True):
-            if _may_name(entry):
-                yield self._look(account, container, entry["name"], found.policy, known)
+            if may_name(entry["bytes"], entry["hash"], "") or "slo_etag" in entry:
+                yield known.among(self.named_by(account, container, entry["name"], found.policy))
 
-    def _look(self, account: str, container: str, name: str, policy: int, known: _Wanted) -> set[Place]:
-        """A client may write it just now; then it is looked at again."""
+    def named_by(self, account: str, container: str, name: str, policy: int) -> Named:
+        """What one object names now. One that a client writes just now is looked at again.
+
+        Raises LocalUnavailable and ObjectRefused where it cannot be known.
+        """
         for _ in range(_TRIES - 1):
             with suppress(LocalMissing, LocalChanged):
-                return self._named_by(account, container, name, policy, known)
+                return self._named_by(account, container, name, policy)
         try:
-            return self._named_by(account, container, name, policy, known)
+            return self._named_by(account, container, name, policy)
         except (LocalMissing, LocalChanged) as error:
             raise LocalUnavailable(f"{account}/{container}/{name}: {error}") from error
 
-    def _named_by(self, account: str, container: str, name: str, policy: int, known: _Wanted) -> set[Place]:
+    def _named_by(self, account: str, container: str, name: str, policy: int) -> Named:
         state = self._newest.of(account, container, name, [policy])
         if not isinstance(state, Present):
-            return set()
+            return Named()
         if is_true(state.headers.get("x-static-large-object", "")):
-            return known.among(named_objects(self._manifest(account, container, name, state)))
+            return Named(frozenset(named_objects(self._manifest(account, container, name, state))))
         if target := state.headers.get("x-object-manifest"):
-            return known.below(*_place(target))
+            return Named(below=_place(target))
         if target := state.headers.get(SYMLINK_TARGET):
-            return known.among({_place(target)})
-        return set()
+            return Named(frozenset({_place(target)}), is_link=True)
+        return Named()
 
     def _manifest(self, account: str, container: str, name: str, state: Present) -> bytes:
         reader = self._reader.starting_at(state.node)
@@ -107,24 +119,22 @@ class _Wanted:
         for container, name in sorted(places):
             self._names[container].append(name)
 
-    def among(self, named: set[Place]) -> set[Place]:
-        return named & self._places
-
-    def below(self, container: str, prefix: str) -> set[Place]:
-        """Those whose names begin exactly so."""
-        names = self._names.get(container, [])
-        found: set[Place] = set()
-        for index in range(bisect_left(names, prefix), len(names)):
-            if not names[index].startswith(prefix):
-                break
-            found.add((container, names[index]))
+    def among(self, named: Named) -> set[Place]:
+        found = set(named.places & self._places)
+        if named.below is not None:
+            container, prefix = named.below
+            names = self._names.get(container, [])
+            for index in range(bisect_left(names, prefix), len(names)):
+                if not names[index].startswith(prefix):
+                    break
+                found.add((container, names[index]))
         return found
 
 
-def _may_name(entry: dict[str, Any]) -> bool:
-    """By its entry in a listing. What is encrypted there (``swift_meta``) may be anything."""
-    etag = entry["hash"]
-    return entry["bytes"] == 0 or "slo_etag" in entry or "slo_etag=" in etag or "swift_meta=" in etag
+def may_name(size: int, etag: str, content_type: str) -> bool:
+    """Whether an object may be a manifest or a link, by its entry in a listing or its row. What is encrypted
+    there (``swift_meta``) may be anything."""
+    return size == 0 or "slo_etag=" in etag or "swift_meta=" in etag or "swift_bytes=" in content_type
 
 
 def _place(target: str) -> Place:

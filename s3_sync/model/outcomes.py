@@ -38,6 +38,7 @@ EXCLUDED = "excluded"
 CONDITION = "condition"
 VANISHED = "vanished"
 SUPERSEDED = "superseded"
+SEGMENT = "segment"
 OWN_TOMBSTONE = "own_tombstone"
 DELETE_NOT_PROPAGATED = "delete_not_propagated"
 # reason of DELETED when it is not a client's delete

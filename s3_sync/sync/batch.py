@@ -14,8 +14,8 @@ from s3_sync.model.rows import Row
 from s3_sync.providers.base import Bucket, ListQuery
 from s3_sync.state.journal import QUARANTINE, RETRY, DueRange, Settlement, Unsettled
 from s3_sync.sync.context import Context
-from s3_sync.sync.departures import DepartureLedger
 from s3_sync.sync.expirer import Expirer
+from s3_sync.sync.release import Moving
 from s3_sync.sync.rows import RowHandler
 from s3_sync.sync.survey import survey
 from s3_sync.sync.tally import Tally
@@ -73,7 +73,7 @@ class Batches:
         bucket: Bucket,
         key: str,
         ledger: UploadLedger,
-        departures: DepartureLedger,
+        moving: Moving,
     ) -> None:
         self._context = context
         self._mapping = mapping
@@ -81,8 +81,9 @@ class Batches:
         self._key = key
         self.tally = Tally(mapping, context.stats)
         self._ledger = ledger
+        self.named = moving.named
         sending = Sending(bucket, self.tally.read, context.parts, self._ledger)
-        self.handler = RowHandler(mapping, sending, context.local, context.clock.now, departures)
+        self.handler = RowHandler(mapping, sending, context.local, context.clock.now, moving)
         self.expirer = Expirer(mapping, bucket, context.local.newest, self.handler.names)
 
     def survey(self, names: Sequence[str]) -> dict[str, View]:

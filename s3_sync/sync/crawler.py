@@ -19,6 +19,8 @@ from s3_sync.sync.database import DatabaseCrawl
 from s3_sync.sync.departures import DepartureLedger, SegmentSweep
 from s3_sync.sync.expirations import Expirations
 from s3_sync.sync.lifetime import Lifetime
+from s3_sync.sync.named import NamedObjects
+from s3_sync.sync.release import Moving
 from s3_sync.sync.schedule import setback_pause
 from s3_sync.sync.uploads import UploadLedger, reap
 
@@ -63,6 +65,7 @@ class MappingCrawl:
         self._ledger = UploadLedger(context.journal, self.key, context.clock.now)
         self._expirations = Expirations(context, mapping, self.key)
         self._departures = DepartureLedger(context.journal.departures, self.key)
+        self._moving = Moving(self._departures, NamedObjects(mapping, context.local.references))
         self._sweeping: Iterator[None] | None = None
         self._sweep_at = float("-inf")
         self._sweep_begun = 0.0
@@ -226,9 +229,7 @@ class MappingCrawl:
         """The bucket's connections are made when there is something to do, and kept."""
         if self._batches is None:
             bucket = self._context.registry.open_bucket(self.mapping)
-            self._batches = Batches(
-                self._context, self.mapping, bucket, self.key, self._ledger, self._departures
-            )
+            self._batches = Batches(self._context, self.mapping, bucket, self.key, self._ledger, self._moving)
         return self._batches
 
     def _recovered(self) -> None:

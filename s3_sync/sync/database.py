@@ -30,6 +30,8 @@ from s3_sync.sync.views import Before, Listed, View
 
 log = logging.getLogger("s3-sync")
 
+#: for so long, in seconds, a turn may look for large objects
+LEARN_SLICE = 2.0
 #: so many rounds of verification in the time of one slack
 ROUNDS = 6
 
@@ -90,6 +92,8 @@ class DatabaseCrawl:
                 self._database, self._checkpoint = db.id, None
             if db.has_several_policies():
                 self._batches.handler.ask_every_policy()
+            if not self._mapping.profile.retain_local and not self._know_segments(db):
+                return True, []
             if self._checkpoint is None:
                 self._checkpoint = self._load(db) or self._begin(db)
             results: list[Result] = []
@@ -110,6 +114,13 @@ class DatabaseCrawl:
         if state != "unsharded":
             log.error("%s is %s: sharded containers are not read by this version", self._mapping.label, state)
         return state == "unsharded"
+
+    def _know_segments(self, db: ContainerDb) -> bool:
+        """Before anything is moved: what is part of a large object. False: it takes more turns than this."""
+        until = self._context.clock.now() + LEARN_SLICE
+        return self._batches.named.catch_up(
+            db, lambda: self._context.stop.is_set() or self._context.clock.now() > until
+        )
 
     @property
     def _share(self) -> str:

@@ -5,6 +5,8 @@ Of a large object that is the manifest; ``sync.departures`` says what becomes of
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from s3_sync.cluster.newest import Present
 from s3_sync.cluster.removal import Removal
 from s3_sync.config.schema import Mapping
@@ -12,6 +14,7 @@ from s3_sync.errors import CopyUnproven, NotFound, ObjectRefused, SegmentChanged
 from s3_sync.model.objects import MARKS, ObjectInfo
 from s3_sync.state.expiries import Expiry
 from s3_sync.sync.departures import DepartureLedger
+from s3_sync.sync.named import NamedObjects
 from s3_sync.transfer.decide import Decision, decide
 from s3_sync.transfer.large import LargeObject, has_manifest, large_kind
 from s3_sync.transfer.sending import Sending
@@ -21,20 +24,36 @@ from s3_sync.transfer.source import OpenObject
 _LEFT_BEHIND = frozenset({"x-robots-tag", *(f"x-object-meta-{mark}" for mark in MARKS)})
 
 
-class Release:
-    """For mappings that do not retain local objects.
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """What a mapping that does not retain local objects has to know.
 
-    ``departures``: where the segments of large objects are written down that follow them; None keeps them.
+    ``departures``: where the segments of large objects are written down that follow them. ``named``: what is
+    part of a large object and does not leave without it.
     """
 
+    departures: DepartureLedger
+    named: NamedObjects
+
+
+class Release:
+    """For mappings that do not retain local objects. Without ``moving``, segments stay."""
+
     def __init__(
-        self, mapping: Mapping, sending: Sending, removal: Removal, departures: DepartureLedger | None = None
+        self, mapping: Mapping, sending: Sending, removal: Removal, moving: Moving | None = None
     ) -> None:
         self._mapping = mapping
         self._bucket = sending.bucket
         self._ledger = sending.ledger
         self._removal = removal
-        self._departures = None if mapping.profile.retain_local_segments else departures
+        self._moving = moving
+        self._departures = (
+            None if moving is None or mapping.profile.retain_local_segments else moving.departures
+        )
+
+    def is_segment(self, name: str) -> bool:
+        """Whether a local large object is known to consist of it."""
+        return self._moving is not None and self._moving.named.has(name)
 
     def check_movable(self, local: OpenObject) -> None:
         """Raise ObjectRefused for what a remote copy of bytes and metadata would not replace."""

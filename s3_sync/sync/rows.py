@@ -29,6 +29,7 @@ from s3_sync.model.outcomes import (
     EXCLUDED,
     NOT_DUE,
     OWN_TOMBSTONE,
+    SEGMENT,
     SUPERSEDED,
     VANISHED,
     Kind,
@@ -37,9 +38,8 @@ from s3_sync.model.outcomes import (
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.limits import check_limits
-from s3_sync.sync.departures import DepartureLedger
 from s3_sync.sync.names import NameLocks
-from s3_sync.sync.release import Release
+from s3_sync.sync.release import Moving, Release
 from s3_sync.sync.views import Before, Listed, View
 from s3_sync.transfer.decide import Decision, decide, is_marked_large
 from s3_sync.transfer.large import (
@@ -77,7 +77,7 @@ class RowHandler:
         sending: Sending,
         local: LocalObjects,
         now: Callable[[], float],
-        departures: DepartureLedger | None = None,
+        moving: Moving | None = None,
     ) -> None:
         self._mapping = mapping
         self._profile = mapping.profile
@@ -88,7 +88,7 @@ class RowHandler:
         self._segments = local.segments
         self._now = now
         moves = not mapping.profile.retain_local
-        self._release = Release(mapping, sending, local.removal, departures) if moves else None
+        self._release = Release(mapping, sending, local.removal, moving) if moves else None
         self.names = NameLocks()
         # a move takes place for good: then another policy must not hold anything newer, either
         self._every_policy = moves
@@ -210,6 +210,8 @@ class RowHandler:
         """The outcome, and what a large object consists of."""
         if not self._profile.criteria.matches(local.headers):
             return Outcome(Kind.SKIPPED, CONDITION), None
+        if self._release is not None and self._release.is_segment(source.name):
+            return Outcome(Kind.SKIPPED, SEGMENT), None
         if self._release is not None:
             self._release.check_movable(local)
         large = self._examined(local)

@@ -120,6 +120,20 @@ class TestMoved:
         assert len(keys(large.pair.s3, large.pair.bucket)) == (0 if propagate else 2)
         assert here(large) == []
 
+    def test_segments_among_the_objects_that_move(self, large: Large, daemon: SyncDaemon) -> None:
+        pair = large.pair
+        segments = [SegmentFile(pair.container, f"seg/{number}", b"%d" % number * 9) for number in range(4)]
+        for segment in segments:
+            pair.put(segment.name, segment.body)
+        large.put_slo("slo", segments[:2])
+        pair.put("dlo", b"", {"X-Object-Manifest": f"{pair.container}/seg/3"})
+        pair.put("empty", b"")
+        run(daemon)
+        assert pair.swift.names(pair.container) == []
+        assert sorted(pair.arrived()) == ["dlo", "empty", "seg/2", "slo"]
+        assert landed(large, "slo", segments[:2])
+        assert landed(large, "dlo", segments[3:])
+
 
 class TestStays:
     def test_what_others_name(self, large: Large, daemon: SyncDaemon) -> None:

@@ -174,7 +174,7 @@ class Swift:
             "content-type": old.headers["content-type"],
             **{key.replace("_", "-"): headers[key] for key in headers},
         }
-        self.objects[name, 0] = replace(old, timestamp=now, headers=fields)
+        self.objects[name, 0] = replace(old, timestamp=now, headers=fields, kind=kind_of(fields))
         self._tell(name, 0)
         return now
 
@@ -349,6 +349,7 @@ class Swift:
         version = self.objects[name, policy]
         data = version.data or b""
         deleted = version.data is None
+        slo = "; slo_etag=0" if version.kind == "slo" else ""
         return Row(
             rowid=0,
             name=name,
@@ -356,7 +357,7 @@ class Swift:
             timestamp=version.timestamp,
             size=len(data),
             content_type=version.headers.get("content-type", "application/deleted"),
-            etag="noetag" if deleted else hashlib.md5(data).hexdigest(),
+            etag="noetag" if deleted else f"{hashlib.md5(data).hexdigest()}{slo}",
             deleted=deleted,
             policy=policy,
         )

@@ -31,7 +31,7 @@ class World:
     def two(self, first: str = A, second: str = B) -> list[str]:
         self.swift.put(first, ONE)
         self.swift.put(second, TWO)
-        return [first, second]
+        return [name if name.startswith("/") else f"/c/{name}" for name in (first, second)]
 
     def run(self) -> None:
         """As a new process with ``--once`` does."""
