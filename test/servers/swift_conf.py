@@ -26,6 +26,7 @@ FILTERS: Sections = {
     "s3api": {
         "s3_acl": "false",
         "location": REGION,
+        "storage_domain": "s3.test",  # buckets may stand in the name of a host
         "check_bucket_owner": "false",
         "allow_multipart_uploads": "true",
     },

@@ -73,6 +73,8 @@ class Account:
         self.dialect = dialect
         self.timeouts = timeouts or Timeouts(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT)
         self._session = _session(credentials, dialect)
+        if self._session.get_credentials() is None:  # a client would do without them for ever
+            raise CredentialsRefused("no credentials configured, and none found in the surroundings")
         #: trusts what the SDK trusts; None where nothing is sent over TLS
         self.tls_context: ssl.SSLContext | None = None
         if credentials.endpoint is None or credentials.endpoint.startswith("https:"):
@@ -108,7 +110,7 @@ class Account:
         """What to sign with now; refreshes temporary credentials of the default chain in time."""
         found = self._session.get_credentials()
         if found is None:
-            raise CredentialsRefused("no credentials configured, and none found in the environment")
+            raise CredentialsRefused("there are no credentials any more")
         frozen = found.get_frozen_credentials()
         return Keys(frozen.access_key or "", frozen.secret_key or "", frozen.token)
 
@@ -192,6 +194,10 @@ def _session(credentials: Credentials, dialect: Dialect) -> Session:
         if not dialect.ambient_credentials:
             raise CredentialsRefused(f"{credentials.endpoint} needs credentials")
         session = Session()
+        # for the clients that the chain itself makes, such as one of STS to assume a role
+        session.set_default_client_config(Config(user_agent=USER_AGENT, proxies=_proxies(credentials)))
+        if credentials.ca_bundle is not None:
+            session.set_config_variable("ca_bundle", credentials.ca_bundle)
     else:
         session = Session(session_vars=_NO_SURROUNDINGS)
         token = credentials.session_token.reveal() if credentials.session_token else None
@@ -209,7 +215,6 @@ def _loader(data_path: str | None) -> Loader:
 
 
 def _config(credentials: Credentials, addressing: Addressing, connections: int, unsigned: bool) -> Config:
-    proxies = {"http": credentials.http_proxy, "https": credentials.https_proxy}
     s3: Any = {"addressing_style": addressing, "us_east_1_regional_endpoint": "regional"}
     if unsigned:
         s3["payload_signing_enabled"] = False
@@ -220,11 +225,16 @@ def _config(credentials: Credentials, addressing: Addressing, connections: int, 
         max_pool_connections=connections,
         # our own wrapper repeats requests; it knows how to rewind and what is worth it
         retries={"total_max_attempts": 1, "mode": "standard"},
-        # an empty mapping, unlike none, keeps the environment's proxies out
-        proxies={scheme: url for scheme, url in proxies.items() if url},
+        proxies=_proxies(credentials),
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
+
+
+def _proxies(credentials: Credentials) -> dict[str, str]:
+    """An empty mapping, unlike none, keeps the environment's proxies out."""
+    proxies = {"http": credentials.http_proxy, "https": credentials.https_proxy}
+    return {scheme: url for scheme, url in proxies.items() if url}
 
 
 def _take_raw(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:

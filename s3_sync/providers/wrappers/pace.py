@@ -21,6 +21,8 @@ _Result = TypeVar("_Result")
 
 #: seconds without a complaint after which there is no limit any more
 RECOVERY = 20.0
+#: what stores count over, in seconds: the effect of a new rate does not show before
+PERIOD = 1.0
 #: so many requests a second are made in any case
 SLOWEST = 2.0
 #: nobody waits longer than this for a turn because of the rate, in seconds
@@ -38,13 +40,13 @@ class Pace:
     before the first complaint, or slowest * USUAL if that is more:
 
         first complaint         rate = max(slowest, requests begun in the second before / 2)
-        each one after that     rate = max(slowest, rate / 2)
+        each one after that     rate = max(slowest, rate / 2), once in a PERIOD at most
         t seconds later         rate + (peak - rate) * t / RECOVERY
         t >= RECOVERY           no limit
 
-    A request that began before the last change does not count: it was sent at the old rate. Where the
-    store said how long to wait (Retry-After), nobody begins anything before; who would have to wait for
-    longer than ``patience`` is told so with Throttled, and the store is not asked.
+    A request that began less than a PERIOD after the last change does not count: the store had still seen
+    the old rate. Where the store said how long to wait (Retry-After), nobody begins anything before; who
+    would have to wait for longer than ``patience`` is told so with Throttled, and the store is not asked.
 
     Whatever the store does: after a complaint the rate is at most half of what brought it, as far as
     ``slowest`` allows, and RECOVERY seconds after the last one, or after the end of its Retry-After, there
@@ -129,7 +131,7 @@ class Pace:
             now = self._clock()
             limit = self.limit()
             self._not_before = max(self._not_before, now + retry_after)
-            if limit is not None and self._cut_at is not None and begun <= self._cut_at:
+            if limit is not None and self._cut_at is not None and begun <= self._cut_at + PERIOD:
                 return
             if limit is None:
                 limit = float(max(self._begun, self._before))

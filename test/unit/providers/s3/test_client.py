@@ -20,13 +20,14 @@ from conformance.samples import md5, put, sample
 from s3_sync import __version__
 from s3_sync.config.schema import Credentials
 from s3_sync.config.secret import Secret
-from s3_sync.errors import AccessDenied, ConfigError, RemoteUnavailable
+from s3_sync.errors import AccessDenied, ConfigError, CredentialsRefused, RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import ListQuery
 from s3_sync.providers.s3.client import Account
 from s3_sync.providers.s3.dialect import AWS, CLONE, GOOGLE, dialect_of
 from s3_sync.providers.s3.provider import S3Provider, can_send_directly
 from s3_sync.runtime.http import Origin
+from servers.connect_proxy import ConnectProxy
 from servers.scripted_s3 import Answer, Received, ScriptedS3, error
 
 KEYS: dict[str, Any] = {"identity": "AKID", "secret": Secret("sesame")}
@@ -191,8 +192,11 @@ def test_without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
         if name.startswith("AWS_") and name not in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    with pytest.raises(AccessDenied):
-        account(identity=None, secret=None).keys()
+    with pytest.raises(CredentialsRefused):
+        account(identity=None, secret=None)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "LATER")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "found")
+    assert account(identity=None, secret=None).keys().access_key == "LATER"
     with pytest.raises(AccessDenied):
         account(identity=None, secret=None, endpoint="http://minio")
 
@@ -297,3 +301,35 @@ def test_a_trailer_over_tls(certificate: Path) -> None:
     assert request.headers["x-amz-decoded-content-length"] == "200000"
     checksum = base64.b64encode(zlib.crc32(sample(200_000)).to_bytes(4, "big"))
     assert request.body.endswith(b"\r\n0\r\nx-amz-checksum-crc32:" + checksum + b"\r\n\r\n")
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_tls_through_a_proxy_that_wants_a_password(
+    certificate: Path, direct: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name is resolved by the proxy; what the environment says about proxies counts for nothing."""
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "no_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9" if "no_" not in name else "*")
+    before = dict(os.environ)
+    data = sample(100_000)
+    store = ScriptedS3([Answer(200, {"ETag": f'"{md5(data)}"'})], tls=certificate)
+    with store, ConnectProxy(("127.0.0.1", store.port), "Basic dXNlcjpwQHNz") as proxy:
+        url = f"http://user:p%40ss@127.0.0.1:{proxy.port}"
+        fields = KEYS | {"endpoint": "https://no.such.host.example", "verify_tls": False}
+        provider = S3Provider(Credentials(https_proxy=url, **fields), connections=1, direct=direct)
+        bucket = provider.bucket("bucket", KeyNamer.literal(""))
+        put(bucket, "key", data)
+        bucket.head_object("key")
+        provider.close()
+        asked = {head.split(" HTTP/")[0] for head in proxy.heads}
+        assert asked == {"CONNECT no.such.host.example:443"}
+        # with another password nothing gets through, and the message does not tell it
+        wrong = url.replace("p%40ss", "secret")
+        stranger = S3Provider(Credentials(https_proxy=wrong, **fields), connections=1, direct=direct)
+        with pytest.raises(RemoteUnavailable) as refusal:
+            put(stranger.bucket("bucket", KeyNamer.literal("")), "key", data)
+        stranger.close()
+        assert "secret" not in str(refusal.value)
+    assert store.requests[0].body == data
+    assert [request.method for request in store.requests] == ["PUT", "HEAD"]
+    assert dict(os.environ) == before

@@ -98,9 +98,11 @@ def test_a_complaint_halves_the_rate(pace: Pace, store: Store, error: RemoteErro
     store.refuse = lambda: error
     ask(pace, store)
     assert pace.limit() == pytest.approx(50, abs=1)
-    store.clock.now += 0.01
+    ask_for(pace, store, 0.9)
+    assert pace.limit() == pytest.approx(50, abs=5), "the store still counts what came before"
+    store.clock.now += 0.5
     ask(pace, store)
-    assert pace.limit() == pytest.approx(25, abs=1)
+    assert pace.limit() == pytest.approx(26, abs=2)
 
 
 def test_requests_that_were_under_way_do_not_count_again(pace: Pace, clock: Clock) -> None:
