@@ -34,12 +34,12 @@ class Expiry:
 
 
 @dataclass(frozen=True, slots=True)
-class Postponed:
-    """An entry that stays. ``attempts``: tries that failed; 0 when it only has to wait longer."""
+class Entry:
+    """``attempts``: tries that failed so far, the last one for ``reason``; 0 when it only has to wait."""
 
     expiry: Expiry
-    attempts: int
-    next_try: float
+    attempts: int = 0
+    next_try: float = 0.0
     reason: str = ""
     detail: str = ""
 
@@ -59,52 +59,48 @@ class Expiries:
                 (mapping, *astuple(expiry)),
             )
 
-    def due(self, mapping: str, delete_at: float, next_try: float, limit: int) -> list[Expiry]:
+    def due(self, mapping: str, delete_at: float, next_try: float, limit: int) -> list[Entry]:
         """Entries with an X-Delete-At up to ``delete_at`` that may be tried at ``next_try``, oldest first."""
-        rows = self._file.all(
-            "SELECT name, delete_at, version, copy FROM expiries"
-            " WHERE mapping = ? AND delete_at <= ? AND next_try <= ? ORDER BY delete_at, name LIMIT ?",
+        return self._entries(
+            "mapping = ? AND delete_at <= ? AND next_try <= ? ORDER BY delete_at, name LIMIT ?",
             mapping, delete_at, next_try, limit,
         )  # fmt: skip
-        return [Expiry(*row) for row in rows]
 
-    def settle(self, mapping: str, done: Sequence[Expiry]) -> None:
-        """Nothing is left to do for these, unless something else was noted meanwhile."""
-        with self._file.transaction() as db:
-            db.executemany(
-                f"DELETE FROM expiries WHERE {_SAME}", [(mapping, *astuple(expiry)) for expiry in done]
-            )
-
-    def postpone(self, mapping: str, expiry: Expiry, until: float) -> None:
-        """It is not the time yet."""
-        with self._file.transaction() as db:
-            db.execute(
-                f"UPDATE expiries SET attempts = 0, next_try = ?, reason = '', detail = '' WHERE {_SAME}",
-                (until, mapping, *astuple(expiry)),
-            )
-
-    def fail(self, mapping: str, expiry: Expiry, now: float, reason: str, detail: str) -> None:
-        """It is tried again, after pauses that grow."""
-        with self._file.transaction() as db:
-            found = db.execute(
-                f"SELECT attempts FROM expiries WHERE {_SAME}", (mapping, *astuple(expiry))
-            ).fetchone()
-            attempts = found[0] + 1 if found else 1
-            db.execute(
-                f"UPDATE expiries SET attempts = ?, next_try = ?, reason = ?, detail = ? WHERE {_SAME}",
-                (attempts, now + self._backoff(attempts), reason, detail, mapping, *astuple(expiry)),
-            )
+    def entries(self, mapping: str, limit: int = 1000, after: str = "") -> list[Entry]:
+        """Everything that is noted about a mapping by name, a page at a time."""
+        return self._entries("mapping = ? AND name > ? ORDER BY name LIMIT ?", mapping, after, limit)
 
     def failing(self, mapping: str) -> int:
         """How many are overdue because a try failed."""
         found = self._file.one("SELECT count(*) FROM expiries WHERE mapping = ? AND attempts > 0", mapping)
         return found[0] if found else 0
 
-    def entries(self, mapping: str, limit: int = 1000, after: str = "") -> list[Postponed]:
-        """Everything that is noted about a mapping by name, a page at a time."""
+    def settle(self, mapping: str, done: Sequence[Expiry], later: Sequence[Entry] = ()) -> None:
+        """Nothing is left to do for ``done``; ``later`` says when to try again. What else was noted about
+        such a name meanwhile stays."""
+        if not (done or later):
+            return
+        with self._file.transaction() as db:
+            db.executemany(
+                f"DELETE FROM expiries WHERE {_SAME}", [(mapping, *astuple(expiry)) for expiry in done]
+            )
+            db.executemany(
+                f"UPDATE expiries SET attempts = ?, next_try = ?, reason = ?, detail = ? WHERE {_SAME}",
+                [
+                    (each.attempts, each.next_try, each.reason, each.detail, mapping, *astuple(each.expiry))
+                    for each in later
+                ],
+            )
+
+    def failed(self, entry: Entry, now: float, reason: str, detail: str) -> Entry:
+        """The entry after one more failure: the pauses grow."""
+        attempts = entry.attempts + 1
+        return Entry(entry.expiry, attempts, now + self._backoff(attempts), reason, detail)
+
+    def _entries(self, where: str, *values: object) -> list[Entry]:
         rows = self._file.all(
-            "SELECT name, delete_at, version, copy, attempts, next_try, reason, detail FROM expiries"
-            " WHERE mapping = ? AND name > ? ORDER BY name LIMIT ?",
-            mapping, after, limit,
-        )  # fmt: skip
-        return [Postponed(Expiry(*row[:4]), *row[4:]) for row in rows]
+            "SELECT name, delete_at, version, copy, attempts, next_try, reason, detail"
+            f" FROM expiries WHERE {where}",
+            *values,
+        )
+        return [Entry(Expiry(*row[:4]), *row[4:]) for row in rows]

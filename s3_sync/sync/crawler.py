@@ -122,7 +122,8 @@ class MappingCrawl:
         fresh = [outcome for result in results for outcome in result.tried]
         retried: list[Outcome] = []
         more = self._retry(limit, retried) or more
-        more = self._expire(limit, retried) or more
+        again, expired = self._expirations.run(limit, self._open)
+        more, retried = more or again, retried + expired
         self._outage = ""
         if self._is_outage(fresh, retried):
             last = next(outcome for outcome in reversed(retried + fresh) if outcome.reason in OUTAGE)
@@ -204,13 +205,6 @@ class MappingCrawl:
             if nothing_works(result.tried, MANY) or not result.complete:
                 break
         return len(entries) == limit
-
-    def _expire(self, limit: int, tried: list[Outcome]) -> bool:
-        """Stored copies of moved objects that have expired."""
-        due = self._expirations.due(limit)
-        if due:
-            tried += self._expirations.run(due, self._open())
-        return len(due) == limit
 
     def _local_databases(self) -> list[DatabaseCrawl]:
         now = self._context.clock.now()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from s3_sync.config.schema import Mapping
 from s3_sync.model.outcomes import NOT_DUE, Outcome
-from s3_sync.state.expiries import Expiry
-from s3_sync.sync.batch import Batches
+from s3_sync.state.expiries import Entry, Expiry
+from s3_sync.sync.batch import OUTAGE, Batches
 from s3_sync.sync.context import Context
 
 log = logging.getLogger("s3-sync")
@@ -31,8 +31,33 @@ class Expirations:
     def failing(self) -> int:
         return self._expiries.failing(self._key)
 
-    def due(self, limit: int) -> list[Expiry]:
-        """With ``once`` what failed before is tried one time, whether it is its time or not."""
+    def run(self, limit: int, open_batches: Callable[[], Batches]) -> tuple[bool, list[Outcome]]:
+        """Up to ``limit`` of those that are due; whether there are more, and what became of them.
+
+        Without ``propagate_expiration`` nothing is. With ``once``, what failed before is tried one time,
+        whether it is its time or not. What was not begun, as in ``Batches.run``, stays as it is.
+        """
+        due = self._due(limit)
+        if not due:
+            return False, []
+        batches = open_batches()
+        done = self._handle(due, batches)
+        now = self._context.clock.now()
+        settled: list[Expiry] = []
+        later: list[Entry] = []
+        for entry, outcome in done:
+            batches.tally.add(outcome)
+            if outcome.settled:
+                settled.append(entry.expiry)
+            elif outcome.reason == NOT_DUE:
+                later.append(Entry(entry.expiry, next_try=now + REAPED_WITHIN))
+            else:
+                self._log_failure(entry, outcome)
+                later.append(self._expiries.failed(entry, now, outcome.reason, outcome.detail))
+        self._expiries.settle(self._key, settled, later)
+        return len(due) >= limit or len(done) < len(due), [outcome for _, outcome in done]
+
+    def _due(self, limit: int) -> list[Entry]:
         profile = self._mapping.profile
         if not profile.expires_copies or self._context.stop.is_set():
             return []
@@ -42,27 +67,24 @@ class Expirations:
             self._all_tried, next_try, limit = True, float("inf"), 1_000_000
         return self._expiries.due(self._key, now - profile.propagate_expiration_offset, next_try, limit)
 
-    def run(self, due: Sequence[Expiry], batches: Batches) -> list[Outcome]:
-        """Those that are not begun because the daemon is stopping stay as they are."""
+    def _handle(self, due: Sequence[Entry], batches: Batches) -> list[tuple[Entry, Outcome]]:
+        enough = 2 * self._context.workers.size
+        failed = 0
 
-        def handle(expiry: Expiry) -> Outcome | None:
-            return None if self._context.stop.is_set() else batches.expirer.handle(expiry)
+        def handle(entry: Entry) -> Outcome | None:
+            nonlocal failed
+            if self._context.stop.is_set() or failed >= enough:
+                return None
+            outcome = batches.expirer.handle(entry.expiry)
+            failed = failed + 1 if outcome.reason in OUTAGE else 0
+            return outcome
 
         outcomes = self._context.workers.map(handle, due)
-        done = [(expiry, outcome) for expiry, outcome in zip(due, outcomes, strict=True) if outcome]
-        self._expiries.settle(self._key, [expiry for expiry, outcome in done if outcome.settled])
-        now = self._context.clock.now()
-        for expiry, outcome in done:
-            batches.tally.add(outcome)
-            if outcome.reason == NOT_DUE:
-                self._expiries.postpone(self._key, expiry, now + REAPED_WITHIN)
-            elif not outcome.settled:
-                self._log_failure(expiry, outcome)
-                self._expiries.fail(self._key, expiry, now, outcome.reason, outcome.detail)
-        return [outcome for _, outcome in done]
+        return [(entry, outcome) for entry, outcome in zip(due, outcomes, strict=True) if outcome]
 
-    def _log_failure(self, expiry: Expiry, outcome: Outcome) -> None:
-        log.error(
+    def _log_failure(self, entry: Entry, outcome: Outcome) -> None:
+        log.log(
+            logging.DEBUG if entry.attempts else logging.ERROR,
             "Failed to delete %s, which has expired, of %s: %s: %s",
-            expiry.name, self._mapping.label, outcome.reason, outcome.detail,
+            entry.expiry.name, self._mapping.label, outcome.reason, outcome.detail,
         )  # fmt: skip

@@ -8,7 +8,7 @@ from s3_sync.cluster.newest import Deleted, LocalState, NewestState, Present
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import NotFound, SyncError
 from s3_sync.model.objects import ObjectInfo
-from s3_sync.model.outcomes import EXPIRED, NOT_DUE, SUPERSEDED, Kind, Outcome
+from s3_sync.model.outcomes import EXCLUDED, EXPIRED, NOT_DUE, SUPERSEDED, Kind, Outcome
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket
 from s3_sync.state.expiries import Expiry
@@ -39,6 +39,9 @@ class Expirer:
             return Outcome(Kind.PENDING, "internal_error", repr(error))
 
     def _expire(self, expiry: Expiry) -> Outcome:
+        exclude = self._mapping.profile.exclude
+        if exclude is not None and exclude.match(expiry.name):
+            return Outcome(Kind.SKIPPED, EXCLUDED)
         try:
             remote = self._bucket.head_object(expiry.name)
         except NotFound:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from s3_sync.state.expiries import Expiries, Expiry, Postponed
+from s3_sync.state.expiries import Entry, Expiries, Expiry
 from s3_sync.state.journal import Journal
 from unit.state.entries import M, failed, failure, minutes, stamp
 
@@ -29,7 +29,7 @@ def expiries(journal: Journal) -> Expiries:
 
 
 def due(expiries: Expiries, delete_at: float, next_try: float = 0.0) -> list[Expiry]:
-    return expiries.due(M, delete_at, next_try, 10)
+    return [entry.expiry for entry in expiries.due(M, delete_at, next_try, 10)]
 
 
 def test_due_ones_in_order_of_their_time(expiries: Expiries) -> None:
@@ -39,30 +39,30 @@ def test_due_ones_in_order_of_their_time(expiries: Expiries) -> None:
     expiries.note("another", OLD)
     assert due(expiries, 99) == []
     assert due(expiries, 150) == [OLD, other]
-    assert expiries.due(M, 150, 0.0, 1) == [OLD]
+    assert expiries.due(M, 150, 0.0, 1) == [Entry(OLD)]
 
 
 def test_only_what_was_handled_goes(expiries: Expiries) -> None:
     expiries.note(M, OLD)
     expiries.note(M, NEW)
     assert due(expiries, 300) == [NEW]
-    expiries.settle(M, [OLD])
-    expiries.fail(M, OLD, 1.0, "reason", "detail")
-    expiries.postpone(M, OLD, 1000.0)
-    assert expiries.entries(M) == [Postponed(NEW, 0, 0.0)]
+    expiries.settle(M, [OLD], [Entry(OLD, 1, 1000.0, "reason", "detail")])
+    assert expiries.entries(M) == [Entry(NEW)]
     expiries.settle(M, [NEW])
     assert expiries.entries(M) == []
 
 
 def test_failures_wait_longer_and_longer(expiries: Expiries) -> None:
     expiries.note(M, OLD)
-    expiries.fail(M, OLD, 1000.0, "reason", "detail")
-    assert expiries.entries(M) == [Postponed(OLD, 1, 1060.0, "reason", "detail")]
+    once = expiries.failed(Entry(OLD), 1000.0, "reason", "detail")
+    assert once == Entry(OLD, 1, 1060.0, "reason", "detail")
+    expiries.settle(M, [], [once])
+    assert expiries.entries(M) == [once]
     assert (due(expiries, 100, 1059.0), due(expiries, 100, 1060.0)) == ([], [OLD])
-    expiries.fail(M, OLD, 2000.0, "other", "more")
-    assert expiries.entries(M) == [Postponed(OLD, 2, 2120.0, "other", "more")]
+    expiries.settle(M, [], [expiries.failed(once, 2000.0, "other", "more")])
+    assert expiries.entries(M) == [Entry(OLD, 2, 2120.0, "other", "more")]
     assert (expiries.failing(M), expiries.failing("another")) == (1, 0)
-    expiries.postpone(M, OLD, 3000.0)
+    expiries.settle(M, [], [Entry(OLD, next_try=3000.0)])
     assert (expiries.failing(M), due(expiries, 100, 2999.0)) == (0, [])
 
 

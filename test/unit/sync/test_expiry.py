@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +16,7 @@ from s3_sync.model.objects import ObjectMeta, PutOptions
 from s3_sync.streams.reader import BytesBody
 from s3_sync.sync.expirations import REAPED_WITHIN
 from unit.sync.cluster import START, Swift, Version
-from unit.sync.node import NAMER, RETRY_PAUSE, Node, mapping
+from unit.sync.node import MAX_PAUSE, NAMER, RETRY_PAUSE, Node, mapping
 from unit.sync.store import WatchedBucket
 
 NAME = "o/ü"
@@ -202,6 +204,12 @@ class TestKept:
         world.at(DUE + RETRY_PAUSE)
         assert (world.there, world.node.crawl.outstanding.retrying) == ({}, 0)
 
+    def test_what_is_excluded_by_then(self, world: World) -> None:
+        world.move()
+        world.node.edit(**OPTIONS, exclude=re.compile("o/"))
+        assert (world.at(DUE), world.noted) == (Counter(), [])
+        assert world.there == {NAME: b"data"}
+
     def test_it_is_gone_already(self, world: World) -> None:
         world.move()
         world.bucket.inner.delete_object(NAME)
@@ -222,6 +230,26 @@ def test_what_fails_is_tried_again(world: World, call: str, error: Exception) ->
     world.node.restart()
     world.bucket.before = lambda method, name: None
     assert world.node.later(RETRY_PAUSE)
+    assert (world.there, world.node.crawl.outstanding.retrying) == ({}, 0)
+
+
+def test_an_outage_is_no_matter_of_every_single_one(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(50):
+        world.swift.put(f"o{number}", x_delete_at=DELETE_AT)
+    world.node.settle()
+    world.node.restart(items_chunk=100)
+    world.bucket.counts()
+    world.bucket.before = lambda method, name: RemoteUnavailable("down")
+    world.swift.clock.time = START + DUE
+    with caplog.at_level(logging.ERROR):
+        step = world.node.step()
+        assert world.bucket.counts()["head"] == 4  # two for each worker
+        assert (step.more, step.pause > 0) == (False, True)
+        world.swift.clock.sleep(MAX_PAUSE)
+        world.node.step()
+    assert len([each for each in caplog.messages if "which has expired" in each]) <= 6
+    world.bucket.before = lambda method, name: None
+    world.node.later(MAX_PAUSE)
     assert (world.there, world.node.crawl.outstanding.retrying) == ({}, 0)
 
 
