@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from swift.common.db import DatabaseConnectionError
@@ -16,17 +15,13 @@ from swift.common.ring import Ring
 from swift.common.utils import hash_path, storage_directory, whataremyips
 from swift.container.backend import DATADIR, ContainerBroker
 
+from s3_sync.cluster.database_files import DatabaseFiles, Fingerprint
 from s3_sync.config.schema import Settings
 from s3_sync.errors import LocalError, LocalMissing, LocalUnavailable
 from s3_sync.model.rows import Row
 
 #: how long a database that somebody else is writing to is waited for, in seconds
 _LOCK_WAIT = 10.0
-#: a file changed so short a time ago may change again without a trace in its times (seconds)
-_UNSETTLED = 0.1
-
-#: What the files of a database look like; equal fingerprints mean that nothing was written in between.
-Fingerprint = tuple[tuple[str | float, ...], ...]
 
 
 class ContainerDb:
@@ -96,6 +91,7 @@ class LocalReplica:
     path: str
     ordinal: int | None
     replicas: int
+    _files: DatabaseFiles = field(default_factory=DatabaseFiles, compare=False, repr=False)
 
     @contextmanager
     def open(self) -> Iterator[ContainerDb]:
@@ -109,24 +105,7 @@ class LocalReplica:
         Take it before reading: equal ones mean that there is nothing new since. It covers the database
         (after sharding its name has an epoch in it) and the rows not yet committed to it.
         """
-        folder, name = os.path.split(self.path)
-        stem = name.removesuffix(".db")
-        found: list[tuple[str | float, ...]] = []
-        has_database = False
-        now = time.time()
-        try:
-            for entry in os.scandir(folder):
-                if entry.name.startswith(stem) and entry.name.endswith((".db", ".pending")):
-                    stat = entry.stat()
-                    seen = (entry.name, stat.st_mtime_ns, stat.st_size, stat.st_ino)
-                    unsettled = abs(now - stat.st_mtime) < _UNSETTLED
-                    found.append((*seen, time.monotonic()) if unsettled else seen)
-                    has_database = has_database or entry.name.endswith(".db")
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise LocalUnavailable(f"{folder}: {error}") from error
-        return tuple(sorted(found)) if has_database else None
+        return self._files.fingerprint(self.path)
 
 
 class Brokers:

@@ -16,6 +16,10 @@ Item = TypeVar("Item")
 setback_pause = exponential(base=2.0, ceiling=50.0)
 
 
+#: the shortest wait, in seconds: what becomes due meanwhile is taken without another one
+_AT_LEAST = 0.02
+
+
 class Schedule(Generic[Item]):
     """A queue by time. An item that was taken is not in it until it is put back, so that no two threads
     have it; among items that are due, the one that waited longest comes first, so that all get their turn."""
@@ -30,8 +34,10 @@ class Schedule(Generic[Item]):
 
     def put(self, item: Item, when: float) -> None:
         with self._changed:
-            heapq.heappush(self._heap, (when, next(self._order), item))
-            self._changed.notify()
+            entry = (when, next(self._order), item)
+            heapq.heappush(self._heap, entry)
+            if self._heap[0] is entry:  # nobody who waits for another need wake up
+                self._changed.notify()
 
     def take(self) -> Item | None:
         """Waits until something is due; None once the schedule is closed."""
@@ -41,7 +47,7 @@ class Schedule(Generic[Item]):
                 wait = self._heap[0][0] - now if self._heap else 1.0
                 if self._heap and wait <= 0:
                     return heapq.heappop(self._heap)[2]
-                self._changed.wait(min(max(wait, 0.001), 1.0))
+                self._changed.wait(min(max(wait, _AT_LEAST), 1.0))
         return None
 
     def close(self) -> None:
