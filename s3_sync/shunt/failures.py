@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from swift.common.swob import HTTPBadGateway, HTTPForbidden, HTTPServiceUnavailable
+from swift.common.swob import HTTPBadGateway, HTTPForbidden, HTTPNotImplemented, HTTPServiceUnavailable
 from swift.common.swob import Request as SwobRequest
 
-from s3_sync.errors import Archived, RemoteError
+from s3_sync.errors import Archived, NotSupported, PreconditionFailed, RemoteError
 from s3_sync.shunt.exchange import Request
 
 _ARCHIVED = (
@@ -19,6 +19,7 @@ _ARCHIVED = (
     "It can be read after it has been restored there.\n"
 )
 _UNAVAILABLE = "The remote store of this container does not answer. Try again later.\n"
+_NOT_SUPPORTED = "The remote store of this container cannot do that with this object.\n"
 _REFUSED = "The remote store of this container refuses to give the object.\n"
 
 
@@ -31,7 +32,9 @@ def failure(error: RemoteError, request: Request, log: Any) -> Any:
         return HTTPForbidden(request=swob_request, body=_ARCHIVED, headers=plain)
     log.increment("errors")
     log.error("%s %s: %s", request.method, request.path, error)
-    if error.transient:
+    if isinstance(error, NotSupported):
+        return HTTPNotImplemented(request=swob_request, body=_NOT_SUPPORTED, headers=plain)
+    if error.transient or isinstance(error, PreconditionFailed):
         wait = str(max(1, round(error.retry_after or 1.0)))
         headers = {**plain, "Retry-After": wait}
         return HTTPServiceUnavailable(request=swob_request, body=_UNAVAILABLE, headers=headers)

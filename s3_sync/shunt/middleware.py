@@ -24,6 +24,7 @@ from s3_sync.providers.wrappers.breaker import BreakerPolicy
 from s3_sync.providers.wrappers.guard import Guard, GuardPolicy
 from s3_sync.runtime.concurrency import GreenPool
 from s3_sync.runtime.http import Timeouts
+from s3_sync.shunt.changes import Changes
 from s3_sync.shunt.configured import Configured
 from s3_sync.shunt.exchange import App, Environ, Request, StartResponse, to_text
 from s3_sync.shunt.listings import Listings
@@ -36,6 +37,7 @@ from s3_sync.shunt.watch import RemoteWatcher, shunt_logger
 #: of a request that wants the local cluster only: from the cloud connector, or from an operator
 _BYPASS = "HTTP_X_CLOUD_SYNC_SHUNT_BYPASS"
 Builders = Mapping[str, Builder]
+Handler = Callable[[Request, StartResponse], Iterable[bytes]]
 
 
 class CloudShunt:
@@ -58,15 +60,21 @@ class CloudShunt:
         )
         self._configured.look()
         servers = ObjectServers(self.options.restores, whataremyips())
+        newest = NewestState(ObjectRings(self.options.swift_dir), servers)
         self._restores = Restores(
-            GreenPool(self.options.restores),
-            NewestState(ObjectRings(self.options.swift_dir), servers),
-            lambda: self._configured.segment_size,
-            self.log,
+            GreenPool(self.options.restores), newest, lambda: self._configured.segment_size, self.log
         )
         proxyfs = ProxyFs(self.options.handle_proxyfs)
-        self._objects = Objects(self._configured.find, proxyfs, self.log, self._restores.begin)
-        self._listings = Listings(proxyfs, self.log)
+        objects = Objects(self._configured.find, proxyfs, self.log, self._restores.begin)
+        changes = Changes(newest, proxyfs, self.log)
+        # a mapping that migrates will answer other methods as well, and for accounts
+        self._for_objects: Mapping[str, Handler] = {
+            "GET": objects,
+            "HEAD": objects,
+            "DELETE": changes.delete,
+            "POST": changes.post,
+        }
+        self._for_containers: Mapping[str, Handler] = {"GET": Listings(proxyfs, self.log)}
         self._copy = ServerSideCopyMiddleware(self, dict(conf))
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -79,11 +87,13 @@ class CloudShunt:
         request = self._request(environ)
         if request is None:
             return self.app(environ, start_response)
-        if request.name and method in ("GET", "HEAD"):
-            return self._objects(request, start_response)
-        if not request.name and method == "GET":
-            return self._listings(request, start_response)
-        return self.app(environ, start_response)
+        handlers = self._for_objects if request.name else self._for_containers
+        handler = handlers.get(method, self._untouched)
+        return handler(request, start_response)
+
+    @staticmethod
+    def _untouched(request: Request, start_response: StartResponse) -> Iterable[bytes]:
+        return request.app(request.environ, start_response)
 
     def _request(self, environ: Environ) -> Request | None:
         """The request, if it is about a mapped container or an object of one."""

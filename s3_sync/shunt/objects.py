@@ -17,7 +17,6 @@ from swift.common.swob import Request as SwobRequest
 from swift.common.swob import Response as SwobResponse
 from swift.common.utils import split_path
 from swift.common.wsgi import make_subrequest
-from swift.proxy.controllers.base import get_container_info
 
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import InvalidRequest, NotFound, PreconditionFailed, RemoteError
@@ -80,7 +79,7 @@ class Objects:
 
     def _wanted(self, request: Request, local: Local, asked: Timestamp) -> Wanted | None:
         params = SwobRequest(request.environ).params
-        if "version-id" in params or not self._is_merged(request):
+        if "version-id" in params or not self._proxyfs.covers(request):
             return None
         link = local.header("content-location")
         if link is None:
@@ -95,14 +94,6 @@ class Objects:
             return Wanted(request, local, there, to_text(container), to_text(name), asked, params)
         except (ValueError, UnicodeError):
             return None
-
-    def _is_merged(self, request: Request) -> bool:
-        """A container that does not exist holds nothing: the local cluster's namespace is the one."""
-        environ, app = request.environ, request.app
-        container = get_container_info(environ, app, swift_source=SOURCE)
-        return container.get("status") not in (404, 410) and self._proxyfs.is_ours(
-            environ, app, request.account
-        )
 
     def _answer(self, wanted: Wanted) -> Any:
         """A response for the client. Raises RemoteError."""

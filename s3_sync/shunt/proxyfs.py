@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 
 from swift.common.utils import config_true_value
-from swift.proxy.controllers.base import get_account_info
+from swift.proxy.controllers.base import get_account_info, get_container_info
 
-from s3_sync.shunt.exchange import SOURCE, App, Environ
+from s3_sync.shunt.exchange import SOURCE, App, Environ, Request
 
 #: seconds that an account is known for what it is; it never changes in practice
 _REMEMBERED = 60.0
@@ -29,6 +29,13 @@ class ProxyFs:
         if bimodal is None:
             bimodal = self._ask(environ, app, account)
         return bool(config_true_value(bimodal)) is self._handles
+
+    def covers(self, request: Request) -> bool:
+        """Whether what is at the remote store shows in the request's container. One that does not exist
+        holds nothing: the local cluster's namespace is the one."""
+        container = get_container_info(request.environ, request.app, swift_source=SOURCE)
+        exists = container.get("status") not in (404, 410)
+        return exists and self.is_ours(request.environ, request.app, request.account)
 
     def _ask(self, environ: Environ, app: App, account: str) -> bool:
         known, until = self._known.get(account, (False, 0.0))

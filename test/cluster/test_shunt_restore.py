@@ -49,30 +49,11 @@ def local(archive: Archive, name: str, query: str = "") -> Answer:
     return archive.get(name, query, X_Cloud_Sync_Shunt_Bypass="yes")
 
 
-def restored(archive: Archive, name: str) -> Answer:
-    """What the local cluster has, once it has it."""
-    wait_until(lambda: archive.is_local(name), SOON, f"{name} restored")
-    return local(archive, name)
-
-
-def not_restored(archive: Archive, name: str, why: str) -> None:
-    """It was tried and given up, for a reason whose words the log has."""
-    line = f"/{archive.container}/{name}"
-    log = archive.cluster.log_dir / "swift.log"
-
-    def told() -> bool:
-        lines = log.read_text(errors="replace").splitlines()
-        return any(line in each and why in each for each in lines if "restore" in each)
-
-    wait_until(told, SOON, f"{name} given up")
-    assert not archive.is_local(name)
-
-
 def quiet(archive: Archive, name: str) -> None:
     """Nothing was begun: a later restore of another object is through."""
     archive.store(f"after {name}", b"x")
     archive.get(f"after {name}")
-    restored(archive, f"after {name}")
+    archive.restored(f"after {name}")
     assert not archive.is_local(name)
 
 
@@ -91,7 +72,7 @@ def test_an_object_comes_back_as_it_was(archive: Archive) -> None:
     got = archive.get("a/ü %2F")
     assert got.body == BODY
     after = time.time()
-    here = restored(archive, "a/ü %2F")
+    here = archive.restored("a/ü %2F")
     assert here.body == BODY
     same = ("etag", "content-type", "content-disposition", "x-object-meta-colour", "x-delete-at")
     assert [here.headers[name] for name in same] == [got.headers[name] for name in same]
@@ -106,7 +87,7 @@ def test_an_object_comes_back_as_it_was(archive: Archive) -> None:
 def test_empty_objects(archive: Archive) -> None:
     archive.store("empty", b"")
     archive.get("empty")
-    assert restored(archive, "empty").body == b""
+    assert archive.restored("empty").body == b""
 
 
 def test_what_does_not_restore(archive: Archive, new_archive: Callable[..., Archive]) -> None:
@@ -116,7 +97,7 @@ def test_what_does_not_restore(archive: Archive, new_archive: Callable[..., Arch
     archive.get("o", If_None_Match=md5(BODY))
     quiet(archive, "o")
     archive.get("o", If_None_Match="other")
-    restored(archive, "o")
+    archive.restored("o")
     other = new_archive()
     other.store("o", BODY)
     other.get("o")
@@ -127,7 +108,7 @@ def test_what_does_not_restore(archive: Archive, new_archive: Callable[..., Arch
 def test_bytes_that_are_not_what_they_should_be(archive: Archive) -> None:
     archive.store("o", BODY, {"swift-etag": "0" * 32})
     assert archive.get("o").body == BODY
-    not_restored(archive, "o", "bad_digest")
+    archive.not_restored("o", "bad_digest")
     archive.store("o", BODY)  # it is not tried again at once
     archive.get("o")
     quiet(archive, "o")
@@ -137,7 +118,7 @@ def test_many_readers_of_one_object(archive: Archive, shunted: Shunted) -> None:
     archive.store("o", BODY * 8)
     with shunted.count_requests() as count, ThreadPoolExecutor(20) as pool:
         bodies = list(pool.map(lambda _: archive.get("o").body, range(20)))
-        restored(archive, "o")
+        archive.restored("o")
     assert set(bodies) == {BODY * 8}
     assert count.of("object", "PUT") == 1
 
@@ -156,7 +137,7 @@ class TestLargeObjects:
         archive.store_large("slo", self.segments(archive), colour="red")
         got = archive.get("slo")
         assert got.body == self.whole(archive)
-        here = restored(archive, "slo")
+        here = archive.restored("slo")
         assert here.body == self.whole(archive)
         same = ("etag", "content-type", "x-object-meta-colour", "x-static-large-object")
         assert [here.headers[name] for name in same] == [got.headers[name] for name in same]
@@ -172,7 +153,7 @@ class TestLargeObjects:
         archive.swift.put(container, name, data, {"X-Object-Meta-Kept": "yes"})
         archive.store_large("slo", self.segments(archive))
         archive.get("slo")
-        assert restored(archive, "slo").body == self.whole(archive)
+        assert archive.restored("slo").body == self.whole(archive)
         assert archive.swift.request("HEAD", container, name).headers["x-object-meta-kept"] == "yes"
 
     def test_nothing_is_left_of_what_fails(self, archive: Archive) -> None:
@@ -183,21 +164,21 @@ class TestLargeObjects:
         archive.swift.put(t, two, b"somebody else's")
         archive.store_large("taken", [(s, "new", b"n" * 10), *self.segments(archive)])
         assert archive.get("taken").body == b"n" * 10 + self.whole(archive)
-        not_restored(archive, "taken", "holds other bytes")
+        archive.not_restored("taken", "holds other bytes")
         assert (listing(archive, s), listing(archive, t)) == ([one], [two])
         archive.swift.delete(t, two)
         archive.store_large("wrong", self.segments(archive))
         marks = archive.s3.head_object(Bucket=archive.bucket, Key=archive.prefix + "wrong")["Metadata"]
         archive.store("wrong", self.whole(archive)[:-1] + b"x", marks)
         archive.get("wrong")
-        not_restored(archive, "wrong", "bad_digest")
+        archive.not_restored("wrong", "bad_digest")
         assert (listing(archive, s), listing(archive, t)) == ([one], [])
 
     def test_without_its_manifest(self, archive: Archive) -> None:
         archive.store_large("slo", self.segments(archive))
         archive.s3.delete_object(Bucket=archive.bucket, Key=archive.manifest_key("slo"))
         archive.get("slo")
-        here = restored(archive, "slo")  # its MD5 is known, so it comes back in one piece
+        here = archive.restored("slo")  # its MD5 is known, so it comes back in one piece
         assert here.body == self.whole(archive)
         assert here.headers["etag"] == md5(self.whole(archive))
 
@@ -215,7 +196,7 @@ class TestLargeObjects:
         got = archive.get("dlo")
         assert got.headers["etag"] == f'"{joined}"'
         assert got.headers["x-object-manifest"] == f"{archive.container}_s/"
-        here = restored(archive, "dlo")
+        here = archive.restored("dlo")
         assert here.body == got.body == b"a" * 1000 + b"b" * 2000
         assert here.headers["x-static-large-object"] == "True"
         assert "x-object-manifest" not in here.headers
@@ -224,7 +205,7 @@ class TestLargeObjects:
         body = b"".join(bytes([number]) * 1000 for number in range(200)) * 50
         archive.store("big", body, {"swift-timestamp": "1500000000.00001"})
         assert archive.get("big").body == body
-        here = restored(archive, "big")
+        here = archive.restored("big")
         assert here.body == body
         entries = json.loads(local(archive, "big", "multipart-manifest=get").body)
         container = f"{archive.container}_segments"
@@ -234,7 +215,7 @@ class TestLargeObjects:
         ]
         archive.store("bad", body, {"swift-etag": "0" * 32})
         archive.get("bad")
-        not_restored(archive, "bad", "bad_digest")
+        archive.not_restored("bad", "bad_digest")
         assert all(name.startswith("big/") for name in listing(archive, container))
 
 
@@ -256,19 +237,20 @@ class TestRaces:
         behind.store("o", BODY)
         got = self.reading(behind, remote, lambda: behind.swift.put(behind.container, "o", b"client's"))
         assert got.body == BODY
-        wait_until(lambda: "it is in the local cluster" in _log(behind), SOON, "the restore given up")
+        why = "it is in the local cluster"
+        wait_until(lambda: why in behind.told_of_restore("o"), SOON, "the restore given up")
         assert behind.get("o").body == b"client's"
 
     def test_a_delete_wins(self, behind: Archive, remote: FaultProxy) -> None:
         behind.store("o", BODY)
         self.reading(behind, remote, lambda: behind.ask("DELETE", "o"))
-        not_restored(behind, "o", "deleted while it was read")
+        behind.not_restored("o", "deleted while it was read")
 
     def test_a_container_that_goes(self, behind: Archive, remote: FaultProxy) -> None:
         behind.store("o", BODY)
         got = self.reading(behind, remote, lambda: behind.swift.request("DELETE", behind.container))
         assert got.body == BODY
-        not_restored(behind, "o", "404")
+        behind.not_restored("o", "404")
 
 
 def test_a_client_that_goes_away(archive: Archive, shunted: Shunted) -> None:
@@ -282,11 +264,6 @@ def test_a_client_that_goes_away(archive: Archive, shunted: Shunted) -> None:
             f"X-Auth-Token: {archive.swift.token}\r\n\r\n".encode()
         )
         assert sock.recv(1)
-    not_restored(archive, "o", "went away")
+    archive.not_restored("o", "went away")
     assert archive.get("o").body == body
-    restored(archive, "o")
-
-
-def _log(archive: Archive) -> str:
-    text = (archive.cluster.log_dir / "swift.log").read_text(errors="replace")
-    return "\n".join(line for line in text.splitlines() if f"/{archive.container}/" in line)
+    archive.restored("o")

@@ -14,11 +14,13 @@ from uuid import uuid4
 from servers.daemon import Target
 from servers.landed import key_prefix
 from servers.pair import Store
+from servers.process import wait_until
 from servers.raw_swift import Answer, RawSwift
 from servers.swift import SwiftCluster
 
 #: of restored objects that are too large, in bytes
 SEGMENT_SIZE = 3 << 20
+SOON = 30.0
 _FILTER = """
 [filter:cloud-shunt]
 use = egg:swift-s3-sync#cloud-shunt
@@ -143,3 +145,39 @@ class Archive:
         """The keys in the bucket."""
         found = self.s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])
         return [entry["Key"] for entry in found]
+
+    def check_copies(self) -> None:
+        """COPY and PUT with X-Copy-From of an archived object."""
+        body = b"archived" * 1000
+        self.store("a/ü", body, {"colour": "red"}, ContentType="a/b")
+        there = {"Destination": f"/{self.container}/copy"}
+        answer = self.swift.ask("COPY", self.container, "a/ü", headers=there)
+        assert answer.status == 201
+        assert answer.headers["x-copied-from"].endswith("/a/%C3%BC")
+        copied = self.get("copy")
+        assert copied.body == body
+        assert (copied.headers["content-type"], copied.headers["x-object-meta-colour"]) == ("a/b", "red")
+        assert self.is_local("copy")
+        elsewhere = f"{self.container}-elsewhere"
+        self.swift.put_container(elsewhere)
+        source = {"X-Copy-From": f"/{self.container}/a/%C3%BC", "X-Fresh-Metadata": "true"}
+        assert self.swift.ask("PUT", elsewhere, "copy", headers=source).status == 201
+        assert self.swift.ask("GET", elsewhere, "copy").body == body
+        assert self.swift.ask("COPY", self.container, "absent", headers=there).status == 404
+        assert self.swift.ask("COPY", self.container, "a/ü").status == 412
+
+    def restored(self, name: str) -> Answer:
+        """What the local cluster has, once it has it."""
+        wait_until(lambda: self.is_local(name), SOON, f"{name} restored")
+        return self.get(name, X_Cloud_Sync_Shunt_Bypass="yes")
+
+    def not_restored(self, name: str, why: str) -> None:
+        """It was tried and given up, for a reason whose words the log has."""
+        wait_until(lambda: why in self.told_of_restore(name), SOON, f"{name} given up")
+        assert not self.is_local(name)
+
+    def told_of_restore(self, name: str) -> str:
+        """The lines of the proxy's log."""
+        path = f"/{self.container}/{name}"
+        log = (self.cluster.log_dir / "swift.log").read_text(errors="replace")
+        return "\n".join(line for line in log.splitlines() if path in line and "restore" in line)

@@ -1,0 +1,177 @@
+"""A remote store that fails, stalls or lies: what its clients get, and that nobody else notices."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from faults.proxy import Exchange, FaultProxy, answers, cut_short, reset_before, waits_for
+from servers.pair import Store
+from servers.process import wait_until
+from servers.shunted import Archive
+
+BODY = b"".join(hashlib.sha512(b"%d" % number).digest() for number in range(20_000))  # 1.25 MB
+SOON = 30.0
+
+
+@pytest.fixture
+def remote(s3api: Store) -> Iterator[FaultProxy]:
+    with FaultProxy.before(s3api.endpoint) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def archive(new_archive: Callable[..., Archive], s3api: Store, remote: FaultProxy) -> Archive:
+    """The remote account is a new one for the middleware each time, since its address is."""
+    archive = new_archive(store=s3api.behind(remote.endpoint), restore_object=True)
+    archive.store("o", BODY)
+    return archive
+
+
+def stalls(exchange: Exchange) -> None:
+    """The answer stops in the middle, and the connection stays."""
+    exchange.read_body()
+    exchange.forward()
+    exchange.reply(0.5)
+    exchange._client._receive()  # until the other side has had enough
+
+
+def shrinks(exchange: Exchange) -> None:
+    """The store says that the object is smaller than it is."""
+    exchange.read_body()
+    exchange.forward()
+    assert exchange.answer is not None
+    length = int(exchange.answer.header("content-length"))
+    exchange.answer.remove("content-length")
+    exchange.answer.headers.append(("Content-Length", str(length - 10)))
+    exchange.answer.body = exchange.answer.body[:-10]
+    exchange.reply()
+
+
+def swaps(exchange: Exchange) -> None:
+    """One byte of the answer is another one."""
+    exchange.read_body()
+    exchange.forward()
+    assert exchange.answer is not None
+    exchange.answer.body = exchange.answer.body[:-1] + b"!"
+    exchange.reply()
+
+
+@pytest.mark.parametrize("fault", [cut_short, stalls], ids=["cut", "stalls"])
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_answer_that_breaks_goes_on(
+    archive: Archive, remote: FaultProxy, fault: Callable[[Exchange], None], times: int
+) -> None:
+    remote.when(fault, method="GET", key="/o", times=times)
+    answer = archive.get("o")
+    assert (answer.status, answer.body) == (200, BODY)
+    archive.restored("o")
+    assert archive.get("o").body == BODY
+
+
+def test_a_range_that_breaks_goes_on(archive: Archive, remote: FaultProxy) -> None:
+    remote.when(cut_short, method="GET", key="/o", times=1)
+    assert archive.get("o", Range="bytes=1000-999999").body == BODY[1000:1_000_000]
+    remote.when(cut_short, method="GET", key="/o", times=1)
+    several = archive.get("o", Range="bytes=0-99999,200000-299999")
+    assert BODY[:100_000] in several.body
+    assert BODY[200_000:300_000] in several.body
+
+
+def test_an_object_that_changes_while_it_is_read(archive: Archive, remote: FaultProxy) -> None:
+    def changes(exchange: Exchange) -> None:
+        cut_short(exchange)
+        archive.store("o", BODY[::-1])
+
+    remote.when(changes, method="GET", key="/o", times=1)
+    with pytest.raises(http.client.IncompleteRead) as broken:
+        archive.get("o")
+    assert BODY.startswith(broken.value.partial)
+    assert not archive.is_local("o")
+
+
+def test_an_answer_that_always_breaks_is_never_taken_for_whole(archive: Archive, remote: FaultProxy) -> None:
+    # all but the first one give nothing
+    remote.when(cut_short, method="GET", key="/o", times=1)
+    remote.when(reset_before, method="GET", key="/o")
+    with pytest.raises(http.client.IncompleteRead) as broken:
+        archive.get("o")
+    assert BODY.startswith(broken.value.partial)
+    assert not archive.is_local("o")
+
+
+@pytest.mark.parametrize("fault", [shrinks, swaps])
+def test_other_bytes_are_not_restored(
+    archive: Archive, remote: FaultProxy, fault: Callable[[Exchange], None]
+) -> None:
+    remote.when(fault, method="GET", key="/o", times=1)
+    answer = archive.get("o")
+    assert hashlib.md5(answer.body).hexdigest() != answer.headers["etag"]  # for the client to see
+    archive.not_restored("o", "bad_digest")
+
+
+ANSWERS = [
+    (answers(503, "SlowDown", retry_after=7), 503, "7"),
+    (answers(500, "InternalError"), 503, "1"),
+    (answers(429), 503, "1"),
+    (answers(403, "AccessDenied"), 502, None),
+    (answers(401), 502, None),
+    (answers(403, "InvalidAccessKeyId"), 502, None),
+    (answers(404, "NoSuchBucket"), 502, None),
+    (answers(400, "InvalidRequest"), 502, None),
+    (answers(403, "InvalidObjectState"), 403, None),
+    (reset_before, 503, "1"),
+]
+
+
+@pytest.mark.parametrize(("fault", "status", "wait"), ANSWERS)
+def test_what_a_client_is_told(
+    archive: Archive, remote: FaultProxy, fault: Callable[[Exchange], None], status: int, wait: str | None
+) -> None:
+    remote.when(fault, method="GET", key="/o")
+    answer = archive.get("o")
+    assert answer.status == status
+    assert answer.headers.get("retry-after") == wait
+    assert "www-authenticate" not in answer.headers
+    assert remote.endpoint.encode() not in answer.body
+    remote.heal()
+    assert archive.get("o").body == BODY
+
+
+def test_a_store_that_is_gone_and_comes_back(archive: Archive, remote: FaultProxy) -> None:
+    archive.swift.put(archive.container, "local", b"here")
+    remote.refuse()
+    for _ in range(8):
+        assert archive.get("o").status == 503
+    remote.accept()
+    before = len(remote.calls())
+    answer = archive.get("o")
+    assert answer.status == 503
+    assert remote.calls(since=before) == []  # it is left alone for some seconds
+    assert archive.get("local").body == b"here"
+    wait_until(lambda: archive.get("o").status == 200, SOON, "the store is asked again")
+
+
+def test_a_frozen_store_holds_up_its_own_clients_only(archive: Archive, remote: FaultProxy) -> None:
+    archive.swift.put(archive.container, "local", b"here")
+    thaw = threading.Event()
+    remote.when(waits_for(thaw), key="/o")
+    try:
+        with ThreadPoolExecutor(60) as pool:
+            hanging = [pool.submit(archive.get, "o") for _ in range(60)]
+            wait_until(lambda: remote.calls("GET", "/o") != [], SOON, "the remote asked")
+            rounds = 0
+            while not all(each.done() for each in hanging):
+                assert archive.get("local").body == b"here"
+                archive.swift.put(archive.container, "new", b"x")
+                archive.swift.delete(archive.container, "new")
+                rounds += 1
+            assert {each.result().status for each in hanging} == {503}
+        assert rounds > 5  # in two seconds, or many more: had one of them waited, it would be one round
+    finally:
+        thaw.set()
