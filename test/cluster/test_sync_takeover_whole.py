@@ -105,6 +105,9 @@ class Deployment:
         segments = [large.segment(half + "slo/1", 5 * MIB), large.segment(half + "slo/2", 100)]
         large.put_slo(half + "slo", segments, {"X-Object-Meta-Some-Value": "large"})
         earlier.copy_large(half + "slo", segments)
+        small = [large.segment(half + "google/1", 20), large.segment(half + "google/2", 10)]
+        large.put_slo(half + "google", small)
+        earlier.copy_large_in_one(half + "google", small)
         large.segment(half + "dlo/ü 1", 1000)
         large.put_dlo(half + "dlo", half + "dlo/")
         earlier.copy(half + "dlo")
