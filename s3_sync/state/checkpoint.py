@@ -117,12 +117,13 @@ class StatusFiles:
         keep: dict[str, set[str]] = {}
         for account, container in self._sharing:
             keep.setdefault(_file_name(account), set()).add(_file_name(container))
-        try:
-            directories = [entry.name for entry in os.scandir(self._directory) if entry.is_dir()]
-            for name in directories:
-                remove_leftovers(os.path.join(self._directory, name), before, keep.get(name, ()))
-        except OSError as error:
-            log.warning("temporary files in %s could not be removed: %s", self._directory, error)
+        for name in os.listdir(self._directory):
+            directory = os.path.join(self._directory, name)
+            try:
+                if os.path.isdir(directory):
+                    remove_leftovers(directory, before, keep.get(name, ()))
+            except OSError as error:  # somebody else's, such as lost+found
+                log.debug("temporary files in %s cannot be removed: %s", directory, error)
 
     def reset(self, mapping: Mapping) -> None:
         """Forget all progress of this container, so that everything is compared again."""

@@ -17,6 +17,7 @@ from s3_sync.config.schema import Credentials, Mapping, Profile, Secret
 from s3_sync.errors import StateError
 from s3_sync.model.keys import KeyNamer
 from s3_sync.state import checkpoint as module
+from s3_sync.state.atomic import remove_leftovers
 from s3_sync.state.checkpoint import Checkpoint, StatusFiles
 
 DB = "c0ffee-db-id"
@@ -361,9 +362,22 @@ class TestLeftovers:
         files(tmp_path).tidy(left.stat().st_mtime + 1)
         assert not left.exists()
 
-    def test_what_cannot_be_removed_is_left(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-        files(tmp_path / "missing").tidy(self.NOW)
-        assert "could not be removed" in caplog.text
+    def test_what_cannot_be_removed_is_left(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        old = self.make(tmp_path / "AUTH_a" / self.NAME, 101)
+
+        def forbidden(directory: str, *_: object) -> int:
+            if directory.endswith("lost+found"):
+                raise PermissionError(directory)
+            return remove_leftovers(directory, self.NOW)
+
+        (tmp_path / "lost+found").mkdir()
+        monkeypatch.setattr(module, "remove_leftovers", forbidden)
+        with caplog.at_level(logging.DEBUG):
+            files(tmp_path).tidy(self.NOW)
+        assert "lost+found cannot be removed" in caplog.text
+        assert not old.exists()
 
 
 class TestNames:
