@@ -7,6 +7,7 @@ import os
 import re
 import ssl
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -16,6 +17,7 @@ from botocore.exceptions import ClientError
 from botocore.httpsession import get_cert_path
 from botocore.loaders import Loader, create_loader
 from botocore.session import Session
+from botocore.utils import parse_timestamp
 
 from s3_sync import __version__
 from s3_sync.config.schema import Credentials
@@ -204,7 +206,22 @@ def _session(credentials: Credentials, dialect: Dialect) -> Session:
         session.set_credentials(credentials.identity, credentials.secret.reveal(), token)
     session.set_config_variable("ignore_configured_endpoint_urls", True)
     session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=read_date)
     return session
+
+
+def read_date(text: str) -> datetime:
+    """The dates in S3's answers. The SDK's own way takes half of the time that a listing takes.
+
+    Raises ValueError.
+    """
+    if text[4:5] == "-" and text.endswith("Z"):
+        try:
+            return datetime.fromisoformat(f"{text[:-1]}+00:00")
+        except ValueError:
+            pass  # another number of decimals than this Python reads
+    found: datetime = parse_timestamp(text)
+    return found
 
 
 @cache
