@@ -15,7 +15,7 @@ from swift.common.swob import Request as SwobRequest
 from swift.common.utils import config_true_value
 
 from s3_sync.config.schema import Mapping as ContainerMapping
-from s3_sync.errors import InvalidRequest, NotSupported, RemoteError
+from s3_sync.errors import InvalidRequest, NotSupported, RemoteError, RemoteUnavailable
 from s3_sync.listing.entry import Entry
 from s3_sync.listing.formats import FORMATS, as_json
 from s3_sync.listing.merge import ListingMerger
@@ -24,11 +24,15 @@ from s3_sync.listing.query import ListingQuery
 from s3_sync.listing.walk import Page, Walk
 from s3_sync.providers.base import Bucket, ListPage, ListQuery
 from s3_sync.shunt.configured import Target
-from s3_sync.shunt.exchange import Environ, Local, Request, StartResponse
+from s3_sync.shunt.exchange import Environ, Headers, Local, Request, StartResponse
+from s3_sync.shunt.headers import cross_origin
 from s3_sync.shunt.proxyfs import ProxyFs
 
 #: says of a listing that should have a remote part that it has none
 LOCAL_ONLY = ("X-Cloud-Sync-Shunt-Listing", "local-only")
+#: to a bucket for one listing; a whole page takes ten, unless most of what is there is not shown
+MOST_REQUESTS = 3000
+_MOST_REMEMBERED = 1000
 _PARAMETERS = ("marker", "end_marker", "prefix", "delimiter", "path")
 #: Swift's listing_formats sets it for what stands right of it, and then wants JSON from there
 _FORMATTED = "swift.format_listing"
@@ -75,7 +79,8 @@ class Listings:
                 records = list(merger.spliced(query.limit, request.target.mapping.location))
             except RemoteError as error:
                 if not self._is_local_enough(request, error):
-                    return _unavailable(environ, start_response, error)
+                    refusal: Iterable[bytes] = _unavailable(request, error, local)(environ, start_response)
+                    return refusal
                 return local.respond(local.records, content_type, start_response, LOCAL_ONLY)
         finally:
             if remote is not None:
@@ -141,6 +146,10 @@ class LocalListing:
         """In strict order. (While a container is sharded, a name may come twice.)"""
         by_name = {entry.name: entry for entry in map(Entry.of_record, self.records or ())}
         return [by_name[name] for name in sorted(by_name, reverse=reverse)]
+
+    @property
+    def headers(self) -> Headers:
+        return self._local.headers
 
     def give(self, start_response: StartResponse) -> Iterable[bytes]:
         return self._local.give(start_response)
@@ -208,26 +217,34 @@ def _pages(target: Target, query: ListingQuery, unknown: set[tuple[str, str]]) -
             if query.delimiter in ("", "/"):
                 raise
     yield from Walk(fetch, query, rolls_up=False).pages()
-    unknown.add(here)
+    if len(unknown) < _MOST_REMEMBERED:  # delimiters are the clients' choice
+        unknown.add(here)
 
 
 class _Fetch:
-    """Pages of a bucket, which is not asked for keys that are longer than keys can be."""
+    """Pages of a bucket, for one listing: so many at most, and none for keys longer than keys can be."""
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
+        self._asked = 0
         self._room = bucket.limits.max_name - len(bucket.namer.key("").encode("utf-8"))
 
     def __call__(self, prefix: str, start_after: str, delimiter: str, limit: int) -> Page:
         if len(prefix.encode("utf-8")) > self._room:
             return ListPage(())
+        self._asked += 1
+        if self._asked > MOST_REQUESTS:
+            raise RemoteUnavailable(
+                f"a listing of {self._bucket.name} takes more than {MOST_REQUESTS} requests"
+            )
         start = start_after.encode("utf-8")[: self._room].decode("utf-8", "ignore")
         return self._bucket.list_objects(ListQuery(prefix, start, delimiter, limit))
 
 
-def _unavailable(environ: Environ, start_response: StartResponse, error: RemoteError) -> Iterable[bytes]:
+def _unavailable(request: Request, error: RemoteError, local: LocalListing) -> Any:
+    """A response for the client."""
     wait = str(max(1, round(error.retry_after or 1.0)))
-    headers = {"Content-Type": "text/plain", "Retry-After": wait}
-    response = HTTPServiceUnavailable(request=SwobRequest(environ), body=_UNAVAILABLE, headers=headers)
-    answer: Iterable[bytes] = response(environ, start_response)
-    return answer
+    headers = [("Content-Type", "text/plain"), ("Retry-After", wait), *cross_origin(local.headers)]
+    return HTTPServiceUnavailable(
+        request=SwobRequest(request.environ), body=_UNAVAILABLE, headers=dict(headers)
+    )

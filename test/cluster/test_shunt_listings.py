@@ -242,3 +242,22 @@ class TestWhoMayList:
             admin = RawSwift(shunted, "admin:admin", account)
             assert admin.ask("GET", container).body == b"there\n"
             assert len(proxy.calls()) == 3
+
+
+def test_a_store_that_knows_slashes_only(new_archive: Callable[..., Archive], rclone_store: Store) -> None:
+    archive = new_archive(rclone_store)
+    here, there = ["x-1", "y", "z/1-2"], ["d/1", "d/2-3", "w-1", "x-2", "x-3", "z/1-1"]
+    for name in here:
+        archive.swift.put(archive.container, name)
+    for name in there:
+        archive.store(name)
+    for asked in (
+        {"delimiter": "-"},
+        {"delimiter": "-1"},
+        {"delimiter": "/"},
+        {"path": "d"},
+        {"reverse": "1"},
+    ):
+        wanted = ListingQuery.of_request(asked, reverse="reverse" in asked)
+        answer = archive.ask("GET", query=urlencode({**asked, "format": "json"}))
+        assert names(answer) == expected([*here, *there], wanted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -142,8 +143,9 @@ class Watched:
 
     def __init__(self, names: Iterable[str]) -> None:
         self._bucket = new_bucket(names)
-        self.namer, self.limits = self._bucket.namer, self._bucket.limits
+        self.name, self.namer, self.limits = "bucket", self._bucket.namer, self._bucket.limits
         self.asked: list[ListQuery] = []
+        self.pages_of = 1000  # lines, where no group is asked for
         self.began, self.go = threading.Event(), threading.Event()
         self.go.set()
 
@@ -151,4 +153,5 @@ class Watched:
         self.asked.append(query)
         self.began.set()
         assert self.go.wait(20)
-        return self._bucket.list_objects(query)
+        limit = query.limit if query.delimiter else min(query.limit, self.pages_of)
+        return self._bucket.list_objects(replace(query, limit=limit))

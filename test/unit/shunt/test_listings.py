@@ -193,6 +193,29 @@ class TestFailures:
         assert second == f"{WHERE} can be listed again"
 
 
+class Unsorted:
+    namer, limits = KeyNamer.literal(PREFIX), new_bucket([]).limits
+
+    def list_objects(self, query: ListQuery) -> ListPage:
+        return ListPage(tuple(ObjectInfo(name, 1) for name in ("a", "c", "b")))
+
+
+def test_a_remote_that_is_out_of_order_is_refused() -> None:
+    bucket: Any = Unsorted()
+    shunt = Shunt([], bucket, retain_local=False)
+    assert shunt.get().status_int == 503
+    assert "out of order" in shunt.log.lines[0]
+
+
+def test_a_listing_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("s3_sync.shunt.listings.MOST_REQUESTS", 5)
+    bucket: Any = Watched(f"{number}/x" for number in range(10))
+    shunt = Shunt([], bucket, retain_local=False)
+    bucket.pages_of = 1
+    assert shunt.get({"path": ""}).status_int == 503
+    assert shunt.get({"delimiter": "/"}).status_int == 200
+
+
 class TestWhoIsAllowed:
     def test_both_sides_are_asked_at_the_same_time(self) -> None:
         bucket: Any = Watched(["b"])
