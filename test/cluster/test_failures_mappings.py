@@ -72,6 +72,33 @@ def test_fifty_mappings_and_a_large_one(
     assert len(proxy.stored()) == 100 + 98
 
 
+@pytest.mark.parametrize("code", ["AccessDenied", "RequestTimeTooSkewed"])
+def test_a_mapping_that_is_refused_pauses_alone(
+    swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon, code: str
+) -> None:
+    """The other one has the same store and the same credentials, and goes on; then it works by itself."""
+    refused, free = (new_pair(swift, store.behind(proxy.endpoint)) for _ in range(2))
+    for pair in (refused, free):
+        for number in range(40):
+            pair.put(f"o{number:02}")
+    proxy.when(answers(403, code), method="PUT", key=refused.bucket)
+    daemon = new_daemon(refused, free, workers=4)
+    daemon.start()
+    wait_until(lambda: "Failed to process" in daemon.log_text(), 30, "the pause")
+    for number in range(5):
+        free.put(f"later{number}")
+    wait_until(lambda: len(free.arrived()) == 45, 30, "the other mapping")
+    assert refused.arrived() == []
+    assert len(proxy.calls("PUT", key=refused.bucket)) < 40, "it does not go on asking"
+    proxy.heal()
+    wait_until(lambda: len(refused.arrived()) == 40 and not daemon.unsettled(), 60, "recovery")
+    lines = [line for line in daemon.log_text().splitlines() if "Failed to process" in line]
+    assert len(lines) == 1
+    assert refused.container in lines[0]
+    assert code in lines[0]
+    wait_until(lambda: "working again" in daemon.log_text(), 10, "the word of it")
+
+
 def agree(pair: Pair) -> bool:
     try:
         pair.check()

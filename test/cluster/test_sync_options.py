@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 
 import pytest
 
 from faults.proxy import FaultProxy
 from servers.daemon import NewDaemon, SyncDaemon
-from servers.operations import counting
+from servers.operations import counting, counting_each
 from servers.pair import Pair, Store, new_pair, sync
 from servers.process import wait_until
 from servers.swift import SwiftCluster
@@ -174,6 +175,34 @@ def test_storage_class(swift: SwiftCluster, store: Store, proxy: FaultProxy, new
     assert requests["CopyObject"] == 2
     assert classes() == {"STANDARD_IA"}
     pair.check()
+
+
+@pytest.mark.parametrize("store", ["moto_store"], indirect=True)
+def test_archive_class(swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon) -> None:
+    """What is archived cannot be copied onto itself: new metadata means a new upload, and only that does."""
+    pairs = [
+        new_pair(swift, store.behind(proxy.endpoint), storage_class=name)
+        for name in ("GLACIER", "GLACIER_IR")
+    ]
+    daemon = new_daemon(*pairs)
+    for pair in pairs:
+        pair.put("posted", b"bytes")
+        pair.put("put again", b"bytes")
+    sync(daemon, *pairs)
+    with counting_each(proxy) as requests:
+        for pair in pairs:
+            pair.post("posted", {"X-Object-Meta-New": "yes"})
+            pair.put("put again", b"bytes")
+        sync(daemon, *pairs)
+    archived, at_hand = (requests[pair.bucket] for pair in pairs)
+    assert (archived["CopyObject"], at_hand["CopyObject"]) == (0, 1)
+    # one that is refused, because something is there already, is no upload
+    assert len([path for path in proxy.stored() if path.startswith(f"/{pairs[0].bucket}/")]) == 3 + 1
+    for pair in pairs:
+        head = pair.s3.head_object(Bucket=pair.bucket, Key=f"{pair.prefix}posted")
+        assert head["StorageClass"] == pair.mapping["storage_class"]
+        assert head["Metadata"]["new"] == "yes"
+        assert head["ETag"].strip('"') == hashlib.md5(b"bytes").hexdigest()
 
 
 @pytest.mark.parametrize("store", ["s3api", "moto_store"], indirect=True)
