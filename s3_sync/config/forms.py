@@ -143,6 +143,7 @@ class RemoteForm(Form):
     verify_tls: bool = True
     ca_bundle: OptionalText = None
     checksum: Literal["md5", "none", "crc32", "crc64nvme", "sha256"] = "md5"
+    conditional_put: bool | None = None
     auth_type: Literal["swift", "keystone_v2", "keystone_v3"] = "swift"
     tenant_name: OptionalText = None
     project_name: OptionalText = None

@@ -227,6 +227,7 @@ def _credentials(form: RemoteForm, proxies: Proxies) -> Credentials:
         verify_tls=form.verify_tls,
         ca_bundle=form.ca_bundle,
         checksum=form.checksum,
+        conditional_put=form.conditional_put,
         http_proxy=proxies.http,
         https_proxy=proxies.https,
         remote_account=form.remote_account,

@@ -15,6 +15,7 @@ from s3_sync.errors import Problem
 
 WIDTH = 100
 _LABEL = 14
+_TRANSPORT = ("signature_version", "addressing_style", "verify_tls", "ca_bundle")
 #: shown on lines of their own
 _TOLD = {"copy_after", "retain_local", "propagate_delete", "criteria", "exclude", "remote_delete_after"}
 
@@ -109,7 +110,7 @@ def _options(mapping: Mapping) -> Iterator[str]:
         if key.name not in _TOLD and value != getattr(usual, key.name):
             yield f"{key.name}={_value(value)}"
     credentials = Credentials(addressing_style=None if mapping.credentials.is_aws else "path")
-    for name in ("signature_version", "addressing_style", "verify_tls", "ca_bundle", "checksum"):
+    for name in (*_TRANSPORT, "checksum", "conditional_put"):
         value = getattr(mapping.credentials, name)
         if value != getattr(credentials, name):
             yield f"{name}={_value(value)}"

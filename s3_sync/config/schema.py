@@ -45,6 +45,8 @@ class Credentials:
     verify_tls: bool = True
     ca_bundle: str | None = None
     checksum: Literal["md5", "none", "crc32", "crc64nvme", "sha256"] = "md5"
+    #: True: use conditions of writes if the store turns out to honour them; None: what is known of it
+    conditional_put: bool | None = None
     # a proxy's URL may hold a password
     http_proxy: str | None = field(default=None, repr=False)
     https_proxy: str | None = field(default=None, repr=False)

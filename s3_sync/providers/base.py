@@ -144,7 +144,14 @@ class Bucket(Protocol):
     name: str
     namer: KeyNamer
     limits: Limits
-    features: Features
+
+    @property
+    def features(self) -> Features: ...
+
+    def prove_conditions(self) -> None:
+        """Where the configuration asks for conditions that the store is not known to honour: find out by
+        trying, with some small writes that leave nothing; ``features`` says what came of it."""
+        ...
 
     def head_object(self, name: str) -> ObjectInfo:
         """Raises NotFound."""

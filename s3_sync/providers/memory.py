@@ -71,12 +71,11 @@ class _Upload:
 
 @dataclass(slots=True)
 class _Store:
-    """One bucket's content: key -> object, and upload id -> unfinished upload."""
+    """One bucket: key -> object, upload id -> unfinished upload, and key prefix -> days that objects live."""
 
     created: float
     objects: dict[str, _Object] = field(default_factory=dict)
     uploads: dict[str, _Upload] = field(default_factory=dict)
-    #: key prefix -> days that objects live; what they would be deleted by is not emulated
     lifetimes: dict[str, int] = field(default_factory=dict)
 
 
@@ -289,11 +288,13 @@ class MemoryBucket:
 
     def expire_after(self, days: int) -> bool:
         wanted = dict.fromkeys((self.namer.prefix, self.namer.manifest_prefix), days)
-        with self._lock:
-            lifetimes = self._provider.store(self.name).lifetimes
-            changed = any(lifetimes.get(prefix, 0) != days for prefix in wanted)
-            lifetimes.update(wanted)
+        lifetimes = self._provider.store(self.name).lifetimes
+        changed = any(lifetimes.get(prefix, 0) != days for prefix in wanted)
+        lifetimes.update(wanted)
         return changed
+
+    def prove_conditions(self) -> None:
+        pass
 
     def close(self) -> None:
         pass

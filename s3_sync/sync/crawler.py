@@ -12,6 +12,7 @@ from s3_sync.errors import SyncError
 from s3_sync.model.outcomes import Outcome
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
+from s3_sync.providers.base import Bucket
 from s3_sync.state.journal import Counts, Unsettled
 from s3_sync.sync.batch import EVERYTHING, OUTAGE, Batches, Result, nothing_works
 from s3_sync.sync.context import Context
@@ -223,8 +224,16 @@ class MappingCrawl:
         """The bucket's connections are made when there is something to do, and kept."""
         if self._batches is None:
             bucket = self._context.registry.open_bucket(self.mapping)
+            if self.mapping.credentials.conditional_put:
+                self._prove_conditions(bucket)
             self._batches = Batches(self._context, self.mapping, bucket, self.key, self._ledger, self._moving)
         return self._batches
+
+    def _prove_conditions(self, bucket: Bucket) -> None:
+        """Raises RemoteError: better not to begin than to rely on what is not known."""
+        bucket.prove_conditions()
+        if not bucket.features.put_if_absent:
+            log.warning("%s: the store does not honour If-None-Match: going on without", self.mapping.label)
 
     def _recovered(self) -> None:
         """What failed meanwhile need not wait for its own time."""

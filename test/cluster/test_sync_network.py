@@ -145,3 +145,24 @@ def test_a_store_that_takes_so_many_requests_a_second(
     assert daemon.log_text().count("asks for patience") == 1
     assert "Failed" not in daemon.log_text()
     assert daemon.unsettled() == {}
+
+
+@pytest.mark.parametrize("store", ["s3api", "rclone_store"], indirect=True)
+def test_conditions_that_a_store_honours(
+    swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
+) -> None:
+    """They are tried before they are relied on; s3api knows one of them, rclone none."""
+    pair = new_pair(swift, store.behind(proxy.endpoint), conditional_put=True)
+    daemon = new_daemon(pair)
+    pair.put("old")
+    sync(daemon, pair)
+    before = len(proxy.calls())
+    pair.put("new")
+    pair.put("old", b"other bytes")
+    sync(daemon, pair)
+    pair.check()
+    puts = [call for call in proxy.calls("PUT", since=before) if operation(call) == "PutObject"]
+    conditional = {call.path.rsplit("/", 1)[1] for call in puts if call.headers.get("if-none-match") == "*"}
+    assert conditional == ({"new", "old"} if store.name == "s3api" else set())
+    assert ("does not honour" in daemon.log_text()) == (store.name == "rclone")
+    assert sorted(pair.arrived()) == ["new", "old"], "and nothing else was left"

@@ -65,6 +65,8 @@ class Quirks:
     constant_creation: bool = False
     #: takes STANDARD_IA, and tells it
     storage_classes: bool = True
+    #: what turns out when conditions of writes are tried: If-None-Match, If-Match
+    conditions: tuple[bool, bool] = (True, True)
     #: has rules that make objects expire
     expires: bool = True
     #: does not give the bytes of what is in GLACIER
@@ -80,13 +82,20 @@ DIALECTS: dict[str, dict[str, Any]] = {
 
 QUIRKS: dict[str, Quirks] = {
     "memory": Quirks(),
-    "swift": Quirks(constant_creation=True, storage_classes=False, archives=False, expires=False),
+    "swift": Quirks(
+        constant_creation=True,
+        storage_classes=False,
+        archives=False,
+        expires=False,
+        conditions=(True, False),
+    ),
     "moto": Quirks(
         refused_names=frozenset({"newline"}),
         unmarkable_names=frozenset({"control", "noncharacter"}),
         checks_nothing=True,
         breaks_without_upload=True,
         ignores_if_match=frozenset({"copy", "copy_part", "complete"}),
+        conditions=(True, False),
         constant_begin=True,
         forgets_group_of_start=True,
     ),
@@ -98,6 +107,7 @@ QUIRKS: dict[str, Quirks] = {
         unmarkable_names=frozenset({"control"}),
         renamed={"trailing slash": "folder", "only slashes": None},
         ignores_if_match=frozenset({"get", "copy"}),
+        conditions=(False, False),
         lost_headers=frozenset({"expires"}),
         metadata_limit=2000,
         archives=False,

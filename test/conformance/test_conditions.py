@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from conformance.conftest import BUCKET
 from conformance.samples import OnceBody, md5, put, read, sample
-from conformance.targets import Target
+from conformance.targets import ONE_WAY, Target
 from s3_sync.errors import NotSupported, PreconditionFailed
+from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import GetOptions, ObjectMeta, PutOptions
-from s3_sync.providers.base import Bucket
+from s3_sync.providers.base import Bucket, ListQuery, Provider
+from s3_sync.providers.s3.provider import S3Provider
 from s3_sync.streams.reader import BytesBody, read_all
 
 ELSE = "0" * 32
@@ -94,3 +98,20 @@ def test_complete_under_a_condition(bucket: Bucket, target: Target, condition: s
     if supported and condition == "if_match":
         bucket.complete_upload("object", upload_id, [part], if_match=first)
         assert read(bucket, "object") == b"part"
+
+
+@pytest.mark.parametrize("target", ONE_WAY, indirect=True)
+def test_what_is_tried_first(target: Target, namer: KeyNamer, provider: Provider) -> None:
+    """A store of which nothing is known: what does not hold is found out, and nothing is left behind."""
+    if target.store == "memory":
+        bucket = provider.bucket(BUCKET, namer)
+    else:
+        credentials = replace(target.credentials, conditional_put=True)
+        bucket = S3Provider(credentials, connections=2).bucket(BUCKET, namer)
+        assert not bucket.features.put_if_absent
+    bucket.prove_conditions()
+    assert (bucket.features.put_if_absent, bucket.features.put_if_match) == target.quirks.conditions
+    everything = provider.bucket(BUCKET, KeyNamer.literal(""))
+    assert not bucket.holds_manifests()
+    assert everything.list_objects(ListQuery(prefix=namer.prefix)).objects == ()
+    assert list(bucket.list_uploads()) == []

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from s3_sync.errors import Archived, InvalidRequest, NotFound, NotSupported, PreconditionFailed
 from s3_sync.model.keys import KeyNamer
@@ -22,6 +23,7 @@ from s3_sync.providers.base import (
 )
 from s3_sync.providers.limits import metadata_size
 from s3_sync.providers.s3.client import RAW_HEADERS, Account
+from s3_sync.providers.s3.conditions import Trial
 from s3_sync.providers.s3.errors import from_answer, translated
 from s3_sync.providers.s3.headers import (
     condition_headers,
@@ -73,6 +75,19 @@ class S3Bucket:
         self._write = view.write
         self._lister = Lister(account, view.bucket, view.namer)
         self._uploads = Uploads(account, writer, view.bucket)
+
+    def prove_conditions(self) -> None:
+        account = self._account
+        if account.credentials.conditional_put and not account.dialect.put_if_match:
+            self.features = account.once_for(f"conditions of {self.name}", self._try_conditions)
+
+    def _try_conditions(self) -> Features:
+        key = self.namer.manifest_key(f"\0{uuid4()}")  # no object is called so, and no listing shows it
+        try:
+            absent, match = Trial(self._account, self._writer, self.name, key).run()
+        finally:
+            self._delete(key)
+        return Features(put_if_absent=absent, put_if_match=match)
 
     # Objects
 

@@ -6,10 +6,12 @@ import base64
 import os
 import re
 import ssl
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from botocore.config import Config
@@ -26,6 +28,8 @@ from s3_sync.providers.s3.dialect import Addressing, Dialect
 from s3_sync.providers.s3.signing import Keys
 from s3_sync.runtime.http import Origin, Proxy, Timeouts
 from s3_sync.streams.hashing import new_digest
+
+_Found = TypeVar("_Found")
 
 USER_AGENT = f"swift-s3-sync/{__version__}"
 CONNECT_TIMEOUT = 10.0
@@ -97,6 +101,8 @@ class Account:
         )
         #: buckets whose ETags do not tell the MD5 of what was PUT
         self._opaque_etags: set[str] = set()
+        self._found_out: dict[str, Any] = {}
+        self._finding_out = threading.Lock()
         events = self.client.meta.events
         events.register("before-parameter-build.s3", _take_raw)
         events.register("before-call.s3", _add_raw_headers)
@@ -122,6 +128,14 @@ class Account:
 
     def note_opaque_etags(self, bucket: str) -> None:
         self._opaque_etags.add(bucket)
+
+    def once_for(self, what: str, find_out: Callable[[], _Found]) -> _Found:
+        """What ``find_out`` returned when it was first asked about that."""
+        with self._finding_out:
+            if what not in self._found_out:
+                self._found_out[what] = find_out()
+            found: _Found = self._found_out[what]
+            return found
 
     def address(self, bucket: str) -> Address:
         """Where requests that we send ourselves go. Asks AWS for the bucket's region if it is not

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from s3_sync.config.schema import Credentials
@@ -60,7 +60,6 @@ GOOGLE = Dialect("google", multi_delete=False, encodes_listings=False, expires=F
 def dialect_of(credentials: Credentials) -> Dialect:
     """What is to be expected behind this endpoint."""
     if credentials.is_aws:
-        return AWS
-    if credentials.is_google:
-        return GOOGLE
-    return CLONE
+        refused = credentials.conditional_put is False
+        return replace(AWS, put_if_absent=False, put_if_match=False) if refused else AWS
+    return GOOGLE if credentials.is_google else CLONE

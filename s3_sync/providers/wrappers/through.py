@@ -10,6 +10,7 @@ from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo, ObjectMeta,
 from s3_sync.providers.base import (
     Bucket,
     BucketEntry,
+    Features,
     GetResult,
     ListPage,
     ListQuery,
@@ -41,9 +42,15 @@ class BucketThrough:
         self.name = bucket.name
         self.namer = bucket.namer
         self.limits = bucket.limits
-        self.features = bucket.features
         self._bucket = bucket
         self._call = call
+
+    @property
+    def features(self) -> Features:
+        return self._bucket.features
+
+    def prove_conditions(self) -> None:
+        self._call(self._bucket.prove_conditions)
 
     def head_object(self, name: str) -> ObjectInfo:
         return self._call(lambda: self._bucket.head_object(name))

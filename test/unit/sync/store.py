@@ -74,6 +74,9 @@ class WatchedBucket:
 
     # Bucket
 
+    def prove_conditions(self) -> None:
+        self._call("prove_conditions", "", lambda: None)
+
     def head_object(self, name: str) -> ObjectInfo:
         found: ObjectInfo = self._call("head", name, lambda: self.inner.head_object(name))
         return found
