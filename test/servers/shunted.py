@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -71,10 +72,19 @@ class Shunted(SwiftCluster):
 
 
 class Archive:
-    """One mapped container and its bucket. ``options``: further keys of the mapping."""
+    """One mapped container and its bucket. ``options``: further keys of the mapping, which with
+    ``every_container`` is that of the whole account of ``swift``."""
 
-    def __init__(self, cluster: Shunted, store: Store, **options: Any) -> None:
-        self.swift = RawSwift(cluster)
+    def __init__(
+        self,
+        cluster: Shunted,
+        store: Store,
+        *,
+        swift: RawSwift | None = None,
+        every_container: bool = False,
+        **options: Any,
+    ) -> None:
+        self.swift = swift or RawSwift(cluster)
         self.cluster = cluster
         self.container = f"c-{uuid4().hex[:12]}"
         self.bucket = f"bucket-{uuid4().hex[:12]}"
@@ -83,8 +93,16 @@ class Archive:
         self.swift.put_container(self.container)
         target = Target(store.through or store.endpoint, store.identity, store.secret, self.bucket)
         defaults = {"merge_namespaces": True, "retain_local": False, "propagate_delete": False}
-        self.mapping = target.mapping(self.swift.account, self.container, **{**defaults, **options})
+        mapped = "/*" if every_container else self.container
+        self.mapping = target.mapping(self.swift.account, mapped, **{**defaults, **options})
         cluster.add(self.mapping)
+
+    def another_container(self) -> Archive:
+        """Another container of the same account and mapping."""
+        other = copy.copy(self)
+        other.container = f"c-{uuid4().hex[:12]}"
+        self.swift.put_container(other.container)
+        return other
 
     @property
     def prefix(self) -> str:
