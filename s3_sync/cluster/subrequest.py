@@ -11,6 +11,8 @@ from swift.common.utils import drain_and_close
 from swift.common.wsgi import make_pre_authed_env
 
 from s3_sync.errors import BadDigest, LocalChanged, LocalUnavailable, ObjectRefused, SyncError
+from s3_sync.model.headers import from_swift
+from s3_sync.model.objects import ObjectInfo
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.reader import CHUNK, Body
 
@@ -53,13 +55,14 @@ class SubrequestWriter:
             raise LocalChanged(f"{what}: something is there, or the container is not ({status})")
         raise _error(status, what)
 
-    def etag(self, container: str, name: str) -> tuple[str, int] | None:
+    def find(self, container: str, name: str) -> ObjectInfo | None:
         status, headers = self._ask("HEAD", container, name)
         if status == 404:
             return None
         if status != 200:
             raise _error(status, f"HEAD {container}/{name}")
-        return headers["Etag"].strip('"'), int(headers["Content-Length"])
+        etag, size = headers["Etag"].strip('"'), int(headers["Content-Length"])
+        return ObjectInfo(name, size, etag, meta=from_swift(headers.items()))
 
     def delete_object(self, container: str, name: str, timestamp: Timestamp) -> None:
         headers = {"x-timestamp": timestamp.internal}

@@ -98,7 +98,7 @@ class Changes:
     def _is_absent(self, request: Request) -> bool:
         writer = SubrequestWriter(request.app, request.environ, request.account, SOURCE)
         try:
-            return writer.etag(request.container, request.name) is None
+            return writer.find(request.container, request.name) is None
         except SyncError:
             return False
 

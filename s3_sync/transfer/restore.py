@@ -40,8 +40,8 @@ class LocalWriter(Protocol):
         bytes that are not those of the ``etag``; ObjectRefused; and what ``body`` raises."""
         ...
 
-    def etag(self, container: str, name: str) -> tuple[str, int] | None:
-        """Unquoted ETag and size of what is there, None for nothing."""
+    def find(self, container: str, name: str) -> ObjectInfo | None:
+        """What is there, with its metadata; None for nothing."""
         ...
 
     def delete_object(self, container: str, name: str, timestamp: Timestamp) -> None:
@@ -83,10 +83,11 @@ class Restoration:
 
 @dataclass
 class _Written:
-    """Segments that are there because of us, and containers that are known to exist."""
+    """``containers``: known to exist. ``segments``: there because of us. ``done``: dealt with."""
 
+    containers: set[str]
     segments: list[tuple[str, str]] = field(default_factory=list)
-    containers: set[str] = field(default_factory=set)
+    done: set[tuple[str, str]] = field(default_factory=set)
 
 
 def restore(writer: LocalWriter, job: Restoration, body: Body, limits: Limits) -> None:
@@ -113,7 +114,7 @@ def restore(writer: LocalWriter, job: Restoration, body: Body, limits: Limits) -
 def _as_slo(
     writer: LocalWriter, job: Restoration, write_segments: Callable[[_Written], Sequence[Segment]]
 ) -> None:
-    written = _Written(containers={job.container})
+    written = _Written({job.container})
     try:
         segments = write_segments(written)
         text = Manifest(tuple(segments), b"").to_put()
@@ -128,21 +129,34 @@ def _as_slo(
 def _by_manifest(
     writer: LocalWriter, job: Restoration, manifest: Manifest, body: Body, written: _Written
 ) -> list[Segment]:
-    """The segments under the names and with the bytes that the manifest says; some may be there still."""
+    """The segments under the names and with the bytes that the manifest says; some may be there still.
+
+    Those are written again: as long as they are as old as the manifest that was moved, the daemon that
+    moved it may be about to delete them, but never one that is younger. What has metadata of its own is
+    nothing that it deletes, so that one stays as it is.
+    """
     segments = [segment for segment in manifest.segments if segment.size]  # Swift takes no empty ones
     for segment in segments:
         piece = Slice(body, segment.size)
-        there = writer.etag(segment.container, segment.name)
-        if there == (segment.md5, segment.size):
+        place = (segment.container, segment.name)
+        headers = {**job.timestamp, "etag": segment.md5}
+        there = writer.find(*place) if place not in written.done else None
+        if there is not None and (there.etag, there.size) != (segment.md5, segment.size):
+            raise LocalChanged(f"{segment.path} holds other bytes than those of the segment")
+        if place in written.done or (there is not None and _has_metadata(there)):
             piece.skip()
             if piece.md5() != segment.md5:
                 raise BadDigest(f"the bytes of segment {segment.path} hash to {piece.md5()}")
-            continue
-        if there is not None:
-            raise LocalChanged(f"{segment.path} holds other bytes than those of the segment")
-        headers = {**job.timestamp, **_ONLY_NEW, "etag": segment.md5}
-        _put_segment(writer, segment.container, segment.name, piece, headers, written)
+        elif there is None:
+            _put_segment(writer, place, piece, {**headers, **_ONLY_NEW}, written)
+        else:
+            writer.put_object(*place, piece, headers)
+        written.done.add(place)
     return segments
+
+
+def _has_metadata(info: ObjectInfo) -> bool:
+    return info.meta is None or bool(info.meta.user or info.meta.marks)
 
 
 def _cut(
@@ -159,7 +173,7 @@ def _cut(
     for number, size in enumerate(_sizes(info.size, limits.segment_size), start=1):
         piece = Slice(body, size)
         name = f"{base}/{number:08d}"
-        _put_segment(writer, container, name, piece, {**job.timestamp, **expiry}, written)
+        _put_segment(writer, (container, name), piece, {**job.timestamp, **expiry}, written)
         segments.append(Segment(container, name, size, piece.md5()))
     if body.read(1):
         raise BadDigest(f"{info.name} is longer than {info.size} bytes")
@@ -167,12 +181,13 @@ def _cut(
 
 
 def _put_segment(
-    writer: LocalWriter, container: str, name: str, piece: Slice, headers: dict[str, str], written: _Written
+    writer: LocalWriter, place: tuple[str, str], piece: Slice, headers: dict[str, str], written: _Written
 ) -> None:
+    container, name = place
     if container not in written.containers:
         writer.put_container(container)
         written.containers.add(container)
-    written.segments.append((container, name))
+    written.segments.append(place)
     try:
         writer.put_object(container, name, piece, headers)
     except LocalChanged:

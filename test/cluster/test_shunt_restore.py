@@ -151,10 +151,16 @@ class TestLargeObjects:
         (container, name, data), *_ = self.segments(archive)
         archive.swift.put_container(container)
         archive.swift.put(container, name, data, {"X-Object-Meta-Kept": "yes"})
+        (other, second, more), *_ = self.segments(archive)[1:]
+        archive.swift.put_container(other)
+        archive.swift.put(other, second, more)
+        before = float(archive.swift.request("HEAD", other, second).headers["x-timestamp"])
         archive.store_large("slo", self.segments(archive))
         archive.get("slo")
         assert archive.restored("slo").body == self.whole(archive)
         assert archive.swift.request("HEAD", container, name).headers["x-object-meta-kept"] == "yes"
+        after = float(archive.swift.request("HEAD", other, second).headers["x-timestamp"])
+        assert after > before  # so that nobody who is about to delete it does
 
     def test_nothing_is_left_of_what_fails(self, archive: Archive) -> None:
         (s, one, data), (t, two, _), _ = self.segments(archive)

@@ -33,6 +33,7 @@ class Swift:
         self.containers = {"c"}
         self.fails: dict[str, Exception] = {}
         self.log: list[str] = []
+        self.adorned: set[str] = set()
 
     def put_container(self, container: str) -> None:
         self.log.append(f"PUT {container}")
@@ -44,7 +45,7 @@ class Swift:
         path = f"{container}/{name}"
         self.log.append(f"PUT {path}{'?' if query else ''}{query}")
         assert headers["x-timestamp"] == NOW.internal
-        assert container in self.containers
+        assert container in self.containers | {path.partition("/")[0] for path in self.objects}
         if headers.get("if-none-match") == "*" and path in self.objects:
             raise LocalChanged(path)
         data = read_all(body)
@@ -60,9 +61,13 @@ class Swift:
         self.objects[path] = data
         self.headers[path] = headers
 
-    def etag(self, container: str, name: str) -> tuple[str, int] | None:
-        data = self.objects.get(f"{container}/{name}")
-        return None if data is None else (md5(data), len(data))
+    def find(self, container: str, name: str) -> ObjectInfo | None:
+        path = f"{container}/{name}"
+        if path not in self.objects:
+            return None
+        data = self.objects[path]
+        meta = ObjectMeta(user={"colour": "red"} if path in self.adorned else {})
+        return ObjectInfo(name, len(data), md5(data), meta=meta)
 
     def delete_object(self, container: str, name: str, timestamp: Timestamp) -> None:
         assert timestamp == NOW.after()
@@ -156,14 +161,18 @@ class TestManifests:
         run(swift, b"1" * 120, manifest)
         assert swift.objects == {"s/one": b"1" * 60, "c/o": b"1" * 120}
 
-    def test_segments_that_are_there_are_not_touched(self) -> None:
+    @pytest.mark.parametrize("adorned", [True, False])
+    def test_segments_that_are_there_are_never_removed(self, adorned: bool) -> None:
         swift = Swift()
         swift.objects["s/one"] = b"1" * 60
+        swift.adorned = {"s/one"} if adorned else set()
         swift.fails["t/two"] = LocalUnavailable("no")
         with pytest.raises(LocalUnavailable):
             run(swift, self.DATA, manifest_of(self.ONE, self.TWO))
         assert swift.objects == {"s/one": b"1" * 60}
         assert "DELETE s/one" not in swift.log
+        # without metadata of its own it may be about to be deleted with what was moved: it gets younger
+        assert ("PUT s/one" in swift.log) is not adorned
         swift.fails.clear()
         run(swift, self.DATA, manifest_of(self.ONE, self.TWO))
         assert swift.objects["c/o"] == self.DATA
@@ -178,7 +187,7 @@ class TestManifests:
     def test_a_name_that_is_taken_a_moment_later(self, monkeypatch: pytest.MonkeyPatch) -> None:
         swift = Swift()
         swift.objects["t/two"] = b"somebody else's"
-        monkeypatch.setattr(swift, "etag", lambda container, name: None)
+        monkeypatch.setattr(swift, "find", lambda container, name: None)
         with pytest.raises(LocalChanged):
             run(swift, self.DATA, manifest_of(self.ONE, self.TWO))
         assert swift.objects == {"t/two": b"somebody else's"}
