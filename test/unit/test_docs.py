@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from s3_sync.config.forms import (
 from s3_sync.config.load import load
 from s3_sync.config.not_yet import MAPPING_OPTIONS, TOP_LEVEL_OPTIONS
 from s3_sync.runtime.arguments import parse
+from s3_sync.shunt.options import Options
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "sample-config.json"
@@ -165,3 +167,14 @@ def test_links_inside_the_reference_lead_somewhere() -> None:
     assert set(re.findall(r"\]\(#([^)]+)\)", REFERENCE)) <= anchors
     for target in re.findall(r"\]\(([^#)][^)]*)\)", REFERENCE):
         assert (ROOT / "docs" / target.partition("#")[0]).exists(), target
+
+
+def test_every_option_of_the_middleware_is_explained() -> None:
+    page = (ROOT / "docs" / "shunt.md").read_text(encoding="utf-8")
+    table = page.split("\n## Options\n")[1].split("\n## ")[0]
+    told = {row[1]: row[2] for row in re.finditer(r"^\| `(\w+)` \| `([^`]*)` \|", table, re.MULTILINE)}
+    assert told == {field.name: _as_written(field.default) for field in fields(Options)}
+
+
+def _as_written(default: object) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)
