@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
+from s3_sync.errors import RemoteError
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
 from s3_sync.streams.reader import Body
@@ -41,6 +42,10 @@ class Limits:
     max_parts: int = 10_000
 
 
+#: what went wrong, by name
+Failures = dict[str, RemoteError]
+
+
 @dataclass(frozen=True, slots=True)
 class Features:
     """What the store honours. A feature that is False makes its option raise NotSupported."""
@@ -51,6 +56,8 @@ class Features:
     put_if_match: bool = False
     #: post_object works (on S3: a copy of the object onto itself)
     metadata_update: bool = True
+    #: how many names delete_objects takes at once; 0 = it raises NotSupported
+    bulk_delete: int = 0
 
     @property
     def conditional_put(self) -> bool:
@@ -181,6 +188,12 @@ class Bucket(Protocol):
 
     def delete_object(self, name: str) -> bool:
         """Delete the object and its stored manifest. False = it was known not to be there; no error."""
+        ...
+
+    def delete_objects(self, names: Sequence[str]) -> Failures:
+        """As delete_object, for up to ``features.bulk_delete`` names with one request.
+
+        Returns what went wrong with single names; raises what went wrong with all of them, NotSupported."""
         ...
 
     def list_objects(self, query: ListQuery) -> ListPage:

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 from uuid import uuid4
 
 from s3_sync.errors import Archived, BadDigest, InvalidRequest, NotFound, NotSupported, PreconditionFailed
@@ -21,6 +20,7 @@ from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo, ObjectMeta,
 from s3_sync.providers.base import (
     ARCHIVE_CLASSES,
     BucketEntry,
+    Failures,
     Features,
     Limits,
     ListPage,
@@ -117,7 +117,7 @@ class MemoryProvider:
 class MemoryBucket:
     """One bucket seen through one KeyNamer."""
 
-    features = Features(put_if_absent=True, put_if_match=True)
+    features = Features(put_if_absent=True, put_if_match=True, bulk_delete=500)
 
     def __init__(self, provider: MemoryProvider, name: str, namer: KeyNamer, write: WriteOptions) -> None:
         self.name = name
@@ -177,6 +177,10 @@ class MemoryBucket:
             found = objects.pop(self.namer.key(name), None)
             objects.pop(self.namer.manifest_key(name), None)
         return found is not None
+
+    def delete_objects(self, names: Sequence[str]) -> Failures:
+        list(map(self.delete_object, names))
+        return {}
 
     # Listings
 
@@ -324,9 +328,7 @@ class MemoryBucket:
 
     def _check_conditions(self, name: str, if_match: str | None, if_absent: bool) -> None:
         there = self._provider.store(self.name).objects.get(self.namer.key(name))
-        if if_match is not None and (there is None or there.etag != if_match):
-            raise _condition(412)
-        if if_absent and there is not None:
+        if (if_match and (there is None or there.etag != if_match)) or (if_absent and there):
             raise _condition(412)
 
     def _upload(self, name: str, upload_id: str) -> _Upload:
@@ -371,9 +373,7 @@ class MemoryResult:
     def __enter__(self) -> MemoryResult:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.body.close()
 
 

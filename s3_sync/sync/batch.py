@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Views
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from s3_sync.config.schema import Mapping
@@ -13,6 +13,7 @@ from s3_sync.model.outcomes import NOT_DUE, Kind, Outcome
 from s3_sync.model.rows import Row
 from s3_sync.providers.base import Bucket, ListQuery
 from s3_sync.state.journal import QUARANTINE, RETRY, DueRange, Settlement, Unsettled
+from s3_sync.sync.bulk import BulkDeletes
 from s3_sync.sync.context import Context
 from s3_sync.sync.expirer import Expirer
 from s3_sync.sync.release import Moving
@@ -84,6 +85,7 @@ class Batches:
         self.named = moving.named
         sending = Sending(bucket, self.tally.read, context.parts, self._ledger)
         self.handler = RowHandler(mapping, sending, context.local, context.clock.now, moving)
+        self._deletes = BulkDeletes(bucket, context.workers, context.clock.now)
         self.expirer = Expirer(mapping, bucket, context.local.newest, self.handler.names)
 
     def survey(self, names: Sequence[str]) -> dict[str, View]:
@@ -113,19 +115,24 @@ class Batches:
         enough = 2 * self._context.workers.size
         failed = 0
 
-        def handle(row: Row) -> Outcome | None:
+        def handle(row: Row, proven: Callable[[Row], None] | None = None) -> Outcome | None:
             nonlocal failed
             if self._context.stop.is_set() or failed >= enough:
                 return None
-            outcome = self.handler.handle(row, views.get(row.name, default))
+            outcome = self.handler.handle(row, views.get(row.name, default), proven)
             if outcome.reason in OUTAGE:
                 failed += 1
             elif _was_tried(outcome):
                 failed = 0
             return outcome
 
+        outcomes = self._deletes.run(self._deletes.chosen(rows), handle)
+        others = [row for row in rows if id(row) not in outcomes]
+        done = self._context.workers.map(handle, others)
+        outcomes.update((id(row), outcome) for row, outcome in zip(others, done, strict=True))
         result = Result()
-        for row, outcome in zip(rows, self._context.workers.map(handle, rows), strict=True):
+        for row in rows:
+            outcome = outcomes[id(row)]
             if outcome is not None:
                 result.done.append((row, outcome))
             else:

@@ -93,11 +93,16 @@ class RowHandler:
         # a move takes place for good: then another policy must not hold anything newer, either
         self._every_policy = moves
 
-    def handle(self, row: Row, view: View) -> Outcome:
-        """Never raises: whatever goes wrong becomes PENDING or FAILED with its reason."""
+    def handle(self, row: Row, view: View, proven: Callable[[Row], None] | None = None) -> Outcome:
+        """Never raises: whatever goes wrong becomes PENDING or FAILED with its reason.
+
+        ``proven`` is told of a delete that may be sent, instead of its being sent; the caller sees to it.
+        """
         try:
             with self.names.hold(row.name):
-                return self._handle(row, view)
+                if self._profile.exclude is not None and self._profile.exclude.match(row.name):
+                    return Outcome(Kind.SKIPPED, EXCLUDED)
+                return self._delete(row, view, proven) if row.deleted else self._handle(row, view)
         except SyncError as error:
             return outcome_of(error)
         except Exception as error:
@@ -117,10 +122,6 @@ class RowHandler:
         return not self._profile.copy_after or written.seconds + self._profile.copy_after < self._now()
 
     def _handle(self, row: Row, view: View) -> Outcome:
-        if self._profile.exclude is not None and self._profile.exclude.match(row.name):
-            return Outcome(Kind.SKIPPED, EXCLUDED)
-        if row.deleted:
-            return self._delete(row, view)
         if not self._is_due(row.timestamp):
             return Outcome(Kind.PENDING, NOT_DUE)
         if self._release is None and isinstance(view, Listed) and view.info and _listed_alike(row, view.info):
@@ -268,7 +269,7 @@ class RowHandler:
         upload(self._sending, source, local, overwrite)
         return Outcome(Kind.COPIED, size=local.info.size)
 
-    def _delete(self, row: Row, view: View) -> Outcome:
+    def _delete(self, row: Row, view: View, proven: Callable[[Row], None] | None) -> Outcome:
         """Delete remotely only on proof: the newest local state of the name is a client's tombstone.
 
         The row's *data* timestamp is the delete's: where a POST came before it, the row's newest
@@ -297,8 +298,11 @@ class RowHandler:
         # after a POST by a server whose clock was ahead, the row's newest timestamp is the one in the mark
         if remote is not None and _is_of_after(remote, max(state.timestamp, row.timestamp)):
             raise LocalUnavailable("the remote copy is newer than the newest delete that is known here")
-        self._bucket.delete_object(row.name)
+        (proven or self._send_delete)(row)
         return Outcome(Kind.DELETED)
+
+    def _send_delete(self, row: Row) -> None:
+        self._bucket.delete_object(row.name)
 
     def _unproven(self, row: Row) -> Outcome:
         """The tombstone was reclaimed: nobody can say any more that this delete is the last word."""

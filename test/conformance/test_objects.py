@@ -8,7 +8,14 @@ import pytest
 
 from conformance.samples import MIB, OnceBody, md5, names, put, read, sample
 from conformance.targets import Target
-from s3_sync.errors import BadDigest, InvalidRequest, NotFound, PreconditionFailed, RemoteUnavailable
+from s3_sync.errors import (
+    BadDigest,
+    InvalidRequest,
+    NotFound,
+    NotSupported,
+    PreconditionFailed,
+    RemoteUnavailable,
+)
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ByteRange, GetOptions, PutOptions
 from s3_sync.providers.base import Bucket, ListQuery, Provider
@@ -171,6 +178,20 @@ def test_delete_takes_a_manifest_without_its_object(bucket: Bucket, keys: Bucket
     bucket.delete_object("large")
     with pytest.raises(NotFound):
         keys.head_object(manifest)
+
+
+def test_many_deletes_in_one_request(bucket: Bucket, keys: Bucket) -> None:
+    if not bucket.features.bulk_delete:
+        with pytest.raises(NotSupported):
+            bucket.delete_objects(["object"])
+        return
+    for name in ("one", "two & <three>", "ü", "kept"):
+        put(bucket, name)
+    put(keys, bucket.namer.manifest_key("one"), b"[]")
+    assert bucket.delete_objects(["one", "two & <three>", "ü", "nothing"]) == {}
+    assert names(bucket) == ["kept"]
+    with pytest.raises(NotFound):
+        keys.head_object(bucket.namer.manifest_key("one"))
 
 
 def test_a_bucket_that_is_not_there(provider: Provider, namer: KeyNamer, container_name: str) -> None:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from s3_sync.errors import Archived, InvalidRequest, NotFound, NotSupported, PreconditionFailed
+from s3_sync.errors import Archived, InvalidRequest, NotFound, NotSupported, PreconditionFailed, RemoteError
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
 from s3_sync.providers.base import (
     MAX_MANIFEST,
+    Failures,
     Features,
     Limits,
     ListPage,
@@ -45,6 +46,10 @@ from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import Body, BytesBody, read_all
 
 _WHOLE = GetOptions()
+#: DeleteObjects takes 1000 keys, and a name has two: its own and its manifest's
+_MAX_DELETES = 500
+#: the code of an error that says that there was nothing to delete
+_MISSING = "NoSuchKey"
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 #: XML 1.0 section 2.2: what a document cannot hold, not even escaped
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -68,7 +73,11 @@ class S3Bucket:
         self.name = view.bucket
         self.namer = view.namer
         dialect = account.dialect
-        self.features = Features(put_if_absent=dialect.put_if_absent, put_if_match=dialect.put_if_match)
+        self.features = Features(
+            put_if_absent=dialect.put_if_absent,
+            put_if_match=dialect.put_if_match,
+            bulk_delete=_MAX_DELETES if dialect.multi_delete else 0,
+        )
         self._account = account
         self._client = account.client
         self._writer = writer
@@ -175,17 +184,29 @@ class S3Bucket:
             found = self._delete(key)
             self._delete(manifest)
             return found
-        what = f"DELETE {self.name}/{key}"
-        with translated(what):
-            answer = self._client.delete_objects(
-                Bucket=self.name, Delete={"Objects": [{"Key": key}, {"Key": manifest}], "Quiet": True}
-            )
-        missing = False
-        for error in answer.get("Errors", ()):
-            if error.get("Code") != "NoSuchKey":
-                raise from_answer(what, _status_of(error), error.get("Code", ""), error.get("Message", ""))
-            missing = missing or error.get("Key") == key
-        return not missing
+        errors = self._delete_keys(f"DELETE {self.name}/{key}", [key, manifest])
+        for error in errors.values():
+            if error.code != _MISSING:
+                raise error
+        return key not in errors
+
+    def delete_objects(self, names: Sequence[str]) -> Failures:
+        if len(names) > self.features.bulk_delete:
+            raise NotSupported(f"{len(names)} deletes in one request")
+        failed: Failures = {}
+        keys: dict[str, str] = {}
+        for name in names:
+            key = self.namer.key(name)
+            if not _NOT_XML.search(key):
+                keys[key] = keys[self.namer.manifest_key(name)] = name
+                continue
+            try:
+                self.delete_object(name)
+            except RemoteError as error:
+                failed[name] = error
+        errors = self._delete_keys(f"DELETE {len(names)} of {self.name}", list(keys)) if keys else {}
+        failed.update((keys.get(key, key), error) for key, error in errors.items() if error.code != _MISSING)
+        return failed
 
     def list_objects(self, query: ListQuery) -> ListPage:
         return self._lister.page(query)
@@ -284,6 +305,19 @@ class S3Bucket:
             answer["Body"].close()
             raise PreconditionFailed(f"{self.name}/{key} was replaced", status=412, code="PreconditionFailed")
         return answer["Body"]
+
+    def _delete_keys(self, what: str, keys: Sequence[str]) -> Failures:
+        """One request; what it says of single keys, some stores also that there was no such key."""
+        with translated(what):
+            answer = self._client.delete_objects(
+                Bucket=self.name, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
+            )
+        return {
+            error.get("Key", ""): from_answer(
+                what, _status_of(error), error.get("Code", ""), error.get("Message", "")
+            )
+            for error in answer.get("Errors", ())
+        }
 
     def _delete(self, key: str) -> bool:
         try:

@@ -10,6 +10,7 @@ from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo, ObjectMeta,
 from s3_sync.providers.base import (
     Bucket,
     BucketEntry,
+    Failures,
     Features,
     GetResult,
     ListPage,
@@ -66,6 +67,9 @@ class BucketThrough:
 
     def delete_object(self, name: str) -> bool:
         return self._call(lambda: self._bucket.delete_object(name))
+
+    def delete_objects(self, names: Sequence[str]) -> Failures:
+        return self._call(lambda: self._bucket.delete_objects(names))
 
     def list_objects(self, query: ListQuery) -> ListPage:
         return self._call(lambda: self._bucket.list_objects(query))

@@ -8,7 +8,16 @@ from typing import Any
 
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
-from s3_sync.providers.base import Features, GetResult, Limits, ListPage, ListQuery, OpenUpload, Part
+from s3_sync.providers.base import (
+    Failures,
+    Features,
+    GetResult,
+    Limits,
+    ListPage,
+    ListQuery,
+    OpenUpload,
+    Part,
+)
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider
 from s3_sync.streams.reader import Body
 
@@ -36,7 +45,7 @@ class WatchedBucket:
         self.provider.create_bucket("bucket")
         self.inner: MemoryBucket = self.provider.bucket("bucket", namer)
         self.name, self.namer, self.limits = "bucket", namer, self.inner.limits
-        self.features = Features(put_if_absent=conditional, put_if_match=conditional)
+        self.features = Features(put_if_absent=conditional, put_if_match=conditional, bulk_delete=500)
         self.page = page
         self.calls: list[tuple[str, str]] = []
         self.sent: Counter[str] = Counter()
@@ -98,6 +107,16 @@ class WatchedBucket:
 
     def post_object(self, name: str, meta: ObjectMeta, if_match: str | None = None) -> None:
         self._call("post", name, lambda: self.inner.post_object(name, meta, if_match))
+
+    def delete_objects(self, names: Sequence[str]) -> Failures:
+        def act() -> Failures:
+            failed: Any = {name: error for name in names if (error := self.before("delete", name))}
+            for name in names:
+                if name not in failed:
+                    self.inner.delete_object(name)
+            return failed
+
+        return self._call("delete_objects", f"{len(names)} names", act)
 
     def delete_object(self, name: str) -> bool:
         found: bool = self._call("delete", name, lambda: self.inner.delete_object(name))
