@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from demo import archive
+from demo.archive import Archive
 from demo.compare import Landed, compare, keys
 from demo.objects import DemoObject, folder, made_up, put_all
 from demo.progress import Counters
 from s3_sync.model.keys import KeyNamer
 from servers.daemon import SyncDaemon, Target
-from servers.swift import SwiftCluster
+from servers.shunted import Shunted
 from servers.swift_spec import TESTER2
 
 CONTAINER = "gallery"
@@ -32,7 +35,7 @@ SHOWN = 40
 class Demo:
     """Two accounts of one Swift: `AUTH_test` holds the container, s3api over `AUTH_test2` is the S3."""
 
-    def __init__(self, cluster: SwiftCluster, directory: Path, console: Console) -> None:
+    def __init__(self, cluster: Shunted, directory: Path, console: Console) -> None:
         self.cluster = cluster
         self.console = console
         self.swift = cluster.client()
@@ -40,14 +43,18 @@ class Demo:
         self.prefix = KeyNamer.hashed(cluster.account, CONTAINER).prefix
         self.counters = Counters()
         target = Target(cluster.s3_endpoint, TESTER2.name, TESTER2.key, BUCKET)
+        self.archive = Archive(
+            cluster, directory / "archive", replace(target, bucket=archive.BUCKET), console
+        )
         mappings = [target.mapping(cluster.account, CONTAINER)]
         self.daemon = SyncDaemon(
-            cluster, directory, mappings, statsd_host="127.0.0.1", statsd_port=self.counters.port
+            cluster, directory / "mirror", mappings, statsd_host="127.0.0.1", statsd_port=self.counters.port
         )
 
     def fill(self, objects: list[DemoObject]) -> None:
         self.swift.put_container(CONTAINER)
-        self.s3.create_bucket(Bucket=BUCKET)
+        for bucket in (BUCKET, archive.BUCKET):
+            self.s3.create_bucket(Bucket=bucket)
         with self._progress() as progress:
             task = progress.add_task("Putting objects into Swift", total=len(objects))
             put_all(self.cluster.client, CONTAINER, objects, lambda: progress.advance(task))
@@ -117,7 +124,7 @@ class Demo:
         self.console.print(
             f"""
 Swift:   export ST_AUTH={cluster.auth_url} ST_USER={cluster.user} ST_KEY={cluster.key}
-         swift list {CONTAINER}
+         swift list {CONTAINER}; swift list --long {archive.CONTAINER}
 S3:      export AWS_ACCESS_KEY_ID={TESTER2.name} AWS_SECRET_ACCESS_KEY={TESTER2.key}
          export AWS_DEFAULT_REGION=us-east-1
          aws --endpoint-url {cluster.s3_endpoint} s3 ls --recursive s3://{BUCKET}
@@ -158,7 +165,9 @@ def play(demo: Demo, objects: list[DemoObject]) -> bool:
     console.rule("3. Nothing new")
     requests = demo.quiet_run()
     console.print(f"The third run sent {requests} requests to the S3 side.")
-    return right and requests == 0
+    right = right and requests == 0
+    console.rule("4. Move away, and come back")
+    return demo.archive.play(objects) and right
 
 
 def main() -> int:
@@ -174,7 +183,7 @@ def main() -> int:
     objects = folder(arguments.path) if arguments.path else made_up()
     if not objects:
         parser.error(f"{arguments.path} holds no files")
-    with tempfile.TemporaryDirectory(prefix="swift-s3-sync-demo-") as directory, SwiftCluster() as cluster:
+    with tempfile.TemporaryDirectory(prefix="swift-s3-sync-demo-") as directory, Shunted() as cluster:
         console.print(f"A Swift of one node is running; its S3 API is at {cluster.s3_endpoint}")
         demo = Demo(cluster, Path(directory), console)
         right = play(demo, objects)
