@@ -275,10 +275,11 @@ class Swift:
         return self
 
     def containers(self, account: str, after: str = "", reserved: bool = False) -> list[str]:
-        return sorted({self._place(name)[0] for name, _ in self.objects} | {"c"})
+        found = sorted({self._place(name)[0] for name, _ in self.objects} | {"c"})
+        return [name for name in found if reserved or not name.startswith("\0")]
 
     def container(self, account: str, name: str) -> Container | None:
-        found = name in self.containers(account)
+        found = name in self.containers(account, reserved=True)
         return Container(0, name in self.versioned) if found else None
 
     def objects_of(self, container: str, prefix: str) -> list[dict[str, Any]]:

@@ -141,6 +141,8 @@ class Moving(RuleBasedStateMachine):
             if db not in swift.dbs:
                 swift.dbs.append(db)
                 for name, policy in swift.objects:
+                    if name.startswith("/"):
+                        continue
                     row = swift.row(name, policy)
                     known = db.rows.get((name, policy))
                     if known is None or (known.data_timestamp, known.timestamp) != (

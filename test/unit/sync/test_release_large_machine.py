@@ -1,0 +1,82 @@
+"""The random stories of moves with large objects in them, whose segments clients write again, name elsewhere
+and give metadata, at any moment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, rule
+
+from unit.sync.moving_large import LargeWorld
+from unit.sync.test_release_machine import DELAY, LIFE, NODE, Change, Moving
+
+NUMBER = st.integers(0, 9)
+#: what may come at any moment. A manifest of old segments may not: a walk that has passed does not see it.
+ANY_TIME = st.sampled_from(["write_again", "refer_again", "note"])
+#: the bytes say what is written: see the machine of plain objects
+KINDS = {b"one": "slo", b"two": "dlo"}
+
+
+class MovingLarge(Moving):
+    """What a client wrote last is readable, here or there; what else names segments is always readable."""
+
+    @initialize(
+        conditional=st.booleans(),
+        propagate=st.booleans(),
+        slack=st.sampled_from([0.0, 400.0]),
+        retain=st.booleans(),
+    )
+    def begin(self, conditional: bool, propagate: bool, slack: float, retain: bool = False) -> None:
+        self.world: Any = LargeWorld(
+            self.directory,
+            nodes=2,
+            conditional=conditional,
+            copy_after=DELAY,
+            propagate_delete=propagate,
+            propagate_expiration=True,
+            retain_local_segments=retain,
+        )
+        for node in self.world.nodes:
+            node.restart(slack=slack)
+
+    def do(self, change: Change) -> None:
+        what, name, data, user = change
+        if not what.startswith("put") or data not in KINDS:
+            super().do(change)
+            return
+        lives = LIFE if what == "put for a while" else None
+        self.world.put_large(name, KINDS[data], data, lives, **user)
+
+    @rule(number=NUMBER)
+    def another_manifest_of_old_segments(self, number: int) -> None:
+        self.world.refer_to_old(number)
+
+    @rule(number=NUMBER, act=ANY_TIME)
+    def segments(self, number: int, act: str) -> None:
+        getattr(self.world, act)(number)
+
+    @rule(node=NODE, at=st.integers(1, 60), number=NUMBER, act=ANY_TIME, crash=st.booleans())
+    def turn_with_segments_in_between(self, node: int, at: int, number: int, act: str, crash: bool) -> None:
+        def point(count: int) -> None:
+            if count == start + at:
+                getattr(self.world, act)(number)
+                self.world.check_bytes()
+
+        start = self.world.points
+        self.world.point = point
+        self.world.nodes[node].step()
+        self.world.point = lambda count: None
+        if crash:
+            self.world.nodes[node].restart()
+
+
+TestMovingLarge = MovingLarge.TestCase
+TestMovingLarge.settings = settings(
+    max_examples=120,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=True,
+)
