@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import re
@@ -11,6 +12,10 @@ from typing import Any
 
 import pytest
 
+from s3_sync.model.objects import ObjectMeta, PutOptions
+from s3_sync.model.timestamps import Timestamp
+from s3_sync.streams.reader import BytesBody
+from unit.sync.cluster import Version
 from unit.sync.large import ONE, TWO, A, B, C, World
 
 
@@ -309,6 +314,41 @@ class TestSegmentsStay:
 
         self.left(world, replace)
         assert world.here == [A, B]
+
+    def test_the_copy_is_of_others(self, world: World, said: Callable[[], str]) -> None:
+        """Another daemon has stored a newer version, with a manifest of its own."""
+
+        def replace() -> None:
+            data = b"C" * 10
+            world.swift.put(C, data)
+            raw = world.swift.put_slo("/other/o", [C])
+            meta = ObjectMeta().marked(swift_slo_etag=hashlib.md5(raw).hexdigest())
+            world.bucket.inner.put_object("o", BytesBody(data), PutOptions(len(data), meta))
+            world.bucket.inner.put_manifest("o", raw)
+
+        self.left(world, replace)
+        assert world.here == ["/other/o", A, B, C]
+        assert "2 not in the store" in said()
+
+    def test_other_bytes_with_an_old_timestamp(self, world: World) -> None:
+        """As a proxy with a slow clock writes them."""
+
+        def overwrite() -> None:
+            old = world.swift.objects[A, 0]
+            stamp = Timestamp(old.data_timestamp.raw + 1)
+            world.swift.objects[A, 0] = Version(b"else", stamp, stamp, old.headers)
+
+        world.two()
+        world.swift.clock.sleep(10)
+        world.two = lambda: [A, B]  # type: ignore[method-assign]
+        self.left(world, overwrite)
+        assert world.here == [A]
+
+    def test_they_follow_although_a_client_has_deleted_the_name_since(self, tmp_path: Path) -> None:
+        world = World(tmp_path, propagate_delete=False)
+        self.left(world, lambda: world.swift.delete("o"))
+        assert world.here == []
+        assert world.bucket.content() == {"o": ONE + TWO}
 
     def test_what_was_added_to_a_dlo(self, world: World, said: Callable[[], str]) -> None:
         world.two()
