@@ -9,10 +9,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
+from unit.sync.moving import Crash
 from unit.sync.moving_large import LargeWorld
-from unit.sync.test_release_machine import DELAY, LIFE, NODE, Change, Moving
+from unit.sync.test_release_machine import DELAY, LIFE, NAMES, NODE, USER, Change, Moving
 
 NUMBER = st.integers(0, 9)
+KIND = st.sampled_from(["slo", "dlo"])
 #: what may come at any moment. A manifest of old segments may not: a walk that has passed does not see it.
 ANY_TIME = st.sampled_from(["write_again", "refer_again", "note"])
 #: the bytes say what is written: see the machine of plain objects
@@ -40,6 +42,8 @@ class MovingLarge(Moving):
         )
         for node in self.world.nodes:
             node.restart(slack=slack)
+        self.world.put_large("a", "slo", b"first")
+        self.world.put_large("b", "dlo", b"first")
 
     def do(self, change: Change) -> None:
         what, name, data, user = change
@@ -48,6 +52,16 @@ class MovingLarge(Moving):
             return
         lives = LIFE if what == "put for a while" else None
         self.world.put_large(name, KINDS[data], data, lives, **user)
+
+    @rule(name=NAMES, kind=KIND, user=USER, act=st.none() | ANY_TIME, number=NUMBER)
+    def large(self, name: str, kind: str, user: dict[str, str], act: str | None, number: int) -> None:
+        """What it says, and then it is about to be moved."""
+        self.world.put_large(name, kind, b"large", **user)
+        if act is not None:
+            getattr(self.world, act)(number)
+        for node in self.world.nodes:
+            node.step()
+        self.world.swift.clock.sleep(DELAY * 1.5)
 
     @rule(number=NUMBER)
     def another_manifest_of_old_segments(self, number: int) -> None:
@@ -59,17 +73,23 @@ class MovingLarge(Moving):
 
     @rule(node=NODE, at=st.integers(1, 60), number=NUMBER, act=ANY_TIME, crash=st.booleans())
     def turn_with_segments_in_between(self, node: int, at: int, number: int, act: str, crash: bool) -> None:
+        """All that is waiting is due; with ``crash`` the daemon ends right after the client has acted."""
+
         def point(count: int) -> None:
             if count == start + at:
                 getattr(self.world, act)(number)
                 self.world.check_bytes()
+                if crash:
+                    raise Crash
 
+        self.world.swift.clock.sleep(DELAY * 1.5)
         start = self.world.points
         self.world.point = point
-        self.world.nodes[node].step()
-        self.world.point = lambda count: None
-        if crash:
+        try:
+            self.world.nodes[node].step()
+        except Crash:
             self.world.nodes[node].restart()
+        self.world.point = lambda count: None
 
 
 TestMovingLarge = MovingLarge.TestCase
