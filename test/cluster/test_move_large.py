@@ -184,7 +184,7 @@ class TestStays:
 
 #: before which call of it. Unit tests crash at every single point.
 STEPS = {
-    "the stored manifest": ("s3_sync.transfer.large:_put_manifest", 1),
+    "the stored manifest": ("s3_sync.transfer.large:write_manifest", 1),
     "the manifest's delete, with its segments noted": ("s3_sync.cluster.removal:Removal.remove", 1),
     "the note that the manifest is gone": ("s3_sync.state.departures:Departures.note", 2),
     "the walk, with the row done": ("s3_sync.cluster.references:References.walk", 1),
