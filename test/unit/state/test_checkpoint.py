@@ -17,7 +17,6 @@ from s3_sync.config.schema import Credentials, Mapping, Profile, Secret
 from s3_sync.errors import StateError
 from s3_sync.model.keys import KeyNamer
 from s3_sync.state import checkpoint as module
-from s3_sync.state.atomic import remove_leftovers
 from s3_sync.state.checkpoint import Checkpoint, StatusFiles
 
 DB = "c0ffee-db-id"
@@ -315,69 +314,6 @@ class TestDamage:
         monkeypatch.setattr(module, "set_aside", read_only)
         with pytest.raises(StateError, match="Read-only"):
             files(tmp_path).load(MAPPING, DB)
-
-
-class TestLeftovers:
-    """Temporary files of writes in whose middle the daemon was killed."""
-
-    NAME = ".tmp-a_b45678"
-    NOW = 1_700_000_000.0
-
-    def make(self, path: Path, age: float) -> Path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"{}")
-        os.utime(path, (self.NOW - age, self.NOW - age))
-        return path
-
-    def test_old_ones_are_removed_and_nothing_else(self, tmp_path: Path) -> None:
-        old = self.make(tmp_path / "AUTH_a" / self.NAME, 101)
-        others = [
-            self.make(tmp_path / "AUTH_a" / ".tmp-newer678", 99),
-            self.make(tmp_path / "AUTH_a" / "c", 10**6),
-            self.make(tmp_path / "AUTH_a" / ".tmp-of a client", 10**6),
-            self.make(tmp_path / "AUTH_a" / ".tmp-abcdefgh" / self.NAME, 10**6),
-            self.make(tmp_path / self.NAME, 10**6),
-        ]
-        files(tmp_path).tidy(self.NOW - 100)
-        assert not old.exists()
-        assert all(path.exists() for path in others)
-
-    def test_a_container_of_that_name_keeps_its_status(self, tmp_path: Path) -> None:
-        path = self.make(tmp_path / "AUTH_a" / self.NAME, 101)
-        files(tmp_path, make(container=self.NAME)).tidy(self.NOW)
-        assert path.exists()
-        files(tmp_path, make(container=self.NAME, account="AUTH_b")).tidy(self.NOW)
-        assert not path.exists()
-
-    def test_what_a_write_leaves_is_one(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        def die(*_: object) -> None:
-            raise SystemExit
-
-        with monkeypatch.context() as patched:
-            patched.setattr(os, "rename", die)
-            patched.setattr(os, "unlink", die)
-            with pytest.raises(SystemExit):
-                files(tmp_path).save(MAPPING, DB, Checkpoint())
-        (left,) = (tmp_path / "AUTH_a").iterdir()
-        files(tmp_path).tidy(left.stat().st_mtime + 1)
-        assert not left.exists()
-
-    def test_what_cannot_be_removed_is_left(
-        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        old = self.make(tmp_path / "AUTH_a" / self.NAME, 101)
-
-        def forbidden(directory: str, *_: object) -> int:
-            if directory.endswith("lost+found"):
-                raise PermissionError(directory)
-            return remove_leftovers(directory, self.NOW)
-
-        (tmp_path / "lost+found").mkdir()
-        monkeypatch.setattr(module, "remove_leftovers", forbidden)
-        with caplog.at_level(logging.DEBUG):
-            files(tmp_path).tidy(self.NOW)
-        assert "lost+found cannot be removed" in caplog.text
-        assert not old.exists()
 
 
 class TestNames:
