@@ -187,6 +187,10 @@ def _check_transport(form: RemoteForm, is_aws: bool, place: str, findings: Findi
             findings.warning(join(place, "ca_bundle"), "has no effect while verify_tls is false")
         elif not os.path.isfile(form.ca_bundle):
             findings.warning(join(place, "ca_bundle"), f"{form.ca_bundle} does not exist on this machine")
+    elif not form.verify_tls:
+        findings.warning(
+            join(place, "verify_tls"), "is off: whoever is in between can read and change it all"
+        )
     if is_aws and form.aws_endpoint and urlsplit(form.aws_endpoint).scheme == "http":
         findings.warning(join(place, "aws_endpoint"), "objects travel to AWS unencrypted; use https")
     if is_aws and form.signature_version == "s3":

@@ -27,6 +27,8 @@ PERIOD = 1.0
 SLOWEST = 2.0
 #: nobody waits longer than this for a turn because of the rate, in seconds
 LONGEST_WAIT = 10.0
+#: a Retry-After counts for so many seconds at most: beyond that, asking once is no harm
+LONGEST_TOLD = 3600.0
 #: how much faster than the slowest rate is taken for normal, even where little was asked for so far
 USUAL = 10.0
 
@@ -130,7 +132,7 @@ class Pace:
         with self._lock:
             now = self._clock()
             limit = self.limit()
-            self._not_before = max(self._not_before, now + retry_after)
+            self._not_before = max(self._not_before, now + min(retry_after, LONGEST_TOLD))
             if limit is not None and self._cut_at is not None and begun <= self._cut_at + PERIOD:
                 return
             if limit is None:

@@ -138,6 +138,7 @@ def test_clones_get_path_addressing(write: Any) -> None:
         ),
         ({"prefix_join": "literal"}, "prefix_join: has no effect without custom_prefix"),
         ({"project_name": "lab"}, "project_name: has no effect with protocol s3"),
+        ({"verify_tls": False}, "verify_tls: is off: whoever is in between can read and change it all"),
         ({"ca_bundle": "/a", "verify_tls": False}, "ca_bundle: has no effect while verify_tls is false"),
         ({"ca_bundle": "/no/where"}, "ca_bundle: /no/where does not exist on this machine"),
         (

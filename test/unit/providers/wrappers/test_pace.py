@@ -208,6 +208,14 @@ class TestRetryAfter:
         ask(pace, store)
         assert store.asked[-1] - store.asked[0] == pytest.approx(6.0, abs=0.6)
 
+    def test_for_ever_is_an_hour(self, pace: Pace, store: Store, clock: Clock) -> None:
+        store.refuse = lambda: Throttled("x", status=503, retry_after=1e9)
+        ask(pace, store)
+        clock.now += 3601.0
+        store.refuse = lambda: None
+        ask(pace, store)
+        assert len(store.asked) == 2
+
     def test_a_long_one_is_told_to_the_caller(self, pace: Pace, store: Store, clock: Clock) -> None:
         store.refuse = lambda: Throttled("x", status=503, retry_after=600.0)
         ask(pace, store)
