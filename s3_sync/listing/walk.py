@@ -54,15 +54,19 @@ class Walk:
     """The entries of one query, page by page, in its order and up to its limit.
 
     ``rolls_up`` False: the store is not asked to roll up, but its groups are skipped all the same, each
-    with at most one request. Raises what ``fetch`` raises, and InvalidRequest for a listing that stands
+    with at most one request. ``look``: at least so many entries are looked at, on the way backwards, to
+    tell where to look next. Raises what ``fetch`` raises, and InvalidRequest for a listing that stands
     still.
     """
 
-    def __init__(self, fetch: Fetch, query: ListingQuery, *, rolls_up: bool = True) -> None:
+    def __init__(
+        self, fetch: Fetch, query: ListingQuery, *, rolls_up: bool = True, look: int = _LOOK
+    ) -> None:
         self._fetch = fetch
         self._query = query
         self._delimiter = query.delimiter if rolls_up and not query.level else ""
         self._skips = bool(query.delimiter) and not self._delimiter
+        self._look = look
         self._probes = 0
 
     def pages(self) -> Iterator[list[Entry]]:
@@ -166,7 +170,7 @@ class Walk:
         Instead of walking through all that comes before them, it guesses a name in the middle, and looks
         behind it first.
         """
-        look = max(_LOOK, min(wanted, _PAGE))
+        look = max(self._look, min(wanted, _PAGE))
         pages = self._forwards(after, before, look)
         found: list[Entry] = []
         for page in pages:
@@ -178,14 +182,17 @@ class Walk:
         behind, upper = self._search(found[-1].name, before, wanted)
         if len(behind) >= wanted:
             return behind
-        twice = bool(behind) and behind[0].is_group  # such a group may begin before `upper`
-        rest: deque[Entry] = deque(maxlen=wanted - len(behind) + twice)
+        rest: deque[Entry] = deque(maxlen=wanted - len(behind))
         if upper is None:
             for page in pages:
                 rest.extend(page)
         else:
-            rest.extend(self._last(found[-1].name, upper, wanted - len(behind) + twice))
-        return _joined(_joined(found, list(rest)), behind)[-wanted:]
+            rest.extend(self._last(found[-1].name, upper, wanted - len(behind)))
+        found += rest
+        # a guess may lie in the group that was found last
+        if behind and behind[0].name == found[-1].name:
+            found.pop()
+        return [*found, *behind][-wanted:]
 
     def _search(self, low: str, before: str, wanted: int) -> tuple[list[Entry], str | None]:
         """The last entries behind some name in the middle, and before what the others are.
@@ -203,12 +210,6 @@ class Walk:
             if behind:
                 return behind, upper
         return [], upper
-
-
-def _joined(first: list[Entry], second: list[Entry]) -> list[Entry]:
-    if first and second and first[-1].name == second[0].name:
-        return first + second[1:]
-    return first + second
 
 
 def _in_order(

@@ -14,12 +14,16 @@ import pytest
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from swift.common.utils import Timestamp
+from swift.container.backend import ContainerBroker
 
 from faults.proxy import FaultProxy, answers, cut_short
 from s3_sync.listing.query import ListingQuery
 from servers.pair import Store
 from servers.raw_swift import Answer, RawSwift
 from servers.shunted import Archive, Shunted
+from servers.swift import SwiftCluster
+from servers.swift_spec import TESTER2
 from unit.listing.oracle import expected, parameters
 
 #: around the slash and beyond it; no two that differ only in "/" and "0", which Swift's own `path` confuses
@@ -261,3 +265,32 @@ def test_a_store_that_knows_slashes_only(new_archive: Callable[..., Archive], rc
         wanted = ListingQuery.of_request(asked, reverse="reverse" in asked)
         answer = archive.ask("GET", query=urlencode({**asked, "format": "json"}))
         assert names(answer) == expected([*here, *there], wanted)
+
+
+def fill(cluster: SwiftCluster, account: str, container: str, names: list[str]) -> None:
+    """Rows for so many objects in no time; no object server has any of them."""
+    (path,) = cluster.container_dir(1, container, account).glob("*.db")
+    row = {"created_at": Timestamp.now().internal, "size": 1, "content_type": "text/plain"}
+    row |= {"etag": "0" * 32, "deleted": 0, "storage_policy_index": 0}
+    ContainerBroker(str(path), account=account, container=container).merge_items(
+        [{"name": name, **row} for name in names]
+    )
+
+
+def test_many_pages(new_archive: Callable[..., Archive], swift: SwiftCluster, shunted: Shunted) -> None:
+    archive = new_archive()
+    everything = [f"d{number % 3}/{number:05}" for number in range(2400)]
+    here, there = everything[::2], everything[1::2] + everything[:300:2]
+    fill(shunted, archive.swift.account, archive.container, here)
+    fill(swift, TESTER2.account, archive.bucket, [archive.prefix + name for name in there])
+    for asked, limit, reverse in (
+        ({}, 10_000, False),
+        ({"marker": "d1/"}, 2000, False),
+        ({"delimiter": "/"}, 10_000, False),
+        ({"prefix": "d2/", "end_marker": "d2/01500"}, 10_000, False),
+        ({}, 1100, True),
+        ({"marker": "d2", "prefix": "d"}, 3, True),
+    ):
+        query = urlencode({**asked, "limit": limit, "reverse": reverse, "format": "json"})
+        wanted = ListingQuery.of_request(asked, limit, reverse)
+        assert names(archive.ask("GET", query=query)) == expected(everything, wanted)

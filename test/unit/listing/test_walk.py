@@ -37,6 +37,16 @@ def test_any_query_of_any_store(data: st.DataObject) -> None:
     assert walked(Walk(store, query, rolls_up=data.draw(st.booleans()))) == expected(names, query)
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_any_search_for_the_end(data: st.DataObject) -> None:
+    names = data.draw(st.lists(NAMES, min_size=5, max_size=25, unique=True))
+    store = Store(names, page=data.draw(st.sampled_from([1, 3])), forgets=data.draw(st.booleans()))
+    query = replace(data.draw(queries(names)), reverse=True, limit=data.draw(st.integers(1, 4)))
+    walk = Walk(store, query, rolls_up=data.draw(st.booleans()), look=data.draw(st.integers(1, 2)))
+    assert walked(walk) == expected(names, query)
+
+
 @settings(max_examples=80, deadline=None)
 @given(st.data())
 def test_any_query_of_the_reference_provider(data: st.DataObject) -> None:
@@ -121,6 +131,19 @@ class TestBackwards:
         query = ListingQuery(limit=5, before="050000", reverse=True)
         assert walked(Walk(store, query)) == ["049999", "049998", "049997", "049996", "049995"]
         assert len(store.asked) < 60
+
+    @pytest.mark.parametrize(
+        ("names", "before"),
+        [
+            (["0", "a/1", "a/3"], "a/5"),  # guesses inside the group that was found
+            (["a%", "a/1", "a/2"], "a9"),  # a guess that is the group itself
+        ],
+    )
+    def test_guesses_and_groups(self, names: list[str], before: str) -> None:
+        query = ListingQuery(delimiter="/", before=before, reverse=True)
+        for limit in (1, 2, 3):
+            walk = Walk(Store(names, page=1), replace(query, limit=limit), look=1)
+            assert walked(walk) == expected(names, query)[:limit]
 
     def test_names_that_cannot_be_guessed(self) -> None:
         names = sorted(["\x01" * count for count in range(1, 200)] + ["\x02" * 3])
