@@ -97,10 +97,12 @@ class LocalSwift:
         return Answer(response)
 
     def containers(self, account: str, after: str = "", reserved: bool = False) -> Iterator[str]:
-        """The containers of an account, sorted; Swift's reserved ones only if asked for. Raises
-        LocalUnavailable."""
+        """The containers of an account, sorted; with ``reserved`` all of them, Swift's reserved ones too.
+
+        Raises LocalUnavailable, with ``reserved`` also when there is no such account.
+        """
         newest = {"X-Newest": "true"} if reserved else {}
-        for entry in self._listing(account, newest, "", after):
+        for entry in self._listing(account, newest, "", after, must_exist=reserved):
             if reserved or not entry["name"].startswith("\0"):
                 yield entry["name"]
 
@@ -110,10 +112,10 @@ class LocalSwift:
         """The entries of a container's JSON listing whose names begin exactly so, sorted.
 
         The newest replica of the container answers; it may not have heard of the latest changes yet.
-        Raises LocalUnavailable.
+        Raises LocalUnavailable, with ``reserved`` (all names) also when there is no such container.
         """
         newest = {"X-Newest": "true"}
-        for entry in self._listing(f"{account}/{container}", newest, prefix):
+        for entry in self._listing(f"{account}/{container}", newest, prefix, must_exist=reserved):
             if reserved or not entry["name"].startswith("\0"):
                 yield entry
 
@@ -130,7 +132,7 @@ class LocalSwift:
         return Container(int(index), any(headers.get(name) for name in VERSIONING))
 
     def _listing(
-        self, path: str, headers: Mapping[str, str], prefix: str, after: str = ""
+        self, path: str, headers: Mapping[str, str], prefix: str, after: str = "", must_exist: bool = False
     ) -> Iterator[dict[str, Any]]:
         """The entries of all pages."""
         while True:
@@ -142,7 +144,7 @@ class LocalSwift:
                 body = b"".join(answer.body)
             finally:
                 answer.close()
-            if answer.status in (204, 404):
+            if answer.status == 204 or (answer.status == 404 and not must_exist):
                 return
             if answer.status != 200:
                 raise LocalUnavailable(f"listing of {path}: status {answer.status}")

@@ -62,16 +62,22 @@ class References:
         """
         known = _Wanted(wanted)
         late = set(last)
+        missing = set(late)
         for container in self._client.containers(account, reserved=True):
+            missing.discard(container)
             if container not in late:
-                yield from self._in_container(account, container, known)
+                yield from self._in_container(account, container, known, listed=True)
         for container in sorted(late):
-            yield from self._in_container(account, container, known)
+            yield from self._in_container(account, container, known, container not in missing)
 
-    def _in_container(self, account: str, container: str, known: _Wanted) -> Iterator[set[Place]]:
+    def _in_container(
+        self, account: str, container: str, known: _Wanted, listed: bool
+    ) -> Iterator[set[Place]]:
         found = self._client.container(account, container)
         if found is None:
             return
+        if not listed:
+            raise LocalUnavailable(f"the listing of {account} does not know of container {container} yet")
         for entry in self._client.objects(account, container, "", reserved=True):
             if may_name(entry["bytes"], entry["hash"], "") or "slo_etag" in entry:
                 yield known.among(self.named_by(account, container, entry["name"], found.policy))

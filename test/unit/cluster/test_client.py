@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from s3_sync.cluster.client import has_encryption, internal_client
-from s3_sync.errors import LocalError
+from s3_sync.cluster.client import LocalSwift, has_encryption, internal_client
+from s3_sync.errors import LocalError, LocalUnavailable
 
 CONF = """
 [DEFAULT]
@@ -70,3 +73,33 @@ def test_a_gatekeeper_is_refused(tmp_path: Path) -> None:
     path.write_text(CONF.format(filters="gate"))
     with pytest.raises(LocalError, match="must not have a gatekeeper"):
         internal_client(str(path), "test")
+
+
+class Pages:
+    """An InternalClient that gives prepared answers: a status, or the names of one page."""
+
+    def __init__(self, *answers: int | list[str]) -> None:
+        self._answers = list(answers)
+
+    def make_request(self, method: str, path: str, headers: dict[str, str], statuses: object) -> Any:
+        answer = self._answers.pop(0)
+        status = answer if isinstance(answer, int) else 200
+        body = b"" if isinstance(answer, int) else json.dumps([{"name": name} for name in answer]).encode()
+        return SimpleNamespace(status_int=status, headers={}, app_iter=iter([body]))
+
+
+def listed(*answers: int | list[str], reserved: bool) -> list[str]:
+    return [entry["name"] for entry in LocalSwift(Pages(*answers)).objects("a", "c", "", reserved)]
+
+
+def test_a_listing_in_pages() -> None:
+    assert listed(["\0r", "a"], ["b"], [], reserved=False) == ["a", "b"]
+    assert listed(["\0r", "a"], ["b"], [], reserved=True) == ["\0r", "a", "b"]
+    assert listed(404, reserved=False) == []
+
+
+@pytest.mark.parametrize("answers", [[404], [["a"], 404], [["a"], 503]])
+def test_a_listing_of_all_is_never_cut_short(answers: list[int | list[str]]) -> None:
+    """Whoever is told that nobody names an object may delete it."""
+    with pytest.raises(LocalUnavailable):
+        listed(*answers, reserved=True)

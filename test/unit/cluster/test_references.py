@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from s3_sync.cluster.references import may_name
+from s3_sync.errors import LocalUnavailable
 from s3_sync.largeobject.manifest import named_objects
 from unit.sync.cluster import Swift, local_objects
 
@@ -22,6 +27,17 @@ def test_the_containers_that_matter_come_last() -> None:
 def test_a_container_that_is_not_there() -> None:
     swift = Swift()
     assert [*local_objects(swift).references.walk("AUTH_a", [("gone", "1")], {"gone"})] == []
+
+
+def test_an_incomplete_listing_of_the_account() -> None:
+    """As of a replica that was away: who knows what else is missing."""
+    swift = Swift()
+    swift.put("/segs/1", b"x")
+    local = local_objects(swift)
+    client: Any = local.references._client
+    client.containers = lambda account, after="", reserved=False: ["c"]
+    with pytest.raises(LocalUnavailable, match="does not know of container segs"):
+        list(local.references.walk("AUTH_a", [("segs", "1")], {"c", "segs"}))
 
 
 def test_below_a_prefix() -> None:
