@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from s3_sync.cluster.rings import Node, ObjectRings, Placement
@@ -70,9 +70,12 @@ class NewestState:
     Anything less raises LocalUnavailable: nothing is moved, overwritten or deleted on a guess.
     """
 
-    def __init__(self, rings: ObjectRings, servers: ObjectServers) -> None:
+    def __init__(
+        self, rings: ObjectRings, servers: ObjectServers, now: Callable[[], float] = time.time
+    ) -> None:
         self._rings = rings
         self._servers = servers
+        self._now = now
 
     def of(
         self, account: str, container: str, name: str, policies: Sequence[int] | None = None
@@ -115,12 +118,12 @@ class NewestState:
     def _ask(self, node: Node, placement: Placement, states: list[LocalState], silent: list[str]) -> None:
         try:
             with self._servers.request("HEAD", node, placement, _OPEN_EXPIRED) as response:
-                states.append(_state(response, node, placement.policy))
+                states.append(_state(response, node, placement.policy, self._now()))
         except (HttpError, ValueError) as error:
             silent.append(f"{node.ip}:{node.port}: {error}")
 
 
-def _state(response: Response, node: Node, policy: int) -> LocalState:
+def _state(response: Response, node: Node, policy: int, now: float) -> LocalState:
     """Raises ValueError for anything but a proper answer."""
     headers = response.headers
     if response.status == 404:
@@ -131,7 +134,7 @@ def _state(response: Response, node: Node, policy: int) -> LocalState:
     data = Timestamp.parse(headers.get("x-backend-data-timestamp") or "")
     last = Timestamp.parse(headers.get("x-backend-timestamp") or "")
     delete_at = headers.get("x-delete-at") or ""
-    expired = delete_at.isdigit() and int(delete_at) <= time.time()
+    expired = delete_at.isdigit() and int(delete_at) <= now
     return Present(max(data, last), data, policy, dict(headers.items()), expired, node)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+from s3_sync.cluster.local import LocalObjects
 from s3_sync.config.schema import Credentials, Mapping, Profile, Settings
 from s3_sync.model.keys import KeyNamer
 from s3_sync.runtime.concurrency import SerialPool
@@ -36,7 +37,10 @@ def retry_pause(attempts: int) -> float:
 
 
 class Node:
-    """``restart`` throws everything away but the files, as a crash does."""
+    """``restart`` throws everything away but the files, as a crash does.
+
+    ``clock`` and ``local`` are options: another clock than Swift's, another look at the cluster.
+    """
 
     def __init__(
         self,
@@ -48,12 +52,14 @@ class Node:
     ) -> None:
         self.swift, self.bucket, self.directory = swift, bucket, directory
         self.mapping: Mapping = options.pop("mapping", mapping())
-        self.options: dict[str, Any] = {"items_chunk": 10, **options}
         if replicas is None:
             db = FakeDb("db")
             swift.dbs.append(db)
             replicas = [FakeReplica(db)]
         self.replicas_here = list(replicas)
+        self.clock: Any = options.pop("clock", swift.clock)
+        self.local: LocalObjects = options.pop("local", None) or local_objects(swift)
+        self.options: dict[str, Any] = {"items_chunk": 10, **options}
         directory.mkdir(parents=True, exist_ok=True)
         self.start()
 
@@ -72,11 +78,11 @@ class Node:
         workers.size = self.options.get("workers", 2)
         self.context = Context(
             settings=settings,
-            clock=cast(Any, self.swift.clock),
+            clock=self.clock,
             workers=workers,
             parts=SerialPool(),
             brokers=cast(Any, self),
-            local=local_objects(self.swift),
+            local=self.local,
             registry=cast(Any, self),
             journal=self.journal,
             statuses=StatusFiles(str(self.directory), self.journal.uuid, settings.mappings),
@@ -115,11 +121,11 @@ class Node:
             step = self.step()
             if not step.more and not step.pause:
                 return turn
-            self.swift.clock.sleep(step.pause)
+            self.clock.sleep(step.pause)
         raise AssertionError(f"still busy after {turns} turns")
 
     def later(self, seconds: float) -> int:
-        self.swift.clock.sleep(seconds)
+        self.clock.sleep(seconds)
         return self.settle()
 
     def unsettled(self) -> dict[str, str]:
