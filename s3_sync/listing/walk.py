@@ -22,6 +22,8 @@ from s3_sync.model.objects import ObjectInfo
 _LAST_CHARACTER = "\U0010ffff"
 #: of a page whose entries may not all be needed, or of which nothing was shown
 _PAGE = 1000
+#: entries that are read before the search for the end begins: few ranges hold more
+_FIRST = 3 * _PAGE
 #: of a page that is to tell where to look next
 _LOOK = 100
 #: guesses behind which there was nothing, until the next page tells more
@@ -54,18 +56,25 @@ class Walk:
     """The entries of one query, page by page, in its order and up to its limit.
 
     ``rolls_up`` False: the store is not asked to roll up, but its groups are skipped all the same, each
-    with at most one request. ``look``: at least so many entries are looked at, on the way backwards, to
-    tell where to look next. Raises what ``fetch`` raises, and InvalidRequest for a listing that stands
-    still.
+    with at most one request. ``first``: so many entries are read, on the way backwards, before the search
+    for the end begins; ``look``: and at each step of it. Raises what ``fetch`` raises, and InvalidRequest
+    for a listing that stands still.
     """
 
     def __init__(
-        self, fetch: Fetch, query: ListingQuery, *, rolls_up: bool = True, look: int = _LOOK
+        self,
+        fetch: Fetch,
+        query: ListingQuery,
+        *,
+        rolls_up: bool = True,
+        first: int = _FIRST,
+        look: int = _LOOK,
     ) -> None:
         self._fetch = fetch
         self._query = query
         self._delimiter = query.delimiter if rolls_up and not query.level else ""
         self._skips = bool(query.delimiter) and not self._delimiter
+        self._first = first
         self._look = look
         self._probes = 0
 
@@ -170,7 +179,7 @@ class Walk:
         Instead of walking through all that comes before them, it guesses a name in the middle, and looks
         behind it first.
         """
-        look = max(self._look, min(wanted, _PAGE))
+        look = max(self._look if self._probes else self._first, min(wanted, _PAGE))
         pages = self._forwards(after, before, look)
         found: list[Entry] = []
         for page in pages:

@@ -43,7 +43,7 @@ def test_any_search_for_the_end(data: st.DataObject) -> None:
     names = data.draw(st.lists(NAMES, min_size=5, max_size=25, unique=True))
     store = Store(names, page=data.draw(st.sampled_from([1, 3])), forgets=data.draw(st.booleans()))
     query = replace(data.draw(queries(names)), reverse=True, limit=data.draw(st.integers(1, 4)))
-    walk = Walk(store, query, rolls_up=data.draw(st.booleans()), look=data.draw(st.integers(1, 2)))
+    walk = Walk(store, query, rolls_up=data.draw(st.booleans()), first=1, look=data.draw(st.integers(1, 2)))
     assert walked(walk) == expected(names, query)
 
 
@@ -123,14 +123,20 @@ class TestBackwards:
         store = Store(names, page=100)
         query = ListingQuery(prefix="logs/", limit=limit, reverse=True)
         assert walked(Walk(store, query)) == names[-limit:][::-1]
-        assert len(store.asked) < 250
+        assert len(store.asked) < 300
+
+    def test_a_small_store_is_not_searched(self) -> None:
+        names = [f"{number:06}" for number in range(2500)]
+        store = Store(names)
+        assert walked(Walk(store, ListingQuery(limit=5, reverse=True))) == names[-5:][::-1]
+        assert len(store.asked) == 3
 
     def test_before_a_marker(self) -> None:
         names = [f"{number:06}" for number in range(100_000)]
         store = Store(names, page=100)
         query = ListingQuery(limit=5, before="050000", reverse=True)
         assert walked(Walk(store, query)) == ["049999", "049998", "049997", "049996", "049995"]
-        assert len(store.asked) < 60
+        assert len(store.asked) < 100
 
     @pytest.mark.parametrize(
         ("names", "before"),
@@ -142,13 +148,13 @@ class TestBackwards:
     def test_guesses_and_groups(self, names: list[str], before: str) -> None:
         query = ListingQuery(delimiter="/", before=before, reverse=True)
         for limit in (1, 2, 3):
-            walk = Walk(Store(names, page=1), replace(query, limit=limit), look=1)
+            walk = Walk(Store(names, page=1), replace(query, limit=limit), first=1, look=1)
             assert walked(walk) == expected(names, query)[:limit]
 
     def test_names_that_cannot_be_guessed(self) -> None:
         names = sorted(["\x01" * count for count in range(1, 200)] + ["\x02" * 3])
         query = ListingQuery(limit=3, reverse=True)
-        assert walked(Walk(Store(names, page=10), query)) == names[-3:][::-1]
+        assert walked(Walk(Store(names, page=10), query, first=1, look=1)) == names[-3:][::-1]
 
 
 class TestLimits:
