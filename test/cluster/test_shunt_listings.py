@@ -153,6 +153,14 @@ def test_through_the_s3_api(world: World, shunted: Shunted, asked: dict[str, str
     assert [line["Key"] for line in first["Contents"]] == ["a/2", "a/b/"]
 
 
+def test_page_by_page(world: World, shunted: Shunted) -> None:
+    connection = shunted.client()
+    for query in ({"limit": 5}, {"limit": 1, "prefix": "a"}, {"limit": 2, "delimiter": "/"}):
+        _, records = connection.get_container(world.archive.container, full_listing=True, **query)
+        wanted = ListingQuery(str(query.get("prefix", "")), str(query.get("delimiter", "")))
+        assert [record.get("name") or record["subdir"] for record in records] == expected(NAMES, wanted)
+
+
 def test_versions_of_an_object(new_archive: Callable[..., Archive]) -> None:
     archive = new_archive()
     archive.swift.put(archive.container, "local", b"1")

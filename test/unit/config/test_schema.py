@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import pickle
+from typing import Any
 
 import pytest
 
@@ -176,3 +177,30 @@ def test_label_and_mode() -> None:
     assert mapping().label == "AUTH_test/bucket"
     assert Profile().mode == "sync"
     assert Profile(retain_local=False).mode == "lifecycle"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "namer", "location"),
+    [
+        (None, KeyNamer.hashed("account", "container"), "AWS S3;bucket;356b9d/account/container/"),
+        (None, KeyNamer.literal(""), "AWS S3;bucket"),
+        ("https://storage.googleapis.com", KeyNamer.directory("/a/b/"), "Google Cloud Storage;bucket;a/b/"),
+        ("http://10.0.0.1:9000/s3", KeyNamer.literal("x-"), "http://10.0.0.1:9000/s3;bucket;x-"),
+    ],
+)
+def test_what_listings_call_the_place(endpoint: str | None, namer: KeyNamer, location: str) -> None:
+    credentials = Credentials(endpoint=endpoint)
+    assert mapping(bucket="bucket", credentials=credentials, namer=namer).location == location
+
+
+@pytest.mark.parametrize(
+    ("options", "alone"),
+    [
+        ({"retain_local": True}, True),
+        ({"retain_local": False}, False),
+        ({"retain_local": True, "remote_listing_failure": "fail"}, False),
+        ({"retain_local": False, "remote_listing_failure": "local"}, True),
+    ],
+)
+def test_when_half_a_listing_is_better_than_none(options: dict[str, Any], alone: bool) -> None:
+    assert Profile(**options).lists_local_alone is alone
