@@ -15,6 +15,7 @@ from s3_sync.cluster.subrequest import SubrequestWriter
 from s3_sync.errors import LocalChanged, SyncError
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.runtime.concurrency import Pool
+from s3_sync.shunt.claims import Claim
 from s3_sync.shunt.exchange import SOURCE
 from s3_sync.shunt.headers import stored_headers, written_at
 from s3_sync.shunt.large import LargeObjects, is_large
@@ -72,7 +73,11 @@ class Restores:
         self._log.thread_locals = job.log_context
         path = "/".join(job.key)
         try:
-            self._restore(job)
+            with Claim(job.wanted.environ, f"restore/{path}") as claim:
+                if not claim.granted:
+                    self._log.increment("restores.busy")
+                    return
+                self._restore(job)
         except LocalChanged as error:
             self._log.increment("restores.superseded")
             self._log.info("%s is not restored: %s", path, error)

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
 
+from faults.proxy import FaultProxy, waits_for
 from servers.pair import Store
+from servers.process import wait_until
 from servers.raw_swift import RawSwift
 from servers.server import AnyServer
-from servers.shunted import Archive, Shunted
+from servers.shunted import SOON, Archive, Shunted
 
 BODY = bytes(range(256)) * 1000
 
 
 @pytest.fixture(scope="module")
 def cluster(start_server: Callable[[AnyServer], Shunted]) -> Shunted:
-    return start_server(Shunted(before="copy", encryption=True, options={"remote_timeout": 2}))
+    options = {"remote_timeout": 10}
+    return start_server(Shunted(before="copy", encryption=True, processes="node", options=options))
 
 
 @pytest.fixture
@@ -70,3 +75,24 @@ def test_every_container_of_an_account(cluster: Shunted, moto_store: Store) -> N
     listed = json.loads(swift.request("GET", second.container, query="format=json").body)
     assert [entry["name"] for entry in listed] == ["o"]
     assert swift.ask("GET", "absent", "o").status == 404
+
+
+def test_a_cluster_that_hangs_holds_up_no_reader(cluster: Shunted, moto_store: Store) -> None:
+    body = BODY * 30
+    with FaultProxy.before(moto_store.endpoint) as remote:
+        archive = Archive(cluster, moto_store.behind(remote.endpoint), restore_object=True)
+        archive.store("o", body)
+        go = threading.Event()
+        remote.when(waits_for(go), method="GET", key="/o", times=1)
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(archive.get, "o")
+            wait_until(lambda: remote.calls("GET", "/o") != [], SOON, "the remote asked")
+            node = cluster.children["node1"]
+            node.freeze()
+            try:
+                go.set()
+                # no object server takes a byte of the restore meanwhile
+                assert answer.result(timeout=SOON).body == body
+            finally:
+                node.thaw()
+        assert archive.get("o").body == body
