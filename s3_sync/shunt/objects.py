@@ -64,7 +64,7 @@ class Objects:
         local.read()  # so that nothing of the local cluster is held while the remote one is asked
         answer: Iterable[bytes]
         try:
-            answer = self._answer(wanted)(request.environ, start_response)
+            answer = self._answer_twice(wanted)(request.environ, start_response)
             self._log.increment("hits")
         except NotFound as error:
             self._log.increment("misses")
@@ -95,6 +95,12 @@ class Objects:
         except (ValueError, UnicodeError):
             return None
 
+    def _answer_twice(self, wanted: Wanted) -> Any:
+        try:
+            return self._answer(wanted)
+        except PreconditionFailed:  # it was replaced between two requests
+            return self._answer(wanted)
+
     def _answer(self, wanted: Wanted) -> Any:
         """A response for the client. Raises RemoteError."""
         get = wanted.request.method == "GET"
@@ -118,23 +124,19 @@ class Objects:
 
     def _opened(self, wanted: Wanted, result: GetResult) -> Any:
         """The answer made of an open read: one request to the store did it all."""
-        info = result.info
+        info, part = result.info, result.byte_range
+        first, last = part or (0, info.size - 1)
         try:
             check_visible(wanted, info)
             if is_large(info) and not self._large.knows(wanted.bucket, info):
                 # not while the read is open: whoever holds one place must not wait for a second one
-                first, last = result.byte_range or (0, info.size - 1)
-                whole = result.byte_range is None
                 result.__exit__(None, None, None)
                 self._large.etag(wanted.bucket, info)
                 result = open_range(wanted.bucket, info, first, last)
-                if whole != (result.byte_range is None):
-                    raise PreconditionFailed(f"{info.name} changes", status=412)
             self._check_link(wanted, info)
             response = self._response(wanted, info)
-            if result.byte_range is None:
+            if part is None:
                 return self._whole(wanted, info, response, result)
-            first, last = result.byte_range
             body = Pieces(SteadyBody(wanted.bucket, info, first, last, result), self._log)
             _partial(response, first, last, info.size, body)
         except BaseException:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from faults.proxy import Exchange, FaultProxy, answers, cut_short, reset_before, waits_for
+from faults.proxy import Exchange, FaultProxy, answers, cut_short, passes, reset_before, waits_for
 from servers.pair import Store
 from servers.process import wait_until
 from servers.shunted import Archive
@@ -93,6 +93,15 @@ def test_an_object_that_changes_while_it_is_read(archive: Archive, remote: Fault
         archive.get("o")
     assert BODY.startswith(broken.value.partial)
     assert not archive.is_local("o")
+
+
+def test_an_object_that_changes_between_two_requests(archive: Archive, remote: FaultProxy) -> None:
+    def changes(exchange: Exchange) -> None:
+        passes(exchange)
+        archive.store("o", BODY[::-1])
+
+    remote.when(changes, method="HEAD", key="/o", times=1)
+    assert archive.get("o", If_None_Match="other").body == BODY[::-1]
 
 
 def test_an_answer_that_always_breaks_is_never_taken_for_whole(archive: Archive, remote: FaultProxy) -> None:

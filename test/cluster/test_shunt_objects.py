@@ -204,6 +204,12 @@ class TestLargeObjects:
         self.manifest = archive.store_large("slo", self.SEGMENTS, colour="red")
         return archive
 
+    def test_a_range_of_everything(self, archive: Archive) -> None:
+        for _ in range(2):
+            got = archive.get("slo", Range="bytes=0-")
+            assert (got.status, got.body) == (206, self.WHOLE)
+            assert got.headers["content-range"] == "bytes 0-3499/3500"
+
     def test_bytes_and_headers(self, archive: Archive) -> None:
         for _ in range(2):  # the second time the ETag is known
             got = archive.get("slo")
