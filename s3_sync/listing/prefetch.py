@@ -21,7 +21,7 @@ class Prefetch(Generic[_Item]):
     def __init__(self, pages: Iterable[Sequence[_Item]]) -> None:
         self._closed = False
         # By the module's attribute: in Swift's proxy that one is made of green threads, SimpleQueue is not.
-        self._queue: queue.Queue[Sequence[_Item] | Exception | None] = queue.Queue()
+        self._queue: queue.Queue[Sequence[_Item] | BaseException | None] = queue.Queue()
         threading.Thread(target=self._run, args=(pages,), daemon=True).start()
 
     def __iter__(self) -> Iterator[_Item]:
@@ -29,7 +29,7 @@ class Prefetch(Generic[_Item]):
             page = self._queue.get()
             if page is None:
                 return
-            if isinstance(page, Exception):
+            if isinstance(page, BaseException):
                 raise page
             yield from page
 
@@ -43,5 +43,5 @@ class Prefetch(Generic[_Item]):
                     break
                 self._queue.put(page)
             self._queue.put(None)
-        except Exception as error:  # for whoever reads
+        except BaseException as error:  # whoever reads must hear of it, even that the thread was killed
             self._queue.put(error)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from hypothesis import strategies as st
 
@@ -91,8 +93,11 @@ class Store:
         whole = ListingQuery(prefix, delimiter if self.obeys else "")
         skipped = passed if passed and (self.forgets or passed == start_after) else None
         lines: dict[str, bool] = {}
-        for name in self.names:
-            if not name.startswith(prefix) or name <= start_after or (skipped and name.startswith(skipped)):
+        first = max(bisect_left(self.names, prefix), bisect_right(self.names, start_after))
+        for name in islice(self.names, first, None):
+            if not name.startswith(prefix):
+                break
+            if skipped and name.startswith(skipped):
                 continue
             group = whole.group(name)
             if len(lines) == min(limit, self.page) and (group or name) not in lines:

@@ -25,14 +25,15 @@ def test_reads_while_nobody_waits() -> None:
     assert list(items) == [1, 2, 3]
 
 
-def test_errors_come_where_they_happened() -> None:
+@pytest.mark.parametrize("error", [RemoteUnavailable("gone"), SystemExit("killed")], ids=str)
+def test_errors_come_where_they_happened(error: BaseException) -> None:
     def pages() -> Iterator[list[int]]:
         yield [1]
-        raise RemoteUnavailable("gone")
+        raise error
 
     items = iter(Prefetch(pages()))
     assert next(items) == 1
-    with pytest.raises(RemoteUnavailable, match="gone"):
+    with pytest.raises(type(error), match=str(error)):
         next(items)
 
 

@@ -14,7 +14,7 @@ from s3_sync.listing.query import ListingQuery
 from unit.listing.oracle import NAMES, expected, parameters
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_what_swift_lists(data: st.DataObject) -> None:
     names = data.draw(st.lists(NAMES, max_size=15, unique=True))

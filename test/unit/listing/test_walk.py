@@ -23,7 +23,7 @@ def walked(walk: Walk) -> list[str]:
     return [entry.name for page in walk.pages() for entry in page]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_any_query_of_any_store(data: st.DataObject) -> None:
     names = data.draw(st.lists(NAMES, max_size=25, unique=True))
@@ -37,7 +37,7 @@ def test_any_query_of_any_store(data: st.DataObject) -> None:
     assert walked(Walk(store, query, rolls_up=data.draw(st.booleans()))) == expected(names, query)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_any_search_for_the_end(data: st.DataObject) -> None:
     names = data.draw(st.lists(NAMES, min_size=5, max_size=25, unique=True))
