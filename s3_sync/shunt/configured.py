@@ -27,6 +27,13 @@ class Target:
     mapping: Mapping
     bucket: Bucket
 
+    def can_hold(self, name: str) -> bool:
+        """Whether an object of this name could be there: a key has a longest length, and stored manifests
+        are no objects."""
+        namer, longest = self.bucket.namer, self.bucket.limits.max_name
+        key = namer.key(name)
+        return len(key.encode("utf-8")) <= longest and not namer.is_manifest(key)
+
 
 class Configured:
     """Looks at the file every ``interval`` seconds, when somebody asks, and reads it if it changed.

@@ -12,6 +12,7 @@ from swift.common.swob import HTTPBadGateway, HTTPForbidden, HTTPNotImplemented,
 from swift.common.swob import Request as SwobRequest
 
 from s3_sync.errors import Archived, NotSupported, PreconditionFailed, RemoteError
+from s3_sync.providers.wrappers.guard import LEFT_ALONE
 from s3_sync.shunt.exchange import Request
 
 _ARCHIVED = (
@@ -31,7 +32,8 @@ def failure(error: RemoteError, request: Request, log: Any) -> Any:
         log.increment("archived")
         return HTTPForbidden(request=swob_request, body=_ARCHIVED, headers=plain)
     log.increment("errors")
-    log.error("%s %s: %s", request.method, request.path, error)
+    if error.code != LEFT_ALONE:  # which the log has been told of, once
+        log.error("%s %s: %s", request.method, request.path, error)
     if isinstance(error, NotSupported):
         return HTTPNotImplemented(request=swob_request, body=_NOT_SUPPORTED, headers=plain)
     if error.transient or isinstance(error, PreconditionFailed):

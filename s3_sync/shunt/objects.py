@@ -89,7 +89,7 @@ class Objects:
         try:
             _, account, container, name = split_path(unquote(link, "latin-1"), 4, 4, True)
             there = self._find(to_text(account), to_text(container))
-            if there is None:
+            if there is None or not there.can_hold(to_text(name)):
                 return None
             return Wanted(request, local, there, to_text(container), to_text(name), asked, params)
         except (ValueError, UnicodeError):

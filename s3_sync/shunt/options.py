@@ -18,8 +18,8 @@ class Options:
     handle_proxyfs: bool = False
     #: how often the file is looked at
     reload_interval: float = 15.0
-    #: requests to one remote account at a time, in each proxy worker
-    remote_connections: int = 64
+    #: requests to one remote account at a time, open reads among them, in each proxy worker
+    remote_connections: int = 256
     #: for one of these connections
     remote_wait: float = 5.0
     remote_connect_timeout: float = 3.0

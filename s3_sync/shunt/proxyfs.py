@@ -31,8 +31,10 @@ class ProxyFs:
         return bool(config_true_value(bimodal)) is self._handles
 
     def covers(self, request: Request) -> bool:
-        """Whether what is at the remote store shows in the request's container. One that does not exist
-        holds nothing: the local cluster's namespace is the one."""
+        """Whether what is at the remote store shows under the request's name. A container that does not
+        exist holds nothing: the local cluster's namespace is the one."""
+        if not request.target.can_hold(request.name):
+            return False
         container = get_container_info(request.environ, request.app, swift_source=SOURCE)
         exists = container.get("status") not in (404, 410)
         return exists and self.is_ours(request.environ, request.app, request.account)

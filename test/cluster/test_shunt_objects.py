@@ -81,6 +81,18 @@ def test_what_is_nowhere_is_swifts_own_404(archive: Archive, shunted: Shunted) -
     assert archive.ask("GET", "absent", If_Match="*").status == 412
 
 
+def test_names_that_no_key_can_hold(new_archive: Callable[..., Archive]) -> None:
+    archive = new_archive(custom_prefix="", propagate_delete=True)
+    archive.store_large("slo", [("s", "one", b"1")])
+    hidden = archive.manifest_key("slo")
+    assert hidden.startswith(".manifests/")
+    for name in (hidden, "n" * 1024, "n" * 1025, "ü" * 512):
+        for method in ("GET", "HEAD", "DELETE"):
+            answer = archive.ask(method, name)
+            assert answer.status == 404, name[:20]
+    assert len(archive.stored()) == 2
+
+
 RANGES = [
     "bytes=0-0",
     "bytes=0-",

@@ -106,6 +106,9 @@ class Archive:
 
     @property
     def prefix(self) -> str:
+        """What every key begins with, as long as `custom_prefix` is empty or absent."""
+        if self.mapping.get("custom_prefix") == "":
+            return ""
         return key_prefix(self.swift.account, self.container)
 
     def store(
@@ -145,7 +148,8 @@ class Archive:
 
     def manifest_key(self, name: str) -> str:
         digest = hashlib.sha256(name.encode()).hexdigest()
-        return f"{self.prefix.replace('/', '/.manifests/', 1)}{digest}.swift_slo_manifest"
+        folder = self.prefix.replace("/", "/.manifests/", 1) or ".manifests/"
+        return f"{folder}{digest}.swift_slo_manifest"
 
     def ask(self, method: str, name: str | None = None, query: str = "", **headers: str) -> Answer:
         """``headers``: with underscores."""

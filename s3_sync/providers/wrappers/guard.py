@@ -21,6 +21,9 @@ from s3_sync.providers.wrappers.breaker import Breaker, BreakerPolicy, State
 from s3_sync.providers.wrappers.through import BucketThrough, ProviderThrough
 from s3_sync.streams.reader import Body
 
+#: codes of errors about requests that were not made
+BUSY = "Busy"
+LEFT_ALONE = "LeftAlone"
 _Result = TypeVar("_Result")
 _WHOLE = GetOptions()
 _PLAIN = WriteOptions()
@@ -67,7 +70,8 @@ class Guard:
     def enter(self) -> None:
         self._check()
         if not self._places.acquire(timeout=self._policy.wait):
-            raise RemoteUnavailable(f"{self._name} is busy with {self._policy.places} requests of ours")
+            message = f"{self._name} is busy with {self._policy.places} requests of ours"
+            raise RemoteUnavailable(message, code=BUSY, retry_after=self._policy.wait)
 
     def leave(self) -> None:
         self._places.release()
@@ -103,7 +107,8 @@ class Guard:
 
     def _refusal(self) -> RemoteUnavailable:
         wait = self.breaker.remaining
-        return RemoteUnavailable(f"{self._name} did not answer lately; next try in {wait:.0f} s")
+        message = f"{self._name} did not answer lately; next try in {wait:.0f} s"
+        return RemoteUnavailable(message, code=LEFT_ALONE, retry_after=wait)
 
 
 class _Reading:
