@@ -94,7 +94,7 @@ class DatabaseCrawl:
                 self._batches.handler.ask_every_policy()
             if not self._mapping.profile.retain_local and not self._know_segments(db):
                 return True, []
-            if self._checkpoint is None:
+            if self._checkpoint is None or _is_ahead(self._checkpoint, db):
                 self._checkpoint = self._load(db) or self._begin(db)
             results: list[Result] = []
             self._wake = float("inf")
@@ -129,11 +129,15 @@ class DatabaseCrawl:
     def _load(self, db: ContainerDb) -> Checkpoint | None:
         """Progress of an earlier run, if its numbers mean what they meant then.
 
-        They do not when the ring gave this replica another share of the rows. And an earlier version may
-        have sent rows beyond its cursor.
+        They do not when the ring gave this replica another share of the rows, nor when the database is an
+        older copy of itself (from a backup, or after a power failure): it gives the same numbers to other
+        rows then. And an earlier version may have sent rows beyond its cursor.
         """
         checkpoint = self._context.statuses.load(self._mapping, db.id)
         if checkpoint is None or checkpoint.share not in ("", self._share):
+            return None
+        if _is_ahead(checkpoint, db):
+            log.warning("A database of %s is older than it was: comparing all of it", self._mapping.label)
             return None
         sweep_until = db.max_rowid() if checkpoint.adopted else checkpoint.sweep_until
         return replace(checkpoint, share=self._share, sweep_until=sweep_until)
@@ -178,7 +182,11 @@ class DatabaseCrawl:
 
     def _views(self, rows: Sequence[Row], window: int) -> dict[str, View]:
         """Rows of a broken-off batch and of a sweep are compared, and those that have waited so long that
-        another node's daemon may have sent them; the rest are known to be new."""
+        another node's daemon may have sent them; the rest are known to be new.
+
+        Of a broken-off batch a listing shows only what is absent: what it shows as sent may be the version
+        before, of the same bytes, whose transfer ended when this row had been written already.
+        """
         checkpoint, now = self._known(), self._context.clock.now()
         sweep = max(window, checkpoint.sweep_until)
         shared = self._replica.replicas > 1
@@ -187,6 +195,8 @@ class DatabaseCrawl:
         for row in rows:
             if row.name not in compare:
                 views[row.name] = Before.FRESH if row.rowid <= checkpoint.fresh_until else Before.NEW
+            elif row.rowid <= window and views[row.name] != Listed(None):
+                views[row.name] = Before.UNKNOWN
         return views
 
     def _shared_from(self, row: Row) -> float:
@@ -290,3 +300,8 @@ class DatabaseCrawl:
     def _save(self, checkpoint: Checkpoint) -> None:
         self._context.statuses.save(self._mapping, self._database, checkpoint)
         self._checkpoint = checkpoint
+
+
+def _is_ahead(checkpoint: Checkpoint, db: ContainerDb) -> bool:
+    """Whether rows were seen that the database does not know: its numbers only grow."""
+    return max(checkpoint.last_row, checkpoint.last_verified_row) > db.max_rowid()

@@ -151,8 +151,54 @@ def test_a_broken_off_batch_is_compared_not_sent_again(tmp_path: Path, first: bo
     world.bucket.counts()
     world.node.restart()
     world.node.settle()
-    assert world.bucket.counts() == {"list": 1, "put": 40}
+    assert world.bucket.counts() == {"list": 1, "head": 60, "put": 40}
     assert world.converged()
+
+
+@pytest.mark.parametrize("conditional", [True, False], ids=["conditions", "no-conditions"])
+def test_a_listing_does_not_settle_a_broken_off_batch(tmp_path: Path, conditional: bool) -> None:
+    """The version before, with the same bytes, has arrived after this one was written."""
+    world = World(tmp_path, conditional, items_chunk=10)
+    world.node.settle()
+    world.swift.put("again", b"same")
+    world.fill(9)
+
+    def while_it_is_sent(what: str, name: str) -> None:
+        if what == "opened":
+            world.swift.meanwhile = lambda what, name: None
+            world.swift.put("again", b"same", x_object_meta_new="yes")
+            world.fill(9, start=10)
+            world.swift.clock.sleep(5.0)
+
+    world.swift.meanwhile = while_it_is_sent
+    daemon = Crashing(world, "journal", "open_window", "after", 2)
+    daemon.run()
+    assert daemon.crashed
+    world.node.later(MAX_PAUSE)
+    assert world.bucket.metadata("again") == {"new": "yes"}
+    assert (world.converged(), world.node.unsettled()) == (True, {})
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_database_is_an_older_copy_of_itself(tmp_path: Path, running: bool) -> None:
+    """From a backup, or after a power failure: other rows have the same numbers now."""
+    world = World(tmp_path)
+    world.fill(10)
+    world.node.settle()
+    rows, last = dict(world.db.rows), world.db.last
+    world.swift.clock.sleep(10.0)
+    world.fill(10, start=10)
+    world.node.settle()
+    world.db.rows, world.db.last = rows, last
+    world.swift.clock.sleep(10.0)
+    world.fill(5, start=20)
+    world.swift.delete("o00003")
+    if not running:
+        world.node.restart()
+    world.bucket.sent.clear()
+    world.node.settle()
+    assert (world.converged(), world.node.unsettled()) == (True, {})
+    assert sum(world.bucket.sent.values()) == 5
 
 
 @pytest.mark.parametrize("conditional", [True, False], ids=["conditions", "no-conditions"])
