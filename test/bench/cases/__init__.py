@@ -15,6 +15,7 @@ from bench.cases import (
     large_objects,
     large_slo,
     nothing_to_do,
+    shunt,
     verify_dense,
     verify_scattered,
 )
@@ -43,4 +44,5 @@ CASES = {
     "verify_scattered": Case(verify_scattered.run, _TWO_NODES),
     "idle_mappings": Case(idle_mappings.run),
     "lag": Case(lag.run),
+    "shunt": Case(shunt.run),
 }
