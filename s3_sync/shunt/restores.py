@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from swift.common.constraints import MAX_FILE_SIZE
 from swift.common.registry import get_swift_info
@@ -104,10 +105,7 @@ class Restores:
         wanted, info = job.wanted, job.info
         self._check_missing(job)
         manifest = self._large.manifest(wanted.bucket, info) if is_large(info) else None
-        assert info.meta is not None
-        restoration = Restoration(
-            wanted.container, info, manifest, wanted.asked, headers=stored_headers(info.meta)
-        )
+        restoration = Restoration(wanted.container, info, manifest, wanted.asked, _headers(info))
         writer = SubrequestWriter(wanted.request.app, wanted.environ, wanted.target.mapping.account, SOURCE)
         slo = get_swift_info().get("slo", {})
         limits = Limits(MAX_FILE_SIZE, slo.get("max_manifest_segments", 0), self._segment_size())
@@ -131,3 +129,13 @@ class Restores:
         if len(self._failed) >= _MOST_REMEMBERED:
             self._failed.clear()
         self._failed[key] = time.monotonic() + _PAUSE
+
+
+def _headers(info: ObjectInfo) -> dict[str, str]:
+    """Of the PUT. What an older version made of a DLO is the manifest alone, without a byte of it: that
+    becomes a DLO again, whose segments never left."""
+    assert info.meta is not None
+    headers, marks = stored_headers(info.meta), info.meta.marks
+    if not info.size and "x-object-manifest" in marks and "swift-source-dlo-etag" not in marks:
+        headers["x-object-manifest"] = quote(marks["x-object-manifest"])
+    return headers

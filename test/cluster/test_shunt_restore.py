@@ -207,6 +207,16 @@ class TestLargeObjects:
         assert here.headers["x-static-large-object"] == "True"
         assert "x-object-manifest" not in here.headers
 
+    def test_the_bare_manifest_of_a_dlo(self, archive: Archive) -> None:
+        """As versions before 0.2 stored it."""
+        container = f"{archive.container}_ü"
+        archive.swift.put_container(container)
+        archive.swift.put(container, "dlo/1", b"one")
+        archive.swift.put(container, "dlo/2", b"two")
+        archive.store("dlo", b"", {"x-object-manifest": quote(f"{container}/dlo/"), "swift-timestamp": ""})
+        archive.get("dlo")
+        assert archive.restored("dlo").body == b"onetwo"
+
     def test_what_is_too_large_comes_in_segments(self, archive: Archive) -> None:
         body = b"".join(bytes([number]) * 1000 for number in range(200)) * 50
         archive.store("big", body, {"swift-timestamp": "1500000000.00001"})
