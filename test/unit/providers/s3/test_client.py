@@ -23,7 +23,7 @@ from s3_sync.config.secret import Secret
 from s3_sync.errors import AccessDenied, ConfigError, CredentialsRefused, RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import ListQuery
-from s3_sync.providers.s3.client import Account, read_date
+from s3_sync.providers.s3.client import Account
 from s3_sync.providers.s3.dialect import AWS, CLONE, GOOGLE, dialect_of
 from s3_sync.providers.s3.provider import S3Provider, can_send_directly
 from s3_sync.runtime.http import Origin
@@ -333,24 +333,3 @@ def test_tls_through_a_proxy_that_wants_a_password(
     assert store.requests[0].body == data
     assert [request.method for request in store.requests] == ["PUT", "HEAD"]
     assert dict(os.environ) == before
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("2026-01-02T03:04:05.000Z", 1767323045.0),
-        ("2026-01-02T03:04:05Z", 1767323045.0),
-        ("2026-01-02T03:04:05.6789Z", 1767323045.6789),
-        ("2026-01-02T03:04:05.123456789Z", 1767323045.123456),
-        ("2026-01-02T05:04:05+02:00", 1767323045.0),
-        ("Fri, 02 Jan 2026 03:04:05 GMT", 1767323045.0),
-        ("1767323045", 1767323045.0),
-    ],
-)
-def test_dates(text: str, seconds: float) -> None:
-    assert read_date(text).timestamp() == seconds
-
-
-def test_a_date_that_is_none() -> None:
-    with pytest.raises(ValueError, match="2026-13"):
-        read_date("2026-13-02T03:04:05Z")
