@@ -13,6 +13,8 @@ from s3_sync.config.schema import Mapping
 
 Space = tuple[str, Mapping]  # a key prefix, and whose it is
 
+#: seconds by which whatever was still under way for an older version has most likely landed
+SETTLED = 300
 #: how the containers that clients and Swift's s3api keep segments in are called
 SEGMENTS = ("_segments", "+segments")
 
@@ -78,6 +80,13 @@ def check_moves(mappings: Sequence[Mapping], findings: Findings) -> None:
                 mapping.place,
                 f"objects of {mapping.label} leave this cluster once they are copied; without "
                 "merge_namespaces, and cloud-shunt in the proxy servers, Swift clients cannot reach them",
+            )
+        honours = mapping.credentials.is_aws or mapping.credentials.conditional_put
+        if mapping.profile.copy_after < SETTLED and not honours:
+            findings.warning(
+                join(mapping.place, "copy_after"),
+                f"is below {SETTLED}: an upload of an older version that hangs could land after a newer one "
+                "has moved, and replace its only copy",
             )
         for other in sharing[mapping.account, mapping.container]:
             if other is not mapping:

@@ -15,6 +15,7 @@ from s3_sync.config.criteria import EVERYTHING, Criteria, compile_criteria
 from s3_sync.config.findings import Findings, join
 from s3_sync.config.forms import FileForm, MappingForm, MigrationForm, MigratorForm, RemoteForm
 from s3_sync.config.schema import EVERY_CONTAINER, Credentials, Mapping, Profile, Settings, Syslog
+from s3_sync.config.secret import Secret
 from s3_sync.errors import ConfigError
 from s3_sync.model.keys import KeyNamer
 
@@ -163,6 +164,11 @@ def _check_remote(form: RemoteForm, place: str, findings: Findings) -> None:
         for key in ("tenant_name", "project_name", "project_domain_name", "user_domain_name"):
             if getattr(form, key) is not None:
                 findings.warning(join(place, key), f"has no effect with protocol {form.protocol}")
+    for key in ("aws_identity", "aws_secret", "aws_session_token"):
+        value = getattr(form, key)
+        text = value.reveal() if isinstance(value, Secret) else value or ""
+        if text != text.strip():
+            findings.warning(join(place, key), "begins or ends with a blank or a line break; is that meant?")
     _check_transport(form, is_aws, place, findings)
 
 

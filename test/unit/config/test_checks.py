@@ -157,6 +157,24 @@ class TestMoves:
     def test_not_where_the_namespaces_are_merged(self, loaded: Any) -> None:
         assert loaded(mapping("a", retain_local=False, merge_namespaces=True)).warnings == ()
 
+    @pytest.mark.parametrize(
+        ("changes", "warned"),
+        [
+            ({}, True),
+            ({"copy_after": 299}, True),
+            ({"copy_after": 300}, False),
+            ({"conditional_put": True}, False),
+            ({"aws_endpoint": None}, False),
+            ({"retain_local": True}, False),
+        ],
+    )
+    def test_at_once_to_a_store_without_conditions(
+        self, loaded: Any, changes: dict[str, Any], warned: bool
+    ) -> None:
+        moving = {"retain_local": False, "merge_namespaces": True, "aws_endpoint": "https://s3.example.org"}
+        places = [each.place for each in loaded(mapping("a", **{**moving, **changes})).warnings]
+        assert places == (["containers[0].copy_after"] if warned else [])
+
     @pytest.mark.parametrize("container", ["c_segments", "c+segments"])
     def test_segments_are_not_moved_without_their_objects(self, loaded: Any, container: str) -> None:
         result = loaded(mapping(container, retain_local=False), mapping("b"))

@@ -149,6 +149,11 @@ def test_clones_get_path_addressing(write: Any) -> None:
             {"propagate_expiration": True},
             "propagate_expiration: has no effect while retain_local is true; propagate_delete has",
         ),
+        ({"aws_secret": "key\n"}, "aws_secret: begins or ends with a blank or a line break; is that meant?"),
+        (
+            {"aws_identity": " id"},
+            "aws_identity: begins or ends with a blank or a line break; is that meant?",
+        ),
         ({"signature_version": "s3"}, "signature_version: AWS refuses the old signature; use s3v4"),
     ],
 )
