@@ -1,0 +1,128 @@
+"""Requests to the rest of a proxy's pipeline, and what their answers mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from swift.common.swob import Request, Response
+
+from s3_sync.cluster.subrequest import SubrequestWriter
+from s3_sync.errors import BadDigest, LocalChanged, LocalUnavailable, ObjectRefused, RemoteUnavailable
+from s3_sync.model.timestamps import Timestamp
+from s3_sync.streams.reader import BytesBody
+
+
+class Pipeline:
+    """What is right of the middleware. ``status``: of every answer."""
+
+    def __init__(self, status: int = 201, **headers: str) -> None:
+        self.status = status
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.requests: list[Request] = []
+        self.bodies: list[bytes] = []
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        request = Request(environ)
+        self.requests.append(request)
+        body = b""
+        try:
+            while data := environ["wsgi.input"].read(4):
+                body += data
+        except OSError:  # as the proxy takes it
+            self.status = 499
+        self.bodies.append(body)
+        return Response(status=self.status, headers=self.headers, request=request)(environ, start_response)
+
+
+def writer(pipeline: Pipeline) -> SubrequestWriter:
+    environ = Request.blank(
+        "/v1/AUTH_a/c/o", environ={"swift.trans_id": "tx1", "REMOTE_USER": "reader"}
+    ).environ
+    environ["swift.authorize"] = lambda request: Response(status=403)
+    return SubrequestWriter(pipeline, environ, "AUTH_ü", "source")
+
+
+def test_a_put() -> None:
+    pipeline = Pipeline()
+    headers = {"content-type": "a/b", "x-object-meta-k": "ü", "etag": "x"}
+    writer(pipeline).put_object("c", "a/ü %2F", BytesBody(b"123456"), headers, "multipart-manifest=put")
+    [request] = pipeline.requests
+    assert request.method == "PUT"
+    assert request.path_info.encode("latin-1").decode() == "/v1/AUTH_ü/c/a/ü %2F"
+    assert request.params == {"multipart-manifest": "put"}
+    assert (request.headers["Content-Type"], request.headers["Etag"]) == ("a/b", "x")
+    assert request.headers["X-Object-Meta-K"].encode("latin-1").decode() == "ü"
+    assert request.content_length == 6
+    assert pipeline.bodies == [b"123456"]
+    assert request.environ["swift.trans_id"] == "tx1"
+    assert request.environ["swift.source"] == "source"
+    # with an authority of its own, not the reader's
+    assert request.environ["swift.authorize"](request) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (202, LocalChanged),
+        (404, LocalChanged),
+        (409, LocalChanged),
+        (412, LocalChanged),
+        (422, BadDigest),
+        (400, ObjectRefused),
+        (413, ObjectRefused),
+        (408, LocalUnavailable),
+        (499, LocalUnavailable),
+        (500, LocalUnavailable),
+        (503, LocalUnavailable),
+    ],
+)
+def test_puts_that_fail(status: int, error: type[Exception]) -> None:
+    with pytest.raises(error, match=str(status) if status != 422 else "another MD5"):
+        writer(Pipeline(status)).put_object("c", "o", BytesBody(b"x"), {})
+
+
+def test_what_the_body_raises_comes_back() -> None:
+    class Breaking(BytesBody):
+        def read(self, size: int = -1) -> bytes:
+            raise RemoteUnavailable("gone")
+
+    with pytest.raises(RemoteUnavailable, match="gone"):
+        writer(Pipeline()).put_object("c", "o", Breaking(b"123"), {})
+
+
+def test_containers() -> None:
+    for status in (201, 202):
+        writer(Pipeline(status)).put_container("c")
+    with pytest.raises(LocalUnavailable):
+        writer(Pipeline(503)).put_container("c")
+
+
+def test_looking() -> None:
+    pipeline = Pipeline(200, Etag='"abc"', X_Object_Meta_Colour="red", X_Delete_At="100")
+    found = writer(pipeline).find("c", "o")
+    assert found is not None
+    assert (found.etag, found.size) == ("abc", 0)
+    assert found.meta is not None
+    assert (found.meta.user, found.meta.marks) == ({"colour": "red"}, {"x-delete-at": "100"})
+    assert pipeline.requests[0].method == "HEAD"
+    assert writer(Pipeline(404)).find("c", "o") is None
+    with pytest.raises(LocalUnavailable):
+        writer(Pipeline(503)).find("c", "o")
+
+
+def test_deletes() -> None:
+    for status in (204, 404, 409):
+        pipeline = Pipeline(status)
+        writer(pipeline).delete_object("c", "o", Timestamp.parse("1.0").after())
+        assert pipeline.requests[0].headers["X-Timestamp"] == "0000000001.00000_0000000000000001"
+    with pytest.raises(LocalUnavailable):
+        writer(Pipeline(503)).delete_object("c", "o", Timestamp(1))
+
+
+def test_a_pipeline_that_breaks() -> None:
+    def broken(environ: Any, start_response: Any) -> Any:
+        raise OSError("no route")
+
+    with pytest.raises(LocalUnavailable, match="no route"):
+        SubrequestWriter(broken, Request.blank("/").environ, "a", "s").put_container("c")
