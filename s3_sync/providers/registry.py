@@ -13,7 +13,7 @@ from s3_sync.providers.base import Bucket, Provider, WriteOptions
 from s3_sync.providers.s3.provider import S3Provider
 from s3_sync.providers.wrappers.guard import Guard, GuardedProvider
 from s3_sync.providers.wrappers.pace import Pace
-from s3_sync.providers.wrappers.retry import RetryPolicy
+from s3_sync.providers.wrappers.retry import RetriedProvider, RetryPolicy
 from s3_sync.providers.wrappers.through import ProviderThrough
 from s3_sync.runtime.http import Timeouts
 
@@ -100,7 +100,7 @@ class Registry:
         else:
             provider = ProviderThrough(provider, self._pace(credentials).call)
         if self._retries is not None:
-            provider = ProviderThrough(provider, self._retries.call)
+            provider = RetriedProvider(provider, self._retries)
         return provider
 
     def _pace(self, credentials: Credentials) -> Pace:

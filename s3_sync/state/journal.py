@@ -48,9 +48,8 @@ CREATE TABLE IF NOT EXISTS windows (
 CREATE TABLE IF NOT EXISTS uploads (
     mapping TEXT NOT NULL, upload_id TEXT NOT NULL, name TEXT NOT NULL, begun REAL NOT NULL,
     PRIMARY KEY (mapping, upload_id)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS beginnings (
-    mapping TEXT NOT NULL, name TEXT NOT NULL, noted REAL NOT NULL,
-    PRIMARY KEY (mapping, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS begins (
+    id INTEGER PRIMARY KEY, mapping TEXT NOT NULL, name TEXT NOT NULL, noted REAL NOT NULL);
 """
 
 
@@ -225,24 +224,29 @@ class Journal:
         found = self._one("SELECT min(due) FROM ranges WHERE mapping = ? AND database = ?", mapping, database)
         return found[0] if found else None
 
-    def upload_begins(self, mapping: str, name: str, now: float) -> None:
-        """The store is about to be asked for a multipart upload, whose id nobody knows yet."""
+    def upload_begins(self, mapping: str, name: str, now: float) -> int:
+        """The store is about to be asked for a multipart upload, whose id nobody knows yet; returns what
+        this request is called here. There may be several for one name."""
         with self._transaction():
-            self._db.execute("INSERT OR REPLACE INTO beginnings VALUES (?, ?, ?)", (mapping, name, now))
+            added = self._db.execute(
+                "INSERT INTO begins (mapping, name, noted) VALUES (?, ?, ?)", (mapping, name, now)
+            )
+        assert added.lastrowid is not None
+        return added.lastrowid
 
-    def upload_not_begun(self, mapping: str, name: str) -> None:
+    def upload_not_begun(self, begin: int) -> None:
         with self._transaction():
-            self._db.execute("DELETE FROM beginnings WHERE mapping = ? AND name = ?", (mapping, name))
+            self._db.execute("DELETE FROM begins WHERE id = ?", (begin,))
 
-    def beginnings(self, mapping: str) -> list[tuple[str, float]]:
-        """Name and time of each ``upload_begins`` of which nothing more is known."""
-        rows = self._all("SELECT name, noted FROM beginnings WHERE mapping = ? ORDER BY noted", mapping)
-        return [(name, noted) for name, noted in rows]
+    def begins(self, mapping: str) -> list[tuple[int, str, float]]:
+        """Each ``upload_begins`` of which nothing more is known: what it returned, name, time."""
+        rows = self._all("SELECT id, name, noted FROM begins WHERE mapping = ? ORDER BY id", mapping)
+        return [(begin, name, noted) for begin, name, noted in rows]
 
-    def upload_begun(self, mapping: str, name: str, upload_id: str, now: float) -> None:
+    def upload_begun(self, mapping: str, begin: int, name: str, upload_id: str, now: float) -> None:
         """A multipart upload is open at the remote, until ``upload_ended``."""
         with self._transaction():
-            self._db.execute("DELETE FROM beginnings WHERE mapping = ? AND name = ?", (mapping, name))
+            self._db.execute("DELETE FROM begins WHERE id = ?", (begin,))
             self._db.execute(
                 "INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?)", (mapping, upload_id, name, now)
             )

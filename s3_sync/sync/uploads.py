@@ -35,16 +35,16 @@ class UploadLedger:
         self._in_flight: set[str] = set()
         self._manifests = journal.noted(key, MANIFESTS) is not None
 
-    def begins(self, name: str) -> None:
-        self._journal.upload_begins(self._key, name, self._now())
+    def begins(self, name: str) -> int:
+        return self._journal.upload_begins(self._key, name, self._now())
 
-    def not_begun(self, name: str) -> None:
-        self._journal.upload_not_begun(self._key, name)
+    def not_begun(self, begin: int) -> None:
+        self._journal.upload_not_begun(begin)
 
-    def begun(self, name: str, upload_id: str) -> None:
+    def begun(self, begin: int, name: str, upload_id: str) -> None:
         with self._lock:
             self._in_flight.add(upload_id)
-        self._journal.upload_begun(self._key, name, upload_id, self._now())
+        self._journal.upload_begun(self._key, begin, name, upload_id, self._now())
 
     def ended(self, upload_id: str) -> None:
         self._journal.upload_ended(self._key, upload_id)
@@ -68,7 +68,7 @@ class UploadLedger:
 
     def has_work(self) -> bool:
         """Whether there is anything to be looked for."""
-        return bool(self.left_behind() or self._journal.beginnings(self._key)) or self.may_list()
+        return bool(self.left_behind() or self._journal.begins(self._key)) or self.may_list()
 
     def reap(self, bucket: Bucket) -> int:
         """Abort what was left behind; returns how many. Raises RemoteError, StateError.
@@ -85,12 +85,12 @@ class UploadLedger:
             bucket.abort_upload(name, upload_id)
             self._journal.upload_ended(self._key, upload_id)
             aborted += 1
-        for name, noted in self._journal.beginnings(self._key):
+        for begin, name, noted in self._journal.begins(self._key):
             for upload in list(bucket.list_uploads(name)):
                 if abs(upload.begun - noted) <= AROUND and not self._is_in_flight(upload.upload_id):
                     bucket.abort_upload(name, upload.upload_id)
                     aborted += 1
-            self._journal.upload_not_begun(self._key, name)
+            self._journal.upload_not_begun(begin)
         if self.may_list() and bucket.namer.prefix:
             self._journal.note(self._key, LISTED, repr(self._now()))
             for name, upload_id in self._too_old(bucket):

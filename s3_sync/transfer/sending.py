@@ -16,19 +16,23 @@ from s3_sync.state.expiries import Expiry
 
 log = logging.getLogger("s3-sync")
 
+#: how often an upload is asked for before the object has to wait
+BEGIN_TRIES = 2
+
 
 class Ledger(Protocol):
     """Remembers over a crash what is open at the store, what expires there, whether there are manifests."""
 
-    def begins(self, name: str) -> None:
-        """The store is about to be asked for an upload: from now on there may be one."""
+    def begins(self, name: str) -> int:
+        """The store is about to be asked for an upload: from now on there may be one, until it is known what
+        became of this request, which is called by the number."""
         ...
 
-    def not_begun(self, name: str) -> None:
+    def not_begun(self, begin: int) -> None:
         """It has said no."""
         ...
 
-    def begun(self, name: str, upload_id: str) -> None: ...
+    def begun(self, begin: int, name: str, upload_id: str) -> None: ...
 
     def ended(self, upload_id: str) -> None: ...
 
@@ -48,13 +52,13 @@ class Ledger(Protocol):
 class NoLedger:
     """Remembers nothing."""
 
-    def begins(self, name: str) -> None:
+    def begins(self, name: str) -> int:
+        return 0
+
+    def not_begun(self, begin: int) -> None:
         pass
 
-    def not_begun(self, name: str) -> None:
-        pass
-
-    def begun(self, name: str, upload_id: str) -> None:
+    def begun(self, begin: int, name: str, upload_id: str) -> None:
         pass
 
     def ended(self, upload_id: str) -> None:
@@ -108,21 +112,30 @@ def open_upload(sending: Sending, name: str, meta: ObjectMeta) -> Iterator[str]:
     the next start.
     """
     bucket, ledger = sending.bucket, sending.ledger
-    ledger.begins(name)
-    try:
-        upload_id = bucket.create_upload(name, meta)
-    except RemoteError as error:
-        if not error.transient:  # else it may be open without our knowing
-            ledger.not_begun(name)
-        raise
+    begin, upload_id = _begin(sending, name, meta)
     done = False
     try:
-        ledger.begun(name, upload_id)
+        ledger.begun(begin, name, upload_id)
         yield upload_id
         done = True
     finally:
         if done or _aborted(bucket, name, upload_id):
             ledger.ended(upload_id)
+
+
+def _begin(sending: Sending, name: str, meta: ObjectMeta) -> tuple[int, str]:
+    """Wrappers do not repeat this request: one that was not answered may have opened an upload all the same,
+    so that each has an entry of its own in the ledger."""
+    for tries_left in range(BEGIN_TRIES - 1, -1, -1):
+        begin = sending.ledger.begins(name)
+        try:
+            return begin, sending.bucket.create_upload(name, meta)
+        except RemoteError as error:
+            if not error.transient:  # else it may be open without our knowing
+                sending.ledger.not_begun(begin)
+            if not error.transient or not tries_left:
+                raise
+    raise AssertionError("not reached")
 
 
 def _aborted(bucket: Bucket, name: str, upload_id: str) -> bool:

@@ -8,6 +8,7 @@ The environment variable ALTERED says what, as a JSON object:
 - `noted`: place of a function -> a file that grows by a byte with each call
 - `retries`: fields of `RetryPolicy`, for every request to a store
 - `values`: place -> another value for a constant
+- `pauses`: place of a function that says how long to wait -> seconds, always the same
 - `kill`: SIGKILL to itself: `at` the place of a function, `call` at which of its calls (1 = the first),
   `moment` `before` it does anything (the default) or `after` it has returned
 
@@ -76,6 +77,11 @@ def change_values(values: dict[str, Any]) -> None:
         setattr(*_find(place), value)
 
 
+def change_pauses(pauses: dict[str, float]) -> None:
+    for place, seconds in pauses.items():
+        setattr(*_find(place), lambda attempts, seconds=seconds: seconds)
+
+
 def kill_itself(plan: dict[str, Any]) -> None:
     owner, name = _find(plan["at"])
     original: Callable[..., Any] = getattr(owner, name)
@@ -113,6 +119,7 @@ ALTERATIONS: dict[str, Callable[[Any], None]] = {
     "noted": note_calls,
     "retries": change_retries,
     "values": change_values,
+    "pauses": change_pauses,
     "kill": kill_itself,
 }
 

@@ -103,11 +103,14 @@ class Rule:
     key: str | None
     times: int | None
     skip: int
+    where: Callable[[Call], bool]
     seen: int = 0
     hits: int = 0
 
     def takes(self, call: Call) -> bool:
         if self.method not in (None, call.method) or (self.key is not None and self.key not in call.path):
+            return False
+        if not self.where(call):
             return False
         self.seen += 1
         if self.seen <= self.skip or (self.times is not None and self.hits >= self.times):
@@ -146,9 +149,10 @@ class FaultProxy:
         key: str | None = None,
         times: int | None = None,
         skip: int = 0,
+        where: Callable[[Call], bool] = lambda call: True,
     ) -> Rule:
         """From now on ``fault`` happens to matching requests; ``key``: a part of the path."""
-        rule = Rule(fault, method, key, times, skip)
+        rule = Rule(fault, method, key, times, skip, where)
         with self._lock:
             self._rules.append(rule)
         return rule
@@ -290,6 +294,74 @@ def cut_short(exchange: Exchange) -> None:
     exchange.read_body()
     exchange.forward()
     exchange.reply(0.5)
+
+
+def stalls(seconds: float, after: bool = False) -> Fault:
+    """Nothing happens for so long, before or ``after`` the store has acted; then the connection breaks."""
+
+    def stall(exchange: Exchange) -> None:
+        exchange.read_body()
+        if after:
+            exchange.forward()
+        time.sleep(seconds)
+        exchange.reset()
+
+    return stall
+
+
+def stalls_within(seconds: float) -> Fault:
+    """Half of the answer's body comes, and the rest never."""
+
+    def stall(exchange: Exchange) -> None:
+        exchange.read_body()
+        exchange.forward()
+        exchange.reply(0.5)
+        time.sleep(seconds)
+
+    return stall
+
+
+def promises_more(exchange: Exchange) -> None:
+    """The answer says that it is longer than it is, and ends."""
+    exchange.read_body()
+    exchange.forward()
+    _change_length(exchange, 7)
+    exchange.reply()
+    exchange.over = True
+
+
+def promises_less(exchange: Exchange) -> None:
+    """The answer says that it is shorter than it is; what is too much comes all the same."""
+    exchange.read_body()
+    exchange.forward()
+    _change_length(exchange, -7)
+    exchange.reply()
+
+
+def goes_on(exchange: Exchange) -> None:
+    """Something follows the answer that nobody has asked for."""
+    exchange.read_body()
+    exchange.forward()
+    assert exchange.answer is not None
+    exchange.answer.body += b"and that is not all"
+    exchange.reply()
+
+
+def _change_length(exchange: Exchange, by: int) -> None:
+    assert exchange.answer is not None
+    size = len(exchange.answer.body)
+    for name in ("content-length", "transfer-encoding"):
+        exchange.answer.remove(name)
+    exchange.answer.headers.append(("Content-Length", f" {max(0, size + by)}"))
+
+
+def garbles(exchange: Exchange) -> None:
+    """The answer's body is of the right length, and nonsense."""
+    exchange.read_body()
+    exchange.forward()
+    assert exchange.answer is not None
+    exchange.answer.body = b"~" * len(exchange.answer.body)
+    exchange.reply()
 
 
 def corrupts(exchange: Exchange) -> None:

@@ -10,8 +10,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from s3_sync.errors import RemoteError
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import ObjectMeta
+from s3_sync.providers.base import Provider, WriteOptions
+from s3_sync.providers.wrappers.through import BucketThrough, ProviderThrough
 from s3_sync.streams.reader import Body
 
+_PLAIN = WriteOptions()
 _Result = TypeVar("_Result")
 
 
@@ -51,6 +56,24 @@ class RetryPolicy:
 
     def _delay(self, attempt: int) -> float:
         return self.random() * min(self.longest, self.base * 2.0 ** (attempt - 1))
+
+
+class RetriedBucket(BucketThrough):
+    """A bucket whose requests are repeated, but for the one that would do twice what it does."""
+
+    def create_upload(self, name: str, meta: ObjectMeta) -> str:
+        """Once: an answer that was lost leaves an upload open, which only the caller's ledger knows of."""
+        return self._bucket.create_upload(name, meta)
+
+
+class RetriedProvider(ProviderThrough):
+    """A provider whose requests, and whose buckets' requests, are repeated."""
+
+    def __init__(self, provider: Provider, policy: RetryPolicy) -> None:
+        super().__init__(provider, policy.call)
+
+    def bucket(self, name: str, namer: KeyNamer, write: WriteOptions = _PLAIN) -> RetriedBucket:
+        return RetriedBucket(self._provider.bucket(name, namer, write), self._call)
 
 
 def _rewound(body: Body) -> bool:

@@ -33,8 +33,9 @@ class World:
         self.ledger = UploadLedger(self.journal, "m", self.clock.now)
 
     def begin(self, name: str = "o") -> str:
+        begin = self.ledger.begins(name)
         upload_id = self.bucket.create_upload(name, ObjectMeta())
-        self.ledger.begun(name, upload_id)
+        self.ledger.begun(begin, name, upload_id)
         return upload_id
 
     def reap(self) -> None:
@@ -134,14 +135,22 @@ class TestBegins:
         assert not world.ledger.has_work()
 
     def test_what_is_known_by_its_id_needs_no_listing(self, world: World) -> None:
-        world.ledger.begins("o")
         current = world.begin("o")
-        assert not world.journal.beginnings("m")
-        world.ledger.begins("p")
-        world.ledger.not_begun("p")
+        assert not world.journal.begins("m")
+        world.ledger.not_begun(world.ledger.begins("p"))
         world.ledger.begins("q")
         world.reap()
         assert world.uploads == {current}
+
+    def test_one_that_was_lost_is_not_forgotten_because_of_the_next(self, world: World) -> None:
+        world.ledger.begins("o")
+        world.bucket.create_upload("o", ObjectMeta())
+        current = world.begin("o")
+        world.ledger.ended(world.begin("o/2"))
+        world.reap()
+        assert current in world.uploads
+        assert len(world.uploads) == 2  # o/2 is open as far as the store knows
+        assert not world.journal.begins("m")
 
     def test_without_a_prefix_too(self, tmp_path: Path) -> None:
         world = World(tmp_path, KeyNamer.literal(""))

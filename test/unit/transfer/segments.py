@@ -126,18 +126,21 @@ class FakeLedger:
 
     def __init__(self) -> None:
         self.open: dict[str, str] = {}
-        self.beginning: set[str] = set()
+        self.beginning: dict[int, str] = {}
+        self._number = 0
         self.expiries: list[Expiry] = []
         self.manifests = False
 
-    def begins(self, name: str) -> None:
-        self.beginning.add(name)
+    def begins(self, name: str) -> int:
+        self._number += 1
+        self.beginning[self._number] = name
+        return self._number
 
-    def not_begun(self, name: str) -> None:
-        self.beginning.remove(name)
+    def not_begun(self, begin: int) -> None:
+        del self.beginning[begin]
 
-    def begun(self, name: str, upload_id: str) -> None:
-        self.beginning.remove(name)
+    def begun(self, begin: int, name: str, upload_id: str) -> None:
+        del self.beginning[begin]
         self.open[upload_id] = name
 
     def ended(self, upload_id: str) -> None:

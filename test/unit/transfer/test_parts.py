@@ -22,7 +22,7 @@ from s3_sync.model.objects import ObjectMeta
 from s3_sync.providers.base import GIB, MIB, Features, Limits, Part
 from s3_sync.streams.reader import Body
 from s3_sync.transfer.parts import part_size
-from s3_sync.transfer.sending import Sending, open_upload
+from s3_sync.transfer.sending import BEGIN_TRIES, Sending, open_upload
 from unit.transfer.local_file import META, SMALL, T2, LocalFile, content, memory, send, unfinished, watch
 from unit.transfer.segments import FakeLedger
 
@@ -145,25 +145,42 @@ class TestParts:
         calls = watch(monkeypatch, bucket)
         with pytest.raises(RemoteUnavailable):
             send(bucket, LocalFile(bytes(150)))
-        assert calls == ["create_upload"]
+        assert calls == ["create_upload"] * BEGIN_TRIES
 
     @pytest.mark.parametrize(
-        ("error", "noted"), [(RemoteUnavailable("no answer"), {"o"}), (AccessDenied("no"), set())]
+        ("error", "noted"), [(RemoteUnavailable("no answer"), ["o", "o"]), (AccessDenied("no"), [])]
     )
-    def test_a_begin_without_an_answer_stays_on_record(
-        self, monkeypatch: pytest.MonkeyPatch, error: Exception, noted: set[str]
+    def test_every_begin_without_an_answer_stays_on_record(
+        self, monkeypatch: pytest.MonkeyPatch, error: Exception, noted: list[str]
     ) -> None:
         bucket, ledger = memory(), FakeLedger()
 
         def fail(*_: Any) -> Any:
-            assert ledger.beginning == {"o"}
+            assert "o" in ledger.beginning.values()
             raise error
 
         monkeypatch.setattr(bucket, "create_upload", fail)
         sending = Sending(bucket, lambda size: None, ledger=ledger)
         with pytest.raises(type(error)), open_upload(sending, "o", ObjectMeta()):
             pass
-        assert ledger.beginning == noted
+        assert list(ledger.beginning.values()) == noted
+
+    def test_a_begin_that_is_repeated_leaves_the_first_one_on_record(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its answer may have been lost: then there are two."""
+        bucket, ledger = memory(), FakeLedger()
+        real = bucket.create_upload
+
+        def lost(*arguments: Any) -> Any:
+            monkeypatch.undo()
+            real(*arguments)
+            raise RemoteUnavailable("no answer")
+
+        monkeypatch.setattr(bucket, "create_upload", lost)
+        with open_upload(Sending(bucket, lambda size: None, ledger=ledger), "o", ObjectMeta()) as upload_id:
+            assert ledger.open == {upload_id: "o"}
+            assert list(ledger.beginning.values()) == ["o"]
 
     def test_parts_of_another_version_are_not_mixed_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
         bucket, local = memory(), LocalFile(bytes(150))

@@ -21,8 +21,8 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import GetOptions, ObjectMeta, PutOptions
 from s3_sync.providers.base import ListQuery, Part, WriteOptions
 from s3_sync.providers.memory import MemoryProvider
-from s3_sync.providers.wrappers.retry import RetryPolicy
-from s3_sync.providers.wrappers.through import BucketThrough, ProviderThrough
+from s3_sync.providers.wrappers.retry import RetriedBucket, RetriedProvider, RetryPolicy
+from s3_sync.providers.wrappers.through import BucketThrough
 from s3_sync.streams.reader import BytesBody
 
 
@@ -189,9 +189,16 @@ def test_every_method(memory: Any, method: str) -> None:
     assert flaky.calls == [method, method]
 
 
+def test_an_upload_is_begun_once(memory: Any) -> None:
+    flaky = Flaky(memory, RemoteUnavailable("once"))
+    with pytest.raises(RemoteUnavailable):
+        RetriedBucket(flaky, Naps().policy().call).create_upload("x", ObjectMeta())
+    assert flaky.calls == ["create_upload"]
+
+
 def test_providers() -> None:
     flaky = Flaky(MemoryProvider(), RemoteUnavailable("once"))
-    provider = ProviderThrough(flaky, Naps().policy().call)
+    provider = RetriedProvider(flaky, Naps().policy())
     provider.create_bucket("b")
     for call in (
         provider.list_buckets,
