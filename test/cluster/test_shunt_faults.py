@@ -53,6 +53,28 @@ def shrinks(exchange: Exchange) -> None:
     exchange.reply()
 
 
+def grows(exchange: Exchange) -> None:
+    """The store promises more than it has."""
+    exchange.read_body()
+    exchange.forward()
+    assert exchange.answer is not None
+    length = int(exchange.answer.header("content-length"))
+    exchange.answer.remove("content-length")
+    exchange.answer.headers.append(("Content-Length", str(length + 10)))
+    exchange.reply()
+    exchange.over = True
+
+
+def hides_length(exchange: Exchange) -> None:
+    """The store does not say how long the object is."""
+    exchange.read_body()
+    exchange.forward()
+    assert exchange.answer is not None
+    exchange.answer.remove("content-length")
+    exchange.reply()
+    exchange.over = True
+
+
 def swaps(exchange: Exchange) -> None:
     """One byte of the answer is another one."""
     exchange.read_body()
@@ -112,6 +134,18 @@ def test_an_answer_that_always_breaks_is_never_taken_for_whole(archive: Archive,
         archive.get("o")
     assert BODY.startswith(broken.value.partial)
     assert not archive.is_local("o")
+
+
+def test_an_answer_that_promises_too_much(archive: Archive, remote: FaultProxy) -> None:
+    remote.when(grows, method="GET", key="/o")
+    with pytest.raises(http.client.IncompleteRead):
+        archive.get("o")
+    assert not archive.is_local("o")
+
+
+def test_an_answer_without_a_length(archive: Archive, remote: FaultProxy) -> None:
+    remote.when(hides_length, method="GET", key="/o")
+    assert archive.get("o").status == 503
 
 
 @pytest.mark.parametrize("fault", [shrinks, swaps])

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from s3_sync.errors import Archived, InvalidRequest, NotFound, NotSupported, PreconditionFailed, RemoteError
+from s3_sync.errors import (
+    Archived,
+    InvalidRequest,
+    NotFound,
+    NotSupported,
+    PreconditionFailed,
+    RemoteError,
+    RemoteUnavailable,
+)
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
 from s3_sync.providers.base import (
@@ -110,7 +118,10 @@ class S3Bucket:
     def _read(self, name: str, key: str, options: GetOptions) -> S3Result:
         answer = self._get(key, options)
         headers = _headers(answer)
-        length = int(headers.get("content-length", 0))
+        if "content-length" not in headers:  # nobody could tell whether it ended early
+            answer["Body"].close()
+            raise RemoteUnavailable(f"GET {self.name}/{key}: an answer without a length")
+        length = int(headers["content-length"])
         byte_range, size = None, length
         if match := _CONTENT_RANGE.fullmatch(headers.get("content-range", "")):
             byte_range, size = (int(match[1]), int(match[2])), int(match[3])
