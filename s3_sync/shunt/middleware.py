@@ -31,7 +31,7 @@ from s3_sync.shunt.listings import Listings
 from s3_sync.shunt.objects import Objects
 from s3_sync.shunt.options import Options
 from s3_sync.shunt.proxyfs import ProxyFs
-from s3_sync.shunt.restores import Restores
+from s3_sync.shunt.restores import Restores, max_segments
 from s3_sync.shunt.watch import RemoteWatcher, shunt_logger
 
 #: of a request that wants the local cluster only: from the cloud connector, or from an operator
@@ -75,6 +75,8 @@ class CloudShunt:
             "POST": changes.post,
         }
         self._for_containers: Mapping[str, Handler] = {"GET": Listings(proxyfs, self.log)}
+        if not max_segments(app):
+            self.log.error("slo does not stand right of cloud-shunt: large objects will not be restored")
         self._copy = ServerSideCopyMiddleware(self, dict(conf))
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

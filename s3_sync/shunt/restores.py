@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from swift.common.constraints import MAX_FILE_SIZE
-from swift.common.registry import get_swift_info
+from swift.common.middleware.slo import StaticLargeObject
 
 from s3_sync.cluster.newest import Deleted, NewestState, Present
 from s3_sync.cluster.subrequest import SubrequestWriter
@@ -107,8 +107,7 @@ class Restores:
         manifest = self._large.manifest(wanted.bucket, info) if is_large(info) else None
         restoration = Restoration(wanted.container, info, manifest, wanted.asked, _headers(info))
         writer = SubrequestWriter(wanted.request.app, wanted.environ, wanted.target.mapping.account, SOURCE)
-        slo = get_swift_info().get("slo", {})
-        limits = Limits(MAX_FILE_SIZE, slo.get("max_manifest_segments", 0), self._segment_size())
+        limits = Limits(MAX_FILE_SIZE, max_segments(wanted.request.app), self._segment_size())
         restore(writer, restoration, job.body, limits)
 
     def _check_missing(self, job: _Job) -> None:
@@ -129,6 +128,16 @@ class Restores:
         if len(self._failed) >= _MOST_REMEMBERED:
             self._failed.clear()
         self._failed[key] = time.monotonic() + _PAUSE
+
+
+def max_segments(app: Any) -> int:
+    """Of an SLO that is written through this pipeline; 0 = slo is not in it, so that the manifest of one
+    would be stored as an object."""
+    while app is not None:
+        if isinstance(app, StaticLargeObject):
+            return int(app.max_manifest_segments)
+        app = getattr(app, "app", None)
+    return 0
 
 
 def _headers(info: ObjectInfo) -> dict[str, str]:

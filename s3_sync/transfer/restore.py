@@ -51,7 +51,8 @@ class LocalWriter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of the local cluster. ``max_segments``: of an SLO. ``segment_size``: of segments that we make."""
+    """Of the local cluster. ``max_segments``: of an SLO, 0 = there can be none. ``segment_size``: of
+    segments that we make, unless there would be too many of them."""
 
     max_object: int
     max_segments: int
@@ -104,11 +105,12 @@ def restore(writer: LocalWriter, job: Restoration, body: Body, limits: Limits) -
     elif info.md5 is not None and info.size <= limits.max_object:
         headers = {**job.object_headers, "etag": info.md5}
         writer.put_object(job.container, info.name, body, headers)
-    elif info.size and (info.md5 is not None or manifest is not None):
-        checked = _checked(info, manifest, body)
-        _as_slo(writer, job, lambda written: _cut(writer, job, checked, limits, written))
-    else:
+    elif info.md5 is None and manifest is None:
         raise ObjectRefused("unverifiable", f"nothing tells what the bytes of {info.name} must hash to")
+    else:
+        checked = _checked(info, manifest, body)
+        step = _segment_size(info, limits)
+        _as_slo(writer, job, lambda written: _cut(writer, job, checked, step, written))
 
 
 def _as_slo(
@@ -159,18 +161,16 @@ def _has_metadata(info: ObjectInfo) -> bool:
     return info.meta is None or bool(info.meta.user or info.meta.marks)
 
 
-def _cut(
-    writer: LocalWriter, job: Restoration, body: Body, limits: Limits, written: _Written
-) -> list[Segment]:
+def _cut(writer: LocalWriter, job: Restoration, body: Body, step: int, written: _Written) -> list[Segment]:
     """Segments of our own. Their names say of which version and size they are, so that what an attempt
     that was killed left behind is overwritten by the next one with the same bytes."""
     info = job.info
     container = f"{job.container}_segments"
     stamp = _version(info).normal
-    base = f"{info.name}/{stamp}/{info.size}/{limits.segment_size}"
+    base = f"{info.name}/{stamp}/{info.size}/{step}"
     expiry = {key: value for key, value in job.object_headers.items() if key == "x-delete-at"}
     segments: list[Segment] = []
-    for number, size in enumerate(_sizes(info.size, limits.segment_size), start=1):
+    for number, size in enumerate(_sizes(info.size, step), start=1):
         piece = Slice(body, size)
         name = f"{base}/{number:08d}"
         _put_segment(writer, (container, name), piece, {**job.timestamp, **expiry}, written)
@@ -202,6 +202,13 @@ def _undo(writer: LocalWriter, job: Restoration, written: _Written) -> None:
             writer.delete_object(container, name, job.found_missing.after())
         except SyncError:
             continue  # the next attempt finds it, or overwrites it
+
+
+def _segment_size(info: ObjectInfo, limits: Limits) -> int:
+    """So that there are not too many segments. Raises ObjectRefused."""
+    if not limits.max_segments or info.size > limits.max_segments * limits.max_object:
+        raise ObjectRefused("too_large", f"{info.name}: Swift cannot hold {info.size} bytes")
+    return min(limits.max_object, max(limits.segment_size, -(-info.size // limits.max_segments)))
 
 
 def _sizes(total: int, step: int) -> Iterator[int]:

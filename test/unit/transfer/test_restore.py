@@ -112,9 +112,7 @@ def test_nothing_to_check_it_with(size: int) -> None:
         run(Swift(), b"x" * size, md5=None)
 
 
-@pytest.mark.parametrize(
-    ("size", "sizes"), [(101, [40, 40, 21]), (120, [40, 40, 40]), (121, [40, 40, 40, 1])]
-)
+@pytest.mark.parametrize(("size", "sizes"), [(101, [40, 40, 21]), (120, [40, 40, 40])])
 def test_too_large_for_one(size: int, sizes: list[int]) -> None:
     swift = Swift()
     data = bytes(range(size))
@@ -129,6 +127,35 @@ def test_too_large_for_one(size: int, sizes: list[int]) -> None:
     assert [len(swift.objects[name]) for name in names] == sizes
     assert swift.objects["c/o"] == data
     assert swift.headers[names[0]]["x-delete-at"] == "1800000000"
+
+
+@pytest.mark.parametrize(("size", "sizes"), [(150, [50, 50, 50]), (300, [100, 100, 100])])
+def test_fewer_and_larger_segments_where_there_would_be_too_many(size: int, sizes: list[int]) -> None:
+    swift = Swift()
+    run(swift, b"x" * size)
+    assert swift.objects.pop("c/o") == b"x" * size
+    assert [len(data) for data in swift.objects.values()] == sizes
+    assert f"/{size}/{sizes[0]}/00000001" in next(iter(swift.objects))
+
+
+def test_more_than_swift_can_hold() -> None:
+    swift = Swift()
+    with pytest.raises(ObjectRefused, match="cannot hold 301 bytes"):
+        run(swift, b"x" * 301)
+    assert swift.log == []
+
+
+def test_where_there_are_no_large_objects() -> None:
+    swift = Swift()
+    limits = Limits(max_object=100, max_segments=0, segment_size=40)
+    large = ObjectInfo("o", 101, md5=md5(b"x" * 101), meta=ObjectMeta())
+    with pytest.raises(ObjectRefused):
+        restore(swift, Restoration("c", large, None, NOW), BytesBody(b"x" * 101), limits)
+    manifest = manifest_of(("s/one", b"1" * 60))
+    slo = ObjectInfo("o", 60, md5=None, meta=ObjectMeta())
+    with pytest.raises(ObjectRefused):
+        restore(swift, Restoration("c", slo, manifest, NOW), BytesBody(b"1" * 60), limits)
+    assert swift.log == []
 
 
 def test_segments_of_ours_are_removed_when_the_bytes_are_wrong() -> None:
