@@ -27,10 +27,10 @@ _FILTER = """
 use = egg:swift-s3-sync#cloud-shunt
 conf_file = {conf_file}
 swift_dir = {root}/etc
-reload_interval = 0.0001
-remote_connect_timeout = 2
 {more}
 """
+#: a change of the configuration counts at once
+_OPTIONS = {"reload_interval": 0.0001, "remote_connect_timeout": 2}
 
 
 class Shunted(SwiftCluster):
@@ -43,7 +43,7 @@ class Shunted(SwiftCluster):
     ) -> None:
         super().__init__(**spec)
         self._before = before
-        self._options = options or {}
+        self._options = {**_OPTIONS, **(options or {})}
         self._mappings: list[dict[str, Any]] = []
 
     def _prepare(self) -> None:

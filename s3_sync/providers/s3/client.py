@@ -24,7 +24,6 @@ from s3_sync.config.schema import Credentials
 from s3_sync.errors import ConfigError, CredentialsRefused, Problem
 from s3_sync.providers.s3.contents import take_objects
 from s3_sync.providers.s3.dialect import Addressing, Dialect
-from s3_sync.providers.s3.entries import take_entries
 from s3_sync.providers.s3.signing import Keys
 from s3_sync.runtime.http import Origin, Proxy, Timeouts
 from s3_sync.streams.hashing import new_digest
@@ -113,8 +112,9 @@ class Account:
         if dialect.delete_needs_md5:
             events.register("before-call.s3.DeleteObjects", _use_md5)
         for operation in ("ListObjectsV2", "ListObjects"):
-            # written so, it comes before the SDK's own that reads the whole document for the first time
-            events.register(f"before-parse.*.{operation}", _read_entries)
+            # spelled so, it is called before the SDK's own for s3.*, which parses the whole document to look
+            # for an error in it
+            events.register(f"before-parse.*.{operation}", take_objects)
         if not dialect.encodes_listings:
             for operation in ("ListObjectsV2", "ListObjects"):
                 events.register_last(f"before-parameter-build.s3.{operation}", _ask_plain_names)
@@ -275,19 +275,6 @@ def _put_raw_body(params: dict[str, Any], context: dict[str, Any], **_: Any) -> 
 
 def _keep_raw_body(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
     customized_response_dict[RAW_BODY] = response_dict["body"]
-
-
-def _read_entries(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
-    """Leaves nearly nothing of a listing for the SDK to read, which it does twice and slowly."""
-    if response_dict["status_code"] != 200:
-        return
-    try:
-        rest, entries = take_entries(response_dict["body"], read_date)
-    except ValueError:
-        return
-    if entries:
-        response_dict["body"] = rest
-        customized_response_dict["Contents"] = entries
 
 
 def _use_md5(params: dict[str, Any], **_: Any) -> None:
