@@ -22,7 +22,7 @@ from botocore.session import Session
 from s3_sync import __version__
 from s3_sync.config.schema import Credentials
 from s3_sync.errors import ConfigError, CredentialsRefused, Problem
-from s3_sync.providers.s3.contents import read_date, take_objects
+from s3_sync.providers.s3.contents import take_objects
 from s3_sync.providers.s3.dialect import Addressing, Dialect
 from s3_sync.providers.s3.signing import Keys
 from s3_sync.runtime.http import Origin, Proxy, Timeouts
