@@ -34,6 +34,9 @@ log = logging.getLogger("s3-sync")
 LEARN_SLICE = 2.0
 #: so many rounds of verification in the time of one slack
 ROUNDS = 6
+#: times as many rows as otherwise are in a batch that is compared with listings: a page answers for all rows
+#: that lie on it, and they come in any order
+COMPARED_AT_ONCE = 10
 
 
 class DatabaseCrawl:
@@ -159,6 +162,8 @@ class DatabaseCrawl:
         checkpoint = self._known()
         if self._replica.ordinal is None:
             return False
+        if checkpoint.last_row < checkpoint.sweep_until:
+            limit *= COMPARED_AT_ONCE
         rows, last = db.rows_since(checkpoint.last_row, limit)
         if last <= checkpoint.last_row:
             return False
@@ -221,7 +226,7 @@ class DatabaseCrawl:
             if checkpoint.last_verified_row != checkpoint.last_row:
                 self._save(replace(checkpoint, last_verified_row=checkpoint.last_row))
             return False
-        rows, last = db.rows_since(checkpoint.last_verified_row, limit)
+        rows, last = db.rows_since(checkpoint.last_verified_row, COMPARED_AT_ONCE * limit)
         if last <= checkpoint.last_verified_row:
             return False
         now = self._context.clock.now()
