@@ -22,6 +22,8 @@ PLACE = "lag-segments"
 SAMPLES = 40
 #: between two small objects, in seconds
 PAUSE = 0.15
+#: a fifth of the default
+POLL = 1.0
 SIZE = 4096
 _CONTENT = Content(SIZE)
 
@@ -33,7 +35,8 @@ def run(stage: Stage) -> Result:
     buckets = {name: stage.new_bucket("ours") for name in ("small", "large")}
     names = [f"small-{number:04d}" for number in range(3 * SAMPLES)]
     objects = {name: put_objects(stage.cluster, name, names, _CONTENT, rows=False) for name in buckets}
-    daemon = stage.daemon([stage.mapping(name, bucket) for name, bucket in buckets.items()])
+    mappings = [stage.mapping(name, bucket) for name, bucket in buckets.items()]
+    daemon = stage.daemon(mappings, poll_interval=POLL)
     child = daemon.start()
     try:
         time.sleep(3)
