@@ -34,9 +34,9 @@ log = logging.getLogger("s3-sync")
 LEARN_SLICE = 2.0
 #: so many rounds of verification in the time of one slack
 ROUNDS = 6
-#: times as many rows as otherwise are in a batch that is compared with listings: a page answers for all rows
-#: that lie on it, and they come in any order
-COMPARED_AT_ONCE = 10
+#: a batch that is compared with listings takes so many times as many rows, up to so many: a page answers for
+#: all rows that lie on it, and they come in any order
+COMPARED_AT_ONCE, COMPARED_AT_MOST = 25, 25_000
 
 
 class DatabaseCrawl:
@@ -163,7 +163,7 @@ class DatabaseCrawl:
         if self._replica.ordinal is None:
             return False
         if checkpoint.last_row < checkpoint.sweep_until:
-            limit *= COMPARED_AT_ONCE
+            limit = _more_to_compare(limit)
         rows, last = db.rows_since(checkpoint.last_row, limit)
         if last <= checkpoint.last_row:
             return False
@@ -226,7 +226,7 @@ class DatabaseCrawl:
             if checkpoint.last_verified_row != checkpoint.last_row:
                 self._save(replace(checkpoint, last_verified_row=checkpoint.last_row))
             return False
-        rows, last = db.rows_since(checkpoint.last_verified_row, COMPARED_AT_ONCE * limit)
+        rows, last = db.rows_since(checkpoint.last_verified_row, _more_to_compare(limit))
         if last <= checkpoint.last_verified_row:
             return False
         now = self._context.clock.now()
@@ -310,3 +310,7 @@ class DatabaseCrawl:
 def _is_ahead(checkpoint: Checkpoint, db: ContainerDb) -> bool:
     """Whether rows were seen that the database does not know: its numbers only grow."""
     return max(checkpoint.last_row, checkpoint.last_verified_row) > db.max_rowid()
+
+
+def _more_to_compare(limit: int) -> int:
+    return min(COMPARED_AT_ONCE * limit, max(limit, COMPARED_AT_MOST))

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.filling import Entry, add_rows
+from bench.filling import Content, Entry, add_rows, put_objects
 from bench.stage import Measured, Stage
 from servers.daemon import SyncDaemon
 
@@ -28,17 +28,19 @@ class Converged:
     first: Measured
 
 
-def converged(stage: Stage, count: int, **settings: object) -> Converged:
+def converged(stage: Stage, count: int, real: int = 0) -> Converged:
+    """``real``: so many of the objects, the first ones, are in Swift indeed."""
     container = "many"
     names = [f"object-{number:06d}" for number in range(count)]
     stage.say(f"making {count} rows in Swift, and as many objects in each of two buckets")
     stage.cluster.client().put_container(container)
-    entries = imagined(names)
+    entries = put_objects(stage.cluster, container, names[:real], Content(SIZE), WRITTEN, rows=False)
+    entries += imagined(names[real:])
     add_rows(stage.cluster, container, entries)
     ours, theirs = stage.new_bucket("ours"), stage.new_bucket("rclone")
     for bucket in (ours, theirs):
         fill(stage, bucket, entries)
-    daemon = stage.daemon([stage.mapping(container, ours, custom_prefix="")], **settings)
+    daemon = stage.daemon([stage.mapping(container, ours, custom_prefix="")])
     stage.say("a first pass, which compares them all")
     return Converged(container, names, ours, theirs, daemon, stage.ours(daemon))
 

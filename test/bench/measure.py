@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import statistics
 import subprocess
 import threading
@@ -19,15 +20,24 @@ _LOOK = 0.02
 
 @dataclass(frozen=True)
 class Run:
-    """One finished process: seconds of wall clock and of CPU, and its peak of resident memory in MB."""
+    """One process: seconds of wall clock and of CPU, and its peak of resident memory in MB.
+
+    ``finished``: False for one that was ended because it took too long.
+    """
 
     seconds: float
     cpu: float
     rss: float
+    finished: bool = True
 
 
-def run(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> Run:
-    """Run it to its end. Raises RuntimeError with the log's tail when it fails."""
+def run(
+    command: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    limit: float | None = None,
+) -> Run:
+    """Run it to its end, or for ``limit`` seconds. Raises RuntimeError with the log's tail when it fails."""
     with log.open("ab") as output:
         started = monotonic()
         process = subprocess.Popen(
@@ -38,13 +48,19 @@ def run(command: Sequence[str], log: Path, environment: Mapping[str, str] | None
             env=child_environment(environment),
         )
         peak = _Peak(process.pid)
+        timer = threading.Timer(limit, process.kill) if limit is not None else None
+        if timer is not None:
+            timer.start()
         _, status, usage = os.wait4(process.pid, 0)
         seconds = monotonic() - started
+        if timer is not None:
+            timer.cancel()
         peak.end()
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
+    finished = process.returncode != -signal.SIGKILL
+    if finished and process.returncode:
         raise RuntimeError(f"{command[0]} ended with {process.returncode}:\n{log.read_text()[-2000:]}")
-    return Run(seconds, usage.ru_utime + usage.ru_stime, peak.megabytes)
+    return Run(seconds, usage.ru_utime + usage.ru_stime, peak.megabytes, finished)
 
 
 class _Peak:

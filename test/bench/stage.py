@@ -84,10 +84,15 @@ class Stage:
         local.update(f"{request.server} {request.method}" for request in count.requests)
         remote.update(self.sink.counts() - before)
 
-    def measure(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Measured:
+    def measure(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        limit: float | None = None,
+    ) -> Measured:
         self.sink.lap()
         with self.counting() as (local, remote):
-            done = run(command, self.directory / "output.log", environment)
+            done = run(command, self.directory / "output.log", environment, limit)
         state = self.sink.state()
         return Measured(done, max(0.0, state["last"] - state["first"]), local, remote)
 
@@ -96,8 +101,10 @@ class Stage:
         command = [str(EXECUTABLE), "--config", str(daemon.write()), "--once"]
         return self.measure(command, daemon.environment)
 
-    def rclone(self, verb: str, container: str, bucket: str, *options: str) -> Measured:
-        """rclone with a configuration that is in the environment only."""
+    def rclone(
+        self, verb: str, container: str, bucket: str, *options: str, limit: float | None = None
+    ) -> Measured:
+        """rclone with a configuration that is in the environment only; ended after ``limit`` seconds."""
         target = self._target(bucket)
         environment = {
             "RCLONE_CONFIG": "/dev/null",
@@ -112,7 +119,7 @@ class Stage:
             "RCLONE_CONFIG_TO_SECRET_ACCESS_KEY": target.secret,
         }
         command = [rclone_program(), verb, f"from:{container}", f"to:{bucket}", *options]
-        return self.measure(command, environment)
+        return self.measure(command, environment, limit)
 
     def rclone_copy(self, container: str, *options: str) -> Measured:
         """To a new bucket."""
