@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from s3_sync.errors import Problem
+from s3_sync.config.forms import Form
+from s3_sync.config.secret import Secret, find_secret
+from s3_sync.errors import ConfigError, Problem
 
-Written = TypeVar("Written", bound=BaseModel)
+Written = TypeVar("Written", bound=Form)
 
 _SAYINGS = {
     "missing": "is required",
@@ -38,12 +40,19 @@ _STEP = re.compile(r"[.\[]")
 
 @dataclass
 class Findings:
-    """Problems keep something from being used; warnings do not."""
+    """Problems keep something from being used; warnings do not.
 
+    ``strict``: a key that is not known is a problem.
+    """
+
+    strict: bool = False
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     #: every place with a problem, and all that it lies in
     _bad: set[str] = field(default_factory=set)
+    _warned: set[tuple[str, str]] = field(default_factory=set)
+    #: files that secrets were read from
+    secret_files: set[str] = field(default_factory=set)
 
     def problem(self, place: str, message: str) -> None:
         self.problems.append(Problem(place, message))
@@ -51,14 +60,17 @@ class Findings:
         self._bad.update(place[: step.start()] for step in _STEP.finditer(place))
 
     def warning(self, place: str, message: str) -> None:
-        self.warnings.append(Problem(place, message))
+        """Once, however many mappings share what is at this place."""
+        if (place, message) not in self._warned:
+            self._warned.add((place, message))
+            self.warnings.append(Problem(place, message))
 
     def has_problem(self, place: str) -> bool:
         """Whether something is wrong at ``place`` or inside it."""
         return place in self._bad
 
     def read(self, form: type[Written], written: Any, place: str) -> Written | None:
-        """``written`` as ``form``, or None after noting every problem; unknown keys are warnings."""
+        """``written`` as ``form``, or None after noting every problem."""
         if isinstance(written, dict):
             written = self._known(form, written, place)
         try:
@@ -68,30 +80,50 @@ class Findings:
                 self.problem(join(place, *detail["loc"]), _saying(detail))
             return None
 
-    def _known(self, form: type[BaseModel], written: Mapping[str, Any], place: str) -> dict[str, Any]:
+    def _known(self, form: type[Form], written: Mapping[str, Any], place: str) -> dict[str, Any]:
         """The keys that ``form`` knows, without the ``null`` ones: those are absent."""
         known: dict[str, Any] = {}
+        names = form.names()
         for key, value in written.items():
-            inner = _inner_form(form, key)
-            if key not in form.model_fields:
-                close = difflib.get_close_matches(key.lower(), form.model_fields, n=1)
-                hint = f'; did you mean "{close[0]}"?' if close else ""
-                self.warning(join(place, key), f"is not a known key and has no effect{hint}")
-            elif inner and isinstance(value, dict):
-                known[key] = self._known(inner, value, join(place, key))
+            here = join(place, key)
+            if key not in names:
+                self._unknown(form, key, here)
+                continue
+            inner = form.inner(names[key])
+            if inner and isinstance(value, dict):
+                known[key] = self._known(inner, value, here)
+            elif isinstance(value, dict) and _is_secret(form, names[key]):
+                known[key] = self._secret(value, here)
             elif value is not None:
                 known[key] = value
         return known
 
+    def _unknown(self, form: type[Form], key: str, place: str) -> None:
+        elsewhere = form.hint(key)
+        close = difflib.get_close_matches(key.lower(), form.names(), n=1)
+        hint = elsewhere or (f'did you mean "{close[0]}"?' if close else "")
+        message = "is not a known key" if self.strict else "is not a known key and has no effect"
+        note = self.problem if self.strict else self.warning
+        note(place, f"{message}; {hint}" if hint else message)
 
-def _inner_form(form: type[BaseModel], key: str) -> type[BaseModel] | None:
-    """The model that the value of ``key`` has itself, if any."""
-    if key not in form.model_fields:
-        return None
-    for choice in get_args(form.model_fields[key].annotation):
-        if isinstance(choice, type) and issubclass(choice, BaseModel):
-            return choice
-    return None
+    def _secret(self, reference: dict[str, Any], place: str) -> str:
+        """What it leads to; anything, after noting a problem."""
+        try:
+            text, readable_by_all = find_secret(reference, place)
+        except ConfigError as error:
+            self.problem(place, error.problems[0].message)
+            return "none"
+        finally:
+            if isinstance(path := reference.get("file"), str):
+                self.secret_files.add(path)
+        if readable_by_all:
+            self.warning(place, f"everybody may read {reference['file']}: chmod o-rwx")
+        return text
+
+
+def _is_secret(form: type[Form], name: str) -> bool:
+    annotation = form.model_fields[name].annotation
+    return any(each is Secret or Secret in get_args(each) for each in (annotation, *get_args(annotation)))
 
 
 def join(place: str, *steps: int | str) -> str:

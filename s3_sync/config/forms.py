@@ -2,19 +2,29 @@
 
 Types are strict: ``"10"`` is not a number, ``1`` is not true. ``null`` means that a key is absent (it is
 taken out before these models see it), and so does an empty text where a key is optional, except for
-``custom_prefix``. What depends on more than one key is checked in ``old_form`` and ``checks``.
+``custom_prefix``. What depends on more than one key is checked in ``build`` and ``checks``.
+
+Both forms of the file share these models; ``new_forms`` gives their keys the names of the new form.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
-from s3_sync.config.secret import Secret
+from s3_sync.config.secret import SECRET_SCHEMA, Secret
 
 #: about a hundred years; anything longer is a mistake in the unit
 LONGEST = 100 * 366 * 86400
@@ -39,6 +49,7 @@ def _lower(value: Any) -> Any:
 
 
 def _secret(value: Any) -> Secret:
+    """References were replaced by what they lead to before."""
     if not isinstance(value, str):
         raise PydanticCustomError("string_type", "text")
     if not value:
@@ -74,7 +85,7 @@ def _container(value: str) -> str:
 
 def _bucket(value: str) -> str:
     if "/" in value and value != "/*":
-        raise _wrong('must not hold "/"; key prefixes belong in "custom_prefix"')
+        raise _wrong('must not hold "/"; what keys begin with has a key of its own')
     return value
 
 
@@ -92,7 +103,7 @@ def _url(value: str) -> str:
 def _endpoint(value: str) -> str:
     url = urlsplit(_url(value))
     if url.username is not None or url.password is not None:
-        raise _wrong("must not hold a user name or password; use aws_identity and aws_secret")
+        raise _wrong("must not hold a user name or password; they have keys of their own")
     if url.query or url.fragment:
         raise _wrong("must not hold a query or fragment")
     return value
@@ -109,7 +120,7 @@ OptionalText = Annotated[Text | None, BeforeValidator(_empty_is_absent)]
 Url = Annotated[Text, AfterValidator(_url)]
 OptionalUrl = Annotated[Url | None, BeforeValidator(_empty_is_absent)]
 Endpoint = Annotated[Annotated[Text, AfterValidator(_endpoint)] | None, BeforeValidator(_empty_is_absent)]
-SecretText = Annotated[Secret, PlainValidator(_secret)]
+SecretText = Annotated[Secret, PlainValidator(_secret), WithJsonSchema(SECRET_SCHEMA)]
 Account = Annotated[Text, AfterValidator(_swift_name), AfterValidator(_account)]
 Container = Annotated[Text, AfterValidator(_swift_name), AfterValidator(_container)]
 Bucket = Annotated[Text, AfterValidator(_bucket)]
@@ -127,6 +138,27 @@ StatsdPrefix = Annotated[str, AfterValidator(_statsd_prefix)]
 
 class Form(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+    @classmethod
+    def key(cls, name: str) -> str:
+        """What the field ``name`` is called in the file."""
+        return cls.model_fields[name].alias or name
+
+    @classmethod
+    def names(cls) -> dict[str, str]:
+        """Every key of the file that this form knows, with the name of its field."""
+        return {cls.key(name): name for name in cls.model_fields}
+
+    @classmethod
+    def inner(cls, name: str) -> type[Form] | None:
+        """The form that the value of the field ``name`` has itself, if any."""
+        choices = get_args(cls.model_fields[name].annotation)
+        return next((each for each in choices if isinstance(each, type) and issubclass(each, Form)), None)
+
+    @classmethod
+    def hint(cls, key: str) -> str | None:
+        """What to say of a key that is not one of these, and has its place elsewhere."""
+        return None
 
 
 class RemoteForm(Form):
@@ -152,14 +184,19 @@ class RemoteForm(Form):
     remote_account: OptionalText = None
 
 
-class MappingForm(RemoteForm):
-    """One entry of ``containers``."""
+class PlaceForm(Form):
+    """What is mapped, and to which keys of which bucket."""
 
     account: Account
     container: Container
     aws_bucket: Bucket
     custom_prefix: Prefix | None = None
     prefix_join: Literal["directory", "literal"] = "directory"
+
+
+class PolicyForm(Form):
+    """What is done with the objects of a mapping: the options of a profile."""
+
     copy_after: WholeSeconds = 0
     retain_local: bool = True
     retain_local_segments: bool = False
@@ -182,6 +219,10 @@ class MappingForm(RemoteForm):
     sync_container_acl: bool = False
     convert_dlo: bool = False
     min_segment_size: Bytes = 0
+
+
+class MappingForm(PolicyForm, RemoteForm, PlaceForm):
+    """One entry of ``containers``."""
 
 
 class MigrationForm(RemoteForm):
@@ -231,11 +272,14 @@ class ServedForm(Form):
     http_proxy: OptionalUrl = None
     https_proxy: OptionalUrl = None
     containers: list[Any] = Field(default_factory=list)
+    credentials: dict[str, Any] = Field(default_factory=dict)
+    profiles: dict[str, Any] = Field(default_factory=dict)
+    mappings: list[Any] = Field(default_factory=list)
     migrator_settings: dict[str, Any] | None = None
 
 
-class FileForm(Form):
-    """The top level. The three sections are read on their own, so that one mistake does not hide others."""
+class TopForm(Form):
+    """The top level. Its sections are read on their own, so that one mistake does not hide others."""
 
     devices: Text
     items_chunk: Rows
@@ -257,6 +301,11 @@ class FileForm(Form):
     statsd_prefix: StatsdPrefix = ""
     http_proxy: OptionalUrl = None
     https_proxy: OptionalUrl = None
-    containers: list[Any] = Field(default_factory=list)
     migrations: list[Any] = Field(default_factory=list)
     migrator_settings: dict[str, Any] | None = None
+
+
+class FileForm(TopForm):
+    """The top level of the form of earlier versions."""
+
+    containers: list[Any] = Field(default_factory=list)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
-import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from s3_sync.config import checks, not_yet
-from s3_sync.config.findings import Findings, join
-from s3_sync.config.forms import FileForm, MigrationForm, MigratorForm, ServedForm
-from s3_sync.config.old_form import Proxies, build_settings, read_mapping, read_migration
+from s3_sync.config.build import Proxies, build_settings, read_migration
+from s3_sync.config.document import Document, read_document
+from s3_sync.config.findings import Findings
+from s3_sync.config.forms import MigrationForm, MigratorForm, ServedForm, TopForm
+from s3_sync.config.new_form import NewForm
+from s3_sync.config.old_form import OldForm, listed
 from s3_sync.config.schema import Mapping, Served, Settings
 from s3_sync.errors import ConfigError, Problem
 
 MISSING = "Configuration file does not exist"
+NEW_SECTIONS = ("credentials", "profiles", "mappings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,17 @@ def load(path: str | os.PathLike[str]) -> Loaded:
     """Read the file at ``path``. Never raises for anything that a file can hold."""
     findings = Findings()
     try:
-        written = _read(path, findings)
+        document = read_document(path, findings)
     except FileNotFoundError:
         return Loaded(None, (Problem("", MISSING),), missing=True)
-    settings = None if written is None else _settings(written, findings)
+    settings = None if document is None else _settings(document, findings)
+    return Loaded(settings, tuple(findings.problems), tuple(findings.warnings))
+
+
+def load_written(written: dict[str, Any]) -> Loaded:
+    """The same for what such a file would hold."""
+    findings = Findings()
+    settings = _settings(Document(written, readable_by_all=False, twice=()), findings)
     return Loaded(settings, tuple(findings.problems), tuple(findings.warnings))
 
 
@@ -51,119 +59,90 @@ def load_served(path: str | os.PathLike[str]) -> tuple[Served, tuple[Problem, ..
     """
     findings = Findings()
     try:
-        written = _read(path, findings)
+        document = read_document(path, findings)
     except FileNotFoundError:
         raise ConfigError([Problem("", MISSING)]) from None
-    form = None if written is None else findings.read(ServedForm, written, "")
-    if written is None or form is None:
+    written = document.written if document else None
+    top = None if written is None else findings.read(ServedForm, written, "")
+    entries = None if document is None else _form(document, not_yet.SERVED_OPTIONS, findings)
+    if top is None or entries is None or findings.problems:
         raise ConfigError(findings.problems)
-    merging = [
-        (place, entry)
-        for place, entry in _entries(written, "containers")
-        if not isinstance(entry, dict) or entry.get("merge_namespaces")
-    ]
-    proxies = Proxies(form.http_proxy, form.https_proxy)
+    merging = [(place, entry) for place, entry in entries.entries() if entries.merges(entry)]
+    proxies = Proxies(top.http_proxy, top.https_proxy)
     mappings = _usable(
-        [
-            mapping
-            for place, entry in merging
-            if (mapping := read_mapping(entry, place, proxies, findings, not_yet.SERVED_OPTIONS))
-        ],
-        findings,
+        [mapping for place, entry in merging if (mapping := entries.read(entry, place, proxies))], findings
     )
     named = frozenset(
         (str(entry.get("account")), str(entry.get("container")))
         for _, entry in merging
         if isinstance(entry, dict)
     )
-    size = (form.migrator_settings or {}).get("segment_size")
+    size = (top.migrator_settings or {}).get("segment_size")
     default: int = MigratorForm.model_fields["segment_size"].default
     segment_size = size if isinstance(size, int) and not isinstance(size, bool) and size > 0 else default
-    return Served(tuple(mappings), segment_size, named), tuple(findings.problems)
+    served = Served(tuple(mappings), segment_size, named, frozenset(findings.secret_files))
+    return served, tuple(findings.problems)
 
 
-def _read(path: str | os.PathLike[str], findings: Findings) -> dict[str, Any] | None:
-    """The file's one object, or None after noting what is wrong. Raises FileNotFoundError."""
-    try:
-        with open(path, "rb") as file:
-            readable_by_all = bool(os.fstat(file.fileno()).st_mode & stat.S_IROTH)
-            content = file.read()
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        findings.problem("", f"the file cannot be read: {error.strerror}")
+def is_new(written: dict[str, Any]) -> bool:
+    """Whether this is the form with credentials, profiles and mappings apart."""
+    return any(section in written for section in NEW_SECTIONS)
+
+
+def _form(document: Document, refused: not_yet.Tables, findings: Findings) -> OldForm | NewForm | None:
+    """What reads the form that the document has; None after noting that it has two."""
+    written = document.written
+    new = is_new(written)
+    if new and "containers" in written:
+        there = ", ".join(section for section in NEW_SECTIONS if section in written)
+        findings.problem("", f"the file mixes two forms: {there} of one, containers of the other")
         return None
-    written = _parse(content, findings)
-    if isinstance(written, dict):
-        if readable_by_all and _holds_secrets(written):
-            findings.warning("", "the file holds secrets and everybody may read it: chmod o-rwx")
-        return written
-    if not findings.problems:
-        findings.problem("", "the file must hold one JSON object: {...}")
-    return None
+    findings.strict = new
+    for key in document.twice:
+        message = f'"{key}" stands twice in one object'
+        if new:
+            findings.problem("", message)
+        else:
+            findings.warning("", f"{message}; the last one counts")
+    return (NewForm if new else OldForm)(written, findings, refused)
 
 
-def _parse(content: bytes, findings: Findings) -> Any:
-    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
-        result = dict(found)
-        if len(result) < len(found):
-            names = [name for name, _ in found]
-            twice = ", ".join(sorted({f'"{name}"' for name in names if names.count(name) > 1}))
-            findings.warning("", f"{twice} stands twice in one object; the last one counts")
-        return result
-
-    def constant(name: str) -> NoReturn:
-        raise ValueError(f"{name} is not JSON")
-
-    try:
-        written = json.loads(content.decode("utf-8-sig"), object_pairs_hook=pairs, parse_constant=constant)
-        json.dumps(written, ensure_ascii=False).encode("utf-8")  # half a surrogate pair cannot be stored
-        return written
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        findings.problem(f"line {line}", "the file is not UTF-8")
-    except UnicodeEncodeError as error:
-        half = error.object[error.start].encode("ascii", "backslashreplace").decode("ascii")
-        findings.problem("", f"the file holds {half}, which is half a character")
-    except json.JSONDecodeError as error:
-        findings.problem(f"line {error.lineno}, column {error.colno}", f"this is not JSON: {error.msg}")
-    except ValueError as error:
-        findings.problem("", f"this is not JSON: {error}")
-    except RecursionError:
-        findings.problem("", "the file is nested too deeply")
-    return None
-
-
-def _settings(written: dict[str, Any], findings: Findings) -> Settings | None:
-    form = findings.read(FileForm, written, "")
-    not_yet.refuse(not_yet.TOP_LEVEL_OPTIONS, written, "", findings)
+def _settings(document: Document, findings: Findings) -> Settings | None:
+    written = document.written
+    entries = _form(document, not_yet.MAPPING_OPTIONS, findings)
+    if entries is None:
+        return None
+    if document.readable_by_all and _holds_secrets(entries, written):
+        findings.warning("", "the file holds secrets and everybody may read it: chmod o-rwx")
+    top = findings.read(entries.top, written, "")
+    not_yet.refuse(not_yet.TOP_LEVEL_OPTIONS, TopForm, written, "", findings)
     usable = not findings.problems
-    proxies = Proxies(form.http_proxy, form.https_proxy) if form else Proxies()
-    mappings = _mappings(written, proxies, findings)
-    checks.check_moves(mappings, findings)
-    checks.check_expiry(mappings, findings)
-    mappings = [mapping for mapping in mappings if not findings.has_problem(mapping.place)]
-    checks.warn_of_circles(mappings, form.swift_bind_ip if form else "", findings)
+    mappings = _mappings(entries, top, findings)
     migrations = _migrations(written, findings)
     section = written.get("migrator_settings")
     migrator = None
     if isinstance(section, dict):
         migrator = findings.read(MigratorForm, section, "migrator_settings")
-    if form is None or not usable:
+    if top is None or not usable:
         return None
-    _check_surroundings(form, findings)
-    if not form.containers:
-        findings.warning("containers", "is empty: there is nothing to do")
-    return build_settings(form, tuple(mappings), tuple(migrations), migrator)
+    _check_surroundings(top, findings)
+    if not written.get(entries.section):
+        findings.warning(entries.section, "is empty: there is nothing to do")
+    return build_settings(top, tuple(mappings), tuple(migrations), migrator)
 
 
-def _mappings(written: dict[str, Any], proxies: Proxies, findings: Findings) -> list[Mapping]:
-    read = [
-        mapping
-        for place, entry in _entries(written, "containers")
-        if (mapping := read_mapping(entry, place, proxies, findings))
-    ]
-    return _usable(read, findings)
+def _mappings(entries: OldForm | NewForm, top: TopForm | None, findings: Findings) -> list[Mapping]:
+    proxies = Proxies(top.http_proxy, top.https_proxy) if top else Proxies()
+    entries.read_rest()
+    mappings = _usable(
+        [mapping for place, entry in entries.entries() if (mapping := entries.read(entry, place, proxies))],
+        findings,
+    )
+    checks.check_moves(mappings, findings)
+    checks.check_expiry(mappings, findings)
+    mappings = [mapping for mapping in mappings if not findings.has_problem(mapping.place)]
+    checks.warn_of_circles(mappings, top.swift_bind_ip if top else "", findings)
+    return mappings
 
 
 def _usable(read: list[Mapping], findings: Findings) -> list[Mapping]:
@@ -175,29 +154,24 @@ def _usable(read: list[Mapping], findings: Findings) -> list[Mapping]:
 def _migrations(written: dict[str, Any], findings: Findings) -> list[MigrationForm]:
     return [
         migration
-        for place, entry in _entries(written, "migrations")
+        for place, entry in listed(written.get("migrations"), "migrations")
         if (migration := read_migration(entry, place, findings)) and not findings.has_problem(place)
     ]
 
 
-def _entries(written: dict[str, Any], section: str) -> Iterator[tuple[str, Any]]:
-    entries = written.get(section)
-    if isinstance(entries, list):  # anything else was noted when the top level was read
-        for index, entry in enumerate(entries):
-            yield join(section, index), entry
-
-
-def _check_surroundings(form: FileForm, findings: Findings) -> None:
-    if not os.path.isdir(form.devices):
-        findings.warning("devices", f"{form.devices} is not a directory on this machine")
-    parent = os.path.dirname(os.path.abspath(form.status_dir))
+def _check_surroundings(top: TopForm, findings: Findings) -> None:
+    if not os.path.isdir(top.devices):
+        findings.warning("devices", f"{top.devices} is not a directory on this machine")
+    parent = os.path.dirname(os.path.abspath(top.status_dir))
     if not os.path.isdir(parent):
         findings.warning("status_dir", f"{parent} is not a directory on this machine")
 
 
-def _holds_secrets(written: dict[str, Any]) -> bool:
+def _holds_secrets(entries: OldForm | NewForm, written: dict[str, Any]) -> bool:
+    """In so many words; where one can be found is not a secret."""
+    migrations = (entry for _, entry in listed(written.get("migrations"), "migrations"))
+    keys = ("aws_secret", "aws_session_token", "secret", "session_token")
     return any(
-        isinstance(entry, dict) and (entry.get("aws_secret") or entry.get("aws_session_token"))
-        for section in ("containers", "migrations")
-        for _, entry in _entries(written, section)
+        isinstance(entry, dict) and any(isinstance(entry.get(key), str) for key in keys)
+        for entry in (*entries.secret_holders(), *migrations)
     )

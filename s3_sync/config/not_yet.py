@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from s3_sync.config.findings import Findings, join, shown
+from s3_sync.config.forms import Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class NotYet:
     def refuses(self, value: Any) -> bool:
         return bool(value) if self.refused is None else value in self.refused
 
+
+Tables = tuple[NotYet, ...]
 
 MAPPING_OPTIONS = (
     NotYet("protocol", refused=("swift", "azure", "gcs")),
@@ -41,11 +44,17 @@ SERVED_OPTIONS = (NotYet("protocol", refused=("swift", "azure", "gcs")),)
 TOP_LEVEL_OPTIONS = (NotYet("bulk_process", "rows are handled one by one"),)
 
 
-def refuse(options: tuple[NotYet, ...], written: Mapping[str, Any], place: str, findings: Findings) -> None:
-    """Note a problem for everything in ``written``, as the file has it, that cannot be honoured."""
+def refuse(
+    options: Tables, form: type[Form], written: Mapping[str, Any], place: str, findings: Findings
+) -> None:
+    """Note a problem for everything in ``written`` that cannot be honoured. ``form`` names the keys; options
+    that it does not have are not looked at."""
     for option in options:
-        value = written.get(option.key)
-        here = join(place, option.key)
+        if option.key not in form.model_fields:
+            continue
+        key = form.key(option.key)
+        value = written.get(key)
+        here = join(place, key)
         if option.refuses(value) and not findings.has_problem(here):
             note = f" ({option.note})" if option.note else ""
             findings.problem(here, f"{shown(value)}{note} is not supported by this version")

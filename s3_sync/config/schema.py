@@ -206,12 +206,14 @@ class Served:
     """What the middlewares of a proxy use of the file: mappings that merge namespaces.
 
     ``segment_size``: of restored objects that are too large for one, in bytes. ``named``: account and
-    container of every entry that merges namespaces, whether or not it can be used.
+    container of every entry that merges namespaces, whether or not it can be used. ``secret_files``: what
+    else to look at, to see a change.
     """
 
     mappings: tuple[Mapping, ...]
     segment_size: int
     named: frozenset[tuple[str, str]]
+    secret_files: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,33 @@
-"""A text that is never shown."""
+"""A text that is never shown, and where the file says that it is found."""
 
 from __future__ import annotations
+
+import os
+import stat
+from typing import Any
+
+from s3_sync.errors import ConfigError, Problem
+
+#: what the file may say for a secret, for the JSON Schema
+SECRET_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string", "minLength": 1},
+        *(
+            {
+                "type": "object",
+                "properties": {key: {"type": "string", "minLength": 1, "description": meaning}},
+                "required": [key],
+                "additionalProperties": False,
+            }
+            for key, meaning in (
+                ("env", "the name of an environment variable"),
+                ("file", "the absolute path of a file"),
+            )
+        ),
+    ]
+}
+#: nobody's key is longer, and a wrong path should not fill the memory
+_LONGEST = 65536
 
 
 class Secret:
@@ -22,3 +49,54 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self._text)
+
+
+def find_secret(reference: dict[str, Any], place: str) -> tuple[str, bool]:
+    """What ``{"env": NAME}`` or ``{"file": PATH}`` leads to, and whether everybody may read it.
+
+    Of a file, the line break at the end does not count. Raises ConfigError, which names ``place``.
+    """
+    try:
+        match list(reference.items()):
+            case [("env", str(name))] if name:
+                return _of_environment(name), False
+            case [("file", str(path))] if path:
+                return _of_file(path)
+    except ValueError as error:
+        raise ConfigError([Problem(place, str(error))]) from None
+    raise ConfigError([Problem(place, 'must be text, {"env": NAME} or {"file": PATH}')])
+
+
+def _of_environment(name: str) -> str:
+    text = os.environ.get(name)
+    if not text:
+        raise ValueError(f"the environment variable {name} is {'not set' if text is None else 'empty'}")
+    return text
+
+
+def _of_file(path: str) -> tuple[str, bool]:
+    if not os.path.isabs(path) or "\0" in path:
+        raise ValueError(f"{path} is not an absolute path")
+    try:
+        # not to wait for somebody to write into a pipe
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError(f"{path} is not a file")
+        content = os.read(descriptor, _LONGEST + 1)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    finally:
+        os.close(descriptor)
+    if len(content) > _LONGEST:
+        raise ValueError(f"{path} is too long for a secret")
+    try:
+        text = content.decode("utf-8").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not UTF-8") from None
+    if not text:
+        raise ValueError(f"{path} is empty")
+    return text, bool(found.st_mode & stat.S_IROTH)

@@ -13,13 +13,15 @@ LEVELS = ("debug", "info", "warning", "error")
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """``log_level`` None: as the configuration says."""
+    """``log_level`` None: the configuration's. ``convert_config``: where to; ``-`` is standard output."""
 
     config: str
     once: bool = False
     log_level: str | None = None
     console: bool = False
     check_config: bool = False
+    convert_config: str | None = None
+    force: bool = False
 
 
 def parse(program: str, argv: Sequence[str] | None = None) -> Arguments:
@@ -41,6 +43,16 @@ def parse(program: str, argv: Sequence[str] | None = None) -> Arguments:
         "--check-config",
         action="store_true",
         help="show what the configuration means and what is wrong with it, then exit with 0 or 1",
+    )
+    parser.add_argument(
+        "--convert-config",
+        nargs="?",
+        const="-",
+        metavar="FILE",
+        help="write a configuration of earlier versions in the new form to FILE (default: stdout), then exit",
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="let --convert-config replace a file that is there"
     )
     parser.add_argument("--version", action="version", version=f"{program} {__version__}")
     return Arguments(**vars(parser.parse_args(argv)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from s3_sync.config.index import Index
@@ -99,11 +99,9 @@ class Configured:
         self._use(served)
 
     def _fingerprint(self) -> object:
-        try:
-            found = os.stat(self._path)
-        except OSError as error:
-            return error.errno
-        return found.st_mtime_ns, found.st_size, found.st_ino
+        """Of the file, and of those that it takes secrets from. Which ones these are is known once it was
+        read, so that it is read once more then: no change in between is missed."""
+        return [(path, _stat(path)) for path in (self._path, *sorted(self._served.secret_files))]
 
     def _use(self, served: Served) -> None:
         usable = [mapping for mapping in served.mappings if self._can_be_used(mapping)]
@@ -113,7 +111,7 @@ class Configured:
             if key in served.named and key not in known:
                 self._log.error("%s: %s stays as it was", self._path, mapping.label)
                 usable.append(mapping)
-        self._served = Served(tuple(usable), served.segment_size, served.named)
+        self._served = replace(served, mappings=tuple(usable))
         self._index = Index(usable)
         self._targets = {}
         self._registry.keep({mapping.credentials for mapping in usable})
@@ -129,3 +127,11 @@ class Configured:
                 self._log.error("%s: %s: %s", self._path, mapping.place, problem)
             return False
         return True
+
+
+def _stat(path: str) -> object:
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        return error.errno
+    return found.st_mtime_ns, found.st_size, found.st_ino

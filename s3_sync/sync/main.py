@@ -32,6 +32,7 @@ from s3_sync.runtime.stats import Stats
 from s3_sync.state.checkpoint import StatusFiles
 from s3_sync.state.journal import Journal, exponential
 from s3_sync.sync.context import Context
+from s3_sync.sync.conversion import convert_config
 from s3_sync.sync.daemon import Daemon
 
 log = logging.getLogger("s3-sync")
@@ -46,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse("swift-s3-sync", argv)
     if arguments.check_config:
         return check_config(arguments.config)
+    if arguments.convert_config:
+        return convert_config(arguments.config, arguments.convert_config, arguments.force)
     if not os.path.exists(arguments.config):
         # not an error, so that a process supervisor does not restart us in a loop
         print("Configuration file does not exist")

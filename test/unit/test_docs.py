@@ -1,9 +1,10 @@
-"""Sample and reference hold every key that the schema knows, with the right defaults."""
+"""Samples and reference hold every key that the forms know, with the right defaults."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -20,29 +21,35 @@ from s3_sync.config.forms import (
     SyslogForm,
 )
 from s3_sync.config.load import load
+from s3_sync.config.new_forms import PRESETS, CredentialsForm, EntryForm, NewFileForm, ProfileForm, new_name
 from s3_sync.config.not_yet import MAPPING_OPTIONS, TOP_LEVEL_OPTIONS
 from s3_sync.runtime.arguments import parse
 from s3_sync.shunt.options import Options
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "sample-config.json"
+OLD_SAMPLE = ROOT / "sample-config-0.1.json"
 REFERENCE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 ROW = re.compile(r"\| `(\w+)` \|")
 
 SECTIONS: dict[str, type[Form]] = {
-    "Top level": FileForm,
-    "Mappings: `containers`": MappingForm,
-    "Remote account": RemoteForm,
+    "Top level": NewFileForm,
+    "Credentials: `credentials`": CredentialsForm,
+    "Profiles: `profiles`": ProfileForm,
+    "Mappings: `mappings`": EntryForm,
     "Migrations: `migrations`": MigrationForm,
     "Migrator: `migrator_settings`": MigratorForm,
     "Syslog: `syslog`": SyslogForm,
 }
 
 
-def own_fields(form: type[Form]) -> list[str]:
-    """Those of its own section; what mappings and migrations share has one of its own."""
-    shared = RemoteForm.model_fields if form is not RemoteForm else {}
-    return [name for name in form.model_fields if name not in shared]
+OLD_FORM = "The form of earlier versions: `containers`"
+
+
+def own_keys(form: type[Form]) -> dict[str, str]:
+    """Key -> field; those of remote accounts, which migrations have as well, stand with credentials."""
+    shared = RemoteForm.model_fields if form is MigrationForm else {}
+    return {key: name for key, name in form.names().items() if name not in shared}
 
 
 def section(title: str) -> str:
@@ -54,25 +61,25 @@ def rows(title: str) -> dict[str, list[str]]:
     """The table of a section: key -> its cells."""
     found = [line for line in section(title).splitlines() if ROW.match(line)]
     cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in found]
-    return {row[0].strip("` "): row for row in cells}
+    return {row[0].strip("` "): row for row in cells if len(row) == 5}
 
 
-def sample() -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(SAMPLE.read_text(encoding="utf-8"))
+def read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content
 
 
 @pytest.mark.parametrize("title", SECTIONS)
 def test_the_reference_has_every_key_and_no_other(title: str) -> None:
-    assert sorted(rows(title)) == sorted(own_fields(SECTIONS[title]))
+    assert sorted(rows(title)) == sorted(own_keys(SECTIONS[title]))
 
 
 @pytest.mark.parametrize("title", SECTIONS)
 def test_the_reference_tells_the_right_defaults(title: str) -> None:
     form = SECTIONS[title]
-    for name, cells in rows(title).items():
+    for key, cells in rows(title).items():
+        name = form.names()[key]
         field = form.model_fields[name]
-        assert len(cells) == 5, name
         told = cells[2]
         if field.is_required():
             assert told == "required", name
@@ -85,7 +92,8 @@ def test_the_reference_tells_the_right_defaults(title: str) -> None:
 @pytest.mark.parametrize("title", SECTIONS)
 def test_examples_in_the_reference_are_valid(title: str) -> None:
     form = SECTIONS[title]
-    for name, cells in rows(title).items():
+    for key, cells in rows(title).items():
+        name = form.names()[key]
         example = cells[4].strip("| ").strip("`")
         if not example or json.loads(example) is None:
             continue
@@ -96,55 +104,116 @@ def test_examples_in_the_reference_are_valid(title: str) -> None:
 
 def test_what_is_not_in_this_version_is_marked() -> None:
     for title, form in SECTIONS.items():
-        marked = {name for name, cells in rows(title).items() if "**not in this version**" in cells[3]}
-        options = TOP_LEVEL_OPTIONS if form is FileForm else MAPPING_OPTIONS
-        expected = {option.key for option in options} & set(own_fields(form))
-        assert marked == (expected if form in (FileForm, MappingForm, RemoteForm) else set()), title
+        marked = {key for key, cells in rows(title).items() if "**not in this version**" in cells[3].lower()}
+        options = TOP_LEVEL_OPTIONS if form is NewFileForm else MAPPING_OPTIONS
+        refused = {option.key for option in options}
+        expected = {key for key, name in own_keys(form).items() if name in refused}
+        reading = (NewFileForm, CredentialsForm, ProfileForm, EntryForm)
+        assert marked == (expected if form in reading else set()), title
+
+
+def test_the_presets_of_types_are_told() -> None:
+    table = [line.strip("| ").split(" | ") for line in section("Profiles: `profiles`").splitlines()]
+    cells = [[cell.strip("`") for cell in row] for row in table if len(row) == 4]
+    [keys] = [row for row in cells if row[0] == "type"]
+    told = {
+        row[0]: dict(zip(keys[1:], map(json.loads, row[1:]), strict=True))
+        for row in cells
+        if row[0] in PRESETS
+    }
+    for kind, presets in PRESETS.items():
+        profile = ProfileForm.model_validate({"type": kind}).policy()
+        assert told[kind] == {key: profile[key] for key in keys[1:]}
+        assert set(presets) - {"copy_after"} <= set(keys)
+
+
+def test_every_key_of_the_old_form_has_a_place_in_the_new_one() -> None:
+    found = re.findall(r"^\| `(\w+)` \| (.*) \|$", section(OLD_FORM), re.MULTILINE)
+    assert sorted(key for key, _ in found) == sorted(MappingForm.model_fields)
+    for key, where in found:
+        for kind, form in (
+            ("credentials", CredentialsForm),
+            ("profile", ProfileForm),
+            ("mapping", EntryForm),
+        ):
+            if kind in where:
+                assert key in form.model_fields, key
+        renamed = new_name(key) != key
+        assert renamed == (f": `{new_name(key)}`" in where), key
+
+
+def check_keys(written: dict[type[Form], set[str]]) -> None:
+    for form, keys in written.items():
+        known = set(own_keys(form))
+        assert known <= keys, f"{form.__name__} lacks {sorted(known - keys)}"
+        assert keys <= set(form.names()), f"{form.__name__} does not know {keys - set(form.names())}"
+
+
+def keys_of(entries: Iterable[dict[str, Any]]) -> set[str]:
+    return {key for entry in entries for key in entry}
 
 
 def test_the_sample_has_every_key() -> None:
-    content = sample()
-    written: dict[type[Form], set[str]] = {
-        FileForm: set(content),
-        MappingForm: {key for entry in content["containers"] for key in entry},
-        MigrationForm: {key for entry in content["migrations"] for key in entry},
-        MigratorForm: set(content["migrator_settings"]),
-        SyslogForm: set(content["syslog"]),
-    }
-    for form, keys in written.items():
-        wanted = set(own_fields(form)) if form is MigrationForm else set(form.model_fields)
-        assert wanted <= keys, f"{form.__name__} lacks {sorted(wanted - keys)}"
-        assert keys <= set(form.model_fields), (
-            f"{form.__name__} does not know {keys - set(form.model_fields)}"
-        )
+    content = read(SAMPLE)
+    check_keys(
+        {
+            NewFileForm: set(content),
+            CredentialsForm: keys_of(content["credentials"].values()),
+            ProfileForm: keys_of(content["profiles"].values()),
+            EntryForm: keys_of(content["mappings"]),
+            MigrationForm: keys_of(content["migrations"]),
+            MigratorForm: set(content["migrator_settings"]),
+            SyslogForm: set(content["syslog"]),
+        }
+    )
 
 
-def test_the_sample_loads_whole(tmp_path: Path) -> None:
+def test_the_old_sample_has_every_key() -> None:
+    content = read(OLD_SAMPLE)
+    check_keys(
+        {
+            FileForm: set(content),
+            MappingForm: keys_of(content["containers"]),
+            MigrationForm: keys_of(content["migrations"]),
+            MigratorForm: set(content["migrator_settings"]),
+            SyslogForm: set(content["syslog"]),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "entries", "expected"),
+    [
+        (SAMPLE, "mappings", {"mappings[0].remote_delete_after"}),
+        # a mapping that moves without merging, and whose copies expire
+        (OLD_SAMPLE, "containers", {"containers[2]", "containers[2].remote_delete_after"}),
+    ],
+)
+def test_the_samples_load_whole(path: Path, entries: str, expected: set[str], tmp_path: Path) -> None:
     copy = tmp_path / "sync.json"
-    copy.write_bytes(SAMPLE.read_bytes())
+    copy.write_bytes(path.read_bytes())
     copy.chmod(0o600)
     loaded = load(copy)
     assert loaded.problems == ()
     places = {warning.place for warning in loaded.warnings}
-    # not on this machine; a mapping that moves, and whose copies expire
-    assert places <= {"devices", "status_dir", "containers[2]", "containers[2].remote_delete_after"}
+    assert places - {"devices", "status_dir"} == expected  # these two are not on this machine
     assert loaded.settings
-    assert len(loaded.settings.mappings) == len(sample()["containers"])
-    assert len(loaded.settings.migrations) == len(sample()["migrations"])
+    content = read(path)
+    assert len(loaded.settings.mappings) == len(content[entries])
+    assert len(loaded.settings.migrations) == len(content["migrations"])
     assert loaded.settings.migrator
 
 
-def test_json_in_the_reference_loads(tmp_path: Path) -> None:
-    smallest, condition = re.findall(r"```json\n(.*?)```", REFERENCE, re.DOTALL)
-    path = tmp_path / "sync.json"
+def test_json_in_the_documents_loads(tmp_path: Path) -> None:
+    """The first configurations of reference and README; secrets in files are not on this machine."""
+    smallest, old, condition = re.findall(r"```json\n(.*?)```", REFERENCE, re.DOTALL)
+    [first] = re.findall(r"```json\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    path, secret = tmp_path / "sync.json", tmp_path / "secret"
+    secret.write_text("the secret key\n")
+    smallest = smallest.replace("/etc/swift-s3-sync/aws.secret", str(secret))
     content = json.loads(smallest)
-    for text in (
-        smallest,
-        json.dumps(
-            content
-            | {"containers": [content["containers"][0] | {"selection_criteria": json.loads(condition)}]}
-        ),
-    ):
+    content["profiles"]["mirror"]["conditions"] = json.loads(condition)
+    for text in (smallest, old, first, json.dumps(content)):
         path.write_text(text)
         loaded = load(path)
         assert loaded.problems == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3_sync.config.forms import FileForm, MappingForm, MigrationForm, MigratorForm
-from s3_sync.config.load import load
+from s3_sync.config.forms import FileForm, Form, MappingForm, MigrationForm, MigratorForm
+from s3_sync.config.load import load, load_served
+from s3_sync.config.new_forms import CredentialsForm, EntryForm, NewFileForm, ProfileForm
+from s3_sync.errors import ConfigError
 from unit.config.written import MAPPING
 
+ENTRY = {"account": "AUTH_a", "container": "c", "bucket": "b", "credentials": "a", "profile": "a"}
 KEYS = sorted(
     {
         *FileForm.model_fields,
@@ -52,6 +56,8 @@ def check_random(directory: Path, content: bytes) -> None:
         assert len(mapping.fingerprint) == 16
         assert mapping.stats_prefix.isascii()
         hash(mapping)
+    with contextlib.suppress(ConfigError):
+        load_served(path)
 
 
 @given(
@@ -70,6 +76,47 @@ def test_no_json_gives_a_traceback(
         content |= {
             "containers": [{**MAPPING, **entry} if isinstance(entry, dict) else entry for entry in mappings]
         }
+    check_random(tmp_path_factory.getbasetemp(), json.dumps(content).encode("ascii"))
+
+
+NEW_ENTRIES = st.lists(
+    st.dictionaries(st.sampled_from(sorted(EntryForm.names())), VALUES)
+    | VALUES
+    | st.dictionaries(st.sampled_from(["bucket", "prefix", "storage_class"]), VALUES).map(
+        lambda more: ENTRY | more
+    ),
+    max_size=3,
+)
+
+
+def named(form: type[Form]) -> st.SearchStrategy[Any]:
+    return st.dictionaries(
+        st.sampled_from(["a", "b", "", "a.b", "\n"]),
+        st.dictionaries(st.sampled_from(sorted(form.names())), VALUES) | VALUES,
+        max_size=3,
+    )
+
+
+@given(
+    top=st.dictionaries(st.sampled_from(sorted(NewFileForm.names())), VALUES),
+    mappings=NEW_ENTRIES,
+    credentials=named(CredentialsForm),
+    profiles=named(ProfileForm),
+    required=st.booleans(),
+)
+@settings(deadline=None, max_examples=150)
+def test_no_json_of_the_new_form_gives_a_traceback(
+    tmp_path_factory: pytest.TempPathFactory,
+    top: Any,
+    mappings: Any,
+    credentials: Any,
+    profiles: Any,
+    required: bool,
+) -> None:
+    content = {"mappings": mappings, "credentials": credentials, "profiles": profiles, **top}
+    if required:
+        content |= {"devices": "/srv/node", "items_chunk": 1, "status_dir": "/tmp/s", "mappings": mappings}
+        content |= {"credentials": {**credentials, "a": {}}, "profiles": {**profiles, "a": {"type": "sync"}}}
     check_random(tmp_path_factory.getbasetemp(), json.dumps(content).encode("ascii"))
 
 

@@ -62,7 +62,7 @@ def test_prefixes(write: Any, changes: dict[str, Any], prefix: str) -> None:
         ({"aws_endpoint": "https://clone:port"}, ["aws_endpoint: must be a URL such as https://host:port"]),
         (
             {"aws_endpoint": "https://me:pw@clone"},
-            ["aws_endpoint: must not hold a user name or password; use aws_identity and aws_secret"],
+            ["aws_endpoint: must not hold a user name or password; they have keys of their own"],
         ),
         ({"aws_endpoint": "https://clone/?a=b"}, ["aws_endpoint: must not hold a query or fragment"]),
         (
@@ -72,7 +72,7 @@ def test_prefixes(write: Any, changes: dict[str, Any], prefix: str) -> None:
         ({"aws_bucket": "/*"}, ['aws_bucket: cannot be "/*": that is for migrations']),
         (
             {"aws_bucket": "a/b"},
-            ['aws_bucket: must not hold "/"; key prefixes belong in "custom_prefix", not "a/b"'],
+            ['aws_bucket: must not hold "/"; what keys begin with has a key of its own, not "a/b"'],
         ),
         ({"container": "\0versions"}, ['container: must not hold control characters, not "\\u0000versions"']),
         ({"account": "ü" * 129}, [f'account: must be at most 256 bytes long, not "{"ü" * 55} ...']),

@@ -60,6 +60,78 @@ def test_overlapping_mappings(write: Any) -> None:
     assert len(problems) == 1
 
 
+NEW = {
+    "credentials": {"aws": {"identity": "id", "secret": "key"}, "other": {"secret": {"env": "NOT_HERE"}}},
+    "profiles": {"archive": {"type": "lifecycle"}, "mirror": {"type": "sync"}, "unused": {"x": 1}},
+    "mappings": [
+        {
+            "account": "AUTH_lab",
+            "container": container,
+            "bucket": "b",
+            "credentials": credentials,
+            "profile": profile,
+        }
+        for container, credentials, profile in (
+            ("scans", "aws", "archive"),
+            ("site", "other", "mirror"),
+            ("lost", "aws", "archiv"),
+        )
+    ],
+    "workers": "many",
+    "unknown": 1,
+}
+
+
+def test_the_new_form(tmp_path: Path) -> None:
+    """Of credentials and profiles, only those of mappings that merge are looked at."""
+    path = tmp_path / "sync.json"
+    path.write_text(json.dumps(NEW))
+    served, problems = load_served(path)
+    assert [mapping.label for mapping in served.mappings] == ["AUTH_lab/scans"]
+    assert not served.mappings[0].profile.retain_local
+    # what may have merged, before somebody mistyped the profile, stays in force
+    assert served.named == {("AUTH_lab", "scans"), ("AUTH_lab", "lost")}
+    assert [str(problem) for problem in problems] == [
+        'mappings[2].profile: "archiv" is not in profiles; did you mean "archive"?'
+    ]
+
+
+@pytest.mark.parametrize(
+    ("profile", "merges"),
+    [
+        ({"type": "lifecycle"}, True),
+        ({"type": "lifecycle", "merge_namespaces": False}, False),
+        ({"type": "sync"}, False),
+        ({"type": "sync", "merge_namespaces": True}, True),
+        ({"type": "sink"}, True),
+        (7, True),
+    ],
+)
+def test_which_profiles_merge(tmp_path: Path, profile: Any, merges: bool) -> None:
+    path = tmp_path / "sync.json"
+    content = NEW | {"profiles": {"archive": profile, "mirror": {"type": "sync"}, "archiv": {"type": "sync"}}}
+    path.write_text(json.dumps(content))
+    served, _ = load_served(path)
+    assert (("AUTH_lab", "scans") in served.named) is merges
+
+
+def test_two_forms_in_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "sync.json"
+    path.write_text(json.dumps(NEW | {"containers": [MERGING]}))
+    with pytest.raises(ConfigError, match="mixes two forms"):
+        load_served(path)
+
+
+def test_files_that_hold_secrets_are_told(tmp_path: Path) -> None:
+    path, secret = tmp_path / "sync.json", tmp_path / "secret"
+    path.write_text(json.dumps({"containers": [{**MERGING, "aws_secret": {"file": str(secret)}}]}))
+    served, problems = load_served(path)
+    assert [str(problem) for problem in problems] == [
+        f"containers[0].aws_secret: {secret} cannot be read: No such file or directory"
+    ]
+    assert served.secret_files == {str(secret)}
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"containers": 7}', '{"containers": [', "\udcff"])
 def test_a_file_that_is_no_configuration(tmp_path: Path, text: str) -> None:
     path = tmp_path / "sync.json"

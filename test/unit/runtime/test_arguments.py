@@ -17,6 +17,8 @@ from s3_sync.runtime.arguments import Arguments, parse
         (["--conf", "/a", "--o", "--cons", "--log", "debug"], Arguments("/a", True, "debug", True)),
         (["--config", "/a", "--log-level", "warning"], Arguments("/a", log_level="warning")),
         (["--config", "/a", "--check"], Arguments("/a", check_config=True)),
+        (["--config", "/a", "--convert"], Arguments("/a", convert_config="-")),
+        (["--config", "/a", "--conv", "/b", "--force"], Arguments("/a", convert_config="/b", force=True)),
     ],
 )
 def test_options_and_their_abbreviations(argv: list[str], expected: Arguments) -> None:

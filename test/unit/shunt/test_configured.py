@@ -145,3 +145,47 @@ def test_accounts_that_nothing_uses_any_more_are_forgotten(world: World) -> None
     world.write(MAPPING)
     assert world.bucket() == "bucket"
     assert world.built == 3
+
+
+def in_the_new_form(directory: Path, **changes: Any) -> str:
+    mapping = {"account": "AUTH_a", "container": "c", "bucket": "bucket", "credentials": "clone"}
+    credentials = {
+        "provider": "s3",
+        "endpoint": MAPPING["aws_endpoint"],
+        "identity": "id",
+        "secret": {"file": str(directory / "secret")},
+    }
+    return json.dumps(
+        {
+            "credentials": {"clone": credentials},
+            "profiles": {"archive": {"type": "lifecycle"}},
+            "mappings": [{**mapping, "profile": "archive", **changes}],
+        }
+    )
+
+
+def test_both_forms_of_the_file(world: World, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("key\n")
+    world.write(MAPPING)
+    assert world.bucket() == "bucket"
+    world.write(text=in_the_new_form(tmp_path, bucket="another"))
+    world.later()
+    assert world.bucket() == "another"
+    assert world.built == 1  # the same store, by the same key
+    world.write(text=in_the_new_form(tmp_path, bucket=7))
+    world.later()
+    assert world.bucket() == "another"
+
+
+def test_a_secret_that_changes_in_its_own_file(world: World, tmp_path: Path) -> None:
+    world.write(text=in_the_new_form(tmp_path))
+    assert world.bucket() is None  # there is no secret yet
+    for number, text in enumerate(("key", "another"), 1):
+        (tmp_path / "secret").write_text(text)
+        os.utime(tmp_path / "secret", (world.now, world.now))
+        world.later()
+        assert world.bucket() == "bucket"
+        assert world.built == number
+    world.later()
+    assert world.bucket() == "bucket"
+    assert world.built == 2

@@ -1,0 +1,267 @@
+"""From forms that were read to the model, and what is checked on the way, whichever form the file has."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any
+from urllib.parse import urlsplit
+
+from s3_sync.config.criteria import EVERYTHING, Criteria, compile_criteria
+from s3_sync.config.findings import Findings, join
+from s3_sync.config.forms import MappingForm, MigrationForm, MigratorForm, RemoteForm, TopForm
+from s3_sync.config.schema import EVERY_CONTAINER, Credentials, Mapping, Profile, Settings, Syslog
+from s3_sync.config.secret import Secret
+from s3_sync.errors import ConfigError
+from s3_sync.model.keys import KeyNamer
+
+#: S3 keys are at most this many bytes of UTF-8 (AWS, "Naming Amazon S3 objects")
+_LONGEST_KEY = 1024
+_KEYSTONE_KEYS = {
+    "swift": (),
+    "keystone_v2": ("tenant_name",),
+    "keystone_v3": ("project_name", "project_domain_name", "user_domain_name"),
+}
+_PROFILE_KEYS = [key.name for key in fields(Profile) if key.name in MappingForm.model_fields]
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """The top level's proxies, which count for every remote store."""
+
+    http: str | None = None
+    https: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Which objects a mapping is about: ``selection_criteria`` and ``exclude_pattern``."""
+
+    criteria: Criteria = EVERYTHING
+    exclude: re.Pattern[str] | None = None
+
+
+def read_conditions(
+    written: dict[str, Any], keys: tuple[str, str], place: str, findings: Findings
+) -> Conditions:
+    """Of what is written under these two ``keys``; nothing more than noted where it is wrong."""
+    criteria, exclude = keys
+    return Conditions(
+        _criteria(written.get(criteria), join(place, criteria), findings),
+        _pattern(written.get(exclude), join(place, exclude), findings),
+    )
+
+
+def build_mapping(
+    form: MappingForm,
+    conditions: Conditions,
+    places: tuple[str, str],
+    proxies: Proxies,
+    findings: Findings,
+) -> Mapping | None:
+    """The mapping, whose remote account was checked before, where the form makes one at all.
+
+    ``places``: of the mapping itself, and of its policy.
+    """
+    place, policy = places
+    _check_names(form, place, findings)
+    if form.propagate_expiration and form.retain_local and form.protocol == "s3":
+        findings.warning(
+            join(policy, "propagate_expiration"),
+            "has no effect while retain_local is true; propagate_delete has",
+        )
+    if form.protocol != "s3":
+        return None  # refused before; the model has no other provider
+    options = {key: getattr(form, key) for key in _PROFILE_KEYS}
+    return Mapping(
+        account=form.account,
+        container=form.container,
+        bucket=form.aws_bucket,
+        credentials=_credentials(form, proxies),
+        profile=Profile(criteria=conditions.criteria, exclude=conditions.exclude, **options),
+        namer=_namer(form),
+        custom_prefix=form.custom_prefix,
+        cloud_connector=form.cloud_connector,
+        place=place,
+    )
+
+
+def read_migration(written: Any, place: str, findings: Findings) -> MigrationForm | None:
+    """One entry of ``migrations``, which may be used only when no problem was noted for its place."""
+    form = findings.read(MigrationForm, written, place)
+    if form is not None:
+        check_remote(form, place, findings)
+    return form
+
+
+def build_settings(
+    form: TopForm,
+    mappings: tuple[Mapping, ...],
+    migrations: tuple[MigrationForm, ...],
+    migrator: MigratorForm | None,
+) -> Settings:
+    default_client = os.path.join(form.swift_dir, "internal-client.conf")
+    return Settings(
+        devices=form.devices,
+        items_chunk=form.items_chunk,
+        status_dir=form.status_dir,
+        mappings=mappings,
+        workers=form.workers,
+        enumerator_workers=form.enumerator_workers,
+        poll_interval=form.poll_interval,
+        verification_slack_seconds=form.verification_slack * 60,
+        swift_bind_ip=form.swift_bind_ip,
+        swift_dir=form.swift_dir,
+        internal_client_path=form.internal_client_path or default_client,
+        internal_client_logname=form.internal_client_logname,
+        log_file=form.log_file,
+        log_level=form.log_level,
+        syslog=Syslog(form.syslog.host, form.syslog.port, form.syslog.proto) if form.syslog else None,
+        statsd_host=form.statsd_host,
+        statsd_port=form.statsd_port,
+        statsd_prefix=form.statsd_prefix,
+        http_proxy=form.http_proxy,
+        https_proxy=form.https_proxy,
+        migrations=migrations,
+        migrator=migrator,
+    )
+
+
+def _criteria(written: Any, place: str, findings: Findings) -> Criteria:
+    if not isinstance(written, dict):
+        return EVERYTHING  # absent, or noted as having the wrong type
+    try:
+        return compile_criteria(written, place)
+    except ConfigError as error:
+        for problem in error.problems:
+            findings.problem(problem.place, problem.message)
+        return EVERYTHING
+
+
+def _pattern(written: Any, place: str, findings: Findings) -> re.Pattern[str] | None:
+    if not isinstance(written, str) or written in ("", "^$"):  # names are never empty
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about syntax that may change its meaning one day
+            return re.compile(written)
+    except (re.error, OverflowError, RecursionError) as error:
+        findings.problem(place, f"is not a regular expression: {error}")
+        return None
+
+
+def check_remote(form: RemoteForm, place: str, findings: Findings) -> None:
+    """Are the keys there that this kind of remote account needs?"""
+    is_aws = form.protocol == "s3" and Credentials(endpoint=form.aws_endpoint).is_aws
+    if is_aws:
+        _check_aws_keys(form, place, findings)
+    elif form.protocol == "s3":
+        _require(
+            form,
+            ("aws_identity", "aws_secret"),
+            "is required with an endpoint that is not AWS",
+            place,
+            findings,
+        )
+    elif form.protocol == "swift":
+        keys = ("aws_endpoint", "aws_identity", "aws_secret", *_KEYSTONE_KEYS[form.auth_type])
+        _require(form, keys, f"is required with auth_type {form.auth_type}", place, findings)
+    if form.protocol != "swift":
+        for key in ("tenant_name", "project_name", "project_domain_name", "user_domain_name"):
+            if getattr(form, key) is not None:
+                how = f"{form.key('protocol')} {form.protocol}"
+                findings.warning(join(place, key), f"has no effect with {how}")
+    for key in ("aws_identity", "aws_secret", "aws_session_token"):
+        value = getattr(form, key)
+        text = value.reveal() if isinstance(value, Secret) else value or ""
+        if text != text.strip():
+            findings.warning(
+                join(place, form.key(key)), "begins or ends with a blank or a line break; is that meant?"
+            )
+    _check_transport(form, is_aws, place, findings)
+
+
+def _check_aws_keys(form: RemoteForm, place: str, findings: Findings) -> None:
+    """With AWS both may be absent: the SDK then looks for credentials itself."""
+    identity, secret = form.key("aws_identity"), form.key("aws_secret")
+    if (form.aws_identity is None) != (form.aws_secret is None):
+        missing = identity if form.aws_identity is None else secret
+        findings.problem(join(place, missing), f"is required with the other of {identity} and {secret}")
+    elif form.aws_session_token and form.aws_identity is None:
+        findings.problem(join(place, form.key("aws_session_token")), f"needs {identity} and {secret}")
+
+
+def _require(form: RemoteForm, keys: Iterable[str], why: str, place: str, findings: Findings) -> None:
+    for key in keys:
+        if getattr(form, key) is None:
+            findings.problem(join(place, form.key(key)), why)
+
+
+def _check_transport(form: RemoteForm, is_aws: bool, place: str, findings: Findings) -> None:
+    if form.ca_bundle is not None:
+        if not form.verify_tls:
+            findings.warning(join(place, "ca_bundle"), "has no effect while verify_tls is false")
+        elif not os.path.isfile(form.ca_bundle):
+            findings.warning(join(place, "ca_bundle"), f"{form.ca_bundle} does not exist on this machine")
+    elif not form.verify_tls:
+        findings.warning(
+            join(place, "verify_tls"), "is off: whoever is in between can read and change it all"
+        )
+    if is_aws and form.aws_endpoint and urlsplit(form.aws_endpoint).scheme == "http":
+        findings.warning(
+            join(place, form.key("aws_endpoint")), "objects travel to AWS unencrypted; use https"
+        )
+    if is_aws and form.signature_version == "s3":
+        findings.warning(join(place, "signature_version"), "AWS refuses the old signature; use s3v4")
+
+
+def _check_names(form: MappingForm, place: str, findings: Findings) -> None:
+    prefix = form.custom_prefix
+    if form.aws_bucket == EVERY_CONTAINER:
+        findings.problem(join(place, form.key("aws_bucket")), 'cannot be "/*": that is for migrations')
+    if prefix is None:
+        if "prefix_join" in form.model_fields_set:
+            findings.warning(join(place, "prefix_join"), f"has no effect without {form.key('custom_prefix')}")
+        return
+    here = join(place, form.key("custom_prefix"))
+    if form.container == EVERY_CONTAINER and form.protocol != "swift":
+        findings.problem(
+            here, 'cannot be used with container "/*": objects of the same name would overwrite each other'
+        )
+    if len(_namer(form).prefix.encode("utf-8")) >= _LONGEST_KEY:
+        findings.problem(here, f"leaves no room for names: keys are at most {_LONGEST_KEY} bytes")
+    if form.prefix_join == "literal" and prefix and not prefix.endswith("/"):
+        findings.warning(
+            here, f'does not end in "/": object "a" becomes key "{prefix}a", and not "{prefix}/a"'
+        )
+
+
+def _credentials(form: RemoteForm, proxies: Proxies) -> Credentials:
+    is_aws = Credentials(endpoint=form.aws_endpoint).is_aws
+    return Credentials(
+        endpoint=form.aws_endpoint,
+        identity=form.aws_identity,
+        secret=form.aws_secret,
+        session_token=form.aws_session_token,
+        region=form.region,
+        signature_version=form.signature_version,
+        addressing_style=form.addressing_style or (None if is_aws else "path"),
+        verify_tls=form.verify_tls,
+        ca_bundle=form.ca_bundle,
+        checksum=form.checksum,
+        conditional_put=form.conditional_put,
+        http_proxy=proxies.http,
+        https_proxy=proxies.https,
+        remote_account=form.remote_account,
+    )
+
+
+def _namer(form: MappingForm) -> KeyNamer:
+    if form.custom_prefix is None:
+        return KeyNamer.hashed(form.account, form.container)
+    if form.prefix_join == "literal":
+        return KeyNamer.literal(form.custom_prefix)
+    return KeyNamer.directory(form.custom_prefix)

@@ -1,0 +1,57 @@
+"""The new form as a JSON Schema, for editors and for tools that write configurations.
+
+``python -m s3_sync.config.json_schema > docs/configuration.schema.json`` writes it anew; a test compares.
+It tells keys, types, ranges and defaults. What depends on more than one key is told by ``--check-config``.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import Field, create_model
+
+from s3_sync.config.forms import MigrationForm, MigratorForm
+from s3_sync.config.new_forms import CredentialsForm, EntryForm, NewFileForm, ProfileForm
+
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema of a whole file."""
+    # the sections are read one by one, so that a mistake hides no others; here they stand together
+    whole: Any = create_model(
+        "Configuration",
+        __base__=NewFileForm,
+        credentials=(dict[str, CredentialsForm], Field(default_factory=dict)),
+        profiles=(dict[str, ProfileForm], Field(default_factory=dict)),
+        mappings=(list[EntryForm], Field(default_factory=list)),
+        migrations=(list[MigrationForm], Field(default_factory=list)),
+        migrator_settings=(MigratorForm | None, None),
+    )
+    schema: dict[str, Any] = _closed(whole.model_json_schema())
+    return {"$schema": _DRAFT, "title": "swift-s3-sync", **schema}
+
+
+def as_text() -> str:
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _closed(schema: Any) -> Any:
+    """Other keys than those listed are refused, and titles that only repeat the keys are left out."""
+    if isinstance(schema, list):
+        return [_closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {key: _closed(value) for key, value in schema.items() if not _is_title(key, value)}
+    if isinstance(schema.get("properties"), dict) and schema.get("type") == "object":
+        closed["additionalProperties"] = False
+    return closed
+
+
+def _is_title(key: str, value: Any) -> bool:
+    return key == "title" and isinstance(value, str)
+
+
+if __name__ == "__main__":
+    print(as_text(), end="")

@@ -1,0 +1,232 @@
+"""A converted file means what the old one meant: nothing is sent again because of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s3_sync.config import convert as module
+from s3_sync.config.convert import convert, convert_file
+from s3_sync.config.forms import FileForm, MappingForm, MigrationForm
+from s3_sync.config.load import load_written
+from s3_sync.config.schema import Mapping
+from s3_sync.errors import ConfigError, Problem
+from unit.config.test_load_anything import VALUES
+from unit.config.written import MAPPING, MIGRATION
+
+
+def converted(path: Path) -> tuple[dict[str, Any], list[str]]:
+    result = convert_file(str(path))
+    return json.loads(result.text), [str(problem) for problem in result.dropped]
+
+
+def test_mappings_share_credentials_and_profiles(write: Any) -> None:
+    lifecycle = {"retain_local": False, "copy_after": 2592000, "propagate_delete": False}
+    clone = {"aws_endpoint": "https://s3.example.org:9000"}
+    content, dropped = converted(
+        write(
+            MAPPING,
+            MAPPING | {"container": "two", "retain_local": True, "checksum": "md5", "aws_endpoint": None},
+            MAPPING | {"container": "three", **lifecycle, "merge_namespaces": True},
+            MAPPING | {"container": "four", **lifecycle, "remote_delete_after": 86400},
+            MAPPING | {"container": "five", "copy_after": 90, **clone, "custom_prefix": "/a/"},
+            MAPPING | {"container": "six", "aws_identity": "other", "custom_prefix": "b/"},
+            MAPPING | {"container": "7", "aws_endpoint": "https://storage.googleapis.com", "copy_after": 90},
+        )
+    )
+    assert dropped == []
+    assert content["credentials"] == {
+        "aws": {"provider": "s3", "identity": "id", "secret": "the secret key"},
+        "s3-example-org": {
+            "provider": "s3",
+            "endpoint": "https://s3.example.org:9000",
+            "identity": "id",
+            "secret": "the secret key",
+        },
+        "aws-2": {"provider": "s3", "identity": "other", "secret": "the secret key"},
+        "google": {
+            "provider": "s3",
+            "endpoint": "https://storage.googleapis.com",
+            "identity": "id",
+            "secret": "the secret key",
+        },
+    }
+    assert content["profiles"] == {
+        "sync": {"type": "sync"},
+        "lifecycle-30d": {"type": "lifecycle", "delay_days": 30},
+        "lifecycle-30d-2": {
+            "type": "lifecycle",
+            "delay_days": 30,
+            "merge_namespaces": False,
+            "remote_retention_days": 1,
+        },
+        "sync-2": {"type": "sync", "copy_after": 90},
+    }
+    assert content["mappings"][0] == {
+        "account": "AUTH_lab",
+        "container": "scans",
+        "bucket": "archive",
+        "credentials": "aws",
+        "profile": "sync",
+    }
+    assert content["mappings"][4]["prefix"] == "/a/"
+    assert content["mappings"][4]["prefix_join"] == "directory"
+    assert content["mappings"][5]["prefix"] == "b/"
+    assert "prefix_join" not in content["mappings"][5]
+
+
+def test_what_means_nothing_is_left_out_and_told(write: Any) -> None:
+    path = write(
+        MAPPING | {"colour": "red", "prefix_join": "literal"},
+        "mapping",
+        syslog={"host": "logs", "hots": 1},
+        migrations=[MIGRATION | {"note": "x"}],
+        migrator_settings={"status_file": "/s", "items_chunk": 1, "x": 1, "syslog": {"y": 1}},
+        comment="ours",
+        log_file=None,
+    )
+    text = path.read_text()
+    path.write_text(text.replace('"items_chunk": 1000', '"items_chunk": 1, "items_chunk": 1000'))
+    content, dropped = converted(path)
+    assert dropped == [
+        'all but the last "items_chunk" in one object',
+        "containers[0].colour: is not a known key",
+        "containers[0].prefix_join: has no effect without custom_prefix",
+        "containers[1]: is not an object",
+        "syslog.hots: is not a known key",
+        "comment: is not a known key",
+        "migrations[0].note: is not a known key",
+        "migrator_settings.x: is not a known key",
+        "migrator_settings.syslog.y: is not a known key",
+    ]
+    assert content["migrations"] == [MIGRATION]
+    assert content["migrator_settings"] == {"status_file": "/s", "items_chunk": 1, "syslog": {}}
+    loaded = load_written(content)
+    assert loaded.problems == ()
+    assert loaded.settings
+    assert loaded.settings.migrator
+
+
+def test_what_cannot_be_used_yet_stays_as_it_is_written(write: Any) -> None:
+    swift = {
+        "protocol": "swift",
+        "aws_endpoint": "https://dr.example.org:5000/v3",
+        "auth_type": "keystone_v3",
+        "project_name": "lab",
+        "container": "/*",
+        "storage_policy": "silver",
+        "convert_dlo": True,
+        "copy_after": "soon",
+        "aws_secret": {"env": "DR_SECRET"},
+    }
+    content, dropped = converted(write(MAPPING | swift))
+    assert dropped == []
+    assert content["credentials"] == {
+        "dr-example-org": {
+            "provider": "swift",
+            "endpoint": "https://dr.example.org:5000/v3",
+            "identity": "id",
+            "secret": {"env": "DR_SECRET"},
+            "auth_type": "keystone_v3",
+            "project_name": "lab",
+        }
+    }
+    assert content["profiles"] == {"sync": {"type": "sync", "copy_after": "soon", "convert_dlo": True}}
+    assert content["mappings"][0]["container"] == "/*"
+    assert content["mappings"][0]["storage_policy"] == "silver"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ({"mappings": []}, "the file has the new form already"),
+        ({"mappings": [], "containers": []}, "the file mixes two forms"),
+        ({"containers": {}}, "containers: must be a list"),
+        ([], "the file must hold one JSON object: {...}"),
+    ],
+)
+def test_what_cannot_be_converted(tmp_path: Path, content: Any, problem: str) -> None:
+    path = tmp_path / "sync.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(ConfigError) as caught:
+        convert_file(str(path))
+    assert [str(each) for each in caught.value.problems] == [problem]
+
+
+def test_nothing_comes_out_that_means_something_else(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(MAPPING | {"custom_prefix": "/a/"})
+    monkeypatch.setattr(module, "_is_joined_otherwise", lambda prefix: False)
+    with pytest.raises(ConfigError, match="would not mean the same"):
+        convert_file(str(path))
+
+
+SOME = {
+    "account": st.sampled_from(["AUTH_a", "AUTH_ü", "a/b"]),
+    "container": st.sampled_from(["c", "d", "e", "/*", "c_segments"]),
+    "aws_bucket": st.sampled_from(["b", "c", ""]),
+    "custom_prefix": st.sampled_from(["", "/", "a", "a/", "/a/", "a//b", "ü/", None]),
+    "prefix_join": st.sampled_from(["directory", "literal", "other"]),
+    "protocol": st.sampled_from(["s3", "s3", "s3", "swift", None]),
+    "aws_endpoint": st.sampled_from(
+        ["", None, "https://s3.example.org", "http://[::1]:80/x", "https://storage.googleapis.com", "["]
+    ),
+    "aws_identity": st.sampled_from(["id", "other", ""]),
+    "aws_secret": st.sampled_from(["key", "other", {"env": "NOT_THERE"}]),
+    "copy_after": st.sampled_from([0, 0.0, 86400, 86400.0, 129600, 1, True, "1", -86400, 1e300]),
+    "remote_delete_after": st.sampled_from([0, 86400, 1]),
+    "selection_criteria": st.sampled_from([{}, {"a": "b"}, {"a": 1}, None, []]),
+    "exclude_pattern": st.sampled_from(["", "^$", "^tmp/", "("]),
+}
+ALWAYS = ("account", "container", "aws_bucket", "aws_identity", "aws_secret")
+FLAGS = [key for key, field in MappingForm.model_fields.items() if field.annotation is bool]
+ENTRY = st.fixed_dictionaries(
+    {key: SOME[key] for key in ALWAYS},
+    optional={
+        **{key: st.booleans() | st.none() for key in FLAGS},
+        **{key: value for key, value in SOME.items() if key not in ALWAYS},
+        "checksum": st.sampled_from(["md5", "sha256"]),
+        "region": st.sampled_from(["", "eu-west-1"]),
+        "storage_class": st.sampled_from(["", "STANDARD_IA"]),
+        "remote_listing_failure": st.sampled_from(["fail", "local", None]),
+    },
+)
+ANY = st.dictionaries(st.sampled_from([*MappingForm.model_fields, "unknown"]), VALUES)
+TOP = {"devices": "/srv/node", "items_chunk": 1, "status_dir": "/tmp/s"}
+
+
+def meaning(mapping: Mapping) -> tuple[Any, ...]:
+    """What progress, copies and metrics hang on, and then everything."""
+    bare = replace(mapping, place="")
+    return (mapping.fingerprint, mapping.stats_prefix, mapping.namer, mapping.location, bare)
+
+
+@given(
+    entries=st.lists(ENTRY | ANY.map(lambda more: {**MAPPING, **more}) | VALUES, max_size=5),
+    top=st.dictionaries(st.sampled_from([*FileForm.model_fields, "unknown"]), VALUES)
+    | st.just({"statsd_prefix": "p"}),
+    migrations=st.lists(
+        st.just(MIGRATION) | st.dictionaries(st.sampled_from([*MigrationForm.model_fields, "x"]), VALUES),
+        max_size=2,
+    ),
+)
+@settings(deadline=None, max_examples=300)
+def test_the_same_mappings(entries: Any, top: Any, migrations: Any) -> None:
+    written = {"migrations": migrations, **top, **TOP, "containers": entries}
+    before = load_written(written)
+    dropped: list[Problem] = []
+    content = convert(written, dropped)
+    after = load_written(json.loads(json.dumps(content)))
+    assert (before.settings is None) == (after.settings is None)
+    if before.settings and after.settings:
+        assert list(map(meaning, before.settings.mappings)) == list(map(meaning, after.settings.mappings))
+        assert replace(before.settings, mappings=()) == replace(after.settings, mappings=())
+    assert not [problem for problem in after.problems if "is not a known key" in problem.message]
+    module._compare(written, content)
+    place_count = len([entry for entry in entries if isinstance(entry, dict)])
+    assert len(content["mappings"]) == place_count
