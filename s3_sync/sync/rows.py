@@ -60,7 +60,7 @@ from s3_sync.transfer.upload import upload
 log = logging.getLogger("s3-sync")
 
 _PRESENT = Outcome(Kind.PRESENT)
-#: listings tell whole seconds, and some stores (Swift's s3api) round them up
+#: listings tell whole seconds; some stores round them down, some (Swift's s3api) up
 _ROUNDED = 1.0
 _STORED = frozenset({Kind.COPIED, Kind.UPDATED, Kind.PRESENT})
 
@@ -281,8 +281,9 @@ class RowHandler:
             return Outcome(Kind.SKIPPED, DELETE_NOT_PROPAGATED)
         if view is Before.FRESH or view == Listed(None) or not self._can_hold(row.name):
             return _PRESENT
-        remote = self._head(row.name) if view is Before.UNKNOWN else None
-        if view is Before.UNKNOWN and remote is None:
+        look = view is Before.UNKNOWN or (isinstance(view, Listed) and self._may_be_newer(view, row))
+        remote = self._head(row.name) if look else None
+        if look and remote is None:
             return _PRESENT  # another daemon, or an earlier try, has been here
         state = self._newest.of(self._mapping.account, self._mapping.container, row.name)
         if isinstance(state, Unknown):
@@ -300,6 +301,16 @@ class RowHandler:
             raise LocalUnavailable("the remote copy is newer than the newest delete that is known here")
         (proven or self._send_delete)(row)
         return Outcome(Kind.DELETED)
+
+    def _may_be_newer(self, view: Listed, row: Row) -> bool:
+        """Whether a listed copy may be of a version that came after this delete, and that the replicas have
+        forgotten since: tombstones are not kept for ever, and a node that was away longer has old ones.
+
+        Of what was moved it may be all that there is. Otherwise its age in the listing is enough.
+        """
+        if self._release is not None:
+            return True
+        return view.info is None or view.info.last_modified + _ROUNDED >= row.data_timestamp.seconds
 
     def _send_delete(self, row: Row) -> None:
         self._bucket.delete_object(row.name)

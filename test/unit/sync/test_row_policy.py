@@ -12,6 +12,7 @@ import pytest
 from s3_sync.config.criteria import compile_criteria
 from s3_sync.model.outcomes import Kind, Outcome
 from s3_sync.model.rows import Row
+from s3_sync.model.timestamps import Timestamp
 from s3_sync.sync.views import Before, View
 from unit.sync.cluster import START
 from unit.sync.node import NAMER
@@ -99,6 +100,23 @@ class TestDeletes:
         # a POST came before it, by a server whose clock was ahead
         later = replace(row, timestamp=row.timestamp.after())
         assert world.handle(later) == Outcome(Kind.DELETED)
+
+    @pytest.mark.parametrize("moves", [True, False])
+    def test_a_listing_shows_a_copy_of_something_newer(self, moves: bool) -> None:
+        """A node comes back after the others have forgotten what came after this delete."""
+        world = World(retain_local=not moves)
+        world.swift.delete(NAME)
+        row = world.swift.row(NAME)
+        world.later()
+        world.store(b"data", swift_timestamp=Timestamp.from_seconds(world.swift.clock.now()).internal)
+        self.refused(world, row, Kind.PENDING, "local_unavailable", world.view("listed"))
+
+    def test_a_listing_shows_a_copy_from_before(self) -> None:
+        world = self.start()
+        world.later()
+        world.swift.delete(NAME)
+        assert world.handle(view=world.view("listed")) == Outcome(Kind.DELETED)
+        assert world.costs == {"delete": 1}
 
     def test_nobody_remembers(self) -> None:
         world = self.start()
