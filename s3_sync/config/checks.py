@@ -88,6 +88,12 @@ def check_moves(mappings: Sequence[Mapping], findings: Findings) -> None:
                 f"is below {SETTLED}: an upload of an older version that hangs could land after a newer one "
                 "has moved, and replace its only copy",
             )
+        if mapping.credentials.checksum == "none":
+            findings.warning(
+                join(mapping.place, "checksum"),
+                'is "none": where ETags are no MD5s, as with KMS, nothing proves that the bytes arrived as '
+                "they were before the local ones go",
+            )
         for other in sharing[mapping.account, mapping.container]:
             if other is not mapping:
                 findings.warning(

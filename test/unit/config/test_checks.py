@@ -175,6 +175,13 @@ class TestMoves:
         places = [each.place for each in loaded(mapping("a", **{**moving, **changes})).warnings]
         assert places == (["containers[0].copy_after"] if warned else [])
 
+    @pytest.mark.parametrize(
+        ("retain", "checksum", "warned"), [(False, "none", 1), (False, "md5", 0), (True, "none", 0)]
+    )
+    def test_nothing_checks_the_bytes(self, loaded: Any, retain: bool, checksum: str, warned: int) -> None:
+        one = mapping("a", retain_local=retain, merge_namespaces=True, checksum=checksum)
+        assert [each.place for each in loaded(one).warnings] == ["containers[0].checksum"] * warned
+
     @pytest.mark.parametrize("container", ["c_segments", "c+segments"])
     def test_segments_are_not_moved_without_their_objects(self, loaded: Any, container: str) -> None:
         result = loaded(mapping(container, retain_local=False), mapping("b"))

@@ -151,6 +151,7 @@ class TestSweep:
         world.fill(60)
         world.swift.clock.sleep(10)
         world.node.settle()
+        world.swift.clock.sleep(10)
         world.swift.put("o00010", b"changed")
         world.swift.put("o00011", b"o00011", x_object_meta_only="metadata")
         world.swift.post("o00012", x_object_meta_a="b")
