@@ -44,6 +44,8 @@ class BulkDeletes:
         """What became of each row, by its ``id``; None: not begun."""
         size = self._bucket.features.bulk_delete
         outcomes: dict[int, Outcome | None] = {}
+        if not rows:
+            return outcomes  # the store may not know such a request
         for start in range(0, len(rows), size):
             outcomes.update(self._run(rows[start : start + size], handle))
         return outcomes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -104,7 +104,7 @@ class S3Bucket:
             absent, match = Trial(self._account, self._writer, self.name, key).run()
         finally:
             self._delete(key)
-        return Features(put_if_absent=absent, put_if_match=match)
+        return replace(self.features, put_if_absent=absent, put_if_match=match)
 
     # Objects
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,20 @@ def test_many_deletes_are_one_request(world: World) -> None:
     assert world.bucket.counts() == {"delete_objects": 1}
     assert world.bucket.content() == {}
     assert world.node.tally()["deleted"] == 100
+
+
+def test_a_store_that_deletes_one_by_one(tmp_path: Path) -> None:
+    world = World(tmp_path, items_chunk=1000)
+    world.bucket.features = replace(world.bucket.features, bulk_delete=0)
+    world.fill(20)
+    world.node.settle()
+    assert world.converged()
+    world.bucket.counts()
+    for number in range(20):
+        world.swift.delete(f"o{number:05d}")
+    world.node.settle()
+    assert world.bucket.counts() == {"delete": 20}
+    assert world.bucket.content() == {}
 
 
 def test_few_deletes_are_sent_one_by_one(world: World) -> None:
