@@ -19,7 +19,7 @@ from servers.swift import SwiftCluster
 WORKERS = 4
 #: seconds from the store's return until everything is there; a short outage is forgotten soon
 SOON = 20.0
-#: how the daemon is told to give up sooner on a store that does not answer
+#: how the daemon is told to give up sooner on a store that does not answer, and to slow down less
 IMPATIENT = {
     "retries": {"attempts": 2, "base": 0.2},
     "values": {
@@ -66,7 +66,7 @@ def frozen(proxy: FaultProxy) -> Callable[[], None]:
 
 
 def slow_down(proxy: FaultProxy) -> Callable[[], None]:
-    proxy.when(answers(503, "SlowDown", retry_after=1))
+    proxy.when(answers(503, "SlowDown"))
     return proxy.heal
 
 
@@ -174,7 +174,7 @@ def test_once_in_an_outage_gives_up_and_says_so(watched: Pair, daemon: SyncDaemo
 
 def test_slow_down_is_heeded(watched: Pair, daemon: SyncDaemon, proxy: FaultProxy) -> None:
     """Nobody who was told to wait a second asks again before."""
-    daemon.alter()
+    daemon.alter(values={"s3_sync.providers.wrappers.pace:SLOWEST": 20.0})
     rule = proxy.when(answers(503, "SlowDown", retry_after=1), method="PUT", times=6)
     for number in range(6):
         watched.put(f"o{number}")

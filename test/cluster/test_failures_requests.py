@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -48,6 +49,11 @@ REFUSALS: dict[str, Fault] = {
     "418": answers(418),
     "501": answers(501, "NotImplemented"),
 }
+#: the daemon tries again soon, and hardly slows down
+QUICK: dict[str, Any] = {
+    "retries": {"base": 0.1},
+    "values": {"s3_sync.providers.wrappers.pace:SLOWEST": 100.0},
+}
 CONDITIONAL = {"put_if_absent": True, "put_if_match": True}
 
 
@@ -65,7 +71,7 @@ def watched(swift: SwiftCluster, store: Store, proxy: FaultProxy) -> Pair:
 @pytest.fixture
 def daemon(watched: Pair, new_daemon: NewDaemon, store: Store) -> Iterator[SyncDaemon]:
     daemon = new_daemon(watched, workers=4)
-    daemon.alter(retries={"base": 0.1}, **({"dialect": CONDITIONAL} if store.name == "moto" else {}))
+    daemon.alter(**QUICK, **({"dialect": CONDITIONAL} if store.name == "moto" else {}))
     yield daemon
     daemon.stop()
 
@@ -171,7 +177,7 @@ def test_listings(watched: Pair, daemon: SyncDaemon, proxy: FaultProxy, new_daem
     for number in range(10):
         watched.put(f"new{number}")
     newcomer = new_daemon(watched, workers=4)
-    newcomer.alter(retries={"base": 0.1})
+    newcomer.alter(**QUICK)
     listing = in_turn(*(PASSING[name] for name in ("reset-after", "500", "429")), cut_short)
     rule = proxy.when(listing, method="GET")
     with counting(proxy) as asked:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from servers.daemon import NewDaemon, SyncDaemon
+from servers.expiry import expire
 from servers.landed import in_swift
 from servers.local import Local
 from servers.moto import MotoServer
@@ -183,8 +183,8 @@ class TestStays:
         assert found["link"][1] in ("symlink", "symlink_broken")
 
     def test_expired(self, swift: SwiftCluster, pair: Pair, daemon: SyncDaemon) -> None:
-        pair.put("o", b"x", {"X-Delete-After": "1"})
-        time.sleep(2.1)
+        pair.put("o")
+        expire(swift.client(), pair.container, "o")
         run(daemon)
         assert pair.arrived() == []
         assert daemon.unsettled() == {}

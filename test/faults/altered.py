@@ -4,7 +4,7 @@ The environment variable ALTERED says what, as a JSON object:
 
 - `limits`: fields of `providers.base.Limits`, for every S3 bucket
 - `dialect`: fields of `Dialect`, for stores of which nothing is known
-- `clock`: seconds that the daemon's clock is ahead
+- `clock`: seconds that the daemon's clock is ahead; or the path of a file that holds them, while there is one
 - `noted`: place of a function -> a file that grows by a byte with each call
 - `retries`: fields of `RetryPolicy`, for every request to a store
 - `values`: place -> another value for a constant
@@ -41,11 +41,19 @@ def change_dialect(fields: dict[str, Any]) -> None:
     dialect.CLONE = replace(dialect.CLONE, **fields)
 
 
-def move_clock(seconds: float) -> None:
+def move_clock(ahead: float | str) -> None:
     from s3_sync.runtime.concurrency import Clock
 
+    def seconds() -> float:
+        if not isinstance(ahead, str):
+            return ahead
+        try:
+            return float(Path(ahead).read_text())
+        except FileNotFoundError:
+            return 0.0
+
     now = Clock.now
-    Clock.now = lambda self: now(self) + seconds  # type: ignore[method-assign]
+    Clock.now = lambda self: now(self) + seconds()  # type: ignore[method-assign]
 
 
 def note_calls(files: dict[str, str]) -> None:

@@ -36,12 +36,12 @@ class Wire:
     def __init__(self, sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock = sock
-        self._buffer = b""
+        self._buffer = bytearray()
 
     def read_head(self) -> Message:
         while b"\r\n\r\n" not in self._buffer:
             self._receive()
-        head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
+        head = self._take(self._buffer.index(b"\r\n\r\n") + 4)[:-4]
         first, *lines = head.decode("latin-1").split("\r\n")
         fields = [line.partition(":") for line in lines]
         return Message(first, [(name, value) for name, _, value in fields])
@@ -68,7 +68,7 @@ class Wire:
             self._sock.close()
 
     def _chunks(self) -> bytes:
-        body = b""
+        body = bytearray()
         while True:
             line = self._line()
             size = int(line.split(b";")[0], 16)
@@ -77,22 +77,22 @@ class Wire:
                 while line := self._line():  # trailers, and the empty line that ends it all
                     body += line
                     if line == b"\r\n":
-                        return body
+                        return bytes(body)
 
     def _line(self) -> bytes:
         while b"\r\n" not in self._buffer:
             self._receive()
-        line, _, self._buffer = self._buffer.partition(b"\r\n")
-        return line + b"\r\n"
+        return self._take(self._buffer.index(b"\r\n") + 2)
 
     def _take(self, size: int) -> bytes:
         while len(self._buffer) < size:
             self._receive()
-        data, self._buffer = self._buffer[:size], self._buffer[size:]
+        data = bytes(memoryview(self._buffer)[:size])
+        del self._buffer[:size]
         return data
 
     def _receive(self) -> None:
-        data = self._sock.recv(65536)
+        data = self._sock.recv(1 << 20)
         if not data:
             raise ConnectionError("the other end closed the connection")
         self._buffer += data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from servers.forks import ForkServer
-from servers.process import UNMEASURED, Child, child_environment
+from servers.process import Child, child_environment
 from servers.swift import SwiftCluster
 
 EXECUTABLE = Path(sys.executable).parent / "swift-s3-sync"
@@ -25,7 +26,7 @@ NO_RESOLVER = {"EVENTLET_NO_GREENDNS": "yes"}
 
 @cache
 def forks() -> ForkServer:
-    return ForkServer("servers.preload:daemon", child_environment(NO_RESOLVER | UNMEASURED))
+    return ForkServer("servers.preload:daemon", child_environment(NO_RESOLVER))
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,10 @@ class SyncDaemon:
     @property
     def running(self) -> bool:
         return self._child is not None and self._child.running
+
+    def ask_to_stop(self) -> None:
+        if self.running and self._child is not None:
+            self._child.signal(signal.SIGTERM)
 
     def stop(self) -> None:
         if self._child is not None:

@@ -8,6 +8,7 @@ order of its imports, is what `test/cluster/test_sync_command_line.py` runs.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import importlib
@@ -28,6 +29,7 @@ from select import select
 from typing import IO, Any
 
 IMPORT_ROOT = Path(__file__).resolve().parent.parent
+UNTRACED = {"COVERAGE_PROCESS_CONFIG": ""}  # coverage begins in what is forked
 MESSAGE = 1 << 20  # bytes; a request is an environment and a few arguments
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
@@ -81,11 +83,12 @@ class ForkServer:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "servers.forks", str(theirs.fileno()), preload],
                 cwd=IMPORT_ROOT,
-                env={**environment, "PYTHONPATH": str(IMPORT_ROOT)},
+                env={**environment, **UNTRACED, "PYTHONPATH": str(IMPORT_ROOT)},
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
+        atexit.register(self.stop)
 
     def start(
         self,
@@ -117,6 +120,7 @@ class ForkServer:
             self._greeted = True
 
     def stop(self) -> None:
+        """End it and what it has forked; done at the end of this process at the latest."""
         self._control.close()
         self._process.wait()
 

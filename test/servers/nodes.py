@@ -32,6 +32,8 @@ class Nodes:
     def __init__(self, cluster: SwiftCluster, pair: Pair, directory: Path, **settings: Any) -> None:
         self.cluster = cluster
         self.pair = pair
+        #: what to alter daemons with whose clocks `move_clocks` moves while they run
+        self.clock = str(directory / "clock")
         self._settings = settings
         self._directory = directory
         self._daemons: dict[int, SyncDaemon] = {}
@@ -63,6 +65,12 @@ class Nodes:
     def alter(self, nodes: Iterable[int], **alterations: Any) -> None:
         for node in nodes:
             self.daemon(node).alter(**alterations)
+
+    def move_clocks(self, seconds: float) -> None:
+        """So far they are ahead now, all at the same moment."""
+        new = Path(f"{self.clock}.new")
+        new.write_text(str(seconds))
+        new.rename(self.clock)
 
     def once(self, *nodes: int, code: int = 0) -> Counter[str]:
         """`--once` on these nodes, one after the other; what they asked of the store, all together."""
@@ -126,6 +134,8 @@ class Nodes:
             self.cluster.run_daemon(node, daemon)
 
     def close(self) -> None:
+        for daemon in self._daemons.values():
+            daemon.ask_to_stop()
         self._stack.close()
 
     def __enter__(self) -> Nodes:

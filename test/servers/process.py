@@ -48,12 +48,16 @@ class ReservedPort:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Poll `condition` until it is true; `TimeoutError(what)` after `seconds`."""
-    deadline = time.monotonic() + seconds
+    """Poll `condition` until it is true; `TimeoutError(what)` after `seconds`.
+
+    The longer it has taken, the longer are the pauses: to ask costs those who do what is waited for time.
+    """
+    begun = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - begun
+        if waited > seconds:
             raise TimeoutError(f"{what}: not within {seconds:g} s")
-        time.sleep(0.02)
+        time.sleep(min(0.02 + waited / 10, 0.2))
 
 
 def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

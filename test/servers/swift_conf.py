@@ -22,7 +22,11 @@ HASH_SUFFIX = "cluster"
 SECRET_FOR_OBJECTS = base64.b64encode(b"the root secret of a test cluster").decode()
 SECRET_FOR_TOKENS = base64.urlsafe_b64encode(b"a fernet key of exactly 32 bytes").decode()
 
+# By default they read a segment a second after the tenth, small ones at least.
+UNLIMITED = {"rate_limit_segments_per_sec": 10_000}
+
 FILTERS: Sections = {
+    "cache": {"paste.filter_factory": "servers.proxy_cache:filter_factory"},
     "s3api": {
         "s3_acl": "false",
         "location": REGION,
@@ -36,18 +40,22 @@ FILTERS: Sections = {
         "fernet_key_key1": SECRET_FOR_TOKENS,
         **{f"user_{u.name.replace(':', '_')}": f"{u.key} {u.groups}".strip() for u in USERS.values()},
     },
-    "slo": {"min_segment_size": 1},
+    "slo": {"min_segment_size": 1, **UNLIMITED},
+    "dlo": UNLIMITED,
     "versioned_writes": {"allow_versioned_writes": "true", "allow_object_versioning": "true"},
     "keymaster": {"encryption_root_secret": SECRET_FOR_OBJECTS},
 }
 
-# Tests want to see their own writes at once, and a stopped node to be asked again once it is back.
+# Tests want to see at once what is written behind the proxy's back, and a stopped node to be asked again
+# once it is back. For accounts and containers there is servers/proxy_cache.py.
 PROXY_APP = {
     "use": "egg:swift#proxy",
     "allow_account_management": "true",
     "account_autocreate": "true",
-    "recheck_account_existence": 0,
-    "recheck_container_existence": 0,
+    "recheck_account_existence": 60,
+    "recheck_container_existence": 60,
+    "recheck_updating_shard_ranges": 0,
+    "recheck_listing_shard_ranges": 0,
     "error_suppression_interval": 0,
     "conn_timeout": 2.0,
     "node_timeout": 30,
@@ -176,8 +184,9 @@ def _application(
         f"app:{app}": options,
     }
     for name in filters:
-        use = {"use": "egg:swift#" + name.replace("-", "_")}
-        sections[f"filter:{name}"] = {**use, **FILTERS.get(name, {})}
+        own = FILTERS.get(name, {})
+        use = {} if "paste.filter_factory" in own else {"use": "egg:swift#" + name.replace("-", "_")}
+        sections[f"filter:{name}"] = {**use, **own}
     return sections
 
 

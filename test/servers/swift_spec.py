@@ -14,6 +14,7 @@ PIPELINE = (
     "gatekeeper",
     "healthcheck",
     "proxy-logging",
+    "cache",
     "listing_formats",
     "bulk",
     "tempurl",
