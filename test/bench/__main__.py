@@ -16,6 +16,7 @@ from bench.cases import CASES, Case
 from bench.results import Result, show
 from bench.stage import Stage
 from servers.sink import Sink
+from servers.swift import SwiftCluster
 
 
 def main() -> int:
@@ -47,7 +48,7 @@ def main() -> int:
 def _play(case: Case, scale: float, rounds: int, say: Callable[[str], None]) -> Result:
     """Servers of its own for every case: none sees what another one left behind."""
     with (
-        case.swift(processes="server", **case.cluster) as cluster,
+        SwiftCluster(processes="server", **case.cluster) as cluster,
         Sink() as sink,
         tempfile.TemporaryDirectory(prefix="swift-s3-sync-bench-") as directory,
     ):
