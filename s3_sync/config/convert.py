@@ -63,9 +63,9 @@ def convert_file(path: str) -> Converted:
     if not isinstance(written.get("containers"), list | None):
         raise ConfigError([Problem("containers", "must be a list")])
     dropped = [Problem("", f'all but the last "{key}" in one object') for key in document.twice]
-    converted = convert(written, dropped)
-    _compare(written, converted)
-    return Converted(json.dumps(converted, indent=2, ensure_ascii=False) + "\n", tuple(dropped))
+    text = _text(convert(written, dropped))
+    _compare(written, json.loads(text))
+    return Converted(text, tuple(dropped))
 
 
 def convert(written: dict[str, Any], dropped: list[Problem]) -> dict[str, Any]:
@@ -85,6 +85,15 @@ def convert(written: dict[str, Any], dropped: list[Problem]) -> dict[str, Any]:
     rest = {key: value for key, value in written.items() if key != "containers"}
     sections = {"credentials": credentials.named, "profiles": profiles.named, "mappings": mappings}
     return sections | _top(rest, dropped)
+
+
+def _text(converted: dict[str, Any]) -> str:
+    try:
+        return json.dumps(converted, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    except ValueError:  # 1e999 can be read, and is infinite then
+        raise ConfigError([Problem("", "the file holds a number that is too large")]) from None
+    except RecursionError:
+        raise ConfigError([Problem("", "the file is nested too deeply")]) from None
 
 
 class _Section:

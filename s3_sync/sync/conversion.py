@@ -30,7 +30,8 @@ def convert_config(source: str, target: str, overwrite: bool) -> int:
         _tell(f"{target}: {error.strerror}" + ("; see --force" if isinstance(error, FileExistsError) else ""))
         return 1
     if target == STDOUT:
-        sys.stdout.write(converted.text)
+        sys.stdout.flush()
+        sys.stdout.buffer.write(converted.text.encode("utf-8"))  # whatever the locale says
     for problem in converted.dropped:
         _tell(f"left out: {problem}")
     return 0

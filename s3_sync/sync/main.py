@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse("swift-s3-sync", argv)
     if arguments.check_config:
         return check_config(arguments.config)
-    if arguments.convert_config:
+    if arguments.convert_config is not None:
         return convert_config(arguments.config, arguments.convert_config, arguments.force)
     if not os.path.exists(arguments.config):
         # not an error, so that a process supervisor does not restart us in a loop

@@ -159,6 +159,17 @@ def test_what_cannot_be_converted(tmp_path: Path, content: Any, problem: str) ->
     assert [str(each) for each in caught.value.problems] == [problem]
 
 
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [("1e999", "the file holds a number that is too large"), ("[" * 5000 + "]" * 5000, "nested too deeply")],
+)
+def test_what_cannot_be_written(write: Any, value: str, problem: str) -> None:
+    path = write(MAPPING | {"copy_after": "HERE"})
+    path.write_text(path.read_text().replace('"HERE"', value))
+    with pytest.raises(ConfigError, match=problem):
+        convert_file(str(path))
+
+
 def test_nothing_comes_out_that_means_something_else(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(MAPPING | {"custom_prefix": "/a/"})
     monkeypatch.setattr(module, "_is_joined_otherwise", lambda prefix: False)

@@ -187,6 +187,34 @@ def test_unknown_keys_outside_of_mappings_are_problems_too(write_new: Any) -> No
     ]
 
 
+def test_rules_of_names_and_prefixes(write_new: Any) -> None:
+    loaded = load(
+        write_new(
+            ENTRY | {"prefix": "a"},
+            ENTRY | {"container": "two", "prefix": "a/b/"},
+            ENTRY | {"account": "AUTH_web", "container": "/*", "prefix": "web/"},
+            ENTRY | {"container": "three", "bucket": "/*"},
+            ENTRY | {"container": "four", "bucket": "a/b", "prefix_join": "literal"},
+        )
+    )
+    assert sorted(told(loaded)) == [
+        (
+            'mappings[1]: AUTH_lab/two stores under "a/b/" in bucket "archive", and mappings[0] '
+            '(AUTH_lab/scans) under "a": one lies inside the other'
+        ),
+        'mappings[2].container: "/*" (every container of an account) is not supported by this version',
+        (
+            'mappings[2].prefix: cannot be used with container "/*": objects of the same name would overwrite '
+            "each other"
+        ),
+        'mappings[3].bucket: cannot be "/*": that is for migrations',
+        'mappings[4].bucket: must not hold "/"; what keys begin with has a key of its own, not "a/b"',
+    ]
+    assert warned(loaded) == [
+        'mappings[0].prefix: does not end in "/": object "a" becomes key "aa", and not "a/a"'
+    ]
+
+
 def test_two_forms_in_one_file(write: Any) -> None:
     loaded = load(write(MAPPING, profiles={}, mappings=[]))
     assert loaded.settings is None

@@ -98,6 +98,8 @@ def test_the_command(old: Path) -> None:
     )
     new = old.with_name("new.json")
     again = [*command, "--convert-config", str(new), "--force"]
+    nowhere = subprocess.run([*command, "--convert-config="], capture_output=True, timeout=120, check=False)
+    assert (nowhere.returncode, nowhere.stdout) == (1, b"")
     for _ in range(2):
         subprocess.run(again, capture_output=True, timeout=120, check=True)
     assert json.loads(ran.stdout) == json.loads(new.read_text())
