@@ -204,8 +204,8 @@ def test_rules_of_names_and_prefixes(write_new: Any) -> None:
         ),
         'mappings[2].container: "/*" (every container of an account) is not supported by this version',
         (
-            'mappings[2].prefix: cannot be used with container "/*": objects of the same name would overwrite '
-            "each other"
+            'mappings[2].prefix: cannot be used with container "/*": objects of the same name would '
+            "overwrite each other"
         ),
         'mappings[3].bucket: cannot be "/*": that is for migrations',
         'mappings[4].bucket: must not hold "/"; what keys begin with has a key of its own, not "a/b"',
