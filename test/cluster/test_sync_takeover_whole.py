@@ -8,7 +8,7 @@ objects, of which it stored nothing but the manifest's header.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -158,10 +158,16 @@ def store(s3api: Store) -> Store:
     return s3api
 
 
+@pytest.fixture(scope="module")
+def own(start_server: Callable[[SwiftCluster], SwiftCluster]) -> SwiftCluster:
+    """Segments of moved objects are looked for in the whole account: no other test's may be there."""
+    return start_server(SwiftCluster())
+
+
 @pytest.fixture
-def deployment(swift: SwiftCluster, store: Store, proxy: FaultProxy) -> Iterator[Deployment]:
-    with Local(swift) as local:
-        yield Deployment(swift, store.behind(proxy.endpoint), local)
+def deployment(own: SwiftCluster, store: Store, proxy: FaultProxy) -> Iterator[Deployment]:
+    with Local(own) as local:
+        yield Deployment(own, store.behind(proxy.endpoint), local)
 
 
 def writes(daemon: SyncDaemon, proxy: FaultProxy) -> Counter[str]:
@@ -182,7 +188,7 @@ def silent(daemon: SyncDaemon, proxy: FaultProxy) -> bool:
 def test_nothing_is_sent_that_is_there(
     deployment: Deployment, new_daemon: NewDaemon, proxy: FaultProxy
 ) -> None:
-    daemon = new_daemon(*deployment.pairs)
+    daemon = new_daemon(*deployment.pairs, cluster=deployment.local.cluster)
     deployment.build(daemon.status_dir)
     mirror, archive = deployment.mirror, deployment.archive
     before = deployment.stored()
