@@ -6,6 +6,7 @@
     |-- ObjectRefused             the target can never hold this object as it is (``reason`` says why)
     |-- LocalError                the local Swift cluster
     |   |-- LocalUnavailable      too few answers to know the truth; try later              (transient)
+    |   |-- LocalBehind           the stored copy is newer than all that is known here       (transient)
     |   |-- LocalChanged          the object moved on while we looked; its newer row wins   (transient)
     |   |-- SegmentChanged        a segment is not, or no more, what its manifest says      (transient)
     |   `-- LocalMissing          the object is not there, and that is known
@@ -87,6 +88,16 @@ class LocalUnavailable(LocalError):
 
     transient = True
     reason = "local_unavailable"
+
+
+class LocalBehind(LocalError):
+    """The stored copy is of a newer version than any that the servers of the object know of.
+
+    Either some of them have an old truth, or the newer one was forgotten or lost. What is stored stays.
+    """
+
+    transient = True
+    reason = "local_behind"
 
 
 class LocalChanged(LocalError):

@@ -14,6 +14,7 @@ from s3_sync.cluster.local import LocalObjects
 from s3_sync.cluster.newest import Deleted, Present, Unknown
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import (
+    LocalBehind,
     LocalChanged,
     LocalMissing,
     LocalUnavailable,
@@ -248,7 +249,7 @@ class RowHandler:
     def _decide(self, info: ObjectInfo, remote: ObjectInfo | None, large: LargeObject | None) -> Decision:
         decision = decide(info, remote, None if large is None else large.is_stored_as)
         if decision is Decision.WAIT:
-            raise LocalUnavailable("the remote copy is newer than every replica that answered")
+            raise LocalBehind("the remote copy is newer than every replica that answered")
         if decision is Decision.NOOP and self._profile.remote_delete_after and _is_of_before(remote, info):
             return Decision.POST  # the same once more: its life in the store begins anew
         return decision
@@ -298,7 +299,7 @@ class RowHandler:
             return Outcome(Kind.SKIPPED, OWN_TOMBSTONE)
         # after a POST by a server whose clock was ahead, the row's newest timestamp is the one in the mark
         if remote is not None and _is_of_after(remote, max(state.timestamp, row.timestamp)):
-            raise LocalUnavailable("the remote copy is newer than the newest delete that is known here")
+            raise LocalBehind("the remote copy is newer than the newest delete that is known here")
         (proven or self._send_delete)(row)
         return Outcome(Kind.DELETED)
 

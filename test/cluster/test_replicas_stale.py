@@ -162,7 +162,7 @@ def test_a_remote_copy_that_is_ahead_of_every_answer_is_left_alone(nodes: Nodes,
     assert writes(nodes.once(1, code=1)) == {}
     assert pair.landed("o") == newest
     state, reason, _ = nodes.daemon(1).unsettled()["o"]
-    assert (state, reason) == ("retry", "local_unavailable")
+    assert (state, reason) == ("retry", "local_behind")
 
     for give in give_back:
         give()

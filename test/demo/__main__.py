@@ -162,6 +162,8 @@ def play(demo: Demo, objects: list[DemoObject]) -> bool:
         demo.change()
         demo.sync(1, "Second run: PUT, POST and DELETE")
         right = demo.show() and right
+    else:
+        console.print("Left out: that takes six files.")
     console.rule("3. Nothing new")
     requests = demo.quiet_run()
     console.print(f"The third run sent {requests} requests to the S3 side.")

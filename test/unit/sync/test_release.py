@@ -283,7 +283,7 @@ class TestStays:
         stamp = world.swift.put(NAME, b"old")
         world.store(b"archived", swift_timestamp=stamp.after().internal)
         for view in (FRESH, NEW, UNKNOWN):
-            assert reasons(world.handle(view=view)) == ("pending", "local_unavailable")
+            assert reasons(world.handle(view=view)) == ("pending", "local_behind")
         assert (world.here, world.there) == (b"old", b"archived")
 
     def test_the_newest_state_is_not_known(self) -> None:

@@ -147,7 +147,7 @@ def test_a_put_row_against_every_remote(remote: str, view: str, conditional: boo
     outcome = world.handle(view=world.view(view))
     blind = not conditional and view == "new"
     if remote == "newer" and not blind:
-        assert reasons(outcome) == ("pending", "local_unavailable")
+        assert reasons(outcome) == ("pending", "local_behind")
         assert world.stored == b"third"
         return
     expected = {

@@ -96,7 +96,7 @@ class TestDeletes:
         world.swift.delete(NAME)
         row = world.swift.row(NAME)
         world.store(b"data", swift_timestamp=row.timestamp.after().internal)
-        self.refused(world, row, Kind.PENDING, "local_unavailable")
+        self.refused(world, row, Kind.PENDING, "local_behind")
         # a POST came before it, by a server whose clock was ahead
         later = replace(row, timestamp=row.timestamp.after())
         assert world.handle(later) == Outcome(Kind.DELETED)
@@ -109,7 +109,7 @@ class TestDeletes:
         row = world.swift.row(NAME)
         world.later()
         world.store(b"data", swift_timestamp=Timestamp.from_seconds(world.swift.clock.now()).internal)
-        self.refused(world, row, Kind.PENDING, "local_unavailable", world.view("listed"))
+        self.refused(world, row, Kind.PENDING, "local_behind", world.view("listed"))
 
     def test_a_listing_shows_a_copy_from_before(self) -> None:
         world = self.start()
@@ -259,5 +259,5 @@ class TestReplicas:
         world = World()
         stamp = world.swift.put(NAME, b"x")
         world.store(b"y", swift_timestamp=stamp.after().internal)
-        assert reasons(world.handle()) == ("pending", "local_unavailable")
+        assert reasons(world.handle()) == ("pending", "local_behind")
         assert world.stored == b"y"
