@@ -15,6 +15,7 @@ from s3_sync.config import convert as module
 from s3_sync.config.convert import convert, convert_file
 from s3_sync.config.forms import FileForm, MappingForm, MigrationForm
 from s3_sync.config.load import load_written
+from s3_sync.config.not_yet import MAPPING_OPTIONS
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import ConfigError, Problem
 from unit.config.test_load_anything import VALUES
@@ -123,6 +124,7 @@ def test_what_cannot_be_used_yet_stays_as_it_is_written(write: Any) -> None:
         "storage_policy": "silver",
         "convert_dlo": True,
         "copy_after": "soon",
+        "remote_delete_after": False,  # equals 0, and is as wrong as "soon"
         "aws_secret": {"env": "DR_SECRET"},
     }
     content, dropped = converted(write(MAPPING | swift))
@@ -137,7 +139,9 @@ def test_what_cannot_be_used_yet_stays_as_it_is_written(write: Any) -> None:
             "project_name": "lab",
         }
     }
-    assert content["profiles"] == {"sync": {"type": "sync", "copy_after": "soon", "convert_dlo": True}}
+    assert content["profiles"] == {
+        "sync": {"type": "sync", "copy_after": "soon", "remote_delete_after": False, "convert_dlo": True}
+    }
     assert content["mappings"][0]["container"] == "/*"
     assert content["mappings"][0]["storage_policy"] == "silver"
 
@@ -217,6 +221,71 @@ def meaning(mapping: Mapping) -> tuple[Any, ...]:
     return (mapping.fingerprint, mapping.stats_prefix, mapping.namer, mapping.location, bare)
 
 
+FLAG = st.booleans() | st.none()
+SECONDS = st.sampled_from([0, 1, 86400, 86400.0, 129600, 2592000, None])
+#: for every option that this version knows; whatever is drawn, the mapping can be used
+USABLE: dict[str, st.SearchStrategy[Any]] = {
+    **{key: FLAG for key, field in MappingForm.model_fields.items() if field.annotation is bool},
+    "custom_prefix": st.none() | st.text("aü/.- ", max_size=6),
+    "prefix_join": st.sampled_from(["directory", "literal"]),
+    "protocol": st.sampled_from(["s3", None]),
+    "aws_endpoint": st.sampled_from(["", None, "https://s3.example.org", "http://10.0.0.1:9000/x"]),
+    "aws_identity": st.sampled_from(["id", "other"]),
+    "aws_secret": st.sampled_from(["key", "other"]),
+    "aws_session_token": st.sampled_from(["token", None]),
+    "region": st.sampled_from(["", "eu-west-1", "cn-north-1"]),
+    "signature_version": st.sampled_from(["s3v4", "s3"]),
+    "addressing_style": st.sampled_from(["path", "virtual", None]),
+    "ca_bundle": st.sampled_from(["", "/etc/ssl/private-ca.pem"]),
+    "checksum": st.sampled_from(["md5", "none", "sha256"]),
+    "conditional_put": FLAG,
+    "auth_type": st.sampled_from(["swift", None]),
+    **dict.fromkeys(("tenant_name", "project_name", "project_domain_name", "user_domain_name"), st.just("x")),
+    "copy_after": SECONDS,
+    "remote_delete_after": SECONDS,
+    "remote_delete_after_addition": SECONDS,
+    "propagate_expiration_offset": SECONDS,
+    "remote_listing_failure": st.sampled_from(["fail", "local", None]),
+    "selection_criteria": st.sampled_from([{}, {"a": "b"}, {"NOT": {"a": "b"}}, None]),
+    "exclude_pattern": st.sampled_from(["", "^$", "^tmp/", None]),
+    "storage_class": st.sampled_from(["", "STANDARD_IA", None]),
+}
+REFUSED = {option.key for option in MAPPING_OPTIONS} - {"protocol", "container"}
+
+
+def test_every_option_is_drawn() -> None:
+    named = {"account", "container", "aws_bucket"}
+    assert set(USABLE) | REFUSED | named == set(MappingForm.model_fields)
+
+
+@given(
+    entries=st.lists(
+        st.fixed_dictionaries(
+            {"aws_identity": USABLE["aws_identity"], "aws_secret": USABLE["aws_secret"]},
+            optional={
+                key: USABLE[key] for key in USABLE if key not in ("aws_identity", "aws_secret", *REFUSED)
+            },
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+@settings(deadline=None, max_examples=200)
+def test_every_usable_mapping_stays_what_it_is(entries: Any) -> None:
+    numbered = [
+        {"account": "AUTH_a", "container": f"c{index}", "aws_bucket": f"b{index}", **entry}
+        for index, entry in enumerate(entries)
+    ]
+    written = {**TOP, "containers": numbered}
+    before = load_written(written)
+    assert before.settings
+    assert len(before.settings.mappings) == len(entries)
+    after = load_written(json.loads(json.dumps(convert(written, []))))
+    assert after.problems == ()
+    assert after.settings
+    assert list(map(meaning, after.settings.mappings)) == list(map(meaning, before.settings.mappings))
+
+
 @given(
     entries=st.lists(ENTRY | ANY.map(lambda more: {**MAPPING, **more}) | VALUES, max_size=5),
     top=st.dictionaries(st.sampled_from([*FileForm.model_fields, "unknown"]), VALUES)
@@ -226,7 +295,7 @@ def meaning(mapping: Mapping) -> tuple[Any, ...]:
         max_size=2,
     ),
 )
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 def test_the_same_mappings(entries: Any, top: Any, migrations: Any) -> None:
     written = {"migrations": migrations, **top, **TOP, "containers": entries}
     before = load_written(written)
