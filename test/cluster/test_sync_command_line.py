@@ -41,6 +41,23 @@ class TestWhatItSays:
         assert " botocore" in done.stderr
         assert not daemon.log.exists()
 
+    def test_a_converted_configuration_goes_on_where_the_old_one_stopped(
+        self, pair: Pair, daemon: SyncDaemon
+    ) -> None:
+        pair.put("o")
+        assert daemon.once().returncode == 0
+        before = daemon.status(pair.swift.account, pair.container)
+        new = daemon.config.with_name("new.json")
+        converted = run("--config", daemon.config, "--convert-config", new)
+        assert (converted.returncode, converted.stdout, converted.stderr) == (0, "", "")
+        assert run("--config", new, "--once").returncode == 0
+        assert daemon.log_text().splitlines()[-1].endswith("scanned 0: nothing")
+        assert daemon.status(pair.swift.account, pair.container) == before
+        pair.put("p")
+        assert run("--config", new, "--once").returncode == 0
+        assert daemon.log_text().splitlines()[-1].endswith("scanned 1: copied 1")
+        pair.check()
+
     def test_log_level_of_the_file(self, pair: Pair, daemon: SyncDaemon) -> None:
         daemon.settings["log_level"] = "warning"
         assert daemon.once().returncode == 0
