@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from mutants.rules import MUTANTS
 from s3_sync.config.forms import (
     FileForm,
     Form,
@@ -247,3 +248,10 @@ def test_every_option_of_the_middleware_is_explained() -> None:
 
 def _as_written(default: object) -> str:
     return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def test_every_rule_that_is_broken_on_purpose_is_in_contributing() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    for mutant in MUTANTS:
+        tests = ", ".join(f"`{test.removeprefix('test/')}`" for test in mutant.test.split())
+        assert f"| {mutant.rule} | {tests} |" in text, mutant.rule

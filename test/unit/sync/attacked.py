@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from s3_sync.model.timestamps import Timestamp
 from s3_sync.sync import bulk
 from unit.sync.cluster import FakeReplica
 from unit.sync.late import LateBucket
@@ -75,6 +76,8 @@ class Attacked:
         self.segments: set[Place] = set()
         self._number = itertools.count()
         self._stored: set[str] = set()
+        #: time of the newest bytes, or of their end, by clients and Swift itself
+        self._newest: dict[str, Timestamp] = {}
         self._inside = False
         self.point: Callable[[str], None] = lambda what: None
         profile: dict[str, Any] = {
@@ -163,6 +166,9 @@ class Attacked:
             bytes_ = self.cluster.readable(place)
             assert bytes_ is not None
             self._written(name, bytes_, state)
+            self._newest[name] = when
+        else:  # refused, as it is without us
+            assert when <= self._newest.get(name, when), "our own tombstone was in the way"
 
     def put_large(self, name: str, fresh: int, meta: Mapping[str, str], skew: float) -> None:
         """An SLO of some new segments, and of one that is there already if there is one."""
@@ -194,6 +200,7 @@ class Attacked:
         self.cluster.delete(place, when)
         if self.cluster.truth()[place] == State(None, when, when):
             self.truth.pop(name, None)
+            self._newest[name] = when
             self.deleted.add(name)
             self.cluster.overtaken.discard(name)
 
@@ -209,6 +216,10 @@ class Attacked:
         return delete_at is not None and delete_at <= self.cluster.clock.now() + early
 
     # What goes on behind
+
+    def reap(self) -> None:
+        for name, when in self.cluster.reap():
+            self._newest[name] = max(when, self._newest.get(name, when))
 
     def time_passes(self, seconds: float) -> None:
         if seconds >= REQUEST:
@@ -241,7 +252,7 @@ class Attacked:
         self.point = lambda what: None
         for _ in range(6):
             self.whole()
-            self.cluster.reap()
+            self.reap()
             self.cluster.replicate()
             self.time_passes(2 * MAX_PAUSE + self.setting.copy_after * 2 + SLACK)
             for node in self.nodes:

@@ -172,13 +172,14 @@ class Cluster:
         most = max(set(statuses), key=statuses.count)
         return most if 2 * statuses.count(most) > REPLICAS else 503
 
-    def reap(self) -> list[str]:
+    def reap(self) -> list[tuple[str, Timestamp]]:
         """What Swift's expirer does: whatever has expired goes, with X-Delete-At for a timestamp."""
-        gone = []
+        gone: list[tuple[str, Timestamp]] = []
         for path, state in self.truth().items():
             if state.data is not None and state.expires is not None and state.expires <= self.clock.now():
-                self.delete(path, Timestamp.from_seconds(state.expires))
-                gone.append(path[1])
+                when = Timestamp.from_seconds(state.expires)
+                self.delete(path, when)
+                gone.append((path[1], when))
         return gone
 
     # What goes on behind

@@ -10,7 +10,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -25,6 +24,7 @@ from s3_sync.errors import (
 )
 from s3_sync.model.timestamps import Timestamp
 from unit.sync.cluster import FakeDb, FakeReplica, Swift, Version
+from unit.sync.length import stories
 from unit.sync.node import MAX_PAUSE, NAMER, SLACK, Node, mapping
 from unit.sync.store import WatchedBucket
 
@@ -264,8 +264,7 @@ class ThreeNodes(Story):
         self.swift.stale[name] = version
 
 
-bounded = settings(deadline=None, max_examples=40, stateful_step_count=40)
 TestOneNode = OneNode.TestCase
-TestOneNode.settings = bounded
+TestOneNode.settings = stories(40, 40)
 TestThreeNodes = ThreeNodes.TestCase
-TestThreeNodes.settings = bounded
+TestThreeNodes.settings = stories(40, 40)

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
+from unit.sync.length import stories
 from unit.sync.moving import Crash
 from unit.sync.moving_large import LargeWorld
 from unit.sync.test_release_machine import DELAY, LIFE, NAMES, NODE, USER, Change, Moving
@@ -93,10 +93,4 @@ class MovingLarge(Moving):
 
 
 TestMovingLarge = MovingLarge.TestCase
-TestMovingLarge.settings = settings(
-    max_examples=120,
-    stateful_step_count=25,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    derandomize=True,
-)
+TestMovingLarge.settings = stories(120, 25)

@@ -1,0 +1,1 @@
+"""Rules of the product broken on purpose, and the tests that notice: `bin/mutants`."""

@@ -1,0 +1,315 @@
+"""The rules that keep an operator's bytes, each with what it is without, and the test that notices.
+
+``file`` is below s3_sync. ``old`` stands there exactly once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_SYNC = "test/unit/sync"
+_CLUSTER = "test/unit/cluster"
+_DAEMONS = f"{_SYNC}/test_three_daemons.py"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    rule: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+MUTANTS = (
+    # whose row it is
+    Mutant(
+        "each row has the owner that earlier versions give it",
+        "model/rows.py",
+        "% replicas",
+        "% replicas ^ 1",
+        "test/unit/model/test_rows.py",
+    ),
+    Mutant(
+        "the owner sends first, the others verify",
+        "sync/database.py",
+        "owner_ordinal(row.name, replica.replicas) == replica.ordinal",
+        "owner_ordinal(row.name, replica.replicas) != replica.ordinal",
+        f"{_SYNC}/test_crawler_nodes.py",
+    ),
+    Mutant(
+        "other nodes' rows are verified after the slack",
+        "sync/database.py",
+        "if self._verified_from(row) > now)",
+        "if True)",
+        f"{_SYNC}/test_crawler_nodes.py",
+    ),
+    # what a crash may forget
+    Mutant(
+        "the cursor moves after the journal",
+        "sync/database.py",
+        "            result = self._batches.run(own, views)\n            self._batches.settle(",
+        "            self._save(replace(checkpoint, last_row=last))\n"
+        "            result = self._batches.run(own, views)\n            self._batches.settle(",
+        f"{_SYNC}/test_crawler_crashes.py",
+    ),
+    Mutant(
+        "failures go into the journal",
+        "state/journal.py",
+        "                self._record(mapping, failure, now)",
+        "                pass",
+        f"{_SYNC}/test_crawler_failures.py",
+    ),
+    Mutant(
+        "the window is open before rows are handled",
+        "sync/database.py",
+        "            self._context.journal.open_window(self._key, db.id, last)\n",
+        "",
+        f"{_SYNC}/test_crawler_crashes.py",
+    ),
+    Mutant(
+        "what is begun and not ended is not passed by the cursor",
+        "sync/database.py",
+        "reached = result.abandoned_from - 1",
+        "pass",
+        f"{_SYNC}/test_crawler_stops.py",
+    ),
+    Mutant(
+        "an old row settles no newer failure",
+        "state/journal.py",
+        "if name in known and known[name] <= timestamp",
+        "if name in known",
+        "test/unit/state/test_journal.py",
+    ),
+    # what is newest
+    Mutant(
+        "a majority must answer",
+        "cluster/newest.py",
+        "if 2 * len(states) <= len(placement.primaries):",
+        "if not states:",
+        "test/cluster/test_newest.py",
+    ),
+    Mutant(
+        "the newest of all answers counts",
+        "cluster/newest.py",
+        "newest = max(newest, state, key=_age)",
+        "newest = state if isinstance(newest, Unknown) else newest",
+        "test/cluster/test_newest.py",
+    ),
+    Mutant(
+        "bytes and metadata have times of their own",
+        "cluster/newest.py",
+        "return state.data_timestamp, True, state.timestamp",
+        "return state.timestamp, True, state.timestamp",
+        f"{_CLUSTER}/test_newest.py",
+    ),
+    Mutant(
+        "a view that is older than the row is not acted on",
+        "sync/rows.py",
+        "        if state.timestamp < written:",
+        "        if False:",
+        f"{_SYNC}/test_row_policy.py",
+    ),
+    Mutant(
+        "a copy that is newer than everything here is left alone",
+        "transfer/decide.py",
+        "return Decision.WAIT",
+        "return Decision.PUT",
+        "test/unit/transfer/test_decide.py",
+    ),
+    # deletes
+    Mutant(
+        "only a delete that is the newest state is propagated",
+        "sync/rows.py",
+        "        if isinstance(state, Present):\n            return Outcome(Kind.SKIPPED, SUPERSEDED)\n"
+        "        if not state.by_client:",
+        "        if not getattr(state, 'by_client', True):",
+        f"{_SYNC}/test_row_policy.py",
+    ),
+    Mutant(
+        "own tombstones are not propagated: the row",
+        "sync/rows.py",
+        "        if row.data_timestamp.offset:",
+        "        if False:",
+        f"{_SYNC}/test_release.py",
+    ),
+    Mutant(
+        "own tombstones are not propagated: the newest state",
+        "sync/rows.py",
+        "        if not state.by_client:",
+        "        if False:",
+        f"{_SYNC}/test_row_policy.py",
+    ),
+    Mutant(
+        "a forgotten delete is no proof",
+        "sync/rows.py",
+        "        if isinstance(state, Unknown):\n            return self._unproven(row)",
+        "        if isinstance(state, Unknown):\n            state = Deleted(row.data_timestamp)",
+        f"{_SYNC}/test_row_policy.py",
+    ),
+    Mutant(
+        "a copy that is newer than the delete stays",
+        "sync/rows.py",
+        "if remote is not None and _is_of_after(",
+        "if False and _is_of_after(",
+        f"{_SYNC}/test_row_policy.py",
+    ),
+    # moves
+    Mutant(
+        "nothing is given up that the store does not show",
+        "sync/release.py",
+        "        if decision is not Decision.NOOP:",
+        "        if False:",
+        f"{_SYNC}/test_release.py",
+    ),
+    Mutant(
+        "the store is asked after it has taken the bytes",
+        "sync/rows.py",
+        "self._release.release(state, local.info, remote if outcome is _PRESENT else None, large)",
+        "self._release.release(state, local.info, remote, large)",
+        f"{_SYNC}/test_release.py",
+    ),
+    Mutant(
+        "the delete of a move is older than any later write",
+        "cluster/removal.py",
+        "version.data_timestamp.after().internal",
+        "type(version.data_timestamp)(version.data_timestamp.raw + 10**9, 1).internal",
+        _DAEMONS,
+    ),
+    Mutant(
+        "the newest state is asked for directly before the delete of a move",
+        "cluster/removal.py",
+        "        if not self._is_newest(account, container, name, version):\n            raise LocalChanged",
+        "        if False:\n            raise LocalChanged",
+        f"{_CLUSTER}/test_removal.py",
+    ),
+    Mutant(
+        "a move is for exactly the row's version",
+        "sync/rows.py",
+        "        if self._release is not None and state.timestamp != row.timestamp:",
+        "        if False:",
+        f"{_SYNC}/test_release.py",
+    ),
+    Mutant(
+        "a move looks at the remote first",
+        "sync/rows.py",
+        "        if self._release is not None and isinstance(view, Before):",
+        "        if False:",
+        f"{_SYNC}/test_release.py {_SYNC}/test_release_races.py",
+    ),
+    Mutant(
+        "copy_after is waited for",
+        "sync/rows.py",
+        "        if not self._is_due(row.timestamp):",
+        "        if False:",
+        f"{_SYNC}/test_crawler_copy_after.py",
+    ),
+    Mutant(
+        "no segment goes that somebody names",
+        "sync/departures.py",
+        "        if leaving.place in named:",
+        "        if False:",
+        f"{_SYNC}/test_release_large.py",
+    ),
+    Mutant(
+        "no segment goes that the stored manifest does not name",
+        "sync/departures.py",
+        "        if stored is None or segment not in stored.segments:",
+        "        if False:",
+        f"{_SYNC}/test_release_large.py",
+    ),
+    # expiry
+    Mutant(
+        "only the very copy expires that was noted",
+        "sync/expirer.py",
+        "        if not _is_copy(remote, expiry):",
+        "        if False:",
+        f"{_SYNC}/test_expiry.py",
+    ),
+    Mutant(
+        "no copy expires of what was written again",
+        "sync/expirer.py",
+        "        if not _is_gone(state, expiry):",
+        "        if False:",
+        f"{_SYNC}/test_expiry.py",
+    ),
+    Mutant(
+        "what has expired is not copied any more",
+        "sync/rows.py",
+        "        if state.expired:",
+        "        if False:",
+        f"{_SYNC}/test_row_policy.py {_SYNC}/test_row_copies.py",
+    ),
+    # transfers
+    Mutant(
+        "nothing is overwritten that was not seen",
+        "sync/rows.py",
+        "Overwrite(if_match=remote.etag)",
+        "Overwrite()",
+        f"{_SYNC}/test_row_copies.py {_SYNC}/test_row_faults.py",
+    ),
+    Mutant(
+        "a listing settles only what is younger than the row",
+        "sync/rows.py",
+        "        and info.last_modified - _ROUNDED > row.timestamp.seconds",
+        "",
+        f"{_SYNC}/test_row_copies.py {_SYNC}/test_row_policy.py",
+    ),
+    Mutant(
+        "a body is sent from its start each time",
+        "providers/wrappers/retry.py",
+        "        body.rewind()",
+        "        pass",
+        "test/unit/providers/wrappers/test_retry.py",
+    ),
+    Mutant(
+        "the parts together have the object's MD5",
+        "transfer/parts.py",
+        "        if whole.hexdigest() != info.md5:",
+        "        if False:",
+        "test/unit/transfer/test_parts.py",
+    ),
+    Mutant(
+        "a segment is what its manifest says",
+        "cluster/segments.py",
+        "return found.info.etag == segment.md5 and found.info.size == segment.size",
+        "return True",
+        f"{_SYNC}/test_release_large.py test/cluster/test_cluster_segments.py",
+    ),
+    Mutant(
+        "an upload that fails is aborted",
+        "transfer/sending.py",
+        "        if done or _aborted(bucket, name, upload_id):",
+        "        if True:",
+        "test/unit/transfer/test_parts.py",
+    ),
+    Mutant(
+        "an upload that may have begun is remembered",
+        "transfer/sending.py",
+        "            if not error.transient:  # else it may be open without our knowing",
+        "            if True:",
+        "test/unit/transfer/test_parts.py",
+    ),
+    Mutant(
+        "the beginning of an upload is not repeated unseen",
+        "providers/wrappers/retry.py",
+        "        return self._bucket.create_upload(name, meta)",
+        "        return super().create_upload(name, meta)",
+        "test/unit/providers/wrappers/test_retry.py",
+    ),
+    Mutant(
+        "the manifest goes before the marks that tell of it",
+        "sync/rows.py",
+        "            self._bucket.delete_manifest(info.name)",
+        "            pass",
+        f"{_SYNC}/test_row_large.py",
+    ),
+    # counters
+    Mutant(
+        "every row that was looked at is counted",
+        "sync/batch.py",
+        "            self.tally.add(outcome)\n            if outcome.settled:",
+        "            if outcome.settled:",
+        f"{_SYNC}/test_crawler.py",
+    ),
+)
