@@ -30,6 +30,11 @@ class Cache:
         if time and not missing:
             self._kept[key] = (_now() + time, json.dumps(value))
 
+    def incr(self, key: str, delta: int = 1, time: float = 0) -> int:
+        found = int(self.get(key) or 0) + delta
+        self.set(key, found, time)
+        return found
+
     def delete(self, key: str, **_: Any) -> None:
         self._kept.pop(key, None)
 
