@@ -1,0 +1,1 @@
+"""A week without the store, in a few minutes: `bin/soak`."""
