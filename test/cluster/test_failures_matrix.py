@@ -142,7 +142,7 @@ class Matrix:
                 for pair, identity, last in ends
             )
 
-        wait_until(settled, 240, f"the end: {self.daemon.unsettled()}")
+        wait_until(settled, 240, "the end")
 
     def open_descriptors(self, pid: int) -> int:
         return len(os.listdir(f"/proc/{pid}/fd"))

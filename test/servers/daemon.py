@@ -162,6 +162,10 @@ class SyncDaemon:
         db = sqlite3.connect(path)
         try:
             return db.execute(query).fetchall()
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):  # the daemon is just making them
+                return []
+            raise
         finally:
             db.close()
 
