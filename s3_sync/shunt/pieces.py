@@ -11,7 +11,7 @@ from s3_sync.errors import RemoteError
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.providers.base import Bucket
 from s3_sync.streams.reader import CHUNK, Body
-from s3_sync.transfer.steady import read_range
+from s3_sync.transfer.steady import SteadyBody, read_range
 
 
 class Listener(Protocol):
@@ -74,6 +74,11 @@ class Remote:
         """The bytes from ``start`` to before ``stop``."""
         return Pieces(read_range(self._bucket, self._info, start, stop - 1), self._log)
 
+    def going_on(self, start: int, stop: int) -> Pieces:
+        """The same in the middle of an answer: it is opened when it is read, and as stubbornly as a body that
+        broke, since the client cannot be told any more."""
+        return Pieces(SteadyBody(self._bucket, self._info, start, stop - 1), self._log)
+
     def app_iter_ranges(
         self, ranges: Sequence[tuple[int, int]], content_type: bytes, boundary: bytes, size: int
     ) -> Several:
@@ -104,7 +109,7 @@ class Several:
 
     def _range(self, start: int, stop: int) -> Pieces:
         if not self._ahead or self._current is None:
-            self._current = self._remote.app_iter_range(start, stop)
+            self._current = self._remote.going_on(start, stop)
         self._ahead = False
         return self._current
 

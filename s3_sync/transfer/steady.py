@@ -16,18 +16,21 @@ _FRUITLESS = 2
 class SteadyBody:
     """A Body over the bytes ``first`` to ``last``, both inclusive, of the version that ``info`` describes.
 
-    ``result`` is an open read that stands at ``first``. When it breaks, the rest is asked for anew, under
-    the condition that the same version is still there. Raises what the last attempt raised. Nothing is
-    waited for in between: whoever keeps asking gets through a short disturbance, or has to give up.
+    ``result`` is an open read that stands at ``first``; without one the first read opens it. When it breaks,
+    the rest is asked for anew, under the condition that the same version is still there. Raises what the
+    last attempt raised. Nothing is waited for in between: whoever keeps asking gets through a short
+    disturbance, or has to give up.
     """
 
-    def __init__(self, bucket: Bucket, info: ObjectInfo, first: int, last: int, result: GetResult) -> None:
+    def __init__(
+        self, bucket: Bucket, info: ObjectInfo, first: int, last: int, result: GetResult | None = None
+    ) -> None:
         self.length: int | None = last - first + 1
         self._bucket = bucket
         self._info = info
         self._position = first
         self._last = last
-        self._result: GetResult | None = result
+        self._result = result
         self._fruitless = 0
 
     def read(self, size: int = -1) -> bytes:

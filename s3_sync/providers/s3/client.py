@@ -22,7 +22,7 @@ from botocore.session import Session
 from s3_sync import __version__
 from s3_sync.config.schema import Credentials
 from s3_sync.errors import ConfigError, CredentialsRefused, Problem
-from s3_sync.providers.s3.contents import take_objects
+from s3_sync.providers.s3.contents import read_date, take_objects
 from s3_sync.providers.s3.dialect import Addressing, Dialect
 from s3_sync.providers.s3.signing import Keys
 from s3_sync.runtime.http import Origin, Proxy, Timeouts
@@ -225,6 +225,8 @@ def _session(credentials: Credentials, dialect: Dialect) -> Session:
         session.set_credentials(credentials.identity, credentials.secret.reveal(), token)
     session.set_config_variable("ignore_configured_endpoint_urls", True)
     session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
+    # of a date that is none the SDK's own makes a ValueError, as if we had asked for nonsense
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=read_date)
     return session
 
 

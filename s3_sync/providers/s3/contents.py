@@ -10,17 +10,25 @@ from datetime import datetime
 from typing import Any
 from xml.etree import ElementTree
 
+from botocore.parsers import ResponseParserError
 from botocore.utils import parse_timestamp
 
 
+class NoDate(ResponseParserError, ValueError):
+    """The SDK lets a ValueError through to whoever asked for an object."""
+
+
 def read_date(text: str) -> datetime:
-    """A date of S3's. Raises ValueError."""
+    """A date of S3's. Raises NoDate."""
     if text[4:5] == "-" and text.endswith("Z"):
         try:
             return datetime.fromisoformat(f"{text[:-1]}+00:00")
         except ValueError:
             pass  # another number of decimals than this Python reads
-    found: datetime = parse_timestamp(text)
+    try:
+        found: datetime = parse_timestamp(text)
+    except (ValueError, OverflowError, RuntimeError) as error:
+        raise NoDate(f"not a date: {text[:100]!r}") from error
     return found
 
 

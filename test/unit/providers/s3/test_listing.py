@@ -7,11 +7,13 @@ from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import escape
 
 import pytest
+from botocore.parsers import ResponseParserError
 
 from s3_sync.errors import InvalidRequest
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import ListQuery
 from s3_sync.providers.s3.bucket import S3Bucket
+from s3_sync.providers.s3.contents import read_date
 from s3_sync.providers.s3.dialect import GOOGLE
 from servers.scripted_s3 import Answer, ScriptedS3
 
@@ -140,3 +142,9 @@ def test_entries_that_tell_little(store: ScriptedS3, bucket: S3Bucket) -> None:
     (info,) = bucket.list_objects(ListQuery()).objects
     assert (info.name, info.size, info.etag, info.storage_class) == ("a", 3, "abc", "GLACIER")
     assert (info.md5, info.meta, info.last_modified) == (None, None, 0.0)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "Sun, 22 Nov 2026 06:17:29 GMT, soon", "9" * 40])
+def test_what_is_no_date_is_an_error_of_the_store(text: str) -> None:
+    with pytest.raises(ResponseParserError, match="not a date"):
+        read_date(text)
