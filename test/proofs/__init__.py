@@ -1,0 +1,1 @@
+"""Proofs of cloud-shunt that take minutes, each a command of its own: `bin/prove`."""

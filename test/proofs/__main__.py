@@ -1,0 +1,27 @@
+"""`bin/prove`: see there."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from proofs import freeze, soak
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bin/prove")
+    kinds = parser.add_subparsers(required=True)
+    frozen = kinds.add_parser("freeze")
+    frozen.add_argument("--clients", type=int, default=200)
+    frozen.add_argument("--seconds", type=float, default=30.0, help="of each of the three phases")
+    frozen.set_defaults(prove=lambda found: freeze.prove(found.clients, found.seconds))
+    soaked = kinds.add_parser("soak")
+    soaked.add_argument("--requests", type=int, default=20_000)
+    soaked.add_argument("--seed", type=int, default=1)
+    soaked.set_defaults(prove=lambda found: soak.prove(found.requests, found.seed))
+    arguments = parser.parse_args()
+    return 0 if arguments.prove(arguments) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
