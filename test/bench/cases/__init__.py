@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.both_proxies import BothProxies
 from bench.cases import (
     changes,
     deletes,
@@ -16,19 +17,23 @@ from bench.cases import (
     large_slo,
     nothing_to_do,
     shunt,
+    shunt_listing,
+    shunt_overhead,
     verify_dense,
     verify_scattered,
 )
 from bench.results import Result
 from bench.stage import Stage
+from servers.swift import SwiftCluster
 
 
 @dataclass(frozen=True)
 class Case:
-    """``cluster``: options of the Swift that it plays on."""
+    """``cluster``: options of the Swift that it plays on, which is a ``swift``."""
 
     run: Callable[[Stage], Result]
     cluster: Mapping[str, Any] = field(default_factory=dict)
+    swift: Callable[..., SwiftCluster] = SwiftCluster
 
 
 _TWO_NODES = {"nodes": 2, "replicas": 2}
@@ -45,4 +50,6 @@ CASES = {
     "idle_mappings": Case(idle_mappings.run),
     "lag": Case(lag.run),
     "shunt": Case(shunt.run),
+    "shunt_listing": Case(shunt_listing.run, swift=BothProxies),
+    "shunt_overhead": Case(shunt_overhead.run, swift=BothProxies),
 }
