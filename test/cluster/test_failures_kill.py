@@ -13,7 +13,7 @@ import pytest
 
 from faults.proxy import Exchange, Fault, FaultProxy, answers, passes, waits_for
 from servers.daemon import SyncDaemon
-from servers.pair import Pair, Store
+from servers.pair import Pair, Store, new_pair
 from servers.process import wait_until
 from servers.raw_swift import RawSwift
 from servers.swift import SwiftCluster
@@ -23,6 +23,7 @@ DENIED = ("o17", "o44")
 GONE = ("x1", "x2", "x3")
 CHUNK = 5
 WORKERS = 4
+FULL = 80_000  # bytes: the journal begins with more than half of that
 
 OPEN = "s3_sync.state.journal:Journal.open_window"
 PUT = "s3_sync.providers.s3.direct:DirectWriter.send"
@@ -102,6 +103,70 @@ def test_killed_at_every_step(pair: Pair, daemon: SyncDaemon, proxy: FaultProxy)
     proxy.heal()
     assert daemon.once().returncode == 0
     pair.check()
+
+
+READ = "s3_sync.cluster.reader:ObjectReader.open"
+NEWEST = "s3_sync.cluster.newest:NewestState.of"
+#: every step of changing what is there already
+CHANGING = [
+    {"at": NEWEST},
+    {"at": READ, "call": 2, "moment": "after"},
+    {"at": "s3_sync.providers.s3.bucket:S3Bucket.head_object", "moment": "after"},
+    {"at": "s3_sync.sync.rows:upload"},
+    {"at": "s3_sync.sync.rows:upload", "moment": "after"},
+    {"at": "s3_sync.sync.rows:update_metadata"},
+    {"at": "s3_sync.sync.rows:update_metadata", "moment": "after"},
+    {"at": "s3_sync.providers.s3.bucket:S3Bucket.delete_object"},
+    {"at": "s3_sync.providers.s3.bucket:S3Bucket.delete_object", "moment": "after"},
+    {"at": SETTLE, "moment": "after"},
+    {"at": SAVE, "moment": "after"},
+]
+
+
+def test_killed_at_every_step_of_a_change(
+    swift: SwiftCluster, store: Store, proxy: FaultProxy, tmp_path: Path
+) -> None:
+    """Objects that are overwritten, posted to and deleted; each process is killed a step further."""
+    pair = new_pair(swift, store.behind(proxy.endpoint))
+    daemon = SyncDaemon(swift, tmp_path / "daemon", [pair.mapping], items_chunk=6, workers=2)
+    names = [f"{kind}{number:02}" for number in range(len(CHANGING)) for kind in ("over", "post", "gone")]
+    for name in names:
+        pair.put(name, b"1")
+    assert daemon.once().returncode == 0
+    for name in names:
+        if name.startswith("over"):
+            pair.put(name, b"2")
+        elif name.startswith("post"):
+            pair.post(name, {"X-Object-Meta-Colour": "blue"})
+        else:
+            pair.delete(name)
+    since = len(proxy.calls())
+    for step in CHANGING:
+        daemon.alter(kill=step)
+        assert daemon.once().returncode == -signal.SIGKILL, step
+    daemon.alter()
+    assert daemon.once().returncode == 0
+    assert daemon.unsettled() == {}
+    pair.check()
+    again = sum(times - 1 for times in Counter(proxy.stored(since)).values())
+    assert again <= 2 * len(CHANGING), "never more than was in flight"
+
+
+def test_a_disk_that_is_full(pair: Pair, daemon: SyncDaemon, proxy: FaultProxy) -> None:
+    """The journal cannot grow: nothing is passed that is not written down, nor sent again and again."""
+    proxy.when(answers(501, "NotImplemented"), method="PUT", key="/o1")
+    daemon.alter(largest_file=FULL)
+    for _ in range(2):
+        assert daemon.once().returncode == 1
+    assert "disk" in daemon.log_text()
+    assert "Traceback" not in daemon.log_text()
+    assert repeated(proxy) <= 2 * CHUNK
+    proxy.heal()
+    daemon.alter()
+    assert daemon.once().returncode == 0
+    assert daemon.unsettled() == {}
+    pair.check()
+    assert [path for path in daemon.status_dir.rglob("*") if "tmp" in path.name] == []
 
 
 @pytest.mark.parametrize("moment", [3, 31])

@@ -8,6 +8,7 @@ The environment variable ALTERED says what, as a JSON object:
 - `noted`: place of a function -> a file that grows by a byte with each call
 - `retries`: fields of `RetryPolicy`, for every request to a store
 - `values`: place -> another value for a constant
+- `largest_file`: bytes; no file may grow beyond, as on a disk that is full
 - `pauses`: place of a function that says how long to wait -> seconds, always the same
 - `kill`: SIGKILL to itself: `at` the place of a function, `call` at which of its calls (1 = the first),
   `moment` `before` it does anything (the default) or `after` it has returned
@@ -22,6 +23,7 @@ import functools
 import importlib
 import json
 import os
+import resource
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -90,6 +92,11 @@ def change_pauses(pauses: dict[str, float]) -> None:
         setattr(*_find(place), lambda attempts, seconds=seconds: seconds)
 
 
+def fill_the_disk(size: int) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
 def kill_itself(plan: dict[str, Any]) -> None:
     owner, name = _find(plan["at"])
     original: Callable[..., Any] = getattr(owner, name)
@@ -127,6 +134,7 @@ ALTERATIONS: dict[str, Callable[[Any], None]] = {
     "noted": note_calls,
     "retries": change_retries,
     "values": change_values,
+    "largest_file": fill_the_disk,
     "pauses": change_pauses,
     "kill": kill_itself,
 }
