@@ -64,6 +64,12 @@ class SubrequestWriter:
         etag, size = headers["Etag"].strip('"'), int(headers["Content-Length"])
         return ObjectInfo(name, size, etag, meta=from_swift(headers.items()))
 
+    def post_object(self, container: str, name: str, headers: Mapping[str, str]) -> None:
+        """New metadata, unless the object is gone, or has newer ones. Raises LocalUnavailable."""
+        status, _ = self._ask("POST", container, name, headers=headers)
+        if status // 100 != 2 and status not in _CHANGED:
+            raise _error(status, f"POST {container}/{name}")
+
     def delete_object(self, container: str, name: str, timestamp: Timestamp) -> None:
         headers = {"x-timestamp": timestamp.internal}
         status, _ = self._ask("DELETE", container, name, headers=headers)

@@ -34,6 +34,8 @@ from s3_sync.shunt.failures import failure
 from s3_sync.shunt.headers import cross_origin, is_expired, written_at
 from s3_sync.shunt.proxyfs import ProxyFs
 
+_TIMESTAMP = "HTTP_X_TIMESTAMP"
+
 
 class Changes:
     """Answers for all mapped containers."""
@@ -105,9 +107,14 @@ class Changes:
     # POST
 
     def post(self, request: Request, start_response: StartResponse) -> Iterable[bytes]:
-        """With ``propagate_post`` the copy gets the new metadata."""
+        """With ``propagate_post`` the copy gets the new metadata.
+
+        Then the local cluster is asked again: the object may have come back meanwhile, with the old one.
+        (Who restores it looks at the copy after that, so one of the two sees what the other one did.)
+        """
         if not request.target.mapping.profile.propagate_post:
             return request.app(request.environ, start_response)
+        given_time = request.environ.get(_TIMESTAMP)
         local = request.ask_local()
         if local.status != 404 or not self._proxyfs.covers(request):
             return local.give(start_response)
@@ -122,6 +129,13 @@ class Changes:
             answer = HTTPBadRequest(
                 request=SwobRequest(request.environ), body=f"{error}\n", content_type="text/plain"
             )
+        else:
+            if given_time is None:  # the proxy has set it, and what came back may be newer
+                request.environ.pop(_TIMESTAMP, None)
+            again = request.ask_local()
+            if again.status // 100 == 2:
+                return again.give(start_response)
+            again.drop()
         answer.headers.update(cross_origin(local.headers))
         given: Iterable[bytes] = answer(request.environ, start_response)
         return given

@@ -13,7 +13,7 @@ from swift.common.middleware.slo import StaticLargeObject
 
 from s3_sync.cluster.newest import Deleted, NewestState, Present
 from s3_sync.cluster.subrequest import SubrequestWriter
-from s3_sync.errors import LocalChanged, SyncError
+from s3_sync.errors import LocalChanged, NotFound, SyncError
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.runtime.concurrency import Pool
 from s3_sync.shunt.claims import Claim
@@ -109,6 +109,23 @@ class Restores:
         writer = SubrequestWriter(wanted.request.app, wanted.environ, wanted.target.mapping.account, SOURCE)
         limits = Limits(MAX_FILE_SIZE, max_segments(wanted.request.app), self._segment_size())
         restore(writer, restoration, job.body, limits)
+        if wanted.target.mapping.profile.propagate_post:
+            self._take_over_posts(job, writer)
+
+    @staticmethod
+    def _take_over_posts(job: _Job, writer: SubrequestWriter) -> None:
+        """A client's POST went to the copy while the object was not here yet, and must not be lost."""
+        wanted, old = job.wanted, job.info
+        try:
+            info = wanted.bucket.head_object(old.name)
+        except NotFound:
+            return
+        if info.meta is None or info.meta == old.meta or info.etag != old.etag:
+            return
+        timestamp = written_at(info)
+        if timestamp > wanted.asked:
+            headers = {**stored_headers(info.meta), "x-timestamp": timestamp.internal}
+            writer.post_object(wanted.container, old.name, headers)
 
     def _check_missing(self, job: _Job) -> None:
         """The proxy's 404 is the word of a majority at best. A replica that was silent may hold something

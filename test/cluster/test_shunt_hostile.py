@@ -168,7 +168,8 @@ def test_headers_that_no_store_should_send(
     assert archive.get("o").body == BODY
 
 
-SEGMENTS = [("one", b"1" * (1 << 20)), ("two", b"2" * (2 << 20)), ("three", b"3" * (1 << 20))]
+#: more than the buffers of two sockets hold, so that the proxy knows when a client leaves
+SEGMENTS = [(name, name.encode() * (1 << 20)) for name in ("one", "four", "seven")]
 
 
 @pytest.fixture
@@ -197,7 +198,7 @@ def test_a_store_that_dies_under_a_large_object(archive: Archive, remote: FaultP
 @pytest.mark.parametrize("seed", range(3))
 def test_clients_that_leave_a_large_object(archive: Archive, shunted: Shunted, large: str, seed: int) -> None:
     chance = random.Random(seed)
-    leave_after = chance.randrange(1, 3 << 20)
+    leave_after = chance.randrange(1, 2 << 20)
     proxy = shunted.server("proxy")
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
@@ -231,3 +232,43 @@ def test_clients_win_against_the_restore_of_a_large_object(
     assert listing(archive, large) == []
     here = archive.get("slo", X_Cloud_Sync_Shunt_Bypass="yes")
     assert (here.status, here.body) == (200, b"client's") if method == "PUT" else here.status == 404
+
+
+def test_metadata_that_is_written_while_an_object_comes_back(
+    new_archive: Callable[..., Archive], s3api: Store, remote: FaultProxy
+) -> None:
+    archive = new_archive(store=s3api.behind(remote.endpoint), restore_object=True, propagate_post=True)
+    archive.store("o", BODY, {"colour": "red"})
+
+    def posts(exchange: Exchange) -> None:
+        exchange.read_body()
+        exchange.forward()
+        assert archive.ask("POST", "o", X_Object_Meta_Colour="blue").status == 202
+        exchange.reply()
+
+    remote.when(posts, method="GET", key="/o", times=1)
+    assert archive.get("o").body == BODY
+    archive.restored("o")
+
+    def colour() -> str:
+        return archive.get("o", X_Cloud_Sync_Shunt_Bypass="yes").headers["x-object-meta-colour"]
+
+    wait_until(lambda: colour() == "blue", SOON, "the client's metadata")
+
+
+def test_metadata_that_is_written_when_an_object_has_just_come_back(
+    new_archive: Callable[..., Archive], s3api: Store, remote: FaultProxy
+) -> None:
+    archive = new_archive(store=s3api.behind(remote.endpoint), restore_object=True, propagate_post=True)
+    archive.store("o", BODY, {"colour": "red"})
+
+    def comes_back(exchange: Exchange) -> None:
+        """Before the copy has the new metadata."""
+        assert archive.get("o").body == BODY
+        archive.restored("o")
+        passes(exchange)
+
+    remote.when(comes_back, method="HEAD", key="/o", times=1)
+    assert archive.ask("POST", "o", X_Object_Meta_Colour="blue").status == 202
+    here = archive.get("o", X_Cloud_Sync_Shunt_Bypass="yes")
+    assert here.headers["x-object-meta-colour"] == "blue"
