@@ -16,7 +16,6 @@ from bench.cases import CASES, Case
 from bench.results import Result, show
 from bench.stage import Stage
 from servers.sink import Sink
-from servers.swift import SwiftCluster
 
 
 def main() -> int:
@@ -48,7 +47,7 @@ def main() -> int:
 def _play(case: Case, scale: float, rounds: int, say: Callable[[str], None]) -> Result:
     """Servers of its own for every case: none sees what another one left behind."""
     with (
-        SwiftCluster(processes="server", **case.cluster) as cluster,
+        case.swift(processes="server", **case.cluster) as cluster,
         Sink() as sink,
         tempfile.TemporaryDirectory(prefix="swift-s3-sync-bench-") as directory,
     ):
