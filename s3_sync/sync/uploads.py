@@ -33,6 +33,8 @@ class UploadLedger:
         self._now = now
         self._lock = Lock()
         self._in_flight: set[str] = set()
+        #: upload id -> until when the store may still be completing it
+        self._unsure: dict[str, float] = {}
         self._manifests = journal.noted(key, MANIFESTS) is not None
 
     def begins(self, name: str) -> int:
@@ -49,6 +51,11 @@ class UploadLedger:
     def ended(self, upload_id: str) -> None:
         self._journal.upload_ended(self._key, upload_id)
         with self._lock:
+            self._in_flight.discard(upload_id)
+
+    def unsure(self, upload_id: str) -> None:
+        with self._lock:
+            self._unsure[upload_id] = self._now() + AROUND
             self._in_flight.discard(upload_id)
 
     def expires(self, expiry: Expiry) -> None:
@@ -84,6 +91,7 @@ class UploadLedger:
         for name, upload_id in self.left_behind():
             bucket.abort_upload(name, upload_id)
             self._journal.upload_ended(self._key, upload_id)
+            self._unsure.pop(upload_id, None)
             aborted += 1
         for begin, name, noted in self._journal.begins(self._key):
             for upload in list(bucket.list_uploads(name)):
@@ -112,8 +120,9 @@ class UploadLedger:
                 yield upload.name, upload.upload_id
 
     def _is_in_flight(self, upload_id: str) -> bool:
+        """Whether we are at it, or the store may be."""
         with self._lock:
-            return upload_id in self._in_flight
+            return upload_id in self._in_flight or self._unsure.get(upload_id, 0.0) > self._now()
 
 
 def reap(label: str, ledger: UploadLedger, open_bucket: Callable[[], Bucket]) -> None:

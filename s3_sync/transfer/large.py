@@ -232,10 +232,10 @@ def _upload_parts(
     plan: tuple[PlannedPart, ...],
     condition: Overwrite,
 ) -> None:
-    bucket, name = sending.bucket, large.info.name
-    with open_upload(sending, name, meta) as upload_id:
-        parts = in_parallel(sending, plan, lambda part: _send_part(sending, large, upload_id, part))
-        bucket.complete_upload(name, upload_id, parts, condition.if_match, condition.if_absent)
+    name = large.info.name
+    with open_upload(sending, name, meta) as upload:
+        parts = in_parallel(sending, plan, lambda part: _send_part(sending, large, upload.upload_id, part))
+        upload.complete(parts, condition)
 
 
 def in_parallel(sending: Sending, plan: Sequence[Item], send: Callable[[Item], Part]) -> list[Part]:

@@ -68,14 +68,14 @@ def _ranges(limits: Limits, remote: ObjectInfo, large: LargeObject | None) -> li
 def _copy_in_parts(sending: Sending, meta: ObjectMeta, remote: ObjectInfo, ranges: Sequence[_Range]) -> None:
     bucket, name = sending.bucket, remote.name
     condition = Overwrite(if_match=remote.etag).for_bucket(bucket)
-    with open_upload(sending, name, meta) as upload_id:
+    with open_upload(sending, name, meta) as upload:
 
         def copy(part: _Range) -> Part:
             byte_range = ByteRange(part.first, part.first + part.size - 1)
-            copied = bucket.copy_part(name, upload_id, part.number, byte_range, remote.etag)
+            copied = bucket.copy_part(name, upload.upload_id, part.number, byte_range, remote.etag)
             if part.md5 is not None and copied.etag != part.md5:
                 raise BadDigest(f"part {part.number} of {name}: the store has {copied.etag}, not {part.md5}")
             return replace(copied, md5=part.md5 or copied.md5)
 
         parts = in_parallel(sending, ranges, copy)
-        bucket.complete_upload(name, upload_id, parts, condition.if_match)
+        upload.complete(parts, condition)

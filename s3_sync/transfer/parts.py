@@ -35,21 +35,21 @@ def upload_parts(
     """
     bucket = sending.bucket
     step = part_size(info.size, bucket.limits)
-    with open_upload(sending, info.name, meta) as upload_id:
+    with open_upload(sending, info.name, meta) as upload:
         parts: list[Part] = []
         whole = hashlib.md5(usedforsecurity=False)
         for number, first in enumerate(range(0, info.size, step), start=1):
             last = min(first + step, info.size) - 1
             with source.open(info.data_timestamp, ByteRange(first, last)) as local:
                 body = _PartBody(MeteredBody(local.body, sending.count), whole)
-                part = bucket.upload_part(info.name, upload_id, number, body, last - first + 1)
+                part = bucket.upload_part(info.name, upload.upload_id, number, body, last - first + 1)
             if part.md5 is not None and part.md5 != body.part.hexdigest():
                 raise BadDigest(f"part {number}: the store has {part.md5}, {body.part.hexdigest()} was sent")
             whole = body.whole
             parts.append(part)
         if whole.hexdigest() != info.md5:
             raise BadDigest(f"the parts hash to {whole.hexdigest()}, the object's MD5 is {info.md5}")
-        bucket.complete_upload(info.name, upload_id, parts, condition.if_match, condition.if_absent)
+        upload.complete(parts, condition)
 
 
 class _PartBody:

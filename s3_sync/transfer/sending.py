@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from s3_sync.errors import RemoteError
+from s3_sync.errors import RemoteError, RemoteUnavailable, Throttled
 from s3_sync.model.objects import ObjectMeta
-from s3_sync.providers.base import Bucket
+from s3_sync.providers.base import Bucket, Part
 from s3_sync.runtime.concurrency import Pool, SerialPool
 from s3_sync.state.expiries import Expiry
 
@@ -35,6 +35,10 @@ class Ledger(Protocol):
     def begun(self, begin: int, name: str, upload_id: str) -> None: ...
 
     def ended(self, upload_id: str) -> None: ...
+
+    def unsure(self, upload_id: str) -> None:
+        """It may be complete, or be so in a while: it is to be aborted later, if it is still there."""
+        ...
 
     def expires(self, expiry: Expiry) -> None:
         """This copy is soon all that there is of an object; it is to be deleted when it has expired."""
@@ -62,6 +66,9 @@ class NoLedger:
         pass
 
     def ended(self, upload_id: str) -> None:
+        pass
+
+    def unsure(self, upload_id: str) -> None:
         pass
 
     def expires(self, expiry: Expiry) -> None:
@@ -104,22 +111,49 @@ class Sending:
     ledger: Ledger = field(default_factory=NoLedger)
 
 
+@dataclass(slots=True)
+class Upload:
+    """An open multipart upload. ``unsure``: the store was asked to complete it, and has not answered."""
+
+    sending: Sending
+    name: str
+    upload_id: str
+    unsure: bool = False
+
+    def complete(self, parts: Sequence[Part], condition: Overwrite) -> None:
+        """Raises any RemoteError. One that was repeated may be underway although the last answer is a no."""
+        self.unsure = True
+        try:
+            self.sending.bucket.complete_upload(
+                self.name, self.upload_id, parts, condition.if_match, condition.if_absent
+            )
+        except Exception as error:
+            self.unsure = isinstance(error, RemoteUnavailable | Throttled)
+            raise
+        self.unsure = False
+
+
 @contextmanager
-def open_upload(sending: Sending, name: str, meta: ObjectMeta) -> Iterator[str]:
+def open_upload(sending: Sending, name: str, meta: ObjectMeta) -> Iterator[Upload]:
     """Begin a multipart upload, which the caller completes inside the ``with`` block.
 
-    However the block fails, the upload is aborted. An abort that fails itself stays in the ledger, for
-    the next start.
+    However the block fails, the upload is aborted; but not while the store may still be completing it, for
+    not every store keeps the two apart: Swift's S3 API makes an object then whose parts are gone. That stays
+    in the ledger, as does an abort that fails itself.
     """
     bucket, ledger = sending.bucket, sending.ledger
     begin, upload_id = _begin(sending, name, meta)
+    upload = Upload(sending, name, upload_id)
     done = False
     try:
         ledger.begun(begin, name, upload_id)
-        yield upload_id
+        yield upload
         done = True
     finally:
-        if done or _aborted(bucket, name, upload_id):
+        if upload.unsure:
+            log.warning("whether upload %s of %s is complete is not known", upload_id, name)
+            ledger.unsure(upload_id)
+        elif done or _aborted(bucket, name, upload_id):
             ledger.ended(upload_id)
 
 

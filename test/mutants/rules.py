@@ -284,6 +284,13 @@ MUTANTS = (
         "test/unit/transfer/test_parts.py",
     ),
     Mutant(
+        "what the store may be completing is not aborted",
+        "transfer/sending.py",
+        "        if upload.unsure:",
+        "        if False:",
+        "test/unit/transfer/test_parts.py",
+    ),
+    Mutant(
         "an upload that may have begun is remembered",
         "transfer/sending.py",
         "            if not error.transient:  # else it may be open without our knowing",

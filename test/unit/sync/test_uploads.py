@@ -119,6 +119,17 @@ def test_an_abort_that_fails_is_tried_again(world: World, monkeypatch: pytest.Mo
     assert world.uploads == set()
 
 
+def test_what_the_store_may_be_completing_is_left_alone_for_an_hour(world: World) -> None:
+    upload_id = world.begin("o")
+    world.ledger.unsure(upload_id)
+    world.reap()
+    assert world.uploads == {upload_id}
+    world.clock.sleep(AROUND + 1)
+    world.reap()
+    assert world.uploads == set()
+    assert not world.ledger.has_work()
+
+
 class TestBegins:
     """A crash, or a lost answer, between the request for an upload and the note of its id."""
 

@@ -128,6 +128,7 @@ class FakeLedger:
         self.open: dict[str, str] = {}
         self.beginning: dict[int, str] = {}
         self._number = 0
+        self.doubtful: set[str] = set()
         self.expiries: list[Expiry] = []
         self.manifests = False
 
@@ -145,6 +146,9 @@ class FakeLedger:
 
     def ended(self, upload_id: str) -> None:
         self.open.pop(upload_id, None)
+
+    def unsure(self, upload_id: str) -> None:
+        self.doubtful.add(upload_id)
 
     def expires(self, expiry: Expiry) -> None:
         self.expiries.append(expiry)
