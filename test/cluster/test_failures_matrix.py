@@ -43,12 +43,13 @@ from servers.swift import SwiftCluster
 
 PATIENCE = 1.5  # seconds that the daemon waits for an answer
 WORKERS = 16
-#: how often each operation fails: a request is repeated once, and a part of an upload is sent twice
-TIMES, TIMES_OF_PARTS = 3, 5
+#: how often each operation fails, where a request is repeated once; parts fail until an upload is aborted
+TIMES = 3
 
+ABORT = "AbortMultipartUpload"
 READS = ("HeadObject", "GetObject", "ListObjects")
 WRITES = ("PutObject", "CopyObject", "DeleteObjects", "CreateMultipartUpload", "UploadPart")
-WRITES += ("UploadPartCopy", "CompleteMultipartUpload", "AbortMultipartUpload")
+WRITES += ("UploadPartCopy", "CompleteMultipartUpload", ABORT)
 #: operations with a body, and those whose answers have one
 TELL = ("PutObject", "UploadPart", "DeleteObjects", "CompleteMultipartUpload")
 TOLD = ("GetObject", "ListObjects", "CopyObject", "DeleteObjects", "CreateMultipartUpload")
@@ -110,6 +111,9 @@ class Case:
 
 
 def only(case: Case, name: str, call: Call) -> bool:
+    if name == "UploadPart" and ABORT in case.rules:
+        enough = case.rules[ABORT].hits and case.rules[name].hits >= TIMES
+        return bool(not enough) and case.is_mine(call) and operation(call) == name
     return case.is_mine(call) and operation(call) == name
 
 
@@ -127,9 +131,11 @@ class Matrix:
     def arm(self, operations: tuple[str, ...]) -> None:
         for case in self.cases.values():
             fault, possible = FAULTS[case.fault]
-            for name in set(operations) & set(possible):
-                times = TIMES_OF_PARTS if name.startswith("UploadPart") else TIMES
-                case.rules[name] = self.proxy.when(fault, times=times, where=partial(only, case, name))
+            for name in sorted(set(operations) & set(possible)):  # the abort comes before the parts
+                for_ever = name == "UploadPart" and ABORT in case.rules
+                case.rules[name] = self.proxy.when(
+                    fault, times=None if for_ever else TIMES, where=partial(only, case, name)
+                )
 
     def settle(self) -> None:
         """Until every container has been read to its end, and nothing is left in the journal."""
