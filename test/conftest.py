@@ -41,6 +41,23 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["PYTHONWARNINGS"] = "ignore"  # for children
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Where coverage is measured: children of this process run green threads, and this process does not.
+
+    It must not be asked to look for them, either: coverage then remembers greenlets, and greenlet 3.5 never
+    comes back from the end of a thread whose greenlet is remembered.
+    """
+    starts_workers = bool(session.config.getoption("numprocesses", None))
+    packed = os.environ.get("COVERAGE_PROCESS_CONFIG")
+    if packed and not starts_workers:
+        from coverage.config import CoverageConfig
+
+        settings = CoverageConfig.deserialize(packed)
+        settings.concurrency = ["greenlet", "thread"]
+        os.environ["COVERAGE_PROCESS_CONFIG"] = settings.serialize()
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(session.config, "workeroutput"):  # one of several workers: what it has to say is sent
         session.config.workeroutput["messages"] = session.config.stash[MESSAGES]
