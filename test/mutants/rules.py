@@ -279,8 +279,8 @@ MUTANTS = (
     Mutant(
         "an upload that fails is aborted",
         "transfer/sending.py",
-        "        if done or _aborted(bucket, name, upload_id):",
-        "        if True:",
+        "        elif done or _aborted(bucket, name, upload_id):",
+        "        else:",
         "test/unit/transfer/test_parts.py",
     ),
     Mutant(

@@ -250,8 +250,9 @@ def _as_written(default: object) -> str:
     return str(default).lower() if isinstance(default, bool) else str(default)
 
 
-def test_every_rule_that_is_broken_on_purpose_is_in_contributing() -> None:
+def test_every_rule_that_is_broken_on_purpose_is_in_contributing_and_in_the_code() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text()
     for mutant in MUTANTS:
         tests = ", ".join(f"`{test.removeprefix('test/')}`" for test in mutant.test.split())
         assert f"| {mutant.rule} | {tests} |" in text, mutant.rule
+        assert (ROOT / "s3_sync" / mutant.file).read_text().count(mutant.old) == 1, mutant.rule
