@@ -48,11 +48,11 @@ def fill(pair: Pair) -> None:
         put_as_before(pair, name, name.encode(), ContentType="text/plain")
 
 
-def wait_for_another_second() -> None:
-    """Stores tell the times of copies in whole seconds, and only a copy that is surely younger than the row
-    needs no second look."""
+def wait_for_younger_copies() -> None:
+    """Stores tell the times of copies in whole seconds, some of them rounded up, and only a copy that is
+    surely younger than the row needs no second look."""
     now = time.time()
-    wait_until(lambda: time.time() > now + 1, 5, "the next second")
+    wait_until(lambda: time.time() > now + 2, 5, "two seconds")
 
 
 def run(daemon: SyncDaemon) -> None:
@@ -189,7 +189,7 @@ class TestLostProgress:
         daemon = new_daemon(*pairs)
         for pair in pairs:
             self.copy(pair)
-        wait_for_another_second()
+        wait_for_younger_copies()
         run(daemon)
         for pair, content in zip(pairs, damage, strict=True):
             status_file(daemon, pair).unlink()
@@ -207,7 +207,7 @@ class TestLostProgress:
 
     def test_journal_removed_and_damaged(self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy) -> None:
         self.copy(pair)
-        wait_for_another_second()
+        wait_for_younger_copies()
         run(daemon)
         for path in daemon.status_dir.glob(".journal*"):
             path.unlink()
