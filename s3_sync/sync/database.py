@@ -190,7 +190,9 @@ class DatabaseCrawl:
         another node's daemon may have sent them; the rest are known to be new.
 
         Of a broken-off batch a listing shows only what is absent: what it shows as sent may be the version
-        before, of the same bytes, whose transfer ended when this row had been written already.
+        before, of the same bytes, whose transfer ended when this row had been written already. Not so in a
+        sweep, which begins where progress is lost: then nobody knows where the batch began, and it would cost
+        a HEAD for every row before its end.
         """
         checkpoint, now = self._known(), self._context.clock.now()
         sweep = max(window, checkpoint.sweep_until)
@@ -200,7 +202,7 @@ class DatabaseCrawl:
         for row in rows:
             if row.name not in compare:
                 views[row.name] = Before.FRESH if row.rowid <= checkpoint.fresh_until else Before.NEW
-            elif row.rowid <= window and views[row.name] != Listed(None):
+            elif checkpoint.sweep_until < row.rowid <= window and views[row.name] != Listed(None):
                 views[row.name] = Before.UNKNOWN
         return views
 
