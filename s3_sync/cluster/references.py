@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from s3_sync.cluster.client import LocalSwift
+from s3_sync.cluster.client import Container, LocalSwift
 from s3_sync.cluster.newest import NewestState, Present
 from s3_sync.cluster.objects import SYMLINK_TARGET
 from s3_sync.cluster.reader import ObjectReader
@@ -73,7 +73,7 @@ class References:
     def _in_container(
         self, account: str, container: str, known: _Wanted, listed: bool
     ) -> Iterator[set[Place]]:
-        found = self._client.container(account, container)
+        found = self._container(account, container)
         if found is None:
             return
         if not listed:
@@ -81,6 +81,13 @@ class References:
         for entry in self._client.objects(account, container, "", reserved=True):
             if may_name(entry["bytes"], entry["hash"], "") or "slo_etag" in entry:
                 yield known.among(self.named_by(account, container, entry["name"], found.policy))
+
+    def _container(self, account: str, container: str) -> Container | None:
+        """Asked again at once: one server that is slow for a moment must not undo a walk through thousands."""
+        for _ in range(_TRIES - 1):
+            with suppress(LocalUnavailable):
+                return self._client.container(account, container)
+        return self._client.container(account, container)
 
     def named_by(self, account: str, container: str, name: str, policy: int) -> Named:
         """What one object names now. One that a client writes just now is looked at again.

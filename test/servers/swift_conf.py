@@ -57,7 +57,7 @@ PROXY_APP = {
     "recheck_updating_shard_ranges": 0,
     "recheck_listing_shard_ranges": 0,
     "error_suppression_interval": 0,
-    "conn_timeout": 2.0,
+    "conn_timeout": 10.0,
     "node_timeout": 30,
 }
 

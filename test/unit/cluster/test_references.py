@@ -40,6 +40,27 @@ def test_an_incomplete_listing_of_the_account() -> None:
         list(local.references.walk("AUTH_a", [("segs", "1")], {"c", "segs"}))
 
 
+@pytest.mark.parametrize("failures", [2, 3])
+def test_a_container_server_that_is_slow_for_a_moment(failures: int) -> None:
+    swift = Swift()
+    swift.put("/segs/empty", b"")
+    references = local_objects(swift).references
+    client: Any = references._client
+    answer, calls = client.container, iter(range(failures))
+
+    def container(account: str, name: str) -> Any:
+        for _ in calls:
+            raise LocalUnavailable("HEAD: status 503")
+        return answer(account, name)
+
+    client.container = container
+    if failures == 2:
+        assert [*references.walk("AUTH_a", [("segs", "1")], ())] == [set()]
+    else:
+        with pytest.raises(LocalUnavailable, match="status 503"):
+            list(references.walk("AUTH_a", [("segs", "1")], ()))
+
+
 def test_below_a_prefix() -> None:
     swift = Swift()
     swift.put_dlo("o", "s%C3%A9gs/a%2F")
