@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.filling import object_path
 from bench.measure import Run, median, run
-from bench.results import Value
+from bench.results import Goal, Value
 from servers.daemon import EXECUTABLE, SyncDaemon, Target
 from servers.process import python_module
 from servers.rclone import rclone_program
@@ -205,3 +205,17 @@ def per_object(counts: Mapping[str, int], objects: int) -> str:
 
 def median_sending(measured: Sequence[Measured]) -> float:
     return median([each.sending for each in measured])
+
+
+def goals_for_large(done: Mapping[str, Sequence[Measured]]) -> list[Goal]:
+    """Where the bytes are what takes the time: as fast as the others, and little slower than nothing else."""
+    seconds = {tool: median_run(measured).seconds for tool, measured in done.items()}
+    return [
+        Goal("times as fast as rclone's fastest", min(seconds[DEFAULT], seconds[FASTEST]) / seconds[OURS], 1),
+        Goal(
+            "of the bare loop's speed, while bytes are sent",
+            median_sending(done[BARE]) / median_sending(done[OURS]),
+            0.85,
+        ),
+        Goal("peak RSS MB", max(each.run.rss for each in done[OURS]), 200, at_least=False),
+    ]

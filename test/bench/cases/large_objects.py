@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from bench.filling import MIB, Content, put_objects
-from bench.results import Goal, Result
+from bench.results import Result
 from bench.stage import (
     BARE,
     DEFAULT,
@@ -14,8 +14,7 @@ from bench.stage import (
     Stage,
     alternate,
     fastest_form,
-    median_run,
-    median_sending,
+    goals_for_large,
     row,
 )
 
@@ -42,15 +41,7 @@ def run(stage: Stage) -> Result:
         },
     )
     rows = {tool: row(measured, count, SIZE) for tool, measured in done.items()}
-    seconds = {tool: median_run(measured).seconds for tool, measured in done.items()}
-    goals = [
-        Goal("times as fast as rclone's fastest", min(seconds[DEFAULT], seconds[FASTEST]) / seconds[OURS], 1),
-        Goal(
-            "of the bare loop's speed, while bytes are sent",
-            median_sending(done[BARE]) / median_sending(done[OURS]),
-            0.85,
-        ),
-        Goal("peak RSS MB", max(each.run.rss for each in done[OURS]), 200, at_least=False),
-    ]
     notes = [f"rclone's fastest form here: {' '.join(fastest_form(TRANSFERS))}"]
-    return Result("large_objects", f"{count} objects of {SIZE // MIB} MiB", rows, goals, notes)
+    return Result(
+        "large_objects", f"{count} objects of {SIZE // MIB} MiB", rows, goals_for_large(done), notes
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from bench.filling import MIB
-from bench.results import Goal, Result
+from bench.results import Result
 from bench.slo import SEGMENT, put_segments, put_slo
 from bench.stage import (
     BARE,
@@ -15,8 +15,7 @@ from bench.stage import (
     Measured,
     Stage,
     alternate,
-    median_run,
-    median_sending,
+    goals_for_large,
     row,
 )
 
@@ -49,21 +48,13 @@ def run(stage: Stage) -> Result:
         },
     )
     rows = {tool: row(measured, 1, size) for tool, measured in done.items()}
-    seconds = {tool: median_run(measured).seconds for tool, measured in done.items()}
-    goals = [
-        Goal("times as fast as rclone's fastest", min(seconds[DEFAULT], seconds[FASTEST]) / seconds[OURS], 1),
-        Goal(
-            "of the bare loop's speed, while bytes are sent",
-            median_sending(done[BARE]) / median_sending(done[OURS]),
-            0.85,
-        ),
-        Goal("peak RSS MB", max(each.run.rss for each in done[OURS]), 200, at_least=False),
-    ]
     notes = [
         f"rclone's fastest form here: {' '.join(FORM)}",
         "the bare loop writes each segment as an object of its own",
     ]
-    return Result("large_slo", f"{count} segments of {SEGMENT // MIB} MiB", rows, goals, notes)
+    return Result(
+        "large_slo", f"{count} segments of {SEGMENT // MIB} MiB", rows, goals_for_large(done), notes
+    )
 
 
 def _ours(stage: Stage, parts: int) -> Measured:
