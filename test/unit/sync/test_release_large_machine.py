@@ -3,8 +3,6 @@ and give metadata, at any moment."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
@@ -31,17 +29,8 @@ class MovingLarge(Moving):
         retain=st.booleans(),
     )
     def begin(self, conditional: bool, propagate: bool, slack: float, retain: bool = False) -> None:
-        self.world: Any = LargeWorld(
-            self.directory,
-            nodes=2,
-            conditional=conditional,
-            copy_after=DELAY,
-            propagate_delete=propagate,
-            propagate_expiration=True,
-            retain_local_segments=retain,
-        )
-        for node in self.world.nodes:
-            node.restart(slack=slack)
+        options = {"conditional": conditional, "propagate_delete": propagate}
+        self.begin_in(LargeWorld, slack, retain_local_segments=retain, **options)
         self.world.put_large("a", "slo", b"first")
         self.world.put_large("b", "dlo", b"first")
 

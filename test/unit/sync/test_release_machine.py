@@ -38,14 +38,10 @@ class Moving(RuleBasedStateMachine):
 
     @initialize(conditional=st.booleans(), propagate=st.booleans(), slack=st.sampled_from([0.0, 400.0]))
     def begin(self, conditional: bool, propagate: bool, slack: float) -> None:
-        self.world = MovingWorld(
-            self.directory,
-            nodes=2,
-            conditional=conditional,
-            copy_after=DELAY,
-            propagate_delete=propagate,
-            propagate_expiration=True,
-        )
+        self.begin_in(MovingWorld, slack, conditional=conditional, propagate_delete=propagate)
+
+    def begin_in(self, kind: type[MovingWorld], slack: float, **options: Any) -> None:
+        self.world = kind(self.directory, nodes=2, copy_after=DELAY, propagate_expiration=True, **options)
         for node in self.world.nodes:
             node.restart(slack=slack)
 
