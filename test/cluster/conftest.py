@@ -85,3 +85,17 @@ def proxy(store: Store) -> Iterator[FaultProxy]:
     """In front of `store`, which `store.behind(proxy.endpoint)` tells the daemon."""
     with FaultProxy.before(store.endpoint) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def remote(s3api: Store) -> Iterator[FaultProxy]:
+    """In front of the S3 API, for the bucket of `behind`. The remote account is a new one for the middleware
+    each time, since its address is."""
+    with FaultProxy.before(s3api.endpoint) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def behind(new_archive: Callable[..., Archive], s3api: Store, remote: FaultProxy) -> Archive:
+    """An archive whose bucket is behind `remote`."""
+    return new_archive(store=s3api.behind(remote.endpoint), restore_object=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 from urllib.request import Request, urlopen
@@ -22,17 +22,10 @@ BODY = b"archived" * 1000
 MD5 = hashlib.md5(BODY).hexdigest()
 
 
-@pytest.fixture(scope="module")
-def remote(s3api: Store) -> Iterator[FaultProxy]:
-    with FaultProxy.before(s3api.endpoint) as proxy:
-        yield proxy
-
-
 @pytest.fixture
-def archive(new_archive: Callable[..., Archive], s3api: Store, remote: FaultProxy) -> Archive:
-    archive = new_archive(store=s3api.behind(remote.endpoint), restore_object=True)
-    archive.store("o", BODY)
-    return archive
+def archive(behind: Archive) -> Archive:
+    behind.store("o", BODY)
+    return behind
 
 
 def others(archive: Archive) -> dict[str, RawSwift]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import swiftclient
@@ -13,12 +13,6 @@ from servers.pair import Store
 from servers.shunted import Archive, Shunted
 
 BODY = b"archived" * 1000
-
-
-@pytest.fixture
-def remote(s3api: Store) -> Iterator[FaultProxy]:
-    with FaultProxy.before(s3api.endpoint) as proxy:
-        yield proxy
 
 
 class TestDelete:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import http.client
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from faults.proxy import Exchange, FaultProxy, answers, cut_short, passes, reset_before, waits_for
-from servers.pair import Store
 from servers.process import wait_until
 from servers.shunted import Archive
 
@@ -20,17 +19,9 @@ SOON = 30.0
 
 
 @pytest.fixture
-def remote(s3api: Store) -> Iterator[FaultProxy]:
-    with FaultProxy.before(s3api.endpoint) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def archive(new_archive: Callable[..., Archive], s3api: Store, remote: FaultProxy) -> Archive:
-    """The remote account is a new one for the middleware each time, since its address is."""
-    archive = new_archive(store=s3api.behind(remote.endpoint), restore_object=True)
-    archive.store("o", BODY)
-    return archive
+def archive(behind: Archive) -> Archive:
+    behind.store("o", BODY)
+    return behind
 
 
 def stalls(exchange: Exchange) -> None:

@@ -8,7 +8,7 @@ import json
 import random
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -22,16 +22,9 @@ SOON = 30.0
 
 
 @pytest.fixture
-def remote(s3api: Store) -> Iterator[FaultProxy]:
-    with FaultProxy.before(s3api.endpoint) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def archive(new_archive: Callable[..., Archive], s3api: Store, remote: FaultProxy) -> Archive:
-    archive = new_archive(store=s3api.behind(remote.endpoint), restore_object=True)
-    archive.store("o", BODY)
-    return archive
+def archive(behind: Archive) -> Archive:
+    behind.store("o", BODY)
+    return behind
 
 
 def listing(archive: Archive, container: str) -> list[str]:

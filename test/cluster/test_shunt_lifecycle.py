@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,12 +17,6 @@ from servers.shunted import Archive, Shunted
 
 BODY = bytes(range(256)) * 1000
 SEGMENTS = {"one": b"1" * 100_000, "two": b"2" * 50_000}
-
-
-@pytest.fixture
-def remote(s3api: Store) -> Iterator[FaultProxy]:
-    with FaultProxy.before(s3api.endpoint) as proxy:
-        yield proxy
 
 
 @pytest.fixture

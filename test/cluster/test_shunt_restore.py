@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +15,6 @@ from urllib.parse import quote
 import pytest
 
 from faults.proxy import FaultProxy, waits_for
-from servers.pair import Store
 from servers.process import wait_until
 from servers.raw_swift import Answer
 from servers.shunted import SEGMENT_SIZE, Archive, Shunted
@@ -31,18 +30,6 @@ def md5(data: bytes) -> str:
 @pytest.fixture
 def archive(new_archive: Callable[..., Archive]) -> Archive:
     return new_archive(restore_object=True)
-
-
-@pytest.fixture
-def remote(s3api: Store) -> Iterator[FaultProxy]:
-    with FaultProxy.before(s3api.endpoint) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def behind(new_archive: Callable[..., Archive], s3api: Store, remote: FaultProxy) -> Archive:
-    """An archive whose bucket is behind `remote`."""
-    return new_archive(store=s3api.behind(remote.endpoint), restore_object=True)
 
 
 def local(archive: Archive, name: str, query: str = "") -> Answer:
