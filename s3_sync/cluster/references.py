@@ -83,7 +83,7 @@ class References:
                 yield known.among(self.named_by(account, container, entry["name"], found.policy))
 
     def _container(self, account: str, container: str) -> Container | None:
-        """Asked again at once: one server that is slow for a moment must not undo a walk through thousands."""
+        """Asked again at once: one server slow for a moment must not undo a walk through thousands."""
         for _ in range(_TRIES - 1):
             with suppress(LocalUnavailable):
                 return self._client.container(account, container)
