@@ -172,7 +172,7 @@ STEPS = [
     ("s3_sync.cluster.removal:Removal.remove", 3),
     ("s3_sync.cluster.client:LocalSwift.request", 3),
     ("s3_sync.sync.batch:Batches.settle", 1),
-    ("s3_sync.sync.database:DatabaseCrawl._save", 1),
+    ("s3_sync.sync.progress:Progress.move", 1),
 ]
 
 

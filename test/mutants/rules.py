@@ -32,25 +32,25 @@ MUTANTS = (
     ),
     Mutant(
         "the owner sends first, the others verify",
-        "sync/database.py",
+        "sync/progress.py",
         "owner_ordinal(row.name, replica.replicas) == replica.ordinal",
         "owner_ordinal(row.name, replica.replicas) != replica.ordinal",
         f"{_SYNC}/test_crawler_nodes.py",
     ),
     Mutant(
         "other nodes' rows are verified after the slack",
-        "sync/database.py",
-        "if self._verified_from(row) > now)",
+        "sync/verification.py",
+        "if self._progress.verified_from(row) > now)",
         "if True)",
         f"{_SYNC}/test_crawler_nodes.py",
     ),
     # what a crash may forget
     Mutant(
         "the cursor moves after the journal",
-        "sync/database.py",
-        "            result = self._batches.run(own, views)\n            self._batches.settle(",
-        "            self._save(replace(checkpoint, last_row=last))\n"
-        "            result = self._batches.run(own, views)\n            self._batches.settle(",
+        "sync/primary.py",
+        "        result = batches.run(own, views)\n        batches.settle(",
+        "        self._progress.move(last_row=last)\n"
+        "        result = batches.run(own, views)\n        batches.settle(",
         f"{_SYNC}/test_crawler_crashes.py",
     ),
     Mutant(
@@ -62,16 +62,16 @@ MUTANTS = (
     ),
     Mutant(
         "the window is open before rows are handled",
-        "sync/database.py",
-        "            self._context.journal.open_window(self._key, db.id, last)\n",
+        "sync/primary.py",
+        "        journal.open_window(key, self._progress.database, last)\n",
         "",
         f"{_SYNC}/test_crawler_crashes.py",
     ),
     Mutant(
         "what is begun and not ended is not passed by the cursor",
-        "sync/database.py",
-        "reached = result.abandoned_from - 1",
-        "pass",
+        "sync/primary.py",
+        "return last if result.abandoned_from is None else result.abandoned_from - 1",
+        "return last",
         f"{_SYNC}/test_crawler_stops.py",
     ),
     Mutant(

@@ -1,0 +1,83 @@
+"""The primary pass: rows after ``last_row``, of which this replica acts on those that hash to its ordinal.
+
+Order, for each batch: window into the journal, rows, journal, cursor. See ``s3_sync.state.journal``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from s3_sync.cluster.brokers import ContainerDb
+from s3_sync.model.rows import Row
+from s3_sync.state.journal import PRIMARY
+from s3_sync.sync.batch import Result
+from s3_sync.sync.due import DueRows
+from s3_sync.sync.progress import Progress, Scope, more_to_compare
+from s3_sync.sync.views import Before, Listed, View
+
+log = logging.getLogger("s3-sync")
+
+
+class PrimaryPass:
+    """Of one database; moves ``last_row``."""
+
+    def __init__(self, scope: Scope, progress: Progress, due: DueRows) -> None:
+        self._scope = scope
+        self._progress = progress
+        self._due = due
+
+    def run(self, db: ContainerDb, limit: int, results: list[Result]) -> bool:
+        """One batch of up to ``limit`` rows; whether there may be more. Raises StateError, RemoteError."""
+        scope, checkpoint = self._scope, self._progress.checkpoint
+        if scope.is_handoff:
+            return False
+        if checkpoint.last_row < checkpoint.sweep_until:
+            limit = more_to_compare(limit)
+        rows, last = db.rows_since(checkpoint.last_row, limit)
+        if last <= checkpoint.last_row:
+            return False
+        own = [row for row in rows if scope.owns(row)]
+        reached = last
+        if own:
+            label = scope.mapping.label
+            log.info("Processing %d rows since row %d for %s", len(own), checkpoint.last_row, label)
+            reached = self._handle(own, last, results)
+            log.info("Processed %d rows; last row: %d; for %s", len(own), reached, label)
+        self._progress.move(last_row=reached)
+        return not scope.context.stop.is_set()
+
+    def _handle(self, own: Sequence[Row], last: int, results: list[Result]) -> int:
+        """Returns the row up to which everything is settled, or in the journal."""
+        batches, journal, key = self._scope.batches, self._scope.context.journal, self._scope.key
+        views = self._views(own, journal.window(key, self._progress.database))
+        journal.open_window(key, self._progress.database, last)
+        result = batches.run(own, views)
+        batches.settle(result, later=self._due.ranges(result.not_due, PRIMARY))
+        results.append(result)
+        return last if result.abandoned_from is None else result.abandoned_from - 1
+
+    def _views(self, rows: Sequence[Row], window: int) -> dict[str, View]:
+        """Rows of a broken-off batch and of a sweep are compared, and those that have waited so long that
+        another node's daemon may have sent them; the rest are known to be new.
+
+        Of a broken-off batch a listing shows only what is absent: what it shows as sent may be the version
+        before, of the same bytes, whose transfer ended when this row had been written already. Not so in a
+        sweep, which begins where progress is lost: then nobody knows where the batch began, and it would cost
+        a HEAD for every row before its end.
+        """
+        checkpoint, now = self._progress.checkpoint, self._scope.context.clock.now()
+        sweep = max(window, checkpoint.sweep_until)
+        shared = self._scope.replica.replicas > 1
+        compare = {
+            row.name
+            for row in rows
+            if row.rowid <= sweep or (shared and self._progress.shared_from(row) <= now)
+        }
+        views = self._scope.batches.survey(sorted(compare))
+        for row in rows:
+            if row.name not in compare:
+                views[row.name] = Before.FRESH if row.rowid <= checkpoint.fresh_until else Before.NEW
+            elif checkpoint.sweep_until < row.rowid <= window and views[row.name] != Listed(None):
+                views[row.name] = Before.UNKNOWN
+        return views

@@ -1,0 +1,65 @@
+"""The verify pass: the rows of the other ordinals, ``verification_slack`` later.
+
+Their daemon has most likely sent them already, and if it is absent, this one does. Listings answer for most.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from s3_sync.cluster.brokers import ContainerDb
+from s3_sync.model.rows import Row
+from s3_sync.state.journal import VERIFY
+from s3_sync.sync.batch import Result
+from s3_sync.sync.due import DueRows
+from s3_sync.sync.progress import Progress, Scope, more_to_compare
+
+log = logging.getLogger("s3-sync")
+
+
+class VerifyPass:
+    """Of one database; moves ``last_verified_row``. ``wake``: when the next row comes of age."""
+
+    def __init__(self, scope: Scope, progress: Progress, due: DueRows) -> None:
+        self._scope = scope
+        self._progress = progress
+        self._due = due
+        self.wake = float("inf")
+
+    def run(self, db: ContainerDb, limit: int, results: list[Result]) -> bool:
+        """One batch; whether there may be more. Raises StateError, RemoteError."""
+        self.wake = float("inf")
+        scope, checkpoint = self._scope, self._progress.checkpoint
+        if not scope.is_handoff and scope.replica.replicas == 1:
+            if checkpoint.last_verified_row != checkpoint.last_row:
+                self._progress.move(last_verified_row=checkpoint.last_row)
+            return False
+        rows, last = db.rows_since(checkpoint.last_verified_row, more_to_compare(limit))
+        if last <= checkpoint.last_verified_row:
+            return False
+        now = scope.context.clock.now()
+        too_young = next((row for row in rows if self._progress.verified_from(row) > now), None)
+        if too_young is not None:
+            self.wake = self._progress.verified_from(too_young)
+            last = too_young.rowid - 1
+            rows = [row for row in rows if row.rowid <= last]
+        others = [row for row in rows if not scope.owns(row)]
+        if others:
+            last = self._handle(others, last, results)
+        if last > checkpoint.last_verified_row:
+            self._progress.move(last_verified_row=last)
+        return too_young is None and not scope.context.stop.is_set()
+
+    def _handle(self, others: Sequence[Row], last: int, results: list[Result]) -> int:
+        """Returns the row up to which everything is settled, or in the journal."""
+        batches, label = self._scope.batches, self._scope.mapping.label
+        since = self._progress.checkpoint.last_verified_row
+        log.info("Verifying %d rows since row %d for %s", len(others), since, label)
+        result = batches.run(others, batches.survey([row.name for row in others]))
+        batches.settle(result, later=self._due.ranges(result.not_due, VERIFY))
+        results.append(result)
+        if result.abandoned_from is not None:
+            last = result.abandoned_from - 1
+        log.info("Verified %d rows; last row: %d; for %s", len(others), last, label)
+        return last
