@@ -26,10 +26,8 @@ from s3_sync.errors import (
 from s3_sync.model.objects import ObjectInfo, ObjectMeta
 from s3_sync.model.outcomes import (
     CONDITION,
-    DELETE_NOT_PROPAGATED,
     EXCLUDED,
     NOT_DUE,
-    OWN_TOMBSTONE,
     SEGMENT,
     SUPERSEDED,
     VANISHED,
@@ -39,9 +37,10 @@ from s3_sync.model.outcomes import (
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.limits import check_limits
+from s3_sync.sync.deletes import Deletes
 from s3_sync.sync.names import NameLocks
 from s3_sync.sync.release import Moving, Release
-from s3_sync.sync.views import Before, Listed, View
+from s3_sync.sync.views import ROUNDED, Before, Listed, View
 from s3_sync.transfer.decide import Decision, decide, is_marked_large
 from s3_sync.transfer.large import (
     LargeObject,
@@ -61,8 +60,6 @@ from s3_sync.transfer.upload import upload
 log = logging.getLogger("s3-sync")
 
 _PRESENT = Outcome(Kind.PRESENT)
-#: listings tell whole seconds; some stores round them down, some (Swift's s3api) up
-_ROUNDED = 1.0
 _STORED = frozenset({Kind.COPIED, Kind.UPDATED, Kind.PRESENT})
 
 
@@ -90,6 +87,7 @@ class RowHandler:
         self._now = now
         moves = not mapping.profile.retain_local
         self._release = Release(mapping, sending, local.removal, moving) if moves else None
+        self._deletes = Deletes(mapping, self._bucket, local.newest)
         self.names = NameLocks()
         # a move takes place for good: then another policy must not hold anything newer, either
         self._every_policy = moves
@@ -103,7 +101,7 @@ class RowHandler:
             with self.names.hold(row.name):
                 if self._profile.exclude is not None and self._profile.exclude.match(row.name):
                     return Outcome(Kind.SKIPPED, EXCLUDED)
-                return self._delete(row, view, proven) if row.deleted else self._handle(row, view)
+                return self._deletes.handle(row, view, proven) if row.deleted else self._handle(row, view)
         except SyncError as error:
             return outcome_of(error)
         except Exception as error:
@@ -270,66 +268,6 @@ class RowHandler:
         upload(self._sending, source, local, overwrite)
         return Outcome(Kind.COPIED, size=local.info.size)
 
-    def _delete(self, row: Row, view: View, proven: Callable[[Row], None] | None) -> Outcome:
-        """Delete remotely only on proof: the newest local state of the name is a client's tombstone.
-
-        The row's *data* timestamp is the delete's: where a POST came before it, the row's newest
-        timestamp may be that POST's.
-        """
-        if row.data_timestamp.offset:
-            return Outcome(Kind.SKIPPED, OWN_TOMBSTONE)
-        if not self._profile.propagate_delete:
-            return Outcome(Kind.SKIPPED, DELETE_NOT_PROPAGATED)
-        if view is Before.FRESH or view == Listed(None) or not self._can_hold(row.name):
-            return _PRESENT
-        look = view is Before.UNKNOWN or (isinstance(view, Listed) and self._may_be_newer(view, row))
-        remote = self._head(row.name) if look else None
-        if look and remote is None:
-            return _PRESENT  # another daemon, or an earlier try, has been here
-        state = self._newest.of(self._mapping.account, self._mapping.container, row.name)
-        if isinstance(state, Unknown):
-            return self._unproven(row)
-        if state.timestamp < row.data_timestamp:
-            raise LocalUnavailable(
-                f"the newest replica found is of {state.timestamp}, the row of {row.data_timestamp}"
-            )
-        if isinstance(state, Present):
-            return Outcome(Kind.SKIPPED, SUPERSEDED)
-        if not state.by_client:
-            return Outcome(Kind.SKIPPED, OWN_TOMBSTONE)
-        # after a POST by a server whose clock was ahead, the row's newest timestamp is the one in the mark
-        if remote is not None and _is_of_after(remote, max(state.timestamp, row.timestamp)):
-            raise LocalBehind("the remote copy is newer than the newest delete that is known here")
-        (proven or self._send_delete)(row)
-        return Outcome(Kind.DELETED)
-
-    def _may_be_newer(self, view: Listed, row: Row) -> bool:
-        """Whether a listed copy may be of a version that came after this delete, and that the replicas have
-        forgotten since: tombstones are not kept for ever, and a node that was away longer has old ones.
-
-        Of what was moved it may be all that there is. Otherwise its age in the listing is enough.
-        """
-        if self._release is not None:
-            return True
-        return view.info is None or view.info.last_modified + _ROUNDED >= row.data_timestamp.seconds
-
-    def _send_delete(self, row: Row) -> None:
-        self._bucket.delete_object(row.name)
-
-    def _unproven(self, row: Row) -> Outcome:
-        """The tombstone was reclaimed: nobody can say any more that this delete is the last word."""
-        if self._head(row.name) is None:
-            return _PRESENT
-        detail = "a delete is recorded, but no object server remembers it; the remote copy is kept"
-        return Outcome(Kind.FAILED, "delete_unproven", detail)
-
-    def _can_hold(self, name: str) -> bool:
-        try:
-            check_limits(self._bucket, name, ObjectMeta(), 0)
-        except ObjectRefused:
-            return False
-        return True
-
     def _known_absent(self, view: View) -> bool:
         return view in (Before.NEW, Before.FRESH, Listed(None))
 
@@ -354,12 +292,6 @@ def outcome_of(error: SyncError) -> Outcome:
     return Outcome(Kind.PENDING, error.reason, str(error))
 
 
-def _is_of_after(remote: ObjectInfo, timestamp: Timestamp) -> bool:
-    """Whether a stored copy says that it is of a version newer than ``timestamp``."""
-    marked = remote.meta.swift_timestamp if remote.meta is not None else None
-    return marked is not None and marked > timestamp
-
-
 def _is_of_before(remote: ObjectInfo | None, info: ObjectInfo) -> bool:
     """Whether the stored copy was made of an older version than ``info``, with the same content."""
     marked = remote.meta.swift_timestamp if remote is not None and remote.meta is not None else None
@@ -378,5 +310,5 @@ def _listed_alike(row: Row, info: ObjectInfo) -> bool:
         and row.etag != ""  # a retry does not know it
         and info.size == row.size > 0
         and info.etag == row.etag
-        and info.last_modified - _ROUNDED > row.timestamp.seconds
+        and info.last_modified - ROUNDED > row.timestamp.seconds
     )

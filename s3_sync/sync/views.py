@@ -16,6 +16,9 @@ from enum import Enum
 
 from s3_sync.model.objects import ObjectInfo
 
+#: listings tell whole seconds; some stores round them down, some (Swift's s3api) up
+ROUNDED = 1.0
+
 
 class Before(Enum):
     FRESH = "fresh"

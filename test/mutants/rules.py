@@ -120,7 +120,7 @@ MUTANTS = (
     # deletes
     Mutant(
         "only a delete that is the newest state is propagated",
-        "sync/rows.py",
+        "sync/deletes.py",
         "        if isinstance(state, Present):\n            return Outcome(Kind.SKIPPED, SUPERSEDED)\n"
         "        if not state.by_client:",
         "        if not getattr(state, 'by_client', True):",
@@ -128,28 +128,29 @@ MUTANTS = (
     ),
     Mutant(
         "own tombstones are not propagated: the row",
-        "sync/rows.py",
+        "sync/deletes.py",
         "        if row.data_timestamp.offset:",
         "        if False:",
         f"{_SYNC}/test_release.py",
     ),
     Mutant(
         "own tombstones are not propagated: the newest state",
-        "sync/rows.py",
+        "sync/deletes.py",
         "        if not state.by_client:",
         "        if False:",
         f"{_SYNC}/test_row_policy.py",
     ),
     Mutant(
         "a forgotten delete is no proof",
-        "sync/rows.py",
+        "sync/deletes.py",
         "        if isinstance(state, Unknown):\n            return self._unproven(row)",
-        "        if isinstance(state, Unknown):\n            state = Deleted(row.data_timestamp)",
+        "        if isinstance(state, Unknown):\n            self._send_delete(row)\n"
+        "            return Outcome(Kind.DELETED)",
         f"{_SYNC}/test_row_policy.py",
     ),
     Mutant(
         "a copy that is newer than the delete stays",
-        "sync/rows.py",
+        "sync/deletes.py",
         "if remote is not None and _is_of_after(",
         "if False and _is_of_after(",
         f"{_SYNC}/test_row_policy.py",
@@ -251,7 +252,7 @@ MUTANTS = (
     Mutant(
         "a listing settles only what is younger than the row",
         "sync/rows.py",
-        "        and info.last_modified - _ROUNDED > row.timestamp.seconds",
+        "        and info.last_modified - ROUNDED > row.timestamp.seconds",
         "",
         f"{_SYNC}/test_row_copies.py {_SYNC}/test_row_policy.py",
     ),
