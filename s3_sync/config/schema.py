@@ -178,6 +178,12 @@ class Mapping:
         return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()[:16]
 
     @property
+    def journal_key(self) -> str:
+        """This mapping's name in journals: different for two mappings of one container, and for the same
+        one with another destination."""
+        return f"{self.label}#{self.fingerprint}"
+
+    @property
     def location(self) -> str:
         """Where the remote objects are, in the words of ``content_location`` in listings.
 

@@ -44,13 +44,33 @@ class Checkpoint:
     share: str = ""
     adopted: bool = False
 
+    def is_ahead_of(self, last: int) -> bool:
+        """Whether rows were seen that a database with the highest ROWID ``last`` does not know: its numbers
+        only grow."""
+        return max(self.last_row, self.last_verified_row) > last
+
+    def holds_for(self, share: str, last: int) -> bool:
+        """Whether the numbers mean what they meant when they were written down.
+
+        They do not when the ring gave this replica another share of the rows, nor when the database is an
+        older copy of itself (from a backup, or after a power failure): it gives the same numbers to other
+        rows then.
+        """
+        return self.share in ("", share) and not self.is_ahead_of(last)
+
 
 class StatusFiles:
-    """Reads and writes Checkpoints. ``journal``: the uuid of the journal that belongs to this progress."""
+    """Reads and writes Checkpoints. ``journal``: the uuid of the journal that belongs to this progress.
 
-    def __init__(self, status_dir: str, journal: str, mappings: Iterable[Mapping]) -> None:
+    ``observed``: they are another process's; nothing is changed, a damaged file included.
+    """
+
+    def __init__(
+        self, status_dir: str, journal: str, mappings: Iterable[Mapping], observed: bool = False
+    ) -> None:
         self._directory = status_dir
         self._journal = journal
+        self._observed = observed
         self._lock = threading.Lock()
         self._sharing: dict[tuple[str, str], list[Mapping]] = {}
         for mapping in mappings:
@@ -110,6 +130,17 @@ class StatusFiles:
                 write_atomically(path, json.dumps(entries).encode("utf-8"))
             except OSError as error:
                 raise StateError(f"cannot write status file {path}: {error}") from error
+
+    def saved(self, mapping: Mapping) -> float | None:
+        """When a cursor of this container was last written down, in seconds since the epoch. Raises
+        StateError."""
+        path = self._path(mapping)
+        try:
+            return os.stat(path).st_mtime
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StateError(f"cannot read status file {path}: {error}") from error
 
     def tidy(self, before: float) -> None:
         """Remove what kills in the middle of a write have left, if it is older than ``before``. A container
@@ -173,7 +204,8 @@ class StatusFiles:
                 damage = "not a JSON object"
             except ValueError as error:
                 damage = str(error)
-            log.error("status file %s is damaged (%s); set aside as %s", path, damage, set_aside(path))
+            if not self._observed:
+                log.error("status file %s is damaged (%s); set aside as %s", path, damage, set_aside(path))
         except FileNotFoundError:
             pass
         except OSError as error:

@@ -51,7 +51,7 @@ class MappingCrawl:
 
     def __init__(self, context: Context, mapping: Mapping) -> None:
         self.mapping = mapping
-        self.key = f"{mapping.label}#{mapping.fingerprint}"
+        self.key = mapping.journal_key
         self._context = context
         self._batches: Batches | None = None
         self._databases: dict[LocalReplica, DatabaseCrawl] = {}

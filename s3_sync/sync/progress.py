@@ -41,7 +41,7 @@ class Scope:
     @property
     def share(self) -> str:
         """Which rows are own ones, in a word."""
-        return f"{'-' if self.replica.ordinal is None else self.replica.ordinal}/{self.replica.replicas}"
+        return self.replica.share
 
     def owns(self, row: Row) -> bool:
         replica = self.replica
@@ -138,4 +138,4 @@ def more_to_compare(limit: int) -> int:
 
 def _is_ahead(checkpoint: Checkpoint, db: ContainerDb) -> bool:
     """Whether rows were seen that the database does not know: its numbers only grow."""
-    return max(checkpoint.last_row, checkpoint.last_verified_row) > db.max_rowid()
+    return checkpoint.is_ahead_of(db.max_rowid())

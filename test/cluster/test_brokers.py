@@ -64,6 +64,13 @@ def test_rows_are_what_swift_has(
         assert row.timestamp.internal == max(data, content_type, meta).internal
         assert (row.rowid, row.size, row.etag) == (record["ROWID"], record["size"], record["etag"])
         assert (row.deleted, row.content_type) == (bool(record["deleted"]), record["content_type"])
+    with replica.open() as db:
+        brief = db.brief_since(0, 1000)
+        assert db.brief_since(brief[1][0], 2) == brief[2:4]
+    assert brief == [
+        tuple(record[key] for key in ("ROWID", "name", "created_at", "size", "deleted", "content_type"))
+        for record in expected
+    ]
     by_name = {row.name: row for row in rows}
     assert by_name["deleted"].deleted
     assert by_name["a"].size == 5

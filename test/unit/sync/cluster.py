@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, cast
 
+from s3_sync.cluster.brokers import BriefRow
 from s3_sync.cluster.client import Container
 from s3_sync.cluster.local import LocalObjects
 from s3_sync.cluster.newest import Deleted, LocalState, Present, Unknown
@@ -22,6 +23,8 @@ from s3_sync.model.objects import ByteRange
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.reader import BytesBody
+from unit.sync.briefly import brief
+from unit.sync.client import Client
 from unit.sync.versions import Answered, Opened, Version, kind_of
 
 START = 1_700_000_000.0
@@ -73,6 +76,10 @@ class FakeDb:
     def is_deleted(self) -> bool:
         return self.deleted
 
+    def brief_since(self, rowid: int, limit: int) -> list[BriefRow]:
+        self.reads += 1
+        return brief(self.rows.values(), rowid, limit)
+
     def metadata(self) -> dict[str, str]:
         return self.headers
 
@@ -102,6 +109,11 @@ class FakeReplica:
         self.replicas = replicas
         self.broken: Exception | None = None
         self.opened = 0
+        self.path = f"/srv/node/{db.id}.db"
+
+    @property
+    def share(self) -> str:
+        return f"{'-' if self.ordinal is None else self.ordinal}/{self.replicas}"
 
     def fingerprint(self) -> object:
         return None if self.db is None else (self.db.id, self.db.last)
@@ -372,19 +384,6 @@ class Swift:
             now = Timestamp.from_seconds(self.clock.now())
             self._last = max(now, Timestamp(self._last.raw + 1))
             return self._last
-
-
-class Client:
-    """The internal client's listings; what else it is asked is the fake's."""
-
-    def __init__(self, swift: Swift) -> None:
-        self._swift = swift
-        self.containers, self.container, self.request = swift.containers, swift.container, swift.request
-
-    def objects(
-        self, account: str, container: str, prefix: str, reserved: bool = False
-    ) -> Iterator[dict[str, Any]]:
-        yield from self._swift.objects_of(container, prefix)
 
 
 def local_objects(swift: Swift) -> LocalObjects:

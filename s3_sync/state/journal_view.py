@@ -1,0 +1,145 @@
+"""Reading a journal beside the process that writes it, without keeping it from anything."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from s3_sync.errors import StateError
+from s3_sync.state.journal import QUARANTINE, RETRY, DueRange, Unsettled
+
+_UNSETTLED = (
+    "name, state, policy, deleted, data_timestamp, timestamp, size, reason, detail,"
+    " attempts, first_failure, last_failure, next_try"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Troubles:
+    """What failed of one mapping and has not converged.
+
+    ``oldest``: of what is retried, the oldest timestamp in internal form; "" when there is none.
+    ``sizes``: bytes of what is retried, and of what is in quarantine; ``reasons``: how many for each reason,
+    expired copies that could not be deleted among them, as ``expiring`` is.
+    """
+
+    retrying: int = 0
+    quarantined: int = 0
+    expiring: int = 0
+    sizes: tuple[int, int] = (0, 0)
+    oldest: str = ""
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+class JournalView:
+    """One journal, read only; there may be none yet. Every method raises StateError.
+
+    A connection is kept: it reads what was committed at the time of each question.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._db: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+
+    @property
+    def uuid(self) -> str:
+        """The journal's identity; empty when there is none yet."""
+        found = self._all("SELECT value FROM meta WHERE key = 'uuid'")
+        return str(found[0][0]) if found else ""
+
+    def troubles(self, mapping: str) -> Troubles:
+        count, size = {RETRY: 0, QUARANTINE: 0}, {RETRY: 0, QUARANTINE: 0}
+        reasons: dict[str, int] = {}
+        oldest = ""
+        for state, reason, number, total, first in self._all(
+            "SELECT state, reason, count(*), sum(size), min(timestamp) FROM unsettled"
+            " WHERE mapping = ? GROUP BY state, reason",
+            mapping,
+        ):
+            count[state] += number
+            size[state] += total
+            reasons[reason] = reasons.get(reason, 0) + number
+            if state == RETRY:
+                oldest = min(oldest or first, first)
+        expiring = 0
+        for reason, number in self._all(
+            "SELECT reason, count(*) FROM expiries WHERE mapping = ? AND attempts > 0 GROUP BY reason",
+            mapping,
+        ):
+            expiring += number
+            reasons[reason] = reasons.get(reason, 0) + number
+        return Troubles(
+            count[RETRY], count[QUARANTINE], expiring, (size[RETRY], size[QUARANTINE]), oldest, reasons
+        )
+
+    def names(self, mapping: str, state: str) -> frozenset[str]:
+        """Of all entries in ``state``."""
+        rows = self._all("SELECT name FROM unsettled WHERE mapping = ? AND state = ?", mapping, state)
+        return frozenset(name for (name,) in rows)
+
+    def unsettled(self, mapping: str, limit: int = 1000, after: str = "") -> list[Unsettled]:
+        """Every entry of a mapping by name, a page at a time."""
+        return self._entries("name > ? ORDER BY name LIMIT ?", mapping, after, limit)
+
+    def entry(self, mapping: str, name: str) -> Unsettled | None:
+        return next(iter(self._entries("name = ?", mapping, name)), None)
+
+    def ranges(self, mapping: str, database: str) -> tuple[DueRange, ...]:
+        """By first row."""
+        rows = self._all(
+            "SELECT database, kind, first_row, last_row, due FROM ranges"
+            " WHERE mapping = ? AND database = ? ORDER BY first_row",
+            mapping, database,
+        )  # fmt: skip
+        return tuple(DueRange(*row) for row in rows)
+
+    def close(self) -> None:
+        with self._lock:
+            self._close()
+
+    def _entries(self, where: str, *values: object) -> list[Unsettled]:
+        rows = self._all(f"SELECT {_UNSETTLED} FROM unsettled WHERE mapping = ? AND {where}", *values)
+        return [
+            Unsettled(name, state, policy, bool(deleted), *rest)
+            for (name, state, policy, deleted, *rest) in rows
+        ]
+
+    def _all(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Nothing where there is no journal, or one that is just being made."""
+        with self._lock:
+            try:
+                db = self._connected()
+                return [] if db is None else db.execute(query, values).fetchall()
+            except sqlite3.Error as error:
+                if "no such table" in str(error):
+                    return []
+                raise StateError(f"cannot read the journal {self._path}: {error}") from error
+            except OSError as error:
+                raise StateError(f"cannot read the journal {self._path}: {error.strerror}") from error
+
+    def _connected(self) -> sqlite3.Connection | None:
+        """A journal that was replaced, because it was damaged, is opened anew."""
+        try:
+            status = os.stat(self._path)
+        except FileNotFoundError:
+            self._close()
+            return None
+        if self._file != (status.st_dev, status.st_ino):
+            self._close()
+        if self._db is None:
+            os.close(os.open(self._path, os.O_RDONLY))  # SQLite does not tell why it cannot
+            address = f"file:{quote(self._path)}?mode=ro"
+            self._db = sqlite3.connect(address, uri=True, timeout=5, check_same_thread=False)
+            self._file = (status.st_dev, status.st_ino)
+        return self._db
+
+    def _close(self) -> None:
+        if self._db is not None:
+            self._db.close()
+        self._db, self._file = None, None

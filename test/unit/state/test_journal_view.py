@@ -1,0 +1,107 @@
+"""A journal, read beside the one who writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from s3_sync.errors import StateError
+from s3_sync.state.expiries import Expiry
+from s3_sync.state.journal import PRIMARY, QUARANTINE, RETRY, DueRange, Journal, Settlement, Unsettled
+from s3_sync.state.journal_view import JournalView, Troubles
+
+KEY = "AUTH_a/c#0123"
+
+
+def failure(name: str, timestamp: str, state: str = RETRY, reason: str = "remote_denied") -> Unsettled:
+    return Unsettled(name, state, 0, False, timestamp, timestamp, 10, reason, "why")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "a?b#c%20"
+
+
+@pytest.fixture
+def journal(path: Path) -> Iterator[Journal]:
+    journal = Journal(str(path), lambda attempts: 60.0)
+    yield journal
+    journal.close()
+
+
+@pytest.fixture
+def view(path: Path) -> Iterator[JournalView]:
+    view = JournalView(str(path))
+    yield view
+    view.close()
+
+
+def test_there_is_none(view: JournalView, path: Path) -> None:
+    assert (view.uuid, view.troubles(KEY), view.unsettled(KEY)) == ("", Troubles(), [])
+    assert not path.exists()
+
+
+def test_one_that_is_just_being_made(view: JournalView, path: Path) -> None:
+    path.touch()
+    assert (view.uuid, view.ranges(KEY, "db")) == ("", ())
+
+
+def test_what_is_in_it(journal: Journal, view: JournalView) -> None:
+    assert view.uuid == journal.uuid
+    failures = [failure("b", "0000000002.00000"), failure("a", "0000000001.00000")]
+    failures.append(failure("q", "0000000000.00000", QUARANTINE, "too_large"))
+    later = [DueRange("db", PRIMARY, 5, 9, 100.0), DueRange("db", PRIMARY, 1, 2, 200.0)]
+    journal.settle(KEY, Settlement(failures=failures, later=later), 1000.0)
+    journal.settle("other", Settlement(failures=failures), 1000.0)
+    for name in "xy":
+        journal.expiries.note(KEY, Expiry(name, 5, "1", "1"))
+    entry = journal.expiries.due(KEY, 5.0, 1000.0, 1)[0]
+    journal.expiries.settle(KEY, [], [journal.expiries.failed(entry, 1000.0, "remote_denied", "no")])
+    assert view.troubles(KEY) == Troubles(
+        retrying=2,
+        quarantined=1,
+        expiring=1,
+        sizes=(20, 10),
+        oldest="0000000001.00000",
+        reasons={"remote_denied": 3, "too_large": 1},
+    )
+    assert view.names(KEY, RETRY) == {"a", "b"}
+    assert [entry.name for entry in view.unsettled(KEY)] == ["a", "b", "q"]
+    assert view.unsettled(KEY, after="a", limit=1) == journal.unsettled(KEY, after="a", limit=1)
+    found = view.entry(KEY, "q")
+    assert found is not None
+    assert (found.state, found.attempts, found.next_try) == (QUARANTINE, 1, 1060.0)
+    assert view.entry(KEY, "z") is None
+    assert [(each.first_row, each.due) for each in view.ranges(KEY, "db")] == [(1, 200.0), (5, 100.0)]
+    assert view.ranges(KEY, "another") == ()
+
+
+def test_it_follows_the_writer(journal: Journal, view: JournalView) -> None:
+    assert view.troubles(KEY).retrying == 0
+    journal.settle(KEY, Settlement(failures=[failure("a", "0000000001.00000")]), 1000.0)
+    assert view.troubles(KEY).retrying == 1
+
+
+def test_one_that_was_replaced(journal: Journal, view: JournalView, path: Path) -> None:
+    first = view.uuid
+    journal.close()
+    path.rename(path.with_name("aside"))
+    other = Journal(str(path), lambda attempts: 60.0)
+    assert view.uuid == other.uuid != first
+    other.close()
+
+
+def test_it_keeps_nobody_waiting(journal: Journal, view: JournalView) -> None:
+    """A reader in the middle of nothing: the journal can be written, and cut to size."""
+    view.troubles(KEY)
+    journal.settle(KEY, Settlement(failures=[failure("a", "0000000001.00000")]), 1000.0)
+    busy, _, _ = journal._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    assert busy == 0
+
+
+def test_damage(view: JournalView, path: Path) -> None:
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(StateError, match="cannot read the journal"):
+        _ = view.uuid

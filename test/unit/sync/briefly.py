@@ -1,0 +1,23 @@
+"""Rows as a container database has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from s3_sync.cluster.brokers import BriefRow
+from s3_sync.model.rows import Row
+
+
+def created_at(row: Row) -> str:
+    """As a container database keeps the times of data and metadata in one field."""
+    later = row.timestamp.raw - row.data_timestamp.raw
+    return f"{row.data_timestamp.internal}+0+{later:x}" if later else row.data_timestamp.internal
+
+
+def brief(rows: Iterable[Row], rowid: int, limit: int) -> list[BriefRow]:
+    """Up to ``limit`` of them after ``rowid``."""
+    found = sorted((row for row in rows if row.rowid > rowid), key=lambda row: row.rowid)
+    return [
+        (row.rowid, row.name, created_at(row), row.size, int(row.deleted), row.content_type)
+        for row in found[:limit]
+    ]
