@@ -13,6 +13,9 @@ from s3_sync.model.objects import ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.shunt.exchange import Headers, to_wsgi
 
+#: of what s3api tells its clients instead of Swift's ETag (swift.common.middleware.s3api.s3response); the
+#: gatekeeper takes it out of answers to other clients
+S3_ETAG = "x-object-sysmeta-s3api-etag"
 #: RFC 9110 section 5.6.2
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 #: what a value must not hold: it could end the header, or the whole head of the answer

@@ -27,6 +27,7 @@ from s3_sync.runtime.http import Timeouts
 from s3_sync.shunt.changes import Changes
 from s3_sync.shunt.configured import Configured
 from s3_sync.shunt.exchange import App, Environ, Request, StartResponse, to_text
+from s3_sync.shunt.large import LargeObjects
 from s3_sync.shunt.listings import Listings
 from s3_sync.shunt.objects import Objects
 from s3_sync.shunt.options import Options
@@ -61,11 +62,12 @@ class CloudShunt:
         self._configured.look()
         servers = ObjectServers(self.options.restores, whataremyips())
         newest = NewestState(ObjectRings(self.options.swift_dir), servers)
+        large = LargeObjects()
         self._restores = Restores(
-            GreenPool(self.options.restores), newest, lambda: self._configured.segment_size, self.log
+            GreenPool(self.options.restores), newest, large, lambda: self._configured.segment_size, self.log
         )
         proxyfs = ProxyFs(self.options.handle_proxyfs)
-        objects = Objects(self._configured.find, proxyfs, self.log, self._restores.begin)
+        objects = Objects(self._configured.find, proxyfs, large, self.log, self._restores.begin)
         changes = Changes(newest, proxyfs, self.log)
         # a mapping that migrates will answer other methods as well, and for accounts
         self._for_objects: Mapping[str, Handler] = {

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import unquote
 
+from swift.common.request_helpers import resolve_etag_is_at_header
 from swift.common.swob import HTTPBadRequest, HTTPConflict, HTTPException
 from swift.common.swob import Request as SwobRequest
 from swift.common.swob import Response as SwobResponse
@@ -26,8 +27,8 @@ from s3_sync.providers.base import GetResult
 from s3_sync.shunt.configured import Target
 from s3_sync.shunt.exchange import SOURCE, Environ, Local, Request, StartResponse, to_text
 from s3_sync.shunt.failures import failure
-from s3_sync.shunt.headers import answer_headers, cross_origin, is_expired, written_at
-from s3_sync.shunt.large import LargeObjects, is_large
+from s3_sync.shunt.headers import S3_ETAG, answer_headers, cross_origin, is_expired, written_at
+from s3_sync.shunt.large import Etags, LargeObjects, is_large
 from s3_sync.shunt.pieces import Listener, Pieces, Remote
 from s3_sync.shunt.proxyfs import ProxyFs
 from s3_sync.shunt.wanted import Wanted
@@ -35,6 +36,8 @@ from s3_sync.transfer.steady import SteadyBody, open_range
 
 #: what a remote store cannot be asked, because only a whole description answers it
 _CONDITIONS = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE")
+#: how s3api calls the requests that it makes of its clients'
+_S3API = "S3"
 
 Find = Callable[[str, str], Target | None]
 
@@ -46,12 +49,12 @@ Restore = Callable[[Wanted, ObjectInfo], Listener | None]
 class Objects:
     """Answers for all mapped containers. ``find``: the target of another container, for symlinks."""
 
-    def __init__(self, find: Find, proxyfs: ProxyFs, log: Any, restore: Restore) -> None:
+    def __init__(self, find: Find, proxyfs: ProxyFs, large: LargeObjects, log: Any, restore: Restore) -> None:
         self._find = find
         self._proxyfs = proxyfs
         self._log = log
         self._restore = restore
-        self._large = LargeObjects()
+        self._large = large
 
     def __call__(self, request: Request, start_response: StartResponse) -> Iterable[bytes]:
         asked = Timestamp.from_seconds(time.time())
@@ -128,10 +131,10 @@ class Objects:
         first, last = part or (0, info.size - 1)
         try:
             check_visible(wanted, info)
-            if is_large(info) and not self._large.knows(wanted.bucket, info):
+            if is_large(info) and not self._large.knows(wanted.target, info):
                 # not while the read is open: whoever holds one place must not wait for a second one
                 result.__exit__(None, None, None)
-                self._large.etag(wanted.bucket, info)
+                self._large.etags(wanted.target, info)
                 result = open_range(wanted.bucket, info, first, last)
             self._check_link(wanted, info)
             response = self._response(wanted, info)
@@ -181,7 +184,7 @@ class Objects:
 
     def _manifest(self, wanted: Wanted, info: ObjectInfo) -> Any:
         """``?multipart-manifest=get``, in the words of Swift's slo middleware."""
-        manifest = self._large.manifest(wanted.bucket, info)
+        manifest = self._large.manifest(wanted.target, info)
         if manifest is None:
             raise NotFound(f"no manifest of {info.name}", status=404)
         response = self._response(wanted, info)
@@ -200,7 +203,7 @@ class Objects:
     def _part(self, wanted: Wanted, info: ObjectInfo, response: Any) -> Any:
         """``?part-number=``: one segment, as Swift's slo middleware answers; None = not known here."""
         number = _part_number(wanted)
-        manifest = self._large.manifest(wanted.bucket, info)
+        manifest = self._large.manifest(wanted.target, info)
         if manifest is None:
             return None
         response.headers["X-Parts-Count"] = str(len(manifest.segments))
@@ -218,14 +221,21 @@ class Objects:
         return response
 
     def _response(self, wanted: Wanted, info: ObjectInfo) -> Any:
-        large = is_large(info)
-        etag = self._large.etag(wanted.bucket, info) if large else info.md5 or info.etag
-        headers = answer_headers(info, etag, large)
+        etags = self._etags(wanted, info)
+        headers = [*answer_headers(info, etags.swift, is_large(info)), *cross_origin(wanted.local.headers)]
+        if etags.s3 and wanted.environ.get("swift.source") == _S3API:
+            headers.append((S3_ETAG.title(), etags.s3))
+        request = SwobRequest(wanted.environ)
         response = SwobResponse(
-            request=SwobRequest(wanted.environ), headers=[*headers, *cross_origin(wanted.local.headers)]
+            request=request,
+            headers=headers,
+            conditional_etag=resolve_etag_is_at_header(request, dict(headers)),
         )
         response.content_length = info.size
         return response
+
+    def _etags(self, wanted: Wanted, info: ObjectInfo) -> Etags:
+        return self._large.etags(wanted.target, info) if is_large(info) else Etags(info.md5 or info.etag)
 
     def _check_link(self, wanted: Wanted, info: ObjectInfo) -> None:
         """A symlink that is bound to an ETag leads to that very object. Raises swob's HTTPConflict."""
@@ -236,7 +246,7 @@ class Objects:
             wanted.environ, "HEAD", f"{SwobRequest(wanted.environ).path}?symlink=get", swift_source=SOURCE
         )
         bound = request.get_response(wanted.request.app).headers.get("X-Symlink-Target-Etag")
-        etag = self._large.etag(wanted.bucket, info) if is_large(info) else info.md5 or info.etag
+        etag = self._etags(wanted, info).swift
         if bound and bound.strip('"') != etag:
             raise HTTPConflict(
                 body=f"Object Etag {etag!r} does not match X-Symlink-Target-Etag header {bound!r}",

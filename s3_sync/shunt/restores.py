@@ -10,15 +10,17 @@ from urllib.parse import quote
 
 from swift.common.constraints import MAX_FILE_SIZE
 from swift.common.middleware.slo import StaticLargeObject
+from swift.common.request_helpers import get_container_update_override_key
 
 from s3_sync.cluster.newest import Deleted, NewestState, Present
 from s3_sync.cluster.subrequest import SubrequestWriter
 from s3_sync.errors import LocalChanged, NotFound, SyncError
+from s3_sync.largeobject.manifest import Manifest
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.runtime.concurrency import Pool
 from s3_sync.shunt.claims import Claim
 from s3_sync.shunt.exchange import SOURCE
-from s3_sync.shunt.headers import stored_headers, written_at
+from s3_sync.shunt.headers import S3_ETAG, stored_headers, written_at
 from s3_sync.shunt.large import LargeObjects, is_large
 from s3_sync.shunt.wanted import Wanted
 from s3_sync.transfer.following import Following
@@ -27,6 +29,8 @@ from s3_sync.transfer.restore import Limits, Restoration, restore
 #: seconds until an object whose restore failed is tried again
 _PAUSE = 60.0
 _MOST_REMEMBERED = 10_000
+#: what a container's listing shall say instead of the object's ETag
+_ROW_ETAG = get_container_update_override_key("etag").lower()
 
 Key = tuple[str, str, str]
 
@@ -46,12 +50,19 @@ class Restores:
     ``segment_size``: says what it is now.
     """
 
-    def __init__(self, pool: Pool, newest: NewestState, segment_size: Callable[[], int], log: Any) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        newest: NewestState,
+        large: LargeObjects,
+        segment_size: Callable[[], int],
+        log: Any,
+    ) -> None:
         self._pool = pool
         self._newest = newest
         self._segment_size = segment_size
         self._log = log
-        self._large = LargeObjects()
+        self._large = large
         self._running: set[Key] = set()
         self._failed: dict[Key, float] = {}
 
@@ -104,8 +115,9 @@ class Restores:
     def _restore(self, job: _Job) -> None:
         wanted, info = job.wanted, job.info
         self._check_missing(job)
-        manifest = self._large.manifest(wanted.bucket, info) if is_large(info) else None
-        restoration = Restoration(wanted.container, info, manifest, wanted.asked, _headers(info))
+        manifest = self._large.manifest(wanted.target, info) if is_large(info) else None
+        headers = _headers(info, manifest)
+        restoration = Restoration(wanted.container, info, manifest, wanted.asked, headers)
         writer = SubrequestWriter(wanted.request.app, wanted.environ, wanted.target.mapping.account, SOURCE)
         limits = Limits(MAX_FILE_SIZE, max_segments(wanted.request.app), self._segment_size())
         restore(writer, restoration, job.body, limits)
@@ -157,11 +169,17 @@ def max_segments(app: Any) -> int:
     return 0
 
 
-def _headers(info: ObjectInfo) -> dict[str, str]:
+def _headers(info: ObjectInfo, manifest: Manifest | None) -> dict[str, str]:
     """Of the PUT. What an older version made of a DLO is the manifest alone, without a byte of it: that
-    becomes a DLO again, whose segments never left."""
+    becomes a DLO again, whose segments never left.
+
+    What clients of s3api have seen as ETag comes back as s3api itself stores it with an upload in parts.
+    """
     assert info.meta is not None
     headers, marks = stored_headers(info.meta), info.meta.marks
+    if manifest is not None and "x-static-large-object" in marks:
+        headers[S3_ETAG] = manifest.multipart_etag
+        headers[_ROW_ETAG] = f"; s3_etag={manifest.multipart_etag}"  # slo writes its own in front
     if not info.size and "x-object-manifest" in marks and "swift-source-dlo-etag" not in marks:
         headers["x-object-manifest"] = quote(marks["x-object-manifest"])
     return headers

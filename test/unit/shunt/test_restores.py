@@ -22,6 +22,7 @@ from s3_sync.runtime.concurrency import SerialPool
 from s3_sync.shunt import restores
 from s3_sync.shunt.configured import Target
 from s3_sync.shunt.exchange import Local, Request
+from s3_sync.shunt.large import LargeObjects
 from s3_sync.shunt.restores import Restores
 from s3_sync.shunt.wanted import Wanted
 from s3_sync.streams.reader import BytesBody
@@ -67,7 +68,7 @@ class World:
         self.log = LogOfShunt()
         self.put: dict[str, bytes] = {}
         self.status = 201
-        self.restores = Restores(self.pool, self, lambda: 100, self.log)  # type: ignore[arg-type]
+        self.restores = Restores(self.pool, self, LargeObjects(), lambda: 100, self.log)  # type: ignore[arg-type]
         self.profile = Profile(restore_object=True, propagate_delete=True)
         provider = MemoryProvider()
         provider.create_bucket("b")
