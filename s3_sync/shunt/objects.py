@@ -148,9 +148,9 @@ class Objects:
         return response
 
     def _whole(self, wanted: Wanted, info: ObjectInfo, response: Any, result: GetResult) -> Any:
-        listener = self._listener(wanted, info)
-        body = SteadyBody(wanted.bucket, info, 0, info.size - 1, result)
-        response.app_iter = Pieces(body, self._log, listener)
+        pieces = Pieces(SteadyBody(wanted.bucket, info, 0, info.size - 1, result), self._log)
+        pieces.listener = self._listener(wanted, info)
+        response.app_iter = pieces
         response.content_length = info.size  # swob forgets it with each new body
         return response
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any, Protocol
 
 from swift.common.swob import multi_range_iterator
@@ -12,6 +13,10 @@ from s3_sync.model.objects import ObjectInfo
 from s3_sync.providers.base import Bucket
 from s3_sync.streams.reader import CHUNK, Body
 from s3_sync.transfer.steady import SteadyBody, read_range
+
+#: bytes that the server collects before it sends the head of an answer (eventlet.wsgi, minimum_chunk_size):
+#: an error before that would make it say 500
+_HELD_BACK = 4096
 
 
 class Listener(Protocol):
@@ -27,32 +32,36 @@ class Listener(Protocol):
 
 
 class Pieces:
-    """A WSGI body over a Body: opened already, so that what can go wrong has done so before the status is
-    sent. ``log``: where it says that the remote store broke off in the middle."""
+    """A WSGI body over a Body, which has begun already. ``log``: where it says that the remote store broke
+    off in the middle. ``listener`` may be set before the first byte is given. Raises what the body does."""
 
-    def __init__(self, body: Body, log: Any, listener: Listener | None = None) -> None:
+    def __init__(self, body: Body, log: Any) -> None:
+        self.listener: Listener | None = None
         self._body = body
         self._log = log
-        self._listener = listener
+        self._rest = iter(lambda: body.read(CHUNK), b"")
+        try:
+            self._first = _begin(self._rest)
+        except BaseException:
+            body.close()
+            raise
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            while data := self._body.read(CHUNK):
-                if self._listener is not None:
-                    self._listener.offer(data)
+            for data in chain(self._first, self._rest):
+                if self.listener is not None:
+                    self.listener.offer(data)
                 yield data
         except RemoteError as error:
-            # the server can only break the connection now, and does that when it sees an error
-            self._log.error("an answer breaks off: %s", error)
-            self._log.increment("broken_off")
+            _note_break(self._log, error)
             raise
         finally:
             self.close()
 
     def close(self) -> None:
         self._body.close()
-        if self._listener is not None:
-            self._listener.end()
+        if self.listener is not None:
+            self.listener.end()
 
 
 class Remote:
@@ -74,45 +83,80 @@ class Remote:
         """The bytes from ``start`` to before ``stop``."""
         return Pieces(read_range(self._bucket, self._info, start, stop - 1), self._log)
 
-    def going_on(self, start: int, stop: int) -> Pieces:
-        """The same in the middle of an answer: it is opened when it is read, and as stubbornly as a body that
-        broke, since the client cannot be told any more."""
-        return Pieces(SteadyBody(self._bucket, self._info, start, stop - 1), self._log)
-
     def app_iter_ranges(
         self, ranges: Sequence[tuple[int, int]], content_type: bytes, boundary: bytes, size: int
     ) -> Several:
-        return Several(self, ranges, (content_type, boundary, size))
+        def document(give: Callable[[int, int], Iterator[bytes]]) -> Iterator[bytes]:
+            pieces: Iterator[bytes] = multi_range_iterator(ranges, content_type, boundary, size, give)
+            return pieces
+
+        return Several(self._bucket, self._info, ranges[0], document, self._log)
 
     def close(self) -> None:
         """Nothing was opened."""
 
 
 class Several:
-    """A multipart/byteranges document."""
+    """A multipart/byteranges document, which has begun already. ``document`` makes it of what gives the
+    bytes from a start to before a stop, the ``first`` ones first."""
 
     def __init__(
-        self, remote: Remote, ranges: Sequence[tuple[int, int]], form: tuple[bytes, bytes, int]
+        self,
+        bucket: Bucket,
+        info: ObjectInfo,
+        first: tuple[int, int],
+        document: Callable[[Callable[[int, int], Iterator[bytes]]], Iterator[bytes]],
+        log: Any,
     ) -> None:
-        self._remote = remote
-        self._ranges = ranges
-        self._form = form
-        self._current: Pieces | None = remote.app_iter_range(*ranges[0])
+        self._bucket = bucket
+        self._info = info
+        self._log = log
+        start, stop = first
+        self._current = read_range(bucket, info, start, stop - 1)
         self._ahead = True
+        self._rest = document(self._range)
+        try:
+            self._first = _begin(self._rest)
+        except BaseException:
+            self.close()
+            raise
 
     def __iter__(self) -> Iterator[bytes]:
-        content_type, boundary, size = self._form
         try:
-            yield from multi_range_iterator(self._ranges, content_type, boundary, size, self._range)
+            yield from chain(self._first, self._rest)
+        except RemoteError as error:
+            _note_break(self._log, error)
+            raise
         finally:
             self.close()
 
-    def _range(self, start: int, stop: int) -> Pieces:
-        if not self._ahead or self._current is None:
-            self._current = self._remote.going_on(start, stop)
+    def _range(self, start: int, stop: int) -> Iterator[bytes]:
+        if not self._ahead:
+            # as stubbornly as a body that broke, since the client cannot be told any more
+            self._current = SteadyBody(self._bucket, self._info, start, stop - 1)
         self._ahead = False
-        return self._current
+        body = self._current
+        try:
+            while data := body.read(CHUNK):
+                yield data
+        finally:
+            body.close()
 
     def close(self) -> None:
-        if self._current is not None:
-            self._current.close()
+        self._current.close()
+
+
+def _begin(pieces: Iterator[bytes]) -> list[bytes]:
+    """Take so much that what goes wrong before has done so, and can be answered with a status."""
+    first: list[bytes] = []
+    room = _HELD_BACK
+    while room > 0 and (data := next(pieces, b"")):
+        first.append(data)
+        room -= len(data)
+    return first
+
+
+def _note_break(log: Any, error: RemoteError) -> None:
+    # the server can only break the connection now, and does that when it sees an error
+    log.error("an answer breaks off: %s", error)
+    log.increment("broken_off")

@@ -127,6 +127,22 @@ def test_an_answer_that_always_breaks_is_never_taken_for_whole(archive: Archive,
     assert not archive.is_local("o")
 
 
+@pytest.mark.parametrize("wanted", [None, "bytes=2-8", "bytes=0-0,2-8"])
+def test_an_answer_that_breaks_before_its_client_has_a_byte(
+    archive: Archive, remote: FaultProxy, wanted: str | None
+) -> None:
+    body = BODY[:4000]  # the server would send these with the head of the answer
+    archive.store("small", body)
+    remote.when(cut_short, method="GET", key="/small", times=1)
+    remote.when(reset_before, method="GET", key="/small")
+    headers = {} if wanted is None else {"Range": wanted}
+    answer = archive.get("small", **headers)
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    assert not archive.is_local("small")
+    remote.heal()
+    assert archive.get("small", **headers).status == (200 if wanted is None else 206)
+
+
 def test_an_answer_that_promises_too_much(archive: Archive, remote: FaultProxy) -> None:
     remote.when(grows, method="GET", key="/o")
     with pytest.raises(http.client.IncompleteRead):

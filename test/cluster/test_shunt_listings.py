@@ -142,9 +142,9 @@ def test_through_the_s3_api(world: World, shunted: Shunted, asked: dict[str, str
     client = shunted.s3_client()
     query = ListingQuery(asked.get("Prefix", ""), asked.get("Delimiter", ""), asked.get("StartAfter", ""))
     older = {"Marker" if name == "StartAfter" else name: value for name, value in asked.items()}
-    for operation, parameters in (("list_objects_v2", asked), ("list_objects", older)):
+    for operation, options in (("list_objects_v2", asked), ("list_objects", older)):
         pages = client.get_paginator(operation).paginate(
-            Bucket=world.archive.container, PaginationConfig={"PageSize": 4}, **parameters
+            Bucket=world.archive.container, PaginationConfig={"PageSize": 4}, **options
         )
         found: list[str] = []
         for page in pages:
