@@ -123,6 +123,8 @@ def build_settings(
         statsd_host=form.statsd_host,
         statsd_port=form.statsd_port,
         statsd_prefix=form.statsd_prefix,
+        metrics_port=form.metrics_port,
+        metrics_bind_ip=form.metrics_bind_ip,
         http_proxy=form.http_proxy,
         https_proxy=form.https_proxy,
         migrations=migrations,

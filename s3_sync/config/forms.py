@@ -299,6 +299,8 @@ class TopForm(Form):
     statsd_host: OptionalText = None
     statsd_port: Port = 8125
     statsd_prefix: StatsdPrefix = ""
+    metrics_port: Port | None = None
+    metrics_bind_ip: Text = "127.0.0.1"
     http_proxy: OptionalUrl = None
     https_proxy: OptionalUrl = None
     migrations: list[Any] = Field(default_factory=list)

@@ -85,6 +85,8 @@ def _daemon(settings: Settings) -> Iterator[str]:
     if settings.statsd_host:
         prefix = f", prefix {settings.statsd_prefix}" if settings.statsd_prefix else ""
         yield from _row("statsd", f"{settings.statsd_host}:{settings.statsd_port}{prefix}")
+    if settings.metrics_port:
+        yield from _row("metrics", f"{settings.metrics_bind_ip} port {settings.metrics_port}")
     for name, url in (("http proxy", settings.http_proxy), ("https proxy", settings.https_proxy)):
         if url:
             yield from _row(name, _without_password(url))

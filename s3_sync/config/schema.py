@@ -253,6 +253,8 @@ class Settings:
     statsd_host: str | None = None
     statsd_port: int = 8125
     statsd_prefix: str = ""
+    metrics_port: int | None = None
+    metrics_bind_ip: str = "127.0.0.1"
     http_proxy: str | None = field(default=None, repr=False)
     https_proxy: str | None = field(default=None, repr=False)
     migrations: tuple[MigrationForm, ...] = ()

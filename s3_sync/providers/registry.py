@@ -12,6 +12,7 @@ from s3_sync.errors import ConfigError, Problem
 from s3_sync.providers.base import Bucket, Provider, WriteOptions
 from s3_sync.providers.s3.provider import S3Provider
 from s3_sync.providers.wrappers.guard import Guard, GuardedProvider
+from s3_sync.providers.wrappers.observe import ObservedProvider, Observers
 from s3_sync.providers.wrappers.pace import Pace
 from s3_sync.providers.wrappers.retry import RetriedProvider, RetryPolicy
 from s3_sync.providers.wrappers.through import ProviderThrough
@@ -42,8 +43,8 @@ class Registry:
     ``connections``: to each account, at most; give it the number of workers. ``retries``: None = errors
     are never retried here, which suits a caller whose own client waits. What a store says about the rate
     of requests counts for all that use the same account of it. ``guard``: gives an account the guard that
-    its requests go through; nobody sleeps then because a store asked for patience. Safe to share between
-    threads.
+    its requests go through; nobody sleeps then because a store asked for patience. ``observers``: who watches
+    the requests to each store. Safe to share between threads.
     """
 
     def __init__(
@@ -53,11 +54,13 @@ class Registry:
         retries: RetryPolicy | None = _USUAL_RETRIES,
         builders: Mapping[str, Builder] = BUILDERS,
         guard: Callable[[Credentials], Guard] | None = None,
+        observers: Observers | None = None,
     ) -> None:
         self._connections = connections
         self._retries = retries
         self._builders = builders
         self._guard = guard
+        self._observers = observers
         self._lock = threading.Lock()
         self._providers: dict[Credentials, Provider] = {}
         self._paces: dict[tuple[str, str | None], Pace] = {}
@@ -75,6 +78,14 @@ class Registry:
         profile = mapping.profile
         write = WriteOptions(storage_class=profile.storage_class or "", encrypt=profile.encryption)
         return self.provider(mapping.credentials).bucket(mapping.bucket, mapping.namer, write)
+
+    def rates(self) -> dict[str, float]:
+        """Requests a second that may begin now, for each store that has asked for patience lately."""
+        rates: dict[str, float] = {}
+        for (store, _), pace in list(self._paces.items()):
+            if (rate := pace.limit()) is not None:
+                rates[store] = min(rate, rates.get(store, rate))
+        return rates
 
     def keep(self, wanted: Collection[Credentials]) -> None:
         """Forget the accounts that are not ``wanted`` any more. What still reads from one of them goes on;
@@ -95,6 +106,8 @@ class Registry:
         if builder is None:
             raise ConfigError([Problem("protocol", f"{credentials.provider!r} is not supported")])
         provider = builder(credentials, self._connections)
+        if self._observers is not None:
+            provider = ObservedProvider(provider, self._observers.of(credentials.store))
         if self._guard is not None:
             provider = GuardedProvider(provider, self._guard(credentials))
         else:

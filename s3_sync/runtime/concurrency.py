@@ -26,6 +26,11 @@ class Pool(Protocol):
 
     size: int
 
+    @property
+    def busy(self) -> int:
+        """How many places are taken now."""
+        ...
+
     def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """Results in the order of ``items``; returns when all are done. ``function`` must not raise.
 
@@ -49,6 +54,7 @@ class SerialPool:
     """One after the other, in the caller: for tests."""
 
     size = 1
+    busy = 0
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         return [function(item) for item in items]
@@ -70,6 +76,10 @@ class GreenPool:
         self.size = size
         self._event = eventlet.event.Event
         self._pool = eventlet.GreenPool(size)
+
+    @property
+    def busy(self) -> int:
+        return int(self._pool.running())
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         results: list[Any] = [None] * len(items)

@@ -286,6 +286,10 @@ class Journal:
                 self._db.execute(f"DELETE FROM {table} WHERE mapping = ?", (mapping,))
         self._names.pop(mapping, None)
 
+    def size(self) -> int:
+        """Bytes on disk."""
+        return self._file.size()
+
     def close(self) -> None:
         self._file.close()
 

@@ -24,6 +24,7 @@ class JournalFile:
     """``schema``: statements that make the tables unless they are there. Raises StateError throughout."""
 
     def __init__(self, path: str, schema: str) -> None:
+        self._path = path
         self._lock = threading.Lock()
         self.connection = _open(path, schema)
 
@@ -45,6 +46,14 @@ class JournalFile:
                 return self.connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise StateError(f"cannot read the journal: {error}") from error
+
+    def size(self) -> int:
+        """Bytes on disk, of what lies beside the file too."""
+        size = 0
+        for suffix in ("", "-wal", "-shm"):
+            with contextlib.suppress(OSError):
+                size += os.stat(self._path + suffix).st_size
+        return size
 
     def close(self) -> None:
         with self._lock:

@@ -80,7 +80,7 @@ class Batches:
         self._mapping = mapping
         self.bucket = bucket
         self._key = key
-        self.tally = Tally(mapping, context.stats)
+        self.tally = Tally(mapping, context.stats, context.book)
         self._ledger = ledger
         self.named = moving.named
         sending = Sending(bucket, self.tally.read, context.parts, self._ledger)
@@ -120,6 +120,7 @@ class Batches:
             if self._context.stop.is_set() or failed >= enough:
                 return None
             outcome = self.handler.handle(row, views.get(row.name, default), proven)
+            self.tally.handled()
             if outcome.reason in OUTAGE:
                 failed += 1
             elif _was_tried(outcome):

@@ -9,10 +9,12 @@ from s3_sync.cluster.brokers import Brokers
 from s3_sync.cluster.local import LocalObjects
 from s3_sync.config.schema import Settings
 from s3_sync.providers.registry import Registry
+from s3_sync.providers.wrappers.observe import Observers
 from s3_sync.runtime.concurrency import Clock, Pool
 from s3_sync.runtime.stats import Stats
 from s3_sync.state.checkpoint import StatusFiles
 from s3_sync.state.journal import Journal
+from s3_sync.sync.counters import Book
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,5 +32,7 @@ class Context:
     journal: Journal
     statuses: StatusFiles
     stats: Stats
+    book: Book = field(default_factory=Book)
+    observers: Observers = field(default_factory=Observers)
     once: bool = False
     stop: Event = field(default_factory=Event)

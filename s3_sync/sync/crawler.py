@@ -53,6 +53,7 @@ class MappingCrawl:
         self.mapping = mapping
         self.key = mapping.journal_key
         self._context = context
+        self._pulse = context.book.pulse(mapping)
         self._batches: Batches | None = None
         self._databases: dict[LocalReplica, DatabaseCrawl] = {}
         self._listed_at = float("-inf")
@@ -93,6 +94,12 @@ class MappingCrawl:
 
     def step(self) -> Step:
         """One batch of each kind of work."""
+        self._pulse.begin()
+        step = self._guarded_step()
+        self._pulse.end(idle=not step.more, troubled=self.troubled)
+        return step
+
+    def _guarded_step(self) -> Step:
         try:
             more = self._step()
         except SyncError as error:

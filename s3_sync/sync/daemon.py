@@ -34,13 +34,16 @@ class Lane:
         settings = context.settings
         # a row waits for its parts: were they to share one pool, all places could be taken by waiting rows
         own = replace(context, workers=GreenPool(settings.workers), parts=GreenPool(settings.workers))
+        self.store = mappings[0].credentials.store
+        self.workers, self.parts = own.workers, own.parts
         self.crawls = [MappingCrawl(own, mapping) for mapping in mappings]
         self._context = own
         self._schedule: Schedule[MappingCrawl] = Schedule(context.clock)
         self._waiting = deque(self.crawls)
-        self._threads = min(settings.enumerator_workers, len(self.crawls))
-        self._enumerators = GreenPool(self._threads)
+        self.threads = min(settings.enumerator_workers, len(self.crawls))
+        self._enumerators = GreenPool(self.threads)
         self.running = 0
+        context.book.lanes.append(self)
 
     def drain(self) -> None:
         """Every mapping, until nothing is left that can be done now."""
@@ -67,7 +70,7 @@ class Lane:
             finally:
                 self.running -= 1
 
-        for _ in range(self._threads):
+        for _ in range(self.threads):
             self.running += 1
             self._enumerators.spawn(guarded)
 
@@ -124,6 +127,7 @@ class Daemon:
     def _wait(self) -> None:
         """Until all lanes have ended, or until we are told to stop and the grace is over."""
         while self._running() and not self._stopping:
+            self._context.book.beats()
             self._context.clock.sleep(TICK)
         self._context.stop.set()
         for lane in self._lanes:

@@ -25,6 +25,7 @@ from s3_sync.config.report import check_config
 from s3_sync.config.schema import Settings
 from s3_sync.errors import ConfigError, Problem, StateError, SyncError
 from s3_sync.providers.registry import Registry
+from s3_sync.providers.wrappers.observe import Observers
 from s3_sync.runtime.arguments import parse
 from s3_sync.runtime.concurrency import Clock, GreenPool
 from s3_sync.runtime.logs import configure
@@ -33,7 +34,9 @@ from s3_sync.state.checkpoint import StatusFiles
 from s3_sync.state.journal import Journal, exponential
 from s3_sync.sync.context import Context
 from s3_sync.sync.conversion import convert_config
+from s3_sync.sync.counters import Book
 from s3_sync.sync.daemon import Daemon
+from s3_sync.sync.watch import Watch
 
 log = logging.getLogger("s3-sync")
 
@@ -86,6 +89,9 @@ def run(config: str, once: bool, log_level: str | None, console: bool) -> int:
             signal.signal(number, lambda *_: daemon.request_stop())
         log.info("swift-s3-sync %s: %d mappings", __version__, len(settings.mappings))
         if not once:
+            watch = Watch(context, len(loaded.problems))
+            stack.callback(watch.close)
+            watch.start()
             daemon.run_forever()
             return 0
         failed = daemon.run_once()
@@ -102,7 +108,8 @@ def _build(settings: Settings, once: bool, stack: ExitStack) -> Context:
     stats = Stats(settings.statsd_host, settings.statsd_port, settings.statsd_prefix)
     stack.callback(stats.close)
     # rows and the parts of large objects
-    registry = Registry(connections=2 * settings.workers)
+    observers = Observers()
+    registry = Registry(connections=2 * settings.workers, observers=observers)
     stack.callback(registry.close_all)
     client = internal_client(settings.internal_client_path, settings.internal_client_logname)
     reader = ObjectReader(settings, client)
@@ -125,6 +132,8 @@ def _build(settings: Settings, once: bool, stack: ExitStack) -> Context:
         journal=journal,
         statuses=statuses,
         stats=stats,
+        book=Book(settings.mappings),
+        observers=observers,
         once=once,
     )
 

@@ -7,29 +7,47 @@ from collections import Counter
 from s3_sync.config.schema import Mapping
 from s3_sync.model.outcomes import NOT_DUE, Kind, Outcome
 from s3_sync.runtime.stats import Stats
+from s3_sync.sync.counters import Book
 
 
 class Tally:
-    """``scanned`` is always the sum of all kinds. Also feeds statsd, under its established names."""
+    """``scanned`` is always the sum of all kinds. Also feeds statsd, under its established names.
 
-    def __init__(self, mapping: Mapping, stats: Stats) -> None:
-        self.kinds: Counter[Kind] = Counter()
-        self.reasons: Counter[str] = Counter()
+    The containers of a mapping of all containers count together, but for statsd, where each has its name.
+    """
+
+    def __init__(self, mapping: Mapping, stats: Stats, book: Book | None = None) -> None:
+        book = book or Book()
+        self._counters = book.of(mapping)
+        self._pulse = book.pulse(mapping)
         self._stats = stats
         self._prefix = mapping.stats_prefix
 
     @property
     def scanned(self) -> int:
-        return sum(self.kinds.values())
+        return self._counters.scanned
+
+    @property
+    def kinds(self) -> Counter[Kind]:
+        kinds: Counter[Kind] = Counter()
+        for (kind, _), count in self._counters.rows.items():
+            kinds[kind] += count
+        return kinds
 
     def read(self, size: int) -> None:
         """Bytes read from Swift for sending, repeated ones included."""
+        self._counters.bytes_read += size
+        self._pulse.alive()
         self._stats.counter(self._prefix, "bytes", size)
 
+    def handled(self) -> None:
+        """A row has been handled; what became of it is counted when that has been written down."""
+        self._pulse.alive()
+
     def add(self, outcome: Outcome) -> None:
-        self.kinds[outcome.kind] += 1
-        if outcome.reason:
-            self.reasons[outcome.reason] += 1
+        self._counters.rows[outcome.kind, outcome.reason] += 1
+        if outcome.settled:
+            self._pulse.progressed()
         if outcome.kind is Kind.COPIED:
             self._stats.counter(self._prefix, "copied_objects", 1)
         elif outcome.kind is Kind.DELETED:
@@ -37,8 +55,12 @@ class Tally:
 
     def summary(self) -> str:
         """``scanned 12: copied 10, skipped 2 (excluded 2)``"""
-        kinds = ", ".join(f"{kind.value} {self.kinds[kind]}" for kind in Kind if self.kinds[kind])
-        reasons = ", ".join(
-            f"{reason} {count}" for reason, count in sorted(self.reasons.items()) if reason != NOT_DUE
+        counted = self.kinds
+        kinds = ", ".join(f"{kind.value} {counted[kind]}" for kind in Kind if counted[kind])
+        reasons: Counter[str] = Counter()
+        for (_, reason), count in self._counters.rows.items():
+            reasons[reason] += count
+        told = ", ".join(
+            f"{reason} {reasons[reason]}" for reason in sorted(reasons) if reason not in ("", NOT_DUE)
         )
-        return f"scanned {self.scanned}: {kinds or 'nothing'}" + (f" ({reasons})" if reasons else "")
+        return f"scanned {self.scanned}: {kinds or 'nothing'}" + (f" ({told})" if told else "")

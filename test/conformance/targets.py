@@ -17,6 +17,7 @@ from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.s3.dialect import CLONE
 from s3_sync.providers.s3.provider import S3Provider
 from s3_sync.providers.wrappers.guard import Guard, GuardedProvider, GuardPolicy
+from s3_sync.providers.wrappers.observe import ObservedProvider, Observer
 from s3_sync.providers.wrappers.pace import Pace
 from s3_sync.providers.wrappers.retry import RetryPolicy
 from s3_sync.providers.wrappers.through import ProviderThrough
@@ -145,7 +146,9 @@ def _memory(variant: str) -> Callable[[Credentials], Provider]:
     pace = Pace("memory", workers=8, patience=0.0)
     wrapped: dict[str, Provider] = {
         "": provider,
-        "retried": ProviderThrough(ProviderThrough(provider, pace.call), RETRIES.call),
+        "retried": ProviderThrough(
+            ProviderThrough(ObservedProvider(provider, Observer("memory")), pace.call), RETRIES.call
+        ),
         "guarded": GuardedProvider(provider, Guard("memory", GuardPolicy())),
     }
     return lambda _: wrapped[variant]

@@ -26,6 +26,7 @@ from s3_sync.config.new_forms import PRESETS, CredentialsForm, EntryForm, NewFil
 from s3_sync.config.not_yet import MAPPING_OPTIONS, TOP_LEVEL_OPTIONS
 from s3_sync.runtime.arguments import parse
 from s3_sync.shunt.options import Options
+from s3_sync.sync.metrics import MAPPING, METRICS
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "sample-config.json"
@@ -256,3 +257,21 @@ def test_every_rule_that_is_broken_on_purpose_is_in_contributing_and_in_the_code
         tests = ", ".join(f"`{test.removeprefix('test/')}`" for test in mutant.test.split())
         assert f"| {mutant.rule} | {tests} |" in text, mutant.rule
         assert (ROOT / "s3_sync" / mutant.file).read_text().count(mutant.old) == 1, mutant.rule
+
+
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+
+
+def test_every_metric_is_explained() -> None:
+    table = re.findall(r"^\| `(swift_s3_sync_\w+)` \|([^|]*)\| (.+) \|$", OPERATIONS, re.MULTILINE)
+    assert [name for name, _, _ in table] == [metric.full_name for metric in METRICS]
+    for metric, (_, labels, _) in zip(METRICS, table, strict=True):
+        assert labels.replace("mapping", ", ".join(MAPPING)).strip() == ", ".join(metric.labels)
+
+
+def test_links_of_the_runbook_lead_somewhere() -> None:
+    for page, anchor in re.findall(r"\]\(([^#)]*)(?:#([^)]+))?\)", OPERATIONS):
+        text = (ROOT / "docs" / page).read_text(encoding="utf-8") if page else OPERATIONS
+        titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+        anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+        assert not anchor or anchor in anchors, (page, anchor)

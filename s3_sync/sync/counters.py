@@ -1,0 +1,179 @@
+"""Plain numbers about what the daemon does, made into metrics and reports only when somebody asks.
+
+Counting is an addition, a sign of life a look at the clock: nothing here may cost what a row would notice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from s3_sync.config.schema import EVERY_CONTAINER, Mapping
+from s3_sync.model.outcomes import Kind
+from s3_sync.runtime.concurrency import Pool
+
+#: a turn without any sign of life for so long, in seconds, will not end any more: no time-out of ours,
+#: repeated as often as it may be, lasts so long
+WEDGED = 1800.0
+
+
+class Pulse:
+    """Signs of life of one crawl, in monotonic seconds.
+
+    ``beat``: the last one: a turn began or ended, a row was handled, a chunk was read. ``progress``: when
+    something was last settled, or nothing was left that could be done. ``turning``: it has a turn now.
+    ``troubled``: its last turn did not get through.
+    """
+
+    __slots__ = ("_now", "beat", "progress", "store", "troubled", "turning", "turns")
+
+    def __init__(self, store: str = "", now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self.store = store
+        self.beat = self.progress = now()
+        self.turns = 0
+        self.turning = False
+        self.troubled = False
+
+    def alive(self) -> None:
+        self.beat = self._now()
+
+    def progressed(self) -> None:
+        self.beat = self.progress = self._now()
+
+    def begin(self) -> None:
+        self.turning = True
+        self.alive()
+
+    def end(self, idle: bool, troubled: bool) -> None:
+        """``idle``: there is nothing left that can be done now."""
+        self.turns += 1
+        self.turning = False
+        self.troubled = troubled
+        self.alive()
+        if idle and not troubled:
+            self.progress = self.beat
+
+
+@dataclass(slots=True)
+class Counters:
+    """Of one mapping of the configuration, since the process started.
+
+    ``rows``: how often a row was looked at with which outcome, by kind and reason: a row that is tried again
+    is counted again. ``bytes_read``: read from Swift for sending, repeated ones included.
+    """
+
+    mapping: Mapping
+    rows: Counter[tuple[Kind, str]] = field(default_factory=Counter)
+    bytes_read: int = 0
+    #: of containers that have gone
+    turns_before: int = 0
+    #: by container: a mapping of every container has many
+    pulses: dict[str, Pulse] = field(default_factory=dict)
+
+    @property
+    def scanned(self) -> int:
+        return sum(self.rows.values())
+
+    @property
+    def turns(self) -> int:
+        return self.turns_before + sum(pulse.turns for pulse in self.pulses.values())
+
+    @property
+    def beat(self) -> float:
+        """Of the crawl whose turn is silent for longest; when there is none, the last sign of any."""
+        turning = [pulse.beat for pulse in self.pulses.values() if pulse.turning]
+        return min(turning) if turning else max((pulse.beat for pulse in self.pulses.values()), default=0.0)
+
+    @property
+    def progress(self) -> float:
+        """Of the crawl that has stood still for longest."""
+        return min((pulse.progress for pulse in self.pulses.values()), default=0.0)
+
+    @property
+    def troubled(self) -> int:
+        """How many crawls could not get through lately."""
+        return sum(pulse.troubled for pulse in self.pulses.values())
+
+    @property
+    def turning(self) -> int:
+        return sum(pulse.turning for pulse in self.pulses.values())
+
+
+class LaneFacts(Protocol):
+    """A lane, as far as it can be looked at. ``threads`` that should run, ``running`` that do."""
+
+    store: str
+    threads: int
+    running: int
+    workers: Pool
+    parts: Pool
+
+
+class Book:
+    """The counters of all mappings of a process. A mapping of every container has one set of them, whatever
+    the number of its containers: that bounds what a scrape returns."""
+
+    def __init__(self, mappings: Iterable[Mapping] = (), now: Callable[[], float] = time.monotonic) -> None:
+        self.now = now
+        #: when the main loop last looked around
+        self.heartbeat = now()
+        self.counters: dict[str, Counters] = {}
+        self.lanes: list[LaneFacts] = []
+        self._whole: dict[str, Mapping] = {}
+        self.declare(mappings)
+
+    def declare(self, mappings: Iterable[Mapping]) -> None:
+        """What is configured from now on, each with counters at once. The numbers of what stays go on."""
+        configured = list(mappings)
+        self._whole = {m.place: m for m in configured if m.container == EVERY_CONTAINER}
+        before, self.counters = self.counters, {}
+        for mapping in configured:
+            key = _key(mapping)
+            self.counters[key] = before.get(key) or Counters(mapping)
+            self.counters[key].mapping = mapping
+
+    def of(self, mapping: Mapping) -> Counters:
+        """Of the mapping, or of the one of every container that it is made of."""
+        configured = self._whole.get(mapping.place, mapping)
+        key = _key(configured)
+        if key not in self.counters:
+            self.counters[key] = Counters(configured)
+        return self.counters[key]
+
+    def pulse(self, mapping: Mapping) -> Pulse:
+        """Always the same one for the same container of a mapping."""
+        pulses = self.of(mapping).pulses
+        if mapping.container not in pulses:
+            pulses[mapping.container] = Pulse(mapping.credentials.store, self.now)
+        return pulses[mapping.container]
+
+    def beats(self) -> None:
+        """The main loop is running."""
+        self.heartbeat = self.now()
+
+    def forget(self, mapping: Mapping) -> None:
+        """A container that has gone, or is no longer this process's; what was counted stays."""
+        counters = self.of(mapping)
+        if gone := counters.pulses.pop(mapping.container, None):
+            counters.turns_before += gone.turns
+
+    def is_alive(self, patience: float = WEDGED) -> bool:
+        """Whether turns are taken in every lane, and whether those that are taken show signs of life."""
+        now = self.now()
+        pulses = [pulse for counters in self.counters.values() for pulse in counters.pulses.values()]
+        if any(pulse.turning and now - pulse.beat > patience for pulse in pulses):
+            return False
+        if any(lane.running < lane.threads for lane in self.lanes):
+            return False
+        newest: dict[str, float] = {}
+        for pulse in pulses:
+            newest[pulse.store] = max(pulse.beat, newest.get(pulse.store, pulse.beat))
+        return all(now - beat <= patience for beat in newest.values())
+
+
+def _key(mapping: Mapping) -> str:
+    return f"{mapping.label}#{mapping.fingerprint}"

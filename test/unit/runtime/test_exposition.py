@@ -1,0 +1,57 @@
+"""The port where metrics are read."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from s3_sync.runtime.exposition import MetricsPort
+
+
+@pytest.fixture
+def port() -> Iterator[MetricsPort]:
+    registry = CollectorRegistry()
+    Counter("turns", "Of a wheel", registry=registry).inc(3)
+    port = MetricsPort("127.0.0.1", 0, registry)
+    yield port
+    port.close()
+
+
+def test_gives_metrics(port: MetricsPort) -> None:
+    for query in ("", "?x=y"):
+        with urlopen(f"http://127.0.0.1:{port.port}/metrics{query}", timeout=10) as answer:
+            assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+            assert "turns_total 3.0" in answer.read().decode()
+
+
+def test_and_nothing_else(port: MetricsPort) -> None:
+    with pytest.raises(HTTPError, match="404"):
+        urlopen(f"http://127.0.0.1:{port.port}/", timeout=10)
+    with pytest.raises(HTTPError, match="501"):
+        urlopen(f"http://127.0.0.1:{port.port}/metrics", data=b"x", timeout=10)
+
+
+def test_a_client_that_says_nothing_keeps_nobody_waiting(port: MetricsPort) -> None:
+    with socket.create_connection(("127.0.0.1", port.port)):
+        test_gives_metrics(port)
+
+
+def test_a_port_that_is_taken(port: MetricsPort) -> None:
+    with pytest.raises(OSError, match="in use"):
+        MetricsPort("127.0.0.1", port.port, CollectorRegistry())
+
+
+def test_an_address_of_version_6() -> None:
+    other = MetricsPort("::1", 0, CollectorRegistry())
+    try:
+        with urlopen(f"http://[::1]:{other.port}/metrics", timeout=10) as answer:
+            assert answer.status == 200
+    finally:
+        other.close()
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("::1", other.port), 10)
