@@ -81,12 +81,13 @@ class Archive:
         store: Store,
         *,
         swift: RawSwift | None = None,
+        container: str = "",
         every_container: bool = False,
         **options: Any,
     ) -> None:
         self.swift = swift or RawSwift(cluster)
         self.cluster = cluster
-        self.container = f"c-{uuid4().hex[:12]}"
+        self.container = container or f"c-{uuid4().hex[:12]}"
         self.bucket = f"bucket-{uuid4().hex[:12]}"
         self.s3 = store.client()
         self.s3.create_bucket(Bucket=self.bucket)

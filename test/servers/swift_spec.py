@@ -18,6 +18,7 @@ PIPELINE = (
     "listing_formats",
     "bulk",
     "tempurl",
+    "formpost",
     "s3api",
     "tempauth",
     "staticweb",
