@@ -12,7 +12,7 @@ from typing import Any
 from swift.common.db import DatabaseConnectionError
 from swift.common.exceptions import LockTimeout, RingLoadError
 from swift.common.ring import Ring
-from swift.common.utils import hash_path, storage_directory, whataremyips
+from swift.common.utils import ShardRange, get_db_files, hash_path, storage_directory, whataremyips
 from swift.container.backend import DATADIR, ContainerBroker
 
 from s3_sync.cluster.database_files import DatabaseFiles, Fingerprint
@@ -22,6 +22,9 @@ from s3_sync.model.rows import Row
 
 #: how long a database that somebody else is writing to is waited for, in seconds
 _LOCK_WAIT = 10.0
+#: for so long after rows of a container have been moved to another database, some that are late may follow:
+#: proxies know for up to an hour only where they had been; in seconds
+SETTLED_AFTER = 86400.0
 
 #: ROWID, name, created_at as it stands there, size, deleted, content type
 BriefRow = tuple[int, str, str, int, int, str]
@@ -41,17 +44,35 @@ class ContainerDb:
             info, deleted = broker.get_info_is_deleted()
         if not info:
             raise LocalMissing(f"no container database {broker.db_file}")
-        #: unique for each replica of each container
+        #: unique for each replica of each container, and for each file of it
         self.id: str = info["id"]
-        self._state: str = info["db_state"]
+        #: of a shard, too, these are its own
+        self.account: str = info["account"]
+        self.container: str = info["container"]
         self._deleted: bool = deleted
 
     def is_deleted(self) -> bool:
         return self._deleted
 
-    def sharding_state(self) -> str:
-        """``unsharded``, ``sharding``, ``sharded`` or ``collapsed``."""
-        return self._state
+    def bounds(self) -> tuple[str, str]:
+        """Names of a shard are greater than the first and not greater than the second; empty: no limit."""
+        with _translated(self._broker):
+            own = self._broker.get_own_shard_range(no_default=True)
+        return ("", "") if own is None else (str(own.lower_str), str(own.upper_str))
+
+    def moved_until(self) -> float:
+        """Rows that are older may be, or have been, in another database of the container as well.
+
+        Seconds since the epoch; 0 for a container that was never sharded, infinity while rows are moved: out
+        of here, into here, or because they do not belong here. Swift's sharder copies them as new rows.
+        """
+        with _translated(self._broker):
+            own = self._broker.get_own_shard_range(no_default=True)
+        if own is None:
+            return 0.0
+        if own.state != ShardRange.ACTIVE or own.deleted:
+            return float("inf")
+        return max(float(own.timestamp), float(own.state_timestamp)) + SETTLED_AFTER
 
     def max_rowid(self) -> int:
         """The highest ROWID that was ever given to a row; 0 when there never was one."""
@@ -69,8 +90,7 @@ class ContainerDb:
         """Up to ``limit`` rows with a higher ROWID, in order, and the last ROWID looked at.
 
         Swift's own reserved names, which begin with NUL, are left out of the rows but looked at: fewer
-        rows than ``limit`` do not mean the end. At the end the second value is ``rowid`` itself. While
-        the container is being sharded, rows from before are not in the database that this reads.
+        rows than ``limit`` do not mean the end. At the end the second value is ``rowid`` itself.
         """
         with _translated(self._broker):
             records = self._broker.get_items_since(rowid, limit)
@@ -99,19 +119,28 @@ class ContainerDb:
 class LocalReplica:
     """One replica of a container on this node; ``path`` may not exist (yet, or any more).
 
-    ``ordinal``: which of the ``replicas`` primaries it is; None for a handoff copy.
+    ``ordinal``: which of the ``replicas`` primaries it is; None for a handoff copy. While a container is
+    being sharded there are two databases: the one in use, and the ``retiring`` one, whose rows are copied to
+    the shards and which goes when that is done.
     """
 
     path: str
     ordinal: int | None
     replicas: int
+    retiring: bool = False
     _files: DatabaseFiles = field(default_factory=DatabaseFiles, compare=False, repr=False)
 
     @contextmanager
     def open(self) -> Iterator[ContainerDb]:
         """Raises LocalMissing when there is no database, LocalUnavailable; never creates one."""
         with ContainerBroker(self.path, timeout=_LOCK_WAIT, pending_timeout=_LOCK_WAIT) as broker:
-            yield ContainerDb(broker)
+            if not self.retiring:
+                yield ContainerDb(broker)
+                return
+            if not self.is_sharding():
+                raise LocalMissing(f"no retiring container database beside {broker.db_file}")
+            with broker.get_brokers()[0] as retiring:
+                yield ContainerDb(retiring)
 
     @property
     def share(self) -> str:
@@ -124,7 +153,25 @@ class LocalReplica:
         Take it before reading: equal ones mean that there is nothing new since. It covers the database
         (after sharding its name has an epoch in it) and the rows not yet committed to it.
         """
+        if self.retiring and not self.is_sharding():
+            return None
         return self._files.fingerprint(self.path)
+
+    def is_sharding(self) -> bool:
+        """Whether there is a retiring database."""
+        return len(self._databases()) > 1
+
+    def was_never_sharded(self) -> bool:
+        """Whether there is a database, and only one that no sharder has touched. Asks the directory alone."""
+        return self._databases() == [self.path]
+
+    def _databases(self) -> list[str]:
+        """Raises LocalUnavailable."""
+        try:
+            found: list[str] = get_db_files(self.path)
+        except OSError as error:
+            raise LocalUnavailable(f"{self.path}: {error}") from error
+        return found
 
 
 class Brokers:

@@ -81,6 +81,14 @@ class Container:
     versioned: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Shards:
+    """``places``: account and container of each. ``versioned``: of the container that they are shards of."""
+
+    places: tuple[tuple[str, str], ...] = ()
+    versioned: bool = False
+
+
 class LocalSwift:
     """Wraps an InternalClient that tries once: pauses between tries are the caller's business."""
 
@@ -130,6 +138,35 @@ class LocalSwift:
         if answer.status // 100 != 2 or not index.isdigit():
             raise LocalUnavailable(f"HEAD of {account}/{container}: status {answer.status}")
         return Container(int(index), any(headers.get(name) for name in VERSIONING))
+
+    def shards(self, account: str, container: str) -> Shards:
+        """The shards of a container, with those that are being made or given up; none if it does not exist.
+
+        Asks as Swift's own sharder does (``_fetch_shard_ranges``). Raises LocalUnavailable.
+        """
+        headers = {
+            "X-Backend-Record-Type": "shard",
+            "X-Backend-Record-Shard-Format": "full",
+            "X-Backend-Override-Deleted": "true",
+            "X-Backend-Include-Deleted": "true",
+            "X-Newest": "true",
+        }
+        answer = self.request("GET", f"{account}/{container}", headers, "format=json")
+        try:
+            body = b"".join(answer.body)
+        finally:
+            answer.close()
+        found = dict(answer.headers)
+        if answer.status == 404:
+            return Shards((), False)
+        if answer.status != 200 or found.get("x-backend-record-type") != "shard":
+            raise LocalUnavailable(f"shards of {account}/{container}: status {answer.status}")
+        try:
+            names = [each["name"].partition("/") for each in json.loads(body)]
+        except (ValueError, TypeError, KeyError) as error:
+            raise LocalUnavailable(f"shards of {account}/{container}: {error!r}") from error
+        versioned = any(found.get(name) for name in VERSIONING)
+        return Shards(tuple((owner, name) for owner, _, name in names), versioned)
 
     def _listing(
         self, path: str, headers: Mapping[str, str], prefix: str, after: str = "", must_exist: bool = False

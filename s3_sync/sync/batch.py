@@ -91,10 +91,13 @@ class Batches:
     def survey(self, names: Sequence[str]) -> dict[str, View]:
         return survey(self.bucket, names)
 
-    def holds_nothing(self) -> bool:
-        """Whether nothing at all is stored under this mapping's prefix."""
-        page = self.bucket.list_objects(ListQuery(limit=1))
-        return not page.objects and page.next_after is None
+    def holds_nothing(self, after: str = "", until: str = "") -> bool:
+        """Whether nothing at all is stored under this mapping's prefix; or under names greater than ``after``
+        and, unless that is empty, not greater than ``until``."""
+        page = self.bucket.list_objects(ListQuery(start_after=after, limit=1))
+        if page.objects:
+            return until != "" and page.objects[0].name > until
+        return page.next_after is None
 
     def look_for_manifests(self) -> None:
         """Remember if somebody has stored manifests of large objects before us."""

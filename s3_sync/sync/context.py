@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from threading import Event
 
-from s3_sync.cluster.brokers import Brokers
+from s3_sync.cluster.databases import LocalDatabases
 from s3_sync.cluster.local import LocalObjects
 from s3_sync.config.schema import Settings
 from s3_sync.providers.registry import Registry
@@ -26,7 +26,7 @@ class Context:
     clock: Clock
     workers: Pool
     parts: Pool
-    brokers: Brokers
+    brokers: LocalDatabases
     local: LocalObjects
     registry: Registry
     journal: Journal

@@ -57,6 +57,7 @@ class MappingCrawl:
         self._batches: Batches | None = None
         self._databases: dict[LocalReplica, DatabaseCrawl] = {}
         self._listed_at = float("-inf")
+        self._turns = -1
         self._setbacks = 0
         #: why nothing gets through; empty as long as something does
         self._outage = ""
@@ -122,11 +123,15 @@ class MappingCrawl:
         databases = self._local_databases()
         if databases and not self._setbacks:  # else it is other nodes' business, or no moment for it
             self._lifetime.keep(lambda: self._open().bucket)
-        for database in databases:
+        for database in self._in_turn(databases):
             if self._context.stop.is_set():
                 break
             again, done = database.step(limit)
             more, results = more or again, results + done
+            tried = [outcome for result in done for outcome in result.tried]
+            if not self._context.once and nothing_works(tried, MANY):
+                more = True
+                break  # a container may have hundreds of shards, and they would most likely fail as well
         fresh = [outcome for result in results for outcome in result.tried]
         retried: list[Outcome] = []
         more = self._retry(limit, retried) or more
@@ -139,6 +144,12 @@ class MappingCrawl:
         if not self._outage and not (more and self._context.once):
             more = self._sweep() or more
         return more
+
+    def _in_turn(self, databases: list[DatabaseCrawl]) -> list[DatabaseCrawl]:
+        """All of them, another one first in each turn."""
+        self._turns += 1
+        start = self._turns % len(databases) if databases else 0
+        return databases[start:] + databases[:start]
 
     def _is_outage(self, fresh: list[Outcome], retried: list[Outcome]) -> bool:
         """Objects that failed before and fail again say nothing new, and neither do a few new ones, as long

@@ -7,7 +7,7 @@ import logging
 from s3_sync.cluster.brokers import ContainerDb, LocalReplica
 from s3_sync.cluster.client import VERSIONING
 from s3_sync.config.schema import Mapping
-from s3_sync.errors import LocalError
+from s3_sync.errors import LocalError, LocalMissing
 from s3_sync.sync.batch import Batches, Result
 from s3_sync.sync.context import Context
 from s3_sync.sync.due import DueRows
@@ -58,6 +58,8 @@ class DatabaseCrawl:
         try:
             more, results = self._step(limit)
         except LocalError as error:
+            if self._replica.retiring and isinstance(error, LocalMissing):
+                return False, []  # its rows are in the shards by now
             level = logging.DEBUG if self._setbacks else logging.ERROR
             self._setbacks += 1
             self._rest_until = self._context.clock.now() + setback_pause(self._setbacks)
@@ -73,9 +75,7 @@ class DatabaseCrawl:
         self._seen = None  # until everything has been done
         with self._replica.open() as db:
             # A deleted container is read too: its last rows are the deletes that emptied it.
-            if not self._readable(db):
-                self._seen, self._wake = fingerprint, float("inf")
-                return False, []
+            self._check_movable(db)
             if db.has_several_policies():
                 self._batches.handler.ask_every_policy()
             if not self._mapping.profile.retain_local and not self._know_segments(db):
@@ -89,14 +89,15 @@ class DatabaseCrawl:
         self._seen = None if more else fingerprint
         return more, results
 
-    def _readable(self, db: ContainerDb) -> bool:
-        """Raises LocalError for a container out of which nothing may be moved."""
-        if not self._mapping.profile.retain_local and not VERSIONING.isdisjoint(db.metadata()):
+    def _check_movable(self, db: ContainerDb) -> None:
+        """Raises LocalError for a container out of which nothing may be moved. Shards do not know."""
+        mapping = self._mapping
+        if mapping.profile.retain_local:
+            return
+        if not VERSIONING.isdisjoint(db.metadata()) or self._context.brokers.is_versioned(
+            mapping.account, mapping.container
+        ):
             raise LocalError("the container is versioned: its objects are links to versions, not to be moved")
-        state = db.sharding_state()
-        if state != "unsharded":
-            log.error("%s is %s: sharded containers are not read by this version", self._mapping.label, state)
-        return state == "unsharded"
 
     def _know_segments(self, db: ContainerDb) -> bool:
         """Before anything is moved: what is part of a large object. False: it takes more turns than this."""

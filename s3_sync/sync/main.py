@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from s3_sync import __version__
 from s3_sync.cluster.brokers import Brokers
 from s3_sync.cluster.client import internal_client
+from s3_sync.cluster.databases import LocalDatabases
 from s3_sync.cluster.local import LocalObjects
 from s3_sync.cluster.newest import NewestState
 from s3_sync.cluster.reader import ObjectReader
@@ -120,7 +121,7 @@ def _build(settings: Settings, once: bool, stack: ExitStack) -> Context:
         clock=Clock(),
         workers=GreenPool(settings.workers),
         parts=GreenPool(settings.workers),
-        brokers=Brokers(settings),
+        brokers=LocalDatabases(Brokers(settings), client, at_once=once),
         local=LocalObjects(
             reader,
             newest,

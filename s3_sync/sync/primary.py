@@ -58,18 +58,21 @@ class PrimaryPass:
         return last if result.abandoned_from is None else result.abandoned_from - 1
 
     def _views(self, rows: Sequence[Row], window: int) -> dict[str, View]:
-        """Rows of a broken-off batch and of a sweep are compared, and those that have waited so long that
-        another node's daemon may have sent them; the rest are known to be new.
+        """Rows of a broken-off batch and of a sweep are compared, those that have waited so long that another
+        node's daemon may have sent them, and those that may be in another database of the container; the rest
+        are known to be new.
 
         Of a broken-off batch a listing shows only what is absent: what it shows as sent may be the version
         before, of the same bytes, whose transfer ended when this row had been written already. Not so in a
         sweep, which begins where progress is lost: then nobody knows where the batch began, and it would cost
-        a HEAD for every row before its end.
+        a HEAD for every row before its end. Nor of rows that came here from another database, with a time of
+        before this one was begun with.
         """
         checkpoint, now = self._progress.checkpoint, self._scope.context.clock.now()
         sweep = max(window, checkpoint.sweep_until)
         shared = self._scope.replica.replicas > 1
-        compare = {
+        elsewhere = {row.name for row in rows if self._progress.may_be_elsewhere(row)}
+        compare = elsewhere | {
             row.name
             for row in rows
             if row.rowid <= sweep or (shared and self._progress.shared_from(row) <= now)
@@ -78,6 +81,8 @@ class PrimaryPass:
         for row in rows:
             if row.name not in compare:
                 views[row.name] = Before.FRESH if row.rowid <= checkpoint.fresh_until else Before.NEW
-            elif checkpoint.sweep_until < row.rowid <= window and views[row.name] != Listed(None):
-                views[row.name] = Before.UNKNOWN
+            elif views[row.name] != Listed(None) and row.rowid > checkpoint.sweep_until:
+                of_now = row.name in elsewhere and row.timestamp.seconds >= checkpoint.begun
+                if of_now or row.rowid <= window:
+                    views[row.name] = Before.UNKNOWN
         return views

@@ -55,6 +55,7 @@ class Progress:
         self._scope = scope
         self._database = ""
         self._checkpoint: Checkpoint | None = None
+        self._moved_until = 0.0
 
     @property
     def database(self) -> str:
@@ -71,6 +72,7 @@ class Progress:
         there has become older. Raises StateError, RemoteError."""
         if db.id != self._database:
             self._database, self._checkpoint = db.id, None
+        self._moved_until = db.moved_until()
         if self._checkpoint is None or _is_ahead(self._checkpoint, db):
             self._checkpoint = self._known(db) or self._begin(db)
 
@@ -83,6 +85,17 @@ class Progress:
             moved = replace(moved, last_verified_row=last_verified_row)
         self._scope.context.statuses.save(self._scope.mapping, self._database, moved)
         self._checkpoint = moved
+
+    def may_be_elsewhere(self, row: Row) -> bool:
+        """Whether the row may be in another database of the container as well, whose daemon sends it too, or
+        has sent it: a container that is sharded has its rows copied from one to the other.
+
+        What was fresh when nothing was being moved is so no longer when something is.
+        """
+        if row.timestamp.seconds >= self._moved_until:
+            return False
+        is_moving = self._moved_until > self._scope.context.clock.now()
+        return is_moving or row.rowid > self.checkpoint.fresh_until
 
     def shared_from(self, row: Row) -> float:
         """From when on another node's daemon may look at this row as well: a slack after it was written, and
@@ -118,10 +131,14 @@ class Progress:
         return replace(checkpoint, share=share, sweep_until=sweep_until)
 
     def _begin(self, db: ContainerDb) -> Checkpoint:
-        """No usable progress: one listing decides whether anything can be in the way."""
+        """No usable progress: one listing decides whether anything can be in the way, of a shard only what is
+        within its bounds. While rows are being moved, what is not stored yet may be on its way."""
         scope, label = self._scope, self._scope.mapping.label
         last, begun = db.max_rowid(), scope.context.clock.now()
-        if scope.batches.holds_nothing():
+        bounds = db.bounds()
+        if any(bounds):
+            scope.batches.look_for_manifests()
+        if self._moved_until <= begun and scope.batches.holds_nothing(*bounds):
             checkpoint = Checkpoint(fresh_until=last, begun=begun, share=scope.share)
             log.info("Nothing is stored yet for %s: copying rows up to %d", label, last)
         else:

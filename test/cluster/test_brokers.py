@@ -126,7 +126,7 @@ def test_an_empty_container(replica: LocalReplica) -> None:
         assert db.rows_since(0, 10) == ([], 0)
         assert db.rows_since(-1, 10) == ([], -1)
         assert db.max_rowid() == 0
-        assert db.sharding_state() == "unsharded"
+        assert (db.moved_until(), db.bounds()) == (0.0, ("", ""))
         assert not db.is_deleted()
 
 

@@ -72,7 +72,7 @@ DAEMON_SECTIONS: Mapping[str, Sections] = {
             "shard_container_threshold": 100,
             "rows_per_shard": 50,
             "shard_scanner_batch_size": 10,
-            "cleave_batch_size": 20,
+            "cleave_batch_size": 1,  # a pass moves the rows of one shard
         },
     },
     "object": {

@@ -53,7 +53,8 @@ class FakeDb:
         #: changes that have not been heard of yet; None = each is heard of at once
         self.waiting: list[Row] | None = None
         self.last = 0
-        self.state = "unsharded"
+        #: as ``ContainerDb`` has them
+        self.until, self.range = 0.0, ("", "")
         self.headers: dict[str, str] = {}
         self.deleted = False
         self.reads = 0
@@ -83,8 +84,11 @@ class FakeDb:
     def metadata(self) -> dict[str, str]:
         return self.headers
 
-    def sharding_state(self) -> str:
-        return self.state
+    def moved_until(self) -> float:
+        return self.until
+
+    def bounds(self) -> tuple[str, str]:
+        return self.range
 
     def has_several_policies(self) -> bool:
         return len({policy for _, policy in self.rows}) > 1
@@ -107,6 +111,7 @@ class FakeReplica:
         self.db: FakeDb | None = db
         self.ordinal = ordinal
         self.replicas = replicas
+        self.retiring = False
         self.broken: Exception | None = None
         self.opened = 0
         self.path = f"/srv/node/{db.id}.db"

@@ -57,6 +57,8 @@ class Node:
             swift.dbs.append(db)
             replicas = [FakeReplica(db)]
         self.replicas_here = list(replicas)
+        #: of a sharded container, as its shards do not know it
+        self.versioned = False
         self.clock: Any = options.pop("clock", swift.clock)
         self.local: LocalObjects = options.pop("local", None) or local_objects(swift)
         self.options: dict[str, Any] = {"items_chunk": 10, **options}
@@ -102,10 +104,13 @@ class Node:
         """Another policy, and the restart that it takes."""
         self.restart(mapping=replace(self.mapping, profile=Profile(**profile)))
 
-    # Brokers and Registry
+    # LocalDatabases and Registry
 
     def replicas(self, account: str, container: str) -> list[FakeReplica]:
         return list(self.replicas_here)
+
+    def is_versioned(self, account: str, container: str) -> bool:
+        return self.versioned
 
     def open_bucket(self, mapping: Mapping) -> WatchedBucket:
         return self.bucket

@@ -288,13 +288,6 @@ class TestDatabases:
         node.later(400.0)
         assert not node.crawl.troubled
 
-    def test_a_sharded_container_is_left_alone(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
-        world.fill(3)
-        world.db.state = "sharded"
-        world.node.settle()
-        assert world.bucket.content() == {}
-        assert "sharded" in caplog.text
-
     def test_another_share_of_the_rows(self, tmp_path: Path) -> None:
         """The ring gives this replica another ordinal: what was passed over before is looked at."""
         world = World(tmp_path, replicas=[])

@@ -1,0 +1,69 @@
+"""Containers that Swift shards, before, during and after: everything arrives, and nothing is sent twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from servers.nodes import Nodes, writes
+from servers.pair import Pair
+from servers.shards import Sharding
+from servers.swift import SwiftCluster
+
+NAMES = [f"o{number:03}" for number in range(104)]
+
+
+@pytest.fixture
+def nodes(swift: SwiftCluster, pair: Pair, tmp_path: Path) -> Iterator[Nodes]:
+    with Nodes(swift, pair, tmp_path) as nodes:
+        yield nodes
+
+
+class Changes:
+    """Of each kind one for each shard; `here` are the numbers of objects that nobody else touches."""
+
+    def __init__(self, pair: Pair) -> None:
+        self.pair = pair
+        self.number = 0
+
+    def make(self) -> dict[str, int]:
+        """Two overwritten, two new, two posted to, two deleted; what that is at the store."""
+        self.number += 4
+        for start in (0, 60):
+            n = self.number + start
+            self.pair.put(NAMES[n], b"overwritten")
+            self.pair.put(f"{NAMES[n]}-new", b"new")
+            self.pair.post(NAMES[n + 1], {"X-Object-Meta-Colour": "green"})
+            self.pair.delete(NAMES[n + 2])
+        return {"PutObject": 4, "CopyObject": 2, "DeleteObjects": 2}
+
+
+def test_everything_arrives_and_nothing_twice(nodes: Nodes, pair: Pair) -> None:
+    sharding, changes = Sharding(pair), Changes(pair)
+    for name in NAMES:
+        pair.put(name, f"of {name}".encode())
+    assert writes(nodes.once(1)) == {"PutObject": len(NAMES)}
+
+    sharding.allow()
+    expected = changes.make()  # seen by nobody before the database retires
+    sharding.sharder()
+    assert (sharding.state(), len(sharding.ranges())) == ("sharding", 2)
+    assert writes(nodes.once(1)) == expected, "from the retiring database, or the first shard"
+    pair.check()
+
+    expected = changes.make()  # misplaced: the proxy has not heard of the shards
+    assert writes(nodes.once(1)) == expected, "from the fresh database"
+    sharding.allow()
+    expected = changes.make()
+    assert writes(nodes.once(1)) == expected, "Swift lists less than there is now, until these rows are moved"
+
+    expected = changes.make()
+    sharding.finish()
+    assert writes(nodes.once(1)) == expected, "nothing but what has changed"
+    expected = changes.make()
+    assert writes(nodes.once(1)) == expected
+    sharding.sharder()  # takes what was misplaced where it belongs
+    assert writes(nodes.once(1)) == {}
+    pair.check()

@@ -1,0 +1,134 @@
+"""Which databases of a container there are on a node, and what it costs to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from s3_sync.cluster.brokers import LocalReplica
+from s3_sync.cluster.client import Shards
+from s3_sync.cluster.databases import RATE, WITH_SHARDS, WITHOUT, LocalDatabases
+from s3_sync.errors import LocalUnavailable
+
+HASH = "0123456789abcdef0123456789abcdef"
+EPOCH = "1700000000.00000"
+SHARD = (".shards_a", "c-0")
+
+
+@dataclass
+class Node:
+    """Brokers and LocalSwift in one. ``here``: container -> its replicas on this node."""
+
+    root: Path
+    here: dict[str, list[LocalReplica]] = field(default_factory=dict)
+    shards_of: dict[str, Shards] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    away: bool = False
+    time: float = 0.0
+
+    def add(self, container: str, *files: str, ordinal: int | None = 0) -> LocalReplica:
+        folder = self.root / container / str(len(self.here.get(container, ())))
+        folder.mkdir(parents=True)
+        for name in files:
+            (folder / name).touch()
+        replica = LocalReplica(str(folder / f"{HASH}.db"), ordinal, 3)
+        self.here.setdefault(container, []).append(replica)
+        return replica
+
+    def replicas(self, account: str, container: str) -> list[LocalReplica]:
+        return list(self.here.get(container, ()))
+
+    def shards(self, account: str, container: str) -> Shards:
+        self.asked.append(container)
+        if self.away:
+            raise LocalUnavailable("no answer")
+        return self.shards_of.get(container, Shards())
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    return Node(tmp_path)
+
+
+def databases(node: Node, **options: Any) -> LocalDatabases:
+    return LocalDatabases(cast(Any, node), cast(Any, node), now=lambda: node.time, **options)
+
+
+def test_a_container_that_was_never_sharded_is_asked_for_nothing(node: Node) -> None:
+    replica = node.add("c", f"{HASH}.db", f"{HASH}.db.pending")
+    assert databases(node).replicas("a", "c") == [replica]
+    assert node.asked == []
+
+
+def test_while_it_is_sharded_there_is_a_retiring_database(node: Node) -> None:
+    root = node.add("c", f"{HASH}.db", f"{HASH}_{EPOCH}.db")
+    shard = node.add(SHARD[1], f"{HASH}_{EPOCH}.db", ordinal=2)
+    node.shards_of["c"] = Shards((SHARD,))
+    assert databases(node).replicas("a", "c") == [root, shard, LocalReplica(root.path, 0, 3, retiring=True)]
+    assert LocalReplica(root.path, 0, 3, retiring=True).fingerprint() is not None
+    Path(root.path).unlink()
+    assert databases(node).replicas("a", "c") == [root, shard]
+    assert LocalReplica(root.path, 0, 3, retiring=True).fingerprint() is None
+
+
+@pytest.mark.parametrize("files", [(), (f"{HASH}_{EPOCH}.db",)])
+def test_who_does_not_know_asks(node: Node, files: tuple[str, ...]) -> None:
+    """A node without a database of the container, with a lost or sharded one, with a handoff copy."""
+    node.add("c", *files)
+    node.add("c", f"{HASH}.db", ordinal=None)
+    shard = node.add(SHARD[1])
+    node.shards_of["c"] = Shards((SHARD,))
+    assert databases(node).replicas("a", "c")[2:] == [shard]
+
+
+def test_shards_are_asked_for_again_after_a_minute(node: Node) -> None:
+    node.shards_of["c"] = Shards((SHARD,))
+    known = databases(node)
+    for _ in range(10):
+        known.replicas("a", "c")
+    assert node.asked == ["c"]
+    another = node.add("c-1")
+    node.shards_of["c"] = Shards((SHARD, (".shards_a", "c-1")), versioned=True)
+    node.time += WITH_SHARDS
+    assert known.replicas("a", "c") == [another]
+    assert known.is_versioned("a", "c")
+    assert not known.is_versioned("a", "d")
+
+
+def test_many_containers_without_shards_make_few_requests(node: Node) -> None:
+    """Each of them is asked in the end, and none of them more often than any other."""
+    known, containers = databases(node), [f"c{number}" for number in range(100)]
+    seconds = int(WITHOUT) - 20
+    for _ in range(4 * seconds):
+        node.time += 0.25
+        for container in containers:
+            known.replicas("a", container)
+    assert sorted(node.asked) == sorted(containers)
+    assert len(node.asked) / seconds <= RATE
+
+
+def test_what_was_known_is_kept_while_nobody_answers(node: Node, caplog: pytest.LogCaptureFixture) -> None:
+    shard = node.add(SHARD[1])
+    node.shards_of["c"] = Shards((SHARD,))
+    known = databases(node)
+    known.replicas("a", "c")
+    node.away = True
+    for _ in range(3):
+        node.time += WITH_SHARDS
+        assert known.replicas("a", "c") == [shard]
+    assert len(node.asked) == 4
+    assert [record.levelname for record in caplog.records] == ["WARNING"], "said once"
+
+
+def test_at_once(node: Node) -> None:
+    """A run that ends must not end without what it could not ask for."""
+    known = databases(node, at_once=True)
+    for container in ("c", "d", "c"):
+        known.replicas("a", container)
+    assert node.asked == ["c", "d", "c"]
+    node.away = True
+    with pytest.raises(LocalUnavailable):
+        known.replicas("a", "c")

@@ -1,0 +1,184 @@
+"""Several databases of one container on a node: what moves from one to the other is sent once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from s3_sync.errors import LocalMissing, RemoteUnavailable
+from unit.sync.cluster import FakeDb, FakeReplica
+from unit.sync.node import mapping
+from unit.sync.world import World
+
+ALWAYS = float("inf")
+DAY = 86400.0
+
+
+class Sharded(World):
+    """``root`` is the container's database; ``shard`` one on the same node that is found later. Stores do not
+    honour conditions unless said otherwise, so that what is sent twice is counted twice."""
+
+    def __init__(self, tmp_path: Path, conditional: bool = False, **options: object) -> None:
+        super().__init__(tmp_path, conditional, replicas=[], **options)
+        self.root, self.shard = FakeDb("root"), FakeDb("shard")
+        self.root_replica, self.shard_replica = FakeReplica(self.root), FakeReplica(self.shard)
+        self.node.replicas_here.append(self.root_replica)
+        self.swift.dbs.append(self.root)
+
+    def begin(self) -> None:
+        """Everything that is written goes to the shard, which is empty otherwise."""
+        self.root.until = self.shard.until = ALWAYS
+        self.root_replica.retiring = True
+        self.swift.dbs[:] = [self.shard]
+        self.node.replicas_here.append(self.shard_replica)
+
+    def cleave(self, *names: str) -> None:
+        """Rows are copied to the shard, as new ones."""
+        for (name, _), row in sorted(self.root.rows.items()):
+            if name in names or not names:
+                self.shard.add(row)
+
+    def end(self) -> None:
+        self.root_replica.db = None
+        self.node.replicas_here.remove(self.root_replica)
+        self.shard.until = self.swift.clock.now() + DAY
+
+    def sent_once(self) -> bool:
+        return set(self.bucket.sent.values()) <= {1}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Sharded:
+    return Sharded(tmp_path)
+
+
+def test_what_is_moved_is_not_sent_again(world: Sharded) -> None:
+    """It costs listings, even what comes long after the shard has been found."""
+    world.fill(60)
+    world.node.later(5.0)
+    world.begin()
+    world.cleave(*(f"o{number:05d}" for number in range(20)))
+    world.node.later(61.0)
+    world.bucket.counts()
+    world.cleave()
+    world.end()
+    world.node.later(61.0)
+    assert world.converged()
+    assert world.sent_once()
+    assert world.bucket.counts()["head"] == 0
+
+
+def test_what_nobody_has_sent_is_sent_by_whoever_comes_to_it_first(world: Sharded) -> None:
+    world.fill(30)
+    world.begin()
+    world.cleave("o00000", "o00001")
+    world.node.settle()
+    assert world.converged(), "from both"
+    world.cleave()
+    world.fill(5, start=30)
+    world.end()
+    world.node.later(61.0)
+    assert world.converged()
+    assert world.sent_once()
+
+
+def test_what_is_deleted_in_a_shard_does_not_come_back_from_the_retiring_database(world: Sharded) -> None:
+    """Nothing was stored when the mapping began. One object server missed the delete and shows the object."""
+    world.fill(3)
+    world.node.restart(items_chunk=1)
+    world.node.step()
+    assert len(world.bucket.content()) == 1, "the others are known to be fresh"
+    world.begin()
+    world.swift.stale["o00002"] = world.swift.objects["o00002", 0]
+    world.swift.delete("o00002")
+    world.node.later(61.0)
+    assert sorted(world.bucket.content()) == ["o00000", "o00001"]
+
+
+def test_a_shard_that_has_settled_costs_what_any_container_costs(world: Sharded) -> None:
+    world.fill(5)
+    world.node.settle()
+    world.begin()
+    world.cleave()
+    world.end()
+    world.node.later(61.0)
+    world.node.later(DAY)
+    world.bucket.counts()
+    world.swift.heads.clear()
+    world.fill(3, start=5)
+    world.node.later(5.0)
+    assert world.bucket.counts() == {"put": 3}
+    assert world.converged()
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_a_mapping_of_a_container_that_was_sharded_before(tmp_path: Path, settled: bool) -> None:
+    """The second shard has names of its own, of which nothing is stored yet."""
+    world = Sharded(tmp_path)
+    world.swift.dbs[:] = [world.shard]
+    names = world.fill(4)
+    world.swift.dbs[:] = [world.root]
+    world.fill(4, start=4)
+    world.shard.range, world.root.range = ("", names[-1]), (names[-1], "")
+    world.node.replicas_here.insert(0, world.shard_replica)
+    if not settled:
+        world.shard.until = world.root.until = world.swift.clock.now() + DAY
+    world.swift.heads.clear()
+    world.node.settle()
+    assert world.converged()
+    assert bool(world.swift.heads) is not settled, "the newest of all replicas is asked for while rows move"
+
+
+def test_an_overwrite_in_the_first_day_is_not_taken_for_what_is_listed(world: Sharded) -> None:
+    """The same bytes again, and other metadata, while the version before is still on its way."""
+    world.fill(3)
+    world.node.settle()
+    world.begin()
+    world.cleave()
+    world.end()
+    world.node.later(61.0)
+    world.swift.put("o00001", b"o00001", x_object_meta_colour="green")
+    world.swift.clock.sleep(5.0)
+    stored = world.bucket.provider.store("bucket").objects
+    for key in list(stored):
+        stored[key] = replace(stored[key], modified=world.swift.clock.now())
+    for number in range(12):
+        world.swift.put(f"p{number:02d}", b"x")  # enough for a listing
+    world.node.later(5.0)
+    assert world.bucket.metadata("o00001")["colour"] == "green"
+
+
+def test_a_retiring_database_that_goes_is_no_trouble(world: Sharded) -> None:
+    world.fill(3)
+    world.begin()
+    world.root_replica.broken = LocalMissing("gone")
+    world.cleave()
+    world.node.settle()
+    assert world.converged()
+    assert not world.node.crawl.troubled
+
+
+def test_nothing_is_moved_out_of_the_shards_of_a_versioned_container(tmp_path: Path) -> None:
+    world = Sharded(tmp_path, mapping=mapping(retain_local=False))
+    world.fill(3)
+    world.node.versioned = True
+    world.node.step()
+    assert len(world.swift.content()) == 3
+    assert world.node.crawl.troubled
+
+
+def test_an_outage_is_not_found_out_by_every_shard(world: Sharded) -> None:
+    """And each time another one is the first."""
+    world.fill(8)
+    world.begin()
+    world.fill(8, start=8)
+    world.fail(RemoteUnavailable("away"), "put")
+    first = world.node.step()
+    assert first.pause
+    assert len({name for method, name in world.bucket.calls if method == "put"}) <= 8
+    world.fail(None)
+    world.node.later(first.pause)
+    world.node.later(61.0)
+    assert world.converged()
