@@ -9,10 +9,12 @@ from typing import Any
 
 from swift.common import constraints
 from swift.common.middleware.listing_formats import get_listing_content_type
+from swift.common.registry import get_swift_info
 from swift.common.request_helpers import constrain_req_limit, get_param
 from swift.common.swob import HTTPException, HTTPServiceUnavailable
 from swift.common.swob import Request as SwobRequest
 from swift.common.utils import config_true_value
+from swift.proxy.controllers.base import get_container_info
 
 from s3_sync.config.schema import Mapping as ContainerMapping
 from s3_sync.errors import InvalidRequest, NotSupported, RemoteError, RemoteUnavailable
@@ -24,7 +26,7 @@ from s3_sync.listing.query import ListingQuery
 from s3_sync.listing.walk import Page, Walk
 from s3_sync.providers.base import Bucket, ListPage, ListQuery
 from s3_sync.shunt.configured import Target
-from s3_sync.shunt.exchange import Environ, Headers, Local, Request, StartResponse
+from s3_sync.shunt.exchange import SOURCE, Environ, Headers, Local, Request, StartResponse
 from s3_sync.shunt.headers import cross_origin
 from s3_sync.shunt.proxyfs import ProxyFs
 
@@ -44,8 +46,8 @@ class Listings:
 
     The local part is one request to the rest of the pipeline, as the client wrote it but for the format.
     The remote part is read at the same time where it is certain beforehand that the user may list the
-    container, else after the local 200. Whatever is not a listing of objects passes untouched, and so does
-    every local answer but 200.
+    container, else after the local 200. Whatever is not a listing of objects passes untouched, and so do
+    listings of versions where there are any, and every local answer but 200.
     """
 
     def __init__(self, proxyfs: ProxyFs, log: Any) -> None:
@@ -66,6 +68,9 @@ class Listings:
             query = None  # Swift says the same in its own way
         if query is None or not self._proxyfs.is_ours(environ, request.app, request.account):
             return request.app(environ, start_response)
+        versions = "versions" in asked.params and "object_versioning" in get_swift_info()
+        if versions and _has_versions(request):
+            return request.app(environ, start_response)
         pages = _pages(request.target, query, self._unknown)
         remote = Prefetch(pages) if _is_allowed(environ) else None
         try:
@@ -77,6 +82,8 @@ class Listings:
             merger = ListingMerger(local.entries(query.reverse), remote, reverse=query.reverse)
             try:
                 records = list(merger.spliced(query.limit, request.target.mapping.location))
+                if versions:
+                    records = [_only_version(record) for record in records]
             except RemoteError as error:
                 if not self._is_local_enough(request, error):
                     refusal: Iterable[bytes] = _unavailable(request, error, local)(environ, start_response)
@@ -178,15 +185,28 @@ class LocalListing:
 
 
 def _query(request: Any) -> ListingQuery | None:
-    """None for what is not a listing of objects: that of versions, and Swift's own of shards.
+    """None for what is not a listing of objects, Swift's own of shards.
 
     Raises HTTPException, as Swift does for the same request.
     """
-    if "versions" in request.params or "X-Backend-Record-Type" in request.headers:
+    if "X-Backend-Record-Type" in request.headers:
         return None
     parameters = {name: get_param(request, name) for name in _PARAMETERS if name in request.params}
     limit = constrain_req_limit(request, constraints.CONTAINER_LISTING_LIMIT)
     return ListingQuery.of_request(parameters, limit, config_true_value(get_param(request, "reverse")))
+
+
+def _has_versions(request: Request) -> bool:
+    """Whether the container has, or has ever had, versions of its objects."""
+    info = get_container_info(request.environ, request.app, swift_source=SOURCE)
+    return bool(info.get("sysmeta", {}).get("versions-container"))
+
+
+def _only_version(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """As a listing of versions shows an object of a container that has none."""
+    if "subdir" in record or "version_id" in record:
+        return record
+    return {**record, "version_id": "null", "is_latest": True}
 
 
 def _is_allowed(environ: Environ) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,3 +81,33 @@ def test_an_upload_in_parts_there_and_back(
     assert s3.get_object(**place, IfMatch=ETAG)["Body"].read() == WHOLE
     archive.restored("parts")
     check()
+
+
+def test_versions_of_what_has_none(new_archive: Callable[..., Archive], shunted: Shunted) -> None:
+    archive = new_archive()
+    for name in ("a/here", "c/1", "c/2"):
+        archive.swift.put(archive.container, name)
+    for name in ("a/there", "b", "c/2", "d"):
+        archive.store(name)
+    pages = shunted.s3_client().get_paginator("list_object_versions")
+    for asked, expected in (
+        ({}, ["a/here", "a/there", "b", "c/1", "c/2", "d"]),
+        ({"Prefix": "c/"}, ["c/1", "c/2"]),
+        ({"Delimiter": "/"}, ["a/", "b", "c/", "d"]),
+    ):
+        found = []
+        for page in pages.paginate(Bucket=archive.container, PaginationConfig={"PageSize": 2}, **asked):
+            shown = page.get("Versions", [])
+            assert {(line["VersionId"], line["IsLatest"]) for line in shown} <= {("null", True)}
+            groups = [line["Prefix"] for line in page.get("CommonPrefixes", [])]
+            found += sorted([line["Key"] for line in shown] + groups)
+        assert found == expected
+    listed = json.loads(archive.ask("GET", query="versions&reverse=1&limit=2").body)
+    assert [(line["name"], line["version_id"], line["is_latest"]) for line in listed] == [
+        ("d", "null", True),
+        ("c/2", "null", True),
+    ]
+    assert len(listed[0]["content_location"]) == 1
+    archive.swift.request("POST", archive.container, headers={"X-Versions-Enabled": "true"})
+    listed = json.loads(archive.ask("GET", query="versions").body)
+    assert [line["name"] for line in listed] == ["a/here", "c/1", "c/2"]

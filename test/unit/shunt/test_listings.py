@@ -254,7 +254,6 @@ class TestWhatPasses:
     @pytest.mark.parametrize(
         ("asked", "headers"),
         [
-            ({"versions": ""}, {}),
             ({}, {"HTTP_X_BACKEND_RECORD_TYPE": "shard"}),
             ({"limit": "10001"}, {}),
             ({}, {"pfs.is_bimodal": "yes"}),
@@ -265,6 +264,12 @@ class TestWhatPasses:
         shunt = Shunt(["a"], bucket)
         shunt.get(asked, **headers)
         assert bucket.asked == []
+
+    def test_a_swift_without_versions_knows_no_such_listing(self) -> None:
+        answer = Shunt(["a"], new_bucket(["b"])).get({"versions": ""})
+        listed = json.loads(answer.body)
+        assert [record["name"] for record in listed] == ["a", "b"]
+        assert not any("version_id" in record for record in listed)
 
     def test_a_container_that_is_not_there(self) -> None:
         shunt = Shunt([], new_bucket(["b"]))
