@@ -140,7 +140,8 @@ class Mapping:
     """One local container, and the bucket and keys that it goes to.
 
     ``custom_prefix`` is what the file says (None = hashed prefix); ``namer`` is what follows from it.
-    ``place`` is where the file says it, such as ``containers[3]``.
+    ``place`` is where the file says it, such as ``containers[3]``. ``origin``: of what a mapping of every
+    container comes to for one of them, that mapping's ``journal_key``; else empty.
     """
 
     account: str
@@ -152,6 +153,7 @@ class Mapping:
     custom_prefix: str | None = None
     cloud_connector: bool = True
     place: str = ""
+    origin: str = field(default="", compare=False)
 
     @property
     def label(self) -> str:
@@ -159,7 +161,8 @@ class Mapping:
 
     def of_container(self, container: str) -> Mapping:
         """What a mapping of every container says about one of them."""
-        return replace(self, container=container, namer=KeyNamer.hashed(self.account, container))
+        namer = KeyNamer.hashed(self.account, container)
+        return replace(self, container=container, namer=namer, origin=self.journal_key)
 
     @property
     def fingerprint(self) -> str:
@@ -182,6 +185,11 @@ class Mapping:
         """This mapping's name in journals: different for two mappings of one container, and for the same
         one with another destination."""
         return f"{self.label}#{self.fingerprint}"
+
+    @property
+    def control_key(self) -> str:
+        """What the operator's wishes are filed under: the ``journal_key`` of the mapping in the file."""
+        return self.origin or self.journal_key
 
     @property
     def location(self) -> str:

@@ -23,6 +23,8 @@ from s3_sync.state.departures import Departures
 from s3_sync.state.expiries import SCHEMA as EXPIRIES
 from s3_sync.state.expiries import Expiries
 from s3_sync.state.journal_file import JournalFile
+from s3_sync.state.resets import SCHEMA as RESETS
+from s3_sync.state.resets import Resets
 
 RETRY = "retry"
 QUARANTINE = "quarantine"
@@ -121,11 +123,12 @@ class Journal:
 
     def __init__(self, path: str, backoff: Backoff) -> None:
         self._backoff = backoff
-        self._file = JournalFile(path, _SCHEMA + EXPIRIES + DEPARTURES)
+        self._file = JournalFile(path, _SCHEMA + EXPIRIES + DEPARTURES + RESETS)
         self._db = self._file.connection
         self._transaction, self._one, self._all = self._file.transaction, self._file.one, self._file.all
         self.expiries = Expiries(self._file, backoff)
         self.departures = Departures(self._file)
+        self.resets = Resets(self._file)
         self.uuid = self._identity()
         #: mapping -> name -> timestamp of every entry: asked for every row, so it is kept in memory
         self._names: dict[str, dict[str, str]] = {}

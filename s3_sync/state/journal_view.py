@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from s3_sync.errors import StateError
 from s3_sync.state.journal import QUARANTINE, RETRY, DueRange, Unsettled
+from s3_sync.state.resets import COLUMNS, ResetPass
 
 _UNSETTLED = (
     "name, state, policy, deleted, data_timestamp, timestamp, size, reason, detail,"
@@ -98,6 +99,19 @@ class JournalView:
             mapping, database,
         )  # fmt: skip
         return tuple(DueRange(*row) for row in rows)
+
+    def reset_taken(self, mapping: str, database: str) -> str:
+        """The id of the last reset that this database has begun; empty when there was none."""
+        rows = self._all("SELECT id FROM resets_taken WHERE mapping = ? AND database = ?", mapping, database)
+        return str(rows[0][0]) if rows else ""
+
+    def reset_passes(self, mapping: str, database: str) -> tuple[ResetPass, ...]:
+        """What resets still have to compare."""
+        rows = self._all(
+            f"SELECT {COLUMNS} FROM resets WHERE mapping = ? AND database = ? ORDER BY id, kind",
+            mapping, database,
+        )  # fmt: skip
+        return tuple(ResetPass(*row) for row in rows)
 
     def close(self) -> None:
         with self._lock:

@@ -120,7 +120,7 @@ class Batches:
 
         def handle(row: Row, proven: Callable[[Row], None] | None = None) -> Outcome | None:
             nonlocal failed
-            if self._context.stop.is_set() or failed >= enough:
+            if self._context.halted(self._mapping) or failed >= enough:
                 return None
             outcome = self.handler.handle(row, views.get(row.name, default), proven)
             self.tally.handled()

@@ -7,12 +7,13 @@ from threading import Event
 
 from s3_sync.cluster.databases import LocalDatabases
 from s3_sync.cluster.local import LocalObjects
-from s3_sync.config.schema import Settings
+from s3_sync.config.schema import Mapping, Settings
 from s3_sync.providers.registry import Registry
 from s3_sync.providers.wrappers.observe import Observers
 from s3_sync.runtime.concurrency import Clock, Pool
 from s3_sync.runtime.stats import Stats
 from s3_sync.state.checkpoint import StatusFiles
+from s3_sync.state.controls import Controls
 from s3_sync.state.journal import Journal
 from s3_sync.sync.counters import Book
 
@@ -31,8 +32,13 @@ class Context:
     registry: Registry
     journal: Journal
     statuses: StatusFiles
+    controls: Controls
     stats: Stats
     book: Book = field(default_factory=Book)
     observers: Observers = field(default_factory=Observers)
     once: bool = False
     stop: Event = field(default_factory=Event)
+
+    def halted(self, mapping: Mapping) -> bool:
+        """Whether nothing more may be begun for it: we are told to stop, or the operator has paused it."""
+        return self.stop.is_set() or self.controls.is_paused(mapping)

@@ -62,6 +62,7 @@ class MappingCrawl:
         #: why nothing gets through; empty as long as something does
         self._outage = ""
         self._retried_once = False
+        self._paused = False
         # what failed in an outage that the process before this one saw need not wait for its own time
         context.journal.hasten(self.key, OUTAGE, context.clock.now())
         self._reap_at = float("-inf")
@@ -101,6 +102,8 @@ class MappingCrawl:
         return step
 
     def _guarded_step(self) -> Step:
+        if self._is_paused():
+            return Step(False)
         try:
             more = self._step()
         except SyncError as error:
@@ -114,6 +117,14 @@ class MappingCrawl:
             self._recovered()
         return Step(more and not self._context.stop.is_set())
 
+    def _is_paused(self) -> bool:
+        """By the operator. What is in flight at that time ends, nothing more is begun."""
+        paused = self._context.controls.is_paused(self.mapping)
+        if paused != self._paused:
+            log.info("%s: %s", self.mapping.label, "paused by the operator" if paused else "resumed")
+            self._paused = paused
+        return paused
+
     def _step(self) -> bool:
         more = False
         results: list[Result] = []
@@ -124,7 +135,7 @@ class MappingCrawl:
         if databases and not self._setbacks:  # else it is other nodes' business, or no moment for it
             self._lifetime.keep(lambda: self._open().bucket)
         for database in self._in_turn(databases):
-            if self._context.stop.is_set():
+            if self._context.halted(self.mapping):
                 break
             again, done = database.step(limit)
             more, results = more or again, results + done

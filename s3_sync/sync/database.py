@@ -8,6 +8,7 @@ from s3_sync.cluster.brokers import ContainerDb, LocalReplica
 from s3_sync.cluster.client import VERSIONING
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import LocalError, LocalMissing
+from s3_sync.sync.again import AgainPass
 from s3_sync.sync.batch import Batches, Result
 from s3_sync.sync.context import Context
 from s3_sync.sync.due import DueRows
@@ -37,6 +38,7 @@ class DatabaseCrawl:
         self._due = DueRows(scope, self._progress)
         self._primary = PrimaryPass(scope, self._progress, self._due)
         self._verify = VerifyPass(scope, self._progress, self._due)
+        self._again = AgainPass(scope, self._progress, self._due)
         #: what the files looked like when everything in them had been seen, and when to look anyhow
         self._seen: object = None
         self._wake = 0.0
@@ -70,7 +72,8 @@ class DatabaseCrawl:
 
     def _step(self, limit: int) -> tuple[bool, list[Result]]:
         fingerprint = self._replica.fingerprint()
-        if fingerprint is None or (fingerprint == self._seen and self._context.clock.now() < self._wake):
+        idle = fingerprint == self._seen and self._context.clock.now() < self._wake
+        if fingerprint is None or (idle and not self._again.is_wanted()):
             return False, []
         self._seen = None  # until everything has been done
         with self._replica.open() as db:
@@ -85,7 +88,8 @@ class DatabaseCrawl:
             more = self._due.run(db, limit, results)
             more = self._primary.run(db, limit, results) or more
             more = self._verify.run(db, limit, results) or more
-        self._wake = min(self._verify.wake, self._due.next())
+            more = self._again.run(db, limit, results) or more
+        self._wake = min(self._verify.wake, self._due.next(), self._again.wake)
         self._seen = None if more else fingerprint
         return more, results
 

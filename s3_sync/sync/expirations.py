@@ -73,7 +73,7 @@ class Expirations:
 
         def handle(entry: Entry) -> Outcome | None:
             nonlocal failed
-            if self._context.stop.is_set() or failed >= enough:
+            if self._context.halted(self._mapping) or failed >= enough:
                 return None
             outcome = batches.expirer.handle(entry.expiry)
             failed = failed + 1 if outcome.reason in OUTAGE else 0

@@ -32,6 +32,7 @@ from s3_sync.runtime.concurrency import Clock, GreenPool
 from s3_sync.runtime.logs import configure
 from s3_sync.runtime.stats import Stats
 from s3_sync.state.checkpoint import StatusFiles
+from s3_sync.state.controls import Controls
 from s3_sync.state.journal import Journal, exponential
 from s3_sync.sync.context import Context
 from s3_sync.sync.conversion import convert_config
@@ -132,6 +133,7 @@ def _build(settings: Settings, once: bool, stack: ExitStack) -> Context:
         registry=registry,
         journal=journal,
         statuses=statuses,
+        controls=Controls(settings.status_dir),
         stats=stats,
         book=Book(settings.mappings),
         observers=observers,

@@ -13,6 +13,7 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.runtime.concurrency import SerialPool
 from s3_sync.runtime.stats import Stats
 from s3_sync.state.checkpoint import StatusFiles
+from s3_sync.state.controls import Controls
 from s3_sync.state.journal import Journal
 from s3_sync.sync.context import Context
 from s3_sync.sync.crawler import MappingCrawl, Step
@@ -88,6 +89,7 @@ class Node:
             registry=cast(Any, self),
             journal=self.journal,
             statuses=StatusFiles(str(self.directory), self.journal.uuid, settings.mappings),
+            controls=Controls(str(self.directory), self.clock.now, look_every=0.0),
             stats=Stats(None),
             once=once,
         )

@@ -1,0 +1,130 @@
+"""The operator's wishes: durable, and found by whoever looks."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from s3_sync.config.schema import Credentials, Mapping, Profile
+from s3_sync.errors import StateError
+from s3_sync.model.keys import KeyNamer
+from s3_sync.state.controls import Controls
+
+
+def mapping(container: str = "c", bucket: str = "b") -> Mapping:
+    return Mapping(
+        "AUTH_a", container, bucket, Credentials(), Profile(), KeyNamer.hashed("AUTH_a", container)
+    )
+
+
+class Hands:
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+@pytest.fixture
+def clock() -> Hands:
+    return Hands()
+
+
+@pytest.fixture
+def controls(tmp_path: Path, clock: Hands) -> Controls:
+    return Controls(str(tmp_path), clock, look_every=0.0)
+
+
+def test_nothing_is_made_by_looking(tmp_path: Path, controls: Controls) -> None:
+    assert not controls.is_paused(mapping())
+    assert (controls.paused_since(mapping()), controls.resets(mapping())) == (None, [])
+    assert list(tmp_path.iterdir()) == []
+    assert not controls.resume(mapping())
+
+
+def test_pause_and_resume(tmp_path: Path, controls: Controls, clock: Hands) -> None:
+    daemon = Controls(str(tmp_path), look_every=0.0)
+    assert controls.pause(mapping())
+    clock.time = 2000.0
+    assert not controls.pause(mapping())  # it stays what it was
+    assert (daemon.is_paused(mapping()), daemon.paused_since(mapping())) == (True, 1000.0)
+    for other in (mapping("other"), mapping(bucket="other")):
+        assert not daemon.is_paused(other)
+    assert controls.resume(mapping())
+    assert not daemon.is_paused(mapping())
+    assert controls.is_paused(mapping()) is False
+
+
+def test_a_daemon_looks_now_and_then(tmp_path: Path, controls: Controls) -> None:
+    daemon = Controls(str(tmp_path), look_every=3600.0)
+    assert not daemon.is_paused(mapping())
+    controls.pause(mapping())
+    assert not daemon.is_paused(mapping())
+    daemon._look_at = 0.0
+    assert daemon.is_paused(mapping())
+
+
+def test_a_mapping_of_every_container(controls: Controls) -> None:
+    """All of its containers; but not one that has a mapping of its own to the same keys."""
+    whole = mapping("/*")
+    controls.pause(whole)
+    controls.reset(whole)
+    assert controls.is_paused(whole.of_container("x"))
+    assert len(controls.resets(whole.of_container("x"))) == 1
+    assert whole.of_container("x").fingerprint == mapping("x").fingerprint
+    assert not controls.is_paused(mapping("x"))
+    assert controls.resets(mapping("x")) == []
+
+
+def test_what_decides_nothing_changes_nothing(controls: Controls) -> None:
+    controls.pause(mapping())
+    assert controls.is_paused(replace(mapping(), place="containers[7]", profile=Profile(copy_after=5)))
+
+
+def test_resets_in_order(tmp_path: Path, controls: Controls, clock: Hands) -> None:
+    first = controls.reset(mapping(), "a/ü", 50.0)
+    second = controls.reset(mapping(), "b")  # at the same time
+    clock.time = 900.0  # the clock was set back
+    third = controls.reset(mapping(), "c")
+    found = Controls(str(tmp_path)).resets(mapping())
+    assert found == [first, second, third]
+    assert [each.id for each in found] == sorted({each.id for each in found})
+    assert [each.made for each in found] == sorted(each.made for each in found)
+    assert (first.prefix, first.since, first.made) == ("a/ü", 50.0, 1000.0)
+
+
+def test_a_reset_includes_those_before_it(controls: Controls) -> None:
+    for prefix, since in (("a/b", 50.0), ("a/c", 5.0), ("x", 0.0)):
+        controls.reset(mapping(), prefix, since)
+    controls.reset(mapping("other"), "a/b")
+    controls.reset(mapping(), "a/", 10.0)
+    assert [each.prefix for each in controls.resets(mapping())] == ["a/c", "x", "a/"]
+    controls.reset(mapping())
+    assert [each.prefix for each in controls.resets(mapping())] == [""]
+    assert len(controls.resets(mapping("other"))) == 1
+
+
+def test_what_cannot_be_read(tmp_path: Path, controls: Controls, caplog: pytest.LogCaptureFixture) -> None:
+    good = controls.reset(mapping())
+    (tmp_path / ".controls" / "reset-0").write_text("{")
+    (tmp_path / ".controls" / "reset-1").write_text('{"id": 1}')
+    (tmp_path / ".controls" / ".tmp-abcdefgh").write_text("")
+    with caplog.at_level(logging.ERROR):
+        assert controls.resets(mapping()) == [good]
+        assert controls.resets(mapping()) == [good]
+    assert len(caplog.records) == 2  # said once
+    controls.pause(mapping())
+    for file in (tmp_path / ".controls").glob("pause-*"):
+        file.write_text("[]")
+    assert controls.is_paused(mapping())  # the name is enough
+    with pytest.raises(StateError):
+        controls.paused_since(mapping())
+
+
+def test_where_nothing_can_be_written(tmp_path: Path) -> None:
+    controls = Controls(str(tmp_path / "missing" / "\0"))
+    with pytest.raises(StateError):
+        controls.pause(mapping())
