@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
 from typing import Protocol
@@ -21,6 +21,7 @@ from s3_sync.model.timestamps import Timestamp
 from s3_sync.state.checkpoint import Checkpoint, StatusFiles
 from s3_sync.state.journal import RETRY, DueRange
 from s3_sync.state.journal_view import JournalView, Troubles
+from s3_sync.state.resets import ResetPass
 from s3_sync.sync.counting import Amount, Counted, Scope, count
 
 #: a count that took some time is not repeated for so many times as long, so that it stays a small part of it
@@ -38,7 +39,8 @@ class DatabaseFacts:
     """One database. ``id`` is empty where it cannot be read, and ``error`` says why.
 
     ``last_row``, ``last_verified_row``: 0 where there is no progress that can be used. ``begun``: whether
-    there is. ``counted_at``: what the counts are true for, in seconds since the epoch.
+    there is. ``counted_at``: what the counts are true for, in seconds since the epoch. ``resets``: what they
+    have left to compare; ``reset_taken``: the id of the last one that was begun.
     """
 
     path: str
@@ -51,6 +53,8 @@ class DatabaseFacts:
     begun: bool = False
     counts: Counted = field(default_factory=Counted)
     counted_at: float = 0.0
+    resets: tuple[ResetPass, ...] = ()
+    reset_taken: str = ""
     error: str = ""
 
 
@@ -104,8 +108,9 @@ class _Progress:
 
 @dataclass(slots=True)
 class _Known:
-    """A database's count, and what it was made from."""
+    """A database's count, and what it was made from. ``replica``: remembers the files that it has seen."""
 
+    replica: LocalReplica
     facts: DatabaseFacts
     made_from: object
     changes_at: float
@@ -131,36 +136,43 @@ class Facts:
         self._slack = slack
         self._now = now
         self._breathe = breathe
-        self._known: dict[tuple[str, str], _Known] = {}
+        self._known: dict[str, dict[LocalReplica, _Known]] = {}
 
     def of(self, mapping: Mapping) -> MappingFacts:
         """Raises StateError, LocalError."""
         key = mapping.journal_key
-        databases = tuple(
-            self._database(mapping, replica)
-            for replica in self._replicas.replicas(mapping.account, mapping.container)
-        )
-        self._known = {
-            each: known
-            for each, known in self._known.items()
-            if each[0] != key or any(each[1] == facts.path for facts in databases)
-        }
+        before = self._known.get(key, {})
+        now: dict[LocalReplica, _Known] = {}
+        databases: list[DatabaseFacts] = []
+        for replica in self._replicas.replicas(mapping.account, mapping.container):
+            known = before.get(replica)
+            found = self._database(mapping, replica if known is None else known.replica, known)
+            if isinstance(found, _Known):
+                now[replica] = found
+                found = found.facts
+            if found.id or found.error:
+                databases.append(
+                    replace(
+                        found,
+                        resets=self._journal.reset_passes(key, found.id),
+                        reset_taken=self._journal.reset_taken(key, found.id),
+                    )
+                )
+        self._known[key] = now
         return MappingFacts(
-            mapping,
-            tuple(each for each in databases if each.id or each.error),
-            self._journal.troubles(key),
-            self._statuses.saved(mapping),
+            mapping, tuple(databases), self._journal.troubles(key), self._statuses.saved(mapping)
         )
 
-    def _database(self, mapping: Mapping, replica: LocalReplica) -> DatabaseFacts:
-        where = (mapping.journal_key, replica.path)
-        known, now = self._known.get(where), self._now()
+    def _database(
+        self, mapping: Mapping, replica: LocalReplica, known: _Known | None
+    ) -> _Known | DatabaseFacts:
+        now = self._now()
         try:
             fingerprint = replica.fingerprint()
             if fingerprint is None:
                 return DatabaseFacts(replica.path)
             if known is not None and self._holds(mapping, known, fingerprint, now):
-                return known.facts
+                return known
             with replica.open() as db:
                 progress = self._progress(mapping, db.id)
                 facts = self._count(mapping, replica, progress, db)
@@ -170,8 +182,7 @@ class Facts:
             return DatabaseFacts(replica.path, error=str(error))
         ended = self._now()
         rest = ended + REST * max(0.0, ended - now)
-        self._known[where] = _Known(facts, (fingerprint, progress), facts.counts.changes_at, rest)
-        return facts
+        return _Known(replica, facts, (fingerprint, progress), facts.counts.changes_at, rest)
 
     def _holds(self, mapping: Mapping, known: _Known, fingerprint: object, now: float) -> bool:
         """Whether another count would give the same, or comes too early."""
