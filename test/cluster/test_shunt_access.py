@@ -164,6 +164,41 @@ def test_headers_of_the_remote_stay_there(archive: Archive, remote: FaultProxy) 
         remote.heal()
 
 
+def test_headers_of_the_client_stay_here(
+    new_archive: Callable[..., Archive], s3api: Store, remote: FaultProxy
+) -> None:
+    archive = new_archive(s3api.behind(remote.endpoint), propagate_delete=True, propagate_post=True)
+    archive.store("o", BODY)
+    sent = dict.fromkeys(
+        [
+            "Cookie",
+            "X_Storage_Token",
+            "X_Container_Sysmeta_Evil",
+            "X_Backend_Evil",
+            "X_Amz_Acl",
+        ]
+        + ["X_Amz_Meta_Evil", "X_Amz_Security_Token", "X_Forwarded_For", "X_Openstack_Request_Id", "Upgrade"],
+        "evil",
+    )
+    sent |= {"X_Timestamp": f"{time.time() + 1000:.5f}", "Connection": "close, x-amz-date"}
+    for method, name, query in (
+        ("GET", "o", ""),
+        ("GET", "o", "evil=1&versionId=evil&uploadId=evil"),
+        ("HEAD", "o", ""),
+        ("GET", None, "evil=1"),
+        ("POST", "o", "evil=1"),
+        ("DELETE", "o", "evil=1"),
+    ):
+        assert archive.ask(method, name, query, **sent).status in (200, 202, 204)
+    calls = remote.calls()
+    assert {call.method for call in calls} == {"GET", "HEAD", "PUT", "POST"}
+    for call in calls:
+        said = f"{call.query} {call.headers}"
+        assert "evil" not in said
+        assert archive.swift.token not in said
+        assert "x-timestamp" not in call.headers
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirects_lead_nowhere(archive: Archive, remote: FaultProxy, s3api: Store, status: int) -> None:
     with FaultProxy.before(s3api.endpoint) as third:

@@ -1,10 +1,11 @@
-"""The middleware left of copy, in an encrypted cluster, over moto's store."""
+"""The middleware left of copy, in an encrypted cluster, over moto's store, with statsd."""
 
 from __future__ import annotations
 
 import json
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
@@ -21,8 +22,17 @@ BODY = bytes(range(256)) * 1000
 
 
 @pytest.fixture(scope="module")
-def cluster(start_server: Callable[[AnyServer], Shunted]) -> Shunted:
-    options = {"remote_timeout": 10}
+def statsd() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(SOON)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def cluster(start_server: Callable[[AnyServer], Shunted], statsd: socket.socket) -> Shunted:
+    options = {"remote_timeout": 10, "log_statsd_host": "127.0.0.1"}
+    options["log_statsd_port"] = statsd.getsockname()[1]
     return start_server(Shunted(before="copy", encryption=True, processes="node", options=options))
 
 
@@ -96,3 +106,78 @@ def test_a_cluster_that_hangs_holds_up_no_reader(cluster: Shunted, moto_store: S
             finally:
                 node.thaw()
         assert archive.get("o").body == body
+
+
+def test_a_configuration_that_breaks(archive: Archive, cluster: Shunted) -> None:
+    archive.store("o", BODY)
+    assert archive.ask("HEAD", "o").status == 200
+    whole = cluster.content
+    broken = [
+        json.dumps(whole)[:-20],
+        "",
+        json.dumps({**whole, "containers": [{**archive.mapping, "restore_object": "perhaps"}]}),
+        json.dumps({**whole, "containers": [{**archive.mapping, "aws_secret": 7}]}),
+    ]
+    try:
+        for text in broken:
+            cluster.configure(text)
+            assert archive.get("o", Range="bytes=0-9").body == BODY[:10], text
+        (cluster.root / "sync.json").unlink()
+        assert archive.get("o", Range="bytes=0-9").body == BODY[:10]
+        cluster.configure({**whole, "containers": []})
+        assert archive.get("o").status == 404
+    finally:
+        cluster.configure(whole)
+    assert archive.get("o").body == BODY
+
+
+def counted(statsd: socket.socket, until: str) -> set[str]:
+    """The names and kinds of what is counted from now on, up to a name."""
+    prefix = "proxy-server.s3_sync.shunt."
+    found: set[str] = set()
+    while not any(name.startswith(until) for name in found):
+        for line in statsd.recv(65536).decode().splitlines():
+            name, _, value = line.partition(":")
+            if name.startswith(prefix):
+                found.add(f"{name.removeprefix(prefix)}|{value.rpartition('|')[2]}")
+    return found
+
+
+def test_what_is_counted_and_logged(cluster: Shunted, moto_store: Store, statsd: socket.socket) -> None:
+    with FaultProxy.before(moto_store.endpoint) as remote:
+        archive = Archive(
+            cluster,
+            moto_store.behind(remote.endpoint),
+            restore_object=True,
+            propagate_delete=True,
+            propagate_post=True,
+        )
+        archive.store("o", BODY)
+        archive.store("cold", BODY, StorageClass="GLACIER")
+        archive.get("cold")
+        assert {"remote.timing|ms", "archived|c"} <= counted(statsd, "archived")
+        archive.get("absent")
+        archive.get(None)
+        archive.ask("POST", "o", X_Object_Meta_K="v")
+        assert {"misses|c", "listings|c", "posts|c"} <= counted(statsd, "posts")
+        transaction = archive.get("o").headers["x-trans-id"]
+        assert {"hits|c", "restores.done|c"} <= counted(statsd, "restores")
+        wait_until(lambda: "Restored" in archive.told_of_restore("o"), SOON, "the log's line")
+        [line] = [line for line in archive.told_of_restore("o").splitlines() if "Restored" in line]
+        assert f"(txn: {transaction})" in line
+        archive.store("gone", BODY)
+        archive.ask("DELETE", "gone")
+        assert "deletes|c" in counted(statsd, "deletes")
+        archive.store("bad", BODY, {"swift-etag": "0" * 32})
+        archive.get("bad")
+        assert "restores.failed|c" in counted(statsd, "restores")
+        remote.refuse()
+        transaction = archive.get("bad").headers["x-trans-id"]
+        for _ in range(5):
+            archive.get("bad")
+            archive.get(None)
+        wanted = {"errors|c", "listings.errors|c", "remote.errors.remote_unavailable|c", "breaker.open|c"}
+        assert wanted <= counted(statsd, "breaker") | counted(statsd, "listings.errors")
+    [told] = [line for line in cluster.proxy_log.splitlines() if transaction in line and "bad: " in line]
+    assert told.startswith("proxy-server:s3_sync.shunt: ")
+    assert moto_store.secret not in cluster.proxy_log

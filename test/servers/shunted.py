@@ -52,17 +52,22 @@ class Shunted(SwiftCluster):
         more = "\n".join(f"{key} = {value}" for key, value in self._options.items())
         extra = _FILTER.format(conf_file=self.root / "sync.json", root=self.root, more=more)
         self.spec = replace(self.spec, proxy_pipeline=pipeline, proxy_extra=extra)
-        self.configure(self._content)
+        self.configure(self.content)
         super()._prepare()
 
     def add(self, mapping: dict[str, Any]) -> None:
         """In force with the next request."""
         self._mappings.append(mapping)
-        self.configure(self._content)
+        self.configure(self.content)
 
     @property
-    def _content(self) -> dict[str, Any]:
+    def content(self) -> dict[str, Any]:
+        """Of the configuration file, as long as nobody has put another one there."""
         return {"containers": self._mappings, "migrator_settings": {"segment_size": SEGMENT_SIZE}}
+
+    @property
+    def proxy_log(self) -> str:
+        return (self.log_dir / f"{self.server('proxy').process}.log").read_text(errors="replace")
 
     def configure(self, content: Any) -> None:
         path = self.root / "sync.json"
@@ -202,5 +207,5 @@ class Archive:
     def told_of_restore(self, name: str) -> str:
         """The lines of the proxy's log."""
         path = f"/{self.container}/{name}"
-        log = (self.cluster.log_dir / "swift.log").read_text(errors="replace")
-        return "\n".join(line for line in log.splitlines() if path in line and "restore" in line)
+        lines = self.cluster.proxy_log.splitlines()
+        return "\n".join(line for line in lines if path in line and "restore" in line.lower())
