@@ -125,6 +125,7 @@ def build_settings(
         statsd_prefix=form.statsd_prefix,
         metrics_port=form.metrics_port,
         metrics_bind_ip=form.metrics_bind_ip,
+        recon_cache_path=form.recon_cache_path,
         http_proxy=form.http_proxy,
         https_proxy=form.https_proxy,
         migrations=migrations,

@@ -301,6 +301,7 @@ class TopForm(Form):
     statsd_prefix: StatsdPrefix = ""
     metrics_port: Port | None = None
     metrics_bind_ip: Text = "127.0.0.1"
+    recon_cache_path: OptionalText = None
     http_proxy: OptionalUrl = None
     https_proxy: OptionalUrl = None
     migrations: list[Any] = Field(default_factory=list)

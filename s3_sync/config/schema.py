@@ -263,6 +263,7 @@ class Settings:
     statsd_prefix: str = ""
     metrics_port: int | None = None
     metrics_bind_ip: str = "127.0.0.1"
+    recon_cache_path: str | None = None
     http_proxy: str | None = field(default=None, repr=False)
     https_proxy: str | None = field(default=None, repr=False)
     migrations: tuple[MigrationForm, ...] = ()

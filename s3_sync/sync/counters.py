@@ -28,11 +28,11 @@ class Pulse:
     ``troubled``: its last turn did not get through.
     """
 
-    __slots__ = ("_now", "beat", "progress", "store", "troubled", "turning", "turns")
+    __slots__ = ("_now", "beat", "mapping", "progress", "troubled", "turning", "turns")
 
-    def __init__(self, store: str = "", now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, mapping: Mapping, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self.store = store
+        self.mapping = mapping
         self.beat = self.progress = now()
         self.turns = 0
         self.turning = False
@@ -121,6 +121,8 @@ class Book:
         self.now = now
         #: when the main loop last looked around
         self.heartbeat = now()
+        #: what is done then
+        self.on_beat: Callable[[], None] | None = None
         self.counters: dict[str, Counters] = {}
         self.lanes: list[LaneFacts] = []
         self._whole: dict[str, Mapping] = {}
@@ -132,14 +134,14 @@ class Book:
         self._whole = {m.place: m for m in configured if m.container == EVERY_CONTAINER}
         before, self.counters = self.counters, {}
         for mapping in configured:
-            key = _key(mapping)
+            key = mapping.journal_key
             self.counters[key] = before.get(key) or Counters(mapping)
             self.counters[key].mapping = mapping
 
     def of(self, mapping: Mapping) -> Counters:
         """Of the mapping, or of the one of every container that it is made of."""
         configured = self._whole.get(mapping.place, mapping)
-        key = _key(configured)
+        key = configured.journal_key
         if key not in self.counters:
             self.counters[key] = Counters(configured)
         return self.counters[key]
@@ -148,12 +150,14 @@ class Book:
         """Always the same one for the same container of a mapping."""
         pulses = self.of(mapping).pulses
         if mapping.container not in pulses:
-            pulses[mapping.container] = Pulse(mapping.credentials.store, self.now)
+            pulses[mapping.container] = Pulse(mapping, self.now)
         return pulses[mapping.container]
 
     def beats(self) -> None:
         """The main loop is running."""
         self.heartbeat = self.now()
+        if self.on_beat is not None:
+            self.on_beat()
 
     def forget(self, mapping: Mapping) -> None:
         """A container that has gone, or is no longer this process's; what was counted stays."""
@@ -171,9 +175,6 @@ class Book:
             return False
         newest: dict[str, float] = {}
         for pulse in pulses:
-            newest[pulse.store] = max(pulse.beat, newest.get(pulse.store, pulse.beat))
+            store = pulse.mapping.credentials.store
+            newest[store] = max(pulse.beat, newest.get(store, pulse.beat))
         return all(now - beat <= patience for beat in newest.values())
-
-
-def _key(mapping: Mapping) -> str:
-    return f"{mapping.label}#{mapping.fingerprint}"

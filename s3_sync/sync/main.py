@@ -91,7 +91,8 @@ def run(config: str, once: bool, log_level: str | None, console: bool) -> int:
             signal.signal(number, lambda *_: daemon.request_stop())
         log.info("swift-s3-sync %s: %d mappings", __version__, len(settings.mappings))
         if not once:
-            watch = Watch(context, len(loaded.problems))
+            journal = os.path.join(settings.status_dir, JOURNAL)
+            watch = Watch(context, journal, problems=len(loaded.problems))
             stack.callback(watch.close)
             watch.start()
             daemon.run_forever()

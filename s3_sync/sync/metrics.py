@@ -17,6 +17,8 @@ from s3_sync.config.schema import Mapping
 from s3_sync.model.outcomes import Kind
 from s3_sync.providers.wrappers.observe import BOUNDS, Observers
 from s3_sync.sync.counters import Book, Counters
+from s3_sync.sync.pending import Pending
+from s3_sync.sync.snapshot import destination
 
 PREFIX = "swift_s3_sync_"
 MAPPING = ("account", "container", "destination")
@@ -56,6 +58,20 @@ METRICS = (
         "When a row was last settled, or nothing was left to do",
         MAPPING,
     ),
+    Described("gauge", "rows_behind", "Own rows that could have been handled by now", MAPPING),
+    Described("gauge", "objects_pending", "Objects that could have converged by now", MAPPING),
+    Described("gauge", "bytes_pending", "Their bytes", MAPPING),
+    Described(
+        "gauge", "oldest_pending_timestamp_seconds", "Since when the first of them could have", MAPPING
+    ),
+    Described("gauge", "objects_not_due", "Objects that wait for their copy_after", MAPPING),
+    Described("gauge", "rows_unverified", "Rows of other nodes that are to be verified now", MAPPING),
+    Described("gauge", "objects_retrying", "Objects that failed and are tried again", MAPPING),
+    Described("gauge", "objects_quarantined", "Objects that cannot succeed until something changes", MAPPING),
+    Described("gauge", "objects_failing", "Both together, by what went wrong last", (*MAPPING, "reason")),
+    Described("gauge", "databases", "Container databases on this node", MAPPING),
+    Described("gauge", "databases_unreadable", "Those that cannot be read", MAPPING),
+    Described("gauge", "counted_timestamp_seconds", "When all of these were counted", MAPPING),
     Described("histogram", "request_seconds", "How long requests took", (*STORE, "operation")),
     Described("counter", "request_errors", "Requests that did not succeed", (*STORE, "operation", "reason")),
     Described("gauge", "requests_in_flight", "Requests that wait for their end now", STORE),
@@ -79,7 +95,8 @@ class Watched:
     """What the numbers are taken from.
 
     ``now``: seconds since the epoch. ``rates``: requests a second, for each store that has asked for
-    patience. ``journal_bytes``: size on disk. ``problems``: mappings that were left out.
+    patience. ``journal_bytes``: size on disk. ``pending``: by the keys of the book's counters. ``problems``:
+    mappings that were left out.
     """
 
     book: Book
@@ -87,13 +104,8 @@ class Watched:
     now: Callable[[], float]
     rates: Callable[[], dict[str, float]]
     journal_bytes: Callable[[], int]
+    pending: Callable[[], dict[str, Pending]]
     problems: int = 0
-
-
-def destination(mapping: Mapping) -> str:
-    """``store/bucket``, and the prefix of keys where the configuration names one."""
-    written = "" if mapping.custom_prefix is None else f"/{mapping.custom_prefix}"
-    return f"{mapping.credentials.store}/{mapping.bucket}{written}"
 
 
 def labels(mapping: Mapping) -> tuple[str, str, str]:
@@ -129,9 +141,13 @@ class DaemonMetrics(Collector):
         yield "heartbeat_timestamp_seconds", (), self._when(watched.book.heartbeat)
         yield "configuration_problems", (), watched.problems
         yield "journal_bytes", (), watched.journal_bytes()
-        for counters in list(watched.book.counters.values()):
+        pending = watched.pending()
+        for key, counters in list(watched.book.counters.items()):
+            here = labels(counters.mapping)
             for name, more, number in self._of_mapping(counters):
-                yield name, (*labels(counters.mapping), *more), number
+                yield name, (*here, *more), number
+            for name, more, number in _of_pending(pending.get(key)):
+                yield name, (*here, *more), number
         yield from self._of_stores()
         yield from self._of_lanes()
 
@@ -190,3 +206,23 @@ class DaemonMetrics(Collector):
     def _when(self, monotonic: float) -> float:
         """Seconds since the epoch."""
         return self._watched.now() - (self._watched.book.now() - monotonic)
+
+
+def _of_pending(found: Pending | None) -> Iterator[tuple[str, tuple[str, ...], float]]:
+    """Nothing where nothing has been counted yet: a zero would not be true."""
+    if found is None:
+        return
+    yield "rows_behind", (), found.rows_behind
+    yield "objects_pending", (), found.objects
+    yield "bytes_pending", (), found.bytes
+    if found.oldest is not None:
+        yield "oldest_pending_timestamp_seconds", (), found.oldest
+    yield "objects_not_due", (), found.not_due
+    yield "rows_unverified", (), found.unverified
+    yield "objects_retrying", (), found.retrying
+    yield "objects_quarantined", (), found.quarantined
+    for reason, count in found.reasons.items():
+        yield "objects_failing", (reason,), count
+    yield "databases", (), found.databases
+    yield "databases_unreadable", (), found.unreadable
+    yield "counted_timestamp_seconds", (), found.counted_at

@@ -1,23 +1,55 @@
-"""What a running daemon tells about itself to whoever watches it."""
+"""What a running daemon tells whoever watches it: Prometheus, recon files, systemd, its log."""
 
 from __future__ import annotations
 
 import logging
+import threading
+import time
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from s3_sync.runtime.exposition import MetricsPort
+from s3_sync.runtime.service import ServiceManager, Watchdog
+from s3_sync.state import recon
+from s3_sync.state.journal_view import JournalView
 from s3_sync.sync.context import Context
+from s3_sync.sync.facts import Facts
 from s3_sync.sync.metrics import DaemonMetrics, Watched
+from s3_sync.sync.pending import Outlook
+from s3_sync.sync.snapshot import Snapshot
 
 log = logging.getLogger("s3-sync")
 
+#: how often what is pending is counted and the recon file written, in seconds
+EVERY = 5.0
+#: a store that has said nothing for so long, in seconds, is worth a line
+SILENT = 60.0
+
 
 class Watch:
-    """The port for metrics. What goes wrong here stops nothing: it is logged, and copying goes on."""
+    """What goes wrong here stops nothing: it is logged, and copying goes on.
 
-    def __init__(self, context: Context, problems: int) -> None:
-        self._settings = context.settings
+    ``process``: the number of this one of several, from 0. ``problems``: mappings that were left out.
+    """
+
+    def __init__(self, context: Context, journal: str, process: int = 0, problems: int = 0) -> None:
+        settings = self._settings = context.settings
+        self._context = context
+        self._process = process
+        self._directory = settings.recon_cache_path or settings.status_dir
+        self._unwritable = False
+        self._silent: set[str] = set()
+        self._closing = threading.Event()
+        self._view = JournalView(journal)
+        slack = settings.verification_slack_seconds
+        self._outlook = Outlook(
+            context.book,
+            lambda breathe: Facts(
+                context.brokers, context.statuses, self._view, slack, context.clock.now, breathe
+            ),
+            context.clock.now,
+        )
+        self._snapshot = Snapshot(context.book, process, context.clock.now())
         self._registry = CollectorRegistry()
         self._registry.register(ProcessCollector(registry=None))
         self._registry.register(
@@ -28,24 +60,77 @@ class Watch:
                     context.clock.now,
                     context.registry.rates,
                     context.journal.size,
+                    lambda: self._outlook.found,
                     problems,
                 )
             )
         )
         self._port: MetricsPort | None = None
+        self._manager = ServiceManager()
 
     def start(self) -> None:
-        settings = self._settings
-        if settings.metrics_port is None:
-            return
-        where = f"{settings.metrics_bind_ip} port {settings.metrics_port}"
-        try:
-            self._port = MetricsPort(settings.metrics_bind_ip, settings.metrics_port, self._registry)
-        except OSError as error:
-            log.error("No metrics for Prometheus: cannot listen on %s: %s", where, error.strerror or error)
-            return
-        log.info("Metrics for Prometheus at %s", where)
+        self._listen()
+        self._context.book.on_beat = Watchdog(self._manager, self._context.book.is_alive, time.monotonic).tick
+        self._manager.ready(f"{len(self._settings.mappings)} mappings")
+        threading.Thread(target=self._run, name="watch", daemon=True).start()
 
     def close(self) -> None:
+        self._closing.set()
         if self._port is not None:
             self._port.close()
+
+    def update(self) -> None:
+        """Count and tell; every EVERY seconds."""
+        self._snapshot.rates.note()
+        self._outlook.update()
+        self._tell_of_silence()
+        self._write()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self.update()
+            except Exception:
+                log.exception("What is going on cannot be told")
+            self._closing.wait(EVERY)
+
+    def _listen(self) -> None:
+        if self._settings.metrics_port is None:
+            return
+        ip, port = self._settings.metrics_bind_ip, self._settings.metrics_port + self._process
+        try:
+            self._port = MetricsPort(ip, port, self._registry)
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
+            log.error("No metrics for Prometheus: cannot listen on %s port %d: %s", ip, port, reason)
+            return
+        log.info("Metrics for Prometheus at %s port %d", ip, port)
+
+    def _tell_of_silence(self) -> None:
+        """One line when it begins, and one when it ends."""
+        for observer in self._context.observers:
+            silent, store = observer.silent, observer.store
+            if silent >= SILENT and store not in self._silent:
+                self._silent.add(store)
+                log.warning(
+                    "%s has not answered for %.0f s; %d requests wait for it",
+                    store,
+                    silent,
+                    observer.in_flight,
+                )
+            elif not silent and store in self._silent:
+                self._silent.discard(store)
+                log.info("%s answers again", store)
+
+    def _write(self) -> None:
+        context = self._context
+        content = self._snapshot.taken(
+            context.clock.now(), self._outlook.found, iter(context.observers), context.registry.rates()
+        )
+        try:
+            recon.write(self._directory, self._process, content)
+            self._unwritable = False
+        except OSError as error:
+            if not self._unwritable:
+                log.error("The recon file cannot be written into %s: %s", self._directory, error.strerror)
+            self._unwritable = True

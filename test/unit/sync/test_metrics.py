@@ -40,7 +40,7 @@ class Stand:
         self.rates: dict[str, float] = {}
         self.registry = CollectorRegistry()
         watched = Watched(
-            self.book, self.observers, lambda: 5000.0 + self.time, lambda: self.rates, lambda: 4096, 2
+            self.book, self.observers, lambda: 5000.0 + self.time, lambda: self.rates, lambda: 4096, dict, 2
         )
         self.registry.register(DaemonMetrics(watched))
 
