@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from swift.common.exceptions import Timeout
 from swift.common.internal_client import InternalClient, UnexpectedResponse
@@ -47,6 +47,7 @@ VERSIONING = frozenset(
         "x-versions-location",
     }
 )
+_VERSIONS_IN = ("x-container-sysmeta-versions-location", "x-versions-location")
 _EVERY_STATUS = (2, 3, 4, 5)
 _PAGE = 10_000
 
@@ -75,10 +76,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """``policy``: the index of its storage policy. ``versioned``: Swift keeps what is overwritten there."""
+    """``policy``: the index of its storage policy. ``versioned``: Swift keeps what is overwritten there;
+    ``versions_in``: the container in which it does, where that is a visible one."""
 
     policy: int
     versioned: bool
+    versions_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,12 @@ class LocalSwift:
             return None
         if answer.status // 100 != 2 or not index.isdigit():
             raise LocalUnavailable(f"HEAD of {account}/{container}: status {answer.status}")
-        return Container(int(index), any(headers.get(name) for name in VERSIONING))
+        versions_in = next((headers[name] for name in _VERSIONS_IN if headers.get(name)), "")
+        return Container(
+            int(index),
+            any(headers.get(name) for name in VERSIONING),
+            unquote(versions_in).strip("/").partition("/")[0],
+        )
 
     def shards(self, account: str, container: str) -> Shards:
         """The shards of a container, with those that are being made or given up; none if it does not exist.

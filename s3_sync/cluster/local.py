@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from s3_sync.cluster.accounts import Accounts
 from s3_sync.cluster.newest import NewestState
 from s3_sync.cluster.reader import ObjectReader
 from s3_sync.cluster.references import References
@@ -13,10 +14,12 @@ from s3_sync.cluster.segments import SegmentReader
 
 @dataclass(frozen=True, slots=True)
 class LocalObjects:
-    """Reading objects and segments, knowing their newest state and who names them, deleting one version."""
+    """Reading objects and segments, knowing their newest state and who names them, deleting one version;
+    what accounts consist of."""
 
     reader: ObjectReader
     newest: NewestState
     segments: SegmentReader
     removal: Removal
     references: References
+    accounts: Accounts

@@ -223,6 +223,8 @@ def _check_transport(form: RemoteForm, is_aws: bool, place: str, findings: Findi
 
 def _check_names(form: MappingForm, place: str, findings: Findings) -> None:
     prefix = form.custom_prefix
+    if form.container == EVERY_CONTAINER and form.account.startswith("."):
+        findings.problem(join(place, "account"), "is one of Swift's own: its containers cannot be mapped")
     if form.aws_bucket == EVERY_CONTAINER:
         findings.problem(join(place, form.key("aws_bucket")), 'cannot be "/*": that is for migrations')
     if prefix is None:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import bisect
 import ipaddress
+import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
+from s3_sync.config.coverage import SEGMENTS, Coverage
 from s3_sync.config.findings import Findings, join
 from s3_sync.config.schema import Mapping
+from s3_sync.model.keys import KeyNamer
 
 Space = tuple[str, Mapping]  # a key prefix, and whose it is
 
 #: seconds by which whatever was still under way for an older version has most likely landed
 SETTLED = 300
-#: how the containers that clients and Swift's s3api keep segments in are called
-SEGMENTS = ("_segments", "+segments")
+#: what a key of the default layout may begin with
+_HASHED = re.compile(r"[0-9a-f]{0,6}")
 
 
 def find_overlaps(mappings: Sequence[Mapping], findings: Findings) -> None:
@@ -25,21 +28,15 @@ def find_overlaps(mappings: Sequence[Mapping], findings: Findings) -> None:
     Keys of one mapping inside another's prefix would show up in its listings, and be overwritten and
     deleted by it. The earlier one goes on, so that adding a bad mapping stops nothing.
     """
-    taken: dict[tuple[str, str], list[Space]] = defaultdict(list)
+    taken: dict[tuple[str, str], _Taken] = defaultdict(_Taken)
     for mapping in mappings:
-        spaces = taken[mapping.credentials.store, mapping.bucket]
-        namer = mapping.namer
-        prefixes = namer.key_spaces
-        other = next((owner for prefix in prefixes if (owner := _owner(spaces, prefix))), None)
-        if other is None:
-            for prefix in prefixes:
-                bisect.insort(spaces, (prefix, mapping), key=_prefix_of)
-            continue
-        findings.problem(
-            mapping.place,
-            f'{mapping.label} stores under "{namer.prefix}" in bucket "{mapping.bucket}", and '
-            f'{other.place} ({other.label}) under "{other.namer.prefix}": one lies inside the other',
-        )
+        other = taken[mapping.credentials.store, mapping.bucket].take(mapping)
+        if other is not None:
+            findings.problem(
+                mapping.place,
+                f'{mapping.label} stores under {_stored_under(mapping)} in bucket "{mapping.bucket}", and '
+                f"{other.place} ({other.label}) under {_stored_under(other)}: one lies inside the other",
+            )
 
 
 def warn_of_circles(mappings: Sequence[Mapping], local_address: str, findings: Findings) -> None:
@@ -63,9 +60,7 @@ def warn_of_circles(mappings: Sequence[Mapping], local_address: str, findings: F
 
 def check_moves(mappings: Sequence[Mapping], findings: Findings) -> None:
     """What is special about mappings that do not retain local objects."""
-    sharing: dict[tuple[str, str], list[Mapping]] = defaultdict(list)
-    for mapping in mappings:
-        sharing[mapping.account, mapping.container].append(mapping)
+    coverage = Coverage(mappings)
     for mapping in mappings:
         if mapping.profile.retain_local:
             continue
@@ -94,13 +89,28 @@ def check_moves(mappings: Sequence[Mapping], findings: Findings) -> None:
                 'is "none": where ETags are no MD5s, as with KMS, nothing proves that the bytes arrived as '
                 "they were before the local ones go",
             )
-        for other in sharing[mapping.account, mapping.container]:
-            if other is not mapping:
+        for other in coverage.of(mapping.account, mapping.container):
+            if other.place != mapping.place:
                 findings.warning(
                     other.place,
                     f"{mapping.place} moves objects out of the same container: what it is done with first "
                     "is not copied by this mapping",
                 )
+
+
+def warn_of_both(mappings: Sequence[Mapping], findings: Findings) -> None:
+    """Say what counts for a container that has a mapping of its own beside that of its account."""
+    coverage = Coverage(mappings)
+    for mapping in mappings:
+        for whole in () if mapping.is_whole else coverage.whole(mapping.account):
+            share = coverage.share(whole, mapping.container)
+            if share is not None:
+                what = f"{mapping.label} is copied twice, as {whole.place} ({whole.label}) says and as this"
+            elif whole.profile.retain_local:
+                what = f"stands in for {whole.place} ({whole.label}), which would write the same keys"
+            else:
+                what = f"stands in for {whole.place} ({whole.label}), which leaves {mapping.label} alone"
+            findings.warning(mapping.place, f"{what}; cloud-shunt shows what this mapping says")
 
 
 def check_expiry(mappings: Sequence[Mapping], findings: Findings) -> None:
@@ -115,13 +125,65 @@ def check_expiry(mappings: Sequence[Mapping], findings: Findings) -> None:
             )
             continue
         days, prefix = mapping.profile.remote_days, mapping.namer.prefix
-        what = f'everything under "{prefix}"' if prefix else "EVERYTHING, whoever stored it,"
+        what = f"everything under {_stored_under(mapping)}" if prefix else "EVERYTHING, whoever stored it,"
         rounded = "" if mapping.profile.remote_delete_after % 86400 == 0 else " (rounded up to whole days)"
         findings.warning(
             here,
             f'the store deletes {what} in bucket "{mapping.bucket}" {days} days{rounded} after it was stored '
             "there, including what is there already",
         )
+
+
+class _Taken:
+    """The keys of one bucket that belong to somebody."""
+
+    def __init__(self) -> None:
+        self._spaces: list[Space] = []
+        self._wholes: list[Mapping] = []
+
+    def take(self, mapping: Mapping) -> Mapping | None:
+        """For ``mapping``, unless they meet those of another, which is the answer then."""
+        prefixes = mapping.namer.key_spaces
+        other = next(self._in_the_way(mapping, prefixes), None)
+        if other is None and mapping.is_whole:
+            self._wholes.append(mapping)
+        elif other is None:
+            for prefix in prefixes:
+                bisect.insort(self._spaces, (prefix, mapping), key=_prefix_of)
+        return other
+
+    def _in_the_way(self, mapping: Mapping, prefixes: Sequence[str]) -> Iterator[Mapping]:
+        if mapping.is_whole:
+            yield from (each for each in self._wholes if each.account == mapping.account)
+            yield from (each for _, each in self._spaces if _reaches_into(each, mapping))
+            return
+        yield from (whole for whole in self._wholes if _reaches_into(mapping, whole))
+        yield from (owner for prefix in prefixes if (owner := _owner(self._spaces, prefix)))
+
+
+def _reaches_into(mapping: Mapping, whole: Mapping) -> bool:
+    """Whether its keys may be those of a container that the mapping of a whole account covers.
+
+    Of the same account and in the default layout, it takes the other's place for its container.
+    """
+    if mapping.account == whole.account and mapping.namer == KeyNamer.hashed(
+        mapping.account, mapping.container
+    ):
+        return False
+    return any(_meets(prefix, whole.account) for prefix in mapping.namer.key_spaces)
+
+
+def _meets(prefix: str, account: str) -> bool:
+    """Whether keys that begin like that may be, or lie below, those of a container of ``account``."""
+    head, slash, rest = prefix.partition("/")
+    if not _HASHED.fullmatch(head):
+        return False
+    spaces = (f"{account}/", f".manifests/{account}/")
+    return not slash or any(rest.startswith(space) or space.startswith(rest) for space in spaces)
+
+
+def _stored_under(mapping: Mapping) -> str:
+    return f'"<hash>/{mapping.account}/<container>/"' if mapping.is_whole else f'"{mapping.namer.prefix}"'
 
 
 def _prefix_of(space: Space) -> str:
@@ -143,7 +205,7 @@ def _owner(spaces: list[Space], prefix: str) -> Mapping | None:
 def _circle(start: Mapping, by_source: dict[tuple[str, str], Mapping]) -> list[Mapping]:
     """Mappings from ``start`` that lead back to its container, were every bucket a container of that name."""
     path = [start]
-    while path[-1].bucket != start.container:
+    while not start.is_whole and path[-1].bucket != start.container:
         onward = by_source.get((start.credentials.store, path[-1].bucket))
         if onward is None or onward in path:
             return []

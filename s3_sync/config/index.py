@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from s3_sync.config.schema import EVERY_CONTAINER, Mapping
+from s3_sync.config.schema import Mapping
 
 
 class Index:
@@ -15,7 +15,7 @@ class Index:
         self._exact: dict[tuple[str, str], Mapping] = {}
         self._whole: dict[str, Mapping] = {}
         for mapping in mappings:
-            if mapping.container == EVERY_CONTAINER:
+            if mapping.is_whole:
                 self._whole[mapping.account] = mapping
             else:
                 self._exact[mapping.account, mapping.container] = mapping

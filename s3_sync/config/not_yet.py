@@ -29,7 +29,6 @@ Tables = tuple[NotYet, ...]
 
 MAPPING_OPTIONS = (
     NotYet("protocol", refused=("swift", "azure", "gcs")),
-    NotYet("container", "every container of an account", refused=("/*",)),
     NotYet("remote_account", "Swift targets only"),
     NotYet("storage_policy", "Swift targets only"),
     NotYet("sync_container_metadata", "Swift targets only"),

@@ -156,8 +156,13 @@ class Mapping:
     origin: str = field(default="", compare=False)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether this is about every container of the account."""
+        return self.container == EVERY_CONTAINER
+
+    @property
     def label(self) -> str:
-        return f"{self.account}/{self.container}"
+        return f"{self.account}{EVERY_CONTAINER}" if self.is_whole else f"{self.account}/{self.container}"
 
     def of_container(self, container: str) -> Mapping:
         """What a mapping of every container says about one of them."""

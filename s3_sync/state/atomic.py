@@ -40,12 +40,17 @@ def remove_leftovers(directory: str, before: float, keep: Collection[str] = ()) 
     removed = 0
     with os.scandir(directory) as entries:
         for entry in entries:
-            if not _LEFT_BEHIND.fullmatch(entry.name) or entry.name in keep:
+            if not is_leftover(entry.name) or entry.name in keep:
                 continue
             if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime < before:
                 os.unlink(entry.path)
                 removed += 1
     return removed
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file of this name may be a temporary one."""
+    return _LEFT_BEHIND.fullmatch(name) is not None
 
 
 def sync_directory(directory: str) -> None:

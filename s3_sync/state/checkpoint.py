@@ -15,9 +15,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from s3_sync.config.coverage import Coverage
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import StateError
-from s3_sync.state.atomic import remove_leftovers, set_aside, write_atomically
+from s3_sync.state.atomic import is_leftover, remove_leftovers, set_aside, write_atomically
 
 log = logging.getLogger("s3-sync.state")
 
@@ -72,9 +73,21 @@ class StatusFiles:
         self._journal = journal
         self._observed = observed
         self._lock = threading.Lock()
-        self._sharing: dict[tuple[str, str], list[Mapping]] = {}
-        for mapping in mappings:
-            self._sharing.setdefault((mapping.account, mapping.container), []).append(mapping)
+        self._coverage = Coverage(mappings)
+
+    def use(self, coverage: Coverage) -> None:
+        """From now on these are the mappings that may share a container."""
+        self._coverage = coverage
+
+    def containers(self, account: str) -> list[str]:
+        """Of which there are status files, but for names that a file cannot have. Raises StateError."""
+        try:
+            found = os.listdir(os.path.join(self._directory, _file_name(account)))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StateError(f"cannot read the status files of {account}: {error}") from error
+        return [name for name in found if not is_leftover(name)]
 
     def load(self, mapping: Mapping, database: str) -> Checkpoint | None:
         """Progress that can be used; None when there is none: nothing known, another destination, or
@@ -146,7 +159,7 @@ class StatusFiles:
         """Remove what kills in the middle of a write have left, if it is older than ``before``. A container
         may be called like that: its status file stays. What cannot be removed does no harm."""
         keep: dict[str, set[str]] = {}
-        for account, container in self._sharing:
+        for account, container in self._coverage.named():
             keep.setdefault(_file_name(account), set()).add(_file_name(container))
         for name in os.listdir(self._directory):
             directory = os.path.join(self._directory, name)
@@ -183,7 +196,7 @@ class StatusFiles:
             return database
         if suffixed in entries:
             return suffixed
-        sharing = self._sharing.get((mapping.account, mapping.container), [])
+        sharing = self._coverage.of(mapping.account, mapping.container)
         if any(plain.get("destination") == other.fingerprint for other in sharing):
             return suffixed
         same_bucket = [each for each in sharing if each.bucket == plain.get("aws_bucket")]

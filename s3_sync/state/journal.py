@@ -282,6 +282,11 @@ class Journal:
         total, quarantined, size, oldest = found or (0, 0, 0, None)
         return Counts(total - quarantined, quarantined, size, oldest)
 
+    def remembers(self, mapping: str) -> bool:
+        """Whether anything is left to do for a mapping whose databases are all gone."""
+        tables = ("unsettled", "uploads", "begins", "expiries", "departures")
+        return any(self._one(f"SELECT 1 FROM {table} WHERE mapping = ? LIMIT 1", mapping) for table in tables)
+
     def reset(self, mapping: str) -> None:
         """Forget a mapping's failures and progress, quarantine included."""
         with self._transaction():

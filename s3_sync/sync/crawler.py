@@ -21,6 +21,7 @@ from s3_sync.sync.departures import DepartureLedger, SegmentSweep
 from s3_sync.sync.expirations import Expirations
 from s3_sync.sync.lifetime import Lifetime
 from s3_sync.sync.named import NamedObjects
+from s3_sync.sync.neighbours import Neighbours
 from s3_sync.sync.release import Moving
 from s3_sync.sync.schedule import setback_pause
 from s3_sync.sync.uploads import UploadLedger, reap
@@ -47,9 +48,12 @@ class Step:
 
 
 class MappingCrawl:
-    """Lives as long as the daemon; ``step`` never raises."""
+    """Of one container; lives as long as its mapping. ``step`` never raises.
 
-    def __init__(self, context: Context, mapping: Mapping) -> None:
+    ``neighbours``: what is known of the large objects of its account, where all of that is mapped.
+    """
+
+    def __init__(self, context: Context, mapping: Mapping, neighbours: Neighbours | None = None) -> None:
         self.mapping = mapping
         self.key = mapping.journal_key
         self._context = context
@@ -69,7 +73,8 @@ class MappingCrawl:
         self._ledger = UploadLedger(context.journal, self.key, context.clock.now)
         self._expirations = Expirations(context, mapping, self.key)
         self._departures = DepartureLedger(context.journal.departures, self.key)
-        self._moving = Moving(self._departures, NamedObjects(mapping, context.local.references))
+        named = NamedObjects(mapping, context.local.references)
+        self._moving = Moving(self._departures, named, neighbours)
         self._sweeping: Iterator[None] | None = None
         self._sweep_at = float("-inf")
         self._sweep_begun = 0.0
@@ -80,6 +85,10 @@ class MappingCrawl:
     def outstanding(self) -> Counts:
         counts = self._context.journal.counts(self.key)
         return replace(counts, retrying=counts.retrying + self._expirations.failing)
+
+    @property
+    def has_scanned(self) -> bool:
+        return self._batches is not None and self._batches.tally.scanned > 0
 
     def summary(self) -> str:
         return self._batches.tally.summary() if self._batches else "scanned 0: nothing"

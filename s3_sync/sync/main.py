@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from s3_sync import __version__
+from s3_sync.cluster.accounts import Accounts
 from s3_sync.cluster.brokers import Brokers
 from s3_sync.cluster.client import internal_client
 from s3_sync.cluster.databases import LocalDatabases
@@ -118,6 +119,7 @@ def _build(settings: Settings, once: bool, stack: ExitStack) -> Context:
     reader = ObjectReader(settings, client)
     stack.callback(reader.close)
     newest = NewestState(reader.rings, reader.servers)
+    references = References(reader, newest, client)
     return Context(
         settings=settings,
         clock=Clock(),
@@ -129,7 +131,8 @@ def _build(settings: Settings, once: bool, stack: ExitStack) -> Context:
             newest,
             SegmentReader(reader, newest, client),
             Removal(newest, client),
-            References(reader, newest, client),
+            references,
+            Accounts(client, references),
         ),
         registry=registry,
         journal=journal,

@@ -12,9 +12,11 @@ from s3_sync.cluster.removal import Removal
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import CopyUnproven, NotFound, ObjectRefused, SegmentChanged
 from s3_sync.model.objects import MARKS, ObjectInfo
+from s3_sync.model.timestamps import Timestamp
 from s3_sync.state.expiries import Expiry
 from s3_sync.sync.departures import DepartureLedger
 from s3_sync.sync.named import NamedObjects
+from s3_sync.sync.neighbours import Neighbours
 from s3_sync.transfer.decide import Decision, decide
 from s3_sync.transfer.large import LargeObject, has_manifest, large_kind
 from s3_sync.transfer.sending import Sending
@@ -29,11 +31,13 @@ class Moving:
     """What a mapping that does not retain local objects has to know.
 
     ``departures``: where the segments of large objects are written down that follow them. ``named``: what is
-    part of a large object and does not leave without it.
+    part of a large object and does not leave without it; ``neighbours``: the same for the whole account,
+    where all of its containers are mapped.
     """
 
     departures: DepartureLedger
     named: NamedObjects
+    neighbours: Neighbours | None = None
 
 
 class Release:
@@ -53,7 +57,22 @@ class Release:
 
     def is_segment(self, name: str) -> bool:
         """Whether a local large object is known to consist of it."""
-        return self._moving is not None and self._moving.named.has(name)
+        if self._moving is None:
+            return False
+        if self._moving.named.has(name):
+            return True
+        others = self._moving.neighbours
+        return others is not None and others.has(self._mapping.container, name)
+
+    def may_judge(self, written: Timestamp) -> bool:
+        """Whether that is known of what was written then."""
+        others = self._moving.neighbours if self._moving else None
+        return others is None or others.may_judge(written.seconds)
+
+    def ask_again_at(self) -> float:
+        """When it may be known of what it is not known of now."""
+        others = self._moving.neighbours if self._moving else None
+        return others.ask_again_at() if others else 0.0
 
     def check_movable(self, local: OpenObject) -> None:
         """Raise ObjectRefused for what a remote copy of bytes and metadata would not replace."""

@@ -113,8 +113,17 @@ class RowHandler:
         self._every_policy = True
 
     def due(self, row: Row) -> float:
-        """When ``copy_after`` has passed for this row."""
-        return row.timestamp.seconds + self._profile.copy_after
+        """When ``copy_after`` has passed for this row; where that is not all that it waits for, when it is
+        worth another look."""
+        due = row.timestamp.seconds + self._profile.copy_after
+        if (
+            self._release is None
+            or row.deleted
+            or due > self._now()
+            or self._release.may_judge(row.timestamp)
+        ):
+            return due
+        return self._release.ask_again_at()
 
     def _is_due(self, written: Timestamp) -> bool:
         """Without ``copy_after`` no clock is asked: whoever wrote the object may have had another one."""
@@ -122,6 +131,8 @@ class RowHandler:
 
     def _handle(self, row: Row, view: View) -> Outcome:
         if not self._is_due(row.timestamp):
+            return Outcome(Kind.PENDING, NOT_DUE)
+        if self._release is not None and not self._release.may_judge(row.timestamp):
             return Outcome(Kind.PENDING, NOT_DUE)
         if self._release is None and isinstance(view, Listed) and view.info and _listed_alike(row, view.info):
             return _PRESENT

@@ -70,6 +70,67 @@ def test_overlaps_are_refused_in_either_order(loaded: Any, one: Any, other: Any)
 
 
 @pytest.mark.parametrize(
+    ("other", "meets"),
+    [
+        (mapping("/*"), True),
+        (mapping("/*", bucket="elsewhere"), False),
+        (mapping("/*", account="AUTH_b"), False),
+        (mapping("a", prefix=""), True),
+        (mapping("a", prefix="1f"), True),  # a literal prefix may end within a hash
+        (mapping("a", prefix="public/"), False),
+        (mapping("a", prefix="1f/AUTH_a"), True),
+        (mapping("a", prefix="1f/AUTH_b"), False),
+        (mapping("a", prefix="1f/.manifests/AUTH_a/other"), True),
+        (mapping("a", account="AUTH_b"), False),
+        (mapping("a", prefix=f"{hash_prefix('AUTH_a', 'b')}/AUTH_a/b"), True),
+    ],
+)
+def test_keys_of_a_whole_account(loaded: Any, other: Any, meets: bool) -> None:
+    for first, second in ((mapping("/*"), other), (other, mapping("/*"))):
+        other = {**other, **({"prefix_join": "literal"} if other.get("custom_prefix") == "1f" else {})}
+        result = loaded(first, second)
+        assert [problem.place for problem in result.problems] == (["containers[1]"] if meets else [])
+        if meets:
+            assert '"<hash>/AUTH_a/<container>/"' in result.problems[0].message
+
+
+MOVES = {"retain_local": False, "merge_namespaces": True, "copy_after": 86400}
+
+
+TWICE = "AUTH_a/a is copied twice, as containers[0] (AUTH_a/*) says and as this"
+STANDS_IN = "stands in for containers[0] (AUTH_a/*), which"
+
+
+@pytest.mark.parametrize(
+    ("whole", "own", "told"),
+    [
+        (mapping("/*"), mapping("a", bucket="elsewhere"), TWICE),
+        (mapping("/*"), mapping("a"), f"{STANDS_IN} would write the same keys"),
+        (mapping("/*", **MOVES), mapping("a", "elsewhere"), f"{STANDS_IN} leaves AUTH_a/a alone"),
+    ],
+)
+def test_a_mapping_of_its_own_beside_that_of_the_account(
+    loaded: Any, whole: Any, own: Any, told: str
+) -> None:
+    result = loaded(whole, own, mapping("b", account="AUTH_b"))
+    assert result.problems == ()
+    assert [str(warning) for warning in result.warnings] == [
+        f"containers[1]: {told}; cloud-shunt shows what this mapping says"
+    ]
+
+
+def test_one_that_moves_out_of_what_the_account_copies(loaded: Any) -> None:
+    result = loaded(mapping("/*"), mapping("a", bucket="archive", **MOVES))
+    assert [str(warning) for warning in result.warnings] == [
+        (
+            "containers[0]: containers[1] moves objects out of the same container: what it is done with "
+            "first is not copied by this mapping"
+        ),
+        f"containers[1]: {TWICE}; cloud-shunt shows what this mapping says",
+    ]
+
+
+@pytest.mark.parametrize(
     ("one", "other"),
     [
         (mapping("a"), mapping("b")),

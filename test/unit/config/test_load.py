@@ -221,7 +221,6 @@ def test_a_byte_order_mark_is_harmless(write: Any) -> None:
 
 REFUSED = {
     "protocol": "gcs",
-    "container": "/*",
     "remote_account": "AUTH_other",
     "storage_policy": "silver",
     "sync_container_metadata": True,

@@ -202,10 +202,13 @@ def test_rules_of_names_and_prefixes(write_new: Any) -> None:
             'mappings[1]: AUTH_lab/two stores under "a/b/" in bucket "archive", and mappings[0] '
             '(AUTH_lab/scans) under "a": one lies inside the other'
         ),
-        'mappings[2].container: "/*" (every container of an account) is not supported by this version',
         (
             'mappings[2].prefix: cannot be used with container "/*": objects of the same name would '
             "overwrite each other"
+        ),
+        (
+            'mappings[2]: AUTH_web/* stores under "<hash>/AUTH_web/<container>/" in bucket "archive", and '
+            'mappings[0] (AUTH_lab/scans) under "a": one lies inside the other'
         ),
         'mappings[3].bucket: cannot be "/*": that is for migrations',
         'mappings[4].bucket: must not hold "/"; what keys begin with has a key of its own, not "a/b"',
@@ -260,7 +263,6 @@ def test_what_is_shared_is_told_once(write_new: Any) -> None:
 REFUSED = {
     "provider": ("credentials.aws", "swift"),
     "remote_account": ("credentials.aws", "AUTH_other"),
-    "container": ("mappings[0]", "/*"),
     "storage_policy": ("mappings[0]", "silver"),
     "sync_container_metadata": ("profiles.mirror", True),
     "sync_container_acl": ("profiles.mirror", True),

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, cast
 
+from s3_sync.cluster.accounts import Accounts
 from s3_sync.cluster.brokers import BriefRow
 from s3_sync.cluster.client import Container
 from s3_sync.cluster.local import LocalObjects
@@ -394,6 +395,8 @@ class Swift:
 def local_objects(swift: Swift) -> LocalObjects:
     """A fake Swift as the daemon knows it; what deletes, reads segments and looks for references is real."""
     fake, client = cast(Any, swift), cast(Any, Client(swift))
-    return LocalObjects(
-        fake, fake, SegmentReader(fake, fake, client), Removal(fake, client), References(fake, fake, client)
-    )
+    references = References(fake, fake, client)
+    segments, removal, accounts = (
+        SegmentReader(fake, fake, client), Removal(fake, client), Accounts(client, references),
+    )  # fmt: skip
+    return LocalObjects(fake, fake, segments, removal, references, accounts)

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote, unquote
 
+from s3_sync.cluster.accounts import Accounts
 from s3_sync.cluster.client import Container
 from s3_sync.cluster.local import LocalObjects
 from s3_sync.cluster.newest import NewestState
@@ -248,12 +249,14 @@ class Cluster:
         reader.rings, reader.servers = rings, servers
         reader._client, reader._encrypted, reader._first = client, False, None
         newest = NewestState(rings, servers, now)
+        references = References(reader, newest, client)
         return LocalObjects(
             reader,
             newest,
             SegmentReader(reader, newest, client),
             Removal(newest, client),
-            References(reader, newest, client),
+            references,
+            Accounts(client, references),
         )
 
     def _request(

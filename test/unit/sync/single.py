@@ -36,7 +36,7 @@ class World:
         self.handler = RowHandler(
             mapping(**profile),
             Sending(self.bucket, self.counted.append, ledger=self.ledger),
-            LocalObjects(swift, swift, segments, Removal(swift, swift), swift),
+            LocalObjects(swift, swift, segments, Removal(swift, swift), swift, swift),
             self.swift.clock.now,
         )
 

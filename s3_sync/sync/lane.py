@@ -1,0 +1,216 @@
+"""The mappings of one store, and their turns."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from s3_sync.config.coverage import Coverage
+from s3_sync.config.schema import Mapping
+from s3_sync.errors import SyncError
+from s3_sync.runtime.concurrency import GreenPool, Pool
+from s3_sync.sync.accounts import AccountCrawl
+from s3_sync.sync.context import Context
+from s3_sync.sync.crawler import MappingCrawl, Step
+from s3_sync.sync.schedule import Schedule, setback_pause
+
+log = logging.getLogger("s3-sync")
+
+#: how often somebody who waits looks around, in seconds
+TICK = 0.05
+#: who has put a mapping here: the configuration, or else the mapping of an account, by its key
+CONFIGURED = ""
+
+
+@dataclass(slots=True, eq=False)
+class Seat:
+    """The place of one mapping among those that take turns; never with two threads at the same time.
+
+    ``wanted``: the mapping as it is to be from the next turn on; None: there will be none. ``crawl``: made
+    when the turn comes, and made anew when the mapping has become another one. ``given``: what the mapping
+    of an account came to when its containers were given their own seats.
+    """
+
+    key: str
+    owner: str
+    wanted: Mapping | None
+    crawl: MappingCrawl | AccountCrawl | None = None
+    given: dict[str, Mapping] | None = None
+
+
+class Lane:
+    """Has threads of its own: a store that hangs keeps only its own mappings waiting.
+
+    ``enumerator_workers`` mappings have a turn at the same time; ``workers`` rows are in flight, and as many
+    parts of large objects.
+    """
+
+    def __init__(self, context: Context, store: str) -> None:
+        settings = context.settings
+        self.store = store
+        # a row waits for its parts: were they to share one pool, all places could be taken by waiting rows
+        self.workers: Pool = GreenPool(settings.workers)
+        self.parts: Pool = GreenPool(settings.workers)
+        self._context = replace(context, workers=self.workers, parts=self.parts)
+        self._coverage = Coverage(())
+        self._seats: dict[str, Seat] = {}
+        self._schedule: Schedule[Seat] = Schedule(context.clock)
+        self._enumerators = GreenPool(settings.enumerator_workers)
+        self._loop: Callable[[], None] | None = None
+        #: with ``drain``: what has not had its turn yet, and how many accounts are still being listed
+        self._waiting: deque[Seat] = deque()
+        self._expanding = 0
+        self._draining = False
+        self.running = self.threads = 0
+        context.book.lanes.append(self)
+
+    def use(self, mappings: Iterable[Mapping], coverage: Coverage) -> None:
+        """From now on exactly these, which may be called at any time.
+
+        ``coverage``: of all mappings there are. A turn that somebody has just now is ended as it was begun;
+        what was changed counts from the next one, and what was removed gets no other.
+        """
+        self._coverage = coverage
+        for seat in self._seats.values():
+            if isinstance(seat.crawl, AccountCrawl):
+                seat.crawl.use(coverage)
+        self._assign(CONFIGURED, mappings)
+
+    def crawls(self) -> Iterator[MappingCrawl]:
+        """Of all containers that have had a turn and will have others."""
+        for seat in list(self._seats.values()):
+            if isinstance(seat.crawl, MappingCrawl) and seat.wanted is not None:
+                yield seat.crawl
+
+    @property
+    def troubled(self) -> bool:
+        """Whether the last try of something did not get through, or a mapping had no turn at all."""
+        return any(
+            seat.wanted is not None and (seat.crawl is None or seat.crawl.troubled)
+            for seat in self._seats.values()
+        )
+
+    def drain(self) -> None:
+        """Every mapping, until nothing is left that can be done now."""
+        self._draining = True
+        for seat in list(self._seats.values()):
+            self._enter(seat)
+        self._loop = self._drain_some
+        self._staff()
+
+    def poll(self) -> None:
+        """Turns of one batch each, for ever."""
+        self._loop = self._take_turns
+        self._staff()
+
+    def close(self) -> None:
+        """Begin no further turn."""
+        self._schedule.close()
+
+    def kill(self) -> None:
+        self.parts.kill()
+        self.workers.kill()
+
+    def _staff(self) -> None:
+        """As many threads as there may be, or as have something to do."""
+        if self._loop is None:
+            return
+        self.threads = max(self.threads, min(self._enumerators.size, len(self._seats)))
+        while self.running < self.threads:
+            self.running += 1
+            self._enumerators.spawn(self._run)
+
+    def _run(self) -> None:
+        try:
+            if self._loop:
+                self._loop()
+        finally:
+            self.running -= 1
+
+    def _assign(self, owner: str, mappings: Iterable[Mapping]) -> None:
+        wanted = {mapping.journal_key: mapping for mapping in mappings}
+        for key, seat in self._seats.items():
+            if seat.owner == owner and key not in wanted:
+                seat.wanted = None
+        for key, mapping in wanted.items():
+            if key in self._seats:
+                self._seats[key].owner, self._seats[key].wanted = owner, mapping
+            else:
+                self._seats[key] = Seat(key, owner, mapping)
+                self._enter(self._seats[key])
+
+    def _enter(self, seat: Seat) -> None:
+        if self._draining:
+            self._waiting.append(seat)
+            self._expanding += _is_whole(seat)
+        else:
+            self._schedule.put(seat, 0.0)
+        self._staff()
+
+    def _take_turns(self) -> None:
+        """The period between two polls of a mapping is from start to start; a pause begins at the end."""
+        interval = self._context.settings.poll_interval
+        while (seat := self._schedule.take()) is not None:
+            started = self._context.clock.now()
+            if (step := self._turn(seat)) is None:
+                continue
+            rest = self._context.clock.now() + step.pause
+            self._schedule.put(seat, started if step.more else max(started + interval, rest))
+
+    def _drain_some(self) -> None:
+        """While an account is listed, there may be more to come."""
+        while (self._waiting or self._expanding) and not self._context.stop.is_set():
+            if not self._waiting:
+                self._context.clock.sleep(TICK)
+                continue
+            seat = self._waiting.popleft()
+            while (step := self._turn(seat)) and step.more:
+                pass
+            self._expanding -= _is_whole(seat)
+
+    def _turn(self, seat: Seat) -> Step | None:
+        """None: it was the last one."""
+        if seat.wanted is None:
+            self._leave(seat)
+            return None
+        if seat.crawl is None or not _alike(seat.crawl.mapping, seat.wanted):
+            try:
+                seat.crawl = self._crawl(seat, seat.wanted)
+            except SyncError as error:
+                log.error("Failed to process %s: %s", seat.wanted.label, error)
+                return Step(False, setback_pause(1))
+        crawl = seat.crawl
+        step = crawl.step()
+        if isinstance(crawl, AccountCrawl):
+            self._expand(seat, crawl)
+        return step
+
+    def _expand(self, seat: Seat, crawl: AccountCrawl) -> None:
+        """Seats for what it has come to, unless it was removed while it looked."""
+        if seat.wanted is not None and crawl.covered is not None and crawl.covered is not seat.given:
+            seat.given = crawl.covered
+            self._assign(seat.key, crawl.covered.values())
+
+    def _leave(self, seat: Seat) -> None:
+        del self._seats[seat.key]
+        self._assign(seat.key, ())  # if it was an account: what it came to
+        if seat.crawl is not None:
+            self._context.book.forget(seat.crawl.mapping)
+
+    def _crawl(self, seat: Seat, mapping: Mapping) -> MappingCrawl | AccountCrawl:
+        if mapping.is_whole:
+            return AccountCrawl(self._context, mapping, self._coverage)
+        owner = self._seats[seat.owner].crawl if seat.owner in self._seats else None
+        neighbours = owner.neighbours if isinstance(owner, AccountCrawl) else None
+        return MappingCrawl(self._context, mapping, neighbours)
+
+
+def _is_whole(seat: Seat) -> bool:
+    return seat.wanted is not None and seat.wanted.is_whole
+
+
+def _alike(one: Mapping, other: Mapping) -> bool:
+    """Where in the file it stands makes no difference."""
+    return one is other or replace(one, place="") == replace(other, place="")
