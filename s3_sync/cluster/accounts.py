@@ -28,6 +28,16 @@ class Accounts:
         account. Raises LocalUnavailable."""
         return self._client.containers(account)
 
+    def sharded(self, account: str) -> Iterator[tuple[str, str, str]]:
+        """What seems to be sharded in an account: container, and account and container of each of its shards.
+
+        What a shard is called tells where it comes from, not whether it still belongs there: see
+        ``cluster.databases``. Raises LocalUnavailable.
+        """
+        hidden = f".shards_{account}"
+        for shard in self._client.containers(hidden):
+            yield shard.rsplit("-", 3)[0], hidden, shard
+
     def names(self, account: str) -> AccountNames:
         return AccountNames(self._client, self._references, account)
 

@@ -64,6 +64,10 @@ class LocalDatabases:
                 found += self._brokers.replicas(*shard)
         return found + [replace(replica, retiring=True) for replica in found if replica.is_sharding()]
 
+    def is_here(self, account: str, container: str) -> bool:
+        """Whether a database of the container itself belongs, or is, on this node. Asks nobody."""
+        return bool(self._brokers.replicas(account, container))
+
     def is_versioned(self, account: str, container: str) -> bool:
         """Whether a sharded container keeps what is overwritten, as far as it was asked."""
         answer = self._answers.get((account, container))

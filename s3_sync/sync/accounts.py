@@ -103,9 +103,15 @@ class AccountCrawl:
         # what has been deleted while nobody looked is in no listing any more
         before = self._context.statuses.containers(account) if self.covered is None else self.covered
         known = set(before)
+        here = self._context.brokers.is_here
+        sharded = {root for root, *shard in self._context.local.accounts.sharded(account) if here(*shard)}
         for number, container in enumerate(self._context.local.accounts.containers(account), 1):
             mapping = self._share(container)
-            if mapping and (self._is_here(container) or (container in known and self._is_unsettled(mapping))):
+            if mapping and (
+                here(account, container)
+                or container in sharded
+                or (container in known and self._is_unsettled(mapping))
+            ):
                 yield container, mapping
             known.discard(container)
             if number % PAGE == 0:
@@ -120,10 +126,6 @@ class AccountCrawl:
         if container in self._versioned:
             return None
         return self._coverage.share(self.mapping, container)
-
-    def _is_here(self, container: str) -> bool:
-        """Whether a database of it belongs, or is, on this node."""
-        return bool(self._context.brokers.replicas(self.mapping.account, container))
 
     def _has_database(self, container: str) -> bool:
         replicas = self._context.brokers.replicas(self.mapping.account, container)

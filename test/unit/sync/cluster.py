@@ -396,7 +396,5 @@ def local_objects(swift: Swift) -> LocalObjects:
     """A fake Swift as the daemon knows it; what deletes, reads segments and looks for references is real."""
     fake, client = cast(Any, swift), cast(Any, Client(swift))
     references = References(fake, fake, client)
-    segments, removal, accounts = (
-        SegmentReader(fake, fake, client), Removal(fake, client), Accounts(client, references),
-    )  # fmt: skip
-    return LocalObjects(fake, fake, segments, removal, references, accounts)
+    segments, removal = SegmentReader(fake, fake, client), Removal(fake, client)
+    return LocalObjects(fake, fake, segments, removal, references, Accounts(client, references))
