@@ -60,6 +60,11 @@ class ContainerDb:
             own = self._broker.get_own_shard_range(no_default=True)
         return ("", "") if own is None else (str(own.lower_str), str(own.upper_str))
 
+    def has_shards(self) -> bool:
+        """Whether it knows of any; it may, long before its own rows are moved."""
+        with _translated(self._broker):
+            return bool(self._broker.has_other_shard_ranges())
+
     def moved_until(self) -> float:
         """Rows that are older may be, or have been, in another database of the container as well.
 

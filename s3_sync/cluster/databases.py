@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 
 from s3_sync.cluster.brokers import Brokers, LocalReplica
 from s3_sync.cluster.client import LocalSwift, Shards
-from s3_sync.errors import LocalUnavailable
+from s3_sync.cluster.database_files import Fingerprint
+from s3_sync.errors import LocalError, LocalUnavailable
 
 log = logging.getLogger("s3-sync")
 
@@ -36,7 +37,7 @@ class _Answer:
 class LocalDatabases:
     """Shared by all threads of a process.
 
-    A node with a database of the container that was never sharded knows that there are no shards. Any other
+    A node with a database of the container that has no shards knows that there are none. Any other
     asks the container servers: often where there were shards, else now and then, and ``RATE`` times a second
     at most, so that many containers do not make many requests. With ``at_once`` nothing waits, and what
     cannot be known is an error.
@@ -55,11 +56,13 @@ class LocalDatabases:
         self._now = now
         self._answers: dict[tuple[str, str], _Answer] = {}
         self._next = float("-inf")
+        #: databases without shards, by path: what their files looked like then
+        self._plain: dict[str, Fingerprint] = {}
 
     def replicas(self, account: str, container: str) -> list[LocalReplica]:
         """Of the container, then of its shards, then the retiring ones. Raises LocalUnavailable."""
         found = self._brokers.replicas(account, container)
-        if not _was_never_sharded(found):
+        if not self._is_plain(found):
             for shard in self._shards((account, container)).places:
                 found += self._brokers.replicas(*shard)
         return found + [replace(replica, retiring=True) for replica in found if replica.is_sharding()]
@@ -85,6 +88,28 @@ class LocalDatabases:
         self._answers[place] = self._ask(place, shards, known is not None and known.failing)
         return self._answers[place].shards
 
+    def _is_plain(self, replicas: list[LocalReplica]) -> bool:
+        """Whether a container is known to have no shards. Handoff copies may be old ones."""
+        primaries = [replica for replica in replicas if replica.ordinal is not None]
+        return bool(primaries) and all(self._knows_no_shards(replica) for replica in primaries)
+
+    def _knows_no_shards(self, replica: LocalReplica) -> bool:
+        """An idle database is not opened for it again and again."""
+        seen = replica.fingerprint()
+        if seen is None or not replica.was_never_sharded():
+            return False
+        if self._plain.get(replica.path) == seen:
+            return True
+        self._plain.pop(replica.path, None)
+        try:
+            with replica.open() as db:
+                found = db.has_shards()
+        except LocalError:
+            return True  # whoever reads its rows will say so
+        if not found:
+            self._plain[replica.path] = seen
+        return not found
+
     def _ask(self, place: tuple[str, str], known: Shards, failing: bool) -> _Answer:
         try:
             shards = self._client.shards(*place)
@@ -95,9 +120,3 @@ class LocalDatabases:
             return _Answer(known, self._now() + WITH_SHARDS, failing=True)
         pause = WITH_SHARDS if shards.places else max(WITHOUT, len(self._answers) / RATE)
         return _Answer(shards, self._now() + pause)
-
-
-def _was_never_sharded(replicas: list[LocalReplica]) -> bool:
-    """Handoff copies may be old ones."""
-    primaries = [replica for replica in replicas if replica.ordinal is not None]
-    return bool(primaries) and all(replica.was_never_sharded() for replica in primaries)

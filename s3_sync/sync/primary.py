@@ -71,6 +71,7 @@ class PrimaryPass:
         checkpoint, now = self._progress.checkpoint, self._scope.context.clock.now()
         sweep = max(window, checkpoint.sweep_until)
         shared = self._scope.replica.replicas > 1
+        conditional = self._scope.batches.bucket.features.put_if_absent
         elsewhere = {row.name for row in rows if self._progress.may_be_elsewhere(row)}
         compare = elsewhere | {
             row.name
@@ -81,7 +82,10 @@ class PrimaryPass:
         for row in rows:
             if row.name not in compare:
                 views[row.name] = Before.FRESH if row.rowid <= checkpoint.fresh_until else Before.NEW
-            elif views[row.name] != Listed(None) and row.rowid > checkpoint.sweep_until:
+            elif views[row.name] == Listed(None):
+                if row.name in elsewhere and not row.deleted and not conditional:
+                    views[row.name] = Before.UNKNOWN  # somebody else may be sending the same rows just now
+            elif row.rowid > checkpoint.sweep_until:
                 of_now = row.name in elsewhere and row.timestamp.seconds >= checkpoint.begun
                 if of_now or row.rowid <= window:
                     views[row.name] = Before.UNKNOWN

@@ -13,9 +13,11 @@ import pytest
 from swift.container.backend import ContainerBroker
 
 from servers.daemon import NewDaemon, SyncDaemon
+from servers.local import Local
 from servers.nodes import HOUR, Nodes, writes
 from servers.pair import Pair, Store, new_pair
 from servers.process import wait_until
+from servers.shards import Sharding
 from servers.swift import SwiftCluster
 from servers.swift_conf import device_name
 
@@ -89,6 +91,32 @@ def test_a_device_that_is_missing_for_a_while(nodes: Nodes, pair4: Pair) -> None
     nodes.replicate()
     nodes.once(node)
     assert sorted(pair4.arrived()) == sorted(shares[node])
+
+
+def test_shards_on_nodes_that_hold_nothing_else_of_the_container(nodes: Nodes, pair4: Pair) -> None:
+    """Each node sends its share of each shard, as the ring of the shard has it; some of the container's own
+    databases have not been sharded yet, and their rows are the same."""
+    names = [f"o{number:03}" for number in range(104)]
+    put_all(pair4, *names)
+    sharding = Sharding(pair4, [leader(nodes)])
+    sharding.allow()
+    sharding.finish()
+    (outsider,) = {1, 2, 3, 4} - set(nodes.shares(names))
+    shares = [nodes.shares([n for n in names if n in shard], shard.name) for shard in sharding.ranges()]
+    assert writes(nodes.once(outsider)).get("PutObject", 0) == sum(len(s.get(outsider, ())) for s in shares)
+    asked = nodes.once(*sorted({1, 2, 3, 4} - {outsider}))
+    assert writes(asked)["PutObject"] == len(names) - len(nodes.stored(outsider))
+    pair4.check()
+
+
+def leader(nodes: Nodes) -> int:
+    """The node whose sharder decides about a container: that of its first replica."""
+    for node in range(1, nodes.cluster.spec.nodes + 1):
+        with Local(nodes.cluster, node) as local:
+            replicas = local.brokers.replicas(local.account, nodes.pair.container)
+        if any(replica.ordinal == 0 for replica in replicas):
+            return node
+    raise AssertionError("no node has the first replica")
 
 
 class TestOneNode:

@@ -67,3 +67,13 @@ def test_everything_arrives_and_nothing_twice(nodes: Nodes, pair: Pair) -> None:
     sharding.sharder()  # takes what was misplaced where it belongs
     assert writes(nodes.once(1)) == {}
     pair.check()
+
+    sharding.shrink()
+    expected = changes.make()
+    sharding.collapse()
+    assert writes(nodes.once(1)) == {**expected, "DeleteObjects": 1}, (
+        "one request, as there are many tombstones"
+    )
+    expected = changes.make()
+    assert writes(nodes.once(1)) == expected, "from the container's own database again"
+    pair.check()

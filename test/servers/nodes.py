@@ -103,12 +103,14 @@ class Nodes:
         start = len(f"/{self.pair.bucket}/{self.pair.prefix}")
         return [path[start:] for path in self.proxy(node).stored()]
 
-    def shares(self, names: Iterable[str]) -> dict[int, list[str]]:
-        """Which of these names each node with a replica of the container is the first to act on."""
+    def shares(self, names: Iterable[str], place: str = "") -> dict[int, list[str]]:
+        """Which of these names each node with a replica of the container is the first to act on. `place`:
+        account/container of another one, such as a shard of it."""
         found = {}
+        account, _, container = (place or f"{self.pair.swift.account}/{self.pair.container}").partition("/")
         for node in range(1, self.cluster.spec.nodes + 1):
             with Local(self.cluster, node) as local:
-                replicas = local.brokers.replicas(local.account, self.pair.container)
+                replicas = local.brokers.replicas(account, container)
             for replica in replicas:
                 if replica.ordinal is not None:
                     found[node] = [n for n in names if owner_ordinal(n, replica.replicas) == replica.ordinal]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from swift.common.utils import ShardRange
 from swift.container.backend import ContainerBroker
+from swift.container.sharder import find_compactible_shard_sequences, process_compactible_shard_sequences
 
 from servers.pair import Pair
 
@@ -31,8 +32,21 @@ class Sharding:
             self.cluster.run_daemon(node, "container-sharder")
 
     def finish(self) -> None:
+        self._until("sharded")
+
+    def shrink(self) -> None:
+        """The operator's word that all shards are to give their rows back."""
+        broker = self.broker()
+        sequences = find_compactible_shard_sequences(broker, 10_000, 10_000, -1, -1)
+        process_compactible_shard_sequences(broker, sequences)
+        self.allow()
+
+    def collapse(self) -> None:
+        self._until("collapsed")
+
+    def _until(self, state: str) -> None:
         for _ in range(10):
-            if all(self.state(node) == "sharded" for node in self.nodes):
+            if all(self.state(node) == state for node in self.nodes):
                 return
             self.sharder()
         raise AssertionError(f"still {[self.state(node) for node in self.nodes]}")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from swift.common.utils import ShardRange
+from swift.common.utils.timestamp import Timestamp
+from swift.container.backend import ContainerBroker
 
 from s3_sync.cluster.brokers import LocalReplica
 from s3_sync.cluster.client import Shards
@@ -57,8 +62,42 @@ def databases(node: Node, **options: Any) -> LocalDatabases:
     return LocalDatabases(cast(Any, node), cast(Any, node), now=lambda: node.time, **options)
 
 
-def test_a_container_that_was_never_sharded_is_asked_for_nothing(node: Node) -> None:
-    replica = node.add("c", f"{HASH}.db", f"{HASH}.db.pending")
+def container_database(replica: LocalReplica) -> ContainerBroker:
+    broker = ContainerBroker(replica.path, account="a", container="c")
+    broker.initialize(Timestamp.now().internal, 0)
+    return broker
+
+
+def test_a_container_that_was_never_sharded_is_asked_for_nothing(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And while nothing happens its database is not opened, either."""
+    replica = node.add("c")
+    container_database(replica)
+    before = time.time() - 60
+    for path in (Path(replica.path), Path(replica.path).parent):
+        os.utime(path, (before, before))
+    known = databases(node)
+    assert known.replicas("a", "c") == [replica]
+    monkeypatch.setattr(LocalReplica, "open", None)
+    assert known.replicas("a", "c") == [replica]
+    assert node.asked == []
+
+
+def test_shards_may_be_known_before_the_database_is_sharded(node: Node) -> None:
+    """Another node's sharder was faster, and has told."""
+    replica, shard = node.add("c"), node.add(SHARD[1])
+    broker = container_database(replica)
+    node.shards_of["c"] = Shards((SHARD,))
+    known = databases(node)
+    assert known.replicas("a", "c") == [replica]
+    broker.merge_shard_ranges(ShardRange("/".join(SHARD), Timestamp.now(), "", "m"))
+    assert known.replicas("a", "c") == [replica, shard]
+
+
+def test_a_database_that_cannot_be_read(node: Node) -> None:
+    replica = node.add("c", f"{HASH}.db")
+    Path(replica.path).write_bytes(b"this is no database" * 100)
     assert databases(node).replicas("a", "c") == [replica]
     assert node.asked == []
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from s3_sync.errors import LocalMissing, RemoteUnavailable
+from s3_sync.model.objects import ObjectMeta, PutOptions
+from s3_sync.streams.reader import BytesBody
 from unit.sync.cluster import FakeDb, FakeReplica
 from unit.sync.node import mapping
 from unit.sync.world import World
@@ -182,3 +184,24 @@ def test_an_outage_is_not_found_out_by_every_shard(world: Sharded) -> None:
     world.node.later(first.pause)
     world.node.later(61.0)
     assert world.converged()
+
+
+@pytest.mark.parametrize("conditional", [True, False])
+def test_two_nodes_that_come_to_the_same_rows_at_once(tmp_path: Path, conditional: bool) -> None:
+    """Whoever is second looks again before it sends, or lets the store look: the listing was long ago."""
+    world = Sharded(tmp_path, conditional)
+    names = world.fill(20)
+    world.root.until = ALWAYS
+    other = names[10]
+    sent: list[str] = []
+
+    def send(method: str, name: str) -> None:
+        if method == "put" and not sent:
+            sent.append(name)
+            data = world.swift.content()[other]
+            world.bucket.inner.put_object(other, BytesBody(data), PutOptions(len(data), ObjectMeta()))
+
+    world.bucket.before = send
+    world.node.settle()
+    assert world.converged()
+    assert world.bucket.sent[other] == 0
