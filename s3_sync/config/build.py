@@ -25,7 +25,10 @@ _KEYSTONE_KEYS = {
     "keystone_v2": ("tenant_name",),
     "keystone_v3": ("project_name", "project_domain_name", "user_domain_name"),
 }
-_PROFILE_KEYS = [key.name for key in fields(Profile) if key.name in MappingForm.model_fields]
+_BUDGETS = ("budget", "delete_budget")
+_PROFILE_KEYS = [
+    key.name for key in fields(Profile) if key.name in MappingForm.model_fields and key.name not in _BUDGETS
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,8 @@ def build_mapping(
         )
     if form.protocol != "s3":
         return None  # refused before; the model has no other provider
-    options = {key: getattr(form, key) for key in _PROFILE_KEYS}
+    options: dict[str, Any] = {key: getattr(form, key) for key in _PROFILE_KEYS}
+    options |= {key: told.budget() for key in _BUDGETS if (told := getattr(form, key, None)) is not None}
     return Mapping(
         account=form.account,
         container=form.container,

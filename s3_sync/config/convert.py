@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 
 from s3_sync.config.document import read_document
 from s3_sync.config.findings import Findings, join
+from s3_sync.config.form import Form
 from s3_sync.config.forms import (
     LONGEST,
     FileForm,
-    Form,
     MappingForm,
     MigrationForm,
     MigratorForm,
@@ -115,15 +115,24 @@ class _Section:
 
 def _known(form: type[Form], written: dict[str, Any], place: str, dropped: list[Problem]) -> dict[str, Any]:
     """Without keys that mean nothing; ``null`` is as good as absent."""
-    kept = {}
+    kept: dict[str, Any] = {}
+    names = form.names()
     for key, value in written.items():
-        if key not in form.model_fields:
-            dropped.append(Problem(join(place, key), "is not a known key"))
+        here = join(place, key)
+        if key not in names:
+            dropped.append(Problem(here, "is not a known key"))
         elif value is not None:
-            inner = form.inner(key)
-            wanted = inner and isinstance(value, dict)
-            kept[key] = _known(inner, value, join(place, key), dropped) if inner and wanted else value
+            inner = form.inner(names[key])
+            kept[key] = _known_inside(inner, value, here, dropped) if inner else value
     return kept
+
+
+def _known_inside(form: type[Form], value: Any, place: str, dropped: list[Problem]) -> Any:
+    if isinstance(value, dict):
+        return _known(form, value, place, dropped)
+    if isinstance(value, list):
+        return [_known_inside(form, each, join(place, i), dropped) for i, each in enumerate(value)]
+    return value
 
 
 def _top(written: dict[str, Any], dropped: list[Problem]) -> dict[str, Any]:

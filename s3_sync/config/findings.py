@@ -12,7 +12,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from s3_sync.config.forms import Form
+from s3_sync.config.form import Form
 from s3_sync.config.secret import Secret, find_secret
 from s3_sync.errors import ConfigError, Problem
 
@@ -32,6 +32,7 @@ _SAYINGS = {
     "literal_error": "must be one of {expected}",
     "greater_than_equal": "must be at least {ge:g}",
     "less_than_equal": "must be at most {le:g}",
+    "less_than": "must be below {lt:g}",
     "wrong": "{message}",
 }
 _LONGEST_SHOWN = 60
@@ -92,6 +93,11 @@ class Findings:
             inner = form.inner(names[key])
             if inner and isinstance(value, dict):
                 known[key] = self._known(inner, value, here)
+            elif inner and isinstance(value, list):
+                known[key] = [
+                    self._known(inner, each, join(here, index)) if isinstance(each, dict) else each
+                    for index, each in enumerate(value)
+                ]
             elif isinstance(value, dict) and _is_secret(form, names[key]):
                 known[key] = self._secret(value, here)
             elif value is not None:

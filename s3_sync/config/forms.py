@@ -10,29 +10,20 @@ Both forms of the file share these models; ``new_forms`` gives their keys the na
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    WithJsonSchema,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from s3_sync.config.budget_forms import BudgetForm
+from s3_sync.config.form import Form
+from s3_sync.config.form import wrong as _wrong
 from s3_sync.config.secret import SECRET_SCHEMA, Secret
 
 #: about a hundred years; anything longer is a mistake in the unit
 LONGEST = 100 * 366 * 86400
 _STATSD_PREFIX = re.compile(r"[A-Za-z0-9_.-]*")
-
-
-def _wrong(message: str) -> PydanticCustomError:
-    return PydanticCustomError("wrong", "{message}", {"message": message})
 
 
 def _empty_is_absent(value: Any) -> Any:
@@ -136,31 +127,6 @@ LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidat
 StatsdPrefix = Annotated[str, AfterValidator(_statsd_prefix)]
 
 
-class Form(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
-
-    @classmethod
-    def key(cls, name: str) -> str:
-        """What the field ``name`` is called in the file."""
-        return cls.model_fields[name].alias or name
-
-    @classmethod
-    def names(cls) -> dict[str, str]:
-        """Every key of the file that this form knows, with the name of its field."""
-        return {cls.key(name): name for name in cls.model_fields}
-
-    @classmethod
-    def inner(cls, name: str) -> type[Form] | None:
-        """The form that the value of the field ``name`` has itself, if any."""
-        choices = get_args(cls.model_fields[name].annotation)
-        return next((each for each in choices if isinstance(each, type) and issubclass(each, Form)), None)
-
-    @classmethod
-    def hint(cls, key: str) -> str | None:
-        """What to say of a key that is not one of these, and has its place elsewhere."""
-        return None
-
-
 class RemoteForm(Form):
     """The keys that mappings and migrations share: which remote account, and how to reach it."""
 
@@ -219,6 +185,7 @@ class PolicyForm(Form):
     sync_container_acl: bool = False
     convert_dlo: bool = False
     min_segment_size: Bytes = 0
+    budget: BudgetForm | None = None
 
 
 class MappingForm(PolicyForm, RemoteForm, PlaceForm):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from s3_sync.config import not_yet
+from s3_sync.config.budgets import AccountBudget
 from s3_sync.config.build import Conditions, Proxies, build_mapping, check_remote, read_conditions
 from s3_sync.config.findings import Findings, join
 from s3_sync.config.forms import PlaceForm, PolicyForm, RemoteForm
@@ -81,7 +82,11 @@ class NewForm:
         values |= {name: value for name in _BOTH if (value := getattr(form, name)) is not None}
         whole = WholeForm.model_construct(_fields_set=form.model_fields_set, **values)
         places = (place, join("profiles", form.profile))
-        return build_mapping(whole, policy.conditions, places, proxies, findings)
+        mapping = build_mapping(whole, policy.conditions, places, proxies, findings)
+        if mapping is not None and remote.budget is not None:
+            shared = AccountBudget(form.credentials, remote.budget.budget())
+            mapping = replace(mapping, account_budget=shared)
+        return mapping
 
     def secret_holders(self) -> Iterator[Any]:
         """What may hold a secret in so many words."""

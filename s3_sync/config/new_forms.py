@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from s3_sync.config.budget_forms import BudgetForm
+from s3_sync.config.form import Form
 from s3_sync.config.forms import (
     LONGEST,
-    Form,
     MappingForm,
     OptionalText,
     PlaceForm,
@@ -55,6 +56,8 @@ class CredentialsForm(RemoteForm):
 
     model_config = ConfigDict(alias_generator=new_name)
 
+    budget: BudgetForm | None = None
+
     @classmethod
     def hint(cls, key: str) -> str | None:
         return _renamed(cls, key)
@@ -91,6 +94,7 @@ class EntryForm(PlaceForm):
     storage_class: OptionalText = None
     storage_policy: OptionalText = None
     cloud_connector: bool | None = None
+    budget: BudgetForm | None = None
 
     @classmethod
     def hint(cls, key: str) -> str | None:

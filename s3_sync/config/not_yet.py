@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from s3_sync.config.findings import Findings, join, shown
-from s3_sync.config.forms import Form
+from s3_sync.config.form import Form
 
 
 @dataclass(frozen=True, slots=True)

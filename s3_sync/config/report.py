@@ -9,6 +9,7 @@ from dataclasses import fields
 from typing import TextIO
 from urllib.parse import urlsplit
 
+from s3_sync.config.budgets import Budget, DeleteBudget, Rates
 from s3_sync.config.load import Loaded, load
 from s3_sync.config.schema import Credentials, Mapping, Profile, Settings
 from s3_sync.errors import Problem
@@ -17,7 +18,16 @@ WIDTH = 100
 _LABEL = 14
 _TRANSPORT = ("signature_version", "addressing_style", "verify_tls", "ca_bundle")
 #: shown on lines of their own
-_TOLD = {"copy_after", "retain_local", "propagate_delete", "criteria", "exclude", "remote_delete_after"}
+_TOLD = {
+    "copy_after",
+    "retain_local",
+    "propagate_delete",
+    "criteria",
+    "exclude",
+    "remote_delete_after",
+    "budget",
+    "delete_budget",
+}
 
 
 def check_config(path: str, out: TextIO | None = None) -> int:
@@ -68,7 +78,34 @@ def _mapping(mapping: Mapping) -> Iterator[str]:
         yield from _row("excluded", f"names that begin with a match of {profile.exclude.pattern}")
     if profile.criteria != Profile().criteria:
         yield from _row("condition", str(profile.criteria))
+    if profile.budget is not None:
+        yield from _row("budget", _budget(profile.budget))
+    if (shared := mapping.account_budget) is not None:
+        yield from _row("budget", f'shared by all with credentials "{shared.name}": {_budget(shared.budget)}')
+    if profile.delete_budget is not None:
+        yield from _row("delete budget", _delete_budget(profile.delete_budget))
     yield from _row("options", ", ".join(_options(mapping)) or "all at their defaults")
+
+
+def _budget(budget: Budget) -> str:
+    times = len(budget.timetable)
+    other = f"; {times} other {'time' if times == 1 else 'times'} in {budget.zone or 'local time'}"
+    return _rates(budget.rates) + (other if times else "")
+
+
+def _rates(rates: Rates) -> str:
+    if rates.closed:
+        return "nothing is begun"
+    each = ((rates.bytes_per_second, "bytes"), (rates.requests_per_second, "requests"))
+    return ", ".join(f"{rate:,g} {what} a second" for rate, what in each if rate is not None) or "no limit"
+
+
+def _delete_budget(budget: DeleteBudget) -> str:
+    deletes = None if budget.deletes is None else f"{budget.deletes:,} deletes"
+    percent = None if budget.percent is None else f"{budget.percent:g} % of the objects"
+    then = "an operator says so" if budget.then == "operator" else "the next begins"
+    what = " and ".join(filter(None, (deletes, percent)))
+    return f"at most {what} in {_duration(budget.interval)}; others wait until {then}"
 
 
 def _daemon(settings: Settings) -> Iterator[str]:

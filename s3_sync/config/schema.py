@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import quote, urlsplit
 
+from s3_sync.config.budgets import AccountBudget, Budget, DeleteBudget
 from s3_sync.config.criteria import EVERYTHING, Criteria
 from s3_sync.config.forms import MigrationForm, MigratorForm
 from s3_sync.config.secret import Secret
@@ -108,6 +109,8 @@ class Profile:
     sync_container_acl: bool = False
     convert_dlo: bool = False
     min_segment_size: int = 0
+    budget: Budget | None = None
+    delete_budget: DeleteBudget | None = None
 
     @property
     def remote_days(self) -> int:
@@ -141,7 +144,8 @@ class Mapping:
 
     ``custom_prefix`` is what the file says (None = hashed prefix); ``namer`` is what follows from it.
     ``place`` is where the file says it, such as ``containers[3]``. ``origin``: of what a mapping of every
-    container comes to for one of them, that mapping's ``journal_key``; else empty.
+    container comes to for one of them, that mapping's ``journal_key``; else empty. ``account_budget`` is
+    shared by all mappings that name the same credentials; the profile's is this mapping's alone.
     """
 
     account: str
@@ -154,6 +158,25 @@ class Mapping:
     cloud_connector: bool = True
     place: str = ""
     origin: str = field(default="", compare=False)
+    account_budget: AccountBudget | None = None
+
+    @property
+    def is_account(self) -> bool:
+        """Whether its entry in the file maps every container of the account."""
+        return bool(self.origin) or self.container == EVERY_CONTAINER
+
+    @property
+    def scope(self) -> str:
+        """Equal for what one entry of the file maps, however many containers that is."""
+        return self.origin or self.journal_key
+
+    @property
+    def lane(self) -> str:
+        """What has threads of its own: a store; within it whatever has a budget, so that who has to wait for
+        one keeps nobody else waiting."""
+        own = self.scope if self.profile.budget is not None else ""
+        account = self.account_budget.name if self.account_budget is not None else ""
+        return " ".join((self.credentials.store, *filter(None, (account, own))))
 
     @property
     def is_whole(self) -> bool:

@@ -11,10 +11,12 @@ from s3_sync.config.schema import Mapping as ContainerMapping
 from s3_sync.errors import ConfigError, Problem
 from s3_sync.providers.base import Bucket, Provider, WriteOptions
 from s3_sync.providers.s3.provider import S3Provider
+from s3_sync.providers.wrappers.allowance import Budgets, Gate
+from s3_sync.providers.wrappers.budget import BudgetedBucket
 from s3_sync.providers.wrappers.guard import Guard, GuardedProvider
 from s3_sync.providers.wrappers.observe import ObservedProvider, Observers
 from s3_sync.providers.wrappers.pace import Pace
-from s3_sync.providers.wrappers.retry import RetriedProvider, RetryPolicy
+from s3_sync.providers.wrappers.retry import RetriedBucket, RetriedProvider, RetryPolicy
 from s3_sync.providers.wrappers.through import ProviderThrough
 from s3_sync.runtime.http import Timeouts
 
@@ -44,7 +46,8 @@ class Registry:
     are never retried here, which suits a caller whose own client waits. What a store says about the rate
     of requests counts for all that use the same account of it. ``guard``: gives an account the guard that
     its requests go through; nobody sleeps then because a store asked for patience. ``observers``: who watches
-    the requests to each store. Safe to share between threads.
+    the requests to each store. ``budgets``: how fast mappings may go; None = as fast as they can. Safe to
+    share between threads.
     """
 
     def __init__(
@@ -55,29 +58,36 @@ class Registry:
         builders: Mapping[str, Builder] = BUILDERS,
         guard: Callable[[Credentials], Guard] | None = None,
         observers: Observers | None = None,
+        budgets: Budgets | None = None,
     ) -> None:
         self._connections = connections
         self._retries = retries
         self._builders = builders
         self._guard = guard
         self._observers = observers
+        self._budgets = budgets
         self._lock = threading.Lock()
-        self._providers: dict[Credentials, Provider] = {}
+        #: one attempt each; and repeated
+        self._providers: dict[Credentials, tuple[Provider, Provider]] = {}
         self._paces: dict[tuple[str, str | None], Pace] = {}
 
     def provider(self, credentials: Credentials) -> Provider:
         """Raises ConfigError for a protocol that nothing here speaks, AccessDenied without credentials."""
-        with self._lock:
-            provider = self._providers.get(credentials)
-            if provider is None:
-                provider = self._providers[credentials] = self._build(credentials)
-            return provider
+        return self._both(credentials)[1]
 
     def open_bucket(self, mapping: ContainerMapping) -> Bucket:
         """The remote side of a mapping."""
         profile = mapping.profile
         write = WriteOptions(storage_class=profile.storage_class or "", encrypt=profile.encryption)
-        return self.provider(mapping.credentials).bucket(mapping.bucket, mapping.namer, write)
+        once, _ = self._both(mapping.credentials)
+        bucket = once.bucket(mapping.bucket, mapping.namer, write)
+        if self._budgets is not None:
+            bucket = BudgetedBucket(bucket, self._budgets.gate(mapping))
+        return bucket if self._retries is None else RetriedBucket(bucket, self._retries.call)
+
+    def gate(self, mapping: ContainerMapping) -> Gate:
+        """Where requests and bytes of a mapping pass."""
+        return Gate(mapping.scope) if self._budgets is None else self._budgets.gate(mapping)
 
     def rates(self) -> dict[str, float]:
         """Requests a second that may begin now, for each store that has asked for patience lately."""
@@ -98,10 +108,16 @@ class Registry:
         """Close every connection. The registry can be used again; buckets that it gave out cannot."""
         with self._lock:
             providers, self._providers = list(self._providers.values()), {}
-        for provider in providers:
+        for _, provider in providers:
             provider.close()
 
-    def _build(self, credentials: Credentials) -> Provider:
+    def _both(self, credentials: Credentials) -> tuple[Provider, Provider]:
+        with self._lock:
+            if credentials not in self._providers:
+                self._providers[credentials] = self._build(credentials)
+            return self._providers[credentials]
+
+    def _build(self, credentials: Credentials) -> tuple[Provider, Provider]:
         builder = self._builders.get(credentials.provider)
         if builder is None:
             raise ConfigError([Problem("protocol", f"{credentials.provider!r} is not supported")])
@@ -112,9 +128,7 @@ class Registry:
             provider = GuardedProvider(provider, self._guard(credentials))
         else:
             provider = ProviderThrough(provider, self._pace(credentials).call)
-        if self._retries is not None:
-            provider = RetriedProvider(provider, self._retries)
-        return provider
+        return provider, provider if self._retries is None else RetriedProvider(provider, self._retries)
 
     def _pace(self, credentials: Credentials) -> Pace:
         account = (credentials.store, credentials.identity)

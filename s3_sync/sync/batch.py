@@ -82,6 +82,7 @@ class Batches:
         self._key = key
         self.tally = Tally(mapping, context.stats, context.book)
         self._ledger = ledger
+        self._gate = context.registry.gate(mapping)
         self.named = moving.named
         sending = Sending(bucket, self.tally.read, context.parts, self._ledger)
         self.handler = RowHandler(mapping, sending, context.local, context.clock.now, moving)
@@ -120,7 +121,7 @@ class Batches:
 
         def handle(row: Row, proven: Callable[[Row], None] | None = None) -> Outcome | None:
             nonlocal failed
-            if self._context.halted(self._mapping) or failed >= enough:
+            if self._context.halted(self._mapping) or failed >= enough or self._gate.is_closed:
                 return None
             outcome = self.handler.handle(row, views.get(row.name, default), proven)
             self.tally.handled()

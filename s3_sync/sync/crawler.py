@@ -30,6 +30,8 @@ log = logging.getLogger("s3-sync")
 
 #: how long the list of local databases of a container is trusted, in seconds
 REPLICAS_FOR = 60.0
+#: how long a batch takes at least, in seconds, where a budget of requests is what slows it down
+BUDGETED_BATCH = 30.0
 #: so many new rows, all failed, are an outage
 MANY = 3
 #: how often unfinished uploads are looked for, in seconds
@@ -79,6 +81,8 @@ class MappingCrawl:
         self._sweep_at = float("-inf")
         self._sweep_begun = 0.0
         self._sweep_failed = False
+        self._gate = context.registry.gate(mapping)
+        self._closed = False
         self._lifetime = Lifetime(mapping, context.journal, self.key, context.clock.now)
 
     @property
@@ -101,6 +105,7 @@ class MappingCrawl:
             or self._sweep_failed
             or self._lifetime.failing
             or any(database.troubled for database in self._databases.values())
+            or (self._closed and self._context.once)
         )
 
     def step(self) -> Step:
@@ -111,7 +116,7 @@ class MappingCrawl:
         return step
 
     def _guarded_step(self) -> Step:
-        if self._is_paused():
+        if self._is_paused() or self._rests():
             return Step(False)
         try:
             more = self._step()
@@ -139,6 +144,7 @@ class MappingCrawl:
         results: list[Result] = []
         # after a setback a few rows show whether it is over, before many fail
         limit = self._context.settings.items_chunk if not self._setbacks else self._context.workers.size
+        limit = self._gate.fit(limit, BUDGETED_BATCH)
         self._reap()
         databases = self._local_databases()
         if databases and not self._setbacks:  # else it is other nodes' business, or no moment for it
@@ -170,6 +176,15 @@ class MappingCrawl:
         self._turns += 1
         start = self._turns % len(databases) if databases else 0
         return databases[start:] + databases[:start]
+
+    def _rests(self) -> bool:
+        """Whether the timetable of a budget says that nothing is begun now. What is under way goes on."""
+        closed = self._gate.is_closed
+        if closed != self._closed:
+            self._closed = closed
+            what = "nothing is begun until the timetable allows it" if closed else "going on by the timetable"
+            log.info("%s: %s", self.mapping.label, what)
+        return closed
 
     def _is_outage(self, fresh: list[Outcome], retried: list[Outcome]) -> bool:
         """Objects that failed before and fail again say nothing new, and neither do a few new ones, as long

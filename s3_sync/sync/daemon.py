@@ -25,6 +25,8 @@ class Daemon:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._lanes: dict[str, Lane] = {}
+        #: which lane a mapping is in, by its name in the journal: it never changes
+        self._homes: dict[str, str] = {}
         self._polling = False
         self._stopping = False
         self.use(context.settings.mappings)
@@ -36,15 +38,17 @@ class Daemon:
         coverage = Coverage(chosen)
         self._context.statuses.use(coverage)
         self._context.book.declare(chosen)
-        stores: dict[str, list[Mapping]] = {store: [] for store in self._lanes}
+        lanes: dict[str, list[Mapping]] = {lane: [] for lane in self._lanes}
         for mapping in chosen:
-            stores.setdefault(mapping.credentials.store, []).append(mapping)
-        for store, here in stores.items():
-            if store not in self._lanes:
-                self._lanes[store] = Lane(self._context, store)
+            # in two lanes at a time, if only for a moment, nothing would keep its turns apart
+            lane = self._homes.setdefault(mapping.journal_key, mapping.lane)
+            lanes.setdefault(lane, []).append(mapping)
+        for lane, here in lanes.items():
+            if lane not in self._lanes:
+                self._lanes[lane] = Lane(self._context, lane)
                 if self._polling:
-                    self._lanes[store].poll()
-            self._lanes[store].use(here, coverage)
+                    self._lanes[lane].poll()
+            self._lanes[lane].use(here, coverage)
 
     def crawls(self) -> Iterator[MappingCrawl]:
         """Of every container that this process looks after, accounts expanded."""

@@ -41,7 +41,7 @@ class Seat:
 
 
 class Lane:
-    """Has threads of its own: a store that hangs keeps only its own mappings waiting.
+    """Has threads of its own: a store that hangs keeps only its own mappings waiting, and so does a budget.
 
     ``enumerator_workers`` mappings have a turn at the same time; ``workers`` rows are in flight, and as many
     parts of large objects.

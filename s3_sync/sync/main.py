@@ -27,6 +27,7 @@ from s3_sync.config.report import check_config
 from s3_sync.config.schema import Settings
 from s3_sync.errors import ConfigError, Problem, StateError, SyncError
 from s3_sync.providers.registry import Registry
+from s3_sync.providers.wrappers.allowance import Budgets
 from s3_sync.providers.wrappers.observe import Observers
 from s3_sync.runtime.arguments import parse
 from s3_sync.runtime.concurrency import Clock, GreenPool
@@ -113,7 +114,9 @@ def _build(settings: Settings, once: bool, stack: ExitStack) -> Context:
     stack.callback(stats.close)
     # rows and the parts of large objects
     observers = Observers()
-    registry = Registry(connections=2 * settings.workers, observers=observers)
+    budgets = Budgets()
+    budgets.use(settings.mappings)
+    registry = Registry(connections=2 * settings.workers, observers=observers, budgets=budgets)
     stack.callback(registry.close_all)
     client = internal_client(settings.internal_client_path, settings.internal_client_logname)
     reader = ObjectReader(settings, client)

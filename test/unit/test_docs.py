@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from mutants.rules import MUTANTS
+from s3_sync.config.budget_forms import BudgetForm, HoursForm
+from s3_sync.config.form import Form
 from s3_sync.config.forms import (
     FileForm,
-    Form,
     MappingForm,
     MigrationForm,
     MigratorForm,
@@ -39,6 +40,8 @@ SECTIONS: dict[str, type[Form]] = {
     "Credentials: `credentials`": CredentialsForm,
     "Profiles: `profiles`": ProfileForm,
     "Mappings: `mappings`": EntryForm,
+    "Budgets: `budget`": BudgetForm,
+    "Timetable: `timetable`": HoursForm,
     "Migrations: `migrations`": MigrationForm,
     "Migrator: `migrator_settings`": MigratorForm,
     "Syslog: `syslog`": SyslogForm,

@@ -249,6 +249,9 @@ USABLE: dict[str, st.SearchStrategy[Any]] = {
     "selection_criteria": st.sampled_from([{}, {"a": "b"}, {"NOT": {"a": "b"}}, None]),
     "exclude_pattern": st.sampled_from(["", "^$", "^tmp/", None]),
     "storage_class": st.sampled_from(["", "STANDARD_IA", None]),
+    "budget": st.sampled_from(
+        [None, {}, {"timezone": "UTC", "timetable": [{"to": "08:00", "requests_per_second": 5, "x": 1}]}]
+    ),
 }
 REFUSED = {option.key for option in MAPPING_OPTIONS} - {"protocol", "container"}
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 from s3_sync.cluster.local import LocalObjects
 from s3_sync.config.schema import Credentials, Mapping, Profile, Settings
 from s3_sync.model.keys import KeyNamer
+from s3_sync.providers.wrappers.allowance import Gate
 from s3_sync.runtime.concurrency import SerialPool
 from s3_sync.runtime.stats import Stats
 from s3_sync.state.checkpoint import StatusFiles
@@ -63,6 +64,7 @@ class Node:
         self.clock: Any = options.pop("clock", swift.clock)
         self.local: LocalObjects = options.pop("local", None) or local_objects(swift)
         self.options: dict[str, Any] = {"items_chunk": 10, **options}
+        self.the_gate = Gate("mapping")
         directory.mkdir(parents=True, exist_ok=True)
         self.start()
 
@@ -116,6 +118,9 @@ class Node:
 
     def open_bucket(self, mapping: Mapping) -> WatchedBucket:
         return self.bucket
+
+    def gate(self, mapping: Mapping) -> Gate:
+        return self.the_gate
 
     # Turns
 

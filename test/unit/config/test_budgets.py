@@ -1,0 +1,169 @@
+"""Budgets: what they come to at what time, and what is said of mistakes."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from s3_sync.config.budget_forms import BudgetForm, days_of
+from s3_sync.config.budgets import Budget, Rates
+from s3_sync.config.load import load
+from s3_sync.config.report import render
+from unit.config.written import MAPPING, told
+
+OFFICE = {"days": "mon-fri", "from": "08:00", "to": "18:00", "bytes_per_second": 10_000}
+CREDENTIALS = {"identity": "id", "secret": "the secret key"}
+ENTRY = {
+    "account": "AUTH_lab",
+    "container": "scans",
+    "bucket": "archive",
+    "credentials": "aws",
+    "profile": "mirror",
+}
+
+
+def budget(**written: Any) -> Budget:
+    return BudgetForm.model_validate(written).budget()
+
+
+def at(found: Budget, text: str, zone: str) -> Rates:
+    return found.at(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp())
+
+
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [
+        ("mon", {0}),
+        ("mon-fri", {0, 1, 2, 3, 4}),
+        ("sat, sun", {5, 6}),
+        ("fri-mon,wed", {4, 5, 6, 0, 2}),
+        ("Mon-Sun", set(range(7))),
+        ("tue-mon", set(range(7))),
+    ],
+)
+def test_days(text: str, days: set[int]) -> None:
+    assert days_of(text) == days
+
+
+# 2026-01-05 is a Monday
+@pytest.mark.parametrize(
+    ("when", "expected"),
+    [
+        ("2026-01-05T07:59:59", 50_000),
+        ("2026-01-05T08:00:00", 10_000),
+        ("2026-01-09T17:59:59", 10_000),
+        ("2026-01-09T18:00:00", 50_000),
+        ("2026-01-10T12:00:00", 50_000),  # Saturday
+        ("2026-01-10T23:00:00", None),  # from Saturday night ...
+        ("2026-01-11T05:59:00", None),  # ... to Sunday morning
+        ("2026-01-11T06:00:00", 50_000),
+        ("2026-01-11T23:00:00", 50_000),
+    ],
+)
+def test_what_counts_when(when: str, expected: int | None) -> None:
+    night = {"days": "sat", "from": "22:00", "to": "06:00"}
+    found = budget(bytes_per_second=50_000, timezone="Europe/Berlin", timetable=[OFFICE, night])
+    assert at(found, when, "Europe/Berlin") == Rates(expected)
+
+
+def test_without_a_zone_it_is_this_machines() -> None:
+    found = budget(timetable=[OFFICE])
+    for hour, expected in ((7, None), (8, 10_000), (17, 10_000), (18, None)):
+        assert found.at(datetime(2026, 1, 5, hour).timestamp()) == Rates(expected)
+
+
+def test_the_first_of_two_counts_and_names_all_that_is_limited() -> None:
+    first = {"days": "mon", "requests_per_second": 5}
+    found = budget(bytes_per_second=50_000, timezone="UTC", timetable=[first, OFFICE])
+    assert at(found, "2026-01-05T12:00", "UTC") == Rates(None, 5)
+    assert at(found, "2026-01-06T12:00", "UTC") == Rates(10_000)
+
+
+def test_hours_that_the_clock_shows_twice_or_never() -> None:
+    """2026-03-29 in Berlin has no 02:30, 2026-10-25 has two of them."""
+    found = budget(
+        timezone="Europe/Berlin", timetable=[{"from": "02:00", "to": "03:00", "bytes_per_second": 10_000}]
+    )
+
+    def hours(day: str) -> int:
+        begin = datetime.fromisoformat(day).replace(tzinfo=ZoneInfo("Europe/Berlin")).timestamp()
+        return sum(found.at(begin + 3600 * hour) == Rates(10_000) for hour in range(6))
+
+    assert (hours("2026-03-28"), hours("2026-03-29"), hours("2026-10-25")) == (1, 0, 2)
+
+
+@pytest.mark.parametrize("rates", [{"bytes_per_second": 0}, {"requests_per_second": 0}])
+def test_nothing_at_all(rates: Any) -> None:
+    assert budget(**rates).at(0.0).closed
+    assert not budget(bytes_per_second=10_000).at(0.0).closed
+
+
+@pytest.mark.parametrize(
+    ("written", "place", "message"),
+    [
+        ({"bytes_per_second": 9_999}, "bytes_per_second", "must be 0, for nothing at all, or at least 10000"),
+        ({"bytes_per_second": -1}, "bytes_per_second", "must be at least 0"),
+        ({"requests_per_second": 0.01}, "requests_per_second", "must be 0, for nothing at all, or at least"),
+        ({"requests_per_second": "5"}, "requests_per_second", "must be a number"),
+        ({"timezone": "Berlin"}, "timezone", "is not a time zone that this machine knows"),
+        ({"timezone": "../x"}, "timezone", "must be the name of a time zone"),
+        ({"timetable": [OFFICE, {"days": "mo"}]}, "timetable[1].days", 'must be days such as "mon-fri"'),
+        ({"timetable": [{"from": "8:00"}]}, "timetable[0].from", 'must be a time of day such as "08:00"'),
+        ({"timetable": [{"to": "24:01"}]}, "timetable[0].to", "must be a time of day"),
+        ({"timetable": [{"from": "08:00", "to": "08:00"}]}, "timetable[0]", "must not be from"),
+        ({"timetable": [{"until": "08:00"}]}, "timetable[0].until", "is not a known key"),
+        ({"timetable": {}}, "timetable", "must be a list"),
+        ({"rate": 1}, "rate", "is not a known key"),
+    ],
+)
+@pytest.mark.parametrize("section", ["credentials.aws", "profiles.mirror", "mappings[0]"])
+def test_mistakes_have_their_place(
+    tmp_path: Path, write: Any, section: str, written: Any, place: str, message: str
+) -> None:
+    path = new_form(write, section, written)
+    loaded = load(path)
+    assert any(line.startswith(f"{section}.budget.{place} {message}") for line in told(loaded)) or any(
+        f"{section}.budget.{place}" in line and message in line for line in told(loaded)
+    ), told(loaded)
+    assert loaded.settings
+    assert loaded.settings.mappings == ()
+
+
+def new_form(write: Any, section: str, written: Any) -> Path:
+    path: Path = write()
+    content = json.loads(path.read_text())
+    del content["containers"]
+    content |= {"credentials": {"aws": dict(CREDENTIALS)}, "profiles": {"mirror": {"type": "sync"}}}
+    content["mappings"] = [dict(ENTRY)]
+    where = {
+        "credentials.aws": content["credentials"]["aws"],
+        "profiles.mirror": content["profiles"]["mirror"],
+        "mappings[0]": content["mappings"][0],
+    }
+    where[section]["budget"] = written
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_where_a_budget_stands(write: Any) -> None:
+    written = {"bytes_per_second": 20_000}
+    for section in ("credentials.aws", "profiles.mirror", "mappings[0]"):
+        loaded = load(new_form(write, section, written))
+        assert loaded.problems == ()
+        assert loaded.settings
+        [found] = loaded.settings.mappings
+        shared = section == "credentials.aws"
+        assert (found.account_budget is not None, found.profile.budget is not None) == (shared, not shared)
+        assert "20,000 bytes a second" in render(loaded, "sync.json")
+
+
+def test_the_form_of_earlier_versions_has_it_too(write: Any) -> None:
+    loaded = load(write(MAPPING | {"budget": {"requests_per_second": 5}}))
+    assert loaded.problems == ()
+    assert loaded.settings
+    assert loaded.settings.mappings[0].profile.budget == budget(requests_per_second=5)
