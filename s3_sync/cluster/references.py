@@ -24,10 +24,9 @@ from s3_sync.cluster.client import Container, LocalSwift
 from s3_sync.cluster.newest import NewestState, Present
 from s3_sync.cluster.objects import SYMLINK_TARGET
 from s3_sync.cluster.reader import ObjectReader
-from s3_sync.errors import LocalChanged, LocalMissing, LocalUnavailable, ObjectRefused
-from s3_sync.largeobject.manifest import named_objects
+from s3_sync.errors import LocalChanged, LocalMissing, LocalUnavailable
+from s3_sync.largeobject.manifest import named_objects, read_manifest
 from s3_sync.model.headers import is_true
-from s3_sync.streams.reader import read_all
 
 #: container and name
 Place = tuple[str, str]
@@ -117,10 +116,7 @@ class References:
     def _manifest(self, account: str, container: str, name: str, state: Present) -> bytes:
         reader = self._reader.starting_at(state.node)
         with reader.open(account, container, name, state.policy, expect=state.data_timestamp) as found:
-            try:
-                return read_all(found.body, _LARGEST)
-            except ValueError as error:
-                raise ObjectRefused("slo_malformed", f"{account}/{container}/{name}: {error}") from error
+            return read_manifest(found.body, found.info.etag, _LARGEST)
 
 
 class _Wanted:

@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from s3_sync.errors import ObjectRefused
+from s3_sync.errors import LocalUnavailable, ObjectRefused
 from s3_sync.model.objects import is_md5
+from s3_sync.streams.hashing import md5_hex
+from s3_sync.streams.reader import Body, read_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,22 @@ def multipart_etag(md5s: Iterable[str]) -> str:
     """The MD5 of the parts' binary MD5s, a hyphen, their number."""
     digests = [bytes.fromhex(md5) for md5 in md5s]
     return f"{hashlib.md5(b''.join(digests), usedforsecurity=False).hexdigest()}-{len(digests)}"
+
+
+def read_manifest(body: Body, etag: str, limit: int) -> bytes:
+    """The JSON of an SLO in Swift, whose ``etag`` is the MD5 of it.
+
+    A bit that changed on a disk or on the way must not make another object of it, nor an object that names
+    less, nor one that cannot be copied: raises LocalUnavailable. ObjectRefused, ``slo_malformed``, for what
+    is longer than ``limit`` bytes.
+    """
+    try:
+        raw = read_all(body, limit)
+    except ValueError as error:
+        raise ObjectRefused("slo_malformed", f"the manifest is too large: {error}") from error
+    if is_md5(etag) and md5_hex(raw) != etag:
+        raise LocalUnavailable(f"a manifest was read that has not the MD5 {etag}")
+    return raw
 
 
 def _segment(number: int, entry: Any) -> Segment:

@@ -70,7 +70,7 @@ class Daemon:
             left = crawl.outstanding
             failed = failed or bool(left.retrying or left.quarantined)
             if crawl.key in configured or crawl.has_scanned:  # of thousands, those that matter
-                log.info("%s: %s", crawl.mapping.label, crawl.summary())
+                self._sum_up(crawl)
         return failed
 
     def run_forever(self) -> None:
@@ -81,6 +81,12 @@ class Daemon:
         for lane in self._lanes.values():
             lane.poll()
         self._wait(lambda: True)
+        for crawl in self.crawls():
+            if crawl.has_scanned:
+                self._sum_up(crawl)
+
+    def _sum_up(self, crawl: MappingCrawl) -> None:
+        log.info("%s: %s", crawl.mapping.label, crawl.summary())
 
     def _wait(self, going_on: Callable[[], bool]) -> None:
         """As long as it goes on, or until we are told to stop and the grace is over."""

@@ -19,7 +19,7 @@ from typing import Literal, Protocol, TypeVar
 from urllib.parse import unquote
 
 from s3_sync.errors import NotFound, ObjectRefused, RemoteUnavailable, SegmentChanged, SyncError
-from s3_sync.largeobject.manifest import Manifest, Segment
+from s3_sync.largeobject.manifest import Manifest, Segment, read_manifest
 from s3_sync.largeobject.plan import Piece, PlannedPart, is_one_to_one, plan_parts
 from s3_sync.model.headers import is_true
 from s3_sync.model.objects import ByteRange, ObjectInfo, ObjectMeta, PutOptions
@@ -28,7 +28,7 @@ from s3_sync.providers.limits import check_limits
 from s3_sync.streams.chained import ChainedBody
 from s3_sync.streams.exact import ExactBody
 from s3_sync.streams.metered import MeteredBody
-from s3_sync.streams.reader import Body, read_all
+from s3_sync.streams.reader import Body
 from s3_sync.transfer.sending import Overwrite, Sending, open_upload
 from s3_sync.transfer.source import OpenObject
 from s3_sync.transfer.upload import remote_meta
@@ -116,11 +116,7 @@ def examine(local: OpenObject, segments: Segments) -> LargeObject:
     """
     meta = _meta(local.info)
     if large_kind(local) == "slo":
-        try:
-            raw = read_all(local.body, MAX_MANIFEST)
-        except ValueError as error:
-            raise ObjectRefused("slo_malformed", f"the manifest is too large: {error}") from error
-        manifest = Manifest.parse(raw)
+        manifest = Manifest.parse(read_manifest(local.body, local.info.etag, MAX_MANIFEST))
         marked = meta.marked(swift_slo_etag=manifest.etag)
         # an SLO is one whatever else its headers say
         marked = replace(marked, marks={k: v for k, v in marked.marks.items() if k != "x-object-manifest"})

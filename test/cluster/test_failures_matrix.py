@@ -1,25 +1,32 @@
 """Every operation that the daemon asks of a store, with every fault that it can meet, in one daemon.
 
-Each fault has a container of its own, and happens to the first requests of each operation there: to so many
-that the repetitions of a request are used up and the object goes through the journal.
+Each fault has a container of its own at each of two stores, one that honours conditions and one that does
+not. It happens to the first requests of each operation there: to so many that the repetitions of a request
+are used up and the object goes through the journal.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import sqlite3
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from faults.digests import corrupts_in_vain
+from faults.matrix import CHANGED, FILLED, GONE, ROWS, Case, Matrix, arm
 from faults.proxy import (
     Call,
+    Exchange,
     Fault,
     FaultProxy,
-    Rule,
     answers,
     corrupts,
     cut_short,
@@ -36,9 +43,11 @@ from faults.proxy import (
 )
 from servers.daemon import SyncDaemon
 from servers.large import Large
+from servers.moto import MotoServer
 from servers.operations import operation
-from servers.pair import Pair, Store, new_pair
+from servers.pair import Store, new_pair
 from servers.process import wait_until
+from servers.server import AnyServer
 from servers.swift import SwiftCluster
 
 PATIENCE = 1.5  # seconds that the daemon waits for an answer
@@ -47,13 +56,13 @@ WORKERS = 16
 TIMES = 3
 
 ABORT = "AbortMultipartUpload"
-READS = ("HeadObject", "GetObject", "ListObjects")
+READS = ("HeadObject", "GetObject", "ListObjects", "ListMultipartUploads")
 WRITES = ("PutObject", "CopyObject", "DeleteObjects", "CreateMultipartUpload", "UploadPart")
 WRITES += ("UploadPartCopy", "CompleteMultipartUpload", ABORT)
 #: operations with a body, and those whose answers have one
 TELL = ("PutObject", "UploadPart", "DeleteObjects", "CompleteMultipartUpload")
-TOLD = ("GetObject", "ListObjects", "CopyObject", "DeleteObjects", "CreateMultipartUpload")
-TOLD += ("UploadPartCopy", "CompleteMultipartUpload")
+TOLD = ("GetObject", "ListObjects", "ListMultipartUploads", "CopyObject", "DeleteObjects")
+TOLD += ("CreateMultipartUpload", "UploadPartCopy", "CompleteMultipartUpload")
 
 FAULTS: dict[str, tuple[Fault, tuple[str, ...]]] = {
     "reset before": (reset_before, READS + WRITES),
@@ -73,57 +82,22 @@ FAULTS: dict[str, tuple[Fault, tuple[str, ...]]] = {
     "429": (answers(429, "TooManyRequests"), READS + WRITES),
     "500": (answers(500, "InternalError"), READS + WRITES),
     "403 expired": (answers(403, "ExpiredToken"), READS + WRITES),
+    "403 wrong key": (answers(403, "SignatureDoesNotMatch"), READS + WRITES),
     "403 denied": (answers(403, "AccessDenied"), READS + WRITES),
 }
-GONE = ["gone1", "gone2"]
+#: the store with conditions meets what may leave something in the way, or look as if it had
+CONDITIONAL = ("reset within", "reset after", "answer lost", "answer cut short", "answer garbled")
+CONDITIONAL += ("corrupted", "stall after", "503 SlowDown", "403 wrong key")
+CELLS = [("s3api", fault) for fault in FAULTS] + [("moto", fault) for fault in CONDITIONAL]
+#: a comparison also looks for uploads that were left open
+COMPARED = ("GetObject", "ListObjects", "ListMultipartUploads")
 
 
 @dataclass
-class Case:
-    """One fault and its container. ``rules``: by operation; ``since``: calls of before the faults."""
-
-    fault: str
-    large: Large
-    rules: dict[str, Rule] = field(default_factory=dict)
-
-    @property
-    def pair(self) -> Pair:
-        return self.large.pair
-
-    def fill(self) -> None:
-        self.segments = [self.large.segment(str(number), 1000 + number) for number in range(3)]
-        for name in ("over", "meta", *GONE):
-            self.pair.put(name, b"1")
-        self.large.put_slo("slo meta", self.segments)
-
-    def change(self) -> None:
-        """Something for each operation."""
-        self.pair.put("new", b"new")
-        self.pair.put("over", b"2", {"X-Object-Meta-Colour": "blue"})
-        self.pair.post("meta", {"X-Object-Meta-Colour": "red"})
-        self.pair.post("slo meta", {"X-Object-Meta-Colour": "green"})
-        self.large.put_slo("slo", self.segments)
-        for name in GONE:
-            self.pair.delete(name)
-
-    def is_mine(self, call: Call) -> bool:
-        return call.path.split("/")[1] == self.pair.bucket
-
-
-def only(case: Case, name: str, call: Call) -> bool:
-    if name == "UploadPart" and ABORT in case.rules:
-        enough = case.rules[ABORT].hits and case.rules[name].hits >= TIMES
-        return bool(not enough) and case.is_mine(call) and operation(call) == name
-    return case.is_mine(call) and operation(call) == name
-
-
-@dataclass
-class Matrix:
+class Attacked(Matrix):
     """What became of it all."""
 
-    cases: dict[str, Case]
-    daemon: SyncDaemon
-    proxy: FaultProxy
+    proxies: list[FaultProxy] = field(default_factory=list)
     changed: list[Call] = field(default_factory=list)  # what was asked while writes failed
     compared: list[Call] = field(default_factory=list)  # the same of a comparison, while reads failed
     descriptors: tuple[int, int] = (0, 0)  # open before and after
@@ -131,138 +105,188 @@ class Matrix:
     def arm(self, operations: tuple[str, ...]) -> None:
         for case in self.cases.values():
             fault, possible = FAULTS[case.fault]
-            for name in sorted(set(operations) & set(possible)):  # the abort comes before the parts
-                for_ever = name == "UploadPart" and ABORT in case.rules
-                case.rules[name] = self.proxy.when(
-                    fault, times=None if for_ever else TIMES, where=partial(only, case, name)
-                )
+            if fault is corrupts and case.pair.store.name == "moto":
+                fault = corrupts_in_vain  # moto compares nothing
+            times: dict[str, int | None] = {name: TIMES for name in sorted(set(operations) & set(possible))}
+            if ABORT in times:
+                times["UploadPart"] = None  # until an abort has been tried
+            proxy = next(p for p in self.proxies if p.endpoint == case.pair.store.through)
+            arm(proxy, case, fault, times, is_it)
+        for proxy in self.proxies:  # moto says of every upload that it is as old as moto itself
+            proxy.when(has_just_begun, where=lambda call: operation(call) == "ListMultipartUploads")
 
-    def settle(self) -> None:
-        """Until every container has been read to its end, and nothing is left in the journal."""
-        ends = [(case.pair, *case.pair.database()) for case in self.cases.values()]
+    def calls(self) -> list[Call]:
+        return sorted((call for proxy in self.proxies for call in proxy.calls()), key=lambda call: call.at)
 
-        def settled() -> bool:
-            return not self.daemon.unsettled() and all(
-                self.daemon.status(pair.swift.account, pair.container).get(identity, {}).get("last_row", -1)
-                >= last
-                for pair, identity, last in ends
-            )
+    def heal(self) -> None:
+        for proxy in self.proxies:
+            proxy.heal()
 
-        wait_until(settled, 240, "the end")
+    def left_behind(self) -> int:
+        """Uploads that the journal knows, or knows that there may be."""
+        with closing(sqlite3.connect(self.daemon.status_dir / ".journal.sqlite")) as db:
+            (count,) = db.execute(
+                "SELECT (SELECT count(*) FROM uploads) + (SELECT count(*) FROM begins)"
+            ).fetchone()
+        return int(count)
 
-    def open_descriptors(self, pid: int) -> int:
-        return len(os.listdir(f"/proc/{pid}/fd"))
+    def let_a_day_pass(self) -> None:
+        """Since uploads were listed."""
+        with closing(sqlite3.connect(self.daemon.status_dir / ".journal.sqlite")) as db, db:
+            db.execute("UPDATE meta SET value = '0.0' WHERE key LIKE 'uploads listed of %'")
+
+
+def has_just_begun(exchange: Exchange) -> None:
+    """A listing of uploads, all of which are told to be of this moment."""
+    exchange.read_body()
+    exchange.forward()
+    assert exchange.answer is not None
+    now = time.strftime("<Initiated>%Y-%m-%dT%H:%M:%S.000Z</Initiated>", time.gmtime()).encode()
+    exchange.answer.body = re.sub(rb"<Initiated>[^<]{24}</Initiated>", now, exchange.answer.body)
+    exchange.reply()
+
+
+def is_mine(case: Case, call: Call) -> bool:
+    return call.path.split("/")[1] == case.pair.bucket
+
+
+def is_it(case: Case, name: str, call: Call) -> bool:
+    if name == "UploadPart" and ABORT in case.rules and case.rules[ABORT].hits:
+        return is_mine(case, call) and operation(call) == name and case.rules[name].hits < TIMES
+    return is_mine(case, call) and operation(call) == name
 
 
 @pytest.fixture(scope="module")
 def matrix(
-    start_server: Callable[[SwiftCluster], SwiftCluster], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Matrix]:
+    start_server: Callable[[AnyServer], AnyServer], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Attacked]:
     cluster = start_server(SwiftCluster(min_part_size=1))
-    store = Store.s3api(cluster)
-    with FaultProxy.before(store.endpoint) as proxy:
+    stores = [Store.s3api(cluster), Store.server(start_server(MotoServer(min_part=1)))]
+    with ExitStack() as stack:
+        proxies = [stack.enter_context(FaultProxy.before(store.endpoint)) for store in stores]
+        behind = {s.name: s.behind(p.endpoint) for s, p in zip(stores, proxies, strict=True)}
+        options: dict[str, dict[str, Any]] = {"s3api": {}, "moto": {"conditional_put": True}}
         cases = {
-            fault: Case(fault, Large(new_pair(cluster, store.behind(proxy.endpoint)))) for fault in FAULTS
+            f"{store}: {fault}": Case(fault, Large(new_pair(cluster, behind[store], **options[store])))
+            for store, fault in CELLS
         }
         mappings = [case.pair.mapping for case in cases.values()]
         daemon = SyncDaemon(cluster, tmp_path_factory.mktemp("matrix"), mappings, workers=WORKERS)
-        daemon.alter(
-            limits={"min_part": 1, "max_copy": 1500},
-            retries={"attempts": 2, "base": 0.1},
-            values={
-                "s3_sync.providers.s3.client:READ_TIMEOUT": PATIENCE,
-                "s3_sync.sync.bulk:FEW": len(GONE),
-                "s3_sync.providers.wrappers.pace:RECOVERY": 0.5,
-                "s3_sync.providers.wrappers.pace:SLOWEST": 1000.0,
-            },
-            pauses={
-                "s3_sync.sync.main:_retry_pause": 0.5,
-                "s3_sync.sync.crawler:setback_pause": 0.2,
-            },
-        )
-        matrix = Matrix(cases, daemon, proxy)
-        try:
-            attack(matrix)
-            yield matrix
-        finally:
-            daemon.stop()
+        matrix = Attacked(cases, daemon, proxies=proxies)
+        stack.callback(daemon.stop)
+        attack(matrix)
+        yield matrix
 
 
-def attack(matrix: Matrix) -> None:
-    daemon, proxy = matrix.daemon, matrix.proxy
+def make_impatient(daemon: SyncDaemon, **values: Any) -> None:
+    daemon.alter(
+        limits={"min_part": 1, "max_copy": 1500},
+        retries={"attempts": 2, "base": 0.1},
+        values={
+            "s3_sync.providers.s3.client:READ_TIMEOUT": PATIENCE,
+            "s3_sync.runtime.logs:LIBRARIES": [],
+            "s3_sync.sync.bulk:FEW": len(GONE),
+            "s3_sync.providers.wrappers.pace:RECOVERY": 0.5,
+            "s3_sync.providers.wrappers.pace:SLOWEST": 1000.0,
+            **values,
+        },
+        pauses={
+            "s3_sync.sync.main:_retry_pause": 0.5,
+            "s3_sync.sync.crawler:setback_pause": 0.2,
+        },
+        in_use=str(daemon.directory / "in use"),
+    )
+
+
+def attack(matrix: Attacked) -> None:
+    daemon = matrix.daemon
+    make_impatient(daemon)
     for case in matrix.cases.values():
         case.fill()
-    process = daemon.start()
+    pid = matrix.start()
     matrix.settle()
-    before = matrix.open_descriptors(process.pid)
-    since = len(proxy.calls())
+    before = len(os.listdir(f"/proc/{pid}/fd"))
     matrix.arm(WRITES + ("HeadObject",))
     for case in matrix.cases.values():
         case.change()
     matrix.settle()
-    matrix.changed = proxy.calls(since=since)
-    proxy.heal()
-    matrix.descriptors = (before, matrix.open_descriptors(process.pid))
-    daemon.stop()
+    matrix.changed = matrix.calls()
+    matrix.heal()
+    matrix.descriptors = (before, len(os.listdir(f"/proc/{pid}/fd")))
+    matrix.stop()
 
     for case in matrix.cases.values():
         (daemon.status_dir / case.pair.swift.account / case.pair.container).unlink()
-    since = len(proxy.calls())
-    matrix.arm(("GetObject", "ListObjects"))
-    daemon.start()
+    matrix.let_a_day_pass()
+    # uploads that cannot be looked for are looked for again soon
+    make_impatient(daemon, **{"s3_sync.sync.crawler:REAP_EVERY": 1.0})
+    since = len(matrix.calls())
+    matrix.arm(COMPARED)
+    matrix.start()
     matrix.settle()
-    daemon.stop()
-    matrix.compared = proxy.calls(since=since)
-    proxy.heal()
+    wait_until(lambda: not matrix.left_behind(), 60, "the end of all uploads")
+    matrix.stop()
+    matrix.compared = matrix.calls()[since:]
+    matrix.heal()
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", [f"{store}: {fault}" for store, fault in CELLS])
 class TestEachFault:
-    def test_both_sides_agree(self, matrix: Matrix, fault: str) -> None:
-        case = matrix.cases[fault]
-        stored = sorted(name for name in case.pair.arrived())
-        assert stored == ["meta", "new", "over", "slo", "slo meta"]
-        for name in stored:
-            case.pair.check_object(name)
-        for name in ("slo", "slo meta"):
-            assert case.large.manifest(name) == case.large.raw_manifest(name)
+    def test_both_sides_agree(self, matrix: Attacked, fault: str) -> None:
+        matrix.cases[fault].check()
 
-    def test_it_was_met_by_every_operation(self, matrix: Matrix, fault: str) -> None:
+    def test_it_was_met_by_every_operation(self, matrix: Attacked, fault: str) -> None:
         case = matrix.cases[fault]
         assert {name for name, rule in case.rules.items() if not rule.hits} == set()
-        assert case.rules.keys() == set(FAULTS[fault][1])
+        assert case.rules.keys() == set(FAULTS[case.fault][1])
 
-    def test_no_upload_stays_open(self, matrix: Matrix, fault: str) -> None:
+    def test_no_upload_stays_open(self, matrix: Attacked, fault: str) -> None:
         """What could not be aborted, or was begun without an answer, is gone after the next start."""
         assert matrix.cases[fault].large.open_uploads() == []
 
-    def test_only_what_may_have_been_lost_is_sent_again(self, matrix: Matrix, fault: str) -> None:
+    def test_only_what_may_have_been_lost_is_sent_again(self, matrix: Attacked, fault: str) -> None:
         case = matrix.cases[fault]
         taken = Counter(
             (operation(call), call.path, call.query if "partNumber" in call.query else "")
             for call in matrix.changed
-            if case.is_mine(call) and operation(call) in ("PutObject", "UploadPart") and call.status == 200
+            if is_mine(case, call) and operation(call) in ("PutObject", "UploadPart") and call.status == 200
         )
         again = sum(taken.values()) - len(taken)
         met = sum(rule.hits for name, rule in case.rules.items() if name in WRITES)
         assert again <= met
 
-    def test_a_comparison_sends_nothing(self, matrix: Matrix, fault: str) -> None:
+    def test_a_comparison_sends_nothing(self, matrix: Attacked, fault: str) -> None:
         case = matrix.cases[fault]
-        sent = [call for call in matrix.compared if case.is_mine(call) and operation(call) in WRITES[:-1]]
+        sent = [call for call in matrix.compared if is_mine(case, call) and operation(call) in WRITES[:-1]]
+        # whether conditions hold is tried at each start, with a key that is nobody's
+        sent = [
+            call for call in sent if call.path.partition(f"/{case.pair.bucket}/")[2] in case.possible_keys()
+        ]
         # a manifest that was not read as it is cannot be known to be there
-        manifests = 2 if fault in ("answer garbled", "answer shorter") else 0
+        manifests = 2 if case.fault in ("answer garbled", "answer shorter") else 0
         assert len([call for call in sent if "/.manifests/" in call.path]) <= manifests
         assert [call for call in sent if "/.manifests/" not in call.path] == []
 
+    def test_counters_add_up(self, matrix: Attacked, fault: str) -> None:
+        """Each row was settled once, and what it says was sent, the store has taken."""
+        case = matrix.cases[fault]
+        matrix.check_counters(case, FILLED + CHANGED, ROWS)
+        first, second = (run[case.label] for run in matrix.runs)
+        done = Counter(operation(c) for c in matrix.changed if is_mine(case, c) and c.status == 200)
+        assert first["copied"] <= done["PutObject"] + done["CompleteMultipartUpload"]
+        assert first["updated"] <= done["CopyObject"] + done["CompleteMultipartUpload"] + done["PutObject"]
+        assert first["deleted"] <= len(GONE)
+        assert second["copied"] == second["deleted"] == 0
 
-def test_no_connection_is_left_open(matrix: Matrix) -> None:
-    """Beyond those that are kept for later: as many as workers to the store and to each object server."""
+
+def test_no_connection_is_left_open(matrix: Attacked) -> None:
+    """Beyond those that are kept for later: as many as workers to each store and to the object server."""
     before, after = matrix.descriptors
     assert after <= before + 4 * WORKERS
+    matrix.check_connections()
 
 
-def test_no_temporary_file_is_left(matrix: Matrix) -> None:
+def test_no_temporary_file_is_left(matrix: Attacked) -> None:
     account = next(iter(matrix.cases.values())).pair.swift.account
     status = matrix.daemon.status_dir
     expected = {Path(account) / case.pair.container for case in matrix.cases.values()}
@@ -272,7 +296,7 @@ def test_no_temporary_file_is_left(matrix: Matrix) -> None:
     }
 
 
-def test_every_failure_is_said_and_none_is_a_defect(matrix: Matrix) -> None:
+def test_every_failure_is_said_and_none_is_a_defect(matrix: Attacked) -> None:
     log = matrix.daemon.log_text()
     assert "Traceback" not in log
     assert "internal_error" not in log

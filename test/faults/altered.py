@@ -6,10 +6,13 @@ The environment variable ALTERED says what, as a JSON object:
 - `dialect`: fields of `Dialect`, for stores of which nothing is known
 - `clock`: seconds that the daemon's clock is ahead; or the path of a file that holds them, while there is one
 - `noted`: place of a function -> a file that grows by a byte with each call
+- `patience`: seconds that an object server gets for an answer; it is asked again at once after that
 - `retries`: fields of `RetryPolicy`, for every request to a store
 - `values`: place -> another value for a constant
 - `largest_file`: bytes; no file may grow beyond, as on a disk that is full
 - `pauses`: place of a function that says how long to wait -> seconds, always the same
+- `in_use`: a file that gets a line for each pool of connections when it is closed, with the number of those
+  that were never given back
 - `kill`: SIGKILL to itself: `at` the place of a function, `call` at which of its calls (1 = the first),
   `moment` `before` it does anything (the default) or `after` it has returned
 
@@ -97,6 +100,37 @@ def fill_the_disk(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
+def note_connections(path: str) -> None:
+    from urllib3 import PoolManager
+
+    from s3_sync.runtime.http import ConnectionPool
+
+    close, clear = ConnectionPool.close, PoolManager.clear
+
+    def note(kind: str, in_use: int) -> None:
+        with Path(path).open("a") as file:
+            file.write(f"{kind} {in_use}\n")
+
+    def closed(pool: Any) -> None:
+        note("own", pool._slots._initial_value - pool._slots._value)
+        close(pool)
+
+    def cleared(manager: Any) -> None:
+        for pool in map(manager.pools.get, manager.pools.keys()):
+            note("SDK", pool.pool.maxsize - pool.pool.qsize())
+        clear(manager)
+
+    ConnectionPool.close = closed  # type: ignore[method-assign]
+    PoolManager.clear = cleared  # type: ignore[method-assign]
+
+
+def change_patience(seconds: float) -> None:
+    from s3_sync.cluster import servers
+
+    servers._TIMEOUTS = replace(servers._TIMEOUTS, read=seconds)
+    servers._REST = 0.0
+
+
 def kill_itself(plan: dict[str, Any]) -> None:
     owner, name = _find(plan["at"])
     original: Callable[..., Any] = getattr(owner, name)
@@ -136,6 +170,8 @@ ALTERATIONS: dict[str, Callable[[Any], None]] = {
     "values": change_values,
     "largest_file": fill_the_disk,
     "pauses": change_pauses,
+    "patience": change_patience,
+    "in_use": note_connections,
     "kill": kill_itself,
 }
 

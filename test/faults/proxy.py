@@ -19,7 +19,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
 from urllib.parse import unquote, urlsplit
 
 from faults.wire import Message, Wire
@@ -139,7 +138,11 @@ class FaultProxy:
 
     @property
     def endpoint(self) -> str:
-        return f"http://{self._place.ip}:{self._place.port}"
+        return "http://{}:{}".format(*self.address)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return self._place.ip, self._place.port
 
     def when(
         self,
@@ -202,9 +205,7 @@ class FaultProxy:
     def __enter__(self) -> FaultProxy:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _listen(self, listener: socket.socket) -> None:

@@ -278,6 +278,13 @@ MUTANTS = (
         f"{_SYNC}/test_release_large.py test/cluster/test_cluster_segments.py",
     ),
     Mutant(
+        "a manifest is what its ETag says",
+        "largeobject/manifest.py",
+        "if is_md5(etag) and md5_hex(raw) != etag:",
+        "if False:",
+        "test/unit/largeobject/test_manifest.py",
+    ),
+    Mutant(
         "an upload that fails is aborted",
         "transfer/sending.py",
         "        elif done or _aborted(bucket, name, upload_id):",

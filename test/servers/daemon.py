@@ -73,6 +73,8 @@ class SyncDaemon:
         directory.mkdir(parents=True, exist_ok=True)
         self.status_dir = directory / "status"
         self.log = directory / "sync.log"
+        #: what it writes to stdout and stderr
+        self.output = directory / "output.log"
         self.config = directory / "sync.json"
         self.environment = child_environment(NO_RESOLVER | dict(environment or {}))
         self.alter(**(altered or {}))
@@ -119,8 +121,9 @@ class SyncDaemon:
 
     def start(self, *arguments: str) -> Child:
         command = [self.program, "--config", str(self.write()), *arguments]
-        log = self.directory / "output.log"
-        self._child = Child("swift-s3-sync", command, log, environment=self.environment, forks=forks())
+        self._child = Child(
+            "swift-s3-sync", command, self.output, environment=self.environment, forks=forks()
+        )
         self._child.start()
         return self._child
 

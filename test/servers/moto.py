@@ -11,8 +11,14 @@ class MotoServer(S3Server):
 
     name = "moto"
 
+    def __init__(self, *, min_part: int | None = None) -> None:
+        """``min_part``: bytes that all parts but the last must have, if not S3's 5 MiB."""
+        super().__init__()
+        self._limits = {} if min_part is None else {"S3_UPLOAD_PART_MIN_SIZE": str(min_part)}
+
     def _prepare(self) -> None:
         port = self._reserve()
         command = python_module("moto.server", "--host", port.ip, "--port", str(port.port))
         log = self.log_dir / "moto.log"
-        self.children["moto"] = Child("moto", command, log, environment=UNMEASURED, outlive=self.keep)
+        environment = UNMEASURED | self._limits
+        self.children["moto"] = Child("moto", command, log, environment=environment, outlive=self.keep)

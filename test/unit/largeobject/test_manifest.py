@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3_sync.errors import ObjectRefused
-from s3_sync.largeobject.manifest import Manifest, Segment
+from s3_sync.errors import LocalUnavailable, ObjectRefused
+from s3_sync.largeobject.manifest import Manifest, Segment, read_manifest
+from s3_sync.streams.hashing import md5_hex
+from s3_sync.streams.reader import BytesBody
 
 A, B = hashlib.md5(b"A" * 1024).hexdigest(), hashlib.md5(b"B" * 1024).hexdigest()
 
@@ -117,3 +119,17 @@ def test_any_json_is_a_manifest_or_refused(value: Any) -> None:
     except ObjectRefused as refusal:
         reason = refusal.reason
     assert reason in ("", "slo_malformed", "slo_data", "slo_nested", "slo_range")
+
+
+class TestReading:
+    def test_what_was_written(self) -> None:
+        assert read_manifest(BytesBody(b"[]"), md5_hex(b"[]"), 2) == b"[]"
+
+    def test_something_else_of_the_same_length(self) -> None:
+        """Another read tells; it is no property of the object."""
+        with pytest.raises(LocalUnavailable):
+            read_manifest(BytesBody(b"{}"), md5_hex(b"[]"), 2)
+
+    def test_too_much(self) -> None:
+        with pytest.raises(ObjectRefused, match="too large"):
+            read_manifest(BytesBody(b"[1]"), md5_hex(b"[1]"), 2)
