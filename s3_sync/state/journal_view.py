@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import threading
@@ -147,7 +148,11 @@ class JournalView:
         if self._file != (status.st_dev, status.st_ino):
             self._close()
         if self._db is None:
-            os.close(os.open(self._path, os.O_RDONLY))  # SQLite does not tell why it cannot
+            # SQLite does not tell why it cannot; and nobody may open and close the file beside it, for with any
+            # descriptor that is closed all locks go that this process has on it, the writer's own among them:
+            # the next reader that ends would take itself for the last, and remove the -wal file
+            if not os.access(self._path, os.R_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             address = f"file:{quote(self._path)}?mode=ro"
             self._db = sqlite3.connect(address, uri=True, timeout=5, check_same_thread=False)
             self._file = (status.st_dev, status.st_ino)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,3 +107,21 @@ def test_damage(view: JournalView, path: Path) -> None:
     path.write_bytes(b"no database" * 1000)
     with pytest.raises(StateError, match="cannot read the journal"):
         _ = view.uuid
+
+
+def test_a_view_in_the_process_of_the_writer_and_a_reader_that_ends_lose_nothing(
+    path: Path, journal: Journal, view: JournalView
+) -> None:
+    """The writer keeps its locks: whoever ends is not the last, and leaves what is not in the file yet."""
+    journal.settle(KEY, Settlement(failures=[failure("before", "1")]), 0.0)
+    assert view.names(KEY, RETRY) == {"before"}
+    query = "SELECT name FROM unsettled ORDER BY name"
+    reader = f"import sqlite3; print(sqlite3.connect({str(path)!r}).execute({query!r}).fetchall())"
+
+    def read_elsewhere() -> str:
+        command = [sys.executable, "-c", reader]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    assert read_elsewhere() == "[('before',)]\n"
+    journal.settle(KEY, Settlement(failures=[failure("after", "1")]), 0.0)
+    assert read_elsewhere() == "[('after',), ('before',)]\n"
