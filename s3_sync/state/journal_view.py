@@ -148,9 +148,9 @@ class JournalView:
         if self._file != (status.st_dev, status.st_ino):
             self._close()
         if self._db is None:
-            # SQLite does not tell why it cannot; and nobody may open and close the file beside it, for with any
-            # descriptor that is closed all locks go that this process has on it, the writer's own among them:
-            # the next reader that ends would take itself for the last, and remove the -wal file
+            # SQLite does not tell why it cannot; and nobody may open and close the file beside it: with any
+            # descriptor that is closed all locks go that this process has on it, the writer's own among
+            # them, and the next reader that ends takes itself for the last and removes the -wal file
             if not os.access(self._path, os.R_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             address = f"file:{quote(self._path)}?mode=ro"
