@@ -12,7 +12,13 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
-from swift.common.swob import HTTPAccepted, HTTPBadRequest, HTTPConflict, HTTPNoContent
+from swift.common.swob import (
+    HTTPAccepted,
+    HTTPBadRequest,
+    HTTPConflict,
+    HTTPNoContent,
+    HTTPServiceUnavailable,
+)
 from swift.common.swob import Request as SwobRequest
 
 from s3_sync.cluster.newest import Deleted, NewestState, Present
@@ -31,7 +37,7 @@ from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.limits import check_limits
 from s3_sync.shunt.exchange import SOURCE, Local, Request, StartResponse, to_text
 from s3_sync.shunt.failures import failure
-from s3_sync.shunt.headers import cross_origin, is_expired, written_at
+from s3_sync.shunt.headers import cross_origin, is_deleted, is_expired, written_at
 from s3_sync.shunt.proxyfs import ProxyFs
 
 _TIMESTAMP = "HTTP_X_TIMESTAMP"
@@ -125,6 +131,11 @@ class Changes:
             return local.give(start_response)
         except RemoteError as error:
             answer = failure(error, request, self._log)
+        except LocalUnavailable as error:
+            self._log.error("POST %s: %s", request.path, error)
+            answer = HTTPServiceUnavailable(
+                request=SwobRequest(request.environ), headers={"Retry-After": "1"}
+            )
         except ObjectRefused as error:
             answer = HTTPBadRequest(
                 request=SwobRequest(request.environ), body=f"{error}\n", content_type="text/plain"
@@ -144,8 +155,7 @@ class Changes:
         bucket = request.target.bucket
         for attempt in (1, 2):
             info = bucket.head_object(request.name)
-            if is_expired(info):
-                raise NotFound(f"{info.name} has expired", status=404)
+            self._check_visible(request, info)
             meta = _new_meta(request, info)
             check_limits(bucket, info.name, meta, info.size)
             try:
@@ -156,6 +166,18 @@ class Changes:
                     raise
         self._log.increment("posts")
         return HTTPAccepted(request=SwobRequest(request.environ))
+
+    def _check_visible(self, request: Request, info: ObjectInfo) -> None:
+        """New metadata would make the copy newer than a delete, which would then be undone.
+
+        Raises NotFound, LocalUnavailable.
+        """
+        if is_expired(info):
+            raise NotFound(f"{info.name} has expired", status=404)
+        if request.target.mapping.profile.propagate_delete:
+            state = self._newest.of(request.account, request.container, request.name)
+            if isinstance(state, Deleted) and is_deleted(request.target.mapping, info, state.timestamp):
+                raise NotFound(f"{info.name} was deleted", status=404)
 
 
 def _new_meta(request: Request, info: ObjectInfo) -> ObjectMeta:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from email.utils import formatdate
 from urllib.parse import quote
 
+from s3_sync.config.schema import Mapping
 from s3_sync.model.headers import to_swift
 from s3_sync.model.objects import ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
@@ -62,6 +63,11 @@ def is_expired(info: ObjectInfo, now: float | None = None) -> bool:
     """Whether its X-Delete-At has passed."""
     delete_at = info.meta.marks.get("x-delete-at", "") if info.meta is not None else ""
     return delete_at.isdigit() and int(delete_at) <= (time.time() if now is None else now)
+
+
+def is_deleted(mapping: Mapping, info: ObjectInfo, tombstone: Timestamp) -> bool:
+    """Whether a client's delete, which is on its way to the remote store, is newer than the copy there."""
+    return mapping.profile.propagate_delete and tombstone.offset == 0 and tombstone > written_at(info)
 
 
 def cross_origin(headers: Iterable[tuple[str, str]]) -> Headers:

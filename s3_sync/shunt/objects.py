@@ -19,7 +19,6 @@ from swift.common.swob import Response as SwobResponse
 from swift.common.utils import split_path
 from swift.common.wsgi import make_subrequest
 
-from s3_sync.config.schema import Mapping
 from s3_sync.errors import InvalidRequest, NotFound, PreconditionFailed, RemoteError
 from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo
 from s3_sync.model.timestamps import Timestamp
@@ -27,7 +26,7 @@ from s3_sync.providers.base import GetResult
 from s3_sync.shunt.configured import Target
 from s3_sync.shunt.exchange import SOURCE, Environ, Local, Request, StartResponse, to_text
 from s3_sync.shunt.failures import failure
-from s3_sync.shunt.headers import S3_ETAG, answer_headers, cross_origin, is_expired, written_at
+from s3_sync.shunt.headers import S3_ETAG, answer_headers, cross_origin, is_deleted, is_expired
 from s3_sync.shunt.large import Etags, LargeObjects, is_large
 from s3_sync.shunt.pieces import Listener, Pieces, Remote
 from s3_sync.shunt.proxyfs import ProxyFs
@@ -302,20 +301,11 @@ def check_visible(wanted: Wanted, info: ObjectInfo) -> None:
     """Raises NotFound for a copy that is there and must not be seen any more."""
     if is_expired(info):
         raise NotFound(f"{info.name} has expired", status=404)
-    if is_deleted(wanted.target.mapping, wanted.local, info):
-        raise NotFound(f"{info.name} was deleted", status=404)
-
-
-def is_deleted(mapping: Mapping, local: Local, info: ObjectInfo) -> bool:
-    """Whether a client's delete, which is on its way to the remote store, is newer than the copy there.
-
-    The local 404 tells the tombstone's time, where there is one and the server that was asked has it.
-    """
-    text = local.header("x-backend-timestamp")
-    if not mapping.profile.propagate_delete or text is None:
-        return False
+    # the local 404 tells the tombstone's time, where there is one and the server that was asked has it
+    text = wanted.local.header("x-backend-timestamp") or ""
     try:
-        deleted = Timestamp.parse(text)
+        tombstone = Timestamp.parse(text)
     except ValueError:
-        return False
-    return deleted.offset == 0 and deleted > written_at(info)
+        return
+    if is_deleted(wanted.target.mapping, info, tombstone):
+        raise NotFound(f"{info.name} was deleted", status=404)

@@ -20,7 +20,7 @@ from s3_sync.model.objects import ObjectInfo
 from s3_sync.runtime.concurrency import Pool
 from s3_sync.shunt.claims import Claim
 from s3_sync.shunt.exchange import SOURCE
-from s3_sync.shunt.headers import S3_ETAG, stored_headers, written_at
+from s3_sync.shunt.headers import S3_ETAG, is_deleted, stored_headers, written_at
 from s3_sync.shunt.large import LargeObjects, is_large
 from s3_sync.shunt.wanted import Wanted
 from s3_sync.transfer.following import Following
@@ -149,8 +149,7 @@ class Restores:
         if isinstance(state, Deleted):
             if state.timestamp >= job.wanted.asked:
                 raise LocalChanged("it was deleted while it was read")
-            propagates = job.wanted.target.mapping.profile.propagate_delete
-            if propagates and state.by_client and state.timestamp > written_at(job.info):
+            if is_deleted(job.wanted.target.mapping, job.info, state.timestamp):
                 raise LocalChanged("a client has deleted it")
 
     def _failed_now(self, key: Key) -> None:

@@ -102,6 +102,19 @@ class TestPost:
         assert float(got.headers["x-timestamp"]) > float(before["x-timestamp"])
         assert archive.ask("POST", "absent", X_Object_Meta_K="v").status == 404
 
+    def test_an_object_whose_delete_is_on_its_way(
+        self, new_archive: Callable[..., Archive], s3api: Store, remote: FaultProxy
+    ) -> None:
+        archive = new_archive(s3api.behind(remote.endpoint), propagate_delete=True, propagate_post=True)
+        archive.store("o", BODY)
+        remote.when(answers(503), method="POST", times=1)  # of the multi-object delete
+        assert archive.ask("DELETE", "o").status == 204
+        assert archive.ask("POST", "o", X_Object_Meta_K="v").status == 404
+        assert archive.get("o").status == 404
+        archive.store("o", BODY, {"swift-timestamp": f"{time.time():.5f}"})
+        assert archive.ask("POST", "o", X_Object_Meta_K="v").status == 202
+        assert archive.get("o").headers["x-object-meta-k"] == "v"
+
     def test_a_large_object_stays_one(self, new_archive: Callable[..., Archive]) -> None:
         archive = new_archive(propagate_post=True)
         archive.store_large("slo", [("s", "one", b"1" * 10), ("s", "two", b"2" * 10)])
