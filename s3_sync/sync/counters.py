@@ -121,7 +121,9 @@ class Book:
         self.now = now
         #: when the main loop last looked around
         self.heartbeat = now()
-        #: what is done then
+        #: mappings of the configuration that were left out because of a mistake
+        self.problems = 0
+        #: what is done when it has
         self.on_beat: Callable[[], None] | None = None
         self.counters: dict[str, Counters] = {}
         self.lanes: list[LaneFacts] = []

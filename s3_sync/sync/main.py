@@ -94,7 +94,8 @@ def run(config: str, once: bool, log_level: str | None, console: bool) -> int:
         log.info("swift-s3-sync %s: %d mappings", __version__, len(settings.mappings))
         if not once:
             journal = os.path.join(settings.status_dir, JOURNAL)
-            watch = Watch(context, journal, problems=len(loaded.problems))
+            context.book.problems = len(loaded.problems)
+            watch = Watch(context, journal)
             stack.callback(watch.close)
             watch.start()
             daemon.run_forever()

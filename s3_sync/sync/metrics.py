@@ -6,6 +6,7 @@ the configuration: mappings (a mapping of every container is one), stores, and w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -50,6 +51,7 @@ METRICS = (
     Described("counter", "read_bytes", "Read from Swift for sending, repeated ones included", MAPPING),
     Described("counter", "turns", "Turns taken", MAPPING),
     Described("gauge", "turns_running", "Turns that are being taken now", MAPPING),
+    Described("gauge", "paused", "1 while the operator wants it left alone", MAPPING),
     Described("gauge", "troubled", "Containers whose last turn did not get through", MAPPING),
     Described("gauge", "last_alive_timestamp_seconds", "Last sign of life of a turn", MAPPING),
     Described(
@@ -95,8 +97,7 @@ class Watched:
     """What the numbers are taken from.
 
     ``now``: seconds since the epoch. ``rates``: requests a second, for each store that has asked for
-    patience. ``journal_bytes``: size on disk. ``pending``: by the keys of the book's counters. ``problems``:
-    mappings that were left out.
+    patience. ``journal_bytes``: size on disk. ``pending``: by the keys of the book's counters.
     """
 
     book: Book
@@ -105,7 +106,7 @@ class Watched:
     rates: Callable[[], dict[str, float]]
     journal_bytes: Callable[[], int]
     pending: Callable[[], dict[str, Pending]]
-    problems: int = 0
+    is_paused: Callable[[Mapping], bool]
 
 
 def labels(mapping: Mapping) -> tuple[str, str, str]:
@@ -139,11 +140,12 @@ class DaemonMetrics(Collector):
         watched = self._watched
         yield "info", (__version__,), 1
         yield "heartbeat_timestamp_seconds", (), self._when(watched.book.heartbeat)
-        yield "configuration_problems", (), watched.problems
+        yield "configuration_problems", (), watched.book.problems
         yield "journal_bytes", (), watched.journal_bytes()
         pending = watched.pending()
         for key, counters in list(watched.book.counters.items()):
             here = labels(counters.mapping)
+            yield "paused", here, int(watched.is_paused(counters.mapping))
             for name, more, number in self._of_mapping(counters):
                 yield name, (*here, *more), number
             for name, more, number in _of_pending(pending.get(key)):
@@ -182,14 +184,17 @@ class DaemonMetrics(Collector):
                     yield "request_errors", (observer.store, name, reason), count
 
     def _of_lanes(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
+        """A store may have several lanes."""
+        sums: Counter[tuple[str, str]] = Counter()
         for lane in self._watched.book.lanes:
-            store = (lane.store,)
-            yield "lane_threads", store, lane.threads
-            yield "lane_threads_running", store, lane.running
-            yield "lane_workers", store, lane.workers.size
-            yield "lane_workers_busy", store, lane.workers.busy
-            yield "lane_parts", store, lane.parts.size
-            yield "lane_parts_busy", store, lane.parts.busy
+            sums["lane_threads", lane.store] += lane.threads
+            sums["lane_threads_running", lane.store] += lane.running
+            sums["lane_workers", lane.store] += lane.workers.size
+            sums["lane_workers_busy", lane.store] += lane.workers.busy
+            sums["lane_parts", lane.store] += lane.parts.size
+            sums["lane_parts_busy", lane.store] += lane.parts.busy
+        for (name, store), number in sums.items():
+            yield name, (store,), number
 
     def _histogram(self, described: Described) -> Metric:
         family = HistogramMetricFamily(PREFIX + described.name, described.help, labels=described.labels)

@@ -105,6 +105,8 @@ class Outlook:
         found = Pending()
         pulses = list(self._book.counters[key].pulses.values())
         for pulse in pulses:
+            if pulse.mapping.is_whole:  # the listing of an account, whose containers have pulses of their own
+                continue
             try:
                 found.add(self._facts.of(pulse.mapping), self._now())
             except SyncError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from s3_sync import __version__
@@ -52,8 +52,9 @@ class Rates:
 class Snapshot:
     """``taken`` makes the content anew; times in it are seconds since the epoch."""
 
-    def __init__(self, book: Book, process: int, began: float) -> None:
+    def __init__(self, book: Book, process: int, began: float, is_paused: Callable[[Mapping], bool]) -> None:
         self._book = book
+        self._is_paused = is_paused
         self._process = process
         self._began = began
         self.rates = Rates(book)
@@ -84,7 +85,8 @@ class Snapshot:
             "container": mapping.container,
             "destination": destination(mapping),
             "fingerprint": mapping.fingerprint,
-            "containers": len(counters.pulses),
+            "containers": sum(not pulse.mapping.is_whole for pulse in list(counters.pulses.values())),
+            "paused": self._is_paused(mapping),
             "rows": _by_kind(counters),
             "read_bytes": counters.bytes_read,
             "objects_per_second": round(objects, 3),

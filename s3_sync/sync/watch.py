@@ -29,10 +29,10 @@ SILENT = 60.0
 class Watch:
     """What goes wrong here stops nothing: it is logged, and copying goes on.
 
-    ``process``: the number of this one of several, from 0. ``problems``: mappings that were left out.
+    ``process``: the number of this one of several, from 0.
     """
 
-    def __init__(self, context: Context, journal: str, process: int = 0, problems: int = 0) -> None:
+    def __init__(self, context: Context, journal: str, process: int = 0) -> None:
         settings = self._settings = context.settings
         self._context = context
         self._process = process
@@ -49,7 +49,7 @@ class Watch:
             ),
             context.clock.now,
         )
-        self._snapshot = Snapshot(context.book, process, context.clock.now())
+        self._snapshot = Snapshot(context.book, process, context.clock.now(), context.controls.is_paused)
         self._registry = CollectorRegistry()
         self._registry.register(ProcessCollector(registry=None))
         self._registry.register(
@@ -61,7 +61,7 @@ class Watch:
                     context.registry.rates,
                     context.journal.size,
                     lambda: self._outlook.found,
-                    problems,
+                    context.controls.is_paused,
                 )
             )
         )

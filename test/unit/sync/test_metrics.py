@@ -38,9 +38,16 @@ class Stand:
         self.book = Book([replace(mapping(), place="mappings[0]")], lambda: self.time)
         self.observers = Observers()
         self.rates: dict[str, float] = {}
+        self.paused = False
         self.registry = CollectorRegistry()
         watched = Watched(
-            self.book, self.observers, lambda: 5000.0 + self.time, lambda: self.rates, lambda: 4096, dict, 2
+            self.book,
+            self.observers,
+            lambda: 5000.0 + self.time,
+            lambda: self.rates,
+            lambda: 4096,
+            dict,
+            lambda _: self.paused,
         )
         self.registry.register(DaemonMetrics(watched))
 
@@ -71,6 +78,7 @@ def test_every_metric_is_there_from_the_start(stand: Stand) -> None:
 
 
 def test_of_the_process(stand: Stand) -> None:
+    stand.book.problems = 2
     stand.time = 1010.0
     stand.book.beats()
     stand.time = 1012.0
@@ -112,6 +120,9 @@ def test_of_turns(stand: Stand) -> None:
     pulse.end(idle=True, troubled=True)
     assert stand.one("turns_total", **HERE) == 1
     assert stand.one("troubled", **HERE) == 1
+    assert stand.one("paused", **HERE) == 0
+    stand.paused = True
+    assert stand.one("paused", **HERE) == 1
 
 
 def test_of_stores(stand: Stand) -> None:
@@ -145,14 +156,14 @@ seen: list[float] = []
 
 
 def test_of_lanes(stand: Stand) -> None:
-    stand.book.lanes.append(Lane())
+    stand.book.lanes += [Lane(), Lane()]
     found = {name: next(iter(values.values())) for name, values in stand.read().items() if "lane" in name}
     assert found == {
-        "lane_threads": 3,
-        "lane_threads_running": 2,
-        "lane_workers": 1,
+        "lane_threads": 6,
+        "lane_threads_running": 4,
+        "lane_workers": 2,
         "lane_workers_busy": 0,
-        "lane_parts": 1,
+        "lane_parts": 2,
         "lane_parts_busy": 0,
     }
 

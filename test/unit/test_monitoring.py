@@ -1,0 +1,133 @@
+"""Alert rules and dashboard: they hold together, and know no metric that is not there."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from s3_sync.sync.metrics import METRICS, PREFIX
+
+ROOT = Path(__file__).parents[2]
+MONITORING = ROOT / "containers" / "monitoring"
+ALERTS = MONITORING / "alerts.yml"
+TESTS = MONITORING / "alerts.test.yml"
+PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+#: of the client library, and of Prometheus itself
+OTHERS = {
+    "process_resident_memory_bytes",
+    "process_open_fds",
+    "process_max_fds",
+    "process_cpu_seconds_total",
+    "process_start_time_seconds",
+    "up",
+}
+
+
+def exported() -> set[str]:
+    names = set(OTHERS)
+    for metric in METRICS:
+        parts = ("_bucket", "_sum", "_count") if metric.kind == "histogram" else ("",)
+        names |= {metric.full_name + part for part in parts}
+    return names
+
+
+def named(expression: str) -> set[str]:
+    """The metrics that an expression names; label values and names left out."""
+    bare = re.sub(r"\{[^}]*\}|\((?:le|[a-z, ]+)\) \(|\[[^\]]*\]", " ", expression)
+    words = set(re.findall(r"[a-z][a-z0-9_]*", bare))
+    return {word for word in words if word.startswith((PREFIX, "process_"))} | (words & {"up"})
+
+
+def alerts() -> dict[str, dict[str, Any]]:
+    groups = yaml.safe_load(ALERTS.read_text())["groups"]
+    return {rule["alert"]: rule for group in groups for rule in group["rules"]}
+
+
+def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(ROOT / "bin" / "promtool"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+
+
+class TestAlerts:
+    def test_are_good_rules_that_fire_when_they_should(self) -> None:
+        checked = promtool("check", "rules", str(ALERTS))
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+        tested = promtool("test", "rules", str(TESTS))
+        assert tested.returncode == 0, tested.stdout + tested.stderr
+
+    def test_a_rule_that_never_fires_fails_its_test(self, tmp_path: Path) -> None:
+        text = ALERTS.read_text()
+        assert "store_silent_seconds > 60" in text
+        (tmp_path / "alerts.yml").write_text(text.replace("silent_seconds > 60", "silent_seconds > 600"))
+        (tmp_path / TESTS.name).write_bytes(TESTS.read_bytes())
+        assert promtool("test", "rules", str(tmp_path / TESTS.name)).returncode == 1
+
+    def test_each_has_a_test(self) -> None:
+        tests = [test["name"].partition(",")[0] for test in yaml.safe_load(TESTS.read_text())["tests"]]
+        assert set(alerts()) == set(tests) - {"nothing"}
+
+    @pytest.mark.parametrize("name", alerts())
+    def test_each_has_a_section_of_the_runbook(self, name: str) -> None:
+        rule = alerts()[name]
+        assert rule["annotations"]["runbook"] == f"docs/operations.md#{name.lower()}"
+        assert set(rule["annotations"]) == {"summary", "description", "runbook"}
+        assert rule["labels"]["severity"] in ("critical", "warning")
+        found = PAGE.split(f"\n### {name}\n")
+        assert len(found) == 2, "no section, or two"
+        text = found[1].split("\n#")[0]
+        assert len(text) > 150, "what it means, and what to do"
+
+    def test_no_section_is_about_an_alert_that_is_gone(self) -> None:
+        assert set(re.findall(r"^### (SwiftS3Sync\w+)$", PAGE, re.MULTILINE)) == set(alerts())
+
+    def test_every_metric_in_them_is_there(self) -> None:
+        for name, rule in alerts().items():
+            assert named(rule["expr"]), name
+            assert named(rule["expr"]) <= exported(), name
+
+
+class TestDashboard:
+    BOARD: dict[str, Any] = json.loads((MONITORING / "dashboard.json").read_text())
+
+    def expressions(self) -> list[str]:
+        panels = [target["expr"] for panel in self.BOARD["panels"] for target in panel.get("targets", ())]
+        variables = [each["definition"] for each in self.BOARD["templating"]["list"] if "definition" in each]
+        return panels + variables
+
+    def test_every_metric_in_it_is_there(self) -> None:
+        for expression in self.expressions():
+            assert named(expression), expression
+            assert named(expression) <= exported(), expression
+
+    def test_every_expression_is_one(self, tmp_path: Path) -> None:
+        """Prometheus's own parser says so."""
+        rules = [
+            {"record": f"x{number}", "expr": re.sub(r"\$__rate_interval", "5m", each)}
+            for number, each in enumerate(self.expressions())
+            if not each.startswith("label_values(")
+        ]
+        path = tmp_path / "rules.yml"
+        path.write_text(json.dumps({"groups": [{"name": "board", "rules": rules}]}))
+        checked = promtool("check", "rules", str(path))
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+
+    def test_every_variable_is_known(self) -> None:
+        known = {each["name"] for each in self.BOARD["templating"]["list"]} | {"__rate_interval"}
+        assert set(re.findall(r"\$\{?(\w+)", json.dumps(self.BOARD["panels"]))) <= known
+
+    def test_panels_are_apart(self) -> None:
+        ids = [panel["id"] for panel in self.BOARD["panels"]]
+        assert len(set(ids)) == len(ids)
+        taken: set[tuple[int, int]] = set()
+        for panel in self.BOARD["panels"]:
+            place = panel["gridPos"]
+            cells = {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}
+            assert not cells & taken, panel["title"]
+            assert max(x for x, _ in cells) < 24
+            taken |= cells
