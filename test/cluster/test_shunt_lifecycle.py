@@ -7,12 +7,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
+from uuid import uuid4
 
 import pytest
 
 from faults.proxy import FaultProxy
 from servers.daemon import SyncDaemon
 from servers.pair import Store
+from servers.raw_swift import RawSwift
 from servers.shunted import Archive, Shunted
 
 BODY = bytes(range(256)) * 1000
@@ -106,3 +108,31 @@ def test_what_a_client_writes_over_an_archived_object(archive: Archive, move: Ca
     move()
     got = archive.get("o", Range="bytes=0-")
     assert (got.body, got.headers["etag"]) == (b"newer", hashlib.md5(b"newer").hexdigest())
+
+
+def test_every_container_of_an_account(shunted: Shunted, s3api: Store, tmp_path: Path) -> None:
+    """Daemon and middleware find the same keys."""
+    swift = RawSwift(shunted, "admin:admin", f"AUTH_{uuid4().hex[:8]}")
+    first = Archive(shunted, s3api, swift=swift, every_container=True, restore_object=True)
+    second = first.another_container("c ü %2F?")
+    segments = f"{second.container}_segments"
+    swift.put_container(segments)
+    swift.put(first.container, "a/ü", b"first")
+    swift.put(second.container, "a/ü", b"second")
+    swift.put(segments, "one", b"1" * 10)
+    manifest = json.dumps([{"path": f"/{segments}/one"}]).encode()
+    swift.request("PUT", second.container, "slo", query="multipart-manifest=put", body=manifest)
+    daemon = SyncDaemon(shunted, tmp_path, [first.mapping])
+    assert daemon.once().returncode == 0, daemon.log_text()
+    for archive, name, body in (
+        (first, "a/ü", b"first"),
+        (second, "a/ü", b"second"),
+        (second, "slo", b"1" * 10),
+    ):
+        assert not archive.is_local(name)
+        assert archive.get(name, Range="bytes=0-").body == body
+    assert second.swift.names(second.container) == ["a/ü", "slo"]
+    assert json.loads(second.get("slo", "multipart-manifest=get").body)[0]["name"] == f"/{segments}/one"
+    assert first.get("a/ü").body == b"first"
+    assert first.restored("a/ü").body == b"first"
+    assert not second.is_local("a/ü")

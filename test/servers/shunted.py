@@ -111,10 +111,10 @@ class Archive:
         self.mapping = target.mapping(self.swift.account, mapped, **{**defaults, **options})
         cluster.add(self.mapping)
 
-    def another_container(self) -> Archive:
+    def another_container(self, name: str = "") -> Archive:
         """Another container of the same account and mapping."""
         other = copy.copy(self)
-        other.container = f"c-{uuid4().hex[:12]}"
+        other.container = name or f"c-{uuid4().hex[:12]}"
         self.swift.put_container(other.container)
         return other
 
