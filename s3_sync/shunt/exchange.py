@@ -24,11 +24,13 @@ Headers = list[tuple[str, str]]
 class Request:
     """``account``, ``container``, ``name`` are text, not WSGI's latin-1; ``name`` is empty for a container.
 
-    ``app`` is the rest of the pipeline, the local cluster.
+    ``app`` is the rest of the pipeline, the local cluster. ``around``: the middleware with it, for requests
+    of ours that both sides are to answer.
     """
 
     environ: Environ
     app: App
+    around: App
     target: Target
     account: str
     container: str
@@ -80,6 +82,13 @@ class Local:
         """Nobody wants the body, which is small."""
         drain_and_close(self._body)
         self._body = []
+
+
+def find_filter(app: Any, kind: type) -> Any:
+    """The first filter of this kind in a pipeline, or None."""
+    while app is not None and not isinstance(app, kind):
+        app = getattr(app, "app", None)
+    return app
 
 
 def to_text(wsgi: str) -> str:

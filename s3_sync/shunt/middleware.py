@@ -114,7 +114,7 @@ class CloudShunt:
             return None
         if name.startswith("\0"):
             return None
-        return Request(environ, self.app, target, account, container, name)
+        return Request(environ, self.app, self, target, account, container, name)
 
     def _copies_mapped(self, environ: Environ) -> bool:
         """Whether a copy's source lies in a mapped container. Nonsense does not: Swift refuses it."""

@@ -23,6 +23,7 @@ from s3_sync.errors import InvalidRequest, NotFound, PreconditionFailed, RemoteE
 from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import GetResult
+from s3_sync.shunt.bare import is_bare, joined
 from s3_sync.shunt.configured import Target
 from s3_sync.shunt.exchange import SOURCE, Environ, Local, Request, StartResponse, to_text
 from s3_sync.shunt.failures import failure
@@ -130,6 +131,9 @@ class Objects:
         first, last = part or (0, info.size - 1)
         try:
             check_visible(wanted, info)
+            if is_bare(info):
+                result.__exit__(None, None, None)
+                return self._bare(wanted, info)
             if is_large(info) and not self._large.knows(wanted.target, info):
                 # not while the read is open: whoever holds one place must not wait for a second one
                 result.__exit__(None, None, None)
@@ -162,6 +166,8 @@ class Objects:
         """The answer made of a description, which tells what has to be read, if anything."""
         info = wanted.bucket.head_object(wanted.name)
         check_visible(wanted, info)
+        if is_bare(info):
+            return self._bare(wanted, info)
         large = is_large(info)
         if large and wanted.params.get("multipart-manifest") == "get":
             return self._manifest(wanted, info)
@@ -180,6 +186,15 @@ class Objects:
             response = self._response(wanted, info)
             return self._whole(wanted, info, response, result)
         return response
+
+    def _bare(self, wanted: Wanted, info: ObjectInfo) -> Any:
+        if wanted.request.method == "GET" and "multipart-manifest" not in wanted.params:
+            listener = self._listener(wanted, info)
+            if listener is not None:
+                listener.end()  # there are no bytes to wait for
+        response = self._response(wanted, info)
+        response.body = b""
+        return joined(wanted, response)
 
     def _manifest(self, wanted: Wanted, info: ObjectInfo) -> Any:
         """``?multipart-manifest=get``, in the words of Swift's slo middleware."""

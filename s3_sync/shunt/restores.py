@@ -18,8 +18,9 @@ from s3_sync.errors import LocalChanged, NotFound, SyncError
 from s3_sync.largeobject.manifest import Manifest
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.runtime.concurrency import Pool
+from s3_sync.shunt.bare import is_bare
 from s3_sync.shunt.claims import Claim
-from s3_sync.shunt.exchange import SOURCE
+from s3_sync.shunt.exchange import SOURCE, find_filter
 from s3_sync.shunt.headers import S3_ETAG, is_deleted, stored_headers, written_at
 from s3_sync.shunt.large import LargeObjects, is_large
 from s3_sync.shunt.wanted import Wanted
@@ -161,16 +162,12 @@ class Restores:
 def max_segments(app: Any) -> int:
     """Of an SLO that is written through this pipeline; 0 = slo is not in it, so that the manifest of one
     would be stored as an object."""
-    while app is not None:
-        if isinstance(app, StaticLargeObject):
-            return int(app.max_manifest_segments)
-        app = getattr(app, "app", None)
-    return 0
+    slo = find_filter(app, StaticLargeObject)
+    return 0 if slo is None else int(slo.max_manifest_segments)
 
 
 def _headers(info: ObjectInfo, manifest: Manifest | None) -> dict[str, str]:
-    """Of the PUT. What an older version made of a DLO is the manifest alone, without a byte of it: that
-    becomes a DLO again, whose segments never left.
+    """Of the PUT. The bare manifest of a DLO becomes one again.
 
     What clients of s3api have seen as ETag comes back as s3api itself stores it with an upload in parts.
     """
@@ -179,6 +176,6 @@ def _headers(info: ObjectInfo, manifest: Manifest | None) -> dict[str, str]:
     if manifest is not None and "x-static-large-object" in marks:
         headers[S3_ETAG] = manifest.multipart_etag
         headers[_ROW_ETAG] = f"; s3_etag={manifest.multipart_etag}"  # slo writes its own in front
-    if not info.size and "x-object-manifest" in marks and "swift-source-dlo-etag" not in marks:
+    if is_bare(info):
         headers["x-object-manifest"] = quote(marks["x-object-manifest"])
     return headers

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from email.utils import formatdate
+from urllib.parse import quote
 
 import pytest
 
@@ -280,6 +281,34 @@ class TestLargeObjects:
         assert got.body == data
         assert got.headers["etag"].endswith('-1"')
         assert got.headers["x-static-large-object"] == "True"
+
+
+def test_the_bare_manifest_of_a_dlo(archive: Archive) -> None:
+    """As versions before 0.2 stored it. One of its segments is archived by itself, and one is here."""
+    archive.swift.put(archive.container, "dlo/1", b"first")
+    archive.store("dlo/2", b"second")
+    meta = {"x-object-manifest": quote(f"{archive.container}/dlo/"), "colour": "red", "swift-timestamp": ""}
+    archive.store("dlo", b"", meta, ContentType="a/b")
+    archive.swift.put(archive.container, "local/1", b"first")
+    archive.swift.put(archive.container, "local/2", b"second")
+    headers = {"X-Object-Manifest": f"{archive.container}/local/", "X-Object-Meta-Colour": "red"}
+    archive.swift.put(archive.container, "local", b"", {**headers, "Content-Type": "a/b"})
+    for asked in (
+        {},
+        {"Range": "bytes=3-6"},
+        {"Range": "bytes=99-"},
+        {"If_None_Match": "x"},
+    ):
+        for method in ("GET", "HEAD"):
+            ours, theirs = (archive.ask(method, name, **asked) for name in ("dlo", "local"))
+            assert (ours.status, ours.body) == (theirs.status, theirs.body)
+            for header in ("etag", "content-length", "content-type", "content-range", "x-object-meta-colour"):
+                assert ours.headers.get(header) == theirs.headers.get(header), (asked, method, header)
+    manifest = archive.get("dlo", "multipart-manifest=get")
+    assert (manifest.status, manifest.body) == (200, b"")
+    assert manifest.headers["x-object-manifest"] == f"{archive.container}/dlo/"
+    assert archive.get("dlo").body == b"firstsecond"
+    assert not archive.is_local("dlo")
 
 
 def test_a_symlink_to_an_archived_object(archive: Archive) -> None:

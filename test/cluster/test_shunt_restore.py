@@ -202,7 +202,7 @@ class TestLargeObjects:
         archive.swift.put(container, "dlo/1", b"one")
         archive.swift.put(container, "dlo/2", b"two")
         archive.store("dlo", b"", {"x-object-manifest": quote(f"{container}/dlo/"), "swift-timestamp": ""})
-        archive.get("dlo")
+        assert archive.get("dlo").body == b"onetwo"
         assert archive.restored("dlo").body == b"onetwo"
 
     def test_what_is_too_large_comes_in_segments(self, archive: Archive) -> None:

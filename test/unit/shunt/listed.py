@@ -125,7 +125,7 @@ class Shunt:
         self.behind = behind(self.cluster)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        return self.listings(ShuntRequest(environ, self.behind, self.target, "a", "c"), start_response)
+        return self.listings(ShuntRequest(environ, self.behind, self, self.target, "a", "c"), start_response)
 
     def get(self, asked: dict[str, str] | None = None, **environ: Any) -> Any:
         blank = {"pfs.is_bimodal": "no", **environ}

@@ -97,7 +97,7 @@ class World:
         mapping = Mapping("AUTH_a", "c", "b", Credentials(), self.profile, namer)
         target = Target(mapping, self.bucket)
         environ = SwobRequest.blank(f"/v1/AUTH_a/c/{name}").environ
-        request = Request(environ, self.app, target, "AUTH_a", "c", name)
+        request = Request(environ, self.app, self.app, target, "AUTH_a", "c", name)
         missing = Local(Response(status=404), environ)
         return Wanted(request, missing, target, "c", name, ASKED, {})
 
