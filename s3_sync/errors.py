@@ -4,6 +4,7 @@
     |-- ConfigError               the configuration cannot be used; carries every problem found
     |-- StateError                a status file or the journal cannot be read or written
     |-- ObjectRefused             the target can never hold this object as it is (``reason`` says why)
+    |-- Deferred                  so large that it waits for a place among the large objects
     |-- LocalError                the local Swift cluster
     |   |-- LocalUnavailable      too few answers to know the truth; try later              (transient)
     |   |-- LocalBehind           the stored copy is newer than all that is known here       (transient)
@@ -75,6 +76,20 @@ class ObjectRefused(SyncError):
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
+
+
+class Deferred(SyncError):
+    """The object is so large, or is in the lane of such objects already, that others must not wait for it.
+
+    ``size``: its bytes; 0 where only the row knows.
+    """
+
+    transient = True
+    reason = "large"
+
+    def __init__(self, detail: str, size: int = 0) -> None:
+        super().__init__(detail)
+        self.size = size
 
 
 class LocalError(SyncError):

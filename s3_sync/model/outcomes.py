@@ -20,7 +20,8 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``reason``: a short word (always set for SKIPPED, PENDING and FAILED). ``size``: bytes sent."""
+    """``reason``: a short word (always set for SKIPPED, PENDING and FAILED). ``size``: bytes sent, or to be
+    sent where the reason is LARGE."""
 
     kind: Kind
     reason: str = ""
@@ -45,3 +46,5 @@ DELETE_NOT_PROPAGATED = "delete_not_propagated"
 EXPIRED = "expired"
 # reason of PENDING before copy_after has passed
 NOT_DUE = "not_due"
+# reason of PENDING in the lane of large objects; counted when it has left the lane
+LARGE = "large"

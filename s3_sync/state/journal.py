@@ -28,6 +28,7 @@ from s3_sync.state.resets import Resets
 
 RETRY = "retry"
 QUARANTINE = "quarantine"
+WAITING = "waiting"
 PRIMARY = "primary"
 VERIFY = "verify"
 
@@ -57,7 +58,8 @@ CREATE TABLE IF NOT EXISTS begins (
 
 @dataclass(frozen=True, slots=True)
 class Unsettled:
-    """One object that has not converged. ``state`` is RETRY or QUARANTINE; timestamps in internal form.
+    """One object that has not converged. ``state`` is RETRY or QUARANTINE, or WAITING for a place in the lane
+    of large objects, which is no failure. Timestamps in internal form.
 
     Only its identity matters for the next try: what to do is decided again from what both sides hold.
     """
@@ -94,24 +96,27 @@ class Settlement:
 
     ``settled``: (name, timestamp in internal form) of what needs no further attention, unless the
     journal holds something newer about that name. ``postponed``: (name, time) before which there is no
-    sense in trying again.
+    sense in trying again. ``deferred``: what is WAITING from now on.
     """
 
     failures: list[Unsettled] = field(default_factory=list)
     settled: list[tuple[str, str]] = field(default_factory=list)
     postponed: list[tuple[str, float]] = field(default_factory=list)
+    deferred: list[Unsettled] = field(default_factory=list)
     later: list[DueRange] = field(default_factory=list)
     looked_at: list[DueRange] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What is outstanding for a mapping; ``oldest`` None when nothing is."""
+    """What is outstanding for a mapping; ``oldest`` None when nothing is. ``waiting``: for, or at, a place in
+    the lane of large objects."""
 
     retrying: int
     quarantined: int
     size: int
     oldest: float | None
+    waiting: int = 0
 
 
 class Backoff(Protocol):
@@ -152,7 +157,8 @@ class Journal:
         known = self._names.setdefault(mapping, {})
         gone = [name for name, timestamp in settlement.settled if name in known and known[name] <= timestamp]
         postponed = [(when, mapping, name) for name, when in settlement.postponed if name in known]
-        if not (gone or postponed or settlement.failures or settlement.looked_at or settlement.later):
+        others = settlement.failures, settlement.deferred, settlement.looked_at, settlement.later
+        if not (gone or postponed or any(others)):
             return
         with self._transaction():
             for name in gone:
@@ -162,6 +168,8 @@ class Journal:
             )
             for failure in settlement.failures:
                 self._record(mapping, failure, now)
+            for deferred in settlement.deferred:
+                self._defer(mapping, deferred, now)
             for later in settlement.looked_at:
                 self._db.execute(
                     "DELETE FROM ranges WHERE mapping = ? AND database = ? AND kind = ? AND first_row = ?",
@@ -177,23 +185,30 @@ class Journal:
             )
         for name in gone:
             known.pop(name, None)
-        for failure in settlement.failures:
-            known[failure.name] = max(failure.timestamp, known.get(failure.name, ""))
+        for each in settlement.failures + settlement.deferred:
+            known[each.name] = max(each.timestamp, known.get(each.name, ""))
 
     def holds(self, mapping: str, name: str) -> bool:
         return name in self._names.get(mapping, ())
 
-    def due_objects(self, mapping: str, now: float, limit: int) -> list[Unsettled]:
-        """RETRY entries whose time has come, longest waiting first."""
+    def due_objects(self, mapping: str, now: float, limit: int, state: str = RETRY) -> list[Unsettled]:
+        """Entries in this state whose time has come, longest waiting first."""
         if not self._names.get(mapping):
             return []
         return self._entries(
             "mapping = ? AND state = ? AND next_try <= ? ORDER BY next_try LIMIT ?",
             mapping,
-            RETRY,
+            state,
             now,
             limit,
         )
+
+    def waiting(self, mapping: str) -> int:
+        """How many are WAITING."""
+        if not self._names.get(mapping):
+            return 0
+        found = self._one("SELECT count(*) FROM unsettled WHERE mapping = ? AND state = ?", mapping, WAITING)
+        return int(found[0]) if found else 0
 
     def unsettled(self, mapping: str, limit: int = 1000, after: str = "") -> list[Unsettled]:
         """Every entry of a mapping by name, a page at a time."""
@@ -274,13 +289,14 @@ class Journal:
 
     def counts(self, mapping: str) -> Counts:
         found = self._one(
-            "SELECT count(*), coalesce(sum(state = ?), 0), coalesce(sum(size), 0), min(first_failure)"
-            " FROM unsettled WHERE mapping = ?",
+            "SELECT count(*), coalesce(sum(state = ?), 0), coalesce(sum(state = ?), 0),"
+            " coalesce(sum(size), 0), min(first_failure) FROM unsettled WHERE mapping = ?",
             QUARANTINE,
+            WAITING,
             mapping,
         )
-        total, quarantined, size, oldest = found or (0, 0, 0, None)
-        return Counts(total - quarantined, quarantined, size, oldest)
+        total, quarantined, waiting, size, oldest = found or (0, 0, 0, 0, None)
+        return Counts(total - quarantined - waiting, quarantined, size, oldest, waiting)
 
     def remembers(self, mapping: str) -> bool:
         """Whether anything is left to do for a mapping whose databases are all gone."""
@@ -309,9 +325,9 @@ class Journal:
         attempts, first = (before[0] + 1, before[1]) if before else (1, now)
         if before and before[2] > failure.timestamp:  # an old row must not stand in for a newer one
             self._db.execute(
-                "UPDATE unsettled SET attempts = ?, last_failure = ?, next_try = ?"
-                " WHERE mapping = ? AND name = ?",
-                (attempts, now, now + self._backoff(attempts), mapping, failure.name),
+                "UPDATE unsettled SET attempts = ?, last_failure = ?,"
+                " next_try = CASE state WHEN ? THEN next_try ELSE ? END WHERE mapping = ? AND name = ?",
+                (attempts, now, WAITING, now + self._backoff(attempts), mapping, failure.name),
             )
             return
         self._db.execute(
@@ -320,6 +336,21 @@ class Journal:
                 mapping, failure.name, failure.state, failure.policy, failure.deleted, failure.data_timestamp,
                 failure.timestamp, failure.size, failure.reason, failure.detail, attempts, first, now,
                 now + self._backoff(attempts),
+            ),
+        )  # fmt: skip
+
+    def _defer(self, mapping: str, each: Unsettled, now: float) -> None:
+        """What is known of earlier failures stays, as does an entry about something newer."""
+        self._db.execute(
+            "INSERT INTO unsettled VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET state = excluded.state, policy = excluded.policy,"
+            " deleted = excluded.deleted, data_timestamp = excluded.data_timestamp,"
+            " timestamp = excluded.timestamp, size = excluded.size, reason = excluded.reason,"
+            " detail = excluded.detail, next_try = excluded.next_try"
+            " WHERE excluded.timestamp >= unsettled.timestamp",
+            (
+                mapping, each.name, WAITING, each.policy, each.deleted, each.data_timestamp, each.timestamp,
+                each.size, each.reason, each.detail, now, now, now,
             ),
         )  # fmt: skip
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from s3_sync.errors import StateError
-from s3_sync.state.journal import QUARANTINE, RETRY, DueRange, Unsettled
+from s3_sync.state.journal import QUARANTINE, RETRY, WAITING, DueRange, Unsettled
 from s3_sync.state.resets import COLUMNS, ResetPass
 
 _UNSETTLED = (
@@ -22,9 +22,10 @@ _UNSETTLED = (
 
 @dataclass(frozen=True, slots=True)
 class Troubles:
-    """What failed of one mapping and has not converged.
+    """What failed of one mapping and has not converged; and what waits for, or is in, the lane of large
+    objects, which is no failure: ``waiting``, and its bytes.
 
-    ``oldest``: of what is retried, the oldest timestamp in internal form; "" when there is none.
+    ``oldest``: of what is retried or waits, the oldest timestamp in internal form; "" when there is none.
     ``sizes``: bytes of what is retried, and of what is in quarantine; ``reasons``: how many for each reason,
     expired copies that could not be deleted among them, as ``expiring`` is.
     """
@@ -35,6 +36,8 @@ class Troubles:
     sizes: tuple[int, int] = (0, 0)
     oldest: str = ""
     reasons: dict[str, int] = field(default_factory=dict)
+    waiting: int = 0
+    waiting_size: int = 0
 
 
 class JournalView:
@@ -56,7 +59,8 @@ class JournalView:
         return str(found[0][0]) if found else ""
 
     def troubles(self, mapping: str) -> Troubles:
-        count, size = {RETRY: 0, QUARANTINE: 0}, {RETRY: 0, QUARANTINE: 0}
+        count = {RETRY: 0, QUARANTINE: 0, WAITING: 0}
+        size = dict(count)
         reasons: dict[str, int] = {}
         oldest = ""
         for state, reason, number, total, first in self._all(
@@ -66,8 +70,9 @@ class JournalView:
         ):
             count[state] += number
             size[state] += total
-            reasons[reason] = reasons.get(reason, 0) + number
-            if state == RETRY:
+            if state != WAITING:
+                reasons[reason] = reasons.get(reason, 0) + number
+            if state != QUARANTINE:
                 oldest = min(oldest or first, first)
         expiring = 0
         for reason, number in self._all(
@@ -77,7 +82,14 @@ class JournalView:
             expiring += number
             reasons[reason] = reasons.get(reason, 0) + number
         return Troubles(
-            count[RETRY], count[QUARANTINE], expiring, (size[RETRY], size[QUARANTINE]), oldest, reasons
+            count[RETRY],
+            count[QUARANTINE],
+            expiring,
+            (size[RETRY], size[QUARANTINE]),
+            oldest,
+            reasons,
+            count[WAITING],
+            size[WAITING],
         )
 
     def names(self, mapping: str, state: str) -> frozenset[str]:

@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import RemoteError
-from s3_sync.model.outcomes import NOT_DUE, Kind, Outcome
+from s3_sync.model.outcomes import LARGE, NOT_DUE, Kind, Outcome
 from s3_sync.model.rows import Row
-from s3_sync.providers.base import Bucket, ListQuery
+from s3_sync.model.timestamps import Timestamp
+from s3_sync.providers.base import MIB, Bucket, ListQuery
 from s3_sync.state.journal import QUARANTINE, RETRY, DueRange, Settlement, Unsettled
 from s3_sync.sync.bulk import BulkDeletes
 from s3_sync.sync.context import Context
 from s3_sync.sync.expirer import Expirer
+from s3_sync.sync.names import NameLocks
 from s3_sync.sync.release import Moving
 from s3_sync.sync.rows import RowHandler
 from s3_sync.sync.survey import survey
@@ -43,6 +45,12 @@ OUTAGE = frozenset(
 
 #: reasons that never have to do with the object: one is enough
 EVERYTHING = frozenset({"remote_credentials", "remote_clock"})
+
+
+#: objects of more bytes have a lane of their own
+LARGE_FROM = 128 * MIB
+#: so many of a mapping may wait for it: beyond that they are sent like others
+MOST_WAITING = 1000
 
 
 @dataclass(slots=True)
@@ -84,8 +92,11 @@ class Batches:
         self._ledger = ledger
         self._gate = context.registry.gate(mapping)
         self.named = moving.named
-        sending = Sending(bucket, self.tally.read, context.parts, self._ledger)
-        self.handler = RowHandler(mapping, sending, context.local, context.clock.now, moving)
+        sending = Sending(bucket, self.tally.read, context.parts, self._ledger, self._fits)
+        self._in_lane = Sending(bucket, self.tally.read, context.large.parts, self._ledger)
+        self._room = 0
+        names = NameLocks(context.large.claims(key))
+        self.handler = RowHandler(mapping, sending, context.local, context.clock.now, moving, names)
         self._deletes = BulkDeletes(bucket, context.workers, context.clock.now)
         self.expirer = Expirer(mapping, bucket, context.local.newest, self.handler.names)
 
@@ -116,6 +127,7 @@ class Batches:
     def run(self, rows: Sequence[Row], views: Views[str, View], default: View = Before.UNKNOWN) -> Result:
         """Rows that were not begun are left out of ``done``: when the daemon is stopping, and when so many
         have failed one after the other that the rest would fail as well."""
+        self._room = MOST_WAITING - self._context.journal.waiting(self._key)
         enough = 2 * self._context.workers.size
         failed = 0
 
@@ -125,7 +137,9 @@ class Batches:
                 return None
             outcome = self.handler.handle(row, views.get(row.name, default), proven)
             self.tally.handled()
-            if outcome.reason in OUTAGE:
+            if outcome.reason == LARGE:
+                self._room -= 1
+            elif outcome.reason in OUTAGE:
                 failed += 1
             elif _was_tried(outcome):
                 failed = 0
@@ -145,12 +159,27 @@ class Batches:
                 result.abandoned_from = min(row.rowid, result.abandoned_from or row.rowid)
         return result
 
+    def send_large(self, row: Row) -> Outcome:
+        """Handle a row whose name the lane has claimed, and write it down. Raises StateError."""
+        outcome = self.handler.handle_claimed(row, self._in_lane)
+        self.tally.handled()
+        self.settle(Result([(row, outcome)]))
+        return outcome
+
+    def _fits(self, size: int) -> bool:
+        """Whether an object keeps a batch waiting for a moment only; or has to, for what waits is bounded."""
+        return size <= LARGE_FROM or self._room <= 0
+
     def settle(
         self, result: Result, later: Sequence[DueRange] = (), looked_at: Sequence[DueRange] = ()
     ) -> None:
         """Journal what is left over. Only after this may a cursor pass these rows. Raises StateError."""
         settlement = Settlement(later=list(later), looked_at=list(looked_at))
         for row, outcome in result.done:
+            if outcome.reason == LARGE:
+                log.debug("%s of %s: %s", row.name, self._mapping.label, outcome.detail)
+                settlement.deferred.append(_unsettled(row, outcome))
+                continue
             self.tally.add(outcome)
             if outcome.settled:
                 self._log_recovery(row, outcome)
@@ -181,7 +210,22 @@ def nothing_works(outcomes: Sequence[Outcome], enough: int) -> bool:
 
 
 def _was_tried(outcome: Outcome) -> bool:
-    return outcome.kind is not Kind.SKIPPED and outcome.reason != NOT_DUE
+    return outcome.kind is not Kind.SKIPPED and outcome.reason not in (NOT_DUE, LARGE)
+
+
+def row_of(entry: Unsettled) -> Row:
+    """A later try carries the identity of what failed or waits; its etag and size are asked for again."""
+    return Row(
+        rowid=0,
+        name=entry.name,
+        data_timestamp=Timestamp.parse(entry.data_timestamp),
+        timestamp=Timestamp.parse(entry.timestamp),
+        size=entry.size,
+        content_type="",
+        etag="",
+        deleted=entry.deleted,
+        policy=entry.policy,
+    )
 
 
 def _unsettled(row: Row, outcome: Outcome) -> Unsettled:
@@ -192,7 +236,7 @@ def _unsettled(row: Row, outcome: Outcome) -> Unsettled:
         deleted=row.deleted,
         data_timestamp=row.data_timestamp.internal,
         timestamp=row.timestamp.internal,
-        size=row.size,
+        size=outcome.size or row.size,
         reason=outcome.reason,
         detail=outcome.detail,
     )

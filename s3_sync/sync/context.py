@@ -16,17 +16,20 @@ from s3_sync.state.checkpoint import StatusFiles
 from s3_sync.state.controls import Controls
 from s3_sync.state.journal import Journal
 from s3_sync.sync.counters import Book
+from s3_sync.sync.large_lane import LargeLane
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """``workers`` handle rows, ``parts`` send the parts of large objects. ``stop``: set once, when no
-    further row may be begun. ``once``: retries do not wait for their time."""
+    """``workers`` handle rows, ``parts`` send the parts of large objects; ``large`` is for objects that would
+    keep others waiting for too long. ``stop``: set once, when no further row may be begun. ``once``: retries
+    do not wait for their time."""
 
     settings: Settings
     clock: Clock
     workers: Pool
     parts: Pool
+    large: LargeLane
     brokers: LocalDatabases
     local: LocalObjects
     registry: Registry

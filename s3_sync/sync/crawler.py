@@ -10,15 +10,14 @@ from s3_sync.cluster.brokers import LocalReplica
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import SyncError
 from s3_sync.model.outcomes import Outcome
-from s3_sync.model.rows import Row
-from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket
-from s3_sync.state.journal import Counts, Unsettled
-from s3_sync.sync.batch import EVERYTHING, OUTAGE, Batches, Result, nothing_works
+from s3_sync.state.journal import Counts
+from s3_sync.sync.batch import EVERYTHING, OUTAGE, Batches, Result, nothing_works, row_of
 from s3_sync.sync.context import Context
 from s3_sync.sync.database import DatabaseCrawl
 from s3_sync.sync.departures import DepartureLedger, SegmentSweep
 from s3_sync.sync.expirations import Expirations
+from s3_sync.sync.large_objects import LargeObjects
 from s3_sync.sync.lifetime import Lifetime
 from s3_sync.sync.named import NamedObjects
 from s3_sync.sync.neighbours import Neighbours
@@ -83,6 +82,9 @@ class MappingCrawl:
         self._sweep_failed = False
         self._gate = context.registry.gate(mapping)
         self._closed = False
+        self._large = LargeObjects(
+            context, mapping, self.key, lambda: not (self._setbacks or self._gate.is_closed)
+        )
         self._lifetime = Lifetime(mapping, context.journal, self.key, context.clock.now)
 
     @property
@@ -107,6 +109,10 @@ class MappingCrawl:
             or any(database.troubled for database in self._databases.values())
             or (self._closed and self._context.once)
         )
+
+    def retire(self) -> None:
+        """It gets no other turn. Large objects that are on their way go on."""
+        self._large.retire()
 
     def step(self) -> Step:
         """One batch of each kind of work."""
@@ -163,12 +169,16 @@ class MappingCrawl:
         more = self._retry(limit, retried) or more
         again, expired = self._expirations.run(limit, self._open)
         more, retried = more or again, retried + expired
+        self._large.feed(self._open)
+        retried += self._large.tried()
         self._outage = ""
         if self._is_outage(fresh, retried):
             last = next(outcome for outcome in reversed(retried + fresh) if outcome.reason in OUTAGE)
             self._outage = f"{last.reason}: {last.detail}"
         if not self._outage and not (more and self._context.once):
             more = self._sweep() or more
+        if self._context.once and not more:
+            more = self._large.wait()
         return more
 
     def _in_turn(self, databases: list[DatabaseCrawl]) -> list[DatabaseCrawl]:
@@ -252,7 +262,7 @@ class MappingCrawl:
             entries = journal.due_objects(self.key, until, limit)
         for start in range(0, len(entries), limit):
             batches = self._open()
-            rows = [_row(entry) for entry in entries[start : start + limit]]
+            rows = [row_of(entry) for entry in entries[start : start + limit]]
             result = batches.run(rows, batches.survey([row.name for row in rows]))
             batches.settle(result)
             tried += result.tried
@@ -300,18 +310,3 @@ class MappingCrawl:
         pause = setback_pause(self._setbacks)
         log.log(level, "Failed to process %s: %s; next try in %.0f s", self.mapping.label, why, pause)
         return Step(False, pause)
-
-
-def _row(entry: Unsettled) -> Row:
-    """A retry carries the identity of what failed; its etag and size are asked for again."""
-    return Row(
-        rowid=0,
-        name=entry.name,
-        data_timestamp=Timestamp.parse(entry.data_timestamp),
-        timestamp=Timestamp.parse(entry.timestamp),
-        size=entry.size,
-        content_type="",
-        etag="",
-        deleted=entry.deleted,
-        policy=entry.policy,
-    )

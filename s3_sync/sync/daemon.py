@@ -68,7 +68,7 @@ class Daemon:
         configured = {mapping.journal_key for mapping in self._context.settings.mappings}
         for crawl in self.crawls():
             left = crawl.outstanding
-            failed = failed or bool(left.retrying or left.quarantined)
+            failed = failed or bool(left.retrying or left.quarantined or left.waiting)
             if crawl.key in configured or crawl.has_scanned:  # of thousands, those that matter
                 self._sum_up(crawl)
         return failed
@@ -109,4 +109,4 @@ class Daemon:
         return not self._running()
 
     def _running(self) -> int:
-        return sum(lane.running for lane in self._lanes.values())
+        return sum(lane.unfinished for lane in self._lanes.values())

@@ -19,7 +19,7 @@ from s3_sync.config.schema import Mapping
 from s3_sync.errors import LocalError, LocalMissing
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.state.checkpoint import Checkpoint, StatusFiles
-from s3_sync.state.journal import RETRY, DueRange
+from s3_sync.state.journal import RETRY, WAITING, DueRange
 from s3_sync.state.journal_view import JournalView, Troubles
 from s3_sync.state.resets import ResetPass
 from s3_sync.sync.counting import Amount, Counted, Scope, count
@@ -74,12 +74,13 @@ class MappingFacts:
 
     @property
     def retrying(self) -> Amount:
-        """What failed and is tried again. A row of it that is behind a cursor too is counted here only."""
+        """What failed and is tried again, and large objects that wait for their lane or are in it. A row of
+        it that is behind a cursor too is counted here only."""
         oldest = None
         if self.troubles.oldest:
             oldest = Timestamp.parse(self.troubles.oldest).seconds + self.mapping.profile.copy_after
-        number = self.troubles.retrying
-        return Amount(number, number, self.troubles.sizes[0], oldest)
+        number = self.troubles.retrying + self.troubles.waiting
+        return Amount(number, number, self.troubles.sizes[0] + self.troubles.waiting_size, oldest)
 
     @property
     def pending(self) -> Amount:
@@ -216,7 +217,8 @@ class Facts:
     def _progress(self, mapping: Mapping, database: str) -> _Progress:
         checkpoint = self._statuses.load(mapping, database)
         key = mapping.journal_key
-        return _Progress(checkpoint, self._journal.ranges(key, database), self._journal.names(key, RETRY))
+        tried = self._journal.names(key, RETRY) | self._journal.names(key, WAITING)
+        return _Progress(checkpoint, self._journal.ranges(key, database), tried)
 
     def _scope(self, mapping: Mapping, replica: LocalReplica, progress: _Progress, last: int) -> Scope:
         """With the daemon's own idea of what progress can be used."""

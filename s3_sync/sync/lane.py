@@ -14,6 +14,7 @@ from s3_sync.runtime.concurrency import GreenPool, Pool
 from s3_sync.sync.accounts import AccountCrawl
 from s3_sync.sync.context import Context
 from s3_sync.sync.crawler import MappingCrawl, Step
+from s3_sync.sync.large_lane import green_lane
 from s3_sync.sync.schedule import Schedule, setback_pause
 
 log = logging.getLogger("s3-sync")
@@ -44,7 +45,7 @@ class Lane:
     """Has threads of its own: a store that hangs keeps only its own mappings waiting, and so does a budget.
 
     ``enumerator_workers`` mappings have a turn at the same time; ``workers`` rows are in flight, and as many
-    parts of large objects.
+    parts of large objects; very large ones have places of their own, with as many parts again.
     """
 
     def __init__(self, context: Context, store: str) -> None:
@@ -53,7 +54,8 @@ class Lane:
         # a row waits for its parts: were they to share one pool, all places could be taken by waiting rows
         self.workers: Pool = GreenPool(settings.workers)
         self.parts: Pool = GreenPool(settings.workers)
-        self._context = replace(context, workers=self.workers, parts=self.parts)
+        self._large = green_lane(settings.workers, context.stop)
+        self._context = replace(context, workers=self.workers, parts=self.parts, large=self._large)
         self._coverage = Coverage(())
         self._seats: dict[str, Seat] = {}
         self._schedule: Schedule[Seat] = Schedule(context.clock)
@@ -92,6 +94,11 @@ class Lane:
             for seat in self._seats.values()
         )
 
+    @property
+    def unfinished(self) -> int:
+        """Threads that are at work, those of very large objects included."""
+        return self.running + self._large.running
+
     def drain(self) -> None:
         """Every mapping, until nothing is left that can be done now."""
         self._draining = True
@@ -110,6 +117,7 @@ class Lane:
         self._schedule.close()
 
     def kill(self) -> None:
+        self._large.kill()
         self.parts.kill()
         self.workers.kill()
 
@@ -176,6 +184,7 @@ class Lane:
             self._leave(seat)
             return None
         if seat.crawl is None or not _alike(seat.crawl.mapping, seat.wanted):
+            _retire(seat)
             try:
                 seat.crawl = self._crawl(seat, seat.wanted)
             except SyncError as error:
@@ -196,6 +205,7 @@ class Lane:
     def _leave(self, seat: Seat) -> None:
         del self._seats[seat.key]
         self._assign(seat.key, ())  # if it was an account: what it came to
+        _retire(seat)
         if seat.crawl is not None:
             self._context.book.forget(seat.crawl.mapping)
 
@@ -205,6 +215,11 @@ class Lane:
         owner = self._seats[seat.owner].crawl if seat.owner in self._seats else None
         neighbours = owner.neighbours if isinstance(owner, AccountCrawl) else None
         return MappingCrawl(self._context, mapping, neighbours)
+
+
+def _retire(seat: Seat) -> None:
+    if isinstance(seat.crawl, MappingCrawl):
+        seat.crawl.retire()
 
 
 def _is_whole(seat: Seat) -> bool:

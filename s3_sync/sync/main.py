@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from threading import Event
 
 from s3_sync import __version__
 from s3_sync.cluster.accounts import Accounts
@@ -40,6 +41,7 @@ from s3_sync.sync.context import Context
 from s3_sync.sync.conversion import convert_config
 from s3_sync.sync.counters import Book
 from s3_sync.sync.daemon import Daemon
+from s3_sync.sync.large_lane import green_lane
 from s3_sync.sync.watch import Watch
 
 log = logging.getLogger("s3-sync")
@@ -113,22 +115,24 @@ def _build(settings: Settings, once: bool, stack: ExitStack) -> Context:
     statuses.tidy(Clock().now() - A_DAY)
     stats = Stats(settings.statsd_host, settings.statsd_port, settings.statsd_prefix)
     stack.callback(stats.close)
-    # rows and the parts of large objects
     observers = Observers()
     budgets = Budgets()
     budgets.use(settings.mappings)
-    registry = Registry(connections=2 * settings.workers, observers=observers, budgets=budgets)
+    # rows, the parts of large objects, and both again in the lane of very large ones
+    registry = Registry(connections=4 * settings.workers, observers=observers, budgets=budgets)
     stack.callback(registry.close_all)
     client = internal_client(settings.internal_client_path, settings.internal_client_logname)
     reader = ObjectReader(settings, client)
     stack.callback(reader.close)
     newest = NewestState(reader.rings, reader.servers)
     references = References(reader, newest, client)
+    stop = Event()
     return Context(
         settings=settings,
         clock=Clock(),
         workers=GreenPool(settings.workers),
         parts=GreenPool(settings.workers),
+        large=green_lane(settings.workers, stop),
         brokers=LocalDatabases(Brokers(settings), client, at_once=once),
         local=LocalObjects(
             reader,
@@ -146,6 +150,7 @@ def _build(settings: Settings, once: bool, stack: ExitStack) -> Context:
         book=Book(settings.mappings),
         observers=observers,
         once=once,
+        stop=stop,
     )
 
 

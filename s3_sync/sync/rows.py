@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from copy import copy
 from functools import partial
 
 from s3_sync.cluster.local import LocalObjects
 from s3_sync.cluster.newest import Deleted, Present, Unknown
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import (
+    Deferred,
     LocalBehind,
     LocalChanged,
     LocalMissing,
@@ -76,6 +78,7 @@ class RowHandler:
         local: LocalObjects,
         now: Callable[[], float],
         moving: Moving | None = None,
+        names: NameLocks | None = None,
     ) -> None:
         self._mapping = mapping
         self._profile = mapping.profile
@@ -88,7 +91,7 @@ class RowHandler:
         moves = not mapping.profile.retain_local
         self._release = Release(mapping, sending, local.removal, moving) if moves else None
         self._deletes = Deletes(mapping, self._bucket, local.newest)
-        self.names = NameLocks()
+        self.names = names or NameLocks()
         # a move takes place for good: then another policy must not hold anything newer, either
         self._every_policy = moves
 
@@ -97,16 +100,32 @@ class RowHandler:
 
         ``proven`` is told of a delete that may be sent, instead of its being sent; the caller sees to it.
         """
-        try:
+
+        def act() -> Outcome:
             with self.names.hold(row.name):
-                if self._profile.exclude is not None and self._profile.exclude.match(row.name):
-                    return Outcome(Kind.SKIPPED, EXCLUDED)
-                return self._deletes.handle(row, view, proven) if row.deleted else self._handle(row, view)
+                return self._act_on(row, view, proven)
+
+        return self._guarded(row, act)
+
+    def handle_claimed(self, row: Row, sending: Sending) -> Outcome:
+        """The same with other means, for a name that the caller has claimed."""
+        other = copy(self)
+        other._sending = sending
+        return self._guarded(row, lambda: other._act_on(row, Before.UNKNOWN, None))
+
+    def _guarded(self, row: Row, act: Callable[[], Outcome]) -> Outcome:
+        try:
+            return act()
         except SyncError as error:
             return outcome_of(error)
         except Exception as error:
             log.exception("Failed to handle row %d (%s) of %s", row.rowid, row.name, self._mapping.label)
             return Outcome(Kind.PENDING, "internal_error", repr(error))
+
+    def _act_on(self, row: Row, view: View, proven: Callable[[Row], None] | None) -> Outcome:
+        if self._profile.exclude is not None and self._profile.exclude.match(row.name):
+            return Outcome(Kind.SKIPPED, EXCLUDED)
+        return self._deletes.handle(row, view, proven) if row.deleted else self._handle(row, view)
 
     def ask_every_policy(self) -> None:
         """The container has rows of several: an object in one may be older than its namesake in another."""
@@ -174,7 +193,9 @@ class RowHandler:
             if view is Before.NEW and large_kind(local):
                 # a condition is looked at when all parts have been sent: better to ask before
                 raise PreconditionFailed("whether the large object is there has to be asked first")
-            return self._put(source, local, self._examined(local), Overwrite(if_absent=True))
+            large = self._examined(local)
+            self._sending.check_fits(local.info.size if large is None else large.info.size)
+            return self._put(source, local, large, Overwrite(if_absent=True))
 
     def _converge(self, row: Row, view: View) -> Outcome:
         """Compare the newest local state with the remote one, and act on the difference."""
@@ -242,6 +263,9 @@ class RowHandler:
         if decision is Decision.NOOP:
             written = large is not None and ensure_manifest(self._sending, large, remote)
             return Outcome(Kind.UPDATED) if written else _PRESENT
+        self._sending.check_fits(
+            info.size
+        )  # new metadata means a copy in the store, which takes its time, too
         if remote is None:
             return self._put(source, local, large, Overwrite(if_absent=True))
         if large is None and is_marked_large(remote):
@@ -298,6 +322,8 @@ class RowHandler:
 
 def outcome_of(error: SyncError) -> Outcome:
     """PENDING is tried again with growing pauses; FAILED waits for a change of the object or a reset."""
+    if isinstance(error, Deferred):
+        return Outcome(Kind.PENDING, error.reason, str(error), error.size)
     if isinstance(error, ObjectRefused):
         return Outcome(Kind.FAILED, error.reason, str(error))
     return Outcome(Kind.PENDING, error.reason, str(error))

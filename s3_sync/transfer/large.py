@@ -2,7 +2,7 @@
 
 Memory: the manifest (JSON, at most MAX_MANIFEST) and its segments (some 300 bytes each) for each object
 being sent, and for each part in flight one read of up to 256 KiB and what the sockets hold. With ``rows``
-objects and ``parts`` (the size of the pool) parts at a time that is
+objects and ``parts`` (the size of the pools) parts at a time that is
 
     rows * (manifest + 300 * segments) + parts * (256 KiB + socket buffers)
 

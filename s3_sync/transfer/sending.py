@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from s3_sync.errors import RemoteError, RemoteUnavailable, Throttled
+from s3_sync.errors import Deferred, RemoteError, RemoteUnavailable, Throttled
 from s3_sync.model.objects import ObjectMeta
 from s3_sync.providers.base import Bucket, Part
 from s3_sync.runtime.concurrency import Pool, SerialPool
@@ -103,12 +103,19 @@ class Overwrite:
 @dataclass(frozen=True, slots=True)
 class Sending:
     """``parts``: where the parts of large objects are sent; its size bounds how many at a time, over all
-    objects. ``count`` is told the bytes read from Swift, as they are read."""
+    objects. ``count`` is told the bytes read from Swift, as they are read. ``fits``: whether an object of so
+    many bytes may be sent here and now."""
 
     bucket: Bucket
     count: Callable[[int], None]
     parts: Pool = field(default_factory=SerialPool)
     ledger: Ledger = field(default_factory=NoLedger)
+    fits: Callable[[int], bool] = lambda size: True
+
+    def check_fits(self, size: int) -> None:
+        """Raise Deferred for what has to wait for other means."""
+        if not self.fits(size):
+            raise Deferred(f"{size} bytes wait for a place in the lane of large objects", size)
 
 
 @dataclass(slots=True)

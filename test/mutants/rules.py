@@ -75,6 +75,27 @@ MUTANTS = (
         f"{_SYNC}/test_crawler_stops.py",
     ),
     Mutant(
+        "a large object is in the journal before it is passed",
+        "sync/batch.py",
+        "                settlement.deferred.append(_unsettled(row, outcome))\n",
+        "",
+        f"{_SYNC}/test_large_objects.py",
+    ),
+    Mutant(
+        "a name in the lane of large objects is left alone",
+        "sync/names.py",
+        "            if name in self._claimed:\n                raise",
+        "            if False:\n                raise",
+        f"{_SYNC}/test_large_objects.py",
+    ),
+    Mutant(
+        "what came while a large object was sent gets its turn",
+        "state/journal.py",
+        '            " WHERE excluded.timestamp >= unsettled.timestamp",',
+        '            " WHERE excluded.timestamp = unsettled.timestamp",',
+        f"{_SYNC}/test_large_objects.py",
+    ),
+    Mutant(
         "an old row settles no newer failure",
         "state/journal.py",
         "if name in known and known[name] <= timestamp",

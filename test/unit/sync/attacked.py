@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from s3_sync.model.timestamps import Timestamp
-from s3_sync.sync import bulk
+from s3_sync.sync import batch, bulk
 from unit.sync.cluster import FakeReplica
 from unit.sync.late import LateBucket
-from unit.sync.node import CONTAINER, MAX_PAUSE, NAMER, SLACK, Node, mapping
+from unit.sync.node import CONTAINER, MAX_PAUSE, NAMER, SLACK, LaterPool, Node, mapping
 from unit.sync.replicas import REPLICAS, Cluster, State
 from unit.sync.replicas import Path as Place
 
@@ -50,7 +50,8 @@ class SkewedClock:
 
 @dataclass(frozen=True)
 class Setting:
-    """``skews``: by how much each node's clock is off. ``bulk``: deletes are sent together."""
+    """``skews``: by how much each node's clock is off. ``bulk``: deletes are sent together. ``large``:
+    objects of more bytes go through their lane."""
 
     moves: bool
     conditional: bool
@@ -59,6 +60,7 @@ class Setting:
     skews: tuple[float, float, float]
     propagate_delete: bool = True
     bulk: bool = False
+    large: int = batch.LARGE_FROM
 
 
 class Attacked:
@@ -67,7 +69,8 @@ class Attacked:
 
     def __init__(self, directory: Path, setting: Setting) -> None:
         self.setting = setting
-        self._few, bulk.FEW = bulk.FEW, 1 if setting.bulk else bulk.FEW
+        self._before = bulk.FEW, batch.LARGE_FROM
+        bulk.FEW, batch.LARGE_FROM = 1 if setting.bulk else bulk.FEW, setting.large
         self.cluster = cluster = Cluster()
         self.bucket = LateBucket(NAMER, cluster.clock.now, conditional=setting.conditional, page=5)
         self.truth: dict[str, Written] = {}
@@ -100,6 +103,7 @@ class Attacked:
                 clock=clock,
                 local=cluster.local(cluster.clock.now),
                 slack=setting.slack,
+                lane=LaterPool(),
                 items_chunk=12 if setting.bulk else 4,
             )
             self.nodes.append(node)
@@ -146,6 +150,12 @@ class Attacked:
             node.step()
         except Crash:
             self.restart(number)
+
+    def step_beside(self, number: int) -> None:
+        """A turn of a daemon that has a large object on its way; none where it is at something else."""
+        node = self.nodes[number]
+        if node.options["lane"].busy:
+            node.crawl.step()
 
     def restart(self, number: int) -> None:
         self.nodes[number].restart()
@@ -281,6 +291,6 @@ class Attacked:
         assert self.bucket.counts() == {}
 
     def close(self) -> None:
-        bulk.FEW = self._few
+        bulk.FEW, batch.LARGE_FROM = self._before
         for node in self.nodes:
             node.journal.close()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -15,9 +16,10 @@ from s3_sync.runtime.concurrency import SerialPool
 from s3_sync.runtime.stats import Stats
 from s3_sync.state.checkpoint import StatusFiles
 from s3_sync.state.controls import Controls
-from s3_sync.state.journal import Journal
+from s3_sync.state.journal import WAITING, Journal
 from s3_sync.sync.context import Context
 from s3_sync.sync.crawler import MappingCrawl, Step
+from s3_sync.sync.large_lane import LargeLane
 from unit.sync.cluster import FakeDb, FakeReplica, Swift, local_objects
 from unit.sync.store import WatchedBucket
 
@@ -38,10 +40,32 @@ def retry_pause(attempts: int) -> float:
     return min(MAX_PAUSE, RETRY_PAUSE * 2.0 ** min(attempts - 1, 20))
 
 
+class LaterPool(SerialPool):
+    """What is spawned runs when ``run`` is called. ``busy``: it is running."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Callable[[], object]] = []
+        self.busy = False
+
+    def spawn(self, function: Callable[[], object]) -> None:
+        self._waiting.append(function)
+
+    def run(self) -> None:
+        if self.busy:
+            return
+        self.busy = True
+        try:
+            while self._waiting:
+                self._waiting.pop(0)()
+        finally:
+            self.busy = False
+
+
 class Node:
     """``restart`` throws everything away but the files, as a crash does.
 
-    ``clock`` and ``local`` are options: another clock than Swift's, another look at the cluster.
+    ``clock`` and ``local`` are options: another clock than Swift's, another look at the cluster; and
+    ``lane``, the pool of the lane of large objects. What is in a LaterPool runs after each turn.
     """
 
     def __init__(
@@ -81,11 +105,13 @@ class Node:
         self.journal._db.execute("PRAGMA synchronous = OFF")  # what is lost here is a process, not a machine
         workers = SerialPool()
         workers.size = self.options.get("workers", 2)
+        stop = threading.Event()
         self.context = Context(
             settings=settings,
             clock=self.clock,
             workers=workers,
             parts=SerialPool(),
+            large=LargeLane(self.options.get("lane") or SerialPool(), SerialPool(), stop),
             brokers=cast(Any, self),
             local=self.local,
             registry=cast(Any, self),
@@ -94,6 +120,7 @@ class Node:
             controls=Controls(str(self.directory), self.clock.now, look_every=0.0),
             stats=Stats(None),
             once=once,
+            stop=stop,
         )
         self.crawl = MappingCrawl(self.context, self.mapping)
 
@@ -102,6 +129,8 @@ class Node:
         if "mapping" in changed:
             self.mapping = changed.pop("mapping")
         self.options.update(changed)
+        if isinstance(self.options.get("lane"), LaterPool):
+            self.options["lane"] = LaterPool()
         self.start()
 
     def edit(self, **profile: Any) -> None:
@@ -125,13 +154,20 @@ class Node:
     # Turns
 
     def step(self) -> Step:
-        return self.crawl.step()
+        step = self.crawl.step()
+        self.run_lane()
+        return step
+
+    def run_lane(self) -> None:
+        if isinstance(lane := self.options.get("lane"), LaterPool):
+            lane.run()
 
     def settle(self, turns: int = 500) -> int:
         """Turns until there is nothing left that can be done now; how many it took."""
         for turn in range(1, turns + 1):
             step = self.step()
-            if not step.more and not step.pause:
+            waiting = self.journal.due_objects(self.crawl.key, self.clock.now(), 1, WAITING)
+            if not (step.more or step.pause or waiting):
                 return turn
             self.clock.sleep(step.pause)
         raise AssertionError(f"still busy after {turns} turns")

@@ -26,6 +26,7 @@ from s3_sync.errors import (
     Throttled,
 )
 from s3_sync.runtime.http import HttpError
+from s3_sync.sync.batch import LARGE_FROM
 from unit.sync.attacked import DELAY, SKEW, Attacked, Crash, Setting
 from unit.sync.late import LATE, Late
 from unit.sync.length import stories
@@ -43,7 +44,7 @@ CHANGES = st.tuples(WHAT, NAMES, COLOUR, LIFE, CLOCK)
 EVENTS = st.one_of(
     CHANGES,
     CHANGES,
-    st.sampled_from([1, 2]),  # another daemon's turn
+    st.sampled_from([0, 1, 2]),  # another daemon's turn, or its own beside a large object
     st.sampled_from(["crash", "fault", "throttle", "deny", "late", "late", "server down", "servers up"]),
 )
 #: at which point: the so many-th of this kind
@@ -92,7 +93,7 @@ class Story(RuleBasedStateMachine):
         slack=st.sampled_from([0.0, SLACK]),
         skews=st.tuples(CLOCK, CLOCK, CLOCK),
         propagate_delete=st.sampled_from([True, True, False]),
-        bulk=st.booleans(),
+        special=st.tuples(st.booleans(), st.sampled_from([LARGE_FROM, 0, 11])),
     )
     def begin(
         self,
@@ -101,12 +102,13 @@ class Story(RuleBasedStateMachine):
         slack: float,
         skews: tuple[float, float, float],
         propagate_delete: bool,
-        bulk: bool,
+        special: tuple[bool, int],
     ) -> None:
+        bulk, large = special
         if self.moves:
-            setting = Setting(True, conditional, DELAY, slack, skews, propagate_delete, bulk)
+            setting = Setting(True, conditional, DELAY, slack, skews, propagate_delete, bulk, large)
         else:
-            setting = Setting(False, conditional, 100 if patient else 0, SLACK, skews, bulk=bulk)
+            setting = Setting(False, conditional, 100 if patient else 0, SLACK, skews, bulk=bulk, large=large)
         self.world = Attacked(self.directory, setting)
 
     def change(self, what: str, name: str, colour: str, life: int | None, skew: float) -> None:
@@ -131,7 +133,7 @@ class Story(RuleBasedStateMachine):
         if isinstance(event, tuple):
             self.change(*event)
         elif isinstance(event, int):
-            self.world.step((node + event) % 3)
+            self.world.step((node + event) % 3) if event else self.world.step_beside(node)
         elif event == "server down":
             self.world.cluster.up = [number != 1 for number in range(3)]
         elif event == "servers up":

@@ -1,0 +1,91 @@
+"""A lane of their own for objects that take so long that others must not wait for them."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from s3_sync.runtime.concurrency import GreenPool, Pool
+
+Task = Callable[[], object]
+
+#: so many very large objects of one store are on their way at a time
+PLACES = 4
+#: how long a wait is at most, in seconds: who waits has to show that he is alive
+_LOOK = 0.5
+
+
+class LargeLane:
+    """A few places, shared by all mappings of one store, which take turns. ``parts`` is a pool for the parts
+    of these objects only: others' parts do not stand behind theirs.
+
+    What waits here is in the journal, so that it may be forgotten. No task is begun once ``stop`` is set.
+    """
+
+    def __init__(self, pool: Pool, parts: Pool, stop: threading.Event) -> None:
+        self.parts = parts
+        #: threads that are at it
+        self.running = 0
+        self._pool = pool
+        self._stop = stop
+        self._changed = threading.Condition()
+        #: mapping -> what waits; the mapping whose turn it is comes first
+        self._queues: dict[str, deque[Task]] = {}
+        self._claims: dict[str, set[str]] = {}
+
+    def claims(self, owner: str) -> set[str]:
+        """The names of a mapping's objects that are here: the same set for as long as the process lives."""
+        return self._claims.setdefault(owner, set())
+
+    def add(self, owner: str, task: Task) -> None:
+        """Returns at once. ``task`` must not raise."""
+        with self._changed:
+            self._queues.setdefault(owner, deque()).append(task)
+            if self.running >= self._pool.size:
+                return
+            self.running += 1
+        self._pool.spawn(self._work)
+
+    def wait(self) -> None:
+        """For a moment, or until a task has ended."""
+        with self._changed:
+            if self.running:
+                self._changed.wait(_LOOK)
+
+    def kill(self) -> None:
+        self.parts.kill()
+        self._pool.kill()
+
+    def _work(self) -> None:
+        while (task := self._next()) is not None:
+            try:
+                task()
+            except BaseException:  # killed
+                with self._changed:
+                    self._left()
+                raise
+            with self._changed:
+                self._changed.notify_all()
+
+    def _next(self) -> Task | None:
+        """None: nothing is left, and the thread has been counted out."""
+        with self._changed:
+            if self._queues and not self._stop.is_set():
+                owner, queue = next(iter(self._queues.items()))
+                task = queue.popleft()
+                del self._queues[owner]
+                if queue:  # behind the others
+                    self._queues[owner] = queue
+                return task
+            self._left()
+            return None
+
+    def _left(self) -> None:
+        self.running -= 1
+        self._changed.notify_all()
+
+
+def green_lane(workers: int, stop: threading.Event) -> LargeLane:
+    """The lane beside so many ``workers``, who have as many places for parts."""
+    return LargeLane(GreenPool(min(PLACES, workers)), GreenPool(workers), stop)

@@ -1,0 +1,88 @@
+"""Large objects that wait for their lane are in the journal like what failed, and are not counted as that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from s3_sync.state.journal import QUARANTINE, RETRY, WAITING, Counts, Journal, Settlement, Unsettled
+from s3_sync.state.journal_view import JournalView
+from unit.state.entries import M, failed, failure, minutes, settled, stamp
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    opened = Journal(str(tmp_path / "journal"), minutes)
+    yield opened
+    opened.close()
+
+
+def waits(*entries: Unsettled) -> Settlement:
+    return Settlement(deferred=list(entries))
+
+
+def states(journal: Journal) -> dict[str, str]:
+    return {entry.name: entry.state for entry in journal.unsettled(M)}
+
+
+def test_they_wait_in_the_order_they_came(journal: Journal) -> None:
+    journal.settle(M, waits(failure("b")), 1.0)
+    journal.settle(M, waits(failure("a")), 2.0)
+    journal.settle(M, failed(failure("c")), 3.0)
+    assert [entry.name for entry in journal.due_objects(M, 9.0, 10, WAITING)] == ["b", "a"]
+    assert journal.due_objects(M, 9.0, 10) == []
+    assert (journal.waiting(M), journal.waiting("another")) == (2, 0)
+    assert journal.holds(M, "a")
+
+
+def test_they_are_counted_by_themselves(journal: Journal, tmp_path: Path) -> None:
+    journal.settle(M, waits(failure("a"), failure("b")), 1.0)
+    journal.settle(M, failed(failure("c"), replace(failure("d"), state=QUARANTINE)), 3.0)
+    size = failure("a").size
+    assert journal.counts(M) == Counts(1, 1, 4 * size, 1.0, 2)
+    troubles = JournalView(str(tmp_path / "journal")).troubles(M)
+    assert (troubles.waiting, troubles.waiting_size) == (2, 2 * size)
+    assert (troubles.retrying, sum(troubles.reasons.values())) == (1, 2)
+
+
+def test_what_failed_before_is_remembered(journal: Journal) -> None:
+    journal.settle(M, failed(failure("a")), 1.0)
+    journal.settle(M, waits(failure("a")), 100.0)
+    (entry,) = journal.unsettled(M)
+    assert (entry.state, entry.attempts, entry.first_failure, entry.next_try) == (WAITING, 1, 1.0, 100.0)
+    journal.settle(M, failed(failure("a")), 200.0)
+    (entry,) = journal.unsettled(M)
+    assert (entry.state, entry.attempts, entry.next_try) == (RETRY, 2, 320.0)
+
+
+def test_done(journal: Journal) -> None:
+    journal.settle(M, waits(failure("a", 5)), 1.0)
+    journal.settle(M, settled("a", 5), 2.0)
+    assert states(journal) == {}
+
+
+def test_what_is_newer_stays_when_the_older_one_is_done_or_fails(journal: Journal) -> None:
+    journal.settle(M, waits(failure("a", 5), failure("b", 5)), 1.0)
+    journal.settle(M, waits(failure("a", 6), failure("b", 6, deleted=True)), 2.0)
+    done = Settlement(settled=[("a", stamp(5))], failures=[failure("b", 5)])
+    journal.settle(M, done, 3.0)
+    assert states(journal) == {"a": WAITING, "b": WAITING}
+    b = journal.unsettled(M)[1]
+    assert (b.deleted, b.timestamp, b.attempts, b.next_try) == (True, stamp(6), 1, 2.0)
+
+
+def test_an_older_row_does_not_stand_in_for_a_newer_one(journal: Journal) -> None:
+    journal.settle(M, failed(failure("a", 6)), 1.0)
+    journal.settle(M, waits(failure("a", 5)), 2.0)
+    (entry,) = journal.unsettled(M)
+    assert (entry.state, entry.timestamp) == (RETRY, stamp(6))
+
+
+def test_they_outlive_the_process(journal: Journal, tmp_path: Path) -> None:
+    journal.settle(M, waits(failure("a")), 1.0)
+    other = Journal(str(tmp_path / "journal"), minutes)
+    assert (states(other), other.waiting(M)) == ({"a": WAITING}, 1)
+    other.close()
