@@ -38,8 +38,9 @@ class Accounts:
         for shard in self._client.containers(hidden):
             yield shard.rsplit("-", 3)[0], hidden, shard
 
-    def names(self, account: str) -> AccountNames:
-        return AccountNames(self._client, self._references, account)
+    def names(self, account: str, only: str = "") -> AccountNames:
+        """``only``: of nothing but this container."""
+        return AccountNames(self._client, self._references, account, only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +58,15 @@ class AccountNames:
     ``cluster.references``. The first one reads every manifest and asks for the headers of every empty object;
     later ones only of those that have changed. In memory are the names of segments, but for those in
     containers whose names say that they hold nothing else: these are not moved anyhow.
+
+    ``only``: a walk through one container, which does not tell what others name.
     """
 
-    def __init__(self, client: LocalSwift, references: References, account: str) -> None:
+    def __init__(self, client: LocalSwift, references: References, account: str, only: str = "") -> None:
         self._client = client
         self._references = references
         self._account = account
+        self._only = only
         #: when the last walk began that came to its end, in seconds since the epoch
         self.seen_until = float("-inf")
         #: containers that keep versions, and those that they are kept in
@@ -88,7 +92,8 @@ class AccountNames:
         """
         looks: dict[str, dict[str, _Look]] = {}
         versioned: set[str] = set()
-        for container in self._client.containers(self._account, reserved=True):
+        everywhere = [self._only] if self._only else self._client.containers(self._account, reserved=True)
+        for container in everywhere:
             found = self._client.container(self._account, container)
             yield
             if found is None:

@@ -71,6 +71,11 @@ class LocalDatabases:
         """Whether a database of the container itself belongs, or is, on this node. Asks nobody."""
         return bool(self._brokers.replicas(account, container))
 
+    def is_sharded(self, account: str, container: str) -> bool:
+        """Whether it has shards, as far as it was asked."""
+        answer = self._answers.get((account, container))
+        return answer is not None and bool(answer.shards.places)
+
     def is_versioned(self, account: str, container: str) -> bool:
         """Whether a sharded container keeps what is overwritten, as far as it was asked."""
         answer = self._answers.get((account, container))

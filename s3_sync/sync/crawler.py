@@ -38,6 +38,8 @@ REAP_EVERY = 3600.0
 #: segments of moved objects: how often they are deleted, for how long they keep rows waiting, and how many
 #: times as long as the last walk through the account took the next one waits; in seconds
 SWEEP_EVERY, SWEEP_SLICE, SWEEP_REST = 60.0, 2.0, 10.0
+#: for so long, in seconds, a turn may look for large objects
+WALK_SLICE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ class MappingCrawl:
         self._departures = DepartureLedger(context.journal.departures, self.key)
         named = NamedObjects(mapping, context.local.references)
         self._moving = Moving(self._departures, named, neighbours)
+        #: through a container with shards out of which objects are moved
+        self._walk: Neighbours | None = None
         self._sweeping: Iterator[None] | None = None
         self._sweep_at = float("-inf")
         self._sweep_begun = 0.0
@@ -146,7 +150,6 @@ class MappingCrawl:
         return paused
 
     def _step(self) -> bool:
-        more = False
         results: list[Result] = []
         # after a setback a few rows show whether it is over, before many fail
         limit = self._context.settings.items_chunk if not self._setbacks else self._context.workers.size
@@ -155,7 +158,8 @@ class MappingCrawl:
         databases = self._local_databases()
         if databases and not self._setbacks:  # else it is other nodes' business, or no moment for it
             self._lifetime.keep(lambda: self._open().bucket)
-        for database in self._in_turn(databases):
+        knows, more = self._look_around()
+        for database in self._in_turn(databases) if knows else ():
             if self._context.halted(self.mapping):
                 break
             again, done = database.step(limit)
@@ -180,6 +184,23 @@ class MappingCrawl:
         if self._context.once and not more:
             more = self._large.wait()
         return more
+
+    def _look_around(self) -> tuple[bool, bool]:
+        """Whether rows may be handled, and whether there is more to find out right away. Raises SyncError.
+
+        Where objects are moved out of a container with shards, no database tells of all its large objects: so
+        nothing is moved before a walk through all of it.
+        """
+        if self._walk is None:
+            return True, False
+        try:
+            more = self._walk.run(WALK_SLICE)
+        except SyncError as error:
+            if not self._walk.known:
+                raise
+            more = False
+            log.warning("%s: its large objects have to be looked for again: %s", self.mapping.label, error)
+        return self._walk.known, more
 
     def _in_turn(self, databases: list[DatabaseCrawl]) -> list[DatabaseCrawl]:
         """All of them, another one first in each turn."""
@@ -281,7 +302,15 @@ class MappingCrawl:
                 for replica, database in kept.items()
             }
             self._listed_at = now
+            if not self.mapping.profile.retain_local and self._moving.neighbours is None:
+                self._walk_if_sharded()
         return list(self._databases.values())
+
+    def _walk_if_sharded(self) -> None:
+        account, container = self.mapping.account, self.mapping.container
+        if self._context.brokers.is_sharded(account, container):
+            names = self._context.local.accounts.names(account, only=container)
+            self._walk = self._moving.neighbours = Neighbours(names, self._context.clock)
 
     def _open(self) -> Batches:
         """The bucket's connections are made when there is something to do, and kept."""

@@ -26,13 +26,13 @@ from s3_sync.transfer.source import OpenObject
 _LEFT_BEHIND = frozenset({"x-robots-tag", *(f"x-object-meta-{mark}" for mark in MARKS)})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Moving:
     """What a mapping that does not retain local objects has to know.
 
     ``departures``: where the segments of large objects are written down that follow them. ``named``: what is
     part of a large object and does not leave without it; ``neighbours``: the same for the whole account,
-    where all of its containers are mapped.
+    where all of its containers are mapped, or for one container in shards.
     """
 
     departures: DepartureLedger

@@ -96,7 +96,7 @@ def test_a_device_that_is_missing_for_a_while(nodes: Nodes, pair4: Pair) -> None
 def test_shards_on_nodes_that_hold_nothing_else_of_the_container(nodes: Nodes, pair4: Pair) -> None:
     """Each node sends its share of each shard, as the ring of the shard has it; some of the container's own
     databases have not been sharded yet, and their rows are the same."""
-    names = [f"o{number:03}" for number in range(104)]
+    names = [f"o{number:03}" for number in range(64)]
     put_all(pair4, *names)
     sharding = Sharding(pair4, [leader(nodes)])
     sharding.allow()

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from servers.daemon import NewDaemon
+from servers.large import Large
 from servers.nodes import Nodes, writes
-from servers.pair import Pair
+from servers.pair import Pair, Store, new_pair
 from servers.shards import Sharding
 from servers.swift import SwiftCluster
 
-NAMES = [f"o{number:03}" for number in range(104)]
+NAMES = [f"o{number:03}" for number in range(64)]
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ class Changes:
     def make(self) -> dict[str, int]:
         """Two overwritten, two new, two posted to, two deleted; what that is at the store."""
         self.number += 4
-        for start in (0, 60):
+        for start in (0, 32):
             n = self.number + start
             self.pair.put(NAMES[n], b"overwritten")
             self.pair.put(f"{NAMES[n]}-new", b"new")
@@ -77,3 +79,22 @@ def test_everything_arrives_and_nothing_twice(nodes: Nodes, pair: Pair) -> None:
     expected = changes.make()
     assert writes(nodes.once(1)) == expected, "from the container's own database again"
     pair.check()
+
+
+def test_objects_are_moved_out_of_shards(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
+    """A large object and its segments lie in different shards."""
+    pair = new_pair(swift, s3api, retain_local=False)
+    daemon = new_daemon(pair)
+    large = Large(pair)
+    large.container = pair.container
+    large.put_slo("z", [large.segment(f"a{number}", 1000) for number in range(2)])
+    for name in NAMES[:58]:  # two shards, and the large object is in the second one
+        pair.put(name, f"of {name}".encode())
+    sharding = Sharding(pair)
+    sharding.allow()
+    sharding.finish()
+    for _ in range(2):
+        assert daemon.once().returncode == 0, daemon.log_text()
+    assert pair.swift.names(pair.container) == []
+    assert sorted(pair.arrived()) == [*NAMES[:58], "z"]
+    assert pair.landed("z").size == 2000

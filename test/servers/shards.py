@@ -12,8 +12,8 @@ from servers.pair import Pair
 
 
 class Sharding:
-    """Of a pair's container, which must have a hundred objects. Each pass of `sharder` moves the rows of one
-    shard, fifty or so; the first one also makes the fresh database and the shards."""
+    """Of a pair's container, which must have fifty objects. Each pass of `sharder` moves the rows of one
+    shard, thirty or so; the first one also makes the fresh database and the shards."""
 
     def __init__(self, pair: Pair, nodes: Iterable[int] = (1,)) -> None:
         self.pair = pair
@@ -21,10 +21,10 @@ class Sharding:
         self.nodes = tuple(nodes)
         self._admin = self.cluster.client("admin:admin", account=pair.swift.account)
 
-    def allow(self) -> None:
+    def allow(self, state: str = "on") -> None:
         """The operator's word. The proxy's idea of where rows of this container go, which may be a minute
         old, or an hour with other settings, is forgotten by it, too."""
-        self._admin.post_container(self.pair.container, {"X-Container-Sharding": "on"})
+        self._admin.post_container(self.pair.container, {"X-Container-Sharding": state})
 
     def sharder(self, *nodes: int) -> None:
         """One pass on each of these nodes, or on all of them."""
@@ -35,11 +35,11 @@ class Sharding:
         self._until("sharded")
 
     def shrink(self) -> None:
-        """The operator's word that all shards are to give their rows back."""
+        """The operator's word that all shards are to give their rows back, and not to be made again."""
         broker = self.broker()
         sequences = find_compactible_shard_sequences(broker, 10_000, 10_000, -1, -1)
         process_compactible_shard_sequences(broker, sequences)
-        self.allow()
+        self.allow("off")
 
     def collapse(self) -> None:
         self._until("collapsed")

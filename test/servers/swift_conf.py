@@ -69,8 +69,8 @@ DAEMON_SECTIONS: Mapping[str, Sections] = {
         "container-updater": {},
         "container-sharder": {
             "auto_shard": "true",
-            "shard_container_threshold": 100,
-            "rows_per_shard": 50,
+            "shard_container_threshold": 50,
+            "rows_per_shard": 30,
             "shard_scanner_batch_size": 10,
             "cleave_batch_size": 1,  # a pass moves the rows of one shard
         },

@@ -85,6 +85,8 @@ class Node:
         self.replicas_here = list(replicas)
         #: of a sharded container, as its shards do not know it
         self.versioned = False
+        #: whether its shards are known
+        self.sharded = False
         self.clock: Any = options.pop("clock", swift.clock)
         self.local: LocalObjects = options.pop("local", None) or local_objects(swift)
         self.options: dict[str, Any] = {"items_chunk": 10, **options}
@@ -141,6 +143,9 @@ class Node:
 
     def replicas(self, account: str, container: str) -> list[FakeReplica]:
         return list(self.replicas_here)
+
+    def is_sharded(self, account: str, container: str) -> bool:
+        return self.sharded
 
     def is_versioned(self, account: str, container: str) -> bool:
         return self.versioned

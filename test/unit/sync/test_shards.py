@@ -205,3 +205,49 @@ def test_two_nodes_that_come_to_the_same_rows_at_once(tmp_path: Path, conditiona
     world.node.settle()
     assert world.converged()
     assert world.bucket.sent[other] == 0
+
+
+class TestMoving:
+    """Of a container with shards, no node has all rows. The shard of this one holds the segments."""
+
+    @pytest.fixture
+    def moving(self, tmp_path: Path) -> Sharded:
+        world = Sharded(tmp_path, mapping=mapping(retain_local=False))
+        world.fill(3)
+        world.swift.dbs[:] = []  # what comes now is another node's business
+        world.swift.put_slo("large", ["/c/o00000", "/c/o00001"])
+        world.node.sharded = True
+        return world
+
+    def test_what_a_large_object_in_another_shard_names_stays(self, moving: Sharded) -> None:
+        moving.node.later(5.0)
+        moving.node.later(120.0)
+        assert sorted(moving.swift.content()) == ["large", "o00000", "o00001"]
+        assert sorted(moving.bucket.content()) == ["o00002"]
+
+    def test_nothing_is_moved_while_it_cannot_be_known(self, moving: Sharded) -> None:
+        moving.swift.lost.add("large")
+        for _ in range(3):
+            moving.node.step()
+            moving.node.clock.sleep(120.0)
+        assert len(moving.swift.content()) == 4
+        assert moving.node.crawl.troubled
+        moving.swift.lost.clear()
+        moving.node.later(120.0)
+        assert "o00002" not in moving.swift.content()
+
+    def test_a_walk_that_fails_later_is_made_again(
+        self, moving: Sharded, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        moving.node.later(5.0)
+        moving.swift.dbs.append(moving.root)
+        moving.swift.put("new")
+        moving.swift.dbs.clear()
+        moving.swift.put_slo("larger", ["/c/o00000"])
+        moving.swift.lost.add("larger")
+        moving.node.later(120.0)
+        assert "new" in moving.swift.content(), "what names it is not known"
+        assert "looked for again" in caplog.text
+        moving.swift.lost.clear()
+        moving.node.later(1200.0)
+        assert "new" not in moving.swift.content()
