@@ -55,9 +55,9 @@ class ObjectReader:
         self._encrypted = has_encryption(settings.internal_client_path)
         self._first: Node | None = None
         self.rings = ObjectRings(settings.swift_dir)
-        # each store has its own workers, for rows and for the parts of large objects, very large ones besides
-        stores = {mapping.credentials.store for mapping in settings.mappings}
-        connections = 2 * 4 * settings.workers * max(1, len(stores))
+        # each lane has its own workers, for rows and for the parts of large objects, very large ones besides
+        lanes = {mapping.lane for mapping in settings.mappings}
+        connections = 2 * 4 * settings.workers * max(1, len(lanes))
         self.servers = ObjectServers(connections, whataremyips(settings.swift_bind_ip))
 
     def starting_at(self, node: Node) -> ObjectReader:

@@ -24,13 +24,14 @@ NEW_SECTIONS = ("credentials", "profiles", "mappings")
 class Loaded:
     """``settings`` holds what can be used: every mapping without a problem; None when nothing can be.
 
-    ``missing``: there is no such file, which a daemon takes calmly.
+    ``missing``: there is no such file, which a daemon takes calmly. ``secret_files``: what was read besides.
     """
 
     settings: Settings | None
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
     missing: bool = False
+    secret_files: frozenset[str] = frozenset()
 
 
 def load(path: str | os.PathLike[str]) -> Loaded:
@@ -41,7 +42,8 @@ def load(path: str | os.PathLike[str]) -> Loaded:
     except FileNotFoundError:
         return Loaded(None, (Problem("", MISSING),), missing=True)
     settings = None if document is None else _settings(document, findings)
-    return Loaded(settings, tuple(findings.problems), tuple(findings.warnings))
+    problems, warnings = tuple(findings.problems), tuple(findings.warnings)
+    return Loaded(settings, problems, warnings, secret_files=frozenset(findings.secret_files))
 
 
 def load_written(written: dict[str, Any]) -> Loaded:

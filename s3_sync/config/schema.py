@@ -166,15 +166,10 @@ class Mapping:
         return bool(self.origin) or self.container == EVERY_CONTAINER
 
     @property
-    def scope(self) -> str:
-        """Equal for what one entry of the file maps, however many containers that is."""
-        return self.origin or self.journal_key
-
-    @property
     def lane(self) -> str:
         """What has threads of its own: a store; within it whatever has a budget, so that who has to wait for
         one keeps nobody else waiting."""
-        own = self.scope if self.profile.budget is not None else ""
+        own = self.control_key if self.profile.budget is not None else ""
         account = self.account_budget.name if self.account_budget is not None else ""
         return " ".join((self.credentials.store, *filter(None, (account, own))))
 
@@ -186,6 +181,10 @@ class Mapping:
     @property
     def label(self) -> str:
         return f"{self.account}{EVERY_CONTAINER}" if self.is_whole else f"{self.account}/{self.container}"
+
+    def is_as(self, other: Mapping) -> bool:
+        """Whether they mean the same: where in the file they stand makes no difference."""
+        return self is other or replace(self, place="") == replace(other, place="")
 
     def of_container(self, container: str) -> Mapping:
         """What a mapping of every container says about one of them."""

@@ -87,7 +87,7 @@ class Registry:
 
     def gate(self, mapping: ContainerMapping) -> Gate:
         """Where requests and bytes of a mapping pass."""
-        return Gate(mapping.scope) if self._budgets is None else self._budgets.gate(mapping)
+        return Gate(mapping.control_key) if self._budgets is None else self._budgets.gate(mapping)
 
     def rates(self) -> dict[str, float]:
         """Requests a second that may begin now, for each store that has asked for patience lately."""
@@ -96,6 +96,12 @@ class Registry:
             if (rate := pace.limit()) is not None:
                 rates[store] = min(rate, rates.get(store, rate))
         return rates
+
+    def use(self, mappings: Collection[ContainerMapping]) -> None:
+        """From now on these are the mappings: their budgets count, and other accounts are forgotten."""
+        if self._budgets is not None:
+            self._budgets.use(tuple(mappings))
+        self.keep({mapping.credentials for mapping in mappings})
 
     def keep(self, wanted: Collection[Credentials]) -> None:
         """Forget the accounts that are not ``wanted`` any more. What still reads from one of them goes on;

@@ -46,7 +46,14 @@ class MaskingFormatter(logging.Formatter):
 
     def __init__(self, secrets: Iterable[Hidden] = ()) -> None:
         super().__init__(FORMAT)
-        texts = {form for secret in secrets for form in _written_forms(secret.reveal()) if form}
+        self._texts: set[str] = set()
+        self._secrets: re.Pattern[str] | None = None
+        self.mask(secrets)
+
+    def mask(self, secrets: Iterable[Hidden]) -> None:
+        """From now on these as well: what was a secret once stays one."""
+        texts = self._texts
+        texts.update(form for secret in secrets for form in _written_forms(secret.reveal()) if form)
         patterns = [
             re.escape(text) if len(text) >= _SHORT else rf"(?<!\w){re.escape(text)}(?!\w)"
             for text in sorted(texts, key=len, reverse=True)
@@ -102,6 +109,14 @@ def configure(
             logger.debug("Using syslog")
     for talkative in TALKATIVE:
         logging.getLogger(talkative).setLevel(logging.INFO if level == "debug" else logging.NOTSET)
+
+
+def mask_also(name: str, secrets: Iterable[Hidden]) -> None:
+    """Secrets that have become known after ``configure``."""
+    found = list(secrets)
+    for handler in logging.getLogger(name).handlers:
+        if isinstance(handler.formatter, MaskingFormatter):
+            handler.formatter.mask(found)
 
 
 def _main_handler(log_file: str | None, console: bool) -> logging.Handler:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from typing import Any
 from s3_sync.config.index import Index
 from s3_sync.config.load import load_served
 from s3_sync.config.schema import Mapping, Served
+from s3_sync.config.watch import FileWatch
 from s3_sync.errors import ConfigError, Problem, SyncError
 from s3_sync.providers.base import Bucket
 from s3_sync.providers.registry import Registry
@@ -56,7 +56,7 @@ class Configured:
         self._log = log
         self._now = now
         self._next_look = 0.0
-        self._seen: object = None
+        self._watch = FileWatch(path)
         self._served = _NOTHING
         self._index = Index(())
         self._targets: dict[tuple[str, str], Target] = {}
@@ -84,10 +84,8 @@ class Configured:
 
     def look(self) -> None:
         """Read the file if it is another one than last time."""
-        seen = self._fingerprint()
-        if seen == self._seen:
+        if not self._watch.changed():
             return
-        self._seen = seen
         try:
             served, problems = load_served(self._path)
         except ConfigError as error:
@@ -98,11 +96,6 @@ class Configured:
             self._log.error("%s: %s", self._path, problem)
         self._use(served)
 
-    def _fingerprint(self) -> object:
-        """Of the file, and of those that it takes secrets from. Which ones these are is known once it was
-        read, so that it is read once more then: no change in between is missed."""
-        return [(path, _stat(path)) for path in (self._path, *sorted(self._served.secret_files))]
-
     def _use(self, served: Served) -> None:
         usable = [mapping for mapping in served.mappings if self._can_be_used(mapping)]
         known = {(mapping.account, mapping.container) for mapping in usable}
@@ -112,6 +105,7 @@ class Configured:
                 self._log.error("%s: %s stays as it was", self._path, mapping.label)
                 usable.append(mapping)
         self._served = replace(served, mappings=tuple(usable))
+        self._watch.also(served.secret_files)
         self._index = Index(usable)
         self._targets = {}
         self._registry.keep({mapping.credentials for mapping in usable})
@@ -127,11 +121,3 @@ class Configured:
                 self._log.error("%s: %s: %s", self._path, mapping.place, problem)
             return False
         return True
-
-
-def _stat(path: str) -> object:
-    try:
-        found = os.stat(path)
-    except OSError as error:
-        return error.errno
-    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -17,6 +17,7 @@ from s3_sync.state.controls import Controls
 from s3_sync.state.journal import Journal
 from s3_sync.sync.counters import Book
 from s3_sync.sync.large_lane import LargeLane
+from s3_sync.sync.stop import Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Context:
     book: Book = field(default_factory=Book)
     observers: Observers = field(default_factory=Observers)
     once: bool = False
-    stop: Event = field(default_factory=Event)
+    stop: Stop = field(default_factory=Event)
 
     def halted(self, mapping: Mapping) -> bool:
         """Whether nothing more may be begun for it: we are told to stop, or the operator has paused it."""

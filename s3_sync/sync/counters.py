@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from s3_sync.config.schema import EVERY_CONTAINER, Mapping
+from s3_sync.config.schema import Mapping
 from s3_sync.model.outcomes import Kind
 from s3_sync.runtime.concurrency import Pool
 
@@ -103,6 +103,23 @@ class Counters:
         return sum(pulse.turning for pulse in self.pulses.values())
 
 
+@dataclass(slots=True)
+class Configuration:
+    """What became of the file. ``loaded_at``: when it was last taken over, in monotonic seconds. ``refused``:
+    it has changed since, and cannot be used. ``problems``: mappings that were left out."""
+
+    now: Callable[[], float]
+    problems: int = 0
+    refused: bool = False
+    loaded_at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.loaded_at = self.now()
+
+    def loaded(self) -> None:
+        self.loaded_at, self.refused, self.problems = self.now(), False, 0
+
+
 class LaneFacts(Protocol):
     """A lane, as far as it can be looked at. ``threads`` that should run, ``running`` that do."""
 
@@ -121,19 +138,16 @@ class Book:
         self.now = now
         #: when the main loop last looked around
         self.heartbeat = now()
-        #: mappings of the configuration that were left out because of a mistake
-        self.problems = 0
         #: what is done when it has
         self.on_beat: Callable[[], None] | None = None
+        self.configuration = Configuration(now)
         self.counters: dict[str, Counters] = {}
         self.lanes: list[LaneFacts] = []
-        self._whole: dict[str, Mapping] = {}
         self.declare(mappings)
 
     def declare(self, mappings: Iterable[Mapping]) -> None:
         """What is configured from now on, each with counters at once. The numbers of what stays go on."""
         configured = list(mappings)
-        self._whole = {m.place: m for m in configured if m.container == EVERY_CONTAINER}
         before, self.counters = self.counters, {}
         for mapping in configured:
             key = mapping.journal_key
@@ -142,10 +156,9 @@ class Book:
 
     def of(self, mapping: Mapping) -> Counters:
         """Of the mapping, or of the one of every container that it is made of."""
-        configured = self._whole.get(mapping.place, mapping)
-        key = configured.journal_key
+        key = mapping.control_key
         if key not in self.counters:
-            self.counters[key] = Counters(configured)
+            self.counters[key] = Counters(mapping)
         return self.counters[key]
 
     def pulse(self, mapping: Mapping) -> Pulse:
@@ -163,6 +176,8 @@ class Book:
 
     def forget(self, mapping: Mapping) -> None:
         """A container that has gone, or is no longer this process's; what was counted stays."""
+        if mapping.control_key not in self.counters:  # a mapping that was taken out
+            return
         counters = self.of(mapping)
         if gone := counters.pulses.pop(mapping.container, None):
             counters.turns_before += gone.turns

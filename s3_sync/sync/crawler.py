@@ -23,6 +23,7 @@ from s3_sync.sync.named import NamedObjects
 from s3_sync.sync.neighbours import Neighbours
 from s3_sync.sync.release import Moving
 from s3_sync.sync.schedule import setback_pause
+from s3_sync.sync.stop import OwnStop
 from s3_sync.sync.uploads import UploadLedger, reap
 
 log = logging.getLogger("s3-sync")
@@ -59,6 +60,7 @@ class MappingCrawl:
     def __init__(self, context: Context, mapping: Mapping, neighbours: Neighbours | None = None) -> None:
         self.mapping = mapping
         self.key = mapping.journal_key
+        context = replace(context, stop=OwnStop(context.stop))
         self._context = context
         self._pulse = context.book.pulse(mapping)
         self._batches: Batches | None = None
@@ -115,7 +117,8 @@ class MappingCrawl:
         )
 
     def retire(self) -> None:
-        """It gets no other turn. Large objects that are on their way go on."""
+        """It gets no other turn, and in this one nothing more is begun; what is on its way goes on."""
+        self._context.stop.set()
         self._large.retire()
 
     def step(self) -> Step:

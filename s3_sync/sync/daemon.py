@@ -73,14 +73,14 @@ class Daemon:
                 self._sum_up(crawl)
         return failed
 
-    def run_forever(self) -> None:
+    def run_forever(self, look: Callable[[], None] = lambda: None) -> None:
+        """``look``: called often, by the thread that may call ``use``."""
         if not self._context.settings.mappings:
-            log.warning("No mappings: nothing to do")
-            return
+            log.warning("No mappings: nothing to do until the configuration names some")
         self._polling = True
         for lane in self._lanes.values():
             lane.poll()
-        self._wait(lambda: True)
+        self._wait(lambda: True, look)
         for crawl in self.crawls():
             if crawl.has_scanned:
                 self._sum_up(crawl)
@@ -88,10 +88,11 @@ class Daemon:
     def _sum_up(self, crawl: MappingCrawl) -> None:
         log.info("%s: %s", crawl.mapping.label, crawl.summary())
 
-    def _wait(self, going_on: Callable[[], bool]) -> None:
+    def _wait(self, going_on: Callable[[], bool], look: Callable[[], None] = lambda: None) -> None:
         """As long as it goes on, or until we are told to stop and the grace is over."""
         while going_on() and not self._stopping:
             self._context.book.beats()
+            look()
             self._context.clock.sleep(TICK)
         self._context.stop.set()
         for lane in self._lanes.values():

@@ -30,7 +30,7 @@ class Seat:
     """The place of one mapping among those that take turns; never with two threads at the same time.
 
     ``wanted``: the mapping as it is to be from the next turn on; None: there will be none. ``crawl``: made
-    when the turn comes, and made anew when the mapping has become another one. ``given``: what the mapping
+    when the turn comes, and made anew when the mapping has ``changed`` since. ``given``: what the mapping
     of an account came to when its containers were given their own seats.
     """
 
@@ -39,6 +39,17 @@ class Seat:
     wanted: Mapping | None
     crawl: MappingCrawl | AccountCrawl | None = None
     given: dict[str, Mapping] | None = None
+    changed: bool = False
+
+    def want(self, mapping: Mapping | None) -> bool:
+        """Whether that is something else. Then a turn that is being taken begins nothing more."""
+        if mapping is self.wanted or (mapping and self.wanted and mapping.is_as(self.wanted)):
+            self.wanted = mapping
+            return False
+        self.wanted, self.changed = mapping, True
+        if isinstance(self.crawl, MappingCrawl):
+            self.crawl.retire()
+        return True
 
 
 class Lane:
@@ -71,8 +82,8 @@ class Lane:
     def use(self, mappings: Iterable[Mapping], coverage: Coverage) -> None:
         """From now on exactly these, which may be called at any time.
 
-        ``coverage``: of all mappings there are. A turn that somebody has just now is ended as it was begun;
-        what was changed counts from the next one, and what was removed gets no other.
+        ``coverage``: of all mappings there are. In a turn that somebody has just now nothing more is begun
+        for what was changed or removed; a change counts from the next turn, and what was removed gets none.
         """
         self._coverage = coverage
         for seat in self._seats.values():
@@ -140,11 +151,13 @@ class Lane:
     def _assign(self, owner: str, mappings: Iterable[Mapping]) -> None:
         wanted = {mapping.journal_key: mapping for mapping in mappings}
         for key, seat in self._seats.items():
-            if seat.owner == owner and key not in wanted:
-                seat.wanted = None
+            if seat.owner == owner and key not in wanted and seat.want(None):
+                self._schedule.hasten(seat)
         for key, mapping in wanted.items():
             if key in self._seats:
-                self._seats[key].owner, self._seats[key].wanted = owner, mapping
+                self._seats[key].owner = owner
+                if self._seats[key].want(mapping):
+                    self._schedule.hasten(self._seats[key])
             else:
                 self._seats[key] = Seat(key, owner, mapping)
                 self._enter(self._seats[key])
@@ -165,7 +178,8 @@ class Lane:
             if (step := self._turn(seat)) is None:
                 continue
             rest = self._context.clock.now() + step.pause
-            self._schedule.put(seat, started if step.more else max(started + interval, rest))
+            at_once = step.more or seat.changed
+            self._schedule.put(seat, started if at_once else max(started + interval, rest))
 
     def _drain_some(self) -> None:
         """While an account is listed, there may be more to come."""
@@ -183,8 +197,8 @@ class Lane:
         if seat.wanted is None:
             self._leave(seat)
             return None
-        if seat.crawl is None or not _alike(seat.crawl.mapping, seat.wanted):
-            _retire(seat)
+        if seat.crawl is None or seat.changed:
+            seat.crawl, seat.changed = None, False
             try:
                 seat.crawl = self._crawl(seat, seat.wanted)
             except SyncError as error:
@@ -205,7 +219,6 @@ class Lane:
     def _leave(self, seat: Seat) -> None:
         del self._seats[seat.key]
         self._assign(seat.key, ())  # if it was an account: what it came to
-        _retire(seat)
         if seat.crawl is not None:
             self._context.book.forget(seat.crawl.mapping)
 
@@ -217,15 +230,5 @@ class Lane:
         return MappingCrawl(self._context, mapping, neighbours)
 
 
-def _retire(seat: Seat) -> None:
-    if isinstance(seat.crawl, MappingCrawl):
-        seat.crawl.retire()
-
-
 def _is_whole(seat: Seat) -> bool:
     return seat.wanted is not None and seat.wanted.is_whole
-
-
-def _alike(one: Mapping, other: Mapping) -> bool:
-    """Where in the file it stands makes no difference."""
-    return one is other or replace(one, place="") == replace(other, place="")

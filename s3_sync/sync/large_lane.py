@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from s3_sync.runtime.concurrency import GreenPool, Pool
+from s3_sync.sync.stop import Stop
 
 Task = Callable[[], object]
 
@@ -23,7 +24,7 @@ class LargeLane:
     What waits here is in the journal, so that it may be forgotten. No task is begun once ``stop`` is set.
     """
 
-    def __init__(self, pool: Pool, parts: Pool, stop: threading.Event) -> None:
+    def __init__(self, pool: Pool, parts: Pool, stop: Stop) -> None:
         self.parts = parts
         #: threads that are at it
         self.running = 0
@@ -86,6 +87,6 @@ class LargeLane:
         self._changed.notify_all()
 
 
-def green_lane(workers: int, stop: threading.Event) -> LargeLane:
+def green_lane(workers: int, stop: Stop) -> LargeLane:
     """The lane beside so many ``workers``, who have as many places for parts."""
     return LargeLane(GreenPool(min(PLACES, workers)), GreenPool(workers), stop)

@@ -26,6 +26,7 @@ from s3_sync.cluster.swiftdir import use_swift_dir
 from s3_sync.config.load import load
 from s3_sync.config.report import check_config
 from s3_sync.config.schema import Settings
+from s3_sync.config.watch import FileWatch
 from s3_sync.errors import ConfigError, Problem, StateError, SyncError
 from s3_sync.providers.registry import Registry
 from s3_sync.providers.wrappers.allowance import Budgets
@@ -42,6 +43,7 @@ from s3_sync.sync.conversion import convert_config
 from s3_sync.sync.counters import Book
 from s3_sync.sync.daemon import Daemon
 from s3_sync.sync.large_lane import green_lane
+from s3_sync.sync.reload import Reload, Reloading
 from s3_sync.sync.watch import Watch
 
 log = logging.getLogger("s3-sync")
@@ -72,6 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(config: str, once: bool, log_level: str | None, console: bool) -> int:
+    before = FileWatch(config).looks()
     loaded = load(config)
     if loaded.settings is None:
         raise ConfigError(loaded.problems)
@@ -96,11 +99,17 @@ def run(config: str, once: bool, log_level: str | None, console: bool) -> int:
         log.info("swift-s3-sync %s: %d mappings", __version__, len(settings.mappings))
         if not once:
             journal = os.path.join(settings.status_dir, JOURNAL)
-            context.book.problems = len(loaded.problems)
+            context.book.configuration.problems = len(loaded.problems)
             watch = Watch(context, journal)
             stack.callback(watch.close)
             watch.start()
-            daemon.run_forever()
+            reloading = Reloading(
+                config, settings, context.registry, daemon.use, context.book.configuration, log_level,
+                watch.reloading,
+            )  # fmt: skip
+            reload = Reload(reloading, loaded, before)
+            signal.signal(signal.SIGHUP, lambda *_: reload.request())
+            daemon.run_forever(reload.look)
             return 0
         failed = daemon.run_once()
     return 1 if failed or loaded.problems else 0

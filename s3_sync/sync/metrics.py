@@ -45,6 +45,10 @@ METRICS = (
     Described("gauge", "info", "1; its label tells the version", ("version",)),
     Described("gauge", "heartbeat_timestamp_seconds", "When the main loop last looked around"),
     Described("gauge", "configuration_problems", "Mappings that were left out because of a mistake"),
+    Described("gauge", "configuration_refused", "1: the file has changed, and cannot be used as it is now"),
+    Described(
+        "gauge", "configuration_loaded_timestamp_seconds", "When the configuration was last taken over"
+    ),
     Described("gauge", "journal_bytes", "Size of the journal on disk"),
     Described("counter", "rows_scanned", "Rows looked at: the sum of rows_total over all outcomes", MAPPING),
     Described("counter", "rows", "Rows looked at, by what became of them", (*MAPPING, "outcome", "reason")),
@@ -140,7 +144,10 @@ class DaemonMetrics(Collector):
         watched = self._watched
         yield "info", (__version__,), 1
         yield "heartbeat_timestamp_seconds", (), self._when(watched.book.heartbeat)
-        yield "configuration_problems", (), watched.book.problems
+        configuration = watched.book.configuration
+        yield "configuration_problems", (), configuration.problems
+        yield "configuration_refused", (), configuration.refused
+        yield "configuration_loaded_timestamp_seconds", (), self._when(configuration.loaded_at)
         yield "journal_bytes", (), watched.journal_bytes()
         pending = watched.pending()
         for key, counters in list(watched.book.counters.items()):

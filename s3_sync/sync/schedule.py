@@ -39,6 +39,16 @@ class Schedule(Generic[Item]):
             if self._heap[0] is entry:  # nobody who waits for another need wake up
                 self._changed.notify()
 
+    def hasten(self, item: Item) -> None:
+        """If it waits, it is due now."""
+        with self._changed:
+            self._heap = [
+                (float("-inf"), order, each) if each is item else (when, order, each)
+                for when, order, each in self._heap
+            ]
+            heapq.heapify(self._heap)
+            self._changed.notify()
+
     def take(self) -> Item | None:
         """Waits until something is due; None once the schedule is closed."""
         with self._changed:

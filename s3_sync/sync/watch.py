@@ -74,6 +74,11 @@ class Watch:
         self._manager.ready(f"{len(self._settings.mappings)} mappings")
         threading.Thread(target=self._run, name="watch", daemon=True).start()
 
+    def reloading(self, begins: bool) -> None:
+        """The configuration is being read again; or it has been, whatever became of it."""
+        if not begins:
+            self._manager.ready(f"{len(self._context.book.counters)} mappings")
+
     def close(self) -> None:
         self._closing.set()
         if self._port is not None:

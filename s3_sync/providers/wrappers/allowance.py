@@ -127,21 +127,21 @@ class Budgets:
             part = 1.0 / self._processes
             for mapping in mappings:
                 if mapping.profile.budget is not None:
-                    own[mapping.scope] = mapping.profile.budget, part if mapping.is_account else 1.0
+                    own[mapping.control_key] = mapping.profile.budget, part if mapping.is_account else 1.0
                 if mapping.account_budget is not None:
                     shared[mapping.account_budget.name] = mapping.account_budget.budget, part
             self._own = self._renewed(self._own, own)
             self._shared = self._renewed(self._shared, shared)
-            known = {mapping.scope: mapping for mapping in mappings}
+            known = {mapping.control_key: mapping for mapping in mappings}
             for scope, gate in self._gates.items():
                 gate.allowances = self._allowances(known[scope]) if scope in known else gate.allowances
 
     def gate(self, mapping: Mapping) -> Gate:
         """The mapping's gate, the same one for as long as the process lives."""
         with self._lock:
-            gate = self._gates.get(mapping.scope)
+            gate = self._gates.get(mapping.control_key)
             if gate is None:
-                gate = self._gates[mapping.scope] = Gate(mapping.scope)
+                gate = self._gates[mapping.control_key] = Gate(mapping.control_key)
                 gate.allowances = self._allowances(mapping)
             return gate
 
@@ -154,7 +154,10 @@ class Budgets:
 
     def _allowances(self, mapping: Mapping) -> Sequence[Allowance]:
         account = mapping.account_budget
-        found = (self._own.get(mapping.scope), None if account is None else self._shared.get(account.name))
+        found = (
+            self._own.get(mapping.control_key),
+            None if account is None else self._shared.get(account.name),
+        )
         return tuple(allowance for allowance in found if allowance is not None)
 
 

@@ -78,7 +78,7 @@ def test_every_metric_is_there_from_the_start(stand: Stand) -> None:
 
 
 def test_of_the_process(stand: Stand) -> None:
-    stand.book.problems = 2
+    stand.book.configuration.problems = 2
     stand.time = 1010.0
     stand.book.beats()
     stand.time = 1012.0
