@@ -62,7 +62,8 @@ class SubrequestWriter:
         if status != 200:
             raise _error(status, f"HEAD {container}/{name}")
         etag, size = headers["Etag"].strip('"'), int(headers["Content-Length"])
-        return ObjectInfo(name, size, etag, meta=from_swift(headers.items()))
+        timestamp = Timestamp.parse(headers.get("X-Backend-Timestamp") or headers["X-Timestamp"])
+        return ObjectInfo(name, size, etag, meta=from_swift(headers.items()), timestamp=timestamp)
 
     def post_object(self, container: str, name: str, headers: Mapping[str, str]) -> None:
         """New metadata, unless the object is gone, or has newer ones. Raises LocalUnavailable."""

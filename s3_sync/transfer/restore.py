@@ -41,7 +41,7 @@ class LocalWriter(Protocol):
         ...
 
     def find(self, container: str, name: str) -> ObjectInfo | None:
-        """What is there, with its metadata; None for nothing."""
+        """What is there, with its metadata and ``timestamp``; None for nothing."""
         ...
 
     def delete_object(self, container: str, name: str, timestamp: Timestamp) -> None:
@@ -163,7 +163,11 @@ def _has_metadata(info: ObjectInfo) -> bool:
 
 def _cut(writer: LocalWriter, job: Restoration, body: Body, step: int, written: _Written) -> list[Segment]:
     """Segments of our own. Their names say of which version and size they are, so that what an attempt
-    that was killed left behind is overwritten by the next one with the same bytes."""
+    that was killed left behind is overwritten by the next one with the same bytes.
+
+    What is there may also be somebody else's, who restores the same object now or has just done so. Then it
+    is not ours to remove, as in ``_by_manifest``: whoever is older cannot write over what the other one owns.
+    """
     info = job.info
     container = f"{job.container}_segments"
     stamp = _version(info).normal
@@ -173,7 +177,11 @@ def _cut(writer: LocalWriter, job: Restoration, body: Body, step: int, written: 
     for number, size in enumerate(_sizes(info.size, step), start=1):
         piece = Slice(body, size)
         name = f"{base}/{number:08d}"
-        _put_segment(writer, (container, name), piece, {**job.timestamp, **expiry}, written)
+        headers = {**job.timestamp, **expiry}
+        if writer.find(container, name) is None:
+            _put_segment(writer, (container, name), piece, {**headers, **_ONLY_NEW}, written)
+        else:
+            writer.put_object(container, name, piece, headers)
         segments.append(Segment(container, name, size, piece.md5()))
     if body.read(1):
         raise BadDigest(f"{info.name} is longer than {info.size} bytes")
@@ -196,10 +204,13 @@ def _put_segment(
 
 
 def _undo(writer: LocalWriter, job: Restoration, written: _Written) -> None:
-    """Remove exactly what we wrote: whatever is newer stays."""
+    """Remove exactly what we wrote: whatever is newer stays, and so does what is older, which somebody else
+    wrote while our own write failed."""
     for container, name in written.segments:
         try:
-            writer.delete_object(container, name, job.found_missing.after())
+            there = writer.find(container, name)
+            if there is not None and there.timestamp == job.found_missing:
+                writer.delete_object(container, name, job.found_missing.after())
         except SyncError:
             continue  # the next attempt finds it, or overwrites it
 

@@ -67,7 +67,8 @@ class Swift:
             return None
         data = self.objects[path]
         meta = ObjectMeta(user={"colour": "red"} if path in self.adorned else {})
-        return ObjectInfo(name, len(data), md5(data), meta=meta)
+        timestamp = NOW if path in self.headers else None
+        return ObjectInfo(name, len(data), md5(data), meta=meta, timestamp=timestamp)
 
     def delete_object(self, container: str, name: str, timestamp: Timestamp) -> None:
         assert timestamp == NOW.after()
@@ -214,7 +215,8 @@ class TestManifests:
     def test_a_name_that_is_taken_a_moment_later(self, monkeypatch: pytest.MonkeyPatch) -> None:
         swift = Swift()
         swift.objects["t/two"] = b"somebody else's"
-        monkeypatch.setattr(swift, "find", lambda container, name: None)
+        find = swift.find
+        monkeypatch.setattr(swift, "find", lambda c, name: None if name == "two" else find(c, name))
         with pytest.raises(LocalChanged):
             run(swift, self.DATA, manifest_of(self.ONE, self.TWO))
         assert swift.objects == {"t/two": b"somebody else's"}
