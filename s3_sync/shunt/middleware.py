@@ -37,6 +37,7 @@ from s3_sync.shunt.watch import RemoteWatcher, shunt_logger
 
 #: of a request that wants the local cluster only: from the cloud connector, or from an operator
 _BYPASS = "HTTP_X_CLOUD_SYNC_SHUNT_BYPASS"
+_COPYING = "s3_sync.copying"
 Builders = Mapping[str, Builder]
 Handler = Callable[[Request, StartResponse], Iterable[bytes]]
 
@@ -84,8 +85,9 @@ class CloudShunt:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]
         copies = method == "COPY" or (method == "PUT" and "HTTP_X_COPY_FROM" in environ)
-        if copies and self._copies_mapped(environ):
+        if copies and _COPYING not in environ and self._copies_mapped(environ):
             # copy is right of us in this pipeline, so what it reads would not come by here
+            environ[_COPYING] = True  # what it takes for no copy comes back to us as it is
             answer: Iterable[bytes] = self._copy(environ, start_response)
             return answer
         request = self._request(environ)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import re
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -87,6 +89,60 @@ def test_every_answer_is_the_same(
     for one in story(container):
         plain, ours = (world.ask(container, one) for world in worlds)
         assert told(ours) == told(plain), one
+
+
+ODD_PATHS = [
+    *(
+        "/v1/AUTH_test/{}/%ff",
+        "/v1/AUTH_test/%ff/o",
+        "/v1/%ff/{}/o",
+        "/v1/AUTH_test/{}/%00o",
+        "/v1/AUTH_test/%00c/o",
+    ),
+    *(
+        "//AUTH_test/{}/o",
+        "/v9/AUTH_test/{}/o",
+        "/v1//{}/o",
+        "/v1/AUTH_test//o",
+        "/v1/AUTH_test/{}//",
+        "/v1",
+        "/v1/",
+    ),
+    *(
+        "/AUTH_test/{}/o",
+        "/v1/AUTH_test/{}/o?%ff=%ff",
+        "/v1/AUTH_test/{}?marker=%ff",
+        "/v1/AUTH_test/{}?limit=-1",
+    ),
+]
+
+
+def test_odd_paths(worlds: list[World], container: str) -> None:
+    for world in worlds:
+        world.users[TESTER.name].put_container(container)
+    headers = {"Destination": "/%ff/o", "X-Copy-From": "/%ff/o", "X-Copy-From-Account": "%ff"}
+    for path in ODD_PATHS:
+        for method in ("GET", "DELETE", "COPY"):
+            said = [
+                raw(
+                    world.users[TESTER.name],
+                    method,
+                    path.format(container),
+                    headers if method != "GET" else {},
+                )
+                for world in worlds
+            ]
+            assert said[0] == said[1], (method, path)
+
+
+def raw(user: RawSwift, method: str, path: str, headers: dict[str, str]) -> object:
+    connection = http.client.HTTPConnection(urlsplit(user.cluster.s3_endpoint).netloc, timeout=60)
+    try:
+        connection.request(method, path, headers={"X-Auth-Token": user.token, **headers})
+        answer = connection.getresponse()
+        return answer.status, _constant(answer.read().decode("latin-1"))
+    finally:
+        connection.close()
 
 
 #: a container tells what the cluster holds
