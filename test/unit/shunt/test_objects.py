@@ -1,0 +1,181 @@
+"""GET and HEAD of archived objects, over a store in memory and a cluster that has none of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from swift.common.swob import HTTPForbidden, HTTPNotFound, Response
+from swift.common.swob import Request as SwobRequest
+from swift.common.utils import split_path
+from swift.proxy.controllers.base import get_cache_key
+
+from s3_sync.config.schema import Credentials, Mapping, Profile
+from s3_sync.errors import AccessDenied, RemoteError, RemoteUnavailable
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import ObjectMeta, PutOptions
+from s3_sync.providers.base import WriteOptions
+from s3_sync.providers.memory import MemoryProvider
+from s3_sync.shunt.configured import Target
+from s3_sync.shunt.exchange import Request
+from s3_sync.shunt.large import LargeObjects
+from s3_sync.shunt.objects import Objects
+from s3_sync.shunt.proxyfs import ProxyFs
+from s3_sync.streams.reader import BytesBody
+
+BODY = bytes(range(256)) * 40
+MD5 = hashlib.md5(BODY).hexdigest()
+SEGMENTS = (b"one" * 1000, b"two" * 500)
+
+
+class Log:
+    def __init__(self) -> None:
+        self.counted: list[str] = []
+
+    def increment(self, metric: str) -> None:
+        self.counted.append(metric)
+
+    def error(self, *_: object) -> None: ...
+
+
+class World:
+    def __init__(self) -> None:
+        self.log = Log()
+        provider = MemoryProvider()
+        provider.create_bucket("b")
+        namer = KeyNamer.hashed("AUTH_a", "c")
+        self.bucket = provider.bucket("b", namer)
+        self.cold = provider.bucket("b", namer, WriteOptions(storage_class="GLACIER"))
+        self.target = Target(Mapping("AUTH_a", "c", "b", Credentials(), Profile(), namer), self.bucket)
+        find = {("AUTH_a", "c"): self.target}
+        self.objects = Objects(
+            lambda *place: find.get(place),
+            ProxyFs(False),
+            LargeObjects(),
+            self.log,
+            lambda wanted, info: None,
+        )
+        self.local: Any = HTTPNotFound
+        self.store("o", BODY, user={"colour": "red"})
+        self.store_large("slo")
+
+    def store(self, name: str, data: bytes, **meta: Any) -> None:
+        described = ObjectMeta({"content-type": "a/b"}, **meta)
+        self.bucket.put_object(name, BytesBody(data), PutOptions(len(data), described))
+
+    def store_large(self, name: str) -> None:
+        entries = [
+            {"name": f"/s/{number}", "bytes": len(data), "hash": hashlib.md5(data).hexdigest()}
+            for number, data in enumerate(SEGMENTS)
+        ]
+        manifest = json.dumps(entries).encode()
+        marks = {"x-static-large-object": "True", "swift-slo-etag": hashlib.md5(manifest).hexdigest()}
+        self.store(name, b"".join(SEGMENTS), marks=marks)
+        self.bucket.put_manifest(name, manifest)
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        *_, name = split_path(environ["PATH_INFO"], 4, 4, True)
+        request = Request(environ, self.app, self, self.target, "AUTH_a", "c", name)
+        return self.objects(request, start_response)
+
+    def app(self, environ: Any, start_response: Any) -> Any:
+        return self.local()(environ, start_response)
+
+    def ask(self, name: str, method: str = "GET", query: str = "", **headers: str) -> Any:
+        known = {get_cache_key("AUTH_a", "c"): {"status": 200}}
+        environ = {"swift.infocache": known, "pfs.is_bimodal": "no"}
+        sent = {key.replace("_", "-"): value for key, value in headers.items()}
+        request = SwobRequest.blank(f"/v1/AUTH_a/c/{name}?{query}", environ, sent, method=method)
+        return request.get_response(self)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "body"),
+    [
+        ({}, 200, BODY),
+        ({"Range": "bytes=2-5"}, 206, BODY[2:6]),
+        ({"Range": "bytes=-5"}, 206, BODY[-5:]),
+        ({"Range": "bytes=99999-"}, 416, None),
+        ({"If_None_Match": MD5}, 304, b""),
+        ({"If_Match": "other"}, 412, b""),
+        ({"If_Match": MD5, "Range": "bytes=0-0"}, 206, BODY[:1]),
+        ({"If_Modified_Since": "Fri, 01 Jan 2100 00:00:00 GMT"}, 304, b""),
+    ],
+    ids=str,
+)
+def test_what_a_client_gets(world: World, headers: dict[str, str], status: int, body: bytes | None) -> None:
+    answer = world.ask("o", **headers)
+    assert answer.status_int == status
+    assert body in (None, answer.body)
+    if status < 300:
+        assert (answer.headers["Etag"], answer.headers["X-Object-Meta-Colour"]) == (MD5, "red")
+    assert world.log.counted == ["hits"]
+
+
+def test_several_ranges(world: World) -> None:
+    answer = world.ask("o", Range="bytes=0-4,5000-5009,-3")
+    assert answer.status_int == 206
+    body = answer.body
+    assert len(body) == answer.content_length
+    assert all(part in body for part in (BODY[:5], BODY[5000:5010], BODY[-3:]))
+
+
+def test_a_large_object(world: World) -> None:
+    whole = b"".join(SEGMENTS)
+    joined = hashlib.md5("".join(hashlib.md5(data).hexdigest() for data in SEGMENTS).encode()).hexdigest()
+    for _ in range(2):
+        answer = world.ask("slo")
+        assert (answer.body, answer.headers["Etag"]) == (whole, f'"{joined}"')
+    assert world.ask("slo", query="part-number=2").body == SEGMENTS[1]
+    assert world.ask("slo", query="part-number=2", Range="bytes=0-1").status_int == 400
+    assert len(json.loads(world.ask("slo", query="multipart-manifest=get").body)) == 2
+    world.bucket.delete_manifest("slo")
+    assert world.ask("slo", query="part-number=2").body == whole
+    assert world.ask("slo", query="multipart-manifest=get").status_int == 404
+
+
+def test_heads(world: World) -> None:
+    answer = world.ask("o", "HEAD", Range="bytes=0-1")
+    assert (answer.status_int, answer.content_length, answer.body) == (200, len(BODY), b"")
+
+
+def test_nothing_there(world: World) -> None:
+    assert world.ask("absent").status_int == 404
+    assert world.log.counted == ["misses"]
+
+
+def test_the_cluster_decides(world: World) -> None:
+    world.local = lambda: Response(body=b"local")
+    assert world.ask("o").body == b"local"
+    world.local = HTTPForbidden
+    assert world.ask("o").status_int == 403
+    assert world.log.counted == []
+
+
+def test_what_must_be_restored_at_the_store_first(world: World) -> None:
+    world.cold.put_object("cold", BytesBody(BODY), PutOptions(len(BODY)))
+    assert world.ask("cold").status_int == 403
+    assert world.ask("cold", "HEAD").status_int == 200
+    assert world.log.counted == ["archived", "hits"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(RemoteUnavailable("away"), 503), (AccessDenied("no", status=403), 502)], ids=str
+)
+def test_a_store_that_fails(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: RemoteError, status: int
+) -> None:
+    def fail(*_: object) -> Any:
+        raise error
+
+    monkeypatch.setattr(world.bucket, "get_object", fail)
+    assert world.ask("o").status_int == status
+    assert world.log.counted == ["errors"]
