@@ -173,7 +173,8 @@ class Objects:
             return self._manifest(wanted, info)
         self._check_link(wanted, info)
         response = self._response(wanted, info)
-        if large and "part-number" in wanted.params:
+        assert info.meta is not None
+        if "part-number" in wanted.params and "x-static-large-object" in info.meta.marks:
             part = self._part(wanted, info, response)
             if part is not None:
                 return part

@@ -29,6 +29,7 @@ from s3_sync.streams.reader import BytesBody
 BODY = bytes(range(256)) * 40
 MD5 = hashlib.md5(BODY).hexdigest()
 SEGMENTS = (b"one" * 1000, b"two" * 500)
+JOINED = hashlib.md5("".join(hashlib.md5(data).hexdigest() for data in SEGMENTS).encode()).hexdigest()
 
 
 class Log:
@@ -66,13 +67,15 @@ class World:
         described = ObjectMeta({"content-type": "a/b"}, **meta)
         self.bucket.put_object(name, BytesBody(data), PutOptions(len(data), described))
 
-    def store_large(self, name: str) -> None:
+    def store_large(self, name: str, *, dynamic: bool = False) -> None:
         entries = [
             {"name": f"/s/{number}", "bytes": len(data), "hash": hashlib.md5(data).hexdigest()}
             for number, data in enumerate(SEGMENTS)
         ]
         manifest = json.dumps(entries).encode()
         marks = {"x-static-large-object": "True", "swift-slo-etag": hashlib.md5(manifest).hexdigest()}
+        if dynamic:
+            marks = {"x-object-manifest": "s/", "swift-source-dlo-etag": JOINED}
         self.store(name, b"".join(SEGMENTS), marks=marks)
         self.bucket.put_manifest(name, manifest)
 
@@ -130,16 +133,22 @@ def test_several_ranges(world: World) -> None:
 
 def test_a_large_object(world: World) -> None:
     whole = b"".join(SEGMENTS)
-    joined = hashlib.md5("".join(hashlib.md5(data).hexdigest() for data in SEGMENTS).encode()).hexdigest()
     for _ in range(2):
         answer = world.ask("slo")
-        assert (answer.body, answer.headers["Etag"]) == (whole, f'"{joined}"')
+        assert (answer.body, answer.headers["Etag"]) == (whole, f'"{JOINED}"')
     assert world.ask("slo", query="part-number=2").body == SEGMENTS[1]
     assert world.ask("slo", query="part-number=2", Range="bytes=0-1").status_int == 400
     assert len(json.loads(world.ask("slo", query="multipart-manifest=get").body)) == 2
     world.bucket.delete_manifest("slo")
     assert world.ask("slo", query="part-number=2").body == whole
     assert world.ask("slo", query="multipart-manifest=get").status_int == 404
+
+
+def test_a_dlo_has_no_parts(world: World) -> None:
+    world.store_large("dlo", dynamic=True)
+    answer = world.ask("dlo", query="part-number=1")
+    assert (answer.status_int, answer.body) == (200, b"".join(SEGMENTS))
+    assert answer.headers["Etag"] == f'"{JOINED}"'
 
 
 def test_heads(world: World) -> None:
