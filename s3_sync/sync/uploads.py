@@ -20,6 +20,8 @@ SAFE_AGE = 7 * 86400.0
 LIST_EVERY = 86400.0
 #: how far apart we and the store may see the begin of one upload: its duration, and both clocks (seconds)
 AROUND = 3600.0
+#: so long after we have asked for an upload the store may still be opening it, in seconds
+OPENING = 600.0
 #: what the journal keeps about a mapping
 MANIFESTS, LISTED = "manifests", "uploads listed"
 
@@ -35,17 +37,25 @@ class UploadLedger:
         self._in_flight: set[str] = set()
         #: upload id -> until when the store may still be completing it
         self._unsure: dict[str, float] = {}
+        #: begin -> until when it may be underway: rows are handled while leftovers are looked for
+        self._opening: dict[int, float] = {}
         self._manifests = journal.noted(key, MANIFESTS) is not None
 
     def begins(self, name: str) -> int:
-        return self._journal.upload_begins(self._key, name, self._now())
+        with self._lock:  # or it could be looked for between the two
+            begin = self._journal.upload_begins(self._key, name, self._now())
+            self._opening[begin] = self._now() + OPENING
+        return begin
 
     def not_begun(self, begin: int) -> None:
         self._journal.upload_not_begun(begin)
+        with self._lock:
+            self._opening.pop(begin, None)
 
     def begun(self, begin: int, name: str, upload_id: str) -> None:
         with self._lock:
             self._in_flight.add(upload_id)
+            self._opening.pop(begin, None)
         self._journal.upload_begun(self._key, begin, name, upload_id, self._now())
 
     def ended(self, upload_id: str) -> None:
@@ -75,7 +85,7 @@ class UploadLedger:
 
     def has_work(self) -> bool:
         """Whether there is anything to be looked for."""
-        return bool(self.left_behind() or self._journal.begins(self._key)) or self.may_list()
+        return bool(self.left_behind() or self._unanswered()) or self.may_list()
 
     def reap(self, bucket: Bucket) -> int:
         """Abort what was left behind; returns how many. Raises RemoteError, StateError.
@@ -93,18 +103,26 @@ class UploadLedger:
             self._journal.upload_ended(self._key, upload_id)
             self._unsure.pop(upload_id, None)
             aborted += 1
-        for begin, name, noted in self._journal.begins(self._key):
+        for begin, name, noted in self._unanswered():
             for upload in list(bucket.list_uploads(name)):
                 if abs(upload.begun - noted) <= AROUND and not self._is_in_flight(upload.upload_id):
                     bucket.abort_upload(name, upload.upload_id)
                     aborted += 1
-            self._journal.upload_not_begun(begin)
+            self.not_begun(begin)
         if self.may_list() and bucket.namer.prefix:
             self._journal.note(self._key, LISTED, repr(self._now()))
             for name, upload_id in self._too_old(bucket):
                 bucket.abort_upload(name, upload_id)
                 aborted += 1
         return aborted
+
+    def _unanswered(self) -> list[tuple[int, str, float]]:
+        """Begins of which nothing more will come."""
+        now = self._now()
+        with self._lock:
+            return [
+                each for each in self._journal.begins(self._key) if self._opening.get(each[0], 0.0) <= now
+            ]
 
     def may_list(self) -> bool:
         """Whether a day has passed since uploads were listed, or since we began to count."""

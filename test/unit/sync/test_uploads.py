@@ -13,7 +13,7 @@ from s3_sync.model.objects import ObjectMeta
 from s3_sync.providers.base import OpenUpload
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider
 from s3_sync.state.journal import Journal
-from s3_sync.sync.uploads import AROUND, LIST_EVERY, SAFE_AGE, UploadLedger, reap
+from s3_sync.sync.uploads import AROUND, LIST_EVERY, OPENING, SAFE_AGE, UploadLedger, reap
 from unit.sync.cluster import FakeClock
 
 
@@ -158,6 +158,7 @@ class TestBegins:
         world.bucket.create_upload("o", ObjectMeta())
         current = world.begin("o")
         world.ledger.ended(world.begin("o/2"))
+        world.clock.sleep(OPENING)
         world.reap()
         assert current in world.uploads
         assert len(world.uploads) == 2  # o/2 is open as far as the store knows
@@ -173,9 +174,21 @@ class TestBegins:
         assert world.uploads == {somebodys}
         world.journal.close()
 
+    def test_one_that_is_underway_is_left_alone(self, world: World) -> None:
+        """Large objects have a lane of their own: some are begun while leftovers are looked for."""
+        begin = world.ledger.begins("o")
+        upload_id = world.bucket.create_upload("o", ObjectMeta())
+        world.reap()
+        assert world.uploads == {upload_id}
+        assert [number for number, _, _ in world.journal.begins("m")] == [begin]
+        world.clock.sleep(OPENING)
+        world.reap()
+        assert world.uploads == set()
+
     def test_a_listing_that_fails_is_tried_again(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         world.ledger.begins("o")
         world.bucket.create_upload("o", ObjectMeta())
+        world.clock.sleep(OPENING)
 
         def listing(name: str | None = None) -> Iterator[OpenUpload]:
             raise RemoteUnavailable("away")
