@@ -182,11 +182,11 @@ class Book:
         if gone := counters.pulses.pop(mapping.container, None):
             counters.turns_before += gone.turns
 
-    def is_alive(self, patience: float = WEDGED) -> bool:
+    def is_alive(self) -> bool:
         """Whether turns are taken in every lane, and whether those that are taken show signs of life."""
         now = self.now()
         pulses = [pulse for counters in self.counters.values() for pulse in counters.pulses.values()]
-        if any(pulse.turning and now - pulse.beat > patience for pulse in pulses):
+        if any(pulse.turning and now - pulse.beat > WEDGED for pulse in pulses):
             return False
         if any(lane.running < lane.threads for lane in self.lanes):
             return False
@@ -194,4 +194,4 @@ class Book:
         for pulse in pulses:
             store = pulse.mapping.credentials.store
             newest[store] = max(pulse.beat, newest.get(store, pulse.beat))
-        return all(now - beat <= patience for beat in newest.values())
+        return all(now - beat <= WEDGED for beat in newest.values())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -20,6 +21,8 @@ class Scrape:
 
     up: bool
     samples: dict[tuple[str, frozenset[tuple[str, str]]], float]
+    #: when, in seconds since the epoch
+    at: float = field(default_factory=time.time)
 
     def all(self, name: str, **labels: str) -> dict[frozenset[tuple[str, str]], float]:
         """Samples of `name` (without the common prefix) that have these labels, among others."""

@@ -65,7 +65,9 @@ class TestAlerts:
         text = ALERTS.read_text()
         assert "store_silent_seconds > 60" in text
         (tmp_path / "alerts.yml").write_text(text.replace("silent_seconds > 60", "silent_seconds > 600"))
-        (tmp_path / TESTS.name).write_bytes(TESTS.read_bytes())
+        tests = yaml.safe_load(TESTS.read_text())
+        tests["tests"] = [each for each in tests["tests"] if "SwiftS3SyncStoreSilent" in each["name"]]
+        (tmp_path / TESTS.name).write_text(json.dumps(tests))
         assert promtool("test", "rules", str(tmp_path / TESTS.name)).returncode == 1
 
     def test_each_has_a_test(self) -> None:

@@ -1,0 +1,164 @@
+"""Something is really wrong with a real daemon: what its port says then makes the right alerts fire."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from faults.proxy import FaultProxy, answers, waits_for
+from servers.alerts import check_alerts
+from servers.daemon import NewDaemon
+from servers.metrics import MetricsOf, Scrape
+from servers.pair import Pair, Store, new_pair, sync
+from servers.process import wait_until
+from servers.swift import SwiftCluster
+
+#: how often what is pending is counted, and a store asked that has refused; in seconds
+OFTEN = {
+    "values": {"s3_sync.sync.watch:EVERY": 0.2},
+    "pauses": {"s3_sync.sync.crawler:setback_pause": 0.5},
+}
+
+
+@pytest.fixture
+def metrics() -> Iterator[MetricsOf]:
+    metrics = MetricsOf()
+    yield metrics
+    metrics.close()
+
+
+class Systemd:
+    """Its end of the socket that a service talks to."""
+
+    def __init__(self, directory: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(directory / "notify"))
+        self._socket.settimeout(0.05)
+        self.environment = {"NOTIFY_SOCKET": str(directory / "notify"), "WATCHDOG_USEC": "600000"}
+
+    def received(self, seconds: float) -> list[str]:
+        """What comes in so long a time."""
+        until, messages = time.monotonic() + seconds, []
+        while time.monotonic() < until:
+            with contextlib.suppress(TimeoutError):
+                messages.append(self._socket.recv(4096).decode())
+        return messages
+
+    def wait(self, alive: bool) -> list[str]:
+        """Until signs of life come, or have stopped for as long as it waits for them."""
+        seen: list[str] = []
+
+        def is_so() -> bool:
+            seen.extend(now := self.received(1.0))
+            return ("WATCHDOG=1" in now) == alive
+
+        wait_until(is_so, 30, "signs of life" if alive else "silence")
+        return seen
+
+
+@pytest.fixture
+def systemd(tmp_path: Path) -> Iterator[Systemd]:
+    systemd = Systemd(tmp_path)
+    yield systemd
+    systemd._socket.close()
+
+
+def readings(
+    metrics: MetricsOf, begins: Callable[[Scrape], bool], goes_on: Callable[[Scrape, Scrape], bool]
+) -> tuple[Scrape, Scrape]:
+    """The first that is so, and one at least two seconds later that goes on from there."""
+    found: list[Scrape] = []
+
+    def first() -> bool:
+        found[:] = [metrics.read()]
+        return begins(found[0])
+
+    def second() -> bool:
+        found[1:] = [metrics.read()]
+        return found[1].at - found[0].at >= 2.0 and goes_on(*found)
+
+    wait_until(first, 60, "the beginning")
+    wait_until(second, 60, "what comes after it")
+    return found[0], found[1]
+
+
+def store_of(pair: Pair) -> str:
+    return str(pair.mapping["aws_endpoint"]).removeprefix("http://")
+
+
+def test_alerts_tell_what_is_wrong_and_nothing_else(
+    swift: SwiftCluster,
+    s3api: Store,
+    rclone_store: Store,
+    new_daemon: NewDaemon,
+    metrics: MetricsOf,
+    tmp_path: Path,
+) -> None:
+    """One store freezes, one refuses, one is well; then the process stands still, and is killed."""
+    never = threading.Event()
+    place = rclone_store.endpoint
+    with FaultProxy.before(place) as freezes, FaultProxy.before(place) as refuses:
+        frozen = new_pair(swift, rclone_store.behind(freezes.endpoint))
+        refused = new_pair(swift, rclone_store.behind(refuses.endpoint))
+        well = new_pair(swift, s3api)
+        daemon = new_daemon(frozen, refused, well, altered=OFTEN, **metrics.settings)
+        for pair in (frozen, refused, well):
+            pair.put("a")
+        sync(daemon, frozen, refused, well)
+        fine = readings(metrics, lambda now: now.up, lambda before, now: now.up)
+        check_alerts(tmp_path, *fine, 30, {})
+        freezes.when(waits_for(never), method="PUT")
+        refuses.when(answers(403, "SignatureDoesNotMatch"))
+        for pair in (frozen, refused, well):
+            pair.put("b")
+        at = {"store": store_of(refused)}
+        then = readings(
+            metrics,
+            lambda now: now.sum("store_silent_seconds") > 0 and now.sum("objects_pending") == 2,
+            lambda before, now: (
+                now.sum("request_errors_total", **at) > before.sum("request_errors_total", **at)
+            ),
+        )
+        never.set()
+    stuck, denied = {"container": frozen.container}, {"container": refused.container}
+    expected = {
+        "SwiftS3SyncStoreSilent": [{"store": store_of(frozen)}],
+        "SwiftS3SyncRequestHangs": [{"store": store_of(frozen)}],
+        "SwiftS3SyncWedged": [stuck],
+        "SwiftS3SyncNoProgress": [stuck, denied],
+        "SwiftS3SyncDenied": [{"store": store_of(refused)}],
+    }
+    check_alerts(tmp_path, *then, 30, expected)
+    child = daemon._child
+    assert child is not None
+    child.signal(signal.SIGSTOP)
+    stands_still = metrics.read(timeout=1.0)
+    child.signal(signal.SIGKILL)
+    wait_until(lambda: not daemon.running, 10, "the end")
+    for scrape in (stands_still, metrics.read()):
+        check_alerts(tmp_path, fine[1], scrape, 30, {"SwiftS3SyncDown": [{}]})
+
+
+def test_systemd_hears_of_us_while_turns_show_signs_of_life(
+    swift: SwiftCluster, rclone_store: Store, new_daemon: NewDaemon, systemd: Systemd
+) -> None:
+    goes_on = threading.Event()
+    with FaultProxy.before(rclone_store.endpoint) as proxy:
+        pair = new_pair(swift, rclone_store.behind(proxy.endpoint))
+        wedged = {"values": {"s3_sync.sync.counters:WEDGED": 1.0}}
+        daemon = new_daemon(pair, altered=wedged, environment=systemd.environment)
+        proxy.when(waits_for(goes_on), method="PUT", times=1)
+        daemon.start()
+        assert systemd.wait(alive=True)[0] == "READY=1\nSTATUS=1 mappings"
+        pair.put("a")
+        systemd.wait(alive=False)
+        goes_on.set()
+        systemd.wait(alive=True)
+        pair.check()
