@@ -129,6 +129,9 @@ class LaneFacts(Protocol):
     workers: Pool
     parts: Pool
 
+    @property
+    def large_busy(self) -> int: ...
+
 
 class Book:
     """The counters of all mappings of a process. A mapping of every container has one set of them, whatever

@@ -106,6 +106,11 @@ class Lane:
         )
 
     @property
+    def large_busy(self) -> int:
+        """How many very large objects are in flight."""
+        return self._large.running
+
+    @property
     def unfinished(self) -> int:
         """Threads that are at work, those of very large objects included."""
         return self.running + self._large.running

@@ -93,6 +93,9 @@ METRICS = (
     Described("gauge", "lane_workers_busy", "Rows in flight", STORE),
     Described("gauge", "lane_parts", "Parts of large objects in flight, at most", STORE),
     Described("gauge", "lane_parts_busy", "Parts of large objects in flight", STORE),
+    Described(
+        "gauge", "lane_large_busy", "Very large objects in flight, which have places of their own", STORE
+    ),
 )
 
 
@@ -200,6 +203,7 @@ class DaemonMetrics(Collector):
             sums["lane_workers_busy", lane.store] += lane.workers.busy
             sums["lane_parts", lane.store] += lane.parts.size
             sums["lane_parts_busy", lane.store] += lane.parts.busy
+            sums["lane_large_busy", lane.store] += lane.large_busy
         for (name, store), number in sums.items():
             yield name, (store,), number
 

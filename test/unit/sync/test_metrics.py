@@ -28,6 +28,7 @@ class Lane:
     store = "aws"
     threads, running = 3, 2
     workers = parts = SerialPool()
+    large_busy = 1
 
 
 class Stand:
@@ -165,6 +166,7 @@ def test_of_lanes(stand: Stand) -> None:
         "lane_workers_busy": 0,
         "lane_parts": 2,
         "lane_parts_busy": 0,
+        "lane_large_busy": 2,
     }
 
 
