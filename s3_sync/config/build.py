@@ -113,6 +113,7 @@ def build_settings(
         items_chunk=form.items_chunk,
         status_dir=form.status_dir,
         mappings=mappings,
+        processes=form.processes,
         workers=form.workers,
         enumerator_workers=form.enumerator_workers,
         poll_interval=form.poll_interval,

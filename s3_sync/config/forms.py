@@ -253,6 +253,7 @@ class TopForm(Form):
     status_dir: Text
     workers: Threads = 10
     enumerator_workers: Threads = 10
+    processes: Annotated[int, Field(ge=1, le=64)] = 1
     poll_interval: Seconds = 5.0
     verification_slack: Minutes = 60.0
     bulk_process: bool = False

@@ -113,6 +113,8 @@ def _daemon(settings: Settings) -> Iterator[str]:
     yield from _row("status_dir", settings.status_dir)
     yield from _row("swift_dir", settings.swift_dir)
     passes = f"every {_duration(settings.poll_interval)}, {settings.items_chunk} rows a container"
+    if settings.processes > 1:
+        yield from _row("processes", f"{settings.processes}, which share the containers among them")
     yield from _row("passes", f"{passes}, {settings.workers} workers")
     yield from _row("verification", f"of rows older than {_duration(settings.verification_slack_seconds)}")
     yield from _row("log", f"{settings.log_file or 'none: --console is needed'} ({settings.log_level})")

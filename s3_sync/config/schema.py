@@ -274,6 +274,7 @@ class Settings:
     items_chunk: int
     status_dir: str
     mappings: tuple[Mapping, ...] = ()
+    processes: int = 1
     workers: int = 10
     enumerator_workers: int = 10
     poll_interval: float = 5.0

@@ -6,6 +6,7 @@ locks and sleeps cooperative, in tests they are the real ones.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
@@ -19,6 +20,16 @@ def patch() -> None:
     import eventlet
 
     eventlet.monkey_patch()
+
+
+def fork() -> int:
+    """As ``os.fork``, for a process without green threads; the child gets an event loop of its own."""
+    pid = os.fork()
+    if not pid:
+        import eventlet.hubs
+
+        eventlet.hubs.use_hub()
+    return pid
 
 
 class Pool(Protocol):

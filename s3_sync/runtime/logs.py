@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
@@ -71,7 +72,37 @@ class MaskingFormatter(logging.Formatter):
 
 
 class PrivateFileHandler(RotatingFileHandler):
-    """A rotating log file that is created for its owner and group only."""
+    """A rotating log file that is created for its owner and group only. Several processes may write to it.
+
+    Whoever finds it full renames it; the others notice that, and go on with the new one, as they do when it
+    was renamed by somebody else.
+    """
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:
+        if self.stream and not self._is_current():
+            self.stream.close()
+            self.stream = self._open()
+        return bool(super().shouldRollover(record))
+
+    def doRollover(self) -> None:
+        if not self.stream:
+            return
+        with open(os.dup(self.stream.fileno()), "ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if self._is_current():
+                super().doRollover()
+            else:  # another process was faster
+                self.stream.close()
+                self.stream = self._open()
+
+    def _is_current(self) -> bool:
+        """Whether what is written to is what the name stands for."""
+        if not self.stream:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self.stream.fileno()), os.stat(self.baseFilename))
+        except OSError:
+            return False
 
     def _open(self) -> TextIOWrapper:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND

@@ -9,6 +9,17 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Mapping
+from typing import Protocol
+
+
+class Manager(Protocol):
+    """Who wants to know about this process. ``watchdog``: as of ``ServiceManager``."""
+
+    watchdog: float | None
+
+    def ready(self, status: str) -> None: ...
+
+    def alive(self) -> None: ...
 
 
 class ServiceManager:
@@ -49,9 +60,7 @@ class Watchdog:
     """``tick`` it often: it feeds the manager's watchdog three times in its period, but only while
     ``is_alive``."""
 
-    def __init__(
-        self, manager: ServiceManager, is_alive: Callable[[], bool], now: Callable[[], float]
-    ) -> None:
+    def __init__(self, manager: Manager, is_alive: Callable[[], bool], now: Callable[[], float]) -> None:
         self._manager = manager
         self._is_alive = is_alive
         self._now = now

@@ -1,7 +1,7 @@
 """The journal: everything that a cursor has passed and that is not settled yet.
 
-One SQLite file a process. A cursor moves only after the journal's commit, so that a kill at any moment
-forgets nothing:
+One SQLite file for all processes of a daemon; each mapping is one process's. A cursor moves only after the
+journal's commit, so that a kill at any moment forgets nothing:
 
 1. ``open_window`` before rows are handled: after a crash, rows up to there may or may not have been sent;
 2. ``settle`` afterwards, in one transaction: failures in, settled names out, not-yet-due ranges in;
@@ -137,8 +137,6 @@ class Journal:
         self.uuid = self._identity()
         #: mapping -> name -> timestamp of every entry: asked for every row, so it is kept in memory
         self._names: dict[str, dict[str, str]] = {}
-        for mapping, name, timestamp in self._all("SELECT mapping, name, timestamp FROM unsettled"):
-            self._names.setdefault(mapping, {})[name] = timestamp
 
     def open_window(self, mapping: str, database: str, last_row: int) -> None:
         """Rows up to ``last_row`` are about to be handled."""
@@ -154,7 +152,7 @@ class Journal:
 
     def settle(self, mapping: str, settlement: Settlement, now: float) -> None:
         """Record a batch, durably and all at once."""
-        known = self._names.setdefault(mapping, {})
+        known = self._known(mapping)
         gone = [name for name, timestamp in settlement.settled if name in known and known[name] <= timestamp]
         postponed = [(when, mapping, name) for name, when in settlement.postponed if name in known]
         others = settlement.failures, settlement.deferred, settlement.looked_at, settlement.later
@@ -189,11 +187,11 @@ class Journal:
             known[each.name] = max(each.timestamp, known.get(each.name, ""))
 
     def holds(self, mapping: str, name: str) -> bool:
-        return name in self._names.get(mapping, ())
+        return name in self._known(mapping)
 
     def due_objects(self, mapping: str, now: float, limit: int, state: str = RETRY) -> list[Unsettled]:
         """Entries in this state whose time has come, longest waiting first."""
-        if not self._names.get(mapping):
+        if not self._known(mapping):
             return []
         return self._entries(
             "mapping = ? AND state = ? AND next_try <= ? ORDER BY next_try LIMIT ?",
@@ -205,7 +203,7 @@ class Journal:
 
     def waiting(self, mapping: str) -> int:
         """How many are WAITING."""
-        if not self._names.get(mapping):
+        if not self._known(mapping):
             return 0
         found = self._one("SELECT count(*) FROM unsettled WHERE mapping = ? AND state = ?", mapping, WAITING)
         return int(found[0]) if found else 0
@@ -226,7 +224,7 @@ class Journal:
 
     def hasten(self, mapping: str, reasons: Iterable[str], now: float) -> None:
         """The remote answers again: try now what waits for one of these reasons."""
-        if not self._names.get(mapping):
+        if not self._known(mapping):
             return
         chosen = list(reasons)
         marks = ", ".join("?" * len(chosen))
@@ -316,6 +314,13 @@ class Journal:
 
     def close(self) -> None:
         self._file.close()
+
+    def _known(self, mapping: str) -> dict[str, str]:
+        """Of a mapping whose entries only this process changes."""
+        if mapping not in self._names:
+            entries = self._all("SELECT name, timestamp FROM unsettled WHERE mapping = ?", mapping)
+            self._names[mapping] = dict(entries)
+        return self._names[mapping]
 
     def _record(self, mapping: str, failure: Unsettled, now: float) -> None:
         before = self._db.execute(

@@ -1,7 +1,7 @@
 """The journal's SQLite file: opened, set aside when it is damaged, read and written in transactions.
 
 Calls are short and hold one lock: SQLite blocks a whole process of green threads, so nothing else happens
-inside a transaction.
+inside a transaction. Several processes may have the same file open.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from s3_sync.state.atomic import set_aside
 
 log = logging.getLogger("s3-sync.state")
 
+#: for so long another process may be writing, in seconds; all of ours write for milliseconds
+BUSY = 20.0
+
 
 class JournalFile:
     """``schema``: statements that make the tables unless they are there. Raises StateError throughout."""
@@ -33,6 +36,8 @@ class JournalFile:
         """All or nothing, durable at the end. Raises StateError, for instance when the disk is full."""
         try:
             with self._lock, self.connection:
+                # at once: what has read before it writes is refused where another process wrote in between
+                self.connection.execute("BEGIN IMMEDIATE")
                 yield self.connection
         except sqlite3.Error as error:
             raise StateError(f"cannot write the journal: {error}") from error
@@ -85,7 +90,7 @@ def _set_aside(path: str) -> str:
 
 def _connect(path: str, schema: str) -> sqlite3.Connection:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    db = sqlite3.connect(path, timeout=5, check_same_thread=False)
+    db = sqlite3.connect(path, timeout=BUSY, check_same_thread=False)
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")

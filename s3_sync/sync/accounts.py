@@ -123,7 +123,7 @@ class AccountCrawl:
                 yield container, mapping
 
     def _share(self, container: str) -> Mapping | None:
-        if container in self._versioned:
+        if container in self._versioned or not self._context.share.has(self.mapping.account, container):
             return None
         return self._coverage.share(self.mapping, container)
 

@@ -17,6 +17,7 @@ from s3_sync.state.controls import Controls
 from s3_sync.state.journal import Journal
 from s3_sync.sync.counters import Book
 from s3_sync.sync.large_lane import LargeLane
+from s3_sync.sync.share import Share
 from s3_sync.sync.stop import Stop
 
 
@@ -40,6 +41,7 @@ class Context:
     stats: Stats
     book: Book = field(default_factory=Book)
     observers: Observers = field(default_factory=Observers)
+    share: Share = field(default_factory=Share)
     once: bool = False
     stop: Stop = field(default_factory=Event)
 

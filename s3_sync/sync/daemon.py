@@ -32,11 +32,13 @@ class Daemon:
         self.use(context.settings.mappings)
 
     def use(self, mappings: Iterable[Mapping]) -> None:
-        """From now on these are the mappings of this process: what is new begins, what is gone ends with the
+        """From now on these are the mappings of all processes: what is new begins, what is gone ends with the
         turn that it has just now, and what has changed is another one from its next turn on."""
-        chosen = tuple(mappings)
-        coverage = Coverage(chosen)
+        configured = tuple(mappings)
+        coverage = Coverage(configured)
         self._context.statuses.use(coverage)
+        share = self._context.share
+        chosen = [each for each in configured if each.is_whole or share.has(each.account, each.container)]
         self._context.book.declare(chosen)
         lanes: dict[str, list[Mapping]] = {lane: [] for lane in self._lanes}
         for mapping in chosen:

@@ -5,52 +5,24 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import signal
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from threading import Event
 
 from s3_sync import __version__
-from s3_sync.cluster.accounts import Accounts
-from s3_sync.cluster.brokers import Brokers
-from s3_sync.cluster.client import internal_client
-from s3_sync.cluster.databases import LocalDatabases
-from s3_sync.cluster.local import LocalObjects
-from s3_sync.cluster.newest import NewestState
-from s3_sync.cluster.reader import ObjectReader
-from s3_sync.cluster.references import References
-from s3_sync.cluster.removal import Removal
-from s3_sync.cluster.segments import SegmentReader
-from s3_sync.cluster.swiftdir import use_swift_dir
 from s3_sync.config.load import load
 from s3_sync.config.report import check_config
-from s3_sync.config.schema import Settings
 from s3_sync.config.watch import FileWatch
 from s3_sync.errors import ConfigError, Problem, StateError, SyncError
-from s3_sync.providers.registry import Registry
-from s3_sync.providers.wrappers.allowance import Budgets
-from s3_sync.providers.wrappers.observe import Observers
 from s3_sync.runtime.arguments import parse
-from s3_sync.runtime.concurrency import Clock, GreenPool
-from s3_sync.runtime.logs import configure
-from s3_sync.runtime.stats import Stats
-from s3_sync.state.checkpoint import StatusFiles
-from s3_sync.state.controls import Controls
-from s3_sync.state.journal import Journal, exponential
-from s3_sync.sync.context import Context
+from s3_sync.runtime.service import ServiceManager, Watchdog
+from s3_sync.runtime.workers import Board, Workers
 from s3_sync.sync.conversion import convert_config
-from s3_sync.sync.counters import Book
-from s3_sync.sync.daemon import Daemon
-from s3_sync.sync.large_lane import green_lane
-from s3_sync.sync.reload import Reload, Reloading
-from s3_sync.sync.watch import Watch
+from s3_sync.sync.process import Reading, Start, open_journal, serve
+from s3_sync.sync.share import Share
 
 log = logging.getLogger("s3-sync")
-
-JOURNAL = ".journal.sqlite"
-A_DAY = 86400.0
-_retry_pause = exponential(base=30.0, ceiling=3600.0)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("Configuration file does not exist")
         return 0
     try:
-        return run(arguments.config, arguments.once, arguments.log_level, arguments.console)
+        return run(Start(arguments.config, arguments.once, arguments.log_level, arguments.console))
     except SyncError as error:
         problems = error.problems if isinstance(error, ConfigError) else [error]
         for problem in problems:
@@ -73,94 +45,84 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def run(config: str, once: bool, log_level: str | None, console: bool) -> int:
-    before = FileWatch(config).looks()
-    loaded = load(config)
-    if loaded.settings is None:
-        raise ConfigError(loaded.problems)
+def run(start: Start) -> int:
+    """In one process, or in several: then this is what every one of them returns. Raises SyncError."""
+    before = FileWatch(start.config).looks()
+    loaded = load(start.config)
     settings = loaded.settings
-    configure(
-        "s3-sync",
-        settings.log_file,
-        log_level or settings.log_level,
-        console,
-        settings.syslog,
-        settings.secrets(),
-    )
+    if settings is None:
+        raise ConfigError(loaded.problems)
+    start.configure_logs(settings)
     for problem in loaded.problems:
         log.error("Mapping left out: %s", problem)
     for warning in loaded.warnings:
         log.warning("%s", warning)
     with ExitStack() as stack:
-        context = _build(settings, once, stack)
-        daemon = Daemon(context)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: daemon.request_stop())
-        log.info("swift-s3-sync %s: %d mappings", __version__, len(settings.mappings))
-        if not once:
-            journal = os.path.join(settings.status_dir, JOURNAL)
-            context.book.configuration.problems = len(loaded.problems)
-            watch = Watch(context, journal)
-            stack.callback(watch.close)
-            watch.start()
-            reloading = Reloading(
-                config, settings, context.registry, daemon.use, context.book.configuration, log_level,
-                watch.reloading,
-            )  # fmt: skip
-            reload = Reload(reloading, loaded, before)
-            signal.signal(signal.SIGHUP, lambda *_: reload.request())
-            daemon.run_forever(reload.look)
-            return 0
-        failed = daemon.run_once()
-    return 1 if failed or loaded.problems else 0
+        _claim(settings.status_dir, stack)
+        if settings.processes == 1 or not settings.mappings:
+            return serve(start, Reading(loaded, before), Share(), ServiceManager())
+        open_journal(settings).close()  # made, or set aside, by one
+        return _Several(start, Reading(loaded, before), settings.processes).run()
 
 
-def _build(settings: Settings, once: bool, stack: ExitStack) -> Context:
-    use_swift_dir(settings.swift_dir)
-    _claim(settings.status_dir, stack)
-    journal = Journal(os.path.join(settings.status_dir, JOURNAL), _retry_pause)
-    stack.callback(journal.close)
-    statuses = StatusFiles(settings.status_dir, journal.uuid, settings.mappings)
-    statuses.tidy(Clock().now() - A_DAY)
-    stats = Stats(settings.statsd_host, settings.statsd_port, settings.statsd_prefix)
-    stack.callback(stats.close)
-    observers = Observers()
-    budgets = Budgets()
-    budgets.use(settings.mappings)
-    # rows, the parts of large objects, and both again in the lane of very large ones
-    registry = Registry(connections=4 * settings.workers, observers=observers, budgets=budgets)
-    stack.callback(registry.close_all)
-    client = internal_client(settings.internal_client_path, settings.internal_client_logname)
-    reader = ObjectReader(settings, client)
-    stack.callback(reader.close)
-    newest = NewestState(reader.rings, reader.servers)
-    references = References(reader, newest, client)
-    stop = Event()
-    return Context(
-        settings=settings,
-        clock=Clock(),
-        workers=GreenPool(settings.workers),
-        parts=GreenPool(settings.workers),
-        large=green_lane(settings.workers, stop),
-        brokers=LocalDatabases(Brokers(settings), client, at_once=once),
-        local=LocalObjects(
-            reader,
-            newest,
-            SegmentReader(reader, newest, client),
-            Removal(newest, client),
-            references,
-            Accounts(client, references),
-        ),
-        registry=registry,
-        journal=journal,
-        statuses=statuses,
-        controls=Controls(settings.status_dir),
-        stats=stats,
-        book=Book(settings.mappings),
-        observers=observers,
-        once=once,
-        stop=stop,
-    )
+class _Several:
+    """Several processes, each with its share of the containers. This one does nothing but look after them."""
+
+    def __init__(self, start: Start, reading: Reading, count: int) -> None:
+        self._start = start
+        self._reading = reading
+        self._watch = FileWatch(start.config)
+        self._watch.also(reading.loaded.secret_files)
+        self._watch.changed()
+        self._count = count
+        self._manager = ServiceManager()
+        self._workers = Workers(count, self._serve, start.once, self._tick)
+        self._told = False
+        patience = self._manager.watchdog or 0.0
+        self._watchdog = Watchdog(self._manager, lambda: self._workers.are_well(patience), time.monotonic)
+
+    def run(self) -> int:
+        log.info("swift-s3-sync %s: %d processes", __version__, self._count)
+        return self._workers.run()
+
+    def _serve(self, number: int) -> int:
+        """In a new process."""
+        self._start.configure_logs(self._reading.settings)
+        manager = _Reports(self._workers.board, number, self._manager.watchdog)
+        return serve(self._start, self._reading, Share(number, self._count), manager)
+
+    def _tick(self) -> None:
+        self._watchdog.tick()
+        if not self._told and self._workers.are_ready():
+            self._told = True
+            self._manager.ready(f"{self._count} processes, {len(self._reading.settings.mappings)} mappings")
+        if self._watch.changed():
+            self._read_again()
+
+    def _read_again(self) -> None:
+        """Workers do so by themselves; one that is begun later begins with the last file that was usable."""
+        before = self._watch.looks()
+        loaded = load(self._start.config)
+        if loaded.settings is None or loaded.problems:
+            return
+        if loaded.settings.status_dir == self._reading.settings.status_dir:
+            self._reading = Reading(loaded, before)
+            self._watch.also(loaded.secret_files)
+
+
+class _Reports:
+    """What a worker tells about itself goes to its parent."""
+
+    def __init__(self, board: Board, number: int, watchdog: float | None) -> None:
+        self.watchdog = watchdog
+        self._board = board
+        self._number = number
+
+    def ready(self, status: str) -> None:
+        self._board.report(self._number)
+
+    def alive(self) -> None:
+        self._board.report(self._number)
 
 
 def _claim(status_dir: str, stack: ExitStack) -> None:

@@ -103,7 +103,7 @@ class Outlook:
 
     def _of(self, key: str) -> Pending | None:
         found = Pending()
-        pulses = list(self._book.counters[key].pulses.values())
+        pulses = [each for each in self._book.counters[key].pulses.values() if not each.mapping.is_whole]
         for pulse in pulses:
             if pulse.mapping.is_whole:  # the listing of an account, whose containers have pulses of their own
                 continue

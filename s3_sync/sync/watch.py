@@ -9,7 +9,7 @@ import time
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from s3_sync.runtime.exposition import MetricsPort
-from s3_sync.runtime.service import ServiceManager, Watchdog
+from s3_sync.runtime.service import Manager, Watchdog
 from s3_sync.state import recon
 from s3_sync.state.journal_view import JournalView
 from s3_sync.sync.context import Context
@@ -29,11 +29,12 @@ SILENT = 60.0
 class Watch:
     """What goes wrong here stops nothing: it is logged, and copying goes on.
 
-    ``process``: the number of this one of several, from 0.
+    ``manager``: who is told that the process is ready, and alive.
     """
 
-    def __init__(self, context: Context, journal: str, process: int = 0) -> None:
+    def __init__(self, context: Context, journal: str, manager: Manager) -> None:
         settings = self._settings = context.settings
+        process = context.share.number
         self._context = context
         self._process = process
         self._directory = settings.recon_cache_path or settings.status_dir
@@ -66,7 +67,7 @@ class Watch:
             )
         )
         self._port: MetricsPort | None = None
-        self._manager = ServiceManager()
+        self._manager = manager
 
     def start(self) -> None:
         self._listen()

@@ -191,7 +191,7 @@ def make_impatient(daemon: SyncDaemon, **values: Any) -> None:
             **values,
         },
         pauses={
-            "s3_sync.sync.main:_retry_pause": 0.5,
+            "s3_sync.sync.process:_retry_pause": 0.5,
             "s3_sync.sync.crawler:setback_pause": 0.2,
         },
         in_use=str(daemon.directory / "in use"),

@@ -91,7 +91,7 @@ class SyncDaemon:
             "containers": mappings,
             **settings,
         }
-        self._child: Child | None = None
+        self.child: Child | None = None
 
     def alter(self, **alterations: Any) -> None:
         """What is altered from the next start on; nothing, and it is the program as it is."""
@@ -121,23 +121,23 @@ class SyncDaemon:
 
     def start(self, *arguments: str) -> Child:
         command = [self.program, "--config", str(self.write()), *arguments]
-        self._child = Child(
+        self.child = Child(
             "swift-s3-sync", command, self.output, environment=self.environment, forks=forks()
         )
-        self._child.start()
-        return self._child
+        self.child.start()
+        return self.child
 
     @property
     def running(self) -> bool:
-        return self._child is not None and self._child.running
+        return self.child is not None and self.child.running
 
     def ask_to_stop(self) -> None:
-        if self.running and self._child is not None:
-            self._child.signal(signal.SIGTERM)
+        if self.running and self.child is not None:
+            self.child.signal(signal.SIGTERM)
 
     def stop(self) -> None:
-        if self._child is not None:
-            self._child.stop()
+        if self.child is not None:
+            self.child.stop()
 
     def log_text(self) -> str:
         return self.log.read_text() if self.log.exists() else ""

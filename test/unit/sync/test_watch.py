@@ -12,12 +12,14 @@ from typing import Any, cast
 import pytest
 
 from s3_sync.errors import AccessDenied, RemoteUnavailable, StateError
+from s3_sync.runtime.service import ServiceManager
 from s3_sync.state import recon
 from s3_sync.sync import pending
 from s3_sync.sync import watch as watching
 from s3_sync.sync.counters import Book
 from s3_sync.sync.metrics import DaemonMetrics
 from s3_sync.sync.pending import REST, Outlook
+from s3_sync.sync.share import Share
 from s3_sync.sync.snapshot import OVER, Rates
 from s3_sync.sync.watch import SILENT, Watch
 from unit.sync.node import Node, mapping
@@ -36,7 +38,7 @@ def watch(node: Node, **settings: Any) -> Watch:
     node.rates = dict  # type: ignore[attr-defined]
     settings = {"mappings": (node.mapping,), **settings}
     context = replace(node.context, settings=replace(node.context.settings, **settings))
-    return Watch(context, str(node.directory / "journal"))
+    return Watch(context, str(node.directory / "journal"), ServiceManager({}))
 
 
 def told(node: Node, watch: Watch) -> dict[str, Any]:
@@ -226,7 +228,8 @@ class TestPort:
         monkeypatch.setattr(watching, "MetricsPort", lambda ip, port, registry: asked.append(port))
         watch(world.node)  # makes the context fit
         settings = replace(world.node.context.settings, metrics_port=9645)
-        Watch(replace(world.node.context, settings=settings), "journal", process=3)._listen()
+        context = replace(world.node.context, settings=settings, share=Share(3, 4))
+        Watch(context, "journal", ServiceManager({}))._listen()
         assert asked == [9648]
 
 

@@ -1,0 +1,184 @@
+"""Several processes that do the same work, and the one that looks after them.
+
+The parent does nothing else: it has no threads and no connections, so that it can fork at any time. Workers
+are begun by ``fork``; what each of them reports lies in memory that all of them share.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import mmap
+import os
+import signal
+import struct
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from s3_sync.runtime.concurrency import fork
+
+log = logging.getLogger("s3-sync")
+
+_SLOT = struct.Struct("=?d")
+_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
+_PR_SET_PDEATHSIG = 1
+#: how often the parent looks around, in seconds; a signal does not wait for that
+TICK = 1.0
+#: a worker that ran for so long, in seconds, did not fail from the start
+WELL = 60.0
+#: seconds until a worker that ended is begun again: after the first time, and at most
+PAUSE, LONGEST_PAUSE = 1.0, 60.0
+
+
+class Board:
+    """For each worker: whether it has ever been ready, and when it was last known to be well."""
+
+    def __init__(self, count: int) -> None:
+        self._memory = mmap.mmap(-1, _SLOT.size * count)
+
+    def is_ready(self, number: int) -> bool:
+        return bool(self._read(number)[0])
+
+    def well_at(self, number: int) -> float:
+        """In monotonic seconds, which are the same for all processes."""
+        return float(self._read(number)[1])
+
+    def report(self, number: int) -> None:
+        """By the worker: it is ready, and well."""
+        self._memory[self._place(number)] = _SLOT.pack(True, time.monotonic())
+
+    def clear(self, number: int) -> None:
+        self._memory[self._place(number)] = _SLOT.pack(False, 0.0)
+
+    def _read(self, number: int) -> tuple[bool, float]:
+        ready, well_at = _SLOT.unpack(self._memory[self._place(number)])
+        return ready, well_at
+
+    def _place(self, number: int) -> slice:
+        return slice(number * _SLOT.size, (number + 1) * _SLOT.size)
+
+
+@dataclass(slots=True)
+class _Worker:
+    number: int
+    pid: int = 0
+    began: float = 0.0
+    begin_at: float = 0.0
+    failures: int = 0
+
+
+class Workers:
+    """``work(number)`` is what each worker does, from 0; what it returns is its exit code.
+
+    ``once``: workers that end are not begun again. ``tick`` is called about every second. SIGTERM, SIGINT and
+    SIGHUP to the parent go on to all workers.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        work: Callable[[int], int],
+        once: bool,
+        tick: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.board = Board(count)
+        self._workers = [_Worker(number) for number in range(count)]
+        self._work = work
+        self._once = once
+        self._tick = tick
+        self._stopping = False
+        self._failed = False
+
+    def are_ready(self) -> bool:
+        """All of them, once at least since they were begun."""
+        return all(self.board.is_ready(worker.number) for worker in self._workers)
+
+    def are_well(self, patience: float) -> bool:
+        """Whether each has reported in the last ``patience`` seconds, or is known to be down."""
+        oldest = time.monotonic() - patience
+        return all(not each.pid or self.board.well_at(each.number) >= oldest for each in self._workers)
+
+    def run(self) -> int:
+        """The exit code, in the parent and in every worker: 1 when one of them has failed.
+
+        Returns in each of these processes. A worker that cannot even begin at the start ends everything: then
+        the configuration is wrong, or this machine.
+        """
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        while True:
+            for worker in self._workers:
+                if self._is_to_begin(worker) and (code := self._begin(worker, before)) is not None:
+                    return code
+            if not any(worker.pid for worker in self._workers) and (self._stopping or self._once):
+                break
+            self._wait()
+            self._tick()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return 1 if self._failed else 0
+
+    def _is_to_begin(self, worker: _Worker) -> bool:
+        if worker.pid or self._stopping or (self._once and worker.began):
+            return False
+        return time.monotonic() >= worker.begin_at
+
+    def _begin(self, worker: _Worker, mask: set[int | signal.Signals]) -> int | None:
+        """None in the parent; the exit code in the worker."""
+        self.board.clear(worker.number)
+        worker.began = time.monotonic()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        parent = os.getpid()
+        worker.pid = fork()
+        if worker.pid:
+            return None
+        # should the parent be killed, nobody would stop us
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the work has a use for it
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if os.getppid() != parent:
+            return 1
+        return self._work(worker.number)
+
+    def _wait(self) -> None:
+        found = signal.sigtimedwait(_SIGNALS, TICK)
+        if found is not None and found.si_signo in (signal.SIGTERM, signal.SIGINT):
+            self._stop()
+        elif found is not None and found.si_signo == signal.SIGHUP:
+            self._send(signal.SIGHUP)
+        for worker in self._workers:
+            if worker.pid:
+                pid, status = os.waitpid(worker.pid, os.WNOHANG)
+                if pid:
+                    self._ended(worker, os.waitstatus_to_exitcode(status))
+
+    def _ended(self, worker: _Worker, code: int) -> None:
+        pid, worker.pid = worker.pid, 0
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
+        name = f"process {worker.number + 1} of {len(self._workers)} (pid {pid})"
+        if self._stopping or (self._once and code >= 0):
+            self._failed = self._failed or code > 0
+            return
+        if self._once:
+            log.error("%s %s", name, how)
+            self._failed = True
+            return
+        if code > 0 and not worker.failures and not self.board.is_ready(worker.number):
+            log.error("%s %s before it began: stopping", name, how)
+            self._failed = True
+            self._stop()
+            return
+        worker.failures = 1 if time.monotonic() - worker.began > WELL else worker.failures + 1
+        pause = min(LONGEST_PAUSE, PAUSE * 2.0 ** (worker.failures - 1))
+        worker.begin_at = time.monotonic() + pause
+        log.error("%s %s; another one begins in %.0f s", name, how, pause)
+
+    def _stop(self) -> None:
+        self._stopping = True
+        self._send(signal.SIGTERM)
+
+    def _send(self, number: signal.Signals) -> None:
+        for worker in self._workers:
+            if worker.pid:
+                os.kill(worker.pid, number)

@@ -1,0 +1,78 @@
+"""A daemon of several processes: each has its share of the containers, and nothing is lost between them."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from faults.proxy import FaultProxy
+from servers.daemon import NewDaemon, SyncDaemon
+from servers.operations import counting
+from servers.pair import IMPOSSIBLE, Pair, Store, new_pair
+from servers.process import wait_until
+from servers.swift import SwiftCluster
+
+pytestmark = pytest.mark.parametrize("store", ["s3api"], indirect=True)
+
+
+def workers(daemon: SyncDaemon) -> list[int]:
+    assert daemon.child is not None
+    parent = daemon.child.pid
+    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
+def test_work_is_shared(swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon) -> None:
+    first = new_pair(swift, store.behind(proxy.endpoint), account=f"AUTH_{uuid4().hex}")
+    pairs = [first, *(Pair(first.swift, store, f"c{number}", first.bucket) for number in range(5))]
+    for pair in pairs:
+        first.swift.put_container(pair.container)
+        pair.put("o")
+    daemon = new_daemon(first, processes=3)
+    daemon.settings["containers"][0]["container"] = "/*"
+    pairs[0].put("bad", headers=IMPOSSIBLE)
+
+    def arrived(name: str, among: list[Pair] = pairs) -> bool:
+        keys = {entry["Key"] for entry in first.s3.list_objects_v2(Bucket=first.bucket).get("Contents", [])}
+        return all(pair.prefix + name in keys for pair in among)
+
+    daemon.start()
+    wait_until(lambda: arrived("o"), 60, "what was there before")
+    wait_until(daemon.unsettled, 30, "the failure")
+    before = workers(daemon)
+    assert len(before) == 3
+    os.kill(before[0], signal.SIGKILL)
+    for pair in pairs:
+        pair.put("p")
+    wait_until(lambda: arrived("p"), 60, "what was written meanwhile")
+    assert len(set(workers(daemon)) - set(before)) == 1
+    assert "was killed by signal 9; another one begins in 1 s" in daemon.log_text()
+    daemon.ask_to_stop()
+    assert daemon.child is not None
+    assert daemon.child.wait(20) == 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in before)
+    shares = re.findall(r"AUTH_\w+/\*: (\d) containers on this node \(\d new, 0 gone\)", daemon.log_text())
+    assert sum(map(int, shares[:3])) == len(pairs)
+    assert sum(count != "0" for count in shares[:3]) > 1
+
+    # other numbers of processes: whoever has a container now knows all that is to be known about it
+    for count, code in ((1, 1), (2, 1)):
+        daemon.settings["processes"] = count
+        with counting(proxy) as requests:
+            assert daemon.once().returncode == code
+        assert requests == {}
+        assert daemon.unsettled()["bad"][0] == "quarantine"
+    pairs[0].put("bad")
+    assert daemon.once().returncode == 0
+    assert daemon.unsettled() == {}
+    assert arrived("bad", pairs[:1])
+
+
+def test_what_cannot_begin(swift: SwiftCluster, store: Store, new_daemon: NewDaemon) -> None:
+    daemon = new_daemon(new_pair(swift, store), processes=2, internal_client_path="/dev/null")
+    assert daemon.start().wait(30) == 1
+    assert "before it began: stopping" in daemon.log_text()
