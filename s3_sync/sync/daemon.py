@@ -67,12 +67,10 @@ class Daemon:
             lane.drain()
         self._wait(lambda: bool(self._running()))
         failed = self._stopping or any(lane.troubled for lane in self._lanes.values())
-        configured = {mapping.journal_key for mapping in self._context.settings.mappings}
         for crawl in self.crawls():
             left = crawl.outstanding
             failed = failed or bool(left.retrying or left.quarantined or left.waiting)
-            if crawl.key in configured or crawl.has_scanned:  # of thousands, those that matter
-                self._sum_up(crawl)
+        self._sum_up(everything=True)
         return failed
 
     def run_forever(self, look: Callable[[], None] = lambda: None) -> None:
@@ -83,12 +81,17 @@ class Daemon:
         for lane in self._lanes.values():
             lane.poll()
         self._wait(lambda: True, look)
-        for crawl in self.crawls():
-            if crawl.has_scanned:
-                self._sum_up(crawl)
+        self._sum_up(everything=False)
 
-    def _sum_up(self, crawl: MappingCrawl) -> None:
-        log.info("%s: %s", crawl.mapping.label, crawl.summary())
+    def _sum_up(self, everything: bool) -> None:
+        """A line for each mapping of the configuration; the containers of an account count together."""
+        told: dict[str, tuple[str, str]] = {}
+        for crawl in self.crawls():
+            mapping = self._context.book.of(crawl.mapping).mapping
+            if crawl.has_scanned or (everything and mapping.journal_key not in told):
+                told[mapping.journal_key] = mapping.label, crawl.summary()
+        for label, summary in told.values():
+            log.info("%s: %s", label, summary)
 
     def _wait(self, going_on: Callable[[], bool], look: Callable[[], None] = lambda: None) -> None:
         """As long as it goes on, or until we are told to stop and the grace is over."""

@@ -59,7 +59,7 @@ def run(start: Start) -> int:
         log.warning("%s", warning)
     with ExitStack() as stack:
         _claim(settings.status_dir, stack)
-        if settings.processes == 1 or not settings.mappings:
+        if settings.processes == 1:
             return serve(start, Reading(loaded, before), Share(), ServiceManager())
         open_journal(settings).close()  # made, or set aside, by one
         return _Several(start, Reading(loaded, before), settings.processes).run()
