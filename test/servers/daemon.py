@@ -121,9 +121,7 @@ class SyncDaemon:
 
     def start(self, *arguments: str) -> Child:
         command = [self.program, "--config", str(self.write()), *arguments]
-        self.child = Child(
-            "swift-s3-sync", command, self.output, environment=self.environment, forks=forks()
-        )
+        self.child = Child("swift-s3-sync", command, self.output, environment=self.environment, forks=forks())
         self.child.start()
         return self.child
 
