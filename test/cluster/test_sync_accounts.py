@@ -93,14 +93,15 @@ def test_a_database_that_is_broken_stops_nobody_else(
     account.put("good", "1")
     account.swift.names("bad")
     (database,) = swift.container_dir(1, "bad", account.swift.account).glob("*.db")
-    whole = database.read_bytes()
-    database.write_bytes(b"no database" * 1000)
+    aside = database.with_suffix(".aside")
+    database.rename(aside)
+    database.mkdir()  # which no database is, and which Swift does not put into quarantine
     daemon = daemon_of(account)
     assert daemon.once().returncode == 1
     account.arrives(daemon, good="1")
     assert "Failed to read a database of" in daemon.log_text()
-    database.parent.mkdir(parents=True, exist_ok=True)
-    database.write_bytes(whole)
+    database.rmdir()
+    aside.rename(database)
     assert daemon.once().returncode == 0, daemon.log_text()
     account.arrives(daemon, good="1", bad="1")
 
