@@ -25,6 +25,8 @@ from s3_sync.state.expiries import Expiries
 from s3_sync.state.journal_file import JournalFile
 from s3_sync.state.resets import SCHEMA as RESETS
 from s3_sync.state.resets import Resets
+from s3_sync.state.uploads import SCHEMA as UPLOADS
+from s3_sync.state.uploads import Uploads
 
 RETRY = "retry"
 QUARANTINE = "quarantine"
@@ -48,11 +50,6 @@ CREATE TABLE IF NOT EXISTS ranges (
 CREATE TABLE IF NOT EXISTS windows (
     mapping TEXT NOT NULL, database TEXT NOT NULL, last_row INTEGER NOT NULL,
     PRIMARY KEY (mapping, database)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS uploads (
-    mapping TEXT NOT NULL, upload_id TEXT NOT NULL, name TEXT NOT NULL, begun REAL NOT NULL,
-    PRIMARY KEY (mapping, upload_id)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS begins (
-    id INTEGER PRIMARY KEY, mapping TEXT NOT NULL, name TEXT NOT NULL, noted REAL NOT NULL);
 """
 
 
@@ -128,11 +125,12 @@ class Journal:
 
     def __init__(self, path: str, backoff: Backoff) -> None:
         self._backoff = backoff
-        self._file = JournalFile(path, _SCHEMA + EXPIRIES + DEPARTURES + RESETS)
+        self._file = JournalFile(path, _SCHEMA + EXPIRIES + DEPARTURES + RESETS + UPLOADS)
         self._db = self._file.connection
         self._transaction, self._one, self._all = self._file.transaction, self._file.one, self._file.all
         self.expiries = Expiries(self._file, backoff)
         self.departures = Departures(self._file)
+        self.uploads = Uploads(self._file)
         self.resets = Resets(self._file)
         self.uuid = self._identity()
         #: mapping -> name -> timestamp of every entry: asked for every row, so it is kept in memory
@@ -239,42 +237,6 @@ class Journal:
         """When the next range of this database is due; None when there is none."""
         found = self._one("SELECT min(due) FROM ranges WHERE mapping = ? AND database = ?", mapping, database)
         return found[0] if found else None
-
-    def upload_begins(self, mapping: str, name: str, now: float) -> int:
-        """The store is about to be asked for a multipart upload, whose id nobody knows yet; returns what
-        this request is called here. There may be several for one name."""
-        with self._transaction():
-            added = self._db.execute(
-                "INSERT INTO begins (mapping, name, noted) VALUES (?, ?, ?)", (mapping, name, now)
-            )
-        assert added.lastrowid is not None
-        return added.lastrowid
-
-    def upload_not_begun(self, begin: int) -> None:
-        with self._transaction():
-            self._db.execute("DELETE FROM begins WHERE id = ?", (begin,))
-
-    def begins(self, mapping: str) -> list[tuple[int, str, float]]:
-        """Each ``upload_begins`` of which nothing more is known: what it returned, name, time."""
-        rows = self._all("SELECT id, name, noted FROM begins WHERE mapping = ? ORDER BY id", mapping)
-        return [(begin, name, noted) for begin, name, noted in rows]
-
-    def upload_begun(self, mapping: str, begin: int, name: str, upload_id: str, now: float) -> None:
-        """A multipart upload is open at the remote, until ``upload_ended``."""
-        with self._transaction():
-            self._db.execute("DELETE FROM begins WHERE id = ?", (begin,))
-            self._db.execute(
-                "INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?)", (mapping, upload_id, name, now)
-            )
-
-    def upload_ended(self, mapping: str, upload_id: str) -> None:
-        with self._transaction():
-            self._db.execute("DELETE FROM uploads WHERE mapping = ? AND upload_id = ?", (mapping, upload_id))
-
-    def open_uploads(self, mapping: str) -> list[tuple[str, str]]:
-        """Name and upload id of each."""
-        rows = self._all("SELECT name, upload_id FROM uploads WHERE mapping = ? ORDER BY begun", mapping)
-        return [(name, upload_id) for name, upload_id in rows]
 
     def note(self, mapping: str, what: str, value: str) -> None:
         """Keep a word about a mapping; it is replaced by the next one about the same thing."""

@@ -34,21 +34,19 @@ class UploadLedger:
         self._key = key
         self._now = now
         self._lock = Lock()
-        self._in_flight: set[str] = set()
-        #: upload id -> until when the store may still be completing it
-        self._unsure: dict[str, float] = {}
-        #: begin -> until when it may be underway: rows are handled while leftovers are looked for
-        self._opening: dict[int, float] = {}
+        #: upload ids; and begin -> until when it may be underway: objects are sent while leftovers are looked
+        #: for, also by a crawl of the same mapping that was there before
+        self._in_flight, self._opening = journal.uploads.at_work(key)
         self._manifests = journal.noted(key, MANIFESTS) is not None
 
     def begins(self, name: str) -> int:
         with self._lock:  # or it could be looked for between the two
-            begin = self._journal.upload_begins(self._key, name, self._now())
+            begin = self._journal.uploads.begins(self._key, name, self._now())
             self._opening[begin] = self._now() + OPENING
         return begin
 
     def not_begun(self, begin: int) -> None:
-        self._journal.upload_not_begun(begin)
+        self._journal.uploads.not_begun(begin)
         with self._lock:
             self._opening.pop(begin, None)
 
@@ -56,16 +54,17 @@ class UploadLedger:
         with self._lock:
             self._in_flight.add(upload_id)
             self._opening.pop(begin, None)
-        self._journal.upload_begun(self._key, begin, name, upload_id, self._now())
+        self._journal.uploads.begun(self._key, begin, name, upload_id, self._now())
+
+    def completing(self, upload_id: str) -> None:
+        self._journal.uploads.completing(self._key, upload_id, self._now())
 
     def ended(self, upload_id: str) -> None:
-        self._journal.upload_ended(self._key, upload_id)
-        with self._lock:
-            self._in_flight.discard(upload_id)
+        self._journal.uploads.ended(self._key, upload_id)
+        self.unsure(upload_id)
 
     def unsure(self, upload_id: str) -> None:
         with self._lock:
-            self._unsure[upload_id] = self._now() + AROUND
             self._in_flight.discard(upload_id)
 
     def expires(self, expiry: Expiry) -> None:
@@ -80,8 +79,13 @@ class UploadLedger:
         return self._manifests
 
     def left_behind(self) -> list[tuple[str, str]]:
-        """Name and upload id of everything that an earlier run of this daemon has not ended."""
-        return [entry for entry in self._journal.open_uploads(self._key) if not self._is_in_flight(entry[1])]
+        """Name and upload id of everything that nobody is at any more."""
+        busy = self._busy()
+        return [
+            (each.name, each.upload_id)
+            for each in self._journal.uploads.open(self._key)
+            if each.upload_id not in busy
+        ]
 
     def has_work(self) -> bool:
         """Whether there is anything to be looked for."""
@@ -100,12 +104,11 @@ class UploadLedger:
         aborted = 0
         for name, upload_id in self.left_behind():
             bucket.abort_upload(name, upload_id)
-            self._journal.upload_ended(self._key, upload_id)
-            self._unsure.pop(upload_id, None)
+            self._journal.uploads.ended(self._key, upload_id)
             aborted += 1
         for begin, name, noted in self._unanswered():
             for upload in list(bucket.list_uploads(name)):
-                if abs(upload.begun - noted) <= AROUND and not self._is_in_flight(upload.upload_id):
+                if abs(upload.begun - noted) <= AROUND and upload.upload_id not in self._busy():
                     bucket.abort_upload(name, upload.upload_id)
                     aborted += 1
             self.not_begun(begin)
@@ -121,7 +124,9 @@ class UploadLedger:
         now = self._now()
         with self._lock:
             return [
-                each for each in self._journal.begins(self._key) if self._opening.get(each[0], 0.0) <= now
+                each
+                for each in self._journal.uploads.beginning(self._key)
+                if self._opening.get(each[0], 0.0) <= now
             ]
 
     def may_list(self) -> bool:
@@ -134,13 +139,20 @@ class UploadLedger:
     def _too_old(self, bucket: Bucket) -> Iterator[tuple[str, str]]:
         horizon = self._now() - SAFE_AGE
         for upload in list(bucket.list_uploads()):
-            if 0.0 < upload.begun < horizon and not self._is_in_flight(upload.upload_id):
+            if 0.0 < upload.begun < horizon and upload.upload_id not in self._busy():
                 yield upload.name, upload.upload_id
 
-    def _is_in_flight(self, upload_id: str) -> bool:
-        """Whether we are at it, or the store may be."""
+    def _busy(self) -> set[str]:
+        """What somebody is at: we, or the store, which goes on completing what it was asked to, whether we
+        have been killed since or not."""
+        now = self._now()
+        completing = {
+            each.upload_id
+            for each in self._journal.uploads.open(self._key)
+            if each.completing is not None and abs(now - each.completing) <= AROUND
+        }
         with self._lock:
-            return upload_id in self._in_flight or self._unsure.get(upload_id, 0.0) > self._now()
+            return completing | self._in_flight
 
 
 def reap(label: str, ledger: UploadLedger, open_bucket: Callable[[], Bucket]) -> None:

@@ -34,6 +34,10 @@ class Ledger(Protocol):
 
     def begun(self, begin: int, name: str, upload_id: str) -> None: ...
 
+    def completing(self, upload_id: str) -> None:
+        """The store is about to be asked to complete it."""
+        ...
+
     def ended(self, upload_id: str) -> None: ...
 
     def unsure(self, upload_id: str) -> None:
@@ -63,6 +67,9 @@ class NoLedger:
         pass
 
     def begun(self, begin: int, name: str, upload_id: str) -> None:
+        pass
+
+    def completing(self, upload_id: str) -> None:
         pass
 
     def ended(self, upload_id: str) -> None:
@@ -129,6 +136,7 @@ class Upload:
 
     def complete(self, parts: Sequence[Part], condition: Overwrite) -> None:
         """Raises any RemoteError. One that was repeated may be underway although the last answer is a no."""
+        self.sending.ledger.completing(self.upload_id)
         self.unsure = True
         try:
             self.sending.bucket.complete_upload(

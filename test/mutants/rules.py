@@ -320,6 +320,13 @@ MUTANTS = (
         "test/unit/transfer/test_parts.py",
     ),
     Mutant(
+        "nor is it after a kill",
+        "sync/uploads.py",
+        "if each.completing is not None and abs(now - each.completing) <= AROUND",
+        "if False",
+        f"{_SYNC}/test_uploads.py",
+    ),
+    Mutant(
         "an upload that may have begun is remembered",
         "transfer/sending.py",
         "            if not error.transient:  # else it may be open without our knowing",

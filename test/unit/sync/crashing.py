@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from s3_sync.errors import AccessDenied
@@ -23,7 +24,7 @@ class Crashing:
         if target == "bucket":
             setattr(world.bucket, when, self._fault(method))
         else:
-            holder = getattr(world.node.context, target)
+            holder = attrgetter(target)(world.node.context)
             setattr(holder, method, self._breaking(getattr(holder, method), when))
 
     def run(self) -> None:

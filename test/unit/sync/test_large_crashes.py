@@ -14,9 +14,10 @@ from unit.sync.world import World
 STEPS = [
     ("journal", "open_window"),
     ("journal", "settle"),
-    ("journal", "upload_begins"),
-    ("journal", "upload_begun"),
-    ("journal", "upload_ended"),
+    ("journal.uploads", "begins"),
+    ("journal.uploads", "begun"),
+    ("journal.uploads", "completing"),
+    ("journal.uploads", "ended"),
     ("statuses", "save"),
     ("bucket", "put"),
     ("bucket", "create"),

@@ -22,14 +22,18 @@ class World:
 
     def __init__(self, directory: Path, namer: KeyNamer) -> None:
         self.clock = FakeClock()
-        self.journal = Journal(str(directory / "journal"), lambda attempts: 1.0)
+        self._path = str(directory / "journal")
+        self.journal = Journal(self._path, lambda attempts: 1.0)
         self.provider = MemoryProvider(clock=self.clock.now)
         self.provider.create_bucket("b")
         self.bucket: MemoryBucket = self.provider.bucket("b", namer)
         self.opened = 0
-        self.restart()
+        self.ledger = UploadLedger(self.journal, "m", self.clock.now)
 
     def restart(self) -> None:
+        """Another process."""
+        self.journal.close()
+        self.journal = Journal(self._path, lambda attempts: 1.0)
         self.ledger = UploadLedger(self.journal, "m", self.clock.now)
 
     def begin(self, name: str = "o") -> str:
@@ -66,6 +70,14 @@ def test_what_a_crash_left_is_aborted_and_what_is_in_flight_is_not(world: World)
     world.ledger.ended(current)
     world.restart()
     assert world.ledger.left_behind() == []
+
+
+def test_who_takes_over_in_the_same_process_leaves_alone_what_is_in_flight(world: World) -> None:
+    world.begin()
+    world.ledger.begins("p")
+    UploadLedger(world.journal, "m", world.clock.now).reap(world.bucket)
+    assert len(world.uploads) == 1
+    assert len(world.journal.uploads.beginning("m")) == 1
 
 
 def test_nothing_left_costs_nothing(world: World) -> None:
@@ -119,9 +131,17 @@ def test_an_abort_that_fails_is_tried_again(world: World, monkeypatch: pytest.Mo
     assert world.uploads == set()
 
 
-def test_what_the_store_may_be_completing_is_left_alone_for_an_hour(world: World) -> None:
+@pytest.mark.parametrize("killed", [True, False])
+def test_what_the_store_may_be_completing_is_left_alone_for_an_hour(world: World, killed: bool) -> None:
     upload_id = world.begin("o")
-    world.ledger.unsure(upload_id)
+    world.ledger.completing(upload_id)
+    if killed:
+        world.restart()
+    else:
+        world.ledger.unsure(upload_id)
+    world.ledger.begins("o")  # and the next try, of which nothing more is known
+    lost = world.begin("lost")
+    world.ledger.unsure(lost)
     world.reap()
     assert world.uploads == {upload_id}
     world.clock.sleep(AROUND + 1)
@@ -147,7 +167,7 @@ class TestBegins:
 
     def test_what_is_known_by_its_id_needs_no_listing(self, world: World) -> None:
         current = world.begin("o")
-        assert not world.journal.begins("m")
+        assert not world.journal.uploads.beginning("m")
         world.ledger.not_begun(world.ledger.begins("p"))
         world.ledger.begins("q")
         world.reap()
@@ -162,7 +182,7 @@ class TestBegins:
         world.reap()
         assert current in world.uploads
         assert len(world.uploads) == 2  # o/2 is open as far as the store knows
-        assert not world.journal.begins("m")
+        assert not world.journal.uploads.beginning("m")
 
     def test_without_a_prefix_too(self, tmp_path: Path) -> None:
         world = World(tmp_path, KeyNamer.literal(""))
@@ -180,7 +200,7 @@ class TestBegins:
         upload_id = world.bucket.create_upload("o", ObjectMeta())
         world.reap()
         assert world.uploads == {upload_id}
-        assert [number for number, _, _ in world.journal.begins("m")] == [begin]
+        assert [number for number, _, _ in world.journal.uploads.beginning("m")] == [begin]
         world.clock.sleep(OPENING)
         world.reap()
         assert world.uploads == set()

@@ -129,6 +129,7 @@ class FakeLedger:
         self.beginning: dict[int, str] = {}
         self._number = 0
         self.doubtful: set[str] = set()
+        self.completions: list[str] = []
         self.expiries: list[Expiry] = []
         self.manifests = False
 
@@ -143,6 +144,10 @@ class FakeLedger:
     def begun(self, begin: int, name: str, upload_id: str) -> None:
         del self.beginning[begin]
         self.open[upload_id] = name
+
+    def completing(self, upload_id: str) -> None:
+        assert upload_id in self.open
+        self.completions.append(upload_id)
 
     def ended(self, upload_id: str) -> None:
         self.open.pop(upload_id, None)
