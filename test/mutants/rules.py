@@ -347,6 +347,49 @@ MUTANTS = (
         "            pass",
         f"{_SYNC}/test_row_large.py",
     ),
+    # containers in shards
+    Mutant(
+        "the retiring database is read until it goes",
+        "cluster/databases.py",
+        "        return found + [replace(",
+        "        return found or [replace(",
+        f"{_CLUSTER}/test_databases.py",
+    ),
+    Mutant(
+        "who knows of shards asks for them",
+        "cluster/databases.py",
+        "        if not self._is_plain(found):",
+        "        if not found:",
+        f"{_CLUSTER}/test_databases.py",
+    ),
+    Mutant(
+        "what may have been sent from another database is compared",
+        "sync/primary.py",
+        "compare = elsewhere | {",
+        "compare = {",
+        f"{_SYNC}/test_shards.py",
+    ),
+    Mutant(
+        "what was fresh is not, while rows are moved",
+        "sync/progress.py",
+        "        return is_moving or row.rowid",
+        "        return row.rowid",
+        f"{_SYNC}/test_shards.py",
+    ),
+    Mutant(
+        "nothing is fresh in a shard that is being filled",
+        "sync/progress.py",
+        "self._moved_until <= begun and ",
+        "",
+        f"{_SYNC}/test_shards.py",
+    ),
+    Mutant(
+        "nothing is moved out of shards before a walk through all of them",
+        "sync/crawler.py",
+        " if knows else ():",
+        ":",
+        f"{_SYNC}/test_shards.py",
+    ),
     # counters
     Mutant(
         "every row that was looked at is counted",

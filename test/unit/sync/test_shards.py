@@ -11,7 +11,7 @@ from s3_sync.errors import LocalMissing, RemoteUnavailable
 from s3_sync.model.objects import ObjectMeta, PutOptions
 from s3_sync.streams.reader import BytesBody
 from unit.sync.cluster import FakeDb, FakeReplica
-from unit.sync.node import mapping
+from unit.sync.node import VERIFIED, mapping
 from unit.sync.world import World
 
 ALWAYS = float("inf")
@@ -251,3 +251,35 @@ class TestMoving:
         moving.swift.lost.clear()
         moving.node.later(1200.0)
         assert "new" not in moving.swift.content()
+
+
+class TestOtherDatabases:
+    """What is not sharding: copies that are on the wrong device, or of a container of before."""
+
+    def test_a_database_that_moves_to_another_device(self, world: Sharded) -> None:
+        """It keeps its id and its numbers, and so its progress."""
+        world.fill(12)
+        world.node.settle()
+        world.node.replicas_here[:] = [FakeReplica(world.root)]
+        world.bucket.counts()
+        world.swift.put("new")
+        world.node.later(61.0)
+        assert world.bucket.counts() == {"put": 1}
+        assert world.converged()
+
+    def test_a_handoff_copy_of_a_container_that_was_deleted_and_made_again(self, world: Sharded) -> None:
+        """Its tombstones are older than what is there now. Of names that are gone for good they are true."""
+        names = world.fill(3)
+        for name in names:
+            world.swift.delete(name)
+        old = FakeDb("handoff")
+        for row in world.root.rows.values():
+            old.add(row)
+        world.swift.dbs[:] = [world.shard]  # the new one
+        for name in names[:2]:
+            world.swift.put(name, b"again")
+        world.node.replicas_here[:] = [world.shard_replica, FakeReplica(old, None, 1)]
+        world.bucket.inner.put_object("o00002", BytesBody(b"x"), PutOptions(1, ObjectMeta()))
+        world.node.settle()
+        world.node.later(VERIFIED)
+        assert world.bucket.content() == {name: b"again" for name in names[:2]}
