@@ -65,7 +65,7 @@ class LocalDatabases:
         if not self._is_plain(found):
             for shard in self._shards((account, container)).places:
                 found += self._brokers.replicas(*shard)
-        return found + [replace(replica, retiring=True) for replica in found if replica.is_sharding()]
+        return found + [replace(replica, retiring=True) for replica in found if _is_sharding(replica)]
 
     def is_here(self, account: str, container: str) -> bool:
         """Whether a database of the container itself belongs, or is, on this node. Asks nobody."""
@@ -100,13 +100,13 @@ class LocalDatabases:
 
     def _knows_no_shards(self, replica: LocalReplica) -> bool:
         """An idle database is not opened for it again and again."""
-        seen = replica.fingerprint()
-        if seen is None or not replica.was_never_sharded():
-            return False
-        if self._plain.get(replica.path) == seen:
-            return True
-        self._plain.pop(replica.path, None)
         try:
+            seen = replica.fingerprint()
+            if seen is None or not replica.was_never_sharded():
+                return False
+            if self._plain.get(replica.path) == seen:
+                return True
+            self._plain.pop(replica.path, None)
             with replica.open() as db:
                 found = db.has_shards()
         except LocalError:
@@ -125,3 +125,10 @@ class LocalDatabases:
             return _Answer(known, self._now() + WITH_SHARDS, failing=True)
         pause = WITH_SHARDS if shards.places else max(WITHOUT, len(self._answers) / RATE)
         return _Answer(shards, self._now() + pause)
+
+
+def _is_sharding(replica: LocalReplica) -> bool:
+    try:
+        return replica.is_sharding()
+    except LocalUnavailable:
+        return False  # whoever reads its rows will say so
