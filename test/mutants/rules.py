@@ -356,13 +356,6 @@ MUTANTS = (
         f"{_CLUSTER}/test_databases.py",
     ),
     Mutant(
-        "who knows of shards asks for them",
-        "cluster/databases.py",
-        "        if not self._is_plain(found):",
-        "        if not found:",
-        f"{_CLUSTER}/test_databases.py",
-    ),
-    Mutant(
         "what may have been sent from another database is compared",
         "sync/primary.py",
         "compare = elsewhere | {",
