@@ -2,6 +2,7 @@
 
     SyncError
     |-- ConfigError               the configuration cannot be used; carries every problem found
+    |-- UsageError                what was asked for does not make sense
     |-- StateError                a status file or the journal cannot be read or written
     |-- ObjectRefused             the target can never hold this object as it is (``reason`` says why)
     |-- Deferred                  so large that it waits for a place among the large objects
@@ -62,6 +63,12 @@ class ConfigError(SyncError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("; ".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
+
+
+class UsageError(SyncError):
+    """What the operator asked for does not make sense here."""
+
+    reason = "usage"
 
 
 class StateError(SyncError):

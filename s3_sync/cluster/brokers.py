@@ -113,6 +113,16 @@ class ContainerDb:
             )
             return [tuple(record) for record in found]
 
+    def rows_of(self, name: str) -> list[Row]:
+        """What there is about one object: a row in each storage policy that it is or was in."""
+        with _translated(self._broker), self._broker.get() as connection:
+            found = connection.execute(
+                "SELECT ROWID, * FROM object WHERE deleted IN (0, 1) AND name = ?", (name,)
+            )
+            columns = [column[0] for column in found.description]
+            records = [dict(zip(columns, record, strict=True)) for record in found]
+        return [Row.from_record(record) for record in records]
+
     def metadata(self) -> dict[str, str]:
         """Container headers as set by users and middleware: lower-case name -> value."""
         with _translated(self._broker):

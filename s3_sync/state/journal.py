@@ -33,6 +33,8 @@ QUARANTINE = "quarantine"
 WAITING = "waiting"
 PRIMARY = "primary"
 VERIFY = "verify"
+#: what ``meta`` calls the mark of the operator's last change
+EDITED = "edited"
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -135,6 +137,8 @@ class Journal:
         self.uuid = self._identity()
         #: mapping -> name -> timestamp of every entry: asked for every row, so it is kept in memory
         self._names: dict[str, dict[str, str]] = {}
+        self._edited = self._edits()
+        self._others: object = None
 
     def open_window(self, mapping: str, database: str, last_row: int) -> None:
         """Rows up to ``last_row`` are about to be handled."""
@@ -189,6 +193,7 @@ class Journal:
 
     def due_objects(self, mapping: str, now: float, limit: int, state: str = RETRY) -> list[Unsettled]:
         """Entries in this state whose time has come, longest waiting first."""
+        self._follow()
         if not self._known(mapping):
             return []
         return self._entries(
@@ -278,11 +283,31 @@ class Journal:
         self._file.close()
 
     def _known(self, mapping: str) -> dict[str, str]:
-        """Of a mapping whose entries only this process changes."""
+        """Of a mapping whose entries only this process changes, but for the operator."""
         if mapping not in self._names:
             entries = self._all("SELECT name, timestamp FROM unsettled WHERE mapping = ?", mapping)
             self._names[mapping] = dict(entries)
         return self._names[mapping]
+
+    def _edits(self) -> str:
+        """Another value: the operator has changed entries, see ``journal_edit``."""
+        found = self._one("SELECT value FROM meta WHERE key = ?", EDITED)
+        return found[0] if found else ""
+
+    def _follow(self) -> None:
+        """Read again which names there are, if the operator has forgotten some."""
+        others = self._all("PRAGMA data_version")[0][0]
+        if others == self._others:
+            return  # nobody else has written anything
+        self._others = others
+        edited = self._edits()
+        if edited == self._edited:
+            return
+        self._edited = edited
+        for mapping, known in self._names.items():
+            entries = self._all("SELECT name, timestamp FROM unsettled WHERE mapping = ?", mapping)
+            known.clear()  # this very one: a batch may be about to change it
+            known.update(entries)
 
     def _record(self, mapping: str, failure: Unsettled, now: float) -> None:
         before = self._db.execute(

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from s3_sync.errors import StateError
+from s3_sync.state.expiries import Entry, Expiry
 from s3_sync.state.journal import QUARANTINE, RETRY, WAITING, DueRange, Unsettled
 from s3_sync.state.resets import COLUMNS, ResetPass
 
@@ -103,6 +104,15 @@ class JournalView:
 
     def entry(self, mapping: str, name: str) -> Unsettled | None:
         return next(iter(self._entries("name = ?", mapping, name)), None)
+
+    def failed_expiries(self, mapping: str) -> list[Entry]:
+        """Expired copies that could not be deleted, by name."""
+        rows = self._all(
+            "SELECT name, delete_at, version, copy, attempts, next_try, reason, detail FROM expiries"
+            " WHERE mapping = ? AND attempts > 0 ORDER BY name",
+            mapping,
+        )
+        return [Entry(Expiry(*row[:4]), *row[4:]) for row in rows]
 
     def ranges(self, mapping: str, database: str) -> tuple[DueRange, ...]:
         """By first row."""

@@ -66,7 +66,7 @@ class Resets:
             for prefix, since in {(each.prefix, each.since) for each in passes}:
                 db.execute(
                     "UPDATE unsettled SET state = 'retry', next_try = min(next_try, ?)"
-                    " WHERE mapping = ? AND substr(name, 1, ?) = ? AND timestamp >= ?",
+                    " WHERE mapping = ? AND state != 'waiting' AND substr(name, 1, ?) = ? AND timestamp >= ?",
                     (now, mapping, len(prefix), prefix, f"{since:016.5f}"),
                 )
 

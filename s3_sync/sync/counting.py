@@ -211,7 +211,7 @@ class _Counter:
             )
             row = _Waiting(
                 own,
-                None if left_alone else _listed_size(size, content_type),
+                None if left_alone else listed_size(size, content_type),
                 written if deleted else written + after,
                 bool(after and not deleted),
             )
@@ -266,7 +266,7 @@ def _written(created_at: str) -> tuple[float, bool]:
     return max(data, content_type, meta).seconds, data.offset != 0
 
 
-def _listed_size(size: int, content_type: str) -> int:
+def listed_size(size: int, content_type: str) -> int:
     """As in a listing: the row of an SLO has the size of its manifest, and that of the object behind its
     content type (``swift.common.middleware.slo``)."""
     if "swift_bytes=" not in content_type:

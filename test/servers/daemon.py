@@ -19,6 +19,7 @@ from servers.swift import SwiftCluster
 
 EXECUTABLE = Path(sys.executable).parent / "swift-s3-sync"
 PROGRAM = "s3_sync.launch:sync"
+CTL = "s3_sync.launch:ctl"
 ALTERED = "faults.altered:main"
 # endpoints are addresses, and a resolver that is never asked takes a quarter of the time of a start
 NO_RESOLVER = {"EVENTLET_NO_GREENDNS": "yes"}
@@ -118,6 +119,21 @@ class SyncDaemon:
             process.kill()
             raise
         return subprocess.CompletedProcess(command, code, *(output.read_text() for output in outputs))
+
+    def ctl(self, *arguments: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+        """`swift-s3-ctl` with the configuration as it was written last."""
+        command = [CTL, *arguments, "--config", str(self.config)]
+        files = [self.directory / "ctl.out", self.directory / "ctl.err"]
+        with files[0].open("wb") as out, files[1].open("wb") as err:
+            process = forks().start(
+                command, environment=self.environment, cwd=self.directory, stdout=out, stderr=err
+            )
+            try:
+                code = process.wait(seconds)
+            except BaseException:
+                process.kill()
+                raise
+        return subprocess.CompletedProcess(command, code, *(file.read_text() for file in files))
 
     def start(self, *arguments: str) -> Child:
         command = [self.program, "--config", str(self.write()), *arguments]

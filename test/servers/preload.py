@@ -14,6 +14,7 @@ def daemon() -> None:
 
     patch()
     importlib.import_module("s3_sync.sync.main")
+    importlib.import_module("s3_sync.admin.main")
     import eventlet.hubs
 
     from s3_sync.config.schema import Credentials

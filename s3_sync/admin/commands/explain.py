@@ -1,0 +1,99 @@
+"""``swift-s3-ctl explain``"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+
+from s3_sync.admin import codes
+from s3_sync.admin.explanation import BOTH, NOWHERE, STORE, SWIFT, Explanation, Local, OfMapping, explain
+from s3_sync.admin.output import Output, moment
+from s3_sync.admin.site import Site
+
+NAME = "explain"
+HELP = "everything that is known of one object, and where its bytes are"
+_WHERE = {
+    SWIFT: "in Swift only",
+    STORE: "in the store only",
+    BOTH: "in Swift and in the store",
+    NOWHERE: "nowhere",
+}
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("object", help="account/container/object")
+    parser.add_argument("--local", action="store_true", help="do not ask the store")
+
+
+def run(site: Site, options: Namespace, output: Output) -> int:
+    found = explain(site, options.object, ask_store=not options.local)
+    output.answer(found)
+    for line in _lines(found):
+        output.line(line)
+    return codes.FINE if found.is_good else codes.FOUND
+
+
+def _lines(found: Explanation) -> Iterator[str]:
+    yield f"{found.account}/{found.container}/{found.name}"
+    yield f"  in Swift        {_local(found.local)}"
+    if not found.mappings:
+        yield "  no mapping is about this container"
+    for each in found.mappings:
+        yield ""
+        yield f"  mapping         {each.mapping} -> {each.destination} ({each.mode})"
+        for label, text in _of_mapping(each):
+            yield f"    {label:<14}{text}"
+
+
+def _of_mapping(each: OfMapping) -> Iterator[tuple[str, str]]:
+    if each.paused:
+        yield "paused", "nothing is begun until it is resumed"
+    if each.excluded:
+        yield "excluded", "its name matches the exclude pattern: it is left alone"
+    if each.condition:
+        known = {True: "is met", False: "is not met: it is left alone", None: "cannot be told"}
+        yield "condition", f"{each.condition}: {known[each.meets_condition]}"
+    if each.due is not None:
+        yield "due", f"{moment(each.due)}, when copy_after has passed"
+    for row in each.rows:
+        whose = "this node's" if row.own else "another node's"
+        until = f" until {moment(row.until)}" if row.position == "waits" else ""
+        what = "deleted" if row.deleted else "written"
+        yield (
+            "row",
+            f"{row.row}, {whose}, {what} {row.timestamp}: {row.position}{until} (cursor {row.cursor})",
+        )
+        yield "", row.database
+    if not each.rows:
+        yield "row", "none in the databases on this node"
+    if each.failure is not None:
+        failure = each.failure
+        yield "last error", f"{failure.reason}: {failure.detail}"
+        again = (
+            "when the object changes, or on reset"
+            if failure.state == "quarantine"
+            else moment(failure.next_try)
+        )
+        yield "next try", f"{again}, after {failure.attempts} that failed"
+    else:
+        yield "last error", "none"
+    remote = each.remote
+    told = f"{remote.state} as {remote.key}"
+    if remote.state == "present":
+        told += f", {remote.size} bytes, ETag {remote.etag}"
+        told += f", of {remote.swift_timestamp}" if remote.swift_timestamp else ""
+    yield "in the store", told + (f": {remote.detail}" if remote.detail else "")
+    yield "bytes", _WHERE.get(each.bytes_in, "cannot be told")
+    for error in each.errors:
+        yield "error", error
+
+
+def _local(local: Local) -> str:
+    told = local.state
+    if local.timestamp:
+        told += f", {local.timestamp}"
+    if local.size is not None:
+        told += f", {local.size} bytes, policy {local.policy}, {local.kind}"
+    if local.expired:
+        told += ", expired"
+    return told + (f": {local.detail}" if local.detail else "")

@@ -1,0 +1,29 @@
+"""``swift-s3-ctl pause``"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from s3_sync.admin import codes
+from s3_sync.admin.naming import select
+from s3_sync.admin.output import Output
+from s3_sync.admin.site import Site
+
+NAME = "pause"
+HELP = "begin nothing more for a mapping until it is resumed, over restarts too"
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("mapping", help="account/container, account/*, or its number")
+
+
+def run(site: Site, options: Namespace, output: Output) -> int:
+    mapping = select(site.mappings, options.mapping)
+    site.require_state()
+    changed = site.controls.pause(mapping)
+    output.answer({"mapping": mapping.label, "paused": True, "changed": changed})
+    if changed:
+        output.line(f"{mapping.label} is paused. What is in flight ends, nothing more is begun.")
+    else:
+        output.line(f"{mapping.label} was paused already.")
+    return codes.FINE

@@ -1,0 +1,26 @@
+"""``swift-s3-ctl resume``"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from s3_sync.admin import codes
+from s3_sync.admin.naming import select
+from s3_sync.admin.output import Output
+from s3_sync.admin.site import Site
+
+NAME = "resume"
+HELP = "go on with a mapping that was paused"
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("mapping", help="account/container, account/*, or its number")
+
+
+def run(site: Site, options: Namespace, output: Output) -> int:
+    mapping = select(site.mappings, options.mapping)
+    site.require_state()
+    changed = site.controls.resume(mapping)
+    output.answer({"mapping": mapping.label, "paused": False, "changed": changed})
+    output.line(f"{mapping.label} {'goes on' if changed else 'was not paused'}.")
+    return codes.FINE

@@ -1,0 +1,116 @@
+"""``swift-s3-ctl status``"""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser, Namespace
+
+from rich.console import Group
+from rich.live import Live
+from rich.text import Text
+
+from s3_sync.admin import codes
+from s3_sync.admin.naming import select
+from s3_sync.admin.output import NOTHING, Output, duration, moment, printable, rendered, size
+from s3_sync.admin.site import Site
+from s3_sync.admin.status import MappingStatus, Status, status
+
+NAME = "status"
+HELP = "how far each mapping is on this node"
+COLUMNS = (
+    "no", "mapping", "destination", "state", "rows behind", "pending", "bytes", "oldest", "later", "failing",
+    "rate", "eta", "last progress",
+)  # fmt: skip
+_NUMBERS = ("no", "rows behind", "pending", "bytes", "oldest", "later", "failing", "rate", "eta")
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("mapping", nargs="?", help="only this one: account/container, or its number")
+    parser.add_argument(
+        "--watch", nargs="?", type=float, const=2.0, metavar="SECONDS", help="again and again (every 2 s)"
+    )
+
+
+def run(site: Site, options: Namespace, output: Output) -> int:
+    chosen = (select(site.mappings, options.mapping),) if options.mapping else site.mappings
+    if options.watch is not None:
+        return _watch(site, chosen, max(0.1, options.watch), output)
+    found = status(site, chosen)
+    output.answer(found)
+    if not output.as_json:
+        _print(found, output)
+    return codes.FINE if found.is_good else codes.FOUND
+
+
+def _watch(site: Site, chosen: tuple, pause: float, output: Output) -> int:  # type: ignore[type-arg]
+    """Until it is interrupted; where it is piped, one answer after the other."""
+    try:
+        if not output.console.is_terminal or output.as_json:
+            while True:
+                found = status(site, chosen)
+                output.answer(found)
+                if not output.as_json:
+                    _print(found, output)
+                output.console.file.flush()
+                time.sleep(pause)
+        with Live(console=output.console, auto_refresh=False, screen=True) as live:
+            while True:
+                found = status(site, chosen)
+                table = rendered(COLUMNS, [_row(each, found.at) for each in found.mappings], _NUMBERS)
+                remarks = [Text(printable(each)) for each in (_headline(found), *_remarks(found))]
+                live.update(Group(remarks[0], Text(), table, *remarks[1:]), refresh=True)
+                time.sleep(pause)
+    except KeyboardInterrupt:
+        return codes.FINE
+
+
+def _print(found: Status, output: Output) -> None:
+    if output.console.is_terminal:
+        output.line(_headline(found))
+        output.line()
+    output.table(COLUMNS, [_row(each, found.at) for each in found.mappings], _NUMBERS)
+    if output.console.is_terminal:
+        for remark in _remarks(found):
+            output.line(remark)
+
+
+def _headline(found: Status) -> str:
+    daemon = found.daemon
+    if daemon.running is None:
+        return f"{moment(found.at)}  it cannot be told whether the daemon runs"
+    if not daemon.running:
+        return f"{moment(found.at)}  the daemon does not run"
+    return f"{moment(found.at)}  the daemon runs (pid {daemon.pid})"
+
+
+def _remarks(found: Status) -> list[str]:
+    remarks = [f"left out: {problem}" for problem in found.problems]
+    for each in found.mappings:
+        remarks += [f"{each.mapping}: {error}" for error in each.errors]
+        if each.reasons:
+            told = ", ".join(f"{reason} {number}" for reason, number in sorted(each.reasons.items()))
+            remarks.append(f"{each.mapping}: failing: {told}")
+        if each.rows_resetting:
+            remarks.append(f"{each.mapping}: a reset has up to {each.rows_resetting} rows to compare")
+    return remarks
+
+
+def _row(each: MappingStatus, now: float) -> list[str]:
+    rate = NOTHING
+    if each.objects_per_second is not None and each.bytes_per_second is not None:
+        rate = f"{each.objects_per_second:.1f}/s {size(each.bytes_per_second)}/s"
+    return [
+        NOTHING if each.number is None else str(each.number),
+        each.mapping,
+        each.destination,
+        each.state,
+        str(each.rows_behind),
+        str(each.objects_pending),
+        size(each.bytes_pending),
+        NOTHING if each.oldest is None else duration(now - each.oldest),
+        str(each.objects_later),
+        str(each.failing),
+        rate,
+        duration(each.eta),
+        moment(each.last_progress),
+    ]

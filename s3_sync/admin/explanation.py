@@ -1,0 +1,246 @@
+"""Everything that is known of one object, and where its bytes are."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from s3_sync.admin.failures import Failure, Wanted, failures
+from s3_sync.admin.site import Site
+from s3_sync.admin.status import destination
+from s3_sync.cluster.brokers import LocalReplica
+from s3_sync.cluster.newest import Deleted, NewestState, Unknown
+from s3_sync.cluster.reader import ObjectReader
+from s3_sync.config.coverage import Coverage
+from s3_sync.config.criteria import EVERYTHING
+from s3_sync.config.schema import Mapping
+from s3_sync.errors import LocalError, LocalMissing, NotFound, SyncError, UsageError
+from s3_sync.model.rows import Row, owner_ordinal
+from s3_sync.providers.registry import Registry
+from s3_sync.state.journal import PRIMARY, VERIFY
+
+# where the bytes are
+SWIFT, STORE, BOTH, NOWHERE, UNCERTAIN = "swift", "store", "both", "nowhere", "uncertain"
+
+
+@dataclass(frozen=True, slots=True)
+class RowPosition:
+    """One row in one database on this node. ``own``: this replica is the first to act on it.
+
+    ``position``: ``handled`` (a cursor has passed it), ``behind`` (it will be read), ``waits`` (for its
+    ``copy_after``, or for other nodes' daemons), with ``until`` in seconds since the epoch where it is known.
+    """
+
+    database: str
+    own: bool
+    row: int
+    cursor: int
+    timestamp: str
+    deleted: bool
+    policy: int
+    position: str
+    until: float | None = None
+
+
+@dataclass(slots=True)
+class Local:
+    """What the object servers say: ``present``, ``deleted``, ``unknown`` (never there, or long deleted), or
+    ``unavailable``, with the reason in ``detail``."""
+
+    state: str
+    timestamp: str = ""
+    data_timestamp: str = ""
+    policy: int | None = None
+    size: int | None = None
+    kind: str = ""
+    expired: bool = False
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Remote:
+    """What the store says under ``key``: ``present``, ``absent``, or ``unavailable``; ``not asked``."""
+
+    state: str
+    key: str
+    size: int | None = None
+    etag: str = ""
+    swift_timestamp: str = ""
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class OfMapping:
+    """What one mapping does about the object. ``excluded``: its name matches ``exclude_pattern``.
+
+    ``condition``: the condition in words, and ``meets_condition`` whether the object does; None: it cannot
+    be told. ``due``: when its ``copy_after`` has passed, in seconds since the epoch. ``bytes_in``: one of the
+    words above.
+    """
+
+    mapping: str
+    destination: str
+    remote: Remote
+    mode: str
+    paused: bool = False
+    excluded: bool = False
+    condition: str = ""
+    meets_condition: bool | None = True
+    due: float | None = None
+    rows: list[RowPosition] = field(default_factory=list)
+    failure: Failure | None = None
+    bytes_in: str = UNCERTAIN
+    errors: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Explanation:
+    account: str
+    container: str
+    name: str
+    local: Local
+    mappings: list[OfMapping]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing is known to have failed."""
+        return not any(each.failure or each.errors for each in self.mappings)
+
+
+def explain(site: Site, path: str, ask_store: bool = True) -> Explanation:
+    """Of ``account/container/object``. Raises UsageError, StateError, LocalError."""
+    account, _, rest = path.lstrip("/").partition("/")
+    container, _, name = rest.partition("/")
+    if not (account and container and name):
+        raise UsageError(f"{path}: an object is named account/container/object")
+    with ExitStack() as stack:
+        reader = ObjectReader(site.settings, site.client.real)
+        stack.callback(reader.close)
+        registry = Registry(connections=2)
+        stack.callback(registry.close_all)
+        local, headers = _local(reader, account, container, name)
+        found: list[OfMapping] = []
+        for mapping in Coverage(site.mappings).of(account, container):
+            remote = _remote(registry, mapping, name) if ask_store else _unasked(mapping, name)
+            each = _of_mapping(site, mapping, name, remote)
+            criteria = mapping.profile.criteria
+            if criteria != EVERYTHING:
+                each.condition = str(criteria)
+                each.meets_condition = None if headers is None else criteria.matches(headers)
+            if local.state == "present" and mapping.profile.copy_after:
+                each.due = float(local.timestamp.partition("_")[0]) + mapping.profile.copy_after
+            each.bytes_in = _bytes_in(local, remote)
+            found.append(each)
+    return Explanation(account, container, name, local, found)
+
+
+def _of_mapping(site: Site, mapping: Mapping, name: str, remote: Remote) -> OfMapping:
+    profile = mapping.profile
+    found = OfMapping(mapping.label, destination(mapping), remote, profile.mode)
+    found.paused = site.controls.is_paused(mapping)
+    found.excluded = profile.exclude is not None and profile.exclude.match(name) is not None
+    found.failure = next(failures(site, [mapping], Wanted(names=(name,))), None)
+    for replica in site.replicas.replicas(mapping.account, mapping.container):
+        try:
+            with replica.open() as db:
+                rows, database, last = db.rows_of(name), db.id, db.max_rowid()
+        except LocalMissing:
+            continue
+        except LocalError as error:
+            found.errors.append(str(error))
+            continue
+        found.rows += [_position(site, mapping, replica, (database, last), row) for row in rows]
+    return found
+
+
+def _position(
+    site: Site, mapping: Mapping, replica: LocalReplica, seen: tuple[str, int], row: Row
+) -> RowPosition:
+    database, last = seen
+    own = replica.ordinal is not None and owner_ordinal(row.name, replica.replicas) == replica.ordinal
+    checkpoint = site.statuses.load(mapping, database)
+    if checkpoint is not None and not checkpoint.holds_for(replica.share, last):
+        checkpoint = None
+    cursor = 0 if checkpoint is None else checkpoint.last_row if own else checkpoint.last_verified_row
+    until: float | None = None
+    if row.rowid > cursor:
+        position = "behind"
+        if not own and checkpoint is not None:
+            slack = site.settings.verification_slack_seconds
+            until = max(row.timestamp.seconds, checkpoint.begun) + slack
+            position = "waits" if until > site.now() else position
+    else:
+        position = "handled"
+        waiting = [
+            each.due
+            for each in site.journal.ranges(mapping.journal_key, database)
+            if each.kind == (PRIMARY if own else VERIFY) and each.first_row <= row.rowid <= each.last_row
+        ]
+        due = row.timestamp.seconds + mapping.profile.copy_after
+        if waiting and not row.deleted and due >= min(waiting) - 60.0 - mapping.profile.copy_after / 10:
+            position, until = "waits", max(due, site.now())
+    return RowPosition(
+        replica.path, own, row.rowid, cursor, row.timestamp.internal, row.deleted, row.policy, position, until
+    )
+
+
+def _local(
+    reader: ObjectReader, account: str, container: str, name: str
+) -> tuple[Local, dict[str, str] | None]:
+    """And its headers, as conditions see them; None where they cannot be had."""
+    try:
+        state = NewestState(reader.rings, reader.servers).of(account, container, name)
+    except SyncError as error:
+        return Local("unavailable", detail=str(error)), None
+    if isinstance(state, Unknown):
+        return Local("unknown"), None
+    if isinstance(state, Deleted):
+        what = (
+            "by a client, or expired" if state.by_client else "moved to the store, or by Swift's reconciler"
+        )
+        return Local("deleted", state.timestamp.internal, detail=what), None
+    found = Local(
+        "present",
+        state.timestamp.internal,
+        state.data_timestamp.internal,
+        state.policy,
+        expired=state.expired,
+    )
+    try:
+        opened = reader.starting_at(state.node).open(
+            account, container, name, state.policy, expect=state.data_timestamp
+        )
+        with opened as local:
+            found.size, found.kind = local.info.size, local.kind
+            return found, dict(local.headers)
+    except SyncError as error:
+        found.detail = str(error)
+        return found, None
+
+
+def _remote(registry: Registry, mapping: Mapping, name: str) -> Remote:
+    found = _unasked(mapping, name)
+    try:
+        info = registry.open_bucket(mapping).head_object(name)
+    except NotFound:
+        found.state = "absent"
+    except SyncError as error:
+        found.state, found.detail = "unavailable", f"{error.reason}: {error}"
+    else:
+        marked = info.meta.swift_timestamp if info.meta is not None else None
+        found.state, found.size, found.etag = "present", info.size, info.etag or ""
+        found.swift_timestamp = marked.internal if marked else ""
+    return found
+
+
+def _unasked(mapping: Mapping, name: str) -> Remote:
+    return Remote("not asked", mapping.namer.key(name))
+
+
+def _bytes_in(local: Local, remote: Remote) -> str:
+    if "unavailable" in (local.state, remote.state) or remote.state == "not asked":
+        return UNCERTAIN
+    here, there = local.state == "present", remote.state == "present"
+    if here and there:
+        return BOTH
+    return SWIFT if here else STORE if there else NOWHERE

@@ -1,0 +1,65 @@
+"""``swift-s3-ctl``: from the command line to a use case, and to what is shown of its answer."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from s3_sync import __version__
+from s3_sync.admin import codes
+from s3_sync.admin.output import Output, printable
+from s3_sync.admin.site import open_site
+from s3_sync.errors import ConfigError, SyncError, UsageError
+
+PROGRAM = "swift-s3-ctl"
+CONFIG = "/etc/swift-s3-sync/sync.json"
+#: modules of ``s3_sync.admin.commands``, in the order of the help
+COMMANDS = ("status", "failed", "explain", "reset", "pause", "resume")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns one of ``codes``."""
+    parser = _parser()
+    options = parser.parse_args(argv)
+    output = Output(options.json)
+    try:
+        with open_site(options.config) as site:
+            code: int = options.run(site, options, output)
+        sys.stdout.flush()
+        return code
+    except SyncError as error:
+        problems = error.problems if isinstance(error, ConfigError) else [error]
+        for problem in problems:
+            print(f"{PROGRAM}: {printable(str(problem))}", file=sys.stderr)
+        return codes.USAGE if isinstance(error, UsageError) else codes.FAILED
+    except BrokenPipeError:  # such as `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return codes.FINE
+    except KeyboardInterrupt:
+        return codes.FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Look after swift-s3-sync on this node, whether its daemon runs or not.",
+        epilog="Exit codes: 0 all is well; 1 it could not be done; 2 wrong arguments; 3 something was found"
+        " that is not as it should be.",
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    parser.add_argument("--config", metavar="PATH", default=CONFIG, help=f"configuration file ({CONFIG})")
+    parser.add_argument("--json", action="store_true", help="answer as JSON")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        module: ModuleType = importlib.import_module(f"s3_sync.admin.commands.{name}")
+        command = commands.add_parser(module.NAME, help=module.HELP, description=module.HELP)
+        # allowed behind the command, too, where one writes it
+        command.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="answer as JSON")
+        command.add_argument("--config", metavar="PATH", default=argparse.SUPPRESS, help="configuration file")
+        module.arguments(command)
+        command.set_defaults(run=module.run)
+    return parser

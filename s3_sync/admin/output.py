@@ -1,0 +1,103 @@
+"""How answers are shown: tables in a terminal, columns with tabs where they are piped, or JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import datetime, timezone
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+#: shown where there is nothing to tell
+NOTHING = "-"
+_SECONDS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+
+
+class Output:
+    """``as_json``: answers are printed as JSON, tables and lines of text are left out."""
+
+    def __init__(self, as_json: bool = False, file: TextIO | None = None) -> None:
+        self.as_json = as_json
+        self.console = Console(file=file or sys.stdout, highlight=False, soft_wrap=True)
+
+    def line(self, text: str = "") -> None:
+        if not self.as_json:
+            self.console.print(Text(printable(text)))
+
+    def table(
+        self, columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str] = ()
+    ) -> None:
+        """``numbers``: columns that are aligned to the right."""
+        if self.as_json:
+            return
+        if not self.console.is_terminal:
+            for row in (columns, *rows):
+                self._write("\t".join(printable(each) for each in row))
+            return
+        self.console.print(rendered(columns, rows, numbers), soft_wrap=False)
+
+    def answer(self, value: Any) -> None:
+        """A value of a use case, as JSON; docs/ctl.md lists what is in it."""
+        if self.as_json:
+            written = value
+            if is_dataclass(value) and not isinstance(value, type):
+                written = asdict(value)
+            self._write(json.dumps(written))
+
+    def _write(self, text: str) -> None:
+        self.console.file.write(text + "\n")
+
+
+def rendered(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str] = ()) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(each)) for each in row))
+    return table
+
+
+def printable(text: str) -> str:
+    """Whatever a name holds, it must neither steer a terminal nor look like another column or line."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape", "backslashreplace").decode()
+        for letter in text
+    )
+
+
+def size(number: float) -> str:
+    """Bytes, in binary units: ``1.5 GiB``."""
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if number < 1024:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:.1f} PiB"
+
+
+def duration(seconds: float | None) -> str:
+    """The two largest units that matter: ``3d 4h``, ``12s``."""
+    if seconds is None:
+        return NOTHING
+    rest = max(0, int(seconds))
+    parts: list[str] = []
+    for unit, length in _SECONDS:
+        if rest >= length or (unit == "s" and not parts):
+            parts.append(f"{rest // length}{unit}")
+            rest %= length
+        elif parts:
+            break
+        if len(parts) == 2:
+            break
+    return " ".join(parts)
+
+
+def moment(seconds: float | None) -> str:
+    """``2026-01-31 12:00:00Z``"""
+    if seconds is None:
+        return NOTHING
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -1,0 +1,178 @@
+"""How far each mapping is on this node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from s3_sync.admin.naming import number_of
+from s3_sync.admin.site import Running, Site
+from s3_sync.config.schema import Mapping
+from s3_sync.errors import LocalError
+from s3_sync.sync.facts import MappingFacts
+
+# what a mapping can be, the first one that applies
+UNREADABLE, PAUSED, ELSEWHERE, RESETTING = "unreadable", "paused", "elsewhere", "resetting"
+TROUBLED, BEHIND, RETRYING = "troubled", "behind", "retrying"
+QUARANTINE, IN_SYNC = "quarantine", "in sync"
+
+
+@dataclass(slots=True)
+class MappingStatus:
+    """Times in seconds since the epoch, ``eta`` in seconds; None where there is none, or nobody knows.
+
+    ``containers``: a mapping of every container has many. ``databases``: on this node. ``rows_behind``: own
+    rows that could have been handled by now; ``rows_unverified``: the same of other nodes' rows, in the pass
+    that verifies them. ``objects_pending``: behind, failed and tried again, or (``objects_large`` of them)
+    waiting for their turn among the large ones. ``objects_later``: they wait
+    for their ``copy_after``. ``rows_resetting``: at most so many are still to be compared. The speed and
+    ``last_progress`` are the daemon's own words; where it does not run, ``last_progress`` is when a cursor
+    was last written down.
+    """
+
+    number: int | None
+    mapping: str
+    destination: str
+    fingerprint: str
+    mode: str
+    state: str = IN_SYNC
+    paused_since: float | None = None
+    containers: int = 0
+    databases: int = 0
+    rows_behind: int = 0
+    rows_unverified: int = 0
+    rows_resetting: int | None = None
+    objects_pending: int = 0
+    bytes_pending: int = 0
+    oldest: float | None = None
+    objects_large: int = 0
+    objects_later: int = 0
+    bytes_later: int = 0
+    retrying: int = 0
+    quarantined: int = 0
+    expiring: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    objects_per_second: float | None = None
+    bytes_per_second: float | None = None
+    eta: float | None = None
+    last_progress: float | None = None
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def failing(self) -> int:
+        return self.retrying + self.quarantined + self.expiring
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """``at``: when this was so. ``problems``: of mappings that are left out."""
+
+    at: float
+    daemon: Running
+    mappings: list[MappingStatus]
+    problems: list[str]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the daemon runs, nothing fails, and everything could be looked at."""
+        well = all(not each.failing and not each.errors for each in self.mappings)
+        return well and not self.problems and self.daemon.running is not False
+
+
+def status(site: Site, mappings: tuple[Mapping, ...]) -> Status:
+    """Raises StateError."""
+    running = site.daemon()
+    found = [_status(site, mapping) for mapping in mappings]
+    return Status(site.now(), running, found, [str(problem) for problem in site.problems])
+
+
+def destination(mapping: Mapping) -> str:
+    """Store, bucket, and the prefix where the file names one."""
+    prefix = f"/{mapping.custom_prefix}" if mapping.custom_prefix else ""
+    return f"{mapping.credentials.store}/{mapping.bucket}{prefix}"
+
+
+def _status(site: Site, mapping: Mapping) -> MappingStatus:
+    found = MappingStatus(
+        number_of(mapping),
+        mapping.label,
+        destination(mapping),
+        mapping.fingerprint,
+        mapping.profile.mode,
+        paused_since=site.controls.paused_since(mapping),
+    )
+    for each in site.containers(mapping, listed=True):
+        found.containers += 1
+        try:
+            facts = site.facts.of(each)
+            _add(found, facts)
+            _add_resets(found, site, facts)
+        except LocalError as error:
+            found.errors.append(str(error))
+    reports = site.report(mapping)
+    _add_report(found, reports)
+    found.state = _state(found, any(_numbers(reports, "troubled")))
+    return found
+
+
+def _add(found: MappingStatus, facts: MappingFacts) -> None:
+    counts, pending, troubles = facts.counts, facts.pending, facts.troubles
+    found.databases += len(facts.databases)
+    found.rows_behind += counts.behind.rows
+    found.rows_unverified += counts.unverified.rows
+    found.objects_pending += pending.objects
+    found.bytes_pending += pending.bytes
+    found.oldest = min(filter(None, (found.oldest, pending.oldest)), default=None)
+    found.objects_large += troubles.waiting
+    found.objects_later += counts.later.objects
+    found.bytes_later += counts.later.bytes
+    found.retrying += troubles.retrying
+    found.quarantined += troubles.quarantined
+    found.expiring += troubles.expiring
+    for reason, number in troubles.reasons.items():
+        found.reasons[reason] = found.reasons.get(reason, 0) + number
+    found.errors += facts.errors
+    found.last_progress = max(filter(None, (found.last_progress, facts.saved)), default=None)
+
+
+def _add_resets(found: MappingStatus, site: Site, facts: MappingFacts) -> None:
+    """Begun ones, and those that the daemon has not seen yet."""
+    newest = max((each.id for each in site.controls.resets(facts.mapping)), default="")
+    for database in facts.databases:
+        left = sum(each.last_row - each.next_row + 1 for each in database.resets)
+        if newest > database.reset_taken and database.begun:
+            left += database.last_row
+        if left:
+            found.rows_resetting = (found.rows_resetting or 0) + left
+
+
+def _add_report(found: MappingStatus, reports: list[dict[str, Any]]) -> None:
+    """Of all processes: one mapping of a whole account may be shared among them."""
+    speeds = [_numbers(reports, key) for key in ("objects_per_second", "bytes_per_second")]
+    if all(speeds):
+        found.objects_per_second, found.bytes_per_second = map(sum, speeds)
+    if found.objects_per_second and found.objects_pending:
+        found.eta = found.objects_pending / found.objects_per_second
+    found.last_progress = min(_numbers(reports, "last_progress"), default=found.last_progress)
+
+
+def _numbers(reports: list[dict[str, Any]], key: str) -> list[float]:
+    return [float(value) for each in reports if isinstance(value := each.get(key), (int, float))]
+
+
+def _state(found: MappingStatus, troubled: bool) -> str:
+    if found.errors:
+        return UNREADABLE
+    if found.paused_since is not None:
+        return PAUSED
+    if not found.databases:
+        return ELSEWHERE
+    if troubled:
+        return TROUBLED
+    if found.rows_resetting:
+        return RESETTING
+    if found.rows_behind or found.objects_large:
+        return BEHIND
+    if found.retrying or found.expiring:
+        return RETRYING
+    return QUARANTINE if found.quarantined else IN_SYNC

@@ -1,0 +1,62 @@
+"""The command line: what it refuses, and how it says so."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from s3_sync.admin import codes, main
+from s3_sync.admin.site import become_owner, lock_holder
+
+
+def test_every_command_says_what_it_is_for(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in main.COMMANDS:
+        with pytest.raises(SystemExit) as ended:
+            main.main([command.replace("_", "-"), "--help"])
+        assert ended.value.code == 0
+    assert "--forget" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [[], ["nothing"], ["pause"], ["failed", "--retry", "--forget"]])
+def test_wrong_arguments(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.main(arguments)
+    assert ended.value.code == codes.USAGE
+
+
+def test_no_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["--config", str(tmp_path / "none"), "status"]) == codes.FAILED
+    assert capsys.readouterr() == ("", "swift-s3-ctl: Configuration file does not exist\n")
+    (tmp_path / "wrong").write_text(json.dumps({"containers": 5}))
+    assert main.main(["status", "--config", str(tmp_path / "wrong")]) == codes.FAILED
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert all(line.startswith("swift-s3-ctl: ") for line in err.splitlines())
+
+
+def test_every_command_is_documented() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "ctl.md").read_text()
+    for command in main.COMMANDS:
+        assert f"swift-s3-ctl {command.replace('_', '-')}" in text
+
+
+def test_who_holds_a_lock(tmp_path: Path) -> None:
+    import fcntl
+
+    path = tmp_path / ".lock"
+    assert lock_holder(str(path)) == 0
+    with path.open("w") as file:
+        assert lock_holder(str(path)) == 0
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert lock_holder(str(path)) == os.getpid()
+    assert lock_holder(str(path)) == 0
+
+
+def test_nothing_changes_for_who_is_the_owner(tmp_path: Path) -> None:
+    before = os.geteuid()
+    become_owner(str(tmp_path))
+    become_owner(str(tmp_path / "missing"))
+    assert os.geteuid() == before

@@ -1,0 +1,93 @@
+"""What is shown, and that no name can make it look like something else."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from s3_sync.admin.output import Output, duration, moment, printable, size
+from s3_sync.admin.resetting import since_of
+from s3_sync.admin.site import Running
+from s3_sync.errors import UsageError
+
+
+def test_columns_where_it_is_piped() -> None:
+    file = io.StringIO()
+    output = Output(file=file)
+    output.table(("a", "b"), [("1", "x\ty\nz\x1b[31m"), ("[bold]", "ü" * 300)])
+    output.line("[red]text")
+    assert file.getvalue().splitlines() == [
+        "a\tb",
+        "1\tx\\ty\\nz\\x1b[31m",
+        f"[bold]\t{'ü' * 300}",
+        "[red]text",
+    ]
+
+
+def test_a_table_in_a_terminal() -> None:
+    file = io.StringIO()
+    output = Output()
+    output.console = Console(file=file, force_terminal=True, width=60, color_system=None)
+    output.table(("name", "number"), [("[bold]\x1b[2J", "5")], ("number",))
+    assert file.getvalue().split() == ["name", "number", "[bold]\\x1b[2J", "5"]
+
+
+def test_json_is_all_there_is() -> None:
+    file = io.StringIO()
+    output = Output(as_json=True, file=file)
+    output.line("text")
+    output.table(("a",), [("1",)])
+    output.answer(Running(True, 5))
+    output.answer({"a": "ü"})
+    first, second = file.getvalue().splitlines()
+    assert json.loads(first) == {"running": True, "pid": 5, "updated": None}
+    assert json.loads(second) == {"a": "ü"}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "-"),
+        (-5, "0s"),
+        (0, "0s"),
+        (59.9, "59s"),
+        (60, "1m"),
+        (3599, "59m 59s"),
+        (90_000, "1d 1h"),
+        (86_460, "1d"),
+    ],
+)
+def test_durations(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_sizes_and_moments() -> None:
+    sizes = [
+        size(number) for number in (0, 1023, 1024, 1536 * 1024, 5 * 1024**3, 3 * 1024**5, 9000 * 1024**5)
+    ]
+    assert sizes == ["0 B", "1023 B", "1.0 KiB", "1.5 MiB", "5.0 GiB", "3.0 PiB", "9000.0 PiB"]
+    assert (moment(None), moment(1_700_000_000)) == ("-", "2023-11-14 22:13:20Z")
+    assert printable("a\u2028\udc80") == "a\\u2028\\udc80"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("24h", 1e9 - 86400),
+        ("2w", 1e9 - 14 * 86400),
+        ("1700000000.5", 1700000000.5),
+        ("2023-11-14", 1699920000.0),
+        ("2023-11-14T22:13:20Z", 1700000000.0),
+    ],
+)
+def test_since(text: str, seconds: float) -> None:
+    assert since_of(text, 1e9) == seconds
+
+
+@pytest.mark.parametrize("text", ["yesterday", "24", "h", "-5h", "2023-13-01", ""])
+def test_no_time(text: str) -> None:
+    with pytest.raises(UsageError, match="--since"):
+        since_of(text, 1e9)

@@ -1,0 +1,196 @@
+"""Use cases over one node whose Swift and bucket are in memory; its state files are real."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from s3_sync.admin.failures import Wanted, failures, forget, retry
+from s3_sync.admin.resetting import Plan, plan
+from s3_sync.admin.site import Running, Site
+from s3_sync.admin.status import MappingStatus, status
+from s3_sync.config.schema import Mapping
+from s3_sync.errors import AccessDenied, LocalUnavailable
+from s3_sync.state.checkpoint import StatusFiles
+from s3_sync.state.controls import Controls
+from s3_sync.state.journal_view import JournalView
+from s3_sync.sync.facts import Facts
+from unit.sync.node import Node, mapping
+from unit.sync.world import World
+
+
+class Seen:
+    """A ``Site`` of a node, as another process has it. ``said``: the daemon's own words."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.mappings = (node.mapping,)
+        self.problems: tuple[object, ...] = ()
+        self.now = node.clock.now
+        self.controls = Controls(str(node.directory), node.clock.now, look_every=0.0)
+        self.journal_path = str(node.directory / "journal")
+        self.journal = JournalView(self.journal_path)
+        self.replicas = node
+        self.said: dict[str, Any] = {}
+        statuses = StatusFiles(str(node.directory), self.journal.uuid, self.mappings, observed=True)
+        self.facts = Facts(cast(Any, node), statuses, self.journal, 3600.0, node.clock.now)
+
+    def containers(self, mapping: Mapping, listed: bool = False) -> Iterator[Mapping]:
+        yield mapping
+
+    def daemon(self) -> Running:
+        return Running(bool(self.said), 5 if self.said else None)
+
+    def report(self, mapping: Mapping) -> list[dict[str, Any]]:
+        return [self.said, self.said] if self.said else []
+
+
+def look(node: Node, **said: Any) -> MappingStatus:
+    seen = Seen(node)
+    seen.said = said
+    [found] = status(site_of(seen), seen.mappings).mappings
+    return found
+
+
+def site_of(seen: Seen) -> Site:
+    return cast(Any, seen)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+class TestStatus:
+    def test_states(self, world: World) -> None:
+        node = world.node
+        world.fill(3)
+        found = look(node)
+        assert (found.state, found.rows_behind, found.objects_pending) == ("behind", 3, 3)
+        assert (found.mapping, found.mode, found.containers) == ("AUTH_a/c", "sync", 1)
+        node.settle()
+        assert look(node).state == "in sync"
+        assert look(node, troubled=1).state == "troubled"
+        world.fail_names(AccessDenied("no"), "bad")
+        world.swift.put("bad")
+        node.settle()
+        found = look(node)
+        assert (found.state, found.retrying, found.failing) == ("retrying", 1, 1)
+        world.fail(None)
+        node.later(60.0)
+        world.swift.put("n" * 1100)
+        node.settle()
+        found = look(node)
+        assert (found.state, found.quarantined, found.objects_pending) == ("quarantine", 1, 0)
+        node.context.controls.reset(node.mapping)
+        found = look(node)
+        assert (found.state, found.rows_resetting) == ("resetting", 5)
+        node.context.controls.pause(node.mapping)
+        assert look(node).state == "paused"
+        assert look(node).paused_since == world.swift.clock.now()
+        node.context.controls.resume(node.mapping)
+        node.settle()
+        assert look(node).rows_resetting is None
+        node.replicas_here[0].broken = LocalUnavailable("locked")
+        world.fill(1, start=50)
+        assert (look(node).state, look(node).errors) == ("unreadable", ["locked"])
+        node.replicas_here = []
+        assert look(node).state == "elsewhere"
+
+    def test_what_waits_is_not_behind(self, tmp_path: Path) -> None:
+        world = World(tmp_path, mapping=mapping(copy_after=3600))
+        world.fill(2)
+        found = look(world.node)
+        assert (found.state, found.objects_pending, found.objects_later) == ("in sync", 0, 2)
+        assert found.bytes_later == 12
+
+    def test_the_daemons_own_words(self, world: World) -> None:
+        world.fill(30)
+        world.node.step()
+        saved = look(world.node)
+        assert saved.last_progress is not None
+        assert (saved.objects_per_second, saved.eta) == (None, None)
+        # two processes share it
+        found = look(world.node, objects_per_second=2.0, bytes_per_second=50.0, last_progress=77.0)
+        assert (found.objects_per_second, found.bytes_per_second) == (4.0, 100.0)
+        assert (found.eta, found.last_progress) == (5.0, 77.0)
+        assert look(world.node, objects_per_second=0.0, bytes_per_second="x").eta is None
+
+    def test_good_or_not(self, world: World) -> None:
+        seen = Seen(world.node)
+        world.fill(3)
+        assert not status(site_of(seen), seen.mappings).is_good  # nobody works
+        seen.said = {"updated": 1.0}
+        assert status(site_of(seen), seen.mappings).is_good
+        seen.problems = ("containers[1]: wrong",)
+        found = status(site_of(seen), seen.mappings)
+        assert (found.is_good, found.problems) == (False, ["containers[1]: wrong"])
+        seen.problems = ()
+        world.fail_names(AccessDenied("no"), "o00001")
+        world.node.settle()
+        assert not status(site_of(seen), seen.mappings).is_good
+
+
+class TestFailures:
+    @pytest.fixture
+    def seen(self, world: World) -> Seen:
+        world.fill(12)
+        world.swift.put("n" * 1100)
+        world.fail_names(AccessDenied("no"), "o00001", "o00002")
+        world.node.settle()
+        world.fail(None)
+        return Seen(world.node)
+
+    @pytest.mark.parametrize(
+        ("wanted", "number"),
+        [
+            (Wanted(), 3),
+            (Wanted(names=("o00001", "nobody")), 1),
+            (Wanted(prefix="o"), 2),
+            (Wanted(reason="name_too_long"), 1),
+            (Wanted(state="retry"), 2),
+            (Wanted(state="expiry"), 0),
+            (Wanted(prefix="o", reason="name_too_long"), 0),
+        ],
+    )
+    def test_which(self, seen: Seen, wanted: Wanted, number: int) -> None:
+        assert len(list(failures(site_of(seen), seen.mappings, wanted))) == number
+
+    def test_retry(self, world: World, seen: Seen) -> None:
+        assert retry(site_of(seen), seen.mappings, Wanted(names=("o00001",))) == 1
+        world.node.settle()
+        assert set(world.node.unsettled()) == {"o00002", "n" * 1100}
+        [before] = failures(site_of(seen), seen.mappings, Wanted(state="quarantine"))
+        assert retry(site_of(seen), seen.mappings, Wanted()) == 2
+        world.node.settle()
+        [after] = failures(site_of(seen), seen.mappings, Wanted())
+        assert (after.state, after.attempts) == ("quarantine", before.attempts + 1)
+
+    def test_forget(self, world: World, seen: Seen) -> None:
+        assert forget(site_of(seen), seen.mappings, Wanted(prefix="o")) == 2
+        world.node.later(3600.0)
+        assert set(world.node.unsettled()) == {"n" * 1100}
+        assert "o00001" not in world.bucket.content()
+        world.swift.put("o00001", b"changed")
+        world.node.settle()
+        assert "o00001" in world.bucket.content()
+
+
+def test_a_plan(world: World) -> None:
+    world.fill(3)
+    world.swift.clock.sleep(100.0)
+    then = world.swift.clock.now()
+    world.swift.put("p", b"12345")
+    world.swift.delete("o00001")
+    world.fail_names(AccessDenied("no"), "p")
+    world.node.settle()
+    seen = Seen(world.node)
+    assert plan(site_of(seen), world.node.mapping) == Plan(3, 17, 1, 0, 1, 1)
+    assert plan(site_of(seen), world.node.mapping, "o") == Plan(2, 12, 1, 0, 0, 1)
+    assert plan(site_of(seen), world.node.mapping, "", then) == Plan(1, 5, 1, 0, 1, 1)
+    world.node.replicas_here[0].replicas = 2
+    found = plan(site_of(seen), world.node.mapping)
+    assert found.objects + found.deletes + found.others == 4

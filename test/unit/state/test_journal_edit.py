@@ -1,0 +1,83 @@
+"""The operator changes a journal that a daemon has open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from s3_sync.errors import StateError
+from s3_sync.state.expiries import Expiry
+from s3_sync.state.journal import QUARANTINE, RETRY, WAITING, Journal, Settlement, Unsettled
+from s3_sync.state.journal_edit import AT_ONCE, JournalEdit
+
+KEY = "AUTH_a/c#0123"
+
+
+def failure(name: str, state: str = RETRY, timestamp: str = "0000000001.00000") -> Unsettled:
+    return Unsettled(name, state, 0, False, timestamp, timestamp, 10, "remote_denied", "why")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal"
+
+
+@pytest.fixture
+def journal(path: Path) -> Iterator[Journal]:
+    journal = Journal(str(path), lambda attempts: 3600.0)
+    yield journal
+    journal.close()
+
+
+def test_there_is_none(path: Path) -> None:
+    assert JournalEdit(str(path)).retry(KEY, ["a"], 1.0) == 0
+    assert JournalEdit(str(path)).forget(KEY, [("a", "1")]) == 0
+    assert not path.exists()
+
+
+def test_retry(journal: Journal, path: Path) -> None:
+    names = [f"o{number:04}" for number in range(AT_ONCE + 5)]
+    failures = [failure(name) for name in names]
+    journal.settle(
+        KEY, Settlement(failures=[*failures, failure("q", QUARANTINE), failure("w", WAITING)]), 50.0
+    )
+    journal.settle("other", Settlement(failures=failures), 50.0)
+    assert journal.due_objects(KEY, 60.0, 10) == []
+    assert JournalEdit(str(path)).retry(KEY, [*names[1:], "q", "w", "nobody"], 60.0) == len(names)
+    due = {entry.name for entry in journal.due_objects(KEY, 60.0, 10_000)}
+    assert due == {*names[1:], "q"}
+    assert journal.due_objects("other", 60.0, 10) == []
+    assert [entry.name for entry in journal.due_objects(KEY, 1e9, 10, WAITING)] == ["w"]
+
+
+def test_retry_of_an_expiry(journal: Journal, path: Path) -> None:
+    journal.expiries.note(KEY, Expiry("x", 5, "1", "1"))
+    [entry] = journal.expiries.due(KEY, 5.0, 50.0, 1)
+    journal.expiries.settle(KEY, [], [journal.expiries.failed(entry, 50.0, "remote_denied", "no")])
+    assert journal.expiries.due(KEY, 5.0, 60.0, 1) == []
+    assert JournalEdit(str(path)).retry(KEY, ["x"], 60.0) == 1
+    assert len(journal.expiries.due(KEY, 5.0, 60.0, 1)) == 1
+
+
+def test_forget(journal: Journal, path: Path) -> None:
+    """Exactly what was listed; the daemon knows at once, and a later failure is a new one to it."""
+    journal.settle(KEY, Settlement(failures=[failure("a"), failure("b"), failure("w", WAITING)]), 50.0)
+    journal.settle(KEY, Settlement(failures=[failure("b", timestamp="0000000002.00000")]), 51.0)
+    listed = [(name, "0000000001.00000") for name in "abw"]
+    assert JournalEdit(str(path)).forget(KEY, listed) == 1
+    assert [entry.name for entry in journal.unsettled(KEY)] == ["b", "w"]
+    assert journal.holds(KEY, "a")
+    journal.due_objects(KEY, 1.0, 1)  # the daemon's next turn
+    assert not journal.holds(KEY, "a")
+    assert journal.holds(KEY, "b")
+    journal.settle(KEY, Settlement(failures=[failure("a")]), 52.0)
+    assert journal.holds(KEY, "a")
+    assert {entry.name for entry in journal.due_objects(KEY, 1e9, 10)} == {"a", "b"}
+
+
+def test_what_is_no_journal(path: Path) -> None:
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(StateError, match="cannot write the journal"):
+        JournalEdit(str(path)).retry(KEY, ["a"], 1.0)
