@@ -20,6 +20,7 @@ from typing import Any
 
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import StateError
+from s3_sync.runtime.told import Told
 from s3_sync.state.atomic import sync_directory, write_atomically
 
 log = logging.getLogger("s3-sync.state")
@@ -55,6 +56,7 @@ class Controls:
         self._now = now
         self._look_every = look_every
         self._lock = threading.Lock()
+        self._told = Told()
         self._look_at = float("-inf")
         self._names: frozenset[str] = frozenset()
         self._resets: dict[str, list[Reset]] = {}
@@ -108,8 +110,10 @@ class Controls:
             except FileNotFoundError:
                 names = frozenset()
             except OSError as error:
-                log.error("cannot read %s: %s", self._directory, error)
+                level = self._told.level("look", str(error), logging.ERROR)
+                log.log(level, "cannot read %s: %s", self._directory, error)
                 return
+            self._told.over("look")
             if names != self._names:
                 self._resets = self._read_resets(names)
                 self._names = names

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from s3_sync.config.coverage import Coverage
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import SyncError
+from s3_sync.runtime.told import Told
 from s3_sync.sync.context import Context
 from s3_sync.sync.crawler import Step
 from s3_sync.sync.neighbours import Neighbours
@@ -49,6 +50,7 @@ class AccountCrawl:
         self._list_at = float("-inf")
         self._setbacks = 0
         self._pulse = context.book.pulse(mapping)
+        self._told = Told()
 
     @property
     def troubled(self) -> bool:
@@ -71,7 +73,7 @@ class AccountCrawl:
         except SyncError as error:
             return self._setback(str(error))
         except Exception as error:
-            log.exception("Failed to look through %s", self.mapping.label)
+            self._told.exception(log, error, "Failed to look through %s", self.mapping.label)
             return self._setback(repr(error))
         if self._setbacks and not more and not (self.neighbours and self.neighbours.failing):
             log.info("%s: working again", self.mapping.label)

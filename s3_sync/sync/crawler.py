@@ -11,6 +11,7 @@ from s3_sync.config.schema import Mapping
 from s3_sync.errors import SyncError
 from s3_sync.model.outcomes import Outcome
 from s3_sync.providers.base import Bucket
+from s3_sync.runtime.told import Told
 from s3_sync.state.journal import Counts
 from s3_sync.sync.batch import EVERYTHING, OUTAGE, Batches, Result, nothing_works, row_of
 from s3_sync.sync.context import Context
@@ -63,6 +64,7 @@ class MappingCrawl:
         context = replace(context, stop=OwnStop(context.stop))
         self._context = context
         self._pulse = context.book.pulse(mapping)
+        self._told = Told()
         self._batches: Batches | None = None
         self._databases: dict[LocalReplica, DatabaseCrawl] = {}
         self._listed_at = float("-inf")
@@ -136,7 +138,7 @@ class MappingCrawl:
         except SyncError as error:
             return self._setback(str(error))
         except Exception as error:
-            log.exception("Failed to process %s", self.mapping.label)
+            self._told.exception(log, error, "Failed to process %s", self.mapping.label)
             return self._setback(repr(error))
         if self._outage:
             return self._setback(f"nothing gets through: {self._outage}")
@@ -202,7 +204,8 @@ class MappingCrawl:
             if not self._walk.known:
                 raise
             more = False
-            log.warning("%s: its large objects have to be looked for again: %s", self.mapping.label, error)
+            level = self._told.level("walk", type(error).__name__)
+            log.log(level, "%s: its large objects have to be looked for again: %s", self.mapping.label, error)
         return self._walk.known, more
 
     def _in_turn(self, databases: list[DatabaseCrawl]) -> list[DatabaseCrawl]:
@@ -248,7 +251,8 @@ class MappingCrawl:
                 if self._context.stop.is_set() or not 0 <= until - now() <= SWEEP_SLICE:
                     return True
         except SyncError as error:
-            log.warning("%s: segments of moved objects have to wait: %s", self.mapping.label, error)
+            level = self._told.level("sweep", type(error).__name__)
+            log.log(level, "%s: segments of moved objects have to wait: %s", self.mapping.label, error)
             self._sweep_failed = True
         self._sweeping = None
         if self._context.once:

@@ -34,6 +34,7 @@ from s3_sync.largeobject.manifest import Manifest, Segment
 from s3_sync.model.timestamps import Timestamp, parse_iso_date
 from s3_sync.providers.base import Bucket
 from s3_sync.runtime.concurrency import Pool
+from s3_sync.runtime.told import Told
 from s3_sync.state.departures import Departure, Departures
 from s3_sync.transfer.large import LargeObject, archived
 
@@ -93,6 +94,8 @@ class DepartureLedger:
     def __init__(self, departures: Departures, key: str) -> None:
         self._departures = departures
         self._key = key
+        #: about which of them something has been said
+        self.told = Told()
 
     def note(self, large: LargeObject, gone: bool = False) -> None:
         """Before the manifest is deleted, and again with ``gone`` when it has been. Raises StateError."""
@@ -186,14 +189,13 @@ class SegmentSweep:
             f"{count} {word or FAILED}" for word, count in sorted(words.items(), key=str) if count
         )
         stay = {word for word, count in words.items() if count} - {DELETED, ABSENT}
-        log.log(
-            logging.WARNING if stay else logging.INFO,
-            "%s: segments of %s, which was moved: %s", self._mapping.label, departure.name, told,
-        )  # fmt: skip
+        level = self._ledger.told.level(departure.name, told, logging.WARNING if stay else logging.INFO)
+        log.log(level, "%s: segments of %s, which was moved: %s", self._mapping.label, departure.name, told)
         if stay & {FAILED, None}:
             self.failed = True
         else:
             self._ledger.settle(departure)
+            self._ledger.told.over(departure.name)
 
     def _remove(
         self, here: AccountSegments, stored: Manifest | None, named: set[Place], leaving: Leaving
@@ -223,7 +225,8 @@ class SegmentSweep:
 
     def _postpone(self, departure: Departure, error: SyncError) -> None:
         self.failed = True
-        log.warning("%s: segments of %s have to wait: %s", self._mapping.label, departure.name, error)
+        level = self._ledger.told.level(departure.name, type(error).__name__)
+        log.log(level, "%s: segments of %s have to wait: %s", self._mapping.label, departure.name, error)
 
 
 def _packed(each: Leaving) -> list[str | int]:

@@ -11,6 +11,7 @@ from s3_sync.model.objects import ObjectInfo
 from s3_sync.model.outcomes import EXCLUDED, EXPIRED, NOT_DUE, SUPERSEDED, Kind, Outcome
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket
+from s3_sync.runtime.told import Told
 from s3_sync.state.expiries import Expiry
 from s3_sync.sync.names import NameLocks
 from s3_sync.sync.rows import outcome_of
@@ -26,6 +27,7 @@ class Expirer:
         self._bucket = bucket
         self._newest = newest
         self._names = names
+        self._told = Told()
 
     def handle(self, expiry: Expiry) -> Outcome:
         """Never raises. Delete the copy if it is still the one that was noted, and nothing newer is known."""
@@ -35,7 +37,7 @@ class Expirer:
         except SyncError as error:
             return outcome_of(error)
         except Exception as error:
-            log.exception("Failed to expire %s of %s", expiry.name, self._mapping.label)
+            self._told.exception(log, error, "Failed to expire %s of %s", expiry.name, self._mapping.label)
             return Outcome(Kind.PENDING, "internal_error", repr(error))
 
     def _expire(self, expiry: Expiry) -> Outcome:

@@ -11,6 +11,7 @@ from s3_sync.config.coverage import Coverage
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import SyncError
 from s3_sync.runtime.concurrency import GreenPool, Pool
+from s3_sync.runtime.told import Told
 from s3_sync.sync.accounts import AccountCrawl
 from s3_sync.sync.context import Context
 from s3_sync.sync.crawler import MappingCrawl, Step
@@ -72,6 +73,7 @@ class Lane:
         self._schedule: Schedule[Seat] = Schedule(context.clock)
         self._enumerators = GreenPool(settings.enumerator_workers)
         self._loop: Callable[[], None] | None = None
+        self._told = Told()
         #: with ``drain``: what has not had its turn yet, and how many accounts are still being listed
         self._waiting: deque[Seat] = deque()
         self._expanding = 0
@@ -207,7 +209,8 @@ class Lane:
             try:
                 seat.crawl = self._crawl(seat, seat.wanted)
             except SyncError as error:
-                log.error("Failed to process %s: %s", seat.wanted.label, error)
+                level = self._told.level(seat.key, str(error), logging.ERROR)
+                log.log(level, "Failed to process %s: %s", seat.wanted.label, error)
                 return Step(False, setback_pause(1))
         crawl = seat.crawl
         step = crawl.step()

@@ -16,8 +16,8 @@ from s3_sync.sync.facts import MappingFacts
 
 log = logging.getLogger("s3-sync")
 
-#: counting rests for so many times as long as it took: it may cost one percent of a processor
-REST = 100.0
+#: counting rests for so many times as long as it took: it may cost half a percent of a processor
+REST = 200.0
 
 
 @dataclass(slots=True)

@@ -39,6 +39,7 @@ from s3_sync.model.outcomes import (
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.limits import check_limits
+from s3_sync.runtime.told import Told
 from s3_sync.sync.deletes import Deletes
 from s3_sync.sync.names import NameLocks
 from s3_sync.sync.release import Moving, Release
@@ -80,6 +81,7 @@ class RowHandler:
         moving: Moving | None = None,
         names: NameLocks | None = None,
     ) -> None:
+        self._told = Told()
         self._mapping = mapping
         self._profile = mapping.profile
         self._sending = sending
@@ -119,7 +121,8 @@ class RowHandler:
         except SyncError as error:
             return outcome_of(error)
         except Exception as error:
-            log.exception("Failed to handle row %d (%s) of %s", row.rowid, row.name, self._mapping.label)
+            about = row.rowid, row.name, self._mapping.label
+            self._told.exception(log, error, "Failed to handle row %d (%s) of %s", *about)
             return Outcome(Kind.PENDING, "internal_error", repr(error))
 
     def _act_on(self, row: Row, view: View, proven: Callable[[Row], None] | None) -> Outcome:

@@ -54,6 +54,26 @@ class TestWhose:
         assert len(book.counters) == 3
         assert book.of(ONE).scanned == 0
 
+    def test_but_statsd_knows_each_of_them(self, book: Book) -> None:
+        """The container stands last in the name, so that those of an account can be added up."""
+        counted: list[tuple[str, str, int]] = []
+
+        class Listener(Stats):
+            def counter(self, mapping_prefix: str, metric: str, n: int = 1) -> None:
+                counted.append((mapping_prefix, metric, n))
+
+        for container in ("a", "b.c"):
+            tally = Tally(WHOLE.of_container(container), Listener(None), book)
+            tally.add(Outcome(Kind.COPIED))
+            tally.add(Outcome(Kind.UPDATED))
+            tally.add(Outcome(Kind.DELETED))
+            tally.read(5)
+        assert counted == [
+            (f"S3.AUTH_a.bucket.{container}", metric, n)
+            for container in ("a", "b%2Ec")
+            for metric, n in (("copied_objects", 1), ("deleted_objects", 1), ("bytes", 5))
+        ]
+
     def test_a_new_configuration_keeps_the_numbers_of_what_stays(self, book: Book) -> None:
         Tally(ONE, Stats(None), book).add(Outcome(Kind.COPIED))
         moved = replace(ONE, place="mappings[7]")

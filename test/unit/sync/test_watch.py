@@ -213,6 +213,34 @@ def test_a_silent_store_is_told_once(world: World, caplog: pytest.LogCaptureFixt
         assert caplog.text.count("aws answers again") == 1
 
 
+def test_one_line_for_each_change_of_state(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """However often something is tried again."""
+    caplog.set_level(logging.INFO, "s3-sync")
+    world.fill(8)
+    defect = RuntimeError("a defect")
+    world.bucket.before = lambda method, name: defect if name == "o00003" and method != "list" else None
+    for _ in range(5):
+        world.node.later(4000.0)
+    failures = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [bool(record.exc_info) for record in failures] == [True, False], (
+        "a traceback, and what became of it"
+    )
+    caplog.clear()
+    world.fail(RemoteUnavailable("no"))
+    world.fill(8, start=8)
+    for _ in range(5):
+        world.node.step()
+        world.swift.clock.sleep(400.0)
+    outage = [record for record in caplog.records if "Failed to process" in record.getMessage()]
+    assert len(outage) == 1
+    world.fail(None)
+    for _ in range(5):
+        world.node.later(4000.0)
+    assert sum("working again" in record.getMessage() for record in caplog.records) == 1
+    assert sum("Recovered o00003" in record.getMessage() for record in caplog.records) == 1
+    assert world.converged()
+
+
 class TestPort:
     def test_that_is_taken_stops_nothing(
         self, world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
