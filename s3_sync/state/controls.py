@@ -59,12 +59,13 @@ class Controls:
         self._told = Told()
         self._look_at = float("-inf")
         self._names: frozenset[str] = frozenset()
+        self._paused: frozenset[str] = frozenset()
         self._resets: dict[str, list[Reset]] = {}
 
     def is_paused(self, mapping: Mapping) -> bool:
         """Cheap: asked for every row. A directory that cannot be read changes nothing."""
         self._look()
-        return _pause(mapping) in self._names
+        return bool(self._paused) and _pause(mapping) in self._paused
 
     def paused_since(self, mapping: Mapping) -> float | None:
         """Seconds since the epoch; None: it is not paused. Raises StateError."""
@@ -74,7 +75,7 @@ class Controls:
     def resets(self, mapping: Mapping) -> list[Reset]:
         """All that were ever asked for and are not part of a later one, in order."""
         self._look()
-        return self._resets.get(mapping.control_key, [])
+        return self._resets.get(mapping.control_key, []) if self._resets else []
 
     def pause(self, mapping: Mapping) -> bool:
         """Durable when it returns. False: it was paused before. Raises StateError."""
@@ -116,6 +117,7 @@ class Controls:
             self._told.over("look")
             if names != self._names:
                 self._resets = self._read_resets(names)
+                self._paused = frozenset(name for name in names if name.startswith(_PAUSE))
                 self._names = names
 
     def _read_resets(self, names: frozenset[str]) -> dict[str, list[Reset]]:

@@ -14,6 +14,7 @@ from s3_sync.admin.naming import select
 from s3_sync.admin.output import NOTHING, Output, duration, moment, printable, rendered, size
 from s3_sync.admin.site import Site
 from s3_sync.admin.status import MappingStatus, Status, status
+from s3_sync.config.schema import Mapping
 
 NAME = "status"
 HELP = "how far each mapping is on this node"
@@ -42,7 +43,7 @@ def run(site: Site, options: Namespace, output: Output) -> int:
     return codes.FINE if found.is_good else codes.FOUND
 
 
-def _watch(site: Site, chosen: tuple, pause: float, output: Output) -> int:  # type: ignore[type-arg]
+def _watch(site: Site, chosen: tuple[Mapping, ...], pause: float, output: Output) -> int:
     """Until it is interrupted; where it is piped, one answer after the other."""
     try:
         if not output.console.is_terminal or output.as_json:

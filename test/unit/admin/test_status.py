@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import time
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from rich.console import Console
 
+from s3_sync.admin import codes
+from s3_sync.admin.commands import status as command
 from s3_sync.admin.failures import Wanted, failures, forget, retry
+from s3_sync.admin.output import Output
 from s3_sync.admin.resetting import Plan, plan
 from s3_sync.admin.site import Running, Site
 from s3_sync.admin.status import MappingStatus, status
@@ -132,6 +139,31 @@ class TestStatus:
         world.fail_names(AccessDenied("no"), "o00001")
         world.node.settle()
         assert not status(site_of(seen), seen.mappings).is_good
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("watch", [True, False])
+def test_what_is_shown(world: World, monkeypatch: pytest.MonkeyPatch, terminal: bool, watch: bool) -> None:
+    """Where it is watched, until it is interrupted."""
+    world.fill(3)
+    world.fail_names(AccessDenied("no"), "o00001")
+    world.node.settle()
+    seen, file, naps = Seen(world.node), io.StringIO(), iter(range(2))
+
+    def nap(seconds: float) -> None:
+        if next(naps, None) is None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", nap)
+    output = Output()
+    output.console = Console(file=file, force_terminal=terminal, width=200, color_system=None)
+    code = command.run(site_of(seen), Namespace(mapping=None, watch=1.0 if watch else None), output)
+    assert code == (codes.FINE if watch else codes.FOUND)
+    text = file.getvalue()
+    assert text.count("retrying") == (3 if watch else 1)
+    assert ("the daemon does not run" in text) is terminal
+    assert ("AUTH_a/c: failing: remote_denied 1" in text) is terminal
+    assert ("\trows behind\t" in text) is not terminal
 
 
 class TestFailures:
