@@ -99,10 +99,14 @@ def test_containers() -> None:
 
 
 def test_looking() -> None:
-    pipeline = Pipeline(200, Etag='"abc"', X_Object_Meta_Colour="red", X_Delete_At="100")
+    given = {"Etag": '"abc"', "X_Object_Meta_Colour": "red", "X_Delete_At": "100", "X_Timestamp": "5.00000"}
+    pipeline = Pipeline(200, **given)
     found = writer(pipeline).find("c", "o")
     assert found is not None
-    assert (found.etag, found.size) == ("abc", 0)
+    assert (found.etag, found.size, found.timestamp) == ("abc", 0, Timestamp.parse("5.00000"))
+    exact = writer(Pipeline(200, **given, X_Backend_Timestamp="5.00000_0001")).find("c", "o")
+    assert exact is not None
+    assert exact.timestamp == Timestamp.parse("5.00000_0001")
     assert found.meta is not None
     assert (found.meta.user, found.meta.marks) == ({"colour": "red"}, {"x-delete-at": "100"})
     assert pipeline.requests[0].method == "HEAD"
