@@ -130,7 +130,7 @@ def _build(settings: Settings, once: bool, share: Share, stack: ExitStack) -> Co
     stats = Stats(settings.statsd_host, settings.statsd_port, settings.statsd_prefix)
     stack.callback(stats.close)
     observers = Observers()
-    budgets = Budgets()
+    budgets = Budgets(share.count)
     budgets.use(settings.mappings)
     # rows, the parts of large objects, and both again in the lane of very large ones
     registry = Registry(connections=4 * settings.workers, observers=observers, budgets=budgets)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from proofs import freeze, soak
+from proofs import freeze, memory, soak
 
 
 def main() -> int:
@@ -19,6 +19,9 @@ def main() -> int:
     soaked.add_argument("--requests", type=int, default=20_000)
     soaked.add_argument("--seed", type=int, default=1)
     soaked.set_defaults(prove=lambda found: soak.prove(found.requests, found.seed))
+    remembered = kinds.add_parser("memory")
+    remembered.add_argument("--rows", type=int, default=1_000_000)
+    remembered.set_defaults(prove=lambda found: memory.prove(found.rows))
     arguments = parser.parse_args()
     return 0 if arguments.prove(arguments) else 1
 
