@@ -57,7 +57,7 @@ class Lane:
     """Has threads of its own: a store that hangs keeps only its own mappings waiting, and so does a budget.
 
     ``enumerator_workers`` mappings have a turn at the same time; ``workers`` rows are in flight, and as many
-    parts of large objects; very large ones have places of their own, with as many parts again.
+    parts of large objects; very large ones have a few places of their own.
     """
 
     def __init__(self, context: Context, store: str) -> None:

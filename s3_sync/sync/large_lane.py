@@ -11,7 +11,7 @@ from s3_sync.sync.stop import Stop
 
 Task = Callable[[], object]
 
-#: so many very large objects of one store are on their way at a time
+#: so many very large objects of one store are on their way at a time, and so many of their parts
 PLACES = 4
 #: how long a wait is at most, in seconds: who waits has to show that he is alive
 _LOOK = 0.5
@@ -88,5 +88,7 @@ class LargeLane:
 
 
 def green_lane(workers: int, stop: Stop) -> LargeLane:
-    """The lane beside so many ``workers``, who have as many places for parts."""
-    return LargeLane(GreenPool(min(PLACES, workers)), GreenPool(workers), stop)
+    """The lane beside so many ``workers``. Few parts at a time are as fast as many, and keep the queues short
+    in which small objects stand at the servers."""
+    places = min(PLACES, workers)
+    return LargeLane(GreenPool(places), GreenPool(places), stop)
