@@ -17,7 +17,7 @@ from s3_sync.streams.reader import CHUNK
 MAX_IDLE = 50.0
 #: how often a blocked upload looks whether the server has answered already, in seconds
 _LOOK = 1.0
-#: after so many bytes that nobody kept us waiting for, others have their turn: all transfers may be ahead of them
+#: after so many bytes that nobody kept us waiting for, others have their turn; few, or they wait for long
 _TURN = 512 * 1024
 #: a turn that took less is followed by a rest of twice the time, up to so long (seconds)
 _FAST, _REST = 0.06, 0.05
