@@ -6,6 +6,7 @@
     |-- StateError                a status file or the journal cannot be read or written
     |-- ObjectRefused             the target can never hold this object as it is (``reason`` says why)
     |-- Deferred                  so large that it waits for a place among the large objects
+    |-- DeletesHeld               more was deleted than the mapping's budget allows; others have to wait
     |-- LocalError                the local Swift cluster
     |   |-- LocalUnavailable      too few answers to know the truth; try later              (transient)
     |   |-- LocalBehind           the stored copy is newer than all that is known here       (transient)
@@ -97,6 +98,13 @@ class Deferred(SyncError):
     def __init__(self, detail: str, size: int = 0) -> None:
         super().__init__(detail)
         self.size = size
+
+
+class DeletesHeld(SyncError):
+    """Until the next interval, or until an operator says so."""
+
+    transient = True
+    reason = "delete_budget"
 
 
 class LocalError(SyncError):

@@ -13,6 +13,7 @@ from s3_sync.sync.facts import MappingFacts
 
 # what a mapping can be, the first one that applies
 UNREADABLE, PAUSED, ELSEWHERE, RESETTING = "unreadable", "paused", "elsewhere", "resetting"
+HOLDING = "deletes held"
 TROUBLED, BEHIND, RETRYING = "troubled", "behind", "retrying"
 QUARANTINE, IN_SYNC = "quarantine", "in sync"
 
@@ -37,6 +38,7 @@ class MappingStatus:
     mode: str
     state: str = IN_SYNC
     paused_since: float | None = None
+    deletes_held: int = 0
     containers: int = 0
     databases: int = 0
     rows_behind: int = 0
@@ -103,6 +105,7 @@ def _status(site: Site, mapping: Mapping) -> MappingStatus:
     )
     for each in site.containers(mapping, listed=True):
         found.containers += 1
+        found.deletes_held += site.journal.deletes(each.journal_key).held
         try:
             facts = site.facts.of(each)
             _add(found, facts)
@@ -167,6 +170,8 @@ def _state(found: MappingStatus, troubled: bool) -> str:
         return PAUSED
     if not found.databases:
         return ELSEWHERE
+    if found.deletes_held:
+        return HOLDING
     if troubled:
         return TROUBLED
     if found.rows_resetting:

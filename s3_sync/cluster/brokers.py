@@ -85,6 +85,12 @@ class ContainerDb:
             rowid: int = self._broker.get_max_row()
         return max(0, rowid)
 
+    def object_count(self) -> int:
+        """How many objects are in this database; those that a root knows of in its shards are not."""
+        with _translated(self._broker), self._broker.get() as connection:
+            found = connection.execute("SELECT coalesce(sum(object_count), 0) FROM policy_stat").fetchone()
+        return int(found[0])
+
     def has_several_policies(self) -> bool:
         """Whether rows are, or ever were, of other storage policies than the container's: a name may be in
         two of them then, until Swift's reconciler has been there."""

@@ -85,9 +85,9 @@ class DeleteBudget:
     interval: float = 86400.0
     then: Literal["operator", "next_interval"] = "operator"
 
-    def allows(self, objects: int) -> int | None:
-        """How many may be deleted of a container with so many objects; None = any number."""
-        limits = [] if self.deletes is None else [self.deletes]
+    def allows(self, objects: float, replicas: int) -> int | None:
+        """How many one of so many replicas may delete, whose part of the container is ``objects``."""
+        limits = [] if self.deletes is None else [math.ceil(self.deletes / replicas)]
         if self.percent is not None:
             limits.append(math.floor(objects * self.percent / 100))
         return min(limits, default=None)

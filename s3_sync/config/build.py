@@ -79,7 +79,7 @@ def build_mapping(
     if form.protocol != "s3":
         return None  # refused before; the model has no other provider
     options: dict[str, Any] = {key: getattr(form, key) for key in _PROFILE_KEYS}
-    options |= {key: told.budget() for key in _BUDGETS if (told := getattr(form, key, None)) is not None}
+    options |= {key: told.budget() for key in _BUDGETS if (told := getattr(form, key)) is not None}
     return Mapping(
         account=form.account,
         container=form.container,

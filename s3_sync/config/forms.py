@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from s3_sync.config.budget_forms import BudgetForm
+from s3_sync.config.budget_forms import BudgetForm, DeleteBudgetForm
 from s3_sync.config.form import Form
 from s3_sync.config.form import wrong as _wrong
 from s3_sync.config.secret import SECRET_SCHEMA, Secret
@@ -186,6 +186,7 @@ class PolicyForm(Form):
     convert_dlo: bool = False
     min_segment_size: Bytes = 0
     budget: BudgetForm | None = None
+    delete_budget: DeleteBudgetForm | None = None
 
 
 class MappingForm(PolicyForm, RemoteForm, PlaceForm):

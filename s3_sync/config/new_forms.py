@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from s3_sync.config.budget_forms import BudgetForm
+from s3_sync.config.budget_forms import BudgetForm, DeleteBudgetForm
 from s3_sync.config.form import Form
 from s3_sync.config.forms import (
     LONGEST,
@@ -95,6 +95,7 @@ class EntryForm(PlaceForm):
     storage_policy: OptionalText = None
     cloud_connector: bool | None = None
     budget: BudgetForm | None = None
+    delete_budget: DeleteBudgetForm | None = None
 
     @classmethod
     def hint(cls, key: str) -> str | None:

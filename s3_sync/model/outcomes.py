@@ -44,6 +44,8 @@ OWN_TOMBSTONE = "own_tombstone"
 DELETE_NOT_PROPAGATED = "delete_not_propagated"
 # reason of DELETED when it is not a client's delete
 EXPIRED = "expired"
+# reason of PENDING of a delete that is more than the mapping's budget allows
+HELD = "delete_budget"
 # reason of PENDING before copy_after has passed
 NOT_DUE = "not_due"
 # reason of PENDING in the lane of large objects; counted when it has left the lane

@@ -13,7 +13,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -28,7 +28,7 @@ log = logging.getLogger("s3-sync.state")
 DIRECTORY = ".controls"
 #: how often a daemon looks, in seconds
 LOOK_EVERY = 0.5
-_PAUSE, _RESET = "pause-", "reset-"
+_PAUSE, _RESET, _DELETES = "pause-", "reset-", "deletes-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ class Controls:
         self._names: frozenset[str] = frozenset()
         self._paused: frozenset[str] = frozenset()
         self._resets: dict[str, list[Reset]] = {}
+        self._allowed: dict[str, float] = {}
 
     def is_paused(self, mapping: Mapping) -> bool:
         """Cheap: asked for every row. A directory that cannot be read changes nothing."""
@@ -100,6 +101,22 @@ class Controls:
                 self._remove(f"{_RESET}{each.id}-{_digest(mapping)}")
         return reset
 
+    def deletes_allowed(self, mapping: Mapping) -> float:
+        """What was deleted in Swift up to this time, in seconds since the epoch, may be deleted remotely
+        whatever the mapping's budget says. Cheap."""
+        self._look()
+        return self._allowed.get(_digest(mapping), 0.0)
+
+    def allow_deletes(self, mapping: Mapping) -> float:
+        """Allow all that have been made by now; returns until when. Durable then. Raises StateError."""
+        self._look(at_once=True)
+        before = self.deletes_allowed(mapping)
+        until = max(self._now(), before)
+        self._write(f"{_DELETES}{until:017.6f}-{_digest(mapping)}", {"mapping": mapping.control_key})
+        if before and before < until:
+            self._remove(f"{_DELETES}{before:017.6f}-{_digest(mapping)}")
+        return until
+
     def _look(self, at_once: bool = False) -> None:
         now = time.monotonic()
         if now < self._look_at and not at_once:
@@ -118,6 +135,7 @@ class Controls:
             if names != self._names:
                 self._resets = self._read_resets(names)
                 self._paused = frozenset(name for name in names if name.startswith(_PAUSE))
+                self._allowed = _read_allowed(names)
                 self._names = names
 
     def _read_resets(self, names: frozenset[str]) -> dict[str, list[Reset]]:
@@ -171,6 +189,16 @@ def _translated(path: str) -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:
         raise StateError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _read_allowed(names: Iterable[str]) -> dict[str, float]:
+    """By the digest of the mapping; the names say it all."""
+    allowed: dict[str, float] = {}
+    for name in names:
+        until, _, digest = name.removeprefix(_DELETES).partition("-")
+        if name.startswith(_DELETES) and until.replace(".", "", 1).isdigit():
+            allowed[digest] = max(float(until), allowed.get(digest, 0.0))
+    return allowed
 
 
 def _digest(mapping: Mapping) -> str:

@@ -35,6 +35,8 @@ PRIMARY = "primary"
 VERIFY = "verify"
 #: what ``meta`` calls the mark of the operator's last change
 EDITED = "edited"
+#: the same for rows of deleted objects whose deletes are held
+HELD, HELD_VERIFY = "held", "held verify"
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -80,7 +82,8 @@ class Unsettled:
 
 @dataclass(frozen=True, slots=True)
 class DueRange:
-    """Rows of a database that are looked at again at ``due``; ``kind`` PRIMARY or VERIFY."""
+    """Rows of a database that are looked at again at ``due``; ``kind``: PRIMARY or VERIFY; or HELD or
+    HELD_VERIFY, of which only those of deleted objects are."""
 
     database: str
     kind: str
@@ -236,6 +239,18 @@ class Journal:
                 "UPDATE unsettled SET next_try = ?"
                 f" WHERE mapping = ? AND next_try > ? AND reason IN ({marks})",
                 (now, mapping, now, *chosen),
+            )
+
+    def release_deletes(self, mapping: str, now: float) -> None:
+        """What was held is looked at again now."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE ranges SET due = ? WHERE mapping = ? AND kind IN (?, ?) AND due > ?",
+                (now, mapping, HELD, HELD_VERIFY, now),
+            )
+            self._db.execute(
+                "UPDATE unsettled SET next_try = ? WHERE mapping = ? AND deleted AND state = ?",
+                (now, mapping, RETRY),
             )
 
     def next_range(self, mapping: str, database: str) -> float | None:

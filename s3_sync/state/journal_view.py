@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from s3_sync.errors import StateError
+from s3_sync.state.delete_count import NOTED, DeleteCount, read_count
 from s3_sync.state.expiries import Entry, Expiry
 from s3_sync.state.journal import QUARANTINE, RETRY, WAITING, DueRange, Unsettled
 from s3_sync.state.resets import COLUMNS, ResetPass
@@ -135,6 +136,11 @@ class JournalView:
             mapping, database,
         )  # fmt: skip
         return tuple(ResetPass(*row) for row in rows)
+
+    def deletes(self, mapping: str) -> DeleteCount:
+        """What a mapping has deleted, and whether its delete budget holds others."""
+        found = self._all("SELECT value FROM meta WHERE key = ?", f"{NOTED} of {mapping}")
+        return read_count(found[0][0] if found else None)
 
     def close(self) -> None:
         with self._lock:

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import RemoteError
-from s3_sync.model.outcomes import LARGE, NOT_DUE, Kind, Outcome
+from s3_sync.model.outcomes import HELD, LARGE, NOT_DUE, Kind, Outcome
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import MIB, Bucket, ListQuery
 from s3_sync.state.journal import QUARANTINE, RETRY, DueRange, Settlement, Unsettled
 from s3_sync.sync.bulk import BulkDeletes
 from s3_sync.sync.context import Context
+from s3_sync.sync.delete_guard import DeleteGuard
 from s3_sync.sync.expirer import Expirer
 from s3_sync.sync.names import NameLocks
 from s3_sync.sync.release import Moving
@@ -64,7 +65,8 @@ class Result:
 
     @property
     def not_due(self) -> list[Row]:
-        return [row for row, outcome in self.done if outcome.reason == NOT_DUE]
+        """Those whose deletes are held among them."""
+        return [row for row, outcome in self.done if outcome.reason in (NOT_DUE, HELD)]
 
     @property
     def tried(self) -> list[Outcome]:
@@ -97,8 +99,12 @@ class Batches:
         self._room = 0
         names = NameLocks(context.large.claims(key))
         self.handler = RowHandler(mapping, sending, context.local, context.clock.now, moving, names)
-        self._deletes = BulkDeletes(bucket, context.workers, context.clock.now)
-        self.expirer = Expirer(mapping, bucket, context.local.newest, self.handler.names)
+        self.guard = DeleteGuard(
+            mapping, context.journal, context.controls, context.book.of(mapping), context.clock.now
+        )
+        self.handler.deletes.guard = self.guard
+        self._deletes = BulkDeletes(bucket, context.workers, context.clock.now, self.guard)
+        self.expirer = Expirer(mapping, bucket, context.local.newest, self.handler.names, self.guard)
 
     def survey(self, names: Sequence[str]) -> dict[str, View]:
         return survey(self.bucket, names)
@@ -186,6 +192,8 @@ class Batches:
                 settlement.settled.append((row.name, row.timestamp.internal))
             elif outcome.reason == NOT_DUE:
                 settlement.postponed.append((row.name, self.handler.due(row)))
+            elif outcome.reason == HELD:
+                settlement.postponed.append((row.name, self.guard.until))
             else:
                 self._log_failure(row, outcome)
                 settlement.failures.append(_unsettled(row, outcome))
@@ -210,7 +218,7 @@ def nothing_works(outcomes: Sequence[Outcome], enough: int) -> bool:
 
 
 def _was_tried(outcome: Outcome) -> bool:
-    return outcome.kind is not Kind.SKIPPED and outcome.reason not in (NOT_DUE, LARGE)
+    return outcome.kind is not Kind.SKIPPED and outcome.reason not in (NOT_DUE, LARGE, HELD)
 
 
 def row_of(entry: Unsettled) -> Row:

@@ -6,16 +6,18 @@ import logging
 from collections.abc import Callable, Sequence
 
 from s3_sync.errors import RemoteError
-from s3_sync.model.outcomes import Outcome
+from s3_sync.model.outcomes import HELD, Kind, Outcome
 from s3_sync.model.rows import Row
 from s3_sync.providers.base import Bucket
 from s3_sync.runtime.concurrency import Pool
+from s3_sync.sync.delete_guard import DeleteGuard
 from s3_sync.sync.rows import outcome_of
 
 log = logging.getLogger("s3-sync")
 
 #: fewer deletes than this are sent one by one
 FEW = 10
+_HELD = Outcome(Kind.PENDING, HELD, "the delete budget is used up")
 #: a proof older than this, in seconds, is made again
 GOOD_FOR = 10.0
 
@@ -30,10 +32,13 @@ class BulkDeletes:
     comes after this batch, and other nodes' daemons leave that row alone for the verification slack.
     """
 
-    def __init__(self, bucket: Bucket, workers: Pool, now: Callable[[], float]) -> None:
+    def __init__(
+        self, bucket: Bucket, workers: Pool, now: Callable[[], float], guard: DeleteGuard | None = None
+    ) -> None:
         self._bucket = bucket
         self._workers = workers
         self._now = now
+        self._guard = guard
 
     def chosen(self, rows: Sequence[Row]) -> list[Row]:
         """The rows to be given to ``run``: none where the store deletes one by one, or there are few."""
@@ -56,12 +61,21 @@ class BulkDeletes:
         done = self._workers.map(lambda row: handle(row, proven.append), rows)
         outcomes = {id(row): outcome for row, outcome in zip(rows, done, strict=True)}
         if 0 <= self._now() - began <= GOOD_FOR:
-            failed = self._send({row.name for row in proven})
-            outcomes.update((id(row), failed[row.name]) for row in proven if row.name in failed)
+            allowed = [row for row in proven if self._may_go(row)]
+            outcomes.update((id(row), _HELD) for row in proven)
+            outcomes.update((id(row), Outcome(Kind.DELETED)) for row in allowed)
+            failed = self._send({row.name for row in allowed})
+            outcomes.update((id(row), failed[row.name]) for row in allowed if row.name in failed)
+            for row in allowed:
+                if self._guard is not None and row.name in failed:
+                    self._guard.give_back(row.data_timestamp.seconds)
         else:
             done = self._workers.map(lambda row: handle(row, None), proven)
             outcomes.update((id(row), outcome) for row, outcome in zip(proven, done, strict=True))
         return outcomes
+
+    def _may_go(self, row: Row) -> bool:
+        return self._guard is None or self._guard.take(row.data_timestamp.seconds)
 
     def _send(self, names: set[str]) -> dict[str, Outcome]:
         """What became of those that were not deleted."""

@@ -69,6 +69,8 @@ class Counters:
     mapping: Mapping
     rows: Counter[tuple[Kind, str]] = field(default_factory=Counter)
     bytes_read: int = 0
+    #: containers whose deletes are held
+    held: set[str] = field(default_factory=set)
     #: of containers that have gone
     turns_before: int = 0
     #: by container: a mapping of every container has many

@@ -115,8 +115,12 @@ class MappingCrawl:
             or self._sweep_failed
             or self._lifetime.failing
             or any(database.troubled for database in self._databases.values())
-            or (self._closed and self._context.once)
+            or (self._context.once and (self._closed or self._holds_deletes))
         )
+
+    @property
+    def _holds_deletes(self) -> bool:
+        return self._batches is not None and self._batches.guard.is_held
 
     def retire(self) -> None:
         """It gets no other turn, and in this one nothing more is begun; what is on its way goes on."""
@@ -163,6 +167,9 @@ class MappingCrawl:
         databases = self._local_databases()
         if databases and not self._setbacks:  # else it is other nodes' business, or no moment for it
             self._lifetime.keep(lambda: self._open().bucket)
+        if self._batches is not None and self._batches.guard.look():
+            for database in databases:
+                database.wake()
         knows, more = self._look_around()
         for database in self._in_turn(databases) if knows else ():
             if self._context.halted(self.mapping):

@@ -45,6 +45,7 @@ class DatabaseCrawl:
         #: how often in a row the database could not be read, and until when it is left alone
         self._setbacks = 0
         self._rest_until = 0.0
+        self._told_size = False
 
     @property
     def troubled(self) -> bool:
@@ -70,6 +71,10 @@ class DatabaseCrawl:
         self._setbacks = 0
         return more, results
 
+    def wake(self) -> None:
+        """Look at what is due, whether or not the files have changed."""
+        self._wake = 0.0
+
     def _step(self, limit: int) -> tuple[bool, list[Result]]:
         fingerprint = self._replica.fingerprint()
         idle = fingerprint == self._seen and self._context.clock.now() < self._wake
@@ -84,6 +89,11 @@ class DatabaseCrawl:
             if not self._mapping.profile.retain_local and not self._know_segments(db):
                 return True, []
             self._progress.load(db)
+            if not self._told_size and not self._mapping.profile.retain_local:
+                self._told_size = True
+                log.info("%s: %d objects here may leave the cluster", self._mapping.label, db.object_count())
+            if self._batches.guard.is_set:
+                self._batches.guard.saw(db.id, db.object_count(), self._replica.replicas)
             results: list[Result] = []
             more = self._due.run(db, limit, results)
             more = self._primary.run(db, limit, results) or more

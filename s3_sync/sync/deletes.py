@@ -9,13 +9,14 @@ from collections.abc import Callable
 
 from s3_sync.cluster.newest import NewestState, Present, Unknown
 from s3_sync.config.schema import Mapping
-from s3_sync.errors import LocalBehind, LocalUnavailable, NotFound, ObjectRefused
+from s3_sync.errors import DeletesHeld, LocalBehind, LocalUnavailable, NotFound, ObjectRefused
 from s3_sync.model.objects import ObjectInfo, ObjectMeta
 from s3_sync.model.outcomes import DELETE_NOT_PROPAGATED, OWN_TOMBSTONE, SUPERSEDED, Kind, Outcome
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket
 from s3_sync.providers.limits import check_limits
+from s3_sync.sync.delete_guard import DeleteGuard
 from s3_sync.sync.views import ROUNDED, Before, Listed, View
 
 _PRESENT = Outcome(Kind.PRESENT)
@@ -28,6 +29,8 @@ class Deletes:
         self._mapping = mapping
         self._bucket = bucket
         self._newest = newest
+        #: how many may be sent; None = all
+        self.guard: DeleteGuard | None = None
 
     def handle(self, row: Row, view: View, proven: Callable[[Row], None] | None) -> Outcome:
         """Raises LocalError, RemoteError. ``proven`` is told of a delete instead of its being sent.
@@ -41,6 +44,12 @@ class Deletes:
             return Outcome(Kind.SKIPPED, DELETE_NOT_PROPAGATED)
         if view is Before.FRESH or view == Listed(None) or not self._can_hold(row.name):
             return _PRESENT
+        return self._handle(row, view, proven)
+
+    def _handle(self, row: Row, view: View, proven: Callable[[Row], None] | None) -> Outcome:
+        """A delete that is to be propagated, if what is there now proves it."""
+        if self.guard is not None:
+            self.guard.check(row.data_timestamp.seconds)
         look = view is Before.UNKNOWN or (isinstance(view, Listed) and self._may_be_newer(view, row))
         remote = self._head(row.name) if look else None
         if look and remote is None:
@@ -73,7 +82,15 @@ class Deletes:
         return view.info is None or view.info.last_modified + ROUNDED >= row.data_timestamp.seconds
 
     def _send_delete(self, row: Row) -> None:
-        self._bucket.delete_object(row.name)
+        written = row.data_timestamp.seconds
+        if self.guard is not None and not self.guard.take(written):
+            raise DeletesHeld("the delete budget is used up")
+        deleted = False
+        try:
+            deleted = self._bucket.delete_object(row.name)
+        finally:
+            if self.guard is not None and not deleted:
+                self.guard.give_back(written)
 
     def _unproven(self, row: Row) -> Outcome:
         """The tombstone was reclaimed: nobody can say any more that this delete is the last word."""

@@ -7,13 +7,15 @@ from dataclasses import replace
 
 from s3_sync.cluster.brokers import ContainerDb
 from s3_sync.model.rows import Row
-from s3_sync.state.journal import PRIMARY, VERIFY, DueRange
+from s3_sync.state.journal import HELD, HELD_VERIFY, PRIMARY, VERIFY, DueRange
 from s3_sync.sync.batch import Result
 from s3_sync.sync.progress import Progress, Scope
 from s3_sync.sync.views import Before, Listed, View
 
 #: neighbours become due together within so many seconds, or within a tenth of ``copy_after``
 PATIENCE = 60.0
+#: what is held of rows of each kind
+_HELD = {PRIMARY: HELD, VERIFY: HELD_VERIFY}
 
 
 class DueRows:
@@ -35,7 +37,8 @@ class DueRows:
             result = batches.run(rows, self._views(rows, due))
             if result.complete:
                 rest = [replace(due, first_row=last + 1)] if found and last < due.last_row else []
-                later = self.ranges(result.not_due, due.kind) + rest
+                kind = PRIMARY if due.kind in (PRIMARY, HELD) else VERIFY
+                later = self.ranges(result.not_due, kind) + rest
                 batches.settle(result, later=later, looked_at=[due])
             else:
                 batches.settle(result)
@@ -44,16 +47,24 @@ class DueRows:
         return limit <= 0
 
     def ranges(self, rows: Iterable[Row], kind: str) -> list[DueRange]:
-        """One range over rows that are not due; a little patience lets neighbours become due together."""
-        waiting = list(rows)
+        """One range over rows that are not due, where a little patience lets neighbours become due together;
+        and one over deletes that are held."""
+        found = list(rows)
+        held = [row.rowid for row in found if row.deleted]  # deletes wait for nothing else
+        ranges = []
+        if held:
+            until = self._scope.batches.guard.until
+            ranges.append(DueRange(self._progress.database, _HELD[kind], min(held), max(held), until))
+        waiting = [row for row in found if not row.deleted]
         if not waiting:
-            return []
+            return ranges
         first_due = min(self._scope.batches.handler.due(row) for row in waiting)
         if kind == VERIFY:
             first_due += self._scope.context.settings.verification_slack_seconds
         patience = min(PATIENCE, self._scope.mapping.profile.copy_after / 10)
         rowids = [row.rowid for row in waiting]
-        return [DueRange(self._progress.database, kind, min(rowids), max(rowids), first_due + patience)]
+        due = first_due + patience
+        return [*ranges, DueRange(self._progress.database, kind, min(rowids), max(rowids), due)]
 
     def next(self) -> float:
         """When the next range is due; infinity when there is none."""
@@ -63,10 +74,12 @@ class DueRows:
     def _views(self, rows: Sequence[Row], due: DueRange) -> dict[str, View]:
         """What is listed in a row's way is no proof, unless the row is another node's to send: a transfer
         of the version before may have ended after this one was written, with the same bytes."""
-        views = self._scope.batches.survey([row.name for row in rows])
+        guard = self._scope.batches.guard
+        views = self._scope.batches.survey([row.name for row in rows if not guard.holds(row)])
         if due.kind == PRIMARY:
             views = {name: view if view == Listed(None) else Before.UNKNOWN for name, view in views.items()}
         return views
 
     def _belongs(self, row: Row, due: DueRange) -> bool:
-        return self._scope.owns(row) == (due.kind == PRIMARY)
+        held = due.kind in _HELD.values()
+        return self._scope.owns(row) == (due.kind in (PRIMARY, HELD)) and (row.deleted or not held)

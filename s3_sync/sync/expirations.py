@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from s3_sync.config.schema import Mapping
-from s3_sync.model.outcomes import LARGE, NOT_DUE, Outcome
+from s3_sync.model.outcomes import HELD, LARGE, NOT_DUE, Outcome
 from s3_sync.state.expiries import Entry, Expiry
 from s3_sync.sync.batch import OUTAGE, Batches
 from s3_sync.sync.context import Context
@@ -49,7 +49,7 @@ class Expirations:
             batches.tally.add(outcome)
             if outcome.settled:
                 settled.append(entry.expiry)
-            elif outcome.reason in (NOT_DUE, LARGE):
+            elif outcome.reason in (NOT_DUE, LARGE, HELD):
                 later.append(Entry(entry.expiry, next_try=now + REAPED_WITHIN))
             else:
                 self._log_failure(entry, outcome)

@@ -8,11 +8,12 @@ from s3_sync.cluster.newest import Deleted, LocalState, NewestState, Present
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import NotFound, SyncError
 from s3_sync.model.objects import ObjectInfo
-from s3_sync.model.outcomes import EXCLUDED, EXPIRED, NOT_DUE, SUPERSEDED, Kind, Outcome
+from s3_sync.model.outcomes import EXCLUDED, EXPIRED, HELD, NOT_DUE, SUPERSEDED, Kind, Outcome
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket
 from s3_sync.runtime.told import Told
 from s3_sync.state.expiries import Expiry
+from s3_sync.sync.delete_guard import DeleteGuard
 from s3_sync.sync.names import NameLocks
 from s3_sync.sync.rows import outcome_of
 
@@ -22,12 +23,20 @@ log = logging.getLogger("s3-sync")
 class Expirer:
     """One stored copy at a time; ``names`` are the locks under which rows of the mapping are handled."""
 
-    def __init__(self, mapping: Mapping, bucket: Bucket, newest: NewestState, names: NameLocks) -> None:
+    def __init__(
+        self,
+        mapping: Mapping,
+        bucket: Bucket,
+        newest: NewestState,
+        names: NameLocks,
+        guard: DeleteGuard | None = None,
+    ) -> None:
         self._mapping = mapping
         self._bucket = bucket
         self._newest = newest
         self._names = names
         self._told = Told()
+        self._guard = guard
 
     def handle(self, expiry: Expiry) -> Outcome:
         """Never raises. Delete the copy if it is still the one that was noted, and nothing newer is known."""
@@ -57,7 +66,14 @@ class Expirer:
             )  # it was restored; what became of it shows when it is reaped
         if not _is_gone(state, expiry):
             return Outcome(Kind.SKIPPED, SUPERSEDED)
-        self._bucket.delete_object(expiry.name)
+        if self._guard is not None and not self._guard.take(expiry.delete_at):
+            return Outcome(Kind.PENDING, HELD, "the delete budget is used up")
+        deleted = False
+        try:
+            deleted = self._bucket.delete_object(expiry.name)
+        finally:
+            if self._guard is not None and not deleted:
+                self._guard.give_back(expiry.delete_at)
         return Outcome(Kind.DELETED, EXPIRED)
 
 

@@ -18,6 +18,7 @@ from s3_sync.errors import ConfigError, Problem, StateError, SyncError
 from s3_sync.runtime.arguments import parse
 from s3_sync.runtime.service import ServiceManager, Watchdog
 from s3_sync.runtime.workers import Board, Workers
+from s3_sync.sync.announce import announce
 from s3_sync.sync.conversion import convert_config
 from s3_sync.sync.process import Reading, Start, open_journal, serve
 from s3_sync.sync.share import Share
@@ -57,6 +58,7 @@ def run(start: Start) -> int:
         log.error("Mapping left out: %s", problem)
     for warning in loaded.warnings:
         log.warning("%s", warning)
+    announce(settings.mappings)
     with ExitStack() as stack:
         _claim(settings.status_dir, stack)
         if settings.processes == 1:

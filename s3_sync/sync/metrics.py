@@ -56,6 +56,9 @@ METRICS = (
     Described("counter", "turns", "Turns taken", MAPPING),
     Described("gauge", "turns_running", "Turns that are being taken now", MAPPING),
     Described("gauge", "paused", "1 while the operator wants it left alone", MAPPING),
+    Described(
+        "gauge", "deletes_held", "Containers whose deletes wait because of their delete budget", MAPPING
+    ),
     Described("gauge", "troubled", "Containers whose last turn did not get through", MAPPING),
     Described("gauge", "last_alive_timestamp_seconds", "Last sign of life of a turn", MAPPING),
     Described(
@@ -156,6 +159,7 @@ class DaemonMetrics(Collector):
         for key, counters in list(watched.book.counters.items()):
             here = labels(counters.mapping)
             yield "paused", here, int(watched.is_paused(counters.mapping))
+            yield "deletes_held", here, len(counters.held)
             for name, more, number in self._of_mapping(counters):
                 yield name, (*here, *more), number
             for name, more, number in _of_pending(pending.get(key)):

@@ -16,6 +16,7 @@ from s3_sync.config.schema import Mapping, Settings
 from s3_sync.config.watch import FileWatch, Looks
 from s3_sync.providers.registry import Registry
 from s3_sync.runtime.logs import mask_also
+from s3_sync.sync.announce import announce
 from s3_sync.sync.counters import Configuration
 
 log = logging.getLogger("s3-sync")
@@ -113,6 +114,12 @@ class Reload:
                 log.warning("%s has changed: that counts from the next start", key.name)
         if reloading.log_level is None:
             logging.getLogger("s3-sync").setLevel(settings.log_level.upper())
+        known = {mapping.journal_key: mapping for mapping in before.mappings}
+        announce(
+            mapping
+            for mapping in settings.mappings
+            if mapping.journal_key not in known or not mapping.is_as(known[mapping.journal_key])
+        )
         reloading.registry.use(settings.mappings)
         reloading.use(settings.mappings)
         reloading.configuration.loaded()

@@ -92,7 +92,7 @@ class RowHandler:
         self._now = now
         moves = not mapping.profile.retain_local
         self._release = Release(mapping, sending, local.removal, moving) if moves else None
-        self._deletes = Deletes(mapping, self._bucket, local.newest)
+        self.deletes = Deletes(mapping, self._bucket, local.newest)
         self.names = names or NameLocks()
         # a move takes place for good: then another policy must not hold anything newer, either
         self._every_policy = moves
@@ -128,7 +128,7 @@ class RowHandler:
     def _act_on(self, row: Row, view: View, proven: Callable[[Row], None] | None) -> Outcome:
         if self._profile.exclude is not None and self._profile.exclude.match(row.name):
             return Outcome(Kind.SKIPPED, EXCLUDED)
-        return self._deletes.handle(row, view, proven) if row.deleted else self._handle(row, view)
+        return self.deletes.handle(row, view, proven) if row.deleted else self._handle(row, view)
 
     def ask_every_policy(self) -> None:
         """The container has rows of several: an object in one may be older than its namesake in another."""

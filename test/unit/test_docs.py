@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mutants.rules import MUTANTS
-from s3_sync.config.budget_forms import BudgetForm, HoursForm
+from s3_sync.config.budget_forms import BudgetForm, DeleteBudgetForm, HoursForm
 from s3_sync.config.form import Form
 from s3_sync.config.forms import (
     FileForm,
@@ -42,6 +42,7 @@ SECTIONS: dict[str, type[Form]] = {
     "Mappings: `mappings`": EntryForm,
     "Budgets: `budget`": BudgetForm,
     "Timetable: `timetable`": HoursForm,
+    "Delete budgets: `delete_budget`": DeleteBudgetForm,
     "Migrations: `migrations`": MigrationForm,
     "Migrator: `migrator_settings`": MigratorForm,
     "Syslog: `syslog`": SyslogForm,

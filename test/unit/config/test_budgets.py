@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from s3_sync.config.budget_forms import BudgetForm, days_of
+from s3_sync.config.budget_forms import BudgetForm, DeleteBudgetForm, days_of
 from s3_sync.config.budgets import Budget, Rates
 from s3_sync.config.load import load
 from s3_sync.config.report import render
@@ -167,3 +167,49 @@ def test_the_form_of_earlier_versions_has_it_too(write: Any) -> None:
     assert loaded.problems == ()
     assert loaded.settings
     assert loaded.settings.mappings[0].profile.budget == budget(requests_per_second=5)
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ({}, "delete_budget: needs deletes or percent, or both"),
+        ({"interval": 3600}, "delete_budget: needs deletes or percent, or both"),
+        ({"deletes": -1}, "delete_budget.deletes: must be at least 0"),
+        ({"deletes": 1.5}, "delete_budget.deletes: must be a whole number"),
+        ({"percent": 100}, "delete_budget.percent: must be below 100"),
+        ({"deletes": 1, "interval": 59}, "delete_budget.interval: must be at least 60"),
+        ({"deletes": 1, "then": "never"}, "delete_budget.then: must be one of"),
+        ({"deletes": 1, "per": 1}, "delete_budget.per: is not a known key"),
+    ],
+)
+def test_mistakes_in_a_delete_budget(write: Any, written: Any, message: str) -> None:
+    path = new_form(write, "profiles.mirror", None)
+    content = json.loads(path.read_text())
+    content["profiles"]["mirror"]["delete_budget"] = written
+    path.write_text(json.dumps(content))
+    loaded = load(path)
+    assert any(f"profiles.mirror.{message}" in line for line in told(loaded)), told(loaded)
+    assert loaded.settings
+    assert loaded.settings.mappings == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "objects", "replicas", "expected"),
+    [
+        ({"deletes": 10}, 1000, 1, 10),
+        ({"deletes": 10}, 1000, 3, 4),
+        ({"percent": 5}, 1000, 1, 50),
+        ({"percent": 5, "deletes": 10}, 1000, 1, 10),
+        ({"percent": 0.5, "deletes": 10}, 1000, 1, 5),
+    ],
+)
+def test_how_many_deletes_are_allowed(written: Any, objects: int, replicas: int, expected: int) -> None:
+    found = DeleteBudgetForm.model_validate(written).budget()
+    assert found.allows(objects, replicas) == expected
+
+
+def test_a_delete_budget_is_shown(write: Any) -> None:
+    loaded = load(write(MAPPING | {"delete_budget": {"deletes": 1000, "percent": 5}}))
+    assert loaded.problems == ()
+    text = " ".join(render(loaded, "sync.json").split())
+    assert "at most 1,000 deletes and 5 % of the objects in 1 day; others wait until an operator" in text

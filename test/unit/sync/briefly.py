@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from s3_sync.cluster.brokers import BriefRow
 from s3_sync.model.rows import Row
@@ -21,3 +22,8 @@ def brief(rows: Iterable[Row], rowid: int, limit: int) -> list[BriefRow]:
         (row.rowid, row.name, created_at(row), row.size, int(row.deleted), row.content_type)
         for row in found[:limit]
     ]
+
+
+def objects_in(db: Any) -> int:
+    """As ``ContainerDb.object_count``."""
+    return sum(not row.deleted for row in db.rows.values())

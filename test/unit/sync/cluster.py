@@ -24,7 +24,7 @@ from s3_sync.model.objects import ByteRange
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.reader import BytesBody
-from unit.sync.briefly import brief
+from unit.sync.briefly import brief, objects_in
 from unit.sync.client import Client
 from unit.sync.versions import Answered, Opened, Version, kind_of
 
@@ -48,17 +48,17 @@ class FakeClock:
 class FakeDb:
     """One replica's database: one row for each name and policy, a new ROWID for each change."""
 
+    object_count = objects_in
+
     def __init__(self, identity: str) -> None:
         self.id = identity
         self.rows: dict[tuple[str, int], Row] = {}
         #: changes that have not been heard of yet; None = each is heard of at once
         self.waiting: list[Row] | None = None
-        self.last = 0
-        #: as ``ContainerDb`` has them
-        self.until, self.range = 0.0, ("", "")
+        self.last = self.reads = 0
+        self.until, self.range = 0.0, ("", "")  # as ``ContainerDb`` has them
         self.headers: dict[str, str] = {}
         self.deleted = False
-        self.reads = 0
 
     def add(self, row: Row) -> None:
         """An older row than the one that is there changes nothing."""

@@ -1,0 +1,46 @@
+"""How many objects a mapping has deleted remotely, as the journal keeps it: over restarts, and for whoever
+asks what is going on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+
+#: what the journal calls it
+NOTED = "deletes"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteCount:
+    """All times in seconds since the epoch.
+
+    ``began``: the interval; ``used``: deletes since then, some of them perhaps only reserved; ``limit``: how
+    many may be. ``held_since``: when the first one had to wait, 0.0 = none has to. ``allowed_until``: what
+    was deleted in Swift up to then the operator has allowed. ``budget``: what the configuration said.
+    """
+
+    began: float = 0.0
+    used: int = 0
+    limit: int = 0
+    held_since: float = 0.0
+    allowed_until: float = 0.0
+    budget: str = ""
+
+    @property
+    def held(self) -> bool:
+        """Whether deletes wait."""
+        return self.held_since > 0.0
+
+    def as_text(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def read_count(text: str | None) -> DeleteCount:
+    """What ``as_text`` gave; anything else is as good as nothing."""
+    try:
+        found = json.loads(text or "{}")
+        return DeleteCount(
+            **{each.name: found[each.name] for each in fields(DeleteCount) if each.name in found}
+        )
+    except (ValueError, TypeError):
+        return DeleteCount()
