@@ -1,8 +1,8 @@
 """Memory does not grow with rows, and the first copy does not wait for them.
 
-Two containers, one ten times as large, whose objects are stored already: a first pass that compares everything,
-and a second one that finds nothing to do. Then the larger one with an empty bucket: the time from the start to
-the first PUT.
+Two containers, one ten times as large, whose objects are stored already: a first pass that compares
+everything, and a second one that finds nothing to do. Then the larger one with an empty bucket: the time from
+the start to the first PUT.
 """
 
 from __future__ import annotations
