@@ -145,6 +145,8 @@ class Book:
         self.heartbeat = now()
         #: what is done when it has
         self.on_beat: Callable[[], None] | None = None
+        #: seconds between two turns of a mapping that has nothing to do
+        self.poll_interval = 0.0
         self.configuration = Configuration(now)
         self.counters: dict[str, Counters] = {}
         self.lanes: list[LaneFacts] = []
@@ -199,4 +201,4 @@ class Book:
         for pulse in pulses:
             store = pulse.mapping.credentials.store
             newest[store] = max(pulse.beat, newest.get(store, pulse.beat))
-        return all(now - beat <= WEDGED for beat in newest.values())
+        return all(now - beat <= WEDGED + self.poll_interval for beat in newest.values())

@@ -50,6 +50,7 @@ class Watch:
             ),
             context.clock.now,
         )
+        context.book.poll_interval = settings.poll_interval
         self._snapshot = Snapshot(context.book, process, context.clock.now(), context.controls.is_paused)
         self._registry = CollectorRegistry()
         self._registry.register(ProcessCollector(registry=None))

@@ -154,6 +154,10 @@ class TestAlive:
         assert book.is_alive()
         clock.time += 1.0
         assert not book.is_alive()
+        book.poll_interval = 3600.0
+        assert book.is_alive(), "it may be long until the next turn"
+        clock.time += 3600.0
+        assert not book.is_alive()
         pulse.alive()
         assert book.is_alive()
 
