@@ -136,7 +136,7 @@ def test_alerts_tell_what_is_wrong_and_nothing_else(
         "SwiftS3SyncDenied": [{"store": store_of(refused)}],
     }
     check_alerts(tmp_path, *then, 30, expected)
-    child = daemon._child
+    child = daemon.child
     assert child is not None
     child.signal(signal.SIGSTOP)
     stands_still = metrics.read(timeout=1.0)
