@@ -140,6 +140,14 @@ def _of_mapping(site: Site, mapping: Mapping, name: str, remote: Remote) -> OfMa
     found.paused = site.controls.is_paused(mapping)
     found.excluded = profile.exclude is not None and profile.exclude.match(name) is not None
     found.failure = next(failures(site, [mapping], Wanted(names=(name,))), None)
+    found.rows, found.errors = positions(site, mapping, name)
+    return found
+
+
+def positions(site: Site, mapping: Mapping, name: str) -> tuple[list[RowPosition], list[str]]:
+    """Where the rows of a name are in the databases on this node; and why one cannot be read."""
+    found: list[RowPosition] = []
+    errors: list[str] = []
     for replica in site.replicas.replicas(mapping.account, mapping.container):
         try:
             with replica.open() as db:
@@ -147,10 +155,10 @@ def _of_mapping(site: Site, mapping: Mapping, name: str, remote: Remote) -> OfMa
         except LocalMissing:
             continue
         except LocalError as error:
-            found.errors.append(str(error))
+            errors.append(str(error))
             continue
-        found.rows += [_position(site, mapping, replica, (database, last), row) for row in rows]
-    return found
+        found += [_position(site, mapping, replica, (database, last), row) for row in rows]
+    return found, errors
 
 
 def _position(

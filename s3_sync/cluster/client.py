@@ -118,15 +118,16 @@ class LocalSwift:
                 yield entry["name"]
 
     def objects(
-        self, account: str, container: str, prefix: str, reserved: bool = False
+        self, account: str, container: str, prefix: str, reserved: bool = False, after: str = ""
     ) -> Iterator[dict[str, Any]]:
-        """The entries of a container's JSON listing whose names begin exactly so, sorted.
+        """The entries of a container's JSON listing whose names begin exactly so and are greater than
+        ``after``, sorted.
 
         The newest replica of the container answers; it may not have heard of the latest changes yet.
         Raises LocalUnavailable, with ``reserved`` (all names) also when there is no such container.
         """
         newest = {"X-Newest": "true"}
-        for entry in self._listing(f"{account}/{container}", newest, prefix, must_exist=reserved):
+        for entry in self._listing(f"{account}/{container}", newest, prefix, after, must_exist=reserved):
             if reserved or not entry["name"].startswith("\0"):
                 yield entry
 

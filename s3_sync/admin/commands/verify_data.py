@@ -1,0 +1,65 @@
+"""``swift-s3-ctl verify-data``"""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
+
+from s3_sync.admin import codes
+from s3_sync.admin.naming import select
+from s3_sync.admin.output import Output
+from s3_sync.admin.site import Site
+from s3_sync.admin.verification import Summary, Verification
+from s3_sync.admin.verification_state import VerificationState
+
+NAME = "verify-data"
+HELP = "walk through Swift and the store, and print what differs"
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("mapping", help="account/container, account/*, or its number")
+    parser.add_argument(
+        "--metadata", action="store_true", help="compare the metadata of every object: two requests for each"
+    )
+    parser.add_argument("--pending", action="store_true", help="also print what is only on its way")
+    parser.add_argument("--resume", action="store_true", help="go on where the last one was stopped")
+    parser.add_argument("--state", metavar="PATH", help="where to keep how far it is (in status_dir)")
+
+
+def run(site: Site, options: Namespace, output: Output) -> int:
+    mapping = select(site.mappings, options.mapping)
+    path = options.state or os.path.join(site.settings.status_dir, f".verify-{mapping.fingerprint}.sqlite")
+    state = VerificationState(path, options.resume)
+    ended = False
+    try:
+        verification = Verification(site, mapping, state, options.metadata)
+        for of, found in verification.findings():
+            if found.pending and not options.pending:
+                continue
+            output.answer({"container": of.container, **asdict(found)})
+            why = f" (pending: {found.pending})" if found.pending else ""
+            detail = f": {found.detail}" if found.detail else ""
+            output.line(f"{found.what}\t{of.container}/{found.name}{detail}{why}")
+        summary = verification.summary()
+        ended = not summary.errors
+    finally:
+        state.close(remove=ended)
+    output.answer(asdict(summary))
+    for line in _lines(summary):
+        output.line(line)
+    if summary.wrong:
+        return codes.FOUND
+    return codes.FINE if summary.could_tell else codes.FAILED
+
+
+def _lines(summary: Summary) -> list[str]:
+    lines = list(summary.errors)
+    wrong = ", ".join(f"{what} {number}" for what, number in sorted(summary.wrong.items()))
+    pending = ", ".join(f"{what} {number}" for what, number in sorted(summary.pending.items()))
+    lines.append(f"{summary.names} names looked at: {wrong or 'nothing is wrong'}")
+    if pending:
+        lines.append(f"pending: {pending}")
+    if summary.unsure:
+        lines.append(f"could not be told: {summary.unsure}")
+    return lines

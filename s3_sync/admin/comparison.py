@@ -1,0 +1,211 @@
+"""Both sides of one mapped container, name by name: what differs, and whether it is only pending.
+
+Two sorted listings are read side by side, a page at a time, so that memory does not grow with names. Where
+they cannot tell (other ETags, large and empty objects, a name that one side does not have) the name is looked
+at as the daemon would look at its row, with a bucket that is only read: what the daemon would do is what
+differs. Nothing is written on either side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from s3_sync.cluster.client import LocalSwift
+from s3_sync.cluster.local import LocalObjects
+from s3_sync.cluster.newest import Deleted, LocalState, Present, Unknown
+from s3_sync.config.schema import Mapping
+from s3_sync.errors import SyncError
+from s3_sync.listing.entry import Entry
+from s3_sync.listing.merge import ListingMerger, Pair
+from s3_sync.model.objects import ObjectInfo, is_md5
+from s3_sync.model.outcomes import NOT_DUE, Kind, Outcome
+from s3_sync.model.rows import Row
+from s3_sync.providers.base import Bucket, ListQuery
+from s3_sync.providers.wrappers.retry import RetryPolicy
+from s3_sync.providers.wrappers.trial import (
+    WOULD_DELETE,
+    WOULD_PUT,
+    WOULD_UPDATE,
+    WOULD_WRITE_MANIFEST,
+    TrialBucket,
+)
+from s3_sync.runtime.concurrency import Pool
+from s3_sync.sync.rows import RowHandler
+from s3_sync.sync.views import Before
+from s3_sync.transfer.sending import Sending
+
+# what is found
+MISSING = "missing"  # not at the remote
+DIFFERENT = "different"  # other bytes
+METADATA = "metadata"  # other metadata
+NO_MANIFEST = "no_manifest"  # a large object without its stored manifest
+DELETED = "deleted"  # a client deleted it, and the remote still has it
+EXTRA = "extra"  # nobody here accounts for it
+REFUSED = "refused"  # it can never be copied as it is
+MANIFEST = "orphaned_manifest"  # a stored manifest that belongs to no stored object
+UPLOAD = "open_upload"  # an upload in parts that nobody completes
+UNSURE = "unsure"  # it could not be told
+
+_WOULD = {
+    WOULD_UPDATE: METADATA,
+    WOULD_DELETE: DELETED,
+    WOULD_WRITE_MANIFEST: NO_MANIFEST,
+}
+#: names that are looked at together
+_CHUNK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``what``: one of the words above. ``pending``: why it is no fault (yet); empty: it is one."""
+
+    name: str
+    what: str
+    detail: str = ""
+    pending: str = ""
+
+    @property
+    def is_wrong(self) -> bool:
+        return not self.pending and self.what != UNSURE
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """``pending``: why a name that differs may still be on its way, from the databases and the journal of
+    this node; empty if they know of nothing. ``deleted_here``: of which of these names a client's delete is
+    on record. ``pool``: where names are looked at."""
+
+    local: LocalObjects
+    client: LocalSwift
+    bucket: Bucket
+    pool: Pool
+    pending: Callable[[str, LocalState], str]
+    deleted_here: Callable[[Sequence[str]], Set[str]]
+    now: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What was found of so many ``names`` up to ``last``, and which of them the remote has."""
+
+    last: str
+    names: int
+    findings: Sequence[Finding]
+    stored: Sequence[str]
+
+
+class Comparison:
+    """``metadata``: compare that of every object, which costs a HEAD and the newest local state for each."""
+
+    def __init__(self, mapping: Mapping, sides: Sides, metadata: bool = False) -> None:
+        self._mapping = mapping
+        self._profile = mapping.profile
+        self._sides = sides
+        self._metadata = metadata
+        # it must neither wait for a move nor carry one out: everything else is the same
+        kept = replace(mapping, profile=replace(mapping.profile, retain_local=True))
+        trial = TrialBucket(sides.bucket, RetryPolicy(attempts=1).call)
+        self._handler = RowHandler(kept, Sending(trial, lambda size: None), sides.local, sides.now)
+        self._handler.ask_every_policy()
+
+    def pages(self, after: str = "") -> Iterator[Page]:
+        """Of names greater than ``after``, in order.
+
+        Raises LocalError, RemoteError when a listing cannot be read.
+        """
+        pairs = ListingMerger(self._locals(after), self._remotes(after)).pairs()
+        while chunk := list(islice(pairs, _CHUNK)):
+            suspects = self._suspects(chunk)
+            found = self._sides.pool.map(self._examine, suspects)
+            yield Page(
+                last=_name(chunk[-1]),
+                names=len(chunk),
+                findings=[each for each in found if each is not None],
+                stored=[remote.name for _, remote in chunk if remote is not None],
+            )
+
+    def _locals(self, after: str) -> Iterator[Entry]:
+        mapping = self._mapping
+        for record in self._sides.client.objects(mapping.account, mapping.container, "", after=after):
+            yield Entry(record["name"], record)
+
+    def _remotes(self, after: str) -> Iterator[Entry]:
+        start: str | None = after
+        while start is not None:
+            page = self._sides.bucket.list_objects(ListQuery(start_after=start))
+            for info in page.objects:
+                yield Entry(info.name, {"info": info})
+            start = page.next_after
+
+    def _suspects(self, pairs: Sequence[Pair]) -> list[Pair]:
+        """All but those of which the listings, and the rows here, tell that all is well."""
+        wanted = self._profile.exclude
+        pairs = [pair for pair in pairs if wanted is None or not wanted.match(_name(pair))]
+        deleted: Set[str] = frozenset()
+        if not self._profile.retain_local:  # what is only stored was moved, unless it was deleted since
+            deleted = self._sides.deleted_here([_name(pair) for pair in pairs if pair[0] is None])
+        return [pair for pair in pairs if not self._is_plain(pair, deleted)]
+
+    def _is_plain(self, pair: Pair, deleted: Set[str]) -> bool:
+        local, remote = pair
+        if local is None:
+            return not self._profile.retain_local and _name(pair) not in deleted
+        if remote is None or self._metadata:
+            return False
+        info: ObjectInfo = remote.record["info"]
+        # an empty one may be a DLO or a link; the hash of an SLO is its manifest's
+        size, etag = local.record["bytes"], str(local.record["hash"])
+        return info.size == size > 0 and info.etag == etag and is_md5(etag)
+
+    def _examine(self, pair: Pair) -> Finding | None:
+        """Both sides are asked again: listings may be behind, and clients go on."""
+        local, remote = pair
+        name, mapping = _name(pair), self._mapping
+        try:
+            state = self._sides.local.newest.of(mapping.account, mapping.container, name)
+        except SyncError as error:
+            return Finding(name, UNSURE, f"{error.reason}: {error}")
+        if isinstance(state, Unknown):
+            if local is not None:
+                return Finding(name, UNSURE, "listed, but no object server has it")
+            return self._of_nobody(name)
+        if isinstance(state, Deleted) and not (state.by_client and self._profile.propagate_delete):
+            return None  # it was moved, or is kept
+        outcome = self._handler.handle(_row(name, state), Before.UNKNOWN)
+        return self._judge(name, state, outcome, remote is not None)
+
+    def _of_nobody(self, name: str) -> Finding | None:
+        """What Swift has forgotten may have been moved, or deleted and kept, or somebody put it there."""
+        if not self._profile.retain_local or not self._profile.propagate_delete:
+            return None
+        return Finding(name, EXTRA, "Swift knows neither the object nor a delete of it")
+
+    def _judge(self, name: str, state: Present | Deleted, outcome: Outcome, stored: bool) -> Finding | None:
+        if outcome.settled:
+            return None
+        if outcome.reason == NOT_DUE:
+            return None if stored else Finding(name, MISSING, "", "copy_after has not passed")
+        if outcome.kind is Kind.FAILED:
+            return Finding(name, REFUSED, f"{outcome.reason}: {outcome.detail}")
+        what = _WOULD.get(outcome.reason, UNSURE)
+        if outcome.reason == WOULD_PUT:
+            what = DIFFERENT if stored else MISSING
+        if what is UNSURE:
+            return Finding(name, UNSURE, f"{outcome.reason}: {outcome.detail}")
+        detail = f"Swift's newest state is of {state.timestamp.internal}"
+        return Finding(name, what, detail, self._sides.pending(name, state))
+
+
+def _name(pair: Pair) -> str:
+    entry = pair[0] or pair[1]
+    assert entry is not None
+    return entry.name
+
+
+def _row(name: str, state: Present | Deleted) -> Row:
+    """What a database's row about this state would say; etag and size are asked for again."""
+    if isinstance(state, Deleted):
+        return Row(0, name, state.timestamp, state.timestamp, 0, "", "", deleted=True, policy=0)
+    return Row(0, name, state.data_timestamp, state.timestamp, 0, "", "", deleted=False, policy=state.policy)

@@ -1,0 +1,141 @@
+"""How far a verification has come, and what it still has to know: a file, so that it can go on after a stop.
+
+SQLite, because of the stored manifests: which of them belong to an object is known when all names have been
+seen, and they may be millions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from s3_sync.errors import StateError
+from s3_sync.model.keys import MANIFEST_SUFFIX
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS reached (container TEXT PRIMARY KEY, name TEXT NOT NULL, done INTEGER NOT NULL,
+    looked_at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS manifests (container TEXT NOT NULL, key TEXT NOT NULL,
+    PRIMARY KEY (container, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS found (what TEXT NOT NULL, pending INTEGER NOT NULL, number INTEGER NOT NULL,
+    PRIMARY KEY (what, pending)) WITHOUT ROWID;
+"""
+
+
+@dataclass(slots=True)
+class Seen:
+    """Since progress was last written down: how many names, keys of the manifests that they may have, and
+    how often something was found, by what it is and whether it is pending."""
+
+    looked_at: int = 0
+    manifests: list[str] = field(default_factory=list)
+    found: Counter[tuple[str, bool]] = field(default_factory=Counter)
+
+
+class VerificationState:
+    """Raises StateError throughout."""
+
+    def __init__(self, path: str, resume: bool) -> None:
+        self._path = path
+        with self._errors():
+            if not resume:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db.executescript(_SCHEMA)
+
+    def reached(self, container: str) -> tuple[str, bool]:
+        """The last name that was looked at, and whether the container is done."""
+        with self._errors():
+            query = "SELECT name, done FROM reached WHERE container = ?"
+            found = self._db.execute(query, (container,)).fetchone()
+        return (found[0], bool(found[1])) if found else ("", False)
+
+    def reach(self, container: str, name: str, seen: Seen, done: bool = False) -> None:
+        """Everything up to ``name`` has been told, and what was seen of it."""
+        with self._errors(), self._transaction():
+            self._db.executemany(
+                "DELETE FROM manifests WHERE container = ? AND key = ?",
+                [(container, key) for key in seen.manifests],
+            )
+            self._db.execute(
+                "INSERT INTO reached VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET name = excluded.name,"
+                " done = excluded.done, looked_at = looked_at + excluded.looked_at",
+                (container, name, done, seen.looked_at),
+            )
+            self._db.executemany(
+                "INSERT INTO found VALUES (?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET number = number + excluded.number",
+                [(what, pending, number) for (what, pending), number in seen.found.items()],
+            )
+
+    def add_manifests(self, container: str, keys: Iterable[str]) -> bool:
+        """Whether there are any."""
+        with self._errors(), self._transaction():
+            rows = ((container, key) for key in keys)
+            added = self._db.executemany("INSERT OR IGNORE INTO manifests VALUES (?, ?)", rows).rowcount
+        return added > 0
+
+    def has_manifests(self, container: str) -> bool:
+        with self._errors():
+            query = "SELECT 1 FROM manifests WHERE container = ? LIMIT 1"
+            return self._db.execute(query, (container,)).fetchone() is not None
+
+    def manifests(self, container: str) -> Iterator[str]:
+        """Those that no name seen so far accounts for."""
+        after = ""
+        while True:
+            with self._errors():
+                query = "SELECT key FROM manifests WHERE container = ? AND key > ? ORDER BY key LIMIT 1000"
+                keys = [key for (key,) in self._db.execute(query, (container, after))]
+            if not keys:
+                return
+            yield from keys
+            after = keys[-1]
+
+    def counts(self) -> tuple[Counter[str], Counter[str]]:
+        """By what was found: of what is wrong, and of what is pending; earlier runs included."""
+        wrong, pending = Counter[str](), Counter[str]()
+        with self._errors():
+            for what, waits, number in self._db.execute("SELECT what, pending, number FROM found"):
+                (pending if waits else wrong)[what] += number
+        return wrong, pending
+
+    def looked_at(self) -> int:
+        with self._errors():
+            (number,) = self._db.execute("SELECT coalesce(sum(looked_at), 0) FROM reached").fetchone()
+        return int(number)
+
+    def close(self, remove: bool = False) -> None:
+        self._db.close()
+        if remove:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise StateError(f"{self._path}: {error}") from error
+
+
+def digest_of(key: str) -> str | None:
+    """The part of a manifest's key that tells the object's name; None for a foreign key."""
+    digest = key.removesuffix(MANIFEST_SUFFIX)
+    return digest if key.endswith(MANIFEST_SUFFIX) and len(digest) == 64 else None

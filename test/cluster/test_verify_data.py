@@ -1,0 +1,120 @@
+"""`swift-s3-ctl verify-data`: what differs between both sides, and what is only on its way."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from servers.daemon import NewDaemon, SyncDaemon
+from servers.large import Large
+from servers.pair import IMPOSSIBLE, Pair, Store, new_pair, sync
+from servers.raw_swift import RawSwift
+from servers.swift import SwiftCluster
+
+FINE, FAILED, FOUND = 0, 1, 3
+
+
+def verified(daemon: SyncDaemon, *arguments: str, code: int) -> tuple[dict[str, tuple[str, bool]], Any]:
+    """What was found: name -> (what, whether it is pending); and the summary."""
+    done = daemon.ctl("verify-data", "0", "--pending", "--json", *arguments)
+    assert (done.returncode, done.stderr) == (code, ""), done
+    *found, summary = [json.loads(line) for line in done.stdout.splitlines()]
+    return {each["name"]: (each["what"], bool(each["pending"])) for each in found}, summary
+
+
+def test_everything_that_can_differ(pair: Pair, daemon: SyncDaemon) -> None:
+    large = Large(pair)
+    segments = [large.segment(str(number), 1000) for number in range(3)]
+    for name in ("changed", "gone", "lost", "meta", "same", "ü/☃ é"):
+        pair.put(name, name.encode(), {"X-Object-Meta-Colour": "red"})
+    pair.put("empty", b"")
+    large.put_slo("slo", segments)
+    large.put_slo("slo bare", segments)
+    large.put_dlo("dlo", "1")
+    sync(daemon, pair)
+    found, summary = verified(daemon, "--metadata", code=FINE)
+    assert (found, summary["names"], summary["wrong"]) == ({}, 10, {})
+    daemon.stop()
+
+    s3, bucket = pair.s3, pair.bucket
+    s3.delete_object(Bucket=bucket, Key=pair.prefix + "lost")
+    s3.put_object(Bucket=bucket, Key=pair.prefix + "changed", Body=b"CHANGED")
+    s3.put_object(Bucket=bucket, Key=pair.prefix + "somebody's", Body=b"x")
+    s3.put_object(
+        Bucket=bucket, Key=pair.prefix + "meta", Body=b"meta", ContentType="application/octet-stream"
+    )
+    s3.delete_object(Bucket=bucket, Key=large.manifest_key("slo bare"))
+    orphan = large.manifest_key("nobody's")
+    s3.put_object(Bucket=bucket, Key=orphan, Body=b"[]")
+    s3.create_multipart_upload(Bucket=bucket, Key=pair.prefix + "begun")
+    pair.delete("gone")
+    pair.put("new")
+    pair.put("impossible", headers=IMPOSSIBLE)
+    expected = {
+        "begun": ("open_upload", True),
+        "changed": ("different", False),
+        "gone": ("deleted", True),
+        "impossible": ("refused", False),
+        "lost": ("missing", False),
+        "new": ("missing", True),
+        orphan: ("orphaned_manifest", False),
+        "slo bare": ("no_manifest", False),
+        "somebody's": ("extra", False),
+    }
+    found, summary = verified(daemon, code=FOUND)
+    assert found == expected
+    assert sum(summary["wrong"].values()) == 6
+    assert sum(summary["pending"].values()) == 3
+    found, _ = verified(daemon, "--metadata", code=FOUND)
+    assert found == expected | {"meta": ("metadata", False)}
+    assert daemon.once().returncode == 1  # for the impossible one
+    found, _ = verified(daemon, code=FOUND)
+    assert found.keys() == expected.keys() - {"gone", "new"}, "what was pending is done"
+    assert [path for path in daemon.status_dir.iterdir() if "verify" in path.name] == []
+
+
+def test_what_was_moved_is_right_where_it_is(
+    swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+) -> None:
+    pair = new_pair(swift, s3api, retain_local=False)
+    daemon = new_daemon(pair)
+    for number in range(5):
+        pair.put(f"o{number}")
+    assert daemon.once().returncode == 0
+    assert pair.swift.names(pair.container) == []
+    found, summary = verified(daemon, code=FINE)
+    assert (found, summary["names"]) == ({}, 5)
+    pair.put("new")
+    found, _ = verified(daemon, code=FINE)
+    assert found == {"new": ("missing", True)}
+
+
+@pytest.fixture
+def account(swift: SwiftCluster, s3api: Store) -> Pair:
+    """Every container of an account, and two of them."""
+    name = f"AUTH_v{hashlib.md5(s3api.endpoint.encode()).hexdigest()[:8]}"
+    raw = RawSwift(swift, "admin:admin", name)
+    first, second = (Pair(raw, s3api, container).create() for container in ("a", "b"))
+    second.mapping["aws_bucket"] = first.bucket
+    first.mapping["container"] = "/*"
+    for container in ("a", "b"):
+        raw.put(container, "o", b"of " + container.encode())
+    return first
+
+
+def test_every_container_and_a_store_that_is_away(account: Pair, new_daemon: NewDaemon) -> None:
+    daemon = new_daemon(account)
+    assert daemon.once().returncode == 0, daemon.log_text()
+    found, summary = verified(daemon, code=FINE)
+    assert (found, summary["names"]) == ({}, 2)
+    prefix = Pair(account.swift, account.store, "b").prefix
+    account.s3.delete_object(Bucket=account.bucket, Key=prefix + "o")
+    found, _ = verified(daemon, code=FOUND)
+    assert found == {"o": ("missing", False)}
+    account.mapping["aws_bucket"] = "there-is-none"
+    daemon.write()
+    found, summary = verified(daemon, code=FAILED)
+    assert len(summary["errors"]) == 2

@@ -1,0 +1,165 @@
+"""Both sides of a container: a page at a time, in the same order, with as few requests as will do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from s3_sync.admin.comparison import (
+    DELETED,
+    DIFFERENT,
+    EXTRA,
+    METADATA,
+    MISSING,
+    REFUSED,
+    UNSURE,
+    Comparison,
+    Finding,
+    Sides,
+)
+from s3_sync.config.schema import Profile
+from s3_sync.errors import LocalError
+from s3_sync.model.objects import ObjectMeta, PutOptions
+from s3_sync.runtime.concurrency import SerialPool
+from s3_sync.streams.reader import BytesBody
+from unit.sync.cluster import Swift, local_objects
+from unit.sync.node import CONTAINER, NAMER, mapping
+from unit.sync.store import WatchedBucket
+
+
+class Listing:
+    """``LocalSwift``, as far as listings go."""
+
+    def __init__(self, swift: Swift) -> None:
+        self.swift = swift
+        self.shuffled = False
+
+    def objects(self, account: str, container: str, prefix: str, after: str = "") -> Iterator[dict[str, Any]]:
+        records = [each for each in self.swift.objects_of(CONTAINER, prefix) if each["name"] > after]
+        yield from sorted(records, key=lambda each: each["name"], reverse=self.shuffled)
+
+
+class Two:
+    """A container and a bucket. ``waiting``: what is pending; ``deleted``: whose delete is on record here."""
+
+    def __init__(self, **profile: Any) -> None:
+        self.swift = Swift()
+        self.bucket = WatchedBucket(NAMER, self.swift.clock.now)
+        self.listing = Listing(self.swift)
+        self.mapping = replace(mapping(), profile=Profile(**profile))
+        self.waiting: dict[str, str] = {}
+        self.deleted: set[str] = set()
+
+    def copy(self, name: str, body: bytes | None = None) -> None:
+        data = self.swift.content()[name] if body is None else body
+        self.bucket.inner.put_object(name, BytesBody(data), PutOptions(len(data), meta=ObjectMeta()))
+
+    def compare(self, metadata: bool = False) -> Comparison:
+        def deleted(names: Sequence[str]) -> set[str]:
+            return self.deleted & set(names)
+
+        sides = Sides(
+            local_objects(self.swift),
+            cast(Any, self.listing),
+            cast(Any, self.bucket),
+            SerialPool(),
+            lambda name, state: self.waiting.get(name, ""),
+            deleted,
+            self.swift.clock.now,
+        )
+        return Comparison(self.mapping, sides, metadata)
+
+    def found(self, metadata: bool = False) -> dict[str, Finding]:
+        return {each.name: each for page in self.compare(metadata).pages() for each in page.findings}
+
+    def asked(self) -> set[str]:
+        return {method for method, _ in self.bucket.calls}
+
+
+@pytest.fixture
+def two() -> Two:
+    return Two()
+
+
+def test_what_listings_show_costs_nothing_else(two: Two) -> None:
+    for name in ("a", "ü", "a/b", "\U0001f600", "\ufffd"):
+        two.swift.put(name, name.encode())
+        two.copy(name)
+    assert two.found() == {}
+    assert two.asked() == {"list"}
+
+
+def test_what_differs(two: Two) -> None:
+    for name in ("gone", "lost", "other", "waits"):
+        two.swift.put(name, b"12345")
+    two.copy("other", b"54321")
+    two.copy("gone")
+    two.copy("nobody's", b"x")
+    two.swift.delete("gone")
+    two.swift.put("n" * 1100)
+    two.waiting["waits"] = "soon"
+    found = two.found()
+    assert {name: each.what for name, each in found.items()} == {
+        "gone": DELETED,
+        "lost": MISSING,
+        "n" * 1100: REFUSED,
+        "nobody's": EXTRA,
+        "other": DIFFERENT,
+        "waits": MISSING,
+    }
+    assert {name for name, each in found.items() if not each.is_wrong} == {"waits"}
+    assert two.bucket.sent == {}
+
+
+def test_metadata_is_asked_for(two: Two) -> None:
+    two.swift.put("o", b"1", **{"x-object-meta-colour": "red"})
+    two.copy("o")
+    assert two.found() == {}
+    assert {name: each.what for name, each in two.found(metadata=True).items()} == {"o": METADATA}
+
+
+def test_what_was_moved_is_not_asked_for_unless_a_client_deleted_it() -> None:
+    two = Two(retain_local=False)
+    for name in ("deleted", "moved"):
+        two.swift.put(name)
+        two.copy(name)
+    two.swift.delete("moved", offset=1)
+    two.swift.delete("deleted")
+    two.deleted.add("deleted")
+    assert {name: each.what for name, each in two.found().items()} == {"deleted": DELETED}
+
+
+def test_what_nobody_can_tell(two: Two) -> None:
+    two.swift.put("o")
+    two.swift.lost.add("o")
+    found = two.found()["o"]
+    assert (found.what, found.is_wrong) == (UNSURE, False)
+
+
+def test_names_that_are_excluded_are_left_alone() -> None:
+    two = Two(exclude=re.compile("tmp/"))
+    two.swift.put("tmp/a")
+    two.copy("tmp/b", b"x")
+    assert two.found() == {}
+
+
+def test_a_listing_out_of_order_is_refused(two: Two) -> None:
+    for name in "ab":
+        two.swift.put(name)
+    two.listing.shuffled = True
+    with pytest.raises(LocalError):
+        two.found()
+
+
+def test_another_goes_on_where_one_stopped(two: Two) -> None:
+    for number in range(2500):
+        two.swift.put(f"{number:04}", b"x")
+    pages = two.compare().pages()
+    first = next(pages)
+    assert (first.last, first.names, len(first.findings)) == ("0999", 1000, 1000)
+    rest = list(two.compare().pages(first.last))
+    assert [(page.last, page.names) for page in rest] == [("1999", 1000), ("2499", 500)]

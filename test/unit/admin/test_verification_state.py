@@ -1,0 +1,43 @@
+"""How far a verification has come, over a stop in between."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from s3_sync.admin.verification_state import Seen, VerificationState
+from s3_sync.errors import StateError
+
+
+def test_it_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    state = VerificationState(str(path), resume=False)
+    state.add_manifests("c", ["1", "2", "3"])
+    state.reach("c", "m", Seen(10, ["1"], Counter({("missing", False): 2})))
+    state.close()
+    state = VerificationState(str(path), resume=True)
+    assert state.reached("c") == ("m", False)
+    state.reach("c", "z", Seen(5, ["3"], Counter({("missing", False): 1, ("missing", True): 4})), done=True)
+    assert state.reached("c") == ("z", True)
+    assert list(state.manifests("c")) == ["2"]
+    assert state.looked_at() == 15
+    assert state.counts() == (Counter(missing=3), Counter(missing=4))
+    state.close(remove=True)
+    assert not path.exists()
+
+
+def test_another_begins_anew(tmp_path: Path) -> None:
+    path = str(tmp_path / "state")
+    VerificationState(path, resume=False).reach("c", "m", Seen(10), done=True)
+    state = VerificationState(path, resume=False)
+    assert state.reached("c") == ("", False)
+    assert not state.has_manifests("c")
+
+
+def test_a_file_that_is_something_else(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    path.write_text("something else" * 100)
+    with pytest.raises(StateError, match="state"):
+        VerificationState(str(path), resume=True)
