@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from proofs import freeze, memory, soak
+from proofs import freeze, memory, operations, soak
 
 
 def main() -> int:
@@ -22,6 +22,11 @@ def main() -> int:
     remembered = kinds.add_parser("memory")
     remembered.add_argument("--rows", type=int, default=1_000_000)
     remembered.set_defaults(prove=lambda found: memory.prove(found.rows))
+    operated = kinds.add_parser("operations")
+    operated.add_argument("--rows", type=int, default=20_000)
+    operated.add_argument("--containers", type=int, default=50)
+    operated.add_argument("--seed", type=int, default=1)
+    operated.set_defaults(prove=lambda found: operations.prove(found.rows, found.containers, found.seed))
     arguments = parser.parse_args()
     return 0 if arguments.prove(arguments) else 1
 
