@@ -131,9 +131,10 @@ class Attacked(Matrix):
         return int(count)
 
     def let_a_day_pass(self) -> None:
-        """Since uploads were listed."""
+        """Since uploads were listed, and since the store was asked to complete one."""
         with closing(sqlite3.connect(self.daemon.status_dir / ".journal.sqlite")) as db, db:
             db.execute("UPDATE meta SET value = '0.0' WHERE key LIKE 'uploads listed of %'")
+            db.execute("UPDATE completions SET asked = asked - 86400")
 
 
 def has_just_begun(exchange: Exchange) -> None:
