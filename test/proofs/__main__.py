@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from proofs import freeze, memory, operations, soak
+from proofs import freeze, memory, operations, shards, soak
 
 
 def main() -> int:
@@ -27,6 +27,10 @@ def main() -> int:
     operated.add_argument("--containers", type=int, default=50)
     operated.add_argument("--seed", type=int, default=1)
     operated.set_defaults(prove=lambda found: operations.prove(found.rows, found.containers, found.seed))
+    sharded = kinds.add_parser("shards")
+    sharded.add_argument("--objects", type=int, default=60)
+    sharded.add_argument("--seed", type=int, default=1)
+    sharded.set_defaults(prove=lambda found: shards.prove(found.objects, found.seed))
     arguments = parser.parse_args()
     return 0 if arguments.prove(arguments) else 1
 
