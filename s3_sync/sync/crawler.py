@@ -251,7 +251,11 @@ class MappingCrawl:
         if self._sweeping is None:
             if now() < self._sweep_at or self.mapping.profile.retain_local or self._departures.is_empty():
                 return False
+            if not self._may_sweep():
+                return False
             self._sweeping, self._sweep_begun, self._sweep_failed = self._new_sweep(), now(), False
+        elif not self._may_sweep():
+            return False
         until = now() + SWEEP_SLICE
         try:
             for _ in self._sweeping:
@@ -262,10 +266,17 @@ class MappingCrawl:
             log.log(level, "%s: segments of moved objects have to wait: %s", self.mapping.label, error)
             self._sweep_failed = True
         self._sweeping = None
+        if self._moving.neighbours is not None:
+            self._moving.neighbours.swept(self)
         if self._context.once:
             return not self._sweep_failed and not self._departures.is_empty()
         self._sweep_at = now() + max(SWEEP_EVERY, SWEEP_REST * (now() - self._sweep_begun))
         return False
+
+    def _may_sweep(self) -> bool:
+        """Of the containers of an account one at a time: each sweep walks through all of it."""
+        neighbours = self._moving.neighbours
+        return neighbours is None or self._context.once or neighbours.may_sweep(self)
 
     def _new_sweep(self) -> Iterator[None]:
         sweep = SegmentSweep(

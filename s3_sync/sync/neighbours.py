@@ -22,6 +22,8 @@ GOOD_FOR, GOOD_FOR_TIMES = 3600.0, 20.0
 REST, REST_TIMES = 60.0, 10.0
 #: seconds after which a row that waits for a walk is looked at again, at the earliest
 ASK_AGAIN = 5.0
+#: who sweeps and says nothing for so long, in seconds, has gone
+SILENT = 600.0
 
 
 class Neighbours:
@@ -37,6 +39,8 @@ class Neighbours:
         self._good_for = GOOD_FOR
         #: whether the last walk came to no end
         self.failing = False
+        self._sweeper: object = None
+        self._sweeper_seen = 0.0
 
     @property
     def known(self) -> bool:
@@ -64,6 +68,20 @@ class Neighbours:
     def ask_again_at(self) -> float:
         """When there may be an answer for who was refused one."""
         return max(self._next, self._now() + ASK_AGAIN)
+
+    def may_sweep(self, who: object) -> bool:
+        """Whether it is this one's turn to walk through the account for segments that may go; to be asked
+        before every slice of that."""
+        now = self._now()
+        if self._sweeper not in (None, who) and 0 <= now - self._sweeper_seen <= SILENT:
+            return False
+        self._sweeper, self._sweeper_seen = who, now
+        return True
+
+    def swept(self, who: object) -> None:
+        """It is somebody else's turn."""
+        if self._sweeper is who:
+            self._sweeper = None
 
     def run(self, seconds: float) -> bool:
         """Walk on for so long, if a walk is due; whether there is more to do right away. Raises SyncError:

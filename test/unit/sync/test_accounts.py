@@ -16,7 +16,7 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.state.journal import QUARANTINE, Settlement, Unsettled
 from s3_sync.sync.accounts import LIST_EVERY, AccountCrawl
 from s3_sync.sync.crawler import MappingCrawl
-from s3_sync.sync.neighbours import ASK_AGAIN, GOOD_FOR, REST, REST_TIMES, Neighbours
+from s3_sync.sync.neighbours import ASK_AGAIN, GOOD_FOR, REST, REST_TIMES, SILENT, Neighbours
 from unit.sync.cluster import FakeDb, FakeReplica, Swift, local_objects
 from unit.sync.node import ACCOUNT, Node
 from unit.sync.store import WatchedBucket
@@ -305,3 +305,16 @@ class TestPace:
         assert len(walks) == 2
         clock.sleep(GOOD_FOR + 1)
         assert not neighbours.may_judge(written)  # too long ago
+
+    def test_one_sweeps_at_a_time(self) -> None:
+        swift = Swift()
+        neighbours = Neighbours(names_of(swift), swift.clock)
+        assert neighbours.may_sweep("one")
+        assert not neighbours.may_sweep("two")
+        assert neighbours.may_sweep("one")
+        neighbours.swept("two")
+        assert not neighbours.may_sweep("two")
+        neighbours.swept("one")
+        assert neighbours.may_sweep("two")
+        swift.clock.sleep(SILENT + 1)  # its mapping may have been removed
+        assert neighbours.may_sweep("one")
