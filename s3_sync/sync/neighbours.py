@@ -7,14 +7,11 @@ ago. Walks are made when somebody needs one, and far apart on accounts where the
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 
 from s3_sync.cluster.accounts import AccountNames
 from s3_sync.errors import SyncError
 from s3_sync.runtime.concurrency import Clock
-
-log = logging.getLogger("s3-sync")
 
 #: for how long a walk is relied on, at least, and how many times as long as it took; in seconds
 GOOD_FOR, GOOD_FOR_TIMES = 3600.0, 20.0
@@ -34,7 +31,7 @@ class Neighbours:
         self._now = clock.now
         self._walk: Iterator[None] | None = None
         self._wanted = True
-        self._next = float("-inf")
+        self._next, self._rest = float("-inf"), 0.0
         self._begun = 0.0
         self._good_for = GOOD_FOR
         #: whether the last walk came to no end
@@ -67,7 +64,8 @@ class Neighbours:
 
     def ask_again_at(self) -> float:
         """When there may be an answer for who was refused one."""
-        return max(self._next, self._now() + ASK_AGAIN)
+        now = self._now()
+        return max(min(self._next, now + self._rest), now + ASK_AGAIN)
 
     def may_sweep(self, who: object) -> bool:
         """Whether it is this one's turn to walk through the account for segments that may go; to be asked
@@ -87,7 +85,8 @@ class Neighbours:
         """Walk on for so long, if a walk is due; whether there is more to do right away. Raises SyncError:
         there will be another walk later."""
         if self._walk is None:
-            if not self._wanted or self._now() < self._next:
+            # a clock that was set back must not make it rest for longer
+            if not self._wanted or 0 < self._next - self._now() <= self._rest:
                 return False
             self._begun, self._wanted = self._now(), False
             self._walk = self._names.walk(self._begun)
@@ -107,5 +106,6 @@ class Neighbours:
     def _end(self) -> None:
         took = max(0.0, self._now() - self._begun)
         self._walk = None
-        self._next = self._now() + max(REST, REST_TIMES * took)
+        self._rest = max(REST, REST_TIMES * took)
+        self._next = self._now() + self._rest
         self._good_for = max(GOOD_FOR, GOOD_FOR_TIMES * took)

@@ -306,6 +306,16 @@ class TestPace:
         clock.sleep(GOOD_FOR + 1)
         assert not neighbours.may_judge(written)  # too long ago
 
+    def test_a_clock_that_is_set_back(self) -> None:
+        swift = Swift()
+        neighbours = Neighbours(names_of(swift), swift.clock)
+        neighbours.run(1.0)
+        swift.clock.sleep(-1e6)
+        assert not neighbours.may_judge(swift.clock.now() - 1.0)
+        assert neighbours.ask_again_at() <= swift.clock.now() + REST
+        neighbours.run(1.0)
+        assert neighbours.may_judge(swift.clock.now() - 1.0)
+
     def test_one_sweeps_at_a_time(self) -> None:
         swift = Swift()
         neighbours = Neighbours(names_of(swift), swift.clock)
