@@ -6,6 +6,7 @@ client ends in a RecursionError inside ``ssl``.
 
 from __future__ import annotations
 
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from contextlib import contextmanager
 
 def sync() -> None:
     """``swift-s3-sync``"""
+    # until the program can read its configuration again, a request to do so must not end it
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     _prepare()
     with _swift("swift-s3-sync"):
         from s3_sync.sync.main import main
