@@ -183,12 +183,11 @@ def _events(site: Site, rows: int, say: Callable[[str], None]) -> None:
 
 def _settle(site: Site, say: Callable[[str], None]) -> None:
     """Swift repairs itself; then the daemons are given the time that they need."""
-    for name in ("object-updater", "container-replicator", "object-replicator", "container-sharder"):
+    # the last two again: what one node has learned, others have to learn from it
+    repairs = ("object-updater", "object-replicator", "container-replicator", "container-sharder")
+    for name in (*repairs, "object-reconstructor", "object-reconstructor", "container-replicator"):
         with ThreadPoolExecutor(2) as pool:
-            for output in pool.map(lambda node, name=name: site.cluster.run_daemon(node, name), NODES):
-                del output
-    for node in NODES:
-        site.cluster.run_daemon(node, "container-replicator")
+            list(pool.map(lambda node, name=name: site.cluster.run_daemon(node, name), NODES))
     say("Swift has repaired itself")
 
     def quiet() -> bool:
