@@ -78,6 +78,8 @@ class References:
         if not listed:
             raise LocalUnavailable(f"the listing of {account} does not know of container {container} yet")
         for entry in self._client.objects(account, container, "", reserved=True):
+            if entry["name"].startswith("\0") and not container.startswith("\0"):
+                continue  # there is no such object: swift.common.request_helpers.validate_internal_obj
             if may_name(entry["bytes"], entry["hash"], "") or "slo_etag" in entry:
                 yield known.among(self.named_by(account, container, entry["name"], found.policy))
 

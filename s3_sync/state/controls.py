@@ -105,7 +105,7 @@ class Controls:
         """What was deleted in Swift up to this time, in seconds since the epoch, may be deleted remotely
         whatever the mapping's budget says. Cheap."""
         self._look()
-        return self._allowed.get(_digest(mapping), 0.0)
+        return self._allowed.get(_digest(mapping), 0.0) if self._allowed else 0.0
 
     def allow_deletes(self, mapping: Mapping) -> float:
         """Allow all that have been made by now; returns until when. Durable then. Raises StateError."""

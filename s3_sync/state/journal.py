@@ -196,9 +196,9 @@ class Journal:
 
     def due_objects(self, mapping: str, now: float, limit: int, state: str = RETRY) -> list[Unsettled]:
         """Entries in this state whose time has come, longest waiting first."""
-        self._follow()
         if not self._known(mapping):
-            return []
+            return []  # asked at each turn of each mapping; others only take entries away
+        self._follow()
         return self._entries(
             "mapping = ? AND state = ? AND next_try <= ? ORDER BY next_try LIMIT ?",
             mapping,

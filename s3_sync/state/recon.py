@@ -22,7 +22,7 @@ def write(directory: str, process: int, content: dict[str, Any]) -> None:
     temporary = f"{path}.{os.getpid()}"
     try:
         with open(temporary, "w", encoding="ascii") as file:
-            json.dump(content, file)
+            file.write(json.dumps(content))  # as one string: several times as fast
             os.fchmod(file.fileno(), 0o644)
         os.replace(temporary, path)
     except BaseException:

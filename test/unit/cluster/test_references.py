@@ -24,6 +24,16 @@ def test_the_containers_that_matter_come_last() -> None:
     assert swift.heads == ["/\0r/empty", "/a/empty", "/z/empty", "empty", "/segs/empty"]
 
 
+def test_a_row_that_no_object_can_have() -> None:
+    """Object servers refuse reserved names outside of reserved containers."""
+    swift = Swift()
+    swift.put("/segs/\0o", b"")
+    swift.put("/\0segs/\0o", b"")
+    references = local_objects(swift).references
+    assert [*references.walk("AUTH_a", [("segs", "1")], ())] == [set()]
+    assert swift.heads == ["/\0segs/\0o"]
+
+
 def test_a_container_that_is_not_there() -> None:
     swift = Swift()
     assert [*local_objects(swift).references.walk("AUTH_a", [("gone", "1")], {"gone"})] == []
