@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.filling import object_path
-from bench.measure import Run, median, run
+from bench.measure import Run, machine_cpu_seconds, median, run
 from bench.results import Goal, Value
 from servers.daemon import EXECUTABLE, SyncDaemon, Target
 from servers.process import python_module
@@ -31,13 +31,15 @@ LONG = 30.0
 class Measured:
     """A run, and which requests it made: of Swift's servers as ``object GET``, and of the sink.
 
-    ``sending``: seconds from the first body's first byte at the sink to the last body's last one.
+    ``sending``: seconds from the first body's first byte at the sink to the last body's last one. ``busy``:
+    CPU seconds of the whole machine meanwhile, servers and whatever else runs on it included.
     """
 
     run: Run
     sending: float
     local: Counter[str]
     remote: Counter[str]
+    busy: float
 
 
 @dataclass
@@ -92,9 +94,11 @@ class Stage:
     ) -> Measured:
         self.sink.lap()
         with self.counting() as (local, remote):
+            before = machine_cpu_seconds()
             done = run(command, self.directory / "output.log", environment, limit)
+            busy = machine_cpu_seconds() - before
         state = self.sink.state()
-        return Measured(done, max(0.0, state["last"] - state["first"]), local, remote)
+        return Measured(done, max(0.0, state["last"] - state["first"]), local, remote, busy)
 
     def ours(self, daemon: SyncDaemon) -> Measured:
         """One run with `--once`, start and end of the process included."""
@@ -188,6 +192,7 @@ def row(measured: Sequence[Measured], objects: int, size: int = 0) -> dict[str, 
         columns["MB/s"] = round(objects * size / done.seconds / MB, 2)
         columns["seconds sending"] = round(median_sending(measured), 3)
     columns["CPU ms/object"] = round(1000 * done.cpu / objects, 4)
+    columns["everybody's CPU ms/object"] = round(1000 * median([each.busy for each in measured]) / objects, 3)
     columns["peak RSS MB"] = round(done.rss, 1)
     columns["Swift requests"] = per_object(measured[-1].local, objects)
     columns["S3 requests"] = per_object(measured[-1].remote, objects)

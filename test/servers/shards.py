@@ -42,8 +42,8 @@ class Sharding:
         self.allow("off")
 
     def collapse(self) -> None:
-        """The sharder must not choose containers meanwhile: it would shard this one again, in the same pass if
-        it comes to the shards first."""
+        """The sharder must not choose containers meanwhile: it would shard this one again, in the same pass
+        if it comes to the shards first."""
         files = [self.cluster.server("container", node).conf for node in self.nodes]
         before = [file.read_text() for file in files]
         try:

@@ -25,6 +25,7 @@ from bench.cases import (
 from bench.results import Result
 from bench.stage import Stage
 from servers.swift import SwiftCluster
+from servers.swift_spec import ClusterSpec
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,12 @@ class Case:
     swift: Callable[..., SwiftCluster] = SwiftCluster
 
 
+_NO_MEMCACHED = {"proxy_pipeline": [each for each in ClusterSpec().default_pipeline() if each != "cache"]}
 _TWO_NODES = {"nodes": 2, "replicas": 2}
 
 CASES = {
     "first_copy": Case(first_copy.run),
+    "first_copy_uncached": Case(first_copy.without_cache, _NO_MEMCACHED),
     "large_objects": Case(large_objects.run),
     "large_slo": Case(large_slo.run),
     "nothing_to_do": Case(nothing_to_do.run),
