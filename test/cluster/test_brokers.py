@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -31,10 +32,12 @@ def local(swift: SwiftCluster) -> Iterator[Local]:
 
 
 @pytest.fixture
-def client(local: Local, container_name: str) -> swiftclient.Connection:
+def client(local: Local, container_name: str) -> Iterator[swiftclient.Connection]:
+    """What is left of the container goes at the end: it may be broken, and others walk through them all."""
     connection = local.cluster.client()
     connection.put_container(container_name)
-    return connection
+    yield connection
+    shutil.rmtree(local.cluster.container_dir(1, container_name), ignore_errors=True)
 
 
 @pytest.fixture

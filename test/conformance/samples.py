@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 
+from s3_sync.errors import RemoteUnavailable
 from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutOptions, PutResult
 from s3_sync.providers.base import Bucket, ListQuery
 from s3_sync.streams.reader import BytesBody, read_all
@@ -47,6 +50,16 @@ def put(bucket: Bucket, name: str, data: bytes = b"x", meta: ObjectMeta | None =
 def read(bucket: Bucket, name: str) -> bytes:
     with bucket.get_object(name) as result:
         return read_all(result.body)
+
+
+def read_after_failure(bucket: Bucket, name: str) -> bytes:
+    """What a broken-off upload has left. rclone is still putting things away then, and may stumble over the
+    temporary file that it has just removed: for a moment it answers 500."""
+    for _ in range(50):
+        with suppress(RemoteUnavailable):
+            return read(bucket, name)
+        time.sleep(0.1)
+    return read(bucket, name)
 
 
 def everything(bucket: Bucket, query: ListQuery) -> Iterator[ObjectInfo | str]:
