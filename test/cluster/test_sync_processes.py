@@ -49,7 +49,7 @@ def test_work_is_shared(swift: SwiftCluster, store: Store, proxy: FaultProxy, ne
     for pair in pairs:
         pair.put("p")
     wait_until(lambda: arrived("p"), 60, "what was written meanwhile")
-    assert len(set(workers(daemon)) - set(before)) == 1
+    wait_until(lambda: len(set(workers(daemon)) - set(before)) == 1, 30, "another one in its place")
     assert "was killed by signal 9; another one begins in 1 s" in daemon.log_text()
     daemon.ask_to_stop()
     assert daemon.child is not None
