@@ -16,13 +16,9 @@ from s3_sync.admin.comparison import MANIFEST, UNSURE, UPLOAD, Comparison, Findi
 from s3_sync.admin.explanation import RowPosition, positions
 from s3_sync.admin.site import Site
 from s3_sync.admin.verification_state import Seen, VerificationState, digest_of
-from s3_sync.cluster.accounts import Accounts
 from s3_sync.cluster.local import LocalObjects
 from s3_sync.cluster.newest import LocalState, NewestState, Unknown
 from s3_sync.cluster.reader import ObjectReader
-from s3_sync.cluster.references import References
-from s3_sync.cluster.removal import Removal
-from s3_sync.cluster.segments import SegmentReader
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import LocalError, NotFound, SyncError
 from s3_sync.model.keys import KeyNamer
@@ -209,16 +205,7 @@ def _local_objects(site: Site, stack: ExitStack) -> LocalObjects:
     client = site.client.real
     reader = ObjectReader(site.settings, client)
     stack.callback(reader.close)
-    newest = NewestState(reader.rings, reader.servers)
-    references = References(reader, newest, client)
-    return LocalObjects(
-        reader,
-        newest,
-        SegmentReader(reader, newest, client),
-        Removal(newest, client),
-        references,
-        Accounts(client, references),
-    )
+    return LocalObjects.of(reader, client, NewestState(reader.rings, reader.servers))
 
 
 def _counted(findings: Sequence[Finding]) -> Counter[tuple[str, bool]]:

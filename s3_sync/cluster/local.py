@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from s3_sync.cluster.accounts import Accounts
+from s3_sync.cluster.client import LocalSwift
 from s3_sync.cluster.newest import NewestState
 from s3_sync.cluster.reader import ObjectReader
 from s3_sync.cluster.references import References
@@ -23,3 +24,16 @@ class LocalObjects:
     removal: Removal
     references: References
     accounts: Accounts
+
+    @classmethod
+    def of(cls, reader: ObjectReader, client: LocalSwift, newest: NewestState) -> LocalObjects:
+        """All that looks at the cluster through these three."""
+        references = References(reader, newest, client)
+        return cls(
+            reader,
+            newest,
+            SegmentReader(reader, newest, client),
+            Removal(newest, client),
+            references,
+            Accounts(client, references),
+        )

@@ -10,16 +10,12 @@ from dataclasses import dataclass
 from threading import Event
 
 from s3_sync import __version__
-from s3_sync.cluster.accounts import Accounts
 from s3_sync.cluster.brokers import Brokers
 from s3_sync.cluster.client import internal_client
 from s3_sync.cluster.databases import LocalDatabases
 from s3_sync.cluster.local import LocalObjects
 from s3_sync.cluster.newest import NewestState
 from s3_sync.cluster.reader import ObjectReader
-from s3_sync.cluster.references import References
-from s3_sync.cluster.removal import Removal
-from s3_sync.cluster.segments import SegmentReader
 from s3_sync.cluster.swiftdir import use_swift_dir
 from s3_sync.config.load import Loaded
 from s3_sync.config.schema import Settings
@@ -138,8 +134,6 @@ def _build(settings: Settings, once: bool, share: Share, stack: ExitStack) -> Co
     client = internal_client(settings.internal_client_path, settings.internal_client_logname)
     reader = ObjectReader(settings, client)
     stack.callback(reader.close)
-    newest = NewestState(reader.rings, reader.servers)
-    references = References(reader, newest, client)
     stop = Event()
     return Context(
         settings=settings,
@@ -148,14 +142,7 @@ def _build(settings: Settings, once: bool, share: Share, stack: ExitStack) -> Co
         parts=GreenPool(settings.workers),
         large=green_lane(settings.workers, stop),
         brokers=LocalDatabases(Brokers(settings), client, at_once=once),
-        local=LocalObjects(
-            reader,
-            newest,
-            SegmentReader(reader, newest, client),
-            Removal(newest, client),
-            references,
-            Accounts(client, references),
-        ),
+        local=LocalObjects.of(reader, client, NewestState(reader.rings, reader.servers)),
         registry=registry,
         journal=journal,
         statuses=statuses,

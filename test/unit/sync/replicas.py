@@ -17,15 +17,11 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote, unquote
 
-from s3_sync.cluster.accounts import Accounts
 from s3_sync.cluster.client import Container
 from s3_sync.cluster.local import LocalObjects
 from s3_sync.cluster.newest import NewestState
 from s3_sync.cluster.reader import ObjectReader
-from s3_sync.cluster.references import References
-from s3_sync.cluster.removal import Removal
 from s3_sync.cluster.rings import Node, Placement
-from s3_sync.cluster.segments import SegmentReader
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.runtime.http import Headers, HttpError
@@ -248,16 +244,7 @@ class Cluster:
         reader = object.__new__(ObjectReader)
         reader.rings, reader.servers = rings, servers
         reader._client, reader._encrypted, reader._first = client, False, None
-        newest = NewestState(rings, servers, now)
-        references = References(reader, newest, client)
-        return LocalObjects(
-            reader,
-            newest,
-            SegmentReader(reader, newest, client),
-            Removal(newest, client),
-            references,
-            Accounts(client, references),
-        )
+        return LocalObjects.of(reader, client, NewestState(rings, servers, now))
 
     def _request(
         self, method: str, node: Node, placement: Placement, headers: Sequence[tuple[str, str]] = ()
