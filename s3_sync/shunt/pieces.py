@@ -11,12 +11,14 @@ from swift.common.swob import multi_range_iterator
 from s3_sync.errors import RemoteError
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.providers.base import Bucket
-from s3_sync.streams.reader import CHUNK, Body
+from s3_sync.streams.reader import Body
 from s3_sync.transfer.steady import SteadyBody, read_range
 
 #: bytes that the server collects before it sends the head of an answer (eventlet.wsgi, minimum_chunk_size):
 #: an error before that would make it say 500
 _HELD_BACK = 4096
+#: bytes that go to a client at a time, at most: each piece costs a turn of the whole proxy
+_PIECE = 256 * 1024
 
 
 class Listener(Protocol):
@@ -39,7 +41,7 @@ class Pieces:
         self.listener: Listener | None = None
         self._body = body
         self._log = log
-        self._rest = iter(lambda: body.read(CHUNK), b"")
+        self._rest = iter(lambda: body.read(_PIECE), b"")
         try:
             self._first = _begin(self._rest)
         except BaseException:
@@ -137,7 +139,7 @@ class Several:
         self._ahead = False
         body = self._current
         try:
-            while data := body.read(CHUNK):
+            while data := body.read(_PIECE):
                 yield data
         finally:
             body.close()

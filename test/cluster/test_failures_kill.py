@@ -26,7 +26,7 @@ WORKERS = 4
 FULL = 80_000  # bytes: the journal begins with more than half of that
 
 OPEN = "s3_sync.state.journal:Journal.open_window"
-PUT = "s3_sync.providers.s3.direct:DirectWriter.send"
+PUT = "s3_sync.providers.s3.direct:DirectTransport.send"
 SETTLE = "s3_sync.state.journal:Journal.settle"
 SAVE = "s3_sync.state.checkpoint:StatusFiles.save"
 #: every step of a batch, and the middle of a write to disk

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
@@ -15,7 +15,6 @@ from s3_sync.errors import (
     NotSupported,
     PreconditionFailed,
     RemoteError,
-    RemoteUnavailable,
 )
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
@@ -39,7 +38,6 @@ from s3_sync.providers.s3.headers import (
     copy_headers,
     is_archived,
     is_encrypted_with_kms,
-    lower_names,
     meta_headers,
     object_info,
     unquoted,
@@ -48,8 +46,9 @@ from s3_sync.providers.s3.headers import (
 from s3_sync.providers.s3.lifecycle import expire_after
 from s3_sync.providers.s3.listing import Lister
 from s3_sync.providers.s3.multipart import Uploads
-from s3_sync.providers.s3.put import Upload, Writer, store
-from s3_sync.providers.s3.reading import S3Body, S3Result
+from s3_sync.providers.s3.put import store
+from s3_sync.providers.s3.reading import Reader, S3Result
+from s3_sync.providers.s3.transport import Transport, Upload
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import Body, BytesBody, read_all
 
@@ -58,7 +57,6 @@ _WHOLE = GetOptions()
 _MAX_DELETES = 500
 #: the code of an error that says that there was nothing to delete
 _MISSING = "NoSuchKey"
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 #: XML 1.0 section 2.2: what a document cannot hold, not even escaped
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -73,11 +71,11 @@ class View:
 
 
 class S3Bucket:
-    """See ``Bucket``. Reading and control go through the SDK, bytes out through ``writer``."""
+    """See ``Bucket``. Control goes through the SDK, objects through ``transport``."""
 
     limits = Limits()
 
-    def __init__(self, account: Account, writer: Writer, view: View) -> None:
+    def __init__(self, account: Account, transport: Transport, view: View) -> None:
         self.name = view.bucket
         self.namer = view.namer
         dialect = account.dialect
@@ -88,10 +86,11 @@ class S3Bucket:
         )
         self._account = account
         self._client = account.client
-        self._writer = writer
+        self._transport = transport
         self._write = view.write
+        self._reader = Reader(transport, view.bucket)
         self._lister = Lister(account, view.bucket, view.namer)
-        self._uploads = Uploads(account, writer, view.bucket)
+        self._uploads = Uploads(account, transport, view.bucket)
 
     def prove_conditions(self) -> None:
         account = self._account
@@ -101,7 +100,7 @@ class S3Bucket:
     def _try_conditions(self) -> Features:
         key = self.namer.manifest_key(f"\0{uuid4()}")  # no object is called so, and no listing shows it
         try:
-            absent, match = Trial(self._account, self._writer, self.name, key).run()
+            absent, match = Trial(self._account, self._transport, self.name, key).run()
         finally:
             self._delete(key)
         return replace(self.features, put_if_absent=absent, put_if_match=match)
@@ -113,26 +112,7 @@ class S3Bucket:
         return object_info(name, headers, int(headers.get("content-length", 0)))
 
     def get_object(self, name: str, options: GetOptions = _WHOLE) -> S3Result:
-        return self._read(name, self.namer.key(name), options)
-
-    def _read(self, name: str, key: str, options: GetOptions) -> S3Result:
-        answer = self._get(key, options)
-        headers = _headers(answer)
-        if "content-length" not in headers:  # nobody could tell whether it ended early
-            answer["Body"].close()
-            raise RemoteUnavailable(f"GET {self.name}/{key}: an answer without a length")
-        length = int(headers["content-length"])
-        byte_range, size = None, length
-        if match := _CONTENT_RANGE.fullmatch(headers.get("content-range", "")):
-            byte_range, size = (int(match[1]), int(match[2])), int(match[3])
-        info = object_info(name, headers, size)
-        body = S3Body(
-            f"GET {self.name}/{key}",
-            answer["Body"],
-            length,
-            lambda: self._get_again(key, GetOptions(options.byte_range, if_match=info.etag)),
-        )
-        return S3Result(info, byte_range, body)
+        return self._reader.get(name, self.namer.key(name), options)
 
     def put_object(self, name: str, body: Body, options: PutOptions) -> PutResult:
         self._check_conditions(options.if_match, options.if_absent)
@@ -147,7 +127,7 @@ class S3Bucket:
         )
         upload = Upload(self.name, self.namer.key(name), body, options.size, options.md5, headers)
         try:
-            etag, md5 = store(self._writer, upload, self._account.credentials.checksum)
+            etag, md5 = store(self._transport, upload, self._account.credentials.checksum)
         except NotFound as error:
             raise _absent(error, options.if_match) from error
         if md5 is None:
@@ -272,10 +252,10 @@ class S3Bucket:
         )
         body, size = BytesBody(manifest), len(manifest)
         upload = Upload(self.name, self.namer.manifest_key(name), body, size, md5_hex(manifest), headers)
-        store(self._writer, upload, self._account.credentials.checksum)
+        store(self._transport, upload, self._account.credentials.checksum)
 
     def get_manifest(self, name: str) -> bytes:
-        with self._read(name, self.namer.manifest_key(name), _WHOLE) as result:
+        with self._reader.get(name, self.namer.manifest_key(name), _WHOLE) as result:
             return read_all(result.body, MAX_MANIFEST)
 
     def delete_manifest(self, name: str) -> None:
@@ -292,30 +272,11 @@ class S3Bucket:
 
     # Inside
 
-    def _head(self, key: str) -> dict[str, str]:
-        with translated(f"HEAD {self.name}/{key}"):
-            headers = _headers(self._client.head_object(Bucket=self.name, Key=key))
+    def _head(self, key: str) -> Mapping[str, str]:
+        headers = self._reader.head(key)
         if is_encrypted_with_kms(headers):
             self._account.note_opaque_etags(self.name)
         return headers
-
-    def _get(self, key: str, options: GetOptions) -> Any:
-        parameters = {"Bucket": self.name, "Key": key}
-        if options.byte_range is not None:
-            parameters["Range"] = options.byte_range.header
-        if options.if_match is not None:
-            parameters["IfMatch"] = f'"{options.if_match}"'
-        if options.if_none_match is not None:
-            parameters["IfNoneMatch"] = f'"{options.if_none_match}"'
-        with translated(f"GET {self.name}/{key}"):
-            return self._client.get_object(**parameters)
-
-    def _get_again(self, key: str, options: GetOptions) -> Any:
-        answer = self._get(key, options)
-        if unquoted(_headers(answer).get("etag", "")) != options.if_match:  # not every store looks
-            answer["Body"].close()
-            raise PreconditionFailed(f"{self.name}/{key} was replaced", status=412, code="PreconditionFailed")
-        return answer["Body"]
 
     def _delete_keys(self, what: str, keys: Sequence[str]) -> Failures:
         """One request; what it says of single keys, some stores also that there was no such key."""
@@ -344,10 +305,6 @@ class S3Bucket:
         features = self.features
         if (if_match is not None and not features.put_if_match) or (if_absent and not features.put_if_absent):
             raise NotSupported(f"{self._account.dialect.name}: writes cannot have this condition")
-
-
-def _headers(answer: Any) -> dict[str, str]:
-    return lower_names(answer["ResponseMetadata"]["HTTPHeaders"].items())
 
 
 def _absent(error: NotFound, if_match: str | None) -> NotFound | PreconditionFailed:

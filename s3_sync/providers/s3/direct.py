@@ -1,4 +1,4 @@
-"""PutObject and UploadPart without the SDK: one signature, one pooled connection, one answer."""
+"""Objects' bytes without the SDK: one signature, one pooled connection, one answer."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from s3_sync.errors import RemoteError
 from s3_sync.providers.s3.chunked import AwsChunkedBody
 from s3_sync.providers.s3.client import USER_AGENT, Account, Address
 from s3_sync.providers.s3.errors import from_body, translated
 from s3_sync.providers.s3.headers import lower_names
-from s3_sync.providers.s3.put import Content, PartOf, Upload
 from s3_sync.providers.s3.signing import (
+    EMPTY_SHA256,
     SIGNED_CHUNKS,
     SIGNED_CHUNKS_TRAILER,
     UNSIGNED,
@@ -22,6 +23,7 @@ from s3_sync.providers.s3.signing import (
     Signer,
     quoted_key,
 )
+from s3_sync.providers.s3.transport import Answer, Content, PartOf, Question, Upload
 from s3_sync.runtime.http import ConnectionPool, Origin, Response
 from s3_sync.streams.reader import Body
 
@@ -29,6 +31,8 @@ from s3_sync.streams.reader import Body
 EXPECT_ABOVE = 1024 * 1024
 #: what is kept of an error's document
 _MAX_ERROR = 64 * 1024
+#: sent with every read: bytes are wanted as they are stored
+_READING = (("User-Agent", USER_AGENT), ("Accept-Encoding", "identity"))
 
 
 @dataclass(slots=True)
@@ -37,32 +41,46 @@ class _Route:
 
     address: Address
     signer: Signer
-    pool: ConnectionPool
+    writing: ConnectionPool
+    reading: ConnectionPool
 
 
-class DirectWriter:
-    """Signs and sends by itself. Connections are pooled by origin, at most ``connections`` to each."""
+class DirectTransport:
+    """Signs and sends by itself. Connections are pooled by origin, at most ``connections`` to each for
+    reading and as many for writing: who reads one object to write another never waits for itself."""
 
     def __init__(self, account: Account, *, connections: int) -> None:
         self._account = account
         self._connections = connections
         self._lock = threading.Lock()
         self._routes: dict[str, _Route] = {}
-        self._pools: dict[Origin, ConnectionPool] = {}
+        self._pools: dict[tuple[Origin, str], ConnectionPool] = {}
 
     def send(self, upload: Upload, content: Content) -> Mapping[str, str]:
         with translated(upload.what):
             route = self._routes.get(upload.bucket) or self._new_route(upload.bucket)
             target = route.address.prefix + quoted_key(upload.key) + _query(upload.part)
             headers, body, length = self._signed(route, target, upload, content)
-            with route.pool.request(
+            with route.writing.request(
                 "PUT", target, headers, body, length=length, expect_continue=length > EXPECT_ABOVE
             ) as response:
                 if response.status in (200, 201, 204):
                     response.drain()
                     return lower_names(response.headers.items())
-                document = _read_some(response, _MAX_ERROR)
-                raise from_body(upload.what, response.status, document, response.headers.get("retry-after"))
+                raise _refusal(upload.what, response)
+
+    def ask(self, question: Question) -> Answer:
+        with translated(question.what):
+            route = self._routes.get(question.bucket) or self._new_route(question.bucket)
+            target = route.address.prefix + quoted_key(question.key)
+            method, authority = question.method, route.address.origin.authority
+            headers = [*_READING, *question.headers]
+            signature = route.signer.sign(method, authority, target, headers, EMPTY_SHA256)
+            response = route.reading.request(method, target, signature.headers)
+            if response.status in (200, 206):
+                return Answer(lower_names(response.headers.items()), response)
+            with response:
+                raise _refusal(question.what, response)
 
     def close(self) -> None:
         for pool in self._pools.values():
@@ -95,18 +113,26 @@ class DirectWriter:
     def _new_route(self, bucket: str) -> _Route:
         address = self._account.address(bucket)
         with self._lock:
-            pool = self._pools.get(address.origin)
-            if pool is None:
-                pool = self._pools[address.origin] = ConnectionPool(
-                    address.origin,
-                    size=self._connections,
-                    timeouts=self._account.timeouts,
-                    tls_context=self._account.tls_context,
-                    proxy=self._account.proxy(address.origin),
-                )
-            return self._routes.setdefault(
-                bucket, _Route(address, Signer(self._account.keys, address.region), pool)
+            signer = Signer(self._account.keys, address.region)
+            writing, reading = (self._pool(address.origin, purpose) for purpose in ("write", "read"))
+            return self._routes.setdefault(bucket, _Route(address, signer, writing, reading))
+
+    def _pool(self, origin: Origin, purpose: str) -> ConnectionPool:
+        pool = self._pools.get((origin, purpose))
+        if pool is None:
+            pool = self._pools[origin, purpose] = ConnectionPool(
+                origin,
+                size=self._connections,
+                timeouts=self._account.timeouts,
+                tls_context=self._account.tls_context,
+                proxy=self._account.proxy(origin),
             )
+        return pool
+
+
+def _refusal(what: str, response: Response) -> RemoteError:
+    document = _read_some(response, _MAX_ERROR)
+    return from_body(what, response.status, document, response.headers.get("retry-after"))
 
 
 def _read_some(response: Response, limit: int) -> bytes:

@@ -64,13 +64,12 @@ def condition_headers(if_match: str | None, if_absent: bool = False) -> list[Hea
 
 def object_info(name: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
     """From the headers of HEAD or GET, with lower-case names; ``size`` of the whole object."""
-    repaired = {header: _repaired(value) for header, value in headers.items()}
     user = {
         header[len(USER_PREFIX) :]: value
-        for header, value in repaired.items()
+        for header, value in headers.items()
         if header.startswith(USER_PREFIX)
     }
-    meta = from_user_metadata({header: _stored(header, repaired) for header in STORED_HEADERS}, user)
+    meta = from_user_metadata({header: _stored(header, headers) for header in STORED_HEADERS}, user)
     etag = unquoted(headers.get("etag", ""))
     return ObjectInfo(
         name=name,
@@ -144,16 +143,6 @@ def _stored(name: str, headers: Mapping[str, str]) -> str:
 def _storage_class(headers: Mapping[str, str]) -> str:
     stored = headers.get("x-amz-storage-class", "")
     return "" if stored == "STANDARD" else stored
-
-
-def _repaired(value: str) -> str:
-    """Some stores send UTF-8, which HTTP clients read as Latin-1."""
-    if value.isascii():
-        return value
-    try:
-        return value.encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        return value
 
 
 def _date(text: str | None) -> float:

@@ -12,18 +12,19 @@ from s3_sync.providers.base import Part
 from s3_sync.providers.s3.client import RAW_HEADERS, Account
 from s3_sync.providers.s3.errors import translated
 from s3_sync.providers.s3.headers import lower_names, unquoted
-from s3_sync.providers.s3.put import PartOf, Upload, Writer, store
+from s3_sync.providers.s3.put import store
 from s3_sync.providers.s3.signing import Header
+from s3_sync.providers.s3.transport import PartOf, Transport, Upload
 from s3_sync.streams.reader import Body
 
 
 class Uploads:
     """Keys in, unlike ``Bucket``."""
 
-    def __init__(self, account: Account, writer: Writer, bucket: str) -> None:
+    def __init__(self, account: Account, transport: Transport, bucket: str) -> None:
         self._account = account
         self._client = account.client
-        self._writer = writer
+        self._transport = transport
         self._bucket = bucket
 
     def create(self, key: str, headers: Sequence[Header]) -> str:
@@ -37,7 +38,7 @@ class Uploads:
         """``part`` says what is to be sent; the one returned what is there."""
         where = PartOf(upload_id, part.number)
         upload = Upload(self._bucket, key, body, part.size, part.md5, part=where)
-        etag, md5 = store(self._writer, upload, self._account.credentials.checksum)
+        etag, md5 = store(self._transport, upload, self._account.credentials.checksum)
         return Part(part.number, etag, part.size, md5)
 
     def copy(

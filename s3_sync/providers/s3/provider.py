@@ -11,20 +11,20 @@ from s3_sync.providers.base import BucketEntry, WriteOptions
 from s3_sync.providers.s3.bucket import S3Bucket, View
 from s3_sync.providers.s3.client import Account
 from s3_sync.providers.s3.dialect import Dialect, dialect_of
-from s3_sync.providers.s3.direct import DirectWriter
+from s3_sync.providers.s3.direct import DirectTransport
 from s3_sync.providers.s3.errors import translated
-from s3_sync.providers.s3.put import Writer
-from s3_sync.providers.s3.sdk import SdkWriter
+from s3_sync.providers.s3.sdk import SdkTransport
+from s3_sync.providers.s3.transport import Transport
 from s3_sync.runtime.http import Timeouts
 
 _PLAIN = WriteOptions()
 
 
 class S3Provider:
-    """See ``Provider``. At most ``connections`` for control and reading, and as many for writing.
+    """See ``Provider``. At most ``connections`` for reading, and as many for writing; control has its own.
 
     ``dialect``: what to expect of the store, instead of what its endpoint suggests. ``direct``: whether
-    bytes are sent without the SDK; None = where that is possible.
+    bytes travel without the SDK; None = where that is possible.
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class S3Provider:
             self._account = Account(
                 credentials, chosen, connections=connections, unsigned=unsigned, timeouts=timeouts
             )
-        self._writer: Writer = (
-            DirectWriter(self._account, connections=connections) if direct else SdkWriter(self._account)
+        self._transport: Transport = (
+            DirectTransport(self._account, connections=connections) if direct else SdkTransport(self._account)
         )
 
     def bucket(self, name: str, namer: KeyNamer, write: WriteOptions = _PLAIN) -> S3Bucket:
-        return S3Bucket(self._account, self._writer, View(name, namer, write))
+        return S3Bucket(self._account, self._transport, View(name, namer, write))
 
     def list_buckets(self) -> Iterator[BucketEntry]:
         with translated("list buckets"):
@@ -77,7 +77,7 @@ class S3Provider:
             self.head_bucket(name)  # some stores say that of our own buckets; those of others we cannot see
 
     def close(self) -> None:
-        self._writer.close()
+        self._transport.close()
         self._account.close()
 
 

@@ -2,20 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any
 
-from s3_sync.errors import RemoteUnavailable
-from s3_sync.model.objects import ObjectInfo
+from s3_sync.errors import PreconditionFailed, RemoteUnavailable
+from s3_sync.model.objects import GetOptions, ObjectInfo
 from s3_sync.providers.s3.errors import translated
-from s3_sync.streams.reader import Body
+from s3_sync.providers.s3.headers import object_info, unquoted
+from s3_sync.providers.s3.signing import Header
+from s3_sync.providers.s3.transport import Answer, Question, Stream, Transport
+from s3_sync.streams.reader import CHUNK, Body
+
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+
+
+class Reader:
+    """Describes and reads what is in one bucket. Keys in, unlike ``Bucket``."""
+
+    def __init__(self, transport: Transport, bucket: str) -> None:
+        self._transport = transport
+        self._bucket = bucket
+
+    def head(self, key: str) -> Mapping[str, str]:
+        """Headers by lower-case name."""
+        return self._transport.ask(Question("HEAD", self._bucket, key)).headers
+
+    def get(self, name: str, key: str, options: GetOptions) -> S3Result:
+        """``name``: how the object is called that is stored under this key."""
+        question = Question("GET", self._bucket, key, _wishes(options))
+        answer = self._transport.ask(question)
+        headers = answer.headers
+        if "content-length" not in headers:  # nobody could tell whether it ended early
+            answer.stream.close()
+            raise RemoteUnavailable(f"{question.what}: an answer without a length")
+        length = int(headers["content-length"])
+        byte_range, size = None, length
+        if match := _CONTENT_RANGE.fullmatch(headers.get("content-range", "")):
+            byte_range, size = (int(match[1]), int(match[2])), int(match[3])
+        info = object_info(name, headers, size)
+        again = Question("GET", self._bucket, key, _wishes(GetOptions(options.byte_range, info.etag)))
+        body = S3Body(question.what, answer.stream, length, lambda: self._once_more(again, info.etag))
+        return S3Result(info, byte_range, body)
+
+    def _once_more(self, question: Question, etag: str) -> Stream:
+        answer: Answer = self._transport.ask(question)
+        if unquoted(answer.headers.get("etag", "")) != etag:  # not every store looks
+            answer.stream.close()
+            reason = f"{self._bucket}/{question.key} was replaced"
+            raise PreconditionFailed(reason, status=412, code="PreconditionFailed")
+        return answer.stream
+
+
+def _wishes(options: GetOptions) -> tuple[Header, ...]:
+    headers: list[Header] = []
+    if options.byte_range is not None:
+        headers.append(("Range", options.byte_range.header))
+    if options.if_match is not None:
+        headers.append(("If-Match", f'"{options.if_match}"'))
+    if options.if_none_match is not None:
+        headers.append(("If-None-Match", f'"{options.if_none_match}"'))
+    return tuple(headers)
 
 
 class S3Body:
     """An answer's body. ``rewind`` calls ``reopen``, which gives the same bytes once more."""
 
-    def __init__(self, what: str, stream: Any, length: int, reopen: Callable[[], Any]) -> None:
+    def __init__(self, what: str, stream: Stream, length: int, reopen: Callable[[], Stream]) -> None:
         self.length: int | None = length
         self._what = what
         self._stream = stream
@@ -24,12 +77,14 @@ class S3Body:
         self._position = 0
 
     def read(self, size: int = -1) -> bytes:
+        if size < 0:
+            return b"".join(iter(lambda: self.read(CHUNK), b""))
         if size == 0:
             return b""
         with translated(self._what):
-            data: bytes = self._stream.read(None if size < 0 else size)
+            data = self._stream.read(size)
         self._position += len(data)
-        if (not data or size < 0) and self._position < self._expected:
+        if not data and self._position < self._expected:
             raise RemoteUnavailable(f"{self._what}: ended after {self._position} of {self._expected} bytes")
         return data
 

@@ -1,20 +1,22 @@
-"""PutObject and UploadPart by the SDK."""
+"""Objects' bytes by the SDK."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from typing import Any
 
 from s3_sync.errors import NotSupported
 from s3_sync.providers.s3.client import RAW_HEADERS, Account
 from s3_sync.providers.s3.errors import translated
 from s3_sync.providers.s3.headers import lower_names
-from s3_sync.providers.s3.put import Content, Upload, base64_text
+from s3_sync.providers.s3.put import base64_text
+from s3_sync.providers.s3.transport import Answer, Content, Question, Upload
 from s3_sync.streams.hashing import new_digest
 from s3_sync.streams.reader import CHUNK, Body
 
 
-class SdkWriter:
+class SdkTransport:
     """Lets the SDK send. A checksum of a large body is computed beforehand, so it is read twice."""
 
     def __init__(self, account: Account) -> None:
@@ -38,10 +40,34 @@ class SdkWriter:
                 answer = self._account.client.upload_part(
                     **parameters, UploadId=upload.part.upload_id, PartNumber=upload.part.number
                 )
-        return lower_names(answer["ResponseMetadata"]["HTTPHeaders"].items())
+        return _headers(answer)
+
+    def ask(self, question: Question) -> Answer:
+        client = self._account.client
+        operation = client.get_object if question.method == "GET" else client.head_object
+        with translated(question.what):
+            answer = operation(
+                Bucket=question.bucket, Key=question.key, **{RAW_HEADERS: dict(question.headers)}
+            )
+        return Answer(_headers(answer), answer.get("Body") or io.BytesIO())
 
     def close(self) -> None:
         pass
+
+
+def _headers(answer: Any) -> dict[str, str]:
+    """The SDK reads as Latin-1 what some stores send in UTF-8."""
+    items = answer["ResponseMetadata"]["HTTPHeaders"].items()
+    return {name: _repaired(value) for name, value in lower_names(items).items()}
+
+
+def _repaired(value: str) -> str:
+    if value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return value
 
 
 class _Stream:

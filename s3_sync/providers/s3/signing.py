@@ -20,8 +20,9 @@ UNSIGNED = "UNSIGNED-PAYLOAD"
 UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 SIGNED_CHUNKS_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
-#: intermediaries may change these; the connection pool adds Expect after signing
-_NOT_SIGNED = frozenset({"connection", "expect", "transfer-encoding", "user-agent"})
+#: intermediaries may change these (Google's do so with Accept-Encoding); the connection pool adds Expect
+#: after signing
+_NOT_SIGNED = frozenset({"accept-encoding", "connection", "expect", "transfer-encoding", "user-agent"})
 
 Header = tuple[str, str]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -16,13 +17,15 @@ from s3_sync.errors import (
     RemoteUnavailable,
 )
 from s3_sync.model.keys import KeyNamer
-from s3_sync.model.objects import ObjectMeta
+from s3_sync.model.objects import ByteRange, GetOptions, ObjectMeta, PutOptions
 from s3_sync.providers.base import GIB, WriteOptions
 from s3_sync.providers.s3.bucket import S3Bucket
 from s3_sync.providers.s3.dialect import AWS, GOOGLE
-from s3_sync.streams.reader import read_all
+from s3_sync.streams.reader import BytesBody, read_all
 from servers.scripted_s3 import Answer, ScriptedS3, error
 
+#: of the fixture's provider, for each purpose
+CONNECTIONS = 2
 NAMER = KeyNamer.hashed("AUTH_test", "c")
 ETAG = md5(b"data")
 HEAD = {"ETag": f'"{ETAG}"', "Content-Length": "4", "Last-Modified": "Wed, 21 Oct 2015 07:28:00 GMT"}
@@ -110,7 +113,35 @@ def test_what_must_be_restored_before_it_can_be_copied(
     assert len(store.requests) == (2 if archived else 3)
 
 
-def test_metadata_that_a_store_sends_as_utf8(store: ScriptedS3, bucket: S3Bucket) -> None:
+@pytest.mark.parametrize("direct", [True, False])
+def test_a_read_as_it_goes_out(store: ScriptedS3, open_provider: Any, direct: bool) -> None:
+    """Accept-Encoding is none of the signature: Google's frontend changes it."""
+    bucket = open_provider(direct=direct).bucket("bucket", NAMER)
+    store.answers = [Answer(206, HEAD | {"Content-Range": "bytes 2-5/9"}, b"data")]
+    with bucket.get_object("name", GetOptions(ByteRange(2, 5), if_match=ETAG)) as result:
+        assert read_all(result.body) == b"data"
+        assert (result.byte_range, result.info.size) == ((2, 5), 9)
+    [request] = store.requests
+    assert (request.method, request.headers["range"]) == ("GET", "bytes=2-5")
+    assert (request.headers["if-match"], request.headers["accept-encoding"]) == (f'"{ETAG}"', "identity")
+    signed = request.headers["authorization"].partition("SignedHeaders=")[2].partition(",")[0].split(";")
+    assert {"host", "if-match", "range", "x-amz-date"} <= set(signed)
+    assert "accept-encoding" not in signed
+
+
+def test_open_reads_do_not_keep_a_write_waiting(store: ScriptedS3, bucket: S3Bucket) -> None:
+    """Whoever reads one object to write another would wait for itself."""
+    stored = Answer(200, {"ETag": f'"{ETAG}"'})
+    store.answers = [*[Answer(200, HEAD, b"data")] * CONNECTIONS, stored]
+    with ExitStack() as stack:
+        opened = [stack.enter_context(bucket.get_object("name")) for _ in range(CONNECTIONS)]
+        assert bucket.put_object("other", BytesBody(b"data"), PutOptions(4)).etag == ETAG
+        assert [read_all(result.body) for result in opened] == [b"data"] * CONNECTIONS
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_metadata_that_a_store_sends_as_utf8(store: ScriptedS3, open_provider: Any, direct: bool) -> None:
+    bucket = open_provider(direct=direct).bucket("bucket", NAMER)
     raw = "gr\u00fcn".encode().decode("latin-1")
     store.answers = [Answer(200, HEAD | {"x-amz-meta-color": raw})]
     meta = bucket.head_object("name").meta
