@@ -8,7 +8,10 @@ from collections.abc import Iterable
 from email.utils import formatdate
 from urllib.parse import quote
 
+from swift.common.constraints import MAX_META_COUNT
+
 from s3_sync.config.schema import Mapping
+from s3_sync.errors import InvalidRequest
 from s3_sync.model.headers import to_swift
 from s3_sync.model.objects import ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
@@ -38,8 +41,11 @@ def answer_headers(info: ObjectInfo, etag: str, large: bool) -> Headers:
     """Of a GET or HEAD of the whole object; Content-Length is left out. ``etag`` unquoted.
 
     Who reads an object with ``X-Static-Large-Object`` does not take its ETag for the MD5 of its bytes.
+    Raises InvalidRequest for more metadata than an object in Swift can have: clients count header lines.
     """
     assert info.meta is not None
+    if len(info.meta.user) > MAX_META_COUNT:
+        raise InvalidRequest(f"{info.name} has {len(info.meta.user)} fields of metadata")
     written = written_at(info)
     headers = stored_headers(info.meta)
     headers["etag"] = f'"{etag}"' if large else etag

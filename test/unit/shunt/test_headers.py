@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from swift.common.constraints import MAX_META_COUNT
 
+from s3_sync.errors import InvalidRequest
 from s3_sync.model.objects import ObjectInfo, ObjectMeta
 from s3_sync.shunt.headers import answer_headers, is_expired, stored_headers
 
@@ -51,6 +53,15 @@ def test_marks_stay_inside() -> None:
         "X-Timestamp": "1500000000.00001",
         "Accept-Ranges": "bytes",
     }
+
+
+def test_more_metadata_than_swift_can_hold() -> None:
+    """A client counts header lines, and breaks off at a hundred."""
+    user = {str(number): "v" for number in range(MAX_META_COUNT + 1)}
+    with pytest.raises(InvalidRequest):
+        answer_headers(info(user=user), "abc", large=False)
+    del user["0"]
+    assert len(answer_headers(info(user=user), "abc", large=False)) > MAX_META_COUNT
 
 
 def test_an_object_that_never_was_in_swift() -> None:
