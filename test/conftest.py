@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,6 +20,7 @@ import pytest
 
 from servers.moto import MotoServer
 from servers.rclone import RcloneS3
+from servers.scratch import scratch_base
 from servers.server import AnyServer
 from servers.shunted import Shunted
 from servers.swift import SwiftCluster
@@ -39,6 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
     os.environ["PYTHONWARNINGS"] = "ignore"  # for children
+    # In memory if there is room: daemons and their parts write durably all the time.
+    os.environ["TMPDIR"] = tempfile.tempdir = str(scratch_base())
 
 
 @pytest.hookimpl(trylast=True)

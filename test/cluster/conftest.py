@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import swiftclient
 
 from faults.proxy import FaultProxy
+from s3_sync.cluster.objects import LocalObject
 from servers.daemon import NewDaemon, SyncDaemon
+from servers.local import Local, Open
 from servers.moto import MotoServer
 from servers.pair import Pair, Store, new_pair
 from servers.rclone import RcloneS3
@@ -39,6 +42,47 @@ def store(request: pytest.FixtureRequest) -> Store:
     """For tests parametrized with the name of one of the three above."""
     found: Store = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture(scope="module")
+def local(swift3: SwiftCluster) -> Iterator[Local]:
+    with Local(swift3) as local:
+        yield local
+
+
+@pytest.fixture
+def client(local: Local, container_name: str) -> swiftclient.Connection:
+    connection = local.cluster.client()
+    connection.put_container(container_name)
+    return connection
+
+
+@pytest.fixture
+def down(local: Local) -> Iterator[Callable[[int], None]]:
+    """``down(node)`` stops a node; all run again after the test."""
+    stopped: list[int] = []
+
+    def stop(node: int) -> None:
+        local.cluster.stop_node(node)
+        stopped.append(node)
+
+    yield stop
+    for node in stopped:
+        local.cluster.start_node(node)
+
+
+@pytest.fixture
+def opened(local: Local, container_name: str) -> Iterator[Open]:
+    """``opened(name, policy, expect, byte_range)`` opens an object and closes it after the test."""
+    objects: list[LocalObject] = []
+
+    def open_object(name: str, policy: int = 0, *more: object) -> LocalObject:
+        objects.append(local.reader.open(local.account, container_name, name, policy, *more))  # type: ignore[arg-type]
+        return objects[-1]
+
+    yield open_object
+    for each in objects:
+        each.close()
 
 
 @pytest.fixture

@@ -5,72 +5,20 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import swiftclient
 
 from s3_sync import __version__
-from s3_sync.cluster.newest import Present
-from s3_sync.cluster.objects import LocalObject
 from s3_sync.errors import LocalChanged, LocalMissing, LocalUnavailable
 from s3_sync.model.objects import ByteRange
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.reader import read_all
 from servers.expiry import expire
-from servers.local import Local
-from servers.swift import SwiftCluster
+from servers.local import Local, Open
 
 BODY = bytes(n * 13 % 256 for n in range(200_000))
-
-
-@pytest.fixture(scope="module")
-def local(swift3: SwiftCluster) -> Iterator[Local]:
-    with Local(swift3) as local:
-        yield local
-
-
-@pytest.fixture
-def client(local: Local, container_name: str) -> swiftclient.Connection:
-    connection = local.cluster.client()
-    connection.put_container(container_name)
-    return connection
-
-
-@pytest.fixture
-def down(local: Local) -> Iterator[Callable[[int], None]]:
-    stopped: list[int] = []
-
-    def stop(node: int) -> None:
-        local.cluster.stop_node(node)
-        stopped.append(node)
-
-    yield stop
-    for node in stopped:
-        local.cluster.start_node(node)
-
-
-Open = Callable[..., LocalObject]
-
-
-@pytest.fixture
-def opened(local: Local, container_name: str) -> Iterator[Open]:
-    """``opened(name, policy, expect, byte_range)`` opens an object and closes it after the test."""
-    objects: list[LocalObject] = []
-
-    def open_object(name: str, policy: int = 0, *more: object) -> LocalObject:
-        objects.append(local.reader.open(local.account, container_name, name, policy, *more))  # type: ignore[arg-type]
-        return objects[-1]
-
-    yield open_object
-    for each in objects:
-        each.close()
-
-
-def version(local: Local, container: str, name: str) -> Present:
-    state = local.newest_of(container, name)
-    assert isinstance(state, Present)
-    return state
 
 
 @pytest.mark.parametrize("size", [0, 1, 65535, 65536, 65537, 3_000_000])
@@ -87,7 +35,7 @@ def test_bytes_and_description(
     }
     client.put_object(container_name, "o", body, content_type="text/plain; charset=utf-8", headers=sent)
     client.post_object(container_name, "o", {**sent, "X-Object-Meta-Colour": "rot"})
-    state = version(local, container_name, "o")
+    state = local.version(container_name, "o")
     found = opened("o")
     assert found.kind == "plain"
     assert found.info.size == found.body.length == size
@@ -174,7 +122,7 @@ def test_expect_reads_exactly_that_version(
     local: Local, client: swiftclient.Connection, container_name: str, opened: Open
 ) -> None:
     client.put_object(container_name, "o", b"one")
-    first = version(local, container_name, "o").data_timestamp
+    first = local.version(container_name, "o").data_timestamp
     assert read_all(opened("o", 0, first).body) == b"one"
     client.post_object(container_name, "o", {"X-Object-Meta-A": "1"})
     assert read_all(opened("o", 0, first).body) == b"one"
@@ -198,7 +146,7 @@ def test_a_stale_replica_is_passed_over(
     """Node 1 is asked first, being local, and holds the old bytes."""
     client.put_object(container_name, "o", b"old")
     client.put_object(container_name, "deleted", b"old")
-    old = version(local, container_name, "o").data_timestamp
+    old = local.version(container_name, "o").data_timestamp
     down(1)
     client.put_object(container_name, "o", b"newer")
     client.delete_object(container_name, "deleted")
@@ -206,7 +154,7 @@ def test_a_stale_replica_is_passed_over(
     local.cluster.start_node(1)
     assert read_all(opened("o").body) == b"old"
     for name, body in (("o", b"newer"), ("deleted", b"back")):
-        state = version(local, container_name, name)
+        state = local.version(container_name, name)
         assert read_all(opened(name, 0, state.data_timestamp, ByteRange(3)).body) == body[3:]
         assert read_all(opened(name, 0, state.data_timestamp).body) == body
         reader = local.reader.starting_at(state.node)
@@ -236,7 +184,7 @@ def test_a_stale_tombstone_is_passed_over(
     client.put_object(container_name, "o", b"two")
     local.cluster.start_node(1)
     assert read_all(opened("o").body) == b"two"
-    assert read_all(opened("o", 0, version(local, container_name, "o").data_timestamp).body) == b"two"
+    assert read_all(opened("o", 0, local.version(container_name, "o").data_timestamp).body) == b"two"
 
 
 def test_a_node_that_is_down_is_replaced(
@@ -288,7 +236,7 @@ def test_an_expired_object_is_missing(
     local: Local, client: swiftclient.Connection, container_name: str, opened: Open
 ) -> None:
     client.put_object(container_name, "o", b"abc", headers={"X-Delete-After": "3600"})
-    stamp = version(local, container_name, "o").data_timestamp
+    stamp = local.version(container_name, "o").data_timestamp
     found = opened("o", 0, stamp)
     assert found.info.meta is not None
     assert found.info.meta.marks["x-delete-at"].isdigit()

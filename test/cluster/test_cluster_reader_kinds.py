@@ -4,55 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
 
 import pytest
 import swiftclient
 
-from s3_sync.cluster.newest import Present
-from s3_sync.cluster.objects import LocalObject
 from s3_sync.errors import LocalChanged, ObjectRefused
 from s3_sync.streams.reader import read_all
-from servers.local import Local
-from servers.swift import SwiftCluster
+from servers.local import Local, Open
 
 BODY = bytes(n * 13 % 256 for n in range(200_000))
-
-
-@pytest.fixture(scope="module")
-def local(swift3: SwiftCluster) -> Iterator[Local]:
-    with Local(swift3) as local:
-        yield local
-
-
-@pytest.fixture
-def client(local: Local, container_name: str) -> swiftclient.Connection:
-    connection = local.cluster.client()
-    connection.put_container(container_name)
-    return connection
-
-
-Open = Callable[..., LocalObject]
-
-
-@pytest.fixture
-def opened(local: Local, container_name: str) -> Iterator[Open]:
-    """``opened(name, policy, expect, byte_range)`` opens an object and closes it after the test."""
-    objects: list[LocalObject] = []
-
-    def open_object(name: str, policy: int = 0, *more: object) -> LocalObject:
-        objects.append(local.reader.open(local.account, container_name, name, policy, *more))  # type: ignore[arg-type]
-        return objects[-1]
-
-    yield open_object
-    for each in objects:
-        each.close()
-
-
-def version(local: Local, container: str, name: str) -> Present:
-    state = local.newest_of(container, name)
-    assert isinstance(state, Present)
-    return state
 
 
 def test_symlinks_are_followed(
@@ -60,7 +20,7 @@ def test_symlinks_are_followed(
 ) -> None:
     client.put_object(container_name, "target", BODY, headers={"X-Object-Meta-A": "1"})
     client.put_object(container_name, "o", b"", headers={"X-Symlink-Target": f"{container_name}/target"})
-    link = version(local, container_name, "o")
+    link = local.version(container_name, "o")
     client.put_object(container_name, "target", BODY[::-1], headers={"X-Object-Meta-A": "2"})
     found = opened("o", 0, link.data_timestamp)
     assert found.kind == "symlink"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 
 import pytest
 import swiftclient
@@ -14,15 +13,8 @@ from s3_sync.largeobject.manifest import Segment
 from s3_sync.model.objects import ByteRange
 from s3_sync.streams.reader import read_all
 from servers.local import Local
-from servers.swift import SwiftCluster
 
 BODY = bytes(n * 13 % 256 for n in range(200_000))
-
-
-@pytest.fixture(scope="module")
-def local(swift3: SwiftCluster) -> Iterator[Local]:
-    with Local(swift3) as local:
-        yield local
 
 
 @pytest.fixture

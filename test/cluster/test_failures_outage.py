@@ -24,6 +24,7 @@ IMPATIENT = {
     "retries": {"attempts": 2, "base": 0.2},
     "values": {
         "s3_sync.providers.s3.client:READ_TIMEOUT": 1.0,
+        "s3_sync.providers.wrappers.pace:SLOWEST": 20.0,
     },
 }
 

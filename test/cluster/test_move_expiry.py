@@ -1,17 +1,30 @@
-"""Moved objects that expire: their copies go at the same time, and no others."""
+"""Objects that expire, moved or not: their copies go at the same time, and no others."""
 
 from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 
 import pytest
 
-from servers.daemon import SyncDaemon
+from servers.daemon import NewDaemon, SyncDaemon
+from servers.expiry import expire
 from servers.large import Large
-from servers.pair import Pair, Store, new_pair
+from servers.pair import Pair, Store, new_pair, sync
 from servers.raw_swift import Refused
 from servers.swift import SwiftCluster
+
+
+@pytest.fixture(scope="module")
+def swift(start_server: Callable[[SwiftCluster], SwiftCluster]) -> SwiftCluster:
+    """Of this file alone: the updater visits every container there is."""
+    return start_server(SwiftCluster())
+
+
+@pytest.fixture(scope="module")
+def s3api(swift: SwiftCluster) -> Store:
+    return Store.s3api(swift)
 
 
 @pytest.fixture
@@ -22,6 +35,21 @@ def pair(swift: SwiftCluster, s3api: Store) -> Pair:
 def run(daemon: SyncDaemon) -> None:
     result = daemon.once()
     assert result.returncode == 0, result.stderr + daemon.log_text()
+
+
+def test_a_copy_goes_when_its_object_is_reaped(
+    swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+) -> None:
+    pair = new_pair(swift, s3api)
+    daemon = new_daemon(pair)
+    pair.put("short lived", b"x", {"X-Delete-After": "3600"})
+    sync(daemon, pair)
+    assert pair.arrived() == ["short lived"]
+    expire(swift.client(), pair.container, "short lived")
+    swift.run_daemon(1, "container-updater")
+    swift.run_daemon(1, "object-expirer")
+    sync(daemon, pair)
+    assert pair.arrived() == []
 
 
 def test_when_it_is_due_and_not_before_kills_included(pair: Pair, daemon: SyncDaemon) -> None:

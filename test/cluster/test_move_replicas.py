@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from swift.container.backend import ContainerBroker
 
 from servers.daemon import SyncDaemon
 from servers.pair import Pair, Store, new_pair
+from servers.process import wait_until
 from servers.raw_swift import Refused
 from servers.swift import SwiftCluster
 
@@ -81,7 +82,10 @@ def objects(pair: Pair) -> dict[str, bytes]:
 def put_all(pair: Pair) -> dict[str, bytes]:
     for name in NAMES:
         pair.put(name, name.encode())
-    time.sleep(0.5)  # every database has heard of them
+    for node in NODES:
+        (file,) = pair.swift.cluster.container_dir(node, pair.container).glob("*.db")
+        db = ContainerBroker(str(file))
+        wait_until(lambda db=db: db.get_info()["object_count"] == len(NAMES), 30, f"rows on node {node}")
     return {name: name.encode() for name in NAMES}
 
 

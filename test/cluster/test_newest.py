@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import swiftclient
@@ -14,34 +14,6 @@ from s3_sync.errors import LocalUnavailable
 from s3_sync.model.timestamps import Timestamp
 from servers.expiry import expire
 from servers.local import Local
-from servers.swift import SwiftCluster
-
-
-@pytest.fixture(scope="module")
-def local(swift3: SwiftCluster) -> Iterator[Local]:
-    with Local(swift3) as local:
-        yield local
-
-
-@pytest.fixture
-def client(local: Local, container_name: str) -> swiftclient.Connection:
-    connection = local.cluster.client()
-    connection.put_container(container_name)
-    return connection
-
-
-@pytest.fixture
-def down(local: Local) -> Iterator[Callable[[int], None]]:
-    """``down(node)`` stops a node; all run again after the test."""
-    stopped: list[int] = []
-
-    def stop(node: int) -> None:
-        local.cluster.stop_node(node)
-        stopped.append(node)
-
-    yield stop
-    for node in stopped:
-        local.cluster.start_node(node)
 
 
 def node_number(node: Node) -> int:

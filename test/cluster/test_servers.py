@@ -22,6 +22,12 @@ SECRET = b"nobody may read this on the disk " * 100
 StartSwift = Callable[[SwiftCluster], SwiftCluster]
 
 
+@pytest.fixture(scope="module")
+def swift(start_server: StartSwift) -> SwiftCluster:
+    """Of this file alone: the updater and the sharder visit every container there is."""
+    return start_server(SwiftCluster())
+
+
 def data_files(cluster: SwiftCluster, node: int) -> list[Path]:
     return sorted(cluster.devices(node).glob("*/objects*/**/*.data"))
 

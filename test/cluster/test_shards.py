@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,17 @@ from servers.shards import Sharding
 from servers.swift import SwiftCluster
 
 NAMES = [f"o{number:03}" for number in range(64)]
+
+
+@pytest.fixture(scope="module")
+def swift(start_server: Callable[[SwiftCluster], SwiftCluster]) -> SwiftCluster:
+    """Of this file alone: the sharder visits every container there is."""
+    return start_server(SwiftCluster())
+
+
+@pytest.fixture(scope="module")
+def s3api(swift: SwiftCluster) -> Store:
+    return Store.s3api(swift)
 
 
 @pytest.fixture

@@ -167,18 +167,6 @@ class TestExpiry:
         pair.check_object("long lived")
         assert daemon.unsettled() == {}
 
-    def test_the_remote_copy_goes_when_the_object_is_reaped(
-        self, swift: SwiftCluster, pair: Pair, daemon: SyncDaemon
-    ) -> None:
-        pair.put("short lived", b"x", {"X-Delete-After": "3600"})
-        sync(daemon, pair)
-        assert pair.arrived() == ["short lived"]
-        expire(swift.client(), pair.container, "short lived")
-        swift.run_daemon(1, "container-updater")
-        swift.run_daemon(1, "object-expirer")
-        sync(daemon, pair)
-        assert pair.arrived() == []
-
 
 def test_other_policies(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
     """A container made again in another policy has rows of both."""

@@ -108,7 +108,14 @@ class SyncDaemon:
     def once(self, *arguments: str, seconds: float = 120.0) -> subprocess.CompletedProcess[str]:
         """One run with `--once`; look at `returncode`, and at `log_text()`."""
         command = [self.program, "--config", str(self.write()), "--once", *arguments]
-        outputs = [self.directory / "once.out", self.directory / "once.err"]
+        return self._run("once", command, seconds)
+
+    def ctl(self, *arguments: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+        """`swift-s3-ctl` with the configuration as it was written last."""
+        return self._run("ctl", [CTL, *arguments, "--config", str(self.config)], seconds)
+
+    def _run(self, name: str, command: list[str], seconds: float) -> subprocess.CompletedProcess[str]:
+        outputs = [self.directory / f"{name}.out", self.directory / f"{name}.err"]
         with outputs[0].open("wb") as out, outputs[1].open("wb") as err:
             process = forks().start(
                 command, environment=self.environment, cwd=self.directory, stdout=out, stderr=err
@@ -119,21 +126,6 @@ class SyncDaemon:
             process.kill()
             raise
         return subprocess.CompletedProcess(command, code, *(output.read_text() for output in outputs))
-
-    def ctl(self, *arguments: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
-        """`swift-s3-ctl` with the configuration as it was written last."""
-        command = [CTL, *arguments, "--config", str(self.config)]
-        files = [self.directory / "ctl.out", self.directory / "ctl.err"]
-        with files[0].open("wb") as out, files[1].open("wb") as err:
-            process = forks().start(
-                command, environment=self.environment, cwd=self.directory, stdout=out, stderr=err
-            )
-            try:
-                code = process.wait(seconds)
-            except BaseException:
-                process.kill()
-                raise
-        return subprocess.CompletedProcess(command, code, *(file.read_text() for file in files))
 
     def start(self, *arguments: str) -> Child:
         command = [self.program, "--config", str(self.write()), *arguments]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -134,6 +135,8 @@ class ForkServer:
 def serve(control: socket.socket) -> tuple[dict[str, Any], list[int]]:
     """Fork for each request; returns only in the forked processes: the request, and the two outputs."""
     bind = die_with_parent()
+    gc.collect()
+    gc.freeze()  # what is never looked at by a collection is never copied for a child
     children: dict[int, int] = {}
     woken, wake = os.pipe()
     os.set_blocking(wake, False)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import final
 from urllib.parse import quote
 
 from s3_sync.cluster.brokers import Brokers, LocalReplica
 from s3_sync.cluster.client import internal_client
-from s3_sync.cluster.newest import LocalState, NewestState
+from s3_sync.cluster.newest import LocalState, NewestState, Present
+from s3_sync.cluster.objects import LocalObject
 from s3_sync.cluster.reader import ObjectReader
 from s3_sync.cluster.swiftdir import use_swift_dir
 from s3_sync.config.schema import Settings
 from s3_sync.runtime.http import ConnectionPool, Origin
 from servers.swift import SwiftCluster
+
+#: what the fixture `opened` gives
+Open = Callable[..., LocalObject]
 
 
 @final
@@ -43,6 +47,12 @@ class Local:
 
     def newest_of(self, container: str, name: str, policies: list[int] | None = None) -> LocalState:
         return self.newest.of(self.account, container, name, policies)
+
+    def version(self, container: str, name: str) -> Present:
+        """The newest state of what is there."""
+        state = self.newest_of(container, name)
+        assert isinstance(state, Present)
+        return state
 
     def primary(self, container: str) -> LocalReplica:
         """The container's only primary replica on this node."""

@@ -13,6 +13,7 @@ def daemon() -> None:
     from s3_sync.runtime.concurrency import patch
 
     patch()
+    importlib.import_module("coverage.sqldata")  # for those that are measured
     importlib.import_module("s3_sync.sync.main")
     importlib.import_module("s3_sync.admin.main")
     import eventlet.hubs

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from s3_sync.state.expiries import Entry, Expiries, Expiry
 from s3_sync.state.journal import Journal
-from unit.state.entries import M, failed, failure, minutes, stamp
+from unit.state.entries import M, failed, failure, stamp
 
 OLD = Expiry("o", 100, stamp(1), stamp(1))
 NEW = Expiry("o", 200, stamp(2), stamp(2))
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    journal = Journal(str(tmp_path / "journal"), minutes)
-    yield journal
-    journal.close()
 
 
 @pytest.fixture

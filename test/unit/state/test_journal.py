@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -24,18 +22,6 @@ from s3_sync.state.journal import (
     exponential,
 )
 from unit.state.entries import M, failed, failure, minutes, names, settled, stamp
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> str:
-    return str(tmp_path / "journal")
-
-
-@pytest.fixture
-def journal(path: str) -> Iterator[Journal]:
-    opened = Journal(path, minutes)
-    yield opened
-    opened.close()
 
 
 class TestEntries:

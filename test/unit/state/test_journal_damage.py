@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,18 +17,6 @@ from s3_sync.state.journal import (
     Settlement,
 )
 from unit.state.entries import M, failed, failure, minutes, names, settled, stamp
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> str:
-    return str(tmp_path / "journal")
-
-
-@pytest.fixture
-def journal(path: str) -> Iterator[Journal]:
-    opened = Journal(path, minutes)
-    yield opened
-    opened.close()
 
 
 class TestDamage:

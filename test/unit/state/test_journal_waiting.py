@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-
-import pytest
 
 from s3_sync.state.journal import QUARANTINE, RETRY, WAITING, Counts, Journal, Settlement, Unsettled
 from s3_sync.state.journal_view import JournalView
 from unit.state.entries import M, failed, failure, minutes, settled, stamp
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    opened = Journal(str(tmp_path / "journal"), minutes)
-    yield opened
-    opened.close()
 
 
 def waits(*entries: Unsettled) -> Settlement:

@@ -11,6 +11,9 @@ from unit.sync.crashing import Crash, Crashing
 from unit.sync.node import MAX_PAUSE, mapping
 from unit.sync.world import World
 
+#: the same code a thousand times: other tests measure it
+pytestmark = pytest.mark.no_cover
+
 BATCH = 5
 
 

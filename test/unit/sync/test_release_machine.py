@@ -32,8 +32,7 @@ class Moving(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        memory = Path("/dev/shm")
-        self.directory = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
+        self.directory = Path(tempfile.mkdtemp())
         self.world: Any = None
 
     @initialize(conditional=st.booleans(), propagate=st.booleans(), slack=st.sampled_from([0.0, 400.0]))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,11 @@ import pytest
 
 from unit.sync.moving import Crash, MovingWorld
 
+#: the same code a thousand times: other tests measure it
+pytestmark = pytest.mark.no_cover
+
 NAME = "o"
 Act = Callable[[MovingWorld], None]
-
-
-@pytest.fixture
-def fast_path() -> Iterator[Path]:
-    """A directory in memory where there is one: every run writes its journal durably several times."""
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as directory:
-        yield Path(directory)
 
 
 def other_daemon(world: MovingWorld) -> None:
@@ -119,9 +113,9 @@ ALONE = [
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("conditional", [True, False])
 @pytest.mark.parametrize("propagate", [True, False])
-def test_a_client_in_between(fast_path: Path, start: str, conditional: bool, propagate: bool) -> None:
+def test_a_client_in_between(tmp_path: Path, start: str, conditional: bool, propagate: bool) -> None:
     for acts in ALONE:
-        everywhere(fast_path, start, acts, conditional=conditional, propagate_delete=propagate)
+        everywhere(tmp_path, start, acts, conditional=conditional, propagate_delete=propagate)
 
 
 TOGETHER = [
@@ -139,26 +133,26 @@ TOGETHER = [
 
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("conditional", [True, False])
-def test_a_client_and_another_daemon_in_between(fast_path: Path, start: str, conditional: bool) -> None:
+def test_a_client_and_another_daemon_in_between(tmp_path: Path, start: str, conditional: bool) -> None:
     """A request takes less time than ``copy_after``; nothing else is asked of the store."""
     for acts in TOGETHER:
-        everywhere(fast_path, start, acts, nodes=2, conditional=conditional, copy_after=300)
+        everywhere(tmp_path, start, acts, nodes=2, conditional=conditional, copy_after=300)
 
 
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("conditional", [True, False])
 @pytest.mark.parametrize("acts", [("other daemon",), ("delete", "other daemon")])
 def test_another_daemon_in_between_without_a_delay(
-    fast_path: Path, start: str, conditional: bool, acts: tuple[str, ...]
+    tmp_path: Path, start: str, conditional: bool, acts: tuple[str, ...]
 ) -> None:
-    everywhere(fast_path, start, acts, nodes=2, conditional=conditional)
+    everywhere(tmp_path, start, acts, nodes=2, conditional=conditional)
 
 
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("conditional", [True, False])
-def test_a_crash_at_every_point(fast_path: Path, start: str, conditional: bool) -> None:
+def test_a_crash_at_every_point(tmp_path: Path, start: str, conditional: bool) -> None:
     for at in itertools.count(1):
-        world = begin(fast_path / str(at), start, conditional=conditional)
+        world = begin(tmp_path / str(at), start, conditional=conditional)
 
         def crash(number: int, at: int = at) -> None:
             if number == at:

@@ -83,8 +83,7 @@ class Story(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         logging.disable(logging.CRITICAL)
-        memory = Path("/dev/shm")
-        self.directory = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
+        self.directory = Path(tempfile.mkdtemp())
         self.world: Any = None
 
     @initialize(
