@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from s3_sync.admin.content import Content
 from s3_sync.cluster.client import LocalSwift
 from s3_sync.cluster.local import LocalObjects
 from s3_sync.cluster.newest import Deleted, LocalState, Present, Unknown
@@ -53,8 +54,8 @@ _WOULD = {
     WOULD_DELETE: DELETED,
     WOULD_WRITE_MANIFEST: NO_MANIFEST,
 }
-#: names that are looked at together
-_CHUNK = 1000
+#: names that are looked at together; where all of them are read, progress is written down more often
+_CHUNK, _CHUNK_READ = 1000, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +97,22 @@ class Page:
     stored: Sequence[str]
 
 
-class Comparison:
-    """``metadata``: compare that of every object, which costs a HEAD and the newest local state for each."""
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """``metadata``: compare that of every object, which costs a HEAD and the newest local state for each;
+    ``content``: and read every object on both sides."""
 
-    def __init__(self, mapping: Mapping, sides: Sides, metadata: bool = False) -> None:
+    metadata: bool = False
+    content: bool = False
+
+
+class Comparison:
+    def __init__(self, mapping: Mapping, sides: Sides, depth: Depth) -> None:
         self._mapping = mapping
         self._profile = mapping.profile
         self._sides = sides
-        self._metadata = metadata
+        self._every = depth.metadata or depth.content
+        self._content = Content(mapping, sides.local, sides.bucket) if depth.content else None
         # it must neither wait for a move nor carry one out: everything else is the same
         kept = replace(mapping, profile=replace(mapping.profile, retain_local=True))
         trial = TrialBucket(sides.bucket, RetryPolicy(attempts=1).call)
@@ -116,7 +125,7 @@ class Comparison:
         Raises LocalError, RemoteError when a listing cannot be read.
         """
         pairs = ListingMerger(self._locals(after), self._remotes(after)).pairs()
-        while chunk := list(islice(pairs, _CHUNK)):
+        while chunk := list(islice(pairs, _CHUNK if self._content is None else _CHUNK_READ)):
             suspects = self._suspects(chunk)
             found = self._sides.pool.map(self._examine, suspects)
             yield Page(
@@ -151,8 +160,9 @@ class Comparison:
     def _is_plain(self, pair: Pair, deleted: Set[str]) -> bool:
         local, remote = pair
         if local is None:
-            return not self._profile.retain_local and _name(pair) not in deleted
-        if remote is None or self._metadata:
+            moved = not self._profile.retain_local and _name(pair) not in deleted
+            return moved and self._content is None
+        if remote is None or self._every:
             return False
         info: ObjectInfo = remote.record["info"]
         # an empty one may be a DLO or a link; the hash of an SLO is its manifest's
@@ -170,11 +180,24 @@ class Comparison:
         if isinstance(state, Unknown):
             if local is not None:
                 return Finding(name, UNSURE, "listed, but no object server has it")
-            return self._of_nobody(name)
+            return self._of_nobody(name) or self._read(name, None)
         if isinstance(state, Deleted) and not (state.by_client and self._profile.propagate_delete):
-            return None  # it was moved, or is kept
+            return self._read(name, None) if remote is not None else None  # it was moved, or is kept
         outcome = self._handler.handle(_row(name, state), Before.UNKNOWN)
-        return self._judge(name, state, outcome, remote is not None)
+        found = self._judge(name, state, outcome, remote is not None)
+        if isinstance(state, Present) and (outcome.kind is Kind.PRESENT or outcome.reason == WOULD_UPDATE):
+            return self._read(name, state) or found
+        return found
+
+    def _read(self, name: str, state: Present | None) -> Finding | None:
+        """Both sides are said to have the same; or the store alone has it."""
+        if self._content is None:
+            return None
+        try:
+            wrong = self._content.prove(name) if state is None else self._content.compare(name, state)
+        except SyncError as error:
+            return Finding(name, UNSURE, f"{error.reason}: {error}")
+        return Finding(name, DIFFERENT, wrong) if wrong else None
 
     def _of_nobody(self, name: str) -> Finding | None:
         """What Swift has forgotten may have been moved, or deleted and kept, or somebody put it there."""

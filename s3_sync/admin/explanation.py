@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import isfinite
 
-from s3_sync.admin.failures import Failure, Wanted, failures
+from s3_sync.admin.failures import Failure, failure_of
 from s3_sync.admin.site import Site
 from s3_sync.admin.status import destination
 from s3_sync.cluster.brokers import LocalReplica
@@ -17,7 +18,7 @@ from s3_sync.config.schema import Mapping
 from s3_sync.errors import LocalError, LocalMissing, NotFound, SyncError, UsageError
 from s3_sync.model.rows import Row, owner_ordinal
 from s3_sync.providers.registry import Registry
-from s3_sync.state.journal import PRIMARY, VERIFY
+from s3_sync.state.journal import HELD, HELD_VERIFY, PRIMARY, VERIFY, WAITING, DueRange
 
 # where the bytes are
 SWIFT, STORE, BOTH, NOWHERE, UNCERTAIN = "swift", "store", "both", "nowhere", "uncertain"
@@ -28,7 +29,8 @@ class RowPosition:
     """One row in one database on this node. ``own``: this replica is the first to act on it.
 
     ``position``: ``handled`` (a cursor has passed it), ``behind`` (it will be read), ``waits`` (for its
-    ``copy_after``, or for other nodes' daemons), with ``until`` in seconds since the epoch where it is known.
+    ``copy_after``, or for other nodes' daemons), ``held`` (a delete that the delete budget keeps waiting),
+    with ``until`` in seconds since the epoch where it is known.
     """
 
     database: str
@@ -74,8 +76,9 @@ class OfMapping:
     """What one mapping does about the object. ``excluded``: its name matches ``exclude_pattern``.
 
     ``condition``: the condition in words, and ``meets_condition`` whether the object does; None: it cannot
-    be told. ``due``: when its ``copy_after`` has passed, in seconds since the epoch. ``bytes_in``: one of the
-    words above.
+    be told. ``due``: when its ``copy_after`` has passed, in seconds since the epoch. ``waiting``: for a place
+    among the large objects that are sent, or being sent there. ``expires``: when the copy of the moved object
+    is deleted, in seconds since the epoch. ``bytes_in``: one of the words above.
     """
 
     mapping: str
@@ -89,17 +92,22 @@ class OfMapping:
     due: float | None = None
     rows: list[RowPosition] = field(default_factory=list)
     failure: Failure | None = None
+    waiting: bool = False
+    expires: float | None = None
     bytes_in: str = UNCERTAIN
     errors: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Explanation:
+    """``problems``: of mappings that are left out; it may be theirs."""
+
     account: str
     container: str
     name: str
     local: Local
     mappings: list[OfMapping]
+    problems: list[str]
 
     @property
     def is_good(self) -> bool:
@@ -131,7 +139,7 @@ def explain(site: Site, path: str, ask_store: bool = True) -> Explanation:
                 each.due = float(local.timestamp.partition("_")[0]) + mapping.profile.copy_after
             each.bytes_in = _bytes_in(local, remote)
             found.append(each)
-    return Explanation(account, container, name, local, found)
+    return Explanation(account, container, name, local, found, [str(each) for each in site.problems])
 
 
 def _of_mapping(site: Site, mapping: Mapping, name: str, remote: Remote) -> OfMapping:
@@ -139,8 +147,15 @@ def _of_mapping(site: Site, mapping: Mapping, name: str, remote: Remote) -> OfMa
     found = OfMapping(mapping.label, destination(mapping), remote, profile.mode)
     found.paused = site.controls.is_paused(mapping)
     found.excluded = profile.exclude is not None and profile.exclude.match(name) is not None
-    found.failure = next(failures(site, [mapping], Wanted(names=(name,))), None)
+    found.failure = failure_of(site, mapping, name)
+    entry = site.journal.entry(mapping.journal_key, name)
+    found.waiting = entry is not None and entry.state == WAITING
+    expiry = site.journal.expiry(mapping.journal_key, name)
+    if expiry is not None and profile.expires_copies:
+        found.expires = expiry.expiry.delete_at + profile.propagate_expiration_offset
     found.rows, found.errors = positions(site, mapping, name)
+    if remote.state == "absent":  # those that went before the budget was used up are not told apart
+        found.rows = [replace(row, position="handled") if row.position == HELD else row for row in found.rows]
     return found
 
 
@@ -179,17 +194,32 @@ def _position(
             position = "waits" if until > site.now() else position
     else:
         position = "handled"
-        waiting = [
-            each.due
+        ranges = [
+            each
             for each in site.journal.ranges(mapping.journal_key, database)
-            if each.kind == (PRIMARY if own else VERIFY) and each.first_row <= row.rowid <= each.last_row
+            if each.first_row <= row.rowid <= each.last_row
         ]
-        due = row.timestamp.seconds + mapping.profile.copy_after
-        if waiting and not row.deleted and due >= min(waiting) - 60.0 - mapping.profile.copy_after / 10:
-            position, until = "waits", max(due, site.now())
+        position, until = _in_ranges(site, mapping, ranges, row, own)
     return RowPosition(
         replica.path, own, row.rowid, cursor, row.timestamp.internal, row.deleted, row.policy, position, until
     )
+
+
+def _in_ranges(
+    site: Site, mapping: Mapping, ranges: list[DueRange], row: Row, own: bool
+) -> tuple[str, float | None]:
+    """Of a row that a cursor has passed: whether it is looked at again, and when."""
+    if row.deleted:
+        held = [each.due for each in ranges if each.kind == (HELD if own else HELD_VERIFY)]
+        count = site.journal.deletes(mapping.journal_key)
+        if not held or not count.held or row.data_timestamp.seconds <= count.allowed_until:
+            return "handled", None
+        return HELD, min(held) if isfinite(min(held)) else None
+    waiting = [each.due for each in ranges if each.kind == (PRIMARY if own else VERIFY)]
+    due = row.timestamp.seconds + mapping.profile.copy_after
+    if waiting and due >= min(waiting) - 60.0 - mapping.profile.copy_after / 10:
+        return "waits", max(due, site.now())
+    return "handled", None
 
 
 def _local(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -25,22 +26,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Returns one of ``codes``."""
     parser = _parser()
     options = parser.parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names have letters that not every terminal knows
     output = Output(options.json)
     try:
+        _check_encoding(sys.argv[1:] if argv is None else argv)
         with open_site(options.config) as site:
             code: int = options.run(site, options, output)
-        sys.stdout.flush()
+        output.flush()
         return code
     except SyncError as error:
         problems = error.problems if isinstance(error, ConfigError) else [error]
         for problem in problems:
             print(f"{PROGRAM}: {printable(str(problem))}", file=sys.stderr)
         return codes.USAGE if isinstance(error, UsageError) else codes.FAILED
-    except BrokenPipeError:  # such as `| head`
+    except BrokenPipeError:  # such as `| head`: what nobody heard was not told
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return codes.FINE
+        return codes.FAILED
     except KeyboardInterrupt:
         return codes.FAILED
+
+
+def _check_encoding(arguments: Sequence[str]) -> None:
+    """Names in Swift are UTF-8, and everything that takes one relies on it. Raises UsageError."""
+    for argument in arguments:
+        try:
+            argument.encode("utf-8")
+        except UnicodeEncodeError:
+            raise UsageError(f"{argument}: not UTF-8") from None
 
 
 def _parser() -> argparse.ArgumentParser:

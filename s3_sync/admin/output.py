@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
@@ -26,8 +27,26 @@ class Output:
         self.console = Console(file=file or sys.stdout, highlight=False, soft_wrap=True)
 
     def line(self, text: str = "") -> None:
-        if not self.as_json:
-            self.console.print(Text(printable(text)))
+        self.cells([text])
+
+    def cells(self, texts: Sequence[str]) -> None:
+        """One line of what is told as it is found: no table that would have to wait for the last one."""
+        if self.as_json:
+            return
+        shown = [printable(each) for each in texts]
+        if self.console.is_terminal:
+            self.console.print(Text("  ".join(shown)))
+        else:
+            self._write("\t".join(shown))
+
+    def note(self, text: str) -> None:
+        """A remark that must not get among columns: on stderr where the answer is piped."""
+        if self.as_json:
+            return
+        if self.console.is_terminal:
+            self.line(text)
+        else:
+            print(printable(text), file=sys.stderr)
 
     def table(
         self, columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str] = ()
@@ -47,10 +66,25 @@ class Output:
             written = value
             if is_dataclass(value) and not isinstance(value, type):
                 written = asdict(value)
-            self._write(json.dumps(written))
+            self._write(json.dumps(_finite(written)))
+
+    def flush(self) -> None:
+        """Raises BrokenPipeError when nobody reads any more."""
+        self.console.file.flush()
 
     def _write(self, text: str) -> None:
         self.console.file.write(text + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no infinity: what will never be is null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    return value
 
 
 def rendered(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str] = ()) -> Table:
@@ -81,7 +115,7 @@ def size(number: float) -> str:
 
 def duration(seconds: float | None) -> str:
     """The two largest units that matter: ``3d 4h``, ``12s``."""
-    if seconds is None:
+    if seconds is None or not math.isfinite(seconds):
         return NOTHING
     rest = max(0, int(seconds))
     parts: list[str] = []
@@ -97,7 +131,10 @@ def duration(seconds: float | None) -> str:
 
 
 def moment(seconds: float | None) -> str:
-    """``2026-01-31 12:00:00Z``"""
+    """``2026-01-31 12:00:00Z``; nothing for what is no date."""
     if seconds is None:
         return NOTHING
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%SZ")
+    try:
+        return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return NOTHING

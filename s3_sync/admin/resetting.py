@@ -13,7 +13,7 @@ from s3_sync.model.timestamps import decode_row_timestamps, parse_iso_date
 from s3_sync.sync.counting import CHUNK, listed_size
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_AGO = re.compile(r"(\d+)([smhdw])")
+_AGO = re.compile(r"(\d{1,9})([smhdw])")
 
 
 @dataclass(slots=True)
@@ -33,15 +33,19 @@ class Plan:
 
 def since_of(text: str, now: float) -> float:
     """Seconds since the epoch: of a date (``2026-01-31``, ``2026-01-31T12:00:00Z``; UTC), of ``24h`` before
-    now (or s, m, d, w), or as they are. Raises UsageError."""
+    now (or s, m, d, w), or as they are. Raises UsageError, also for what is still to come."""
     if ago := _AGO.fullmatch(text):
-        return now - int(ago[1]) * _UNITS[ago[2]]
-    if re.fullmatch(r"\d{9,11}(\.\d+)?", text):
-        return float(text)
-    try:
-        return parse_iso_date(text)
-    except ValueError:
-        raise UsageError(f"--since {text}: neither a date nor a time like 24h") from None
+        since = now - int(ago[1]) * _UNITS[ago[2]]
+    elif re.fullmatch(r"\d{9,11}(\.\d+)?", text):
+        since = float(text)
+    else:
+        try:
+            since = parse_iso_date(text)
+        except (ValueError, OverflowError):
+            raise UsageError(f"--since {text}: neither a date nor a time like 24h") from None
+    if since > now:
+        raise UsageError(f"--since {text}: that is still to come")
+    return max(0.0, since)
 
 
 def plan(site: Site, mapping: Mapping, prefix: str = "", since: float = 0.0) -> Plan:

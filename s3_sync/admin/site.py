@@ -7,12 +7,15 @@ from __future__ import annotations
 import os
 import pwd
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from glob import escape, glob
+from math import isfinite
 from typing import Any
 
+from s3_sync.admin.naming import select
 from s3_sync.cluster.brokers import Brokers, LocalReplica
 from s3_sync.cluster.client import LocalSwift, Shards, internal_client
 from s3_sync.cluster.databases import LocalDatabases
@@ -20,7 +23,7 @@ from s3_sync.cluster.swiftdir import use_swift_dir
 from s3_sync.config.coverage import Coverage
 from s3_sync.config.load import load
 from s3_sync.config.schema import Mapping, Settings
-from s3_sync.errors import ConfigError, LocalUnavailable, Problem, StateError
+from s3_sync.errors import ConfigError, LocalUnavailable, Problem, StateError, UsageError
 from s3_sync.state import recon
 from s3_sync.state.checkpoint import StatusFiles
 from s3_sync.state.controls import Controls
@@ -28,6 +31,8 @@ from s3_sync.state.journal_view import JournalView
 from s3_sync.sync.facts import Facts
 from s3_sync.sync.process import JOURNAL
 
+#: where a device has them, see ``swift.container.backend``
+DATABASES = "containers"
 #: what a daemon has said about itself is believed for so many seconds
 FRESH = 60.0
 #: the listing of an account is asked for again after so many seconds
@@ -89,6 +94,7 @@ class Site:
         self.client = _Client(settings)
         self.replicas = _Replicas(settings, self.client)
         self._listings: dict[str, tuple[float, frozenset[str]]] = {}
+        self._statuses: tuple[str, StatusFiles] | None = None
         self._facts: tuple[str, Facts] | None = None
         self._reports: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
 
@@ -96,9 +102,22 @@ class Site:
     def mappings(self) -> tuple[Mapping, ...]:
         return self.settings.mappings
 
+    def mapping(self, name: str) -> Mapping:
+        """The one that the operator means, see ``naming``. Raises UsageError."""
+        try:
+            return select(self.mappings, name)
+        except UsageError as error:
+            left_out = "".join(f"; left out: {problem}" for problem in self.problems)
+            raise UsageError(f"{error}{left_out}") from None
+
     @property
     def statuses(self) -> StatusFiles:
-        return StatusFiles(self.settings.status_dir, self.journal.uuid, self.settings.mappings, observed=True)
+        """Of the journal that there is now. Raises StateError."""
+        uuid = self.journal.uuid
+        if self._statuses is None or self._statuses[0] != uuid:
+            found = StatusFiles(self.settings.status_dir, uuid, self.settings.mappings, observed=True)
+            self._statuses = (uuid, found)
+        return self._statuses[1]
 
     @property
     def facts(self) -> Facts:
@@ -115,9 +134,17 @@ class Site:
         if not mapping.is_whole:
             yield mapping
             return
-        names = set(self.statuses.containers(mapping.account))
-        if listed:
-            names |= self._listed(mapping.account)
+        yield from self.shares(mapping, self._listed(mapping.account) if listed else frozenset())
+
+    def shares(self, mapping: Mapping, listed: Collection[str]) -> Iterator[Mapping]:
+        """What a mapping of a whole account comes to for these containers, and for all of which a daemon has
+        left a trace here: those that were deleted, too. Raises StateError."""
+        names = {*listed, *self.statuses.containers(mapping.account)}
+        for key in self.journal.mappings():
+            # a container's status file may have another name, or be lost
+            account, _, container = key.rpartition("#")[0].partition("/")
+            if account == mapping.account:
+                names.add(container)
         coverage = Coverage(self.mappings)
         for name in sorted(names):
             if (each := coverage.share(mapping, name)) is not None:
@@ -145,9 +172,10 @@ class Site:
         running = None if pid is None else pid > 0
         self._reports = {}
         for report in reports:
+            told = report.get("mappings")
             if running is False or self.now() - _number(report, "updated") >= FRESH:
                 continue
-            for each in filter(lambda each: isinstance(each, dict), report.get("mappings", ())):
+            for each in filter(lambda each: isinstance(each, dict), told if isinstance(told, list) else ()):
                 key = (str(each.get("account")), str(each.get("container")), str(each.get("fingerprint")))
                 self._reports.setdefault(key, []).append(each)
         return Running(running, pid or None, updated or None)
@@ -169,22 +197,19 @@ def open_site(config: str) -> Iterator[Site]:
     loaded = load(config)
     if loaded.settings is None:
         raise ConfigError(loaded.problems)
-    become_owner(loaded.settings.status_dir)
+    become_owner(loaded.settings.status_dir, loaded.settings.devices)
     with ExitStack() as stack:
         site = Site(loaded.settings, loaded.problems)
         stack.callback(site.close)
         yield site
 
 
-def become_owner(directory: str) -> None:
+def become_owner(status_dir: str, devices: str) -> None:
     """As root: become the user whose files these are, for good. Reading a database makes files beside it, and
-    the daemon could not use them if they were root's. Raises StateError."""
-    if os.geteuid() != 0:
+    neither Swift nor the daemon could use them if they were root's. Raises StateError."""
+    if os.geteuid() != 0 or (directory := owned(status_dir, devices)) is None:
         return
-    try:
-        owner = os.stat(directory)
-    except FileNotFoundError:
-        return
+    owner = os.stat(directory)
     if owner.st_uid == 0:
         return
     try:
@@ -195,17 +220,28 @@ def become_owner(directory: str) -> None:
         raise StateError(f"cannot become the user whose directory {directory} is: {error}") from error
 
 
+def owned(status_dir: str, devices: str) -> str | None:
+    """The directory whose owner the daemon runs as; before it has ever run, one of container databases."""
+    here = (status_dir, *sorted(glob(os.path.join(escape(devices), "*", DATABASES))))
+    return next(filter(os.path.isdir, here), None)
+
+
 def lock_holder(path: str) -> int | None:
     """The process that holds a lock on this file; 0: none does; None: this system does not tell.
 
     Asks the kernel's table instead of trying the lock, which a daemon that just starts might miss then.
     """
     try:
-        inode = os.stat(path).st_ino
+        file = os.stat(path)
+        device = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}"
         with open("/proc/locks", encoding="ascii") as table:
-            # "1: FLOCK  ADVISORY  WRITE 4711 08:01:393217 0 EOF"; some file systems show another device here
+            # "1: FLOCK  ADVISORY  WRITE 4711 08:01:393217 0 EOF"
             for words in map(str.split, table):
-                if words[1:2] == ["FLOCK"] and words[5].rpartition(":")[2] == str(inode):
+                if words[1:2] != ["FLOCK"]:
+                    continue
+                where, _, inode = words[5].rpartition(":")
+                # file systems without a device of their own, such as overlay's, may show another one here
+                if inode == str(file.st_ino) and (where == device or not os.major(file.st_dev)):
                     return int(words[4])
     except FileNotFoundError:
         return 0
@@ -216,4 +252,4 @@ def lock_holder(path: str) -> int | None:
 
 def _number(values: dict[str, Any], key: str) -> float:
     value = values.get(key)
-    return float(value) if isinstance(value, (int, float)) else 0.0
+    return float(value) if isinstance(value, (int, float)) and isfinite(value) else 0.0

@@ -8,19 +8,21 @@ resumed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from threading import Lock
 
-from s3_sync.admin.comparison import MANIFEST, UNSURE, UPLOAD, Comparison, Finding, Sides
+from s3_sync.admin.comparison import MANIFEST, UNSURE, UPLOAD, Comparison, Depth, Finding, Sides
 from s3_sync.admin.explanation import RowPosition, positions
 from s3_sync.admin.site import Site
 from s3_sync.admin.verification_state import Seen, VerificationState, digest_of
+from s3_sync.cluster.accounts import Accounts
 from s3_sync.cluster.local import LocalObjects
 from s3_sync.cluster.newest import LocalState, NewestState, Unknown
 from s3_sync.cluster.reader import ObjectReader
 from s3_sync.config.schema import Mapping
-from s3_sync.errors import LocalError, NotFound, SyncError
+from s3_sync.errors import LocalError, NotFound, RemoteError, SyncError
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import Bucket, ListQuery
 from s3_sync.providers.registry import Registry
@@ -35,13 +37,14 @@ WORKERS = 16
 @dataclass(slots=True)
 class Summary:
     """Numbers by what was found; ``names``: looked at on either side. ``errors``: containers that could not
-    be read to their ends."""
+    be read to their ends; ``notes``: what could not be looked at, and is no data."""
 
     names: int = 0
     wrong: dict[str, int] = field(default_factory=dict)
     pending: dict[str, int] = field(default_factory=dict)
     unsure: int = 0
     errors: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def could_tell(self) -> bool:
@@ -51,14 +54,13 @@ class Summary:
 class Verification:
     """Of one mapping. ``findings`` first, then ``summary``."""
 
-    def __init__(
-        self, site: Site, mapping: Mapping, state: VerificationState, metadata: bool = False
-    ) -> None:
+    def __init__(self, site: Site, mapping: Mapping, state: VerificationState, depth: Depth) -> None:
         self._site = site
         self._mapping = mapping
         self._state = state
-        self._metadata = metadata
+        self._depth = depth
         self._errors: list[str] = []
+        self._notes: list[str] = []
 
     def findings(self) -> Iterator[tuple[Mapping, Finding]]:
         """With the mapping of the container that each is about. Raises LocalError, StateError."""
@@ -67,40 +69,67 @@ class Verification:
             stack.callback(registry.close_all)
             local = _local_objects(self._site, stack)
             pool: Pool = GreenPool(WORKERS)
+            kept = _Kept(self._mapping, local.accounts, self._site.now)
             for mapping in self._containers():
                 if self._state.reached(mapping.container)[1]:
                     continue
-                one = _Container(self._site, mapping, self._state, self._metadata)
+                one = _Container(self._site, mapping, self._state, kept)
                 try:
-                    for found in one.findings(registry, local, pool):
+                    for found in one.findings(registry, local, pool, self._depth):
                         yield mapping, found
                 except SyncError as error:
                     self._errors.append(f"{mapping.label}: {error.reason}: {error}")
+                self._notes += one.notes
 
     def summary(self) -> Summary:
         wrong, pending = self._state.counts()
         unsure = wrong.pop(UNSURE, 0)
-        return Summary(self._state.looked_at(), dict(wrong), dict(pending), unsure, list(self._errors))
+        return Summary(self._state.looked_at(), dict(wrong), dict(pending), unsure, self._errors, self._notes)
 
     def _containers(self) -> Iterator[Mapping]:
         mapping = self._mapping
         if not mapping.is_whole:
             yield mapping
             return
-        for container in self._site.client.real.containers(mapping.account):
-            yield mapping.of_container(container)
+        yield from self._site.shares(mapping, set(self._site.client.real.containers(mapping.account)))
+
+
+class _Kept:
+    """What a mapping that moves objects leaves where it is. Found out when it is first asked for, for that
+    takes a walk through the whole container, or account."""
+
+    def __init__(self, mapping: Mapping, accounts: Accounts, now: Callable[[], float]) -> None:
+        self._moves = not mapping.profile.retain_local
+        self._names = accounts.names(mapping.account, "" if mapping.is_whole else mapping.container)
+        self._now = now
+        self._lock = Lock()
+
+    def why(self, container: str, name: str) -> str:
+        """Empty: it is not left there. Raises LocalUnavailable."""
+        if not self._moves:
+            return ""
+        with self._lock:
+            if self._names.seen_until == float("-inf"):
+                for _ in self._names.walk(self._now()):
+                    pass
+        if container in self._names.versioned:
+            return "nothing is moved out of a container that keeps versions"
+        return "a large object here consists of it" if self._names.has(container, name) else ""
 
 
 class _Container:
     """One container and what is stored for it."""
 
-    def __init__(self, site: Site, mapping: Mapping, state: VerificationState, metadata: bool) -> None:
+    def __init__(self, site: Site, mapping: Mapping, state: VerificationState, kept: _Kept) -> None:
         self._site = site
         self._mapping = mapping
         self._state = state
-        self._metadata = metadata
+        self._kept = kept
+        self.notes: list[str] = []
 
-    def findings(self, registry: Registry, local: LocalObjects, pool: Pool) -> Iterator[Finding]:
+    def findings(
+        self, registry: Registry, local: LocalObjects, pool: Pool, depth: Depth
+    ) -> Iterator[Finding]:
         mapping, state = self._mapping, self._state
         bucket = registry.open_bucket(mapping)
         # manifests first: an object is stored before its manifest is, and goes before or with it
@@ -119,7 +148,7 @@ class _Container:
             self._deleted_here,
             self._site.now,
         )
-        comparison = Comparison(mapping, sides, self._metadata)
+        comparison = Comparison(mapping, sides, depth)
         with_manifests = state.has_manifests(mapping.container)
         for page in comparison.pages(after):
             yield from page.findings
@@ -144,8 +173,17 @@ class _Container:
             yield Finding(name, MANIFEST, "no stored object has it")
 
     def _uploads(self, bucket: Bucket) -> Iterator[Finding]:
-        """What is younger may be on its way, from whichever node; of an older one nobody knows any more."""
-        for upload in bucket.list_uploads():
+        """What is younger may be on its way, from whichever node; of an older one nobody knows any more.
+
+        Not every store tells, nor everybody: then there is nothing that it would say about the data."""
+        try:
+            uploads = list(bucket.list_uploads())
+        except RemoteError as error:
+            if error.transient:
+                raise
+            self.notes.append(f"{self._mapping.label}: open uploads cannot be listed: {error}")
+            return
+        for upload in uploads:
             age = self._site.now() - upload.begun
             young = upload.begun and age < SAFE_AGE + LIST_EVERY
             reason = "it may be on its way, and is aborted when it is a week old"
@@ -157,6 +195,8 @@ class _Container:
             return ""
         if entry is not None:
             return f"it failed ({entry.reason}) and is tried again"
+        if kept := self._kept.why(self._mapping.container, name):
+            return kept
         rows, errors = positions(self._site, self._mapping, name)
         waiting = [row for row in rows if row.position != "handled"]
         if waiting:

@@ -7,6 +7,7 @@ seen, and they may be millions.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import sqlite3
 from collections import Counter
@@ -17,6 +18,7 @@ from s3_sync.errors import StateError
 from s3_sync.model.keys import MANIFEST_SUFFIX
 
 _SCHEMA = """
+CREATE TABLE IF NOT EXISTS about (what TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS reached (container TEXT PRIMARY KEY, name TEXT NOT NULL, done INTEGER NOT NULL,
     looked_at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS manifests (container TEXT NOT NULL, key TEXT NOT NULL,
@@ -24,6 +26,9 @@ CREATE TABLE IF NOT EXISTS manifests (container TEXT NOT NULL, key TEXT NOT NULL
 CREATE TABLE IF NOT EXISTS found (what TEXT NOT NULL, pending INTEGER NOT NULL, number INTEGER NOT NULL,
     PRIMARY KEY (what, pending)) WITHOUT ROWID;
 """
+
+
+_TABLES = {"about", "reached", "manifests", "found"}
 
 
 @dataclass(slots=True)
@@ -37,17 +42,22 @@ class Seen:
 
 
 class VerificationState:
-    """Raises StateError throughout."""
+    """``about``: which verification this is, in words; nobody else's progress is taken for its own.
 
-    def __init__(self, path: str, resume: bool) -> None:
+    Raises StateError throughout: also where ``path`` is something else, which stays as it is, and where
+    another process is at it.
+    """
+
+    def __init__(self, path: str, about: str, resume: bool) -> None:
         self._path = path
-        with self._errors():
-            if not resume:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(path)
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        with contextlib.ExitStack() as stack, self._errors():
+            self._file = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+            stack.callback(os.close, self._file)
+            self._lock()
             self._db = sqlite3.connect(path, isolation_level=None)
-            self._db.executescript(_SCHEMA)
+            stack.callback(self._db.close)
+            self._begin(about, resume)
+            stack.pop_all()
 
     def reached(self, container: str) -> tuple[str, bool]:
         """The last name that was looked at, and whether the container is done."""
@@ -116,6 +126,38 @@ class VerificationState:
         if remove:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path)
+        os.close(self._file)  # last: it takes every lock with it that SQLite has on the file
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StateError(f"{self._path}: another verification is at it") from None
+
+    def _begin(self, about: str, resume: bool) -> None:
+        if not self._is_ours():
+            raise StateError(f"{self._path} is something else than what a verification leaves")
+        self._db.executescript(_SCHEMA)
+        with self._transaction():
+            before = self._db.execute("SELECT what FROM about").fetchone()
+            if resume and before is not None:
+                if before[0] != about:
+                    raise StateError(f"{self._path} is of another verification: {before[0]}")
+                return
+            for table in _TABLES:
+                self._db.execute(f"DELETE FROM {table}")
+            self._db.execute("INSERT INTO about VALUES (?)", (about,))
+
+    def _is_ours(self) -> bool:
+        """Or empty."""
+        try:
+            names = self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            there = {name for (name,) in names}
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):  # no place, no permission
+                raise
+            return False
+        return not there or there == _TABLES
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -132,7 +174,7 @@ class VerificationState:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise StateError(f"{self._path}: {error}") from error
+            raise StateError(f"{self._path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def digest_of(key: str) -> str | None:

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from s3_sync.config.schema import Mapping
@@ -69,9 +69,16 @@ class Controls:
         return bool(self._paused) and _pause(mapping) in self._paused
 
     def paused_since(self, mapping: Mapping) -> float | None:
-        """Seconds since the epoch; None: it is not paused. Raises StateError."""
-        found = self._read(_pause(mapping))
-        return float(found.get("since", 0.0)) if found is not None else None
+        """Seconds since the epoch; None: it is not paused. That its file is there pauses a mapping, whatever
+        is in it. Raises StateError."""
+        path = os.path.join(self._directory, _pause(mapping))
+        try:
+            found = self._read(_pause(mapping))
+            since = None if found is None else found.get("since", 0.0)
+            return None if since is None else float(since)
+        except (StateError, TypeError, ValueError):
+            with _translated(path):
+                return os.stat(path).st_mtime
 
     def resets(self, mapping: Mapping) -> list[Reset]:
         """All that were ever asked for and are not part of a later one, in order."""
@@ -146,9 +153,9 @@ class Controls:
             try:
                 written = self._read(name)
                 if written is not None:
-                    reset = Reset(**written)
+                    reset = _reset(written)
                     found.setdefault(reset.mapping, []).append(reset)
-            except (StateError, TypeError) as error:
+            except (StateError, TypeError, ValueError) as error:
                 log.error("%s in %s is left alone: %s", name, self._directory, error)
         return found
 
@@ -191,12 +198,20 @@ def _translated(path: str) -> Iterator[None]:
         raise StateError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 
 
+def _reset(written: dict[str, Any]) -> Reset:
+    """Raises TypeError, ValueError for what is none: a daemon would stumble over it at each turn."""
+    reset = Reset(**written)
+    for text in (reset.id, reset.mapping, reset.prefix):
+        str.encode(text, "utf-8")
+    return replace(reset, made=float(reset.made), since=float(reset.since))
+
+
 def _read_allowed(names: Iterable[str]) -> dict[str, float]:
     """By the digest of the mapping; the names say it all."""
     allowed: dict[str, float] = {}
     for name in names:
         until, _, digest = name.removeprefix(_DELETES).partition("-")
-        if name.startswith(_DELETES) and until.replace(".", "", 1).isdigit():
+        if name.startswith(_DELETES) and until.replace(".", "", 1).isdecimal():
             allowed[digest] = max(float(until), allowed.get(digest, 0.0))
     return allowed
 

@@ -108,12 +108,16 @@ class JournalView:
 
     def failed_expiries(self, mapping: str) -> list[Entry]:
         """Expired copies that could not be deleted, by name."""
-        rows = self._all(
-            "SELECT name, delete_at, version, copy, attempts, next_try, reason, detail FROM expiries"
-            " WHERE mapping = ? AND attempts > 0 ORDER BY name",
-            mapping,
-        )
-        return [Entry(Expiry(*row[:4]), *row[4:]) for row in rows]
+        return self._expiries("attempts > 0 ORDER BY name", mapping)
+
+    def expiry(self, mapping: str, name: str) -> Entry | None:
+        """When the copy of a moved object is to be deleted."""
+        return next(iter(self._expiries("name = ?", mapping, name)), None)
+
+    def mappings(self) -> frozenset[str]:
+        """Of which something has failed, waits, or expires."""
+        rows = self._all("SELECT mapping FROM unsettled UNION SELECT mapping FROM expiries")
+        return frozenset(mapping for (mapping,) in rows)
 
     def ranges(self, mapping: str, database: str) -> tuple[DueRange, ...]:
         """By first row."""
@@ -152,6 +156,14 @@ class JournalView:
             Unsettled(name, state, policy, bool(deleted), *rest)
             for (name, state, policy, deleted, *rest) in rows
         ]
+
+    def _expiries(self, where: str, *values: object) -> list[Entry]:
+        rows = self._all(
+            "SELECT name, delete_at, version, copy, attempts, next_try, reason, detail FROM expiries"
+            f" WHERE mapping = ? AND {where}",
+            *values,
+        )
+        return [Entry(Expiry(*row[:4]), *row[4:]) for row in rows]
 
     def _all(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Nothing where there is no journal, or one that is just being made."""

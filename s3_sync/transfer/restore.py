@@ -108,7 +108,7 @@ def restore(writer: LocalWriter, job: Restoration, body: Body, limits: Limits) -
     elif info.md5 is None and manifest is None:
         raise ObjectRefused("unverifiable", f"nothing tells what the bytes of {info.name} must hash to")
     else:
-        checked = _checked(info, manifest, body)
+        checked = promised(info, manifest, body)
         step = _segment_size(info, limits)
         _as_slo(writer, job, lambda written: _cut(writer, job, checked, step, written))
 
@@ -232,8 +232,9 @@ def _version(info: ObjectInfo) -> Timestamp:
     return marked or Timestamp.from_seconds(info.last_modified)
 
 
-def _checked(info: ObjectInfo, manifest: Manifest | None, body: Body) -> Body:
-    """Bytes that are promised as a whole, or piece by piece."""
+def promised(info: ObjectInfo, manifest: Manifest | None, body: Body) -> Body:
+    """``body``, of which the MD5 is known, or else the manifest: raises BadDigest where it is something
+    else."""
     if info.md5 is not None:
         return _WholeChecked(body, info.size, info.md5)
     assert manifest is not None

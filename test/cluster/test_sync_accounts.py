@@ -136,3 +136,9 @@ def test_segments_move_with_their_manifests(swift: SwiftCluster, s3api: Store, d
     left = {c: account.swift.names(c) for c in ("plain", "parts", "media", "media_segments", "kept")}
     assert left == {"plain": [], "parts": [], "media": [], "media_segments": ["alone"], "kept": ["o"]}
     assert len(account.swift.names("versions")) == 1
+    done = daemon.ctl("verify-data", "0", "--pending")
+    *told, summary = [line.split("\t") for line in done.stdout.splitlines()]
+    [version] = account.swift.names("versions")
+    assert (done.returncode, summary) == (0, ["pending: missing 2"])
+    assert {line[1] for line in told[:-1]} == {"kept/o", f"versions/{version}"}
+    assert all("keeps versions" in line[2] for line in told[:-1])

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from servers.daemon import NewDaemon
+import json
+
+from servers.daemon import NewDaemon, SyncDaemon
 from servers.pair import Store, new_pair
 from servers.process import wait_until
 from servers.swift import SwiftCluster
+
+
+def position_of(daemon: SyncDaemon, path: str) -> tuple[str, float | None]:
+    """Of an object's row, and until when."""
+    [mapping] = json.loads(daemon.ctl("explain", path, "--json").stdout)["mappings"]
+    [row] = mapping["rows"]
+    return row["position"], row["until"]
 
 
 def test_more_deletes_than_allowed(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
@@ -25,6 +34,9 @@ def test_more_deletes_than_allowed(swift: SwiftCluster, s3api: Store, new_daemon
     daemon.stop()
     daemon.start()
     assert '"state": "deletes held"' in daemon.ctl("--json", "status").stdout
+    positions = {name: position_of(daemon, f"{pair.swift.account}/{pair.container}/{name}") for name in names}
+    held = {name: ("held", None) if name in pair.arrived() else ("handled", None) for name in names}
+    assert positions == held
     assert daemon.ctl("allow-deletes", "0").returncode == 0
     wait_until(lambda: pair.arrived() == ["another"], 20, "the deletes")
     assert "deletes go on: the operator says so" in daemon.log_text()

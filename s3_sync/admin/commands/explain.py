@@ -6,9 +6,21 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 
 from s3_sync.admin import codes
-from s3_sync.admin.explanation import BOTH, NOWHERE, STORE, SWIFT, Explanation, Local, OfMapping, explain
+from s3_sync.admin.explanation import (
+    BOTH,
+    NOWHERE,
+    STORE,
+    SWIFT,
+    Explanation,
+    Local,
+    OfMapping,
+    RowPosition,
+    explain,
+)
+from s3_sync.admin.failures import Failure
 from s3_sync.admin.output import Output, moment
 from s3_sync.admin.site import Site
+from s3_sync.state.journal import QUARANTINE
 
 NAME = "explain"
 HELP = "everything that is known of one object, and where its bytes are"
@@ -38,6 +50,8 @@ def _lines(found: Explanation) -> Iterator[str]:
     yield f"  in Swift        {_local(found.local)}"
     if not found.mappings:
         yield "  no mapping is about this container"
+    for problem in found.problems:
+        yield f"  left out        {problem}"
     for each in found.mappings:
         yield ""
         yield f"  mapping         {each.mapping} -> {each.destination} ({each.mode})"
@@ -46,37 +60,13 @@ def _lines(found: Explanation) -> Iterator[str]:
 
 
 def _of_mapping(each: OfMapping) -> Iterator[tuple[str, str]]:
-    if each.paused:
-        yield "paused", "nothing is begun until it is resumed"
-    if each.excluded:
-        yield "excluded", "its name matches the exclude pattern: it is left alone"
-    if each.condition:
-        known = {True: "is met", False: "is not met: it is left alone", None: "cannot be told"}
-        yield "condition", f"{each.condition}: {known[each.meets_condition]}"
-    if each.due is not None:
-        yield "due", f"{moment(each.due)}, when copy_after has passed"
+    yield from _policy(each)
     for row in each.rows:
-        whose = "this node's" if row.own else "another node's"
-        until = f" until {moment(row.until)}" if row.position == "waits" else ""
-        what = "deleted" if row.deleted else "written"
-        yield (
-            "row",
-            f"{row.row}, {whose}, {what} {row.timestamp}: {row.position}{until} (cursor {row.cursor})",
-        )
+        yield "row", _row(row)
         yield "", row.database
     if not each.rows:
         yield "row", "none in the databases on this node"
-    if each.failure is not None:
-        failure = each.failure
-        yield "last error", f"{failure.reason}: {failure.detail}"
-        again = (
-            "when the object changes, or on reset"
-            if failure.state == "quarantine"
-            else moment(failure.next_try)
-        )
-        yield "next try", f"{again}, after {failure.attempts} that failed"
-    else:
-        yield "last error", "none"
+    yield from _last_error(each.failure)
     remote = each.remote
     told = f"{remote.state} as {remote.key}"
     if remote.state == "present":
@@ -86,6 +76,43 @@ def _of_mapping(each: OfMapping) -> Iterator[tuple[str, str]]:
     yield "bytes", _WHERE.get(each.bytes_in, "cannot be told")
     for error in each.errors:
         yield "error", error
+
+
+def _policy(each: OfMapping) -> Iterator[tuple[str, str]]:
+    if each.paused:
+        yield "paused", "nothing is begun until it is resumed"
+    if each.excluded:
+        yield "excluded", "its name matches the exclude pattern: it is left alone"
+    if each.condition:
+        known = {True: "is met", False: "is not met: it is left alone", None: "cannot be told"}
+        yield "condition", f"{each.condition}: {known[each.meets_condition]}"
+    if each.due is not None:
+        yield "due", f"{moment(each.due)}, when copy_after has passed"
+    if each.waiting:
+        yield "large", "it waits for its turn among the large objects, or is being sent"
+    if each.expires is not None:
+        yield "expires", f"{moment(each.expires)}: then the copy is deleted"
+
+
+def _row(row: RowPosition) -> str:
+    until = f" until {moment(row.until)}" if row.position == "waits" else ""
+    if row.position == "held":
+        until = " by the delete budget until "
+        until += "an operator allows it" if row.until is None else moment(row.until)
+    whose = "this node's" if row.own else "another node's"
+    what = "deleted" if row.deleted else "written"
+    return f"{row.row}, {whose}, {what} {row.timestamp}: {row.position}{until} (cursor {row.cursor})"
+
+
+def _last_error(failure: Failure | None) -> Iterator[tuple[str, str]]:
+    if failure is None:
+        yield "last error", "none"
+        return
+    yield "last error", f"{failure.reason}: {failure.detail}"
+    again = "when deletes are allowed" if failure.next_try is None else moment(failure.next_try)
+    if failure.state == QUARANTINE:
+        again = "when the object changes, or on reset"
+    yield "next try", f"{again}, after {failure.attempts} that failed"
 
 
 def _local(local: Local) -> str:

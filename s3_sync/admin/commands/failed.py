@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import islice
 
 from s3_sync.admin import codes
-from s3_sync.admin.failures import EXPIRY, Failure, Wanted, failures, forget, retry
-from s3_sync.admin.naming import select
+from s3_sync.admin.failures import EXPIRY, Failure, Version, Wanted, failures, forget, retry
+from s3_sync.admin.numbers import natural
 from s3_sync.admin.output import NOTHING, Output, duration, moment
 from s3_sync.admin.site import Site
-from s3_sync.config.schema import Mapping
 from s3_sync.errors import UsageError
 from s3_sync.state.journal import QUARANTINE, RETRY
 
@@ -29,7 +29,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--prefix", default="", help="only objects whose names begin like this")
     parser.add_argument("--reason", default="", help="only those that failed for this reason")
     parser.add_argument("--state", default="", choices=(RETRY, QUARANTINE, EXPIRY), help="only those")
-    parser.add_argument("--limit", type=int, default=1000, help="list so many at most (1000; 0: all)")
+    parser.add_argument("--limit", type=natural, default=1000, help="list so many at most (1000; 0: all)")
     deeds = parser.add_mutually_exclusive_group()
     deeds.add_argument("--retry", action="store_true", help="try them again with the next turn")
     deeds.add_argument(
@@ -39,49 +39,49 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(site: Site, options: Namespace, output: Output) -> int:
-    chosen = [select(site.mappings, options.mapping)] if options.mapping else list(site.mappings)
+    chosen = [site.mapping(options.mapping)] if options.mapping else list(site.mappings)
     wanted = Wanted(tuple(options.name), options.prefix, options.reason, options.state)
     if options.retry:
         number = retry(site, chosen, wanted)
         output.answer({"retried": number})
         output.line(f"{number} objects are tried again with the daemon's next turn.")
         return codes.FINE
+    found = failures(site, chosen, wanted)
     if options.forget:
-        return _forget(site, chosen, wanted, options.yes, output)
-    found = list(islice(failures(site, chosen, wanted), options.limit or None))
-    output.answer({"at": site.now(), "failures": [_as_json(each) for each in found]})
-    output.table(COLUMNS, [_row(each, site.now()) for each in found], ("attempts", "since"))
-    if found and len(found) == options.limit and output.console.is_terminal:
-        output.line(f"These are the first {options.limit}; --limit 0 shows all.")
-    return codes.FOUND if found else codes.FINE
+        return _forget(site, [each.version for each in found if each.state != EXPIRY], options.yes, output)
+    shown = list(islice(found, options.limit or None))
+    more = next(found, None) is not None
+    output.answer({"at": site.now(), "failures": [asdict(each) for each in shown], "more": more})
+    output.table(COLUMNS, [_row(each, site.now()) for each in shown], ("attempts", "since"))
+    if more:
+        output.note(f"These are the first {options.limit}; --limit 0 shows all.")
+    return codes.FOUND if shown else codes.FINE
 
 
-def _forget(site: Site, chosen: Sequence[Mapping], wanted: Wanted, sure: bool, output: Output) -> int:
-    number = sum(1 for each in failures(site, chosen, wanted) if each.state != EXPIRY)
-    if number and not sure:
+def _forget(site: Site, found: Sequence[Version], sure: bool, output: Output) -> int:
+    """Exactly what was counted: what fails while the operator thinks about it is not forgotten."""
+    if found and not sure:
         if not sys.stdin.isatty():
             raise UsageError("--forget asks before it forgets; where nobody can answer, say --yes")
         print(
-            f"{number} objects have not converged. Forgotten, they stay as they are until they change or the"
-            " mapping is reset, and nothing tells of them any more. Forget them? [yes/no] ",
+            f"{len(found)} objects have not converged. Forgotten, they stay as they are until they change or"
+            " the mapping is reset, and nothing tells of them any more. Forget them? [yes/no] ",
             end="", file=sys.stderr, flush=True,
         )  # fmt: skip
         if sys.stdin.readline().strip() != "yes":
             output.line("Nothing was forgotten.")
             return codes.FAILED
-    number = forget(site, chosen, wanted) if number else 0
+    number = forget(site, found)
     output.answer({"forgotten": number})
     output.line(f"{number} objects were forgotten.")
     return codes.FINE
 
 
-def _as_json(each: Failure) -> dict[str, object]:
-    return {name: getattr(each, name) for name in each.__slots__}
-
-
 def _row(each: Failure, now: float) -> list[str]:
     if each.state == QUARANTINE:
         again = "when it changes"
+    elif each.next_try is None:
+        again = "when deletes are allowed"
     else:
         again = moment(each.next_try) if each.next_try > now else "now"
     return [

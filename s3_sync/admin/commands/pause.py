@@ -5,7 +5,6 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from s3_sync.admin import codes
-from s3_sync.admin.naming import select
 from s3_sync.admin.output import Output
 from s3_sync.admin.site import Site
 
@@ -18,7 +17,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(site: Site, options: Namespace, output: Output) -> int:
-    mapping = select(site.mappings, options.mapping)
+    mapping = site.mapping(options.mapping)
     site.require_state()
     changed = site.controls.pause(mapping)
     output.answer({"mapping": mapping.label, "paused": True, "changed": changed})

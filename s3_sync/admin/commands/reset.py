@@ -6,7 +6,6 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
 from s3_sync.admin import codes
-from s3_sync.admin.naming import select
 from s3_sync.admin.output import Output, moment, size
 from s3_sync.admin.resetting import plan, since_of
 from s3_sync.admin.site import Site
@@ -28,7 +27,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(site: Site, options: Namespace, output: Output) -> int:
-    mapping = select(site.mappings, options.mapping)
+    mapping = site.mapping(options.mapping)
     since = since_of(options.since, site.now()) if options.since else 0.0
     which = f"objects of {mapping.label}"
     which += f" that begin with {options.prefix}" if options.prefix else ""
@@ -45,10 +44,11 @@ def run(site: Site, options: Namespace, output: Output) -> int:
         return codes.FINE
     site.require_state()
     reset = site.controls.reset(mapping, options.prefix, since)
-    runs = site.daemon().running
-    output.answer({"mapping": mapping.label, **asdict(reset)})
-    output.line(
-        f"{which[0].upper()}{which[1:]} are compared with the store again,"
-        f" {'beginning with the next turn' if runs is not False else 'when the daemon is started'}."
+    when = (
+        "beginning with the next turn" if site.daemon().running is not False else "when the daemon is started"
     )
+    if site.controls.is_paused(mapping):
+        when = "when the mapping is resumed"
+    output.answer({"mapping": mapping.label, **asdict(reset)})
+    output.line(f"{which[0].upper()}{which[1:]} are compared with the store again, {when}.")
     return codes.FINE

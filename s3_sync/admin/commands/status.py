@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from s3_sync.admin import codes
-from s3_sync.admin.naming import select
+from s3_sync.admin.numbers import pause
 from s3_sync.admin.output import NOTHING, Output, duration, moment, printable, rendered, size
 from s3_sync.admin.site import Site
 from s3_sync.admin.status import MappingStatus, Status, status
@@ -28,14 +28,14 @@ _NUMBERS = ("no", "rows behind", "pending", "bytes", "oldest", "later", "failing
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("mapping", nargs="?", help="only this one: account/container, or its number")
     parser.add_argument(
-        "--watch", nargs="?", type=float, const=2.0, metavar="SECONDS", help="again and again (every 2 s)"
+        "--watch", nargs="?", type=pause, const=2.0, metavar="SECONDS", help="again and again (every 2 s)"
     )
 
 
 def run(site: Site, options: Namespace, output: Output) -> int:
-    chosen = (select(site.mappings, options.mapping),) if options.mapping else site.mappings
+    chosen = (site.mapping(options.mapping),) if options.mapping else site.mappings
     if options.watch is not None:
-        return _watch(site, chosen, max(0.1, options.watch), output)
+        return _watch(site, chosen, options.watch, output)
     found = status(site, chosen)
     output.answer(found)
     if not output.as_json:
@@ -43,7 +43,7 @@ def run(site: Site, options: Namespace, output: Output) -> int:
     return codes.FINE if found.is_good else codes.FOUND
 
 
-def _watch(site: Site, chosen: tuple[Mapping, ...], pause: float, output: Output) -> int:
+def _watch(site: Site, chosen: tuple[Mapping, ...], seconds: float, output: Output) -> int:
     """Until it is interrupted; where it is piped, one answer after the other."""
     try:
         if not output.console.is_terminal or output.as_json:
@@ -52,15 +52,15 @@ def _watch(site: Site, chosen: tuple[Mapping, ...], pause: float, output: Output
                 output.answer(found)
                 if not output.as_json:
                     _print(found, output)
-                output.console.file.flush()
-                time.sleep(pause)
+                output.flush()
+                time.sleep(seconds)
         with Live(console=output.console, auto_refresh=False, screen=True) as live:
             while True:
                 found = status(site, chosen)
                 table = rendered(COLUMNS, [_row(each, found.at) for each in found.mappings], _NUMBERS)
                 remarks = [Text(printable(each)) for each in (_headline(found), *_remarks(found))]
                 live.update(Group(remarks[0], Text(), table, *remarks[1:]), refresh=True)
-                time.sleep(pause)
+                time.sleep(seconds)
     except KeyboardInterrupt:
         return codes.FINE
 
@@ -69,10 +69,11 @@ def _print(found: Status, output: Output) -> None:
     if output.console.is_terminal:
         output.line(_headline(found))
         output.line()
+    elif found.daemon.running is False:
+        output.note("the daemon does not run")
     output.table(COLUMNS, [_row(each, found.at) for each in found.mappings], _NUMBERS)
-    if output.console.is_terminal:
-        for remark in _remarks(found):
-            output.line(remark)
+    for remark in _remarks(found):
+        output.note(remark)
 
 
 def _headline(found: Status) -> str:

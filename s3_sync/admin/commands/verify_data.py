@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
 from s3_sync.admin import codes
-from s3_sync.admin.naming import select
+from s3_sync.admin.comparison import Depth
 from s3_sync.admin.output import Output
 from s3_sync.admin.site import Site
 from s3_sync.admin.verification import Summary, Verification
@@ -22,25 +22,29 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--metadata", action="store_true", help="compare the metadata of every object: two requests for each"
     )
+    parser.add_argument(
+        "--content", action="store_true", help="read every object on both sides, and compare the bytes, too"
+    )
     parser.add_argument("--pending", action="store_true", help="also print what is only on its way")
     parser.add_argument("--resume", action="store_true", help="go on where the last one was stopped")
     parser.add_argument("--state", metavar="PATH", help="where to keep how far it is (in status_dir)")
 
 
 def run(site: Site, options: Namespace, output: Output) -> int:
-    mapping = select(site.mappings, options.mapping)
+    mapping = site.mapping(options.mapping)
     path = options.state or os.path.join(site.settings.status_dir, f".verify-{mapping.fingerprint}.sqlite")
-    state = VerificationState(path, options.resume)
+    depth = Depth(options.metadata, options.content)
+    state = VerificationState(path, f"{mapping.journal_key}{_words(depth)}", options.resume)
     ended = False
     try:
-        verification = Verification(site, mapping, state, options.metadata)
+        verification = Verification(site, mapping, state, depth)
         for of, found in verification.findings():
             if found.pending and not options.pending:
                 continue
             output.answer({"container": of.container, **asdict(found)})
-            why = f" (pending: {found.pending})" if found.pending else ""
-            detail = f": {found.detail}" if found.detail else ""
-            output.line(f"{found.what}\t{of.container}/{found.name}{detail}{why}")
+            told = [found.detail, f"pending: {found.pending}" if found.pending else ""]
+            output.cells([found.what, f"{of.container}/{found.name}", "; ".join(filter(None, told))])
+            output.flush()  # what was told is not told again after a stop
         summary = verification.summary()
         ended = not summary.errors
     finally:
@@ -53,8 +57,12 @@ def run(site: Site, options: Namespace, output: Output) -> int:
     return codes.FINE if summary.could_tell else codes.FAILED
 
 
+def _words(depth: Depth) -> str:
+    return "".join(f" --{name}" for name, wanted in asdict(depth).items() if wanted)
+
+
 def _lines(summary: Summary) -> list[str]:
-    lines = list(summary.errors)
+    lines = [*summary.errors, *summary.notes]
     wrong = ", ".join(f"{what} {number}" for what, number in sorted(summary.wrong.items()))
     pending = ", ".join(f"{what} {number}" for what, number in sorted(summary.pending.items()))
     lines.append(f"{summary.names} names looked at: {wrong or 'nothing is wrong'}")

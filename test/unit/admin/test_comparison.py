@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import pytest
@@ -18,17 +18,24 @@ from s3_sync.admin.comparison import (
     REFUSED,
     UNSURE,
     Comparison,
+    Depth,
     Finding,
     Sides,
 )
 from s3_sync.config.schema import Profile
 from s3_sync.errors import LocalError
-from s3_sync.model.objects import ObjectMeta, PutOptions
+from s3_sync.largeobject.manifest import Manifest
+from s3_sync.model.objects import GetOptions, ObjectInfo, ObjectMeta, PutOptions
+from s3_sync.providers.base import GetResult
 from s3_sync.runtime.concurrency import SerialPool
 from s3_sync.streams.reader import BytesBody
 from unit.sync.cluster import Swift, local_objects
 from unit.sync.node import CONTAINER, NAMER, mapping
 from unit.sync.store import WatchedBucket
+from unit.sync.versions import Version
+
+#: of b"123"
+ETAG = "202cb962ac59075b964b07152d234b70"
 
 
 class Listing:
@@ -43,12 +50,22 @@ class Listing:
         yield from sorted(records, key=lambda each: each["name"], reverse=self.shuffled)
 
 
+class ReadBucket(WatchedBucket):
+    """One that may be read, too."""
+
+    def get_object(self, name: str, options: GetOptions | None = None) -> GetResult:
+        result: GetResult = self._call(
+            "get", name, lambda: self.inner.get_object(name, options or GetOptions())
+        )
+        return result
+
+
 class Two:
     """A container and a bucket. ``waiting``: what is pending; ``deleted``: whose delete is on record here."""
 
     def __init__(self, **profile: Any) -> None:
         self.swift = Swift()
-        self.bucket = WatchedBucket(NAMER, self.swift.clock.now)
+        self.bucket = ReadBucket(NAMER, self.swift.clock.now)
         self.listing = Listing(self.swift)
         self.mapping = replace(mapping(), profile=Profile(**profile))
         self.waiting: dict[str, str] = {}
@@ -56,9 +73,17 @@ class Two:
 
     def copy(self, name: str, body: bytes | None = None) -> None:
         data = self.swift.content()[name] if body is None else body
-        self.bucket.inner.put_object(name, BytesBody(data), PutOptions(len(data), meta=ObjectMeta()))
+        self.bucket.inner.put_object(
+            name, BytesBody(data), PutOptions(len(data), meta=ObjectMeta({"content-type": "text/plain"}))
+        )
 
-    def compare(self, metadata: bool = False) -> Comparison:
+    def damage(self, name: str) -> None:
+        """Other bytes, under the ETag that they had."""
+        objects = self.bucket.provider.store("bucket").objects
+        key = NAMER.key(name)
+        objects[key] = replace(objects[key], data=bytes(reversed(objects[key].data)))
+
+    def compare(self, **depth: bool) -> Comparison:
         def deleted(names: Sequence[str]) -> set[str]:
             return self.deleted & set(names)
 
@@ -71,10 +96,10 @@ class Two:
             deleted,
             self.swift.clock.now,
         )
-        return Comparison(self.mapping, sides, metadata)
+        return Comparison(self.mapping, sides, Depth(**depth))
 
-    def found(self, metadata: bool = False) -> dict[str, Finding]:
-        return {each.name: each for page in self.compare(metadata).pages() for each in page.findings}
+    def found(self, **depth: bool) -> dict[str, Finding]:
+        return {each.name: each for page in self.compare(**depth).pages() for each in page.findings}
 
     def asked(self) -> set[str]:
         return {method for method, _ in self.bucket.calls}
@@ -120,6 +145,70 @@ def test_metadata_is_asked_for(two: Two) -> None:
     two.copy("o")
     assert two.found() == {}
     assert {name: each.what for name, each in two.found(metadata=True).items()} == {"o": METADATA}
+
+
+@pytest.mark.parametrize("retain_local", [True, False])
+def test_bytes_are_read_where_they_are(retain_local: bool) -> None:
+    """Those of a copy that is all there is must be what was moved."""
+    two = Two(retain_local=retain_local)
+    for name in ("bad", "empty", "good"):
+        two.swift.put(name, name.encode() if name != "empty" else b"")
+        two.copy(name)
+        if not retain_local:
+            two.swift.delete(name, offset=1)
+    assert two.found(content=True) == {}
+    two.damage("bad")
+    assert two.found() == two.found(metadata=True) == {}
+    found = two.found(content=True)
+    assert {name: (each.what, each.is_wrong) for name, each in found.items()} == {"bad": (DIFFERENT, True)}
+    assert "hash to" in found["bad"].detail
+
+
+def test_bytes_of_a_large_object(two: Two) -> None:
+    names = [f"/segments/{number}" for number in range(3)]
+    for name in names:
+        two.swift.put(name, name.encode() * 9)
+    raw = two.swift.put_slo("slo", names)
+    body = two.swift.read("slo") or b""
+    marks = {"x-static-large-object": "True", "swift-slo-etag": Manifest.parse(raw).etag}
+    meta = ObjectMeta({"content-type": "text/plain"}, marks=marks)
+    two.bucket.inner.put_object("slo", BytesBody(body), PutOptions(len(body), meta=meta))
+    two.bucket.inner.put_manifest("slo", raw)
+    assert two.found(content=True) == {}
+    two.damage("slo")
+    assert two.found() == {}
+    assert {name: each.what for name, each in two.found(content=True).items()} == {"slo": DIFFERENT}
+
+
+def test_what_changes_while_it_is_read_is_no_fault(two: Two) -> None:
+    two.swift.put("o", b"123")
+    two.copy("o")
+    two.damage("o")
+
+    def meanwhile(method: str, name: str) -> None:
+        if method == "get":
+            two.swift.put("o", b"456")
+
+    two.bucket.before = meanwhile
+    found = two.found(content=True)["o"]
+    assert (found.what, found.is_wrong, found.detail.partition(":")[0]) == (UNSURE, False, "local_changed")
+
+
+@dataclass(frozen=True)
+class Damaged(Version):
+    """Other bytes than were written."""
+
+    def info(self, name: str) -> ObjectInfo:
+        return replace(super().info(name), etag=ETAG, md5=ETAG)
+
+
+def test_a_replica_with_a_changed_bit(two: Two) -> None:
+    two.swift.put("o", b"123")
+    two.copy("o")
+    version = two.swift.objects["o", 0]
+    two.swift.objects["o", 0] = Damaged(b"321", version.data_timestamp, version.timestamp, version.headers)
+    found = two.found(content=True)["o"]
+    assert (found.what, found.detail.partition(" hash")[0]) == (DIFFERENT, "the bytes that Swift gave")
 
 
 def test_what_was_moved_is_not_asked_for_unless_a_client_deleted_it() -> None:

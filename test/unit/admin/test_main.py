@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from s3_sync.admin import codes, main
-from s3_sync.admin.site import become_owner, lock_holder
+from s3_sync.admin.site import become_owner, lock_holder, owned
 
 
 def test_every_command_says_what_it_is_for(capsys: pytest.CaptureFixture[str]) -> None:
@@ -20,7 +20,17 @@ def test_every_command_says_what_it_is_for(capsys: pytest.CaptureFixture[str]) -
     assert "--forget" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [[], ["nothing"], ["pause"], ["failed", "--retry", "--forget"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nothing"],
+        ["pause"],
+        ["failed", "--retry", "--forget"],
+        ["failed", "--limit", "-1"],
+        *(["status", "--watch", each] for each in ("0", "-1", "inf", "nan", "soon")),
+    ],
+)
 def test_wrong_arguments(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main.main(arguments)
@@ -57,6 +67,24 @@ def test_who_holds_a_lock(tmp_path: Path) -> None:
 
 def test_nothing_changes_for_who_is_the_owner(tmp_path: Path) -> None:
     before = os.geteuid()
-    become_owner(str(tmp_path))
-    become_owner(str(tmp_path / "missing"))
+    become_owner(str(tmp_path), "/nowhere")
+    become_owner(str(tmp_path / "missing"), str(tmp_path))
     assert os.geteuid() == before
+
+
+def test_whose_user_is_the_daemons(tmp_path: Path) -> None:
+    """The databases' before it has ever run: root must leave nothing beside them."""
+    status, devices = tmp_path / "status", tmp_path / "d[1]"
+    assert owned(str(status), str(devices)) is None
+    (devices / "sdb" / "objects").mkdir(parents=True)
+    assert owned(str(status), str(devices)) is None
+    (devices / "sdc" / "containers").mkdir(parents=True)
+    assert owned(str(status), str(devices)) == str(devices / "sdc" / "containers")
+    status.mkdir()
+    assert owned(str(status), str(devices)) == str(status)
+
+
+def test_arguments_are_utf_8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing that takes a name could go on with anything else, daemons included."""
+    assert main.main(["reset", "0", "--prefix", "a\udcff", "--config", str(tmp_path)]) == codes.USAGE
+    assert capsys.readouterr() == ("", "swift-s3-ctl: a\\udcff: not UTF-8\n")

@@ -19,11 +19,13 @@ def test_columns_where_it_is_piped() -> None:
     output = Output(file=file)
     output.table(("a", "b"), [("1", "x\ty\nz\x1b[31m"), ("[bold]", "ü" * 300)])
     output.line("[red]text")
+    output.cells(["one\t", "two"])
     assert file.getvalue().splitlines() == [
         "a\tb",
         "1\tx\\ty\\nz\\x1b[31m",
         f"[bold]\t{'ü' * 300}",
         "[red]text",
+        "one\\t\ttwo",
     ]
 
 
@@ -42,7 +44,10 @@ def test_json_is_all_there_is() -> None:
     output.table(("a",), [("1",)])
     output.answer(Running(True, 5))
     output.answer({"a": "ü"})
-    first, second = file.getvalue().splitlines()
+    output.note("remark")
+    output.answer({"never": [float("inf"), {"x": float("nan")}]})
+    first, second, third = file.getvalue().splitlines()
+    assert third == '{"never": [null, {"x": null}]}'
     assert json.loads(first) == {"running": True, "pid": 5, "updated": None}
     assert json.loads(second) == {"a": "ü"}
 
@@ -58,6 +63,7 @@ def test_json_is_all_there_is() -> None:
         (3599, "59m 59s"),
         (90_000, "1d 1h"),
         (86_460, "1d"),
+        (float("inf"), "-"),
     ],
 )
 def test_durations(seconds: float | None, text: str) -> None:
@@ -70,24 +76,29 @@ def test_sizes_and_moments() -> None:
     ]
     assert sizes == ["0 B", "1023 B", "1.0 KiB", "1.5 MiB", "5.0 GiB", "3.0 PiB", "9000.0 PiB"]
     assert (moment(None), moment(1_700_000_000)) == ("-", "2023-11-14 22:13:20Z")
+    assert [moment(each) for each in (float("inf"), float("nan"), 1e300, -1e300)] == ["-"] * 4
     assert printable("a\u2028\udc80") == "a\\u2028\\udc80"
 
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [
-        ("24h", 1e9 - 86400),
-        ("2w", 1e9 - 14 * 86400),
+        ("24h", 2e9 - 86400),
+        ("2w", 2e9 - 14 * 86400),
         ("1700000000.5", 1700000000.5),
         ("2023-11-14", 1699920000.0),
         ("2023-11-14T22:13:20Z", 1700000000.0),
+        ("999999999w", 0.0),
+        ("0001-01-01", 0.0),
     ],
 )
 def test_since(text: str, seconds: float) -> None:
-    assert since_of(text, 1e9) == seconds
+    assert since_of(text, 2e9) == seconds
 
 
-@pytest.mark.parametrize("text", ["yesterday", "24", "h", "-5h", "2023-13-01", ""])
+@pytest.mark.parametrize(
+    "text", ["yesterday", "24", "h", "-5h", "2023-13-01", "", "2099-01-01", "99999999999", "9" * 50 + "w"]
+)
 def test_no_time(text: str) -> None:
     with pytest.raises(UsageError, match="--since"):
         since_of(text, 1e9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import time
 from argparse import Namespace
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from s3_sync.admin import codes
+from s3_sync.admin.commands import failed
 from s3_sync.admin.commands import status as command
 from s3_sync.admin.failures import Wanted, failures, forget, retry
 from s3_sync.admin.output import Output
@@ -23,6 +25,7 @@ from s3_sync.config.schema import Mapping
 from s3_sync.errors import AccessDenied, LocalUnavailable
 from s3_sync.state.checkpoint import StatusFiles
 from s3_sync.state.controls import Controls
+from s3_sync.state.journal import Settlement
 from s3_sync.state.journal_view import JournalView
 from s3_sync.sync.facts import Facts
 from unit.sync.node import Node, mapping
@@ -143,8 +146,14 @@ class TestStatus:
 
 @pytest.mark.parametrize("terminal", [True, False])
 @pytest.mark.parametrize("watch", [True, False])
-def test_what_is_shown(world: World, monkeypatch: pytest.MonkeyPatch, terminal: bool, watch: bool) -> None:
-    """Where it is watched, until it is interrupted."""
+def test_what_is_shown(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    terminal: bool,
+    watch: bool,
+) -> None:
+    """Where it is watched, until it is interrupted. Remarks do not get among columns."""
     world.fill(3)
     world.fail_names(AccessDenied("no"), "o00001")
     world.node.settle()
@@ -164,6 +173,9 @@ def test_what_is_shown(world: World, monkeypatch: pytest.MonkeyPatch, terminal: 
     assert ("the daemon does not run" in text) is terminal
     assert ("AUTH_a/c: failing: remote_denied 1" in text) is terminal
     assert ("\trows behind\t" in text) is not terminal
+    aside = capsys.readouterr().err
+    assert ("the daemon does not run" in aside) is not terminal
+    assert ("AUTH_a/c: failing: remote_denied 1" in aside) is not terminal
 
 
 class TestFailures:
@@ -202,13 +214,46 @@ class TestFailures:
         assert (after.state, after.attempts) == ("quarantine", before.attempts + 1)
 
     def test_forget(self, world: World, seen: Seen) -> None:
-        assert forget(site_of(seen), seen.mappings, Wanted(prefix="o")) == 2
+        listed = [each.version for each in failures(site_of(seen), seen.mappings, Wanted(prefix="o"))]
+        assert forget(site_of(seen), listed) == 2
         world.node.later(3600.0)
         assert set(world.node.unsettled()) == {"n" * 1100}
         assert "o00001" not in world.bucket.content()
         world.swift.put("o00001", b"changed")
         world.node.settle()
         assert "o00001" in world.bucket.content()
+
+    def test_what_is_listed_and_what_is_left_out(
+        self, world: World, seen: Seen, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """A delete that failed, and has to wait until it is allowed, has no next try."""
+        settlement = Settlement(postponed=[("o00001", float("inf"))])
+        world.node.journal.settle(world.node.crawl.key, settlement, world.node.clock.now())
+        options = Namespace(
+            mapping=None, name=[], prefix="o", reason="", state="", limit=1, retry=False, forget=False
+        )
+        for limit, more in ((1, True), (2, False), (0, False)):
+            options.limit = limit
+            output = Output(as_json=True, file=io.StringIO())
+            assert failed.run(site_of(seen), options, output) == codes.FOUND
+            answer = json.loads(output.console.file.getvalue())
+            assert (len(answer["failures"]), answer["more"]) == (limit or 2, more)
+            assert answer["failures"][0]["next_try"] is None
+        options.limit = 1
+        output = Output(file=io.StringIO())
+        failed.run(site_of(seen), options, output)
+        [_, line] = output.console.file.getvalue().splitlines()
+        assert line.split("\t")[8] == "when deletes are allowed"
+        assert "--limit 0 shows all" in capsys.readouterr().err
+
+    def test_what_fails_while_the_operator_thinks_is_not_forgotten(self, world: World, seen: Seen) -> None:
+        listed = [each.version for each in failures(site_of(seen), seen.mappings, Wanted(prefix="o"))]
+        world.fail_names(AccessDenied("no"), "o00001", "o00002", "o00003")
+        for name in ("o00002", "o00003"):
+            world.swift.put(name, b"newer")
+        world.node.settle()
+        assert forget(site_of(seen), listed) == 1
+        assert set(world.node.unsettled()) == {"n" * 1100, "o00002", "o00003"}
 
 
 def test_a_plan(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from pathlib import Path
 
@@ -13,11 +14,11 @@ from s3_sync.errors import StateError
 
 def test_it_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "state"
-    state = VerificationState(str(path), resume=False)
+    state = VerificationState(str(path), "of c", resume=False)
     state.add_manifests("c", ["1", "2", "3"])
     state.reach("c", "m", Seen(10, ["1"], Counter({("missing", False): 2})))
     state.close()
-    state = VerificationState(str(path), resume=True)
+    state = VerificationState(str(path), "of c", resume=True)
     assert state.reached("c") == ("m", False)
     state.reach("c", "z", Seen(5, ["3"], Counter({("missing", False): 1, ("missing", True): 4})), done=True)
     assert state.reached("c") == ("z", True)
@@ -30,8 +31,12 @@ def test_it_goes_on(tmp_path: Path) -> None:
 
 def test_another_begins_anew(tmp_path: Path) -> None:
     path = str(tmp_path / "state")
-    VerificationState(path, resume=False).reach("c", "m", Seen(10), done=True)
-    state = VerificationState(path, resume=False)
+    state = VerificationState(path, "of c", resume=False)
+    state.reach("c", "m", Seen(10), done=True)
+    state.close()
+    with pytest.raises(StateError, match="is of another verification: of c"):
+        VerificationState(path, "of d", resume=True)
+    state = VerificationState(path, "of d", resume=False)
     assert state.reached("c") == ("", False)
     assert not state.has_manifests("c")
 
@@ -39,5 +44,25 @@ def test_another_begins_anew(tmp_path: Path) -> None:
 def test_a_file_that_is_something_else(tmp_path: Path) -> None:
     path = tmp_path / "state"
     path.write_text("something else" * 100)
-    with pytest.raises(StateError, match="state"):
-        VerificationState(str(path), resume=True)
+    for resume in (True, False):
+        with pytest.raises(StateError, match="is something else"):
+            VerificationState(str(path), "of c", resume)
+    assert path.read_text() == "something else" * 100
+    path.unlink()
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE about (what)")
+    other.close()
+    with pytest.raises(StateError, match="is something else"):
+        VerificationState(str(path), "of c", resume=False)
+    with pytest.raises(StateError, match="Is a directory"):
+        VerificationState(str(tmp_path), "of c", resume=False)
+
+
+def test_two_at_the_same_time(tmp_path: Path) -> None:
+    path = str(tmp_path / "state")
+    first = VerificationState(path, "of c", resume=False)
+    first.reach("c", "m", Seen(10))
+    with pytest.raises(StateError, match="another verification is at it"):
+        VerificationState(path, "of c", resume=False)
+    first.close()
+    assert VerificationState(path, "of c", resume=True).looked_at() == 10

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -111,17 +112,24 @@ def test_what_cannot_be_read(tmp_path: Path, controls: Controls, caplog: pytest.
     good = controls.reset(mapping())
     (tmp_path / ".controls" / "reset-0").write_text("{")
     (tmp_path / ".controls" / "reset-1").write_text('{"id": 1}')
+    for number, wrong in enumerate(({"id": 5}, {"since": "x"}, {"prefix": "\udc80"}, {"made": None}), 2):
+        written = json.dumps({**asdict(good), **wrong})
+        (tmp_path / ".controls" / f"reset-{number}").write_text(written)
     (tmp_path / ".controls" / ".tmp-abcdefgh").write_text("")
+    (tmp_path / ".controls" / "deletes-²-0").write_text("")
     with caplog.at_level(logging.ERROR):
         assert controls.resets(mapping()) == [good]
         assert controls.resets(mapping()) == [good]
-    assert len(caplog.records) == 2  # said once
+        assert controls.deletes_allowed(mapping()) == 0.0
+    assert len(caplog.records) == 6  # said once
     controls.pause(mapping())
     for file in (tmp_path / ".controls").glob("pause-*"):
-        file.write_text("[]")
-    assert controls.is_paused(mapping())  # the name is enough
-    with pytest.raises(StateError):
-        controls.paused_since(mapping())
+        for written in ("[]", '{"since": "long ago"}', '{"si'):
+            file.write_text(written)
+            assert controls.is_paused(mapping())  # the name is enough
+            assert controls.paused_since(mapping()) == file.stat().st_mtime
+    assert controls.resume(mapping())
+    assert controls.paused_since(mapping()) is None
 
 
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:
