@@ -301,7 +301,8 @@ class Journal:
         """Of a mapping whose entries only this process changes, but for the operator."""
         if mapping not in self._names:
             entries = self._all("SELECT name, timestamp FROM unsettled WHERE mapping = ?", mapping)
-            self._names[mapping] = dict(entries)
+            # another thread may just have done so, and changed its own since
+            return self._names.setdefault(mapping, dict(entries))
         return self._names[mapping]
 
     def _edits(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -245,3 +246,19 @@ def test_threads_share_it(journal: Journal) -> None:
     for thread in threads:
         thread.join()
     assert names(journal) == sorted(f"{number}-{step}" for number in range(4) for step in range(0, 20, 2))
+
+
+def test_two_threads_that_begin_at_the_same_time(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, others = journal._all, [failed(failure("other"))]
+
+    def meanwhile(query: str, *values: object) -> list[tuple[Any, ...]]:
+        found = read(query, *values)
+        if others:
+            journal.settle(M, others.pop(), 0.0)
+        return found
+
+    monkeypatch.setattr(journal, "_all", meanwhile)
+    journal.settle(M, failed(failure("one")), 0.0)
+    for name in ("one", "other"):
+        journal.settle(M, settled(name), 1.0)
+    assert names(journal) == []
