@@ -32,6 +32,11 @@ from s3_sync.streams.reader import Body
 
 #: upper bounds of the classes of latency, in seconds; a last class is above all of them
 BOUNDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+#: more than the buffers of both ends and of the network hold: only bytes beyond that show that a store takes
+#: them, where others wait for an answer in vain
+BUFFERED = 16 << 20
+#: a store that does not answer is asked again sooner than this, in seconds, by whoever wants something of it
+FORGOTTEN = 300.0
 #: reason of a request that ended with something that is no error of ours, such as a kill
 BROKEN_OFF = "broken_off"
 _WHOLE = GetOptions()
@@ -52,10 +57,13 @@ class Operation:
 
 
 class _Request:
-    __slots__ = ("moved",)
+    """``moved``: when a byte was last taken; ``taken``: how many were."""
+
+    __slots__ = ("moved", "taken")
 
     def __init__(self, now: float) -> None:
         self.moved = now
+        self.taken = 0
 
 
 class Observer:
@@ -71,6 +79,10 @@ class Observer:
         self._open: set[_Request] = set()
         #: since when there was no answer, and no byte taken, although there was a request; None = all is well
         self._silent_since: float | None = None
+        #: whether requests have been given up since
+        self._in_vain = False
+        #: when the last request ended
+        self._ended = now()
 
     @property
     def in_flight(self) -> int:
@@ -84,30 +96,38 @@ class Observer:
 
     @property
     def silent(self) -> float:
-        """For how long the store has said nothing to any request, those included that were given up."""
+        """For how long the store has said nothing to any request, those included that were given up; 0 when
+        nobody asks it any more."""
         since = self._silent_since
-        return 0.0 if since is None else max(0.0, self._now() - since)
+        return 0.0 if since is None or self.is_forgotten else max(0.0, self._now() - since)
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Nobody has asked for a while."""
+        return not self._open and self._now() - self._ended > FORGOTTEN
 
     def request(self, operation: str, function: Callable[[], _Result]) -> _Result:
         """The result of ``function``, which makes a request."""
         return self._watched(operation, function, _Request(self._now()))
 
     def upload(self, operation: str, body: Body, function: Callable[[Body], _Result]) -> _Result:
-        """The same for a request that reads ``body``: whoever takes bytes is alive."""
+        """The same for a request that reads ``body``: whoever takes bytes is alive. But what is read for a
+        store that has just left others without an answer may only have gone into a buffer."""
         request = _Request(self._now())
 
         def moved(size: int) -> None:
             request.moved = now = self._now()
-            if self._silent_since is not None:
+            request.taken += size
+            if self._silent_since is not None and (not self._in_vain or request.taken > BUFFERED):
                 self._silent_since = now
 
         return self._watched(operation, lambda: function(MeteredBody(body, moved)), request)
 
     def _watched(self, operation: str, function: Callable[[], _Result], request: _Request) -> _Result:
         begun = request.moved
+        if self._silent_since is None or self.is_forgotten:
+            self._silent_since, self._in_vain = begun, False
         self._open.add(request)
-        if self._silent_since is None:
-            self._silent_since = begun
         error: BaseException | None = None
         try:
             return function()
@@ -116,16 +136,17 @@ class Observer:
             raise
         finally:
             self._open.discard(request)
-            if self._is_answered(error):
-                self._silent_since = None
-            self._count(operation, self._now() - begun, error)
+            self._ended = self._now()
+            self._heard(error)
+            self._count(operation, self._ended - begun, error)
 
-    def _is_answered(self, error: BaseException | None) -> bool:
+    def _heard(self, error: BaseException | None) -> None:
         """What ends for a reason of its own, such as a source that cannot be read or a kill, tells nothing of
-        the store; unless others wait for it, it counts as if it had not been."""
-        if error is None or (isinstance(error, RemoteError) and not isinstance(error, RemoteUnavailable)):
-            return True
-        return bool(error.status) if isinstance(error, RemoteUnavailable) else not self._open
+        the store: it counts as if it had not been."""
+        if isinstance(error, RemoteUnavailable) and not error.status:
+            self._in_vain = True
+        elif error is None or isinstance(error, RemoteError) or not (self._in_vain or self._open):
+            self._silent_since = None
 
     def _count(self, operation: str, seconds: float, error: BaseException | None) -> None:
         counted = self.operations.get(operation)

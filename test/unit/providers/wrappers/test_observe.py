@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from s3_sync.errors import LocalChanged, NotFound, RemoteError, RemoteUnavailable, Throttled
-from s3_sync.providers.wrappers.observe import BOUNDS, BROKEN_OFF, Observer
+from s3_sync.providers.wrappers.observe import BOUNDS, BROKEN_OFF, BUFFERED, FORGOTTEN, Observer
 from s3_sync.streams.reader import BytesBody
 
 
@@ -81,9 +81,45 @@ class TestSilence:
         assert observer.silent == 0.0
         fails(observer, clock, 60.0, RemoteUnavailable("timed out"))
         assert observer.silent == 60.0
-        clock.time += 300.0  # nobody asks
+        clock.time += FORGOTTEN  # nobody asks
         fails(observer, clock, 60.0, RemoteUnavailable("timed out"))
         assert observer.silent == 420.0
+
+    def test_is_over_when_nobody_asks_any_more(self, observer: Observer, clock: Clock) -> None:
+        """Such as when its mappings were taken out, or paused."""
+        fails(observer, clock, 60.0, RemoteUnavailable("timed out"))
+        clock.time += FORGOTTEN + 1.0
+        assert (observer.silent, observer.is_forgotten) == (0.0, True)
+        fails(observer, clock, 60.0, RemoteUnavailable("timed out"))
+        assert (observer.silent, observer.is_forgotten) == (60.0, False)
+
+    def test_what_goes_into_a_buffer_does_not_end_it(self, observer: Observer, clock: Clock) -> None:
+        """A frozen store: its kernel takes what fits, each time that the upload is tried again."""
+        seen: list[float] = []
+
+        def send(body: Any) -> None:
+            body.read()
+            clock.time += 60.0
+            seen.append(observer.silent)
+            raise RemoteUnavailable("timed out")
+
+        for _ in range(4):
+            with pytest.raises(RemoteUnavailable):
+                observer.upload("put_object", BytesBody(b"abc"), send)
+        assert seen == [60.0, 120.0, 180.0, 240.0]
+
+    def test_what_no_buffer_holds_does(self, observer: Observer, clock: Clock) -> None:
+        """Of two uploads one is given up, and the other goes on slowly."""
+        seen: list[float] = []
+
+        def send(body: Any) -> None:
+            while body.read(BUFFERED // 2):
+                clock.time += 10.0
+                seen.append(observer.silent)
+
+        fails(observer, clock, 60.0, RemoteUnavailable("timed out"))
+        observer.upload("put_object", BytesBody(bytes(2 * BUFFERED)), send)
+        assert seen == [70.0, 80.0, 10.0, 10.0]
 
     @pytest.mark.parametrize(
         "error", [None, NotFound("no", status=404), RemoteUnavailable("no", status=500), Throttled("no")]
@@ -100,6 +136,13 @@ class TestSilence:
     def test_what_is_not_the_stores_fault_begins_none(self, observer: Observer, clock: Clock) -> None:
         fails(observer, clock, 60.0, LocalChanged("no"))
         assert observer.silent == 0.0
+
+    def test_nor_does_it_end_that_of_a_store_which_others_gave_up(
+        self, observer: Observer, clock: Clock
+    ) -> None:
+        fails(observer, clock, 60.0, RemoteUnavailable("timed out"))
+        fails(observer, clock, 60.0, LocalChanged("no"))
+        assert observer.silent == 120.0
 
     def test_nor_does_it_end_one_for_others(self, observer: Observer, clock: Clock) -> None:
         waiting, stop = threading.Event(), threading.Event()
