@@ -9,22 +9,38 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from socketserver import ThreadingMixIn
 
 from prometheus_client import CollectorRegistry, generate_latest
 
+from s3_sync.runtime.told import Told
+
 log = logging.getLogger("s3-sync.metrics")
 
 #: a client that says nothing for so long, in seconds, is left
 PATIENCE = 10.0
+#: how long nobody is let in, in seconds, when somebody could not be: descriptors may have run out
+REST = 1.0
 
 
 class _Server(ThreadingMixIn, HTTPServer):
     daemon_threads = True
     registry: CollectorRegistry
     scraping: threading.Lock
+
+    told: Told
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Without a traceback on stderr; a client that has gone is no news."""
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            log.debug("A reader of metrics has gone: %s", error)
+        elif error is not None:
+            self.told.exception(log, error, "Metrics cannot be told")
 
 
 class MetricsPort:
@@ -43,6 +59,7 @@ class MetricsPort:
         self._server = Server((ip, port), _Handler)
         self._server.registry = registry
         self._server.scraping = threading.Lock()
+        self._server.told = Told()
         self.port: int = self._server.server_address[1]
         self._closed = False
         threading.Thread(target=self._listen, name="metrics", daemon=True).start()
@@ -54,13 +71,18 @@ class MetricsPort:
         self._server.socket.close()
 
     def _listen(self) -> None:
+        told = self._server.told
         while not self._closed:
             try:
                 request, client = self._server.get_request()
             except OSError as error:
                 if not self._closed:
-                    log.error("The port for metrics is given up: %s", error)
-                return
+                    level = told.level("port", str(error))
+                    log.log(level, "Nobody is let in to read metrics: %s", error.strerror)
+                    time.sleep(REST)
+                continue
+            if told.over("port"):
+                log.info("Metrics can be read again")
             self._server.process_request(request, client)
 
 
