@@ -242,3 +242,14 @@ def test_a_line_that_cannot_be_formatted_is_reported_once(capsys: pytest.Capture
     handler.emit(logging.makeLogRecord({"msg": "%d", "args": ("x",), "levelno": logging.INFO}))
     assert capsys.readouterr().err.count("--- Logging error ---") == 1
     handler.close()
+
+
+def test_a_file_that_was_renamed_is_left_for_a_new_one(tmp_path: Path) -> None:
+    """As logrotate does it, which tells nobody: no line is lost, and none goes into what it compresses."""
+    path = tmp_path / "sync.log"
+    logs.configure(NAME, str(path), "info", console=False)
+    logging.getLogger(NAME).info("one")
+    path.rename(tmp_path / "sync.log-20261122")
+    logging.getLogger(NAME).info("two")
+    assert (tmp_path / "sync.log-20261122").read_text().splitlines()[0].endswith("one")
+    assert [line.partition(": ")[2] for line in path.read_text().splitlines()] == ["two"]
