@@ -28,6 +28,7 @@ class Troubles:
     objects, which is no failure: ``waiting``, and its bytes.
 
     ``oldest``: of what is retried or waits, the oldest timestamp in internal form; "" when there is none.
+    ``oldest_delete``: the same of deletes, which are not in ``oldest``.
     ``sizes``: bytes of what is retried, and of what is in quarantine; ``reasons``: how many for each reason,
     expired copies that could not be deleted among them, as ``expiring`` is.
     """
@@ -37,6 +38,7 @@ class Troubles:
     expiring: int = 0
     sizes: tuple[int, int] = (0, 0)
     oldest: str = ""
+    oldest_delete: str = ""
     reasons: dict[str, int] = field(default_factory=dict)
     waiting: int = 0
     waiting_size: int = 0
@@ -64,10 +66,10 @@ class JournalView:
         count = {RETRY: 0, QUARANTINE: 0, WAITING: 0}
         size = dict(count)
         reasons: dict[str, int] = {}
-        oldest = ""
-        for state, reason, number, total, first in self._all(
-            "SELECT state, reason, count(*), sum(size), min(timestamp) FROM unsettled"
-            " WHERE mapping = ? GROUP BY state, reason",
+        oldest = {False: "", True: ""}
+        for state, reason, deleted, number, total, first in self._all(
+            "SELECT state, reason, deleted, count(*), sum(size), min(timestamp) FROM unsettled"
+            " WHERE mapping = ? GROUP BY state, reason, deleted",
             mapping,
         ):
             count[state] += number
@@ -75,7 +77,7 @@ class JournalView:
             if state != WAITING:
                 reasons[reason] = reasons.get(reason, 0) + number
             if state != QUARANTINE:
-                oldest = min(oldest or first, first)
+                oldest[bool(deleted)] = min(oldest[bool(deleted)] or first, first)
         expiring = 0
         for reason, number in self._all(
             "SELECT reason, count(*) FROM expiries WHERE mapping = ? AND attempts > 0 GROUP BY reason",
@@ -88,7 +90,8 @@ class JournalView:
             count[QUARANTINE],
             expiring,
             (size[RETRY], size[QUARANTINE]),
-            oldest,
+            oldest[False],
+            oldest[True],
             reasons,
             count[WAITING],
             size[WAITING],

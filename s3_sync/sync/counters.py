@@ -5,6 +5,7 @@ Counting is an addition, a sign of life a look at the clock: nothing here may co
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -25,28 +26,32 @@ class Pulse:
 
     ``beat``: the last one: a turn began or ended, a row was handled, a chunk was read. ``progress``: when
     something was last settled, or nothing was left that could be done. ``turning``: it has a turn now.
-    ``troubled``: its last turn did not get through.
+    ``troubled``: its last turn did not get through. ``vain``: when the first turn began since ``progress``
+    that has ended and brought none; None = there was no such turn, though one may be overdue.
     """
 
-    __slots__ = ("_now", "beat", "mapping", "progress", "troubled", "turning", "turns")
+    __slots__ = ("_began", "_now", "beat", "mapping", "progress", "troubled", "turning", "turns", "vain")
 
     def __init__(self, mapping: Mapping, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self.mapping = mapping
-        self.beat = self.progress = now()
+        self.beat = self.progress = self._began = now()
         self.turns = 0
         self.turning = False
         self.troubled = False
+        self.vain: float | None = None
 
     def alive(self) -> None:
         self.beat = self._now()
 
     def progressed(self) -> None:
         self.beat = self.progress = self._now()
+        self.vain = None
 
     def begin(self) -> None:
         self.turning = True
         self.alive()
+        self._began = self.beat
 
     def end(self, idle: bool, troubled: bool) -> None:
         """``idle``: there is nothing left that can be done now."""
@@ -55,7 +60,9 @@ class Pulse:
         self.troubled = troubled
         self.alive()
         if idle and not troubled:
-            self.progress = self.beat
+            self.progressed()
+        elif self.vain is None and self.progress <= self._began:
+            self.vain = self._began
 
 
 @dataclass(slots=True)
@@ -92,8 +99,10 @@ class Counters:
 
     @property
     def progress(self) -> float:
-        """Of the crawl that has stood still for longest."""
-        return min((pulse.progress for pulse in self.pulses.values()), default=0.0)
+        """The last one of any crawl, as an account may have so many that each waits for its turn for long; or
+        since when the turns of one of them have been in vain."""
+        vain = (pulse.vain for pulse in self.pulses.values() if pulse.vain is not None)
+        return min(max((pulse.progress for pulse in self.pulses.values()), default=0.0), *vain, math.inf)
 
     @property
     def troubled(self) -> int:
@@ -153,13 +162,15 @@ class Book:
         self.declare(mappings)
 
     def declare(self, mappings: Iterable[Mapping]) -> None:
-        """What is configured from now on, each with counters at once. The numbers of what stays go on."""
+        """What is configured from now on, each with counters and a pulse at once: it may be long until its
+        first turn. The numbers of what stays go on."""
         configured = list(mappings)
         before, self.counters = self.counters, {}
         for mapping in configured:
             key = mapping.journal_key
             self.counters[key] = before.get(key) or Counters(mapping)
             self.counters[key].mapping = mapping
+            self.pulse(mapping)
 
     def of(self, mapping: Mapping) -> Counters:
         """Of the mapping, or of the one of every container that it is made of."""
@@ -169,11 +180,13 @@ class Book:
         return self.counters[key]
 
     def pulse(self, mapping: Mapping) -> Pulse:
-        """Always the same one for the same container of a mapping."""
+        """Always the same one for the same container of a mapping, which may be another one by now."""
         pulses = self.of(mapping).pulses
-        if mapping.container not in pulses:
-            pulses[mapping.container] = Pulse(mapping, self.now)
-        return pulses[mapping.container]
+        pulse = pulses.get(mapping.container)
+        if pulse is None:
+            pulse = pulses[mapping.container] = Pulse(mapping, self.now)
+        pulse.mapping = mapping
+        return pulse
 
     def beats(self) -> None:
         """The main loop is running."""
@@ -186,6 +199,7 @@ class Book:
         if mapping.control_key not in self.counters:  # a mapping that was taken out
             return
         counters = self.of(mapping)
+        counters.held.discard(mapping.container)
         if gone := counters.pulses.pop(mapping.container, None):
             counters.turns_before += gone.turns
 

@@ -76,11 +76,18 @@ class MappingFacts:
     def retrying(self) -> Amount:
         """What failed and is tried again, and large objects that wait for their lane or are in it. A row of
         it that is behind a cursor too is counted here only."""
-        oldest = None
-        if self.troubles.oldest:
-            oldest = Timestamp.parse(self.troubles.oldest).seconds + self.mapping.profile.copy_after
+        since = [
+            Timestamp.parse(oldest).seconds + delay
+            for oldest, delay in (
+                (self.troubles.oldest, self.mapping.profile.copy_after),
+                (self.troubles.oldest_delete, 0),  # waits for nothing
+            )
+            if oldest
+        ]
         number = self.troubles.retrying + self.troubles.waiting
-        return Amount(number, number, self.troubles.sizes[0] + self.troubles.waiting_size, oldest)
+        return Amount(
+            number, number, self.troubles.sizes[0] + self.troubles.waiting_size, min(since, default=None)
+        )
 
     @property
     def pending(self) -> Amount:
@@ -96,6 +103,11 @@ class MappingFacts:
     @property
     def errors(self) -> tuple[str, ...]:
         return tuple(each.error for each in self.databases if each.error)
+
+    @property
+    def counted_at(self) -> float | None:
+        """When the counts were last true, in seconds since the epoch; None where nothing can be counted."""
+        return min((each.counted_at for each in self.databases if each.id), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +126,6 @@ class _Known:
     replica: LocalReplica
     facts: DatabaseFacts
     made_from: object
-    changes_at: float
     not_before: float
 
 
@@ -172,7 +183,8 @@ class Facts:
             fingerprint = replica.fingerprint()
             if fingerprint is None:
                 return DatabaseFacts(replica.path)
-            if known is not None and self._holds(mapping, known, fingerprint, now):
+            if known is not None and (facts := self._holds(mapping, known, fingerprint, now)):
+                known.facts = facts
                 return known
             with replica.open() as db:
                 progress = self._progress(mapping, db.id)
@@ -183,18 +195,20 @@ class Facts:
             return DatabaseFacts(replica.path, error=str(error))
         ended = self._now()
         rest = ended + REST * max(0.0, ended - now)
-        return _Known(replica, facts, (fingerprint, progress), facts.counts.changes_at, rest)
+        return _Known(replica, facts, (fingerprint, progress, mapping.profile), rest)
 
-    def _holds(self, mapping: Mapping, known: _Known, fingerprint: object, now: float) -> bool:
-        """Whether another count would give the same, or comes too early."""
-        if now < known.facts.counted_at:  # the clock was set back
-            return False
+    def _holds(
+        self, mapping: Mapping, known: _Known, fingerprint: object, now: float
+    ) -> DatabaseFacts | None:
+        """The facts again, if another count would give the same; and as they are, if it comes too early."""
+        facts = known.facts
+        if now < facts.counted_at:  # the clock was set back
+            return None
         if now < known.not_before:
-            return True
-        return now < known.changes_at and known.made_from == (
-            fingerprint,
-            self._progress(mapping, known.facts.id),
-        )
+            return facts
+        made_from = fingerprint, self._progress(mapping, facts.id), mapping.profile
+        same = now < facts.counts.changes_at and known.made_from == made_from
+        return replace(facts, counted_at=now) if same else None
 
     def _count(
         self, mapping: Mapping, replica: LocalReplica, progress: _Progress, db: ContainerDb

@@ -152,6 +152,8 @@ class Lane:
         try:
             if self._loop:
                 self._loop()
+        except Exception:  # a defect; the watchdog and an alert miss the thread
+            log.exception("A thread for %s has ended", self.store)
         finally:
             self.running -= 1
 
@@ -211,6 +213,7 @@ class Lane:
             except SyncError as error:
                 level = self._told.level(seat.key, str(error), logging.ERROR)
                 log.log(level, "Failed to process %s: %s", seat.wanted.label, error)
+                self._context.book.pulse(seat.wanted).troubled = True
                 return Step(False, setback_pause(1))
         crawl = seat.crawl
         step = crawl.step()

@@ -25,7 +25,7 @@ class Pending:
     """See ``facts.MappingFacts``, whose numbers these are, over all containers of a mapping.
 
     ``oldest``, ``counted_at``: seconds since the epoch, the earliest of all; ``oldest`` None when nothing is
-    pending; ``counted_at`` is when it was last made sure of. ``reasons``: how many objects fail for each.
+    pending; ``counted_at`` is when all of it was last true. ``reasons``: how many objects fail for each.
     """
 
     rows_behind: int = 0
@@ -55,7 +55,8 @@ class Pending:
         self.reasons.update(troubles.reasons)
         self.databases += len(facts.databases)
         self.unreadable += len(facts.errors)
-        self.counted_at = min(self.counted_at, now)
+        counted_at = facts.counted_at
+        self.counted_at = min(self.counted_at, now if counted_at is None else counted_at)
 
 
 def _let_others() -> None:

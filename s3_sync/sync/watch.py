@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from s3_sync.runtime.exposition import MetricsPort
 from s3_sync.runtime.service import Manager, Watchdog
+from s3_sync.runtime.told import Told
 from s3_sync.state import recon
 from s3_sync.state.journal_view import JournalView
 from s3_sync.sync.context import Context
@@ -40,6 +41,7 @@ class Watch:
         self._directory = settings.recon_cache_path or settings.status_dir
         self._unwritable = False
         self._silent: set[str] = set()
+        self._told = Told()
         self._closing = threading.Event()
         self._view = JournalView(journal)
         slack = settings.verification_slack_seconds
@@ -89,16 +91,16 @@ class Watch:
     def update(self) -> None:
         """Count and tell; every EVERY seconds."""
         self._snapshot.rates.note()
-        self._outlook.update()
         self._tell_of_silence()
+        self._outlook.update()
         self._write()
 
     def _run(self) -> None:
         while not self._closing.is_set():
             try:
                 self.update()
-            except Exception:
-                log.exception("What is going on cannot be told")
+            except Exception as error:
+                self._told.exception(log, error, "What is going on cannot be told")
             self._closing.wait(EVERY)
 
     def _listen(self) -> None:
@@ -125,9 +127,9 @@ class Watch:
                     silent,
                     observer.in_flight,
                 )
-            elif not silent and store in self._silent:
+            elif silent < SILENT and store in self._silent:
                 self._silent.discard(store)
-                log.info("%s answers again", store)
+                log.info("%s is not asked any more" if observer.is_forgotten else "%s answers again", store)
 
     def _write(self) -> None:
         context = self._context

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,7 @@ def test_what_is_in_it(journal: Journal, view: JournalView) -> None:
     assert view.uuid == journal.uuid
     failures = [failure("b", "0000000002.00000"), failure("a", "0000000001.00000")]
     failures.append(failure("q", "0000000000.00000", QUARANTINE, "too_large"))
+    failures.append(replace(failure("d", "0000000003.00000"), deleted=True, size=0))
     later = [DueRange("db", PRIMARY, 5, 9, 100.0), DueRange("db", PRIMARY, 1, 2, 200.0)]
     journal.settle(KEY, Settlement(failures=failures, later=later), 1000.0)
     journal.settle("other", Settlement(failures=failures), 1000.0)
@@ -62,15 +64,16 @@ def test_what_is_in_it(journal: Journal, view: JournalView) -> None:
     entry = journal.expiries.due(KEY, 5.0, 1000.0, 1)[0]
     journal.expiries.settle(KEY, [], [journal.expiries.failed(entry, 1000.0, "remote_denied", "no")])
     assert view.troubles(KEY) == Troubles(
-        retrying=2,
+        retrying=3,
         quarantined=1,
         expiring=1,
         sizes=(20, 10),
         oldest="0000000001.00000",
-        reasons={"remote_denied": 3, "too_large": 1},
+        oldest_delete="0000000003.00000",
+        reasons={"remote_denied": 4, "too_large": 1},
     )
-    assert view.names(KEY, RETRY) == {"a", "b"}
-    assert [entry.name for entry in view.unsettled(KEY)] == ["a", "b", "q"]
+    assert view.names(KEY, RETRY) == {"a", "b", "d"}
+    assert [entry.name for entry in view.unsettled(KEY)] == ["a", "b", "d", "q"]
     assert view.unsettled(KEY, after="a", limit=1) == journal.unsettled(KEY, after="a", limit=1)
     found = view.entry(KEY, "q")
     assert found is not None

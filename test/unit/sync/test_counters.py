@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from s3_sync.config.schema import Credentials
+from s3_sync.config.schema import Credentials, Profile
 from s3_sync.model.outcomes import Kind, Outcome
 from s3_sync.runtime.concurrency import SerialPool
 from s3_sync.runtime.stats import Stats
@@ -50,7 +50,7 @@ class TestWhose:
             tally.read(5)
         assert book.of(WHOLE).rows == {(Kind.COPIED, ""): 2}
         assert book.of(WHOLE).bytes_read == 10
-        assert sorted(book.of(WHOLE).pulses) == ["a", "b"]
+        assert sorted(book.of(WHOLE).pulses) == ["/*", "a", "b"]
         assert len(book.counters) == 3
         assert book.of(ONE).scanned == 0
 
@@ -85,8 +85,16 @@ class TestWhose:
         gone = WHOLE.of_container("gone")
         book.pulse(gone).begin()
         book.pulse(gone).end(idle=True, troubled=False)
+        book.of(WHOLE).held |= {"gone", "stays"}
         book.forget(gone)
-        assert (book.of(WHOLE).turns, book.of(WHOLE).pulses) == (1, {})
+        assert (book.of(WHOLE).turns, [*book.of(WHOLE).pulses], book.of(WHOLE).held) == (1, ["/*"], {"stays"})
+
+    def test_a_mapping_that_was_changed_is_another_one(self, book: Book) -> None:
+        pulse = book.pulse(ONE)
+        changed = replace(ONE, profile=Profile(copy_after=60))
+        book.declare([changed])
+        assert book.pulse(changed) is pulse
+        assert pulse.mapping is changed
 
 
 class TestSigns:
@@ -123,6 +131,26 @@ class TestSigns:
         assert book.of(ONE).progress == progress
         assert book.of(ONE).troubled == troubled
 
+    def test_of_an_account_whose_containers_wait_for_their_turns(self, book: Book, clock: Clock) -> None:
+        """It gets on as long as one of them does, unless turns of another one bring nothing."""
+        works, waits = book.pulse(WHOLE.of_container("a")), book.pulse(WHOLE.of_container("b"))
+        clock.time = 5000.0
+        works.begin()
+        works.progressed()
+        works.end(idle=False, troubled=False)
+        assert book.of(WHOLE).progress == 5000.0
+        for clock.time in (5100.0, 5200.0):
+            waits.begin()
+            waits.end(idle=False, troubled=True)
+            assert book.of(WHOLE).progress == 5000.0
+        clock.time = 5300.0
+        works.progressed()
+        assert book.of(WHOLE).progress == 5100.0
+        waits.begin()
+        waits.progressed()
+        waits.end(idle=False, troubled=False)
+        assert book.of(WHOLE).progress == 5300.0
+
     def test_the_slowest_turn_counts(self, book: Book, clock: Clock) -> None:
         hangs, works = book.pulse(WHOLE.of_container("a")), book.pulse(WHOLE.of_container("b"))
         hangs.begin()
@@ -148,7 +176,8 @@ class TestAlive:
         clock.time += 10 * WEDGED
         assert book.is_alive()
 
-    def test_as_long_as_turns_are_taken(self, book: Book, clock: Clock) -> None:
+    def test_as_long_as_turns_are_taken(self, clock: Clock) -> None:
+        book = Book([ONE], clock)
         pulse = book.pulse(ONE)
         clock.time += WEDGED
         assert book.is_alive()
@@ -166,12 +195,12 @@ class TestAlive:
         hangs.begin()
         clock.time += WEDGED + 1.0
         works.alive()
+        book.pulse(ELSEWHERE).alive()
         assert not book.is_alive()
         hangs.alive()
         assert book.is_alive()
 
     def test_every_store_counts_for_itself(self, book: Book, clock: Clock) -> None:
-        book.pulse(ELSEWHERE)
         clock.time += WEDGED + 1.0
         book.pulse(ONE).alive()
         assert not book.is_alive()

@@ -183,6 +183,16 @@ class TestCopyAfter:
         world.swift.clock.sleep(DAY + 1.0)
         assert facts.of(world.node.mapping).pending.objects == 3
 
+    def test_a_delete_that_fails_waits_for_nothing(self, world: World) -> None:
+        world.fill(1)
+        world.node.later(DAY + 60.0)
+        world.fail_names(AccessDenied("no"), "o00000")
+        world.swift.delete("o00000")
+        world.node.settle()
+        facts = look(world.node)
+        assert facts.troubles.retrying == 1
+        assert facts.pending.oldest == world.swift.row("o00000").timestamp.seconds
+
     def test_another_copy_after(self, world: World) -> None:
         """What lies in ranges of the former one is not forgotten."""
         world.fill(3)

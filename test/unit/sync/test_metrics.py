@@ -110,7 +110,9 @@ def test_of_rows(stand: Stand) -> None:
 
 
 def test_of_turns(stand: Stand) -> None:
-    assert "last_alive_timestamp_seconds" not in stand.read(), "nothing has begun"
+    assert stand.one("last_progress_timestamp_seconds", **HERE) == 6000.0, (
+        "its first turn is overdue, some day"
+    )
     pulse = stand.book.pulse(mapping())
     stand.time = 1010.0
     pulse.begin()

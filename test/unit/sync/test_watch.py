@@ -11,12 +11,15 @@ from typing import Any, cast
 
 import pytest
 
+from s3_sync.config.schema import Profile
 from s3_sync.errors import AccessDenied, RemoteUnavailable, StateError
+from s3_sync.providers.wrappers.observe import FORGOTTEN
 from s3_sync.runtime.service import ServiceManager
 from s3_sync.state import recon
 from s3_sync.sync import pending
 from s3_sync.sync import watch as watching
 from s3_sync.sync.counters import Book
+from s3_sync.sync.crawler import MappingCrawl
 from s3_sync.sync.metrics import DaemonMetrics
 from s3_sync.sync.pending import REST, Outlook
 from s3_sync.sync.share import Share
@@ -71,6 +74,37 @@ class TestPending:
         assert found["pending"]["objects"] == 7
         assert found["pending"]["bytes"] == 42
         assert found["rows"]["scanned"] == 0
+
+    def test_is_known_before_the_first_turn(self, world: World) -> None:
+        """All threads of the store may be taken by others."""
+        world.fill(7)
+        world.node.context = replace(world.node.context, book=Book([world.node.mapping]))
+        found = told(world.node, watch(world.node))
+        assert found["pending"]["objects"] == 7
+        assert found["last_progress"] <= found["last_alive"]
+
+    def test_of_a_mapping_that_was_changed_while_it_runs(self, world: World) -> None:
+        """Though nothing changes in the database."""
+        here = watch(world.node)
+        world.fill(5)
+        assert told(world.node, here)["pending"]["objects"] == 5
+        changed = replace(world.node.mapping, profile=Profile(copy_after=1000))
+        world.node.context.book.declare([changed])
+        MappingCrawl(world.node.context, changed)
+        found = told(world.node, here)["pending"]
+        assert (found["objects"], found["not_due"]) == (0, 5)
+
+    def test_a_count_that_is_old_says_so(self, world: World) -> None:
+        """A long one is not repeated at once."""
+        world.fill(5)
+        here = watch(world.node)
+        here._outlook._pause = lambda: world.swift.clock.sleep(2.0)
+        begun = world.swift.clock.now()
+        for waited in (0.0, 30.0):
+            world.swift.clock.sleep(waited)
+            assert told(world.node, here)["pending"]["counted"] == begun
+        world.swift.clock.sleep(60.0)
+        assert told(world.node, here)["pending"]["counted"] > begun + 60.0
 
     def test_what_fails_is_told_once_however_often_it_is_tried(self, world: World) -> None:
         world.fill(5)
@@ -202,6 +236,10 @@ def test_a_silent_store_is_told_once(world: World, caplog: pytest.LogCaptureFixt
         time[0] += SILENT / 2
         raise RemoteUnavailable("timed out")
 
+    def busy() -> None:
+        time[0] += 0.1
+        here.update()
+
     for count in (0, 1, 1, 1):
         with pytest.raises(RemoteUnavailable):
             observer.request("head_object", fail)
@@ -209,8 +247,27 @@ def test_a_silent_store_is_told_once(world: World, caplog: pytest.LogCaptureFixt
         assert caplog.text.count("aws has not answered for") == count
     observer.request("head_object", lambda: None)
     for _ in range(2):
-        here.update()
+        observer.request("head_object", busy)  # there is always a request that waits
         assert caplog.text.count("aws answers again") == 1
+    for _ in range(2):
+        with pytest.raises(RemoteUnavailable):
+            observer.request("head_object", fail)
+    here.update()
+    time[0] += FORGOTTEN + 1.0
+    for _ in range(2):
+        here.update()
+        assert caplog.text.count("aws is not asked any more") == 1
+    assert caplog.text.count("aws answers again") == 1
+
+
+def test_what_cannot_be_told_is_told_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    here = watch(world.node)
+    here._snapshot.taken = None  # type: ignore[assignment,method-assign]
+    rounds = iter([False, False, False, True])
+    here._closing.is_set = lambda: next(rounds)  # type: ignore[method-assign]
+    here._closing.wait = lambda timeout=None: True  # type: ignore[method-assign]
+    here._run()
+    assert caplog.text.count("What is going on cannot be told") == 1
 
 
 def test_one_line_for_each_change_of_state(world: World, caplog: pytest.LogCaptureFixture) -> None:
