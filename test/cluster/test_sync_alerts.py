@@ -8,16 +8,18 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from faults.proxy import FaultProxy, answers, waits_for
 from servers.alerts import check_alerts
-from servers.daemon import NewDaemon
+from servers.daemon import NewDaemon, SyncDaemon
 from servers.metrics import MetricsOf, Scrape
 from servers.pair import Pair, Store, new_pair, sync
 from servers.process import wait_until
+from servers.prometheus import JOB, Prometheus, alert_expressions, dashboard_expressions
 from servers.swift import SwiftCluster
 
 #: how often what is pending is counted, and a store asked that has refused; in seconds
@@ -32,6 +34,14 @@ def metrics() -> Iterator[MetricsOf]:
     metrics = MetricsOf()
     yield metrics
     metrics.close()
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path, metrics: MetricsOf) -> Iterator[Prometheus]:
+    prometheus = Prometheus(tmp_path / "prometheus", metrics.settings["metrics_port"])
+    prometheus.start()
+    yield prometheus
+    prometheus.stop()
 
 
 class Systemd:
@@ -99,33 +109,43 @@ def test_alerts_tell_what_is_wrong_and_nothing_else(
     rclone_store: Store,
     new_daemon: NewDaemon,
     metrics: MetricsOf,
-    tmp_path: Path,
+    prometheus: Prometheus,
 ) -> None:
-    """One store freezes, one refuses, one is well; then the process stands still, and is killed."""
+    """One store freezes, one refuses, one is well but for two requests; then the process stands still, and is
+    killed. Meanwhile Prometheus reads the same port."""
     never = threading.Event()
     place = rclone_store.endpoint
-    with FaultProxy.before(place) as freezes, FaultProxy.before(place) as refuses:
+    with ExitStack() as stack:
+        freezes, refuses = (stack.enter_context(FaultProxy.before(place)) for _ in range(2))
+        hurries = stack.enter_context(FaultProxy.before(s3api.endpoint))
         frozen = new_pair(swift, rclone_store.behind(freezes.endpoint))
         refused = new_pair(swift, rclone_store.behind(refuses.endpoint))
-        well = new_pair(swift, s3api)
+        well = new_pair(swift, s3api.behind(hurries.endpoint))
         daemon = new_daemon(frozen, refused, well, altered=OFTEN, **metrics.settings)
         for pair in (frozen, refused, well):
             pair.put("a")
         sync(daemon, frozen, refused, well)
         fine = readings(metrics, lambda now: now.up, lambda before, now: now.up)
-        check_alerts(tmp_path, *fine, 30, {})
+        check_alerts(prometheus.directory, *fine, 30, {})
         freezes.when(waits_for(never), method="PUT")
         refuses.when(answers(403, "SignatureDoesNotMatch"))
+        hurries.when(answers(500, "InternalError"), times=1)
+        hurries.when(answers(503, "SlowDown"), times=1)
         for pair in (frozen, refused, well):
             pair.put("b")
         at = {"store": store_of(refused)}
         then = readings(
             metrics,
-            lambda now: now.sum("store_silent_seconds") > 0 and now.sum("objects_pending") == 2,
+            lambda now: (
+                now.sum("store_silent_seconds") > 0
+                and now.sum("objects_pending") == 2
+                and now.sum("request_errors_total", store=store_of(well)) >= 2
+            ),
             lambda before, now: (
                 now.sum("request_errors_total", **at) > before.sum("request_errors_total", **at)
             ),
         )
+        every_expression_gives_data(prometheus)
         never.set()
     stuck, denied = {"container": frozen.container}, {"container": refused.container}
     expected = {
@@ -133,17 +153,43 @@ def test_alerts_tell_what_is_wrong_and_nothing_else(
         "SwiftS3SyncRequestHangs": [{"store": store_of(frozen)}],
         "SwiftS3SyncWedged": [stuck],
         "SwiftS3SyncNoProgress": [stuck, denied],
+        "SwiftS3SyncTroubled": [denied],
         "SwiftS3SyncDenied": [{"store": store_of(refused)}],
     }
-    check_alerts(tmp_path, *then, 30, expected)
+    check_alerts(prometheus.directory, *then, 32, expected)
+    for scrape in stopped_and_killed(daemon, metrics):
+        check_alerts(prometheus.directory, fine[1], scrape, 30, {"SwiftS3SyncDown": [{}]})
+
+
+def stopped_and_killed(daemon: SyncDaemon, metrics: MetricsOf) -> tuple[Scrape, Scrape]:
+    """What can be read when the process stands still, and when it has ended."""
     child = daemon.child
     assert child is not None
     child.signal(signal.SIGSTOP)
     stands_still = metrics.read(timeout=1.0)
     child.signal(signal.SIGKILL)
     wait_until(lambda: not daemon.running, 10, "the end")
-    for scrape in (stands_still, metrics.read()):
-        check_alerts(tmp_path, fine[1], scrape, 30, {"SwiftS3SyncDown": [{}]})
+    return stands_still, metrics.read()
+
+
+def every_expression_gives_data(prometheus: Prometheus) -> None:
+    """What dashboard and alerts ask for is there, under the labels that they expect."""
+    prometheus.wait_ready()
+    asked = [*dashboard_expressions(), *alert_expressions()]
+    assert len(asked) > 50
+    missing: list[tuple[str, str]] = []
+
+    def nothing_is_missing() -> bool:
+        missing[:] = [(name, each) for name, each in missing or asked if not prometheus.series(each)]
+        return not missing
+
+    with contextlib.suppress(TimeoutError):
+        wait_until(nothing_is_missing, 30, "readings")
+    assert missing == []
+    rules = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
+    assert {rule["health"] for rule in rules} == {"ok"}
+    [target] = prometheus.ask("targets")["activeTargets"]
+    assert (target["health"], target["lastError"], target["labels"]["job"]) == ("up", "", JOB)
 
 
 def test_systemd_hears_of_us_while_turns_show_signs_of_life(
