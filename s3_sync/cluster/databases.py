@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from s3_sync.cluster.brokers import Brokers, LocalReplica
 from s3_sync.cluster.client import LocalSwift, Shards
 from s3_sync.cluster.database_files import Fingerprint
-from s3_sync.errors import LocalError, LocalUnavailable
+from s3_sync.errors import LocalError, LocalMissing, LocalUnavailable
 
 log = logging.getLogger("s3-sync")
 
@@ -109,7 +109,11 @@ class LocalDatabases:
             self._plain.pop(replica.path, None)
             with replica.open() as db:
                 found = db.has_shards()
+        except LocalMissing:
+            return False
         except LocalError:
+            if _has_gone(replica):
+                raise  # Swift has put it into quarantine at this look: nobody else will say so
             return True  # whoever reads its rows will say so
         if not found:
             self._plain[replica.path] = seen
@@ -125,6 +129,13 @@ class LocalDatabases:
             return _Answer(known, self._now() + WITH_SHARDS, failing=True)
         pause = WITH_SHARDS if shards.places else max(WITHOUT, len(self._answers) / RATE)
         return _Answer(shards, self._now() + pause)
+
+
+def _has_gone(replica: LocalReplica) -> bool:
+    try:
+        return replica.fingerprint() is None
+    except LocalUnavailable:
+        return False
 
 
 def _is_sharding(replica: LocalReplica) -> bool:

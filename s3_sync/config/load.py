@@ -118,6 +118,8 @@ def _settings(document: Document, findings: Findings) -> Settings | None:
         findings.warning("", "the file holds secrets and everybody may read it: chmod o-rwx")
     top = findings.read(entries.top, written, "")
     not_yet.refuse(not_yet.TOP_LEVEL_OPTIONS, TopForm, written, "", findings)
+    if top is not None:
+        _check_ports(top, findings)
     usable = not findings.problems
     mappings = _mappings(entries, top, findings)
     migrations = _migrations(written, findings)
@@ -160,6 +162,17 @@ def _migrations(written: dict[str, Any], findings: Findings) -> list[MigrationFo
         for place, entry in listed(written.get("migrations"), "migrations")
         if (migration := read_migration(entry, place, findings)) and not findings.has_problem(place)
     ]
+
+
+def _check_ports(top: TopForm, findings: Findings) -> None:
+    """Each process has one of its own."""
+    highest = 65536 - top.processes
+    if top.metrics_port is not None and top.metrics_port > highest:
+        findings.problem(
+            "metrics_port",
+            f"must be at most {highest}, as each of {top.processes} processes has the next port, "
+            f"not {top.metrics_port}",
+        )
 
 
 def _check_surroundings(top: TopForm, findings: Findings) -> None:

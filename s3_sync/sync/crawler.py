@@ -290,7 +290,7 @@ class MappingCrawl:
         now = self._context.clock.now()
         if now >= self._reap_at and not self._setbacks:
             self._reap_at = now + REAP_EVERY
-            reap(self.mapping.label, self._ledger, lambda: self._open().bucket)
+            reap(self.mapping.label, self._ledger, lambda: self._open().bucket, self._told)
 
     def _retry(self, limit: int, tried: list[Outcome]) -> bool:
         """Objects that failed before and whose time has come; with ``once``, each of them one time.

@@ -9,6 +9,7 @@ from threading import Lock
 
 from s3_sync.errors import RemoteError
 from s3_sync.providers.base import Bucket
+from s3_sync.runtime.told import Told
 from s3_sync.state.expiries import Expiry
 from s3_sync.state.journal import Journal
 
@@ -97,9 +98,9 @@ class UploadLedger:
         Of a begin without an answer only the name and the time are known. What another node began there
         at that time may be taken for ours: it begins again.
 
-        Once a day that includes what the ledger does not know and is older than SAFE_AGE, such as what a
-        node left that is gone. Only below a key prefix of our own: without one everybody's uploads are in
-        sight.
+        Once a day, and again after a failure, that includes what the ledger does not know and is older than
+        SAFE_AGE, such as what a node left that is gone. Only below a key prefix of our own: without one
+        everybody's uploads are in sight.
         """
         aborted = 0
         for name, upload_id in self.left_behind():
@@ -113,10 +114,10 @@ class UploadLedger:
                     aborted += 1
             self.not_begun(begin)
         if self.may_list() and bucket.namer.prefix:
-            self._journal.note(self._key, LISTED, repr(self._now()))
             for name, upload_id in self._too_old(bucket):
                 bucket.abort_upload(name, upload_id)
                 aborted += 1
+            self._journal.note(self._key, LISTED, repr(self._now()))
         return aborted
 
     def _unanswered(self) -> list[tuple[int, str, float]]:
@@ -155,14 +156,16 @@ class UploadLedger:
             return completing | self._in_flight
 
 
-def reap(label: str, ledger: UploadLedger, open_bucket: Callable[[], Bucket]) -> None:
+def reap(label: str, ledger: UploadLedger, open_bucket: Callable[[], Bucket], told: Told) -> None:
     """What cannot be aborted now is left for the next time; it costs space, nothing else."""
     if not ledger.has_work():
         return
     try:
         aborted = ledger.reap(open_bucket())
     except RemoteError as error:
-        log.warning("%s: unfinished uploads could not be looked for: %s", label, error)
+        level = told.level("uploads", type(error).__name__)
+        log.log(level, "%s: unfinished uploads could not be looked for: %s", label, error)
         return
+    told.over("uploads")
     if aborted:
         log.info("%s: aborted %d uploads that were left unfinished", label, aborted)

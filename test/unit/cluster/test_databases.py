@@ -103,6 +103,18 @@ def test_a_directory_that_cannot_be_read(node: Node) -> None:
     assert databases(node).replicas("a", "c") == [replica, other]
 
 
+def test_a_damaged_database_is_told_of_before_it_is_gone(node: Node) -> None:
+    """Swift puts it into quarantine at the first look, which is ours: from then on there is none."""
+    replica = node.add("c")
+    container_database(replica)
+    Path(replica.path).write_bytes(b"no database" * 1000)
+    known = databases(node)
+    with pytest.raises(LocalUnavailable, match="(?i)quarantined"):
+        known.replicas("a", "c")
+    assert replica.fingerprint() is None
+    assert known.replicas("a", "c") == [replica]
+
+
 def test_while_it_is_sharded_there_is_a_retiring_database(node: Node) -> None:
     root = node.add("c", f"{HASH}.db", f"{HASH}_{EPOCH}.db")
     shard = node.add(SHARD[1], f"{HASH}_{EPOCH}.db", ordinal=2)

@@ -262,3 +262,15 @@ def test_refusals_at_the_top_level(write: Any) -> None:
 def test_refused_keys_exist() -> None:
     assert {option.key for option in MAPPING_OPTIONS} <= set(MappingForm.model_fields)
     assert {option.key for option in TOP_LEVEL_OPTIONS} <= set(FileForm.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("port", "processes", "good"), [(65535, 1, True), (65532, 4, True), (65533, 4, False)]
+)
+def test_every_process_has_a_port(write: Any, port: int, processes: int, good: bool) -> None:
+    loaded = load(write(metrics_port=port, processes=processes))
+    assert (loaded.settings is not None) is good
+    if not good:
+        assert told(loaded) == [
+            "metrics_port: must be at most 65532, as each of 4 processes has the next port, not 65533"
+        ]

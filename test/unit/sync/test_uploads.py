@@ -12,6 +12,7 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta
 from s3_sync.providers.base import OpenUpload
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider
+from s3_sync.runtime.told import Told
 from s3_sync.state.journal import Journal
 from s3_sync.sync.uploads import AROUND, LIST_EVERY, OPENING, SAFE_AGE, UploadLedger, reap
 from unit.sync.cluster import FakeClock
@@ -29,6 +30,7 @@ class World:
         self.bucket: MemoryBucket = self.provider.bucket("b", namer)
         self.opened = 0
         self.ledger = UploadLedger(self.journal, "m", self.clock.now)
+        self.told = Told()
 
     def restart(self) -> None:
         """Another process."""
@@ -43,7 +45,7 @@ class World:
         return upload_id
 
     def reap(self) -> None:
-        reap("label", self.ledger, self._open)
+        reap("label", self.ledger, self._open, self.told)
 
     def _open(self) -> MemoryBucket:
         self.opened += 1
@@ -102,6 +104,28 @@ def test_an_upload_that_nobody_remembers_is_aborted_when_it_is_old(world: World)
     world.reap()
     assert world.uploads == {mine}
     assert foreign in world.provider.store("b").uploads
+
+
+def test_the_daily_look_is_not_over_before_it_succeeded(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.reap()
+    world.bucket.create_upload("forgotten", ObjectMeta())
+    world.clock.sleep(SAFE_AGE + 1)
+
+    def listing(name: str | None = None) -> Iterator[OpenUpload]:
+        raise RemoteUnavailable("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.bucket, "list_uploads", listing)
+        world.reap()
+        world.reap()
+    assert [record.levelname for record in caplog.records] == ["WARNING"], "said once"
+    world.reap()
+    assert world.uploads == set()
+    world.opened = 0
+    world.reap()
+    assert world.opened == 0
 
 
 def test_without_a_prefix_only_our_own_are_touched(tmp_path: Path) -> None:
