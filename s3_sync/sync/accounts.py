@@ -35,15 +35,19 @@ class AccountCrawl:
     """Lives as long as its mapping; ``step`` never raises.
 
     ``covered``: container -> its mapping, None before that is known; another object whenever it has changed.
-    ``neighbours``: what those that move objects have to know of each other.
+    ``neighbours``: what those that move objects have to know of each other; ``known``: that of the crawl
+    before this one, of the same account.
     """
 
-    def __init__(self, context: Context, mapping: Mapping, coverage: Coverage) -> None:
+    def __init__(
+        self, context: Context, mapping: Mapping, coverage: Coverage, known: Neighbours | None = None
+    ) -> None:
         self.mapping = mapping
         self.covered: dict[str, Mapping] | None = None
         self.neighbours: Neighbours | None = None
         if not mapping.profile.retain_local:
-            self.neighbours = Neighbours(context.local.accounts.names(mapping.account), context.clock)
+            names = context.local.accounts.names
+            self.neighbours = known or Neighbours(names(mapping.account), context.clock)
         self._context = context
         self._coverage = coverage
         self._versioned: frozenset[str] = frozenset()
@@ -57,8 +61,11 @@ class AccountCrawl:
         return bool(self._setbacks)
 
     def use(self, coverage: Coverage) -> None:
-        """Other mappings have come or gone: the account is listed again at the next turn."""
+        """Other mappings have come or gone: what they take out is out, and the account is listed again at the
+        next turn."""
         self._coverage, self._list_at = coverage, float("-inf")
+        if self.covered is not None:
+            self.covered = {each: share for each in self.covered if (share := self._share(each))}
 
     def step(self) -> Step:
         """A slice of a walk, or a listing, whatever is due."""
@@ -91,8 +98,10 @@ class AccountCrawl:
                 self._versioned, self._list_at = self.neighbours.versioned, float("-inf")
         if now() < self._list_at <= now() + LIST_EVERY + LIST_REST * 3600:  # the clock may have been set back
             return False
-        begun = now()
+        begun, coverage = now(), self._coverage
         covered = {container: mapping for container, mapping in self._find()}
+        if self._coverage is not coverage:  # meanwhile
+            return True
         self._list_at = max(begun + LIST_EVERY, now() + LIST_REST * (now() - begun))
         if covered != self.covered:
             self._tell(covered, self.covered or {})

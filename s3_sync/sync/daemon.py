@@ -25,8 +25,8 @@ class Daemon:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._lanes: dict[str, Lane] = {}
-        #: which lane a mapping is in, by its name in the journal: it never changes
-        self._homes: dict[str, str] = {}
+        #: by a mapping's name in the journal
+        self._holders: dict[str, Lane] = {}
         self._polling = False
         self._stopping = False
         self.use(context.settings.mappings)
@@ -42,12 +42,10 @@ class Daemon:
         self._context.book.declare(chosen)
         lanes: dict[str, list[Mapping]] = {lane: [] for lane in self._lanes}
         for mapping in chosen:
-            # in two lanes at a time, if only for a moment, nothing would keep its turns apart
-            lane = self._homes.setdefault(mapping.journal_key, mapping.lane)
-            lanes.setdefault(lane, []).append(mapping)
+            lanes.setdefault(mapping.lane, []).append(mapping)
         for lane, here in lanes.items():
             if lane not in self._lanes:
-                self._lanes[lane] = Lane(self._context, lane)
+                self._lanes[lane] = Lane(self._context, lane, self._holders)
                 if self._polling:
                     self._lanes[lane].poll()
             self._lanes[lane].use(here, coverage)

@@ -58,15 +58,19 @@ class Lane:
 
     ``enumerator_workers`` mappings have a turn at the same time; ``workers`` rows are in flight, and as many
     parts of large objects; very large ones have a few places of their own.
+
+    ``holders``: shared by all lanes, which of them gives a mapping its turns. Where another one does, for it
+    was moved from there, the end of its last turn is waited for.
     """
 
-    def __init__(self, context: Context, store: str) -> None:
+    def __init__(self, context: Context, store: str, holders: dict[str, Lane]) -> None:
         settings = context.settings
         self.store = store
+        self._holders = holders
         # a row waits for its parts: were they to share one pool, all places could be taken by waiting rows
         self.workers: Pool = GreenPool(settings.workers)
         self.parts: Pool = GreenPool(settings.workers)
-        self._large = green_lane(settings.workers, context.stop)
+        self._large = green_lane(settings.workers, context.stop, context.large)
         self._context = replace(context, workers=self.workers, parts=self.parts, large=self._large)
         self._coverage = Coverage(())
         self._seats: dict[str, Seat] = {}
@@ -88,10 +92,12 @@ class Lane:
         for what was changed or removed; a change counts from the next turn, and what was removed gets none.
         """
         self._coverage = coverage
-        for seat in self._seats.values():
+        self._assign(CONFIGURED, mappings)
+        for seat in list(self._seats.values()):
             if isinstance(seat.crawl, AccountCrawl):
                 seat.crawl.use(coverage)
-        self._assign(CONFIGURED, mappings)
+                seat.given = None
+                self._assign(seat.key, self._still_covered(seat.wanted, seat.crawl))
 
     def crawls(self) -> Iterator[MappingCrawl]:
         """Of all containers that have had a turn and will have others."""
@@ -171,6 +177,14 @@ class Lane:
                 self._seats[key] = Seat(key, owner, mapping)
                 self._enter(self._seats[key])
 
+    def _still_covered(self, whole: Mapping | None, crawl: AccountCrawl) -> list[Mapping]:
+        """What the mapping of an account says of its containers now: they follow it at once, not when it has
+        been listed again. Where nothing was moved before, a walk through the account has to come first."""
+        if whole is None or (not whole.profile.retain_local and crawl.neighbours is None):
+            return []
+        shares = (self._coverage.share(whole, container) for container in crawl.covered or ())
+        return [share for share in shares if share is not None]
+
     def _enter(self, seat: Seat) -> None:
         if self._draining:
             self._waiting.append(seat)
@@ -207,9 +221,12 @@ class Lane:
             self._leave(seat)
             return None
         if seat.crawl is None or seat.changed:
-            seat.crawl, seat.changed = None, False
+            if self._holders.setdefault(seat.key, self) is not self:
+                self._context.clock.sleep(TICK)
+                return Step(True)
+            before, seat.crawl, seat.changed = seat.crawl, None, False
             try:
-                seat.crawl = self._crawl(seat, seat.wanted)
+                seat.crawl = self._crawl(seat, seat.wanted, before)
             except SyncError as error:
                 level = self._told.level(seat.key, str(error), logging.ERROR)
                 log.log(level, "Failed to process %s: %s", seat.wanted.label, error)
@@ -222,20 +239,27 @@ class Lane:
         return step
 
     def _expand(self, seat: Seat, crawl: AccountCrawl) -> None:
-        """Seats for what it has come to, unless it was removed while it looked."""
-        if seat.wanted is not None and crawl.covered is not None and crawl.covered is not seat.given:
+        """Seats for what it has come to, unless it was removed or changed while it looked."""
+        if seat.wanted is None or seat.changed or crawl.covered is None:
+            return
+        if crawl.covered is not seat.given:
             seat.given = crawl.covered
             self._assign(seat.key, crawl.covered.values())
 
     def _leave(self, seat: Seat) -> None:
         del self._seats[seat.key]
+        if self._holders.get(seat.key) is self:
+            del self._holders[seat.key]
         self._assign(seat.key, ())  # if it was an account: what it came to
         if seat.crawl is not None:
             self._context.book.forget(seat.crawl.mapping)
 
-    def _crawl(self, seat: Seat, mapping: Mapping) -> MappingCrawl | AccountCrawl:
+    def _crawl(
+        self, seat: Seat, mapping: Mapping, before: MappingCrawl | AccountCrawl | None
+    ) -> MappingCrawl | AccountCrawl:
         if mapping.is_whole:
-            return AccountCrawl(self._context, mapping, self._coverage)
+            known = before.neighbours if isinstance(before, AccountCrawl) else None
+            return AccountCrawl(self._context, mapping, self._coverage, known)
         owner = self._seats[seat.owner].crawl if seat.owner in self._seats else None
         neighbours = owner.neighbours if isinstance(owner, AccountCrawl) else None
         return MappingCrawl(self._context, mapping, neighbours)

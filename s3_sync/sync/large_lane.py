@@ -22,9 +22,10 @@ class LargeLane:
     of these objects only: others' parts do not stand behind theirs.
 
     What waits here is in the journal, so that it may be forgotten. No task is begun once ``stop`` is set.
+    ``beside``: another lane, from which a mapping may come here while its objects are still in there.
     """
 
-    def __init__(self, pool: Pool, parts: Pool, stop: Stop) -> None:
+    def __init__(self, pool: Pool, parts: Pool, stop: Stop, beside: LargeLane | None = None) -> None:
         self.parts = parts
         #: threads that are at it
         self.running = 0
@@ -33,10 +34,11 @@ class LargeLane:
         self._changed = threading.Condition()
         #: mapping -> what waits; the mapping whose turn it is comes first
         self._queues: dict[str, deque[Task]] = {}
-        self._claims: dict[str, set[str]] = {}
+        self._claims: dict[str, set[str]] = {} if beside is None else beside._claims
 
     def claims(self, owner: str) -> set[str]:
-        """The names of a mapping's objects that are here: the same set for as long as the process lives."""
+        """The names of a mapping's objects that are here, or in a lane beside: the same set for as long as
+        the process lives."""
         return self._claims.setdefault(owner, set())
 
     def add(self, owner: str, task: Task) -> None:
@@ -87,8 +89,8 @@ class LargeLane:
         self._changed.notify_all()
 
 
-def green_lane(workers: int, stop: Stop) -> LargeLane:
+def green_lane(workers: int, stop: Stop, beside: LargeLane | None = None) -> LargeLane:
     """The lane beside so many ``workers``. Few parts at a time are as fast as many, and keep the queues short
     in which small objects stand at the servers."""
     places = min(PLACES, workers)
-    return LargeLane(GreenPool(places), GreenPool(places), stop)
+    return LargeLane(GreenPool(places), GreenPool(places), stop, beside)

@@ -105,11 +105,12 @@ class _Several:
         """Workers do so by themselves; one that is begun later begins with the last file that was usable."""
         before = self._watch.looks()
         loaded = load(self._start.config)
+        self._watch.also(loaded.secret_files)  # of a file that is refused, too: a secret may come later
         if loaded.settings is None or loaded.problems:
             return
         if loaded.settings.status_dir == self._reading.settings.status_dir:
             self._reading = Reading(loaded, before)
-            self._watch.also(loaded.secret_files)
+            self._told = False
 
 
 class _Reports:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import re
 import signal
+import threading
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from faults.proxy import FaultProxy
+from faults.proxy import FaultProxy, waits_for
+from s3_sync.sync.share import Share
 from servers.daemon import NewDaemon, SyncDaemon
 from servers.operations import counting
 from servers.pair import IMPOSSIBLE, Pair, Store, new_pair
 from servers.process import wait_until
+from servers.raw_swift import RawSwift
 from servers.swift import SwiftCluster
 
 pytestmark = pytest.mark.parametrize("store", ["s3api"], indirect=True)
@@ -70,6 +73,67 @@ def test_work_is_shared(swift: SwiftCluster, store: Store, proxy: FaultProxy, ne
     assert daemon.once().returncode == 0
     assert daemon.unsettled() == {}
     assert arrived("bad", pairs[:1])
+
+
+def pair_of(process: int, swift: SwiftCluster, store: Store) -> Pair:
+    """A container that is this process's, of two."""
+    raw, share = RawSwift(swift), Share(process, 2)
+    names = (f"container-{uuid4().hex[:16]}" for _ in range(1000))
+    return Pair(raw, store, next(name for name in names if share.has(raw.account, name))).create()
+
+
+def test_another_configuration_for_all_of_them(
+    swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
+) -> None:
+    """What is in flight ends, once; each begins with what is new; who is begun later knows it, too."""
+    released = threading.Event()
+    changed, removed = (pair_of(number, swift, store.behind(proxy.endpoint)) for number in (0, 1))
+    new = [pair_of(number, swift, store) for number in (0, 1)]
+    for pair in (changed, removed):
+        pair.put("in-flight")
+    proxy.when(waits_for(released), method="PUT", key="in-flight")
+    daemon = new_daemon(changed, removed, processes=2)
+    child = daemon.start()
+    wait_until(lambda: len(proxy.calls("PUT")) == 2, 30, "an object of each process in flight")
+
+    def use(*pairs: Pair) -> None:
+        daemon.settings["containers"] = [pair.mapping for pair in pairs]
+        daemon.write()
+        child.signal(signal.SIGHUP)
+
+    for pair in new:
+        pair.put("o1")
+    changed.mapping["exclude_pattern"] = "^tmp/"
+    use(changed, *new)
+    wait_until(lambda: all(pair.arrived() == ["o1"] for pair in new), 30, "what is new in each process")
+    assert daemon.log_text().count("3 mappings (2 new, 1 gone, 1 changed)") == 2
+    assert changed.arrived() == removed.arrived() == []
+    for name in ("tmp/x", "o2"):
+        changed.put(name)
+        removed.put(name)
+    released.set()
+    wait_until(lambda: changed.arrived() == ["in-flight", "o2"], 30, "what was in flight, and what followed")
+    wait_until(lambda: removed.arrived() == ["in-flight"], 30, "the end of what was removed")
+    assert sorted(proxy.stored()) == sorted(
+        f"/{pair.bucket}/{pair.prefix}{name}"
+        for pair, name in ((changed, "in-flight"), (changed, "o2"), (removed, "in-flight"))
+    ), "nothing was sent twice, and nothing that is not wanted any more"
+
+    # a file that cannot be used changes nothing, neither for them nor for those who take their places
+    daemon.config.write_text("{")
+    child.signal(signal.SIGHUP)
+    wait_until(lambda: daemon.log_text().count("everything stays as it was") >= 2, 30, "the refusal of each")
+    before = workers(daemon)
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    for pair in new:
+        pair.put("o2")
+    wait_until(lambda: all(pair.arrived() == ["o1", "o2"] for pair in new), 60, "the work of the next ones")
+    assert not set(workers(daemon)) & set(before)
+    daemon.stop()
+    assert removed.arrived() == ["in-flight"]
+    assert daemon.unsettled() == {}
+    assert "Traceback" not in daemon.log_text()
 
 
 def test_what_cannot_begin(swift: SwiftCluster, store: Store, new_daemon: NewDaemon) -> None:
