@@ -34,6 +34,7 @@ MARKS = frozenset(
     }
 )
 
+_SECONDS = re.compile(r"[0-9]{1,18}")
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
@@ -70,7 +71,7 @@ class ObjectMeta:
     def delete_at(self) -> int | None:
         """X-Delete-At: when the object expires, in seconds since the epoch."""
         written = self.marks.get("x-delete-at", "")
-        return int(written) if written.isascii() and written.isdigit() else None
+        return int(written) if _SECONDS.fullmatch(written) else None
 
     def marked(self, **marks: str) -> ObjectMeta:
         """A copy with these marks added; write ``swift-etag`` as ``swift_etag``."""

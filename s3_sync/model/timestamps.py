@@ -90,11 +90,11 @@ def parse_http_date(text: str) -> float:
     """An RFC 9110 date as seconds since the epoch. Raises ValueError."""
     try:
         parsed = parsedate_to_datetime(text)
-    except (TypeError, IndexError) as error:
-        raise ValueError(f"not an HTTP date: {text!r}") from error
-    if parsed.tzinfo is None:
-        parsed = parsed.replace(tzinfo=timezone.utc)
-    return parsed.timestamp()
+        if parsed.tzinfo is None:
+            parsed = parsed.replace(tzinfo=timezone.utc)
+        return parsed.timestamp()
+    except (TypeError, IndexError, OverflowError) as error:
+        raise ValueError(f"not an HTTP date: {text[:100]!r}") from error
 
 
 def parse_iso_date(text: str) -> float:

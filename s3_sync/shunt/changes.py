@@ -39,6 +39,7 @@ from s3_sync.shunt.exchange import SOURCE, Local, Request, StartResponse, to_tex
 from s3_sync.shunt.failures import failure
 from s3_sync.shunt.headers import cross_origin, is_deleted, is_expired, written_at
 from s3_sync.shunt.proxyfs import ProxyFs
+from s3_sync.shunt.versions import names_another
 
 _TIMESTAMP = "HTTP_X_TIMESTAMP"
 
@@ -60,7 +61,7 @@ class Changes:
         So a remote store that cannot be reached now changes nothing about the delete.
         """
         params = SwobRequest(request.environ).params
-        if not request.target.mapping.profile.propagate_delete or "version-id" in params:
+        if not request.target.mapping.profile.propagate_delete or names_another(request, params):
             return request.app(request.environ, start_response)
         if params.get("multipart-manifest") == "delete" and self._is_absent(request):
             # slo would look for the manifest in vain, and no tombstone would be written
@@ -181,16 +182,19 @@ class Changes:
 
 
 def _new_meta(request: Request, info: ObjectInfo) -> ObjectMeta:
-    """What Swift's object server makes of a POST: everything is replaced but the content type."""
+    """What Swift's object server makes of a POST: everything is replaced but the content type.
+
+    Raises ObjectRefused.
+    """
     assert info.meta is not None
     stored: dict[str, str] = {}
     user: dict[str, str] = {}
-    sent = {name.lower(): to_text(value) for name, value in SwobRequest(request.environ).headers.items()}
+    sent = {name.lower(): value for name, value in SwobRequest(request.environ).headers.items()}
     for name, value in sent.items():
         if name in STORED_HEADERS and value:
-            stored[name] = value
+            stored[name] = _utf8(name, value)
         elif name.startswith(USER_PREFIX) and value and name[len(USER_PREFIX) :] not in MARKS:
-            user[name[len(USER_PREFIX) :]] = value
+            user[_utf8(name, name[len(USER_PREFIX) :])] = _utf8(name, value)
     stored.setdefault("content-type", info.meta.content_type)
     now = Timestamp.from_seconds(time.time())
     marks = {name: value for name, value in info.meta.marks.items() if name != "x-delete-at"}
@@ -200,3 +204,11 @@ def _new_meta(request: Request, info: ObjectInfo) -> ObjectMeta:
     if "x-delete-at" in sent:  # Swift has checked it, and made it of X-Delete-After
         marks["x-delete-at"] = sent["x-delete-at"]
     return replace(info.meta, headers=stored, user=user, marks=marks)
+
+
+def _utf8(header: str, value: str) -> str:
+    """Of a header that is to be kept. Raises ObjectRefused."""
+    try:
+        return to_text(value)
+    except UnicodeDecodeError as error:
+        raise ObjectRefused("metadata_encoding", f"{header.title()} is not UTF-8") from error

@@ -48,6 +48,7 @@ def answer_headers(info: ObjectInfo, etag: str, large: bool) -> Headers:
         raise InvalidRequest(f"{info.name} has {len(info.meta.user)} fields of metadata")
     written = written_at(info)
     headers = stored_headers(info.meta)
+    etag = _BREAKS.sub("", etag)
     headers["etag"] = f'"{etag}"' if large else etag
     headers["last-modified"] = formatdate(written.ceil_seconds(), usegmt=True)
     headers["x-timestamp"] = written.normal
@@ -67,8 +68,8 @@ def written_at(info: ObjectInfo) -> Timestamp:
 
 def is_expired(info: ObjectInfo, now: float | None = None) -> bool:
     """Whether its X-Delete-At has passed."""
-    delete_at = info.meta.marks.get("x-delete-at", "") if info.meta is not None else ""
-    return delete_at.isdigit() and int(delete_at) <= (time.time() if now is None else now)
+    delete_at = info.meta.delete_at if info.meta is not None else None
+    return delete_at is not None and delete_at <= (time.time() if now is None else now)
 
 
 def is_deleted(mapping: Mapping, info: ObjectInfo, tombstone: Timestamp) -> bool:

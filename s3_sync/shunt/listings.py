@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
+from operator import gt, lt
 from typing import Any
 
 from swift.common import constraints
 from swift.common.middleware.listing_formats import get_listing_content_type
-from swift.common.registry import get_swift_info
 from swift.common.request_helpers import constrain_req_limit, get_param
 from swift.common.swob import HTTPException, HTTPServiceUnavailable
 from swift.common.swob import Request as SwobRequest
 from swift.common.utils import config_true_value
-from swift.proxy.controllers.base import get_container_info
 
 from s3_sync.config.schema import Mapping as ContainerMapping
 from s3_sync.errors import InvalidRequest, NotSupported, RemoteError, RemoteUnavailable
@@ -25,15 +26,17 @@ from s3_sync.listing.prefetch import Prefetch
 from s3_sync.listing.query import ListingQuery
 from s3_sync.listing.walk import Page, Walk
 from s3_sync.providers.base import Bucket, ListPage, ListQuery
-from s3_sync.shunt.configured import Target
-from s3_sync.shunt.exchange import SOURCE, Environ, Headers, Local, Request, StartResponse
+from s3_sync.shunt.exchange import Environ, Headers, Local, Request, StartResponse
 from s3_sync.shunt.headers import cross_origin
 from s3_sync.shunt.proxyfs import ProxyFs
+from s3_sync.shunt.versions import NULL, are_known, has_versions
 
 #: says of a listing that should have a remote part that it has none
 LOCAL_ONLY = ("X-Cloud-Sync-Shunt-Listing", "local-only")
 #: to a bucket for one listing; a whole page takes ten, unless most of what is there is not shown
 MOST_REQUESTS = 3000
+#: seconds for one listing, whose client may be gone: a server does not notice before it answers
+LONGEST = 300.0
 _MOST_REMEMBERED = 1000
 _PARAMETERS = ("marker", "end_marker", "prefix", "delimiter", "path")
 #: Swift's listing_formats sets it for what stands right of it, and then wants JSON from there
@@ -45,9 +48,9 @@ class Listings:
     """Answers GET of all mapped containers.
 
     The local part is one request to the rest of the pipeline, as the client wrote it but for the format.
-    The remote part is read at the same time where it is certain beforehand that the user may list the
-    container, else after the local 200. Whatever is not a listing of objects passes untouched, and so do
-    listings of versions where there are any, and every local answer but 200.
+    The remote part is read at the same time where nothing is moved and it is certain beforehand that the user
+    may list the container, else after the local 200. Whatever is not a listing of objects passes untouched,
+    and so do listings of versions where there are any, and every local answer but 200.
     """
 
     def __init__(self, proxyfs: ProxyFs, log: Any) -> None:
@@ -68,20 +71,24 @@ class Listings:
             query = None  # Swift says the same in its own way
         if query is None or not self._proxyfs.is_ours(environ, request.app, request.account):
             return request.app(environ, start_response)
-        versions = "versions" in asked.params and "object_versioning" in get_swift_info()
-        if versions and _has_versions(request):
+        versions = "versions" in asked.params and are_known()
+        if versions and has_versions(request):
             return request.app(environ, start_response)
-        pages = _pages(request.target, query, self._unknown)
-        remote = Prefetch(pages) if _is_allowed(environ) else None
+        mapping = request.target.mapping
+        fetch = _Fetch(request.target.bucket)
+        pages = _pages(fetch, mapping, query, self._unknown)
+        # What is moved is in the bucket before it leaves the cluster. So the bucket is read after the cluster
+        # then: the other way round, what moves between the two would be in neither.
+        at_once = mapping.profile.retain_local and _is_allowed(environ)
+        remote = Prefetch(pages) if at_once else None
         try:
             local = LocalListing(request)
             if local.records is None:
                 return local.give(start_response)
             if remote is None:
                 remote = Prefetch(pages)
-            merger = ListingMerger(local.entries(query.reverse), remote, reverse=query.reverse)
             try:
-                records = list(merger.spliced(query.limit, request.target.mapping.location))
+                records = local.merged(remote, query, mapping.location)
                 if versions:
                     records = [_only_version(record) for record in records]
             except RemoteError as error:
@@ -90,9 +97,10 @@ class Listings:
                     return refusal
                 return local.respond(local.records, content_type, start_response, LOCAL_ONLY)
         finally:
+            fetch.close()
             if remote is not None:
                 remote.close()
-        self._note_success(request.target.mapping)
+        self._note_success(mapping)
         return local.respond(records, content_type, start_response)
 
     def _is_local_enough(self, request: Request, error: RemoteError) -> bool:
@@ -149,10 +157,20 @@ class LocalListing:
         except (ValueError, KeyError, TypeError):  # some other filter's page
             pass
 
-    def entries(self, reverse: bool) -> list[Entry]:
-        """In strict order. (While a container is sharded, a name may come twice.)"""
-        by_name = {entry.name: entry for entry in map(Entry.of_record, self.records or ())}
-        return [by_name[name] for name in sorted(by_name, reverse=reverse)]
+    def merged(self, remote: Iterable[Entry], query: ListingQuery, location: str) -> list[Mapping[str, Any]]:
+        """Records of both sides. Raises RemoteError.
+
+        While a container is sharded, a name may come twice. Then fewer names fill the cluster's page, and
+        behind the last one it may have more of which nothing is known: so nothing is shown there.
+        """
+        records = self.records or ()
+        by_name = {entry.name: entry for entry in map(Entry.of_record, records)}
+        names = sorted(by_name, reverse=query.reverse)
+        if len(names) < query.limit <= len(records):
+            last, behind = names[-1], lt if query.reverse else gt
+            remote = takewhile(lambda entry: not behind(entry.name, last), remote)
+        merger = ListingMerger([by_name[name] for name in names], remote, reverse=query.reverse)
+        return list(merger.spliced(query.limit, location))
 
     @property
     def headers(self) -> Headers:
@@ -196,17 +214,11 @@ def _query(request: Any) -> ListingQuery | None:
     return ListingQuery.of_request(parameters, limit, config_true_value(get_param(request, "reverse")))
 
 
-def _has_versions(request: Request) -> bool:
-    """Whether the container has, or has ever had, versions of its objects."""
-    info = get_container_info(request.environ, request.app, swift_source=SOURCE)
-    return bool(info.get("sysmeta", {}).get("versions-container"))
-
-
 def _only_version(record: Mapping[str, Any]) -> Mapping[str, Any]:
     """As a listing of versions shows an object of a container that has none."""
     if "subdir" in record or "version_id" in record:
         return record
-    return {**record, "version_id": "null", "is_latest": True}
+    return {**record, "version_id": NULL, "is_latest": True}
 
 
 def _is_allowed(environ: Environ) -> bool:
@@ -223,10 +235,11 @@ def _is_allowed(environ: Environ) -> bool:
     return authorize(request) is None
 
 
-def _pages(target: Target, query: ListingQuery, unknown: set[tuple[str, str]]) -> Iterator[list[Entry]]:
+def _pages(
+    fetch: _Fetch, mapping: ContainerMapping, query: ListingQuery, unknown: set[tuple[str, str]]
+) -> Iterator[list[Entry]]:
     """The remote part. ``unknown`` is added to when a store does not roll up at the query's delimiter."""
-    fetch = _Fetch(target.bucket)
-    here = (target.mapping.credentials.store, query.delimiter)
+    here = (mapping.credentials.store, query.delimiter)
     if here not in unknown:
         try:
             for page in Walk(fetch, query).pages():
@@ -242,23 +255,30 @@ def _pages(target: Target, query: ListingQuery, unknown: set[tuple[str, str]]) -
 
 
 class _Fetch:
-    """Pages of a bucket, for one listing: so many at most, and none for keys longer than keys can be."""
+    """Pages of a bucket, for one listing: so many at most, and none for keys longer than keys can be.
+
+    A search for the end takes many requests for one page: ``close`` ends it.
+    """
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
         self._asked = 0
+        self._until = time.monotonic() + LONGEST
         self._room = bucket.limits.max_name - len(bucket.namer.key("").encode("utf-8"))
 
     def __call__(self, prefix: str, start_after: str, delimiter: str, limit: int) -> Page:
         if len(prefix.encode("utf-8")) > self._room:
             return ListPage(())
         self._asked += 1
-        if self._asked > MOST_REQUESTS:
+        if self._asked > MOST_REQUESTS or time.monotonic() > self._until:
             raise RemoteUnavailable(
-                f"a listing of {self._bucket.name} takes more than {MOST_REQUESTS} requests"
+                f"a listing of {self._bucket.name} takes more than {MOST_REQUESTS} requests or {LONGEST} s"
             )
         start = start_after.encode("utf-8")[: self._room].decode("utf-8", "ignore")
         return self._bucket.list_objects(ListQuery(prefix, start, delimiter, limit))
+
+    def close(self) -> None:
+        self._until = 0.0
 
 
 def _unavailable(request: Request, error: RemoteError, local: LocalListing) -> Any:

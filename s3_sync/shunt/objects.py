@@ -16,7 +16,7 @@ from swift.common.request_helpers import resolve_etag_is_at_header
 from swift.common.swob import HTTPBadRequest, HTTPConflict, HTTPException
 from swift.common.swob import Request as SwobRequest
 from swift.common.swob import Response as SwobResponse
-from swift.common.utils import split_path
+from swift.common.utils import drain_and_close, split_path
 from swift.common.wsgi import make_subrequest
 
 from s3_sync.errors import InvalidRequest, NotFound, PreconditionFailed, RemoteError
@@ -31,6 +31,7 @@ from s3_sync.shunt.headers import S3_ETAG, answer_headers, cross_origin, is_dele
 from s3_sync.shunt.large import Etags, LargeObjects, is_large
 from s3_sync.shunt.pieces import Listener, Pieces, Remote
 from s3_sync.shunt.proxyfs import ProxyFs
+from s3_sync.shunt.versions import NULL, names_another, names_null
 from s3_sync.shunt.wanted import Wanted
 from s3_sync.transfer.steady import SteadyBody, open_range
 
@@ -59,7 +60,7 @@ class Objects:
     def __call__(self, request: Request, start_response: StartResponse) -> Iterable[bytes]:
         asked = Timestamp.from_seconds(time.time())
         local = request.ask_local()
-        if not is_missing(local, request.environ):
+        if not is_missing(local, request):
             return local.give(start_response)
         wanted = self._wanted(request, local, asked)
         if wanted is None:
@@ -82,7 +83,7 @@ class Objects:
 
     def _wanted(self, request: Request, local: Local, asked: Timestamp) -> Wanted | None:
         params = SwobRequest(request.environ).params
-        if "version-id" in params or not self._proxyfs.covers(request):
+        if names_another(request, params) or not self._proxyfs.covers(request):
             return None
         link = local.header("content-location")
         if link is None:
@@ -240,6 +241,8 @@ class Objects:
         headers = [*answer_headers(info, etags.swift, is_large(info)), *cross_origin(wanted.local.headers)]
         if etags.s3 and wanted.environ.get("swift.source") == _S3API:
             headers.append((S3_ETAG.title(), etags.s3))
+        if names_null(wanted.params):
+            headers.append(("X-Object-Version-Id", NULL))
         request = SwobRequest(wanted.environ)
         response = SwobResponse(
             request=request,
@@ -272,13 +275,16 @@ class Objects:
 
 def _part_number(wanted: Wanted) -> int:
     """As ``swift.common.request_helpers.get_valid_part_num``, which older Swifts do not have."""
-    text = wanted.params["part-number"]
-    if not text.isdecimal() or not int(text):
+    try:
+        number = int(wanted.params["part-number"])
+    except ValueError:
+        number = 0
+    if number <= 0:
         reason = "Part number must be an integer greater than 0"
     elif "HTTP_RANGE" in wanted.environ:
         reason = "Range requests are not supported with part number queries"
     else:
-        return int(text)
+        return number
     raise HTTPBadRequest(request=SwobRequest(wanted.environ), body=reason, content_type="text/plain")
 
 
@@ -306,11 +312,16 @@ def _single_range(environ: Environ) -> ByteRange | None | str:
     return ByteRange(first, last)
 
 
-def is_missing(local: Local, environ: Environ) -> bool:
+def is_missing(local: Local, request: Request) -> bool:
     """Whether the local cluster has no such object, as far as this client may know."""
-    # an object that is not there does not match If-Match: *
-    star = local.status == 412 and "*" in environ.get("HTTP_IF_MATCH", "")
-    return local.status == 404 or star
+    if local.status != 412 or "*" not in request.environ.get("HTTP_IF_MATCH", ""):
+        return local.status == 404
+    # An object that is not there does not match If-Match: *. One that is there may fail another condition.
+    path = SwobRequest(request.environ).path
+    unconditional = make_subrequest(request.environ, "HEAD", path, swift_source=SOURCE)
+    answer = unconditional.get_response(request.app)
+    drain_and_close(answer)
+    return bool(answer.status_int == 404)
 
 
 def check_visible(wanted: Wanted, info: ObjectInfo) -> None:

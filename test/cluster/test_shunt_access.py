@@ -115,8 +115,11 @@ def test_clients_of_s3_delete(new_archive: Callable[..., Archive], shunted: Shun
     archive = new_archive(propagate_delete=True)
     archive.store("o", BODY)
     archive.store_large("slo", [("s", "one", b"1" * 10), ("s", "two", b"2" * 10)])
+    archive.store("null", BODY)
+    client = shunted.s3_client()
     for key in ("o", "slo"):
-        shunted.s3_client().delete_object(Bucket=archive.container, Key=key)
+        client.delete_object(Bucket=archive.container, Key=key)
+    client.delete_object(Bucket=archive.container, Key="null", VersionId="null")
     assert archive.stored() == []
 
 

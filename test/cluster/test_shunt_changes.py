@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import time
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import pytest
 import swiftclient
@@ -131,6 +133,26 @@ class TestPost:
         answer = archive.ask("POST", "o", **headers)
         assert answer.status == 400
         assert b"metadata" in answer.body
+
+    def test_headers_that_are_not_utf_8(self, new_archive: Callable[..., Archive], shunted: Shunted) -> None:
+        archive = new_archive(propagate_post=True)
+        archive.store("o", BODY)
+
+        def post(name: str, value: str) -> int:
+            connection = http.client.HTTPConnection(urlsplit(shunted.s3_endpoint).netloc, timeout=60)
+            connection.putrequest("POST", f"/v1/{archive.swift.account}/{archive.container}/o")
+            headers = {"X-Auth-Token": archive.swift.token, "X-Object-Meta-K": "v", name: value}
+            for header in headers.items():
+                connection.putheader(*(text.encode("latin-1") for text in header))
+            connection.endheaders()
+            status = connection.getresponse().status
+            connection.close()
+            return status
+
+        assert post("User-Agent", "caf\xe9") == 202  # it is not kept
+        assert post("Content-Disposition", "caf\xe9") == 400
+        assert post("X-Object-Meta-Caf\xc3\xa9", "v") == 400
+        assert archive.get("o").headers["x-object-meta-k"] == "v"
 
     def test_not_without_the_option(self, new_archive: Callable[..., Archive]) -> None:
         archive = new_archive()

@@ -133,10 +133,19 @@ HUGE = [
     {"x-amz-meta-swift-timestamp": "99999999999999999999"},
     {"x-amz-meta-swift-timestamp": "-1"},
     {"Last-Modified": "soon"},
+    {"Last-Modified": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"},
+    {"x-amz-meta-x-delete-at": "9" * 5000},
+    {"x-amz-meta-x-delete-at": "=?UTF-8?Q?=C2=B2?="},
+    {"Content-Length": "many"},
+    {"Content-Length": "-5"},
+    {"Content-Range": "bytes 10-5/100"},
+    {"Content-Range": f"bytes 0-9/{len(BODY)}"},
+    {"x-amz-mp-parts-count": "many"},
+    {"ETag": "a\r\n b"},
 ]
 
 
-@pytest.mark.parametrize("headers", HUGE, ids=lambda headers: next(iter(headers)))
+@pytest.mark.parametrize("headers", HUGE, ids=lambda headers: str(headers)[:60])
 def test_headers_that_no_store_should_send(
     archive: Archive, remote: FaultProxy, headers: dict[str, str]
 ) -> None:
@@ -159,6 +168,17 @@ def test_headers_that_no_store_should_send(
             assert answer.body == BODY
     remote.heal()
     assert archive.get("o").body == BODY
+
+
+@pytest.mark.parametrize("wait", ["9" * 400, "\xb2", "-1", "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"])
+def test_patience_that_makes_no_sense(archive: Archive, remote: FaultProxy, wait: str) -> None:
+    def asks(exchange: Exchange) -> None:
+        exchange.read_body()
+        exchange.say(503, {"Retry-After": wait}, b"")
+
+    remote.when(asks)
+    for answer in (archive.get("o"), archive.get(None), archive.ask("HEAD", "o")):
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
 
 
 #: more than the buffers of two sockets hold, so that the proxy knows when a client leaves

@@ -89,7 +89,8 @@ def test_versions_of_what_has_none(new_archive: Callable[..., Archive], shunted:
         archive.swift.put(archive.container, name)
     for name in ("a/there", "b", "c/2", "d"):
         archive.store(name)
-    pages = shunted.s3_client().get_paginator("list_object_versions")
+    s3 = shunted.s3_client()
+    pages = s3.get_paginator("list_object_versions")
     for asked, expected in (
         ({}, ["a/here", "a/there", "b", "c/1", "c/2", "d"]),
         ({"Prefix": "c/"}, ["c/1", "c/2"]),
@@ -108,6 +109,10 @@ def test_versions_of_what_has_none(new_archive: Callable[..., Archive], shunted:
         ("c/2", "null", True),
     ]
     assert len(listed[0]["content_location"]) == 1
+    for name in ("a/here", "a/there"):
+        assert s3.get_object(Bucket=archive.container, Key=name, VersionId="null")["VersionId"] == "null"
     archive.swift.request("POST", archive.container, headers={"X-Versions-Enabled": "true"})
+    assert archive.get("b", "version-id=null").status == 404
+    assert archive.get("b").status == 200
     listed = json.loads(archive.ask("GET", query="versions").body)
     assert [line["name"] for line in listed] == ["a/here", "c/1", "c/2"]

@@ -35,6 +35,7 @@ from s3_sync.providers.s3.conditions import Trial
 from s3_sync.providers.s3.errors import from_answer, translated
 from s3_sync.providers.s3.headers import (
     condition_headers,
+    content_length,
     copy_headers,
     is_archived,
     is_encrypted_with_kms,
@@ -109,7 +110,7 @@ class S3Bucket:
 
     def head_object(self, name: str) -> ObjectInfo:
         headers = self._head(self.namer.key(name))
-        return object_info(name, headers, int(headers.get("content-length", 0)))
+        return object_info(name, headers, content_length(f"HEAD {self.name}", headers))
 
     def get_object(self, name: str, options: GetOptions = _WHOLE) -> S3Result:
         return self._reader.get(name, self.namer.key(name), options)
@@ -145,7 +146,7 @@ class S3Bucket:
         current = self._head(key)
         if is_archived(current):
             raise Archived(f"{name} is in {current['x-amz-storage-class']}", code="InvalidObjectState")
-        if int(current.get("content-length", 0)) > self.limits.max_copy:
+        if content_length(f"HEAD {self.name}/{key}", current) > self.limits.max_copy:
             raise NotSupported(f"{name} is larger than {self.limits.max_copy} bytes: it cannot be copied")
         headers = dict(meta_headers(meta))
         headers.update(copy_headers(self._write, self._account.dialect, current))
@@ -317,4 +318,4 @@ def _absent(error: NotFound, if_match: str | None) -> NotFound | PreconditionFai
 def _status_of(error: Any) -> int:
     """The entries of a DeleteObjects answer hold codes only, and some stores put a number there."""
     code = str(error.get("Code", ""))
-    return int(code) if code.isdigit() else 200
+    return int(code) if len(code) == 3 and code.isdecimal() else 200

@@ -6,11 +6,11 @@ one, is judged by its status. Messages repeat what the store said, never a heade
 
 from __future__ import annotations
 
+import re
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -40,6 +40,7 @@ from s3_sync.errors import (
     SyncError,
     Throttled,
 )
+from s3_sync.model.timestamps import parse_http_date
 from s3_sync.runtime.http import HttpError
 
 _CODES: dict[type[RemoteError], frozenset[str]] = {
@@ -101,6 +102,8 @@ _BY_STATUS: dict[int, type[RemoteError]] = {
 }
 #: characters of a message that come from the store, and from us: keys can be long
 _MAX_MESSAGE = 300
+#: a Retry-After of more than thirty years is none
+_SECONDS = re.compile(r"[0-9]{1,9}")
 _MAX_WHAT = 150
 
 
@@ -115,6 +118,16 @@ def translated(what: str) -> Iterator[None]:
         raise from_client_error(what, error) from error
     except (BotoCoreError, ResponseParserError, Urllib3Error, HttpError) as error:
         raise _from_transport(what, error) from error
+
+
+@contextmanager
+def understood(what: str) -> Iterator[None]:
+    """The same for what the SDK reads out of an answer: of a number that is none it makes a ValueError."""
+    try:
+        with translated(what):
+            yield
+    except ValueError as error:
+        raise RemoteUnavailable(f"{_short(what)}: the answer makes no sense: {error}") from error
 
 
 def from_answer(
@@ -139,7 +152,7 @@ def from_client_error(what: str, error: ClientError) -> RemoteError:
     status = metadata.get("HTTPStatusCode", 0)
     detail = error.response.get("Error", {})
     code = str(detail.get("Code", ""))
-    if code.isdigit():  # the SDK's word for an answer without a body
+    if len(code) == 3 and code.isdecimal():  # the SDK's word for an answer without a body
         status, code = status or int(code), ""
     retry_after = metadata.get("HTTPHeaders", {}).get("retry-after")
     return from_answer(what, status, code, str(detail.get("Message", "")), retry_after)
@@ -194,11 +207,10 @@ def _short(what: str) -> str:
 
 def _seconds(retry_after: str | None) -> float | None:
     """The value of Retry-After (RFC 9110 section 10.2.3): seconds, or a date."""
-    if not retry_after:
-        return None
-    if retry_after.strip().isdigit():
-        return float(retry_after)
+    text = (retry_after or "").strip()
+    if _SECONDS.fullmatch(text):
+        return float(text)
     try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except (TypeError, ValueError):
+        return max(0.0, parse_http_date(text) - time.time())
+    except ValueError:
         return None

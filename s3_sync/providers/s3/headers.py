@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
+from s3_sync.errors import RemoteUnavailable
 from s3_sync.model.headers import decode_value, encode_value, from_user_metadata, to_user_metadata
 from s3_sync.model.objects import STORED_HEADERS, ObjectInfo, ObjectMeta, is_md5
 from s3_sync.model.timestamps import parse_http_date
@@ -12,6 +14,8 @@ from s3_sync.providers.s3.dialect import Dialect
 from s3_sync.providers.s3.signing import Header
 
 USER_PREFIX = "x-amz-meta-"
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 _SSE = "x-amz-server-side-encryption"
 _SSE_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
 
@@ -81,6 +85,28 @@ def object_info(name: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
         storage_class=_storage_class(headers),
         archived=is_archived(headers),
     )
+
+
+def content_length(what: str, headers: Mapping[str, str]) -> int:
+    """Raises RemoteUnavailable for an answer without one: nobody could tell whether it ended early."""
+    written = headers.get("content-length", "")
+    if not _NUMBER.fullmatch(written):
+        raise RemoteUnavailable(f"{what}: an answer of length {written[:30]!r}")
+    return int(written)
+
+
+def content_range(what: str, headers: Mapping[str, str], length: int) -> tuple[tuple[int, int] | None, int]:
+    """First and last byte, or None for all of them, and the size of the whole. Raises RemoteUnavailable for
+    what contradicts itself (RFC 9110 section 14.4)."""
+    written = headers.get("content-range")
+    if written is None:
+        return None, length
+    match = _CONTENT_RANGE.fullmatch(written)
+    if match:
+        first, last, size = (int(number) for number in match.groups())
+        if first <= last < size and length == last + 1 - first:
+            return (first, last), size
+    raise RemoteUnavailable(f"{what}: {length} bytes said to be {written[:100]!r}")
 
 
 def lower_names(items: Iterable[Header]) -> dict[str, str]:

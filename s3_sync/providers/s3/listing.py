@@ -10,7 +10,7 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.providers.base import ListPage, ListQuery
 from s3_sync.providers.s3.client import Account
-from s3_sync.providers.s3.errors import translated
+from s3_sync.providers.s3.errors import translated, understood
 from s3_sync.providers.s3.headers import unquoted
 
 MAX_KEYS = 1000
@@ -71,7 +71,7 @@ class Lister:
         if start and _is_group(query, start, self._namer):
             start += _LAST_CHARACTER
         client = self._account.client
-        with translated(f"LIST {self._bucket}"):
+        with understood(f"LIST {self._bucket}"):
             if self._version_2:
                 answer = client.list_objects_v2(**parameters, **({"StartAfter": start} if start else {}))
                 if "KeyCount" in answer or not ("Contents" in answer or "CommonPrefixes" in answer):

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from types import TracebackType
 
 from s3_sync.errors import PreconditionFailed, RemoteUnavailable
 from s3_sync.model.objects import GetOptions, ObjectInfo
 from s3_sync.providers.s3.errors import translated
-from s3_sync.providers.s3.headers import object_info, unquoted
+from s3_sync.providers.s3.headers import content_length, content_range, object_info, unquoted
 from s3_sync.providers.s3.signing import Header
 from s3_sync.providers.s3.transport import Answer, Question, Stream, Transport
 from s3_sync.streams.reader import CHUNK, Body
-
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
 class Reader:
@@ -33,13 +30,12 @@ class Reader:
         question = Question("GET", self._bucket, key, _wishes(options))
         answer = self._transport.ask(question)
         headers = answer.headers
-        if "content-length" not in headers:  # nobody could tell whether it ended early
+        try:
+            length = content_length(question.what, headers)
+            byte_range, size = content_range(question.what, headers, length)
+        except RemoteUnavailable:
             answer.stream.close()
-            raise RemoteUnavailable(f"{question.what}: an answer without a length")
-        length = int(headers["content-length"])
-        byte_range, size = None, length
-        if match := _CONTENT_RANGE.fullmatch(headers.get("content-range", "")):
-            byte_range, size = (int(match[1]), int(match[2])), int(match[3])
+            raise
         info = object_info(name, headers, size)
         again = Question("GET", self._bucket, key, _wishes(GetOptions(options.byte_range, info.etag)))
         body = S3Body(question.what, answer.stream, length, lambda: self._once_more(again, info.etag))

@@ -8,7 +8,7 @@ from typing import Any
 
 from s3_sync.errors import NotSupported
 from s3_sync.providers.s3.client import RAW_HEADERS, Account
-from s3_sync.providers.s3.errors import translated
+from s3_sync.providers.s3.errors import translated, understood
 from s3_sync.providers.s3.headers import lower_names
 from s3_sync.providers.s3.put import base64_text
 from s3_sync.providers.s3.transport import Answer, Content, Question, Upload
@@ -45,7 +45,7 @@ class SdkTransport:
     def ask(self, question: Question) -> Answer:
         client = self._account.client
         operation = client.get_object if question.method == "GET" else client.head_object
-        with translated(question.what):
+        with understood(question.what):
             answer = operation(
                 Bucket=question.bucket, Key=question.key, **{RAW_HEADERS: dict(question.headers)}
             )

@@ -95,8 +95,9 @@ class Guard:
         return result
 
     def failed(self, error: RemoteError) -> None:
-        """A store that refuses, or asks for patience, does answer."""
-        if isinstance(error, RemoteUnavailable):
+        """A store that refuses, asks for patience or fails with one object does answer, whatever its status:
+        else whoever asks for that object again and again would keep all others from the store."""
+        if isinstance(error, RemoteUnavailable) and not error.status:
             self.breaker.failed()
         else:
             self.breaker.succeeded()

@@ -99,9 +99,13 @@ def new_bucket(names: Iterable[str]) -> MemoryBucket:
     provider = MemoryProvider()
     provider.create_bucket("bucket")
     bucket = provider.bucket("bucket", KeyNamer.literal(PREFIX))
+    fill(bucket, names)
+    return bucket
+
+
+def fill(bucket: MemoryBucket, names: Iterable[str]) -> None:
     for name in names:
         bucket.put_object(name, BytesBody(b"12345678"), PutOptions(8))
-    return bucket
 
 
 class Shunt:
@@ -142,8 +146,8 @@ class Watched:
     """A memory bucket that counts its listings; ``go`` holds them up."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self._bucket = new_bucket(names)
-        self.name, self.namer, self.limits = "bucket", self._bucket.namer, self._bucket.limits
+        self.behind = new_bucket(names)
+        self.name, self.namer, self.limits = "bucket", self.behind.namer, self.behind.limits
         self.asked: list[ListQuery] = []
         self.pages_of = 1000  # lines, where no group is asked for
         self.began, self.go = threading.Event(), threading.Event()
@@ -154,4 +158,4 @@ class Watched:
         self.began.set()
         assert self.go.wait(20)
         limit = query.limit if query.delimiter else min(query.limit, self.pages_of)
-        return self._bucket.list_objects(replace(query, limit=limit))
+        return self.behind.list_objects(replace(query, limit=limit))

@@ -26,6 +26,12 @@ def test_values_that_would_end_a_header() -> None:
     assert headers == {"content-type": "a/b", "x-object-meta-fine": "ü", "x-object-meta-": "v"}
 
 
+def test_an_etag_that_would_end_a_header() -> None:
+    """A store may fold its headers (RFC 9112 section 5.2)."""
+    folded = ObjectInfo("o", 3, "a\r\n b", meta=ObjectMeta())
+    assert ("Etag", "a b") in answer_headers(folded, folded.etag, False)
+
+
 @pytest.mark.parametrize(
     ("stored", "given"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -19,7 +20,7 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.providers.base import ListPage, ListQuery
 from unit.listing.oracle import NAMES, expected, parameters
-from unit.shunt.listed import LATE, PREFIX, WHERE, Cluster, Shunt, Watched, new_bucket
+from unit.shunt.listed import LATE, PREFIX, WHERE, Cluster, Shunt, Watched, fill, new_bucket
 
 
 @settings(max_examples=250, deadline=None)
@@ -68,15 +69,17 @@ class TestRecords:
         assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
 
     def test_a_name_that_comes_twice_is_shown_once(self) -> None:
-        shunt = Shunt(["a"], new_bucket(["b"]))
-        shunt.cluster.names = ["a"]
+        shunt = Shunt(["a"], new_bucket(["b", "d"]))
 
         def twice(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
             body = json.dumps([shunt.cluster.record(name) for name in ("c", "a", "a")]).encode()
             return Response(body=body, content_type="application/json")(environ, start_response)
 
         shunt.behind = twice
-        assert shunt.names() == ["a", "b", "c"]
+        assert shunt.names() == ["a", "b", "c", "d"]
+        # where that was a whole page, the cluster may have another name before "d"
+        bucket = new_bucket(["d"])
+        assert Shunt(["a"], bucket, lambda _: twice).names(limit="3") == ["a", "c"]
 
 
 class TestFormats:
@@ -214,6 +217,45 @@ def test_a_listing_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
     bucket.pages_of = 1
     assert shunt.get({"path": ""}).status_int == 503
     assert shunt.get({"delimiter": "/"}).status_int == 200
+
+
+def test_what_is_moved_meanwhile_is_never_in_neither() -> None:
+    """A daemon moves it while the cluster takes its time for the listing."""
+    bucket: Any = Watched([])
+    shunt = Shunt(["a", "moved"], bucket, retain_local=False)
+    cluster = shunt.behind
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        bucket.began.wait(0.1)
+        fill(bucket.behind, ["moved"])
+        shunt.cluster.names.remove("moved")
+        return cluster(environ, start_response)
+
+    shunt.behind = app
+    assert shunt.names() == ["a", "moved"]
+
+
+def test_a_search_for_the_end_that_nobody_waits_for() -> None:
+    """The cluster says no while the bucket is being searched."""
+    bucket: Any = Watched([f"{number:06d}" for number in range(5000)])
+    bucket.pages_of = 1
+    shunt = Shunt([], bucket)
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        assert bucket.began.wait(20)
+        return HTTPForbidden()(environ, start_response)
+
+    shunt.behind = app
+    threads = set(threading.enumerate())
+    assert shunt.get({"reverse": "yes"}).status_int == 403
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(20)
+    assert len(bucket.asked) < 1000
+
+
+def test_a_listing_that_takes_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("s3_sync.shunt.listings.LONGEST", -1.0)
+    assert Shunt([], new_bucket(["a"]), retain_local=False).get().status_int == 503
 
 
 class TestWhoIsAllowed:

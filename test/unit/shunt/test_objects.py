@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from swift.common.swob import HTTPForbidden, HTTPNotFound, Response
@@ -167,6 +168,26 @@ def test_the_cluster_decides(world: World) -> None:
     world.local = HTTPForbidden
     assert world.ask("o").status_int == 403
     assert world.log.counted == []
+
+
+def test_an_object_that_is_here_and_fails_a_condition(world: World) -> None:
+    """If-Match: * is what an object that is not there fails, too."""
+    here = Response(body=b"local", headers={"Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"})
+
+    def app(environ: Any, start_response: Any) -> Any:
+        return here.__class__(
+            request=SwobRequest(environ), body=b"local", headers=here.headers, conditional_response=True
+        )(environ, start_response)
+
+    world.app = app  # type: ignore[method-assign]
+    conditions = {"If_Match": "*", "If_Unmodified_Since": "Wed, 01 Jan 2025 00:00:00 GMT"}
+    assert world.ask("o", **conditions).status_int == 412
+    assert world.log.counted == []
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "x", "9" * 5000, "\u00b2"])
+def test_parts_that_cannot_be(world: World, number: str) -> None:
+    assert world.ask("slo", query=f"part-number={quote(number)}").status_int == 400
 
 
 def test_what_must_be_restored_at_the_store_first(world: World) -> None:

@@ -102,6 +102,16 @@ def test_a_store_that_refuses_does_answer(ear: Ear) -> None:
     assert bucket.head_object("o").size == 4
 
 
+def test_an_object_that_fails_is_not_the_store(ear: Ear) -> None:
+    """Whoever asks for it again and again keeps nobody from the others."""
+    bucket = guarded(ear)
+    for _ in range(10):
+        with pytest.raises(RemoteUnavailable):
+            bucket._guard.call(raising(RemoteUnavailable("InternalError", status=500)))
+    assert bucket.head_object("o").size == 4
+    assert ear.states == []
+
+
 def test_bodies_that_break_count(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:
     bucket = guarded(ear)
 
