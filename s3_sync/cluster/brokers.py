@@ -207,6 +207,10 @@ class Brokers:
         except (OSError, RingLoadError) as error:
             raise LocalError(f"no container ring in {settings.swift_dir}: {error}") from error
 
+    def has_devices(self) -> bool:
+        """Whether the container ring has any device on this node."""
+        return any(device and device["ip"] in self._ips for device in self._ring.devs)
+
     def replicas(self, account: str, container: str) -> list[LocalReplica]:
         """Every primary replica that the ring puts on this node, then the handoff copies that are here.
 

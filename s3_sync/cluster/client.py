@@ -6,6 +6,7 @@ and encrypted objects, symlinks, account listings.
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -226,10 +227,15 @@ def has_encryption(conf_path: str) -> bool:
 
 
 def _filters(conf_path: str) -> Iterator[str]:
-    """What the filters of the pipeline in ``conf_path`` are made by; nothing when there is no such file."""
+    """What the filters of the pipeline in ``conf_path`` are made by; nothing when there is no such file.
+    Raises LocalError."""
     if not os.path.exists(conf_path):
         return
-    sections = readconf(conf_path, raw=True)
+    try:
+        sections = readconf(conf_path, raw=True)
+    except (OSError, ValueError, configparser.Error) as error:
+        reason = " ".join(str(error).split())  # some have several lines
+        raise LocalError(f"cannot load the internal client from {conf_path}: {reason}") from error
     for name in sections.get("pipeline:main", {}).get("pipeline", "").split():
         section = sections.get(f"filter:{name}", {})
         yield section.get("use", "") + section.get("paste.filter_factory", "")

@@ -126,10 +126,11 @@ def check_expiry(mappings: Sequence[Mapping], findings: Findings) -> None:
             continue
         days, prefix = mapping.profile.remote_days, mapping.namer.prefix
         what = f"everything under {_stored_under(mapping)}" if prefix else "EVERYTHING, whoever stored it,"
+        life = f"{days} day{'' if days == 1 else 's'}"
         rounded = "" if mapping.profile.remote_delete_after % 86400 == 0 else " (rounded up to whole days)"
         findings.warning(
             here,
-            f'the store deletes {what} in bucket "{mapping.bucket}" {days} days{rounded} after it was stored '
+            f'the store deletes {what} in bucket "{mapping.bucket}" {life}{rounded} after it was stored '
             "there, including what is there already",
         )
 

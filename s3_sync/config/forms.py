@@ -83,7 +83,7 @@ def _bucket(value: str) -> str:
 def _url(value: str) -> str:
     try:
         url = urlsplit(value)
-        usable = url.scheme in ("http", "https") and url.hostname and url.port != 0
+        usable = url.scheme in ("http", "https") and url.hostname and url.port != 0 and " " not in value
     except ValueError:  # a port that is no number, a bad IPv6 address
         usable = False
     if not usable:

@@ -176,11 +176,25 @@ def _check_ports(top: TopForm, findings: Findings) -> None:
 
 
 def _check_surroundings(top: TopForm, findings: Findings) -> None:
-    if not os.path.isdir(top.devices):
-        findings.warning("devices", f"{top.devices} is not a directory on this machine")
-    parent = os.path.dirname(os.path.abspath(top.status_dir))
-    if not os.path.isdir(parent):
-        findings.warning("status_dir", f"{parent} is not a directory on this machine")
+    """Paths that lead nowhere are no problems: the file may have been written for another machine."""
+    places = {
+        "devices": (top.devices, top.devices),
+        "status_dir": (top.status_dir, os.path.dirname(top.status_dir)),
+        "log_file": (top.log_file, os.path.dirname(top.log_file or "")),
+        "recon_cache_path": (top.recon_cache_path, top.recon_cache_path),
+    }
+    for key, (path, directory) in places.items():
+        if path and not os.path.isabs(path):
+            findings.warning(
+                key, "should be an absolute path: what it means depends on where a program is started"
+            )
+        elif path and not os.path.isdir(directory or "/"):
+            findings.warning(key, f"{directory} is not a directory on this machine")
+    if top.internal_client_path and not os.path.isfile(top.internal_client_path):
+        findings.warning(
+            "internal_client_path",
+            f"{top.internal_client_path} is not on this machine: a pipeline that cannot decrypt stands in",
+        )
 
 
 def _holds_secrets(entries: OldForm | NewForm, written: dict[str, Any]) -> bool:

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from s3_sync import __version__
 from s3_sync.config.load import load
@@ -131,7 +131,8 @@ class _Reports:
 def _claim(status_dir: str, stack: ExitStack) -> None:
     """Two daemons over one status_dir would undo each other's progress."""
     try:
-        os.makedirs(status_dir, exist_ok=True)
+        with suppress(FileExistsError):
+            os.mkdir(status_dir)  # not what it is in: that may be a disk which is not mounted
         lock = os.open(os.path.join(status_dir, ".lock"), os.O_CREAT | os.O_WRONLY, 0o600)
         stack.callback(os.close, lock)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

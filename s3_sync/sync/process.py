@@ -135,13 +135,19 @@ def _build(settings: Settings, once: bool, share: Share, stack: ExitStack) -> Co
     reader = ObjectReader(settings, client)
     stack.callback(reader.close)
     stop = Event()
+    brokers = Brokers(settings)
+    if not brokers.has_devices():
+        log.warning(
+            "swift_bind_ip: no device of the container ring is at %s: there is nothing to do on this node",
+            settings.swift_bind_ip,
+        )
     return Context(
         settings=settings,
         clock=Clock(),
         workers=GreenPool(settings.workers),
         parts=GreenPool(settings.workers),
         large=green_lane(settings.workers, stop),
-        brokers=LocalDatabases(Brokers(settings), client, at_once=once),
+        brokers=LocalDatabases(brokers, client, at_once=once),
         local=LocalObjects.of(reader, client, NewestState(reader.rings, reader.servers)),
         registry=registry,
         journal=journal,

@@ -123,11 +123,19 @@ class TestFilesThatCannotBeUsed:
         assert "Traceback" not in daemon.log_text()
 
     def test_status_dir_that_cannot_be_used(self, daemon: SyncDaemon, tmp_path: Path) -> None:
+        """Nor is more made than the directory itself: it may be meant for a disk that is not mounted."""
         (tmp_path / "file").write_text("in the way")
-        daemon.settings["status_dir"] = str(tmp_path / "file" / "status")
-        done = run("--config", daemon.write(), "--once")
-        assert done.returncode == 1
-        assert re.fullmatch("swift-s3-sync: status_dir: cannot use .*\n", done.stderr)
+        for place in ("file", "unmounted"):
+            daemon.settings["status_dir"] = str(tmp_path / place / "status")
+            done = run("--config", daemon.write(), "--once")
+            assert done.returncode == 1
+            assert re.fullmatch("swift-s3-sync: status_dir: cannot use .*\n", done.stderr)
+        assert not (tmp_path / "unmounted").exists()
+
+    def test_address_that_is_no_device(self, daemon: SyncDaemon) -> None:
+        daemon.settings["swift_bind_ip"] = "203.0.113.9"
+        assert daemon.once().returncode == 0
+        assert "no device of the container ring is at 203.0.113.9" in daemon.log_text()
 
 
 class TestCheckConfig:

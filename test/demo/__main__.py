@@ -22,6 +22,7 @@ from demo.archive import Archive
 from demo.compare import Landed, compare, keys
 from demo.objects import DemoObject, folder, made_up, put_all
 from demo.progress import Counters
+from s3_sync.config.convert import convert_file
 from s3_sync.model.keys import KeyNamer
 from servers.daemon import SyncDaemon, Target
 from servers.shunted import Shunted
@@ -123,13 +124,16 @@ class Demo:
         self.console.rule("Everything is still running")
         self.console.print(
             f"""
+All of these programs but aws are in
+         export PATH={Path(sys.executable).parent}:$PATH
 Swift:   export ST_AUTH={cluster.auth_url} ST_USER={cluster.user} ST_KEY={cluster.key}
          swift list {CONTAINER}; swift list --long {archive.CONTAINER}
 S3:      export AWS_ACCESS_KEY_ID={TESTER2.name} AWS_SECRET_ACCESS_KEY={TESTER2.key}
          export AWS_DEFAULT_REGION=us-east-1
          aws --endpoint-url {cluster.s3_endpoint} s3 ls --recursive s3://{BUCKET}
          rclone lsf -R ":s3,provider=Other,env_auth=true,endpoint='{cluster.s3_endpoint}':{BUCKET}"
-Daemon:  {sys.executable.rsplit("/", 1)[0]}/swift-s3-sync --config {self.daemon.config} --console
+Daemon:  swift-s3-sync --config {self.config} --console
+         swift-s3-ctl --config {self.config} status
 Log:     {self.daemon.log}
 
 Ctrl-C stops everything.""",
@@ -137,6 +141,15 @@ Ctrl-C stops everything.""",
             highlight=False,
             soft_wrap=True,
         )
+
+    @property
+    def config(self) -> Path:
+        """The daemon's, in the form that the documents explain; the tests use the earlier one."""
+        path = self.daemon.config.with_name("mirror.json")
+        if not path.exists():
+            path.write_text(convert_file(str(self.daemon.config)).text, encoding="utf-8")
+            path.chmod(0o600)
+        return path
 
     def _progress(self) -> Progress:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -189,7 +202,7 @@ def main() -> int:
         console.print(f"A Swift of one node is running; its S3 API is at {cluster.s3_endpoint}")
         demo = Demo(cluster, Path(directory), console)
         right = play(demo, objects)
-        console.print(f"Configuration:\n{json.dumps(_shown(demo.daemon.settings), indent=1)}", markup=False)
+        console.print(f"Configuration:\n{_shown(demo.config)}", markup=False)
         verdict = "[green]Both sides agree" if right else "[red]Both sides differ"
         console.print(f"{verdict}[/]; {time.monotonic() - started:.0f} s")
         if arguments.keep:
@@ -201,10 +214,12 @@ def main() -> int:
     return 0 if right else 1
 
 
-def _shown(settings: dict[str, Any]) -> dict[str, Any]:
+def _shown(config: Path) -> str:
     """The configuration with its secrets masked, as everything that is printed."""
-    mappings = [{**mapping, "aws_secret": "********"} for mapping in settings["containers"]]
-    return {**settings, "containers": mappings}
+    written = json.loads(config.read_text(encoding="utf-8"))
+    for credentials in written["credentials"].values():
+        credentials["secret"] = "********"
+    return json.dumps(written, indent=1)
 
 
 if __name__ == "__main__":

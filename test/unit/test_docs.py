@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from mutants.rules import MUTANTS
+from s3_sync.admin import main
 from s3_sync.config.budget_forms import BudgetForm, DeleteBudgetForm, HoursForm
 from s3_sync.config.form import Form
 from s3_sync.config.forms import (
@@ -34,6 +36,13 @@ SAMPLE = ROOT / "sample-config.json"
 OLD_SAMPLE = ROOT / "sample-config-0.1.json"
 REFERENCE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 ROW = re.compile(r"\| `(\w+)` \|")
+PAGES = [
+    *sorted((ROOT / "docs").glob("*.md")),
+    *(
+        ROOT / name
+        for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "containers/monitoring/README.md")
+    ),
+]
 
 SECTIONS: dict[str, type[Form]] = {
     "Top level": NewFileForm,
@@ -202,7 +211,8 @@ def test_the_samples_load_whole(path: Path, entries: str, expected: set[str], tm
     loaded = load(copy)
     assert loaded.problems == ()
     places = {warning.place for warning in loaded.warnings}
-    assert places - {"devices", "status_dir"} == expected  # these two are not on this machine
+    elsewhere = {"devices", "status_dir", "log_file", "internal_client_path"}  # not on this machine
+    assert places - elsewhere == expected
     assert loaded.settings
     content = read(path)
     assert len(loaded.settings.mappings) == len(content[entries])
@@ -236,12 +246,47 @@ def test_the_reference_has_every_command_line_option(capsys: pytest.CaptureFixtu
     )
 
 
-def test_links_inside_the_reference_lead_somewhere() -> None:
-    titles = re.findall(r"^#+ (.*)$", REFERENCE, re.MULTILINE)
-    anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
-    assert set(re.findall(r"\]\(#([^)]+)\)", REFERENCE)) <= anchors
-    for target in re.findall(r"\]\(([^#)][^)]*)\)", REFERENCE):
-        assert (ROOT / "docs" / target.partition("#")[0]).exists(), target
+def prose(page: Path) -> str:
+    """Without blocks of code, whose comments look like titles."""
+    return re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(titles: list[str]) -> list[str]:
+    """As GitHub makes them."""
+    return [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]+))?\)", prose(page)):
+        there = page.parent / target if target else page
+        assert there.exists(), target
+        known = anchors(re.findall(r"^#+ (.*)$", prose(there), re.MULTILINE)) if anchor else []
+        assert not anchor or anchor in known, f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_tables_of_contents_are_whole(page: Path) -> None:
+    told = re.findall(r"^- \[[^\]]*\]\(#([^)]*)\)$", prose(page), re.MULTILINE)
+    assert told in ([], anchors(re.findall(r"^## (.*)$", prose(page), re.MULTILINE)))
+
+
+def commands(program: str) -> list[list[str]]:
+    """How the documents call a program, where no placeholder or choice is in between."""
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    found = re.findall(rf"(?:^ *|`){program} ([^`#\[\n]+)", text, re.MULTILINE)
+    return [shlex.split(arguments) for arguments in found if "..." not in arguments]
+
+
+def test_commands_in_the_documents_can_be_given() -> None:
+    calls = [arguments for arguments in commands("swift-s3-ctl") if len(arguments) > 1]
+    assert len(calls) > 8
+    for arguments in calls:
+        main._parser().parse_args(arguments)
+    calls = [arguments for arguments in commands("swift-s3-sync") if "--config" in arguments]
+    assert len(calls) > 4
+    for arguments in calls:
+        parse("swift-s3-sync", arguments)
 
 
 def test_every_option_of_the_middleware_is_explained() -> None:
@@ -271,11 +316,3 @@ def test_every_metric_is_explained() -> None:
     assert [name for name, _, _ in table] == [metric.full_name for metric in METRICS]
     for metric, (_, labels, _) in zip(METRICS, table, strict=True):
         assert labels.replace("mapping", ", ".join(MAPPING)).strip() == ", ".join(metric.labels)
-
-
-def test_links_of_the_runbook_lead_somewhere() -> None:
-    for page, anchor in re.findall(r"\]\(([^#)]*)(?:#([^)]+))?\)", OPERATIONS):
-        text = (ROOT / "docs" / page).read_text(encoding="utf-8") if page else OPERATIONS
-        titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-        anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
-        assert not anchor or anchor in anchors, (page, anchor)

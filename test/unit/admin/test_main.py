@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -47,10 +48,17 @@ def test_no_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert all(line.startswith("swift-s3-ctl: ") for line in err.splitlines())
 
 
-def test_every_command_is_documented() -> None:
+@pytest.mark.parametrize("name", main.COMMANDS)
+def test_every_command_and_option_is_documented(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`docs/ctl.md` shows how each is called: with all its options, and no other."""
+    command = name.replace("_", "-")
     text = (Path(__file__).parents[3] / "docs" / "ctl.md").read_text()
-    for command in main.COMMANDS:
-        assert f"swift-s3-ctl {command.replace('_', '-')}" in text
+    calls = re.findall(rf"^    swift-s3-ctl {command}\b(.*)$", text, re.MULTILINE)
+    with pytest.raises(SystemExit):
+        main.main([command, "--help"])
+    options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help", "--json", "--config"}
+    assert calls
+    assert options == {option for call in calls for option in re.findall(r"--[a-z-]+", call)}
 
 
 def test_who_holds_a_lock(tmp_path: Path) -> None:

@@ -67,6 +67,17 @@ def test_a_pipeline_that_cannot_be_loaded_is_one_clear_error(tmp_path: Path) -> 
         internal_client(str(path), "test")
 
 
+@pytest.mark.parametrize("content", ["no section\n", "[pipeline:main]\npipeline = a\npipeline = b\n", None])
+def test_a_file_that_is_none(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "internal-client.conf"
+    path.mkdir() if content is None else path.write_text(content)
+    told = r"^cannot load the internal client from .*internal-client.conf: .+$"
+    with pytest.raises(LocalError, match=told):
+        internal_client(str(path), "test")
+    with pytest.raises(LocalError, match=told):
+        has_encryption(str(path))
+
+
 def test_a_gatekeeper_is_refused(tmp_path: Path) -> None:
     """It takes the timestamps out of requests: our deletes would hit what came later."""
     path = tmp_path / "internal-client.conf"

@@ -169,7 +169,13 @@ def test_warnings_about_a_mapping(write: Any, changes: dict[str, Any], warning: 
 
 def test_warnings_about_the_whole(write: Any) -> None:
     path = write(
-        status_dir="/no/where/status", devices="/no/where", worker=5, syslog={"hots": "a", "port": None}
+        status_dir="/no/where/status",
+        devices="/no/where",
+        log_file="relative.log",
+        recon_cache_path="/no/recon",
+        internal_client_path="/no/client.conf",
+        worker=5,
+        syslog={"hots": "a", "port": None},
     )
     path.chmod(0o644)
     assert warned(load(path)) == [
@@ -177,6 +183,9 @@ def test_warnings_about_the_whole(write: Any) -> None:
         'syslog.hots: is not a known key and has no effect; did you mean "host"?',
         "devices: /no/where is not a directory on this machine",
         "status_dir: /no/where is not a directory on this machine",
+        "log_file: should be an absolute path: what it means depends on where a program is started",
+        "recon_cache_path: /no/recon is not a directory on this machine",
+        "internal_client_path: /no/client.conf is not on this machine: a pipeline that cannot decrypt stands in",
         "containers: is empty: there is nothing to do",
     ]
 
