@@ -173,7 +173,7 @@ def test_warnings_about_the_whole(write: Any) -> None:
         devices="/no/where",
         log_file="relative.log",
         recon_cache_path="/no/recon",
-        internal_client_path="/no/client.conf",
+        internal_client_path="/no/client",
         worker=5,
         syslog={"hots": "a", "port": None},
     )
@@ -185,7 +185,7 @@ def test_warnings_about_the_whole(write: Any) -> None:
         "status_dir: /no/where is not a directory on this machine",
         "log_file: should be an absolute path: what it means depends on where a program is started",
         "recon_cache_path: /no/recon is not a directory on this machine",
-        "internal_client_path: /no/client.conf is not on this machine: a pipeline that cannot decrypt stands in",
+        "internal_client_path: /no/client is not on this machine: a pipeline that cannot decrypt stands in",
         "containers: is empty: there is nothing to do",
     ]
 
