@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import signal
 import tempfile
 import threading
@@ -80,6 +81,7 @@ class Site:
     pairs: list[Pair]
     proxies: dict[int, FaultProxy]
     daemons: dict[int, SyncDaemon]
+    directory: Path
     running: dict[int, Child] = field(default_factory=dict)
 
     def start(self, node: int) -> None:
@@ -121,7 +123,10 @@ def prove(rows: int, containers: int, seed: int) -> bool:
         written = sum((writer.done for writer in writers), Counter[str]())
         say(f"writers stop: {dict(written)}")
         _settle(site, say)
-        return _judge(site, say)
+        right = _judge(site, say)
+    if right:
+        shutil.rmtree(site.directory)
+    return right
 
 
 def _site(stack: ExitStack, rows: int, containers: int, say: Callable[[str], None]) -> Site:
@@ -142,7 +147,8 @@ def _site(stack: ExitStack, rows: int, containers: int, say: Callable[[str], Non
     sharding.finish()
     say(f"{SHARDED} has {len(sharding.ranges())} shards")
     proxies = {node: stack.enter_context(FaultProxy.before(store.endpoint)) for node in NODES}
-    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="operations-")))
+    directory = Path(tempfile.mkdtemp(prefix="operations-"))
+    say(f"the daemons' files are below {directory}, and stay there if something is wrong")
     daemons = {}
     for node, proxy in proxies.items():
         mappings = [{**pair.mapping, "aws_endpoint": proxy.endpoint} for pair in pairs]
@@ -154,7 +160,7 @@ def _site(stack: ExitStack, rows: int, containers: int, say: Callable[[str], Non
         daemons[node] = daemon
     # the one that is reloaded gets its last mapping then
     daemons[RELOADED].settings["containers"] = daemons[RELOADED].settings["containers"][:-1]
-    return Site(cluster, store, pairs, proxies, daemons)
+    return Site(cluster, store, pairs, proxies, daemons, directory)
 
 
 def _events(site: Site, rows: int, say: Callable[[str], None]) -> None:
@@ -193,8 +199,23 @@ def _settle(site: Site, say: Callable[[str], None]) -> None:
     def quiet() -> bool:
         return all(_status(site, node)[0] == (0, 0, 0) for node in NODES)
 
-    wait_until(quiet, PATIENCE, "the end of all that is pending")
+    try:
+        wait_until(quiet, PATIENCE, "the end of all that is pending")
+    except TimeoutError:
+        _tell_pending(site, say)
+        raise
     say(f"nothing is pending any more, after {site.stored()} copies")
+
+
+def _tell_pending(site: Site, say: Callable[[str], None]) -> None:
+    for node in NODES:
+        for each in _status(site, node)[1]:
+            behind = {key: each[key] for key in ("rows_behind", "rows_unverified", "objects_pending")}
+            if any(behind.values()):
+                say(f"node {node}, {each['mapping']}: {behind} {each['state']} {each['reasons']}")
+        _, failed = site.ctl(node, "failed")
+        for each in failed:
+            say(f"node {node} has not settled {each}")
 
 
 def _status(site: Site, node: int) -> tuple[tuple[int, int, int], list[dict[str, Any]]]:
