@@ -40,8 +40,8 @@ def test_what_failed_is_told_and_tried_again(
     label = f"{pair.swift.account}/{pair.container}"
     daemon = new_daemon(pair)
     pair.put("good", b"1")
-    pair.put("bad", b"123")
-    proxy.when(answers(403, "AccessDenied"), method="PUT", key="bad")
+    pair.put("refused", b"123")
+    proxy.when(answers(403, "AccessDenied"), method="PUT", key="refused")
     daemon.start()
     wait_until(lambda: pair.arrived() == ["good"] and bool(daemon.unsettled()), 30, "all but one")
     found = of_first(daemon, code=3)
@@ -50,8 +50,8 @@ def test_what_failed_is_told_and_tried_again(
     assert (found["rows_behind"], found["databases"]) == (0, 1)
     assert found["reasons"] == {"remote_denied": 1}
     [failure] = asked(daemon, "failed", code=3)["failures"]
-    assert (failure["name"], failure["state"], failure["reason"]) == ("bad", "retry", "remote_denied")
-    explained = asked(daemon, "explain", f"{label}/bad", code=3)
+    assert (failure["name"], failure["state"], failure["reason"]) == ("refused", "retry", "remote_denied")
+    explained = asked(daemon, "explain", f"{label}/refused", code=3)
     [of_mapping] = explained["mappings"]
     assert (explained["local"]["state"], explained["local"]["size"]) == ("present", 3)
     assert (of_mapping["bytes_in"], of_mapping["remote"]["state"]) == ("swift", "absent")
@@ -60,7 +60,7 @@ def test_what_failed_is_told_and_tried_again(
     assert (row["own"], row["position"], row["row"] <= row["cursor"]) == (True, "handled", True)
     proxy.heal()
     assert asked(daemon, "failed", label, "--retry") == {"retried": 1}
-    wait_until(lambda: "bad" in pair.arrived(), 20, "the one that failed")  # its own time is later
+    wait_until(lambda: "refused" in pair.arrived(), 20, "the one that failed")  # its own time is later
     wait_until(lambda: daemon.unsettled() == {}, 10, "nothing that fails")
     assert of_first(daemon)["state"] == "in sync"
 

@@ -42,12 +42,12 @@ PASSING: dict[str, Fault] = {
 }
 #: what may be wrong for longer: it is tried again at another time
 REFUSALS: dict[str, Fault] = {
-    "400": answers(400, "InvalidRequest"),
-    "403": answers(403, "AccessDenied"),
-    "404": answers(404, "NoSuchBucket"),
-    "409": answers(409, "SomethingNew"),
-    "418": answers(418),
-    "501": answers(501, "NotImplemented"),
+    "status-400": answers(400, "InvalidRequest"),
+    "status-403": answers(403, "AccessDenied"),
+    "status-404": answers(404, "NoSuchBucket"),
+    "status-409": answers(409, "SomethingNew"),
+    "status-418": answers(418),
+    "status-501": answers(501, "NotImplemented"),
 }
 #: the daemon tries again soon, and hardly slows down
 QUICK: dict[str, Any] = {
@@ -133,12 +133,12 @@ def test_refusals_wait_for_another_time(watched: Pair, daemon: SyncDaemon, proxy
     assert daemon.once().returncode == 1
     reasons = {name: reason for name, (_, reason, _) in daemon.unsettled().items()}
     assert reasons == {
-        "400": "remote_refused",
-        "403": "remote_denied",
-        "404": "remote_not_found",
-        "409": "remote_refused",
-        "418": "remote_refused",
-        "501": "remote_not_supported",
+        "status-400": "remote_refused",
+        "status-403": "remote_denied",
+        "status-404": "remote_not_found",
+        "status-409": "remote_refused",
+        "status-418": "remote_refused",
+        "status-501": "remote_not_supported",
     }
     assert sorted(watched.arrived()) == [f"good{number}" for number in range(10)]
     proxy.heal()
