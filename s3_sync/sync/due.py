@@ -29,6 +29,7 @@ class DueRows:
         """Read again the ranges whose time has come, up to ``limit`` rows of them; what is not due yet makes
         new ranges. Whether there may be more."""
         context, batches = self._scope.context, self._scope.batches
+        more = False
         for due in context.journal.due_ranges(self._scope.key, db.id, context.clock.now()):
             if limit <= 0 or context.stop.is_set():
                 break
@@ -36,15 +37,16 @@ class DueRows:
             rows = [row for row in found if row.rowid <= due.last_row and self._belongs(row, due)]
             result = batches.run(rows, self._views(rows, due))
             if result.complete:
-                rest = [replace(due, first_row=last + 1)] if found and last < due.last_row else []
+                rest = [replace(due, first_row=last + 1)] if due.first_row <= last < due.last_row else []
                 kind = PRIMARY if due.kind in (PRIMARY, HELD) else VERIFY
                 later = self.ranges(result.not_due, kind) + rest
                 batches.settle(result, later=later, looked_at=[due])
+                more = more or bool(rest)
             else:
                 batches.settle(result)
             results.append(result)
             limit -= len(found)
-        return limit <= 0
+        return more or limit <= 0
 
     def ranges(self, rows: Iterable[Row], kind: str) -> list[DueRange]:
         """One range over rows that are not due, where a little patience lets neighbours become due together;

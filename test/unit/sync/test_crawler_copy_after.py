@@ -77,6 +77,18 @@ class TestCopyAfter:
         world.node.later(1101.0)
         assert world.converged()
 
+    def test_reserved_names_among_them(self, tmp_path: Path) -> None:
+        """So many in a row that a batch is nothing but these: what comes after them is not forgotten."""
+        world = self.start(tmp_path, 1000, items_chunk=100)
+        names = world.fill(10)
+        for number in range(20):
+            world.swift.put(f"\0{number:02d}")
+        names += world.fill(10, start=10)
+        world.node.settle()
+        world.node.restart(items_chunk=5)
+        world.node.later(1101.0)
+        assert sorted(world.bucket.content()) == names
+
     def test_changed_while_waiting(self, tmp_path: Path) -> None:
         world = self.start(tmp_path, 1000)
         world.fill(20)
