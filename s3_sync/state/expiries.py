@@ -24,8 +24,7 @@ _SAME = "mapping = ? AND name = ? AND delete_at = ? AND version = ? AND copy = ?
 @dataclass(frozen=True, slots=True)
 class Expiry:
     """``delete_at``: the X-Delete-At. ``version``: data timestamp of the local object that was moved;
-    ``copy``: the mark of the stored copy, which may be older where its bytes were there already; both in
-    internal form."""
+    ``copy``: the mark of the stored copy; both in internal form."""
 
     name: str
     delete_at: int

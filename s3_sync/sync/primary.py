@@ -76,7 +76,7 @@ class PrimaryPass:
         compare = elsewhere | {
             row.name
             for row in rows
-            if row.rowid <= sweep or (shared and self._progress.shared_from(row) <= now)
+            if row.rowid <= sweep or ((shared or row.deleted) and self._progress.shared_from(row) <= now)
         }
         views = self._scope.batches.survey(sorted(compare))
         for row in rows:

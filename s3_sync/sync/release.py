@@ -17,7 +17,7 @@ from s3_sync.state.expiries import Expiry
 from s3_sync.sync.departures import DepartureLedger
 from s3_sync.sync.named import NamedObjects
 from s3_sync.sync.neighbours import Neighbours
-from s3_sync.transfer.decide import Decision, decide
+from s3_sync.transfer.decide import Decision, decide, is_of_before
 from s3_sync.transfer.large import LargeObject, has_manifest, large_kind
 from s3_sync.transfer.sending import Sending
 from s3_sync.transfer.source import OpenObject
@@ -117,7 +117,7 @@ class Release:
             except NotFound as error:
                 raise CopyUnproven("the copy cannot be seen yet; the local object stays") from error
         decision = decide(local, seen) if large is None else decide(large.info, seen, large.is_stored_as)
-        if decision is not Decision.NOOP:
+        if decision is not Decision.NOOP or is_of_before(seen, local):
             raise CopyUnproven("the remote copy is not what was sent; the local object stays")
         if large is None:
             return seen

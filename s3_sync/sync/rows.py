@@ -44,7 +44,7 @@ from s3_sync.sync.deletes import Deletes
 from s3_sync.sync.names import NameLocks
 from s3_sync.sync.release import Moving, Release
 from s3_sync.sync.views import ROUNDED, Before, Listed, View
-from s3_sync.transfer.decide import Decision, decide, is_marked_large
+from s3_sync.transfer.decide import Decision, decide, is_marked_large, is_of_before
 from s3_sync.transfer.large import (
     LargeObject,
     as_stored,
@@ -286,9 +286,18 @@ class RowHandler:
         decision = decide(info, remote, None if large is None else large.is_stored_as)
         if decision is Decision.WAIT:
             raise LocalBehind("the remote copy is newer than every replica that answered")
-        if decision is Decision.NOOP and self._profile.remote_delete_after and _is_of_before(remote, info):
-            return Decision.POST  # the same once more: its life in the store begins anew
+        if decision is Decision.NOOP and remote is not None and self._has_to_be_marked(remote, info):
+            return Decision.POST  # the same once more
         return decision
+
+    def _has_to_be_marked(self, remote: ObjectInfo, info: ObjectInfo) -> bool:
+        """Whether a copy with this very content, but of an older version, must become one of this version."""
+        if self._release is not None:
+            # soon it is all that there is, and its mark all that tells what is older: a delete of a time
+            # before this version must find that it is newer
+            return is_of_before(remote, info)
+        # its life in the store begins anew
+        return bool(self._profile.remote_delete_after) and _is_marked(remote) and is_of_before(remote, info)
 
     def _examined(self, local: OpenObject) -> LargeObject | None:
         """What a large object consists of; None for a plain one."""
@@ -316,7 +325,7 @@ class RowHandler:
             return None
 
     def _source(self, row: Row, state: Present | None = None) -> Source:
-        reader = self._reader if state is None else self._reader.starting_at(state.node)
+        reader = self._reader if state is None else self._reader.starting_at(state.node, state.timestamp)
         open_object = partial(
             reader.open, self._mapping.account, self._mapping.container, row.name, row.policy
         )
@@ -332,10 +341,9 @@ def outcome_of(error: SyncError) -> Outcome:
     return Outcome(Kind.PENDING, error.reason, str(error))
 
 
-def _is_of_before(remote: ObjectInfo | None, info: ObjectInfo) -> bool:
-    """Whether the stored copy was made of an older version than ``info``, with the same content."""
-    marked = remote.meta.swift_timestamp if remote is not None and remote.meta is not None else None
-    return marked is not None and info.timestamp is not None and marked < info.timestamp
+def _is_marked(remote: ObjectInfo) -> bool:
+    """Whether a stored copy says of which version it is; those that an older program made do not."""
+    return remote.meta is not None and remote.meta.swift_timestamp is not None
 
 
 def _listed_alike(row: Row, info: ObjectInfo) -> bool:

@@ -44,6 +44,13 @@ def decide(
     return Decision.PUT if remote.archived else Decision.POST
 
 
+def is_of_before(remote: ObjectInfo, local: ObjectInfo) -> bool:
+    """Whether a stored copy does not say that it was made of the version ``local``, or of a newer one. Its
+    content may be the same all the same."""
+    marked = remote.meta.swift_timestamp if remote.meta is not None else None
+    return marked is None or (local.timestamp is not None and marked < local.timestamp)
+
+
 def is_marked_large(remote: ObjectInfo) -> bool:
     """Whether a stored copy was made of a large object, so that a manifest may be beside it."""
     return remote.meta is not None and any(mark in remote.meta.marks for mark in KIND_MARKS)

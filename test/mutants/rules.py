@@ -180,9 +180,30 @@ MUTANTS = (
     Mutant(
         "nothing is given up that the store does not show",
         "sync/release.py",
-        "        if decision is not Decision.NOOP:",
+        "        if decision is not Decision.NOOP or is_of_before(seen, local):",
         "        if False:",
         f"{_SYNC}/test_release.py",
+    ),
+    Mutant(
+        "a copy bears the mark of the version that is given up",
+        "sync/rows.py",
+        "            return is_of_before(remote, info)",
+        "            return False",
+        f"{_SYNC}/test_long_absence.py {_SYNC}/test_release.py",
+    ),
+    Mutant(
+        "an old delete is compared with what is stored",
+        "sync/primary.py",
+        "(shared or row.deleted)",
+        "shared",
+        f"{_SYNC}/test_long_absence.py",
+    ),
+    Mutant(
+        "what is behind rows that name nothing has its turn",
+        "sync/due.py",
+        "if due.first_row <= last < due.last_row",
+        "if found and last < due.last_row",
+        f"{_SYNC}/test_crawler_copy_after.py",
     ),
     Mutant(
         "the store is asked after it has taken the bytes",

@@ -96,7 +96,7 @@ class TestMoved:
         world.swift.clock.sleep(10)
         assert put() != first
         world.run()
-        assert set(world.costs) == {"head", "get_manifest"}
+        assert set(world.costs) == {"head", "get_manifest", "post"}
         assert (world.here, world.bucket.inner.get_manifest("o")) == ([], first)
 
     def test_a_dlo_comes_back_as_an_slo(self, world: World) -> None:
