@@ -229,7 +229,8 @@ class Journal:
         return [DueRange(*row) for row in rows]
 
     def hasten(self, mapping: str, reasons: Iterable[str], now: float) -> None:
-        """The remote answers again: try now what waits for one of these reasons."""
+        """The remote answers again: try now what waits for one of these reasons; and what waits since a time
+        that is still to come, for the clock has been set back."""
         if not self._known(mapping):
             return
         chosen = list(reasons)
@@ -237,8 +238,17 @@ class Journal:
         with self._transaction():
             self._db.execute(
                 "UPDATE unsettled SET next_try = ?"
-                f" WHERE mapping = ? AND next_try > ? AND reason IN ({marks})",
-                (now, mapping, now, *chosen),
+                f" WHERE mapping = ? AND next_try > ? AND (reason IN ({marks}) OR last_failure > ?)",
+                (now, mapping, now, *chosen, now),
+            )
+
+    def set_back(self, mapping: str, now: float) -> None:
+        """The clock was set back to ``now``: whatever waits for a time that it told is looked at now."""
+        self.hasten(mapping, (), now)
+        with self._transaction():
+            self._db.execute(
+                "UPDATE ranges SET due = ? WHERE mapping = ? AND due > ?",
+                (now, mapping, now),
             )
 
     def release_deletes(self, mapping: str, now: float) -> None:
@@ -249,8 +259,8 @@ class Journal:
                 (now, mapping, HELD, HELD_VERIFY, now),
             )
             self._db.execute(
-                "UPDATE unsettled SET next_try = ? WHERE mapping = ? AND deleted AND state = ?",
-                (now, mapping, RETRY),
+                "UPDATE unsettled SET next_try = ? WHERE mapping = ? AND deleted AND state != ?",
+                (now, mapping, QUARANTINE),
             )
 
     def next_range(self, mapping: str, database: str) -> float | None:

@@ -318,7 +318,10 @@ class MappingCrawl:
 
     def _local_databases(self) -> list[DatabaseCrawl]:
         now = self._context.clock.now()
-        if abs(now - self._listed_at) > REPLICAS_FOR:  # the clock may have been set back
+        if now < self._listed_at - REPLICAS_FOR:
+            log.warning("%s: the clock was set back", self.mapping.label)
+            self._context.journal.set_back(self.key, now)
+        if abs(now - self._listed_at) > REPLICAS_FOR:
             found = self._context.brokers.replicas(self.mapping.account, self.mapping.container)
             kept = {replica: self._databases.get(replica) for replica in found}
             self._databases = {

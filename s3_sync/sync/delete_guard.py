@@ -80,7 +80,7 @@ class DeleteGuard:
             )
         if count.held and written != count.budget:
             return self._release(replace(count, budget=written), "the budget is another one")
-        if count.held and self._now() >= self.until:
+        if count.held and self.until < float("inf") and not self._is_begun():
             return self._release(count, "another interval begins")
         return False
 

@@ -75,6 +75,8 @@ class Progress:
         self._moved_until = db.moved_until()
         if self._checkpoint is None or _is_ahead(self._checkpoint, db):
             self._checkpoint = self._known(db) or self._begin(db)
+        if self._checkpoint.begun > (now := self._scope.context.clock.now()):
+            self._checkpoint = replace(self._checkpoint, begun=now)  # the clock has been set back
 
     def move(self, last_row: int | None = None, last_verified_row: int | None = None) -> None:
         """Write cursors down. Raises StateError."""

@@ -76,3 +76,11 @@ def test_they_outlive_the_process(journal: Journal, tmp_path: Path) -> None:
     other = Journal(str(tmp_path / "journal"), minutes)
     assert (states(other), other.waiting(M)) == ({"a": WAITING}, 1)
     other.close()
+
+
+def test_deletes_that_were_held_in_the_lane_are_released(journal: Journal) -> None:
+    journal.settle(M, waits(failure("a", 5, deleted=True)), 1.0)
+    journal.settle(M, Settlement(postponed=[("a", float("inf"))]), 2.0)
+    assert journal.due_objects(M, 10.0**9, 10, WAITING) == []
+    journal.release_deletes(M, 3.0)
+    assert [entry.name for entry in journal.due_objects(M, 3.0, 10, WAITING)] == ["a"]

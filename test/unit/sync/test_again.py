@@ -56,6 +56,17 @@ class TestReset:
         world.node.settle()
         assert world.bucket.counts() == {}  # once
 
+    def test_after_the_clock_was_set_back(self, world: World) -> None:
+        """The mapping began at a time that is still to come."""
+        world.fill(5)
+        world.swift.clock.sleep(10.0 * 86400.0)
+        world.node.settle()
+        world.swift.clock.sleep(-9.0 * 86400.0)
+        lose(world, "o00003")
+        reset(world)
+        world.node.settle()
+        assert world.converged()
+
     def test_by_prefix(self, world: World) -> None:
         for number in range(30):
             world.swift.put(f"a/{number:02}")

@@ -101,6 +101,15 @@ def test_or_the_next_interval_begins(tmp_path: Path) -> None:
     assert held(world.node) == 0
 
 
+def test_or_the_clock_is_set_back(tmp_path: Path) -> None:
+    """The interval began at a time that is still to come: nobody waits for it."""
+    world = new_world(tmp_path, deletes=5, interval=3600.0, then="next_interval")
+    delete_all(world)
+    world.node.settle()
+    world.node.later(-100 * A_DAY)
+    assert len(world.bucket.content()) == 10
+
+
 def test_a_new_interval_for_what_is_within_the_budget(tmp_path: Path) -> None:
     world = new_world(tmp_path, deletes=5, interval=3600.0)
     for start in range(0, 20, 5):

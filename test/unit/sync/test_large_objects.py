@@ -64,6 +64,20 @@ class TestBesideIt:
         world.node.run_lane()
         assert (world.converged(), states(world)) == (True, {})
 
+    @pytest.mark.parametrize("restarted", [True, False])
+    def test_a_clock_that_is_set_back_does_not_keep_it_there(self, world: World, restarted: bool) -> None:
+        world.swift.put("huge", HUGE)
+        world.swift.put("refused", SMALL)
+        world.fail_names(AccessDenied("no", status=403, code="AccessDenied"), "refused")
+        world.node.crawl.step()
+        assert states(world) == {"huge": WAITING, "refused": RETRY}
+        world.bucket.before = lambda method, name: None
+        world.swift.clock.sleep(-100 * 86400.0)
+        if restarted:
+            world.node.restart()
+        world.node.settle()
+        assert (world.converged(), states(world)) == (True, {})
+
     def test_it_is_counted_once(self, world: World) -> None:
         world.swift.put("huge", HUGE)
         world.node.settle()
