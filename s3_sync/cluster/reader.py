@@ -25,6 +25,8 @@ from s3_sync.model.timestamps import Timestamp
 from s3_sync.runtime.http import Headers, HttpError, Response
 
 _NEVER = Timestamp(0)
+#: how many servers at most are asked through the internal client for the newest metadata
+_TRIES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +56,21 @@ class ObjectReader:
         self._client = client
         self._encrypted = has_encryption(settings.internal_client_path)
         self._first: Node | None = None
+        self._as_of = _NEVER
         self.rings = ObjectRings(settings.swift_dir)
         # each lane has its own workers, for rows and for the parts of large objects, very large ones besides
         lanes = {mapping.lane for mapping in settings.mappings}
         connections = 2 * 4 * settings.workers * max(1, len(lanes))
         self.servers = ObjectServers(connections, whataremyips(settings.swift_bind_ip))
 
-    def starting_at(self, node: Node) -> ObjectReader:
-        """The same reader, but it asks ``node`` first: the one that is known to hold the newest state."""
+    def starting_at(self, node: Node, as_of: Timestamp = _NEVER) -> ObjectReader:
+        """The same reader, but it asks ``node`` first: the one that is known to hold the newest state.
+
+        ``as_of``: when anything last changed there. What can only be read through the internal client, which
+        asks whom it likes, is asked for until an answer is as new; the last one is given in any case.
+        """
         other = copy.copy(self)
-        other._first = node
+        other._first, other._as_of = node, as_of
         return other
 
     def open(
@@ -148,9 +155,14 @@ class ObjectReader:
     def _through_client(self, wanted: Wanted, link: Found | None) -> Found:
         """``link``: the symlink that is known to stand under this name."""
         if wanted.expect is not None and link is None:
-            # one replica will do if it is the right one; asking for the newest means to ask them all
+            # one replica will do if it is the right one; asking for the newest means to ask them all, and
+            # says nothing about metadata: "newest" are the bytes (swift.proxy.controllers.base)
             with suppress(LocalUnavailable, LocalMissing):
-                return self._from_client(wanted, None, newest=False)
+                for _ in range(_TRIES):
+                    found = self._from_client(wanted, None, newest=False)
+                    if found.timestamp >= self._as_of:
+                        return found
+                    found.stream.close()
         return self._from_client(wanted, link, newest=True)
 
     def _from_client(self, wanted: Wanted, link: Found | None, newest: bool) -> Found:

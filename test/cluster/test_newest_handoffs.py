@@ -115,6 +115,7 @@ def test_erasure_coded_objects_are_read_through_the_internal_client(
         assert found.body.read(1000) == body[:1000]
         found.body.rewind()
         assert read_all(found.body) == body
+    _check_metadata_that_one_server_missed(local, container_name, "ünï")
     client.delete_object(container_name, "ünï")
     with pytest.raises(LocalMissing):
         local.reader.open(local.account, container_name, "ünï", EC)
@@ -142,3 +143,17 @@ def test_local_handoff_copies_of_a_container_have_no_ordinal(local: Local, conta
     assert (copy.ordinal, copy.replicas) == (None, 3)
     with copy.open() as db:
         assert db.id
+
+
+def _check_metadata_that_one_server_missed(local: Local, container: str, name: str) -> None:
+    """A proxy takes the metadata of whichever server answers first."""
+    local.cluster.client().post_object(container, name, {"X-Object-Meta-A": "new"})
+    state = local.newest_of(container, name)
+    assert isinstance(state, Present)
+    others = [node for node in (1, 2, 3, 4) if node != number(state.node)]
+    found_on = [list(local.cluster.object_dir(node, container, name, EC).glob("*.meta")) for node in others]
+    next(metas[0] for metas in found_on if metas).unlink()
+    reader = local.reader.starting_at(state.node, state.timestamp)
+    for _ in range(20):
+        with reader.open(local.account, container, name, EC, state.data_timestamp) as found:
+            assert found.info.timestamp == state.timestamp

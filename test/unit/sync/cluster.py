@@ -288,7 +288,7 @@ class Swift:
     ) -> Any:
         return self._open(self._key(container, name), policy, expect, byte_range)
 
-    def starting_at(self, node: Any) -> Swift:
+    def starting_at(self, node: Any, as_of: Timestamp | None = None) -> Swift:
         assert node == "the node"
         return self
 

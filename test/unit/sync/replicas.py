@@ -197,6 +197,17 @@ class Cluster:
             for row in rows:
                 db.add(row)
 
+    def forget(self, before: float) -> None:
+        """Tombstones that are older are reclaimed, where a server is up and a database hears of changes."""
+        for server, alive in zip(self.servers, self.up, strict=True):
+            for path, state in list(server.items()) if alive else ():
+                if state.data is None and state.written.seconds < before:
+                    del server[path]
+        for db in self.dbs:
+            for key, row in list(db.rows.items()) if db.waiting is None else ():
+                if row.deleted and row.timestamp.seconds < before:
+                    del db.rows[key]
+
     # What is true
 
     def truth(self) -> dict[Path, State]:
@@ -244,6 +255,7 @@ class Cluster:
         reader = object.__new__(ObjectReader)
         reader.rings, reader.servers = rings, servers
         reader._client, reader._encrypted, reader._first = client, False, None
+        reader._as_of = Timestamp(0)
         return LocalObjects.of(reader, client, NewestState(rings, servers, now))
 
     def _request(
