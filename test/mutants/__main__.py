@@ -10,7 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from mutants.rules import MUTANTS, Mutant
+from mutants.mutant import Mutant
+from mutants.rules import MUTANTS
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 600.0

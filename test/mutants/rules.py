@@ -1,25 +1,12 @@
-"""The rules that keep an operator's bytes, each with what it is without, and the test that notices.
-
-``file`` is below s3_sync. ``old`` stands there exactly once.
-"""
+"""The rules that keep an operator's bytes, each with what it is without, and the test that notices."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from mutants.mutant import Mutant
 
 _SYNC = "test/unit/sync"
 _CLUSTER = "test/unit/cluster"
 _DAEMONS = f"{_SYNC}/test_three_daemons.py"
-
-
-@dataclass(frozen=True)
-class Mutant:
-    rule: str
-    file: str
-    old: str
-    new: str
-    test: str
-
 
 MUTANTS = (
     # whose row it is
@@ -197,13 +184,6 @@ MUTANTS = (
         "(shared or row.deleted)",
         "shared",
         f"{_SYNC}/test_long_absence.py",
-    ),
-    Mutant(
-        "what is behind rows that name nothing has its turn",
-        "sync/due.py",
-        "if due.first_row <= last < due.last_row",
-        "if found and last < due.last_row",
-        f"{_SYNC}/test_crawler_copy_after.py",
     ),
     Mutant(
         "the store is asked after it has taken the bytes",
