@@ -11,7 +11,7 @@ from typing import Protocol
 
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import SyncError
-from s3_sync.sync.counters import Book
+from s3_sync.sync.counters import Book, Counters
 from s3_sync.sync.facts import MappingFacts
 
 log = logging.getLogger("s3-sync")
@@ -98,16 +98,17 @@ class Outlook:
         if begun < self._rest_until:
             return
         self._others = 0.0
-        self.found = {key: found for key in list(self._book.counters) if (found := self._of(key))}
+        counted = ((key, self._of(key, counters)) for key, counters in list(self._book.counters.items()))
+        self.found = {key: found for key, found in counted if found}
         ended = self._book.now()
         self._rest_until = ended + REST * max(0.0, ended - begun - self._others)
 
-    def _of(self, key: str) -> Pending | None:
+    def _of(self, key: str, counters: Counters) -> Pending | None:
+        """Others work meanwhile, and may have taken the mapping out."""
         found = Pending()
-        pulses = [each for each in self._book.counters[key].pulses.values() if not each.mapping.is_whole]
+        # not that of the listing of an account, whose containers have pulses of their own
+        pulses = [each for each in counters.pulses.values() if not each.mapping.is_whole]
         for pulse in pulses:
-            if pulse.mapping.is_whole:  # the listing of an account, whose containers have pulses of their own
-                continue
             try:
                 found.add(self._facts.of(pulse.mapping), self._now())
             except SyncError as error:

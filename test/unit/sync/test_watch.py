@@ -175,6 +175,15 @@ def test_counting_rests_for_much_longer_than_it_took() -> None:
     assert slow[0].asked == 2
 
 
+def test_a_mapping_that_is_taken_out_while_it_is_counted(world: World) -> None:
+    world.fill(5)
+    here = watch(world.node)
+    book = world.node.context.book
+    book.declare([world.node.mapping, replace(mapping(), container="d")])
+    here._outlook._pause = lambda: book.declare([world.node.mapping])
+    assert told(world.node, here)["pending"]["objects"] == 5
+
+
 def test_rates_are_of_the_last_minute(world: World) -> None:
     time = [0.0]
     book = Book([mapping()], lambda: time[0])
