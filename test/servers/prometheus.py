@@ -98,13 +98,17 @@ def dashboard_expressions() -> Iterator[tuple[str, str]]:
             yield f"variable {name}", with_values(match[1])
     for panel in board["panels"]:
         for target in panel.get("targets", ()):
-            yield panel["title"], with_values(target["expr"])
+            yield panel["title"], _told(with_values(target["expr"]))
+
+
+def _told(expression: str) -> str:
+    """With comparisons that say 0 or 1 instead of leaving out what is not so: it gives a series exactly if
+    both sides have some, with the same labels."""
+    return re.sub(r" (<|>|==) ", r" \1 bool ", expression)
 
 
 def alert_expressions() -> Iterator[tuple[str, str]]:
-    """Each alert's name, and its expression with comparisons that say 0 or 1 instead of leaving out what is
-    not so: it gives a series exactly if both sides have some, with the same labels."""
+    """Each alert's name, and what it is about, whether or not it is so."""
     for group in yaml.safe_load(ALERTS.read_text())["groups"]:
         for rule in group["rules"]:
-            expression = re.sub(r" (<|>|==) ", r" \1 bool ", rule["expr"])
-            yield rule["alert"], expression.replace(" unless ", " and ")
+            yield rule["alert"], _told(rule["expr"]).replace(" unless ", " and ")
