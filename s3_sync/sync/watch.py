@@ -23,6 +23,8 @@ log = logging.getLogger("s3-sync")
 
 #: how often what is pending is counted and the recon file written, in seconds
 EVERY = 5.0
+#: for how long, in seconds, the end waits for a count that is under way
+PATIENCE = 1.0
 #: a store that has said nothing for so long, in seconds, is worth a line
 SILENT = 60.0
 
@@ -44,6 +46,7 @@ class Watch:
         self._told = Told()
         self._closing = threading.Event()
         self._view = JournalView(journal)
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         slack = settings.verification_slack_seconds
         self._outlook = Outlook(
             context.book,
@@ -76,7 +79,7 @@ class Watch:
         self._listen()
         self._context.book.on_beat = Watchdog(self._manager, self._context.book.is_alive, time.monotonic).tick
         self._manager.ready(f"{len(self._settings.mappings)} mappings")
-        threading.Thread(target=self._run, name="watch", daemon=True).start()
+        self._thread.start()
 
     def reloading(self, begins: bool) -> None:
         """The configuration is being read again; or it has been, whatever became of it."""
@@ -84,9 +87,14 @@ class Watch:
             self._manager.ready(f"{len(self._context.book.counters)} mappings")
 
     def close(self) -> None:
+        """The journal is not read any more, or SQLite would leave a part of it in the file beside it."""
         self._closing.set()
         if self._port is not None:
             self._port.close()
+        if self._thread.ident is not None:
+            self._thread.join(PATIENCE)
+        if not self._thread.is_alive():
+            self._view.close()
 
     def update(self) -> None:
         """Count and tell; every EVERY seconds."""

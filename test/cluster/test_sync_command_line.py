@@ -187,4 +187,7 @@ def test_a_second_daemon_is_refused(pair: Pair, daemon: SyncDaemon) -> None:
     pair.put("p")
     wait_until(lambda: pair.arrived() == ["o", "p"], 10, "the copy")
     daemon.stop()
+    assert not (daemon.status_dir / ".journal.sqlite-wal").exists(), (
+        "the journal is one file, and can be copied"
+    )
     assert daemon.once().returncode == 0
