@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -90,14 +91,22 @@ class Objects:
             target = request.target
             return Wanted(request, local, target, request.container, request.name, asked, params)
         # the name is that of a symlink, and it is its target that is not there
+        path = unquote(link, "latin-1")
         try:
-            _, account, container, name = split_path(unquote(link, "latin-1"), 4, 4, True)
-            there = self._find(to_text(account), to_text(container))
-            if there is None or not there.can_hold(to_text(name)):
-                return None
-            return Wanted(request, local, there, to_text(container), to_text(name), asked, params)
+            _, *place = split_path(path, 4, 4, True)
+            account, container, name = map(to_text, place)
         except (ValueError, UnicodeError):
             return None
+        there = self._find(account, container)
+        if there is None:
+            return None
+        environ = {**request.environ, "PATH_INFO": path}
+        linked = replace(
+            request, environ=environ, target=there, account=account, container=container, name=name
+        )
+        if not self._proxyfs.covers(linked):
+            return None
+        return Wanted(request, local, there, container, name, asked, params)
 
     def _answer_twice(self, wanted: Wanted) -> Any:
         try:

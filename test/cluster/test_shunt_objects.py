@@ -326,6 +326,17 @@ def test_a_symlink_to_an_archived_object(archive: Archive) -> None:
     assert elsewhere.ask("GET", "links", "to").status == 404
 
 
+def test_a_symlink_into_a_container_that_is_gone(
+    archive: Archive, new_archive: Callable[..., Archive]
+) -> None:
+    other = new_archive()
+    other.store("target", BODY)
+    archive.swift.put(archive.container, "link", b"", {"X-Symlink-Target": f"{other.container}/target"})
+    assert archive.get("link").body == BODY
+    other.swift.request("DELETE", other.container)
+    assert archive.get("link").status == other.get("target").status == 404
+
+
 def test_a_symlink_bound_to_an_etag(archive: Archive) -> None:
     target = {"X-Symlink-Target": f"{archive.container}/target"}
     archive.swift.put(archive.container, "target", BODY)
