@@ -188,8 +188,12 @@ def every_expression_gives_data(prometheus: Prometheus) -> None:
     assert missing == []
     rules = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
     assert {rule["health"] for rule in rules} == {"ok"}
-    [target] = prometheus.ask("targets")["activeTargets"]
-    assert (target["health"], target["lastError"], target["labels"]["job"]) == ("up", "", JOB)
+
+    def is_read() -> bool:
+        [target] = prometheus.ask("targets")["activeTargets"]
+        return (target["health"], target["lastError"], target["labels"]["job"]) == ("up", "", JOB)
+
+    wait_until(is_read, 30, "a reading without an error")
 
 
 def test_systemd_hears_of_us_while_turns_show_signs_of_life(
