@@ -206,6 +206,7 @@ def signals(pid: int, number: signal.Signals) -> Fault:
 
 
 def test_told_to_end_while_the_store_is_frozen(pair: Pair, daemon: SyncDaemon, proxy: FaultProxy) -> None:
+    daemon.alter(values={"s3_sync.sync.daemon:GRACE": 3.0})
     frozen = threading.Event()
     rule = proxy.when(waits_for(frozen), method="PUT", skip=10)
     process = daemon.start()

@@ -9,12 +9,19 @@ import time
 import pytest
 
 from faults.proxy import Exchange, FaultProxy, passes, waits_for
+from s3_sync.sync.daemon import CLEAN_UP, GRACE
 from servers.daemon import NewDaemon, SyncDaemon
 from servers.pair import Pair, Store, new_pair, sync
 from servers.process import wait_until
 from servers.swift import SwiftCluster
 
 MIB = 1024 * 1024
+#: the seconds that transfers get, so much less than usual that a busy machine ends in ten, too
+SHORT_GRACE = {"s3_sync.sync.daemon:GRACE": 3.0}
+
+
+def test_what_it_waits_for_leaves_a_second_of_ten() -> None:
+    assert GRACE + CLEAN_UP <= 9
 
 
 def slow(exchange: Exchange) -> None:
@@ -41,7 +48,8 @@ class TestSignals:
         released = threading.Event()
         with FaultProxy.before(s3api.endpoint) as proxy:
             pair = new_pair(swift, s3api.behind(proxy.endpoint))
-            daemon = new_daemon(pair, altered={"limits": {"max_put": 6 * MIB, "min_part": 5 * MIB}})
+            limits = {"max_put": 6 * MIB, "min_part": 5 * MIB}
+            daemon = new_daemon(pair, altered={"limits": limits, "values": SHORT_GRACE})
             pair.put("one piece", bytes(4 * MIB))
             pair.put("parts", bytes(13 * MIB))
             proxy.when(waits_for(released), method="PUT", key="one piece")

@@ -14,6 +14,7 @@ def daemon() -> None:
 
     patch()
     importlib.import_module("coverage.sqldata")  # for those that are measured
+    importlib.import_module("swift.proxy.server")  # of which an internal client is made
     importlib.import_module("s3_sync.sync.main")
     importlib.import_module("s3_sync.admin.main")
     import eventlet.hubs

@@ -3,6 +3,7 @@ and give metadata, at any moment."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
@@ -10,6 +11,9 @@ from unit.sync.length import stories
 from unit.sync.moving import Crash
 from unit.sync.moving_large import LargeWorld
 from unit.sync.test_release_machine import DELAY, LIFE, NAMES, NODE, USER, Change, Moving
+
+#: the same code a thousand times: other tests measure it
+pytestmark = pytest.mark.no_cover
 
 NUMBER = st.integers(0, 9)
 KIND = st.sampled_from(["slo", "dlo"])

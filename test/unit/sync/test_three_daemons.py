@@ -15,6 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -31,6 +32,9 @@ from unit.sync.attacked import DELAY, SKEW, Attacked, Crash, Setting
 from unit.sync.late import LATE, Late
 from unit.sync.length import stories
 from unit.sync.node import SLACK
+
+#: the same code a thousand times: other tests measure it
+pytestmark = pytest.mark.no_cover
 
 NAMES = st.sampled_from(["a", "a", "b"])
 NODE = st.integers(0, 2)
