@@ -59,13 +59,15 @@ class Lane:
     ``enumerator_workers`` mappings have a turn at the same time; ``workers`` rows are in flight, and as many
     parts of large objects; very large ones have a few places of their own.
 
-    ``holders``: shared by all lanes, which of them gives a mapping its turns. Where another one does, for it
-    was moved from there, the end of its last turn is waited for.
+    ``name``: such as ``Mapping.lane``, which begins with the store. ``holders``: shared by all lanes, which
+    of them gives a mapping its turns. Where another one does, for it was moved from there, the end of its
+    last turn is waited for.
     """
 
-    def __init__(self, context: Context, store: str, holders: dict[str, Lane]) -> None:
+    def __init__(self, context: Context, name: str, holders: dict[str, Lane]) -> None:
         settings = context.settings
-        self.store = store
+        self.name = name
+        self.store = name.partition(" ")[0]
         self._holders = holders
         # a row waits for its parts: were they to share one pool, all places could be taken by waiting rows
         self.workers: Pool = GreenPool(settings.workers)
@@ -159,7 +161,7 @@ class Lane:
             if self._loop:
                 self._loop()
         except Exception:  # a defect; the watchdog and an alert miss the thread
-            log.exception("A thread for %s has ended", self.store)
+            log.exception("A thread for %s has ended", self.name)
         finally:
             self.running -= 1
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from s3_sync.config.budgets import AccountBudget, Budget, Rates
+from s3_sync.config.schema import Profile
 from s3_sync.errors import StateError
 from s3_sync.sync import lane as lanes
 from s3_sync.sync.lane import CONFIGURED, Lane, Seat
@@ -53,3 +56,15 @@ def test_a_mapping_that_cannot_even_begin_is_in_trouble(
     assert book.of(mapping).troubled == 1
     lane._turn(seat)
     assert book.of(mapping).troubled == 0
+
+
+def test_lanes_of_budgets_count_for_their_store(world: World) -> None:
+    """Metrics of a store have its name, whatever has a budget there."""
+    budgeted = replace(
+        world.node.mapping,
+        profile=Profile(budget=Budget(Rates(requests_per_second=5.0))),
+        account_budget=AccountBudget("lab", Budget()),
+    )
+    lanes = [Lane(world.node.context, each.lane, {}) for each in (world.node.mapping, budgeted)]
+    assert len({lane.name for lane in lanes}) == 2
+    assert [lane.store for lane in lanes] == [world.node.mapping.credentials.store] * 2
