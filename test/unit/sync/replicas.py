@@ -197,17 +197,6 @@ class Cluster:
             for row in rows:
                 db.add(row)
 
-    def forget(self, before: float) -> None:
-        """Tombstones that are older are reclaimed, where a server is up and a database hears of changes."""
-        for server, alive in zip(self.servers, self.up, strict=True):
-            for path, state in list(server.items()) if alive else ():
-                if state.data is None and state.written.seconds < before:
-                    del server[path]
-        for db in self.dbs:
-            for key, row in list(db.rows.items()) if db.waiting is None else ():
-                if row.deleted and row.timestamp.seconds < before:
-                    del db.rows[key]
-
     # What is true
 
     def truth(self) -> dict[Path, State]:
