@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 from botocore.config import Config
@@ -22,6 +22,7 @@ from botocore.session import Session
 from s3_sync import __version__
 from s3_sync.config.schema import Credentials
 from s3_sync.errors import ConfigError, CredentialsRefused, Problem
+from s3_sync.providers.s3.bounded import BoundedSession
 from s3_sync.providers.s3.contents import read_date, take_objects
 from s3_sync.providers.s3.dialect import Addressing, Dialect
 from s3_sync.providers.s3.signing import Keys
@@ -98,6 +99,8 @@ class Account:
                 Config(connect_timeout=self.timeouts.connect, read_timeout=self.timeouts.read)
             ),
         )
+        endpoint = cast(Any, self.client)._endpoint  # there is no public way to it
+        endpoint.http_session = BoundedSession(endpoint.http_session)
         #: buckets whose ETags do not tell the MD5 of what was PUT
         self._opaque_etags: set[str] = set()
         self._found_out: dict[str, Any] = {}

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 import pytest
 from botocore.parsers import ResponseParserError
 
-from s3_sync.errors import InvalidRequest
+from s3_sync.errors import InvalidRequest, RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import ListQuery
 from s3_sync.providers.s3.bucket import S3Bucket
@@ -62,6 +62,20 @@ def test_what_is_asked(store: ScriptedS3, bucket: S3Bucket) -> None:
         "encoding-type": "url",
     }
     assert second == {"list-type": "2", "prefix": "p/", "max-keys": "1000", "encoding-type": "url"}
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_an_answer_without_end(
+    store: ScriptedS3, bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """It does not fill the memory."""
+    monkeypatch.setattr("s3_sync.providers.s3.bounded.MOST", 50_000)
+    endless = page("p/a").body[:-10] + b" " * 100_000
+    store.answers = [Answer(status, {"Content-Length": "1000000000"}, endless)]
+    with pytest.raises(RemoteUnavailable, match="more than 50000 bytes"):
+        bucket.list_objects(ListQuery())
+    store.answers = [page("p/a")]
+    assert [info.name for info in bucket.list_objects(ListQuery()).objects] == ["a"]
 
 
 def test_keys_are_decoded_once(store: ScriptedS3, bucket: S3Bucket) -> None:
