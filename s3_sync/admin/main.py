@@ -35,16 +35,24 @@ def main(argv: Sequence[str] | None = None) -> int:
             code: int = options.run(site, options, output)
         output.flush()
         return code
+    except ConfigError as error:
+        return _refuse(*(f"{options.config}: {problem}" for problem in error.problems))
+    except UsageError as error:
+        _refuse(str(error))
+        return codes.USAGE
     except SyncError as error:
-        problems = error.problems if isinstance(error, ConfigError) else [error]
-        for problem in problems:
-            print(f"{PROGRAM}: {printable(str(problem))}", file=sys.stderr)
-        return codes.USAGE if isinstance(error, UsageError) else codes.FAILED
-    except BrokenPipeError:  # such as `| head`: what nobody heard was not told
+        return _refuse(str(error))
+    except OSError as error:  # of stdout: a full disk, or `| head`, and what nobody heard was not told
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return codes.FAILED
+        return codes.FAILED if isinstance(error, BrokenPipeError) else _refuse(error.strerror or str(error))
     except KeyboardInterrupt:
         return codes.FAILED
+
+
+def _refuse(*reasons: str) -> int:
+    for reason in reasons:
+        print(f"{PROGRAM}: {printable(reason)}", file=sys.stderr)
+    return codes.FAILED
 
 
 def _check_encoding(arguments: Sequence[str]) -> None:

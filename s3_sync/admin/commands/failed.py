@@ -61,7 +61,7 @@ def run(site: Site, options: Namespace, output: Output) -> int:
 def _forget(site: Site, found: Sequence[Version], sure: bool, output: Output) -> int:
     """Exactly what was counted: what fails while the operator thinks about it is not forgotten."""
     if found and not sure:
-        if not sys.stdin.isatty():
+        if sys.stdin is None or not sys.stdin.isatty():
             raise UsageError("--forget asks before it forgets; where nobody can answer, say --yes")
         print(
             f"{len(found)} objects have not converged. Forgotten, they stay as they are until they change or"

@@ -40,7 +40,8 @@ def test_wrong_arguments(arguments: list[str]) -> None:
 
 def test_no_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["--config", str(tmp_path / "none"), "status"]) == codes.FAILED
-    assert capsys.readouterr() == ("", "swift-s3-ctl: Configuration file does not exist\n")
+    missing = tmp_path / "none"
+    assert capsys.readouterr() == ("", f"swift-s3-ctl: {missing}: Configuration file does not exist\n")
     (tmp_path / "wrong").write_text(json.dumps({"containers": 5}))
     assert main.main(["status", "--config", str(tmp_path / "wrong")]) == codes.FAILED
     out, err = capsys.readouterr()
