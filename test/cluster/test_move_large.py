@@ -88,8 +88,8 @@ class TestMoved:
         with counting(proxy) as asked:
             run(daemon)
         assert here(large) == ["dd"]
-        # the DLO came back as an SLO, which is a change of marks and of the manifest
-        assert (asked["UploadPart"], asked["CopyObject"], asked["PutObject"]) == (0, 1, 1)
+        # each copy is marked as one of the new version; the DLO came back as an SLO, with another manifest
+        assert (asked["UploadPart"], asked["CopyObject"], asked["PutObject"]) == (0, 2, 1)
         for name, parts in segments.items():
             assert landed(large, name, parts)
             assert (large.pair.landed(name).md5, large.pair.landed(name).user) == (
