@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from faults.proxy import FaultProxy, cut_short, garbles
+from faults.proxy import FaultProxy, answers, cut_short, garbles
 from servers.daemon import NewDaemon, SyncDaemon
 from servers.large import Large
 from servers.pair import IMPOSSIBLE, Pair, Store, new_pair, sync
@@ -114,6 +115,12 @@ def test_bytes_that_changed_in_the_store(
 
 
 @pytest.fixture
+def faults(s3api: Store) -> Iterator[FaultProxy]:
+    with FaultProxy.before(s3api.endpoint) as proxy:
+        yield proxy
+
+
+@pytest.fixture
 def account(swift: SwiftCluster, s3api: Store) -> Pair:
     """Every container of an account, and two of them."""
     name = f"AUTH_v{hashlib.md5(s3api.endpoint.encode()).hexdigest()[:8]}"
@@ -126,21 +133,26 @@ def account(swift: SwiftCluster, s3api: Store) -> Pair:
     return first
 
 
-def test_every_container_and_a_store_that_is_away(account: Pair, new_daemon: NewDaemon) -> None:
+def test_every_container_and_a_store_that_is_away(
+    account: Pair, new_daemon: NewDaemon, faults: FaultProxy
+) -> None:
+    account.mapping["aws_endpoint"] = faults.endpoint
     daemon = new_daemon(account)
     assert daemon.once().returncode == 0, daemon.log_text()
-    found, summary = verified(daemon, code=FINE)
-    assert (found, summary["names"]) == ({}, 2)
-    prefix = Pair(account.swift, account.store, "b").prefix
-    account.s3.delete_object(Bucket=account.bucket, Key=prefix + "in b")
+    faults.when(answers(403, "AccessDenied"), where=lambda call: "%2Fb%2F" in call.query)
+    found, summary = verified(daemon, code=FAILED)
+    assert (found, summary["names"], len(summary["errors"])) == ({}, 1, 1)
+    faults.heal()
+    prefixes = {each: Pair(account.swift, account.store, each).prefix for each in "ab"}
+    account.s3.delete_object(Bucket=account.bucket, Key=f"{prefixes['a']}in a")
+    found, summary = verified(daemon, "--resume", code=FINE)
+    assert (found, summary["names"]) == ({}, 2), "a was seen before"
+    found, _ = verified(daemon, "--resume", code=FOUND)
+    assert found == {"in a": ("missing", False)}
+    account.swift.delete("b", "in b")
+    account.swift.request("DELETE", "b")
     found, _ = verified(daemon, code=FOUND)
-    assert found == {"in b": ("missing", False)}
-    account.swift.delete("a", "in a")
-    account.swift.request("DELETE", "a")
-    found, summary = verified(daemon, code=FOUND)
-    assert found == {"in a": ("deleted", True), "in b": ("missing", False)}, (
-        "a deleted container is not forgotten"
-    )
+    assert found == {"in a": ("missing", False), "in b": ("deleted", True)}, "what is gone is not forgotten"
     account.mapping["aws_bucket"] = "there-is-none"
     daemon.write()
     found, summary = verified(daemon, code=FAILED)
