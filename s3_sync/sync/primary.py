@@ -18,6 +18,9 @@ from s3_sync.sync.views import Before, Listed, View
 
 log = logging.getLogger("s3-sync")
 
+#: for so long, in seconds, every server remembers a delete: what comes later may be older than what is stored
+REMEMBERED = 3600.0
+
 
 class PrimaryPass:
     """Of one database; moves ``last_row``."""
@@ -59,8 +62,8 @@ class PrimaryPass:
 
     def _views(self, rows: Sequence[Row], window: int) -> dict[str, View]:
         """Rows of a broken-off batch and of a sweep are compared, those that have waited so long that another
-        node's daemon may have sent them, and those that may be in another database of the container; the rest
-        are known to be new.
+        node's daemon may have sent them, deletes that come late, and those that may be in another database of
+        the container; the rest are known to be new.
 
         Of a broken-off batch a listing shows only what is absent: what it shows as sent may be the version
         before, of the same bytes, whose transfer ended when this row had been written already. Not so in a
@@ -76,7 +79,9 @@ class PrimaryPass:
         compare = elsewhere | {
             row.name
             for row in rows
-            if row.rowid <= sweep or ((shared or row.deleted) and self._progress.shared_from(row) <= now)
+            if row.rowid <= sweep
+            or (shared and self._progress.shared_from(row) <= now)
+            or (row.deleted and max(row.timestamp.seconds, checkpoint.begun) + REMEMBERED <= now)
         }
         views = self._scope.batches.survey(sorted(compare))
         for row in rows:
