@@ -155,13 +155,23 @@ class _Container:
             keys = [self._manifest_key(name) for name in page.stored] if with_manifests else []
             state.reach(mapping.container, page.last, Seen(page.names, keys, _counted(page.findings)))
             after = page.last
-        rest = [*self._orphans(manifests), *self._uploads(bucket)]
+        rest = [*self._absent(), *self._orphans(manifests), *self._uploads(bucket)]
         yield from rest
         state.reach(mapping.container, after, Seen(found=_counted(rest)), done=True)
 
     def _manifest_key(self, name: str) -> str:
         namer = self._mapping.namer
         return namer.manifest_key(name)[len(namer.manifest_prefix) :]
+
+    def _absent(self) -> Iterator[Finding]:
+        """Where the file names a container, and Swift has none, nobody can tell what ought to be stored. Of
+        a whole account, containers come and go."""
+        mapping = self._mapping
+        if (
+            not mapping.origin
+            and self._site.client.real.container(mapping.account, mapping.container) is None
+        ):
+            yield Finding("", UNSURE, "Swift has no such container: only what is stored was looked at")
 
     def _orphans(self, manifests: Bucket) -> Iterator[Finding]:
         for key in self._state.manifests(self._mapping.container):

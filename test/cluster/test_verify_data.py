@@ -93,6 +93,10 @@ def test_what_was_moved_is_right_where_it_is(
     pair.put("new")
     found, _ = verified(daemon, code=FINE)
     assert found == {"new": ("missing", True)}
+    pair.delete("new")
+    pair.swift.request("DELETE", pair.container)
+    found, summary = verified(daemon, code=FAILED)
+    assert (found, summary["names"]) == ({"": ("unsure", False)}, 5), "nobody knows what was in there"
 
 
 def test_bytes_that_changed_in_the_store(
@@ -101,16 +105,16 @@ def test_bytes_that_changed_in_the_store(
     with FaultProxy.before(rclone_store.endpoint) as proxy:
         pair = new_pair(swift, rclone_store.behind(proxy.endpoint))
         daemon = new_daemon(pair)
-        for name in ("bad\t\u202e", "good", "short"):
+        for name in ("wrong\t\u202e", "good", "short"):
             pair.put(name, b"12345" * 1000)
         assert daemon.once().returncode == 0
-        proxy.when(garbles, method="GET", key="bad")
+        proxy.when(garbles, method="GET", key="wrong")
         proxy.when(cut_short, method="GET", key="short", times=1)
         assert verified(daemon, "--metadata", code=FINE)[0] == {}
         done = daemon.ctl("verify-data", "0", "--content")
         [line, note, summary] = done.stdout.splitlines()
         assert "open uploads cannot be listed" in note  # rclone knows no such request
-        assert line.split("\t")[:2] == ["different", f"{pair.container}/bad\\t\\u202e"]
+        assert line.split("\t")[:2] == ["different", f"{pair.container}/wrong\\t\\u202e"]
         assert (done.returncode, summary) == (FOUND, "3 names looked at: different 1")
 
 
