@@ -292,12 +292,10 @@ class RowHandler:
 
     def _has_to_be_marked(self, remote: ObjectInfo, info: ObjectInfo) -> bool:
         """Whether a copy with this very content, but of an older version, must become one of this version."""
-        if self._release is not None:
-            # soon it is all that there is, and its mark all that tells what is older: a delete of a time
-            # before this version must find that it is newer
-            return is_of_before(remote, info)
-        # its life in the store begins anew
-        return bool(self._profile.remote_delete_after) and _is_marked(remote) and is_of_before(remote, info)
+        # where objects are moved it is soon all that there is, and its mark all that tells what is older: a
+        # delete of a time before this version must find that it is newer. Else its life there begins anew
+        wanted = self._release is not None or self._profile.remote_delete_after
+        return bool(wanted) and is_of_before(remote, info)
 
     def _examined(self, local: OpenObject) -> LargeObject | None:
         """What a large object consists of; None for a plain one."""
@@ -339,11 +337,6 @@ def outcome_of(error: SyncError) -> Outcome:
     if isinstance(error, ObjectRefused):
         return Outcome(Kind.FAILED, error.reason, str(error))
     return Outcome(Kind.PENDING, error.reason, str(error))
-
-
-def _is_marked(remote: ObjectInfo) -> bool:
-    """Whether a stored copy says of which version it is; those that an older program made do not."""
-    return remote.meta is not None and remote.meta.swift_timestamp is not None
 
 
 def _listed_alike(row: Row, info: ObjectInfo) -> bool:

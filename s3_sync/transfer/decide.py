@@ -45,10 +45,10 @@ def decide(
 
 
 def is_of_before(remote: ObjectInfo, local: ObjectInfo) -> bool:
-    """Whether a stored copy does not say that it was made of the version ``local``, or of a newer one. Its
-    content may be the same all the same."""
+    """Whether a stored copy was made of an older version than ``local``; its content may be the same. One that
+    an older program made does not say."""
     marked = remote.meta.swift_timestamp if remote.meta is not None else None
-    return marked is None or (local.timestamp is not None and marked < local.timestamp)
+    return marked is not None and local.timestamp is not None and marked < local.timestamp
 
 
 def is_marked_large(remote: ObjectInfo) -> bool:

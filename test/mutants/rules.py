@@ -174,8 +174,8 @@ MUTANTS = (
     Mutant(
         "a copy bears the mark of the version that is given up",
         "sync/rows.py",
-        "            return is_of_before(remote, info)",
-        "            return False",
+        "        return bool(wanted) and is_of_before(remote, info)",
+        "        return False",
         f"{_SYNC}/test_long_absence.py {_SYNC}/test_release.py",
     ),
     Mutant(
