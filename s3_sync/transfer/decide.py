@@ -45,8 +45,8 @@ def decide(
 
 
 def is_of_before(remote: ObjectInfo, local: ObjectInfo) -> bool:
-    """Whether a stored copy was made of an older version than ``local``; its content may be the same. One that
-    an older program made does not say."""
+    """Whether a stored copy was made of an older version than ``local``; its content may be the same. One
+    that an older program made does not say."""
     marked = remote.meta.swift_timestamp if remote.meta is not None else None
     return marked is not None and local.timestamp is not None and marked < local.timestamp
 
