@@ -20,6 +20,9 @@ from s3_sync.model.keys import KeyNamer
 
 #: S3 keys are at most this many bytes of UTF-8 (AWS, "Naming Amazon S3 objects")
 _LONGEST_KEY = 1024
+#: what was ever allowed (Amazon S3 User Guide, "Bucket naming rules", with those of before 2018), and Ceph's
+#: tenant:bucket
+_S3_BUCKET = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._:-]{1,255}")
 _KEYSTONE_KEYS = {
     "swift": (),
     "keystone_v2": ("tenant_name",),
@@ -230,8 +233,12 @@ def _check_names(form: MappingForm, place: str, findings: Findings) -> None:
     prefix = form.custom_prefix
     if form.container == EVERY_CONTAINER and form.account.startswith("."):
         findings.problem(join(place, "account"), "is one of Swift's own: its containers cannot be mapped")
+    bucket = join(place, form.key("aws_bucket"))
     if form.aws_bucket == EVERY_CONTAINER:
-        findings.problem(join(place, form.key("aws_bucket")), 'cannot be "/*": that is for migrations')
+        findings.problem(bucket, 'cannot be "/*": that is for migrations')
+    elif form.protocol == "s3" and not _S3_BUCKET.fullmatch(form.aws_bucket):
+        wrong = f'no bucket is called "{form.aws_bucket}": letters, digits, ".", "_", "-", ":"'
+        findings.problem(bucket, wrong)
     if prefix is None:
         if "prefix_join" in form.model_fields_set:
             findings.warning(join(place, "prefix_join"), f"has no effect without {form.key('custom_prefix')}")

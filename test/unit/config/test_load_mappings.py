@@ -78,6 +78,14 @@ def test_prefixes(write: Any, changes: dict[str, Any], prefix: str) -> None:
             {"aws_bucket": "a/b"},
             ['aws_bucket: must not hold "/"; what keys begin with has a key of its own, not "a/b"'],
         ),
+        *(
+            (
+                {"aws_bucket": name},
+                [f'aws_bucket: no bucket is called "{name}": letters, digits, ".", "_", "-", ":"'],
+            )
+            for name in ("Bad Bucket!", "..", "bücket", "b" * 256, "b?x")
+        ),
+        ({"aws_bucket": "Tenant:old_Bucket.1"}, []),
         ({"container": "\0versions"}, ['container: must not hold control characters, not "\\u0000versions"']),
         ({"account": "ü" * 129}, [f'account: must be at most 256 bytes long, not "{"ü" * 55} ...']),
         (
