@@ -24,7 +24,7 @@ from s3_sync.sync.rows import RowHandler
 from s3_sync.sync.survey import survey
 from s3_sync.sync.tally import Tally
 from s3_sync.sync.uploads import UploadLedger
-from s3_sync.sync.views import Before, View
+from s3_sync.sync.views import Before, Listed, View
 from s3_sync.transfer.sending import Sending
 
 log = logging.getLogger("s3-sync")
@@ -108,6 +108,16 @@ class Batches:
 
     def survey(self, names: Sequence[str]) -> dict[str, View]:
         return survey(self.bucket, names)
+
+    def survey_shared(self, rows: Sequence[Row]) -> dict[str, View]:
+        """The same for rows that others may be sending just now: what is not listed is asked for once more
+        when its turn comes, unless the store can refuse to overwrite."""
+        views = self.survey([row.name for row in rows])
+        if not self.bucket.features.put_if_absent:
+            for row in rows:
+                if not row.deleted and views[row.name] == Listed(None):
+                    views[row.name] = Before.UNKNOWN
+        return views
 
     def holds_nothing(self, after: str = "", until: str = "") -> bool:
         """Whether nothing at all is stored under this mapping's prefix; or under names greater than ``after``

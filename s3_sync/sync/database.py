@@ -97,7 +97,8 @@ class DatabaseCrawl:
             results: list[Result] = []
             more = self._due.run(db, limit, results)
             more = self._primary.run(db, limit, results) or more
-            more = self._verify.run(db, limit, results) or more
+            if not self._primary.is_late:
+                more = self._verify.run(db, limit, results) or more
             more = self._again.run(db, limit, results) or more
         self._wake = min(self._verify.wake, self._due.next(), self._again.wake)
         self._seen = None if more else fingerprint

@@ -76,11 +76,13 @@ class DueRows:
     def _views(self, rows: Sequence[Row], due: DueRange) -> dict[str, View]:
         """What is listed in a row's way is no proof, unless the row is another node's to send: a transfer
         of the version before may have ended after this one was written, with the same bytes."""
-        guard = self._scope.batches.guard
-        views = self._scope.batches.survey([row.name for row in rows if not guard.holds(row)])
-        if due.kind == PRIMARY:
-            views = {name: view if view == Listed(None) else Before.UNKNOWN for name, view in views.items()}
-        return views
+        batches, slack = self._scope.batches, self._scope.context.settings.verification_slack_seconds
+        asked = [row for row in rows if not batches.guard.holds(row)]
+        if due.kind != PRIMARY:
+            return batches.survey_shared(asked)
+        is_shared = due.due + slack <= self._scope.context.clock.now()
+        views = batches.survey_shared(asked) if is_shared else batches.survey([row.name for row in asked])
+        return {name: view if view == Listed(None) else Before.UNKNOWN for name, view in views.items()}
 
     def _belongs(self, row: Row, due: DueRange) -> bool:
         held = due.kind in _HELD.values()

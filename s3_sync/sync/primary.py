@@ -29,10 +29,13 @@ class PrimaryPass:
         self._scope = scope
         self._progress = progress
         self._due = due
+        #: whether own rows are left that others may look at by now: then there is no time to look at theirs
+        self.is_late = False
 
     def run(self, db: ContainerDb, limit: int, results: list[Result]) -> bool:
         """One batch of up to ``limit`` rows; whether there may be more. Raises StateError, RemoteError."""
         scope, checkpoint = self._scope, self._progress.checkpoint
+        self.is_late = False
         if scope.is_handoff:
             return False
         if checkpoint.last_row < checkpoint.sweep_until:
@@ -48,6 +51,8 @@ class PrimaryPass:
             reached = self._handle(own, last, results)
             log.info("Processed %d rows; last row: %d; for %s", len(own), reached, label)
         self._progress.move(last_row=reached)
+        left = rows and reached < db.max_rowid()
+        self.is_late = bool(left) and self._progress.shared_from(rows[-1]) <= scope.context.clock.now()
         return not scope.context.stop.is_set()
 
     def _handle(self, own: Sequence[Row], last: int, results: list[Result]) -> int:
@@ -73,14 +78,18 @@ class PrimaryPass:
         """
         checkpoint, now = self._progress.checkpoint, self._scope.context.clock.now()
         sweep = max(window, checkpoint.sweep_until)
-        shared = self._scope.replica.replicas > 1
         conditional = self._scope.batches.bucket.features.put_if_absent
         elsewhere = {row.name for row in rows if self._progress.may_be_elsewhere(row)}
-        compare = elsewhere | {
+        shared = {
+            row.name
+            for row in rows
+            if self._scope.replica.replicas > 1 and self._progress.shared_from(row) <= now
+        }
+        compare = elsewhere | shared
+        compare |= {
             row.name
             for row in rows
             if row.rowid <= sweep
-            or (shared and self._progress.shared_from(row) <= now)
             or (row.deleted and max(row.timestamp.seconds, checkpoint.begun) + REMEMBERED <= now)
         }
         views = self._scope.batches.survey(sorted(compare))
@@ -88,8 +97,9 @@ class PrimaryPass:
             if row.name not in compare:
                 views[row.name] = Before.FRESH if row.rowid <= checkpoint.fresh_until else Before.NEW
             elif views[row.name] == Listed(None):
-                if row.name in elsewhere and not row.deleted and not conditional:
-                    views[row.name] = Before.UNKNOWN  # somebody else may be sending the same rows just now
+                others = row.name in elsewhere or row.name in shared
+                if others and not row.deleted and not conditional:
+                    views[row.name] = Before.UNKNOWN  # they may be sending it just now
             elif row.rowid > checkpoint.sweep_until:
                 of_now = row.name in elsewhere and row.timestamp.seconds >= checkpoint.begun
                 if of_now or row.rowid <= window:

@@ -1,12 +1,15 @@
 """The verify pass: the rows of the other ordinals, ``verification_slack`` later.
 
 Their daemon has most likely sent them already, and if it is absent, this one does. Listings answer for most.
+Several may be doing the work of an absent one, or of a slow one beside it: so each begins at another row, and
+what is not there is looked for again before it is sent.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from zlib import crc32
 
 from s3_sync.cluster.brokers import ContainerDb
 from s3_sync.model.rows import Row
@@ -56,7 +59,9 @@ class VerifyPass:
         batches, label = self._scope.batches, self._scope.mapping.label
         since = self._progress.checkpoint.last_verified_row
         log.info("Verifying %d rows since row %d for %s", len(others), since, label)
-        result = batches.run(others, batches.survey([row.name for row in others]))
+        views = batches.survey_shared(others)
+        start = crc32(self._progress.database.encode("utf-8")) % len(others)
+        result = batches.run([*others[start:], *others[:start]], views)
         batches.settle(result, later=self._due.ranges(result.not_due, VERIFY))
         results.append(result)
         if result.abandoned_from is not None:

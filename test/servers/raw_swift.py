@@ -53,8 +53,14 @@ class RawSwift:
         self.request("DELETE", container, name)
 
     def names(self, container: str) -> list[str]:
-        listing: list[dict[str, Any]] = json.loads(self.request("GET", container, query="format=json").body)
-        return [entry["name"] for entry in listing]
+        """All of them, page by page."""
+        names: list[str] = []
+        while True:
+            query = "format=json&marker=" + (quote(names[-1]) if names else "")
+            page: list[dict[str, Any]] = json.loads(self.request("GET", container, query=query).body)
+            if not page:
+                return names
+            names += [entry["name"] for entry in page]
 
     def request(
         self,

@@ -19,8 +19,8 @@ OLD = {
     "containers": [
         {
             "account": "AUTH_a",
-            "container": "c",
-            "aws_bucket": "ü",
+            "container": "ü",
+            "aws_bucket": "b",
             "aws_identity": "i",
             "aws_secret": "s",
             "x": 1,
@@ -57,7 +57,7 @@ def test_to_a_file_for_the_owner_only(old: Path, capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out == ""
     settings = load(new).settings
     assert settings
-    assert settings.mappings[0].bucket == "ü"
+    assert settings.mappings[0].container == "ü"
 
 
 def test_nothing_is_overwritten_unasked(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from s3_sync.errors import RemoteUnavailable
 from s3_sync.model.rows import owner_ordinal
 from unit.sync.node import SLACK, VERIFIED, mapping
 from unit.sync.world import Three, World
@@ -180,6 +181,71 @@ class TestThreeNodes:
             three.nodes[0].later(seconds)
             assert three.bucket.content() == before
         assert three.bucket.sent == sent
+
+    @pytest.mark.parametrize("conditional", [True, False])
+    def test_a_backlog_that_takes_longer_than_the_slack(self, tmp_path: Path, conditional: bool) -> None:
+        """Who has work of its own leaves that of others alone."""
+        three = Three(tmp_path, conditional, items_chunk=10)
+        for number in range(600):
+            three.swift.put(f"o{number:03d}")
+        for node in three.nodes:
+            node.step()
+        three.swift.clock.sleep(VERIFIED)
+        shares = [{name for name in three.swift.content() if owner_ordinal(name, 3) == n} for n in range(3)]
+        helped = 0
+        while not three.converged():
+            for node, share in zip(three.nodes[:2], shares, strict=False):
+                before = three.bucket.sent.copy()
+                node.step()
+                if not (three.bucket.sent - before).keys() <= share:
+                    assert share <= three.bucket.content().keys()
+                    helped += 1
+        assert helped, "the share of the third one, which is absent"
+        assert set(three.bucket.sent.values()) == {1}
+
+    @pytest.mark.parametrize("conditional", [True, False])
+    def test_two_that_do_the_work_of_a_third_at_the_same_time(
+        self, tmp_path: Path, conditional: bool
+    ) -> None:
+        """A listing is old when the last of its names has its turn, and others have not been idle."""
+        three = Three(tmp_path, conditional, items_chunk=10)
+        for number in range(600):
+            three.swift.put(f"o{number:03d}")
+        helpers = three.nodes[:2]
+        for node in helpers:
+            node.settle()
+        three.swift.clock.sleep(VERIFIED)
+        begun: list[str] = []
+
+        def meanwhile(method: str, name: str) -> None:
+            if method == ("put" if conditional else "head"):
+                begun.append(name)
+                if len(begun) == 50:
+                    helpers[1].step()
+
+        three.bucket.before = meanwhile
+        for node in helpers:
+            node.settle()
+        assert three.converged()
+        assert len(begun) >= 50
+        assert set(three.bucket.sent.values()) == {1}
+
+    def test_each_helper_begins_elsewhere(self, tmp_path: Path) -> None:
+        """Two that went the same way at the same pace would meet at every object."""
+        three = Three(tmp_path, items_chunk=10)
+        for number in range(300):
+            three.swift.put(f"o{number:03d}")
+        for node in three.nodes[:2]:
+            node.settle()
+        three.swift.clock.sleep(VERIFIED)
+        three.bucket.before = lambda method, name: RemoteUnavailable("gone") if method == "put" else None
+        ways = []
+        for node in three.nodes[:2]:
+            three.bucket.calls = []
+            node.step()
+            ways.append([name for method, name in three.bucket.calls if method == "put"][:2])
+        assert all(ways)
+        assert ways[0] != ways[1]
 
     def test_copy_after_and_an_absent_node(self, tmp_path: Path) -> None:
         three = Three(tmp_path, mapping=mapping(copy_after=2000), slack=600.0)
