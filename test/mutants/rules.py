@@ -359,8 +359,8 @@ MUTANTS = (
     Mutant(
         "what may have been sent from another database is compared",
         "sync/primary.py",
-        "compare = elsewhere | {",
-        "compare = {",
+        "compare = elsewhere | shared",
+        "compare = set(shared)",
         f"{_SYNC}/test_shards.py",
     ),
     Mutant(
