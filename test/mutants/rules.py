@@ -379,9 +379,9 @@ MUTANTS = (
     ),
     Mutant(
         "nothing is moved out of shards before a walk through all of them",
-        "sync/crawler.py",
-        " if knows else ():",
-        ":",
+        "sync/neighbours.py",
+        "if written < seen <= now <= seen + self._good_for:",
+        "if True:",
         f"{_SYNC}/test_shards.py",
     ),
     # counters

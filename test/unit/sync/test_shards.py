@@ -11,7 +11,7 @@ from s3_sync.errors import LocalMissing, RemoteUnavailable
 from s3_sync.model.objects import ObjectMeta, PutOptions
 from s3_sync.streams.reader import BytesBody
 from unit.sync.cluster import FakeDb, FakeReplica
-from unit.sync.node import VERIFIED, mapping
+from unit.sync.node import VERIFIED, Node, mapping
 from unit.sync.world import World
 
 ALWAYS = float("inf")
@@ -184,6 +184,24 @@ def test_an_outage_is_not_found_out_by_every_shard(world: Sharded) -> None:
     world.node.later(first.pause)
     world.node.later(61.0)
     assert world.converged()
+
+
+def test_what_was_not_stored_when_a_shard_was_found_is_not_fresh_for_ever(
+    world: Sharded, tmp_path: Path
+) -> None:
+    """Another node sends it out of the retiring database, before this one comes to it."""
+    world.node.restart(items_chunk=1)
+    world.fill(80)
+    world.begin()
+    world.cleave()
+    world.node.replicas_here[:] = [world.shard_replica]
+    world.node.step()
+    assert 0 < len(world.bucket.content()) < 80
+    Node(world.swift, world.bucket, tmp_path / "other", [FakeReplica(world.root)]).settle()
+    world.shard.until = world.swift.clock.now() + DAY
+    world.node.later(2 * DAY)
+    assert world.converged()
+    assert world.sent_once()
 
 
 @pytest.mark.parametrize("conditional", [True, False])
