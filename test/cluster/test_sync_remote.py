@@ -154,12 +154,13 @@ class TestRefusals:
             wait_until(lambda: "next try in" in daemon.log_text(), 30, "a pause of the mapping")
             proxy.accept()
             wait_until(lambda: pair.arrived() == meanwhile, 20, "the changes")
+            wait_until(lambda: not daemon.unsettled(), 10, "an empty journal")
+            pair.check()
+            daemon.stop()
             # the pause began when nothing had got through, however long that took to see
             lines = daemon.log_text().splitlines()
             noticed = next(number for number, line in enumerate(lines) if "next try in" in line)
             assert _logged_at(lines[noticed + 1]) - _logged_at(lines[noticed]) > timedelta(seconds=1)
-            wait_until(lambda: not daemon.unsettled(), 10, "an empty journal")
-            pair.check()
 
 
 class TestLimits:
