@@ -41,6 +41,8 @@ KILLED, RELOADED, RESET = 2, 1, 3
 WORKERS, PROCESSES, WRITERS = 8, 2, 3
 MANY, CODED, SHARDED = "c00", "c01", "c02"
 SHARDED_OBJECTS = 60
+#: seconds; longer than a turn through all containers takes, and much shorter than MANY takes
+SLACK = 20
 PATIENCE = 900.0  # seconds until everything has arrived
 
 
@@ -154,7 +156,7 @@ def _site(stack: ExitStack, rows: int, containers: int, say: Callable[[str], Non
         mappings = [{**pair.mapping, "aws_endpoint": proxy.endpoint} for pair in pairs]
         daemon = SyncDaemon(
             cluster, directory / f"node{node}", mappings, node=node, workers=WORKERS, processes=PROCESSES,
-            verification_slack=1, poll_interval=0.5,
+            verification_slack=SLACK, poll_interval=0.5,
         )  # fmt: skip
         stack.callback(daemon.stop)
         daemons[node] = daemon
@@ -289,13 +291,18 @@ def _untrue_metrics(site: Site) -> Iterator[str]:
 
 def _sent_twice(site: Site, say: Callable[[str], None]) -> Iterator[str]:
     """Of each version of each object the store took one copy."""
-    sent = Counter(
-        (call.path, call.headers.get("x-amz-meta-swift-timestamp"))
-        for proxy in site.proxies.values()
-        for call in proxy.calls("PUT")
-        if operation(call) == "PutObject" and call.status == 200
-    )
-    again = sum(sent.values()) - len(sent)
-    say(f"{sum(sent.values())} copies of {len(sent)} versions")
+    senders: dict[tuple[str, str | None], list[int]] = {}
+    for node, proxy in site.proxies.items():
+        for call in proxy.calls("PUT"):
+            if operation(call) == "PutObject" and call.status == 200:
+                version = call.path, call.headers.get("x-amz-meta-swift-timestamp")
+                senders.setdefault(version, []).append(node)
+    twice = {version: nodes for version, nodes in senders.items() if len(nodes) > 1}
+    again = sum(len(nodes) - 1 for nodes in twice.values())
+    say(f"{sum(map(len, senders.values()))} copies of {len(senders)} versions")
+    for (many, nodes), times in Counter(
+        (f"/{MANY}/" in path, tuple(sorted(nodes))) for (path, _), nodes in twice.items()
+    ).items():
+        say(f"{times} of {MANY if many else 'others'} were sent by nodes {nodes}")
     if again > WORKERS * PROCESSES:
         yield f"{again} copies were sent again, of at most {WORKERS * PROCESSES} in flight"
