@@ -91,6 +91,13 @@ class Expiries:
                 ],
             )
 
+    def set_back(self, mapping: str, now: float) -> None:
+        """The clock was set back to ``now``: what waits for a time that it told may be tried now."""
+        with self._file.transaction() as db:
+            db.execute(
+                "UPDATE expiries SET next_try = ? WHERE mapping = ? AND next_try > ?", (now, mapping, now)
+            )
+
     def failed(self, entry: Entry, now: float, reason: str, detail: str) -> Entry:
         """The entry after one more failure: the pauses grow."""
         attempts = entry.attempts + 1

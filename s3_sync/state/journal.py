@@ -245,6 +245,7 @@ class Journal:
     def set_back(self, mapping: str, now: float) -> None:
         """The clock was set back to ``now``: whatever waits for a time that it told is looked at now."""
         self.hasten(mapping, (), now)
+        self.expiries.set_back(mapping, now)
         with self._transaction():
             self._db.execute(
                 "UPDATE ranges SET due = ? WHERE mapping = ? AND due > ?",

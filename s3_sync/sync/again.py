@@ -88,7 +88,7 @@ class AgainPass:
         found, last = db.rows_since(begun.next_row - 1, min(limit, begun.last_row - begun.next_row + 1))
         rows = [row for row in found if row.rowid <= begun.last_row and self._is_meant(row, begun)]
         if rows:
-            result = batches.run(rows, batches.survey([row.name for row in rows]))
+            result = batches.run(rows, batches.survey_shared(rows))
             batches.settle(result, later=self._due.ranges(result.not_due, begun.kind))
             results.append(result)
             if result.abandoned_from is not None:

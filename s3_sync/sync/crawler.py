@@ -309,7 +309,7 @@ class MappingCrawl:
         for start in range(0, len(entries), limit):
             batches = self._open()
             rows = [row_of(entry) for entry in entries[start : start + limit]]
-            result = batches.run(rows, batches.survey([row.name for row in rows]))
+            result = batches.run(rows, batches.survey_shared(rows))
             batches.settle(result)
             tried += result.tried
             if nothing_works(result.tried, MANY) or not result.complete:
@@ -321,6 +321,9 @@ class MappingCrawl:
         if now < self._listed_at - REPLICAS_FOR:
             log.warning("%s: the clock was set back", self.mapping.label)
             self._context.journal.set_back(self.key, now)
+            self._reap_at = self._sweep_at = float("-inf")
+            for database in self._databases.values():
+                database.wake()
         if abs(now - self._listed_at) > REPLICAS_FOR:
             found = self._context.brokers.replicas(self.mapping.account, self.mapping.container)
             kept = {replica: self._databases.get(replica) for replica in found}

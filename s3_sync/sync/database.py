@@ -72,8 +72,8 @@ class DatabaseCrawl:
         return more, results
 
     def wake(self) -> None:
-        """Look at what is due, whether or not the files have changed."""
-        self._wake = 0.0
+        """Look at what is due, whether or not the files have changed, and after whatever has gone wrong."""
+        self._wake = self._rest_until = 0.0
 
     def _step(self, limit: int) -> tuple[bool, list[Result]]:
         fingerprint = self._replica.fingerprint()

@@ -80,7 +80,7 @@ class DueRows:
         asked = [row for row in rows if not batches.guard.holds(row)]
         if due.kind != PRIMARY:
             return batches.survey_shared(asked)
-        is_shared = due.due + slack <= self._scope.context.clock.now()
+        is_shared = self._scope.replica.replicas > 1 and due.due + slack <= self._scope.context.clock.now()
         views = batches.survey_shared(asked) if is_shared else batches.survey([row.name for row in asked])
         return {name: view if view == Listed(None) else Before.UNKNOWN for name, view in views.items()}
 

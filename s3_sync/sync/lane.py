@@ -32,7 +32,8 @@ class Seat:
 
     ``wanted``: the mapping as it is to be from the next turn on; None: there will be none. ``crawl``: made
     when the turn comes, and made anew when the mapping has ``changed`` since. ``given``: what the mapping
-    of an account came to when its containers were given their own seats.
+    of an account came to when its containers were given their own seats. ``pulse``: the mapping under which
+    a failure was told, if there is no crawl.
     """
 
     key: str
@@ -41,6 +42,7 @@ class Seat:
     crawl: MappingCrawl | AccountCrawl | None = None
     given: dict[str, Mapping] | None = None
     changed: bool = False
+    pulse: Mapping | None = None
 
     def want(self, mapping: Mapping | None) -> bool:
         """Whether that is something else. Then a turn that is being taken begins nothing more."""
@@ -232,7 +234,8 @@ class Lane:
             except SyncError as error:
                 level = self._told.level(seat.key, str(error), logging.ERROR)
                 log.log(level, "Failed to process %s: %s", seat.wanted.label, error)
-                self._context.book.pulse(seat.wanted).troubled = True
+                seat.pulse = seat.wanted
+                self._context.book.pulse(seat.pulse).troubled = True
                 return Step(False, setback_pause(1))
         crawl = seat.crawl
         step = crawl.step()
@@ -253,8 +256,9 @@ class Lane:
         if self._holders.get(seat.key) is self:
             del self._holders[seat.key]
         self._assign(seat.key, ())  # if it was an account: what it came to
-        if seat.crawl is not None:
-            self._context.book.forget(seat.crawl.mapping)
+        known = seat.crawl.mapping if seat.crawl is not None else seat.pulse
+        if known is not None:
+            self._context.book.forget(known)
 
     def _crawl(
         self, seat: Seat, mapping: Mapping, before: MappingCrawl | AccountCrawl | None

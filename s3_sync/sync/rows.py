@@ -221,9 +221,10 @@ class RowHandler:
         with source.open(state.data_timestamp, None) as local:
             if local.info.timestamp != state.timestamp:
                 raise LocalChanged(f"object is at {local.info.timestamp}, was at {state.timestamp}")
-            if view is Before.NEW and (large_kind(local) or self._sending.ledger.may_hold_manifests()):
-                # little, beside the bytes that it may spare; and a manifest must not stay behind
-                remote = self._head(row.name)
+            # little, beside the bytes that it may spare: a condition is looked at when all have been sent
+            worth = view in (Before.NEW, Listed(None)) and large_kind(local)
+            if worth or (view is Before.NEW and self._sending.ledger.may_hold_manifests()):
+                remote = self._head(row.name)  # and a manifest must not stay behind
             outcome, large = self._act(source, local, remote)
         if self._release is not None and outcome.kind in _STORED:
             self._release.release(state, local.info, remote if outcome is _PRESENT else None, large)

@@ -28,6 +28,8 @@ class VerifyPass:
         self._scope = scope
         self._progress = progress
         self._due = due
+        #: whether the last batch was: what it was broken off at would be in the way again and again otherwise
+        self._broken_off = False
         self.wake = float("inf")
 
     def run(self, db: ContainerDb, limit: int, results: list[Result]) -> bool:
@@ -60,10 +62,12 @@ class VerifyPass:
         since = self._progress.checkpoint.last_verified_row
         log.info("Verifying %d rows since row %d for %s", len(others), since, label)
         views = batches.survey_shared(others)
-        start = crc32(self._progress.database.encode("utf-8")) % len(others)
+        database = self._progress.database.encode("utf-8")
+        start = 0 if self._broken_off else crc32(database) % len(others)
         result = batches.run([*others[start:], *others[:start]], views)
         batches.settle(result, later=self._due.ranges(result.not_due, VERIFY))
         results.append(result)
+        self._broken_off = result.abandoned_from is not None
         if result.abandoned_from is not None:
             last = result.abandoned_from - 1
         log.info("Verified %d rows; last row: %d; for %s", len(others), last, label)

@@ -304,5 +304,7 @@ def _sent_twice(site: Site, say: Callable[[str], None]) -> Iterator[str]:
         (f"/{MANY}/" in path, tuple(sorted(nodes))) for (path, _), nodes in twice.items()
     ).items():
         say(f"{times} of {MANY if many else 'others'} were sent by nodes {nodes}")
+    for path, written in list(twice)[:5]:
+        say(f"for example {path} of {written}")
     if again > WORKERS * PROCESSES:
         yield f"{again} copies were sent again, of at most {WORKERS * PROCESSES} in flight"

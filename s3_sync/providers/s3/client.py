@@ -110,8 +110,6 @@ class Account:
         events.register("before-call.s3", _add_raw_headers)
         events.register("before-call.s3.PutBucketLifecycleConfiguration", _put_raw_body)
         events.register("before-parse.s3.GetBucketLifecycleConfiguration", _keep_raw_body)
-        for operation in ("ListObjects", "ListObjectsV2"):
-            events.register(f"before-parse.s3.{operation}", take_objects)
         if dialect.delete_needs_md5:
             events.register("before-call.s3.DeleteObjects", _use_md5)
         for operation in ("ListObjectsV2", "ListObjects"):

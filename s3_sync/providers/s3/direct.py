@@ -78,7 +78,7 @@ class DirectTransport:
             signature = route.signer.sign(method, authority, target, headers, EMPTY_SHA256)
             response = route.reading.request(method, target, signature.headers)
             if response.status in (200, 206):
-                return Answer(lower_names(response.headers.items()), response)
+                return Answer(response.status, lower_names(response.headers.items()), response)
             with response:
                 raise _refusal(question.what, response)
 

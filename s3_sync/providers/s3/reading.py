@@ -13,6 +13,9 @@ from s3_sync.providers.s3.signing import Header
 from s3_sync.providers.s3.transport import Answer, Question, Stream, Transport
 from s3_sync.streams.reader import CHUNK, Body
 
+#: bytes of an answer, the range that they are, and the size of the whole
+Extent = tuple[int, tuple[int, int] | None, int]
+
 
 class Reader:
     """Describes and reads what is in one bucket. Keys in, unlike ``Bucket``."""
@@ -31,23 +34,35 @@ class Reader:
         answer = self._transport.ask(question)
         headers = answer.headers
         try:
-            length = content_length(question.what, headers)
-            byte_range, size = content_range(question.what, headers, length)
+            length, byte_range, size = _extent(question, answer)
         except RemoteUnavailable:
             answer.stream.close()
             raise
         info = object_info(name, headers, size)
         again = Question("GET", self._bucket, key, _wishes(GetOptions(options.byte_range, info.etag)))
-        body = S3Body(question.what, answer.stream, length, lambda: self._once_more(again, info.etag))
+        extent = length, byte_range, size
+        body = S3Body(question.what, answer.stream, length, lambda: self._once_more(again, info.etag, extent))
         return S3Result(info, byte_range, body)
 
-    def _once_more(self, question: Question, etag: str) -> Stream:
-        answer: Answer = self._transport.ask(question)
-        if unquoted(answer.headers.get("etag", "")) != etag:  # not every store looks
+    def _once_more(self, question: Question, etag: str, extent: Extent) -> Stream:
+        answer = self._transport.ask(question)
+        try:
+            # not every store looks at conditions and ranges
+            if unquoted(answer.headers.get("etag", "")) != etag or _extent(question, answer) != extent:
+                reason = f"{self._bucket}/{question.key} was replaced"
+                raise PreconditionFailed(reason, status=412, code="PreconditionFailed")
+        except BaseException:
             answer.stream.close()
-            reason = f"{self._bucket}/{question.key} was replaced"
-            raise PreconditionFailed(reason, status=412, code="PreconditionFailed")
+            raise
         return answer.stream
+
+
+def _extent(question: Question, answer: Answer) -> Extent:
+    length = content_length(question.what, answer.headers)
+    byte_range, size = content_range(question.what, answer.headers, length)
+    if answer.status == 206 and byte_range is None:
+        raise RemoteUnavailable(f"{question.what}: a part of the object, and nobody says which")
+    return length, byte_range, size
 
 
 def _wishes(options: GetOptions) -> tuple[Header, ...]:

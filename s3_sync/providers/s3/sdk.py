@@ -49,7 +49,8 @@ class SdkTransport:
             answer = operation(
                 Bucket=question.bucket, Key=question.key, **{RAW_HEADERS: dict(question.headers)}
             )
-        return Answer(_headers(answer), answer.get("Body") or io.BytesIO())
+        status = answer["ResponseMetadata"]["HTTPStatusCode"]
+        return Answer(status, _headers(answer), answer.get("Body") or io.BytesIO())
 
     def close(self) -> None:
         pass

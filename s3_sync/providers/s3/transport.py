@@ -78,8 +78,10 @@ class Stream(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``headers`` by lower-case name, as text; ``stream``: the body, empty for a HEAD; to be closed."""
+    """``status``: 200 or 206. ``headers`` by lower-case name, as text. ``stream``: the body, to be closed;
+    empty for a HEAD."""
 
+    status: int
     headers: Mapping[str, str]
     stream: Stream
 

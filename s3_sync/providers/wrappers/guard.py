@@ -24,6 +24,8 @@ from s3_sync.streams.reader import Body
 #: codes of errors about requests that were not made
 BUSY = "Busy"
 LEFT_ALONE = "LeftAlone"
+#: statuses of errors that are no answer of the store: none at all, 502 Bad Gateway and 504 Gateway Timeout
+_NO_ANSWER = frozenset({0, 502, 504})
 _Result = TypeVar("_Result")
 _WHOLE = GetOptions()
 _PLAIN = WriteOptions()
@@ -95,9 +97,10 @@ class Guard:
         return result
 
     def failed(self, error: RemoteError) -> None:
-        """A store that refuses, asks for patience or fails with one object does answer, whatever its status:
-        else whoever asks for that object again and again would keep all others from the store."""
-        if isinstance(error, RemoteUnavailable) and not error.status:
+        """A store that refuses, asks for patience or fails with one object does answer: else whoever asks for
+        that object again and again would keep all others from the store. What a gateway says of a store that
+        does not answer it is no answer."""
+        if isinstance(error, RemoteUnavailable) and error.status in _NO_ANSWER:
             self.breaker.failed()
         else:
             self.breaker.succeeded()

@@ -33,6 +33,14 @@ def test_due_ones_in_order_of_their_time(expiries: Expiries) -> None:
     assert expiries.due(M, 150, 0.0, 1) == [Entry(OLD)]
 
 
+def test_a_clock_that_was_set_back(journal: Journal, expiries: Expiries) -> None:
+    expiries.note(M, OLD)
+    expiries.settle(M, [], [Entry(OLD, 1, 9000.0, "reason", "detail")])
+    assert due(expiries, 300, 500.0) == []
+    journal.set_back(M, 500.0)
+    assert due(expiries, 300, 500.0) == [OLD]
+
+
 def test_only_what_was_handled_goes(expiries: Expiries) -> None:
     expiries.note(M, OLD)
     expiries.note(M, NEW)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from s3_sync.errors import RemoteUnavailable
+from s3_sync.errors import InvalidRequest, RemoteUnavailable
 from s3_sync.model.rows import owner_ordinal
 from unit.sync.node import SLACK, VERIFIED, mapping
 from unit.sync.world import Three, World
@@ -229,6 +229,24 @@ class TestThreeNodes:
         assert three.converged()
         assert len(begun) >= 50
         assert set(three.bucket.sent.values()) == {1}
+
+    def test_a_block_that_is_refused_keeps_nothing_behind_it_waiting(self, tmp_path: Path) -> None:
+        """Of the share of absent ones, though a batch begins in the middle and is broken off there."""
+        three = Three(tmp_path, items_chunk=10)
+        names = [f"o{number:03d}" for number in range(300)]
+        for name in names:
+            three.swift.put(name)
+        theirs = [name for name in names if owner_ordinal(name, 3)]
+        refused = set(theirs[80:150])
+        error = InvalidRequest("no")
+        three.bucket.before = lambda method, name: error if method == "put" and name in refused else None
+        node = three.nodes[0]
+        node.settle()
+        three.swift.clock.sleep(VERIFIED)
+        for _ in range(60):
+            node.step()
+        assert set(names) - set(three.bucket.content()) == refused
+        assert set(node.unsettled()) == refused
 
     def test_each_helper_begins_elsewhere(self, tmp_path: Path) -> None:
         """Two that went the same way at the same pace would meet at every object."""

@@ -14,6 +14,7 @@ from s3_sync.errors import (
     InvalidRequest,
     NotFound,
     NotSupported,
+    PreconditionFailed,
     RemoteUnavailable,
 )
 from s3_sync.model.keys import KeyNamer
@@ -169,6 +170,21 @@ def test_a_body_that_ends_early(store: ScriptedS3, bucket: S3Bucket) -> None:
     store.answers = [Answer(200, HEAD, b"data", cut=2)]
     with bucket.get_object("name") as result, pytest.raises(RemoteUnavailable):
         read_all(result.body)
+
+
+def test_a_part_of_which_nobody_says_which(store: ScriptedS3, bucket: S3Bucket) -> None:
+    store.answers = [Answer(206, HEAD, b"data")]
+    with pytest.raises(RemoteUnavailable), bucket.get_object("name", GetOptions(ByteRange(2, 5))):
+        pass
+
+
+def test_the_second_time_it_gives_all_instead_of_a_part(store: ScriptedS3, bucket: S3Bucket) -> None:
+    part = Answer(206, HEAD | {"Content-Range": "bytes 0-3/9"}, b"data")
+    store.answers = [part, Answer(200, HEAD | {"Content-Length": "9"}, b"data more")]
+    with bucket.get_object("name", GetOptions(ByteRange(0, 3))) as result:
+        assert read_all(result.body) == b"data"
+        with pytest.raises(PreconditionFailed):
+            result.body.rewind()
 
 
 def test_an_archived_object(store: ScriptedS3, bucket: S3Bucket) -> None:

@@ -112,6 +112,15 @@ def test_an_object_that_fails_is_not_the_store(ear: Ear) -> None:
     assert ear.states == []
 
 
+@pytest.mark.parametrize("status", [0, 502, 504])
+def test_what_a_gateway_says_of_a_dead_store_is_no_answer(ear: Ear, status: int) -> None:
+    bucket = guarded(ear)
+    for _ in range(10):
+        with pytest.raises(RemoteUnavailable):
+            bucket._guard.call(raising(RemoteUnavailable("no upstream", status=status)))
+    assert ear.states == ["open"]
+
+
 def test_bodies_that_break_count(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:
     bucket = guarded(ear)
 
