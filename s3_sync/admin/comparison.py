@@ -170,13 +170,19 @@ class Comparison:
         return info.size == size > 0 and info.etag == etag and is_md5(etag)
 
     def _examine(self, pair: Pair) -> Finding | None:
-        """Both sides are asked again: listings may be behind, and clients go on."""
+        """Never raises: a pool would give None for it, which says that all is well."""
+        try:
+            return self._ask_again(pair)
+        except SyncError as error:
+            return Finding(_name(pair), UNSURE, f"{error.reason}: {error}")
+        except Exception as error:  # a defect, of which nobody else would hear
+            return Finding(_name(pair), UNSURE, f"internal_error: {error!r}")
+
+    def _ask_again(self, pair: Pair) -> Finding | None:
+        """Of both sides: listings may be behind, and clients go on. Raises SyncError."""
         local, remote = pair
         name, mapping = _name(pair), self._mapping
-        try:
-            state = self._sides.local.newest.of(mapping.account, mapping.container, name)
-        except SyncError as error:
-            return Finding(name, UNSURE, f"{error.reason}: {error}")
+        state = self._sides.local.newest.of(mapping.account, mapping.container, name)
         if isinstance(state, Unknown):
             if local is not None:
                 return Finding(name, UNSURE, "listed, but no object server has it")
@@ -190,13 +196,10 @@ class Comparison:
         return found
 
     def _read(self, name: str, state: Present | None) -> Finding | None:
-        """Both sides are said to have the same; or the store alone has it."""
+        """Both sides are said to have the same; or the store alone has it. Raises SyncError."""
         if self._content is None:
             return None
-        try:
-            wrong = self._content.prove(name) if state is None else self._content.compare(name, state)
-        except SyncError as error:
-            return Finding(name, UNSURE, f"{error.reason}: {error}")
+        wrong = self._content.prove(name) if state is None else self._content.compare(name, state)
         return Finding(name, DIFFERENT, wrong) if wrong else None
 
     def _of_nobody(self, name: str) -> Finding | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -22,12 +23,13 @@ from s3_sync.admin.comparison import (
     Finding,
     Sides,
 )
+from s3_sync.cluster.newest import LocalState
 from s3_sync.config.schema import Profile
-from s3_sync.errors import LocalError
+from s3_sync.errors import LocalError, LocalUnavailable, StateError
 from s3_sync.largeobject.manifest import Manifest
 from s3_sync.model.objects import GetOptions, ObjectInfo, ObjectMeta, PutOptions
 from s3_sync.providers.base import GetResult
-from s3_sync.runtime.concurrency import SerialPool
+from s3_sync.runtime.concurrency import Item, Result, SerialPool
 from s3_sync.streams.reader import BytesBody
 from unit.sync.cluster import Swift, local_objects
 from unit.sync.node import CONTAINER, NAMER, mapping
@@ -60,8 +62,20 @@ class ReadBucket(WatchedBucket):
         return result
 
 
+class LosingPool(SerialPool):
+    """What raises gives None, as with green threads."""
+
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        def run(item: Item) -> Any:
+            with suppress(Exception):
+                return function(item)
+
+        return [run(item) for item in items]
+
+
 class Two:
-    """A container and a bucket. ``waiting``: what is pending; ``deleted``: whose delete is on record here."""
+    """A container and a bucket. ``waiting``: what is pending, and ``fails`` why nobody knows; ``deleted``:
+    whose delete is on record here."""
 
     def __init__(self, **profile: Any) -> None:
         self.swift = Swift()
@@ -70,6 +84,7 @@ class Two:
         self.mapping = replace(mapping(), profile=Profile(**profile))
         self.waiting: dict[str, str] = {}
         self.deleted: set[str] = set()
+        self.fails: Exception | None = None
 
     def copy(self, name: str, body: bytes | None = None) -> None:
         data = self.swift.content()[name] if body is None else body
@@ -83,6 +98,11 @@ class Two:
         key = NAMER.key(name)
         objects[key] = replace(objects[key], data=bytes(reversed(objects[key].data)))
 
+    def pending(self, name: str, state: LocalState) -> str:
+        if self.fails:
+            raise self.fails
+        return self.waiting.get(name, "")
+
     def compare(self, **depth: bool) -> Comparison:
         def deleted(names: Sequence[str]) -> set[str]:
             return self.deleted & set(names)
@@ -91,8 +111,8 @@ class Two:
             local_objects(self.swift),
             cast(Any, self.listing),
             cast(Any, self.bucket),
-            SerialPool(),
-            lambda name, state: self.waiting.get(name, ""),
+            LosingPool(),
+            self.pending,
             deleted,
             self.swift.clock.now,
         )
@@ -227,6 +247,24 @@ def test_what_nobody_can_tell(two: Two) -> None:
     two.swift.lost.add("o")
     found = two.found()["o"]
     assert (found.what, found.is_wrong) == (UNSURE, False)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (LocalUnavailable("no answer"), "local_unavailable: no answer"),
+        (StateError("no journal"), "state: no journal"),
+        (KeyError("x"), "internal_error: KeyError('x')"),
+    ],
+)
+def test_an_error_about_one_name_is_never_lost(two: Two, error: Exception, reason: str) -> None:
+    """Else what is missing would be taken for what is right."""
+    for name in ("fine", "lost"):
+        two.swift.put(name, b"123")
+    two.copy("fine")
+    two.fails = error
+    found = two.found(metadata=True)
+    assert {name: (each.what, each.detail) for name, each in found.items()} == {"lost": (UNSURE, reason)}
 
 
 def test_names_that_are_excluded_are_left_alone() -> None:
