@@ -19,10 +19,10 @@ from s3_sync.admin.site import Site
 from s3_sync.admin.verification_state import Seen, VerificationState, digest_of
 from s3_sync.cluster.accounts import Accounts
 from s3_sync.cluster.local import LocalObjects
-from s3_sync.cluster.newest import LocalState, NewestState, Unknown
+from s3_sync.cluster.newest import LocalState, NewestState, Present, Unknown
 from s3_sync.cluster.reader import ObjectReader
 from s3_sync.config.schema import Mapping
-from s3_sync.errors import LocalError, NotFound, RemoteError, SyncError
+from s3_sync.errors import LocalError, LocalUnavailable, NotFound, RemoteError, SyncError
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import Bucket, ListQuery
 from s3_sync.providers.registry import Registry
@@ -103,18 +103,29 @@ class _Kept:
         self._names = accounts.names(mapping.account, "" if mapping.is_whole else mapping.container)
         self._now = now
         self._lock = Lock()
+        self._failed = ""
 
     def why(self, container: str, name: str) -> str:
-        """Empty: it is not left there. Raises LocalUnavailable."""
+        """Of an object that is here; empty: it is not left there. Raises LocalUnavailable: for all that it is
+        asked, when the walk has failed once."""
         if not self._moves:
             return ""
         with self._lock:
+            if self._failed:
+                raise LocalUnavailable(self._failed)
             if self._names.seen_until == float("-inf"):
-                for _ in self._names.walk(self._now()):
-                    pass
+                self._walk()
         if container in self._names.versioned:
             return "nothing is moved out of a container that keeps versions"
         return "a large object here consists of it" if self._names.has(container, name) else ""
+
+    def _walk(self) -> None:
+        try:
+            for _ in self._names.walk(self._now()):
+                pass
+        except LocalUnavailable as error:
+            self._failed = str(error)
+            raise
 
 
 class _Container:
@@ -205,12 +216,12 @@ class _Container:
             return ""
         if entry is not None:
             return f"it failed ({entry.reason}) and is tried again"
-        if kept := self._kept.why(self._mapping.container, name):
-            return kept
         rows, errors = positions(self._site, self._mapping, name)
         waiting = [row for row in rows if row.position != "handled"]
         if waiting:
             return "another node's daemon is first" if not waiting[0].own else "its row has not been handled"
+        if isinstance(state, Present) and (kept := self._kept.why(self._mapping.container, name)):
+            return kept
         if _knows(rows, state):
             return ""
         if errors:

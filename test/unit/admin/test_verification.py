@@ -1,0 +1,114 @@
+"""What is said to be on its way, and what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from s3_sync.admin import verification
+from s3_sync.admin.explanation import RowPosition
+from s3_sync.admin.verification import _Container, _Kept
+from s3_sync.cluster.newest import Deleted, LocalState, Present
+from s3_sync.errors import LocalUnavailable
+from s3_sync.model.timestamps import Timestamp
+from unit.sync.node import CONTAINER, mapping
+
+NOW = Timestamp.from_seconds(1_700_000_000.0)
+PRESENT = Present(NOW, NOW, 0, {}, False, cast(Any, None))
+
+
+class Account:
+    """The names of an account's segments, as far as they are asked for. ``fails``: a walk does not end."""
+
+    def __init__(self, *segments: str) -> None:
+        self.segments = segments
+        self.versioned = {"versions"}
+        self.seen_until = float("-inf")
+        self.walks = 0
+        self.fails = False
+
+    def names(self, account: str, only: str = "") -> Account:
+        return self
+
+    def has(self, container: str, name: str) -> bool:
+        return name in self.segments
+
+    def walk(self, now: float) -> Iterator[None]:
+        self.walks += 1
+        yield
+        if self.fails:
+            raise LocalUnavailable("no answer")
+        self.seen_until = now
+
+
+def kept(account: Account, **profile: Any) -> _Kept:
+    return _Kept(mapping(**profile), cast(Any, account), lambda: NOW.seconds)
+
+
+class TestKept:
+    def test_one_walk_tells_of_all(self) -> None:
+        account = Account("segment")
+        found = kept(account, retain_local=False)
+        assert "consists of it" in found.why(CONTAINER, "segment")
+        assert "versions" in found.why("versions", "o")
+        assert found.why(CONTAINER, "o") == ""
+        assert account.walks == 1
+
+    def test_nothing_is_asked_where_nothing_is_moved(self) -> None:
+        account = Account("segment")
+        assert kept(account).why(CONTAINER, "segment") == ""
+        assert account.walks == 0
+
+    def test_a_walk_that_fails_is_not_begun_for_every_name(self) -> None:
+        account = Account()
+        account.fails = True
+        found = kept(account, retain_local=False)
+        for _ in range(3):
+            with pytest.raises(LocalUnavailable, match="no answer"):
+                found.why(CONTAINER, "o")
+        assert account.walks == 1
+
+
+class TestPending:
+    @pytest.fixture
+    def account(self) -> Account:
+        return Account("o")
+
+    @pytest.fixture
+    def rows(self, monkeypatch: pytest.MonkeyPatch) -> list[RowPosition]:
+        rows: list[RowPosition] = []
+        monkeypatch.setattr(verification, "positions", lambda *_: (rows, []))
+        return rows
+
+    def pending(self, account: Account, state: LocalState) -> str:
+        site: Any = SimpleNamespace(
+            journal=SimpleNamespace(entry=lambda *_: None),
+            settings=SimpleNamespace(verification_slack_seconds=60.0),
+            now=lambda: NOW.seconds + 3600.0,
+        )
+        found = kept(account, retain_local=False)
+        one = _Container(site, mapping(retain_local=False), cast(Any, None), found)
+        return one._pending("o", state)
+
+    def test_what_stays_here(self, account: Account, rows: list[RowPosition]) -> None:
+        rows.append(row("handled"))
+        assert "consists of it" in self.pending(account, PRESENT)
+
+    def test_a_delete_is_not_kept_by_what_names_the_object(
+        self, account: Account, rows: list[RowPosition]
+    ) -> None:
+        rows.append(row("handled"))
+        assert self.pending(account, Deleted(NOW)) == ""
+        assert account.walks == 0
+
+    def test_the_rows_here_are_asked_first(self, account: Account, rows: list[RowPosition]) -> None:
+        rows.append(row("behind"))
+        assert self.pending(account, PRESENT) == "its row has not been handled"
+        assert account.walks == 0
+
+
+def row(position: str) -> RowPosition:
+    return RowPosition("/db", True, 5, 5, NOW.internal, False, 0, position)
