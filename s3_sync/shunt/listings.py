@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import takewhile
-from operator import gt, lt
+from itertools import islice
 from typing import Any
 
 from swift.common import constraints
@@ -160,17 +160,20 @@ class LocalListing:
     def merged(self, remote: Iterable[Entry], query: ListingQuery, location: str) -> list[Mapping[str, Any]]:
         """Records of both sides. Raises RemoteError.
 
-        While a container is sharded, a name may come twice. Then fewer names fill the cluster's page, and
-        behind the last one it may have more of which nothing is known: so nothing is shown there.
+        While a container is sharded, a name may come twice, and is shown once. But in a whole page of the
+        cluster it is shown as often as it came: behind the last name there may be more, and a page that is
+        shorter than was asked for says that there are not.
         """
         records = self.records or ()
         by_name = {entry.name: entry for entry in map(Entry.of_record, records)}
         names = sorted(by_name, reverse=query.reverse)
-        if len(names) < query.limit <= len(records):
-            last, behind = names[-1], lt if query.reverse else gt
-            remote = takewhile(lambda entry: not behind(entry.name, last), remote)
         merger = ListingMerger([by_name[name] for name in names], remote, reverse=query.reverse)
-        return list(merger.spliced(query.limit, location))
+        shown = merger.spliced(query.limit, location)
+        if not len(names) < query.limit <= len(records):
+            return list(shown)
+        times = Counter(Entry.of_record(record).name for record in records)
+        again = (record for record in shown for _ in range(times[Entry.of_record(record).name] or 1))
+        return list(islice(again, query.limit))
 
     @property
     def headers(self) -> Headers:
@@ -257,7 +260,7 @@ def _pages(
 class _Fetch:
     """Pages of a bucket, for one listing: so many at most, and none for keys longer than keys can be.
 
-    A search for the end takes many requests for one page: ``close`` ends it.
+    One page can take many requests (``reverse`` has to find the end first); ``close`` ends that.
     """
 
     def __init__(self, bucket: Bucket) -> None:

@@ -77,9 +77,29 @@ class TestRecords:
 
         shunt.behind = twice
         assert shunt.names() == ["a", "b", "c", "d"]
-        # where that was a whole page, the cluster may have another name before "d"
-        bucket = new_bucket(["d"])
-        assert Shunt(["a"], bucket, lambda _: twice).names(limit="3") == ["a", "c"]
+
+    @pytest.mark.parametrize("reverse", [False, True])
+    def test_but_not_where_it_fills_a_page(self, reverse: bool) -> None:
+        """A page that is not full says that nothing follows; and behind it the cluster may have more before
+        what the bucket has."""
+
+        def twice(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+            here = ("h", "e", "e") if reverse else ("c", "e", "c")
+            body = json.dumps([Cluster([]).record(name) for name in here]).encode()
+            return Response(body=body, content_type="application/json")(environ, start_response)
+
+        def page(*there: str) -> list[str]:
+            shunt = Shunt([], new_bucket(there), lambda _: twice)
+            return shunt.names(limit="3", reverse="yes" if reverse else "")
+
+        if reverse:
+            assert page("a", "b") == page() == ["h", "e", "e"]
+            assert page("a", "e", "g") == ["h", "g", "e"]
+            assert page("g", "h", "i", "j") == ["j", "i", "h"]
+        else:
+            assert page("f", "g") == page() == ["c", "c", "e"]
+            assert page("c", "d", "g") == ["c", "c", "d"]
+            assert page("a", "b", "c") == ["a", "b", "c"]
 
 
 class TestFormats:
