@@ -157,9 +157,12 @@ def _usable(read: list[Mapping], findings: Findings) -> list[Mapping]:
 
 
 def _migrations(written: dict[str, Any], findings: Findings) -> list[MigrationForm]:
+    entries = list(listed(written.get("migrations"), "migrations"))
+    if entries:
+        findings.warning("migrations", "is for swift-s3-migrator, which is not part of this version")
     return [
         migration
-        for place, entry in listed(written.get("migrations"), "migrations")
+        for place, entry in entries
         if (migration := read_migration(entry, place, findings)) and not findings.has_problem(place)
     ]
 
@@ -179,7 +182,7 @@ def _check_surroundings(top: TopForm, findings: Findings) -> None:
     """Paths that lead nowhere are no problems: the file may have been written for another machine."""
     places = {
         "devices": (top.devices, top.devices),
-        "status_dir": (top.status_dir, os.path.dirname(top.status_dir)),
+        "status_dir": (top.status_dir, os.path.dirname(os.path.abspath(top.status_dir))),
         "log_file": (top.log_file, os.path.dirname(top.log_file or "")),
         "recon_cache_path": (top.recon_cache_path, top.recon_cache_path),
     }

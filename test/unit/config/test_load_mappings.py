@@ -198,6 +198,11 @@ def test_warnings_about_the_whole(write: Any) -> None:
     ]
 
 
+def test_a_directory_that_will_be_made(write: Any, tmp_path: Path) -> None:
+    """However it is written: only what it is in has to be there."""
+    assert warned(load(write(MAPPING, status_dir=f"{tmp_path}/new/"))) == []
+
+
 def test_a_file_with_secrets_is_not_for_everybody(write: Any) -> None:
     path = write(MAPPING)
     path.chmod(0o644)
@@ -227,11 +232,12 @@ def test_mistakes_with_secrets_do_not_show_them(write: Any) -> None:
     assert "hunter22" not in str(loaded)
 
 
-def test_migrations_are_checked_and_kept(write: Any) -> None:
+def test_migrations_are_checked_and_left_aside(write: Any) -> None:
     swift = MIGRATION | {"protocol": "swift", "aws_endpoint": "https://old/auth/v1.0", "older_than": 60}
     section = {"status_file": "/var/lib/m.status", "items_chunk": 10, "processes": 1, "process": 0}
     loaded = load(write(MAPPING, migrations=[swift, MIGRATION], migrator_settings=section))
     assert told(loaded) == []
+    assert warned(loaded) == ["migrations: is for swift-s3-migrator, which is not part of this version"]
     assert loaded.settings
     first, second = loaded.settings.migrations
     assert (first.protocol, first.older_than, first.restore_object) == ("swift", 60, True)
