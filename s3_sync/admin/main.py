@@ -42,9 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return codes.USAGE
     except SyncError as error:
         return _refuse(str(error))
-    except OSError as error:  # of stdout: a full disk, or `| head`, and what nobody heard was not told
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return codes.FAILED if isinstance(error, BrokenPipeError) else _refuse(error.strerror or str(error))
+    except OSError as error:  # mostly of stdout: a full disk, or `| head`; what nobody heard was not told
+        if sys.stdout is not None:  # so that nothing is written to it when this process ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return codes.FAILED
+        return _refuse(f"{error.filename or 'stdout'}: {error.strerror or error}")
     except KeyboardInterrupt:
         return codes.FAILED
 

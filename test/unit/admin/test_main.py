@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,27 @@ def test_every_command_and_option_is_documented(name: str, capsys: pytest.Captur
     options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help", "--json", "--config"}
     assert calls
     assert options == {option for call in calls for option in re.findall(r"--[a-z-]+", call)}
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "stdout: No space left on device"),
+        (PermissionError(errno.EACCES, "Permission denied", "/some/file"), "/some/file: Permission denied"),
+    ],
+)
+def test_an_error_of_the_system(
+    error: OSError, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whose file it is about is said; and there may be no stdout at all."""
+
+    def fails(path: str) -> None:
+        raise error
+
+    monkeypatch.setattr(main, "open_site", fails)
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main.main(["status"]) == codes.FAILED
+    assert capsys.readouterr().err == f"swift-s3-ctl: {told}\n"
 
 
 def test_who_holds_a_lock(tmp_path: Path) -> None:
