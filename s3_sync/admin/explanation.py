@@ -155,7 +155,10 @@ def _of_mapping(site: Site, mapping: Mapping, name: str, remote: Remote) -> OfMa
         found.expires = expiry.expiry.delete_at + profile.propagate_expiration_offset
     found.rows, found.errors = positions(site, mapping, name)
     if remote.state == "absent":  # those that went before the budget was used up are not told apart
-        found.rows = [replace(row, position="handled") if row.position == HELD else row for row in found.rows]
+        found.rows = [
+            replace(row, position="handled", until=None) if row.position == HELD else row
+            for row in found.rows
+        ]
     return found
 
 

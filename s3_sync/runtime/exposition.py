@@ -31,7 +31,6 @@ class _Server(ThreadingMixIn, HTTPServer):
     daemon_threads = True
     registry: CollectorRegistry
     scraping: threading.Lock
-
     told: Told
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -78,7 +77,7 @@ class MetricsPort:
             except OSError as error:
                 if not self._closed:
                     level = told.level("port", str(error))
-                    log.log(level, "Nobody is let in to read metrics: %s", error.strerror)
+                    log.log(level, "Nobody is let in to read metrics: %s", error)
                     time.sleep(REST)
                 continue
             if told.over("port"):

@@ -207,7 +207,7 @@ def _new_meta(request: Request, info: ObjectInfo) -> ObjectMeta:
 
 
 def _utf8(header: str, value: str) -> str:
-    """Of a header that is to be kept. Raises ObjectRefused."""
+    """The value of a header as text. Raises ObjectRefused."""
     try:
         return to_text(value)
     except UnicodeDecodeError as error:

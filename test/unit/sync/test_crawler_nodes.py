@@ -211,8 +211,8 @@ class TestThreeNodes:
         three = Three(tmp_path, conditional, items_chunk=10)
         for number in range(600):
             three.swift.put(f"o{number:03d}")
-        helpers = three.nodes[:2]
-        for node in helpers:
+        others = three.nodes[:2]
+        for node in others:
             node.settle()
         three.swift.clock.sleep(VERIFIED)
         begun: list[str] = []
@@ -221,10 +221,10 @@ class TestThreeNodes:
             if method == ("put" if conditional else "head"):
                 begun.append(name)
                 if len(begun) == 50:
-                    helpers[1].step()
+                    others[1].step()
 
         three.bucket.before = meanwhile
-        for node in helpers:
+        for node in others:
             node.settle()
         assert three.converged()
         assert len(begun) >= 50
@@ -248,7 +248,7 @@ class TestThreeNodes:
         assert set(names) - set(three.bucket.content()) == refused
         assert set(node.unsettled()) == refused
 
-    def test_each_helper_begins_elsewhere(self, tmp_path: Path) -> None:
+    def test_those_that_do_the_same_share_begin_at_different_rows(self, tmp_path: Path) -> None:
         """Two that went the same way at the same pace would meet at every object."""
         three = Three(tmp_path, items_chunk=10)
         for number in range(300):
