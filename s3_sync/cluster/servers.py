@@ -9,11 +9,19 @@ from threading import Lock
 
 from s3_sync import __version__
 from s3_sync.cluster.rings import Node, Placement
-from s3_sync.runtime.http import ConnectionPool, HttpError, NoFreeConnection, Origin, Response, Timeouts
+from s3_sync.runtime.http import (
+    ConnectionPool,
+    HttpError,
+    NoFreeConnection,
+    Origin,
+    Receiving,
+    Response,
+    Timeouts,
+)
 
 _TIMEOUTS = Timeouts(connect=2.0, read=30.0)
 #: a server that finds it full turns to its other clients meanwhile; enough for a network of a cluster's own
-_RECEIVE_BUFFER = 256 * 1024
+_RECEIVING = Receiving(buffer=256 * 1024)
 #: how long a server that let us wait in vain is not asked again, in seconds
 _REST = 10.0
 
@@ -88,7 +96,7 @@ class ObjectServers:
                     Origin(*address),
                     size=self._connections,
                     timeouts=_TIMEOUTS,
-                    receive_buffer=_RECEIVE_BUFFER,
+                    receiving=_RECEIVING,
                 )
                 pool = self._pools.setdefault(address, new)
         return pool

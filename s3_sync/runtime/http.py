@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from s3_sync.runtime.http_connection import Connection, Dead, Origin, Proxy, Timeouts, connect
+from s3_sync.runtime.http_connection import Connection, Dead, Origin, Proxy, Receiving, Timeouts, connect
 from s3_sync.runtime.http_message import (
     Framing,
     Head,
@@ -32,6 +32,7 @@ __all__ = [
     "NoFreeConnection",
     "Origin",
     "Proxy",
+    "Receiving",
     "Response",
     "Timeouts",
 ]
@@ -41,6 +42,7 @@ _CONTINUE_WAIT = 1.0
 #: how much of a long body is read at a time, at most
 _PIECE = 256 * 1024
 _DEFAULT_TIMEOUTS = Timeouts()
+_BY_KERNEL = Receiving()
 _SENDS_LENGTH = frozenset({"PUT", "POST", "PATCH"})
 
 
@@ -58,7 +60,7 @@ class ConnectionPool:
         timeouts: Timeouts = _DEFAULT_TIMEOUTS,
         tls_context: ssl.SSLContext | None = None,
         proxy: Origin | None = None,
-        receive_buffer: int | None = None,
+        receiving: Receiving = _BY_KERNEL,
     ) -> None:
         if proxy and proxy.tls:
             raise ValueError("a proxy is spoken to in plain HTTP; https proxies are not supported")
@@ -70,7 +72,7 @@ class ConnectionPool:
             self._tls_context = ssl.create_default_context()
         self._slots = threading.BoundedSemaphore(size)
         self._idle: deque[Connection] = deque()
-        self._receive_buffer = receive_buffer
+        self._receiving = receiving
         self._closed = False
 
     def request(
@@ -124,7 +126,7 @@ class ConnectionPool:
             self._idle.pop().close()
 
     def _connect(self) -> Connection:
-        return connect(self._origin, self._timeouts, self._tls_context, self._proxy, self._receive_buffer)
+        return connect(self._origin, self._timeouts, self._tls_context, self._proxy, self._receiving.buffer)
 
     def _head(
         self,
@@ -167,7 +169,7 @@ class ConnectionPool:
             raise HttpError(f"malformed answer: {error}", True) from error
         if not complete:
             body = Framing(body.length, body.chunked, False)
-        return Response(head, body, connection, self._release)
+        return Response(head, body, connection, self._release, self._receiving.gather)
 
     def _release(self, connection: Connection, reusable: bool) -> None:
         if reusable and connection.park() and not self._closed:

@@ -58,6 +58,15 @@ class Timeouts:
     acquire: float = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class Receiving:
+    """``buffer``: bytes that the kernel may hold of a connection; None leaves that to it. ``gather``: so many
+    bytes, at most 1 MiB, of a body that is long and arrives fast are waited for at a time: half the CPU."""
+
+    buffer: int | None = None
+    gather: int = 1
+
+
 class Dead(Exception):
     """The server had closed the connection before it answered anything."""
 
@@ -78,6 +87,8 @@ class Connection:
         self._heard = False
         #: a final answer that came while the body was being sent
         self._early: Head | None = None
+        #: see ``gather``
+        self._at_least = 1
         self._sock.settimeout(timeouts.read)
 
     def close(self) -> None:
@@ -237,9 +248,23 @@ class Connection:
         try:
             return self._sock.recv(size)
         except TimeoutError as error:
+            if self._at_least > 1:
+                self.gather(1)
+                if self._answer_waits():  # too few, but not nothing
+                    return self.read(size)
             raise HttpError("time-out in the body of the answer", True, timed_out=True) from error
         except OSError as error:
             raise HttpError(f"connection broke in the body of the answer: {error}", True) from error
+
+    def gather(self, size: int) -> None:
+        """From now on ``read`` waits until so many bytes are there, or the connection ends, or for as long as
+        for the first of them; 1 = for any. There must be as many to come.
+
+        Whoever is faster than the sender would be woken up for each packet, and go to sleep again.
+        """
+        if size != self._at_least:
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
+            self._at_least = size
 
     def read_line(self, limit: int) -> bytes:
         """Up to the next CRLF, without it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
@@ -15,6 +16,10 @@ _MAX_LINE = 16 * 1024
 _MAX_TRAILERS = 64
 #: what one recv may bring at most
 _MAX_READ = 1024 * 1024
+#: of a body that arrives faster than this, in bytes a second, some are gathered before anybody is woken up,
+_FAST = 8_000_000
+#: as long as so many are left
+_MANY = 1024 * 1024
 
 
 @final
@@ -27,8 +32,14 @@ class Response:
     """
 
     def __init__(
-        self, head: Head, body: Framing, connection: Connection, release: Callable[[Connection, bool], None]
+        self,
+        head: Head,
+        body: Framing,
+        connection: Connection,
+        release: Callable[[Connection, bool], None],
+        gather: int = 1,
     ) -> None:
+        """``gather``: how many bytes of a fast and long body are waited for at a time."""
         self.status: int = head.status
         self.reason: str = head.reason
         self.headers: Headers = head.headers
@@ -36,6 +47,8 @@ class Response:
         self._framing = body
         self._connection: Connection | None = connection
         self._release = release
+        self._gather = gather
+        self._is_fast = False
         #: bytes left of the body, or of the current chunk; None = up to the end of the connection
         self._left = 0 if body.chunked else body.length
         if self._left == 0 and not body.chunked:
@@ -57,7 +70,10 @@ class Response:
         if self._framing.chunked and self._left == 0 and not self._next_chunk(connection):
             self._finish(self._framing.keep_alive)
             return b""
-        data = connection.read(size if self._left is None else min(size, self._left))
+        if self._left is not None and not self._framing.chunked:
+            data = self._read_gathered(connection, size, self._left)
+        else:
+            data = connection.read(size if self._left is None else min(size, self._left))
         if self._left is None:
             if not data:
                 self._finish(False)
@@ -70,6 +86,15 @@ class Response:
                 self._finish(self._framing.keep_alive)
             elif connection.read_line(0):
                 raise HttpError("malformed chunk: longer than announced", True)
+        return data
+
+    def _read_gathered(self, connection: Connection, size: int, left: int) -> bytes:
+        if self._gather == 1:
+            return connection.read(min(size, left))
+        connection.gather(self._gather if self._is_fast and left >= _MANY else 1)
+        began = time.monotonic()
+        data = connection.read(min(size, left))
+        self._is_fast = len(data) >= max(self._gather // 16, _FAST * (time.monotonic() - began))
         return data
 
     def _next_chunk(self, connection: Connection) -> bool:

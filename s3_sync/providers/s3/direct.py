@@ -24,13 +24,15 @@ from s3_sync.providers.s3.signing import (
     quoted_key,
 )
 from s3_sync.providers.s3.transport import Answer, Content, PartOf, Question, Upload
-from s3_sync.runtime.http import ConnectionPool, Origin, Response
+from s3_sync.runtime.http import ConnectionPool, Origin, Receiving, Response
 from s3_sync.streams.reader import Body
 
 #: above this the server is asked whether it wants the body before it is sent
 EXPECT_ABOVE = 1024 * 1024
 #: what is kept of an error's document
 _MAX_ERROR = 64 * 1024
+#: bytes of an object that are waited for at a time, where they come fast
+_GATHER = 256 * 1024
 #: sent with every read: bytes are wanted as they are stored
 _READING = (("User-Agent", USER_AGENT), ("Accept-Encoding", "identity"))
 
@@ -54,7 +56,7 @@ class DirectTransport:
         self._connections = connections
         self._lock = threading.Lock()
         self._routes: dict[str, _Route] = {}
-        self._pools: dict[tuple[Origin, str], ConnectionPool] = {}
+        self._pools: dict[tuple[Origin, int], ConnectionPool] = {}
 
     def send(self, upload: Upload, content: Content) -> Mapping[str, str]:
         with translated(upload.what):
@@ -114,18 +116,19 @@ class DirectTransport:
         address = self._account.address(bucket)
         with self._lock:
             signer = Signer(self._account.keys, address.region)
-            writing, reading = (self._pool(address.origin, purpose) for purpose in ("write", "read"))
+            writing, reading = self._pool(address.origin, 1), self._pool(address.origin, _GATHER)
             return self._routes.setdefault(bucket, _Route(address, signer, writing, reading))
 
-    def _pool(self, origin: Origin, purpose: str) -> ConnectionPool:
-        pool = self._pools.get((origin, purpose))
+    def _pool(self, origin: Origin, gather: int) -> ConnectionPool:
+        pool = self._pools.get((origin, gather))
         if pool is None:
-            pool = self._pools[origin, purpose] = ConnectionPool(
+            pool = self._pools[origin, gather] = ConnectionPool(
                 origin,
                 size=self._connections,
                 timeouts=self._account.timeouts,
                 tls_context=self._account.tls_context,
                 proxy=self._account.proxy(origin),
+                receiving=Receiving(gather=gather),
             )
         return pool
 
