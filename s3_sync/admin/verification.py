@@ -216,12 +216,13 @@ class _Container:
             return ""
         if entry is not None:
             return f"it failed ({entry.reason}) and is tried again"
+        # a container that keeps versions has rows that wait for ever: so this comes before them
+        if isinstance(state, Present) and (kept := self._kept.why(self._mapping.container, name)):
+            return kept
         rows, errors = positions(self._site, self._mapping, name)
         waiting = [row for row in rows if row.position != "handled"]
         if waiting:
             return "another node's daemon is first" if not waiting[0].own else "its row has not been handled"
-        if isinstance(state, Present) and (kept := self._kept.why(self._mapping.container, name)):
-            return kept
         if _knows(rows, state):
             return ""
         if errors:

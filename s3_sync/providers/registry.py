@@ -36,18 +36,21 @@ def builders_with(timeouts: Timeouts | None) -> Mapping[str, Builder]:
 BUILDERS = builders_with(None)
 
 
+#: of one store, more than anybody has: mappings with budgets have lanes of their own, whose workers are the
+#: limit; connections are made when they are needed
+_MOST_LANES = 32
 _USUAL_RETRIES = RetryPolicy()
 
 
 class Registry:
     """One provider for each set of credentials, built when it is first needed and shared from then on.
 
-    ``connections``: to each account, at most; give it the number of workers. ``retries``: None = errors
-    are never retried here, which suits a caller whose own client waits. What a store says about the rate
-    of requests counts for all that use the same account of it. ``guard``: gives an account the guard that
-    its requests go through; nobody sleeps then because a store asked for patience. ``observers``: who watches
-    the requests to each store. ``budgets``: how fast mappings may go; None = as fast as they can. Safe to
-    share between threads.
+    ``connections``: to each account, at most; give it the number of workers, with ``budgets`` that of a lane.
+    ``retries``: None = errors are never retried here, which suits a caller whose own client waits. What a
+    store says about the rate of requests counts for all that use the same account of it. ``guard``: gives an
+    account the guard that its requests go through; nobody sleeps then because a store asked for patience.
+    ``observers``: who watches the requests to each store. ``budgets``: how fast mappings may go; None = as
+    fast as they can. Safe to share between threads.
     """
 
     def __init__(
@@ -127,7 +130,7 @@ class Registry:
         builder = self._builders.get(credentials.provider)
         if builder is None:
             raise ConfigError([Problem("protocol", f"{credentials.provider!r} is not supported")])
-        provider = builder(credentials, self._connections)
+        provider = builder(credentials, self._connections * (1 if self._budgets is None else _MOST_LANES))
         if self._observers is not None:
             provider = ObservedProvider(provider, self._observers.of(credentials.store))
         if self._guard is not None:

@@ -42,8 +42,6 @@ log = logging.getLogger("s3-sync")
 
 JOURNAL = ".journal.sqlite"
 A_DAY = 86400.0
-#: of one store, more than anybody has; connections are made when they are needed
-MOST_LANES = 32
 _retry_pause = exponential(base=30.0, ceiling=3600.0)
 
 
@@ -130,8 +128,8 @@ def _build(settings: Settings, once: bool, share: Share, stack: ExitStack) -> Co
     observers = Observers()
     budgets = Budgets(share.count)
     budgets.use(settings.mappings)
-    # rows, the parts of large objects, and both again for very large ones: so many of each lane of a store
-    registry = Registry(connections=4 * settings.workers * MOST_LANES, observers=observers, budgets=budgets)
+    # rows, the parts of large objects, and both again in the lane of very large ones
+    registry = Registry(connections=4 * settings.workers, observers=observers, budgets=budgets)
     stack.callback(registry.close_all)
     client = internal_client(settings.internal_client_path, settings.internal_client_logname)
     reader = ObjectReader(settings, client)
