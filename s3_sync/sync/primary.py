@@ -29,7 +29,7 @@ class PrimaryPass:
         self._scope = scope
         self._progress = progress
         self._due = due
-        #: whether own rows are left that others may look at by now: then there is no time to look at theirs
+        #: whether rows are left behind one that others may look at by now: no time to look at theirs then
         self.is_late = False
 
     def run(self, db: ContainerDb, limit: int, results: list[Result]) -> bool:
@@ -51,8 +51,8 @@ class PrimaryPass:
             reached = self._handle(own, last, results)
             log.info("Processed %d rows; last row: %d; for %s", len(own), reached, label)
         self._progress.move(last_row=reached)
-        left = rows and reached < db.max_rowid()
-        self.is_late = bool(left) and self._progress.shared_from(rows[-1]) <= scope.context.clock.now()
+        if rows and reached < db.max_rowid():
+            self.is_late = self._progress.shared_from(rows[-1]) <= scope.context.clock.now()
         return not scope.context.stop.is_set()
 
     def _handle(self, own: Sequence[Row], last: int, results: list[Result]) -> int:

@@ -37,13 +37,6 @@ def keyless(cluster: SwiftCluster) -> Iterator[Local]:
         yield local
 
 
-@pytest.fixture
-def client(local: Local, container_name: str) -> swiftclient.Connection:
-    connection = local.cluster.client()
-    connection.put_container(container_name)
-    return connection
-
-
 def test_with_the_key_plaintext_is_read(
     local: Local, client: swiftclient.Connection, container_name: str
 ) -> None:
