@@ -15,7 +15,7 @@ from s3_sync.providers.base import Bucket
 from s3_sync.streams.chained import ChainedBody
 from s3_sync.streams.hashing import HashingBody
 from s3_sync.streams.reader import CHUNK, Body
-from s3_sync.transfer.large import archived, examine, large_kind, segments_account
+from s3_sync.transfer.large import archived, examine, large_kind
 from s3_sync.transfer.restore import promised
 from s3_sync.transfer.steady import read_range
 
@@ -70,13 +70,14 @@ class Content:
     @contextmanager
     def _opened(self, name: str, state: Present) -> Iterator[tuple[Body, str | None]]:
         """The bytes of the object, and what they must hash to, where that is known of the whole."""
-        place = (self._mapping.account, self._mapping.container, name, state.policy)
-        reader = self._local.reader.starting_at(state.node)
+        mapping, profile = self._mapping, self._mapping.profile
+        place = (mapping.account, mapping.container, name, state.policy)
+        reader = self._local.reader.following(profile.follow_symlinks).starting_at(state.node)
         with reader.open(*place, expect=state.data_timestamp) as local:
             if large_kind(local) is None:
                 yield local.body, local.info.md5
                 return
-            segments = self._local.segments.of(segments_account(local, self._mapping.account))
+            segments = self._local.segments.of(mapping.account, local.container, profile.segment_containers)
             manifest = examine(local, segments).manifest
 
             def opened(segment: Segment) -> Body:

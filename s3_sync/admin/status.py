@@ -54,6 +54,7 @@ class MappingStatus:
     quarantined: int = 0
     expiring: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
+    segments_elsewhere: dict[str, int] = field(default_factory=dict)
     objects_per_second: float | None = None
     bytes_per_second: float | None = None
     eta: float | None = None
@@ -134,6 +135,8 @@ def _add(found: MappingStatus, facts: MappingFacts) -> None:
     found.expiring += troubles.expiring
     for reason, number in troubles.reasons.items():
         found.reasons[reason] = found.reasons.get(reason, 0) + number
+    for detail, number in troubles.elsewhere.items():
+        found.segments_elsewhere[detail] = found.segments_elsewhere.get(detail, 0) + number
     found.errors += facts.errors
     found.last_progress = max(filter(None, (found.last_progress, facts.saved)), default=None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Literal, Protocol, final
 
@@ -17,7 +17,6 @@ from s3_sync.streams.reader import CHUNK, Body
 
 Kind = Literal["plain", "slo", "dlo", "symlink"]
 
-SYMLINK_TARGET = "x-object-sysmeta-symlink-target"
 _CIPHERTEXT = ("x-object-sysmeta-crypto-", "x-object-transient-sysmeta-crypto-")
 
 
@@ -82,7 +81,8 @@ class Found:
     """An object as some server described it, with its body still to be read.
 
     ``headers`` have lower-case names. ``data_timestamp`` and ``timestamp`` are those of the name itself:
-    for a symlink not the target's, while everything else is the target's.
+    for a symlink not the target's, while everything else is the target's. ``container``: the one that holds
+    the bytes.
     """
 
     headers: tuple[tuple[str, str], ...]
@@ -90,6 +90,7 @@ class Found:
     data_timestamp: Timestamp
     timestamp: Timestamp
     is_link: bool = False
+    container: str = ""
 
     def header(self, name: str, default: str = "") -> str:
         return next((value for key, value in self.headers if key == name), default)
@@ -103,6 +104,19 @@ class Found:
         """Of the whole object, also when a range was asked for."""
         whole = self.header("content-range").rpartition("/")[2] or self.header("content-length")
         return int(whole) if whole.isdigit() else (self.stream.length or 0)
+
+    @property
+    def delete_at(self) -> int | None:
+        """X-Delete-At, in seconds since the epoch."""
+        written = self.header("x-delete-at")
+        return int(written) if written.isascii() and written.isdigit() else None
+
+    def expiring_at(self, delete_at: int | None) -> Found:
+        """The same with another X-Delete-At; None leaves it as it is."""
+        if delete_at is None:
+            return self
+        others = tuple(field for field in self.headers if field[0] != "x-delete-at")
+        return replace(self, headers=(*others, ("x-delete-at", str(delete_at))))
 
     @property
     def kind(self) -> Kind:
@@ -164,13 +178,14 @@ class LocalObject:
     """A context manager that gives the connection back.
 
     ``headers``: everything that the server said, lower-case name -> value; ``info.meta`` is the part of
-    it that a remote store keeps.
+    it that a remote store keeps. ``container``: the one that holds the bytes, for a link that of its target.
     """
 
     def __init__(self, name: str, found: Found, reopen: Callable[[], Stream]) -> None:
         self.info: ObjectInfo = found.info(name)
         self.headers: Mapping[str, str] = dict(found.headers)
         self.kind: str = found.kind
+        self.container: str = found.container
         self.body: Body = LocalBody(found.stream, reopen)
 
     def close(self) -> None:

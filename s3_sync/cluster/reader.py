@@ -15,7 +15,18 @@ from itertools import islice
 from swift.common.utils import whataremyips
 
 from s3_sync.cluster.client import LocalSwift, has_encryption
-from s3_sync.cluster.objects import SYMLINK_TARGET, ClientStream, Found, LocalObject, ServerStream, Stream
+from s3_sync.cluster.links import (
+    MAX_HOPS,
+    SYMLINK_TARGET,
+    Follow,
+    LinkTarget,
+    check_followed,
+    is_link,
+    is_version,
+    link_target,
+    visible_container,
+)
+from s3_sync.cluster.objects import ClientStream, Found, LocalObject, ServerStream, Stream
 from s3_sync.cluster.rings import Node, ObjectRings, Placement
 from s3_sync.cluster.servers import ObjectServers
 from s3_sync.config.schema import Settings
@@ -31,12 +42,13 @@ _TRIES = 6
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to read. ``expect``: only the version whose bytes were written then."""
+    """What to read. ``expect``: only the version whose bytes were written then. ``policy`` None: that of the
+    container."""
 
     account: str
     container: str
     name: str
-    policy: int
+    policy: int | None
     expect: Timestamp | None = None
     byte_range: ByteRange | None = None
 
@@ -46,7 +58,13 @@ class Wanted:
 
     @property
     def headers(self) -> list[tuple[str, str]]:
-        return [("Range", self.byte_range.header)] if self.byte_range else []
+        """A range is about the bytes that a link leads to, never about the link, which has none."""
+        if self.byte_range is None:
+            return []
+        return [
+            ("Range", self.byte_range.header),
+            ("X-Backend-Ignore-Range-If-Metadata-Present", SYMLINK_TARGET),
+        ]
 
 
 class ObjectReader:
@@ -57,6 +75,7 @@ class ObjectReader:
         self._encrypted = has_encryption(settings.internal_client_path)
         self._first: Node | None = None
         self._as_of = _NEVER
+        self._follow: Follow = "container"
         self.rings = ObjectRings(settings.swift_dir)
         # each lane has its own workers, for rows and for the parts of large objects, very large ones besides
         lanes = {mapping.lane for mapping in settings.mappings}
@@ -73,6 +92,12 @@ class ObjectReader:
         other._first, other._as_of = node, as_of
         return other
 
+    def following(self, follow: Follow) -> ObjectReader:
+        """The same reader, which follows symlinks so far."""
+        other = copy.copy(self)
+        other._follow = follow
+        return other
+
     def open(
         self,
         account: str,
@@ -86,11 +111,13 @@ class ObjectReader:
 
         With ``expect``, exactly the version with that data timestamp: replicas that are older are passed
         over. Without, the first one found that no tombstone overrules; for the newest state of all
-        replicas see ``NewestState``. A symlink is followed.
+        replicas see ``NewestState``. A symlink is followed as far as ``following`` says, by default within
+        its own container.
 
         Raises LocalChanged (something newer is there), LocalMissing (known to be deleted or expired),
         LocalUnavailable (too few answers, or only older versions), and ObjectRefused: ``encrypted_no_key``
-        where all that can be read is ciphertext, ``symlink_broken`` where a symlink leads nowhere.
+        where all that can be read is ciphertext, ``symlink_broken`` where a symlink leads nowhere,
+        ``symlink_elsewhere`` where it leads too far.
         """
         wanted = Wanted(account, container, name, policy, expect, byte_range)
         found = self._find(wanted)
@@ -104,18 +131,61 @@ class ObjectReader:
         self.servers.close()
 
     def _find(self, wanted: Wanted) -> Found:
-        if self._encrypted or not self.rings.is_replicated(wanted.policy):
-            return self._through_client(wanted, None)
+        found = self._find_one(wanted)
+        return self._followed(wanted, found) if found.is_link else replace(found, container=wanted.container)
+
+    def _find_one(self, wanted: Wanted) -> Found:
+        """What stands under this very name: a link itself, not what it leads to."""
+        if self._encrypted or wanted.policy is None or not self.rings.is_replicated(wanted.policy):
+            return self._through_client(wanted)
         placement = self.rings.placement(wanted.policy, wanted.account, wanted.container, wanted.name)
         search = _Search(wanted)
         found = self._direct(search, placement)
         if found is None:
             if search.answers:
                 search.fail()
-            return self._through_client(wanted, None)
-        if found.is_link or found.is_ciphertext:
+            return self._through_client(wanted)
+        if found.is_ciphertext and not found.is_link:
             found.stream.close()
-            return self._through_client(wanted, found if found.is_link else None)
+            return self._through_client(wanted)
+        return found
+
+    def _followed(self, wanted: Wanted, link: Found) -> Found:
+        """What ``link`` leads to, with the link's own timestamps and the earliest expiry on the way.
+
+        Each hop is checked before its target is read. Swift's own middleware is not asked to follow: with our
+        rights it would go anywhere.
+        """
+        found, place, hops, delete_at = link, wanted, 0, link.delete_at
+        while found.is_link:
+            found.stream.close()
+            target = link_target(found.headers, place.account)
+            check_followed(self._follow, wanted.account, wanted.container, target)
+            hops += not is_version(target.container)
+            if hops > MAX_HOPS:
+                raise ObjectRefused("symlink_broken", f"{wanted.path}: more than {MAX_HOPS} links in a row")
+            place = Wanted(target.account, target.container, target.name, None, byte_range=wanted.byte_range)
+            found = self._target(place, target)
+            delete_at = min(filter(None, (delete_at, found.delete_at)), default=None)
+        return replace(
+            found.expiring_at(delete_at),
+            data_timestamp=link.data_timestamp,
+            timestamp=link.timestamp,
+            is_link=True,
+            container=visible_container(place.container),
+        )
+
+    def _target(self, place: Wanted, target: LinkTarget) -> Found:
+        try:
+            found = self._from_client(place, newest=True)
+        except LocalMissing as error:
+            raise ObjectRefused(
+                "symlink_broken", f"{target.path}: the symlink's target is missing"
+            ) from error
+        bound_to = link_target(found.headers, place.account).etag if found.is_link else ""
+        if target.etag and target.etag != (bound_to or found.etag):
+            found.stream.close()
+            raise ObjectRefused("symlink_broken", f"{target.path}: not the ETag that the symlink is bound to")
         return found
 
     def _find_again(self, wanted: Wanted, before: Found) -> Stream:
@@ -152,28 +222,28 @@ class ObjectReader:
             response.drain()
         return found
 
-    def _through_client(self, wanted: Wanted, link: Found | None) -> Found:
-        """``link``: the symlink that is known to stand under this name."""
-        if wanted.expect is not None and link is None:
+    def _through_client(self, wanted: Wanted) -> Found:
+        if wanted.expect is not None:
             # one replica will do if it is the right one; asking for the newest means to ask them all, and
             # says nothing about metadata: "newest" are the bytes (swift.proxy.controllers.base)
             with suppress(LocalUnavailable, LocalMissing):
                 for _ in range(_TRIES):
-                    found = self._from_client(wanted, None, newest=False)
+                    found = self._from_client(wanted, newest=False)
                     if found.timestamp >= self._as_of:
                         return found
                     found.stream.close()
-        return self._from_client(wanted, link, newest=True)
+        return self._from_client(wanted, newest=True)
 
-    def _from_client(self, wanted: Wanted, link: Found | None, newest: bool) -> Found:
-        headers = {"X-Newest": str(newest), "X-Backend-Storage-Policy-Index": str(wanted.policy)}
-        answer = self._client.request("GET", wanted.path, {**headers, **dict(wanted.headers)})
+    def _from_client(self, wanted: Wanted, newest: bool) -> Found:
+        """A link is given itself: ``symlink=get``."""
+        headers = {"X-Newest": str(newest), **dict(wanted.headers)}
+        if wanted.policy is not None:
+            headers["X-Backend-Storage-Policy-Index"] = str(wanted.policy)
+        answer = self._client.request("GET", wanted.path, headers, "symlink=get")
         fields = Headers(answer.headers)
         try:
-            if link is None and "content-location" in fields:
-                link = self._link(wanted)
             if answer.status not in (200, 206):
-                raise _refusal(wanted, answer.status, link is not None)
+                raise _refusal(wanted, answer.status)
             length = fields.get("content-length", "")
             stream = ClientStream(answer, int(length) if length and length.isdigit() else None)
             found = _found(fields, stream)
@@ -181,28 +251,10 @@ class ObjectReader:
                 raise LocalUnavailable(f"{wanted.path}: an answer without timestamps")
             if found.is_ciphertext:
                 raise ObjectRefused("encrypted_no_key", f"{wanted.path} can only be read as ciphertext")
-            if found.is_link:
-                raise ObjectRefused("symlink_broken", "the internal client's pipeline has no symlink filter")
-            if link is not None:
-                found = replace(
-                    found, data_timestamp=link.data_timestamp, timestamp=link.timestamp, is_link=True
-                )
             _check_expected(wanted, found.data_timestamp)
         except BaseException:
             answer.close()
             raise
-        return found
-
-    def _link(self, wanted: Wanted) -> Found:
-        """The symlink itself, where only its target was seen."""
-        headers = {"X-Newest": "true", "X-Backend-Storage-Policy-Index": str(wanted.policy)}
-        answer = self._client.request("HEAD", wanted.path, headers, "symlink=get")
-        answer.close()
-        if answer.status == 404:
-            raise LocalMissing(f"{wanted.path} is gone")
-        found = _found(Headers(answer.headers), ClientStream(answer, 0)) if answer.status == 200 else None
-        if found is None:
-            raise LocalUnavailable(f"{wanted.path}: status {answer.status} for the symlink itself")
         return found
 
 
@@ -263,7 +315,7 @@ def _found(headers: Headers, stream: Stream) -> Found | None:
     if _NEVER in (data, last):
         return None
     fields = tuple((name, _cleaned(name, value)) for name, value in headers.items())
-    return Found(fields, stream, data, max(data, last), SYMLINK_TARGET in headers)
+    return Found(fields, stream, data, max(data, last), is_link(fields))
 
 
 def _cleaned(name: str, value: str) -> str:
@@ -290,10 +342,8 @@ def _check_expected(wanted: Wanted, data_timestamp: Timestamp) -> None:
     raise LocalUnavailable(f"{wanted.path}: only found as of {data_timestamp}, {wanted.expect} wanted")
 
 
-def _refusal(wanted: Wanted, status: int, is_link: bool) -> SyncError:
+def _refusal(wanted: Wanted, status: int) -> SyncError:
     """What an answer of the internal client that is no success means."""
-    if is_link and status in (404, 409):
-        return ObjectRefused("symlink_broken", f"{wanted.path}: status {status} for the symlink's target")
     if status == 404:
         return LocalMissing(f"{wanted.path} is not there")
     if status == 416:

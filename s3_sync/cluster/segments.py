@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
@@ -10,8 +11,9 @@ from s3_sync.cluster.client import Container, LocalSwift
 from s3_sync.cluster.newest import NewestState, Present
 from s3_sync.cluster.objects import LocalObject
 from s3_sync.cluster.reader import ObjectReader
-from s3_sync.errors import LocalChanged, LocalMissing, SegmentChanged
+from s3_sync.errors import LocalChanged, LocalMissing, ObjectRefused, SegmentChanged
 from s3_sync.largeobject.manifest import Manifest, Segment
+from s3_sync.largeobject.places import may_hold_segments
 from s3_sync.model.objects import ByteRange
 
 
@@ -23,21 +25,52 @@ class SegmentReader:
         self._newest = newest
         self._client = client
 
-    def of(self, account: str) -> AccountSegments:
-        """For one large object: what is learnt of containers is kept as long as this."""
-        return AccountSegments(self._reader, self._newest, self._client, account)
+    def of(self, account: str, container: str, allowed: Collection[str] = ()) -> ManifestSegments:
+        """For one large object of this container: what is learnt of other containers is kept as long as this.
+
+        ``allowed``: containers that may hold its segments beside the usual ones (``segment_containers``).
+        """
+        place = _Place(account, container, frozenset(allowed))
+        return ManifestSegments(self._reader, self._newest, self._client, place)
 
 
-class AccountSegments:
-    """The segments of one large object, wherever in its account they are."""
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a manifest lies, and where its segments may."""
 
-    def __init__(self, reader: ObjectReader, newest: NewestState, client: LocalSwift, account: str) -> None:
+    account: str
+    container: str
+    allowed: frozenset[str]
+
+    def check(self, container: str) -> None:
+        if not may_hold_segments(container, self.container, self.allowed):
+            raise ObjectRefused(
+                "segments_elsewhere",
+                f'segments lie in container "{container}", which segment_containers does not name',
+            )
+
+
+class ManifestSegments:
+    """The segments of one large object, as far as they lie where its manifest may name them.
+
+    Any user can store a manifest that names any object, without a right to it. The daemon acts with an
+    operator's rights, so that elsewhere it reads nothing, asks for nothing, and deletes nothing: every method
+    raises ObjectRefused (``segments_elsewhere``).
+    """
+
+    def __init__(self, reader: ObjectReader, newest: NewestState, client: LocalSwift, place: _Place) -> None:
         self._reader = reader
         self._newest = newest
         self._client = client
-        self._account = account
+        self._place = place
+        self._account = place.account
         self._containers: dict[str, Container | None] = {}
         self._lock = Lock()
+
+    def check(self, manifest: Manifest) -> None:
+        """Raise ObjectRefused if any segment lies elsewhere."""
+        for container in dict.fromkeys(segment.container for segment in manifest.segments):
+            self._place.check(container)
 
     def dynamic(self, target: str) -> Manifest:
         """What a DLO consists of now. ``target``: its X-Object-Manifest, ``container/prefix``, unquoted.
@@ -54,6 +87,7 @@ class AccountSegments:
 
     def _below(self, target: str) -> tuple[str, Iterator[dict[str, Any]]]:
         container, _, prefix = target.lstrip("/").partition("/")
+        self._place.check(container)
         return container, self._client.objects(self._account, container, prefix)
 
     def open(self, segment: Segment, byte_range: ByteRange | None = None) -> LocalObject:
@@ -62,6 +96,7 @@ class AccountSegments:
         A replica that has another version is not the last word: then the newest one of all decides.
         Raises SegmentChanged, LocalUnavailable, ObjectRefused (encrypted_no_key).
         """
+        self._place.check(segment.container)
         policy = self._policy(segment.container)
         place = (self._account, segment.container, segment.name, policy)
         try:
@@ -79,6 +114,7 @@ class AccountSegments:
         Raises SegmentChanged when it is another one, or in a container that keeps versions;
         LocalUnavailable, ObjectRefused (encrypted_no_key).
         """
+        self._place.check(segment.container)
         container = self._container(segment.container)
         if container is None:
             return None

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
-from s3_sync.config.coverage import SEGMENTS, Coverage
+from s3_sync.config.coverage import EVERYWHERE, SEGMENTS, Coverage
 from s3_sync.config.findings import Findings, join
 from s3_sync.config.schema import Mapping
 from s3_sync.model.keys import KeyNamer
@@ -96,6 +96,20 @@ def check_moves(mappings: Sequence[Mapping], findings: Findings) -> None:
                     f"{mapping.place} moves objects out of the same container: what it is done with first "
                     "is not copied by this mapping",
                 )
+
+
+def warn_of_trust(mappings: Sequence[Mapping], findings: Findings) -> None:
+    """Say what users can cause where the operator vouches for all of an account."""
+    for mapping in mappings:
+        writers = f"whoever may write {mapping.label} can have any object of {mapping.account}"
+        if EVERYWHERE in mapping.profile.segment_containers:
+            what = "copied" if mapping.profile.retain_local else "moved away"
+            findings.warning(join(mapping.place, "segment_containers"), f"{writers} {what} as a segment")
+        if mapping.profile.follow_symlinks == "account":
+            findings.warning(
+                join(mapping.place, "follow_symlinks"),
+                f"{writers} copied as the target of a symlink",
+            )
 
 
 def warn_of_both(mappings: Sequence[Mapping], findings: Findings) -> None:

@@ -17,6 +17,8 @@ from s3_sync.config.schema import Mapping
 
 #: how the containers that clients and Swift's s3api keep segments in are called
 SEGMENTS = ("_segments", "+segments")
+#: in ``segment_containers``: every container of the account
+EVERYWHERE = "*"
 
 
 class Coverage:

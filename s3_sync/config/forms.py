@@ -74,6 +74,16 @@ def _container(value: str) -> str:
     return value
 
 
+def _segment_container(value: str) -> str:
+    if "/" in value:
+        raise _wrong('must be the name of a container, or "*" for every container of the account')
+    return value
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _bucket(value: str) -> str:
     if "/" in value and value != "/*":
         raise _wrong('must not hold "/"; what keys begin with has a key of its own')
@@ -114,6 +124,10 @@ Endpoint = Annotated[Annotated[Text, AfterValidator(_endpoint)] | None, BeforeVa
 SecretText = Annotated[Secret, PlainValidator(_secret), WithJsonSchema(SECRET_SCHEMA)]
 Account = Annotated[Text, AfterValidator(_swift_name), AfterValidator(_account)]
 Container = Annotated[Text, AfterValidator(_swift_name), AfterValidator(_container)]
+SegmentContainers = Annotated[
+    tuple[Annotated[Text, AfterValidator(_swift_name), AfterValidator(_segment_container)], ...],
+    BeforeValidator(_as_tuple),
+]
 Bucket = Annotated[Text, AfterValidator(_bucket)]
 Prefix = Annotated[str, AfterValidator(_plain)]
 WholeSeconds = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=LONGEST)]
@@ -166,6 +180,8 @@ class PolicyForm(Form):
     copy_after: WholeSeconds = 0
     retain_local: bool = True
     retain_local_segments: bool = False
+    segment_containers: SegmentContainers = ()
+    follow_symlinks: Literal["container", "account", "never"] = "container"
     propagate_delete: bool = True
     merge_namespaces: bool = False
     restore_object: bool = False

@@ -19,6 +19,7 @@ from s3_sync.config.forms import (
     PlaceForm,
     PolicyForm,
     RemoteForm,
+    SegmentContainers,
     Text,
     TopForm,
 )
@@ -94,6 +95,7 @@ class EntryForm(PlaceForm):
     storage_class: OptionalText = None
     storage_policy: OptionalText = None
     cloud_connector: bool | None = None
+    segment_containers: SegmentContainers | None = None
     budget: BudgetForm | None = None
     delete_budget: DeleteBudgetForm | None = None
 

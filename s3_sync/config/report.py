@@ -205,6 +205,8 @@ def _duration(seconds: float) -> str:
 
 
 def _value(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -85,12 +85,15 @@ class Profile:
 
     ``exclude``: names at whose start it matches are left alone, deletes of them too. ``criteria``: only
     objects whose headers match are copied. ``encryption``: ask AWS to encrypt what is stored (SSE-S3).
-    ``remote_listing_failure`` None leaves it to the mode.
+    ``remote_listing_failure`` None leaves it to the mode. ``segment_containers``: those that may hold
+    segments beside a manifest's own container and its segment containers; ``"*"`` = all of the account.
     """
 
     copy_after: int = 0
     retain_local: bool = True
     retain_local_segments: bool = False
+    segment_containers: tuple[str, ...] = ()
+    follow_symlinks: Literal["container", "account", "never"] = "container"
     propagate_delete: bool = True
     merge_namespaces: bool = False
     restore_object: bool = False

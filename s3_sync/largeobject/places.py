@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from s3_sync.config.coverage import SEGMENTS
-
-#: in ``allowed``: every container of the account
-EVERYWHERE = "*"
+from s3_sync.config.coverage import EVERYWHERE, SEGMENTS
 
 
 def may_hold_segments(container: str, of: str, allowed: Collection[str] = ()) -> bool:

@@ -22,6 +22,11 @@ _UNSETTLED = (
 )
 
 
+#: containers that are told for a mapping
+CONTAINERS = 20
+_ELSEWHERE = "segments_elsewhere"
+
+
 @dataclass(frozen=True, slots=True)
 class Troubles:
     """What failed of one mapping and has not converged; and what waits for, or is in, the lane of large
@@ -30,7 +35,8 @@ class Troubles:
     ``oldest``: of what is retried or waits, the oldest timestamp in internal form; "" when there is none.
     ``oldest_delete``: the same of deletes, which are not in ``oldest``.
     ``sizes``: bytes of what is retried, and of what is in quarantine; ``reasons``: how many for each reason,
-    expired copies that could not be deleted among them, as ``expiring`` is.
+    expired copies that could not be deleted among them, as ``expiring`` is. ``elsewhere``: what failed for
+    segments in other containers, by its detail, which names the container; at most CONTAINERS of these.
     """
 
     retrying: int = 0
@@ -42,6 +48,7 @@ class Troubles:
     reasons: dict[str, int] = field(default_factory=dict)
     waiting: int = 0
     waiting_size: int = 0
+    elsewhere: dict[str, int] = field(default_factory=dict)
 
 
 class JournalView:
@@ -95,7 +102,18 @@ class JournalView:
             reasons,
             count[WAITING],
             size[WAITING],
+            self._elsewhere(mapping) if _ELSEWHERE in reasons else {},
         )
+
+    def _elsewhere(self, mapping: str) -> dict[str, int]:
+        found = self._all(
+            "SELECT detail, count(*) FROM unsettled WHERE mapping = ? AND reason = ?"
+            " GROUP BY detail ORDER BY 2 DESC, 1 LIMIT ?",
+            mapping,
+            _ELSEWHERE,
+            CONTAINERS,
+        )
+        return dict(found)
 
     def names(self, mapping: str, state: str) -> frozenset[str]:
         """Of all entries in ``state``."""

@@ -182,6 +182,15 @@ class Batches:
         self.settle(Result([(row, outcome)]))
         return outcome
 
+    def move_segments(self, rows: Sequence[Row]) -> list[Outcome]:
+        """Move objects that were segments of a large object until that was moved, and journal what is left
+        over. Raises StateError."""
+        outcomes = list(self._context.workers.map(self.handler.handle_unnamed, rows))
+        for _ in outcomes:
+            self.tally.handled()
+        self.settle(Result(list(zip(rows, outcomes, strict=True))))
+        return outcomes
+
     def _fits(self, size: int) -> bool:
         """Whether an object keeps a batch waiting for a moment only; or has to, for what waits is bounded."""
         return size <= LARGE_FROM or self._room <= 0

@@ -279,9 +279,11 @@ class MappingCrawl:
         return neighbours is None or self._context.once or neighbours.may_sweep(self)
 
     def _new_sweep(self) -> Iterator[None]:
+        batches = self._open()
         sweep = SegmentSweep(
-            self.mapping, self._open().bucket, self._context.local, self._departures, self._context.parts
-        )
+            self.mapping, batches.bucket, self._context.local, self._departures, self._context.parts,
+            batches.move_segments,
+        )  # fmt: skip
         yield from sweep.run()
         self._sweep_failed = sweep.failed
 

@@ -6,13 +6,18 @@ walk through the account has to tell first who else names them. A segment is del
 holds:
 
 1. its manifest was deleted by us, and not by a client or for another version;
-2. at this moment the store has a copy, and with it a manifest, that names the segment with its size and MD5;
-3. no manifest and no symlink in the account names it (see ``cluster.references`` for what is seen);
-4. the version in Swift has that size and MD5 and is not younger than what was copied;
-5. it has no metadata of its own, which no manifest carries, and Swift does not keep versions of it;
-6. it is still that version directly before the delete, which an overwrite refuses besides.
+2. it lies where segments of this container's manifests may lie (``largeobject.places``);
+3. at this moment the store has a copy, and with it a manifest, that names the segment with its size and MD5;
+4. no manifest and no symlink in the account names it (see ``cluster.references`` for what is seen);
+5. the version in Swift has that size and MD5 and is not younger than what was copied;
+6. it has no metadata of its own, which no manifest carries, and Swift does not keep versions of it;
+7. it is still that version directly before the delete, which an overwrite refuses besides.
 
 Everything else stays where it is, and a line in the log says so.
+
+A segment in the mapped container itself is an object that clients list and read under its own name: a DLO
+over a folder of logs consists of logs. It is not deleted but moved like any object of the container, with a
+copy of its own. Its turn comes after that of its large object, which could not be read without it.
 """
 
 from __future__ import annotations
@@ -20,17 +25,20 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 from s3_sync.cluster.local import LocalObjects
 from s3_sync.cluster.newest import Deleted, Present
 from s3_sync.cluster.references import Place
-from s3_sync.cluster.segments import AccountSegments
+from s3_sync.cluster.segments import ManifestSegments
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import LocalChanged, SegmentChanged, SyncError
 from s3_sync.largeobject.manifest import Manifest, Segment
+from s3_sync.largeobject.places import may_hold_segments
+from s3_sync.model.outcomes import Kind, Outcome
+from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp, parse_iso_date
 from s3_sync.providers.base import Bucket
 from s3_sync.runtime.concurrency import Pool
@@ -49,6 +57,20 @@ _OWN_METADATA = ("x-object-meta-", "x-object-transient-sysmeta-crypto-meta-")
 DELETED, ABSENT = "deleted", "not there any more"
 NAMED, CHANGED, UNPROVEN, METADATA = "named by others", "changed", "not in the store", "with own metadata"
 ADDED, FAILED = "added after the copy", "failed"
+ELSEWHERE = "not in a container for segments"
+# what becomes of one in the mapped container
+MOVED, NOT_MOVED, TO_MOVE = "moved under its own name", "not to be moved", "still to be moved"
+_MOVES = {
+    Kind.COPIED: MOVED,
+    Kind.UPDATED: MOVED,
+    Kind.PRESENT: MOVED,
+    Kind.SKIPPED: NOT_MOVED,
+    Kind.PENDING: TO_MOVE,
+    Kind.FAILED: TO_MOVE,
+}
+
+#: handles rows of the mapped container, and journals what is left over
+Move = Callable[[list[Row]], list[Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +151,15 @@ class SegmentSweep:
     """One walk, for as many large objects as wait. ``failed``: some will have to wait for another one."""
 
     def __init__(
-        self, mapping: Mapping, bucket: Bucket, local: LocalObjects, ledger: DepartureLedger, pool: Pool
+        self,
+        mapping: Mapping,
+        bucket: Bucket,
+        local: LocalObjects,
+        ledger: DepartureLedger,
+        pool: Pool,
+        move: Move,
     ) -> None:
+        self._move = move
         self._mapping = mapping
         self._bucket = bucket
         self._local = local
@@ -180,15 +209,19 @@ class SegmentSweep:
     def _finish(self, waiting: Waiting, named: set[Place]) -> None:
         departure = waiting.departure
         stored = archived(self._bucket, departure.name)
-        here = self._local.segments.of(self._mapping.account)
-        remove = partial(self._remove, here, stored, named)
-        words = Counter(self._pool.map(remove, waiting.segments))
-        if waiting.target:
+        mapping = self._mapping
+        here = self._local.segments.of(mapping.account, mapping.container, mapping.profile.segment_containers)
+        own = [each for each in waiting.segments if each.segment.container == mapping.container]
+        others = [each for each in waiting.segments if each.segment.container != mapping.container]
+        words = Counter(self._pool.map(partial(self._remove, here, stored, named), others))
+        words.update(self._moved([each.place for each in own if each.place not in named]))
+        words[NAMED] += sum(each.place in named for each in own)
+        if waiting.target and self._may_hold(waiting.target.lstrip("/").partition("/")[0]):
             words[ADDED] = len(here.names(waiting.target) - {each.place for each in waiting.segments})
         told = ", ".join(
             f"{count} {word or FAILED}" for word, count in sorted(words.items(), key=str) if count
         )
-        stay = {word for word, count in words.items() if count} - {DELETED, ABSENT}
+        stay = {word for word, count in words.items() if count} - {DELETED, ABSENT, MOVED}
         level = self._ledger.told.level(departure.name, told, logging.WARNING if stay else logging.INFO)
         log.log(level, "%s: segments of %s, which was moved: %s", self._mapping.label, departure.name, told)
         if stay & {FAILED, None}:
@@ -197,11 +230,28 @@ class SegmentSweep:
             self._ledger.settle(departure)
             self._ledger.told.over(departure.name)
 
+    def _may_hold(self, container: str) -> bool:
+        profile = self._mapping.profile
+        return may_hold_segments(container, self._mapping.container, profile.segment_containers)
+
+    def _moved(self, places: list[Place]) -> list[str]:
+        """What becomes of segments in the mapped container that nothing names any more."""
+        words, rows = [], []
+        for container, name in places:
+            state = self._local.newest.of(self._mapping.account, container, name)
+            if isinstance(state, Present):
+                rows.append(_row(name, state))
+            else:
+                words.append(ABSENT)
+        return words + [_MOVES[outcome.kind] for outcome in self._move(rows)]
+
     def _remove(
-        self, here: AccountSegments, stored: Manifest | None, named: set[Place], leaving: Leaving
+        self, here: ManifestSegments, stored: Manifest | None, named: set[Place], leaving: Leaving
     ) -> str:
         """What became of it."""
         segment = leaving.segment
+        if not self._may_hold(segment.container):
+            return ELSEWHERE  # noted by an earlier version, or the configuration has changed since
         if leaving.place in named:
             return NAMED
         if stored is None or segment not in stored.segments:
@@ -227,6 +277,20 @@ class SegmentSweep:
         self.failed = True
         level = self._ledger.told.level(departure.name, type(error).__name__)
         log.log(level, "%s: segments of %s have to wait: %s", self._mapping.label, departure.name, error)
+
+
+def _row(name: str, state: Present) -> Row:
+    return Row(
+        rowid=0,
+        name=name,
+        data_timestamp=state.data_timestamp,
+        timestamp=state.timestamp,
+        size=0,  # as for a retry: what counts is asked for
+        content_type="",
+        etag="",
+        deleted=False,
+        policy=state.policy,
+    )
 
 
 def _packed(each: Leaving) -> list[str | int]:

@@ -22,8 +22,11 @@ from s3_sync.transfer.large import LargeObject, has_manifest, large_kind
 from s3_sync.transfer.sending import Sending
 from s3_sync.transfer.source import OpenObject
 
-#: headers of an object that clients may set and that no copy carries
-_LEFT_BEHIND = frozenset({"x-robots-tag", *(f"x-object-meta-{mark}" for mark in MARKS)})
+#: headers of an object that no copy carries: what clients have set, and the ACL of its own that s3api keeps
+#: (``s3_acl``), without which the copy would be nobody's, or everybody's
+_LEFT_BEHIND = frozenset(
+    {"x-robots-tag", "x-object-sysmeta-s3api-acl", *(f"x-object-meta-{mark}" for mark in MARKS)}
+)
 
 
 @dataclass(slots=True)

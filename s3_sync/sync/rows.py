@@ -51,7 +51,6 @@ from s3_sync.transfer.large import (
     ensure_manifest,
     examine,
     large_kind,
-    segments_account,
     upload_large,
     write_manifest,
 )
@@ -86,11 +85,12 @@ class RowHandler:
         self._profile = mapping.profile
         self._sending = sending
         self._bucket = sending.bucket
-        self._reader = local.reader
+        self._reader = local.reader.following(mapping.profile.follow_symlinks)
         self._newest = local.newest
         self._segments = local.segments
         self._now = now
         moves = not mapping.profile.retain_local
+        self._removal = local.removal
         self._release = Release(mapping, sending, local.removal, moving) if moves else None
         self.deletes = Deletes(mapping, self._bucket, local.newest)
         self.names = names or NameLocks()
@@ -114,6 +114,18 @@ class RowHandler:
         other = copy(self)
         other._sending = sending
         return self._guarded(row, lambda: other._act_on(row, Before.UNKNOWN, None))
+
+    def handle_unnamed(self, row: Row) -> Outcome:
+        """Handle an object that no large object names any more, as a walk through the account has just shown.
+        What the mapping learnt of its large objects before that does not count."""
+        other = copy(self)
+        other._release = Release(self._mapping, self._sending, self._removal)
+
+        def act() -> Outcome:
+            with self.names.hold(row.name):
+                return other._act_on(row, Before.UNKNOWN, None)
+
+        return self._guarded(row, act)
 
     def _guarded(self, row: Row, act: Callable[[], Outcome]) -> Outcome:
         try:
@@ -302,8 +314,8 @@ class RowHandler:
         """What a large object consists of; None for a plain one."""
         if large_kind(local) is None:
             return None
-        account = segments_account(local, self._mapping.account)
-        return examine(local, self._segments.of(account))
+        allowed = self._profile.segment_containers
+        return examine(local, self._segments.of(self._mapping.account, local.container, allowed))
 
     def _put(
         self, source: Source, local: OpenObject, large: LargeObject | None, overwrite: Overwrite

@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, Protocol, TypeVar
-from urllib.parse import unquote
 
 from s3_sync.errors import NotFound, ObjectRefused, RemoteUnavailable, SegmentChanged, SyncError
 from s3_sync.largeobject.manifest import Manifest, Segment, read_manifest
@@ -42,7 +41,11 @@ TRIES = 2
 
 
 class Segments(Protocol):
-    """The local segments of one large object (``cluster.segments.AccountSegments``)."""
+    """The local segments of one large object (``cluster.segments.ManifestSegments``)."""
+
+    def check(self, manifest: Manifest) -> None:
+        """Raise ObjectRefused (``segments_elsewhere``) if the object may not consist of these."""
+        ...
 
     def dynamic(self, target: str) -> Manifest: ...
 
@@ -102,13 +105,6 @@ def large_kind(local: OpenObject) -> Literal["slo", "dlo"] | None:
     return "dlo" if local.kind == "dlo" or local.headers.get("x-object-manifest") else None
 
 
-def segments_account(local: OpenObject, account: str) -> str:
-    """Where the segments are: in the object's own ``account``, or in that of the target that it links to,
-    which Swift names in Content-Location (``/v1/account/container/object``, quoted)."""
-    place = local.headers.get("content-location", "").split("/", 4)
-    return unquote(place[2]) if local.kind == "symlink" and len(place) == 5 else account
-
-
 def examine(local: OpenObject, segments: Segments) -> LargeObject:
     """Read the manifest of ``local``, which is open and unread, and has a ``large_kind``.
 
@@ -117,6 +113,7 @@ def examine(local: OpenObject, segments: Segments) -> LargeObject:
     meta = _meta(local.info)
     if large_kind(local) == "slo":
         manifest = Manifest.parse(read_manifest(local.body, local.info.etag, MAX_MANIFEST))
+        segments.check(manifest)
         marked = meta.marked(swift_slo_etag=manifest.etag)
         # an SLO is one whatever else its headers say
         marked = replace(marked, marks={k: v for k, v in marked.marks.items() if k != "x-object-manifest"})

@@ -13,11 +13,16 @@ from s3_sync.streams.reader import Body
 
 
 class OpenObject(Protocol):
-    """One version of an object, open for reading. ``kind``: ``plain``, ``slo``, ``dlo`` or ``symlink``."""
+    """One version of an object, open for reading.
+
+    ``kind``: ``plain``, ``slo``, ``dlo`` or ``symlink``. ``container``: the one that holds the bytes; for a
+    symlink, that of its target.
+    """
 
     info: ObjectInfo
     headers: Mapping[str, str]
     kind: str
+    container: str
     body: Body
 
 

@@ -7,7 +7,7 @@ import hashlib
 import pytest
 import swiftclient
 
-from s3_sync.cluster.segments import AccountSegments, SegmentReader
+from s3_sync.cluster.segments import ManifestSegments, SegmentReader
 from s3_sync.errors import SegmentChanged
 from s3_sync.largeobject.manifest import Segment
 from s3_sync.model.objects import ByteRange
@@ -26,21 +26,22 @@ def client(local: Local, container_name: str) -> swiftclient.Connection:
 
 
 @pytest.fixture
-def segments(local: Local) -> AccountSegments:
-    return SegmentReader(local.reader, local.newest, local.client).of(local.account)
+def segments(local: Local, container_name: str) -> ManifestSegments:
+    allowed = [f"{container_name}-other"]
+    return SegmentReader(local.reader, local.newest, local.client).of(local.account, container_name, allowed)
 
 
 def segment(container: str, name: str, body: bytes) -> Segment:
     return Segment(container, name, len(body), hashlib.md5(body).hexdigest())
 
 
-def read(segments: AccountSegments, wanted: Segment, byte_range: ByteRange | None = None) -> bytes:
+def read(segments: ManifestSegments, wanted: Segment, byte_range: ByteRange | None = None) -> bytes:
     with segments.open(wanted, byte_range) as found:
         return read_all(found.body)
 
 
 def test_whole_and_in_part(
-    client: swiftclient.Connection, segments: AccountSegments, container_name: str
+    client: swiftclient.Connection, segments: ManifestSegments, container_name: str
 ) -> None:
     client.put_object(container_name, "a/\u00fc", BODY)
     wanted = segment(container_name, "a/\u00fc", BODY)
@@ -49,7 +50,7 @@ def test_whole_and_in_part(
 
 
 def test_what_is_not_there(
-    client: swiftclient.Connection, segments: AccountSegments, container_name: str
+    client: swiftclient.Connection, segments: ManifestSegments, container_name: str
 ) -> None:
     with pytest.raises(SegmentChanged, match="no container"):
         segments.open(segment(f"{container_name}-other", "a", BODY))
@@ -64,7 +65,7 @@ def test_what_is_not_there(
 @pytest.mark.parametrize("byte_range", [None, ByteRange(0, 99), ByteRange(150_000, 199_999)])
 def test_what_is_not_what_the_manifest_says(
     client: swiftclient.Connection,
-    segments: AccountSegments,
+    segments: ManifestSegments,
     container_name: str,
     byte_range: ByteRange | None,
 ) -> None:
@@ -78,7 +79,7 @@ def test_what_is_not_what_the_manifest_says(
 def test_a_replica_with_another_version_is_passed_over(
     local: Local,
     client: swiftclient.Connection,
-    segments: AccountSegments,
+    segments: ManifestSegments,
     container_name: str,
     byte_range: ByteRange | None,
 ) -> None:
@@ -97,7 +98,7 @@ def test_a_replica_with_another_version_is_passed_over(
 
 
 def test_a_dynamic_manifest_takes_the_exact_prefix(
-    client: swiftclient.Connection, segments: AccountSegments, container_name: str
+    client: swiftclient.Connection, segments: ManifestSegments, container_name: str
 ) -> None:
     bodies = {f"p %41/\u00fc{number}": b"%d" % number * 10 for number in range(3)}
     for name, body in {**bodies, "p %41/u": b"x", "p A/\u00fc9": b"x"}.items():
@@ -111,7 +112,7 @@ def test_a_dynamic_manifest_takes_the_exact_prefix(
 def test_listings_have_pages(
     monkeypatch: pytest.MonkeyPatch,
     client: swiftclient.Connection,
-    segments: AccountSegments,
+    segments: ManifestSegments,
     container_name: str,
 ) -> None:
     monkeypatch.setattr("s3_sync.cluster.client._PAGE", 2)

@@ -130,7 +130,7 @@ class TestMoved:
         pair.put("empty", b"")
         run(daemon)
         assert pair.swift.names(pair.container) == []
-        assert sorted(pair.arrived()) == ["dlo", "empty", "seg/2", "slo"]
+        assert sorted(pair.arrived()) == ["dlo", "empty", "seg/0", "seg/1", "seg/2", "seg/3", "slo"]
         assert landed(large, "slo", segments[:2])
         assert landed(large, "dlo", segments[3:])
 

@@ -66,7 +66,7 @@ class TestSymlinks:
     def test_bytes_and_metadata_of_the_target(
         self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
     ) -> None:
-        pair, other = new_pair(swift, s3api), new_pair(swift, s3api)
+        pair, other = new_pair(swift, s3api, follow_symlinks="account"), new_pair(swift, s3api)
         other.put("target", b"the target's bytes", {"Content-Type": "text/x-t", "X-Object-Meta-T": "t"})
         for name, target in (("link", f"{other.container}/target"), ("chain", f"{pair.container}/link")):
             pair.put(name, b"", {"X-Symlink-Target": target, "Content-Type": "application/symlink"})

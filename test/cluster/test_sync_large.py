@@ -344,17 +344,14 @@ def test_a_symlink_to_a_large_object(large: Large, daemon: SyncDaemon) -> None:
 
 
 @pytest.mark.parametrize("store", ["s3api"], indirect=True)
-def test_a_symlink_into_another_account(
+def test_symlink_to_large_object_of_another_container_is_copied_with_follow_symlinks_account(
     swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
 ) -> None:
-    there = Large(new_pair(swift, store, account="AUTH_elsewhere"))
+    there = Large(new_pair(swift, store, account="AUTH_both"))
     there.put_slo("target", [there.segment("a", 1000), there.segment("b", 10)])
-    pair = new_pair(swift, store.behind(proxy.endpoint), account="AUTH_here")
-    link = {
-        "X-Symlink-Target": f"{there.pair.container}/target",
-        "X-Symlink-Target-Account": "AUTH_elsewhere",
-    }
-    pair.put("link", b"", link)
+    behind = store.behind(proxy.endpoint)
+    pair = new_pair(swift, behind, account="AUTH_both", follow_symlinks="account")
+    pair.put("link", b"", {"X-Symlink-Target": f"{there.pair.container}/target"})
     daemon = new_daemon(pair)
     run(daemon, proxy)
     assert pair.landed("link").size == 1010

@@ -92,6 +92,10 @@ def _remarks(found: Status) -> list[str]:
         if each.reasons:
             told = ", ".join(f"{reason} {number}" for reason, number in sorted(each.reasons.items()))
             remarks.append(f"{each.mapping}: failing: {told}")
+        remarks += [
+            f"{each.mapping}: {number} large objects: {detail}"
+            for detail, number in sorted(each.segments_elsewhere.items())
+        ]
         if each.rows_resetting:
             remarks.append(f"{each.mapping}: a reset has up to {each.rows_resetting} rows to compare")
     return remarks

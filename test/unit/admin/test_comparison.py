@@ -185,7 +185,7 @@ def test_bytes_are_read_where_they_are(retain_local: bool) -> None:
 
 
 def test_bytes_of_a_large_object(two: Two) -> None:
-    names = [f"/segments/{number}" for number in range(3)]
+    names = [f"/c_segments/{number}" for number in range(3)]
     for name in names:
         two.swift.put(name, name.encode() * 9)
     raw = two.swift.put_slo("slo", names)

@@ -209,6 +209,8 @@ ENTRY = st.fixed_dictionaries(
         "region": st.sampled_from(["", "eu-west-1"]),
         "storage_class": st.sampled_from(["", "STANDARD_IA"]),
         "remote_listing_failure": st.sampled_from(["fail", "local", None]),
+        "segment_containers": st.sampled_from([[], ["parts"], ["*"], ["a/b"]]),
+        "follow_symlinks": st.sampled_from(["container", "account", "never", "always"]),
     },
 )
 ANY = st.dictionaries(st.sampled_from([*MappingForm.model_fields, "unknown"]), VALUES)
@@ -246,6 +248,8 @@ USABLE: dict[str, st.SearchStrategy[Any]] = {
     "remote_delete_after_addition": SECONDS,
     "propagate_expiration_offset": SECONDS,
     "remote_listing_failure": st.sampled_from(["fail", "local", None]),
+    "segment_containers": st.sampled_from([[], ["parts"], ["parts", "pärts"], ["*"], None]),
+    "follow_symlinks": st.sampled_from(["container", "account", "never", None]),
     "selection_criteria": st.sampled_from([{}, {"a": "b"}, {"NOT": {"a": "b"}}, None]),
     "exclude_pattern": st.sampled_from(["", "^$", "^tmp/", None]),
     "storage_class": st.sampled_from(["", "STANDARD_IA", None]),

@@ -184,7 +184,7 @@ class Attacked:
         """An SLO of some new segments, and of one that is there already if there is one."""
         segments = []
         for _ in range(fresh):
-            place = ("segs", f"s{next(self._number)}")
+            place = ("c_segments", f"s{next(self._number)}")
             self.cluster.put(place, self.body().ljust(12, b"."), self.cluster.now(skew), {})
             segments.append(place)
         truth = self.cluster.truth()

@@ -288,6 +288,9 @@ class Swift:
     ) -> Any:
         return self._open(self._key(container, name), policy, expect, byte_range)
 
+    def following(self, follow: str) -> Swift:
+        return self
+
     def starting_at(self, node: Any, as_of: Timestamp | None = None) -> Swift:
         assert node == "the node"
         return self

@@ -12,7 +12,7 @@ from unit.sync.cluster import Swift
 from unit.sync.node import NAMER, Node, mapping
 from unit.sync.store import WatchedBucket
 
-A, B, C = "/segs/1", "/segs/2", "/segs/3"
+A, B, C = "/c_segments/1", "/c_segments/2", "/c_segments/3"
 ONE, TWO = b"A" * 20, b"B" * 30
 
 

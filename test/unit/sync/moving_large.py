@@ -28,7 +28,7 @@ class LargeWorld(MovingWorld):
         self._count += 1
         headers = {f"x_object_meta_{key}": value for key, value in user.items()}
         below = f"{name}/{self._count}/"
-        names = [f"/segs/{below}{number}" for number in range(2)]
+        names = [f"/c_segments/{below}{number}" for number in range(2)]
         self.swift.clock.sleep(1)
         for path, part in zip(names, (data[:2], data[2:]), strict=True):
             self.swift.put(path, part)
@@ -39,7 +39,7 @@ class LargeWorld(MovingWorld):
         if kind == "slo":
             self.swift.put_slo(name, names, **headers)
         else:
-            self.swift.put_dlo(name, f"segs/{below}", **headers)
+            self.swift.put_dlo(name, f"c_segments/{below}", **headers)
 
     def post(self, name: str, **user: str) -> None:
         """The kind of a large object survives; a client repeats a DLO's header."""
@@ -56,7 +56,7 @@ class LargeWorld(MovingWorld):
         self.truth[name] = Written(self.truth[name].data, user)
 
     def segments(self) -> list[str]:
-        return sorted(name for name in self.swift.everything() if name.startswith("/segs/"))
+        return sorted(name for name in self.swift.everything() if name.startswith("/c_segments/"))
 
     def write_again(self, number: int) -> list[str]:
         """A segment, with the same bytes: a client begins to upload something that has it."""

@@ -61,9 +61,9 @@ def test_at_every_step(tmp_path: Path, target: str, method: str, when: str, cond
 
 def story(world: World, daemon: Crashing) -> None:
     """One is overwritten, and the other deleted, while one of them is on its way."""
-    world.swift.put("/segs/1", bytes(1000))
-    world.swift.put("/segs/2", bytes(50))
-    world.swift.put_slo("slo", ["/segs/1", "/segs/2"])
+    world.swift.put("/c_segments/1", bytes(1000))
+    world.swift.put("/c_segments/2", bytes(50))
+    world.swift.put_slo("slo", ["/c_segments/1", "/c_segments/2"])
     world.swift.put("huge", bytes(500))
     world.fill(4)
     changes = iter(

@@ -144,17 +144,17 @@ class TestBesideIt:
         world.node.journal.close()
 
     def test_new_metadata_and_large_objects_of_segments(self, world: World) -> None:
-        world.swift.put("/segs/1", bytes(60))
-        world.swift.put("/segs/2", bytes(50))
-        world.swift.put_slo("slo", ["/segs/1", "/segs/2"])
-        world.swift.put_dlo("dlo", "segs/")
+        world.swift.put("/c_segments/1", bytes(60))
+        world.swift.put("/c_segments/2", bytes(50))
+        world.swift.put_slo("slo", ["/c_segments/1", "/c_segments/2"])
+        world.swift.put_dlo("dlo", "c_segments/")
         world.node.crawl.step()
         assert states(world) == {"slo": WAITING, "dlo": WAITING}
         assert [entry.size for entry in world.node.journal.unsettled(world.node.crawl.key)] == [110, 110]
         world.node.settle()
         assert world.bucket.content() == {"slo": bytes(110), "dlo": bytes(110)}
         world.swift.clock.sleep(5.0)
-        world.swift.post("dlo", x_object_manifest="segs/", x_object_meta_a="b")
+        world.swift.post("dlo", x_object_manifest="c_segments/", x_object_meta_a="b")
         world.node.crawl.step()
         assert states(world) == {"dlo": WAITING}
         world.node.settle()

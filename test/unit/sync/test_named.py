@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from s3_sync.errors import AccessDenied
 from s3_sync.sync import database
 from unit.sync.large import ONE, TWO, World
 
@@ -16,32 +17,51 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-def test_the_segments_of_an_slo_leave_with_it(world: World) -> None:
+SEGMENTS = {"seg/1": ONE, "seg/2": TWO}
+
+
+def test_segments_of_an_slo_move_after_it_under_their_own_names(world: World) -> None:
     world.swift.put("plain", b"x")
     world.swift.put_slo("o", world.two("seg/1", "seg/2"))
     world.run()
     assert world.here == []
-    assert world.bucket.content() == {"o": ONE + TWO, "plain": b"x"}
+    assert world.bucket.content() == {"o": ONE + TWO, "plain": b"x", **SEGMENTS}
     assert "segment 2" in world.node.crawl.summary()
     assert world.deletes[:2] == ["plain", "o"]
     world.run()
-    assert world.bucket.content() == {"o": ONE + TWO, "plain": b"x"}
+    assert world.bucket.content() == {"o": ONE + TWO, "plain": b"x", **SEGMENTS}
 
 
-def test_the_segments_of_a_dlo_leave_with_it(world: World) -> None:
+def test_segments_of_a_dlo_move_after_it_under_their_own_names(world: World) -> None:
     world.two("seg/1", "seg/2")
     world.swift.put("segment", b"x")
     world.swift.put_dlo("o", "c/seg/")
     world.run()
     assert world.here == []
-    assert world.bucket.content() == {"o": ONE + TWO, "segment": b"x"}
+    assert world.bucket.content() == {"o": ONE + TWO, "segment": b"x", **SEGMENTS}
+
+
+def test_segment_that_the_store_refuses_is_on_record_and_stays(world: World) -> None:
+    world.swift.put_slo("o", world.two("seg/1", "seg/2"))
+
+    def refuse(method: str, name: str) -> Exception | None:
+        return AccessDenied("no") if name == "seg/1" and method == "put" else None
+
+    world.bucket.before = refuse
+    world.run()
+    assert world.here == ["seg/1"]
+    assert set(world.node.unsettled()) == {"seg/1"}
+    world.bucket.before = lambda method, name: None
+    world.run()
+    assert world.here == []
+    assert world.bucket.content() == {"o": ONE + TWO, **SEGMENTS}
 
 
 def test_a_dlo_whose_prefix_is_its_own_name(world: World) -> None:
     world.two("o/1", "o/2")
     world.swift.put_dlo("o", "c/o/")
     world.run()
-    assert (world.here, world.bucket.content()) == ([], {"o": ONE + TWO})
+    assert (world.here, world.bucket.content()) == ([], {"o": ONE + TWO, "o/1": ONE, "o/2": TWO})
     world.two("p1", "p2")
     world.swift.put_dlo("p", "c/p")  # which is one of its own segments, in Swift's listing
     world.run()
@@ -88,7 +108,7 @@ def test_an_object_becomes_a_dlo_by_a_post(world: World) -> None:
     assert world.here == ["o", "seg/1"]
     world.node.later(300)
     world.node.later(300)
-    assert (world.here, world.bucket.content()) == ([], {"o": b"x"})
+    assert (world.here, world.bucket.content()) == ([], {"o": b"x", "seg/1": b"x"})
 
 
 def test_nothing_moves_while_it_is_not_known(world: World) -> None:
@@ -100,7 +120,7 @@ def test_nothing_moves_while_it_is_not_known(world: World) -> None:
     assert world.node.crawl.troubled
     world.swift.lost.clear()
     world.run()
-    assert (world.here, set(world.bucket.content())) == ([], {"a", "o"})
+    assert (world.here, set(world.bucket.content())) == ([], {"a", "o", "1", "2"})
 
 
 def test_in_slices(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +140,7 @@ def test_in_slices(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.swift.meanwhile = lambda what, name: None
     world.node.settle()
     assert world.here == []
-    assert len(world.bucket.content()) == 11
+    assert len(world.bucket.content()) == 13
 
 
 def test_who_retains_objects_does_not_look(world: World) -> None:

@@ -229,7 +229,13 @@ class TestStays:
         assert (world.here, world.there) == (b"target", None)
 
     @pytest.mark.parametrize(
-        "header", ["x-robots-tag", "x-object-meta-swift-timestamp", "x-object-meta-x-delete-at"]
+        "header",
+        [
+            "x-robots-tag",
+            "x-object-sysmeta-s3api-acl",
+            "x-object-meta-swift-timestamp",
+            "x-object-meta-x-delete-at",
+        ],
     )
     def test_metadata_that_no_copy_carries(self, header: str) -> None:
         world = World()

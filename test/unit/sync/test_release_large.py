@@ -48,11 +48,11 @@ class TestMoved:
         assert (world.waiting, world.node.unsettled(), world.node.crawl.troubled) == (0, {}, False)
 
     def test_a_dlo(self, world: World) -> None:
-        world.two("/segs/o/1", "/segs/o/2")
-        world.swift.put("/segs/other", b"x")
-        world.swift.put_dlo("o", "segs/o/")
+        world.two("/c_segments/o/1", "/c_segments/o/2")
+        world.swift.put("/c_segments/other", b"x")
+        world.swift.put_dlo("o", "c_segments/o/")
         world.run()
-        assert world.here == ["/segs/other"]
+        assert world.here == ["/c_segments/other"]
         assert world.bucket.content()["o"] == ONE + TWO
 
     def test_segments_may_be_retained(self, tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ class TestMoved:
     def test_a_dlo_comes_back_as_an_slo(self, world: World) -> None:
         world.swift.put(A, b"a" * 3)
         world.swift.put(B, b"b" * 4)
-        world.swift.put_dlo("o", "segs/")
+        world.swift.put_dlo("o", "c_segments/")
         world.run()
         world.swift.put(A, b"a" * 3)
         world.swift.put(B, b"b" * 4)
@@ -157,21 +157,21 @@ class TestManifestStays:
 
     def test_a_dlo_with_bytes_of_its_own(self, world: World) -> None:
         world.two()
-        world.swift.put("o", b"own", x_object_manifest="segs/")
+        world.swift.put("o", b"own", x_object_manifest="c_segments/")
         self.unmoved(world, "dlo_body")
 
     def test_a_dlo_whose_segments_are_still_to_come(self, world: World) -> None:
-        world.swift.put_dlo("o", "segs/")
+        world.swift.put_dlo("o", "c_segments/")
         self.unmoved(world, "segment_changed")
         assert world.bucket.content() == {}
 
     def test_an_slo_that_is_said_to_be_a_dlo_too(self, world: World) -> None:
-        world.swift.put_slo("o", world.two(), x_object_manifest="segs/")
+        world.swift.put_slo("o", world.two(), x_object_manifest="c_segments/")
         self.unmoved(world, "metadata_not_copied")
 
     def test_a_dlo_with_a_new_segment(self, world: World) -> None:
         world.two()
-        world.swift.put_dlo("o", "segs/")
+        world.swift.put_dlo("o", "c_segments/")
         world.after("put_manifest", lambda: world.swift.put(C, b"C" * 10) if C not in world.here else None)
         world.node.restart(once=False)
         world.node.step()
@@ -229,7 +229,7 @@ class TestSegmentsStay:
 
         world.swift.meanwhile = point
 
-    @pytest.mark.parametrize("container", ["c", "other", "segs", "\0versions\0c"])
+    @pytest.mark.parametrize("container", ["c", "other", "c_segments", "\0versions\0c"])
     @pytest.mark.parametrize("kind", ["slo", "dlo", "symlink"])
     def test_named_by_another(self, world: World, container: str, kind: str, said: Callable[[], str]) -> None:
         name = "p" if container == "c" else f"/{container}/p"
@@ -238,9 +238,9 @@ class TestSegmentsStay:
             if kind == "slo":
                 world.swift.put_slo(name, [B, B])
             elif kind == "dlo":
-                world.swift.put_dlo(name, "segs%2F2")
+                world.swift.put_dlo(name, "c_segments%2F2")
             else:
-                world.swift.put(name, b"", x_object_sysmeta_symlink_target="segs/2")
+                world.swift.put(name, b"", x_object_sysmeta_symlink_target="c_segments/2")
 
         world.swift.put_slo("o", world.two())
         refer()
@@ -252,7 +252,7 @@ class TestSegmentsStay:
 
     def test_named_by_one_that_came_after_the_manifest_went(self, world: World) -> None:
         self.left(world, lambda: world.swift.put_slo("/other/p", [A, B]))
-        assert world.here == ["/other/p", A, B]
+        assert world.here == [A, B, "/other/p"]
         assert world.swift.read("/other/p") == ONE + TWO
 
     @pytest.mark.parametrize("data", [ONE, b"else"])
@@ -288,7 +288,7 @@ class TestSegmentsStay:
         assert "1 with own metadata" in said()
 
     def test_where_versions_are_kept(self, world: World) -> None:
-        world.swift.versioned.add("segs")
+        world.swift.versioned.add("c_segments")
         world.swift.put_slo("o", world.two())
         world.run()
         assert world.here == [A, B]
@@ -327,7 +327,7 @@ class TestSegmentsStay:
             world.bucket.inner.put_manifest("o", raw)
 
         self.left(world, replace)
-        assert world.here == ["/other/o", A, B, C]
+        assert world.here == [A, B, C, "/other/o"]
         assert "2 not in the store" in said()
 
     def test_other_bytes_with_an_old_timestamp(self, world: World) -> None:
@@ -352,14 +352,14 @@ class TestSegmentsStay:
 
     def test_what_was_added_to_a_dlo(self, world: World, said: Callable[[], str]) -> None:
         world.two()
-        world.swift.put_dlo("o", "segs/")
+        world.swift.put_dlo("o", "c_segments/")
         self.after_manifest(world, lambda: world.swift.put(C, b"late"))
         world.run()
         assert world.here == [C]
         assert "1 added after the copy" in said()
 
     def test_an_exact_prefix(self, world: World) -> None:
-        world.two("/segs/foo/1", "/segs/foobar")
-        world.swift.put_dlo("o", "segs/foo/")
+        world.two("/c_segments/foo/1", "/c_segments/foobar")
+        world.swift.put_dlo("o", "c_segments/foo/")
         world.run()
-        assert world.here == ["/segs/foobar"]
+        assert world.here == ["/c_segments/foobar"]

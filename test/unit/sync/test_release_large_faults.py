@@ -67,7 +67,7 @@ class TestTroubles:
 
         world.swift.meanwhile = point
         world.run()
-        assert world.here == ["/other/p", A]
+        assert world.here == [A, "/other/p"]
 
     def test_another_daemon_has_deleted_the_manifest(self, world: World) -> None:
         """Both have noted the segments, and both may delete them."""
@@ -123,7 +123,7 @@ class TestInSlices:
     def test_as_many_as_there_are(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("s3_sync.sync.departures.SEGMENTS", 3)
         for number in range(4):
-            world.swift.put_slo(f"o{number}", world.two(f"/segs/{number}/1", f"/segs/{number}/2"))
+            world.swift.put_slo(f"o{number}", world.two(f"/c_segments/{number}/1", f"/c_segments/{number}/2"))
         world.run()
         assert (world.here, world.waiting) == ([], 0)
 
@@ -166,7 +166,7 @@ def test_a_crash_at_every_point(tmp_path: Path) -> None:
         )
         world.run()
         world.run()
-        assert (world.here, world.waiting) == (["/other/p", B], 0), number
+        assert (world.here, world.waiting) == ([B, "/other/p"], 0), number
         assert world.swift.read("/other/p") == TWO + b""
         assert world.bucket.content() == {"o": ONE + TWO}
         world.node.journal.close()

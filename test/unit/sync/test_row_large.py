@@ -78,8 +78,8 @@ def test_a_listing_settles_no_large_object() -> None:
     """A DLO's row looks like that of an empty object, which may be what an earlier version stored."""
     world = World()
     world.segments.put("1", b"A")
-    put_dlo(world, "segs/")
-    world.store(b"", x_object_manifest="segs/")
+    put_dlo(world, "c_segments/")
+    world.store(b"", x_object_manifest="c_segments/")
     world.later()
     assert world.handle(view=world.view("listed")) == Outcome(Kind.COPIED, size=1)
     assert world.stored == b"A"
@@ -155,7 +155,7 @@ def test_what_cannot_be_copied(view: Before) -> None:
 def test_a_segment_that_is_lost(view: Before) -> None:
     world = World()
     put_slo(world, *two(world))
-    del world.segments.objects["segs", "2"]
+    del world.segments.objects["c_segments", "2"]
     assert reasons(world.handle(view=view)) == ("pending", "segment_changed")
     assert world.costs["create"] == 1
     assert world.bucket.unfinished() == 0

@@ -44,6 +44,7 @@ class Opened:
     headers: Mapping[str, str]
     kind: str
     body: Body
+    container: str = "c"
 
     def close(self) -> None:
         self.body.close()

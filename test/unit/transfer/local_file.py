@@ -40,6 +40,7 @@ class Opened:
     body: Body
     headers: dict[str, str] = field(default_factory=dict)
     kind: str = "plain"
+    container: str = "c"
 
 
 class LocalFile:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
 
-from s3_sync.errors import SegmentChanged
+from s3_sync.errors import ObjectRefused, SegmentChanged
 from s3_sync.largeobject.manifest import Manifest, Segment
 from s3_sync.model.objects import ByteRange, ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
@@ -32,6 +32,7 @@ class Opened:
     body: Body
     headers: dict[str, str] = field(default_factory=dict)
     kind: str = "plain"
+    container: str = "c"
 
     def __enter__(self) -> Opened:
         return self
@@ -55,23 +56,30 @@ class _Counted(BytesBody):
 
 
 class FakeSegments:
-    """``objects``: (container, name) -> bytes. ``faults``: what the next opens raise, None = nothing."""
+    """``objects``: (container, name) -> bytes. ``faults``: what the next opens raise, None = nothing.
+    ``forbidden``: containers that may not hold segments."""
 
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], bytes] = {}
         self.opened: list[tuple[str, ByteRange | None]] = []
         self.faults: list[BaseException | None] = []
         self.open_now = 0
+        self.forbidden: set[str] = set()
 
-    def put(self, name: str, data: bytes, container: str = "segs") -> dict[str, Any]:
+    def put(self, name: str, data: bytes, container: str = "c_segments") -> dict[str, Any]:
         """Returns the entry of a stored manifest."""
         self.objects[container, name] = data
         return {"name": f"/{container}/{name}", "bytes": len(data), "hash": md5(data), "content_type": "x/y"}
 
     # What the product asks
 
-    def of(self, account: str) -> FakeSegments:
+    def of(self, account: str, container: str, allowed: Collection[str] = ()) -> FakeSegments:
         return self
+
+    def check(self, manifest: Manifest) -> None:
+        for segment in manifest.segments:
+            if segment.container in self.forbidden:
+                raise ObjectRefused("segments_elsewhere", segment.container)
 
     def dynamic(self, target: str) -> Manifest:
         container, _, prefix = target.partition("/")

@@ -29,7 +29,6 @@ from s3_sync.transfer.large import (
     ensure_manifest,
     examine,
     large_kind,
-    segments_account,
     upload_large,
 )
 from s3_sync.transfer.metadata import update_metadata
@@ -135,14 +134,14 @@ class TestUpload:
     def test_a_dynamic_one(self, world: World) -> None:
         world.entries(20, 30, 5)
         world.segments.put("other", b"not a segment")
-        large = world.send(dlo("segs/s0"))
+        large = world.send(dlo("c_segments/s0"))
         assert content(world.bucket) == b"A" * 20 + b"B" * 30 + b"C" * 5
         assert marks(world.bucket)["swift-source-dlo-etag"] == large.manifest.joined_etag
-        assert marks(world.bucket)["x-object-manifest"] == "segs/s0"
+        assert marks(world.bucket)["x-object-manifest"] == "c_segments/s0"
         assert world.bucket.get_manifest("o") == large.manifest.raw
-        assert world.decide(dlo("segs/s0")) is Decision.NOOP
+        assert world.decide(dlo("c_segments/s0")) is Decision.NOOP
         world.segments.put("s001", b"b" * 30)
-        assert world.decide(dlo("segs/s0")) is Decision.PUT
+        assert world.decide(dlo("c_segments/s0")) is Decision.PUT
 
     def test_parts_go_side_by_side(self) -> None:
         world = World(threads=3)
@@ -332,19 +331,6 @@ class TestKinds:
         info = ObjectInfo("o", 1, meta=ObjectMeta())
         assert large_kind(Opened(info, BytesBody(b"x"), {}, "symlink")) is None
         assert large_kind(Opened(info, BytesBody(b"x"), {"x-static-large-object": "False"})) is None
-
-    @pytest.mark.parametrize(
-        ("kind", "location", "expected"),
-        [
-            ("symlink", "/v1/AUTH_%C3%BC/c/o", "AUTH_\u00fc"),
-            ("symlink", "/v1/AUTH_b/c/o/p", "AUTH_b"),
-            ("symlink", "", "AUTH_own"),
-            ("slo", "/v1/AUTH_b/c/o", "AUTH_own"),
-        ],
-    )
-    def test_segments_are_in_the_account_of_the_target(self, kind: str, location: str, expected: str) -> None:
-        opened = replace(slo([]), kind=kind, headers={"content-location": location})
-        assert segments_account(opened, "AUTH_own") == expected
 
     def test_a_plain_object_is_not_what_a_large_one_left(self, world: World) -> None:
         """The same bytes, and still the marks have to go."""

@@ -1,0 +1,88 @@
+"""Symlinks: where one leads, and how far the daemon follows it.
+
+Any user who may write a container can store a symlink to any object of any account there, without a right
+to read that object: Swift checks this right when somebody reads the link. The daemon reads with an operator's
+rights, which no server checks, so it follows a link only to where the link's writer could have read anyhow.
+
+Headers of a link: ``swift.common.middleware.symlink``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import unquote
+
+from s3_sync.errors import ObjectRefused
+
+#: ``container``: within the container of the link; ``account``: within its account; ``never``: nowhere
+Follow = Literal["container", "account", "never"]
+
+#: the object server's header, and how the symlink middleware shows it for ``?symlink=get``
+_NAMES = ("x-object-sysmeta-symlink-target", "x-symlink-target")
+SYMLINK_TARGET = _NAMES[0]
+#: hops within a chain of links; Swift's proxies follow two by default (``symloop_max``)
+MAX_HOPS = 8
+#: swift.common.request_helpers.get_reserved_name("versions", container)
+_VERSIONS = "\0versions\0"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTarget:
+    """``etag``: the one that a static link is bound to; empty for others."""
+
+    account: str
+    container: str
+    name: str
+    etag: str = ""
+
+    @property
+    def path(self) -> str:
+        return f"{self.account}/{self.container}/{self.name}"
+
+
+def is_link(headers: Iterable[tuple[str, str]]) -> bool:
+    """Whether an object is a symlink itself. ``headers``: with lower-case names."""
+    return any(name in _NAMES and value for name, value in headers)
+
+
+def link_target(headers: Iterable[tuple[str, str]], account: str) -> LinkTarget:
+    """Where a symlink leads that lies in ``account``. Raises ObjectRefused (``symlink_broken``)."""
+    found = dict(headers)
+
+    def field(suffix: str = "") -> str:
+        return next((found[name + suffix] for name in _NAMES if found.get(name + suffix)), "")
+
+    container, _, name = unquote(field()).lstrip("/").partition("/")
+    if not (container and name):
+        raise ObjectRefused("symlink_broken", "the symlink does not name a container and an object")
+    return LinkTarget(unquote(field("-account")) or account, container, name, field("-etag").strip('"'))
+
+
+def check_followed(follow: Follow, account: str, container: str, target: LinkTarget) -> None:
+    """Raise ObjectRefused (``symlink_elsewhere``) unless a link in this container is followed to ``target``.
+
+    Objects of a container with versions are links to the versions, which a hidden container holds: that is
+    the container's own.
+    """
+    if target.account == account:
+        if target.container == _VERSIONS + container:
+            return
+        if follow == "account" or (follow == "container" and target.container == container):
+            return
+    where = target.container if target.account == account else f"{target.account}/{target.container}"
+    raise ObjectRefused(
+        "symlink_elsewhere",
+        f'it is a symlink into {where}, and follow_symlinks is "{follow}": nothing of its target is copied',
+    )
+
+
+def is_version(container: str) -> bool:
+    """Whether this is the hidden container in which Swift keeps another one's versions."""
+    return container.startswith(_VERSIONS)
+
+
+def visible_container(container: str) -> str:
+    """The container that clients see: for the hidden one of its versions, the container itself."""
+    return container.removeprefix(_VERSIONS)
