@@ -1,7 +1,9 @@
-"""Large objects at the remote store: which they are, and what clients know as their ETag."""
+"""Large objects at the remote store: which they are, what clients know as their ETag, and where their
+segments were."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from s3_sync.config.schema import Credentials
@@ -11,9 +13,11 @@ from s3_sync.largeobject.restore import rebuild
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.shunt.configured import Target
 
-#: objects whose ETags are remembered
+#: objects of which something is remembered
 _MOST = 10_000
-_Key = tuple[Credentials, str, str, str]
+_Key = tuple[Credentials, str, str, str, float, str]
+#: a container, and the name of a segment in it
+Place = tuple[str, str]
 
 
 class Etags(NamedTuple):
@@ -24,32 +28,40 @@ class Etags(NamedTuple):
     s3: str | None = None
 
 
+class _Known(NamedTuple):
+    etags: Etags
+    places: frozenset[Place] | None
+
+
 def is_large(info: ObjectInfo) -> bool:
     """Whether a client must not take the ETag for the MD5 of the bytes."""
-    marks = info.meta.marks if info.meta is not None else {}
-    return "x-static-large-object" in marks or "x-object-manifest" in marks or info.md5 is None
+    return info.md5 is None or has_segments(info)
+
+
+def is_dynamic(info: ObjectInfo) -> bool:
+    """Whether the object was a DLO."""
+    return "x-object-manifest" in _marks(info)
 
 
 class LargeObjects:
-    """Remembers ETags, which take a request for the stored manifest, by what the store calls them."""
+    """Remembers what takes a request for the stored manifest, by what the store calls the object."""
 
     def __init__(self) -> None:
-        self._etags: dict[_Key, Etags] = {}
+        self._known: dict[_Key, _Known] = {}
 
     def knows(self, target: Target, info: ObjectInfo) -> bool:
-        """Whether ``etags`` asks nobody."""
-        return _quick(info) is not None or _key(target, info) in self._etags
+        """Whether ``etags`` and ``places`` ask nobody."""
+        return _key(target, info) in self._known
 
     def etags(self, target: Target, info: ObjectInfo) -> Etags:
         """What they were before the object was copied; the store's own ETag where the manifest is lost.
         Raises RemoteError."""
-        quick = _quick(info)
-        if quick is not None:
-            return quick
-        key = _key(target, info)
-        if key not in self._etags and self.manifest(target, info) is None:
-            self._remember(key, _of_store(info))
-        return self._etags[key]
+        return _of_dlo(info) or self._look(target, info).etags
+
+    def places(self, target: Target, info: ObjectInfo) -> frozenset[Place] | None:
+        """Each container that segments of it lay in, once; none for what Swift never had as a large object,
+        None where nothing tells. Raises RemoteError."""
+        return self._look(target, info).places
 
     def manifest(self, target: Target, info: ObjectInfo) -> Manifest | None:
         """The stored manifest, if there is one of these very bytes. Raises RemoteError."""
@@ -58,21 +70,43 @@ class LargeObjects:
             rebuild(info, manifest)
         except (NotFound, ObjectRefused, ValueError):
             return None
-        self._remember(_key(target, info), Etags(manifest.joined_etag, manifest.multipart_etag))
+        names = dict(named_places(info)) | {segment.container: segment.name for segment in manifest.segments}
+        etags = Etags(manifest.joined_etag, manifest.multipart_etag)
+        known = _Known(etags, frozenset(names.items()))
+        self._remember(_key(target, info), known)
         return manifest
 
-    def _remember(self, key: _Key, etags: Etags) -> None:
-        if len(self._etags) >= _MOST:
-            self._etags.clear()
-        self._etags[key] = etags
+    def _look(self, target: Target, info: ObjectInfo) -> _Known:
+        key = _key(target, info)
+        if key not in self._known and self.manifest(target, info) is None:
+            places = named_places(info) or (None if has_segments(info) else frozenset())
+            self._remember(key, _Known(_of_store(info), places))
+        return self._known[key]
+
+    def _remember(self, key: _Key, known: _Known) -> None:
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        self._known[key] = known
 
 
-def _quick(info: ObjectInfo) -> Etags | None:
-    """The ETags where the copy's own description says them."""
-    marks = info.meta.marks if info.meta is not None else {}
-    if "swift-source-dlo-etag" in marks:
-        return Etags(marks["swift-source-dlo-etag"])
-    return None if "x-static-large-object" in marks or "x-object-manifest" in marks else _of_store(info)
+def _marks(info: ObjectInfo) -> Mapping[str, str]:
+    return info.meta.marks if info.meta is not None else {}
+
+
+def has_segments(info: ObjectInfo) -> bool:
+    """Whether Swift had it as a large object, and not the store alone."""
+    return "x-static-large-object" in _marks(info) or is_dynamic(info)
+
+
+def named_places(info: ObjectInfo) -> frozenset[Place]:
+    """What the copy's own description says of where a DLO has its segments."""
+    container, _, name = _marks(info).get("x-object-manifest", "").partition("/")
+    return frozenset({(container, name or "-")}) if container else frozenset()
+
+
+def _of_dlo(info: ObjectInfo) -> Etags | None:
+    etag = _marks(info).get("swift-source-dlo-etag")
+    return Etags(etag) if etag is not None else None
 
 
 def _of_store(info: ObjectInfo) -> Etags:
@@ -80,4 +114,13 @@ def _of_store(info: ObjectInfo) -> Etags:
 
 
 def _key(target: Target, info: ObjectInfo) -> _Key:
-    return target.mapping.credentials, target.bucket.name, target.bucket.namer.key(info.name), info.etag
+    """Of one version of the object: the same bytes may come again with segments elsewhere."""
+    bucket, written = target.bucket, _marks(info).get("swift-timestamp", "")
+    return (
+        target.mapping.credentials,
+        bucket.name,
+        bucket.namer.key(info.name),
+        info.etag,
+        info.last_modified,
+        written,
+    )

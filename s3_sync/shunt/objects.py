@@ -2,7 +2,8 @@
 
 The local cluster always answers first, and only its 404 leads any further: by then it has checked that
 this client may read this object, with the container's ACL and whatever stands left of us. So what a
-user may not read locally is never asked of the remote store.
+user may not read locally is never asked of the remote store. Of large objects it has not checked who may
+read the segments, which is done here (``shunt/rights.py``).
 """
 
 from __future__ import annotations
@@ -29,12 +30,13 @@ from s3_sync.shunt.configured import Target
 from s3_sync.shunt.exchange import SOURCE, Environ, Local, Request, StartResponse, to_text
 from s3_sync.shunt.failures import failure
 from s3_sync.shunt.headers import S3_ETAG, answer_headers, cross_origin, is_deleted, is_expired
-from s3_sync.shunt.large import Etags, LargeObjects, is_large
+from s3_sync.shunt.large import Etags, LargeObjects, is_dynamic, is_large, named_places
 from s3_sync.shunt.pieces import Listener, Pieces, Remote
 from s3_sync.shunt.proxyfs import ProxyFs
+from s3_sync.shunt.rights import Refused, check_bytes, check_listing, may_restore
 from s3_sync.shunt.versions import NULL, names_another, names_null
 from s3_sync.shunt.wanted import Wanted
-from s3_sync.transfer.steady import SteadyBody, open_range
+from s3_sync.transfer.steady import SteadyBody, open_range, read_range
 
 #: what a remote store cannot be asked, because only a whole description answers it
 _CONDITIONS = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE")
@@ -80,6 +82,8 @@ class Objects:
             answer = failure(error, request, self._log)(request.environ, start_response)
         except HTTPException as refusal:
             answer = refusal(request.environ, start_response)
+        except Refused as refused:
+            answer = refused.response(request.environ, start_response)
         return answer
 
     def _wanted(self, request: Request, local: Local, asked: Timestamp) -> Wanted | None:
@@ -147,8 +151,10 @@ class Objects:
             if is_large(info) and not self._large.knows(wanted.target, info):
                 # not while the read is open: whoever holds one place must not wait for a second one
                 result.__exit__(None, None, None)
-                self._large.etags(wanted.target, info)
+                self._check_rights(wanted, info)
                 result = open_range(wanted.bucket, info, first, last)
+            else:
+                self._check_rights(wanted, info)
             self._check_link(wanted, info)
             response = self._response(wanted, info)
             if part is None:
@@ -160,6 +166,13 @@ class Objects:
             raise
         return response
 
+    def _check_rights(self, wanted: Wanted, info: ObjectInfo) -> None:
+        """Before bytes of it are sent. Raises Refused, RemoteError."""
+        if is_large(info):
+            places = self._large.places(wanted.target, info)
+            check_listing(wanted, info, places)
+            check_bytes(wanted, places)
+
     def _whole(self, wanted: Wanted, info: ObjectInfo, response: Any, result: GetResult) -> Any:
         pieces = Pieces(SteadyBody(wanted.bucket, info, 0, info.size - 1, result), self._log)
         pieces.listener = self._listener(wanted, info)
@@ -170,6 +183,11 @@ class Objects:
     def _listener(self, wanted: Wanted, info: ObjectInfo) -> Listener | None:
         if not wanted.target.mapping.profile.restore_object or "HTTP_RANGE" in wanted.environ:
             return None
+        places = (
+            self._large.places(wanted.target, info) if is_large(info) and not is_bare(info) else frozenset()
+        )
+        if not may_restore(wanted, info, places):
+            return None
         return self._restore(wanted, info)
 
     def _described(self, wanted: Wanted) -> Any:
@@ -179,6 +197,8 @@ class Objects:
         if is_bare(info):
             return self._bare(wanted, info)
         large = is_large(info)
+        if is_dynamic(info):
+            check_listing(wanted, info, self._large.places(wanted.target, info))
         if large and wanted.params.get("multipart-manifest") == "get":
             return self._manifest(wanted, info)
         self._check_link(wanted, info)
@@ -189,16 +209,19 @@ class Objects:
             if part is not None:
                 return part
         response.conditional_response = True
-        response.app_iter = Remote(wanted.bucket, info, self._log)
+        response.app_iter = Remote(wanted.bucket, info, self._log, lambda: self._check_rights(wanted, info))
         response.content_length = info.size
         response.fix_conditional_response()
         if response.status_int == 200 and wanted.request.method == "GET":
+            self._check_rights(wanted, info)
             result = open_range(wanted.bucket, info, 0, info.size - 1)
             response = self._response(wanted, info)
             return self._whole(wanted, info, response, result)
         return response
 
     def _bare(self, wanted: Wanted, info: ObjectInfo) -> Any:
+        if "multipart-manifest" not in wanted.params:
+            check_listing(wanted, info, named_places(info))
         if wanted.request.method == "GET" and "multipart-manifest" not in wanted.params:
             listener = self._listener(wanted, info)
             if listener is not None:
@@ -241,7 +264,8 @@ class Objects:
         size = manifest.segments[number - 1].size
         body = None
         if wanted.request.method == "GET":
-            body = Remote(wanted.bucket, info, self._log).app_iter_range(first, first + size)
+            self._check_rights(wanted, info)
+            body = Pieces(read_range(wanted.bucket, info, first, first + size - 1), self._log)
         _partial(response, first, first + size - 1, info.size, body)
         return response
 

@@ -69,13 +69,15 @@ class Pieces:
 class Remote:
     """An object for ``swob.Response``, which asks for the range, the ranges, or all of it.
 
-    What it asks for is opened at once; of several ranges the first one.
+    What it asks for is opened at once; of several ranges the first one. ``check`` is called before that, and
+    may raise.
     """
 
-    def __init__(self, bucket: Bucket, info: ObjectInfo, log: Any) -> None:
+    def __init__(self, bucket: Bucket, info: ObjectInfo, log: Any, check: Callable[[], None]) -> None:
         self._bucket = bucket
         self._info = info
         self._log = log
+        self._check = check
 
     def __iter__(self) -> Iterator[bytes]:
         """A HEAD has no bytes, and all of them are read without this."""
@@ -83,6 +85,7 @@ class Remote:
 
     def app_iter_range(self, start: int, stop: int) -> Pieces:
         """The bytes from ``start`` to before ``stop``."""
+        self._check()
         return Pieces(read_range(self._bucket, self._info, start, stop - 1), self._log)
 
     def app_iter_ranges(
@@ -92,6 +95,7 @@ class Remote:
             pieces: Iterator[bytes] = multi_range_iterator(ranges, content_type, boundary, size, give)
             return pieces
 
+        self._check()
         return Several(self._bucket, self._info, ranges[0], document, self._log)
 
     def close(self) -> None:

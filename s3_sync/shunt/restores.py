@@ -14,7 +14,7 @@ from swift.common.request_helpers import get_container_update_override_key
 
 from s3_sync.cluster.newest import Deleted, NewestState, Present
 from s3_sync.cluster.subrequest import SubrequestWriter
-from s3_sync.errors import LocalChanged, NotFound, SyncError
+from s3_sync.errors import LocalChanged, NotFound, ObjectRefused, SyncError
 from s3_sync.largeobject.manifest import Manifest
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.runtime.concurrency import Pool
@@ -22,7 +22,7 @@ from s3_sync.shunt.bare import is_bare
 from s3_sync.shunt.claims import Claim
 from s3_sync.shunt.exchange import SOURCE, find_filter
 from s3_sync.shunt.headers import S3_ETAG, is_deleted, stored_headers, written_at
-from s3_sync.shunt.large import LargeObjects, is_large
+from s3_sync.shunt.large import LargeObjects, has_segments, is_large
 from s3_sync.shunt.wanted import Wanted
 from s3_sync.transfer.following import Following
 from s3_sync.transfer.restore import Limits, Restoration, restore
@@ -117,8 +117,14 @@ class Restores:
         wanted, info = job.wanted, job.info
         self._check_missing(job)
         manifest = self._large.manifest(wanted.target, info) if is_large(info) else None
+        if manifest is None and has_segments(info) and not is_bare(info):
+            raise ObjectRefused(
+                "segments_elsewhere",
+                "its manifest is not in the bucket, so that nothing tells who might read its segments",
+            )
         headers = _headers(info, manifest)
-        restoration = Restoration(wanted.container, info, manifest, wanted.asked, headers)
+        allowed = getattr(wanted.target.mapping.profile, "segment_containers", ())
+        restoration = Restoration(wanted.container, info, manifest, wanted.asked, headers, allowed)
         writer = SubrequestWriter(wanted.request.app, wanted.environ, wanted.target.mapping.account, SOURCE)
         limits = Limits(MAX_FILE_SIZE, max_segments(wanted.request.app), self._segment_size())
         restore(writer, restoration, job.body, limits)

@@ -7,12 +7,13 @@ that whatever a client wrote since then is newer; and it is written only where n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from s3_sync.errors import BadDigest, LocalChanged, ObjectRefused, SyncError
 from s3_sync.largeobject.manifest import Manifest, Segment
+from s3_sync.largeobject.places import may_hold_segments
 from s3_sync.model.headers import to_swift
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.model.timestamps import Timestamp
@@ -62,7 +63,8 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Restoration:
     """``info`` of a HEAD or GET; ``manifest`` if one of these bytes is stored; ``found_missing``: a
-    moment before the local cluster was asked for it in vain."""
+    moment before the local cluster was asked for it in vain; ``allowed``: containers that may hold its
+    segments besides its own ones."""
 
     container: str
     info: ObjectInfo
@@ -70,6 +72,7 @@ class Restoration:
     found_missing: Timestamp
     #: the headers that the object gets, None for those of ``info``
     headers: Mapping[str, str] | None = None
+    allowed: Collection[str] = ()
 
     @property
     def timestamp(self) -> dict[str, str]:
@@ -95,14 +98,18 @@ def restore(writer: LocalWriter, job: Restoration, body: Body, limits: Limits) -
     """Write the object, whose bytes are ``body``, from first to last.
 
     A plain object comes back as one, if Swift can hold it, else as an SLO of segments of our own; a large
-    object as the SLO that its manifest describes. Nothing is left behind when that fails. Raises what
-    ``LocalWriter`` does, what ``body`` does, BadDigest for other bytes than the description promises, and
-    ObjectRefused ``unverifiable`` when it promises nothing that could be checked.
+    object as the SLO that its manifest describes, or of other segments in the same container. Nothing is left
+    behind when that fails. Raises what ``LocalWriter`` does, what ``body`` does, BadDigest for other bytes
+    than the description promises, and ObjectRefused: ``unverifiable`` when it promises nothing that could be
+    checked, ``segments_elsewhere`` when segments would have to be written where a writer of the object's
+    container could not write.
     """
     info, manifest = job.info, job.manifest
+    if manifest is not None:
+        _check_places(job, manifest)
     if manifest is not None and manifest.size and len(manifest.segments) <= limits.max_segments:
         _as_slo(writer, job, lambda written: _by_manifest(writer, job, manifest, body, written))
-    elif info.md5 is not None and info.size <= limits.max_object:
+    elif info.md5 is not None and info.size <= limits.max_object and not _lies_elsewhere(job):
         headers = {**job.object_headers, "etag": info.md5}
         writer.put_object(job.container, info.name, body, headers)
     elif info.md5 is None and manifest is None:
@@ -111,6 +118,26 @@ def restore(writer: LocalWriter, job: Restoration, body: Body, limits: Limits) -
         checked = promised(info, manifest, body)
         step = _segment_size(info, limits)
         _as_slo(writer, job, lambda written: _cut(writer, job, checked, step, written))
+
+
+def _check_places(job: Restoration, manifest: Manifest) -> None:
+    """We write with more rights than anybody has, so not wherever a stored manifest says. Nor in another
+    place: it might let others read what they may not read in the container that is named."""
+    containers = {segment.container for segment in manifest.segments}
+    elsewhere = sorted(name for name in containers if not may_hold_segments(name, job.container, job.allowed))
+    if elsewhere:
+        raise ObjectRefused(
+            "segments_elsewhere",
+            f"segments of {job.info.name} belong into {', '.join(elsewhere[:3])}; "
+            "segment_containers of the mapping does not name that",
+        )
+
+
+def _lies_elsewhere(job: Restoration) -> bool:
+    """Whether segments say who may read the object, and not its own container alone."""
+    return job.manifest is not None and any(
+        segment.container != job.container for segment in job.manifest.segments if segment.size
+    )
 
 
 def _as_slo(
@@ -169,7 +196,7 @@ def _cut(writer: LocalWriter, job: Restoration, body: Body, step: int, written: 
     is not ours to remove, as in ``_by_manifest``: whoever is older cannot write over what the other one owns.
     """
     info = job.info
-    container = f"{job.container}_segments"
+    container = _container_of_cut(job)
     stamp = _version(info).normal
     base = f"{info.name}/{stamp}/{info.size}/{step}"
     expiry = {key: value for key, value in job.object_headers.items() if key == "x-delete-at"}
@@ -186,6 +213,17 @@ def _cut(writer: LocalWriter, job: Restoration, body: Body, step: int, written: 
     if body.read(1):
         raise BadDigest(f"{info.name} is longer than {info.size} bytes")
     return segments
+
+
+def _container_of_cut(job: Restoration) -> str:
+    """The container that its segments were in, which says who may read them. Raises ObjectRefused where those
+    were several."""
+    containers = {segment.container for segment in job.manifest.segments} if job.manifest else set()
+    if len(containers) > 1:
+        raise ObjectRefused(
+            "too_large", f"{job.info.name} has too many segments for an SLO, in {len(containers)} containers"
+        )
+    return containers.pop() if containers else f"{job.container}_segments"
 
 
 def _put_segment(

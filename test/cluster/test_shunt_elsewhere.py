@@ -57,7 +57,10 @@ def test_restored_objects_are_encrypted(archive: Archive) -> None:
 
 
 def test_large_objects_come_back(archive: Archive) -> None:
-    segments = [(f"{archive.container}_s", "one", b"1" * 1000), (f"{archive.container}_s", "two", b"2" * 10)]
+    segments = [
+        (f"{archive.container}_segments", "one", b"1" * 1000),
+        (f"{archive.container}_segments", "two", b"2" * 10),
+    ]
     archive.store_large("slo", segments)
     archive.get("slo")
     assert archive.restored("slo").body == b"1" * 1000 + b"2" * 10

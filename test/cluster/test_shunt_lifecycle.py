@@ -40,7 +40,7 @@ def move(shunted: Shunted, archive: Archive, tmp_path: Path) -> Callable[[], Non
 
 def fill(archive: Archive) -> dict[str, bytes]:
     """A plain object, an SLO and a DLO; name -> bytes."""
-    swift, segments = archive.swift, f"{archive.container}_s"
+    swift, segments = archive.swift, f"{archive.container}_segments"
     swift.put_container(segments)
     for name, data in SEGMENTS.items():
         swift.put(segments, f"slo/{name}", data)

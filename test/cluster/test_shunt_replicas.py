@@ -31,7 +31,7 @@ def versions(cluster: Shunted, container: str, name: str) -> list[str]:
 
 def test_a_node_that_is_down(cluster: Shunted, s3api: Store) -> None:
     archive = Archive(cluster, s3api, restore_object=True, propagate_delete=True)
-    segments = f"{archive.container}_s"
+    segments = f"{archive.container}_segments"
     archive.swift.put(archive.container, "o", b"before it was moved")
     archive.swift.delete(archive.container, "o")
     archive.store("o", BODY, {"swift-timestamp": f"{time.time():.5f}"})

@@ -115,7 +115,7 @@ class TestLargeObjects:
     SEGMENTS = (("one", b"a" * 1000), ("two", b"b" * 2000), ("three", b"a" * 1000))
 
     def segments(self, archive: Archive) -> list[tuple[str, str, bytes]]:
-        s, t = f"{archive.container}_s", f"{archive.container}_t"
+        s, t = f"{archive.container}_segments", f"{archive.container}+segments"
         return [(s, "one", b"a" * 1000), (t, "ü/two", b"b" * 2000), (s, "one", b"a" * 1000)]
 
     def whole(self, archive: Archive) -> bytes:
@@ -168,28 +168,34 @@ class TestLargeObjects:
         archive.not_restored("wrong", "bad_digest")
         assert (listing(archive, s), listing(archive, t)) == ([one], [])
 
-    def test_without_its_manifest(self, archive: Archive) -> None:
+    def test_large_object_without_its_manifest_is_given_and_not_restored(self, archive: Archive) -> None:
         archive.store_large("slo", self.segments(archive))
         archive.s3.delete_object(Bucket=archive.bucket, Key=archive.manifest_key("slo"))
-        archive.get("slo")
-        here = archive.restored("slo")  # its MD5 is known, so it comes back in one piece
-        assert here.body == self.whole(archive)
-        assert here.headers["etag"] == md5(self.whole(archive))
+        assert archive.get("slo").body == self.whole(archive)
+        archive.not_restored("slo", "its manifest is not in the bucket")
+
+    def test_segments_of_a_foreign_container_are_given_and_not_restored(self, archive: Archive) -> None:
+        foreign = f"{archive.container}-private"
+        archive.store_large("slo", [*self.segments(archive), (foreign, "one", b"p" * 10)])
+        assert archive.get("slo").body == self.whole(archive) + b"p" * 10
+        archive.not_restored("slo", f"segments of slo belong into {foreign}")
+        for container in {foreign, *(container for container, _, _ in self.segments(archive))}:
+            assert archive.swift.ask("HEAD", container).status == 404
 
     def test_a_dlo_comes_back_as_an_slo(self, archive: Archive) -> None:
-        segments = [*self.segments(archive)[:2], (f"{archive.container}_s", "empty", b"")]
+        segments = [*self.segments(archive)[:2], (f"{archive.container}_segments", "empty", b"")]
         joined = md5("".join(md5(data) for _, _, data in segments).encode())
         archive.store_large(
             "dlo",
             segments,
             x_static_large_object="",
             swift_slo_etag="",
-            x_object_manifest=quote(f"{archive.container}_s/"),
+            x_object_manifest=quote(f"{archive.container}_segments/"),
             swift_source_dlo_etag=joined,
         )
         got = archive.get("dlo")
         assert got.headers["etag"] == f'"{joined}"'
-        assert got.headers["x-object-manifest"] == f"{archive.container}_s/"
+        assert got.headers["x-object-manifest"] == f"{archive.container}_segments/"
         here = archive.restored("dlo")
         assert here.body == got.body == b"a" * 1000 + b"b" * 2000
         assert here.headers["x-static-large-object"] == "True"

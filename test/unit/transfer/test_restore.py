@@ -81,10 +81,16 @@ def manifest_of(*segments: tuple[str, bytes]) -> Manifest:
     return Manifest.parse(json.dumps(entries).encode())
 
 
-def run(swift: Swift, data: bytes, manifest: Manifest | None = None, **info: Any) -> None:
+def run(
+    swift: Swift,
+    data: bytes,
+    manifest: Manifest | None = None,
+    allowed: tuple[str, ...] = (),
+    **info: Any,
+) -> None:
     fields = {"md5": md5(data), "size": len(data), "meta": ObjectMeta({"content-type": "a/b"}, {"k": "v"})}
     described = ObjectInfo("o", **{**fields, **info})
-    restore(swift, Restoration("c", described, manifest, NOW), BytesBody(data), LIMITS)
+    restore(swift, Restoration("c", described, manifest, NOW, allowed=allowed), BytesBody(data), LIMITS)
 
 
 def test_a_plain_object() -> None:
@@ -167,17 +173,17 @@ def test_segments_of_ours_are_removed_when_the_bytes_are_wrong() -> None:
 
 
 class TestManifests:
-    ONE, TWO = ("s/one", b"1" * 60), ("t/two", b"2" * 50)
+    ONE, TWO = ("c_segments/one", b"1" * 60), ("c+segments/two", b"2" * 50)
     DATA = b"1" * 60 + b"2" * 50
 
     def test_segments_then_manifest(self) -> None:
         swift = Swift()
         run(swift, self.DATA, manifest_of(self.ONE, self.TWO))
         assert swift.log == [
-            "PUT s",
-            "PUT s/one",
-            "PUT t",
-            "PUT t/two",
+            "PUT c_segments",
+            "PUT c_segments/one",
+            "PUT c+segments",
+            "PUT c+segments/two",
             "PUT c/o?multipart-manifest=put",
         ]
         assert swift.objects["c/o"] == self.DATA
@@ -185,43 +191,43 @@ class TestManifests:
 
     def test_the_same_segment_twice_and_an_empty_one(self) -> None:
         swift = Swift()
-        manifest = manifest_of(self.ONE, ("s/empty", b""), self.ONE)
+        manifest = manifest_of(self.ONE, ("c_segments/empty", b""), self.ONE)
         run(swift, b"1" * 120, manifest)
-        assert swift.objects == {"s/one": b"1" * 60, "c/o": b"1" * 120}
+        assert swift.objects == {"c_segments/one": b"1" * 60, "c/o": b"1" * 120}
 
     @pytest.mark.parametrize("adorned", [True, False])
     def test_segments_that_are_there_are_never_removed(self, adorned: bool) -> None:
         swift = Swift()
-        swift.objects["s/one"] = b"1" * 60
-        swift.adorned = {"s/one"} if adorned else set()
-        swift.fails["t/two"] = LocalUnavailable("no")
+        swift.objects["c_segments/one"] = b"1" * 60
+        swift.adorned = {"c_segments/one"} if adorned else set()
+        swift.fails["c+segments/two"] = LocalUnavailable("no")
         with pytest.raises(LocalUnavailable):
             run(swift, self.DATA, manifest_of(self.ONE, self.TWO))
-        assert swift.objects == {"s/one": b"1" * 60}
-        assert "DELETE s/one" not in swift.log
+        assert swift.objects == {"c_segments/one": b"1" * 60}
+        assert "DELETE c_segments/one" not in swift.log
         # without metadata of its own it may be about to be deleted with what was moved: it gets younger
-        assert ("PUT s/one" in swift.log) is not adorned
+        assert ("PUT c_segments/one" in swift.log) is not adorned
         swift.fails.clear()
         run(swift, self.DATA, manifest_of(self.ONE, self.TWO))
         assert swift.objects["c/o"] == self.DATA
 
     def test_names_that_are_taken(self) -> None:
         swift = Swift()
-        swift.objects["t/two"] = b"somebody else's"
+        swift.objects["c+segments/two"] = b"somebody else's"
         with pytest.raises(LocalChanged):
             run(swift, self.DATA, manifest_of(self.ONE, self.TWO))
-        assert swift.objects == {"t/two": b"somebody else's"}
+        assert swift.objects == {"c+segments/two": b"somebody else's"}
 
     def test_a_name_that_is_taken_a_moment_later(self, monkeypatch: pytest.MonkeyPatch) -> None:
         swift = Swift()
-        swift.objects["t/two"] = b"somebody else's"
+        swift.objects["c+segments/two"] = b"somebody else's"
         find = swift.find
         monkeypatch.setattr(swift, "find", lambda c, name: None if name == "two" else find(c, name))
         with pytest.raises(LocalChanged):
             run(swift, self.DATA, manifest_of(self.ONE, self.TWO))
-        assert swift.objects == {"t/two": b"somebody else's"}
+        assert swift.objects == {"c+segments/two": b"somebody else's"}
 
-    @pytest.mark.parametrize("path", ["s/one", "t/two", "c/o"])
+    @pytest.mark.parametrize("path", ["c_segments/one", "c+segments/two", "c/o"])
     def test_nothing_is_left_of_what_fails(self, path: str) -> None:
         swift = Swift()
         swift.fails[path] = ObjectRefused("local_refused", "413")
@@ -231,24 +237,54 @@ class TestManifests:
 
     def test_wrong_bytes_where_the_segment_is_there(self) -> None:
         swift = Swift()
-        swift.objects["s/one"] = b"1" * 60
+        swift.objects["c_segments/one"] = b"1" * 60
         with pytest.raises(BadDigest):
             run(swift, b"x" + self.DATA[1:], manifest_of(self.ONE, self.TWO))
 
     def test_more_segments_than_swift_takes(self) -> None:
         swift = Swift()
-        segments = [(f"s/{number}", bytes([number]) * 20) for number in range(4)]
+        segments = [(f"c+segments/{number}", bytes([number]) * 20) for number in range(4)]
         data = b"".join(each for _, each in segments)
         run(swift, data, manifest_of(*segments), md5=None)
         assert swift.objects["c/o"] == data
-        assert swift.log[1:3] == [f"PUT c_segments/o/0000000000.00000/80/40/{n:08d}" for n in (1, 2)]
+        assert swift.log[1:3] == [f"PUT c+segments/o/0000000000.00000/80/40/{n:08d}" for n in (1, 2)]
 
     def test_more_segments_than_swift_takes_and_wrong_bytes(self) -> None:
         swift = Swift()
-        segments = [(f"s/{number}", bytes([number]) * 20) for number in range(4)]
+        segments = [(f"c_segments/{number}", bytes([number]) * 20) for number in range(4)]
         data = b"".join(each for _, each in segments)
         for wrong in (0, 39, 79):
             changed = data[:wrong] + b"!" + data[wrong + 1 :]
             with pytest.raises(BadDigest):
                 run(swift, changed, manifest_of(*segments), md5=None)
             assert swift.objects == {}
+
+    def test_more_segments_than_swift_takes_in_two_containers_are_refused(self) -> None:
+        swift = Swift()
+        segments = [
+            (f"{place}/{n}", bytes([n]) * 20) for n, place in enumerate(("c", "c", "c", "c_segments"))
+        ]
+        with pytest.raises(ObjectRefused, match="in 2 containers"):
+            run(swift, b"".join(each for _, each in segments), manifest_of(*segments))
+        assert (swift.objects, swift.log) == ({}, [])
+
+    def test_restore_into_a_foreign_container_writes_nothing(self) -> None:
+        for foreign in ("private/two", "d_segments/two"):
+            swift = Swift()
+            with pytest.raises(ObjectRefused, match=foreign.partition("/")[0]) as refused:
+                run(swift, self.DATA, manifest_of(self.ONE, (foreign, b"2" * 50)))
+            assert (refused.value.reason, swift.log, swift.objects) == ("segments_elsewhere", [], {})
+
+    def test_restore_into_a_container_that_the_operator_allows_writes_there(self) -> None:
+        for allowed in (("private",), ("*",)):
+            swift = Swift()
+            run(swift, self.DATA, manifest_of(self.ONE, ("private/two", b"2" * 50)), allowed=allowed)
+            assert swift.objects["c/o"] == self.DATA
+
+    def test_few_bytes_with_too_many_segments_stay_in_their_container(self) -> None:
+        """As one object in the container of the manifest, others could read them."""
+        swift = Swift()
+        segments = [(f"c_segments/{number}", bytes([number])) for number in range(4)]
+        run(swift, b"".join(each for _, each in segments), manifest_of(*segments))
+        assert {path.partition("/")[0] for path in swift.objects} == {"c", "c_segments"}
+        assert "PUT c/o?multipart-manifest=put" in swift.log

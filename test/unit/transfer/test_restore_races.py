@@ -21,7 +21,7 @@ from s3_sync.transfer.restore import Limits, Restoration, restore
 
 DATA = bytes(range(120))
 LIMITS = Limits(max_object=50, max_segments=3, segment_size=40)
-SEGMENTS = [(f"s/{number}", DATA[number * 40 : number * 40 + 40]) for number in range(3)]
+SEGMENTS = [(f"c_segments/{number}", DATA[number * 40 : number * 40 + 40]) for number in range(3)]
 
 
 def md5(data: bytes) -> str:

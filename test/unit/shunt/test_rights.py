@@ -1,0 +1,138 @@
+"""Who may read the segments of an archived large object: what is asked, and what an unknown answer means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from swift.common.constraints import MAX_FILE_SIZE
+from swift.common.swob import HTTPForbidden
+from swift.common.swob import Request as SwobRequest
+from swift.proxy.controllers.base import get_cache_key
+
+from s3_sync.config.schema import Credentials, Mapping, Profile
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import ObjectInfo, ObjectMeta
+from s3_sync.model.timestamps import Timestamp
+from s3_sync.providers.memory import MemoryProvider
+from s3_sync.shunt.configured import Target
+from s3_sync.shunt.exchange import Local, Request
+from s3_sync.shunt.large import LargeObjects
+from s3_sync.shunt.rights import Refused, check_bytes, check_listing, may_restore
+from s3_sync.shunt.wanted import Wanted
+
+DLO = ObjectInfo("o", 1, meta=ObjectMeta(marks={"x-object-manifest": "s/o/"}))
+SLO = ObjectInfo("o", 1, meta=ObjectMeta(marks={"x-static-large-object": "True"}))
+THERE = frozenset({("s", "ü/1")})
+
+
+def refuses(environ: Any, start_response: Any) -> Any:
+    return HTTPForbidden()(environ, start_response)
+
+
+class Client:
+    """Reads containers of ACL ``yes``. ``containers``: their status and ACL, by name."""
+
+    def __init__(self, **containers: tuple[int, str | None]) -> None:
+        self.containers = containers
+        self.asked: list[tuple[str, str, str | None]] = []
+
+    def authorize(self, request: Any) -> Any:
+        self.asked.append((request.method, request.path_info, request.acl))
+        return None if request.acl == "yes" else HTTPForbidden(request=request)
+
+    def wants(self, authorize: Callable[[Any], Any] | None = None) -> Wanted:
+        known = {
+            get_cache_key("AUTH_a", name): {"status": status, "read_acl": acl}
+            for name, (status, acl) in self.containers.items()
+        }
+        environ = {"swift.infocache": known, "swift.authorize": authorize or self.authorize}
+        provider = MemoryProvider()
+        provider.create_bucket("b")
+        namer = KeyNamer.hashed("AUTH_a", "c")
+        mapping = Mapping("AUTH_a", "c", "b", Credentials(), Profile(), namer)
+        target = Target(mapping, provider.bucket("b", namer))
+        env = SwobRequest.blank("/v1/AUTH_a/c/o", environ).environ
+        request = Request(env, refuses, refuses, target, "AUTH_a", "c", "o")
+        local = Local(refuses, env)
+        return Wanted(request, local, target, "c", "o", Timestamp.parse("1700000000.00000"), {})
+
+
+def status_of(check: Callable[[], None]) -> int:
+    with pytest.raises(Refused) as refused:
+        check()
+    return int(refused.value.response.status_int)
+
+
+def test_check_bytes_asks_without_and_with_the_acl_of_the_container() -> None:
+    client = Client(s=(200, "yes"))
+    check_bytes(client.wants(), THERE)
+    path = "/v1/AUTH_a/s/ü/1".encode().decode("latin-1")
+    assert client.asked == [("GET", path, None), ("GET", path, "yes")]
+
+
+@pytest.mark.parametrize(
+    ("container", "status"), [((200, None), 409), ((200, "no"), 409), ((503, None), 503)]
+)
+def test_check_bytes_without_a_yes_refuses(container: tuple[int, str | None], status: int) -> None:
+    assert status_of(lambda: check_bytes(Client(s=container).wants(), THERE)) == status
+
+
+def test_check_bytes_with_one_of_two_containers_refuses() -> None:
+    client = Client(s=(200, "yes"), t=(200, "no"))
+    assert status_of(lambda: check_bytes(client.wants(), THERE | {("t", "1")})) == 409
+
+
+def test_check_bytes_asks_nothing_of_its_own_container_nor_without_authorization() -> None:
+    client = Client()
+    check_bytes(client.wants(), frozenset({("c", "1")}))
+    wanted = client.wants()
+    del wanted.environ["swift.authorize"]
+    check_bytes(wanted, THERE)
+    assert client.asked == []
+
+
+@pytest.mark.parametrize("gone", [404, 410])
+def test_container_that_is_gone_lets_read_and_not_restore(gone: int) -> None:
+    wanted = Client(s=(gone, None)).wants()
+    check_bytes(wanted, THERE)
+    check_listing(wanted, DLO, THERE)
+    assert not may_restore(wanted, SLO, THERE)
+
+
+def test_who_may_read_the_account_reads_and_restores_everything() -> None:
+    wanted = Client(s=(404, None)).wants(lambda request: None)
+    for places in (THERE, None, frozenset({("gone", "1")})):
+        check_bytes(wanted, places)
+        assert may_restore(wanted, SLO, places)
+
+
+def test_unknown_places_are_for_who_may_read_the_account() -> None:
+    assert status_of(lambda: check_bytes(Client(c_segments=(200, "yes")).wants(), None)) == 409
+
+
+def test_check_listing_is_about_dlos_and_answers_as_the_authorization_does() -> None:
+    client = Client(s=(200, "no"))
+    assert status_of(lambda: check_listing(client.wants(), DLO, THERE)) == 403
+    assert client.asked[-1] == ("GET", "/v1/AUTH_a/s", "no")
+    check_listing(client.wants(), SLO, THERE)
+
+
+def test_may_restore_of_what_comes_back_in_pieces_asks_for_their_container() -> None:
+    large = ObjectInfo("o", MAX_FILE_SIZE + 1)
+    assert may_restore(Client(c_segments=(200, "yes")).wants(), large, frozenset())
+    assert not may_restore(Client(c_segments=(200, "no")).wants(), large, frozenset())
+    assert may_restore(Client().wants(), ObjectInfo("o", MAX_FILE_SIZE), frozenset())
+
+
+def test_places_of_a_later_version_are_asked_for_again() -> None:
+    """Of the same bytes and ETag: its segments may lie where others may not read."""
+    target, large = Client().wants().target, LargeObjects()
+    entry = b'[{"name": "/%s/1", "bytes": 1, "hash": "9dd4e461268c8034f5c8564e155c67a6"}]'
+    for stamp, container in (("1", "public"), ("2", "private")):
+        marks = {"x-static-large-object": "True", "swift-timestamp": f"170000000{stamp}.00000"}
+        target.bucket.put_manifest("o", entry % container.encode())
+        info = ObjectInfo("o", 1, "e", meta=ObjectMeta(marks=marks))
+        assert large.places(target, info) == {(container, "1")}
+        assert large.knows(target, info)
