@@ -26,6 +26,7 @@ from s3_sync.runtime.concurrency import GreenPool
 from s3_sync.runtime.http import Timeouts
 from s3_sync.shunt.changes import Changes
 from s3_sync.shunt.configured import Configured
+from s3_sync.shunt.dynamic import make_detour
 from s3_sync.shunt.exchange import App, Environ, Request, StartResponse, to_text
 from s3_sync.shunt.large import LargeObjects
 from s3_sync.shunt.listings import Listings
@@ -78,6 +79,7 @@ class CloudShunt:
             "POST": changes.post,
         }
         self._for_containers: Mapping[str, Handler] = {"GET": Listings(proxyfs, self.log)}
+        make_detour(app, self, self._moves)
         if not max_segments(app):
             self.log.error("slo does not stand right of cloud-shunt: large objects will not be restored")
         self._copy = ServerSideCopyMiddleware(self, dict(conf))
@@ -104,7 +106,7 @@ class CloudShunt:
     def _request(self, environ: Environ) -> Request | None:
         """The request, if it is about a mapped container or an object of one."""
         pieces = environ["PATH_INFO"].split("/", 4)
-        if len(pieces) < 4 or pieces[0] or environ.get(_BYPASS):
+        if len(pieces) < 4 or pieces[0] or _is_bypass(environ):
             return None
         try:
             account, container = to_text(pieces[2]), to_text(pieces[3])
@@ -118,10 +120,16 @@ class CloudShunt:
             return None
         return Request(environ, self.app, self, target, account, container, name)
 
+    def _moves(self, environ: Environ) -> bool:
+        """Whether objects of the container are moved. Where they are not, all are in the cluster, and in the
+        bucket there may be copies of deleted ones."""
+        request = self._request(environ)
+        return request is not None and not request.target.mapping.profile.retain_local
+
     def _copies_mapped(self, environ: Environ) -> bool:
         """Whether a copy's source lies in a mapped container. Nonsense does not: Swift refuses it."""
         pieces = environ["PATH_INFO"].split("/", 4)
-        if len(pieces) < 5 or environ.get(_BYPASS):
+        if len(pieces) < 5 or _is_bypass(environ):
             return False
         account, container = pieces[2], pieces[3]
         if environ["REQUEST_METHOD"] != "COPY":
@@ -140,6 +148,13 @@ class CloudShunt:
             breaker=BreakerPolicy(failures=self.options.remote_failures),
         )
         return Guard(credentials.store, policy, RemoteWatcher(credentials.store, self.log))
+
+
+def _is_bypass(environ: Environ) -> bool:
+    """Also of what dlo asks for such a request: of its keys it gets few, but all of ``swift.infocache``."""
+    if environ.get(_BYPASS):
+        environ.setdefault("swift.infocache", {})[_BYPASS] = True
+    return _BYPASS in environ.get("swift.infocache", ())
 
 
 def filter_factory(global_conf: Mapping[str, str], **local_conf: str) -> Callable[[App], Any]:
