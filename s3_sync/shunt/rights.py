@@ -92,7 +92,8 @@ def _refusal(
     authorize = wanted.environ.get("swift.authorize")
     if authorize is None:
         return None
-    path = "/".join(filter(None, ("/v1", wanted.request.account, container, name)))
+    account = wanted.target.mapping.account  # a symlink may be in another one
+    path = "/".join(filter(None, ("/v1", account, container, name)))
     headers = {"x-auth-token": wanted.environ.get("HTTP_X_AUTH_TOKEN")}
     request = make_subrequest(
         wanted.environ, "GET", quote(to_wsgi(path), encoding="latin-1"), headers=headers, swift_source=SOURCE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -110,6 +111,13 @@ def test_who_may_read_the_account_reads_and_restores_everything() -> None:
 
 def test_unknown_places_are_for_who_may_read_the_account() -> None:
     assert status_of(lambda: check_bytes(Client(c_segments=(200, "yes")).wants(), None)) == 409
+
+
+def test_segments_behind_a_symlink_of_another_account_are_those_of_the_target() -> None:
+    client = Client(s=(200, "yes"))
+    wanted = client.wants()
+    check_bytes(replace(wanted, request=replace(wanted.request, account="AUTH_other")), THERE)
+    assert client.asked[-1][1].startswith("/v1/AUTH_a/s/")
 
 
 def test_check_listing_is_about_dlos_and_answers_as_the_authorization_does() -> None:
