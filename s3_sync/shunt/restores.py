@@ -123,7 +123,7 @@ class Restores:
                 "its manifest is not in the bucket, so that nothing tells who might read its segments",
             )
         headers = _headers(info, manifest)
-        allowed = getattr(wanted.target.mapping.profile, "segment_containers", ())
+        allowed = wanted.target.mapping.profile.segment_containers
         restoration = Restoration(wanted.container, info, manifest, wanted.asked, headers, allowed)
         writer = SubrequestWriter(wanted.request.app, wanted.environ, wanted.target.mapping.account, SOURCE)
         limits = Limits(MAX_FILE_SIZE, max_segments(wanted.request.app), self._segment_size())

