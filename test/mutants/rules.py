@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mutants.mutant import Mutant
+from mutants.rights import RIGHTS
 
 _SYNC = "test/unit/sync"
 _CLUSTER = "test/unit/cluster"
@@ -241,6 +242,7 @@ MUTANTS = (
         "        if False:",
         f"{_SYNC}/test_release_large.py",
     ),
+    *RIGHTS,
     # expiry
     Mutant(
         "only the very copy expires that was noted",

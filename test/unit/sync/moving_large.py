@@ -7,12 +7,14 @@ from typing import Any
 
 from unit.sync.moving import MovingWorld, Written
 
+SECRET = b"the secret of somebody else"
+
 
 class LargeWorld(MovingWorld):
     """Segments are in a container of their own, manifests in the mapped one and in one that nobody moves.
 
     ``referring``: name of a manifest elsewhere -> what it must always give. ``noted``: segments with metadata
-    that a client gave them.
+    that a client gave them. Objects below ``/private/`` are somebody else's.
     """
 
     def __init__(self, directory: Path, **options: Any) -> None:
@@ -20,8 +22,28 @@ class LargeWorld(MovingWorld):
         self.referring: dict[str, bytes] = {}
         self.noted: set[str] = set()
         self._count = 0
+        for number in range(2):
+            self.swift.put(f"/private/{number}", SECRET)
 
     # The client
+
+    def covet(self, name: str, kind: str) -> None:
+        """A user without rights names what is private; ``kind``: ``slo``, ``dlo`` or ``symlink``."""
+        self.swift.clock.sleep(1)
+        if kind == "slo":
+            self.swift.put_slo(name, ["/private/0", "/private/1"])
+        elif kind == "dlo":
+            self.swift.put_dlo(name, "private/")
+        else:
+            self.swift.put(name, b"", x_object_sysmeta_symlink_target="private/0")
+        self.refused.add(name)
+
+    def give_up(self, name: str) -> None:
+        """The same user deletes it again."""
+        if name in self.refused:
+            self.swift.clock.sleep(1)
+            self.swift.delete(name)
+            self.refused.discard(name)
 
     def put_large(self, name: str, kind: str, data: bytes, lives: int | None = None, **user: str) -> None:
         """``kind``: ``slo`` or ``dlo``; new segments each time, as clients do."""
@@ -97,6 +119,9 @@ class LargeWorld(MovingWorld):
 
     def check_bytes(self) -> None:
         there = self.bucket.content()
+        assert not any(SECRET in data for data in there.values())
+        assert not self.refused & there.keys()
+        assert [self.swift.everything().get(f"/private/{number}") for number in range(2)] == [SECRET] * 2
         for name, written in self.alive().items():
             assert written.data in (self.swift.read(name), there.get(name)), name
         for name, data in self.referring.items():

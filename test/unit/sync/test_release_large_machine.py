@@ -1,5 +1,5 @@
 """The random stories of moves with large objects in them, whose segments clients write again, name elsewhere
-and give metadata, at any moment."""
+and give metadata, at any moment; and with links and manifests that name what is none of their writer's."""
 
 from __future__ import annotations
 
@@ -55,6 +55,17 @@ class MovingLarge(Moving):
         for node in self.world.nodes:
             node.step()
         self.world.swift.clock.sleep(DELAY * 1.5)
+
+    @rule(
+        name=st.sampled_from(["x", "y"]),
+        kind=st.sampled_from(["slo", "dlo", "symlink"]),
+        gives_up=st.booleans(),
+    )
+    def user_without_rights(self, name: str, kind: str, gives_up: bool) -> None:
+        if gives_up:
+            self.world.give_up(name)
+        else:
+            self.world.covet(name, kind)
 
     @rule(number=NUMBER)
     def another_manifest_of_old_segments(self, number: int) -> None:

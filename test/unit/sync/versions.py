@@ -67,6 +67,8 @@ class Answered:
 
 
 def kind_of(headers: Mapping[str, str]) -> str:
+    if "x-object-sysmeta-symlink-target" in headers:
+        return "symlink"
     if "x-static-large-object" in headers:
         return "slo"
     return "dlo" if "x-object-manifest" in headers else "plain"
