@@ -103,12 +103,12 @@ class Manifest:
         return multipart_etag(segment.md5 for segment in self.segments)
 
     def to_put(self) -> bytes:
-        """The body of ``PUT ?multipart-manifest=put`` that makes this SLO."""
+        """The body of ``PUT ?multipart-manifest=put`` that makes this SLO, as ``format=raw`` gives it."""
         entries = [
             {"path": segment.path, "size_bytes": segment.size, "etag": segment.md5}
             for segment in self.segments
         ]
-        return json.dumps(entries).encode("ascii")
+        return json.dumps(entries, sort_keys=True).encode("ascii")
 
 
 def named_objects(raw: bytes) -> set[tuple[str, str]]:

@@ -11,6 +11,8 @@ from s3_sync.model.timestamps import parse_iso_date
 
 #: listings of object stores tell no content type
 UNKNOWN_TYPE = "application/octet-stream"
+#: the MD5 of no bytes
+_OF_NOTHING = "d41d8cd98f00b204e9800998ecf8427e"
 
 
 class Entry(NamedTuple):
@@ -57,14 +59,15 @@ def is_newer(remote: Mapping[str, Any], local: Mapping[str, Any]) -> bool:
     """Whether a remote object is another and newer version than the local one of the same name.
 
     A copy is always stored later than its original was written, so the dates alone say nothing. Of the
-    same size, and with the same ETag or one that is no MD5 (an upload in parts), it is taken for a copy.
-    Groups have no versions.
+    same size, and with the same ETag or one that is no MD5 (an upload in parts), it is taken for a copy. So
+    it is where the local one stands for other bytes than its own: a symlink, an SLO of that size, or what may
+    be the manifest of a DLO, which a listing does not tell from an empty object. Groups have no versions.
     """
-    if "subdir" in remote or "subdir" in local:
+    if "subdir" in remote or "subdir" in local or "symlink_path" in local or local.get("hash") == _OF_NOTHING:
         return False
     if remote["bytes"] == local.get("bytes"):
         etag = remote["hash"]
-        if etag == local.get("hash") or not is_md5(etag):
+        if etag == local.get("hash") or not is_md5(etag) or "slo_etag" in local:
             return False
     return _date(remote) > _date(local)
 

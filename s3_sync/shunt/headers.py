@@ -20,6 +20,9 @@ from s3_sync.shunt.exchange import Headers, to_wsgi
 #: of what s3api tells its clients instead of Swift's ETag (swift.common.middleware.s3api.s3response); the
 #: gatekeeper takes it out of answers to other clients
 S3_ETAG = "x-object-sysmeta-s3api-etag"
+#: of an SLO: the MD5 of its manifest
+MANIFEST_ETAG = "X-Manifest-Etag"
+_EXPOSED = "access-control-expose-headers"
 #: RFC 9110 section 5.6.2
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 #: what a value must not hold: it could end the header, or the whole head of the answer
@@ -77,10 +80,15 @@ def is_deleted(mapping: Mapping, info: ObjectInfo, tombstone: Timestamp) -> bool
     return mapping.profile.propagate_delete and tombstone.offset == 0 and tombstone > written_at(info)
 
 
-def cross_origin(headers: Iterable[tuple[str, str]]) -> Headers:
-    """Of the local answer: what it says to a browser about other origins holds for the object as well."""
-    return [
-        (name, value)
-        for name, value in headers
-        if name.lower().startswith("access-control-") or name.lower() == "vary"
-    ]
+def cross_origin(headers: Iterable[tuple[str, str]], answer: Iterable[tuple[str, str]] = ()) -> Headers:
+    """Of the local answer: what it says to a browser about other origins holds for the object as well, whose
+    ``answer`` has metadata that the local one does not have."""
+    meta = {name.lower() for name, _ in answer if name.lower().startswith("x-object-meta-")}
+    found: Headers = []
+    for name, value in headers:
+        if name.lower() == _EXPOSED and meta:
+            known = {each.strip() for each in value.split(",")}
+            found.append((name, ", ".join(sorted(meta | known - {""}))))
+        elif name.lower().startswith("access-control-") or name.lower() == "vary":
+            found.append((name, value))
+    return found

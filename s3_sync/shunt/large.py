@@ -22,10 +22,12 @@ Place = tuple[str, str]
 
 class Etags(NamedTuple):
     """``swift``: what clients of Swift's API know. ``s3``: what those of s3api do, as S3 makes it of the
-    segments' MD5s; None where s3api makes its own of the other one."""
+    segments' MD5s; None where s3api makes its own of the other one. ``manifest``: of the manifest as an
+    object, where that is stored."""
 
     swift: str
     s3: str | None = None
+    manifest: str | None = None
 
 
 class _Known(NamedTuple):
@@ -71,7 +73,7 @@ class LargeObjects:
         except (NotFound, ObjectRefused, ValueError):
             return None
         names = dict(named_places(info)) | {segment.container: segment.name for segment in manifest.segments}
-        etags = Etags(manifest.joined_etag, manifest.multipart_etag)
+        etags = Etags(manifest.joined_etag, manifest.multipart_etag, manifest.etag)
         known = _Known(etags, frozenset(names.items()))
         self._remember(_key(target, info), known)
         return manifest

@@ -34,6 +34,7 @@ from s3_sync.shunt.objects import Objects
 from s3_sync.shunt.options import Options
 from s3_sync.shunt.proxyfs import ProxyFs
 from s3_sync.shunt.restores import Restores, max_segments
+from s3_sync.shunt.visible import Visibility
 from s3_sync.shunt.watch import RemoteWatcher, shunt_logger
 
 #: of a request that wants the local cluster only: from the cloud connector, or from an operator
@@ -69,7 +70,9 @@ class CloudShunt:
             GreenPool(self.options.restores), newest, large, lambda: self._configured.segment_size, self.log
         )
         proxyfs = ProxyFs(self.options.handle_proxyfs)
-        objects = Objects(self._configured.find, proxyfs, large, self.log, self._restores.begin)
+        objects = Objects(
+            self._configured.find, proxyfs, large, Visibility(newest), self._restores.begin, self.log
+        )
         changes = Changes(newest, proxyfs, self.log)
         # a mapping that migrates will answer other methods as well, and for accounts
         self._for_objects: Mapping[str, Handler] = {

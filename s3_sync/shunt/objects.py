@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
-from urllib.parse import unquote
 
 from swift.common.request_helpers import resolve_etag_is_at_header
-from swift.common.swob import HTTPBadRequest, HTTPConflict, HTTPException
+from swift.common.swob import HTTPBadRequest, HTTPException
 from swift.common.swob import Request as SwobRequest
 from swift.common.swob import Response as SwobResponse
-from swift.common.utils import drain_and_close, split_path
+from swift.common.utils import drain_and_close
 from swift.common.wsgi import make_subrequest
 
 from s3_sync.errors import InvalidRequest, NotFound, PreconditionFailed, RemoteError
@@ -26,25 +24,24 @@ from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import GetResult
 from s3_sync.shunt.bare import is_bare, joined
-from s3_sync.shunt.configured import Target
-from s3_sync.shunt.exchange import SOURCE, Environ, Local, Request, StartResponse, to_text
+from s3_sync.shunt.exchange import SOURCE, Environ, Local, Request, StartResponse
 from s3_sync.shunt.failures import failure
-from s3_sync.shunt.headers import S3_ETAG, answer_headers, cross_origin, is_deleted, is_expired
+from s3_sync.shunt.headers import MANIFEST_ETAG, S3_ETAG, answer_headers, cross_origin
 from s3_sync.shunt.large import Etags, LargeObjects, is_dynamic, is_large, named_places
+from s3_sync.shunt.links import Find, check_link, followed, kept
 from s3_sync.shunt.pieces import Listener, Pieces, Remote
 from s3_sync.shunt.proxyfs import ProxyFs
 from s3_sync.shunt.rights import Refused, check_bytes, check_listing, may_restore
 from s3_sync.shunt.versions import NULL, names_another, names_null
+from s3_sync.shunt.visible import Visibility
 from s3_sync.shunt.wanted import Wanted
+from s3_sync.streams.hashing import md5_hex
 from s3_sync.transfer.steady import SteadyBody, open_range, read_range
 
 #: what a remote store cannot be asked, because only a whole description answers it
 _CONDITIONS = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE")
 #: how s3api calls the requests that it makes of its clients'
 _S3API = "S3"
-
-Find = Callable[[str, str], Target | None]
-
 
 #: gives a listener to a whole object that a client is about to read, or None
 Restore = Callable[[Wanted, ObjectInfo], Listener | None]
@@ -53,12 +50,21 @@ Restore = Callable[[Wanted, ObjectInfo], Listener | None]
 class Objects:
     """Answers for all mapped containers. ``find``: the target of another container, for symlinks."""
 
-    def __init__(self, find: Find, proxyfs: ProxyFs, large: LargeObjects, log: Any, restore: Restore) -> None:
+    def __init__(
+        self,
+        find: Find,
+        proxyfs: ProxyFs,
+        large: LargeObjects,
+        visibility: Visibility,
+        restore: Restore,
+        log: Any,
+    ) -> None:
         self._find = find
         self._proxyfs = proxyfs
-        self._log = log
-        self._restore = restore
         self._large = large
+        self._visibility = visibility
+        self._restore = restore
+        self._log = log
 
     def __call__(self, request: Request, start_response: StartResponse) -> Iterable[bytes]:
         asked = Timestamp.from_seconds(time.time())
@@ -90,27 +96,10 @@ class Objects:
         params = SwobRequest(request.environ).params
         if names_another(request, params) or not self._proxyfs.covers(request):
             return None
-        link = local.header("content-location")
-        if link is None:
-            target = request.target
-            return Wanted(request, local, target, request.container, request.name, asked, params)
-        # the name is that of a symlink, and it is its target that is not there
-        path = unquote(link, "latin-1")
-        try:
-            _, *place = split_path(path, 4, 4, True)
-            account, container, name = map(to_text, place)
-        except (ValueError, UnicodeError):
+        there = followed(request, local, self._find)
+        if there is None or (there is not request and not self._proxyfs.covers(there)):
             return None
-        there = self._find(account, container)
-        if there is None:
-            return None
-        environ = {**request.environ, "PATH_INFO": path}
-        linked = replace(
-            request, environ=environ, target=there, account=account, container=container, name=name
-        )
-        if not self._proxyfs.covers(linked):
-            return None
-        return Wanted(request, local, there, container, name, asked, params)
+        return Wanted(request, local, there.target, there.container, there.name, asked, params)
 
     def _answer_twice(self, wanted: Wanted) -> Any:
         try:
@@ -144,7 +133,7 @@ class Objects:
         info, part = result.info, result.byte_range
         first, last = part or (0, info.size - 1)
         try:
-            check_visible(wanted, info)
+            self._visibility.check(wanted, info)
             if is_bare(info):
                 result.__exit__(None, None, None)
                 return self._bare(wanted, info)
@@ -155,7 +144,7 @@ class Objects:
                 result = open_range(wanted.bucket, info, first, last)
             else:
                 self._check_rights(wanted, info)
-            self._check_link(wanted, info)
+            check_link(wanted, self._etags(wanted, info).swift)
             response = self._response(wanted, info)
             if part is None:
                 return self._whole(wanted, info, response, result)
@@ -193,7 +182,7 @@ class Objects:
     def _described(self, wanted: Wanted) -> Any:
         """The answer made of a description, which tells what has to be read, if anything."""
         info = wanted.bucket.head_object(wanted.name)
-        check_visible(wanted, info)
+        self._visibility.check(wanted, info)
         if is_bare(info):
             return self._bare(wanted, info)
         large = is_large(info)
@@ -201,7 +190,7 @@ class Objects:
             check_listing(wanted, info, self._large.places(wanted.target, info))
         if large and wanted.params.get("multipart-manifest") == "get":
             return self._manifest(wanted, info)
-        self._check_link(wanted, info)
+        check_link(wanted, self._etags(wanted, info).swift)
         response = self._response(wanted, info)
         assert info.meta is not None
         if "part-number" in wanted.params and "x-static-large-object" in info.meta.marks:
@@ -236,12 +225,13 @@ class Objects:
         if manifest is None:
             raise NotFound(f"no manifest of {info.name}", status=404)
         response = self._response(wanted, info)
+        body = manifest.raw
         if wanted.params.get("format") == "raw":
             body = manifest.to_put()
         else:
-            body = manifest.raw
             response.headers["Content-Type"] = "application/json; charset=utf-8"
-            response.headers["Etag"] = manifest.etag
+        response.headers["Etag"] = md5_hex(body)
+        response.headers.pop(MANIFEST_ETAG, None)
         response.headers.pop("X-Object-Manifest", None)
         response.headers["X-Static-Large-Object"] = "True"  # what it is when it is restored
         response.conditional_response = True
@@ -258,7 +248,8 @@ class Objects:
         if number > len(manifest.segments):
             response.status = 416
             response.content_range = f"bytes */{info.size}"
-            response.body = b"The requested part number is not satisfiable"
+            get = wanted.request.method == "GET"
+            response.body = b"The requested part number is not satisfiable" if get else b""
             return response
         first = sum(segment.size for segment in manifest.segments[: number - 1])
         size = manifest.segments[number - 1].size
@@ -271,9 +262,13 @@ class Objects:
 
     def _response(self, wanted: Wanted, info: ObjectInfo) -> Any:
         etags = self._etags(wanted, info)
-        headers = [*answer_headers(info, etags.swift, is_large(info)), *cross_origin(wanted.local.headers)]
+        headers = answer_headers(info, etags.swift, is_large(info))
+        headers += cross_origin(wanted.local.headers, headers)
+        if etags.manifest and not is_dynamic(info):
+            headers.append((MANIFEST_ETAG, etags.manifest))
         if etags.s3 and wanted.environ.get("swift.source") == _S3API:
             headers.append((S3_ETAG.title(), etags.s3))
+        headers += kept(wanted.local)
         if names_null(wanted.params):
             headers.append(("X-Object-Version-Id", NULL))
         request = SwobRequest(wanted.environ)
@@ -287,23 +282,6 @@ class Objects:
 
     def _etags(self, wanted: Wanted, info: ObjectInfo) -> Etags:
         return self._large.etags(wanted.target, info) if is_large(info) else Etags(info.md5 or info.etag)
-
-    def _check_link(self, wanted: Wanted, info: ObjectInfo) -> None:
-        """A symlink that is bound to an ETag leads to that very object. Raises swob's HTTPConflict."""
-        link = wanted.local.header("content-location")
-        if link is None:
-            return
-        request = make_subrequest(
-            wanted.environ, "HEAD", f"{SwobRequest(wanted.environ).path}?symlink=get", swift_source=SOURCE
-        )
-        bound = request.get_response(wanted.request.app).headers.get("X-Symlink-Target-Etag")
-        etag = self._etags(wanted, info).swift
-        if bound and bound.strip('"') != etag:
-            raise HTTPConflict(
-                body=f"Object Etag {etag!r} does not match X-Symlink-Target-Etag header {bound!r}",
-                headers={"Content-Type": "text/plain", "Content-Location": link},
-                request=SwobRequest(wanted.environ),
-            )
 
 
 def _part_number(wanted: Wanted) -> int:
@@ -355,17 +333,3 @@ def is_missing(local: Local, request: Request) -> bool:
     answer = unconditional.get_response(request.app)
     drain_and_close(answer)
     return bool(answer.status_int == 404)
-
-
-def check_visible(wanted: Wanted, info: ObjectInfo) -> None:
-    """Raises NotFound for a copy that is there and must not be seen any more."""
-    if is_expired(info):
-        raise NotFound(f"{info.name} has expired", status=404)
-    # the local 404 tells the tombstone's time, where there is one and the server that was asked has it
-    text = wanted.local.header("x-backend-timestamp") or ""
-    try:
-        tombstone = Timestamp.parse(text)
-    except ValueError:
-        return
-    if is_deleted(wanted.target.mapping, info, tombstone):
-        raise NotFound(f"{info.name} was deleted", status=404)

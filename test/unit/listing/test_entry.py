@@ -9,6 +9,7 @@ from s3_sync.model.objects import ObjectInfo
 from s3_sync.model.timestamps import parse_iso_date
 
 A, B = "0cc175b9c0f1b6a831c399e269772661", "92eb5ffee6ae2fec3ad71c777531578f"
+NOTHING = "d41d8cd98f00b204e9800998ecf8427e"
 EARLY, LATE = "2026-01-02T03:04:05.000000", "2026-01-02T03:04:05.000010"
 
 
@@ -47,6 +48,11 @@ def test_dates_always_have_six_decimals() -> None:
         ({"hash": A}, {"hash": f"{B}-3", "bytes": 2}, True),
         ({"hash": A, "bytes": 0}, {"hash": A}, True),
         ({"hash": A, "last_modified": ""}, {"hash": B}, True),
+        ({"hash": A, "slo_etag": f'"{B}"'}, {"hash": B}, False),  # the MD5 of the whole, as one upload
+        ({"hash": A, "slo_etag": f'"{B}"'}, {"hash": B, "bytes": 2}, True),
+        ({"hash": NOTHING, "bytes": 0, "symlink_path": "/v1/a/c/o"}, {"hash": A}, False),
+        ({"hash": A, "bytes": 0, "symlink_path": "/v1/a/c/o"}, {"hash": f"{B}-3"}, False),
+        ({"hash": NOTHING, "bytes": 0}, {"hash": A, "bytes": 100}, False),  # a DLO
     ],
 )
 def test_which_version_is_newer(local: dict[str, Any], remote: dict[str, Any], newer: bool) -> None:

@@ -14,6 +14,7 @@ from swift.common.swob import Request as SwobRequest
 from swift.common.utils import split_path
 from swift.proxy.controllers.base import get_cache_key
 
+from s3_sync.cluster.newest import LocalState, Unknown
 from s3_sync.config.schema import Credentials, Mapping, Profile
 from s3_sync.errors import AccessDenied, RemoteError, RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
@@ -25,6 +26,7 @@ from s3_sync.shunt.exchange import Request
 from s3_sync.shunt.large import LargeObjects
 from s3_sync.shunt.objects import Objects
 from s3_sync.shunt.proxyfs import ProxyFs
+from s3_sync.shunt.visible import Visibility
 from s3_sync.streams.reader import BytesBody
 
 BODY = bytes(range(256)) * 40
@@ -43,6 +45,13 @@ class Log:
     def error(self, *_: object) -> None: ...
 
 
+class Forgotten:
+    """No replica knows anything."""
+
+    def of(self, *place: str) -> LocalState:
+        return Unknown()
+
+
 class World:
     def __init__(self) -> None:
         self.log = Log()
@@ -57,8 +66,9 @@ class World:
             lambda *place: find.get(place),
             ProxyFs(False),
             LargeObjects(),
-            self.log,
+            Visibility(Forgotten()),  # type: ignore[arg-type]
             lambda wanted, info: None,
+            self.log,
         )
         self.local: Any = HTTPNotFound
         self.store("o", BODY, user={"colour": "red"})
