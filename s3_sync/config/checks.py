@@ -98,6 +98,18 @@ def check_moves(mappings: Sequence[Mapping], findings: Findings) -> None:
                 )
 
 
+def warn_of_idle(mappings: Sequence[Mapping], findings: Findings) -> None:
+    """Say which options of cloud-shunt do nothing without another one."""
+    for mapping in mappings:
+        profile = mapping.profile
+        for option, told, needed, there in (
+            ("restore_on_range", profile.restore_on_range, "restore_object", profile.restore_object),
+            ("protect_containers", profile.protect_containers, "merge_namespaces", profile.merge_namespaces),
+        ):
+            if told and not there:
+                findings.warning(join(mapping.place, option), f"does nothing without {needed}")
+
+
 def warn_of_trust(mappings: Sequence[Mapping], findings: Findings) -> None:
     """Say what users can cause where the operator vouches for all of an account."""
     for mapping in mappings:

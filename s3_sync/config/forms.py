@@ -185,6 +185,8 @@ class PolicyForm(Form):
     propagate_delete: bool = True
     merge_namespaces: bool = False
     restore_object: bool = False
+    restore_on_range: bool = False
+    protect_containers: bool = False
     propagate_post: bool = False
     remote_listing_failure: Literal["fail", "local"] | None = None
     cloud_connector: bool = True

@@ -146,6 +146,7 @@ def _mappings(entries: OldForm | NewForm, top: TopForm | None, findings: Finding
     checks.check_expiry(mappings, findings)
     checks.warn_of_both(mappings, findings)
     checks.warn_of_trust(mappings, findings)
+    checks.warn_of_idle(mappings, findings)
     mappings = [mapping for mapping in mappings if not findings.has_problem(mapping.place)]
     checks.warn_of_circles(mappings, top.swift_bind_ip if top else "", findings)
     return mappings

@@ -97,6 +97,8 @@ class Profile:
     propagate_delete: bool = True
     merge_namespaces: bool = False
     restore_object: bool = False
+    restore_on_range: bool = False
+    protect_containers: bool = False
     propagate_post: bool = False
     remote_listing_failure: Literal["fail", "local"] | None = None
     criteria: Criteria = EVERYTHING

@@ -26,6 +26,7 @@ from s3_sync.listing.prefetch import Prefetch
 from s3_sync.listing.query import ListingQuery
 from s3_sync.listing.walk import Page, Walk
 from s3_sync.providers.base import Bucket, ListPage, ListQuery
+from s3_sync.shunt.configured import Target
 from s3_sync.shunt.exchange import Environ, Headers, Local, Request, StartResponse
 from s3_sync.shunt.headers import cross_origin
 from s3_sync.shunt.proxyfs import ProxyFs
@@ -79,7 +80,7 @@ class Listings:
         pages = _pages(fetch, mapping, query, self._unknown)
         # What is moved is in the bucket before it leaves the cluster. So the bucket is read after the cluster
         # then: the other way round, what moves between the two would be in neither.
-        at_once = mapping.profile.retain_local and _is_allowed(environ)
+        at_once = mapping.profile.retain_local and is_allowed(environ)
         remote = Prefetch(pages) if at_once else None
         try:
             local = LocalListing(request)
@@ -224,8 +225,8 @@ def _only_version(record: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**record, "version_id": NULL, "is_latest": True}
 
 
-def _is_allowed(environ: Environ) -> bool:
-    """Whether it is certain already that the user may list the container.
+def is_allowed(environ: Environ) -> bool:
+    """Whether it is certain already that the user may do with the container what it asks for.
 
     It is what the proxy asks before it looks at the container (``swift.proxy.server``). Without the
     container's ACL the answer is yes for owners only; others have to wait for the local one.
@@ -236,6 +237,12 @@ def _is_allowed(environ: Environ) -> bool:
     request = SwobRequest(dict(environ))
     request.acl = None
     return authorize(request) is None
+
+
+def shows_anything(target: Target) -> bool:
+    """Whether a listing of the container shows anything that is in the bucket. Raises RemoteError."""
+    fetch = _Fetch(target.bucket)
+    return next(_pages(fetch, target.mapping, ListingQuery.of_request({}, limit=1), set()), None) is not None
 
 
 def _pages(

@@ -26,6 +26,7 @@ from s3_sync.runtime.concurrency import GreenPool
 from s3_sync.runtime.http import Timeouts
 from s3_sync.shunt.changes import Changes
 from s3_sync.shunt.configured import Configured
+from s3_sync.shunt.containers import Containers
 from s3_sync.shunt.dynamic import make_detour
 from s3_sync.shunt.exchange import App, Environ, Request, StartResponse, to_text
 from s3_sync.shunt.large import LargeObjects
@@ -81,7 +82,10 @@ class CloudShunt:
             "DELETE": changes.delete,
             "POST": changes.post,
         }
-        self._for_containers: Mapping[str, Handler] = {"GET": Listings(proxyfs, self.log)}
+        self._for_containers: Mapping[str, Handler] = {
+            "GET": Listings(proxyfs, self.log),
+            "DELETE": Containers(proxyfs, self.log).delete,
+        }
         make_detour(app, self, self._moves)
         if not max_segments(app):
             self.log.error("slo does not stand right of cloud-shunt: large objects will not be restored")

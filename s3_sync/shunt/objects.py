@@ -43,8 +43,9 @@ _CONDITIONS = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", 
 #: how s3api calls the requests that it makes of its clients'
 _S3API = "S3"
 
-#: gives a listener to a whole object that a client is about to read, or None
-Restore = Callable[[Wanted, ObjectInfo], Listener | None]
+#: restores an object that a client is about to read; gives a listener to the bytes, or None. Whether the
+#: client reads the whole
+Restore = Callable[[Wanted, ObjectInfo, bool], Listener | None]
 
 
 class Objects:
@@ -149,6 +150,7 @@ class Objects:
             if part is None:
                 return self._whole(wanted, info, response, result)
             body = Pieces(SteadyBody(wanted.bucket, info, first, last, result), self._log)
+            self._listener(wanted, info, whole=False)
             _partial(response, first, last, info.size, body)
         except BaseException:
             result.__exit__(None, None, None)
@@ -169,15 +171,19 @@ class Objects:
         response.content_length = info.size  # swob forgets it with each new body
         return response
 
-    def _listener(self, wanted: Wanted, info: ObjectInfo) -> Listener | None:
-        if not wanted.target.mapping.profile.restore_object or "HTTP_RANGE" in wanted.environ:
+    def _listener(self, wanted: Wanted, info: ObjectInfo, whole: bool = True) -> Listener | None:
+        """Begin a restore, if so configured. Of less than the ``whole`` nobody is to hear."""
+        profile = wanted.target.mapping.profile
+        whole = whole and "HTTP_RANGE" not in wanted.environ
+        if not profile.restore_object or not (whole or profile.restore_on_range):
             return None
         places = (
             self._large.places(wanted.target, info) if is_large(info) and not is_bare(info) else frozenset()
         )
         if not may_restore(wanted, info, places):
             return None
-        return self._restore(wanted, info)
+        listener = self._restore(wanted, info, whole)
+        return listener if whole else None
 
     def _described(self, wanted: Wanted) -> Any:
         """The answer made of a description, which tells what has to be read, if anything."""
@@ -206,6 +212,8 @@ class Objects:
             result = open_range(wanted.bucket, info, 0, info.size - 1)
             response = self._response(wanted, info)
             return self._whole(wanted, info, response, result)
+        if response.status_int == 206:
+            self._listener(wanted, info, whole=False)
         return response
 
     def _bare(self, wanted: Wanted, info: ObjectInfo) -> Any:
@@ -257,6 +265,7 @@ class Objects:
         if wanted.request.method == "GET":
             self._check_rights(wanted, info)
             body = Pieces(read_range(wanted.bucket, info, first, first + size - 1), self._log)
+            self._listener(wanted, info, whole=False)
         _partial(response, first, first + size - 1, info.size, body)
         return response
 

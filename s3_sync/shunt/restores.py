@@ -67,8 +67,11 @@ class Restores:
         self._running: set[Key] = set()
         self._failed: dict[Key, float] = {}
 
-    def begin(self, wanted: Wanted, info: ObjectInfo) -> Following | None:
-        """Restore the object from what a client is about to read, if that can be done now. Never waits."""
+    def begin(self, wanted: Wanted, info: ObjectInfo, whole: bool) -> Following | None:
+        """Restore the object from what a client is about to read, if that can be done now. Never waits.
+
+        If that is not the ``whole``, it is read from the store anew, and nobody has to tell of bytes.
+        """
         mapping = wanted.target.mapping
         key = (mapping.account, wanted.container, wanted.name)
         if key in self._running or self._failed.get(key, 0.0) > time.monotonic():
@@ -78,6 +81,8 @@ class Restores:
             return None
         self._running.add(key)
         body = Following(wanted.bucket, info)
+        if not whole:
+            body.go_alone()
         job = _Job(key, wanted, info, body, self._log.thread_locals)
         self._pool.spawn(lambda: self._run(job))
         return body

@@ -65,6 +65,14 @@ class Following:
             self._ended = True
             self._changed.notify()
 
+    def go_alone(self) -> None:
+        """No client reads all of it: the follower gets everything from the store, at once."""
+        with self._changed:
+            self._fed = False
+            self._ended = True
+            self._given = self._info.size
+            self._changed.notify()
+
     @property
     def abandoned(self) -> bool:
         """Whether the client went away before its last byte."""

@@ -206,6 +206,15 @@ def test_no_circle(loaded: Any, mappings: Any) -> None:
     assert loaded(*mappings).warnings == ()
 
 
+def test_options_of_cloud_shunt_without_what_they_are_about_are_told(loaded: Any) -> None:
+    on = {"restore_on_range": True, "protect_containers": True}
+    result = loaded(mapping("a", **on), mapping("b", merge_namespaces=True, restore_object=True, **on))
+    assert [str(warning) for warning in result.warnings] == [
+        "containers[0].restore_on_range: does nothing without restore_object",
+        "containers[0].protect_containers: does nothing without merge_namespaces",
+    ]
+
+
 class TestMoves:
     def test_each_is_told_in_one_line(self, loaded: Any) -> None:
         result = loaded(mapping("a", retain_local=False), mapping("b"), mapping("c", retain_local=False))

@@ -67,7 +67,7 @@ class World:
             ProxyFs(False),
             LargeObjects(),
             Visibility(Forgotten()),  # type: ignore[arg-type]
-            lambda wanted, info: None,
+            lambda wanted, info, whole: None,
             self.log,
         )
         self.local: Any = HTTPNotFound

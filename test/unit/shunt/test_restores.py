@@ -103,7 +103,7 @@ class World:
 
     def read(self, name: str = "o", data: bytes = BODY) -> bool:
         """A client reads the object; whether a restore was begun with it."""
-        body = self.restores.begin(self.wanted(name), self.bucket.head_object(name))
+        body = self.restores.begin(self.wanted(name), self.bucket.head_object(name), True)
         if body is None:
             return False
         body.offer(data)
@@ -224,9 +224,18 @@ def test_another_worker_does_it(world: World) -> None:
 
     wanted = world.wanted()
     wanted.environ["swift.cache"] = Taken()
-    body = world.restores.begin(wanted, world.bucket.head_object("o"))
+    body = world.restores.begin(wanted, world.bucket.head_object("o"), True)
     assert body is not None
     world.pool.run()
     body.offer(BODY)  # it is too late, and does no harm
     assert world.put == {}
     assert world.log.counted == ["restores.busy"]
+
+
+def test_reader_of_a_range_restores_the_whole_without_giving_bytes(world: World) -> None:
+    body = world.restores.begin(world.wanted(), world.bucket.head_object("o"), False)
+    assert body is not None
+    assert not world.read()  # it is being restored
+    world.pool.run()
+    assert world.put == {"/v1/AUTH_a/c/o": BODY}
+    assert world.log.counted == ["restores.done"]

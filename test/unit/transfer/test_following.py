@@ -115,3 +115,11 @@ def test_a_follower_that_gives_up_costs_nothing_more(world: World) -> None:
     world.body.close()
     world.give(100, len(DATA))
     assert world.body._pieces == type(world.body._pieces)()
+
+
+def test_follower_on_its_own_reads_everything_from_the_store_at_once(world: World) -> None:
+    world.body.go_alone()
+    assert not world.body.abandoned
+    world.body.offer(DATA[:10])  # a reader of something else
+    assert world.body.read() == DATA
+    assert [options.byte_range for options in world.asked] == [None]
