@@ -9,7 +9,8 @@ from __future__ import annotations
 import configparser
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
@@ -65,13 +66,22 @@ class Answer:
         self.body = self._pieces(response.app_iter)
         self._app_iter = response.app_iter
 
-    def _pieces(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    def _pieces(self, pieces: Iterable[bytes]) -> Generator[bytes]:
         try:
             yield from pieces
-        except (OSError, Timeout) as error:
-            raise LocalUnavailable(f"internal client: {error}") from error
+        except (Exception, Timeout) as error:  # each of Swift's filters has exceptions of its own
+            raise LocalUnavailable(f"internal client: {error!r}") from error
 
     def close(self) -> None:
+        """Closes the connection to the object server, wherever the body stands. May be called twice.
+
+        A body is one of Swift's generators inside another, each of which lets go of what it holds when it
+        ends; what has not begun cannot end, so the first piece is read. And the outermost one has no
+        ``close``, where the pipeline begins with catch_errors.
+        """
+        with suppress(LocalUnavailable):
+            next(self.body, b"")
+        self.body.close()
         close_if_possible(self._app_iter)
 
 

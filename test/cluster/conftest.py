@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,12 +14,24 @@ import swiftclient
 from faults.proxy import FaultProxy
 from s3_sync.cluster.objects import LocalObject
 from servers.daemon import NewDaemon, SyncDaemon
-from servers.local import Local, Open
+from servers.descriptors import NOTE, left_open
+from servers.local import Local, Open, left_open_here
 from servers.moto import MotoServer
 from servers.pair import Pair, Store, new_pair
 from servers.rclone import RcloneS3
 from servers.shunted import Archive, Shunted
 from servers.swift import SwiftCluster
+
+
+@pytest.fixture(autouse=True)
+def no_descriptor_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a daemon has opened is closed when it ends, what this process has at the end of the test."""
+    notes = tmp_path / "descriptors"
+    monkeypatch.setenv(NOTE, str(notes))
+    gc.disable()
+    yield
+    gc.enable()
+    assert left_open(notes) + left_open_here() == []
 
 
 @pytest.fixture(scope="session")

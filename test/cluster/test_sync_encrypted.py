@@ -64,3 +64,25 @@ def test_ciphertext_does_not_leave(
     assert daemon.once().returncode == 0, daemon.log_text()
     pair.check()
     assert daemon.unsettled() == {}
+
+
+def test_what_is_not_read_to_its_end_leaves_no_connection(
+    encrypted: SwiftCluster, pair: Pair, moto_store: Store, new_daemon: NewDaemon
+) -> None:
+    """The fixture ``no_descriptor_is_left`` counts them."""
+    chosen = new_pair(encrypted, moto_store, selection_criteria={"x-object-meta-copy": "yes"})
+    for number in range(6):
+        chosen.put(f"not chosen {number}", BODY * 2)
+    chosen.put("link", b"", {"X-Symlink-Target": f"{pair.container}/o"})
+    daemon = new_daemon(chosen, pair, cluster=encrypted)
+    sync(daemon, chosen, pair)
+    assert chosen.arrived() == []
+    daemon.stop()
+    for each in (chosen, pair):
+        (daemon.status_dir / each.swift.account / each.container).unlink()
+    assert daemon.once().returncode == 0, daemon.log_text()
+    told = daemon.log_text().splitlines()[-2:]
+    assert [line.partition(": ")[2].partition(": ")[2] for line in told] == [
+        "scanned 7: skipped 7 (condition 7)",
+        "scanned 3: present 3",
+    ]

@@ -29,6 +29,8 @@ from pathlib import Path
 from select import select
 from typing import IO, Any
 
+from servers.descriptors import NOTE, note_at_exit
+
 IMPORT_ROOT = Path(__file__).resolve().parent.parent
 UNTRACED = {"COVERAGE_PROCESS_CONFIG": ""}  # coverage begins in what is forked
 MESSAGE = 1 << 20  # bytes; a request is an environment and a few arguments
@@ -210,6 +212,8 @@ def become(request: dict[str, Any], outputs: list[int]) -> Callable[[], object]:
         import coverage
 
         coverage.process_startup(force=True)
+    if file := os.environ.get(NOTE):
+        note_at_exit(file)
     place, *_ = sys.argv = request["command"]
     return find(place)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import final
@@ -15,10 +16,12 @@ from s3_sync.cluster.reader import ObjectReader
 from s3_sync.cluster.swiftdir import use_swift_dir
 from s3_sync.config.schema import Settings
 from s3_sync.runtime.http import ConnectionPool, Origin
+from servers.descriptors import open_descriptors
 from servers.swift import SwiftCluster
 
 #: what the fixture `opened` gives
 Open = Callable[..., LocalObject]
+_OPEN: list[Local] = []
 
 
 @final
@@ -41,6 +44,7 @@ class Local:
         self.reader = ObjectReader(self.settings, self.client)
         self.newest = NewestState(self.reader.rings, self.reader.servers)
         self.brokers = Brokers(self.settings)
+        _OPEN.append(self)
 
     def activate(self) -> None:
         use_swift_dir(self.settings.swift_dir)
@@ -73,6 +77,7 @@ class Local:
         return (response.headers.get("etag") or "").strip('"')
 
     def close(self) -> None:
+        _OPEN.remove(self)
         self.reader.close()
 
     def __enter__(self) -> Local:
@@ -82,3 +87,15 @@ class Local:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def left_open_here() -> list[str]:
+    """The connections of this process to servers of a cluster, but for those that wait in a pool."""
+    if not _OPEN:
+        return []
+    servers = [server for local in _OPEN for server in local.cluster.servers if server.name != "proxy"]
+    addresses = {f"{server.ip}:{server.port}" for server in servers}
+    left = Counter(peer for peer in open_descriptors() if peer in addresses)
+    for pool in (pool for local in _OPEN for pool in local.reader.servers._pools.values()):
+        left[pool._origin.authority] -= len(pool._idle)
+    return sorted(+left)

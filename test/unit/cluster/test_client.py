@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from swift.common.exceptions import Timeout
 
-from s3_sync.cluster.client import LocalSwift, has_encryption, internal_client
+from s3_sync.cluster.client import Answer, LocalSwift, has_encryption, internal_client
 from s3_sync.errors import LocalError, LocalUnavailable
 
 CONF = """
@@ -84,6 +86,69 @@ def test_a_gatekeeper_is_refused(tmp_path: Path) -> None:
     path.write_text(CONF.format(filters="gate"))
     with pytest.raises(LocalError, match="must not have a gatekeeper"):
         internal_client(str(path), "test")
+
+
+class Nested:
+    """An answer's body as Swift nests it: a generator of a filter, and catch_errors, which has no ``close``,
+    around it. ``fails``: what its second piece raises."""
+
+    def __init__(self, fails: BaseException | None = None) -> None:
+        self.is_open = True
+        self._fails = fails
+        self._inner = self._filter()
+
+    def _filter(self) -> Iterator[bytes]:
+        try:
+            yield b"first"
+            if self._fails is not None:
+                raise self._fails
+            yield b"second"
+        finally:
+            self.is_open = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._inner
+        finally:
+            self._inner.close()  # type: ignore[attr-defined]
+
+    def answer(self) -> Answer:
+        return Answer(SimpleNamespace(status_int=200, headers={}, app_iter=self))
+
+
+@pytest.mark.parametrize("pieces", [0, 1, 2, 3])
+def test_close_wherever_the_body_stands_lets_go_of_the_connection(pieces: int) -> None:
+    body = Nested()
+    answer = body.answer()
+    read = [next(answer.body, b"") for _ in range(pieces)]
+    assert read == [b"first", b"second", b""][:pieces]
+    answer.close()
+    answer.close()
+    assert not body.is_open
+
+
+@pytest.mark.parametrize("error", [OSError("gone"), Timeout(1), ValueError("Expected another 5 bytes")])
+def test_body_that_breaks_is_unavailable_and_closed(error: BaseException) -> None:
+    body = Nested(error)
+    answer = body.answer()
+    with pytest.raises(LocalUnavailable, match="internal client"):
+        list(answer.body)
+    assert not body.is_open
+    answer.close()
+
+
+def test_close_of_a_body_whose_first_piece_breaks_raises_nothing() -> None:
+    closed: list[bool] = []
+
+    class Broken:
+        def __iter__(self) -> Iterator[bytes]:
+            raise ValueError("wrong key")
+
+        def close(self) -> None:
+            closed.append(True)
+
+    Answer(SimpleNamespace(status_int=200, headers={}, app_iter=Broken())).close()
+    assert closed == [True]
 
 
 class Pages:
