@@ -18,6 +18,7 @@ from s3_sync.config.schema import Mapping
 from s3_sync.errors import LocalError, LocalMissing, NotFound, SyncError, UsageError
 from s3_sync.model.rows import Row, owner_ordinal
 from s3_sync.providers.registry import Registry
+from s3_sync.state.checkpoint import Checkpoint
 from s3_sync.state.journal import HELD, HELD_VERIFY, PRIMARY, VERIFY, WAITING, DueRange
 
 # where the bytes are
@@ -169,24 +170,25 @@ def positions(site: Site, mapping: Mapping, name: str) -> tuple[list[RowPosition
     for replica in site.replicas.replicas(mapping.account, mapping.container):
         try:
             with replica.open() as db:
-                rows, database, last = db.rows_of(name), db.id, db.max_rowid()
+                rows, database = db.rows_of(name), db.id
+                checkpoint = site.statuses.load(mapping, database)
+                if checkpoint is not None and not checkpoint.holds_for(replica.share, db):
+                    checkpoint = None
         except LocalMissing:
             continue
         except LocalError as error:
             errors.append(str(error))
             continue
-        found += [_position(site, mapping, replica, (database, last), row) for row in rows]
+        found += [_position(site, mapping, replica, (database, checkpoint), row) for row in rows]
     return found, errors
 
 
 def _position(
-    site: Site, mapping: Mapping, replica: LocalReplica, seen: tuple[str, int], row: Row
+    site: Site, mapping: Mapping, replica: LocalReplica, seen: tuple[str, Checkpoint | None], row: Row
 ) -> RowPosition:
-    database, last = seen
+    """``seen``: the database's id, and the progress in it that can be used."""
+    database, checkpoint = seen
     own = replica.ordinal is not None and owner_ordinal(row.name, replica.replicas) == replica.ordinal
-    checkpoint = site.statuses.load(mapping, database)
-    if checkpoint is not None and not checkpoint.holds_for(replica.share, last):
-        checkpoint = None
     cursor = 0 if checkpoint is None else checkpoint.last_row if own else checkpoint.last_verified_row
     until: float | None = None
     if row.rowid > cursor:

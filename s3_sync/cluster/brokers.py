@@ -108,6 +108,14 @@ class ContainerDb:
         rows = [Row.from_record(record) for record in records if not record["name"].startswith("\0")]
         return rows, records[-1]["ROWID"] if records else rowid
 
+    def last_rows(self, rowid: int, limit: int) -> list[Row]:
+        """Up to ``limit`` rows with no higher ROWID, the highest first, reserved names included."""
+        with _translated(self._broker), self._broker.get() as connection:
+            found = connection.execute(
+                "SELECT ROWID, * FROM object WHERE ROWID <= ? ORDER BY ROWID DESC LIMIT ?", (rowid, limit)
+            )
+            return _rows(found)
+
     def brief_since(self, rowid: int, limit: int) -> list[BriefRow]:
         """Up to ``limit`` rows with a higher ROWID, in order, reserved names included: for counting, where
         a ``Row`` of each would cost too much."""
@@ -125,9 +133,7 @@ class ContainerDb:
             found = connection.execute(
                 "SELECT ROWID, * FROM object WHERE deleted IN (0, 1) AND name = ?", (name,)
             )
-            columns = [column[0] for column in found.description]
-            records = [dict(zip(columns, record, strict=True)) for record in found]
-        return [Row.from_record(record) for record in records]
+            return _rows(found)
 
     def metadata(self) -> dict[str, str]:
         """Container headers as set by users and middleware: lower-case name -> value."""
@@ -232,6 +238,11 @@ class Brokers:
             if device and device["ip"] in self._ips and device["id"] not in primary_ids
         ]
         return primaries + [copy for copy in handoffs if os.path.isdir(os.path.dirname(copy.path))]
+
+
+def _rows(found: sqlite3.Cursor) -> list[Row]:
+    columns = [column[0] for column in found.description]
+    return [Row.from_record(dict(zip(columns, record, strict=True))) for record in found]
 
 
 @contextmanager

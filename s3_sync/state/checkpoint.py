@@ -13,14 +13,24 @@ import os
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from s3_sync.config.coverage import Coverage
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import StateError
+from s3_sync.model.rows import Row
 from s3_sync.state.atomic import is_leftover, remove_leftovers, set_aside, write_atomically
+from s3_sync.state.tail import LENGTH, Tail
 
 log = logging.getLogger("s3-sync.state")
+
+
+class Numbered(Protocol):
+    """A database whose rows have numbers that only grow."""
+
+    def max_rowid(self) -> int: ...
+
+    def last_rows(self, rowid: int, limit: int) -> list[Row]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +43,8 @@ class Checkpoint:
     ``sweep_until``: the remote did hold something; up to this row it is compared before anything is sent.
     ``begun``: when all this was so, in seconds since the epoch.
     ``share``: which rows were own ones, as ``ordinal/replicas``; empty where it was not written down.
-    ``adopted``: written by an earlier version, which may have sent more than it says.
+    ``adopted``: written by an earlier version, which may have sent more than it says. ``tail``: of what is
+    up to the ``end``; None where it was not written down.
     """
 
     last_row: int = 0
@@ -44,20 +55,27 @@ class Checkpoint:
     metadata_hash: str | None = None
     share: str = ""
     adopted: bool = False
+    tail: Tail | None = None
 
-    def is_ahead_of(self, last: int) -> bool:
-        """Whether rows were seen that a database with the highest ROWID ``last`` does not know: its numbers
-        only grow."""
-        return max(self.last_row, self.last_verified_row) > last
+    @property
+    def end(self) -> int:
+        """The highest row that was ever looked at."""
+        return max(self.last_row, self.last_verified_row)
 
-    def holds_for(self, share: str, last: int) -> bool:
-        """Whether the numbers mean what they meant when they were written down.
+    def is_of(self, db: Numbered) -> bool:
+        """Whether the numbers are those of the rows that they were saved for.
 
-        They do not when the ring gave this replica another share of the rows, nor when the database is an
-        older copy of itself (from a backup, or after a power failure): it gives the same numbers to other
-        rows then.
+        They are not when the database is an older copy of itself (from a backup, or after a power failure),
+        be it that it has grown again since: it gives the same numbers to other rows then.
         """
-        return self.share in ("", share) and not self.is_ahead_of(last)
+        if self.end > db.max_rowid():
+            return False
+        return self.tail is None or self.tail.is_of(db.last_rows(self.end, LENGTH))
+
+    def holds_for(self, share: str, db: Numbered) -> bool:
+        """Whether the numbers mean what they meant when they were written down: not when the ring gave this
+        replica another share of the rows, either."""
+        return self.share in ("", share) and self.is_of(db)
 
 
 class StatusFiles:
@@ -110,6 +128,7 @@ class StatusFiles:
             metadata_hash=entry.get("metadata_hash"),
             share=str(entry.get("share", "")),
             adopted="journal" not in entry,
+            tail=Tail.from_json(entry.get("tail")),
         )
 
     def save(self, mapping: Mapping, database: str, checkpoint: Checkpoint) -> None:
@@ -131,6 +150,8 @@ class StatusFiles:
             "begun": checkpoint.begun,
             "share": checkpoint.share,
         }
+        if checkpoint.tail is not None:
+            entry["tail"] = checkpoint.tail.to_json()
         if checkpoint.metadata_hash is not None:
             entry["metadata_hash"] = checkpoint.metadata_hash
         path = self._path(mapping)

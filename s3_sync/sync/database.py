@@ -86,9 +86,9 @@ class DatabaseCrawl:
             self._check_movable(db)
             if db.has_several_policies():
                 self._batches.handler.ask_every_policy()
+            self._progress.load(db)
             if not self._mapping.profile.retain_local and not self._know_segments(db):
                 return True, []
-            self._progress.load(db)
             if not self._told_size and not self._mapping.profile.retain_local:
                 self._told_size = True
                 log.info("%s: %d objects here may leave the cluster", self._mapping.label, db.object_count())

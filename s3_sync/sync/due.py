@@ -30,7 +30,8 @@ class DueRows:
         new ranges. Whether there may be more."""
         context, batches = self._scope.context, self._scope.batches
         more = False
-        for due in context.journal.due_ranges(self._scope.key, db.id, context.clock.now()):
+        until = min(context.clock.now(), self._progress.until)
+        for due in context.journal.due_ranges(self._scope.key, db.id, until):
             if limit <= 0 or context.stop.is_set():
                 break
             found, last = db.rows_since(due.first_row - 1, min(limit, due.last_row - due.first_row + 1))

@@ -214,7 +214,7 @@ class Facts:
         self, mapping: Mapping, replica: LocalReplica, progress: _Progress, db: ContainerDb
     ) -> DatabaseFacts:
         now, last = self._now(), db.max_rowid()
-        scope = self._scope(mapping, replica, progress, last)
+        scope = self._scope(mapping, replica, progress, db)
         return DatabaseFacts(
             path=replica.path,
             id=db.id,
@@ -234,10 +234,10 @@ class Facts:
         tried = self._journal.names(key, RETRY) | self._journal.names(key, WAITING)
         return _Progress(checkpoint, self._journal.ranges(key, database), tried)
 
-    def _scope(self, mapping: Mapping, replica: LocalReplica, progress: _Progress, last: int) -> Scope:
+    def _scope(self, mapping: Mapping, replica: LocalReplica, progress: _Progress, db: ContainerDb) -> Scope:
         """With the daemon's own idea of what progress can be used."""
         checkpoint = progress.checkpoint
-        if checkpoint is None or not checkpoint.holds_for(replica.share, last):
+        if checkpoint is None or not checkpoint.holds_for(replica.share, db):
             checkpoint = Checkpoint()
         return Scope(
             profile=mapping.profile,

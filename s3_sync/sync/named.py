@@ -60,6 +60,10 @@ class NamedObjects:
                     return False
             self._read[db.id] = last
 
+    def start_over(self, database: str) -> None:
+        """With a database whose rows have other numbers now. What is known of others stays."""
+        self._read.pop(database, None)
+
     def has(self, name: str) -> bool:
         """Whether another object of the container is known to name this one."""
         if self._by_name.get(name, set()) - {name}:

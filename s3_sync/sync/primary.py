@@ -40,7 +40,7 @@ class PrimaryPass:
             return False
         if checkpoint.last_row < checkpoint.sweep_until:
             limit = more_to_compare(limit)
-        rows, last = db.rows_since(checkpoint.last_row, limit)
+        rows, last = self._progress.rows_since(db, checkpoint.last_row, limit)
         if last <= checkpoint.last_row:
             return False
         own = [row for row in rows if scope.owns(row)]
@@ -50,7 +50,7 @@ class PrimaryPass:
             log.info("Processing %d rows since row %d for %s", len(own), checkpoint.last_row, label)
             reached = self._handle(own, last, results)
             log.info("Processed %d rows; last row: %d; for %s", len(own), reached, label)
-        self._progress.move(last_row=reached)
+        self._progress.move(db, rows, last_row=reached)
         if rows and reached < db.max_rowid():
             self.is_late = self._progress.shared_from(rows[-1]) <= scope.context.clock.now()
         return not scope.context.stop.is_set()

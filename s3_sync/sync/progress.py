@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from zlib import crc32
 
 from s3_sync.cluster.brokers import ContainerDb, LocalReplica
 from s3_sync.config.schema import Mapping
 from s3_sync.model.rows import Row, owner_ordinal
+from s3_sync.model.timestamps import Timestamp
 from s3_sync.state.checkpoint import Checkpoint
+from s3_sync.state.tail import LENGTH, Tail
 from s3_sync.sync.batch import Batches
 from s3_sync.sync.context import Context
 
@@ -49,13 +52,19 @@ class Scope:
 
 
 class Progress:
-    """The checkpoint of one database. Its two cursors are moved by the two passes, one each."""
+    """The checkpoint of one database. Its two cursors are moved by the two passes, one each.
+
+    With ``once`` the database ends for them where it did when it was first looked at: on a busy container
+    there would be no end otherwise. ``until``: what becomes due later than that is left, too.
+    """
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
         self._database = ""
         self._checkpoint: Checkpoint | None = None
         self._moved_until = 0.0
+        self._last = math.inf
+        self.until = math.inf
 
     @property
     def database(self) -> str:
@@ -72,21 +81,36 @@ class Progress:
         there has become older. Raises StateError, RemoteError."""
         if db.id != self._database:
             self._database, self._checkpoint = db.id, None
+            if self._scope.context.once:
+                self._last, self.until = db.max_rowid(), self._scope.context.clock.now()
         self._moved_until = db.moved_until()
-        if self._checkpoint is None or _is_ahead(self._checkpoint, db):
+        if self._checkpoint is None or not self._checkpoint.is_of(db):
             self._checkpoint = self._known(db) or self._begin(db)
         if self._checkpoint.begun > (now := self._scope.context.clock.now()):
             self._checkpoint = replace(self._checkpoint, begun=now)  # the clock has been set back
 
-    def move(self, last_row: int | None = None, last_verified_row: int | None = None) -> None:
-        """Write cursors down. Raises StateError."""
+    def rows_since(self, db: ContainerDb, rowid: int, limit: int) -> tuple[list[Row], int]:
+        """As ``ContainerDb.rows_since``, up to the end."""
+        rows, last = db.rows_since(rowid, limit)
+        if last <= self._last:
+            return rows, last
+        return [row for row in rows if row.rowid <= self._last], max(rowid, int(self._last))
+
+    def move(
+        self,
+        db: ContainerDb,
+        rows: Iterable[Row],
+        last_row: int | None = None,
+        last_verified_row: int | None = None,
+    ) -> None:
+        """Write cursors down. ``rows``: those that they pass. Raises StateError, LocalUnavailable."""
         moved = self.checkpoint
         if last_row is not None:
             moved = replace(moved, last_row=last_row)
         if last_verified_row is not None:
             moved = replace(moved, last_verified_row=last_verified_row)
-        self._scope.context.statuses.save(self._scope.mapping, self._database, moved)
-        self._checkpoint = moved
+        newest = max((row.timestamp for row in rows), default=Timestamp(0))
+        self._save(db, moved, newest if moved.tail is None else max(newest, moved.tail.newest))
 
     def may_be_elsewhere(self, row: Row) -> bool:
         """Whether the row may be in another database of the container as well, whose daemon sends it too, or
@@ -115,22 +139,29 @@ class Progress:
         phase = crc32(self._database.encode("utf-8")) % 1000 / 1000 * length
         return phase + math.ceil((self.shared_from(row) - phase) / length) * length
 
-    def _known(self, db: ContainerDb) -> Checkpoint | None:
-        """Progress of an earlier run, if its numbers mean what they meant then.
+    def _save(self, db: ContainerDb, checkpoint: Checkpoint, newest: Timestamp) -> Checkpoint:
+        """``newest``: no row up to the cursors is younger."""
+        saved = replace(checkpoint, tail=Tail.of(db.last_rows(checkpoint.end, LENGTH), newest))
+        self._scope.context.statuses.save(self._scope.mapping, db.id, saved)
+        self._checkpoint = saved
+        return saved
 
-        They do not when the ring gave this replica another share of the rows, nor when the database is an
-        older copy of itself (from a backup, or after a power failure): it gives the same numbers to other
-        rows then. And an earlier version may have sent rows beyond its cursor.
-        """
+    def _known(self, db: ContainerDb) -> Checkpoint | None:
+        """Progress of an earlier run, if its numbers mean what they meant then. An earlier version may have
+        sent rows beyond its cursor; what has no tail yet gets one."""
         mapping, share = self._scope.mapping, self._scope.share
         checkpoint = self._scope.context.statuses.load(mapping, db.id)
         if checkpoint is None or checkpoint.share not in ("", share):
             return None
-        if _is_ahead(checkpoint, db):
-            log.warning("A database of %s is older than it was: comparing all of it", mapping.label)
+        if not checkpoint.is_of(db):
+            log.warning("A database of %s is an older copy of itself: comparing all of it", mapping.label)
+            self._scope.batches.named.start_over(db.id)
             return None
         sweep_until = db.max_rowid() if checkpoint.adopted else checkpoint.sweep_until
-        return replace(checkpoint, share=share, sweep_until=sweep_until)
+        known = replace(checkpoint, share=share, sweep_until=sweep_until)
+        if known.tail is not None:
+            return known
+        return self._save(db, known, Timestamp.from_seconds(self._scope.context.clock.now()))
 
     def _begin(self, db: ContainerDb) -> Checkpoint:
         """No usable progress: one listing decides whether anything can be in the way, of a shard only what is
@@ -147,14 +178,8 @@ class Progress:
             scope.batches.look_for_manifests()
             checkpoint = Checkpoint(sweep_until=last, begun=begun, share=scope.share)
             log.info("Comparing %s with what is stored already, rows up to %d", label, last)
-        scope.context.statuses.save(scope.mapping, db.id, checkpoint)
-        return checkpoint
+        return self._save(db, checkpoint, Timestamp(0))
 
 
 def more_to_compare(limit: int) -> int:
     return min(COMPARED_AT_ONCE * limit, max(limit, COMPARED_AT_MOST))
-
-
-def _is_ahead(checkpoint: Checkpoint, db: ContainerDb) -> bool:
-    """Whether rows were seen that the database does not know: its numbers only grow."""
-    return checkpoint.is_ahead_of(db.max_rowid())

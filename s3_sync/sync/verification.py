@@ -38,10 +38,11 @@ class VerifyPass:
         scope, checkpoint = self._scope, self._progress.checkpoint
         if not scope.is_handoff and scope.replica.replicas == 1:
             if checkpoint.last_verified_row != checkpoint.last_row:
-                self._progress.move(last_verified_row=checkpoint.last_row)
+                self._progress.move(db, (), last_verified_row=checkpoint.last_row)
             return False
-        rows, last = db.rows_since(checkpoint.last_verified_row, more_to_compare(limit))
-        if last <= checkpoint.last_verified_row:
+        since = checkpoint.last_verified_row
+        rows, last = self._progress.rows_since(db, since, more_to_compare(limit))
+        if last <= since:
             return False
         now = scope.context.clock.now()
         too_young = next((row for row in rows if self._progress.verified_from(row) > now), None)
@@ -52,8 +53,8 @@ class VerifyPass:
         others = [row for row in rows if not scope.owns(row)]
         if others:
             last = self._handle(others, last, results)
-        if last > checkpoint.last_verified_row:
-            self._progress.move(last_verified_row=last)
+        if last > since:
+            self._progress.move(db, rows, last_verified_row=last)
         return too_young is None and not scope.context.stop.is_set()
 
     def _handle(self, others: Sequence[Row], last: int, results: list[Result]) -> int:

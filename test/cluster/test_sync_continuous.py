@@ -10,7 +10,7 @@ from contextlib import suppress
 from botocore.exceptions import ClientError
 
 from servers.daemon import NewDaemon, SyncDaemon
-from servers.pair import Pair, Store, new_pair
+from servers.pair import Pair, Store, new_pair, sync
 from servers.process import wait_until
 from servers.swift import SwiftCluster
 
@@ -68,6 +68,26 @@ def test_database_that_is_replaced_is_read_from_its_start(
     pair.put("new")
     wait_until(lambda: "new" in pair.arrived(), 20, "the copy of the new object")
     pair.check_object("new")
+
+
+def test_database_from_a_backup_that_has_grown_again_is_compared(
+    swift: SwiftCluster, pair: Pair, daemon: SyncDaemon
+) -> None:
+    for number in range(5):
+        pair.put(f"o{number}")
+    pair.database()  # all rows are in it
+    (path,) = swift.container_dir(1, pair.container).glob("*.db")
+    backup = path.read_bytes()
+    for number in range(5, 11):
+        pair.put(f"o{number}")
+    sync(daemon, pair)
+    daemon.stop()
+    path.write_bytes(backup)
+    for number in range(9):
+        pair.put(f"new{number}")
+    assert daemon.once().returncode == 0, daemon.log_text()
+    assert set(pair.arrived()) == {f"o{number}" for number in range(11)} | {f"new{n}" for n in range(9)}
+    assert "is an older copy of itself" in daemon.log_text()
 
 
 def test_one_daemon_for_many_containers(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:

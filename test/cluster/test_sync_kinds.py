@@ -98,7 +98,7 @@ class TestSymlinks:
         assert pair.landed("link").md5 == pair.landed("target").md5
 
     def test_link_that_leads_nowhere(self, pair: Pair, daemon: SyncDaemon, tmp_path: Path) -> None:
-        """The built-in pipeline logs a request when its answer is closed, and at the end of the process fails."""
+        """The built-in pipeline logs a request when its answer is closed; as the process ends, it cannot."""
         daemon.settings["internal_client_path"] = str(tmp_path / "none.conf")
         pair.put("nowhere", b"", {"X-Symlink-Target": f"{pair.container}/no such object"})
         run = daemon.once()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mutants.cursors import CURSORS
 from mutants.mutant import Mutant
 from mutants.rights import RIGHTS
 
@@ -10,6 +11,7 @@ _CLUSTER = "test/unit/cluster"
 _DAEMONS = f"{_SYNC}/test_three_daemons.py"
 
 MUTANTS = (
+    *CURSORS,
     # whose row it is
     Mutant(
         "each row has the owner that earlier versions give it",

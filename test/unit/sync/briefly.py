@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from heapq import nlargest
 from typing import Any
 
 from s3_sync.cluster.brokers import BriefRow
@@ -27,3 +28,9 @@ def brief(rows: Iterable[Row], rowid: int, limit: int) -> list[BriefRow]:
 def objects_in(db: Any) -> int:
     """As ``ContainerDb.object_count``."""
     return sum(not row.deleted for row in db.rows.values())
+
+
+def last_of(db: Any, rowid: int, limit: int) -> list[Row]:
+    """As ``ContainerDb.last_rows``."""
+    found = (row for row in db.rows.values() if row.rowid <= rowid)
+    return nlargest(limit, found, key=lambda row: row.rowid)

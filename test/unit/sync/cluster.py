@@ -24,7 +24,7 @@ from s3_sync.model.objects import ByteRange
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.reader import BytesBody
-from unit.sync.briefly import brief, objects_in
+from unit.sync.briefly import brief, last_of, objects_in
 from unit.sync.client import Client
 from unit.sync.versions import Answered, Opened, Version, kind_of
 
@@ -48,7 +48,7 @@ class FakeClock:
 class FakeDb:
     """One replica's database: one row for each name and policy, a new ROWID for each change."""
 
-    object_count = objects_in
+    object_count, last_rows = objects_in, last_of
 
     def __init__(self, identity: str) -> None:
         self.id = identity

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from s3_sync.errors import AccessDenied
 from unit.sync.crashing import Crash, Crashing
-from unit.sync.node import MAX_PAUSE, mapping
-from unit.sync.world import World
+from unit.sync.node import ACCOUNT, CONTAINER, MAX_PAUSE, VERIFIED, mapping
+from unit.sync.world import Three, World
 
 #: the same code a thousand times: other tests measure it
 pytestmark = pytest.mark.no_cover
@@ -126,8 +127,9 @@ def test_a_listing_does_not_settle_a_broken_off_batch(tmp_path: Path, conditiona
     assert (world.converged(), world.node.unsettled()) == (True, {})
 
 
+@pytest.mark.parametrize("written", [5, 10, 30], ids=["shorter", "grown as far", "grown beyond"])
 @pytest.mark.parametrize("running", [True, False])
-def test_a_database_is_an_older_copy_of_itself(tmp_path: Path, running: bool) -> None:
+def test_a_database_is_an_older_copy_of_itself(tmp_path: Path, running: bool, written: int) -> None:
     """From a backup, or after a power failure: other rows have the same numbers now."""
     world = World(tmp_path)
     world.fill(10)
@@ -138,14 +140,79 @@ def test_a_database_is_an_older_copy_of_itself(tmp_path: Path, running: bool) ->
     world.node.settle()
     world.db.rows, world.db.last = rows, last
     world.swift.clock.sleep(10.0)
-    world.fill(5, start=20)
+    world.fill(written, start=20)
     world.swift.delete("o00003")
     if not running:
         world.node.restart()
     world.bucket.sent.clear()
     world.node.settle()
     assert (world.converged(), world.node.unsettled()) == (True, {})
-    assert sum(world.bucket.sent.values()) == 5
+    assert sum(world.bucket.sent.values()) == written
+
+
+@pytest.mark.parametrize("written", [5, 30], ids=["shorter", "grown again"])
+def test_older_copy_of_another_nodes_database_is_verified_again(tmp_path: Path, written: int) -> None:
+    """Its own cursor and the one of the verify pass are about the same rows. The node that is to send what is
+    new does not exist."""
+    world = Three(tmp_path)
+    node = world.nodes[1]
+    first = [f"o{number:05d}" for number in range(40)]
+    for name in first[:20]:
+        world.swift.put(name)
+    node.later(VERIFIED)
+    saved = [(db, dict(db.rows), db.last) for db in world.swift.dbs]
+    for name in first[20:]:
+        world.swift.put(name)
+    node.later(VERIFIED)
+    node.later(VERIFIED)
+    assert world.converged()
+    for db, rows, last in saved:
+        db.rows, db.last = rows, last
+    for number in range(written):
+        world.swift.put(f"p{number:05d}")
+    node.later(VERIFIED)
+    node.later(VERIFIED)
+    assert (world.converged(), node.unsettled()) == (True, {})
+
+
+def test_status_file_without_a_tail_goes_on_and_gets_one(tmp_path: Path) -> None:
+    """Of an earlier version: nothing is compared, and from now on an older copy is recognised."""
+    world = World(tmp_path)
+    world.fill(20)
+    world.node.settle()
+    rows, last = dict(world.db.rows), world.db.last
+    world.fill(5, start=20)
+    world.node.settle()
+    path = tmp_path / "status" / ACCOUNT / CONTAINER
+    entries = json.loads(path.read_text())
+    del entries["db"]["tail"]
+    path.write_text(json.dumps(entries))
+    world.node.restart()
+    world.bucket.counts()
+    world.node.settle()
+    assert world.bucket.counts() == {}
+    world.node.restart()
+    world.db.rows, world.db.last = rows, last
+    world.swift.clock.sleep(10.0)
+    world.fill(9, start=40)
+    world.node.settle()
+    assert (world.converged(), world.node.unsettled()) == (True, {})
+
+
+def test_objects_that_are_written_again_and_again_are_no_older_copy(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of the rows before the cursor none is left that it remembers."""
+    world = World(tmp_path)
+    world.fill(30)
+    world.node.settle()
+    for _ in range(3):
+        world.swift.clock.sleep(1.0)
+        world.fill(20, start=10)
+        world.node.restart()
+        world.node.settle()
+    assert world.converged()
+    assert "older copy" not in caplog.text
 
 
 @pytest.mark.parametrize("conditional", [True, False], ids=["conditions", "no-conditions"])

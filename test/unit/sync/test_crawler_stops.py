@@ -96,6 +96,36 @@ class TestOnce:
         world.node.settle()
         assert (world.converged(), world.node.unsettled()) == (True, {})
 
+    def test_once_ends_where_the_database_ended(self, tmp_path: Path) -> None:
+        """A client writes faster than rows are handled."""
+        world = World(tmp_path, once=True, items_chunk=5)
+        there = world.fill(20)
+        written = iter(range(20, 10_000))
+        world.bucket.before = lambda method, name: (
+            world.fill(3, start=next(written) * 3) and None if method == "put" else None
+        )
+        world.node.settle()
+        assert sorted(world.bucket.content()) == there
+        assert not world.node.crawl.troubled
+        world.bucket.before = lambda method, name: None
+        world.node.restart(once=False)
+        world.node.settle()
+        assert (world.converged(), world.node.unsettled()) == (True, {})
+
+    def test_once_leaves_what_has_become_due_meanwhile(self, tmp_path: Path) -> None:
+        world = World(tmp_path, mapping=mapping(copy_after=100), items_chunk=5)
+        world.fill(5)
+        world.node.settle()
+        world.swift.clock.sleep(50)
+        world.fill(20, start=5)
+        world.node.settle()
+        world.swift.clock.sleep(75)
+        world.node.restart(once=True)
+        world.bucket.before = lambda method, name: world.swift.clock.sleep(10) if method == "put" else None
+        world.node.settle()
+        assert len(world.bucket.content()) == 5
+        assert not world.node.crawl.troubled
+
     def test_not_yet_due_is_no_failure(self, tmp_path: Path) -> None:
         world = World(tmp_path, mapping=mapping(copy_after=100), once=True)
         world.fill(3)

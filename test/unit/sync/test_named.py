@@ -89,9 +89,9 @@ def test_until_nothing_names_them(world: World, end: str) -> None:
         world.swift.put("o", b"plain")
     else:
         world.swift.put_slo("o", ["/c/2"])
-    world.node.settle()
+    world.run()
     world.two("1", "2")
-    world.node.settle()
+    world.run()
     assert set(world.bucket.content()) == ({"1"} if end == "other segments" else {"1", "2"})
 
 
@@ -109,6 +109,27 @@ def test_an_object_becomes_a_dlo_by_a_post(world: World) -> None:
     world.node.later(300)
     world.node.later(300)
     assert (world.here, world.bucket.content()) == ([], {"o": b"x", "seg/1": b"x"})
+
+
+def test_segments_in_an_older_copy_of_the_database_that_has_grown_again_stay(world: World) -> None:
+    """Their manifest has the number of a row that was read before."""
+    world.node.options["once"] = False
+    world.node.edit(retain_local=False, exclude=re.compile("o"))
+    db = world.swift.dbs[0]
+    for number in range(3):
+        world.swift.put(f"o{number}")
+    world.node.settle()
+    rows, last = dict(db.rows), db.last
+    for number in range(5):
+        world.swift.put(f"o{number}")
+    world.node.settle()
+    db.rows, db.last = rows, last
+    world.swift.put_slo("o", world.two("1", "2"))
+    for number in range(10, 15):
+        world.swift.put(f"o{number}")
+    world.node.settle()
+    assert {"1", "2", "o"} <= set(world.here)
+    assert world.bucket.content() == {}
 
 
 def test_nothing_moves_while_it_is_not_known(world: World) -> None:

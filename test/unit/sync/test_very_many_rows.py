@@ -41,6 +41,9 @@ class ImaginedDb(FakeDb):
         self.most, self.read = max(self.most, limit), self.read + len(numbers)
         return [row(number) for number in numbers], max([rowid, *numbers[-1:]])
 
+    def last_rows(self, rowid: int, limit: int) -> list[Row]:
+        return self.rows_since(max(0, rowid - limit), min(rowid, limit))[0][::-1]
+
     def brief_since(self, rowid: int, limit: int) -> list[Any]:
         found, _ = self.rows_since(rowid, limit)
         return brief(found, rowid, limit)
@@ -73,7 +76,7 @@ def turns(directory: Path, rows: int, replicas: int, stored: bool) -> tuple[floa
     for _ in range(3):
         world.node.step()
     for crawl in world.node.crawl._databases.values():
-        crawl._progress.move(last_row=rows - 10_000, last_verified_row=rows - 10_000)
+        crawl._progress.move(db, (), last_row=rows - 10_000, last_verified_row=rows - 10_000)
     world.swift.clock.sleep(86400)
     world.node.step()
     checkpoint = world.node.context.statuses.load(world.node.mapping, "imagined")

@@ -1,0 +1,29 @@
+"""What a cursor is good for: rules of their own, part of those in `rules.py`."""
+
+from __future__ import annotations
+
+from mutants.mutant import Mutant
+
+CURSORS = (
+    Mutant(
+        "a cursor is good only for the rows that it was saved for",
+        "state/checkpoint.py",
+        "return self.tail is None or self.tail.is_of(db.last_rows(self.end, LENGTH))",
+        "return True",
+        "test/unit/sync/test_crawler_crashes.py",
+    ),
+    Mutant(
+        "a row that is younger than all that a cursor has passed is none of its",
+        "state/tail.py",
+        "return not last or last[0].timestamp <= self.newest",
+        "return True",
+        "test/unit/state/test_tail.py",
+    ),
+    Mutant(
+        "large objects are looked for again in an older copy of a database",
+        "sync/progress.py",
+        "            self._scope.batches.named.start_over(db.id)\n",
+        "",
+        "test/unit/sync/test_named.py",
+    ),
+)
