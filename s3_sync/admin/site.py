@@ -12,7 +12,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from glob import escape, glob
-from math import isfinite
 from typing import Any
 
 from s3_sync.admin.naming import select
@@ -28,6 +27,7 @@ from s3_sync.state import recon
 from s3_sync.state.checkpoint import StatusFiles
 from s3_sync.state.controls import Controls
 from s3_sync.state.journal_view import JournalView
+from s3_sync.streams.documents import number
 from s3_sync.sync.facts import Facts
 from s3_sync.sync.process import JOURNAL
 
@@ -251,5 +251,4 @@ def lock_holder(path: str) -> int | None:
 
 
 def _number(values: dict[str, Any], key: str) -> float:
-    value = values.get(key)
-    return float(value) if isinstance(value, (int, float)) and isfinite(value) else 0.0
+    return number(values.get(key))

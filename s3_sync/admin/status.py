@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import isnan, nan
 from typing import Any
 
 from s3_sync.admin.naming import number_of
 from s3_sync.admin.site import Running, Site
 from s3_sync.config.schema import Mapping
 from s3_sync.errors import LocalError
+from s3_sync.streams.documents import number as finite
 from s3_sync.sync.facts import MappingFacts
 
 # what a mapping can be, the first one that applies
@@ -163,7 +165,7 @@ def _add_report(found: MappingStatus, reports: list[dict[str, Any]]) -> None:
 
 
 def _numbers(reports: list[dict[str, Any]], key: str) -> list[float]:
-    return [float(value) for each in reports if isinstance(value := each.get(key), (int, float))]
+    return [value for each in reports if not isnan(value := finite(each.get(key), nan))]
 
 
 def _state(found: MappingStatus, troubled: bool) -> str:

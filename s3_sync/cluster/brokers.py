@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from swift.common.db import DatabaseConnectionError
-from swift.common.exceptions import LockTimeout, RingLoadError
+from swift.common.exceptions import LockTimeout
 from swift.common.ring import Ring
 from swift.common.utils import ShardRange, get_db_files, hash_path, storage_directory, whataremyips
 from swift.container.backend import DATADIR, ContainerBroker
@@ -210,7 +210,7 @@ class Brokers:
         self._ips = frozenset(whataremyips(settings.swift_bind_ip))
         try:
             self._ring = Ring(settings.swift_dir, ring_name="container")
-        except (OSError, RingLoadError) as error:
+        except Exception as error:  # a damaged file breaks anything from zlib to array
             raise LocalError(f"no container ring in {settings.swift_dir}: {error}") from error
 
     def has_devices(self) -> bool:
@@ -223,7 +223,10 @@ class Brokers:
         A device is local when its IP is one of this host's, whatever its port. The ring is read again
         when its file has changed.
         """
-        partition, nodes = self._ring.get_nodes(account, container)
+        try:
+            partition, nodes = self._ring.get_nodes(account, container)
+        except Exception as error:  # its file has changed, and is damaged
+            raise LocalUnavailable(f"the container ring cannot be read: {error!r}") from error
         digest = hash_path(account, container)
         tail = os.path.join(storage_directory(DATADIR, partition, digest), f"{digest}.db")
 

@@ -6,8 +6,6 @@ and encrypted objects, symlinks, account listings.
 
 from __future__ import annotations
 
-import configparser
-import json
 import os
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -22,6 +20,7 @@ from swift.common.wsgi import ConfigString
 
 from s3_sync.cluster.swiftdir import swift_dir
 from s3_sync.errors import LocalError, LocalUnavailable
+from s3_sync.streams.documents import is_text, parse_json, read_file
 
 #: for a node without internal-client.conf
 _BUILT_IN = """
@@ -50,8 +49,12 @@ VERSIONING = frozenset(
     }
 )
 _VERSIONS_IN = ("x-container-sysmeta-versions-location", "x-versions-location")
+#: what a listing tells of every object
+_OBJECT = (("bytes", int), ("hash", str), ("last_modified", str))
 _EVERY_STATUS = (2, 3, 4, 5)
 _PAGE = 10_000
+#: of a pipeline's file, in bytes
+_LONGEST = 1024 * 1024
 
 
 class Answer:
@@ -139,6 +142,8 @@ class LocalSwift:
         """
         newest = {"X-Newest": "true"}
         for entry in self._listing(f"{account}/{container}", newest, prefix, after, must_exist=reserved):
+            if not all(isinstance(entry.get(key), kind) for key, kind in _OBJECT):
+                raise LocalUnavailable(f"listing of {account}/{container}: no object: {entry!r:.200}")
             if reserved or not entry["name"].startswith("\0"):
                 yield entry
 
@@ -182,9 +187,9 @@ class LocalSwift:
         if answer.status != 200 or found.get("x-backend-record-type") != "shard":
             raise LocalUnavailable(f"shards of {account}/{container}: status {answer.status}")
         try:
-            names = [each["name"].partition("/") for each in json.loads(body)]
-        except (ValueError, TypeError, KeyError) as error:
-            raise LocalUnavailable(f"shards of {account}/{container}: {error!r}") from error
+            names = [each["name"].partition("/") for each in _entries(body)]
+        except ValueError as error:
+            raise LocalUnavailable(f"shards of {account}/{container}: {error}") from error
         versioned = any(found.get(name) for name in VERSIONING)
         return Shards(tuple((owner, name) for owner, _, name in names), versioned)
 
@@ -205,9 +210,14 @@ class LocalSwift:
                 return
             if answer.status != 200:
                 raise LocalUnavailable(f"listing of {path}: status {answer.status}")
-            entries = json.loads(body)
+            try:
+                entries = _entries(body)
+            except ValueError as error:
+                raise LocalUnavailable(f"listing of {path}: {error}") from error
             if not entries:
                 return
+            if entries[-1]["name"] <= after:
+                raise LocalUnavailable(f"listing of {path}: it does not get beyond {after!r}")
             yield from entries
             after = entries[-1]["name"]
 
@@ -223,8 +233,9 @@ def internal_client(conf_path: str, log_name: str) -> LocalSwift:
     conf = conf_path if os.path.exists(conf_path) else ConfigString(_BUILT_IN.format(swift_dir=swift_dir()))
     try:
         client = InternalClient(conf, log_name, 1, global_conf={"log_name": log_name})
-    except (LookupError, ValueError, TypeError, OSError, ImportError, SystemExit) as error:
-        raise LocalError(f"cannot load the internal client from {conf_path}: {error}") from error
+    except (Exception, SystemExit) as error:  # what its filters are made of may say no in any way
+        reason = " ".join(str(error).split()) or repr(error)
+        raise LocalError(f"cannot load the internal client from {conf_path}: {reason}") from error
     return LocalSwift(client)
 
 
@@ -242,13 +253,26 @@ def _filters(conf_path: str) -> Iterator[str]:
     if not os.path.exists(conf_path):
         return
     try:
+        if not os.path.isdir(conf_path):
+            read_file(conf_path, _LONGEST)
         sections = readconf(conf_path, raw=True)
-    except (OSError, ValueError, configparser.Error) as error:
+    except Exception as error:
         reason = " ".join(str(error).split())  # some have several lines
         raise LocalError(f"cannot load the internal client from {conf_path}: {reason}") from error
     for name in sections.get("pipeline:main", {}).get("pipeline", "").split():
         section = sections.get(f"filter:{name}", {})
         yield section.get("use", "") + section.get("paste.filter_factory", "")
+
+
+def _entries(body: bytes) -> list[dict[str, Any]]:
+    """Those of a JSON listing, each with a name. Raises ValueError."""
+    found = parse_json(body)
+    if not isinstance(found, list):
+        raise ValueError("it is no list")
+    for entry in found:
+        if not isinstance(entry, dict) or not is_text(entry.get("name")):
+            raise ValueError(f"an entry without a name: {entry!r:.200}")
+    return found
 
 
 def _from_wsgi(text: str) -> str:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from swift.common.exceptions import RingLoadError
-from swift.common.storage_policy import POLICIES, REPL_POLICY, PolicyError
+from swift.common.storage_policy import POLICIES, REPL_POLICY
 
 from s3_sync.errors import LocalUnavailable
 
@@ -63,7 +62,7 @@ class ObjectRings:
         try:
             ring = POLICIES.get_object_ring(policy, self._swift_dir)
             partition, devices = ring.get_nodes(account, container, name)
-        except (PolicyError, RingLoadError, OSError) as error:
+        except Exception as error:  # a damaged file breaks anything from zlib to array
             raise LocalUnavailable(f"no object ring for storage policy {policy}: {error}") from error
         return Placement(
             policy,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import os
 import re
 
@@ -36,8 +35,9 @@ def use_swift_dir(path: str) -> None:
             storage_policy.reload_storage_policies()
             constraints.reload_constraints()
         utils.validate_configuration()
-    except (SystemExit, ValueError, OSError, configparser.Error) as error:
-        # Swift exits where it finds no swift.conf; some messages have several lines
+    except (Exception, SystemExit) as error:
+        # Swift exits where it finds no swift.conf, and fails in many ways where it is damaged; some messages
+        # have several lines
         reason = " ".join(str(error).split())
         raise LocalError(f"no usable swift.conf in {path}: {reason}") from error
 

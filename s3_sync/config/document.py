@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from s3_sync.config.findings import Findings
+from s3_sync.streams.documents import read_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +25,15 @@ class Document:
 def read_document(path: str | os.PathLike[str], findings: Findings) -> Document | None:
     """The file's one object, or None after noting what is wrong. Raises FileNotFoundError."""
     try:
-        with open(path, "rb") as file:
-            readable_by_all = bool(os.fstat(file.fileno()).st_mode & stat.S_IROTH)
-            content = file.read()
+        content = read_file(path)
+        readable_by_all = bool(os.stat(path).st_mode & stat.S_IROTH)
     except FileNotFoundError:
         raise
     except OSError as error:
         findings.problem("", f"the file cannot be read: {error.strerror}")
+        return None
+    except ValueError as error:
+        findings.problem("", f"the file cannot be read: {error}")
         return None
     twice: set[str] = set()
     written = _parse(content, twice, findings)
@@ -44,8 +48,7 @@ def _parse(content: bytes, twice: set[str], findings: Findings) -> Any:
     def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(found)
         if len(result) < len(found):
-            names = [name for name, _ in found]
-            twice.update(name for name in names if names.count(name) > 1)
+            twice.update(name for name, count in Counter(name for name, _ in found).items() if count > 1)
         return result
 
     def constant(name: str) -> NoReturn:

@@ -20,6 +20,7 @@ from typing import Any
 
 from s3_sync.errors import LocalUnavailable, ObjectRefused
 from s3_sync.model.objects import is_md5
+from s3_sync.streams.documents import is_text, parse_json
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import Body, read_all
 
@@ -53,7 +54,7 @@ class Manifest:
         manifest), ``slo_range`` (only a part of a segment), ``slo_nested`` (a segment that is an SLO).
         """
         try:
-            entries = json.loads(raw)
+            entries = parse_json(raw)
         except ValueError as error:
             raise ObjectRefused("slo_malformed", f"the manifest is not JSON: {error}") from error
         if not isinstance(entries, list):
@@ -114,13 +115,13 @@ class Manifest:
 def named_objects(raw: bytes) -> set[tuple[str, str]]:
     """(container, name) of everything that a stored manifest names, whatever else may be wrong with it."""
     try:
-        entries = json.loads(raw)
+        entries = parse_json(raw)
     except ValueError:
         return set()
     named: set[tuple[str, str]] = set()
     for entry in entries if isinstance(entries, list) else ():
         path = entry.get("name") if isinstance(entry, dict) else None
-        if isinstance(path, str):
+        if is_text(path):
             container, _, name = path.lstrip("/").partition("/")
             named.add((container, name))
     return named
@@ -159,7 +160,7 @@ def _segment(number: int, entry: Any) -> Segment:
         raise ObjectRefused("slo_nested", f"{where} is a large object itself")
     if entry.get("range"):
         raise ObjectRefused("slo_range", f"of {where} only the range {entry['range']} is used")
-    container, slash, name = path.lstrip("/").partition("/") if isinstance(path, str) else ("", "", "")
+    container, slash, name = path.lstrip("/").partition("/") if is_text(path) else ("", "", "")
     if not (container and slash and name):
         raise ObjectRefused("slo_malformed", f"{where} has no name of the form /container/object")
     if isinstance(size, bool) or not isinstance(size, int) or size < 0:

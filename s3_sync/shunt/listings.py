@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,6 +30,7 @@ from s3_sync.shunt.exchange import Environ, Headers, Local, Request, StartRespon
 from s3_sync.shunt.headers import cross_origin
 from s3_sync.shunt.proxyfs import ProxyFs
 from s3_sync.shunt.versions import NULL, are_known, has_versions
+from s3_sync.streams.documents import parse_json
 
 #: says of a listing that should have a remote part that it has none
 LOCAL_ONLY = ("X-Cloud-Sync-Shunt-Listing", "local-only")
@@ -152,7 +152,7 @@ class LocalListing:
 
     def _read(self) -> None:
         try:
-            records = json.loads(self._local.read())
+            records = parse_json(self._local.read())
             if all(isinstance(Entry.of_record(record).name, str) for record in records):
                 self.records = records
         except (ValueError, KeyError, TypeError):  # some other filter's page

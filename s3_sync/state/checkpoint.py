@@ -21,8 +21,12 @@ from s3_sync.errors import StateError
 from s3_sync.model.rows import Row
 from s3_sync.state.atomic import is_leftover, remove_leftovers, set_aside, write_atomically
 from s3_sync.state.tail import LENGTH, Tail
+from s3_sync.streams.documents import is_count, is_text, number, parse_json, read_file
 
 log = logging.getLogger("s3-sync.state")
+
+#: more than any version nests; what is kept of others has to be written again
+_LEVELS = 20
 
 
 class Numbered(Protocol):
@@ -105,7 +109,7 @@ class StatusFiles:
             return []
         except OSError as error:
             raise StateError(f"cannot read the status files of {account}: {error}") from error
-        return [name for name in found if not is_leftover(name)]
+        return [name for name in found if is_text(name) and not is_leftover(name)]
 
     def load(self, mapping: Mapping, database: str) -> Checkpoint | None:
         """Progress that can be used; None when there is none: nothing known, another destination, or
@@ -124,7 +128,7 @@ class StatusFiles:
             last_verified_row=_rowid(entry, "last_verified_row", last_row),
             fresh_until=_rowid(entry, "fresh_until"),
             sweep_until=_rowid(entry, "sweep_until"),
-            begun=_seconds(entry, "begun"),
+            begun=number(entry.get("begun")),
             metadata_hash=entry.get("metadata_hash"),
             share=str(entry.get("share", "")),
             adopted="journal" not in entry,
@@ -229,10 +233,8 @@ class StatusFiles:
 
     def _read(self, path: str) -> dict[str, Any]:
         try:
-            with open(path, "rb") as file:
-                data = file.read()
             try:
-                entries = json.loads(data)
+                entries = parse_json(read_file(path), _LEVELS)
                 if isinstance(entries, dict):
                     return entries
                 damage = "not a JSON object"
@@ -257,9 +259,4 @@ def _file_name(name: str) -> str:
 
 def _rowid(entry: dict[str, Any], key: str, missing: int = 0) -> int:
     value = entry.get(key, missing)
-    return value if isinstance(value, int) and value >= 0 else 0
-
-
-def _seconds(entry: dict[str, Any], key: str) -> float:
-    value = entry.get(key, 0.0)
-    return float(value) if isinstance(value, (int, float)) else 0.0
+    return value if is_count(value) else 0

@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -22,12 +23,15 @@ from s3_sync.config.schema import Mapping
 from s3_sync.errors import StateError
 from s3_sync.runtime.told import Told
 from s3_sync.state.atomic import sync_directory, write_atomically
+from s3_sync.streams.documents import is_text, number, parse_json, read_file
 
 log = logging.getLogger("s3-sync.state")
 
 DIRECTORY = ".controls"
 #: how often a daemon looks, in seconds
 LOOK_EVERY = 0.5
+#: no time is as late, in seconds since the epoch
+_NEVER = 1e11
 _PAUSE, _RESET, _DELETES = "pause-", "reset-", "deletes-"
 
 
@@ -72,13 +76,14 @@ class Controls:
         """Seconds since the epoch; None: it is not paused. That its file is there pauses a mapping, whatever
         is in it. Raises StateError."""
         path = os.path.join(self._directory, _pause(mapping))
-        try:
-            found = self._read(_pause(mapping))
-            since = None if found is None else found.get("since", 0.0)
-            return None if since is None else float(since)
-        except (StateError, TypeError, ValueError):
-            with _translated(path):
-                return os.stat(path).st_mtime
+        since = math.nan
+        with suppress(StateError):
+            if (found := self._read(_pause(mapping))) is not None:
+                since = number(found.get("since", 0.0), math.nan)
+        if not math.isnan(since):
+            return since
+        with _translated(path):
+            return os.lstat(path).st_mtime if os.path.lexists(path) else None
 
     def resets(self, mapping: Mapping) -> list[Reset]:
         """All that were ever asked for and are not part of a later one, in order."""
@@ -154,6 +159,8 @@ class Controls:
                 written = self._read(name)
                 if written is not None:
                     reset = _reset(written)
+                    if name != f"{_RESET}{reset.id}-{name.rpartition('-')[2]}":
+                        raise ValueError("it is called otherwise than it says")
                     found.setdefault(reset.mapping, []).append(reset)
             except (StateError, TypeError, ValueError) as error:
                 log.error("%s in %s is left alone: %s", name, self._directory, error)
@@ -163,8 +170,7 @@ class Controls:
         path = os.path.join(self._directory, name)
         with _translated(path):
             try:
-                with open(path, "rb") as file:
-                    found = json.load(file)
+                found = parse_json(read_file(path))
             except FileNotFoundError:
                 return None
         if not isinstance(found, dict):
@@ -201,9 +207,12 @@ def _translated(path: str) -> Iterator[None]:
 def _reset(written: dict[str, Any]) -> Reset:
     """Raises TypeError, ValueError for what is none: a daemon would stumble over it at each turn."""
     reset = Reset(**written)
-    for text in (reset.id, reset.mapping, reset.prefix):
-        str.encode(text, "utf-8")
-    return replace(reset, made=float(reset.made), since=float(reset.since))
+    if not all(map(is_text, (reset.id, reset.mapping, reset.prefix))):
+        raise ValueError("its id, mapping and prefix must be texts")
+    made, since = number(reset.made, math.inf), number(reset.since, math.inf)
+    if not 0.0 <= made < _NEVER or not math.isfinite(since):
+        raise ValueError("its times are none")
+    return replace(reset, made=made, since=since)
 
 
 def _read_allowed(names: Iterable[str]) -> dict[str, float]:

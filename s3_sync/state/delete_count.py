@@ -4,7 +4,10 @@ asks what is going on."""
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, fields
+
+from s3_sync.streams.documents import is_count, is_text, number, parse_json
 
 #: what the journal calls it
 NOTED = "deletes"
@@ -37,10 +40,22 @@ class DeleteCount:
 
 def read_count(text: str | None) -> DeleteCount:
     """What ``as_text`` gave; anything else is as good as nothing."""
+    nothing = DeleteCount()
     try:
-        found = json.loads(text or "{}")
-        return DeleteCount(
-            **{each.name: found[each.name] for each in fields(DeleteCount) if each.name in found}
-        )
-    except (ValueError, TypeError):
-        return DeleteCount()
+        found = parse_json(text or "{}")
+    except ValueError:
+        return nothing
+    if not isinstance(found, dict):
+        return nothing
+    told = {each.name: found.get(each.name, getattr(nothing, each.name)) for each in fields(DeleteCount)}
+    if all(_is_like(value, getattr(nothing, name)) for name, value in told.items()):
+        return DeleteCount(**told)
+    return nothing
+
+
+def _is_like(value: object, example: object) -> bool:
+    if isinstance(example, int):
+        return is_count(value)
+    if isinstance(example, float):
+        return not math.isnan(number(value, math.nan))
+    return is_text(value)

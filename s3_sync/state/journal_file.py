@@ -21,6 +21,8 @@ log = logging.getLogger("s3-sync.state")
 
 #: for so long another process may be writing, in seconds; all of ours write for milliseconds
 BUSY = 20.0
+#: what may stand in a column that was declared so
+_KINDS = {"text": "'text'", "integer": "'integer'", "real": "'real', 'integer'"}
 
 
 class JournalFile:
@@ -97,7 +99,31 @@ def _connect(path: str, schema: str) -> sqlite3.Connection:
         if db.execute("PRAGMA quick_check").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError("quick_check failed")
         db.executescript(schema)
+        _check_values(db)
     except BaseException:
         db.close()  # now: a connection that is closed later removes the -wal file of its successor
         raise
     return db
+
+
+def _check_values(db: sqlite3.Connection) -> None:
+    """SQLite keeps a text where a number was declared, and no digest of what it keeps; what cannot be read
+    would stop a mapping at each turn. Raises DatabaseError."""
+    tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    for table in filter(lambda name: not name.startswith("sqlite_"), tables):
+        columns = db.execute(f"PRAGMA table_info({table})").fetchall()
+        wrong = [_is_wrong(name, kind.lower()) for _, name, kind, *_ in columns if kind.lower() in _KINDS]
+        texts = [name for _, name, kind, *_ in columns if kind.lower() == "text"]
+        if wrong and db.execute(f"SELECT 1 FROM {table} WHERE {' OR '.join(wrong)} LIMIT 1").fetchone():
+            raise sqlite3.DatabaseError(f"a value in {table} is of the wrong kind")
+        try:
+            for _ in db.execute(f"SELECT {', '.join(texts) or 1} FROM {table}"):
+                pass
+        except sqlite3.OperationalError as error:  # a text that is not UTF-8
+            raise sqlite3.DatabaseError(str(error)) from error
+
+
+def _is_wrong(column: str, kind: str) -> str:
+    wrong = f"typeof({column}) NOT IN ({_KINDS[kind]}, 'null')"
+    is_time = column.endswith("timestamp") and kind == "text"
+    return f"{wrong} OR {column} NOT GLOB '[0-9]*' OR {column} GLOB '*[^0-9a-f._]*'" if is_time else wrong

@@ -12,6 +12,8 @@ import os
 import re
 from typing import Any
 
+from s3_sync.streams.documents import parse_json, read_file
+
 _NAME = "swift-s3-sync-{}.recon"
 _NAMES = re.compile(r"swift-s3-sync-(\d+)\.recon")
 
@@ -40,8 +42,8 @@ def read(directory: str) -> dict[int, dict[str, Any]]:
     with contextlib.suppress(OSError):
         for name in os.listdir(directory):
             if match := _NAMES.fullmatch(name):
-                with contextlib.suppress(OSError, ValueError), open(os.path.join(directory, name)) as file:
-                    content = json.load(file)
+                with contextlib.suppress(OSError, ValueError):
+                    content = parse_json(read_file(os.path.join(directory, name)))
                     if isinstance(content, dict):
                         found[int(match[1])] = content
     return found

@@ -151,6 +151,9 @@ def test_close_of_a_body_whose_first_piece_breaks_raises_nothing() -> None:
     assert closed == [True]
 
 
+ENTRY = {"bytes": 0, "hash": "", "last_modified": ""}
+
+
 class Pages:
     """An InternalClient that gives prepared answers: a status, or the names of one page."""
 
@@ -160,7 +163,8 @@ class Pages:
     def make_request(self, method: str, path: str, headers: dict[str, str], statuses: object) -> Any:
         answer = self._answers.pop(0)
         status = answer if isinstance(answer, int) else 200
-        body = b"" if isinstance(answer, int) else json.dumps([{"name": name} for name in answer]).encode()
+        entries = [] if isinstance(answer, int) else [{**ENTRY, "name": name} for name in answer]
+        body = b"" if isinstance(answer, int) else json.dumps(entries).encode()
         return SimpleNamespace(status_int=status, headers={}, app_iter=iter([body]))
 
 

@@ -286,6 +286,7 @@ class TestFailures:
         assert (world.converged(), states(world)) == (True, {})
         world.fail_names(AccessDenied("no"), "h101")
         world.swift.put("h101", HUGE)
+        world.node.restart()
         world.node.settle()
         assert world.node.crawl.outstanding.retrying == 1
 
