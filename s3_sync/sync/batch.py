@@ -44,7 +44,7 @@ OUTAGE = frozenset(
 )
 
 
-#: reasons that never have to do with the object: one is enough
+#: reasons that concern everybody, where the store gives them for more than an object
 EVERYTHING = frozenset({"remote_credentials", "remote_clock"})
 
 

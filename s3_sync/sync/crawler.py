@@ -233,14 +233,20 @@ class MappingCrawl:
     def _is_outage(self, fresh: list[Outcome], retried: list[Outcome]) -> bool:
         """Objects that failed before and fail again say nothing new, and neither do a few new ones, as long
         as the store answers otherwise: they must not slow down all the others. But after a setback it is
-        over only when something works. Refused credentials and a wrong clock are never one object's."""
-        if any(outcome.reason in EVERYTHING for outcome in fresh + retried):
-            return True
-        if self._setbacks:
-            return nothing_works(fresh + retried, 1)
+        over only when something works.
+
+        Refused credentials and a wrong clock concern everybody, and one is enough, unless the store answers a
+        request that is about no object: then it refuses the names or the metadata of these.
+        """
+        tried = fresh + retried
         if nothing_works(fresh, MANY):
             return True
-        return nothing_works(fresh + retried, 1) and not self._open().store_answers()
+        refused = [outcome for outcome in tried if outcome.reason in EVERYTHING]
+        if refused:
+            return not self._open().store_answers()
+        if self._setbacks:
+            return nothing_works(tried, 1)
+        return nothing_works(tried, 1) and not self._open().store_answers()
 
     def _sweep(self) -> bool:
         """Segments of what was moved, a slice at a time; whether there is more to do right away.

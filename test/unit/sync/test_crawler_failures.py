@@ -287,23 +287,58 @@ class TestOutage:
         assert caplog.text.count("working again") == 1
         assert world.converged()
 
-    def test_what_never_is_one_objects_fault_needs_to_be_seen_only_once(
-        self, world: World, caplog: pytest.LogCaptureFixture
+    @pytest.mark.parametrize(
+        "error", [CredentialsRefused("the token has expired"), ClockSkewed("the clock is off")]
+    )
+    def test_refused_credentials_with_a_refused_listing_pause_the_mapping_at_once(
+        self, world: World, caplog: pytest.LogCaptureFixture, error: RemoteError
     ) -> None:
-        """The store answers listings, and nine of ten changes: still nobody goes on asking."""
-        for error in (CredentialsRefused("the token has expired"), ClockSkewed("the clock is off")):
-            names = world.fill(10, start=10 * len(world.swift.content()))
-            world.fail_names(error, names[4])
-            caplog.clear()
-            with caplog.at_level(logging.INFO):
-                pauses = [world.node.step().pause for _ in range(5)]
-                assert min(pauses) > 0
-                assert pauses == sorted(pauses)
-                world.fail(None)
-                world.node.later(400.0)
-            (line,) = [record.message for record in caplog.records if "Failed to process" in record.message]
-            assert f"{error.reason}: {error}" in line, "it says why"
-            assert world.converged()
+        """Nine of ten changes got through before: still nobody goes on asking."""
+        world.node.settle()
+        names = world.fill(10)
+        world.bucket.before = lambda method, name: error if name == names[4] or method == "list" else None
+        with caplog.at_level(logging.INFO):
+            pauses = [world.node.step().pause for _ in range(5)]
+            assert min(pauses) > 0
+            assert pauses == sorted(pauses)
+            world.fail(None)
+            world.node.later(400.0)
+        (line,) = [record.message for record in caplog.records if "Failed to process" in record.message]
+        assert f"{error.reason}: {error}" in line, "it says why"
+        assert world.converged()
+
+    @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+    def test_one_key_of_many_refused_for_any_reason_costs_that_object_alone(
+        self, tmp_path: Path, error: RemoteError
+    ) -> None:
+        world = World(tmp_path, items_chunk=1000, workers=10)
+        names = world.fill(2000)
+        world.fail_names(error, names[500])
+        started = world.swift.clock.now()
+        for _ in range(3):
+            assert world.node.step().pause == 0
+        assert world.swift.clock.now() - started <= 2.0
+        assert world.bucket.content().keys() == set(names) - {names[500]}
+        assert world.node.unsettled() == {names[500]: error.reason}
+        world.bucket.counts()
+        for _ in range(144):
+            world.node.later(300.0)
+            assert not world.node.crawl.troubled
+        assert world.bucket.counts()["put"] <= 25, "with back-off, in twelve hours"
+        world.fail(None)
+        world.node.later(MAX_PAUSE)
+        assert (world.converged(), world.node.unsettled()) == (True, {})
+
+    def test_an_outage_ends_though_one_key_is_still_refused(self, world: World) -> None:
+        world.fail(CredentialsRefused("expired"))
+        names = world.fill(5)
+        for _ in range(5):
+            world.swift.clock.sleep(world.node.step().pause)
+        world.fail_names(CredentialsRefused("no"), names[2])
+        world.node.later(61.0)
+        assert world.node.unsettled() == {names[2]: "remote_credentials"}
+        world.node.later(3 * MAX_PAUSE)
+        assert not world.node.crawl.troubled
 
     def test_a_few_that_are_denied_hold_up_nobody(self, tmp_path: Path) -> None:
         world = World(tmp_path, items_chunk=100, workers=4)
