@@ -26,6 +26,7 @@
         |-- NotSupported          this store does not have that operation
         |-- Archived              the bytes are in a cold storage class and cannot be read now
         `-- InvalidRequest        any other refusal
+            `-- ListingUnusable   the answer to a LIST is no listing, or not one in order
 
 Retrying looks at ``transient`` only. A provider translates its SDK's exceptions into this tree in one
 place, its ``errors`` module.
@@ -242,3 +243,9 @@ class InvalidRequest(RemoteError):
     """The store refused the request for a reason that a repetition will not change."""
 
     reason = "remote_refused"
+
+
+class ListingUnusable(InvalidRequest):
+    """What the store answers to a LIST cannot be believed: another document, out of order, or incomplete."""
+
+    reason = "remote_listing"

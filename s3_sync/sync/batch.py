@@ -8,11 +8,10 @@ from collections.abc import Mapping as Views
 from dataclasses import dataclass, field
 
 from s3_sync.config.schema import Mapping
-from s3_sync.errors import RemoteError
 from s3_sync.model.outcomes import HELD, LARGE, NOT_DUE, Kind, Outcome
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
-from s3_sync.providers.base import MIB, Bucket, ListQuery
+from s3_sync.providers.base import MIB, Bucket
 from s3_sync.state.journal import QUARANTINE, RETRY, DueRange, Settlement, Unsettled
 from s3_sync.sync.bulk import BulkDeletes
 from s3_sync.sync.context import Context
@@ -21,7 +20,7 @@ from s3_sync.sync.expirer import Expirer
 from s3_sync.sync.names import NameLocks
 from s3_sync.sync.release import Moving
 from s3_sync.sync.rows import RowHandler
-from s3_sync.sync.survey import survey
+from s3_sync.sync.survey import Listings
 from s3_sync.sync.tally import Tally
 from s3_sync.sync.uploads import UploadLedger
 from s3_sync.sync.views import Before, Listed, View
@@ -92,6 +91,8 @@ class Batches:
         self._key = key
         self.tally = Tally(mapping, context.stats, context.book)
         self._ledger = ledger
+        about = f"{mapping.label}, {mapping.credentials.store}/{mapping.bucket}"
+        self.listings = Listings(bucket, about, context.clock.now)
         self._gate = context.registry.gate(mapping)
         self.named = moving.named
         sending = Sending(bucket, self.tally.read, context.parts, self._ledger, self._fits)
@@ -106,39 +107,20 @@ class Batches:
         self._deletes = BulkDeletes(bucket, context.workers, context.clock.now, self.guard)
         self.expirer = Expirer(mapping, bucket, context.local.newest, self.handler.names, self.guard)
 
-    def survey(self, names: Sequence[str]) -> dict[str, View]:
-        return survey(self.bucket, names)
-
     def survey_shared(self, rows: Sequence[Row]) -> dict[str, View]:
-        """The same for rows that others may be sending just now: what is not listed is asked for once more
-        when its turn comes, unless the store can refuse to overwrite."""
-        views = self.survey([row.name for row in rows])
+        """A view for each of the rows, which others may be sending just now: what is not listed is asked for
+        once more when its turn comes, unless the store can refuse to overwrite."""
+        views = self.listings.survey([row.name for row in rows])
         if not self.bucket.features.put_if_absent:
             for row in rows:
                 if not row.deleted and views[row.name] == Listed(None):
                     views[row.name] = Before.UNKNOWN
         return views
 
-    def holds_nothing(self, after: str = "", until: str = "") -> bool:
-        """Whether nothing at all is stored under this mapping's prefix; or under names greater than ``after``
-        and, unless that is empty, not greater than ``until``."""
-        page = self.bucket.list_objects(ListQuery(start_after=after, limit=1))
-        if page.objects:
-            return until != "" and page.objects[0].name > until
-        return page.next_after is None
-
     def look_for_manifests(self) -> None:
-        """Remember if somebody has stored manifests of large objects before us."""
-        if self.bucket.holds_manifests():
+        """Remember if somebody may have stored manifests of large objects before us."""
+        if self.listings.may_hold_manifests():
             self._ledger.manifest_written()
-
-    def store_answers(self) -> bool:
-        """Whether the store can be asked for anything at all."""
-        try:
-            self.holds_nothing()
-        except RemoteError:
-            return False
-        return True
 
     def run(self, rows: Sequence[Row], views: Views[str, View], default: View = Before.UNKNOWN) -> Result:
         """Rows that were not begun are left out of ``done``: when the daemon is stopping, and when so many

@@ -243,10 +243,10 @@ class MappingCrawl:
             return True
         refused = [outcome for outcome in tried if outcome.reason in EVERYTHING]
         if refused:
-            return not self._open().store_answers()
+            return not self._open().listings.store_answers()
         if self._setbacks:
             return nothing_works(tried, 1)
-        return nothing_works(tried, 1) and not self._open().store_answers()
+        return nothing_works(tried, 1) and not self._open().listings.store_answers()
 
     def _sweep(self) -> bool:
         """Segments of what was moved, a slice at a time; whether there is more to do right away.

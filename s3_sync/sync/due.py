@@ -82,7 +82,8 @@ class DueRows:
         if due.kind != PRIMARY:
             return batches.survey_shared(asked)
         is_shared = self._scope.replica.replicas > 1 and due.due + slack <= self._scope.context.clock.now()
-        views = batches.survey_shared(asked) if is_shared else batches.survey([row.name for row in asked])
+        names = [row.name for row in asked]
+        views = batches.survey_shared(asked) if is_shared else batches.listings.survey(names)
         return {name: view if view == Listed(None) else Before.UNKNOWN for name, view in views.items()}
 
     def _belongs(self, row: Row, due: DueRange) -> bool:

@@ -92,7 +92,7 @@ class PrimaryPass:
             if row.rowid <= sweep
             or (row.deleted and max(row.timestamp.seconds, checkpoint.begun) + REMEMBERED <= now)
         }
-        views = self._scope.batches.survey(sorted(compare))
+        views = self._scope.batches.listings.survey(sorted(compare))
         for row in rows:
             if row.name not in compare:
                 views[row.name] = Before.FRESH if row.rowid <= checkpoint.fresh_until else Before.NEW

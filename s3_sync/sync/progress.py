@@ -171,7 +171,7 @@ class Progress:
         bounds = db.bounds()
         if any(bounds):
             scope.batches.look_for_manifests()
-        if self._moved_until <= begun and scope.batches.holds_nothing(*bounds):
+        if self._moved_until <= begun and scope.batches.listings.holds_nothing(*bounds):
             checkpoint = Checkpoint(fresh_until=last, begun=begun, share=scope.share)
             log.info("Nothing is stored yet for %s: copying rows up to %d", label, last)
         else:

@@ -36,8 +36,6 @@ class Quirks:
     renamed: Mapping[str, str | None] = field(default_factory=dict)
     #: takes any secret, and any Content-MD5: what it got is compared with the answer's ETag only
     checks_nothing: bool = False
-    #: ids of names behind which a listing cannot go on: the answer repeats them in XML, which breaks
-    unmarkable_names: frozenset[str] = frozenset()
     #: operations whose If-Match is not looked at: get, copy, copy_part, complete
     ignores_if_match: frozenset[str] = frozenset()
     #: headers that are not kept with an object
@@ -92,7 +90,6 @@ QUIRKS: dict[str, Quirks] = {
     ),
     "moto": Quirks(
         refused_names=frozenset({"newline"}),
-        unmarkable_names=frozenset({"control", "noncharacter"}),
         checks_nothing=True,
         breaks_without_upload=True,
         ignores_if_match=frozenset({"copy", "copy_part", "complete"}),
@@ -105,7 +102,6 @@ QUIRKS: dict[str, Quirks] = {
         refused_names=frozenset(
             {"double slash", "leading slash", "dot", "dots", "dot segments", "leading dot segment"}
         ),
-        unmarkable_names=frozenset({"control"}),
         renamed={"trailing slash": "folder", "only slashes": None},
         ignores_if_match=frozenset({"get", "copy"}),
         conditions=(False, False),

@@ -9,7 +9,7 @@ import pytest
 from conformance.names import NAMES
 from conformance.samples import everything, md5, names, put
 from conformance.targets import ONE_WAY, Target
-from s3_sync.errors import InvalidRequest, RemoteUnavailable
+from s3_sync.errors import InvalidRequest
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.providers.base import Bucket, ListQuery, Provider
@@ -103,7 +103,7 @@ def test_entries(bucket: Bucket) -> None:
 
 def test_hostile_names_page_by_page(bucket: Bucket, target: Target) -> None:
     quirks = target.quirks
-    avoided = quirks.refused_names | quirks.unmarkable_names | quirks.renamed.keys()
+    avoided = quirks.refused_names | quirks.renamed.keys()
     held = [name for name_id, name in NAMES.items() if name_id not in avoided]
     for name in held:
         put(bucket, name)
@@ -111,13 +111,6 @@ def test_hostile_names_page_by_page(bucket: Bucket, target: Target) -> None:
         assert names(bucket, ListQuery(limit=limit)) == sorted(held, key=str.encode)
     query = ListQuery(delimiter="/", limit=2)
     assert names(bucket, query) == expected(held, query)
-
-
-def test_names_that_cannot_be_markers(bucket: Bucket, target: Target) -> None:
-    for name_id in target.quirks.unmarkable_names:
-        put(bucket, NAMES[name_id])
-        with pytest.raises(RemoteUnavailable):
-            bucket.list_objects(ListQuery(start_after=NAMES[name_id]))
 
 
 def test_stored_manifests_are_hidden(bucket: Bucket, keys: Bucket) -> None:

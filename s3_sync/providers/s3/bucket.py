@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,6 +31,7 @@ from s3_sync.providers.base import (
 from s3_sync.providers.limits import metadata_size
 from s3_sync.providers.s3.client import RAW_HEADERS, Account
 from s3_sync.providers.s3.conditions import Trial
+from s3_sync.providers.s3.documents import NOT_XML
 from s3_sync.providers.s3.errors import from_answer, translated
 from s3_sync.providers.s3.headers import (
     condition_headers,
@@ -58,8 +58,6 @@ _WHOLE = GetOptions()
 _MAX_DELETES = 500
 #: the code of an error that says that there was nothing to delete
 _MISSING = "NoSuchKey"
-#: XML 1.0 section 2.2: what a document cannot hold, not even escaped
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +170,7 @@ class S3Bucket:
     def delete_object(self, name: str) -> bool:
         """S3 does not tell whether there was anything: True unless the store says that there was not."""
         key, manifest = self.namer.key(name), self.namer.manifest_key(name)
-        if not self._account.dialect.multi_delete or _NOT_XML.search(key):
+        if not self._account.dialect.multi_delete or NOT_XML.search(key):
             found = self._delete(key)
             self._delete(manifest)
             return found
@@ -189,7 +187,7 @@ class S3Bucket:
         keys: dict[str, str] = {}
         for name in names:
             key = self.namer.key(name)
-            if not _NOT_XML.search(key):
+            if not NOT_XML.search(key):
                 keys[key] = keys[self.namer.manifest_key(name)] = name
                 continue
             try:

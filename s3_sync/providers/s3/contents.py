@@ -1,20 +1,24 @@
-"""Reads the objects of a listing's answer, in place of the SDK.
+"""Reads listings in place of the SDK, and believes nothing else to be one.
 
 The SDK walks through its description of the service for every field of every key: most of the CPU that a
-listing takes, in a proxy while nobody else gets a turn. Everything else in the answer stays the SDK's.
+listing takes, in a proxy while nobody else gets a turn. And it takes any document without keys for the
+listing of an empty bucket.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from xml.etree import ElementTree
 
-from botocore.parsers import ResponseParserError
 from botocore.utils import parse_timestamp
 
+from s3_sync.providers.s3.documents import Document, Element, Unreadable, local_name, read
 
-class NoDate(ResponseParserError, ValueError):
+#: what is left for the SDK to read
+_NOTHING = b"<ListBucketResult/>"
+
+
+class NoDate(Unreadable, ValueError):
     """The SDK lets a ValueError through to whoever asked for an object."""
 
 
@@ -32,41 +36,62 @@ def read_date(text: str) -> datetime:
     return found
 
 
-def take_objects(response_dict: Any, customized_response_dict: Any, **_: Any) -> None:
-    """For ``before-parse`` of a listing: the objects go where the SDK puts what it has read itself.
+def take_listing(response_dict: Any, customized_response_dict: Any, **_: Any) -> None:
+    """For ``before-parse`` of a listing: what it says goes where the SDK puts what it has read itself.
 
-    What cannot be understood is left for the SDK, which knows how to complain.
+    Raises Unreadable for everything that is neither a listing nor an error.
     """
-    if response_dict["status_code"] != 200:
+    if response_dict["status_code"] >= 300:
         return
-    try:
-        root = ElementTree.fromstring(response_dict["body"])
-        elements = [child for child in root if _name(child) == "Contents"]
-        objects = [_object(element) for element in elements]
-    except (ElementTree.ParseError, ValueError):
+    document = read(response_dict["body"])
+    if local_name(document.root) == "Error":
         return
-    if not objects:
-        return
-    for element in elements:
-        root.remove(element)
-    response_dict["body"] = ElementTree.tostring(root)
-    customized_response_dict["Contents"] = objects
+    document.must_be("ListBucketResult")
+    customized_response_dict.update(_listing(document))
+    response_dict["body"] = _NOTHING
 
 
-def _object(element: ElementTree.Element) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for child in element:
-        name = _name(child)
-        text = child.text or ""
-        if name in ("Key", "ETag", "StorageClass"):
-            found[name] = text
-        elif name == "Size":
-            found[name] = int(text)
-        elif name == "LastModified":
-            found[name] = read_date(text)
+def _listing(document: Document) -> dict[str, Any]:
+    objects: list[dict[str, Any]] = []
+    prefixes: list[dict[str, str]] = []
+    found: dict[str, Any] = {"Contents": objects, "CommonPrefixes": prefixes}
+    for child in document.root:
+        name = local_name(child)
+        if name == "Contents":
+            objects.append(_object(document, child))
+        elif name == "CommonPrefixes":
+            texts = [document.text(part) for part in child if local_name(part) == "Prefix"]
+            prefixes += [{"Prefix": text} for text in texts]
+        elif name in ("IsTruncated", "KeyCount", "NextContinuationToken", "NextMarker", "EncodingType"):
+            found[name] = document.text(child)
+    found["IsTruncated"] = is_truncated(found.get("IsTruncated", ""))
     return found
 
 
-def _name(element: ElementTree.Element) -> str:
-    """Without its namespace, which clones leave out, or have another one of."""
-    return element.tag.rpartition("}")[2]
+def is_truncated(text: str) -> bool:
+    """Raises Unreadable: an answer that does not say whether it is all may be a part."""
+    word = text.strip().lower()
+    if word not in ("true", "false"):
+        raise Unreadable(f"IsTruncated is {text[:40]!r}")
+    return word == "true"
+
+
+def _object(document: Document, element: Element) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for child in element:
+        name = local_name(child)
+        if name in ("Key", "ETag", "StorageClass"):
+            found[name] = document.text(child)
+        elif name == "Size":
+            found[name] = _size(document.text(child))
+        elif name == "LastModified":
+            found[name] = read_date(document.text(child))
+    if not found.get("Key") or "Size" not in found:
+        raise Unreadable(f"an entry without Key or Size: {found.get('Key', '')[:40]!r}")
+    return found
+
+
+def _size(text: str) -> int:
+    if not text.strip().isdecimal():
+        raise Unreadable(f"Size is {text[:40]!r}")
+    return int(text)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from s3_sync.errors import InvalidRequest
+from botocore.parsers import ResponseParserError
+
+from s3_sync.errors import InvalidRequest, ListingUnusable, NotSupported, RemoteError, RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.providers.base import ListPage, ListQuery
 from s3_sync.providers.s3.client import Account
-from s3_sync.providers.s3.errors import translated, understood
+from s3_sync.providers.s3.errors import understood
 from s3_sync.providers.s3.headers import unquoted
 
+log = logging.getLogger("s3-sync")
+
 MAX_KEYS = 1000
+#: so many empty pages are passed that say that there is more
+MOST_EMPTY = 100
+#: characters of what is wrong with a listing
+MOST_TOLD = 300
 #: sorts behind every other character: prefix + this is behind every key that continues the prefix
 _LAST_CHARACTER = "\U0010ffff"
 
@@ -22,7 +31,7 @@ class Lister:
     """Lists one bucket for one mapping.
 
     Nothing is skipped or given twice: a store that sends keys out of order, or the same page again, is
-    refused with InvalidRequest. Characters sort in the order of their code points, which is the order of
+    refused with ListingUnusable. Characters sort in the order of their code points, which is the order of
     their UTF-8 bytes.
     """
 
@@ -37,28 +46,25 @@ class Lister:
         start = prefix + query.start_after if query.start_after else ""
         while True:
             answer = self._request(query, start)
-            entries, groups = answer.get("Contents", ()), _groups(answer)
+            entries, groups = answer["Contents"], _groups(answer)
             last = self._check_order(query, start, [entry["Key"] for entry in entries], groups)
             if _is_group(query, start, self._namer):
                 groups = tuple(group for group in groups if group > start)
-                if answer.get("IsTruncated") and last <= start:
-                    raise InvalidRequest(f"LIST {self._bucket}: does not go on behind {start!r}")
+                if answer["IsTruncated"] and last <= start:
+                    raise self._unusable(f"does not go on behind {start!r}")
             objects = tuple(info for entry in entries if (info := self._info(entry)) is not None)
             shown = tuple(group for group in groups if self._is_shown(query, group))
             names = tuple(group[len(prefix) :] for group in shown)
-            if not answer.get("IsTruncated"):
+            if not answer["IsTruncated"]:
                 return ListPage(objects, names)
-            if not last:
-                raise InvalidRequest(f"LIST {self._bucket}: an empty page that is not the last one")
             if last != prefix:
                 return ListPage(objects, names, last[len(prefix) :])
             start = last  # a page with nothing but the key that is the prefix itself: no name to go on from
 
     def any_below(self, prefix: str) -> bool:
         """Whether there is any key that begins so."""
-        with translated(f"LIST {self._bucket}"):
-            answer = self._account.client.list_objects(Bucket=self._bucket, Prefix=prefix, MaxKeys=1)
-        return bool(answer.get("Contents"))
+        answer = self._answer({"Bucket": self._bucket, "Prefix": prefix, "MaxKeys": 1}, "")
+        return bool(answer["Contents"])
 
     def _request(self, query: ListQuery, start: str) -> Any:
         parameters = {
@@ -70,32 +76,79 @@ class Lister:
             parameters["Delimiter"] = query.delimiter
         if start and _is_group(query, start, self._namer):
             start += _LAST_CHARACTER
-        client = self._account.client
-        with understood(f"LIST {self._bucket}"):
-            if self._version_2:
-                answer = client.list_objects_v2(**parameters, **({"StartAfter": start} if start else {}))
-                if "KeyCount" in answer or not ("Contents" in answer or "CommonPrefixes" in answer):
-                    return answer
-                self._version_2 = False  # an old store: it took the request for the older operation
-            return client.list_objects(**parameters, **({"Marker": start} if start else {}))
+        return self._answer(parameters, start)
+
+    def _answer(self, parameters: dict[str, Any], start: str) -> Any:
+        """The first page from there on that holds anything, or the last one.
+
+        A page that is empty and says that there is more is legal: a store may have looked at nothing but
+        deleted keys. Only the store's own token leads on from there.
+        """
+        token = ""
+        for _ in range(MOST_EMPTY):
+            answer = self._ask(parameters, start, token)
+            if answer["Contents"] or answer["CommonPrefixes"] or not answer["IsTruncated"]:
+                return answer
+            before, token = token, answer.get("NextContinuationToken") or answer.get("NextMarker") or ""
+            if token in ("", before):
+                raise self._unusable("an empty page that is not the last one, and no token to go on with")
+        raise self._unusable(f"{MOST_EMPTY} empty pages, and none of them is the last one")
+
+    def _ask(self, parameters: dict[str, Any], start: str, token: str) -> Any:
+        """``token``: goes on there; else behind ``start``."""
+        if self._version_2:
+            where = {"ContinuationToken": token} if token else {"StartAfter": start} if start else {}
+            try:
+                answer = self._call("list_objects_v2", parameters | where)
+            except ListingUnusable:
+                raise
+            except (NotSupported, InvalidRequest) as error:
+                return self._ask_older(parameters, start, error)
+            if "KeyCount" in answer or not (answer["Contents"] or answer["CommonPrefixes"]):
+                return answer
+            self._version_2 = False  # an old store: it took the request for the older operation
+        marker = token or start
+        return self._call("list_objects", parameters | ({"Marker": marker} if marker else {}))
+
+    def _ask_older(self, parameters: dict[str, Any], start: str, error: RemoteError) -> Any:
+        """Whether it is the operation that the store does not know, or this very request that it refuses."""
+        try:
+            answer = self._call("list_objects", parameters | ({"Marker": start} if start else {}))
+        except RemoteError:
+            raise error from None
+        self._version_2 = False
+        log.info("%s does not know ListObjectsV2, listing it by ListObjects: %s", self._bucket, error)
+        return answer
+
+    def _call(self, operation: str, parameters: dict[str, Any]) -> Any:
+        try:
+            with understood(f"LIST {self._bucket}"):
+                return getattr(self._account.client, operation)(**parameters)
+        except RemoteUnavailable as error:
+            if isinstance(error.__cause__, ResponseParserError):
+                raise self._unusable(str(error.__cause__)) from error
+            raise
+
+    def _unusable(self, why: str) -> ListingUnusable:
+        return ListingUnusable(f"LIST {self._bucket}: {why[:MOST_TOLD]}", status=200)
 
     def _check_order(self, query: ListQuery, start: str, keys: Sequence[str], groups: Sequence[str]) -> str:
-        """The last key or common prefix of the page. Raises InvalidRequest."""
+        """The last key or common prefix of the page. Raises ListingUnusable."""
         for names in (keys, groups):
             previous = None
             for name in names:
                 if previous is not None and name <= previous:
-                    raise InvalidRequest(f"LIST {self._bucket}: {name!r} came after {previous!r}")
+                    raise self._unusable(f"{name!r} came after {previous!r}")
                 previous = name
         if start and keys and keys[0] <= start:
-            raise InvalidRequest(f"LIST {self._bucket}: {keys[0]!r} came where {start!r} was passed already")
+            raise self._unusable(f"{keys[0]!r} came where {start!r} was passed already")
         for group in groups:
             if not query.delimiter or not group.endswith(query.delimiter):
-                raise InvalidRequest(f"LIST {self._bucket}: {group!r} does not end with {query.delimiter!r}")
+                raise self._unusable(f"{group!r} does not end with {query.delimiter!r}")
         whole = self._namer.prefix + query.prefix
         for name in (*keys[:1], *keys[-1:], *groups[:1], *groups[-1:]):
             if not name.startswith(whole):
-                raise InvalidRequest(f"LIST {self._bucket}: {name!r} does not begin with {whole!r}")
+                raise self._unusable(f"{name!r} does not begin with {whole!r}")
         return max((*keys[-1:], *groups[-1:]), default="")
 
     def _info(self, entry: Any) -> ObjectInfo | None:
@@ -126,10 +179,10 @@ class Lister:
         start = ""
         while True:
             answer = self._request(query, start)
-            keys = [entry["Key"] for entry in answer.get("Contents", ())]
+            keys = [entry["Key"] for entry in answer["Contents"]]
             last = self._check_order(query, start, keys, ())
             yield from keys
-            if not answer.get("IsTruncated") or not last:
+            if not answer["IsTruncated"]:
                 return
             start = last
 
@@ -141,4 +194,4 @@ def _is_group(query: ListQuery, start: str, namer: KeyNamer) -> bool:
 
 
 def _groups(answer: Any) -> tuple[str, ...]:
-    return tuple(group["Prefix"] for group in answer.get("CommonPrefixes", ()))
+    return tuple(group["Prefix"] for group in answer["CommonPrefixes"])

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from s3_sync.errors import InvalidRequest, RemoteUnavailable
+from s3_sync.errors import (
+    AccessDenied,
+    InvalidRequest,
+    ListingUnusable,
+    NotSupported,
+    RemoteError,
+    RemoteUnavailable,
+)
 from s3_sync.model.rows import owner_ordinal
 from unit.sync.node import SLACK, VERIFIED, mapping
 from unit.sync.world import Three, World
@@ -48,6 +55,37 @@ class TestThreeNodes:
         assert counts["list"] <= 3 * 3 * 2
         for node in three.nodes:
             assert node.tally()["present"] == 300 - node.tally()["copied"]
+
+    @pytest.mark.parametrize(
+        ("conditional", "count", "error"),
+        [
+            (True, 300, AccessDenied("no ListBucket")),
+            (False, 300, NotSupported("no such thing")),
+            (True, 3000, ListingUnusable("out of order")),
+        ],
+    )
+    def test_three_nodes_without_listings_send_new_objects_within_a_minute(
+        self, tmp_path: Path, conditional: bool, count: int, error: RemoteError
+    ) -> None:
+        """From the beginning of the mapping, and when there are rows of others to be verified."""
+        three = Three(tmp_path, conditional, items_chunk=100)
+        three.bucket.before = lambda method, name: error if method in ("list", "holds_manifests") else None
+        for number in range(60):
+            three.swift.put(f"old{number}")
+        for node in three.nodes:
+            node.settle()
+        assert three.converged()
+        three.swift.clock.sleep(VERIFIED)
+        for number in range(count):
+            three.swift.put(f"new{number:04d}")
+        started = three.swift.clock.now()
+        for node in three.nodes:
+            node.settle()
+        assert three.converged()
+        assert three.swift.clock.now() - started < 60.0
+        assert set(three.bucket.sent.values()) == {1}
+        assert all(node.unsettled() == {} and not node.crawl.troubled for node in three.nodes)
+        assert sum(node.tally()["present"] for node in three.nodes) == 2 * 60
 
     def test_a_trickle_is_verified_in_rounds(self, tmp_path: Path) -> None:
         """One object every ten seconds: a HEAD for each would be as much work as copying it."""

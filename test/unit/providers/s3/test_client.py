@@ -31,7 +31,7 @@ from servers.connect_proxy import ConnectProxy
 from servers.scripted_s3 import Answer, Received, ScriptedS3, error
 
 KEYS: dict[str, Any] = {"identity": "AKID", "secret": Secret("sesame")}
-EMPTY = Answer(200, {}, b"<ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>")
+EMPTY = Answer(200, {}, b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
 
 
 def account(**fields: Any) -> Account:

@@ -9,13 +9,14 @@ from xml.sax.saxutils import escape
 import pytest
 from botocore.parsers import ResponseParserError
 
-from s3_sync.errors import InvalidRequest, RemoteUnavailable
+from s3_sync.errors import ListingUnusable, NotSupported, RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import ListQuery
 from s3_sync.providers.s3.bucket import S3Bucket
 from s3_sync.providers.s3.contents import read_date
 from s3_sync.providers.s3.dialect import GOOGLE
-from servers.scripted_s3 import Answer, ScriptedS3
+from s3_sync.providers.s3.listing import MOST_EMPTY
+from servers.scripted_s3 import Answer, ScriptedS3, error
 
 NAMER = KeyNamer.literal("p/")
 
@@ -122,7 +123,7 @@ def test_a_listing_that_cannot_be_trusted(
     store: ScriptedS3, bucket: S3Bucket, answer: Answer, query: ListQuery
 ) -> None:
     store.answers = [answer]
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(ListingUnusable, match="^LIST bucket: "):
         bucket.list_objects(query)
 
 
@@ -149,7 +150,7 @@ def test_a_page_of_nothing_but_hidden_keys_goes_on(store: ScriptedS3, bucket: S3
 
 def test_entries_that_tell_little(store: ScriptedS3, bucket: S3Bucket) -> None:
     document = (
-        "<ListBucketResult><KeyCount>1</KeyCount><Contents><Key>p/a</Key><Size>3</Size><ETag>abc</ETag>"
+        "<ListBucketResult><KeyCount>1</KeyCount><IsTruncated>false</IsTruncated><Contents><Key>p/a</Key><Size>3</Size><ETag>abc</ETag>"
         "<StorageClass>GLACIER</StorageClass></Contents></ListBucketResult>"
     )
     store.answers = [Answer(200, {}, document.encode())]
@@ -162,3 +163,85 @@ def test_entries_that_tell_little(store: ScriptedS3, bucket: S3Bucket) -> None:
 def test_what_is_no_date_is_an_error_of_the_store(text: str) -> None:
     with pytest.raises(ResponseParserError, match="not a date"):
         read_date(text)
+
+
+def test_another_document_than_a_listing_is_not_believed(store: ScriptedS3, bucket: S3Bucket) -> None:
+    store.answers = [Answer(200, {"Content-Type": "text/html"}, b"<html><body>Welcome</body></html>")]
+    with pytest.raises(ListingUnusable, match="LIST bucket: the answer is a document 'html'"):
+        bucket.list_objects(ListQuery())
+    with pytest.raises(ListingUnusable, match="LIST bucket"):
+        bucket.holds_manifests()
+
+
+def empty_page(token: str = "", version: int = 2) -> Answer:
+    name = "NextContinuationToken" if version == 2 else "NextMarker"
+    told = f"<{name}>{token}</{name}>" if token else ""
+    return Answer(200, {}, page(more=True, version=version).body.replace(b"</List", f"{told}</List".encode()))
+
+
+def test_an_empty_page_with_a_token_is_passed(store: ScriptedS3, bucket: S3Bucket) -> None:
+    store.answers = [empty_page("one"), empty_page("two"), page("p/b", more=True)]
+    listing = bucket.list_objects(ListQuery(start_after="a"))
+    assert ([info.name for info in listing.objects], listing.next_after) == (["b"], "b")
+    asked = [query_of(request.target) for request in store.requests]
+    assert [each.get("continuation-token") for each in asked] == [None, "one", "two"]
+    assert [each.get("start-after") for each in asked] == ["p/a", None, None]
+
+
+@pytest.mark.parametrize("tokens", [["", ""], ["one", "one"], None], ids=["none", "the-same", "without-end"])
+def test_an_empty_page_that_leads_nowhere_is_not_believed(
+    store: ScriptedS3, bucket: S3Bucket, tokens: list[str] | None
+) -> None:
+    endless = tokens is None
+    tokens = [str(number) for number in range(200)] if tokens is None else tokens
+    store.answers = [empty_page(token) for token in tokens]
+    with pytest.raises(ListingUnusable, match="empty page"):
+        bucket.list_objects(ListQuery())
+    assert len(store.requests) == (MOST_EMPTY if endless else len(set(tokens)) if "" in tokens else 2)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        error(501, "NotImplemented"),
+        error(405, "MethodNotAllowed"),
+        error(400, "InvalidArgument"),
+        Answer(405, {"Content-Type": "text/html"}, b"<html>no<br></html>"),
+    ],
+    ids=["501", "405", "400", "html"],
+)
+def test_a_store_without_version_two_is_listed_by_version_one(
+    store: ScriptedS3, bucket: S3Bucket, refusal: Answer
+) -> None:
+    store.answers = [refusal, page("p/b", version=1), page("p/c", version=1)]
+    assert [info.name for info in bucket.list_objects(ListQuery(start_after="a")).objects] == ["b"]
+    assert [info.name for info in bucket.list_objects(ListQuery(start_after="b")).objects] == ["c"]
+    asked = [query_of(request.target) for request in store.requests]
+    assert [(each.get("list-type"), each.get("marker")) for each in asked] == [
+        ("2", None),
+        (None, "p/a"),
+        (None, "p/b"),
+    ]
+
+
+def test_a_store_without_any_listing_says_so(store: ScriptedS3, bucket: S3Bucket) -> None:
+    store.answers = [error(501, "NotImplemented", "no")]
+    with pytest.raises(NotSupported, match="LIST bucket: 501 NotImplemented no"):
+        bucket.list_objects(ListQuery())
+    assert len(store.requests) == 2
+
+
+def test_a_start_that_is_echoed_as_it_is_does_no_harm(store: ScriptedS3, bucket: S3Bucket) -> None:
+    body = page("p/b%01", encoding="url").body.replace(
+        b"<Is", "<StartAfter>a\x01\uffff</StartAfter><Is".encode()
+    )
+    store.answers = [Answer(200, {}, body)]
+    listing = bucket.list_objects(ListQuery(start_after="a\x01\uffff"))
+    assert [info.name for info in listing.objects] == ["b\x01"]
+
+
+def test_keys_that_are_not_encoded_are_read_as_they_are(store: ScriptedS3, open_provider: Any) -> None:
+    store.answers = [page("p/a\x01", "p/b\r", "p/c\uffff")]
+    bucket = open_provider(dialect=GOOGLE).bucket("bucket", NAMER)
+    names = [info.name for info in bucket.list_objects(ListQuery()).objects]
+    assert names == ["a\x01", "b\r", "c\uffff"]
