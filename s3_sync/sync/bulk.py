@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-from s3_sync.errors import RemoteError
+from s3_sync.errors import NotSupported, RemoteError
 from s3_sync.model.outcomes import HELD, Kind, Outcome
 from s3_sync.model.rows import Row
 from s3_sync.providers.base import Bucket
@@ -47,7 +47,7 @@ class BulkDeletes:
 
     def run(self, rows: Sequence[Row], handle: Handle) -> dict[int, Outcome | None]:
         """What became of each row, by its ``id``; None: not begun."""
-        size = self._bucket.features.bulk_delete
+        size = self._bucket.features.bulk_delete or len(rows)  # it may have turned out to be none
         outcomes: dict[int, Outcome | None] = {}
         if not rows:
             return outcomes  # the store may not know such a request
@@ -64,25 +64,41 @@ class BulkDeletes:
             allowed = [row for row in proven if self._may_go(row)]
             outcomes.update((id(row), _HELD) for row in proven)
             outcomes.update((id(row), Outcome(Kind.DELETED)) for row in allowed)
-            failed = self._send({row.name for row in allowed})
+            try:
+                failed = self._send({row.name for row in allowed})
+            except NotSupported:
+                for row in allowed:
+                    self._give_back(row)
+                outcomes.update(self._one_by_one(allowed, handle))
+                return outcomes
             outcomes.update((id(row), failed[row.name]) for row in allowed if row.name in failed)
             for row in allowed:
-                if self._guard is not None and row.name in failed:
-                    self._guard.give_back(row.data_timestamp.seconds)
+                if row.name in failed:
+                    self._give_back(row)
         else:
-            done = self._workers.map(lambda row: handle(row, None), proven)
-            outcomes.update((id(row), outcome) for row, outcome in zip(proven, done, strict=True))
+            outcomes.update(self._one_by_one(proven, handle))
         return outcomes
+
+    def _one_by_one(self, rows: Sequence[Row], handle: Handle) -> dict[int, Outcome | None]:
+        """Proved once more, right before each request."""
+        done = self._workers.map(lambda row: handle(row, None), rows)
+        return {id(row): outcome for row, outcome in zip(rows, done, strict=True)}
+
+    def _give_back(self, row: Row) -> None:
+        if self._guard is not None:
+            self._guard.give_back(row.data_timestamp.seconds)
 
     def _may_go(self, row: Row) -> bool:
         return self._guard is None or self._guard.take(row.data_timestamp.seconds)
 
     def _send(self, names: set[str]) -> dict[str, Outcome]:
-        """What became of those that were not deleted."""
+        """What became of those that were not deleted. Raises NotSupported."""
         if not names:
             return {}
         try:
             failed = self._bucket.delete_objects(sorted(names))
+        except NotSupported:
+            raise
         except RemoteError as error:
             return dict.fromkeys(names, outcome_of(error))
         return {name: outcome_of(error) for name, error in failed.items()}

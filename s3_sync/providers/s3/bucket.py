@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 from uuid import uuid4
 
 from s3_sync.errors import (
@@ -31,8 +30,9 @@ from s3_sync.providers.base import (
 from s3_sync.providers.limits import metadata_size
 from s3_sync.providers.s3.client import RAW_HEADERS, Account
 from s3_sync.providers.s3.conditions import Trial
+from s3_sync.providers.s3.deletes import Deletes
 from s3_sync.providers.s3.documents import NOT_XML
-from s3_sync.providers.s3.errors import from_answer, translated
+from s3_sync.providers.s3.errors import translated
 from s3_sync.providers.s3.headers import (
     condition_headers,
     content_length,
@@ -78,7 +78,7 @@ class S3Bucket:
         self.name = view.bucket
         self.namer = view.namer
         dialect = account.dialect
-        self.features = Features(
+        self._features = Features(
             put_if_absent=dialect.put_if_absent,
             put_if_match=dialect.put_if_match,
             bulk_delete=_MAX_DELETES if dialect.multi_delete else 0,
@@ -90,19 +90,24 @@ class S3Bucket:
         self._reader = Reader(transport, view.bucket)
         self._lister = Lister(account, view.bucket, view.namer)
         self._uploads = Uploads(account, transport, view.bucket)
+        self._deletes = Deletes(account, view.bucket, self._is_there)
+
+    @property
+    def features(self) -> Features:
+        return self._features if self._deletes.in_bulk else replace(self._features, bulk_delete=0)
 
     def prove_conditions(self) -> None:
         account = self._account
         if account.credentials.conditional_put and not account.dialect.put_if_match:
-            self.features = account.once_for(f"conditions of {self.name}", self._try_conditions)
+            self._features = account.once_for(f"conditions of {self.name}", self._try_conditions)
 
     def _try_conditions(self) -> Features:
         key = self.namer.manifest_key(f"\0{uuid4()}")  # no object is called so, and no listing shows it
         try:
             absent, match = Trial(self._account, self._transport, self.name, key).run()
         finally:
-            self._delete(key)
-        return replace(self.features, put_if_absent=absent, put_if_match=match)
+            self._deletes.one(key)
+        return replace(self._features, put_if_absent=absent, put_if_match=match)
 
     # Objects
 
@@ -170,15 +175,18 @@ class S3Bucket:
     def delete_object(self, name: str) -> bool:
         """S3 does not tell whether there was anything: True unless the store says that there was not."""
         key, manifest = self.namer.key(name), self.namer.manifest_key(name)
-        if not self._account.dialect.multi_delete or NOT_XML.search(key):
-            found = self._delete(key)
-            self._delete(manifest)
-            return found
-        errors = self._delete_keys(f"DELETE {self.name}/{key}", [key, manifest])
-        for error in errors.values():
-            if error.code != _MISSING:
-                raise error
-        return key not in errors
+        if self._deletes.in_bulk and not NOT_XML.search(key):
+            try:
+                errors = self._deletes.many(f"DELETE {self.name}/{key}", [key, manifest])
+            except NotSupported:
+                return self.delete_object(name)
+            for error in errors.values():
+                if error.code != _MISSING:
+                    raise error
+            return key not in errors
+        found = self._deletes.one(key)
+        self._deletes.one(manifest)
+        return found
 
     def delete_objects(self, names: Sequence[str]) -> Failures:
         if len(names) > self.features.bulk_delete:
@@ -194,7 +202,7 @@ class S3Bucket:
                 self.delete_object(name)
             except RemoteError as error:
                 failed[name] = error
-        errors = self._delete_keys(f"DELETE {len(names)} of {self.name}", list(keys)) if keys else {}
+        errors = self._deletes.many(f"DELETE {len(names)} of {self.name}", list(keys)) if keys else {}
         failed.update((keys.get(key, key), error) for key, error in errors.items() if error.code != _MISSING)
         return failed
 
@@ -258,7 +266,7 @@ class S3Bucket:
             return read_all(result.body, MAX_MANIFEST)
 
     def delete_manifest(self, name: str) -> None:
-        self._delete(self.namer.manifest_key(name))
+        self._deletes.one(self.namer.manifest_key(name))
 
     def holds_manifests(self) -> bool:
         return self._lister.any_below(self.namer.manifest_prefix)
@@ -277,26 +285,10 @@ class S3Bucket:
             self._account.note_opaque_etags(self.name)
         return headers
 
-    def _delete_keys(self, what: str, keys: Sequence[str]) -> Failures:
-        """One request; what it says of single keys, some stores also that there was no such key."""
-        with translated(what):
-            answer = self._client.delete_objects(
-                Bucket=self.name, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
-            )
-        return {
-            error.get("Key", ""): from_answer(
-                what, _status_of(error), error.get("Code", ""), error.get("Message", "")
-            )
-            for error in answer.get("Errors", ())
-        }
-
-    def _delete(self, key: str) -> bool:
+    def _is_there(self, key: str) -> bool:
         try:
-            with translated(f"DELETE {self.name}/{key}"):
-                self._client.delete_object(Bucket=self.name, Key=key)
-        except NotFound as error:
-            if error.code == "NoSuchBucket":
-                raise
+            self._head(key)
+        except NotFound:
             return False
         return True
 
@@ -311,9 +303,3 @@ def _absent(error: NotFound, if_match: str | None) -> NotFound | PreconditionFai
     if if_match is None or error.code in ("NoSuchBucket", "NoSuchUpload"):
         return error
     return PreconditionFailed(str(error), status=error.status, code=error.code)
-
-
-def _status_of(error: Any) -> int:
-    """The entries of a DeleteObjects answer hold codes only, and some stores put a number there."""
-    code = str(error.get("Code", ""))
-    return int(code) if len(code) == 3 and code.isdecimal() else 200

@@ -23,7 +23,7 @@ from s3_sync import __version__
 from s3_sync.config.schema import Credentials
 from s3_sync.errors import ConfigError, CredentialsRefused, Problem
 from s3_sync.providers.s3.bounded import BoundedSession
-from s3_sync.providers.s3.contents import read_date, take_listing
+from s3_sync.providers.s3.contents import read_date, take_deletes, take_listing
 from s3_sync.providers.s3.dialect import Addressing, Dialect
 from s3_sync.providers.s3.signing import Keys
 from s3_sync.runtime.http import Origin, Proxy, Timeouts
@@ -116,6 +116,7 @@ class Account:
             # spelled so, it is called before the SDK's own for s3.*, which parses the whole document to look
             # for an error in it
             events.register(f"before-parse.*.{operation}", take_listing)
+        events.register("before-parse.*.DeleteObjects", take_deletes)
         if not dialect.encodes_listings:
             for operation in ("ListObjectsV2", "ListObjects"):
                 events.register_last(f"before-parameter-build.s3.{operation}", _ask_plain_names)

@@ -1,4 +1,4 @@
-"""Reads listings in place of the SDK, and believes nothing else to be one.
+"""Reads listings, and what became of many deletes, in place of the SDK, and believes nothing else to be one.
 
 The SDK walks through its description of the service for every field of every key: most of the CPU that a
 listing takes, in a proxy while nobody else gets a turn. And it takes any document without keys for the
@@ -49,6 +49,23 @@ def take_listing(response_dict: Any, customized_response_dict: Any, **_: Any) ->
     document.must_be("ListBucketResult")
     customized_response_dict.update(_listing(document))
     response_dict["body"] = _NOTHING
+
+
+def take_deletes(response_dict: Any, customized_response_dict: Any, **_: Any) -> None:
+    """For ``before-parse`` of DeleteObjects. Raises Unreadable for what is neither its result nor an error:
+    the SDK would take any page for the answer that all has been deleted."""
+    if response_dict["status_code"] >= 300:
+        return
+    document = read(response_dict["body"])
+    if local_name(document.root) == "Error":
+        return
+    document.must_be("DeleteResult")
+    customized_response_dict["Errors"] = [
+        {local_name(child): document.text(child) for child in element}
+        for element in document.root
+        if local_name(element) == "Error"
+    ]
+    response_dict["body"] = b"<DeleteResult/>"
 
 
 def _listing(document: Document) -> dict[str, Any]:

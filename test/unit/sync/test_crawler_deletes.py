@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from s3_sync.errors import AccessDenied, RemoteUnavailable
+from s3_sync.errors import AccessDenied, NotSupported, RemoteUnavailable
 from s3_sync.sync.bulk import FEW, GOOD_FOR
 from unit.sync.world import World
 
@@ -42,6 +42,22 @@ def test_a_store_that_deletes_one_by_one(tmp_path: Path) -> None:
     world.node.settle()
     assert world.bucket.counts() == {"delete": 20}
     assert world.bucket.content() == {}
+
+
+def test_deletes_at_a_store_that_turns_out_not_to_know_them_in_bulk_go_one_by_one(world: World) -> None:
+    def unknown(method: str, name: str) -> NotSupported | None:
+        if method != "delete_objects":
+            return None
+        world.bucket.features = replace(world.bucket.features, bulk_delete=0)
+        return NotSupported("501 NotImplemented")
+
+    world.bucket.before = unknown
+    for number in range(100):
+        world.swift.delete(f"o{number:05d}")
+    world.node.settle()
+    assert world.bucket.counts() == {"delete_objects": 1, "delete": 100}
+    assert (world.converged(), world.node.unsettled()) == (True, {})
+    assert world.node.tally()["deleted"] == 100
 
 
 def test_few_deletes_are_sent_one_by_one(world: World) -> None:

@@ -1,0 +1,95 @@
+"""Deletes at stores that do not know DeleteObjects, or answer with something else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from s3_sync.errors import NotSupported, RemoteError, RemoteUnavailable
+from s3_sync.model.keys import KeyNamer
+from s3_sync.providers.s3 import deletes
+from s3_sync.providers.s3.bucket import S3Bucket
+from servers.scripted_s3 import Answer, ScriptedS3, error
+
+NAMER = KeyNamer.literal("p/")
+PORTAL = Answer(200, {"Content-Type": "text/html"}, b"<html><body>Welcome</body></html>")
+DONE = Answer(204)
+NAMES = [f"o{number}" for number in range(5)]
+UNKNOWN = {
+    "501": error(501, "NotImplemented"),
+    "405": error(405, "MethodNotAllowed"),
+    "400": error(400, "InvalidRequest"),
+    "405-html": Answer(405, {}, b"<html><br>no</html>"),
+    "200-html": PORTAL,
+    "200-nothing": Answer(200, {}, b""),
+    "200-another": Answer(200, {}, b"<ListBucketResult/>"),
+}
+
+
+@pytest.fixture
+def bucket(open_provider: Any) -> S3Bucket:
+    return open_provider().bucket("bucket", NAMER)
+
+
+def asked(store: ScriptedS3) -> list[tuple[str, str]]:
+    return [(request.method, request.target) for request in store.requests]
+
+
+@pytest.mark.parametrize("answer", UNKNOWN.values(), ids=UNKNOWN.keys())
+def test_delete_objects_that_a_store_does_not_know_is_not_asked_for_again(
+    store: ScriptedS3, bucket: S3Bucket, answer: Answer
+) -> None:
+    store.answers = [answer]
+    with pytest.raises(NotSupported):
+        bucket.delete_objects(NAMES)
+    assert bucket.features.bulk_delete == 0
+    with pytest.raises(NotSupported):
+        bucket.delete_objects(NAMES)
+    store.answers = [DONE]
+    assert bucket.delete_object("a")
+    manifest = f"/bucket/{NAMER.manifest_key('a')}"
+    assert asked(store) == [("POST", "/bucket?delete"), ("DELETE", "/bucket/p/a"), ("DELETE", manifest)]
+
+
+@pytest.mark.parametrize("answer", UNKNOWN.values(), ids=UNKNOWN.keys())
+def test_delete_object_where_delete_objects_is_unknown_deletes_both_keys(
+    store: ScriptedS3, bucket: S3Bucket, answer: Answer
+) -> None:
+    store.answers = [answer, DONE]
+    assert bucket.delete_object("a")
+    assert [method for method, _ in asked(store)] == ["POST", "DELETE", "DELETE"]
+
+
+def test_delete_objects_is_tried_again_after_a_day(
+    store: ScriptedS3, bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deletes, "REMEMBERED", 0.0)
+    store.answers = [UNKNOWN["501"], Answer(200, {}, b"<DeleteResult/>")]
+    with pytest.raises(NotSupported):
+        bucket.delete_objects(NAMES)
+    assert bucket.features.bulk_delete > 0
+    assert bucket.delete_objects(NAMES) == {}
+
+
+@pytest.mark.parametrize("key", ["", "<Key>p/other</Key>"])
+def test_delete_objects_with_an_error_about_no_key_of_ours_counts_nothing_as_deleted(
+    store: ScriptedS3, bucket: S3Bucket, key: str
+) -> None:
+    document = f"<DeleteResult><Error>{key}<Code>InternalError</Code></Error></DeleteResult>"
+    store.answers = [Answer(200, {}, document.encode())]
+    with pytest.raises(RemoteError, match="InternalError"):
+        bucket.delete_objects(NAMES)
+
+
+@pytest.mark.parametrize("answer", [PORTAL, Answer(200), Answer(202)], ids=["portal", "200", "202"])
+def test_delete_answered_with_another_success_is_proved_by_a_head(
+    store: ScriptedS3, bucket: S3Bucket, answer: Answer
+) -> None:
+    there = Answer(200, {"ETag": '"e"', "Last-Modified": "Sun, 22 Nov 2026 06:17:29 GMT"}, b"x")
+    store.answers = [answer, there]
+    with pytest.raises(RemoteUnavailable, match=r"DELETE bucket/.*still there"):
+        bucket.delete_manifest("a")
+    store.answers = [answer, Answer(404)]
+    bucket.delete_manifest("a")
+    assert [method for method, _ in asked(store)] == ["DELETE", "HEAD", "DELETE", "HEAD"]
