@@ -42,10 +42,14 @@ class Pool(Protocol):
         """How many places are taken now."""
         ...
 
-    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    def map(
+        self, function: Callable[[Item], Result], items: Sequence[Item], patience: float | None = None
+    ) -> list[Result]:
         """Results in the order of ``items``; returns when all are done. ``function`` must not raise.
 
-        Several callers may map at the same time: they share the ``size`` places fairly.
+        With ``patience`` it returns so many seconds after the last one has begun at the latest. What still
+        runs then goes on, and has None for a result. Several callers may map at the same time: they share
+        the ``size`` places fairly.
         """
         ...
 
@@ -67,7 +71,9 @@ class SerialPool:
     size = 1
     busy = 0
 
-    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    def map(
+        self, function: Callable[[Item], Result], items: Sequence[Item], patience: float | None = None
+    ) -> list[Result]:
         return [function(item) for item in items]
 
     def spawn(self, function: Callable[[], object]) -> None:
@@ -92,7 +98,9 @@ class GreenPool:
     def busy(self) -> int:
         return int(self._pool.running())
 
-    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    def map(
+        self, function: Callable[[Item], Result], items: Sequence[Item], patience: float | None = None
+    ) -> list[Result]:
         results: list[Any] = [None] * len(items)
         remaining = len(items)
         done = self._event()
@@ -109,8 +117,8 @@ class GreenPool:
         for index, item in enumerate(items):
             self._pool.spawn_n(run, index, item)
         if remaining:
-            done.wait()
-        return results
+            done.wait(patience)
+        return list(results)
 
     def spawn(self, function: Callable[[], object]) -> None:
         self._pool.spawn_n(function)

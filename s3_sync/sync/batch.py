@@ -20,6 +20,7 @@ from s3_sync.sync.expirer import Expirer
 from s3_sync.sync.names import NameLocks
 from s3_sync.sync.release import Moving
 from s3_sync.sync.rows import RowHandler
+from s3_sync.sync.slow import SlowRows
 from s3_sync.sync.survey import Listings
 from s3_sync.sync.tally import Tally
 from s3_sync.sync.uploads import UploadLedger
@@ -104,6 +105,10 @@ class Batches:
             mapping, context.journal, context.controls, context.book.of(mapping), context.clock.now
         )
         self.handler.deletes.guard = self.guard
+        most = max(1, context.workers.size // 2)
+        self.slow = SlowRows(
+            names, context.large, lambda row, outcome: self.settle(Result([(row, outcome)])), most
+        )
         self._deletes = BulkDeletes(bucket, context.workers, context.clock.now, self.guard)
         self.expirer = Expirer(mapping, bucket, context.local.newest, self.handler.names, self.guard)
 
@@ -145,8 +150,11 @@ class Batches:
 
         outcomes = self._deletes.run(self._deletes.chosen(rows), handle)
         others = [row for row in rows if id(row) not in outcomes]
-        done = self._context.workers.map(handle, others)
+        done = self._context.workers.map(
+            lambda row: self.slow.handle(row, handle), others, self.slow.patience
+        )
         outcomes.update((id(row), outcome) for row, outcome in zip(others, done, strict=True))
+        outcomes.update(self.slow.leave(others))
         result = Result()
         for row in rows:
             outcome = outcomes[id(row)]

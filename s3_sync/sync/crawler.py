@@ -131,7 +131,8 @@ class MappingCrawl:
         """One batch of each kind of work."""
         self._pulse.begin()
         step = self._guarded_step()
-        self._pulse.end(idle=not step.more, troubled=self.troubled)
+        slow = self._batches is not None and self._batches.slow.any_left
+        self._pulse.end(idle=not (step.more or slow), troubled=self.troubled)
         return step
 
     def _guarded_step(self) -> Step:
@@ -186,7 +187,7 @@ class MappingCrawl:
         again, expired = self._expirations.run(limit, self._open)
         more, retried = more or again, retried + expired
         self._large.feed(self._open)
-        retried += self._large.tried()
+        retried += self._tried_apart()
         self._outage = ""
         if self._is_outage(fresh, retried):
             last = next(outcome for outcome in reversed(retried + fresh) if outcome.reason in OUTAGE)
@@ -194,8 +195,13 @@ class MappingCrawl:
         if not self._outage and not (more and self._context.once):
             more = self._sweep() or more
         if self._context.once and not more:
-            more = self._large.wait()
+            more = self._large.wait() or (self._batches is not None and self._batches.slow.wait())
         return more
+
+    def _tried_apart(self) -> list[Outcome]:
+        """What became of objects that no batch waits for. Raises StateError."""
+        tried = self._large.tried()
+        return tried if self._batches is None else tried + self._batches.slow.tried()
 
     def _look_around(self) -> tuple[bool, bool]:
         """Whether rows may be handled, and whether there is more to find out right away. Raises SyncError.

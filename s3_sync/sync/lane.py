@@ -124,8 +124,8 @@ class Lane:
 
     @property
     def unfinished(self) -> int:
-        """Threads that are at work, those of very large objects included."""
-        return self.running + self._large.running
+        """Threads that are at work, those of very large and slow objects included."""
+        return self.running + self._large.running + self._large.slow
 
     def drain(self) -> None:
         """Every mapping, until nothing is left that can be done now."""

@@ -29,6 +29,8 @@ class LargeLane:
         self.parts = parts
         #: threads that are at it
         self.running = 0
+        #: rows beside the lane that their batches went on without
+        self.slow = 0
         self._pool = pool
         self._stop = stop
         self._changed = threading.Condition()
@@ -53,8 +55,13 @@ class LargeLane:
     def wait(self) -> None:
         """For a moment, or until a task has ended."""
         with self._changed:
-            if self.running:
+            if self.running or self.slow:
                 self._changed.wait(_LOOK)
+
+    def slow_ended(self) -> None:
+        with self._changed:
+            self.slow -= 1
+            self._changed.notify_all()
 
     def kill(self) -> None:
         self.parts.kill()

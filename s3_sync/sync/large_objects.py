@@ -77,7 +77,7 @@ class LargeObjects:
     def _send(self, batches: Batches, entry: Unsettled) -> None:
         try:
             if self._may_begin():
-                log.info("Sending %s, which is large: %d bytes", entry.name, entry.size)
+                log.info("Sending %s in the lane of large objects: %d bytes", entry.name, entry.size)
                 self._tried.append(batches.send_large(row_of(entry)))
         except Exception as error:
             self._error = error

@@ -106,3 +106,35 @@ def rows_passed(large: Large, daemon: SyncDaemon) -> bool:
     (entry,) = daemon.status(pair.swift.account, pair.container).values()
     _, last = pair.database()
     return bool(entry["last_row"] >= last)
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+def test_others_pass_a_small_object_that_the_store_sits_on(
+    large: Large, daemon: SyncDaemon, proxy: FaultProxy, method: str
+) -> None:
+    pair, answers = large.pair, threading.Event()
+    daemon.alter(values={"s3_sync.sync.slow:PATIENCE": 0.2})
+    process = daemon.start()
+    if method == "POST":
+        pair.put("slow")
+        wait_until(lambda: pair.arrived() == ["slow"], 30, "the object")
+    held = proxy.when(waits_for(answers), method="PUT", key="/slow")
+    for name in SMALL:
+        pair.put(name)
+    if method == "POST":
+        pair.post("slow", {"X-Object-Meta-Changed": "yes"})
+    else:
+        pair.put("slow")
+    wait_until(lambda: held.hits == 1, 30, "the slow request")
+    pair.put("later")
+    wait_until(lambda: {*SMALL, "later"} <= set(pair.arrived()), 30, "others")
+    wait_until(lambda: rows_passed(large, daemon), 30, "the cursor")
+    ((name, (state, reason, _)),) = daemon.unsettled().items()
+    assert (name, state, reason) == ("slow", "waiting", "large")
+    answers.set()
+    wait_until(lambda: not daemon.unsettled(), 30, "the slow one")
+    process.signal(signal.SIGTERM)
+    assert process.wait(15) == 0
+    pair.check()
+    assert sent_small(proxy) == dict.fromkeys(SMALL, 1)
+    assert held.hits == 1

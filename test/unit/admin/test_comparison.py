@@ -65,7 +65,9 @@ class ReadBucket(WatchedBucket):
 class LosingPool(SerialPool):
     """What raises gives None, as with green threads."""
 
-    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    def map(
+        self, function: Callable[[Item], Result], items: Sequence[Item], patience: float | None = None
+    ) -> list[Result]:
         def run(item: Item) -> Any:
             with suppress(Exception):
                 return function(item)

@@ -42,6 +42,27 @@ class TestSerialPool:
 
 
 class TestGreenPool:
+    def test_map_with_patience_goes_on_without_what_takes_longer(self) -> None:
+        printed = green(
+            """
+            pool, ended = GreenPool(3), []
+            def work(item):
+                time.sleep(0.5 if item == 1 else 0.01)
+                ended.append(item)
+                return item
+            print(pool.map(work, range(6), 0.05), sorted(ended), pool.busy)
+            print(pool.map(work, [7], 5.0))
+            while pool.busy:
+                time.sleep(0.01)
+            print(sorted(ended))
+            """
+        )
+        assert printed.split("\n")[:3] == [
+            "[0, None, 2, 3, 4, 5] [0, 2, 3, 4, 5] 1",
+            "[7]",
+            "[0, 1, 2, 3, 4, 5, 7]",
+        ]
+
     def test_map_keeps_the_order_and_runs_side_by_side(self) -> None:
         printed = green(
             """

@@ -64,8 +64,9 @@ class LaterPool(SerialPool):
 class Node:
     """``restart`` throws everything away but the files, as a crash does.
 
-    ``clock`` and ``local`` are options: another clock than Swift's, another look at the cluster; and
-    ``lane``, the pool of the lane of large objects. What is in a LaterPool runs after each turn.
+    ``clock`` and ``local`` are options: another clock than Swift's, another look at the cluster; ``pool``,
+    that of rows; and ``lane``, the pool of the lane of large objects. What is in a LaterPool runs after each
+    turn.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class Node:
         )
         self.journal = Journal(str(self.directory / "journal"), retry_pause)
         self.journal._db.execute("PRAGMA synchronous = OFF")  # what is lost here is a process, not a machine
-        workers = SerialPool()
+        workers: SerialPool = self.options.get("pool") or SerialPool()
         workers.size = self.options.get("workers", 2)
         stop = threading.Event()
         self.context = Context(

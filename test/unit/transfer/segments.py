@@ -180,7 +180,9 @@ class Threads:
         self.size = size
         self._pool = ThreadPoolExecutor(size)
 
-    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    def map(
+        self, function: Callable[[Any], Any], items: Sequence[Any], patience: float | None = None
+    ) -> list[Any]:
         return list(self._pool.map(function, items))
 
     def spawn(self, function: Callable[[], object]) -> None:
