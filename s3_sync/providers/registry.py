@@ -15,9 +15,8 @@ from s3_sync.providers.wrappers.allowance import Budgets, Gate
 from s3_sync.providers.wrappers.budget import BudgetedBucket
 from s3_sync.providers.wrappers.guard import Guard, GuardedProvider
 from s3_sync.providers.wrappers.observe import ObservedProvider, Observers
-from s3_sync.providers.wrappers.pace import Pace
+from s3_sync.providers.wrappers.pace import Pace, PacedProvider
 from s3_sync.providers.wrappers.retry import RetriedBucket, RetriedProvider, RetryPolicy
-from s3_sync.providers.wrappers.through import ProviderThrough
 from s3_sync.runtime.http import Timeouts
 
 #: builds the provider of an account, with at most so many connections
@@ -136,7 +135,7 @@ class Registry:
         if self._guard is not None:
             provider = GuardedProvider(provider, self._guard(credentials))
         else:
-            provider = ProviderThrough(provider, self._pace(credentials).call)
+            provider = PacedProvider(provider, self._pace(credentials))
         return provider, provider if self._retries is None else RetriedProvider(provider, self._retries)
 
     def _pace(self, credentials: Credentials) -> Pace:

@@ -46,6 +46,10 @@ class BucketThrough:
         self._bucket = bucket
         self._call = call
 
+    def _about(self, name: str) -> Caller:
+        """Makes a request that is about one object."""
+        return self._call
+
     @property
     def features(self) -> Features:
         return self._bucket.features
@@ -54,19 +58,19 @@ class BucketThrough:
         self._call(self._bucket.prove_conditions)
 
     def head_object(self, name: str) -> ObjectInfo:
-        return self._call(lambda: self._bucket.head_object(name))
+        return self._about(name)(lambda: self._bucket.head_object(name))
 
     def get_object(self, name: str, options: GetOptions = _WHOLE) -> GetResult:
-        return self._call(lambda: self._bucket.get_object(name, options))
+        return self._about(name)(lambda: self._bucket.get_object(name, options))
 
     def put_object(self, name: str, body: Body, options: PutOptions) -> PutResult:
-        return self._call(lambda: self._bucket.put_object(name, body, options), body)
+        return self._about(name)(lambda: self._bucket.put_object(name, body, options), body)
 
     def post_object(self, name: str, meta: ObjectMeta, if_match: str | None = None) -> None:
-        self._call(lambda: self._bucket.post_object(name, meta, if_match))
+        self._about(name)(lambda: self._bucket.post_object(name, meta, if_match))
 
     def delete_object(self, name: str) -> bool:
-        return self._call(lambda: self._bucket.delete_object(name))
+        return self._about(name)(lambda: self._bucket.delete_object(name))
 
     def delete_objects(self, names: Sequence[str]) -> Failures:
         return self._call(lambda: self._bucket.delete_objects(names))
@@ -75,17 +79,21 @@ class BucketThrough:
         return self._call(lambda: self._bucket.list_objects(query))
 
     def create_upload(self, name: str, meta: ObjectMeta) -> str:
-        return self._call(lambda: self._bucket.create_upload(name, meta))
+        return self._about(name)(lambda: self._bucket.create_upload(name, meta))
 
     def upload_part(
         self, name: str, upload_id: str, number: int, body: Body, size: int, md5: str | None = None
     ) -> Part:
-        return self._call(lambda: self._bucket.upload_part(name, upload_id, number, body, size, md5), body)
+        return self._about(name)(
+            lambda: self._bucket.upload_part(name, upload_id, number, body, size, md5), body
+        )
 
     def copy_part(
         self, name: str, upload_id: str, number: int, byte_range: ByteRange, if_match: str | None = None
     ) -> Part:
-        return self._call(lambda: self._bucket.copy_part(name, upload_id, number, byte_range, if_match))
+        return self._about(name)(
+            lambda: self._bucket.copy_part(name, upload_id, number, byte_range, if_match)
+        )
 
     def complete_upload(
         self,
@@ -95,22 +103,24 @@ class BucketThrough:
         if_match: str | None = None,
         if_absent: bool = False,
     ) -> PutResult:
-        return self._call(lambda: self._bucket.complete_upload(name, upload_id, parts, if_match, if_absent))
+        return self._about(name)(
+            lambda: self._bucket.complete_upload(name, upload_id, parts, if_match, if_absent)
+        )
 
     def abort_upload(self, name: str, upload_id: str) -> None:
-        self._call(lambda: self._bucket.abort_upload(name, upload_id))
+        self._about(name)(lambda: self._bucket.abort_upload(name, upload_id))
 
     def list_uploads(self, name: str | None = None) -> Iterator[OpenUpload]:
         return iter(self._call(lambda: list(self._bucket.list_uploads(name))))
 
     def put_manifest(self, name: str, manifest: bytes) -> None:
-        self._call(lambda: self._bucket.put_manifest(name, manifest))
+        self._about(name)(lambda: self._bucket.put_manifest(name, manifest))
 
     def get_manifest(self, name: str) -> bytes:
-        return self._call(lambda: self._bucket.get_manifest(name))
+        return self._about(name)(lambda: self._bucket.get_manifest(name))
 
     def delete_manifest(self, name: str) -> None:
-        self._call(lambda: self._bucket.delete_manifest(name))
+        self._about(name)(lambda: self._bucket.delete_manifest(name))
 
     def holds_manifests(self) -> bool:
         return self._call(self._bucket.holds_manifests)

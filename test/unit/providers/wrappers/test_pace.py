@@ -5,11 +5,16 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from s3_sync.errors import NotFound, RemoteError, RemoteUnavailable, Throttled
-from s3_sync.providers.wrappers.pace import LONGEST_WAIT, RECOVERY, SLOWEST, Pace
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import ObjectMeta, PutOptions
+from s3_sync.providers.memory import MemoryProvider
+from s3_sync.providers.wrappers.pace import APART, LONGEST_WAIT, RECOVERY, SLOWEST, Pace, PacedProvider
+from s3_sync.streams.reader import BytesBody
 
 
 class Clock:
@@ -230,3 +235,85 @@ class TestRetryAfter:
         assert clock.slept == [pytest.approx(1.0)]
         ask_for(pace, store, RECOVERY + 1)
         assert pace.limit() is None
+
+
+def complain(pace: Pace, about: str, retry_after: float | None = None) -> None:
+    def refuse() -> None:
+        raise Throttled("one write a second", status=429, retry_after=retry_after)
+
+    with pytest.raises(Throttled):
+        pace.call(refuse, about=about)
+
+
+class TestOneObject:
+    def test_complaints_about_one_object_slow_down_that_object_alone(
+        self, pace: Pace, store: Store, clock: Clock
+    ) -> None:
+        pauses = []
+        for _ in range(6):
+            begun = clock.now
+            complain(pace, "bucket/hot")
+            pauses.append(clock.now - begun)
+            assert pace.limit() is None
+            clock.slept = []
+            for number in range(100):
+                pace.call(store, about=f"bucket/o{number}")
+                pace.call(store)
+            assert clock.slept == [], "nobody else waits"
+        assert pauses == [0.0, 1.0, 2.0, 4.0, 8.0, 8.0]
+        clock.now += 8.0 + APART + 0.1
+        begun = clock.now
+        pace.call(store, about="bucket/hot")
+        assert clock.now == begun, "forgotten"
+
+    def test_complaints_about_two_objects_slow_down_the_account(self, pace: Pace, clock: Clock) -> None:
+        complain(pace, "bucket/a")
+        assert pace.limit() is None
+        clock.now += APART / 2
+        complain(pace, "bucket/b")
+        assert pace.limit() is not None
+
+    def test_a_complaint_about_a_listing_slows_down_the_account(self, pace: Pace, clock: Clock) -> None:
+        complain(pace, "")
+        assert pace.limit() is not None
+
+    def test_one_object_that_goes_on_complaining_lets_the_account_recover(
+        self, pace: Pace, clock: Clock
+    ) -> None:
+        for name in ("bucket/a", "bucket/hot"):
+            complain(pace, name)
+        assert pace.limit() is not None
+        until = clock.now + APART + RECOVERY + 1
+        while clock.now < until:
+            complain(pace, "bucket/hot")
+            clock.now += 0.5
+        assert pace.limit() is None
+
+    def test_an_object_that_needs_more_patience_than_we_have_is_not_asked_for(
+        self, pace: Pace, store: Store, clock: Clock
+    ) -> None:
+        complain(pace, "bucket/hot", retry_after=100.0)
+        with pytest.raises(Throttled, match=r"store asked for patience with bucket/hot, 100 s more"):
+            pace.call(store, about="bucket/hot")
+        assert (store.asked, clock.slept) == ([], [])
+        pace.call(store, about="bucket/other")
+        clock.now += 100.0
+        pace.call(store, about="bucket/hot")
+        assert len(store.asked) == 2
+
+    def test_a_bucket_tells_which_object_a_request_is_about(self, pace: Pace) -> None:
+        provider = MemoryProvider()
+        provider.create_bucket("bucket")
+        bucket = PacedProvider(provider, pace).bucket("bucket", KeyNamer.literal("p/"))
+        about: list[str] = []
+
+        def call(function: Callable[[], Any], body: Any = None, about_: str = "", **named: str) -> Any:
+            about.append(named.get("about", ""))
+            return function()
+
+        pace.call = call  # type: ignore[method-assign,assignment]
+        with contextlib.suppress(NotFound):
+            bucket.head_object("x")
+        bucket.put_object("x", BytesBody(b"1"), PutOptions(1, ObjectMeta()))
+        bucket.delete_object("x")
+        assert about == ["bucket/p/x"] * 3
