@@ -270,6 +270,7 @@ def _credentials(form: RemoteForm, proxies: Proxies) -> Credentials:
         ca_bundle=form.ca_bundle,
         checksum=form.checksum,
         conditional_put=form.conditional_put,
+        read_timeout=form.read_timeout,
         http_proxy=proxies.http,
         https_proxy=proxies.https,
         remote_account=form.remote_account,

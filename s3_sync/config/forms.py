@@ -132,6 +132,7 @@ Bucket = Annotated[Text, AfterValidator(_bucket)]
 Prefix = Annotated[str, AfterValidator(_plain)]
 WholeSeconds = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=LONGEST)]
 Seconds = Annotated[float, Field(ge=0, le=LONGEST, allow_inf_nan=False)]
+Patience = Annotated[float, Field(ge=1, le=900, allow_inf_nan=False)]
 Minutes = Annotated[float, Field(ge=0, le=LONGEST / 60, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(ge=0, le=2**53)]
 Threads = Annotated[int, Field(ge=1, le=10_000)]
@@ -156,6 +157,7 @@ class RemoteForm(Form):
     ca_bundle: OptionalText = None
     checksum: Literal["md5", "none", "crc32", "crc64nvme", "sha256"] = "md5"
     conditional_put: bool | None = None
+    read_timeout: Patience = 60.0
     auth_type: Literal["swift", "keystone_v2", "keystone_v3"] = "swift"
     tenant_name: OptionalText = None
     project_name: OptionalText = None

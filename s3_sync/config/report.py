@@ -151,7 +151,7 @@ def _options(mapping: Mapping) -> Iterator[str]:
         if key.name not in _TOLD and value != getattr(usual, key.name):
             yield f"{key.name}={_value(value)}"
     credentials = Credentials(addressing_style=None if mapping.credentials.is_aws else "path")
-    for name in (*_TRANSPORT, "checksum", "conditional_put"):
+    for name in (*_TRANSPORT, "checksum", "conditional_put", "read_timeout"):
         value = getattr(mapping.credentials, name)
         if value != getattr(credentials, name):
             yield f"{name}={_value(value)}"

@@ -48,6 +48,8 @@ class Credentials:
     checksum: Literal["md5", "none", "crc32", "crc64nvme", "sha256"] = "md5"
     #: True: use conditions of writes if the store turns out to honour them; None: what is known of it
     conditional_put: bool | None = None
+    #: seconds that the daemon waits for an answer, or for the next piece of one
+    read_timeout: float = 60.0
     # a proxy's URL may hold a password
     http_proxy: str | None = field(default=None, repr=False)
     https_proxy: str | None = field(default=None, repr=False)

@@ -172,7 +172,7 @@ def matrix(
             f"{store}: {fault}": Case(fault, Large(new_pair(cluster, behind[store], **options[store])))
             for store, fault in CELLS
         }
-        mappings = [case.pair.mapping for case in cases.values()]
+        mappings = [case.pair.mapping | {"read_timeout": PATIENCE} for case in cases.values()]
         daemon = SyncDaemon(cluster, tmp_path_factory.mktemp("matrix"), mappings, workers=WORKERS)
         matrix = Attacked(cases, daemon, proxies=proxies)
         stack.callback(daemon.stop)
@@ -185,7 +185,6 @@ def make_impatient(daemon: SyncDaemon, **values: Any) -> None:
         limits={"min_part": 1, "max_copy": 1500},
         retries={"attempts": 2, "base": 0.1},
         values={
-            "s3_sync.providers.s3.client:READ_TIMEOUT": PATIENCE,
             "s3_sync.runtime.logs:LIBRARIES": [],
             "s3_sync.sync.bulk:FEW": len(GONE),
             "s3_sync.providers.wrappers.pace:RECOVERY": 0.5,

@@ -23,7 +23,6 @@ SOON = 20.0
 IMPATIENT = {
     "retries": {"attempts": 2, "base": 0.2},
     "values": {
-        "s3_sync.providers.s3.client:READ_TIMEOUT": 1.0,
         "s3_sync.providers.wrappers.pace:SLOWEST": 20.0,
     },
 }
@@ -39,7 +38,7 @@ def store(s3api: Store) -> Store:
 @pytest.fixture
 def watched(swift: SwiftCluster, store: Store, proxy: FaultProxy) -> Pair:
     """A pair whose store is behind the proxy."""
-    return new_pair(swift, store.behind(proxy.endpoint))
+    return new_pair(swift, store.behind(proxy.endpoint), read_timeout=1.0)
 
 
 @pytest.fixture

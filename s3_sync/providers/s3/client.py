@@ -33,7 +33,6 @@ _Found = TypeVar("_Found")
 
 USER_AGENT = f"swift-s3-sync/{__version__}"
 CONNECT_TIMEOUT = 10.0
-READ_TIMEOUT = 60.0
 #: a bucket's name that can be part of a host's name; with a dot in it no wildcard certificate matches
 _HOST_LABEL = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 #: what a session without these settings takes from its surroundings
@@ -77,7 +76,7 @@ class Account:
         """
         self.credentials = credentials
         self.dialect = dialect
-        self.timeouts = timeouts or Timeouts(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT)
+        self.timeouts = timeouts or Timeouts(connect=CONNECT_TIMEOUT, read=credentials.read_timeout)
         self._session = _session(credentials, dialect)
         if self._session.get_credentials() is None:  # a client would do without them for ever
             raise CredentialsRefused("no credentials configured, and none found in the surroundings")

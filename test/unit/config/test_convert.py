@@ -241,6 +241,7 @@ USABLE: dict[str, st.SearchStrategy[Any]] = {
     "ca_bundle": st.sampled_from(["", "/etc/ssl/private-ca.pem"]),
     "checksum": st.sampled_from(["md5", "none", "sha256"]),
     "conditional_put": FLAG,
+    "read_timeout": st.sampled_from([60, 1, 300.5]),
     "auth_type": st.sampled_from(["swift", None]),
     **dict.fromkeys(("tenant_name", "project_name", "project_domain_name", "user_domain_name"), st.just("x")),
     "copy_after": SECONDS,

@@ -333,3 +333,10 @@ def test_tls_through_a_proxy_that_wants_a_password(
     assert store.requests[0].body == data
     assert [request.method for request in store.requests] == ["PUT", "HEAD"]
     assert dict(os.environ) == before
+
+
+def test_answers_are_waited_for_as_long_as_the_credentials_say() -> None:
+    for fields, seconds in ({}, 60.0), ({"read_timeout": 7.5}, 7.5):
+        made = account(endpoint="http://127.0.0.1:1", **fields)
+        assert (made.timeouts.read, made.client.meta.config.read_timeout) == (seconds, seconds)
+        made.close()
