@@ -19,7 +19,7 @@ from swift.common.utils import close_if_possible, readconf
 from swift.common.wsgi import ConfigString
 
 from s3_sync.cluster.swiftdir import swift_dir
-from s3_sync.errors import LocalError, LocalUnavailable
+from s3_sync.errors import LocalError, LocalMissing, LocalUnavailable
 from s3_sync.streams.documents import is_text, parse_json, read_file
 
 #: for a node without internal-client.conf
@@ -127,9 +127,12 @@ class LocalSwift:
         Raises LocalUnavailable, with ``reserved`` also when there is no such account.
         """
         newest = {"X-Newest": "true"} if reserved else {}
-        for entry in self._listing(account, newest, "", after, must_exist=reserved):
-            if reserved or not entry["name"].startswith("\0"):
-                yield entry["name"]
+        try:
+            for entry in self._listing(account, newest, "", after, must_exist=reserved):
+                if reserved or not entry["name"].startswith("\0"):
+                    yield entry["name"]
+        except LocalMissing as error:
+            raise LocalUnavailable(str(error)) from error
 
     def objects(
         self, account: str, container: str, prefix: str, reserved: bool = False, after: str = ""
@@ -137,15 +140,26 @@ class LocalSwift:
         """The entries of a container's JSON listing whose names begin exactly so and are greater than
         ``after``, sorted.
 
-        The newest replica of the container answers; it may not have heard of the latest changes yet.
-        Raises LocalUnavailable, with ``reserved`` (all names) also when there is no such container.
+        The newest replica of the container answers; it may not have heard of the latest changes yet. Where
+        there is no such container, there is nothing; with ``reserved`` (all names), where whoever is told
+        that there is nothing may delete something, another question has to say so, too: it may have been
+        deleted while it was read. Raises LocalUnavailable.
         """
-        newest = {"X-Newest": "true"}
-        for entry in self._listing(f"{account}/{container}", newest, prefix, after, must_exist=reserved):
+        for entry in self._entries_of(account, container, prefix, after, reserved):
             if not all(isinstance(entry.get(key), kind) for key, kind in _OBJECT):
                 raise LocalUnavailable(f"listing of {account}/{container}: no object: {entry!r:.200}")
             if reserved or not entry["name"].startswith("\0"):
                 yield entry
+
+    def _entries_of(
+        self, account: str, container: str, prefix: str, after: str, must_exist: bool
+    ) -> Iterator[dict[str, Any]]:
+        newest = {"X-Newest": "true"}
+        try:
+            yield from self._listing(f"{account}/{container}", newest, prefix, after, must_exist)
+        except LocalMissing as error:
+            if self.container(account, container) is not None:
+                raise LocalUnavailable(str(error)) from error
 
     def container(self, account: str, container: str) -> Container | None:
         """None = no such container. Raises LocalUnavailable."""
@@ -196,7 +210,7 @@ class LocalSwift:
     def _listing(
         self, path: str, headers: Mapping[str, str], prefix: str, after: str = "", must_exist: bool = False
     ) -> Iterator[dict[str, Any]]:
-        """The entries of all pages."""
+        """The entries of all pages. Raises LocalUnavailable; LocalMissing where there must be something."""
         while True:
             query = (
                 f"format=json&limit={_PAGE}&prefix={quote(prefix, safe='')}&marker={quote(after, safe='')}"
@@ -208,6 +222,8 @@ class LocalSwift:
                 answer.close()
             if answer.status == 204 or (answer.status == 404 and not must_exist):
                 return
+            if answer.status == 404:
+                raise LocalMissing(f"listing of {path}: there is no such thing")
             if answer.status != 200:
                 raise LocalUnavailable(f"listing of {path}: status {answer.status}")
             try:

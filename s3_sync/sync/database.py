@@ -61,8 +61,8 @@ class DatabaseCrawl:
         try:
             more, results = self._step(limit)
         except LocalError as error:
-            if self._replica.retiring and isinstance(error, LocalMissing):
-                return False, []  # its rows are in the shards by now
+            if isinstance(error, LocalMissing) and self._has_gone():
+                return False, []
             level = logging.DEBUG if self._setbacks else logging.ERROR
             self._setbacks += 1
             self._rest_until = self._context.clock.now() + setback_pause(self._setbacks)
@@ -103,6 +103,10 @@ class DatabaseCrawl:
         self._wake = min(self._verify.wake, self._due.next(), self._again.wake)
         self._seen = None if more else fingerprint
         return more, results
+
+    def _has_gone(self) -> bool:
+        """After it was seen: its rows are in shards by now, or the container was deleted long ago."""
+        return self._replica.retiring or self._replica.fingerprint() is None
 
     def _check_movable(self, db: ContainerDb) -> None:
         """Raises LocalError for a container out of which nothing may be moved. Shards do not know."""

@@ -8,6 +8,8 @@ import json
 import pytest
 import swiftclient
 
+from s3_sync.cluster.accounts import Accounts
+from s3_sync.cluster.references import References
 from s3_sync.errors import LocalChanged, ObjectRefused
 from s3_sync.streams.reader import read_all
 from servers.local import Local, Open
@@ -80,3 +82,24 @@ def test_containers_of_an_account(
     assert not any(name.startswith("\0") for name in found)
     assert list(local.client.containers(local.account, after=names[1]))[:2] == names[2:]
     assert list(local.client.containers("AUTH_nobody")) == []
+
+
+def test_walks_through_an_account_pass_over_a_container_that_vanishes_meanwhile(
+    local: Local, container_name: str
+) -> None:
+    account = f"AUTH_{container_name}"
+    client = local.cluster.client("admin:admin", account)
+    for name in ("first", "second"):
+        client.put_container(name)
+    client.put_object("second", "dynamic", b"", headers={"X-Object-Manifest": "segments/of"})
+    references = References(local.reader, local.newest, local.client)
+    names = Accounts(local.client, references).names(account)
+    walk = names.walk(1.0)
+    next(walk)  # it has asked for the first one
+    client.delete_container("first")
+    assert list(walk) != []
+    assert names.seen_until == 1.0
+    assert names.has("segments", "of/1")
+    client.delete_object("second", "dynamic")
+    client.delete_container("second")
+    assert list(local.client.objects(account, "second", "", reserved=True)) == []

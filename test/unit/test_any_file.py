@@ -18,21 +18,19 @@ from hypothesis import strategies as st
 
 from s3_sync.admin.verification_state import VerificationState
 from s3_sync.cluster.brokers import Brokers
-from s3_sync.cluster.client import LocalSwift, has_encryption, internal_client
+from s3_sync.cluster.client import has_encryption, internal_client
 from s3_sync.cluster.rings import ObjectRings
 from s3_sync.config.load import load, load_served
 from s3_sync.config.schema import Credentials, Mapping, Profile, Settings
 from s3_sync.config.secret import find_secret
-from s3_sync.errors import ConfigError, LocalError, LocalUnavailable, ObjectRefused, StateError
-from s3_sync.largeobject.manifest import Manifest, named_objects
+from s3_sync.errors import ConfigError, LocalError, LocalUnavailable, StateError
 from s3_sync.model.keys import KeyNamer
 from s3_sync.state import recon
 from s3_sync.state.checkpoint import Checkpoint, StatusFiles
 from s3_sync.state.controls import Controls
-from s3_sync.state.delete_count import DeleteCount, read_count
 from s3_sync.state.journal import RETRY, Journal, Settlement
 from s3_sync.streams.documents import LARGEST
-from unit.cluster.test_client import CONF, Pages
+from unit.cluster.test_client import CONF
 from unit.config.written import MAPPING as WRITTEN
 from unit.state.entries import M, failed, failure, minutes
 from unit.state.test_tail import Database
@@ -343,59 +341,6 @@ def test_verification_state_whose_bytes_have_changed(
                     ask()
         finally:
             state.close()
-
-
-# What Swift answers, and what the journal keeps as text
-
-ENTRY = {"name": "o", "bytes": 1, "hash": "0" * 32, "last_modified": "2026-01-01T00:00:00.000000"}
-SEGMENT = {"name": "/s/o", "bytes": 1, "hash": "0" * 32}
-
-
-class Says(Pages):
-    """An InternalClient that answers everything with these bytes."""
-
-    def __init__(self, body: bytes) -> None:
-        super().__init__()
-        self._body = body
-
-    def make_request(self, method: str, path: str, headers: dict[str, str], statuses: object) -> Any:
-        self._answers = [[]]
-        answer = super().make_request(method, path, headers, statuses)
-        answer.headers = {"X-Backend-Record-Type": "shard"}
-        answer.app_iter = iter([self._body])
-        return answer
-
-
-def test_listing_of_any_kind() -> None:
-    """What is no listing is unavailable: nobody may take it for the end."""
-    for body in hostile(json.dumps([ENTRY]).encode()):
-        client = LocalSwift(Says(body))
-        for ask in (
-            lambda: list(client.containers("a")),  # noqa: B023 - called at once
-            lambda: list(client.objects("a", "c", "")),  # noqa: B023
-            lambda: client.shards("a", "c"),  # noqa: B023
-        ):
-            with contextlib.suppress(LocalUnavailable):
-                ask()
-    with pytest.raises(LocalUnavailable, match="does not get beyond 'o'"):
-        list(LocalSwift(Says(json.dumps([ENTRY]).encode())).objects("a", "c", ""))
-
-
-def test_manifest_of_any_kind() -> None:
-    for raw in hostile(json.dumps([SEGMENT, SEGMENT]).encode()):
-        for container, name in named_objects(raw):
-            f"{container}/{name}".encode()
-        with contextlib.suppress(ObjectRefused):
-            for segment in Manifest.parse(raw).segments:
-                segment.path.encode("utf-8")
-
-
-def test_count_of_deletes_of_any_kind() -> None:
-    for text in hostile(DeleteCount(1.0, 2, 3, 4.0, 5.0, "x").as_text().encode()):
-        with contextlib.suppress(UnicodeDecodeError):
-            found = read_count(text.decode())
-            assert found.used + found.limit < found.began + 2.0**64
-            assert isinstance(found.held, bool)
 
 
 @pytest.mark.parametrize(

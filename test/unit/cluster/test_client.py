@@ -178,8 +178,21 @@ def test_a_listing_in_pages() -> None:
     assert listed(404, reserved=False) == []
 
 
-@pytest.mark.parametrize("answers", [[404], [["a"], 404], [["a"], 503]])
+@pytest.mark.parametrize("answers", [[404, 200], [["a"], 404, 503], [["a"], 503]])
 def test_a_listing_of_all_is_never_cut_short(answers: list[int | list[str]]) -> None:
     """Whoever is told that nobody names an object may delete it."""
     with pytest.raises(LocalUnavailable):
         listed(*answers, reserved=True)
+
+
+@pytest.mark.parametrize(("answers", "names"), [([404, 404], []), ([["a"], 404, 404], ["a"])])
+def test_listing_of_a_container_that_vanishes_meanwhile_ends(
+    answers: list[int | list[str]], names: list[str]
+) -> None:
+    assert listed(*answers, reserved=True) == names
+
+
+def test_account_that_is_not_there_has_no_whole_listing() -> None:
+    with pytest.raises(LocalUnavailable):
+        list(LocalSwift(Pages(404)).containers("a", reserved=True))
+    assert list(LocalSwift(Pages(404)).containers("a")) == []

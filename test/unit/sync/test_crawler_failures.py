@@ -18,7 +18,9 @@ from s3_sync.errors import (
     StateError,
     Throttled,
 )
-from unit.sync.node import MAX_PAUSE
+from unit.sync.cluster import FakeDb, FakeReplica, Swift
+from unit.sync.node import MAX_PAUSE, NAMER, Node
+from unit.sync.store import WatchedBucket
 from unit.sync.world import World
 
 
@@ -376,3 +378,22 @@ class TestOutage:
         world.node.restart()
         world.node.later(300.0)
         assert world.converged()
+
+
+def test_database_that_goes_after_it_was_seen_is_no_trouble(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Swift's replicator removes what was deleted long ago, at any moment."""
+
+    class Going(FakeReplica):
+        def fingerprint(self) -> object:
+            found, self.db = super().fingerprint(), None
+            return found
+
+    swift = Swift()
+    swift.dbs.append(FakeDb("db"))
+    bucket = WatchedBucket(NAMER, swift.clock.now)
+    node = Node(swift, bucket, tmp_path, [Going(swift.dbs[0])])
+    node.settle()
+    assert not node.crawl.troubled
+    assert "Failed to read" not in caplog.text
