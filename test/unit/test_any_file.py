@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import json
 import os
 import sqlite3
@@ -17,13 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from s3_sync.admin.verification_state import VerificationState
-from s3_sync.cluster.brokers import Brokers
 from s3_sync.cluster.client import has_encryption, internal_client
-from s3_sync.cluster.rings import ObjectRings
 from s3_sync.config.load import load, load_served
-from s3_sync.config.schema import Credentials, Mapping, Profile, Settings
+from s3_sync.config.schema import Credentials, Mapping, Profile
 from s3_sync.config.secret import find_secret
-from s3_sync.errors import ConfigError, LocalError, LocalUnavailable, StateError
+from s3_sync.errors import ConfigError, LocalError, StateError
 from s3_sync.model.keys import KeyNamer
 from s3_sync.state import recon
 from s3_sync.state.checkpoint import Checkpoint, StatusFiles
@@ -341,16 +338,3 @@ def test_verification_state_whose_bytes_have_changed(
                     ask()
         finally:
             state.close()
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"\0" * 100, b"R1NG\0\1", gzip.compress(b"R1NG\0\1\0\0\0\5[]"), gzip.compress(b"x" * 100)[:30]],
-)
-def test_ring_of_any_kind(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "container.ring.gz").write_bytes(content)
-    (tmp_path / "object.ring.gz").write_bytes(content)
-    with pytest.raises(LocalError, match="no container ring in"):
-        Brokers(Settings("/srv", 10, str(tmp_path), swift_dir=str(tmp_path)))
-    with pytest.raises(LocalUnavailable, match="no object ring for storage policy 0"):
-        ObjectRings(str(tmp_path)).placement(0, ACCOUNT, CONTAINER, "o")
