@@ -4,7 +4,9 @@ crash, and whether there are manifests."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 
 from s3_sync.errors import RemoteError
@@ -23,8 +25,33 @@ LIST_EVERY = 86400.0
 AROUND = 3600.0
 #: so long after we have asked for an upload the store may still be opening it, in seconds
 OPENING = 600.0
+#: so many failures in a row are enough
+ENOUGH = 3
 #: what the journal keeps about a mapping
 MANIFESTS, LISTED = "manifests", "uploads listed"
+
+
+@dataclass(slots=True)
+class Reaped:
+    """How many uploads were ``aborted``, and the last ``problem``."""
+
+    aborted: int = 0
+    problem: RemoteError | None = None
+    _in_a_row: int = 0
+
+    def tries(self, act: Callable[[], int | None]) -> bool:
+        """Whether ``act`` was done, which returns how many it has aborted. Not when so many have failed one
+        after the other that it is the store's fault, and not theirs."""
+        if self._in_a_row >= ENOUGH:
+            return False
+        try:
+            self.aborted += act() or 0
+        except RemoteError as error:
+            self.problem = error
+            self._in_a_row += 1
+            return False
+        self._in_a_row = 0
+        return True
 
 
 class UploadLedger:
@@ -92,33 +119,40 @@ class UploadLedger:
         """Whether there is anything to be looked for."""
         return bool(self.left_behind() or self._unanswered()) or self.may_list()
 
-    def reap(self, bucket: Bucket) -> int:
-        """Abort what was left behind; returns how many. Raises RemoteError, StateError.
+    def reap(self, bucket: Bucket) -> Reaped:
+        """Abort what was left behind. Raises StateError.
 
         Of a begin without an answer only the name and the time are known. What another node began there
         at that time may be taken for ours: it begins again.
 
         Once a day, and again after a failure, that includes what the ledger does not know and is older than
         SAFE_AGE, such as what a node left that is gone. Only below a key prefix of our own: without one
-        everybody's uploads are in sight.
+        everybody's uploads are in sight. One that fails keeps none of the others.
         """
-        aborted = 0
+        reaped = Reaped()
         for name, upload_id in self.left_behind():
-            bucket.abort_upload(name, upload_id)
-            self._journal.uploads.ended(self._key, upload_id)
-            aborted += 1
+            if reaped.tries(partial(_abort, bucket, [(name, upload_id)])):
+                self._journal.uploads.ended(self._key, upload_id)
         for begin, name, noted in self._unanswered():
-            for upload in list(bucket.list_uploads(name)):
-                if abs(upload.begun - noted) <= AROUND and upload.upload_id not in self._busy():
-                    bucket.abort_upload(name, upload.upload_id)
-                    aborted += 1
-            self.not_begun(begin)
+            if reaped.tries(partial(self._abort_begun, bucket, name, noted)):
+                self.not_begun(begin)
         if self.may_list() and bucket.namer.prefix:
-            for name, upload_id in self._too_old(bucket):
-                bucket.abort_upload(name, upload_id)
-                aborted += 1
-            self._journal.note(self._key, LISTED, repr(self._now()))
-        return aborted
+            too_old: list[tuple[str, str]] = []
+            reaped.tries(lambda: too_old.extend(self._too_old(bucket)))
+            for each in too_old:
+                reaped.tries(partial(_abort, bucket, [each]))
+            if reaped.problem is None:
+                self._journal.note(self._key, LISTED, repr(self._now()))
+        return reaped
+
+    def _abort_begun(self, bucket: Bucket, name: str, noted: float) -> int:
+        """What was begun under this name at about that time, and nobody is at."""
+        begun = [
+            (name, upload.upload_id)
+            for upload in bucket.list_uploads(name)
+            if abs(upload.begun - noted) <= AROUND and upload.upload_id not in self._busy()
+        ]
+        return _abort(bucket, begun)
 
     def _unanswered(self) -> list[tuple[int, str, float]]:
         """Begins of which nothing more will come."""
@@ -161,11 +195,20 @@ def reap(label: str, ledger: UploadLedger, open_bucket: Callable[[], Bucket], to
     if not ledger.has_work():
         return
     try:
-        aborted = ledger.reap(open_bucket())
+        reaped = ledger.reap(open_bucket())
     except RemoteError as error:
-        level = told.level("uploads", type(error).__name__)
-        log.log(level, "%s: unfinished uploads could not be looked for: %s", label, error)
-        return
-    told.over("uploads")
-    if aborted:
-        log.info("%s: aborted %d uploads that were left unfinished", label, aborted)
+        reaped = Reaped(problem=error)
+    if reaped.problem is None:
+        told.over("uploads")
+    else:
+        level = told.level("uploads", type(reaped.problem).__name__)
+        log.log(level, "%s: unfinished uploads could not be looked for: %s", label, reaped.problem)
+    if reaped.aborted:
+        log.info("%s: aborted %d uploads that were left unfinished", label, reaped.aborted)
+
+
+def _abort(bucket: Bucket, uploads: Sequence[tuple[str, str]]) -> int:
+    """How many. Raises RemoteError."""
+    for name, upload_id in uploads:
+        bucket.abort_upload(name, upload_id)
+    return len(uploads)

@@ -34,6 +34,8 @@ class Quirks:
 
     refused_names: frozenset[str] = frozenset()
     renamed: Mapping[str, str | None] = field(default_factory=dict)
+    #: ids of names under which uploads cannot be begun, or that a listing of uploads gets wrong
+    unlisted_uploads: frozenset[str] = frozenset()
     #: takes any secret, and any Content-MD5: what it got is compared with the answer's ETag only
     checks_nothing: bool = False
     #: operations whose If-Match is not looked at: get, copy, copy_part, complete
@@ -82,6 +84,7 @@ DIALECTS: dict[str, dict[str, Any]] = {
 QUIRKS: dict[str, Quirks] = {
     "memory": Quirks(),
     "swift": Quirks(
+        unlisted_uploads=frozenset({"control", "noncharacter"}),
         constant_creation=True,
         storage_classes=False,
         archives=False,
@@ -102,6 +105,7 @@ QUIRKS: dict[str, Quirks] = {
         refused_names=frozenset(
             {"double slash", "leading slash", "dot", "dots", "dot segments", "leading dot segment"}
         ),
+        unlisted_uploads=frozenset({"noncharacter"}),
         renamed={"trailing slash": "folder", "only slashes": None},
         ignores_if_match=frozenset({"get", "copy"}),
         conditions=(False, False),

@@ -6,6 +6,7 @@ import hashlib
 
 import pytest
 
+from conformance.names import NAMES
 from conformance.samples import MIB, OnceBody, md5, names, put, read, sample
 from conformance.targets import Target
 from s3_sync.errors import BadDigest, InvalidRequest, NotFound, NotSupported, RemoteError, RemoteUnavailable
@@ -174,3 +175,18 @@ def test_an_unfinished_upload_is_not_listed(bucket: Bucket) -> None:
     with pytest.raises(NotFound):
         bucket.head_object("object")
     bucket.abort_upload("object", upload_id)
+
+
+def test_uploads_are_found_whatever_their_names(bucket: Bucket, target: Target) -> None:
+    """XML cannot hold some of these, and one of them must not hide the others."""
+    quirks = target.quirks
+    avoided = quirks.refused_names | quirks.renamed.keys() | quirks.unlisted_uploads
+    wanted = {"plain", "control", "noncharacter", "carriage return", "plus", "percent encoded"} - avoided
+    uploads = {bucket.create_upload(NAMES[name_id], ObjectMeta()): NAMES[name_id] for name_id in wanted}
+    assert {upload.upload_id: upload.name for upload in bucket.list_uploads()} == uploads
+    for upload_id, name in uploads.items():
+        assert [upload.upload_id for upload in bucket.list_uploads(name)] == [upload_id]
+        part = bucket.upload_part(name, upload_id, 1, BytesBody(b"part"), 4, md5(b"part"))
+        bucket.complete_upload(name, upload_id, [part])
+        assert read(bucket, name) == b"part"
+    assert list(bucket.list_uploads()) == []

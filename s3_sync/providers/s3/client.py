@@ -23,8 +23,9 @@ from s3_sync import __version__
 from s3_sync.config.schema import Credentials
 from s3_sync.errors import ConfigError, CredentialsRefused, Problem
 from s3_sync.providers.s3.bounded import BoundedSession
-from s3_sync.providers.s3.contents import read_date, take_deletes, take_listing
+from s3_sync.providers.s3.contents import read_date, take_deletes, take_listing, take_uploads
 from s3_sync.providers.s3.dialect import Addressing, Dialect
+from s3_sync.providers.s3.documents import make_readable
 from s3_sync.providers.s3.signing import Keys
 from s3_sync.runtime.http import Origin, Proxy, Timeouts
 from s3_sync.streams.hashing import new_digest
@@ -40,6 +41,15 @@ _NO_SURROUNDINGS = {
     "profile": (None, None, None, None),
     "config_file": (None, None, os.devnull, None),
     "credentials_file": (None, None, os.devnull, None),
+}
+#: what reads the answer to an operation before the SDK does
+_ANSWERS: dict[str, Callable[..., None]] = {
+    "ListObjectsV2": take_listing,
+    "ListObjects": take_listing,
+    "ListMultipartUploads": take_uploads,
+    "DeleteObjects": take_deletes,
+    "CreateMultipartUpload": make_readable,
+    "CompleteMultipartUpload": make_readable,
 }
 #: parameter of any operation that stands for header fields to be sent as they are
 RAW_HEADERS = "RawHeaders"
@@ -111,11 +121,10 @@ class Account:
         events.register("before-parse.s3.GetBucketLifecycleConfiguration", _keep_raw_body)
         if dialect.delete_needs_md5:
             events.register("before-call.s3.DeleteObjects", _use_md5)
-        for operation in ("ListObjectsV2", "ListObjects"):
+        for operation, read_answer in _ANSWERS.items():
             # spelled so, it is called before the SDK's own for s3.*, which parses the whole document to look
             # for an error in it
-            events.register(f"before-parse.*.{operation}", take_listing)
-        events.register("before-parse.*.DeleteObjects", take_deletes)
+            events.register(f"before-parse.*.{operation}", read_answer)
         if not dialect.encodes_listings:
             for operation in ("ListObjectsV2", "ListObjects"):
                 events.register_last(f"before-parameter-build.s3.{operation}", _ask_plain_names)

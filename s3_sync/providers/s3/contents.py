@@ -1,4 +1,5 @@
-"""Reads listings, and what became of many deletes, in place of the SDK, and believes nothing else to be one.
+"""Reads listings, of objects and uploads, and what became of many deletes, in place of the SDK, and believes
+nothing else to be one.
 
 The SDK walks through its description of the service for every field of every key: most of the CPU that a
 listing takes, in a proxy while nobody else gets a turn. And it takes any document without keys for the
@@ -9,11 +10,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote_plus
 
 from botocore.utils import parse_timestamp
 
 from s3_sync.providers.s3.documents import Document, Element, Unreadable, local_name, read
 
+#: key, upload id and start
+OpenUpload = tuple[str, str, float]
 #: what is left for the SDK to read
 _NOTHING = b"<ListBucketResult/>"
 
@@ -112,3 +116,40 @@ def _size(text: str) -> int:
     if not text.strip().isdecimal():
         raise Unreadable(f"Size is {text[:40]!r}")
     return int(text)
+
+
+def take_uploads(response_dict: Any, customized_response_dict: Any, **_: Any) -> None:
+    """For ``before-parse`` of ListMultipartUploads: what it says, in place of what the SDK would read.
+
+    Raises Unreadable for what is neither its result nor an error.
+    """
+    if response_dict["status_code"] >= 300:
+        return
+    document = read(response_dict["body"])
+    if local_name(document.root) == "Error":
+        return
+    document.must_be("ListMultipartUploadsResult")
+    texts = {local_name(child): document.text(child) for child in document.root}
+    is_encoded = texts.get("EncodingType") == "url"
+    entries = (child for child in document.root if local_name(child) == "Upload")
+    found = (_upload(document, entry, is_encoded) for entry in entries)
+    marker = texts.get("NextKeyMarker", "")
+    customized_response_dict.update(
+        Uploads=[upload for upload in found if upload is not None],
+        IsTruncated=texts.get("IsTruncated", "").strip().lower() == "true",
+        NextKeyMarker=unquote_plus(marker) if is_encoded else marker,
+        NextUploadIdMarker=texts.get("NextUploadIdMarker", ""),
+    )
+    response_dict["body"] = b"<ListMultipartUploadsResult/>"
+
+
+def _upload(document: Document, entry: Element, is_encoded: bool) -> OpenUpload | None:
+    texts = {local_name(child): document.text(child) for child in entry}
+    key, upload_id = texts.get("Key", ""), texts.get("UploadId", "")
+    if not key or not upload_id:
+        return None
+    try:
+        begun = read_date(texts.get("Initiated", "")).timestamp()
+    except NoDate:
+        begun = 0.0
+    return unquote_plus(key) if is_encoded else key, upload_id, begun

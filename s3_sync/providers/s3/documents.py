@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 from xml.etree import ElementTree
 
 from botocore.parsers import ResponseParserError
@@ -57,6 +58,18 @@ def read(body: bytes) -> Document:
     return _read_by_force(body)
 
 
+def make_readable(response_dict: Any, **_: Any) -> None:
+    """For ``before-parse`` of answers that repeat a key which nobody reads: what XML does not allow becomes
+    U+FFFD."""
+    body = response_dict["body"]
+    try:
+        ElementTree.fromstring(body)
+    except ElementTree.ParseError:
+        text = NOT_XML.sub("\ufffd", body.decode("utf-8", "replace"))
+        text = _REFERENCE.sub(lambda found: "\ufffd" if _is_not_xml(found) else found[0], text)
+        response_dict["body"] = text.encode("utf-8")
+
+
 def local_name(element: Element) -> str:
     """Without its namespace, which clones leave out, or have another one of."""
     return element.tag.rpartition("}")[2]
@@ -78,8 +91,15 @@ def _read_by_force(body: bytes) -> Document:
 
 
 def _written(reference: re.Match[str], mark: str) -> str:
-    number = int(reference[1], 16) if reference[1] else int(reference[2])
+    return f"{mark}{_number(reference):x}{mark}" if _is_not_xml(reference) else reference[0]
+
+
+def _is_not_xml(reference: re.Match[str]) -> bool:
+    """Whether it is the reference of a character that XML does not allow."""
+    number = _number(reference)
     is_character = number <= 0x10FFFF and not 0xD800 <= number <= 0xDFFF
-    if is_character and NOT_XML.match(chr(number)):
-        return f"{mark}{number:x}{mark}"
-    return reference[0]
+    return is_character and NOT_XML.match(chr(number)) is not None
+
+
+def _number(reference: re.Match[str]) -> int:
+    return int(reference[1], 16) if reference[1] else int(reference[2])

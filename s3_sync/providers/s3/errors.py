@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import time
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -41,6 +40,7 @@ from s3_sync.errors import (
     Throttled,
 )
 from s3_sync.model.timestamps import parse_http_date
+from s3_sync.providers.s3.documents import Unreadable, local_name, read
 from s3_sync.runtime.http import HttpError
 
 _CODES: dict[type[RemoteError], frozenset[str]] = {
@@ -167,17 +167,13 @@ def from_body(what: str, status: int, body: bytes, retry_after: str | None = Non
 def parse_error(body: bytes) -> tuple[str, str]:
     """Code and message of S3's ``<Error>`` document; two empty strings for any other body."""
     try:
-        root = ElementTree.fromstring(body)
-    except (ElementTree.ParseError, ValueError):
+        document = read(body)
+    except Unreadable:
         return "", ""
-    if _local(root.tag) != "Error":
+    if local_name(document.root) != "Error":
         return "", ""
-    found = {_local(child.tag): (child.text or "").strip() for child in root}
+    found = {local_name(child): document.text(child).strip() for child in document.root}
     return found.get("Code", ""), found.get("Message", "")
-
-
-def _local(tag: str) -> str:
-    return tag.rpartition("}")[2]
 
 
 def _from_transport(what: str, error: Exception) -> SyncError:

@@ -12,6 +12,7 @@ from s3_sync.providers.base import Part
 from s3_sync.providers.s3.client import RAW_HEADERS, Account
 from s3_sync.providers.s3.errors import translated
 from s3_sync.providers.s3.headers import lower_names, unquoted
+from s3_sync.providers.s3.open_uploads import open_uploads
 from s3_sync.providers.s3.put import store
 from s3_sync.providers.s3.signing import Header
 from s3_sync.providers.s3.transport import PartOf, Transport, Upload
@@ -66,12 +67,7 @@ class Uploads:
 
     def open_uploads(self, prefix: str) -> Iterator[tuple[str, str, float]]:
         """Key, upload id and start of every upload whose key begins so."""
-        pages = self._client.get_paginator("list_multipart_uploads")
-        with translated(f"list the uploads of {self._bucket}"):
-            for page in pages.paginate(Bucket=self._bucket, Prefix=prefix):
-                for entry in page.get("Uploads", ()):
-                    begun = entry["Initiated"].timestamp() if "Initiated" in entry else 0.0
-                    yield entry["Key"], entry["UploadId"], begun
+        return open_uploads(self._account, self._bucket, prefix)
 
     def complete(
         self, key: str, upload_id: str, parts: Sequence[Part], conditions: Sequence[Header]

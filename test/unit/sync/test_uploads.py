@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from s3_sync.errors import RemoteUnavailable
+from s3_sync.errors import AccessDenied, RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta
 from s3_sync.providers.base import OpenUpload
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider
 from s3_sync.runtime.told import Told
 from s3_sync.state.journal import Journal
-from s3_sync.sync.uploads import AROUND, LIST_EVERY, OPENING, SAFE_AGE, UploadLedger, reap
+from s3_sync.sync.uploads import AROUND, ENOUGH, LIST_EVERY, OPENING, SAFE_AGE, UploadLedger, reap
 from unit.sync.cluster import FakeClock
 
 
@@ -153,6 +153,57 @@ def test_an_abort_that_fails_is_tried_again(world: World, monkeypatch: pytest.Mo
     assert len(world.uploads) == 1
     world.reap()
     assert world.uploads == set()
+
+
+def test_one_upload_that_cannot_be_aborted_keeps_none_of_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.reap()
+    bad = world.begin("bad")
+    for number in range(10):
+        world.begin(f"o{number}")
+    world.ledger.begins("unknown")
+    for name in ("unknown", "forgotten"):
+        world.bucket.create_upload(name, ObjectMeta())
+    world.restart()
+    world.clock.sleep(SAFE_AGE + 1)
+    abort, listing = world.bucket.abort_upload, world.bucket.list_uploads
+
+    def refuse(name: str, upload_id: str) -> None:
+        if upload_id == bad:
+            raise AccessDenied("not this one")
+        abort(name, upload_id)
+
+    def unknown(name: str | None = None) -> Iterator[OpenUpload]:
+        if name == "unknown":
+            raise RemoteUnavailable("not a listing")
+        return listing(name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.bucket, "abort_upload", refuse)
+        patched.setattr(world.bucket, "list_uploads", unknown)
+        world.reap()
+        assert world.uploads == {bad}
+    world.reap()
+    assert world.uploads == set()
+    assert not world.ledger.has_work()
+
+
+def test_a_store_that_is_away_is_not_asked_about_every_upload(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(50):
+        world.begin(f"o{number}")
+    world.restart()
+    asked: list[str] = []
+
+    def away(name: str, upload_id: str) -> None:
+        asked.append(name)
+        raise RemoteUnavailable("away")
+
+    monkeypatch.setattr(world.bucket, "abort_upload", away)
+    world.reap()
+    assert len(asked) == ENOUGH
 
 
 @pytest.mark.parametrize("killed", [True, False])

@@ -115,3 +115,69 @@ def test_abort(store: ScriptedS3, bucket: S3Bucket) -> None:
         store.answers = [answer]
         with pytest.raises(kind):
             bucket.abort_upload("name", "id")
+
+
+def uploads_page(entries: str, rest: str = "<IsTruncated>false</IsTruncated>") -> Answer:
+    return Answer(
+        200, {}, f"<ListMultipartUploadsResult>{rest}{entries}</ListMultipartUploadsResult>".encode()
+    )
+
+
+def entry(key: str, upload_id: str) -> str:
+    return f"<Upload><Key>{key}</Key><UploadId>{upload_id}</UploadId></Upload>"
+
+
+def found(bucket: S3Bucket) -> list[tuple[str, str]]:
+    return [(upload.name, upload.upload_id) for upload in bucket.list_uploads()]
+
+
+def test_list_uploads_decodes_keys_and_goes_on_behind_the_last_one(
+    store: ScriptedS3, bucket: S3Bucket
+) -> None:
+    encoded = "<EncodingType>url</EncodingType>"
+    more = "<IsTruncated>true</IsTruncated><NextKeyMarker>a%07</NextKeyMarker>"
+    more += "<NextUploadIdMarker>u1</NextUploadIdMarker>"
+    last = "<IsTruncated>false</IsTruncated>"
+    store.answers = [
+        uploads_page(entry("a%07", "u1"), encoded + more),
+        uploads_page(entry("b%2B+c", "u2"), encoded + last),
+    ]
+    assert found(bucket) == [("a\x07", "u1"), ("b+ c", "u2")]
+    first, second = (request.target for request in store.requests)
+    assert "encoding-type=url" in first
+    assert "key-marker=a%07" in second
+    assert "upload-id-marker=u1" in second
+
+
+@pytest.mark.parametrize("written", ["\x07", "&#x7;", "\uffff"])
+def test_list_uploads_where_nothing_is_encoded_reads_names_as_they_are(
+    store: ScriptedS3, bucket: S3Bucket, written: str
+) -> None:
+    character = "\x07" if written.startswith("&") else written
+    store.answers = [
+        uploads_page(entry(f"a{written}", "u1") + entry("b", "u2") + "<Upload/>" + entry("", "u3"))
+    ]
+    assert found(bucket) == [(f"a{character}", "u1"), ("b", "u2")]
+
+
+def test_list_uploads_that_lead_nowhere_end(store: ScriptedS3, bucket: S3Bucket) -> None:
+    more = "<IsTruncated>true</IsTruncated><NextKeyMarker>a</NextKeyMarker>"
+    store.answers = [uploads_page(entry("a", "u1"), more)]
+    assert found(bucket) == [("a", "u1"), ("a", "u1")]
+
+
+def test_list_uploads_answered_with_another_document_is_not_believed(
+    store: ScriptedS3, bucket: S3Bucket
+) -> None:
+    store.answers = [Answer(200, {}, b"<html></html>")]
+    with pytest.raises(RemoteUnavailable, match="list the uploads of bucket"):
+        found(bucket)
+
+
+@pytest.mark.parametrize("written", ["\x07", "&#x7;", "\uffff", "&#65535;"])
+def test_create_upload_whose_answer_repeats_an_odd_key_gives_the_upload_id(
+    store: ScriptedS3, bucket: S3Bucket, written: str
+) -> None:
+    name, told = "InitiateMultipartUploadResult", f"<Key>a{written}</Key><UploadId>u1</UploadId>"
+    store.answers = [Answer(200, {}, f"<{name}>{told}</{name}>".encode())]
+    assert bucket.create_upload("a\x07", ObjectMeta()) == "u1"
