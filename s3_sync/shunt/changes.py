@@ -169,16 +169,18 @@ class Changes:
         return HTTPAccepted(request=SwobRequest(request.environ))
 
     def _check_visible(self, request: Request, info: ObjectInfo) -> None:
-        """New metadata would make the copy newer than a delete, which would then be undone.
+        """New metadata would make the copy newer than a delete, or than a symlink that has expired, which
+        would then be undone.
 
         Raises NotFound, LocalUnavailable.
         """
         if is_expired(info):
             raise NotFound(f"{info.name} has expired", status=404)
-        if request.target.mapping.profile.propagate_delete:
-            state = self._newest.of(request.account, request.container, request.name)
-            if isinstance(state, Deleted) and is_deleted(request.target.mapping, info, state.timestamp):
-                raise NotFound(f"{info.name} was deleted", status=404)
+        state = self._newest.of(request.account, request.container, request.name)
+        if isinstance(state, Present) and state.expired:
+            raise NotFound(f"{info.name} has expired in the cluster", status=404)
+        if isinstance(state, Deleted) and is_deleted(request.target.mapping, info, state.timestamp):
+            raise NotFound(f"{info.name} was deleted", status=404)
 
 
 def _new_meta(request: Request, info: ObjectInfo) -> ObjectMeta:

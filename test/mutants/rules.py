@@ -5,6 +5,7 @@ from __future__ import annotations
 from mutants.cursors import CURSORS
 from mutants.mutant import Mutant
 from mutants.rights import RIGHTS
+from mutants.shunt import SHUNT
 
 _SYNC = "test/unit/sync"
 _CLUSTER = "test/unit/cluster"
@@ -396,4 +397,5 @@ MUTANTS = (
         "            if outcome.settled:",
         f"{_SYNC}/test_crawler.py",
     ),
+    *SHUNT,
 )

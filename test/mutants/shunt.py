@@ -1,0 +1,45 @@
+"""The rules of cloud-shunt: what it gives to whom, and where it writes."""
+
+from __future__ import annotations
+
+from mutants.mutant import Mutant
+
+_SHUNT = "test/unit/shunt"
+
+SHUNT = (
+    Mutant(
+        "no byte for who may not read the segments",
+        "shunt/rights.py",
+        "    if denied:",
+        "    if False:",
+        f"{_SHUNT}/test_rights.py",
+    ),
+    Mutant(
+        "the segments of this version are asked for, not those of an earlier one",
+        "shunt/large.py",
+        "        written,\n    )",
+        "        '',\n    )",
+        f"{_SHUNT}/test_rights.py",
+    ),
+    Mutant(
+        "a restore writes only where a writer of the container could",
+        "transfer/restore.py",
+        "    if elsewhere:",
+        "    if False:",
+        "test/unit/transfer/test_restore.py",
+    ),
+    Mutant(
+        "a restored object has its segments where their readers are",
+        "transfer/restore.py",
+        " and not _lies_elsewhere(job)",
+        "",
+        "test/unit/transfer/test_restore.py",
+    ),
+    Mutant(
+        "no copy is read of what has expired in the cluster",
+        "shunt/visible.py",
+        "return known == copied",
+        "return False",
+        f"{_SHUNT}/test_visible.py",
+    ),
+)
