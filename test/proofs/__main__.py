@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
-from proofs import freeze, memory, operations, shards, soak
+from proofs import freeze, functional, memory, operations, shards, soak
 
 
 def main() -> int:
@@ -31,6 +32,11 @@ def main() -> int:
     sharded.add_argument("--objects", type=int, default=60)
     sharded.add_argument("--seed", type=int, default=1)
     sharded.set_defaults(prove=lambda found: shards.prove(found.objects, found.seed))
+    swifts_own = kinds.add_parser("functional")
+    swifts_own.add_argument("checkout", type=Path, help="of openstack/swift")
+    names = [mode.name for mode in functional.MODES]
+    swifts_own.add_argument("--modes", nargs="+", choices=names, default=names)
+    swifts_own.set_defaults(prove=lambda found: functional.prove(found.checkout, found.modes))
     arguments = parser.parse_args()
     return 0 if arguments.prove(arguments) else 1
 
