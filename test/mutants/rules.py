@@ -5,6 +5,7 @@ from __future__ import annotations
 from mutants.cursors import CURSORS
 from mutants.mutant import Mutant
 from mutants.rights import RIGHTS
+from mutants.shards import SHARDS
 from mutants.shunt import SHUNT
 
 _SYNC = "test/unit/sync"
@@ -353,42 +354,7 @@ MUTANTS = (
         "            pass",
         f"{_SYNC}/test_row_large.py",
     ),
-    # containers in shards
-    Mutant(
-        "the retiring database is read until it goes",
-        "cluster/databases.py",
-        "        return found + [replace(",
-        "        return found or [replace(",
-        f"{_CLUSTER}/test_databases.py",
-    ),
-    Mutant(
-        "what may have been sent from another database is compared",
-        "sync/primary.py",
-        "compare = elsewhere | shared",
-        "compare = set(shared)",
-        f"{_SYNC}/test_shards.py",
-    ),
-    Mutant(
-        "what was fresh is not, while rows are moved",
-        "sync/progress.py",
-        "        return is_moving or row.rowid",
-        "        return row.rowid",
-        f"{_SYNC}/test_shards.py",
-    ),
-    Mutant(
-        "nothing is fresh in a shard that is being filled",
-        "sync/progress.py",
-        "self._moved_until <= begun and ",
-        "",
-        f"{_SYNC}/test_shards.py",
-    ),
-    Mutant(
-        "nothing is moved out of shards before a walk through all of them",
-        "sync/neighbours.py",
-        "if written < seen <= now <= seen + self._good_for:",
-        "if True:",
-        f"{_SYNC}/test_shards.py",
-    ),
+    *SHARDS,
     # counters
     Mutant(
         "every row that was looked at is counted",
