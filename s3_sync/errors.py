@@ -23,6 +23,7 @@
         |-- CopyUnproven          the store does not show the copy as it was sent            (transient)
         |-- Throttled             slow down; ``retry_after`` seconds when the store said so   (transient)
         |-- RemoteUnavailable     5xx, refused or broken connection, time-out                 (transient)
+        |   `-- UnexpectedAnswer  an answer that is not the store's, or not to this question  (transient)
         |-- NotSupported          this store does not have that operation
         |-- Archived              the bytes are in a cold storage class and cannot be read now
         `-- InvalidRequest        any other refusal
@@ -225,6 +226,13 @@ class RemoteUnavailable(RemoteError):
 
     transient = True
     reason = "remote_unavailable"
+
+
+class UnexpectedAnswer(RemoteUnavailable):
+    """What came back is not this store's answer to this request: a portal's page, another document, an answer
+    without what the protocol requires, a redirect. Whether anything was done is not known."""
+
+    reason = "remote_answer"
 
 
 class NotSupported(RemoteError):

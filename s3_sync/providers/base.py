@@ -155,6 +155,12 @@ class Bucket(Protocol):
     @property
     def features(self) -> Features: ...
 
+    @property
+    def clock_off(self) -> float:
+        """By how many seconds the store's clock may differ from this machine's, as its last answer tells; 0.0
+        where it need not differ at all."""
+        ...
+
     def prove_conditions(self) -> None:
         """Where the configuration asks for conditions that the store is not known to honour: find out by
         trying, with some small writes that leave nothing; ``features`` says what came of it."""

@@ -10,7 +10,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
 from s3_sync.errors import Archived, BadDigest, InvalidRequest, NotFound, NotSupported, PreconditionFailed
@@ -118,6 +118,7 @@ class MemoryBucket:
     """One bucket seen through one KeyNamer."""
 
     features = Features(put_if_absent=True, put_if_match=True, bulk_delete=500)
+    clock_off = 0.0
 
     def __init__(self, provider: MemoryProvider, name: str, namer: KeyNamer, write: WriteOptions) -> None:
         self.name = name
@@ -201,9 +202,8 @@ class MemoryBucket:
             if len(objects) + len(prefixes) == query.limit:
                 return ListPage(tuple(objects), tuple(prefixes), last)
             if rolled is None:
-                found = names[name]
-                size, etag = len(found.data), found.etag
-                objects.append(ObjectInfo(name, size, etag, None, found.modified, None, found.storage_class))
+                found = names[name].info(name)
+                objects.append(replace(found, md5=None, meta=None, archived=False))
             else:
                 prefixes.append(rolled)
             last = rolled or name

@@ -33,6 +33,7 @@ log = logging.getLogger("s3-sync")
 OUTAGE = frozenset(
     {
         "remote_unavailable",
+        "remote_answer",
         "remote_throttled",
         "remote_denied",
         "remote_credentials",

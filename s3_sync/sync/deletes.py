@@ -79,7 +79,7 @@ class Deletes:
         """
         if not self._mapping.profile.retain_local:
             return True
-        return view.info is None or view.info.last_modified + ROUNDED >= row.data_timestamp.seconds
+        return view.info is None or view.info.last_modified + ROUNDED + view.off >= row.data_timestamp.seconds
 
     def _send_delete(self, row: Row) -> None:
         written = row.data_timestamp.seconds

@@ -168,7 +168,7 @@ class RowHandler:
             return Outcome(Kind.PENDING, NOT_DUE)
         if self._release is not None and not self._release.may_judge(row.timestamp):
             return Outcome(Kind.PENDING, NOT_DUE)
-        if self._release is None and isinstance(view, Listed) and view.info and _listed_alike(row, view.info):
+        if self._release is None and isinstance(view, Listed) and _listed_alike(row, view):
             return _PRESENT
         if view is Before.NEW and row.metadata_changed:
             view = Before.UNKNOWN  # a POST: most likely the bytes are there already
@@ -352,17 +352,19 @@ def outcome_of(error: SyncError) -> Outcome:
     return Outcome(Kind.PENDING, error.reason, str(error))
 
 
-def _listed_alike(row: Row, info: ObjectInfo) -> bool:
+def _listed_alike(row: Row, view: Listed) -> bool:
     """Whether a listing alone shows that the remote holds this version, metadata included.
 
-    The stored copy must be younger than the row: an overwrite with equal bytes and other metadata has
-    the same size and ETag. The row of an SLO describes its manifest and never looks like the copy; that of
-    a DLO is mostly an empty object's, so that nothing empty is settled here.
+    The stored copy must be younger than the row, by our clock: an overwrite with equal bytes and other
+    metadata has the same size and ETag. The row of an SLO describes its manifest and never looks like the
+    copy; that of a DLO is mostly an empty object's, so that nothing empty is settled here.
     """
+    info = view.info
     return (
-        not row.metadata_changed
+        info is not None
+        and not row.metadata_changed
         and row.etag != ""  # a retry does not know it
         and info.size == row.size > 0
         and info.etag == row.etag
-        and info.last_modified - ROUNDED > row.timestamp.seconds
+        and info.last_modified - ROUNDED - view.off > row.timestamp.seconds
     )

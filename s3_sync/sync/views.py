@@ -28,9 +28,11 @@ class Before(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """``info`` None: the listing passed the name's place, and it was not there."""
+    """``info`` None: the listing passed the name's place, and it was not there. ``off``: by how
+    many seconds the store's clock, and so the date of ``info``, may differ from ours."""
 
     info: ObjectInfo | None
+    off: float = 0.0
 
 
 View = Before | Listed

@@ -41,6 +41,7 @@ from faults.proxy import (
     stalls,
     stalls_within,
 )
+from faults.strangers import empty_ok, nobody_here, web_server
 from servers.daemon import SyncDaemon
 from servers.large import Large
 from servers.moto import MotoServer
@@ -84,6 +85,9 @@ FAULTS: dict[str, tuple[Fault, tuple[str, ...]]] = {
     "403 expired": (answers(403, "ExpiredToken"), READS + WRITES),
     "403 wrong key": (answers(403, "SignatureDoesNotMatch"), READS + WRITES),
     "403 denied": (answers(403, "AccessDenied"), READS + WRITES),
+    "web server": (web_server, READS + WRITES),
+    "empty 200": (empty_ok, READS + WRITES),
+    "page of 404": (nobody_here, READS + WRITES),
 }
 #: the store with conditions meets what may leave something in the way, or look as if it had
 CONDITIONAL = ("reset within", "reset after", "answer lost", "answer cut short", "answer garbled")

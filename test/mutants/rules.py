@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mutants.answers import ANSWERS
 from mutants.cursors import CURSORS
 from mutants.mutant import Mutant
 from mutants.rights import RIGHTS
@@ -280,10 +281,11 @@ MUTANTS = (
     Mutant(
         "a listing settles only what is younger than the row",
         "sync/rows.py",
-        "        and info.last_modified - ROUNDED > row.timestamp.seconds",
+        "        and info.last_modified - ROUNDED - view.off > row.timestamp.seconds",
         "",
         f"{_SYNC}/test_row_copies.py {_SYNC}/test_row_policy.py",
     ),
+    *ANSWERS,
     Mutant(
         "a body is sent from its start each time",
         "providers/wrappers/retry.py",

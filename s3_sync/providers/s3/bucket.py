@@ -32,7 +32,7 @@ from s3_sync.providers.s3.client import RAW_HEADERS, Account
 from s3_sync.providers.s3.conditions import Trial
 from s3_sync.providers.s3.deletes import Deletes
 from s3_sync.providers.s3.documents import NOT_XML
-from s3_sync.providers.s3.errors import translated
+from s3_sync.providers.s3.errors import translated, unexpected
 from s3_sync.providers.s3.headers import (
     condition_headers,
     content_length,
@@ -47,9 +47,9 @@ from s3_sync.providers.s3.headers import (
 from s3_sync.providers.s3.lifecycle import expire_after
 from s3_sync.providers.s3.listing import Lister
 from s3_sync.providers.s3.multipart import Uploads
-from s3_sync.providers.s3.put import store
-from s3_sync.providers.s3.reading import Reader, S3Result
+from s3_sync.providers.s3.reading import S3Result
 from s3_sync.providers.s3.transport import Transport, Upload
+from s3_sync.providers.s3.writing import Expected, Writer
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import Body, BytesBody, read_all
 
@@ -85,16 +85,20 @@ class S3Bucket:
         )
         self._account = account
         self._client = account.client
-        self._transport = transport
         self._write = view.write
-        self._reader = Reader(transport, view.bucket)
+        self._writer = Writer(account, transport, view.bucket, view.namer)
+        self._reader = self._writer.reader
         self._lister = Lister(account, view.bucket, view.namer)
-        self._uploads = Uploads(account, transport, view.bucket)
-        self._deletes = Deletes(account, view.bucket, self._is_there)
+        self._uploads = Uploads(account, self._writer, view.bucket)
+        self._deletes = Deletes(account, view.bucket, self._writer.delete)
 
     @property
     def features(self) -> Features:
         return self._features if self._deletes.in_bulk else replace(self._features, bulk_delete=0)
+
+    @property
+    def clock_off(self) -> float:
+        return self._account.clock.off
 
     def prove_conditions(self) -> None:
         account = self._account
@@ -104,9 +108,9 @@ class S3Bucket:
     def _try_conditions(self) -> Features:
         key = self.namer.manifest_key(f"\0{uuid4()}")  # no object is called so, and no listing shows it
         try:
-            absent, match = Trial(self._account, self._transport, self.name, key).run()
+            absent, match = Trial(self._writer, self._uploads, self.name, key).run()
         finally:
-            self._deletes.one(key)
+            self._writer.delete(key)
         return replace(self._features, put_if_absent=absent, put_if_match=match)
 
     # Objects
@@ -131,39 +135,47 @@ class S3Bucket:
         )
         upload = Upload(self.name, self.namer.key(name), body, options.size, options.md5, headers)
         try:
-            etag, md5 = store(self._transport, upload, self._account.credentials.checksum)
+            written = self._writer.put(upload)
         except NotFound as error:
             raise _absent(error, options.if_match) from error
-        if md5 is None:
-            self._account.note_opaque_etags(self.name)
-            if meta is not marked:  # the first ones; later ones get their mark along
-                etag = self._replace_meta(name, marked, etag) or etag
-        return PutResult(etag)
+        if written.md5 is None and meta is not marked and self._account.has_opaque_etags(self.name):
+            # the first ones; later ones get their mark along
+            return PutResult(self._replace_meta(name, marked, written.etag, written.head))
+        return PutResult(written.etag)
 
     def post_object(self, name: str, meta: ObjectMeta, if_match: str | None = None) -> None:
         self._replace_meta(name, meta, if_match)
 
-    def _replace_meta(self, name: str, meta: ObjectMeta, if_match: str | None) -> str:
-        """Returns the ETag that the object has then."""
+    def _replace_meta(
+        self, name: str, meta: ObjectMeta, if_match: str | None, current: Mapping[str, str] | None = None
+    ) -> str:
+        """Returns the ETag that the object has then. ``current``: what a HEAD has just shown."""
         key = self.namer.key(name)
-        current = self._head(key)
+        what = f"COPY {self.name}/{key}"
+        if current is None:
+            current = self._head(key)
         if is_archived(current):
             raise Archived(f"{name} is in {current['x-amz-storage-class']}", code="InvalidObjectState")
-        if content_length(f"HEAD {self.name}/{key}", current) > self.limits.max_copy:
+        if (size := content_length(f"HEAD {self.name}/{key}", current)) > self.limits.max_copy:
             raise NotSupported(f"{name} is larger than {self.limits.max_copy} bytes: it cannot be copied")
         headers = dict(meta_headers(meta))
         headers.update(copy_headers(self._write, self._account.dialect, current))
         headers["x-amz-metadata-directive"] = "REPLACE"
         if if_match is not None:
             headers["x-amz-copy-source-if-match"] = f'"{if_match}"'
-        with translated(f"COPY {self.name}/{key}"):
+        with translated(what):
             answer = self._client.copy_object(
                 Bucket=self.name,
                 Key=key,
                 CopySource={"Bucket": self.name, "Key": key},
                 **{RAW_HEADERS: headers},
             )
-        return unquoted(answer.get("CopyObjectResult", {}).get("ETag", ""))
+        if etag := unquoted(answer.get("CopyObjectResult", {}).get("ETag", "")):
+            return etag
+        why = "a HEAD does not show the new metadata"
+        odd = unexpected(what, why, self._account.endpoint, answer["ResponseMetadata"]["HTTPStatusCode"])
+        expected = Expected(size, unquoted(current["etag"]), marks=tuple(headers.items()))
+        return self._writer.shown(key, expected, odd).etag
 
     def _marked(self, options: PutOptions) -> ObjectMeta:
         """With the mark that tells the MD5 where the ETag does not, if there is room for it."""
@@ -184,8 +196,8 @@ class S3Bucket:
                 if error.code != _MISSING:
                     raise error
             return key not in errors
-        found = self._deletes.one(key)
-        self._deletes.one(manifest)
+        found = self._writer.delete(key)
+        self._writer.delete(manifest)
         return found
 
     def delete_objects(self, names: Sequence[str]) -> Failures:
@@ -259,14 +271,14 @@ class S3Bucket:
         )
         body, size = BytesBody(manifest), len(manifest)
         upload = Upload(self.name, self.namer.manifest_key(name), body, size, md5_hex(manifest), headers)
-        store(self._transport, upload, self._account.credentials.checksum)
+        self._writer.put(upload)
 
     def get_manifest(self, name: str) -> bytes:
         with self._reader.get(name, self.namer.manifest_key(name), _WHOLE) as result:
             return read_all(result.body, MAX_MANIFEST)
 
     def delete_manifest(self, name: str) -> None:
-        self._deletes.one(self.namer.manifest_key(name))
+        self._writer.delete(self.namer.manifest_key(name))
 
     def holds_manifests(self) -> bool:
         return self._lister.any_below(self.namer.manifest_prefix)
@@ -284,13 +296,6 @@ class S3Bucket:
         if is_encrypted_with_kms(headers):
             self._account.note_opaque_etags(self.name)
         return headers
-
-    def _is_there(self, key: str) -> bool:
-        try:
-            self._head(key)
-        except NotFound:
-            return False
-        return True
 
     def _check_conditions(self, if_match: str | None, if_absent: bool) -> None:
         features = self.features

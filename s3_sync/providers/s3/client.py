@@ -7,6 +7,7 @@ import os
 import re
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -22,10 +23,13 @@ from botocore.session import Session
 from s3_sync import __version__
 from s3_sync.config.schema import Credentials
 from s3_sync.errors import ConfigError, CredentialsRefused, Problem
+from s3_sync.providers.s3.answers import watch_answers
 from s3_sync.providers.s3.bounded import BoundedSession
+from s3_sync.providers.s3.clock import StoreClock
 from s3_sync.providers.s3.contents import read_date, take_deletes, take_listing, take_uploads
 from s3_sync.providers.s3.dialect import Addressing, Dialect
 from s3_sync.providers.s3.documents import make_readable
+from s3_sync.providers.s3.errors import unexpected
 from s3_sync.providers.s3.signing import Keys
 from s3_sync.runtime.http import Origin, Proxy, Timeouts
 from s3_sync.streams.hashing import new_digest
@@ -34,6 +38,8 @@ _Found = TypeVar("_Found")
 
 USER_AGENT = f"swift-s3-sync/{__version__}"
 CONNECT_TIMEOUT = 10.0
+#: seconds between two trials of what ETags are
+TRY_ETAGS_EVERY = 600.0
 #: a bucket's name that can be part of a host's name; with a dot in it no wildcard certificate matches
 _HOST_LABEL = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 #: what a session without these settings takes from its surroundings
@@ -109,12 +115,18 @@ class Account:
             ),
         )
         endpoint = cast(Any, self.client)._endpoint  # there is no public way to it
-        endpoint.http_session = BoundedSession(endpoint.http_session)
+        self.clock = StoreClock()
+        endpoint.http_session = BoundedSession(endpoint.http_session, self.clock)
         #: buckets whose ETags do not tell the MD5 of what was PUT
         self._opaque_etags: set[str] = set()
+        self._try_etags_at: dict[str, float] = {}
         self._found_out: dict[str, Any] = {}
         self._finding_out = threading.Lock()
-        events = self.client.meta.events
+        self._register_handlers()
+
+    def _register_handlers(self) -> None:
+        """With the SDK's client."""
+        events, dialect = self.client.meta.events, self.dialect
         events.register("before-parameter-build.s3", _take_raw)
         events.register("before-call.s3", _add_raw_headers)
         events.register("before-call.s3.PutBucketLifecycleConfiguration", _put_raw_body)
@@ -125,9 +137,15 @@ class Account:
             # spelled so, it is called before the SDK's own for s3.*, which parses the whole document to look
             # for an error in it
             events.register(f"before-parse.*.{operation}", read_answer)
+        watch_answers(events, self.endpoint, follow_regions=dialect.buckets_have_regions)  # what they leave
         if not dialect.encodes_listings:
             for operation in ("ListObjectsV2", "ListObjects"):
                 events.register_last(f"before-parameter-build.s3.{operation}", _ask_plain_names)
+
+    @property
+    def endpoint(self) -> str:
+        """Where it is, for people."""
+        return self.credentials.endpoint or str(self.client.meta.endpoint_url)
 
     def keys(self) -> Keys:
         """What to sign with now; refreshes temporary credentials of the default chain in time."""
@@ -143,6 +161,16 @@ class Account:
 
     def note_opaque_etags(self, bucket: str) -> None:
         self._opaque_etags.add(bucket)
+
+    def finds_opaque_etags(self, bucket: str, find_out: Callable[[], bool]) -> bool:
+        """The same where no header says so, but an ETag was seen that should be an MD5: ``find_out`` is asked
+        now and then."""
+        with self._finding_out:
+            if bucket not in self._opaque_etags and self._try_etags_at.get(bucket, 0.0) <= time.monotonic():
+                self._try_etags_at[bucket] = time.monotonic() + TRY_ETAGS_EVERY
+                if find_out():
+                    self._opaque_etags.add(bucket)
+            return bucket in self._opaque_etags
 
     def once_for(self, what: str, find_out: Callable[[], _Found]) -> _Found:
         """What ``find_out`` returned when it was first asked about that."""
@@ -191,15 +219,19 @@ class Account:
     def close(self) -> None:
         self.client.close()
 
-    def _region_of(self, bucket: str) -> str | None:
+    def _region_of(self, bucket: str) -> str:
         try:
             answer = self.client.head_bucket(Bucket=bucket)
         except ClientError as error:  # a refusal tells it too
             answer = error.response
             if "x-amz-bucket-region" not in answer["ResponseMetadata"]["HTTPHeaders"]:
                 raise
-        region = answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region")
-        return None if region is None else str(region)
+        metadata = answer["ResponseMetadata"]
+        region = metadata["HTTPHeaders"].get("x-amz-bucket-region")
+        if region is None:
+            why, status = "it names no region", metadata["HTTPStatusCode"]
+            raise unexpected(f"HEAD {bucket}", why, self.endpoint, status, metadata["HTTPHeaders"])
+        return str(region)
 
     def _regional_endpoint(self, region: str) -> str:
         """Amazon's for this region, which is in the partition of the client's own."""

@@ -11,12 +11,11 @@ from typing import Literal
 
 from s3_sync.errors import InvalidRequest, NotSupported, PreconditionFailed
 from s3_sync.providers.base import Part
-from s3_sync.providers.s3.client import Account
 from s3_sync.providers.s3.headers import condition_headers
 from s3_sync.providers.s3.multipart import Uploads
-from s3_sync.providers.s3.put import store
 from s3_sync.providers.s3.signing import Header
-from s3_sync.providers.s3.transport import Transport, Upload
+from s3_sync.providers.s3.transport import Upload
+from s3_sync.providers.s3.writing import Writer
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import BytesBody
 
@@ -30,8 +29,8 @@ _ELSE = "0" * 32
 class Trial:
     """Writes to ``key``, which must be nobody's; whoever makes one takes away what is there afterwards."""
 
-    account: Account
-    transport: Transport
+    writer: Writer
+    uploads: Uploads
     bucket: str
     key: str
 
@@ -48,10 +47,10 @@ class Trial:
 
     def _put(self, conditions: Sequence[Header]) -> str:
         upload = Upload(self.bucket, self.key, BytesBody(_BODY), len(_BODY), _MD5, tuple(conditions))
-        return store(self.transport, upload, self.account.credentials.checksum)[0]
+        return self.writer.put(upload).etag
 
     def _complete(self, conditions: Sequence[Header]) -> str:
-        uploads = Uploads(self.account, self.transport, self.bucket)
+        uploads = self.uploads
         upload_id = uploads.create(self.key, ())
         try:
             part = uploads.send(self.key, upload_id, Part(1, "", len(_BODY), _MD5), BytesBody(_BODY))

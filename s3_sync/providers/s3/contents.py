@@ -18,6 +18,8 @@ from s3_sync.providers.s3.documents import Document, Element, Unreadable, local_
 
 #: key, upload id and start
 OpenUpload = tuple[str, str, float]
+#: where ``take_deletes`` puts the keys that have been deleted
+DELETED = "DeletedKeys"
 #: what is left for the SDK to read
 _NOTHING = b"<ListBucketResult/>"
 
@@ -69,6 +71,10 @@ def take_deletes(response_dict: Any, customized_response_dict: Any, **_: Any) ->
         for element in document.root
         if local_name(element) == "Error"
     ]
+    deleted = (child for element in document.root if local_name(element) == "Deleted" for child in element)
+    customized_response_dict[DELETED] = {
+        document.text(child) for child in deleted if local_name(child) == "Key"
+    }
     response_dict["body"] = b"<DeleteResult/>"
 
 

@@ -5,35 +5,35 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from botocore.parsers import ResponseParserError
 
 from s3_sync.errors import InvalidRequest, NotFound, NotSupported, RemoteError, RemoteUnavailable
 from s3_sync.providers.s3.client import Account
+from s3_sync.providers.s3.contents import DELETED
 from s3_sync.providers.s3.errors import from_answer, translated
 
 log = logging.getLogger("s3-sync")
 
 #: for so long, in seconds, a store that does not know DeleteObjects is not asked for it again
 REMEMBERED = 86400.0
-NO_CONTENT = 204
 
 
 class Deletes:
-    """Keys in, unlike ``Bucket``. ``is_there``: a HEAD; raises RemoteError."""
+    """Keys in, unlike ``Bucket``. ``delete``: deletes one key, False where the store says that there was
+    nothing; raises RemoteError."""
 
     def __init__(
         self,
         account: Account,
         bucket: str,
-        is_there: Callable[[str], bool],
+        delete: Callable[[str], bool],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._account = account
         self._client = account.client
         self._bucket = bucket
-        self._is_there = is_there
+        self._delete = delete
         self._now = now
         self._not_before = float("-inf")
 
@@ -52,7 +52,7 @@ class Deletes:
         try:
             with translated(what):
                 answer = self._client.delete_objects(
-                    Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True}
+                    Bucket=self._bucket, Delete={"Objects": objects, "Quiet": False}
                 )
         except (NotSupported, InvalidRequest) as error:
             raise self._unknown(error) from error
@@ -67,36 +67,27 @@ class Deletes:
             if key not in keys:
                 raise refusal  # nobody knows which of them it is about
             errors[key] = refusal
-        return errors
+        untold = [key for key in keys if key not in errors and key not in answer[DELETED]]
+        return errors | self._one_by_one(what, untold)
 
-    def one(self, key: str) -> bool:
-        """Whether there was anything, as far as the store says. S3 answers 204; any other success is believed
-        when a HEAD shows nothing any more."""
-        what = f"DELETE {self._bucket}/{key}"
-        try:
-            with translated(what):
-                answer = self._client.delete_object(Bucket=self._bucket, Key=key)
-            doubt = "" if _status(answer) == NO_CONTENT else f"{what}: answered with {_status(answer)}"
-        except NotFound as error:
-            if error.code == "NoSuchBucket":
-                raise
-            return False
-        except RemoteUnavailable as error:
-            if not isinstance(error.__cause__, ResponseParserError):
-                raise
-            doubt = str(error)
-        if doubt and self._is_there(key):
-            raise RemoteUnavailable(f"{doubt}; the object is still there", status=200)
-        return True
+    def _one_by_one(self, what: str, keys: Sequence[str]) -> dict[str, RemoteError]:
+        """What became of keys of which the store's answer says nothing is found out with requests of their
+        own."""
+        errors: dict[str, RemoteError] = {}
+        for number, key in enumerate(keys):
+            try:
+                if not self._delete(key):
+                    errors[key] = NotFound(what, status=404, code="NoSuchKey")
+            except RemoteError as error:
+                if error.transient:  # and so would be all others
+                    return errors | dict.fromkeys(keys[number:], error)
+                errors[key] = error
+        return errors
 
     def _unknown(self, error: RemoteError) -> NotSupported:
         self._not_before = self._now() + REMEMBERED
         log.info("%s: deletes go one by one, the store does not know DeleteObjects: %s", self._bucket, error)
         return NotSupported(str(error), status=error.status, code=error.code)
-
-
-def _status(answer: Any) -> int:
-    return int(answer["ResponseMetadata"]["HTTPStatusCode"])
 
 
 def _status_of(code: str) -> int:

@@ -38,6 +38,8 @@ class Dialect:
     expires: bool = True
     #: a body whose hash was not signed is taken over plain http
     unsigned_over_http: bool = True
+    #: what is stored with Content-Encoding: gzip is unpacked for whoever does not say that he takes gzip
+    unpacks_gzip: bool = False
 
 
 AWS = Dialect(
@@ -54,7 +56,9 @@ AWS = Dialect(
 CLONE = Dialect("clone")
 #: Google's XML API in its interoperability mode: no multi-object delete, no encoding-type, and rules of a
 #: form of its own, without IDs, so that nobody can tell whose they are
-GOOGLE = Dialect("google", multi_delete=False, encodes_listings=False, expires=False, region="auto")
+GOOGLE = Dialect(
+    "google", multi_delete=False, encodes_listings=False, expires=False, region="auto", unpacks_gzip=True
+)
 
 
 def dialect_of(credentials: Credentials) -> Dialect:

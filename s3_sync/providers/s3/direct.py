@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from s3_sync.errors import RemoteError
+from s3_sync.errors import NotSupported, RemoteError
 from s3_sync.providers.s3.chunked import AwsChunkedBody
 from s3_sync.providers.s3.client import USER_AGENT, Account, Address
 from s3_sync.providers.s3.errors import from_body, translated
@@ -23,7 +22,7 @@ from s3_sync.providers.s3.signing import (
     Signer,
     quoted_key,
 )
-from s3_sync.providers.s3.transport import Answer, Content, PartOf, Question, Upload
+from s3_sync.providers.s3.transport import Answer, Content, PartOf, Question, Receipt, Upload
 from s3_sync.runtime.http import ConnectionPool, Origin, Receiving, Response
 from s3_sync.streams.reader import Body
 
@@ -33,8 +32,6 @@ EXPECT_ABOVE = 1024 * 1024
 _MAX_ERROR = 64 * 1024
 #: bytes of an object that are waited for at a time, where they come fast
 _GATHER = 256 * 1024
-#: sent with every read: bytes are wanted as they are stored
-_READING = (("User-Agent", USER_AGENT), ("Accept-Encoding", "identity"))
 
 
 @dataclass(slots=True)
@@ -58,7 +55,7 @@ class DirectTransport:
         self._routes: dict[str, _Route] = {}
         self._pools: dict[tuple[Origin, int], ConnectionPool] = {}
 
-    def send(self, upload: Upload, content: Content) -> Mapping[str, str]:
+    def send(self, upload: Upload, content: Content) -> Receipt:
         with translated(upload.what):
             route = self._routes.get(upload.bucket) or self._new_route(upload.bucket)
             target = route.address.prefix + quoted_key(upload.key) + _query(upload.part)
@@ -66,20 +63,27 @@ class DirectTransport:
             with route.writing.request(
                 "PUT", target, headers, body, length=length, expect_continue=length > EXPECT_ABOVE
             ) as response:
-                if response.status in (200, 201, 204):
+                if 200 <= response.status < 300:
                     response.drain()
-                    return lower_names(response.headers.items())
-                raise _refusal(upload.what, response)
+                    return Receipt(response.status, lower_names(response.headers.items()))
+                refusal = _refusal(upload.what, response)
+            if refusal.code == "XAmzContentSHA256Mismatch" and content.checksum:
+                # it took the word that stands in the place of a hash for one
+                reason = f'{refusal}: the store knows no checksums behind bodies; set "checksum": "md5"'
+                raise NotSupported(reason, status=refusal.status, code=refusal.code)
+            raise refusal
 
     def ask(self, question: Question) -> Answer:
         with translated(question.what):
             route = self._routes.get(question.bucket) or self._new_route(question.bucket)
             target = route.address.prefix + quoted_key(question.key)
             method, authority = question.method, route.address.origin.authority
-            headers = [*_READING, *question.headers]
+            # bytes are wanted as they are stored
+            coding = "gzip" if self._account.dialect.unpacks_gzip else "identity"
+            headers = [("User-Agent", USER_AGENT), ("Accept-Encoding", coding), *question.headers]
             signature = route.signer.sign(method, authority, target, headers, EMPTY_SHA256)
             response = route.reading.request(method, target, signature.headers)
-            if response.status in (200, 206):
+            if 200 <= response.status < 300:
                 return Answer(response.status, lower_names(response.headers.items()), response)
             with response:
                 raise _refusal(question.what, response)
@@ -135,7 +139,7 @@ class DirectTransport:
 
 def _refusal(what: str, response: Response) -> RemoteError:
     document = _read_some(response, _MAX_ERROR)
-    return from_body(what, response.status, document, response.headers.get("retry-after"))
+    return from_body(what, response.status, document, lower_names(response.headers.items()))
 
 
 def _read_some(response: Response, limit: int) -> bytes:

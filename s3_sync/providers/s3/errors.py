@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from botocore.exceptions import (
@@ -38,6 +38,7 @@ from s3_sync.errors import (
     RemoteUnavailable,
     SyncError,
     Throttled,
+    UnexpectedAnswer,
 )
 from s3_sync.model.timestamps import parse_http_date
 from s3_sync.providers.s3.documents import Unreadable, local_name, read
@@ -85,7 +86,7 @@ _CODES: dict[type[RemoteError], frozenset[str]] = {
     PreconditionFailed: frozenset({"PreconditionFailed", "NotModified"}),
 }
 _BY_CODE = {code: kind for kind, codes in _CODES.items() for code in codes}
-#: a redirect means a wrong region or endpoint: nothing is wrong with the object
+#: a redirect with a word of S3's means a wrong region or endpoint: nothing is wrong with the object
 _BY_STATUS: dict[int, type[RemoteError]] = {
     301: AccessDenied,
     304: PreconditionFailed,
@@ -100,6 +101,9 @@ _BY_STATUS: dict[int, type[RemoteError]] = {
     429: Throttled,
     501: NotSupported,
 }
+_NO_HEADERS: Mapping[str, str] = {}
+#: what names of headers begin with that only object stores send
+_STORES_OWN = ("x-amz", "x-goog-", "x-guploader")
 #: characters of a message that come from the store, and from us: keys can be long
 _MAX_MESSAGE = 300
 #: a Retry-After of more than thirty years is none
@@ -131,10 +135,15 @@ def understood(what: str) -> Iterator[None]:
 
 
 def from_answer(
-    what: str, status: int, code: str, message: str, retry_after: str | None = None
+    what: str, status: int, code: str, message: str, headers: Mapping[str, str] = _NO_HEADERS
 ) -> RemoteError:
-    """The error for an answer with this status and, where there was a body, S3's code and message."""
-    seconds = _seconds(retry_after)
+    """The error for an answer with this status and, where there was a body, S3's code and message.
+
+    ``headers`` by lower-case name.
+    """
+    if not code and (odd := _what_is_odd(status, headers)):
+        return UnexpectedAnswer(f"{_short(what)}: {status}: {odd}", status=status)
+    seconds = _seconds(headers.get("retry-after"))
     kind = _BY_CODE.get(code) or _BY_STATUS.get(status)
     if kind is None:
         kind = RemoteUnavailable if status >= 500 else InvalidRequest
@@ -146,22 +155,62 @@ def from_answer(
     return kind(f"{_short(what)}: {said}", status=status, code=code, retry_after=seconds)
 
 
+def unexpected(
+    what: str, why: str, endpoint: str, status: int, headers: Mapping[str, str] = _NO_HEADERS
+) -> UnexpectedAnswer:
+    """The error for an answer that does not prove what it should."""
+    kind = headers.get("content-type", "")[:60] or "no type"
+    length = headers.get("content-length", "")[:20]
+    size = f"{int(length):,} bytes" if length.isdecimal() else "of unknown length"
+    text = f"the answer is not the store's: {why} ({status}, {kind}, {size})"
+    return UnexpectedAnswer(
+        f"{_short(what)}: {text}; is a proxy or a portal in the way of {endpoint}?", status=status
+    )
+
+
+def is_stores_own(headers: Mapping[str, str]) -> bool:
+    """Whether a header says that an object store has answered. Not every store sends one."""
+    return any(name.startswith(_STORES_OWN) for name in headers)
+
+
+def is_a_page(headers: Mapping[str, str]) -> bool:
+    """Whether what came is for people, and nothing says that an object store has sent it."""
+    return "html" in headers.get("content-type", "") and not is_stores_own(headers)
+
+
+def _page(headers: Mapping[str, str]) -> str:
+    """The type of a document that is no store's; empty where it may be one's."""
+    kind = headers.get("content-type", "")
+    return "" if "xml" in kind or is_stores_own(headers) else kind[:60]
+
+
+def _what_is_odd(status: int, headers: Mapping[str, str]) -> str:
+    """What keeps an answer without a word of S3's from being believed; empty: nothing."""
+    if 200 <= status < 300:
+        return "no answer to this request"
+    if 300 <= status < 400 and status != 304:
+        place = headers.get("location", "")[:_MAX_WHAT] or "another place, without saying which"
+        return f"redirected to {place}; redirects are not followed: are endpoint and region right?"
+    if status == 404 and (kind := _page(headers)):
+        return f"a page ({kind}), which cannot know what is there; is a proxy or a portal in the way?"
+    return ""
+
+
 def from_client_error(what: str, error: ClientError) -> RemoteError:
     """The SDK's exception for an answer that is an error."""
     metadata = error.response.get("ResponseMetadata", {})
     status = metadata.get("HTTPStatusCode", 0)
     detail = error.response.get("Error", {})
-    code = str(detail.get("Code", ""))
+    code = str(detail.get("Code") or "")
     if len(code) == 3 and code.isdecimal():  # the SDK's word for an answer without a body
         status, code = status or int(code), ""
-    retry_after = metadata.get("HTTPHeaders", {}).get("retry-after")
-    return from_answer(what, status, code, str(detail.get("Message", "")), retry_after)
+    return from_answer(what, status, code, detail.get("Message") or "", metadata.get("HTTPHeaders", {}))
 
 
-def from_body(what: str, status: int, body: bytes, retry_after: str | None = None) -> RemoteError:
+def from_body(what: str, status: int, body: bytes, headers: Mapping[str, str] = _NO_HEADERS) -> RemoteError:
     """An error answer of which only the bytes are known: S3's XML, or anything else, or nothing."""
     code, message = parse_error(body)
-    return from_answer(what, status, code, message, retry_after)
+    return from_answer(what, status, code, message, headers)
 
 
 def parse_error(body: bytes) -> tuple[str, str]:
@@ -194,6 +243,8 @@ def _from_transport(what: str, error: Exception) -> SyncError:
         return CredentialsRefused(text)
     if isinstance(error, ParamValidationError):
         return InvalidRequest(text)
+    if isinstance(error, Unreadable):
+        return UnexpectedAnswer(text)
     return RemoteUnavailable(text)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from s3_sync.errors import RemoteUnavailable
+from s3_sync.errors import UnexpectedAnswer
 from s3_sync.model.headers import decode_value, encode_value, from_user_metadata, to_user_metadata
 from s3_sync.model.objects import STORED_HEADERS, ObjectInfo, ObjectMeta, is_md5
 from s3_sync.model.timestamps import parse_http_date
@@ -80,7 +80,7 @@ def object_info(name: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
         size=size,
         etag=etag,
         md5=_md5(meta, etag, headers),
-        last_modified=_date(headers.get("last-modified")),
+        last_modified=http_date(headers.get("last-modified", "")),
         meta=meta,
         storage_class=_storage_class(headers),
         archived=is_archived(headers),
@@ -88,25 +88,26 @@ def object_info(name: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
 
 
 def content_length(what: str, headers: Mapping[str, str]) -> int:
-    """Raises RemoteUnavailable for an answer without one: nobody could tell whether it ended early."""
+    """Raises UnexpectedAnswer for an answer without one, or with two that differ."""
     written = headers.get("content-length", "")
-    if not _NUMBER.fullmatch(written):
-        raise RemoteUnavailable(f"{what}: an answer of length {written[:30]!r}")
-    return int(written)
+    number = agreed(written)
+    if not _NUMBER.fullmatch(number):
+        raise UnexpectedAnswer(f"{what}: an answer of length {written[:30]!r}")
+    return int(number)
 
 
 def content_range(what: str, headers: Mapping[str, str], length: int) -> tuple[tuple[int, int] | None, int]:
-    """First and last byte, or None for all of them, and the size of the whole. Raises RemoteUnavailable for
+    """First and last byte, or None for all of them, and the size of the whole. Raises UnexpectedAnswer for
     what contradicts itself (RFC 9110 section 14.4)."""
     written = headers.get("content-range")
     if written is None:
         return None, length
-    match = _CONTENT_RANGE.fullmatch(written)
+    match = _CONTENT_RANGE.fullmatch(agreed(written))
     if match:
         first, last, size = (int(number) for number in match.groups())
         if first <= last < size and length == last + 1 - first:
             return (first, last), size
-    raise RemoteUnavailable(f"{what}: {length} bytes said to be {written[:100]!r}")
+    raise UnexpectedAnswer(f"{what}: {length} bytes said to be {written[:100]!r}")
 
 
 def lower_names(items: Iterable[Header]) -> dict[str, str]:
@@ -118,9 +119,19 @@ def lower_names(items: Iterable[Header]) -> dict[str, str]:
     return headers
 
 
+def agreed(value: str) -> str:
+    """A header that came several times, joined, as one value; empty where they differ."""
+    if "," not in value:
+        return value.strip()
+    different = {part.strip() for part in value.split(",")}
+    return different.pop() if len(different) == 1 else ""
+
+
 def unquoted(etag: str) -> str:
-    """An ETag without its quotes; some stores send none."""
-    return etag.strip().strip('"')
+    """An ETag without its quotes; some stores send none. One that a proxy made weak, because it compresses
+    bodies for others, is the store's all the same. Several that differ are none."""
+    written = agreed(etag) if '"' in etag[1:-1] else etag.strip()
+    return written.removeprefix("W/").strip('"')
 
 
 def etag_is_md5(headers: Mapping[str, str]) -> bool:
@@ -171,8 +182,15 @@ def _storage_class(headers: Mapping[str, str]) -> str:
     return "" if stored == "STANDARD" else stored
 
 
-def _date(text: str | None) -> float:
+def http_date(text: str) -> float:
+    """Seconds since the epoch; 0.0 for what is none."""
     try:
         return parse_http_date(text) if text else 0.0
     except ValueError:
         return 0.0
+
+
+def stated_range(headers: Mapping[str, str]) -> tuple[int, int]:
+    """First and last byte of a Content-Range; (0, -1) without one."""
+    match = _CONTENT_RANGE.fullmatch(agreed(headers.get("content-range", "")))
+    return (int(match[1]), int(match[2])) if match else (0, -1)

@@ -18,7 +18,7 @@ from xml.parsers.expat import ExpatError
 
 from s3_sync.errors import InvalidRequest, NotFound, NotSupported
 from s3_sync.providers.s3.client import RAW_BODY, RAW_HEADERS, Account
-from s3_sync.providers.s3.errors import translated
+from s3_sync.providers.s3.errors import translated, unexpected
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _ROOT = "LifecycleConfiguration"
@@ -43,6 +43,10 @@ def expire_after(account: Account, bucket: str, prefixes: Sequence[str], days: i
         if edited is None:
             return False
         _write(account, bucket, edited, headers)
+        written, _ = _read(account, bucket)
+        if edit(written, prefixes, days) is not None:  # whoever said that it was written was not the store
+            what = f"write the lifecycle configuration of {bucket}"
+            raise unexpected(what, "the rules are not there", account.endpoint, 200)
         return True
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 
 from s3_sync.errors import BadDigest
+from s3_sync.providers.s3.client import Account
+from s3_sync.providers.s3.errors import is_a_page, unexpected
 from s3_sync.providers.s3.headers import etag_is_md5, unquoted
 from s3_sync.providers.s3.signing import Header
 from s3_sync.providers.s3.transport import Content, Transport, Upload
@@ -14,15 +16,26 @@ from s3_sync.streams.reader import CHUNK, Body
 
 #: bytes up to this many are read before they are sent: then all digests are known beforehand
 SMALL = CHUNK
+#: statuses that say that it is stored; of 202 and others nobody can tell
+STORED = frozenset({200, 201, 204})
 
 
-def store(transport: Transport, upload: Upload, checksum: str) -> tuple[str, str | None]:
+class OtherETag(BadDigest):
+    """The ETag looks like an MD5, and is not that of the bytes: either other bytes arrived, or in this bucket
+    ETags are no MD5s without a header that says so."""
+
+    def __init__(self, what: str, etag: str, md5: str) -> None:
+        super().__init__(f"{what}: the store has {etag}, {md5} was sent", code="EtagMismatch")
+        self.etag = etag
+
+
+def store(account: Account, transport: Transport, upload: Upload) -> tuple[str, str | None]:
     """Send ``upload``; returns the ETag, and the MD5 of the bytes where the ETag proves it.
 
-    ``checksum``: the mode of ``Credentials``. The stored bytes are known to be right in two ways: by the
-    digest that the store is asked to check, and by the ETag of its answer where that is an MD5. Raises
-    BadDigest.
+    The stored bytes are known to be right in two ways: by the digest that the store is asked to check, and by
+    the ETag of its answer where that is an MD5. Raises OtherETag, UnexpectedAnswer for an answer without any.
     """
+    checksum = account.credentials.checksum
     hashing: HashingBody | None = None
     md5 = upload.md5
     if upload.size <= SMALL:
@@ -37,14 +50,17 @@ def store(transport: Transport, upload: Upload, checksum: str) -> tuple[str, str
         exact = ExactBody(body, upload.size, md5 if checksum != "md5" else None)
         trailer = checksum if checksum not in ("md5", "none") else None
         content = Content(exact, upload.size, _digest_headers(checksum, md5, None), trailer)
-    answer = transport.send(upload, content)
+    receipt = transport.send(upload, content)
     if hashing is not None:
         md5 = hashing.digest.hexdigest()
-    etag = unquoted(answer.get("etag", ""))
-    if not etag_is_md5(answer):
+    etag = unquoted(receipt.headers.get("etag", ""))
+    if not etag or receipt.status not in STORED or (etag != md5 and is_a_page(receipt.headers)):
+        why = "a page, or another status than one of success" if etag else "no ETag"
+        raise unexpected(upload.what, why, account.endpoint, receipt.status, receipt.headers)
+    if not etag_is_md5(receipt.headers):
         return etag, None
     if etag != md5:
-        raise BadDigest(f"{upload.what}: the store has {etag}, {md5} was sent", code="EtagMismatch")
+        raise OtherETag(upload.what, etag, md5 or "")
     return etag, md5
 
 

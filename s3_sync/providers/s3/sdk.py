@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from typing import Any
 
 from s3_sync.errors import NotSupported
@@ -11,7 +10,7 @@ from s3_sync.providers.s3.client import RAW_HEADERS, Account
 from s3_sync.providers.s3.errors import translated, understood
 from s3_sync.providers.s3.headers import lower_names
 from s3_sync.providers.s3.put import base64_text
-from s3_sync.providers.s3.transport import Answer, Content, Question, Upload
+from s3_sync.providers.s3.transport import Answer, Content, Question, Receipt, Upload
 from s3_sync.streams.hashing import new_digest
 from s3_sync.streams.reader import CHUNK, Body
 
@@ -22,7 +21,7 @@ class SdkTransport:
     def __init__(self, account: Account) -> None:
         self._account = account
 
-    def send(self, upload: Upload, content: Content) -> Mapping[str, str]:
+    def send(self, upload: Upload, content: Content) -> Receipt:
         headers = dict((*upload.headers, *content.headers))
         if content.checksum is not None and not isinstance(content.data, bytes):
             headers[f"x-amz-checksum-{content.checksum}"] = _read_ahead(content.data, content.checksum)
@@ -40,7 +39,7 @@ class SdkTransport:
                 answer = self._account.client.upload_part(
                     **parameters, UploadId=upload.part.upload_id, PartNumber=upload.part.number
                 )
-        return _headers(answer)
+        return Receipt(answer["ResponseMetadata"]["HTTPStatusCode"], _headers(answer))
 
     def ask(self, question: Question) -> Answer:
         client = self._account.client

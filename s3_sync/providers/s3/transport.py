@@ -67,6 +67,14 @@ class Question:
         return f"{self.method} {self.bucket}/{self.key}"
 
 
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The answer to an Upload: any 2xx. ``headers`` by lower-case name."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
 class Stream(Protocol):
     """Bytes that are still on the wire. ``read``: at least one and at most ``size`` of them, b"" only at the
     end; raises what ``translated`` knows. ``close``: a connection that was not read to its end is dropped."""
@@ -78,7 +86,7 @@ class Stream(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``status``: 200 or 206. ``headers`` by lower-case name, as text. ``stream``: the body, to be closed;
+    """``status``: any 2xx. ``headers`` by lower-case name, as text. ``stream``: the body, to be closed;
     empty for a HEAD."""
 
     status: int
@@ -87,11 +95,9 @@ class Answer:
 
 
 class Transport(Protocol):
-    """Makes one request. Raises RemoteErrors."""
+    """Makes one request. Raises RemoteErrors. What an answer proves is for the caller to judge."""
 
-    def send(self, upload: Upload, content: Content) -> Mapping[str, str]:
-        """The answer's headers, by lower-case name."""
-        ...
+    def send(self, upload: Upload, content: Content) -> Receipt: ...
 
     def ask(self, question: Question) -> Answer: ...
 

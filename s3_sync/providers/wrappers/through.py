@@ -54,6 +54,10 @@ class BucketThrough:
     def features(self) -> Features:
         return self._bucket.features
 
+    @property
+    def clock_off(self) -> float:
+        return self._bucket.clock_off
+
     def prove_conditions(self) -> None:
         self._call(self._bucket.prove_conditions)
 

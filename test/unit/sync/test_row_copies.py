@@ -249,6 +249,18 @@ class TestListedAlike:
         assert world.handle(view=view) == Outcome(Kind.UPDATED)
         assert world.bucket.metadata(NAME) == {"a": "2"}
 
+    def test_rewrite_is_noticed_where_the_stores_clock_is_ahead(self) -> None:
+        """By its date the copy of before is younger than the rewrite."""
+        world = self.start()
+        view = world.view("listed")
+        assert isinstance(view, Listed)
+        assert view.info is not None
+        world.later()
+        world.swift.put(NAME, b"x", x_object_meta_a="2")
+        later = replace(view.info, last_modified=view.info.last_modified + 600.0)
+        assert world.handle(view=Listed(later, off=601.0)) == Outcome(Kind.UPDATED)
+        assert world.bucket.metadata(NAME) == {"a": "2"}
+
     def test_a_post_is_noticed(self) -> None:
         world = self.start()
         world.swift.post(NAME, x_object_meta_a="2")

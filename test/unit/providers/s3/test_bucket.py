@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from typing import Any
+from xml.sax.saxutils import escape
 
 import pytest
 
@@ -31,7 +32,13 @@ NAMER = KeyNamer.hashed("AUTH_test", "c")
 ETAG = md5(b"data")
 HEAD = {"ETag": f'"{ETAG}"', "Content-Length": "4", "Last-Modified": "Wed, 21 Oct 2015 07:28:00 GMT"}
 COPIED = Answer(200, {}, f"<CopyObjectResult><ETag>&quot;{ETAG}&quot;</ETag></CopyObjectResult>".encode())
-DELETED = Answer(200, {}, b"<DeleteResult/>")
+
+
+def deleted(*names: str) -> Answer:
+    """What a store says when it has deleted these, and their manifests."""
+    keys = [key for name in names for key in (NAMER.key(name), NAMER.manifest_key(name))]
+    told = "".join(f"<Deleted><Key>{escape(key)}</Key></Deleted>" for key in keys)
+    return Answer(200, {}, f"<DeleteResult>{told}</DeleteResult>".encode())
 
 
 @pytest.fixture
@@ -246,7 +253,7 @@ def test_what_cannot_be_copied(store: ScriptedS3, bucket: S3Bucket) -> None:
 
 
 def test_one_request_deletes_object_and_manifest(store: ScriptedS3, bucket: S3Bucket) -> None:
-    store.answers = [DELETED]
+    store.answers = [deleted("a&b")]
     assert bucket.delete_object("a&b")
     (request,) = store.requests
     assert (request.method, request.target) == ("POST", "/bucket?delete")
@@ -257,7 +264,7 @@ def test_one_request_deletes_object_and_manifest(store: ScriptedS3, bucket: S3Bu
 
 
 def test_amazon_gets_its_own_checksum(store: ScriptedS3, aws: Any) -> None:
-    store.answers = [DELETED]
+    store.answers = [deleted("name")]
     aws(WriteOptions()).delete_object("name")
     assert "content-md5" not in store.requests[0].headers
     assert "x-amz-checksum-crc32" in store.requests[0].headers
@@ -283,7 +290,7 @@ def test_what_the_store_knows_was_not_there(store: ScriptedS3, bucket: S3Bucket)
     both = missing.format(NAMER.key("name")) + missing.format(NAMER.manifest_key("name"))
     store.answers = [Answer(200, {}, f"<DeleteResult>{both}</DeleteResult>".encode())]
     assert not bucket.delete_object("name")
-    only = missing.format(NAMER.manifest_key("name"))
+    only = missing.format(NAMER.manifest_key("name")) + f"<Deleted><Key>{NAMER.key('name')}</Key></Deleted>"
     store.answers = [Answer(200, {}, f"<DeleteResult>{only}</DeleteResult>".encode())]
     assert bucket.delete_object("name")
 

@@ -217,7 +217,7 @@ def test_proxies() -> None:
 def test_requests_go_through_the_proxy(store: ScriptedS3, open_provider: Any) -> None:
     provider = open_provider(endpoint="http://no.such.host.example:81", http_proxy=store.endpoint)
     bucket = provider.bucket("bucket", KeyNamer.literal(""))
-    store.answers = [EMPTY, Answer(200, {"ETag": '"opaque"'})]
+    store.answers = [EMPTY, Answer(200, {"ETag": f'"{md5(b"x")}"'})]
     bucket.list_objects(ListQuery())
     put(bucket, "key")
     assert store.requests[0].target.startswith("http://no.such.host.example:81/bucket?")
@@ -312,7 +312,8 @@ def test_tls_through_a_proxy_that_wants_a_password(
         monkeypatch.setenv(name, "http://127.0.0.1:9" if "no_" not in name else "*")
     before = dict(os.environ)
     data = sample(100_000)
-    store = ScriptedS3([Answer(200, {"ETag": f'"{md5(data)}"'})], tls=certificate)
+    described = {"ETag": f'"{md5(data)}"', "Last-Modified": "Wed, 21 Oct 2015 07:28:00 GMT"}
+    store = ScriptedS3([Answer(200, described)], tls=certificate)
     with store, ConnectProxy(("127.0.0.1", store.port), "Basic dXNlcjpwQHNz") as proxy:
         url = f"http://user:p%40ss@127.0.0.1:{proxy.port}"
         fields = KEYS | {"endpoint": "https://no.such.host.example", "verify_tls": False}

@@ -59,7 +59,13 @@ from s3_sync.runtime.http import HttpError
         (409, "BucketNotEmpty", errors.InvalidRequest),
         (418, "NeverHeardOf", errors.InvalidRequest),
         (599, "NeverHeardOf", errors.RemoteUnavailable),
-        (308, "", errors.AccessDenied),
+        (308, "PermanentRedirect", errors.AccessDenied),
+        (301, "", errors.UnexpectedAnswer),
+        (302, "", errors.UnexpectedAnswer),
+        (307, "", errors.UnexpectedAnswer),
+        (308, "", errors.UnexpectedAnswer),
+        (200, "", errors.UnexpectedAnswer),
+        (202, "", errors.UnexpectedAnswer),
     ],
 )
 def test_codes_and_statuses(status: int, code: str, kind: type[errors.RemoteError]) -> None:
@@ -76,13 +82,14 @@ def test_a_copy_source_that_is_too_large() -> None:
 
 
 def test_patience() -> None:
-    error = from_answer("PUT", 503, "ServiceUnavailable", "", "17")
+    error = from_answer("PUT", 503, "ServiceUnavailable", "", {"retry-after": "17"})
     assert type(error) is errors.Throttled
     assert error.retry_after == 17.0
-    dated = from_answer("PUT", 429, "", "", formatdate(time.time() + 60, usegmt=True))
+    dated = from_answer("PUT", 429, "", "", {"retry-after": formatdate(time.time() + 60, usegmt=True)})
     assert dated.retry_after == pytest.approx(60, abs=3)
-    assert from_answer("PUT", 503, "SlowDown", "", formatdate(0, usegmt=True)).retry_after == 0.0
-    assert from_answer("PUT", 503, "SlowDown", "", "soon").retry_after is None
+    for written, seconds in ((formatdate(0, usegmt=True), 0.0), ("soon", None)):
+        error = from_answer("PUT", 503, "SlowDown", "", {"retry-after": written})
+        assert error.retry_after == seconds
 
 
 XML = (

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from s3_sync.errors import AccessDenied, InvalidRequest, NotFound, NotSupported, RemoteError
+from s3_sync.errors import AccessDenied, InvalidRequest, NotFound, NotSupported, RemoteError, UnexpectedAnswer
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.s3.bucket import S3Bucket
 from s3_sync.providers.s3.dialect import GOOGLE
@@ -158,9 +158,14 @@ class TestOnTheWire:
 
     def test_read_and_written(self, store: ScriptedS3, bucket: S3Bucket) -> None:
         minimum = {"x-amz-transition-default-minimum-object-size": "varies_by_storage_class"}
-        store.answers = [Answer(200, minimum, document(OTHERS)), Answer(200)]
+        store.answers = [
+            Answer(200, minimum, document(OTHERS)),
+            Answer(200),
+            Answer(200, minimum, document(OTHERS + ours("p/", 3))),
+        ]
         assert bucket.expire_after(3)
-        read, written = store.requests
+        read, written, again = store.requests
+        assert (again.method, again.target) == ("GET", "/bucket?lifecycle")
         assert (read.method, written.method) == ("GET", "PUT")
         assert read.target == written.target == "/bucket?lifecycle"
         assert rules_in(written.body) == OTHERS.replace("'", '"') + ours("p/", 3)
@@ -170,14 +175,25 @@ class TestOnTheWire:
         assert written.headers["x-amz-transition-default-minimum-object-size"] == "varies_by_storage_class"
         store.answers = [Answer(200, {}, written.body)]
         assert not bucket.expire_after(3)
-        assert len(store.requests) == 3
+        assert len(store.requests) == 4
 
     def test_where_there_are_none(self, store: ScriptedS3, bucket: S3Bucket) -> None:
-        store.answers = [error(404, "NoSuchLifecycleConfiguration"), Answer(200)]
+        there = Answer(200, {}, document(ours("p/", 3)))
+        store.answers = [error(404, "NoSuchLifecycleConfiguration"), Answer(200), there]
         assert bucket.expire_after(3)
         assert rules_in(store.requests[1].body) == ours("p/", 3)
         store.answers = [error(404, "NoSuchLifecycleConfiguration")]
         assert not bucket.expire_after(0)
+
+    @pytest.mark.parametrize("said", [Answer(200), Answer(200, {}, b"<html>Sign in</html>")])
+    def test_rules_that_were_not_written_are_told(
+        self, store: ScriptedS3, bucket: S3Bucket, said: Answer
+    ) -> None:
+        """Or nobody would ever write them."""
+        absent = error(404, "NoSuchLifecycleConfiguration")
+        store.answers = [absent, said, absent]
+        with pytest.raises(UnexpectedAnswer):
+            bucket.expire_after(3)
 
     @pytest.mark.parametrize(
         ("answer", "kind"),
@@ -188,7 +204,9 @@ class TestOnTheWire:
             (error(501, "NotImplemented"), NotSupported),
             (Answer(404), NotFound),
             (Answer(200, {}, b"<ListBucketResult/>"), NotSupported),
-            (Answer(200, {}, b"{}"), RemoteError),
+            (Answer(200, {}, b"{}"), UnexpectedAnswer),
+            (Answer(200, {}, b"<html/>"), UnexpectedAnswer),
+            (Answer(200), UnexpectedAnswer),
         ],
     )
     def test_no_other_answer_is_taken_for_none(

@@ -21,11 +21,18 @@ NAMER = KeyNamer.literal("")
 #: MD5s of 1,024 times "A" and of 1,024 times "B", and what S3 makes of the two
 PARTS = [Part(n, md5(c * 1024), 1024, md5(c * 1024)) for n, c in enumerate((b"A", b"B"), 1)]
 ETAG = "670b3279101b19eb8e1a7c4e4efb84db-2"
+DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
 
 
 def completed(etag: str) -> Answer:
     body = f"<CompleteMultipartUploadResult><ETag>&quot;{etag}&quot;</ETag></CompleteMultipartUploadResult>"
     return Answer(200, {}, body.encode())
+
+
+def shown(etag: str, size: int = 2048, **headers: str) -> Answer:
+    marks = {f"x-amz-meta-{name.replace('_', '-')}": value for name, value in headers.items()}
+    seen = {"ETag": f'"{etag}"', "Content-Length": str(size), "Last-Modified": DATE}
+    return Answer(200, seen | marks)
 
 
 @pytest.fixture
@@ -63,7 +70,8 @@ def test_begin(store: ScriptedS3, open_provider: Any) -> None:
 
 def test_parts_whose_etags_are_no_md5s(store: ScriptedS3, bucket: S3Bucket) -> None:
     kms = {"ETag": f'"{"f" * 32}"', "x-amz-server-side-encryption": "aws:kms"}
-    store.answers = [Answer(200, kms), completed("0" * 32 + "-1")]
+    whole = {"ETag": f'"{"0" * 32}-1"', "Content-Length": "4", "Last-Modified": DATE}
+    store.answers = [Answer(200, kms), completed("0" * 32 + "-1"), Answer(200, kms | whole)]
     part = bucket.upload_part("name", "id", 1, BytesBody(b"data"), 4)
     assert part == Part(1, "f" * 32, 4, None)
     assert bucket.complete_upload("name", "id", [part]).etag == "0" * 32 + "-1"
@@ -86,9 +94,9 @@ def test_an_error_behind_a_200(store: ScriptedS3, bucket: S3Bucket) -> None:
 
 def test_an_upload_that_is_gone_because_it_was_completed(store: ScriptedS3, bucket: S3Bucket) -> None:
     gone = error(404, "NoSuchUpload")
-    store.answers = [gone, Answer(200, {"ETag": f'"{ETAG}"'})]
+    store.answers = [gone, shown(ETAG)]
     assert bucket.complete_upload("name", "id", PARTS).etag == ETAG
-    store.answers = [gone, Answer(200, {"ETag": '"another one"'})]
+    store.answers = [gone, shown("another one")]
     with pytest.raises(NotFound):
         bucket.complete_upload("name", "id", PARTS)
     store.answers = [gone, Answer(404)]

@@ -30,10 +30,19 @@ from servers.scripted_s3 import Answer, ScriptedS3, error
 
 NAMER = KeyNamer.literal("p/")
 DATA = b"some data"
+DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
+COPIED = Answer(200, {}, b"<CopyObjectResult><ETag>&quot;copied&quot;</ETag></CopyObjectResult>")
+#: what is stored to find out what ETags are
+ETAG_TRIAL = b"what is the ETag of this?"
 
 
 def stored(data: bytes = DATA, **headers: str) -> Answer:
     return Answer(200, {"ETag": f'"{md5(data)}"', **headers})
+
+
+def shown(etag: str, size: int = len(DATA), **headers: str) -> Answer:
+    seen = {"ETag": f'"{etag}"', "Content-Length": str(size), "Last-Modified": DATE}
+    return Answer(200, seen | headers)
 
 
 @pytest.fixture(params=[True, False], ids=["direct", "sdk"])
@@ -104,12 +113,43 @@ def test_a_body_that_the_server_does_not_want_is_not_sent(store: ScriptedS3, ope
 
 
 def test_the_etag_of_the_answer_is_checked(store: ScriptedS3, bucket: S3Bucket) -> None:
+    store.answers = [stored(b"other bytes"), stored(ETAG_TRIAL), Answer(204), stored(b"other bytes")]
     for data in (DATA, sample(MIB)):
-        store.answers = [stored(b"other bytes")]
         with pytest.raises(BadDigest):
             put(bucket, data)
         with pytest.raises(BadDigest):
             put(bucket, data, md5=None)
+    assert [request.method for request in store.requests] == ["PUT", "PUT", "DELETE", "PUT", "PUT", "PUT"]
+
+
+def test_etags_that_only_look_like_md5s_are_found_out(
+    store: ScriptedS3, bucket: S3Bucket, direct: bool
+) -> None:
+    """Nothing in the answer says so; what was stored comes back right under another one."""
+    odd = {"ETag": f'"{"e" * 32}"', "Last-Modified": DATE}
+    there = Answer(200, odd | {"Content-Length": str(len(DATA))})
+    back = Answer(200, odd, ETAG_TRIAL)
+    store.answers = [Answer(200, odd), Answer(200, odd), back, Answer(204), there, COPIED, Answer(200, odd)]
+    assert put(bucket) == "copied"
+    trial, look, gone = store.requests[1:4]
+    assert (trial.method, look.method, gone.method) == ("PUT", "GET", "DELETE")
+    assert trial.target == look.target == gone.target != store.requests[0].target
+    assert len(store.requests) == 6
+    mark = {"x-amz-meta-swift-etag": md5(DATA)}
+    store.answers = [Answer(200, odd), shown("e" * 32, **mark)]
+    put(bucket)
+    assert store.requests[6].headers["x-amz-meta-swift-etag"] == md5(DATA)
+    assert len(store.requests) == 8
+
+
+def test_bytes_that_come_back_as_others_are_no_other_kind_of_etag(
+    store: ScriptedS3, bucket: S3Bucket
+) -> None:
+    odd = {"ETag": f'"{"e" * 32}"', "Last-Modified": DATE}
+    back = Answer(200, odd, ETAG_TRIAL.upper())
+    store.answers = [Answer(200, odd), Answer(200, odd), back, Answer(204)]
+    with pytest.raises(BadDigest):
+        put(bucket)
 
 
 @pytest.mark.parametrize(
@@ -123,17 +163,19 @@ def test_the_etag_of_the_answer_is_checked(store: ScriptedS3, bucket: S3Bucket) 
 def test_the_etag_of_an_encrypted_object_is_no_md5(
     store: ScriptedS3, bucket: S3Bucket, headers: dict[str, str]
 ) -> None:
-    store.answers = [stored(b"other bytes", **headers)]
-    assert put(bucket) == md5(b"other bytes")
+    store.answers = [stored(b"other bytes", **headers), shown(md5(b"other bytes"), **headers), COPIED]
+    assert put(bucket) == "copied"
+    assert [request.method for request in store.requests] == ["PUT", "HEAD", "PUT"]
 
 
 def test_an_etag_of_another_form_is_not_compared(store: ScriptedS3, bucket: S3Bucket) -> None:
-    store.answers = [Answer(200, {"ETag": '"not-an-md5"'})]
-    assert put(bucket) == "not-an-md5"
+    store.answers = [Answer(200, {"ETag": '"not-an-md5"'}), shown("not-an-md5"), COPIED]
+    assert put(bucket) == "copied"
 
 
 def test_an_etag_of_encryption_that_keeps_it_an_md5_is_compared(store: ScriptedS3, bucket: S3Bucket) -> None:
-    store.answers = [stored(b"other bytes", **{"x-amz-server-side-encryption": "AES256"})]
+    other = stored(b"other bytes", **{"x-amz-server-side-encryption": "AES256"})
+    store.answers = [other, stored(ETAG_TRIAL), Answer(204)]
     with pytest.raises(BadDigest):
         put(bucket)
 
@@ -187,18 +229,18 @@ class TestEncryptedWithKms:
     """The ETag that comes back is none of the bytes'; what was stored has been checked by Content-MD5."""
 
     KMS: ClassVar[dict[str, str]] = {"ETag": f'"{"e" * 32}"', "x-amz-server-side-encryption": "aws:kms"}
-    COPIED = Answer(200, {}, b"<CopyObjectResult><ETag>&quot;copied&quot;</ETag></CopyObjectResult>")
+    SEEN: ClassVar[dict[str, str]] = KMS | {"Last-Modified": DATE, "Content-Length": "4"}
 
     @pytest.fixture
     def bucket(self, store: ScriptedS3, open_provider: Any, direct: bool) -> S3Bucket:
-        store.answers = [Answer(200, self.KMS)]
+        store.answers = [Answer(200, self.SEEN)]
         provider: S3Provider = open_provider(direct=direct)
         return provider.bucket("bucket", NAMER)
 
     def test_the_first_one_is_marked_afterwards_and_the_others_at_once(
         self, store: ScriptedS3, bucket: S3Bucket
     ) -> None:
-        store.answers = [Answer(200, self.KMS), Answer(200, self.KMS), self.COPIED, Answer(200, self.KMS)]
+        store.answers = [Answer(200, self.KMS), Answer(200, self.SEEN), COPIED]
         meta = ObjectMeta({"content-type": "text/x"}, {"a": "1"})
         result = bucket.put_object("a", BytesBody(b"data"), PutOptions(4, meta, md5(b"data")))
         assert result.etag == "copied"
@@ -208,33 +250,39 @@ class TestEncryptedWithKms:
         assert copy.headers["x-amz-copy-source-if-match"] == f'"{"e" * 32}"'
         assert copy.headers["x-amz-meta-a"] == "1"
         assert copy.headers["x-amz-server-side-encryption"] == "aws:kms"
+        mark = {"x-amz-meta-swift-etag": md5(b"more")}
+        store.answers = [Answer(200, self.KMS), Answer(200, self.SEEN | mark)]
         bucket.put_object("b", BytesBody(b"more"), PutOptions(4, meta, md5(b"more")))
-        assert len(store.requests) == 4
+        assert len(store.requests) == 5, "and a HEAD for each"
         assert store.requests[3].headers["x-amz-meta-swift-etag"] == md5(b"more")
 
     def test_a_look_at_an_object_tells_it_too(self, store: ScriptedS3, bucket: S3Bucket) -> None:
         bucket.head_object("other")
+        mark = {"x-amz-meta-swift-etag": md5(DATA), "Content-Length": str(len(DATA))}
+        store.answers = [Answer(200, self.KMS), Answer(200, self.SEEN | mark)]
         put(bucket)
         assert store.requests[1].headers["x-amz-meta-swift-etag"] == md5(DATA)
-        assert len(store.requests) == 2
+        assert len(store.requests) == 3
 
     def test_other_buckets_have_nothing_to_do_with_it(
         self, store: ScriptedS3, open_provider: Any, direct: bool
     ) -> None:
         provider = open_provider(direct=direct)
-        store.answers = [Answer(200, self.KMS), stored()]
+        store.answers = [Answer(200, self.SEEN), stored()]
         provider.bucket("bucket", NAMER).head_object("other")
         put(provider.bucket("another", NAMER))
         assert "x-amz-meta-swift-etag" not in store.requests[1].headers
 
     def test_without_room_for_the_mark(self, store: ScriptedS3, bucket: S3Bucket) -> None:
         meta = ObjectMeta(user={"a": "x" * 2040})
+        store.answers = [Answer(200, self.KMS), Answer(200, self.SEEN)]
         bucket.put_object("a", BytesBody(b"data"), PutOptions(4, meta, md5(b"data")))
-        assert len(store.requests) == 1
+        assert [request.method for request in store.requests] == ["PUT", "HEAD"]
 
     def test_without_a_promise_there_is_nothing_to_mark(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+        store.answers = [Answer(200, self.KMS), Answer(200, self.SEEN)]
         bucket.put_object("a", BytesBody(b"data"), PutOptions(4))
-        assert len(store.requests) == 1
+        assert [request.method for request in store.requests] == ["PUT", "HEAD"]
 
 
 def test_signature_version_2_is_left_to_the_sdk(store: ScriptedS3, open_provider: Any) -> None:

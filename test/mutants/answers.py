@@ -1,0 +1,59 @@
+"""The rules by which a store's answer is believed."""
+
+from __future__ import annotations
+
+from mutants.mutant import Mutant
+
+_BELIEF = "test/unit/providers/s3/test_belief.py"
+
+ANSWERS = (
+    Mutant(
+        "an answer without an ETag is no success",
+        "providers/s3/put.py",
+        "if not etag or receipt.status",
+        "if receipt.status",
+        _BELIEF,
+    ),
+    Mutant(
+        "an ETag that is no MD5 is proved by a HEAD",
+        "providers/s3/writing.py",
+        "        if not expected.is_shown_by(headers):\n            raise error\n",
+        "",
+        _BELIEF,
+    ),
+    Mutant(
+        "a document is read as nothing but what it is",
+        "providers/s3/answers.py",
+        "if root not in roots:",
+        "if False:",
+        _BELIEF,
+    ),
+    Mutant(
+        "a key of which a store says nothing was not deleted",
+        "providers/s3/bucket.py",
+        "if key not in failed and key not in answer[DELETED]]",
+        "if False]",
+        _BELIEF,
+    ),
+    Mutant(
+        "a page says of no object that it is not there",
+        "providers/s3/errors.py",
+        "if status == 404 and (kind := _page(headers)):",
+        "if False:",
+        _BELIEF,
+    ),
+    Mutant(
+        "other bytes than were asked for are none",
+        "providers/s3/reading.py",
+        "            right = found == (wanted.first, last)\n",
+        "            right = True\n",
+        "test/unit/providers/s3/test_reading.py",
+    ),
+    Mutant(
+        "a listing settles less where the store's clock is another one",
+        "sync/rows.py",
+        " - ROUNDED - view.off > ",
+        " - ROUNDED > ",
+        "test/unit/sync/test_row_copies.py",
+    ),
+)

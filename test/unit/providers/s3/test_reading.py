@@ -1,0 +1,191 @@
+"""Reads that are believed, and those that are not; what other forms right answers have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from conformance.samples import md5
+from s3_sync.errors import RemoteUnavailable, UnexpectedAnswer
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import ByteRange, GetOptions
+from s3_sync.providers.s3.bucket import S3Bucket
+from s3_sync.providers.s3.dialect import AWS, GOOGLE
+from s3_sync.streams.reader import read_all
+from servers.scripted_s3 import Answer, ScriptedS3
+
+NAMER = KeyNamer.literal("")
+DATA = b"data"
+ETAG = md5(DATA)
+DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
+HEAD = {"ETag": f'"{ETAG}"', "Content-Length": "4", "Last-Modified": DATE}
+ASK: dict[str, Callable[[S3Bucket], object]] = {
+    "HEAD": lambda bucket: bucket.head_object("name"),
+    "GET": lambda bucket: bucket.get_object("name"),
+}
+
+
+@pytest.fixture
+def bucket(open_provider: Any) -> S3Bucket:
+    bucket: S3Bucket = open_provider().bucket("bucket", NAMER)
+    return bucket
+
+
+class TestRead:
+    @pytest.mark.parametrize("lacking", ["ETag", "Last-Modified"])
+    @pytest.mark.parametrize("question", ["HEAD", "GET"])
+    def test_what_every_store_sends_is_demanded(
+        self, store: ScriptedS3, bucket: S3Bucket, question: str, lacking: str
+    ) -> None:
+        store.answers = [Answer(200, {k: v for k, v in HEAD.items() if k != lacking}, DATA)]
+        with pytest.raises(UnexpectedAnswer):
+            ASK[question](bucket)
+
+    @pytest.mark.parametrize(
+        "own", [{"x-amz-request-id": "1"}, {"x-amz-meta-swift-timestamp": "1"}, {"x-goog-hash": "md5=1"}]
+    )
+    def test_stored_page_is_an_object(self, store: ScriptedS3, bucket: S3Bucket, own: dict[str, str]) -> None:
+        page = HEAD | {"Content-Type": "text/html"}
+        store.answers = [Answer(200, page | own, DATA)]
+        assert bucket.head_object("name").size == 4
+        with bucket.get_object("name") as result:
+            assert read_all(result.body) == DATA
+        store.answers = [Answer(200, page, DATA)]
+        with pytest.raises(UnexpectedAnswer):
+            bucket.get_object("name")
+
+    @pytest.mark.parametrize(
+        ("wanted", "status", "told"),
+        [
+            (None, 206, None),
+            (None, 206, "bytes 2-5/9"),
+            (ByteRange(2, 5), 206, None),
+            (ByteRange(2, 5), 206, "bytes 0-3/9"),
+            (ByteRange(2, 5), 200, "bytes 0-3/9"),
+            (ByteRange(2), 206, "bytes 2-5/9"),
+            (ByteRange(2, 5), 206, "bytes 2-5/9, bytes 2-5/8"),
+        ],
+    )
+    def test_other_bytes_than_were_asked_for_are_refused(
+        self, store: ScriptedS3, bucket: S3Bucket, wanted: ByteRange | None, status: int, told: str | None
+    ) -> None:
+        store.answers = [Answer(status, HEAD | ({"Content-Range": told} if told else {}), DATA)]
+        with pytest.raises(UnexpectedAnswer):
+            bucket.get_object("name", GetOptions(wanted))
+
+    @pytest.mark.parametrize(
+        ("wanted", "status", "told", "found"),
+        [
+            (None, 206, "bytes 0-3/4", None),
+            (ByteRange(0, 3), 200, None, None),
+            (ByteRange(2, 5), 200, "bytes 2-5/9", (2, 5)),
+            (ByteRange(5, 99), 206, "bytes 5-8/9", (5, 8)),
+            (ByteRange(5), 206, "bytes 5-8/9, bytes 5-8/9", (5, 8)),
+        ],
+    )
+    def test_the_same_bytes_in_another_form_are_taken(
+        self,
+        store: ScriptedS3,
+        bucket: S3Bucket,
+        wanted: ByteRange | None,
+        status: int,
+        told: str | None,
+        found: tuple[int, int] | None,
+    ) -> None:
+        store.answers = [Answer(status, HEAD | ({"Content-Range": told} if told else {}), DATA)]
+        with bucket.get_object("name", GetOptions(wanted)) as result:
+            assert result.byte_range == found
+            assert read_all(result.body) == DATA
+
+    @pytest.mark.parametrize(
+        ("etag", "known"),
+        [
+            (f'"{ETAG}", "{ETAG}"', ETAG),
+            (f'W/"{ETAG}"', ETAG),
+            (ETAG, ETAG),
+            (f'"{ETAG}", "{md5(b"other")}"', None),
+            ('""', None),
+            ("", None),
+        ],
+    )
+    def test_etags_that_agree_are_one(
+        self, store: ScriptedS3, bucket: S3Bucket, etag: str, known: str | None
+    ) -> None:
+        store.answers = [Answer(200, HEAD | {"ETag": etag})]
+        if known is None:
+            with pytest.raises(UnexpectedAnswer):
+                bucket.head_object("name")
+        else:
+            assert bucket.head_object("name").etag == known
+
+    @pytest.mark.parametrize(("length", "size"), [("4, 4", 4), ("4, 5", None), ("four", None), ("-4", None)])
+    def test_lengths_that_agree_are_one(
+        self, store: ScriptedS3, open_provider: Any, length: str, size: int | None
+    ) -> None:
+        bucket = open_provider().bucket("bucket", NAMER)
+        store.answers = [Answer(200, HEAD | {"Content-Length": length})]
+        if size is None:
+            with pytest.raises(UnexpectedAnswer):
+                bucket.head_object("name")
+        else:
+            assert bucket.head_object("name").size == size
+
+
+class TestWithoutLength:
+    """As of what is packed or unpacked on the way."""
+
+    LISTED = (
+        b"<ListBucketResult><Contents><Key>name</Key><Size>4</Size><ETag>&quot;%s&quot;</ETag></Contents>"
+        b"<IsTruncated>false</IsTruncated></ListBucketResult>"
+    )
+    CHUNKED = {k: v for k, v in HEAD.items() if k != "Content-Length"} | {"Transfer-Encoding": "chunked"}
+
+    def test_listing_tells_the_size(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+        store.answers = [Answer(200, self.CHUNKED), Answer(200, {}, self.LISTED % ETAG.encode())]
+        assert bucket.head_object("name").size == 4
+        assert "prefix=name" in store.requests[1].target
+
+    @pytest.mark.parametrize("listed", [LISTED % b"another", b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"])
+    def test_listing_of_something_else_does_not(
+        self, store: ScriptedS3, bucket: S3Bucket, listed: bytes
+    ) -> None:
+        store.answers = [Answer(200, self.CHUNKED), Answer(200, {}, listed)]
+        with pytest.raises(UnexpectedAnswer):
+            bucket.head_object("name")
+
+    def test_google_tells_it_besides(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+        store.answers = [Answer(200, self.CHUNKED | {"x-goog-stored-content-length": "4"})]
+        assert bucket.head_object("name").size == 4
+        assert len(store.requests) == 1
+
+    def test_google_is_told_that_gzip_is_welcome(self, store: ScriptedS3, open_provider: Any) -> None:
+        store.answers = [Answer(200, HEAD, DATA)]
+        for dialect, coding in ((GOOGLE, "gzip"), (AWS, "identity")):
+            provider = open_provider(dialect=dialect, region="us-east-1", addressing_style="path")
+            with provider.bucket("bucket", NAMER).get_object("name") as result:
+                read_all(result.body)
+            assert store.requests[-1].headers["accept-encoding"] == coding
+
+    @pytest.mark.parametrize(
+        ("body", "right"), [(b"4\r\ndata\r\n0\r\n\r\n", True), (b"3\r\ndat\r\n0\r\n\r\n", False)]
+    )
+    def test_bytes_are_those_that_are_listed(
+        self, store: ScriptedS3, bucket: S3Bucket, body: bytes, right: bool
+    ) -> None:
+        self.read(store, bucket, body, right)
+
+    def test_unpacked_bytes_are_not_given_out(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+        self.read(store, bucket, b"8\r\nunpacked\r\n0\r\n\r\n", False)
+        self.read(store, bucket, b"4\r\nunpa\r\n4\r\ncked\r\n0\r\n\r\n", False)
+
+    def read(self, store: ScriptedS3, bucket: S3Bucket, body: bytes, right: bool) -> None:
+        store.answers = [Answer(200, self.CHUNKED, body), Answer(200, {}, self.LISTED % ETAG.encode())]
+        with bucket.get_object("name") as result:
+            assert (result.info.size, result.body.length) == (4, 4)
+            if right:
+                assert read_all(result.body) == DATA
+            else:
+                with pytest.raises(RemoteUnavailable):
+                    read_all(result.body)
