@@ -42,7 +42,9 @@ _MOST_REMEMBERED = 1000
 _PARAMETERS = ("marker", "end_marker", "prefix", "delimiter", "path")
 #: Swift's listing_formats sets it for what stands right of it, and then wants JSON from there
 _FORMATTED = "swift.format_listing"
-_UNAVAILABLE = "The part of this listing that is in the remote store cannot be had now. Try again later.\n"
+_UNAVAILABLE = (
+    "The part of this listing that is in the remote store cannot be had now ({}). Try again later.\n"
+)
 
 
 class Listings:
@@ -296,5 +298,5 @@ def _unavailable(request: Request, error: RemoteError, local: LocalListing) -> A
     wait = str(max(1, round(error.retry_after or 1.0)))
     headers = [("Content-Type", "text/plain"), ("Retry-After", wait), *cross_origin(local.headers)]
     return HTTPServiceUnavailable(
-        request=SwobRequest(request.environ), body=_UNAVAILABLE, headers=dict(headers)
+        request=SwobRequest(request.environ), body=_UNAVAILABLE.format(error.reason), headers=dict(headers)
     )

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from swift.common.utils import Timestamp
 from swift.container.backend import ContainerBroker
 
-from faults.proxy import FaultProxy, answers, cut_short
+from faults.proxy import Exchange, FaultProxy, answers, cut_short
 from s3_sync.listing.query import ListingQuery
 from servers.pair import Store
 from servers.raw_swift import Answer, RawSwift
@@ -194,6 +194,14 @@ def test_large_objects_and_their_manifests(new_archive: Callable[..., Archive]) 
         assert record["bytes"] == 100
 
 
+def portal(exchange: Exchange) -> None:
+    exchange.say(200, {"Content-Type": "text/html"}, b"<html><body>Log in first</body></html>")
+
+
+def empty(exchange: Exchange) -> None:
+    exchange.say(200, {}, b"")
+
+
 class TestOutage:
     @pytest.fixture
     def proxy(self, s3api: Store) -> Iterator[FaultProxy]:
@@ -209,7 +217,7 @@ class TestOutage:
         for archive in (whole, part):
             archive.swift.put(archive.container, "here", b"x")
             archive.store("there")
-        for fault in (answers(503, "SlowDown"), answers(403, "AccessDenied"), cut_short):
+        for fault in (answers(503, "SlowDown"), answers(403, "AccessDenied"), cut_short, portal, empty):
             proxy.when(fault, method="GET", times=4)  # the S3 client tries twice
             failed = whole.ask("GET")
             assert failed.status == 503
