@@ -89,6 +89,8 @@ class Story(RuleBasedStateMachine):
         logging.disable(logging.CRITICAL)
         self.directory = Path(tempfile.mkdtemp())
         self.world: Any = None
+        #: of databases, by their number
+        self.backups: dict[int, tuple[dict[Any, Any], int]] = {}
 
     @initialize(
         conditional=st.booleans(),
@@ -205,6 +207,19 @@ class Story(RuleBasedStateMachine):
     @rule(node=NODE)
     def database_catches_up(self, node: int) -> None:
         self.world.cluster.dbs[node].catch_up()
+
+    @rule(node=NODE)
+    def database_is_saved(self, node: int) -> None:
+        db = self.world.cluster.dbs[node]
+        self.backups[node] = dict(db.rows), db.last
+
+    @rule(node=NODE)
+    def database_is_put_back(self, node: int) -> None:
+        """What it has lost the other replicas bring again, in another order, among what is new."""
+        if node in self.backups:
+            db, (rows, last) = self.world.cluster.dbs[node], self.backups[node]
+            db.rows, db.last = dict(rows), last
+            self.world.restart(node)
 
     @rule(node=NODE, locked=st.booleans())
     def database_is_locked(self, node: int, locked: bool) -> None:
