@@ -159,7 +159,7 @@ class Progress:
             return None
         sweep_until = db.max_rowid() if checkpoint.adopted else checkpoint.sweep_until
         known = replace(checkpoint, share=share, sweep_until=sweep_until)
-        if known.tail is not None:
+        if known.tail is not None or known.adopted:  # that is written down when it moves, and not before
             return known
         return self._save(db, known, Timestamp.from_seconds(self._scope.context.clock.now()))
 
