@@ -188,7 +188,7 @@ SEGMENTS = [(name, name.encode() * (1 << 20)) for name in ("one", "four", "seven
 @pytest.fixture
 def large(archive: Archive) -> str:
     """The container of the segments of an archived large object, ``slo``."""
-    container = f"{archive.container}-s"
+    container = f"{archive.container}_segments"
     archive.store_large("slo", [(container, name, data) for name, data in SEGMENTS])
     return container
 
