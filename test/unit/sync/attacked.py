@@ -11,7 +11,7 @@ from typing import Any
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.sync import batch, bulk
 from unit.sync.cluster import FakeReplica
-from unit.sync.late import LateBucket
+from unit.sync.lying import LOOKS, WRITES, LyingBucket
 from unit.sync.node import CONTAINER, MAX_PAUSE, NAMER, SLACK, LaterPool, Node, mapping
 from unit.sync.replicas import REPLICAS, Cluster, State
 from unit.sync.replicas import Path as Place
@@ -72,7 +72,12 @@ class Attacked:
         self._before = bulk.FEW, batch.LARGE_FROM
         bulk.FEW, batch.LARGE_FROM = 1 if setting.bulk else bulk.FEW, setting.large
         self.cluster = cluster = Cluster()
-        self.bucket = LateBucket(NAMER, cluster.clock.now, conditional=setting.conditional, page=5)
+        # who only copies believes what a write is answered with, as far as a provider does
+        lies = LOOKS | WRITES if setting.moves else LOOKS
+        self.bucket = LyingBucket(
+            NAMER, cluster.clock.now, conditional=setting.conditional, page=5, lies=lies
+        )
+        self.bucket.may_lie = lambda name: name in self.truth
         self.truth: dict[str, Written] = {}
         self.deleted: set[str] = set()
         self.may_expire: set[str] = set()

@@ -1,6 +1,6 @@
 """Any order of what clients do, turns of three daemons, and what may come in between of a turn: other clients
 and daemons, kills, requests that fail or arrive late, servers and databases that miss something, clocks
-that are off by twenty minutes.
+that are off by twenty minutes, a store that says what is not so.
 
 At every point what clients wrote last is on one side or the other; when everything is quiet again, both
 sides agree, or everything was moved.
@@ -31,6 +31,7 @@ from s3_sync.sync.batch import LARGE_FROM
 from unit.sync.attacked import DELAY, SKEW, Attacked, Crash, Setting
 from unit.sync.late import LATE, Late
 from unit.sync.length import stories
+from unit.sync.lying import LOOKS, WRITES, Lie
 from unit.sync.node import SLACK
 
 #: the same code a thousand times: other tests measure it
@@ -57,7 +58,13 @@ MOMENTS = st.one_of(
     st.tuples(st.sampled_from(["deletes", "before put", "after put", "before head"]), st.integers(1, 2)),
     st.tuples(st.sampled_from(["server", "notes", "noted", "deleted", "after head"]), st.integers(1, 6)),
 )
-PLANS = st.lists(st.tuples(MOMENTS, EVENTS), min_size=1, max_size=3)
+#: about which request the store lies
+LIES = st.tuples(
+    st.sampled_from([f"before {method}" for method in sorted(LOOKS | WRITES)]), st.integers(1, 2)
+)
+PLANS = st.lists(
+    st.one_of(st.tuples(MOMENTS, EVENTS), st.tuples(LIES, st.just("lie"))), min_size=1, max_size=3
+)
 
 REMOTE = {"fault": RemoteUnavailable("x"), "throttle": Throttled("x"), "deny": AccessDenied("x")}
 LOCAL = {
@@ -74,6 +81,8 @@ def failure(event: str, at: str) -> BaseException | None:
     if at in LOCAL:
         return LOCAL[at]
     moment, _, method = at.partition(" ")
+    if event == "lie" and moment == "before":
+        return Lie()
     if event == "late" and moment == "before" and method in LATE:
         return Late()
     return REMOTE.get(event, REMOTE["fault"]) if moment in ("before", "after") else None
@@ -156,8 +165,25 @@ class Story(RuleBasedStateMachine):
 
     @rule(node=NODE, plan=PLANS)
     def eventful_turn(self, node: int, plan: list[tuple[tuple[str, int], Any]]) -> None:
-        passed: Counter[str] = Counter()
+        self.turn_with(node, list(plan))
+
+    @rule(node=NODE, changes=st.lists(CHANGES, min_size=1, max_size=3), plan=PLANS, due=st.booleans())
+    def eventful_turns_with_much_to_do(
+        self, node: int, changes: list[tuple[Any, ...]], plan: list[tuple[tuple[str, int], Any]], due: bool
+    ) -> None:
+        """Whose row it is, or not: what does not happen in one's turn may happen in the next one's."""
+        for change in changes:
+            self.change(*change)
+        if due:
+            self.world.time_passes(DELAY * 1.5)
         waiting = list(plan)
+        for each in range(3):
+            if waiting:
+                self.turn_with((node + each) % 3, waiting)
+
+    def turn_with(self, node: int, waiting: list[tuple[tuple[str, int], Any]]) -> None:
+        """What has happened is not waited for any more."""
+        passed: Counter[str] = Counter()
 
         def point(at: str) -> None:
             passed.update(["", at])
@@ -254,6 +280,6 @@ class Moving(Story):
 
 
 TestCopying = Story.TestCase
-TestCopying.settings = stories(100, 40)
+TestCopying.settings = stories(60, 40)
 TestMoving = Moving.TestCase
-TestMoving.settings = stories(250, 40)
+TestMoving.settings = stories(150, 40)
