@@ -147,7 +147,10 @@ class TestWithoutLength:
         assert bucket.head_object("name").size == 4
         assert "prefix=name" in store.requests[1].target
 
-    @pytest.mark.parametrize("listed", [LISTED % b"another", b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"])
+    @pytest.mark.parametrize(
+        "listed",
+        [LISTED % b"another", b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"],
+    )
     def test_listing_of_something_else_does_not(
         self, store: ScriptedS3, bucket: S3Bucket, listed: bytes
     ) -> None:
