@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from s3_sync.errors import StateError
+from s3_sync.model.timestamps import Timestamp
 from s3_sync.state.atomic import set_aside
 
 log = logging.getLogger("s3-sync.state")
@@ -109,6 +110,7 @@ def _connect(path: str, schema: str) -> sqlite3.Connection:
 def _check_values(db: sqlite3.Connection) -> None:
     """SQLite keeps a text where a number was declared, and no digest of what it keeps; what cannot be read
     would stop a mapping at each turn. Raises DatabaseError."""
+    db.create_function("is_timestamp", 1, _is_timestamp, deterministic=True)
     tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     for table in filter(lambda name: not name.startswith("sqlite_"), tables):
         columns = db.execute(f"PRAGMA table_info({table})").fetchall()
@@ -126,4 +128,12 @@ def _check_values(db: sqlite3.Connection) -> None:
 def _is_wrong(column: str, kind: str) -> str:
     wrong = f"typeof({column}) NOT IN ({_KINDS[kind]}, 'null')"
     is_time = column.endswith("timestamp") and kind == "text"
-    return f"{wrong} OR {column} NOT GLOB '[0-9]*' OR {column} GLOB '*[^0-9a-f._]*'" if is_time else wrong
+    return f"{wrong} OR NOT is_timestamp({column})" if is_time else wrong
+
+
+def _is_timestamp(text: object) -> bool:
+    try:
+        Timestamp.parse(str(text))
+    except ValueError:
+        return False
+    return True

@@ -132,12 +132,16 @@ class DepartureLedger:
         found: list[Waiting] = []
         count = 0
         for departure in self._departures.entries(self._key, OBJECTS):
-            noted = json.loads(departure.segments)
-            segments = tuple(_unpacked(entry) for entry in noted["segments"])
-            count += len(segments)
+            try:
+                waiting = _read(departure)
+            except (ValueError, TypeError, KeyError) as error:
+                log.error("Segments of %s stay: what was noted of them is damaged: %r", departure.name, error)
+                self.settle(departure)
+                continue
+            count += len(waiting.segments)
             if found and count > SEGMENTS:
                 break
-            found.append(Waiting(departure, noted["target"] or "", segments))
+            found.append(waiting)
         return found
 
     def is_empty(self) -> bool:
@@ -291,6 +295,13 @@ def _row(name: str, state: Present) -> Row:
         deleted=False,
         policy=state.policy,
     )
+
+
+def _read(departure: Departure) -> Waiting:
+    """Raises ValueError, TypeError and KeyError for what ``DepartureLedger.note`` has not written so."""
+    Timestamp.parse(departure.version)
+    noted = json.loads(departure.segments)
+    return Waiting(departure, noted["target"] or "", tuple(_unpacked(entry) for entry in noted["segments"]))
 
 
 def _packed(each: Leaving) -> list[str | int]:

@@ -287,8 +287,8 @@ def test_journal_whose_bytes_have_changed(
 @pytest.mark.parametrize(
     ("column", "value"),
     [
-        ("timestamp", "never"), ("size", "large"), ("name", b"blob"), ("next_try", "soon"),
-        ("detail", "CAST(x'ff' AS TEXT)"),
+        ("timestamp", "never"), ("timestamp", "12a.5f"), ("size", "large"), ("name", b"blob"),
+        ("next_try", "soon"), ("detail", "CAST(x'ff' AS TEXT)"),
     ],
 )  # fmt: skip
 def test_journal_with_a_value_of_the_wrong_kind_is_set_aside(tmp_path: Path, column: str, value: Any) -> None:

@@ -8,8 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from unit.sync.large import World
+from unit.sync.large import A, B, World
 from unit.sync.moving import Crash
+
+
+def end_after_the_manifest(world: World) -> None:
+    """The daemon is killed when it has deleted the manifest of ``o``."""
+
+    def point(what: str, name: str) -> None:
+        if (what, name) == ("deleted", "o"):
+            raise Crash
+
+    world.swift.meanwhile = point
+    with contextlib.suppress(Crash):
+        world.node.settle()
+    world.swift.meanwhile = lambda what, name: None
 
 
 @pytest.mark.parametrize("kind", ["slo", "dlo"])
@@ -35,16 +48,24 @@ def test_segment_that_may_not_lie_there_any_more_is_not_deleted(
     world = World(tmp_path, segment_containers=("parts",))
     world.swift.put_slo("o", world.two("/parts/1", "/parts/2"))
 
-    def forbid(what: str, name: str) -> None:
-        if (what, name) == ("deleted", "o"):
-            raise Crash
-
-    world.swift.meanwhile = forbid
-    with contextlib.suppress(Crash):
-        world.node.settle()
-    world.swift.meanwhile = lambda what, name: None
+    end_after_the_manifest(world)
     world.node.edit(retain_local=False, segment_containers=())
     world.run()
     assert world.here == ["/parts/1", "/parts/2"]
     assert "2 not in a container for segments" in caplog.text
     assert world.waiting == 0
+
+
+@pytest.mark.parametrize("column", ["segments", "version"])
+def test_segments_stay_where_the_note_of_them_is_damaged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, column: str
+) -> None:
+    world = World(tmp_path)
+    world.swift.put_slo("o", world.two())
+    end_after_the_manifest(world)
+    assert (world.here, world.waiting) == ([A, B], 1)
+    with world.node.journal._file.transaction() as db:
+        db.execute(f"UPDATE departures SET {column} = '[{{'")
+    world.run()
+    assert (world.here, world.waiting) == ([A, B], 0)
+    assert "Segments of o stay" in caplog.text
