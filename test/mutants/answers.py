@@ -30,8 +30,8 @@ ANSWERS = (
     ),
     Mutant(
         "a key of which a store says nothing was not deleted",
-        "providers/s3/bucket.py",
-        "if key not in failed and key not in answer[DELETED]]",
+        "providers/s3/deletes.py",
+        "if key not in errors and key not in answer[DELETED]]",
         "if False]",
         _BELIEF,
     ),

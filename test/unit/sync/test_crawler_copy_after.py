@@ -129,7 +129,7 @@ class TestCopyAfter:
         world.fill(20)
         world.node.settle()
         world.swift.clock.sleep(1101.0)
-        world.fail(RemoteUnavailable("down"), "list")
+        world.fail(RemoteUnavailable("down"))
         assert world.node.step().pause > 0
         world.fail(None)
         world.node.later(10.0)
