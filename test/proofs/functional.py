@@ -8,7 +8,6 @@ with an empty bucket, and with a daemon that fills it meanwhile. What is not as 
 
 from __future__ import annotations
 
-import csv
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -28,16 +27,20 @@ ABSENT = Outcome("absent")
 
 @dataclass(frozen=True)
 class Explained:
-    """A line of the list. ``always``: of the modes, those in which the test differs each time; in the others
-    a daemon that moves objects meanwhile may or may not have been there first."""
+    """A line of the list. ``modes``: those in which the test differs; a question mark behind one says "not
+    each time": a daemon that moves objects meanwhile may or may not have been there first."""
 
-    modes: frozenset[str]
-    always: frozenset[str]
+    modes: str
     test: str
     reason: str
 
     def explains(self, mode: str, test: str) -> bool:
-        return mode in self.modes and fnmatchcase(test, self.test)
+        names = self.modes.replace("?", "").split(", ")
+        return mode in names and fnmatchcase(test, self.test)
+
+    def is_certain(self, mode: str) -> bool:
+        """Whether it has to differ in this mode."""
+        return mode in self.modes.split(", ")
 
 
 @dataclass(frozen=True)
@@ -48,14 +51,9 @@ class Difference:
 
 
 def explained(text: str) -> list[Explained]:
-    """Lines of modes, test and reason; a mode with a question mark is one of "sometimes"."""
+    """Lines of modes, test (a pattern of the shell) and reason, with tabs between them."""
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    found = []
-    for modes, test, reason in csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
-        names = modes.split()
-        always = frozenset(name for name in names if not name.endswith("?"))
-        found.append(Explained(frozenset(name.rstrip("?") for name in names), always, test, reason))
-    return found
+    return [Explained(*line.split("\t")) for line in lines]
 
 
 def differences(without: Results, outcomes: Results) -> list[Difference]:
@@ -67,7 +65,7 @@ def differences(without: Results, outcomes: Results) -> list[Difference]:
 
 def stale(mode: str, known: Sequence[Explained], found: Sequence[Difference]) -> list[Explained]:
     """Lines of the list that should have differed in this mode, and did not."""
-    mine = [line for line in known if mode in line.always]
+    mine = [line for line in known if line.is_certain(mode)]
     return [line for line in mine if not any(line.explains(mode, each.test) for each in found)]
 
 

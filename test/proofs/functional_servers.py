@@ -21,7 +21,14 @@ ACCOUNTS = ("AUTH_test", "AUTH_test2")
 BUCKET = "functional"
 STORAGE_DOMAIN = "example.net"
 #: what a mapping of either kind has: everything that cloud-shunt can do to be like the cluster itself
-MERGED = {"merge_namespaces": True, "propagate_delete": True, "propagate_post": True}
+MERGED = {
+    "merge_namespaces": True,
+    "propagate_delete": True,
+    "propagate_post": True,
+    # who writes in these accounts may go anywhere in them
+    "segment_containers": ["*"],
+    "follow_symlinks": "account",
+}
 KINDS: Mapping[str, Mapping[str, Any]] = {
     "sync": {**MERGED, "retain_local": True},
     "lifecycle": {**MERGED, "retain_local": False, "propagate_expiration": True},

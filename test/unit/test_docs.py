@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from mutants.rules import MUTANTS
+from proofs.functional import EXPLAINED, explained
 from s3_sync.admin import main
 from s3_sync.config.budget_forms import BudgetForm, DeleteBudgetForm, HoursForm
 from s3_sync.config.form import Form
@@ -295,6 +296,15 @@ def test_every_option_of_the_middleware_is_explained() -> None:
     table = page.split("\n## Options\n")[1].split("\n## ")[0]
     told = {row[1]: row[2] for row in re.finditer(r"^\| `(\w+)` \| `([^`]*)` \|", table, re.MULTILINE)}
     assert told == {field.name: _as_written(field.default) for field in fields(Options)}
+
+
+def test_what_swifts_own_tests_notice_is_explained() -> None:
+    page = (ROOT / "docs" / "shunt.md").read_text(encoding="utf-8")
+    section = page.split("\n## What Swift's own tests notice\n")[1].split("\n## ")[0]
+    table = section.split("\n| with | test | why |\n|---|---|---|\n")[1].strip().splitlines()
+    lines = explained(EXPLAINED.read_text(encoding="utf-8"))
+    assert lines
+    assert table == [f"| {line.modes} | `{line.test}` | {line.reason} |" for line in lines]
 
 
 def _as_written(default: object) -> str:

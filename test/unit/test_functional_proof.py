@@ -11,7 +11,7 @@ from proofs.functional_suite import Outcome, read
 
 PASSED, FAILED = Outcome("passed"), Outcome("failed", "409 != 200")
 LIST = """# a comment
-sync lifecycle-filling?\ttest/a.py::T*::test_x\tby design
+sync, lifecycle-filling?\ttest/a.py::T*::test_x\tby design
 """
 
 
