@@ -56,8 +56,9 @@ class AccountNames:
 
     Swift keeps no such record. What a walk looks at, and what it does not see, is told by
     ``cluster.references``. The first one reads every manifest and asks for the headers of every empty object;
-    later ones only of those that have changed. In memory are the names of segments, but for those in
-    containers whose names say that they hold nothing else: these are not moved anyhow.
+    later ones only of those that have changed. In memory are the names of segments and the targets of
+    symlinks, but for those in containers whose names say that they hold nothing else: these are not moved
+    anyhow.
 
     ``only``: a walk through one container, which does not tell what others name.
     """
@@ -77,7 +78,7 @@ class AccountNames:
         self._lengths: dict[str, set[int]] = {}
 
     def has(self, container: str, name: str) -> bool:
-        """Whether another object of the account names this one."""
+        """Whether a large object of the account names this one, itself or by way of symlinks."""
         if (container, name) in self._places:
             return True
         return any(
@@ -129,19 +130,30 @@ class AccountNames:
             named = self._references.named_by(self._account, container, name, policy)
         except ObjectRefused:
             return Named()  # nobody can read it
-        if named.is_link:
-            return Named()
         below = named.below if named.below and not named.below[0].endswith(SEGMENTS) else None
-        return Named(frozenset(each for each in named.places if not each[0].endswith(SEGMENTS)), below)
+        places = frozenset(each for each in named.places if not each[0].endswith(SEGMENTS))
+        return Named(places, below, named.is_link)
 
     def _make_index(self) -> None:
         places: set[Place] = set()
+        links: dict[Place, Place] = {}
         below: defaultdict[Place, set[Place]] = defaultdict(set)
         lengths: defaultdict[str, set[int]] = defaultdict(set)
         for container, looks in self._looks.items():
             for name, look in looks.items():
+                if look.named.is_link:
+                    (links[container, name],) = look.named.places
+                    continue
                 places |= look.named.places
                 if look.named.below:
                     below[look.named.below].add((container, name))
                     lengths[look.named.below[0]].add(len(look.named.below[1]))
         self._places, self._below, self._lengths = frozenset(places), dict(below), dict(lengths)
+        # who reads a large object follows the links that it names
+        followed = [link for link in links if self.has(*link)]
+        while followed:
+            target = links.get(followed.pop())
+            if target is not None and target not in places:
+                places.add(target)
+                followed.append(target)
+        self._places = frozenset(places)

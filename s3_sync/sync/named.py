@@ -41,6 +41,8 @@ class NamedObjects:
         self._manifests: dict[str, Named] = {}
         self._by_name: dict[str, set[str]] = defaultdict(set)
         self._by_prefix: dict[str, set[str]] = defaultdict(set)
+        #: target -> the symlinks that lead to it
+        self._links: dict[str, set[str]] = defaultdict(set)
         self._lengths: set[int] = set()
 
     def catch_up(self, db: Database, is_over: Callable[[], bool]) -> bool:
@@ -65,7 +67,16 @@ class NamedObjects:
         self._read.pop(database, None)
 
     def has(self, name: str) -> bool:
-        """Whether another object of the container is known to name this one."""
+        """Whether a large object of the container is known to name this one, itself or by way of symlinks."""
+        names, links = {name}, {name}
+        while links:
+            if any(self._is_named(each) for each in links):
+                return True
+            links = {link for each in links for link in self._links.get(each, ())} - names
+            names |= links
+        return False
+
+    def _is_named(self, name: str) -> bool:
         if self._by_name.get(name, set()) - {name}:
             return True
         return any(self._by_prefix.get(name[:length], set()) - {name} for length in self._lengths)
@@ -81,18 +92,18 @@ class NamedObjects:
             return  # nobody can read it
         here = frozenset(place for place in named.places if place[0] == self._container)
         below = named.below if named.below and named.below[0] == self._container else None
-        if named.is_link or not (here or below):
+        if not (here or below):
             return
-        self._manifests[row.name] = Named(here, below)
+        self._manifests[row.name] = Named(here, below, named.is_link)
         for _, name in here:
-            self._by_name[name].add(row.name)
+            (self._links if named.is_link else self._by_name)[name].add(row.name)
         if below:
             self._by_prefix[below[1]].add(row.name)
             self._lengths.add(len(below[1]))
 
     def _forget(self, manifest: str) -> None:
         named = self._manifests.pop(manifest)
-        keys = [(self._by_name, name) for _, name in named.places]
+        keys = [(self._links if named.is_link else self._by_name, name) for _, name in named.places]
         if named.below:
             keys.append((self._by_prefix, named.below[1]))
         for index, key in keys:

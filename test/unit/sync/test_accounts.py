@@ -216,6 +216,22 @@ class TestNames:
         walk(names, swift.clock.now())
         assert not names.has("parts", "1")
 
+    def test_what_a_manifest_names_by_way_of_symlinks_is_named(self) -> None:
+        swift = Swift()
+        for name in ("/parts/1", "/parts/2", "/parts/3"):
+            swift.put(name, b"segment")
+        links = {"l1": "c/l2", "l2": "parts/1", "d/1": "parts/2", "x": "parts/3", "loop": "c/loop"}
+        for link, target in links.items():
+            swift.put(link, b"", x_object_sysmeta_symlink_target=target)
+        swift.put_slo("slo", ["/c/l1", "/c/loop"])
+        swift.put_dlo("dlo", "c/d/")
+        names = names_of(swift)
+        walk(names, swift.clock.now())
+        assert [names.has("parts", number) for number in "123"] == [True, True, False]
+        swift.delete("slo")
+        walk(names, swift.clock.now())
+        assert [names.has("parts", number) for number in "123"] == [False, True, False]
+
 
 class TestPace:
     def test_walks_are_made_for_who_asks(self) -> None:

@@ -77,6 +77,22 @@ def test_they_stay_with_what_stays(world: World) -> None:
     assert world.node.unsettled() == {}
 
 
+def test_what_is_named_by_way_of_symlinks_stays_with_what_stays(world: World) -> None:
+    world.node.edit(retain_local=False, exclude=re.compile("o"))
+    world.two("1", "2")
+    world.swift.put("part/1", b"", x_object_sysmeta_symlink_target="c/link")
+    world.swift.put("link", b"", x_object_sysmeta_symlink_target="c/1")
+    world.swift.put("other", b"", x_object_sysmeta_symlink_target="c/2")
+    world.swift.put_dlo("o", "c/part/")
+    world.run()
+    assert world.here == ["1", "link", "o", "other", "part/1"]
+    world.swift.put("link", b"", x_object_sysmeta_symlink_target="c/link")
+    world.run()
+    world.two("1", "2")
+    world.run()
+    assert world.here == ["link", "o", "other", "part/1"]
+
+
 @pytest.mark.parametrize("end", ["delete", "overwrite", "other segments"])
 def test_until_nothing_names_them(world: World, end: str) -> None:
     """Then they are objects like any other, at their next change."""
