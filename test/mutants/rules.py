@@ -241,6 +241,13 @@ MUTANTS = (
         f"{_SYNC}/test_release_large.py",
     ),
     Mutant(
+        "what is named by way of a symlink is named",
+        "cluster/accounts.py",
+        "[link for link in links if self.has(*link)]",
+        "[]",
+        f"{_SYNC}/test_accounts.py",
+    ),
+    Mutant(
         "no segment goes that the stored manifest does not name",
         "sync/departures.py",
         "        if stored is None or segment not in stored.segments:",

@@ -76,7 +76,7 @@ def prove(checkout: Path, modes: Sequence[str], logs: Path = LOGS) -> bool:
     try:
         install(scratch.path)
         suite = Suite(checkout.resolve(), scratch.path)
-        print(f"Swift's tests are those of {suite.version} ; logs are in {logs}", flush=True)
+        print(f"Swift's tests are those of {suite.version}; logs are in {logs}", flush=True)
         wanted = [mode for mode in MODES if mode.name in modes]
         return all([_prove_one(suite, mode, logs) for mode in wanted])
     finally:
