@@ -35,6 +35,11 @@ class Target:
         return len(key.encode("utf-8")) <= longest and not namer.is_manifest(key)
 
 
+#: the end of the names of containers in which s3api keeps parts, and a marker for each open upload. A marker
+#: that is there means an open upload, whose parts go when it is aborted: s3api must see the cluster alone
+PARTS = "+segments"
+
+
 class Configured:
     """Looks at the file every ``interval`` seconds, when somebody asks, and reads it if it changed.
 
@@ -74,7 +79,7 @@ class Configured:
         target = self._targets.get((account, container))
         if target is None:
             mapping = self._index.find(account, container)
-            if mapping is None:
+            if mapping is None or (mapping.is_account and container.endswith(PARTS)):
                 return None
             if len(self._targets) >= _MOST_REMEMBERED:
                 self._targets.clear()

@@ -62,23 +62,21 @@ class AgainPass:
 
     def _take(self, reset: Reset, now: float) -> None:
         """Other nodes' daemons get their reset, too, most likely; so their rows are looked at a slack later.
-        Progress that began after the reset was asked for has compared everything."""
+        Those that were there when the progress began count as taken: see ``Progress``."""
         scope, checkpoint = self._scope, self._progress.checkpoint
-        passes: list[ResetPass] = []
-        if reset.made >= checkpoint.begun:
-            slack = scope.context.settings.verification_slack_seconds
-            ends = {PRIMARY: (checkpoint.last_row, now), VERIFY: (checkpoint.last_verified_row, now + slack)}
-            if scope.is_handoff:
-                del ends[PRIMARY]
-            elif scope.replica.replicas == 1:
-                del ends[VERIFY]
-            scope.batches.look_for_manifests()
-            passes = [
-                ResetPass(self._database, reset.id, kind, reset.prefix, reset.since, 1, last, due)
-                for kind, (last, due) in ends.items()
-                if last
-            ]
-            log.info("%s is reset: comparing rows up to %d", scope.mapping.label, checkpoint.last_row)
+        slack = scope.context.settings.verification_slack_seconds
+        ends = {PRIMARY: (checkpoint.last_row, now), VERIFY: (checkpoint.last_verified_row, now + slack)}
+        if scope.is_handoff:
+            del ends[PRIMARY]
+        elif scope.replica.replicas == 1:
+            del ends[VERIFY]
+        scope.batches.look_for_manifests()
+        passes = [
+            ResetPass(self._database, reset.id, kind, reset.prefix, reset.since, 1, last, due)
+            for kind, (last, due) in ends.items()
+            if last
+        ]
+        log.info("%s is reset: comparing rows up to %d", scope.mapping.label, checkpoint.last_row)
         scope.context.journal.resets.take(scope.key, self._database, reset.id, passes, now)
         self._taken = reset.id
         self._passes += passes

@@ -19,6 +19,8 @@ from s3_sync.sync.context import Context
 
 log = logging.getLogger("s3-sync")
 
+#: seconds by which a clock may be set back without anything coming of it
+CLOCK_SLEW = 1.0
 #: so many rounds of verification in the time of one slack
 ROUNDS = 6
 #: a batch that is compared with listings takes so many times as many rows, up to so many: a page answers for
@@ -86,8 +88,9 @@ class Progress:
         self._moved_until = db.moved_until()
         if self._checkpoint is None or not self._checkpoint.is_of(db):
             self._checkpoint = self._known(db) or self._begin(db)
-        if self._checkpoint.begun > (now := self._scope.context.clock.now()):
-            self._checkpoint = replace(self._checkpoint, begun=now)  # the clock has been set back
+        if self._checkpoint.begun > self._scope.context.clock.now() + CLOCK_SLEW:
+            # the clock was fast then: nobody knows when that was
+            self._checkpoint = replace(self._checkpoint, begun=0.0)
 
     def rows_since(self, db: ContainerDb, rowid: int, limit: int) -> tuple[list[Row], int]:
         """As ``ContainerDb.rows_since``, up to the end."""
@@ -178,6 +181,9 @@ class Progress:
             scope.batches.look_for_manifests()
             checkpoint = Checkpoint(sweep_until=last, begun=begun, share=scope.share)
             log.info("Comparing %s with what is stored already, rows up to %d", label, last)
+        if resets := scope.context.controls.resets(scope.mapping):
+            # of all that is compared from here on nothing was known when these were asked for
+            scope.context.journal.resets.take(scope.key, db.id, resets[-1].id, [], begun)
         return self._save(db, checkpoint, Timestamp(0))
 
 

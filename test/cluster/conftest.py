@@ -24,14 +24,21 @@ from servers.swift import SwiftCluster
 
 
 @pytest.fixture(autouse=True)
-def no_descriptor_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What a daemon has opened is closed when it ends, what this process has at the end of the test."""
+def no_descriptor_is_left(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """What a daemon has opened is closed when it ends, what this process has at the end of the test.
+
+    Marked ``ends_in_the_middle``: a daemon that has to end while a request, a lock or an old account still keeps
+    one of its threads.
+    """
     notes = tmp_path.with_name(f"{tmp_path.name}.descriptors")  # not in it: a test may look at what is there
     monkeypatch.setenv(NOTE, str(notes))
     gc.disable()
     yield
     gc.enable()
-    left = left_open(notes) + left_open_here()
+    in_the_middle = request.node.get_closest_marker("ends_in_the_middle")
+    left = ([] if in_the_middle else left_open(notes)) + left_open_here()
     notes.unlink(missing_ok=True)
     assert left == []
 

@@ -30,6 +30,7 @@ def hanging(s3api: Store) -> Iterator[FaultProxy]:
         never.set()
 
 
+@pytest.mark.ends_in_the_middle
 def test_a_store_that_hangs_keeps_only_its_own_mappings_waiting(
     swift: SwiftCluster, s3api: Store, store: Store, hanging: FaultProxy, new_daemon: NewDaemon
 ) -> None:

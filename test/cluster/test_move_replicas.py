@@ -99,6 +99,7 @@ def test_moved_from_all_replicas(swift3: SwiftCluster, pair: Pair, daemons: dict
     assert pair.swift.names(pair.container) == []
 
 
+@pytest.mark.ends_in_the_middle
 def test_a_node_that_was_away_during_the_move(
     swift3: SwiftCluster, pair: Pair, daemons: dict[int, SyncDaemon], away: Callable[[int], Any]
 ) -> None:

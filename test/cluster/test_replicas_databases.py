@@ -175,6 +175,7 @@ class TestOneNode:
         assert {name: stored_at(pair, name) for name in NAMES[1:]} == {n: copies[n] for n in NAMES[1:]}
         pair.check()
 
+    @pytest.mark.ends_in_the_middle
     @pytest.mark.parametrize("lock", ["rows", "pending"])
     def test_a_locked_database_keeps_nobody_else_waiting(
         self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon, lock: str

@@ -70,7 +70,9 @@ def test_what_is_not_read_to_its_end_leaves_no_connection(
     encrypted: SwiftCluster, pair: Pair, moto_store: Store, new_daemon: NewDaemon
 ) -> None:
     """The fixture ``no_descriptor_is_left`` counts them."""
-    chosen = new_pair(encrypted, moto_store, selection_criteria={"x-object-meta-copy": "yes"})
+    chosen = new_pair(
+        encrypted, moto_store, selection_criteria={"x-object-meta-copy": "yes"}, follow_symlinks="account"
+    )
     for number in range(6):
         chosen.put(f"not chosen {number}", BODY * 2)
     chosen.put("link", b"", {"X-Symlink-Target": f"{pair.container}/o"})

@@ -63,7 +63,7 @@ def test_the_rule_and_what_becomes_of_it(pair: Pair, proxy: FaultProxy, new_daem
     manifests = pair.prefix.replace("/", "/.manifests/", 1)
     both = [(prefix, 30, "Enabled") for prefix in (pair.prefix, manifests)]
     assert (rules(pair)[0], ours(pair)) == (THEIRS, both)
-    assert of_lifecycle(proxy) == {"GET": 1, "PUT": 1}
+    assert of_lifecycle(proxy) == {"GET": 2, "PUT": 1}  # the rules are read again to see that they are there
     assert f'under "{pair.prefix}" in bucket "{pair.bucket}" 30 days after' in daemon.log_text()
 
     # put again with the same bytes, and posted: their lives begin anew, and the manifest's with its object's

@@ -57,7 +57,7 @@ def test_names_that_only_some_stores_take(swift: SwiftCluster, store: Store, new
     assert daemon.once().returncode == 1
     pair.check(missing=refused)
     assert daemon.unsettled().keys() == refused
-    reason = {"moto": "remote_not_found", "rclone": "remote_refused"}[store.name]
+    reason = {"moto": "remote_answer", "rclone": "remote_refused"}[store.name]
     assert {entry[:2] for entry in daemon.unsettled().values()} == {("retry", reason)}
 
 

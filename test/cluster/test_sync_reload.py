@@ -56,6 +56,7 @@ def arrives(pair: Pair, name: str) -> None:
     wait_until(lambda: name in pair.arrived(), 30, f"arrival of {name}")
 
 
+@pytest.mark.ends_in_the_middle
 def test_files_are_watched(swift: SwiftCluster, s3api: Store, running: Running, tmp_path: Path) -> None:
     """A mapping is added, with a wrong key that is put right; then the file is broken."""
     pair = new_pair(swift, s3api)

@@ -189,3 +189,14 @@ def test_a_secret_that_changes_in_its_own_file(world: World, tmp_path: Path) -> 
     world.later()
     assert world.bucket() == "bucket"
     assert world.built == 2
+
+
+def test_find_leaves_the_parts_of_s3api_alone_unless_they_have_a_mapping_of_their_own(world: World) -> None:
+    whole = {**MAPPING, "container": "/*"}
+    world.write(whole)
+    assert world.bucket("c") == "bucket"
+    assert world.bucket("c+segments") is None
+    assert world.bucket("c_segments") == "bucket"
+    world.later()
+    world.write(whole, {**MAPPING, "container": "c+segments", "aws_bucket": "own"})
+    assert world.bucket("c+segments") == "own"

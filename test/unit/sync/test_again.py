@@ -67,6 +67,18 @@ class TestReset:
         world.node.settle()
         assert world.converged()
 
+    def test_reset_after_a_fast_clock_was_put_right_is_taken_by_the_next_process(self, world: World) -> None:
+        world.fill(5)
+        world.swift.clock.sleep(600.0)
+        world.node.settle()
+        world.swift.clock.sleep(-300.0)
+        lose(world, "o00003")
+        reset(world)
+        world.swift.clock.sleep(20.0)
+        world.node.restart()
+        world.node.settle()
+        assert world.converged()
+
     def test_by_prefix(self, world: World) -> None:
         for number in range(30):
             world.swift.put(f"a/{number:02}")
