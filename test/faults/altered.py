@@ -177,13 +177,23 @@ ALTERATIONS: dict[str, Callable[[Any], None]] = {
 
 
 def main() -> None:
+    """`swift-s3-sync`."""
+    _run("sync")
+
+
+def ctl() -> None:
+    """`swift-s3-ctl`."""
+    _run("ctl")
+
+
+def _run(program: str) -> None:
     from s3_sync import launch
     from s3_sync.runtime.concurrency import patch
 
     patch()  # before the modules above are imported, as `launch` does
     for name, value in json.loads(os.environ["ALTERED"]).items():
         ALTERATIONS[name](value)
-    launch.sync()
+    getattr(launch, program)()
 
 
 if __name__ == "__main__":

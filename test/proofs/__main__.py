@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from proofs import freeze, functional, memory, operations, shards, soak
+from proofs import freeze, functional, memory, odd_store, operations, shards, soak
 
 
 def main() -> int:
@@ -37,6 +37,9 @@ def main() -> int:
     names = [mode.name for mode in functional.MODES]
     swifts_own.add_argument("--modes", nargs="+", choices=names, default=names)
     swifts_own.set_defaults(prove=lambda found: functional.prove(found.checkout, found.modes))
+    differs = kinds.add_parser("odd-store")
+    differs.add_argument("words", nargs="*", help="only deviations with one of these in their names")
+    differs.set_defaults(prove=lambda found: odd_store.prove(found.words))
     arguments = parser.parse_args()
     return 0 if arguments.prove(arguments) else 1
 

@@ -21,6 +21,7 @@ EXECUTABLE = Path(sys.executable).parent / "swift-s3-sync"
 PROGRAM = "s3_sync.launch:sync"
 CTL = "s3_sync.launch:ctl"
 ALTERED = "faults.altered:main"
+ALTERED_CTL = "faults.altered:ctl"
 # endpoints are addresses, and a resolver that is never asked takes a quarter of the time of a start
 NO_RESOLVER = {"EVENTLET_NO_GREENDNS": "yes"}
 
@@ -110,9 +111,12 @@ class SyncDaemon:
         command = [self.program, "--config", str(self.write()), "--once", *arguments]
         return self._run("once", command, seconds)
 
-    def ctl(self, *arguments: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
-        """`swift-s3-ctl` with the configuration as it was written last."""
-        return self._run("ctl", [CTL, *arguments, "--config", str(self.config)], seconds)
+    def ctl(
+        self, *arguments: str, seconds: float = 60.0, altered: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        """`swift-s3-ctl` with the configuration as it was written last. ``altered``: as the daemon is."""
+        program = ALTERED_CTL if altered else CTL
+        return self._run("ctl", [program, *arguments, "--config", str(self.config)], seconds)
 
     def _run(self, name: str, command: list[str], seconds: float) -> subprocess.CompletedProcess[str]:
         outputs = [self.directory / f"{name}.out", self.directory / f"{name}.err"]
@@ -156,15 +160,16 @@ class SyncDaemon:
 
     def due_ranges(self) -> list[tuple[float, tuple[int, int]]]:
         """What the journal will look at again: when, and the first and last ROWID."""
-        rows = self._journal("SELECT due, first_row, last_row FROM ranges ORDER BY due")
+        rows = self.journal_rows("SELECT due, first_row, last_row FROM ranges ORDER BY due")
         return [(due, (first, last)) for due, first, last in rows]
 
     def unsettled(self) -> dict[str, tuple[str, str, int]]:
         """What the journal holds: name -> (state, reason, attempts)."""
-        rows = self._journal("SELECT name, state, reason, attempts FROM unsettled")
+        rows = self.journal_rows("SELECT name, state, reason, attempts FROM unsettled")
         return {name: (state, reason, attempts) for name, state, reason, attempts in rows}
 
-    def _journal(self, query: str) -> list[Any]:
+    def journal_rows(self, query: str) -> list[Any]:
+        """What the journal says, while the daemon runs, too."""
         path = self.status_dir / ".journal.sqlite"
         if not path.exists():
             return []
