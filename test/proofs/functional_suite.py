@@ -51,7 +51,7 @@ class Suite:
 
     def run(self, conf: Path, output: Path, tests: Iterable[str] = ()) -> Results:
         """All tests, or some by their ids for pytest. ``output``: a name to which .xml and .log are added."""
-        report = output.with_suffix(".xml")
+        report = output.with_suffix(".new")
         report.unlink(missing_ok=True)
         environment = child_environment(
             {
@@ -74,7 +74,7 @@ class Suite:
             )
         if done.returncode not in (0, 1) or not report.exists():  # 1: some have failed
             raise RuntimeError(f"pytest ended with {done.returncode}, see {log.name}")
-        return read(report)
+        return read(report.replace(output.with_suffix(".xml")))
 
     @staticmethod
     def _command(report: Path) -> list[str]:
