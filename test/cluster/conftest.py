@@ -29,8 +29,8 @@ def no_descriptor_is_left(
 ) -> Iterator[None]:
     """What a daemon has opened is closed when it ends, what this process has at the end of the test.
 
-    Marked ``ends_in_the_middle``: a daemon that has to end while a request, a lock or an old account still keeps
-    one of its threads.
+    Marked ``ends_in_the_middle``: a daemon that has to end while a request, a lock or an old account still
+    keeps one of its threads.
     """
     notes = tmp_path.with_name(f"{tmp_path.name}.descriptors")  # not in it: a test may look at what is there
     monkeypatch.setenv(NOTE, str(notes))
