@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -34,9 +33,7 @@ def no_descriptor_is_left(
     """
     notes = tmp_path.with_name(f"{tmp_path.name}.descriptors")  # not in it: a test may look at what is there
     monkeypatch.setenv(NOTE, str(notes))
-    gc.disable()
     yield
-    gc.enable()
     in_the_middle = request.node.get_closest_marker("ends_in_the_middle")
     left = ([] if in_the_middle else left_open(notes)) + left_open_here()
     notes.unlink(missing_ok=True)
