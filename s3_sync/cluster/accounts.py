@@ -131,7 +131,10 @@ class AccountNames:
         except ObjectRefused:
             return Named()  # nobody can read it
         below = named.below if named.below and not named.below[0].endswith(SEGMENTS) else None
-        places = frozenset(each for each in named.places if not each[0].endswith(SEGMENTS))
+        # versions of objects are links to reserved containers, out of which nothing is moved either
+        places = frozenset(
+            each for each in named.places if not each[0].endswith(SEGMENTS) and not each[0].startswith("\0")
+        )
         return Named(places, below, named.is_link)
 
     def _make_index(self) -> None:

@@ -46,6 +46,20 @@ class Row:
             policy=int(record["storage_policy_index"]),
         )
 
+    @classmethod
+    def of_version(
+        cls,
+        name: str,
+        data_timestamp: Timestamp,
+        timestamp: Timestamp,
+        *,
+        policy: int,
+        deleted: bool = False,
+        size: int = 0,
+    ) -> Row:
+        """What stands in for the row of a version of which little is known: the rest is asked for again."""
+        return cls(0, name, data_timestamp, timestamp, size, "", "", deleted, policy)
+
     @property
     def metadata_changed(self) -> bool:
         """Whether a POST came after the bytes were written."""

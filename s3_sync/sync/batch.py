@@ -233,17 +233,8 @@ def _was_tried(outcome: Outcome) -> bool:
 
 def row_of(entry: Unsettled) -> Row:
     """A later try carries the identity of what failed or waits; its etag and size are asked for again."""
-    return Row(
-        rowid=0,
-        name=entry.name,
-        data_timestamp=Timestamp.parse(entry.data_timestamp),
-        timestamp=Timestamp.parse(entry.timestamp),
-        size=entry.size,
-        content_type="",
-        etag="",
-        deleted=entry.deleted,
-        policy=entry.policy,
-    )
+    data, last = Timestamp.parse(entry.data_timestamp), Timestamp.parse(entry.timestamp)
+    return Row.of_version(entry.name, data, last, policy=entry.policy, deleted=entry.deleted, size=entry.size)
 
 
 def _unsettled(row: Row, outcome: Outcome) -> Unsettled:

@@ -244,7 +244,7 @@ class SegmentSweep:
         for container, name in places:
             state = self._local.newest.of(self._mapping.account, container, name)
             if isinstance(state, Present):
-                rows.append(_row(name, state))
+                rows.append(Row.of_version(name, state.data_timestamp, state.timestamp, policy=state.policy))
             else:
                 words.append(ABSENT)
         return words + [_MOVES[outcome.kind] for outcome in self._move(rows)]
@@ -281,20 +281,6 @@ class SegmentSweep:
         self.failed = True
         level = self._ledger.told.level(departure.name, type(error).__name__)
         log.log(level, "%s: segments of %s have to wait: %s", self._mapping.label, departure.name, error)
-
-
-def _row(name: str, state: Present) -> Row:
-    return Row(
-        rowid=0,
-        name=name,
-        data_timestamp=state.data_timestamp,
-        timestamp=state.timestamp,
-        size=0,  # as for a retry: what counts is asked for
-        content_type="",
-        etag="",
-        deleted=False,
-        policy=state.policy,
-    )
 
 
 def _read(departure: Departure) -> Waiting:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 from xml.etree import ElementTree
 
+from s3_sync.providers.s3.documents import local_name
 from s3_sync.providers.s3.errors import is_a_page, unexpected
 
 #: roots of the documents that answer these operations; an ``Error`` is for the SDK
@@ -53,7 +54,7 @@ def _check_root(
     if not body and operation_model.name == "UploadPartCopy" and headers.get("etag"):
         return None  # the store took it for a part without bytes, which is dealt with where it was asked
     document = _parsed(body)
-    root = "" if document is None else _local(document)
+    root = "" if document is None else local_name(document)
     if root == "Error":
         return None
     if root not in roots:
@@ -74,7 +75,7 @@ def _drop_page(response_dict: Any, **_: Any) -> None:
     if not 200 <= response_dict["status_code"] < 300 or not response_dict["body"]:
         return
     document = _parsed(response_dict["body"])
-    if document is None or _local(document) != "Error":
+    if document is None or local_name(document) != "Error":
         response_dict["body"] = b""
 
 
@@ -83,10 +84,6 @@ def _parsed(document: bytes) -> ElementTree.Element | None:
         return ElementTree.fromstring(document)
     except (ElementTree.ParseError, ValueError):
         return None
-
-
-def _local(element: ElementTree.Element) -> str:
-    return element.tag.rpartition("}")[2]
 
 
 def _answer(response_dict: Any) -> tuple[int, dict[str, str], bytes]:

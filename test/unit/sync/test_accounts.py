@@ -178,6 +178,15 @@ class TestNames:
         assert not names.has("parts", "dd")
         assert not names.has("x_segments", "1")  # nothing is moved there, and nothing remembered
 
+    def test_walk_over_a_container_with_versions_remembers_none_of_its_links(self) -> None:
+        """Each of its objects is a link to a version: that would be the names of all of them."""
+        swift = Swift()
+        swift.put("/kept/o", b"", x_object_sysmeta_symlink_target="%00versions%00kept/o")
+        swift.put("/kept/link", b"", x_object_sysmeta_symlink_target="c/target")
+        names = names_of(swift)
+        walk(names, swift.clock.now())
+        assert list(names._looks["kept"]) == ["link"]
+
     def test_only_what_has_changed_is_looked_at_again(self) -> None:
         swift = Swift()
         swift.put("/parts/1", b"segment")
