@@ -6,6 +6,7 @@ import gzip
 from pathlib import Path
 
 import pytest
+from swift.common.storage_policy import StoragePolicy, StoragePolicyCollection
 
 from s3_sync.cluster.brokers import Brokers
 from s3_sync.cluster.rings import ObjectRings
@@ -26,7 +27,10 @@ ACCOUNT, CONTAINER = "AUTH_a", "c"
     ],
     ids=["empty", "zeros", "not packed", "cut header", "cut pack"],
 )
-def test_ring_of_any_kind(tmp_path: Path, content: bytes) -> None:
+def test_ring_of_any_kind(tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Swift keeps a ring with its policy: another test of this process may have loaded one
+    fresh = StoragePolicyCollection([StoragePolicy(0, "gold", is_default=True)])
+    monkeypatch.setattr("s3_sync.cluster.rings.POLICIES", fresh)
     (tmp_path / "container.ring.gz").write_bytes(content)
     (tmp_path / "object.ring.gz").write_bytes(content)
     with pytest.raises(LocalError, match="no container ring in"):
