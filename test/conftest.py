@@ -77,6 +77,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(message)
 
 
+def unhandled(logs: Path) -> list[str]:
+    """The last exceptions that Swift's proxy answered with 500: the saved logs may be out of reach."""
+    lines = [line for log in logs.glob("*.log") for line in log.read_text(errors="replace").splitlines()]
+    return [line.replace("#012", "\n") for line in lines if "Unhandled exception" in line][-3:]
+
+
 @contextmanager
 def running(server: AnyServer, request: pytest.FixtureRequest) -> Iterator[AnyServer]:
     """Run a server; keep its logs if a test failed meanwhile, and all of it if NO_TEARDOWN is set."""
@@ -93,6 +99,7 @@ def running(server: AnyServer, request: pytest.FixtureRequest) -> Iterator[AnySe
             saved = LOGS / server.root.name
             shutil.copytree(server.log_dir, saved, dirs_exist_ok=True)
             messages.append(f"logs of {server.name}: {saved}")
+            messages.extend(unhandled(saved))
         if server.keep and started:
             pids = " ".join(str(child.pid) for child in server.children.values() if child.running)
             messages.append(f"{server.name} keeps running: {server.root} (processes {pids})")
