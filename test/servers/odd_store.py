@@ -86,8 +86,6 @@ TOLD = (
     *LIST,
 )
 
-_RECORD = ("remote_unavailable", "remote_refused", "remote_not_supported", "remote_denied")
-
 
 @dataclass(frozen=True)
 class Deviation:
@@ -201,14 +199,16 @@ def _etags() -> dict[str, Deviation]:
     def kind(there: Callable[[str], str], back: Callable[[str], str] | None) -> Deviation:
         return Deviation(other_etags(there, back), ALL, lasting=True, readable=True)
 
+    def part(fault: Fault) -> Deviation:
+        return Deviation(fault, puts[1:], lasting=True, readable=True, reasons=("remote_answer",))
+
     return {
         "PUT without ETag": Deviation(edited(without("etag")), ("PutObject",), lasting=True, readable=True),
         "PUT with an empty ETag": Deviation(
             edited(with_header("ETag", '""')), ("PutObject",), lasting=True, readable=True
         ),
-        "UploadPart without ETag": Deviation(
-            edited(without("etag")), puts[1:], lasting=True, readable=True, reasons=_RECORD
-        ),
+        "UploadPart without ETag": part(edited(without("etag"))),
+        "UploadPart with an empty ETag": part(edited(with_header("ETag", '""'))),
         "weak ETags": kind(weak, None),
         "32 digits that are no MD5": kind(reversed_digits, reversed_digits),
         "opaque ETags": kind(opaque, not_opaque),

@@ -50,6 +50,7 @@ from s3_sync.providers.s3.multipart import Uploads
 from s3_sync.providers.s3.reading import S3Result
 from s3_sync.providers.s3.transport import Transport, Upload
 from s3_sync.providers.s3.writing import Expected, Writer
+from s3_sync.streams.documents import parse_json
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import Body, BytesBody, read_all
 
@@ -274,8 +275,14 @@ class S3Bucket:
         self._writer.put(upload)
 
     def get_manifest(self, name: str) -> bytes:
-        with self._reader.get(name, self.namer.manifest_key(name), _WHOLE) as result:
-            return read_all(result.body, MAX_MANIFEST)
+        """A list in JSON, which nothing is that was cut short on the way. Raises UnexpectedAnswer for others,
+        unless the store says that it has exactly that."""
+        with self._reader.get(name, self.namer.manifest_key(name), _WHOLE, dated=False) as result:
+            manifest = read_all(result.body, MAX_MANIFEST)
+        if not _is_list(manifest) and md5_hex(manifest) != result.info.md5:
+            what, why = f"GET the manifest of {self.name}/{name}", "what came is no manifest"
+            raise unexpected(what, why, self._account.endpoint, 200)
+        return manifest
 
     def delete_manifest(self, name: str) -> None:
         self._writer.delete(self.namer.manifest_key(name))
@@ -301,6 +308,13 @@ class S3Bucket:
         features = self.features
         if (if_match is not None and not features.put_if_match) or (if_absent and not features.put_if_absent):
             raise NotSupported(f"{self._account.dialect.name}: writes cannot have this condition")
+
+
+def _is_list(manifest: bytes) -> bool:
+    try:
+        return isinstance(parse_json(manifest), list)
+    except ValueError:
+        return False
 
 
 def _absent(error: NotFound, if_match: str | None) -> NotFound | PreconditionFailed:

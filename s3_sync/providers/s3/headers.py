@@ -14,6 +14,8 @@ from s3_sync.providers.s3.dialect import Dialect
 from s3_sync.providers.s3.signing import Header
 
 USER_PREFIX = "x-amz-meta-"
+#: of a copy of ours: the version of the object in Swift that it is, which says when that was written
+WRITTEN = f"{USER_PREFIX}swift-timestamp"
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 _SSE = "x-amz-server-side-encryption"

@@ -11,6 +11,7 @@ from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo
 from s3_sync.providers.s3.client import Account
 from s3_sync.providers.s3.errors import is_a_page, translated, understood, unexpected
 from s3_sync.providers.s3.headers import (
+    WRITTEN,
     content_length,
     content_range,
     object_info,
@@ -45,25 +46,27 @@ class Reader:
             return headers
         return {**headers, "content-length": str(self._size_of(question, headers))}
 
-    def get(self, name: str, key: str, options: GetOptions) -> S3Result:
-        """``name``: how the object is called that is stored under this key."""
+    def get(self, name: str, key: str, options: GetOptions, *, dated: bool = True) -> S3Result:
+        """``name``: how the object is called that is stored under this key. ``dated``: somebody wants to know
+        when it was written."""
         question = Question("GET", self._bucket, key, _wishes(options))
         answer = self._transport.ask(question)
         try:
-            self._check(question, answer)
+            self._check(question, answer, dated)
             length, byte_range, size = extent = self._extent(question, answer, options.byte_range)
         except BaseException:
             answer.stream.close()
             raise
         info = object_info(name, answer.headers, size)
         again = GetOptions(options.byte_range, info.etag)
-        reopen = partial(self._once_more, Question("GET", self._bucket, key, _wishes(again)), again, extent)
+        anew = Question("GET", self._bucket, key, _wishes(again))
+        reopen = partial(self._once_more, anew, again, extent, dated)
         return S3Result(info, byte_range, S3Body(question.what, _bounded(answer, length), length, reopen))
 
-    def _once_more(self, question: Question, wanted: GetOptions, extent: Extent) -> Stream:
+    def _once_more(self, question: Question, wanted: GetOptions, extent: Extent, dated: bool) -> Stream:
         answer = self._transport.ask(question)
         try:
-            self._check(question, answer)
+            self._check(question, answer, dated)
             # not every store looks at conditions and ranges
             if unquoted(answer.headers["etag"]) != wanted.if_match or (
                 self._extent(question, answer, wanted.byte_range) != extent
@@ -75,14 +78,15 @@ class Reader:
             raise
         return _bounded(answer, extent[0])
 
-    def _check(self, question: Question, answer: Answer) -> None:
-        """What every store sends with an object, and no page has. Raises UnexpectedAnswer."""
+    def _check(self, question: Question, answer: Answer, dated: bool = True) -> None:
+        """What every store sends with an object, and no page has. A copy of ours says itself when it was
+        written to Swift, so that nobody needs the store's date. Raises UnexpectedAnswer."""
         headers = answer.headers
         if answer.status not in (200, 206):
             why = "another success"
         elif not unquoted(headers.get("etag", "")):
             why = "no ETag" if "etag" not in headers else "no ETag that can be one"
-        elif not headers.get("last-modified"):
+        elif dated and not headers.get("last-modified") and not headers.get(WRITTEN):
             why = "no date of the object"
         elif is_a_page(headers):
             why = "a page, and nothing that only a store says"

@@ -16,7 +16,7 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import GetOptions
 from s3_sync.providers.s3.client import Account
 from s3_sync.providers.s3.errors import translated, unexpected
-from s3_sync.providers.s3.headers import USER_PREFIX, content_length, etag_is_md5, unquoted
+from s3_sync.providers.s3.headers import USER_PREFIX, WRITTEN, content_length, etag_is_md5, unquoted
 from s3_sync.providers.s3.put import OtherETag, store
 from s3_sync.providers.s3.reading import Reader
 from s3_sync.providers.s3.signing import Header
@@ -26,7 +26,7 @@ from s3_sync.streams.reader import BytesBody, read_all
 
 _TRIAL = b"what is the ETag of this?"
 #: marks that tell one copy from another
-_VERSION, _MD5 = f"{USER_PREFIX}swift-timestamp", f"{USER_PREFIX}swift-etag"
+_VERSION, _MD5 = WRITTEN, f"{USER_PREFIX}swift-etag"
 
 
 @dataclass(frozen=True, slots=True)

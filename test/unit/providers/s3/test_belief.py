@@ -177,6 +177,22 @@ class TestPut:
             put(bucket)
 
 
+class TestPart:
+    @pytest.mark.parametrize("said", [{}, {"ETag": ""}, {"ETag": '""'}], ids=str)
+    @pytest.mark.parametrize("size", [4, 1 << 20])
+    @pytest.mark.parametrize("direct", [True, False])
+    def test_part_without_an_etag_is_not_believed(
+        self, store: ScriptedS3, open_provider: Any, said: dict[str, str], size: int, direct: bool
+    ) -> None:
+        """And it is no corruption: nothing tells what has arrived."""
+        data = b"d" * size
+        bucket: S3Bucket = open_provider(direct=direct).bucket("bucket", NAMER)
+        store.answers = [Answer(200, said)]
+        with pytest.raises(UnexpectedAnswer, match="no ETag") as error:
+            bucket.upload_part("name", "id", 1, BytesBody(data), size, md5(data))
+        assert error.value.reason == "remote_answer"
+
+
 class TestComplete:
     COMPLETED = b"<CompleteMultipartUploadResult><ETag>%s</ETag></CompleteMultipartUploadResult>"
 

@@ -43,6 +43,15 @@ class TestRead:
         with pytest.raises(UnexpectedAnswer):
             ASK[question](bucket)
 
+    @pytest.mark.parametrize("question", ["HEAD", "GET"])
+    def test_copy_that_says_when_it_was_written_needs_no_date(
+        self, store: ScriptedS3, bucket: S3Bucket, question: str
+    ) -> None:
+        version = {"x-amz-meta-swift-timestamp": "0000000001.00000"}
+        described = {k: v for k, v in HEAD.items() if k != "Last-Modified"} | version
+        store.answers = [Answer(200, described, DATA)]
+        ASK[question](bucket)
+
     @pytest.mark.parametrize(
         "own", [{"x-amz-request-id": "1"}, {"x-amz-meta-swift-timestamp": "1"}, {"x-goog-hash": "md5=1"}]
     )
@@ -192,3 +201,26 @@ class TestWithoutLength:
             else:
                 with pytest.raises(RemoteUnavailable):
                     read_all(result.body)
+
+
+class TestManifest:
+    MANIFEST = b'[{"name": "/s/1", "bytes": 1, "hash": "0cc175b9c0f1b6a831c399e269772661"}]'
+
+    def answer(self, etag: str, body: bytes) -> Answer:
+        return Answer(200, {"ETag": f'"{etag}"', "Content-Length": str(len(body))}, body)
+
+    @pytest.mark.parametrize("etag", [md5(MANIFEST), "opaque"])
+    def test_list_is_believed(self, store: ScriptedS3, bucket: S3Bucket, etag: str) -> None:
+        store.answers = [self.answer(etag, self.MANIFEST)]
+        assert bucket.get_manifest("name") == self.MANIFEST
+
+    @pytest.mark.parametrize("etag", [md5(MANIFEST), "opaque"])
+    @pytest.mark.parametrize("came", [MANIFEST[:-1], b"", b"{}", b"<html>"])
+    def test_what_is_none_is_not(self, store: ScriptedS3, bucket: S3Bucket, etag: str, came: bytes) -> None:
+        store.answers = [self.answer(etag, came)]
+        with pytest.raises(UnexpectedAnswer, match="is no manifest"):
+            bucket.get_manifest("name")
+
+    def test_what_is_stored_is_told(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+        store.answers = [self.answer(md5(b"damaged"), b"damaged")]
+        assert bucket.get_manifest("name") == b"damaged"
