@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from s3_sync.config.schema import Credentials
-from s3_sync.errors import NotFound, ObjectRefused
+from s3_sync.errors import NotFound, ObjectRefused, UnexpectedAnswer
 from s3_sync.largeobject.manifest import Manifest
 from s3_sync.largeobject.restore import rebuild
 from s3_sync.model.objects import ObjectInfo
@@ -15,7 +15,7 @@ from s3_sync.shunt.configured import Target
 
 #: objects of which something is remembered
 _MOST = 10_000
-_Key = tuple[Credentials, str, str, str, float, str]
+_Key = tuple[Credentials, str, str, str, int, float, str]
 #: a container, and the name of a segment in it
 Place = tuple[str, str]
 
@@ -66,9 +66,13 @@ class LargeObjects:
         return self._look(target, info).places
 
     def manifest(self, target: Target, info: ObjectInfo) -> Manifest | None:
-        """The stored manifest, if there is one of these very bytes. Raises RemoteError."""
+        """The stored manifest, if there is one of these very bytes. Raises RemoteError, also where it is the
+        object's and of another size: then the size that an answer tells is wrong."""
         try:
             manifest = Manifest.parse(target.bucket.get_manifest(info.name))
+            if _names(info, manifest) and info.size != manifest.size:
+                told = f"an answer tells {info.size:,} bytes, its manifest {manifest.size:,}"
+                raise UnexpectedAnswer(f"{info.name}: {told}")
             rebuild(info, manifest)
         except (NotFound, ObjectRefused, ValueError):
             return None
@@ -115,6 +119,16 @@ def _of_store(info: ObjectInfo) -> Etags:
     return Etags(info.etag, info.etag if "-" in info.etag else None)
 
 
+def _names(info: ObjectInfo, manifest: Manifest) -> bool:
+    """Whether the copy itself says that it is of this manifest."""
+    marks = _marks(info)
+    return (
+        marks.get("swift-slo-etag") == manifest.etag
+        or marks.get("swift-source-dlo-etag") == manifest.joined_etag
+        or info.etag == manifest.multipart_etag
+    )
+
+
 def _key(target: Target, info: ObjectInfo) -> _Key:
     """Of one version of the object: the same bytes may come again with segments elsewhere."""
     bucket, written = target.bucket, _marks(info).get("swift-timestamp", "")
@@ -123,6 +137,7 @@ def _key(target: Target, info: ObjectInfo) -> _Key:
         bucket.name,
         bucket.namer.key(info.name),
         info.etag,
+        info.size,
         info.last_modified,
         written,
     )

@@ -74,6 +74,7 @@ class CloudShunt:
         objects = Objects(
             self._configured.find, proxyfs, large, Visibility(newest), self._restores.begin, self.log
         )
+        objects.verifies = self.options.verify_reads
         changes = Changes(newest, proxyfs, self.log)
         # a mapping that migrates will answer other methods as well, and for accounts
         self._for_objects: Mapping[str, Handler] = {

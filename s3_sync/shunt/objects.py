@@ -36,6 +36,8 @@ from s3_sync.shunt.versions import NULL, names_another, names_null
 from s3_sync.shunt.visible import Visibility
 from s3_sync.shunt.wanted import Wanted
 from s3_sync.streams.hashing import md5_hex
+from s3_sync.streams.reader import Body
+from s3_sync.transfer.restore import promised
 from s3_sync.transfer.steady import SteadyBody, open_range, read_range
 
 #: what a remote store cannot be asked, because only a whole description answers it
@@ -50,6 +52,9 @@ Restore = Callable[[Wanted, ObjectInfo, bool], Listener | None]
 
 class Objects:
     """Answers for all mapped containers. ``find``: the target of another container, for symlinks."""
+
+    #: whether whole objects are hashed on their way to a client
+    verifies = True
 
     def __init__(
         self,
@@ -165,7 +170,10 @@ class Objects:
             check_bytes(wanted, places)
 
     def _whole(self, wanted: Wanted, info: ObjectInfo, response: Any, result: GetResult) -> Any:
-        pieces = Pieces(SteadyBody(wanted.bucket, info, 0, info.size - 1, result), self._log)
+        body: Body = SteadyBody(wanted.bucket, info, 0, info.size - 1, result)
+        if self.verifies and _is_vouched_for(info):
+            body = promised(info, None, body)
+        pieces = Pieces(body, self._log)
         pieces.listener = self._listener(wanted, info)
         response.app_iter = pieces
         response.content_length = info.size  # swob forgets it with each new body
@@ -291,6 +299,12 @@ class Objects:
 
     def _etags(self, wanted: Wanted, info: ObjectInfo) -> Etags:
         return self._large.etags(wanted.target, info) if is_large(info) else Etags(info.md5 or info.etag)
+
+
+def _is_vouched_for(info: ObjectInfo) -> bool:
+    """Whether the MD5 is that of the bytes for certain. The daemon has seen it when it wrote the copy; what
+    others wrote may have an ETag that only looks like one."""
+    return info.md5 is not None and info.meta is not None and info.meta.swift_timestamp is not None
 
 
 def _part_number(wanted: Wanted) -> int:

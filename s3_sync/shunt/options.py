@@ -29,6 +29,8 @@ class Options:
     remote_failures: int = 5
     #: objects that are written back at a time, in each proxy worker
     restores: int = 8
+    #: whether whole objects are hashed on their way to a client
+    verify_reads: bool = True
     swift_dir: str = "/etc/swift"
 
     @classmethod

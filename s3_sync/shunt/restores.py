@@ -102,7 +102,7 @@ class Restores:
         except SyncError as error:
             if job.body.abandoned:
                 self._log.increment("restores.abandoned")
-                self._log.info("%s is not restored: its reader went away", path)
+                self._log.info("%s is not restored: it was not read to its end", path)
                 return
             self._failed_now(job.key)
             self._log.increment("restores.failed")

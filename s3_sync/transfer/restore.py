@@ -274,25 +274,31 @@ def promised(info: ObjectInfo, manifest: Manifest | None, body: Body) -> Body:
     """``body``, of which the MD5 is known, or else the manifest: raises BadDigest where it is something
     else."""
     if info.md5 is not None:
-        return _WholeChecked(body, info.size, info.md5)
+        return _WholeChecked(body, info, info.md5)
     assert manifest is not None
     return _PiecesChecked(body, manifest.segments)
 
 
 class _WholeChecked:
-    """Raises BadDigest instead of giving the last bytes of a body that is not what it should be."""
+    """Raises BadDigest instead of giving the last bytes of a body that is not what it should be; if it is
+    empty, instead of its end."""
 
-    def __init__(self, body: Body, size: int, md5: str) -> None:
-        self.length: int | None = size
+    def __init__(self, body: Body, info: ObjectInfo, md5: str) -> None:
+        self.length: int | None = info.size
         self._body = HashingBody(body, "md5")
-        self._left = size
+        self._info = info
+        self._left = info.size
         self._md5 = md5
+        self._is_proved = False
 
     def read(self, size: int = -1) -> bytes:
         data = self._body.read(size)
         self._left -= len(data)
-        if not self._left and data and self._body.digest.hexdigest() != self._md5:
-            raise BadDigest(f"the bytes hash to {self._body.digest.hexdigest()}, not to {self._md5}")
+        if not self._left and not self._is_proved:
+            found, info = self._body.digest.hexdigest(), self._info
+            if found != self._md5:
+                raise BadDigest(f"{info.name}: the {info.size:,} bytes hash to {found}, not to {self._md5}")
+            self._is_proved = True
         return data
 
     def rewind(self) -> None:

@@ -22,7 +22,7 @@ NAMES = (
     *("LIST begins with an empty page", "LIST without Size", "HEAD without Content-Length", "GET in chunks"),
     *("206 with half of it", "206 with all of it", "a wrong Content-Range", "another range than asked for"),
     *("no ranges", "Content-Length twice", "ETag twice", "two Content-Lengths", "two ETags"),
-    *("GET ends early", "HEAD without ETag"),
+    *("GET ends early", "GET says that it is shorter", "HEAD without ETag", "answers without Last-Modified"),
     *("301 to the same host: all", "307 to another host: all"),
 )
 

@@ -171,7 +171,7 @@ def test_what_is_counted_and_logged(cluster: Shunted, moto_store: Store, statsd:
         archive.store("gone", BODY)
         archive.ask("DELETE", "gone")
         assert "deletes|c" in counted(statsd, "deletes")
-        archive.store("bad", BODY, {"swift-etag": "0" * 32})
+        archive.store("bad", BODY, {"swift-etag": "0" * 32, "swift-timestamp": ""})
         archive.get("bad")
         assert "restores.failed|c" in counted(statsd, "restores")
         remote.refuse()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import pytest
@@ -16,18 +17,18 @@ from swift.proxy.controllers.base import get_cache_key
 
 from s3_sync.cluster.newest import LocalState, Unknown
 from s3_sync.config.schema import Credentials, Mapping, Profile
-from s3_sync.errors import AccessDenied, RemoteError, RemoteUnavailable
+from s3_sync.errors import AccessDenied, BadDigest, RemoteError, RemoteUnavailable, UnexpectedAnswer
 from s3_sync.model.keys import KeyNamer
-from s3_sync.model.objects import ObjectMeta, PutOptions
+from s3_sync.model.objects import GetOptions, ObjectMeta, PutOptions
 from s3_sync.providers.base import WriteOptions
-from s3_sync.providers.memory import MemoryProvider
+from s3_sync.providers.memory import MemoryBucket, MemoryProvider, MemoryResult
 from s3_sync.shunt.configured import Target
 from s3_sync.shunt.exchange import Request
 from s3_sync.shunt.large import LargeObjects
 from s3_sync.shunt.objects import Objects
 from s3_sync.shunt.proxyfs import ProxyFs
 from s3_sync.shunt.visible import Visibility
-from s3_sync.streams.reader import BytesBody
+from s3_sync.streams.reader import BytesBody, read_all
 
 BODY = bytes(range(256)) * 40
 MD5 = hashlib.md5(BODY).hexdigest()
@@ -219,3 +220,82 @@ def test_a_store_that_fails(
     monkeypatch.setattr(world.bucket, "get_object", fail)
     assert world.ask("o").status_int == status
     assert world.log.counted == ["errors"]
+
+
+class Short:
+    """A bucket whose answers say that objects have fewer bytes than they have, and give no more."""
+
+    def __init__(self, bucket: MemoryBucket, lacking: int) -> None:
+        self._bucket = bucket
+        self._lacking = lacking
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bucket, name)
+
+    def get_object(self, name: str, options: GetOptions) -> MemoryResult:
+        result = self._bucket.get_object(name, options)
+        size = max(0, result.info.size - self._lacking)
+        data = read_all(result.body)[:size]
+        return MemoryResult(replace(result.info, size=size), None, BytesBody(data))
+
+
+class TestFewerBytesThanThereAre:
+    MARKS: ClassVar[dict[str, str]] = {"swift-timestamp": "1700000000.00000"}
+
+    def tell_less(self, world: World, lacking: int = 7) -> None:
+        bucket: Any = Short(world.bucket, lacking)
+        world.target = replace(world.target, bucket=bucket)
+
+    @pytest.mark.parametrize(("body", "lacking"), [(BODY, 7), (b"xy", 2), (b"xy", 1)])
+    def test_small_object_fails(self, world: World, body: bytes, lacking: int) -> None:
+        world.store("short", body, marks=self.MARKS)
+        assert world.ask("short").body == body
+        self.tell_less(world, lacking)
+        assert world.ask("short").status_int == 503
+        assert world.log.counted == ["hits", "errors"]
+
+    def test_empty_object_is_given(self, world: World) -> None:
+        world.store("empty", b"", marks=self.MARKS)
+        assert (world.ask("empty").status_int, world.ask("empty").body) == (200, b"")
+
+    def test_large_object_is_broken_off(self, world: World) -> None:
+        body = BODY * 60
+        world.store("long", body, marks=self.MARKS)
+        assert world.ask("long").body == body
+        self.tell_less(world)
+        answer = world.ask("long")
+        given: list[bytes] = []
+        with pytest.raises(BadDigest, match="long"):
+            given.extend(answer.app_iter)
+        assert answer.content_length == len(body) - 7
+        assert 0 < len(b"".join(given)) < len(body) - 7
+        assert world.log.counted == ["hits", "hits", "broken_off"]
+
+    def test_object_whose_manifest_tells_more_fails(self, world: World) -> None:
+        assert (
+            world.ask("slo").status_int == 200
+        )  # and what is remembered of it is not believed of another size
+        self.tell_less(world)
+        assert world.ask("slo").status_int == 503
+
+    def test_nothing_is_hashed_where_the_operator_does_not_want_it(self, world: World) -> None:
+        world.store("short", BODY, marks=self.MARKS)
+        self.tell_less(world)
+        world.objects.verifies = False
+        assert world.ask("short").body == BODY[:-7]
+
+    def test_copy_that_others_have_written_is_not_hashed(self, world: World) -> None:
+        """Its ETag may look like an MD5 and be none."""
+        self.tell_less(world)
+        assert world.ask("o").body == BODY[:-7]
+
+
+def test_manifest_that_came_cut_short_is_no_404(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(*_: object) -> Any:
+        raise UnexpectedAnswer("what came is no manifest")
+
+    monkeypatch.setattr(world.bucket, "get_manifest", cut)
+    for query in ("multipart-manifest=get", "part-number=1", ""):
+        assert world.ask("slo", query=query).status_int == 503
+    monkeypatch.undo()
+    assert world.ask("slo").headers["Etag"] == f'"{JOINED}"'  # nothing of it is remembered

@@ -15,9 +15,15 @@ def test_defaults_and_swifts_own_keys() -> None:
 
 def test_values() -> None:
     options = Options.read(
-        {"conf_file": "/x", "handle_proxyfs": "Yes", "remote_timeout": "2.5", "restores": "3"}
+        {
+            "conf_file": "/x",
+            "handle_proxyfs": "Yes",
+            "remote_timeout": "2.5",
+            "restores": "3",
+            "verify_reads": "no",
+        }
     )
-    assert options == Options("/x", True, remote_timeout=2.5, restores=3)
+    assert options == Options("/x", True, remote_timeout=2.5, restores=3, verify_reads=False)
 
 
 @pytest.mark.parametrize("value", ["", "x", "0", "-1", "nan", "inf", "1e9"])
