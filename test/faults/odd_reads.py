@@ -25,8 +25,8 @@ BODY = b"".join(hashlib.sha512(b"%d" % number).digest() for number in range(100)
 SEGMENTS = [BODY[start : start + 2000] for start in (0, 2000, 4000)]
 LARGE = b"".join(SEGMENTS)
 ARCHIVED = {"a": BODY, "b/c": b"bc", "ranges": BODY, "head": BODY, "posted": BODY, "slo": LARGE}
-#: stores whose ETags are not even MD5s where they look like it
-NO_MD5S = {"32 digits that are no MD5"}
+#: stores whose ETags are no MD5s, whether they look like it or not
+NO_MD5S = {"32 digits that are no MD5", "opaque ETags"}
 #: what tells that the store is at fault
 ERRORS = {502, 503, 504}
 #: what the middleware asks of a store

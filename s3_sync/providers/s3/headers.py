@@ -167,7 +167,9 @@ def _md5(meta: ObjectMeta, etag: str, headers: Mapping[str, str]) -> str | None:
     mark = meta.marks.get("swift-etag", "")
     if is_md5(mark):
         return mark
-    return etag if etag_is_md5(headers) else None
+    # in capitals with some stores, which want it back so in conditions
+    lower = etag.lower()
+    return lower if etag_is_md5({**headers, "etag": lower}) else None
 
 
 def _stored(name: str, headers: Mapping[str, str]) -> str:

@@ -52,6 +52,11 @@ class TestRead:
         store.answers = [Answer(200, described, DATA)]
         ASK[question](bucket)
 
+    def test_etag_in_capitals_is_an_md5(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+        store.answers = [Answer(200, HEAD | {"ETag": f'"{ETAG.upper()}"'}, DATA)]
+        info = bucket.head_object("name")
+        assert (info.etag, info.md5) == (ETAG.upper(), ETAG)
+
     @pytest.mark.parametrize(
         "own", [{"x-amz-request-id": "1"}, {"x-amz-meta-swift-timestamp": "1"}, {"x-goog-hash": "md5=1"}]
     )
