@@ -133,6 +133,7 @@ class Restores:
         writer = SubrequestWriter(wanted.request.app, wanted.environ, wanted.target.mapping.account, SOURCE)
         limits = Limits(MAX_FILE_SIZE, max_segments(wanted.request.app), self._segment_size())
         restore(writer, restoration, job.body, limits)
+        job.body.close()  # who holds one place at the store must not wait for a second one
         if wanted.target.mapping.profile.propagate_post:
             self._take_over_posts(job, writer)
 

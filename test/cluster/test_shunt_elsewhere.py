@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from uuid import uuid4
 
 import pytest
@@ -31,7 +33,8 @@ def statsd() -> Iterator[socket.socket]:
 
 @pytest.fixture(scope="module")
 def cluster(start_server: Callable[[AnyServer], Shunted], statsd: socket.socket) -> Shunted:
-    options = {"remote_timeout": 10, "log_statsd_host": "127.0.0.1"}
+    options = {"remote_timeout": 10, "remote_connections": 8, "remote_wait": 0.5}
+    options["log_statsd_host"] = "127.0.0.1"
     options["log_statsd_port"] = statsd.getsockname()[1]
     return start_server(Shunted(before="copy", encryption=True, processes="node", options=options))
 
@@ -109,6 +112,40 @@ def test_a_cluster_that_hangs_holds_up_no_reader(cluster: Shunted, moto_store: S
             finally:
                 node.thaw()
         assert archive.get("o").body == body
+
+
+def open_and_read_nothing(archive: Archive, name: str) -> socket.socket:
+    """A client that has asked for an object, larger than what sockets keep for it."""
+    proxy = archive.cluster.server("proxy")
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
+    client.settimeout(SOON)
+    client.connect((proxy.ip, proxy.port))
+    path = f"/v1/{archive.swift.account}/{archive.container}/{name}"
+    client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {archive.swift.token}\r\n\r\n".encode())
+    assert client.recv(12) == b"HTTP/1.1 200"
+    return client
+
+
+def test_readers_of_one_container_that_take_nothing_hold_up_no_other_container(
+    cluster: Shunted, moto_store: Store
+) -> None:
+    held, other = Archive(cluster, moto_store), Archive(cluster, moto_store)
+    held.store("large", BODY * 40)
+    held.store("o", BODY)
+    other.store("o", BODY)
+    with ExitStack() as readers:
+        for _ in range(4):  # half of remote_connections
+            readers.enter_context(open_and_read_nothing(held, "large"))
+        refused = held.get("o")
+        assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+        begun = time.monotonic()
+        for _ in range(5):
+            assert other.get("o").body == BODY
+        assert time.monotonic() - begun < 5.0
+        told = [line for line in cluster.proxy_log.splitlines() if f"{held.container}/o: " in line]
+        assert "busy: 4 of 8 requests to it (remote_connections) are under way, 4 of them for" in told[-1]
+    wait_until(lambda: held.get("o").status == 200, SOON, "the places given back")
 
 
 def test_a_configuration_that_breaks(archive: Archive, cluster: Shunted) -> None:

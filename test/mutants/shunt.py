@@ -49,4 +49,11 @@ SHUNT = (
         "return False",
         f"{_SHUNT}/test_visible.py",
     ),
+    Mutant(
+        "no container has all connections to a store",
+        "providers/wrappers/places.py",
+        "return self.free > self.held(holder)",
+        "return self.free > 0",
+        "test/unit/providers/wrappers/test_places.py",
+    ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -33,15 +33,40 @@ def ear() -> Ear:
     return Ear()
 
 
-def guarded(ear: Ear, **policy: int) -> GuardedBucket:
-    provider = MemoryProvider()
-    provider.create_bucket("b")
-    fields = GuardPolicy(
-        places=policy.get("places", 2), wait=0.05, breaker=BreakerPolicy(failures=3, pause=60.0)
-    )
-    bucket = GuardedProvider(provider, Guard("store", fields, ear)).bucket("b", KeyNamer.literal(""))
-    bucket.put_object("o", BytesBody(b"body"), PutOptions(4))
-    return bucket
+class FakeClock:
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def now(self) -> float:
+        return self.time
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+def guarded(ear: Ear, places: int = 3, wait: float = 0.05, clock: FakeClock | None = None) -> GuardedBucket:
+    return containers(ear, ["a/"], places, wait, clock)[0]
+
+
+def containers(
+    ear: Ear,
+    prefixes: Sequence[str],
+    places: int,
+    wait: float = 0.05,
+    clock: FakeClock | None = None,
+) -> list[GuardedBucket]:
+    """Of one store, each with an object."""
+    store = MemoryProvider()
+    store.create_bucket("b")
+    policy = GuardPolicy(places=places, wait=wait, breaker=BreakerPolicy(failures=3, pause=60.0))
+    guard = Guard("store", policy, ear, (clock or FakeClock()).now)
+    provider = GuardedProvider(store, guard)
+    buckets = [provider.bucket("b", KeyNamer.literal(prefix)) for prefix in prefixes]
+    for bucket in buckets:
+        bucket.put_object("o", BytesBody(b"body"), PutOptions(4))
+    return buckets
 
 
 def raising(error: RemoteError) -> Callable[[], None]:
@@ -71,8 +96,7 @@ def test_a_read_that_fails_gives_its_place_back(ear: Ear) -> None:
 
 
 def test_who_waits_gets_the_next_place(ear: Ear) -> None:
-    bucket = guarded(ear, places=1)
-    bucket._guard._policy = GuardPolicy(places=1, wait=30.0)
+    bucket = guarded(ear, places=1, wait=30.0)
     reading = bucket.get_object("o")
     found: list[int] = []
     waiting = threading.Thread(target=lambda: found.append(bucket.head_object("o").size))
@@ -133,3 +157,42 @@ def test_bodies_that_break_count(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> N
             with pytest.raises(RemoteUnavailable):
                 result.body.read(10)
     assert ear.states == ["open"]
+
+
+def test_guard_with_readers_of_one_container_serves_the_others(ear: Ear) -> None:
+    busy, other, another = containers(ear, ["busy/", "other/", "another/"], places=4)
+    with busy.get_object("o"), busy.get_object("o"):
+        for _ in range(3):
+            with pytest.raises(RemoteUnavailable, match=r"2 of 4 requests .* 2 of them for b/busy/$"):
+                busy.get_object("o")
+        with other.get_object("o"):
+            assert another.head_object("o").size == 4
+            with pytest.raises(RemoteUnavailable, match=r"3 of 4 requests .* 1 of them for b/other/$"):
+                other.get_object("o")
+    with busy.get_object("o"), busy.get_object("o"):
+        pass
+
+
+def test_guard_counts_a_container_once_when_its_mapping_is_read_again(ear: Ear) -> None:
+    before, after = containers(ear, ["c/", "c/"], places=2)
+    with before.get_object("o"), pytest.raises(RemoteUnavailable, match="busy"):
+        after.head_object("o")
+
+
+@pytest.mark.parametrize(("away", "states"), [(1.0, ["open"]), (6.0, [])])
+def test_read_that_breaks_counts_against_the_store_unless_its_reader_was_away(
+    ear: Ear, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, away: float, states: list[State]
+) -> None:
+    """Stores give slow readers up."""
+
+    def broken(_: Body, size: int = -1) -> bytes:
+        raise RemoteUnavailable("reset")
+
+    bucket = guarded(ear, clock=clock)
+    monkeypatch.setattr("s3_sync.providers.memory._MemoryBody.read", broken)
+    with bucket.get_object("o") as result:
+        for _ in range(3):
+            clock.time += away
+            with pytest.raises(RemoteUnavailable):
+                result.body.read(10)
+    assert ear.states == states
