@@ -157,8 +157,8 @@ class Bucket(Protocol):
 
     @property
     def clock_off(self) -> float:
-        """By how many seconds the store's clock may differ from this machine's, as its last answer tells; 0.0
-        where it need not differ at all."""
+        """By how many seconds the store's clock may be ahead of this machine's, as its last answer tells;
+        less than 0.0 = behind; 0.0 where it need not differ at all."""
         ...
 
     def prove_conditions(self) -> None:

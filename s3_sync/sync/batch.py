@@ -111,7 +111,8 @@ class Batches:
             names, context.large, lambda row, outcome: self.settle(Result([(row, outcome)])), most
         )
         self._deletes = BulkDeletes(bucket, context.workers, context.clock.now, self.guard)
-        self.expirer = Expirer(mapping, bucket, context.local.newest, self.handler.names, self.guard)
+        self.expirer = Expirer(mapping, bucket, context.local.newest, names, context.clock.now)
+        self.expirer.guard = self.guard
 
     def survey_shared(self, rows: Sequence[Row]) -> dict[str, View]:
         """A view for each of the rows, which others may be sending just now: what is not listed is asked for

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from s3_sync.cluster.newest import Deleted, LocalState, NewestState, Present
 from s3_sync.config.schema import Mapping
@@ -23,20 +24,22 @@ log = logging.getLogger("s3-sync")
 class Expirer:
     """One stored copy at a time; ``names`` are the locks under which rows of the mapping are handled."""
 
+    guard: DeleteGuard | None = None
+
     def __init__(
         self,
         mapping: Mapping,
         bucket: Bucket,
         newest: NewestState,
         names: NameLocks,
-        guard: DeleteGuard | None = None,
+        now: Callable[[], float],
     ) -> None:
         self._mapping = mapping
         self._bucket = bucket
         self._newest = newest
         self._names = names
+        self._now = now
         self._told = Told()
-        self._guard = guard
 
     def handle(self, expiry: Expiry) -> Outcome:
         """Never raises. Delete the copy if it is still the one that was noted, and nothing newer is known."""
@@ -59,6 +62,8 @@ class Expirer:
             return Outcome(Kind.PRESENT)
         if not _is_copy(remote, expiry):
             return Outcome(Kind.SKIPPED, SUPERSEDED)
+        if not self._is_due(expiry):
+            return Outcome(Kind.PENDING, NOT_DUE)
         state = self._newest.of(self._mapping.account, self._mapping.container, expiry.name)
         if isinstance(state, Present) and state.expired:
             return Outcome(
@@ -66,15 +71,20 @@ class Expirer:
             )  # it was restored; what became of it shows when it is reaped
         if not _is_gone(state, expiry):
             return Outcome(Kind.SKIPPED, SUPERSEDED)
-        if self._guard is not None and not self._guard.take(expiry.delete_at):
+        if self.guard is not None and not self.guard.take(expiry.delete_at):
             return Outcome(Kind.PENDING, HELD, "the delete budget is used up")
         deleted = False
         try:
             deleted = self._bucket.delete_object(expiry.name)
         finally:
-            if self._guard is not None and not deleted:
-                self._guard.give_back(expiry.delete_at)
+            if self.guard is not None and not deleted:
+                self.guard.give_back(expiry.delete_at)
         return Outcome(Kind.DELETED, EXPIRED)
+
+    def _is_due(self, expiry: Expiry) -> bool:
+        """By the store's clock as well, which has just been heard of: ours may be fast."""
+        now = self._now() + min(0.0, self._bucket.clock_off)
+        return now >= expiry.delete_at + self._mapping.profile.propagate_expiration_offset
 
 
 def _is_copy(remote: ObjectInfo, expiry: Expiry) -> bool:

@@ -54,7 +54,7 @@ def survey(
         if page is None:
             break
         end = len(ordered) if page.next_after is None else bisect_right(keys, page.next_after.encode("utf-8"))
-        found = {info.name: Listed(info, bucket.clock_off) for info in page.objects}
+        found = {info.name: Listed(info, abs(bucket.clock_off)) for info in page.objects}
         for name in ordered[position:end]:
             views[name] = found.get(name, Listed(None))
         settled = end - position

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections.abc import Callable
 
 import pytest
 
+from faults.proxy import FaultProxy
+from faults.strangers import clock_ahead
 from servers.daemon import NewDaemon, SyncDaemon
 from servers.expiry import expire
 from servers.large import Large
@@ -73,6 +76,26 @@ def test_when_it_is_due_and_not_before_kills_included(pair: Pair, daemon: SyncDa
     daemon.alter(clock=10**7)
     run(daemon)
     assert pair.arrived() == ["c"]
+
+
+def test_daemon_whose_clock_is_fast_waits_for_that_of_the_store(
+    swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+) -> None:
+    """Seen from the daemon, the store is behind."""
+    options = {"retain_local": False, "propagate_delete": False, "propagate_expiration": True}
+    with FaultProxy.before(s3api.endpoint) as remote:
+        pair = new_pair(swift, s3api.behind(remote.endpoint), **options)
+        daemon = new_daemon(pair)
+        pair.put("a", b"x", {"X-Delete-After": "1000"})
+        run(daemon)
+        daemon.alter(clock=1100)
+        remote.when(clock_ahead(-600))
+        run(daemon)
+        assert (pair.swift.names(pair.container), pair.arrived()) == ([], ["a"])
+        assert len(re.findall(r"is 60\d s behind the clock of this machine", daemon.log_text())) == 1
+        remote.heal()
+        run(daemon)
+        assert pair.arrived() == []
 
 
 def test_what_was_restored_expires_on_both_sides(swift: SwiftCluster, pair: Pair, daemon: SyncDaemon) -> None:

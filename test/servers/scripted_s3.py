@@ -57,9 +57,10 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.drop:
             self.close_connection = True
             return
-        self.send_response(answer.status)
+        self.send_response_only(answer.status)
+        usual = {"Date": self.date_time_string()}
         framing = {} if "Transfer-Encoding" in answer.headers else {"Content-Length": str(len(answer.body))}
-        for name, value in (framing | answer.headers).items():
+        for name, value in (usual | framing | answer.headers).items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":

@@ -115,7 +115,7 @@ class Account:
             ),
         )
         endpoint = cast(Any, self.client)._endpoint  # there is no public way to it
-        self.clock = StoreClock()
+        self.clock = StoreClock(credentials.store)
         endpoint.http_session = BoundedSession(endpoint.http_session, self.clock)
         #: buckets whose ETags do not tell the MD5 of what was PUT
         self._opaque_etags: set[str] = set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -82,7 +83,9 @@ class DirectTransport:
             coding = "gzip" if self._account.dialect.unpacks_gzip else "identity"
             headers = [("User-Agent", USER_AGENT), ("Accept-Encoding", coding), *question.headers]
             signature = route.signer.sign(method, authority, target, headers, EMPTY_SHA256)
+            sent = time.time()
             response = route.reading.request(method, target, signature.headers)
+            self._account.clock.heard(response.headers.get("date") or "", sent)
             if 200 <= response.status < 300:
                 return Answer(response.status, lower_names(response.headers.items()), response)
             with response:

@@ -131,6 +131,35 @@ class TestDeleted:
         assert world.there == {}
 
 
+class TestClocks:
+    """What time it is in the store counts, too."""
+
+    def test_clock_of_the_store_behind_keeps_the_copy_until_it_has_come_to_the_time(
+        self, tmp_path: Path
+    ) -> None:
+        world = World(tmp_path, propagate_expiration_offset=100)
+        world.move()
+        world.bucket.clock_off = -2000.0
+        assert (world.at(DUE + 100), world.there) == ({"head": 1}, {NAME: b"data"})
+        assert (world.at(DUE + 101), world.noted) == (Counter(), [NAME])
+        assert world.node.crawl.outstanding.retrying == 0
+        assert (world.at(DUE + 2099), world.there) == ({"head": 1}, {NAME: b"data"})
+        assert (world.at(DUE + 2100 + REAPED_WITHIN), world.there) == ({"head": 1, "delete": 1}, {})
+
+    def test_clock_of_the_store_set_right_lets_the_copy_go(self, world: World) -> None:
+        world.move()
+        world.bucket.clock_off = -2000.0
+        world.at(DUE)
+        world.bucket.clock_off = 0.0
+        assert (world.at(DUE + REAPED_WITHIN), world.there) == ({"head": 1, "delete": 1}, {})
+
+    def test_clock_of_the_store_ahead_hastens_nothing(self, world: World) -> None:
+        world.move()
+        world.bucket.clock_off = 2000.0
+        assert (world.at(DUE - 1), world.there) == (Counter(), {NAME: b"data"})
+        assert (world.at(DUE), world.there) == ({"head": 1, "delete": 1}, {})
+
+
 class TestKept:
     def test_without_the_option(self, tmp_path: Path) -> None:
         world = World(tmp_path, propagate_expiration=False)

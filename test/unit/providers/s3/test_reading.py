@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -229,3 +231,14 @@ class TestManifest:
     def test_what_is_stored_is_told(self, store: ScriptedS3, bucket: S3Bucket) -> None:
         store.answers = [self.answer(md5(b"damaged"), b"damaged")]
         assert bucket.get_manifest("name") == b"damaged"
+
+
+@pytest.mark.parametrize("direct", [True, False])
+@pytest.mark.parametrize("question", ["HEAD", "GET"])
+def test_read_of_an_object_tells_what_time_it_is_in_the_store(
+    store: ScriptedS3, open_provider: Any, question: str, direct: bool
+) -> None:
+    store.answers = [Answer(200, {**HEAD, "Date": formatdate(time.time() - 600, usegmt=True)}, DATA)]
+    bucket = open_provider(direct=direct).bucket("bucket", NAMER)
+    ASK[question](bucket)
+    assert -602.0 < bucket.clock_off < -598.0
