@@ -14,9 +14,9 @@ from itertools import islice
 
 from s3_sync.admin.content import Content
 from s3_sync.cluster.client import LocalSwift
-from s3_sync.cluster.local import LocalObjects
 from s3_sync.cluster.newest import Deleted, LocalState, Present, Unknown
-from s3_sync.config.schema import Mapping
+from s3_sync.cluster.services import LocalObjects
+from s3_sync.config.settings import Mapping
 from s3_sync.errors import SyncError
 from s3_sync.listing.entry import Entry
 from s3_sync.listing.merge import ListingMerger, Pair
@@ -24,18 +24,18 @@ from s3_sync.model.objects import ObjectInfo, is_md5
 from s3_sync.model.outcomes import NOT_DUE, Kind, Outcome
 from s3_sync.model.rows import Row
 from s3_sync.providers.base import Bucket, ListQuery
-from s3_sync.providers.wrappers.retry import RetryPolicy
-from s3_sync.providers.wrappers.trial import (
+from s3_sync.providers.wrappers.dry_run import (
     WOULD_DELETE,
     WOULD_PUT,
     WOULD_UPDATE,
     WOULD_WRITE_MANIFEST,
     TrialBucket,
 )
+from s3_sync.providers.wrappers.retry import RetryPolicy
 from s3_sync.runtime.concurrency import Pool
-from s3_sync.sync.rows import RowHandler
-from s3_sync.sync.views import Before
-from s3_sync.transfer.sending import Sending
+from s3_sync.sync.rows.handler import RowHandler
+from s3_sync.sync.rows.remote_state import Before
+from s3_sync.transfer.upload_session import Sending
 
 # what is found
 MISSING = "missing"  # not at the remote

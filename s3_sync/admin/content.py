@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 
-from s3_sync.cluster.local import LocalObjects
 from s3_sync.cluster.newest import Present
-from s3_sync.config.schema import Mapping
+from s3_sync.cluster.services import LocalObjects
+from s3_sync.config.settings import Mapping
 from s3_sync.errors import BadDigest, LocalChanged, ObjectRefused
 from s3_sync.largeobject.manifest import Segment
 from s3_sync.providers.base import Bucket
 from s3_sync.streams.chained import ChainedBody
 from s3_sync.streams.hashing import HashingBody
 from s3_sync.streams.reader import CHUNK, Body
-from s3_sync.transfer.large import archived, examine, large_kind
+from s3_sync.transfer.large_upload import archived, examine, large_kind
 from s3_sync.transfer.restore import promised
-from s3_sync.transfer.steady import read_range
+from s3_sync.transfer.resuming import read_range
 
 
 class Content:

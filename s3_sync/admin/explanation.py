@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from math import isfinite
 
 from s3_sync.admin.failures import Failure, failure_of
-from s3_sync.admin.site import Site
+from s3_sync.admin.node import Site
 from s3_sync.admin.status import destination
 from s3_sync.cluster.brokers import LocalReplica
 from s3_sync.cluster.newest import Deleted, NewestState, Unknown
 from s3_sync.cluster.reader import ObjectReader
 from s3_sync.config.coverage import Coverage
 from s3_sync.config.criteria import EVERYTHING
-from s3_sync.config.schema import Mapping
+from s3_sync.config.settings import Mapping
 from s3_sync.errors import LocalError, LocalMissing, NotFound, SyncError, UsageError
 from s3_sync.model.rows import Row, owner_ordinal
 from s3_sync.providers.registry import Registry

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from math import isfinite
 
-from s3_sync.admin.site import Site
-from s3_sync.config.schema import Mapping
+from s3_sync.admin.node import Site
+from s3_sync.config.settings import Mapping
 from s3_sync.state.expiries import Entry
 from s3_sync.state.journal import WAITING, Unsettled
 from s3_sync.state.journal_edit import JournalEdit

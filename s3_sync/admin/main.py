@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from s3_sync import __version__
-from s3_sync.admin import codes
+from s3_sync.admin import exit_codes as codes
+from s3_sync.admin.node import open_site
 from s3_sync.admin.output import Output, printable
-from s3_sync.admin.site import open_site
 from s3_sync.errors import ConfigError, SyncError, UsageError
 
 PROGRAM = "swift-s3-ctl"

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from math import isnan, nan
 from typing import Any
 
-from s3_sync.admin.naming import number_of
-from s3_sync.admin.site import Running, Site
-from s3_sync.config.schema import Mapping
+from s3_sync.admin.mapping_names import number_of
+from s3_sync.admin.node import Running, Site
+from s3_sync.config.settings import Mapping
 from s3_sync.errors import LocalError
-from s3_sync.streams.documents import number as finite
-from s3_sync.sync.facts import MappingFacts
+from s3_sync.streams.small_files import number as finite
+from s3_sync.sync.backlog.reader import MappingFacts
 
 # what a mapping can be, the first one that applies
 UNREADABLE, PAUSED, ELSEWHERE, RESETTING = "unreadable", "paused", "elsewhere", "resetting"

@@ -15,20 +15,20 @@ from threading import Lock
 
 from s3_sync.admin.comparison import MANIFEST, UNSURE, UPLOAD, Comparison, Depth, Finding, Sides
 from s3_sync.admin.explanation import RowPosition, positions
-from s3_sync.admin.site import Site
+from s3_sync.admin.node import Site
 from s3_sync.admin.verification_state import Seen, VerificationState, digest_of
 from s3_sync.cluster.accounts import Accounts
-from s3_sync.cluster.local import LocalObjects
 from s3_sync.cluster.newest import LocalState, NewestState, Present, Unknown
 from s3_sync.cluster.reader import ObjectReader
-from s3_sync.config.schema import Mapping
+from s3_sync.cluster.services import LocalObjects
+from s3_sync.config.settings import Mapping
 from s3_sync.errors import LocalError, LocalUnavailable, NotFound, RemoteError, SyncError
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import Bucket, ListQuery
 from s3_sync.providers.registry import Registry
 from s3_sync.runtime.concurrency import GreenPool, Pool
 from s3_sync.state.journal import QUARANTINE
-from s3_sync.sync.uploads import LIST_EVERY, SAFE_AGE
+from s3_sync.sync.rows.upload_ledger import LIST_EVERY, SAFE_AGE
 
 #: names that are looked at side by side
 WORKERS = 16

@@ -16,7 +16,7 @@ from swift.common.utils import ShardRange, get_db_files, hash_path, storage_dire
 from swift.container.backend import DATADIR, ContainerBroker
 
 from s3_sync.cluster.database_files import DatabaseFiles, Fingerprint
-from s3_sync.config.schema import Settings
+from s3_sync.config.settings import Settings
 from s3_sync.errors import LocalError, LocalMissing, LocalUnavailable
 from s3_sync.model.rows import Row
 

@@ -20,7 +20,7 @@ from swift.common.wsgi import ConfigString
 
 from s3_sync.cluster.swiftdir import swift_dir
 from s3_sync.errors import LocalError, LocalMissing, LocalUnavailable
-from s3_sync.streams.documents import is_text, parse_json, read_file
+from s3_sync.streams.small_files import is_text, parse_json, read_file
 
 #: for a node without internal-client.conf
 _BUILT_IN = """

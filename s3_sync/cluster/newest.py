@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from s3_sync.cluster.rings import Node, ObjectRings, Placement
 from s3_sync.cluster.servers import ObjectServers
 from s3_sync.errors import LocalUnavailable
+from s3_sync.http.pool import HttpError, Response
 from s3_sync.model.timestamps import Timestamp
-from s3_sync.runtime.http import HttpError, Response
 
 #: an expired object that nobody has reaped is still there; older versions know the second header only
 _OPEN_EXPIRED = [("X-Backend-Open-Expired", "true"), ("X-Backend-Replication", "true")]

@@ -9,10 +9,10 @@ from typing import Literal, Protocol, final
 
 from s3_sync.cluster.client import Answer
 from s3_sync.errors import LocalUnavailable
+from s3_sync.http.pool import HttpError, Response
 from s3_sync.model.headers import from_swift, is_true
 from s3_sync.model.objects import ObjectInfo, is_md5
 from s3_sync.model.timestamps import Timestamp
-from s3_sync.runtime.http import HttpError, Response
 from s3_sync.streams.reader import CHUNK, Body
 
 Kind = Literal["plain", "slo", "dlo", "symlink"]

@@ -15,7 +15,10 @@ from itertools import islice
 from swift.common.utils import whataremyips
 
 from s3_sync.cluster.client import LocalSwift, has_encryption
-from s3_sync.cluster.links import (
+from s3_sync.cluster.objects import ClientStream, Found, LocalObject, ServerStream, Stream
+from s3_sync.cluster.rings import Node, ObjectRings, Placement
+from s3_sync.cluster.servers import ObjectServers
+from s3_sync.cluster.symlinks import (
     MAX_HOPS,
     SYMLINK_TARGET,
     Follow,
@@ -26,14 +29,11 @@ from s3_sync.cluster.links import (
     link_target,
     visible_container,
 )
-from s3_sync.cluster.objects import ClientStream, Found, LocalObject, ServerStream, Stream
-from s3_sync.cluster.rings import Node, ObjectRings, Placement
-from s3_sync.cluster.servers import ObjectServers
-from s3_sync.config.schema import Settings
+from s3_sync.config.settings import Settings
 from s3_sync.errors import LocalChanged, LocalMissing, LocalUnavailable, ObjectRefused, SyncError
+from s3_sync.http.pool import Headers, HttpError, Response
 from s3_sync.model.objects import ByteRange
 from s3_sync.model.timestamps import Timestamp
-from s3_sync.runtime.http import Headers, HttpError, Response
 
 _NEVER = Timestamp(0)
 #: how many servers at most are asked through the internal client for the newest metadata

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from s3_sync.cluster.client import Container, LocalSwift
-from s3_sync.cluster.links import SYMLINK_TARGET
 from s3_sync.cluster.newest import NewestState, Present
 from s3_sync.cluster.reader import ObjectReader
+from s3_sync.cluster.symlinks import SYMLINK_TARGET
 from s3_sync.errors import LocalChanged, LocalMissing, LocalUnavailable
 from s3_sync.largeobject.manifest import named_objects, read_manifest
 from s3_sync.model.headers import is_true

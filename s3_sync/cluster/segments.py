@@ -13,7 +13,7 @@ from s3_sync.cluster.objects import LocalObject
 from s3_sync.cluster.reader import ObjectReader
 from s3_sync.errors import LocalChanged, LocalMissing, ObjectRefused, SegmentChanged
 from s3_sync.largeobject.manifest import Manifest, Segment
-from s3_sync.largeobject.places import may_hold_segments
+from s3_sync.largeobject.segment_places import may_hold_segments
 from s3_sync.model.objects import ByteRange
 
 

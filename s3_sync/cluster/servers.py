@@ -9,7 +9,7 @@ from threading import Lock
 
 from s3_sync import __version__
 from s3_sync.cluster.rings import Node, Placement
-from s3_sync.runtime.http import (
+from s3_sync.http.pool import (
     ConnectionPool,
     HttpError,
     NoFreeConnection,

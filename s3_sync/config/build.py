@@ -11,10 +11,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from s3_sync.config.criteria import EVERYTHING, Criteria, compile_criteria
+from s3_sync.config.file.fields import MappingForm, MigrationForm, MigratorForm, RemoteForm, TopForm
 from s3_sync.config.findings import Findings, join
-from s3_sync.config.forms import MappingForm, MigrationForm, MigratorForm, RemoteForm, TopForm
-from s3_sync.config.schema import EVERY_CONTAINER, Credentials, Mapping, Profile, Settings, Syslog
 from s3_sync.config.secret import Secret
+from s3_sync.config.settings import EVERY_CONTAINER, Credentials, Mapping, Profile, Settings, Syslog
 from s3_sync.errors import ConfigError
 from s3_sync.model.keys import KeyNamer
 

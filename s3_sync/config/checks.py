@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from s3_sync.config.coverage import EVERYWHERE, SEGMENTS, Coverage
 from s3_sync.config.findings import Findings, join
-from s3_sync.config.schema import Mapping
+from s3_sync.config.settings import Mapping
 from s3_sync.model.keys import KeyNamer
 
 Space = tuple[str, Mapping]  # a key prefix, and whose it is

@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from s3_sync.config.document import read_document
-from s3_sync.config.findings import Findings, join
-from s3_sync.config.form import Form
-from s3_sync.config.forms import (
+from s3_sync.config.file.base import Form
+from s3_sync.config.file.document import read_document
+from s3_sync.config.file.fields import (
     LONGEST,
     FileForm,
     MappingForm,
@@ -26,10 +25,11 @@ from s3_sync.config.forms import (
     PolicyForm,
     RemoteForm,
 )
+from s3_sync.config.file.flat import listed
+from s3_sync.config.file.section_models import A_DAY, IN_DAYS, PRESETS, EntryForm, new_name
+from s3_sync.config.findings import Findings, join
 from s3_sync.config.load import MISSING, is_new, load_written
-from s3_sync.config.new_forms import A_DAY, IN_DAYS, PRESETS, EntryForm, new_name
-from s3_sync.config.old_form import listed
-from s3_sync.config.schema import Credentials, Settings
+from s3_sync.config.settings import Credentials, Settings
 from s3_sync.errors import ConfigError, Problem
 from s3_sync.model.keys import KeyNamer
 

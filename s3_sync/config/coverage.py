@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from s3_sync.config.schema import Mapping
+from s3_sync.config.settings import Mapping
 
 #: how the containers that clients and Swift's s3api keep segments in are called
 SEGMENTS = ("_segments", "+segments")

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from s3_sync.config.form import Form
+from s3_sync.config.file.base import Form
 from s3_sync.config.secret import Secret, find_secret
 from s3_sync.errors import ConfigError, Problem
 

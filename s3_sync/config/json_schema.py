@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import Field, create_model
 
-from s3_sync.config.forms import MigrationForm, MigratorForm
-from s3_sync.config.new_forms import CredentialsForm, EntryForm, NewFileForm, ProfileForm
+from s3_sync.config.file.fields import MigrationForm, MigratorForm
+from s3_sync.config.file.section_models import CredentialsForm, EntryForm, NewFileForm, ProfileForm
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 

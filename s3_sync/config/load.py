@@ -6,14 +6,15 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from s3_sync.config import checks, not_yet
+from s3_sync.config import checks
+from s3_sync.config import unsupported as not_yet
 from s3_sync.config.build import Proxies, build_settings, read_migration
-from s3_sync.config.document import Document, read_document
+from s3_sync.config.file.document import Document, read_document
+from s3_sync.config.file.fields import MigrationForm, MigratorForm, ServedForm, TopForm
+from s3_sync.config.file.flat import OldForm, listed
+from s3_sync.config.file.sections import NewForm
 from s3_sync.config.findings import Findings
-from s3_sync.config.forms import MigrationForm, MigratorForm, ServedForm, TopForm
-from s3_sync.config.new_form import NewForm
-from s3_sync.config.old_form import OldForm, listed
-from s3_sync.config.schema import Mapping, Served, Settings
+from s3_sync.config.settings import Mapping, Served, Settings
 from s3_sync.errors import ConfigError, Problem
 
 MISSING = "Configuration file does not exist"

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from s3_sync.config.budgets import Budget, DeleteBudget, Rates
 from s3_sync.config.load import Loaded, load
-from s3_sync.config.schema import Credentials, Mapping, Profile, Settings
+from s3_sync.config.settings import Credentials, Mapping, Profile, Settings
 from s3_sync.errors import Problem
 
 WIDTH = 100

@@ -20,9 +20,9 @@ from typing import Any
 
 from s3_sync.errors import LocalUnavailable, ObjectRefused
 from s3_sync.model.objects import is_md5
-from s3_sync.streams.documents import is_text, parse_json
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import Body, read_all
+from s3_sync.streams.small_files import is_text, parse_json
 
 
 @dataclass(frozen=True, slots=True)

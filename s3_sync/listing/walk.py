@@ -14,7 +14,7 @@ from typing import Protocol
 
 from s3_sync.errors import InvalidRequest
 from s3_sync.listing.entry import Entry
-from s3_sync.listing.middle import between
+from s3_sync.listing.midpoint import between
 from s3_sync.listing.query import RESERVED, ListingQuery
 from s3_sync.model.objects import ObjectInfo
 

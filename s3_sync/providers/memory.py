@@ -29,9 +29,9 @@ from s3_sync.providers.base import (
     Part,
     WriteOptions,
 )
-from s3_sync.streams.exact import read_exactly
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import Body, BytesBody
+from s3_sync.streams.verifying import read_exactly
 
 _WHOLE = GetOptions()
 _PLAIN = WriteOptions()

@@ -6,18 +6,18 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 
-from s3_sync.config.schema import Credentials
-from s3_sync.config.schema import Mapping as ContainerMapping
+from s3_sync.config.settings import Credentials
+from s3_sync.config.settings import Mapping as ContainerMapping
 from s3_sync.errors import ConfigError, Problem
+from s3_sync.http.pool import Timeouts
 from s3_sync.providers.base import Bucket, Provider, WriteOptions
 from s3_sync.providers.s3.provider import S3Provider
-from s3_sync.providers.wrappers.allowance import Budgets, Gate
-from s3_sync.providers.wrappers.budget import BudgetedBucket
-from s3_sync.providers.wrappers.guard import Guard, GuardedProvider
-from s3_sync.providers.wrappers.observe import ObservedProvider, Observers
-from s3_sync.providers.wrappers.pace import Pace, PacedProvider
+from s3_sync.providers.wrappers.adaptive_throttle import Pace, PacedProvider
+from s3_sync.providers.wrappers.bulkhead import Guard, GuardedProvider
+from s3_sync.providers.wrappers.instrument import ObservedProvider, Observers
+from s3_sync.providers.wrappers.rate_limited import BudgetedBucket
+from s3_sync.providers.wrappers.rate_limits import Budgets, Gate
 from s3_sync.providers.wrappers.retry import RetriedBucket, RetriedProvider, RetryPolicy
-from s3_sync.runtime.http import Timeouts
 
 #: builds the provider of an account, with at most so many connections
 Builder = Callable[[Credentials, int], Provider]

@@ -10,12 +10,12 @@ from urllib.parse import quote
 
 from swift.common.constraints import MAX_META_COUNT
 
-from s3_sync.config.schema import Mapping
+from s3_sync.config.settings import Mapping
 from s3_sync.errors import InvalidRequest
 from s3_sync.model.headers import to_swift
 from s3_sync.model.objects import ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
-from s3_sync.shunt.exchange import Headers, to_wsgi
+from s3_sync.shunt.request import Headers, to_wsgi
 
 #: of what s3api tells its clients instead of Swift's ETag (swift.common.middleware.s3api.s3response); the
 #: gatekeeper takes it out of answers to other clients

@@ -16,7 +16,7 @@ from swift.common.swob import HTTPException, HTTPServiceUnavailable
 from swift.common.swob import Request as SwobRequest
 from swift.common.utils import config_true_value
 
-from s3_sync.config.schema import Mapping as ContainerMapping
+from s3_sync.config.settings import Mapping as ContainerMapping
 from s3_sync.errors import InvalidRequest, NotSupported, RemoteError, RemoteUnavailable
 from s3_sync.listing.entry import Entry
 from s3_sync.listing.formats import FORMATS, as_json
@@ -25,12 +25,12 @@ from s3_sync.listing.prefetch import Prefetch
 from s3_sync.listing.query import ListingQuery
 from s3_sync.listing.walk import Page, Walk
 from s3_sync.providers.base import Bucket, ListPage, ListQuery
-from s3_sync.shunt.configured import Target
-from s3_sync.shunt.exchange import Environ, Headers, Local, Request, StartResponse
 from s3_sync.shunt.headers import cross_origin
+from s3_sync.shunt.mapping_table import Target
 from s3_sync.shunt.proxyfs import ProxyFs
+from s3_sync.shunt.request import Environ, Headers, Local, Request, StartResponse
 from s3_sync.shunt.versions import NULL, are_known, has_versions
-from s3_sync.streams.documents import parse_json
+from s3_sync.streams.small_files import parse_json
 
 #: says of a listing that should have a remote part that it has none
 LOCAL_ONLY = ("X-Cloud-Sync-Shunt-Listing", "local-only")

@@ -17,26 +17,26 @@ from swift.common.utils import whataremyips
 from s3_sync.cluster.newest import NewestState
 from s3_sync.cluster.rings import ObjectRings
 from s3_sync.cluster.servers import ObjectServers
-from s3_sync.config.schema import Credentials
+from s3_sync.config.settings import Credentials
 from s3_sync.errors import ConfigError
+from s3_sync.http.pool import Timeouts
 from s3_sync.providers.registry import Builder, Registry, builders_with
-from s3_sync.providers.wrappers.breaker import BreakerPolicy
-from s3_sync.providers.wrappers.guard import Guard, GuardPolicy
+from s3_sync.providers.wrappers.bulkhead import Guard, GuardPolicy
+from s3_sync.providers.wrappers.circuit_breaker import BreakerPolicy
 from s3_sync.runtime.concurrency import GreenPool
-from s3_sync.runtime.http import Timeouts
-from s3_sync.shunt.changes import Changes
-from s3_sync.shunt.configured import Configured
-from s3_sync.shunt.containers import Containers
-from s3_sync.shunt.dynamic import make_detour
-from s3_sync.shunt.exchange import App, Environ, Request, StartResponse, to_text
-from s3_sync.shunt.large import LargeObjects
+from s3_sync.shunt.container_deletes import Containers
 from s3_sync.shunt.listings import Listings
-from s3_sync.shunt.objects import Objects
+from s3_sync.shunt.local_dlo import make_detour
+from s3_sync.shunt.manifest_cache import LargeObjects
+from s3_sync.shunt.mapping_table import Configured
+from s3_sync.shunt.object_reads import Objects
+from s3_sync.shunt.object_writes import Changes
 from s3_sync.shunt.options import Options
 from s3_sync.shunt.proxyfs import ProxyFs
+from s3_sync.shunt.request import App, Environ, Request, StartResponse, to_text
 from s3_sync.shunt.restores import Restores, max_segments
-from s3_sync.shunt.visible import Visibility
-from s3_sync.shunt.watch import RemoteWatcher, shunt_logger
+from s3_sync.shunt.telemetry import RemoteWatcher, shunt_logger
+from s3_sync.shunt.visibility import Visibility
 
 #: of a request that wants the local cluster only: from the cloud connector, or from an operator
 _BYPASS = "HTTP_X_CLOUD_SYNC_SHUNT_BYPASS"

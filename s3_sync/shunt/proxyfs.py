@@ -8,7 +8,7 @@ from collections.abc import Callable
 from swift.common.utils import config_true_value
 from swift.proxy.controllers.base import get_account_info, get_container_info
 
-from s3_sync.shunt.exchange import SOURCE, App, Environ, Request
+from s3_sync.shunt.request import SOURCE, App, Environ, Request
 
 #: seconds that an account is known for what it is; it never changes in practice
 _REMEMBERED = 60.0

@@ -18,14 +18,14 @@ from s3_sync.errors import LocalChanged, NotFound, ObjectRefused, SyncError
 from s3_sync.largeobject.manifest import Manifest
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.runtime.concurrency import Pool
-from s3_sync.shunt.bare import is_bare
-from s3_sync.shunt.claims import Claim
-from s3_sync.shunt.exchange import SOURCE, find_filter
 from s3_sync.shunt.headers import S3_ETAG, is_deleted, stored_headers, written_at
-from s3_sync.shunt.large import LargeObjects, has_segments, is_large
+from s3_sync.shunt.legacy_dlo import is_bare
+from s3_sync.shunt.manifest_cache import LargeObjects, has_segments, is_large
+from s3_sync.shunt.memcache_lock import Claim
+from s3_sync.shunt.request import SOURCE, find_filter
 from s3_sync.shunt.wanted import Wanted
-from s3_sync.transfer.following import Following
 from s3_sync.transfer.restore import Limits, Restoration, restore
+from s3_sync.transfer.tee import Following
 
 #: seconds until an object whose restore failed is tried again
 _PAUSE = 60.0

@@ -19,8 +19,8 @@ from swift.common.wsgi import make_subrequest
 from swift.proxy.controllers.base import get_container_info
 
 from s3_sync.model.objects import ObjectInfo
-from s3_sync.shunt.exchange import SOURCE, to_wsgi
-from s3_sync.shunt.large import Place, is_dynamic
+from s3_sync.shunt.manifest_cache import Place, is_dynamic
+from s3_sync.shunt.request import SOURCE, to_wsgi
 from s3_sync.shunt.wanted import Wanted
 
 _GONE = 410

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from swift.common.registry import get_swift_info
 from swift.proxy.controllers.base import get_container_info
 
-from s3_sync.shunt.exchange import SOURCE, Request
+from s3_sync.shunt.request import SOURCE, Request
 
 #: of an object that was written while its container had no versions
 NULL = "null"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket
-from s3_sync.shunt.configured import Target
-from s3_sync.shunt.exchange import Environ, Local, Request
+from s3_sync.shunt.mapping_table import Target
+from s3_sync.shunt.request import Environ, Local, Request
 
 
 @dataclass(frozen=True, slots=True)

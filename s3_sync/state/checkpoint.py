@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from s3_sync.config.coverage import Coverage
-from s3_sync.config.schema import Mapping
+from s3_sync.config.settings import Mapping
 from s3_sync.errors import StateError
 from s3_sync.model.rows import Row
 from s3_sync.state.atomic import is_leftover, remove_leftovers, set_aside, write_atomically
 from s3_sync.state.tail import LENGTH, Tail
-from s3_sync.streams.documents import is_count, is_text, number, parse_json, read_file
+from s3_sync.streams.small_files import is_count, is_text, number, parse_json, read_file
 
 log = logging.getLogger("s3-sync.state")
 

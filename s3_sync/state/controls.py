@@ -19,11 +19,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from s3_sync.config.schema import Mapping
+from s3_sync.config.settings import Mapping
 from s3_sync.errors import StateError
-from s3_sync.runtime.told import Told
+from s3_sync.runtime.log_once import Told
 from s3_sync.state.atomic import sync_directory, write_atomically
-from s3_sync.streams.documents import is_text, number, parse_json, read_file
+from s3_sync.streams.small_files import is_text, number, parse_json, read_file
 
 log = logging.getLogger("s3-sync.state")
 

@@ -7,7 +7,7 @@ import json
 import math
 from dataclasses import asdict, dataclass, fields
 
-from s3_sync.streams.documents import is_count, is_text, number, parse_json
+from s3_sync.streams.small_files import is_count, is_text, number, parse_json
 
 #: what the journal calls it
 NOTED = "deletes"

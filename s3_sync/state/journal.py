@@ -18,13 +18,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from s3_sync.state.departures import SCHEMA as DEPARTURES
-from s3_sync.state.departures import Departures
 from s3_sync.state.expiries import SCHEMA as EXPIRIES
 from s3_sync.state.expiries import Expiries
 from s3_sync.state.journal_file import JournalFile
 from s3_sync.state.resets import SCHEMA as RESETS
 from s3_sync.state.resets import Resets
+from s3_sync.state.segment_cleanups import SCHEMA as DEPARTURES
+from s3_sync.state.segment_cleanups import Departures
 from s3_sync.state.uploads import SCHEMA as UPLOADS
 from s3_sync.state.uploads import Uploads
 

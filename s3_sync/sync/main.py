@@ -11,17 +11,17 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 
 from s3_sync import __version__
+from s3_sync.config.file_watch import FileWatch
 from s3_sync.config.load import load
 from s3_sync.config.report import check_config
-from s3_sync.config.watch import FileWatch
+from s3_sync.daemon.arguments import parse
+from s3_sync.daemon.process_shard import Share
+from s3_sync.daemon.sd_notify import ServiceManager, Watchdog
+from s3_sync.daemon.supervisor import Board, Workers
 from s3_sync.errors import ConfigError, Problem, StateError, SyncError
-from s3_sync.runtime.arguments import parse
-from s3_sync.runtime.service import ServiceManager, Watchdog
-from s3_sync.runtime.workers import Board, Workers
-from s3_sync.sync.announce import announce
-from s3_sync.sync.conversion import convert_config
-from s3_sync.sync.process import Reading, Start, open_journal, serve
-from s3_sync.sync.share import Share
+from s3_sync.sync.app import Reading, Start, open_journal, serve
+from s3_sync.sync.convert_config import convert_config
+from s3_sync.sync.lifecycle.notice import announce
 
 log = logging.getLogger("s3-sync")
 

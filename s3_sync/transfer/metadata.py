@@ -10,10 +10,10 @@ from s3_sync.largeobject.plan import plan_parts
 from s3_sync.model.objects import ByteRange, ObjectInfo, ObjectMeta
 from s3_sync.providers.base import Limits, Part
 from s3_sync.providers.limits import check_limits
-from s3_sync.transfer.large import LargeObject, in_parallel
-from s3_sync.transfer.parts import part_size
-from s3_sync.transfer.sending import Overwrite, Sending, open_upload
+from s3_sync.transfer.large_upload import LargeObject, in_parallel
+from s3_sync.transfer.multipart import part_size
 from s3_sync.transfer.upload import remote_meta
+from s3_sync.transfer.upload_session import Overwrite, Sending, open_upload
 
 
 @dataclass(frozen=True, slots=True)

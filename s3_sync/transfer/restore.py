@@ -13,13 +13,13 @@ from typing import Protocol
 
 from s3_sync.errors import BadDigest, LocalChanged, ObjectRefused, SyncError
 from s3_sync.largeobject.manifest import Manifest, Segment
-from s3_sync.largeobject.places import may_hold_segments
+from s3_sync.largeobject.segment_places import may_hold_segments
 from s3_sync.model.headers import to_swift
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.hashing import HashingBody
 from s3_sync.streams.reader import Body, BytesBody
-from s3_sync.streams.slices import Slice
+from s3_sync.streams.slice import Slice
 
 _ONLY_NEW = {"if-none-match": "*"}
 

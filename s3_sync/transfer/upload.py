@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutOptions
 from s3_sync.providers.limits import check_limits
-from s3_sync.streams.metered import MeteredBody
-from s3_sync.transfer.parts import upload_parts
-from s3_sync.transfer.sending import Overwrite, Sending
+from s3_sync.streams.counting import MeteredBody
+from s3_sync.transfer.multipart import upload_parts
 from s3_sync.transfer.source import OpenObject, Source
+from s3_sync.transfer.upload_session import Overwrite, Sending
 
 
 def remote_meta(info: ObjectInfo) -> ObjectMeta:

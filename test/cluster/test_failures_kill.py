@@ -26,7 +26,7 @@ WORKERS = 4
 FULL = 80_000  # bytes: the journal begins with more than half of that
 
 OPEN = "s3_sync.state.journal:Journal.open_window"
-PUT = "s3_sync.providers.s3.direct:DirectTransport.send"
+PUT = "s3_sync.providers.s3.transport.direct:DirectTransport.send"
 SETTLE = "s3_sync.state.journal:Journal.settle"
 SAVE = "s3_sync.state.checkpoint:StatusFiles.save"
 #: every step of a batch, and the middle of a write to disk
@@ -112,10 +112,10 @@ CHANGING = [
     {"at": NEWEST},
     {"at": READ, "call": 2, "moment": "after"},
     {"at": "s3_sync.providers.s3.bucket:S3Bucket.head_object", "moment": "after"},
-    {"at": "s3_sync.sync.rows:upload"},
-    {"at": "s3_sync.sync.rows:upload", "moment": "after"},
-    {"at": "s3_sync.sync.rows:update_metadata"},
-    {"at": "s3_sync.sync.rows:update_metadata", "moment": "after"},
+    {"at": "s3_sync.sync.rows.handler:upload"},
+    {"at": "s3_sync.sync.rows.handler:upload", "moment": "after"},
+    {"at": "s3_sync.sync.rows.handler:update_metadata"},
+    {"at": "s3_sync.sync.rows.handler:update_metadata", "moment": "after"},
     {"at": "s3_sync.providers.s3.bucket:S3Bucket.delete_object"},
     {"at": "s3_sync.providers.s3.bucket:S3Bucket.delete_object", "moment": "after"},
     {"at": SETTLE, "moment": "after"},
@@ -206,7 +206,7 @@ def signals(pid: int, number: signal.Signals) -> Fault:
 
 
 def test_told_to_end_while_the_store_is_frozen(pair: Pair, daemon: SyncDaemon, proxy: FaultProxy) -> None:
-    daemon.alter(values={"s3_sync.sync.daemon:GRACE": 3.0})
+    daemon.alter(values={"s3_sync.daemon.daemon:GRACE": 3.0})
     frozen = threading.Event()
     rule = proxy.when(waits_for(frozen), method="PUT", skip=10)
     process = daemon.start()

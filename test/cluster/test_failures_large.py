@@ -18,7 +18,7 @@ from servers.swift import SwiftCluster
 
 LARGE_FROM = 50_000
 ALTERED = {
-    "values": {"s3_sync.sync.batch:LARGE_FROM": LARGE_FROM, "s3_sync.sync.daemon:GRACE": 0.5},
+    "values": {"s3_sync.sync.rows.batch:LARGE_FROM": LARGE_FROM, "s3_sync.daemon.daemon:GRACE": 0.5},
     "limits": {"min_part": 1},
 }
 SMALL = [f"o{number}" for number in range(8)]
@@ -29,12 +29,12 @@ SAVE = "s3_sync.state.checkpoint:StatusFiles.save"
 STEPS = [
     {"at": SETTLE, "moment": "after"},
     {"at": SAVE, "call": 2, "moment": "after"},
-    {"at": "s3_sync.sync.rows:upload"},
+    {"at": "s3_sync.sync.rows.handler:upload"},
     {"at": "s3_sync.providers.s3.bucket:S3Bucket.create_upload", "moment": "after"},
     {"at": "s3_sync.providers.s3.bucket:S3Bucket.upload_part", "call": 2, "moment": "after"},
     {"at": "s3_sync.providers.s3.bucket:S3Bucket.complete_upload", "moment": "after"},
-    {"at": "s3_sync.transfer.large:write_manifest", "moment": "after"},
-    {"at": "s3_sync.sync.batch:Batches.send_large", "moment": "after"},
+    {"at": "s3_sync.transfer.large_upload:write_manifest", "moment": "after"},
+    {"at": "s3_sync.sync.rows.batch:Batches.send_large", "moment": "after"},
 ]
 
 
@@ -113,7 +113,7 @@ def test_others_pass_a_small_object_that_the_store_sits_on(
     large: Large, daemon: SyncDaemon, proxy: FaultProxy, method: str
 ) -> None:
     pair, answers = large.pair, threading.Event()
-    daemon.alter(values={"s3_sync.sync.slow:PATIENCE": 0.2})
+    daemon.alter(values={"s3_sync.sync.rows.stragglers:PATIENCE": 0.2})
     process = daemon.start()
     if method == "POST":
         pair.put("slow")

@@ -37,7 +37,7 @@ def test_a_store_that_hangs_keeps_only_its_own_mappings_waiting(
     stuck = [new_pair(swift, s3api.behind(hanging.endpoint)) for _ in range(3)]
     free = [new_pair(swift, store) for _ in range(3)]
     daemon = new_daemon(*stuck, *free, workers=2, enumerator_workers=2)
-    daemon.alter(values={"s3_sync.sync.daemon:GRACE": 0.5})
+    daemon.alter(values={"s3_sync.daemon.daemon:GRACE": 0.5})
     for pair in (*stuck, *free):
         for number in range(5):
             pair.put(f"o{number}")

@@ -166,13 +166,13 @@ class TestStore:
 
 #: where, at which call of it
 STEPS = [
-    ("s3_sync.sync.rows:upload", 3),
-    ("s3_sync.sync.release:Release.release", 3),
-    ("s3_sync.sync.release:decide", 3),
-    ("s3_sync.cluster.removal:Removal.remove", 3),
+    ("s3_sync.sync.rows.handler:upload", 3),
+    ("s3_sync.sync.lifecycle.release:Release.release", 3),
+    ("s3_sync.sync.lifecycle.release:decide", 3),
+    ("s3_sync.cluster.guarded_delete:Removal.remove", 3),
     ("s3_sync.cluster.client:LocalSwift.request", 3),
-    ("s3_sync.sync.batch:Batches.settle", 1),
-    ("s3_sync.sync.progress:Progress.move", 1),
+    ("s3_sync.sync.rows.batch:Batches.settle", 1),
+    ("s3_sync.sync.passes.cursors:Progress.move", 1),
 ]
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from faults.proxy import FaultProxy
 from s3_sync.largeobject.manifest import Manifest
-from s3_sync.largeobject.restore import rebuild
+from s3_sync.largeobject.rebuild import rebuild
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.providers.s3.headers import lower_names, object_info
 from servers.daemon import NewDaemon, SyncDaemon
@@ -184,12 +184,12 @@ class TestStays:
 
 #: before which call of it. Unit tests crash at every single point.
 STEPS = {
-    "the stored manifest": ("s3_sync.transfer.large:write_manifest", 1),
-    "the manifest's delete, with its segments noted": ("s3_sync.cluster.removal:Removal.remove", 1),
-    "the note that the manifest is gone": ("s3_sync.state.departures:Departures.note", 2),
+    "the stored manifest": ("s3_sync.transfer.large_upload:write_manifest", 1),
+    "the manifest's delete, with its segments noted": ("s3_sync.cluster.guarded_delete:Removal.remove", 1),
+    "the note that the manifest is gone": ("s3_sync.state.segment_cleanups:Departures.note", 2),
     "the walk, with the row done": ("s3_sync.cluster.references:References.walk", 1),
-    "the second segment": ("s3_sync.cluster.removal:Removal.remove", 3),
-    "the note that all is done": ("s3_sync.state.departures:Departures.settle", 1),
+    "the second segment": ("s3_sync.cluster.guarded_delete:Removal.remove", 3),
+    "the note that all is done": ("s3_sync.state.segment_cleanups:Departures.settle", 1),
 }
 
 

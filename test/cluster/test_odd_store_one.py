@@ -119,11 +119,11 @@ def stage(
         mappings = [cell.pair.mapping for cell in cells.values()]
         daemon = SyncDaemon(cluster, tmp_path_factory.mktemp("odd"), mappings, workers=WORKERS)
         daemon.alter(
-            pauses={"s3_sync.sync.process:_retry_pause": 1.0},
+            pauses={"s3_sync.sync.app:_retry_pause": 1.0},
             values={
                 "s3_sync.runtime.logs:LIBRARIES": [],
-                "s3_sync.providers.wrappers.pace:SLOWEST": 0.5,
-                "s3_sync.providers.wrappers.pace:RECOVERY": 600.0,
+                "s3_sync.providers.wrappers.adaptive_throttle:SLOWEST": 0.5,
+                "s3_sync.providers.wrappers.adaptive_throttle:RECOVERY": 600.0,
             },
             retries={"attempts": 2, "base": 0.05},
         )

@@ -11,7 +11,7 @@ import pytest
 
 from faults.proxy import FaultProxy
 from s3_sync.largeobject.manifest import Manifest
-from s3_sync.largeobject.restore import rebuild
+from s3_sync.largeobject.rebuild import rebuild
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.providers.s3.headers import lower_names, object_info
 from servers.daemon import NewDaemon, SyncDaemon

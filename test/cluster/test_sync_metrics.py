@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from s3_sync.state import recon
+from s3_sync.daemon import recon_file as recon
 from servers.daemon import NewDaemon
 from servers.metrics import MetricsOf, Scrape
 from servers.pair import IMPOSSIBLE, Pair, Store, new_pair, sync
@@ -15,7 +15,7 @@ from servers.process import wait_until
 from servers.swift import SwiftCluster
 
 #: what is pending is counted so often, in seconds
-OFTEN = {"values": {"s3_sync.sync.watch:EVERY": 0.2}}
+OFTEN = {"values": {"s3_sync.daemon.monitor:EVERY": 0.2}}
 
 
 @pytest.fixture

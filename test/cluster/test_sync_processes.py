@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from faults.proxy import FaultProxy, waits_for
-from s3_sync.sync.share import Share
+from s3_sync.daemon.process_shard import Share
 from servers.daemon import NewDaemon, SyncDaemon
 from servers.operations import counting
 from servers.pair import IMPOSSIBLE, Pair, Store, new_pair

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from faults.proxy import Exchange, FaultProxy, passes, waits_for
-from s3_sync.sync.daemon import CLEAN_UP, GRACE
+from s3_sync.daemon.daemon import CLEAN_UP, GRACE
 from servers.daemon import NewDaemon, SyncDaemon
 from servers.pair import Pair, Store, new_pair, sync
 from servers.process import wait_until
@@ -17,7 +17,7 @@ from servers.swift import SwiftCluster
 
 MIB = 1024 * 1024
 #: the seconds that transfers get, so much less than usual that a busy machine ends in ten, too
-SHORT_GRACE = {"s3_sync.sync.daemon:GRACE": 3.0}
+SHORT_GRACE = {"s3_sync.daemon.daemon:GRACE": 3.0}
 
 
 def test_what_it_waits_for_leaves_a_second_of_ten() -> None:

@@ -10,17 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from s3_sync.config.schema import Credentials
 from s3_sync.config.secret import Secret
+from s3_sync.config.settings import Credentials
 from s3_sync.providers.base import Provider
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.s3.dialect import CLONE
 from s3_sync.providers.s3.provider import S3Provider
-from s3_sync.providers.wrappers.guard import Guard, GuardedProvider, GuardPolicy
-from s3_sync.providers.wrappers.observe import ObservedProvider, Observer
-from s3_sync.providers.wrappers.pace import Pace
+from s3_sync.providers.wrappers.adaptive_throttle import Pace
+from s3_sync.providers.wrappers.bulkhead import Guard, GuardedProvider, GuardPolicy
+from s3_sync.providers.wrappers.delegate import ProviderThrough
+from s3_sync.providers.wrappers.instrument import ObservedProvider, Observer
 from s3_sync.providers.wrappers.retry import RetryPolicy
-from s3_sync.providers.wrappers.through import ProviderThrough
 from servers.swift_spec import TESTER
 
 #: patience for a store that is busy; tests inject no faults here

@@ -103,7 +103,7 @@ def fill_the_disk(size: int) -> None:
 def note_connections(path: str) -> None:
     from urllib3 import PoolManager
 
-    from s3_sync.runtime.http import ConnectionPool
+    from s3_sync.http.pool import ConnectionPool
 
     close, clear = ConnectionPool.close, PoolManager.clear
 

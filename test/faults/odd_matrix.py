@@ -373,12 +373,12 @@ def impatient() -> dict[str, Any]:
         "retries": {"attempts": ATTEMPTS, "base": 0.05},
         "values": {
             "s3_sync.runtime.logs:LIBRARIES": [],
-            "s3_sync.sync.bulk:FEW": len(GONE),
-            "s3_sync.providers.wrappers.pace:RECOVERY": 0.5,
-            "s3_sync.providers.wrappers.pace:SLOWEST": 1000.0,
+            "s3_sync.sync.rows.bulk_deletes:FEW": len(GONE),
+            "s3_sync.providers.wrappers.adaptive_throttle:RECOVERY": 0.5,
+            "s3_sync.providers.wrappers.adaptive_throttle:SLOWEST": 1000.0,
         },
         "pauses": {
-            "s3_sync.sync.process:_retry_pause": 3.0,
-            "s3_sync.sync.crawler:setback_pause": 2.0,
+            "s3_sync.sync.app:_retry_pause": 3.0,
+            "s3_sync.sync.container_crawl:setback_pause": 2.0,
         },
     }

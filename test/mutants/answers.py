@@ -9,21 +9,21 @@ _BELIEF = "test/unit/providers/s3/test_belief.py"
 ANSWERS = (
     Mutant(
         "an answer without an ETag is no success",
-        "providers/s3/put.py",
+        "providers/s3/upload.py",
         "if not etag or receipt.status",
         "if receipt.status",
         _BELIEF,
     ),
     Mutant(
         "an ETag that is no MD5 is proved by a HEAD",
-        "providers/s3/writing.py",
+        "providers/s3/proved_writes.py",
         "        if not expected.is_shown_by(headers):\n            raise error\n",
         "",
         _BELIEF,
     ),
     Mutant(
         "a document is read as nothing but what it is",
-        "providers/s3/answers.py",
+        "providers/s3/response_checks.py",
         "if root not in roots:",
         "if False:",
         _BELIEF,
@@ -44,16 +44,16 @@ ANSWERS = (
     ),
     Mutant(
         "other bytes than were asked for are none",
-        "providers/s3/reading.py",
+        "providers/s3/download.py",
         "            right = found == (wanted.first, last)\n",
         "            right = True\n",
-        "test/unit/providers/s3/test_reading.py",
+        "test/unit/providers/s3/test_download.py",
     ),
     Mutant(
         "a listing settles less where the store's clock is another one",
-        "sync/rows.py",
+        "sync/rows/handler.py",
         " - ROUNDED - view.off > ",
         " - ROUNDED > ",
-        "test/unit/sync/test_row_copies.py",
+        "test/unit/sync/rows/test_copies.py",
     ),
 )

@@ -10,7 +10,7 @@ CURSORS = (
         "state/checkpoint.py",
         "return self.tail is None or self.tail.is_of(db.last_rows(self.end, LENGTH))",
         "return True",
-        "test/unit/sync/test_crawler_crashes.py",
+        "test/unit/sync/test_container_crawl_crashes.py",
     ),
     Mutant(
         "a row that is younger than all that a cursor has passed is none of its",
@@ -21,9 +21,9 @@ CURSORS = (
     ),
     Mutant(
         "large objects are looked for again in an older copy of a database",
-        "sync/progress.py",
+        "sync/passes/cursors.py",
         "            self._scope.batches.named.start_over(db.id)\n",
         "",
-        "test/unit/sync/test_named.py",
+        "test/unit/sync/lifecycle/test_segment_index.py",
     ),
 )

@@ -10,17 +10,17 @@ _CLUSTER = "test/unit/cluster"
 RIGHTS = (
     Mutant(
         "a link is followed within its container only",
-        "cluster/links.py",
+        "cluster/symlinks.py",
         'if follow == "account" or (follow == "container" and target.container == container):',
         "if True:",
-        f"{_CLUSTER}/test_links.py",
+        f"{_CLUSTER}/test_symlinks.py",
     ),
     Mutant(
         "no link is followed into another account",
-        "cluster/links.py",
+        "cluster/symlinks.py",
         "    if target.account == account:",
         "    if True:",
-        f"{_CLUSTER}/test_links.py",
+        f"{_CLUSTER}/test_symlinks.py",
     ),
     Mutant(
         "segments count where a writer of the manifest could write",
@@ -31,16 +31,16 @@ RIGHTS = (
     ),
     Mutant(
         "and are deleted nowhere else",
-        "sync/departures.py",
+        "sync/lifecycle/segment_cleanup.py",
         "        if not self._may_hold(segment.container):",
         "        if False:",
         f"{_SYNC}/test_segments_elsewhere.py",
     ),
     Mutant(
         "a segment that is an object of the container keeps its name",
-        "sync/departures.py",
+        "sync/lifecycle/segment_cleanup.py",
         "if each.segment.container == mapping.container]",
         "if False]",
-        f"{_SYNC}/test_named.py",
+        f"{_SYNC}/lifecycle/test_segment_index.py",
     ),
 )

@@ -16,7 +16,7 @@ SHUNT = (
     ),
     Mutant(
         "the segments of this version are asked for, not those of an earlier one",
-        "shunt/large.py",
+        "shunt/manifest_cache.py",
         "        written,\n    )",
         "        '',\n    )",
         f"{_SHUNT}/test_rights.py",
@@ -40,14 +40,14 @@ SHUNT = (
         "transfer/restore.py",
         "            if found != self._md5:",
         "            if False:",
-        f"{_SHUNT}/test_objects.py",
+        f"{_SHUNT}/test_object_reads.py",
     ),
     Mutant(
         "no copy is read of what has expired in the cluster",
-        "shunt/visible.py",
+        "shunt/visibility.py",
         "return known == copied",
         "return False",
-        f"{_SHUNT}/test_visible.py",
+        f"{_SHUNT}/test_visibility.py",
     ),
     Mutant(
         "no container has all connections to a store",

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
-from s3_sync.largeobject.restore import Rebuilt
+from s3_sync.largeobject.rebuild import Rebuilt
 from servers.landed import key_prefix, keys
 from servers.pair import Pair
 

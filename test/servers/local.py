@@ -14,8 +14,8 @@ from s3_sync.cluster.newest import LocalState, NewestState, Present
 from s3_sync.cluster.objects import LocalObject
 from s3_sync.cluster.reader import ObjectReader
 from s3_sync.cluster.swiftdir import use_swift_dir
-from s3_sync.config.schema import Settings
-from s3_sync.runtime.http import ConnectionPool, Origin
+from s3_sync.config.settings import Settings
+from s3_sync.http.pool import ConnectionPool, Origin
 from servers.descriptors import open_descriptors
 from servers.swift import SwiftCluster
 

@@ -19,8 +19,8 @@ def daemon() -> None:
     importlib.import_module("s3_sync.admin.main")
     import eventlet.hubs
 
-    from s3_sync.config.schema import Credentials
     from s3_sync.config.secret import Secret
+    from s3_sync.config.settings import Credentials
     from s3_sync.providers.s3.client import Account
     from s3_sync.providers.s3.dialect import CLONE
 

@@ -25,7 +25,7 @@ from s3_sync.errors import (
     RemoteUnavailable,
     Throttled,
 )
-from unit.sync.world import Three
+from unit.sync.worlds import Three
 
 DAY = 86400.0
 NAMES = [f"o{number:04}" for number in range(2000)]

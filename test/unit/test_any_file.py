@@ -18,15 +18,15 @@ from hypothesis import strategies as st
 from s3_sync.admin.verification_state import VerificationState
 from s3_sync.cluster.client import has_encryption, internal_client
 from s3_sync.config.load import load, load_served
-from s3_sync.config.schema import Credentials, Mapping, Profile
 from s3_sync.config.secret import find_secret
+from s3_sync.config.settings import Credentials, Mapping, Profile
+from s3_sync.daemon import recon_file as recon
 from s3_sync.errors import ConfigError, LocalError, StateError
 from s3_sync.model.keys import KeyNamer
-from s3_sync.state import recon
 from s3_sync.state.checkpoint import Checkpoint, StatusFiles
 from s3_sync.state.controls import Controls
 from s3_sync.state.journal import RETRY, Journal, Settlement
-from s3_sync.streams.documents import LARGEST
+from s3_sync.streams.small_files import LARGEST
 from unit.cluster.test_client import CONF
 from unit.config.written import MAPPING as WRITTEN
 from unit.state.entries import M, failed, failure, minutes

@@ -15,9 +15,9 @@ import pytest
 from mutants.rules import MUTANTS
 from proofs.functional import EXPLAINED, explained
 from s3_sync.admin import main
-from s3_sync.config.budget_forms import BudgetForm, DeleteBudgetForm, HoursForm
-from s3_sync.config.form import Form
-from s3_sync.config.forms import (
+from s3_sync.config.file.base import Form
+from s3_sync.config.file.budgets import BudgetForm, DeleteBudgetForm, HoursForm
+from s3_sync.config.file.fields import (
     FileForm,
     MappingForm,
     MigrationForm,
@@ -25,12 +25,19 @@ from s3_sync.config.forms import (
     RemoteForm,
     SyslogForm,
 )
+from s3_sync.config.file.section_models import (
+    PRESETS,
+    CredentialsForm,
+    EntryForm,
+    NewFileForm,
+    ProfileForm,
+    new_name,
+)
 from s3_sync.config.load import load
-from s3_sync.config.new_forms import PRESETS, CredentialsForm, EntryForm, NewFileForm, ProfileForm, new_name
-from s3_sync.config.not_yet import MAPPING_OPTIONS, TOP_LEVEL_OPTIONS
-from s3_sync.runtime.arguments import parse
+from s3_sync.config.unsupported import MAPPING_OPTIONS, TOP_LEVEL_OPTIONS
+from s3_sync.daemon.arguments import parse
 from s3_sync.shunt.options import Options
-from s3_sync.sync.metrics import MAPPING, METRICS
+from s3_sync.sync.monitoring.metrics import MAPPING, METRICS
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "sample-config.json"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from s3_sync.sync.metrics import METRICS, PREFIX
+from s3_sync.sync.monitoring.metrics import METRICS, PREFIX
 
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "containers" / "monitoring"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from s3_sync.admin import codes
+from s3_sync.admin import exit_codes as codes
+from s3_sync.admin.node import Site
 from s3_sync.admin.output import Output
-from s3_sync.admin.site import Site
 
 NAME = "allow-deletes"
 HELP = "let go what a mapping's delete budget holds, all that was deleted in Swift by now"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 
-from s3_sync.admin import codes
+from s3_sync.admin import exit_codes as codes
 from s3_sync.admin.explanation import (
     BOTH,
     NOWHERE,
@@ -18,8 +18,8 @@ from s3_sync.admin.explanation import (
     explain,
 )
 from s3_sync.admin.failures import Failure
+from s3_sync.admin.node import Site
 from s3_sync.admin.output import Output, moment
-from s3_sync.admin.site import Site
 from s3_sync.state.journal import QUARANTINE
 
 NAME = "explain"

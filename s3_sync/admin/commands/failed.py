@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import islice
 
-from s3_sync.admin import codes
+from s3_sync.admin import exit_codes as codes
 from s3_sync.admin.failures import EXPIRY, Failure, Version, Wanted, failures, forget, retry
-from s3_sync.admin.numbers import natural
+from s3_sync.admin.node import Site
+from s3_sync.admin.number_arguments import natural
 from s3_sync.admin.output import NOTHING, Output, duration, moment
-from s3_sync.admin.site import Site
 from s3_sync.errors import UsageError
 from s3_sync.state.journal import QUARANTINE, RETRY
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
-from s3_sync.admin import codes
+from s3_sync.admin import exit_codes as codes
+from s3_sync.admin.node import Site
 from s3_sync.admin.output import Output, moment, size
-from s3_sync.admin.resetting import plan, since_of
-from s3_sync.admin.site import Site
+from s3_sync.admin.resets import plan, since_of
 
 NAME = "reset"
 HELP = "compare a mapping with its store again, and send what is missing or differs"

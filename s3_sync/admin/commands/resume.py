@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from s3_sync.admin import codes
+from s3_sync.admin import exit_codes as codes
+from s3_sync.admin.node import Site
 from s3_sync.admin.output import Output
-from s3_sync.admin.site import Site
 
 NAME = "resume"
 HELP = "go on with a mapping that was paused"

@@ -9,12 +9,12 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from s3_sync.admin import codes
-from s3_sync.admin.numbers import pause
+from s3_sync.admin import exit_codes as codes
+from s3_sync.admin.node import Site
+from s3_sync.admin.number_arguments import pause
 from s3_sync.admin.output import NOTHING, Output, duration, moment, printable, rendered, size
-from s3_sync.admin.site import Site
 from s3_sync.admin.status import MappingStatus, Status, status
-from s3_sync.config.schema import Mapping
+from s3_sync.config.settings import Mapping
 
 NAME = "status"
 HELP = "how far each mapping is on this node"

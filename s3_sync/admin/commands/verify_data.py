@@ -6,10 +6,10 @@ import os
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
-from s3_sync.admin import codes
+from s3_sync.admin import exit_codes as codes
 from s3_sync.admin.comparison import Depth
+from s3_sync.admin.node import Site
 from s3_sync.admin.output import Output
-from s3_sync.admin.site import Site
 from s3_sync.admin.verification import Summary, Verification
 from s3_sync.admin.verification_state import VerificationState
 

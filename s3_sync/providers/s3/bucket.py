@@ -29,9 +29,9 @@ from s3_sync.providers.base import (
 )
 from s3_sync.providers.limits import metadata_size
 from s3_sync.providers.s3.client import RAW_HEADERS, Account
-from s3_sync.providers.s3.conditions import Trial
+from s3_sync.providers.s3.condition_probe import Trial
 from s3_sync.providers.s3.deletes import Deletes
-from s3_sync.providers.s3.documents import NOT_XML
+from s3_sync.providers.s3.download import S3Result
 from s3_sync.providers.s3.errors import translated, unexpected
 from s3_sync.providers.s3.headers import (
     condition_headers,
@@ -44,15 +44,15 @@ from s3_sync.providers.s3.headers import (
     unquoted,
     write_headers,
 )
+from s3_sync.providers.s3.lenient_xml import NOT_XML
 from s3_sync.providers.s3.lifecycle import expire_after
 from s3_sync.providers.s3.listing import Lister
 from s3_sync.providers.s3.multipart import Uploads
-from s3_sync.providers.s3.reading import S3Result
-from s3_sync.providers.s3.transport import Transport, Upload
-from s3_sync.providers.s3.writing import Expected, Writer
-from s3_sync.streams.documents import parse_json
+from s3_sync.providers.s3.proved_writes import Expected, Writer
+from s3_sync.providers.s3.transport.base import Transport, Upload
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import Body, BytesBody, read_all
+from s3_sync.streams.small_files import parse_json
 
 _WHOLE = GetOptions()
 #: DeleteObjects takes 1000 keys, and a name has two: its own and its manifest's

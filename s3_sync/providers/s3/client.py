@@ -21,17 +21,17 @@ from botocore.loaders import Loader, create_loader
 from botocore.session import Session
 
 from s3_sync import __version__
-from s3_sync.config.schema import Credentials
+from s3_sync.config.settings import Credentials
 from s3_sync.errors import ConfigError, CredentialsRefused, Problem
-from s3_sync.providers.s3.answers import watch_answers
-from s3_sync.providers.s3.bounded import BoundedSession
-from s3_sync.providers.s3.clock import StoreClock
-from s3_sync.providers.s3.contents import read_date, take_deletes, take_listing, take_uploads
+from s3_sync.http.pool import Origin, Proxy, Timeouts
+from s3_sync.providers.s3.clock_skew import StoreClock
 from s3_sync.providers.s3.dialect import Addressing, Dialect
-from s3_sync.providers.s3.documents import make_readable
 from s3_sync.providers.s3.errors import unexpected
-from s3_sync.providers.s3.signing import Keys
-from s3_sync.runtime.http import Origin, Proxy, Timeouts
+from s3_sync.providers.s3.lenient_xml import make_readable
+from s3_sync.providers.s3.list_parser import read_date, take_deletes, take_listing, take_uploads
+from s3_sync.providers.s3.response_checks import watch_answers
+from s3_sync.providers.s3.response_limit import BoundedSession
+from s3_sync.providers.s3.transport.sigv4 import Keys
 from s3_sync.streams.hashing import new_digest
 
 _Found = TypeVar("_Found")

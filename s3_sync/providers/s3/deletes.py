@@ -10,8 +10,8 @@ from botocore.parsers import ResponseParserError
 
 from s3_sync.errors import InvalidRequest, NotFound, NotSupported, RemoteError, RemoteUnavailable
 from s3_sync.providers.s3.client import Account
-from s3_sync.providers.s3.contents import DELETED
 from s3_sync.providers.s3.errors import from_answer, translated
+from s3_sync.providers.s3.list_parser import DELETED
 
 log = logging.getLogger("s3-sync")
 

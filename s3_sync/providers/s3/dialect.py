@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from s3_sync.config.schema import Credentials
+from s3_sync.config.settings import Credentials
 
 Addressing = Literal["path", "virtual"]
 

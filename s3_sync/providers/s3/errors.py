@@ -40,9 +40,9 @@ from s3_sync.errors import (
     Throttled,
     UnexpectedAnswer,
 )
+from s3_sync.http.pool import HttpError
 from s3_sync.model.timestamps import parse_http_date
-from s3_sync.providers.s3.documents import Unreadable, local_name, read
-from s3_sync.runtime.http import HttpError
+from s3_sync.providers.s3.lenient_xml import Unreadable, local_name, read
 
 _CODES: dict[type[RemoteError], frozenset[str]] = {
     NotFound: frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchUpload", "NoSuchVersion"}),

@@ -11,7 +11,7 @@ from s3_sync.model.objects import STORED_HEADERS, ObjectInfo, ObjectMeta, is_md5
 from s3_sync.model.timestamps import parse_http_date
 from s3_sync.providers.base import ARCHIVE_CLASSES, WriteOptions
 from s3_sync.providers.s3.dialect import Dialect
-from s3_sync.providers.s3.signing import Header
+from s3_sync.providers.s3.transport.sigv4 import Header
 
 USER_PREFIX = "x-amz-meta-"
 #: of a copy of ours: the version of the object in Swift that it is, which says when that was written

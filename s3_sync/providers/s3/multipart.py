@@ -14,9 +14,9 @@ from s3_sync.providers.s3.client import RAW_HEADERS, Account
 from s3_sync.providers.s3.errors import translated, unexpected
 from s3_sync.providers.s3.headers import unquoted
 from s3_sync.providers.s3.open_uploads import open_uploads
-from s3_sync.providers.s3.signing import Header
-from s3_sync.providers.s3.transport import PartOf, Upload
-from s3_sync.providers.s3.writing import Expected, Writer
+from s3_sync.providers.s3.proved_writes import Expected, Writer
+from s3_sync.providers.s3.transport.base import PartOf, Upload
+from s3_sync.providers.s3.transport.sigv4 import Header
 from s3_sync.streams.reader import Body
 
 #: of so many uploads the marks are remembered: more than any process has open

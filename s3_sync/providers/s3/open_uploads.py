@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from s3_sync.providers.s3.client import Account
-from s3_sync.providers.s3.contents import OpenUpload
 from s3_sync.providers.s3.errors import understood
+from s3_sync.providers.s3.list_parser import OpenUpload
 
 
 def open_uploads(account: Account, bucket: str, prefix: str) -> Iterator[OpenUpload]:

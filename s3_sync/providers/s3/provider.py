@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from s3_sync.config.schema import Credentials
+from s3_sync.config.settings import Credentials
 from s3_sync.errors import InvalidRequest
+from s3_sync.http.pool import Timeouts
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import BucketEntry, WriteOptions
 from s3_sync.providers.s3.bucket import S3Bucket, View
 from s3_sync.providers.s3.client import Account
 from s3_sync.providers.s3.dialect import Dialect, dialect_of
-from s3_sync.providers.s3.direct import DirectTransport
 from s3_sync.providers.s3.errors import translated
-from s3_sync.providers.s3.sdk import SdkTransport
-from s3_sync.providers.s3.transport import Transport
-from s3_sync.runtime.http import Timeouts
+from s3_sync.providers.s3.transport.base import Transport
+from s3_sync.providers.s3.transport.direct import DirectTransport
+from s3_sync.providers.s3.transport.sdk import SdkTransport
 
 _PLAIN = WriteOptions()
 

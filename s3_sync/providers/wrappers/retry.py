@@ -13,7 +13,7 @@ from s3_sync.errors import RemoteError
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta
 from s3_sync.providers.base import Provider, WriteOptions
-from s3_sync.providers.wrappers.through import BucketThrough, ProviderThrough
+from s3_sync.providers.wrappers.delegate import BucketThrough, ProviderThrough
 from s3_sync.streams.reader import Body
 
 _PLAIN = WriteOptions()

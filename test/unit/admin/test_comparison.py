@@ -24,7 +24,7 @@ from s3_sync.admin.comparison import (
     Sides,
 )
 from s3_sync.cluster.newest import LocalState
-from s3_sync.config.schema import Profile
+from s3_sync.config.settings import Profile
 from s3_sync.errors import LocalError, LocalUnavailable, StateError
 from s3_sync.largeobject.manifest import Manifest
 from s3_sync.model.objects import GetOptions, ObjectInfo, ObjectMeta, PutOptions
@@ -32,9 +32,9 @@ from s3_sync.providers.base import GetResult
 from s3_sync.runtime.concurrency import Item, Result, SerialPool
 from s3_sync.streams.reader import BytesBody
 from unit.sync.cluster import Swift, local_objects
-from unit.sync.node import CONTAINER, NAMER, mapping
+from unit.sync.fake_node import CONTAINER, NAMER, mapping
+from unit.sync.fake_object_server import Version
 from unit.sync.store import WatchedBucket
-from unit.sync.versions import Version
 
 #: of b"123"
 ETAG = "202cb962ac59075b964b07152d234b70"

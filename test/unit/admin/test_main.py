@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from s3_sync.admin import codes, main
-from s3_sync.admin.site import become_owner, lock_holder, owned
+from s3_sync.admin import exit_codes as codes
+from s3_sync.admin import main
+from s3_sync.admin.node import become_owner, lock_holder, owned
 
 
 def test_every_command_says_what_it_is_for(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,9 +8,9 @@ import json
 import pytest
 from rich.console import Console
 
+from s3_sync.admin.node import Running
 from s3_sync.admin.output import Output, duration, moment, printable, size
-from s3_sync.admin.resetting import since_of
-from s3_sync.admin.site import Running
+from s3_sync.admin.resets import since_of
 from s3_sync.errors import UsageError
 
 

@@ -13,23 +13,23 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
-from s3_sync.admin import codes
+from s3_sync.admin import exit_codes as codes
 from s3_sync.admin.commands import failed
 from s3_sync.admin.commands import status as command
 from s3_sync.admin.failures import Wanted, failures, forget, retry
+from s3_sync.admin.node import Running, Site
 from s3_sync.admin.output import Output
-from s3_sync.admin.resetting import Plan, plan
-from s3_sync.admin.site import Running, Site
+from s3_sync.admin.resets import Plan, plan
 from s3_sync.admin.status import MappingStatus, status
-from s3_sync.config.schema import Mapping
+from s3_sync.config.settings import Mapping
 from s3_sync.errors import AccessDenied, LocalUnavailable
 from s3_sync.state.checkpoint import StatusFiles
 from s3_sync.state.controls import Controls
 from s3_sync.state.journal import Settlement
 from s3_sync.state.journal_view import JournalView
-from s3_sync.sync.facts import Facts
-from unit.sync.node import Node, mapping
-from unit.sync.world import World
+from s3_sync.sync.backlog.reader import Facts
+from unit.sync.fake_node import Node, mapping
+from unit.sync.worlds import World
 
 
 class Seen:

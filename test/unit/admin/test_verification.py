@@ -14,7 +14,7 @@ from s3_sync.admin.verification import _Container, _Kept
 from s3_sync.cluster.newest import Deleted, LocalState, Present
 from s3_sync.errors import LocalUnavailable
 from s3_sync.model.timestamps import Timestamp
-from unit.sync.node import CONTAINER, mapping
+from unit.sync.fake_node import CONTAINER, mapping
 
 NOW = Timestamp.from_seconds(1_700_000_000.0)
 PRESENT = Present(NOW, NOW, 0, {}, False, cast(Any, None))

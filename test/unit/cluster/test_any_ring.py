@@ -10,7 +10,7 @@ from swift.common.storage_policy import StoragePolicy, StoragePolicyCollection
 
 from s3_sync.cluster.brokers import Brokers
 from s3_sync.cluster.rings import ObjectRings
-from s3_sync.config.schema import Settings
+from s3_sync.config.settings import Settings
 from s3_sync.errors import LocalError, LocalUnavailable
 
 ACCOUNT, CONTAINER = "AUTH_a", "c"

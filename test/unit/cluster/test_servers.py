@@ -11,7 +11,7 @@ import pytest
 from s3_sync.cluster import servers
 from s3_sync.cluster.rings import Node, Placement
 from s3_sync.cluster.servers import ObjectServers
-from s3_sync.runtime.http import HttpError, NoFreeConnection, Timeouts
+from s3_sync.http.pool import HttpError, NoFreeConnection, Timeouts
 from servers.scripted import OK, ScriptedServer, answer, hold
 
 PLACEMENT = Placement(1, (), lambda: iter(()), "/7/a/c/o%20o")

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from s3_sync.config.budget_forms import BudgetForm, DeleteBudgetForm, days_of
 from s3_sync.config.budgets import Budget, Rates
+from s3_sync.config.file.budgets import BudgetForm, DeleteBudgetForm, days_of
 from s3_sync.config.load import load
 from s3_sync.config.report import render
 from unit.config.written import MAPPING, told

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from s3_sync.config import convert as module
 from s3_sync.config.convert import convert, convert_file
-from s3_sync.config.forms import FileForm, MappingForm, MigrationForm
+from s3_sync.config.file.fields import FileForm, MappingForm, MigrationForm
 from s3_sync.config.load import load_written
-from s3_sync.config.not_yet import MAPPING_OPTIONS
-from s3_sync.config.schema import Mapping
+from s3_sync.config.settings import Mapping
+from s3_sync.config.unsupported import MAPPING_OPTIONS
 from s3_sync.errors import ConfigError, Problem
 from unit.config.test_load_anything import VALUES
 from unit.config.written import MAPPING, MIGRATION

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from s3_sync.config.coverage import Coverage
-from s3_sync.config.schema import Credentials, Mapping, Profile
+from s3_sync.config.settings import Credentials, Mapping, Profile
 from s3_sync.model.keys import KeyNamer
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from s3_sync.config.forms import FileForm, MappingForm
+from s3_sync.config.file.fields import FileForm, MappingForm
 from s3_sync.config.load import load
-from s3_sync.config.not_yet import MAPPING_OPTIONS, TOP_LEVEL_OPTIONS
-from s3_sync.config.schema import Profile, Syslog
+from s3_sync.config.settings import Profile, Syslog
+from s3_sync.config.unsupported import MAPPING_OPTIONS, TOP_LEVEL_OPTIONS
 from unit.config.written import MAPPING, MIGRATION, told
 
 

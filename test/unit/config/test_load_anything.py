@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3_sync.config.forms import FileForm, Form, MappingForm, MigrationForm, MigratorForm
+from s3_sync.config.file.fields import FileForm, Form, MappingForm, MigrationForm, MigratorForm
+from s3_sync.config.file.section_models import CredentialsForm, EntryForm, NewFileForm, ProfileForm
 from s3_sync.config.load import load, load_served
-from s3_sync.config.new_forms import CredentialsForm, EntryForm, NewFileForm, ProfileForm
 from s3_sync.errors import ConfigError
 from unit.config.written import MAPPING
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from s3_sync.config.schema import Credentials, Mapping, Profile
 from s3_sync.config.secret import Secret
+from s3_sync.config.settings import Credentials, Mapping, Profile
 from s3_sync.errors import ConfigError, RemoteUnavailable, Throttled
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import PutOptions

@@ -141,7 +141,7 @@ class TestGreenPool:
     def test_locks_and_sleeps_are_cooperative(self) -> None:
         printed = green(
             """
-            from s3_sync.sync.names import NameLocks
+            from s3_sync.daemon.name_locks import NameLocks
             locks, order = NameLocks(), []
             def work(item):
                 with locks.hold("a" if item < 3 else "b"):

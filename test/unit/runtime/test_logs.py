@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from s3_sync.config.schema import Secret, Syslog
+from s3_sync.config.settings import Secret, Syslog
 from s3_sync.errors import ConfigError
 from s3_sync.runtime import logs
 from s3_sync.runtime.syslog import PAUSE, SyslogHandler

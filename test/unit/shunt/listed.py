@@ -13,16 +13,16 @@ from swift.common.request_helpers import constrain_req_limit, get_param
 from swift.common.swob import HTTPException, Request, Response
 from swift.common.utils import config_true_value
 
-from s3_sync.config.schema import Credentials, Mapping, Profile
+from s3_sync.config.settings import Credentials, Mapping, Profile
 from s3_sync.listing.query import ListingQuery
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import PutOptions
 from s3_sync.providers.base import Bucket, ListPage, ListQuery
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider
-from s3_sync.shunt.configured import Target
-from s3_sync.shunt.exchange import Request as ShuntRequest
 from s3_sync.shunt.listings import Listings
+from s3_sync.shunt.mapping_table import Target
 from s3_sync.shunt.proxyfs import ProxyFs
+from s3_sync.shunt.request import Request as ShuntRequest
 from s3_sync.streams.reader import BytesBody
 from unit.listing.oracle import expected
 

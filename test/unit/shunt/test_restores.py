@@ -12,7 +12,7 @@ from swift.common.swob import Response
 
 from s3_sync.cluster.newest import Deleted, LocalState, Present, Unknown
 from s3_sync.cluster.rings import Node
-from s3_sync.config.schema import Credentials, Mapping, Profile
+from s3_sync.config.settings import Credentials, Mapping, Profile
 from s3_sync.errors import LocalUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta, PutOptions
@@ -20,9 +20,9 @@ from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.runtime.concurrency import SerialPool
 from s3_sync.shunt import restores
-from s3_sync.shunt.configured import Target
-from s3_sync.shunt.exchange import Local, Request
-from s3_sync.shunt.large import LargeObjects
+from s3_sync.shunt.manifest_cache import LargeObjects
+from s3_sync.shunt.mapping_table import Target
+from s3_sync.shunt.request import Local, Request
 from s3_sync.shunt.restores import Restores
 from s3_sync.shunt.wanted import Wanted
 from s3_sync.streams.reader import BytesBody

@@ -12,14 +12,14 @@ from swift.common.swob import HTTPForbidden
 from swift.common.swob import Request as SwobRequest
 from swift.proxy.controllers.base import get_cache_key
 
-from s3_sync.config.schema import Credentials, Mapping, Profile
+from s3_sync.config.settings import Credentials, Mapping, Profile
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.memory import MemoryProvider
-from s3_sync.shunt.configured import Target
-from s3_sync.shunt.exchange import Local, Request
-from s3_sync.shunt.large import LargeObjects
+from s3_sync.shunt.manifest_cache import LargeObjects
+from s3_sync.shunt.mapping_table import Target
+from s3_sync.shunt.request import Local, Request
 from s3_sync.shunt.rights import Refused, check_bytes, check_listing, may_restore
 from s3_sync.shunt.wanted import Wanted
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3_sync.config.schema import Credentials, Mapping, Profile, Secret
+from s3_sync.config.settings import Credentials, Mapping, Profile, Secret
 from s3_sync.errors import StateError
 from s3_sync.model.keys import KeyNamer
 from s3_sync.state import checkpoint as module

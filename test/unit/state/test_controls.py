@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from s3_sync.config.schema import Credentials, Mapping, Profile
+from s3_sync.config.settings import Credentials, Mapping, Profile
 from s3_sync.errors import StateError
 from s3_sync.model.keys import KeyNamer
 from s3_sync.state.controls import Controls

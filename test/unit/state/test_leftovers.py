@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from s3_sync.config.schema import Credentials, Mapping, Profile
+from s3_sync.config.settings import Credentials, Mapping, Profile
 from s3_sync.model.keys import KeyNamer
 from s3_sync.state import checkpoint as module
 from s3_sync.state.atomic import remove_leftovers

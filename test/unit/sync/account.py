@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from s3_sync.config.coverage import Coverage
-from s3_sync.config.schema import Credentials, Mapping, Profile
+from s3_sync.config.settings import Credentials, Mapping, Profile
 from s3_sync.model.keys import KeyNamer
-from s3_sync.sync.accounts import LIST_EVERY, AccountCrawl
+from s3_sync.sync.account_crawl import LIST_EVERY, AccountCrawl
 from unit.sync.cluster import FakeDb, FakeReplica, Swift
-from unit.sync.node import ACCOUNT, Node
+from unit.sync.fake_node import ACCOUNT, Node
 from unit.sync.store import WatchedBucket
 
 

@@ -14,19 +14,19 @@ from typing import Any, cast
 from s3_sync.cluster.accounts import Accounts
 from s3_sync.cluster.brokers import BriefRow
 from s3_sync.cluster.client import Container
-from s3_sync.cluster.local import LocalObjects
+from s3_sync.cluster.guarded_delete import Removal
 from s3_sync.cluster.newest import Deleted, LocalState, Present, Unknown
 from s3_sync.cluster.references import References
-from s3_sync.cluster.removal import Removal
 from s3_sync.cluster.segments import SegmentReader
+from s3_sync.cluster.services import LocalObjects
 from s3_sync.errors import LocalChanged, LocalMissing, LocalUnavailable
 from s3_sync.model.objects import ByteRange
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.reader import BytesBody
-from unit.sync.briefly import brief, last_of, objects_in
 from unit.sync.client import Client
-from unit.sync.versions import Answered, Opened, Version, kind_of
+from unit.sync.fake_object_server import Answered, Opened, Version, kind_of
+from unit.sync.fake_rows import brief, last_of, objects_in
 
 START = 1_700_000_000.0
 MAX_DELETE_AT = 9_999_999_999

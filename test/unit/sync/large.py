@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from s3_sync.sync.departures import DepartureLedger
+from s3_sync.sync.lifecycle.segment_cleanup import DepartureLedger
 from unit.sync.cluster import Swift
-from unit.sync.node import NAMER, Node, mapping
+from unit.sync.fake_node import NAMER, Node, mapping
 from unit.sync.store import WatchedBucket
 
 A, B, C = "/c_segments/1", "/c_segments/2", "/c_segments/3"

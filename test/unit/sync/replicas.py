@@ -18,15 +18,15 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from s3_sync.cluster.client import Container
-from s3_sync.cluster.local import LocalObjects
 from s3_sync.cluster.newest import NewestState
 from s3_sync.cluster.reader import ObjectReader
 from s3_sync.cluster.rings import Node, Placement
+from s3_sync.cluster.services import LocalObjects
+from s3_sync.http.pool import Headers, HttpError
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
-from s3_sync.runtime.http import Headers, HttpError
 from unit.sync.cluster import Answered, FakeClock, FakeDb
-from unit.sync.node import ACCOUNT, CONTAINER
+from unit.sync.fake_node import ACCOUNT, CONTAINER
 
 REPLICAS = 3
 #: container and object

@@ -24,8 +24,8 @@ from s3_sync.errors import (
 )
 from s3_sync.model.timestamps import Timestamp
 from unit.sync.cluster import FakeDb, FakeReplica, Swift, Version
-from unit.sync.length import stories
-from unit.sync.node import MAX_PAUSE, NAMER, SLACK, Node, mapping
+from unit.sync.fake_node import MAX_PAUSE, NAMER, SLACK, Node, mapping
+from unit.sync.hypothesis_profiles import stories
 from unit.sync.store import WatchedBucket
 
 NAMES = [f"o{number}" for number in range(12)]

@@ -12,9 +12,9 @@ import pytest
 
 from s3_sync.config.budgets import DeleteBudget
 from s3_sync.errors import RemoteUnavailable
-from s3_sync.sync.crawler import MappingCrawl
-from unit.sync.node import SLACK, Node, mapping
-from unit.sync.world import Three, World
+from s3_sync.sync.container_crawl import MappingCrawl
+from unit.sync.fake_node import SLACK, Node, mapping
+from unit.sync.worlds import Three, World
 
 A_DAY = 86400.0
 

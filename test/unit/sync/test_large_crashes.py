@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from s3_sync.sync import batch
-from unit.sync.crashing import Crashing
-from unit.sync.node import MAX_PAUSE, LaterPool
-from unit.sync.world import World
+from s3_sync.sync.rows import batch
+from unit.sync.crash_points import Crashing
+from unit.sync.fake_node import MAX_PAUSE, LaterPool
+from unit.sync.worlds import World
 
 STEPS = [
     ("journal", "open_window"),

@@ -8,9 +8,9 @@ import pytest
 
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
-from unit.sync.node import VERIFIED, Node, mapping
-from unit.sync.versions import Version
-from unit.sync.world import Three, World
+from unit.sync.fake_node import VERIFIED, Node, mapping
+from unit.sync.fake_object_server import Version
+from unit.sync.worlds import Three, World
 
 NAMES = [f"o{number:02d}" for number in range(30)]
 

@@ -8,7 +8,7 @@ import pytest
 
 from s3_sync.model.rows import Row
 from unit.sync.cluster import FakeDb, FakeReplica, Swift
-from unit.sync.node import NAMER, Node
+from unit.sync.fake_node import NAMER, Node
 from unit.sync.store import WatchedBucket
 
 NAME = "o/ü"

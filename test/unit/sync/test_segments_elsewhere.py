@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from unit.sync.large import A, B, World
-from unit.sync.moving import Crash
+from unit.sync.move_machine import Crash
 
 
 def end_after_the_manifest(world: World) -> None:

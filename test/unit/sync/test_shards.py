@@ -11,8 +11,8 @@ from s3_sync.errors import LocalMissing, RemoteUnavailable
 from s3_sync.model.objects import ObjectMeta, PutOptions
 from s3_sync.streams.reader import BytesBody
 from unit.sync.cluster import FakeDb, FakeReplica
-from unit.sync.node import VERIFIED, Node, mapping
-from unit.sync.world import World
+from unit.sync.fake_node import VERIFIED, Node, mapping
+from unit.sync.worlds import World
 
 ALWAYS = float("inf")
 DAY = 86400.0

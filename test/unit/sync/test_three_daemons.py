@@ -26,13 +26,13 @@ from s3_sync.errors import (
     StateError,
     Throttled,
 )
-from s3_sync.runtime.http import HttpError
-from s3_sync.sync.batch import LARGE_FROM
-from unit.sync.attacked import DELAY, SKEW, Attacked, Crash, Setting
-from unit.sync.late import LATE, Late
-from unit.sync.length import stories
-from unit.sync.lying import LOOKS, WRITES, Lie
-from unit.sync.node import SLACK
+from s3_sync.http.pool import HttpError
+from s3_sync.sync.rows.batch import LARGE_FROM
+from unit.sync.fake_node import SLACK
+from unit.sync.hypothesis_profiles import stories
+from unit.sync.late_bucket import LATE, Late
+from unit.sync.lying_store import LOOKS, WRITES, Lie
+from unit.sync.three_node_machine import DELAY, SKEW, Attacked, Crash, Setting
 
 #: the same code a thousand times: other tests measure it
 pytestmark = pytest.mark.no_cover

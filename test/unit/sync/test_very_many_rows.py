@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from s3_sync.config.schema import Profile
+from s3_sync.config.settings import Profile
 from s3_sync.model.objects import PutOptions
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.reader import BytesBody
-from s3_sync.sync.counting import CHUNK, Scope, count
-from unit.sync.briefly import brief
+from s3_sync.sync.backlog.count import CHUNK, Scope, count
 from unit.sync.cluster import START, FakeDb, FakeReplica
-from unit.sync.node import mapping
-from unit.sync.world import World
+from unit.sync.fake_node import mapping
+from unit.sync.fake_rows import brief
+from unit.sync.worlds import World
 
 FEW, MANY = 30_000, 10_000_000
 WRITTEN = Timestamp.parse(f"{START - 86400:.5f}")

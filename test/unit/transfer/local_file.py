@@ -19,9 +19,9 @@ from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket, Limits
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider
 from s3_sync.streams.reader import Body, BytesBody
-from s3_sync.transfer.sending import Overwrite, Sending
 from s3_sync.transfer.source import OpenObject, Source
 from s3_sync.transfer.upload import upload
+from s3_sync.transfer.upload_session import Overwrite, Sending
 
 SMALL = Limits(max_put=100, max_copy=100, min_part=10, max_part=40, max_parts=20, max_name=60)
 

@@ -15,10 +15,10 @@ from s3_sync.errors import (
 )
 from s3_sync.model.objects import PutOptions
 from s3_sync.providers.base import Features, Part
-from s3_sync.streams.metered import MeteredBody
+from s3_sync.streams.counting import MeteredBody
 from s3_sync.streams.reader import Body, BytesBody
-from s3_sync.transfer.sending import Overwrite
 from s3_sync.transfer.upload import remote_meta
+from s3_sync.transfer.upload_session import Overwrite
 from unit.transfer.local_file import META, T2, LocalFile, content, memory, send, unfinished, watch
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from s3_sync.config.schema import Credentials
 from s3_sync.config.secret import Secret
+from s3_sync.config.settings import Credentials
 from s3_sync.providers.s3.dialect import CLONE, Dialect
 from s3_sync.providers.s3.provider import S3Provider
 from servers.scripted_s3 import ScriptedS3

@@ -18,15 +18,15 @@ from cryptography.x509.oid import NameOID
 
 from conformance.samples import md5, put, sample
 from s3_sync import __version__
-from s3_sync.config.schema import Credentials
 from s3_sync.config.secret import Secret
+from s3_sync.config.settings import Credentials
 from s3_sync.errors import AccessDenied, ConfigError, CredentialsRefused, RemoteUnavailable
+from s3_sync.http.pool import Origin
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import ListQuery
 from s3_sync.providers.s3.client import Account
 from s3_sync.providers.s3.dialect import AWS, CLONE, GOOGLE, dialect_of
 from s3_sync.providers.s3.provider import S3Provider, can_send_directly
-from s3_sync.runtime.http import Origin
 from servers.connect_proxy import ConnectProxy
 from servers.scripted_s3 import Answer, Received, ScriptedS3, error
 

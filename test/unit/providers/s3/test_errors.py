@@ -16,8 +16,8 @@ from botocore.exceptions import (
 )
 
 from s3_sync import errors
+from s3_sync.http.pool import HttpError
 from s3_sync.providers.s3.errors import from_answer, from_body, parse_error, translated
-from s3_sync.runtime.http import HttpError
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from s3_sync.errors import ListingUnusable, NotSupported, RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import ListQuery
 from s3_sync.providers.s3.bucket import S3Bucket
-from s3_sync.providers.s3.contents import read_date
 from s3_sync.providers.s3.dialect import GOOGLE
+from s3_sync.providers.s3.list_parser import read_date
 from s3_sync.providers.s3.listing import MOST_EMPTY
 from servers.scripted_s3 import Answer, ScriptedS3, error
 
@@ -70,7 +70,7 @@ def test_an_answer_without_end(
     store: ScriptedS3, bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     """It does not fill the memory."""
-    monkeypatch.setattr("s3_sync.providers.s3.bounded.MOST", 50_000)
+    monkeypatch.setattr("s3_sync.providers.s3.response_limit.MOST", 50_000)
     endless = page("p/a").body[:-10] + b" " * 100_000
     store.answers = [Answer(status, {"Content-Length": "1000000000"}, endless)]
     with pytest.raises(RemoteUnavailable, match="more than 50000 bytes"):

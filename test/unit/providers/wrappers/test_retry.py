@@ -21,8 +21,8 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import GetOptions, ObjectMeta, PutOptions
 from s3_sync.providers.base import ListQuery, Part, WriteOptions
 from s3_sync.providers.memory import MemoryProvider
+from s3_sync.providers.wrappers.delegate import BucketThrough
 from s3_sync.providers.wrappers.retry import RetriedBucket, RetriedProvider, RetryPolicy
-from s3_sync.providers.wrappers.through import BucketThrough
 from s3_sync.streams.reader import BytesBody
 
 

@@ -1,0 +1,90 @@
+"""Having a mapping compared again."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from s3_sync.admin.node import Site
+from s3_sync.config.settings import Mapping
+from s3_sync.errors import LocalError, LocalMissing, UsageError
+from s3_sync.model.rows import owner_ordinal
+from s3_sync.model.timestamps import decode_row_timestamps, parse_iso_date
+from s3_sync.sync.backlog.count import CHUNK, listed_size
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_AGO = re.compile(r"(\d{1,9})([smhdw])")
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a reset would look at on this node: ``objects`` and ``deletes`` of its own share at once,
+    ``others``, which are other nodes' to send, after the verification slack. ``bytes``: of the objects, which
+    is what would be sent at most. ``failures``: objects that have failed and would be tried again.
+    """
+
+    objects: int = 0
+    bytes: int = 0
+    deletes: int = 0
+    others: int = 0
+    failures: int = 0
+    databases: int = 0
+
+
+def since_of(text: str, now: float) -> float:
+    """Seconds since the epoch: of a date (``2026-01-31``, ``2026-01-31T12:00:00Z``; UTC), of ``24h`` before
+    now (or s, m, d, w), or as they are. Raises UsageError, also for what is still to come."""
+    if ago := _AGO.fullmatch(text):
+        since = now - int(ago[1]) * _UNITS[ago[2]]
+    elif re.fullmatch(r"\d{9,11}(\.\d+)?", text):
+        since = float(text)
+    else:
+        try:
+            since = parse_iso_date(text)
+        except (ValueError, OverflowError):
+            raise UsageError(f"--since {text}: neither a date nor a time like 24h") from None
+    if since > now:
+        raise UsageError(f"--since {text}: that is still to come")
+    return max(0.0, since)
+
+
+def plan(site: Site, mapping: Mapping, prefix: str = "", since: float = 0.0) -> Plan:
+    """Counted from the databases; nothing is asked of the store. Raises LocalError, StateError."""
+    found = Plan()
+    for each in site.containers(mapping, listed=True):
+        for replica in site.replicas.replicas(each.account, each.container):
+            try:
+                with replica.open() as db:
+                    found.databases += 1
+                    position = 0
+                    while rows := db.brief_since(position, CHUNK):
+                        position = rows[-1][0]
+                        for row in rows:
+                            if _is_meant(row[1], row[2], prefix, since):
+                                _add(found, row, replica.ordinal, replica.replicas)
+            except LocalMissing:
+                continue
+        after = ""
+        while page := site.journal.unsettled(each.journal_key, 1000, after):
+            found.failures += sum(entry.name.startswith(prefix) for entry in page)
+            after = page[-1].name
+    if not found.databases:
+        raise LocalError("no database of it is on this node")
+    return found
+
+
+def _is_meant(name: str, created_at: str, prefix: str, since: float) -> bool:
+    if name.startswith("\0") or not name.startswith(prefix):
+        return False
+    return not since or max(decode_row_timestamps(created_at)).seconds >= since
+
+
+def _add(found: Plan, row: tuple[int, str, str, int, int, str], ordinal: int | None, replicas: int) -> None:
+    _, name, _, size, deleted, content_type = row
+    if ordinal is None or (replicas > 1 and owner_ordinal(name, replicas) != ordinal):
+        found.others += 1
+    elif deleted:
+        found.deletes += 1
+    else:
+        found.objects += 1
+        found.bytes += listed_size(size, content_type)

@@ -1,0 +1,59 @@
+"""What a configuration may ask for and this version cannot do yet. Nothing of it is ignored silently.
+
+A feature that arrives takes its line out of the table; docs/configuration.md marks the same keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from s3_sync.config.file.base import Form
+from s3_sync.config.findings import Findings, join, shown
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """``refused``: the values that cannot be honoured; None = anything but nothing (0, false, empty)."""
+
+    key: str
+    note: str = ""
+    refused: tuple[Any, ...] | None = None
+
+    def refuses(self, value: Any) -> bool:
+        return bool(value) if self.refused is None else value in self.refused
+
+
+Tables = tuple[NotYet, ...]
+
+MAPPING_OPTIONS = (
+    NotYet("protocol", refused=("swift", "azure", "gcs")),
+    NotYet("remote_account", "Swift targets only"),
+    NotYet("storage_policy", "Swift targets only"),
+    NotYet("sync_container_metadata", "Swift targets only"),
+    NotYet("sync_container_acl", "Swift targets only"),
+    NotYet("convert_dlo", "Swift targets only"),
+    NotYet("min_segment_size", "Swift targets only"),
+)
+
+#: the same for the middlewares of a proxy, which have nothing to do with how objects are copied
+SERVED_OPTIONS = (NotYet("protocol", refused=("swift", "azure", "gcs")),)
+
+TOP_LEVEL_OPTIONS = (NotYet("bulk_process", "rows are handled one by one"),)
+
+
+def refuse(
+    options: Tables, form: type[Form], written: Mapping[str, Any], place: str, findings: Findings
+) -> None:
+    """Note a problem for everything in ``written`` that cannot be honoured. ``form`` names the keys; options
+    that it does not have are not looked at."""
+    for option in options:
+        if option.key not in form.model_fields:
+            continue
+        key = form.key(option.key)
+        value = written.get(key)
+        here = join(place, key)
+        if option.refuses(value) and not findings.has_problem(here):
+            note = f" ({option.note})" if option.note else ""
+            findings.problem(here, f"{shown(value)}{note} is not supported by this version")

@@ -1,0 +1,107 @@
+"""The port where Prometheus reads metrics: `GET /metrics`, plain HTTP, nothing else.
+
+The loop is our own because the one of `socketserver` polls, and every poll of a green process costs all of
+it; this one sleeps in `accept`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from socketserver import ThreadingMixIn
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from s3_sync.runtime.log_once import Told
+
+log = logging.getLogger("s3-sync.metrics")
+
+#: a client that says nothing for so long, in seconds, is left
+PATIENCE = 10.0
+#: how long nobody is let in, in seconds, when somebody could not be: descriptors may have run out
+REST = 1.0
+
+
+class _Server(ThreadingMixIn, HTTPServer):
+    daemon_threads = True
+    registry: CollectorRegistry
+    scraping: threading.Lock
+    told: Told
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Without a traceback on stderr; a client that has gone is no news."""
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            log.debug("A reader of metrics has gone: %s", error)
+        elif error is not None:
+            self.told.exception(log, error, "Metrics cannot be told")
+
+
+class MetricsPort:
+    """Listens from the start on; raises OSError when it cannot. ``port`` 0: any free one."""
+
+    def __init__(self, ip: str, port: int, registry: CollectorRegistry) -> None:
+        class Server(_Server):
+            address_family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+
+            def server_bind(self) -> None:
+                # not HTTPServer's, which looks up the host's name: with a dead resolver that takes long
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                self.socket.bind(self.server_address)
+                self.server_address = self.socket.getsockname()
+
+        self._server = Server((ip, port), _Handler)
+        self._server.registry = registry
+        self._server.scraping = threading.Lock()
+        self._server.told = Told()
+        self.port: int = self._server.server_address[1]
+        self._closed = False
+        threading.Thread(target=self._listen, name="metrics", daemon=True).start()
+
+    def close(self) -> None:
+        self._closed = True
+        with contextlib.suppress(OSError):
+            self._server.socket.shutdown(socket.SHUT_RDWR)  # wakes who waits in accept
+        self._server.socket.close()
+
+    def _listen(self) -> None:
+        told = self._server.told
+        while not self._closed:
+            try:
+                request, client = self._server.get_request()
+            except OSError as error:
+                if not self._closed:
+                    level = told.level("port", str(error))
+                    log.log(level, "Nobody is let in to read metrics: %s", error)
+                    time.sleep(REST)
+                continue
+            if told.over("port"):
+                log.info("Metrics can be read again")
+            self._server.process_request(request, client)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    timeout = PATIENCE
+    server_version = "swift-s3-sync"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        if self.path.partition("?")[0] != "/metrics":
+            self.send_error(404)
+            return
+        with self.server.scraping:  # what one scrape costs is known; what many at a time cost is not
+            page = generate_latest(self.server.registry)
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, format: str, *args: object) -> None:
+        log.debug("%s " + format, self.client_address[0], *args)

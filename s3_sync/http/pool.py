@@ -1,0 +1,262 @@
+"""A small, strict HTTP/1.1 client over pooled, kept-alive connections.
+
+Why not ``http.client``: its header parser stops at the first non-ASCII field name and loses every later
+field (bpo-37093), a body that is cut short ends there without an error, and it costs several times the
+CPU, which for small objects is most of the work.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+from s3_sync.http.connection import Connection, Dead, Origin, Proxy, Receiving, Timeouts, connect
+from s3_sync.http.message import (
+    Framing,
+    Head,
+    Headers,
+    HttpError,
+    NoFreeConnection,
+    framing,
+    request_head,
+)
+from s3_sync.http.response import Response
+from s3_sync.streams.reader import CHUNK, Body
+
+__all__ = [
+    "ConnectionPool",
+    "Headers",
+    "HttpError",
+    "NoFreeConnection",
+    "Origin",
+    "Proxy",
+    "Receiving",
+    "Response",
+    "Timeouts",
+]
+
+#: how long an answer to ``Expect: 100-continue`` is waited for, in seconds
+_CONTINUE_WAIT = 1.0
+#: how much of a long body is read at a time, at most
+_PIECE = 256 * 1024
+_DEFAULT_TIMEOUTS = Timeouts()
+_BY_KERNEL = Receiving()
+_SENDS_LENGTH = frozenset({"PUT", "POST", "PATCH"})
+
+
+class ConnectionPool:
+    """At most ``size`` connections to one origin; safe to share between threads.
+
+    Memory: up to 256 KiB for each connection in use, beside what the caller reads.
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        *,
+        size: int,
+        timeouts: Timeouts = _DEFAULT_TIMEOUTS,
+        tls_context: ssl.SSLContext | None = None,
+        proxy: Origin | None = None,
+        receiving: Receiving = _BY_KERNEL,
+    ) -> None:
+        if proxy and proxy.tls:
+            raise ValueError("a proxy is spoken to in plain HTTP; https proxies are not supported")
+        self._origin = origin
+        self._timeouts = timeouts
+        self._proxy = proxy
+        self._tls_context = tls_context
+        if origin.tls and tls_context is None:
+            self._tls_context = ssl.create_default_context()
+        self._slots = threading.BoundedSemaphore(size)
+        self._idle: deque[Connection] = deque()
+        self._receiving = receiving
+        self._closed = False
+
+    def request(
+        self,
+        method: str,
+        target: str,
+        headers: Sequence[tuple[str, str]] = (),
+        body: Body | bytes | None = None,
+        *,
+        length: int | None = None,
+        expect_continue: bool = False,
+    ) -> Response:
+        """Send a request and receive the head of its answer, whatever its status is.
+
+        ``target``: path and query, quoted. ``body`` stands at its first byte; ``length`` bytes of it are
+        sent (without ``length``: all of it). The pool writes Host (unless given), Content-Length and
+        Expect itself. A server that answers before it has read the body is listened to.
+        A kept-alive connection that proves dead before the answer's first byte is replaced once by a
+        fresh one, if the body can be rewound. Raises HttpError, ValueError for a request that cannot be
+        put into words, and whatever ``body.read`` raises.
+        """
+        message = _Message(self._head(method, target, headers, body, length, expect_continue), body, length)
+        if not self._slots.acquire(timeout=self._timeouts.acquire):
+            reason = f"no free connection to {self._origin.authority}"
+            raise NoFreeConnection(reason, False, timed_out=True)
+        connection: Connection | None = None
+        try:
+            connection = self._idle_connection()
+            if connection is not None:
+                try:
+                    return self._exchange(connection, method, message, expect_continue)
+                except Dead as error:
+                    connection.close()
+                    if not message.rewind():
+                        raise HttpError(f"the connection was dead: {error}", True) from error
+            connection = self._connect()
+            try:
+                return self._exchange(connection, method, message, expect_continue)
+            except Dead as error:
+                raise HttpError(f"no answer: {error}", True) from error
+        except BaseException:
+            if connection is not None:
+                connection.close()
+            self._slots.release()
+            raise
+
+    def close(self) -> None:
+        """Close idle connections now, and those in use when their responses end."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+    def _connect(self) -> Connection:
+        return connect(self._origin, self._timeouts, self._tls_context, self._proxy, self._receiving.buffer)
+
+    def _head(
+        self,
+        method: str,
+        target: str,
+        headers: Sequence[tuple[str, str]],
+        body: Body | bytes | None,
+        length: int | None,
+        expect_continue: bool,
+    ) -> bytes:
+        own: list[tuple[str, str]] = []
+        size = _body_length(body, length)
+        if size or method in _SENDS_LENGTH:
+            own.append(("Content-Length", str(size)))
+        if expect_continue and size:
+            own.append(("Expect", "100-continue"))
+        if self._proxy and not self._origin.tls:
+            target = f"http://{self._origin.authority}{target}"
+            if isinstance(self._proxy, Proxy) and self._proxy.authorization:
+                own.append(("Proxy-Authorization", self._proxy.authorization))
+        return request_head(method, target, headers, own, self._origin.authority)
+
+    def _idle_connection(self) -> Connection | None:
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return None
+            if connection.usable():
+                return connection
+            connection.close()
+
+    def _exchange(self, connection: Connection, method: str, message: _Message, expect: bool) -> Response:
+        head, complete = message.send(connection, expect)
+        if head is None:
+            head = connection.receive_head()
+        try:
+            body = framing(method, head)
+        except ValueError as error:
+            raise HttpError(f"malformed answer: {error}", True) from error
+        if not complete:
+            body = Framing(body.length, body.chunked, False)
+        return Response(head, body, connection, self._release, self._receiving.gather)
+
+    def _release(self, connection: Connection, reusable: bool) -> None:
+        if reusable and connection.park() and not self._closed:
+            self._idle.append(connection)
+        else:
+            connection.close()
+        self._slots.release()
+
+
+class _Message:
+    """A request on its way out. The first piece of the body travels in one send with the head."""
+
+    def __init__(self, head: bytes, body: Body | bytes | None, length: int | None) -> None:
+        self._head = head
+        self._body = body
+        self._size = _body_length(body, length)
+        self._first = self._beginning()
+        self._position = len(self._first)
+
+    def send(self, connection: Connection, expect: bool) -> tuple[Head | None, bool]:
+        """Returns an answer that came instead of 100 Continue, and whether everything was sent."""
+        if expect and self._size:
+            if not connection.send(self._head):
+                return None, False
+            early = connection.wait_for_continue(_CONTINUE_WAIT)
+            if early is not None:
+                return early, False
+            return None, connection.upload(self._rest(self._first))
+        if not connection.send(self._head + self._first if self._first else self._head):
+            return None, False
+        if self._position == self._size:
+            return None, True
+        return None, connection.upload(self._rest(b""))
+
+    def rewind(self) -> bool:
+        """Get ready to be sent again; False when the body cannot."""
+        if not isinstance(self._body, bytes) and self._position > len(self._first):
+            try:
+                self._body.rewind()  # type: ignore[union-attr]
+            except (OSError, ValueError):  # io.UnsupportedOperation is both
+                return False
+            self._first = self._beginning()
+        self._position = len(self._first)
+        return True
+
+    def _rest(self, first: bytes) -> Iterator[bytes]:
+        if first:
+            yield first
+        while self._position < self._size:
+            wanted = min(_PIECE, self._size - self._position)
+            if isinstance(self._body, bytes):
+                piece = self._body[self._position : self._position + wanted]
+            else:
+                piece = self._read(wanted, self._position)  # what there is: filling up is copying
+            self._position += len(piece)
+            yield piece
+
+    def _beginning(self) -> bytes:
+        """Up to CHUNK bytes from the body's first one, which is where it stands."""
+        wanted = min(CHUNK, self._size)
+        if wanted <= 0 or self._body is None:
+            return b""
+        if isinstance(self._body, bytes):
+            return self._body[:wanted]
+        pieces: list[bytes] = []
+        while wanted:
+            pieces.append(self._read(wanted, min(CHUNK, self._size) - wanted))
+            wanted -= len(pieces[-1])
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _read(self, wanted: int, position: int) -> bytes:
+        assert self._body is not None
+        assert not isinstance(self._body, bytes)
+        piece = self._body.read(wanted)
+        if not piece:
+            raise HttpError(f"the request body ended {self._size - position} bytes early", position > 0)
+        return piece
+
+
+def _body_length(body: Body | bytes | None, length: int | None) -> int:
+    if body is None:
+        return 0
+    if isinstance(body, bytes):
+        if length is not None and length != len(body):
+            raise ValueError(f"length {length} for a body of {len(body)} bytes")
+        return len(body)
+    size = body.length if length is None else length
+    if size is None or size < 0:
+        raise ValueError("the length of a request body must be known")
+    return size

@@ -1,0 +1,144 @@
+"""A response whose body is still on the wire."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import final
+
+from s3_sync.http.connection import Connection
+from s3_sync.http.message import Framing, Head, Headers, HttpError, parse_fields
+from s3_sync.streams.reader import CHUNK
+
+_MAX_LINE = 16 * 1024
+_MAX_TRAILERS = 64
+#: what one recv may bring at most
+_MAX_READ = 1024 * 1024
+#: of a body that arrives faster than this, in bytes a second, some are gathered before anybody is woken up,
+_FAST = 8_000_000
+#: as long as so many are left
+_MANY = 1024 * 1024
+
+
+@final
+class Response:
+    """``length``: bytes that ``read`` will deliver in all (0 for the answer to a HEAD); None when that shows
+    only at the end.
+
+    The connection goes back to the pool at the end of the body, and is dropped when the response is
+    closed earlier: always close, or use as a context manager. A body that ends early raises HttpError.
+    """
+
+    def __init__(
+        self,
+        head: Head,
+        body: Framing,
+        connection: Connection,
+        release: Callable[[Connection, bool], None],
+        gather: int = 1,
+    ) -> None:
+        """``gather``: how many bytes of a fast and long body are waited for at a time."""
+        self.status: int = head.status
+        self.reason: str = head.reason
+        self.headers: Headers = head.headers
+        self.length: int | None = body.length
+        self._framing = body
+        self._connection: Connection | None = connection
+        self._release = release
+        self._gather = gather
+        self._is_fast = False
+        #: bytes left of the body, or of the current chunk; None = up to the end of the connection
+        self._left = 0 if body.chunked else body.length
+        if self._left == 0 and not body.chunked:
+            self._finish(body.keep_alive)
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to ``size`` bytes (all that is left without it); b"" only at the end."""
+        if size < 0:
+            return b"".join(iter(lambda: self.read(_MAX_READ), b""))
+        if self._connection is None or size == 0:
+            return b""
+        try:
+            return self._read_some(self._connection, min(size, _MAX_READ))
+        except BaseException:
+            self.close()
+            raise
+
+    def _read_some(self, connection: Connection, size: int) -> bytes:
+        if self._framing.chunked and self._left == 0 and not self._next_chunk(connection):
+            self._finish(self._framing.keep_alive)
+            return b""
+        if self._left is not None and not self._framing.chunked:
+            data = self._read_gathered(connection, size, self._left)
+        else:
+            data = connection.read(size if self._left is None else min(size, self._left))
+        if self._left is None:
+            if not data:
+                self._finish(False)
+            return data
+        if not data:
+            raise HttpError(f"the body ended {self._left} bytes early", True)
+        self._left -= len(data)
+        if self._left == 0:
+            if not self._framing.chunked:
+                self._finish(self._framing.keep_alive)
+            elif connection.read_line(0):
+                raise HttpError("malformed chunk: longer than announced", True)
+        return data
+
+    def _read_gathered(self, connection: Connection, size: int, left: int) -> bytes:
+        if self._gather == 1:
+            return connection.read(min(size, left))
+        connection.gather(self._gather if self._is_fast and left >= _MANY else 1)
+        began = time.monotonic()
+        data = connection.read(min(size, left))
+        self._is_fast = len(data) >= max(self._gather // 16, _FAST * (time.monotonic() - began))
+        return data
+
+    def _next_chunk(self, connection: Connection) -> bool:
+        """Read a chunk's size line, and after the last one the trailers; False = that was the last one."""
+        text = connection.read_line(_MAX_LINE).split(b";", 1)[0].strip()
+        if not (0 < len(text) <= 16 and all(digit in b"0123456789abcdefABCDEF" for digit in text)):
+            raise HttpError(f"malformed chunk size: {text[:40]!r}", True)
+        self._left = int(text, 16)
+        if self._left:
+            return True
+        trailers: list[str] = []
+        while line := connection.read_line(_MAX_LINE):
+            trailers.append(line.decode("latin-1"))
+            if len(trailers) > _MAX_TRAILERS:
+                raise HttpError("too many trailer fields", True)
+        try:
+            parse_fields(trailers)
+        except ValueError as error:
+            raise HttpError(f"malformed trailer: {error}", True) from error
+        return False
+
+    def drain(self, limit: int = CHUNK) -> None:
+        """Read and forget the rest, so that the connection can be used again; close when it is longer.
+
+        Never raises: a connection that breaks here is dropped, and nobody wanted the bytes.
+        """
+        with suppress(HttpError):
+            while self._connection is not None and limit > 0:
+                limit -= len(self.read(min(limit, CHUNK)))
+        self.close()
+
+    def close(self) -> None:
+        """Drop the connection, unless the body was read to its end. May be called twice."""
+        self._finish(False)
+
+    def _finish(self, reusable: bool) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._release(connection, reusable)
+
+    def __enter__(self) -> Response:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

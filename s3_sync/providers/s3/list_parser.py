@@ -1,0 +1,161 @@
+"""Reads listings, of objects and uploads, and what became of many deletes, in place of the SDK, and believes
+nothing else to be one.
+
+The SDK walks through its description of the service for every field of every key: most of the CPU that a
+listing takes, in a proxy while nobody else gets a turn. And it takes any document without keys for the
+listing of an empty bucket.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote_plus
+
+from botocore.utils import parse_timestamp
+
+from s3_sync.providers.s3.lenient_xml import Document, Element, Unreadable, local_name, read
+
+#: key, upload id and start
+OpenUpload = tuple[str, str, float]
+#: where ``take_deletes`` puts the keys that have been deleted
+DELETED = "DeletedKeys"
+#: what is left for the SDK to read
+_NOTHING = b"<ListBucketResult/>"
+
+
+class NoDate(Unreadable, ValueError):
+    """The SDK lets a ValueError through to whoever asked for an object."""
+
+
+def read_date(text: str) -> datetime:
+    """A date of S3's. Raises NoDate."""
+    if text[4:5] == "-" and text.endswith("Z"):
+        try:
+            return datetime.fromisoformat(f"{text[:-1]}+00:00")
+        except ValueError:
+            pass  # another number of decimals than this Python reads
+    try:
+        found: datetime = parse_timestamp(text)
+    except (ValueError, OverflowError, RuntimeError) as error:
+        raise NoDate(f"not a date: {text[:100]!r}") from error
+    return found
+
+
+def take_listing(response_dict: Any, customized_response_dict: Any, **_: Any) -> None:
+    """For ``before-parse`` of a listing: what it says goes where the SDK puts what it has read itself.
+
+    Raises Unreadable for everything that is neither a listing nor an error.
+    """
+    if response_dict["status_code"] >= 300:
+        return
+    document = read(response_dict["body"])
+    if local_name(document.root) == "Error":
+        return
+    document.must_be("ListBucketResult")
+    customized_response_dict.update(_listing(document))
+    response_dict["body"] = _NOTHING
+
+
+def take_deletes(response_dict: Any, customized_response_dict: Any, **_: Any) -> None:
+    """For ``before-parse`` of DeleteObjects. Raises Unreadable for what is neither its result nor an error:
+    the SDK would take any page for the answer that all has been deleted."""
+    if response_dict["status_code"] >= 300:
+        return
+    document = read(response_dict["body"])
+    if local_name(document.root) == "Error":
+        return
+    document.must_be("DeleteResult")
+    customized_response_dict["Errors"] = [
+        {local_name(child): document.text(child) for child in element}
+        for element in document.root
+        if local_name(element) == "Error"
+    ]
+    deleted = (child for element in document.root if local_name(element) == "Deleted" for child in element)
+    customized_response_dict[DELETED] = {
+        document.text(child) for child in deleted if local_name(child) == "Key"
+    }
+    response_dict["body"] = b"<DeleteResult/>"
+
+
+def _listing(document: Document) -> dict[str, Any]:
+    objects: list[dict[str, Any]] = []
+    prefixes: list[dict[str, str]] = []
+    found: dict[str, Any] = {"Contents": objects, "CommonPrefixes": prefixes}
+    for child in document.root:
+        name = local_name(child)
+        if name == "Contents":
+            objects.append(_object(document, child))
+        elif name == "CommonPrefixes":
+            texts = [document.text(part) for part in child if local_name(part) == "Prefix"]
+            prefixes += [{"Prefix": text} for text in texts]
+        elif name in ("IsTruncated", "KeyCount", "NextContinuationToken", "NextMarker", "EncodingType"):
+            found[name] = document.text(child)
+    found["IsTruncated"] = is_truncated(found.get("IsTruncated", ""))
+    return found
+
+
+def is_truncated(text: str) -> bool:
+    """Raises Unreadable: an answer that does not say whether it is all may be a part."""
+    word = text.strip().lower()
+    if word not in ("true", "false"):
+        raise Unreadable(f"IsTruncated is {text[:40]!r}")
+    return word == "true"
+
+
+def _object(document: Document, element: Element) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for child in element:
+        name = local_name(child)
+        if name in ("Key", "ETag", "StorageClass"):
+            found[name] = document.text(child)
+        elif name == "Size":
+            found[name] = _size(document.text(child))
+        elif name == "LastModified":
+            found[name] = read_date(document.text(child))
+    if not found.get("Key") or "Size" not in found:
+        raise Unreadable(f"an entry without Key or Size: {found.get('Key', '')[:40]!r}")
+    return found
+
+
+def _size(text: str) -> int:
+    if not text.strip().isdecimal():
+        raise Unreadable(f"Size is {text[:40]!r}")
+    return int(text)
+
+
+def take_uploads(response_dict: Any, customized_response_dict: Any, **_: Any) -> None:
+    """For ``before-parse`` of ListMultipartUploads: what it says, in place of what the SDK would read.
+
+    Raises Unreadable for what is neither its result nor an error.
+    """
+    if response_dict["status_code"] >= 300:
+        return
+    document = read(response_dict["body"])
+    if local_name(document.root) == "Error":
+        return
+    document.must_be("ListMultipartUploadsResult")
+    texts = {local_name(child): document.text(child) for child in document.root}
+    is_encoded = texts.get("EncodingType") == "url"
+    entries = (child for child in document.root if local_name(child) == "Upload")
+    found = (_upload(document, entry, is_encoded) for entry in entries)
+    marker = texts.get("NextKeyMarker", "")
+    customized_response_dict.update(
+        Uploads=[upload for upload in found if upload is not None],
+        IsTruncated=texts.get("IsTruncated", "").strip().lower() == "true",
+        NextKeyMarker=unquote_plus(marker) if is_encoded else marker,
+        NextUploadIdMarker=texts.get("NextUploadIdMarker", ""),
+    )
+    response_dict["body"] = b"<ListMultipartUploadsResult/>"
+
+
+def _upload(document: Document, entry: Element, is_encoded: bool) -> OpenUpload | None:
+    texts = {local_name(child): document.text(child) for child in entry}
+    key, upload_id = texts.get("Key", ""), texts.get("UploadId", "")
+    if not key or not upload_id:
+        return None
+    try:
+        begun = read_date(texts.get("Initiated", "")).timestamp()
+    except NoDate:
+        begun = 0.0
+    return unquote_plus(key) if is_encoded else key, upload_id, begun

@@ -1,0 +1,47 @@
+"""What the shunt tells about itself: Swift's log and Swift's statsd."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from swift.common.utils import get_logger
+
+from s3_sync.errors import Archived, NotFound, PreconditionFailed, RemoteError
+from s3_sync.providers.wrappers.bulkhead import Watcher
+from s3_sync.providers.wrappers.circuit_breaker import State
+
+#: a colon, as in the name that log lines have, would end a metric's name
+_METRICS = "proxy-server.s3_sync.shunt"
+_EXPECTED = (NotFound, PreconditionFailed, Archived)
+
+
+def shunt_logger(conf: Mapping[str, str]) -> Any:
+    """Swift's logger: lines carry the transaction's id, and ``increment`` and ``timing`` go to statsd."""
+    names = {"name": "proxy-server:s3_sync.shunt", "log_route": "s3_sync.shunt"}
+    try:
+        return get_logger(conf, statsd_tail_prefix=_METRICS, **names)
+    except TypeError:  # before Swift 2.32
+        log = get_logger(conf, **names)
+        log.set_statsd_prefix(_METRICS)
+        return log
+
+
+class RemoteWatcher(Watcher):
+    """Of one remote account, called ``name`` in the log."""
+
+    def __init__(self, name: str, log: Any) -> None:
+        self._name = name
+        self._log = log
+
+    def answered(self, seconds: float, error: RemoteError | None) -> None:
+        self._log.timing("remote.timing", seconds * 1000)
+        if error is not None and not isinstance(error, _EXPECTED):
+            self._log.increment(f"remote.errors.{error.reason}")
+
+    def changed(self, state: State) -> None:
+        self._log.increment(f"breaker.{state}")
+        if state == "open":
+            self._log.error("%s does not answer: it is left alone for a while", self._name)
+        elif state == "closed":
+            self._log.warning("%s answers again", self._name)

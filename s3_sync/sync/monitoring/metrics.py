@@ -1,0 +1,248 @@
+"""The metrics of a daemon, made of its plain numbers when somebody asks for them.
+
+METRICS is the one list of them: docs/operations.md explains each, and a test compares. Labels are bounded by
+the configuration: mappings (a mapping of every container is one), stores, and words of our own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from s3_sync import __version__
+from s3_sync.config.settings import Mapping
+from s3_sync.daemon.counters import Book, Counters
+from s3_sync.model.outcomes import Kind
+from s3_sync.providers.wrappers.instrument import BOUNDS, Observers
+from s3_sync.sync.backlog.poller import Pending
+from s3_sync.sync.monitoring.recon_report import destination
+
+PREFIX = "swift_s3_sync_"
+MAPPING = ("account", "container", "destination")
+STORE = ("store",)
+Sample = tuple[tuple[str, ...], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """``name`` without PREFIX, and of a counter without ``_total``."""
+
+    kind: str
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        return PREFIX + self.name + ("_total" if self.kind == "counter" else "")
+
+
+METRICS = (
+    Described("gauge", "info", "1; its label tells the version", ("version",)),
+    Described("gauge", "heartbeat_timestamp_seconds", "When the main loop last looked around"),
+    Described("gauge", "configuration_problems", "Mappings that were left out because of a mistake"),
+    Described("gauge", "configuration_refused", "1: the file has changed, and cannot be used as it is now"),
+    Described(
+        "gauge", "configuration_loaded_timestamp_seconds", "When the configuration was last taken over"
+    ),
+    Described("gauge", "journal_bytes", "Size of the journal on disk"),
+    Described("counter", "rows_scanned", "Rows looked at: the sum of rows_total over all outcomes", MAPPING),
+    Described("counter", "rows", "Rows looked at, by what became of them", (*MAPPING, "outcome", "reason")),
+    Described("counter", "read_bytes", "Read from Swift for sending, repeated ones included", MAPPING),
+    Described("counter", "turns", "Turns taken", MAPPING),
+    Described("gauge", "turns_running", "Turns that are being taken now", MAPPING),
+    Described("gauge", "paused", "1 while the operator wants it left alone", MAPPING),
+    Described(
+        "gauge", "deletes_held", "Containers whose deletes wait because of their delete budget", MAPPING
+    ),
+    Described("gauge", "troubled", "Containers whose last turn did not get through", MAPPING),
+    Described("gauge", "last_alive_timestamp_seconds", "Last sign of life of a turn", MAPPING),
+    Described(
+        "gauge",
+        "last_progress_timestamp_seconds",
+        "When a row was last settled, or nothing was left to do",
+        MAPPING,
+    ),
+    Described("gauge", "rows_behind", "Own rows that could have been handled by now", MAPPING),
+    Described("gauge", "objects_pending", "Objects that could have converged by now", MAPPING),
+    Described("gauge", "bytes_pending", "Their bytes", MAPPING),
+    Described(
+        "gauge", "oldest_pending_timestamp_seconds", "Since when the first of them could have", MAPPING
+    ),
+    Described("gauge", "objects_not_due", "Objects that wait for their copy_after", MAPPING),
+    Described("gauge", "rows_unverified", "Rows of other nodes that are to be verified now", MAPPING),
+    Described("gauge", "objects_retrying", "Objects that failed and are tried again", MAPPING),
+    Described("gauge", "objects_quarantined", "Objects that cannot succeed until something changes", MAPPING),
+    Described("gauge", "objects_failing", "Both together, by what went wrong last", (*MAPPING, "reason")),
+    Described("gauge", "databases", "Container databases on this node", MAPPING),
+    Described("gauge", "databases_unreadable", "Those that cannot be read", MAPPING),
+    Described("gauge", "counted_timestamp_seconds", "When all of these were counted", MAPPING),
+    Described("histogram", "request_seconds", "How long requests took", (*STORE, "operation")),
+    Described("counter", "request_errors", "Requests that did not succeed", (*STORE, "operation", "reason")),
+    Described("gauge", "requests_in_flight", "Requests that wait for their end now", STORE),
+    Described(
+        "gauge", "request_oldest_seconds", "For how long the slowest request in flight has not moved", STORE
+    ),
+    Described("gauge", "store_silent_seconds", "For how long no request at all was answered", STORE),
+    Described("gauge", "store_throttled", "1 while the store has asked for patience", STORE),
+    Described("gauge", "store_request_limit", "Requests a second that are made meanwhile", STORE),
+    Described("gauge", "lane_threads", "Turns of mappings of this store at the same time, at most", STORE),
+    Described("gauge", "lane_threads_running", "Threads that take turns", STORE),
+    Described("gauge", "lane_workers", "Rows in flight, at most", STORE),
+    Described("gauge", "lane_workers_busy", "Rows in flight", STORE),
+    Described("gauge", "lane_parts", "Parts of large objects in flight, at most", STORE),
+    Described("gauge", "lane_parts_busy", "Parts of large objects in flight", STORE),
+    Described(
+        "gauge", "lane_large_busy", "Very large objects in flight, which have places of their own", STORE
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What the numbers are taken from.
+
+    ``now``: seconds since the epoch. ``rates``: requests a second, for each store that has asked for
+    patience. ``journal_bytes``: size on disk. ``pending``: by the keys of the book's counters.
+    """
+
+    book: Book
+    observers: Observers
+    now: Callable[[], float]
+    rates: Callable[[], dict[str, float]]
+    journal_bytes: Callable[[], int]
+    pending: Callable[[], dict[str, Pending]]
+    is_paused: Callable[[Mapping], bool]
+
+
+def labels(mapping: Mapping) -> tuple[str, str, str]:
+    return mapping.account, mapping.container, destination(mapping)
+
+
+class DaemonMetrics(Collector):
+    """Gives every metric of METRICS, those without samples too."""
+
+    def __init__(self, watched: Watched) -> None:
+        self._watched = watched
+
+    def describe(self) -> Iterable[Metric]:
+        return []  # else a first collection would look for double names
+
+    def collect(self) -> Iterator[Metric]:
+        samples: dict[str, list[Sample]] = {}
+        for name, values, number in self._samples():
+            samples.setdefault(name, []).append((values, number))
+        for described in METRICS:
+            if described.kind == "histogram":
+                yield self._histogram(described)
+                continue
+            make = CounterMetricFamily if described.kind == "counter" else GaugeMetricFamily
+            family = make(PREFIX + described.name, described.help, labels=described.labels)
+            for values, number in samples.get(described.name, ()):
+                family.add_metric(list(values), number)
+            yield family
+
+    def _samples(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
+        watched = self._watched
+        yield "info", (__version__,), 1
+        yield "heartbeat_timestamp_seconds", (), self._when(watched.book.heartbeat)
+        configuration = watched.book.configuration
+        yield "configuration_problems", (), configuration.problems
+        yield "configuration_refused", (), configuration.refused
+        yield "configuration_loaded_timestamp_seconds", (), self._when(configuration.loaded_at)
+        yield "journal_bytes", (), watched.journal_bytes()
+        pending = watched.pending()
+        for key, counters in list(watched.book.counters.items()):
+            here = labels(counters.mapping)
+            yield "paused", here, int(watched.is_paused(counters.mapping))
+            yield "deletes_held", here, len(counters.held)
+            for name, more, number in self._of_mapping(counters):
+                yield name, (*here, *more), number
+            for name, more, number in _of_pending(pending.get(key)):
+                yield name, (*here, *more), number
+        yield from self._of_stores()
+        yield from self._of_lanes()
+
+    def _of_mapping(self, counters: Counters) -> Iterator[tuple[str, tuple[str, ...], float]]:
+        rows = dict(counters.rows)
+        yield "rows_scanned", (), sum(rows.values())
+        for kind in Kind:
+            if all(counted is not kind for counted, _ in rows):
+                rows[kind, ""] = 0  # so that a first one is an increase
+        for (kind, reason), count in rows.items():
+            yield "rows", (kind.value, reason), count
+        yield "read_bytes", (), counters.bytes_read
+        yield "turns", (), counters.turns
+        yield "turns_running", (), counters.turning
+        yield "troubled", (), counters.troubled
+        if counters.pulses:
+            yield "last_alive_timestamp_seconds", (), self._when(counters.beat)
+            yield "last_progress_timestamp_seconds", (), self._when(counters.progress)
+
+    def _of_stores(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
+        rates = self._watched.rates()
+        for observer in self._watched.observers:
+            store = (observer.store,)
+            yield "requests_in_flight", store, observer.in_flight
+            yield "request_oldest_seconds", store, observer.oldest
+            yield "store_silent_seconds", store, observer.silent
+            yield "store_throttled", store, int(observer.store in rates)
+            if observer.store in rates:
+                yield "store_request_limit", store, rates[observer.store]
+            for name, operation in list(observer.operations.items()):
+                for reason, count in list(operation.errors.items()):
+                    yield "request_errors", (observer.store, name, reason), count
+
+    def _of_lanes(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
+        """A store may have several lanes."""
+        sums: Counter[tuple[str, str]] = Counter()
+        for lane in self._watched.book.lanes:
+            sums["lane_threads", lane.store] += lane.threads
+            sums["lane_threads_running", lane.store] += lane.running
+            sums["lane_workers", lane.store] += lane.workers.size
+            sums["lane_workers_busy", lane.store] += lane.workers.busy
+            sums["lane_parts", lane.store] += lane.parts.size
+            sums["lane_parts_busy", lane.store] += lane.parts.busy
+            sums["lane_large_busy", lane.store] += lane.large_busy
+        for (name, store), number in sums.items():
+            yield name, (store,), number
+
+    def _histogram(self, described: Described) -> Metric:
+        family = HistogramMetricFamily(PREFIX + described.name, described.help, labels=described.labels)
+        bounds = [*map(str, BOUNDS), "+Inf"]
+        for observer in self._watched.observers:
+            for name, operation in list(observer.operations.items()):
+                so_far, buckets = 0, []
+                for bound, count in zip(bounds, operation.classes, strict=True):
+                    so_far += count
+                    buckets.append((bound, float(so_far)))
+                family.add_metric([observer.store, name], buckets, operation.seconds)
+        return family
+
+    def _when(self, monotonic: float) -> float:
+        """Seconds since the epoch."""
+        return self._watched.now() - (self._watched.book.now() - monotonic)
+
+
+def _of_pending(found: Pending | None) -> Iterator[tuple[str, tuple[str, ...], float]]:
+    """Nothing where nothing has been counted yet: a zero would not be true."""
+    if found is None:
+        return
+    yield "rows_behind", (), found.rows_behind
+    yield "objects_pending", (), found.objects
+    yield "bytes_pending", (), found.bytes
+    if found.oldest is not None:
+        yield "oldest_pending_timestamp_seconds", (), found.oldest
+    yield "objects_not_due", (), found.not_due
+    yield "rows_unverified", (), found.unverified
+    yield "objects_retrying", (), found.retrying
+    yield "objects_quarantined", (), found.quarantined
+    for reason, count in found.reasons.items():
+        yield "objects_failing", (reason,), count
+    yield "databases", (), found.databases
+    yield "databases_unreadable", (), found.unreadable
+    yield "counted_timestamp_seconds", (), found.counted_at

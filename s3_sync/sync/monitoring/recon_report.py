@@ -1,0 +1,139 @@
+"""The content of the recon file: what a running daemon knows of itself. docs/data-model.md explains it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from s3_sync import __version__
+from s3_sync.config.settings import Mapping
+from s3_sync.daemon.counters import Book, Counters
+from s3_sync.model.outcomes import Kind
+from s3_sync.providers.wrappers.instrument import Observer
+from s3_sync.sync.backlog.poller import Pending
+
+#: rates are over so many seconds
+OVER = 60.0
+_SETTLED = frozenset(Kind) - {Kind.PENDING, Kind.FAILED}
+
+
+def destination(mapping: Mapping) -> str:
+    """``store/bucket``, and the prefix of keys where the configuration names one."""
+    written = "" if mapping.custom_prefix is None else f"/{mapping.custom_prefix}"
+    return f"{mapping.credentials.store}/{mapping.bucket}{written}"
+
+
+class Rates:
+    """Objects and bytes a second of each mapping, over the last OVER seconds, or since ``note`` began."""
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+        self._noted: deque[tuple[float, dict[str, tuple[int, int]]]] = deque()
+
+    def note(self) -> None:
+        now = self._book.now()
+        self._noted.append((now, {key: _done(each) for key, each in self._book.counters.items()}))
+        while len(self._noted) > 2 and self._noted[1][0] <= now - OVER:
+            self._noted.popleft()
+
+    def of(self, key: str) -> tuple[float, float]:
+        if not self._noted:
+            return 0.0, 0.0
+        (began, before), (ended, after) = self._noted[0], self._noted[-1]
+        seconds = ended - began
+        if seconds <= 0 or key not in after:
+            return 0.0, 0.0
+        objects, size = before.get(key, (0, 0))
+        return (after[key][0] - objects) / seconds, (after[key][1] - size) / seconds
+
+
+class Snapshot:
+    """``taken`` makes the content anew; times in it are seconds since the epoch."""
+
+    def __init__(self, book: Book, process: int, began: float, is_paused: Callable[[Mapping], bool]) -> None:
+        self._book = book
+        self._is_paused = is_paused
+        self._process = process
+        self._began = began
+        self.rates = Rates(book)
+
+    def taken(
+        self, now: float, found: dict[str, Pending], stores: Iterator[Observer], throttled: dict[str, float]
+    ) -> dict[str, Any]:
+        ago = self._book.now() - now  # from monotonic seconds to the others
+        return {
+            "version": __version__,
+            "process": self._process,
+            "pid": os.getpid(),
+            "began": self._began,
+            "updated": now,
+            "alive": self._book.is_alive(),
+            "mappings": [
+                self._mapping(key, counters, ago, found.get(key))
+                for key, counters in list(self._book.counters.items())
+            ],
+            "stores": [_store(each, throttled) for each in stores],
+        }
+
+    def _mapping(self, key: str, counters: Counters, ago: float, pending: Pending | None) -> dict[str, Any]:
+        objects, size = self.rates.of(key)
+        mapping = counters.mapping
+        return {
+            "account": mapping.account,
+            "container": mapping.container,
+            "destination": destination(mapping),
+            "fingerprint": mapping.fingerprint,
+            "containers": sum(not pulse.mapping.is_whole for pulse in list(counters.pulses.values())),
+            "paused": self._is_paused(mapping),
+            "rows": _by_kind(counters),
+            "read_bytes": counters.bytes_read,
+            "objects_per_second": round(objects, 3),
+            "bytes_per_second": round(size, 1),
+            "turns": counters.turns,
+            "turns_running": counters.turning,
+            "troubled": counters.troubled,
+            "last_alive": counters.beat - ago if counters.pulses else None,
+            "last_progress": counters.progress - ago if counters.pulses else None,
+            "pending": _pending(pending),
+        }
+
+
+def _done(counters: Counters) -> tuple[int, int]:
+    settled = sum(count for (kind, _), count in list(counters.rows.items()) if kind in _SETTLED)
+    return settled, counters.bytes_read
+
+
+def _by_kind(counters: Counters) -> dict[str, int]:
+    kinds: Counter[str] = Counter({kind.value: 0 for kind in Kind})
+    for (kind, _), count in list(counters.rows.items()):
+        kinds[kind.value] += count
+    return {"scanned": sum(kinds.values()), **kinds}
+
+
+def _pending(found: Pending | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "rows_behind": found.rows_behind,
+        "objects": found.objects,
+        "bytes": found.bytes,
+        "oldest": found.oldest,
+        "not_due": found.not_due,
+        "unverified": found.unverified,
+        "retrying": found.retrying,
+        "quarantined": found.quarantined,
+        "reasons": dict(found.reasons),
+        "counted": found.counted_at,
+    }
+
+
+def _store(observer: Observer, throttled: dict[str, float]) -> dict[str, Any]:
+    return {
+        "store": observer.store,
+        "in_flight": observer.in_flight,
+        "oldest": round(observer.oldest, 3),
+        "silent": round(observer.silent, 3),
+        "request_limit": throttled.get(observer.store),
+    }

@@ -1,0 +1,99 @@
+"""Deleting one version: what is sent, and what its answers mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import pytest
+
+from s3_sync.cluster.guarded_delete import Removal
+from s3_sync.cluster.newest import Deleted, LocalState, Present, Unknown
+from s3_sync.errors import LocalChanged, LocalUnavailable, SyncError
+from s3_sync.model.timestamps import Timestamp
+
+NODE: Any = None
+WRITTEN, POSTED = Timestamp.parse("1700000000.00000"), Timestamp.parse("1700000005.00000")
+VERSION = Present(POSTED, WRITTEN, 1, {}, False, NODE)
+
+
+class Cluster:
+    """Gives prepared states, one after another, and one status."""
+
+    def __init__(self, status: int, *states: LocalState) -> None:
+        self.states = list(states)
+        self.status = status
+        self.asked: list[Any] = []
+        self.sent: list[tuple[str, str, Mapping[str, str]]] = []
+        self.closed = 0
+
+    def of(self, account: str, container: str, name: str, policies: list[int]) -> LocalState:
+        self.asked.append((account, container, name, policies))
+        return self.states.pop(0)
+
+    def request(self, method: str, path: str, headers: Mapping[str, str]) -> Any:
+        self.sent.append((method, path, headers))
+        return self
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def remove(self) -> None:
+        Removal(cast(Any, self), cast(Any, self)).remove("a", "c", "o/ü", VERSION)
+
+
+def test_what_is_sent() -> None:
+    cluster = Cluster(204, VERSION)
+    cluster.remove()
+    assert cluster.asked == [("a", "c", "o/ü", [1])]
+    headers = {"X-Timestamp": "1700000000.00000_0000000000000001", "X-Backend-Storage-Policy-Index": "1"}
+    assert cluster.sent == [("DELETE", "a/c/o/ü", headers)]
+    assert cluster.closed == 1
+
+
+def test_a_version_with_an_offset_of_its_own() -> None:
+    version = Present(Timestamp(7, 2), Timestamp(7, 2), 0, {}, False, NODE)
+    cluster = Cluster(204, version)
+    Removal(cast(Any, cluster), cast(Any, cluster)).remove("a", "c", "o", version)
+    assert cluster.sent[0][2]["X-Timestamp"] == Timestamp(7, 3).internal
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        Present(Timestamp.parse("1700000006"), WRITTEN, 1, {}, False, NODE),  # a POST
+        Present(Timestamp.parse("1700000006"), Timestamp.parse("1700000006"), 1, {}, False, NODE),  # a PUT
+        Present(POSTED, WRITTEN, 0, {}, False, NODE),
+        Deleted(Timestamp.parse("1700000006")),
+        Unknown(),
+    ],
+)
+def test_nothing_is_sent_when_the_version_is_not_the_newest_any_more(now: LocalState) -> None:
+    cluster = Cluster(204, now)
+    with pytest.raises(LocalChanged):
+        cluster.remove()
+    assert cluster.sent == []
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(409, LocalChanged), (503, LocalUnavailable), (403, LocalUnavailable)]
+)
+def test_refusals(status: int, error: type[SyncError]) -> None:
+    cluster = Cluster(status, VERSION)
+    with pytest.raises(error):
+        cluster.remove()
+    assert cluster.closed == 1
+
+
+@pytest.mark.parametrize("now", [Deleted(WRITTEN.after()), Deleted(Timestamp.parse("1700000009")), Unknown()])
+def test_not_found_is_fine_when_it_is_gone(now: LocalState) -> None:
+    cluster = Cluster(404, VERSION, now)
+    cluster.remove()
+    assert cluster.states == []
+
+
+def test_not_found_is_not_believed_when_it_is_there() -> None:
+    """A proxy that remembers a missing container answers without asking any object server."""
+    cluster = Cluster(404, VERSION, VERSION)
+    with pytest.raises(LocalUnavailable, match="still there"):
+        cluster.remove()

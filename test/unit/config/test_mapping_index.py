@@ -1,0 +1,38 @@
+"""The mapping of a container."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from s3_sync.config.mapping_index import Index
+from s3_sync.config.settings import Credentials, Mapping, Profile
+from s3_sync.model.keys import KeyNamer
+
+
+def mapping(container: str, bucket: str = "bucket", account: str = "AUTH_a") -> Mapping:
+    return Mapping(account, container, bucket, Credentials(), Profile(), KeyNamer.hashed(account, container))
+
+
+def test_the_container_named_goes_before_all_containers() -> None:
+    index = Index([mapping("c"), mapping("/*", "other")])
+    assert index.find("AUTH_a", "c") == mapping("c")
+    found = index.find("AUTH_a", "d")
+    assert found == replace(mapping("d", "other"), container="d")
+    assert found is not None
+    assert found.namer == KeyNamer.hashed("AUTH_a", "d")
+    assert len(index) == 2
+
+
+def test_nothing_is_found_for_others() -> None:
+    index = Index([mapping("c"), mapping("/*", account="AUTH_b")])
+    assert index.find("AUTH_a", "d") is None
+    assert index.find("AUTH_c", "c") is None
+    assert index.find("AUTH_b", "\0versions\0c") is None
+    assert index.find("AUTH_b", "") is None
+
+
+def test_the_last_of_two_counts() -> None:
+    index = Index([mapping("c", "first"), mapping("c", "second")])
+    found = index.find("AUTH_a", "c")
+    assert found is not None
+    assert found.bucket == "second"

@@ -1,0 +1,294 @@
+"""Credentials, profiles and mappings apart: what they come to, and what is said of mistakes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s3_sync.config.file.fields import MappingForm, PolicyForm
+from s3_sync.config.file.section_models import CredentialsForm, EntryForm, ProfileForm
+from s3_sync.config.load import load
+from s3_sync.config.settings import Profile
+from s3_sync.config.unsupported import MAPPING_OPTIONS
+from unit.config.written import MAPPING, told, warned
+
+CREDENTIALS = {"provider": "s3", "identity": "id", "secret": "the secret key"}
+ENTRY = {
+    "account": "AUTH_lab",
+    "container": "scans",
+    "bucket": "archive",
+    "credentials": "aws",
+    "profile": "mirror",
+}
+
+
+@pytest.fixture
+def write_new(write: Any) -> Any:
+    def write_new(*mappings: Any, credentials: Any = None, profiles: Any = None, **top: Any) -> Path:
+        path: Path = write(
+            credentials={"aws": CREDENTIALS, **(credentials or {})},
+            profiles={"mirror": {"type": "sync"}, **(profiles or {})},
+            mappings=mappings,
+            **top,
+        )
+        content = json.loads(path.read_text())
+        del content["containers"]
+        path.write_text(json.dumps(content))
+        return path
+
+    return write_new
+
+
+def test_the_same_as_a_flat_entry(write: Any, write_new: Any) -> None:
+    flat = load(write(MAPPING))
+    new = load(write_new(ENTRY))
+    assert (new.problems, new.warnings) == ((), ())
+    assert flat.settings
+    assert new.settings
+    [before], [after] = flat.settings.mappings, new.settings.mappings
+    assert (after.credentials, after.profile, after.namer) == (
+        before.credentials,
+        before.profile,
+        before.namer,
+    )
+    assert (after.fingerprint, after.stats_prefix) == (before.fingerprint, before.stats_prefix)
+    assert after.place == "mappings[0]"
+
+
+def test_a_profile_can_say_whatever_a_flat_entry_can() -> None:
+    assert set(PolicyForm.model_fields) <= set(ProfileForm.model_fields)
+    elsewhere = set(CredentialsForm.model_fields) | set(EntryForm.model_fields)
+    assert set(MappingForm.model_fields) == set(PolicyForm.model_fields) | (
+        elsewhere - {"credentials", "profile"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ({"type": "sync"}, Profile()),
+        (
+            {"type": "lifecycle"},
+            Profile(retain_local=False, merge_namespaces=True, propagate_delete=False),
+        ),
+        (
+            {"type": "lifecycle", "merge_namespaces": False, "propagate_delete": True, "delay_days": 30},
+            Profile(retain_local=False, copy_after=2592000),
+        ),
+        ({"type": "sync", "delay_days": 0.5}, Profile(copy_after=43200)),
+        (
+            {"type": "sync", "copy_after": 7, "remote_retention_days": 2},
+            Profile(copy_after=7, remote_delete_after=172800),
+        ),
+        ({"type": "sync", "retain_local": True, "conditions": None, "restore_object": None}, Profile()),
+    ],
+)
+def test_types_are_presets(write_new: Any, written: Any, expected: Profile) -> None:
+    loaded = load(write_new(ENTRY, profiles={"mirror": written}))
+    assert told(loaded) == []
+    assert loaded.settings
+    assert loaded.settings.mappings[0].profile == expected
+
+
+@pytest.mark.parametrize("key", ["conditions", "selection_criteria"])
+def test_conditions(write_new: Any, key: str) -> None:
+    loaded = load(write_new(ENTRY, profiles={"mirror": {"type": "sync", key: {"content-type": "a/b"}}}))
+    assert loaded.settings
+    assert str(loaded.settings.mappings[0].profile.criteria) == 'content-type = "a/b"'
+
+
+def test_what_a_mapping_says_itself_counts(write_new: Any) -> None:
+    profile = {"type": "sync", "storage_class": "STANDARD_IA", "cloud_connector": False}
+    loaded = load(
+        write_new(
+            ENTRY,
+            ENTRY | {"container": "two", "storage_class": "GLACIER", "cloud_connector": True},
+            profiles={"mirror": profile},
+        )
+    )
+    assert loaded.settings
+    first, second = loaded.settings.mappings
+    assert (first.profile.storage_class, first.cloud_connector) == ("STANDARD_IA", False)
+    assert (second.profile.storage_class, second.cloud_connector) == ("GLACIER", True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "prefix"),
+    [
+        ({}, "a5bd39/AUTH_lab/scans/"),
+        ({"prefix": None}, "a5bd39/AUTH_lab/scans/"),
+        ({"prefix": ""}, ""),
+        ({"prefix": "/a/b"}, "/a/b"),
+        ({"prefix": "a/"}, "a/"),
+        ({"prefix": "/a/b", "prefix_join": "directory"}, "a/b/"),
+    ],
+)
+def test_a_prefix_is_meant_to_the_letter(write_new: Any, changes: Any, prefix: str) -> None:
+    loaded = load(write_new(ENTRY | changes))
+    assert loaded.settings
+    assert loaded.settings.mappings[0].namer.prefix == prefix
+
+
+def test_every_mistake_at_its_place_and_the_rest_goes_on(write_new: Any) -> None:
+    loaded = load(
+        write_new(
+            ENTRY,
+            ENTRY | {"container": "two", "copy_after": 5, "aws_bucket": "b", "region": "r", "containr": 1},
+            ENTRY | {"credentials": "awz", "profile": "lazy"},
+            ENTRY | {"credentials": "clone", "profile": 7, "bucket": ""},
+            "mapping",
+            ENTRY | {"container": "last", "prefix": "last/"},
+            credentials={
+                "clone": {"endpoint": "http://clone", "identity": "me", "aws_secret": "s"},
+                "dotted.name": CREDENTIALS,
+            },
+            profiles={
+                "lazy": {"type": "lifecycle", "delay_days": -1, "conditions": {"a": 1}},
+                "twice": {"type": "sync", "delay_days": 1, "copy_after": 2, "retain_local": False},
+                "none": {"copy_afer": 1},
+            },
+        )
+    )
+    assert sorted(told(loaded)) == [
+        'credentials.clone.aws_secret: is not a known key; it is called "secret" in this form',
+        "credentials.clone.secret: is required with an endpoint that is not AWS",
+        'credentials.dotted.name: the name must not be empty, nor hold ".", "[", "]" or control characters',
+        'mappings[1].aws_bucket: is not a known key; it is called "bucket" in this form',
+        'mappings[1].containr: is not a known key; did you mean "container"?',
+        "mappings[1].copy_after: is not a known key; it belongs into a profile",
+        "mappings[1].region: is not a known key; it belongs into credentials",
+        'mappings[2].credentials: "awz" is not in credentials; did you mean "aws"?',
+        "mappings[2].profile: cannot be used: see profiles.lazy",
+        "mappings[3].bucket: must not be empty",
+        "mappings[3].credentials: cannot be used: see credentials.clone",
+        "mappings[3].profile: must be text, not 7",
+        'mappings[4]: must be an object, not "mapping"',
+        "profiles.lazy.conditions.a: the value to compare with must be text",
+        "profiles.lazy.delay_days: must be at least 0, not -1",
+        'profiles.none.copy_afer: is not a known key; did you mean "copy_after"?',
+        "profiles.none.type: is required",
+        "profiles.twice.delay_days: is copy_after by another name: give one of them",
+        "profiles.twice.retain_local: must be true in a profile of type sync",
+    ]
+    assert loaded.settings
+    assert [mapping.place for mapping in loaded.settings.mappings] == ["mappings[0]", "mappings[5]"]
+
+
+def test_unknown_keys_outside_of_mappings_are_problems_too(write_new: Any) -> None:
+    loaded = load(write_new(ENTRY, worker=5, syslog={"hots": "a"}, migrations=[{"acount": "a"}]))
+    assert loaded.settings is None
+    assert [str(problem).split("; ")[0] for problem in loaded.problems][:3] == [
+        "worker: is not a known key",
+        "syslog.hots: is not a known key",
+        "migrations[0].acount: is not a known key",
+    ]
+
+
+def test_rules_of_names_and_prefixes(write_new: Any) -> None:
+    loaded = load(
+        write_new(
+            ENTRY | {"prefix": "a"},
+            ENTRY | {"container": "two", "prefix": "a/b/"},
+            ENTRY | {"account": "AUTH_web", "container": "/*", "prefix": "web/"},
+            ENTRY | {"container": "three", "bucket": "/*"},
+            ENTRY | {"container": "four", "bucket": "a/b", "prefix_join": "literal"},
+        )
+    )
+    assert sorted(told(loaded)) == [
+        (
+            'mappings[1]: AUTH_lab/two stores under "a/b/" in bucket "archive", and mappings[0] '
+            '(AUTH_lab/scans) under "a": one lies inside the other'
+        ),
+        (
+            'mappings[2].prefix: cannot be used with container "/*": objects of the same name would '
+            "overwrite each other"
+        ),
+        (
+            'mappings[2]: AUTH_web/* stores under "<hash>/AUTH_web/<container>/" in bucket "archive", and '
+            'mappings[0] (AUTH_lab/scans) under "a": one lies inside the other'
+        ),
+        'mappings[3].bucket: cannot be "/*": that is for migrations',
+        'mappings[4].bucket: must not hold "/"; what keys begin with has a key of its own, not "a/b"',
+    ]
+    assert warned(loaded) == [
+        'mappings[0].prefix: does not end in "/": object "a" becomes key "aa", and not "a/a"'
+    ]
+
+
+def test_two_forms_in_one_file(write: Any) -> None:
+    loaded = load(write(MAPPING, profiles={}, mappings=[]))
+    assert loaded.settings is None
+    assert told(loaded) == ["the file mixes two forms: profiles, mappings of one, containers of the other"]
+
+
+def test_a_name_that_stands_twice_is_a_problem(write_new: Any) -> None:
+    path = write_new(ENTRY)
+    text = path.read_text()
+    path.write_text(text.replace('"profiles": {', '"profiles": {"mirror": {"type": "lifecycle"}, '))
+    loaded = load(path)
+    assert loaded.settings is None
+    assert told(loaded) == ['"mirror" stands twice in one object']
+
+
+@pytest.mark.parametrize("section", ["credentials", "profiles", "mappings"])
+def test_sections_of_the_wrong_type(write_new: Any, section: str) -> None:
+    path = write_new(ENTRY)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {section: 7}))
+    assert load(path).settings is None
+    assert told(load(path))[0].startswith(f"{section}: must be")
+
+
+def test_no_mappings(write_new: Any) -> None:
+    assert warned(load(write_new())) == ["mappings: is empty: there is nothing to do"]
+
+
+def test_what_is_shared_is_told_once(write_new: Any) -> None:
+    entries = [ENTRY | {"container": str(number)} for number in range(3)]
+    profile = {"type": "sync", "propagate_expiration": True}
+    credentials = CREDENTIALS | {"verify_tls": False}
+    loaded = load(write_new(*entries, credentials={"aws": credentials}, profiles={"mirror": profile}))
+    assert told(loaded) == []
+    assert warned(loaded) == [
+        "credentials.aws.verify_tls: is off: whoever is in between can read and change it all",
+        (
+            "profiles.mirror.propagate_expiration: has no effect while retain_local is true; "
+            "propagate_delete has"
+        ),
+    ]
+
+
+REFUSED = {
+    "provider": ("credentials.aws", "swift"),
+    "remote_account": ("credentials.aws", "AUTH_other"),
+    "storage_policy": ("mappings[0]", "silver"),
+    "sync_container_metadata": ("profiles.mirror", True),
+    "sync_container_acl": ("profiles.mirror", True),
+    "convert_dlo": ("profiles.mirror", True),
+    "min_segment_size": ("profiles.mirror", 1048576),
+}
+
+
+@pytest.mark.parametrize("option", [option.key for option in MAPPING_OPTIONS])
+def test_what_cannot_be_honoured_is_refused(write_new: Any, option: str) -> None:
+    key = "provider" if option == "protocol" else option
+    place, value = REFUSED[key]
+    entry, credentials, profile = dict(ENTRY), dict(CREDENTIALS), {"type": "sync"}
+    {"credentials.aws": credentials, "mappings[0]": entry, "profiles.mirror": profile}[place][key] = value
+    if value == "swift":
+        credentials["endpoint"] = "https://dr.example.org"
+    loaded = load(write_new(entry, credentials={"aws": credentials}, profiles={"mirror": profile}))
+    assert f"{place}.{key}" in [problem.place for problem in loaded.problems]
+    assert loaded.settings
+    assert loaded.settings.mappings == ()
+
+
+def test_a_file_without_secrets_may_be_read_by_all(write_new: Any) -> None:
+    path = write_new(ENTRY)
+    path.chmod(0o644)
+    assert warned(load(path)) == ["the file holds secrets and everybody may read it: chmod o-rwx"]
+    path = write_new(ENTRY, credentials={"aws": {"provider": "s3"}})
+    path.chmod(0o644)
+    assert warned(load(path)) == []

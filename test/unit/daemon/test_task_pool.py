@@ -1,0 +1,90 @@
+"""Places for large objects: how many, whose turn it is, and the end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from s3_sync.daemon.task_pool import LargeLane
+from s3_sync.runtime.concurrency import SerialPool
+from unit.sync.fake_node import LaterPool
+
+
+class ThreadPool(SerialPool):
+    """Real threads."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.threads: list[threading.Thread] = []
+
+    def spawn(self, function: Callable[[], object]) -> None:
+        thread = threading.Thread(target=function)
+        self.threads.append(thread)
+        thread.start()
+
+
+@pytest.fixture
+def stop() -> threading.Event:
+    return threading.Event()
+
+
+def test_mappings_take_turns(stop: threading.Event) -> None:
+    pool, order = LaterPool(), list[str]()
+    lane = LargeLane(pool, SerialPool(), stop)
+    for what in ("a1", "a2", "a3", "b1", "b2", "c1"):
+        lane.add(what[0], lambda what=what: order.append(what))  # type: ignore[misc]
+    pool.run()
+    assert order == ["a1", "b1", "c1", "a2", "b2", "a3"]
+    assert lane.running == 0
+
+
+def test_no_more_threads_than_places(stop: threading.Event) -> None:
+    pool = ThreadPool(3)
+    lane = LargeLane(pool, SerialPool(), stop)
+    go, done = threading.Event(), list[int]()
+
+    def task(number: int) -> None:
+        assert go.wait(30)
+        done.append(number)
+
+    for number in range(10):
+        lane.add("a", lambda number=number: task(number))  # type: ignore[misc]
+    assert (lane.running, len(pool.threads)) == (3, 3)
+    go.set()
+    while lane.running:
+        lane.wait()
+    for thread in pool.threads:
+        thread.join(30)
+    assert (lane.running, sorted(done)) == (0, list(range(10)))
+
+
+def test_nothing_is_begun_after_the_end(stop: threading.Event) -> None:
+    pool, order = LaterPool(), list[int]()
+    lane = LargeLane(pool, SerialPool(), stop)
+
+    def last() -> None:
+        order.append(1)
+        stop.set()
+
+    lane.add("a", last)
+    lane.add("a", lambda: order.append(2))
+    pool.run()
+    assert (order, lane.running) == ([1], 0)
+
+
+def test_a_thread_that_is_killed_leaves_its_place(stop: threading.Event) -> None:
+    pool, order = LaterPool(), list[int]()
+    lane = LargeLane(pool, SerialPool(), stop)
+
+    def killed() -> None:
+        raise SystemExit
+
+    lane.add("a", killed)
+    with pytest.raises(SystemExit):
+        pool.run()
+    assert lane.running == 0
+    lane.add("a", lambda: order.append(1))
+    pool.run()
+    assert order == [1]

@@ -1,0 +1,175 @@
+"""What is counted about requests, and when a store counts as silent."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from s3_sync.errors import LocalChanged, NotFound, RemoteError, RemoteUnavailable, Throttled
+from s3_sync.providers.wrappers.instrument import BOUNDS, BROKEN_OFF, BUFFERED, FORGOTTEN, Observer
+from s3_sync.streams.reader import BytesBody
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def __call__(self) -> float:
+        return self.time
+
+    def takes(self, seconds: float, error: BaseException | None = None) -> Any:
+        """A request that takes so long, and ends like this."""
+
+        def request() -> str:
+            self.time += seconds
+            if error is not None:
+                raise error
+            return "answer"
+
+        return request
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def observer(clock: Clock) -> Observer:
+    return Observer("store", clock)
+
+
+def fails(observer: Observer, clock: Clock, seconds: float, error: BaseException) -> None:
+    with pytest.raises(type(error)):
+        observer.request("head_object", clock.takes(seconds, error))
+
+
+class TestRequests:
+    def test_are_counted_by_how_long_they_take(self, observer: Observer, clock: Clock) -> None:
+        for seconds in (0.001, 0.01, 0.011, 99.0, 1000.0):
+            assert observer.request("head_object", clock.takes(seconds)) == "answer"
+        counted = observer.operations["head_object"]
+        assert counted.classes == [2, 1, 0, 0, 0, 0, 0, 0, 1, 1]
+        assert len(counted.classes) == len(BOUNDS) + 1
+        assert counted.seconds == pytest.approx(1099.022)
+        assert not counted.errors
+
+    def test_that_fail_are_counted_twice(self, observer: Observer, clock: Clock) -> None:
+        fails(observer, clock, 1.0, NotFound("no"))
+        fails(observer, clock, 1.0, RemoteUnavailable("no", status=503))
+        fails(observer, clock, 1.0, KeyboardInterrupt())
+        counted = observer.operations["head_object"]
+        assert sum(counted.classes) == 3
+        assert counted.errors == {"remote_not_found": 1, "remote_unavailable": 1, BROKEN_OFF: 1}
+
+    def test_in_flight(self, observer: Observer, clock: Clock) -> None:
+        seen: list[tuple[int, float]] = []
+
+        def request() -> None:
+            clock.time += 5.0
+            seen.append((observer.in_flight, observer.oldest))
+
+        observer.request("list_objects", lambda: (request(), observer.request("head_object", request)))
+        assert seen == [(1, 5.0), (2, 10.0)]
+        assert (observer.in_flight, observer.oldest) == (0, 0.0)
+
+
+class TestSilence:
+    def test_lasts_over_requests_that_were_given_up(self, observer: Observer, clock: Clock) -> None:
+        assert observer.silent == 0.0
+        fails(observer, clock, 60.0, RemoteUnavailable("timed out"))
+        assert observer.silent == 60.0
+        clock.time += FORGOTTEN  # nobody asks
+        fails(observer, clock, 60.0, RemoteUnavailable("timed out"))
+        assert observer.silent == 420.0
+
+    def test_is_over_when_nobody_asks_any_more(self, observer: Observer, clock: Clock) -> None:
+        """Such as when its mappings were taken out, or paused."""
+        fails(observer, clock, 60.0, RemoteUnavailable("timed out"))
+        clock.time += FORGOTTEN + 1.0
+        assert (observer.silent, observer.is_forgotten) == (0.0, True)
+        fails(observer, clock, 60.0, RemoteUnavailable("timed out"))
+        assert (observer.silent, observer.is_forgotten) == (60.0, False)
+
+    def test_what_goes_into_a_buffer_does_not_end_it(self, observer: Observer, clock: Clock) -> None:
+        """A frozen store: its kernel takes what fits, each time that the upload is tried again."""
+        seen: list[float] = []
+
+        def send(body: Any) -> None:
+            body.read()
+            clock.time += 60.0
+            seen.append(observer.silent)
+            raise RemoteUnavailable("timed out")
+
+        for _ in range(4):
+            with pytest.raises(RemoteUnavailable):
+                observer.upload("put_object", BytesBody(b"abc"), send)
+        assert seen == [60.0, 120.0, 180.0, 240.0]
+
+    def test_what_no_buffer_holds_does(self, observer: Observer, clock: Clock) -> None:
+        """Of two uploads one is given up, and the other goes on slowly."""
+        seen: list[float] = []
+
+        def send(body: Any) -> None:
+            while body.read(BUFFERED // 2):
+                clock.time += 10.0
+                seen.append(observer.silent)
+
+        fails(observer, clock, 60.0, RemoteUnavailable("timed out"))
+        observer.upload("put_object", BytesBody(bytes(2 * BUFFERED)), send)
+        assert seen == [70.0, 80.0, 10.0, 10.0]
+
+    @pytest.mark.parametrize(
+        "error", [None, NotFound("no", status=404), RemoteUnavailable("no", status=500), Throttled("no")]
+    )
+    def test_any_answer_ends_it(self, observer: Observer, clock: Clock, error: RemoteError | None) -> None:
+        fails(observer, clock, 60.0, RemoteUnavailable("timed out"))
+        if error is None:
+            observer.request("head_object", clock.takes(1.0))
+        else:
+            fails(observer, clock, 1.0, error)
+        clock.time += 1000.0
+        assert observer.silent == 0.0
+
+    def test_what_is_not_the_stores_fault_begins_none(self, observer: Observer, clock: Clock) -> None:
+        fails(observer, clock, 60.0, LocalChanged("no"))
+        assert observer.silent == 0.0
+
+    def test_nor_does_it_end_that_of_a_store_which_others_gave_up(
+        self, observer: Observer, clock: Clock
+    ) -> None:
+        fails(observer, clock, 60.0, RemoteUnavailable("timed out"))
+        fails(observer, clock, 60.0, LocalChanged("no"))
+        assert observer.silent == 120.0
+
+    def test_nor_does_it_end_one_for_others(self, observer: Observer, clock: Clock) -> None:
+        waiting, stop = threading.Event(), threading.Event()
+
+        def hangs() -> None:
+            waiting.set()
+            stop.wait()
+
+        thread = threading.Thread(target=observer.request, args=("head_object", hangs))
+        thread.start()
+        waiting.wait()
+        fails(observer, clock, 60.0, LocalChanged("no"))
+        assert observer.silent == 60.0
+        stop.set()
+        thread.join()
+        assert observer.silent == 0.0
+
+    def test_who_takes_bytes_is_not_silent(self, observer: Observer, clock: Clock) -> None:
+        seen: list[tuple[float, float]] = []
+
+        def send(body: Any) -> None:
+            assert body.length == 3
+            for _ in range(3):
+                clock.time += 50.0
+                seen.append((observer.silent, observer.oldest))
+                assert body.read(1)
+
+        observer.upload("put_object", BytesBody(b"abc"), send)
+        assert seen == [(50.0, 50.0)] * 3
+        assert observer.operations["put_object"].seconds == 150.0

@@ -1,0 +1,225 @@
+"""Requests and bytes of a mapping pass its budget and its account's, at the time of day that it is."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from s3_sync.config.budgets import AccountBudget, Budget, Hours, Rates
+from s3_sync.config.settings import Credentials, Mapping, Profile
+from s3_sync.errors import RemoteUnavailable
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutOptions
+from s3_sync.providers.base import Bucket
+from s3_sync.providers.memory import MemoryProvider
+from s3_sync.providers.registry import Registry
+from s3_sync.providers.wrappers.rate_limits import PIECES_A_SECOND, Allowance, Budgets
+from s3_sync.providers.wrappers.retry import RetryPolicy
+from s3_sync.providers.wrappers.token_bucket import KEPT, Valve
+from s3_sync.streams.reader import BytesBody
+
+#: a Monday, 00:00 UTC
+MIDNIGHT = 1_767_571_200.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = MIDNIGHT
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, changed: threading.Condition, seconds: float | None) -> None:
+        assert seconds is not None
+        self.now += seconds
+
+    def valve(self) -> Valve:
+        return Valve(clock=self, wait=self.wait)
+
+    def allowance(self, budget: Budget, share: float) -> Allowance:
+        return Allowance(budget, share, wall=self, valves=self.valve)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def mapping(container: str = "c", **changes: Any) -> Mapping:
+    fields: dict[str, Any] = {
+        "account": "AUTH_a",
+        "container": container,
+        "bucket": "bucket",
+        "credentials": Credentials(),
+        "profile": Profile(),
+        "namer": KeyNamer.hashed("AUTH_a", container),
+    }
+    return Mapping(**(fields | changes))
+
+
+def limited(budget: Budget, container: str = "c") -> Mapping:
+    return mapping(container, profile=Profile(budget=budget))
+
+
+def budgets(clock: Clock, *mappings: Mapping, processes: int = 1) -> Budgets:
+    made = Budgets(processes, clock.allowance)
+    made.use(mappings)
+    return made
+
+
+def bucket(made: Budgets, of: Mapping, **fields: Any) -> Bucket:
+    provider = MemoryProvider()
+    provider.create_bucket("bucket")
+    return Registry(builders={"s3": lambda *_: provider}, budgets=made, **fields).open_bucket(of)
+
+
+def put(target: Bucket, size: int) -> None:
+    target.put_object("x", BytesBody(b"x" * size), PutOptions(size))
+
+
+def seconds(clock: Clock, function: Any) -> float:
+    begun = clock.now
+    function()
+    return clock.now - begun
+
+
+def test_bytes_take_as_long_as_the_budget_says(clock: Clock) -> None:
+    of = limited(Budget(Rates(bytes_per_second=100_000)))
+    target = bucket(budgets(clock, of), of)
+    assert seconds(clock, lambda: put(target, 1_000_000)) == pytest.approx(10 - KEPT, rel=0.01)
+    assert target.head_object("x").size == 1_000_000
+
+
+def test_parts_and_manifests_count(clock: Clock) -> None:
+    of = limited(Budget(Rates(bytes_per_second=100_000)))
+    target = bucket(budgets(clock, of), of)
+    put(target, 100_000)
+    upload = target.create_upload("large", ObjectMeta())
+    parts = lambda: target.upload_part("large", upload, 1, BytesBody(b"x" * 300_000), 300_000)  # noqa: E731
+    assert seconds(clock, parts) == pytest.approx(3, rel=0.01)
+    assert seconds(clock, lambda: target.put_manifest("large", b"[]" * 50_000)) == pytest.approx(1, rel=0.01)
+
+
+def test_every_transfer_moves_every_second(clock: Clock) -> None:
+    """However slow it is: a store, or an object server, gives up what stands still."""
+    rate = 50_000
+    of = limited(Budget(Rates(bytes_per_second=rate)))
+    gate = budgets(clock, of).gate(of)
+    assert gate.piece(65536) * PIECES_A_SECOND <= max(rate, 1024 * PIECES_A_SECOND)
+    assert gate.piece(10) == 10
+
+
+def test_requests_take_as_long_as_the_budget_says(clock: Clock) -> None:
+    of = limited(Budget(Rates(requests_per_second=5)))
+    target = bucket(budgets(clock, of), of)
+    assert seconds(clock, lambda: [target.delete_object("x") for _ in range(55)]) == pytest.approx(10)
+
+
+def test_what_is_repeated_counts_again(clock: Clock) -> None:
+    class Failing(MemoryProvider):
+        def bucket(self, *arguments: Any) -> Any:
+            made = super().bucket(*arguments)
+
+            def fail(name: str) -> ObjectInfo:
+                raise RemoteUnavailable("away")
+
+            made.head_object = fail  # type: ignore[method-assign]
+            return made
+
+    of = limited(Budget(Rates(requests_per_second=1)))
+    retries = RetryPolicy(attempts=4, sleep=lambda _: None)
+    shared = Registry(builders={"s3": lambda *_: Failing()}, budgets=budgets(clock, of), retries=retries)
+    begun = clock.now
+    with pytest.raises(RemoteUnavailable):
+        shared.open_bucket(of).head_object("x")
+    assert clock.now - begun == pytest.approx(3)
+
+
+def test_credentials_share_theirs_and_mappings_have_their_own(clock: Clock) -> None:
+    shared = AccountBudget("aws", Budget(Rates(bytes_per_second=100_000)))
+    own = Profile(budget=Budget(Rates(bytes_per_second=20_000)))
+    slow = mapping("slow", account_budget=shared, profile=own)
+    fast = mapping("fast", account_budget=shared)
+    other = mapping("other", account_budget=replace(shared, name="another"))
+    made = budgets(clock, slow, fast, other)
+    assert seconds(clock, lambda: put(bucket(made, slow), 120_000)) == pytest.approx(5, rel=0.02)
+    clock.now += 60
+    put(bucket(made, fast), 100_000)  # what was kept is used up by one for all
+    assert seconds(clock, lambda: put(bucket(made, slow), 20_000)) == pytest.approx(0.2, rel=0.05)
+    assert seconds(clock, lambda: put(bucket(made, other), 100_000)) == pytest.approx(0, abs=0.01)
+
+
+def test_containers_of_one_entry_share_its_budget(clock: Clock) -> None:
+    whole = limited(Budget(Rates(requests_per_second=1)), "/*")
+    made = budgets(clock, whole)
+    gates = [made.gate(whole.of_container(name)) for name in ("a", "b")]
+    assert gates[0] is gates[1] is made.gate(whole)
+
+
+def test_processes_divide_what_is_not_ones_alone(clock: Clock) -> None:
+    budget = Budget(Rates(requests_per_second=8))
+    alone, whole = limited(budget), limited(budget, "/*")
+    account = mapping("other", account_budget=AccountBudget("aws", budget))
+    made = budgets(clock, alone, whole, account, processes=4)
+    rates = [made.gate(each).allowances[0].requests.rate for each in (alone, whole, account)]
+    assert rates == [8, 2, 2]
+
+
+def test_without_a_budget_nothing_is_in_the_way(clock: Clock) -> None:
+    of = mapping()
+    made = budgets(clock, of)
+    assert made.gate(of).allowances == ()
+    assert seconds(clock, lambda: put(bucket(made, of), 10_000_000)) == 0
+
+
+def test_new_budgets_count_for_buckets_that_are_open(clock: Clock) -> None:
+    of = mapping()
+    made = budgets(clock, of)
+    target = bucket(made, of)
+    for rate, expected in ((None, 0), (100_000, 10), (50_000, 20), (None, 0)):
+        made.use([limited(Budget(Rates(bytes_per_second=rate)))])
+        assert seconds(clock, lambda: put(target, 1_000_000)) == pytest.approx(expected, abs=1.1)
+    made.use([])
+    assert seconds(clock, lambda: put(target, 1_000_000)) == 0
+
+
+def test_the_timetable_counts_while_a_transfer_is_under_way(clock: Clock) -> None:
+    """100 kB a second until eight, then ten."""
+    office = Hours(frozenset(range(5)), 8 * 60, 18 * 60, Rates(bytes_per_second=10_000))
+    from_utc = Budget(Rates(bytes_per_second=100_000), (office,), utc())
+    of = limited(from_utc)
+    target = bucket(budgets(clock, of), of)
+    clock.now = MIDNIGHT + 8 * 3600 - 10
+    assert seconds(clock, lambda: put(target, 1_500_000)) == pytest.approx(10 + 40, abs=2)
+
+
+def utc() -> Any:
+    from datetime import timezone
+
+    return timezone.utc
+
+
+def test_nothing_is_begun_in_a_time_of_nothing(clock: Clock) -> None:
+    night = Hours(frozenset(range(7)), 22 * 60, 6 * 60, Rates(bytes_per_second=100_000))
+    of = limited(Budget(Rates(bytes_per_second=0), (night,), utc()))
+    gate = budgets(clock, of).gate(of)
+    closed = []
+    for hour in range(24):
+        clock.now = MIDNIGHT + hour * 3600
+        closed.append(gate.is_closed)
+    assert closed == [6 <= hour < 22 for hour in range(24)]
+    # what is under way goes on at the speed of before
+    clock.now = MIDNIGHT + 12 * 3600
+    assert gate.is_closed
+    gate.sent(100_000)
+    assert seconds(clock, lambda: gate.sent(100_000)) == pytest.approx(1, abs=0.01)
+
+
+def test_a_batch_is_no_larger_than_its_requests(clock: Clock) -> None:
+    made = budgets(clock, limited(Budget(Rates(requests_per_second=2))), mapping("free"))
+    gate = made.gate(limited(Budget()))
+    assert (gate.fit(1000, 30.0), gate.fit(10, 30.0), gate.fit(1000, 0.1)) == (60, 10, 1)
+    assert made.gate(mapping("free")).fit(1000, 30.0) == 1000

@@ -1,0 +1,68 @@
+"""One of many, if they can hear each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from swift.common.memcached import MemcacheConnectionError
+
+from s3_sync.shunt.memcache_lock import Claim
+
+
+class Cache:
+    """What of Swift's memcache client is used."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, int] = {}
+        self.broken = False
+
+    def incr(self, key: str, delta: int = 1, time: int = 0) -> int:
+        if self.broken:
+            raise MemcacheConnectionError("no server")
+        assert time > 0
+        self.values[key] = self.values.get(key, 0) + delta
+        return self.values[key]
+
+    def delete(self, key: str) -> None:
+        if self.broken:
+            raise MemcacheConnectionError("no server")
+        del self.values[key]
+
+
+@pytest.fixture
+def environ() -> dict[str, Any]:
+    return {"swift.cache": Cache()}
+
+
+def test_the_first_one(environ: dict[str, Any]) -> None:
+    with Claim(environ, "a") as first, Claim(environ, "b") as other:
+        assert first.granted
+        assert other.granted
+        for _ in range(3):
+            with Claim(environ, "a") as late:
+                assert not late.granted
+    with Claim(environ, "a") as again:
+        assert again.granted
+
+
+def test_it_ends_with_an_error(environ: dict[str, Any]) -> None:
+    with pytest.raises(KeyError), Claim(environ, "a"):
+        raise KeyError
+    with Claim(environ, "a") as again:
+        assert again.granted
+
+
+@pytest.mark.parametrize("broken", [True, False])
+def test_nobody_to_ask(environ: dict[str, Any], broken: bool) -> None:
+    environ["swift.cache"].broken = broken
+    found = environ if broken else {}
+    with Claim(found, "a") as first, Claim(found, "a") as second:
+        assert first.granted
+        assert second.granted
+
+
+def test_a_cache_that_breaks_in_between(environ: dict[str, Any]) -> None:
+    with Claim(environ, "a") as first:
+        environ["swift.cache"].broken = True
+    assert first.granted

@@ -1,0 +1,197 @@
+"""Segments that lie among the objects that move."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from s3_sync.errors import AccessDenied
+from s3_sync.sync.passes import database
+from unit.sync.large import ONE, TWO, World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+SEGMENTS = {"seg/1": ONE, "seg/2": TWO}
+
+
+def test_segments_of_an_slo_move_after_it_under_their_own_names(world: World) -> None:
+    world.swift.put("plain", b"x")
+    world.swift.put_slo("o", world.two("seg/1", "seg/2"))
+    world.run()
+    assert world.here == []
+    assert world.bucket.content() == {"o": ONE + TWO, "plain": b"x", **SEGMENTS}
+    assert "segment 2" in world.node.crawl.summary()
+    assert world.deletes[:2] == ["plain", "o"]
+    world.run()
+    assert world.bucket.content() == {"o": ONE + TWO, "plain": b"x", **SEGMENTS}
+
+
+def test_segments_of_a_dlo_move_after_it_under_their_own_names(world: World) -> None:
+    world.two("seg/1", "seg/2")
+    world.swift.put("segment", b"x")
+    world.swift.put_dlo("o", "c/seg/")
+    world.run()
+    assert world.here == []
+    assert world.bucket.content() == {"o": ONE + TWO, "segment": b"x", **SEGMENTS}
+
+
+def test_segment_that_the_store_refuses_is_on_record_and_stays(world: World) -> None:
+    world.swift.put_slo("o", world.two("seg/1", "seg/2"))
+
+    def refuse(method: str, name: str) -> Exception | None:
+        return AccessDenied("no") if name == "seg/1" and method == "put" else None
+
+    world.bucket.before = refuse
+    world.run()
+    assert world.here == ["seg/1"]
+    assert set(world.node.unsettled()) == {"seg/1"}
+    world.bucket.before = lambda method, name: None
+    world.run()
+    assert world.here == []
+    assert world.bucket.content() == {"o": ONE + TWO, **SEGMENTS}
+
+
+def test_a_dlo_whose_prefix_is_its_own_name(world: World) -> None:
+    world.two("o/1", "o/2")
+    world.swift.put_dlo("o", "c/o/")
+    world.run()
+    assert (world.here, world.bucket.content()) == ([], {"o": ONE + TWO, "o/1": ONE, "o/2": TWO})
+    world.two("p1", "p2")
+    world.swift.put_dlo("p", "c/p")  # which is one of its own segments, in Swift's listing
+    world.run()
+    assert (world.here, world.bucket.content()["p"]) == ([], ONE + TWO)
+
+
+def test_they_stay_with_what_stays(world: World) -> None:
+    world.node.edit(retain_local=False, exclude=re.compile("o"))
+    world.swift.put_slo("o", world.two("1", "2"))
+    world.run()
+    assert world.here == ["1", "2", "o"]
+    assert world.bucket.content() == {}
+    assert world.node.unsettled() == {}
+
+
+def test_what_is_named_by_way_of_symlinks_stays_with_what_stays(world: World) -> None:
+    world.node.edit(retain_local=False, exclude=re.compile("o"))
+    world.two("1", "2")
+    world.swift.put("part/1", b"", x_object_sysmeta_symlink_target="c/link")
+    world.swift.put("link", b"", x_object_sysmeta_symlink_target="c/1")
+    world.swift.put("other", b"", x_object_sysmeta_symlink_target="c/2")
+    world.swift.put_dlo("o", "c/part/")
+    world.run()
+    assert world.here == ["1", "link", "o", "other", "part/1"]
+    world.swift.put("link", b"", x_object_sysmeta_symlink_target="c/link")
+    world.run()
+    world.two("1", "2")
+    world.run()
+    assert world.here == ["link", "o", "other", "part/1"]
+
+
+@pytest.mark.parametrize("end", ["delete", "overwrite", "other segments"])
+def test_until_nothing_names_them(world: World, end: str) -> None:
+    """Then they are objects like any other, at their next change."""
+    world.node.edit(retain_local=False, exclude=re.compile("o"))
+    world.swift.put_slo("o", world.two("1", "2"))
+    world.run()
+    if end == "delete":
+        world.swift.delete("o")
+    elif end == "overwrite":
+        world.swift.put("o", b"plain")
+    else:
+        world.swift.put_slo("o", ["/c/2"])
+    world.run()
+    world.two("1", "2")
+    world.run()
+    assert set(world.bucket.content()) == ({"1"} if end == "other segments" else {"1", "2"})
+
+
+def test_an_object_becomes_a_dlo_by_a_post(world: World) -> None:
+    world.node.edit(retain_local=False, copy_after=100)
+    world.node.options["once"] = False
+    world.node.restart()
+    world.swift.put("o", b"")
+    world.swift.put("seg/1", b"x")
+    world.node.settle()
+    world.swift.clock.sleep(90)
+    world.swift.post("o", x_object_manifest="c/seg/")
+    world.node.later(30)
+    assert world.here == ["o", "seg/1"]
+    world.node.later(300)
+    world.node.later(300)
+    assert (world.here, world.bucket.content()) == ([], {"o": b"x", "seg/1": b"x"})
+
+
+def test_segments_in_an_older_copy_of_the_database_that_has_grown_again_stay(world: World) -> None:
+    """Their manifest has the number of a row that was read before."""
+    world.node.options["once"] = False
+    world.node.edit(retain_local=False, exclude=re.compile("o"))
+    db = world.swift.dbs[0]
+    for number in range(3):
+        world.swift.put(f"o{number}")
+    world.node.settle()
+    rows, last = dict(db.rows), db.last
+    for number in range(5):
+        world.swift.put(f"o{number}")
+    world.node.settle()
+    db.rows, db.last = rows, last
+    world.swift.put_slo("o", world.two("1", "2"))
+    for number in range(10, 15):
+        world.swift.put(f"o{number}")
+    world.node.settle()
+    assert {"1", "2", "o"} <= set(world.here)
+    assert world.bucket.content() == {}
+
+
+def test_nothing_moves_while_it_is_not_known(world: World) -> None:
+    world.swift.put("a", b"x")
+    world.swift.put_slo("o", world.two("1", "2"))
+    world.swift.lost.add("o")
+    world.run()
+    assert "a" in world.here
+    assert world.node.crawl.troubled
+    world.swift.lost.clear()
+    world.run()
+    assert (world.here, set(world.bucket.content())) == ([], {"a", "o", "1", "2"})
+
+
+def test_in_slices(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("s3_sync.sync.lifecycle.segment_index.PAGE", 3)
+    for number in range(10):
+        world.swift.put(f"empty{number}", b"")
+    world.swift.put_slo("o", world.two("1", "2"))
+
+    def slow(what: str, name: str) -> None:
+        if what == "looked":
+            world.swift.clock.sleep(database.LEARN_SLICE / 2)
+
+    world.swift.meanwhile = slow
+    assert world.node.step().more
+    assert len(world.here) == 13
+    world.node.settle()
+    world.swift.meanwhile = lambda what, name: None
+    world.node.settle()
+    assert world.here == []
+    assert len(world.bucket.content()) == 13
+
+
+def test_who_retains_objects_does_not_look(world: World) -> None:
+    world.node.edit()
+    world.swift.put_slo("o", world.two("1", "2"))
+    world.swift.heads.clear()
+    world.run()
+    assert set(world.bucket.content()) == {"o", "1", "2"}
+    assert world.swift.heads == []
+
+
+def test_a_manifest_that_nobody_can_read_names_nothing(world: World) -> None:
+    world.swift.put("o", b"rubbish", x_static_large_object="True")
+    world.swift.put("a", b"x")
+    world.run()
+    assert world.here == ["o"]
+    assert world.node.unsettled() == {"o": "slo_malformed"}

@@ -1,0 +1,277 @@
+"""One PUT or POST row, for everything that it may find here and there; and what it costs in requests."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from s3_sync.model.outcomes import Kind, Outcome
+from s3_sync.model.timestamps import Timestamp
+from s3_sync.sync.rows.remote_state import Before, Listed, View
+from unit.sync.cluster import Version
+from unit.sync.one_object_world import NAME, World, reasons
+
+FRESH, NEW, UNKNOWN = Before.FRESH, Before.NEW, Before.UNKNOWN
+
+
+VIEWS = ["fresh", "new", "unknown", "listed"]
+
+
+class TestCosts:
+    """A new object is one read and one PUT; what is there already costs nothing."""
+
+    @pytest.mark.parametrize("view", ["fresh", "new"])
+    def test_a_new_object(self, view: str) -> None:
+        world = World()
+        world.swift.put(NAME, b"12345", x_object_meta_colour="blü")
+        outcome = world.handle(view=world.view(view))
+        assert outcome == Outcome(Kind.COPIED, size=5)
+        assert world.costs == {"put": 1}
+        assert (world.swift.heads, world.swift.reads) == ([], [NAME])
+        assert world.stored == b"12345"
+        assert world.bucket.metadata(NAME) == {"colour": "blü"}
+        assert sum(world.counted) == 5
+
+    def test_an_object_that_a_listing_misses(self) -> None:
+        """It may have been deleted since its row was written, so all replicas are asked."""
+        world = World()
+        world.swift.put(NAME)
+        assert world.handle(view=Listed(None)).kind is Kind.COPIED
+        assert world.costs == {"put": 1}
+        assert world.swift.heads == [NAME]
+        world.bucket.inner.delete_object(NAME)
+        row = world.swift.row(NAME)
+        world.swift.stale[NAME] = world.swift.objects[NAME, 0]
+        world.swift.delete(NAME)
+        assert reasons(world.handle(row, Listed(None))) == ("skipped", "superseded")
+        assert world.stored is None
+
+    def test_a_new_object_of_which_nothing_is_known(self) -> None:
+        world = World()
+        world.swift.put(NAME)
+        assert world.handle().kind is Kind.COPIED
+        assert world.costs == {"head": 1, "put": 1}
+
+    def test_where_writes_have_no_conditions_all_replicas_are_asked(self) -> None:
+        world = World(conditional=False)
+        world.swift.put(NAME)
+        assert world.handle(view=NEW).kind is Kind.COPIED
+        assert world.costs == {"put": 1}
+        assert world.swift.heads == [NAME]
+
+    def test_an_unchanged_listed_object_is_nothing(self) -> None:
+        world = World()
+        world.swift.put(NAME)
+        world.later()
+        world.handle()
+        assert world.handle(view=world.view("listed")) == Outcome(Kind.PRESENT)
+        assert (world.costs, world.swift.heads, world.swift.reads) == (Counter(), [], [])
+
+    def test_an_unchanged_object_that_is_not_listed_is_one_head(self) -> None:
+        world = World()
+        world.swift.put(NAME)
+        world.handle()
+        assert world.handle() == Outcome(Kind.PRESENT)
+        assert world.costs == {"head": 1}
+
+    def test_a_post_is_a_head_and_a_post(self) -> None:
+        world = World()
+        world.swift.put(NAME)
+        world.handle()
+        world.later()
+        world.swift.post(NAME, x_object_meta_colour="red")
+        assert world.handle(view=NEW) == Outcome(Kind.UPDATED)
+        assert world.costs == {"head": 1, "post": 1}
+        assert world.bucket.metadata(NAME) == {"colour": "red"}
+
+    def test_a_delete_is_one_request(self) -> None:
+        world = World()
+        world.swift.put(NAME)
+        world.handle()
+        world.swift.delete(NAME)
+        assert world.handle(view=NEW) == Outcome(Kind.DELETED)
+        assert world.costs == {"delete": 1}
+        assert world.stored is None
+
+    def test_a_delete_that_another_daemon_has_sent_costs_a_look(self) -> None:
+        world = World()
+        world.swift.put(NAME)
+        world.swift.delete(NAME)
+        assert world.handle(view=UNKNOWN) == Outcome(Kind.PRESENT)
+        assert world.costs == {"head": 1}
+        assert world.swift.heads == []
+
+    @pytest.mark.parametrize("view", [FRESH, Listed(None)])
+    def test_a_delete_of_what_was_never_there_is_nothing(self, view: View) -> None:
+        world = World()
+        world.swift.delete(NAME)
+        assert world.handle(view=view) == Outcome(Kind.PRESENT)
+        assert (world.costs, world.swift.heads) == (Counter(), [])
+
+
+REMOTES = ["nothing", "same", "older", "foreign", "newer", "meta"]
+
+
+def prepare(world: World, remote: str) -> None:
+    """The object at its third version, and something in the bucket."""
+    first = world.swift.put(NAME, b"first", x_object_meta_a="1")
+    world.later()
+    if remote in ("older", "meta"):
+        world.handle()
+    world.swift.put(NAME, b"first" if remote == "meta" else b"second", x_object_meta_a="2")
+    world.later()
+    if remote == "same":
+        world.handle()
+    elif remote == "foreign":
+        world.store(b"somebody else's")
+    elif remote == "newer":
+        world.store(b"third", swift_timestamp=Timestamp(first.raw * 2).internal)
+
+
+@pytest.mark.parametrize(
+    ("remote", "view", "conditional"),
+    [
+        (remote, view, conditional)
+        for remote in REMOTES
+        for view in VIEWS
+        for conditional in (True, False)
+        # without conditions "fresh" is only said where nothing is stored
+        if conditional or view != "fresh" or remote == "nothing"
+    ],
+)
+def test_a_put_row_against_every_remote(remote: str, view: str, conditional: bool) -> None:
+    world = World(conditional=conditional)
+    prepare(world, remote)
+    outcome = world.handle(view=world.view(view))
+    blind = not conditional and view == "new"
+    if remote == "newer" and not blind:
+        assert reasons(outcome) == ("pending", "local_behind")
+        assert world.stored == b"third"
+        return
+    expected = {
+        "nothing": Kind.COPIED,
+        "same": Kind.COPIED if blind else Kind.PRESENT,
+        "older": Kind.COPIED,
+        "foreign": Kind.COPIED,
+        "newer": Kind.COPIED,
+        "meta": Kind.COPIED if blind else Kind.UPDATED,
+    }
+    assert outcome.kind is expected[remote]
+    assert world.stored == (b"first" if remote == "meta" else b"second")
+    assert world.bucket.metadata(NAME) == {"a": "2"}
+    world.handle()
+    assert not world.costs.keys() - {"head"}  # once more changes nothing
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("remote", [True, False], ids=["stored", "absent"])
+class TestRowsThatAreNotTheLastWord:
+    def start(self, remote: bool) -> World:
+        world = World()
+        world.swift.put(NAME, b"one")
+        world.later()
+        if remote:
+            world.handle()
+        return world
+
+    def test_overwritten_since(self, view: str, remote: bool) -> None:
+        world = self.start(remote)
+        row = world.swift.row(NAME)
+        world.swift.put(NAME, b"two")
+        if view == "listed" and remote:
+            assert world.handle(row, world.view(view)).kind is Kind.PRESENT
+            assert world.handle(view=NEW).kind is Kind.COPIED
+        else:
+            assert world.handle(row, world.view(view)).kind is Kind.COPIED
+        assert world.stored == b"two"
+
+    def test_deleted_since(self, view: str, remote: bool) -> None:
+        world = self.start(remote)
+        row = world.swift.row(NAME)
+        world.swift.delete(NAME)
+        before = world.stored
+        outcome = world.handle(row, world.view(view))
+        assert outcome.settled
+        assert world.stored == before  # the tombstone's own row deletes
+        world.handle(view=NEW)
+        assert world.stored is None
+
+    def test_put_again_after_the_delete(self, view: str, remote: bool) -> None:
+        world = self.start(remote)
+        world.swift.delete(NAME)
+        tombstone = world.swift.row(NAME)
+        world.swift.put(NAME, b"two")
+        outcome = world.handle(tombstone, world.view(view))
+        assert outcome.kind in (Kind.SKIPPED, Kind.PRESENT)
+        assert not world.costs.keys() - {"head"}
+        world.handle(view=NEW)
+        assert world.stored == b"two"
+
+    def test_nobody_has_it(self, view: str, remote: bool) -> None:
+        """Not deleted, as far as anybody remembers: it stays on record, whatever became of it."""
+        world = self.start(remote)
+        row = world.swift.row(NAME)
+        before = world.stored
+        world.swift.objects.clear()
+        outcome = world.handle(row, world.view(view))
+        assert reasons(outcome) in [("pending", "local_missing"), ("present", "")]
+        assert world.stored == before
+
+    def test_expired_but_not_reaped(self, view: str, remote: bool) -> None:
+        world = self.start(remote)
+        before = world.stored
+        world.swift.put(NAME, b"two", x_delete_at=str(int(world.swift.clock.now()) + 5))
+        row = world.swift.row(NAME)
+        world.later(20)
+        world.swift.stale[NAME] = Version(None, row.data_timestamp, row.timestamp)
+        outcome = world.handle(row, world.view(view))
+        assert reasons(outcome) == ("skipped", "vanished")
+        assert world.stored == before
+
+
+class TestListedAlike:
+    """A listing proves the version only if nothing about it can be told apart."""
+
+    def start(self) -> World:
+        world = World()
+        world.swift.put(NAME, b"x", x_object_meta_a="1")
+        world.later()
+        world.handle()
+        return world
+
+    def test_a_rewrite_with_the_same_bytes_is_noticed(self) -> None:
+        world = self.start()
+        view = world.view("listed")
+        world.later()
+        world.swift.put(NAME, b"x", x_object_meta_a="2")
+        assert world.handle(view=view) == Outcome(Kind.UPDATED)
+        assert world.bucket.metadata(NAME) == {"a": "2"}
+
+    def test_rewrite_is_noticed_where_the_stores_clock_is_ahead(self) -> None:
+        """By its date the copy of before is younger than the rewrite."""
+        world = self.start()
+        view = world.view("listed")
+        assert isinstance(view, Listed)
+        assert view.info is not None
+        world.later()
+        world.swift.put(NAME, b"x", x_object_meta_a="2")
+        later = replace(view.info, last_modified=view.info.last_modified + 600.0)
+        assert world.handle(view=Listed(later, off=601.0)) == Outcome(Kind.UPDATED)
+        assert world.bucket.metadata(NAME) == {"a": "2"}
+
+    def test_a_post_is_noticed(self) -> None:
+        world = self.start()
+        world.swift.post(NAME, x_object_meta_a="2")
+        assert world.handle(view=world.view("listed")) == Outcome(Kind.UPDATED)
+
+    def test_a_retry_that_knows_no_etag_asks(self) -> None:
+        world = self.start()
+        view = world.view("listed")
+        assert isinstance(view, Listed)
+        assert view.info is not None
+        nothing_told = Listed(replace(view.info, etag=""))
+        row = replace(world.swift.row(NAME), etag="")
+        world.handle(row, nothing_told)
+        assert world.costs == {"head": 1}

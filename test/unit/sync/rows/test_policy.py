@@ -1,0 +1,263 @@
+"""Deletes need proof; conditions, delays and stale replicas."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from s3_sync.config.criteria import compile_criteria
+from s3_sync.model.outcomes import Kind, Outcome
+from s3_sync.model.rows import Row
+from s3_sync.model.timestamps import Timestamp
+from s3_sync.sync.rows.remote_state import Before, View
+from unit.sync.cluster import START
+from unit.sync.fake_node import NAMER
+from unit.sync.one_object_world import NAME, World, reasons
+
+FRESH, NEW, UNKNOWN = Before.FRESH, Before.NEW, Before.UNKNOWN
+
+
+class TestDeletes:
+    """Nothing leaves the bucket without proof."""
+
+    def start(self, **profile: Any) -> World:
+        world = World(**profile)
+        world.swift.put(NAME)
+        world.later()
+        world.handle()
+        assert world.stored == b"data"
+        return world
+
+    def refused(self, world: World, row: Row, kind: Kind, reason: str, view: View = UNKNOWN) -> None:
+        outcome = world.handle(row, view)
+        assert (outcome.kind, outcome.reason) == (kind, reason)
+        assert "delete" not in world.costs
+        assert world.stored == b"data"
+
+    @pytest.mark.parametrize("view", ["new", "unknown", "listed"])
+    def test_proved(self, view: str) -> None:
+        world = self.start()
+        world.swift.delete(NAME)
+        assert world.handle(view=world.view(view)) == Outcome(Kind.DELETED)
+        assert world.stored is None
+
+    def test_a_row_with_an_offset(self) -> None:
+        world = self.start()
+        world.swift.delete(NAME, offset=2)
+        self.refused(world, world.swift.row(NAME), Kind.SKIPPED, "own_tombstone")
+        assert world.swift.heads == []
+
+    def test_a_tombstone_with_an_offset_behind_a_row_without(self) -> None:
+        world = self.start()
+        world.swift.delete(NAME)
+        row = world.swift.row(NAME)
+        world.swift.delete(NAME, offset=1)
+        self.refused(world, row, Kind.SKIPPED, "own_tombstone")
+
+    def test_not_propagated(self) -> None:
+        world = self.start(propagate_delete=False)
+        world.swift.delete(NAME)
+        self.refused(world, world.swift.row(NAME), Kind.SKIPPED, "delete_not_propagated")
+
+    def test_a_newer_object_in_another_policy(self) -> None:
+        world = self.start()
+        world.swift.delete(NAME)
+        row = world.swift.row(NAME)
+        world.swift.put(NAME, policy=1)
+        self.refused(world, row, Kind.SKIPPED, "superseded")
+
+    def test_an_older_object_in_another_policy(self) -> None:
+        world = self.start()
+        world.swift.put(NAME, policy=1)
+        world.swift.delete(NAME)
+        assert world.handle() == Outcome(Kind.DELETED)
+
+    def test_the_object_servers_know_only_something_older(self) -> None:
+        world = self.start()
+        before = dict(world.swift.objects)
+        world.swift.delete(NAME)
+        row = world.swift.row(NAME)
+        world.swift.objects = before
+        self.refused(world, row, Kind.PENDING, "local_unavailable")
+
+    def test_too_few_servers_answer(self) -> None:
+        world = self.start()
+        world.swift.delete(NAME)
+        world.swift.lost.add(NAME)
+        self.refused(world, world.swift.row(NAME), Kind.PENDING, "local_unavailable")
+
+    def test_the_copy_is_of_something_newer(self) -> None:
+        """As after the replicas that knew of it have been lost: what is left is the delete before it."""
+        world = self.start()
+        world.swift.delete(NAME)
+        row = world.swift.row(NAME)
+        world.store(b"data", swift_timestamp=row.timestamp.after().internal)
+        self.refused(world, row, Kind.PENDING, "local_behind")
+        # a POST came before it, by a server whose clock was ahead
+        later = replace(row, timestamp=row.timestamp.after())
+        assert world.handle(later) == Outcome(Kind.DELETED)
+
+    @pytest.mark.parametrize("moves", [True, False])
+    def test_a_listing_shows_a_copy_of_something_newer(self, moves: bool) -> None:
+        """A node comes back after the others have forgotten what came after this delete."""
+        world = World(retain_local=not moves)
+        world.swift.delete(NAME)
+        row = world.swift.row(NAME)
+        world.later()
+        world.store(b"data", swift_timestamp=Timestamp.from_seconds(world.swift.clock.now()).internal)
+        self.refused(world, row, Kind.PENDING, "local_behind", world.view("listed"))
+
+    def test_a_listing_shows_a_copy_from_before(self) -> None:
+        world = self.start()
+        world.later()
+        world.swift.delete(NAME)
+        assert world.handle(view=world.view("listed")) == Outcome(Kind.DELETED)
+        assert world.costs == {"delete": 1}
+
+    def test_nobody_remembers(self) -> None:
+        world = self.start()
+        world.swift.delete(NAME)
+        row = world.swift.row(NAME)
+        world.swift.objects.clear()
+        self.refused(world, row, Kind.FAILED, "delete_unproven")
+
+    def test_nobody_remembers_and_nothing_is_stored(self) -> None:
+        world = World()
+        world.swift.delete(NAME)
+        row = world.swift.row(NAME)
+        world.swift.objects.clear()
+        assert world.handle(row) == Outcome(Kind.PRESENT)
+
+    def test_stored_manifest_goes_with_it(self) -> None:
+        world = self.start()
+        key = NAMER.manifest_key(NAME)
+        objects = world.bucket.provider.store("bucket").objects
+        objects[key] = next(iter(objects.values()))
+        world.swift.delete(NAME)
+        world.handle()
+        assert objects == {}
+
+
+class TestPolicy:
+    def test_excluded_rows_and_deletes(self) -> None:
+        world = World(exclude=re.compile("^o"))
+        world.swift.put(NAME)
+        assert world.handle(view=FRESH) == Outcome(Kind.SKIPPED, "excluded")
+        world.store(b"x")
+        world.swift.delete(NAME)
+        assert world.handle() == Outcome(Kind.SKIPPED, "excluded")
+        assert (world.costs, world.stored) == (Counter(), b"x")
+
+    def test_exclusion_is_anchored_at_the_start_only(self) -> None:
+        world = World(exclude=re.compile("ü"))
+        world.swift.put(NAME)
+        assert world.handle(view=FRESH).kind is Kind.COPIED
+
+    @pytest.mark.parametrize("view", ["fresh", "new", "unknown", "listed"])
+    def test_condition(self, view: str) -> None:
+        criteria = compile_criteria({"x-object-meta-keep": "YES"}, "")
+        world = World(criteria=criteria)
+        world.swift.put(NAME, x_object_meta_keep="no")
+        assert world.handle(view=world.view(view)) == Outcome(Kind.SKIPPED, "condition")
+        assert world.stored is None
+        world.swift.post(NAME, x_object_meta_keep="yes")
+        assert world.handle(view=NEW).kind is Kind.COPIED
+
+    def test_copy_after(self) -> None:
+        world = World(copy_after=60)
+        world.swift.put(NAME)
+        row = world.swift.row(NAME)
+        for seconds in (0.0, 59.0, 1.0):
+            world.later(seconds)
+            assert world.handle(row, FRESH) == Outcome(Kind.PENDING, "not_due")
+        world.later(0.001)
+        assert world.handle(row, FRESH).kind is Kind.COPIED
+        assert world.handler.due(row) == START + 60
+
+    def test_copy_after_counts_from_the_last_post(self) -> None:
+        world = World(copy_after=60)
+        world.swift.put(NAME)
+        world.later(50)
+        world.swift.post(NAME)
+        world.later(59)
+        assert world.handle().reason == "not_due"
+
+    def test_deletes_do_not_wait(self) -> None:
+        world = World(copy_after=60)
+        world.store(b"x")
+        world.swift.delete(NAME)
+        assert world.handle() == Outcome(Kind.DELETED)
+
+    def test_a_due_row_does_not_send_a_version_that_is_not(self) -> None:
+        """As when an object failed, and was overwritten before it was tried again."""
+        world = World(copy_after=60)
+        world.swift.put(NAME, b"old")
+        row = world.swift.row(NAME)
+        world.later(100)
+        world.swift.put(NAME, b"new")
+        assert world.handle(row) == Outcome(Kind.SKIPPED, "superseded")
+        assert world.stored is None
+        world.later(61)
+        assert world.handle().kind is Kind.COPIED
+
+    def test_a_clock_that_is_ahead_elsewhere_delays_nothing(self) -> None:
+        world = World()
+        world.later(1200)
+        world.swift.put(NAME)
+        world.later(-1200)
+        assert world.handle(view=FRESH).kind is Kind.COPIED
+
+
+class TestReplicas:
+    def test_a_stale_replica_is_not_copied_over_an_existing_object(self) -> None:
+        world = World()
+        world.swift.put(NAME, b"old")
+        row = world.swift.row(NAME)
+        world.swift.stale[NAME] = world.swift.objects[NAME, 0]
+        world.later()
+        world.swift.put(NAME, b"new")
+        world.handle()
+        assert world.stored == b"new"
+        world.handle(row, NEW)  # the row of a database that was away
+        assert world.stored == b"new"
+        world.handle(row, FRESH)
+        assert world.stored == b"new"
+
+    def test_a_replica_with_older_metadata_than_the_row(self) -> None:
+        world = World()
+        world.swift.put(NAME, b"x", x_object_meta_a="1")
+        old = world.swift.objects[NAME, 0]
+        world.swift.post(NAME, x_object_meta_a="2")
+        row = world.swift.row(NAME)
+        world.swift.objects[NAME, 0] = old
+        assert reasons(world.handle(row, FRESH)) == ("pending", "local_unavailable")
+        assert world.stored is None
+
+    def test_changed_between_looking_and_reading(self) -> None:
+        world = World()
+        world.swift.put(NAME, b"x")
+        row = world.swift.row(NAME)
+        head = world.bucket.inner.head_object
+
+        def post_meanwhile(method: str, name: str) -> None:
+            if method == "head":
+                world.swift.post(NAME, x_object_meta_a="new")
+
+        world.bucket.before = post_meanwhile
+        outcome = world.handle(row)
+        assert reasons(outcome) == ("pending", "local_changed")
+        assert world.stored is None
+        world.bucket.before = lambda method, name: None
+        assert world.handle().kind is Kind.COPIED
+        assert head(NAME).meta is not None
+
+    def test_the_remote_is_newer_than_every_replica(self) -> None:
+        world = World()
+        stamp = world.swift.put(NAME, b"x")
+        world.store(b"y", swift_timestamp=stamp.after().internal)
+        assert reasons(world.handle()) == ("pending", "local_behind")
+        assert world.stored == b"y"

@@ -1,0 +1,304 @@
+"""Open uploads over crashes: ours are ended, those of others are not touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from s3_sync.errors import AccessDenied, RemoteUnavailable
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import ObjectMeta
+from s3_sync.providers.base import OpenUpload
+from s3_sync.providers.memory import MemoryBucket, MemoryProvider
+from s3_sync.runtime.log_once import Told
+from s3_sync.state.journal import Journal
+from s3_sync.sync.rows.upload_ledger import AROUND, ENOUGH, LIST_EVERY, OPENING, SAFE_AGE, UploadLedger, reap
+from unit.sync.cluster import FakeClock
+
+
+class World:
+    """A journal that outlives the ledgers over it, and a bucket."""
+
+    def __init__(self, directory: Path, namer: KeyNamer) -> None:
+        self.clock = FakeClock()
+        self._path = str(directory / "journal")
+        self.journal = Journal(self._path, lambda attempts: 1.0)
+        self.provider = MemoryProvider(clock=self.clock.now)
+        self.provider.create_bucket("b")
+        self.bucket: MemoryBucket = self.provider.bucket("b", namer)
+        self.opened = 0
+        self.ledger = UploadLedger(self.journal, "m", self.clock.now)
+        self.told = Told()
+
+    def restart(self) -> None:
+        """Another process."""
+        self.journal.close()
+        self.journal = Journal(self._path, lambda attempts: 1.0)
+        self.ledger = UploadLedger(self.journal, "m", self.clock.now)
+
+    def begin(self, name: str = "o") -> str:
+        begin = self.ledger.begins(name)
+        upload_id = self.bucket.create_upload(name, ObjectMeta())
+        self.ledger.begun(begin, name, upload_id)
+        return upload_id
+
+    def reap(self) -> None:
+        reap("label", self.ledger, self._open, self.told)
+
+    def _open(self) -> MemoryBucket:
+        self.opened += 1
+        return self.bucket
+
+    @property
+    def uploads(self) -> set[str]:
+        return {upload.upload_id for upload in self.bucket.list_uploads()}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path, KeyNamer.literal("p/"))
+    yield world
+    world.journal.close()
+
+
+def test_what_a_crash_left_is_aborted_and_what_is_in_flight_is_not(world: World) -> None:
+    world.begin("lost")
+    world.restart()
+    current = world.begin("current")
+    world.reap()
+    assert world.uploads == {current}
+    world.ledger.ended(current)
+    world.restart()
+    assert world.ledger.left_behind() == []
+
+
+def test_who_takes_over_in_the_same_process_leaves_alone_what_is_in_flight(world: World) -> None:
+    world.begin()
+    world.ledger.begins("p")
+    UploadLedger(world.journal, "m", world.clock.now).reap(world.bucket)
+    assert len(world.uploads) == 1
+    assert len(world.journal.uploads.beginning("m")) == 1
+
+
+def test_nothing_left_costs_nothing(world: World) -> None:
+    world.reap()
+    world.restart()
+    world.reap()
+    assert world.opened == 0
+
+
+def test_an_upload_that_nobody_remembers_is_aborted_when_it_is_old(world: World) -> None:
+    world.reap()
+    world.bucket.create_upload("forgotten", ObjectMeta())
+    foreign = world.provider.bucket("b", KeyNamer.literal("q/")).create_upload("o", ObjectMeta())
+    world.clock.sleep(SAFE_AGE)
+    world.reap()
+    assert len(world.uploads) == 1
+    world.clock.sleep(LIST_EVERY - 1)
+    world.reap()
+    assert len(world.uploads) == 1
+    world.clock.sleep(1)
+    mine = world.begin()
+    world.reap()
+    assert world.uploads == {mine}
+    assert foreign in world.provider.store("b").uploads
+
+
+def test_the_daily_look_is_not_over_before_it_succeeded(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.reap()
+    world.bucket.create_upload("forgotten", ObjectMeta())
+    world.clock.sleep(SAFE_AGE + 1)
+
+    def listing(name: str | None = None) -> Iterator[OpenUpload]:
+        raise RemoteUnavailable("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.bucket, "list_uploads", listing)
+        world.reap()
+        world.reap()
+    assert [record.levelname for record in caplog.records] == ["WARNING"], "said once"
+    world.reap()
+    assert world.uploads == set()
+    world.opened = 0
+    world.reap()
+    assert world.opened == 0
+
+
+def test_without_a_prefix_only_our_own_are_touched(tmp_path: Path) -> None:
+    world = World(tmp_path, KeyNamer.literal(""))
+    world.reap()
+    world.bucket.create_upload("somebody's", ObjectMeta())
+    world.begin("ours")
+    world.restart()
+    world.clock.sleep(2 * SAFE_AGE)
+    world.reap()
+    assert [upload.name for upload in world.bucket.list_uploads()] == ["somebody's"]
+    world.journal.close()
+
+
+def test_an_abort_that_fails_is_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.begin()
+    world.restart()
+
+    def abort(name: str, upload_id: str) -> None:
+        raise RemoteUnavailable("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.bucket, "abort_upload", abort)
+        world.reap()
+    assert len(world.uploads) == 1
+    world.reap()
+    assert world.uploads == set()
+
+
+def test_one_upload_that_cannot_be_aborted_keeps_none_of_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.reap()
+    bad = world.begin("bad")
+    for number in range(10):
+        world.begin(f"o{number}")
+    world.ledger.begins("unknown")
+    for name in ("unknown", "forgotten"):
+        world.bucket.create_upload(name, ObjectMeta())
+    world.restart()
+    world.clock.sleep(SAFE_AGE + 1)
+    abort, listing = world.bucket.abort_upload, world.bucket.list_uploads
+
+    def refuse(name: str, upload_id: str) -> None:
+        if upload_id == bad:
+            raise AccessDenied("not this one")
+        abort(name, upload_id)
+
+    def unknown(name: str | None = None) -> Iterator[OpenUpload]:
+        if name == "unknown":
+            raise RemoteUnavailable("not a listing")
+        return listing(name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.bucket, "abort_upload", refuse)
+        patched.setattr(world.bucket, "list_uploads", unknown)
+        world.reap()
+        assert world.uploads == {bad}
+    world.reap()
+    assert world.uploads == set()
+    assert not world.ledger.has_work()
+
+
+def test_a_store_that_is_away_is_not_asked_about_every_upload(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(50):
+        world.begin(f"o{number}")
+    world.restart()
+    asked: list[str] = []
+
+    def away(name: str, upload_id: str) -> None:
+        asked.append(name)
+        raise RemoteUnavailable("away")
+
+    monkeypatch.setattr(world.bucket, "abort_upload", away)
+    world.reap()
+    assert len(asked) == ENOUGH
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_what_the_store_may_be_completing_is_left_alone_for_an_hour(world: World, killed: bool) -> None:
+    upload_id = world.begin("o")
+    world.ledger.completing(upload_id)
+    if killed:
+        world.restart()
+    else:
+        world.ledger.unsure(upload_id)
+    world.ledger.begins("o")  # and the next try, of which nothing more is known
+    lost = world.begin("lost")
+    world.ledger.unsure(lost)
+    world.reap()
+    assert world.uploads == {upload_id}
+    world.clock.sleep(AROUND + 1)
+    world.reap()
+    assert world.uploads == set()
+    assert not world.ledger.has_work()
+
+
+class TestBegins:
+    """A crash, or a lost answer, between the request for an upload and the note of its id."""
+
+    def test_what_was_begun_then_is_aborted(self, world: World) -> None:
+        before = world.bucket.create_upload("o", ObjectMeta())
+        world.clock.sleep(AROUND + 1)
+        world.ledger.begins("o")
+        world.clock.sleep(5)
+        world.bucket.create_upload("o", ObjectMeta())
+        other = world.bucket.create_upload("o/2", ObjectMeta())
+        world.restart()
+        world.reap()
+        assert world.uploads == {before, other}
+        assert not world.ledger.has_work()
+
+    def test_what_is_known_by_its_id_needs_no_listing(self, world: World) -> None:
+        current = world.begin("o")
+        assert not world.journal.uploads.beginning("m")
+        world.ledger.not_begun(world.ledger.begins("p"))
+        world.ledger.begins("q")
+        world.reap()
+        assert world.uploads == {current}
+
+    def test_one_that_was_lost_is_not_forgotten_because_of_the_next(self, world: World) -> None:
+        world.ledger.begins("o")
+        world.bucket.create_upload("o", ObjectMeta())
+        current = world.begin("o")
+        world.ledger.ended(world.begin("o/2"))
+        world.clock.sleep(OPENING)
+        world.reap()
+        assert current in world.uploads
+        assert len(world.uploads) == 2  # o/2 is open as far as the store knows
+        assert not world.journal.uploads.beginning("m")
+
+    def test_without_a_prefix_too(self, tmp_path: Path) -> None:
+        world = World(tmp_path, KeyNamer.literal(""))
+        world.ledger.begins("o")
+        world.bucket.create_upload("o", ObjectMeta())
+        somebodys = world.bucket.create_upload("p", ObjectMeta())
+        world.restart()
+        world.reap()
+        assert world.uploads == {somebodys}
+        world.journal.close()
+
+    def test_one_that_is_underway_is_left_alone(self, world: World) -> None:
+        """Large objects have a lane of their own: some are begun while leftovers are looked for."""
+        begin = world.ledger.begins("o")
+        upload_id = world.bucket.create_upload("o", ObjectMeta())
+        world.reap()
+        assert world.uploads == {upload_id}
+        assert [number for number, _, _ in world.journal.uploads.beginning("m")] == [begin]
+        world.clock.sleep(OPENING)
+        world.reap()
+        assert world.uploads == set()
+
+    def test_a_listing_that_fails_is_tried_again(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        world.ledger.begins("o")
+        world.bucket.create_upload("o", ObjectMeta())
+        world.clock.sleep(OPENING)
+
+        def listing(name: str | None = None) -> Iterator[OpenUpload]:
+            raise RemoteUnavailable("away")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(world.bucket, "list_uploads", listing)
+            world.reap()
+        assert len(world.uploads) == 1
+        world.reap()
+        assert world.uploads == set()
+
+
+def test_manifests_are_remembered(world: World) -> None:
+    assert not world.ledger.may_hold_manifests()
+    world.ledger.manifest_written()
+    world.restart()
+    assert world.ledger.may_hold_manifests()
+    assert not UploadLedger(world.journal, "another", world.clock.now).may_hold_manifests()

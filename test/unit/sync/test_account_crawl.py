@@ -1,0 +1,308 @@
+"""Whole accounts: which containers they come to, and what the large objects in them consist of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from s3_sync.cluster.accounts import LATE, AccountNames
+from s3_sync.config.coverage import Coverage
+from s3_sync.errors import LocalUnavailable
+from s3_sync.model.keys import KeyNamer
+from s3_sync.state.journal import QUARANTINE, Settlement, Unsettled
+from s3_sync.sync.account_crawl import LIST_EVERY
+from s3_sync.sync.container_crawl import MappingCrawl
+from s3_sync.sync.lifecycle.account_segment_index import (
+    ASK_AGAIN,
+    GOOD_FOR,
+    REST,
+    REST_TIMES,
+    SILENT,
+    Neighbours,
+)
+from unit.sync.account import Account, mapping
+from unit.sync.cluster import FakeDb, FakeReplica, Swift, local_objects
+from unit.sync.fake_node import ACCOUNT, Node
+from unit.sync.store import WatchedBucket
+
+
+@pytest.fixture
+def account(tmp_path: Path) -> Account:
+    return Account(tmp_path)
+
+
+def test_what_is_on_this_node(account: Account) -> None:
+    account.add("a", "b")
+    account.listed += ["elsewhere", "\0versions\0b", "a-b"]
+    account.shards = ["a-b-0123-1700000000.00000-0", "elsewhere-0123-1700000000.00000-1"]
+    account.here[account.shards[0]] = FakeReplica(FakeDb("shard"))
+    assert account.covered() == ["a", "a-b", "b"]
+    assert account.crawl.covered is not None
+    assert account.crawl.covered["a"].namer == KeyNamer.hashed(ACCOUNT, "a")
+
+
+def test_at_its_own_pace(account: Account) -> None:
+    account.add("a")
+    account.covered()
+    account.add("b")
+    before = account.crawl.covered
+    assert account.covered(LIST_EVERY - 1) == ["a"]
+    assert account.crawl.covered is before
+    assert account.covered(1) == ["a", "b"]
+    assert account.listings == 2
+    after = account.crawl.covered
+    account.covered()
+    assert account.crawl.covered is after  # whoever looks need not compare
+
+
+def test_a_clock_that_is_set_back(account: Account) -> None:
+    account.covered()
+    assert account.listings == 1
+    account.swift.clock.sleep(-1e6)
+    account.covered(0)
+    assert account.listings == 2
+
+
+def test_what_is_deleted_leaves_when_nothing_is_left_to_do(account: Account) -> None:
+    account.add("a", "b")
+    account.covered()
+    account.listed = ["b"]
+    assert account.covered() == ["a", "b"]  # its last rows are the deletes that emptied it
+    account.here["a"].db = None
+    failure = Unsettled("o", QUARANTINE, 0, True, "1", "1", 0, "remote_denied", "")
+    key = account.whole.of_container("a").journal_key
+    account.node.journal.settle(key, Settlement(failures=[failure]), 0.0)
+    assert account.covered() == ["a", "b"]
+    account.node.journal.reset(key)
+    assert account.covered() == ["b"]
+
+
+def test_what_was_deleted_while_nobody_looked(account: Account) -> None:
+    """Its status file tells of it."""
+    directory = account.node.directory / ACCOUNT
+    directory.mkdir()
+    for name in ("gone", "gone for good", ".tmp-abcdefgh"):
+        (directory / name).write_text("{}")
+    account.here["gone"] = FakeReplica(FakeDb("gone"))
+    assert account.covered() == ["gone"]
+
+
+def test_a_listing_that_fails_changes_nothing(account: Account, caplog: pytest.LogCaptureFixture) -> None:
+    account.error = LocalUnavailable("no server answers")
+    assert account.crawl.step().pause > 1
+    assert account.crawl.covered is None
+    assert account.crawl.troubled
+    account.error = None
+    account.add("a")
+    assert account.covered() == ["a"]
+    assert not account.crawl.troubled
+    account.error = LocalUnavailable("no server answers")
+    assert account.covered() == ["a"]
+    assert account.crawl.troubled
+    account.covered()
+    assert caplog.text.count("no server answers") == 2  # once for each time that it began to fail
+
+
+def test_other_mappings_come(account: Account) -> None:
+    account.add("a", "b")
+    assert account.covered() == ["a", "b"]
+    account.crawl.use(Coverage([*account.mappings, mapping("a")]))
+    assert account.covered(0) == ["b"]
+
+
+class TestMoving:
+    def test_nothing_begins_before_the_account_is_known(self, tmp_path: Path) -> None:
+        account = Account(tmp_path, mapping("own", "elsewhere"), retain_local=False)
+        account.add("a", "own", "a_segments", "keeps", "c")
+        account.swift.versioned.add("c")
+        account.swift.put("/a/o", b"x")
+        account.client.containers = lambda *_, **__: raises()
+        assert account.crawl.step().pause
+        assert account.crawl.covered is None
+        account.client.containers = account.swift.containers
+        assert account.covered(REST) == ["a", "keeps"]
+        account.swift.versioned.clear()
+        neighbours = account.crawl.neighbours
+        assert neighbours is not None
+        neighbours.may_judge(account.swift.clock.now())
+        assert account.covered(REST) == ["a", "c", "keeps"]
+
+    def test_a_segment_waits_for_its_manifest(self, tmp_path: Path) -> None:
+        """It moves when a walk that began after it was written has not seen anybody name it."""
+        swift = Swift()
+        bucket = WatchedBucket(KeyNamer.hashed(ACCOUNT, "c"), swift.clock.now)
+        node = Node(swift, bucket, tmp_path, mapping=mapping("c", retain_local=False))
+        neighbours = Neighbours(node.local.accounts.names(ACCOUNT), swift.clock)
+        node.crawl = MappingCrawl(node.context, node.mapping, neighbours)
+        swift.put("plain", b"x")
+        swift.put("part", b"segment")
+        node.settle()
+        assert bucket.content() == {}
+        swift.put_slo("/elsewhere/slo", ["/c/part"])
+        swift.clock.sleep(1.0)
+        assert not neighbours.run(10.0)
+        node.later(ASK_AGAIN)
+        assert bucket.content() == {"plain": b"x"}
+        assert "segment 1" in node.crawl.summary()
+        swift.put("later", b"y")
+        node.settle()
+        assert "later" not in bucket.content()
+        swift.clock.sleep(REST)
+        assert not neighbours.run(10.0)
+        node.later(ASK_AGAIN)
+        assert set(bucket.content()) == {"plain", "later"}
+        assert ("part", 0) in swift.objects
+
+
+def raises() -> list[str]:
+    raise LocalUnavailable("too few servers")
+
+
+def names_of(swift: Swift) -> AccountNames:
+    return local_objects(swift).accounts.names(ACCOUNT)
+
+
+def walk(names: AccountNames, now: float) -> None:
+    for _ in names.walk(now):
+        pass
+
+
+class TestNames:
+    def test_manifests_name_what_lies_elsewhere(self) -> None:
+        swift = Swift()
+        for name in ("/parts/1", "/parts/2", "/parts/d/1", "/parts/dd", "/x_segments/1"):
+            swift.put(name, b"segment")
+        swift.put_slo("slo", ["/parts/1", "/x_segments/1"])
+        swift.put_dlo("dlo", "parts/d/")
+        names = names_of(swift)
+        walk(names, swift.clock.now())
+        assert names.has("parts", "1")
+        assert names.has("parts", "d/1")
+        assert not names.has("parts", "2")
+        assert not names.has("parts", "dd")
+        assert not names.has("x_segments", "1")  # nothing is moved there, and nothing remembered
+
+    def test_walk_over_a_container_with_versions_remembers_none_of_its_links(self) -> None:
+        """Each of its objects is a link to a version: that would be the names of all of them."""
+        swift = Swift()
+        swift.put("/kept/o", b"", x_object_sysmeta_symlink_target="%00versions%00kept/o")
+        swift.put("/kept/link", b"", x_object_sysmeta_symlink_target="c/target")
+        names = names_of(swift)
+        walk(names, swift.clock.now())
+        assert list(names._looks["kept"]) == ["link"]
+
+    def test_only_what_has_changed_is_looked_at_again(self) -> None:
+        swift = Swift()
+        swift.put("/parts/1", b"segment")
+        swift.put("/empty/marker", b"")
+        swift.put_slo("slo", ["/parts/1"])
+        swift.put_slo("other", ["/parts/1"])
+        names = names_of(swift)
+        walk(names, swift.clock.now())
+        swift.clock.sleep(2 * LATE)
+        walk(names, swift.clock.now())
+        swift.reads.clear()
+        swift.clock.sleep(2 * LATE)
+        swift.delete("slo")
+        walk(names, swift.clock.now())
+        assert names.has("parts", "1")
+        swift.put_slo("other", ["/empty/marker"])
+        walk(names, swift.clock.now())
+        assert swift.reads == ["other"]
+        assert not names.has("parts", "1")
+        assert names.has("empty", "marker")
+
+    def test_one_that_names_itself_by_its_prefix(self) -> None:
+        swift = Swift()
+        swift.put_dlo("o", "c/o")
+        names = names_of(swift)
+        walk(names, swift.clock.now())
+        assert not names.has("c", "o")
+        assert names.has("c", "o/1")
+
+    def test_symlinks_and_what_nobody_can_read_name_nothing(self) -> None:
+        swift = Swift()
+        swift.put("/parts/1", b"x")
+        swift.put("link", b"", x_object_sysmeta_symlink_target="parts/1")
+        swift.put("broken", b"no manifest", x_static_large_object="True")
+        names = names_of(swift)
+        walk(names, swift.clock.now())
+        assert not names.has("parts", "1")
+
+    def test_what_a_manifest_names_by_way_of_symlinks_is_named(self) -> None:
+        swift = Swift()
+        for name in ("/parts/1", "/parts/2", "/parts/3"):
+            swift.put(name, b"segment")
+        links = {"l1": "c/l2", "l2": "parts/1", "d/1": "parts/2", "x": "parts/3", "loop": "c/loop"}
+        for link, target in links.items():
+            swift.put(link, b"", x_object_sysmeta_symlink_target=target)
+        swift.put_slo("slo", ["/c/l1", "/c/loop"])
+        swift.put_dlo("dlo", "c/d/")
+        names = names_of(swift)
+        walk(names, swift.clock.now())
+        assert [names.has("parts", number) for number in "123"] == [True, True, False]
+        swift.delete("slo")
+        walk(names, swift.clock.now())
+        assert [names.has("parts", number) for number in "123"] == [False, True, False]
+
+
+class TestPace:
+    def test_walks_are_made_for_who_asks(self) -> None:
+        swift = Swift()
+        clock, walks = swift.clock, []
+        names = names_of(swift)
+
+        def walk(now: float) -> Iterator[None]:
+            walks.append(now)
+            clock.sleep(20.0)
+            yield
+            names.seen_until = now
+
+        cast(Any, names).walk = walk
+        neighbours = Neighbours(names, clock)
+        written = clock.now() - 1.0
+        assert not neighbours.may_judge(written)
+        assert neighbours.run(5.0)  # more to do
+        assert not neighbours.run(5.0)
+        assert neighbours.may_judge(written)
+        for _ in range(100):
+            clock.sleep(GOOD_FOR / 110)
+            assert not neighbours.run(5.0)
+            assert neighbours.may_judge(written)
+        assert len(walks) == 1  # nobody has asked for more
+        assert not neighbours.may_judge(clock.now())
+        assert neighbours.ask_again_at() == clock.now() + ASK_AGAIN
+        neighbours.run(60.0)
+        assert len(walks) == 2
+        assert not neighbours.may_judge(clock.now())
+        assert neighbours.ask_again_at() == clock.now() + REST_TIMES * 20.0
+        assert not neighbours.run(60.0)
+        assert len(walks) == 2
+        clock.sleep(GOOD_FOR + 1)
+        assert not neighbours.may_judge(written)  # too long ago
+
+    def test_a_clock_that_is_set_back(self) -> None:
+        swift = Swift()
+        neighbours = Neighbours(names_of(swift), swift.clock)
+        neighbours.run(1.0)
+        swift.clock.sleep(-1e6)
+        assert not neighbours.may_judge(swift.clock.now() - 1.0)
+        assert neighbours.ask_again_at() <= swift.clock.now() + REST
+        neighbours.run(1.0)
+        assert neighbours.may_judge(swift.clock.now() - 1.0)
+
+    def test_one_sweeps_at_a_time(self) -> None:
+        swift = Swift()
+        neighbours = Neighbours(names_of(swift), swift.clock)
+        assert neighbours.may_sweep("one")
+        assert not neighbours.may_sweep("two")
+        assert neighbours.may_sweep("one")
+        neighbours.swept("two")
+        assert not neighbours.may_sweep("two")
+        neighbours.swept("one")
+        assert neighbours.may_sweep("two")
+        swift.clock.sleep(SILENT + 1)  # its mapping may have been removed
+        assert neighbours.may_sweep("one")

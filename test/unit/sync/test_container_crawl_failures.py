@@ -1,0 +1,399 @@
+"""What fails is not forgotten, and does not stop the rest."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s3_sync.errors import (
+    AccessDenied,
+    ClockSkewed,
+    CredentialsRefused,
+    NotFound,
+    RemoteError,
+    RemoteUnavailable,
+    StateError,
+    Throttled,
+)
+from unit.sync.cluster import FakeDb, FakeReplica, Swift
+from unit.sync.fake_node import MAX_PAUSE, NAMER, Node
+from unit.sync.store import WatchedBucket
+from unit.sync.worlds import World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+class TestFailures:
+    def test_one_bad_object_in_many(self, world: World) -> None:
+        world.fill(1000)
+        world.fail_names(AccessDenied("not this one"), "o00500")
+        world.node.settle()
+        assert len(world.bucket.content()) == 999
+        assert world.node.unsettled() == {"o00500": "remote_denied"}
+        assert world.node.journal.counts(world.node.crawl.key).retrying == 1
+        assert world.node.tally() == {"copied": 999, "pending": 1}
+        world.node.restart()
+        world.bucket.counts()
+        world.node.settle()
+        # the cursor has passed it: it alone is tried again, once, and the store is asked whether it is well
+        assert sum(world.bucket.counts().values()) == 2
+        world.node.later(5.0)
+        assert world.bucket.counts() == {}
+
+    @pytest.mark.parametrize("bad", [1, 2, 5])
+    def test_bad_objects_do_not_slow_down_good_ones(self, world: World, bad: int) -> None:
+        """For a day: every object arrives in the poll after it was written."""
+        names = [f"bad{number}" for number in range(bad)]
+        world.fail_names(AccessDenied("never"), *names)
+        for name in ("good", *names):
+            world.swift.put(name)
+        world.node.settle()
+        world.bucket.counts()
+        for number in range(200):
+            world.swift.put(f"good{number}")
+            step = world.node.step()
+            assert not step.pause, number
+            assert f"good{number}" in world.bucket.content()
+            world.swift.clock.sleep(400.0)
+        attempts = sum(world.bucket.counts().values()) - 200
+        assert attempts <= bad * 40  # back-off, though others succeed all the time
+
+    def test_retry_with_back_off(self, world: World) -> None:
+        world.fail_names(RemoteUnavailable("down"), "bad")
+        world.swift.put("good")
+        world.swift.put("bad")
+        world.node.settle()
+        world.bucket.counts()
+        start = world.swift.clock.now()
+        tries = []
+        while world.swift.clock.now() < start + 12 * 3600:
+            world.node.later(5.0)
+            if world.bucket.counts():
+                tries.append(world.swift.clock.now() - start)
+        gaps = [later - earlier for earlier, later in zip(tries, tries[1:], strict=False)]
+        assert gaps == sorted(gaps)
+        assert gaps[-1] <= MAX_PAUSE + 5
+        assert len(tries) <= 20
+        world.fail(None)
+        world.node.later(MAX_PAUSE)
+        assert (world.converged(), world.node.unsettled()) == (True, {})
+
+    def test_failures_are_remembered_over_a_restart(self, world: World) -> None:
+        world.fail_names(AccessDenied("no"), "bad")
+        world.swift.put("bad", b"v1")
+        world.node.settle()
+        world.fail(None)
+        world.node.restart()
+        world.node.later(31.0)
+        assert world.converged()
+        assert world.node.unsettled() == {}
+
+    def test_what_was_overwritten_meanwhile(self, world: World) -> None:
+        world.fail_names(AccessDenied("no"), "bad")
+        world.swift.put("bad", b"v1")
+        world.node.settle()
+        world.swift.put("bad", b"v2")
+        world.node.later(5.0)
+        [entry] = world.node.journal.unsettled(world.node.crawl.key)
+        assert entry.timestamp == world.swift.row("bad").timestamp.internal
+        world.fail(None)
+        world.node.later(MAX_PAUSE)
+        assert (world.bucket.content(), world.node.unsettled()) == ({"bad": b"v2"}, {})
+
+    def test_what_was_deleted_meanwhile(self, world: World) -> None:
+        world.swift.put("bad", b"v1")
+        world.node.settle()
+        world.fail_names(AccessDenied("no"), "bad")
+        world.swift.put("bad", b"v2")
+        world.node.later(5.0)
+        world.swift.delete("bad")
+        world.node.later(5.0)
+        world.fail(None)
+        world.node.later(MAX_PAUSE)
+        assert (world.bucket.content(), world.node.unsettled()) == ({}, {})
+
+    def test_quarantine_is_not_retried_and_ends_with_a_change(self, world: World) -> None:
+        long = "n" * 1020
+        world.swift.put(long)
+        world.swift.put("o")
+        world.node.settle()
+        assert world.node.unsettled() == {long: "name_too_long"}
+        assert not world.node.crawl.troubled
+        world.bucket.counts()
+        world.node.later(10 * MAX_PAUSE)
+        assert world.bucket.counts() == {}
+        world.swift.delete(long)
+        world.node.later(5.0)
+        assert world.node.unsettled() == {}
+
+    def test_postponed_when_copy_after_grows(self, world: World) -> None:
+        """A retry that is not due any more waits for that time instead of coming up in every turn."""
+        names = world.fill(15)
+        for number in (0, 11):
+            world.swift.put(f"good{number}")
+        world.fail_names(AccessDenied("no"), *names)
+        world.node.options["items_chunk"] = 20
+        world.node.restart()
+        world.node.settle()
+        assert len(world.node.unsettled()) == 15
+        world.node.restart(items_chunk=10)
+        world.fail(None)
+        world.node.edit(copy_after=86400)
+        assert world.node.later(100.0) < 10
+        world.bucket.counts()
+        assert world.node.later(5.0) == 1
+        assert world.bucket.counts() == {}
+        world.node.later(90000.0)
+        assert (world.converged(), world.node.unsettled()) == (True, {})
+
+    def test_an_unexpected_exception_is_a_failure_like_any_other(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*_: Any, **__: Any) -> Any:
+            raise ZeroDivisionError("a bug")
+
+        monkeypatch.setattr(world.swift, "open", broken)
+        logging.disable(logging.CRITICAL)
+        world.fill(2)
+        world.node.settle()
+        logging.disable(logging.NOTSET)
+        assert world.node.unsettled() == {"o00000": "internal_error", "o00001": "internal_error"}
+        monkeypatch.undo()
+        world.node.later(40.0)
+        assert (world.converged(), world.node.unsettled()) == (True, {})
+
+
+ERRORS = [
+    RemoteUnavailable("down"),
+    Throttled("slow down"),
+    AccessDenied("not allowed"),
+    CredentialsRefused("expired"),
+    ClockSkewed("off"),
+    NotFound("no bucket"),
+]
+
+
+class TestOutage:
+    def test_a_batch_ends_when_nothing_works(self, tmp_path: Path) -> None:
+        world = World(tmp_path, items_chunk=1000, workers=2)
+        world.fill(1000)
+        world.fail(RemoteUnavailable("down"), "put")
+        assert world.node.step().pause > 0
+        assert len(world.node.unsettled()) <= 2 * 2 + 2
+        world.fail(None)
+        world.node.later(5.0)
+        assert (world.converged(), world.node.unsettled()) == (True, {})
+
+    def test_a_single_change_notices_it_too(self, world: World) -> None:
+        """When the store is back its next try is brought forward."""
+        world.swift.put("before")
+        world.node.settle()
+        world.fail(RemoteUnavailable("down"))
+        world.swift.put("bad")
+        for _ in range(40):
+            world.swift.clock.sleep(max(world.node.step().pause, 300.0))
+        world.fail(None)
+        world.node.later(61.0)
+        assert (world.converged(), world.node.unsettled()) == (True, {})
+
+    def test_a_restart_tries_everything_at_once(self, world: World) -> None:
+        world.fill(20)
+        world.fail(RemoteUnavailable("down"), "put")
+        for _ in range(40):
+            world.swift.clock.sleep(max(world.node.step().pause, 300.0))
+        world.fail(None)
+        world.node.restart()
+        world.node.settle()
+        assert (world.converged(), world.node.unsettled()) == (True, {})
+
+    @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+    def test_down_for_a_week_with_many_changes(self, tmp_path: Path, error: RemoteError) -> None:
+        world = World(tmp_path, items_chunk=50)
+        names = world.fill(100)
+        world.node.settle()
+        world.bucket.counts()
+        world.fail(error)
+        started = world.swift.clock.now()
+        number = 0
+        while world.swift.clock.now() < started + 7 * 86400:
+            if number < 300:
+                world.swift.put(f"new{number}")
+                world.swift.put(names[number % 50], b"v%d" % number)
+                if number < 50 and not isinstance(error, NotFound):  # without a bucket all is deleted
+                    world.swift.delete(names[50 + number])
+            number += 1
+            step = world.node.step()
+            assert not step.more or not step.pause
+            world.swift.clock.sleep(max(step.pause, 1800.0))
+        tries = sum(world.bucket.counts().values())
+        assert tries < 7 * 86400 / 1800 * 8  # two new ones and two old ones, with a HEAD and a PUT each
+        assert world.node.crawl.troubled
+        world.fail(None)
+        world.node.later(400.0)
+        assert world.converged()
+        assert world.node.unsettled() == {}
+        assert not world.node.crawl.troubled
+
+    def test_a_backlog_is_not_poured_into_the_journal(self, tmp_path: Path) -> None:
+        """It waits where it is, in the database: a row each for millions would fill the disk."""
+        world = World(tmp_path, items_chunk=100, workers=2)
+        world.fail(RemoteUnavailable("down"), "put head")
+        world.fill(5000)
+        for _ in range(100):
+            step = world.node.step()
+            world.swift.clock.sleep(max(step.pause, 5.0))
+        assert len(world.node.unsettled()) <= 100 + 100 * 2
+        world.fail(None)
+        world.node.later(400.0)
+        assert (world.converged(), world.node.unsettled()) == (True, {})
+
+    def test_so_is_one_of_the_local_object_servers(self, tmp_path: Path) -> None:
+        world = World(tmp_path, items_chunk=100, workers=2)
+        names = world.fill(5000)
+        world.swift.lost.update(names)
+        for _ in range(100):
+            step = world.node.step()
+            world.swift.clock.sleep(max(step.pause, 5.0))
+        assert len(world.node.unsettled()) <= 100 + 100 * 2
+        world.swift.lost.clear()
+        world.node.later(400.0)
+        assert (world.converged(), world.node.unsettled()) == (True, {})
+
+    def test_down_from_the_start(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
+        world.fail(RemoteUnavailable("down"))
+        world.fill(20)
+        with caplog.at_level(logging.INFO):
+            for _ in range(20):
+                assert world.node.step().pause > 0
+        assert caplog.text.count("Failed to process") == 1  # one line for each change of state
+        world.fail(None)
+        world.node.later(300.0)
+        assert world.converged()
+
+    def test_recovery_is_told_once_it_is_seen(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
+        world.fill(20)
+        world.fail(RemoteUnavailable("down"), "put")
+        with caplog.at_level(logging.INFO):
+            for _ in range(30):
+                step = world.node.step()
+                world.swift.clock.sleep(max(step.pause, 5.0))
+            assert "working again" not in caplog.text
+            world.fail(None)
+            world.node.later(300.0)
+        assert caplog.text.count("working again") == 1
+        assert world.converged()
+
+    @pytest.mark.parametrize(
+        "error", [CredentialsRefused("the token has expired"), ClockSkewed("the clock is off")]
+    )
+    def test_refused_credentials_with_a_refused_listing_pause_the_mapping_at_once(
+        self, world: World, caplog: pytest.LogCaptureFixture, error: RemoteError
+    ) -> None:
+        """Nine of ten changes got through before: still nobody goes on asking."""
+        world.node.settle()
+        names = world.fill(10)
+        refused = ("list", "head")
+        world.bucket.before = lambda method, name: error if name == names[4] or method in refused else None
+        with caplog.at_level(logging.INFO):
+            pauses = [world.node.step().pause for _ in range(5)]
+            assert min(pauses) > 0
+            assert pauses == sorted(pauses)
+            world.fail(None)
+            world.node.later(400.0)
+        (line,) = [record.message for record in caplog.records if "Failed to process" in record.message]
+        assert f"{error.reason}: {error}" in line, "it says why"
+        assert world.converged()
+
+    @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+    def test_one_key_of_many_refused_for_any_reason_costs_that_object_alone(
+        self, tmp_path: Path, error: RemoteError
+    ) -> None:
+        world = World(tmp_path, items_chunk=1000, workers=10)
+        names = world.fill(2000)
+        world.fail_names(error, names[500])
+        started = world.swift.clock.now()
+        for _ in range(3):
+            assert world.node.step().pause == 0
+        assert world.swift.clock.now() - started <= 2.0
+        assert world.bucket.content().keys() == set(names) - {names[500]}
+        assert world.node.unsettled() == {names[500]: error.reason}
+        world.bucket.counts()
+        for _ in range(144):
+            world.node.later(300.0)
+            assert not world.node.crawl.troubled
+        assert world.bucket.counts()["put"] <= 25, "with back-off, in twelve hours"
+        world.fail(None)
+        world.node.later(MAX_PAUSE)
+        assert (world.converged(), world.node.unsettled()) == (True, {})
+
+    def test_an_outage_ends_though_one_key_is_still_refused(self, world: World) -> None:
+        world.fail(CredentialsRefused("expired"))
+        names = world.fill(5)
+        for _ in range(5):
+            world.swift.clock.sleep(world.node.step().pause)
+        world.fail_names(CredentialsRefused("no"), names[2])
+        world.node.later(61.0)
+        assert world.node.unsettled() == {names[2]: "remote_credentials"}
+        world.node.later(3 * MAX_PAUSE)
+        assert not world.node.crawl.troubled
+
+    def test_a_few_that_are_denied_hold_up_nobody(self, tmp_path: Path) -> None:
+        world = World(tmp_path, items_chunk=100, workers=4)
+        names = world.fill(400)
+        world.fail_names(AccessDenied("not this one"), *names[::40])
+        for _ in range(10):
+            assert world.node.step().pause == 0
+        assert len(world.bucket.content()) == 390
+        assert not world.node.crawl.troubled
+
+    def test_a_denied_folder_is_passed_in_the_end(self, tmp_path: Path) -> None:
+        """It looks like a storm of refusals; nothing but trying tells that it is none."""
+        world = World(tmp_path, items_chunk=100, workers=10)
+        names = world.fill(300)
+        world.fail_names(AccessDenied("not here"), *names[100:160])
+        started = world.swift.clock.now()
+        while len(world.bucket.content()) < 240:
+            step = world.node.step()
+            world.swift.clock.sleep(step.pause or 1.0)
+        assert world.swift.clock.now() - started < 400.0
+        assert set(world.node.unsettled()) == set(names[100:160])
+
+    def test_a_full_disk(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nothing moves on that cannot be written down."""
+        world.fill(25)
+
+        def full(*_: Any, **__: Any) -> None:
+            raise StateError("No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(world.node.context.statuses, "save", full)
+            for _ in range(10):
+                assert world.node.step().pause > 0
+        world.node.restart()
+        world.node.later(300.0)
+        assert world.converged()
+
+
+def test_database_that_goes_after_it_was_seen_is_no_trouble(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Swift's replicator removes what was deleted long ago, at any moment."""
+
+    class Going(FakeReplica):
+        def fingerprint(self) -> object:
+            found, self.db = super().fingerprint(), None
+            return found
+
+    swift = Swift()
+    swift.dbs.append(FakeDb("db"))
+    bucket = WatchedBucket(NAMER, swift.clock.now)
+    node = Node(swift, bucket, tmp_path, [Going(swift.dbs[0])])
+    node.settle()
+    assert not node.crawl.troubled
+    assert "Failed to read" not in caplog.text

@@ -1,0 +1,343 @@
+"""One large object to one bucket: all its bytes with its manifest, or nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from s3_sync.errors import (
+    BadDigest,
+    LocalUnavailable,
+    NotFound,
+    ObjectRefused,
+    PreconditionFailed,
+    RemoteUnavailable,
+    SegmentChanged,
+    SyncError,
+)
+from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutOptions
+from s3_sync.providers.base import Limits
+from s3_sync.providers.memory import MemoryBucket
+from s3_sync.streams.reader import BytesBody
+from s3_sync.transfer.decide import Decision, decide
+from s3_sync.transfer.large_upload import (
+    LargeObject,
+    ensure_manifest,
+    examine,
+    large_kind,
+    upload_large,
+)
+from s3_sync.transfer.metadata import update_metadata
+from s3_sync.transfer.upload_session import Overwrite, Sending
+from unit.transfer.local_file import content, memory, unfinished
+from unit.transfer.segments import FakeLedger, FakeSegments, Opened, Threads, dlo, later, slo
+
+LIMITS = Limits(max_put=1000, max_copy=1000, min_part=10, max_part=40, max_parts=20)
+
+
+class World:
+    """A bucket and segments. ``count`` holds what was read."""
+
+    def __init__(self, limits: Limits = LIMITS, threads: int = 0) -> None:
+        self.segments = FakeSegments()
+        self.bucket: MemoryBucket = memory(limits)
+        self.ledger = FakeLedger()
+        self.read = 0
+        pool = {"parts": Threads(threads)} if threads else {}
+        self.sending = Sending(self.bucket, self._count, ledger=self.ledger, **pool)
+
+    def _count(self, size: int) -> None:
+        self.read += size
+
+    def entries(self, *sizes: int) -> list[dict[str, Any]]:
+        """Segments of these sizes."""
+        return [
+            self.segments.put(f"s{number:03}", bytes([65 + number % 26]) * size)
+            for number, size in enumerate(sizes)
+        ]
+
+    @property
+    def whole(self) -> bytes:
+        return b"".join(data for _, data in sorted(self.segments.objects.items()))
+
+    def examine(self, opened: Opened) -> LargeObject:
+        return examine(opened, self.segments)
+
+    def send(self, opened: Opened, overwrite: Overwrite | None = None) -> LargeObject:
+        large = self.examine(opened)
+        upload_large(self.sending, large, overwrite or Overwrite())
+        return large
+
+    def decide(self, opened: Opened) -> Decision:
+        large = self.examine(opened)
+        return decide(large.info, self.bucket.head_object("o"), large.is_stored_as)
+
+    def clean(self) -> bool:
+        return not unfinished(self.bucket) and not self.ledger.open and not self.segments.open_now
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    world = World()
+    yield world
+    assert world.clean()
+
+
+def marks(bucket: MemoryBucket) -> dict[str, str]:
+    meta = bucket.head_object("o").meta
+    assert meta is not None
+    return dict(meta.marks)
+
+
+class TestUpload:
+    def test_one_part_for_each_segment(self, world: World) -> None:
+        opened = slo(world.entries(10, 40, 11, 3), colour="bl\u00fc")
+        large = world.send(opened)
+        assert content(world.bucket) == world.whole
+        info = world.bucket.head_object("o")
+        assert info.etag == large.manifest.multipart_etag
+        assert world.bucket.get_manifest("o") == large.manifest.raw
+        assert world.read == 64
+        assert info.meta is not None
+        assert info.meta.user == {"colour": "bl\u00fc"}
+        assert marks(world.bucket) == {
+            "x-static-large-object": "True",
+            "swift-slo-etag": large.manifest.etag,
+            "swift-timestamp": "1000000002.00000",
+        }
+
+    @pytest.mark.parametrize(
+        "sizes", [[1], [1, 2, 3], [0, 5, 0, 6, 0], [9] * 30, [100], [3, 100, 0, 0, 50, 1], [39, 41], [0]]
+    )
+    @pytest.mark.parametrize("threads", [0, 4])
+    def test_any_sizes(self, sizes: list[int], threads: int) -> None:
+        world = World(threads=threads)
+        opened = slo(world.entries(*sizes))
+        world.send(opened)
+        assert content(world.bucket) == world.whole
+        opened.body.rewind()
+        assert world.decide(opened) is Decision.NOOP
+        assert world.clean()
+
+    def test_other_limits_upload_nothing(self, world: World) -> None:
+        opened = slo(world.entries(10, 20, 30))
+        world.send(opened)
+        for limits in (replace(LIMITS, min_part=25), replace(LIMITS, max_part=25), LIMITS):
+            world.bucket.limits = limits
+            opened.body.rewind()
+            assert world.decide(opened) is Decision.NOOP
+
+    def test_a_dynamic_one(self, world: World) -> None:
+        world.entries(20, 30, 5)
+        world.segments.put("other", b"not a segment")
+        large = world.send(dlo("c_segments/s0"))
+        assert content(world.bucket) == b"A" * 20 + b"B" * 30 + b"C" * 5
+        assert marks(world.bucket)["swift-source-dlo-etag"] == large.manifest.joined_etag
+        assert marks(world.bucket)["x-object-manifest"] == "c_segments/s0"
+        assert world.bucket.get_manifest("o") == large.manifest.raw
+        assert world.decide(dlo("c_segments/s0")) is Decision.NOOP
+        world.segments.put("s001", b"b" * 30)
+        assert world.decide(dlo("c_segments/s0")) is Decision.PUT
+
+    def test_parts_go_side_by_side(self) -> None:
+        world = World(threads=3)
+        together = threading.Barrier(3, timeout=10)
+        real = world.bucket.upload_part
+
+        def upload_part(*arguments: Any, **named: Any) -> Any:
+            together.wait()
+            return real(*arguments, **named)
+
+        world.bucket.upload_part = upload_part  # type: ignore[method-assign]
+        world.send(slo(world.entries(10, 20, 30)))
+        assert content(world.bucket) == world.whole
+        assert world.clean()
+
+
+class TestFailures:
+    @pytest.mark.parametrize("error", [LocalUnavailable("away"), RemoteUnavailable("away"), BadDigest("no")])
+    @pytest.mark.parametrize("threads", [0, 3])
+    def test_a_part_is_tried_twice(self, error: SyncError, threads: int) -> None:
+        world = World(threads=threads)
+        opened = slo(world.entries(10, 20, 30))
+        world.segments.faults = [None, error]
+        world.send(opened)
+        assert content(world.bucket) == world.whole
+        assert len(world.segments.opened) == 4
+        assert world.clean()
+
+    @pytest.mark.parametrize("threads", [0, 3])
+    def test_then_the_upload_is_given_up(self, threads: int) -> None:
+        world = World(threads=threads)
+        opened = slo(world.entries(10, 20, 30))
+        world.segments.faults = [LocalUnavailable("away")] * 6
+        with pytest.raises(LocalUnavailable):
+            world.send(opened)
+        with pytest.raises(NotFound):
+            world.bucket.head_object("o")
+        with pytest.raises(NotFound):
+            world.bucket.get_manifest("o")
+        assert world.clean()
+
+    def test_a_changed_segment_is_not_tried_again_nor_are_others_begun(self, world: World) -> None:
+        opened = slo(world.entries(10, 20, 30))
+        world.segments.put("s000", b"other bytes")
+        with pytest.raises(SegmentChanged):
+            world.send(opened)
+        assert [name for name, _ in world.segments.opened] == ["s000"]
+
+    def test_bytes_that_are_not_the_segments(self, world: World) -> None:
+        """The object server's word for the ETag is not enough, also where several segments are a part."""
+        opened = slo(world.entries(4, 5, 6, 7))
+        real = world.segments.open
+
+        def broken(segment: Any, byte_range: Any = None) -> Opened:
+            found = real(segment, byte_range)
+            found.body.close()
+            return replace(found, body=BytesBody(b"?" * segment.size))
+
+        world.segments.open = broken  # type: ignore[method-assign]
+        with pytest.raises(BadDigest):
+            world.send(opened)
+
+    def test_an_abort_that_fails_stays_on_record(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        world = World()
+        opened = slo(world.entries(10, 20))
+        world.segments.faults = [SegmentChanged("gone")]
+
+        def abort(name: str, upload_id: str) -> None:
+            raise RemoteUnavailable("away")
+
+        monkeypatch.setattr(world.bucket, "abort_upload", abort)
+        with pytest.raises(SegmentChanged):
+            world.send(opened)
+        assert list(world.ledger.open.values()) == ["o"]
+
+    def test_something_in_the_way(self, world: World) -> None:
+        world.bucket.put_object("o", BytesBody(b"x"), PutOptions(1))
+        with pytest.raises(PreconditionFailed):
+            world.send(slo(world.entries(10, 20)), Overwrite(if_absent=True))
+        assert content(world.bucket) == b"x"
+        with pytest.raises(NotFound):
+            world.bucket.get_manifest("o")
+
+    def test_an_end_from_outside_aborts(self) -> None:
+        class Ended(BaseException):
+            pass
+
+        class Ending(Threads):
+            def map(self, function: Any, items: Any) -> list[Any]:
+                function(items[0])
+                raise Ended
+
+        world = World()
+        world.sending = replace(world.sending, parts=Ending(1))
+        opened = slo(world.entries(10, 20))
+        with pytest.raises(Ended):
+            world.send(opened)
+        assert world.clean()
+
+    @pytest.mark.parametrize(("sizes", "reason"), [([40] * 21, "too_large")])
+    def test_too_large(self, world: World, sizes: list[int], reason: str) -> None:
+        world.bucket.limits = replace(LIMITS, max_put=100)
+        with pytest.raises(ObjectRefused) as refusal:
+            world.send(slo(world.entries(*sizes)))
+        assert refusal.value.reason == reason
+        assert world.read == 0
+
+
+class TestManifest:
+    def test_is_written_when_it_is_missing_or_another(self, world: World) -> None:
+        opened = slo(world.entries(10, 20))
+        large = world.send(opened)
+        remote = world.bucket.head_object("o")
+        assert not ensure_manifest(world.sending, large, remote)
+        for stored in (None, b"[]", b"damaged"):
+            world.bucket.delete_manifest("o")
+            if stored is not None:
+                world.bucket.put_manifest("o", stored)
+            assert ensure_manifest(world.sending, large, remote)
+            assert world.bucket.get_manifest("o") == large.manifest.raw
+        assert world.ledger.manifests
+
+    def test_of_an_earlier_version_is_kept_when_it_says_the_same(self, world: World) -> None:
+        opened = slo(world.entries(10, 20))
+        large = world.send(opened)
+        untied = replace(world.bucket.head_object("o"), meta=ObjectMeta())
+        spaced = large.manifest.raw.replace(b",", b" ,")
+        world.bucket.put_manifest("o", spaced)
+        assert not ensure_manifest(world.sending, large, untied)
+        assert world.bucket.get_manifest("o") == spaced
+        assert ensure_manifest(world.sending, large)
+
+    def test_the_same_bytes_in_other_segments_are_news(self, world: World) -> None:
+        entries = world.entries(10, 20)
+        world.send(slo(entries))
+        renamed = slo([world.segments.put("other", b"A" * 10), entries[1]])
+        assert world.decide(renamed) is Decision.POST
+
+
+class TestMetadata:
+    @pytest.mark.parametrize("sizes", [[10, 20, 3], [3, 3, 30, 4]])
+    def test_in_one_copy(self, world: World, sizes: list[int]) -> None:
+        opened = slo(world.entries(*sizes))
+        world.send(opened)
+        self.post(world, opened)
+
+    @pytest.mark.parametrize("sizes", [[10, 20, 3], [3, 3, 30, 4]])
+    def test_in_parts(self, world: World, sizes: list[int]) -> None:
+        world.bucket.limits = replace(LIMITS, max_copy=15)
+        opened = slo(world.entries(*sizes))
+        world.send(opened)
+        before = world.bucket.head_object("o")
+        self.post(world, opened)
+        assert world.bucket.head_object("o").etag == before.etag
+
+    def post(self, world: World, opened: Opened) -> None:
+        after = later(opened, colour="red")
+        assert world.decide(after) is Decision.POST
+        after.body.rewind()
+        large = world.examine(after)
+        read = world.read
+        assert update_metadata(world.sending, large.info, world.bucket.head_object("o"), large)
+        assert world.read == read
+        assert content(world.bucket) == world.whole
+        meta = world.bucket.head_object("o").meta
+        assert meta is not None
+        assert meta.user == {"colour": "red"}
+        after.body.rewind()
+        assert world.decide(after) is Decision.NOOP
+
+    def test_a_copy_that_fails_is_aborted(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        world.bucket.limits = replace(LIMITS, max_copy=15)
+        opened = slo(world.entries(10, 20, 30))
+        world.send(opened)
+        after = later(opened, colour="red")
+        large = world.examine(after)
+        remote = world.bucket.head_object("o")
+        world.bucket.put_object("o", BytesBody(b"x"), PutOptions(1))
+        with pytest.raises(PreconditionFailed):
+            update_metadata(world.sending, large.info, remote, large)
+
+
+class TestKinds:
+    def test_a_link_to_a_large_object_is_one(self) -> None:
+        assert large_kind(replace(slo([]), kind="symlink")) == "slo"
+        assert large_kind(replace(dlo("c/p"), kind="symlink")) == "dlo"
+        info = ObjectInfo("o", 1, meta=ObjectMeta())
+        assert large_kind(Opened(info, BytesBody(b"x"), {}, "symlink")) is None
+        assert large_kind(Opened(info, BytesBody(b"x"), {"x-static-large-object": "False"})) is None
+
+    def test_a_plain_object_is_not_what_a_large_one_left(self, world: World) -> None:
+        """The same bytes, and still the marks have to go."""
+        world.send(slo(world.entries(3, 4)))
+        remote = world.bucket.head_object("o")
+        plain = ObjectInfo(
+            "o", 7, md5=remote.etag, meta=ObjectMeta({"content-type": "text/x"}), timestamp=None
+        )
+        assert remote.md5 == remote.etag
+        assert decide(plain, remote) is Decision.POST

@@ -1,0 +1,273 @@
+"""Objects that are too large for one PUT."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s3_sync.errors import (
+    AccessDenied,
+    BadDigest,
+    LocalChanged,
+    NotFound,
+    ObjectRefused,
+    PreconditionFailed,
+    RemoteUnavailable,
+)
+from s3_sync.model.objects import ObjectMeta
+from s3_sync.providers.base import GIB, MIB, Features, Limits, Part
+from s3_sync.streams.reader import Body
+from s3_sync.transfer.multipart import part_size
+from s3_sync.transfer.upload_session import BEGIN_TRIES, Overwrite, Sending, open_upload
+from unit.transfer.local_file import META, SMALL, T2, LocalFile, content, memory, send, unfinished, watch
+from unit.transfer.segments import FakeLedger
+
+
+class TestPartSize:
+    @given(
+        st.integers(1, 5 * 1024**4),
+        st.sampled_from([Limits(), SMALL, Limits(max_put=100 * MIB, max_part=100 * MIB, min_part=1)]),
+    )
+    @settings(deadline=None, max_examples=300)
+    def test_is_legal(self, size: int, limits: Limits) -> None:
+        if size > limits.max_part * limits.max_parts:
+            with pytest.raises(ObjectRefused):
+                part_size(size, limits)
+            return
+        step = part_size(size, limits)
+        assert limits.min_part <= step <= limits.max_part
+        assert -(-size // step) <= limits.max_parts
+
+    @pytest.mark.parametrize(
+        ("size", "step"),
+        [
+            (5 * GIB + 1, 256 * MIB),
+            (10_000 * 256 * MIB, 256 * MIB),
+            (10_000 * 256 * MIB + 1, 256 * MIB + 1),
+            (10_000 * 5 * GIB, 5 * GIB),
+        ],
+    )
+    def test_on_s3(self, size: int, step: int) -> None:
+        assert part_size(size, Limits()) == step
+
+    def test_too_large(self) -> None:
+        with pytest.raises(ObjectRefused) as caught:
+            part_size(10_000 * 5 * GIB + 1, Limits())
+        assert caught.value.reason == "too_large"
+
+
+class TestParts:
+    @pytest.mark.parametrize("size", [101, 119, 120, 121, 159, 160, 161, 799, 800])
+    def test_sizes_around_the_boundaries(self, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+        bucket, local = memory(), LocalFile(bytes(number % 251 for number in range(size)))
+        calls = watch(monkeypatch, bucket)
+        send(bucket, local)
+        step = part_size(size, SMALL)
+        count = -(-size // step)
+        assert calls == ["create_upload", *["upload_part"] * count, "complete_upload"]
+        assert content(bucket) == local.data
+        stored = bucket.head_object("o")
+        assert stored.etag.endswith(f"-{count}")
+        assert stored.md5 == local.info.md5
+        assert stored.meta == META.marked(swift_timestamp=T2.internal, swift_etag=local.info.md5 or "")
+        ranges = [each for each in local.opened if each is not None]
+        assert [each.first for each in ranges] == list(range(0, size, step))
+        assert ranges[-1].last == size - 1
+        assert local.counted == size
+        assert unfinished(bucket) == 0
+
+    def test_too_large_for_any_plan_moves_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        bucket, local = memory(), LocalFile(bytes(801))
+        calls = watch(monkeypatch, bucket)
+        with pytest.raises(ObjectRefused) as caught:
+            send(bucket, local)
+        assert (caught.value.reason, calls, local.counted) == ("too_large", [], 0)
+
+    def test_no_parts_on_a_store_without_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        bucket, local = memory(), LocalFile(bytes(101))
+        monkeypatch.setattr(bucket, "features", Features(multipart=False))
+        with pytest.raises(ObjectRefused) as caught:
+            send(bucket, local)
+        assert caught.value.reason == "too_large"
+
+    @pytest.mark.parametrize("step", ["upload_part", "complete_upload"])
+    @pytest.mark.parametrize(
+        "error",
+        [RemoteUnavailable("gone"), PreconditionFailed("no"), KeyboardInterrupt(), LocalChanged("moved")],
+    )
+    def test_every_failure_aborts_the_upload(
+        self, monkeypatch: pytest.MonkeyPatch, step: str, error: BaseException
+    ) -> None:
+        bucket = memory()
+        send(bucket, LocalFile(b"old"))
+        calls = watch(monkeypatch, bucket)
+        real = getattr(bucket, step)
+        seen: list[int] = []
+
+        def fail(*arguments: Any, **named: Any) -> Any:
+            seen.append(1)
+            if step == "complete_upload" or len(seen) == 2:
+                raise error
+            return real(*arguments, **named)
+
+        monkeypatch.setattr(bucket, step, fail)
+        with pytest.raises(type(error)):
+            send(bucket, LocalFile(bytes(150)))
+        unsure = step == "complete_upload" and isinstance(error, RemoteUnavailable | KeyboardInterrupt)
+        assert (calls[-1] == "abort_upload") == (not unsure)
+        assert unfinished(bucket) == unsure
+        assert content(bucket) == b"old"
+
+    def test_a_failed_abort_does_not_hide_why(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        bucket = memory()
+
+        def fail(*_: Any, **__: Any) -> Any:
+            raise RemoteUnavailable("down")
+
+        def refuse(*_: Any, **__: Any) -> Any:
+            raise PreconditionFailed("somebody else wrote it")
+
+        monkeypatch.setattr(bucket, "abort_upload", fail)
+        monkeypatch.setattr(bucket, "complete_upload", refuse)
+        with pytest.raises(PreconditionFailed):
+            send(bucket, LocalFile(bytes(150)))
+
+    def test_nothing_to_abort_when_it_never_began(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        bucket = memory()
+
+        def fail(*_: Any) -> Any:
+            raise RemoteUnavailable("down")
+
+        monkeypatch.setattr(bucket, "create_upload", fail)
+        calls = watch(monkeypatch, bucket)
+        with pytest.raises(RemoteUnavailable):
+            send(bucket, LocalFile(bytes(150)))
+        assert calls == ["create_upload"] * BEGIN_TRIES
+
+    @pytest.mark.parametrize(
+        ("error", "noted"), [(RemoteUnavailable("no answer"), ["o", "o"]), (AccessDenied("no"), [])]
+    )
+    def test_every_begin_without_an_answer_stays_on_record(
+        self, monkeypatch: pytest.MonkeyPatch, error: Exception, noted: list[str]
+    ) -> None:
+        bucket, ledger = memory(), FakeLedger()
+
+        def fail(*_: Any) -> Any:
+            assert "o" in ledger.beginning.values()
+            raise error
+
+        monkeypatch.setattr(bucket, "create_upload", fail)
+        sending = Sending(bucket, lambda size: None, ledger=ledger)
+        with pytest.raises(type(error)), open_upload(sending, "o", ObjectMeta()):
+            pass
+        assert list(ledger.beginning.values()) == noted
+
+    def test_a_begin_that_is_repeated_leaves_the_first_one_on_record(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its answer may have been lost: then there are two."""
+        bucket, ledger = memory(), FakeLedger()
+        real = bucket.create_upload
+
+        def lost(*arguments: Any) -> Any:
+            monkeypatch.undo()
+            real(*arguments)
+            raise RemoteUnavailable("no answer")
+
+        monkeypatch.setattr(bucket, "create_upload", lost)
+        with open_upload(Sending(bucket, lambda size: None, ledger=ledger), "o", ObjectMeta()) as upload:
+            assert ledger.open == {upload.upload_id: "o"}
+            assert list(ledger.beginning.values()) == ["o"]
+
+    @pytest.mark.parametrize(
+        ("error", "aborted"), [(RemoteUnavailable("no answer"), False), (AccessDenied("no"), True)]
+    )
+    def test_what_the_store_may_be_completing_is_not_aborted(
+        self, monkeypatch: pytest.MonkeyPatch, error: Exception, aborted: bool
+    ) -> None:
+        bucket, ledger = memory(), FakeLedger()
+
+        def fail(*_: Any) -> Any:
+            raise error
+
+        monkeypatch.setattr(bucket, "complete_upload", fail)
+        sending = Sending(bucket, lambda size: None, ledger=ledger)
+        with pytest.raises(type(error)), open_upload(sending, "o", ObjectMeta()) as upload:
+            upload.complete([], Overwrite())
+        assert (list(bucket.list_uploads()) == []) == aborted
+        assert bool(ledger.open) == bool(ledger.doubtful) == (not aborted)
+
+    def test_parts_of_another_version_are_not_mixed_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        bucket, local = memory(), LocalFile(bytes(150))
+        real = bucket.upload_part
+
+        def overwrite(*arguments: Any, **named: Any) -> Part:
+            local.info = replace(local.info, data_timestamp=T2)
+            return real(*arguments, **named)
+
+        monkeypatch.setattr(bucket, "upload_part", overwrite)
+        with pytest.raises(LocalChanged):
+            send(bucket, local)
+        assert unfinished(bucket) == 0
+        with pytest.raises(NotFound):
+            bucket.head_object("o")
+
+    def test_the_digest_of_the_whole_is_checked_before_completion(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bucket, local = memory(), LocalFile(bytes(150))
+        local.info = replace(local.info, md5="0" * 32)
+        calls = watch(monkeypatch, bucket)
+        with pytest.raises(BadDigest):
+            send(bucket, local)
+        assert "complete_upload" not in calls
+        assert unfinished(bucket) == 0
+
+    def test_the_digest_of_each_part_is_checked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        bucket = memory()
+        real = bucket.upload_part
+
+        def garble(*arguments: Any, **named: Any) -> Part:
+            return replace(real(*arguments, **named), md5="0" * 32)
+
+        monkeypatch.setattr(bucket, "upload_part", garble)
+        with pytest.raises(BadDigest, match="part 1"):
+            send(bucket, LocalFile(bytes(150)))
+        assert unfinished(bucket) == 0
+
+    def test_an_etag_that_is_no_digest_proves_nothing_and_fails_nothing(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As with encryption by a key service, where it looks like an MD5 and is none."""
+        bucket = memory()
+        real = bucket.upload_part
+        monkeypatch.setattr(bucket, "complete_upload", lambda *_, **__: None)
+        etags: list[str] = []
+
+        def encrypted(*arguments: Any, **named: Any) -> Part:
+            part = replace(real(*arguments, **named), etag="0" * 32, md5=None)
+            etags.append(part.etag)
+            return part
+
+        monkeypatch.setattr(bucket, "upload_part", encrypted)
+        send(bucket, LocalFile(bytes(150)))
+        assert len(etags) == 4
+
+    def test_a_store_that_reads_a_part_twice(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A retry rewinds the body; the digests start anew with it."""
+        bucket, local = memory(), LocalFile(bytes(number % 251 for number in range(150)))
+        real = bucket.upload_part
+
+        def retried(name: str, upload_id: str, number: int, body: Body, size: int) -> Part:
+            body.read(7)
+            body.rewind()
+            return real(name, upload_id, number, body, size)
+
+        monkeypatch.setattr(bucket, "upload_part", retried)
+        send(bucket, local)
+        assert content(bucket) == local.data
+        assert local.counted > len(local.data)

@@ -1,0 +1,125 @@
+"""Reading along with a client, who sets the pace and never waits."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from s3_sync.errors import LocalUnavailable
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import GetOptions, PutOptions
+from s3_sync.providers.memory import MemoryBucket, MemoryProvider
+from s3_sync.streams.reader import BytesBody
+from s3_sync.transfer import tee as following
+from s3_sync.transfer.tee import Following
+
+DATA = bytes(range(256)) * 4
+
+
+class World:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        provider = MemoryProvider()
+        provider.create_bucket("b")
+        self.bucket = provider.bucket("b", KeyNamer.literal(""))
+        self.bucket.put_object("o", BytesBody(DATA), PutOptions(len(DATA)))
+        self.now = 0.0
+        self.body = Following(self.bucket, self.bucket.head_object("o"), lambda: self.now)
+        self.asked: list[GetOptions] = []
+        original = MemoryBucket.get_object
+
+        def get(bucket: MemoryBucket, name: str, options: GetOptions) -> Any:
+            self.asked.append(options)
+            return original(bucket, name, options)
+
+        monkeypatch.setattr(MemoryBucket, "get_object", get)
+        monkeypatch.setattr(following, "_AHEAD", 300)
+
+    def give(self, first: int, last: int) -> None:
+        """The client gets these bytes, a hundred at a time."""
+        for start in range(first, last, 100):
+            self.body.offer(DATA[start : min(start + 100, last)])
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(monkeypatch)
+
+
+def test_step_by_step(world: World) -> None:
+    read = b""
+    for first in range(0, len(DATA), 100):
+        world.give(first, min(first + 100, len(DATA)))
+        read += world.body.read(70) + world.body.read(70)
+    world.body.end()
+    assert read + world.body.read() == DATA
+    assert world.asked == []
+    assert not world.body.abandoned
+
+
+def test_left_behind(world: World) -> None:
+    world.give(0, len(DATA))
+    world.body.end()
+    assert world.body.read() == DATA
+    [asked] = world.asked
+    assert asked.byte_range is not None
+    assert asked.byte_range.first == 300
+
+
+def test_the_client_goes_first(world: World) -> None:
+    world.give(0, 500)
+    assert world.body.read(300) == DATA[:100]
+    threading.Timer(0.05, lambda: (world.give(500, len(DATA)), world.body.end())).start()
+    assert world.body.read() == DATA[100:]
+    assert len(world.asked) == 1
+
+
+def test_not_for_ever(world: World) -> None:
+    world.give(0, 500)
+    world.now = following._PRECEDENCE
+    while len(world.asked) == 0:
+        assert world.body.read(100)
+    assert not world.body.abandoned
+
+
+def test_a_client_that_takes_its_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "_PATIENCE", 0.02)
+    world.give(0, 100)
+    assert world.body.read() == DATA
+    assert len(world.asked) == 1
+    world.give(100, len(DATA))
+    world.body.end()
+
+
+@pytest.mark.parametrize("given", [0, 100, 500, 1000])
+def test_a_client_that_goes_away(world: World, given: int) -> None:
+    world.give(0, given)
+    world.body.end()
+    assert world.body.abandoned
+    with pytest.raises(LocalUnavailable, match="went away"):
+        world.body.read()
+
+
+def test_a_client_that_goes_away_while_the_rest_is_read(world: World) -> None:
+    world.give(0, 500)
+    world.now = following._PRECEDENCE
+    world.body.read(300)
+    world.body.end()
+    with pytest.raises(LocalUnavailable):
+        world.body.read()
+
+
+def test_a_follower_that_gives_up_costs_nothing_more(world: World) -> None:
+    world.give(0, 100)
+    world.body.close()
+    world.give(100, len(DATA))
+    assert world.body._pieces == type(world.body._pieces)()
+
+
+def test_follower_on_its_own_reads_everything_from_the_store_at_once(world: World) -> None:
+    world.body.go_alone()
+    assert not world.body.abandoned
+    world.body.offer(DATA[:10])  # a reader of something else
+    assert world.body.read() == DATA
+    assert [options.byte_range for options in world.asked] == [None]
