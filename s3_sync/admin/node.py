@@ -22,13 +22,14 @@ from s3_sync.cluster.swiftdir import use_swift_dir
 from s3_sync.config.coverage import Coverage
 from s3_sync.config.load import load
 from s3_sync.config.settings import Mapping, Settings
-from s3_sync.daemon import recon_file as recon
+from s3_sync.daemon import recon_file
+from s3_sync.daemon.instance_lock import lock_holder
 from s3_sync.errors import ConfigError, LocalUnavailable, Problem, StateError, UsageError
 from s3_sync.state.checkpoint import StatusFiles
 from s3_sync.state.controls import Controls
 from s3_sync.state.journal_view import JournalView
+from s3_sync.state.paths import journal_path
 from s3_sync.streams.small_files import number
-from s3_sync.sync.app import JOURNAL
 from s3_sync.sync.backlog.reader import Facts
 
 #: where a device has them, see ``swift.container.backend``
@@ -89,7 +90,7 @@ class Site:
         self.problems = problems
         self.now: Callable[[], float] = time.time
         self.controls = Controls(settings.status_dir, look_every=0.0)
-        self.journal_path = os.path.join(settings.status_dir, JOURNAL)
+        self.journal_path = journal_path(settings.status_dir)
         self.journal = JournalView(self.journal_path)
         self.client = _Client(settings)
         self.replicas = _Replicas(settings, self.client)
@@ -166,9 +167,9 @@ class Site:
             raise StateError(f"{self.settings.status_dir} is not there: no daemon has ever run on this node")
 
     def daemon(self) -> Running:
-        reports = [each for each in recon.read(self._recon()).values() if _number(each, "updated")]
+        reports = [each for each in recon_file.read(self._recon()).values() if _number(each, "updated")]
         updated = max((_number(each, "updated") for each in reports), default=0.0)
-        pid = lock_holder(os.path.join(self.settings.status_dir, ".lock"))
+        pid = lock_holder(self.settings.status_dir)
         running = None if pid is None else pid > 0
         self._reports = {}
         for report in reports:
@@ -224,30 +225,6 @@ def owned(status_dir: str, devices: str) -> str | None:
     """The directory whose owner the daemon runs as; before it has ever run, one of container databases."""
     here = (status_dir, *sorted(glob(os.path.join(escape(devices), "*", DATABASES))))
     return next(filter(os.path.isdir, here), None)
-
-
-def lock_holder(path: str) -> int | None:
-    """The process that holds a lock on this file; 0: none does; None: this system does not tell.
-
-    Asks the kernel's table instead of trying the lock, which a daemon that just starts might miss then.
-    """
-    try:
-        file = os.stat(path)
-        device = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}"
-        with open("/proc/locks", encoding="ascii") as table:
-            # "1: FLOCK  ADVISORY  WRITE 4711 08:01:393217 0 EOF"
-            for words in map(str.split, table):
-                if words[1:2] != ["FLOCK"]:
-                    continue
-                where, _, inode = words[5].rpartition(":")
-                # file systems without a device of their own, such as overlay's, may show another one here
-                if inode == str(file.st_ino) and (where == device or not os.major(file.st_dev)):
-                    return int(words[4])
-    except FileNotFoundError:
-        return 0
-    except (OSError, ValueError, IndexError):
-        return None
-    return 0
 
 
 def _number(values: dict[str, Any], key: str) -> float:

@@ -11,7 +11,7 @@ from s3_sync.admin.node import Running, Site
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import LocalError
 from s3_sync.streams.small_files import number as finite
-from s3_sync.sync.backlog.reader import MappingFacts
+from s3_sync.sync.backlog.reader import MappingBacklog
 
 # what a mapping can be, the first one that applies
 UNREADABLE, PAUSED, ELSEWHERE, RESETTING = "unreadable", "paused", "elsewhere", "resetting"
@@ -121,7 +121,7 @@ def _status(site: Site, mapping: Mapping) -> MappingStatus:
     return found
 
 
-def _add(found: MappingStatus, facts: MappingFacts) -> None:
+def _add(found: MappingStatus, facts: MappingBacklog) -> None:
     counts, pending, troubles = facts.counts, facts.pending, facts.troubles
     found.databases += len(facts.databases)
     found.rows_behind += counts.behind.rows
@@ -143,7 +143,7 @@ def _add(found: MappingStatus, facts: MappingFacts) -> None:
     found.last_progress = max(filter(None, (found.last_progress, facts.saved)), default=None)
 
 
-def _add_resets(found: MappingStatus, site: Site, facts: MappingFacts) -> None:
+def _add_resets(found: MappingStatus, site: Site, facts: MappingBacklog) -> None:
     """Begun ones, and those that the daemon has not seen yet."""
     newest = max((each.id for each in site.controls.resets(facts.mapping)), default="")
     for database in facts.databases:

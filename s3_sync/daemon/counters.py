@@ -1,76 +1,24 @@
-"""Plain numbers about what the daemon does, made into metrics and reports only when somebody asks.
-
-Counting is an addition, a sign of life a look at the clock: nothing here may cost what a row would notice.
-"""
+"""Counters of each mapping, since the process started: plain numbers, made into metrics when they are
+read."""
 
 from __future__ import annotations
 
 import math
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from s3_sync.config.settings import Mapping
-from s3_sync.model.outcomes import Kind
-from s3_sync.runtime.concurrency import Pool
-
-#: a turn without any sign of life for so long, in seconds, will not end any more: no time-out of ours,
-#: repeated as often as it may be, lasts so long
-WEDGED = 1800.0
-
-
-class Pulse:
-    """Signs of life of one crawl, in monotonic seconds.
-
-    ``beat``: the last one: a turn began or ended, a row was handled, a chunk was read. ``progress``: when
-    something was last settled, or nothing was left that could be done. ``turning``: it has a turn now.
-    ``troubled``: its last turn did not get through. ``vain``: when the first turn began since ``progress``
-    that has ended and brought none; None = there was no such turn, though one may be overdue.
-    """
-
-    __slots__ = ("_began", "_now", "beat", "mapping", "progress", "troubled", "turning", "turns", "vain")
-
-    def __init__(self, mapping: Mapping, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self.mapping = mapping
-        self.beat = self.progress = self._began = now()
-        self.turns = 0
-        self.turning = False
-        self.troubled = False
-        self.vain: float | None = None
-
-    def alive(self) -> None:
-        self.beat = self._now()
-
-    def progressed(self) -> None:
-        self.beat = self.progress = self._now()
-        self.vain = None
-
-    def begin(self) -> None:
-        self.turning = True
-        self.alive()
-        self._began = self.beat
-
-    def end(self, idle: bool, troubled: bool) -> None:
-        """``idle``: there is nothing left that can be done now."""
-        self.turns += 1
-        self.turning = False
-        self.troubled = troubled
-        self.alive()
-        if idle and not troubled:
-            self.progressed()
-        elif self.vain is None and self.progress <= self._began:
-            self.vain = self._began
+from s3_sync.daemon.heartbeat import Heartbeat
+from s3_sync.model.outcomes import NOT_DUE, Kind, Outcome
+from s3_sync.runtime.stats import Stats
 
 
 @dataclass(slots=True)
 class Counters:
-    """Of one mapping of the configuration, since the process started.
+    """The numbers of one configured mapping; the containers of an account's mapping count together.
 
-    ``rows``: how often a row was looked at with which outcome, by kind and reason: a row that is tried again
-    is counted again. ``bytes_read``: read from Swift for sending, repeated ones included.
+    ``rows``: how many rows were handled, by kind and reason of the outcome; a row that is retried counts
+    again. ``bytes_read``: read from Swift for sending, repeated reads included.
     """
 
     mapping: Mapping
@@ -78,10 +26,10 @@ class Counters:
     bytes_read: int = 0
     #: containers whose deletes are held
     held: set[str] = field(default_factory=set)
-    #: of containers that have gone
+    #: turns of containers that have gone
     turns_before: int = 0
-    #: by container: a mapping of every container has many
-    pulses: dict[str, Pulse] = field(default_factory=dict)
+    #: by container: the mapping of an account has many
+    heartbeats: dict[str, Heartbeat] = field(default_factory=dict)
 
     @property
     def scanned(self) -> int:
@@ -89,130 +37,84 @@ class Counters:
 
     @property
     def turns(self) -> int:
-        return self.turns_before + sum(pulse.turns for pulse in self.pulses.values())
+        return self.turns_before + sum(each.turns for each in self.heartbeats.values())
 
     @property
-    def beat(self) -> float:
-        """Of the crawl whose turn is silent for longest; when there is none, the last sign of any."""
-        turning = [pulse.beat for pulse in self.pulses.values() if pulse.turning]
-        return min(turning) if turning else max((pulse.beat for pulse in self.pulses.values()), default=0.0)
+    def last_seen(self) -> float:
+        """The last sign of life of the job whose turn is silent for longest; if no turn is in progress, the
+        last sign of life of any."""
+        running = [each.last_seen for each in self.heartbeats.values() if each.is_running]
+        return min(running) if running else max((e.last_seen for e in self.heartbeats.values()), default=0.0)
 
     @property
     def progress(self) -> float:
-        """The last one of any crawl, as an account may have so many that each waits for its turn for long; or
-        since when the turns of one of them have been in vain."""
-        vain = (pulse.vain for pulse in self.pulses.values() if pulse.vain is not None)
-        return min(max((pulse.progress for pulse in self.pulses.values()), default=0.0), *vain, math.inf)
+        """The last progress of any job, as an account may have so many that each waits long for its turn; or
+        since when the turns of one of them have brought none."""
+        stalled = (e.stalled_since for e in self.heartbeats.values() if e.stalled_since is not None)
+        return min(max((e.progress for e in self.heartbeats.values()), default=0.0), *stalled, math.inf)
 
     @property
-    def troubled(self) -> int:
-        """How many crawls could not get through lately."""
-        return sum(pulse.troubled for pulse in self.pulses.values())
+    def failing(self) -> int:
+        """How many jobs failed in their last turn."""
+        return sum(each.is_failing for each in self.heartbeats.values())
 
     @property
-    def turning(self) -> int:
-        return sum(pulse.turning for pulse in self.pulses.values())
+    def running(self) -> int:
+        """How many turns are in progress."""
+        return sum(each.is_running for each in self.heartbeats.values())
 
 
-@dataclass(slots=True)
-class Configuration:
-    """What became of the file. ``loaded_at``: when it was last taken over, in monotonic seconds. ``refused``:
-    it has changed since, and cannot be used. ``problems``: mappings that were left out."""
+class MappingCounters:
+    """Counts what becomes of one mapping's rows, here and in statsd under its established names.
 
-    now: Callable[[], float]
-    problems: int = 0
-    refused: bool = False
-    loaded_at: float = field(init=False)
+    ``scanned`` is always the sum of all kinds. The containers of an account's mapping count together, except
+    in statsd, where each has its name.
+    """
 
-    def __post_init__(self) -> None:
-        self.loaded_at = self.now()
-
-    def loaded(self) -> None:
-        self.loaded_at, self.refused, self.problems = self.now(), False, 0
-
-
-class LaneFacts(Protocol):
-    """A lane, as far as it can be looked at. ``threads`` that should run, ``running`` that do."""
-
-    store: str
-    threads: int
-    running: int
-    workers: Pool
-    parts: Pool
+    def __init__(self, mapping: Mapping, stats: Stats, counters: Counters, heartbeat: Heartbeat) -> None:
+        self._counters = counters
+        self._heartbeat = heartbeat
+        self._stats = stats
+        self._prefix = mapping.stats_prefix
 
     @property
-    def large_busy(self) -> int: ...
+    def scanned(self) -> int:
+        return self._counters.scanned
 
+    @property
+    def kinds(self) -> Counter[Kind]:
+        kinds: Counter[Kind] = Counter()
+        for (kind, _), count in self._counters.rows.items():
+            kinds[kind] += count
+        return kinds
 
-class Book:
-    """The counters of all mappings of a process. A mapping of every container has one set of them, whatever
-    the number of its containers: that bounds what a scrape returns."""
+    def read(self, size: int) -> None:
+        """Bytes read from Swift for sending, repeated reads included."""
+        self._counters.bytes_read += size
+        self._heartbeat.touch()
+        self._stats.counter(self._prefix, "bytes", size)
 
-    def __init__(self, mappings: Iterable[Mapping] = (), now: Callable[[], float] = time.monotonic) -> None:
-        self.now = now
-        #: when the main loop last looked around
-        self.heartbeat = now()
-        #: what is done when it has
-        self.on_beat: Callable[[], None] | None = None
-        #: seconds between two turns of a mapping that has nothing to do
-        self.poll_interval = 0.0
-        self.configuration = Configuration(now)
-        self.counters: dict[str, Counters] = {}
-        self.lanes: list[LaneFacts] = []
-        self.declare(mappings)
+    def handled(self) -> None:
+        """A row has been handled; its outcome is counted once it has been written down."""
+        self._heartbeat.touch()
 
-    def declare(self, mappings: Iterable[Mapping]) -> None:
-        """What is configured from now on, each with counters and a pulse at once: it may be long until its
-        first turn. The numbers of what stays go on."""
-        configured = list(mappings)
-        before, self.counters = self.counters, {}
-        for mapping in configured:
-            key = mapping.journal_key
-            self.counters[key] = before.get(key) or Counters(mapping)
-            self.counters[key].mapping = mapping
-            self.pulse(mapping)
+    def add(self, outcome: Outcome) -> None:
+        self._counters.rows[outcome.kind, outcome.reason] += 1
+        if outcome.settled:
+            self._heartbeat.made_progress()
+        if outcome.kind is Kind.COPIED:
+            self._stats.counter(self._prefix, "copied_objects", 1)
+        elif outcome.kind is Kind.DELETED:
+            self._stats.counter(self._prefix, "deleted_objects", 1)
 
-    def of(self, mapping: Mapping) -> Counters:
-        """Of the mapping, or of the one of every container that it is made of."""
-        key = mapping.control_key
-        if key not in self.counters:
-            self.counters[key] = Counters(mapping)
-        return self.counters[key]
-
-    def pulse(self, mapping: Mapping) -> Pulse:
-        """Always the same one for the same container of a mapping, which may be another one by now."""
-        pulses = self.of(mapping).pulses
-        pulse = pulses.get(mapping.container)
-        if pulse is None:
-            pulse = pulses[mapping.container] = Pulse(mapping, self.now)
-        pulse.mapping = mapping
-        return pulse
-
-    def beats(self) -> None:
-        """The main loop is running."""
-        self.heartbeat = self.now()
-        if self.on_beat is not None:
-            self.on_beat()
-
-    def forget(self, mapping: Mapping) -> None:
-        """A container that has gone, or is no longer this process's; what was counted stays."""
-        if mapping.control_key not in self.counters:  # a mapping that was taken out
-            return
-        counters = self.of(mapping)
-        counters.held.discard(mapping.container)
-        if gone := counters.pulses.pop(mapping.container, None):
-            counters.turns_before += gone.turns
-
-    def is_alive(self) -> bool:
-        """Whether turns are taken in every lane, and whether those that are taken show signs of life."""
-        now = self.now()
-        pulses = [pulse for counters in self.counters.values() for pulse in counters.pulses.values()]
-        if any(pulse.turning and now - pulse.beat > WEDGED for pulse in pulses):
-            return False
-        if any(lane.running < lane.threads for lane in self.lanes):
-            return False
-        newest: dict[str, float] = {}
-        for pulse in pulses:
-            store = pulse.mapping.credentials.store
-            newest[store] = max(pulse.beat, newest.get(store, pulse.beat))
-        return all(now - beat <= WEDGED + self.poll_interval for beat in newest.values())
+    def summary(self) -> str:
+        """``scanned 12: copied 10, skipped 2 (excluded 2)``"""
+        counted = self.kinds
+        kinds = ", ".join(f"{kind.value} {counted[kind]}" for kind in Kind if counted[kind])
+        reasons: Counter[str] = Counter()
+        for (_, reason), count in self._counters.rows.items():
+            reasons[reason] += count
+        told = ", ".join(
+            f"{reason} {reasons[reason]}" for reason in sorted(reasons) if reason not in ("", NOT_DUE)
+        )
+        return f"scanned {self.scanned}: {kinds or 'nothing'}" + (f" ({told})" if told else "")

@@ -1,4 +1,4 @@
-"""Which mapping is looked at next."""
+"""A queue whose items become available at a time of their own."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ import itertools
 import threading
 from typing import Generic, TypeVar
 
+from s3_sync.runtime.backoff import exponential
 from s3_sync.runtime.concurrency import Clock
-from s3_sync.state.journal import exponential
 
 Item = TypeVar("Item")
 
-#: seconds for which something that failed is left alone, after so many failures in a row: a minute at most
-setback_pause = exponential(base=2.0, ceiling=50.0)
+#: failures in a row -> seconds until a mapping is tried again: a minute at most
+backoff_delay = exponential(base=2.0, ceiling=50.0)
+
+#: the shortest wait, in seconds: items that become due meanwhile are taken without another one
+_MIN_WAIT = 0.02
 
 
-#: the shortest wait, in seconds: what becomes due meanwhile is taken without another one
-_AT_LEAST = 0.02
-
-
-class Schedule(Generic[Item]):
-    """A queue by time. An item that was taken is not in it until it is put back, so that no two threads
-    have it; among items that are due, the one that waited longest comes first, so that all get their turn."""
+class DelayQueue(Generic[Item]):
+    """Ordered by time. An item that was taken is not in it until it is put back, so no two threads ever have
+    it. Of the items that are due, the one that has waited longest comes first, so that all get their turn."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -36,11 +35,11 @@ class Schedule(Generic[Item]):
         with self._changed:
             entry = (when, next(self._order), item)
             heapq.heappush(self._heap, entry)
-            if self._heap[0] is entry:  # nobody who waits for another need wake up
+            if self._heap[0] is entry:  # threads that wait for other items need not wake up
                 self._changed.notify()
 
-    def hasten(self, item: Item) -> None:
-        """If it waits, it is due now."""
+    def run_now(self, item: Item) -> None:
+        """Make an item due, if it waits."""
         with self._changed:
             self._heap = [
                 (float("-inf"), order, each) if each is item else (when, order, each)
@@ -49,15 +48,15 @@ class Schedule(Generic[Item]):
             heapq.heapify(self._heap)
             self._changed.notify()
 
-    def take(self) -> Item | None:
-        """Waits until something is due; None once the schedule is closed."""
+    def get(self) -> Item | None:
+        """Wait until an item is due; None once the queue is closed."""
         with self._changed:
             while not self._closed:
                 now = self._now()
                 wait = self._heap[0][0] - now if self._heap else 1.0
                 if self._heap and wait <= 0:
                     return heapq.heappop(self._heap)[2]
-                self._changed.wait(min(max(wait, _AT_LEAST), 1.0))
+                self._changed.wait(min(max(wait, _MIN_WAIT), 1.0))
         return None
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""``delete_budget``: when a mapping deletes more than it may, its deletes wait. Everything else goes on."""
+"""``delete_budget``: once a mapping has deleted all that it may, further deletes wait. All else goes on."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ from dataclasses import replace
 from s3_sync.config.settings import Mapping
 from s3_sync.daemon.counters import Counters
 from s3_sync.errors import DeletesHeld
-from s3_sync.model.rows import Row
 from s3_sync.state.controls import Controls
 from s3_sync.state.delete_count import NOTED, DeleteCount, read_count
 from s3_sync.state.journal import Journal
 
 log = logging.getLogger("s3-sync")
 
-#: the count is written down ahead, for so large a part of what is allowed: a crash uses that up at most
-AHEAD = 20
+#: The count is persisted ahead of use, one such part of the limit at a time: a crash uses up at most that.
+RESERVED_PART = 20
 
 
-class DeleteGuard:
-    """Of one container. ``counters``: where it shows that deletes are held.
+class DeleteLimiter:
+    """The delete budget of one container. ``counters`` show whether deletes are held.
 
     Each replica of a container counts alone, and has its part of the budget: names are divided evenly among
-    replicas, so that together they delete what is allowed. One delete is allowed to each in any case.
+    replicas, so that together they delete what is allowed. Each may delete one object in any case.
     """
 
     def __init__(
@@ -59,49 +58,49 @@ class DeleteGuard:
 
     @property
     def until(self) -> float:
-        """When deletes that are held have their turn again, in seconds since the epoch; infinity: when the
-        operator says so."""
+        """When deletes that are held have their turn again, in seconds since the epoch; infinity: when an
+        operator allows them."""
         if self._budget is None or self._budget.then == "operator":
             return float("inf")
         return self._count.began + self._budget.interval
 
-    def saw(self, database: str, objects: int, replicas: int) -> None:
-        """How many objects a database of the container has just now."""
+    def update_object_count(self, database: str, objects: int, replicas: int) -> None:
+        """The number of objects that a database of the container has now."""
         last, most, _ = self._objects.get(database, (0, 0, replicas))
-        self._objects[database] = objects, max(objects, most if self._is_begun() else last), replicas
+        self._objects[database] = objects, max(objects, most if self._in_interval() else last), replicas
 
-    def look(self) -> bool:
-        """Before each turn: whether deletes that were held go on from now on. Raises StateError."""
+    def poll(self) -> bool:
+        """Call it before each turn. Whether deletes that were held may go on from now on. Raises
+        StateError."""
         count, written = self._count, repr(self._budget) if self._budget else ""
         allowed = self._controls.deletes_allowed(self._mapping)
         if allowed > count.allowed_until:
             return self._release(
-                replace(count, allowed_until=allowed, budget=written), "the operator says so"
+                replace(count, allowed_until=allowed, budget=written), "an operator has allowed them"
             )
         if count.held and written != count.budget:
-            return self._release(replace(count, budget=written), "the budget is another one")
-        if count.held and self.until < float("inf") and not self._is_begun():
-            return self._release(count, "another interval begins")
+            return self._release(replace(count, budget=written), "the budget has changed")
+        if count.held and self.until < float("inf") and not self._in_interval():
+            return self._release(count, "a new interval begins")
         return False
 
-    def holds(self, row: Row) -> bool:
-        """Whether it is a delete that has to wait anyhow."""
-        count = self._count
-        return row.deleted and count.held and row.data_timestamp.seconds > count.allowed_until
+    def blocks(self, deleted_at: float) -> bool:
+        """Whether a delete that was made in Swift at that time has to wait for now."""
+        return self._count.held and deleted_at > self._count.allowed_until
 
-    def check(self, written: float) -> None:
-        """Raises DeletesHeld where a delete that was made in Swift at ``written`` has to wait anyhow."""
-        if self._budget is not None and self._count.held and written > self._count.allowed_until:
+    def ensure_open(self, deleted_at: float) -> None:
+        """Raises DeletesHeld where ``blocks``."""
+        if self._budget is not None and self.blocks(deleted_at):
             raise DeletesHeld("the delete budget is used up")
 
-    def take(self, written: float) -> bool:
-        """Whether one object may be deleted now; it counts then. Raises StateError."""
-        if self._budget is None or written <= self._count.allowed_until:
+    def acquire(self, deleted_at: float) -> bool:
+        """Whether one object may be deleted now; then it counts. Raises StateError."""
+        if self._budget is None or deleted_at <= self._count.allowed_until:
             return True
         if self._count.held:
             return False
         now = self._now()
-        if not self._is_begun():
+        if not self._in_interval():
             self._count = replace(self._count, began=now, used=0)
             self._reserved = 0
         limit = self._limit()
@@ -110,17 +109,17 @@ class DeleteGuard:
             return False
         self._count = replace(self._count, used=self._count.used + 1)
         if limit is not None and self._count.used > self._reserved:
-            self._reserved = min(limit, self._count.used + limit // AHEAD)
+            self._reserved = min(limit, self._count.used + limit // RESERVED_PART)
             self._write(replace(self._count, used=self._reserved, limit=limit, budget=repr(self._budget)))
         return True
 
-    def give_back(self, written: float, deletes: int = 1) -> None:
-        """So many of those that were taken did not take place."""
-        if self._budget is not None and written > self._count.allowed_until:
-            self._count = replace(self._count, used=max(0, self._count.used - deletes))
+    def refund(self, deleted_at: float, count: int = 1) -> None:
+        """Return ``count`` units to the budget: deletes that ``acquire`` admitted but that failed."""
+        if self._budget is not None and deleted_at > self._count.allowed_until:
+            self._count = replace(self._count, used=max(0, self._count.used - count))
 
-    def _is_begun(self) -> bool:
-        """Whether an interval is going on."""
+    def _in_interval(self) -> bool:
+        """Whether an interval is in progress."""
         interval = 0.0 if self._budget is None else self._budget.interval
         return 0 <= self._now() - self._count.began < interval
 

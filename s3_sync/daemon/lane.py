@@ -1,120 +1,135 @@
-"""The mappings of one store, and their turns."""
+"""A lane: the mappings of one store, and their turns."""
 
 from __future__ import annotations
 
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass
 
 from s3_sync.config.coverage import Coverage
 from s3_sync.config.settings import Mapping
-from s3_sync.daemon.delay_queue import Schedule, setback_pause
-from s3_sync.daemon.task_pool import green_lane
+from s3_sync.daemon.delay_queue import DelayQueue, backoff_delay
+from s3_sync.daemon.job import Job, JobFactory, JobRequest, Pools, StepResult
+from s3_sync.daemon.services import Services
+from s3_sync.daemon.task_pool import green_task_pool
 from s3_sync.errors import SyncError
 from s3_sync.runtime.concurrency import GreenPool, Pool
-from s3_sync.runtime.log_once import Told
-from s3_sync.sync.account_crawl import AccountCrawl
-from s3_sync.sync.container_crawl import MappingCrawl, Step
-from s3_sync.sync.services import Context
+from s3_sync.runtime.log_once import LogOnce
 
 log = logging.getLogger("s3-sync")
 
-#: how often somebody who waits looks around, in seconds
+#: how often a waiting thread polls, in seconds
 TICK = 0.05
-#: who has put a mapping here: the configuration, or else the mapping of an account, by its key
+#: the owner of a slot that the configuration names; otherwise the owner is the key of an account's mapping
 CONFIGURED = ""
 
 
 @dataclass(slots=True, eq=False)
-class Seat:
-    """The place of one mapping among those that take turns; never with two threads at the same time.
+class Slot:
+    """The place of one mapping among those that take turns; no two threads ever have it at the same time.
 
-    ``wanted``: the mapping as it is to be from the next turn on; None: there will be none. ``crawl``: made
-    when the turn comes, and made anew when the mapping has ``changed`` since. ``given``: what the mapping
-    of an account came to when its containers were given their own seats. ``pulse``: the mapping under which
-    a failure was told, if there is no crawl.
+    ``requested``: the mapping as it is to be from the next turn on; None: there will be none. ``job``: made
+    when the first turn comes, and made anew once the mapping has ``changed``. ``assigned``: the children of
+    the job that have slots of their own. ``reported``: the mapping under which a failure was counted, while
+    there is no job.
     """
 
     key: str
     owner: str
-    wanted: Mapping | None
-    crawl: MappingCrawl | AccountCrawl | None = None
-    given: dict[str, Mapping] | None = None
+    requested: Mapping | None
+    job: Job | None = None
+    assigned: Dict[str, Mapping] | None = None
     changed: bool = False
-    pulse: Mapping | None = None
+    reported: Mapping | None = None
 
-    def want(self, mapping: Mapping | None) -> bool:
-        """Whether that is something else. Then a turn that is being taken begins nothing more."""
-        if mapping is self.wanted or (mapping and self.wanted and mapping.is_as(self.wanted)):
-            self.wanted = mapping
+    def request(self, mapping: Mapping | None) -> bool:
+        """Whether that is a change. Then a turn in progress begins nothing more."""
+        if mapping is self.requested or (mapping and self.requested and mapping.is_as(self.requested)):
+            self.requested = mapping
             return False
-        self.wanted, self.changed = mapping, True
-        if isinstance(self.crawl, MappingCrawl):
-            self.crawl.retire()
+        self.requested, self.changed = mapping, True
+        if self.job is not None:
+            self.job.retire()
         return True
 
 
+@dataclass(frozen=True, slots=True)
+class LaneRegistry:
+    """What all lanes of a process share. ``owners``: which lane gives a mapping its turns, by journal key: a
+    mapping that has moved to another lane waits there for the end of its last turn. ``claims``: see
+    ``TaskPool``."""
+
+    services: Services
+    make_job: JobFactory
+    owners: dict[str, Lane]
+    claims: dict[str, set[str]]
+
+
 class Lane:
-    """Has threads of its own: a store that hangs keeps only its own mappings waiting, and so does a budget.
+    """Threads of its own: a store that hangs delays only its own mappings, and so does a budget.
 
     ``enumerator_workers`` mappings have a turn at the same time; ``workers`` rows are in flight, and as many
     parts of large objects; very large ones have a few places of their own.
 
-    ``name``: such as ``Mapping.lane``, which begins with the store. ``holders``: shared by all lanes, which
-    of them gives a mapping its turns. Where another one does, for it was moved from there, the end of its
-    last turn is waited for.
+    ``name``: as ``Mapping.lane``, which begins with the store.
     """
 
-    def __init__(self, context: Context, name: str, holders: dict[str, Lane]) -> None:
-        settings = context.settings
+    def __init__(self, registry: LaneRegistry, name: str) -> None:
+        services = registry.services
+        settings = services.settings
         self.name = name
         self.store = name.partition(" ")[0]
-        self._holders = holders
-        # a row waits for its parts: were they to share one pool, all places could be taken by waiting rows
+        self._services = services
+        self._make_job = registry.make_job
+        self._owners = registry.owners
         self.workers: Pool = GreenPool(settings.workers)
         self.parts: Pool = GreenPool(settings.workers)
-        self._large = green_lane(settings.workers, context.stop, context.large)
-        self._context = replace(context, workers=self.workers, parts=self.parts, large=self._large)
+        self._large = green_task_pool(settings.workers, services.stop, registry.claims)
+        self._pools = Pools(self.workers, self.parts, self._large)
         self._coverage = Coverage(())
-        self._seats: dict[str, Seat] = {}
-        self._schedule: Schedule[Seat] = Schedule(context.clock)
+        self._slots: dict[str, Slot] = {}
+        self._queue: DelayQueue[Slot] = DelayQueue(services.clock)
         self._enumerators = GreenPool(settings.enumerator_workers)
         self._loop: Callable[[], None] | None = None
-        self._told = Told()
-        #: with ``drain``: what has not had its turn yet, and how many accounts are still being listed
-        self._waiting: deque[Seat] = deque()
+        self._log_once = LogOnce()
+        #: in a run that ends: what has not had its turn yet, and how many accounts are still being listed
+        self._waiting: deque[Slot] = deque()
         self._expanding = 0
-        self._draining = False
+        self._runs_once = False
         self.running = self.threads = 0
-        context.book.lanes.append(self)
+        services.activity.lanes.append(self)
 
-    def use(self, mappings: Iterable[Mapping], coverage: Coverage) -> None:
-        """From now on exactly these, which may be called at any time.
+    def update_mappings(self, mappings: Iterable[Mapping], coverage: Coverage) -> None:
+        """Replace the mappings of this lane; any thread may call this at any time.
 
-        ``coverage``: of all mappings there are. In a turn that somebody has just now nothing more is begun
-        for what was changed or removed; a change counts from the next turn, and what was removed gets none.
+        ``coverage``: of all mappings there are. A turn in progress begins nothing more for a mapping that was
+        changed or removed; a change counts from the next turn, and a removed mapping gets none.
         """
         self._coverage = coverage
         self._assign(CONFIGURED, mappings)
-        for seat in list(self._seats.values()):
-            if isinstance(seat.crawl, AccountCrawl):
-                seat.crawl.use(coverage)
-                seat.given = None
-                self._assign(seat.key, self._still_covered(seat.wanted, seat.crawl))
+        for slot in list(self._slots.values()):
+            job = slot.job
+            if job is None:
+                continue
+            job.update_coverage(coverage)
+            if job.mapping.is_whole:
+                slot.assigned = None
+                self._assign(slot.key, job.children_of(slot.requested) if slot.requested else ())
 
-    def crawls(self) -> Iterator[MappingCrawl]:
-        """Of all containers that have had a turn and will have others."""
-        for seat in list(self._seats.values()):
-            if isinstance(seat.crawl, MappingCrawl) and seat.wanted is not None:
-                yield seat.crawl
+    def jobs(self) -> Iterator[Job]:
+        """Every job that has had a turn and will have others."""
+        for slot in list(self._slots.values()):
+            if slot.job is not None and slot.requested is not None:
+                yield slot.job
 
     @property
-    def troubled(self) -> bool:
-        """Whether the last try of something did not get through, or a mapping had no turn at all."""
+    def is_failing(self) -> bool:
+        """Whether the last attempt at something failed, or a mapping had no turn at all."""
         return any(
-            seat.wanted is not None and (seat.crawl is None or seat.crawl.troubled)
-            for seat in self._seats.values()
+            slot.requested is not None and (slot.job is None or slot.job.is_failing)
+            for slot in self._slots.values()
         )
 
     @property
@@ -124,37 +139,37 @@ class Lane:
 
     @property
     def unfinished(self) -> int:
-        """Threads that are at work, those of very large and slow objects included."""
+        """Threads at work, those of very large and slow objects included."""
         return self.running + self._large.running + self._large.slow
 
-    def drain(self) -> None:
-        """Every mapping, until nothing is left that can be done now."""
-        self._draining = True
-        for seat in list(self._seats.values()):
-            self._enter(seat)
-        self._loop = self._drain_some
-        self._staff()
+    def run_once(self) -> None:
+        """Give every mapping turns until nothing is left that can be done now. Returns at once."""
+        self._runs_once = True
+        for slot in list(self._slots.values()):
+            self._enqueue(slot)
+        self._loop = self._take_all_turns
+        self._start_workers()
 
-    def poll(self) -> None:
-        """Turns of one batch each, for ever."""
+    def run_forever(self) -> None:
+        """Give every mapping a turn of one batch after the other. Returns at once."""
         self._loop = self._take_turns
-        self._staff()
+        self._start_workers()
 
     def close(self) -> None:
         """Begin no further turn."""
-        self._schedule.close()
+        self._queue.close()
 
     def kill(self) -> None:
         self._large.kill()
         self.parts.kill()
         self.workers.kill()
 
-    def _staff(self) -> None:
-        """As many threads as there may be, or as have something to do."""
+    def _start_workers(self) -> None:
+        """As many threads as there may be, or as there are mappings."""
         if self._loop is None:
             return
-        self.threads = max(self.threads, min(self._enumerators.size, len(self._seats)))
-        while self.running < self.threads:
+        self.threads = max(self.threads, min(self._enumerators.size, len(self._slots)))
+        for _ in range(self.threads - self.running):
             self.running += 1
             self._enumerators.spawn(self._run)
 
@@ -162,114 +177,98 @@ class Lane:
         try:
             if self._loop:
                 self._loop()
-        except Exception:  # a defect; the watchdog and an alert miss the thread
+        except Exception:  # a defect; the watchdog and an alert notice the missing thread
             log.exception("A thread for %s has ended", self.name)
         finally:
             self.running -= 1
 
     def _assign(self, owner: str, mappings: Iterable[Mapping]) -> None:
-        wanted = {mapping.journal_key: mapping for mapping in mappings}
-        for key, seat in self._seats.items():
-            if seat.owner == owner and key not in wanted and seat.want(None):
-                self._schedule.hasten(seat)
-        for key, mapping in wanted.items():
-            if key in self._seats:
-                self._seats[key].owner = owner
-                if self._seats[key].want(mapping):
-                    self._schedule.hasten(self._seats[key])
+        requested = {mapping.journal_key: mapping for mapping in mappings}
+        for key, slot in self._slots.items():
+            if slot.owner == owner and key not in requested and slot.request(None):
+                self._queue.run_now(slot)
+        for key, mapping in requested.items():
+            if key in self._slots:
+                self._slots[key].owner = owner
+                if self._slots[key].request(mapping):
+                    self._queue.run_now(self._slots[key])
             else:
-                self._seats[key] = Seat(key, owner, mapping)
-                self._enter(self._seats[key])
+                self._slots[key] = Slot(key, owner, mapping)
+                self._enqueue(self._slots[key])
 
-    def _still_covered(self, whole: Mapping | None, crawl: AccountCrawl) -> list[Mapping]:
-        """What the mapping of an account says of its containers now: they follow it at once, not when it has
-        been listed again. Where nothing was moved before, a walk through the account has to come first."""
-        if whole is None or (not whole.profile.retain_local and crawl.neighbours is None):
-            return []
-        shares = (self._coverage.share(whole, container) for container in crawl.covered or ())
-        return [share for share in shares if share is not None]
-
-    def _enter(self, seat: Seat) -> None:
-        if self._draining:
-            self._waiting.append(seat)
-            self._expanding += _is_whole(seat)
+    def _enqueue(self, slot: Slot) -> None:
+        if self._runs_once:
+            self._waiting.append(slot)
+            self._expanding += _is_expanding(slot)
         else:
-            self._schedule.put(seat, 0.0)
-        self._staff()
+            self._queue.put(slot, 0.0)
+        self._start_workers()
 
     def _take_turns(self) -> None:
-        """The period between two polls of a mapping is from start to start; a pause begins at the end."""
-        interval = self._context.settings.poll_interval
-        while (seat := self._schedule.take()) is not None:
-            started = self._context.clock.now()
-            if (step := self._turn(seat)) is None:
+        """The period between two polls of a mapping is from start to start; a delay begins at the end."""
+        interval = self._services.settings.poll_interval
+        while (slot := self._queue.get()) is not None:
+            started = self._services.clock.now()
+            if (result := self._turn(slot)) is None:
                 continue
-            rest = self._context.clock.now() + step.pause
-            at_once = step.more or seat.changed
-            self._schedule.put(seat, started if at_once else max(started + interval, rest))
+            delayed = self._services.clock.now() + result.delay
+            at_once = result.has_more or slot.changed
+            self._queue.put(slot, started if at_once else max(started + interval, delayed))
 
-    def _drain_some(self) -> None:
-        """While an account is listed, there may be more to come."""
-        while (self._waiting or self._expanding) and not self._context.stop.is_set():
+    def _take_all_turns(self) -> None:
+        """While an account is being listed, there may be more mappings to come."""
+        while (self._waiting or self._expanding) and not self._services.stop.is_set():
             if not self._waiting:
-                self._context.clock.sleep(TICK)
+                self._services.clock.sleep(TICK)
                 continue
-            seat = self._waiting.popleft()
-            while (step := self._turn(seat)) and step.more:
+            slot = self._waiting.popleft()
+            while (result := self._turn(slot)) and result.has_more:
                 pass
-            self._expanding -= _is_whole(seat)
+            self._expanding -= _is_expanding(slot)
 
-    def _turn(self, seat: Seat) -> Step | None:
+    def _turn(self, slot: Slot) -> StepResult | None:
         """None: it was the last one."""
-        if seat.wanted is None:
-            self._leave(seat)
+        if slot.requested is None:
+            self._remove(slot)
             return None
-        if seat.crawl is None or seat.changed:
-            if self._holders.setdefault(seat.key, self) is not self:
-                self._context.clock.sleep(TICK)
-                return Step(True)
-            before, seat.crawl, seat.changed = seat.crawl, None, False
+        if slot.job is None or slot.changed:
+            if self._owners.setdefault(slot.key, self) is not self:
+                self._services.clock.sleep(TICK)
+                return StepResult(True)
+            previous, slot.job, slot.changed = slot.job, None, False
             try:
-                seat.crawl = self._crawl(seat, seat.wanted, before)
+                slot.job = self._new_job(slot, slot.requested, previous)
             except SyncError as error:
-                level = self._told.level(seat.key, str(error), logging.ERROR)
-                log.log(level, "Failed to process %s: %s", seat.wanted.label, error)
-                seat.pulse = seat.wanted
-                self._context.book.pulse(seat.pulse).troubled = True
-                return Step(False, setback_pause(1))
-        crawl = seat.crawl
-        step = crawl.step()
-        if isinstance(crawl, AccountCrawl):
-            self._expand(seat, crawl)
-        return step
+                level = self._log_once.level_for(slot.key, str(error), logging.ERROR)
+                log.log(level, "Failed to process %s: %s", slot.requested.label, error)
+                slot.reported = slot.requested
+                self._services.activity.heartbeat_for(slot.reported).is_failing = True
+                return StepResult(False, backoff_delay(1))
+        job = slot.job
+        result = job.step()
+        if job.children is not None:
+            self._expand(slot, job.children)
+        return result
 
-    def _expand(self, seat: Seat, crawl: AccountCrawl) -> None:
-        """Seats for what it has come to, unless it was removed or changed while it looked."""
-        if seat.wanted is None or seat.changed or crawl.covered is None:
-            return
-        if crawl.covered is not seat.given:
-            seat.given = crawl.covered
-            self._assign(seat.key, crawl.covered.values())
+    def _expand(self, slot: Slot, children: Dict[str, Mapping]) -> None:
+        """Slots for the children of a job, unless its mapping was removed or changed during the step."""
+        if slot.requested is not None and not slot.changed and children is not slot.assigned:
+            slot.assigned = children
+            self._assign(slot.key, children.values())
 
-    def _leave(self, seat: Seat) -> None:
-        del self._seats[seat.key]
-        if self._holders.get(seat.key) is self:
-            del self._holders[seat.key]
-        self._assign(seat.key, ())  # if it was an account: what it came to
-        known = seat.crawl.mapping if seat.crawl is not None else seat.pulse
+    def _remove(self, slot: Slot) -> None:
+        del self._slots[slot.key]
+        if self._owners.get(slot.key) is self:
+            del self._owners[slot.key]
+        self._assign(slot.key, ())  # its children
+        known = slot.job.mapping if slot.job is not None else slot.reported
         if known is not None:
-            self._context.book.forget(known)
+            self._services.activity.drop(known)
 
-    def _crawl(
-        self, seat: Seat, mapping: Mapping, before: MappingCrawl | AccountCrawl | None
-    ) -> MappingCrawl | AccountCrawl:
-        if mapping.is_whole:
-            known = before.neighbours if isinstance(before, AccountCrawl) else None
-            return AccountCrawl(self._context, mapping, self._coverage, known)
-        owner = self._seats[seat.owner].crawl if seat.owner in self._seats else None
-        neighbours = owner.neighbours if isinstance(owner, AccountCrawl) else None
-        return MappingCrawl(self._context, mapping, neighbours)
+    def _new_job(self, slot: Slot, mapping: Mapping, previous: Job | None) -> Job:
+        parent = self._slots[slot.owner].job if slot.owner in self._slots else None
+        return self._make_job(JobRequest(mapping, self._pools, self._coverage, previous, parent))
 
 
-def _is_whole(seat: Seat) -> bool:
-    return seat.wanted is not None and seat.wanted.is_whole
+def _is_expanding(slot: Slot) -> bool:
+    return slot.requested is not None and slot.requested.is_whole

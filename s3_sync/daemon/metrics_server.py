@@ -17,7 +17,7 @@ from socketserver import ThreadingMixIn
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from s3_sync.runtime.log_once import Told
+from s3_sync.runtime.log_once import LogOnce
 
 log = logging.getLogger("s3-sync.metrics")
 
@@ -31,15 +31,15 @@ class _Server(ThreadingMixIn, HTTPServer):
     daemon_threads = True
     registry: CollectorRegistry
     scraping: threading.Lock
-    told: Told
+    log_once: LogOnce
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Without a traceback on stderr; a client that has gone is no news."""
         error = sys.exc_info()[1]
         if isinstance(error, OSError):
-            log.debug("A reader of metrics has gone: %s", error)
+            log.debug("A metrics client has disconnected: %s", error)
         elif error is not None:
-            self.told.exception(log, error, "Metrics cannot be told")
+            self.log_once.exception(log, error, "Cannot render metrics")
 
 
 class MetricsPort:
@@ -58,7 +58,7 @@ class MetricsPort:
         self._server = Server((ip, port), _Handler)
         self._server.registry = registry
         self._server.scraping = threading.Lock()
-        self._server.told = Told()
+        self._server.log_once = LogOnce()
         self.port: int = self._server.server_address[1]
         self._closed = False
         threading.Thread(target=self._listen, name="metrics", daemon=True).start()
@@ -70,18 +70,18 @@ class MetricsPort:
         self._server.socket.close()
 
     def _listen(self) -> None:
-        told = self._server.told
+        log_once = self._server.log_once
         while not self._closed:
             try:
                 request, client = self._server.get_request()
             except OSError as error:
                 if not self._closed:
-                    level = told.level("port", str(error))
-                    log.log(level, "Nobody is let in to read metrics: %s", error)
+                    level = log_once.level_for("port", str(error))
+                    log.log(level, "Cannot accept a metrics connection: %s", error)
                     time.sleep(REST)
                 continue
-            if told.over("port"):
-                log.info("Metrics can be read again")
+            if log_once.clear("port"):
+                log.info("Metrics connections are accepted again")
             self._server.process_request(request, client)
 
 

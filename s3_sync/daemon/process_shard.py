@@ -1,4 +1,4 @@
-"""Which containers are a process's own, where a daemon has several."""
+"""Which containers belong to a process, where a daemon has several."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """That of process ``number``, from 0, of ``count``. Nothing that is kept on disk depends on it."""
+class ProcessShard:
+    """The shard of process ``number``, from 0, of ``count``. Nothing that is kept on disk depends on it."""
 
     number: int = 0
     count: int = 1
 
-    def has(self, account: str, container: str) -> bool:
-        """``container``: where shards are meant, the one that they are of."""
+    def owns(self, account: str, container: str) -> bool:
+        """``container``: for shards of a container, the root container."""
         if self.count == 1:
             return True
         digest = hashlib.sha256(f"{account}/{container}".encode()).digest()

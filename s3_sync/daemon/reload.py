@@ -1,7 +1,7 @@
-"""Another configuration while the daemon runs: what is under way ends, nothing is lost or starts over.
+"""Applies a changed configuration file while the daemon runs: nothing is lost or starts over.
 
-A file with any problem in it changes nothing at all. What counts at once: mappings, profiles, credentials
-with their secrets, budgets, proxies, and the log level. Everything else counts from the next start.
+A file with any problem in it changes nothing at all. Mappings, profiles, credentials with their secrets,
+budgets, proxies and the log level apply at once. Everything else applies from the next start.
 """
 
 from __future__ import annotations
@@ -14,52 +14,53 @@ from dataclasses import dataclass, fields
 from s3_sync.config.file_watch import FileWatch, Looks
 from s3_sync.config.load import Loaded, load
 from s3_sync.config.settings import Mapping, Settings
-from s3_sync.daemon.counters import Configuration
+from s3_sync.daemon.activity import ConfigurationState
 from s3_sync.providers.registry import Registry
 from s3_sync.runtime.logs import mask_also
-from s3_sync.sync.lifecycle.notice import announce
 
 log = logging.getLogger("s3-sync")
 
-#: how often files are looked at, in seconds
-LOOK_EVERY = 1.0
-#: of what is not a mapping's: what counts at once, or is no business of a daemon
+#: how often files are polled, in seconds
+POLL_EVERY = 1.0
+#: settings besides the mappings that apply at once, or that a daemon does not use
 _LIVE = {"mappings", "migrations", "migrator", "log_level", "http_proxy", "https_proxy"}
 
 
 @dataclass(frozen=True, slots=True)
-class Reloading:
-    """What a reload needs. ``use``: makes mappings those of the process. ``told``: hears of the begin (True)
-    and of the end (False). ``log_level``: that of the command line, which overrides the file's."""
+class ReloadTarget:
+    """What a reload changes. ``update_mappings``: see ``Daemon``. ``announce`` is called with the mappings
+    that are new or have changed, before they apply; ``on_reload`` when a reload begins (True) and when it has
+    ended (False). ``log_level``: that of the command line, which overrides the file's."""
 
     path: str
     settings: Settings
     registry: Registry
-    use: Callable[[Iterable[Mapping]], None]
-    configuration: Configuration
+    update_mappings: Callable[[Iterable[Mapping]], None]
+    configuration: ConfigurationState
+    announce: Callable[[Iterable[Mapping]], None] = lambda mappings: None
     log_level: str | None = None
-    told: Callable[[bool], None] = lambda begins: None
+    on_reload: Callable[[bool], None] = lambda begins: None
 
 
-class Reload:
-    """``look`` it often, from one thread; ``request`` may be called by a signal handler. ``before``: what the
-    file looked like before ``loaded`` was read from it."""
+class ConfigReloader:
+    """Call ``poll`` often, from one thread; a signal handler may call ``request``. ``before``: what the file
+    looked like before ``loaded`` was read from it."""
 
     def __init__(
         self,
-        reloading: Reloading,
+        target: ReloadTarget,
         loaded: Loaded,
         before: Looks,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._reloading = reloading
-        self._settings = reloading.settings
+        self._target = target
+        self._settings = target.settings
         self._now = now
-        self._watch = FileWatch(reloading.path)
+        self._watch = FileWatch(target.path)
         self._watch.also(loaded.secret_files)
         looks = self._watch.looks()
         self._known = looks if looks[:1] == before else before
-        self._next_look = now() + LOOK_EVERY
+        self._next_poll = now() + POLL_EVERY
         self._requested = False
         self._last = self._known
 
@@ -67,65 +68,65 @@ class Reload:
         """Read the file, whether or not it has changed."""
         self._requested = True
 
-    def look(self) -> None:
-        """Read the file if it has changed since it was read, and has been the same for two looks: whoever
-        writes it may take a moment."""
+    def poll(self) -> None:
+        """Read the file if it has changed since it was read, and has been the same for two polls: writing
+        it may take a moment."""
         if self._requested:
             self._requested = False
-            log.info("%s: to be read again", self._reloading.path)
+            log.info("%s: to be read again", self._target.path)
             self._read()
             return
         now = self._now()
-        if now < self._next_look:
+        if now < self._next_poll:
             return
-        self._next_look = now + LOOK_EVERY
+        self._next_poll = now + POLL_EVERY
         looks, last = self._watch.looks(), self._last
         self._last = looks
         if looks != self._known and looks == last:
             self._read()
 
     def _read(self) -> None:
-        self._reloading.told(True)
+        self._target.on_reload(True)
         try:
             self._known = self._watch.looks()
-            loaded = load(self._reloading.path)
+            loaded = load(self._target.path)
             if loaded.problems or loaded.settings is None:
                 self._refuse(loaded)
             else:
                 self._take_over(loaded, loaded.settings)
         finally:
-            self._reloading.told(False)
+            self._target.on_reload(False)
 
     def _refuse(self, loaded: Loaded) -> None:
         """A secret that is not there may come: its file is watched, too."""
         for problem in loaded.problems:
-            log.error("%s: %s", self._reloading.path, problem)
-        log.error("%s cannot be used: everything stays as it was", self._reloading.path)
-        self._reloading.configuration.refused = True
+            log.error("%s: %s", self._target.path, problem)
+        log.error("%s cannot be used: nothing is changed", self._target.path)
+        self._target.configuration.refused = True
         self._also(loaded)
 
     def _take_over(self, loaded: Loaded, settings: Settings) -> None:
-        reloading, before = self._reloading, self._settings
+        target, before = self._target, self._settings
         mask_also("s3-sync", settings.secrets())
         for warning in loaded.warnings:
             log.warning("%s", warning)
         for key in fields(Settings):
             if key.name not in _LIVE and getattr(settings, key.name) != getattr(before, key.name):
-                log.warning("%s has changed: that counts from the next start", key.name)
-        if reloading.log_level is None:
+                log.warning("%s has changed: it applies from the next start", key.name)
+        if target.log_level is None:
             logging.getLogger("s3-sync").setLevel(settings.log_level.upper())
         known = {mapping.journal_key: mapping for mapping in before.mappings}
-        announce(
+        target.announce(
             mapping
             for mapping in settings.mappings
             if mapping.journal_key not in known or not mapping.is_as(known[mapping.journal_key])
         )
-        reloading.registry.use(settings.mappings)
-        reloading.use(settings.mappings)
-        reloading.configuration.loaded()
+        target.registry.use(settings.mappings)
+        target.update_mappings(settings.mappings)
+        target.configuration.loaded()
         self._settings = settings
         self._also(loaded)
-        log.info("%s: %s", reloading.path, _changes(before.mappings, settings.mappings))
+        log.info("%s: %s", target.path, _changes(before.mappings, settings.mappings))
 
     def _also(self, loaded: Loaded) -> None:
         files = loaded.secret_files

@@ -1,4 +1,4 @@
-"""Telling those who are at work to begin nothing more."""
+"""Stop flags: tell threads at work to begin nothing more."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from typing import Protocol
 
 
 class Stop(Protocol):
-    """Such as ``threading.Event``."""
+    """The part of ``threading.Event`` that is used."""
 
     def is_set(self) -> bool: ...
 
     def set(self) -> None: ...
 
 
-class OwnStop:
-    """Set by itself, or with everybody's."""
+class LinkedStop:
+    """Set by itself, or together with ``parent``."""
 
-    def __init__(self, everybodys: Stop) -> None:
-        self._everybodys = everybodys
+    def __init__(self, parent: Stop) -> None:
+        self._parent = parent
         self._set = False
 
     def is_set(self) -> bool:
-        return self._set or self._everybodys.is_set()
+        return self._set or self._parent.is_set()
 
     def set(self) -> None:
         self._set = True

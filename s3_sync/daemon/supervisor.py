@@ -1,7 +1,7 @@
-"""Several processes that do the same work, and the one that looks after them.
+"""Pre-fork supervision: a parent process starts workers, restarts those that die, and passes signals on.
 
-The parent does nothing else: it has no threads and no connections, so that it can fork at any time. Workers
-are begun by ``fork``; what each of them reports lies in memory that all of them share.
+The parent does nothing else: it has no threads and no connections, so that it can fork at any time. What the
+workers report lies in memory that all processes share.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ log = logging.getLogger("s3-sync")
 _SLOT = struct.Struct("=?d")
 _SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
 _PR_SET_PDEATHSIG = 1
-#: how often the parent looks around, in seconds; a signal does not wait for that
+#: how often the parent polls, in seconds; it handles a signal at once
 TICK = 1.0
 #: a worker that ran for so long, in seconds, did not fail from the start
-WELL = 60.0
-#: seconds until a worker that ended is begun again: after the first time, and at most
-PAUSE, LONGEST_PAUSE = 1.0, 60.0
+HEALTHY_AFTER = 60.0
+#: seconds until a worker that ended is restarted: after the first time, and at most
+RESTART_DELAY, MAX_RESTART_DELAY = 1.0, 60.0
 
 
-class Board:
-    """For each worker: whether it has ever been ready, and when it was last known to be well."""
+class WorkerStatus:
+    """For each worker: whether it has ever been ready, and when it last reported that it is healthy."""
 
     def __init__(self, count: int) -> None:
         self._memory = mmap.mmap(-1, _SLOT.size * count)
@@ -41,20 +41,20 @@ class Board:
     def is_ready(self, number: int) -> bool:
         return bool(self._read(number)[0])
 
-    def well_at(self, number: int) -> float:
+    def last_report(self, number: int) -> float:
         """In monotonic seconds, which are the same for all processes."""
         return float(self._read(number)[1])
 
     def report(self, number: int) -> None:
-        """By the worker: it is ready, and well."""
+        """Called by the worker: it is ready, and healthy."""
         self._memory[self._place(number)] = _SLOT.pack(True, time.monotonic())
 
     def clear(self, number: int) -> None:
         self._memory[self._place(number)] = _SLOT.pack(False, 0.0)
 
     def _read(self, number: int) -> tuple[bool, float]:
-        ready, well_at = _SLOT.unpack(self._memory[self._place(number)])
-        return ready, well_at
+        ready, last_report = _SLOT.unpack(self._memory[self._place(number)])
+        return ready, last_report
 
     def _place(self, number: int) -> slice:
         return slice(number * _SLOT.size, (number + 1) * _SLOT.size)
@@ -72,7 +72,7 @@ class _Worker:
 class Workers:
     """``work(number)`` is what each worker does, from 0; what it returns is its exit code.
 
-    ``once``: workers that end are not begun again. ``tick`` is called about every second. SIGTERM, SIGINT and
+    ``once``: workers that end are not restarted. ``tick`` is called about every second. SIGTERM, SIGINT and
     SIGHUP to the parent go on to all workers.
     """
 
@@ -83,7 +83,7 @@ class Workers:
         once: bool,
         tick: Callable[[], None] = lambda: None,
     ) -> None:
-        self.board = Board(count)
+        self.status = WorkerStatus(count)
         self._workers = [_Worker(number) for number in range(count)]
         self._work = work
         self._once = once
@@ -91,19 +91,19 @@ class Workers:
         self._stopping = False
         self._failed = False
 
-    def are_ready(self) -> bool:
-        """All of them, once at least since they were begun."""
-        return all(self.board.is_ready(worker.number) for worker in self._workers)
+    def all_ready(self) -> bool:
+        """Whether every worker has been ready since it was started."""
+        return all(self.status.is_ready(worker.number) for worker in self._workers)
 
-    def are_well(self, patience: float) -> bool:
-        """Whether each has reported in the last ``patience`` seconds, or is known to be down."""
-        oldest = time.monotonic() - patience
-        return all(not each.pid or self.board.well_at(each.number) >= oldest for each in self._workers)
+    def all_healthy(self, timeout: float) -> bool:
+        """Whether each has reported in the last ``timeout`` seconds, or is known to be down."""
+        oldest = time.monotonic() - timeout
+        return all(not each.pid or self.status.last_report(each.number) >= oldest for each in self._workers)
 
     def run(self) -> int:
         """The exit code, in the parent and in every worker: 1 when one of them has failed.
 
-        Returns in each of these processes. A worker that cannot even begin at the start ends everything: then
+        Returns in each of these processes. A worker that fails at its very start ends everything: then
         the configuration is wrong, or this machine.
         """
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -125,7 +125,7 @@ class Workers:
 
     def _begin(self, worker: _Worker, mask: set[int | signal.Signals]) -> int | None:
         """None in the parent; the exit code in the worker."""
-        self.board.clear(worker.number)
+        self.status.clear(worker.number)
         worker.began = time.monotonic()
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
@@ -164,13 +164,13 @@ class Workers:
             log.error("%s %s", name, how)
             self._failed = True
             return
-        if code > 0 and not worker.failures and not self.board.is_ready(worker.number):
+        if code > 0 and not worker.failures and not self.status.is_ready(worker.number):
             log.error("%s %s before it began: stopping", name, how)
             self._failed = True
             self._stop()
             return
-        worker.failures = 1 if time.monotonic() - worker.began > WELL else worker.failures + 1
-        pause = min(LONGEST_PAUSE, PAUSE * 2.0 ** (worker.failures - 1))
+        worker.failures = 1 if time.monotonic() - worker.began > HEALTHY_AFTER else worker.failures + 1
+        pause = min(MAX_RESTART_DELAY, RESTART_DELAY * 2.0 ** (worker.failures - 1))
         worker.begin_at = time.monotonic() + pause
         log.error("%s %s; another one begins in %.0f s", name, how, pause)
 

@@ -1,4 +1,4 @@
-"""A lane of their own for objects that take so long that others must not wait for them."""
+"""A fair pool of few places, for tasks so long that others must not wait for them."""
 
 from __future__ import annotations
 
@@ -11,40 +11,42 @@ from s3_sync.runtime.concurrency import GreenPool, Pool
 
 Task = Callable[[], object]
 
-#: so many very large objects of one store are on their way at a time, and so many of their parts
-PLACES = 4
-#: how long a wait is at most, in seconds: who waits has to show that he is alive
-_LOOK = 0.5
+#: very large objects of one store in flight at a time, and as many of their parts
+MAX_RUNNING = 4
+#: the longest wait, in seconds: it is bounded so that the waiting thread can report that it is alive
+_MAX_WAIT = 0.5
 
 
-class LargeLane:
+class TaskPool:
     """A few places, shared by all mappings of one store, which take turns. ``parts`` is a pool for the parts
-    of these objects only: others' parts do not stand behind theirs.
+    of these objects only: others' parts do not queue behind theirs.
 
-    What waits here is in the journal, so that it may be forgotten. No task is begun once ``stop`` is set.
-    ``beside``: another lane, from which a mapping may come here while its objects are still in there.
+    What waits here is in the journal too, so it may be forgotten. No task begins once ``stop`` is set.
+    ``claims``: by owner, shared by all pools of the process: a mapping may move to another lane while its
+    objects are still in this one.
     """
 
-    def __init__(self, pool: Pool, parts: Pool, stop: Stop, beside: LargeLane | None = None) -> None:
+    def __init__(
+        self, pool: Pool, parts: Pool, stop: Stop, claims: dict[str, set[str]] | None = None
+    ) -> None:
         self.parts = parts
-        #: threads that are at it
+        #: tasks in flight
         self.running = 0
-        #: rows beside the lane that their batches went on without
+        #: rows outside this pool whose batches went on without them
         self.slow = 0
         self._pool = pool
         self._stop = stop
         self._changed = threading.Condition()
-        #: mapping -> what waits; the mapping whose turn it is comes first
+        #: owner -> waiting tasks; the owner whose turn is next comes first
         self._queues: dict[str, deque[Task]] = {}
-        self._claims: dict[str, set[str]] = {} if beside is None else beside._claims
+        self._claims: dict[str, set[str]] = {} if claims is None else claims
 
     def claims(self, owner: str) -> set[str]:
-        """The names of a mapping's objects that are here, or in a lane beside: the same set for as long as
-        the process lives."""
+        """The names of an owner's objects in any pool of the process: always the same set."""
         return self._claims.setdefault(owner, set())
 
     def add(self, owner: str, task: Task) -> None:
-        """Returns at once. ``task`` must not raise."""
+        """Return at once. ``task`` must not raise."""
         with self._changed:
             self._queues.setdefault(owner, deque()).append(task)
             if self.running >= self._pool.size:
@@ -53,10 +55,10 @@ class LargeLane:
         self._pool.spawn(self._work)
 
     def wait(self) -> None:
-        """For a moment, or until a task has ended."""
+        """Wait for a moment, or until a task has ended."""
         with self._changed:
             if self.running or self.slow:
-                self._changed.wait(_LOOK)
+                self._changed.wait(_MAX_WAIT)
 
     def slow_ended(self) -> None:
         with self._changed:
@@ -73,13 +75,13 @@ class LargeLane:
                 task()
             except BaseException:  # killed
                 with self._changed:
-                    self._left()
+                    self._leave()
                 raise
             with self._changed:
                 self._changed.notify_all()
 
     def _next(self) -> Task | None:
-        """None: nothing is left, and the thread has been counted out."""
+        """None: no task is left, and the thread is no longer counted."""
         with self._changed:
             if self._queues and not self._stop.is_set():
                 owner, queue = next(iter(self._queues.items()))
@@ -88,16 +90,16 @@ class LargeLane:
                 if queue:  # behind the others
                     self._queues[owner] = queue
                 return task
-            self._left()
+            self._leave()
             return None
 
-    def _left(self) -> None:
+    def _leave(self) -> None:
         self.running -= 1
         self._changed.notify_all()
 
 
-def green_lane(workers: int, stop: Stop, beside: LargeLane | None = None) -> LargeLane:
-    """The lane beside so many ``workers``. Few parts at a time are as fast as many, and keep the queues short
-    in which small objects stand at the servers."""
-    places = min(PLACES, workers)
-    return LargeLane(GreenPool(places), GreenPool(places), stop, beside)
+def green_task_pool(workers: int, stop: Stop, claims: dict[str, set[str]]) -> TaskPool:
+    """The task pool beside ``workers`` threads. A few parts at a time are as fast as many, and keep the
+    queues at the servers short in which small objects stand."""
+    places = min(MAX_RUNNING, workers)
+    return TaskPool(GreenPool(places), GreenPool(places), stop, claims)

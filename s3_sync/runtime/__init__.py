@@ -1,1 +1,5 @@
-"""What every process of the product runs on: threads, connections, logs, counters, the main loop."""
+"""What every process runs on: threads, the clock, logs, statsd.
+
+From outside: all modules.
+Start at ``concurrency``, the only module that knows eventlet.
+"""

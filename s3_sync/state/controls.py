@@ -21,7 +21,7 @@ from typing import Any
 
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import StateError
-from s3_sync.runtime.log_once import Told
+from s3_sync.runtime.log_once import LogOnce
 from s3_sync.state.atomic import sync_directory, write_atomically
 from s3_sync.streams.small_files import is_text, number, parse_json, read_file
 
@@ -60,7 +60,7 @@ class Controls:
         self._now = now
         self._look_every = look_every
         self._lock = threading.Lock()
-        self._told = Told()
+        self._log_once = LogOnce()
         self._look_at = float("-inf")
         self._names: frozenset[str] = frozenset()
         self._paused: frozenset[str] = frozenset()
@@ -140,10 +140,10 @@ class Controls:
             except FileNotFoundError:
                 names = frozenset()
             except OSError as error:
-                level = self._told.level("look", str(error), logging.ERROR)
+                level = self._log_once.level_for("look", str(error), logging.ERROR)
                 log.log(level, "cannot read %s: %s", self._directory, error)
                 return
-            self._told.over("look")
+            self._log_once.clear("look")
             if names != self._names:
                 self._resets = self._read_resets(names)
                 self._paused = frozenset(name for name in names if name.startswith(_PAUSE))

@@ -12,12 +12,11 @@ All times are seconds since the epoch.
 
 from __future__ import annotations
 
-import random
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
 
+from s3_sync.runtime.backoff import Backoff
 from s3_sync.state.expiries import SCHEMA as EXPIRIES
 from s3_sync.state.expiries import Expiries
 from s3_sync.state.journal_file import JournalFile
@@ -119,10 +118,6 @@ class Counts:
     size: int
     oldest: float | None
     waiting: int = 0
-
-
-class Backoff(Protocol):
-    def __call__(self, attempts: int) -> float: ...
 
 
 class Journal:
@@ -388,12 +383,3 @@ class Journal:
         with self._transaction():
             self._db.execute("INSERT OR IGNORE INTO meta VALUES ('uuid', ?)", (uuid.uuid4().hex,))
         return str(self._all("SELECT value FROM meta WHERE key = 'uuid'")[0][0])
-
-
-def exponential(base: float, ceiling: float, jitter: Callable[[], float] = random.random) -> Backoff:
-    """``base`` seconds after the first failure, doubled each time up to ``ceiling``, spread by +-20 %."""
-
-    def pause(attempts: int) -> float:
-        return min(ceiling, base * 2.0 ** min(attempts - 1, 30)) * (0.8 + 0.4 * jitter())
-
-    return pause

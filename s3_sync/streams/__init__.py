@@ -1,1 +1,5 @@
-"""Object bytes in flow: nothing here holds a whole object."""
+"""Object bytes in flow, and small files: nothing here holds a whole object.
+
+From outside: all modules.
+Start at ``reader.Body``, the one way in which bytes move.
+"""

@@ -6,8 +6,6 @@ import hashlib
 import zlib
 from typing import Protocol
 
-from awscrt.checksums import crc64nvme
-
 from s3_sync.streams.reader import Body
 
 
@@ -41,10 +39,13 @@ class Crc64:
     """CRC-64/NVME, as eight big-endian bytes (NVM Express NVM Command Set, section 5.2.1.3.4)."""
 
     def __init__(self) -> None:
+        from awscrt.checksums import crc64nvme  # a C runtime that only this option needs
+
+        self._crc64nvme = crc64nvme
         self._value = 0
 
     def update(self, data: bytes, /) -> None:
-        self._value = crc64nvme(data, self._value)
+        self._value = self._crc64nvme(data, self._value)
 
     def digest(self) -> bytes:
         return self._value.to_bytes(8, "big")

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 
 from s3_sync.config.coverage import Coverage
 from s3_sync.config.settings import Mapping
-from s3_sync.daemon.delay_queue import setback_pause
+from s3_sync.daemon.delay_queue import backoff_delay
+from s3_sync.daemon.job import StepResult
 from s3_sync.errors import SyncError
-from s3_sync.runtime.log_once import Told
-from s3_sync.sync.container_crawl import Step
-from s3_sync.sync.lifecycle.account_segment_index import Neighbours
+from s3_sync.runtime.log_once import LogOnce
+from s3_sync.sync.lifecycle.account_segment_index import AccountSegmentIndex
 from s3_sync.sync.services import Context
 
 log = logging.getLogger("s3-sync")
@@ -40,52 +40,74 @@ class AccountCrawl:
     """
 
     def __init__(
-        self, context: Context, mapping: Mapping, coverage: Coverage, known: Neighbours | None = None
+        self, context: Context, mapping: Mapping, coverage: Coverage, known: AccountSegmentIndex | None = None
     ) -> None:
         self.mapping = mapping
         self.covered: dict[str, Mapping] | None = None
-        self.neighbours: Neighbours | None = None
+        self.neighbours: AccountSegmentIndex | None = None
         if not mapping.profile.retain_local:
             names = context.local.accounts.names
-            self.neighbours = known or Neighbours(names(mapping.account), context.clock)
+            self.neighbours = known or AccountSegmentIndex(names(mapping.account), context.clock)
         self._context = context
         self._coverage = coverage
         self._versioned: frozenset[str] = frozenset()
         self._list_at = float("-inf")
         self._setbacks = 0
-        self._pulse = context.book.pulse(mapping)
-        self._told = Told()
+        self._heartbeat = context.activity.heartbeat_for(mapping)
+        self._log_once = LogOnce()
 
     @property
-    def troubled(self) -> bool:
+    def children(self) -> dict[str, Mapping] | None:
+        return self.covered
+
+    @property
+    def is_failing(self) -> bool:
         return bool(self._setbacks)
 
-    def use(self, coverage: Coverage) -> None:
-        """Other mappings have come or gone: what they take out is out, and the account is listed again at the
-        next turn."""
+    @property
+    def has_leftovers(self) -> bool:
+        """Its containers say that."""
+        return False
+
+    def summary(self, everything: bool) -> str | None:
+        """Its containers say that."""
+        return None
+
+    def retire(self) -> None:
+        """A listing in progress is short, and what it finds is no longer used."""
+
+    def children_of(self, mapping: Mapping) -> list[Mapping]:
+        """Where nothing was moved before, and now is, a walk through the account has to come first."""
+        if not mapping.profile.retain_local and self.neighbours is None:
+            return []
+        found = (self._coverage.share(mapping, container) for container in self.covered or ())
+        return [each for each in found if each is not None]
+
+    def update_coverage(self, coverage: Coverage) -> None:
+        """What other mappings take out is out, and the account is listed again at the next turn."""
         self._coverage, self._list_at = coverage, float("-inf")
         if self.covered is not None:
             self.covered = {each: share for each in self.covered if (share := self._share(each))}
 
-    def step(self) -> Step:
+    def step(self) -> StepResult:
         """A slice of a walk, or a listing, whatever is due."""
-        self._pulse.begin()
+        self._heartbeat.begin()
         step = self._guarded_step()
-        self._pulse.end(idle=not step.more, troubled=self.troubled)
+        self._heartbeat.end(idle=not step.has_more, failing=self.is_failing)
         return step
 
-    def _guarded_step(self) -> Step:
+    def _guarded_step(self) -> StepResult:
         try:
             more = self._step()
         except SyncError as error:
             return self._setback(str(error))
         except Exception as error:
-            self._told.exception(log, error, "Failed to look through %s", self.mapping.label)
+            self._log_once.exception(log, error, "Failed to look through %s", self.mapping.label)
             return self._setback(repr(error))
         if self._setbacks and not more and not (self.neighbours and self.neighbours.failing):
             log.info("%s: working again", self.mapping.label)
             self._setbacks = 0
-        return Step(more and not self._context.stop.is_set())
+        return StepResult(more and not self._context.stop.is_set())
 
     def _step(self) -> bool:
         now = self._context.clock.now
@@ -126,7 +148,7 @@ class AccountCrawl:
                 yield container, mapping
             known.discard(container)
             if number % PAGE == 0:
-                self._pulse.alive()
+                self._heartbeat.touch()
                 self._context.clock.sleep(0)
         for container in sorted(known):
             mapping = self._share(container)
@@ -134,7 +156,7 @@ class AccountCrawl:
                 yield container, mapping
 
     def _share(self, container: str) -> Mapping | None:
-        if container in self._versioned or not self._context.share.has(self.mapping.account, container):
+        if container in self._versioned or not self._context.share.owns(self.mapping.account, container):
             return None
         return self._coverage.share(self.mapping, container)
 
@@ -152,9 +174,9 @@ class AccountCrawl:
             self.mapping.label, len(covered), len(came), len(went),
         )  # fmt: skip
 
-    def _setback(self, why: str) -> Step:
+    def _setback(self, why: str) -> StepResult:
         level = logging.DEBUG if self._setbacks else logging.ERROR
         self._setbacks += 1
-        pause = setback_pause(self._setbacks)
+        pause = backoff_delay(self._setbacks)
         log.log(level, "Failed to list %s: %s; next try in %.0f s", self.mapping.label, why, pause)
-        return Step(False, pause)
+        return StepResult(False, pause)

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from s3_sync.cluster.brokers import LocalReplica
+from s3_sync.config.coverage import Coverage
 from s3_sync.config.settings import Mapping
-from s3_sync.daemon.delay_queue import setback_pause
-from s3_sync.daemon.stop import OwnStop
+from s3_sync.daemon.delay_queue import backoff_delay
+from s3_sync.daemon.job import StepResult
+from s3_sync.daemon.stop import LinkedStop
 from s3_sync.errors import SyncError
 from s3_sync.model.outcomes import Outcome
 from s3_sync.providers.base import Bucket
-from s3_sync.runtime.log_once import Told
+from s3_sync.runtime.log_once import LogOnce
 from s3_sync.state.journal import Counts
-from s3_sync.sync.lifecycle.account_segment_index import Neighbours
-from s3_sync.sync.lifecycle.bucket_expiry_rule import Lifetime
-from s3_sync.sync.lifecycle.release import Moving
-from s3_sync.sync.lifecycle.segment_cleanup import DepartureLedger, SegmentSweep
-from s3_sync.sync.lifecycle.segment_index import NamedObjects
+from s3_sync.sync.lifecycle.account_segment_index import AccountSegmentIndex
+from s3_sync.sync.lifecycle.bucket_expiry_rule import BucketExpiryRule
+from s3_sync.sync.lifecycle.release import LifecycleState
+from s3_sync.sync.lifecycle.segment_cleanup import CleanupLedger, SegmentCleaner
+from s3_sync.sync.lifecycle.segment_index import SegmentIndex
 from s3_sync.sync.passes.database import DatabaseCrawl
-from s3_sync.sync.passes.expiry import Expirations
+from s3_sync.sync.passes.expiry import ExpiryPass
 from s3_sync.sync.passes.large_objects import LargeObjects
 from s3_sync.sync.rows.batch import EVERYTHING, OUTAGE, Batches, Result, nothing_works, row_of
 from s3_sync.sync.rows.upload_ledger import UploadLedger, reap
@@ -44,27 +46,21 @@ SWEEP_EVERY, SWEEP_SLICE, SWEEP_REST = 60.0, 2.0, 10.0
 WALK_SLICE = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """``more``: there is work left that can be done now. ``pause``: seconds to leave the mapping alone."""
-
-    more: bool
-    pause: float = 0.0
-
-
-class MappingCrawl:
+class ContainerCrawl:
     """Of one container; lives as long as its mapping. ``step`` never raises.
 
     ``neighbours``: what is known of the large objects of its account, where all of that is mapped.
     """
 
-    def __init__(self, context: Context, mapping: Mapping, neighbours: Neighbours | None = None) -> None:
+    def __init__(
+        self, context: Context, mapping: Mapping, neighbours: AccountSegmentIndex | None = None
+    ) -> None:
         self.mapping = mapping
         self.key = mapping.journal_key
-        context = replace(context, stop=OwnStop(context.stop))
+        context = replace(context, stop=LinkedStop(context.stop))
         self._context = context
-        self._pulse = context.book.pulse(mapping)
-        self._told = Told()
+        self._heartbeat = context.activity.heartbeat_for(mapping)
+        self._log_once = LogOnce()
         self._batches: Batches | None = None
         self._databases: dict[LocalReplica, DatabaseCrawl] = {}
         self._listed_at = float("-inf")
@@ -78,12 +74,12 @@ class MappingCrawl:
         context.journal.hasten(self.key, OUTAGE, context.clock.now())
         self._reap_at = float("-inf")
         self._ledger = UploadLedger(context.journal, self.key, context.clock.now)
-        self._expirations = Expirations(context, mapping, self.key)
-        self._departures = DepartureLedger(context.journal.departures, self.key)
-        named = NamedObjects(mapping, context.local.references)
-        self._moving = Moving(self._departures, named, neighbours)
+        self._expirations = ExpiryPass(context, mapping, self.key)
+        self._departures = CleanupLedger(context.journal.departures, self.key)
+        named = SegmentIndex(mapping, context.local.references)
+        self._moving = LifecycleState(self._departures, named, neighbours)
         #: through a container with shards out of which objects are moved
-        self._walk: Neighbours | None = None
+        self._walk: AccountSegmentIndex | None = None
         self._sweeping: Iterator[None] | None = None
         self._sweep_at = float("-inf")
         self._sweep_begun = 0.0
@@ -93,7 +89,7 @@ class MappingCrawl:
         self._large = LargeObjects(
             context, mapping, self.key, lambda: not (self._setbacks or self._gate.is_closed)
         )
-        self._lifetime = Lifetime(mapping, context.journal, self.key, context.clock.now)
+        self._lifetime = BucketExpiryRule(mapping, context.journal, self.key, context.clock.now)
 
     @property
     def outstanding(self) -> Counts:
@@ -101,15 +97,29 @@ class MappingCrawl:
         return replace(counts, retrying=counts.retrying + self._expirations.failing)
 
     @property
-    def has_scanned(self) -> bool:
-        return self._batches is not None and self._batches.tally.scanned > 0
-
-    def summary(self) -> str:
-        return self._batches.tally.summary() if self._batches else "scanned 0: nothing"
+    def has_leftovers(self) -> bool:
+        left = self.outstanding
+        return bool(left.retrying or left.quarantined or left.waiting)
 
     @property
-    def troubled(self) -> bool:
-        """The last try of something did not get through."""
+    def children(self) -> None:
+        """See ``Job``: a container has none."""
+        return None
+
+    def children_of(self, mapping: Mapping) -> list[Mapping]:
+        return []
+
+    def update_coverage(self, coverage: Coverage) -> None:
+        """The mapping of a container depends on no other one; the lane replaces the job if it changes."""
+
+    def summary(self, everything: bool) -> str | None:
+        if self._batches is not None and self._batches.tally.scanned:
+            return self._batches.tally.summary()
+        return "scanned 0: nothing" if everything else None
+
+    @property
+    def is_failing(self) -> bool:
+        """The last attempt at something failed."""
         return (
             bool(self._setbacks)
             or self._sweep_failed
@@ -127,29 +137,29 @@ class MappingCrawl:
         self._context.stop.set()
         self._large.retire()
 
-    def step(self) -> Step:
+    def step(self) -> StepResult:
         """One batch of each kind of work."""
-        self._pulse.begin()
+        self._heartbeat.begin()
         step = self._guarded_step()
         slow = self._batches is not None and self._batches.slow.any_left
-        self._pulse.end(idle=not (step.more or slow), troubled=self.troubled)
+        self._heartbeat.end(idle=not (step.has_more or slow), failing=self.is_failing)
         return step
 
-    def _guarded_step(self) -> Step:
+    def _guarded_step(self) -> StepResult:
         if self._is_paused() or self._rests():
-            return Step(False)
+            return StepResult(False)
         try:
             more = self._step()
         except SyncError as error:
             return self._setback(str(error))
         except Exception as error:
-            self._told.exception(log, error, "Failed to process %s", self.mapping.label)
+            self._log_once.exception(log, error, "Failed to process %s", self.mapping.label)
             return self._setback(repr(error))
         if self._outage:
             return self._setback(f"nothing gets through: {self._outage}")
         if self._setbacks:
             self._recovered()
-        return Step(more and not self._context.stop.is_set())
+        return StepResult(more and not self._context.stop.is_set())
 
     def _is_paused(self) -> bool:
         """By the operator. What is in flight at that time ends, nothing more is begun."""
@@ -168,7 +178,7 @@ class MappingCrawl:
         databases = self._local_databases()
         if databases and not self._setbacks:  # else it is other nodes' business, or no moment for it
             self._lifetime.keep(lambda: self._open().bucket)
-        if self._batches is not None and self._batches.guard.look():
+        if self._batches is not None and self._batches.guard.poll():
             for database in databases:
                 database.wake()
         knows, more = self._look_around()
@@ -217,7 +227,7 @@ class MappingCrawl:
             if not self._walk.known:
                 raise
             more = False
-            level = self._told.level("walk", type(error).__name__)
+            level = self._log_once.level_for("walk", type(error).__name__)
             log.log(level, "%s: its large objects have to be looked for again: %s", self.mapping.label, error)
         return self._walk.known, more
 
@@ -274,7 +284,7 @@ class MappingCrawl:
                 if self._context.stop.is_set() or not 0 <= until - now() <= SWEEP_SLICE:
                     return True
         except SyncError as error:
-            level = self._told.level("sweep", type(error).__name__)
+            level = self._log_once.level_for("sweep", type(error).__name__)
             log.log(level, "%s: segments of moved objects have to wait: %s", self.mapping.label, error)
             self._sweep_failed = True
         self._sweeping = None
@@ -292,7 +302,7 @@ class MappingCrawl:
 
     def _new_sweep(self) -> Iterator[None]:
         batches = self._open()
-        sweep = SegmentSweep(
+        sweep = SegmentCleaner(
             self.mapping, batches.bucket, self._context.local, self._departures, self._context.parts,
             batches.move_segments,
         )  # fmt: skip
@@ -304,7 +314,7 @@ class MappingCrawl:
         now = self._context.clock.now()
         if now >= self._reap_at and not self._setbacks:
             self._reap_at = now + REAP_EVERY
-            reap(self.mapping.label, self._ledger, lambda: self._open().bucket, self._told)
+            reap(self.mapping.label, self._ledger, lambda: self._open().bucket, self._log_once)
 
     def _retry(self, limit: int, tried: list[Outcome]) -> bool:
         """Objects that failed before and whose time has come; with ``once``, each of them one time.
@@ -355,7 +365,7 @@ class MappingCrawl:
         account, container = self.mapping.account, self.mapping.container
         if self._context.brokers.is_sharded(account, container):
             names = self._context.local.accounts.names(account, only=container)
-            self._walk = self._moving.neighbours = Neighbours(names, self._context.clock)
+            self._walk = self._moving.neighbours = AccountSegmentIndex(names, self._context.clock)
 
     def _open(self) -> Batches:
         """The bucket's connections are made when there is something to do, and kept."""
@@ -378,9 +388,9 @@ class MappingCrawl:
         self._setbacks = 0
         self._context.journal.hasten(self.key, OUTAGE, self._context.clock.now())
 
-    def _setback(self, why: str) -> Step:
+    def _setback(self, why: str) -> StepResult:
         level = logging.DEBUG if self._setbacks else logging.ERROR
         self._setbacks += 1
-        pause = setback_pause(self._setbacks)
+        pause = backoff_delay(self._setbacks)
         log.log(level, "Failed to process %s: %s; next try in %.0f s", self.mapping.label, why, pause)
-        return Step(False, pause)
+        return StepResult(False, pause)

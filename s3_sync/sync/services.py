@@ -1,50 +1,38 @@
-"""What all mappings of a daemon share."""
+"""What the jobs of this daemon share, beyond what every daemon has."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from threading import Event
+from dataclasses import dataclass, fields
 
 from s3_sync.cluster.databases import LocalDatabases
 from s3_sync.cluster.services import LocalObjects
-from s3_sync.config.settings import Mapping, Settings
-from s3_sync.daemon.counters import Book
-from s3_sync.daemon.process_shard import Share
-from s3_sync.daemon.stop import Stop
-from s3_sync.daemon.task_pool import LargeLane
-from s3_sync.providers.registry import Registry
-from s3_sync.providers.wrappers.instrument import Observers
-from s3_sync.runtime.concurrency import Clock, Pool
-from s3_sync.runtime.stats import Stats
+from s3_sync.daemon.job import Pools
+from s3_sync.daemon.services import Services
+from s3_sync.daemon.task_pool import TaskPool
+from s3_sync.runtime.concurrency import Pool
 from s3_sync.state.checkpoint import StatusFiles
-from s3_sync.state.controls import Controls
 from s3_sync.state.journal import Journal
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
-    """``workers`` handle rows, ``parts`` send the parts of large objects; ``large`` is for objects that would
-    keep others waiting for too long. ``stop``: set once, when no further row may be begun. ``once``: retries
-    do not wait for their time."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncServices(Services):
+    """The local cluster and the state files of this process."""
 
-    settings: Settings
-    clock: Clock
-    workers: Pool
-    parts: Pool
-    large: LargeLane
     brokers: LocalDatabases
     local: LocalObjects
-    registry: Registry
     journal: Journal
     statuses: StatusFiles
-    controls: Controls
-    stats: Stats
-    book: Book = field(default_factory=Book)
-    observers: Observers = field(default_factory=Observers)
-    share: Share = field(default_factory=Share)
-    once: bool = False
-    stop: Stop = field(default_factory=Event)
 
-    def halted(self, mapping: Mapping) -> bool:
-        """Whether nothing more may be begun for it: we are told to stop, or the operator has paused it."""
-        return self.stop.is_set() or self.controls.is_paused(mapping)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context(SyncServices):
+    """``SyncServices`` with the pools of the lane that a job runs in; see ``daemon.job.Pools``."""
+
+    workers: Pool
+    parts: Pool
+    large: TaskPool
+
+    @classmethod
+    def of(cls, services: SyncServices, pools: Pools) -> Context:
+        shared = {field.name: getattr(services, field.name) for field in fields(SyncServices)}
+        return cls(**shared, workers=pools.workers, parts=pools.parts, large=pools.large)

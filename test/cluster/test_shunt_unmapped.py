@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from servers.pair import Store
 from servers.raw_swift import Answer, RawSwift
 from servers.shunted import Archive, Shunted
-from servers.stories import BODY, NOBODY, STORIES, Step, copies, links, objects, web
+from servers.stories import BODY, NOBODY, STORIES, StepResult, copies, links, objects, web
 from servers.swift import SwiftCluster
 from servers.swift_spec import ADMIN, READER, TESTER, TESTER2
 
@@ -44,7 +44,7 @@ class World:
         self.users[NOBODY] = RawSwift(cluster)
         self.users[NOBODY].token = ""
 
-    def ask(self, container: str, one: Step) -> Answer:
+    def ask(self, container: str, one: StepResult) -> Answer:
         return self.users[one.user].ask(
             one.method,
             container + one.at,
@@ -84,7 +84,7 @@ def container(request: pytest.FixtureRequest, shunted: Shunted, s3api: Store) ->
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
 def test_every_answer_is_the_same(
-    worlds: list[World], container: str, story: Callable[[str], list[Step]]
+    worlds: list[World], container: str, story: Callable[[str], list[StepResult]]
 ) -> None:
     for one in story(container):
         plain, ours = (world.ask(container, one) for world in worlds)
@@ -151,7 +151,7 @@ _COUNTS = frozenset(["x-container-object-count", "x-container-bytes-used"])
 
 @pytest.mark.parametrize("story", [objects, copies, web, links], ids=lambda story: story.__name__)
 def test_archived_objects_are_what_they_were(
-    worlds: list[World], new_archive: Callable[..., Archive], story: Callable[[str], list[Step]]
+    worlds: list[World], new_archive: Callable[..., Archive], story: Callable[[str], list[StepResult]]
 ) -> None:
     """Each object is moved away as soon as it is written."""
     archive = new_archive(propagate_delete=True, propagate_post=True)

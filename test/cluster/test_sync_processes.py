@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from faults.proxy import FaultProxy, waits_for
-from s3_sync.daemon.process_shard import Share
+from s3_sync.daemon.process_shard import ProcessShard
 from servers.daemon import NewDaemon, SyncDaemon
 from servers.operations import counting
 from servers.pair import IMPOSSIBLE, Pair, Store, new_pair
@@ -77,9 +77,9 @@ def test_work_is_shared(swift: SwiftCluster, store: Store, proxy: FaultProxy, ne
 
 def pair_of(process: int, swift: SwiftCluster, store: Store) -> Pair:
     """A container that is this process's, of two."""
-    raw, share = RawSwift(swift), Share(process, 2)
+    raw, share = RawSwift(swift), ProcessShard(process, 2)
     names = (f"container-{uuid4().hex[:16]}" for _ in range(1000))
-    return Pair(raw, store, next(name for name in names if share.has(raw.account, name))).create()
+    return Pair(raw, store, next(name for name in names if share.owns(raw.account, name))).create()
 
 
 def test_another_configuration_for_all_of_them(
@@ -122,7 +122,7 @@ def test_another_configuration_for_all_of_them(
     # a file that cannot be used changes nothing, neither for them nor for those who take their places
     daemon.config.write_text("{")
     child.signal(signal.SIGHUP)
-    wait_until(lambda: daemon.log_text().count("everything stays as it was") >= 2, 30, "the refusal of each")
+    wait_until(lambda: daemon.log_text().count("nothing is changed") >= 2, 30, "the refusal of each")
     before = workers(daemon)
     for pid in before:
         os.kill(pid, signal.SIGKILL)

@@ -68,7 +68,7 @@ def test_files_are_watched(swift: SwiftCluster, s3api: Store, running: Running, 
     write_secret(tmp_path / "secret", right)
     arrives(pair, "o1")
     running.daemon.config.write_text("{")
-    running.says("everything stays as it was")
+    running.says("nothing is changed")
     pair.put("o2")
     arrives(pair, "o2")
     running.use(pair)

@@ -258,14 +258,14 @@ MUTANTS = (
     # expiry
     Mutant(
         "only the very copy expires that was noted",
-        "sync/passes/expirer.py",
+        "sync/passes/expiry.py",
         "        if not _is_copy(remote, expiry):",
         "        if False:",
         f"{_SYNC}/passes/test_expiry.py",
     ),
     Mutant(
         "no copy expires of what was written again",
-        "sync/passes/expirer.py",
+        "sync/passes/expiry.py",
         "        if not _is_gone(state, expiry):",
         "        if False:",
         f"{_SYNC}/passes/test_expiry.py",

@@ -18,7 +18,7 @@ NOBODY = ""
 
 
 @dataclass(frozen=True)
-class Step:
+class StepResult:
     """``at``: behind the container's name; ``user``: NOBODY sends no token."""
 
     method: str
@@ -39,13 +39,13 @@ def step(
     at: str = "",
     user: str = TESTER.name,
     **headers: str,
-) -> Step:
+) -> StepResult:
     """``headers``: with underscores."""
     sent = {key.replace("_", "-"): value for key, value in headers.items()}
-    return Step(method, name, query, body, at, user, sent)
+    return StepResult(method, name, query, body, at, user, sent)
 
 
-def objects(container: str) -> list[Step]:
+def objects(container: str) -> list[StepResult]:
     return [
         step("GET"),
         step("PUT", "early", "", b"x"),
@@ -83,7 +83,7 @@ def objects(container: str) -> list[Step]:
     ]
 
 
-def errors(container: str) -> list[Step]:
+def errors(container: str) -> list[StepResult]:
     return [
         step("PUT"),
         step("PUT", "bad", "", b"bad", ETag="0" * 32),
@@ -124,7 +124,7 @@ def errors(container: str) -> list[Step]:
     ]
 
 
-def copies(container: str) -> list[Step]:
+def copies(container: str) -> list[StepResult]:
     there = f"/{container}/three"
     return [
         step("PUT"),
@@ -139,7 +139,7 @@ def copies(container: str) -> list[Step]:
     ]
 
 
-def large(container: str) -> list[Step]:
+def large(container: str) -> list[StepResult]:
     def manifest(*entries: dict[str, object]) -> bytes:
         return json.dumps(entries).encode()
 
@@ -191,7 +191,7 @@ def large(container: str) -> list[Step]:
     ]
 
 
-def listings(container: str) -> list[Step]:
+def listings(container: str) -> list[StepResult]:
     queries = [
         "",
         "prefix=t",
@@ -225,7 +225,7 @@ def listings(container: str) -> list[Step]:
     ]
 
 
-def accounts(container: str) -> list[Step]:
+def accounts(container: str) -> list[StepResult]:
     """Those of a container, since an account has other tests' containers, too."""
     return [
         step("PUT"),
@@ -252,7 +252,7 @@ def accounts(container: str) -> list[Step]:
     ]
 
 
-def web(container: str) -> list[Step]:
+def web(container: str) -> list[StepResult]:
     return [
         step("PUT", X_Container_Read=".r:*,.rlistings"),
         step("PUT", "index.html", "", b"<p>index</p>", Content_Type="text/html"),
@@ -268,17 +268,17 @@ def web(container: str) -> list[Step]:
     ]
 
 
-def links(container: str) -> list[Step]:
+def links(container: str) -> list[StepResult]:
     """tempurl and formpost."""
     account = TESTER.account
 
-    def signed(method: str, name: str, expires: int = FOREVER, key: str = KEY, more: str = "") -> Step:
+    def signed(method: str, name: str, expires: int = FOREVER, key: str = KEY, more: str = "") -> StepResult:
         path = quote(f"/v1/{account}/{container}/{name}")
         signature = hmac.new(key.encode(), f"{method}\n{expires}\n{path}".encode(), "sha256").hexdigest()
         query = f"temp_url_sig={signature}&temp_url_expires={expires}{more}"
         return step(method, name, query, b"new" if method == "PUT" else b"", user=NOBODY)
 
-    def posted(body: bytes, key: str = KEY) -> Step:
+    def posted(body: bytes, key: str = KEY) -> StepResult:
         path = quote(f"/v1/{account}/{container}/form-")
         text = "\n".join([path, "", "10", "2", str(FOREVER)]).encode()
         values = {
@@ -318,7 +318,7 @@ def links(container: str) -> list[Step]:
     ]
 
 
-def bulk(container: str) -> list[Step]:
+def bulk(container: str) -> list[StepResult]:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
         for name in ("one", "sub/ü", "n" * 99):
@@ -347,7 +347,7 @@ def bulk(container: str) -> list[Step]:
     ]
 
 
-def versions(container: str) -> list[Step]:
+def versions(container: str) -> list[StepResult]:
     return [
         step("PUT", X_Versions_Enabled="true"),
         step("PUT", "o", "", b"first"),

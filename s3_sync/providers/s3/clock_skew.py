@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from s3_sync.providers.s3.headers import http_date
-from s3_sync.runtime.log_once import Told
+from s3_sync.runtime.log_once import LogOnce
 
 log = logging.getLogger("s3-sync")
 
@@ -26,7 +26,7 @@ class StoreClock:
         self.off = 0.0
         self._store = store
         self._now = now
-        self._told = Told()
+        self._log_once = LogOnce()
 
     def heard(self, date: str, sent: float) -> None:
         """An answer came just now, with this Date, to a request that was ``sent`` then."""
@@ -47,11 +47,11 @@ class StoreClock:
         if abs(off) > _WORTH_SAYING:
             where = "ahead of" if off > 0.0 else "behind"
             log.log(
-                self._told.level("clock", where),
+                self._log_once.level_for("clock", where),
                 "The clock of %s is %.0f s %s the clock of this machine: set the wrong one right (chronyc"
                 " tracking). Until then copies of moved objects that expire are deleted when both have come"
                 " to the time",
                 self._store, abs(off), where,
             )  # fmt: skip
-        elif not off and self._told.over("clock"):
+        elif not off and self._log_once.clear("clock"):
             log.info("The clock of %s agrees with the clock of this machine again", self._store)

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from s3_sync.config.settings import Mapping
-from s3_sync.daemon.counters import Book, Counters
+from s3_sync.daemon.activity import Activity
+from s3_sync.daemon.counters import Counters
 from s3_sync.errors import SyncError
-from s3_sync.sync.backlog.reader import MappingFacts
+from s3_sync.sync.backlog.reader import MappingBacklog
 
 log = logging.getLogger("s3-sync")
 
@@ -22,7 +23,7 @@ REST = 200.0
 
 @dataclass(slots=True)
 class Pending:
-    """See ``facts.MappingFacts``, whose numbers these are, over all containers of a mapping.
+    """See ``facts.MappingBacklog``, whose numbers these are, over all containers of a mapping.
 
     ``oldest``, ``counted_at``: seconds since the epoch, the earliest of all; ``oldest`` None when nothing is
     pending; ``counted_at`` is when all of it was last true. ``reasons``: how many objects fail for each.
@@ -41,7 +42,7 @@ class Pending:
     unreadable: int = 0
     counted_at: float = float("inf")
 
-    def add(self, facts: MappingFacts, now: float) -> None:
+    def add(self, facts: MappingBacklog, now: float) -> None:
         counts, pending, troubles = facts.counts, facts.pending, facts.troubles
         self.rows_behind += counts.behind.rows
         self.objects += pending.objects
@@ -66,25 +67,25 @@ def _let_others() -> None:
 class Answers(Protocol):
     """Such as ``facts.Facts``."""
 
-    def of(self, mapping: Mapping) -> MappingFacts: ...
+    def of(self, mapping: Mapping) -> MappingBacklog: ...
 
 
-class Outlook:
+class BacklogPoller:
     """``breathe`` lets others work; what it takes is not counted as ours. Build ``facts`` with ``breather``.
 
-    ``found``: by the keys of ``Book.counters``; what could not be counted keeps its old numbers, whose
+    ``found``: by the keys of ``Activity.by_mapping``; what could not be counted keeps its old numbers, whose
     ``counted_at`` tells their age.
     """
 
     def __init__(
         self,
-        book: Book,
+        activity: Activity,
         facts: Callable[[Callable[[], None]], Answers],
         now: Callable[[], float],
         breathe: Callable[[], None] = _let_others,
     ) -> None:
         self.found: dict[str, Pending] = {}
-        self._book = book
+        self._activity = activity
         self._facts = facts(self._breathe)
         self._now = now
         self._pause = breathe
@@ -94,33 +95,35 @@ class Outlook:
 
     def update(self) -> None:
         """Count, unless the last count was so long that it is too early."""
-        begun = self._book.now()
+        begun = self._activity.now()
         if begun < self._rest_until:
             return
         self._others = 0.0
-        counted = ((key, self._of(key, counters)) for key, counters in list(self._book.counters.items()))
+        counted = (
+            (key, self._of(key, counters)) for key, counters in list(self._activity.by_mapping.items())
+        )
         self.found = {key: found for key, found in counted if found}
-        ended = self._book.now()
+        ended = self._activity.now()
         self._rest_until = ended + REST * max(0.0, ended - begun - self._others)
 
     def _of(self, key: str, counters: Counters) -> Pending | None:
         """Others work meanwhile, and may have taken the mapping out."""
         found = Pending()
-        # not that of the listing of an account, whose containers have pulses of their own
-        pulses = [each for each in counters.pulses.values() if not each.mapping.is_whole]
-        for pulse in pulses:
+        # not that of the listing of an account, whose containers have heartbeats of their own
+        heartbeats = [each for each in counters.heartbeats.values() if not each.mapping.is_whole]
+        for heartbeat in heartbeats:
             try:
-                found.add(self._facts.of(pulse.mapping), self._now())
+                found.add(self._facts.of(heartbeat.mapping), self._now())
             except SyncError as error:
                 if key not in self._failing:
-                    log.warning("%s: what is pending cannot be counted: %s", pulse.mapping.label, error)
+                    log.warning("%s: what is pending cannot be counted: %s", heartbeat.mapping.label, error)
                 self._failing.add(key)
                 return self.found.get(key)
             self._breathe()
         self._failing.discard(key)
-        return found if pulses else None
+        return found if heartbeats else None
 
     def _breathe(self) -> None:
-        begun = self._book.now()
+        begun = self._activity.now()
         self._pause()
-        self._others += self._book.now() - begun
+        self._others += self._activity.now() - begun

@@ -59,7 +59,7 @@ class DatabaseFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class MappingFacts:
+class MappingBacklog:
     """``databases``: those that are on this node now. ``saved``: when a cursor was last written down, in
     seconds since the epoch; None if never."""
 
@@ -150,7 +150,7 @@ class Facts:
         self._breathe = breathe
         self._known: dict[str, dict[LocalReplica, _Known]] = {}
 
-    def of(self, mapping: Mapping) -> MappingFacts:
+    def of(self, mapping: Mapping) -> MappingBacklog:
         """Raises StateError, LocalError."""
         key = mapping.journal_key
         before = self._known.get(key, {})
@@ -171,7 +171,7 @@ class Facts:
                     )
                 )
         self._known[key] = now
-        return MappingFacts(
+        return MappingBacklog(
             mapping, tuple(databases), self._journal.troubles(key), self._statuses.saved(mapping)
         )
 

@@ -23,7 +23,7 @@ ASK_AGAIN = 5.0
 SILENT = 600.0
 
 
-class Neighbours:
+class AccountSegmentIndex:
     """Of one account; shared by the crawls of its containers. ``run`` is one thread's."""
 
     def __init__(self, names: AccountNames, clock: Clock) -> None:

@@ -19,7 +19,7 @@ DAILY, SOON, HOURLY = 86400.0, 60.0, 3600.0
 NOTED = "expiry"
 
 
-class Lifetime:
+class BucketExpiryRule:
     """For one mapping. ``key``: its name in the journal.
 
     A mapping that fails here goes on copying: then copies live longer than was asked for, and that is said.

@@ -14,9 +14,9 @@ from s3_sync.errors import CopyUnproven, NotFound, ObjectRefused, SegmentChanged
 from s3_sync.model.objects import MARKS, ObjectInfo
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.state.expiries import Expiry
-from s3_sync.sync.lifecycle.account_segment_index import Neighbours
-from s3_sync.sync.lifecycle.segment_cleanup import DepartureLedger
-from s3_sync.sync.lifecycle.segment_index import NamedObjects
+from s3_sync.sync.lifecycle.account_segment_index import AccountSegmentIndex
+from s3_sync.sync.lifecycle.segment_cleanup import CleanupLedger
+from s3_sync.sync.lifecycle.segment_index import SegmentIndex
 from s3_sync.transfer.decide import Decision, decide, is_of_before
 from s3_sync.transfer.large_upload import LargeObject, has_manifest, large_kind
 from s3_sync.transfer.source import OpenObject
@@ -30,7 +30,7 @@ _LEFT_BEHIND = frozenset(
 
 
 @dataclass(slots=True)
-class Moving:
+class LifecycleState:
     """What a mapping that does not retain local objects has to know.
 
     ``departures``: where the segments of large objects are written down that follow them. ``named``: what is
@@ -38,16 +38,16 @@ class Moving:
     where all of its containers are mapped, or for one container in shards.
     """
 
-    departures: DepartureLedger
-    named: NamedObjects
-    neighbours: Neighbours | None = None
+    departures: CleanupLedger
+    named: SegmentIndex
+    neighbours: AccountSegmentIndex | None = None
 
 
 class Release:
     """For mappings that do not retain local objects. Without ``moving``, segments stay."""
 
     def __init__(
-        self, mapping: Mapping, sending: Sending, removal: Removal, moving: Moving | None = None
+        self, mapping: Mapping, sending: Sending, removal: Removal, moving: LifecycleState | None = None
     ) -> None:
         self._mapping = mapping
         self._bucket = sending.bucket

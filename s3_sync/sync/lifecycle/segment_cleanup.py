@@ -1,7 +1,7 @@
 """Segments that follow their large object out of the cluster.
 
 A large object moves in two steps. ``sync.release`` proves the copy, writes down here what the segments are,
-and deletes the manifest. Later ``SegmentSweep`` deletes the segments, many objects at a time, because one
+and deletes the manifest. Later ``SegmentCleaner`` deletes the segments, many objects at a time, because one
 walk through the account has to tell first who else names them. A segment is deleted only if all of this
 holds:
 
@@ -42,7 +42,7 @@ from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp, parse_iso_date
 from s3_sync.providers.base import Bucket
 from s3_sync.runtime.concurrency import Pool
-from s3_sync.runtime.log_once import Told
+from s3_sync.runtime.log_once import LogOnce
 from s3_sync.state.segment_cleanups import Departure, Departures
 from s3_sync.transfer.large_upload import LargeObject, archived
 
@@ -110,14 +110,14 @@ def leaving(large: LargeObject) -> tuple[Leaving, ...]:
     return tuple(found.values())
 
 
-class DepartureLedger:
+class CleanupLedger:
     """What the journal keeps of the segments of one mapping's large objects. ``key``: its name there."""
 
     def __init__(self, departures: Departures, key: str) -> None:
         self._departures = departures
         self._key = key
         #: about which of them something has been said
-        self.told = Told()
+        self.log_once = LogOnce()
 
     def note(self, large: LargeObject, gone: bool = False) -> None:
         """Before the manifest is deleted, and again with ``gone`` when it has been. Raises StateError."""
@@ -151,7 +151,7 @@ class DepartureLedger:
         self._departures.settle(self._key, departure)
 
 
-class SegmentSweep:
+class SegmentCleaner:
     """One walk, for as many large objects as wait. ``failed``: some will have to wait for another one."""
 
     def __init__(
@@ -159,7 +159,7 @@ class SegmentSweep:
         mapping: Mapping,
         bucket: Bucket,
         local: LocalObjects,
-        ledger: DepartureLedger,
+        ledger: CleanupLedger,
         pool: Pool,
         move: Move,
     ) -> None:
@@ -226,13 +226,15 @@ class SegmentSweep:
             f"{count} {word or FAILED}" for word, count in sorted(words.items(), key=str) if count
         )
         stay = {word for word, count in words.items() if count} - {DELETED, ABSENT, MOVED}
-        level = self._ledger.told.level(departure.name, told, logging.WARNING if stay else logging.INFO)
+        level = self._ledger.log_once.level_for(
+            departure.name, told, logging.WARNING if stay else logging.INFO
+        )
         log.log(level, "%s: segments of %s, which was moved: %s", self._mapping.label, departure.name, told)
         if stay & {FAILED, None}:
             self.failed = True
         else:
             self._ledger.settle(departure)
-            self._ledger.told.over(departure.name)
+            self._ledger.log_once.clear(departure.name)
 
     def _may_hold(self, container: str) -> bool:
         profile = self._mapping.profile
@@ -279,12 +281,12 @@ class SegmentSweep:
 
     def _postpone(self, departure: Departure, error: SyncError) -> None:
         self.failed = True
-        level = self._ledger.told.level(departure.name, type(error).__name__)
+        level = self._ledger.log_once.level_for(departure.name, type(error).__name__)
         log.log(level, "%s: segments of %s have to wait: %s", self._mapping.label, departure.name, error)
 
 
 def _read(departure: Departure) -> Waiting:
-    """Raises ValueError, TypeError and KeyError for what ``DepartureLedger.note`` has not written so."""
+    """Raises ValueError, TypeError and KeyError for what ``CleanupLedger.note`` has not written so."""
     Timestamp.parse(departure.version)
     noted = json.loads(departure.segments)
     return Waiting(departure, noted["target"] or "", tuple(_unpacked(entry) for entry in noted["segments"]))

@@ -30,7 +30,7 @@ class Database(Protocol):
     def rows_since(self, rowid: int, limit: int) -> tuple[list[Row], int]: ...
 
 
-class NamedObjects:
+class SegmentIndex:
     """Of one mapped container."""
 
     def __init__(self, mapping: Mapping, references: References) -> None:

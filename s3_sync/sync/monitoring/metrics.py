@@ -15,7 +15,8 @@ from prometheus_client.registry import Collector
 
 from s3_sync import __version__
 from s3_sync.config.settings import Mapping
-from s3_sync.daemon.counters import Book, Counters
+from s3_sync.daemon.activity import Activity
+from s3_sync.daemon.counters import Counters
 from s3_sync.model.outcomes import Kind
 from s3_sync.providers.wrappers.instrument import BOUNDS, Observers
 from s3_sync.sync.backlog.poller import Pending
@@ -107,10 +108,10 @@ class Watched:
     """What the numbers are taken from.
 
     ``now``: seconds since the epoch. ``rates``: requests a second, for each store that has asked for
-    patience. ``journal_bytes``: size on disk. ``pending``: by the keys of the book's counters.
+    patience. ``journal_bytes``: size on disk. ``pending``: by the keys of the activity's counters.
     """
 
-    book: Book
+    activity: Activity
     observers: Observers
     now: Callable[[], float]
     rates: Callable[[], dict[str, float]]
@@ -149,14 +150,14 @@ class DaemonMetrics(Collector):
     def _samples(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
         watched = self._watched
         yield "info", (__version__,), 1
-        yield "heartbeat_timestamp_seconds", (), self._when(watched.book.heartbeat)
-        configuration = watched.book.configuration
+        yield "heartbeat_timestamp_seconds", (), self._when(watched.activity.last_tick)
+        configuration = watched.activity.configuration
         yield "configuration_problems", (), configuration.problems
         yield "configuration_refused", (), configuration.refused
         yield "configuration_loaded_timestamp_seconds", (), self._when(configuration.loaded_at)
         yield "journal_bytes", (), watched.journal_bytes()
         pending = watched.pending()
-        for key, counters in list(watched.book.counters.items()):
+        for key, counters in list(watched.activity.by_mapping.items()):
             here = labels(counters.mapping)
             yield "paused", here, int(watched.is_paused(counters.mapping))
             yield "deletes_held", here, len(counters.held)
@@ -177,10 +178,10 @@ class DaemonMetrics(Collector):
             yield "rows", (kind.value, reason), count
         yield "read_bytes", (), counters.bytes_read
         yield "turns", (), counters.turns
-        yield "turns_running", (), counters.turning
-        yield "troubled", (), counters.troubled
-        if counters.pulses:
-            yield "last_alive_timestamp_seconds", (), self._when(counters.beat)
+        yield "turns_running", (), counters.running
+        yield "troubled", (), counters.failing
+        if counters.heartbeats:
+            yield "last_alive_timestamp_seconds", (), self._when(counters.last_seen)
             yield "last_progress_timestamp_seconds", (), self._when(counters.progress)
 
     def _of_stores(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
@@ -200,7 +201,7 @@ class DaemonMetrics(Collector):
     def _of_lanes(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
         """A store may have several lanes."""
         sums: Counter[tuple[str, str]] = Counter()
-        for lane in self._watched.book.lanes:
+        for lane in self._watched.activity.lanes:
             sums["lane_threads", lane.store] += lane.threads
             sums["lane_threads_running", lane.store] += lane.running
             sums["lane_workers", lane.store] += lane.workers.size
@@ -225,7 +226,7 @@ class DaemonMetrics(Collector):
 
     def _when(self, monotonic: float) -> float:
         """Seconds since the epoch."""
-        return self._watched.now() - (self._watched.book.now() - monotonic)
+        return self._watched.now() - (self._watched.activity.now() - monotonic)
 
 
 def _of_pending(found: Pending | None) -> Iterator[tuple[str, tuple[str, ...], float]]:

@@ -9,7 +9,8 @@ from typing import Any
 
 from s3_sync import __version__
 from s3_sync.config.settings import Mapping
-from s3_sync.daemon.counters import Book, Counters
+from s3_sync.daemon.activity import Activity
+from s3_sync.daemon.counters import Counters
 from s3_sync.model.outcomes import Kind
 from s3_sync.providers.wrappers.instrument import Observer
 from s3_sync.sync.backlog.poller import Pending
@@ -28,13 +29,13 @@ def destination(mapping: Mapping) -> str:
 class Rates:
     """Objects and bytes a second of each mapping, over the last OVER seconds, or since ``note`` began."""
 
-    def __init__(self, book: Book) -> None:
-        self._book = book
+    def __init__(self, activity: Activity) -> None:
+        self._activity = activity
         self._noted: deque[tuple[float, dict[str, tuple[int, int]]]] = deque()
 
     def note(self) -> None:
-        now = self._book.now()
-        self._noted.append((now, {key: _done(each) for key, each in self._book.counters.items()}))
+        now = self._activity.now()
+        self._noted.append((now, {key: _done(each) for key, each in self._activity.by_mapping.items()}))
         while len(self._noted) > 2 and self._noted[1][0] <= now - OVER:
             self._noted.popleft()
 
@@ -49,30 +50,36 @@ class Rates:
         return (after[key][0] - objects) / seconds, (after[key][1] - size) / seconds
 
 
-class Snapshot:
+class ReconReport:
     """``taken`` makes the content anew; times in it are seconds since the epoch."""
 
-    def __init__(self, book: Book, process: int, began: float, is_paused: Callable[[Mapping], bool]) -> None:
-        self._book = book
+    def __init__(
+        self,
+        activity: Activity,
+        process: int,
+        began: float,
+        is_paused: Callable[[Mapping], bool],
+    ) -> None:
+        self._activity = activity
         self._is_paused = is_paused
         self._process = process
         self._began = began
-        self.rates = Rates(book)
+        self.rates = Rates(activity)
 
     def taken(
         self, now: float, found: dict[str, Pending], stores: Iterator[Observer], throttled: dict[str, float]
     ) -> dict[str, Any]:
-        ago = self._book.now() - now  # from monotonic seconds to the others
+        ago = self._activity.now() - now  # from monotonic seconds to the others
         return {
             "version": __version__,
             "process": self._process,
             "pid": os.getpid(),
             "began": self._began,
             "updated": now,
-            "alive": self._book.is_alive(),
+            "alive": self._activity.is_alive(),
             "mappings": [
                 self._mapping(key, counters, ago, found.get(key))
-                for key, counters in list(self._book.counters.items())
+                for key, counters in list(self._activity.by_mapping.items())
             ],
             "stores": [_store(each, throttled) for each in stores],
         }
@@ -85,17 +92,19 @@ class Snapshot:
             "container": mapping.container,
             "destination": destination(mapping),
             "fingerprint": mapping.fingerprint,
-            "containers": sum(not pulse.mapping.is_whole for pulse in list(counters.pulses.values())),
+            "containers": sum(
+                not heartbeat.mapping.is_whole for heartbeat in list(counters.heartbeats.values())
+            ),
             "paused": self._is_paused(mapping),
             "rows": _by_kind(counters),
             "read_bytes": counters.bytes_read,
             "objects_per_second": round(objects, 3),
             "bytes_per_second": round(size, 1),
             "turns": counters.turns,
-            "turns_running": counters.turning,
-            "troubled": counters.troubled,
-            "last_alive": counters.beat - ago if counters.pulses else None,
-            "last_progress": counters.progress - ago if counters.pulses else None,
+            "turns_running": counters.running,
+            "troubled": counters.failing,
+            "last_alive": counters.last_seen - ago if counters.heartbeats else None,
+            "last_progress": counters.progress - ago if counters.heartbeats else None,
             "pending": _pending(pending),
         }
 

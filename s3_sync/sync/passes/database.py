@@ -7,7 +7,7 @@ import logging
 from s3_sync.cluster.brokers import ContainerDb, LocalReplica
 from s3_sync.cluster.client import VERSIONING
 from s3_sync.config.settings import Mapping
-from s3_sync.daemon.delay_queue import setback_pause
+from s3_sync.daemon.delay_queue import backoff_delay
 from s3_sync.errors import LocalError, LocalMissing
 from s3_sync.sync.passes.cursors import Progress, Scope
 from s3_sync.sync.passes.deferred import DueRows
@@ -65,7 +65,7 @@ class DatabaseCrawl:
                 return False, []
             level = logging.DEBUG if self._setbacks else logging.ERROR
             self._setbacks += 1
-            self._rest_until = self._context.clock.now() + setback_pause(self._setbacks)
+            self._rest_until = self._context.clock.now() + backoff_delay(self._setbacks)
             log.log(level, "Failed to read a database of %s: %s", self._mapping.label, error)
             return False, []
         self._setbacks = 0
@@ -93,7 +93,7 @@ class DatabaseCrawl:
                 self._told_size = True
                 log.info("%s: %d objects here may leave the cluster", self._mapping.label, db.object_count())
             if self._batches.guard.is_set:
-                self._batches.guard.saw(db.id, db.object_count(), self._replica.replicas)
+                self._batches.guard.update_object_count(db.id, db.object_count(), self._replica.replicas)
             results: list[Result] = []
             more = self._due.run(db, limit, results)
             more = self._primary.run(db, limit, results) or more

@@ -78,7 +78,9 @@ class DueRows:
         """What is listed in a row's way is no proof, unless the row is another node's to send: a transfer
         of the version before may have ended after this one was written, with the same bytes."""
         batches, slack = self._scope.batches, self._scope.context.settings.verification_slack_seconds
-        asked = [row for row in rows if not batches.guard.holds(row)]
+        asked = [
+            row for row in rows if not (row.deleted and batches.guard.blocks(row.data_timestamp.seconds))
+        ]
         if due.kind != PRIMARY:
             return batches.survey_shared(asked)
         is_shared = self._scope.replica.replicas > 1 and due.due + slack <= self._scope.context.clock.now()

@@ -1,24 +1,36 @@
-"""Stored copies that have expired: when they are looked at, and what is left in the journal."""
+"""``propagate_expiration``: deletes the stored copy of a moved object once it has expired.
+
+The journal knows which copies have a time at which they expire. A pass handles those that are due.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
 
+from s3_sync.cluster.newest import Deleted, LocalState, NewestState, Present
 from s3_sync.config.settings import Mapping
-from s3_sync.model.outcomes import HELD, LARGE, NOT_DUE, Outcome
+from s3_sync.daemon.delete_limiter import DeleteLimiter
+from s3_sync.daemon.name_locks import NameLocks
+from s3_sync.errors import NotFound, SyncError
+from s3_sync.model.objects import ObjectInfo
+from s3_sync.model.outcomes import EXCLUDED, EXPIRED, HELD, LARGE, NOT_DUE, SUPERSEDED, Kind, Outcome
+from s3_sync.model.timestamps import Timestamp
+from s3_sync.providers.base import Bucket
+from s3_sync.runtime.log_once import LogOnce
 from s3_sync.state.expiries import Entry, Expiry
 from s3_sync.sync.rows.batch import OUTAGE, Batches
+from s3_sync.sync.rows.handler import outcome_of
 from s3_sync.sync.services import Context
 
 log = logging.getLogger("s3-sync")
 
-#: how long Swift's object expirer is given to reap a local object, before it is looked at again (seconds)
+#: seconds that Swift's object expirer gets to reap a local object, before the expiry is tried again
 REAPED_WITHIN = 900.0
 
 
-class Expirations:
-    """What is due of one mapping, whose name in the journal is ``key``."""
+class ExpiryPass:
+    """The expiries of one mapping, whose name in the journal is ``key``."""
 
     def __init__(self, context: Context, mapping: Mapping, key: str) -> None:
         self._context = context
@@ -26,16 +38,17 @@ class Expirations:
         self._key = key
         self._expiries = context.journal.expiries
         self._all_tried = False
+        self._expirer: Expirer | None = None
 
     @property
     def failing(self) -> int:
         return self._expiries.failing(self._key)
 
     def run(self, limit: int, open_batches: Callable[[], Batches]) -> tuple[bool, list[Outcome]]:
-        """Up to ``limit`` of those that are due; whether there are more, and what became of them.
+        """Handle up to ``limit`` expiries that are due. Returns whether there are more, and the outcomes.
 
-        Without ``propagate_expiration`` nothing is. With ``once``, what failed before is tried one time,
-        whether it is its time or not. What was not begun, as in ``Batches.run``, stays as it is.
+        Without ``propagate_expiration`` nothing is due. With ``once``, each that failed before is tried one
+        time, whether it is due or not. One that was not begun, as in ``Batches.run``, stays as it is.
         """
         due = self._due(limit)
         if not due:
@@ -70,17 +83,26 @@ class Expirations:
     def _handle(self, due: Sequence[Entry], batches: Batches) -> list[tuple[Entry, Outcome]]:
         enough = 2 * self._context.workers.size
         failed = 0
+        expirer = self._opened(batches)
 
         def handle(entry: Entry) -> Outcome | None:
             nonlocal failed
             if self._context.halted(self._mapping) or failed >= enough:
                 return None
-            outcome = batches.expirer.handle(entry.expiry)
+            outcome = expirer.handle(entry.expiry)
             failed = failed + 1 if outcome.reason in OUTAGE else 0
             return outcome
 
         outcomes = self._context.workers.map(handle, due)
         return [(entry, outcome) for entry, outcome in zip(due, outcomes, strict=True) if outcome]
+
+    def _opened(self, batches: Batches) -> Expirer:
+        if self._expirer is None:
+            context, names = self._context, batches.handler.names
+            self._expirer = Expirer(
+                self._mapping, batches.bucket, context.local.newest, names, context.clock.now, batches.guard
+            )
+        return self._expirer
 
     def _log_failure(self, entry: Entry, outcome: Outcome) -> None:
         log.log(
@@ -88,3 +110,88 @@ class Expirations:
             "Failed to delete %s, which has expired, of %s: %s: %s",
             entry.expiry.name, self._mapping.label, outcome.reason, outcome.detail,
         )  # fmt: skip
+
+
+class Expirer:
+    """Deletes one stored copy at a time. ``names``: the locks under which rows of the mapping are handled."""
+
+    def __init__(
+        self,
+        mapping: Mapping,
+        bucket: Bucket,
+        newest: NewestState,
+        names: NameLocks,
+        now: Callable[[], float],
+        guard: DeleteLimiter,
+    ) -> None:
+        self._mapping = mapping
+        self._bucket = bucket
+        self._newest = newest
+        self._names = names
+        self._now = now
+        self._log_once = LogOnce()
+        self._guard = guard
+
+    def handle(self, expiry: Expiry) -> Outcome:
+        """Never raises. Delete the copy if it is still the one that was noted, and nothing newer is known."""
+        try:
+            with self._names.hold(expiry.name):
+                return self._expire(expiry)
+        except SyncError as error:
+            return outcome_of(error)
+        except Exception as error:
+            self._log_once.exception(
+                log, error, "Failed to expire %s of %s", expiry.name, self._mapping.label
+            )
+            return Outcome(Kind.PENDING, "internal_error", repr(error))
+
+    def _expire(self, expiry: Expiry) -> Outcome:
+        exclude = self._mapping.profile.exclude
+        if exclude is not None and exclude.match(expiry.name):
+            return Outcome(Kind.SKIPPED, EXCLUDED)
+        try:
+            remote = self._bucket.head_object(expiry.name)
+        except NotFound:
+            return Outcome(Kind.PRESENT)
+        if not _is_copy(remote, expiry):
+            return Outcome(Kind.SKIPPED, SUPERSEDED)
+        if not self._is_due(expiry):
+            return Outcome(Kind.PENDING, NOT_DUE)
+        state = self._newest.of(self._mapping.account, self._mapping.container, expiry.name)
+        if isinstance(state, Present) and state.expired:
+            return Outcome(Kind.PENDING, NOT_DUE)  # it was restored, and is decided on once it is reaped
+        if not _is_gone(state, expiry):
+            return Outcome(Kind.SKIPPED, SUPERSEDED)
+        if not self._guard.acquire(expiry.delete_at):
+            return Outcome(Kind.PENDING, HELD, "the delete budget is used up")
+        deleted = False
+        try:
+            deleted = self._bucket.delete_object(expiry.name)
+        finally:
+            if not deleted:
+                self._guard.refund(expiry.delete_at)
+        return Outcome(Kind.DELETED, EXPIRED)
+
+    def _is_due(self, expiry: Expiry) -> bool:
+        """By the store's clock as well, which has just been heard of: ours may be fast."""
+        now = self._now() + min(0.0, self._bucket.clock_off)
+        return now >= expiry.delete_at + self._mapping.profile.propagate_expiration_offset
+
+
+def _is_copy(remote: ObjectInfo, expiry: Expiry) -> bool:
+    """Whether what is stored is the very copy that the entry is about."""
+    assert remote.meta is not None
+    return (
+        remote.meta.marks.get("swift-timestamp") == expiry.copy and remote.meta.delete_at == expiry.delete_at
+    )
+
+
+def _is_gone(state: LocalState, expiry: Expiry) -> bool:
+    """Whether nothing has happened to the name since, but that its object was moved, or was restored and
+    then reaped: Swift's expirer deletes with X-Delete-At for a timestamp."""
+    if isinstance(state, Present):
+        return False
+    if not isinstance(state, Deleted):
+        return True  # forgotten by now
+    moved = Timestamp.parse(expiry.version).after()
+    return state.timestamp <= moved or state.timestamp == Timestamp.from_seconds(expiry.delete_at)

@@ -8,16 +8,14 @@ from collections.abc import Mapping as Views
 from dataclasses import dataclass, field
 
 from s3_sync.config.settings import Mapping
-from s3_sync.daemon.delete_limiter import DeleteGuard
-from s3_sync.daemon.mapping_counters import Tally
+from s3_sync.daemon.delete_limiter import DeleteLimiter
 from s3_sync.daemon.name_locks import NameLocks
 from s3_sync.model.outcomes import HELD, LARGE, NOT_DUE, Kind, Outcome
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import MIB, Bucket
 from s3_sync.state.journal import QUARANTINE, RETRY, DueRange, Settlement, Unsettled
-from s3_sync.sync.lifecycle.release import Moving
-from s3_sync.sync.passes.expirer import Expirer
+from s3_sync.sync.lifecycle.release import LifecycleState
 from s3_sync.sync.rows.bulk_deletes import BulkDeletes
 from s3_sync.sync.rows.handler import RowHandler
 from s3_sync.sync.rows.remote_lookup import Listings
@@ -85,13 +83,13 @@ class Batches:
         bucket: Bucket,
         key: str,
         ledger: UploadLedger,
-        moving: Moving,
+        moving: LifecycleState,
     ) -> None:
         self._context = context
         self._mapping = mapping
         self.bucket = bucket
         self._key = key
-        self.tally = Tally(mapping, context.stats, context.book)
+        self.tally = context.activity.mapping_counters(mapping, context.stats)
         self._ledger = ledger
         about = f"{mapping.label}, {mapping.credentials.store}/{mapping.bucket}"
         self.listings = Listings(bucket, about, context.clock.now)
@@ -102,8 +100,12 @@ class Batches:
         self._room = 0
         names = NameLocks(context.large.claims(key))
         self.handler = RowHandler(mapping, sending, context.local, context.clock.now, moving, names)
-        self.guard = DeleteGuard(
-            mapping, context.journal, context.controls, context.book.of(mapping), context.clock.now
+        self.guard = DeleteLimiter(
+            mapping,
+            context.journal,
+            context.controls,
+            context.activity.counters_for(mapping),
+            context.clock.now,
         )
         self.handler.deletes.guard = self.guard
         most = max(1, context.workers.size // 2)
@@ -111,8 +113,6 @@ class Batches:
             names, context.large, lambda row, outcome: self.settle(Result([(row, outcome)])), most
         )
         self._deletes = BulkDeletes(bucket, context.workers, context.clock.now, self.guard)
-        self.expirer = Expirer(mapping, bucket, context.local.newest, names, context.clock.now)
-        self.expirer.guard = self.guard
 
     def survey_shared(self, rows: Sequence[Row]) -> dict[str, View]:
         """A view for each of the rows, which others may be sending just now: what is not listed is asked for

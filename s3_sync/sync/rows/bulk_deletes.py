@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-from s3_sync.daemon.delete_limiter import DeleteGuard
+from s3_sync.daemon.delete_limiter import DeleteLimiter
 from s3_sync.errors import NotSupported, RemoteError
 from s3_sync.model.outcomes import HELD, Kind, Outcome
 from s3_sync.model.rows import Row
@@ -33,7 +33,7 @@ class BulkDeletes:
     """
 
     def __init__(
-        self, bucket: Bucket, workers: Pool, now: Callable[[], float], guard: DeleteGuard | None = None
+        self, bucket: Bucket, workers: Pool, now: Callable[[], float], guard: DeleteLimiter | None = None
     ) -> None:
         self._bucket = bucket
         self._workers = workers
@@ -86,10 +86,10 @@ class BulkDeletes:
 
     def _give_back(self, row: Row) -> None:
         if self._guard is not None:
-            self._guard.give_back(row.data_timestamp.seconds)
+            self._guard.refund(row.data_timestamp.seconds)
 
     def _may_go(self, row: Row) -> bool:
-        return self._guard is None or self._guard.take(row.data_timestamp.seconds)
+        return self._guard is None or self._guard.acquire(row.data_timestamp.seconds)
 
     def _send(self, names: set[str]) -> dict[str, Outcome]:
         """What became of those that were not deleted. Raises NotSupported."""

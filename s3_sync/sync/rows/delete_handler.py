@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from s3_sync.cluster.newest import NewestState, Present, Unknown
 from s3_sync.config.settings import Mapping
-from s3_sync.daemon.delete_limiter import DeleteGuard
+from s3_sync.daemon.delete_limiter import DeleteLimiter
 from s3_sync.errors import DeletesHeld, LocalBehind, LocalUnavailable, NotFound, ObjectRefused
 from s3_sync.model.objects import ObjectInfo, ObjectMeta
 from s3_sync.model.outcomes import DELETE_NOT_PROPAGATED, OWN_TOMBSTONE, SUPERSEDED, Kind, Outcome
@@ -30,7 +30,7 @@ class Deletes:
         self._bucket = bucket
         self._newest = newest
         #: how many may be sent; None = all
-        self.guard: DeleteGuard | None = None
+        self.guard: DeleteLimiter | None = None
 
     def handle(self, row: Row, view: View, proven: Callable[[Row], None] | None) -> Outcome:
         """Raises LocalError, RemoteError. ``proven`` is told of a delete instead of its being sent.
@@ -49,7 +49,7 @@ class Deletes:
     def _handle(self, row: Row, view: View, proven: Callable[[Row], None] | None) -> Outcome:
         """A delete that is to be propagated, if what is there now proves it."""
         if self.guard is not None:
-            self.guard.check(row.data_timestamp.seconds)
+            self.guard.ensure_open(row.data_timestamp.seconds)
         look = view is Before.UNKNOWN or (isinstance(view, Listed) and self._may_be_newer(view, row))
         remote = self._head(row.name) if look else None
         if look and remote is None:
@@ -83,14 +83,14 @@ class Deletes:
 
     def _send_delete(self, row: Row) -> None:
         written = row.data_timestamp.seconds
-        if self.guard is not None and not self.guard.take(written):
+        if self.guard is not None and not self.guard.acquire(written):
             raise DeletesHeld("the delete budget is used up")
         deleted = False
         try:
             deleted = self._bucket.delete_object(row.name)
         finally:
             if self.guard is not None and not deleted:
-                self.guard.give_back(written)
+                self.guard.refund(written)
 
     def _unproven(self, row: Row) -> Outcome:
         """The tombstone was reclaimed: nobody can say any more that this delete is the last word."""

@@ -40,8 +40,8 @@ from s3_sync.model.outcomes import (
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.limits import check_limits
-from s3_sync.runtime.log_once import Told
-from s3_sync.sync.lifecycle.release import Moving, Release
+from s3_sync.runtime.log_once import LogOnce
+from s3_sync.sync.lifecycle.release import LifecycleState, Release
 from s3_sync.sync.rows.delete_handler import Deletes
 from s3_sync.sync.rows.remote_state import ROUNDED, Before, Listed, View
 from s3_sync.transfer.decide import Decision, decide, is_marked_large, is_of_before
@@ -77,10 +77,10 @@ class RowHandler:
         sending: Sending,
         local: LocalObjects,
         now: Callable[[], float],
-        moving: Moving | None = None,
+        moving: LifecycleState | None = None,
         names: NameLocks | None = None,
     ) -> None:
-        self._told = Told()
+        self._log_once = LogOnce()
         self._mapping = mapping
         self._profile = mapping.profile
         self._sending = sending
@@ -134,7 +134,7 @@ class RowHandler:
             return outcome_of(error)
         except Exception as error:
             about = row.rowid, row.name, self._mapping.label
-            self._told.exception(log, error, "Failed to handle row %d (%s) of %s", *about)
+            self._log_once.exception(log, error, "Failed to handle row %d (%s) of %s", *about)
             return Outcome(Kind.PENDING, "internal_error", repr(error))
 
     def _act_on(self, row: Row, view: View, proven: Callable[[Row], None] | None) -> Outcome:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from s3_sync.errors import ClockSkewed, CredentialsRefused, ListingUnusable, NotFound, RemoteError
 from s3_sync.providers.base import Bucket, ListPage, ListQuery
-from s3_sync.runtime.log_once import Told
+from s3_sync.runtime.log_once import LogOnce
 from s3_sync.sync.rows.remote_state import Before, Listed, View
 
 log = logging.getLogger("s3-sync")
@@ -89,7 +89,7 @@ class Listings:
         self._bucket = bucket
         self._about = about
         self._now = now
-        self._told = Told()
+        self._log_once = LogOnce()
         #: the store is not asked to list before
         self._not_before = float("-inf")
 
@@ -136,7 +136,7 @@ class Listings:
             self._note(error, self._now() - begun)
             return None
         self._not_before = float("-inf")
-        if self._told.over(_REFUSED):
+        if self._log_once.clear(_REFUSED):
             log.info("%s: what is stored there can be listed again", self._about)
         return found
 
@@ -146,7 +146,7 @@ class Listings:
         if about == _REFUSED:  # else other pages may be fine
             rest = min(LONGEST_REST, max(REST, REST_TIMES * seconds))
             self._not_before = self._now() + rest
-        level = self._told.level(about, error.reason)
+        level = self._log_once.level_for(about, error.reason)
         message = "%s: what is stored there cannot be listed, looking at each object instead: %s: %s"
         log.log(level, message, self._about, error.reason, error)
 

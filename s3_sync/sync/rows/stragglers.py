@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from s3_sync.daemon.name_locks import NameLocks
-from s3_sync.daemon.task_pool import LargeLane
+from s3_sync.daemon.task_pool import TaskPool
 from s3_sync.model.outcomes import LARGE, Kind, Outcome
 from s3_sync.model.rows import Row
 
@@ -22,7 +22,7 @@ class SlowRows:
     """
 
     def __init__(
-        self, names: NameLocks, lane: LargeLane, settle: Callable[[Row, Outcome], None], most: int
+        self, names: NameLocks, lane: TaskPool, settle: Callable[[Row, Outcome], None], most: int
     ) -> None:
         """``most``: the batch waits while so many have been left behind already."""
         self._names = names

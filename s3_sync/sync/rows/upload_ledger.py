@@ -11,7 +11,7 @@ from threading import Lock
 
 from s3_sync.errors import RemoteError
 from s3_sync.providers.base import Bucket
-from s3_sync.runtime.log_once import Told
+from s3_sync.runtime.log_once import LogOnce
 from s3_sync.state.expiries import Expiry
 from s3_sync.state.journal import Journal
 
@@ -190,7 +190,7 @@ class UploadLedger:
             return completing | self._in_flight
 
 
-def reap(label: str, ledger: UploadLedger, open_bucket: Callable[[], Bucket], told: Told) -> None:
+def reap(label: str, ledger: UploadLedger, open_bucket: Callable[[], Bucket], log_once: LogOnce) -> None:
     """What cannot be aborted now is left for the next time; it costs space, nothing else."""
     if not ledger.has_work():
         return
@@ -199,9 +199,9 @@ def reap(label: str, ledger: UploadLedger, open_bucket: Callable[[], Bucket], to
     except RemoteError as error:
         reaped = Reaped(problem=error)
     if reaped.problem is None:
-        told.over("uploads")
+        log_once.clear("uploads")
     else:
-        level = told.level("uploads", type(reaped.problem).__name__)
+        level = log_once.level_for("uploads", type(reaped.problem).__name__)
         log.log(level, "%s: unfinished uploads could not be looked for: %s", label, reaped.problem)
     if reaped.aborted:
         log.info("%s: aborted %d uploads that were left unfinished", label, reaped.aborted)

@@ -13,7 +13,8 @@ import pytest
 
 from s3_sync.admin import exit_codes as codes
 from s3_sync.admin import main
-from s3_sync.admin.node import become_owner, lock_holder, owned
+from s3_sync.admin.node import become_owner, owned
+from s3_sync.daemon.instance_lock import lock_holder
 
 
 def test_every_command_says_what_it_is_for(capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,12 +91,12 @@ def test_who_holds_a_lock(tmp_path: Path) -> None:
     import fcntl
 
     path = tmp_path / ".lock"
-    assert lock_holder(str(path)) == 0
+    assert lock_holder(str(tmp_path)) == 0
     with path.open("w") as file:
-        assert lock_holder(str(path)) == 0
+        assert lock_holder(str(tmp_path)) == 0
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert lock_holder(str(path)) == os.getpid()
-    assert lock_holder(str(path)) == 0
+        assert lock_holder(str(tmp_path)) == os.getpid()
+    assert lock_holder(str(tmp_path)) == 0
 
 
 def test_nothing_changes_for_who_is_the_owner(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from s3_sync.config.settings import Credentials, Profile
-from s3_sync.daemon.counters import WEDGED, Book
-from s3_sync.daemon.mapping_counters import Tally
+from s3_sync.daemon.activity import Activity
+from s3_sync.daemon.heartbeat import STALL_LIMIT
 from s3_sync.model.outcomes import Kind, Outcome
 from s3_sync.runtime.concurrency import SerialPool
 from s3_sync.runtime.stats import Stats
@@ -35,26 +35,26 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def book(clock: Clock) -> Book:
-    return Book([ONE, WHOLE, ELSEWHERE], clock)
+def activity(clock: Clock) -> Activity:
+    return Activity([ONE, WHOLE, ELSEWHERE], clock)
 
 
 class TestWhose:
-    def test_what_is_configured_has_numbers_at_once(self, book: Book) -> None:
-        assert [each.mapping for each in book.counters.values()] == [ONE, WHOLE, ELSEWHERE]
+    def test_what_is_configured_has_numbers_at_once(self, activity: Activity) -> None:
+        assert [each.mapping for each in activity.by_mapping.values()] == [ONE, WHOLE, ELSEWHERE]
 
-    def test_containers_of_an_account_count_together(self, book: Book) -> None:
+    def test_containers_of_an_account_count_together(self, activity: Activity) -> None:
         for container in ("a", "b"):
-            tally = Tally(WHOLE.of_container(container), Stats(None), book)
+            tally = activity.mapping_counters(WHOLE.of_container(container), Stats(None))
             tally.add(Outcome(Kind.COPIED))
             tally.read(5)
-        assert book.of(WHOLE).rows == {(Kind.COPIED, ""): 2}
-        assert book.of(WHOLE).bytes_read == 10
-        assert sorted(book.of(WHOLE).pulses) == ["/*", "a", "b"]
-        assert len(book.counters) == 3
-        assert book.of(ONE).scanned == 0
+        assert activity.counters_for(WHOLE).rows == {(Kind.COPIED, ""): 2}
+        assert activity.counters_for(WHOLE).bytes_read == 10
+        assert sorted(activity.counters_for(WHOLE).heartbeats) == ["/*", "a", "b"]
+        assert len(activity.by_mapping) == 3
+        assert activity.counters_for(ONE).scanned == 0
 
-    def test_but_statsd_knows_each_of_them(self, book: Book) -> None:
+    def test_but_statsd_knows_each_of_them(self, activity: Activity) -> None:
         """The container stands last in the name, so that those of an account can be added up."""
         counted: list[tuple[str, str, int]] = []
 
@@ -63,7 +63,7 @@ class TestWhose:
                 counted.append((mapping_prefix, metric, n))
 
         for container in ("a", "b.c"):
-            tally = Tally(WHOLE.of_container(container), Listener(None), book)
+            tally = activity.mapping_counters(WHOLE.of_container(container), Listener(None))
             tally.add(Outcome(Kind.COPIED))
             tally.add(Outcome(Kind.UPDATED))
             tally.add(Outcome(Kind.DELETED))
@@ -74,92 +74,104 @@ class TestWhose:
             for metric, n in (("copied_objects", 1), ("deleted_objects", 1), ("bytes", 5))
         ]
 
-    def test_a_new_configuration_keeps_the_numbers_of_what_stays(self, book: Book) -> None:
-        Tally(ONE, Stats(None), book).add(Outcome(Kind.COPIED))
+    def test_a_new_configuration_keeps_the_numbers_of_what_stays(self, activity: Activity) -> None:
+        activity.mapping_counters(ONE, Stats(None)).add(Outcome(Kind.COPIED))
         moved = replace(ONE, place="mappings[7]")
-        book.declare([moved, ELSEWHERE])
-        assert [each.mapping for each in book.counters.values()] == [moved, ELSEWHERE]
-        assert book.of(moved).scanned == 1
+        activity.set_mappings([moved, ELSEWHERE])
+        assert [each.mapping for each in activity.by_mapping.values()] == [moved, ELSEWHERE]
+        assert activity.counters_for(moved).scanned == 1
 
-    def test_what_has_gone_leaves_its_turns(self, book: Book) -> None:
+    def test_what_has_gone_leaves_its_turns(self, activity: Activity) -> None:
         gone = WHOLE.of_container("gone")
-        book.pulse(gone).begin()
-        book.pulse(gone).end(idle=True, troubled=False)
-        book.of(WHOLE).held |= {"gone", "stays"}
-        book.forget(gone)
-        assert (book.of(WHOLE).turns, [*book.of(WHOLE).pulses], book.of(WHOLE).held) == (1, ["/*"], {"stays"})
+        activity.heartbeat_for(gone).begin()
+        activity.heartbeat_for(gone).end(idle=True, failing=False)
+        activity.counters_for(WHOLE).held |= {"gone", "stays"}
+        activity.drop(gone)
+        assert (
+            activity.counters_for(WHOLE).turns,
+            [*activity.counters_for(WHOLE).heartbeats],
+            activity.counters_for(WHOLE).held,
+        ) == (1, ["/*"], {"stays"})
 
-    def test_a_mapping_that_was_changed_is_another_one(self, book: Book) -> None:
-        pulse = book.pulse(ONE)
+    def test_a_mapping_that_was_changed_is_another_one(self, activity: Activity) -> None:
+        heartbeat = activity.heartbeat_for(ONE)
         changed = replace(ONE, profile=Profile(copy_after=60))
-        book.declare([changed])
-        assert book.pulse(changed) is pulse
-        assert pulse.mapping is changed
+        activity.set_mappings([changed])
+        assert activity.heartbeat_for(changed) is heartbeat
+        assert heartbeat.mapping is changed
 
 
 class TestSigns:
-    def test_of_a_turn(self, book: Book, clock: Clock) -> None:
-        counters, pulse = book.of(ONE), book.pulse(ONE)
-        tally = Tally(ONE, Stats(None), book)
+    def test_of_a_turn(self, activity: Activity, clock: Clock) -> None:
+        counters, heartbeat = activity.counters_for(ONE), activity.heartbeat_for(ONE)
+        tally = activity.mapping_counters(ONE, Stats(None))
         clock.time = 1010.0
-        pulse.begin()
-        assert (counters.beat, counters.progress, counters.turning) == (1010.0, 1000.0, 1)
+        heartbeat.begin()
+        assert (counters.last_seen, counters.progress, counters.running) == (1010.0, 1000.0, 1)
         clock.time = 1020.0
         tally.read(1)
-        assert (counters.beat, counters.progress) == (1020.0, 1000.0)
+        assert (counters.last_seen, counters.progress) == (1020.0, 1000.0)
         clock.time = 1030.0
         tally.add(Outcome(Kind.PENDING, "remote_unavailable"))
         tally.handled()
-        assert (counters.beat, counters.progress) == (1030.0, 1000.0)
+        assert (counters.last_seen, counters.progress) == (1030.0, 1000.0)
         clock.time = 1040.0
         tally.add(Outcome(Kind.PRESENT))
-        assert (counters.beat, counters.progress) == (1040.0, 1040.0)
+        assert (counters.last_seen, counters.progress) == (1040.0, 1040.0)
         clock.time = 1050.0
-        pulse.end(idle=False, troubled=False)
-        assert (counters.beat, counters.progress, counters.turns) == (1050.0, 1040.0, 1)
+        heartbeat.end(idle=False, failing=False)
+        assert (counters.last_seen, counters.progress, counters.turns) == (1050.0, 1040.0, 1)
 
     @pytest.mark.parametrize(
         ("idle", "troubled", "progress"),
         [(True, False, 1100.0), (True, True, 1000.0), (False, False, 1000.0)],
     )
     def test_nothing_to_do_is_progress(
-        self, book: Book, clock: Clock, idle: bool, troubled: bool, progress: float
+        self, activity: Activity, clock: Clock, idle: bool, troubled: bool, progress: float
     ) -> None:
-        pulse = book.pulse(ONE)
+        heartbeat = activity.heartbeat_for(ONE)
         clock.time = 1100.0
-        pulse.end(idle=idle, troubled=troubled)
-        assert book.of(ONE).progress == progress
-        assert book.of(ONE).troubled == troubled
+        heartbeat.end(idle=idle, failing=troubled)
+        assert activity.counters_for(ONE).progress == progress
+        assert activity.counters_for(ONE).failing == troubled
 
-    def test_of_an_account_whose_containers_wait_for_their_turns(self, book: Book, clock: Clock) -> None:
+    def test_of_an_account_whose_containers_wait_for_their_turns(
+        self, activity: Activity, clock: Clock
+    ) -> None:
         """It gets on as long as one of them does, unless turns of another one bring nothing."""
-        works, waits = book.pulse(WHOLE.of_container("a")), book.pulse(WHOLE.of_container("b"))
+        works, waits = (
+            activity.heartbeat_for(WHOLE.of_container("a")),
+            activity.heartbeat_for(WHOLE.of_container("b")),
+        )
         clock.time = 5000.0
         works.begin()
-        works.progressed()
-        works.end(idle=False, troubled=False)
-        assert book.of(WHOLE).progress == 5000.0
+        works.made_progress()
+        works.end(idle=False, failing=False)
+        assert activity.counters_for(WHOLE).progress == 5000.0
         for clock.time in (5100.0, 5200.0):
             waits.begin()
-            waits.end(idle=False, troubled=True)
-            assert book.of(WHOLE).progress == 5000.0
+            waits.end(idle=False, failing=True)
+            assert activity.counters_for(WHOLE).progress == 5000.0
         clock.time = 5300.0
-        works.progressed()
-        assert book.of(WHOLE).progress == 5100.0
+        works.made_progress()
+        assert activity.counters_for(WHOLE).progress == 5100.0
         waits.begin()
-        waits.progressed()
-        waits.end(idle=False, troubled=False)
-        assert book.of(WHOLE).progress == 5300.0
+        waits.made_progress()
+        waits.end(idle=False, failing=False)
+        assert activity.counters_for(WHOLE).progress == 5300.0
 
-    def test_the_slowest_turn_counts(self, book: Book, clock: Clock) -> None:
-        hangs, works = book.pulse(WHOLE.of_container("a")), book.pulse(WHOLE.of_container("b"))
+    def test_the_slowest_turn_counts(self, activity: Activity, clock: Clock) -> None:
+        hangs, works = (
+            activity.heartbeat_for(WHOLE.of_container("a")),
+            activity.heartbeat_for(WHOLE.of_container("b")),
+        )
         hangs.begin()
         clock.time = 1100.0
         works.begin()
-        works.end(idle=True, troubled=False)
-        assert book.of(WHOLE).beat == 1000.0
-        hangs.end(idle=True, troubled=False)
-        assert book.of(WHOLE).beat == 1100.0
+        works.end(idle=True, failing=False)
+        assert activity.counters_for(WHOLE).last_seen == 1000.0
+        hangs.end(idle=True, failing=False)
+        assert activity.counters_for(WHOLE).last_seen == 1100.0
 
 
 class Lane:
@@ -172,44 +184,47 @@ class Lane:
 
 class TestAlive:
     def test_without_mappings(self, clock: Clock) -> None:
-        book = Book([], clock)
-        clock.time += 10 * WEDGED
-        assert book.is_alive()
+        activity = Activity([], clock)
+        clock.time += 10 * STALL_LIMIT
+        assert activity.is_alive()
 
     def test_as_long_as_turns_are_taken(self, clock: Clock) -> None:
-        book = Book([ONE], clock)
-        pulse = book.pulse(ONE)
-        clock.time += WEDGED
-        assert book.is_alive()
+        activity = Activity([ONE], clock)
+        heartbeat = activity.heartbeat_for(ONE)
+        clock.time += STALL_LIMIT
+        assert activity.is_alive()
         clock.time += 1.0
-        assert not book.is_alive()
-        book.poll_interval = 3600.0
-        assert book.is_alive(), "it may be long until the next turn"
+        assert not activity.is_alive()
+        activity.poll_interval = 3600.0
+        assert activity.is_alive(), "it may be long until the next turn"
         clock.time += 3600.0
-        assert not book.is_alive()
-        pulse.alive()
-        assert book.is_alive()
+        assert not activity.is_alive()
+        heartbeat.touch()
+        assert activity.is_alive()
 
-    def test_a_turn_that_hangs_is_not_made_up_for_by_others(self, book: Book, clock: Clock) -> None:
-        hangs, works = book.pulse(ONE), book.pulse(WHOLE.of_container("a"))
+    def test_a_turn_that_hangs_is_not_made_up_for_by_others(self, activity: Activity, clock: Clock) -> None:
+        hangs, works = (
+            activity.heartbeat_for(ONE),
+            activity.heartbeat_for(WHOLE.of_container("a")),
+        )
         hangs.begin()
-        clock.time += WEDGED + 1.0
-        works.alive()
-        book.pulse(ELSEWHERE).alive()
-        assert not book.is_alive()
-        hangs.alive()
-        assert book.is_alive()
+        clock.time += STALL_LIMIT + 1.0
+        works.touch()
+        activity.heartbeat_for(ELSEWHERE).touch()
+        assert not activity.is_alive()
+        hangs.touch()
+        assert activity.is_alive()
 
-    def test_every_store_counts_for_itself(self, book: Book, clock: Clock) -> None:
-        clock.time += WEDGED + 1.0
-        book.pulse(ONE).alive()
-        assert not book.is_alive()
-        book.pulse(ELSEWHERE).alive()
-        assert book.is_alive()
+    def test_every_store_counts_for_itself(self, activity: Activity, clock: Clock) -> None:
+        clock.time += STALL_LIMIT + 1.0
+        activity.heartbeat_for(ONE).touch()
+        assert not activity.is_alive()
+        activity.heartbeat_for(ELSEWHERE).touch()
+        assert activity.is_alive()
 
-    def test_a_thread_that_has_ended_is_missed(self, book: Book) -> None:
+    def test_a_thread_that_has_ended_is_missed(self, activity: Activity) -> None:
         lane: Any = Lane()
-        book.lanes.append(lane)
-        assert book.is_alive()
+        activity.lanes.append(lane)
+        assert activity.is_alive()
         lane.running = 1
-        assert not book.is_alive()
+        assert not activity.is_alive()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
-from s3_sync.daemon.delay_queue import Schedule
-from s3_sync.daemon.mapping_counters import Tally
+from s3_sync.daemon.activity import Activity
+from s3_sync.daemon.delay_queue import DelayQueue
 from s3_sync.daemon.name_locks import NameLocks
 from s3_sync.model.outcomes import Kind, Outcome
 from s3_sync.runtime.concurrency import Clock
@@ -17,21 +17,21 @@ from unit.sync.fake_node import mapping
 class TestSchedule:
     def test_longest_waiting_first(self) -> None:
         clock = FakeClock()
-        schedule: Schedule[str] = Schedule(clock)
+        schedule: DelayQueue[str] = DelayQueue(clock)
         now = clock.now()
         for item, when in (("late", now), ("early", now - 10), ("same", now)):
             schedule.put(item, when)
-        assert [schedule.take() for _ in range(3)] == ["early", "late", "same"]
+        assert [schedule.get() for _ in range(3)] == ["early", "late", "same"]
 
     def test_a_busy_one_does_not_starve_the_others(self) -> None:
         """One that always has more to do is put back as of the time when its turn began."""
         clock = FakeClock()
-        schedule: Schedule[str] = Schedule(clock)
+        schedule: DelayQueue[str] = DelayQueue(clock)
         for item in ("busy", "one", "two"):
             schedule.put(item, 0.0)
         turns: list[str] = []
         for _ in range(30):
-            item = schedule.take()
+            item = schedule.get()
             assert item is not None
             turns.append(item)
             started = clock.now()
@@ -42,37 +42,37 @@ class TestSchedule:
 
     def test_waits_until_something_is_due(self) -> None:
         clock = Clock()
-        schedule: Schedule[str] = Schedule(clock)
+        schedule: DelayQueue[str] = DelayQueue(clock)
         schedule.put("item", clock.now() + 0.1)
         start = time.monotonic()
-        assert schedule.take() == "item"
+        assert schedule.get() == "item"
         assert 0.09 <= time.monotonic() - start < 5
 
     def test_wakes_up_for_what_is_put_later_and_due_earlier(self) -> None:
-        schedule: Schedule[str] = Schedule(Clock())
+        schedule: DelayQueue[str] = DelayQueue(Clock())
         schedule.put("far", time.time() + 1000)
         timer = threading.Timer(0.05, lambda: schedule.put("near", 0.0))
         timer.start()
-        assert schedule.take() == "near"
+        assert schedule.get() == "near"
         timer.join()
 
     def test_a_clock_that_is_set_back_stops_nobody(self) -> None:
         clock = FakeClock()
-        schedule: Schedule[str] = Schedule(clock)
+        schedule: DelayQueue[str] = DelayQueue(clock)
         schedule.put("now", clock.now())
-        assert schedule.take() == "now"
+        assert schedule.get() == "now"
         for item in ("second", "first"):
             schedule.put(item, clock.now() + (5.0 if item == "first" else 6.0))
         clock.sleep(-7200.0)
-        assert {schedule.take(), schedule.take()} == {"first", "second"}
+        assert {schedule.get(), schedule.get()} == {"first", "second"}
 
     def test_what_was_taken_is_nobody_elses(self) -> None:
-        schedule: Schedule[int] = Schedule(Clock())
+        schedule: DelayQueue[int] = DelayQueue(Clock())
         inside: set[int] = set()
         turns: list[int] = []
 
         def work() -> None:
-            while (item := schedule.take()) is not None:
+            while (item := schedule.get()) is not None:
                 assert item not in inside
                 inside.add(item)
                 time.sleep(0.001)
@@ -92,9 +92,9 @@ class TestSchedule:
         assert {turns.count(item) > 10 for item in range(3)} == {True}
 
     def test_close_ends_every_wait(self) -> None:
-        schedule: Schedule[str] = Schedule(Clock())
+        schedule: DelayQueue[str] = DelayQueue(Clock())
         results: list[str | None] = []
-        threads = [threading.Thread(target=lambda: results.append(schedule.take())) for _ in range(3)]
+        threads = [threading.Thread(target=lambda: results.append(schedule.get())) for _ in range(3)]
         for thread in threads:
             thread.start()
         schedule.close()
@@ -102,7 +102,7 @@ class TestSchedule:
             thread.join(5)
         assert results == [None] * 3
         schedule.put("item", 0.0)
-        assert schedule.take() is None
+        assert schedule.get() is None
 
 
 class TestNameLocks:
@@ -158,7 +158,7 @@ class Counters:
 class TestTally:
     def test_adds_up(self) -> None:
         stats = Counters()
-        tally = Tally(mapping(), stats)  # type: ignore[arg-type]
+        tally = Activity().mapping_counters(mapping(), stats)  # type: ignore[arg-type]
         assert tally.summary() == "scanned 0: nothing"
         for outcome in (
             Outcome(Kind.COPIED, size=5),

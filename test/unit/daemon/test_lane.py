@@ -1,192 +1,62 @@
-"""Who has a turn with which mapping, while mappings come, go and change."""
+"""A lane reports what breaks in it: nothing ends silently."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from s3_sync.config.budgets import Budget, Rates
-from s3_sync.config.settings import Mapping
-from s3_sync.daemon.daemon import Daemon
-from s3_sync.daemon.lane import Lane, Seat
-from s3_sync.errors import LocalUnavailable
-from s3_sync.sync.account_crawl import LIST_EVERY
-from s3_sync.sync.container_crawl import MappingCrawl
-from unit.sync.account import Account, mapping
-
-BUDGET = Budget(Rates(requests_per_second=5.0))
-
-
-class Turns:
-    """A daemon over one account, whose turns are taken by hand."""
-
-    def __init__(self, tmp_path: Path, *containers: str) -> None:
-        self.account = Account(tmp_path)
-        self.account.add(*containers)
-        self.daemon = Daemon(self.account.node.context)
-
-    def use(self, *mappings: Mapping) -> None:
-        self.daemon.use(mappings)
-
-    def all(self, rounds: int = 3) -> None:
-        for _ in range(rounds):
-            for lane, seat in list(self.seats()):
-                lane._turn(seat)
-
-    def seats(self) -> Iterator[tuple[Lane, Seat]]:
-        for lane in self.daemon._lanes.values():
-            for seat in list(lane._seats.values()):
-                yield lane, seat
-
-    def working(self) -> dict[str, Mapping]:
-        """What is being done by crawls that may begin something, by container."""
-        found: dict[str, Mapping] = {}
-        for crawl in self.crawls():
-            if not crawl._context.stop.is_set():
-                assert crawl.mapping.container not in found, "two at a time"
-                found[crawl.mapping.container] = crawl.mapping
-        return found
-
-    def crawls(self) -> list[MappingCrawl]:
-        return [seat.crawl for _, seat in self.seats() if isinstance(seat.crawl, MappingCrawl)]
+from s3_sync.config.budgets import AccountBudget, Budget, Rates
+from s3_sync.config.settings import Profile
+from s3_sync.daemon.lane import CONFIGURED, Slot
+from s3_sync.errors import StateError
+from unit.daemon.tiny_job import Workshop, mapping, services
 
 
 @pytest.fixture
-def turns(tmp_path: Path) -> Turns:
-    return Turns(tmp_path, "a", "b")
+def workshop(tmp_path: Path) -> Workshop:
+    return Workshop(services(tmp_path, [mapping()]))
 
 
-class TestAccounts:
-    def test_their_containers_follow_a_change_at_once(self, turns: Turns) -> None:
-        """Not when the account has been listed again, which may take long, or fail."""
-        turns.use(mapping())
-        turns.all()
-        assert set(turns.working()) == {"a", "b"}
-        turns.account.error = RuntimeError("nobody lists anything now")
-        turns.use(mapping(copy_after=60))
-        assert turns.working() == {}
-        turns.all()
-        assert {each.profile.copy_after for each in turns.working().values()} == {60}
-        assert len(turns.working()) == 2
+def test_lane_thread_with_a_defect_is_logged_and_no_longer_counted(
+    workshop: Workshop, caplog: pytest.LogCaptureFixture
+) -> None:
+    def defect() -> None:
+        raise RuntimeError("a defect")
 
-    def test_one_that_is_taken_out_begins_nothing_more(self, turns: Turns) -> None:
-        turns.use(mapping())
-        turns.all()
-        crawls = turns.crawls()
-        turns.use()
-        assert all(crawl._context.stop.is_set() for crawl in crawls)
-        turns.all()
-        assert list(turns.seats()) == []
-
-    def test_nothing_is_moved_before_the_account_is_known(self, turns: Turns) -> None:
-        turns.use(mapping())
-        turns.all()
-        client, listed = turns.account.client, turns.account.client.containers
-        client.containers = fails
-        moves = mapping(retain_local=False)
-        turns.use(moves)
-        turns.all()
-        assert turns.working() == {}
-        client.containers = listed
-        turns.account.swift.clock.sleep(100)
-        turns.all()
-        assert {each.profile.retain_local for each in turns.working().values()} == {False}
-        # what is known of it is not to be found out again
-        crawls = turns.crawls()
-        client.containers = fails
-        turns.use(replace(moves, profile=replace(moves.profile, copy_after=60)))
-        turns.all(1)
-        assert not {id(crawl) for crawl in crawls} & {id(crawl) for crawl in turns.crawls()}
-        assert {each.profile.copy_after for each in turns.working().values()} == {60}
-
-    def test_a_change_while_the_account_is_listed(
-        self, turns: Turns, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """A container gets a mapping of its own, which takes it out of what the account's comes to."""
-        turns.account.add("c")
-        own = mapping("b")
-        whole, meanwhile = mapping(), [lambda: turns.use(whole, own)]
-        here = turns.account.node.is_here
-
-        def is_here(account: str, container: str) -> bool:
-            if container == "c" and meanwhile:
-                meanwhile.pop()()
-            return here(account, container)
-
-        monkeypatch.setattr(turns.account.node, "is_here", is_here)
-        turns.use(whole)
-        turns.all()
-        assert set(turns.working()) == {"a", "b", "c"}
-        assert turns.working()["b"].origin == ""
-
-    def test_a_container_leaves_and_comes_back(self, turns: Turns) -> None:
-        whole = mapping()
-        turns.use(whole)
-        turns.all()
-        turns.use(whole, mapping("b"))
-        turns.use(whole)
-        turns.all()
-        assert {each.origin for each in turns.working().values()} == {whole.journal_key}
-        assert len(turns.working()) == 2
-
-    def test_they_are_listed_at_their_own_pace(self, turns: Turns) -> None:
-        turns.use(mapping())
-        turns.all(10)
-        assert turns.account.listings == 1
-        turns.account.swift.clock.sleep(LIST_EVERY)
-        turns.all(10)
-        assert turns.account.listings == 2
+    lane = workshop.lane()
+    lane._loop, lane.threads, lane.running = defect, 2, 2
+    lane._run()
+    assert lane.running == 1
+    [record] = caplog.records
+    assert record.getMessage() == "A thread for aws has ended"
+    assert record.exc_info
 
 
-class TestLanes:
-    """What has a budget has a lane of its own. Its last turn in the other one may take a while."""
-
-    @pytest.mark.parametrize("container", ["a", "/*"])
-    def test_a_mapping_moves_when_its_turn_is_over(self, turns: Turns, container: str) -> None:
-        turns.use(mapping(container))
-        turns.all()
-        old = turns.crawls()
-        turns.use(mapping(container, budget=BUDGET))
-        lanes = list(turns.daemon._lanes.values())
-        assert len(lanes) == 2
-        before, after = lanes
-        for seat in list(after._seats.values()):  # as long as nobody has left
-            step = after._turn(seat)
-            assert step is not None
-            assert step.more
-        assert turns.crawls() == old
-        assert turns.working() == {}
-        turns.all()
-        assert list(before._seats.values()) == []
-        assert all(each.profile.budget == BUDGET for each in turns.working().values())
-        assert len(turns.crawls()) == len(old)
-        turns.use(mapping(container))
-        turns.all(4)
-        assert list(after._seats.values()) == []
-        assert len(turns.crawls()) == len(old)
-
-    def test_what_is_large_and_on_its_way_stays_claimed(self, turns: Turns) -> None:
-        turns.use(mapping("a"), mapping("b", budget=BUDGET))
-        one, other = turns.daemon._lanes.values()
-        one._large.claims("m").add("o")
-        assert other._large.claims("m") == {"o"}
-
-    def test_a_container_leaves_its_account(self, turns: Turns) -> None:
-        """The same keys, and so the same name in the journal, in another lane."""
-        turns.use(mapping(budget=BUDGET))
-        turns.all()
-        turns.use(mapping(budget=BUDGET), mapping("b"))
-        assert set(turns.working()) == {"a"}
-        turns.all()
-        assert turns.working()["b"].origin == ""
-        turns.use(mapping(budget=BUDGET))
-        turns.all(5)
-        assert turns.working()["b"].origin != ""
+def test_lane_whose_job_cannot_be_made_counts_as_failing_until_it_can(workshop: Workshop) -> None:
+    lane, activity = workshop.lane(), workshop.services.activity
+    slot = Slot(mapping().journal_key, CONFIGURED, mapping())
+    lane._slots[slot.key] = slot
+    workshop.broken = StateError("the journal is damaged")
+    result = lane._turn(slot)
+    assert result is not None
+    assert result.delay > 0
+    assert activity.counters_for(mapping()).failing == 1
+    assert lane.is_failing
+    workshop.broken = None
+    lane._turn(slot)
+    assert activity.counters_for(mapping()).failing == 0
+    assert not lane.is_failing
 
 
-def fails(*_: Any, **__: Any) -> Iterator[str]:
-    raise LocalUnavailable("too few servers")
+def test_lanes_of_budgets_count_for_their_store(workshop: Workshop) -> None:
+    """Metrics of a store have its name, whatever has a budget there."""
+    budgeted = replace(
+        mapping(),
+        profile=Profile(budget=Budget(Rates(requests_per_second=5.0))),
+        account_budget=AccountBudget("lab", Budget()),
+    )
+    lanes = [workshop.lane(each.lane) for each in (mapping(), budgeted)]
+    assert len({lane.name for lane in lanes}) == 2
+    assert [lane.store for lane in lanes] == [mapping().credentials.store] * 2

@@ -53,7 +53,7 @@ def test_a_client_that_goes_away_leaves_no_traceback(
     with pytest.raises(OSError, match="closed|reset"):
         urlopen(f"http://127.0.0.1:{port.port}/metrics", timeout=10)
     assert capsys.readouterr().err == ""
-    assert "A reader of metrics has gone" in caplog.text
+    assert "A metrics client has disconnected" in caplog.text
 
 
 def gone() -> Any:
@@ -69,7 +69,7 @@ def test_a_defect_is_told_once(
         with pytest.raises(OSError, match="closed|reset"):
             urlopen(f"http://127.0.0.1:{port.port}/metrics", timeout=10)
     assert capsys.readouterr().err == ""
-    assert caplog.text.count("Metrics cannot be told") == 1
+    assert caplog.text.count("Cannot render metrics") == 1
 
 
 def test_when_descriptors_run_out_the_port_stays(
@@ -88,7 +88,7 @@ def test_when_descriptors_run_out_the_port_stays(
     for _ in range(2):  # the first one was being waited for already
         test_gives_metrics(port)
     assert caplog.text.count("Too many open files") == 1
-    assert caplog.text.count("Metrics can be read again") == 1
+    assert caplog.text.count("Metrics connections are accepted again") == 1
 
 
 def test_a_port_that_is_taken(port: MetricsPort) -> None:

@@ -14,11 +14,12 @@ import pytest
 from s3_sync.config.file_watch import FileWatch
 from s3_sync.config.load import load
 from s3_sync.config.settings import Mapping
-from s3_sync.daemon.counters import Configuration
-from s3_sync.daemon.reload import LOOK_EVERY, Reload, Reloading
+from s3_sync.daemon.activity import ConfigurationState
+from s3_sync.daemon.reload import POLL_EVERY, ConfigReloader, ReloadTarget
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.registry import Registry
 from s3_sync.providers.wrappers.rate_limits import Budgets
+from s3_sync.sync.lifecycle.notice import announce
 
 ENTRY = {
     "account": "AUTH_a",
@@ -52,17 +53,17 @@ class Stand:
         self.write()
         self.used: list[tuple[Mapping, ...]] = []
         self.told: list[bool] = []
-        self.configuration = Configuration(lambda: self.time)
+        self.configuration = ConfigurationState(lambda: self.time)
         self.budgets = Budgets()
         self.registry = Registry(builders={"s3": lambda *_: MemoryProvider()}, budgets=self.budgets)
         before = FileWatch(str(self.path)).looks()
         loaded = load(self.path)
         assert loaded.settings
         [self.first] = loaded.settings.mappings
-        self.reload = Reload(
-            Reloading(
+        self.reload = ConfigReloader(
+            ReloadTarget(
                 str(self.path), loaded.settings, self.registry, self.use, self.configuration,
-                None, self.told.append,
+                announce, None, self.told.append,
             ),
             loaded, before, lambda: self.time,
         )  # fmt: skip
@@ -80,8 +81,8 @@ class Stand:
         """How often mappings were taken over meanwhile."""
         before = len(self.used)
         for _ in range(times):
-            self.time += LOOK_EVERY
-            self.reload.look()
+            self.time += POLL_EVERY
+            self.reload.poll()
         return len(self.used) - before
 
 
@@ -128,7 +129,7 @@ def test_a_file_with_a_problem_changes_nothing(
     assert stand.look(10) == 0
     assert stand.configuration.refused
     assert stand.told == [True, False]
-    assert caplog.text.count("everything stays as it was") == 1
+    assert caplog.text.count("nothing is changed") == 1
     if broken is None:
         assert "containers[2].container: must be text" in caplog.text
         assert "containers[2].aws_bucket: is required" in caplog.text
@@ -146,7 +147,7 @@ def test_a_file_that_is_gone_changes_nothing(stand: Stand) -> None:
 
 def test_asked_for_it_reads_at_once(stand: Stand) -> None:
     stand.reload.request()
-    stand.reload.look()
+    stand.reload.poll()
     assert len(stand.used) == 1
     assert stand.look(10) == 0
 
@@ -183,12 +184,12 @@ def test_what_counts_from_the_next_start_is_told(stand: Stand, caplog: pytest.Lo
     stand.written |= {"items_chunk": 20, "log_level": "warning"}
     stand.write()
     stand.look()
-    assert "items_chunk has changed: that counts from the next start" in caplog.text
+    assert "items_chunk has changed: it applies from the next start" in caplog.text
     assert "log_level has changed" not in caplog.text
     assert logging.getLogger("s3-sync").level == logging.WARNING
     caplog.clear()
     stand.reload.request()
-    stand.reload.look()
+    stand.reload.poll()
     assert "has changed" not in caplog.text
 
 
@@ -200,6 +201,6 @@ def test_a_change_just_before_the_start_is_seen(tmp_path: Path) -> None:
     before = FileWatch(str(stand.path)).looks()
     stand.written["containers"] += [ENTRY | {"container": "d"}]
     stand.write()
-    reloading = Reloading(str(stand.path), loaded.settings, stand.registry, stand.use, stand.configuration)
-    stand.reload = Reload(reloading, loaded, before, lambda: stand.time)
+    target = ReloadTarget(str(stand.path), loaded.settings, stand.registry, stand.use, stand.configuration)
+    stand.reload = ConfigReloader(target, loaded, before, lambda: stand.time)
     assert stand.look() == 1

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from s3_sync.daemon.supervisor import Board
+from s3_sync.daemon.supervisor import WorkerStatus
 
 #: `work` writes a line for each start into `begun`
 PROGRAM = """
@@ -20,7 +20,7 @@ import logging, os, signal, sys, time
 from pathlib import Path
 from s3_sync.daemon import supervisor as workers
 from s3_sync.daemon.supervisor import Workers
-workers.TICK, workers.PAUSE = 0.02, {pause}
+workers.TICK, workers.RESTART_DELAY = 0.02, {pause}
 logging.basicConfig(format="%(message)s")
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
 
@@ -34,10 +34,10 @@ def work(number):
     {work}
 
 def tick():
-    Path("well").write_text(str(family.are_ready() and family.are_well(0.5)))
+    Path("well").write_text(str(family.all_ready() and family.all_healthy(0.5)))
 
 family = Workers(3, work, {once}, tick)
-board = family.board
+board = family.status
 sys.exit(family.run())
 """
 
@@ -161,10 +161,10 @@ def test_how_they_are(family: Callable[..., Family]) -> None:
 
 
 def test_board() -> None:
-    board = Board(2)
+    board = WorkerStatus(2)
     before = time.monotonic()
     board.report(1)
     assert (board.is_ready(0), board.is_ready(1)) == (False, True)
-    assert board.well_at(1) >= before
+    assert board.last_report(1) >= before
     board.clear(1)
     assert not board.is_ready(1)

@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 import pytest
 
-from s3_sync.daemon.task_pool import LargeLane
+from s3_sync.daemon.task_pool import TaskPool
 from s3_sync.runtime.concurrency import SerialPool
+from unit.daemon.thread_pool import ThreadPool
 from unit.sync.fake_node import LaterPool
-
-
-class ThreadPool(SerialPool):
-    """Real threads."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.threads: list[threading.Thread] = []
-
-    def spawn(self, function: Callable[[], object]) -> None:
-        thread = threading.Thread(target=function)
-        self.threads.append(thread)
-        thread.start()
 
 
 @pytest.fixture
@@ -32,7 +19,7 @@ def stop() -> threading.Event:
 
 def test_mappings_take_turns(stop: threading.Event) -> None:
     pool, order = LaterPool(), list[str]()
-    lane = LargeLane(pool, SerialPool(), stop)
+    lane = TaskPool(pool, SerialPool(), stop)
     for what in ("a1", "a2", "a3", "b1", "b2", "c1"):
         lane.add(what[0], lambda what=what: order.append(what))  # type: ignore[misc]
     pool.run()
@@ -42,7 +29,7 @@ def test_mappings_take_turns(stop: threading.Event) -> None:
 
 def test_no_more_threads_than_places(stop: threading.Event) -> None:
     pool = ThreadPool(3)
-    lane = LargeLane(pool, SerialPool(), stop)
+    lane = TaskPool(pool, SerialPool(), stop)
     go, done = threading.Event(), list[int]()
 
     def task(number: int) -> None:
@@ -62,7 +49,7 @@ def test_no_more_threads_than_places(stop: threading.Event) -> None:
 
 def test_nothing_is_begun_after_the_end(stop: threading.Event) -> None:
     pool, order = LaterPool(), list[int]()
-    lane = LargeLane(pool, SerialPool(), stop)
+    lane = TaskPool(pool, SerialPool(), stop)
 
     def last() -> None:
         order.append(1)
@@ -76,7 +63,7 @@ def test_nothing_is_begun_after_the_end(stop: threading.Event) -> None:
 
 def test_a_thread_that_is_killed_leaves_its_place(stop: threading.Event) -> None:
     pool, order = LaterPool(), list[int]()
-    lane = LargeLane(pool, SerialPool(), stop)
+    lane = TaskPool(pool, SerialPool(), stop)
 
     def killed() -> None:
         raise SystemExit

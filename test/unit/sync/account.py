@@ -51,7 +51,7 @@ class Account:
 
     def covered(self, later: float = LIST_EVERY) -> list[str]:
         self.swift.clock.sleep(later)
-        while self.crawl.step().more:
+        while self.crawl.step().has_more:
             pass
         return sorted(self.crawl.covered or ())
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from s3_sync.cluster.services import LocalObjects
 from s3_sync.config.settings import Credentials, Mapping, Profile, Settings
-from s3_sync.daemon.task_pool import LargeLane
+from s3_sync.daemon.task_pool import TaskPool
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.wrappers.rate_limits import Gate
 from s3_sync.runtime.concurrency import SerialPool
@@ -18,7 +18,7 @@ from s3_sync.runtime.stats import Stats
 from s3_sync.state.checkpoint import StatusFiles
 from s3_sync.state.controls import Controls
 from s3_sync.state.journal import WAITING, Journal
-from s3_sync.sync.container_crawl import MappingCrawl, Step
+from s3_sync.sync.container_crawl import ContainerCrawl, StepResult
 from s3_sync.sync.services import Context
 from unit.sync.cluster import FakeDb, FakeReplica, Swift, local_objects
 from unit.sync.store import WatchedBucket
@@ -114,7 +114,7 @@ class Node:
             clock=self.clock,
             workers=workers,
             parts=SerialPool(),
-            large=LargeLane(self.options.get("lane") or SerialPool(), SerialPool(), stop),
+            large=TaskPool(self.options.get("lane") or SerialPool(), SerialPool(), stop),
             brokers=cast(Any, self),
             local=self.local,
             registry=cast(Any, self),
@@ -125,7 +125,7 @@ class Node:
             once=once,
             stop=stop,
         )
-        self.crawl = MappingCrawl(self.context, self.mapping)
+        self.crawl = ContainerCrawl(self.context, self.mapping)
 
     def restart(self, **changed: Any) -> None:
         self.journal.close()
@@ -159,7 +159,7 @@ class Node:
 
     # Turns
 
-    def step(self) -> Step:
+    def step(self) -> StepResult:
         step = self.crawl.step()
         self.run_lane()
         return step
@@ -173,9 +173,9 @@ class Node:
         for turn in range(1, turns + 1):
             step = self.step()
             waiting = self.journal.due_objects(self.crawl.key, self.clock.now(), 1, WAITING)
-            if not (step.more or step.pause or waiting):
+            if not (step.has_more or step.delay or waiting):
                 return turn
-            self.clock.sleep(step.pause)
+            self.clock.sleep(step.delay)
         raise AssertionError(f"still busy after {turns} turns")
 
     def later(self, seconds: float) -> int:

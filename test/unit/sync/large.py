@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from s3_sync.sync.lifecycle.segment_cleanup import DepartureLedger
+from s3_sync.sync.lifecycle.segment_cleanup import CleanupLedger
 from unit.sync.cluster import Swift
 from unit.sync.fake_node import NAMER, Node, mapping
 from unit.sync.store import WatchedBucket
@@ -63,4 +63,4 @@ class World:
 
     @property
     def waiting(self) -> int:
-        return len(DepartureLedger(self.node.journal.departures, self.node.crawl.key).waiting())
+        return len(CleanupLedger(self.node.journal.departures, self.node.crawl.key).waiting())

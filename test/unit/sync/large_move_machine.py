@@ -134,4 +134,4 @@ class LargeWorld(MovingWorld):
         super().check_end()
         for node in self.nodes:
             assert node.journal.departures.entries(node.crawl.key, 10) == []
-            assert not node.crawl.troubled
+            assert not node.crawl.is_failing

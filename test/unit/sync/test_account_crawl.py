@@ -14,14 +14,14 @@ from s3_sync.errors import LocalUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.state.journal import QUARANTINE, Settlement, Unsettled
 from s3_sync.sync.account_crawl import LIST_EVERY
-from s3_sync.sync.container_crawl import MappingCrawl
+from s3_sync.sync.container_crawl import ContainerCrawl
 from s3_sync.sync.lifecycle.account_segment_index import (
     ASK_AGAIN,
     GOOD_FOR,
     REST,
     REST_TIMES,
     SILENT,
-    Neighbours,
+    AccountSegmentIndex,
 )
 from unit.sync.account import Account, mapping
 from unit.sync.cluster import FakeDb, FakeReplica, Swift, local_objects
@@ -92,16 +92,16 @@ def test_what_was_deleted_while_nobody_looked(account: Account) -> None:
 
 def test_a_listing_that_fails_changes_nothing(account: Account, caplog: pytest.LogCaptureFixture) -> None:
     account.error = LocalUnavailable("no server answers")
-    assert account.crawl.step().pause > 1
+    assert account.crawl.step().delay > 1
     assert account.crawl.covered is None
-    assert account.crawl.troubled
+    assert account.crawl.is_failing
     account.error = None
     account.add("a")
     assert account.covered() == ["a"]
-    assert not account.crawl.troubled
+    assert not account.crawl.is_failing
     account.error = LocalUnavailable("no server answers")
     assert account.covered() == ["a"]
-    assert account.crawl.troubled
+    assert account.crawl.is_failing
     account.covered()
     assert caplog.text.count("no server answers") == 2  # once for each time that it began to fail
 
@@ -109,7 +109,7 @@ def test_a_listing_that_fails_changes_nothing(account: Account, caplog: pytest.L
 def test_other_mappings_come(account: Account) -> None:
     account.add("a", "b")
     assert account.covered() == ["a", "b"]
-    account.crawl.use(Coverage([*account.mappings, mapping("a")]))
+    account.crawl.update_coverage(Coverage([*account.mappings, mapping("a")]))
     assert account.covered(0) == ["b"]
 
 
@@ -120,7 +120,7 @@ class TestMoving:
         account.swift.versioned.add("c")
         account.swift.put("/a/o", b"x")
         account.client.containers = lambda *_, **__: raises()
-        assert account.crawl.step().pause
+        assert account.crawl.step().delay
         assert account.crawl.covered is None
         account.client.containers = account.swift.containers
         assert account.covered(REST) == ["a", "keeps"]
@@ -135,8 +135,8 @@ class TestMoving:
         swift = Swift()
         bucket = WatchedBucket(KeyNamer.hashed(ACCOUNT, "c"), swift.clock.now)
         node = Node(swift, bucket, tmp_path, mapping=mapping("c", retain_local=False))
-        neighbours = Neighbours(node.local.accounts.names(ACCOUNT), swift.clock)
-        node.crawl = MappingCrawl(node.context, node.mapping, neighbours)
+        neighbours = AccountSegmentIndex(node.local.accounts.names(ACCOUNT), swift.clock)
+        node.crawl = ContainerCrawl(node.context, node.mapping, neighbours)
         swift.put("plain", b"x")
         swift.put("part", b"segment")
         node.settle()
@@ -146,7 +146,7 @@ class TestMoving:
         assert not neighbours.run(10.0)
         node.later(ASK_AGAIN)
         assert bucket.content() == {"plain": b"x"}
-        assert "segment 1" in node.crawl.summary()
+        assert "segment 1" in node.crawl.summary(True)
         swift.put("later", b"y")
         node.settle()
         assert "later" not in bucket.content()
@@ -262,7 +262,7 @@ class TestPace:
             names.seen_until = now
 
         cast(Any, names).walk = walk
-        neighbours = Neighbours(names, clock)
+        neighbours = AccountSegmentIndex(names, clock)
         written = clock.now() - 1.0
         assert not neighbours.may_judge(written)
         assert neighbours.run(5.0)  # more to do
@@ -286,7 +286,7 @@ class TestPace:
 
     def test_a_clock_that_is_set_back(self) -> None:
         swift = Swift()
-        neighbours = Neighbours(names_of(swift), swift.clock)
+        neighbours = AccountSegmentIndex(names_of(swift), swift.clock)
         neighbours.run(1.0)
         swift.clock.sleep(-1e6)
         assert not neighbours.may_judge(swift.clock.now() - 1.0)
@@ -296,7 +296,7 @@ class TestPace:
 
     def test_one_sweeps_at_a_time(self) -> None:
         swift = Swift()
-        neighbours = Neighbours(names_of(swift), swift.clock)
+        neighbours = AccountSegmentIndex(names_of(swift), swift.clock)
         assert neighbours.may_sweep("one")
         assert not neighbours.may_sweep("two")
         assert neighbours.may_sweep("one")

@@ -224,7 +224,7 @@ class Story(RuleBasedStateMachine):
         assert stored == self.written
         for node in self.nodes:
             assert node.unsettled() == {}
-            assert not node.crawl.troubled
+            assert not node.crawl.is_failing
         self.bucket.counts()
         for node in self.nodes:
             node.later(5.0)

@@ -279,14 +279,14 @@ class TestDatabases:
         swift.clock.sleep(1)
         node.settle()
         assert bucket.content() == swift.content()
-        assert node.crawl.troubled
+        assert node.crawl.is_failing
         opened = broken.opened
         for _ in range(600):
             node.later(1.0)
         assert broken.opened - opened < 20  # it may cost a lock's time-out each
         broken.broken = None
         node.later(400.0)
-        assert not node.crawl.troubled
+        assert not node.crawl.is_failing
 
     def test_another_share_of_the_rows(self, tmp_path: Path) -> None:
         """The ring gives this replica another ordinal: what was passed over before is looked at."""

@@ -26,9 +26,9 @@ def test_nothing_is_begun_and_nothing_is_wrong(tmp_path: Path, caplog: pytest.Lo
     allowance = limit(world, CLOSED)
     for _ in range(3):
         step = world.node.step()
-        assert (step.more, step.pause) == (False, 0.0)
+        assert (step.has_more, step.delay) == (False, 0.0)
     assert world.bucket.counts() == {}
-    assert not world.node.crawl.troubled
+    assert not world.node.crawl.is_failing
     assert caplog.text.count("nothing is begun until the timetable allows it") == 1
     allowance.use(Budget())
     world.node.settle()
@@ -58,8 +58,8 @@ def test_one_run_leaves_the_rest_and_says_so(tmp_path: Path) -> None:
     world = World(tmp_path, once=True)
     world.fill(5)
     limit(world, CLOSED)
-    assert not world.node.step().more
-    assert world.node.crawl.troubled
+    assert not world.node.step().has_more
+    assert world.node.crawl.is_failing
 
 
 def test_a_batch_is_no_larger_than_its_budget(tmp_path: Path) -> None:

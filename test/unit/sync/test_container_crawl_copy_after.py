@@ -130,7 +130,7 @@ class TestCopyAfter:
         world.node.settle()
         world.swift.clock.sleep(1101.0)
         world.fail(RemoteUnavailable("down"))
-        assert world.node.step().pause > 0
+        assert world.node.step().delay > 0
         world.fail(None)
         world.node.later(10.0)
         assert world.converged()
@@ -154,7 +154,7 @@ class TestCopyAfter:
         world.fail(RemoteUnavailable("down"), "put head")
         for _ in range(50):
             step = world.node.step()
-            world.swift.clock.sleep(max(step.pause, 5.0))
+            world.swift.clock.sleep(max(step.delay, 5.0))
         assert len(world.node.unsettled()) <= 100 + 50 * 2
         world.fail(None)
         world.node.later(400.0)

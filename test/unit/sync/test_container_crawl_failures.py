@@ -58,7 +58,7 @@ class TestFailures:
         for number in range(200):
             world.swift.put(f"good{number}")
             step = world.node.step()
-            assert not step.pause, number
+            assert not step.delay, number
             assert f"good{number}" in world.bucket.content()
             world.swift.clock.sleep(400.0)
         attempts = sum(world.bucket.counts().values()) - 200
@@ -124,7 +124,7 @@ class TestFailures:
         world.swift.put("o")
         world.node.settle()
         assert world.node.unsettled() == {long: "name_too_long"}
-        assert not world.node.crawl.troubled
+        assert not world.node.crawl.is_failing
         world.bucket.counts()
         world.node.later(10 * MAX_PAUSE)
         assert world.bucket.counts() == {}
@@ -184,7 +184,7 @@ class TestOutage:
         world = World(tmp_path, items_chunk=1000, workers=2)
         world.fill(1000)
         world.fail(RemoteUnavailable("down"), "put")
-        assert world.node.step().pause > 0
+        assert world.node.step().delay > 0
         assert len(world.node.unsettled()) <= 2 * 2 + 2
         world.fail(None)
         world.node.later(5.0)
@@ -197,7 +197,7 @@ class TestOutage:
         world.fail(RemoteUnavailable("down"))
         world.swift.put("bad")
         for _ in range(40):
-            world.swift.clock.sleep(max(world.node.step().pause, 300.0))
+            world.swift.clock.sleep(max(world.node.step().delay, 300.0))
         world.fail(None)
         world.node.later(61.0)
         assert (world.converged(), world.node.unsettled()) == (True, {})
@@ -206,7 +206,7 @@ class TestOutage:
         world.fill(20)
         world.fail(RemoteUnavailable("down"), "put")
         for _ in range(40):
-            world.swift.clock.sleep(max(world.node.step().pause, 300.0))
+            world.swift.clock.sleep(max(world.node.step().delay, 300.0))
         world.fail(None)
         world.node.restart()
         world.node.settle()
@@ -229,16 +229,16 @@ class TestOutage:
                     world.swift.delete(names[50 + number])
             number += 1
             step = world.node.step()
-            assert not step.more or not step.pause
-            world.swift.clock.sleep(max(step.pause, 1800.0))
+            assert not step.has_more or not step.delay
+            world.swift.clock.sleep(max(step.delay, 1800.0))
         tries = sum(world.bucket.counts().values())
         assert tries < 7 * 86400 / 1800 * 8  # two new ones and two old ones, with a HEAD and a PUT each
-        assert world.node.crawl.troubled
+        assert world.node.crawl.is_failing
         world.fail(None)
         world.node.later(400.0)
         assert world.converged()
         assert world.node.unsettled() == {}
-        assert not world.node.crawl.troubled
+        assert not world.node.crawl.is_failing
 
     def test_a_backlog_is_not_poured_into_the_journal(self, tmp_path: Path) -> None:
         """It waits where it is, in the database: a row each for millions would fill the disk."""
@@ -247,7 +247,7 @@ class TestOutage:
         world.fill(5000)
         for _ in range(100):
             step = world.node.step()
-            world.swift.clock.sleep(max(step.pause, 5.0))
+            world.swift.clock.sleep(max(step.delay, 5.0))
         assert len(world.node.unsettled()) <= 100 + 100 * 2
         world.fail(None)
         world.node.later(400.0)
@@ -259,7 +259,7 @@ class TestOutage:
         world.swift.lost.update(names)
         for _ in range(100):
             step = world.node.step()
-            world.swift.clock.sleep(max(step.pause, 5.0))
+            world.swift.clock.sleep(max(step.delay, 5.0))
         assert len(world.node.unsettled()) <= 100 + 100 * 2
         world.swift.lost.clear()
         world.node.later(400.0)
@@ -270,7 +270,7 @@ class TestOutage:
         world.fill(20)
         with caplog.at_level(logging.INFO):
             for _ in range(20):
-                assert world.node.step().pause > 0
+                assert world.node.step().delay > 0
         assert caplog.text.count("Failed to process") == 1  # one line for each change of state
         world.fail(None)
         world.node.later(300.0)
@@ -282,7 +282,7 @@ class TestOutage:
         with caplog.at_level(logging.INFO):
             for _ in range(30):
                 step = world.node.step()
-                world.swift.clock.sleep(max(step.pause, 5.0))
+                world.swift.clock.sleep(max(step.delay, 5.0))
             assert "working again" not in caplog.text
             world.fail(None)
             world.node.later(300.0)
@@ -301,7 +301,7 @@ class TestOutage:
         refused = ("list", "head")
         world.bucket.before = lambda method, name: error if name == names[4] or method in refused else None
         with caplog.at_level(logging.INFO):
-            pauses = [world.node.step().pause for _ in range(5)]
+            pauses = [world.node.step().delay for _ in range(5)]
             assert min(pauses) > 0
             assert pauses == sorted(pauses)
             world.fail(None)
@@ -319,14 +319,14 @@ class TestOutage:
         world.fail_names(error, names[500])
         started = world.swift.clock.now()
         for _ in range(3):
-            assert world.node.step().pause == 0
+            assert world.node.step().delay == 0
         assert world.swift.clock.now() - started <= 2.0
         assert world.bucket.content().keys() == set(names) - {names[500]}
         assert world.node.unsettled() == {names[500]: error.reason}
         world.bucket.counts()
         for _ in range(144):
             world.node.later(300.0)
-            assert not world.node.crawl.troubled
+            assert not world.node.crawl.is_failing
         assert world.bucket.counts()["put"] <= 25, "with back-off, in twelve hours"
         world.fail(None)
         world.node.later(MAX_PAUSE)
@@ -336,21 +336,21 @@ class TestOutage:
         world.fail(CredentialsRefused("expired"))
         names = world.fill(5)
         for _ in range(5):
-            world.swift.clock.sleep(world.node.step().pause)
+            world.swift.clock.sleep(world.node.step().delay)
         world.fail_names(CredentialsRefused("no"), names[2])
         world.node.later(61.0)
         assert world.node.unsettled() == {names[2]: "remote_credentials"}
         world.node.later(3 * MAX_PAUSE)
-        assert not world.node.crawl.troubled
+        assert not world.node.crawl.is_failing
 
     def test_a_few_that_are_denied_hold_up_nobody(self, tmp_path: Path) -> None:
         world = World(tmp_path, items_chunk=100, workers=4)
         names = world.fill(400)
         world.fail_names(AccessDenied("not this one"), *names[::40])
         for _ in range(10):
-            assert world.node.step().pause == 0
+            assert world.node.step().delay == 0
         assert len(world.bucket.content()) == 390
-        assert not world.node.crawl.troubled
+        assert not world.node.crawl.is_failing
 
     def test_a_denied_folder_is_passed_in_the_end(self, tmp_path: Path) -> None:
         """It looks like a storm of refusals; nothing but trying tells that it is none."""
@@ -360,7 +360,7 @@ class TestOutage:
         started = world.swift.clock.now()
         while len(world.bucket.content()) < 240:
             step = world.node.step()
-            world.swift.clock.sleep(step.pause or 1.0)
+            world.swift.clock.sleep(step.delay or 1.0)
         assert world.swift.clock.now() - started < 400.0
         assert set(world.node.unsettled()) == set(names[100:160])
 
@@ -374,7 +374,7 @@ class TestOutage:
         with monkeypatch.context() as patch:
             patch.setattr(world.node.context.statuses, "save", full)
             for _ in range(10):
-                assert world.node.step().pause > 0
+                assert world.node.step().delay > 0
         world.node.restart()
         world.node.later(300.0)
         assert world.converged()
@@ -395,5 +395,5 @@ def test_database_that_goes_after_it_was_seen_is_no_trouble(
     bucket = WatchedBucket(NAMER, swift.clock.now)
     node = Node(swift, bucket, tmp_path, [Going(swift.dbs[0])])
     node.settle()
-    assert not node.crawl.troubled
+    assert not node.crawl.is_failing
     assert "Failed to read" not in caplog.text

@@ -84,7 +84,7 @@ class TestThreeNodes:
         assert three.converged()
         assert three.swift.clock.now() - started < 60.0
         assert set(three.bucket.sent.values()) == {1}
-        assert all(node.unsettled() == {} and not node.crawl.troubled for node in three.nodes)
+        assert all(node.unsettled() == {} and not node.crawl.is_failing for node in three.nodes)
         assert sum(node.tally()["present"] for node in three.nodes) == 2 * 60
 
     def test_a_trickle_is_verified_in_rounds(self, tmp_path: Path) -> None:

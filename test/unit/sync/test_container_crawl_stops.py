@@ -30,7 +30,7 @@ class TestStop:
                 world.node.context.stop.set()
 
         world.bucket.after = stop
-        while world.node.step().more:
+        while world.node.step().has_more:
             pass
         assert len(world.bucket.content()) == 31
         world.bucket.after = lambda method, name: None
@@ -68,7 +68,7 @@ class TestStop:
 
             bucket.after = stop
             swift.clock.sleep(130.0)
-            while node.step().more:
+            while node.step().has_more:
                 pass
             node.restart()
         assert bucket.content() == swift.content()
@@ -77,7 +77,7 @@ class TestStop:
     def test_nothing_is_begun_after_it(self, world: World) -> None:
         world.fill(5)
         world.node.context.stop.set()
-        assert not world.node.step().more
+        assert not world.node.step().has_more
         assert world.bucket.content() == {}
 
 
@@ -106,7 +106,7 @@ class TestOnce:
         )
         world.node.settle()
         assert sorted(world.bucket.content()) == there
-        assert not world.node.crawl.troubled
+        assert not world.node.crawl.is_failing
         world.bucket.before = lambda method, name: None
         world.node.restart(once=False)
         world.node.settle()
@@ -124,11 +124,11 @@ class TestOnce:
         world.bucket.before = lambda method, name: world.swift.clock.sleep(10) if method == "put" else None
         world.node.settle()
         assert len(world.bucket.content()) == 5
-        assert not world.node.crawl.troubled
+        assert not world.node.crawl.is_failing
 
     def test_not_yet_due_is_no_failure(self, tmp_path: Path) -> None:
         world = World(tmp_path, mapping=mapping(copy_after=100), once=True)
         world.fill(3)
         world.node.settle()
-        assert not world.node.crawl.troubled
+        assert not world.node.crawl.is_failing
         assert world.node.crawl.outstanding.retrying == 0

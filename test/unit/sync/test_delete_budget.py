@@ -12,7 +12,7 @@ import pytest
 
 from s3_sync.config.budgets import DeleteBudget
 from s3_sync.errors import RemoteUnavailable
-from s3_sync.sync.container_crawl import MappingCrawl
+from s3_sync.sync.container_crawl import ContainerCrawl
 from unit.sync.fake_node import SLACK, Node, mapping
 from unit.sync.worlds import Three, World
 
@@ -45,7 +45,7 @@ def allow(world: World) -> None:
 
 
 def held(node: Node) -> int:
-    return len(node.context.book.of(node.mapping).held)
+    return len(node.context.activity.counters_for(node.mapping).held)
 
 
 @pytest.mark.parametrize("bulk", [True, False])
@@ -63,7 +63,7 @@ def test_so_many_and_no_more(tmp_path: Path, bulk: bool, caplog: pytest.LogCaptu
     world.swift.put("new")
     world.node.settle()
     assert "new" in world.bucket.content()
-    assert not world.node.crawl.troubled
+    assert not world.node.crawl.is_failing
     assert world.node.unsettled() == {}
     # what is held costs the store nothing
     world.bucket.counts()
@@ -201,7 +201,7 @@ def test_a_single_run_says_that_it_is_not_done(tmp_path: Path) -> None:
     delete_all(world)
     world.node.restart(once=True)
     world.node.settle()
-    assert world.node.crawl.troubled
+    assert world.node.crawl.is_failing
     assert len(world.bucket.content()) == 15
 
 
@@ -261,4 +261,4 @@ def test_a_crawl_shows_what_it_finds(tmp_path: Path) -> None:
     assert held(world.node) == 0
     world.node.step()
     assert held(world.node) == 1
-    assert isinstance(world.node.crawl, MappingCrawl)
+    assert isinstance(world.node.crawl, ContainerCrawl)

@@ -56,7 +56,7 @@ def test_its_old_deletes_reach_nothing_that_was_moved_since(tmp_path: Path, away
     # on record, and nobody's outage
     for each in (node, *three.nodes):
         assert set(each.unsettled().values()) == {"local_behind"}
-        assert not each.crawl.troubled
+        assert not each.crawl.is_failing
 
 
 @pytest.mark.parametrize("deleted", [True, False], ids=["delete", "version"])

@@ -159,7 +159,7 @@ def test_a_retiring_database_that_goes_is_no_trouble(world: Sharded) -> None:
     world.cleave()
     world.node.settle()
     assert world.converged()
-    assert not world.node.crawl.troubled
+    assert not world.node.crawl.is_failing
 
 
 def test_nothing_is_moved_out_of_the_shards_of_a_versioned_container(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_nothing_is_moved_out_of_the_shards_of_a_versioned_container(tmp_path: P
     world.node.versioned = True
     world.node.step()
     assert len(world.swift.content()) == 3
-    assert world.node.crawl.troubled
+    assert world.node.crawl.is_failing
 
 
 def test_an_outage_is_not_found_out_by_every_shard(world: Sharded) -> None:
@@ -178,10 +178,10 @@ def test_an_outage_is_not_found_out_by_every_shard(world: Sharded) -> None:
     world.fill(8, start=8)
     world.fail(RemoteUnavailable("away"), "put")
     first = world.node.step()
-    assert first.pause
+    assert first.delay
     assert len({name for method, name in world.bucket.calls if method == "put"}) <= 8
     world.fail(None)
-    world.node.later(first.pause)
+    world.node.later(first.delay)
     world.node.later(61.0)
     assert world.converged()
 
@@ -249,7 +249,7 @@ class TestMoving:
             moving.node.step()
             moving.node.clock.sleep(120.0)
         assert len(moving.swift.content()) == 4
-        assert moving.node.crawl.troubled
+        assert moving.node.crawl.is_failing
         moving.swift.lost.clear()
         moving.node.later(120.0)
         assert "o00002" not in moving.swift.content()

@@ -265,7 +265,7 @@ class Story(RuleBasedStateMachine):
             logging.disable(logging.NOTSET)
 
 
-class Moving(Story):
+class LifecycleState(Story):
     """The same where local objects are given up."""
 
     moves = True
@@ -281,5 +281,5 @@ class Moving(Story):
 
 TestCopying = Story.TestCase
 TestCopying.settings = stories(60, 40)
-TestMoving = Moving.TestCase
+TestMoving = LifecycleState.TestCase
 TestMoving.settings = stories(150, 40)

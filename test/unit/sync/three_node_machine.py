@@ -289,7 +289,7 @@ class Attacked:
         assert self.bucket.unfinished() == 0
         for node in self.nodes:
             assert node.unsettled() == {}
-            assert not node.crawl.troubled
+            assert not node.crawl.is_failing
             node.tally()
         self.bucket.counts()
         for node in self.nodes:

@@ -1,1 +1,5 @@
-""""""
+"""How a request with an object's bytes or metadata travels: directly, or by the SDK.
+
+From outside: ``base.Transport``, which ``providers.s3.client`` opens.
+Start at ``base``, then ``direct``.
+"""

@@ -14,7 +14,7 @@ from s3_sync.errors import AccessDenied, LocalUnavailable
 from s3_sync.state.checkpoint import StatusFiles
 from s3_sync.state.journal_view import JournalView
 from s3_sync.sync.backlog.count import Amount
-from s3_sync.sync.backlog.reader import Facts, MappingFacts
+from s3_sync.sync.backlog.reader import Facts, MappingBacklog
 from unit.sync.cluster import START
 from unit.sync.fake_node import Node, mapping
 from unit.sync.worlds import Three, World
@@ -30,7 +30,7 @@ def facts_of(node: Node) -> Facts:
     return Facts(cast(Any, node), statuses, view, slack, node.clock.now)
 
 
-def look(node: Node) -> MappingFacts:
+def look(node: Node) -> MappingBacklog:
     return facts_of(node).of(node.mapping)
 
 
@@ -60,7 +60,7 @@ def test_nothing_at_all(world: World) -> None:
 def test_batch_by_batch(world: World) -> None:
     world.fill(35)
     left = [35]
-    while world.node.step().more:
+    while world.node.step().has_more:
         left.append(look(world.node).pending.objects)
     assert left == [35, 25, 15, 5, 0]
     assert look(world.node).pending == Amount()

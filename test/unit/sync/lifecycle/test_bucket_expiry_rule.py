@@ -83,12 +83,12 @@ def test_no_permission(world: World, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         assert looks(world, 3 * HOURLY) == 3
         assert world.converged()
-        assert world.node.crawl.troubled
+        assert world.node.crawl.is_failing
         assert caplog.text.count("not you") == 1
         world.bucket.before = lambda method, name: None
         looks(world, HOURLY + 600.0)
     assert lifetimes(world) == {30}
-    assert not world.node.crawl.troubled
+    assert not world.node.crawl.is_failing
     assert caplog.text.count("expires 30 days after") == 1
 
 

@@ -1,4 +1,4 @@
-"""Moving one object: what is done, in which order, and what keeps the local object where it is."""
+"""LifecycleState one object: what is done, in which order, and what keeps the local object where it is."""
 
 from __future__ import annotations
 

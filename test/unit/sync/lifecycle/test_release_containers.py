@@ -33,12 +33,12 @@ def test_a_versioned_container(
     lines = [record.message for record in caplog.records if "versioned" in record.message]
     assert len(lines) == 1
     assert "AUTH_a/c: the container is versioned" in lines[0]
-    assert world.node.crawl.troubled
+    assert world.node.crawl.is_failing
     assert (len(world.swift.content()), world.bucket.content()) == (4, {})
     world.db.headers = {}
     world.node.later(400)
     assert (world.swift.content(), len(world.bucket.content())) == ({}, len(names) + 1)
-    assert not world.node.crawl.troubled
+    assert not world.node.crawl.is_failing
 
 
 def test_a_mapping_that_retains_copies_from_there(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Moving large objects: first the manifest, then the segments, and what keeps either where it is."""
+"""LifecycleState large objects: first the manifest, then the segments, and what keeps either where it is."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class TestMoved:
             method for method, _ in world.bucket.calls if method in ("put_manifest", "head", "get_manifest")
         ]
         assert kinds[-5:] == ["put_manifest", "head", "get_manifest", "head", "get_manifest"]
-        assert (world.waiting, world.node.unsettled(), world.node.crawl.troubled) == (0, {}, False)
+        assert (world.waiting, world.node.unsettled(), world.node.crawl.is_failing) == (0, {}, False)
 
     def test_a_dlo(self, world: World) -> None:
         world.two("/c_segments/o/1", "/c_segments/o/2")

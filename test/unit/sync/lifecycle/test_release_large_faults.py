@@ -29,10 +29,10 @@ class TestTroubles:
         if isinstance(error, NotFound):
             assert (world.here, world.waiting) == ([A, B], 0)
             return
-        assert (world.here, world.waiting, world.node.crawl.troubled) == ([A, B], 1, True)
+        assert (world.here, world.waiting, world.node.crawl.is_failing) == ([A, B], 1, True)
         world.bucket.before = lambda method, name: None
         world.run()
-        assert (world.here, world.waiting, world.node.crawl.troubled) == ([], 0, False)
+        assert (world.here, world.waiting, world.node.crawl.is_failing) == ([], 0, False)
 
     @pytest.mark.parametrize("lost", [A, "/other/p"])
     def test_swift_does_not_answer(self, world: World, lost: str) -> None:
@@ -49,7 +49,7 @@ class TestTroubles:
         world.swift.meanwhile = point
         world.run()
         assert A in world.here
-        assert (world.waiting, world.node.crawl.troubled) == (1, True)
+        assert (world.waiting, world.node.crawl.is_failing) == (1, True)
         world.swift.lost.clear()
         world.run()
         assert world.here == ["/other/p"]
@@ -106,7 +106,7 @@ class TestInSlices:
         world.swift.meanwhile = point
         steps = 0
         while "o" in world.here or A in world.here:
-            assert world.node.step().more or A not in world.here
+            assert world.node.step().has_more or A not in world.here
             steps += 1
             if steps == 2:
                 world.swift.put("p", b"p")
@@ -189,4 +189,4 @@ def test_unreadable_for_good(world: World) -> None:
     world.swift.open = refuse  # type: ignore[method-assign]
     world.run()
     assert world.here == sorted(["/other/p", A, B])
-    assert (world.waiting, world.node.crawl.troubled) == (1, True)
+    assert (world.waiting, world.node.crawl.is_failing) == (1, True)

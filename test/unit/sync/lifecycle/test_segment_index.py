@@ -26,7 +26,7 @@ def test_segments_of_an_slo_move_after_it_under_their_own_names(world: World) ->
     world.run()
     assert world.here == []
     assert world.bucket.content() == {"o": ONE + TWO, "plain": b"x", **SEGMENTS}
-    assert "segment 2" in world.node.crawl.summary()
+    assert "segment 2" in world.node.crawl.summary(True)
     assert world.deletes[:2] == ["plain", "o"]
     world.run()
     assert world.bucket.content() == {"o": ONE + TWO, "plain": b"x", **SEGMENTS}
@@ -154,7 +154,7 @@ def test_nothing_moves_while_it_is_not_known(world: World) -> None:
     world.swift.lost.add("o")
     world.run()
     assert "a" in world.here
-    assert world.node.crawl.troubled
+    assert world.node.crawl.is_failing
     world.swift.lost.clear()
     world.run()
     assert (world.here, set(world.bucket.content())) == ([], {"a", "o", "1", "2"})
@@ -171,7 +171,7 @@ def test_in_slices(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
             world.swift.clock.sleep(database.LEARN_SLICE / 2)
 
     world.swift.meanwhile = slow
-    assert world.node.step().more
+    assert world.node.step().has_more
     assert len(world.here) == 13
     world.node.settle()
     world.swift.meanwhile = lambda what, name: None

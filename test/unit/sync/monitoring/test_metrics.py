@@ -11,8 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from s3_sync import __version__
 from s3_sync.config.settings import Credentials
-from s3_sync.daemon.counters import Book
-from s3_sync.daemon.mapping_counters import Tally
+from s3_sync.daemon.activity import Activity
 from s3_sync.errors import RemoteUnavailable
 from s3_sync.model.outcomes import Kind, Outcome
 from s3_sync.providers.wrappers.instrument import Observers
@@ -36,13 +35,13 @@ class Stand:
 
     def __init__(self) -> None:
         self.time = 1000.0
-        self.book = Book([replace(mapping(), place="mappings[0]")], lambda: self.time)
+        self.activity = Activity([replace(mapping(), place="mappings[0]")], lambda: self.time)
         self.observers = Observers()
         self.rates: dict[str, float] = {}
         self.paused = False
         self.registry = CollectorRegistry()
         watched = Watched(
-            self.book,
+            self.activity,
             self.observers,
             lambda: 5000.0 + self.time,
             lambda: self.rates,
@@ -79,9 +78,9 @@ def test_every_metric_is_there_from_the_start(stand: Stand) -> None:
 
 
 def test_of_the_process(stand: Stand) -> None:
-    stand.book.configuration.problems = 2
+    stand.activity.configuration.problems = 2
     stand.time = 1010.0
-    stand.book.beats()
+    stand.activity.tick()
     stand.time = 1012.0
     assert stand.one("heartbeat_timestamp_seconds") == 6010.0
     assert stand.one("info", version=__version__) == 1
@@ -90,7 +89,7 @@ def test_of_the_process(stand: Stand) -> None:
 
 
 def test_of_rows(stand: Stand) -> None:
-    tally = Tally(mapping(), Stats(None), stand.book)
+    tally = stand.activity.mapping_counters(mapping(), Stats(None))
     assert stand.one("rows_total", **HERE, outcome="copied", reason="") == 0
     for outcome in [Outcome(Kind.COPIED)] * 3 + [
         Outcome(Kind.SKIPPED, "excluded"),
@@ -113,14 +112,14 @@ def test_of_turns(stand: Stand) -> None:
     assert stand.one("last_progress_timestamp_seconds", **HERE) == 6000.0, (
         "its first turn is overdue, some day"
     )
-    pulse = stand.book.pulse(mapping())
+    heartbeat = stand.activity.heartbeat_for(mapping())
     stand.time = 1010.0
-    pulse.begin()
+    heartbeat.begin()
     stand.time = 1020.0
     assert stand.one("turns_running", **HERE) == 1
     assert stand.one("last_alive_timestamp_seconds", **HERE) == 6010.0
     assert stand.one("last_progress_timestamp_seconds", **HERE) == 6000.0
-    pulse.end(idle=True, troubled=True)
+    heartbeat.end(idle=True, failing=True)
     assert stand.one("turns_total", **HERE) == 1
     assert stand.one("troubled", **HERE) == 1
     assert stand.one("paused", **HERE) == 0
@@ -159,7 +158,7 @@ seen: list[float] = []
 
 
 def test_of_lanes(stand: Stand) -> None:
-    stand.book.lanes += [Lane(), Lane()]
+    stand.activity.lanes += [Lane(), Lane()]
     found = {name: next(iter(values.values())) for name, values in stand.read().items() if "lane" in name}
     assert found == {
         "lane_threads": 6,

@@ -274,7 +274,7 @@ def test_an_outage_is_no_matter_of_every_single_one(world: World, caplog: pytest
         step = world.node.step()
         # two for each worker, and one that finds out whether the store answers at all
         assert world.bucket.counts()["head"] == 4 + 1
-        assert (step.more, step.pause > 0) == (False, True)
+        assert (step.has_more, step.delay > 0) == (False, True)
         world.swift.clock.sleep(MAX_PAUSE)
         world.node.step()
     assert len([each for each in caplog.messages if "which has expired" in each]) <= 6

@@ -10,7 +10,7 @@ import pytest
 
 from s3_sync.errors import AccessDenied, RemoteUnavailable, StateError
 from s3_sync.state.journal import RETRY, WAITING
-from s3_sync.sync.container_crawl import MappingCrawl
+from s3_sync.sync.container_crawl import ContainerCrawl
 from s3_sync.sync.passes import large_objects
 from s3_sync.sync.rows import batch
 from unit.sync.cluster import FakeDb, FakeReplica
@@ -83,7 +83,7 @@ class TestBesideIt:
         world.swift.put("huge", HUGE)
         world.node.settle()
         assert world.node.tally() == {"copied": 1}
-        assert world.node.crawl.summary() == "scanned 1: copied 1"
+        assert world.node.crawl.summary(True) == "scanned 1: copied 1"
 
     def test_small_objects_pass(self, world: World) -> None:
         world.swift.put("huge", HUGE)
@@ -197,7 +197,7 @@ class TestBesideIt:
 
         def edited() -> None:
             world.node.crawl.retire()
-            world.node.crawl = MappingCrawl(world.node.context, world.node.mapping)
+            world.node.crawl = ContainerCrawl(world.node.context, world.node.mapping)
             world.swift.put("x", SMALL)
             world.swift.put("o", SMALL)
             world.node.crawl.step()
@@ -240,12 +240,12 @@ class TestFailures:
         world.fail(RemoteUnavailable("away"))
         for _ in range(4):
             world.node.step()
-        assert world.node.crawl.troubled
+        assert world.node.crawl.is_failing
         world.fail(None)
         world.node.later(60.0)  # and not an hour
         world.node.settle()
         assert (world.converged(), states(world)) == (True, {})
-        assert not world.node.crawl.troubled
+        assert not world.node.crawl.is_failing
 
     def test_an_older_failure_does_not_hold_back_what_is_newer(self, world: World) -> None:
         world.swift.put("x", HUGE)
@@ -274,7 +274,7 @@ class TestFailures:
 
         world.node.step()
         assert states(world) == {"huge": WAITING}
-        assert world.node.step().pause > 0
+        assert world.node.step().delay > 0
         world.node.later(60.0)
         assert (world.bucket.sent["huge"], states(world)) == (1, {})
 

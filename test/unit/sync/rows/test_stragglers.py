@@ -144,7 +144,7 @@ def test_what_cannot_be_written_down_gets_another_turn(world: World, monkeypatch
         patch.setattr(world.node.journal, "settle", full)
         world.node.options["pool"].go_on()
     assert states(world) == {"o00003": WAITING}
-    assert world.node.step().pause > 0
+    assert world.node.step().delay > 0
     world.node.later(61.0)
     assert (world.converged(), states(world)) == (True, {})
 
@@ -156,7 +156,7 @@ def test_once_waits_for_slow_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     hang(world, "o00003")
     world.fill(10)
     turns = 0
-    while world.node.crawl.step().more:
+    while world.node.crawl.step().has_more:
         turns += 1
     assert turns >= 1
     assert (world.converged(), states(world)) == (True, {})

@@ -12,7 +12,7 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta
 from s3_sync.providers.base import OpenUpload
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider
-from s3_sync.runtime.log_once import Told
+from s3_sync.runtime.log_once import LogOnce
 from s3_sync.state.journal import Journal
 from s3_sync.sync.rows.upload_ledger import AROUND, ENOUGH, LIST_EVERY, OPENING, SAFE_AGE, UploadLedger, reap
 from unit.sync.cluster import FakeClock
@@ -30,7 +30,7 @@ class World:
         self.bucket: MemoryBucket = self.provider.bucket("b", namer)
         self.opened = 0
         self.ledger = UploadLedger(self.journal, "m", self.clock.now)
-        self.told = Told()
+        self.log_once = LogOnce()
 
     def restart(self) -> None:
         """Another process."""
@@ -45,7 +45,7 @@ class World:
         return upload_id
 
     def reap(self) -> None:
-        reap("label", self.ledger, self._open, self.told)
+        reap("label", self.ledger, self._open, self.log_once)
 
     def _open(self) -> MemoryBucket:
         self.opened += 1

@@ -14,17 +14,18 @@ import pytest
 from s3_sync.config.settings import Profile
 from s3_sync.daemon import monitor as watching
 from s3_sync.daemon import recon_file as recon
-from s3_sync.daemon.counters import Book
-from s3_sync.daemon.monitor import SILENT, Watch
-from s3_sync.daemon.process_shard import Share
+from s3_sync.daemon.activity import Activity
+from s3_sync.daemon.monitor import SILENT, Monitor
+from s3_sync.daemon.process_shard import ProcessShard
 from s3_sync.daemon.sd_notify import ServiceManager
 from s3_sync.errors import AccessDenied, RemoteUnavailable, StateError
 from s3_sync.providers.wrappers.instrument import FORGOTTEN
 from s3_sync.sync.backlog import poller as pending
-from s3_sync.sync.backlog.poller import REST, Outlook
-from s3_sync.sync.container_crawl import MappingCrawl
+from s3_sync.sync.backlog.poller import REST, BacklogPoller
+from s3_sync.sync.container_crawl import ContainerCrawl
 from s3_sync.sync.monitoring.metrics import DaemonMetrics
 from s3_sync.sync.monitoring.recon_report import OVER, Rates
+from s3_sync.sync.monitoring.sources import SyncSources
 from unit.sync.fake_node import Node, mapping
 from unit.sync.worlds import World
 
@@ -36,15 +37,19 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-def watch(node: Node, **settings: Any) -> Watch:
+def watch(node: Node, **settings: Any) -> Monitor:
     """With the time of the node, and without a store's own account of itself."""
     node.rates = dict  # type: ignore[attr-defined]
     settings = {"mappings": (node.mapping,), **settings}
     context = replace(node.context, settings=replace(node.context.settings, **settings))
-    return Watch(context, str(node.directory / "journal"), ServiceManager({}))
+    return Monitor(context, SyncSources(context, str(node.directory / "journal")), ServiceManager({}))
 
 
-def told(node: Node, watch: Watch) -> dict[str, Any]:
+def backlog(monitor: Monitor) -> BacklogPoller:
+    return cast(SyncSources, monitor._sources)._backlog
+
+
+def told(node: Node, watch: Monitor) -> dict[str, Any]:
     watch.update()
     content = recon.read(str(node.directory))[0]
     [found] = content["mappings"]
@@ -60,7 +65,7 @@ class TestPending:
         world.fill(35)
         here = watch(world.node)
         left = [told(world.node, here)["pending"]["objects"]]
-        while world.node.step().more:
+        while world.node.step().has_more:
             left.append(told(world.node, here)["pending"]["objects"])
         assert left == [35, 25, 15, 5, 0]
         assert told(world.node, here)["rows"]["scanned"] == world.db.max_rowid() == 35
@@ -78,7 +83,7 @@ class TestPending:
     def test_is_known_before_the_first_turn(self, world: World) -> None:
         """All threads of the store may be taken by others."""
         world.fill(7)
-        world.node.context = replace(world.node.context, book=Book([world.node.mapping]))
+        world.node.context = replace(world.node.context, activity=Activity([world.node.mapping]))
         found = told(world.node, watch(world.node))
         assert found["pending"]["objects"] == 7
         assert found["last_progress"] <= found["last_alive"]
@@ -89,8 +94,8 @@ class TestPending:
         world.fill(5)
         assert told(world.node, here)["pending"]["objects"] == 5
         changed = replace(world.node.mapping, profile=Profile(copy_after=1000))
-        world.node.context.book.declare([changed])
-        MappingCrawl(world.node.context, changed)
+        world.node.context.activity.set_mappings([changed])
+        ContainerCrawl(world.node.context, changed)
         found = told(world.node, here)["pending"]
         assert (found["objects"], found["not_due"]) == (0, 5)
 
@@ -98,7 +103,7 @@ class TestPending:
         """A long one is not repeated at once."""
         world.fill(5)
         here = watch(world.node)
-        here._outlook._pause = lambda: world.swift.clock.sleep(2.0)
+        backlog(here)._pause = lambda: world.swift.clock.sleep(2.0)
         begun = world.swift.clock.now()
         for waited in (0.0, 30.0):
             world.swift.clock.sleep(waited)
@@ -163,9 +168,9 @@ def test_counting_rests_for_much_longer_than_it_took() -> None:
     def work() -> None:
         slow[0].time += 1000.0
 
-    book = Book([mapping()], lambda: slow[0].time if slow else 0.0)
-    book.pulse(mapping())
-    outlook = Outlook(book, build, lambda: 0.0, work)
+    activity = Activity([mapping()], lambda: slow[0].time if slow else 0.0)
+    activity.heartbeat_for(mapping())
+    outlook = BacklogPoller(activity, build, lambda: 0.0, work)
     outlook.update()
     slow[0].time += 2.0 * REST - 1.0
     outlook.update()
@@ -178,16 +183,16 @@ def test_counting_rests_for_much_longer_than_it_took() -> None:
 def test_a_mapping_that_is_taken_out_while_it_is_counted(world: World) -> None:
     world.fill(5)
     here = watch(world.node)
-    book = world.node.context.book
-    book.declare([world.node.mapping, replace(mapping(), container="d")])
-    here._outlook._pause = lambda: book.declare([world.node.mapping])
+    activity = world.node.context.activity
+    activity.set_mappings([world.node.mapping, replace(mapping(), container="d")])
+    backlog(here)._pause = lambda: activity.set_mappings([world.node.mapping])
     assert told(world.node, here)["pending"]["objects"] == 5
 
 
 def test_rates_are_of_the_last_minute(world: World) -> None:
     time = [0.0]
-    book = Book([mapping()], lambda: time[0])
-    counters, rates = book.of(mapping()), Rates(book)
+    activity = Activity([mapping()], lambda: time[0])
+    counters, rates = activity.counters_for(mapping()), Rates(activity)
     key = mapping().journal_key
     assert rates.of(key) == (0.0, 0.0)
     for second in range(0, 121, 5):
@@ -195,7 +200,7 @@ def test_rates_are_of_the_last_minute(world: World) -> None:
         rates.note()
         counters.bytes_read += 100 if second < 120 - OVER else 500
     assert rates.of(key) == (0.0, 100.0)
-    book.declare([])
+    activity.set_mappings([])
     rates.note()
     assert rates.of(key) == (0.0, 0.0)
 
@@ -222,7 +227,7 @@ class TestFile:
         world.node.context.observers.of("aws").request("head_object", lambda: None)
         world.fill(1)
         watch(world.node).update()
-        page = (Path(__file__).parents[3] / "docs" / "data-model.md").read_text()
+        page = (Path(__file__).parents[4] / "docs" / "data-model.md").read_text()
         shown = json.loads(page.split("## Recon files")[1].split("```json\n")[1].split("```")[0])
         found = recon.read(str(world.node.directory))[0]
         assert keys(found) == keys(shown)
@@ -271,12 +276,12 @@ def test_a_silent_store_is_told_once(world: World, caplog: pytest.LogCaptureFixt
 
 def test_what_cannot_be_told_is_told_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
     here = watch(world.node)
-    here._snapshot.taken = None  # type: ignore[assignment,method-assign]
+    here._sources.report = None  # type: ignore[assignment,method-assign]
     rounds = iter([False, False, False, True])
     here._closing.is_set = lambda: next(rounds)  # type: ignore[method-assign]
     here._closing.wait = lambda timeout=None: True  # type: ignore[method-assign]
     here._run()
-    assert caplog.text.count("What is going on cannot be told") == 1
+    assert caplog.text.count("Monitoring update failed") == 1
 
 
 def test_one_line_for_each_change_of_state(world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -322,8 +327,9 @@ class TestPort:
         monkeypatch.setattr(watching, "MetricsPort", lambda ip, port, registry: asked.append(port))
         watch(world.node)  # makes the context fit
         settings = replace(world.node.context.settings, metrics_port=9645)
-        context = replace(world.node.context, settings=settings, share=Share(3, 4))
-        Watch(context, "journal", ServiceManager({}))._listen()
+        context = replace(world.node.context, settings=settings, share=ProcessShard(3, 4))
+        sources = SyncSources(context, str(world.node.directory / "journal"))
+        Monitor(context, sources, ServiceManager({}))._listen()
         assert asked == [9648]
 
 

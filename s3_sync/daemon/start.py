@@ -1,0 +1,45 @@
+"""How a daemon was started, and the configuration that it starts with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from s3_sync.config.file_watch import Looks
+from s3_sync.config.load import Loaded
+from s3_sync.config.settings import Settings
+from s3_sync.runtime.logs import configure
+
+
+@dataclass(frozen=True, slots=True)
+class StartOptions:
+    """``program``: the command, which log lines begin with. ``log_level`` overrides the configuration's."""
+
+    program: str
+    config: str
+    once: bool = False
+    log_level: str | None = None
+    console: bool = False
+
+    def configure_logs(self, settings: Settings) -> None:
+        """Raises ConfigError."""
+        configure(
+            "s3-sync",
+            settings.log_file,
+            self.log_level or settings.log_level,
+            self.console,
+            settings.syslog,
+            settings.secrets(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    """A configuration that has settings. ``before``: what its files looked like before they were read."""
+
+    loaded: Loaded
+    before: Looks
+
+    @property
+    def settings(self) -> Settings:
+        assert self.loaded.settings is not None
+        return self.loaded.settings

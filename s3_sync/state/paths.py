@@ -1,0 +1,11 @@
+"""Where a daemon keeps its files below ``status_dir``."""
+
+from __future__ import annotations
+
+import os
+
+_JOURNAL = ".journal.sqlite"
+
+
+def journal_path(status_dir: str) -> str:
+    return os.path.join(status_dir, _JOURNAL)

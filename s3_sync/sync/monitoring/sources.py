@@ -1,0 +1,53 @@
+"""What this daemon reports: its metrics, and the content of its recon file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prometheus_client.registry import Collector
+
+from s3_sync.state.journal_view import JournalView
+from s3_sync.sync.backlog.poller import BacklogPoller
+from s3_sync.sync.backlog.reader import Facts
+from s3_sync.sync.monitoring.metrics import DaemonMetrics, Watched
+from s3_sync.sync.monitoring.recon_report import ReconReport
+from s3_sync.sync.services import SyncServices
+
+
+class SyncSources:
+    """See ``daemon.monitor.MetricSources``. ``journal``: the path of its file."""
+
+    def __init__(self, services: SyncServices, journal: str) -> None:
+        self._services = services
+        self._view = JournalView(journal)
+        activity, now = services.activity, services.clock.now
+        slack = services.settings.verification_slack_seconds
+        self._backlog = BacklogPoller(
+            activity,
+            lambda breathe: Facts(services.brokers, services.statuses, self._view, slack, now, breathe),
+            now,
+        )
+        self._report = ReconReport(activity, services.share.number, now(), services.controls.is_paused)
+        watched = Watched(
+            activity,
+            services.observers,
+            now,
+            services.registry.rates,
+            services.journal.size,
+            lambda: self._backlog.found,
+            services.controls.is_paused,
+        )
+        self.collectors: tuple[Collector, ...] = (DaemonMetrics(watched),)
+
+    def update(self) -> None:
+        self._report.rates.note()
+        self._backlog.update()
+
+    def report(self) -> dict[str, Any]:
+        services = self._services
+        return self._report.taken(
+            services.clock.now(), self._backlog.found, iter(services.observers), services.registry.rates()
+        )
+
+    def close(self) -> None:
+        self._view.close()
