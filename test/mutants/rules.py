@@ -264,6 +264,13 @@ MUTANTS = (
         f"{_SYNC}/passes/test_expiry.py",
     ),
     Mutant(
+        "no copy expires before the store's clock says so",
+        "sync/passes/expiry.py",
+        "+ min(0.0, self._bucket.clock_off)",
+        "",
+        f"{_SYNC}/passes/test_expiry.py",
+    ),
+    Mutant(
         "no copy expires of what was written again",
         "sync/passes/expiry.py",
         "        if not _is_gone(state, expiry):",
