@@ -29,12 +29,12 @@ from s3_sync.providers.wrappers.dry_run import (
     WOULD_PUT,
     WOULD_UPDATE,
     WOULD_WRITE_MANIFEST,
-    TrialBucket,
+    DryRunBucket,
 )
 from s3_sync.providers.wrappers.retry import RetryPolicy
 from s3_sync.runtime.concurrency import Pool
 from s3_sync.sync.rows.handler import RowHandler
-from s3_sync.sync.rows.remote_state import Before
+from s3_sync.sync.rows.remote_state import Presumption
 from s3_sync.transfer.upload_session import Sending
 
 # what is found
@@ -115,7 +115,7 @@ class Comparison:
         self._content = Content(mapping, sides.local, sides.bucket) if depth.content else None
         # it must neither wait for a move nor carry one out: everything else is the same
         kept = replace(mapping, profile=replace(mapping.profile, retain_local=True))
-        trial = TrialBucket(sides.bucket, RetryPolicy(attempts=1).call)
+        trial = DryRunBucket(sides.bucket, RetryPolicy(attempts=1).call)
         self._handler = RowHandler(kept, Sending(trial, lambda size: None), sides.local, sides.now)
         self._handler.ask_every_policy()
 
@@ -189,7 +189,7 @@ class Comparison:
             return self._of_nobody(name) or self._read(name, None)
         if isinstance(state, Deleted) and not (state.by_client and self._profile.propagate_delete):
             return self._read(name, None) if remote is not None else None  # it was moved, or is kept
-        outcome = self._handler.handle(_row(name, state), Before.UNKNOWN)
+        outcome = self._handler.handle(_row(name, state), Presumption.UNKNOWN)
         found = self._judge(name, state, outcome, remote is not None)
         if isinstance(state, Present) and (outcome.kind is Kind.PRESENT or outcome.reason == WOULD_UPDATE):
             return self._read(name, state) or found

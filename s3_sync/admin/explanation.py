@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from math import isfinite
 
 from s3_sync.admin.failures import Failure, failure_of
-from s3_sync.admin.node import Site
+from s3_sync.admin.node import NodeView
 from s3_sync.admin.status import destination
 from s3_sync.cluster.brokers import LocalReplica
 from s3_sync.cluster.newest import Deleted, NewestState, Unknown
@@ -116,7 +116,7 @@ class Explanation:
         return not any(each.failure or each.errors for each in self.mappings)
 
 
-def explain(site: Site, path: str, ask_store: bool = True) -> Explanation:
+def explain(site: NodeView, path: str, ask_store: bool = True) -> Explanation:
     """Of ``account/container/object``. Raises UsageError, StateError, LocalError."""
     account, _, rest = path.lstrip("/").partition("/")
     container, _, name = rest.partition("/")
@@ -143,7 +143,7 @@ def explain(site: Site, path: str, ask_store: bool = True) -> Explanation:
     return Explanation(account, container, name, local, found, [str(each) for each in site.problems])
 
 
-def _of_mapping(site: Site, mapping: Mapping, name: str, remote: Remote) -> OfMapping:
+def _of_mapping(site: NodeView, mapping: Mapping, name: str, remote: Remote) -> OfMapping:
     profile = mapping.profile
     found = OfMapping(mapping.label, destination(mapping), remote, profile.mode)
     found.paused = site.controls.is_paused(mapping)
@@ -163,7 +163,7 @@ def _of_mapping(site: Site, mapping: Mapping, name: str, remote: Remote) -> OfMa
     return found
 
 
-def positions(site: Site, mapping: Mapping, name: str) -> tuple[list[RowPosition], list[str]]:
+def positions(site: NodeView, mapping: Mapping, name: str) -> tuple[list[RowPosition], list[str]]:
     """Where the rows of a name are in the databases on this node; and why one cannot be read."""
     found: list[RowPosition] = []
     errors: list[str] = []
@@ -184,7 +184,7 @@ def positions(site: Site, mapping: Mapping, name: str) -> tuple[list[RowPosition
 
 
 def _position(
-    site: Site, mapping: Mapping, replica: LocalReplica, seen: tuple[str, Checkpoint | None], row: Row
+    site: NodeView, mapping: Mapping, replica: LocalReplica, seen: tuple[str, Checkpoint | None], row: Row
 ) -> RowPosition:
     """``seen``: the database's id, and the progress in it that can be used."""
     database, checkpoint = seen
@@ -211,7 +211,7 @@ def _position(
 
 
 def _in_ranges(
-    site: Site, mapping: Mapping, ranges: list[DueRange], row: Row, own: bool
+    site: NodeView, mapping: Mapping, ranges: list[DueRange], row: Row, own: bool
 ) -> tuple[str, float | None]:
     """Of a row that a cursor has passed: whether it is looked at again, and when."""
     if row.deleted:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from math import isfinite
 
-from s3_sync.admin.node import Site
+from s3_sync.admin.node import NodeView
 from s3_sync.config.settings import Mapping
 from s3_sync.state.expiries import Entry
 from s3_sync.state.journal import WAITING, Unsettled
@@ -69,7 +69,7 @@ class Wanted:
         )
 
 
-def failures(site: Site, mappings: Sequence[Mapping], wanted: Wanted) -> Iterator[Failure]:
+def failures(site: NodeView, mappings: Sequence[Mapping], wanted: Wanted) -> Iterator[Failure]:
     """By mapping, container and name. Raises StateError."""
     for mapping in mappings:
         for each in site.containers(mapping):
@@ -78,7 +78,7 @@ def failures(site: Site, mappings: Sequence[Mapping], wanted: Wanted) -> Iterato
                     yield failure
 
 
-def failure_of(site: Site, mapping: Mapping, name: str) -> Failure | None:
+def failure_of(site: NodeView, mapping: Mapping, name: str) -> Failure | None:
     """Of one object of a container; None where nothing failed. Raises StateError."""
     entry = site.journal.entry(mapping.journal_key, name)
     if entry is not None and entry.state != WAITING:
@@ -87,7 +87,7 @@ def failure_of(site: Site, mapping: Mapping, name: str) -> Failure | None:
     return _of_expiry(mapping.label, mapping, expiry) if expiry is not None and expiry.attempts else None
 
 
-def retry(site: Site, mappings: Sequence[Mapping], wanted: Wanted) -> int:
+def retry(site: NodeView, mappings: Sequence[Mapping], wanted: Wanted) -> int:
     """Try them again with the daemon's next turn; how many. Raises StateError."""
     edit, changed = JournalEdit(site.journal_path), 0
     found = ((one.key, one.name) for one in failures(site, mappings, wanted))
@@ -96,7 +96,7 @@ def retry(site: Site, mappings: Sequence[Mapping], wanted: Wanted) -> int:
     return changed
 
 
-def forget(site: Site, chosen: Sequence[Version]) -> int:
+def forget(site: NodeView, chosen: Sequence[Version]) -> int:
     """They are not tried again until the object changes or the mapping is reset, and nothing will tell that
     they have not converged. How many; not for expiries. Raises StateError."""
     edit, changed = JournalEdit(site.journal_path), 0
@@ -105,7 +105,7 @@ def forget(site: Site, chosen: Sequence[Version]) -> int:
     return changed
 
 
-def _of_container(site: Site, label: str, mapping: Mapping) -> Iterator[Failure]:
+def _of_container(site: NodeView, label: str, mapping: Mapping) -> Iterator[Failure]:
     after = ""
     while page := site.journal.unsettled(mapping.journal_key, 1000, after):
         for entry in page:

@@ -12,7 +12,7 @@ from types import ModuleType
 
 from s3_sync import __version__
 from s3_sync.admin import exit_codes as codes
-from s3_sync.admin.node import open_site
+from s3_sync.admin.node import open_node
 from s3_sync.admin.output import Output, printable
 from s3_sync.errors import ConfigError, SyncError, UsageError
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     output = Output(options.json)
     try:
         _check_encoding(sys.argv[1:] if argv is None else argv)
-        with open_site(options.config) as site:
+        with open_node(options.config) as site:
             code: int = options.run(site, options, output)
         output.flush()
         return code

@@ -30,7 +30,7 @@ from s3_sync.state.controls import Controls
 from s3_sync.state.journal_view import JournalView
 from s3_sync.state.paths import journal_path
 from s3_sync.streams.small_files import number
-from s3_sync.sync.backlog.reader import Facts
+from s3_sync.sync.backlog.reader import BacklogReader
 
 #: where a device has them, see ``swift.container.backend``
 DATABASES = "containers"
@@ -80,7 +80,7 @@ class Running:
     updated: float | None = None
 
 
-class Site:
+class NodeView:
     """``problems``: of mappings that were left out, which the daemon leaves out, too."""
 
     def __init__(self, settings: Settings, problems: tuple[Problem, ...] = ()) -> None:
@@ -96,7 +96,7 @@ class Site:
         self.replicas = _Replicas(settings, self.client)
         self._listings: dict[str, tuple[float, frozenset[str]]] = {}
         self._statuses: tuple[str, StatusFiles] | None = None
-        self._facts: tuple[str, Facts] | None = None
+        self._facts: tuple[str, BacklogReader] | None = None
         self._reports: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
 
     @property
@@ -121,12 +121,12 @@ class Site:
         return self._statuses[1]
 
     @property
-    def facts(self) -> Facts:
+    def facts(self) -> BacklogReader:
         """Remembers counts, until there is another journal. Raises StateError."""
         uuid = self.journal.uuid
         if self._facts is None or self._facts[0] != uuid:
             slack = self.settings.verification_slack_seconds
-            self._facts = (uuid, Facts(self.replicas, self.statuses, self.journal, slack))
+            self._facts = (uuid, BacklogReader(self.replicas, self.statuses, self.journal, slack))
         return self._facts[1]
 
     def containers(self, mapping: Mapping, listed: bool = False) -> Iterator[Mapping]:
@@ -193,14 +193,14 @@ class Site:
 
 
 @contextmanager
-def open_site(config: str) -> Iterator[Site]:
+def open_node(config: str) -> Iterator[NodeView]:
     """Of the configuration file at ``config``. Raises ConfigError, StateError, LocalError."""
     loaded = load(config)
     if loaded.settings is None:
         raise ConfigError(loaded.problems)
     become_owner(loaded.settings.status_dir, loaded.settings.devices)
     with ExitStack() as stack:
-        site = Site(loaded.settings, loaded.problems)
+        site = NodeView(loaded.settings, loaded.problems)
         stack.callback(site.close)
         yield site
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from s3_sync.admin.node import Site
+from s3_sync.admin.node import NodeView
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import LocalError, LocalMissing, UsageError
 from s3_sync.model.rows import owner_ordinal
@@ -48,7 +48,7 @@ def since_of(text: str, now: float) -> float:
     return max(0.0, since)
 
 
-def plan(site: Site, mapping: Mapping, prefix: str = "", since: float = 0.0) -> Plan:
+def plan(site: NodeView, mapping: Mapping, prefix: str = "", since: float = 0.0) -> Plan:
     """Counted from the databases; nothing is asked of the store. Raises LocalError, StateError."""
     found = Plan()
     for each in site.containers(mapping, listed=True):

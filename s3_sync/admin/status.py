@@ -7,7 +7,7 @@ from math import isnan, nan
 from typing import Any
 
 from s3_sync.admin.mapping_names import number_of
-from s3_sync.admin.node import Running, Site
+from s3_sync.admin.node import NodeView, Running
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import LocalError
 from s3_sync.streams.small_files import number as finite
@@ -84,7 +84,7 @@ class Status:
         return well and not self.problems and self.daemon.running is not False
 
 
-def status(site: Site, mappings: tuple[Mapping, ...]) -> Status:
+def status(site: NodeView, mappings: tuple[Mapping, ...]) -> Status:
     """Raises StateError."""
     running = site.daemon()
     found = [_status(site, mapping) for mapping in mappings]
@@ -97,7 +97,7 @@ def destination(mapping: Mapping) -> str:
     return f"{mapping.credentials.store}/{mapping.bucket}{prefix}"
 
 
-def _status(site: Site, mapping: Mapping) -> MappingStatus:
+def _status(site: NodeView, mapping: Mapping) -> MappingStatus:
     found = MappingStatus(
         number_of(mapping),
         mapping.label,
@@ -143,7 +143,7 @@ def _add(found: MappingStatus, facts: MappingBacklog) -> None:
     found.last_progress = max(filter(None, (found.last_progress, facts.saved)), default=None)
 
 
-def _add_resets(found: MappingStatus, site: Site, facts: MappingBacklog) -> None:
+def _add_resets(found: MappingStatus, site: NodeView, facts: MappingBacklog) -> None:
     """Begun ones, and those that the daemon has not seen yet."""
     newest = max((each.id for each in site.controls.resets(facts.mapping)), default="")
     for database in facts.databases:

@@ -15,7 +15,7 @@ from threading import Lock
 
 from s3_sync.admin.comparison import MANIFEST, UNSURE, UPLOAD, Comparison, Depth, Finding, Sides
 from s3_sync.admin.explanation import RowPosition, positions
-from s3_sync.admin.node import Site
+from s3_sync.admin.node import NodeView
 from s3_sync.admin.verification_state import Seen, VerificationState, digest_of
 from s3_sync.cluster.accounts import Accounts
 from s3_sync.cluster.newest import LocalState, NewestState, Present, Unknown
@@ -54,7 +54,7 @@ class Summary:
 class Verification:
     """Of one mapping. ``findings`` first, then ``summary``."""
 
-    def __init__(self, site: Site, mapping: Mapping, state: VerificationState, depth: Depth) -> None:
+    def __init__(self, site: NodeView, mapping: Mapping, state: VerificationState, depth: Depth) -> None:
         self._site = site
         self._mapping = mapping
         self._state = state
@@ -131,7 +131,7 @@ class _Kept:
 class _Container:
     """One container and what is stored for it."""
 
-    def __init__(self, site: Site, mapping: Mapping, state: VerificationState, kept: _Kept) -> None:
+    def __init__(self, site: NodeView, mapping: Mapping, state: VerificationState, kept: _Kept) -> None:
         self._site = site
         self._mapping = mapping
         self._state = state
@@ -263,7 +263,7 @@ def _manifests(bucket: Bucket) -> Iterator[str]:
         start = page.next_after
 
 
-def _local_objects(site: Site, stack: ExitStack) -> LocalObjects:
+def _local_objects(site: NodeView, stack: ExitStack) -> LocalObjects:
     client = site.client.real
     reader = ObjectReader(site.settings, client)
     stack.callback(reader.close)

@@ -10,7 +10,7 @@ _NOT_FOUND = 404
 _CONFLICT = 409
 
 
-class Removal:
+class GuardedDelete:
     """Deletes with the smallest timestamp that is newer than the version's own: whatever a client writes
     later, or has written meanwhile, is newer still and stays.
 

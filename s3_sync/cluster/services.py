@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from s3_sync.cluster.accounts import Accounts
 from s3_sync.cluster.client import LocalSwift
-from s3_sync.cluster.guarded_delete import Removal
+from s3_sync.cluster.guarded_delete import GuardedDelete
 from s3_sync.cluster.newest import NewestState
 from s3_sync.cluster.reader import ObjectReader
 from s3_sync.cluster.references import References
@@ -21,7 +21,7 @@ class LocalObjects:
     reader: ObjectReader
     newest: NewestState
     segments: SegmentReader
-    removal: Removal
+    removal: GuardedDelete
     references: References
     accounts: Accounts
 
@@ -33,7 +33,7 @@ class LocalObjects:
             reader,
             newest,
             SegmentReader(reader, newest, client),
-            Removal(newest, client),
+            GuardedDelete(newest, client),
             references,
             Accounts(client, references),
         )

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from s3_sync.config.criteria import EVERYTHING, Criteria, compile_criteria
 from s3_sync.config.file.fields import MappingForm, MigrationForm, MigratorForm, RemoteForm, TopForm
-from s3_sync.config.findings import Findings, join
+from s3_sync.config.findings import Diagnostics, join
 from s3_sync.config.secret import Secret
 from s3_sync.config.settings import EVERY_CONTAINER, Credentials, Mapping, Profile, Settings, Syslog
 from s3_sync.errors import ConfigError
@@ -51,7 +51,7 @@ class Conditions:
 
 
 def read_conditions(
-    written: dict[str, Any], keys: tuple[str, str], place: str, findings: Findings
+    written: dict[str, Any], keys: tuple[str, str], place: str, findings: Diagnostics
 ) -> Conditions:
     """Of what is written under these two ``keys``; nothing more than noted where it is wrong."""
     criteria, exclude = keys
@@ -66,7 +66,7 @@ def build_mapping(
     conditions: Conditions,
     places: tuple[str, str],
     proxies: Proxies,
-    findings: Findings,
+    findings: Diagnostics,
 ) -> Mapping | None:
     """The mapping, whose remote account was checked before, where the form makes one at all.
 
@@ -96,7 +96,7 @@ def build_mapping(
     )
 
 
-def read_migration(written: Any, place: str, findings: Findings) -> MigrationForm | None:
+def read_migration(written: Any, place: str, findings: Diagnostics) -> MigrationForm | None:
     """One entry of ``migrations``, which may be used only when no problem was noted for its place."""
     form = findings.read(MigrationForm, written, place)
     if form is not None:
@@ -141,7 +141,7 @@ def build_settings(
     )
 
 
-def _criteria(written: Any, place: str, findings: Findings) -> Criteria:
+def _criteria(written: Any, place: str, findings: Diagnostics) -> Criteria:
     if not isinstance(written, dict):
         return EVERYTHING  # absent, or noted as having the wrong type
     try:
@@ -152,7 +152,7 @@ def _criteria(written: Any, place: str, findings: Findings) -> Criteria:
         return EVERYTHING
 
 
-def _pattern(written: Any, place: str, findings: Findings) -> re.Pattern[str] | None:
+def _pattern(written: Any, place: str, findings: Diagnostics) -> re.Pattern[str] | None:
     if not isinstance(written, str) or written in ("", "^$"):  # names are never empty
         return None
     try:
@@ -164,7 +164,7 @@ def _pattern(written: Any, place: str, findings: Findings) -> re.Pattern[str] | 
         return None
 
 
-def check_remote(form: RemoteForm, place: str, findings: Findings) -> None:
+def check_remote(form: RemoteForm, place: str, findings: Diagnostics) -> None:
     """Are the keys there that this kind of remote account needs?"""
     is_aws = form.protocol == "s3" and Credentials(endpoint=form.aws_endpoint).is_aws
     if is_aws:
@@ -195,7 +195,7 @@ def check_remote(form: RemoteForm, place: str, findings: Findings) -> None:
     _check_transport(form, is_aws, place, findings)
 
 
-def _check_aws_keys(form: RemoteForm, place: str, findings: Findings) -> None:
+def _check_aws_keys(form: RemoteForm, place: str, findings: Diagnostics) -> None:
     """With AWS both may be absent: the SDK then looks for credentials itself."""
     identity, secret = form.key("aws_identity"), form.key("aws_secret")
     if (form.aws_identity is None) != (form.aws_secret is None):
@@ -205,13 +205,13 @@ def _check_aws_keys(form: RemoteForm, place: str, findings: Findings) -> None:
         findings.problem(join(place, form.key("aws_session_token")), f"needs {identity} and {secret}")
 
 
-def _require(form: RemoteForm, keys: Iterable[str], why: str, place: str, findings: Findings) -> None:
+def _require(form: RemoteForm, keys: Iterable[str], why: str, place: str, findings: Diagnostics) -> None:
     for key in keys:
         if getattr(form, key) is None:
             findings.problem(join(place, form.key(key)), why)
 
 
-def _check_transport(form: RemoteForm, is_aws: bool, place: str, findings: Findings) -> None:
+def _check_transport(form: RemoteForm, is_aws: bool, place: str, findings: Diagnostics) -> None:
     if form.ca_bundle is not None:
         if not form.verify_tls:
             findings.warning(join(place, "ca_bundle"), "has no effect while verify_tls is false")
@@ -229,7 +229,7 @@ def _check_transport(form: RemoteForm, is_aws: bool, place: str, findings: Findi
         findings.warning(join(place, "signature_version"), "AWS refuses the old signature; use s3v4")
 
 
-def _check_names(form: MappingForm, place: str, findings: Findings) -> None:
+def _check_names(form: MappingForm, place: str, findings: Diagnostics) -> None:
     prefix = form.custom_prefix
     if form.container == EVERY_CONTAINER and form.account.startswith("."):
         findings.problem(join(place, "account"), "is one of Swift's own: its containers cannot be mapped")

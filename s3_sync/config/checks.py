@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
 from s3_sync.config.coverage import EVERYWHERE, SEGMENTS, Coverage
-from s3_sync.config.findings import Findings, join
+from s3_sync.config.findings import Diagnostics, join
 from s3_sync.config.settings import Mapping
 from s3_sync.model.keys import KeyNamer
 
@@ -22,7 +22,7 @@ SETTLED = 300
 _HASHED = re.compile(r"[0-9a-f]{0,6}")
 
 
-def find_overlaps(mappings: Sequence[Mapping], findings: Findings) -> None:
+def find_overlaps(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
     """Note a problem for every mapping whose keys could meet those of an earlier one.
 
     Keys of one mapping inside another's prefix would show up in its listings, and be overwritten and
@@ -39,7 +39,7 @@ def find_overlaps(mappings: Sequence[Mapping], findings: Findings) -> None:
             )
 
 
-def warn_of_circles(mappings: Sequence[Mapping], local_address: str, findings: Findings) -> None:
+def warn_of_circles(mappings: Sequence[Mapping], local_address: str, findings: Diagnostics) -> None:
     """Warn where mappings could feed on their own results, should an endpoint be this cluster's own S3 API.
 
     That the two are the same cluster cannot be known here, so it is no more than a warning.
@@ -58,7 +58,7 @@ def warn_of_circles(mappings: Sequence[Mapping], local_address: str, findings: F
             )
 
 
-def check_moves(mappings: Sequence[Mapping], findings: Findings) -> None:
+def check_moves(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
     """What is special about mappings that do not retain local objects."""
     coverage = Coverage(mappings)
     for mapping in mappings:
@@ -98,7 +98,7 @@ def check_moves(mappings: Sequence[Mapping], findings: Findings) -> None:
                 )
 
 
-def warn_of_idle(mappings: Sequence[Mapping], findings: Findings) -> None:
+def warn_of_idle(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
     """Say which options of cloud-shunt do nothing without another one."""
     for mapping in mappings:
         profile = mapping.profile
@@ -110,7 +110,7 @@ def warn_of_idle(mappings: Sequence[Mapping], findings: Findings) -> None:
                 findings.warning(join(mapping.place, option), f"does nothing without {needed}")
 
 
-def warn_of_trust(mappings: Sequence[Mapping], findings: Findings) -> None:
+def warn_of_trust(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
     """Say what users can cause where the operator vouches for all of an account."""
     for mapping in mappings:
         writers = f"whoever may write {mapping.label} can have any object of {mapping.account}"
@@ -124,7 +124,7 @@ def warn_of_trust(mappings: Sequence[Mapping], findings: Findings) -> None:
             )
 
 
-def warn_of_both(mappings: Sequence[Mapping], findings: Findings) -> None:
+def warn_of_both(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
     """Say what counts for a container that has a mapping of its own beside that of its account."""
     coverage = Coverage(mappings)
     for mapping in mappings:
@@ -139,7 +139,7 @@ def warn_of_both(mappings: Sequence[Mapping], findings: Findings) -> None:
             findings.warning(mapping.place, f"{what}; cloud-shunt shows what this mapping says")
 
 
-def check_expiry(mappings: Sequence[Mapping], findings: Findings) -> None:
+def check_expiry(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
     """Say what a rule in the bucket is going to delete; refuse one that cannot be set."""
     for mapping in mappings:
         if not mapping.profile.remote_delete_after:

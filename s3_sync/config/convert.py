@@ -17,7 +17,7 @@ from s3_sync.config.file.base import Form
 from s3_sync.config.file.document import read_document
 from s3_sync.config.file.fields import (
     LONGEST,
-    FileForm,
+    FlatFileModel,
     MappingForm,
     MigrationForm,
     MigratorForm,
@@ -26,15 +26,15 @@ from s3_sync.config.file.fields import (
     RemoteForm,
 )
 from s3_sync.config.file.flat import listed
-from s3_sync.config.file.section_models import A_DAY, IN_DAYS, PRESETS, EntryForm, new_name
-from s3_sync.config.findings import Findings, join
+from s3_sync.config.file.section_models import A_DAY, IN_DAYS, PRESETS, MappingEntry, new_name
+from s3_sync.config.findings import Diagnostics, join
 from s3_sync.config.load import MISSING, is_new, load_written
 from s3_sync.config.settings import Credentials, Settings
 from s3_sync.errors import ConfigError, Problem
 from s3_sync.model.keys import KeyNamer
 
 #: of a mapping rather than of its profile, as far as the file can say either
-_OWN_OPTIONS = [name for name in EntryForm.model_fields if name in PolicyForm.model_fields]
+_OWN_OPTIONS = [name for name in MappingEntry.model_fields if name in PolicyForm.model_fields]
 _NOT_IN_NAMES = re.compile(r"[^\w-]+")
 
 
@@ -48,7 +48,7 @@ class Converted:
 
 def convert_file(path: str) -> Converted:
     """Read and convert the file at ``path``. Raises ConfigError when it cannot be."""
-    findings = Findings()
+    findings = Diagnostics()
     try:
         document = read_document(path, findings)
     except FileNotFoundError:
@@ -136,7 +136,7 @@ def _known_inside(form: type[Form], value: Any, place: str, dropped: list[Proble
 
 
 def _top(written: dict[str, Any], dropped: list[Problem]) -> dict[str, Any]:
-    top = _known(FileForm, written, "", dropped)
+    top = _known(FlatFileModel, written, "", dropped)
     if isinstance(top.get("migrations"), list):
         top["migrations"] = [
             _known(MigrationForm, entry, place, dropped) if isinstance(entry, dict) else entry

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 
 #: path and state of each file
-Looks = list[tuple[str, object]]
+StatSignature = list[tuple[str, object]]
 
 
 class FileWatch:
@@ -16,7 +16,7 @@ class FileWatch:
     def __init__(self, path: str) -> None:
         self.path = path
         self._also: tuple[str, ...] = ()
-        self._seen: Looks | None = None
+        self._seen: StatSignature | None = None
 
     def also(self, paths: Iterable[str]) -> None:
         self._also = tuple(sorted(paths))
@@ -33,7 +33,7 @@ class FileWatch:
         self._seen = seen
         return True
 
-    def looks(self) -> Looks:
+    def looks(self) -> StatSignature:
         """Equal for as long as nothing has changed; the file itself comes first."""
         return [(path, _stat(path)) for path in (self.path, *self._also)]
 

@@ -40,7 +40,7 @@ _STEP = re.compile(r"[.\[]")
 
 
 @dataclass
-class Findings:
+class Diagnostics:
     """Problems keep something from being used; warnings do not.
 
     ``strict``: a key that is not known is a problem.

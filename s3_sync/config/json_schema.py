@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import Field, create_model
 
 from s3_sync.config.file.fields import MigrationForm, MigratorForm
-from s3_sync.config.file.section_models import CredentialsForm, EntryForm, NewFileForm, ProfileForm
+from s3_sync.config.file.section_models import CredentialsForm, MappingEntry, NewFileForm, ProfileForm
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -25,7 +25,7 @@ def json_schema() -> dict[str, Any]:
         __base__=NewFileForm,
         credentials=(dict[str, CredentialsForm], Field(default_factory=dict)),
         profiles=(dict[str, ProfileForm], Field(default_factory=dict)),
-        mappings=(list[EntryForm], Field(default_factory=list)),
+        mappings=(list[MappingEntry], Field(default_factory=list)),
         migrations=(list[MigrationForm], Field(default_factory=list)),
         migrator_settings=(MigratorForm | None, None),
     )

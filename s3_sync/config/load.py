@@ -11,10 +11,10 @@ from s3_sync.config import unsupported as not_yet
 from s3_sync.config.build import Proxies, build_settings, read_migration
 from s3_sync.config.file.document import Document, read_document
 from s3_sync.config.file.fields import MigrationForm, MigratorForm, ServedForm, TopForm
-from s3_sync.config.file.flat import OldForm, listed
-from s3_sync.config.file.sections import NewForm
-from s3_sync.config.findings import Findings
-from s3_sync.config.settings import Mapping, Served, Settings
+from s3_sync.config.file.flat import FlatFile, listed
+from s3_sync.config.file.sections import SectionedFile
+from s3_sync.config.findings import Diagnostics
+from s3_sync.config.settings import Mapping, Settings, ShuntSettings
 from s3_sync.errors import ConfigError, Problem
 
 MISSING = "Configuration file does not exist"
@@ -37,7 +37,7 @@ class Loaded:
 
 def load(path: str | os.PathLike[str]) -> Loaded:
     """Read the file at ``path``. Never raises for anything that a file can hold."""
-    findings = Findings()
+    findings = Diagnostics()
     try:
         document = read_document(path, findings)
     except FileNotFoundError:
@@ -49,18 +49,18 @@ def load(path: str | os.PathLike[str]) -> Loaded:
 
 def load_written(written: dict[str, Any]) -> Loaded:
     """The same for what such a file would hold."""
-    findings = Findings()
+    findings = Diagnostics()
     settings = _settings(Document(written, readable_by_all=False, twice=()), findings)
     return Loaded(settings, tuple(findings.problems), tuple(findings.warnings))
 
 
-def load_served(path: str | os.PathLike[str]) -> tuple[Served, tuple[Problem, ...]]:
+def load_served(path: str | os.PathLike[str]) -> tuple[ShuntSettings, tuple[Problem, ...]]:
     """What the middlewares of a proxy need of the file, and what is wrong with it.
 
     A mapping with a problem is left out. Raises ConfigError when nothing of the file can be used, be it
     missing, unreadable, or not a whole JSON document.
     """
-    findings = Findings()
+    findings = Diagnostics()
     try:
         document = read_document(path, findings)
     except FileNotFoundError:
@@ -83,7 +83,7 @@ def load_served(path: str | os.PathLike[str]) -> tuple[Served, tuple[Problem, ..
     size = (top.migrator_settings or {}).get("segment_size")
     default: int = MigratorForm.model_fields["segment_size"].default
     segment_size = size if isinstance(size, int) and not isinstance(size, bool) and size > 0 else default
-    served = Served(tuple(mappings), segment_size, named, frozenset(findings.secret_files))
+    served = ShuntSettings(tuple(mappings), segment_size, named, frozenset(findings.secret_files))
     return served, tuple(findings.problems)
 
 
@@ -92,7 +92,9 @@ def is_new(written: dict[str, Any]) -> bool:
     return any(section in written for section in NEW_SECTIONS)
 
 
-def _form(document: Document, refused: not_yet.Tables, findings: Findings) -> OldForm | NewForm | None:
+def _form(
+    document: Document, refused: not_yet.Tables, findings: Diagnostics
+) -> FlatFile | SectionedFile | None:
     """What reads the form that the document has; None after noting that it has two."""
     written = document.written
     new = is_new(written)
@@ -107,10 +109,10 @@ def _form(document: Document, refused: not_yet.Tables, findings: Findings) -> Ol
             findings.problem("", message)
         else:
             findings.warning("", f"{message}; the last one counts")
-    return (NewForm if new else OldForm)(written, findings, refused)
+    return (SectionedFile if new else FlatFile)(written, findings, refused)
 
 
-def _settings(document: Document, findings: Findings) -> Settings | None:
+def _settings(document: Document, findings: Diagnostics) -> Settings | None:
     written = document.written
     entries = _form(document, not_yet.MAPPING_OPTIONS, findings)
     if entries is None:
@@ -136,7 +138,7 @@ def _settings(document: Document, findings: Findings) -> Settings | None:
     return build_settings(top, tuple(mappings), tuple(migrations), migrator)
 
 
-def _mappings(entries: OldForm | NewForm, top: TopForm | None, findings: Findings) -> list[Mapping]:
+def _mappings(entries: FlatFile | SectionedFile, top: TopForm | None, findings: Diagnostics) -> list[Mapping]:
     proxies = Proxies(top.http_proxy, top.https_proxy) if top else Proxies()
     entries.read_rest()
     mappings = _usable(
@@ -153,13 +155,13 @@ def _mappings(entries: OldForm | NewForm, top: TopForm | None, findings: Finding
     return mappings
 
 
-def _usable(read: list[Mapping], findings: Findings) -> list[Mapping]:
+def _usable(read: list[Mapping], findings: Diagnostics) -> list[Mapping]:
     # where two overlap, the one that cannot be used anyway has to yield
     checks.find_overlaps(sorted(read, key=lambda mapping: findings.has_problem(mapping.place)), findings)
     return [mapping for mapping in read if not findings.has_problem(mapping.place)]
 
 
-def _migrations(written: dict[str, Any], findings: Findings) -> list[MigrationForm]:
+def _migrations(written: dict[str, Any], findings: Diagnostics) -> list[MigrationForm]:
     entries = list(listed(written.get("migrations"), "migrations"))
     if entries:
         findings.warning("migrations", "is for swift-s3-migrator, which is not part of this version")
@@ -170,7 +172,7 @@ def _migrations(written: dict[str, Any], findings: Findings) -> list[MigrationFo
     ]
 
 
-def _check_ports(top: TopForm, findings: Findings) -> None:
+def _check_ports(top: TopForm, findings: Diagnostics) -> None:
     """Each process has one of its own."""
     highest = 65536 - top.processes
     if top.metrics_port is not None and top.metrics_port > highest:
@@ -181,7 +183,7 @@ def _check_ports(top: TopForm, findings: Findings) -> None:
         )
 
 
-def _check_surroundings(top: TopForm, findings: Findings) -> None:
+def _check_surroundings(top: TopForm, findings: Diagnostics) -> None:
     """Paths that lead nowhere are no problems: the file may have been written for another machine."""
     places = {
         "devices": (top.devices, top.devices),
@@ -203,7 +205,7 @@ def _check_surroundings(top: TopForm, findings: Findings) -> None:
         )
 
 
-def _holds_secrets(entries: OldForm | NewForm, written: dict[str, Any]) -> bool:
+def _holds_secrets(entries: FlatFile | SectionedFile, written: dict[str, Any]) -> bool:
     """In so many words; where one can be found is not a secret."""
     migrations = (entry for _, entry in listed(written.get("migrations"), "migrations"))
     keys = ("aws_secret", "aws_session_token", "secret", "session_token")

@@ -20,7 +20,7 @@ from s3_sync.config.file.fields import MigrationForm, MigratorForm
 from s3_sync.config.secret import Secret
 from s3_sync.model.keys import KeyNamer
 
-__all__ = ["Credentials", "Mapping", "Profile", "Secret", "Served", "Settings", "Syslog"]
+__all__ = ["Credentials", "Mapping", "Profile", "Secret", "ShuntSettings", "Settings", "Syslog"]
 
 EVERY_CONTAINER = "/*"
 _GOOGLE = "https://storage.googleapis.com"
@@ -189,7 +189,7 @@ class Mapping:
     def label(self) -> str:
         return f"{self.account}{EVERY_CONTAINER}" if self.is_whole else f"{self.account}/{self.container}"
 
-    def is_as(self, other: Mapping) -> bool:
+    def same_config(self, other: Mapping) -> bool:
         """Whether they mean the same: where in the file they stand makes no difference."""
         return self is other or replace(self, place="") == replace(other, place="")
 
@@ -250,7 +250,7 @@ class Mapping:
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ShuntSettings:
     """What the middlewares of a proxy use of the file: mappings that merge namespaces.
 
     ``segment_size``: of restored objects that are too large for one, in bytes. ``named``: account and

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from s3_sync.config.file.base import Form
-from s3_sync.config.findings import Findings, join, shown
+from s3_sync.config.findings import Diagnostics, join, shown
 
 
 @dataclass(frozen=True, slots=True)
-class NotYet:
+class Unsupported:
     """``refused``: the values that cannot be honoured; None = anything but nothing (0, false, empty)."""
 
     key: str
@@ -25,26 +25,26 @@ class NotYet:
         return bool(value) if self.refused is None else value in self.refused
 
 
-Tables = tuple[NotYet, ...]
+Tables = tuple[Unsupported, ...]
 
 MAPPING_OPTIONS = (
-    NotYet("protocol", refused=("swift", "azure", "gcs")),
-    NotYet("remote_account", "Swift targets only"),
-    NotYet("storage_policy", "Swift targets only"),
-    NotYet("sync_container_metadata", "Swift targets only"),
-    NotYet("sync_container_acl", "Swift targets only"),
-    NotYet("convert_dlo", "Swift targets only"),
-    NotYet("min_segment_size", "Swift targets only"),
+    Unsupported("protocol", refused=("swift", "azure", "gcs")),
+    Unsupported("remote_account", "Swift targets only"),
+    Unsupported("storage_policy", "Swift targets only"),
+    Unsupported("sync_container_metadata", "Swift targets only"),
+    Unsupported("sync_container_acl", "Swift targets only"),
+    Unsupported("convert_dlo", "Swift targets only"),
+    Unsupported("min_segment_size", "Swift targets only"),
 )
 
 #: the same for the middlewares of a proxy, which have nothing to do with how objects are copied
-SERVED_OPTIONS = (NotYet("protocol", refused=("swift", "azure", "gcs")),)
+SERVED_OPTIONS = (Unsupported("protocol", refused=("swift", "azure", "gcs")),)
 
-TOP_LEVEL_OPTIONS = (NotYet("bulk_process", "rows are handled one by one"),)
+TOP_LEVEL_OPTIONS = (Unsupported("bulk_process", "rows are handled one by one"),)
 
 
 def refuse(
-    options: Tables, form: type[Form], written: Mapping[str, Any], place: str, findings: Findings
+    options: Tables, form: type[Form], written: Mapping[str, Any], place: str, findings: Diagnostics
 ) -> None:
     """Note a problem for everything in ``written`` that cannot be honoured. ``form`` names the keys; options
     that it does not have are not looked at."""

@@ -46,7 +46,7 @@ class Slot:
 
     def request(self, mapping: Mapping | None) -> bool:
         """Whether that is a change. Then a turn in progress begins nothing more."""
-        if mapping is self.requested or (mapping and self.requested and mapping.is_as(self.requested)):
+        if mapping is self.requested or (mapping and self.requested and mapping.same_config(self.requested)):
             self.requested = mapping
             return False
         self.requested, self.changed = mapping, True

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 
-from s3_sync.config.file_watch import FileWatch, Looks
+from s3_sync.config.file_watch import FileWatch, StatSignature
 from s3_sync.config.load import Loaded, load
 from s3_sync.config.settings import Mapping, Settings
 from s3_sync.daemon.activity import ConfigurationState
@@ -50,7 +50,7 @@ class ConfigReloader:
         self,
         target: ReloadTarget,
         loaded: Loaded,
-        before: Looks,
+        before: StatSignature,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._target = target
@@ -119,7 +119,7 @@ class ConfigReloader:
         target.announce(
             mapping
             for mapping in settings.mappings
-            if mapping.journal_key not in known or not mapping.is_as(known[mapping.journal_key])
+            if mapping.journal_key not in known or not mapping.same_config(known[mapping.journal_key])
         )
         target.registry.use(settings.mappings)
         target.update_mappings(settings.mappings)
@@ -141,6 +141,6 @@ def _changes(before: Iterable[Mapping], after: Iterable[Mapping]) -> str:
     """``3 mappings (1 new, 0 gone, 1 changed)``"""
     old = {mapping.journal_key: mapping for mapping in before}
     new = {mapping.journal_key: mapping for mapping in after}
-    changed = sum(not mapping.is_as(old[key]) for key, mapping in new.items() if key in old)
+    changed = sum(not mapping.same_config(old[key]) for key, mapping in new.items() if key in old)
     came, went = len(new.keys() - old.keys()), len(old.keys() - new.keys())
     return f"{len(new)} mappings ({came} new, {went} gone, {changed} changed)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from s3_sync.config.file_watch import Looks
+from s3_sync.config.file_watch import StatSignature
 from s3_sync.config.load import Loaded
 from s3_sync.config.settings import Settings
 from s3_sync.runtime.logs import configure
@@ -37,7 +37,7 @@ class LoadedConfig:
     """A configuration that has settings. ``before``: what its files looked like before they were read."""
 
     loaded: Loaded
-    before: Looks
+    before: StatSignature
 
     @property
     def settings(self) -> Settings:

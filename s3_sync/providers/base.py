@@ -161,7 +161,7 @@ class Bucket(Protocol):
         less than 0.0 = behind; 0.0 where it need not differ at all."""
         ...
 
-    def prove_conditions(self) -> None:
+    def probe_conditional_writes(self) -> None:
         """Where the configuration asks for conditions that the store is not known to honour: find out by
         trying, with some small writes that leave nothing; ``features`` says what came of it."""
         ...
@@ -262,11 +262,11 @@ class Bucket(Protocol):
         """That there is none is no error."""
         ...
 
-    def holds_manifests(self) -> bool:
+    def has_manifests(self) -> bool:
         """Whether any manifest is stored for this mapping."""
         ...
 
-    def expire_after(self, days: int) -> bool:
+    def set_expiry_rule(self, days: int) -> bool:
         """Have the store itself delete our objects, and their stored manifests, so many days after each was
         written, those that are there already included; 0 = have it stop. True = that was not so before.
 

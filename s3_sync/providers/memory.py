@@ -285,19 +285,19 @@ class MemoryBucket:
         with self._lock:
             self._provider.store(self.name).objects.pop(self.namer.manifest_key(name), None)
 
-    def holds_manifests(self) -> bool:
+    def has_manifests(self) -> bool:
         with self._lock:
             keys = list(self._provider.store(self.name).objects)
         return any(self.namer.is_manifest(key) for key in keys)
 
-    def expire_after(self, days: int) -> bool:
+    def set_expiry_rule(self, days: int) -> bool:
         wanted = dict.fromkeys((self.namer.prefix, self.namer.manifest_prefix), days)
         lifetimes = self._provider.store(self.name).lifetimes
         changed = any(lifetimes.get(prefix, 0) != days for prefix in wanted)
         lifetimes.update(wanted)
         return changed
 
-    def prove_conditions(self) -> None:
+    def probe_conditional_writes(self) -> None:
         pass
 
     def close(self) -> None:

@@ -12,11 +12,11 @@ from s3_sync.errors import ConfigError, Problem
 from s3_sync.http.pool import Timeouts
 from s3_sync.providers.base import Bucket, Provider, WriteOptions
 from s3_sync.providers.s3.provider import S3Provider
-from s3_sync.providers.wrappers.adaptive_throttle import Pace, PacedProvider
-from s3_sync.providers.wrappers.bulkhead import Guard, GuardedProvider
+from s3_sync.providers.wrappers.adaptive_throttle import AdaptiveThrottle, PacedProvider
+from s3_sync.providers.wrappers.bulkhead import Bulkhead, GuardedProvider
 from s3_sync.providers.wrappers.instrument import ObservedProvider, Observers
 from s3_sync.providers.wrappers.rate_limited import BudgetedBucket
-from s3_sync.providers.wrappers.rate_limits import Budgets, Gate
+from s3_sync.providers.wrappers.rate_limits import LimiterRegistry, MappingLimiter
 from s3_sync.providers.wrappers.retry import RetriedBucket, RetriedProvider, RetryPolicy
 
 #: builds the provider of an account, with at most so many connections
@@ -58,9 +58,9 @@ class Registry:
         connections: int = 32,
         retries: RetryPolicy | None = _USUAL_RETRIES,
         builders: Mapping[str, Builder] = BUILDERS,
-        guard: Callable[[Credentials], Guard] | None = None,
+        guard: Callable[[Credentials], Bulkhead] | None = None,
         observers: Observers | None = None,
-        budgets: Budgets | None = None,
+        budgets: LimiterRegistry | None = None,
     ) -> None:
         self._connections = connections
         self._retries = retries
@@ -71,7 +71,7 @@ class Registry:
         self._lock = threading.Lock()
         #: one attempt each; and repeated
         self._providers: dict[Credentials, tuple[Provider, Provider]] = {}
-        self._paces: dict[tuple[str, str | None], Pace] = {}
+        self._paces: dict[tuple[str, str | None], AdaptiveThrottle] = {}
 
     def provider(self, credentials: Credentials) -> Provider:
         """Raises ConfigError for a protocol that nothing here speaks, AccessDenied without credentials."""
@@ -87,9 +87,9 @@ class Registry:
             bucket = BudgetedBucket(bucket, self._budgets.gate(mapping))
         return bucket if self._retries is None else RetriedBucket(bucket, self._retries.call)
 
-    def gate(self, mapping: ContainerMapping) -> Gate:
+    def gate(self, mapping: ContainerMapping) -> MappingLimiter:
         """Where requests and bytes of a mapping pass."""
-        return Gate(mapping.control_key) if self._budgets is None else self._budgets.gate(mapping)
+        return MappingLimiter(mapping.control_key) if self._budgets is None else self._budgets.gate(mapping)
 
     def rates(self) -> dict[str, float]:
         """Requests a second that may begin now, for each store that has asked for patience lately."""
@@ -138,9 +138,11 @@ class Registry:
             provider = PacedProvider(provider, self._pace(credentials))
         return provider, provider if self._retries is None else RetriedProvider(provider, self._retries)
 
-    def _pace(self, credentials: Credentials) -> Pace:
+    def _pace(self, credentials: Credentials) -> AdaptiveThrottle:
         account = (credentials.store, credentials.identity)
         if account not in self._paces:
             patience = self._retries.patience if self._retries is not None else 0.0
-            self._paces[account] = Pace(credentials.store, workers=self._connections, patience=patience)
+            self._paces[account] = AdaptiveThrottle(
+                credentials.store, workers=self._connections, patience=patience
+            )
         return self._paces[account]

@@ -12,7 +12,7 @@ from swift.common.swob import HTTPBadGateway, HTTPForbidden, HTTPNotImplemented,
 from swift.common.swob import Request as SwobRequest
 
 from s3_sync.errors import Archived, NotSupported, PreconditionFailed, RemoteError
-from s3_sync.providers.wrappers.bulkhead import LEFT_ALONE
+from s3_sync.providers.wrappers.bulkhead import CIRCUIT_OPEN
 from s3_sync.shunt.request import Request
 
 _ARCHIVED = (
@@ -32,7 +32,7 @@ def failure(error: RemoteError, request: Request, log: Any) -> Any:
         log.increment("archived")
         return HTTPForbidden(request=swob_request, body=_ARCHIVED, headers=plain)
     log.increment("errors")
-    if error.code != LEFT_ALONE:  # which the log has been told of, once
+    if error.code != CIRCUIT_OPEN:  # which the log has been told of, once
         log.error("%s %s: %s", request.method, request.path, error)
     if isinstance(error, NotSupported):
         return HTTPNotImplemented(request=swob_request, body=_NOT_SUPPORTED, headers=plain)

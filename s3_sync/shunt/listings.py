@@ -26,7 +26,7 @@ from s3_sync.listing.query import ListingQuery
 from s3_sync.listing.walk import Page, Walk
 from s3_sync.providers.base import Bucket, ListPage, ListQuery
 from s3_sync.shunt.headers import cross_origin
-from s3_sync.shunt.mapping_table import Target
+from s3_sync.shunt.mapping_table import MappedContainer
 from s3_sync.shunt.proxyfs import ProxyFs
 from s3_sync.shunt.request import Environ, Headers, Local, Request, StartResponse
 from s3_sync.shunt.versions import NULL, are_known, has_versions
@@ -241,7 +241,7 @@ def is_allowed(environ: Environ) -> bool:
     return authorize(request) is None
 
 
-def shows_anything(target: Target) -> bool:
+def shows_anything(target: MappedContainer) -> bool:
     """Whether a listing of the container shows anything that is in the bucket. Raises RemoteError."""
     fetch = _Fetch(target.bucket)
     return next(_pages(fetch, target.mapping, ListingQuery.of_request({}, limit=1), set()), None) is not None

@@ -11,7 +11,7 @@ from s3_sync.errors import NotFound, ObjectRefused, UnexpectedAnswer
 from s3_sync.largeobject.manifest import Manifest
 from s3_sync.largeobject.rebuild import rebuild
 from s3_sync.model.objects import ObjectInfo
-from s3_sync.shunt.mapping_table import Target
+from s3_sync.shunt.mapping_table import MappedContainer
 
 #: objects of which something is remembered
 _MOST = 10_000
@@ -51,21 +51,21 @@ class LargeObjects:
     def __init__(self) -> None:
         self._known: dict[_Key, _Known] = {}
 
-    def knows(self, target: Target, info: ObjectInfo) -> bool:
+    def knows(self, target: MappedContainer, info: ObjectInfo) -> bool:
         """Whether ``etags`` and ``places`` ask nobody."""
         return _key(target, info) in self._known
 
-    def etags(self, target: Target, info: ObjectInfo) -> Etags:
+    def etags(self, target: MappedContainer, info: ObjectInfo) -> Etags:
         """What they were before the object was copied; the store's own ETag where the manifest is lost.
         Raises RemoteError."""
         return _of_dlo(info) or self._look(target, info).etags
 
-    def places(self, target: Target, info: ObjectInfo) -> frozenset[Place] | None:
+    def places(self, target: MappedContainer, info: ObjectInfo) -> frozenset[Place] | None:
         """Each container that segments of it lay in, once; none for what Swift never had as a large object,
         None where nothing tells. Raises RemoteError."""
         return self._look(target, info).places
 
-    def manifest(self, target: Target, info: ObjectInfo) -> Manifest | None:
+    def manifest(self, target: MappedContainer, info: ObjectInfo) -> Manifest | None:
         """The stored manifest, if there is one of these very bytes. Raises RemoteError, also where it is the
         object's and of another size: then the size that an answer tells is wrong."""
         try:
@@ -82,7 +82,7 @@ class LargeObjects:
         self._remember(_key(target, info), known)
         return manifest
 
-    def _look(self, target: Target, info: ObjectInfo) -> _Known:
+    def _look(self, target: MappedContainer, info: ObjectInfo) -> _Known:
         key = _key(target, info)
         if key not in self._known and self.manifest(target, info) is None:
             places = named_places(info) or (None if has_segments(info) else frozenset())
@@ -129,7 +129,7 @@ def _names(info: ObjectInfo, manifest: Manifest) -> bool:
     )
 
 
-def _key(target: Target, info: ObjectInfo) -> _Key:
+def _key(target: MappedContainer, info: ObjectInfo) -> _Key:
     """Of one version of the object: the same bytes may come again with segments elsewhere."""
     bucket, written = target.bucket, _marks(info).get("swift-timestamp", "")
     return (

@@ -10,18 +10,18 @@ from typing import Any
 from s3_sync.config.file_watch import FileWatch
 from s3_sync.config.load import load_served
 from s3_sync.config.mapping_index import Index
-from s3_sync.config.settings import Mapping, Served
+from s3_sync.config.settings import Mapping, ShuntSettings
 from s3_sync.errors import ConfigError, Problem, SyncError
 from s3_sync.providers.base import Bucket
 from s3_sync.providers.registry import Registry
 
 #: containers of ``/*`` mappings that are remembered; anybody can ask for any number of them
 _MOST_REMEMBERED = 10_000
-_NOTHING = Served((), 1, frozenset())
+_NOTHING = ShuntSettings((), 1, frozenset())
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class MappedContainer:
     """One container's mapping and the remote bucket behind it."""
 
     mapping: Mapping
@@ -40,7 +40,7 @@ class Target:
 PARTS = "+segments"
 
 
-class Configured:
+class MappingTable:
     """Looks at the file every ``interval`` seconds, when somebody asks, and reads it if it changed.
 
     A file that cannot be used changes nothing. A mapping that cannot be used any more, but is still
@@ -64,13 +64,13 @@ class Configured:
         self._watch = FileWatch(path)
         self._served = _NOTHING
         self._index = Index(())
-        self._targets: dict[tuple[str, str], Target] = {}
+        self._targets: dict[tuple[str, str], MappedContainer] = {}
 
     @property
     def segment_size(self) -> int:
         return self._served.segment_size
 
-    def find(self, account: str, container: str) -> Target | None:
+    def find(self, account: str, container: str) -> MappedContainer | None:
         """What the container is mapped to, if anything."""
         now = self._now()
         if now >= self._next_look:
@@ -83,7 +83,7 @@ class Configured:
                 return None
             if len(self._targets) >= _MOST_REMEMBERED:
                 self._targets.clear()
-            target = Target(mapping, self._registry.open_bucket(mapping))
+            target = MappedContainer(mapping, self._registry.open_bucket(mapping))
             self._targets[account, container] = target
         return target
 
@@ -101,7 +101,7 @@ class Configured:
             self._log.error("%s: %s", self._path, problem)
         self._use(served)
 
-    def _use(self, served: Served) -> None:
+    def _use(self, served: ShuntSettings) -> None:
         usable = [mapping for mapping in served.mappings if self._can_be_used(mapping)]
         known = {(mapping.account, mapping.container) for mapping in usable}
         for mapping in self._served.mappings:

@@ -14,7 +14,7 @@ _LONGEST = 300
 _ERRORS = (MemcacheConnectionError, OSError, ValueError, Timeout)
 
 
-class Claim:
+class MemcacheLock:
     """A context manager: ``granted`` for the first who asks, until it leaves.
 
     Workers know of each other through Swift's memcache. Without one, or when it does not answer,
@@ -26,7 +26,7 @@ class Claim:
         self._key = f"s3_sync/{name}"
         self.granted = True
 
-    def __enter__(self) -> Claim:
+    def __enter__(self) -> MemcacheLock:
         if self._cache is not None:
             try:
                 self.granted = int(self._cache.incr(self._key, time=_LONGEST)) <= 1

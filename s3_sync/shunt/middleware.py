@@ -21,14 +21,14 @@ from s3_sync.config.settings import Credentials
 from s3_sync.errors import ConfigError
 from s3_sync.http.pool import Timeouts
 from s3_sync.providers.registry import Builder, Registry, builders_with
-from s3_sync.providers.wrappers.bulkhead import Guard, GuardPolicy
+from s3_sync.providers.wrappers.bulkhead import Bulkhead, GuardPolicy
 from s3_sync.providers.wrappers.circuit_breaker import BreakerPolicy
 from s3_sync.runtime.concurrency import GreenPool
 from s3_sync.shunt.container_deletes import Containers
 from s3_sync.shunt.listings import Listings
 from s3_sync.shunt.local_dlo import make_detour
 from s3_sync.shunt.manifest_cache import LargeObjects
-from s3_sync.shunt.mapping_table import Configured
+from s3_sync.shunt.mapping_table import MappingTable
 from s3_sync.shunt.object_reads import Objects
 from s3_sync.shunt.object_writes import Changes
 from s3_sync.shunt.options import Options
@@ -60,7 +60,7 @@ class CloudShunt:
             builders=builders or builders_with(timeouts),
             guard=self._guard,
         )
-        self._configured = Configured(
+        self._configured = MappingTable(
             self.options.conf_file, self.options.reload_interval, self.registry, self.log
         )
         self._configured.look()
@@ -149,13 +149,13 @@ class CloudShunt:
         except UnicodeDecodeError:
             return False
 
-    def _guard(self, credentials: Credentials) -> Guard:
+    def _guard(self, credentials: Credentials) -> Bulkhead:
         policy = GuardPolicy(
             places=self.options.remote_connections,
             wait=self.options.remote_wait,
             breaker=BreakerPolicy(failures=self.options.remote_failures),
         )
-        return Guard(credentials.store, policy, RemoteWatcher(credentials.store, self.log))
+        return Bulkhead(credentials.store, policy, RemoteWatcher(credentials.store, self.log))
 
 
 def _is_bypass(environ: Environ) -> bool:

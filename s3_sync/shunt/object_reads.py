@@ -29,7 +29,7 @@ from s3_sync.shunt.legacy_dlo import is_bare, joined
 from s3_sync.shunt.manifest_cache import Etags, LargeObjects, is_dynamic, is_large, named_places
 from s3_sync.shunt.proxyfs import ProxyFs
 from s3_sync.shunt.request import SOURCE, Environ, Local, Request, StartResponse
-from s3_sync.shunt.response_body import Listener, Pieces, Remote
+from s3_sync.shunt.response_body import BodyObserver, Remote, ResponseBody
 from s3_sync.shunt.rights import Refused, check_bytes, check_listing, may_restore
 from s3_sync.shunt.symlinks import Find, check_link, followed, kept
 from s3_sync.shunt.versions import NULL, names_another, names_null
@@ -38,7 +38,7 @@ from s3_sync.shunt.wanted import Wanted
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import Body
 from s3_sync.transfer.restore import promised
-from s3_sync.transfer.resuming import SteadyBody, open_range, read_range
+from s3_sync.transfer.resuming import ResumingBody, open_range, read_range
 
 #: what a remote store cannot be asked, because only a whole description answers it
 _CONDITIONS = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE")
@@ -47,7 +47,7 @@ _S3API = "S3"
 
 #: restores an object that a client is about to read; gives a listener to the bytes, or None. Whether the
 #: client reads the whole
-Restore = Callable[[Wanted, ObjectInfo, bool], Listener | None]
+Restore = Callable[[Wanted, ObjectInfo, bool], BodyObserver | None]
 
 
 class Objects:
@@ -154,7 +154,7 @@ class Objects:
             response = self._response(wanted, info)
             if part is None:
                 return self._whole(wanted, info, response, result)
-            body = Pieces(SteadyBody(wanted.bucket, info, first, last, result), self._log)
+            body = ResponseBody(ResumingBody(wanted.bucket, info, first, last, result), self._log)
             self._listener(wanted, info, whole=False)
             _partial(response, first, last, info.size, body)
         except BaseException:
@@ -170,16 +170,16 @@ class Objects:
             check_bytes(wanted, places)
 
     def _whole(self, wanted: Wanted, info: ObjectInfo, response: Any, result: GetResult) -> Any:
-        body: Body = SteadyBody(wanted.bucket, info, 0, info.size - 1, result)
+        body: Body = ResumingBody(wanted.bucket, info, 0, info.size - 1, result)
         if self.verifies and _is_vouched_for(info):
             body = promised(info, None, body)
-        pieces = Pieces(body, self._log)
+        pieces = ResponseBody(body, self._log)
         pieces.listener = self._listener(wanted, info)
         response.app_iter = pieces
         response.content_length = info.size  # swob forgets it with each new body
         return response
 
-    def _listener(self, wanted: Wanted, info: ObjectInfo, whole: bool = True) -> Listener | None:
+    def _listener(self, wanted: Wanted, info: ObjectInfo, whole: bool = True) -> BodyObserver | None:
         """Begin a restore, if so configured. Of less than the ``whole`` nobody is to hear."""
         profile = wanted.target.mapping.profile
         whole = whole and "HTTP_RANGE" not in wanted.environ
@@ -272,7 +272,7 @@ class Objects:
         body = None
         if wanted.request.method == "GET":
             self._check_rights(wanted, info)
-            body = Pieces(read_range(wanted.bucket, info, first, first + size - 1), self._log)
+            body = ResponseBody(read_range(wanted.bucket, info, first, first + size - 1), self._log)
             self._listener(wanted, info, whole=False)
         _partial(response, first, first + size - 1, info.size, body)
         return response
@@ -322,7 +322,7 @@ def _part_number(wanted: Wanted) -> int:
     raise HTTPBadRequest(request=SwobRequest(wanted.environ), body=reason, content_type="text/plain")
 
 
-def _partial(response: Any, first: int, last: int, size: int, body: Pieces | None) -> None:
+def _partial(response: Any, first: int, last: int, size: int, body: ResponseBody | None) -> None:
     response.status = 206
     response.content_range = f"bytes {first}-{last}/{size}"
     response.app_iter = body

@@ -9,7 +9,7 @@ from typing import Any
 from swift.common.utils import close_if_possible, drain_and_close
 from swift.common.wsgi import WSGIContext
 
-from s3_sync.shunt.mapping_table import Target
+from s3_sync.shunt.mapping_table import MappedContainer
 
 #: how access logs of Swift call requests that we make
 SOURCE = "1space-shunt"
@@ -31,7 +31,7 @@ class Request:
     environ: Environ
     app: App
     around: App
-    target: Target
+    target: MappedContainer
     account: str
     container: str
     name: str = ""

@@ -12,7 +12,7 @@ from s3_sync.errors import RemoteError
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.providers.base import Bucket
 from s3_sync.streams.reader import Body
-from s3_sync.transfer.resuming import SteadyBody, read_range
+from s3_sync.transfer.resuming import ResumingBody, read_range
 
 #: bytes that the server collects before it sends the head of an answer (eventlet.wsgi, minimum_chunk_size):
 #: an error before that would make it say 500
@@ -21,7 +21,7 @@ _HELD_BACK = 4096
 _PIECE = 256 * 1024
 
 
-class Listener(Protocol):
+class BodyObserver(Protocol):
     """Hears what a client is given. None of this may wait or raise."""
 
     def offer(self, data: bytes) -> None:
@@ -33,12 +33,12 @@ class Listener(Protocol):
         ...
 
 
-class Pieces:
+class ResponseBody:
     """A WSGI body over a Body, which has begun already. ``log``: where it says that the remote store broke
     off in the middle. ``listener`` may be set before the first byte is given. Raises what the body does."""
 
     def __init__(self, body: Body, log: Any) -> None:
-        self.listener: Listener | None = None
+        self.listener: BodyObserver | None = None
         self._body = body
         self._log = log
         self._rest = iter(lambda: body.read(_PIECE), b"")
@@ -83,26 +83,26 @@ class Remote:
         """A HEAD has no bytes, and all of them are read without this."""
         return iter(())
 
-    def app_iter_range(self, start: int, stop: int) -> Pieces:
+    def app_iter_range(self, start: int, stop: int) -> ResponseBody:
         """The bytes from ``start`` to before ``stop``."""
         self._check()
-        return Pieces(read_range(self._bucket, self._info, start, stop - 1), self._log)
+        return ResponseBody(read_range(self._bucket, self._info, start, stop - 1), self._log)
 
     def app_iter_ranges(
         self, ranges: Sequence[tuple[int, int]], content_type: bytes, boundary: bytes, size: int
-    ) -> Several:
+    ) -> MultiRangeBody:
         def document(give: Callable[[int, int], Iterator[bytes]]) -> Iterator[bytes]:
             pieces: Iterator[bytes] = multi_range_iterator(ranges, content_type, boundary, size, give)
             return pieces
 
         self._check()
-        return Several(self._bucket, self._info, ranges[0], document, self._log)
+        return MultiRangeBody(self._bucket, self._info, ranges[0], document, self._log)
 
     def close(self) -> None:
         """Nothing was opened."""
 
 
-class Several:
+class MultiRangeBody:
     """A multipart/byteranges document, which has begun already. ``document`` makes it of what gives the
     bytes from a start to before a stop, the ``first`` ones first."""
 
@@ -139,7 +139,7 @@ class Several:
     def _range(self, start: int, stop: int) -> Iterator[bytes]:
         if not self._ahead:
             # as stubbornly as a body that broke, since the client cannot be told any more
-            self._current = SteadyBody(self._bucket, self._info, start, stop - 1)
+            self._current = ResumingBody(self._bucket, self._info, start, stop - 1)
         self._ahead = False
         body = self._current
         try:

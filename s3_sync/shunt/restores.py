@@ -21,11 +21,11 @@ from s3_sync.runtime.concurrency import Pool
 from s3_sync.shunt.headers import S3_ETAG, is_deleted, stored_headers, written_at
 from s3_sync.shunt.legacy_dlo import is_bare
 from s3_sync.shunt.manifest_cache import LargeObjects, has_segments, is_large
-from s3_sync.shunt.memcache_lock import Claim
+from s3_sync.shunt.memcache_lock import MemcacheLock
 from s3_sync.shunt.request import SOURCE, find_filter
 from s3_sync.shunt.wanted import Wanted
-from s3_sync.transfer.restore import Limits, Restoration, restore
-from s3_sync.transfer.tee import Following
+from s3_sync.transfer.restore import Limits, RestoreJob, restore
+from s3_sync.transfer.tee import TeeBody
 
 #: seconds until an object whose restore failed is tried again
 _PAUSE = 60.0
@@ -41,7 +41,7 @@ class _Job:
     key: Key
     wanted: Wanted
     info: ObjectInfo
-    body: Following
+    body: TeeBody
     log_context: Any
 
 
@@ -67,7 +67,7 @@ class Restores:
         self._running: set[Key] = set()
         self._failed: dict[Key, float] = {}
 
-    def begin(self, wanted: Wanted, info: ObjectInfo, whole: bool) -> Following | None:
+    def begin(self, wanted: Wanted, info: ObjectInfo, whole: bool) -> TeeBody | None:
         """Restore the object from what a client is about to read, if that can be done now. Never waits.
 
         If that is not the ``whole``, it is read from the store anew, and nobody has to tell of bytes.
@@ -80,7 +80,7 @@ class Restores:
             self._log.increment("restores.busy")
             return None
         self._running.add(key)
-        body = Following(wanted.bucket, info)
+        body = TeeBody(wanted.bucket, info)
         if not whole:
             body.go_alone()
         job = _Job(key, wanted, info, body, self._log.thread_locals)
@@ -91,7 +91,7 @@ class Restores:
         self._log.thread_locals = job.log_context
         path = "/".join(job.key)
         try:
-            with Claim(job.wanted.environ, f"restore/{path}") as claim:
+            with MemcacheLock(job.wanted.environ, f"restore/{path}") as claim:
                 if not claim.granted:
                     self._log.increment("restores.busy")
                     return
@@ -129,7 +129,7 @@ class Restores:
             )
         headers = _headers(info, manifest)
         allowed = wanted.target.mapping.profile.segment_containers
-        restoration = Restoration(wanted.container, info, manifest, wanted.asked, headers, allowed)
+        restoration = RestoreJob(wanted.container, info, manifest, wanted.asked, headers, allowed)
         writer = SubrequestWriter(wanted.request.app, wanted.environ, wanted.target.mapping.account, SOURCE)
         limits = Limits(MAX_FILE_SIZE, max_segments(wanted.request.app), self._segment_size())
         restore(writer, restoration, job.body, limits)

@@ -11,11 +11,11 @@ from swift.common.swob import Request as SwobRequest
 from swift.common.utils import split_path
 from swift.common.wsgi import make_subrequest
 
-from s3_sync.shunt.mapping_table import Target
+from s3_sync.shunt.mapping_table import MappedContainer
 from s3_sync.shunt.request import SOURCE, Headers, Local, Request, to_text
 from s3_sync.shunt.wanted import Wanted
 
-Find = Callable[[str, str], Target | None]
+Find = Callable[[str, str], MappedContainer | None]
 #: more than Swift itself follows (symloop_max is 2, and a version of an object is one more)
 _MOST_HOPS = 16
 
@@ -77,7 +77,7 @@ def _bound_etag(wanted: Wanted, link: str) -> str:
         if not target:
             break
         own = path.split("/")[2]
-        path = f"/v1/{headers.get('X-Symlink-Target-Account') or own}/{target}"
+        path = f"/v1/{headers.get('X-Symlink-MappedContainer-Account') or own}/{target}"
         if unquote(path) == unquote(link):
             return str(headers.get("X-Symlink-Target-Etag") or "").strip('"')
     return ""

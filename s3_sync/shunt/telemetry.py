@@ -8,7 +8,7 @@ from typing import Any
 from swift.common.utils import get_logger
 
 from s3_sync.errors import Archived, NotFound, PreconditionFailed, RemoteError
-from s3_sync.providers.wrappers.bulkhead import Watcher
+from s3_sync.providers.wrappers.bulkhead import BulkheadListener
 from s3_sync.providers.wrappers.circuit_breaker import State
 
 #: a colon, as in the name that log lines have, would end a metric's name
@@ -27,7 +27,7 @@ def shunt_logger(conf: Mapping[str, str]) -> Any:
         return log
 
 
-class RemoteWatcher(Watcher):
+class RemoteWatcher(BulkheadListener):
     """Of one remote account, called ``name`` in the log."""
 
     def __init__(self, name: str, log: Any) -> None:

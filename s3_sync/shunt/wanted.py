@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket
-from s3_sync.shunt.mapping_table import Target
+from s3_sync.shunt.mapping_table import MappedContainer
 from s3_sync.shunt.request import Environ, Local, Request
 
 
@@ -16,7 +16,7 @@ class Wanted:
 
     request: Request
     local: Local
-    target: Target
+    target: MappedContainer
     container: str
     name: str
     #: moment before the local cluster was asked

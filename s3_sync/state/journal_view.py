@@ -14,7 +14,7 @@ from s3_sync.errors import StateError
 from s3_sync.state.delete_count import NOTED, DeleteCount, read_count
 from s3_sync.state.expiries import Entry, Expiry
 from s3_sync.state.journal import QUARANTINE, RETRY, WAITING, DueRange, Unsettled
-from s3_sync.state.resets import COLUMNS, ResetPass
+from s3_sync.state.resets import COLUMNS, ResetRange
 
 _UNSETTLED = (
     "name, state, policy, deleted, data_timestamp, timestamp, size, reason, detail,"
@@ -28,7 +28,7 @@ _ELSEWHERE = "segments_elsewhere"
 
 
 @dataclass(frozen=True, slots=True)
-class Troubles:
+class FailureCounts:
     """What failed of one mapping and has not converged; and what waits for, or is in, the lane of large
     objects, which is no failure: ``waiting``, and its bytes.
 
@@ -69,7 +69,7 @@ class JournalView:
         found = self._all("SELECT value FROM meta WHERE key = 'uuid'")
         return str(found[0][0]) if found else ""
 
-    def troubles(self, mapping: str) -> Troubles:
+    def troubles(self, mapping: str) -> FailureCounts:
         count = {RETRY: 0, QUARANTINE: 0, WAITING: 0}
         size = dict(count)
         reasons: dict[str, int] = {}
@@ -92,7 +92,7 @@ class JournalView:
         ):
             expiring += number
             reasons[reason] = reasons.get(reason, 0) + number
-        return Troubles(
+        return FailureCounts(
             count[RETRY],
             count[QUARANTINE],
             expiring,
@@ -154,13 +154,13 @@ class JournalView:
         rows = self._all("SELECT id FROM resets_taken WHERE mapping = ? AND database = ?", mapping, database)
         return str(rows[0][0]) if rows else ""
 
-    def reset_passes(self, mapping: str, database: str) -> tuple[ResetPass, ...]:
+    def reset_passes(self, mapping: str, database: str) -> tuple[ResetRange, ...]:
         """What resets still have to compare."""
         rows = self._all(
             f"SELECT {COLUMNS} FROM resets WHERE mapping = ? AND database = ? ORDER BY id, kind",
             mapping, database,
         )  # fmt: skip
-        return tuple(ResetPass(*row) for row in rows)
+        return tuple(ResetRange(*row) for row in rows)
 
     def deletes(self, mapping: str) -> DeleteCount:
         """What a mapping has deleted, and whether its delete budget holds others."""

@@ -26,7 +26,7 @@ _SAME = "mapping = ? AND database = ? AND id = ? AND kind = ?"
 
 
 @dataclass(frozen=True, slots=True)
-class ResetPass:
+class ResetRange:
     """Rows ``next_row`` to ``last_row`` are still to be compared, not before ``due``. ``kind``: PRIMARY, own
     rows, or VERIFY, those of other nodes. ``prefix``, ``since``: of the reset ``id``."""
 
@@ -53,7 +53,7 @@ class Resets:
         )
         return found[0] if found else ""
 
-    def take(self, mapping: str, database: str, reset: str, passes: Sequence[ResetPass], now: float) -> None:
+    def take(self, mapping: str, database: str, reset: str, passes: Sequence[ResetRange], now: float) -> None:
         """All at once: the passes begin, and what has failed of the objects that they are about is tried
         again ``now``, what is in quarantine too."""
         with self._file.transaction() as db:
@@ -70,15 +70,15 @@ class Resets:
                     (now, mapping, len(prefix), prefix, f"{since:016.5f}"),
                 )
 
-    def passes(self, mapping: str, database: str) -> list[ResetPass]:
+    def passes(self, mapping: str, database: str) -> list[ResetRange]:
         """In the order in which they were asked for, own rows before those of others."""
         rows = self._file.all(
             f"SELECT {COLUMNS} FROM resets WHERE mapping = ? AND database = ? ORDER BY id, kind",
             mapping, database,
         )  # fmt: skip
-        return [ResetPass(*row) for row in rows]
+        return [ResetRange(*row) for row in rows]
 
-    def advance(self, mapping: str, begun: ResetPass, next_row: int) -> ResetPass | None:
+    def advance(self, mapping: str, begun: ResetRange, next_row: int) -> ResetRange | None:
         """Rows before ``next_row`` have been compared; None: these were all."""
         where = (mapping, begun.database, begun.id, begun.kind)
         with self._file.transaction() as db:

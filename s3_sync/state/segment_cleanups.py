@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS departures (
 
 
 @dataclass(frozen=True, slots=True)
-class Departure:
+class SegmentCleanup:
     """``version``: the manifest's data timestamp, in internal form. ``gone``: the manifest is deleted for
     sure. ``segments``: what ``sync.departures`` writes there."""
 
@@ -34,23 +34,23 @@ class Departures:
     def __init__(self, file: JournalFile) -> None:
         self._file = file
 
-    def note(self, mapping: str, departure: Departure) -> None:
+    def note(self, mapping: str, departure: SegmentCleanup) -> None:
         """Durable when it returns. What was noted about the same version is replaced."""
         with self._file.transaction() as db:
             db.execute(
                 "INSERT OR REPLACE INTO departures VALUES (?, ?, ?, ?, ?)", (mapping, *astuple(departure))
             )
 
-    def entries(self, mapping: str, limit: int) -> list[Departure]:
+    def entries(self, mapping: str, limit: int) -> list[SegmentCleanup]:
         """Oldest first."""
         rows = self._file.all(
             "SELECT name, version, gone, segments FROM departures WHERE mapping = ?"
             " ORDER BY version, name LIMIT ?",
             mapping, limit,
         )  # fmt: skip
-        return [Departure(name, version, bool(gone), segments) for name, version, gone, segments in rows]
+        return [SegmentCleanup(name, version, bool(gone), segments) for name, version, gone, segments in rows]
 
-    def settle(self, mapping: str, departure: Departure) -> None:
+    def settle(self, mapping: str, departure: SegmentCleanup) -> None:
         """Nothing is left to do about its segments."""
         with self._file.transaction() as db:
             db.execute(

@@ -26,7 +26,7 @@ from s3_sync.daemon.sd_notify import Manager
 from s3_sync.daemon.start import LoadedConfig, StartOptions
 from s3_sync.providers.registry import Registry
 from s3_sync.providers.wrappers.instrument import Observers
-from s3_sync.providers.wrappers.rate_limits import Budgets
+from s3_sync.providers.wrappers.rate_limits import LimiterRegistry
 from s3_sync.runtime.backoff import exponential
 from s3_sync.runtime.concurrency import Clock
 from s3_sync.runtime.stats import Stats
@@ -98,7 +98,7 @@ def _build(settings: Settings, once: bool, shard: ProcessShard, stack: ExitStack
     stats = Stats(settings.statsd_host, settings.statsd_port, settings.statsd_prefix)
     stack.callback(stats.close)
     observers = Observers()
-    budgets = Budgets(shard.count)
+    budgets = LimiterRegistry(shard.count)
     budgets.use(settings.mappings)
     # rows, the parts of large objects, and both again in the lane of very large ones
     registry = Registry(connections=4 * settings.workers, observers=observers, budgets=budgets)

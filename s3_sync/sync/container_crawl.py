@@ -25,7 +25,14 @@ from s3_sync.sync.lifecycle.segment_index import SegmentIndex
 from s3_sync.sync.passes.database import DatabaseCrawl
 from s3_sync.sync.passes.expiry import ExpiryPass
 from s3_sync.sync.passes.large_objects import LargeObjects
-from s3_sync.sync.rows.batch import EVERYTHING, OUTAGE, Batches, Result, nothing_works, row_of
+from s3_sync.sync.rows.batch import (
+    OUTAGE_REASONS,
+    STORE_WIDE_REASONS,
+    BatchResult,
+    BatchRunner,
+    is_outage,
+    row_of,
+)
 from s3_sync.sync.rows.upload_ledger import UploadLedger, reap
 from s3_sync.sync.services import Context
 
@@ -61,7 +68,7 @@ class ContainerCrawl:
         self._context = context
         self._heartbeat = context.activity.heartbeat_for(mapping)
         self._log_once = LogOnce()
-        self._batches: Batches | None = None
+        self._batches: BatchRunner | None = None
         self._databases: dict[LocalReplica, DatabaseCrawl] = {}
         self._listed_at = float("-inf")
         self._turns = -1
@@ -71,7 +78,7 @@ class ContainerCrawl:
         self._retried_once = False
         self._paused = False
         # what failed in an outage that the process before this one saw need not wait for its own time
-        context.journal.hasten(self.key, OUTAGE, context.clock.now())
+        context.journal.hasten(self.key, OUTAGE_REASONS, context.clock.now())
         self._reap_at = float("-inf")
         self._ledger = UploadLedger(context.journal, self.key, context.clock.now)
         self._expirations = ExpiryPass(context, mapping, self.key)
@@ -170,7 +177,7 @@ class ContainerCrawl:
         return paused
 
     def _step(self) -> bool:
-        results: list[Result] = []
+        results: list[BatchResult] = []
         # after a setback a few rows show whether it is over, before many fail
         limit = self._context.settings.items_chunk if not self._setbacks else self._context.workers.size
         limit = self._gate.fit(limit, BUDGETED_BATCH)
@@ -188,7 +195,7 @@ class ContainerCrawl:
             again, done = database.step(limit)
             more, results = more or again, results + done
             tried = [outcome for result in done for outcome in result.tried]
-            if not self._context.once and nothing_works(tried, MANY):
+            if not self._context.once and is_outage(tried, MANY):
                 more = True
                 break  # a container may have hundreds of shards, and they would most likely fail as well
         fresh = [outcome for result in results for outcome in result.tried]
@@ -200,7 +207,7 @@ class ContainerCrawl:
         retried += self._tried_apart()
         self._outage = ""
         if self._is_outage(fresh, retried):
-            last = next(outcome for outcome in reversed(retried + fresh) if outcome.reason in OUTAGE)
+            last = next(outcome for outcome in reversed(retried + fresh) if outcome.reason in OUTAGE_REASONS)
             self._outage = f"{last.reason}: {last.detail}"
         if not self._outage and not (more and self._context.once):
             more = self._sweep() or more
@@ -255,14 +262,14 @@ class ContainerCrawl:
         request that is about no object: then it refuses the names or the metadata of these.
         """
         tried = fresh + retried
-        if nothing_works(fresh, MANY):
+        if is_outage(fresh, MANY):
             return True
-        refused = [outcome for outcome in tried if outcome.reason in EVERYTHING]
+        refused = [outcome for outcome in tried if outcome.reason in STORE_WIDE_REASONS]
         if refused:
             return not self._open().listings.store_answers()
         if self._setbacks:
-            return nothing_works(tried, 1)
-        return nothing_works(tried, 1) and not self._open().listings.store_answers()
+            return is_outage(tried, 1)
+        return is_outage(tried, 1) and not self._open().listings.store_answers()
 
     def _sweep(self) -> bool:
         """Segments of what was moved, a slice at a time; whether there is more to do right away.
@@ -333,10 +340,10 @@ class ContainerCrawl:
         for start in range(0, len(entries), limit):
             batches = self._open()
             rows = [row_of(entry) for entry in entries[start : start + limit]]
-            result = batches.run(rows, batches.survey_shared(rows))
+            result = batches.run(rows, batches.look_up_shared(rows))
             batches.settle(result)
             tried += result.tried
-            if nothing_works(result.tried, MANY) or not result.complete:
+            if is_outage(result.tried, MANY) or not result.complete:
                 break
         return len(entries) == limit
 
@@ -367,18 +374,20 @@ class ContainerCrawl:
             names = self._context.local.accounts.names(account, only=container)
             self._walk = self._moving.neighbours = AccountSegmentIndex(names, self._context.clock)
 
-    def _open(self) -> Batches:
+    def _open(self) -> BatchRunner:
         """The bucket's connections are made when there is something to do, and kept."""
         if self._batches is None:
             bucket = self._context.registry.open_bucket(self.mapping)
             if self.mapping.credentials.conditional_put:
                 self._prove_conditions(bucket)
-            self._batches = Batches(self._context, self.mapping, bucket, self.key, self._ledger, self._moving)
+            self._batches = BatchRunner(
+                self._context, self.mapping, bucket, self.key, self._ledger, self._moving
+            )
         return self._batches
 
     def _prove_conditions(self, bucket: Bucket) -> None:
         """Raises RemoteError: better not to begin than to rely on what is not known."""
-        bucket.prove_conditions()
+        bucket.probe_conditional_writes()
         if not bucket.features.put_if_absent:
             log.warning("%s: the store does not honour If-None-Match: going on without", self.mapping.label)
 
@@ -386,7 +395,7 @@ class ContainerCrawl:
         """What failed meanwhile need not wait for its own time."""
         log.info("%s: working again", self.mapping.label)
         self._setbacks = 0
-        self._context.journal.hasten(self.key, OUTAGE, self._context.clock.now())
+        self._context.journal.hasten(self.key, OUTAGE_REASONS, self._context.clock.now())
 
     def _setback(self, why: str) -> StepResult:
         level = logging.DEBUG if self._setbacks else logging.ERROR

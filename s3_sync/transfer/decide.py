@@ -44,14 +44,14 @@ def decide(
     return Decision.PUT if remote.archived else Decision.POST
 
 
-def is_of_before(remote: ObjectInfo, local: ObjectInfo) -> bool:
+def is_older_version_of(remote: ObjectInfo, local: ObjectInfo) -> bool:
     """Whether a stored copy was made of an older version than ``local``; its content may be the same. One
     that an older program made does not say."""
     marked = remote.meta.swift_timestamp if remote.meta is not None else None
     return marked is not None and local.timestamp is not None and marked < local.timestamp
 
 
-def is_marked_large(remote: ObjectInfo) -> bool:
+def has_manifest_mark(remote: ObjectInfo) -> bool:
     """Whether a stored copy was made of a large object, so that a manifest may be beside it."""
     return remote.meta is not None and any(mark in remote.meta.marks for mark in KIND_MARKS)
 

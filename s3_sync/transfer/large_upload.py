@@ -74,7 +74,7 @@ class LargeObject:
         """The name of the mark that ties a copy to its manifest."""
         return "swift-slo-etag" if self.is_static else "swift-source-dlo-etag"
 
-    def is_stored_as(self, remote: ObjectInfo) -> bool:
+    def matches_stored(self, remote: ObjectInfo) -> bool:
         """Whether the store has these bytes. Proof is the ETag that follows from the manifest, or a mark
         that names the manifest; other part sizes, or a copy inside the store, change the ETag only."""
         if remote.size != self.manifest.size:
@@ -92,7 +92,7 @@ class LargeObject:
         if not self.is_static and self.segments.dynamic(self.target).segments != self.manifest.segments:
             raise SegmentChanged(f"{self.info.name} has other segments than were copied")
 
-    def in_the_words_of(self, stored: Manifest) -> LargeObject:
+    def with_stored_manifest(self, stored: Manifest) -> LargeObject:
         """The same SLO with a manifest that says the same; times in it differ after a restore."""
         info = replace(self.info, meta=_meta(self.info).marked(swift_slo_etag=stored.etag))
         return replace(self, info=info, manifest=stored)
@@ -192,7 +192,7 @@ def as_stored(bucket: Bucket, large: LargeObject, remote: ObjectInfo) -> LargeOb
     except (NotFound, ObjectRefused):
         return large
     belongs = stored.etag == marked and stored.segments == large.manifest.segments
-    return large.in_the_words_of(stored) if belongs else large
+    return large.with_stored_manifest(stored) if belongs else large
 
 
 def archived(bucket: Bucket, name: str) -> Manifest | None:

@@ -61,22 +61,22 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Restoration:
-    """``info`` of a HEAD or GET; ``manifest`` if one of these bytes is stored; ``found_missing``: a
+class RestoreJob:
+    """``info`` of a HEAD or GET; ``manifest`` if one of these bytes is stored; ``missing_since``: a
     moment before the local cluster was asked for it in vain; ``allowed``: containers that may hold its
     segments besides its own ones."""
 
     container: str
     info: ObjectInfo
     manifest: Manifest | None
-    found_missing: Timestamp
+    missing_since: Timestamp
     #: the headers that the object gets, None for those of ``info``
     headers: Mapping[str, str] | None = None
     allowed: Collection[str] = ()
 
     @property
     def timestamp(self) -> dict[str, str]:
-        return {"x-timestamp": self.found_missing.internal}
+        return {"x-timestamp": self.missing_since.internal}
 
     @property
     def object_headers(self) -> dict[str, str]:
@@ -94,7 +94,7 @@ class _Written:
     done: set[tuple[str, str]] = field(default_factory=set)
 
 
-def restore(writer: LocalWriter, job: Restoration, body: Body, limits: Limits) -> None:
+def restore(writer: LocalWriter, job: RestoreJob, body: Body, limits: Limits) -> None:
     """Write the object, whose bytes are ``body``, from first to last.
 
     A plain object comes back as one, if Swift can hold it, else as an SLO of segments of our own; a large
@@ -120,7 +120,7 @@ def restore(writer: LocalWriter, job: Restoration, body: Body, limits: Limits) -
         _as_slo(writer, job, lambda written: _cut(writer, job, checked, step, written))
 
 
-def _check_places(job: Restoration, manifest: Manifest) -> None:
+def _check_places(job: RestoreJob, manifest: Manifest) -> None:
     """We write with more rights than anybody has, so not wherever a stored manifest says. Nor in another
     place: it might let others read what they may not read in the container that is named."""
     containers = {segment.container for segment in manifest.segments}
@@ -133,7 +133,7 @@ def _check_places(job: Restoration, manifest: Manifest) -> None:
         )
 
 
-def _lies_elsewhere(job: Restoration) -> bool:
+def _lies_elsewhere(job: RestoreJob) -> bool:
     """Whether segments say who may read the object, and not its own container alone."""
     return job.manifest is not None and any(
         segment.container != job.container for segment in job.manifest.segments if segment.size
@@ -141,7 +141,7 @@ def _lies_elsewhere(job: Restoration) -> bool:
 
 
 def _as_slo(
-    writer: LocalWriter, job: Restoration, write_segments: Callable[[_Written], Sequence[Segment]]
+    writer: LocalWriter, job: RestoreJob, write_segments: Callable[[_Written], Sequence[Segment]]
 ) -> None:
     written = _Written({job.container})
     try:
@@ -156,7 +156,7 @@ def _as_slo(
 
 
 def _by_manifest(
-    writer: LocalWriter, job: Restoration, manifest: Manifest, body: Body, written: _Written
+    writer: LocalWriter, job: RestoreJob, manifest: Manifest, body: Body, written: _Written
 ) -> list[Segment]:
     """The segments under the names and with the bytes that the manifest says; some may be there still.
 
@@ -188,7 +188,7 @@ def _has_metadata(info: ObjectInfo) -> bool:
     return info.meta is None or bool(info.meta.user or info.meta.marks)
 
 
-def _cut(writer: LocalWriter, job: Restoration, body: Body, step: int, written: _Written) -> list[Segment]:
+def _cut(writer: LocalWriter, job: RestoreJob, body: Body, step: int, written: _Written) -> list[Segment]:
     """Segments of our own. Their names say of which version and size they are, so that what an attempt
     that was killed left behind is overwritten by the next one with the same bytes.
 
@@ -215,7 +215,7 @@ def _cut(writer: LocalWriter, job: Restoration, body: Body, step: int, written: 
     return segments
 
 
-def _container_of_cut(job: Restoration) -> str:
+def _container_of_cut(job: RestoreJob) -> str:
     """The container that its segments were in, which says who may read them. Raises ObjectRefused where those
     were several."""
     containers = {segment.container for segment in job.manifest.segments} if job.manifest else set()
@@ -241,14 +241,14 @@ def _put_segment(
         raise
 
 
-def _undo(writer: LocalWriter, job: Restoration, written: _Written) -> None:
+def _undo(writer: LocalWriter, job: RestoreJob, written: _Written) -> None:
     """Remove exactly what we wrote: whatever is newer stays, and so does what is older, which somebody else
     wrote while our own write failed."""
     for container, name in written.segments:
         try:
             there = writer.find(container, name)
-            if there is not None and there.timestamp == job.found_missing:
-                writer.delete_object(container, name, job.found_missing.after())
+            if there is not None and there.timestamp == job.missing_since:
+                writer.delete_object(container, name, job.missing_since.after())
         except SyncError:
             continue  # the next attempt finds it, or overwrites it
 

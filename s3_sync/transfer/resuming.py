@@ -13,7 +13,7 @@ from s3_sync.streams.reader import CHUNK
 _FRUITLESS = 2
 
 
-class SteadyBody:
+class ResumingBody:
     """A Body over the bytes ``first`` to ``last``, both inclusive, of the version that ``info`` describes.
 
     ``result`` is an open read that stands at ``first``; without one the first read opens it. When it breaks,
@@ -67,10 +67,10 @@ class SteadyBody:
         return self._result
 
 
-def read_range(bucket: Bucket, info: ObjectInfo, first: int, last: int) -> SteadyBody:
+def read_range(bucket: Bucket, info: ObjectInfo, first: int, last: int) -> ResumingBody:
     """Begin to read these bytes of this version. Raises what ``get_object`` does, and PreconditionFailed
     when another version is there."""
-    return SteadyBody(bucket, info, first, last, open_range(bucket, info, first, last))
+    return ResumingBody(bucket, info, first, last, open_range(bucket, info, first, last))
 
 
 def open_range(bucket: Bucket, info: ObjectInfo, first: int, last: int) -> GetResult:

@@ -12,7 +12,7 @@ from s3_sync.errors import LocalUnavailable
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.providers.base import Bucket
 from s3_sync.streams.reader import CHUNK
-from s3_sync.transfer.resuming import SteadyBody, read_range
+from s3_sync.transfer.resuming import ResumingBody, read_range
 
 #: bytes that wait for the follower before it is left behind; each restore in flight takes so much memory
 _AHEAD = 2 * 1024 * 1024
@@ -21,7 +21,7 @@ _PATIENCE = 10.0
 _PRECEDENCE = 20.0
 
 
-class Following:
+class TeeBody:
     """A Body over the whole object, fed by ``offer`` with what a client is given.
 
     The client sets the pace and never waits. A follower that is more than 2 MiB behind is left behind: it
@@ -43,7 +43,7 @@ class Following:
         self._fed = True
         self._ended = False
         self._left_behind_at = 0.0
-        self._own: SteadyBody | None = None
+        self._own: ResumingBody | None = None
 
     # The client's side
 

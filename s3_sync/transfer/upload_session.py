@@ -119,7 +119,7 @@ class Sending:
     ledger: Ledger = field(default_factory=NoLedger)
     fits: Callable[[int], bool] = lambda size: True
 
-    def check_fits(self, size: int) -> None:
+    def ensure_inline(self, size: int) -> None:
         """Raise Deferred for what has to wait for other means."""
         if not self.fits(size):
             raise Deferred(f"{size} bytes wait for a place in the lane of large objects", size)

@@ -16,9 +16,12 @@ from servers.pair import Store, new_pair
 from servers.process import wait_until
 from servers.swift import SwiftCluster
 
-LARGE_FROM = 50_000
+LARGE_OBJECT_BYTES = 50_000
 ALTERED = {
-    "values": {"s3_sync.sync.rows.batch:LARGE_FROM": LARGE_FROM, "s3_sync.daemon.daemon:GRACE": 0.5},
+    "values": {
+        "s3_sync.sync.rows.batch:LARGE_OBJECT_BYTES": LARGE_OBJECT_BYTES,
+        "s3_sync.daemon.daemon:GRACE": 0.5,
+    },
     "limits": {"min_part": 1},
 }
 SMALL = [f"o{number}" for number in range(8)]
@@ -34,7 +37,7 @@ STEPS = [
     {"at": "s3_sync.providers.s3.bucket:S3Bucket.upload_part", "call": 2, "moment": "after"},
     {"at": "s3_sync.providers.s3.bucket:S3Bucket.complete_upload", "moment": "after"},
     {"at": "s3_sync.transfer.large_upload:write_manifest", "moment": "after"},
-    {"at": "s3_sync.sync.rows.batch:Batches.send_large", "moment": "after"},
+    {"at": "s3_sync.sync.rows.batch:BatchRunner.send_large", "moment": "after"},
 ]
 
 
@@ -56,7 +59,7 @@ def daemon(swift: SwiftCluster, large: Large, tmp_path: Path) -> SyncDaemon:
 def test_killed_at_every_step(large: Large, daemon: SyncDaemon, proxy: FaultProxy) -> None:
     pair = large.pair
     large.put_slo("slo", [large.segment(f"s{number}", 30_000) for number in range(3)])
-    pair.put("huge", bytes(LARGE_FROM + 1))
+    pair.put("huge", bytes(LARGE_OBJECT_BYTES + 1))
     for name in SMALL:
         pair.put(name)
     for step in STEPS:
@@ -80,7 +83,7 @@ def test_others_pass_it(large: Large, daemon: SyncDaemon, proxy: FaultProxy, end
     """The store does not answer for it. What comes later about the same name waits; then the daemon ends."""
     pair, answers = large.pair, threading.Event()
     held = proxy.when(waits_for(answers), method="PUT", key="/huge")
-    pair.put("huge", bytes(LARGE_FROM + 1))
+    pair.put("huge", bytes(LARGE_OBJECT_BYTES + 1))
     daemon.alter(**ALTERED)
     process = daemon.start()
     wait_until(lambda: held.hits == 1, 30, "the large object's transfer")

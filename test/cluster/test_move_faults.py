@@ -169,9 +169,9 @@ STEPS = [
     ("s3_sync.sync.rows.handler:upload", 3),
     ("s3_sync.sync.lifecycle.release:Release.release", 3),
     ("s3_sync.sync.lifecycle.release:decide", 3),
-    ("s3_sync.cluster.guarded_delete:Removal.remove", 3),
+    ("s3_sync.cluster.guarded_delete:GuardedDelete.remove", 3),
     ("s3_sync.cluster.client:LocalSwift.request", 3),
-    ("s3_sync.sync.rows.batch:Batches.settle", 1),
+    ("s3_sync.sync.rows.batch:BatchRunner.settle", 1),
     ("s3_sync.sync.passes.cursors:Progress.move", 1),
 ]
 

@@ -185,10 +185,13 @@ class TestStays:
 #: before which call of it. Unit tests crash at every single point.
 STEPS = {
     "the stored manifest": ("s3_sync.transfer.large_upload:write_manifest", 1),
-    "the manifest's delete, with its segments noted": ("s3_sync.cluster.guarded_delete:Removal.remove", 1),
+    "the manifest's delete, with its segments noted": (
+        "s3_sync.cluster.guarded_delete:GuardedDelete.remove",
+        1,
+    ),
     "the note that the manifest is gone": ("s3_sync.state.segment_cleanups:Departures.note", 2),
     "the walk, with the row done": ("s3_sync.cluster.references:References.walk", 1),
-    "the second segment": ("s3_sync.cluster.guarded_delete:Removal.remove", 3),
+    "the second segment": ("s3_sync.cluster.guarded_delete:GuardedDelete.remove", 3),
     "the note that all is done": ("s3_sync.state.segment_cleanups:Departures.settle", 1),
 }
 

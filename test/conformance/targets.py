@@ -16,9 +16,9 @@ from s3_sync.providers.base import Provider
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.s3.dialect import CLONE
 from s3_sync.providers.s3.provider import S3Provider
-from s3_sync.providers.wrappers.adaptive_throttle import Pace
-from s3_sync.providers.wrappers.bulkhead import Guard, GuardedProvider, GuardPolicy
-from s3_sync.providers.wrappers.delegate import ProviderThrough
+from s3_sync.providers.wrappers.adaptive_throttle import AdaptiveThrottle
+from s3_sync.providers.wrappers.bulkhead import Bulkhead, GuardedProvider, GuardPolicy
+from s3_sync.providers.wrappers.delegate import DelegatingProvider
 from s3_sync.providers.wrappers.instrument import ObservedProvider, Observer
 from s3_sync.providers.wrappers.retry import RetryPolicy
 from servers.swift_spec import TESTER
@@ -143,13 +143,13 @@ class Target:
 
 def _memory(variant: str) -> Callable[[Credentials], Provider]:
     provider = MemoryProvider()
-    pace = Pace("memory", workers=8, patience=0.0)
+    pace = AdaptiveThrottle("memory", workers=8, patience=0.0)
     wrapped: dict[str, Provider] = {
         "": provider,
-        "retried": ProviderThrough(
-            ProviderThrough(ObservedProvider(provider, Observer("memory")), pace.call), RETRIES.call
+        "retried": DelegatingProvider(
+            DelegatingProvider(ObservedProvider(provider, Observer("memory")), pace.call), RETRIES.call
         ),
-        "guarded": GuardedProvider(provider, Guard("memory", GuardPolicy())),
+        "guarded": GuardedProvider(provider, Bulkhead("memory", GuardPolicy())),
     }
     return lambda _: wrapped[variant]
 
@@ -163,7 +163,7 @@ def _retried(build: Callable[[Credentials], Provider]) -> Callable[[Credentials]
     """moto takes one signature of version 2 in a thousand (four slashes in it) for one of version 4, and
     answers 500. The next second's signature is another one."""
     policy = RetryPolicy(attempts=2, base=1.1, random=lambda: 1.0)
-    return lambda credentials: ProviderThrough(build(credentials), policy.call)
+    return lambda credentials: DelegatingProvider(build(credentials), policy.call)
 
 
 NOBODY = Credentials(identity="nobody", secret=Secret("nothing"))

@@ -109,9 +109,9 @@ def test_what_is_tried_first(target: Target, namer: KeyNamer, provider: Provider
         credentials = replace(target.credentials, conditional_put=True)
         bucket = S3Provider(credentials, connections=2).bucket(BUCKET, namer)
         assert not bucket.features.put_if_absent
-    bucket.prove_conditions()
+    bucket.probe_conditional_writes()
     assert (bucket.features.put_if_absent, bucket.features.put_if_match) == target.quirks.conditions
     everything = provider.bucket(BUCKET, KeyNamer.literal(""))
-    assert not bucket.holds_manifests()
+    assert not bucket.has_manifests()
     assert everything.list_objects(ListQuery(prefix=namer.prefix)).objects == ()
     assert list(bucket.list_uploads()) == []

@@ -16,14 +16,14 @@ from s3_sync.providers.base import Bucket, Provider
 def test_on_and_off(bucket: Bucket, target: Target) -> None:
     if not target.quirks.expires:
         with pytest.raises(NotSupported):
-            bucket.expire_after(30)
+            bucket.set_expiry_rule(30)
         return
-    assert not bucket.expire_after(0), "there is nothing to switch off"
-    assert bucket.expire_after(30)
-    assert not bucket.expire_after(30)
-    assert bucket.expire_after(31)
-    assert bucket.expire_after(0)
-    assert not bucket.expire_after(0)
+    assert not bucket.set_expiry_rule(0), "there is nothing to switch off"
+    assert bucket.set_expiry_rule(30)
+    assert not bucket.set_expiry_rule(30)
+    assert bucket.set_expiry_rule(31)
+    assert bucket.set_expiry_rule(0)
+    assert not bucket.set_expiry_rule(0)
 
 
 def test_among_the_rules_of_others(moto: Any, provider: Provider, target: Target) -> None:
@@ -42,13 +42,13 @@ def test_among_the_rules_of_others(moto: Any, provider: Provider, target: Target
     s3.put_bucket_lifecycle_configuration(Bucket="with-rules", LifecycleConfiguration={"Rules": [theirs]})
     namers = [KeyNamer.hashed("AUTH_ü", "a & b"), KeyNamer.literal("p/")]
     for namer in namers:
-        assert provider.bucket("with-rules", namer).expire_after(30)
+        assert provider.bucket("with-rules", namer).set_expiry_rule(30)
     rules = s3.get_bucket_lifecycle_configuration(Bucket="with-rules")["Rules"]
     assert rules[0] == theirs
     expected = [(prefix, 30) for namer in namers for prefix in namer.key_spaces]
     assert [(rule["Filter"]["Prefix"], rule["Expiration"]["Days"]) for rule in rules[1:]] == expected
     assert {rule["Status"] for rule in rules} == {"Enabled"}
-    provider.bucket("with-rules", namers[1]).expire_after(0)
+    provider.bucket("with-rules", namers[1]).set_expiry_rule(0)
     rules = s3.get_bucket_lifecycle_configuration(Bucket="with-rules")["Rules"]
     assert [rule["Status"] for rule in rules] == ["Enabled", "Enabled", "Enabled", "Disabled"]
     s3.delete_bucket_lifecycle(Bucket="with-rules")
@@ -59,9 +59,9 @@ def test_the_bucket_is_shared_by_everybody(provider: Provider, target: Target, n
     if not target.quirks.expires:
         return
     first, second = (provider.bucket(BUCKET, KeyNamer.literal(f"{namer.prefix}{n}/")) for n in "ab")
-    assert first.expire_after(5)
-    assert second.expire_after(6)
-    assert not first.expire_after(5)
-    assert second.expire_after(0)
-    assert not first.expire_after(5)
-    assert first.expire_after(0)
+    assert first.set_expiry_rule(5)
+    assert second.set_expiry_rule(6)
+    assert not first.set_expiry_rule(5)
+    assert second.set_expiry_rule(0)
+    assert not first.set_expiry_rule(5)
+    assert first.set_expiry_rule(0)

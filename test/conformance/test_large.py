@@ -50,11 +50,11 @@ class TestManifests:
 
     def test_are_noticed(self, bucket: Bucket) -> None:
         put(bucket, "large")
-        assert not bucket.holds_manifests()
+        assert not bucket.has_manifests()
         bucket.put_manifest("large", b"[]")
-        assert bucket.holds_manifests()
+        assert bucket.has_manifests()
         bucket.delete_object("large")
-        assert not bucket.holds_manifests()
+        assert not bucket.has_manifests()
 
     def test_need_a_bucket(self, provider: Provider, namer: KeyNamer, container_name: str) -> None:
         bucket = provider.bucket(container_name, namer)

@@ -128,7 +128,7 @@ MODES = (
 
 
 @dataclass(frozen=True)
-class Site:
+class NodeView:
     """What runs in a mode. ``test_conf``: the configuration file of the tests."""
 
     test_conf: Path
@@ -143,7 +143,7 @@ class Site:
 
 
 @contextmanager
-def serving(mode: Mode) -> Iterator[Site]:
+def serving(mode: Mode) -> Iterator[NodeView]:
     """Everything that this mode needs runs inside the `with` block."""
     with ExitStack() as stack:
         mappings = []
@@ -162,7 +162,7 @@ def serving(mode: Mode) -> Iterator[Site]:
             daemon.start()
             stack.callback(daemon.stop)
             logs += [daemon.log, daemon.output, daemon.status_dir / ".journal.sqlite"]
-        yield Site(cluster.test_conf, logs)
+        yield NodeView(cluster.test_conf, logs)
 
 
 class _Cluster(SwiftCluster):

@@ -75,7 +75,7 @@ class Writer:
 
 
 @dataclass
-class Site:
+class NodeView:
     """The cluster, the store, and a daemon for each node."""
 
     cluster: SwiftCluster
@@ -131,7 +131,7 @@ def prove(rows: int, containers: int, seed: int) -> bool:
     return right
 
 
-def _site(stack: ExitStack, rows: int, containers: int, say: Callable[[str], None]) -> Site:
+def _site(stack: ExitStack, rows: int, containers: int, say: Callable[[str], None]) -> NodeView:
     cluster = stack.enter_context(SwiftCluster(nodes=3, ec_policies=("coded",), encryption=True))
     store = Store.server(stack.enter_context(MotoServer(min_part=1)))
     swift = RawSwift(cluster)
@@ -162,10 +162,10 @@ def _site(stack: ExitStack, rows: int, containers: int, say: Callable[[str], Non
         daemons[node] = daemon
     # the one that is reloaded gets its last mapping then
     daemons[RELOADED].settings["containers"] = daemons[RELOADED].settings["containers"][:-1]
-    return Site(cluster, store, pairs, proxies, daemons, directory)
+    return NodeView(cluster, store, pairs, proxies, daemons, directory)
 
 
-def _events(site: Site, rows: int, say: Callable[[str], None]) -> None:
+def _events(site: NodeView, rows: int, say: Callable[[str], None]) -> None:
     for node in NODES:
         site.start(node)
     wait_until(lambda: site.stored() > rows // 4, PATIENCE, "a quarter of the rows")
@@ -189,7 +189,7 @@ def _events(site: Site, rows: int, say: Callable[[str], None]) -> None:
     wait_until(lambda: site.stored() > rows, PATIENCE, "as many copies as rows")
 
 
-def _settle(site: Site, say: Callable[[str], None]) -> None:
+def _settle(site: NodeView, say: Callable[[str], None]) -> None:
     """Swift repairs itself; then the daemons are given the time that they need."""
     # the last two again: what one node has learned, others have to learn from it
     repairs = ("object-updater", "object-replicator", "container-replicator", "container-sharder")
@@ -209,7 +209,7 @@ def _settle(site: Site, say: Callable[[str], None]) -> None:
     say(f"nothing is pending any more, after {site.stored()} copies")
 
 
-def _tell_pending(site: Site, say: Callable[[str], None]) -> None:
+def _tell_pending(site: NodeView, say: Callable[[str], None]) -> None:
     for node in NODES:
         for each in _status(site, node)[1]:
             behind = {key: each[key] for key in ("rows_behind", "rows_unverified", "objects_pending")}
@@ -220,7 +220,7 @@ def _tell_pending(site: Site, say: Callable[[str], None]) -> None:
             say(f"node {node} has not settled {each}")
 
 
-def _status(site: Site, node: int) -> tuple[tuple[int, int, int], list[dict[str, Any]]]:
+def _status(site: NodeView, node: int) -> tuple[tuple[int, int, int], list[dict[str, Any]]]:
     """Rows behind, not verified yet, and objects that fail."""
     _, [status] = site.ctl(node, "status")
     found = status["mappings"]
@@ -230,7 +230,7 @@ def _status(site: Site, node: int) -> tuple[tuple[int, int, int], list[dict[str,
     return (total[0], total[1], total[2]), found
 
 
-def _judge(site: Site, say: Callable[[str], None]) -> bool:
+def _judge(site: NodeView, say: Callable[[str], None]) -> bool:
     problems = [*_differences(site), *_unverified(site, say), *_untrue_metrics(site), *_sent_twice(site, say)]
     for problem in problems:
         say(f"WRONG: {problem}")
@@ -242,7 +242,7 @@ def _judge(site: Site, say: Callable[[str], None]) -> bool:
     return not problems
 
 
-def _differences(site: Site) -> Iterator[str]:
+def _differences(site: NodeView) -> Iterator[str]:
     """By clients that are not ours."""
     found = set(keys(site.pairs[0].s3, "archive"))
     expected = {pair.prefix + name for pair in site.pairs for name in pair.swift.names(pair.container)}
@@ -257,7 +257,7 @@ def _differences(site: Site) -> Iterator[str]:
                 yield f"{pair.container}/{name} differs"
 
 
-def _unverified(site: Site, say: Callable[[str], None]) -> Iterator[str]:
+def _unverified(site: NodeView, say: Callable[[str], None]) -> Iterator[str]:
     for node in NODES:
         names = 0
         for pair in site.pairs:
@@ -270,7 +270,7 @@ def _unverified(site: Site, say: Callable[[str], None]) -> Iterator[str]:
         say(f"verify-data on node {node}: {names} names in {len(site.pairs)} containers")
 
 
-def _untrue_metrics(site: Site) -> Iterator[str]:
+def _untrue_metrics(site: NodeView) -> Iterator[str]:
     for node in NODES:
         told = site.recon(node)
         for each in told:
@@ -289,7 +289,7 @@ def _untrue_metrics(site: Site) -> Iterator[str]:
             yield f"node {node} has counted {deleted} deletes in {asked} requests"
 
 
-def _sent_twice(site: Site, say: Callable[[str], None]) -> Iterator[str]:
+def _sent_twice(site: NodeView, say: Callable[[str], None]) -> Iterator[str]:
     """Of each version of each object the store took one copy."""
     senders: dict[tuple[str, str | None], list[int]] = {}
     for node, proxy in site.proxies.items():

@@ -18,7 +18,7 @@ from s3_sync.admin import main
 from s3_sync.config.file.base import Form
 from s3_sync.config.file.budgets import BudgetForm, DeleteBudgetForm, HoursForm
 from s3_sync.config.file.fields import (
-    FileForm,
+    FlatFileModel,
     MappingForm,
     MigrationForm,
     MigratorForm,
@@ -28,7 +28,7 @@ from s3_sync.config.file.fields import (
 from s3_sync.config.file.section_models import (
     PRESETS,
     CredentialsForm,
-    EntryForm,
+    MappingEntry,
     NewFileForm,
     ProfileForm,
     new_name,
@@ -56,7 +56,7 @@ SECTIONS: dict[str, type[Form]] = {
     "Top level": NewFileForm,
     "Credentials: `credentials`": CredentialsForm,
     "Profiles: `profiles`": ProfileForm,
-    "Mappings: `mappings`": EntryForm,
+    "Mappings: `mappings`": MappingEntry,
     "Budgets: `budget`": BudgetForm,
     "Timetable: `timetable`": HoursForm,
     "Delete budgets: `delete_budget`": DeleteBudgetForm,
@@ -132,7 +132,7 @@ def test_what_is_not_in_this_version_is_marked() -> None:
         options = TOP_LEVEL_OPTIONS if form is NewFileForm else MAPPING_OPTIONS
         refused = {option.key for option in options}
         expected = {key for key, name in own_keys(form).items() if name in refused}
-        reading = (NewFileForm, CredentialsForm, ProfileForm, EntryForm)
+        reading = (NewFileForm, CredentialsForm, ProfileForm, MappingEntry)
         assert marked == (expected if form in reading else set()), title
 
 
@@ -158,7 +158,7 @@ def test_every_key_of_the_old_form_has_a_place_in_the_new_one() -> None:
         for kind, form in (
             ("credentials", CredentialsForm),
             ("profile", ProfileForm),
-            ("mapping", EntryForm),
+            ("mapping", MappingEntry),
         ):
             if kind in where:
                 assert key in form.model_fields, key
@@ -184,7 +184,7 @@ def test_the_sample_has_every_key() -> None:
             NewFileForm: set(content),
             CredentialsForm: keys_of(content["credentials"].values()),
             ProfileForm: keys_of(content["profiles"].values()),
-            EntryForm: keys_of(content["mappings"]),
+            MappingEntry: keys_of(content["mappings"]),
             MigrationForm: keys_of(content["migrations"]),
             MigratorForm: set(content["migrator_settings"]),
             SyslogForm: set(content["syslog"]),
@@ -196,7 +196,7 @@ def test_the_old_sample_has_every_key() -> None:
     content = read(OLD_SAMPLE)
     check_keys(
         {
-            FileForm: set(content),
+            FlatFileModel: set(content),
             MappingForm: keys_of(content["containers"]),
             MigrationForm: keys_of(content["migrations"]),
             MigratorForm: set(content["migrator_settings"]),

@@ -18,7 +18,7 @@ from s3_sync.admin.explanation import (
     explain,
 )
 from s3_sync.admin.failures import Failure
-from s3_sync.admin.node import Site
+from s3_sync.admin.node import NodeView
 from s3_sync.admin.output import Output, moment
 from s3_sync.state.journal import QUARANTINE
 
@@ -37,7 +37,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--local", action="store_true", help="do not ask the store")
 
 
-def run(site: Site, options: Namespace, output: Output) -> int:
+def run(site: NodeView, options: Namespace, output: Output) -> int:
     found = explain(site, options.object, ask_store=not options.local)
     output.answer(found)
     for line in _lines(found):

@@ -10,7 +10,7 @@ from itertools import islice
 
 from s3_sync.admin import exit_codes as codes
 from s3_sync.admin.failures import EXPIRY, Failure, Version, Wanted, failures, forget, retry
-from s3_sync.admin.node import Site
+from s3_sync.admin.node import NodeView
 from s3_sync.admin.number_arguments import natural
 from s3_sync.admin.output import NOTHING, Output, duration, moment
 from s3_sync.errors import UsageError
@@ -38,7 +38,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="do not ask before --forget")
 
 
-def run(site: Site, options: Namespace, output: Output) -> int:
+def run(site: NodeView, options: Namespace, output: Output) -> int:
     chosen = [site.mapping(options.mapping)] if options.mapping else list(site.mappings)
     wanted = Wanted(tuple(options.name), options.prefix, options.reason, options.state)
     if options.retry:
@@ -58,7 +58,7 @@ def run(site: Site, options: Namespace, output: Output) -> int:
     return codes.FOUND if shown else codes.FINE
 
 
-def _forget(site: Site, found: Sequence[Version], sure: bool, output: Output) -> int:
+def _forget(site: NodeView, found: Sequence[Version], sure: bool, output: Output) -> int:
     """Exactly what was counted: what fails while the operator thinks about it is not forgotten."""
     if found and not sure:
         if sys.stdin is None or not sys.stdin.isatty():

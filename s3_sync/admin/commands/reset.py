@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
 from s3_sync.admin import exit_codes as codes
-from s3_sync.admin.node import Site
+from s3_sync.admin.node import NodeView
 from s3_sync.admin.output import Output, moment, size
 from s3_sync.admin.resets import plan, since_of
 
@@ -26,7 +26,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only say how much would be compared")
 
 
-def run(site: Site, options: Namespace, output: Output) -> int:
+def run(site: NodeView, options: Namespace, output: Output) -> int:
     mapping = site.mapping(options.mapping)
     since = since_of(options.since, site.now()) if options.since else 0.0
     which = f"objects of {mapping.label}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from s3_sync.admin import exit_codes as codes
-from s3_sync.admin.node import Site
+from s3_sync.admin.node import NodeView
 from s3_sync.admin.output import Output
 
 NAME = "resume"
@@ -16,7 +16,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("mapping", help="account/container, account/*, or its number")
 
 
-def run(site: Site, options: Namespace, output: Output) -> int:
+def run(site: NodeView, options: Namespace, output: Output) -> int:
     mapping = site.mapping(options.mapping)
     site.require_state()
     changed = site.controls.resume(mapping)

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from s3_sync.admin import exit_codes as codes
-from s3_sync.admin.node import Site
+from s3_sync.admin.node import NodeView
 from s3_sync.admin.number_arguments import pause
 from s3_sync.admin.output import NOTHING, Output, duration, moment, printable, rendered, size
 from s3_sync.admin.status import MappingStatus, Status, status
@@ -32,7 +32,7 @@ def arguments(parser: ArgumentParser) -> None:
     )
 
 
-def run(site: Site, options: Namespace, output: Output) -> int:
+def run(site: NodeView, options: Namespace, output: Output) -> int:
     chosen = (site.mapping(options.mapping),) if options.mapping else site.mappings
     if options.watch is not None:
         return _watch(site, chosen, options.watch, output)
@@ -43,7 +43,7 @@ def run(site: Site, options: Namespace, output: Output) -> int:
     return codes.FINE if found.is_good else codes.FOUND
 
 
-def _watch(site: Site, chosen: tuple[Mapping, ...], seconds: float, output: Output) -> int:
+def _watch(site: NodeView, chosen: tuple[Mapping, ...], seconds: float, output: Output) -> int:
     """Until it is interrupted; where it is piped, one answer after the other."""
     try:
         if not output.console.is_terminal or output.as_json:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from s3_sync.admin import exit_codes as codes
 from s3_sync.admin.comparison import Depth
-from s3_sync.admin.node import Site
+from s3_sync.admin.node import NodeView
 from s3_sync.admin.output import Output
 from s3_sync.admin.verification import Summary, Verification
 from s3_sync.admin.verification_state import VerificationState
@@ -30,7 +30,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--state", metavar="PATH", help="where to keep how far it is (in status_dir)")
 
 
-def run(site: Site, options: Namespace, output: Output) -> int:
+def run(site: NodeView, options: Namespace, output: Output) -> int:
     mapping = site.mapping(options.mapping)
     path = options.state or os.path.join(site.settings.status_dir, f".verify-{mapping.fingerprint}.sqlite")
     depth = Depth(options.metadata, options.content)

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from s3_sync.config.findings import Findings
+from s3_sync.config.findings import Diagnostics
 from s3_sync.streams.small_files import read_file
 
 
@@ -22,7 +22,7 @@ class Document:
     twice: tuple[str, ...]
 
 
-def read_document(path: str | os.PathLike[str], findings: Findings) -> Document | None:
+def read_document(path: str | os.PathLike[str], findings: Diagnostics) -> Document | None:
     """The file's one object, or None after noting what is wrong. Raises FileNotFoundError."""
     try:
         content = read_file(path)
@@ -44,7 +44,7 @@ def read_document(path: str | os.PathLike[str], findings: Findings) -> Document 
     return None
 
 
-def _parse(content: bytes, twice: set[str], findings: Findings) -> Any:
+def _parse(content: bytes, twice: set[str], findings: Diagnostics) -> Any:
     def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(found)
         if len(result) < len(found):

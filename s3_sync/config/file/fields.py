@@ -297,7 +297,7 @@ class TopForm(Form):
     migrator_settings: dict[str, Any] | None = None
 
 
-class FileForm(TopForm):
+class FlatFileModel(TopForm):
     """The top level of the form of earlier versions."""
 
     containers: list[Any] = Field(default_factory=list)

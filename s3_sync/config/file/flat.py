@@ -7,18 +7,18 @@ from typing import Any
 
 from s3_sync.config import unsupported as not_yet
 from s3_sync.config.build import Proxies, build_mapping, check_remote, read_conditions
-from s3_sync.config.file.fields import FileForm, MappingForm
-from s3_sync.config.findings import Findings, join
+from s3_sync.config.file.fields import FlatFileModel, MappingForm
+from s3_sync.config.findings import Diagnostics, join
 from s3_sync.config.settings import Mapping
 
 
-class OldForm:
+class FlatFile:
     """Reads the entries of one file. ``refused``: what the reader cannot do."""
 
-    top = FileForm
+    top = FlatFileModel
     section = "containers"
 
-    def __init__(self, written: dict[str, Any], findings: Findings, refused: not_yet.Tables) -> None:
+    def __init__(self, written: dict[str, Any], findings: Diagnostics, refused: not_yet.Tables) -> None:
         self._entries = written.get(self.section)
         self._findings = findings
         self._refused = refused

@@ -84,7 +84,7 @@ class ProfileForm(PolicyForm):
         return values
 
 
-class EntryForm(PlaceForm):
+class MappingEntry(PlaceForm):
     """One entry of ``mappings``."""
 
     model_config = ConfigDict(alias_generator=new_name)
@@ -108,7 +108,7 @@ class EntryForm(PlaceForm):
         return _renamed(cls, key)
 
 
-class WholeForm(MappingForm):
+class ResolvedMapping(MappingForm):
     """A mapping together with the credentials and the profile that it names."""
 
     model_config = ConfigDict(alias_generator=new_name)

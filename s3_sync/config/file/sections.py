@@ -16,16 +16,16 @@ from s3_sync.config.file.section_models import (
     IN_DAYS,
     PRESETS,
     CredentialsForm,
-    EntryForm,
+    MappingEntry,
     NewFileForm,
     ProfileForm,
-    WholeForm,
+    ResolvedMapping,
 )
-from s3_sync.config.findings import Findings, join
+from s3_sync.config.findings import Diagnostics, join
 from s3_sync.config.settings import Mapping
 
 #: of a mapping and of its profile; the mapping's is the one that counts
-_BOTH = [name for name in EntryForm.model_fields if name in PolicyForm.model_fields]
+_BOTH = [name for name in MappingEntry.model_fields if name in PolicyForm.model_fields]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,13 @@ class Policy:
     conditions: Conditions
 
 
-class NewForm:
+class SectionedFile:
     """Reads the entries of one file, and what they name, once. ``refused``: what the reader cannot do."""
 
     top = NewFileForm
     section = "mappings"
 
-    def __init__(self, written: dict[str, Any], findings: Findings, refused: not_yet.Tables) -> None:
+    def __init__(self, written: dict[str, Any], findings: Diagnostics, refused: not_yet.Tables) -> None:
         self._written = written
         self._findings = findings
         self._refused = refused
@@ -68,10 +68,10 @@ class NewForm:
         It may be used only when no problem was noted for its place.
         """
         findings = self._findings
-        form = findings.read(EntryForm, written, place)
+        form = findings.read(MappingEntry, written, place)
         if not isinstance(written, dict):
             return None
-        not_yet.refuse(self._refused, EntryForm, written, place, findings)
+        not_yet.refuse(self._refused, MappingEntry, written, place, findings)
         remote = self._named(written.get("credentials"), "credentials", self._remote, place, "credentials")
         policy = self._named(written.get("profile"), "profiles", self._policy, place, "profile")
         if form is None or remote is None or policy is None:
@@ -80,7 +80,7 @@ class NewForm:
         values |= {name: getattr(remote, name) for name in RemoteForm.model_fields}
         values |= policy.values
         values |= {name: value for name in _BOTH if (value := getattr(form, name)) is not None}
-        whole = WholeForm.model_construct(_fields_set=form.model_fields_set, **values)
+        whole = ResolvedMapping.model_construct(_fields_set=form.model_fields_set, **values)
         places = (place, join("profiles", form.profile))
         mapping = build_mapping(whole, policy.conditions, places, proxies, findings)
         if mapping is not None and remote.budget is not None:

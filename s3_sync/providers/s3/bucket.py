@@ -45,7 +45,7 @@ from s3_sync.providers.s3.headers import (
     write_headers,
 )
 from s3_sync.providers.s3.lenient_xml import NOT_XML
-from s3_sync.providers.s3.lifecycle import expire_after
+from s3_sync.providers.s3.lifecycle import set_expiry_rule
 from s3_sync.providers.s3.listing import Lister
 from s3_sync.providers.s3.multipart import Uploads
 from s3_sync.providers.s3.proved_writes import Expected, Writer
@@ -101,7 +101,7 @@ class S3Bucket:
     def clock_off(self) -> float:
         return self._account.clock.off
 
-    def prove_conditions(self) -> None:
+    def probe_conditional_writes(self) -> None:
         account = self._account
         if account.credentials.conditional_put and not account.dialect.put_if_match:
             self._features = account.once_for(f"conditions of {self.name}", self._try_conditions)
@@ -287,11 +287,11 @@ class S3Bucket:
     def delete_manifest(self, name: str) -> None:
         self._writer.delete(self.namer.manifest_key(name))
 
-    def holds_manifests(self) -> bool:
+    def has_manifests(self) -> bool:
         return self._lister.any_below(self.namer.manifest_prefix)
 
-    def expire_after(self, days: int) -> bool:
-        return expire_after(self._account, self.name, self.namer.key_spaces, days)
+    def set_expiry_rule(self, days: int) -> bool:
+        return set_expiry_rule(self._account, self.name, self.namer.key_spaces, days)
 
     def close(self) -> None:
         """Connections belong to the provider."""

@@ -33,8 +33,8 @@ def rule_id(prefix: str) -> str:
     return f"swift-s3-sync-{hashlib.sha256(prefix.encode('utf-8')).hexdigest()[:16]}"
 
 
-def expire_after(account: Account, bucket: str, prefixes: Sequence[str], days: int) -> bool:
-    """See ``Bucket.expire_after``."""
+def set_expiry_rule(account: Account, bucket: str, prefixes: Sequence[str], days: int) -> bool:
+    """See ``Bucket.set_expiry_rule``."""
     if not account.dialect.expires:
         raise NotSupported(f"{account.dialect.name}: objects cannot be made to expire through this API")
     with _lock:

@@ -18,7 +18,7 @@ from typing import TypeVar
 from s3_sync.errors import RemoteError, Throttled
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import Bucket, Provider, WriteOptions
-from s3_sync.providers.wrappers.delegate import BucketThrough, Caller, ProviderThrough
+from s3_sync.providers.wrappers.delegate import Caller, DelegatingBucket, DelegatingProvider
 from s3_sync.streams.reader import Body
 
 log = logging.getLogger("s3-sync")
@@ -35,7 +35,7 @@ SLOWEST = 2.0
 #: nobody waits longer than this for a turn because of the rate, in seconds
 LONGEST_WAIT = 10.0
 #: a Retry-After counts for so many seconds at most: beyond that, asking once is no harm
-LONGEST_TOLD = 3600.0
+MAX_RETRY_AFTER = 3600.0
 #: complaints about several objects within so many seconds are about the account
 APART = 5.0
 #: how long requests of a name wait that alone was complained about, in seconds: first, and at most
@@ -56,7 +56,7 @@ class _Own:
         return now > max(self.told, self.not_before) + APART
 
 
-class Pace:
+class AdaptiveThrottle:
     """The rate at which requests to one account begin. Safe to share between threads.
 
     Without a complaint there is no limit, and nothing is done but counting. A complaint is 429, 503 or a
@@ -151,7 +151,7 @@ class Pace:
             before = others.pop(about, None)
             pause = OWN_PAUSE if before is None else min(LONGEST_OWN_PAUSE, 2 * before.pause)
             alone = about != "" and not others
-            until = now + min(max(pause, retry_after), LONGEST_TOLD) if alone else 0.0
+            until = now + min(max(pause, retry_after), MAX_RETRY_AFTER) if alone else 0.0
             self._own = {**others, about: _Own(now, until, pause)}
             if alone and before is None:
                 log.info("%s takes fewer requests for %s: that object waits", self._name, about)
@@ -197,7 +197,7 @@ class Pace:
         with self._lock:
             now = self._clock()
             limit = self.limit()
-            self._not_before = max(self._not_before, now + min(retry_after, LONGEST_TOLD))
+            self._not_before = max(self._not_before, now + min(retry_after, MAX_RETRY_AFTER))
             if limit is not None and self._cut_at is not None and begun <= self._cut_at + PERIOD:
                 return
             if limit is None:
@@ -215,10 +215,10 @@ class Pace:
         self._begun += 1
 
 
-class PacedBucket(BucketThrough):
+class PacedBucket(DelegatingBucket):
     """A bucket whose requests begin at a pace."""
 
-    def __init__(self, bucket: Bucket, pace: Pace) -> None:
+    def __init__(self, bucket: Bucket, pace: AdaptiveThrottle) -> None:
         super().__init__(bucket, pace.call)
         self._pace = pace
 
@@ -226,10 +226,10 @@ class PacedBucket(BucketThrough):
         return partial(self._pace.call, about=f"{self.name}/{self.namer.key(name)}")
 
 
-class PacedProvider(ProviderThrough):
+class PacedProvider(DelegatingProvider):
     """A provider whose requests, and whose buckets' requests, begin at one pace."""
 
-    def __init__(self, provider: Provider, pace: Pace) -> None:
+    def __init__(self, provider: Provider, pace: AdaptiveThrottle) -> None:
         super().__init__(provider, pace.call)
         self._pace = pace
 

@@ -18,13 +18,13 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import GetOptions
 from s3_sync.providers.base import Bucket, GetResult, Provider, WriteOptions
 from s3_sync.providers.wrappers.circuit_breaker import Breaker, BreakerPolicy, State
-from s3_sync.providers.wrappers.delegate import BucketThrough, ProviderThrough
+from s3_sync.providers.wrappers.delegate import DelegatingBucket, DelegatingProvider
 from s3_sync.providers.wrappers.places import Places
 from s3_sync.streams.reader import Body
 
 #: codes of errors about requests that were not made
 BUSY = "Busy"
-LEFT_ALONE = "LeftAlone"
+CIRCUIT_OPEN = "LeftAlone"
 #: statuses of errors that are no answer of the store: none at all, 502 Bad Gateway and 504 Gateway Timeout
 _NO_ANSWER = frozenset({0, 502, 504})
 #: seconds between two reads of a body, after which a store may have given its reader up
@@ -46,7 +46,7 @@ class GuardPolicy:
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
 
 
-class Watcher:
+class BulkheadListener:
     """What a guard tells; this one does not care."""
 
     def answered(self, seconds: float, error: RemoteError | None) -> None:
@@ -56,7 +56,7 @@ class Watcher:
         """The breaker's new state."""
 
 
-class Guard:
+class Bulkhead:
     """One for each remote account. ``call`` makes a request; ``enter`` and ``leave`` bracket a read. Each is
     for a ``holder``: a container, by the place that its keys have in the store."""
 
@@ -64,12 +64,12 @@ class Guard:
         self,
         name: str,
         policy: GuardPolicy,
-        watcher: Watcher | None = None,
+        watcher: BulkheadListener | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name
         self._policy = policy
-        self._watcher = watcher or Watcher()
+        self._watcher = watcher or BulkheadListener()
         self._places = Places(policy.places)
         self.breaker = Breaker(policy.breaker, self._watcher.changed, now)
         self.now = now
@@ -131,13 +131,13 @@ class Guard:
     def _refusal(self) -> RemoteUnavailable:
         wait = self.breaker.remaining
         message = f"{self._name} did not answer lately; next try in {wait:.0f} s"
-        return RemoteUnavailable(message, code=LEFT_ALONE, retry_after=wait)
+        return RemoteUnavailable(message, code=CIRCUIT_OPEN, retry_after=wait)
 
 
 class _Reading:
     """An open read that keeps its place until it is closed."""
 
-    def __init__(self, result: GetResult, guard: Guard, holder: str) -> None:
+    def __init__(self, result: GetResult, guard: Bulkhead, holder: str) -> None:
         self.info = result.info
         self.byte_range = result.byte_range
         self.body: Body = _WatchedBody(result.body, guard)
@@ -164,7 +164,7 @@ class _WatchedBody:
     """Who takes his time may find that the store has given him up: that says nothing about the store, else
     slow readers of one container would open the breaker for all."""
 
-    def __init__(self, body: Body, guard: Guard) -> None:
+    def __init__(self, body: Body, guard: Bulkhead) -> None:
         self.length = body.length
         self._body = body
         self._guard = guard
@@ -188,10 +188,10 @@ class _WatchedBody:
         self._body.close()
 
 
-class GuardedBucket(BucketThrough):
+class GuardedBucket(DelegatingBucket):
     """A bucket whose requests go through a guard. No two containers have keys with one prefix."""
 
-    def __init__(self, bucket: Bucket, guard: Guard) -> None:
+    def __init__(self, bucket: Bucket, guard: Bulkhead) -> None:
         holder = f"{bucket.name}/{bucket.namer.prefix}"
 
         def call(function: Callable[[], _Result], body: Body | None = None) -> _Result:
@@ -211,10 +211,10 @@ class GuardedBucket(BucketThrough):
             raise
 
 
-class GuardedProvider(ProviderThrough):
+class GuardedProvider(DelegatingProvider):
     """A provider whose requests, and whose buckets' requests, go through one guard."""
 
-    def __init__(self, provider: Provider, guard: Guard) -> None:
+    def __init__(self, provider: Provider, guard: Bulkhead) -> None:
         super().__init__(provider, guard.call)
         self._guard = guard
 

@@ -33,7 +33,7 @@ class Caller(Protocol):
     def __call__(self, function: Callable[[], _Result], body: Body | None = None) -> _Result: ...
 
 
-class BucketThrough:
+class DelegatingBucket:
     """``bucket``, each of whose requests is made by ``call``.
 
     Iterators are read to their ends inside the call. What ``get_object`` opened is read outside.
@@ -58,8 +58,8 @@ class BucketThrough:
     def clock_off(self) -> float:
         return self._bucket.clock_off
 
-    def prove_conditions(self) -> None:
-        self._call(self._bucket.prove_conditions)
+    def probe_conditional_writes(self) -> None:
+        self._call(self._bucket.probe_conditional_writes)
 
     def head_object(self, name: str) -> ObjectInfo:
         return self._about(name)(lambda: self._bucket.head_object(name))
@@ -126,25 +126,25 @@ class BucketThrough:
     def delete_manifest(self, name: str) -> None:
         self._about(name)(lambda: self._bucket.delete_manifest(name))
 
-    def holds_manifests(self) -> bool:
-        return self._call(self._bucket.holds_manifests)
+    def has_manifests(self) -> bool:
+        return self._call(self._bucket.has_manifests)
 
-    def expire_after(self, days: int) -> bool:
-        return self._call(lambda: self._bucket.expire_after(days))
+    def set_expiry_rule(self, days: int) -> bool:
+        return self._call(lambda: self._bucket.set_expiry_rule(days))
 
     def close(self) -> None:
         self._bucket.close()
 
 
-class ProviderThrough:
+class DelegatingProvider:
     """``provider``, each of whose requests is made by ``call``; those of its buckets, too."""
 
     def __init__(self, provider: Provider, call: Caller) -> None:
         self._provider = provider
         self._call = call
 
-    def bucket(self, name: str, namer: KeyNamer, write: WriteOptions = _PLAIN) -> BucketThrough:
-        return BucketThrough(self._provider.bucket(name, namer, write), self._call)
+    def bucket(self, name: str, namer: KeyNamer, write: WriteOptions = _PLAIN) -> DelegatingBucket:
+        return DelegatingBucket(self._provider.bucket(name, namer, write), self._call)
 
     def list_buckets(self) -> Iterator[BucketEntry]:
         return iter(self._call(lambda: list(self._provider.list_buckets())))

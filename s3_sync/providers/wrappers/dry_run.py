@@ -8,11 +8,11 @@ from typing import NoReturn
 from s3_sync.errors import RemoteError
 from s3_sync.model.objects import ByteRange, ObjectMeta, PutOptions, PutResult
 from s3_sync.providers.base import Bucket, Failures, Part
-from s3_sync.providers.wrappers.delegate import BucketThrough, Caller
+from s3_sync.providers.wrappers.delegate import Caller, DelegatingBucket
 from s3_sync.streams.reader import Body
 
 
-class WouldWrite(RemoteError):
+class DryRunWrite(RemoteError):
     """Raised in place of a request that changes something; ``reason`` is one of the constants here."""
 
     def __init__(self, reason: str) -> None:
@@ -24,39 +24,39 @@ WOULD_PUT, WOULD_UPDATE, WOULD_DELETE = "would_put", "would_update", "would_dele
 WOULD_WRITE_MANIFEST = "would_write_manifest"
 
 
-class TrialBucket(BucketThrough):
+class DryRunBucket(DelegatingBucket):
     """Reads go to ``bucket``. So a row that is handled with it tells what the handling would come to."""
 
     def __init__(self, bucket: Bucket, call: Caller) -> None:
         super().__init__(bucket, call)
 
-    def prove_conditions(self) -> None:
+    def probe_conditional_writes(self) -> None:
         """That takes writes; nothing is written."""
 
     def put_object(self, name: str, body: Body, options: PutOptions) -> NoReturn:
-        raise WouldWrite(WOULD_PUT)
+        raise DryRunWrite(WOULD_PUT)
 
     def post_object(self, name: str, meta: ObjectMeta, if_match: str | None = None) -> NoReturn:
-        raise WouldWrite(WOULD_UPDATE)
+        raise DryRunWrite(WOULD_UPDATE)
 
     def delete_object(self, name: str) -> NoReturn:
-        raise WouldWrite(WOULD_DELETE)
+        raise DryRunWrite(WOULD_DELETE)
 
     def delete_objects(self, names: Sequence[str]) -> Failures:
-        raise WouldWrite(WOULD_DELETE)
+        raise DryRunWrite(WOULD_DELETE)
 
     def create_upload(self, name: str, meta: ObjectMeta) -> NoReturn:
-        raise WouldWrite(WOULD_PUT)
+        raise DryRunWrite(WOULD_PUT)
 
     def upload_part(
         self, name: str, upload_id: str, number: int, body: Body, size: int, md5: str | None = None
     ) -> Part:
-        raise WouldWrite(WOULD_PUT)
+        raise DryRunWrite(WOULD_PUT)
 
     def copy_part(
         self, name: str, upload_id: str, number: int, byte_range: ByteRange, if_match: str | None = None
     ) -> Part:
-        raise WouldWrite(WOULD_UPDATE)
+        raise DryRunWrite(WOULD_UPDATE)
 
     def complete_upload(
         self,
@@ -66,16 +66,16 @@ class TrialBucket(BucketThrough):
         if_match: str | None = None,
         if_absent: bool = False,
     ) -> PutResult:
-        raise WouldWrite(WOULD_PUT)
+        raise DryRunWrite(WOULD_PUT)
 
     def abort_upload(self, name: str, upload_id: str) -> NoReturn:
-        raise WouldWrite(WOULD_DELETE)
+        raise DryRunWrite(WOULD_DELETE)
 
     def put_manifest(self, name: str, manifest: bytes) -> NoReturn:
-        raise WouldWrite(WOULD_WRITE_MANIFEST)
+        raise DryRunWrite(WOULD_WRITE_MANIFEST)
 
     def delete_manifest(self, name: str) -> NoReturn:
-        raise WouldWrite(WOULD_PUT)
+        raise DryRunWrite(WOULD_PUT)
 
-    def expire_after(self, days: int) -> NoReturn:
-        raise WouldWrite(WOULD_UPDATE)
+    def set_expiry_rule(self, days: int) -> NoReturn:
+        raise DryRunWrite(WOULD_UPDATE)

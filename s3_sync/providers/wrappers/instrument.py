@@ -26,7 +26,7 @@ from s3_sync.providers.base import (
     Provider,
     WriteOptions,
 )
-from s3_sync.providers.wrappers.delegate import BucketThrough, ProviderThrough
+from s3_sync.providers.wrappers.delegate import DelegatingBucket, DelegatingProvider
 from s3_sync.streams.counting import MeteredBody
 from s3_sync.streams.reader import Body
 
@@ -158,7 +158,7 @@ class Observer:
             counted.errors[error.reason if isinstance(error, SyncError) else BROKEN_OFF] += 1
 
 
-class ObservedBucket(BucketThrough):
+class ObservedBucket(DelegatingBucket):
     """A bucket whose requests are watched. One operation is one method; a few of them, such as a delete with
     its manifest, make two requests."""
 
@@ -237,7 +237,7 @@ class ObservedBucket(BucketThrough):
         self._watch.request("delete_manifest", lambda: self._bucket.delete_manifest(name))
 
 
-class ObservedProvider(ProviderThrough):
+class ObservedProvider(DelegatingProvider):
     """A provider the requests of whose buckets are watched."""
 
     def __init__(self, provider: Provider, observer: Observer) -> None:

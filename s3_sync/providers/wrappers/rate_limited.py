@@ -7,14 +7,14 @@ from typing import TypeVar
 
 from s3_sync.model.objects import PutOptions, PutResult
 from s3_sync.providers.base import Bucket, Part
-from s3_sync.providers.wrappers.delegate import BucketThrough
-from s3_sync.providers.wrappers.rate_limits import Gate
+from s3_sync.providers.wrappers.delegate import DelegatingBucket
+from s3_sync.providers.wrappers.rate_limits import MappingLimiter
 from s3_sync.streams.reader import Body
 
 _Result = TypeVar("_Result")
 
 
-class BudgetedBucket(BucketThrough):
+class BudgetedBucket(DelegatingBucket):
     """``bucket``, whose requests and bytes pass ``gate``.
 
     Each attempt counts, so that it belongs inside of what repeats. An operation that takes several requests
@@ -23,7 +23,7 @@ class BudgetedBucket(BucketThrough):
     comes from the store is not counted.
     """
 
-    def __init__(self, bucket: Bucket, gate: Gate) -> None:
+    def __init__(self, bucket: Bucket, gate: MappingLimiter) -> None:
         super().__init__(bucket, self._pass)
         self._gate = gate
 
@@ -51,7 +51,7 @@ class BudgetedBucket(BucketThrough):
 class _BudgetedBody:
     """In pieces that are small enough for each of many transfers to move all the time."""
 
-    def __init__(self, body: Body, gate: Gate) -> None:
+    def __init__(self, body: Body, gate: MappingLimiter) -> None:
         self.length = body.length
         self._body = body
         self._gate = gate

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Sequence
 
 from s3_sync.config.budgets import Budget, Rates, minute_of
 from s3_sync.config.settings import Mapping
-from s3_sync.providers.wrappers.token_bucket import Valve
+from s3_sync.providers.wrappers.token_bucket import FairTokenBucket
 from s3_sync.streams.reader import CHUNK
 
 #: pieces of bodies are so small that this many of them pass in a second: with as many transfers side by side
@@ -19,7 +19,7 @@ SMALLEST_PIECE = 1024
 _UNLIMITED = Budget()
 
 
-class Allowance:
+class RateLimit:
     """One budget, looked at once a minute. ``share``: the part of it that belongs to this process.
 
     While nothing may be begun (``closed``) what is under way goes on as fast as it could before.
@@ -31,7 +31,7 @@ class Allowance:
         share: float = 1.0,
         *,
         wall: Callable[[], float] = time.time,
-        valves: Callable[[], Valve] = Valve,
+        valves: Callable[[], FairTokenBucket] = FairTokenBucket,
     ) -> None:
         self.bytes = valves()
         self.requests = valves()
@@ -64,12 +64,12 @@ class Allowance:
         return self.rates.closed
 
 
-class Gate:
+class MappingLimiter:
     """Where requests and bytes of one mapping pass; without allowances it costs nothing."""
 
-    def __init__(self, claimant: Hashable) -> None:
-        self._claimant = claimant
-        self.allowances: Sequence[Allowance] = ()
+    def __init__(self, owner: Hashable) -> None:
+        self._claimant = owner
+        self.allowances: Sequence[RateLimit] = ()
 
     @property
     def is_closed(self) -> bool:
@@ -102,18 +102,18 @@ class Gate:
         return min(piece, CHUNK if size < 0 else size)
 
 
-class Budgets:
+class LimiterRegistry:
     """The gates of all mappings of a process. ``processes``: how many share what is not one's alone."""
 
     def __init__(
-        self, processes: int = 1, allowances: Callable[[Budget, float], Allowance] = Allowance
+        self, processes: int = 1, allowances: Callable[[Budget, float], RateLimit] = RateLimit
     ) -> None:
         self._processes = processes
         self._new = allowances
         self._lock = threading.Lock()
-        self._gates: dict[str, Gate] = {}
-        self._own: dict[str, Allowance] = {}
-        self._shared: dict[str, Allowance] = {}
+        self._gates: dict[str, MappingLimiter] = {}
+        self._own: dict[str, RateLimit] = {}
+        self._shared: dict[str, RateLimit] = {}
 
     def use(self, mappings: Sequence[Mapping]) -> None:
         """From now on these count, for transfers that are under way as well.
@@ -136,23 +136,23 @@ class Budgets:
             for scope, gate in self._gates.items():
                 gate.allowances = self._allowances(known[scope]) if scope in known else gate.allowances
 
-    def gate(self, mapping: Mapping) -> Gate:
+    def gate(self, mapping: Mapping) -> MappingLimiter:
         """The mapping's gate, the same one for as long as the process lives."""
         with self._lock:
             gate = self._gates.get(mapping.control_key)
             if gate is None:
-                gate = self._gates[mapping.control_key] = Gate(mapping.control_key)
+                gate = self._gates[mapping.control_key] = MappingLimiter(mapping.control_key)
                 gate.allowances = self._allowances(mapping)
             return gate
 
     def _renewed(
-        self, known: dict[str, Allowance], wanted: dict[str, tuple[Budget, float]]
-    ) -> dict[str, Allowance]:
+        self, known: dict[str, RateLimit], wanted: dict[str, tuple[Budget, float]]
+    ) -> dict[str, RateLimit]:
         for key, allowance in known.items():
             allowance.use(*wanted.get(key, (_UNLIMITED, 1.0)))
         return {key: known.get(key) or self._new(budget, share) for key, (budget, share) in wanted.items()}
 
-    def _allowances(self, mapping: Mapping) -> Sequence[Allowance]:
+    def _allowances(self, mapping: Mapping) -> Sequence[RateLimit]:
         account = mapping.account_budget
         found = (
             self._own.get(mapping.control_key),

@@ -13,7 +13,7 @@ from s3_sync.errors import RemoteError
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta
 from s3_sync.providers.base import Provider, WriteOptions
-from s3_sync.providers.wrappers.delegate import BucketThrough, ProviderThrough
+from s3_sync.providers.wrappers.delegate import DelegatingBucket, DelegatingProvider
 from s3_sync.streams.reader import Body
 
 _PLAIN = WriteOptions()
@@ -58,7 +58,7 @@ class RetryPolicy:
         return self.random() * min(self.longest, self.base * 2.0 ** (attempt - 1))
 
 
-class RetriedBucket(BucketThrough):
+class RetriedBucket(DelegatingBucket):
     """A bucket whose requests are repeated, but for the one that would do twice what it does."""
 
     def create_upload(self, name: str, meta: ObjectMeta) -> str:
@@ -66,7 +66,7 @@ class RetriedBucket(BucketThrough):
         return self._bucket.create_upload(name, meta)
 
 
-class RetriedProvider(ProviderThrough):
+class RetriedProvider(DelegatingProvider):
     """A provider whose requests, and whose buckets' requests, are repeated."""
 
     def __init__(self, provider: Provider, policy: RetryPolicy) -> None:

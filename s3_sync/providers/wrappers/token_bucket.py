@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Hashable
 
 #: what was not used is kept for so many seconds
-KEPT = 1.0
+BURST_SECONDS = 1.0
 #: nobody waits for less, in seconds
 SHORTEST = 0.001
 
@@ -29,11 +29,11 @@ def _wait(changed: threading.Condition, seconds: float | None) -> None:
     changed.wait(seconds)
 
 
-class Valve:
+class FairTokenBucket:
     """Lets through ``rate`` units a second; None = as many as like.
 
-    In any ``t`` seconds at most ``rate * (t + KEPT)`` units pass, and what the first one asked for. Who asks
-    for more than there is gets it when the rest has come together; nobody else passes meanwhile.
+    In any ``t`` seconds at most ``rate * (t + BURST_SECONDS)`` units pass, and what the first one asked for.
+    Who asks for more than there is gets it when the rest has come together; nobody else passes meanwhile.
 
     *Fair* means: claimants who want more than they get pass the same amounts, however many of their threads
     wait (start-time fair queueing, P. Goyal et al., 1996: each request is stamped with the amount at which
@@ -60,7 +60,7 @@ class Valve:
         #: the stamp of the one served last, and where each claimant's last one ended
         self._served = 0.0
         self._ends: dict[Hashable, float] = {}
-        self._level = (rate or 0.0) * KEPT
+        self._level = (rate or 0.0) * BURST_SECONDS
         self._filled = clock()
 
     @property
@@ -73,18 +73,18 @@ class Valve:
             return
         with self._lock:
             self._fill()
-            most = (rate or 0.0) * KEPT
+            most = (rate or 0.0) * BURST_SECONDS
             self._level = most if self.rate is None else min(most, self._level)
             self.rate = rate
             for _, _, ticket in self._queue:
                 ticket.changed.notify()
 
-    def take(self, amount: float, claimant: Hashable) -> None:
+    def take(self, amount: float, owner: Hashable) -> None:
         """Returns when ``amount`` (more than 0) may pass."""
         if self.rate is None:
             return
         with self._lock:
-            ticket = self._enter(amount, claimant)
+            ticket = self._enter(amount, owner)
             try:
                 while (seconds := self._due_in(ticket)) != 0.0:
                     self._wait(ticket.changed, seconds)
@@ -92,11 +92,11 @@ class Valve:
                 ticket.gone = True
                 self._wake_next()
 
-    def _enter(self, amount: float, claimant: Hashable) -> _Ticket:
+    def _enter(self, amount: float, owner: Hashable) -> _Ticket:
         if not self._queue:
             self._ends = {}
-        start = max(self._served, self._ends.get(claimant, 0.0))
-        self._ends[claimant] = start + amount
+        start = max(self._served, self._ends.get(owner, 0.0))
+        self._ends[owner] = start + amount
         ticket = _Ticket(amount, self._lock)
         heapq.heappush(self._queue, (start, next(self._order), ticket))
         return ticket
@@ -119,7 +119,7 @@ class Valve:
     def _fill(self) -> None:
         now = self._clock()
         if self.rate is not None:
-            most = self.rate * KEPT
+            most = self.rate * BURST_SECONDS
             if self._queue:
                 most = max(most, self._queue[0][2].amount)
             self._level = min(most, self._level + max(0.0, now - self._filled) * self.rate)

@@ -100,7 +100,7 @@ class _Waiting(NamedTuple):
 
 
 @dataclass(slots=True)
-class Counted:
+class Backlog:
     """``behind``: own rows whose time has come. ``later``: own rows that wait for their ``copy_after``.
     ``unverified``: other nodes' rows that are to be verified now; ``unverified_later``: those that will be.
     ``changes_at``: when some of what is counted as later is due."""
@@ -111,8 +111,8 @@ class Counted:
     unverified_later: Amount = field(default_factory=Amount)
     changes_at: float = float("inf")
 
-    def __add__(self, other: Counted) -> Counted:
-        return Counted(
+    def __add__(self, other: Backlog) -> Backlog:
+        return Backlog(
             self.behind + other.behind,
             self.later + other.later,
             self.unverified + other.unverified,
@@ -121,7 +121,7 @@ class Counted:
         )
 
 
-def count(db: Countable, scope: Scope, now: float, breathe: Callable[[], None]) -> Counted:
+def count(db: Countable, scope: Scope, now: float, breathe: Callable[[], None]) -> Backlog:
     """``breathe`` is called between chunks. Raises LocalError."""
     counter = _Counter(scope, now)
     for chunk in _chunks(db, scope):
@@ -159,7 +159,7 @@ class _Range:
     due: float
     since: float
     matched: bool = False
-    earlier: Counted = field(default_factory=Counted)
+    earlier: Backlog = field(default_factory=Backlog)
 
 
 class _Ranges:
@@ -186,7 +186,7 @@ class _Counter:
     def __init__(self, scope: Scope, now: float) -> None:
         self._scope = scope
         self._now = now
-        self._counted = Counted()
+        self._counted = Backlog()
         kinds = {True: PRIMARY, False: VERIFY}
         self._ranges = {
             own: _Ranges([each for each in scope.ranges if each.kind == kind], scope.patience(kind))
@@ -220,12 +220,12 @@ class _Counter:
             elif not deleted:
                 self._in_range(rowid, row)
 
-    def finish(self) -> Counted:
+    def finish(self) -> Backlog:
         for ranges in self._ranges.values():
             self._close(ranges.at(_BEYOND)[1])
         return self._counted
 
-    def _count(self, counted: Counted, row: _Waiting) -> None:
+    def _count(self, counted: Backlog, row: _Waiting) -> None:
         scope, since = self._scope, row.since
         waits = row.waits
         if not row.own:

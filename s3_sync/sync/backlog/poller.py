@@ -65,7 +65,7 @@ def _let_others() -> None:
 
 
 class Answers(Protocol):
-    """Such as ``facts.Facts``."""
+    """Such as ``facts.BacklogReader``."""
 
     def of(self, mapping: Mapping) -> MappingBacklog: ...
 

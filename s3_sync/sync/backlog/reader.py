@@ -20,9 +20,9 @@ from s3_sync.errors import LocalError, LocalMissing
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.state.checkpoint import Checkpoint, StatusFiles
 from s3_sync.state.journal import RETRY, WAITING, DueRange
-from s3_sync.state.journal_view import JournalView, Troubles
-from s3_sync.state.resets import ResetPass
-from s3_sync.sync.backlog.count import Amount, Counted, Scope, count
+from s3_sync.state.journal_view import FailureCounts, JournalView
+from s3_sync.state.resets import ResetRange
+from s3_sync.sync.backlog.count import Amount, Backlog, Scope, count
 
 #: a count that took some time is not repeated for so many times as long, so that it stays a small part of it
 REST = 20.0
@@ -35,7 +35,7 @@ class Replicas(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class DatabaseFacts:
+class DatabaseBacklog:
     """One database. ``id`` is empty where it cannot be read, and ``error`` says why.
 
     ``last_row``, ``last_verified_row``: 0 where there is no progress that can be used. ``begun``: whether
@@ -51,9 +51,9 @@ class DatabaseFacts:
     last_row: int = 0
     last_verified_row: int = 0
     begun: bool = False
-    counts: Counted = field(default_factory=Counted)
+    counts: Backlog = field(default_factory=Backlog)
     counted_at: float = 0.0
-    resets: tuple[ResetPass, ...] = ()
+    resets: tuple[ResetRange, ...] = ()
     reset_taken: str = ""
     error: str = ""
 
@@ -64,13 +64,13 @@ class MappingBacklog:
     seconds since the epoch; None if never."""
 
     mapping: Mapping
-    databases: tuple[DatabaseFacts, ...]
-    troubles: Troubles
+    databases: tuple[DatabaseBacklog, ...]
+    troubles: FailureCounts
     saved: float | None
 
     @property
-    def counts(self) -> Counted:
-        return reduce(add, (each.counts for each in self.databases), Counted())
+    def counts(self) -> Backlog:
+        return reduce(add, (each.counts for each in self.databases), Backlog())
 
     @property
     def retrying(self) -> Amount:
@@ -124,12 +124,12 @@ class _Known:
     """A database's count, and what it was made from. ``replica``: remembers the files that it has seen."""
 
     replica: LocalReplica
-    facts: DatabaseFacts
+    facts: DatabaseBacklog
     made_from: object
     not_before: float
 
 
-class Facts:
+class BacklogReader:
     """Answers again and again: what has not changed is not counted again, and an idle mapping costs a few
     stats and questions to the journal. ``breathe`` is called between chunks of a long count."""
 
@@ -155,7 +155,7 @@ class Facts:
         key = mapping.journal_key
         before = self._known.get(key, {})
         now: dict[LocalReplica, _Known] = {}
-        databases: list[DatabaseFacts] = []
+        databases: list[DatabaseBacklog] = []
         for replica in self._replicas.replicas(mapping.account, mapping.container):
             known = before.get(replica)
             found = self._database(mapping, replica if known is None else known.replica, known)
@@ -177,12 +177,12 @@ class Facts:
 
     def _database(
         self, mapping: Mapping, replica: LocalReplica, known: _Known | None
-    ) -> _Known | DatabaseFacts:
+    ) -> _Known | DatabaseBacklog:
         now = self._now()
         try:
             fingerprint = replica.fingerprint()
             if fingerprint is None:
-                return DatabaseFacts(replica.path)
+                return DatabaseBacklog(replica.path)
             if known is not None and (facts := self._holds(mapping, known, fingerprint, now)):
                 known.facts = facts
                 return known
@@ -190,16 +190,16 @@ class Facts:
                 progress = self._progress(mapping, db.id)
                 facts = self._count(mapping, replica, progress, db)
         except LocalMissing:
-            return DatabaseFacts(replica.path)
+            return DatabaseBacklog(replica.path)
         except LocalError as error:
-            return DatabaseFacts(replica.path, error=str(error))
+            return DatabaseBacklog(replica.path, error=str(error))
         ended = self._now()
         rest = ended + REST * max(0.0, ended - now)
         return _Known(replica, facts, (fingerprint, progress, mapping.profile), rest)
 
     def _holds(
         self, mapping: Mapping, known: _Known, fingerprint: object, now: float
-    ) -> DatabaseFacts | None:
+    ) -> DatabaseBacklog | None:
         """The facts again, if another count would give the same; and as they are, if it comes too early."""
         facts = known.facts
         if now < facts.counted_at:  # the clock was set back
@@ -212,10 +212,10 @@ class Facts:
 
     def _count(
         self, mapping: Mapping, replica: LocalReplica, progress: _Progress, db: ContainerDb
-    ) -> DatabaseFacts:
+    ) -> DatabaseBacklog:
         now, last = self._now(), db.max_rowid()
         scope = self._scope(mapping, replica, progress, db)
-        return DatabaseFacts(
+        return DatabaseBacklog(
             path=replica.path,
             id=db.id,
             ordinal=replica.ordinal,

@@ -50,7 +50,7 @@ class BucketExpiryRule:
         if noted != str(days) and days:
             self._journal.note(self._key, NOTED, str(days))  # first: what is written must not be forgotten
         try:
-            changed = open_bucket().expire_after(days)
+            changed = open_bucket().set_expiry_rule(days)
         except RemoteError as error:
             level = logging.DEBUG if self.failing else logging.ERROR
             log.log(level, "%s: the rule for remote_delete_after: %s", self._mapping.label, error)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from s3_sync.cluster.guarded_delete import Removal
+from s3_sync.cluster.guarded_delete import GuardedDelete
 from s3_sync.cluster.newest import Present
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import CopyUnproven, NotFound, ObjectRefused, SegmentChanged
@@ -17,7 +17,7 @@ from s3_sync.state.expiries import Expiry
 from s3_sync.sync.lifecycle.account_segment_index import AccountSegmentIndex
 from s3_sync.sync.lifecycle.segment_cleanup import CleanupLedger
 from s3_sync.sync.lifecycle.segment_index import SegmentIndex
-from s3_sync.transfer.decide import Decision, decide, is_of_before
+from s3_sync.transfer.decide import Decision, decide, is_older_version_of
 from s3_sync.transfer.large_upload import LargeObject, has_manifest, large_kind
 from s3_sync.transfer.source import OpenObject
 from s3_sync.transfer.upload_session import Sending
@@ -47,7 +47,7 @@ class Release:
     """For mappings that do not retain local objects. Without ``moving``, segments stay."""
 
     def __init__(
-        self, mapping: Mapping, sending: Sending, removal: Removal, moving: LifecycleState | None = None
+        self, mapping: Mapping, sending: Sending, removal: GuardedDelete, moving: LifecycleState | None = None
     ) -> None:
         self._mapping = mapping
         self._bucket = sending.bucket
@@ -119,8 +119,8 @@ class Release:
                 seen = self._bucket.head_object(local.name)
             except NotFound as error:
                 raise CopyUnproven("the copy cannot be seen yet; the local object stays") from error
-        decision = decide(local, seen) if large is None else decide(large.info, seen, large.is_stored_as)
-        if decision is not Decision.NOOP or is_of_before(seen, local):
+        decision = decide(local, seen) if large is None else decide(large.info, seen, large.matches_stored)
+        if decision is not Decision.NOOP or is_older_version_of(seen, local):
             raise CopyUnproven("the remote copy is not what was sent; the local object stays")
         if large is None:
             return seen

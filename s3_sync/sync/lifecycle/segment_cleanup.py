@@ -43,7 +43,7 @@ from s3_sync.model.timestamps import Timestamp, parse_iso_date
 from s3_sync.providers.base import Bucket
 from s3_sync.runtime.concurrency import Pool
 from s3_sync.runtime.log_once import LogOnce
-from s3_sync.state.segment_cleanups import Departure, Departures
+from s3_sync.state.segment_cleanups import Departures, SegmentCleanup
 from s3_sync.transfer.large_upload import LargeObject, archived
 
 log = logging.getLogger("s3-sync")
@@ -74,7 +74,7 @@ Move = Callable[[list[Row]], list[Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
-class Leaving:
+class SegmentToDelete:
     """One segment. ``until``: a version that was written later is not the one that was copied."""
 
     segment: Segment
@@ -86,15 +86,15 @@ class Leaving:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class PendingCleanup:
     """A large object whose segments are to follow. ``target``: for a DLO, where they lie."""
 
-    departure: Departure
+    departure: SegmentCleanup
     target: str
-    segments: tuple[Leaving, ...]
+    segments: tuple[SegmentToDelete, ...]
 
 
-def leaving(large: LargeObject) -> tuple[Leaving, ...]:
+def leaving(large: LargeObject) -> tuple[SegmentToDelete, ...]:
     """Each segment once.
 
     Those of an SLO were there when it was written. Those of a DLO may be younger, but not than the listing
@@ -102,11 +102,11 @@ def leaving(large: LargeObject) -> tuple[Leaving, ...]:
     """
     written = large.info.data_timestamp
     assert written is not None
-    found: dict[Place, Leaving] = {}
+    found: dict[Place, SegmentToDelete] = {}
     dates = [] if large.is_static else [entry["last_modified"] for entry in json.loads(large.manifest.raw)]
     for number, segment in enumerate(large.manifest.segments):
         until = Timestamp.from_seconds(parse_iso_date(dates[number])) if dates else written
-        found[segment.container, segment.name] = Leaving(segment, until)
+        found[segment.container, segment.name] = SegmentToDelete(segment, until)
     return tuple(found.values())
 
 
@@ -125,11 +125,11 @@ class CleanupLedger:
         target = None if large.is_static else large.target
         text = json.dumps({"target": target, "segments": [_packed(each) for each in leaving(large)]})
         version = large.info.data_timestamp.internal
-        self._departures.note(self._key, Departure(large.info.name, version, gone, text))
+        self._departures.note(self._key, SegmentCleanup(large.info.name, version, gone, text))
 
-    def waiting(self) -> list[Waiting]:
+    def waiting(self) -> list[PendingCleanup]:
         """As many as one sweep takes."""
-        found: list[Waiting] = []
+        found: list[PendingCleanup] = []
         count = 0
         for departure in self._departures.entries(self._key, OBJECTS):
             try:
@@ -147,7 +147,7 @@ class CleanupLedger:
     def is_empty(self) -> bool:
         return not self._departures.entries(self._key, 1)
 
-    def settle(self, departure: Departure) -> None:
+    def settle(self, departure: SegmentCleanup) -> None:
         self._departures.settle(self._key, departure)
 
 
@@ -173,7 +173,7 @@ class SegmentCleaner:
 
     def run(self) -> Iterator[None]:
         """Yields in between, so that other work gets its turn. Raises SyncError."""
-        ours: list[Waiting] = []
+        ours: list[PendingCleanup] = []
         for waiting in self._ledger.waiting():
             if self._is_ours(waiting.departure):
                 ours.append(waiting)
@@ -192,7 +192,7 @@ class SegmentCleaner:
                 self._postpone(waiting.departure, error)
             yield
 
-    def _is_ours(self, departure: Departure) -> bool:
+    def _is_ours(self, departure: SegmentCleanup) -> bool:
         """Whether the manifest is deleted, and it was us, so that its segments are to follow."""
         if departure.gone:
             return True
@@ -210,7 +210,7 @@ class SegmentCleaner:
         self._ledger.settle(departure)
         return False
 
-    def _finish(self, waiting: Waiting, named: set[Place]) -> None:
+    def _finish(self, waiting: PendingCleanup, named: set[Place]) -> None:
         departure = waiting.departure
         stored = archived(self._bucket, departure.name)
         mapping = self._mapping
@@ -252,7 +252,7 @@ class SegmentCleaner:
         return words + [_MOVES[outcome.kind] for outcome in self._move(rows)]
 
     def _remove(
-        self, here: ManifestSegments, stored: Manifest | None, named: set[Place], leaving: Leaving
+        self, here: ManifestSegments, stored: Manifest | None, named: set[Place], leaving: SegmentToDelete
     ) -> str:
         """What became of it."""
         segment = leaving.segment
@@ -279,24 +279,28 @@ class SegmentCleaner:
             return FAILED
         return DELETED
 
-    def _postpone(self, departure: Departure, error: SyncError) -> None:
+    def _postpone(self, departure: SegmentCleanup, error: SyncError) -> None:
         self.failed = True
         level = self._ledger.log_once.level_for(departure.name, type(error).__name__)
         log.log(level, "%s: segments of %s have to wait: %s", self._mapping.label, departure.name, error)
 
 
-def _read(departure: Departure) -> Waiting:
+def _read(departure: SegmentCleanup) -> PendingCleanup:
     """Raises ValueError, TypeError and KeyError for what ``CleanupLedger.note`` has not written so."""
     Timestamp.parse(departure.version)
     noted = json.loads(departure.segments)
-    return Waiting(departure, noted["target"] or "", tuple(_unpacked(entry) for entry in noted["segments"]))
+    return PendingCleanup(
+        departure, noted["target"] or "", tuple(_unpacked(entry) for entry in noted["segments"])
+    )
 
 
-def _packed(each: Leaving) -> list[str | int]:
+def _packed(each: SegmentToDelete) -> list[str | int]:
     segment = each.segment
     return [segment.container, segment.name, segment.size, segment.md5, each.until.internal]
 
 
-def _unpacked(entry: list[str | int]) -> Leaving:
+def _unpacked(entry: list[str | int]) -> SegmentToDelete:
     container, name, size, md5, until = entry
-    return Leaving(Segment(str(container), str(name), int(size), str(md5)), Timestamp.parse(str(until)))
+    return SegmentToDelete(
+        Segment(str(container), str(name), int(size), str(md5)), Timestamp.parse(str(until))
+    )

@@ -104,7 +104,7 @@ METRICS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class MetricInputs:
     """What the numbers are taken from.
 
     ``now``: seconds since the epoch. ``rates``: requests a second, for each store that has asked for
@@ -127,7 +127,7 @@ def labels(mapping: Mapping) -> tuple[str, str, str]:
 class DaemonMetrics(Collector):
     """Gives every metric of METRICS, those without samples too."""
 
-    def __init__(self, watched: Watched) -> None:
+    def __init__(self, watched: MetricInputs) -> None:
         self._watched = watched
 
     def describe(self) -> Iterable[Metric]:

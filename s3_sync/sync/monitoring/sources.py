@@ -8,8 +8,8 @@ from prometheus_client.registry import Collector
 
 from s3_sync.state.journal_view import JournalView
 from s3_sync.sync.backlog.poller import BacklogPoller
-from s3_sync.sync.backlog.reader import Facts
-from s3_sync.sync.monitoring.metrics import DaemonMetrics, Watched
+from s3_sync.sync.backlog.reader import BacklogReader
+from s3_sync.sync.monitoring.metrics import DaemonMetrics, MetricInputs
 from s3_sync.sync.monitoring.recon_report import ReconReport
 from s3_sync.sync.services import SyncServices
 
@@ -24,11 +24,13 @@ class SyncSources:
         slack = services.settings.verification_slack_seconds
         self._backlog = BacklogPoller(
             activity,
-            lambda breathe: Facts(services.brokers, services.statuses, self._view, slack, now, breathe),
+            lambda breathe: BacklogReader(
+                services.brokers, services.statuses, self._view, slack, now, breathe
+            ),
             now,
         )
         self._report = ReconReport(activity, services.share.number, now(), services.controls.is_paused)
-        watched = Watched(
+        watched = MetricInputs(
             activity,
             services.observers,
             now,

@@ -14,7 +14,7 @@ from s3_sync.model.rows import Row, owner_ordinal
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.state.checkpoint import Checkpoint
 from s3_sync.state.tail import LENGTH, Tail
-from s3_sync.sync.rows.batch import Batches
+from s3_sync.sync.rows.batch import BatchRunner
 from s3_sync.sync.services import Context
 
 log = logging.getLogger("s3-sync")
@@ -35,7 +35,7 @@ class Scope:
     context: Context
     mapping: Mapping
     key: str
-    batches: Batches
+    batches: BatchRunner
     replica: LocalReplica
 
     @property
@@ -53,7 +53,7 @@ class Scope:
         return replica.ordinal is not None and owner_ordinal(row.name, replica.replicas) == replica.ordinal
 
 
-class Progress:
+class Cursors:
     """The checkpoint of one database. Its two cursors are moved by the two passes, one each.
 
     With ``once`` the database ends for them where it did when it was first looked at: on a busy container

@@ -9,12 +9,12 @@ from s3_sync.cluster.client import VERSIONING
 from s3_sync.config.settings import Mapping
 from s3_sync.daemon.delay_queue import backoff_delay
 from s3_sync.errors import LocalError, LocalMissing
-from s3_sync.sync.passes.cursors import Progress, Scope
-from s3_sync.sync.passes.deferred import DueRows
+from s3_sync.sync.passes.cursors import Cursors, Scope
+from s3_sync.sync.passes.deferred import DeferredRows
 from s3_sync.sync.passes.primary import PrimaryPass
-from s3_sync.sync.passes.reset import AgainPass
+from s3_sync.sync.passes.reset import ResetPass
 from s3_sync.sync.passes.verify import VerifyPass
-from s3_sync.sync.rows.batch import Batches, Result
+from s3_sync.sync.rows.batch import BatchResult, BatchRunner
 from s3_sync.sync.services import Context
 
 log = logging.getLogger("s3-sync")
@@ -27,18 +27,18 @@ class DatabaseCrawl:
     """``step`` does one batch of each kind and says whether there is more to do right away."""
 
     def __init__(
-        self, context: Context, mapping: Mapping, key: str, batches: Batches, replica: LocalReplica
+        self, context: Context, mapping: Mapping, key: str, batches: BatchRunner, replica: LocalReplica
     ) -> None:
         self._context = context
         self._mapping = mapping
         self._batches = batches
         self._replica = replica
         scope = Scope(context, mapping, key, batches, replica)
-        self._progress = Progress(scope)
-        self._due = DueRows(scope, self._progress)
+        self._progress = Cursors(scope)
+        self._due = DeferredRows(scope, self._progress)
         self._primary = PrimaryPass(scope, self._progress, self._due)
         self._verify = VerifyPass(scope, self._progress, self._due)
-        self._again = AgainPass(scope, self._progress, self._due)
+        self._again = ResetPass(scope, self._progress, self._due)
         #: what the files looked like when everything in them had been seen, and when to look anyhow
         self._seen: object = None
         self._wake = 0.0
@@ -51,7 +51,7 @@ class DatabaseCrawl:
     def troubled(self) -> bool:
         return bool(self._setbacks)
 
-    def step(self, limit: int) -> tuple[bool, list[Result]]:
+    def step(self, limit: int) -> tuple[bool, list[BatchResult]]:
         """``limit``: rows to read for each kind of work. Raises StateError, RemoteError.
 
         A database that cannot be read is left alone for a while: others of the container need not wait.
@@ -75,7 +75,7 @@ class DatabaseCrawl:
         """Look at what is due, whether or not the files have changed, and after whatever has gone wrong."""
         self._wake = self._rest_until = 0.0
 
-    def _step(self, limit: int) -> tuple[bool, list[Result]]:
+    def _step(self, limit: int) -> tuple[bool, list[BatchResult]]:
         fingerprint = self._replica.fingerprint()
         idle = fingerprint == self._seen and self._context.clock.now() < self._wake
         if fingerprint is None or (idle and not self._again.is_wanted()):
@@ -94,7 +94,7 @@ class DatabaseCrawl:
                 log.info("%s: %d objects here may leave the cluster", self._mapping.label, db.object_count())
             if self._batches.guard.is_set:
                 self._batches.guard.update_object_count(db.id, db.object_count(), self._replica.replicas)
-            results: list[Result] = []
+            results: list[BatchResult] = []
             more = self._due.run(db, limit, results)
             more = self._primary.run(db, limit, results) or more
             if not self._primary.is_late:

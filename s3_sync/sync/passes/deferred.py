@@ -8,9 +8,9 @@ from dataclasses import replace
 from s3_sync.cluster.brokers import ContainerDb
 from s3_sync.model.rows import Row
 from s3_sync.state.journal import HELD, HELD_VERIFY, PRIMARY, VERIFY, DueRange
-from s3_sync.sync.passes.cursors import Progress, Scope
-from s3_sync.sync.rows.batch import Result
-from s3_sync.sync.rows.remote_state import Before, Listed, View
+from s3_sync.sync.passes.cursors import Cursors, Scope
+from s3_sync.sync.rows.batch import BatchResult
+from s3_sync.sync.rows.remote_state import ListedState, Presumption, RemoteState
 
 #: neighbours become due together within so many seconds, or within a tenth of ``copy_after``
 PATIENCE = 60.0
@@ -18,14 +18,14 @@ PATIENCE = 60.0
 _HELD = {PRIMARY: HELD, VERIFY: HELD_VERIFY}
 
 
-class DueRows:
+class DeferredRows:
     """Of one database, for both passes."""
 
-    def __init__(self, scope: Scope, progress: Progress) -> None:
+    def __init__(self, scope: Scope, progress: Cursors) -> None:
         self._scope = scope
         self._progress = progress
 
-    def run(self, db: ContainerDb, limit: int, results: list[Result]) -> bool:
+    def run(self, db: ContainerDb, limit: int, results: list[BatchResult]) -> bool:
         """Read again the ranges whose time has come, up to ``limit`` rows of them; what is not due yet makes
         new ranges. Whether there may be more."""
         context, batches = self._scope.context, self._scope.batches
@@ -74,7 +74,7 @@ class DueRows:
         when = self._scope.context.journal.next_range(self._scope.key, self._progress.database)
         return float("inf") if when is None else when
 
-    def _views(self, rows: Sequence[Row], due: DueRange) -> dict[str, View]:
+    def _views(self, rows: Sequence[Row], due: DueRange) -> dict[str, RemoteState]:
         """What is listed in a row's way is no proof, unless the row is another node's to send: a transfer
         of the version before may have ended after this one was written, with the same bytes."""
         batches, slack = self._scope.batches, self._scope.context.settings.verification_slack_seconds
@@ -82,11 +82,13 @@ class DueRows:
             row for row in rows if not (row.deleted and batches.guard.blocks(row.data_timestamp.seconds))
         ]
         if due.kind != PRIMARY:
-            return batches.survey_shared(asked)
+            return batches.look_up_shared(asked)
         is_shared = self._scope.replica.replicas > 1 and due.due + slack <= self._scope.context.clock.now()
         names = [row.name for row in asked]
-        views = batches.survey_shared(asked) if is_shared else batches.listings.survey(names)
-        return {name: view if view == Listed(None) else Before.UNKNOWN for name, view in views.items()}
+        views = batches.look_up_shared(asked) if is_shared else batches.listings.survey(names)
+        return {
+            name: view if view == ListedState(None) else Presumption.UNKNOWN for name, view in views.items()
+        }
 
     def _belongs(self, row: Row, due: DueRange) -> bool:
         held = due.kind in _HELD.values()

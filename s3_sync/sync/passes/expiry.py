@@ -19,7 +19,7 @@ from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket
 from s3_sync.runtime.log_once import LogOnce
 from s3_sync.state.expiries import Entry, Expiry
-from s3_sync.sync.rows.batch import OUTAGE, Batches
+from s3_sync.sync.rows.batch import OUTAGE_REASONS, BatchRunner
 from s3_sync.sync.rows.handler import outcome_of
 from s3_sync.sync.services import Context
 
@@ -44,11 +44,11 @@ class ExpiryPass:
     def failing(self) -> int:
         return self._expiries.failing(self._key)
 
-    def run(self, limit: int, open_batches: Callable[[], Batches]) -> tuple[bool, list[Outcome]]:
+    def run(self, limit: int, open_batches: Callable[[], BatchRunner]) -> tuple[bool, list[Outcome]]:
         """Handle up to ``limit`` expiries that are due. Returns whether there are more, and the outcomes.
 
         Without ``propagate_expiration`` nothing is due. With ``once``, each that failed before is tried one
-        time, whether it is due or not. One that was not begun, as in ``Batches.run``, stays as it is.
+        time, whether it is due or not. One that was not begun, as in ``BatchRunner.run``, stays as it is.
         """
         due = self._due(limit)
         if not due:
@@ -80,7 +80,7 @@ class ExpiryPass:
             self._all_tried, next_try, limit = True, float("inf"), 1_000_000
         return self._expiries.due(self._key, now - profile.propagate_expiration_offset, next_try, limit)
 
-    def _handle(self, due: Sequence[Entry], batches: Batches) -> list[tuple[Entry, Outcome]]:
+    def _handle(self, due: Sequence[Entry], batches: BatchRunner) -> list[tuple[Entry, Outcome]]:
         enough = 2 * self._context.workers.size
         failed = 0
         expirer = self._opened(batches)
@@ -90,13 +90,13 @@ class ExpiryPass:
             if self._context.halted(self._mapping) or failed >= enough:
                 return None
             outcome = expirer.handle(entry.expiry)
-            failed = failed + 1 if outcome.reason in OUTAGE else 0
+            failed = failed + 1 if outcome.reason in OUTAGE_REASONS else 0
             return outcome
 
         outcomes = self._context.workers.map(handle, due)
         return [(entry, outcome) for entry, outcome in zip(due, outcomes, strict=True) if outcome]
 
-    def _opened(self, batches: Batches) -> Expirer:
+    def _opened(self, batches: BatchRunner) -> Expirer:
         if self._expirer is None:
             context, names = self._context, batches.handler.names
             self._expirer = Expirer(

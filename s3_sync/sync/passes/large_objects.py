@@ -9,7 +9,7 @@ from functools import partial
 from s3_sync.config.settings import Mapping
 from s3_sync.model.outcomes import Outcome
 from s3_sync.state.journal import WAITING, Unsettled
-from s3_sync.sync.rows.batch import Batches, row_of
+from s3_sync.sync.rows.batch import BatchRunner, row_of
 from s3_sync.sync.services import Context
 
 log = logging.getLogger("s3-sync")
@@ -43,7 +43,7 @@ class LargeObjects:
         looks after the mapping from now on."""
         self._retired = True
 
-    def feed(self, open_batches: Callable[[], Batches]) -> None:
+    def feed(self, open_batches: Callable[[], BatchRunner]) -> None:
         """Give what waits to the lane. Raises StateError, RemoteError."""
         if not self._may_begin() or len(self._claimed) >= AHEAD:
             return
@@ -74,7 +74,7 @@ class LargeObjects:
         halted = self._retired or self._context.halted(self._mapping)
         return not halted and self._gets_through()
 
-    def _send(self, batches: Batches, entry: Unsettled) -> None:
+    def _send(self, batches: BatchRunner, entry: Unsettled) -> None:
         try:
             if self._may_begin():
                 log.info("Sending %s in the lane of large objects: %d bytes", entry.name, entry.size)

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from s3_sync.cluster.brokers import ContainerDb
 from s3_sync.model.rows import Row
 from s3_sync.state.journal import PRIMARY
-from s3_sync.sync.passes.cursors import Progress, Scope, more_to_compare
-from s3_sync.sync.passes.deferred import DueRows
-from s3_sync.sync.rows.batch import Result
-from s3_sync.sync.rows.remote_state import Before, Listed, View
+from s3_sync.sync.passes.cursors import Cursors, Scope, more_to_compare
+from s3_sync.sync.passes.deferred import DeferredRows
+from s3_sync.sync.rows.batch import BatchResult
+from s3_sync.sync.rows.remote_state import ListedState, Presumption, RemoteState
 
 log = logging.getLogger("s3-sync")
 
@@ -25,14 +25,14 @@ REMEMBERED = 3600.0
 class PrimaryPass:
     """Of one database; moves ``last_row``."""
 
-    def __init__(self, scope: Scope, progress: Progress, due: DueRows) -> None:
+    def __init__(self, scope: Scope, progress: Cursors, due: DeferredRows) -> None:
         self._scope = scope
         self._progress = progress
         self._due = due
         #: whether rows are left behind one that others may look at by now: no time to look at theirs then
         self.is_late = False
 
-    def run(self, db: ContainerDb, limit: int, results: list[Result]) -> bool:
+    def run(self, db: ContainerDb, limit: int, results: list[BatchResult]) -> bool:
         """One batch of up to ``limit`` rows; whether there may be more. Raises StateError, RemoteError."""
         scope, checkpoint = self._scope, self._progress.checkpoint
         self.is_late = False
@@ -55,7 +55,7 @@ class PrimaryPass:
             self.is_late = self._progress.shared_from(rows[-1]) <= scope.context.clock.now()
         return not scope.context.stop.is_set()
 
-    def _handle(self, own: Sequence[Row], last: int, results: list[Result]) -> int:
+    def _handle(self, own: Sequence[Row], last: int, results: list[BatchResult]) -> int:
         """Returns the row up to which everything is settled, or in the journal."""
         batches, journal, key = self._scope.batches, self._scope.context.journal, self._scope.key
         views = self._views(own, journal.window(key, self._progress.database))
@@ -65,7 +65,7 @@ class PrimaryPass:
         results.append(result)
         return last if result.abandoned_from is None else result.abandoned_from - 1
 
-    def _views(self, rows: Sequence[Row], window: int) -> dict[str, View]:
+    def _views(self, rows: Sequence[Row], window: int) -> dict[str, RemoteState]:
         """Rows of a broken-off batch and of a sweep are compared, those that have waited so long that another
         node's daemon may have sent them, deletes that come late, and those that may be in another database of
         the container; the rest are known to be new.
@@ -95,13 +95,15 @@ class PrimaryPass:
         views = self._scope.batches.listings.survey(sorted(compare))
         for row in rows:
             if row.name not in compare:
-                views[row.name] = Before.FRESH if row.rowid <= checkpoint.fresh_until else Before.NEW
-            elif views[row.name] == Listed(None):
+                views[row.name] = (
+                    Presumption.ABSENT if row.rowid <= checkpoint.fresh_until else Presumption.PROBABLY_ABSENT
+                )
+            elif views[row.name] == ListedState(None):
                 others = row.name in elsewhere or row.name in shared
                 if others and not row.deleted and not conditional:
-                    views[row.name] = Before.UNKNOWN  # they may be sending it just now
+                    views[row.name] = Presumption.UNKNOWN  # they may be sending it just now
             elif row.rowid > checkpoint.sweep_until:
                 of_now = row.name in elsewhere and row.timestamp.seconds >= checkpoint.begun
                 if of_now or row.rowid <= window:
-                    views[row.name] = Before.UNKNOWN
+                    views[row.name] = Presumption.UNKNOWN
         return views

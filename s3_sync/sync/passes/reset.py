@@ -11,25 +11,25 @@ from s3_sync.cluster.brokers import ContainerDb
 from s3_sync.model.rows import Row
 from s3_sync.state.controls import Reset
 from s3_sync.state.journal import PRIMARY, VERIFY
-from s3_sync.state.resets import ResetPass
-from s3_sync.sync.passes.cursors import Progress, Scope, more_to_compare
-from s3_sync.sync.passes.deferred import DueRows
-from s3_sync.sync.rows.batch import Result
+from s3_sync.state.resets import ResetRange
+from s3_sync.sync.passes.cursors import Cursors, Scope, more_to_compare
+from s3_sync.sync.passes.deferred import DeferredRows
+from s3_sync.sync.rows.batch import BatchResult
 
 log = logging.getLogger("s3-sync")
 
 
-class AgainPass:
+class ResetPass:
     """Of one database."""
 
-    def __init__(self, scope: Scope, progress: Progress, due: DueRows) -> None:
+    def __init__(self, scope: Scope, progress: Cursors, due: DeferredRows) -> None:
         self._scope = scope
         self._progress = progress
         self._due = due
         #: the database that the next two are about, if they are known
         self._database = ""
         self._taken = ""
-        self._passes: list[ResetPass] = []
+        self._passes: list[ResetRange] = []
 
     @property
     def wake(self) -> float:
@@ -40,7 +40,7 @@ class AgainPass:
         """Whether the operator has asked for something that has not been taken."""
         return any(each.id > self._taken for each in self._wishes())
 
-    def run(self, db: ContainerDb, limit: int, results: list[Result]) -> bool:
+    def run(self, db: ContainerDb, limit: int, results: list[BatchResult]) -> bool:
         """One batch; whether there may be more right away. Raises StateError, RemoteError."""
         scope = self._scope
         journal, now = scope.context.journal.resets, scope.context.clock.now()
@@ -62,7 +62,7 @@ class AgainPass:
 
     def _take(self, reset: Reset, now: float) -> None:
         """Other nodes' daemons get their reset, too, most likely; so their rows are looked at a slack later.
-        Those that were there when the progress began count as taken: see ``Progress``."""
+        Those that were there when the progress began count as taken: see ``Cursors``."""
         scope, checkpoint = self._scope, self._progress.checkpoint
         slack = scope.context.settings.verification_slack_seconds
         ends = {PRIMARY: (checkpoint.last_row, now), VERIFY: (checkpoint.last_verified_row, now + slack)}
@@ -72,7 +72,7 @@ class AgainPass:
             del ends[VERIFY]
         scope.batches.look_for_manifests()
         passes = [
-            ResetPass(self._database, reset.id, kind, reset.prefix, reset.since, 1, last, due)
+            ResetRange(self._database, reset.id, kind, reset.prefix, reset.since, 1, last, due)
             for kind, (last, due) in ends.items()
             if last
         ]
@@ -81,12 +81,12 @@ class AgainPass:
         self._taken = reset.id
         self._passes += passes
 
-    def _compare(self, db: ContainerDb, begun: ResetPass, limit: int, results: list[Result]) -> None:
+    def _compare(self, db: ContainerDb, begun: ResetRange, limit: int, results: list[BatchResult]) -> None:
         scope, batches = self._scope, self._scope.batches
         found, last = db.rows_since(begun.next_row - 1, min(limit, begun.last_row - begun.next_row + 1))
         rows = [row for row in found if row.rowid <= begun.last_row and self._is_meant(row, begun)]
         if rows:
-            result = batches.run(rows, batches.survey_shared(rows))
+            result = batches.run(rows, batches.look_up_shared(rows))
             batches.settle(result, later=self._due.ranges(result.not_due, begun.kind))
             results.append(result)
             if result.abandoned_from is not None:
@@ -96,7 +96,7 @@ class AgainPass:
         index = self._passes.index(begun)
         self._passes[index : index + 1] = [] if rest is None else [rest]
 
-    def _is_meant(self, row: Row, begun: ResetPass) -> bool:
+    def _is_meant(self, row: Row, begun: ResetRange) -> bool:
         return (
             self._scope.owns(row) == (begun.kind == PRIMARY)
             and row.name.startswith(begun.prefix)

@@ -14,9 +14,9 @@ from zlib import crc32
 from s3_sync.cluster.brokers import ContainerDb
 from s3_sync.model.rows import Row
 from s3_sync.state.journal import VERIFY
-from s3_sync.sync.passes.cursors import Progress, Scope, more_to_compare
-from s3_sync.sync.passes.deferred import DueRows
-from s3_sync.sync.rows.batch import Result
+from s3_sync.sync.passes.cursors import Cursors, Scope, more_to_compare
+from s3_sync.sync.passes.deferred import DeferredRows
+from s3_sync.sync.rows.batch import BatchResult
 
 log = logging.getLogger("s3-sync")
 
@@ -24,7 +24,7 @@ log = logging.getLogger("s3-sync")
 class VerifyPass:
     """Of one database; moves ``last_verified_row``. ``wake``: when the next row comes of age."""
 
-    def __init__(self, scope: Scope, progress: Progress, due: DueRows) -> None:
+    def __init__(self, scope: Scope, progress: Cursors, due: DeferredRows) -> None:
         self._scope = scope
         self._progress = progress
         self._due = due
@@ -32,7 +32,7 @@ class VerifyPass:
         self._broken_off = False
         self.wake = float("inf")
 
-    def run(self, db: ContainerDb, limit: int, results: list[Result]) -> bool:
+    def run(self, db: ContainerDb, limit: int, results: list[BatchResult]) -> bool:
         """One batch; whether there may be more. Raises StateError, RemoteError."""
         self.wake = float("inf")
         scope, checkpoint = self._scope, self._progress.checkpoint
@@ -57,12 +57,12 @@ class VerifyPass:
             self._progress.move(db, rows, last_verified_row=last)
         return too_young is None and not scope.context.stop.is_set()
 
-    def _handle(self, others: Sequence[Row], last: int, results: list[Result]) -> int:
+    def _handle(self, others: Sequence[Row], last: int, results: list[BatchResult]) -> int:
         """Returns the row up to which everything is settled, or in the journal."""
         batches, label = self._scope.batches, self._scope.mapping.label
         since = self._progress.checkpoint.last_verified_row
         log.info("Verifying %d rows since row %d for %s", len(others), since, label)
-        views = batches.survey_shared(others)
+        views = batches.look_up_shared(others)
         database = self._progress.database.encode("utf-8")
         start = 0 if self._broken_off else crc32(database) % len(others)
         result = batches.run([*others[start:], *others[:start]], views)

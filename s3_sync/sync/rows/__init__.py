@@ -1,5 +1,5 @@
 """What becomes of rows: a batch of them, one of them, and what is known of the remote beforehand.
 
-From outside: ``batch.Batches``; ``handler.RowHandler`` for a single object.
+From outside: ``batch.BatchRunner``; ``handler.RowHandler`` for a single object.
 Start at ``handler``, then ``batch``.
 """

@@ -19,8 +19,8 @@ from s3_sync.sync.lifecycle.release import LifecycleState
 from s3_sync.sync.rows.bulk_deletes import BulkDeletes
 from s3_sync.sync.rows.handler import RowHandler
 from s3_sync.sync.rows.remote_lookup import Listings
-from s3_sync.sync.rows.remote_state import Before, Listed, View
-from s3_sync.sync.rows.stragglers import SlowRows
+from s3_sync.sync.rows.remote_state import ListedState, Presumption, RemoteState
+from s3_sync.sync.rows.stragglers import Stragglers
 from s3_sync.sync.rows.upload_ledger import UploadLedger
 from s3_sync.sync.services import Context
 from s3_sync.transfer.upload_session import Sending
@@ -28,7 +28,7 @@ from s3_sync.transfer.upload_session import Sending
 log = logging.getLogger("s3-sync")
 
 #: reasons that may have nothing to do with the object: if all fail like this, others would fail as well
-OUTAGE = frozenset(
+OUTAGE_REASONS = frozenset(
     {
         "remote_unavailable",
         "remote_answer",
@@ -44,17 +44,17 @@ OUTAGE = frozenset(
 
 
 #: reasons that concern everybody, where the store gives them for more than an object
-EVERYTHING = frozenset({"remote_credentials", "remote_clock"})
+STORE_WIDE_REASONS = frozenset({"remote_credentials", "remote_clock"})
 
 
 #: objects of more bytes have a lane of their own
-LARGE_FROM = 128 * MIB
+LARGE_OBJECT_BYTES = 128 * MIB
 #: so many of a mapping may wait for it: beyond that they are sent like others
-MOST_WAITING = 1000
+MAX_WAITING_LARGE = 1000
 
 
 @dataclass(slots=True)
-class Result:
+class BatchResult:
     """``done``: (row, outcome) of what was handled. ``complete``: False when some rows were not begun;
     ``abandoned_from`` is the first of them."""
 
@@ -73,7 +73,7 @@ class Result:
         return [outcome for _, outcome in self.done if _was_tried(outcome)]
 
 
-class Batches:
+class BatchRunner:
     """Handles batches of one mapping. ``key`` is the mapping's name in the journal."""
 
     def __init__(
@@ -109,19 +109,19 @@ class Batches:
         )
         self.handler.deletes.guard = self.guard
         most = max(1, context.workers.size // 2)
-        self.slow = SlowRows(
-            names, context.large, lambda row, outcome: self.settle(Result([(row, outcome)])), most
+        self.slow = Stragglers(
+            names, context.large, lambda row, outcome: self.settle(BatchResult([(row, outcome)])), most
         )
         self._deletes = BulkDeletes(bucket, context.workers, context.clock.now, self.guard)
 
-    def survey_shared(self, rows: Sequence[Row]) -> dict[str, View]:
+    def look_up_shared(self, rows: Sequence[Row]) -> dict[str, RemoteState]:
         """A view for each of the rows, which others may be sending just now: what is not listed is asked for
         once more when its turn comes, unless the store can refuse to overwrite."""
         views = self.listings.survey([row.name for row in rows])
         if not self.bucket.features.put_if_absent:
             for row in rows:
-                if not row.deleted and views[row.name] == Listed(None):
-                    views[row.name] = Before.UNKNOWN
+                if not row.deleted and views[row.name] == ListedState(None):
+                    views[row.name] = Presumption.UNKNOWN
         return views
 
     def look_for_manifests(self) -> None:
@@ -129,10 +129,12 @@ class Batches:
         if self.listings.may_hold_manifests():
             self._ledger.manifest_written()
 
-    def run(self, rows: Sequence[Row], views: Views[str, View], default: View = Before.UNKNOWN) -> Result:
+    def run(
+        self, rows: Sequence[Row], views: Views[str, RemoteState], default: RemoteState = Presumption.UNKNOWN
+    ) -> BatchResult:
         """Rows that were not begun are left out of ``done``: when the daemon is stopping, and when so many
         have failed one after the other that the rest would fail as well."""
-        self._room = MOST_WAITING - self._context.journal.waiting(self._key)
+        self._room = MAX_WAITING_LARGE - self._context.journal.waiting(self._key)
         enough = 2 * self._context.workers.size
         failed = 0
 
@@ -144,7 +146,7 @@ class Batches:
             self.tally.handled()
             if outcome.reason == LARGE:
                 self._room -= 1
-            elif outcome.reason in OUTAGE:
+            elif outcome.reason in OUTAGE_REASONS:
                 failed += 1
             elif _was_tried(outcome):
                 failed = 0
@@ -157,7 +159,7 @@ class Batches:
         )
         outcomes.update((id(row), outcome) for row, outcome in zip(others, done, strict=True))
         outcomes.update(self.slow.leave(others))
-        result = Result()
+        result = BatchResult()
         for row in rows:
             outcome = outcomes[id(row)]
             if outcome is not None:
@@ -171,7 +173,7 @@ class Batches:
         """Handle a row whose name the lane has claimed, and write it down. Raises StateError."""
         outcome = self.handler.handle_claimed(row, self._in_lane)
         self.tally.handled()
-        self.settle(Result([(row, outcome)]))
+        self.settle(BatchResult([(row, outcome)]))
         return outcome
 
     def move_segments(self, rows: Sequence[Row]) -> list[Outcome]:
@@ -180,15 +182,15 @@ class Batches:
         outcomes = list(self._context.workers.map(self.handler.handle_unnamed, rows))
         for _ in outcomes:
             self.tally.handled()
-        self.settle(Result(list(zip(rows, outcomes, strict=True))))
+        self.settle(BatchResult(list(zip(rows, outcomes, strict=True))))
         return outcomes
 
     def _fits(self, size: int) -> bool:
         """Whether an object keeps a batch waiting for a moment only; or has to, for what waits is bounded."""
-        return size <= LARGE_FROM or self._room <= 0
+        return size <= LARGE_OBJECT_BYTES or self._room <= 0
 
     def settle(
-        self, result: Result, later: Sequence[DueRange] = (), looked_at: Sequence[DueRange] = ()
+        self, result: BatchResult, later: Sequence[DueRange] = (), looked_at: Sequence[DueRange] = ()
     ) -> None:
         """Journal what is left over. Only after this may a cursor pass these rows. Raises StateError."""
         settlement = Settlement(later=list(later), looked_at=list(looked_at))
@@ -223,9 +225,9 @@ class Batches:
             log.info("Recovered %s of %s: %s", row.name, self._mapping.label, outcome.kind.value)
 
 
-def nothing_works(outcomes: Sequence[Outcome], enough: int) -> bool:
+def is_outage(outcomes: Sequence[Outcome], enough: int) -> bool:
     """Whether at least ``enough`` rows were tried, and all failed for reasons that may not be their own."""
-    return len(outcomes) >= enough and all(outcome.reason in OUTAGE for outcome in outcomes)
+    return len(outcomes) >= enough and all(outcome.reason in OUTAGE_REASONS for outcome in outcomes)
 
 
 def _was_tried(outcome: Outcome) -> bool:

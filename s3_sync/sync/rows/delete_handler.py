@@ -17,7 +17,7 @@ from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket
 from s3_sync.providers.limits import check_limits
-from s3_sync.sync.rows.remote_state import ROUNDED, Before, Listed, View
+from s3_sync.sync.rows.remote_state import ROUNDED, ListedState, Presumption, RemoteState
 
 _PRESENT = Outcome(Kind.PRESENT)
 
@@ -32,7 +32,7 @@ class Deletes:
         #: how many may be sent; None = all
         self.guard: DeleteLimiter | None = None
 
-    def handle(self, row: Row, view: View, proven: Callable[[Row], None] | None) -> Outcome:
+    def handle(self, row: Row, view: RemoteState, proven: Callable[[Row], None] | None) -> Outcome:
         """Raises LocalError, RemoteError. ``proven`` is told of a delete instead of its being sent.
 
         The row's *data* timestamp is the delete's: where a POST came before it, the row's newest
@@ -42,15 +42,17 @@ class Deletes:
             return Outcome(Kind.SKIPPED, OWN_TOMBSTONE)
         if not self._mapping.profile.propagate_delete:
             return Outcome(Kind.SKIPPED, DELETE_NOT_PROPAGATED)
-        if view is Before.FRESH or view == Listed(None) or not self._can_hold(row.name):
+        if view is Presumption.ABSENT or view == ListedState(None) or not self._can_hold(row.name):
             return _PRESENT
         return self._handle(row, view, proven)
 
-    def _handle(self, row: Row, view: View, proven: Callable[[Row], None] | None) -> Outcome:
+    def _handle(self, row: Row, view: RemoteState, proven: Callable[[Row], None] | None) -> Outcome:
         """A delete that is to be propagated, if what is there now proves it."""
         if self.guard is not None:
             self.guard.ensure_open(row.data_timestamp.seconds)
-        look = view is Before.UNKNOWN or (isinstance(view, Listed) and self._may_be_newer(view, row))
+        look = view is Presumption.UNKNOWN or (
+            isinstance(view, ListedState) and self._may_be_newer(view, row)
+        )
         remote = self._head(row.name) if look else None
         if look and remote is None:
             return _PRESENT  # another daemon, or an earlier try, has been here
@@ -71,7 +73,7 @@ class Deletes:
         (proven or self._send_delete)(row)
         return Outcome(Kind.DELETED)
 
-    def _may_be_newer(self, view: Listed, row: Row) -> bool:
+    def _may_be_newer(self, view: ListedState, row: Row) -> bool:
         """Whether a listed copy may be of a version that came after this delete, and that the replicas have
         forgotten since: tombstones are not kept for ever, and a node that was away longer has old ones.
 

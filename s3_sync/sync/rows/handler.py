@@ -43,8 +43,8 @@ from s3_sync.providers.limits import check_limits
 from s3_sync.runtime.log_once import LogOnce
 from s3_sync.sync.lifecycle.release import LifecycleState, Release
 from s3_sync.sync.rows.delete_handler import Deletes
-from s3_sync.sync.rows.remote_state import ROUNDED, Before, Listed, View
-from s3_sync.transfer.decide import Decision, decide, is_marked_large, is_of_before
+from s3_sync.sync.rows.remote_state import ROUNDED, ListedState, Presumption, RemoteState
+from s3_sync.transfer.decide import Decision, decide, has_manifest_mark, is_older_version_of
 from s3_sync.transfer.large_upload import (
     LargeObject,
     as_stored,
@@ -97,7 +97,7 @@ class RowHandler:
         # a move takes place for good: then another policy must not hold anything newer, either
         self._every_policy = moves
 
-    def handle(self, row: Row, view: View, proven: Callable[[Row], None] | None = None) -> Outcome:
+    def handle(self, row: Row, view: RemoteState, proven: Callable[[Row], None] | None = None) -> Outcome:
         """Never raises: whatever goes wrong becomes PENDING or FAILED with its reason.
 
         ``proven`` is told of a delete that may be sent, instead of its being sent; the caller sees to it.
@@ -113,7 +113,7 @@ class RowHandler:
         """The same with other means, for a name that the caller has claimed."""
         other = copy(self)
         other._sending = sending
-        return self._guarded(row, lambda: other._act_on(row, Before.UNKNOWN, None))
+        return self._guarded(row, lambda: other._act_on(row, Presumption.UNKNOWN, None))
 
     def handle_unnamed(self, row: Row) -> Outcome:
         """Handle an object that no large object names any more, as a walk through the account has just shown.
@@ -123,7 +123,7 @@ class RowHandler:
 
         def act() -> Outcome:
             with self.names.hold(row.name):
-                return other._act_on(row, Before.UNKNOWN, None)
+                return other._act_on(row, Presumption.UNKNOWN, None)
 
         return self._guarded(row, act)
 
@@ -137,7 +137,7 @@ class RowHandler:
             self._log_once.exception(log, error, "Failed to handle row %d (%s) of %s", *about)
             return Outcome(Kind.PENDING, "internal_error", repr(error))
 
-    def _act_on(self, row: Row, view: View, proven: Callable[[Row], None] | None) -> Outcome:
+    def _act_on(self, row: Row, view: RemoteState, proven: Callable[[Row], None] | None) -> Outcome:
         if self._profile.exclude is not None and self._profile.exclude.match(row.name):
             return Outcome(Kind.SKIPPED, EXCLUDED)
         return self.deletes.handle(row, view, proven) if row.deleted else self._handle(row, view)
@@ -163,31 +163,31 @@ class RowHandler:
         """Without ``copy_after`` no clock is asked: whoever wrote the object may have had another one."""
         return not self._profile.copy_after or written.seconds + self._profile.copy_after < self._now()
 
-    def _handle(self, row: Row, view: View) -> Outcome:
+    def _handle(self, row: Row, view: RemoteState) -> Outcome:
         if not self._is_due(row.timestamp):
             return Outcome(Kind.PENDING, NOT_DUE)
         if self._release is not None and not self._release.may_judge(row.timestamp):
             return Outcome(Kind.PENDING, NOT_DUE)
-        if self._release is None and isinstance(view, Listed) and _listed_alike(row, view):
+        if self._release is None and isinstance(view, ListedState) and _listed_alike(row, view):
             return _PRESENT
-        if view is Before.NEW and row.metadata_changed:
-            view = Before.UNKNOWN  # a POST: most likely the bytes are there already
-        if self._release is not None and isinstance(view, Before):
+        if view is Presumption.PROBABLY_ABSENT and row.metadata_changed:
+            view = Presumption.UNKNOWN  # a POST: most likely the bytes are there already
+        if self._release is not None and isinstance(view, Presumption):
             # it may be a moved object that came back, or a replica that was away for longer than Swift
             # remembers deletes: nothing but a look tells
-            view = Before.UNKNOWN
+            view = Presumption.UNKNOWN
         if self._may_read_one_replica(view):
             try:
                 return self._first_copy(row, view)
             except (PreconditionFailed, LocalChanged, LocalMissing):
-                view = Before.UNKNOWN  # not as simple as it looked
+                view = Presumption.UNKNOWN  # not as simple as it looked
         try:
             return self._converge(row, view)
         except (PreconditionFailed, LocalMissing):
             # somebody wrote the key between our HEAD and our PUT, or deleted the object before our GET
-            return self._converge(row, Before.UNKNOWN)
+            return self._converge(row, Presumption.UNKNOWN)
 
-    def _may_read_one_replica(self, view: View) -> bool:
+    def _may_read_one_replica(self, view: RemoteState) -> bool:
         """Whether a copy can overwrite nothing, so that a single replica of the row's version will do.
 
         Not where a listing was needed to know that: it may be absent because it has been deleted since.
@@ -195,24 +195,24 @@ class RowHandler:
         if self._release is not None:
             return False
         if self._bucket.features.put_if_absent:
-            return view in (Before.FRESH, Before.NEW)
-        return view is Before.FRESH and not self._every_policy
+            return view in (Presumption.ABSENT, Presumption.PROBABLY_ABSENT)
+        return view is Presumption.ABSENT and not self._every_policy
 
-    def _first_copy(self, row: Row, view: View) -> Outcome:
+    def _first_copy(self, row: Row, view: RemoteState) -> Outcome:
         source = self._source(row)
         with source.open(row.data_timestamp, None) as local:
             if local.info.timestamp != row.timestamp:
                 raise LocalChanged(f"replica is at {local.info.timestamp}, row at {row.timestamp}")
             if not self._profile.criteria.matches(local.headers):
                 return Outcome(Kind.SKIPPED, CONDITION)
-            if view is Before.NEW and large_kind(local):
+            if view is Presumption.PROBABLY_ABSENT and large_kind(local):
                 # a condition is looked at when all parts have been sent: better to ask before
                 raise PreconditionFailed("whether the large object is there has to be asked first")
             large = self._examined(local)
-            self._sending.check_fits(local.info.size if large is None else large.info.size)
+            self._sending.ensure_inline(local.info.size if large is None else large.info.size)
             return self._put(source, local, large, Overwrite(if_absent=True))
 
-    def _converge(self, row: Row, view: View) -> Outcome:
+    def _converge(self, row: Row, view: RemoteState) -> Outcome:
         """Compare the newest local state with the remote one, and act on the difference."""
         check_limits(self._bucket, row.name, ObjectMeta(), 0)  # a HEAD for an impossible key fails anyhow
         policies = None if self._every_policy else [row.policy]
@@ -234,8 +234,8 @@ class RowHandler:
             if local.info.timestamp != state.timestamp:
                 raise LocalChanged(f"object is at {local.info.timestamp}, was at {state.timestamp}")
             # little, beside the bytes that it may spare: a condition is looked at when all have been sent
-            worth = view in (Before.NEW, Listed(None)) and large_kind(local)
-            if worth or (view is Before.NEW and self._sending.ledger.may_hold_manifests()):
+            worth = view in (Presumption.PROBABLY_ABSENT, ListedState(None)) and large_kind(local)
+            if worth or (view is Presumption.PROBABLY_ABSENT and self._sending.ledger.may_hold_manifests()):
                 remote = self._head(row.name)  # and a manifest must not stay behind
             outcome, large = self._act(source, local, remote)
         if self._release is not None and outcome.kind in _STORED:
@@ -279,12 +279,12 @@ class RowHandler:
         if decision is Decision.NOOP:
             written = large is not None and ensure_manifest(self._sending, large, remote)
             return Outcome(Kind.UPDATED) if written else _PRESENT
-        self._sending.check_fits(
+        self._sending.ensure_inline(
             info.size
         )  # new metadata means a copy in the store, which takes its time, too
         if remote is None:
             return self._put(source, local, large, Overwrite(if_absent=True))
-        if large is None and is_marked_large(remote):
+        if large is None and has_manifest_mark(remote):
             # before the marks go that tell of it
             self._bucket.delete_manifest(info.name)
         if decision is Decision.POST and update_metadata(self._sending, info, remote, large):
@@ -296,7 +296,7 @@ class RowHandler:
         return self._put(source, local, large, Overwrite(if_match=remote.etag))
 
     def _decide(self, info: ObjectInfo, remote: ObjectInfo | None, large: LargeObject | None) -> Decision:
-        decision = decide(info, remote, None if large is None else large.is_stored_as)
+        decision = decide(info, remote, None if large is None else large.matches_stored)
         if decision is Decision.WAIT:
             raise LocalBehind("the remote copy is newer than every replica that answered")
         if decision is Decision.NOOP and remote is not None and self._has_to_be_marked(remote, info):
@@ -308,7 +308,7 @@ class RowHandler:
         # where objects are moved it is soon all that there is, and its mark all that tells what is older: a
         # delete of a time before this version must find that it is newer. Else its life there begins anew
         wanted = self._release is not None or self._profile.remote_delete_after
-        return bool(wanted) and is_of_before(remote, info)
+        return bool(wanted) and is_older_version_of(remote, info)
 
     def _examined(self, local: OpenObject) -> LargeObject | None:
         """What a large object consists of; None for a plain one."""
@@ -326,8 +326,8 @@ class RowHandler:
         upload(self._sending, source, local, overwrite)
         return Outcome(Kind.COPIED, size=local.info.size)
 
-    def _known_absent(self, view: View) -> bool:
-        return view in (Before.NEW, Before.FRESH, Listed(None))
+    def _known_absent(self, view: RemoteState) -> bool:
+        return view in (Presumption.PROBABLY_ABSENT, Presumption.ABSENT, ListedState(None))
 
     def _head(self, name: str) -> ObjectInfo | None:
         try:
@@ -352,7 +352,7 @@ def outcome_of(error: SyncError) -> Outcome:
     return Outcome(Kind.PENDING, error.reason, str(error))
 
 
-def _listed_alike(row: Row, view: Listed) -> bool:
+def _listed_alike(row: Row, view: ListedState) -> bool:
     """Whether a listing alone shows that the remote holds this version, metadata included.
 
     The stored copy must be younger than the row, by our clock: an overwrite with equal bytes and other

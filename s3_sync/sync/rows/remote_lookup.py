@@ -10,7 +10,7 @@ from typing import TypeVar
 from s3_sync.errors import ClockSkewed, CredentialsRefused, ListingUnusable, NotFound, RemoteError
 from s3_sync.providers.base import Bucket, ListPage, ListQuery
 from s3_sync.runtime.log_once import LogOnce
-from s3_sync.sync.rows.remote_state import Before, Listed, View
+from s3_sync.sync.rows.remote_state import ListedState, Presumption, RemoteState
 
 log = logging.getLogger("s3-sync")
 
@@ -34,14 +34,14 @@ _REFUSED, _PAGE = "refused", "page"
 
 def survey(
     list_page: Callable[[ListQuery], ListPage | None], bucket: Bucket, names: Iterable[str]
-) -> dict[str, View]:
+) -> dict[str, RemoteState]:
     """A view for every name. Where ``list_page`` gives None, the rest stays unknown.
 
     Requests never exceed the number of names: every page settles at least the name that it starts at.
     A page of 1,000 keys costs about as much as ten HEADs, which is why sparse stretches are left out.
     Names that are too long for a key stay unknown: nothing can be asked about them.
     """
-    views: dict[str, View] = dict.fromkeys(names, Before.UNKNOWN)
+    views: dict[str, RemoteState] = dict.fromkeys(names, Presumption.UNKNOWN)
     longest = bucket.limits.max_name - len(bucket.namer.prefix.encode("utf-8"))
     keys = sorted(key for name in views if len(key := name.encode("utf-8")) <= longest)
     ordered = [key.decode("utf-8") for key in keys]
@@ -54,9 +54,9 @@ def survey(
         if page is None:
             break
         end = len(ordered) if page.next_after is None else bisect_right(keys, page.next_after.encode("utf-8"))
-        found = {info.name: Listed(info, abs(bucket.clock_off)) for info in page.objects}
+        found = {info.name: ListedState(info, abs(bucket.clock_off)) for info in page.objects}
         for name in ordered[position:end]:
-            views[name] = found.get(name, Listed(None))
+            views[name] = found.get(name, ListedState(None))
         settled = end - position
         position = max(position, end)
         after = page.next_after
@@ -93,7 +93,7 @@ class Listings:
         #: the store is not asked to list before
         self._not_before = float("-inf")
 
-    def survey(self, names: Sequence[str]) -> dict[str, View]:
+    def survey(self, names: Sequence[str]) -> dict[str, RemoteState]:
         """A view for every name. Raises RemoteError where the store does not answer anything."""
         return survey(self._page, self._bucket, names)
 
@@ -109,7 +109,7 @@ class Listings:
 
     def may_hold_manifests(self) -> bool:
         """Whether it is not certain that none are stored. Raises RemoteError."""
-        found = self._without(self._bucket.holds_manifests)
+        found = self._without(self._bucket.has_manifests)
         return found is None or found
 
     def store_answers(self) -> bool:

@@ -2,12 +2,10 @@
 
 Knowing more saves requests; knowing less is never wrong:
 
-- ``FRESH``: nothing was stored for this mapping when these rows already existed. No check is needed.
-- ``NEW``: the row came after everything that was handled before. Nothing is expected to be stored, and
-  where the store can refuse to overwrite, it is asked to.
-- ``UNKNOWN``: it may be there or not; a HEAD tells.
-- a ``Listed``: a listing has just told.
-"""
+- ``ABSENT``: nothing was stored for this mapping when these rows already existed. No check is needed. -
+``PROBABLY_ABSENT``: the row came after everything that was handled before. Nothing is expected to be stored,
+and where the store can refuse to overwrite, it is asked to. - ``UNKNOWN``: it may be there or not; a HEAD
+tells. - a ``ListedState``: a listing has just told."""
 
 from __future__ import annotations
 
@@ -20,14 +18,14 @@ from s3_sync.model.objects import ObjectInfo
 ROUNDED = 1.0
 
 
-class Before(Enum):
-    FRESH = "fresh"
-    NEW = "new"
+class Presumption(Enum):
+    ABSENT = "fresh"
+    PROBABLY_ABSENT = "new"
     UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedState:
     """``info`` None: the listing passed the name's place, and it was not there. ``off``: by how
     many seconds the store's clock, and so the date of ``info``, may differ from ours."""
 
@@ -35,4 +33,4 @@ class Listed:
     off: float = 0.0
 
 
-View = Before | Listed
+RemoteState = Presumption | ListedState

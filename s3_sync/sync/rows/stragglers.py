@@ -13,7 +13,7 @@ from s3_sync.model.rows import Row
 PATIENCE = 5.0
 
 
-class SlowRows:
+class Stragglers:
     """Rows of one mapping: those at work, and those that were left behind.
 
     The batch writes what it leaves behind into the journal as waiting, before its cursor passes it. The

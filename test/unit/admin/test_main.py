@@ -81,7 +81,7 @@ def test_an_error_of_the_system(
     def fails(path: str) -> None:
         raise error
 
-    monkeypatch.setattr(main, "open_site", fails)
+    monkeypatch.setattr(main, "open_node", fails)
     monkeypatch.setattr(sys, "stdout", None)
     assert main.main(["status"]) == codes.FAILED
     assert capsys.readouterr().err == f"swift-s3-ctl: {told}\n"

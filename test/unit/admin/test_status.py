@@ -17,7 +17,7 @@ from s3_sync.admin import exit_codes as codes
 from s3_sync.admin.commands import failed
 from s3_sync.admin.commands import status as command
 from s3_sync.admin.failures import Wanted, failures, forget, retry
-from s3_sync.admin.node import Running, Site
+from s3_sync.admin.node import NodeView, Running
 from s3_sync.admin.output import Output
 from s3_sync.admin.resets import Plan, plan
 from s3_sync.admin.status import MappingStatus, status
@@ -27,13 +27,13 @@ from s3_sync.state.checkpoint import StatusFiles
 from s3_sync.state.controls import Controls
 from s3_sync.state.journal import Settlement
 from s3_sync.state.journal_view import JournalView
-from s3_sync.sync.backlog.reader import Facts
+from s3_sync.sync.backlog.reader import BacklogReader
 from unit.sync.fake_node import Node, mapping
 from unit.sync.worlds import World
 
 
 class Seen:
-    """A ``Site`` of a node, as another process has it. ``said``: the daemon's own words."""
+    """A ``NodeView`` of a node, as another process has it. ``said``: the daemon's own words."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -46,7 +46,7 @@ class Seen:
         self.replicas = node
         self.said: dict[str, Any] = {}
         statuses = StatusFiles(str(node.directory), self.journal.uuid, self.mappings, observed=True)
-        self.facts = Facts(cast(Any, node), statuses, self.journal, 3600.0, node.clock.now)
+        self.facts = BacklogReader(cast(Any, node), statuses, self.journal, 3600.0, node.clock.now)
 
     def containers(self, mapping: Mapping, listed: bool = False) -> Iterator[Mapping]:
         yield mapping
@@ -65,7 +65,7 @@ def look(node: Node, **said: Any) -> MappingStatus:
     return found
 
 
-def site_of(seen: Seen) -> Site:
+def site_of(seen: Seen) -> NodeView:
     return cast(Any, seen)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from s3_sync.config import convert as module
 from s3_sync.config.convert import convert, convert_file
-from s3_sync.config.file.fields import FileForm, MappingForm, MigrationForm
+from s3_sync.config.file.fields import FlatFileModel, MappingForm, MigrationForm
 from s3_sync.config.load import load_written
 from s3_sync.config.settings import Mapping
 from s3_sync.config.unsupported import MAPPING_OPTIONS
@@ -297,7 +297,7 @@ def test_every_usable_mapping_stays_what_it_is(entries: Any) -> None:
 
 @given(
     entries=st.lists(ENTRY | ANY.map(lambda more: {**MAPPING, **more}) | VALUES, max_size=5),
-    top=st.dictionaries(st.sampled_from([*FileForm.model_fields, "unknown"]), VALUES)
+    top=st.dictionaries(st.sampled_from([*FlatFileModel.model_fields, "unknown"]), VALUES)
     | st.just({"statsd_prefix": "p"}),
     migrations=st.lists(
         st.just(MIGRATION) | st.dictionaries(st.sampled_from([*MigrationForm.model_fields, "x"]), VALUES),

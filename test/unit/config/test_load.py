@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from s3_sync.config.file.fields import FileForm, MappingForm
+from s3_sync.config.file.fields import FlatFileModel, MappingForm
 from s3_sync.config.load import load
 from s3_sync.config.settings import Profile, Syslog
 from s3_sync.config.unsupported import MAPPING_OPTIONS, TOP_LEVEL_OPTIONS
@@ -261,7 +261,7 @@ def test_refusals_at_the_top_level(write: Any) -> None:
 
 def test_refused_keys_exist() -> None:
     assert {option.key for option in MAPPING_OPTIONS} <= set(MappingForm.model_fields)
-    assert {option.key for option in TOP_LEVEL_OPTIONS} <= set(FileForm.model_fields)
+    assert {option.key for option in TOP_LEVEL_OPTIONS} <= set(FlatFileModel.model_fields)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3_sync.config.file.fields import FileForm, Form, MappingForm, MigrationForm, MigratorForm
-from s3_sync.config.file.section_models import CredentialsForm, EntryForm, NewFileForm, ProfileForm
+from s3_sync.config.file.fields import FlatFileModel, Form, MappingForm, MigrationForm, MigratorForm
+from s3_sync.config.file.section_models import CredentialsForm, MappingEntry, NewFileForm, ProfileForm
 from s3_sync.config.load import load, load_served
 from s3_sync.errors import ConfigError
 from unit.config.written import MAPPING
@@ -20,7 +20,7 @@ from unit.config.written import MAPPING
 ENTRY = {"account": "AUTH_a", "container": "c", "bucket": "b", "credentials": "a", "profile": "a"}
 KEYS = sorted(
     {
-        *FileForm.model_fields,
+        *FlatFileModel.model_fields,
         *MappingForm.model_fields,
         *MigrationForm.model_fields,
         *MigratorForm.model_fields,
@@ -61,7 +61,7 @@ def check_random(directory: Path, content: bytes) -> None:
 
 
 @given(
-    top=st.dictionaries(st.sampled_from(sorted(FileForm.model_fields)), VALUES),
+    top=st.dictionaries(st.sampled_from(sorted(FlatFileModel.model_fields)), VALUES),
     mappings=ENTRIES,
     migrations=ENTRIES,
     required=st.booleans(),
@@ -80,7 +80,7 @@ def test_no_json_gives_a_traceback(
 
 
 NEW_ENTRIES = st.lists(
-    st.dictionaries(st.sampled_from(sorted(EntryForm.names())), VALUES)
+    st.dictionaries(st.sampled_from(sorted(MappingEntry.names())), VALUES)
     | VALUES
     | st.dictionaries(st.sampled_from(["bucket", "prefix", "storage_class"]), VALUES).map(
         lambda more: ENTRY | more

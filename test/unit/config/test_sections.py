@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from s3_sync.config.file.fields import MappingForm, PolicyForm
-from s3_sync.config.file.section_models import CredentialsForm, EntryForm, ProfileForm
+from s3_sync.config.file.section_models import CredentialsForm, MappingEntry, ProfileForm
 from s3_sync.config.load import load
 from s3_sync.config.settings import Profile
 from s3_sync.config.unsupported import MAPPING_OPTIONS
@@ -60,7 +60,7 @@ def test_the_same_as_a_flat_entry(write: Any, write_new: Any) -> None:
 
 def test_a_profile_can_say_whatever_a_flat_entry_can() -> None:
     assert set(PolicyForm.model_fields) <= set(ProfileForm.model_fields)
-    elsewhere = set(CredentialsForm.model_fields) | set(EntryForm.model_fields)
+    elsewhere = set(CredentialsForm.model_fields) | set(MappingEntry.model_fields)
     assert set(MappingForm.model_fields) == set(PolicyForm.model_fields) | (
         elsewhere - {"credentials", "profile"}
     )

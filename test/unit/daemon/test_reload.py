@@ -18,7 +18,7 @@ from s3_sync.daemon.activity import ConfigurationState
 from s3_sync.daemon.reload import POLL_EVERY, ConfigReloader, ReloadTarget
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.registry import Registry
-from s3_sync.providers.wrappers.rate_limits import Budgets
+from s3_sync.providers.wrappers.rate_limits import LimiterRegistry
 from s3_sync.sync.lifecycle.notice import announce
 
 ENTRY = {
@@ -54,7 +54,7 @@ class Stand:
         self.used: list[tuple[Mapping, ...]] = []
         self.told: list[bool] = []
         self.configuration = ConfigurationState(lambda: self.time)
-        self.budgets = Budgets()
+        self.budgets = LimiterRegistry()
         self.registry = Registry(builders={"s3": lambda *_: MemoryProvider()}, budgets=self.budgets)
         before = FileWatch(str(self.path)).looks()
         loaded = load(self.path)

@@ -20,7 +20,7 @@ from s3_sync.model.objects import PutOptions
 from s3_sync.providers.base import Bucket, ListPage, ListQuery
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider
 from s3_sync.shunt.listings import Listings
-from s3_sync.shunt.mapping_table import Target
+from s3_sync.shunt.mapping_table import MappedContainer
 from s3_sync.shunt.proxyfs import ProxyFs
 from s3_sync.shunt.request import Request as ShuntRequest
 from s3_sync.streams.reader import BytesBody
@@ -124,7 +124,7 @@ class Shunt:
         self.mapping = Mapping(
             "a", "c", "bucket", credentials, Profile(**profile), KeyNamer.literal(PREFIX), PREFIX
         )
-        self.target = Target(self.mapping, bucket)
+        self.target = MappedContainer(self.mapping, bucket)
         self.listings = Listings(ProxyFs(False), self.log)
         self.behind = behind(self.cluster)
 
@@ -142,7 +142,7 @@ class Shunt:
         return [record.get("name") or record["subdir"] for record in json.loads(answer.body)]
 
 
-class Watched:
+class MetricInputs:
     """A memory bucket that counts its listings; ``go`` holds them up."""
 
     def __init__(self, names: Iterable[str]) -> None:

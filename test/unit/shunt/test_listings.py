@@ -20,7 +20,7 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.providers.base import ListPage, ListQuery
 from unit.listing.oracle import NAMES, expected, parameters
-from unit.shunt.listed import LATE, PREFIX, WHERE, Cluster, Shunt, Watched, fill, new_bucket
+from unit.shunt.listed import LATE, PREFIX, WHERE, Cluster, MetricInputs, Shunt, fill, new_bucket
 
 
 @settings(max_examples=250, deadline=None)
@@ -232,7 +232,7 @@ def test_a_remote_that_is_out_of_order_is_refused() -> None:
 
 def test_a_listing_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("s3_sync.shunt.listings.MOST_REQUESTS", 5)
-    bucket: Any = Watched(f"{number}/x" for number in range(10))
+    bucket: Any = MetricInputs(f"{number}/x" for number in range(10))
     shunt = Shunt([], bucket, retain_local=False)
     bucket.pages_of = 1
     assert shunt.get({"path": ""}).status_int == 503
@@ -241,7 +241,7 @@ def test_a_listing_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_what_is_moved_meanwhile_is_never_in_neither() -> None:
     """A daemon moves it while the cluster takes its time for the listing."""
-    bucket: Any = Watched([])
+    bucket: Any = MetricInputs([])
     shunt = Shunt(["a", "moved"], bucket, retain_local=False)
     cluster = shunt.behind
 
@@ -257,7 +257,7 @@ def test_what_is_moved_meanwhile_is_never_in_neither() -> None:
 
 def test_a_search_for_the_end_that_nobody_waits_for() -> None:
     """The cluster says no while the bucket is being searched."""
-    bucket: Any = Watched([f"{number:06d}" for number in range(5000)])
+    bucket: Any = MetricInputs([f"{number:06d}" for number in range(5000)])
     bucket.pages_of = 1
     shunt = Shunt([], bucket)
 
@@ -280,7 +280,7 @@ def test_a_listing_that_takes_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
 
 class TestWhoIsAllowed:
     def test_both_sides_are_asked_at_the_same_time(self) -> None:
-        bucket: Any = Watched(["b"])
+        bucket: Any = MetricInputs(["b"])
         bucket.go.clear()
         shunt = Shunt(["a"], bucket)
         cluster = shunt.behind
@@ -295,7 +295,7 @@ class TestWhoIsAllowed:
 
     @pytest.mark.parametrize("denial", [HTTPForbidden, HTTPUnauthorized])
     def test_what_is_denied_is_never_asked_of_the_remote(self, denial: Any) -> None:
-        bucket: Any = Watched(["b"])
+        bucket: Any = MetricInputs(["b"])
         shunt = Shunt(["a"], bucket)
         answer = shunt.get(**{"swift.authorize": lambda request: denial(request=request)})
         assert answer.status_int == denial().status_int
@@ -305,7 +305,7 @@ class TestWhoIsAllowed:
         def authorize(request: Any) -> Any:
             return None if request.acl else HTTPForbidden(request=request)
 
-        bucket: Any = Watched(["b"])
+        bucket: Any = MetricInputs(["b"])
         shunt = Shunt(["a"], bucket)
         answer = shunt.get(**{"swift.authorize": authorize})
         assert [record["name"] for record in json.loads(answer.body)] == ["a", "b"]
@@ -322,7 +322,7 @@ class TestWhatPasses:
         ],
     )
     def test_other_listings(self, asked: dict[str, str], headers: dict[str, str]) -> None:
-        bucket: Any = Watched(["b"])
+        bucket: Any = MetricInputs(["b"])
         shunt = Shunt(["a"], bucket)
         shunt.get(asked, **headers)
         assert bucket.asked == []
@@ -365,7 +365,7 @@ class TestWhatPasses:
 
 class TestOddStores:
     def test_a_delimiter_that_the_store_refuses(self) -> None:
-        class Simple(Watched):
+        class Simple(MetricInputs):
             def list_objects(self, query: ListQuery) -> ListPage:
                 if query.delimiter not in ("", "/") and len(self.asked) > 1:
                     self.asked.append(query)
@@ -379,7 +379,7 @@ class TestOddStores:
         assert len([query for query in bucket.asked if query.delimiter]) == 3
 
     def test_no_request_for_keys_that_are_too_long(self) -> None:
-        bucket: Any = Watched(["b", "x"])
+        bucket: Any = MetricInputs(["b", "x"])
         shunt = Shunt(["a"], bucket)
         assert shunt.names(prefix="b" * 1025) == []
         assert bucket.asked == []

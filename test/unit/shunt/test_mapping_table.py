@@ -14,7 +14,7 @@ from s3_sync.errors import AccessDenied
 from s3_sync.providers.base import Provider
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.registry import Registry
-from s3_sync.shunt.mapping_table import Configured
+from s3_sync.shunt.mapping_table import MappingTable
 
 MAPPING = {
     "account": "AUTH_a",
@@ -34,7 +34,7 @@ class World:
         self.built = 0
         self.registry = Registry(retries=None, builders={"s3": self.build})
         log = logging.getLogger("shunt")
-        self.configured = Configured(str(self.path), 15.0, self.registry, log, lambda: self.now)
+        self.configured = MappingTable(str(self.path), 15.0, self.registry, log, lambda: self.now)
 
     def build(self, credentials: Any, connections: int) -> Provider:
         self.built += 1

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from swift.common.memcached import MemcacheConnectionError
 
-from s3_sync.shunt.memcache_lock import Claim
+from s3_sync.shunt.memcache_lock import MemcacheLock
 
 
 class Cache:
@@ -36,20 +36,20 @@ def environ() -> dict[str, Any]:
 
 
 def test_the_first_one(environ: dict[str, Any]) -> None:
-    with Claim(environ, "a") as first, Claim(environ, "b") as other:
+    with MemcacheLock(environ, "a") as first, MemcacheLock(environ, "b") as other:
         assert first.granted
         assert other.granted
         for _ in range(3):
-            with Claim(environ, "a") as late:
+            with MemcacheLock(environ, "a") as late:
                 assert not late.granted
-    with Claim(environ, "a") as again:
+    with MemcacheLock(environ, "a") as again:
         assert again.granted
 
 
 def test_it_ends_with_an_error(environ: dict[str, Any]) -> None:
-    with pytest.raises(KeyError), Claim(environ, "a"):
+    with pytest.raises(KeyError), MemcacheLock(environ, "a"):
         raise KeyError
-    with Claim(environ, "a") as again:
+    with MemcacheLock(environ, "a") as again:
         assert again.granted
 
 
@@ -57,12 +57,12 @@ def test_it_ends_with_an_error(environ: dict[str, Any]) -> None:
 def test_nobody_to_ask(environ: dict[str, Any], broken: bool) -> None:
     environ["swift.cache"].broken = broken
     found = environ if broken else {}
-    with Claim(found, "a") as first, Claim(found, "a") as second:
+    with MemcacheLock(found, "a") as first, MemcacheLock(found, "a") as second:
         assert first.granted
         assert second.granted
 
 
 def test_a_cache_that_breaks_in_between(environ: dict[str, Any]) -> None:
-    with Claim(environ, "a") as first:
+    with MemcacheLock(environ, "a") as first:
         environ["swift.cache"].broken = True
     assert first.granted

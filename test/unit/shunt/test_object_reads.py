@@ -23,7 +23,7 @@ from s3_sync.model.objects import GetOptions, ObjectMeta, PutOptions
 from s3_sync.providers.base import WriteOptions
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider, MemoryResult
 from s3_sync.shunt.manifest_cache import LargeObjects
-from s3_sync.shunt.mapping_table import Target
+from s3_sync.shunt.mapping_table import MappedContainer
 from s3_sync.shunt.object_reads import Objects
 from s3_sync.shunt.proxyfs import ProxyFs
 from s3_sync.shunt.request import Request
@@ -61,7 +61,9 @@ class World:
         namer = KeyNamer.hashed("AUTH_a", "c")
         self.bucket = provider.bucket("b", namer)
         self.cold = provider.bucket("b", namer, WriteOptions(storage_class="GLACIER"))
-        self.target = Target(Mapping("AUTH_a", "c", "b", Credentials(), Profile(), namer), self.bucket)
+        self.target = MappedContainer(
+            Mapping("AUTH_a", "c", "b", Credentials(), Profile(), namer), self.bucket
+        )
         find = {("AUTH_a", "c"): self.target}
         self.objects = Objects(
             lambda *place: find.get(place),

@@ -21,7 +21,7 @@ from s3_sync.providers.memory import MemoryProvider
 from s3_sync.runtime.concurrency import SerialPool
 from s3_sync.shunt import restores
 from s3_sync.shunt.manifest_cache import LargeObjects
-from s3_sync.shunt.mapping_table import Target
+from s3_sync.shunt.mapping_table import MappedContainer
 from s3_sync.shunt.request import Local, Request
 from s3_sync.shunt.restores import Restores
 from s3_sync.shunt.wanted import Wanted
@@ -95,7 +95,7 @@ class World:
     def wanted(self, name: str = "o") -> Wanted:
         namer = KeyNamer.hashed("AUTH_a", "c")
         mapping = Mapping("AUTH_a", "c", "b", Credentials(), self.profile, namer)
-        target = Target(mapping, self.bucket)
+        target = MappedContainer(mapping, self.bucket)
         environ = SwobRequest.blank(f"/v1/AUTH_a/c/{name}").environ
         request = Request(environ, self.app, self.app, target, "AUTH_a", "c", name)
         missing = Local(Response(status=404), environ)

@@ -18,7 +18,7 @@ from s3_sync.model.objects import ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.shunt.manifest_cache import LargeObjects
-from s3_sync.shunt.mapping_table import Target
+from s3_sync.shunt.mapping_table import MappedContainer
 from s3_sync.shunt.request import Local, Request
 from s3_sync.shunt.rights import Refused, check_bytes, check_listing, may_restore
 from s3_sync.shunt.wanted import Wanted
@@ -53,7 +53,7 @@ class Client:
         provider.create_bucket("b")
         namer = KeyNamer.hashed("AUTH_a", "c")
         mapping = Mapping("AUTH_a", "c", "b", Credentials(), Profile(), namer)
-        target = Target(mapping, provider.bucket("b", namer))
+        target = MappedContainer(mapping, provider.bucket("b", namer))
         env = SwobRequest.blank("/v1/AUTH_a/c/o", environ).environ
         request = Request(env, refuses, refuses, target, "AUTH_a", "c", "o")
         local = Local(refuses, env)

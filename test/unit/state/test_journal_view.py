@@ -13,7 +13,7 @@ import pytest
 from s3_sync.errors import StateError
 from s3_sync.state.expiries import Expiry
 from s3_sync.state.journal import PRIMARY, QUARANTINE, RETRY, DueRange, Journal, Settlement, Unsettled
-from s3_sync.state.journal_view import JournalView, Troubles
+from s3_sync.state.journal_view import FailureCounts, JournalView
 
 KEY = "AUTH_a/c#0123"
 
@@ -42,7 +42,7 @@ def view(path: Path) -> Iterator[JournalView]:
 
 
 def test_there_is_none(view: JournalView, path: Path) -> None:
-    assert (view.uuid, view.troubles(KEY), view.unsettled(KEY)) == ("", Troubles(), [])
+    assert (view.uuid, view.troubles(KEY), view.unsettled(KEY)) == ("", FailureCounts(), [])
     assert not path.exists()
 
 
@@ -63,7 +63,7 @@ def test_what_is_in_it(journal: Journal, view: JournalView) -> None:
         journal.expiries.note(KEY, Expiry(name, 5, "1", "1"))
     entry = journal.expiries.due(KEY, 5.0, 1000.0, 1)[0]
     journal.expiries.settle(KEY, [], [journal.expiries.failed(entry, 1000.0, "remote_denied", "no")])
-    assert view.troubles(KEY) == Troubles(
+    assert view.troubles(KEY) == FailureCounts(
         retrying=3,
         quarantined=1,
         expiring=1,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from s3_sync.state.journal import Journal
-from s3_sync.state.segment_cleanups import Departure
+from s3_sync.state.segment_cleanups import SegmentCleanup
 
-ONE = Departure("o/ü", "0000000001.00000", False, '{"segments": []}')
-LATER = Departure("o/ü", "0000000002.00000", False, "{}")
-OTHER = Departure("a", "0000000003.00000", True, "{}")
+ONE = SegmentCleanup("o/ü", "0000000001.00000", False, '{"segments": []}')
+LATER = SegmentCleanup("o/ü", "0000000002.00000", False, "{}")
+OTHER = SegmentCleanup("a", "0000000003.00000", True, "{}")
 
 
 def journal(path: Path) -> Journal:
@@ -34,7 +34,7 @@ def test_kept_over_a_restart_until_settled(tmp_path: Path) -> None:
 def test_what_is_noted_again_replaces_the_same_version(tmp_path: Path) -> None:
     here = journal(tmp_path)
     here.departures.note("m", ONE)
-    gone = Departure(ONE.name, ONE.version, True, ONE.segments)
+    gone = SegmentCleanup(ONE.name, ONE.version, True, ONE.segments)
     here.departures.note("m", gone)
     assert here.departures.entries("m", 10) == [gone]
     here.close()

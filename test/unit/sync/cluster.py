@@ -14,7 +14,7 @@ from typing import Any, cast
 from s3_sync.cluster.accounts import Accounts
 from s3_sync.cluster.brokers import BriefRow
 from s3_sync.cluster.client import Container
-from s3_sync.cluster.guarded_delete import Removal
+from s3_sync.cluster.guarded_delete import GuardedDelete
 from s3_sync.cluster.newest import Deleted, LocalState, Present, Unknown
 from s3_sync.cluster.references import References
 from s3_sync.cluster.segments import SegmentReader
@@ -392,5 +392,5 @@ def local_objects(swift: Swift) -> LocalObjects:
     """A fake Swift as the daemon knows it; what deletes, reads segments and looks for references is real."""
     fake, client = cast(Any, swift), cast(Any, Client(swift))
     references = References(fake, fake, client)
-    segments, removal = SegmentReader(fake, fake, client), Removal(fake, client)
+    segments, removal = SegmentReader(fake, fake, client), GuardedDelete(fake, client)
     return LocalObjects(fake, fake, segments, removal, references, Accounts(client, references))

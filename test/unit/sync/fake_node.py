@@ -12,7 +12,7 @@ from s3_sync.cluster.services import LocalObjects
 from s3_sync.config.settings import Credentials, Mapping, Profile, Settings
 from s3_sync.daemon.task_pool import TaskPool
 from s3_sync.model.keys import KeyNamer
-from s3_sync.providers.wrappers.rate_limits import Gate
+from s3_sync.providers.wrappers.rate_limits import MappingLimiter
 from s3_sync.runtime.concurrency import SerialPool
 from s3_sync.runtime.stats import Stats
 from s3_sync.state.checkpoint import StatusFiles
@@ -91,7 +91,7 @@ class Node:
         self.clock: Any = options.pop("clock", swift.clock)
         self.local: LocalObjects = options.pop("local", None) or local_objects(swift)
         self.options: dict[str, Any] = {"items_chunk": 10, **options}
-        self.the_gate = Gate("mapping")
+        self.the_gate = MappingLimiter("mapping")
         directory.mkdir(parents=True, exist_ok=True)
         self.start()
 
@@ -154,7 +154,7 @@ class Node:
     def open_bucket(self, mapping: Mapping) -> WatchedBucket:
         return self.bucket
 
-    def gate(self, mapping: Mapping) -> Gate:
+    def gate(self, mapping: Mapping) -> MappingLimiter:
         return self.the_gate
 
     # Turns

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, cast
 
-from s3_sync.cluster.guarded_delete import Removal
+from s3_sync.cluster.guarded_delete import GuardedDelete
 from s3_sync.cluster.services import LocalObjects
 from s3_sync.model.objects import ObjectMeta, PutOptions
 from s3_sync.model.outcomes import Outcome
@@ -13,7 +13,7 @@ from s3_sync.model.rows import Row
 from s3_sync.providers.base import ListQuery
 from s3_sync.streams.reader import BytesBody
 from s3_sync.sync.rows.handler import RowHandler
-from s3_sync.sync.rows.remote_state import Before, Listed, View
+from s3_sync.sync.rows.remote_state import ListedState, Presumption, RemoteState
 from s3_sync.transfer.upload_session import Sending
 from unit.sync.cluster import Swift
 from unit.sync.fake_node import NAMER, mapping
@@ -36,21 +36,21 @@ class World:
         self.handler = RowHandler(
             mapping(**profile),
             Sending(self.bucket, self.counted.append, ledger=self.ledger),
-            LocalObjects(swift, swift, segments, Removal(swift, swift), swift, swift),
+            LocalObjects(swift, swift, segments, GuardedDelete(swift, swift), swift, swift),
             self.swift.clock.now,
         )
 
     def later(self, seconds: float = 10.0) -> None:
         self.swift.clock.sleep(seconds)
 
-    def view(self, kind: str) -> View:
+    def view(self, kind: str) -> RemoteState:
         """``listed`` is what a listing shows now; the rest is what the caller believes."""
         if kind == "listed":
             page = self.bucket.inner.list_objects(ListQuery())
-            return Listed(next((info for info in page.objects if info.name == NAME), None))
-        return Before(kind)
+            return ListedState(next((info for info in page.objects if info.name == NAME), None))
+        return Presumption(kind)
 
-    def handle(self, row: Row | None = None, view: View = Before.UNKNOWN) -> Outcome:
+    def handle(self, row: Row | None = None, view: RemoteState = Presumption.UNKNOWN) -> Outcome:
         self.bucket.calls.clear()
         self.swift.heads.clear()
         self.swift.reads.clear()

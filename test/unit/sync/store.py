@@ -84,8 +84,8 @@ class WatchedBucket:
 
     # Bucket
 
-    def prove_conditions(self) -> None:
-        self._call("prove_conditions", "", lambda: None)
+    def probe_conditional_writes(self) -> None:
+        self._call("probe_conditional_writes", "", lambda: None)
 
     def head_object(self, name: str) -> ObjectInfo:
         found: ObjectInfo = self._call("head", name, lambda: self.inner.head_object(name))
@@ -182,12 +182,12 @@ class WatchedBucket:
     def delete_manifest(self, name: str) -> None:
         self._call("delete_manifest", name, lambda: self.inner.delete_manifest(name))
 
-    def holds_manifests(self) -> bool:
-        found: bool = self._call("holds_manifests", "", self.inner.holds_manifests)
+    def has_manifests(self) -> bool:
+        found: bool = self._call("has_manifests", "", self.inner.has_manifests)
         return found
 
-    def expire_after(self, days: int) -> bool:
-        changed: bool = self._call("expire_after", str(days), lambda: self.inner.expire_after(days))
+    def set_expiry_rule(self, days: int) -> bool:
+        changed: bool = self._call("set_expiry_rule", str(days), lambda: self.inner.set_expiry_rule(days))
         return changed
 
     def close(self) -> None:

@@ -128,7 +128,7 @@ class TestSweep:
         other = Node(world.swift, world.bucket, tmp_path / "other", [FakeReplica(world.db)], items_chunk=100)
         other.settle()
         counts = world.bucket.counts()
-        assert counts.pop("holds_manifests") == 1
+        assert counts.pop("has_manifests") == 1
         assert set(counts) == {"list"}
         assert other.tally() == {"present": 300}
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from s3_sync.config.budgets import Budget, Rates
-from s3_sync.providers.wrappers.rate_limits import Allowance
+from s3_sync.providers.wrappers.rate_limits import RateLimit
 from unit.sync.worlds import World
 
 CLOSED = Budget(Rates(bytes_per_second=0))
 
 
-def limit(world: World, budget: Budget) -> Allowance:
-    allowance = Allowance(budget)
+def limit(world: World, budget: Budget) -> RateLimit:
+    allowance = RateLimit(budget)
     world.node.the_gate.allowances = (allowance,)
     return allowance
 

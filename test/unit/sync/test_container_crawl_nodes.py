@@ -69,7 +69,7 @@ class TestThreeNodes:
     ) -> None:
         """From the beginning of the mapping, and when there are rows of others to be verified."""
         three = Three(tmp_path, conditional, items_chunk=100)
-        three.bucket.before = lambda method, name: error if method in ("list", "holds_manifests") else None
+        three.bucket.before = lambda method, name: error if method in ("list", "has_manifests") else None
         for number in range(60):
             three.swift.put(f"old{number}")
         for node in three.nodes:

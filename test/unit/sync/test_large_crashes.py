@@ -31,7 +31,7 @@ STEPS = [
 
 @pytest.fixture(autouse=True)
 def large_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "LARGE_FROM", 100)
+    monkeypatch.setattr(batch, "LARGE_OBJECT_BYTES", 100)
 
 
 @pytest.mark.parametrize("conditional", [True, False], ids=["conditions", "no-conditions"])

@@ -27,7 +27,7 @@ from s3_sync.errors import (
     Throttled,
 )
 from s3_sync.http.pool import HttpError
-from s3_sync.sync.rows.batch import LARGE_FROM
+from s3_sync.sync.rows.batch import LARGE_OBJECT_BYTES
 from unit.sync.fake_node import SLACK
 from unit.sync.hypothesis_profiles import stories
 from unit.sync.late_bucket import LATE, Late
@@ -107,7 +107,7 @@ class Story(RuleBasedStateMachine):
         slack=st.sampled_from([0.0, SLACK]),
         skews=st.tuples(CLOCK, CLOCK, CLOCK),
         propagate_delete=st.sampled_from([True, True, False]),
-        special=st.tuples(st.booleans(), st.sampled_from([LARGE_FROM, 0, 11])),
+        special=st.tuples(st.booleans(), st.sampled_from([LARGE_OBJECT_BYTES, 0, 11])),
     )
     def begin(
         self,

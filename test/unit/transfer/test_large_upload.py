@@ -74,7 +74,7 @@ class World:
 
     def decide(self, opened: Opened) -> Decision:
         large = self.examine(opened)
-        return decide(large.info, self.bucket.head_object("o"), large.is_stored_as)
+        return decide(large.info, self.bucket.head_object("o"), large.matches_stored)
 
     def clean(self) -> bool:
         return not unfinished(self.bucket) and not self.ledger.open and not self.segments.open_now

@@ -14,7 +14,7 @@ from s3_sync.largeobject.manifest import Manifest
 from s3_sync.model.objects import ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.reader import Body, BytesBody, read_all
-from s3_sync.transfer.restore import Limits, Restoration, restore
+from s3_sync.transfer.restore import Limits, RestoreJob, restore
 
 NOW = Timestamp.parse("1700000000.00000")
 LIMITS = Limits(max_object=100, max_segments=3, segment_size=40)
@@ -90,7 +90,7 @@ def run(
 ) -> None:
     fields = {"md5": md5(data), "size": len(data), "meta": ObjectMeta({"content-type": "a/b"}, {"k": "v"})}
     described = ObjectInfo("o", **{**fields, **info})
-    restore(swift, Restoration("c", described, manifest, NOW, allowed=allowed), BytesBody(data), LIMITS)
+    restore(swift, RestoreJob("c", described, manifest, NOW, allowed=allowed), BytesBody(data), LIMITS)
 
 
 def test_a_plain_object() -> None:
@@ -157,11 +157,11 @@ def test_where_there_are_no_large_objects() -> None:
     limits = Limits(max_object=100, max_segments=0, segment_size=40)
     large = ObjectInfo("o", 101, md5=md5(b"x" * 101), meta=ObjectMeta())
     with pytest.raises(ObjectRefused):
-        restore(swift, Restoration("c", large, None, NOW), BytesBody(b"x" * 101), limits)
+        restore(swift, RestoreJob("c", large, None, NOW), BytesBody(b"x" * 101), limits)
     manifest = manifest_of(("s/one", b"1" * 60))
     slo = ObjectInfo("o", 60, md5=None, meta=ObjectMeta())
     with pytest.raises(ObjectRefused):
-        restore(swift, Restoration("c", slo, manifest, NOW), BytesBody(b"1" * 60), limits)
+        restore(swift, RestoreJob("c", slo, manifest, NOW), BytesBody(b"1" * 60), limits)
     assert swift.log == []
 
 

@@ -17,7 +17,7 @@ from s3_sync.largeobject.manifest import Manifest
 from s3_sync.model.objects import ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.reader import Body, BytesBody, read_all
-from s3_sync.transfer.restore import Limits, Restoration, restore
+from s3_sync.transfer.restore import Limits, RestoreJob, restore
 
 DATA = bytes(range(120))
 LIMITS = Limits(max_object=50, max_segments=3, segment_size=40)
@@ -136,7 +136,7 @@ class Worker:
         info = ObjectInfo("o", len(DATA), "e", md5(DATA), 1_600_000_000.0, ObjectMeta())
         self.turns.begin(self.me)
         try:
-            restore(self, Restoration("c", info, manifest, self.time), self, LIMITS)
+            restore(self, RestoreJob("c", info, manifest, self.time), self, LIMITS)
         except SyncError:
             pass
         finally:

@@ -12,7 +12,7 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import PutOptions
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider, MemoryResult
 from s3_sync.streams.reader import BytesBody
-from s3_sync.transfer.resuming import SteadyBody, read_range
+from s3_sync.transfer.resuming import ResumingBody, read_range
 
 DATA = bytes(range(100))
 
@@ -51,7 +51,7 @@ class Shaky:
     def put(self, data: bytes) -> None:
         self.bucket.put_object("o", BytesBody(data), PutOptions(len(data)))
 
-    def read(self, first: int = 0, last: int = 99) -> SteadyBody:
+    def read(self, first: int = 0, last: int = 99) -> ResumingBody:
         return read_range(self.bucket, self.bucket.head_object("o"), first, last)
 
 

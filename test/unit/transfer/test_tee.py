@@ -13,7 +13,7 @@ from s3_sync.model.objects import GetOptions, PutOptions
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider
 from s3_sync.streams.reader import BytesBody
 from s3_sync.transfer import tee as following
-from s3_sync.transfer.tee import Following
+from s3_sync.transfer.tee import TeeBody
 
 DATA = bytes(range(256)) * 4
 
@@ -25,7 +25,7 @@ class World:
         self.bucket = provider.bucket("b", KeyNamer.literal(""))
         self.bucket.put_object("o", BytesBody(DATA), PutOptions(len(DATA)))
         self.now = 0.0
-        self.body = Following(self.bucket, self.bucket.head_object("o"), lambda: self.now)
+        self.body = TeeBody(self.bucket, self.bucket.head_object("o"), lambda: self.now)
         self.asked: list[GetOptions] = []
         original = MemoryBucket.get_object
 

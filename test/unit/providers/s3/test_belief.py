@@ -59,7 +59,7 @@ ASK: dict[str, Callable[[S3Bucket], object]] = {
     "abort": lambda bucket: bucket.abort_upload("name", "id"),
     "list uploads": lambda bucket: list(bucket.list_uploads("name")),
     "manifest": lambda bucket: bucket.put_manifest("name", b"[]"),
-    "expiry": lambda bucket: bucket.expire_after(3),
+    "expiry": lambda bucket: bucket.set_expiry_rule(3),
 }
 
 

@@ -163,7 +163,7 @@ class TestOnTheWire:
             Answer(200),
             Answer(200, minimum, document(OTHERS + ours("p/", 3))),
         ]
-        assert bucket.expire_after(3)
+        assert bucket.set_expiry_rule(3)
         read, written, again = store.requests
         assert (again.method, again.target) == ("GET", "/bucket?lifecycle")
         assert (read.method, written.method) == ("GET", "PUT")
@@ -174,16 +174,16 @@ class TestOnTheWire:
         assert int(written.headers["content-length"]) == len(written.body)
         assert written.headers["x-amz-transition-default-minimum-object-size"] == "varies_by_storage_class"
         store.answers = [Answer(200, {}, written.body)]
-        assert not bucket.expire_after(3)
+        assert not bucket.set_expiry_rule(3)
         assert len(store.requests) == 4
 
     def test_where_there_are_none(self, store: ScriptedS3, bucket: S3Bucket) -> None:
         there = Answer(200, {}, document(ours("p/", 3)))
         store.answers = [error(404, "NoSuchLifecycleConfiguration"), Answer(200), there]
-        assert bucket.expire_after(3)
+        assert bucket.set_expiry_rule(3)
         assert rules_in(store.requests[1].body) == ours("p/", 3)
         store.answers = [error(404, "NoSuchLifecycleConfiguration")]
-        assert not bucket.expire_after(0)
+        assert not bucket.set_expiry_rule(0)
 
     @pytest.mark.parametrize("said", [Answer(200), Answer(200, {}, b"<html>Sign in</html>")])
     def test_rules_that_were_not_written_are_told(
@@ -193,7 +193,7 @@ class TestOnTheWire:
         absent = error(404, "NoSuchLifecycleConfiguration")
         store.answers = [absent, said, absent]
         with pytest.raises(UnexpectedAnswer):
-            bucket.expire_after(3)
+            bucket.set_expiry_rule(3)
 
     @pytest.mark.parametrize(
         ("answer", "kind"),
@@ -215,11 +215,11 @@ class TestOnTheWire:
         """Or everybody's rules would be overwritten."""
         store.answers = [answer]
         with pytest.raises(kind):
-            bucket.expire_after(3)
+            bucket.set_expiry_rule(3)
         assert {request.method for request in store.requests} == {"GET"}
 
     def test_google_has_another_form(self, store: ScriptedS3, open_provider: Any) -> None:
         bucket = open_provider(dialect=GOOGLE).bucket("bucket", KeyNamer.literal("p/"))
         with pytest.raises(NotSupported):
-            bucket.expire_after(3)
+            bucket.set_expiry_rule(3)
         assert store.requests == []

@@ -170,7 +170,7 @@ def test_another_document_than_a_listing_is_not_believed(store: ScriptedS3, buck
     with pytest.raises(ListingUnusable, match="LIST bucket: the answer is a document 'html'"):
         bucket.list_objects(ListQuery())
     with pytest.raises(ListingUnusable, match="LIST bucket"):
-        bucket.holds_manifests()
+        bucket.has_manifests()
 
 
 def empty_page(token: str = "", version: int = 2) -> Answer:

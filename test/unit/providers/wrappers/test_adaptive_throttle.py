@@ -18,7 +18,7 @@ from s3_sync.providers.wrappers.adaptive_throttle import (
     LONGEST_WAIT,
     RECOVERY,
     SLOWEST,
-    Pace,
+    AdaptiveThrottle,
     PacedProvider,
 )
 from s3_sync.streams.reader import BytesBody
@@ -68,16 +68,16 @@ def store(clock: Clock) -> Store:
 
 
 @pytest.fixture
-def pace(clock: Clock) -> Pace:
-    return Pace("store", workers=10, patience=30.0, clock=clock, sleep=clock.sleep)
+def pace(clock: Clock) -> AdaptiveThrottle:
+    return AdaptiveThrottle("store", workers=10, patience=30.0, clock=clock, sleep=clock.sleep)
 
 
-def ask(pace: Pace, store: Store) -> None:
+def ask(pace: AdaptiveThrottle, store: Store) -> None:
     with contextlib.suppress(RemoteError):
         assert pace.call(store) == "done"
 
 
-def ask_for(pace: Pace, store: Store, seconds: float, each: float = 0.01) -> None:
+def ask_for(pace: AdaptiveThrottle, store: Store, seconds: float, each: float = 0.01) -> None:
     """As fast as we are let, a request taking ``each``."""
     until = store.clock.now + seconds
     while store.clock.now < until:
@@ -85,7 +85,7 @@ def ask_for(pace: Pace, store: Store, seconds: float, each: float = 0.01) -> Non
         store.clock.now += each
 
 
-def test_nothing_is_slow(pace: Pace, store: Store, clock: Clock) -> None:
+def test_nothing_is_slow(pace: AdaptiveThrottle, store: Store, clock: Clock) -> None:
     ask_for(pace, store, 10.0)
     store.refuse = lambda: NotFound("no such key", status=404)
     ask_for(pace, store, 1.0)
@@ -105,7 +105,7 @@ def test_nothing_is_slow(pace: Pace, store: Store, clock: Clock) -> None:
         RemoteUnavailable("x", status=503),
     ],
 )
-def test_a_complaint_halves_the_rate(pace: Pace, store: Store, error: RemoteError) -> None:
+def test_a_complaint_halves_the_rate(pace: AdaptiveThrottle, store: Store, error: RemoteError) -> None:
     ask_for(pace, store, 3.0)
     store.refuse = lambda: error
     ask(pace, store)
@@ -117,7 +117,7 @@ def test_a_complaint_halves_the_rate(pace: Pace, store: Store, error: RemoteErro
     assert pace.limit() == pytest.approx(26, abs=2)
 
 
-def test_requests_that_were_under_way_do_not_count_again(pace: Pace, clock: Clock) -> None:
+def test_requests_that_were_under_way_do_not_count_again(pace: AdaptiveThrottle, clock: Clock) -> None:
     def begin(others: int) -> None:
         """One inside the other: all have begun when the first one is refused."""
         if others:
@@ -132,7 +132,7 @@ def test_requests_that_were_under_way_do_not_count_again(pace: Pace, clock: Cloc
     assert pace.limit() == 50.0
 
 
-def test_never_slower_than_that(pace: Pace, store: Store, clock: Clock) -> None:
+def test_never_slower_than_that(pace: AdaptiveThrottle, store: Store, clock: Clock) -> None:
     store.refuse = lambda: Throttled("x", status=503)
     ask_for(pace, store, 60.0)
     assert pace.limit() == pytest.approx(SLOWEST, rel=0.2)
@@ -143,7 +143,7 @@ def test_never_slower_than_that(pace: Pace, store: Store, clock: Clock) -> None:
 def test_many_workers_all_get_a_turn_in_time(clock: Clock) -> None:
     """A hundred threads that all want to go on at once; each waits on its own."""
     waits: list[float] = []
-    pace = Pace("store", workers=100, patience=30.0, clock=clock, sleep=waits.append)
+    pace = AdaptiveThrottle("store", workers=100, patience=30.0, clock=clock, sleep=waits.append)
     store = Store(clock)
     store.refuse = lambda: Throttled("x", status=503)
     ask(pace, store)
@@ -154,7 +154,7 @@ def test_many_workers_all_get_a_turn_in_time(clock: Clock) -> None:
 
 
 def test_the_rate_comes_back_within_a_minute(
-    pace: Pace, store: Store, clock: Clock, caplog: pytest.LogCaptureFixture
+    pace: AdaptiveThrottle, store: Store, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
         ask_for(pace, store, 5.0)
@@ -177,7 +177,9 @@ def test_the_rate_comes_back_within_a_minute(
 
 
 @pytest.mark.parametrize("capacity", [5, 40])
-def test_a_store_that_takes_so_many_a_second(pace: Pace, store: Store, clock: Clock, capacity: int) -> None:
+def test_a_store_that_takes_so_many_a_second(
+    pace: AdaptiveThrottle, store: Store, clock: Clock, capacity: int
+) -> None:
     """It settles around that, and little is refused."""
     store.refuse = lambda: (
         Throttled("x", status=503, code="SlowDown")
@@ -193,7 +195,7 @@ def test_a_store_that_takes_so_many_a_second(pace: Pace, store: Store, clock: Cl
 
 
 class TestRetryAfter:
-    def test_nobody_asks_before(self, pace: Pace, store: Store, clock: Clock) -> None:
+    def test_nobody_asks_before(self, pace: AdaptiveThrottle, store: Store, clock: Clock) -> None:
         ask_for(pace, store, 2.0)
         store.refuse = lambda: Throttled("x", status=503, retry_after=7.0)
         ask(pace, store)
@@ -213,14 +215,14 @@ class TestRetryAfter:
                 store.asked.append(clock.now)
                 pace._slow_down(clock.now, 5.0)
 
-        pace = Pace("store", workers=10, patience=30.0, clock=clock, sleep=tell)
+        pace = AdaptiveThrottle("store", workers=10, patience=30.0, clock=clock, sleep=tell)
         store.refuse = lambda: Throttled("x", status=503, retry_after=1.0)
         ask(pace, store)
         store.refuse = lambda: None
         ask(pace, store)
         assert store.asked[-1] - store.asked[0] == pytest.approx(6.0, abs=0.6)
 
-    def test_for_ever_is_an_hour(self, pace: Pace, store: Store, clock: Clock) -> None:
+    def test_for_ever_is_an_hour(self, pace: AdaptiveThrottle, store: Store, clock: Clock) -> None:
         store.refuse = lambda: Throttled("x", status=503, retry_after=1e9)
         ask(pace, store)
         clock.now += 3601.0
@@ -228,7 +230,9 @@ class TestRetryAfter:
         ask(pace, store)
         assert len(store.asked) == 2
 
-    def test_a_long_one_is_told_to_the_caller(self, pace: Pace, store: Store, clock: Clock) -> None:
+    def test_a_long_one_is_told_to_the_caller(
+        self, pace: AdaptiveThrottle, store: Store, clock: Clock
+    ) -> None:
         store.refuse = lambda: Throttled("x", status=503, retry_after=600.0)
         ask(pace, store)
         clock.now += 100.0
@@ -244,7 +248,7 @@ class TestRetryAfter:
         assert pace.limit() is None
 
 
-def complain(pace: Pace, about: str, retry_after: float | None = None) -> None:
+def complain(pace: AdaptiveThrottle, about: str, retry_after: float | None = None) -> None:
     def refuse() -> None:
         raise Throttled("one write a second", status=429, retry_after=retry_after)
 
@@ -254,7 +258,7 @@ def complain(pace: Pace, about: str, retry_after: float | None = None) -> None:
 
 class TestOneObject:
     def test_complaints_about_one_object_slow_down_that_object_alone(
-        self, pace: Pace, store: Store, clock: Clock
+        self, pace: AdaptiveThrottle, store: Store, clock: Clock
     ) -> None:
         pauses = []
         for _ in range(6):
@@ -273,19 +277,23 @@ class TestOneObject:
         pace.call(store, about="bucket/hot")
         assert clock.now == begun, "forgotten"
 
-    def test_complaints_about_two_objects_slow_down_the_account(self, pace: Pace, clock: Clock) -> None:
+    def test_complaints_about_two_objects_slow_down_the_account(
+        self, pace: AdaptiveThrottle, clock: Clock
+    ) -> None:
         complain(pace, "bucket/a")
         assert pace.limit() is None
         clock.now += APART / 2
         complain(pace, "bucket/b")
         assert pace.limit() is not None
 
-    def test_a_complaint_about_a_listing_slows_down_the_account(self, pace: Pace, clock: Clock) -> None:
+    def test_a_complaint_about_a_listing_slows_down_the_account(
+        self, pace: AdaptiveThrottle, clock: Clock
+    ) -> None:
         complain(pace, "")
         assert pace.limit() is not None
 
     def test_one_object_that_goes_on_complaining_lets_the_account_recover(
-        self, pace: Pace, clock: Clock
+        self, pace: AdaptiveThrottle, clock: Clock
     ) -> None:
         for name in ("bucket/a", "bucket/hot"):
             complain(pace, name)
@@ -297,7 +305,7 @@ class TestOneObject:
         assert pace.limit() is None
 
     def test_an_object_that_needs_more_patience_than_we_have_is_not_asked_for(
-        self, pace: Pace, store: Store, clock: Clock
+        self, pace: AdaptiveThrottle, store: Store, clock: Clock
     ) -> None:
         complain(pace, "bucket/hot", retry_after=100.0)
         with pytest.raises(Throttled, match=r"store asked for patience with bucket/hot, 100 s more"):
@@ -308,7 +316,7 @@ class TestOneObject:
         pace.call(store, about="bucket/hot")
         assert len(store.asked) == 2
 
-    def test_a_bucket_tells_which_object_a_request_is_about(self, pace: Pace) -> None:
+    def test_a_bucket_tells_which_object_a_request_is_about(self, pace: AdaptiveThrottle) -> None:
         provider = MemoryProvider()
         provider.create_bucket("bucket")
         bucket = PacedProvider(provider, pace).bucket("bucket", KeyNamer.literal("p/"))

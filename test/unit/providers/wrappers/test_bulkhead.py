@@ -11,12 +11,18 @@ from s3_sync.errors import AccessDenied, NotFound, RemoteError, RemoteUnavailabl
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import PutOptions
 from s3_sync.providers.memory import MemoryProvider
-from s3_sync.providers.wrappers.bulkhead import Guard, GuardedBucket, GuardedProvider, GuardPolicy, Watcher
+from s3_sync.providers.wrappers.bulkhead import (
+    Bulkhead,
+    BulkheadListener,
+    GuardedBucket,
+    GuardedProvider,
+    GuardPolicy,
+)
 from s3_sync.providers.wrappers.circuit_breaker import BreakerPolicy, State
 from s3_sync.streams.reader import Body, BytesBody
 
 
-class Ear(Watcher):
+class Ear(BulkheadListener):
     def __init__(self) -> None:
         self.answers: list[RemoteError | None] = []
         self.states: list[State] = []
@@ -61,7 +67,7 @@ def containers(
     store = MemoryProvider()
     store.create_bucket("b")
     policy = GuardPolicy(places=places, wait=wait, breaker=BreakerPolicy(failures=3, pause=60.0))
-    guard = Guard("store", policy, ear, (clock or FakeClock()).now)
+    guard = Bulkhead("store", policy, ear, (clock or FakeClock()).now)
     provider = GuardedProvider(store, guard)
     buckets = [provider.bucket("b", KeyNamer.literal(prefix)) for prefix in prefixes]
     for bucket in buckets:

@@ -16,9 +16,9 @@ from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutOptions
 from s3_sync.providers.base import Bucket
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.registry import Registry
-from s3_sync.providers.wrappers.rate_limits import PIECES_A_SECOND, Allowance, Budgets
+from s3_sync.providers.wrappers.rate_limits import PIECES_A_SECOND, LimiterRegistry, RateLimit
 from s3_sync.providers.wrappers.retry import RetryPolicy
-from s3_sync.providers.wrappers.token_bucket import KEPT, Valve
+from s3_sync.providers.wrappers.token_bucket import BURST_SECONDS, FairTokenBucket
 from s3_sync.streams.reader import BytesBody
 
 #: a Monday, 00:00 UTC
@@ -36,11 +36,11 @@ class Clock:
         assert seconds is not None
         self.now += seconds
 
-    def valve(self) -> Valve:
-        return Valve(clock=self, wait=self.wait)
+    def valve(self) -> FairTokenBucket:
+        return FairTokenBucket(clock=self, wait=self.wait)
 
-    def allowance(self, budget: Budget, share: float) -> Allowance:
-        return Allowance(budget, share, wall=self, valves=self.valve)
+    def allowance(self, budget: Budget, share: float) -> RateLimit:
+        return RateLimit(budget, share, wall=self, valves=self.valve)
 
 
 @pytest.fixture
@@ -64,13 +64,13 @@ def limited(budget: Budget, container: str = "c") -> Mapping:
     return mapping(container, profile=Profile(budget=budget))
 
 
-def budgets(clock: Clock, *mappings: Mapping, processes: int = 1) -> Budgets:
-    made = Budgets(processes, clock.allowance)
+def budgets(clock: Clock, *mappings: Mapping, processes: int = 1) -> LimiterRegistry:
+    made = LimiterRegistry(processes, clock.allowance)
     made.use(mappings)
     return made
 
 
-def bucket(made: Budgets, of: Mapping, **fields: Any) -> Bucket:
+def bucket(made: LimiterRegistry, of: Mapping, **fields: Any) -> Bucket:
     provider = MemoryProvider()
     provider.create_bucket("bucket")
     return Registry(builders={"s3": lambda *_: provider}, budgets=made, **fields).open_bucket(of)
@@ -89,7 +89,7 @@ def seconds(clock: Clock, function: Any) -> float:
 def test_bytes_take_as_long_as_the_budget_says(clock: Clock) -> None:
     of = limited(Budget(Rates(bytes_per_second=100_000)))
     target = bucket(budgets(clock, of), of)
-    assert seconds(clock, lambda: put(target, 1_000_000)) == pytest.approx(10 - KEPT, rel=0.01)
+    assert seconds(clock, lambda: put(target, 1_000_000)) == pytest.approx(10 - BURST_SECONDS, rel=0.01)
     assert target.head_object("x").size == 1_000_000
 
 

@@ -21,7 +21,7 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import GetOptions, ObjectMeta, PutOptions
 from s3_sync.providers.base import ListQuery, Part, WriteOptions
 from s3_sync.providers.memory import MemoryProvider
-from s3_sync.providers.wrappers.delegate import BucketThrough
+from s3_sync.providers.wrappers.delegate import DelegatingBucket
 from s3_sync.providers.wrappers.retry import RetriedBucket, RetriedProvider, RetryPolicy
 from s3_sync.streams.reader import BytesBody
 
@@ -77,7 +77,7 @@ class Once(BytesBody):
 def test_transient_errors_are_repeated_with_growing_pauses(memory: Any) -> None:
     naps = Naps()
     flaky = Flaky(memory, *(RemoteUnavailable(str(n)) for n in range(3)))
-    bucket = BucketThrough(flaky, naps.policy(attempts=4, base=0.5).call)
+    bucket = DelegatingBucket(flaky, naps.policy(attempts=4, base=0.5).call)
     assert bucket.list_objects(ListQuery()).objects == ()
     assert naps.slept == [0.5, 1.0, 2.0]
 
@@ -101,7 +101,7 @@ def test_it_gives_up_with_the_last_error(memory: Any) -> None:
     naps = Naps()
     flaky = Flaky(memory, *(RemoteUnavailable(str(n)) for n in range(9)))
     with pytest.raises(RemoteUnavailable, match="^2$"):
-        BucketThrough(flaky, naps.policy(attempts=3).call).head_object("x")
+        DelegatingBucket(flaky, naps.policy(attempts=3).call).head_object("x")
     assert len(flaky.calls) == 3
     assert len(naps.slept) == 2
 
@@ -113,14 +113,14 @@ def test_nothing_else_is_repeated(memory: Any, error: Exception) -> None:
     naps = Naps()
     flaky = Flaky(memory, error)
     with pytest.raises(type(error)):
-        BucketThrough(flaky, naps.policy().call).delete_object("x")
+        DelegatingBucket(flaky, naps.policy().call).delete_object("x")
     assert (len(flaky.calls), naps.slept) == (1, [])
 
 
 def test_a_store_that_asks_for_patience_gets_it(memory: Any) -> None:
     naps = Naps()
     flaky = Flaky(memory, Throttled("slow down", retry_after=7.0), Throttled("again", retry_after=0.1))
-    BucketThrough(flaky, naps.policy(base=0.5).call).list_objects(ListQuery())
+    DelegatingBucket(flaky, naps.policy(base=0.5).call).list_objects(ListQuery())
     assert naps.slept == [7.0, 1.0]
 
 
@@ -128,13 +128,13 @@ def test_too_much_patience_is_for_the_caller(memory: Any) -> None:
     naps = Naps()
     flaky = Flaky(memory, Throttled("come back tomorrow", retry_after=86400.0))
     with pytest.raises(Throttled):
-        BucketThrough(flaky, naps.policy(patience=30.0).call).list_objects(ListQuery())
+        DelegatingBucket(flaky, naps.policy(patience=30.0).call).list_objects(ListQuery())
     assert naps.slept == []
 
 
 def test_bodies_start_again(memory: Any) -> None:
     flaky = Flaky(memory, RemoteUnavailable("cut"), BadDigest("garbled"))
-    bucket = BucketThrough(flaky, Naps().policy().call)
+    bucket = DelegatingBucket(flaky, Naps().policy().call)
     bucket.put_object("x", BytesBody(b"some data"), PutOptions(9))
     with memory.get_object("x") as result:
         assert result.body.read() == b"some data"
@@ -144,12 +144,12 @@ def test_a_body_that_cannot_start_again_is_sent_once(memory: Any) -> None:
     naps = Naps()
     flaky = Flaky(memory, RemoteUnavailable("cut"))
     with pytest.raises(RemoteUnavailable, match="cut"):
-        BucketThrough(flaky, naps.policy().call).put_object("x", Once(b"data"), PutOptions(4))
+        DelegatingBucket(flaky, naps.policy().call).put_object("x", Once(b"data"), PutOptions(4))
     assert (flaky.calls, naps.slept) == (["put_object"], [])
     upload_id = memory.create_upload("x", ObjectMeta())
     flaky = Flaky(memory, RemoteUnavailable("cut"))
     with pytest.raises(RemoteUnavailable, match="cut"):
-        BucketThrough(flaky, naps.policy().call).upload_part("x", upload_id, 1, Once(b"data"), 4)
+        DelegatingBucket(flaky, naps.policy().call).upload_part("x", upload_id, 1, Once(b"data"), 4)
     assert flaky.calls == ["upload_part"]
 
 
@@ -160,10 +160,10 @@ def test_what_goes_wrong_while_a_body_starts_again_is_told(memory: Any) -> None:
 
     flaky = Flaky(memory, RemoteUnavailable("cut"))
     with pytest.raises(LocalUnavailable):
-        BucketThrough(flaky, Naps().policy().call).put_object("x", Moved(b"data"), PutOptions(4))
+        DelegatingBucket(flaky, Naps().policy().call).put_object("x", Moved(b"data"), PutOptions(4))
 
 
-CALLS: dict[str, Callable[[BucketThrough, str], Any]] = {
+CALLS: dict[str, Callable[[DelegatingBucket, str], Any]] = {
     "head_object": lambda bucket, _: bucket.head_object("x"),
     "get_object": lambda bucket, _: bucket.get_object("x", GetOptions()),
     "put_object": lambda bucket, _: bucket.put_object("x", BytesBody(b"data"), PutOptions(4)),
@@ -185,7 +185,7 @@ def test_every_method(memory: Any, method: str) -> None:
     upload_id = memory.create_upload("x", ObjectMeta())
     memory.upload_part("x", upload_id, 1, BytesBody(b"data"), 4)
     flaky = Flaky(memory, RemoteUnavailable("once"))
-    CALLS[method](BucketThrough(flaky, Naps().policy().call), upload_id)
+    CALLS[method](DelegatingBucket(flaky, Naps().policy().call), upload_id)
     assert flaky.calls == [method, method]
 
 

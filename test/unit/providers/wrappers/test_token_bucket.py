@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from s3_sync.providers.wrappers.token_bucket import KEPT, Valve
+from s3_sync.providers.wrappers.token_bucket import BURST_SECONDS, FairTokenBucket
 
 
 class Clock:
@@ -32,8 +32,8 @@ def clock() -> Clock:
     return Clock()
 
 
-def valve(clock: Clock, rate: float | None) -> Valve:
-    return Valve(rate, clock=clock, wait=clock.wait)
+def valve(clock: Clock, rate: float | None) -> FairTokenBucket:
+    return FairTokenBucket(rate, clock=clock, wait=clock.wait)
 
 
 @pytest.mark.parametrize(("rate", "amount"), [(100.0, 1.0), (0.5, 1.0), (1e6, 65536.0), (1000.0, 5000.0)])
@@ -41,8 +41,8 @@ def test_what_passes_is_the_rate_and_what_was_kept(clock: Clock, rate: float, am
     passes, begun = valve(clock, rate), clock.now
     for count in range(1, 201):
         passes.take(amount, "a")
-        assert count * amount <= rate * (clock.now - begun + KEPT) + amount + 1e-6
-    assert clock.now - begun == pytest.approx(200 * amount / rate, abs=KEPT + amount / rate)
+        assert count * amount <= rate * (clock.now - begun + BURST_SECONDS) + amount + 1e-6
+    assert clock.now - begun == pytest.approx(200 * amount / rate, abs=BURST_SECONDS + amount / rate)
 
 
 def test_each_one_waits_once(clock: Clock) -> None:
@@ -93,12 +93,12 @@ def wait_for(condition: object, seconds: float = 30.0) -> None:
 
 def test_mappings_get_the_same_however_many_threads_they_have() -> None:
     """One with 9 threads and one with a single thread, at a rate that neither reaches alone."""
-    passes, passed, stop = Valve(1000.0), Counter[str](), threading.Event()
+    passes, passed, stop = FairTokenBucket(1000.0), Counter[str](), threading.Event()
 
-    def work(claimant: str) -> None:
+    def work(owner: str) -> None:
         while not stop.is_set():
-            passes.take(5.0, claimant)
-            passed[claimant] += 5
+            passes.take(5.0, owner)
+            passed[owner] += 5
 
     threads = [threading.Thread(target=work, args=(name,)) for name in ["many"] * 9 + ["single"]]
     for thread in threads:
@@ -112,7 +112,7 @@ def test_mappings_get_the_same_however_many_threads_they_have() -> None:
 
 
 def test_who_waits_already_goes_on_at_the_new_rate_at_once() -> None:
-    passes, done = Valve(0.001), threading.Event()
+    passes, done = FairTokenBucket(0.001), threading.Event()
     passes._level = 0.0
     threads = [
         threading.Thread(target=lambda: (passes.take(1.0, "a"), done.set()), daemon=True) for _ in range(3)
@@ -141,7 +141,7 @@ def test_one_that_is_killed_leaves_the_queue_to_the_others() -> None:
         changed.wait(seconds)
 
     entered, killed = threading.Event(), threading.Event()
-    passes, passed = Valve(100.0, wait=wait), threading.Event()
+    passes, passed = FairTokenBucket(100.0, wait=wait), threading.Event()
     passes._level = 0.0
 
     def victim() -> None:

@@ -14,7 +14,7 @@ from s3_sync.errors import AccessDenied, LocalUnavailable
 from s3_sync.state.checkpoint import StatusFiles
 from s3_sync.state.journal_view import JournalView
 from s3_sync.sync.backlog.count import Amount
-from s3_sync.sync.backlog.reader import Facts, MappingBacklog
+from s3_sync.sync.backlog.reader import BacklogReader, MappingBacklog
 from unit.sync.cluster import START
 from unit.sync.fake_node import Node, mapping
 from unit.sync.worlds import Three, World
@@ -22,12 +22,12 @@ from unit.sync.worlds import Three, World
 DAY = 86400.0
 
 
-def facts_of(node: Node) -> Facts:
+def facts_of(node: Node) -> BacklogReader:
     """As another process sees the node."""
     view = JournalView(str(node.directory / "journal"))
     statuses = StatusFiles(str(node.directory), view.uuid, [node.mapping], observed=True)
     slack = node.context.settings.verification_slack_seconds
-    return Facts(cast(Any, node), statuses, view, slack, node.clock.now)
+    return BacklogReader(cast(Any, node), statuses, view, slack, node.clock.now)
 
 
 def look(node: Node) -> MappingBacklog:

@@ -32,7 +32,7 @@ def looks(world: World, seconds: float) -> int:
     while world.swift.clock.now() < until:
         world.node.step()
         world.swift.clock.sleep(min(600.0, seconds))
-    return world.bucket.counts()["expire_after"]
+    return world.bucket.counts()["set_expiry_rule"]
 
 
 def test_at_the_start_soon_after_a_change_and_once_a_day(world: World) -> None:
@@ -78,7 +78,9 @@ def test_a_mapping_without_the_option_asks_nothing(tmp_path: Path) -> None:
 
 def test_no_permission(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """Said once; objects are copied all the same; tried again every hour, and told when it works."""
-    world.bucket.before = lambda method, name: AccessDenied("not you") if method == "expire_after" else None
+    world.bucket.before = lambda method, name: (
+        AccessDenied("not you") if method == "set_expiry_rule" else None
+    )
     world.fill(5)
     with caplog.at_level(logging.INFO):
         assert looks(world, 3 * HOURLY) == 3

@@ -16,7 +16,7 @@ from s3_sync.model.outcomes import Kind, Outcome
 from s3_sync.model.rows import Row
 from s3_sync.streams.reader import BytesBody
 from s3_sync.sync.rows.handler import RowHandler
-from s3_sync.sync.rows.remote_state import Before, Listed, View
+from s3_sync.sync.rows.remote_state import ListedState, Presumption, RemoteState
 from s3_sync.transfer.upload_session import Sending
 from unit.sync.cluster import Swift, Version, local_objects
 from unit.sync.fake_node import NAMER, mapping
@@ -24,7 +24,7 @@ from unit.sync.store import WatchedBucket
 from unit.transfer.segments import FakeLedger
 
 NAME = "o/ü"
-FRESH, NEW, UNKNOWN = Before.FRESH, Before.NEW, Before.UNKNOWN
+ABSENT, NEW, UNKNOWN = Presumption.ABSENT, Presumption.PROBABLY_ABSENT, Presumption.UNKNOWN
 
 
 class World:
@@ -41,7 +41,7 @@ class World:
             self.swift.clock.now,
         )
 
-    def handle(self, row: Row | None = None, view: View = UNKNOWN) -> Outcome:
+    def handle(self, row: Row | None = None, view: RemoteState = UNKNOWN) -> Outcome:
         self.bucket.calls.clear()
         self.sent.clear()
         return self.handler.handle(row or self.swift.row(NAME), view)
@@ -75,8 +75,8 @@ def reasons(outcome: Outcome) -> tuple[str, str]:
 
 class TestMoved:
     @pytest.mark.parametrize("conditional", [True, False])
-    @pytest.mark.parametrize("view", [FRESH, NEW, UNKNOWN, Listed(None)])
-    def test_a_new_object(self, view: View, conditional: bool) -> None:
+    @pytest.mark.parametrize("view", [ABSENT, NEW, UNKNOWN, ListedState(None)])
+    def test_a_new_object(self, view: RemoteState, conditional: bool) -> None:
         world = World(conditional)
         stamp = world.swift.put(NAME, b"12345", x_object_meta_a="b")
         assert world.handle(view=view) == Outcome(Kind.COPIED, size=5)
@@ -91,7 +91,7 @@ class TestMoved:
         world = World(propagate_delete=True)
         world.swift.put(NAME, b"x")
         world.handle()
-        for view in (FRESH, NEW, UNKNOWN, Listed(None)):
+        for view in (ABSENT, NEW, UNKNOWN, ListedState(None)):
             assert world.handle(view=view) == Outcome(Kind.SKIPPED, "own_tombstone")
             assert world.costs == Counter()
         assert world.there == b"x"
@@ -125,8 +125,8 @@ class TestMoved:
         assert world.here is None
 
     @pytest.mark.parametrize("conditional", [True, False])
-    @pytest.mark.parametrize("view", [FRESH, NEW, UNKNOWN])
-    def test_a_restored_object_costs_no_upload(self, view: View, conditional: bool) -> None:
+    @pytest.mark.parametrize("view", [ABSENT, NEW, UNKNOWN])
+    def test_a_restored_object_costs_no_upload(self, view: RemoteState, conditional: bool) -> None:
         world = World(conditional)
         world.swift.put(NAME, b"x", x_object_meta_a="b")
         world.handle()
@@ -191,10 +191,10 @@ class TestStays:
     def test_not_due(self) -> None:
         world = World(copy_after=60)
         world.swift.put(NAME)
-        assert world.handle(view=FRESH) == Outcome(Kind.PENDING, "not_due")
+        assert world.handle(view=ABSENT) == Outcome(Kind.PENDING, "not_due")
         assert (world.here, world.costs) == (b"data", Counter())
         world.swift.clock.sleep(61)
-        assert world.handle(view=FRESH).kind is Kind.COPIED
+        assert world.handle(view=ABSENT).kind is Kind.COPIED
         assert world.here is None
 
     def test_excluded(self) -> None:
@@ -300,14 +300,14 @@ class TestStays:
         world = World()
         world.swift.put(NAME, b"x")
         world.bucket.before = lambda method, name: error if method == call else None
-        assert world.handle(view=FRESH).kind is Kind.PENDING
+        assert world.handle(view=ABSENT).kind is Kind.PENDING
         assert world.here == b"x"
 
     def test_the_remote_copy_is_newer_than_every_replica(self) -> None:
         world = World()
         stamp = world.swift.put(NAME, b"old")
         world.store(b"archived", swift_timestamp=stamp.after().internal)
-        for view in (FRESH, NEW, UNKNOWN):
+        for view in (ABSENT, NEW, UNKNOWN):
             assert reasons(world.handle(view=view)) == ("pending", "local_behind")
         assert (world.here, world.there) == (b"old", b"archived")
 
@@ -338,7 +338,7 @@ class TestOldViews:
         row = world.swift.row(NAME)
         world.handle()
         world.swift.stale[NAME] = Version(b"x", row.data_timestamp, row.timestamp, {})
-        for view in (FRESH, NEW, UNKNOWN):
+        for view in (ABSENT, NEW, UNKNOWN):
             assert world.handle(row, view) == Outcome(Kind.SKIPPED, "superseded")
             assert world.costs == Counter()
 

@@ -17,7 +17,7 @@ from s3_sync.model.outcomes import Kind, Outcome
 from s3_sync.providers.wrappers.instrument import Observers
 from s3_sync.runtime.concurrency import SerialPool
 from s3_sync.runtime.stats import Stats
-from s3_sync.sync.monitoring.metrics import METRICS, DaemonMetrics, Watched, destination
+from s3_sync.sync.monitoring.metrics import METRICS, DaemonMetrics, MetricInputs, destination
 from unit.sync.fake_node import mapping
 
 HERE = {"account": "AUTH_a", "container": "c", "destination": "aws/bucket"}
@@ -40,7 +40,7 @@ class Stand:
         self.rates: dict[str, float] = {}
         self.paused = False
         self.registry = CollectorRegistry()
-        watched = Watched(
+        watched = MetricInputs(
             self.activity,
             self.observers,
             lambda: 5000.0 + self.time,

@@ -172,7 +172,7 @@ class TestKept:
         world = World(tmp_path, remote_delete_after=86400)
         world.move()
         assert world.noted == []
-        assert set(world.at(DUE)) <= {"expire_after"}  # the bucket's own rule is looked at, nothing else
+        assert set(world.at(DUE)) <= {"set_expiry_rule"}  # the bucket's own rule is looked at, nothing else
 
     def test_once_the_option_is_taken_away(self, world: World) -> None:
         world.move()

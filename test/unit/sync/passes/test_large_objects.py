@@ -22,7 +22,7 @@ SMALL, HUGE = b"small", bytes(500)
 
 @pytest.fixture(autouse=True)
 def large_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "LARGE_FROM", 100)
+    monkeypatch.setattr(batch, "LARGE_OBJECT_BYTES", 100)
 
 
 def states(world: World) -> dict[str, str]:
@@ -171,7 +171,7 @@ class TestBesideIt:
         assert (states(world), world.node.tally()) == ({}, {"present": 1})
 
     def test_no_more_wait_than_was_agreed(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(batch, "MOST_WAITING", 3)
+        monkeypatch.setattr(batch, "MAX_WAITING_LARGE", 3)
         for number in range(8):
             world.swift.put(f"h{number}", HUGE)
         world.node.crawl.step()

@@ -9,11 +9,11 @@ import pytest
 
 from s3_sync.model.outcomes import Kind, Outcome
 from s3_sync.model.timestamps import Timestamp
-from s3_sync.sync.rows.remote_state import Before, Listed, View
+from s3_sync.sync.rows.remote_state import ListedState, Presumption, RemoteState
 from unit.sync.cluster import Version
 from unit.sync.one_object_world import NAME, World, reasons
 
-FRESH, NEW, UNKNOWN = Before.FRESH, Before.NEW, Before.UNKNOWN
+ABSENT, NEW, UNKNOWN = Presumption.ABSENT, Presumption.PROBABLY_ABSENT, Presumption.UNKNOWN
 
 
 VIEWS = ["fresh", "new", "unknown", "listed"]
@@ -38,14 +38,14 @@ class TestCosts:
         """It may have been deleted since its row was written, so all replicas are asked."""
         world = World()
         world.swift.put(NAME)
-        assert world.handle(view=Listed(None)).kind is Kind.COPIED
+        assert world.handle(view=ListedState(None)).kind is Kind.COPIED
         assert world.costs == {"put": 1}
         assert world.swift.heads == [NAME]
         world.bucket.inner.delete_object(NAME)
         row = world.swift.row(NAME)
         world.swift.stale[NAME] = world.swift.objects[NAME, 0]
         world.swift.delete(NAME)
-        assert reasons(world.handle(row, Listed(None))) == ("skipped", "superseded")
+        assert reasons(world.handle(row, ListedState(None))) == ("skipped", "superseded")
         assert world.stored is None
 
     def test_a_new_object_of_which_nothing_is_known(self) -> None:
@@ -103,8 +103,8 @@ class TestCosts:
         assert world.costs == {"head": 1}
         assert world.swift.heads == []
 
-    @pytest.mark.parametrize("view", [FRESH, Listed(None)])
-    def test_a_delete_of_what_was_never_there_is_nothing(self, view: View) -> None:
+    @pytest.mark.parametrize("view", [ABSENT, ListedState(None)])
+    def test_a_delete_of_what_was_never_there_is_nothing(self, view: RemoteState) -> None:
         world = World()
         world.swift.delete(NAME)
         assert world.handle(view=view) == Outcome(Kind.PRESENT)
@@ -253,12 +253,12 @@ class TestListedAlike:
         """By its date the copy of before is younger than the rewrite."""
         world = self.start()
         view = world.view("listed")
-        assert isinstance(view, Listed)
+        assert isinstance(view, ListedState)
         assert view.info is not None
         world.later()
         world.swift.put(NAME, b"x", x_object_meta_a="2")
         later = replace(view.info, last_modified=view.info.last_modified + 600.0)
-        assert world.handle(view=Listed(later, off=601.0)) == Outcome(Kind.UPDATED)
+        assert world.handle(view=ListedState(later, off=601.0)) == Outcome(Kind.UPDATED)
         assert world.bucket.metadata(NAME) == {"a": "2"}
 
     def test_a_post_is_noticed(self) -> None:
@@ -269,9 +269,9 @@ class TestListedAlike:
     def test_a_retry_that_knows_no_etag_asks(self) -> None:
         world = self.start()
         view = world.view("listed")
-        assert isinstance(view, Listed)
+        assert isinstance(view, ListedState)
         assert view.info is not None
-        nothing_told = Listed(replace(view.info, etag=""))
+        nothing_told = ListedState(replace(view.info, etag=""))
         row = replace(world.swift.row(NAME), etag="")
         world.handle(row, nothing_told)
         assert world.costs == {"head": 1}

@@ -31,10 +31,10 @@ from s3_sync.model.objects import ObjectMeta, PutOptions
 from s3_sync.model.outcomes import Kind, Outcome
 from s3_sync.streams.reader import BytesBody
 from s3_sync.sync.rows.handler import outcome_of
-from s3_sync.sync.rows.remote_state import Before
+from s3_sync.sync.rows.remote_state import Presumption
 from unit.sync.one_object_world import NAME, World, reasons
 
-FRESH, NEW, UNKNOWN = Before.FRESH, Before.NEW, Before.UNKNOWN
+ABSENT, NEW, UNKNOWN = Presumption.ABSENT, Presumption.PROBABLY_ABSENT, Presumption.UNKNOWN
 
 
 class TestRaces:
@@ -134,7 +134,7 @@ class TestWhatTheStoreCannotDo:
         world = World()
         name = "n" * 1020
         world.swift.put(name)
-        for view in (FRESH, NEW, UNKNOWN):
+        for view in (ABSENT, NEW, UNKNOWN):
             outcome = world.handle(world.swift.row(name), view)
             assert reasons(outcome) == ("failed", "name_too_long")
             assert world.costs == Counter()

@@ -12,11 +12,11 @@ from s3_sync.errors import LocalUnavailable, NotFound
 from s3_sync.model.objects import ObjectMeta
 from s3_sync.model.outcomes import Kind, Outcome
 from s3_sync.streams.reader import BytesBody
-from s3_sync.sync.rows.remote_state import Before
+from s3_sync.sync.rows.remote_state import Presumption
 from unit.sync.one_object_world import NAME, World, reasons
 
-FRESH, NEW, UNKNOWN = Before.FRESH, Before.NEW, Before.UNKNOWN
-VIEWS = [FRESH, NEW, UNKNOWN]
+ABSENT, NEW, UNKNOWN = Presumption.ABSENT, Presumption.PROBABLY_ABSENT, Presumption.UNKNOWN
+VIEWS = [ABSENT, NEW, UNKNOWN]
 
 
 def put_slo(world: World, *entries: dict[str, Any], **headers: str) -> bytes:
@@ -37,13 +37,13 @@ def two(world: World) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("conditional", [True, False])
-def test_a_new_one(view: Before, conditional: bool) -> None:
+def test_a_new_one(view: Presumption, conditional: bool) -> None:
     world = World(conditional)
     raw = put_slo(world, *two(world))
     assert world.handle(view=view) == Outcome(Kind.COPIED, size=50)
     sent = {"create": 1, "part": 2, "complete": 1, "put_manifest": 1}
     # nothing is sent on the off chance that nothing is there
-    assert world.costs == (sent if view is FRESH else {"head": 1, **sent})
+    assert world.costs == (sent if view is ABSENT else {"head": 1, **sent})
     assert world.stored == b"A" * 20 + b"B" * 30
     assert world.bucket.inner.get_manifest(NAME) == raw
     assert sum(world.counted) == 50
@@ -51,7 +51,7 @@ def test_a_new_one(view: Before, conditional: bool) -> None:
 
 
 @pytest.mark.parametrize("view", [NEW, UNKNOWN])
-def test_what_is_there_costs_no_bytes(view: Before) -> None:
+def test_what_is_there_costs_no_bytes(view: Presumption) -> None:
     world = World()
     put_slo(world, *two(world))
     world.handle()
@@ -93,7 +93,7 @@ def test_a_listing_settles_no_large_object() -> None:
 
 @pytest.mark.parametrize("view", [NEW, UNKNOWN])
 @pytest.mark.parametrize("conditional", [True, False])
-def test_a_plain_object_in_its_place_leaves_no_manifest(view: Before, conditional: bool) -> None:
+def test_a_plain_object_in_its_place_leaves_no_manifest(view: Presumption, conditional: bool) -> None:
     world = World(conditional)
     put_slo(world, *two(world))
     world.handle()
@@ -138,7 +138,7 @@ def test_a_delete() -> None:
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_what_cannot_be_copied(view: Before) -> None:
+def test_what_cannot_be_copied(view: Presumption) -> None:
     world = World()
     first, second = two(world)
     for change, reason in [
@@ -152,7 +152,7 @@ def test_what_cannot_be_copied(view: Before) -> None:
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_segment_that_is_lost(view: Before) -> None:
+def test_a_segment_that_is_lost(view: Presumption) -> None:
     world = World()
     put_slo(world, *two(world))
     del world.segments.objects["c_segments", "2"]

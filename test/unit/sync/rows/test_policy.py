@@ -13,12 +13,12 @@ from s3_sync.config.criteria import compile_criteria
 from s3_sync.model.outcomes import Kind, Outcome
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
-from s3_sync.sync.rows.remote_state import Before, View
+from s3_sync.sync.rows.remote_state import Presumption, RemoteState
 from unit.sync.cluster import START
 from unit.sync.fake_node import NAMER
 from unit.sync.one_object_world import NAME, World, reasons
 
-FRESH, NEW, UNKNOWN = Before.FRESH, Before.NEW, Before.UNKNOWN
+ABSENT, NEW, UNKNOWN = Presumption.ABSENT, Presumption.PROBABLY_ABSENT, Presumption.UNKNOWN
 
 
 class TestDeletes:
@@ -32,7 +32,7 @@ class TestDeletes:
         assert world.stored == b"data"
         return world
 
-    def refused(self, world: World, row: Row, kind: Kind, reason: str, view: View = UNKNOWN) -> None:
+    def refused(self, world: World, row: Row, kind: Kind, reason: str, view: RemoteState = UNKNOWN) -> None:
         outcome = world.handle(row, view)
         assert (outcome.kind, outcome.reason) == (kind, reason)
         assert "delete" not in world.costs
@@ -146,7 +146,7 @@ class TestPolicy:
     def test_excluded_rows_and_deletes(self) -> None:
         world = World(exclude=re.compile("^o"))
         world.swift.put(NAME)
-        assert world.handle(view=FRESH) == Outcome(Kind.SKIPPED, "excluded")
+        assert world.handle(view=ABSENT) == Outcome(Kind.SKIPPED, "excluded")
         world.store(b"x")
         world.swift.delete(NAME)
         assert world.handle() == Outcome(Kind.SKIPPED, "excluded")
@@ -155,7 +155,7 @@ class TestPolicy:
     def test_exclusion_is_anchored_at_the_start_only(self) -> None:
         world = World(exclude=re.compile("ü"))
         world.swift.put(NAME)
-        assert world.handle(view=FRESH).kind is Kind.COPIED
+        assert world.handle(view=ABSENT).kind is Kind.COPIED
 
     @pytest.mark.parametrize("view", ["fresh", "new", "unknown", "listed"])
     def test_condition(self, view: str) -> None:
@@ -173,9 +173,9 @@ class TestPolicy:
         row = world.swift.row(NAME)
         for seconds in (0.0, 59.0, 1.0):
             world.later(seconds)
-            assert world.handle(row, FRESH) == Outcome(Kind.PENDING, "not_due")
+            assert world.handle(row, ABSENT) == Outcome(Kind.PENDING, "not_due")
         world.later(0.001)
-        assert world.handle(row, FRESH).kind is Kind.COPIED
+        assert world.handle(row, ABSENT).kind is Kind.COPIED
         assert world.handler.due(row) == START + 60
 
     def test_copy_after_counts_from_the_last_post(self) -> None:
@@ -209,7 +209,7 @@ class TestPolicy:
         world.later(1200)
         world.swift.put(NAME)
         world.later(-1200)
-        assert world.handle(view=FRESH).kind is Kind.COPIED
+        assert world.handle(view=ABSENT).kind is Kind.COPIED
 
 
 class TestReplicas:
@@ -224,7 +224,7 @@ class TestReplicas:
         assert world.stored == b"new"
         world.handle(row, NEW)  # the row of a database that was away
         assert world.stored == b"new"
-        world.handle(row, FRESH)
+        world.handle(row, ABSENT)
         assert world.stored == b"new"
 
     def test_a_replica_with_older_metadata_than_the_row(self) -> None:
@@ -234,7 +234,7 @@ class TestReplicas:
         world.swift.post(NAME, x_object_meta_a="2")
         row = world.swift.row(NAME)
         world.swift.objects[NAME, 0] = old
-        assert reasons(world.handle(row, FRESH)) == ("pending", "local_unavailable")
+        assert reasons(world.handle(row, ABSENT)) == ("pending", "local_unavailable")
         assert world.stored is None
 
     def test_changed_between_looking_and_reading(self) -> None:

@@ -22,7 +22,7 @@ from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutOptions
 from s3_sync.providers.base import Limits
 from s3_sync.streams.reader import BytesBody
 from s3_sync.sync.rows.remote_lookup import FEW, REST, Listings, survey
-from s3_sync.sync.rows.remote_state import Before, Listed, View
+from s3_sync.sync.rows.remote_state import ListedState, Presumption, RemoteState
 from unit.sync.store import WatchedBucket
 
 
@@ -33,15 +33,15 @@ def store(stored: set[str], page: int = 1000, namer: KeyNamer | None = None) -> 
     return bucket
 
 
-def check(bucket: WatchedBucket, stored: set[str], views: dict[str, View], names: set[str]) -> None:
+def check(bucket: WatchedBucket, stored: set[str], views: dict[str, RemoteState], names: set[str]) -> None:
     assert views.keys() == names
     unknown = 0
     for name, view in views.items():
-        if isinstance(view, Listed):
+        if isinstance(view, ListedState):
             assert (view.info is not None) == (name in stored), name
             assert view.info is None or (view.info.name, view.info.size) == (name, len(name.encode()))
         else:
-            assert view is Before.UNKNOWN
+            assert view is Presumption.UNKNOWN
             unknown += 1
     assert len(bucket.calls) + unknown <= len(names)
 
@@ -91,14 +91,14 @@ def test_dense_names_cost_pages_only() -> None:
     bucket = store(stored)
     views = survey(bucket.list_objects, bucket, stored)
     check(bucket, stored, views, stored)
-    assert not any(view is Before.UNKNOWN for view in views.values())
+    assert not any(view is Presumption.UNKNOWN for view in views.values())
     assert len(bucket.calls) <= 4
 
 
 def test_names_after_the_last_key_cost_one_page() -> None:
     bucket = store({"a"})
     wanted = {f"z{number}" for number in range(500)}
-    assert set(survey(bucket.list_objects, bucket, wanted).values()) == {Listed(None)}
+    assert set(survey(bucket.list_objects, bucket, wanted).values()) == {ListedState(None)}
     assert len(bucket.calls) == 1
 
 
@@ -119,14 +119,14 @@ def test_what_lies_between_begins_with_the_same_letters() -> None:
     assert len(wanted) == FEW
     views = survey(bucket.list_objects, bucket, wanted)
     assert len(bucket.calls) == 1
-    assert {name: isinstance(view, Listed) and view.info is not None for name, view in views.items()} == (
-        dict.fromkeys(wanted, True)
-    )
+    assert {
+        name: isinstance(view, ListedState) and view.info is not None for name, view in views.items()
+    } == (dict.fromkeys(wanted, True))
 
 
 def test_few_names_are_left_to_heads() -> None:
     bucket = store({"a", "b"})
-    assert survey(bucket.list_objects, bucket, ["a", "b", "c"]) == dict.fromkeys("abc", Before.UNKNOWN)
+    assert survey(bucket.list_objects, bucket, ["a", "b", "c"]) == dict.fromkeys("abc", Presumption.UNKNOWN)
     assert survey(bucket.list_objects, bucket, []) == {}
     assert bucket.calls == []
 
@@ -141,7 +141,7 @@ def test_a_name_that_no_key_can_hold_does_not_spoil_the_rest() -> None:
 
     bucket.before = refuse
     views = survey(bucket.list_objects, bucket, wanted)
-    assert views[long] is Before.UNKNOWN
+    assert views[long] is Presumption.UNKNOWN
     check(bucket, {"b"}, views, wanted)
     fits = {"a" * 1020, *wanted} - {long}
     check(store(set()), set(), survey(bucket.list_objects, bucket, fits), fits)
@@ -150,7 +150,7 @@ def test_a_name_that_no_key_can_hold_does_not_spoil_the_rest() -> None:
 def test_what_is_listed_is_passed_on() -> None:
     bucket = store({"a"})
     view = survey(bucket.list_objects, bucket, ["a", *"bcdefghij"])["a"]
-    assert isinstance(view, Listed)
+    assert isinstance(view, ListedState)
     assert isinstance(view.info, ObjectInfo)
     assert view.info.etag == bucket.inner.head_object("a").etag
 
@@ -192,7 +192,7 @@ class TestListings:
         listings = Listings(bucket, "AUTH_a/c, store/bucket", moment)
         names = [f"n{number}" for number in range(50)]
         for _ in range(100):
-            assert listings.survey(names) == dict.fromkeys(names, Before.UNKNOWN)
+            assert listings.survey(names) == dict.fromkeys(names, Presumption.UNKNOWN)
             moment.now += REST + 1
         (line,) = caplog.messages
         assert line.startswith("AUTH_a/c, store/bucket: ")
@@ -207,7 +207,7 @@ class TestListings:
         out_of_order = ListingUnusable("out of order")
         bucket.before = lambda method, name: out_of_order if name == "n39" else None
         views = listings.survey(names)
-        assert [name for name in names if isinstance(views[name], Listed)] == names[:40]
+        assert [name for name in names if isinstance(views[name], ListedState)] == names[:40]
 
     @pytest.mark.parametrize(
         "error",
@@ -234,10 +234,10 @@ class TestListings:
         refuse(bucket, None, "")
         moment.now += REST + 1
         with caplog.at_level("INFO"):
-            assert set(listings.survey(names).values()) == {Listed(None)}
+            assert set(listings.survey(names).values()) == {ListedState(None)}
         assert "c: what is stored there can be listed again" in caplog.messages
         moment.now -= 10 * REST  # the clock is set back
-        assert set(listings.survey(names).values()) == {Listed(None)}
+        assert set(listings.survey(names).values()) == {ListedState(None)}
 
     def test_store_answers_where_a_head_is_answered(self, moment: Moment) -> None:
         bucket = store(set())
