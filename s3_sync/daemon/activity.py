@@ -1,4 +1,4 @@
-"""What a process does just now, for its metrics, its recon file and its watchdog."""
+"""The current state of a process, read by its metrics, its recon file and its watchdog."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from s3_sync.runtime.stats import Stats
 
 @dataclass(slots=True)
 class ConfigurationState:
-    """``loaded_at``: when the file was last applied, in monotonic seconds. ``refused``: it has changed since,
-    and cannot be used. ``problems``: mappings that were left out."""
+    """``loaded_at``: when the file was last applied, in monotonic seconds. ``refused``: the file has changed
+    since and is invalid. ``problems``: number of mappings that were left out."""
 
     now: Callable[[], float]
     problems: int = 0
@@ -32,7 +32,7 @@ class ConfigurationState:
 
 
 class LaneState(Protocol):
-    """The part of a lane that metrics show. ``threads`` should run, ``running`` do."""
+    """The part of a lane that metrics show. ``threads``: how many should run; ``running``: how many do."""
 
     store: str
     threads: int
@@ -45,11 +45,11 @@ class LaneState(Protocol):
 
 
 class Activity:
-    """Counters and heartbeats of all mappings of a process. The mapping of an account has one set of
-    counters, whatever the number of its containers: that bounds what a scrape returns.
+    """Counters and heartbeats of all mappings of a process. An account's mapping has one set of counters for
+    all its containers, which bounds the size of a scrape.
 
-    ``last_tick``: when the main loop last ran. ``on_tick`` is called each time. ``poll_interval``: seconds
-    between two turns of a mapping that has nothing to do.
+    ``last_tick``: when the main loop last ran. ``on_tick``: called on each iteration. ``poll_interval``:
+    seconds between two turns of an idle mapping.
     """
 
     def __init__(self, mappings: Iterable[Mapping] = (), now: Callable[[], float] = time.monotonic) -> None:
@@ -64,8 +64,8 @@ class Activity:
         self.set_mappings(mappings)
 
     def set_mappings(self, mappings: Iterable[Mapping]) -> None:
-        """Replace the configured mappings. Each has counters and a heartbeat at once, as its first turn may
-        be far away; those that stay keep their numbers."""
+        """Replace the configured mappings. Each gets counters and a heartbeat at once, as its first turn may
+        be far away; mappings that stay keep their numbers."""
         configured = list(mappings)
         before, self.by_mapping = self.by_mapping, {}
         for mapping in configured:
@@ -82,7 +82,7 @@ class Activity:
         return self.by_mapping[key]
 
     def heartbeat_for(self, mapping: Mapping) -> Heartbeat:
-        """Always the same one for a container of a mapping, also after the mapping has changed."""
+        """The heartbeat of a mapping's container: one object, which survives changes of the mapping."""
         heartbeats = self.counters_for(mapping).heartbeats
         heartbeat = heartbeats.get(mapping.container)
         if heartbeat is None:
@@ -94,14 +94,14 @@ class Activity:
         return MappingCounters(mapping, stats, self.counters_for(mapping), self.heartbeat_for(mapping))
 
     def tick(self) -> None:
-        """The main loop has made another round."""
+        """Called on each iteration of the main loop."""
         self.last_tick = self.now()
         if self.on_tick is not None:
             self.on_tick()
 
     def drop(self, mapping: Mapping) -> None:
-        """A container that has gone, or no longer belongs to this process; its numbers stay."""
-        if mapping.control_key not in self.by_mapping:  # a mapping that was taken out
+        """Forget a container that is gone or no longer belongs to this process; its counts remain."""
+        if mapping.control_key not in self.by_mapping:  # a removed mapping
             return
         counters = self.counters_for(mapping)
         counters.held.discard(mapping.container)
@@ -109,7 +109,7 @@ class Activity:
             counters.turns_before += gone.turns
 
     def is_alive(self) -> bool:
-        """Whether turns are taken in every lane, and every turn in progress shows signs of life."""
+        """Whether every lane runs turns, and no turn in progress has stalled."""
         now = self.now()
         heartbeats = [each for counters in self.by_mapping.values() for each in counters.heartbeats.values()]
         if any(each.is_running and now - each.last_seen > STALL_LIMIT for each in heartbeats):

@@ -13,7 +13,8 @@ LEVELS = ("debug", "info", "warning", "error")
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """``log_level`` None: the configuration's. ``convert_config``: where to; ``-`` is standard output."""
+    """``log_level`` None: use the configuration's. ``convert_config``: output file; ``-`` is standard
+    output."""
 
     config: str
     once: bool = False
@@ -25,9 +26,9 @@ class Arguments:
 
 
 def parse(program: str, argv: Sequence[str] | None = None) -> Arguments:
-    """Read ``argv`` (default: the process's own). Wrong arguments end the process with code 2.
+    """Parse ``argv`` (default: the process's own). Invalid arguments end the process with code 2.
 
-    Options may be abbreviated, since start scripts in the field do so.
+    Options may be abbreviated, since existing start scripts do so.
     """
     parser = argparse.ArgumentParser(prog=program)
     parser.add_argument("--config", metavar="PATH", required=True, help="configuration file (JSON)")
@@ -42,17 +43,15 @@ def parse(program: str, argv: Sequence[str] | None = None) -> Arguments:
     parser.add_argument(
         "--check-config",
         action="store_true",
-        help="show what the configuration means and what is wrong with it, then exit with 0 or 1",
+        help="print the effective configuration and any problems, then exit with 0 or 1",
     )
     parser.add_argument(
         "--convert-config",
         nargs="?",
         const="-",
         metavar="FILE",
-        help="write a configuration of earlier versions in the new form to FILE (default: stdout), then exit",
+        help="convert a configuration of an earlier version, write it to FILE (default: stdout), then exit",
     )
-    parser.add_argument(
-        "--force", action="store_true", help="let --convert-config replace a file that is there"
-    )
+    parser.add_argument("--force", action="store_true", help="let --convert-config overwrite FILE")
     parser.add_argument("--version", action="version", version=f"{program} {__version__}")
     return Arguments(**vars(parser.parse_args(argv)))

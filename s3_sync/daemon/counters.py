@@ -1,5 +1,4 @@
-"""Counters of each mapping, since the process started: plain numbers, made into metrics when they are
-read."""
+"""Counters per mapping since the process started: plain numbers, which the metrics collectors read."""
 
 from __future__ import annotations
 
@@ -15,20 +14,20 @@ from s3_sync.runtime.stats import Stats
 
 @dataclass(slots=True)
 class Counters:
-    """The numbers of one configured mapping; the containers of an account's mapping count together.
+    """Counters of one configured mapping; the containers of an account's mapping share them.
 
-    ``rows``: how many rows were handled, by kind and reason of the outcome; a row that is retried counts
-    again. ``bytes_read``: read from Swift for sending, repeated reads included.
+    ``rows``: number of rows handled, by kind and reason of the outcome; a retried row counts again.
+    ``bytes_read``: bytes read from Swift for uploads, repeated reads included.
     """
 
     mapping: Mapping
     rows: Counter[tuple[Kind, str]] = field(default_factory=Counter)
     bytes_read: int = 0
-    #: containers whose deletes are held
+    #: containers whose deletes are held back
     held: set[str] = field(default_factory=set)
-    #: turns of containers that have gone
+    #: turns of containers that are gone
     turns_before: int = 0
-    #: by container: the mapping of an account has many
+    #: by container: an account's mapping has many
     heartbeats: dict[str, Heartbeat] = field(default_factory=dict)
 
     @property
@@ -41,15 +40,15 @@ class Counters:
 
     @property
     def last_seen(self) -> float:
-        """The last sign of life of the job whose turn is silent for longest; if no turn is in progress, the
-        last sign of life of any."""
+        """The oldest last sign of life of all turns in progress; if there are none, the newest of all
+        jobs."""
         running = [each.last_seen for each in self.heartbeats.values() if each.is_running]
         return min(running) if running else max((e.last_seen for e in self.heartbeats.values()), default=0.0)
 
     @property
     def progress(self) -> float:
-        """The last progress of any job, as an account may have so many that each waits long for its turn; or
-        since when the turns of one of them have brought none."""
+        """When any job last made progress, since an account may have so many jobs that each waits long for
+        its turn; but not later than the moment since which the turns of some job have made none."""
         stalled = (e.stalled_since for e in self.heartbeats.values() if e.stalled_since is not None)
         return min(max((e.progress for e in self.heartbeats.values()), default=0.0), *stalled, math.inf)
 
@@ -65,10 +64,10 @@ class Counters:
 
 
 class MappingCounters:
-    """Counts what becomes of one mapping's rows, here and in statsd under its established names.
+    """Counts the outcomes of one mapping's rows, here and in statsd under the established names.
 
-    ``scanned`` is always the sum of all kinds. The containers of an account's mapping count together, except
-    in statsd, where each has its name.
+    ``scanned`` is always the sum of all kinds. The containers of an account's mapping share the counters,
+    except in statsd, where each has its own name.
     """
 
     def __init__(self, mapping: Mapping, stats: Stats, counters: Counters, heartbeat: Heartbeat) -> None:
@@ -89,13 +88,13 @@ class MappingCounters:
         return kinds
 
     def read(self, size: int) -> None:
-        """Bytes read from Swift for sending, repeated reads included."""
+        """Count bytes read from Swift for an upload, repeated reads included."""
         self._counters.bytes_read += size
         self._heartbeat.touch()
         self._stats.counter(self._prefix, "bytes", size)
 
     def handled(self) -> None:
-        """A row has been handled; its outcome is counted once it has been written down."""
+        """Called when a row has been handled. Its outcome is counted later, once it is recorded."""
         self._heartbeat.touch()
 
     def add(self, outcome: Outcome) -> None:
@@ -114,7 +113,7 @@ class MappingCounters:
         reasons: Counter[str] = Counter()
         for (_, reason), count in self._counters.rows.items():
             reasons[reason] += count
-        told = ", ".join(
+        details = ", ".join(
             f"{reason} {reasons[reason]}" for reason in sorted(reasons) if reason not in ("", NOT_DUE)
         )
-        return f"scanned {self.scanned}: {kinds or 'nothing'}" + (f" ({told})" if told else "")
+        return f"scanned {self.scanned}: {kinds or 'nothing'}" + (f" ({details})" if details else "")

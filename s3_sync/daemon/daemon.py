@@ -1,4 +1,4 @@
-"""The main loop of a daemon: every mapping gets its turns until a signal ends it."""
+"""The main loop of a daemon: it runs the jobs of all mappings until a signal ends it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from s3_sync.daemon.services import Services
 
 log = logging.getLogger("s3-sync")
 
-#: seconds that rows in flight get to finish after SIGTERM
+#: seconds after SIGTERM until rows in flight are killed
 GRACE = 7.5
-#: seconds that broken-off transfers get to clean up behind them, such as to abort an upload in parts
+#: seconds for killed transfers to clean up, such as to abort a multipart upload
 CLEAN_UP = 1.5
 
 
@@ -34,8 +34,8 @@ class Daemon:
         self.update_mappings(services.settings.mappings)
 
     def update_mappings(self, mappings: Iterable[Mapping]) -> None:
-        """Replace the mappings of all processes: a new one begins, a removed one ends with its current turn,
-        and a changed one changes with its next turn."""
+        """Replace the mappings of all processes: new ones start, removed ones end with their current turn,
+        changed ones are applied from their next turn."""
         configured = tuple(mappings)
         coverage = Coverage(configured)
         self._on_coverage(coverage)
@@ -58,11 +58,11 @@ class Daemon:
             yield from lane.jobs()
 
     def request_stop(self) -> None:
-        """For a signal handler: sets a flag. The main loop, which never sleeps for long, does the rest."""
+        """Set the stop flag; safe in a signal handler. The main loop sees it within a TICK."""
         self._stopping = True
 
     def run_once(self) -> bool:
-        """True when something failed, or was not finished."""
+        """Run all jobs until none has more work. Returns whether anything failed or was left unfinished."""
         for lane in self._lanes.values():
             lane.run_once()
         self._wait(lambda: bool(self._running()))
@@ -72,9 +72,10 @@ class Daemon:
         return failed
 
     def run_forever(self, poll: Callable[[], None] = lambda: None) -> None:
-        """``poll`` is called often, by the only thread that may call ``update_mappings``."""
+        """Run all jobs until a stop is requested. The main thread calls ``poll`` every TICK; only there may
+        ``update_mappings`` be called."""
         if not self._services.settings.mappings:
-            log.warning("No mappings: nothing to do until the configuration names some")
+            log.warning("No mappings are configured: idle until the configuration names some")
         self._running_forever = True
         for lane in self._lanes.values():
             lane.run_forever()
@@ -82,7 +83,7 @@ class Daemon:
         self._log_summaries(everything=False)
 
     def _log_summaries(self, everything: bool) -> None:
-        """One line per configured mapping; the containers of an account count together."""
+        """Log one line per configured mapping; the containers of an account share one."""
         lines: dict[str, tuple[str, str]] = {}
         for job in self.jobs():
             mapping = self._services.activity.counters_for(job.mapping).mapping
@@ -93,7 +94,7 @@ class Daemon:
             log.info("%s: %s", label, summary)
 
     def _wait(self, is_running: Callable[[], bool], poll: Callable[[], None] = lambda: None) -> None:
-        """Until nothing runs any more, or a stop was requested and the grace is over."""
+        """Wait until nothing runs any more, or until a stop was requested and GRACE has passed."""
         while is_running() and not self._stopping:
             self._services.activity.tick()
             poll()
@@ -102,7 +103,7 @@ class Daemon:
         for lane in self._lanes.values():
             lane.close()
         if not self._ended_within(GRACE):
-            log.warning("Stopping with transfers in flight; they are taken up again at the next start")
+            log.warning("Stopping with transfers in flight; they are retried after the next start")
             for lane in self._lanes.values():
                 lane.kill()
             self._ended_within(CLEAN_UP)

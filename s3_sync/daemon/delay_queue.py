@@ -1,4 +1,4 @@
-"""A queue whose items become available at a time of their own."""
+"""A delay queue: each item becomes available at its own time."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from s3_sync.runtime.concurrency import Clock
 
 Item = TypeVar("Item")
 
-#: failures in a row -> seconds until a mapping is tried again: a minute at most
+#: consecutive failures -> seconds until a mapping is retried: a minute at most
 backoff_delay = exponential(base=2.0, ceiling=50.0)
 
-#: the shortest wait, in seconds: items that become due meanwhile are taken without another one
+#: minimum wait in seconds: items that become due within it are returned without another wait
 _MIN_WAIT = 0.02
 
 
 class DelayQueue(Generic[Item]):
-    """Ordered by time. An item that was taken is not in it until it is put back, so no two threads ever have
-    it. Of the items that are due, the one that has waited longest comes first, so that all get their turn."""
+    """A queue ordered by due time. ``get`` removes the item until it is put back, so no two threads ever
+    have the same one. Among due items the oldest comes first, so none starves."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -39,7 +39,7 @@ class DelayQueue(Generic[Item]):
                 self._changed.notify()
 
     def run_now(self, item: Item) -> None:
-        """Make an item due, if it waits."""
+        """Make a queued item due now; does nothing for an item that is not queued."""
         with self._changed:
             self._heap = [
                 (float("-inf"), order, each) if each is item else (when, order, each)
@@ -65,7 +65,8 @@ class DelayQueue(Generic[Item]):
             self._changed.notify_all()
 
     def _now(self) -> float:
-        """When the clock was set back, everything is due: nothing may wait for the old time to come again."""
+        """The current time. If the clock was set back, all items become due, or they would wait for the old
+        time to come again."""
         now = self._clock.now()
         if now < self._latest:
             self._heap = [(min(when, now), order, item) for when, order, item in self._heap]

@@ -1,4 +1,5 @@
-"""``delete_budget``: once a mapping has deleted all that it may, further deletes wait. All else goes on."""
+"""The delete limiter (``delete_budget``): holds back a mapping's deletes once the budget is exhausted.
+Everything else continues."""
 
 from __future__ import annotations
 
@@ -15,15 +16,15 @@ from s3_sync.state.journal import Journal
 
 log = logging.getLogger("s3-sync")
 
-#: The count is persisted ahead of use, one such part of the limit at a time: a crash uses up at most that.
+#: The count is persisted ahead of use, in steps of this fraction of the limit: a crash wastes at most one.
 RESERVED_PART = 20
 
 
 class DeleteLimiter:
-    """The delete budget of one container. ``counters`` show whether deletes are held.
+    """Enforces the delete budget of one container. ``counters`` record whether deletes are held back.
 
-    Each replica of a container counts alone, and has its part of the budget: names are divided evenly among
-    replicas, so that together they delete what is allowed. Each may delete one object in any case.
+    Each replica of a container counts its own deletes against an equal part of the budget: names are divided
+    evenly among the replicas, so their sum stays within the budget. Each may delete at least one object.
     """
 
     def __init__(
@@ -40,8 +41,8 @@ class DeleteLimiter:
         self._controls = controls
         self._counters = counters
         self._now = now
-        #: database -> its objects when it was last read, and the most that it had in this interval or when
-        #: it began; and how many replicas it has
+        #: database -> its object count when last read, the maximum in this interval (its beginning
+        #: included), and its number of replicas
         self._objects: dict[str, tuple[int, int, int]] = {}
         self._count = read_count(journal.noted(mapping.journal_key, NOTED))
         self._reserved = self._count.used
@@ -49,7 +50,7 @@ class DeleteLimiter:
 
     @property
     def is_held(self) -> bool:
-        """Whether deletes wait."""
+        """Whether deletes are held back."""
         return self._budget is not None and self._count.held
 
     @property
@@ -58,43 +59,43 @@ class DeleteLimiter:
 
     @property
     def until(self) -> float:
-        """When deletes that are held have their turn again, in seconds since the epoch; infinity: when an
-        operator allows them."""
+        """When held deletes resume, in seconds since the epoch; infinity: only when an operator allows
+        them."""
         if self._budget is None or self._budget.then == "operator":
             return float("inf")
         return self._count.began + self._budget.interval
 
     def update_object_count(self, database: str, objects: int, replicas: int) -> None:
-        """The number of objects that a database of the container has now."""
+        """Record the current number of objects in a database of the container."""
         last, most, _ = self._objects.get(database, (0, 0, replicas))
         self._objects[database] = objects, max(objects, most if self._in_interval() else last), replicas
 
     def poll(self) -> bool:
-        """Call it before each turn. Whether deletes that were held may go on from now on. Raises
-        StateError."""
+        """Release held deletes if they may resume; call this before each turn. Returns whether any were
+        released. Raises StateError."""
         count, written = self._count, repr(self._budget) if self._budget else ""
         allowed = self._controls.deletes_allowed(self._mapping)
         if allowed > count.allowed_until:
             return self._release(
-                replace(count, allowed_until=allowed, budget=written), "an operator has allowed them"
+                replace(count, allowed_until=allowed, budget=written), "an operator allowed them"
             )
         if count.held and written != count.budget:
-            return self._release(replace(count, budget=written), "the budget has changed")
+            return self._release(replace(count, budget=written), "the delete budget changed")
         if count.held and self.until < float("inf") and not self._in_interval():
-            return self._release(count, "a new interval begins")
+            return self._release(count, "a new budget interval began")
         return False
 
     def blocks(self, deleted_at: float) -> bool:
-        """Whether a delete that was made in Swift at that time has to wait for now."""
+        """Whether a delete that Swift received at ``deleted_at`` is held back now."""
         return self._count.held and deleted_at > self._count.allowed_until
 
     def ensure_open(self, deleted_at: float) -> None:
         """Raises DeletesHeld where ``blocks``."""
         if self._budget is not None and self.blocks(deleted_at):
-            raise DeletesHeld("the delete budget is used up")
+            raise DeletesHeld("the delete budget is exhausted")
 
     def acquire(self, deleted_at: float) -> bool:
-        """Whether one object may be deleted now; then it counts. Raises StateError."""
+        """Take one delete from the budget. Returns False if the delete has to wait. Raises StateError."""
         if self._budget is None or deleted_at <= self._count.allowed_until:
             return True
         if self._count.held:
@@ -134,7 +135,7 @@ class DeleteLimiter:
         self._count = replace(self._count, limit=limit, held_since=self._now(), budget=repr(self._budget))
         self._write(self._count)
         log.error(
-            "%s: %d objects were deleted in %.0f s, all that the delete budget allows: others wait %s",
+            "%s: the delete budget is exhausted (%d objects deleted in %.0f s): further deletes wait %s",
             self._mapping.label, self._count.used, self._now() - self._count.began,
             "for the next interval" if self.until < float("inf") else "until an operator allows them",
         )  # fmt: skip
@@ -146,7 +147,7 @@ class DeleteLimiter:
         self._write(self._count)
         self._journal.release_deletes(self._mapping.journal_key, self._now())
         if released:
-            log.info("%s: deletes go on: %s", self._mapping.label, why)
+            log.info("%s: deletes resume: %s", self._mapping.label, why)
         return released
 
     def _write(self, count: DeleteCount) -> None:

@@ -1,4 +1,4 @@
-"""Signs of life of one job, from which the watchdog and the metrics see whether it hangs."""
+"""The heartbeat of one job: the watchdog and the metrics detect a hung job by it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Callable
 
 from s3_sync.config.settings import Mapping
 
-#: seconds without a sign of life after which a turn will not end any more: no time-out of ours lasts so long,
-#: however often it is repeated
+#: seconds without a sign of life after which a turn counts as hung: longer than any of our timeouts, with
+#: all retries
 STALL_LIMIT = 1800.0
 
 
 class Heartbeat:
-    """Times are monotonic seconds. A heartbeat is a look at the clock: a row must not notice what it costs.
+    """Times are monotonic seconds. A touch costs one clock read, as it happens for every row.
 
-    ``last_seen``: a turn began or ended, a row was handled, a chunk was read. ``progress``: when something
-    was last settled, or nothing was left that could be done. ``is_running``: a turn is in progress.
-    ``is_failing``: the last turn failed. ``stalled_since``: when the first turn began since ``progress`` that
-    has ended and brought none; None: there was no such turn, though one may be overdue."""
+    ``last_seen``: when a turn last began or ended, a row was handled, or a chunk was read. ``progress``: when
+    a row was last settled, or no work was left. ``is_running``: a turn is in progress. ``is_failing``: the
+    last turn failed. ``stalled_since``: start of the first turn since ``progress`` that ended without any;
+    None: there was no such turn, though one may be overdue."""
 
     __slots__ = (
         "_began", "_now", "is_failing", "is_running", "last_seen", "mapping", "progress", "stalled_since",
@@ -42,13 +42,13 @@ class Heartbeat:
         self.stalled_since = None
 
     def begin(self) -> None:
-        """A turn begins."""
+        """Record the start of a turn."""
         self.is_running = True
         self.touch()
         self._began = self.last_seen
 
     def end(self, idle: bool, failing: bool) -> None:
-        """A turn has ended. ``idle``: there is nothing left that can be done now."""
+        """Record the end of a turn. ``idle``: no work is left that could be done now."""
         self.turns += 1
         self.is_running = False
         self.is_failing = failing

@@ -1,4 +1,4 @@
-"""The lock of ``status_dir``: two daemons over one would undo each other's progress."""
+"""The lock on ``status_dir``: two daemons that share one would undo each other's progress."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def instance_lock(status_dir: str, program: str) -> Iterator[None]:
     """Hold the lock. Raises ConfigError where another daemon holds it, StateError."""
     try:
         with suppress(FileExistsError):
-            os.mkdir(status_dir)  # not its parents: those may be a disk which is not mounted
+            os.mkdir(status_dir)  # not its parents: those may be a disk that is not mounted
         lock = os.open(os.path.join(status_dir, _NAME), os.O_CREAT | os.O_WRONLY, 0o600)
     except OSError as error:
         raise StateError(f"status_dir: cannot use {status_dir}: {error}") from error
@@ -37,9 +37,9 @@ def instance_lock(status_dir: str, program: str) -> Iterator[None]:
 
 
 def lock_holder(status_dir: str) -> int | None:
-    """The process that holds the lock; 0: none does; None: this system does not tell.
+    """The process that holds the lock; 0: none does; None: this system cannot tell.
 
-    Asks the kernel's table instead of trying the lock, which a daemon that just starts might miss then.
+    Reads the kernel's lock table instead of trying the lock, which could make a starting daemon fail.
     """
     try:
         file = os.stat(os.path.join(status_dir, _NAME))
@@ -50,7 +50,7 @@ def lock_holder(status_dir: str) -> int | None:
                 if words[1:2] != ["FLOCK"]:
                     continue
                 where, _, inode = words[5].rpartition(":")
-                # file systems without a device of their own, such as overlay's, may show another one here
+                # file systems without a block device, such as overlay, may show a different one here
                 if inode == str(file.st_ino) and (where == device or not os.major(file.st_dev)):
                     return int(words[4])
     except FileNotFoundError:

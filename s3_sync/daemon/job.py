@@ -1,7 +1,7 @@
 """The contract between a daemon and the work that it schedules.
 
-A daemon of this project gives each mapping its turns. It does not know what a turn does: that is a ``Job``,
-which the daemon asks a ``JobFactory`` for. ``sync`` copies rows, ``migrate`` pulls listings.
+A daemon schedules turns for each mapping. The work of a turn is a ``Job``, which a ``JobFactory`` makes:
+``sync`` copies rows, ``migrate`` pulls listings.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from s3_sync.runtime.concurrency import Pool
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """``has_more``: there is work left that can be done now. ``delay``: seconds to leave the job alone."""
+    """``has_more``: there is more work that can be done now. ``delay``: seconds until the next step."""
 
     has_more: bool
     delay: float = 0.0
@@ -28,8 +28,8 @@ class StepResult:
 class Job(Protocol):
     """The work of one mapping. One thread at a time calls it, except for ``retire``.
 
-    ``children``: what the mapping of an account has expanded to, by container; None before that is known, and
-    for every other mapping. A changed set is another object.
+    ``children``: the mappings that an account's mapping has expanded to, by container; None before that is
+    known, and for every other mapping. A changed set is a new object.
     """
 
     @property
@@ -40,43 +40,43 @@ class Job(Protocol):
 
     @property
     def is_failing(self) -> bool:
-        """Whether the last attempt at something failed."""
+        """Whether the last attempt at any part of the work failed."""
         ...
 
     @property
     def has_leftovers(self) -> bool:
-        """Whether something has not converged that only another run can finish: the exit code of --once."""
+        """Whether rows have not converged that only another run can finish: the exit code of --once."""
         ...
 
     def step(self) -> StepResult:
-        """One batch of each kind of work. Never raises."""
+        """Do one batch of each kind of work. Never raises."""
         ...
 
     def retire(self) -> None:
-        """Begin nothing more in the current step: the job gets no other one. Any thread may call this."""
+        """Start nothing more in the current step, which is the last one. Any thread may call this."""
         ...
 
     def update_coverage(self, coverage: Coverage) -> None:
-        """Other mappings have come or gone."""
+        """Called when the set of all mappings has changed."""
         ...
 
     def children_of(self, mapping: Mapping) -> list[Mapping]:
-        """What ``mapping``, a newer version of the job's own, expands to before the account is listed again;
-        nothing where that has to come first."""
+        """The mappings that ``mapping``, a newer version of the job's own, expands to before the account is
+        listed again; empty where the listing has to come first."""
         ...
 
     def summary(self, everything: bool) -> str | None:
-        """One line for the log at the end of a run. None: there is nothing to say, or the children say it.
-        ``everything``: say also that nothing was done."""
+        """One log line for the end of a run. None: there is nothing to report, or the children report it.
+        ``everything``: report also that nothing was done."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Pools:
-    """The threads of one lane. ``workers`` handle objects, ``parts`` send the parts of large ones. ``large``
-    is for objects that would keep others waiting for too long.
+    """The threads of one lane. ``workers`` handle objects, ``parts`` send the parts of large ones, ``large``
+    handles very large objects, which would block the others for too long.
 
-    An object waits for its parts: in one pool, waiting objects could take all places.
+    An object waits for its parts: in one shared pool, waiting objects could occupy all places.
     """
 
     workers: Pool
@@ -86,8 +86,8 @@ class Pools:
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """What a job is made from. ``previous``: the job of an older version of the same mapping. ``parent``: the
-    job of the account's mapping that this one is a child of."""
+    """The input of a ``JobFactory``. ``previous``: the job of an older version of the same mapping.
+    ``parent``: the job of the account's mapping that this one is a child of."""
 
     mapping: Mapping
     pools: Pools
@@ -96,5 +96,5 @@ class JobRequest:
     parent: Job | None = None
 
 
-#: Raises SyncError where a job cannot be made; the lane asks again later.
+#: Raises SyncError where a job cannot be made; the lane retries later.
 JobFactory = Callable[[JobRequest], Job]

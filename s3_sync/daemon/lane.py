@@ -1,4 +1,4 @@
-"""A lane: the mappings of one store, and their turns."""
+"""A lane: runs the jobs of one store's mappings, a turn at a time."""
 
 from __future__ import annotations
 
@@ -22,18 +22,17 @@ log = logging.getLogger("s3-sync")
 
 #: how often a waiting thread polls, in seconds
 TICK = 0.05
-#: the owner of a slot that the configuration names; otherwise the owner is the key of an account's mapping
+#: owner of the slots of configured mappings; other slots are owned by the key of an account's mapping
 CONFIGURED = ""
 
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """The place of one mapping among those that take turns; no two threads ever have it at the same time.
+    """One mapping's entry in the queue; never processed by two threads at the same time.
 
-    ``requested``: the mapping as it is to be from the next turn on; None: there will be none. ``job``: made
-    when the first turn comes, and made anew once the mapping has ``changed``. ``assigned``: the children of
-    the job that have slots of their own. ``reported``: the mapping under which a failure was counted, while
-    there is no job.
+    ``requested``: the mapping to apply from the next turn on; None: remove the slot. ``job``: created at the
+    first turn, and again once the mapping has ``changed``. ``assigned``: the children of the job that have
+    slots of their own. ``reported``: while there is no job, the mapping under which a failure was counted.
     """
 
     key: str
@@ -45,7 +44,8 @@ class Slot:
     reported: Mapping | None = None
 
     def request(self, mapping: Mapping | None) -> bool:
-        """Whether that is a change. Then a turn in progress begins nothing more."""
+        """Set the mapping to apply from the next turn on. Returns whether it changed; if so, a turn in
+        progress starts nothing more."""
         if mapping is self.requested or (mapping and self.requested and mapping.same_config(self.requested)):
             self.requested = mapping
             return False
@@ -57,8 +57,8 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class LaneRegistry:
-    """What all lanes of a process share. ``owners``: which lane gives a mapping its turns, by journal key: a
-    mapping that has moved to another lane waits there for the end of its last turn. ``claims``: see
+    """State shared by all lanes of a process. ``owners``: the lane that runs a mapping, by journal key: a
+    mapping that moves to another lane waits there until its last turn here has ended. ``claims``: see
     ``TaskPool``."""
 
     services: Services
@@ -68,10 +68,10 @@ class LaneRegistry:
 
 
 class Lane:
-    """Threads of its own: a store that hangs delays only its own mappings, and so does a budget.
+    """A scheduler with its own threads, so that a hanging store, or a budget, delays only its own mappings.
 
-    ``enumerator_workers`` mappings have a turn at the same time; ``workers`` rows are in flight, and as many
-    parts of large objects; very large ones have a few places of their own.
+    At most ``enumerator_workers`` mappings have a turn at the same time, ``workers`` rows are in flight, and
+    as many parts of large objects; very large objects have a small pool of their own.
 
     ``name``: as ``Mapping.lane``, which begins with the store.
     """
@@ -94,7 +94,7 @@ class Lane:
         self._enumerators = GreenPool(settings.enumerator_workers)
         self._loop: Callable[[], None] | None = None
         self._log_once = LogOnce()
-        #: in a run that ends: what has not had its turn yet, and how many accounts are still being listed
+        #: with ``run_once``: slots still to run, and the number of accounts still being listed
         self._waiting: deque[Slot] = deque()
         self._expanding = 0
         self._runs_once = False
@@ -104,8 +104,8 @@ class Lane:
     def update_mappings(self, mappings: Iterable[Mapping], coverage: Coverage) -> None:
         """Replace the mappings of this lane; any thread may call this at any time.
 
-        ``coverage``: of all mappings there are. A turn in progress begins nothing more for a mapping that was
-        changed or removed; a change counts from the next turn, and a removed mapping gets none.
+        ``coverage``: of all mappings of the configuration. A turn in progress starts nothing more for a
+        mapping that was changed or removed; a change applies from the next turn, a removed mapping has none.
         """
         self._coverage = coverage
         self._assign(CONFIGURED, mappings)
@@ -119,14 +119,14 @@ class Lane:
                 self._assign(slot.key, job.children_of(slot.requested) if slot.requested else ())
 
     def jobs(self) -> Iterator[Job]:
-        """Every job that has had a turn and will have others."""
+        """Every job that has had a turn and is not being removed."""
         for slot in list(self._slots.values()):
             if slot.job is not None and slot.requested is not None:
                 yield slot.job
 
     @property
     def is_failing(self) -> bool:
-        """Whether the last attempt at something failed, or a mapping had no turn at all."""
+        """Whether any job is failing, or any mapping has not had a turn."""
         return any(
             slot.requested is not None and (slot.job is None or slot.job.is_failing)
             for slot in self._slots.values()
@@ -134,16 +134,16 @@ class Lane:
 
     @property
     def large_busy(self) -> int:
-        """How many very large objects are in flight."""
+        """Number of very large objects in flight."""
         return self._large.running
 
     @property
     def unfinished(self) -> int:
-        """Threads at work, those of very large and slow objects included."""
+        """Number of busy threads, those of very large and slow objects included."""
         return self.running + self._large.running + self._large.slow
 
     def run_once(self) -> None:
-        """Give every mapping turns until nothing is left that can be done now. Returns at once."""
+        """Start running every mapping until no work is left that can be done now. Returns at once."""
         self._runs_once = True
         for slot in list(self._slots.values()):
             self._enqueue(slot)
@@ -151,12 +151,12 @@ class Lane:
         self._start_workers()
 
     def run_forever(self) -> None:
-        """Give every mapping a turn of one batch after the other. Returns at once."""
+        """Start running the mappings in turns of one batch each. Returns at once."""
         self._loop = self._take_turns
         self._start_workers()
 
     def close(self) -> None:
-        """Begin no further turn."""
+        """Start no further turn."""
         self._queue.close()
 
     def kill(self) -> None:
@@ -165,7 +165,7 @@ class Lane:
         self.workers.kill()
 
     def _start_workers(self) -> None:
-        """As many threads as there may be, or as there are mappings."""
+        """Start one thread per mapping, up to ``enumerator_workers``."""
         if self._loop is None:
             return
         self.threads = max(self.threads, min(self._enumerators.size, len(self._slots)))
@@ -177,8 +177,8 @@ class Lane:
         try:
             if self._loop:
                 self._loop()
-        except Exception:  # a defect; the watchdog and an alert notice the missing thread
-            log.exception("A thread for %s has ended", self.name)
+        except Exception:  # a defect; the watchdog and an alert detect the missing thread
+            log.exception("A thread for %s died of an unexpected error", self.name)
         finally:
             self.running -= 1
 
@@ -205,7 +205,8 @@ class Lane:
         self._start_workers()
 
     def _take_turns(self) -> None:
-        """The period between two polls of a mapping is from start to start; a delay begins at the end."""
+        """Run turns as they become due. ``poll_interval`` counts from start to start of a mapping's turns; a
+        delay counts from the end."""
         interval = self._services.settings.poll_interval
         while (slot := self._queue.get()) is not None:
             started = self._services.clock.now()
@@ -216,7 +217,7 @@ class Lane:
             self._queue.put(slot, started if at_once else max(started + interval, delayed))
 
     def _take_all_turns(self) -> None:
-        """While an account is being listed, there may be more mappings to come."""
+        """Run each waiting slot until it has no more work. Listing an account may add slots meanwhile."""
         while (self._waiting or self._expanding) and not self._services.stop.is_set():
             if not self._waiting:
                 self._services.clock.sleep(TICK)
@@ -227,7 +228,7 @@ class Lane:
             self._expanding -= _is_expanding(slot)
 
     def _turn(self, slot: Slot) -> StepResult | None:
-        """None: it was the last one."""
+        """Run one turn of a slot; None: the slot was removed."""
         if slot.requested is None:
             self._remove(slot)
             return None
@@ -251,7 +252,8 @@ class Lane:
         return result
 
     def _expand(self, slot: Slot, children: Dict[str, Mapping]) -> None:
-        """Slots for the children of a job, unless its mapping was removed or changed during the step."""
+        """Create slots for the children of a job, unless its mapping was removed or changed during the
+        step."""
         if slot.requested is not None and not slot.changed and children is not slot.assigned:
             slot.assigned = children
             self._assign(slot.key, children.values())

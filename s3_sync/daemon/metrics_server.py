@@ -1,7 +1,7 @@
-"""The port where Prometheus reads metrics: `GET /metrics`, plain HTTP, nothing else.
+"""The metrics endpoint for Prometheus: `GET /metrics` over plain HTTP, nothing else.
 
-The loop is our own because the one of `socketserver` polls, and every poll of a green process costs all of
-it; this one sleeps in `accept`.
+It has its own accept loop because the one of `socketserver` polls, and each poll stalls a process of green
+threads; this one blocks in `accept`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from s3_sync.runtime.log_once import LogOnce
 
 log = logging.getLogger("s3-sync.metrics")
 
-#: a client that says nothing for so long, in seconds, is left
-PATIENCE = 10.0
-#: how long nobody is let in, in seconds, when somebody could not be: descriptors may have run out
-REST = 1.0
+#: seconds after which an idle client is disconnected
+CLIENT_TIMEOUT = 10.0
+#: seconds without accepting connections after an error: descriptors may have run out
+ACCEPT_RETRY_DELAY = 1.0
 
 
 class _Server(ThreadingMixIn, HTTPServer):
@@ -34,7 +34,7 @@ class _Server(ThreadingMixIn, HTTPServer):
     log_once: LogOnce
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Without a traceback on stderr; a client that has gone is no news."""
+        """Log the error instead of a traceback on stderr; a disconnected client only at DEBUG."""
         error = sys.exc_info()[1]
         if isinstance(error, OSError):
             log.debug("A metrics client has disconnected: %s", error)
@@ -43,14 +43,14 @@ class _Server(ThreadingMixIn, HTTPServer):
 
 
 class MetricsPort:
-    """Listens from the start on; raises OSError when it cannot. ``port`` 0: any free one."""
+    """Listens as soon as it is created; raises OSError when it cannot. ``port`` 0: any free port."""
 
     def __init__(self, ip: str, port: int, registry: CollectorRegistry) -> None:
         class Server(_Server):
             address_family = socket.AF_INET6 if ":" in ip else socket.AF_INET
 
             def server_bind(self) -> None:
-                # not HTTPServer's, which looks up the host's name: with a dead resolver that takes long
+                # unlike HTTPServer's, without a look-up of the host name, which is slow with a dead resolver
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 self.socket.bind(self.server_address)
                 self.server_address = self.socket.getsockname()
@@ -66,7 +66,7 @@ class MetricsPort:
     def close(self) -> None:
         self._closed = True
         with contextlib.suppress(OSError):
-            self._server.socket.shutdown(socket.SHUT_RDWR)  # wakes who waits in accept
+            self._server.socket.shutdown(socket.SHUT_RDWR)  # wakes the thread blocked in accept
         self._server.socket.close()
 
     def _listen(self) -> None:
@@ -78,7 +78,7 @@ class MetricsPort:
                 if not self._closed:
                     level = log_once.level_for("port", str(error))
                     log.log(level, "Cannot accept a metrics connection: %s", error)
-                    time.sleep(REST)
+                    time.sleep(ACCEPT_RETRY_DELAY)
                 continue
             if log_once.clear("port"):
                 log.info("Metrics connections are accepted again")
@@ -87,7 +87,7 @@ class MetricsPort:
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
-    timeout = PATIENCE
+    timeout = CLIENT_TIMEOUT
     server_version = "swift-s3-sync"
     sys_version = ""
 
@@ -95,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.partition("?")[0] != "/metrics":
             self.send_error(404)
             return
-        with self.server.scraping:  # what one scrape costs is known; what many at a time cost is not
+        with self.server.scraping:  # one at a time, which bounds the cost
             page = generate_latest(self.server.registry)
         self.send_response(200)
         self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")

@@ -1,4 +1,4 @@
-"""What a running daemon reports: metrics for Prometheus, a recon file, signs of life for systemd, its log."""
+"""Monitoring of a running daemon: metrics for Prometheus, the recon file, systemd's watchdog, log lines."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from s3_sync.runtime.log_once import LogOnce
 
 log = logging.getLogger("s3-sync")
 
-#: how often reports are updated and the recon file is written, in seconds
-EVERY = 5.0
+#: seconds between two updates of the reports and the recon file
+UPDATE_INTERVAL = 5.0
 #: how long ``close`` waits for an update in progress, in seconds
 CLOSE_TIMEOUT = 1.0
-#: seconds without any answer of a store after which that is logged
-SILENT = 60.0
+#: seconds without any response from a store until that is logged
+SILENCE_LIMIT = 60.0
 
 
 class MetricSources(Protocol):
-    """What one kind of daemon has to report."""
+    """The reports of one kind of daemon."""
 
     @property
     def collectors(self) -> Iterable[Collector]:
@@ -36,7 +36,7 @@ class MetricSources(Protocol):
         ...
 
     def update(self) -> None:
-        """Called every EVERY seconds, by the monitor's thread."""
+        """Called every UPDATE_INTERVAL seconds by the monitor's thread."""
         ...
 
     def report(self) -> dict[str, Any]:
@@ -47,9 +47,9 @@ class MetricSources(Protocol):
 
 
 class Monitor:
-    """An error here stops nothing: it is logged, and the daemon goes on.
+    """Publishes the reports. An error here is logged and does not affect the daemon.
 
-    ``manager`` is told that the process is ready, and alive.
+    ``manager`` is notified that the process is ready and alive.
     """
 
     def __init__(self, services: Services, sources: MetricSources, manager: Manager) -> None:
@@ -79,12 +79,12 @@ class Monitor:
         self._thread.start()
 
     def on_reload(self, begins: bool) -> None:
-        """A reload of the configuration begins, or has ended, whatever came of it."""
+        """Called when a reload of the configuration begins, and when it has ended, successful or not."""
         if not begins:
             self._manager.ready(f"{len(self._services.activity.by_mapping)} mappings")
 
     def close(self) -> None:
-        """Also stops reading the journal, or SQLite would leave a part of it in the file beside it."""
+        """Stop monitoring. Also closes the journal's readers, or SQLite would leave its WAL file behind."""
         self._closing.set()
         if self._port is not None:
             self._port.close()
@@ -104,7 +104,7 @@ class Monitor:
                 self.update()
             except Exception as error:
                 self._log_once.exception(log, error, "Monitoring update failed")
-            self._closing.wait(EVERY)
+            self._closing.wait(UPDATE_INTERVAL)
 
     def _listen(self) -> None:
         if self._settings.metrics_port is None:
@@ -119,20 +119,21 @@ class Monitor:
         log.info("Metrics for Prometheus at %s port %d", ip, port)
 
     def _log_silent_stores(self) -> None:
-        """One line when the silence begins, and one when it ends."""
+        """Log one line when a store's silence begins, and one when it ends."""
         for observer in self._services.observers:
             silent, store = observer.silent, observer.store
-            if silent >= SILENT and store not in self._silent:
+            if silent >= SILENCE_LIMIT and store not in self._silent:
                 self._silent.add(store)
                 log.warning(
-                    "%s has not answered for %.0f s; %d requests wait for it",
+                    "%s has not answered for %.0f s; %d requests are in flight",
                     store,
                     silent,
                     observer.in_flight,
                 )
-            elif silent < SILENT and store in self._silent:
+            elif silent < SILENCE_LIMIT and store in self._silent:
                 self._silent.discard(store)
-                log.info("%s is not asked any more" if observer.is_forgotten else "%s answers again", store)
+                ended = "%s gets no requests any more" if observer.is_forgotten else "%s answers again"
+                log.info(ended, store)
 
     def _write(self) -> None:
         try:
@@ -140,5 +141,5 @@ class Monitor:
             self._unwritable = False
         except OSError as error:
             if not self._unwritable:
-                log.error("The recon file cannot be written into %s: %s", self._directory, error.strerror)
+                log.error("Cannot write the recon file into %s: %s", self._directory, error.strerror)
             self._unwritable = True

@@ -1,4 +1,4 @@
-"""One name at a time: no two threads of a daemon work on the same object of a mapping."""
+"""Locks per name: no two threads of a daemon process the same object of a mapping."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from s3_sync.errors import Deferred
 
 
 class NameLocks:
-    """As many locks as there are names being worked on right now.
+    """One lock for each name that is being processed.
 
-    A lock is either held for the time of a row, and others wait for it; or it is claimed for as long as a
-    very large or slow object takes, and nobody waits. ``claimed``: by whoever looked after the mapping
-    before.
+    A lock is either held for the duration of a row, and other threads wait for it; or claimed for as long as
+    a very large or slow object takes, and rows of that name are deferred. ``claimed``: names claimed by
+    earlier jobs of the mapping.
     """
 
     def __init__(self, claimed: set[str] | None = None) -> None:
@@ -24,12 +24,12 @@ class NameLocks:
 
     @contextmanager
     def hold(self, name: str) -> Iterator[None]:
-        """Raises Deferred where the name is claimed."""
+        """Hold the lock. Raises Deferred where the name is claimed."""
         with self._changed:
             while name in self._held and name not in self._claimed:
                 self._changed.wait()
             if name in self._claimed:
-                raise Deferred("an older row of this name is in the lane of large objects, or takes long")
+                raise Deferred("an older row of this name is still in progress")
             self._held.add(name)
         try:
             yield
@@ -39,7 +39,7 @@ class NameLocks:
                 self._changed.notify_all()
 
     def claim(self, name: str) -> bool:
-        """False where somebody else is at it."""
+        """Claim a name. Returns False where it is held or claimed already."""
         with self._changed:
             if name in self._held or name in self._claimed:
                 return False
@@ -47,8 +47,8 @@ class NameLocks:
             return True
 
     def keep(self, name: str) -> bool:
-        """Claim what is held for a row that takes long, so that nobody waits for it any more. False where
-        nothing is held, or it is claimed already."""
+        """Turn a held lock into a claim, because its row takes long; waiting threads get Deferred. Returns
+        False where the name is not held, or claimed already."""
         with self._changed:
             if name not in self._held or name in self._claimed:
                 return False

@@ -1,4 +1,4 @@
-"""Which containers belong to a process, where a daemon has several."""
+"""Sharding of containers among the processes of one daemon."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ProcessShard:
-    """The shard of process ``number``, from 0, of ``count``. Nothing that is kept on disk depends on it."""
+    """The shard of process ``number``, from 0, of ``count``. No state on disk depends on it."""
 
     number: int = 0
     count: int = 1
 
     def owns(self, account: str, container: str) -> bool:
-        """``container``: for shards of a container, the root container."""
+        """Whether the container belongs to this process; for a container's shards, pass the root
+        container."""
         if self.count == 1:
             return True
         digest = hashlib.sha256(f"{account}/{container}".encode()).digest()

@@ -21,8 +21,7 @@ Serve = Callable[[StartOptions, LoadedConfig, ProcessShard, Manager], int]
 
 
 def run_processes(options: StartOptions, config: LoadedConfig, serve: Serve) -> int:
-    """As many processes as the configuration says. Returns the exit code, in each of them; raises
-    SyncError."""
+    """Run as many processes as configured. Returns the exit code in each of them. Raises SyncError."""
     if config.settings.processes == 1:
         return serve(options, config, ProcessShard(), ServiceManager())
     return _Parent(options, config, serve).run()
@@ -50,7 +49,7 @@ class _Parent:
         return self._workers.run()
 
     def _work(self, number: int) -> int:
-        """In a worker."""
+        """Runs in a worker process; returns its exit code."""
         self._options.configure_logs(self._config.settings)
         manager = _WorkerManager(self._workers.status, number, self._manager.watchdog)
         return self._serve(self._options, self._config, ProcessShard(number, self._count), manager)
@@ -64,10 +63,11 @@ class _Parent:
             self._reload()
 
     def _reload(self) -> None:
-        """Workers reload by themselves; one that starts later starts with the last file that was usable."""
+        """Keep the last valid configuration for workers that start later; running workers reload by
+        themselves."""
         before = self._watch.looks()
         loaded = load(self._options.config)
-        self._watch.also(loaded.secret_files)  # of a file that is refused, too: a secret may come later
+        self._watch.also(loaded.secret_files)  # of an invalid file, too: a missing secret may appear later
         if loaded.settings is None or loaded.problems:
             return
         if loaded.settings.status_dir == self._config.settings.status_dir:

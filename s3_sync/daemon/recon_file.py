@@ -1,7 +1,7 @@
-"""Recon files: what a running daemon says about itself, for whoever may read a file on that node.
+"""Recon files: the status of a running daemon, readable by every user of the node.
 
-One for each process, replaced as a whole every few seconds. docs/data-model.md lists what is in it. Nothing
-depends on it, so it is not made durable.
+One file per process, replaced atomically every few seconds. docs/data-model.md lists its content. Nothing
+depends on it, so it is not fsynced.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _NAMES = re.compile(r"swift-s3-sync-(\d+)\.recon")
 
 
 def write(directory: str, process: int, content: dict[str, Any]) -> None:
-    """Replace the file of a process, readable by everybody. Raises OSError."""
+    """Replace the file of a process; it is world-readable. Raises OSError."""
     path = os.path.join(directory, _NAME.format(process))
     temporary = f"{path}.{os.getpid()}"
     try:
         with open(temporary, "w", encoding="ascii") as file:
-            file.write(json.dumps(content))  # as one string: several times as fast
+            file.write(json.dumps(content))  # one string: several times faster than json.dump
             os.fchmod(file.fileno(), 0o644)
         os.replace(temporary, path)
     except BaseException:
@@ -34,9 +34,9 @@ def write(directory: str, process: int, content: dict[str, Any]) -> None:
 
 
 def read(directory: str) -> dict[int, dict[str, Any]]:
-    """What each process has said last, by its number; those that cannot be read are left out.
+    """The last report of each process, by its number; unreadable files are left out.
 
-    A process that has ended leaves its file: ``updated`` in it tells when it was written.
+    A process leaves its file behind when it ends: ``updated`` in it is the time of writing.
     """
     found: dict[int, dict[str, Any]] = {}
     with contextlib.suppress(OSError):

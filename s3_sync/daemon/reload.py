@@ -1,7 +1,7 @@
-"""Applies a changed configuration file while the daemon runs: nothing is lost or starts over.
+"""Reloads a changed configuration file while the daemon runs, without losing or repeating work.
 
-A file with any problem in it changes nothing at all. Mappings, profiles, credentials with their secrets,
-budgets, proxies and the log level apply at once. Everything else applies from the next start.
+An invalid file changes nothing at all. Mappings, profiles, credentials with their secrets, budgets, proxies
+and the log level apply at once. Everything else applies from the next start.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ log = logging.getLogger("s3-sync")
 
 #: how often files are polled, in seconds
 POLL_EVERY = 1.0
-#: settings besides the mappings that apply at once, or that a daemon does not use
+#: settings that apply at once, or that a daemon does not use
 _LIVE = {"mappings", "migrations", "migrator", "log_level", "http_proxy", "https_proxy"}
 
 
 @dataclass(frozen=True, slots=True)
 class ReloadTarget:
-    """What a reload changes. ``update_mappings``: see ``Daemon``. ``announce`` is called with the mappings
-    that are new or have changed, before they apply; ``on_reload`` when a reload begins (True) and when it has
-    ended (False). ``log_level``: that of the command line, which overrides the file's."""
+    """The objects that a reload updates. ``update_mappings``: see ``Daemon``. ``announce`` is called with the
+    new and changed mappings before they apply, ``on_reload`` when a reload begins (True) and when it has
+    ended (False). ``log_level``: from the command line; overrides the file's."""
 
     path: str
     settings: Settings
@@ -43,8 +43,8 @@ class ReloadTarget:
 
 
 class ConfigReloader:
-    """Call ``poll`` often, from one thread; a signal handler may call ``request``. ``before``: what the file
-    looked like before ``loaded`` was read from it."""
+    """Reloads the configuration on change or request. Call ``poll`` often, from one thread; a signal handler
+    may call ``request``. ``before``: the file's signature from before ``loaded`` was read."""
 
     def __init__(
         self,
@@ -65,15 +65,15 @@ class ConfigReloader:
         self._last = self._known
 
     def request(self) -> None:
-        """Read the file, whether or not it has changed."""
+        """Reload at the next poll, whether or not the file has changed."""
         self._requested = True
 
     def poll(self) -> None:
-        """Read the file if it has changed since it was read, and has been the same for two polls: writing
-        it may take a moment."""
+        """Reload the file if it has changed since it was last read and was the same in two polls, since it
+        may still be being written."""
         if self._requested:
             self._requested = False
-            log.info("%s: to be read again", self._target.path)
+            log.info("%s: reload requested", self._target.path)
             self._read()
             return
         now = self._now()
@@ -98,10 +98,10 @@ class ConfigReloader:
             self._target.on_reload(False)
 
     def _refuse(self, loaded: Loaded) -> None:
-        """A secret that is not there may come: its file is watched, too."""
+        """Log the problems, and watch the file's secrets, too: a missing one may appear."""
         for problem in loaded.problems:
             log.error("%s: %s", self._target.path, problem)
-        log.error("%s cannot be used: nothing is changed", self._target.path)
+        log.error("%s is invalid: the running configuration is unchanged", self._target.path)
         self._target.configuration.refused = True
         self._also(loaded)
 
@@ -112,7 +112,7 @@ class ConfigReloader:
             log.warning("%s", warning)
         for key in fields(Settings):
             if key.name not in _LIVE and getattr(settings, key.name) != getattr(before, key.name):
-                log.warning("%s has changed: it applies from the next start", key.name)
+                log.warning("%s has changed: restart the daemon to apply it", key.name)
         if target.log_level is None:
             logging.getLogger("s3-sync").setLevel(settings.log_level.upper())
         known = {mapping.journal_key: mapping for mapping in before.mappings}
@@ -138,9 +138,9 @@ class ConfigReloader:
 
 
 def _changes(before: Iterable[Mapping], after: Iterable[Mapping]) -> str:
-    """``3 mappings (1 new, 0 gone, 1 changed)``"""
+    """``3 mappings (1 new, 0 removed, 1 changed)``"""
     old = {mapping.journal_key: mapping for mapping in before}
     new = {mapping.journal_key: mapping for mapping in after}
     changed = sum(not mapping.same_config(old[key]) for key, mapping in new.items() if key in old)
-    came, went = len(new.keys() - old.keys()), len(old.keys() - new.keys())
-    return f"{len(new)} mappings ({came} new, {went} gone, {changed} changed)"
+    added, removed = len(new.keys() - old.keys()), len(old.keys() - new.keys())
+    return f"{len(new)} mappings ({added} new, {removed} removed, {changed} changed)"

@@ -1,4 +1,4 @@
-"""Talking to systemd: the daemon is ready, stops, and is alive (sd_notify(3)).
+"""Notifies systemd that the daemon is ready and alive (sd_notify(3)).
 
 Each message is a datagram of ``NAME=value`` lines to the socket that NOTIFY_SOCKET names: a path or, where it
 begins with ``@``, a name in the abstract namespace. Without that variable nothing is sent.
@@ -13,7 +13,7 @@ from typing import Protocol
 
 
 class Manager(Protocol):
-    """Who wants to know about this process. ``watchdog``: as of ``ServiceManager``."""
+    """The supervisor that a process reports to. ``watchdog``: see ``ServiceManager``."""
 
     watchdog: float | None
 
@@ -23,9 +23,9 @@ class Manager(Protocol):
 
 
 class ServiceManager:
-    """``watchdog``: every so many seconds a sign of life is wanted; None = nobody asks.
+    """systemd. ``watchdog``: its watchdog timeout in seconds; None: the watchdog is off.
 
-    WATCHDOG_PID says which process that is, so that a child does not answer for its parent.
+    WATCHDOG_PID names the process that must report, so that a child does not report for its parent.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
@@ -33,18 +33,18 @@ class ServiceManager:
         if self._address.startswith("@"):
             self._address = "\0" + self._address[1:]
         self.watchdog: float | None = None
-        wanted, process = environment.get("WATCHDOG_USEC", ""), environment.get("WATCHDOG_PID", "")
-        if self._address and wanted.isdigit() and int(wanted) and process in ("", str(os.getpid())):
-            self.watchdog = int(wanted) / 1e6
+        timeout, process = environment.get("WATCHDOG_USEC", ""), environment.get("WATCHDOG_PID", "")
+        if self._address and timeout.isdigit() and int(timeout) and process in ("", str(os.getpid())):
+            self.watchdog = int(timeout) / 1e6
 
     def ready(self, status: str) -> None:
-        self._say(f"READY=1\nSTATUS={status}")
+        self._notify(f"READY=1\nSTATUS={status}")
 
     def alive(self) -> None:
-        self._say("WATCHDOG=1")
+        self._notify("WATCHDOG=1")
 
-    def _say(self, message: str) -> None:
-        """A manager that does not listen any more is not our business."""
+    def _notify(self, message: str) -> None:
+        """Send a message; errors are ignored, since the daemon does not depend on its manager."""
         if not self._address:
             return
         try:
@@ -57,8 +57,8 @@ class ServiceManager:
 
 
 class Watchdog:
-    """``tick`` it often: it feeds the manager's watchdog three times in its period, but only while
-    ``is_alive``."""
+    """Feeds the manager's watchdog three times per period, but only while ``is_alive``. Call ``tick``
+    often."""
 
     def __init__(self, manager: Manager, is_alive: Callable[[], bool], now: Callable[[], float]) -> None:
         self._manager = manager

@@ -1,4 +1,4 @@
-"""What every part of a daemon shares."""
+"""The services that all parts of a daemon share."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from s3_sync.state.controls import Controls
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """``stop``: set once, when no further work may begin. ``once``: the daemon ends when everything was tried
-    once, and retries do not wait for their time."""
+    """``stop``: set once, when no further work may begin. ``once``: the daemon exits after one pass over
+    everything, and retries ignore their backoff."""
 
     settings: Settings
     clock: Clock
@@ -33,5 +33,5 @@ class Services:
     stop: Stop = field(default_factory=Event)
 
     def halted(self, mapping: Mapping) -> bool:
-        """Whether nothing more may begin for a mapping: the daemon stops, or the operator has paused it."""
+        """Whether no more work may begin for a mapping: the daemon is stopping, or the mapping is paused."""
         return self.stop.is_set() or self.controls.is_paused(mapping)

@@ -1,4 +1,4 @@
-"""How a daemon was started, and the configuration that it starts with."""
+"""The start options of a daemon, and its initial configuration."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from s3_sync.runtime.logs import configure
 
 @dataclass(frozen=True, slots=True)
 class StartOptions:
-    """``program``: the command, which log lines begin with. ``log_level`` overrides the configuration's."""
+    """``program``: the name of the command. ``log_level``: overrides the configuration's."""
 
     program: str
     config: str
@@ -21,7 +21,7 @@ class StartOptions:
     console: bool = False
 
     def configure_logs(self, settings: Settings) -> None:
-        """Raises ConfigError."""
+        """Set up logging. Raises ConfigError."""
         configure(
             "s3-sync",
             settings.log_file,
@@ -34,7 +34,7 @@ class StartOptions:
 
 @dataclass(frozen=True, slots=True)
 class LoadedConfig:
-    """A configuration that has settings. ``before``: what its files looked like before they were read."""
+    """A valid configuration. ``before``: the signature of its files from before they were read."""
 
     loaded: Loaded
     before: StatSignature

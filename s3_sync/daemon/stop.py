@@ -1,4 +1,4 @@
-"""Stop flags: tell threads at work to begin nothing more."""
+"""Stop flags: running threads poll them and start nothing more once they are set."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Stop(Protocol):
-    """The part of ``threading.Event`` that is used."""
+    """The part of ``threading.Event`` that stop flags need."""
 
     def is_set(self) -> bool: ...
 
@@ -14,7 +14,7 @@ class Stop(Protocol):
 
 
 class LinkedStop:
-    """Set by itself, or together with ``parent``."""
+    """A stop flag that is also set whenever ``parent`` is."""
 
     def __init__(self, parent: Stop) -> None:
         self._parent = parent

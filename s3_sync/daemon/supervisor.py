@@ -1,7 +1,7 @@
-"""Pre-fork supervision: a parent process starts workers, restarts those that die, and passes signals on.
+"""Pre-fork supervision: a parent process starts workers, restarts those that die, and forwards signals.
 
-The parent does nothing else: it has no threads and no connections, so that it can fork at any time. What the
-workers report lies in memory that all processes share.
+The parent does nothing else: it has no threads and no connections, so that it can fork at any time. Workers
+report through memory that all processes share.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ _SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCH
 _PR_SET_PDEATHSIG = 1
 #: how often the parent polls, in seconds; it handles a signal at once
 TICK = 1.0
-#: a worker that ran for so long, in seconds, did not fail from the start
+#: seconds of run time after which a worker's failures count from one again
 HEALTHY_AFTER = 60.0
-#: seconds until a worker that ended is restarted: after the first time, and at most
+#: seconds until a dead worker is restarted: initially, and at most
 RESTART_DELAY, MAX_RESTART_DELAY = 1.0, 60.0
 
 
 class WorkerStatus:
-    """For each worker: whether it has ever been ready, and when it last reported that it is healthy."""
+    """For each worker: whether it has been ready since its start, and when it last reported itself
+    healthy."""
 
     def __init__(self, count: int) -> None:
         self._memory = mmap.mmap(-1, _SLOT.size * count)
@@ -46,7 +47,7 @@ class WorkerStatus:
         return float(self._read(number)[1])
 
     def report(self, number: int) -> None:
-        """Called by the worker: it is ready, and healthy."""
+        """Called by the worker to report that it is ready and healthy."""
         self._memory[self._place(number)] = _SLOT.pack(True, time.monotonic())
 
     def clear(self, number: int) -> None:
@@ -64,16 +65,16 @@ class WorkerStatus:
 class _Worker:
     number: int
     pid: int = 0
-    began: float = 0.0
-    begin_at: float = 0.0
+    started: float = 0.0
+    start_at: float = 0.0
     failures: int = 0
 
 
 class Workers:
-    """``work(number)`` is what each worker does, from 0; what it returns is its exit code.
+    """``work(number)`` runs in each worker, numbered from 0, and returns its exit code.
 
     ``once``: workers that end are not restarted. ``tick`` is called about every second. SIGTERM, SIGINT and
-    SIGHUP to the parent go on to all workers.
+    SIGHUP are forwarded to all workers.
     """
 
     def __init__(
@@ -96,20 +97,20 @@ class Workers:
         return all(self.status.is_ready(worker.number) for worker in self._workers)
 
     def all_healthy(self, timeout: float) -> bool:
-        """Whether each has reported in the last ``timeout`` seconds, or is known to be down."""
+        """Whether each worker has reported in the last ``timeout`` seconds, or is known to be down."""
         oldest = time.monotonic() - timeout
         return all(not each.pid or self.status.last_report(each.number) >= oldest for each in self._workers)
 
     def run(self) -> int:
-        """The exit code, in the parent and in every worker: 1 when one of them has failed.
+        """Run the workers. Returns the exit code, in the parent and in every worker: in the parent, 1 when
+        one of them failed.
 
-        Returns in each of these processes. A worker that fails at its very start ends everything: then
-        the configuration is wrong, or this machine.
+        A worker that fails before it is first ready stops all: the configuration or the machine is broken.
         """
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         while True:
             for worker in self._workers:
-                if self._is_to_begin(worker) and (code := self._begin(worker, before)) is not None:
+                if self._is_startable(worker) and (code := self._start(worker, before)) is not None:
                     return code
             if not any(worker.pid for worker in self._workers) and (self._stopping or self._once):
                 break
@@ -118,24 +119,24 @@ class Workers:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return 1 if self._failed else 0
 
-    def _is_to_begin(self, worker: _Worker) -> bool:
-        if worker.pid or self._stopping or (self._once and worker.began):
+    def _is_startable(self, worker: _Worker) -> bool:
+        if worker.pid or self._stopping or (self._once and worker.started):
             return False
-        return time.monotonic() >= worker.begin_at
+        return time.monotonic() >= worker.start_at
 
-    def _begin(self, worker: _Worker, mask: set[int | signal.Signals]) -> int | None:
-        """None in the parent; the exit code in the worker."""
+    def _start(self, worker: _Worker, mask: set[int | signal.Signals]) -> int | None:
+        """Fork a worker. Returns None in the parent, the exit code in the worker."""
         self.status.clear(worker.number)
-        worker.began = time.monotonic()
+        worker.started = time.monotonic()
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         parent = os.getpid()
         worker.pid = fork()
         if worker.pid:
             return None
-        # should the parent be killed, nobody would stop us
+        # a killed parent could not stop this worker
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the work has a use for it
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until ``work`` installs its own handler
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if os.getppid() != parent:
             return 1
@@ -165,14 +166,14 @@ class Workers:
             self._failed = True
             return
         if code > 0 and not worker.failures and not self.status.is_ready(worker.number):
-            log.error("%s %s before it began: stopping", name, how)
+            log.error("%s %s before it was ready: stopping all processes", name, how)
             self._failed = True
             self._stop()
             return
-        worker.failures = 1 if time.monotonic() - worker.began > HEALTHY_AFTER else worker.failures + 1
-        pause = min(MAX_RESTART_DELAY, RESTART_DELAY * 2.0 ** (worker.failures - 1))
-        worker.begin_at = time.monotonic() + pause
-        log.error("%s %s; another one begins in %.0f s", name, how, pause)
+        worker.failures = 1 if time.monotonic() - worker.started > HEALTHY_AFTER else worker.failures + 1
+        delay = min(MAX_RESTART_DELAY, RESTART_DELAY * 2.0 ** (worker.failures - 1))
+        worker.start_at = time.monotonic() + delay
+        log.error("%s %s; restarting it in %.0f s", name, how, delay)
 
     def _stop(self) -> None:
         self._stopping = True

@@ -1,4 +1,4 @@
-"""A fair pool of few places, for tasks so long that others must not wait for them."""
+"""A small, fair thread pool for tasks so long that other work must not wait for them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from s3_sync.runtime.concurrency import GreenPool, Pool
 
 Task = Callable[[], object]
 
-#: very large objects of one store in flight at a time, and as many of their parts
+#: maximum of very large objects of one store in flight, and of their parts
 MAX_RUNNING = 4
 #: the longest wait, in seconds: it is bounded so that the waiting thread can report that it is alive
 _MAX_WAIT = 0.5
 
 
 class TaskPool:
-    """A few places, shared by all mappings of one store, which take turns. ``parts`` is a pool for the parts
-    of these objects only: others' parts do not queue behind theirs.
+    """Runs the long tasks of one store's mappings, round robin. ``parts`` is a pool for the parts of these
+    objects only, so that parts of other objects do not queue behind them.
 
-    What waits here is in the journal too, so it may be forgotten. No task begins once ``stop`` is set.
-    ``claims``: by owner, shared by all pools of the process: a mapping may move to another lane while its
-    objects are still in this one.
+    The queue need not survive: its rows are in the journal, too. No task starts once ``stop`` is set.
+    ``claims``: claimed names by owner, shared by all pools of the process, as a mapping may move to another
+    lane while its objects are still in this one.
     """
 
     def __init__(
@@ -32,21 +32,21 @@ class TaskPool:
         self.parts = parts
         #: tasks in flight
         self.running = 0
-        #: rows outside this pool whose batches went on without them
+        #: rows outside this pool that still run after their batches have ended
         self.slow = 0
         self._pool = pool
         self._stop = stop
         self._changed = threading.Condition()
-        #: owner -> waiting tasks; the owner whose turn is next comes first
+        #: owner -> waiting tasks; the owner to serve next comes first
         self._queues: dict[str, deque[Task]] = {}
         self._claims: dict[str, set[str]] = {} if claims is None else claims
 
     def claims(self, owner: str) -> set[str]:
-        """The names of an owner's objects in any pool of the process: always the same set."""
+        """The names of an owner's objects in any pool of the process; always the same set object."""
         return self._claims.setdefault(owner, set())
 
     def add(self, owner: str, task: Task) -> None:
-        """Return at once. ``task`` must not raise."""
+        """Queue a task and return at once. ``task`` must not raise."""
         with self._changed:
             self._queues.setdefault(owner, deque()).append(task)
             if self.running >= self._pool.size:
@@ -55,7 +55,7 @@ class TaskPool:
         self._pool.spawn(self._work)
 
     def wait(self) -> None:
-        """Wait for a moment, or until a task has ended."""
+        """Wait until a task has ended, for _MAX_WAIT at most."""
         with self._changed:
             if self.running or self.slow:
                 self._changed.wait(_MAX_WAIT)
@@ -81,7 +81,7 @@ class TaskPool:
                 self._changed.notify_all()
 
     def _next(self) -> Task | None:
-        """None: no task is left, and the thread is no longer counted."""
+        """The next task; None: none is left, and the thread is no longer counted."""
         with self._changed:
             if self._queues and not self._stop.is_set():
                 owner, queue = next(iter(self._queues.items()))
@@ -99,7 +99,7 @@ class TaskPool:
 
 
 def green_task_pool(workers: int, stop: Stop, claims: dict[str, set[str]]) -> TaskPool:
-    """The task pool beside ``workers`` threads. A few parts at a time are as fast as many, and keep the
-    queues at the servers short in which small objects stand."""
-    places = min(MAX_RUNNING, workers)
-    return TaskPool(GreenPool(places), GreenPool(places), stop, claims)
+    """A task pool beside ``workers`` threads. A few parts at a time are as fast as many, and keep the
+    servers' queues short for small objects."""
+    size = min(MAX_RUNNING, workers)
+    return TaskPool(GreenPool(size), GreenPool(size), stop, claims)

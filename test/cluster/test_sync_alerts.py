@@ -24,7 +24,7 @@ from servers.swift import SwiftCluster
 
 #: how often what is pending is counted, and a store asked that has refused; in seconds
 OFTEN = {
-    "values": {"s3_sync.daemon.monitor:EVERY": 0.2},
+    "values": {"s3_sync.daemon.monitor:UPDATE_INTERVAL": 0.2},
     "pauses": {"s3_sync.sync.container_crawl:backoff_delay": 0.5},
 }
 

@@ -39,6 +39,6 @@ def test_more_deletes_than_allowed(swift: SwiftCluster, s3api: Store, new_daemon
     assert positions == held
     assert daemon.ctl("allow-deletes", "0").returncode == 0
     wait_until(lambda: pair.arrived() == ["another"], 20, "the deletes")
-    assert "deletes go on: an operator has allowed them" in daemon.log_text()
+    assert "deletes resume: an operator allowed them" in daemon.log_text()
     assert daemon.unsettled() == {}
     assert "Traceback" not in daemon.log_text()

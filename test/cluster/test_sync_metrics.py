@@ -15,7 +15,7 @@ from servers.process import wait_until
 from servers.swift import SwiftCluster
 
 #: what is pending is counted so often, in seconds
-OFTEN = {"values": {"s3_sync.daemon.monitor:EVERY": 0.2}}
+OFTEN = {"values": {"s3_sync.daemon.monitor:UPDATE_INTERVAL": 0.2}}
 
 
 @pytest.fixture

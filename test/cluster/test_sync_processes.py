@@ -53,7 +53,7 @@ def test_work_is_shared(swift: SwiftCluster, store: Store, proxy: FaultProxy, ne
         pair.put("p")
     wait_until(lambda: arrived("p"), 60, "what was written meanwhile")
     wait_until(lambda: len(set(workers(daemon)) - set(before)) == 1, 30, "another one in its place")
-    assert "was killed by signal 9; another one begins in 1 s" in daemon.log_text()
+    assert "was killed by signal 9; restarting it in 1 s" in daemon.log_text()
     daemon.ask_to_stop()
     assert daemon.child is not None
     assert daemon.child.wait(20) == 0
@@ -122,7 +122,7 @@ def test_another_configuration_for_all_of_them(
     # a file that cannot be used changes nothing, neither for them nor for those who take their places
     daemon.config.write_text("{")
     child.signal(signal.SIGHUP)
-    wait_until(lambda: daemon.log_text().count("nothing is changed") >= 2, 30, "the refusal of each")
+    wait_until(lambda: daemon.log_text().count("configuration is unchanged") >= 2, 30, "the refusal of each")
     before = workers(daemon)
     for pid in before:
         os.kill(pid, signal.SIGKILL)
@@ -139,4 +139,4 @@ def test_another_configuration_for_all_of_them(
 def test_what_cannot_begin(swift: SwiftCluster, store: Store, new_daemon: NewDaemon) -> None:
     daemon = new_daemon(new_pair(swift, store), processes=2, internal_client_path="/dev/null")
     assert daemon.start().wait(30) == 1
-    assert "before it began: stopping" in daemon.log_text()
+    assert "before it was ready: stopping" in daemon.log_text()

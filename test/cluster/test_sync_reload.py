@@ -68,11 +68,11 @@ def test_files_are_watched(swift: SwiftCluster, s3api: Store, running: Running, 
     write_secret(tmp_path / "secret", right)
     arrives(pair, "o1")
     running.daemon.config.write_text("{")
-    running.says("nothing is changed")
+    running.says("the running configuration is unchanged")
     pair.put("o2")
     arrives(pair, "o2")
     running.use(pair)
-    running.says("(0 new, 0 gone, 0 changed)")
+    running.says("(0 new, 0 removed, 0 changed)")
     assert right not in running.daemon.log_text()
     assert running.daemon.unsettled() == {}
 
@@ -103,7 +103,7 @@ def test_mappings_come_go_and_change(swift: SwiftCluster, s3api: Store, running:
 
     # what is taken out gets nothing more, and goes on where it was when it comes back
     running.use(second)
-    running.says("(0 new, 1 gone, 0 changed)")
+    running.says("(0 new, 1 removed, 0 changed)")
     first.put("o3")
     second.put("o2")
     arrives(second, "o2")

@@ -30,7 +30,7 @@ def test_lane_thread_with_a_defect_is_logged_and_no_longer_counted(
     lane._run()
     assert lane.running == 1
     [record] = caplog.records
-    assert record.getMessage() == "A thread for aws has ended"
+    assert record.getMessage() == "A thread for aws died of an unexpected error"
     assert record.exc_info
 
 

@@ -75,7 +75,7 @@ def test_a_defect_is_told_once(
 def test_when_descriptors_run_out_the_port_stays(
     port: MetricsPort, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exposition, "REST", 0.01)
+    monkeypatch.setattr(exposition, "ACCEPT_RETRY_DELAY", 0.01)
     caplog.set_level(logging.INFO)
     real, refusals = port._server.get_request, iter([OSError(errno.EMFILE, "Too many open files")] * 3)
 

@@ -104,7 +104,7 @@ def test_a_change_is_taken_over_once(stand: Stand, caplog: pytest.LogCaptureFixt
     assert stand.look(10) == 1
     assert [mapping.container for mapping in stand.used[0]] == ["c", "d"]
     assert stand.told == [True, False]
-    assert "2 mappings (1 new, 0 gone, 1 changed)" in caplog.text
+    assert "2 mappings (1 new, 0 removed, 1 changed)" in caplog.text
     assert stand.configuration.loaded_at > 1000.0
 
 
@@ -129,7 +129,7 @@ def test_a_file_with_a_problem_changes_nothing(
     assert stand.look(10) == 0
     assert stand.configuration.refused
     assert stand.told == [True, False]
-    assert caplog.text.count("nothing is changed") == 1
+    assert caplog.text.count("the running configuration is unchanged") == 1
     if broken is None:
         assert "containers[2].container: must be text" in caplog.text
         assert "containers[2].aws_bucket: is required" in caplog.text
@@ -184,7 +184,7 @@ def test_what_counts_from_the_next_start_is_told(stand: Stand, caplog: pytest.Lo
     stand.written |= {"items_chunk": 20, "log_level": "warning"}
     stand.write()
     stand.look()
-    assert "items_chunk has changed: it applies from the next start" in caplog.text
+    assert "items_chunk has changed: restart the daemon to apply it" in caplog.text
     assert "log_level has changed" not in caplog.text
     assert logging.getLogger("s3-sync").level == logging.WARNING
     caplog.clear()

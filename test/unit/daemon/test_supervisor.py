@@ -120,7 +120,7 @@ def test_one_that_is_killed_has_a_successor(family: Callable[..., Family]) -> No
     found.process.terminate()
     code, errors = found.end()
     assert code == 0
-    assert f"process {number + 1} of 3 (pid {pid}) was killed by signal 9; another one begins in" in errors
+    assert f"process {number + 1} of 3 (pid {pid}) was killed by signal 9; restarting it in" in errors
     assert not any(runs(pid) for _, pid in found.begun())
 
 
@@ -129,7 +129,7 @@ def test_one_that_cannot_begin_ends_all_of_them(family: Callable[..., Family]) -
     code, errors = found.end()
     assert code == 1
     assert "of 3 (pid" in errors
-    assert "ended with 1 before it began: stopping" in errors
+    assert "ended with 1 before it was ready: stopping" in errors
     assert not any(runs(pid) for _, pid in found.begun())
 
 
