@@ -1,4 +1,4 @@
-"""One connection to an HTTP server: opening it, sending a request, receiving the head of the answer."""
+"""One connection to an HTTP server: connect, send a request, receive the response head."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from dataclasses import dataclass, field
 from s3_sync.http.message import MAX_HEAD, Head, HttpError, parse_head
 from s3_sync.streams.reader import CHUNK
 
-#: Swift's servers close a connection that was idle for client_timeout, 60 s by default; S3's sooner or later
+#: seconds; Swift's servers close a connection that was idle for client_timeout, 60 s by default
 MAX_IDLE = 50.0
-#: how often a blocked upload looks whether the server has answered already, in seconds
-_LOOK = 1.0
-#: after so many bytes that nobody kept us waiting for, others have their turn; few, or they wait for long
-_TURN = 512 * 1024
-#: a turn that took less is followed by a rest of twice the time, up to so long (seconds)
-_FAST, _REST = 0.06, 0.05
-#: at most so many 1xx answers before the final one
+#: how often a blocked upload polls for an early response, in seconds
+_POLL_INTERVAL = 1.0
+#: bytes sent without blocking after which other green threads run; small, to keep their waits short
+_YIELD_AFTER = 512 * 1024
+#: a burst of that many bytes faster than the first is followed by a pause of twice its time, at most the
+#: second (seconds)
+_FAST_BURST, _MAX_PAUSE = 0.06, 0.05
+#: maximum number of 1xx responses before the final one
 _MAX_INTERIM = 16
 _TCP_INFO = getattr(socket, "TCP_INFO", None)
 _ESTABLISHED = 1  # tcpi_state, the first byte of Linux's struct tcp_info
@@ -29,7 +30,7 @@ _ESTABLISHED = 1  # tcpi_state, the first byte of Linux's struct tcp_info
 
 @dataclass(frozen=True)
 class Origin:
-    """Where requests go."""
+    """The server that requests are sent to."""
 
     host: str
     port: int
@@ -51,7 +52,8 @@ class Proxy(Origin):
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds. ``read``: between two pieces of data, either way. ``acquire``: for a free connection."""
+    """In seconds. ``read``: between two pieces of data, in either direction. ``acquire``: for a free
+    connection."""
 
     connect: float = 10.0
     read: float = 60.0
@@ -60,21 +62,21 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Receiving:
-    """``buffer``: bytes that the kernel may hold of a connection; None leaves that to it. ``gather``: so many
-    bytes, at most 1 MiB, of a body that is long and arrives fast are waited for at a time: half the CPU."""
+    """``buffer``: size of the kernel's receive buffer; None: the kernel's default. ``gather``: minimum bytes
+    per read, at most 1 MiB, of a long body that arrives fast: halves the CPU time."""
 
     buffer: int | None = None
     gather: int = 1
 
 
-class Dead(Exception):
-    """The server had closed the connection before it answered anything."""
+class StaleConnection(Exception):
+    """The server closed the connection before the first byte of a response."""
 
 
 class Connection:
-    """A connected socket, and the bytes that were received but not yet consumed.
+    """A connected socket, and the bytes received but not yet consumed.
 
-    Raises HttpError for everything that goes wrong on the network, and Dead where it says so.
+    Raises HttpError for every network error, and StaleConnection where documented.
     """
 
     def __init__(self, sock: socket.socket, timeouts: Timeouts) -> None:
@@ -83,9 +85,9 @@ class Connection:
         self._tls = isinstance(sock, ssl.SSLSocket)
         self._buffer = b""
         self._idle_since = 0.0
-        #: whether the server has said anything since the request began
-        self._heard = False
-        #: a final answer that came while the body was being sent
+        #: whether the server has sent any response head since the request began
+        self._responded = False
+        #: a final response that arrived while the body was being sent
         self._early: Head | None = None
         #: see ``gather``
         self._at_least = 1
@@ -95,15 +97,15 @@ class Connection:
         self._sock.close()
 
     def park(self) -> bool:
-        """Note that the connection is idle from now on; False when stray bytes make it unusable."""
+        """Mark the connection as idle. Returns False when stray bytes make it unusable."""
         self._idle_since = time.monotonic()
         return not self._buffer
 
     def usable(self) -> bool:
-        """Whether the next request may go out on this idle connection, as far as this host knows.
+        """Whether this idle connection can be used, as far as this host knows.
 
-        On Linux the TCP state tells that the server has closed its side; elsewhere that shows only when
-        the connection is used.
+        On Linux the TCP state shows that the server has closed its side; elsewhere only the next request
+        does.
         """
         if time.monotonic() - self._idle_since > MAX_IDLE:
             return False
@@ -113,51 +115,50 @@ class Connection:
         return state == _ESTABLISHED
 
     def send(self, data: bytes) -> bool:
-        """Begin a request with these bytes; False when the server stopped listening."""
-        self._heard = False
+        """Send the first bytes of a request. Returns False when the server stopped reading."""
+        self._responded = False
         try:
             self._sock.sendall(data)
         except TimeoutError as error:
-            raise HttpError(f"time-out while sending: {error}", True, timed_out=True) from error
+            raise HttpError(f"timed out sending the request: {error}", True, timed_out=True) from error
         except OSError:
             return False
         return True
 
     def upload(self, chunks: Iterator[bytes]) -> bool:
-        """Send a long body; False as soon as the server answers, or stops listening, in the middle.
+        """Send a long body. Returns False as soon as the server responds, or stops reading, in the middle.
 
-        Where both sides are so fast that nobody is ever kept waiting, no other green thread would have a
-        turn, neither here nor in a Swift server, which serves others only when a client keeps it waiting. So
-        a fast turn is followed by a rest, in which the server's buffers fill up: the bytes are there
-        afterwards, and nothing is lost.
+        If both sides are so fast that no call ever blocks, no other green thread would run, neither here nor
+        in a Swift server, which switches only when it blocks on a client. So a fast burst is followed by a
+        pause, which costs nothing: the server's buffers fill up meanwhile.
         """
-        patience = self._timeouts.read
-        self._sock.settimeout(min(_LOOK, patience))
-        in_a_row, began = 0, time.monotonic()
+        timeout = self._timeouts.read
+        self._sock.settimeout(min(_POLL_INTERVAL, timeout))
+        burst, began = 0, time.monotonic()
         try:
             for chunk in chunks:
-                if not self._send_unless_answered(chunk):
+                if not self._send_unless_responded(chunk):
                     return False
-                in_a_row += len(chunk)
-                if in_a_row >= _TURN:
+                burst += len(chunk)
+                if burst >= _YIELD_AFTER:
                     took = time.monotonic() - began
-                    time.sleep(min(2 * took, _REST) if took < _FAST else 0)
-                    in_a_row, began = 0, time.monotonic()
+                    time.sleep(min(2 * took, _MAX_PAUSE) if took < _FAST_BURST else 0)
+                    burst, began = 0, time.monotonic()
             return True
         finally:
-            self._sock.settimeout(patience)
+            self._sock.settimeout(timeout)
 
-    def _send_unless_answered(self, chunk: bytes) -> bool:
+    def _send_unless_responded(self, chunk: bytes) -> bool:
         rest = memoryview(chunk)
         deadline = time.monotonic() + self._timeouts.read
         while rest:
-            if self._answer_waits() and self._answered():
+            if self._is_readable() and self._receive_early_response():
                 return False
             try:
                 count = self._sock.send(rest)
             except TimeoutError as error:
                 if time.monotonic() >= deadline:
-                    raise HttpError(f"time-out while sending: {error}", True, timed_out=True) from error
+                    raise HttpError(f"timed out sending the body: {error}", True, timed_out=True) from error
             except OSError:
                 return False
             else:
@@ -165,8 +166,9 @@ class Connection:
                 deadline = time.monotonic() + self._timeouts.read
         return True
 
-    def _answer_waits(self) -> bool:
-        """Whether bytes from the server wait to be read (with TLS they may be no answer: never say so)."""
+    def _is_readable(self) -> bool:
+        """Whether bytes of a response can be read. Always False with TLS, where they may belong to the TLS
+        protocol itself."""
         if self._buffer:
             return True
         if self._tls:
@@ -174,17 +176,19 @@ class Connection:
         waiting = fcntl.ioctl(self._sock.fileno(), termios.FIONREAD, bytes(4))
         return any(waiting)
 
-    def _answered(self) -> bool:
-        """Read an answer that has begun to arrive; False for an interim one (a late 100 Continue)."""
+    def _receive_early_response(self) -> bool:
+        """Read a response head that has begun to arrive. Returns False for an interim one (a late 100
+        Continue)."""
         self._sock.settimeout(self._timeouts.read)
         head = self._receive_one_head()
-        self._sock.settimeout(min(_LOOK, self._timeouts.read))
+        self._sock.settimeout(min(_POLL_INTERVAL, self._timeouts.read))
         if head.status >= 200:
             self._early = head
         return self._early is not None
 
     def wait_for_continue(self, seconds: float) -> Head | None:
-        """The final answer, if the server gives one instead of 100 Continue; None = send the body now."""
+        """Wait for 100 Continue. Returns the final response if the server sends one instead; None: send the
+        body now."""
         self._sock.settimeout(min(seconds, self._timeouts.read))
         try:
             head = self._receive_one_head()
@@ -201,43 +205,44 @@ class Connection:
             self._sock.settimeout(self._timeouts.read)
 
     def receive_head(self) -> Head:
-        """The final answer's head. Raises Dead when the connection ended before its first byte."""
+        """The head of the final response. Raises StaleConnection when the connection ended before its first
+        byte."""
         if self._early is not None:
             return self._early
         for _ in range(_MAX_INTERIM):
             head = self._receive_one_head()
             if head.status == 101:
-                raise HttpError("the server switched protocols unasked", True)
+                raise HttpError("unsolicited 101 Switching Protocols", True)
             if head.status >= 200:
                 return head
-        raise HttpError("too many interim answers", True)
+        raise HttpError("too many interim responses", True)
 
     def _receive_one_head(self) -> Head:
         end = -1
         while (end := self._buffer.find(b"\r\n\r\n", 0, MAX_HEAD)) < 0:
             if len(self._buffer) >= MAX_HEAD:
-                raise HttpError(f"the head of the answer is larger than {MAX_HEAD} bytes", True)
+                raise HttpError(f"the response head is larger than {MAX_HEAD} bytes", True)
             self._buffer += self._receive_more()
         block, self._buffer = self._buffer[:end], self._buffer[end + 4 :]
-        self._heard = True
+        self._responded = True
         try:
             return parse_head(block)
         except ValueError as error:
-            raise HttpError(f"malformed answer: {error}", True) from error
+            raise HttpError(f"malformed response: {error}", True) from error
 
     def _receive_more(self) -> bytes:
         try:
             data = self._sock.recv(CHUNK)
         except TimeoutError as error:
-            raise HttpError("time-out while waiting for the answer", True, timed_out=True) from error
+            raise HttpError("timed out waiting for the response", True, timed_out=True) from error
         except OSError as error:
-            if not (self._buffer or self._heard):
-                raise Dead(str(error)) from error
-            raise HttpError(f"connection broke in the head of the answer: {error}", True) from error
+            if not (self._buffer or self._responded):
+                raise StaleConnection(str(error)) from error
+            raise HttpError(f"connection broke in the response head: {error}", True) from error
         if not data:
-            if not (self._buffer or self._heard):
-                raise Dead("the server closed the connection")
-            raise HttpError("the answer ended in its head", True)
+            if not (self._buffer or self._responded):
+                raise StaleConnection("the server closed the connection")
+            raise HttpError("connection closed in the response head", True)
         return data
 
     def read(self, size: int) -> bytes:
@@ -250,31 +255,31 @@ class Connection:
         except TimeoutError as error:
             if self._at_least > 1:
                 self.gather(1)
-                if self._answer_waits():  # too few, but not nothing
+                if self._is_readable():  # fewer bytes than SO_RCVLOWAT, but some
                     return self.read(size)
-            raise HttpError("time-out in the body of the answer", True, timed_out=True) from error
+            raise HttpError("timed out in the response body", True, timed_out=True) from error
         except OSError as error:
-            raise HttpError(f"connection broke in the body of the answer: {error}", True) from error
+            raise HttpError(f"connection broke in the response body: {error}", True) from error
 
     def gather(self, size: int) -> None:
-        """From now on ``read`` waits until so many bytes are there, or the connection ends, or for as long as
-        for the first of them; 1 = for any. There must be as many to come.
+        """Set the minimum number of bytes that ``read`` waits for (SO_RCVLOWAT); 1 = any. It returns fewer at
+        the end of the connection or after the read timeout. At least that many bytes must be left to come.
 
-        Whoever is faster than the sender would be woken up for each packet, and go to sleep again.
+        A reader that is faster than the sender would otherwise wake up for each packet.
         """
         if size != self._at_least:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
             self._at_least = size
 
     def read_line(self, limit: int) -> bytes:
-        """Up to the next CRLF, without it."""
+        """Read up to the next CRLF, and drop that."""
         while (end := self._buffer.find(b"\r\n", 0, limit + 2)) < 0:
             if len(self._buffer) >= limit + 2:
-                raise HttpError(f"a line of the answer is longer than {limit} bytes", True)
+                raise HttpError(f"a line of the response is longer than {limit} bytes", True)
             kept, self._buffer = self._buffer, b""
             more = self.read(CHUNK)
             if not more:
-                raise HttpError("the answer ended early", True)
+                raise HttpError("the response ended early", True)
             self._buffer = kept + more
         line, self._buffer = self._buffer[:end], self._buffer[end + 2 :]
         return line
@@ -287,11 +292,12 @@ def connect(
     proxy: Origin | None,
     receive_buffer: int | None = None,
 ) -> Connection:
-    """Open a connection, through ``proxy`` where there is one. Raises HttpError(sent=False).
+    """Open a connection, through ``proxy`` if given. Raises HttpError(sent=False).
 
-    ``receive_buffer``: bytes that the kernel may hold for us; None leaves that to the kernel.
+    ``receive_buffer``: see ``Receiving.buffer``.
 
-    An https origin is reached by CONNECT (RFC 9110 section 9.3.6); a plain one is asked for at the proxy.
+    Through a proxy, an https origin is reached by CONNECT (RFC 9110 section 9.3.6), a plain one by an
+    absolute request target.
     """
     via = proxy or origin
     try:
@@ -314,7 +320,8 @@ def connect(
         if isinstance(error, HttpError):
             raise
         timed_out = isinstance(error, TimeoutError)
-        raise HttpError(f"no TLS with {origin.authority}: {error}", False, timed_out=timed_out) from error
+        message = f"TLS handshake with {origin.authority} failed: {error}"
+        raise HttpError(message, False, timed_out=timed_out) from error
 
 
 def _open_tunnel(sock: socket.socket, origin: Origin, proxy: Origin, timeouts: Timeouts) -> None:
@@ -325,7 +332,7 @@ def _open_tunnel(sock: socket.socket, origin: Origin, proxy: Origin, timeouts: T
     sock.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("ascii"))
     try:
         head = Connection(sock, timeouts).receive_head()
-    except (Dead, HttpError) as error:
-        raise HttpError(f"proxy {proxy.authority} did not answer: {error}", False) from error
+    except (StaleConnection, HttpError) as error:
+        raise HttpError(f"proxy {proxy.authority} did not respond: {error}", False) from error
     if not 200 <= head.status < 300:
-        raise HttpError(f"proxy {proxy.authority} answered {head.status} {head.reason}", False)
+        raise HttpError(f"proxy {proxy.authority} responded {head.status} {head.reason}", False)

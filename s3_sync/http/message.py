@@ -1,8 +1,8 @@
-"""The text of HTTP/1.1 messages: request heads out, response heads in. No I/O.
+"""HTTP/1.1 message syntax: formats request heads, parses response heads. No I/O.
 
-Rules and their sources: RFC 9112 (message syntax, body length), RFC 9110 (fields). Deliberately lenient
-in one point: field names and values may hold any bytes but CR and LF, because Swift's object servers
-send user metadata as it was stored.
+Sources: RFC 9112 (message syntax, body length), RFC 9110 (fields). Deliberately lenient in one point: field
+names and values may hold any bytes but CR and LF, because Swift's object servers send user metadata as it was
+stored.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-#: bytes of a whole response head; Swift allows 90 user headers of 4 KiB in sum, and some of its own
+#: maximum bytes of a response head; Swift allows 90 user headers of 4 KiB in total, and adds its own
 MAX_HEAD = 64 * 1024
 MAX_FIELDS = 1024
 
@@ -20,15 +20,15 @@ _TARGET = re.compile(r"[\x21-\x7e]+")
 _NAME = re.compile(r"[^\x00-\x20:\x7f]+")
 _VALUE = re.compile(r"[^\r\n\0]*")
 _STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-5][0-9]{2})(?: (.*))?", re.DOTALL)
-#: the pool writes these itself; from a caller they could only disagree
+#: set by the pool itself; from a caller they could only conflict
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "expect"})
 
 
 class HttpError(OSError):
-    """The exchange failed below HTTP: no connection, a broken one, a time-out, or a malformed answer.
+    """The exchange failed below HTTP: no connection, a broken one, a timeout, or a malformed response.
 
-    ``sent``: bytes of the request left this host, so that the server may have acted on it; False means
-    that it certainly has not. ``timed_out``: nothing came, or went, for as long as ``Timeouts`` allows.
+    ``sent``: bytes of the request left this host, so the server may have acted on it; False: it certainly
+    has not. ``timed_out``: no byte moved for as long as ``Timeouts`` allows.
     """
 
     def __init__(self, message: str, sent: bool, *, timed_out: bool = False) -> None:
@@ -38,11 +38,11 @@ class HttpError(OSError):
 
 
 class NoFreeConnection(HttpError):
-    """All connections of the pool are in use, and stayed so for ``Timeouts.acquire`` seconds."""
+    """All connections of the pool stayed in use for ``Timeouts.acquire`` seconds."""
 
 
 class Headers:
-    """The fields of a response: lower-case names, in the order of arrival, duplicates kept."""
+    """The fields of a response: lower-case names, in order of arrival, duplicates kept."""
 
     __slots__ = ("_first", "_items")
 
@@ -51,7 +51,7 @@ class Headers:
         self._first: dict[str, str] | None = None
 
     def get(self, name: str, default: str | None = None) -> str | None:
-        """The first value of this name, in any case."""
+        """The first value of this name, which is case-insensitive."""
         if self._first is None:
             self._first = dict(reversed(self._items))
         return self._first.get(name.lower(), default)
@@ -75,7 +75,7 @@ class Headers:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A response up to its empty line. ``minor``: 1 for HTTP/1.1, 0 for HTTP/1.0."""
+    """A response head. ``minor``: 1 for HTTP/1.1, 0 for HTTP/1.0."""
 
     status: int
     reason: str
@@ -85,9 +85,9 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """How a response's body ends: after ``length`` bytes, by chunks, or with the connection.
+    """How a response body is delimited: by ``length`` bytes, by chunks, or by the end of the connection.
 
-    ``keep_alive``: the server will read another request on this connection.
+    ``keep_alive``: the server accepts another request on this connection.
     """
 
     length: int | None
@@ -98,10 +98,10 @@ class Framing:
 def request_head(
     method: str, target: str, headers: Iterable[tuple[str, str]], own: Iterable[tuple[str, str]], host: str
 ) -> bytes:
-    """The bytes up to and including the empty line; ``own`` are the framing fields.
+    """The bytes of a request head with its empty line; ``own`` are the framing fields.
 
-    A ``Host`` among ``headers`` wins over ``host``. Raises ValueError for anything that would not
-    arrive as one request with these fields.
+    A ``Host`` among ``headers`` overrides ``host``. Raises ValueError for anything that would not arrive as
+    one request with these fields.
     """
     if not _METHOD.fullmatch(method) or not _TARGET.fullmatch(target):
         raise ValueError(f"not a request line: {method!r} {target!r}")
@@ -123,7 +123,7 @@ def request_head(
 
 
 def parse_head(block: bytes) -> Head:
-    """Read a response head, without its empty line. Raises ValueError."""
+    """Parse a response head, given without its empty line. Raises ValueError."""
     status_line, *lines = _decoded_lines(block)
     match = _STATUS_LINE.fullmatch(status_line)
     if not match:
@@ -132,13 +132,13 @@ def parse_head(block: bytes) -> Head:
 
 
 def parse_fields(lines: Sequence[str]) -> list[tuple[str, str]]:
-    """Header or trailer lines as (lower-case name, value). Raises ValueError."""
+    """Parse header or trailer lines into (lower-case name, value). Raises ValueError."""
     if len(lines) > MAX_FIELDS:
         raise ValueError(f"more than {MAX_FIELDS} header fields")
     items: list[tuple[str, str]] = []
     for line in lines:
         name, colon, value = line.partition(":")
-        if line[:1] in (" ", "\t") and items:  # obsolete folding, RFC 9112 section 5.2: one blank
+        if line[:1] in (" ", "\t") and items:  # obsolete line folding, RFC 9112 section 5.2
             previous, start = items[-1]
             items[-1] = (previous, f"{start} {line.strip()}".strip())
         elif colon and name.strip():
@@ -163,10 +163,11 @@ def _decoded(line: bytes) -> str:
 
 
 def framing(method: str, head: Head) -> Framing:
-    """Where the body of this answer ends (RFC 9112 section 6.3). Raises ValueError when it cannot be told.
+    """Determine where the body of this response ends (RFC 9112 section 6.3). Raises ValueError when that
+    is ambiguous.
 
-    Stricter than the RFC: an answer with both Transfer-Encoding and Content-Length is refused, since
-    one of the two is wrong.
+    Stricter than the RFC: a response with both Transfer-Encoding and Content-Length is refused, since one of
+    the two is wrong.
     """
     headers = head.headers
     keep_alive = _keeps_alive(head)
@@ -176,7 +177,7 @@ def framing(method: str, head: Head) -> Framing:
     lengths = headers.get_all("content-length")
     if codings:
         if lengths or head.minor == 0 or [coding.lower() for coding in codings] != ["chunked"]:
-            raise ValueError(f"cannot tell the length of the body: {codings} {lengths}")
+            raise ValueError(f"ambiguous length of the body: {codings} {lengths}")
         return Framing(None, True, keep_alive)
     if lengths:
         return Framing(_content_length(lengths), False, keep_alive)

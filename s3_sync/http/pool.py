@@ -1,8 +1,8 @@
 """A small, strict HTTP/1.1 client over pooled, kept-alive connections.
 
-Why not ``http.client``: its header parser stops at the first non-ASCII field name and loses every later
-field (bpo-37093), a body that is cut short ends there without an error, and it costs several times the
-CPU, which for small objects is most of the work.
+It replaces ``http.client``, whose header parser stops at the first non-ASCII field name and loses every later
+field (bpo-37093), which ends a truncated body without an error, and which costs several times the CPU: for
+small objects most of the work.
 """
 
 from __future__ import annotations
@@ -12,7 +12,15 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from s3_sync.http.connection import Connection, Dead, Origin, Proxy, Receiving, Timeouts, connect
+from s3_sync.http.connection import (
+    Connection,
+    Origin,
+    Proxy,
+    Receiving,
+    StaleConnection,
+    Timeouts,
+    connect,
+)
 from s3_sync.http.message import (
     Framing,
     Head,
@@ -37,19 +45,19 @@ __all__ = [
     "Timeouts",
 ]
 
-#: how long an answer to ``Expect: 100-continue`` is waited for, in seconds
+#: seconds to wait for a response to ``Expect: 100-continue``
 _CONTINUE_WAIT = 1.0
-#: how much of a long body is read at a time, at most
-_PIECE = 256 * 1024
+#: maximum bytes of a long body per read
+_MAX_READ = 256 * 1024
 _DEFAULT_TIMEOUTS = Timeouts()
 _BY_KERNEL = Receiving()
 _SENDS_LENGTH = frozenset({"PUT", "POST", "PATCH"})
 
 
 class ConnectionPool:
-    """At most ``size`` connections to one origin; safe to share between threads.
+    """At most ``size`` connections to one origin. Thread-safe.
 
-    Memory: up to 256 KiB for each connection in use, beside what the caller reads.
+    Memory: up to 256 KiB per connection in use, besides the caller's own buffers.
     """
 
     def __init__(
@@ -63,7 +71,7 @@ class ConnectionPool:
         receiving: Receiving = _BY_KERNEL,
     ) -> None:
         if proxy and proxy.tls:
-            raise ValueError("a proxy is spoken to in plain HTTP; https proxies are not supported")
+            raise ValueError("https proxies are not supported, only plain http ones")
         self._origin = origin
         self._timeouts = timeouts
         self._proxy = proxy
@@ -85,14 +93,14 @@ class ConnectionPool:
         length: int | None = None,
         expect_continue: bool = False,
     ) -> Response:
-        """Send a request and receive the head of its answer, whatever its status is.
+        """Send a request and receive the response head, whatever its status is.
 
-        ``target``: path and query, quoted. ``body`` stands at its first byte; ``length`` bytes of it are
-        sent (without ``length``: all of it). The pool writes Host (unless given), Content-Length and
-        Expect itself. A server that answers before it has read the body is listened to.
-        A kept-alive connection that proves dead before the answer's first byte is replaced once by a
-        fresh one, if the body can be rewound. Raises HttpError, ValueError for a request that cannot be
-        put into words, and whatever ``body.read`` raises.
+        ``target``: path and query, quoted. ``body`` is positioned at its first byte; ``length`` bytes of it
+        are sent (without ``length``: all of it). The pool sets Host (unless given), Content-Length and Expect
+        itself. A response that arrives before the body is sent ends the upload. If a kept-alive connection
+        turns out to be stale before the first byte of the response, the request is retried once on a new one,
+        provided the body can be rewound. Raises HttpError, ValueError for a request that cannot be formatted,
+        and whatever ``body.read`` raises.
         """
         message = _Message(self._head(method, target, headers, body, length, expect_continue), body, length)
         if not self._slots.acquire(timeout=self._timeouts.acquire):
@@ -104,15 +112,15 @@ class ConnectionPool:
             if connection is not None:
                 try:
                     return self._exchange(connection, method, message, expect_continue)
-                except Dead as error:
+                except StaleConnection as error:
                     connection.close()
                     if not message.rewind():
-                        raise HttpError(f"the connection was dead: {error}", True) from error
+                        raise HttpError(f"the kept-alive connection was stale: {error}", True) from error
             connection = self._connect()
             try:
                 return self._exchange(connection, method, message, expect_continue)
-            except Dead as error:
-                raise HttpError(f"no answer: {error}", True) from error
+            except StaleConnection as error:
+                raise HttpError(f"no response: {error}", True) from error
         except BaseException:
             if connection is not None:
                 connection.close()
@@ -166,7 +174,7 @@ class ConnectionPool:
         try:
             body = framing(method, head)
         except ValueError as error:
-            raise HttpError(f"malformed answer: {error}", True) from error
+            raise HttpError(f"malformed response: {error}", True) from error
         if not complete:
             body = Framing(body.length, body.chunked, False)
         return Response(head, body, connection, self._release, self._receiving.gather)
@@ -180,7 +188,7 @@ class ConnectionPool:
 
 
 class _Message:
-    """A request on its way out. The first piece of the body travels in one send with the head."""
+    """An outgoing request. The first piece of the body is sent together with the head."""
 
     def __init__(self, head: bytes, body: Body | bytes | None, length: int | None) -> None:
         self._head = head
@@ -190,7 +198,8 @@ class _Message:
         self._position = len(self._first)
 
     def send(self, connection: Connection, expect: bool) -> tuple[Head | None, bool]:
-        """Returns an answer that came instead of 100 Continue, and whether everything was sent."""
+        """Send the request. Returns the response that arrived instead of 100 Continue, if any, and whether
+        everything was sent."""
         if expect and self._size:
             if not connection.send(self._head):
                 return None, False
@@ -205,7 +214,7 @@ class _Message:
         return None, connection.upload(self._rest(b""))
 
     def rewind(self) -> bool:
-        """Get ready to be sent again; False when the body cannot."""
+        """Prepare to be sent again. Returns False when the body cannot be rewound."""
         if not isinstance(self._body, bytes) and self._position > len(self._first):
             try:
                 self._body.rewind()  # type: ignore[union-attr]
@@ -219,31 +228,31 @@ class _Message:
         if first:
             yield first
         while self._position < self._size:
-            wanted = min(_PIECE, self._size - self._position)
+            size = min(_MAX_READ, self._size - self._position)
             if isinstance(self._body, bytes):
-                piece = self._body[self._position : self._position + wanted]
+                piece = self._body[self._position : self._position + size]
             else:
-                piece = self._read(wanted, self._position)  # what there is: filling up is copying
+                piece = self._read(size, self._position)  # a short read is fine: filling up would copy
             self._position += len(piece)
             yield piece
 
     def _beginning(self) -> bytes:
-        """Up to CHUNK bytes from the body's first one, which is where it stands."""
-        wanted = min(CHUNK, self._size)
-        if wanted <= 0 or self._body is None:
+        """The first CHUNK bytes of the body, which is positioned at its start."""
+        left = min(CHUNK, self._size)
+        if left <= 0 or self._body is None:
             return b""
         if isinstance(self._body, bytes):
-            return self._body[:wanted]
+            return self._body[:left]
         pieces: list[bytes] = []
-        while wanted:
-            pieces.append(self._read(wanted, min(CHUNK, self._size) - wanted))
-            wanted -= len(pieces[-1])
+        while left:
+            pieces.append(self._read(left, min(CHUNK, self._size) - left))
+            left -= len(pieces[-1])
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _read(self, wanted: int, position: int) -> bytes:
+    def _read(self, size: int, position: int) -> bytes:
         assert self._body is not None
         assert not isinstance(self._body, bytes)
-        piece = self._body.read(wanted)
+        piece = self._body.read(size)
         if not piece:
             raise HttpError(f"the request body ended {self._size - position} bytes early", position > 0)
         return piece

@@ -1,4 +1,4 @@
-"""A response whose body is still on the wire."""
+"""A response whose body is streamed."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from s3_sync.streams.reader import CHUNK
 
 _MAX_LINE = 16 * 1024
 _MAX_TRAILERS = 64
-#: what one recv may bring at most
+#: maximum bytes per recv
 _MAX_READ = 1024 * 1024
-#: of a body that arrives faster than this, in bytes a second, some are gathered before anybody is woken up,
-_FAST = 8_000_000
-#: as long as so many are left
-_MANY = 1024 * 1024
+#: bytes per second above which bytes of a body are gathered before the reader wakes up,
+_GATHER_MIN_RATE = 8_000_000
+#: as long as this many are left
+_GATHER_MIN_LEFT = 1024 * 1024
 
 
 @final
 class Response:
-    """``length``: bytes that ``read`` will deliver in all (0 for the answer to a HEAD); None when that shows
-    only at the end.
+    """``length``: total bytes that ``read`` will return (0 for a HEAD); None when it is known only at the
+    end.
 
-    The connection goes back to the pool at the end of the body, and is dropped when the response is
-    closed earlier: always close, or use as a context manager. A body that ends early raises HttpError.
+    The connection returns to the pool at the end of the body, and is dropped when the response is closed
+    earlier: always close it, or use it as a context manager. A truncated body raises HttpError.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Response:
         release: Callable[[Connection, bool], None],
         gather: int = 1,
     ) -> None:
-        """``gather``: how many bytes of a fast and long body are waited for at a time."""
+        """``gather``: see ``Receiving``."""
         self.status: int = head.status
         self.reason: str = head.reason
         self.headers: Headers = head.headers
@@ -49,13 +49,13 @@ class Response:
         self._release = release
         self._gather = gather
         self._is_fast = False
-        #: bytes left of the body, or of the current chunk; None = up to the end of the connection
+        #: bytes left of the body, or of the current chunk; None: until the end of the connection
         self._left = 0 if body.chunked else body.length
         if self._left == 0 and not body.chunked:
             self._finish(body.keep_alive)
 
     def read(self, size: int = -1) -> bytes:
-        """Up to ``size`` bytes (all that is left without it); b"" only at the end."""
+        """Up to ``size`` bytes (default: all that are left); b"" only at the end."""
         if size < 0:
             return b"".join(iter(lambda: self.read(_MAX_READ), b""))
         if self._connection is None or size == 0:
@@ -91,14 +91,15 @@ class Response:
     def _read_gathered(self, connection: Connection, size: int, left: int) -> bytes:
         if self._gather == 1:
             return connection.read(min(size, left))
-        connection.gather(self._gather if self._is_fast and left >= _MANY else 1)
+        connection.gather(self._gather if self._is_fast and left >= _GATHER_MIN_LEFT else 1)
         began = time.monotonic()
         data = connection.read(min(size, left))
-        self._is_fast = len(data) >= max(self._gather // 16, _FAST * (time.monotonic() - began))
+        expected = _GATHER_MIN_RATE * (time.monotonic() - began)
+        self._is_fast = len(data) >= max(self._gather // 16, expected)
         return data
 
     def _next_chunk(self, connection: Connection) -> bool:
-        """Read a chunk's size line, and after the last one the trailers; False = that was the last one."""
+        """Read a chunk's size line, and the trailers after the last chunk. Returns False at the last one."""
         text = connection.read_line(_MAX_LINE).split(b";", 1)[0].strip()
         if not (0 < len(text) <= 16 and all(digit in b"0123456789abcdefABCDEF" for digit in text)):
             raise HttpError(f"malformed chunk size: {text[:40]!r}", True)
@@ -117,9 +118,10 @@ class Response:
         return False
 
     def drain(self, limit: int = CHUNK) -> None:
-        """Read and forget the rest, so that the connection can be used again; close when it is longer.
+        """Read and discard up to ``limit`` bytes, so that the connection can be reused; drop the connection
+        if more are left.
 
-        Never raises: a connection that breaks here is dropped, and nobody wanted the bytes.
+        Never raises: a connection that breaks here is dropped.
         """
         with suppress(HttpError):
             while self._connection is not None and limit > 0:
@@ -127,7 +129,7 @@ class Response:
         self.close()
 
     def close(self) -> None:
-        """Drop the connection, unless the body was read to its end. May be called twice."""
+        """Drop the connection, unless the body was read to its end. Idempotent."""
         self._finish(False)
 
     def _finish(self, reusable: bool) -> None:

@@ -1,5 +1,5 @@
-"""What every process runs on: threads, the clock, logs, statsd.
+"""The runtime of every process: threads, the clock, logs, statsd.
 
 From outside: all modules.
-Start at ``concurrency``, the only module that knows eventlet.
+Start at ``concurrency``, the only module that imports eventlet.
 """

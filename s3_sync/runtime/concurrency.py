@@ -1,8 +1,7 @@
-"""Threads, and the clock. The only module that knows of eventlet.
+"""Thread pools and the clock. The only module that imports eventlet.
 
-Everything else is plain blocking code: in a daemon ``patch`` has made the standard library's sockets,
-locks and sleeps cooperative, in tests they are the real ones.
-"""
+All other code is plain blocking code: in a daemon ``patch`` has made the standard library's sockets, locks
+and sleeps cooperative; in tests they are the real ones."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ def patch() -> None:
 
 
 def fork() -> int:
-    """As ``os.fork``, for a process without green threads; the child gets an event loop of its own."""
+    """``os.fork`` for a process without green threads; the child gets its own event loop."""
     pid = os.fork()
     if not pid:
         import eventlet.hubs
@@ -33,46 +32,46 @@ def fork() -> int:
 
 
 class Pool(Protocol):
-    """Runs functions side by side, at most ``size`` of them."""
+    """Runs functions concurrently, at most ``size`` of them."""
 
     size: int
 
     @property
     def busy(self) -> int:
-        """How many places are taken now."""
+        """Number of threads in use."""
         ...
 
     def map(
-        self, function: Callable[[Item], Result], items: Sequence[Item], patience: float | None = None
+        self, function: Callable[[Item], Result], items: Sequence[Item], timeout: float | None = None
     ) -> list[Result]:
-        """Results in the order of ``items``; returns when all are done. ``function`` must not raise.
+        """Apply ``function``, which must not raise, and return the results in the order of ``items``.
 
-        With ``patience`` it returns so many seconds after the last one has begun at the latest. What still
-        runs then goes on, and has None for a result. Several callers may map at the same time: they share
-        the ``size`` places fairly.
+        Returns when all calls are done, with ``timeout`` at most that many seconds after the last one has
+        started. Calls that are not done by then continue, and their results are None. Concurrent callers
+        share the ``size`` threads fairly.
         """
         ...
 
     def spawn(self, function: Callable[[], object]) -> None:
-        """Run it some time; waits while all places are taken."""
+        """Run ``function`` asynchronously; blocks while all threads are in use."""
         ...
 
     def kill(self) -> None:
-        """End what runs now, by an exception raised inside it; ``map`` gives None as its result.
+        """Kill the running functions, by an exception raised inside them; their results in ``map`` are None.
 
-        What has not begun yet still runs: it is for the functions to notice that it is over.
+        Queued functions still run: they have to check for the stop themselves.
         """
         ...
 
 
 class SerialPool:
-    """One after the other, in the caller: for tests."""
+    """Runs functions sequentially in the caller's thread: for tests."""
 
     size = 1
     busy = 0
 
     def map(
-        self, function: Callable[[Item], Result], items: Sequence[Item], patience: float | None = None
+        self, function: Callable[[Item], Result], items: Sequence[Item], timeout: float | None = None
     ) -> list[Result]:
         return [function(item) for item in items]
 
@@ -84,7 +83,7 @@ class SerialPool:
 
 
 class GreenPool:
-    """Green threads; for a process that called ``patch``."""
+    """A pool of green threads, for a process that called ``patch``."""
 
     def __init__(self, size: int) -> None:
         import eventlet
@@ -99,7 +98,7 @@ class GreenPool:
         return int(self._pool.running())
 
     def map(
-        self, function: Callable[[Item], Result], items: Sequence[Item], patience: float | None = None
+        self, function: Callable[[Item], Result], items: Sequence[Item], timeout: float | None = None
     ) -> list[Result]:
         results: list[Any] = [None] * len(items)
         remaining = len(items)
@@ -117,7 +116,7 @@ class GreenPool:
         for index, item in enumerate(items):
             self._pool.spawn_n(run, index, item)
         if remaining:
-            done.wait(patience)
+            done.wait(timeout)
         return list(results)
 
     def spawn(self, function: Callable[[], object]) -> None:
@@ -127,12 +126,12 @@ class GreenPool:
         import eventlet
 
         for thread in list(self._pool.coroutines_running):
-            if thread:  # running: one that has not begun runs, as does what still waits for a place
+            if thread:  # started: one that has not started still runs, as do queued functions
                 eventlet.kill(thread)
 
 
 class Clock:
-    """Wall-clock seconds and sleep; tests pass one that they move by hand."""
+    """Wall-clock seconds and sleep; tests pass a manual clock."""
 
     def now(self) -> float:
         return time.time()

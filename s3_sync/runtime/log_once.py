@@ -1,4 +1,4 @@
-"""One log line for each change of state: a state that is reported again goes to level debug."""
+"""Logs each change of state once: a repeated state is logged at DEBUG."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class LogOnce:
         return level if changed else logging.DEBUG
 
     def clear(self, topic: str) -> bool:
-        """The state no longer holds; returns whether it did."""
+        """Forget the state of a topic. Returns whether it had one."""
         return self._states.pop(topic, None) is not None
 
     def exception(self, log: logging.Logger, error: BaseException, message: str, *values: object) -> None:
-        """Log with a traceback: at level ERROR once for each place in the code that raises it."""
+        """Log an exception with its traceback: at ERROR once per raising line of code, then at DEBUG."""
         place = error.__traceback__
         while place is not None and place.tb_next is not None:
             place = place.tb_next

@@ -1,4 +1,4 @@
-"""Where log lines go, and what must never be in them."""
+"""Log handlers, and masking of secrets in log lines."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ FORMAT = "[%(asctime)s] %(name)s [%(levelname)s]: %(message)s"
 MASK = "********"
 MAX_BYTES = 100 * 1024 * 1024
 BACKUPS = 5
-#: libraries whose messages go to the same places
+#: libraries whose messages go to the same handlers
 LIBRARIES = ("boto3", "botocore")
-#: parts of them that say far too much at level debug
-TALKATIVE = ("botocore.hooks", "botocore.session", "botocore.loaders", "botocore.client")
-#: shorter secrets are masked where they stand alone: "test" inside "latest" gives nothing away
-_SHORT = 8
-#: what would begin another line, or steer a terminal
+#: loggers that are too verbose at DEBUG
+VERBOSE_LOGGERS = ("botocore.hooks", "botocore.session", "botocore.loaders", "botocore.client")
+#: shorter secrets are masked as whole words only: "test" inside "latest" reveals nothing
+_MIN_SUBSTRING_SECRET = 8
+#: line breaks and terminal control characters
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CREDENTIALS = re.compile(r"(://[^/\s:@]*:)[^/\s@]+(?=@)|(\bsignature=)[\w%+/=-]+", re.IGNORECASE)
 
@@ -38,11 +38,11 @@ class Hidden(Protocol):
 
 
 class MaskingFormatter(logging.Formatter):
-    """Formats a line, then masks every known secret in it, passwords in URLs and request signatures.
+    """Formats a line, then masks all known secrets, passwords in URLs and request signatures in it.
 
-    Libraries log whole requests at level debug, and exceptions quote what they were given; so the finished
-    text is searched, tracebacks included. Names of objects may hold anything: control characters are
-    escaped, so that a message is one line whatever it is about.
+    Libraries log whole requests at DEBUG, and exceptions quote their arguments; so the formatted text is
+    searched, tracebacks included. Object names may contain anything: control characters are escaped, so that
+    a message is always one line.
     """
 
     def __init__(self, secrets: Iterable[Hidden] = ()) -> None:
@@ -52,11 +52,11 @@ class MaskingFormatter(logging.Formatter):
         self.mask(secrets)
 
     def mask(self, secrets: Iterable[Hidden]) -> None:
-        """From now on these as well: what was a secret once stays one."""
+        """Add secrets to mask; earlier ones remain."""
         texts = self._texts
         texts.update(form for secret in secrets for form in _written_forms(secret.reveal()) if form)
         patterns = [
-            re.escape(text) if len(text) >= _SHORT else rf"(?<!\w){re.escape(text)}(?!\w)"
+            re.escape(text) if len(text) >= _MIN_SUBSTRING_SECRET else rf"(?<!\w){re.escape(text)}(?!\w)"
             for text in sorted(texts, key=len, reverse=True)
         ]
         self._secrets = re.compile("|".join(patterns)) if patterns else None
@@ -72,10 +72,10 @@ class MaskingFormatter(logging.Formatter):
 
 
 class PrivateFileHandler(RotatingFileHandler):
-    """A rotating log file that is created for its owner and group only. Several processes may write to it.
+    """A rotating log file, created with access for owner and group only. Several processes may write to it.
 
-    Whoever finds it full renames it; the others notice that, and go on with the new one, as they do when it
-    was renamed by somebody else.
+    The first process that finds it full rotates it; the others detect the rename and reopen the file, as they
+    do after an external logrotate.
     """
 
     def shouldRollover(self, record: logging.LogRecord) -> bool:
@@ -91,12 +91,12 @@ class PrivateFileHandler(RotatingFileHandler):
             fcntl.flock(file, fcntl.LOCK_EX)
             if self._is_current():
                 super().doRollover()
-            else:  # another process was faster
+            else:  # another process has rotated it
                 self.stream.close()
                 self.stream = self._open()
 
     def _is_current(self) -> bool:
-        """Whether what is written to is what the name stands for."""
+        """Whether the open file is still the one at the path."""
         if not self.stream:
             return False
         try:
@@ -106,7 +106,7 @@ class PrivateFileHandler(RotatingFileHandler):
 
     def _open(self) -> TextIOWrapper:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        os.close(os.open(self.baseFilename, flags, 0o640))  # what is there already keeps its mode
+        os.close(os.open(self.baseFilename, flags, 0o640))  # an existing file keeps its mode
         return super()._open()
 
 
@@ -118,9 +118,10 @@ def configure(
     syslog: SyslogTarget | None = None,
     secrets: Iterable[Hidden] = (),
 ) -> None:
-    """Send what ``name`` and LIBRARIES log at ``level`` or above to stderr or ``log_file``, and to syslog.
+    """Send the messages of ``name`` and LIBRARIES at ``level`` or above to stderr or ``log_file``, and to
+    syslog.
 
-    Calling it again replaces what was set up before. Raises ConfigError when there is nowhere to log to.
+    Another call replaces the previous configuration. Raises ConfigError when there is no destination.
     """
     formatter = MaskingFormatter(secrets)
     handlers = [_main_handler(log_file, console)]
@@ -138,23 +139,23 @@ def configure(
         logger.propagate = False
         if syslog is not None:
             logger.debug("Using syslog")
-    for talkative in TALKATIVE:
-        logging.getLogger(talkative).setLevel(logging.INFO if level == "debug" else logging.NOTSET)
+    for verbose in VERBOSE_LOGGERS:
+        logging.getLogger(verbose).setLevel(logging.INFO if level == "debug" else logging.NOTSET)
 
 
 def mask_also(name: str, secrets: Iterable[Hidden]) -> None:
-    """Secrets that have become known after ``configure``."""
-    found = list(secrets)
+    """Mask secrets that became known after ``configure``."""
+    added = list(secrets)
     for handler in logging.getLogger(name).handlers:
         if isinstance(handler.formatter, MaskingFormatter):
-            handler.formatter.mask(found)
+            handler.formatter.mask(added)
 
 
 def _main_handler(log_file: str | None, console: bool) -> logging.Handler:
     if console:
         return logging.StreamHandler()
     if not log_file:
-        raise ConfigError([Problem("log_file", "log file must be set, or --console be given")])
+        raise ConfigError([Problem("log_file", "log file must be set unless --console is given")])
     try:
         return PrivateFileHandler(
             log_file, maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8", errors="backslashreplace"
@@ -168,7 +169,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def _written_forms(text: str) -> Iterator[str]:
-    """A secret as it may stand in a log line: as it is, in a URL, in JSON, in a Python literal."""
+    """The forms in which a secret may appear in a log line: plain, in a URL, in JSON, in a Python literal."""
     yield text
     yield quote(text)
     yield quote(text, safe="")

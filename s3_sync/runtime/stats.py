@@ -1,4 +1,4 @@
-"""Counters for statsd, added up in memory and sent once a second.
+"""Counters for statsd, aggregated in memory and sent once a second.
 
 Names on the wire: ``[<prefix>.]<mapping prefix>.<metric>``, as plain counters (``:n|c``).
 """
@@ -14,18 +14,18 @@ from collections.abc import Callable
 from statsd import StatsClient
 
 INTERVAL = 1.0
-#: how long an unknown host name is left alone; counting goes on meanwhile
+#: seconds between attempts to resolve the host name; counting continues meanwhile
 RETRY_LOOKUP = 30.0
-_CLOSING = 2.0
+_CLOSE_TIMEOUT = 2.0
 
 log = logging.getLogger("s3-sync.stats")
 
 
 class Stats:
-    """Counting never raises and never waits for the network: a thread looks up the host and sends.
+    """Counting never raises and never blocks on the network: a thread resolves the host and sends.
 
-    Without a host nothing happens at all. What is counted while the host name cannot be looked up is kept;
-    the number of mappings and metrics bounds it. UDP tells nobody whether somebody listens.
+    Without a host it does nothing. Counts are kept while the host name cannot be resolved; the number of
+    mappings and metrics bounds them. As UDP has no acknowledgements, an absent server goes unnoticed.
     """
 
     def __init__(
@@ -57,10 +57,10 @@ class Stats:
                 self._thread.start()
 
     def close(self) -> None:
-        """Send what is left; what is counted later is lost. Calling it again does nothing."""
+        """Send the remaining counts; later ones are lost. Idempotent."""
         self._closing.set()
         if self._thread is not None:
-            self._thread.join(_CLOSING)
+            self._thread.join(_CLOSE_TIMEOUT)
 
     def _run(self) -> None:
         while not self._closing.wait(INTERVAL):
@@ -91,10 +91,10 @@ class Stats:
         try:
             return StatsClient(self._host, self._port, prefix=self._prefix)
         except (OSError, UnicodeError):
-            pass  # an IPv6 address, or a name that has no other
+            pass  # an IPv6 address, or a name that has only such
         try:
             return StatsClient(self._host, self._port, prefix=self._prefix, ipv6=True)
         except (OSError, UnicodeError) as error:
             if first:
-                log.warning("statsd host %s is unknown (%s); counting goes on", self._host, error)
+                log.warning("Cannot resolve statsd host %s: %s; retrying", self._host, error)
             return None

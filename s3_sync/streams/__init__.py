@@ -1,5 +1,5 @@
-"""Object bytes in flow, and small files: nothing here holds a whole object.
+"""Streams of object bytes, and small files. No module holds a whole object in memory.
 
 From outside: all modules.
-Start at ``reader.Body``, the one way in which bytes move.
+Start at ``reader.Body``, the interface of every stream.
 """

@@ -1,4 +1,4 @@
-"""Several bodies, one after the other, as one."""
+"""Concatenation of several bodies."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from s3_sync.streams.reader import CHUNK, Body
 
 
 class ChainedBody:
-    """Each body is opened when its first byte is wanted and closed after its last one: one is open at a
-    time. ``length``: of all together. Bodies may be empty."""
+    """Reads several bodies as one. Each is opened at its first byte and closed after its last one, so only
+    one is open at a time. ``length``: their total. Bodies may be empty."""
 
     def __init__(self, openers: Sequence[Callable[[], Body]], length: int) -> None:
         self.length: int | None = length

@@ -1,4 +1,4 @@
-"""A body that tells how much was read of it."""
+"""A body that counts the bytes read from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Digests of bytes in flow."""
+"""Digests of streams."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from s3_sync.streams.reader import Body
 
 
 class Digest(Protocol):
-    """What ``hashlib`` gives, and the two cyclic redundancy checks that object stores know."""
+    """The interface of ``hashlib``'s objects, also implemented by the two CRCs that object stores support."""
 
     def update(self, data: bytes, /) -> None: ...
 
@@ -20,7 +20,7 @@ class Digest(Protocol):
 
 
 class Crc32:
-    """The CRC of zip and Ethernet, as four big-endian bytes."""
+    """CRC-32 (zip, Ethernet), as four big-endian bytes."""
 
     def __init__(self) -> None:
         self._value = 0
@@ -72,7 +72,7 @@ def md5_hex(data: bytes) -> str:
 
 
 class HashingBody:
-    """Passes a body on, and hashes what is read of it. ``rewind`` starts the digest anew."""
+    """Hashes a body as it is read. ``rewind`` resets the digest."""
 
     def __init__(self, body: Body, algorithm: str) -> None:
         self.length = body.length

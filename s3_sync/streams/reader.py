@@ -1,21 +1,20 @@
-"""The one way in which object bytes move between stores."""
+"""``Body``, the interface of every stream of object bytes."""
 
 from __future__ import annotations
 
 import io
 from typing import Protocol
 
-#: how much is read and written at a time; Swift's own chunk size for object servers
+#: bytes read and written at a time; Swift's own chunk size for object servers
 CHUNK = 64 * 1024
 
 
 class Body(Protocol):
     """A stream of bytes.
 
-    ``length``: bytes from the start to the end, None when it is not known beforehand. ``read(size)``
-    returns b"" only at the end, and raises (RemoteUnavailable or LocalUnavailable) when the stream ends
-    before ``length`` bytes came. ``rewind`` goes back to the first byte, or raises
-    ``io.UnsupportedOperation``. ``close`` may be called twice.
+    ``length``: total bytes; None when it is not known beforehand. ``read(size)`` returns b"" only at the end,
+    and raises RemoteUnavailable or LocalUnavailable when the stream ends before ``length`` bytes. ``rewind``
+    seeks to the first byte, or raises ``io.UnsupportedOperation``. ``close`` is idempotent.
     """
 
     length: int | None
@@ -28,7 +27,7 @@ class Body(Protocol):
 
 
 class BytesBody:
-    """A few bytes that are in memory already."""
+    """A body over bytes in memory."""
 
     def __init__(self, data: bytes) -> None:
         self.length: int | None = len(data)
@@ -45,7 +44,7 @@ class BytesBody:
 
 
 def read_all(body: Body, limit: int = 16 * 1024 * 1024) -> bytes:
-    """The whole of a small body; ValueError when there is more than ``limit`` bytes."""
+    """Read a small body to its end. Raises ValueError when it has more than ``limit`` bytes."""
     chunks: list[bytes] = []
     size = 0
     while chunk := body.read(CHUNK):

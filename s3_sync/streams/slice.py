@@ -1,4 +1,4 @@
-"""One stream cut into several bodies."""
+"""Slices of one stream, each a body."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from s3_sync.streams.reader import CHUNK, Body
 
 
 class Slice:
-    """The next ``size`` bytes of ``body``, which goes on behind them. ``md5()``: of what was read of it.
+    """The next ``size`` bytes of ``body``. ``md5()``: hash of the bytes read so far.
 
-    Raises RemoteUnavailable when the stream ends within it. ``close`` leaves the stream open.
+    Raises RemoteUnavailable when the stream ends within the slice. ``close`` leaves the stream open.
     """
 
     def __init__(self, body: Body, size: int) -> None:
@@ -33,19 +33,19 @@ class Slice:
 
     @property
     def done(self) -> bool:
-        """Whether all of it was read."""
+        """Whether the slice was read to its end."""
         return not self._left
 
     def md5(self) -> str:
         return self._digest.hexdigest()
 
     def skip(self) -> None:
-        """Read what is left of it, for nobody."""
+        """Read and discard the rest of the slice."""
         while self.read(CHUNK):
             pass
 
     def rewind(self) -> None:
-        raise io.UnsupportedOperation("a stream goes forward")
+        raise io.UnsupportedOperation("a slice of a stream cannot be rewound")
 
     def close(self) -> None:
-        """The stream is somebody else's."""
+        """Does nothing: the stream belongs to the caller."""

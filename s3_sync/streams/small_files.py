@@ -1,4 +1,4 @@
-"""Small files and JSON that anybody may have written, or damaged: what is in them, or a known error."""
+"""Reads small files and JSON that may be damaged or hostile, with known errors only."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import os
 import stat
 from typing import Any, TypeGuard
 
-#: no file of ours is nearly as long, in bytes
-LARGEST = 64 * 1024 * 1024
-_PIECE = 1 << 20
+#: default limit; far above the size of any file of ours
+MAX_FILE_BYTES = 64 * 1024 * 1024
+_READ_SIZE = 1 << 20
 
 
-def read_file(path: str | os.PathLike[str], limit: int = LARGEST) -> bytes:
-    """All of a regular file. Raises OSError, also for anything else that has a name, such as a pipe, into
-    which perhaps nobody writes; ValueError for more than ``limit`` bytes."""
+def read_file(path: str | os.PathLike[str], limit: int = MAX_FILE_BYTES) -> bytes:
+    """The content of a regular file. Raises OSError, also for anything but a regular file, such as a pipe,
+    whose read could block forever; ValueError for more than ``limit`` bytes."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, "it is not a file")
+            raise OSError(errno.EINVAL, "it is not a regular file")
         pieces: list[bytes] = []
         size = 0
-        while piece := os.read(descriptor, _PIECE):
+        while piece := os.read(descriptor, _READ_SIZE):
             size += len(piece)
             if size > limit:
                 raise ValueError(f"it is longer than {limit} bytes")
@@ -37,7 +37,7 @@ def read_file(path: str | os.PathLike[str], limit: int = LARGEST) -> bytes:
 
 
 def parse_json(data: bytes | str, levels: int = 0) -> Any:
-    """Raises ValueError. ``levels``: how deeply it may be nested at most; 0: as deeply as can be read."""
+    """Parse JSON. ``levels``: maximum nesting depth; 0: the parser's own limit. Raises ValueError."""
     try:
         found = json.loads(data)
     except RecursionError:
@@ -48,7 +48,7 @@ def parse_json(data: bytes | str, levels: int = 0) -> Any:
 
 
 def is_text(value: object) -> TypeGuard[str]:
-    """Whether it is a text that can be written down: JSON may hold half a character."""
+    """Whether ``value`` is a string that UTF-8 can encode: JSON may contain lone surrogates."""
     if not isinstance(value, str):
         return False
     try:
@@ -59,12 +59,12 @@ def is_text(value: object) -> TypeGuard[str]:
 
 
 def is_count(value: object) -> TypeGuard[int]:
-    """Whether it is a number of something that there may be none of; SQLite has none that are larger."""
+    """Whether ``value`` is a non-negative integer that SQLite can store."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 def number(value: object, otherwise: float = 0.0) -> float:
-    """A finite number, or ``otherwise``."""
+    """``value`` as a float if it is a finite number, else ``otherwise``."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return otherwise
     try:

@@ -1,8 +1,7 @@
-"""A body that is exactly what was promised, or breaks before its last byte is out.
+"""A body that verifies its size and digest, and fails before its last byte is sent.
 
-A store takes an object when Content-Length bytes have come. Whatever is wrong must show before that, or
-the wrong object stands.
-"""
+A store commits an object once Content-Length bytes have arrived. An error must surface before that, or a
+wrong object is stored."""
 
 from __future__ import annotations
 
@@ -12,10 +11,10 @@ from s3_sync.streams.reader import CHUNK, Body
 
 
 class ExactBody:
-    """``size`` bytes (more than none) that hash to ``md5``, where it is given.
+    """A body of ``size`` bytes (at least one) with this MD5, if given.
 
-    Raises BadDigest when the underlying body is shorter or longer, or hashes to anything else, always
-    instead of the read that would have delivered the last byte.
+    Raises BadDigest when the underlying body is shorter or longer, or has another digest; always instead of
+    the read that would have returned the last byte.
     """
 
     def __init__(self, body: Body, size: int, md5: str | None = None) -> None:
@@ -58,7 +57,7 @@ class ExactBody:
 
 
 def read_exactly(body: Body, size: int, md5: str | None = None) -> bytes:
-    """The whole of a small body, checked like ExactBody; ``size`` may be 0."""
+    """Read a small body to its end, verified like ExactBody; ``size`` may be 0."""
     pieces: list[bytes] = []
     have = 0
     while have <= size and (piece := body.read(min(CHUNK, size + 1 - have))):

@@ -26,7 +26,7 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.state.checkpoint import Checkpoint, StatusFiles
 from s3_sync.state.controls import Controls
 from s3_sync.state.journal import RETRY, Journal, Settlement
-from s3_sync.streams.small_files import LARGEST
+from s3_sync.streams.small_files import MAX_FILE_BYTES
 from unit.cluster.test_client import CONF
 from unit.config.written import MAPPING as WRITTEN
 from unit.state.entries import M, failed, failure, minutes
@@ -212,7 +212,7 @@ def a_directory(path: Path) -> None:
 def endless(path: Path) -> None:
     """A file without an end, as far as a reader cares; it takes no place on the disk."""
     path.touch()
-    os.truncate(path, LARGEST + 1)
+    os.truncate(path, MAX_FILE_BYTES + 1)
 
 
 OTHERS: list[Callable[[Path], object]] = [

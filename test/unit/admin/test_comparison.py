@@ -66,7 +66,7 @@ class LosingPool(SerialPool):
     """What raises gives None, as with green threads."""
 
     def map(
-        self, function: Callable[[Item], Result], items: Sequence[Item], patience: float | None = None
+        self, function: Callable[[Item], Result], items: Sequence[Item], timeout: float | None = None
     ) -> list[Result]:
         def run(item: Item) -> Any:
             with suppress(Exception):

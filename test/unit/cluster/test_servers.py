@@ -52,7 +52,7 @@ def test_a_server_that_lets_us_wait_is_left_alone_for_a_while(
     with ScriptedServer(hold(b""), answer(OK)) as server:
         node = Node("127.0.0.1", server.port, "d")
         other = Node("10.0.0.1", 6200, "d")
-        with pytest.raises(HttpError, match="time-out"):
+        with pytest.raises(HttpError, match="timed out"):
             object_servers.request("GET", node, PLACEMENT)
         with pytest.raises(HttpError, match="a moment ago") as caught:
             object_servers.request("GET", node, PLACEMENT)

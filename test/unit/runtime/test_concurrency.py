@@ -42,7 +42,7 @@ class TestSerialPool:
 
 
 class TestGreenPool:
-    def test_map_with_patience_goes_on_without_what_takes_longer(self) -> None:
+    def test_map_with_a_timeout_returns_before_slow_calls_end(self) -> None:
         printed = green(
             """
             pool, ended = GreenPool(3), []

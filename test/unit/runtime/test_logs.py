@@ -17,7 +17,7 @@ import pytest
 from s3_sync.config.settings import Secret, Syslog
 from s3_sync.errors import ConfigError
 from s3_sync.runtime import logs
-from s3_sync.runtime.syslog import PAUSE, SyslogHandler
+from s3_sync.runtime.syslog import RECONNECT_DELAY, SyslogHandler
 
 NAME = "s3-sync-test"
 LINE = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\] (\S+) \[(\w+)\]: (.*)")
@@ -25,7 +25,7 @@ LINE = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\] (\S+) \[(\w+)\]: (.
 
 @pytest.fixture(autouse=True)
 def _loggers_as_they_were() -> Iterator[None]:
-    names = (NAME, *logs.LIBRARIES, *logs.TALKATIVE)
+    names = (NAME, *logs.LIBRARIES, *logs.VERBOSE_LOGGERS)
     yield
     for logger in map(logging.getLogger, names):
         for handler in logger.handlers[:]:
@@ -99,7 +99,7 @@ def test_nowhere_to_log_to(tmp_path: Path) -> None:
 def test_debug_leaves_out_the_talkative_parts(tmp_path: Path) -> None:
     path = tmp_path / "sync.log"
     logs.configure(NAME, str(path), "debug", console=False)
-    for name in (*logs.TALKATIVE, "botocore.endpoint", NAME):
+    for name in (*logs.VERBOSE_LOGGERS, "botocore.endpoint", NAME):
         logging.getLogger(name).debug("debug")
         logging.getLogger(name).info("info")
     assert [name for name, level, _ in lines(path) if level == "DEBUG"] == ["botocore.endpoint", NAME]
@@ -211,14 +211,14 @@ def test_an_unreachable_syslog_holds_up_nothing(proto: str, monkeypatch: pytest.
     for _ in range(100):
         handler.emit(record("lost"))
     assert len(attempts) == 1
-    now += PAUSE
+    now += RECONNECT_DELAY
     handler.emit(record("lost"))
     assert len(attempts) == 2
     handler.close()
 
 
 def test_a_tcp_server_that_stops_reading_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("s3_sync.runtime.syslog.PATIENCE", 0.2)
+    monkeypatch.setattr("s3_sync.runtime.syslog.CONNECT_TIMEOUT", 0.2)
     server = listener()
     handler = SyslogHandler(Syslog("127.0.0.1", server.getsockname()[1], "tcp"))
     finished = threading.Event()

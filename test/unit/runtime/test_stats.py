@@ -144,7 +144,7 @@ def test_an_unknown_host_is_told_once_and_holds_up_nothing(
     stats.close()
     assert time.monotonic() - started < 3
     [record] = [record for record in caplog.records if record.name == "s3-sync.stats"]
-    assert f"statsd host {host} is unknown" in record.getMessage()
+    assert f"Cannot resolve statsd host {host}" in record.getMessage()
 
 
 def test_counts_survive_until_the_host_is_known(

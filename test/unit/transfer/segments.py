@@ -181,7 +181,7 @@ class Threads:
         self._pool = ThreadPoolExecutor(size)
 
     def map(
-        self, function: Callable[[Any], Any], items: Sequence[Any], patience: float | None = None
+        self, function: Callable[[Any], Any], items: Sequence[Any], timeout: float | None = None
     ) -> list[Any]:
         return list(self._pool.map(function, items))
 

@@ -23,13 +23,13 @@ class StuckPool(SerialPool):
         self._hanging: list[Any] = []
 
     def map(
-        self, function: Callable[[Item], Result], items: Sequence[Item], patience: float | None = None
+        self, function: Callable[[Item], Result], items: Sequence[Item], timeout: float | None = None
     ) -> list[Result]:
         results: list[Any] = [None] * len(items)
         for index, item in enumerate(items):
             thread = greenlet.greenlet(function)
             results[index] = thread.switch(item)
-            if not thread.dead and patience is None:
+            if not thread.dead and timeout is None:
                 results[index] = thread.switch()
             elif not thread.dead:
                 self._hanging.append(thread)
