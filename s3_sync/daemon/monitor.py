@@ -121,7 +121,7 @@ class Monitor:
     def _log_silent_stores(self) -> None:
         """Log one line when a store's silence begins, and one when it ends."""
         for observer in self._services.observers:
-            silent, store = observer.silent, observer.store
+            silent, store = observer.silent_for, observer.store
             if silent >= SILENCE_LIMIT and store not in self._silent:
                 self._silent.add(store)
                 log.warning(
@@ -132,7 +132,7 @@ class Monitor:
                 )
             elif silent < SILENCE_LIMIT and store in self._silent:
                 self._silent.discard(store)
-                ended = "%s gets no requests any more" if observer.is_forgotten else "%s answers again"
+                ended = "%s gets no requests any more" if observer.is_idle else "%s answers again"
                 log.info(ended, store)
 
     def _write(self) -> None:

@@ -121,7 +121,7 @@ class ConfigReloader:
             for mapping in settings.mappings
             if mapping.journal_key not in known or not mapping.same_config(known[mapping.journal_key])
         )
-        target.registry.use(settings.mappings)
+        target.registry.update_mappings(settings.mappings)
         target.update_mappings(settings.mappings)
         target.configuration.loaded()
         self._settings = settings

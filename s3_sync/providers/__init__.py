@@ -1,4 +1,4 @@
-"""Remote object stores, each behind the one ``Bucket`` interface.
+"""Remote object stores behind one interface, ``Bucket``.
 
 From outside: ``base`` (the interface) and ``registry`` (a wrapped bucket for a mapping).
 Start at ``base``; a provider is a folder here, a model of its credentials, and a line in ``registry``.

@@ -1,7 +1,7 @@
-"""What a remote store looks like to the rest of the program: ``Provider`` and ``Bucket``.
+"""The interface of remote stores: ``Provider`` and ``Bucket``.
 
-A store that cannot do something says so in ``Features`` and raises NotSupported. The same conformance
-suite (test/conformance) runs against every provider and every wrapper.
+``Features`` lists what a store supports; everything else raises NotSupported. The same conformance suite
+(test/conformance) runs against every provider and every wrapper.
 """
 
 from __future__ import annotations
@@ -18,20 +18,19 @@ from s3_sync.streams.reader import Body
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
-#: storage classes of S3 whose objects can be seen and deleted, but not read or copied without a restore
-#: first; GLACIER_IR is not one of them, and of INTELLIGENT_TIERING the answer to a HEAD tells
+#: S3 storage classes whose objects can be listed and deleted, but must be restored before they are read or
+#: copied; GLACIER_IR needs no restore, and for INTELLIGENT_TIERING a HEAD shows it
 ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
-#: of a stored manifest, in bytes; Swift's own limit is 8 MiB unless an operator raises it
+#: maximum size of a stored manifest in bytes; Swift's own limit is 8 MiB unless an operator raises it
 MAX_MANIFEST = 64 * MIB
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the store can hold. All sizes in bytes.
+    """Size limits of a store, in bytes.
 
-    ``max_metadata``: sum of names and values of user metadata as sent. ``max_put`` and ``max_copy``: the
-    largest object for one PUT, and for one server-side copy.
-    """
+    ``max_metadata``: total of names and values of user metadata as sent. ``max_put`` and ``max_copy``:
+    maximum object size for a single PUT, and for a single server-side copy."""
 
     max_name: int = 1024
     max_metadata: int = 2048
@@ -42,36 +41,36 @@ class Limits:
     max_parts: int = 10_000
 
 
-#: what went wrong, by name
+#: errors by name
 Failures = dict[str, RemoteError]
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What the store honours. A feature that is False makes its option raise NotSupported."""
+    """Features of a store. Using one that is False raises NotSupported."""
 
     multipart: bool = True
-    #: the conditions of PutOptions and complete_upload really hold
+    #: the conditions of PutOptions and complete_upload are enforced
     put_if_absent: bool = False
     put_if_match: bool = False
     #: post_object works (on S3: a copy of the object onto itself)
     metadata_update: bool = True
-    #: how many names delete_objects takes at once; 0 = it raises NotSupported
+    #: maximum number of names per delete_objects call; 0: it raises NotSupported
     bulk_delete: int = 0
 
     @property
     def conditional_put(self) -> bool:
-        """Whatever was seen at a name, nothing, or a certain ETag, can be made the condition of a write."""
+        """Whether any observed state of a name, absent or a certain ETag, can be the condition of a write."""
         return self.put_if_absent and self.put_if_match
 
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """``limit``: at most so many entries a page.
+    """``limit``: maximum number of entries per page.
 
-    ``start_after``: names strictly greater. Names are compared before they are rolled up into a prefix,
-    so that a prefix comes again if there are more names below it; but a ``start_after`` that is itself
-    such a prefix (ends with the delimiter) leaves out everything below.
+    ``start_after``: list names strictly greater. Names are compared before they are rolled up into a common
+    prefix, so a prefix is listed again if more names below it follow; but a ``start_after`` that is itself a
+    common prefix (ends with the delimiter) skips everything below it.
     """
 
     prefix: str = ""
@@ -84,9 +83,9 @@ class ListQuery:
 class ListPage:
     """``objects`` (``meta`` is None) and ``prefixes``, each sorted by UTF-8 bytes of the name.
 
-    A listing knows the ``etag`` only, never the ``md5``: an ETag that equals an MD5 proves the same bytes,
-    any other proves nothing. ``next_after``: give it as ``start_after`` for the next page; None at the
-    end. A page may hold no entries and still have a next one.
+    A listing has the ``etag`` only, never the ``md5``: an ETag equal to an MD5 proves the same bytes, any
+    other proves nothing. ``next_after``: the ``start_after`` of the next page; None on the last page. An
+    empty page may have a next one.
     """
 
     objects: tuple[ObjectInfo, ...]
@@ -96,10 +95,10 @@ class ListPage:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One uploaded part: ``number`` from 1, ``etag`` unquoted as the store reported it.
+    """One uploaded part: ``number`` from 1, ``etag`` unquoted as the store returned it.
 
-    ``md5``: hex MD5 of the bytes, where it is known; the upload's final ETag is checked if it is known
-    for all parts.
+    ``md5``: hex MD5 of the bytes, if known. The ETag of the completed upload is verified if the MD5 of every
+    part is known.
     """
 
     number: int
@@ -110,8 +109,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class OpenUpload:
-    """A multipart upload that was begun and neither completed nor aborted. ``begun`` in seconds since the
-    epoch, 0.0 = unknown."""
+    """A multipart upload that is neither completed nor aborted. ``begun``: seconds since the epoch, 0.0 if
+    unknown."""
 
     name: str
     upload_id: str
@@ -120,18 +119,18 @@ class OpenUpload:
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """How one mapping's objects are stored: in which class (empty = the store's default), and whether
-    the store is asked to encrypt them."""
+    """How one mapping's objects are stored: ``storage_class`` (empty: the store's default), and whether to
+    ``encrypt`` them at the store."""
 
     storage_class: str = ""
     encrypt: bool = False
 
 
 class GetResult(Protocol):
-    """An open read; a context manager that gives the connection back."""
+    """An open GET; a context manager that releases the connection."""
 
     info: ObjectInfo
-    #: first and last byte delivered, None for the whole object
+    #: first and last byte of ``body``, None for the whole object
     byte_range: tuple[int, int] | None
     body: Body
 
@@ -143,9 +142,9 @@ class GetResult(Protocol):
 
 
 class Bucket(Protocol):
-    """One remote bucket seen through one mapping's KeyNamer: names in and out are Swift names.
+    """One remote bucket with one mapping's KeyNamer: all names are Swift names.
 
-    Every method may raise any RemoteError; the ones named are part of the contract.
+    Every method may raise any RemoteError; those listed are part of the contract.
     """
 
     name: str
@@ -157,13 +156,13 @@ class Bucket(Protocol):
 
     @property
     def clock_off(self) -> float:
-        """By how many seconds the store's clock may be ahead of this machine's, as its last answer tells;
-        less than 0.0 = behind; 0.0 where it need not differ at all."""
+        """Upper bound of the seconds by which the store's clock is ahead of this machine's, from its last
+        response; negative: behind; 0.0: no difference is proved."""
         ...
 
     def probe_conditional_writes(self) -> None:
-        """Where the configuration asks for conditions that the store is not known to honour: find out by
-        trying, with some small writes that leave nothing; ``features`` says what came of it."""
+        """If the configuration wants conditional writes and the store is not known to support them, probe it
+        with a few small writes, which are removed; ``features`` then has the result."""
         ...
 
     def head_object(self, name: str) -> ObjectInfo:
@@ -171,56 +170,57 @@ class Bucket(Protocol):
         ...
 
     def get_object(self, name: str, options: GetOptions = ...) -> GetResult:
-        """Raises NotFound, PreconditionFailed, Archived; a range outside the object: InvalidRequest.
+        """Raises NotFound, PreconditionFailed, Archived, and InvalidRequest for an unsatisfiable range.
 
-        ``status`` of a PreconditionFailed is 304 when if_none_match did not hold, else 412. The body's
-        ``rewind`` asks the store again, for exactly the same version.
+        The ``status`` of a PreconditionFailed is 304 for if_none_match, else 412. The body's ``rewind`` sends
+        another GET, for exactly the same version.
         """
         ...
 
     def put_object(self, name: str, body: Body, options: PutOptions) -> PutResult:
-        """All or nothing: afterwards the whole object is there, or the old one still is.
+        """Store the object atomically: on failure, the old one is unchanged.
 
-        Raises PreconditionFailed, NotFound (no such bucket), and BadDigest when the body does not hash to
-        the promised MD5, or is shorter or longer than ``options.size``. ``body`` is not closed.
-        A promised MD5 is known afterwards: where the store's ETag does not tell it, a mark does.
+        Raises PreconditionFailed, NotFound (no such bucket), and BadDigest when the body does not match
+        ``options.md5``, or is shorter or longer than ``options.size``. ``body`` is not closed. A later HEAD
+        returns ``options.md5``: from the ETag, or from a mark where the store's ETag is not the MD5.
         """
         ...
 
     def post_object(self, name: str, meta: ObjectMeta, if_match: str | None = None) -> None:
-        """Replace all metadata, bytes untouched. Raises NotFound, PreconditionFailed, Archived, and
+        """Replace all metadata and keep the bytes. Raises NotFound, PreconditionFailed, Archived, and
         NotSupported for an object above ``limits.max_copy``."""
         ...
 
     def delete_object(self, name: str) -> bool:
-        """Delete the object and its stored manifest. False = it was known not to be there; no error."""
+        """Delete the object and its stored manifest. Returns False if it is known to have been absent, which
+        is no error."""
         ...
 
     def delete_objects(self, names: Sequence[str]) -> Failures:
-        """As delete_object, for up to ``features.bulk_delete`` names with one request.
+        """Delete up to ``features.bulk_delete`` names with one request, each as delete_object does.
 
-        Returns what went wrong with single names; raises what went wrong with all of them, NotSupported."""
+        Returns the errors of single names; raises an error that affects all of them, and NotSupported."""
         ...
 
     def list_objects(self, query: ListQuery) -> ListPage:
-        """Stored manifests and foreign keys are left out."""
+        """List objects, without stored manifests and foreign keys."""
         ...
 
     def create_upload(self, name: str, meta: ObjectMeta) -> str:
-        """Begin a multipart upload; the caller registers the abort of this upload id at once."""
+        """Start a multipart upload; the caller must register the returned upload id for abort at once."""
         ...
 
     def upload_part(
         self, name: str, upload_id: str, number: int, body: Body, size: int, md5: str | None = None
     ) -> Part:
-        """Send one part; the same number again replaces it. Raises BadDigest as put_object, NotFound (no
-        such upload)."""
+        """Send one part; a part with the same number is replaced. Raises BadDigest as put_object does, and
+        NotFound (no such upload)."""
         ...
 
     def copy_part(
         self, name: str, upload_id: str, number: int, byte_range: ByteRange, if_match: str | None = None
     ) -> Part:
-        """Make a part of a range of the object that stands under the name now; ``byte_range.last`` is given.
+        """Copy a range of the current object of that name into a part; ``byte_range.last`` must be set.
 
         Raises PreconditionFailed, NotFound, Archived, NotSupported."""
         ...
@@ -233,25 +233,24 @@ class Bucket(Protocol):
         if_match: str | None = None,
         if_absent: bool = False,
     ) -> PutResult:
-        """Make the object of these parts, in the order of their numbers; conditions as in PutOptions.
+        """Assemble the object from these parts, which are ordered by number; conditions as in PutOptions.
 
-        Raises BadDigest when a part's ETag is not what the store has, or the whole ETag is not the one
-        that follows from the parts; PreconditionFailed; NotFound (no such upload).
-        """
+        Raises BadDigest when a part's ETag differs from the store's, or the ETag of the object does not
+        follow from the parts; PreconditionFailed; NotFound (no such upload)."""
         ...
 
     def abort_upload(self, name: str, upload_id: str) -> None:
-        """Idempotent: an unknown upload is no error."""
+        """Abort a multipart upload. Idempotent: an unknown upload is no error."""
         ...
 
     def list_uploads(self, name: str | None = None) -> Iterator[OpenUpload]:
-        """The open uploads of this mapping's names, or of one name, whoever began them."""
+        """The open uploads of this mapping's names, or of one name, those of other clients included."""
         ...
 
-    # Stored manifests: what a large object consisted of, beside the object and under its name
+    # Stored manifests: the segments of a large object in Swift, stored beside the object
 
     def put_manifest(self, name: str, manifest: bytes) -> None:
-        """Store, or replace, the JSON as it is. Raises BadDigest."""
+        """Store or replace the JSON unchanged. Raises BadDigest."""
         ...
 
     def get_manifest(self, name: str) -> bytes:
@@ -259,7 +258,7 @@ class Bucket(Protocol):
         ...
 
     def delete_manifest(self, name: str) -> None:
-        """That there is none is no error."""
+        """Delete the stored manifest, if there is one."""
         ...
 
     def has_manifests(self) -> bool:
@@ -267,10 +266,10 @@ class Bucket(Protocol):
         ...
 
     def set_expiry_rule(self, days: int) -> bool:
-        """Have the store itself delete our objects, and their stored manifests, so many days after each was
-        written, those that are there already included; 0 = have it stop. True = that was not so before.
+        """Set a rule by which the store deletes this mapping's objects and stored manifests, existing ones
+        included, that many days after each was written; 0 removes the rule. Returns whether anything changed.
 
-        What others have told the bucket stays as it is. Raises NotSupported, AccessDenied.
+        Other rules of the bucket stay unchanged. Raises NotSupported, AccessDenied.
         """
         ...
 
@@ -279,7 +278,7 @@ class Bucket(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BucketEntry:
-    """One bucket of an account. ``created`` in seconds since the epoch, 0.0 = unknown."""
+    """One bucket of an account. ``created``: seconds since the epoch, 0.0 if unknown."""
 
     name: str
     created: float = 0.0
@@ -299,7 +298,7 @@ class Provider(Protocol):
         ...
 
     def create_bucket(self, name: str) -> None:
-        """A bucket that is there already and ours is no error."""
+        """Create a bucket; no error if this account owns it already."""
         ...
 
     def close(self) -> None: ...

@@ -1,4 +1,4 @@
-"""What a store cannot hold is refused here, before any byte moves."""
+"""Checks an object against the limits of its store before any byte is sent."""
 
 from __future__ import annotations
 
@@ -9,46 +9,46 @@ from s3_sync.model.headers import to_user_metadata
 from s3_sync.model.objects import ObjectMeta
 from s3_sync.providers.base import Bucket
 
-#: RFC 9110 section 5.6.2: what the name of a header field may consist of
+#: RFC 9110 section 5.6.2: the syntax of a field name
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
 def check_limits(bucket: Bucket, name: str, meta: ObjectMeta, size: int) -> None:
-    """Raise ObjectRefused if ``bucket`` can never hold this object; ``meta`` with the marks to be sent.
+    """Raise ObjectRefused if ``bucket`` can never store this object; ``meta`` includes the marks to be sent.
 
     Reasons: ``name_too_long`` (the key, in UTF-8 bytes), ``name_encoding`` (not UTF-8), ``name_reserved``
-    (stored manifests have such keys), ``metadata_name`` (cannot be a header's name),
+    (a key of the form of stored manifests), ``metadata_name`` (not a valid header name),
     ``metadata_too_large``, ``too_large``.
     """
     limits = bucket.limits
     key = bucket.namer.key(name)
     _check_name(key, limits.max_name)
     if bucket.namer.is_manifest(key):
-        raise ObjectRefused("name_reserved", f"the key {key!r} is for the manifest of a large object")
+        raise ObjectRefused("name_reserved", f"the key {key!r} is reserved for stored manifests")
     for key in to_user_metadata(meta):
         if not _TOKEN.fullmatch(key):
             raise ObjectRefused("metadata_name", f"metadata name {key!r} cannot be sent as a header")
     total = metadata_size(meta)
     if total > limits.max_metadata:
         raise ObjectRefused(
-            "metadata_too_large", f"{total} bytes of metadata, the store holds {limits.max_metadata}"
+            "metadata_too_large", f"{total} bytes of metadata; the store's limit is {limits.max_metadata}"
         )
     largest = limits.max_put
     if bucket.features.multipart:
         largest = max(largest, limits.max_part * limits.max_parts)
     if size > largest:
-        raise ObjectRefused("too_large", f"{size} bytes, the store holds {largest}")
+        raise ObjectRefused("too_large", f"{size} bytes; the store's limit is {largest}")
 
 
 def metadata_size(meta: ObjectMeta) -> int:
-    """Bytes of user metadata and marks as they are sent, names and values."""
+    """Bytes of user metadata and marks as sent, names and values."""
     return sum(len(key) + len(value) for key, value in to_user_metadata(meta).items())
 
 
-def _check_name(key: str, longest: int) -> None:
+def _check_name(key: str, max_length: int) -> None:
     try:
         length = len(key.encode("utf-8"))
     except UnicodeEncodeError as error:
         raise ObjectRefused("name_encoding", f"key {key!r} is not UTF-8") from error
-    if length > longest:
-        raise ObjectRefused("name_too_long", f"the key has {length} bytes, the store takes {longest}")
+    if length > max_length:
+        raise ObjectRefused("name_too_long", f"the key has {length} bytes; the store's limit is {max_length}")

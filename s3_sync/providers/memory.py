@@ -1,8 +1,7 @@
-"""The reference implementation of ``Provider`` and ``Bucket``: everything in this process's memory.
+"""The reference implementation of ``Provider`` and ``Bucket``, in memory. Thread-safe.
 
-Strict where real stores differ: digests, sizes, conditions and part ETags are checked, listings are
-sorted, an upload is invisible until it is complete. Safe to share between threads.
-"""
+Strict where real stores differ: digests, sizes, conditions and part ETags are checked, listings are sorted,
+an upload is invisible until it is complete."""
 
 from __future__ import annotations
 
@@ -71,7 +70,7 @@ class _Upload:
 
 @dataclass(slots=True)
 class _Store:
-    """One bucket: key -> object, upload id -> unfinished upload, and key prefix -> days that objects live."""
+    """One bucket: key -> object, upload id -> open upload, and key prefix -> lifetime of objects in days."""
 
     created: float
     objects: dict[str, _Object] = field(default_factory=dict)
@@ -80,7 +79,7 @@ class _Store:
 
 
 class MemoryProvider:
-    """``limits`` can be lowered, so that a test of multipart uploads needs few bytes."""
+    """``limits`` can be lowered, so that tests of multipart uploads need few bytes."""
 
     def __init__(self, *, limits: Limits = _LIMITS, clock: Callable[[], float] = time.time) -> None:
         self.limits = limits
@@ -115,7 +114,7 @@ class MemoryProvider:
 
 
 class MemoryBucket:
-    """One bucket seen through one KeyNamer."""
+    """See ``Bucket``."""
 
     features = Features(put_if_absent=True, put_if_match=True, bulk_delete=500)
     clock_off = 0.0
@@ -192,7 +191,7 @@ class MemoryBucket:
         objects: list[ObjectInfo] = []
         prefixes: list[str] = []
         last = None
-        # characters sort in the order of their code points, which is the order of their UTF-8 bytes
+        # strings sort by code point, which is the order of their UTF-8 bytes
         for name in sorted(names):
             if not name.startswith(query.prefix) or not _is_after(name, query):
                 continue
@@ -291,10 +290,10 @@ class MemoryBucket:
         return any(self.namer.is_manifest(key) for key in keys)
 
     def set_expiry_rule(self, days: int) -> bool:
-        wanted = dict.fromkeys((self.namer.prefix, self.namer.manifest_prefix), days)
+        rules = dict.fromkeys((self.namer.prefix, self.namer.manifest_prefix), days)
         lifetimes = self._provider.store(self.name).lifetimes
-        changed = any(lifetimes.get(prefix, 0) != days for prefix in wanted)
-        lifetimes.update(wanted)
+        changed = any(lifetimes.get(prefix, 0) != days for prefix in rules)
+        lifetimes.update(rules)
         return changed
 
     def probe_conditional_writes(self) -> None:
@@ -303,7 +302,7 @@ class MemoryBucket:
     def close(self) -> None:
         pass
 
-    # Inside
+    # Internals
 
     def _find(self, name: str) -> _Object:
         try:
@@ -319,16 +318,16 @@ class MemoryBucket:
     def _keep(
         self, key: str, data: bytes, etag: str, meta: ObjectMeta, storage_class: str | None = None
     ) -> None:
-        # through the form in which a real store gets it, so that nothing survives here only
+        # encoded and decoded as for a real store, so that metadata survives no better here
         headers = {**meta.headers, "content-type": meta.content_type}
-        kept = from_user_metadata(headers, to_user_metadata(meta))
+        stored_meta = from_user_metadata(headers, to_user_metadata(meta))
         stored_class = self._write.storage_class if storage_class is None else storage_class
         store = self._provider.store(self.name)
-        store.objects[key] = _Object(data, etag, kept, self._provider.clock(), stored_class)
+        store.objects[key] = _Object(data, etag, stored_meta, self._provider.clock(), stored_class)
 
     def _check_conditions(self, name: str, if_match: str | None, if_absent: bool) -> None:
-        there = self._provider.store(self.name).objects.get(self.namer.key(name))
-        if (if_match and (there is None or there.etag != if_match)) or (if_absent and there):
+        stored = self._provider.store(self.name).objects.get(self.namer.key(name))
+        if (if_match and (stored is None or stored.etag != if_match)) or (if_absent and stored):
             raise _condition(412)
 
     def _upload(self, name: str, upload_id: str) -> _Upload:
@@ -345,13 +344,13 @@ class MemoryBucket:
         for part in parts:
             data = upload.parts.get(part.number)
             if data is None or md5_hex(data) != part.etag:
-                raise BadDigest(f"part {part.number} is not what was sent", status=400, code="InvalidPart")
+                raise BadDigest(f"part {part.number} has another ETag", status=400, code="InvalidPart")
             if len(data) < self.limits.min_part and part is not parts[-1]:
                 raise InvalidRequest(f"part {part.number} is too small", status=400, code="EntityTooSmall")
 
 
 class _MemoryBody(BytesBody):
-    """Starts again only while the same version is there."""
+    """Can be rewound only while the same version is stored."""
 
     def __init__(self, data: bytes, check_same: Callable[[], None]) -> None:
         super().__init__(data)
@@ -363,7 +362,7 @@ class _MemoryBody(BytesBody):
 
 
 class MemoryResult:
-    """An open read of bytes that are here already."""
+    """See ``GetResult``."""
 
     def __init__(self, info: ObjectInfo, byte_range: tuple[int, int] | None, body: BytesBody) -> None:
         self.info = info

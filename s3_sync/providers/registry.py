@@ -1,4 +1,4 @@
-"""From configuration to buckets: the one place where providers are built and wrapped."""
+"""Builds providers and buckets from the configuration, and stacks the wrappers around them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from s3_sync.errors import ConfigError, Problem
 from s3_sync.http.pool import Timeouts
 from s3_sync.providers.base import Bucket, Provider, WriteOptions
 from s3_sync.providers.s3.provider import S3Provider
-from s3_sync.providers.wrappers.adaptive_throttle import AdaptiveThrottle, PacedProvider
-from s3_sync.providers.wrappers.bulkhead import Bulkhead, GuardedProvider
-from s3_sync.providers.wrappers.instrument import ObservedProvider, Observers
-from s3_sync.providers.wrappers.rate_limited import BudgetedBucket
+from s3_sync.providers.wrappers.adaptive_throttle import AdaptiveThrottle, ThrottledProvider
+from s3_sync.providers.wrappers.bulkhead import Bulkhead, BulkheadProvider
+from s3_sync.providers.wrappers.instrument import InstrumentedProvider, Observers
+from s3_sync.providers.wrappers.rate_limited import RateLimitedBucket
 from s3_sync.providers.wrappers.rate_limits import LimiterRegistry, MappingLimiter
-from s3_sync.providers.wrappers.retry import RetriedBucket, RetriedProvider, RetryPolicy
+from s3_sync.providers.wrappers.retry import RetryingBucket, RetryingProvider, RetryPolicy
 
-#: builds the provider of an account, with at most so many connections
+#: builds the provider of an account, with a maximum number of connections
 Builder = Callable[[Credentials, int], Provider]
 
 
 def builders_with(timeouts: Timeouts | None) -> Mapping[str, Builder]:
-    """By the name of the protocol; None = the usual time-outs."""
+    """Provider builders by protocol. ``timeouts`` None: the defaults."""
 
     def s3(credentials: Credentials, connections: int) -> Provider:
         return S3Provider(credentials, connections=connections, timeouts=timeouts)
@@ -35,28 +35,27 @@ def builders_with(timeouts: Timeouts | None) -> Mapping[str, Builder]:
 BUILDERS = builders_with(None)
 
 
-#: of one store, more than anybody has: mappings with budgets have lanes of their own, whose workers are the
-#: limit; connections are made when they are needed
-_MOST_LANES = 32
-_USUAL_RETRIES = RetryPolicy()
+#: lanes of one store to allow connections for: each mapping with a budget has its own, whose workers are the
+#: actual limit; connections are opened on demand
+_MAX_LANES = 32
+_DEFAULT_RETRIES = RetryPolicy()
 
 
 class Registry:
-    """One provider for each set of credentials, built when it is first needed and shared from then on.
+    """One provider per set of credentials, built on first use and shared from then on. Thread-safe.
 
-    ``connections``: to each account, at most; give it the number of workers, with ``budgets`` that of a lane.
-    ``retries``: None = errors are never retried here, which suits a caller whose own client waits. What a
-    store says about the rate of requests counts for all that use the same account of it. ``guard``: gives an
-    account the guard that its requests go through; nobody sleeps then because a store asked for patience.
-    ``observers``: who watches the requests to each store. ``budgets``: how fast mappings may go; None = as
-    fast as they can. Safe to share between threads.
+    ``connections``: maximum per account; pass the number of workers, with ``budgets`` that of one lane.
+    ``retries``: None: never retry, for callers whose own clients wait. Throttling by a store applies to all
+    requests to the same account. ``guard``: makes the bulkhead of an account, which replaces the adaptive
+    throttle: then a throttled request fails at once. ``observers``: record latencies and errors per store.
+    ``budgets``: rate limits of the mappings; None: unlimited.
     """
 
     def __init__(
         self,
         *,
         connections: int = 32,
-        retries: RetryPolicy | None = _USUAL_RETRIES,
+        retries: RetryPolicy | None = _DEFAULT_RETRIES,
         builders: Mapping[str, Builder] = BUILDERS,
         guard: Callable[[Credentials], Bulkhead] | None = None,
         observers: Observers | None = None,
@@ -69,51 +68,54 @@ class Registry:
         self._observers = observers
         self._budgets = budgets
         self._lock = threading.Lock()
-        #: one attempt each; and repeated
+        #: without and with retries
         self._providers: dict[Credentials, tuple[Provider, Provider]] = {}
-        self._paces: dict[tuple[str, str | None], AdaptiveThrottle] = {}
+        self._throttles: dict[tuple[str, str | None], AdaptiveThrottle] = {}
 
     def provider(self, credentials: Credentials) -> Provider:
-        """Raises ConfigError for a protocol that nothing here speaks, AccessDenied without credentials."""
+        """The provider of an account. Raises ConfigError for an unsupported protocol, AccessDenied without
+        credentials."""
         return self._both(credentials)[1]
 
     def open_bucket(self, mapping: ContainerMapping) -> Bucket:
-        """The remote side of a mapping."""
+        """The bucket of a mapping, with all wrappers."""
         profile = mapping.profile
         write = WriteOptions(storage_class=profile.storage_class or "", encrypt=profile.encryption)
         once, _ = self._both(mapping.credentials)
         bucket = once.bucket(mapping.bucket, mapping.namer, write)
         if self._budgets is not None:
-            bucket = BudgetedBucket(bucket, self._budgets.gate(mapping))
-        return bucket if self._retries is None else RetriedBucket(bucket, self._retries.call)
+            bucket = RateLimitedBucket(bucket, self._budgets.limiter(mapping))
+        return bucket if self._retries is None else RetryingBucket(bucket, self._retries.call)
 
-    def gate(self, mapping: ContainerMapping) -> MappingLimiter:
-        """Where requests and bytes of a mapping pass."""
-        return MappingLimiter(mapping.control_key) if self._budgets is None else self._budgets.gate(mapping)
+    def limiter(self, mapping: ContainerMapping) -> MappingLimiter:
+        """The rate limiter of a mapping's requests and bytes."""
+        return (
+            MappingLimiter(mapping.control_key) if self._budgets is None else self._budgets.limiter(mapping)
+        )
 
     def rates(self) -> dict[str, float]:
-        """Requests a second that may begin now, for each store that has asked for patience lately."""
+        """Current requests per second of each store that is throttling us."""
         rates: dict[str, float] = {}
-        for (store, _), pace in list(self._paces.items()):
-            if (rate := pace.limit()) is not None:
+        for (store, _), throttle in list(self._throttles.items()):
+            if (rate := throttle.limit()) is not None:
                 rates[store] = min(rate, rates.get(store, rate))
         return rates
 
-    def use(self, mappings: Collection[ContainerMapping]) -> None:
-        """From now on these are the mappings: their budgets count, and other accounts are forgotten."""
+    def update_mappings(self, mappings: Collection[ContainerMapping]) -> None:
+        """Replace the mappings: apply their budgets, and drop the providers of other accounts."""
         if self._budgets is not None:
-            self._budgets.use(tuple(mappings))
+            self._budgets.update_mappings(tuple(mappings))
         self.keep({mapping.credentials for mapping in mappings})
 
-    def keep(self, wanted: Collection[Credentials]) -> None:
-        """Forget the accounts that are not ``wanted`` any more. What still reads from one of them goes on;
-        its connections close when nobody refers to them."""
+    def keep(self, used: Collection[Credentials]) -> None:
+        """Drop the providers of accounts that are not in ``used``. Open reads continue; the connections close
+        when the last reference is gone."""
         with self._lock:
-            for credentials in self._providers.keys() - set(wanted):
+            for credentials in self._providers.keys() - set(used):
                 del self._providers[credentials]
 
     def close_all(self) -> None:
-        """Close every connection. The registry can be used again; buckets that it gave out cannot."""
+        """Close every connection. The registry can be used again, buckets opened before cannot."""
         with self._lock:
             providers, self._providers = list(self._providers.values()), {}
         for _, provider in providers:
@@ -129,20 +131,20 @@ class Registry:
         builder = self._builders.get(credentials.provider)
         if builder is None:
             raise ConfigError([Problem("protocol", f"{credentials.provider!r} is not supported")])
-        provider = builder(credentials, self._connections * (1 if self._budgets is None else _MOST_LANES))
+        provider = builder(credentials, self._connections * (1 if self._budgets is None else _MAX_LANES))
         if self._observers is not None:
-            provider = ObservedProvider(provider, self._observers.of(credentials.store))
+            provider = InstrumentedProvider(provider, self._observers.of(credentials.store))
         if self._guard is not None:
-            provider = GuardedProvider(provider, self._guard(credentials))
+            provider = BulkheadProvider(provider, self._guard(credentials))
         else:
-            provider = PacedProvider(provider, self._pace(credentials))
-        return provider, provider if self._retries is None else RetriedProvider(provider, self._retries)
+            provider = ThrottledProvider(provider, self._throttle(credentials))
+        return provider, provider if self._retries is None else RetryingProvider(provider, self._retries)
 
-    def _pace(self, credentials: Credentials) -> AdaptiveThrottle:
+    def _throttle(self, credentials: Credentials) -> AdaptiveThrottle:
         account = (credentials.store, credentials.identity)
-        if account not in self._paces:
-            patience = self._retries.patience if self._retries is not None else 0.0
-            self._paces[account] = AdaptiveThrottle(
-                credentials.store, workers=self._connections, patience=patience
+        if account not in self._throttles:
+            max_wait = self._retries.max_retry_after if self._retries is not None else 0.0
+            self._throttles[account] = AdaptiveThrottle(
+                credentials.store, workers=self._connections, max_wait=max_wait
             )
-        return self._paces[account]
+        return self._throttles[account]

@@ -21,7 +21,7 @@ from s3_sync.config.settings import Credentials
 from s3_sync.errors import ConfigError
 from s3_sync.http.pool import Timeouts
 from s3_sync.providers.registry import Builder, Registry, builders_with
-from s3_sync.providers.wrappers.bulkhead import Bulkhead, GuardPolicy
+from s3_sync.providers.wrappers.bulkhead import Bulkhead, BulkheadPolicy
 from s3_sync.providers.wrappers.circuit_breaker import BreakerPolicy
 from s3_sync.runtime.concurrency import GreenPool
 from s3_sync.shunt.container_deletes import Containers
@@ -150,7 +150,7 @@ class CloudShunt:
             return False
 
     def _guard(self, credentials: Credentials) -> Bulkhead:
-        policy = GuardPolicy(
+        policy = BulkheadPolicy(
             places=self.options.remote_connections,
             wait=self.options.remote_wait,
             breaker=BreakerPolicy(failures=self.options.remote_failures),

@@ -99,7 +99,7 @@ def _build(settings: Settings, once: bool, shard: ProcessShard, stack: ExitStack
     stack.callback(stats.close)
     observers = Observers()
     budgets = LimiterRegistry(shard.count)
-    budgets.use(settings.mappings)
+    budgets.update_mappings(settings.mappings)
     # rows, the parts of large objects, and both again in the lane of very large ones
     registry = Registry(connections=4 * settings.workers, observers=observers, budgets=budgets)
     stack.callback(registry.close_all)

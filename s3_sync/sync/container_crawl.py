@@ -91,7 +91,7 @@ class ContainerCrawl:
         self._sweep_at = float("-inf")
         self._sweep_begun = 0.0
         self._sweep_failed = False
-        self._gate = context.registry.gate(mapping)
+        self._gate = context.registry.limiter(mapping)
         self._closed = False
         self._large = LargeObjects(
             context, mapping, self.key, lambda: not (self._setbacks or self._gate.is_closed)
@@ -180,7 +180,7 @@ class ContainerCrawl:
         results: list[BatchResult] = []
         # after a setback a few rows show whether it is over, before many fail
         limit = self._context.settings.items_chunk if not self._setbacks else self._context.workers.size
-        limit = self._gate.fit(limit, BUDGETED_BATCH)
+        limit = self._gate.fit_batch(limit, BUDGETED_BATCH)
         self._reap()
         databases = self._local_databases()
         if databases and not self._setbacks:  # else it is other nodes' business, or no moment for it

@@ -192,7 +192,7 @@ def make_impatient(daemon: SyncDaemon, **values: Any) -> None:
             "s3_sync.runtime.logs:LIBRARIES": [],
             "s3_sync.sync.rows.bulk_deletes:FEW": len(GONE),
             "s3_sync.providers.wrappers.adaptive_throttle:RECOVERY": 0.5,
-            "s3_sync.providers.wrappers.adaptive_throttle:SLOWEST": 1000.0,
+            "s3_sync.providers.wrappers.adaptive_throttle:MIN_RATE": 1000.0,
             **values,
         },
         pauses={

@@ -23,7 +23,7 @@ SOON = 20.0
 IMPATIENT = {
     "retries": {"attempts": 2, "base": 0.2},
     "values": {
-        "s3_sync.providers.wrappers.adaptive_throttle:SLOWEST": 20.0,
+        "s3_sync.providers.wrappers.adaptive_throttle:MIN_RATE": 20.0,
     },
 }
 
@@ -174,7 +174,7 @@ def test_once_in_an_outage_gives_up_and_says_so(watched: Pair, daemon: SyncDaemo
 
 def test_slow_down_is_heeded(watched: Pair, daemon: SyncDaemon, proxy: FaultProxy) -> None:
     """Nobody who was told to wait a second asks again before."""
-    daemon.alter(values={"s3_sync.providers.wrappers.adaptive_throttle:SLOWEST": 20.0})
+    daemon.alter(values={"s3_sync.providers.wrappers.adaptive_throttle:MIN_RATE": 20.0})
     rule = proxy.when(answers(503, "SlowDown", retry_after=1), method="PUT", times=6)
     for number in range(6):
         watched.put(f"o{number}")

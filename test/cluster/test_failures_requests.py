@@ -52,7 +52,7 @@ REFUSALS: dict[str, Fault] = {
 #: the daemon tries again soon, and hardly slows down
 QUICK: dict[str, Any] = {
     "retries": {"base": 0.1},
-    "values": {"s3_sync.providers.wrappers.adaptive_throttle:SLOWEST": 100.0},
+    "values": {"s3_sync.providers.wrappers.adaptive_throttle:MIN_RATE": 100.0},
 }
 CONDITIONAL = {"put_if_absent": True, "put_if_match": True}
 

@@ -122,7 +122,7 @@ def stage(
             pauses={"s3_sync.sync.app:_retry_pause": 1.0},
             values={
                 "s3_sync.runtime.logs:LIBRARIES": [],
-                "s3_sync.providers.wrappers.adaptive_throttle:SLOWEST": 0.5,
+                "s3_sync.providers.wrappers.adaptive_throttle:MIN_RATE": 0.5,
                 "s3_sync.providers.wrappers.adaptive_throttle:RECOVERY": 600.0,
             },
             retries={"attempts": 2, "base": 0.05},

@@ -144,7 +144,7 @@ def test_readers_of_one_container_that_take_nothing_hold_up_no_other_container(
             assert other.get("o").body == BODY
         assert time.monotonic() - begun < 5.0
         told = [line for line in cluster.proxy_log.splitlines() if f"{held.container}/o: " in line]
-        assert "busy: 4 of 8 requests to it (remote_connections) are under way, 4 of them for" in told[-1]
+        assert "busy: 4 of 8 requests to it (remote_connections) are in flight, 4 of them for" in told[-1]
     wait_until(lambda: held.get("o").status == 200, SOON, "the places given back")
 
 

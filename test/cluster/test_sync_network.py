@@ -142,7 +142,7 @@ def test_a_store_that_takes_so_many_requests_a_second(
     refused = sum(call.status == 0 for call in proxy.calls())
     print(f"{refused} of {len(proxy.calls())} requests refused")
     assert 0 < refused < count / 3
-    assert daemon.log_text().count("asks for patience") == 1
+    assert daemon.log_text().count("throttles requests: slowing down") == 1
     assert "Failed" not in daemon.log_text()
     assert daemon.unsettled() == {}
 

@@ -17,9 +17,9 @@ from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.s3.dialect import CLONE
 from s3_sync.providers.s3.provider import S3Provider
 from s3_sync.providers.wrappers.adaptive_throttle import AdaptiveThrottle
-from s3_sync.providers.wrappers.bulkhead import Bulkhead, GuardedProvider, GuardPolicy
+from s3_sync.providers.wrappers.bulkhead import Bulkhead, BulkheadPolicy, BulkheadProvider
 from s3_sync.providers.wrappers.delegate import DelegatingProvider
-from s3_sync.providers.wrappers.instrument import ObservedProvider, Observer
+from s3_sync.providers.wrappers.instrument import InstrumentedProvider, Observer
 from s3_sync.providers.wrappers.retry import RetryPolicy
 from servers.swift_spec import TESTER
 
@@ -143,13 +143,13 @@ class Target:
 
 def _memory(variant: str) -> Callable[[Credentials], Provider]:
     provider = MemoryProvider()
-    pace = AdaptiveThrottle("memory", workers=8, patience=0.0)
+    pace = AdaptiveThrottle("memory", workers=8, max_wait=0.0)
     wrapped: dict[str, Provider] = {
         "": provider,
         "retried": DelegatingProvider(
-            DelegatingProvider(ObservedProvider(provider, Observer("memory")), pace.call), RETRIES.call
+            DelegatingProvider(InstrumentedProvider(provider, Observer("memory")), pace.call), RETRIES.call
         ),
-        "guarded": GuardedProvider(provider, Bulkhead("memory", GuardPolicy())),
+        "guarded": BulkheadProvider(provider, Bulkhead("memory", BulkheadPolicy())),
     }
     return lambda _: wrapped[variant]
 

@@ -375,7 +375,7 @@ def impatient() -> dict[str, Any]:
             "s3_sync.runtime.logs:LIBRARIES": [],
             "s3_sync.sync.rows.bulk_deletes:FEW": len(GONE),
             "s3_sync.providers.wrappers.adaptive_throttle:RECOVERY": 0.5,
-            "s3_sync.providers.wrappers.adaptive_throttle:SLOWEST": 1000.0,
+            "s3_sync.providers.wrappers.adaptive_throttle:MIN_RATE": 1000.0,
         },
         "pauses": {
             "s3_sync.sync.app:_retry_pause": 3.0,

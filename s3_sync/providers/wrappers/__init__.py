@@ -1,5 +1,5 @@
-"""Buckets around buckets: each adds one thing and keeps the contract.
+"""Wrappers around buckets: each adds one concern and keeps the contract.
 
-From outside: ``providers.registry`` stacks them; ``rate_limits`` and ``instrument`` show their numbers.
-Start at ``delegate``, which all of them are made of.
+From outside: ``providers.registry`` stacks them; ``rate_limits`` and ``instrument`` expose numbers.
+Start at ``delegate``, their common base.
 """

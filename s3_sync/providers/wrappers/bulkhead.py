@@ -1,8 +1,8 @@
-"""Keeps a remote store that is slow or dead from taking its caller along.
+"""A bulkhead: isolates callers from a slow or dead remote store.
 
-At most so many operations at a time, reading included, which containers share so that none of them can have
-all; whoever waits too long for a place is turned away; a breaker turns everybody away while the store does
-not answer. Nothing is repeated here.
+It limits concurrent operations, open reads included, shared so that no container can occupy all places; a
+request that waits too long for a place fails; a circuit breaker fails all requests while the store does not
+respond. It never retries.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from s3_sync.errors import RemoteError, RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import GetOptions
 from s3_sync.providers.base import Bucket, GetResult, Provider, WriteOptions
-from s3_sync.providers.wrappers.circuit_breaker import Breaker, BreakerPolicy, State
+from s3_sync.providers.wrappers.circuit_breaker import BreakerPolicy, CircuitBreaker, State
 from s3_sync.providers.wrappers.delegate import DelegatingBucket, DelegatingProvider
 from s3_sync.providers.wrappers.places import Places
 from s3_sync.streams.reader import Body
 
-#: codes of errors about requests that were not made
+#: codes of errors of requests that were not sent
 BUSY = "Busy"
 CIRCUIT_OPEN = "LeftAlone"
-#: statuses of errors that are no answer of the store: none at all, 502 Bad Gateway and 504 Gateway Timeout
-_NO_ANSWER = frozenset({0, 502, 504})
-#: seconds between two reads of a body, after which a store may have given its reader up
-_AWAY = 5.0
-#: who holds the places of requests that are about no container
+#: statuses of errors without a response from the store: none at all, 502 Bad Gateway, 504 Gateway Timeout
+_NO_RESPONSE = frozenset({0, 502, 504})
+#: seconds between two reads of a body after which the store may have dropped its slow reader
+_SLOW_READER = 5.0
+#: holder of the places of requests that concern no container
 _ACCOUNT = "the account"
 _Result = TypeVar("_Result")
 _WHOLE = GetOptions()
@@ -37,9 +37,9 @@ _PLAIN = WriteOptions()
 
 
 @dataclass(frozen=True, slots=True)
-class GuardPolicy:
-    """``places``: operations at a time, open reads among them. ``wait``: seconds until one who waits for a
-    place gives up."""
+class BulkheadPolicy:
+    """``places``: maximum of concurrent operations, open reads included. ``wait``: seconds until a request
+    that waits for a place fails."""
 
     places: int = 64
     wait: float = 5.0
@@ -47,37 +47,38 @@ class GuardPolicy:
 
 
 class BulkheadListener:
-    """What a guard tells; this one does not care."""
+    """Callbacks of a bulkhead; the defaults do nothing."""
 
     def answered(self, seconds: float, error: RemoteError | None) -> None:
-        """An operation ended, or an open read began, after so long."""
+        """Called when an operation has ended, or a read has been opened, with the time it took."""
 
     def changed(self, state: State) -> None:
-        """The breaker's new state."""
+        """Called with the new state of the circuit breaker."""
 
 
 class Bulkhead:
-    """One for each remote account. ``call`` makes a request; ``enter`` and ``leave`` bracket a read. Each is
-    for a ``holder``: a container, by the place that its keys have in the store."""
+    """The bulkhead of one remote account. ``call`` sends a request; ``enter`` and ``leave`` bracket a read.
+    Places are counted per ``holder``: a container, identified by the location of its keys in the store."""
 
     def __init__(
         self,
         name: str,
-        policy: GuardPolicy,
-        watcher: BulkheadListener | None = None,
+        policy: BulkheadPolicy,
+        listener: BulkheadListener | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name
         self._policy = policy
-        self._watcher = watcher or BulkheadListener()
+        self._listener = listener or BulkheadListener()
         self._places = Places(policy.places)
-        self.breaker = Breaker(policy.breaker, self._watcher.changed, now)
+        self.breaker = CircuitBreaker(policy.breaker, self._listener.changed, now)
         self.now = now
 
     def call(
         self, function: Callable[[], _Result], body: Body | None = None, holder: str = _ACCOUNT
     ) -> _Result:
-        """Its result. Raises RemoteUnavailable instead of calling it when the store is to be left alone."""
+        """Call ``function`` and return its result. Raises RemoteUnavailable without calling it when no place
+        is free in time, or the circuit is open."""
         self.enter(holder)
         try:
             return self.timed(function)
@@ -87,39 +88,39 @@ class Bulkhead:
     def enter(self, holder: str) -> None:
         self._check()
         places = self._places
-        if not places.take(holder, self._policy.wait):
+        if not places.acquire(holder, self._policy.wait):
             message = (
                 f"{self._name} is busy: {places.total - places.free} of {places.total} requests to it"
-                f" (remote_connections) are under way, {places.held(holder)} of them for {holder}"
+                f" (remote_connections) are in flight, {places.held(holder)} of them for {holder}"
             )
             raise RemoteUnavailable(message, code=BUSY, retry_after=self._policy.wait)
 
     def leave(self, holder: str) -> None:
-        self._places.give_back(holder)
+        self._places.release(holder)
 
     def timed(self, function: Callable[[], _Result]) -> _Result:
-        """Run it in the place that was entered."""
-        if not self.breaker.admits():  # things may have changed while we waited
+        """Call ``function`` in a place that was entered before."""
+        if not self.breaker.admits():  # the circuit may have opened while we waited
             raise self._refusal()
         started = self.now()
         try:
             result = function()
         except RemoteError as error:
             self.failed(error)
-            self._watcher.answered(self.now() - started, error)
+            self._listener.answered(self.now() - started, error)
             raise
         except BaseException:
-            self.breaker.failed()  # killed while it waited, perhaps: a trial may not stay open for ever
+            self.breaker.failed()  # perhaps killed while it waited: a trial must not stay open for ever
             raise
         self.breaker.succeeded()
-        self._watcher.answered(self.now() - started, None)
+        self._listener.answered(self.now() - started, None)
         return result
 
     def failed(self, error: RemoteError) -> None:
-        """A store that refuses, asks for patience or fails with one object does answer: else whoever asks for
-        that object again and again would keep all others from the store. What a gateway says of a store that
-        does not answer it is no answer."""
-        if isinstance(error, RemoteUnavailable) and error.status in _NO_ANSWER:
+        """Report an error to the breaker. A store that refuses, throttles or fails for one object does
+        respond: otherwise repeated requests for that object would cut off all others. A gateway's error about
+        a store that does not respond counts as a failure."""
+        if isinstance(error, RemoteUnavailable) and error.status in _NO_RESPONSE:
             self.breaker.failed()
         else:
             self.breaker.succeeded()
@@ -130,23 +131,23 @@ class Bulkhead:
 
     def _refusal(self) -> RemoteUnavailable:
         wait = self.breaker.remaining
-        message = f"{self._name} did not answer lately; next try in {wait:.0f} s"
+        message = f"{self._name} does not respond (circuit breaker open); next attempt in {wait:.0f} s"
         return RemoteUnavailable(message, code=CIRCUIT_OPEN, retry_after=wait)
 
 
-class _Reading:
-    """An open read that keeps its place until it is closed."""
+class _GuardedResult:
+    """An open read that holds its place until it is closed."""
 
     def __init__(self, result: GetResult, guard: Bulkhead, holder: str) -> None:
         self.info = result.info
         self.byte_range = result.byte_range
-        self.body: Body = _WatchedBody(result.body, guard)
+        self.body: Body = _GuardedBody(result.body, guard)
         self._result = result
         self._guard = guard
         self._holder = holder
         self._open = True
 
-    def __enter__(self) -> _Reading:
+    def __enter__(self) -> _GuardedResult:
         return self
 
     def __exit__(
@@ -160,9 +161,9 @@ class _Reading:
                 self._guard.leave(self._holder)
 
 
-class _WatchedBody:
-    """Who takes his time may find that the store has given him up: that says nothing about the store, else
-    slow readers of one container would open the breaker for all."""
+class _GuardedBody:
+    """Reports read errors to the breaker, except those of a slow reader, whose connection the store may have
+    dropped: otherwise slow readers of one container would open the circuit for all."""
 
     def __init__(self, body: Body, guard: Bulkhead) -> None:
         self.length = body.length
@@ -171,11 +172,11 @@ class _WatchedBody:
         self._read_at = guard.now()
 
     def read(self, size: int = -1) -> bytes:
-        was_away = self._guard.now() - self._read_at > _AWAY
+        was_slow = self._guard.now() - self._read_at > _SLOW_READER
         try:
             return self._body.read(size)
         except RemoteError as error:
-            if not was_away:
+            if not was_slow:
                 self._guard.failed(error)
             raise
         finally:
@@ -188,8 +189,8 @@ class _WatchedBody:
         self._body.close()
 
 
-class GuardedBucket(DelegatingBucket):
-    """A bucket whose requests go through a guard. No two containers have keys with one prefix."""
+class BulkheadBucket(DelegatingBucket):
+    """A bucket whose requests go through a bulkhead. No two containers share a key prefix."""
 
     def __init__(self, bucket: Bucket, guard: Bulkhead) -> None:
         holder = f"{bucket.name}/{bucket.namer.prefix}"
@@ -205,18 +206,18 @@ class GuardedBucket(DelegatingBucket):
         self._guard.enter(self._holder)
         try:
             result = self._guard.timed(lambda: self._bucket.get_object(name, options))
-            return _Reading(result, self._guard, self._holder)
+            return _GuardedResult(result, self._guard, self._holder)
         except BaseException:
             self._guard.leave(self._holder)
             raise
 
 
-class GuardedProvider(DelegatingProvider):
-    """A provider whose requests, and whose buckets' requests, go through one guard."""
+class BulkheadProvider(DelegatingProvider):
+    """A provider whose requests, and whose buckets' requests, go through one bulkhead."""
 
     def __init__(self, provider: Provider, guard: Bulkhead) -> None:
         super().__init__(provider, guard.call)
         self._guard = guard
 
-    def bucket(self, name: str, namer: KeyNamer, write: WriteOptions = _PLAIN) -> GuardedBucket:
-        return GuardedBucket(self._provider.bucket(name, namer, write), self._guard)
+    def bucket(self, name: str, namer: KeyNamer, write: WriteOptions = _PLAIN) -> BulkheadBucket:
+        return BulkheadBucket(self._provider.bucket(name, namer, write), self._guard)

@@ -1,4 +1,4 @@
-"""When to stop asking a remote store that does not answer."""
+"""A circuit breaker: fails requests fast while the remote store does not respond."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+#: "trial" is what others call half-open
 State = Literal["closed", "open", "trial"]
 
 
 @dataclass(frozen=True, slots=True)
 class BreakerPolicy:
-    """After ``failures`` in a row nobody is let through for ``pause`` seconds; then one, as a trial. Each
-    trial that fails doubles the pause, up to ``longest``."""
+    """After ``failures`` consecutive failures the breaker opens for ``pause`` seconds; then it admits one
+    trial request. Each failed trial doubles the pause, up to ``longest``."""
 
     failures: int = 5
     pause: float = 2.0
     longest: float = 60.0
 
 
-class Breaker:
-    """Closed: everybody may pass. Open: nobody. Trial: one is on its way, the others may not pass.
+class CircuitBreaker:
+    """Closed: all requests pass. Open: none do. Trial: one request is in flight, no others pass.
 
-    There is no yield between reading and changing the state, so that green threads need no lock;
-    real threads can at worst let a second trial through. ``changed`` is told each new state.
+    No green thread switch can occur between reading and changing the state, so it needs no lock; with real
+    threads, at worst a second trial request passes. ``changed`` is called with each new state.
     """
 
     def __init__(
@@ -42,12 +43,12 @@ class Breaker:
         self._until = 0.0
 
     def admits(self) -> bool:
-        """Whether a request may be made now. A trial must be followed by ``succeeded`` or ``failed``."""
+        """Whether a request may be sent now; ``succeeded`` or ``failed`` must report its result."""
         if self.state == "closed":
             return True
         if self._now() < self._until:
             return False
-        # the next one may try when this one has not been heard of for so long
+        # admits another trial if this one has not reported after the pause
         self._until = self._now() + self._pause
         self._enter("trial")
         return True
@@ -68,7 +69,7 @@ class Breaker:
         if self.state == "trial":
             self._pause = min(self._policy.longest, self._pause * 2)
         elif self.state == "open" or self._failures < self._policy.failures:
-            return  # one that was let through before it opened
+            return  # a request that passed before the breaker opened
         self._until = self._now() + self._pause
         self._enter("open")
 

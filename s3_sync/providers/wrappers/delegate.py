@@ -1,4 +1,4 @@
-"""Buckets and providers all of whose methods go through one function: what wrappers are made of."""
+"""Buckets and providers that delegate every method through one function: the base of all wrappers."""
 
 from __future__ import annotations
 
@@ -27,27 +27,28 @@ _WHOLE = GetOptions()
 _PLAIN = WriteOptions()
 
 
-class Caller(Protocol):
-    """Calls ``function``, which reads ``body``, and returns what it returns, or does something else."""
+class CallWrapper(Protocol):
+    """Calls ``function``, which reads ``body``, and returns its result; may delay, repeat or refuse the
+    call."""
 
     def __call__(self, function: Callable[[], _Result], body: Body | None = None) -> _Result: ...
 
 
 class DelegatingBucket:
-    """``bucket``, each of whose requests is made by ``call``.
+    """Delegates to ``bucket``, each request through ``call``.
 
-    Iterators are read to their ends inside the call. What ``get_object`` opened is read outside.
+    Iterators are exhausted inside the call. The body that ``get_object`` opens is read outside of it.
     """
 
-    def __init__(self, bucket: Bucket, call: Caller) -> None:
+    def __init__(self, bucket: Bucket, call: CallWrapper) -> None:
         self.name = bucket.name
         self.namer = bucket.namer
         self.limits = bucket.limits
         self._bucket = bucket
         self._call = call
 
-    def _about(self, name: str) -> Caller:
-        """Makes a request that is about one object."""
+    def _about(self, name: str) -> CallWrapper:
+        """The wrapper for requests that concern one object."""
         return self._call
 
     @property
@@ -137,9 +138,9 @@ class DelegatingBucket:
 
 
 class DelegatingProvider:
-    """``provider``, each of whose requests is made by ``call``; those of its buckets, too."""
+    """Delegates to ``provider``, each request through ``call``, those of its buckets included."""
 
-    def __init__(self, provider: Provider, call: Caller) -> None:
+    def __init__(self, provider: Provider, call: CallWrapper) -> None:
         self._provider = provider
         self._call = call
 

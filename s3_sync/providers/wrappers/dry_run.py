@@ -1,4 +1,4 @@
-"""A bucket that is only looked at: whatever would change it is said instead."""
+"""Dry run: a bucket that raises instead of writing."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import NoReturn
 from s3_sync.errors import RemoteError
 from s3_sync.model.objects import ByteRange, ObjectMeta, PutOptions, PutResult
 from s3_sync.providers.base import Bucket, Failures, Part
-from s3_sync.providers.wrappers.delegate import Caller, DelegatingBucket
+from s3_sync.providers.wrappers.delegate import CallWrapper, DelegatingBucket
 from s3_sync.streams.reader import Body
 
 
 class DryRunWrite(RemoteError):
-    """Raised in place of a request that changes something; ``reason`` is one of the constants here."""
+    """Raised instead of a write; ``reason`` is one of the constants of this module."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -25,13 +25,14 @@ WOULD_WRITE_MANIFEST = "would_write_manifest"
 
 
 class DryRunBucket(DelegatingBucket):
-    """Reads go to ``bucket``. So a row that is handled with it tells what the handling would come to."""
+    """Forwards reads to ``bucket`` and raises DryRunWrite for writes, so that handling a row with it shows
+    which write would come first."""
 
-    def __init__(self, bucket: Bucket, call: Caller) -> None:
+    def __init__(self, bucket: Bucket, call: CallWrapper) -> None:
         super().__init__(bucket, call)
 
     def probe_conditional_writes(self) -> None:
-        """That takes writes; nothing is written."""
+        """Does nothing: probing takes writes."""
 
     def put_object(self, name: str, body: Body, options: PutOptions) -> NoReturn:
         raise DryRunWrite(WOULD_PUT)

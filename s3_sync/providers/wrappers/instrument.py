@@ -1,7 +1,7 @@
-"""What a remote store is asked, how long it takes to answer, and how long it has said nothing.
+"""Instrumentation of remote stores: latencies and errors by operation, requests in flight, silence.
 
-Plain numbers, one set for each store; ``sync.metrics`` makes metrics of them. Time is spent on every request,
-so this is two looks at the clock and a few additions.
+Plain numbers, one set per store; ``sync.monitoring.metrics`` exports them. As this runs for every request, it
+costs two clock reads and a few additions.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from s3_sync.providers.wrappers.delegate import DelegatingBucket, DelegatingProv
 from s3_sync.streams.counting import MeteredBody
 from s3_sync.streams.reader import Body
 
-#: upper bounds of the classes of latency, in seconds; a last class is above all of them
+#: upper bounds of the latency histogram's buckets, in seconds; a last bucket holds everything above
 BOUNDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
-#: more than the buffers of both ends and of the network hold: only bytes beyond that show that a store takes
-#: them, where others wait for an answer in vain
-BUFFERED = 16 << 20
-#: a store that does not answer is asked again sooner than this, in seconds, by whoever wants something of it
-FORGOTTEN = 300.0
-#: reason of a request that ended with something that is no error of ours, such as a kill
+#: bytes; more than the buffers of both ends and of the network hold: only bytes beyond that prove that a
+#: store reads them while other requests get no response
+MAX_BUFFERED = 16 << 20
+#: seconds without a request after which a store counts as idle; retries come sooner
+IDLE_AFTER = 300.0
+#: error reason of a request that ended with an exception other than ours, such as a kill
 BROKEN_OFF = "broken_off"
 _WHOLE = GetOptions()
 _PLAIN = WriteOptions()
@@ -45,31 +45,32 @@ _Result = TypeVar("_Result")
 
 
 class Operation:
-    """``classes``: how many requests took so long; ``seconds``: of all of them together; ``errors``: by
-    reason."""
+    """Statistics of one operation. ``buckets``: number of requests by latency; ``seconds``: their total;
+    ``errors``: by reason."""
 
-    __slots__ = ("classes", "errors", "seconds")
+    __slots__ = ("buckets", "errors", "seconds")
 
     def __init__(self) -> None:
-        self.classes = [0] * (len(BOUNDS) + 1)
+        self.buckets = [0] * (len(BOUNDS) + 1)
         self.seconds = 0.0
         self.errors: Counter[str] = Counter()
 
 
 class _Request:
-    """``moved``: when a byte was last taken; ``taken``: how many were."""
+    """A request in flight. ``moved``: when a byte of its body was last read; ``sent``: how many were."""
 
-    __slots__ = ("moved", "taken")
+    __slots__ = ("moved", "sent")
 
     def __init__(self, now: float) -> None:
         self.moved = now
-        self.taken = 0
+        self.sent = 0
 
 
 class Observer:
-    """One for each store. Times are monotonic seconds.
+    """The statistics of one store. Times are monotonic seconds.
 
-    An *answer* is any: a refusal and an internal error are one, a time-out and a broken connection are not.
+    Any response counts as one, a refusal or an internal error included; a timeout or a broken connection does
+    not.
     """
 
     def __init__(self, store: str, now: Callable[[], float] = time.monotonic) -> None:
@@ -77,10 +78,10 @@ class Observer:
         self.operations: dict[str, Operation] = {}
         self._now = now
         self._open: set[_Request] = set()
-        #: since when there was no answer, and no byte taken, although there was a request; None = all is well
+        #: since when there was neither a response nor a byte sent in spite of requests; None: not silent
         self._silent_since: float | None = None
-        #: whether requests have been given up since
-        self._in_vain = False
+        #: whether any request failed without a response since
+        self._gave_up = False
         #: when the last request ended
         self._ended = now()
 
@@ -90,43 +91,43 @@ class Observer:
 
     @property
     def oldest(self) -> float:
-        """For how long the request in flight that waits longest has not moved; 0 = there is none."""
-        begun = [request.moved for request in tuple(self._open)]
-        return max(0.0, self._now() - min(begun)) if begun else 0.0
+        """Seconds since the longest-stalled request in flight last moved; 0.0: none is in flight."""
+        moved = [request.moved for request in tuple(self._open)]
+        return max(0.0, self._now() - min(moved)) if moved else 0.0
 
     @property
-    def silent(self) -> float:
-        """For how long the store has said nothing to any request, those included that were given up; 0 when
-        nobody asks it any more."""
+    def silent_for(self) -> float:
+        """Seconds since the store last responded to any request, those included that failed since; 0.0 when
+        the store is idle."""
         since = self._silent_since
-        return 0.0 if since is None or self.is_forgotten else max(0.0, self._now() - since)
+        return 0.0 if since is None or self.is_idle else max(0.0, self._now() - since)
 
     @property
-    def is_forgotten(self) -> bool:
-        """Nobody has asked for a while."""
-        return not self._open and self._now() - self._ended > FORGOTTEN
+    def is_idle(self) -> bool:
+        """Whether there was no request for IDLE_AFTER seconds."""
+        return not self._open and self._now() - self._ended > IDLE_AFTER
 
     def request(self, operation: str, function: Callable[[], _Result]) -> _Result:
-        """The result of ``function``, which makes a request."""
-        return self._watched(operation, function, _Request(self._now()))
+        """Call ``function``, which sends a request, and return its result."""
+        return self._measured(operation, function, _Request(self._now()))
 
     def upload(self, operation: str, body: Body, function: Callable[[Body], _Result]) -> _Result:
-        """The same for a request that reads ``body``: whoever takes bytes is alive. But what is read for a
-        store that has just left others without an answer may only have gone into a buffer."""
+        """As ``request``, for a request that reads ``body``: a store that reads bytes is alive. But if other
+        requests have just failed without a response, those bytes may only have filled buffers."""
         request = _Request(self._now())
 
         def moved(size: int) -> None:
             request.moved = now = self._now()
-            request.taken += size
-            if self._silent_since is not None and (not self._in_vain or request.taken > BUFFERED):
+            request.sent += size
+            if self._silent_since is not None and (not self._gave_up or request.sent > MAX_BUFFERED):
                 self._silent_since = now
 
-        return self._watched(operation, lambda: function(MeteredBody(body, moved)), request)
+        return self._measured(operation, lambda: function(MeteredBody(body, moved)), request)
 
-    def _watched(self, operation: str, function: Callable[[], _Result], request: _Request) -> _Result:
-        begun = request.moved
-        if self._silent_since is None or self.is_forgotten:
-            self._silent_since, self._in_vain = begun, False
+    def _measured(self, operation: str, function: Callable[[], _Result], request: _Request) -> _Result:
+        started = request.moved
+        if self._silent_since is None or self.is_idle:
+            self._silent_since, self._gave_up = started, False
         self._open.add(request)
         error: BaseException | None = None
         try:
@@ -137,74 +138,74 @@ class Observer:
         finally:
             self._open.discard(request)
             self._ended = self._now()
-            self._heard(error)
-            self._count(operation, self._ended - begun, error)
+            self._record_response(error)
+            self._count(operation, self._ended - started, error)
 
-    def _heard(self, error: BaseException | None) -> None:
-        """What ends for a reason of its own, such as a source that cannot be read or a kill, tells nothing of
-        the store: it counts as if it had not been."""
+    def _record_response(self, error: BaseException | None) -> None:
+        """Update the silence. A request that failed for a local reason, such as an unreadable source or a
+        kill, says nothing about the store and is ignored."""
         if isinstance(error, RemoteUnavailable) and not error.status:
-            self._in_vain = True
-        elif error is None or isinstance(error, RemoteError) or not (self._in_vain or self._open):
+            self._gave_up = True
+        elif error is None or isinstance(error, RemoteError) or not (self._gave_up or self._open):
             self._silent_since = None
 
     def _count(self, operation: str, seconds: float, error: BaseException | None) -> None:
-        counted = self.operations.get(operation)
-        if counted is None:
-            counted = self.operations[operation] = Operation()
-        counted.classes[bisect_left(BOUNDS, seconds)] += 1
-        counted.seconds += seconds
+        statistics = self.operations.get(operation)
+        if statistics is None:
+            statistics = self.operations[operation] = Operation()
+        statistics.buckets[bisect_left(BOUNDS, seconds)] += 1
+        statistics.seconds += seconds
         if error is not None:
-            counted.errors[error.reason if isinstance(error, SyncError) else BROKEN_OFF] += 1
+            statistics.errors[error.reason if isinstance(error, SyncError) else BROKEN_OFF] += 1
 
 
-class ObservedBucket(DelegatingBucket):
-    """A bucket whose requests are watched. One operation is one method; a few of them, such as a delete with
-    its manifest, make two requests."""
+class InstrumentedBucket(DelegatingBucket):
+    """A bucket whose requests are measured. One operation is one method; a few of them, such as a delete with
+    its manifest, send two requests."""
 
     def __init__(self, bucket: Bucket, observer: Observer) -> None:
         super().__init__(bucket, lambda function, body=None: observer.request("other", function))
-        self._watch = observer
+        self._observer = observer
 
     def head_object(self, name: str) -> ObjectInfo:
-        return self._watch.request("head_object", lambda: self._bucket.head_object(name))
+        return self._observer.request("head_object", lambda: self._bucket.head_object(name))
 
     def get_object(self, name: str, options: GetOptions = _WHOLE) -> GetResult:
-        return self._watch.request("get_object", lambda: self._bucket.get_object(name, options))
+        return self._observer.request("get_object", lambda: self._bucket.get_object(name, options))
 
     def put_object(self, name: str, body: Body, options: PutOptions) -> PutResult:
-        return self._watch.upload(
-            "put_object", body, lambda watched: self._bucket.put_object(name, watched, options)
+        return self._observer.upload(
+            "put_object", body, lambda counted: self._bucket.put_object(name, counted, options)
         )
 
     def post_object(self, name: str, meta: ObjectMeta, if_match: str | None = None) -> None:
-        self._watch.request("post_object", lambda: self._bucket.post_object(name, meta, if_match))
+        self._observer.request("post_object", lambda: self._bucket.post_object(name, meta, if_match))
 
     def delete_object(self, name: str) -> bool:
-        return self._watch.request("delete_object", lambda: self._bucket.delete_object(name))
+        return self._observer.request("delete_object", lambda: self._bucket.delete_object(name))
 
     def delete_objects(self, names: Sequence[str]) -> Failures:
-        return self._watch.request("delete_objects", lambda: self._bucket.delete_objects(names))
+        return self._observer.request("delete_objects", lambda: self._bucket.delete_objects(names))
 
     def list_objects(self, query: ListQuery) -> ListPage:
-        return self._watch.request("list_objects", lambda: self._bucket.list_objects(query))
+        return self._observer.request("list_objects", lambda: self._bucket.list_objects(query))
 
     def create_upload(self, name: str, meta: ObjectMeta) -> str:
-        return self._watch.request("create_upload", lambda: self._bucket.create_upload(name, meta))
+        return self._observer.request("create_upload", lambda: self._bucket.create_upload(name, meta))
 
     def upload_part(
         self, name: str, upload_id: str, number: int, body: Body, size: int, md5: str | None = None
     ) -> Part:
-        return self._watch.upload(
+        return self._observer.upload(
             "upload_part",
             body,
-            lambda watched: self._bucket.upload_part(name, upload_id, number, watched, size, md5),
+            lambda counted: self._bucket.upload_part(name, upload_id, number, counted, size, md5),
         )
 
     def copy_part(
         self, name: str, upload_id: str, number: int, byte_range: ByteRange, if_match: str | None = None
     ) -> Part:
-        return self._watch.request(
+        return self._observer.request(
             "copy_part", lambda: self._bucket.copy_part(name, upload_id, number, byte_range, if_match)
         )
 
@@ -216,40 +217,40 @@ class ObservedBucket(DelegatingBucket):
         if_match: str | None = None,
         if_absent: bool = False,
     ) -> PutResult:
-        return self._watch.request(
+        return self._observer.request(
             "complete_upload",
             lambda: self._bucket.complete_upload(name, upload_id, parts, if_match, if_absent),
         )
 
     def abort_upload(self, name: str, upload_id: str) -> None:
-        self._watch.request("abort_upload", lambda: self._bucket.abort_upload(name, upload_id))
+        self._observer.request("abort_upload", lambda: self._bucket.abort_upload(name, upload_id))
 
     def list_uploads(self, name: str | None = None) -> Iterator[OpenUpload]:
-        return iter(self._watch.request("list_uploads", lambda: list(self._bucket.list_uploads(name))))
+        return iter(self._observer.request("list_uploads", lambda: list(self._bucket.list_uploads(name))))
 
     def put_manifest(self, name: str, manifest: bytes) -> None:
-        self._watch.request("put_manifest", lambda: self._bucket.put_manifest(name, manifest))
+        self._observer.request("put_manifest", lambda: self._bucket.put_manifest(name, manifest))
 
     def get_manifest(self, name: str) -> bytes:
-        return self._watch.request("get_manifest", lambda: self._bucket.get_manifest(name))
+        return self._observer.request("get_manifest", lambda: self._bucket.get_manifest(name))
 
     def delete_manifest(self, name: str) -> None:
-        self._watch.request("delete_manifest", lambda: self._bucket.delete_manifest(name))
+        self._observer.request("delete_manifest", lambda: self._bucket.delete_manifest(name))
 
 
-class ObservedProvider(DelegatingProvider):
-    """A provider the requests of whose buckets are watched."""
+class InstrumentedProvider(DelegatingProvider):
+    """A provider whose requests, and whose buckets' requests, are measured."""
 
     def __init__(self, provider: Provider, observer: Observer) -> None:
         super().__init__(provider, lambda function, body=None: observer.request("other", function))
         self._observer = observer
 
-    def bucket(self, name: str, namer: KeyNamer, write: WriteOptions = _PLAIN) -> ObservedBucket:
-        return ObservedBucket(self._provider.bucket(name, namer, write), self._observer)
+    def bucket(self, name: str, namer: KeyNamer, write: WriteOptions = _PLAIN) -> InstrumentedBucket:
+        return InstrumentedBucket(self._provider.bucket(name, namer, write), self._observer)
 
 
 class Observers:
-    """One for each store that is asked."""
+    """The observers of all stores in use."""
 
     def __init__(self) -> None:
         self._observers: dict[str, Observer] = {}

@@ -1,4 +1,4 @@
-"""A number of places that many share, none of whom can keep the others out."""
+"""A semaphore whose places are shared by holders, none of whom can lock the others out."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections import deque
 
 
 class Places:
-    """``total`` places. A holder gets another one while more are free than it has.
+    """``total`` places. A holder may acquire another place while more are free than it holds. Thread-safe.
 
-    So one holder has half of them at most, and what holders leave free is at least ``total`` / 2 ** holders,
-    rounded down: a second one takes at most half of the rest, and so on, whatever they do and in which order.
-    It is as good a rule for holders that never give anything back. A free place goes to that one of the
-    waiting holders that has the fewest, and there to who came first. Safe to share between threads.
+    So one holder has at most half of the places, a second one at most half of the rest, and so on, in any
+    order of requests: n holders leave at least ``total`` / 2 ** n places free, rounded down, even if they
+    never release any. A released place goes to the waiting holder with the fewest places, and among its
+    threads to the first.
     """
 
     def __init__(self, total: int) -> None:
@@ -25,23 +25,23 @@ class Places:
     def held(self, holder: str) -> int:
         return self._held.get(holder, 0)
 
-    def take(self, holder: str, wait: float) -> bool:
-        """Whether a place was had within ``wait`` seconds."""
+    def acquire(self, holder: str, timeout: float) -> bool:
+        """Acquire a place. Returns False if there was none within ``timeout`` seconds."""
         with self._lock:
-            if self._may_take(holder):
-                self._take(holder)
+            if self._is_available(holder):
+                self._assign(holder)
                 return True
-            mine = threading.Event()
-            self._waiting.setdefault(holder, deque()).append(mine)
+            granted = threading.Event()
+            self._waiting.setdefault(holder, deque()).append(granted)
         try:
-            mine.wait(wait)
+            granted.wait(timeout)
         except BaseException:  # killed while it waited
-            if not self._withdraw(holder, mine):
-                self.give_back(holder)
+            if not self._withdraw(holder, granted):
+                self.release(holder)
             raise
-        return not self._withdraw(holder, mine)
+        return not self._withdraw(holder, granted)
 
-    def give_back(self, holder: str) -> None:
+    def release(self, holder: str) -> None:
         with self._lock:
             self.free += 1
             self._held[holder] -= 1
@@ -49,30 +49,30 @@ class Places:
                 del self._held[holder]
             while self._waiting:
                 first = min(self._waiting, key=self.held)
-                if not self._may_take(first):
+                if not self._is_available(first):
                     break
-                self._take(first)
-                mine = self._waiting[first][0]
-                self._forget(first, mine)
-                mine.set()
+                self._assign(first)
+                granted = self._waiting[first][0]
+                self._remove(first, granted)
+                granted.set()
 
-    def _may_take(self, holder: str) -> bool:
+    def _is_available(self, holder: str) -> bool:
         return self.free > self.held(holder)
 
-    def _take(self, holder: str) -> None:
+    def _assign(self, holder: str) -> None:
         self.free -= 1
         self._held[holder] = self.held(holder) + 1
 
-    def _withdraw(self, holder: str, mine: threading.Event) -> bool:
-        """Stop waiting; False = the place has been given meanwhile."""
+    def _withdraw(self, holder: str, granted: threading.Event) -> bool:
+        """Stop waiting. Returns False if a place has been granted meanwhile."""
         with self._lock:
-            if mine.is_set():
+            if granted.is_set():
                 return False
-            self._forget(holder, mine)
+            self._remove(holder, granted)
             return True
 
-    def _forget(self, holder: str, mine: threading.Event) -> None:
+    def _remove(self, holder: str, granted: threading.Event) -> None:
         waiting = self._waiting[holder]
-        waiting.remove(mine)
+        waiting.remove(granted)
         if not waiting:
             del self._waiting[holder]

@@ -1,4 +1,4 @@
-"""A bucket that asks for less than it could: within the budgets of its mapping and account."""
+"""A rate-limited bucket: it observes the budgets of its mapping and account."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from s3_sync.streams.reader import Body
 _Result = TypeVar("_Result")
 
 
-class BudgetedBucket(DelegatingBucket):
-    """``bucket``, whose requests and bytes pass ``gate``.
+class RateLimitedBucket(DelegatingBucket):
+    """A bucket whose requests and uploaded bytes are limited by ``gate``.
 
-    Each attempt counts, so that it belongs inside of what repeats. An operation that takes several requests
-    of the store, such as listing open uploads, counts as one. Bytes are those of objects and stored
-    manifests, as they are read for sending, which keeps one piece of each in memory while it waits; what
-    comes from the store is not counted.
+    Each attempt counts, so this wrapper belongs inside the retrying one. An operation that takes several
+    requests, such as listing open uploads, counts as one. The bytes of objects and stored manifests count as
+    they are read for sending, so a waiting upload keeps one chunk in memory; downloads do not count.
     """
 
     def __init__(self, bucket: Bucket, gate: MappingLimiter) -> None:
@@ -37,19 +36,19 @@ class BudgetedBucket(DelegatingBucket):
 
     def put_manifest(self, name: str, manifest: bytes) -> None:
         if manifest:
-            self._gate.sent(len(manifest))
+            self._gate.wait_bytes(len(manifest))
         super().put_manifest(name, manifest)
 
     def _pass(self, function: Callable[[], _Result], body: Body | None = None) -> _Result:
-        self._gate.request()
+        self._gate.wait_request()
         return function()
 
     def _metered(self, body: Body) -> Body:
-        return _BudgetedBody(body, self._gate) if self._gate.allowances else body
+        return _RateLimitedBody(body, self._gate) if self._gate.limits else body
 
 
-class _BudgetedBody:
-    """In pieces that are small enough for each of many transfers to move all the time."""
+class _RateLimitedBody:
+    """Reads in chunks small enough that each of many concurrent transfers keeps moving."""
 
     def __init__(self, body: Body, gate: MappingLimiter) -> None:
         self.length = body.length
@@ -57,12 +56,12 @@ class _BudgetedBody:
         self._gate = gate
 
     def read(self, size: int = -1) -> bytes:
-        piece = self._gate.piece(size)
-        if size < 0 <= piece:
-            return b"".join(iter(lambda: self.read(piece), b""))
-        chunk = self._body.read(piece)
+        chunk_size = self._gate.chunk_size(size)
+        if size < 0 <= chunk_size:
+            return b"".join(iter(lambda: self.read(chunk_size), b""))
+        chunk = self._body.read(chunk_size)
         if chunk:
-            self._gate.sent(len(chunk))
+            self._gate.wait_bytes(len(chunk))
         return chunk
 
     def rewind(self) -> None:

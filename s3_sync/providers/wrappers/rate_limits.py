@@ -1,4 +1,4 @@
-"""What budgets leave of the way to a store at this moment: for one mapping, and for all of an account."""
+"""Rate limits from budgets, per mapping and per account; they may vary over the day."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from s3_sync.config.settings import Mapping
 from s3_sync.providers.wrappers.token_bucket import FairTokenBucket
 from s3_sync.streams.reader import CHUNK
 
-#: pieces of bodies are so small that this many of them pass in a second: with as many transfers side by side
-#: each one moves every second, so that neither end takes the other for dead
-PIECES_A_SECOND = 64
-SMALLEST_PIECE = 1024
+#: bodies are read in chunks of 1/64 s: then each of up to that many concurrent transfers moves every second,
+#: so that neither end times out
+CHUNKS_PER_SECOND = 64
+MIN_CHUNK = 1024
 
 _UNLIMITED = Budget()
 
 
 class RateLimit:
-    """One budget, looked at once a minute. ``share``: the part of it that belongs to this process.
+    """The rate limits of one budget, updated once a minute. ``share``: this process's part of it.
 
-    While nothing may be begun (``closed``) what is under way goes on as fast as it could before.
+    While no new work may start (``closed``), transfers in flight continue at their previous rate.
     """
 
     def __init__(
@@ -31,23 +31,23 @@ class RateLimit:
         share: float = 1.0,
         *,
         wall: Callable[[], float] = time.time,
-        valves: Callable[[], FairTokenBucket] = FairTokenBucket,
+        buckets: Callable[[], FairTokenBucket] = FairTokenBucket,
     ) -> None:
-        self.bytes = valves()
-        self.requests = valves()
+        self.bytes = buckets()
+        self.requests = buckets()
         self.rates = Rates()
         self._wall = wall
         self._minute: int | None = None
-        self.use(budget, share)
+        self.set_budget(budget, share)
 
-    def use(self, budget: Budget, share: float = 1.0) -> None:
-        """From now on, for everybody who waits as well."""
+    def set_budget(self, budget: Budget, share: float = 1.0) -> None:
+        """Replace the budget; applies at once, to waiting threads as well."""
         self._budget, self._share = budget, share
         self._minute = None
-        self.look()
+        self.refresh()
 
-    def look(self) -> None:
-        """See what time it is."""
+    def refresh(self) -> None:
+        """Apply the rates of the current minute."""
         now = self._wall()
         minute = minute_of(now)
         if minute == self._minute:
@@ -60,66 +60,66 @@ class RateLimit:
 
     @property
     def is_closed(self) -> bool:
-        self.look()
+        self.refresh()
         return self.rates.closed
 
 
 class MappingLimiter:
-    """Where requests and bytes of one mapping pass; without allowances it costs nothing."""
+    """Limits the requests and bytes of one mapping; free of cost without ``limits``."""
 
-    def __init__(self, owner: Hashable) -> None:
-        self._claimant = owner
-        self.allowances: Sequence[RateLimit] = ()
+    def __init__(self, key: Hashable) -> None:
+        self._key = key
+        self.limits: Sequence[RateLimit] = ()
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing may be begun now."""
-        return any(allowance.is_closed for allowance in self.allowances)
+        """Whether no new work may start now."""
+        return any(limit.is_closed for limit in self.limits)
 
-    def fit(self, limit: int, seconds: float) -> int:
-        """``limit`` rows, or as many as there are requests for in so many seconds."""
-        rates = [rate for each in self.allowances if (rate := each.requests.rate) is not None]
-        return max(1, min([limit, *(int(rate * seconds) for rate in rates)]))
+    def fit_batch(self, size: int, seconds: float) -> int:
+        """A batch size of at most ``size`` rows whose requests are admitted within ``seconds``."""
+        rates = [rate for each in self.limits if (rate := each.requests.rate) is not None]
+        return max(1, min([size, *(int(rate * seconds) for rate in rates)]))
 
-    def request(self) -> None:
-        """Returns when one may be made."""
-        for allowance in self.allowances:
-            allowance.look()
-            allowance.requests.take(1.0, self._claimant)
+    def wait_request(self) -> None:
+        """Block until one request may be sent."""
+        for limit in self.limits:
+            limit.refresh()
+            limit.requests.acquire(1.0, self._key)
 
-    def sent(self, size: int) -> None:
-        """Returns when so many bytes (more than 0) may go."""
-        for allowance in self.allowances:
-            allowance.look()
-            allowance.bytes.take(size, self._claimant)
+    def wait_bytes(self, size: int) -> None:
+        """Block until ``size`` (more than 0) bytes may be sent."""
+        for limit in self.limits:
+            limit.refresh()
+            limit.bytes.acquire(size, self._key)
 
-    def piece(self, size: int) -> int:
-        """How much of a body to read at a time, where ``size`` (negative: all of it) are asked for."""
-        rates = [rate for each in self.allowances if (rate := each.bytes.rate) is not None]
+    def chunk_size(self, size: int) -> int:
+        """How many bytes of a body to read at a time if ``size`` (negative: all) were requested."""
+        rates = [rate for each in self.limits if (rate := each.bytes.rate) is not None]
         if not rates:
             return size
-        piece = max(SMALLEST_PIECE, int(min(rates) / PIECES_A_SECOND))
-        return min(piece, CHUNK if size < 0 else size)
+        chunk = max(MIN_CHUNK, int(min(rates) / CHUNKS_PER_SECOND))
+        return min(chunk, CHUNK if size < 0 else size)
 
 
 class LimiterRegistry:
-    """The gates of all mappings of a process. ``processes``: how many share what is not one's alone."""
+    """The limiters of all mappings of a process. ``processes``: how many processes divide shared budgets."""
 
     def __init__(
-        self, processes: int = 1, allowances: Callable[[Budget, float], RateLimit] = RateLimit
+        self, processes: int = 1, new_limit: Callable[[Budget, float], RateLimit] = RateLimit
     ) -> None:
         self._processes = processes
-        self._new = allowances
+        self._new_limit = new_limit
         self._lock = threading.Lock()
-        self._gates: dict[str, MappingLimiter] = {}
+        self._limiters: dict[str, MappingLimiter] = {}
         self._own: dict[str, RateLimit] = {}
         self._shared: dict[str, RateLimit] = {}
 
-    def use(self, mappings: Sequence[Mapping]) -> None:
-        """From now on these count, for transfers that are under way as well.
+    def update_mappings(self, mappings: Sequence[Mapping]) -> None:
+        """Apply the budgets of these mappings, to transfers in flight as well.
 
-        A budget of an account, and of a mapping of all containers, is divided among the processes, as
-        nobody knows which of them has how much to do. A container is one process's alone.
+        The budget of an account, or of a mapping of all containers, is divided evenly among the processes, as
+        their load is unknown. A container belongs to one process alone.
         """
         with self._lock:
             own: dict[str, tuple[Budget, float]] = {}
@@ -132,33 +132,37 @@ class LimiterRegistry:
                     shared[mapping.account_budget.name] = mapping.account_budget.budget, part
             self._own = self._renewed(self._own, own)
             self._shared = self._renewed(self._shared, shared)
-            known = {mapping.control_key: mapping for mapping in mappings}
-            for scope, gate in self._gates.items():
-                gate.allowances = self._allowances(known[scope]) if scope in known else gate.allowances
+            by_key = {mapping.control_key: mapping for mapping in mappings}
+            for key, limiter in self._limiters.items():
+                if key in by_key:
+                    limiter.limits = self._limits(by_key[key])
 
-    def gate(self, mapping: Mapping) -> MappingLimiter:
-        """The mapping's gate, the same one for as long as the process lives."""
+    def limiter(self, mapping: Mapping) -> MappingLimiter:
+        """The mapping's limiter; the same object for the lifetime of the process."""
         with self._lock:
-            gate = self._gates.get(mapping.control_key)
-            if gate is None:
-                gate = self._gates[mapping.control_key] = MappingLimiter(mapping.control_key)
-                gate.allowances = self._allowances(mapping)
-            return gate
+            limiter = self._limiters.get(mapping.control_key)
+            if limiter is None:
+                limiter = self._limiters[mapping.control_key] = MappingLimiter(mapping.control_key)
+                limiter.limits = self._limits(mapping)
+            return limiter
 
     def _renewed(
-        self, known: dict[str, RateLimit], wanted: dict[str, tuple[Budget, float]]
+        self, current: dict[str, RateLimit], budgets: dict[str, tuple[Budget, float]]
     ) -> dict[str, RateLimit]:
-        for key, allowance in known.items():
-            allowance.use(*wanted.get(key, (_UNLIMITED, 1.0)))
-        return {key: known.get(key) or self._new(budget, share) for key, (budget, share) in wanted.items()}
+        for key, limit in current.items():
+            limit.set_budget(*budgets.get(key, (_UNLIMITED, 1.0)))
+        return {
+            key: current.get(key) or self._new_limit(budget, share)
+            for key, (budget, share) in budgets.items()
+        }
 
-    def _allowances(self, mapping: Mapping) -> Sequence[RateLimit]:
+    def _limits(self, mapping: Mapping) -> Sequence[RateLimit]:
         account = mapping.account_budget
-        found = (
+        limits = (
             self._own.get(mapping.control_key),
             None if account is None else self._shared.get(account.name),
         )
-        return tuple(allowance for allowance in found if allowance is not None)
+        return tuple(limit for limit in limits if limit is not None)
 
 
 def _part(rate: float | None, share: float) -> float | None:

@@ -1,4 +1,4 @@
-"""Repeats what failed in passing: a small number of times, and only where it can help."""
+"""Retries transient errors with exponential backoff and jitter."""
 
 from __future__ import annotations
 
@@ -22,32 +22,31 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """``attempts``: calls in all, the first one included. Seconds otherwise.
+    """``attempts``: maximum number of calls, the first one included. Times are seconds.
 
-    Before repetition n (from 1) it waits a random time between 0 and ``base`` * 2**(n-1), at most
-    ``longest``; and at least as long as the store asked for. A store that asks for more than ``patience``
-    is not asked again: that is for the caller, who has more time than a worker.
-    """
+    Before retry n (from 1) it waits a random time between 0 and ``base`` * 2**(n-1), at most ``max_delay``,
+    and at least the store's Retry-After. If that exceeds ``max_retry_after``, the error is raised at once:
+    the caller can wait longer than a worker."""
 
     attempts: int = 4
     base: float = 0.5
-    longest: float = 8.0
-    patience: float = 30.0
+    max_delay: float = 8.0
+    max_retry_after: float = 30.0
     sleep: Callable[[float], None] = time.sleep
-    #: a number between 0 and 1
+    #: returns a number between 0 and 1
     random: Callable[[], float] = random.random
 
     def call(self, function: Callable[[], _Result], body: Body | None = None) -> _Result:
-        """The result of ``function``, which reads ``body``; or its last error.
+        """Call ``function``, which reads ``body``, and return its result or raise its last error.
 
-        What a body raises on its own account is not repeated (only RemoteErrors are), nor is a write whose
-        body cannot be rewound. Reading what a GET opened is up to the reader.
+        Only transient RemoteErrors are retried, not errors that the body raises, nor a write whose body
+        cannot be rewound. Errors while the body of a GET is read are left to the reader.
         """
         for attempt in range(1, self.attempts):
             try:
                 return function()
             except RemoteError as error:
-                if not error.transient or (error.retry_after or 0.0) > self.patience:
+                if not error.transient or (error.retry_after or 0.0) > self.max_retry_after:
                     raise
                 if body is not None and not _rewound(body):
                     raise
@@ -55,25 +54,25 @@ class RetryPolicy:
         return function()
 
     def _delay(self, attempt: int) -> float:
-        return self.random() * min(self.longest, self.base * 2.0 ** (attempt - 1))
+        return self.random() * min(self.max_delay, self.base * 2.0 ** (attempt - 1))
 
 
-class RetriedBucket(DelegatingBucket):
-    """A bucket whose requests are repeated, but for the one that would do twice what it does."""
+class RetryingBucket(DelegatingBucket):
+    """A bucket whose requests are retried, except for create_upload, which is not idempotent."""
 
     def create_upload(self, name: str, meta: ObjectMeta) -> str:
-        """Once: an answer that was lost leaves an upload open, which only the caller's ledger knows of."""
+        """Not retried: a lost response leaves an upload open, which only the caller's ledger can find."""
         return self._bucket.create_upload(name, meta)
 
 
-class RetriedProvider(DelegatingProvider):
-    """A provider whose requests, and whose buckets' requests, are repeated."""
+class RetryingProvider(DelegatingProvider):
+    """A provider whose requests, and whose buckets' requests, are retried."""
 
     def __init__(self, provider: Provider, policy: RetryPolicy) -> None:
         super().__init__(provider, policy.call)
 
-    def bucket(self, name: str, namer: KeyNamer, write: WriteOptions = _PLAIN) -> RetriedBucket:
-        return RetriedBucket(self._provider.bucket(name, namer, write), self._call)
+    def bucket(self, name: str, namer: KeyNamer, write: WriteOptions = _PLAIN) -> RetryingBucket:
+        return RetryingBucket(self._provider.bucket(name, namer, write), self._call)
 
 
 def _rewound(body: Body) -> bool:

@@ -1,4 +1,4 @@
-"""So much a second and no more, shared fairly by those who wait for it."""
+"""A token bucket with fair queueing between keys (start-time fair queueing, P. Goyal et al., 1996)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 
-#: what was not used is kept for so many seconds
+#: the bucket holds the tokens of this many seconds
 BURST_SECONDS = 1.0
-#: nobody waits for less, in seconds
-SHORTEST = 0.001
+#: minimum wait in seconds
+MIN_WAIT = 0.001
 
 
 class _Ticket:
-    """Somebody's place in the queue."""
+    """A waiting thread's place in the queue. ``gone``: it no longer waits."""
 
     __slots__ = ("amount", "changed", "gone")
 
@@ -30,19 +30,18 @@ def _wait(changed: threading.Condition, seconds: float | None) -> None:
 
 
 class FairTokenBucket:
-    """Lets through ``rate`` units a second; None = as many as like.
+    """Admits ``rate`` tokens per second; None: unlimited. Thread-safe; a killed thread leaves the queue.
 
-    In any ``t`` seconds at most ``rate * (t + BURST_SECONDS)`` units pass, and what the first one asked for.
-    Who asks for more than there is gets it when the rest has come together; nobody else passes meanwhile.
+    In any ``t`` seconds at most ``rate * (t + BURST_SECONDS)`` tokens are acquired, plus the amount of the
+    first request. A request for more tokens than the bucket holds waits until they have accumulated; no other
+    request is served meanwhile.
 
-    *Fair* means: claimants who want more than they get pass the same amounts, however many of their threads
-    wait (start-time fair queueing, P. Goyal et al., 1996: each request is stamped with the amount at which
-    its claimant's last one ended, or with the stamp of the one served last if that is more; the smallest
-    stamp is served first).
+    *Fair*: keys with more demand than supply get equal amounts, however many of their threads wait. Each
+    request is stamped with the amount at which its key's last one ended, or with the stamp of the request
+    served last if that is greater; the smallest stamp is served first.
 
-    Only the first in the queue has a time-out; it wakes up the next one. ``set_rate`` counts at once, for
-    those who wait already as well. Safe to share between threads; a thread that is killed leaves the queue.
-    """
+    Only the first request in the queue waits with a timeout; it wakes up the next one. ``set_rate`` applies
+    at once, to waiting requests as well."""
 
     def __init__(
         self,
@@ -57,7 +56,7 @@ class FairTokenBucket:
         self._lock = threading.Lock()
         self._queue: list[tuple[float, int, _Ticket]] = []
         self._order = itertools.count()
-        #: the stamp of the one served last, and where each claimant's last one ended
+        #: the stamp of the request served last, and the end of each key's last request
         self._served = 0.0
         self._ends: dict[Hashable, float] = {}
         self._level = (rate or 0.0) * BURST_SECONDS
@@ -65,7 +64,7 @@ class FairTokenBucket:
 
     @property
     def waiting(self) -> int:
-        """How many wait now."""
+        """Number of waiting threads."""
         return sum(not ticket.gone for _, _, ticket in self._queue)
 
     def set_rate(self, rate: float | None) -> None:
@@ -79,12 +78,12 @@ class FairTokenBucket:
             for _, _, ticket in self._queue:
                 ticket.changed.notify()
 
-    def take(self, amount: float, owner: Hashable) -> None:
-        """Returns when ``amount`` (more than 0) may pass."""
+    def acquire(self, amount: float, key: Hashable) -> None:
+        """Block until ``amount`` (more than 0) tokens are acquired."""
         if self.rate is None:
             return
         with self._lock:
-            ticket = self._enter(amount, owner)
+            ticket = self._enter(amount, key)
             try:
                 while (seconds := self._due_in(ticket)) != 0.0:
                     self._wait(ticket.changed, seconds)
@@ -92,17 +91,17 @@ class FairTokenBucket:
                 ticket.gone = True
                 self._wake_next()
 
-    def _enter(self, amount: float, owner: Hashable) -> _Ticket:
+    def _enter(self, amount: float, key: Hashable) -> _Ticket:
         if not self._queue:
             self._ends = {}
-        start = max(self._served, self._ends.get(owner, 0.0))
-        self._ends[owner] = start + amount
+        start = max(self._served, self._ends.get(key, 0.0))
+        self._ends[key] = start + amount
         ticket = _Ticket(amount, self._lock)
         heapq.heappush(self._queue, (start, next(self._order), ticket))
         return ticket
 
     def _due_in(self, ticket: _Ticket) -> float | None:
-        """0 = now, and it has been taken; None = when others have been served."""
+        """Seconds to wait; 0.0: the tokens have been acquired; None: until another request is served."""
         if self.rate is None:
             return 0.0
         start, _, first = self._queue[0]
@@ -110,8 +109,8 @@ class FairTokenBucket:
             return None
         self._fill()
         missing = ticket.amount - self._level
-        if missing > 1e-6 * ticket.amount:  # that is what rounding leaves over
-            return max(missing / self.rate, SHORTEST) if self.rate else None
+        if missing > 1e-6 * ticket.amount:  # less is a rounding error
+            return max(missing / self.rate, MIN_WAIT) if self.rate else None
         self._level -= ticket.amount
         self._served = start
         return 0.0

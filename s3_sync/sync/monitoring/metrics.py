@@ -190,7 +190,7 @@ class DaemonMetrics(Collector):
             store = (observer.store,)
             yield "requests_in_flight", store, observer.in_flight
             yield "request_oldest_seconds", store, observer.oldest
-            yield "store_silent_seconds", store, observer.silent
+            yield "store_silent_seconds", store, observer.silent_for
             yield "store_throttled", store, int(observer.store in rates)
             if observer.store in rates:
                 yield "store_request_limit", store, rates[observer.store]
@@ -218,7 +218,7 @@ class DaemonMetrics(Collector):
         for observer in self._watched.observers:
             for name, operation in list(observer.operations.items()):
                 so_far, buckets = 0, []
-                for bound, count in zip(bounds, operation.classes, strict=True):
+                for bound, count in zip(bounds, operation.buckets, strict=True):
                     so_far += count
                     buckets.append((bound, float(so_far)))
                 family.add_metric([observer.store, name], buckets, operation.seconds)

@@ -143,6 +143,6 @@ def _store(observer: Observer, throttled: dict[str, float]) -> dict[str, Any]:
         "store": observer.store,
         "in_flight": observer.in_flight,
         "oldest": round(observer.oldest, 3),
-        "silent": round(observer.silent, 3),
+        "silent": round(observer.silent_for, 3),
         "request_limit": throttled.get(observer.store),
     }

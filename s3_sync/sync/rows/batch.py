@@ -93,7 +93,7 @@ class BatchRunner:
         self._ledger = ledger
         about = f"{mapping.label}, {mapping.credentials.store}/{mapping.bucket}"
         self.listings = Listings(bucket, about, context.clock.now)
-        self._gate = context.registry.gate(mapping)
+        self._gate = context.registry.limiter(mapping)
         self.named = moving.named
         sending = Sending(bucket, self.tally.read, context.parts, self._ledger, self._fits)
         self._in_lane = Sending(bucket, self.tally.read, context.large.parts, self._ledger)

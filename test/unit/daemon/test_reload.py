@@ -172,12 +172,12 @@ def test_a_secret_in_a_file_of_its_own(tmp_path: Path) -> None:
 
 
 def test_budgets_count_at_once(stand: Stand) -> None:
-    gate = stand.budgets.gate(stand.first)
-    assert gate.allowances == ()
+    gate = stand.budgets.limiter(stand.first)
+    assert gate.limits == ()
     stand.written["containers"] = [ENTRY | {"budget": {"requests_per_second": 5}}]
     stand.write()
     stand.look()
-    assert [allowance.requests.rate for allowance in gate.allowances] == [5]
+    assert [allowance.requests.rate for allowance in gate.limits] == [5]
 
 
 def test_what_counts_from_the_next_start_is_told(stand: Stand, caplog: pytest.LogCaptureFixture) -> None:

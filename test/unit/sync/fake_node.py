@@ -154,7 +154,7 @@ class Node:
     def open_bucket(self, mapping: Mapping) -> WatchedBucket:
         return self.bucket
 
-    def gate(self, mapping: Mapping) -> MappingLimiter:
+    def limiter(self, mapping: Mapping) -> MappingLimiter:
         return self.the_gate
 
     # Turns

@@ -15,7 +15,7 @@ CLOSED = Budget(Rates(bytes_per_second=0))
 
 def limit(world: World, budget: Budget) -> RateLimit:
     allowance = RateLimit(budget)
-    world.node.the_gate.allowances = (allowance,)
+    world.node.the_gate.limits = (allowance,)
     return allowance
 
 

@@ -14,12 +14,12 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta, PutOptions
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.wrappers.adaptive_throttle import (
-    APART,
-    LONGEST_WAIT,
+    MAX_RATE_WAIT,
+    MIN_RATE,
+    OBJECT_WINDOW,
     RECOVERY,
-    SLOWEST,
     AdaptiveThrottle,
-    PacedProvider,
+    ThrottledProvider,
 )
 from s3_sync.streams.reader import BytesBody
 
@@ -69,7 +69,7 @@ def store(clock: Clock) -> Store:
 
 @pytest.fixture
 def pace(clock: Clock) -> AdaptiveThrottle:
-    return AdaptiveThrottle("store", workers=10, patience=30.0, clock=clock, sleep=clock.sleep)
+    return AdaptiveThrottle("store", workers=10, max_wait=30.0, clock=clock, sleep=clock.sleep)
 
 
 def ask(pace: AdaptiveThrottle, store: Store) -> None:
@@ -135,22 +135,22 @@ def test_requests_that_were_under_way_do_not_count_again(pace: AdaptiveThrottle,
 def test_never_slower_than_that(pace: AdaptiveThrottle, store: Store, clock: Clock) -> None:
     store.refuse = lambda: Throttled("x", status=503)
     ask_for(pace, store, 60.0)
-    assert pace.limit() == pytest.approx(SLOWEST, rel=0.2)
-    assert max(clock.slept) <= 1 / SLOWEST + 0.01
-    assert store.since(clock.now - 10.0) == pytest.approx(10 * SLOWEST, abs=3)
+    assert pace.limit() == pytest.approx(MIN_RATE, rel=0.2)
+    assert max(clock.slept) <= 1 / MIN_RATE + 0.01
+    assert store.since(clock.now - 10.0) == pytest.approx(10 * MIN_RATE, abs=3)
 
 
 def test_many_workers_all_get_a_turn_in_time(clock: Clock) -> None:
     """A hundred threads that all want to go on at once; each waits on its own."""
     waits: list[float] = []
-    pace = AdaptiveThrottle("store", workers=100, patience=30.0, clock=clock, sleep=waits.append)
+    pace = AdaptiveThrottle("store", workers=100, max_wait=30.0, clock=clock, sleep=waits.append)
     store = Store(clock)
     store.refuse = lambda: Throttled("x", status=503)
     ask(pace, store)
     store.refuse = lambda: None
     for _ in range(100):
         pace.call(store)
-    assert max(waits) <= LONGEST_WAIT
+    assert max(waits) <= MAX_RATE_WAIT
 
 
 def test_the_rate_comes_back_within_a_minute(
@@ -172,8 +172,8 @@ def test_the_rate_comes_back_within_a_minute(
         before = len(store.asked)
         ask_for(pace, store, 1.0)
     assert len(store.asked) - before == pytest.approx(100, abs=2)
-    assert caplog.text.count("asks for patience") == 1, "a line for each change of state"
-    assert caplog.text.count("as fast as before") == 1
+    assert caplog.text.count("throttles requests: slowing down") == 1, "a line for each change of state"
+    assert caplog.text.count("no longer throttled") == 1
 
 
 @pytest.mark.parametrize("capacity", [5, 40])
@@ -215,7 +215,7 @@ class TestRetryAfter:
                 store.asked.append(clock.now)
                 pace._slow_down(clock.now, 5.0)
 
-        pace = AdaptiveThrottle("store", workers=10, patience=30.0, clock=clock, sleep=tell)
+        pace = AdaptiveThrottle("store", workers=10, max_wait=30.0, clock=clock, sleep=tell)
         store.refuse = lambda: Throttled("x", status=503, retry_after=1.0)
         ask(pace, store)
         store.refuse = lambda: None
@@ -272,7 +272,7 @@ class TestOneObject:
                 pace.call(store)
             assert clock.slept == [], "nobody else waits"
         assert pauses == [0.0, 1.0, 2.0, 4.0, 8.0, 8.0]
-        clock.now += 8.0 + APART + 0.1
+        clock.now += 8.0 + OBJECT_WINDOW + 0.1
         begun = clock.now
         pace.call(store, about="bucket/hot")
         assert clock.now == begun, "forgotten"
@@ -282,7 +282,7 @@ class TestOneObject:
     ) -> None:
         complain(pace, "bucket/a")
         assert pace.limit() is None
-        clock.now += APART / 2
+        clock.now += OBJECT_WINDOW / 2
         complain(pace, "bucket/b")
         assert pace.limit() is not None
 
@@ -298,7 +298,7 @@ class TestOneObject:
         for name in ("bucket/a", "bucket/hot"):
             complain(pace, name)
         assert pace.limit() is not None
-        until = clock.now + APART + RECOVERY + 1
+        until = clock.now + OBJECT_WINDOW + RECOVERY + 1
         while clock.now < until:
             complain(pace, "bucket/hot")
             clock.now += 0.5
@@ -308,7 +308,7 @@ class TestOneObject:
         self, pace: AdaptiveThrottle, store: Store, clock: Clock
     ) -> None:
         complain(pace, "bucket/hot", retry_after=100.0)
-        with pytest.raises(Throttled, match=r"store asked for patience with bucket/hot, 100 s more"):
+        with pytest.raises(Throttled, match=r"store throttles requests for bucket/hot for another 100 s"):
             pace.call(store, about="bucket/hot")
         assert (store.asked, clock.slept) == ([], [])
         pace.call(store, about="bucket/other")
@@ -319,7 +319,7 @@ class TestOneObject:
     def test_a_bucket_tells_which_object_a_request_is_about(self, pace: AdaptiveThrottle) -> None:
         provider = MemoryProvider()
         provider.create_bucket("bucket")
-        bucket = PacedProvider(provider, pace).bucket("bucket", KeyNamer.literal("p/"))
+        bucket = ThrottledProvider(provider, pace).bucket("bucket", KeyNamer.literal("p/"))
         about: list[str] = []
 
         def call(function: Callable[[], Any], body: Any = None, about_: str = "", **named: str) -> Any:

@@ -13,10 +13,10 @@ from s3_sync.model.objects import PutOptions
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.wrappers.bulkhead import (
     Bulkhead,
+    BulkheadBucket,
     BulkheadListener,
-    GuardedBucket,
-    GuardedProvider,
-    GuardPolicy,
+    BulkheadPolicy,
+    BulkheadProvider,
 )
 from s3_sync.providers.wrappers.circuit_breaker import BreakerPolicy, State
 from s3_sync.streams.reader import Body, BytesBody
@@ -52,7 +52,7 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-def guarded(ear: Ear, places: int = 3, wait: float = 0.05, clock: FakeClock | None = None) -> GuardedBucket:
+def guarded(ear: Ear, places: int = 3, wait: float = 0.05, clock: FakeClock | None = None) -> BulkheadBucket:
     return containers(ear, ["a/"], places, wait, clock)[0]
 
 
@@ -62,13 +62,13 @@ def containers(
     places: int,
     wait: float = 0.05,
     clock: FakeClock | None = None,
-) -> list[GuardedBucket]:
+) -> list[BulkheadBucket]:
     """Of one store, each with an object."""
     store = MemoryProvider()
     store.create_bucket("b")
-    policy = GuardPolicy(places=places, wait=wait, breaker=BreakerPolicy(failures=3, pause=60.0))
+    policy = BulkheadPolicy(places=places, wait=wait, breaker=BreakerPolicy(failures=3, pause=60.0))
     guard = Bulkhead("store", policy, ear, (clock or FakeClock()).now)
-    provider = GuardedProvider(store, guard)
+    provider = BulkheadProvider(store, guard)
     buckets = [provider.bucket("b", KeyNamer.literal(prefix)) for prefix in prefixes]
     for bucket in buckets:
         bucket.put_object("o", BytesBody(b"body"), PutOptions(4))
@@ -118,7 +118,7 @@ def test_a_store_that_does_not_answer_is_left_alone(ear: Ear) -> None:
     for _ in range(3):
         with pytest.raises(RemoteUnavailable, match="no answer"):
             bucket._guard.call(raising(gone))
-    with pytest.raises(RemoteUnavailable, match="did not answer lately"):
+    with pytest.raises(RemoteUnavailable, match="does not respond"):
         bucket.head_object("o")
     assert ear.states == ["open"]
     assert ear.answers == [None, gone, gone, gone]

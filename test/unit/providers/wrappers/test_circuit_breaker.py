@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from s3_sync.providers.wrappers.circuit_breaker import Breaker, BreakerPolicy, State
+from s3_sync.providers.wrappers.circuit_breaker import BreakerPolicy, CircuitBreaker, State
 
 
 class World:
@@ -10,7 +10,7 @@ class World:
         self.time = 1000.0
         self.states: list[State] = []
         fields = {"failures": 3, "pause": 2.0, "longest": 8.0, **policy}
-        self.breaker = Breaker(BreakerPolicy(**fields), self.states.append, lambda: self.time)  # type: ignore[arg-type]
+        self.breaker = CircuitBreaker(BreakerPolicy(**fields), self.states.append, lambda: self.time)  # type: ignore[arg-type]
 
     def fail(self, times: int = 1) -> None:
         for _ in range(times):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from s3_sync.errors import LocalChanged, NotFound, RemoteError, RemoteUnavailable, Throttled
-from s3_sync.providers.wrappers.instrument import BOUNDS, BROKEN_OFF, BUFFERED, FORGOTTEN, Observer
+from s3_sync.providers.wrappers.instrument import BOUNDS, BROKEN_OFF, IDLE_AFTER, MAX_BUFFERED, Observer
 from s3_sync.streams.reader import BytesBody
 
 
@@ -51,8 +51,8 @@ class TestRequests:
         for seconds in (0.001, 0.01, 0.011, 99.0, 1000.0):
             assert observer.request("head_object", clock.takes(seconds)) == "answer"
         counted = observer.operations["head_object"]
-        assert counted.classes == [2, 1, 0, 0, 0, 0, 0, 0, 1, 1]
-        assert len(counted.classes) == len(BOUNDS) + 1
+        assert counted.buckets == [2, 1, 0, 0, 0, 0, 0, 0, 1, 1]
+        assert len(counted.buckets) == len(BOUNDS) + 1
         assert counted.seconds == pytest.approx(1099.022)
         assert not counted.errors
 
@@ -61,7 +61,7 @@ class TestRequests:
         fails(observer, clock, 1.0, RemoteUnavailable("no", status=503))
         fails(observer, clock, 1.0, KeyboardInterrupt())
         counted = observer.operations["head_object"]
-        assert sum(counted.classes) == 3
+        assert sum(counted.buckets) == 3
         assert counted.errors == {"remote_not_found": 1, "remote_unavailable": 1, BROKEN_OFF: 1}
 
     def test_in_flight(self, observer: Observer, clock: Clock) -> None:
@@ -78,20 +78,20 @@ class TestRequests:
 
 class TestSilence:
     def test_lasts_over_requests_that_were_given_up(self, observer: Observer, clock: Clock) -> None:
-        assert observer.silent == 0.0
+        assert observer.silent_for == 0.0
         fails(observer, clock, 60.0, RemoteUnavailable("timed out"))
-        assert observer.silent == 60.0
-        clock.time += FORGOTTEN  # nobody asks
+        assert observer.silent_for == 60.0
+        clock.time += IDLE_AFTER  # nobody asks
         fails(observer, clock, 60.0, RemoteUnavailable("timed out"))
-        assert observer.silent == 420.0
+        assert observer.silent_for == 420.0
 
     def test_is_over_when_nobody_asks_any_more(self, observer: Observer, clock: Clock) -> None:
         """Such as when its mappings were taken out, or paused."""
         fails(observer, clock, 60.0, RemoteUnavailable("timed out"))
-        clock.time += FORGOTTEN + 1.0
-        assert (observer.silent, observer.is_forgotten) == (0.0, True)
+        clock.time += IDLE_AFTER + 1.0
+        assert (observer.silent_for, observer.is_idle) == (0.0, True)
         fails(observer, clock, 60.0, RemoteUnavailable("timed out"))
-        assert (observer.silent, observer.is_forgotten) == (60.0, False)
+        assert (observer.silent_for, observer.is_idle) == (60.0, False)
 
     def test_what_goes_into_a_buffer_does_not_end_it(self, observer: Observer, clock: Clock) -> None:
         """A frozen store: its kernel takes what fits, each time that the upload is tried again."""
@@ -100,7 +100,7 @@ class TestSilence:
         def send(body: Any) -> None:
             body.read()
             clock.time += 60.0
-            seen.append(observer.silent)
+            seen.append(observer.silent_for)
             raise RemoteUnavailable("timed out")
 
         for _ in range(4):
@@ -113,12 +113,12 @@ class TestSilence:
         seen: list[float] = []
 
         def send(body: Any) -> None:
-            while body.read(BUFFERED // 2):
+            while body.read(MAX_BUFFERED // 2):
                 clock.time += 10.0
-                seen.append(observer.silent)
+                seen.append(observer.silent_for)
 
         fails(observer, clock, 60.0, RemoteUnavailable("timed out"))
-        observer.upload("put_object", BytesBody(bytes(2 * BUFFERED)), send)
+        observer.upload("put_object", BytesBody(bytes(2 * MAX_BUFFERED)), send)
         assert seen == [70.0, 80.0, 10.0, 10.0]
 
     @pytest.mark.parametrize(
@@ -131,18 +131,18 @@ class TestSilence:
         else:
             fails(observer, clock, 1.0, error)
         clock.time += 1000.0
-        assert observer.silent == 0.0
+        assert observer.silent_for == 0.0
 
     def test_what_is_not_the_stores_fault_begins_none(self, observer: Observer, clock: Clock) -> None:
         fails(observer, clock, 60.0, LocalChanged("no"))
-        assert observer.silent == 0.0
+        assert observer.silent_for == 0.0
 
     def test_nor_does_it_end_that_of_a_store_which_others_gave_up(
         self, observer: Observer, clock: Clock
     ) -> None:
         fails(observer, clock, 60.0, RemoteUnavailable("timed out"))
         fails(observer, clock, 60.0, LocalChanged("no"))
-        assert observer.silent == 120.0
+        assert observer.silent_for == 120.0
 
     def test_nor_does_it_end_one_for_others(self, observer: Observer, clock: Clock) -> None:
         waiting, stop = threading.Event(), threading.Event()
@@ -155,10 +155,10 @@ class TestSilence:
         thread.start()
         waiting.wait()
         fails(observer, clock, 60.0, LocalChanged("no"))
-        assert observer.silent == 60.0
+        assert observer.silent_for == 60.0
         stop.set()
         thread.join()
-        assert observer.silent == 0.0
+        assert observer.silent_for == 0.0
 
     def test_who_takes_bytes_is_not_silent(self, observer: Observer, clock: Clock) -> None:
         seen: list[tuple[float, float]] = []
@@ -167,7 +167,7 @@ class TestSilence:
             assert body.length == 3
             for _ in range(3):
                 clock.time += 50.0
-                seen.append((observer.silent, observer.oldest))
+                seen.append((observer.silent_for, observer.oldest))
                 assert body.read(1)
 
         observer.upload("put_object", BytesBody(b"abc"), send)

@@ -17,7 +17,7 @@ SOON = 30.0
 def fill(places: Places, holder: str) -> int:
     """Take as many as can be had."""
     taken = 0
-    while places.take(holder, 0.0):
+    while places.acquire(holder, 0.0):
         taken += 1
     return taken
 
@@ -41,10 +41,10 @@ def test_places_taken_and_given_in_any_order_leave_their_share_free(seed: int) -
     for _ in range(3000):
         holder = chance.choice("abcde")
         if chance.random() < 0.7:
-            if places.take(holder, 0.0):
+            if places.acquire(holder, 0.0):
                 held[holder] += 1
         elif held[holder]:
-            places.give_back(holder)
+            places.release(holder)
             held[holder] -= 1
         assert places.free == total - held.total()
         assert places.free >= total >> len(+held)
@@ -60,7 +60,7 @@ class Waiter(threading.Thread):
         wait_until(lambda: holder in places._waiting, SOON, "it waits")
 
     def run(self) -> None:
-        if self._places.take(self._holder, SOON):
+        if self._places.acquire(self._holder, SOON):
             self._got.append(self._holder)
 
 
@@ -69,34 +69,34 @@ def test_place_that_is_given_back_goes_to_the_holder_that_has_the_fewest() -> No
     assert [fill(places, holder) for holder in ("many", "few", "last")] == [2, 1, 1]
     got: list[str] = []
     many, few, none = (Waiter(places, holder, got) for holder in ("many", "few", "none"))
-    places.give_back("last")
+    places.release("last")
     none.join(SOON)
     assert got == ["none"]
-    places.give_back("none")
+    places.release("none")
     assert got == ["none"]  # one is free, and both have one at least
-    places.give_back("few")
+    places.release("few")
     few.join(SOON)
     assert got == ["none", "few"]
-    places.give_back("many")
+    places.release("many")
     many.join(SOON)
     assert got == ["none", "few", "many"]
 
 
 def test_holder_that_gives_back_gets_the_next_one_that_it_waits_for() -> None:
     places = Places(1)
-    assert places.take("only", 0.0)
+    assert places.acquire("only", 0.0)
     got: list[str] = []
     waiter = Waiter(places, "only", got)
-    places.give_back("only")
+    places.release("only")
     waiter.join(SOON)
     assert (got, places.free, places.held("only")) == (["only"], 0, 1)
 
 
 def test_waiter_that_gives_up_leaves_nothing_behind() -> None:
     places = Places(1)
-    assert places.take("a", 0.0)
-    assert not places.take("b", 0.01)
-    places.give_back("a")
+    assert places.acquire("a", 0.0)
+    assert not places.acquire("b", 0.01)
+    places.release("a")
     assert (places.free, places.held("b"), places._waiting) == (1, 0, {})
 
 
@@ -107,14 +107,14 @@ class Killed(BaseException):
 @pytest.mark.parametrize("is_given", [False, True])
 def test_waiter_that_is_killed_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, is_given: bool) -> None:
     places = Places(1)
-    assert places.take("a", 0.0)
+    assert places.acquire("a", 0.0)
 
     def killed(self: threading.Event, timeout: float | None = None) -> bool:
         if is_given:
-            places.give_back("a")
+            places.release("a")
         raise Killed
 
     monkeypatch.setattr(threading.Event, "wait", killed)
     with pytest.raises(Killed):
-        places.take("b", SOON)
+        places.acquire("b", SOON)
     assert (places.free, places.held("b"), places._waiting) == (int(is_given), 0, {})

@@ -16,7 +16,7 @@ from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutOptions
 from s3_sync.providers.base import Bucket
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.registry import Registry
-from s3_sync.providers.wrappers.rate_limits import PIECES_A_SECOND, LimiterRegistry, RateLimit
+from s3_sync.providers.wrappers.rate_limits import CHUNKS_PER_SECOND, LimiterRegistry, RateLimit
 from s3_sync.providers.wrappers.retry import RetryPolicy
 from s3_sync.providers.wrappers.token_bucket import BURST_SECONDS, FairTokenBucket
 from s3_sync.streams.reader import BytesBody
@@ -40,7 +40,7 @@ class Clock:
         return FairTokenBucket(clock=self, wait=self.wait)
 
     def allowance(self, budget: Budget, share: float) -> RateLimit:
-        return RateLimit(budget, share, wall=self, valves=self.valve)
+        return RateLimit(budget, share, wall=self, buckets=self.valve)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def limited(budget: Budget, container: str = "c") -> Mapping:
 
 def budgets(clock: Clock, *mappings: Mapping, processes: int = 1) -> LimiterRegistry:
     made = LimiterRegistry(processes, clock.allowance)
-    made.use(mappings)
+    made.update_mappings(mappings)
     return made
 
 
@@ -107,9 +107,9 @@ def test_every_transfer_moves_every_second(clock: Clock) -> None:
     """However slow it is: a store, or an object server, gives up what stands still."""
     rate = 50_000
     of = limited(Budget(Rates(bytes_per_second=rate)))
-    gate = budgets(clock, of).gate(of)
-    assert gate.piece(65536) * PIECES_A_SECOND <= max(rate, 1024 * PIECES_A_SECOND)
-    assert gate.piece(10) == 10
+    gate = budgets(clock, of).limiter(of)
+    assert gate.chunk_size(65536) * CHUNKS_PER_SECOND <= max(rate, 1024 * CHUNKS_PER_SECOND)
+    assert gate.chunk_size(10) == 10
 
 
 def test_requests_take_as_long_as_the_budget_says(clock: Clock) -> None:
@@ -155,8 +155,8 @@ def test_credentials_share_theirs_and_mappings_have_their_own(clock: Clock) -> N
 def test_containers_of_one_entry_share_its_budget(clock: Clock) -> None:
     whole = limited(Budget(Rates(requests_per_second=1)), "/*")
     made = budgets(clock, whole)
-    gates = [made.gate(whole.of_container(name)) for name in ("a", "b")]
-    assert gates[0] is gates[1] is made.gate(whole)
+    gates = [made.limiter(whole.of_container(name)) for name in ("a", "b")]
+    assert gates[0] is gates[1] is made.limiter(whole)
 
 
 def test_processes_divide_what_is_not_ones_alone(clock: Clock) -> None:
@@ -164,14 +164,14 @@ def test_processes_divide_what_is_not_ones_alone(clock: Clock) -> None:
     alone, whole = limited(budget), limited(budget, "/*")
     account = mapping("other", account_budget=AccountBudget("aws", budget))
     made = budgets(clock, alone, whole, account, processes=4)
-    rates = [made.gate(each).allowances[0].requests.rate for each in (alone, whole, account)]
+    rates = [made.limiter(each).limits[0].requests.rate for each in (alone, whole, account)]
     assert rates == [8, 2, 2]
 
 
 def test_without_a_budget_nothing_is_in_the_way(clock: Clock) -> None:
     of = mapping()
     made = budgets(clock, of)
-    assert made.gate(of).allowances == ()
+    assert made.limiter(of).limits == ()
     assert seconds(clock, lambda: put(bucket(made, of), 10_000_000)) == 0
 
 
@@ -180,9 +180,9 @@ def test_new_budgets_count_for_buckets_that_are_open(clock: Clock) -> None:
     made = budgets(clock, of)
     target = bucket(made, of)
     for rate, expected in ((None, 0), (100_000, 10), (50_000, 20), (None, 0)):
-        made.use([limited(Budget(Rates(bytes_per_second=rate)))])
+        made.update_mappings([limited(Budget(Rates(bytes_per_second=rate)))])
         assert seconds(clock, lambda: put(target, 1_000_000)) == pytest.approx(expected, abs=1.1)
-    made.use([])
+    made.update_mappings([])
     assert seconds(clock, lambda: put(target, 1_000_000)) == 0
 
 
@@ -205,7 +205,7 @@ def utc() -> Any:
 def test_nothing_is_begun_in_a_time_of_nothing(clock: Clock) -> None:
     night = Hours(frozenset(range(7)), 22 * 60, 6 * 60, Rates(bytes_per_second=100_000))
     of = limited(Budget(Rates(bytes_per_second=0), (night,), utc()))
-    gate = budgets(clock, of).gate(of)
+    gate = budgets(clock, of).limiter(of)
     closed = []
     for hour in range(24):
         clock.now = MIDNIGHT + hour * 3600
@@ -220,6 +220,6 @@ def test_nothing_is_begun_in_a_time_of_nothing(clock: Clock) -> None:
 
 def test_a_batch_is_no_larger_than_its_requests(clock: Clock) -> None:
     made = budgets(clock, limited(Budget(Rates(requests_per_second=2))), mapping("free"))
-    gate = made.gate(limited(Budget()))
-    assert (gate.fit(1000, 30.0), gate.fit(10, 30.0), gate.fit(1000, 0.1)) == (60, 10, 1)
-    assert made.gate(mapping("free")).fit(1000, 30.0) == 1000
+    gate = made.limiter(limited(Budget()))
+    assert (gate.fit_batch(1000, 30.0), gate.fit_batch(10, 30.0), gate.fit_batch(1000, 0.1)) == (60, 10, 1)
+    assert made.limiter(mapping("free")).fit_batch(1000, 30.0) == 1000

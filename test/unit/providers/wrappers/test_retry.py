@@ -22,7 +22,7 @@ from s3_sync.model.objects import GetOptions, ObjectMeta, PutOptions
 from s3_sync.providers.base import ListQuery, Part, WriteOptions
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.wrappers.delegate import DelegatingBucket
-from s3_sync.providers.wrappers.retry import RetriedBucket, RetriedProvider, RetryPolicy
+from s3_sync.providers.wrappers.retry import RetryingBucket, RetryingProvider, RetryPolicy
 from s3_sync.streams.reader import BytesBody
 
 
@@ -84,7 +84,7 @@ def test_transient_errors_are_repeated_with_growing_pauses(memory: Any) -> None:
 
 def test_pauses_are_spread_and_have_an_end() -> None:
     naps = Naps(chance=0.25)
-    policy = naps.policy(attempts=8, base=1.0, longest=4.0)
+    policy = naps.policy(attempts=8, base=1.0, max_delay=4.0)
     with pytest.raises(RemoteUnavailable):
         policy.call(fail_with(RemoteUnavailable("down")))
     assert naps.slept == [0.25, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0]
@@ -128,7 +128,7 @@ def test_too_much_patience_is_for_the_caller(memory: Any) -> None:
     naps = Naps()
     flaky = Flaky(memory, Throttled("come back tomorrow", retry_after=86400.0))
     with pytest.raises(Throttled):
-        DelegatingBucket(flaky, naps.policy(patience=30.0).call).list_objects(ListQuery())
+        DelegatingBucket(flaky, naps.policy(max_retry_after=30.0).call).list_objects(ListQuery())
     assert naps.slept == []
 
 
@@ -192,13 +192,13 @@ def test_every_method(memory: Any, method: str) -> None:
 def test_an_upload_is_begun_once(memory: Any) -> None:
     flaky = Flaky(memory, RemoteUnavailable("once"))
     with pytest.raises(RemoteUnavailable):
-        RetriedBucket(flaky, Naps().policy().call).create_upload("x", ObjectMeta())
+        RetryingBucket(flaky, Naps().policy().call).create_upload("x", ObjectMeta())
     assert flaky.calls == ["create_upload"]
 
 
 def test_providers() -> None:
     flaky = Flaky(MemoryProvider(), RemoteUnavailable("once"))
-    provider = RetriedProvider(flaky, Naps().policy())
+    provider = RetryingProvider(flaky, Naps().policy())
     provider.create_bucket("b")
     for call in (
         provider.list_buckets,

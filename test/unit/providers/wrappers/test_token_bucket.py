@@ -40,7 +40,7 @@ def valve(clock: Clock, rate: float | None) -> FairTokenBucket:
 def test_what_passes_is_the_rate_and_what_was_kept(clock: Clock, rate: float, amount: float) -> None:
     passes, begun = valve(clock, rate), clock.now
     for count in range(1, 201):
-        passes.take(amount, "a")
+        passes.acquire(amount, "a")
         assert count * amount <= rate * (clock.now - begun + BURST_SECONDS) + amount + 1e-6
     assert clock.now - begun == pytest.approx(200 * amount / rate, abs=BURST_SECONDS + amount / rate)
 
@@ -48,14 +48,14 @@ def test_what_passes_is_the_rate_and_what_was_kept(clock: Clock, rate: float, am
 def test_each_one_waits_once(clock: Clock) -> None:
     passes = valve(clock, 10.0)
     for _ in range(50):
-        passes.take(1.0, "a")
+        passes.acquire(1.0, "a")
     assert clock.waits == 40  # ten had been kept
 
 
 def test_without_a_rate_nobody_waits(clock: Clock) -> None:
     passes = valve(clock, None)
     for _ in range(1000):
-        passes.take(1e9, "a")
+        passes.acquire(1e9, "a")
     assert (clock.now, clock.waits) == (1000.0, 0)
 
 
@@ -64,22 +64,22 @@ def test_what_was_not_used_is_not_kept_for_long(clock: Clock) -> None:
     clock.now += 3600
     begun = clock.now
     for _ in range(20):
-        passes.take(1.0, "a")
+        passes.acquire(1.0, "a")
     assert clock.now - begun == pytest.approx(1.0)
 
 
 def test_a_new_rate_counts_from_now_on(clock: Clock) -> None:
     passes = valve(clock, 10.0)
     for _ in range(10):
-        passes.take(1.0, "a")
+        passes.acquire(1.0, "a")
     passes.set_rate(1.0)
     begun = clock.now
     for _ in range(5):
-        passes.take(1.0, "a")
+        passes.acquire(1.0, "a")
     assert clock.now - begun == pytest.approx(5.0)
     passes.set_rate(None)
     begun = clock.now
-    passes.take(1000.0, "a")
+    passes.acquire(1000.0, "a")
     assert clock.now == begun
 
 
@@ -97,7 +97,7 @@ def test_mappings_get_the_same_however_many_threads_they_have() -> None:
 
     def work(owner: str) -> None:
         while not stop.is_set():
-            passes.take(5.0, owner)
+            passes.acquire(5.0, owner)
             passed[owner] += 5
 
     threads = [threading.Thread(target=work, args=(name,)) for name in ["many"] * 9 + ["single"]]
@@ -115,7 +115,7 @@ def test_who_waits_already_goes_on_at_the_new_rate_at_once() -> None:
     passes, done = FairTokenBucket(0.001), threading.Event()
     passes._level = 0.0
     threads = [
-        threading.Thread(target=lambda: (passes.take(1.0, "a"), done.set()), daemon=True) for _ in range(3)
+        threading.Thread(target=lambda: (passes.acquire(1.0, "a"), done.set()), daemon=True) for _ in range(3)
     ]
     for thread in threads:
         thread.start()
@@ -146,13 +146,13 @@ def test_one_that_is_killed_leaves_the_queue_to_the_others() -> None:
 
     def victim() -> None:
         with pytest.raises(Killed):
-            passes.take(50.0, "a")
+            passes.acquire(50.0, "a")
 
     first = threading.Thread(target=victim, name="victim")
     first.start()
     assert entered.wait(30)
     killed.set()
-    second = threading.Thread(target=lambda: (passes.take(1.0, "b"), passed.set()), daemon=True)
+    second = threading.Thread(target=lambda: (passes.acquire(1.0, "b"), passed.set()), daemon=True)
     second.start()
     assert passed.wait(30)
     first.join()

@@ -19,7 +19,7 @@ from s3_sync.daemon.monitor import SILENCE_LIMIT, Monitor
 from s3_sync.daemon.process_shard import ProcessShard
 from s3_sync.daemon.sd_notify import ServiceManager
 from s3_sync.errors import AccessDenied, RemoteUnavailable, StateError
-from s3_sync.providers.wrappers.instrument import FORGOTTEN
+from s3_sync.providers.wrappers.instrument import IDLE_AFTER
 from s3_sync.sync.backlog import poller as pending
 from s3_sync.sync.backlog.poller import REST, BacklogPoller
 from s3_sync.sync.container_crawl import ContainerCrawl
@@ -267,7 +267,7 @@ def test_a_silent_store_is_told_once(world: World, caplog: pytest.LogCaptureFixt
         with pytest.raises(RemoteUnavailable):
             observer.request("head_object", fail)
     here.update()
-    time[0] += FORGOTTEN + 1.0
+    time[0] += IDLE_AFTER + 1.0
     for _ in range(2):
         here.update()
         assert caplog.text.count("aws gets no requests any more") == 1
