@@ -1,36 +1,36 @@
 """Every error that crosses a module boundary, as one tree.
 
     SyncError
-    |-- ConfigError               the configuration cannot be used; carries every problem found
-    |-- UsageError                what was asked for does not make sense
+    |-- ConfigError               the configuration is invalid; carries every problem found
+    |-- UsageError                invalid arguments or an impossible request from the operator
     |-- StateError                a status file or the journal cannot be read or written
-    |-- ObjectRefused             the target can never hold this object as it is (``reason`` says why)
-    |-- Deferred                  so large that it waits for a place among the large objects
-    |-- DeletesHeld               more was deleted than the mapping's budget allows; others have to wait
+    |-- ObjectRefused             the target can never hold this object as it is (see ``reason``)
+    |-- Deferred                  waits for a place in the lane of large objects       (transient)
+    |-- DeletesHeld               the delete budget is used up; further deletes wait         (transient)
     |-- LocalError                the local Swift cluster
-    |   |-- LocalUnavailable      too few answers to know the truth; try later              (transient)
-    |   |-- LocalBehind           the stored copy is newer than all that is known here       (transient)
-    |   |-- LocalChanged          the object moved on while we looked; its newer row wins   (transient)
-    |   |-- SegmentChanged        a segment is not, or no more, what its manifest says      (transient)
-    |   `-- LocalMissing          the object is not there, and that is known
+    |   |-- LocalUnavailable      too few answers to determine the newest state              (transient)
+    |   |-- LocalBehind           the stored copy is newer than every known local state      (transient)
+    |   |-- LocalChanged          the object changed during the operation; its newer row wins  (transient)
+    |   |-- SegmentChanged        a segment is missing or does not match its manifest        (transient)
+    |   `-- LocalMissing          the object does not exist; all servers confirmed it
     `-- RemoteError               the remote store
         |-- NotFound              no such object, bucket or upload
-        |-- AccessDenied          not allowed to do this
-        |   |-- CredentialsRefused  there are none, or unknown, wrong or expired ones
-        |   `-- ClockSkewed       our clock, or the store's, is wrong
+        |-- AccessDenied          the credentials do not permit the operation
+        |   |-- CredentialsRefused  no credentials, or unknown, wrong or expired ones
+        |   `-- ClockSkewed       the local clock or the store's is wrong
         |-- PreconditionFailed    If-Match / If-None-Match did not hold
-        |-- BadDigest             the bytes that arrived are not the bytes that were promised (transient)
+        |-- BadDigest             the received bytes do not match their digest               (transient)
         |-- CopyUnproven          the store does not show the copy as it was sent            (transient)
-        |-- Throttled             slow down; ``retry_after`` seconds when the store said so   (transient)
-        |-- RemoteUnavailable     5xx, refused or broken connection, time-out                 (transient)
-        |   `-- UnexpectedAnswer  an answer that is not the store's, or not to this question  (transient)
-        |-- NotSupported          this store does not have that operation
+        |-- Throttled             rate limited; ``retry_after`` in seconds if the store sent it  (transient)
+        |-- RemoteUnavailable     5xx, refused or broken connection, timeout                 (transient)
+        |   `-- UnexpectedAnswer  a response from something else, or to another request      (transient)
+        |-- NotSupported          the store does not implement the operation
         |-- Archived              the bytes are in a cold storage class and cannot be read now
         `-- InvalidRequest        any other refusal
-            `-- ListingUnusable   the answer to a LIST is no listing, or not one in order
+            `-- ListingUnusable   the response to a LIST is not a listing, or is out of order
 
-Retrying looks at ``transient`` only. A provider translates its SDK's exceptions into this tree in one
-place, its ``errors`` module.
+The retry wrapper looks at ``transient`` only. Each provider translates its SDK's exceptions into this tree
+in one place, its ``errors`` module.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ from dataclasses import dataclass
 
 
 class SyncError(Exception):
-    """Base of everything below. ``transient``: the same call may succeed later, unchanged."""
+    """Base class of the tree. ``transient``: the same call may succeed later, unchanged."""
 
     transient = False
-    #: short machine-readable word used in the journal, in metrics and in reports
+    #: short machine-readable code used in the journal, in metrics and in reports
     reason = "error"
 
 
@@ -59,7 +59,7 @@ class Problem:
 
 
 class ConfigError(SyncError):
-    """The configuration cannot be used. ``problems`` lists everything that is wrong with it."""
+    """The configuration is invalid. ``problems`` lists every problem found."""
 
     reason = "config"
 
@@ -69,7 +69,7 @@ class ConfigError(SyncError):
 
 
 class UsageError(SyncError):
-    """What the operator asked for does not make sense here."""
+    """The operator's request is invalid or cannot be carried out here."""
 
     reason = "usage"
 
@@ -81,7 +81,7 @@ class StateError(SyncError):
 
 
 class ObjectRefused(SyncError):
-    """The target can never hold this object as it is; retried only when it changes, or on reset."""
+    """The target can never hold this object as it is; retried only after a change or a reset."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -89,9 +89,9 @@ class ObjectRefused(SyncError):
 
 
 class Deferred(SyncError):
-    """The object is so large, or is in the lane of such objects already, that others must not wait for it.
+    """The object belongs in the lane of large objects, or is there already, so the batch goes on without it.
 
-    ``size``: its bytes; 0 where only the row knows.
+    ``size``: in bytes; 0 if only the row has it.
     """
 
     transient = True
@@ -103,7 +103,7 @@ class Deferred(SyncError):
 
 
 class DeletesHeld(SyncError):
-    """Until the next interval, or until an operator says so."""
+    """The delete budget is used up: deletes wait for the next interval or for the operator's permission."""
 
     transient = True
     reason = "delete_budget"
@@ -116,16 +116,16 @@ class LocalError(SyncError):
 
 
 class LocalUnavailable(LocalError):
-    """Too few object servers answered to know the newest state."""
+    """Too few object servers answered to determine the newest state."""
 
     transient = True
     reason = "local_unavailable"
 
 
 class LocalBehind(LocalError):
-    """The stored copy is of a newer version than any that the servers of the object know of.
+    """The stored copy is newer than any version that the object servers have.
 
-    Either some of them have an old truth, or the newer one was forgotten or lost. What is stored stays.
+    Either some servers are stale, or the newer version was reclaimed or lost. The stored copy is kept.
     """
 
     transient = True
@@ -133,21 +133,21 @@ class LocalBehind(LocalError):
 
 
 class LocalChanged(LocalError):
-    """The object changed between two looks at it."""
+    """The object changed between two requests for it."""
 
     transient = True
     reason = "local_changed"
 
 
 class SegmentChanged(LocalError):
-    """A segment of a large object is missing, or has other bytes than its manifest says."""
+    """A segment of a large object is missing or does not match its manifest."""
 
     transient = True
     reason = "segment_changed"
 
 
 class LocalMissing(LocalError):
-    """The object is gone, by the word of every server that could have it."""
+    """The object does not exist, as every server that could have it confirmed."""
 
     reason = "local_missing"
 
@@ -155,8 +155,8 @@ class LocalMissing(LocalError):
 class RemoteError(SyncError):
     """The remote store refused or failed a request.
 
-    ``status`` is the HTTP status (0 when there was no answer), ``code`` the store's own error code.
-    Messages never hold credentials.
+    ``status`` is the HTTP status (0 if there was no response), ``code`` the store's own error code.
+    Messages never contain credentials.
     """
 
     reason = "remote"
@@ -171,89 +171,89 @@ class RemoteError(SyncError):
 
 
 class NotFound(RemoteError):
-    """There is no such object, bucket or upload (``code`` tells which, where the store says so)."""
+    """There is no such object, bucket or upload (``code`` says which if the store reports it)."""
 
     reason = "remote_not_found"
 
 
 class AccessDenied(RemoteError):
-    """The credentials may not do this; where the store says more, it is one of those below."""
+    """The credentials do not permit the operation; the subclasses carry what else the store reports."""
 
     reason = "remote_denied"
 
 
 class CredentialsRefused(AccessDenied):
-    """The store does not know who we are: whatever else we ask, it will say the same."""
+    """The store does not accept the credentials, so every other request would fail in the same way."""
 
     reason = "remote_credentials"
 
 
 class ClockSkewed(AccessDenied):
-    """A signature's time is too far from the store's, so that it refuses all of them."""
+    """The signature's time is too far from the store's clock, so the store refuses every request."""
 
     reason = "remote_clock"
 
 
 class PreconditionFailed(RemoteError):
-    """If-Match or If-None-Match did not hold: somebody else wrote the key."""
+    """If-Match or If-None-Match did not hold: another client wrote the key."""
 
     reason = "remote_precondition"
 
 
 class BadDigest(RemoteError):
-    """The store, or our own check of its answer, found other bytes than were promised."""
+    """The store, or the check of its response, found bytes that do not match their digest."""
 
     transient = True
     reason = "bad_digest"
 
 
 class CopyUnproven(RemoteError):
-    """After everything was sent, the store shows no copy, or another one than it should."""
+    """After a complete upload the store shows no copy, or a different one."""
 
     transient = True
     reason = "copy_unproven"
 
 
 class Throttled(RemoteError):
-    """429, SlowDown, or a 503 that asks for patience."""
+    """429, SlowDown, or a 503 that asks the client to slow down."""
 
     transient = True
     reason = "remote_throttled"
 
 
 class RemoteUnavailable(RemoteError):
-    """5xx, no connection, a broken one, or a time-out."""
+    """5xx, no connection, a broken connection, or a timeout."""
 
     transient = True
     reason = "remote_unavailable"
 
 
 class UnexpectedAnswer(RemoteUnavailable):
-    """What came back is not this store's answer to this request: a portal's page, another document, an answer
-    without what the protocol requires, a redirect. Whether anything was done is not known."""
+    """The response is not this store's to this request: a portal's page, another document, a response
+    without a required element, a redirect. Whether the request took effect is unknown."""
 
     reason = "remote_answer"
 
 
 class NotSupported(RemoteError):
-    """The store does not have this operation."""
+    """The store does not implement this operation."""
 
     reason = "remote_not_supported"
 
 
 class Archived(RemoteError):
-    """The object is in an archive storage class: it must be restored there before it can be read."""
+    """The object is in an archive storage class and must be restored there before it can be read."""
 
     reason = "remote_archived"
 
 
 class InvalidRequest(RemoteError):
-    """The store refused the request for a reason that a repetition will not change."""
+    """The store refused the request for a reason that a retry will not change."""
 
     reason = "remote_refused"
 
 
 class ListingUnusable(InvalidRequest):
-    """What the store answers to a LIST cannot be believed: another document, out of order, or incomplete."""
+    """The response to a LIST is unusable: another document, out of order, or incomplete."""
 
     reason = "remote_listing"

@@ -1,7 +1,7 @@
-"""Targets of the console scripts: make the process cooperative, then import the program.
+"""Entry points of the console scripts: apply eventlet's monkey patch, then import the program.
 
-The order matters. An SDK that was imported before the patch keeps the real sockets, and the first https
-client ends in a RecursionError inside ``ssl``.
+The order matters. An SDK imported before the patch keeps the real sockets, and its first HTTPS client fails
+with a RecursionError inside ``ssl``.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from contextlib import contextmanager
 
 def sync() -> None:
     """``swift-s3-sync``"""
-    # until the program can read its configuration again, a request to do so must not end it
+    # SIGHUP must not kill the process before its own handler (configuration reload) is installed
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     _prepare()
-    with _swift("swift-s3-sync"):
+    with _require_swift("swift-s3-sync"):
         from s3_sync.sync.main import main
     sys.exit(main())
 
@@ -26,21 +26,21 @@ def sync() -> None:
 def ctl() -> None:
     """``swift-s3-ctl``"""
     _prepare()
-    with _swift("swift-s3-ctl"):
+    with _require_swift("swift-s3-ctl"):
         from s3_sync.admin.main import main
     sys.exit(main())
 
 
 def _prepare() -> None:
-    warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")  # Swift runs on it, so we do
+    warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")  # Swift requires it
     from s3_sync.runtime.concurrency import patch
 
     patch()
 
 
 @contextmanager
-def _swift(program: str) -> Iterator[None]:
-    """One clear line where it is missing."""
+def _require_swift(program: str) -> Iterator[None]:
+    """Exit with a one-line message if the swift package is missing."""
     try:
         yield
     except ModuleNotFoundError as error:

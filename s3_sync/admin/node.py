@@ -89,7 +89,7 @@ class NodeView:
         self.settings = settings
         self.problems = problems
         self.now: Callable[[], float] = time.time
-        self.controls = Controls(settings.status_dir, look_every=0.0)
+        self.controls = Controls(settings.status_dir, poll_interval=0.0)
         self.journal_path = journal_path(settings.status_dir)
         self.journal = JournalView(self.journal_path)
         self.client = _Client(settings)

@@ -11,7 +11,7 @@ from s3_sync.config.settings import Mapping
 from s3_sync.daemon.counters import Counters
 from s3_sync.errors import DeletesHeld
 from s3_sync.state.controls import Controls
-from s3_sync.state.delete_count import NOTED, DeleteCount, read_count
+from s3_sync.state.delete_count import META_KEY, DeleteCount, read_count
 from s3_sync.state.journal import Journal
 
 log = logging.getLogger("s3-sync")
@@ -44,7 +44,7 @@ class DeleteLimiter:
         #: database -> its object count when last read, the maximum in this interval (its beginning
         #: included), and its number of replicas
         self._objects: dict[str, tuple[int, int, int]] = {}
-        self._count = read_count(journal.noted(mapping.journal_key, NOTED))
+        self._count = read_count(journal.get_meta(mapping.journal_key, META_KEY))
         self._reserved = self._count.used
         self._show()
 
@@ -151,7 +151,7 @@ class DeleteLimiter:
         return released
 
     def _write(self, count: DeleteCount) -> None:
-        self._journal.note(self._mapping.journal_key, NOTED, count.as_text())
+        self._journal.set_meta(self._mapping.journal_key, META_KEY, count.as_text())
         self._show()
 
     def _show(self) -> None:

@@ -1,4 +1,4 @@
-"""Files that are either the old content or the new one, whatever happens in between."""
+"""Atomic file replacement: after a crash a file has either its old or its new content."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import tempfile
 from collections.abc import Collection
 
 _TEMPORARY = ".tmp-"
-#: what ``tempfile`` puts behind the prefix
-_LEFT_BEHIND = re.compile(re.escape(_TEMPORARY) + "[a-z0-9_]{8}")
+#: ``tempfile`` appends eight characters to the prefix
+_LEFTOVER = re.compile(re.escape(_TEMPORARY) + "[a-z0-9_]{8}")
 
 
 def write_atomically(path: str, data: bytes, mode: int = 0o600) -> None:
@@ -32,10 +32,10 @@ def write_atomically(path: str, data: bytes, mode: int = 0o600) -> None:
 
 
 def remove_leftovers(directory: str, before: float, keep: Collection[str] = ()) -> int:
-    """Remove temporary files that a kill has left in ``directory``; returns how many. Raises OSError.
+    """Remove temporary files that a killed process left in ``directory``; returns their number.
 
-    Only those last changed ``before`` then (seconds since the epoch), which nobody can be writing any more;
-    and none whose name is in ``keep``.
+    Only files last modified ``before`` that time (seconds since the epoch) are removed, since a younger one
+    may still be being written, and none whose name is in ``keep``. Raises OSError.
     """
     removed = 0
     with os.scandir(directory) as entries:
@@ -49,12 +49,12 @@ def remove_leftovers(directory: str, before: float, keep: Collection[str] = ()) 
 
 
 def is_leftover(name: str) -> bool:
-    """Whether a file of this name may be a temporary one."""
-    return _LEFT_BEHIND.fullmatch(name) is not None
+    """Returns whether a file of this name may be a temporary file."""
+    return _LEFTOVER.fullmatch(name) is not None
 
 
 def sync_directory(directory: str) -> None:
-    """Make a rename in this directory durable."""
+    """Make renames in this directory durable."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -63,7 +63,7 @@ def sync_directory(directory: str) -> None:
 
 
 def set_aside(path: str) -> str:
-    """Rename a damaged file to ``<path>.corrupted.<n>``, the first free n; returns the new path."""
+    """Rename a damaged file to ``<path>.corrupted.<n>`` with the first free n; returns the new path."""
     number = 1
     while os.path.exists(f"{path}.corrupted.{number}"):
         number += 1

@@ -1,7 +1,7 @@
-"""Status files: how far a container database has been read, for each mapping.
+"""Status files: the cursors of each mapping in each container database.
 
-One file a container, ``<status_dir>/<account>/<container>``, in the form of earlier versions so that a
-take-over needs no conversion: a JSON object keyed by database id. docs/data-model.md lists the keys.
+There is one file per container, ``<status_dir>/<account>/<container>``: a JSON object keyed by database id.
+The format is that of earlier versions, so an upgrade needs no conversion. docs/data-model.md lists the keys.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from s3_sync.streams.small_files import is_count, is_text, number, parse_json, r
 
 log = logging.getLogger("s3-sync.state")
 
-#: more than any version nests; what is kept of others has to be written again
-_LEVELS = 20
+#: JSON nesting limit, above that of any version; entries of other mappings must be written back
+_MAX_DEPTH = 20
 
 
 class Numbered(Protocol):
-    """A database whose rows have numbers that only grow."""
+    """A database whose ROWIDs only grow."""
 
     def max_rowid(self) -> int: ...
 
@@ -41,14 +41,16 @@ class Numbered(Protocol):
 class Checkpoint:
     """Progress of one mapping in one database; all numbers are ROWIDs, 0 = nothing yet.
 
-    ``last_row``: every own row up to here was settled or is in the journal. ``last_verified_row``: the
-    same for the rows of other nodes. ``fresh_until``: when the mapping started here the remote held
-    nothing, and the database ended at this row; up to it nothing can be in the way of a copy.
-    ``sweep_until``: the remote did hold something; up to this row it is compared before anything is sent.
-    ``begun``: when all this was so, in seconds since the epoch.
-    ``share``: which rows were own ones, as ``ordinal/replicas``; empty where it was not written down.
-    ``adopted``: written by an earlier version, which may have sent more than it says. ``tail``: of what is
-    up to the ``end``; None where it was not written down.
+    ``last_row``: every own row up to here is settled or in the journal.
+    ``last_verified_row``: the same for the rows of other nodes.
+    ``fresh_until``: the last row at the time the mapping started here with an empty remote; up to it no
+    remote object can be in the way of a copy.
+    ``sweep_until``: the last row at the time the mapping started here with a remote that was not empty; up
+    to it rows are compared with the remote before anything is sent.
+    ``begun``: the time of that start, in seconds since the epoch.
+    ``share``: which rows were own ones, as ``ordinal/replicas``; empty if not recorded.
+    ``adopted``: written by an earlier version, which may have sent more than the cursors say.
+    ``tail``: identifies the rows up to ``end``; None if not recorded.
     """
 
     last_row: int = 0
@@ -63,29 +65,29 @@ class Checkpoint:
 
     @property
     def end(self) -> int:
-        """The highest row that was ever looked at."""
+        """The highest row that was ever handled."""
         return max(self.last_row, self.last_verified_row)
 
     def is_of(self, db: Numbered) -> bool:
-        """Whether the numbers are those of the rows that they were saved for.
+        """Returns whether the ROWIDs still denote the rows for which they were saved.
 
-        They are not when the database is an older copy of itself (from a backup, or after a power failure),
-        be it that it has grown again since: it gives the same numbers to other rows then.
+        They do not if the database was replaced by an older copy of itself (from a backup, or after a power
+        failure), even one that has grown again since: it assigns the same ROWIDs to other rows.
         """
         if self.end > db.max_rowid():
             return False
         return self.tail is None or self.tail.is_of(db.last_rows(self.end, LENGTH))
 
     def holds_for(self, share: str, db: Numbered) -> bool:
-        """Whether the numbers mean what they meant when they were written down: not when the ring gave this
-        replica another share of the rows, either."""
+        """Returns whether the cursors are still valid: same database, and the ring has not assigned this
+        replica another share of the rows."""
         return self.share in ("", share) and self.is_of(db)
 
 
 class StatusFiles:
-    """Reads and writes Checkpoints. ``journal``: the uuid of the journal that belongs to this progress.
+    """Reads and writes Checkpoints. ``journal``: the uuid of the journal that belongs to these cursors.
 
-    ``observed``: they are another process's; nothing is changed, a damaged file included.
+    ``observed``: another process owns the files; none is changed, not even a damaged one.
     """
 
     def __init__(
@@ -98,11 +100,12 @@ class StatusFiles:
         self._coverage = Coverage(mappings)
 
     def use(self, coverage: Coverage) -> None:
-        """From now on these are the mappings that may share a container."""
+        """Replace the mappings, several of which may share a container."""
         self._coverage = coverage
 
     def containers(self, account: str) -> list[str]:
-        """Of which there are status files, but for names that a file cannot have. Raises StateError."""
+        """List the containers of an account that have a status file, except those whose names a file cannot
+        have. Raises StateError."""
         try:
             found = os.listdir(os.path.join(self._directory, _file_name(account)))
         except FileNotFoundError:
@@ -112,14 +115,17 @@ class StatusFiles:
         return [name for name in found if is_text(name) and not is_leftover(name)]
 
     def load(self, mapping: Mapping, database: str) -> Checkpoint | None:
-        """Progress that can be used; None when there is none: nothing known, another destination, or
-        a journal that was lost, with what it remembered. Raises StateError."""
+        """Load the cursors of a mapping in a database. Raises StateError.
+
+        Returns None if there are none, or if they belong to another destination or to a journal that was
+        lost with its entries.
+        """
         with self._lock:
             entries = self._read(self._path(mapping))
         key = self._key(mapping, database, entries)
         entry = entries.get(key)
         if entry is None and key == database and "last_row" in entries:
-            entry = entries  # the oldest form: one cursor for the whole file
+            entry = entries  # the oldest format: one cursor for the whole file
         if not isinstance(entry, dict) or not self._usable(entry, mapping):
             return None
         last_row = _rowid(entry, "last_row")
@@ -136,7 +142,7 @@ class StatusFiles:
         )
 
     def save(self, mapping: Mapping, database: str, checkpoint: Checkpoint) -> None:
-        """Raises StateError. Entries of other databases and mappings are kept."""
+        """Save the cursors; entries of other databases and mappings are kept. Raises StateError."""
         profile = mapping.profile
         entry: dict[str, Any] = {
             "last_row": checkpoint.last_row,
@@ -161,7 +167,7 @@ class StatusFiles:
         path = self._path(mapping)
         with self._lock:
             entries = {key: value for key, value in self._read(path).items() if isinstance(value, dict)}
-            entries.pop("policy", None)  # left over from the oldest form
+            entries.pop("policy", None)  # left over from the oldest format
             entries[self._key(mapping, database, entries)] = entry
             try:
                 os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -170,8 +176,8 @@ class StatusFiles:
                 raise StateError(f"cannot write status file {path}: {error}") from error
 
     def saved(self, mapping: Mapping) -> float | None:
-        """When a cursor of this container was last written down, in seconds since the epoch. Raises
-        StateError."""
+        """Return when a cursor of this container was last saved, in seconds since the epoch; None if never.
+        Raises StateError."""
         path = self._path(mapping)
         try:
             return os.stat(path).st_mtime
@@ -181,8 +187,8 @@ class StatusFiles:
             raise StateError(f"cannot read status file {path}: {error}") from error
 
     def tidy(self, before: float) -> None:
-        """Remove what kills in the middle of a write have left, if it is older than ``before``. A container
-        may be called like that: its status file stays. What cannot be removed does no harm."""
+        """Remove temporary files of interrupted writes that are older than ``before``. The status file of a
+        container with such a name is kept. A failure is harmless and only logged."""
         keep: dict[str, set[str]] = {}
         for account, container in self._coverage.named():
             keep.setdefault(_file_name(account), set()).add(_file_name(container))
@@ -191,11 +197,11 @@ class StatusFiles:
             try:
                 if os.path.isdir(directory):
                     remove_leftovers(directory, before, keep.get(name, ()))
-            except OSError as error:  # somebody else's, such as lost+found
-                log.debug("temporary files in %s cannot be removed: %s", directory, error)
+            except OSError as error:  # a directory of another owner, such as lost+found
+                log.debug("cannot remove temporary files in %s: %s", directory, error)
 
     def reset(self, mapping: Mapping) -> None:
-        """Forget all progress of this container, so that everything is compared again."""
+        """Remove all cursors of this container, so that everything is compared again."""
         try:
             os.unlink(self._path(mapping))
         except FileNotFoundError:
@@ -211,9 +217,12 @@ class StatusFiles:
         return bool(entry.get("journal", self._journal) == self._journal)
 
     def _key(self, mapping: Mapping, database: str, entries: dict[str, Any]) -> str:
-        """The plain database id for the mapping that an old file would have had, with its destination
-        behind it for every other mapping of the same container. Who has which stays as it is when
-        mappings come and go."""
+        """Return the key of the mapping's entry in the status file.
+
+        It is the plain database id for the mapping that a file of an earlier version would have had, and
+        ``<id>#<fingerprint>`` for every other mapping of the container. Adding or removing mappings does not
+        change the key of another one.
+        """
         suffixed = f"{database}#{mapping.fingerprint}"
         plain = entries.get(database)
         plain = plain if isinstance(plain, dict) else {}
@@ -234,7 +243,7 @@ class StatusFiles:
     def _read(self, path: str) -> dict[str, Any]:
         try:
             try:
-                entries = parse_json(read_file(path), _LEVELS)
+                entries = parse_json(read_file(path), _MAX_DEPTH)
                 if isinstance(entries, dict):
                     return entries
                 damage = "not a JSON object"
@@ -250,7 +259,7 @@ class StatusFiles:
 
 
 def _file_name(name: str) -> str:
-    """The name itself, but for names that Swift allows and a file system does not."""
+    """Return the name itself, or a replacement for one that Swift allows and a file system does not."""
     if name in (".", ".."):
         return name.replace(".", "%2E")
     data = name.encode("utf-8")

@@ -1,8 +1,8 @@
-"""What the operator wants, kept where every daemon of a node finds it: mappings to leave alone, and resets.
+"""Operator requests: paused mappings, resets, allowed deletes.
 
-Small files in ``<status_dir>/.controls``. ``swift-s3-ctl`` makes and removes them; daemons only read. Who is
-concerned carries a wish out, and keeps in mind that he has: so that nothing depends on who was running when
-it was made.
+Each request is a small file in ``<status_dir>/.controls``. swift-s3-ctl creates and removes the files,
+daemons only read them. A daemon records in its journal which resets it has applied, so a request takes
+effect no matter which daemons were running when it was made.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from s3_sync.streams.small_files import is_text, number, parse_json, read_file
 log = logging.getLogger("s3-sync.state")
 
 DIRECTORY = ".controls"
-#: how often a daemon looks, in seconds
-LOOK_EVERY = 0.5
-#: no time is as late, in seconds since the epoch
-_NEVER = 1e11
+#: how often the directory is listed, in seconds
+POLL_INTERVAL = 0.5
+#: upper limit of a valid time, in seconds since the epoch
+_MAX_TIME = 1e11
 _PAUSE, _RESET, _DELETES = "pause-", "reset-", "deletes-"
 
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """Objects of a mapping are to be compared again: those whose names begin with ``prefix`` and that were
+    """A request to compare a mapping's objects again: those whose names begin with ``prefix`` and that were
     changed at ``since`` or later. Times in seconds since the epoch.
 
-    ``mapping``: its ``control_key``. ``id``: sorts as ``made`` does.
+    ``mapping``: the mapping's ``control_key``. ``id``: sorts in the order of ``made``.
     """
 
     id: str
@@ -51,30 +51,32 @@ class Reset:
 
 
 class Controls:
-    """``now``: seconds since the epoch, for what is made; ``look_every``: see above."""
+    """Reads and writes the requests of one node. ``now``: the clock for new requests, in seconds since the
+    epoch; ``poll_interval``: minimum seconds between two listings of the directory."""
 
     def __init__(
-        self, status_dir: str, now: Callable[[], float] = time.time, look_every: float = LOOK_EVERY
+        self, status_dir: str, now: Callable[[], float] = time.time, poll_interval: float = POLL_INTERVAL
     ) -> None:
         self._directory = os.path.join(status_dir, DIRECTORY)
         self._now = now
-        self._look_every = look_every
+        self._poll_interval = poll_interval
         self._lock = threading.Lock()
         self._log_once = LogOnce()
-        self._look_at = float("-inf")
+        self._next_poll = float("-inf")
         self._names: frozenset[str] = frozenset()
         self._paused: frozenset[str] = frozenset()
         self._resets: dict[str, list[Reset]] = {}
         self._allowed: dict[str, float] = {}
 
     def is_paused(self, mapping: Mapping) -> bool:
-        """Cheap: asked for every row. A directory that cannot be read changes nothing."""
-        self._look()
+        """Returns whether a mapping is paused. Cheap enough to call for every row. If the directory cannot
+        be read, the last known state applies."""
+        self._poll()
         return bool(self._paused) and _pause(mapping) in self._paused
 
     def paused_since(self, mapping: Mapping) -> float | None:
-        """Seconds since the epoch; None: it is not paused. That its file is there pauses a mapping, whatever
-        is in it. Raises StateError."""
+        """Return when a mapping was paused, in seconds since the epoch; None if it is not paused. The
+        existence of the file pauses the mapping, whatever its content. Raises StateError."""
         path = os.path.join(self._directory, _pause(mapping))
         since = math.nan
         with suppress(StateError):
@@ -86,24 +88,24 @@ class Controls:
             return os.lstat(path).st_mtime if os.path.lexists(path) else None
 
     def resets(self, mapping: Mapping) -> list[Reset]:
-        """All that were ever asked for and are not part of a later one, in order."""
-        self._look()
+        """Return every reset ever requested that no later one includes, oldest first."""
+        self._poll()
         return self._resets.get(mapping.control_key, []) if self._resets else []
 
     def pause(self, mapping: Mapping) -> bool:
-        """Durable when it returns. False: it was paused before. Raises StateError."""
+        """Pause a mapping, durably. Returns False if it was paused already. Raises StateError."""
         if self.paused_since(mapping) is not None:
             return False
         self._write(_pause(mapping), {"mapping": mapping.control_key, "since": self._now()})
         return True
 
     def resume(self, mapping: Mapping) -> bool:
-        """False: it was not paused. Raises StateError."""
+        """Resume a mapping, durably. Returns False if it was not paused. Raises StateError."""
         return self._remove(_pause(mapping))
 
     def reset(self, mapping: Mapping, prefix: str = "", since: float = 0.0) -> Reset:
-        """Durable when it returns; takes the place of those that it includes. Raises StateError."""
-        self._look(at_once=True)
+        """Request a reset, durably; it replaces earlier ones that it includes. Raises StateError."""
+        self._poll(force=True)
         before = self.resets(mapping)
         made = max([self._now(), *(each.made + 0.001 for each in before)])
         reset = Reset(f"{made:017.6f}", mapping.control_key, made, prefix, since)
@@ -114,14 +116,14 @@ class Controls:
         return reset
 
     def deletes_allowed(self, mapping: Mapping) -> float:
-        """What was deleted in Swift up to this time, in seconds since the epoch, may be deleted remotely
-        whatever the mapping's budget says. Cheap."""
-        self._look()
+        """Return the time, in seconds since the epoch, up to which objects deleted in Swift may be deleted
+        remotely regardless of the delete budget; 0.0 if none was allowed. Cheap."""
+        self._poll()
         return self._allowed.get(_digest(mapping), 0.0) if self._allowed else 0.0
 
     def allow_deletes(self, mapping: Mapping) -> float:
-        """Allow all that have been made by now; returns until when. Durable then. Raises StateError."""
-        self._look(at_once=True)
+        """Allow all deletes made so far, durably; returns the time up to which. Raises StateError."""
+        self._poll(force=True)
         before = self.deletes_allowed(mapping)
         until = max(self._now(), before)
         self._write(f"{_DELETES}{until:017.6f}-{_digest(mapping)}", {"mapping": mapping.control_key})
@@ -129,21 +131,21 @@ class Controls:
             self._remove(f"{_DELETES}{before:017.6f}-{_digest(mapping)}")
         return until
 
-    def _look(self, at_once: bool = False) -> None:
+    def _poll(self, force: bool = False) -> None:
         now = time.monotonic()
-        if now < self._look_at and not at_once:
+        if now < self._next_poll and not force:
             return
         with self._lock:
-            self._look_at = now + self._look_every
+            self._next_poll = now + self._poll_interval
             try:
                 names = frozenset(os.listdir(self._directory))
             except FileNotFoundError:
                 names = frozenset()
             except OSError as error:
-                level = self._log_once.level_for("look", str(error), logging.ERROR)
-                log.log(level, "cannot read %s: %s", self._directory, error)
+                level = self._log_once.level_for("poll", str(error), logging.ERROR)
+                log.log(level, "cannot read operator requests in %s: %s", self._directory, error)
                 return
-            self._log_once.clear("look")
+            self._log_once.clear("poll")
             if names != self._names:
                 self._resets = self._read_resets(names)
                 self._paused = frozenset(name for name in names if name.startswith(_PAUSE))
@@ -160,10 +162,10 @@ class Controls:
                 if written is not None:
                     reset = _reset(written)
                     if name != f"{_RESET}{reset.id}-{name.rpartition('-')[2]}":
-                        raise ValueError("it is called otherwise than it says")
+                        raise ValueError("the file name does not match its content")
                     found.setdefault(reset.mapping, []).append(reset)
             except (StateError, TypeError, ValueError) as error:
-                log.error("%s in %s is left alone: %s", name, self._directory, error)
+                log.error("ignoring %s in %s: %s", name, self._directory, error)
         return found
 
     def _read(self, name: str) -> dict[str, Any] | None:
@@ -182,11 +184,11 @@ class Controls:
         with _translated(path):
             os.makedirs(self._directory, mode=0o700, exist_ok=True)
             write_atomically(path, json.dumps(value).encode("ascii"))
-        self._look_at = float("-inf")
+        self._next_poll = float("-inf")
 
     def _remove(self, name: str) -> bool:
         path = os.path.join(self._directory, name)
-        self._look_at = float("-inf")
+        self._next_poll = float("-inf")
         with _translated(path):
             try:
                 os.unlink(path)
@@ -205,18 +207,19 @@ def _translated(path: str) -> Iterator[None]:
 
 
 def _reset(written: dict[str, Any]) -> Reset:
-    """Raises TypeError, ValueError for what is none: a daemon would stumble over it at each turn."""
+    """Validate a request read from a file, so that a daemon cannot fail on it later. Raises TypeError,
+    ValueError."""
     reset = Reset(**written)
     if not all(map(is_text, (reset.id, reset.mapping, reset.prefix))):
-        raise ValueError("its id, mapping and prefix must be texts")
+        raise ValueError("id, mapping and prefix must be text")
     made, since = number(reset.made, math.inf), number(reset.since, math.inf)
-    if not 0.0 <= made < _NEVER or not math.isfinite(since):
-        raise ValueError("its times are none")
+    if not 0.0 <= made < _MAX_TIME or not math.isfinite(since):
+        raise ValueError("made and since must be valid times")
     return replace(reset, made=made, since=since)
 
 
 def _read_allowed(names: Iterable[str]) -> dict[str, float]:
-    """By the digest of the mapping; the names say it all."""
+    """Return the allowed time by mapping digest. The file names hold all the information."""
     allowed: dict[str, float] = {}
     for name in names:
         until, _, digest = name.removeprefix(_DELETES).partition("-")

@@ -1,5 +1,5 @@
-"""How many objects a mapping has deleted remotely, as the journal keeps it: over restarts, and for whoever
-asks what is going on."""
+"""The delete limiter's record of a mapping's remote deletes, kept in the journal so that it survives restarts
+and can be read by monitoring and swift-s3-ctl."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from dataclasses import asdict, dataclass, fields
 
 from s3_sync.streams.small_files import is_count, is_text, number, parse_json
 
-#: what the journal calls it
-NOTED = "deletes"
+#: its key in the journal's ``meta`` table
+META_KEY = "deletes"
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteCount:
-    """All times in seconds since the epoch.
+    """The use of a delete budget. All times in seconds since the epoch.
 
-    ``began``: the interval; ``used``: deletes since then, some of them perhaps only reserved; ``limit``: how
-    many may be. ``held_since``: when the first one had to wait, 0.0 = none has to. ``allowed_until``: what
-    was deleted in Swift up to then the operator has allowed. ``budget``: what the configuration said.
+    ``began``: start of the interval. ``used``: deletes since then, including reserved ones. ``limit``: the
+    maximum. ``held_since``: when the first delete had to wait; 0.0 = none waits. ``allowed_until``: the
+    operator allowed the remote deletes of objects deleted in Swift up to this time. ``budget``: the
+    configured budget as text.
     """
 
     began: float = 0.0
@@ -31,7 +32,7 @@ class DeleteCount:
 
     @property
     def held(self) -> bool:
-        """Whether deletes wait."""
+        """Whether deletes are held."""
         return self.held_since > 0.0
 
     def as_text(self) -> str:
@@ -39,7 +40,7 @@ class DeleteCount:
 
 
 def read_count(text: str | None) -> DeleteCount:
-    """What ``as_text`` gave; anything else is as good as nothing."""
+    """Parse the output of ``as_text``; anything else yields an empty count."""
     nothing = DeleteCount()
     try:
         found = parse_json(text or "{}")
@@ -47,13 +48,13 @@ def read_count(text: str | None) -> DeleteCount:
         return nothing
     if not isinstance(found, dict):
         return nothing
-    told = {each.name: found.get(each.name, getattr(nothing, each.name)) for each in fields(DeleteCount)}
-    if all(_is_like(value, getattr(nothing, name)) for name, value in told.items()):
-        return DeleteCount(**told)
+    values = {each.name: found.get(each.name, getattr(nothing, each.name)) for each in fields(DeleteCount)}
+    if all(_has_type_of(value, getattr(nothing, name)) for name, value in values.items()):
+        return DeleteCount(**values)
     return nothing
 
 
-def _is_like(value: object, example: object) -> bool:
+def _has_type_of(value: object, example: object) -> bool:
     if isinstance(example, int):
         return is_count(value)
     if isinstance(example, float):

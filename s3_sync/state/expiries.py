@@ -1,7 +1,7 @@
-"""Stored copies that are to be deleted when they expire, of objects that are not in Swift any more.
+"""Journal of copies that must be deleted at their X-Delete-At, of objects that have been moved out of Swift.
 
-An entry is written before the local object is given up: from then on no row tells of it. It has its own life
-beside failures and progress, so that a reset keeps it. Times are seconds since the epoch.
+An entry is written before the local object is deleted, because afterwards no row refers to the copy. It is
+independent of failures and cursors, so a reset keeps it. Times are seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _SAME = "mapping = ? AND name = ? AND delete_at = ? AND version = ? AND copy = ?
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """``delete_at``: the X-Delete-At. ``version``: data timestamp of the local object that was moved;
-    ``copy``: the mark of the stored copy; both in internal form."""
+    """A copy with an expiry date. ``delete_at``: its X-Delete-At. ``version``: data timestamp of the moved
+    local object. ``copy``: the mark of the stored copy. Both timestamps in internal form."""
 
     name: str
     delete_at: int
@@ -34,7 +34,8 @@ class Expiry:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """``attempts``: tries that failed so far, the last one for ``reason``; 0 when it only has to wait."""
+    """An expiry and its failures. ``attempts``: failed attempts so far, the last one for ``reason``; 0 if none
+    has failed."""
 
     expiry: Expiry
     attempts: int = 0
@@ -51,7 +52,7 @@ class Expiries:
         self._backoff = backoff
 
     def note(self, mapping: str, expiry: Expiry) -> None:
-        """Durable when it returns. What was noted about an earlier version of that name is replaced."""
+        """Record an expiry, durably. It replaces that of an earlier version of the same name."""
         with self._file.transaction() as db:
             db.execute(
                 "INSERT OR REPLACE INTO expiries VALUES (?, ?, ?, ?, ?, 0, 0, '', '')",
@@ -59,24 +60,24 @@ class Expiries:
             )
 
     def due(self, mapping: str, delete_at: float, next_try: float, limit: int) -> list[Entry]:
-        """Entries with an X-Delete-At up to ``delete_at`` that may be tried at ``next_try``, oldest first."""
+        """Return entries with an X-Delete-At up to ``delete_at`` and a next attempt up to ``next_try``, oldest
+        first."""
         return self._entries(
             "mapping = ? AND delete_at <= ? AND next_try <= ? ORDER BY delete_at, name LIMIT ?",
             mapping, delete_at, next_try, limit,
         )  # fmt: skip
 
     def entries(self, mapping: str, limit: int = 1000, after: str = "") -> list[Entry]:
-        """Everything that is noted about a mapping by name, a page at a time."""
+        """Return a page of a mapping's entries, by name."""
         return self._entries("mapping = ? AND name > ? ORDER BY name LIMIT ?", mapping, after, limit)
 
     def failing(self, mapping: str) -> int:
-        """How many are overdue because a try failed."""
+        """Count the entries that are overdue because an attempt failed."""
         found = self._file.one("SELECT count(*) FROM expiries WHERE mapping = ? AND attempts > 0", mapping)
         return found[0] if found else 0
 
     def settle(self, mapping: str, done: Sequence[Expiry], later: Sequence[Entry] = ()) -> None:
-        """Nothing is left to do for ``done``; ``later`` says when to try again. What else was noted about
-        such a name meanwhile stays."""
+        """Remove ``done`` and reschedule ``later``. An entry that was replaced meanwhile stays as it is."""
         if not (done or later):
             return
         with self._file.transaction() as db:
@@ -91,15 +92,15 @@ class Expiries:
                 ],
             )
 
-    def set_back(self, mapping: str, now: float) -> None:
-        """The clock was set back to ``now``: what waits for a time that it told may be tried now."""
+    def clock_set_back(self, mapping: str, now: float) -> None:
+        """The clock was set back to ``now``: entries scheduled by the old clock become due."""
         with self._file.transaction() as db:
             db.execute(
                 "UPDATE expiries SET next_try = ? WHERE mapping = ? AND next_try > ?", (now, mapping, now)
             )
 
     def failed(self, entry: Entry, now: float, reason: str, detail: str) -> Entry:
-        """The entry after one more failure: the pauses grow."""
+        """Return the entry after one more failure, with the next attempt delayed by the backoff."""
         attempts = entry.attempts + 1
         return Entry(entry.expiry, attempts, now + self._backoff(attempts), reason, detail)
 

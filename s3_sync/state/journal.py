@@ -1,11 +1,11 @@
-"""The journal: everything that a cursor has passed and that is not settled yet.
+"""The journal: every row that a cursor has passed and that is not settled yet.
 
-One SQLite file for all processes of a daemon; each mapping is one process's. A cursor moves only after the
-journal's commit, so that a kill at any moment forgets nothing:
+One SQLite file for all processes of a daemon; each mapping belongs to one process. A cursor moves only after
+the journal's commit, so a kill at any moment loses nothing:
 
 1. ``open_window`` before rows are handled: after a crash, rows up to there may or may not have been sent;
-2. ``settle`` afterwards, in one transaction: failures in, settled names out, not-yet-due ranges in;
-3. then the status file, whose cursor closes the window by reaching it.
+2. ``settle`` afterwards, in one transaction: add failures and not-yet-due ranges, remove settled names;
+3. then write the status file, whose cursor closes the window by reaching its end.
 
 All times are seconds since the epoch.
 """
@@ -23,7 +23,7 @@ from s3_sync.state.journal_file import JournalFile
 from s3_sync.state.resets import SCHEMA as RESETS
 from s3_sync.state.resets import Resets
 from s3_sync.state.segment_cleanups import SCHEMA as DEPARTURES
-from s3_sync.state.segment_cleanups import Departures
+from s3_sync.state.segment_cleanups import SegmentCleanups
 from s3_sync.state.uploads import SCHEMA as UPLOADS
 from s3_sync.state.uploads import Uploads
 
@@ -32,9 +32,9 @@ QUARANTINE = "quarantine"
 WAITING = "waiting"
 PRIMARY = "primary"
 VERIFY = "verify"
-#: what ``meta`` calls the mark of the operator's last change
+#: key in ``meta``; its value changes with every change by the operator
 EDITED = "edited"
-#: the same for rows of deleted objects whose deletes are held
+#: kinds of ranges whose deletes are held by the delete budget
 HELD, HELD_VERIFY = "held", "held verify"
 
 _SCHEMA = """
@@ -58,10 +58,10 @@ CREATE TABLE IF NOT EXISTS windows (
 
 @dataclass(frozen=True, slots=True)
 class Unsettled:
-    """One object that has not converged. ``state`` is RETRY or QUARANTINE, or WAITING for a place in the lane
-    of large objects, which is no failure. Timestamps in internal form.
+    """One object that has not converged. ``state`` is RETRY, QUARANTINE, or WAITING for a place in the lane of
+    large objects, which is not a failure. Timestamps in internal form.
 
-    Only its identity matters for the next try: what to do is decided again from what both sides hold.
+    Only its identity matters for the next attempt: what to do is decided again from the state of both sides.
     """
 
     name: str
@@ -81,8 +81,8 @@ class Unsettled:
 
 @dataclass(frozen=True, slots=True)
 class DueRange:
-    """Rows of a database that are looked at again at ``due``; ``kind``: PRIMARY or VERIFY; or HELD or
-    HELD_VERIFY, of which only those of deleted objects are."""
+    """Rows of a database that are handled again at ``due``. ``kind``: PRIMARY or VERIFY, or HELD or
+    HELD_VERIFY, where only the rows of deleted objects are handled."""
 
     database: str
     kind: str
@@ -93,11 +93,11 @@ class DueRange:
 
 @dataclass(slots=True)
 class Settlement:
-    """What one batch leaves behind.
+    """The result of one batch.
 
-    ``settled``: (name, timestamp in internal form) of what needs no further attention, unless the
-    journal holds something newer about that name. ``postponed``: (name, time) before which there is no
-    sense in trying again. ``deferred``: what is WAITING from now on.
+    ``settled``: (name, timestamp in internal form) of finished objects; an entry with a newer timestamp
+    stays. ``postponed``: (name, earliest time of the next attempt). ``deferred``: entries that become
+    WAITING. ``later``: ranges to handle again. ``looked_at``: ranges that are done.
     """
 
     failures: list[Unsettled] = field(default_factory=list)
@@ -110,8 +110,8 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What is outstanding for a mapping; ``oldest`` None when nothing is. ``waiting``: for, or at, a place in
-    the lane of large objects."""
+    """Number and ``size`` in bytes of a mapping's entries; ``oldest`` is None if there are none. ``waiting``:
+    entries that wait for, or occupy, a place in the lane of large objects."""
 
     retrying: int
     quarantined: int
@@ -121,7 +121,7 @@ class Counts:
 
 
 class Journal:
-    """``backoff(attempts) -> seconds`` gives the pause after that many failures."""
+    """The open journal. ``backoff(attempts) -> seconds`` is the delay after that many failures."""
 
     def __init__(self, path: str, backoff: Backoff) -> None:
         self._backoff = backoff
@@ -129,14 +129,14 @@ class Journal:
         self._db = self._file.connection
         self._transaction, self._one, self._all = self._file.transaction, self._file.one, self._file.all
         self.expiries = Expiries(self._file, backoff)
-        self.departures = Departures(self._file)
+        self.departures = SegmentCleanups(self._file)
         self.uploads = Uploads(self._file)
         self.resets = Resets(self._file)
         self.uuid = self._identity()
-        #: mapping -> name -> timestamp of every entry: asked for every row, so it is kept in memory
+        #: mapping -> name -> timestamp of every entry; in memory because it is needed for every row
         self._names: dict[str, dict[str, str]] = {}
         self._edited = self._edits()
-        self._others: object = None
+        self._data_version: object = None
 
     def open_window(self, mapping: str, database: str, last_row: int) -> None:
         """Rows up to ``last_row`` are about to be handled."""
@@ -144,14 +144,15 @@ class Journal:
             self._db.execute("INSERT OR REPLACE INTO windows VALUES (?, ?, ?)", (mapping, database, last_row))
 
     def window(self, mapping: str, database: str) -> int:
-        """The last row of the last batch that was begun: it may have been handled without a trace."""
+        """Return the last row of the last batch that was started; 0 if none was. Rows up to there may have
+        been handled without a record."""
         found = self._one(
             "SELECT last_row FROM windows WHERE mapping = ? AND database = ?", mapping, database
         )
         return found[0] if found else 0
 
     def settle(self, mapping: str, settlement: Settlement, now: float) -> None:
-        """Record a batch, durably and all at once."""
+        """Record the result of a batch, durably and in one transaction."""
         known = self._known(mapping)
         gone = [name for name, timestamp in settlement.settled if name in known and known[name] <= timestamp]
         postponed = [(when, mapping, name) for name, when in settlement.postponed if name in known]
@@ -186,13 +187,14 @@ class Journal:
         for each in settlement.failures + settlement.deferred:
             known[each.name] = max(each.timestamp, known.get(each.name, ""))
 
-    def holds(self, mapping: str, name: str) -> bool:
+    def has(self, mapping: str, name: str) -> bool:
+        """Returns whether there is an entry for ``name``."""
         return name in self._known(mapping)
 
     def due_objects(self, mapping: str, now: float, limit: int, state: str = RETRY) -> list[Unsettled]:
-        """Entries in this state whose time has come, longest waiting first."""
+        """Return entries in ``state`` that are due, longest waiting first."""
         if not self._known(mapping):
-            return []  # asked at each turn of each mapping; others only take entries away
+            return []  # called at each turn of each mapping; other processes only remove entries
         self._follow()
         return self._entries(
             "mapping = ? AND state = ? AND next_try <= ? ORDER BY next_try LIMIT ?",
@@ -203,14 +205,14 @@ class Journal:
         )
 
     def waiting(self, mapping: str) -> int:
-        """How many are WAITING."""
+        """Count the WAITING entries."""
         if not self._known(mapping):
             return 0
         found = self._one("SELECT count(*) FROM unsettled WHERE mapping = ? AND state = ?", mapping, WAITING)
         return int(found[0]) if found else 0
 
     def unsettled(self, mapping: str, limit: int = 1000, after: str = "") -> list[Unsettled]:
-        """Every entry of a mapping by name, a page at a time."""
+        """Return a page of a mapping's entries, by name."""
         return self._entries("mapping = ? AND name > ? ORDER BY name LIMIT ?", mapping, after, limit)
 
     def due_ranges(self, mapping: str, database: str, now: float) -> list[DueRange]:
@@ -223,9 +225,9 @@ class Journal:
         )
         return [DueRange(*row) for row in rows]
 
-    def hasten(self, mapping: str, reasons: Iterable[str], now: float) -> None:
-        """The remote answers again: try now what waits for one of these reasons; and what waits since a time
-        that is still to come, for the clock has been set back."""
+    def retry_now(self, mapping: str, reasons: Iterable[str], now: float) -> None:
+        """The remote is available again: make entries with one of ``reasons`` due, and those whose last
+        failure lies in the future because the clock was set back."""
         if not self._known(mapping):
             return
         chosen = list(reasons)
@@ -237,10 +239,10 @@ class Journal:
                 (now, mapping, now, *chosen, now),
             )
 
-    def set_back(self, mapping: str, now: float) -> None:
-        """The clock was set back to ``now``: whatever waits for a time that it told is looked at now."""
-        self.hasten(mapping, (), now)
-        self.expiries.set_back(mapping, now)
+    def clock_set_back(self, mapping: str, now: float) -> None:
+        """The clock was set back to ``now``: everything scheduled by the old clock becomes due."""
+        self.retry_now(mapping, (), now)
+        self.expiries.clock_set_back(mapping, now)
         with self._transaction():
             self._db.execute(
                 "UPDATE ranges SET due = ? WHERE mapping = ? AND due > ?",
@@ -248,7 +250,7 @@ class Journal:
             )
 
     def release_deletes(self, mapping: str, now: float) -> None:
-        """What was held is looked at again now."""
+        """Make held deletes due."""
         with self._transaction():
             self._db.execute(
                 "UPDATE ranges SET due = ? WHERE mapping = ? AND kind IN (?, ?) AND due > ?",
@@ -260,17 +262,17 @@ class Journal:
             )
 
     def next_range(self, mapping: str, database: str) -> float | None:
-        """When the next range of this database is due; None when there is none."""
+        """Return when the next range of this database is due; None if there is none."""
         found = self._one("SELECT min(due) FROM ranges WHERE mapping = ? AND database = ?", mapping, database)
         return found[0] if found else None
 
-    def note(self, mapping: str, what: str, value: str) -> None:
-        """Keep a word about a mapping; it is replaced by the next one about the same thing."""
+    def set_meta(self, mapping: str, key: str, value: str) -> None:
+        """Store a value about a mapping, durably; it replaces the previous one of the same ``key``."""
         with self._transaction():
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"{what} of {mapping}", value))
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"{key} of {mapping}", value))
 
-    def noted(self, mapping: str, what: str) -> str | None:
-        found = self._one("SELECT value FROM meta WHERE key = ?", f"{what} of {mapping}")
+    def get_meta(self, mapping: str, key: str) -> str | None:
+        found = self._one("SELECT value FROM meta WHERE key = ?", f"{key} of {mapping}")
         return found[0] if found else None
 
     def counts(self, mapping: str) -> Counts:
@@ -284,51 +286,52 @@ class Journal:
         total, quarantined, waiting, size, oldest = found or (0, 0, 0, 0, None)
         return Counts(total - quarantined - waiting, quarantined, size, oldest, waiting)
 
-    def remembers(self, mapping: str) -> bool:
-        """Whether anything is left to do for a mapping whose databases are all gone."""
+    def has_entries(self, mapping: str) -> bool:
+        """Returns whether anything is left to do for a mapping whose databases are all gone."""
         tables = ("unsettled", "uploads", "begins", "expiries", "departures")
         return any(self._one(f"SELECT 1 FROM {table} WHERE mapping = ? LIMIT 1", mapping) for table in tables)
 
     def reset(self, mapping: str) -> None:
-        """Forget a mapping's failures and progress, quarantine included."""
+        """Remove a mapping's failures, quarantined ones included, and its ranges and windows."""
         with self._transaction():
             for table in ("unsettled", "ranges", "windows"):
                 self._db.execute(f"DELETE FROM {table} WHERE mapping = ?", (mapping,))
         self._names.pop(mapping, None)
 
     def size(self) -> int:
-        """Bytes on disk."""
+        """Return the bytes on disk."""
         return self._file.size()
 
     def close(self) -> None:
         self._file.close()
 
     def _known(self, mapping: str) -> dict[str, str]:
-        """Of a mapping whose entries only this process changes, but for the operator."""
+        """Return name -> timestamp of the mapping's entries. Apart from the operator, only this process
+        changes them."""
         if mapping not in self._names:
             entries = self._all("SELECT name, timestamp FROM unsettled WHERE mapping = ?", mapping)
-            # another thread may just have done so, and changed its own since
+            # another thread may have inserted its own dict meanwhile, and changed it since
             return self._names.setdefault(mapping, dict(entries))
         return self._names[mapping]
 
     def _edits(self) -> str:
-        """Another value: the operator has changed entries, see ``journal_edit``."""
+        """Return the EDITED mark; it differs after the operator has changed entries, see ``journal_edit``."""
         found = self._one("SELECT value FROM meta WHERE key = ?", EDITED)
         return found[0] if found else ""
 
     def _follow(self) -> None:
-        """Read again which names there are, if the operator has forgotten some."""
-        others = self._all("PRAGMA data_version")[0][0]
-        if others == self._others:
-            return  # nobody else has written anything
-        self._others = others
+        """Reload the cached names if the operator has dropped some."""
+        data_version = self._all("PRAGMA data_version")[0][0]
+        if data_version == self._data_version:
+            return  # no other connection has written anything
+        self._data_version = data_version
         edited = self._edits()
         if edited == self._edited:
             return
         self._edited = edited
         for mapping, known in self._names.items():
             entries = self._all("SELECT name, timestamp FROM unsettled WHERE mapping = ?", mapping)
-            known.clear()  # this very one: a batch may be about to change it
+            known.clear()  # in place: a batch may hold a reference to this dict
             known.update(entries)
 
     def _record(self, mapping: str, failure: Unsettled, now: float) -> None:
@@ -337,7 +340,7 @@ class Journal:
             (mapping, failure.name),
         ).fetchone()
         attempts, first = (before[0] + 1, before[1]) if before else (1, now)
-        if before and before[2] > failure.timestamp:  # an old row must not stand in for a newer one
+        if before and before[2] > failure.timestamp:  # an old row must not replace a newer one
             self._db.execute(
                 "UPDATE unsettled SET attempts = ?, last_failure = ?,"
                 " next_try = CASE state WHEN ? THEN next_try ELSE ? END WHERE mapping = ? AND name = ?",
@@ -354,7 +357,7 @@ class Journal:
         )  # fmt: skip
 
     def _defer(self, mapping: str, each: Unsettled, now: float) -> None:
-        """What is known of earlier failures stays, as does an entry about something newer."""
+        """Record a deferred object. Earlier failures of it are kept, and so is an entry about a newer version."""
         self._db.execute(
             "INSERT INTO unsettled VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET state = excluded.state, policy = excluded.policy,"

@@ -1,6 +1,6 @@
-"""What an operator may change in a journal, beside the process that writes it or without it.
+"""Changes that the operator makes in a journal, whether or not a daemon has it open.
 
-Short transactions, so that the other one never waits for long: it stands still while it does.
+Transactions are short, because a daemon that waits for one is blocked as a whole.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from s3_sync.state.journal import EDITED
 
 Item = TypeVar("Item")
 
-#: so many objects are changed in one transaction: some milliseconds
-AT_ONCE = 200
+#: objects changed in one transaction, which takes some milliseconds
+BATCH_SIZE = 200
 
 
 class JournalEdit:
-    """The journal at ``path``; where there is none, nothing is changed. Raises StateError."""
+    """Edits the journal at ``path``; does nothing if there is none. Raises StateError."""
 
     def __init__(self, path: str) -> None:
         self._path = path
 
     def retry(self, mapping: str, names: Sequence[str], now: float) -> int:
-        """Try these again at once, those in quarantine too; how many there were. Expired copies are among
-        them that could not be deleted."""
+        """Make failures due now, including quarantined ones and expired copies that could not be deleted;
+        returns their number."""
 
         def change(db: sqlite3.Connection, name: str) -> int:
             found = db.execute(
@@ -46,8 +46,8 @@ class JournalEdit:
         return self._change(names, change)
 
     def forget(self, mapping: str, entries: Sequence[tuple[str, str]]) -> int:
-        """Drop failures, each by its name and timestamp: one that is about a newer version stays. How many
-        there were. Expired copies are not forgotten: nothing else tells of them."""
+        """Drop failures, each by name and timestamp, so one about a newer version stays; returns their number.
+        Expired copies are kept, because nothing else refers to them."""
 
         def change(db: sqlite3.Connection, entry: tuple[str, str]) -> int:
             return db.execute(
@@ -66,9 +66,9 @@ class JournalEdit:
             db = sqlite3.connect(self._path, timeout=10)
             try:
                 db.execute("PRAGMA synchronous = FULL")
-                for start in range(0, len(items), AT_ONCE):
+                for start in range(0, len(items), BATCH_SIZE):
                     with db:
-                        changed += sum(change(db, item) for item in items[start : start + AT_ONCE])
+                        changed += sum(change(db, item) for item in items[start : start + BATCH_SIZE])
                         db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (EDITED, uuid.uuid4().hex))
             finally:
                 db.close()

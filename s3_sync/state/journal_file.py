@@ -1,7 +1,7 @@
-"""The journal's SQLite file: opened, set aside when it is damaged, read and written in transactions.
+"""The journal's SQLite file: opening, setting aside a damaged one, transactions.
 
-Calls are short and hold one lock: SQLite blocks a whole process of green threads, so nothing else happens
-inside a transaction. Several processes may have the same file open.
+Calls are short and hold one lock: SQLite blocks the whole process with all its green threads, so nothing else
+may happen inside a transaction. Several processes may have the same file open.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from s3_sync.state.atomic import set_aside
 
 log = logging.getLogger("s3-sync.state")
 
-#: for so long another process may be writing, in seconds; all of ours write for milliseconds
-BUSY = 20.0
-#: what may stand in a column that was declared so
+#: how long to wait for another process's transaction, in seconds; the daemon's own take milliseconds
+BUSY_TIMEOUT = 20.0
+#: declared type of a column -> storage classes that its values may have
 _KINDS = {"text": "'text'", "integer": "'integer'", "real": "'real', 'integer'"}
 
 
 class JournalFile:
-    """``schema``: statements that make the tables unless they are there. Raises StateError throughout."""
+    """One open file. ``schema``: statements that create missing tables. Every method raises StateError."""
 
     def __init__(self, path: str, schema: str) -> None:
         self._path = path
@@ -36,10 +36,11 @@ class JournalFile:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing, durable at the end. Raises StateError, for instance when the disk is full."""
+        """Commit everything or nothing; durable at the end. Raises StateError, for instance if the disk is
+        full."""
         try:
             with self._lock, self.connection:
-                # at once: what has read before it writes is refused where another process wrote in between
+                # IMMEDIATE: a transaction that upgrades from read to write fails if another process wrote
                 self.connection.execute("BEGIN IMMEDIATE")
                 yield self.connection
         except sqlite3.Error as error:
@@ -56,7 +57,7 @@ class JournalFile:
             raise StateError(f"cannot read the journal: {error}") from error
 
     def size(self) -> int:
-        """Bytes on disk, of what lies beside the file too."""
+        """Return the bytes on disk, including the -wal and -shm files."""
         size = 0
         for suffix in ("", "-wal", "-shm"):
             with contextlib.suppress(OSError):
@@ -69,11 +70,11 @@ class JournalFile:
 
 
 def _open(path: str, schema: str) -> sqlite3.Connection:
-    """Open or create the file; one that is damaged is set aside, and all progress starts over."""
+    """Open or create the file. A damaged one is set aside, and all mappings start over."""
     try:
         try:
             return _connect(path, schema)
-        except sqlite3.OperationalError:  # no place, no permission, locked: nothing is wrong with the file
+        except sqlite3.OperationalError:  # disk full, no permission, locked: the file is not damaged
             raise
         except sqlite3.DatabaseError as error:
             log.error("journal %s is damaged (%s); set aside as %s", path, error, _set_aside(path))
@@ -83,7 +84,7 @@ def _open(path: str, schema: str) -> sqlite3.Connection:
 
 
 def _set_aside(path: str) -> str:
-    """With the files that SQLite keeps beside a database: they must not be taken for the next one's."""
+    """Set the database aside with its -wal and -shm files, which must not be applied to its successor."""
     aside = set_aside(path)
     for companion in ("-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
@@ -93,7 +94,7 @@ def _set_aside(path: str) -> str:
 
 def _connect(path: str, schema: str) -> sqlite3.Connection:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    db = sqlite3.connect(path, timeout=BUSY, check_same_thread=False)
+    db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, check_same_thread=False)
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
@@ -102,14 +103,14 @@ def _connect(path: str, schema: str) -> sqlite3.Connection:
         db.executescript(schema)
         _check_values(db)
     except BaseException:
-        db.close()  # now: a connection that is closed later removes the -wal file of its successor
+        db.close()  # at once: a connection closed later would remove the -wal file of its successor
         raise
     return db
 
 
 def _check_values(db: sqlite3.Connection) -> None:
-    """SQLite keeps a text where a number was declared, and no digest of what it keeps; what cannot be read
-    would stop a mapping at each turn. Raises DatabaseError."""
+    """Check the type of every value. SQLite neither enforces declared types nor keeps checksums, and an
+    unreadable value would stop a mapping at each turn. Raises DatabaseError."""
     db.create_function("is_timestamp", 1, _is_timestamp, deterministic=True)
     tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     for table in filter(lambda name: not name.startswith("sqlite_"), tables):
@@ -117,7 +118,7 @@ def _check_values(db: sqlite3.Connection) -> None:
         wrong = [_is_wrong(name, kind.lower()) for _, name, kind, *_ in columns if kind.lower() in _KINDS]
         texts = [name for _, name, kind, *_ in columns if kind.lower() == "text"]
         if wrong and db.execute(f"SELECT 1 FROM {table} WHERE {' OR '.join(wrong)} LIMIT 1").fetchone():
-            raise sqlite3.DatabaseError(f"a value in {table} is of the wrong kind")
+            raise sqlite3.DatabaseError(f"table {table} has a value of the wrong type")
         try:
             for _ in db.execute(f"SELECT {', '.join(texts) or 1} FROM {table}"):
                 pass

@@ -1,4 +1,4 @@
-"""Reading a journal beside the process that writes it, without keeping it from anything."""
+"""Read-only access to a journal, without blocking the process that writes it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from s3_sync.errors import StateError
-from s3_sync.state.delete_count import NOTED, DeleteCount, read_count
+from s3_sync.state.delete_count import META_KEY, DeleteCount, read_count
 from s3_sync.state.expiries import Entry, Expiry
 from s3_sync.state.journal import QUARANTINE, RETRY, WAITING, DueRange, Unsettled
 from s3_sync.state.resets import COLUMNS, ResetRange
@@ -22,21 +22,24 @@ _UNSETTLED = (
 )
 
 
-#: containers that are told for a mapping
-CONTAINERS = 20
+#: containers listed in ``FailureCounts.elsewhere``
+MAX_CONTAINERS = 20
 _ELSEWHERE = "segments_elsewhere"
 
 
 @dataclass(frozen=True, slots=True)
 class FailureCounts:
-    """What failed of one mapping and has not converged; and what waits for, or is in, the lane of large
-    objects, which is no failure: ``waiting``, and its bytes.
+    """Counts of one mapping's failures that have not converged.
 
-    ``oldest``: of what is retried or waits, the oldest timestamp in internal form; "" when there is none.
-    ``oldest_delete``: the same of deletes, which are not in ``oldest``.
-    ``sizes``: bytes of what is retried, and of what is in quarantine; ``reasons``: how many for each reason,
-    expired copies that could not be deleted among them, as ``expiring`` is. ``elsewhere``: what failed for
-    segments in other containers, by its detail, which names the container; at most CONTAINERS of these.
+    ``waiting``, ``waiting_size``: objects in, or waiting for, the lane of large objects, which are not
+    failures, and their bytes.
+    ``oldest``: oldest timestamp, in internal form, of entries that are retried or wait; "" if there is none.
+    ``oldest_delete``: the same for deletes, which do not count for ``oldest``.
+    ``sizes``: bytes of retried and of quarantined objects.
+    ``expiring``: expired copies that could not be deleted.
+    ``reasons``: number by reason, including ``expiring``.
+    ``elsewhere``: failures because of segments in other containers, number by detail, which names the
+    container; at most MAX_CONTAINERS.
     """
 
     retrying: int = 0
@@ -52,9 +55,9 @@ class FailureCounts:
 
 
 class JournalView:
-    """One journal, read only; there may be none yet. Every method raises StateError.
+    """One journal, read-only; it need not exist yet. Every method raises StateError.
 
-    A connection is kept: it reads what was committed at the time of each question.
+    The connection is kept open; each query sees what is committed at that time.
     """
 
     def __init__(self, path: str) -> None:
@@ -65,11 +68,11 @@ class JournalView:
 
     @property
     def uuid(self) -> str:
-        """The journal's identity; empty when there is none yet."""
+        """The journal's identity; empty if it does not exist yet."""
         found = self._all("SELECT value FROM meta WHERE key = 'uuid'")
         return str(found[0][0]) if found else ""
 
-    def troubles(self, mapping: str) -> FailureCounts:
+    def failure_counts(self, mapping: str) -> FailureCounts:
         count = {RETRY: 0, QUARANTINE: 0, WAITING: 0}
         size = dict(count)
         reasons: dict[str, int] = {}
@@ -111,37 +114,37 @@ class JournalView:
             " GROUP BY detail ORDER BY 2 DESC, 1 LIMIT ?",
             mapping,
             _ELSEWHERE,
-            CONTAINERS,
+            MAX_CONTAINERS,
         )
         return dict(found)
 
     def names(self, mapping: str, state: str) -> frozenset[str]:
-        """Of all entries in ``state``."""
+        """Return the names of all entries in ``state``."""
         rows = self._all("SELECT name FROM unsettled WHERE mapping = ? AND state = ?", mapping, state)
         return frozenset(name for (name,) in rows)
 
     def unsettled(self, mapping: str, limit: int = 1000, after: str = "") -> list[Unsettled]:
-        """Every entry of a mapping by name, a page at a time."""
+        """Return a page of a mapping's entries, by name."""
         return self._entries("name > ? ORDER BY name LIMIT ?", mapping, after, limit)
 
     def entry(self, mapping: str, name: str) -> Unsettled | None:
         return next(iter(self._entries("name = ?", mapping, name)), None)
 
     def failed_expiries(self, mapping: str) -> list[Entry]:
-        """Expired copies that could not be deleted, by name."""
+        """Return the expired copies that could not be deleted, by name."""
         return self._expiries("attempts > 0 ORDER BY name", mapping)
 
     def expiry(self, mapping: str, name: str) -> Entry | None:
-        """When the copy of a moved object is to be deleted."""
+        """Return when the copy of a moved object must be deleted; None if it does not expire."""
         return next(iter(self._expiries("name = ?", mapping, name)), None)
 
     def mappings(self) -> frozenset[str]:
-        """Of which something has failed, waits, or expires."""
+        """Return the mappings that have failures, waiting objects or expiries."""
         rows = self._all("SELECT mapping FROM unsettled UNION SELECT mapping FROM expiries")
         return frozenset(mapping for (mapping,) in rows)
 
     def ranges(self, mapping: str, database: str) -> tuple[DueRange, ...]:
-        """By first row."""
+        """Return the ranges of a database, by first row."""
         rows = self._all(
             "SELECT database, kind, first_row, last_row, due FROM ranges"
             " WHERE mapping = ? AND database = ? ORDER BY first_row",
@@ -150,12 +153,12 @@ class JournalView:
         return tuple(DueRange(*row) for row in rows)
 
     def reset_taken(self, mapping: str, database: str) -> str:
-        """The id of the last reset that this database has begun; empty when there was none."""
+        """Return the id of the last reset that this database has started; empty if there was none."""
         rows = self._all("SELECT id FROM resets_taken WHERE mapping = ? AND database = ?", mapping, database)
         return str(rows[0][0]) if rows else ""
 
     def reset_passes(self, mapping: str, database: str) -> tuple[ResetRange, ...]:
-        """What resets still have to compare."""
+        """Return the ranges that resets still have to compare."""
         rows = self._all(
             f"SELECT {COLUMNS} FROM resets WHERE mapping = ? AND database = ? ORDER BY id, kind",
             mapping, database,
@@ -163,8 +166,8 @@ class JournalView:
         return tuple(ResetRange(*row) for row in rows)
 
     def deletes(self, mapping: str) -> DeleteCount:
-        """What a mapping has deleted, and whether its delete budget holds others."""
-        found = self._all("SELECT value FROM meta WHERE key = ?", f"{NOTED} of {mapping}")
+        """Return the use of a mapping's delete budget."""
+        found = self._all("SELECT value FROM meta WHERE key = ?", f"{META_KEY} of {mapping}")
         return read_count(found[0][0] if found else None)
 
     def close(self) -> None:
@@ -187,7 +190,7 @@ class JournalView:
         return [Entry(Expiry(*row[:4]), *row[4:]) for row in rows]
 
     def _all(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """Nothing where there is no journal, or one that is just being made."""
+        """Return no rows if the journal does not exist or is just being created."""
         with self._lock:
             try:
                 db = self._connected()
@@ -200,7 +203,8 @@ class JournalView:
                 raise StateError(f"cannot read the journal {self._path}: {error.strerror}") from error
 
     def _connected(self) -> sqlite3.Connection | None:
-        """A journal that was replaced, because it was damaged, is opened anew."""
+        """Return the connection; reopen it if the file was replaced, as a damaged journal is. None if there is
+        no file."""
         try:
             status = os.stat(self._path)
         except FileNotFoundError:
@@ -209,9 +213,9 @@ class JournalView:
         if self._file != (status.st_dev, status.st_ino):
             self._close()
         if self._db is None:
-            # SQLite does not tell why it cannot; and nobody may open and close the file beside it: with any
-            # descriptor that is closed all locks go that this process has on it, the writer's own among
-            # them, and the next reader that ends takes itself for the last and removes the -wal file
+            # SQLite does not report the reason. Do not open and close the file to find it: closing any
+            # descriptor drops all POSIX locks that this process holds on the file, the writer's included,
+            # and the next reader to close would take itself for the last one and remove the -wal file
             if not os.access(self._path, os.R_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             address = f"file:{quote(self._path)}?mode=ro"

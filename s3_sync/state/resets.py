@@ -1,8 +1,8 @@
-"""How far resets have come: rows of a database that are compared once more, whatever was known of them.
+"""Progress of resets: rows of a database that are compared again, whatever is known about them.
 
-A reset is taken by each database once: then the journal has one pass for its own rows and one for those of
-other nodes, and the progress of the mapping stays as it is. So what is new does not wait behind what is old,
-and a kill costs one batch.
+Each database applies a reset once. It then has one pass for its own rows and one for those of other nodes in
+the journal, and the mapping's cursors stay as they are. New rows therefore do not wait behind old ones, and a
+kill costs one batch.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _SAME = "mapping = ? AND database = ? AND id = ? AND kind = ?"
 
 @dataclass(frozen=True, slots=True)
 class ResetRange:
-    """Rows ``next_row`` to ``last_row`` are still to be compared, not before ``due``. ``kind``: PRIMARY, own
-    rows, or VERIFY, those of other nodes. ``prefix``, ``since``: of the reset ``id``."""
+    """Rows ``next_row`` to ``last_row``, still to be compared, not before ``due``. ``kind``: PRIMARY (own rows)
+    or VERIFY (rows of other nodes). ``prefix`` and ``since`` are those of the reset ``id``."""
 
     database: str
     id: str
@@ -41,21 +41,21 @@ class ResetRange:
 
 
 class Resets:
-    """Of all mappings, in the journal's file. Raises StateError."""
+    """All mappings' resets, in the journal's file. Raises StateError."""
 
     def __init__(self, file: JournalFile) -> None:
         self._file = file
 
     def taken(self, mapping: str, database: str) -> str:
-        """The id of the last one that was taken; empty when none was."""
+        """Return the id of the last reset that this database has applied; empty if none."""
         found = self._file.one(
             "SELECT id FROM resets_taken WHERE mapping = ? AND database = ?", mapping, database
         )
         return found[0] if found else ""
 
     def take(self, mapping: str, database: str, reset: str, passes: Sequence[ResetRange], now: float) -> None:
-        """All at once: the passes begin, and what has failed of the objects that they are about is tried
-        again ``now``, what is in quarantine too."""
+        """Apply a reset in one transaction: add its passes, and make the failures of the objects concerned due
+        ``now``, quarantined ones included."""
         with self._file.transaction() as db:
             db.execute("INSERT OR REPLACE INTO resets_taken VALUES (?, ?, ?)", (mapping, database, reset))
             for each in passes:
@@ -71,7 +71,7 @@ class Resets:
                 )
 
     def passes(self, mapping: str, database: str) -> list[ResetRange]:
-        """In the order in which they were asked for, own rows before those of others."""
+        """Return the passes in the order of the resets, own rows before those of other nodes."""
         rows = self._file.all(
             f"SELECT {COLUMNS} FROM resets WHERE mapping = ? AND database = ? ORDER BY id, kind",
             mapping, database,
@@ -79,7 +79,8 @@ class Resets:
         return [ResetRange(*row) for row in rows]
 
     def advance(self, mapping: str, begun: ResetRange, next_row: int) -> ResetRange | None:
-        """Rows before ``next_row`` have been compared; None: these were all."""
+        """Record that rows before ``next_row`` were compared. Returns the remaining range; None if there is
+        none."""
         where = (mapping, begun.database, begun.id, begun.kind)
         with self._file.transaction() as db:
             if next_row > begun.last_row:

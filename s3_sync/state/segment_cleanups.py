@@ -1,7 +1,7 @@
-"""Large objects whose local manifest was moved and whose segments are to follow.
+"""Large objects whose local manifest was moved and whose local segments must still be deleted.
 
-An entry is written before the manifest is given up: from then on nothing else tells what its segments were.
-It has its own life beside failures and progress, so that a reset keeps it.
+An entry is written before the manifest is deleted, because afterwards nothing else records its segments.
+It is independent of failures and cursors, so a reset keeps it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ CREATE TABLE IF NOT EXISTS departures (
 
 @dataclass(frozen=True, slots=True)
 class SegmentCleanup:
-    """``version``: the manifest's data timestamp, in internal form. ``gone``: the manifest is deleted for
-    sure. ``segments``: what ``sync.departures`` writes there."""
+    """``version``: the manifest's data timestamp, in internal form. ``gone``: the manifest is known to be
+    deleted. ``segments``: in the format of ``sync.lifecycle.segment_cleanup``."""
 
     name: str
     version: str
@@ -28,21 +28,21 @@ class SegmentCleanup:
     segments: str
 
 
-class Departures:
+class SegmentCleanups:
     """All mappings' entries, in the journal's file. Raises StateError."""
 
     def __init__(self, file: JournalFile) -> None:
         self._file = file
 
     def note(self, mapping: str, departure: SegmentCleanup) -> None:
-        """Durable when it returns. What was noted about the same version is replaced."""
+        """Record a cleanup, durably. It replaces that of the same version."""
         with self._file.transaction() as db:
             db.execute(
                 "INSERT OR REPLACE INTO departures VALUES (?, ?, ?, ?, ?)", (mapping, *astuple(departure))
             )
 
     def entries(self, mapping: str, limit: int) -> list[SegmentCleanup]:
-        """Oldest first."""
+        """Return up to ``limit`` cleanups, oldest first."""
         rows = self._file.all(
             "SELECT name, version, gone, segments FROM departures WHERE mapping = ?"
             " ORDER BY version, name LIMIT ?",
@@ -51,7 +51,7 @@ class Departures:
         return [SegmentCleanup(name, version, bool(gone), segments) for name, version, gone, segments in rows]
 
     def settle(self, mapping: str, departure: SegmentCleanup) -> None:
-        """Nothing is left to do about its segments."""
+        """Remove an entry whose segments are all handled."""
         with self._file.transaction() as db:
             db.execute(
                 "DELETE FROM departures WHERE mapping = ? AND name = ? AND version = ?",

@@ -1,13 +1,13 @@
-"""What a cursor has to remember of its rows, so that it can be told whether it is still theirs.
+"""Detects that a container database was replaced by an older copy of itself under a cursor.
 
-A container database numbers its rows, and a cursor is such a number. A database that was put back from a
-backup gives the same numbers to other rows. While it is shorter than the cursor that is plain to see; once it
-has grown again it is not, and what is below the cursor would never be looked at.
+A cursor is a ROWID. A database restored from a backup assigns the same ROWIDs to other rows. While it is
+shorter than the cursor that is obvious; once it has grown again it is not, and rows below the cursor would
+never be handled.
 
-A row never changes under its number. It vanishes when its object is written again, which makes a new row at
-the end, when Swift forgets a tombstone, or when rows move to a shard; and nothing ever comes in between. So
-whatever is at or below the cursor was there when the cursor was saved; and in a database that was put back
-and has grown beyond it, the highest rows up to the cursor were not.
+A row never changes under its ROWID. It vanishes when its object is written again (which appends a new row),
+when Swift reclaims a tombstone, or when rows move to a shard; and no row is ever inserted in between. So
+every row at or below the cursor existed when the cursor was saved, while in a restored database that has
+grown beyond the cursor, the highest rows up to it did not.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ from typing import Any
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
 
-#: so many rows are remembered: each may vanish, and one that is left is enough
+#: rows remembered: each may vanish, and one that is left is enough
 LENGTH = 8
-_DIGEST = 12
+#: hexadecimal digits
+_DIGEST_LENGTH = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """``rows``: the last ones up to a cursor, ROWID -> digest. ``newest``: none up to there is younger."""
+    """The last rows up to a cursor. ``rows``: ROWID -> digest. ``newest``: no row up to there is younger."""
 
     rows: Mapping[int, str]
     newest: Timestamp
 
     @classmethod
     def of(cls, last: Iterable[Row], newest: Timestamp) -> Tail:
-        """``last``: the last LENGTH rows up to the cursor. ``newest``: of those before."""
+        """Make a tail of the ``last`` LENGTH rows up to the cursor and the ``newest`` timestamp before them."""
         rows = list(last)
         return cls(
             {row.rowid: _digest(row) for row in rows},
@@ -43,7 +44,7 @@ class Tail:
 
     @classmethod
     def from_json(cls, value: Any) -> Tail | None:
-        """None for anything that this version has not written."""
+        """Returns None for anything that this version has not written."""
         try:
             rows = {int(rowid): str(digest) for rowid, digest in value["rows"]}
             return cls(rows, Timestamp.parse(value["newest"]))
@@ -54,10 +55,10 @@ class Tail:
         return {"newest": self.newest.internal, "rows": [list(each) for each in self.rows.items()]}
 
     def is_of(self, last: Sequence[Row]) -> bool:
-        """Whether ``last``, the last LENGTH rows up to the cursor now, newest first, were there then.
+        """Returns whether ``last``, the current last LENGTH rows up to the cursor, newest first, existed when
+        the tail was made.
 
-        Where all that are remembered have vanished, the highest one that is left must not be younger than
-        anything was then.
+        If all remembered rows have vanished, the highest remaining one must not be younger than ``newest``.
         """
         lowest = min(self.rows, default=0)
         near = [row for row in last if row.rowid >= lowest]
@@ -67,5 +68,5 @@ class Tail:
 
 
 def _digest(row: Row) -> str:
-    told = (row.name, row.policy, row.data_timestamp.internal, row.timestamp.internal, row.deleted)
-    return hashlib.sha256(repr(told).encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]
+    identity = (row.name, row.policy, row.data_timestamp.internal, row.timestamp.internal, row.deleted)
+    return hashlib.sha256(repr(identity).encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_LENGTH]

@@ -1,6 +1,6 @@
-"""Multipart uploads that are open at a store, in the journal: none is forgotten in a crash.
+"""Journal of the multipart uploads that are open at a store, so that none is lost in a crash.
 
-Times are seconds since the epoch. Everything is durable when a method returns.
+Times are seconds since the epoch. Every change is durable when the method returns.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS completions (
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """``completing``: when the store was last asked to complete it; None: never."""
+    """An open upload. ``completing``: when its completion was last requested; None if never."""
 
     name: str
     upload_id: str
@@ -38,13 +38,13 @@ class Uploads:
         self._at_work: dict[str, tuple[set[str], dict[int, float]]] = {}
 
     def at_work(self, mapping: str) -> tuple[set[str], dict[int, float]]:
-        """What this process is at, kept in memory by whoever asks: upload ids, and numbers of begins with the
-        time until when they may be underway."""
+        """Return what this process has in flight: upload ids, and ids of creation requests with the time until
+        which they may be in progress. The caller updates both; they are kept in memory only."""
         return self._at_work.setdefault(mapping, (set(), {}))
 
     def begins(self, mapping: str, name: str, now: float) -> int:
-        """The store is about to be asked for an upload, whose id nobody knows yet; returns what this request
-        is called here. There may be several for one name."""
+        """Record that an upload is about to be created, before its upload id is known. Returns the id of this
+        creation request; there may be several for one name."""
         with self._file.transaction() as db:
             added = db.execute(
                 "INSERT INTO begins (mapping, name, noted) VALUES (?, ?, ?)", (mapping, name, now)
@@ -53,26 +53,28 @@ class Uploads:
         return added.lastrowid
 
     def not_begun(self, begin: int) -> None:
+        """Record that the creation failed."""
         with self._file.transaction() as db:
             db.execute("DELETE FROM begins WHERE id = ?", (begin,))
 
     def beginning(self, mapping: str) -> list[tuple[int, str, float]]:
-        """Each ``begins`` of which nothing more is known: what it returned, name, time."""
+        """Return the creation requests whose outcome is unknown: id, name, time."""
         rows = self._file.all("SELECT id, name, noted FROM begins WHERE mapping = ? ORDER BY id", mapping)
         return [(begin, name, noted) for begin, name, noted in rows]
 
     def begun(self, mapping: str, begin: int, name: str, upload_id: str, now: float) -> None:
-        """It is open at the store, until ``ended``."""
+        """Record that the upload was created; it is open at the store until ``ended``."""
         with self._file.transaction() as db:
             db.execute("DELETE FROM begins WHERE id = ?", (begin,))
             db.execute("INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?)", (mapping, upload_id, name, now))
 
     def completing(self, mapping: str, upload_id: str, now: float) -> None:
-        """The store is about to be asked to complete it, and may be at it for longer than anybody waits."""
+        """Record that completion is about to be requested; the store may go on with it after a timeout."""
         with self._file.transaction() as db:
             db.execute("INSERT OR REPLACE INTO completions VALUES (?, ?, ?)", (mapping, upload_id, now))
 
     def ended(self, mapping: str, upload_id: str) -> None:
+        """Record that the upload was completed or aborted."""
         with self._file.transaction() as db:
             for table in ("uploads", "completions"):
                 db.execute(f"DELETE FROM {table} WHERE mapping = ? AND upload_id = ?", (mapping, upload_id))

@@ -165,7 +165,7 @@ class AccountCrawl:
         return any(replica.fingerprint() is not None for replica in replicas)
 
     def _is_unsettled(self, mapping: Mapping) -> bool:
-        return self._context.journal.remembers(mapping.journal_key)
+        return self._context.journal.has_entries(mapping.journal_key)
 
     def _tell(self, covered: dict[str, Mapping], before: dict[str, Mapping]) -> None:
         came, went = covered.keys() - before.keys(), before.keys() - covered.keys()

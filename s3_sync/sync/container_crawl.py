@@ -78,7 +78,7 @@ class ContainerCrawl:
         self._retried_once = False
         self._paused = False
         # what failed in an outage that the process before this one saw need not wait for its own time
-        context.journal.hasten(self.key, OUTAGE_REASONS, context.clock.now())
+        context.journal.retry_now(self.key, OUTAGE_REASONS, context.clock.now())
         self._reap_at = float("-inf")
         self._ledger = UploadLedger(context.journal, self.key, context.clock.now)
         self._expirations = ExpiryPass(context, mapping, self.key)
@@ -351,7 +351,7 @@ class ContainerCrawl:
         now = self._context.clock.now()
         if now < self._listed_at - REPLICAS_FOR:
             log.warning("%s: the clock was set back", self.mapping.label)
-            self._context.journal.set_back(self.key, now)
+            self._context.journal.clock_set_back(self.key, now)
             self._reap_at = self._sweep_at = float("-inf")
             for database in self._databases.values():
                 database.wake()
@@ -395,7 +395,7 @@ class ContainerCrawl:
         """What failed meanwhile need not wait for its own time."""
         log.info("%s: working again", self.mapping.label)
         self._setbacks = 0
-        self._context.journal.hasten(self.key, OUTAGE_REASONS, self._context.clock.now())
+        self._context.journal.retry_now(self.key, OUTAGE_REASONS, self._context.clock.now())
 
     def _setback(self, why: str) -> StepResult:
         level = logging.DEBUG if self._setbacks else logging.ERROR

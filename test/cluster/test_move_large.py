@@ -189,10 +189,10 @@ STEPS = {
         "s3_sync.cluster.guarded_delete:GuardedDelete.remove",
         1,
     ),
-    "the note that the manifest is gone": ("s3_sync.state.segment_cleanups:Departures.note", 2),
+    "the note that the manifest is gone": ("s3_sync.state.segment_cleanups:SegmentCleanups.note", 2),
     "the walk, with the row done": ("s3_sync.cluster.references:References.walk", 1),
     "the second segment": ("s3_sync.cluster.guarded_delete:GuardedDelete.remove", 3),
-    "the note that all is done": ("s3_sync.state.segment_cleanups:Departures.settle", 1),
+    "the note that all is done": ("s3_sync.state.segment_cleanups:SegmentCleanups.settle", 1),
 }
 
 

@@ -55,7 +55,7 @@ def usual(directory: Path, name: str) -> bytes:
         StatusFiles(str(directory), "journal", [MAPPING]).save(MAPPING, "db", checkpoint)
         return (directory / ACCOUNT / CONTAINER).read_bytes()
     if name in ("pause", "reset"):
-        controls = Controls(str(directory), lambda: NOW, look_every=0.0)
+        controls = Controls(str(directory), lambda: NOW, poll_interval=0.0)
         controls.pause(MAPPING) if name == "pause" else controls.reset(MAPPING, "p", 5.0)
         return place(directory, name).read_bytes()
     if name == "recon":
@@ -86,7 +86,7 @@ def read(directory: Path, name: str) -> None:
     if name == "status":
         read_status(directory)
     elif name in ("pause", "reset"):
-        controls = Controls(str(directory), lambda: NOW + 60, look_every=0.0)
+        controls = Controls(str(directory), lambda: NOW + 60, poll_interval=0.0)
         assert controls.is_paused(MAPPING) is (name == "pause")
         assert (controls.paused_since(MAPPING) is not None) is (name == "pause")
         assert all(0 <= reset.made < 1e11 for reset in controls.resets(MAPPING))

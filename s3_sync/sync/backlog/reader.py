@@ -172,7 +172,7 @@ class BacklogReader:
                 )
         self._known[key] = now
         return MappingBacklog(
-            mapping, tuple(databases), self._journal.troubles(key), self._statuses.saved(mapping)
+            mapping, tuple(databases), self._journal.failure_counts(key), self._statuses.saved(mapping)
         )
 
     def _database(

@@ -43,12 +43,14 @@ class BucketExpiryRule:
         now, days = self._now(), self._mapping.profile.remote_days
         if now < self._look_at:
             return
-        noted = self._journal.noted(self._key, NOTED)
+        noted = self._journal.get_meta(self._key, NOTED)
         if not days and noted in (None, "0"):
             self._look_at = float("inf")
             return
         if noted != str(days) and days:
-            self._journal.note(self._key, NOTED, str(days))  # first: what is written must not be forgotten
+            self._journal.set_meta(
+                self._key, NOTED, str(days)
+            )  # first: what is written must not be forgotten
         try:
             changed = open_bucket().set_expiry_rule(days)
         except RemoteError as error:
@@ -57,7 +59,7 @@ class BucketExpiryRule:
             self.failing, self._look_at = True, now + HOURLY
             return
         if not days:
-            self._journal.note(self._key, NOTED, "0")
+            self._journal.set_meta(self._key, NOTED, "0")
         if changed or self.failing:
             self._tell(days)
         self.failing, self._look_at = False, now + (SOON if changed else DAILY)

@@ -43,7 +43,7 @@ from s3_sync.model.timestamps import Timestamp, parse_iso_date
 from s3_sync.providers.base import Bucket
 from s3_sync.runtime.concurrency import Pool
 from s3_sync.runtime.log_once import LogOnce
-from s3_sync.state.segment_cleanups import Departures, SegmentCleanup
+from s3_sync.state.segment_cleanups import SegmentCleanup, SegmentCleanups
 from s3_sync.transfer.large_upload import LargeObject, archived
 
 log = logging.getLogger("s3-sync")
@@ -113,7 +113,7 @@ def leaving(large: LargeObject) -> tuple[SegmentToDelete, ...]:
 class CleanupLedger:
     """What the journal keeps of the segments of one mapping's large objects. ``key``: its name there."""
 
-    def __init__(self, departures: Departures, key: str) -> None:
+    def __init__(self, departures: SegmentCleanups, key: str) -> None:
         self._departures = departures
         self._key = key
         #: about which of them something has been said

@@ -213,7 +213,7 @@ class BatchRunner:
         self._context.journal.settle(self._key, settlement, self._context.clock.now())
 
     def _log_failure(self, row: Row, outcome: Outcome) -> None:
-        known = self._context.journal.holds(self._key, row.name)
+        known = self._context.journal.has(self._key, row.name)
         log.log(
             logging.DEBUG if known else logging.ERROR,
             "Failed to handle row %d (%s) of %s: %s: %s",
@@ -221,7 +221,7 @@ class BatchRunner:
         )  # fmt: skip
 
     def _log_recovery(self, row: Row, outcome: Outcome) -> None:
-        if self._context.journal.holds(self._key, row.name):
+        if self._context.journal.has(self._key, row.name):
             log.info("Recovered %s of %s: %s", row.name, self._mapping.label, outcome.kind.value)
 
 

@@ -65,7 +65,7 @@ class UploadLedger:
         #: upload ids; and begin -> until when it may be underway: objects are sent while leftovers are looked
         #: for, also by a crawl of the same mapping that was there before
         self._in_flight, self._opening = journal.uploads.at_work(key)
-        self._manifests = journal.noted(key, MANIFESTS) is not None
+        self._manifests = journal.get_meta(key, MANIFESTS) is not None
 
     def begins(self, name: str) -> int:
         with self._lock:  # or it could be looked for between the two
@@ -100,7 +100,7 @@ class UploadLedger:
 
     def manifest_written(self) -> None:
         if not self._manifests:
-            self._journal.note(self._key, MANIFESTS, "stored")
+            self._journal.set_meta(self._key, MANIFESTS, "stored")
             self._manifests = True
 
     def may_hold_manifests(self) -> bool:
@@ -142,7 +142,7 @@ class UploadLedger:
             for each in too_old:
                 reaped.tries(partial(_abort, bucket, [each]))
             if reaped.problem is None:
-                self._journal.note(self._key, LISTED, repr(self._now()))
+                self._journal.set_meta(self._key, LISTED, repr(self._now()))
         return reaped
 
     def _abort_begun(self, bucket: Bucket, name: str, noted: float) -> int:
@@ -166,9 +166,9 @@ class UploadLedger:
 
     def may_list(self) -> bool:
         """Whether a day has passed since uploads were listed, or since we began to count."""
-        before = self._journal.noted(self._key, LISTED)
+        before = self._journal.get_meta(self._key, LISTED)
         if before is None:
-            self._journal.note(self._key, LISTED, repr(self._now()))
+            self._journal.set_meta(self._key, LISTED, repr(self._now()))
         return before is not None and float(before) + LIST_EVERY <= self._now()
 
     def _too_old(self, bucket: Bucket) -> Iterator[tuple[str, str]]:

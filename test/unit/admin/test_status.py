@@ -40,7 +40,7 @@ class Seen:
         self.mappings = (node.mapping,)
         self.problems: tuple[object, ...] = ()
         self.now = node.clock.now
-        self.controls = Controls(str(node.directory), node.clock.now, look_every=0.0)
+        self.controls = Controls(str(node.directory), node.clock.now, poll_interval=0.0)
         self.journal_path = str(node.directory / "journal")
         self.journal = JournalView(self.journal_path)
         self.replicas = node

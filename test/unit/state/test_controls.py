@@ -36,7 +36,7 @@ def clock() -> Hands:
 
 @pytest.fixture
 def controls(tmp_path: Path, clock: Hands) -> Controls:
-    return Controls(str(tmp_path), clock, look_every=0.0)
+    return Controls(str(tmp_path), clock, poll_interval=0.0)
 
 
 def test_nothing_is_made_by_looking(tmp_path: Path, controls: Controls) -> None:
@@ -47,7 +47,7 @@ def test_nothing_is_made_by_looking(tmp_path: Path, controls: Controls) -> None:
 
 
 def test_pause_and_resume(tmp_path: Path, controls: Controls, clock: Hands) -> None:
-    daemon = Controls(str(tmp_path), look_every=0.0)
+    daemon = Controls(str(tmp_path), poll_interval=0.0)
     assert controls.pause(mapping())
     clock.time = 2000.0
     assert not controls.pause(mapping())  # it stays what it was
@@ -60,11 +60,11 @@ def test_pause_and_resume(tmp_path: Path, controls: Controls, clock: Hands) -> N
 
 
 def test_a_daemon_looks_now_and_then(tmp_path: Path, controls: Controls) -> None:
-    daemon = Controls(str(tmp_path), look_every=3600.0)
+    daemon = Controls(str(tmp_path), poll_interval=3600.0)
     assert not daemon.is_paused(mapping())
     controls.pause(mapping())
     assert not daemon.is_paused(mapping())
-    daemon._look_at = 0.0
+    daemon._next_poll = 0.0
     assert daemon.is_paused(mapping())
 
 

@@ -37,7 +37,7 @@ def test_a_clock_that_was_set_back(journal: Journal, expiries: Expiries) -> None
     expiries.note(M, OLD)
     expiries.settle(M, [], [Entry(OLD, 1, 9000.0, "reason", "detail")])
     assert due(expiries, 300, 500.0) == []
-    journal.set_back(M, 500.0)
+    journal.clock_set_back(M, 500.0)
     assert due(expiries, 300, 500.0) == [OLD]
 
 

@@ -37,10 +37,10 @@ class TestEntries:
 
     def test_settling_removes(self, journal: Journal) -> None:
         journal.settle(M, failed(failure("a"), failure("b")), 0.0)
-        assert journal.holds(M, "a")
+        assert journal.has(M, "a")
         journal.settle(M, settled("a"), 1.0)
         assert names(journal) == ["b"]
-        assert (journal.holds(M, "a"), journal.holds(M, "b")) == (False, True)
+        assert (journal.has(M, "a"), journal.has(M, "b")) == (False, True)
 
     @pytest.mark.parametrize(
         ("time", "offset", "stays"), [(4, 0, True), (5, 0, False), (5, 1, False), (6, 0, False)]
@@ -73,7 +73,7 @@ class TestEntries:
         journal.settle(M, failed(failure("a", 3)), 0.0)
         journal.settle(M, both, 1.0)
         assert names(journal) == ["a"]
-        assert journal.holds(M, "a")
+        assert journal.has(M, "a")
 
     def test_mappings_keep_apart(self, journal: Journal) -> None:
         journal.settle("one", failed(failure("a")), 0.0)
@@ -110,13 +110,13 @@ class TestRetries:
             failed(failure("down"), failure("bad", reason="bad_digest"), failure("stuck", state=QUARANTINE)),
             0.0,
         )
-        journal.hasten(M, ["remote_unavailable", "remote_throttled"], 5.0)
+        journal.retry_now(M, ["remote_unavailable", "remote_throttled"], 5.0)
         assert [entry.name for entry in journal.due_objects(M, 5.0, 10)] == ["down"]
-        journal.hasten("other", ["remote_unavailable"], 5.0)
+        journal.retry_now("other", ["remote_unavailable"], 5.0)
 
     def test_hasten_never_delays(self, journal: Journal) -> None:
         journal.settle(M, failed(failure("a")), 0.0)
-        journal.hasten(M, ["remote_unavailable"], 500.0)
+        journal.retry_now(M, ["remote_unavailable"], 500.0)
         assert journal.due_objects(M, 60.0, 10) != []
 
     def test_postponed_until_there_is_sense_in_it(self, journal: Journal) -> None:
@@ -199,7 +199,7 @@ class TestRangesAndWindows:
             journal.open_window(mapping, "db", 5)
         journal.reset(M)
         assert (names(journal), journal.window(M, "db"), journal.next_range(M, "db")) == ([], 0, None)
-        assert not journal.holds(M, "a")
+        assert not journal.has(M, "a")
         assert (names(journal, "other"), journal.window("other", "db")) == (["a"], 5)
         journal.settle(M, failed(failure("a")), 1.0)
         assert journal.unsettled(M)[0].attempts == 1

@@ -77,7 +77,7 @@ class TestDamage:
                 0.0,
             )
         assert names(journal) == ["before"]
-        assert journal.holds(M, "before")
+        assert journal.has(M, "before")
         journal._db.execute("PRAGMA max_page_count = 100000")
         journal.settle(M, failed(failure("after")), 0.0)
         assert names(journal) == ["after", "before"]
@@ -94,7 +94,7 @@ class TestDamage:
             lambda: journal.counts(M),
             lambda: journal.settle(M, settled("a"), 0.0),
             lambda: journal.open_window(M, "db", 1),
-            lambda: journal.hasten(M, ["x"], 1.0),
+            lambda: journal.retry_now(M, ["x"], 1.0),
             lambda: journal.reset(M),
         ]
         for act in reads:
@@ -107,7 +107,7 @@ class TestDamage:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StateError, match="locked"):
             journal.settle(M, failed(failure("a")), 0.0)
-        assert not journal.holds(M, "a")
+        assert not journal.has(M, "a")
         other.execute("ROLLBACK")
         other.close()
         journal.settle(M, failed(failure("a")), 0.0)

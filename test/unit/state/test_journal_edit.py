@@ -10,7 +10,7 @@ import pytest
 from s3_sync.errors import StateError
 from s3_sync.state.expiries import Expiry
 from s3_sync.state.journal import QUARANTINE, RETRY, WAITING, Journal, Settlement, Unsettled
-from s3_sync.state.journal_edit import AT_ONCE, JournalEdit
+from s3_sync.state.journal_edit import BATCH_SIZE, JournalEdit
 
 KEY = "AUTH_a/c#0123"
 
@@ -38,7 +38,7 @@ def test_there_is_none(path: Path) -> None:
 
 
 def test_retry(journal: Journal, path: Path) -> None:
-    names = [f"o{number:04}" for number in range(AT_ONCE + 5)]
+    names = [f"o{number:04}" for number in range(BATCH_SIZE + 5)]
     failures = [failure(name) for name in names]
     journal.settle(
         KEY, Settlement(failures=[*failures, failure("q", QUARANTINE), failure("w", WAITING)]), 50.0
@@ -68,12 +68,12 @@ def test_forget(journal: Journal, path: Path) -> None:
     listed = [(name, "0000000001.00000") for name in "abw"]
     assert JournalEdit(str(path)).forget(KEY, listed) == 1
     assert [entry.name for entry in journal.unsettled(KEY)] == ["b", "w"]
-    assert journal.holds(KEY, "a")
+    assert journal.has(KEY, "a")
     journal.due_objects(KEY, 1.0, 1)  # the daemon's next turn
-    assert not journal.holds(KEY, "a")
-    assert journal.holds(KEY, "b")
+    assert not journal.has(KEY, "a")
+    assert journal.has(KEY, "b")
     journal.settle(KEY, Settlement(failures=[failure("a")]), 52.0)
-    assert journal.holds(KEY, "a")
+    assert journal.has(KEY, "a")
     assert {entry.name for entry in journal.due_objects(KEY, 1e9, 10)} == {"a", "b"}
 
 

@@ -42,7 +42,7 @@ def view(path: Path) -> Iterator[JournalView]:
 
 
 def test_there_is_none(view: JournalView, path: Path) -> None:
-    assert (view.uuid, view.troubles(KEY), view.unsettled(KEY)) == ("", FailureCounts(), [])
+    assert (view.uuid, view.failure_counts(KEY), view.unsettled(KEY)) == ("", FailureCounts(), [])
     assert not path.exists()
 
 
@@ -63,7 +63,7 @@ def test_what_is_in_it(journal: Journal, view: JournalView) -> None:
         journal.expiries.note(KEY, Expiry(name, 5, "1", "1"))
     entry = journal.expiries.due(KEY, 5.0, 1000.0, 1)[0]
     journal.expiries.settle(KEY, [], [journal.expiries.failed(entry, 1000.0, "remote_denied", "no")])
-    assert view.troubles(KEY) == FailureCounts(
+    assert view.failure_counts(KEY) == FailureCounts(
         retrying=3,
         quarantined=1,
         expiring=1,
@@ -84,9 +84,9 @@ def test_what_is_in_it(journal: Journal, view: JournalView) -> None:
 
 
 def test_it_follows_the_writer(journal: Journal, view: JournalView) -> None:
-    assert view.troubles(KEY).retrying == 0
+    assert view.failure_counts(KEY).retrying == 0
     journal.settle(KEY, Settlement(failures=[failure("a", "0000000001.00000")]), 1000.0)
-    assert view.troubles(KEY).retrying == 1
+    assert view.failure_counts(KEY).retrying == 1
 
 
 def test_one_that_was_replaced(journal: Journal, view: JournalView, path: Path) -> None:
@@ -100,7 +100,7 @@ def test_one_that_was_replaced(journal: Journal, view: JournalView, path: Path) 
 
 def test_it_keeps_nobody_waiting(journal: Journal, view: JournalView) -> None:
     """A reader in the middle of nothing: the journal can be written, and cut to size."""
-    view.troubles(KEY)
+    view.failure_counts(KEY)
     journal.settle(KEY, Settlement(failures=[failure("a", "0000000001.00000")]), 1000.0)
     busy, _, _ = journal._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     assert busy == 0

@@ -25,7 +25,7 @@ def test_they_wait_in_the_order_they_came(journal: Journal) -> None:
     assert [entry.name for entry in journal.due_objects(M, 9.0, 10, WAITING)] == ["b", "a"]
     assert journal.due_objects(M, 9.0, 10) == []
     assert (journal.waiting(M), journal.waiting("another")) == (2, 0)
-    assert journal.holds(M, "a")
+    assert journal.has(M, "a")
 
 
 def test_they_are_counted_by_themselves(journal: Journal, tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_they_are_counted_by_themselves(journal: Journal, tmp_path: Path) -> Non
     journal.settle(M, failed(failure("c"), replace(failure("d"), state=QUARANTINE)), 3.0)
     size = failure("a").size
     assert journal.counts(M) == Counts(1, 1, 4 * size, 1.0, 2)
-    troubles = JournalView(str(tmp_path / "journal")).troubles(M)
+    troubles = JournalView(str(tmp_path / "journal")).failure_counts(M)
     assert (troubles.waiting, troubles.waiting_size) == (2, 2 * size)
     assert (troubles.retrying, sum(troubles.reasons.values())) == (1, 2)
 

@@ -120,7 +120,7 @@ class Node:
             registry=cast(Any, self),
             journal=self.journal,
             statuses=StatusFiles(str(self.directory), self.journal.uuid, settings.mappings),
-            controls=Controls(str(self.directory), self.clock.now, look_every=0.0),
+            controls=Controls(str(self.directory), self.clock.now, poll_interval=0.0),
             stats=Stats(None),
             once=once,
             stop=stop,
