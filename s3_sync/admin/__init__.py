@@ -1,5 +1,5 @@
-"""What an operator asks of a node: use cases that return plain values, and ``swift-s3-ctl``.
+"""``swift-s3-ctl``: the operator's commands, and the use cases behind them, which return plain values.
 
-From outside: ``main``. Nothing imports this package.
-Start at ``node``, one node as a command finds it, then at the command's module in ``commands``.
+The entry point is ``main``; no other package imports this one.
+Start at ``node``, the view of one node, then at the command's module in ``commands``.
 """

@@ -1,9 +1,9 @@
-"""Both sides of one mapped container, name by name: what differs, and whether it is only pending.
+"""Compares both sides of one mapped container name by name, and tells differences from pending changes.
 
-Two sorted listings are read side by side, a page at a time, so that memory does not grow with names. Where
-they cannot tell (other ETags, large and empty objects, a name that one side does not have) the name is looked
-at as the daemon would look at its row, with a bucket that is only read: what the daemon would do is what
-differs. Nothing is written on either side.
+Two sorted listings are merged a page at a time, so memory does not grow with the number of names. Where the
+listings are not conclusive (different ETags, large and empty objects, a name missing on one side) the name is
+handled as the daemon would handle its row, in a dry run: the write that the daemon would make is the
+difference. Nothing is written on either side.
 """
 
 from __future__ import annotations
@@ -37,30 +37,31 @@ from s3_sync.sync.rows.handler import RowHandler
 from s3_sync.sync.rows.remote_state import Presumption
 from s3_sync.transfer.upload_session import Sending
 
-# what is found
+# kinds of findings
 MISSING = "missing"  # not at the remote
 DIFFERENT = "different"  # other bytes
 METADATA = "metadata"  # other metadata
 NO_MANIFEST = "no_manifest"  # a large object without its stored manifest
-DELETED = "deleted"  # a client deleted it, and the remote still has it
-EXTRA = "extra"  # nobody here accounts for it
-REFUSED = "refused"  # it can never be copied as it is
+DELETED = "deleted"  # deleted by a client, and still at the remote
+EXTRA = "extra"  # at the remote, and unknown to Swift
+REFUSED = "refused"  # can never be copied as it is
 MANIFEST = "orphaned_manifest"  # a stored manifest that belongs to no stored object
-UPLOAD = "open_upload"  # an upload in parts that nobody completes
-UNSURE = "unsure"  # it could not be told
+UPLOAD = "open_upload"  # an abandoned multipart upload
+UNSURE = "unsure"  # could not be determined
 
 _WOULD = {
     WOULD_UPDATE: METADATA,
     WOULD_DELETE: DELETED,
     WOULD_WRITE_MANIFEST: NO_MANIFEST,
 }
-#: names that are looked at together; where all of them are read, progress is written down more often
-_CHUNK, _CHUNK_READ = 1000, 64
+#: names per page; smaller if every object is read, so that progress is saved more often
+_PAGE_SIZE, _CONTENT_PAGE_SIZE = 1000, 64
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``what``: one of the words above. ``pending``: why it is no fault (yet); empty: it is one."""
+    """One difference. ``what``: one of the kinds above. ``pending``: why it is not a fault (yet); empty if it
+    is one."""
 
     name: str
     what: str
@@ -74,9 +75,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """``pending``: why a name that differs may still be on its way, from the databases and the journal of
-    this node; empty if they know of nothing. ``deleted_here``: of which of these names a client's delete is
-    on record. ``pool``: where names are looked at."""
+    """Access to both sides. ``pending``: returns why a different name may still be in progress, according to
+    the databases and the journal of this node; empty if they have nothing. ``deleted_here``: returns those
+    names for which a client's delete is recorded. ``pool``: runs the examinations."""
 
     local: LocalObjects
     client: LocalSwift
@@ -89,7 +90,7 @@ class Sides:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What was found of so many ``names`` up to ``last``, and which of them the remote has."""
+    """The findings for the next ``names`` names up to ``last``, and the names that the remote has."""
 
     last: str
     names: int
@@ -99,8 +100,8 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """``metadata``: compare that of every object, which costs a HEAD and the newest local state for each;
-    ``content``: and read every object on both sides."""
+    """``metadata``: compare the metadata of every object, at the cost of a HEAD and a lookup of the newest
+    local state for each. ``content``: also read every object on both sides."""
 
     metadata: bool = False
     content: bool = False
@@ -113,19 +114,19 @@ class Comparison:
         self._sides = sides
         self._every = depth.metadata or depth.content
         self._content = Content(mapping, sides.local, sides.bucket) if depth.content else None
-        # it must neither wait for a move nor carry one out: everything else is the same
-        kept = replace(mapping, profile=replace(mapping.profile, retain_local=True))
-        trial = DryRunBucket(sides.bucket, RetryPolicy(attempts=1).call)
-        self._handler = RowHandler(kept, Sending(trial, lambda size: None), sides.local, sides.now)
+        # the handler must neither wait for a move nor make one; everything else is the same
+        copying = replace(mapping, profile=replace(mapping.profile, retain_local=True))
+        dry_run = DryRunBucket(sides.bucket, RetryPolicy(attempts=1).call)
+        self._handler = RowHandler(copying, Sending(dry_run, lambda size: None), sides.local, sides.now)
         self._handler.ask_every_policy()
 
     def pages(self, after: str = "") -> Iterator[Page]:
-        """Of names greater than ``after``, in order.
+        """Compare the names greater than ``after``, in order.
 
-        Raises LocalError, RemoteError when a listing cannot be read.
+        Raises LocalError, RemoteError if a listing cannot be read.
         """
         pairs = ListingMerger(self._locals(after), self._remotes(after)).pairs()
-        while chunk := list(islice(pairs, _CHUNK if self._content is None else _CHUNK_READ)):
+        while chunk := list(islice(pairs, _PAGE_SIZE if self._content is None else _CONTENT_PAGE_SIZE)):
             suspects = self._suspects(chunk)
             found = self._sides.pool.map(self._examine, suspects)
             yield Page(
@@ -149,15 +150,16 @@ class Comparison:
             start = page.next_after
 
     def _suspects(self, pairs: Sequence[Pair]) -> list[Pair]:
-        """All but those of which the listings, and the rows here, tell that all is well."""
-        wanted = self._profile.exclude
-        pairs = [pair for pair in pairs if wanted is None or not wanted.match(_name(pair))]
+        """Drop the pairs that are correct according to the listings and the rows here."""
+        exclude = self._profile.exclude
+        pairs = [pair for pair in pairs if exclude is None or not exclude.match(_name(pair))]
         deleted: Set[str] = frozenset()
-        if not self._profile.retain_local:  # what is only stored was moved, unless it was deleted since
+        if not self._profile.retain_local:  # an object only in the store was moved, unless deleted since
             deleted = self._sides.deleted_here([_name(pair) for pair in pairs if pair[0] is None])
-        return [pair for pair in pairs if not self._is_plain(pair, deleted)]
+        return [pair for pair in pairs if not self._is_conclusive(pair, deleted)]
 
-    def _is_plain(self, pair: Pair, deleted: Set[str]) -> bool:
+    def _is_conclusive(self, pair: Pair, deleted: Set[str]) -> bool:
+        """Returns whether the listings alone prove that the name is correct."""
         local, remote = pair
         if local is None:
             moved = not self._profile.retain_local and _name(pair) not in deleted
@@ -165,30 +167,30 @@ class Comparison:
         if remote is None or self._every:
             return False
         info: ObjectInfo = remote.record["info"]
-        # an empty one may be a DLO or a link; the hash of an SLO is its manifest's
+        # an empty object may be a DLO or a symlink; the hash of an SLO is that of its manifest
         size, etag = local.record["bytes"], str(local.record["hash"])
         return info.size == size > 0 and info.etag == etag and is_md5(etag)
 
     def _examine(self, pair: Pair) -> Finding | None:
-        """Never raises: a pool would give None for it, which says that all is well."""
+        """Never raises: the pool would return None for an exception, which means no finding."""
         try:
-            return self._ask_again(pair)
+            return self._recheck(pair)
         except SyncError as error:
             return Finding(_name(pair), UNSURE, f"{error.reason}: {error}")
-        except Exception as error:  # a defect, of which nobody else would hear
+        except Exception as error:  # a bug, which would otherwise go unreported
             return Finding(_name(pair), UNSURE, f"internal_error: {error!r}")
 
-    def _ask_again(self, pair: Pair) -> Finding | None:
-        """Of both sides: listings may be behind, and clients go on. Raises SyncError."""
+    def _recheck(self, pair: Pair) -> Finding | None:
+        """Query the current state of both sides, as listings may be stale. Raises SyncError."""
         local, remote = pair
         name, mapping = _name(pair), self._mapping
         state = self._sides.local.newest.of(mapping.account, mapping.container, name)
         if isinstance(state, Unknown):
             if local is not None:
                 return Finding(name, UNSURE, "listed, but no object server has it")
-            return self._of_nobody(name) or self._read(name, None)
+            return self._extra_object(name) or self._read(name, None)
         if isinstance(state, Deleted) and not (state.by_client and self._profile.propagate_delete):
-            return self._read(name, None) if remote is not None else None  # it was moved, or is kept
+            return self._read(name, None) if remote is not None else None  # moved, or kept on purpose
         outcome = self._handler.handle(_row(name, state), Presumption.UNKNOWN)
         found = self._judge(name, state, outcome, remote is not None)
         if isinstance(state, Present) and (outcome.kind is Kind.PRESENT or outcome.reason == WOULD_UPDATE):
@@ -196,17 +198,18 @@ class Comparison:
         return found
 
     def _read(self, name: str, state: Present | None) -> Finding | None:
-        """Both sides are said to have the same; or the store alone has it. Raises SyncError."""
+        """Compare the bytes of an object whose copy looks correct, or verify a copy that only the store has
+        (``state`` None). Raises SyncError."""
         if self._content is None:
             return None
         wrong = self._content.prove(name) if state is None else self._content.compare(name, state)
         return Finding(name, DIFFERENT, wrong) if wrong else None
 
-    def _of_nobody(self, name: str) -> Finding | None:
-        """What Swift has forgotten may have been moved, or deleted and kept, or somebody put it there."""
+    def _extra_object(self, name: str) -> Finding | None:
+        """Report an object unknown to Swift, unless it may have been moved, or deleted and kept."""
         if not self._profile.retain_local or not self._profile.propagate_delete:
             return None
-        return Finding(name, EXTRA, "Swift knows neither the object nor a delete of it")
+        return Finding(name, EXTRA, "Swift has neither the object nor a tombstone of it")
 
     def _judge(self, name: str, state: Present | Deleted, outcome: Outcome, stored: bool) -> Finding | None:
         if outcome.settled:
@@ -220,7 +223,7 @@ class Comparison:
             what = DIFFERENT if stored else MISSING
         if what is UNSURE:
             return Finding(name, UNSURE, f"{outcome.reason}: {outcome.detail}")
-        detail = f"Swift's newest state is of {state.timestamp.internal}"
+        detail = f"newest state in Swift: {state.timestamp.internal}"
         return Finding(name, what, detail, self._sides.pending(name, state))
 
 
@@ -231,7 +234,7 @@ def _name(pair: Pair) -> str:
 
 
 def _row(name: str, state: Present | Deleted) -> Row:
-    """What a database's row about this state would say; etag and size are asked for again."""
+    """Make the database row of this state; the handler looks up ETag and size itself."""
     if isinstance(state, Deleted):
         return Row(0, name, state.timestamp, state.timestamp, 0, "", "", deleted=True, policy=0)
     return Row(0, name, state.data_timestamp, state.timestamp, 0, "", "", deleted=False, policy=state.policy)

@@ -1,4 +1,4 @@
-"""The bytes themselves: read once more on both sides, where listings, ETags and marks are only promises."""
+"""Verifies the bytes themselves by reading both sides; listings, ETags and marks are only claims."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from s3_sync.transfer.resuming import read_range
 
 
 class Content:
-    """Of one container. What it says is wrong in words, empty if nothing is. A version that is replaced while
-    it is read is no fault: that raises LocalChanged, PreconditionFailed or NotFound. Raises any other
-    LocalError and RemoteError as well. One piece of each object is in memory."""
+    """Verifies the contents of one container. Methods return a description of the fault, empty if there is
+    none, and raise LocalError and RemoteError. A version replaced while it is read is not a fault: that
+    raises LocalChanged, PreconditionFailed or NotFound. Only one chunk of an object is in memory."""
 
     def __init__(self, mapping: Mapping, local: LocalObjects, bucket: Bucket) -> None:
         self._mapping = mapping
@@ -31,30 +31,30 @@ class Content:
         self._bucket = bucket
 
     def compare(self, name: str, state: Present) -> str:
-        """Whether the stored copy has the bytes of the object that is here in this state."""
+        """Compare the stored copy with the local object in this state."""
         mapping = self._mapping
         with self._opened(name, state) as (body, etag):
             here = _hashed(body)
         if etag is not None and here != etag:
-            return f"the bytes that Swift gave hash to {here}, and should to {etag}"
+            return f"the bytes read from Swift have MD5 {here}, expected {etag}"
         with closing(self._stored(name)) as body:
             there = _hashed(body)
         if here == there:
             return ""
         again = self._local.newest.of(mapping.account, mapping.container, name)
         if not isinstance(again, Present) or again.timestamp != state.timestamp:
-            raise LocalChanged("it changed while it was read")
-        return f"the stored bytes hash to {there}, those in Swift to {here}"
+            raise LocalChanged("the object changed while it was read")
+        return f"the stored bytes have MD5 {there}, those in Swift {here}"
 
     def prove(self, name: str) -> str:
-        """Whether a copy that is all there is of an object has the bytes that were moved.
+        """Verify a copy of a moved object, which has no local counterpart.
 
-        Raises ObjectRefused where nothing tells what they must hash to.
+        Raises ObjectRefused if no digest is known for it.
         """
         info = self._bucket.head_object(name)
         manifest = archived(self._bucket, name) if info.md5 is None else None
         if info.md5 is None and manifest is None:
-            raise ObjectRefused("unverifiable", "nothing tells what its bytes must hash to")
+            raise ObjectRefused("unverifiable", "no digest is known to verify its bytes")
         try:
             with closing(read_range(self._bucket, info, 0, info.size - 1)) as body:
                 if info.size:
@@ -69,7 +69,7 @@ class Content:
 
     @contextmanager
     def _opened(self, name: str, state: Present) -> Iterator[tuple[Body, str | None]]:
-        """The bytes of the object, and what they must hash to, where that is known of the whole."""
+        """Yield the object's bytes, and their MD5 if it is known for the whole."""
         mapping, profile = self._mapping, self._mapping.profile
         place = (mapping.account, mapping.container, name, state.policy)
         reader = self._local.reader.following(profile.follow_symlinks).starting_at(state.node)

@@ -1,10 +1,10 @@
 """Exit codes of ``swift-s3-ctl``."""
 
-#: done, and all is as it should be
+#: success, and nothing is wrong
 FINE = 0
-#: it could not be done, or not be looked at
+#: the command failed, or could not check everything
 FAILED = 1
-#: what was asked for does not make sense
+#: invalid arguments
 USAGE = 2
-#: it was looked at, and something is not as it should be
+#: success, but problems were found
 FOUND = 3

@@ -1,4 +1,4 @@
-"""Everything that is known of one object, and where its bytes are."""
+"""Collects everything known about one object, and where its bytes are."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ SWIFT, STORE, BOTH, NOWHERE, UNCERTAIN = "swift", "store", "both", "nowhere", "u
 
 @dataclass(frozen=True, slots=True)
 class RowPosition:
-    """One row in one database on this node. ``own``: this replica is the first to act on it.
+    """One row in one database on this node. ``own``: this replica acts on it first.
 
-    ``position``: ``handled`` (a cursor has passed it), ``behind`` (it will be read), ``waits`` (for its
-    ``copy_after``, or for other nodes' daemons), ``held`` (a delete that the delete budget keeps waiting),
-    with ``until`` in seconds since the epoch where it is known.
+    ``position``: ``handled`` (a cursor has passed it), ``behind`` (not read yet), ``waits`` (for its
+    ``copy_after``, or for other nodes' daemons), ``held`` (a delete held by the delete budget).
+    ``until``: when that ends, in seconds since the epoch; None if unknown.
     """
 
     database: str
@@ -46,9 +46,9 @@ class RowPosition:
 
 
 @dataclass(slots=True)
-class Local:
-    """What the object servers say: ``present``, ``deleted``, ``unknown`` (never there, or long deleted), or
-    ``unavailable``, with the reason in ``detail``."""
+class LocalStatus:
+    """State according to the object servers: ``present``, ``deleted``, ``unknown`` (never written, or its
+    tombstone reclaimed), or ``unavailable``, with the reason in ``detail``."""
 
     state: str
     timestamp: str = ""
@@ -61,8 +61,8 @@ class Local:
 
 
 @dataclass(slots=True)
-class Remote:
-    """What the store says under ``key``: ``present``, ``absent``, or ``unavailable``; ``not asked``."""
+class RemoteStatus:
+    """State of ``key`` at the store: ``present``, ``absent``, ``unavailable``, or ``not asked``."""
 
     state: str
     key: str
@@ -73,18 +73,18 @@ class Remote:
 
 
 @dataclass(slots=True)
-class OfMapping:
-    """What one mapping does about the object. ``excluded``: its name matches ``exclude_pattern``.
+class MappingExplanation:
+    """The object from the point of view of one mapping. Times in seconds since the epoch.
 
-    ``condition``: the condition in words, and ``meets_condition`` whether the object does; None: it cannot
-    be told. ``due``: when its ``copy_after`` has passed, in seconds since the epoch. ``waiting``: for a place
-    among the large objects that are sent, or being sent there. ``expires``: when the copy of the moved object
-    is deleted, in seconds since the epoch. ``bytes_in``: one of the words above.
+    ``excluded``: its name matches ``exclude_pattern``. ``condition``: the condition as text;
+    ``meets_condition``: whether the object meets it, None if unknown. ``due``: when its ``copy_after`` ends.
+    ``waiting``: it waits in the lane of large objects, or is being sent there. ``expires``: when the copy of
+    the moved object is deleted. ``bytes_in``: one of the constants above.
     """
 
     mapping: str
     destination: str
-    remote: Remote
+    remote: RemoteStatus
     mode: str
     paused: bool = False
     excluded: bool = False
@@ -101,37 +101,38 @@ class OfMapping:
 
 @dataclass(slots=True)
 class Explanation:
-    """``problems``: of mappings that are left out; it may be theirs."""
+    """The result for all mappings. ``problems``: those of the mappings left out, one of which may cover the
+    object."""
 
     account: str
     container: str
     name: str
-    local: Local
-    mappings: list[OfMapping]
+    local: LocalStatus
+    mappings: list[MappingExplanation]
     problems: list[str]
 
     @property
     def is_good(self) -> bool:
-        """Whether nothing is known to have failed."""
+        """Whether no failure is known."""
         return not any(each.failure or each.errors for each in self.mappings)
 
 
-def explain(site: NodeView, path: str, ask_store: bool = True) -> Explanation:
-    """Of ``account/container/object``. Raises UsageError, StateError, LocalError."""
+def explain(node: NodeView, path: str, ask_store: bool = True) -> Explanation:
+    """Explain ``account/container/object``. Raises UsageError, StateError, LocalError."""
     account, _, rest = path.lstrip("/").partition("/")
     container, _, name = rest.partition("/")
     if not (account and container and name):
-        raise UsageError(f"{path}: an object is named account/container/object")
+        raise UsageError(f"{path}: expected account/container/object")
     with ExitStack() as stack:
-        reader = ObjectReader(site.settings, site.client.real)
+        reader = ObjectReader(node.settings, node.client.real)
         stack.callback(reader.close)
         registry = Registry(connections=2)
         stack.callback(registry.close_all)
         local, headers = _local(reader, account, container, name)
-        found: list[OfMapping] = []
-        for mapping in Coverage(site.mappings).of(account, container):
+        found: list[MappingExplanation] = []
+        for mapping in Coverage(node.mappings).of(account, container):
             remote = _remote(registry, mapping, name) if ask_store else _unasked(mapping, name)
-            each = _of_mapping(site, mapping, name, remote)
+            each = _explain_mapping(node, mapping, name, remote)
             criteria = mapping.profile.criteria
             if criteria != EVERYTHING:
                 each.condition = str(criteria)
@@ -140,22 +141,22 @@ def explain(site: NodeView, path: str, ask_store: bool = True) -> Explanation:
                 each.due = float(local.timestamp.partition("_")[0]) + mapping.profile.copy_after
             each.bytes_in = _bytes_in(local, remote)
             found.append(each)
-    return Explanation(account, container, name, local, found, [str(each) for each in site.problems])
+    return Explanation(account, container, name, local, found, [str(each) for each in node.problems])
 
 
-def _of_mapping(site: NodeView, mapping: Mapping, name: str, remote: Remote) -> OfMapping:
+def _explain_mapping(node: NodeView, mapping: Mapping, name: str, remote: RemoteStatus) -> MappingExplanation:
     profile = mapping.profile
-    found = OfMapping(mapping.label, destination(mapping), remote, profile.mode)
-    found.paused = site.controls.is_paused(mapping)
+    found = MappingExplanation(mapping.label, destination(mapping), remote, profile.mode)
+    found.paused = node.controls.is_paused(mapping)
     found.excluded = profile.exclude is not None and profile.exclude.match(name) is not None
-    found.failure = failure_of(site, mapping, name)
-    entry = site.journal.entry(mapping.journal_key, name)
+    found.failure = failure_of(node, mapping, name)
+    entry = node.journal.entry(mapping.journal_key, name)
     found.waiting = entry is not None and entry.state == WAITING
-    expiry = site.journal.expiry(mapping.journal_key, name)
+    expiry = node.journal.expiry(mapping.journal_key, name)
     if expiry is not None and profile.expires_copies:
         found.expires = expiry.expiry.delete_at + profile.propagate_expiration_offset
-    found.rows, found.errors = positions(site, mapping, name)
-    if remote.state == "absent":  # those that went before the budget was used up are not told apart
+    found.rows, found.errors = positions(node, mapping, name)
+    if remote.state == "absent":  # ranges of held deletes include deletes made before the budget was used up
         found.rows = [
             replace(row, position="handled", until=None) if row.position == HELD else row
             for row in found.rows
@@ -163,15 +164,16 @@ def _of_mapping(site: NodeView, mapping: Mapping, name: str, remote: Remote) -> 
     return found
 
 
-def positions(site: NodeView, mapping: Mapping, name: str) -> tuple[list[RowPosition], list[str]]:
-    """Where the rows of a name are in the databases on this node; and why one cannot be read."""
+def positions(node: NodeView, mapping: Mapping, name: str) -> tuple[list[RowPosition], list[str]]:
+    """Return the positions of a name's rows in the databases on this node, and the errors of databases that
+    cannot be read."""
     found: list[RowPosition] = []
     errors: list[str] = []
-    for replica in site.replicas.replicas(mapping.account, mapping.container):
+    for replica in node.replicas.replicas(mapping.account, mapping.container):
         try:
             with replica.open() as db:
                 rows, database = db.rows_of(name), db.id
-                checkpoint = site.statuses.load(mapping, database)
+                checkpoint = node.statuses.load(mapping, database)
                 if checkpoint is not None and not checkpoint.holds_for(replica.share, db):
                     checkpoint = None
         except LocalMissing:
@@ -179,14 +181,14 @@ def positions(site: NodeView, mapping: Mapping, name: str) -> tuple[list[RowPosi
         except LocalError as error:
             errors.append(str(error))
             continue
-        found += [_position(site, mapping, replica, (database, checkpoint), row) for row in rows]
+        found += [_position(node, mapping, replica, (database, checkpoint), row) for row in rows]
     return found, errors
 
 
 def _position(
-    site: NodeView, mapping: Mapping, replica: LocalReplica, seen: tuple[str, Checkpoint | None], row: Row
+    node: NodeView, mapping: Mapping, replica: LocalReplica, seen: tuple[str, Checkpoint | None], row: Row
 ) -> RowPosition:
-    """``seen``: the database's id, and the progress in it that can be used."""
+    """``seen``: the database's id, and its valid checkpoint, if any."""
     database, checkpoint = seen
     own = replica.ordinal is not None and owner_ordinal(row.name, replica.replicas) == replica.ordinal
     cursor = 0 if checkpoint is None else checkpoint.last_row if own else checkpoint.last_verified_row
@@ -194,55 +196,55 @@ def _position(
     if row.rowid > cursor:
         position = "behind"
         if not own and checkpoint is not None:
-            slack = site.settings.verification_slack_seconds
+            slack = node.settings.verification_slack_seconds
             until = max(row.timestamp.seconds, checkpoint.begun) + slack
-            position = "waits" if until > site.now() else position
+            position = "waits" if until > node.now() else position
     else:
         position = "handled"
         ranges = [
             each
-            for each in site.journal.ranges(mapping.journal_key, database)
+            for each in node.journal.ranges(mapping.journal_key, database)
             if each.first_row <= row.rowid <= each.last_row
         ]
-        position, until = _in_ranges(site, mapping, ranges, row, own)
+        position, until = _in_ranges(node, mapping, ranges, row, own)
     return RowPosition(
         replica.path, own, row.rowid, cursor, row.timestamp.internal, row.deleted, row.policy, position, until
     )
 
 
 def _in_ranges(
-    site: NodeView, mapping: Mapping, ranges: list[DueRange], row: Row, own: bool
+    node: NodeView, mapping: Mapping, ranges: list[DueRange], row: Row, own: bool
 ) -> tuple[str, float | None]:
-    """Of a row that a cursor has passed: whether it is looked at again, and when."""
+    """Return the position of a row that a cursor has passed, and when it is handled again, if ever."""
     if row.deleted:
         held = [each.due for each in ranges if each.kind == (HELD if own else HELD_VERIFY)]
-        count = site.journal.deletes(mapping.journal_key)
+        count = node.journal.deletes(mapping.journal_key)
         if not held or not count.held or row.data_timestamp.seconds <= count.allowed_until:
             return "handled", None
         return HELD, min(held) if isfinite(min(held)) else None
     waiting = [each.due for each in ranges if each.kind == (PRIMARY if own else VERIFY)]
     due = row.timestamp.seconds + mapping.profile.copy_after
     if waiting and due >= min(waiting) - 60.0 - mapping.profile.copy_after / 10:
-        return "waits", max(due, site.now())
+        return "waits", max(due, node.now())
     return "handled", None
 
 
 def _local(
     reader: ObjectReader, account: str, container: str, name: str
-) -> tuple[Local, dict[str, str] | None]:
-    """And its headers, as conditions see them; None where they cannot be had."""
+) -> tuple[LocalStatus, dict[str, str] | None]:
+    """Return the local state, and the headers to which conditions apply; None if they are unavailable."""
     try:
         state = NewestState(reader.rings, reader.servers).of(account, container, name)
     except SyncError as error:
-        return Local("unavailable", detail=str(error)), None
+        return LocalStatus("unavailable", detail=str(error)), None
     if isinstance(state, Unknown):
-        return Local("unknown"), None
+        return LocalStatus("unknown"), None
     if isinstance(state, Deleted):
         what = (
             "by a client, or expired" if state.by_client else "moved to the store, or by Swift's reconciler"
         )
-        return Local("deleted", state.timestamp.internal, detail=what), None
-    found = Local(
+        return LocalStatus("deleted", state.timestamp.internal, detail=what), None
+    found = LocalStatus(
         "present",
         state.timestamp.internal,
         state.data_timestamp.internal,
@@ -261,7 +263,7 @@ def _local(
         return found, None
 
 
-def _remote(registry: Registry, mapping: Mapping, name: str) -> Remote:
+def _remote(registry: Registry, mapping: Mapping, name: str) -> RemoteStatus:
     found = _unasked(mapping, name)
     try:
         info = registry.open_bucket(mapping).head_object(name)
@@ -276,11 +278,11 @@ def _remote(registry: Registry, mapping: Mapping, name: str) -> Remote:
     return found
 
 
-def _unasked(mapping: Mapping, name: str) -> Remote:
-    return Remote("not asked", mapping.namer.key(name))
+def _unasked(mapping: Mapping, name: str) -> RemoteStatus:
+    return RemoteStatus("not asked", mapping.namer.key(name))
 
 
-def _bytes_in(local: Local, remote: Remote) -> str:
+def _bytes_in(local: LocalStatus, remote: RemoteStatus) -> str:
     if "unavailable" in (local.state, remote.state) or remote.state == "not asked":
         return UNCERTAIN
     here, there = local.state == "present", remote.state == "present"

@@ -1,4 +1,4 @@
-"""What has failed and has not converged: listed, tried again, forgotten."""
+"""Failures that have not converged: listing, retrying and dropping them."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ from s3_sync.state.expiries import Entry
 from s3_sync.state.journal import WAITING, Unsettled
 from s3_sync.state.journal_edit import JournalEdit
 
-#: an entry that is no row any more: the copy of a moved object that is to be deleted because it has expired
+#: state of an expired copy of a moved object that must be deleted; it has no row any more
 EXPIRY = "expiry"
 
-#: its mapping's name in the journal, its own, and its timestamp
+#: mapping's journal key, object name, timestamp
 Version = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One object. ``key``: its mapping's name in the journal. ``state``: ``retry``; ``quarantine``: it is
-    tried again when it changes, on a reset, or on request; ``expiry``: the copy of a moved object has expired
-    and could not be deleted.
+    """One object that failed. ``key``: its mapping's journal key. ``state``: ``retry``; ``quarantine``: it is
+    retried when it changes, on a reset, or on request; ``expiry``: the copy of a moved object has expired and
+    could not be deleted.
 
-    ``timestamp``: of the version that failed, in Swift's form. Times in seconds since the epoch; those of an
-    expiry are 0 where the journal does not know them. ``next_try`` None: a delete that has to wait until the
-    operator allows it. ``deleted``: what failed is a delete.
-    """
+    ``timestamp``: of the version that failed, in Swift's internal form. Times in seconds since the epoch; 0
+    for an expiry if the journal does not have them. ``next_try`` None: a delete that waits for the operator's
+    permission. ``deleted``: the failed operation is a delete. """
 
     key: str
     mapping: str
@@ -52,15 +51,15 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which of them: names in ``names`` if there are any, with this prefix, reason and state."""
+class FailureFilter:
+    """Selects failures by ``names``, prefix, reason and state; an empty field matches everything."""
 
     names: tuple[str, ...] = ()
     prefix: str = ""
     reason: str = ""
     state: str = ""
 
-    def takes(self, failure: Failure) -> bool:
+    def matches(self, failure: Failure) -> bool:
         return (
             (not self.names or failure.name in self.names)
             and failure.name.startswith(self.prefix)
@@ -69,54 +68,54 @@ class Wanted:
         )
 
 
-def failures(site: NodeView, mappings: Sequence[Mapping], wanted: Wanted) -> Iterator[Failure]:
-    """By mapping, container and name. Raises StateError."""
+def failures(node: NodeView, mappings: Sequence[Mapping], chosen: FailureFilter) -> Iterator[Failure]:
+    """Iterate over failures by mapping, container and name. Raises StateError."""
     for mapping in mappings:
-        for each in site.containers(mapping):
-            for failure in _of_container(site, mapping.label, each):
-                if wanted.takes(failure):
+        for each in node.containers(mapping):
+            for failure in _container_failures(node, mapping.label, each):
+                if chosen.matches(failure):
                     yield failure
 
 
-def failure_of(site: NodeView, mapping: Mapping, name: str) -> Failure | None:
-    """Of one object of a container; None where nothing failed. Raises StateError."""
-    entry = site.journal.entry(mapping.journal_key, name)
+def failure_of(node: NodeView, mapping: Mapping, name: str) -> Failure | None:
+    """Return the failure of one object of a container; None if there is none. Raises StateError."""
+    entry = node.journal.entry(mapping.journal_key, name)
     if entry is not None and entry.state != WAITING:
-        return _of_entry(mapping.label, mapping, entry)
-    expiry = site.journal.expiry(mapping.journal_key, name)
-    return _of_expiry(mapping.label, mapping, expiry) if expiry is not None and expiry.attempts else None
+        return _from_entry(mapping.label, mapping, entry)
+    expiry = node.journal.expiry(mapping.journal_key, name)
+    return _from_expiry(mapping.label, mapping, expiry) if expiry is not None and expiry.attempts else None
 
 
-def retry(site: NodeView, mappings: Sequence[Mapping], wanted: Wanted) -> int:
-    """Try them again with the daemon's next turn; how many. Raises StateError."""
-    edit, changed = JournalEdit(site.journal_path), 0
-    found = ((one.key, one.name) for one in failures(site, mappings, wanted))
+def retry(node: NodeView, mappings: Sequence[Mapping], chosen: FailureFilter) -> int:
+    """Make failures due at the daemon's next turn; returns their number. Raises StateError."""
+    edit, changed = JournalEdit(node.journal_path), 0
+    found = ((one.key, one.name) for one in failures(node, mappings, chosen))
     for key, group in groupby(found, key=lambda each: each[0]):
-        changed += edit.retry(key, [name for _, name in group], site.now())
+        changed += edit.retry(key, [name for _, name in group], node.now())
     return changed
 
 
-def forget(site: NodeView, chosen: Sequence[Version]) -> int:
-    """They are not tried again until the object changes or the mapping is reset, and nothing will tell that
-    they have not converged. How many; not for expiries. Raises StateError."""
-    edit, changed = JournalEdit(site.journal_path), 0
+def forget(node: NodeView, chosen: Sequence[Version]) -> int:
+    """Drop failures: they are neither retried, until the object changes or the mapping is reset, nor reported
+    any more. Not for expiries. Returns their number. Raises StateError."""
+    edit, changed = JournalEdit(node.journal_path), 0
     for key, group in groupby(chosen, key=lambda each: each[0]):
         changed += edit.forget(key, [(name, timestamp) for _, name, timestamp in group])
     return changed
 
 
-def _of_container(site: NodeView, label: str, mapping: Mapping) -> Iterator[Failure]:
+def _container_failures(node: NodeView, label: str, mapping: Mapping) -> Iterator[Failure]:
     after = ""
-    while page := site.journal.unsettled(mapping.journal_key, 1000, after):
+    while page := node.journal.unsettled(mapping.journal_key, 1000, after):
         for entry in page:
-            if entry.state != WAITING:  # for its place in the lane of large objects
-                yield _of_entry(label, mapping, entry)
+            if entry.state != WAITING:  # for a place in the lane of large objects
+                yield _from_entry(label, mapping, entry)
         after = page[-1].name
-    for expiry in site.journal.failed_expiries(mapping.journal_key):
-        yield _of_expiry(label, mapping, expiry)
+    for expiry in node.journal.failed_expiries(mapping.journal_key):
+        yield _from_expiry(label, mapping, expiry)
 
 
-def _of_entry(label: str, mapping: Mapping, entry: Unsettled) -> Failure:
+def _from_entry(label: str, mapping: Mapping, entry: Unsettled) -> Failure:
     return Failure(
         mapping.journal_key, label, mapping.container, entry.name, entry.state, entry.reason, entry.detail,
         entry.attempts, entry.first_failure, entry.last_failure,
@@ -124,7 +123,7 @@ def _of_entry(label: str, mapping: Mapping, entry: Unsettled) -> Failure:
     )  # fmt: skip
 
 
-def _of_expiry(label: str, mapping: Mapping, entry: Entry) -> Failure:
+def _from_expiry(label: str, mapping: Mapping, entry: Entry) -> Failure:
     return Failure(
         mapping.journal_key, label, mapping.container, entry.expiry.name, EXPIRY, entry.reason, entry.detail,
         entry.attempts, 0.0, 0.0, entry.next_try, True, 0, entry.expiry.version,

@@ -1,4 +1,4 @@
-"""``swift-s3-ctl``: from the command line to a use case, and to what is shown of its answer."""
+"""``swift-s3-ctl``: parses the command line, runs the command, and reports errors."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ COMMANDS = ("status", "failed", "explain", "reset", "pause", "resume", "allow_de
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns one of ``codes``."""
+    """Run a command; returns one of ``exit_codes``."""
     parser = _parser()
     options = parser.parse_args(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # names have letters that not every terminal knows
+        sys.stdout.reconfigure(errors="backslashreplace")  # the terminal's encoding may lack a name's letters
     output = Output(options.json)
     try:
         _check_encoding(sys.argv[1:] if argv is None else argv)
-        with open_node(options.config) as site:
-            code: int = options.run(site, options, output)
+        with open_node(options.config) as node:
+            code: int = options.run(node, options, output)
         output.flush()
         return code
     except ConfigError as error:
@@ -42,8 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return codes.USAGE
     except SyncError as error:
         return _refuse(str(error))
-    except OSError as error:  # mostly of stdout: a full disk, or `| head`; what nobody heard was not told
-        if sys.stdout is not None:  # so that nothing is written to it when this process ends
+    except OSError as error:  # mostly of stdout: a full disk, or `| head`; the output is incomplete
+        if sys.stdout is not None:  # so that the interpreter cannot fail on flushing it at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             return codes.FAILED
@@ -59,7 +59,7 @@ def _refuse(*reasons: str) -> int:
 
 
 def _check_encoding(arguments: Sequence[str]) -> None:
-    """Names in Swift are UTF-8, and everything that takes one relies on it. Raises UsageError."""
+    """Check that arguments are UTF-8, as names in Swift must be. Raises UsageError."""
     for argument in arguments:
         try:
             argument.encode("utf-8")
@@ -70,19 +70,19 @@ def _check_encoding(arguments: Sequence[str]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
-        description="Look after swift-s3-sync on this node, whether its daemon runs or not.",
-        epilog="Exit codes: 0 all is well; 1 it could not be done; 2 wrong arguments; 3 something was found"
-        " that is not as it should be.",
+        description="Inspect and control swift-s3-sync on this node, whether or not its daemon is running.",
+        epilog="Exit codes: 0 success, nothing is wrong; 1 the command failed; 2 invalid arguments;"
+        " 3 success, but problems were found.",
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     parser.add_argument("--config", metavar="PATH", default=CONFIG, help=f"configuration file ({CONFIG})")
-    parser.add_argument("--json", action="store_true", help="answer as JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name in COMMANDS:
         module: ModuleType = importlib.import_module(f"s3_sync.admin.commands.{name}")
         command = commands.add_parser(module.NAME, help=module.HELP, description=module.HELP)
-        # allowed behind the command, too, where one writes it
-        command.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="answer as JSON")
+        # also accepted after the command
+        command.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
         command.add_argument("--config", metavar="PATH", default=argparse.SUPPRESS, help="configuration file")
         module.arguments(command)
         command.set_defaults(run=module.run)

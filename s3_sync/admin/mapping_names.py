@@ -1,4 +1,4 @@
-"""How an operator names a mapping."""
+"""Finds the mapping that the operator names on the command line."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from s3_sync.config.settings import EVERY_CONTAINER, Mapping
 from s3_sync.errors import UsageError
 
 _NUMBER = re.compile(r"(?:[a-z]+\[)?(\d+)\]?")
-#: so many digits of a fingerprint are enough
-_SHORTEST = 4
+#: minimum number of fingerprint digits
+_MIN_DIGITS = 4
 
 
 def number_of(mapping: Mapping) -> int | None:
-    """Which entry of its list in the file it is, from 0; what messages call ``containers[3]`` is 3."""
+    """Return the mapping's index in its list in the file: 3 for ``containers[3]``."""
     found = _NUMBER.fullmatch(mapping.place)
     return int(found[1]) if found else None
 
 
 def select(mappings: Sequence[Mapping], name: str) -> Mapping:
-    """The one that is meant by ``account/container`` (``account/*`` for every container of an account), by
-    its number in the file, or, where several have the same container, by ``account/container#destination``:
-    the first digits of its fingerprint.
+    """Find a mapping by ``account/container`` (``account/*`` for every container of an account), by its
+    number in the file, or, if several mappings have the same container, by ``account/container#destination``,
+    where destination is the first digits of its fingerprint.
 
-    Raises UsageError when there is none, or more than one.
+    Raises UsageError if there is none, or more than one.
     """
     numbered = _NUMBER.fullmatch(name)
     if numbered:
@@ -33,11 +33,11 @@ def select(mappings: Sequence[Mapping], name: str) -> Mapping:
         wanted = name.replace(f"/{EVERY_CONTAINER}", EVERY_CONTAINER)
         found = [each for each in mappings if each.label == wanted]
         label, _, digits = wanted.rpartition("#")
-        if not found and len(digits) >= _SHORTEST:
+        if not found and len(digits) >= _MIN_DIGITS:
             found = [each for each in mappings if each.label == label and each.fingerprint.startswith(digits)]
     if not found:
-        raise UsageError(f"there is no usable mapping {name}; `swift-s3-ctl status` lists all")
+        raise UsageError(f"there is no usable mapping {name}; `swift-s3-ctl status` lists all mappings")
     if len(found) > 1:
         names = " or ".join(f"{each.label}#{each.fingerprint[:8]}" for each in found)
-        raise UsageError(f"{name} is the container of {len(found)} mappings; say {names}")
+        raise UsageError(f"{name} has {len(found)} mappings; use {names}")
     return found[0]

@@ -1,6 +1,5 @@
-"""One node as the operator's command finds it: configuration, state files, databases, and the daemon if it
-runs. Opening it changes nothing.
-"""
+"""Read access to one node: configuration, state files, databases, and the daemon's reports. Opening it
+changes nothing. """
 
 from __future__ import annotations
 
@@ -32,16 +31,16 @@ from s3_sync.state.paths import journal_path
 from s3_sync.streams.small_files import number
 from s3_sync.sync.backlog.reader import BacklogReader
 
-#: where a device has them, see ``swift.container.backend``
+#: directory of the container databases on a device, see ``swift.container.backend``
 DATABASES = "containers"
-#: what a daemon has said about itself is believed for so many seconds
-FRESH = 60.0
-#: the listing of an account is asked for again after so many seconds
-LISTED_FOR = 60.0
+#: how long a daemon's report is valid, in seconds
+REPORT_TTL = 60.0
+#: how long the listing of an account is cached, in seconds
+LISTING_TTL = 60.0
 
 
 class _Client:
-    """The internal client, made when it is first asked: most questions need none."""
+    """The internal client, created on first use, since most commands need none."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -55,8 +54,8 @@ class _Client:
 
 
 class _Replicas:
-    """Databases on this node. Where the shards of a container cannot be asked for, those of the container
-    itself."""
+    """Databases on this node, including those of shards. If the shards of a container cannot be listed, only
+    those of the container itself."""
 
     def __init__(self, settings: Settings, client: _Client) -> None:
         self._brokers = Brokers(settings)
@@ -72,8 +71,8 @@ class _Replicas:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """``running``: whether a daemon holds the lock of ``status_dir``; None where that cannot be known.
-    ``updated``: when it last wrote about itself, in seconds since the epoch."""
+    """State of the daemon. ``running``: whether a daemon holds the lock of ``status_dir``; None if unknown.
+    ``updated``: when it last wrote a report, in seconds since the epoch."""
 
     running: bool | None
     pid: int | None = None
@@ -81,7 +80,7 @@ class Running:
 
 
 class NodeView:
-    """``problems``: of mappings that were left out, which the daemon leaves out, too."""
+    """One node. ``problems``: those of invalid mappings, which are left out here as in the daemon."""
 
     def __init__(self, settings: Settings, problems: tuple[Problem, ...] = ()) -> None:
         """Raises LocalError."""
@@ -104,7 +103,7 @@ class NodeView:
         return self.settings.mappings
 
     def mapping(self, name: str) -> Mapping:
-        """The one that the operator means, see ``naming``. Raises UsageError."""
+        """Find the mapping that the operator named, see ``mapping_names``. Raises UsageError."""
         try:
             return select(self.mappings, name)
         except UsageError as error:
@@ -113,7 +112,7 @@ class NodeView:
 
     @property
     def statuses(self) -> StatusFiles:
-        """Of the journal that there is now. Raises StateError."""
+        """Status files of the current journal. Raises StateError."""
         uuid = self.journal.uuid
         if self._statuses is None or self._statuses[0] != uuid:
             found = StatusFiles(self.settings.status_dir, uuid, self.settings.mappings, observed=True)
@@ -122,7 +121,7 @@ class NodeView:
 
     @property
     def facts(self) -> BacklogReader:
-        """Remembers counts, until there is another journal. Raises StateError."""
+        """Backlog reader of the current journal, which caches counts. Raises StateError."""
         uuid = self.journal.uuid
         if self._facts is None or self._facts[0] != uuid:
             slack = self.settings.verification_slack_seconds
@@ -130,16 +129,17 @@ class NodeView:
         return self._facts[1]
 
     def containers(self, mapping: Mapping, listed: bool = False) -> Iterator[Mapping]:
-        """The mapping itself; of one of a whole account, what it comes to for each container that the daemon
-        has begun here. ``listed``: and for those in the account's listing, if that can be had."""
+        """Iterate over the mapping itself or, if it is account-wide, over its mappings for each container
+        that the daemon has started here. ``listed``: also for the containers in the account's listing, if it
+        is available."""
         if not mapping.is_whole:
             yield mapping
             return
         yield from self.shares(mapping, self._listed(mapping.account) if listed else frozenset())
 
     def shares(self, mapping: Mapping, listed: Collection[str]) -> Iterator[Mapping]:
-        """What a mapping of a whole account comes to for these containers, and for all of which a daemon has
-        left a trace here: those that were deleted, too. Raises StateError."""
+        """Iterate over an account-wide mapping's mappings for these containers and for all those with a
+        status file or journal entries here, including deleted ones. Raises StateError."""
         names = {*listed, *self.statuses.containers(mapping.account)}
         for key in self.journal.mappings():
             # a container's status file may have another name, or be lost
@@ -153,7 +153,7 @@ class NodeView:
 
     def _listed(self, account: str) -> frozenset[str]:
         known, now = self._listings.get(account), self.now()
-        if known is None or not 0 <= now - known[0] < LISTED_FOR:
+        if known is None or not 0 <= now - known[0] < LISTING_TTL:
             try:
                 known = (now, frozenset(self.client.real.containers(account)))
             except LocalUnavailable:
@@ -162,27 +162,29 @@ class NodeView:
         return known[1]
 
     def require_state(self) -> None:
-        """Before a wish is written down. Raises StateError where no daemon would find it."""
+        """Check that a daemon will find a request. Raises StateError if there is no ``status_dir``."""
         if not os.path.isdir(self.settings.status_dir):
-            raise StateError(f"{self.settings.status_dir} is not there: no daemon has ever run on this node")
+            raise StateError(f"{self.settings.status_dir} does not exist: no daemon has run on this node")
 
     def daemon(self) -> Running:
+        """Return the daemon's state, and reload its reports."""
         reports = [each for each in recon_file.read(self._recon()).values() if _number(each, "updated")]
         updated = max((_number(each, "updated") for each in reports), default=0.0)
         pid = lock_holder(self.settings.status_dir)
         running = None if pid is None else pid > 0
         self._reports = {}
         for report in reports:
-            told = report.get("mappings")
-            if running is False or self.now() - _number(report, "updated") >= FRESH:
+            listed = report.get("mappings")
+            if running is False or self.now() - _number(report, "updated") >= REPORT_TTL:
                 continue
-            for each in filter(lambda each: isinstance(each, dict), told if isinstance(told, list) else ()):
+            mappings = listed if isinstance(listed, list) else ()
+            for each in filter(lambda each: isinstance(each, dict), mappings):
                 key = (str(each.get("account")), str(each.get("container")), str(each.get("fingerprint")))
                 self._reports.setdefault(key, []).append(each)
         return Running(running, pid or None, updated or None)
 
     def report(self, mapping: Mapping) -> list[dict[str, Any]]:
-        """What each process of the daemon said of it when ``daemon`` was last asked."""
+        """Return the report of each daemon process on the mapping, as of the last call of ``daemon``."""
         return self._reports.get((mapping.account, mapping.container, mapping.fingerprint), [])
 
     def close(self) -> None:
@@ -194,20 +196,20 @@ class NodeView:
 
 @contextmanager
 def open_node(config: str) -> Iterator[NodeView]:
-    """Of the configuration file at ``config``. Raises ConfigError, StateError, LocalError."""
+    """Open the node with the configuration file at ``config``. Raises ConfigError, StateError, LocalError."""
     loaded = load(config)
     if loaded.settings is None:
         raise ConfigError(loaded.problems)
     become_owner(loaded.settings.status_dir, loaded.settings.devices)
     with ExitStack() as stack:
-        site = NodeView(loaded.settings, loaded.problems)
-        stack.callback(site.close)
-        yield site
+        node = NodeView(loaded.settings, loaded.problems)
+        stack.callback(node.close)
+        yield node
 
 
 def become_owner(status_dir: str, devices: str) -> None:
-    """As root: become the user whose files these are, for good. Reading a database makes files beside it, and
-    neither Swift nor the daemon could use them if they were root's. Raises StateError."""
+    """If run as root, switch permanently to the owner of the files. Reading a database creates files beside
+    it, and neither Swift nor the daemon could use them if root owned them. Raises StateError."""
     if os.geteuid() != 0 or (directory := owned(status_dir, devices)) is None:
         return
     owner = os.stat(directory)
@@ -218,11 +220,12 @@ def become_owner(status_dir: str, devices: str) -> None:
         os.setgid(owner.st_gid)
         os.setuid(owner.st_uid)
     except (OSError, KeyError) as error:
-        raise StateError(f"cannot become the user whose directory {directory} is: {error}") from error
+        raise StateError(f"cannot switch to the owner of {directory}: {error}") from error
 
 
 def owned(status_dir: str, devices: str) -> str | None:
-    """The directory whose owner the daemon runs as; before it has ever run, one of container databases."""
+    """Return the directory whose owner the daemon runs as: ``status_dir``, or before the first run a
+    directory of container databases. None if there is neither."""
     here = (status_dir, *sorted(glob(os.path.join(escape(devices), "*", DATABASES))))
     return next(filter(os.path.isdir, here), None)
 

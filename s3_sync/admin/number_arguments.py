@@ -1,4 +1,4 @@
-"""Numbers on the command line: for argparse, which says which option was wrong."""
+"""Numeric argument types for argparse, which adds the name of the option to the error."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from argparse import ArgumentTypeError
 
 
 def natural(text: str) -> int:
-    """0, 1, 2 ... Raises ArgumentTypeError."""
+    """Parse a non-negative integer. Raises ArgumentTypeError."""
     if not text.isdecimal():
-        raise ArgumentTypeError(f"{text!r} is not 0, 1, 2 ...")
+        raise ArgumentTypeError(f"{text!r} is not a non-negative integer")
     return int(text)
 
 
 def pause(text: str) -> float:
-    """Seconds between two answers, at least a tenth of one. Raises ArgumentTypeError."""
+    """Parse an interval in seconds, raised to at least 0.1. Raises ArgumentTypeError."""
     try:
         seconds = float(text)
     except ValueError:
         seconds = math.nan
     if not 0 < seconds <= 86400:
-        raise ArgumentTypeError(f"{text!r} is no number of seconds up to a day")
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds between 0 and 86400")
     return max(0.1, seconds)

@@ -1,4 +1,4 @@
-"""How answers are shown: tables in a terminal, columns with tabs where they are piped, or JSON."""
+"""Output of the commands: tables in a terminal, tab-separated columns in a pipe, or JSON."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-#: shown where there is nothing to tell
+#: shown for a missing value
 NOTHING = "-"
 _SECONDS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
 class Output:
-    """``as_json``: answers are printed as JSON, tables and lines of text are left out."""
+    """Prints to ``file``. ``as_json``: print answers as JSON, and neither tables nor lines of text."""
 
     def __init__(self, as_json: bool = False, file: TextIO | None = None) -> None:
         self.as_json = as_json
@@ -30,7 +30,7 @@ class Output:
         self.cells([text])
 
     def cells(self, texts: Sequence[str]) -> None:
-        """One line of what is told as it is found: no table that would have to wait for the last one."""
+        """Print one row at once, without waiting for the whole table."""
         if self.as_json:
             return
         shown = [printable(each) for each in texts]
@@ -40,7 +40,7 @@ class Output:
             self._write("\t".join(shown))
 
     def note(self, text: str) -> None:
-        """A remark that must not get among columns: on stderr where the answer is piped."""
+        """Print a remark; to stderr in a pipe, so that it does not mix with the columns."""
         if self.as_json:
             return
         if self.console.is_terminal:
@@ -51,7 +51,7 @@ class Output:
     def table(
         self, columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str] = ()
     ) -> None:
-        """``numbers``: columns that are aligned to the right."""
+        """Print a table. ``numbers``: right-aligned columns."""
         if self.as_json:
             return
         if not self.console.is_terminal:
@@ -61,7 +61,7 @@ class Output:
         self.console.print(rendered(columns, rows, numbers), soft_wrap=False)
 
     def answer(self, value: Any) -> None:
-        """A value of a use case, as JSON; docs/ctl.md lists what is in it."""
+        """Print the result of a use case as JSON; docs/ctl.md lists the keys."""
         if self.as_json:
             written = value
             if is_dataclass(value) and not isinstance(value, type):
@@ -69,7 +69,7 @@ class Output:
             self._write(json.dumps(_finite(written)))
 
     def flush(self) -> None:
-        """Raises BrokenPipeError when nobody reads any more."""
+        """Raises BrokenPipeError if the reader has closed the pipe."""
         self.console.file.flush()
 
     def _write(self, text: str) -> None:
@@ -77,7 +77,7 @@ class Output:
 
 
 def _finite(value: Any) -> Any:
-    """JSON knows no infinity: what will never be is null."""
+    """Replace infinities, which JSON does not have, by null."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -97,7 +97,8 @@ def rendered(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Seq
 
 
 def printable(text: str) -> str:
-    """Whatever a name holds, it must neither steer a terminal nor look like another column or line."""
+    """Escape control characters, so that a name can neither control the terminal nor fake a column or
+    line."""
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape", "backslashreplace").decode()
         for letter in text
@@ -105,7 +106,7 @@ def printable(text: str) -> str:
 
 
 def size(number: float) -> str:
-    """Bytes, in binary units: ``1.5 GiB``."""
+    """Format bytes in binary units: ``1.5 GiB``."""
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
         if number < 1024:
             return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
@@ -114,7 +115,7 @@ def size(number: float) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """The two largest units that matter: ``3d 4h``, ``12s``."""
+    """Format seconds in the two largest units: ``3d 4h``, ``12s``."""
     if seconds is None or not math.isfinite(seconds):
         return NOTHING
     rest = max(0, int(seconds))
@@ -131,7 +132,7 @@ def duration(seconds: float | None) -> str:
 
 
 def moment(seconds: float | None) -> str:
-    """``2026-01-31 12:00:00Z``; nothing for what is no date."""
+    """Format a time as ``2026-01-31 12:00:00Z``; ``-`` if it is not a date."""
     if seconds is None:
         return NOTHING
     try:

@@ -1,4 +1,4 @@
-"""Having a mapping compared again."""
+"""The ``--since`` argument of a reset, and the dry run of one."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _AGO = re.compile(r"(\d{1,9})([smhdw])")
 
 @dataclass(slots=True)
 class Plan:
-    """What a reset would look at on this node: ``objects`` and ``deletes`` of its own share at once,
-    ``others``, which are other nodes' to send, after the verification slack. ``bytes``: of the objects, which
-    is what would be sent at most. ``failures``: objects that have failed and would be tried again.
+    """The rows that a reset would compare on this node: ``objects`` and ``deletes`` of its own share at once,
+    ``others``, which belong to other nodes, after the verification slack. ``bytes``: size of the objects, the
+    most that would be sent. ``failures``: failed objects that would be retried.
     """
 
     objects: int = 0
@@ -32,8 +32,9 @@ class Plan:
 
 
 def since_of(text: str, now: float) -> float:
-    """Seconds since the epoch: of a date (``2026-01-31``, ``2026-01-31T12:00:00Z``; UTC), of ``24h`` before
-    now (or s, m, d, w), or as they are. Raises UsageError, also for what is still to come."""
+    """Parse a date (``2026-01-31``, ``2026-01-31T12:00:00Z``; UTC), an age (``24h``; or s, m, d, w), or
+    seconds since the epoch, and return seconds since the epoch. Raises UsageError, also for a time in the
+    future."""
     if ago := _AGO.fullmatch(text):
         since = now - int(ago[1]) * _UNITS[ago[2]]
     elif re.fullmatch(r"\d{9,11}(\.\d+)?", text):
@@ -42,17 +43,17 @@ def since_of(text: str, now: float) -> float:
         try:
             since = parse_iso_date(text)
         except (ValueError, OverflowError):
-            raise UsageError(f"--since {text}: neither a date nor a time like 24h") from None
+            raise UsageError(f"--since {text}: expected a date, or an age such as 24h") from None
     if since > now:
-        raise UsageError(f"--since {text}: that is still to come")
+        raise UsageError(f"--since {text}: the time is in the future")
     return max(0.0, since)
 
 
-def plan(site: NodeView, mapping: Mapping, prefix: str = "", since: float = 0.0) -> Plan:
-    """Counted from the databases; nothing is asked of the store. Raises LocalError, StateError."""
+def plan(node: NodeView, mapping: Mapping, prefix: str = "", since: float = 0.0) -> Plan:
+    """Count the rows in the databases, without any request to the store. Raises LocalError, StateError."""
     found = Plan()
-    for each in site.containers(mapping, listed=True):
-        for replica in site.replicas.replicas(each.account, each.container):
+    for each in node.containers(mapping, listed=True):
+        for replica in node.replicas.replicas(each.account, each.container):
             try:
                 with replica.open() as db:
                     found.databases += 1
@@ -60,20 +61,20 @@ def plan(site: NodeView, mapping: Mapping, prefix: str = "", since: float = 0.0)
                     while rows := db.brief_since(position, CHUNK):
                         position = rows[-1][0]
                         for row in rows:
-                            if _is_meant(row[1], row[2], prefix, since):
+                            if _is_included(row[1], row[2], prefix, since):
                                 _add(found, row, replica.ordinal, replica.replicas)
             except LocalMissing:
                 continue
         after = ""
-        while page := site.journal.unsettled(each.journal_key, 1000, after):
+        while page := node.journal.unsettled(each.journal_key, 1000, after):
             found.failures += sum(entry.name.startswith(prefix) for entry in page)
             after = page[-1].name
     if not found.databases:
-        raise LocalError("no database of it is on this node")
+        raise LocalError("this node has no database of the container")
     return found
 
 
-def _is_meant(name: str, created_at: str, prefix: str, since: float) -> bool:
+def _is_included(name: str, created_at: str, prefix: str, since: float) -> bool:
     if name.startswith("\0") or not name.startswith(prefix):
         return False
     return not since or max(decode_row_timestamps(created_at)).seconds >= since

@@ -1,4 +1,4 @@
-"""How far each mapping is on this node."""
+"""The progress of each mapping on this node."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from s3_sync.errors import LocalError
 from s3_sync.streams.small_files import number as finite
 from s3_sync.sync.backlog.reader import MappingBacklog
 
-# what a mapping can be, the first one that applies
+# states of a mapping; the first one that applies is shown
 UNREADABLE, PAUSED, ELSEWHERE, RESETTING = "unreadable", "paused", "elsewhere", "resetting"
 HOLDING = "deletes held"
 TROUBLED, BEHIND, RETRYING = "troubled", "behind", "retrying"
@@ -22,16 +22,16 @@ QUARANTINE, IN_SYNC = "quarantine", "in sync"
 
 @dataclass(slots=True)
 class MappingStatus:
-    """Times in seconds since the epoch, ``eta`` in seconds; None where there is none, or nobody knows.
+    """Status of one mapping. Times in seconds since the epoch, ``eta`` in seconds; None if there is none, or
+    if it is unknown.
 
-    ``containers``: a mapping of every container has many. ``databases``: on this node. ``rows_behind``: own
-    rows that could have been handled by now; ``rows_unverified``: the same of other nodes' rows, in the pass
-    that verifies them. ``objects_pending``: behind, failed and tried again, or (``objects_large`` of them)
-    waiting for their turn among the large ones. ``objects_later``: they wait
-    for their ``copy_after``. ``rows_resetting``: at most so many are still to be compared. The speed and
-    ``last_progress`` are the daemon's own words; where it does not run, ``last_progress`` is when a cursor
-    was last written down.
-    """
+    ``containers``: more than one for an account-wide mapping. ``databases``: on this node. ``rows_behind``:
+    own rows that are due and not handled. ``rows_unverified``: the same for other nodes' rows in the verify
+    pass. ``objects_pending``: objects behind, failed and to be retried, or (``objects_large`` of them)
+    waiting in the lane of large objects. ``objects_later``: objects that wait for their ``copy_after``.
+    ``rows_resetting``: upper limit of the rows that a reset still has to compare. The rates and
+    ``last_progress`` come from the daemon's report; without one, ``last_progress`` is when a cursor was last
+    saved. """
 
     number: int | None
     mapping: str
@@ -70,7 +70,7 @@ class MappingStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """``at``: when this was so. ``problems``: of mappings that are left out."""
+    """Status of a node. ``at``: when it was taken. ``problems``: those of the mappings left out."""
 
     at: float
     daemon: Running
@@ -79,43 +79,43 @@ class Status:
 
     @property
     def is_good(self) -> bool:
-        """Whether the daemon runs, nothing fails, and everything could be looked at."""
-        well = all(not each.failing and not each.errors for each in self.mappings)
-        return well and not self.problems and self.daemon.running is not False
+        """Whether the daemon is running, nothing fails, and everything could be read."""
+        healthy = all(not each.failing and not each.errors for each in self.mappings)
+        return healthy and not self.problems and self.daemon.running is not False
 
 
-def status(site: NodeView, mappings: tuple[Mapping, ...]) -> Status:
-    """Raises StateError."""
-    running = site.daemon()
-    found = [_status(site, mapping) for mapping in mappings]
-    return Status(site.now(), running, found, [str(problem) for problem in site.problems])
+def status(node: NodeView, mappings: tuple[Mapping, ...]) -> Status:
+    """Return the status of these mappings. Raises StateError."""
+    running = node.daemon()
+    found = [_status(node, mapping) for mapping in mappings]
+    return Status(node.now(), running, found, [str(problem) for problem in node.problems])
 
 
 def destination(mapping: Mapping) -> str:
-    """Store, bucket, and the prefix where the file names one."""
+    """Return store, bucket, and the prefix if the file has one."""
     prefix = f"/{mapping.custom_prefix}" if mapping.custom_prefix else ""
     return f"{mapping.credentials.store}/{mapping.bucket}{prefix}"
 
 
-def _status(site: NodeView, mapping: Mapping) -> MappingStatus:
+def _status(node: NodeView, mapping: Mapping) -> MappingStatus:
     found = MappingStatus(
         number_of(mapping),
         mapping.label,
         destination(mapping),
         mapping.fingerprint,
         mapping.profile.mode,
-        paused_since=site.controls.paused_since(mapping),
+        paused_since=node.controls.paused_since(mapping),
     )
-    for each in site.containers(mapping, listed=True):
+    for each in node.containers(mapping, listed=True):
         found.containers += 1
-        found.deletes_held += site.journal.deletes(each.journal_key).held
+        found.deletes_held += node.journal.deletes(each.journal_key).held
         try:
-            facts = site.facts.of(each)
+            facts = node.facts.of(each)
             _add(found, facts)
-            _add_resets(found, site, facts)
+            _add_resets(found, node, facts)
         except LocalError as error:
             found.errors.append(str(error))
-    reports = site.report(mapping)
+    reports = node.report(mapping)
     _add_report(found, reports)
     found.state = _state(found, any(_numbers(reports, "troubled")))
     return found
@@ -143,9 +143,9 @@ def _add(found: MappingStatus, facts: MappingBacklog) -> None:
     found.last_progress = max(filter(None, (found.last_progress, facts.saved)), default=None)
 
 
-def _add_resets(found: MappingStatus, site: NodeView, facts: MappingBacklog) -> None:
-    """Begun ones, and those that the daemon has not seen yet."""
-    newest = max((each.id for each in site.controls.resets(facts.mapping)), default="")
+def _add_resets(found: MappingStatus, node: NodeView, facts: MappingBacklog) -> None:
+    """Add the rows of resets in progress and of those that the daemon has not started yet."""
+    newest = max((each.id for each in node.controls.resets(facts.mapping)), default="")
     for database in facts.databases:
         left = sum(each.last_row - each.next_row + 1 for each in database.resets)
         if newest > database.reset_taken and database.begun:
@@ -155,10 +155,10 @@ def _add_resets(found: MappingStatus, site: NodeView, facts: MappingBacklog) -> 
 
 
 def _add_report(found: MappingStatus, reports: list[dict[str, Any]]) -> None:
-    """Of all processes: one mapping of a whole account may be shared among them."""
-    speeds = [_numbers(reports, key) for key in ("objects_per_second", "bytes_per_second")]
-    if all(speeds):
-        found.objects_per_second, found.bytes_per_second = map(sum, speeds)
+    """Add the rates of all processes, which may share an account-wide mapping."""
+    rates = [_numbers(reports, key) for key in ("objects_per_second", "bytes_per_second")]
+    if all(rates):
+        found.objects_per_second, found.bytes_per_second = map(sum, rates)
     if found.objects_per_second and found.objects_pending:
         found.eta = found.objects_pending / found.objects_per_second
     found.last_progress = min(_numbers(reports, "last_progress"), default=found.last_progress)

@@ -1,8 +1,7 @@
-"""``verify-data``: whether the remote holds what it should, for every container of a mapping.
+"""``verify-data``: compares every container of a mapping with the remote.
 
-Beside the comparison of names (``comparison``): manifests of large objects that belong to nothing, and
-uploads in parts that nobody completes. How far it has come is in a file, so that it can be stopped and
-resumed.
+In addition to the comparison of names (``comparison``) it finds orphaned manifests of large objects and
+abandoned multipart uploads. Its progress is kept in a file, so that it can be interrupted and resumed.
 """
 
 from __future__ import annotations
@@ -30,14 +29,14 @@ from s3_sync.runtime.concurrency import GreenPool, Pool
 from s3_sync.state.journal import QUARANTINE
 from s3_sync.sync.rows.upload_ledger import LIST_EVERY, SAFE_AGE
 
-#: names that are looked at side by side
+#: names examined concurrently
 WORKERS = 16
 
 
 @dataclass(slots=True)
 class Summary:
-    """Numbers by what was found; ``names``: looked at on either side. ``errors``: containers that could not
-    be read to their ends; ``notes``: what could not be looked at, and is no data."""
+    """Numbers of findings by kind. ``names``: names compared. ``errors``: containers that could not be read
+    completely. ``notes``: checks that were skipped and do not concern the data."""
 
     names: int = 0
     wrong: dict[str, int] = field(default_factory=dict)
@@ -52,10 +51,10 @@ class Summary:
 
 
 class Verification:
-    """Of one mapping. ``findings`` first, then ``summary``."""
+    """Verification of one mapping. Exhaust ``findings`` before calling ``summary``."""
 
-    def __init__(self, site: NodeView, mapping: Mapping, state: VerificationState, depth: Depth) -> None:
-        self._site = site
+    def __init__(self, node: NodeView, mapping: Mapping, state: VerificationState, depth: Depth) -> None:
+        self._node = node
         self._mapping = mapping
         self._state = state
         self._depth = depth
@@ -63,17 +62,17 @@ class Verification:
         self._notes: list[str] = []
 
     def findings(self) -> Iterator[tuple[Mapping, Finding]]:
-        """With the mapping of the container that each is about. Raises LocalError, StateError."""
+        """Iterate over findings, each with the mapping of its container. Raises LocalError, StateError."""
         with ExitStack() as stack:
             registry = Registry(connections=WORKERS)
             stack.callback(registry.close_all)
-            local = _local_objects(self._site, stack)
+            local = _local_objects(self._node, stack)
             pool: Pool = GreenPool(WORKERS)
-            kept = _Kept(self._mapping, local.accounts, self._site.now)
+            kept = _KeptObjects(self._mapping, local.accounts, self._node.now)
             for mapping in self._containers():
                 if self._state.reached(mapping.container)[1]:
                     continue
-                one = _Container(self._site, mapping, self._state, kept)
+                one = _Container(self._node, mapping, self._state, kept)
                 try:
                     for found in one.findings(registry, local, pool, self._depth):
                         yield mapping, found
@@ -91,12 +90,12 @@ class Verification:
         if not mapping.is_whole:
             yield mapping
             return
-        yield from self._site.shares(mapping, set(self._site.client.real.containers(mapping.account)))
+        yield from self._node.shares(mapping, set(self._node.client.real.containers(mapping.account)))
 
 
-class _Kept:
-    """What a mapping that moves objects leaves where it is. Found out when it is first asked for, for that
-    takes a walk through the whole container, or account."""
+class _KeptObjects:
+    """Objects that a lifecycle mapping does not move. Determined on first use, since it requires a walk
+    through the whole container or account."""
 
     def __init__(self, mapping: Mapping, accounts: Accounts, now: Callable[[], float]) -> None:
         self._moves = not mapping.profile.retain_local
@@ -105,9 +104,9 @@ class _Kept:
         self._lock = Lock()
         self._failed = ""
 
-    def why(self, container: str, name: str) -> str:
-        """Of an object that is here; empty: it is not left there. Raises LocalUnavailable: for all that it is
-        asked, when the walk has failed once."""
+    def reason(self, container: str, name: str) -> str:
+        """Return why a local object is not moved; empty if it is. Raises LocalUnavailable; once the walk has
+        failed, for every object."""
         if not self._moves:
             return ""
         with self._lock:
@@ -116,8 +115,8 @@ class _Kept:
             if self._names.seen_until == float("-inf"):
                 self._walk()
         if container in self._names.versioned:
-            return "nothing is moved out of a container that keeps versions"
-        return "a large object here consists of it" if self._names.has(container, name) else ""
+            return "objects are not moved out of a versioned container"
+        return "it is a segment of a local large object" if self._names.has(container, name) else ""
 
     def _walk(self) -> None:
         try:
@@ -129,10 +128,12 @@ class _Kept:
 
 
 class _Container:
-    """One container and what is stored for it."""
+    """Verification of one container."""
 
-    def __init__(self, site: NodeView, mapping: Mapping, state: VerificationState, kept: _Kept) -> None:
-        self._site = site
+    def __init__(
+        self, node: NodeView, mapping: Mapping, state: VerificationState, kept: _KeptObjects
+    ) -> None:
+        self._node = node
         self._mapping = mapping
         self._state = state
         self._kept = kept
@@ -143,7 +144,7 @@ class _Container:
     ) -> Iterator[Finding]:
         mapping, state = self._mapping, self._state
         bucket = registry.open_bucket(mapping)
-        # manifests first: an object is stored before its manifest is, and goes before or with it
+        # manifests first: a manifest is stored after its object, and deleted after or with it
         manifests = registry.open_bucket(
             replace(mapping, namer=KeyNamer.literal(mapping.namer.manifest_prefix))
         )
@@ -152,12 +153,12 @@ class _Container:
             state.add_manifests(mapping.container, _manifests(manifests))
         sides = Sides(
             local,
-            self._site.client.real,
+            self._node.client.real,
             bucket,
             pool,
             self._pending,
             self._deleted_here,
-            self._site.now,
+            self._node.now,
         )
         comparison = Comparison(mapping, sides, depth)
         with_manifests = state.has_manifests(mapping.container)
@@ -175,70 +176,72 @@ class _Container:
         return namer.manifest_key(name)[len(namer.manifest_prefix) :]
 
     def _absent(self) -> Iterator[Finding]:
-        """Where the file names a container, and Swift has none, nobody can tell what ought to be stored. Of
-        a whole account, containers come and go."""
+        """Report a container that the file names and Swift does not have: it is unknown what should be
+        stored. In an account-wide mapping, containers come and go."""
         mapping = self._mapping
         if (
             not mapping.origin
-            and self._site.client.real.container(mapping.account, mapping.container) is None
+            and self._node.client.real.container(mapping.account, mapping.container) is None
         ):
-            yield Finding("", UNSURE, "Swift has no such container: only what is stored was looked at")
+            yield Finding("", UNSURE, "Swift has no such container: only the store was checked")
 
     def _orphans(self, manifests: Bucket) -> Iterator[Finding]:
         for key in self._state.manifests(self._mapping.container):
             try:
                 manifests.head_object(key)
             except NotFound:
-                continue  # it went together with its object
+                continue  # deleted together with its object
             name = self._mapping.namer.manifest_prefix + key
-            yield Finding(name, MANIFEST, "no stored object has it")
+            yield Finding(name, MANIFEST, "it belongs to no stored object")
 
     def _uploads(self, bucket: Bucket) -> Iterator[Finding]:
-        """What is younger may be on its way, from whichever node; of an older one nobody knows any more.
+        """Report open uploads. A young one may be in progress on any node; an older one is abandoned.
 
-        Not every store tells, nor everybody: then there is nothing that it would say about the data."""
+        Not every store can list uploads, and not every account may; that is noted, but says nothing about the
+        data."""
         try:
             uploads = list(bucket.list_uploads())
         except RemoteError as error:
             if error.transient:
                 raise
-            self.notes.append(f"{self._mapping.label}: open uploads cannot be listed: {error}")
+            self.notes.append(f"{self._mapping.label}: cannot list open uploads: {error}")
             return
         for upload in uploads:
-            age = self._site.now() - upload.begun
+            age = self._node.now() - upload.begun
             young = upload.begun and age < SAFE_AGE + LIST_EVERY
-            reason = "it may be on its way, and is aborted when it is a week old"
+            reason = "it may be in progress, and is aborted when it is a week old"
             yield Finding(upload.name, UPLOAD, upload.upload_id, reason if young else "")
 
     def _pending(self, name: str, state: LocalState) -> str:
-        entry = self._site.journal.entry(self._mapping.journal_key, name)
+        entry = self._node.journal.entry(self._mapping.journal_key, name)
         if entry is not None and entry.state == QUARANTINE:
             return ""
         if entry is not None:
-            return f"it failed ({entry.reason}) and is tried again"
-        # a container that keeps versions has rows that wait for ever: so this comes before them
-        if isinstance(state, Present) and (kept := self._kept.why(self._mapping.container, name)):
+            return f"it failed ({entry.reason}) and will be retried"
+        # before the rows: those of a versioned container wait forever
+        if isinstance(state, Present) and (kept := self._kept.reason(self._mapping.container, name)):
             return kept
-        rows, errors = positions(self._site, self._mapping, name)
+        rows, errors = positions(self._node, self._mapping, name)
         waiting = [row for row in rows if row.position != "handled"]
         if waiting:
-            return "another node's daemon is first" if not waiting[0].own else "its row has not been handled"
+            return "another node's daemon sends it" if not waiting[0].own else "its row has not been handled"
         if _knows(rows, state):
             return ""
         if errors:
             return f"a database cannot be read: {errors[0]}"
         if rows:
-            return "the database here has not heard of it yet"
-        young = self._age(state) < self._site.settings.verification_slack_seconds
-        return "it is younger than verification_slack, and no database here has it" if young else ""
+            return "the databases on this node have no row of it yet"
+        young = self._age(state) < self._node.settings.verification_slack_seconds
+        return "it is younger than verification_slack, and no database on this node has it" if young else ""
 
     def _age(self, state: LocalState) -> float:
-        return float("inf") if isinstance(state, Unknown) else self._site.now() - state.timestamp.seconds
+        return float("inf") if isinstance(state, Unknown) else self._node.now() - state.timestamp.seconds
 
     def _deleted_here(self, names: Sequence[str]) -> set[str]:
-        """A database that cannot be read knows of nothing; what it would say is not wrong before it does."""
+        """Return the names that a client's delete row in a local database is about. A database that cannot be
+        read counts as empty: without a row, an object only in the store counts as moved."""
         found: set[str] = set()
-        for replica in self._site.replicas.replicas(self._mapping.account, self._mapping.container):
+        for replica in self._node.replicas.replicas(self._mapping.account, self._mapping.container):
             with suppress(LocalError), replica.open() as db:
                 found |= {
                     n for n in names for row in db.rows_of(n) if row.deleted and not row.data_timestamp.offset
@@ -247,7 +250,7 @@ class _Container:
 
 
 def _knows(rows: list[RowPosition], state: LocalState) -> bool:
-    """Whether a row on this node is about this state, or a later one."""
+    """Returns whether a row on this node is about this state or a later one."""
     if isinstance(state, Unknown):
         return bool(rows)
     return any(row.timestamp >= state.timestamp.internal for row in rows)
@@ -263,9 +266,9 @@ def _manifests(bucket: Bucket) -> Iterator[str]:
         start = page.next_after
 
 
-def _local_objects(site: NodeView, stack: ExitStack) -> LocalObjects:
-    client = site.client.real
-    reader = ObjectReader(site.settings, client)
+def _local_objects(node: NodeView, stack: ExitStack) -> LocalObjects:
+    client = node.client.real
+    reader = ObjectReader(node.settings, client)
     stack.callback(reader.close)
     return LocalObjects.of(reader, client, NewestState(reader.rings, reader.servers))
 

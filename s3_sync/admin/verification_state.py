@@ -1,8 +1,7 @@
-"""How far a verification has come, and what it still has to know: a file, so that it can go on after a stop.
+"""Progress of a verification, in a file, so that it can be resumed.
 
-SQLite, because of the stored manifests: which of them belong to an object is known when all names have been
-seen, and they may be millions.
-"""
+It is an SQLite database because of the stored manifests: there may be millions, and which of them are
+orphaned is known only after all names have been read. """
 
 from __future__ import annotations
 
@@ -33,8 +32,8 @@ _TABLES = {"about", "reached", "manifests", "found"}
 
 @dataclass(slots=True)
 class Seen:
-    """Since progress was last written down: how many names, keys of the manifests that they may have, and
-    how often something was found, by what it is and whether it is pending."""
+    """Progress since the last save: number of names, keys of the manifests that they may have, and number of
+    findings by kind and whether pending."""
 
     looked_at: int = 0
     manifests: list[str] = field(default_factory=list)
@@ -42,10 +41,10 @@ class Seen:
 
 
 class VerificationState:
-    """``about``: which verification this is, in words; nobody else's progress is taken for its own.
+    """The open file. ``about``: identifies the verification, so that the progress of another is not used.
 
-    Raises StateError throughout: also where ``path`` is something else, which stays as it is, and where
-    another process is at it.
+    Every method raises StateError; the constructor also if ``path`` is another kind of file, which is left
+    unchanged, or if another process uses it.
     """
 
     def __init__(self, path: str, about: str, resume: bool) -> None:
@@ -60,14 +59,14 @@ class VerificationState:
             stack.pop_all()
 
     def reached(self, container: str) -> tuple[str, bool]:
-        """The last name that was looked at, and whether the container is done."""
+        """Return the last name compared, and whether the container is done."""
         with self._errors():
             query = "SELECT name, done FROM reached WHERE container = ?"
             found = self._db.execute(query, (container,)).fetchone()
         return (found[0], bool(found[1])) if found else ("", False)
 
     def reach(self, container: str, name: str, seen: Seen, done: bool = False) -> None:
-        """Everything up to ``name`` has been told, and what was seen of it."""
+        """Save the progress: every finding up to ``name`` has been printed."""
         with self._errors(), self._transaction():
             self._db.executemany(
                 "DELETE FROM manifests WHERE container = ? AND key = ?",
@@ -85,7 +84,7 @@ class VerificationState:
             )
 
     def add_manifests(self, container: str, keys: Iterable[str]) -> bool:
-        """Whether there are any."""
+        """Add the keys of stored manifests. Returns whether there are any."""
         with self._errors(), self._transaction():
             rows = ((container, key) for key in keys)
             added = self._db.executemany("INSERT OR IGNORE INTO manifests VALUES (?, ?)", rows).rowcount
@@ -97,7 +96,7 @@ class VerificationState:
             return self._db.execute(query, (container,)).fetchone() is not None
 
     def manifests(self, container: str) -> Iterator[str]:
-        """Those that no name seen so far accounts for."""
+        """Iterate over the manifests that belong to none of the names compared so far."""
         after = ""
         while True:
             with self._errors():
@@ -109,7 +108,7 @@ class VerificationState:
             after = keys[-1]
 
     def counts(self) -> tuple[Counter[str], Counter[str]]:
-        """By what was found: of what is wrong, and of what is pending; earlier runs included."""
+        """Return the numbers of faults and of pending differences, each by kind, including earlier runs."""
         wrong, pending = Counter[str](), Counter[str]()
         with self._errors():
             for what, waits, number in self._db.execute("SELECT what, pending, number FROM found"):
@@ -126,35 +125,35 @@ class VerificationState:
         if remove:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path)
-        os.close(self._file)  # last: it takes every lock with it that SQLite has on the file
+        os.close(self._file)  # last: closing it drops every lock that SQLite holds on the file
 
     def _lock(self) -> None:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StateError(f"{self._path}: another verification is at it") from None
+            raise StateError(f"{self._path}: in use by another verification") from None
 
     def _begin(self, about: str, resume: bool) -> None:
         if not self._is_ours():
-            raise StateError(f"{self._path} is something else than what a verification leaves")
+            raise StateError(f"{self._path} is not a state file of verify-data")
         self._db.executescript(_SCHEMA)
         with self._transaction():
             before = self._db.execute("SELECT what FROM about").fetchone()
             if resume and before is not None:
                 if before[0] != about:
-                    raise StateError(f"{self._path} is of another verification: {before[0]}")
+                    raise StateError(f"{self._path} belongs to another verification: {before[0]}")
                 return
             for table in _TABLES:
                 self._db.execute(f"DELETE FROM {table}")
             self._db.execute("INSERT INTO about VALUES (?)", (about,))
 
     def _is_ours(self) -> bool:
-        """Or empty."""
+        """Returns whether the file is a state file or empty."""
         try:
             names = self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             there = {name for (name,) in names}
         except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):  # no place, no permission
+            if isinstance(error, sqlite3.OperationalError):  # disk full, no permission
                 raise
             return False
         return not there or there == _TABLES
@@ -178,6 +177,6 @@ class VerificationState:
 
 
 def digest_of(key: str) -> str | None:
-    """The part of a manifest's key that tells the object's name; None for a foreign key."""
+    """Return the part of a manifest's key that identifies the object; None if it is not a manifest's key."""
     digest = key.removesuffix(MANIFEST_SUFFIX)
     return digest if key.endswith(MANIFEST_SUFFIX) and len(digest) == 64 else None

@@ -34,8 +34,8 @@ class Expiry:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An expiry and its failures. ``attempts``: failed attempts so far, the last one for ``reason``; 0 if none
-    has failed."""
+    """An expiry and its failures. ``attempts``: failed attempts so far, the last one for ``reason``; 0 if
+    none has failed."""
 
     expiry: Expiry
     attempts: int = 0
@@ -60,8 +60,8 @@ class Expiries:
             )
 
     def due(self, mapping: str, delete_at: float, next_try: float, limit: int) -> list[Entry]:
-        """Return entries with an X-Delete-At up to ``delete_at`` and a next attempt up to ``next_try``, oldest
-        first."""
+        """Return entries with an X-Delete-At up to ``delete_at`` and a next attempt up to ``next_try``,
+        oldest first."""
         return self._entries(
             "mapping = ? AND delete_at <= ? AND next_try <= ? ORDER BY delete_at, name LIMIT ?",
             mapping, delete_at, next_try, limit,

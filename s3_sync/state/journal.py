@@ -58,8 +58,8 @@ CREATE TABLE IF NOT EXISTS windows (
 
 @dataclass(frozen=True, slots=True)
 class Unsettled:
-    """One object that has not converged. ``state`` is RETRY, QUARANTINE, or WAITING for a place in the lane of
-    large objects, which is not a failure. Timestamps in internal form.
+    """One object that has not converged. ``state`` is RETRY, QUARANTINE, or WAITING for a place in the lane
+    of large objects, which is not a failure. Timestamps in internal form.
 
     Only its identity matters for the next attempt: what to do is decided again from the state of both sides.
     """
@@ -357,7 +357,8 @@ class Journal:
         )  # fmt: skip
 
     def _defer(self, mapping: str, each: Unsettled, now: float) -> None:
-        """Record a deferred object. Earlier failures of it are kept, and so is an entry about a newer version."""
+        """Record a deferred object. Earlier failures of it are kept, and so is an entry about a newer
+        version."""
         self._db.execute(
             "INSERT INTO unsettled VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET state = excluded.state, policy = excluded.policy,"

@@ -46,8 +46,8 @@ class JournalEdit:
         return self._change(names, change)
 
     def forget(self, mapping: str, entries: Sequence[tuple[str, str]]) -> int:
-        """Drop failures, each by name and timestamp, so one about a newer version stays; returns their number.
-        Expired copies are kept, because nothing else refers to them."""
+        """Drop failures, each by name and timestamp, so one about a newer version stays; returns their
+        number. Expired copies are kept, because nothing else refers to them."""
 
         def change(db: sqlite3.Connection, entry: tuple[str, str]) -> int:
             return db.execute(

@@ -203,8 +203,8 @@ class JournalView:
                 raise StateError(f"cannot read the journal {self._path}: {error.strerror}") from error
 
     def _connected(self) -> sqlite3.Connection | None:
-        """Return the connection; reopen it if the file was replaced, as a damaged journal is. None if there is
-        no file."""
+        """Return the connection; reopen it if the file was replaced, as a damaged journal is. None if there
+        is no file."""
         try:
             status = os.stat(self._path)
         except FileNotFoundError:

@@ -27,8 +27,8 @@ _SAME = "mapping = ? AND database = ? AND id = ? AND kind = ?"
 
 @dataclass(frozen=True, slots=True)
 class ResetRange:
-    """Rows ``next_row`` to ``last_row``, still to be compared, not before ``due``. ``kind``: PRIMARY (own rows)
-    or VERIFY (rows of other nodes). ``prefix`` and ``since`` are those of the reset ``id``."""
+    """Rows ``next_row`` to ``last_row``, still to be compared, not before ``due``. ``kind``: PRIMARY (own
+    rows) or VERIFY (rows of other nodes). ``prefix`` and ``since`` are those of the reset ``id``."""
 
     database: str
     id: str
@@ -54,8 +54,8 @@ class Resets:
         return found[0] if found else ""
 
     def take(self, mapping: str, database: str, reset: str, passes: Sequence[ResetRange], now: float) -> None:
-        """Apply a reset in one transaction: add its passes, and make the failures of the objects concerned due
-        ``now``, quarantined ones included."""
+        """Apply a reset in one transaction: add its passes, and make the failures of the objects concerned
+        due ``now``, quarantined ones included."""
         with self._file.transaction() as db:
             db.execute("INSERT OR REPLACE INTO resets_taken VALUES (?, ?, ?)", (mapping, database, reset))
             for each in passes:

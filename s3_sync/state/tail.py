@@ -35,7 +35,8 @@ class Tail:
 
     @classmethod
     def of(cls, last: Iterable[Row], newest: Timestamp) -> Tail:
-        """Make a tail of the ``last`` LENGTH rows up to the cursor and the ``newest`` timestamp before them."""
+        """Make a tail of the ``last`` LENGTH rows up to the cursor and the ``newest`` timestamp before
+        them."""
         rows = list(last)
         return cls(
             {row.rowid: _digest(row) for row in rows},

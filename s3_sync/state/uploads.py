@@ -38,8 +38,8 @@ class Uploads:
         self._at_work: dict[str, tuple[set[str], dict[int, float]]] = {}
 
     def at_work(self, mapping: str) -> tuple[set[str], dict[int, float]]:
-        """Return what this process has in flight: upload ids, and ids of creation requests with the time until
-        which they may be in progress. The caller updates both; they are kept in memory only."""
+        """Return what this process has in flight: upload ids, and ids of creation requests with the time
+        until which they may be in progress. The caller updates both; they are kept in memory only."""
         return self._at_work.setdefault(mapping, (set(), {}))
 
     def begins(self, mapping: str, name: str, now: float) -> int:

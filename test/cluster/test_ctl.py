@@ -116,7 +116,7 @@ def test_without_a_daemon(pair: Pair, daemon: SyncDaemon) -> None:
     daemon.write()
     done = daemon.ctl("pause", label)
     assert done.returncode == 1
-    assert done.stderr.endswith("is not there: no daemon has ever run on this node\n")
+    assert done.stderr.endswith("does not exist: no daemon has run on this node\n")
     header, line = daemon.ctl("status").stdout.splitlines()
     assert header.split("\t")[:6] == ["no", "mapping", "destination", "state", "rows behind", "pending"]
     assert line.split("\t")[3:7] == ["behind", "2", "2", "4 B"]

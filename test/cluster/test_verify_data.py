@@ -113,9 +113,9 @@ def test_bytes_that_changed_in_the_store(
         assert verified(daemon, "--metadata", code=FINE)[0] == {}
         done = daemon.ctl("verify-data", "0", "--content")
         [line, note, summary] = done.stdout.splitlines()
-        assert "open uploads cannot be listed" in note  # rclone knows no such request
+        assert "cannot list open uploads" in note  # rclone knows no such request
         assert line.split("\t")[:2] == ["different", f"{pair.container}/wrong\\t\\u202e"]
-        assert (done.returncode, summary) == (FOUND, "3 names looked at: different 1")
+        assert (done.returncode, summary) == (FOUND, "3 names compared: different 1")
 
 
 @pytest.fixture

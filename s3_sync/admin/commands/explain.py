@@ -12,8 +12,8 @@ from s3_sync.admin.explanation import (
     STORE,
     SWIFT,
     Explanation,
-    Local,
-    OfMapping,
+    LocalStatus,
+    MappingExplanation,
     RowPosition,
     explain,
 )
@@ -23,7 +23,7 @@ from s3_sync.admin.output import Output, moment
 from s3_sync.state.journal import QUARANTINE
 
 NAME = "explain"
-HELP = "everything that is known of one object, and where its bytes are"
+HELP = "show everything known about one object, and where its bytes are"
 _WHERE = {
     SWIFT: "in Swift only",
     STORE: "in the store only",
@@ -34,11 +34,11 @@ _WHERE = {
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("object", help="account/container/object")
-    parser.add_argument("--local", action="store_true", help="do not ask the store")
+    parser.add_argument("--local", action="store_true", help="do not query the store")
 
 
-def run(site: NodeView, options: Namespace, output: Output) -> int:
-    found = explain(site, options.object, ask_store=not options.local)
+def run(node: NodeView, options: Namespace, output: Output) -> int:
+    found = explain(node, options.object, ask_store=not options.local)
     output.answer(found)
     for line in _lines(found):
         output.line(line)
@@ -49,17 +49,17 @@ def _lines(found: Explanation) -> Iterator[str]:
     yield f"{found.account}/{found.container}/{found.name}"
     yield f"  in Swift        {_local(found.local)}"
     if not found.mappings:
-        yield "  no mapping is about this container"
+        yield "  no mapping covers this container"
     for problem in found.problems:
         yield f"  left out        {problem}"
     for each in found.mappings:
         yield ""
         yield f"  mapping         {each.mapping} -> {each.destination} ({each.mode})"
-        for label, text in _of_mapping(each):
+        for label, text in _mapping(each):
             yield f"    {label:<14}{text}"
 
 
-def _of_mapping(each: OfMapping) -> Iterator[tuple[str, str]]:
+def _mapping(each: MappingExplanation) -> Iterator[tuple[str, str]]:
     yield from _policy(each)
     for row in each.rows:
         yield "row", _row(row)
@@ -68,30 +68,30 @@ def _of_mapping(each: OfMapping) -> Iterator[tuple[str, str]]:
         yield "row", "none in the databases on this node"
     yield from _last_error(each.failure)
     remote = each.remote
-    told = f"{remote.state} as {remote.key}"
+    text = f"{remote.state} as {remote.key}"
     if remote.state == "present":
-        told += f", {remote.size} bytes, ETag {remote.etag}"
-        told += f", of {remote.swift_timestamp}" if remote.swift_timestamp else ""
-    yield "in the store", told + (f": {remote.detail}" if remote.detail else "")
-    yield "bytes", _WHERE.get(each.bytes_in, "cannot be told")
+        text += f", {remote.size} bytes, ETag {remote.etag}"
+        text += f", of {remote.swift_timestamp}" if remote.swift_timestamp else ""
+    yield "in the store", text + (f": {remote.detail}" if remote.detail else "")
+    yield "bytes", _WHERE.get(each.bytes_in, "unknown")
     for error in each.errors:
         yield "error", error
 
 
-def _policy(each: OfMapping) -> Iterator[tuple[str, str]]:
+def _policy(each: MappingExplanation) -> Iterator[tuple[str, str]]:
     if each.paused:
-        yield "paused", "nothing is begun until it is resumed"
+        yield "paused", "no transfers until the mapping is resumed"
     if each.excluded:
-        yield "excluded", "its name matches the exclude pattern: it is left alone"
+        yield "excluded", "the name matches exclude_pattern: the object is ignored"
     if each.condition:
-        known = {True: "is met", False: "is not met: it is left alone", None: "cannot be told"}
-        yield "condition", f"{each.condition}: {known[each.meets_condition]}"
+        results = {True: "is met", False: "is not met: the object is ignored", None: "unknown"}
+        yield "condition", f"{each.condition}: {results[each.meets_condition]}"
     if each.due is not None:
         yield "due", f"{moment(each.due)}, when copy_after has passed"
     if each.waiting:
-        yield "large", "it waits for its turn among the large objects, or is being sent"
+        yield "large", "waiting in the lane of large objects, or being sent"
     if each.expires is not None:
-        yield "expires", f"{moment(each.expires)}: then the copy is deleted"
+        yield "expires", f"{moment(each.expires)}, when the copy is deleted"
 
 
 def _row(row: RowPosition) -> str:
@@ -112,15 +112,15 @@ def _last_error(failure: Failure | None) -> Iterator[tuple[str, str]]:
     again = "when deletes are allowed" if failure.next_try is None else moment(failure.next_try)
     if failure.state == QUARANTINE:
         again = "when the object changes, or on reset"
-    yield "next try", f"{again}, after {failure.attempts} that failed"
+    yield "next try", f"{again}, after {failure.attempts} failed attempts"
 
 
-def _local(local: Local) -> str:
-    told = local.state
+def _local(local: LocalStatus) -> str:
+    text = local.state
     if local.timestamp:
-        told += f", {local.timestamp}"
+        text += f", {local.timestamp}"
     if local.size is not None:
-        told += f", {local.size} bytes, policy {local.policy}, {local.kind}"
+        text += f", {local.size} bytes, policy {local.policy}, {local.kind}"
     if local.expired:
-        told += ", expired"
-    return told + (f": {local.detail}" if local.detail else "")
+        text += ", expired"
+    return text + (f": {local.detail}" if local.detail else "")

@@ -9,20 +9,20 @@ from s3_sync.admin.node import NodeView
 from s3_sync.admin.output import Output
 
 NAME = "pause"
-HELP = "begin nothing more for a mapping until it is resumed, over restarts too"
+HELP = "start no more transfers for a mapping until it is resumed, even across restarts"
 
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("mapping", help="account/container, account/*, or its number")
 
 
-def run(site: NodeView, options: Namespace, output: Output) -> int:
-    mapping = site.mapping(options.mapping)
-    site.require_state()
-    changed = site.controls.pause(mapping)
+def run(node: NodeView, options: Namespace, output: Output) -> int:
+    mapping = node.mapping(options.mapping)
+    node.require_state()
+    changed = node.controls.pause(mapping)
     output.answer({"mapping": mapping.label, "paused": True, "changed": changed})
     if changed:
-        output.line(f"{mapping.label} is paused. What is in flight ends, nothing more is begun.")
+        output.line(f"{mapping.label} is paused. Transfers in flight finish, no new ones start.")
     else:
-        output.line(f"{mapping.label} was paused already.")
+        output.line(f"{mapping.label} was already paused.")
     return codes.FINE

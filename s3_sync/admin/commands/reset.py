@@ -16,39 +16,39 @@ HELP = "compare a mapping with its store again, and send what is missing or diff
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("mapping", help="account/container, account/*, or its number")
-    parser.add_argument("--prefix", default="", help="only objects whose names begin like this")
+    parser.add_argument("--prefix", default="", help="only objects whose names start with this")
     parser.add_argument(
         "--since",
         default="",
         metavar="WHEN",
-        help="only what was changed since a date, or in the last 24h",
+        help="only objects changed since a date, or within an age such as 24h",
     )
-    parser.add_argument("--dry-run", action="store_true", help="only say how much would be compared")
+    parser.add_argument("--dry-run", action="store_true", help="only print how much would be compared")
 
 
-def run(site: NodeView, options: Namespace, output: Output) -> int:
-    mapping = site.mapping(options.mapping)
-    since = since_of(options.since, site.now()) if options.since else 0.0
+def run(node: NodeView, options: Namespace, output: Output) -> int:
+    mapping = node.mapping(options.mapping)
+    since = since_of(options.since, node.now()) if options.since else 0.0
     which = f"objects of {mapping.label}"
-    which += f" that begin with {options.prefix}" if options.prefix else ""
-    which += f" and were changed since {moment(since)}" if since else ""
+    which += f" whose names start with {options.prefix}" if options.prefix else ""
+    which += f" changed since {moment(since)}" if since else ""
     if options.dry_run:
-        found = plan(site, mapping, options.prefix, since)
+        found = plan(node, mapping, options.prefix, since)
         output.answer({"mapping": mapping.label, "prefix": options.prefix, "since": since, **asdict(found)})
         output.line(
             f"{found.objects} {which} ({size(found.bytes)}) and {found.deletes} deletes would be compared"
             f" with the store, {found.others} of other nodes after the verification slack, and"
-            f" {found.failures} that have failed would be tried again. Only what is missing or differs would"
+            f" {found.failures} failed ones would be retried. Only objects that are missing or differ would"
             " be sent."
         )
         return codes.FINE
-    site.require_state()
-    reset = site.controls.reset(mapping, options.prefix, since)
+    node.require_state()
+    reset = node.controls.reset(mapping, options.prefix, since)
     when = (
-        "beginning with the next turn" if site.daemon().running is not False else "when the daemon is started"
+        "starting with the next turn" if node.daemon().running is not False else "when the daemon is started"
     )
-    if site.controls.is_paused(mapping):
+    if node.controls.is_paused(mapping):
         when = "when the mapping is resumed"
     output.answer({"mapping": mapping.label, **asdict(reset)})
-    output.line(f"{which[0].upper()}{which[1:]} are compared with the store again, {when}.")
+    output.line(f"{which[0].upper()}{which[1:]} will be compared with the store again, {when}.")
     return codes.FINE

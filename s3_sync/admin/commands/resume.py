@@ -9,17 +9,17 @@ from s3_sync.admin.node import NodeView
 from s3_sync.admin.output import Output
 
 NAME = "resume"
-HELP = "go on with a mapping that was paused"
+HELP = "resume a paused mapping"
 
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("mapping", help="account/container, account/*, or its number")
 
 
-def run(site: NodeView, options: Namespace, output: Output) -> int:
-    mapping = site.mapping(options.mapping)
-    site.require_state()
-    changed = site.controls.resume(mapping)
+def run(node: NodeView, options: Namespace, output: Output) -> int:
+    mapping = node.mapping(options.mapping)
+    node.require_state()
+    changed = node.controls.resume(mapping)
     output.answer({"mapping": mapping.label, "paused": False, "changed": changed})
-    output.line(f"{mapping.label} {'goes on' if changed else 'was not paused'}.")
+    output.line(f"{mapping.label} {'is resumed' if changed else 'was not paused'}.")
     return codes.FINE

@@ -17,7 +17,7 @@ from s3_sync.admin.status import MappingStatus, Status, status
 from s3_sync.config.settings import Mapping
 
 NAME = "status"
-HELP = "how far each mapping is on this node"
+HELP = "show the progress of each mapping on this node"
 COLUMNS = (
     "no", "mapping", "destination", "state", "rows behind", "pending", "bytes", "oldest", "later", "failing",
     "rate", "eta", "last progress",
@@ -26,29 +26,29 @@ _NUMBERS = ("no", "rows behind", "pending", "bytes", "oldest", "later", "failing
 
 
 def arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("mapping", nargs="?", help="only this one: account/container, or its number")
+    parser.add_argument("mapping", nargs="?", help="only this mapping: account/container, or its number")
     parser.add_argument(
-        "--watch", nargs="?", type=pause, const=2.0, metavar="SECONDS", help="again and again (every 2 s)"
+        "--watch", nargs="?", type=pause, const=2.0, metavar="SECONDS", help="repeat (default every 2 s)"
     )
 
 
-def run(site: NodeView, options: Namespace, output: Output) -> int:
-    chosen = (site.mapping(options.mapping),) if options.mapping else site.mappings
+def run(node: NodeView, options: Namespace, output: Output) -> int:
+    chosen = (node.mapping(options.mapping),) if options.mapping else node.mappings
     if options.watch is not None:
-        return _watch(site, chosen, options.watch, output)
-    found = status(site, chosen)
+        return _watch(node, chosen, options.watch, output)
+    found = status(node, chosen)
     output.answer(found)
     if not output.as_json:
         _print(found, output)
     return codes.FINE if found.is_good else codes.FOUND
 
 
-def _watch(site: NodeView, chosen: tuple[Mapping, ...], seconds: float, output: Output) -> int:
-    """Until it is interrupted; where it is piped, one answer after the other."""
+def _watch(node: NodeView, chosen: tuple[Mapping, ...], seconds: float, output: Output) -> int:
+    """Repeat until interrupted; in a pipe, print one answer after the other."""
     try:
         if not output.console.is_terminal or output.as_json:
             while True:
-                found = status(site, chosen)
+                found = status(node, chosen)
                 output.answer(found)
                 if not output.as_json:
                     _print(found, output)
@@ -56,7 +56,7 @@ def _watch(site: NodeView, chosen: tuple[Mapping, ...], seconds: float, output: 
                 time.sleep(seconds)
         with Live(console=output.console, auto_refresh=False, screen=True) as live:
             while True:
-                found = status(site, chosen)
+                found = status(node, chosen)
                 table = rendered(COLUMNS, [_row(each, found.at) for each in found.mappings], _NUMBERS)
                 remarks = [Text(printable(each)) for each in (_headline(found), *_remarks(found))]
                 live.update(Group(remarks[0], Text(), table, *remarks[1:]), refresh=True)
@@ -70,7 +70,7 @@ def _print(found: Status, output: Output) -> None:
         output.line(_headline(found))
         output.line()
     elif found.daemon.running is False:
-        output.note("the daemon does not run")
+        output.note("the daemon is not running")
     output.table(COLUMNS, [_row(each, found.at) for each in found.mappings], _NUMBERS)
     for remark in _remarks(found):
         output.note(remark)
@@ -79,10 +79,10 @@ def _print(found: Status, output: Output) -> None:
 def _headline(found: Status) -> str:
     daemon = found.daemon
     if daemon.running is None:
-        return f"{moment(found.at)}  it cannot be told whether the daemon runs"
+        return f"{moment(found.at)}  unknown whether the daemon is running"
     if not daemon.running:
-        return f"{moment(found.at)}  the daemon does not run"
-    return f"{moment(found.at)}  the daemon runs (pid {daemon.pid})"
+        return f"{moment(found.at)}  the daemon is not running"
+    return f"{moment(found.at)}  the daemon is running (pid {daemon.pid})"
 
 
 def _remarks(found: Status) -> list[str]:
@@ -90,8 +90,8 @@ def _remarks(found: Status) -> list[str]:
     for each in found.mappings:
         remarks += [f"{each.mapping}: {error}" for error in each.errors]
         if each.reasons:
-            told = ", ".join(f"{reason} {number}" for reason, number in sorted(each.reasons.items()))
-            remarks.append(f"{each.mapping}: failing: {told}")
+            reasons = ", ".join(f"{reason} {number}" for reason, number in sorted(each.reasons.items()))
+            remarks.append(f"{each.mapping}: failing: {reasons}")
         remarks += [
             f"{each.mapping}: {number} large objects: {detail}"
             for detail, number in sorted(each.segments_elsewhere.items())

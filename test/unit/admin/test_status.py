@@ -16,7 +16,7 @@ from rich.console import Console
 from s3_sync.admin import exit_codes as codes
 from s3_sync.admin.commands import failed
 from s3_sync.admin.commands import status as command
-from s3_sync.admin.failures import Wanted, failures, forget, retry
+from s3_sync.admin.failures import FailureFilter, failures, forget, retry
 from s3_sync.admin.node import NodeView, Running
 from s3_sync.admin.output import Output
 from s3_sync.admin.resets import Plan, plan
@@ -170,11 +170,11 @@ def test_what_is_shown(
     assert code == (codes.FINE if watch else codes.FOUND)
     text = file.getvalue()
     assert text.count("retrying") == (3 if watch else 1)
-    assert ("the daemon does not run" in text) is terminal
+    assert ("the daemon is not running" in text) is terminal
     assert ("AUTH_a/c: failing: remote_denied 1" in text) is terminal
     assert ("\trows behind\t" in text) is not terminal
     aside = capsys.readouterr().err
-    assert ("the daemon does not run" in aside) is not terminal
+    assert ("the daemon is not running" in aside) is not terminal
     assert ("AUTH_a/c: failing: remote_denied 1" in aside) is not terminal
 
 
@@ -191,30 +191,30 @@ class TestFailures:
     @pytest.mark.parametrize(
         ("wanted", "number"),
         [
-            (Wanted(), 3),
-            (Wanted(names=("o00001", "nobody")), 1),
-            (Wanted(prefix="o"), 2),
-            (Wanted(reason="name_too_long"), 1),
-            (Wanted(state="retry"), 2),
-            (Wanted(state="expiry"), 0),
-            (Wanted(prefix="o", reason="name_too_long"), 0),
+            (FailureFilter(), 3),
+            (FailureFilter(names=("o00001", "nobody")), 1),
+            (FailureFilter(prefix="o"), 2),
+            (FailureFilter(reason="name_too_long"), 1),
+            (FailureFilter(state="retry"), 2),
+            (FailureFilter(state="expiry"), 0),
+            (FailureFilter(prefix="o", reason="name_too_long"), 0),
         ],
     )
-    def test_which(self, seen: Seen, wanted: Wanted, number: int) -> None:
+    def test_which(self, seen: Seen, wanted: FailureFilter, number: int) -> None:
         assert len(list(failures(site_of(seen), seen.mappings, wanted))) == number
 
     def test_retry(self, world: World, seen: Seen) -> None:
-        assert retry(site_of(seen), seen.mappings, Wanted(names=("o00001",))) == 1
+        assert retry(site_of(seen), seen.mappings, FailureFilter(names=("o00001",))) == 1
         world.node.settle()
         assert set(world.node.unsettled()) == {"o00002", "n" * 1100}
-        [before] = failures(site_of(seen), seen.mappings, Wanted(state="quarantine"))
-        assert retry(site_of(seen), seen.mappings, Wanted()) == 2
+        [before] = failures(site_of(seen), seen.mappings, FailureFilter(state="quarantine"))
+        assert retry(site_of(seen), seen.mappings, FailureFilter()) == 2
         world.node.settle()
-        [after] = failures(site_of(seen), seen.mappings, Wanted())
+        [after] = failures(site_of(seen), seen.mappings, FailureFilter())
         assert (after.state, after.attempts) == ("quarantine", before.attempts + 1)
 
     def test_forget(self, world: World, seen: Seen) -> None:
-        listed = [each.version for each in failures(site_of(seen), seen.mappings, Wanted(prefix="o"))]
+        listed = [each.version for each in failures(site_of(seen), seen.mappings, FailureFilter(prefix="o"))]
         assert forget(site_of(seen), listed) == 2
         world.node.later(3600.0)
         assert set(world.node.unsettled()) == {"n" * 1100}
@@ -247,7 +247,7 @@ class TestFailures:
         assert "--limit 0 shows all" in capsys.readouterr().err
 
     def test_what_fails_while_the_operator_thinks_is_not_forgotten(self, world: World, seen: Seen) -> None:
-        listed = [each.version for each in failures(site_of(seen), seen.mappings, Wanted(prefix="o"))]
+        listed = [each.version for each in failures(site_of(seen), seen.mappings, FailureFilter(prefix="o"))]
         world.fail_names(AccessDenied("no"), "o00001", "o00002", "o00003")
         for name in ("o00002", "o00003"):
             world.swift.put(name, b"newer")

@@ -10,7 +10,7 @@ import pytest
 
 from s3_sync.admin import verification
 from s3_sync.admin.explanation import RowPosition
-from s3_sync.admin.verification import _Container, _Kept
+from s3_sync.admin.verification import _Container, _KeptObjects
 from s3_sync.cluster.newest import Deleted, LocalState, Present
 from s3_sync.errors import LocalUnavailable
 from s3_sync.model.timestamps import Timestamp
@@ -44,22 +44,22 @@ class Account:
         self.seen_until = now
 
 
-def kept(account: Account, **profile: Any) -> _Kept:
-    return _Kept(mapping(**profile), cast(Any, account), lambda: NOW.seconds)
+def kept(account: Account, **profile: Any) -> _KeptObjects:
+    return _KeptObjects(mapping(**profile), cast(Any, account), lambda: NOW.seconds)
 
 
 class TestKept:
     def test_one_walk_tells_of_all(self) -> None:
         account = Account("segment")
         found = kept(account, retain_local=False)
-        assert "consists of it" in found.why(CONTAINER, "segment")
-        assert "versions" in found.why("versions", "o")
-        assert found.why(CONTAINER, "o") == ""
+        assert "a segment of" in found.reason(CONTAINER, "segment")
+        assert "versions" in found.reason("versions", "o")
+        assert found.reason(CONTAINER, "o") == ""
         assert account.walks == 1
 
     def test_nothing_is_asked_where_nothing_is_moved(self) -> None:
         account = Account("segment")
-        assert kept(account).why(CONTAINER, "segment") == ""
+        assert kept(account).reason(CONTAINER, "segment") == ""
         assert account.walks == 0
 
     def test_a_walk_that_fails_is_not_begun_for_every_name(self) -> None:
@@ -68,7 +68,7 @@ class TestKept:
         found = kept(account, retain_local=False)
         for _ in range(3):
             with pytest.raises(LocalUnavailable, match="no answer"):
-                found.why(CONTAINER, "o")
+                found.reason(CONTAINER, "o")
         assert account.walks == 1
 
 
@@ -95,7 +95,7 @@ class TestPending:
 
     def test_what_stays_here(self, account: Account, rows: list[RowPosition]) -> None:
         rows.append(row("handled"))
-        assert "consists of it" in self.pending(account, PRESENT)
+        assert "a segment of" in self.pending(account, PRESENT)
 
     def test_a_delete_is_not_kept_by_what_names_the_object(
         self, account: Account, rows: list[RowPosition]
@@ -108,7 +108,7 @@ class TestPending:
         self, account: Account, rows: list[RowPosition]
     ) -> None:
         rows.append(row("behind"))
-        assert "consists of it" in self.pending(account, PRESENT)
+        assert "a segment of" in self.pending(account, PRESENT)
         assert self.pending(Account(), PRESENT) == "its row has not been handled"
 
 

@@ -34,7 +34,7 @@ def test_another_begins_anew(tmp_path: Path) -> None:
     state = VerificationState(path, "of c", resume=False)
     state.reach("c", "m", Seen(10), done=True)
     state.close()
-    with pytest.raises(StateError, match="is of another verification: of c"):
+    with pytest.raises(StateError, match="belongs to another verification: of c"):
         VerificationState(path, "of d", resume=True)
     state = VerificationState(path, "of d", resume=False)
     assert state.reached("c") == ("", False)
@@ -62,7 +62,7 @@ def test_two_at_the_same_time(tmp_path: Path) -> None:
     path = str(tmp_path / "state")
     first = VerificationState(path, "of c", resume=False)
     first.reach("c", "m", Seen(10))
-    with pytest.raises(StateError, match="another verification is at it"):
+    with pytest.raises(StateError, match="in use by another verification"):
         VerificationState(path, "of c", resume=False)
     first.close()
     assert VerificationState(path, "of c", resume=True).looked_at() == 10
