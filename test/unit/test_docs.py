@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shlex
@@ -51,6 +52,14 @@ PAGES = [
         for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "containers/monitoring/README.md")
     ),
 ]
+
+#: class -> its methods, of the package and its tests
+METHODS = {
+    node.name: {each.name for each in node.body if isinstance(each, ast.FunctionDef)}
+    for path in (*(ROOT / "s3_sync").rglob("*.py"), *(ROOT / "test").rglob("*.py"))
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    if isinstance(node, ast.ClassDef)
+}
 
 SECTIONS: dict[str, type[Form]] = {
     "Top level": NewFileForm,
@@ -278,6 +287,28 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_tables_of_contents_are_whole(page: Path) -> None:
     told = re.findall(r"^- \[[^\]]*\]\(#([^)]*)\)$", prose(page), re.MULTILINE)
     assert told in ([], anchors(re.findall(r"^## (.*)$", prose(page), re.MULTILINE)))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_modules_named_on_the_pages_exist(page: Path) -> None:
+    """``sync/app.py`` is below the package; anything else, such as ``servers/pair.py``, below the tests."""
+    for path in re.findall(r"`([\w/]+/\w+\.py)`", page.read_text(encoding="utf-8")):
+        assert any((above / path).is_file() for above in (ROOT / "s3_sync", ROOT / "test", ROOT)), path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_methods_named_on_the_pages_exist(page: Path) -> None:
+    for kind, method in re.findall(r"`([A-Z]\w+)\.(\w+)`", page.read_text(encoding="utf-8")):
+        assert method in METHODS.get(kind, ()), f"{kind}.{method}"
+
+
+def test_glossary_explains_each_term_once() -> None:
+    page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    found = re.findall(r"^\| (?!term|-)(.+?) \| .+ \| `[\w/]+\.py` \|$", page, re.MULTILINE)
+    rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| term")]
+    assert len(found) == len(rows)  # each has its module
+    terms = [term for cell in found for term in cell.split(", ")]
+    assert len(terms) == len(set(terms)) > 60
 
 
 def commands(program: str) -> list[list[str]]:
