@@ -118,7 +118,7 @@ class Comparison:
         copying = replace(mapping, profile=replace(mapping.profile, retain_local=True))
         dry_run = DryRunBucket(sides.bucket, RetryPolicy(attempts=1).call)
         self._handler = RowHandler(copying, Sending(dry_run, lambda size: None), sides.local, sides.now)
-        self._handler.ask_every_policy()
+        self._handler.check_all_policies()
 
     def pages(self, after: str = "") -> Iterator[Page]:
         """Compare the names greater than ``after``, in order.

@@ -28,7 +28,7 @@ class Failure:
 
     ``timestamp``: of the version that failed, in Swift's internal form. Times in seconds since the epoch; 0
     for an expiry if the journal does not have them. ``next_try`` None: a delete that waits for the operator's
-    permission. ``deleted``: the failed operation is a delete. """
+    permission. ``deleted``: the failed operation is a delete."""
 
     key: str
     mapping: str

@@ -1,5 +1,5 @@
 """Read access to one node: configuration, state files, databases, and the daemon's reports. Opening it
-changes nothing. """
+changes nothing."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from s3_sync.config.settings import Mapping
 from s3_sync.errors import LocalError, LocalMissing, UsageError
 from s3_sync.model.rows import owner_ordinal
 from s3_sync.model.timestamps import decode_row_timestamps, parse_iso_date
-from s3_sync.sync.backlog.count import CHUNK, listed_size
+from s3_sync.sync.backlog.count import CHUNK_ROWS, listed_size
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _AGO = re.compile(r"(\d{1,9})([smhdw])")
@@ -58,7 +58,7 @@ def plan(node: NodeView, mapping: Mapping, prefix: str = "", since: float = 0.0)
                 with replica.open() as db:
                     found.databases += 1
                     position = 0
-                    while rows := db.brief_since(position, CHUNK):
+                    while rows := db.brief_since(position, CHUNK_ROWS):
                         position = rows[-1][0]
                         for row in rows:
                             if _is_included(row[1], row[2], prefix, since):

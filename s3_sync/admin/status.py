@@ -31,7 +31,7 @@ class MappingStatus:
     waiting in the lane of large objects. ``objects_later``: objects that wait for their ``copy_after``.
     ``rows_resetting``: upper limit of the rows that a reset still has to compare. The rates and
     ``last_progress`` come from the daemon's report; without one, ``last_progress`` is when a cursor was last
-    saved. """
+    saved."""
 
     number: int | None
     mapping: str
@@ -110,7 +110,7 @@ def _status(node: NodeView, mapping: Mapping) -> MappingStatus:
         found.containers += 1
         found.deletes_held += node.journal.deletes(each.journal_key).held
         try:
-            facts = node.facts.of(each)
+            facts = node.facts.read(each)
             _add(found, facts)
             _add_resets(found, node, facts)
         except LocalError as error:
@@ -124,14 +124,14 @@ def _status(node: NodeView, mapping: Mapping) -> MappingStatus:
 def _add(found: MappingStatus, facts: MappingBacklog) -> None:
     counts, pending, troubles = facts.counts, facts.pending, facts.troubles
     found.databases += len(facts.databases)
-    found.rows_behind += counts.behind.rows
+    found.rows_behind += counts.overdue.rows
     found.rows_unverified += counts.unverified.rows
     found.objects_pending += pending.objects
     found.bytes_pending += pending.bytes
     found.oldest = min(filter(None, (found.oldest, pending.oldest)), default=None)
     found.objects_large += troubles.waiting
-    found.objects_later += counts.later.objects
-    found.bytes_later += counts.later.bytes
+    found.objects_later += counts.not_due.objects
+    found.bytes_later += counts.not_due.bytes
     found.retrying += troubles.retrying
     found.quarantined += troubles.quarantined
     found.expiring += troubles.expiring

@@ -27,7 +27,7 @@ from s3_sync.providers.base import Bucket, ListQuery
 from s3_sync.providers.registry import Registry
 from s3_sync.runtime.concurrency import GreenPool, Pool
 from s3_sync.state.journal import QUARANTINE
-from s3_sync.sync.rows.upload_ledger import LIST_EVERY, SAFE_AGE
+from s3_sync.sync.rows.upload_ledger import LIST_INTERVAL, ORPHAN_MIN_AGE
 
 #: names examined concurrently
 WORKERS = 16
@@ -208,7 +208,7 @@ class _Container:
             return
         for upload in uploads:
             age = self._node.now() - upload.begun
-            young = upload.begun and age < SAFE_AGE + LIST_EVERY
+            young = upload.begun and age < ORPHAN_MIN_AGE + LIST_INTERVAL
             reason = "it may be in progress, and is aborted when it is a week old"
             yield Finding(upload.name, UPLOAD, upload.upload_id, reason if young else "")
 

@@ -1,7 +1,7 @@
 """Progress of a verification, in a file, so that it can be resumed.
 
 It is an SQLite database because of the stored manifests: there may be millions, and which of them are
-orphaned is known only after all names have been read. """
+orphaned is known only after all names have been read."""
 
 from __future__ import annotations
 

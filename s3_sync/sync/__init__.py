@@ -1,4 +1,5 @@
-"""``swift-s3-sync``: container database rows, in order, to a remote store.
+"""``swift-s3-sync``: copies objects to a remote store, in the order of the container databases' rows.
 
-From outside: ``main``; ``rows.handler``, ``backlog`` and ``passes`` for what swift-s3-ctl computes like a
-daemon. Start at ``app``, then ``container_crawl``: one mapping, one turn after the other."""
+From outside: ``main``; ``rows.handler``, ``backlog`` and ``passes``, with which swift-s3-ctl computes what a
+daemon would do. Start at ``app``, then ``container_crawl``: one mapping, one turn after the other.
+"""

@@ -1,9 +1,9 @@
-"""A mapping of a whole account (``/*``): which containers it comes to on this node.
+"""The job of a mapping of a whole account (``/*``): which containers it covers on this node.
 
-The account is listed at a pace of its own; in between, nothing is asked and nothing forgotten. A container is
-covered here as long as this node has a database of it, be it of a deleted container, whose last rows are the
-deletes that emptied it; and as long as the journal remembers anything about it. When it is not covered any
-more it simply gets no more turns: nothing is deleted, and its status file stays.
+The account is listed at its own interval; between two listings the result is kept. A container is covered on
+this node as long as the node has a database of it, which may be that of a deleted container, whose last rows
+are the deletes that emptied it; and as long as the journal has entries about it. A container that is no
+longer covered gets no more turns: nothing is deleted, and its status file stays.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from s3_sync.sync.services import Context
 
 log = logging.getLogger("s3-sync")
 
-#: the time from the begin of one listing to that of the next, at least, and how many times as long as a
-#: listing takes it is from the end of one to the begin of the next; in seconds
-LIST_EVERY, LIST_REST = 30.0, 20.0
-#: so many names are looked at before others get their turn
-PAGE = 500
-#: how long a turn looks for large objects, in seconds
-WALK_SLICE = 2.0
+#: the shortest interval between two listings of an account, and the pause after one as a multiple of its
+#: duration; in seconds
+LIST_INTERVAL, LIST_REST_FACTOR = 30.0, 20.0
+#: names listed before other threads get a chance to run
+YIELD_EVERY_NAMES = 500
+#: time per step, in seconds, for scanning for large objects
+SCAN_SLICE = 2.0
 
 
 class AccountCrawl:
-    """Lives as long as its mapping; ``step`` never raises.
+    """The crawl of one account, from the start to the end of its mapping. ``step`` never raises.
 
-    ``covered``: container -> its mapping, None before that is known; another object whenever it has changed.
-    ``neighbours``: what those that move objects have to know of each other; ``known``: that of the crawl
-    before this one, of the same account.
+    ``covered``: container -> its mapping; None before the first listing; replaced by a new dict whenever it
+    changes. ``account_index``: the index of large objects that crawls which move objects share; ``known``:
+    that of the previous crawl of the same account.
     """
 
     def __init__(
@@ -44,15 +44,15 @@ class AccountCrawl:
     ) -> None:
         self.mapping = mapping
         self.covered: dict[str, Mapping] | None = None
-        self.neighbours: AccountSegmentIndex | None = None
+        self.account_index: AccountSegmentIndex | None = None
         if not mapping.profile.retain_local:
             names = context.local.accounts.names
-            self.neighbours = known or AccountSegmentIndex(names(mapping.account), context.clock)
+            self.account_index = known or AccountSegmentIndex(names(mapping.account), context.clock)
         self._context = context
         self._coverage = coverage
         self._versioned: frozenset[str] = frozenset()
         self._list_at = float("-inf")
-        self._setbacks = 0
+        self._consecutive_failures = 0
         self._heartbeat = context.activity.heartbeat_for(mapping)
         self._log_once = LogOnce()
 
@@ -62,35 +62,35 @@ class AccountCrawl:
 
     @property
     def is_failing(self) -> bool:
-        return bool(self._setbacks)
+        return bool(self._consecutive_failures)
 
     @property
     def has_leftovers(self) -> bool:
-        """Its containers say that."""
+        """False: the containers report their own."""
         return False
 
     def summary(self, everything: bool) -> str | None:
-        """Its containers say that."""
+        """None: the containers have summaries of their own."""
         return None
 
     def retire(self) -> None:
-        """A listing in progress is short, and what it finds is no longer used."""
+        """Do nothing: a listing in progress is short, and its result is discarded."""
 
     def children_of(self, mapping: Mapping) -> list[Mapping]:
-        """Where nothing was moved before, and now is, a walk through the account has to come first."""
-        if not mapping.profile.retain_local and self.neighbours is None:
+        """Returns nothing if ``mapping`` begins to move objects: the account must be scanned first."""
+        if not mapping.profile.retain_local and self.account_index is None:
             return []
         found = (self._coverage.share(mapping, container) for container in self.covered or ())
         return [each for each in found if each is not None]
 
     def update_coverage(self, coverage: Coverage) -> None:
-        """What other mappings take out is out, and the account is listed again at the next turn."""
+        """Drop containers that other mappings now cover, and list the account again in the next step."""
         self._coverage, self._list_at = coverage, float("-inf")
         if self.covered is not None:
-            self.covered = {each: share for each in self.covered if (share := self._share(each))}
+            self.covered = {each: share for each in self.covered if (share := self._container_mapping(each))}
 
     def step(self) -> StepResult:
-        """A slice of a walk, or a listing, whatever is due."""
+        """Run a slice of the scan, or a listing, whichever is due."""
         self._heartbeat.begin()
         step = self._guarded_step()
         self._heartbeat.end(idle=not step.has_more, failing=self.is_failing)
@@ -100,62 +100,68 @@ class AccountCrawl:
         try:
             more = self._step()
         except SyncError as error:
-            return self._setback(str(error))
+            return self._back_off(str(error))
         except Exception as error:
-            self._log_once.exception(log, error, "Failed to look through %s", self.mapping.label)
-            return self._setback(repr(error))
-        if self._setbacks and not more and not (self.neighbours and self.neighbours.failing):
+            self._log_once.exception(log, error, "Failed to list %s", self.mapping.label)
+            return self._back_off(repr(error))
+        if (
+            self._consecutive_failures
+            and not more
+            and not (self.account_index and self.account_index.failing)
+        ):
             log.info("%s: working again", self.mapping.label)
-            self._setbacks = 0
+            self._consecutive_failures = 0
         return StepResult(more and not self._context.stop.is_set())
 
     def _step(self) -> bool:
         now = self._context.clock.now
-        if self.neighbours is not None:
-            if self.neighbours.run(WALK_SLICE):
+        if self.account_index is not None:
+            if self.account_index.advance(SCAN_SLICE):
                 return True
-            if not self.neighbours.known:
+            if not self.account_index.known:
                 return False
-            if self._versioned != self.neighbours.versioned:
-                self._versioned, self._list_at = self.neighbours.versioned, float("-inf")
-        if now() < self._list_at <= now() + LIST_EVERY + LIST_REST * 3600:  # the clock may have been set back
+            if self._versioned != self.account_index.versioned:
+                self._versioned, self._list_at = self.account_index.versioned, float("-inf")
+        if (
+            now() < self._list_at <= now() + LIST_INTERVAL + LIST_REST_FACTOR * 3600
+        ):  # the clock may have been set back
             return False
         begun, coverage = now(), self._coverage
-        covered = {container: mapping for container, mapping in self._find()}
-        if self._coverage is not coverage:  # meanwhile
+        covered = {container: mapping for container, mapping in self._list_covered()}
+        if self._coverage is not coverage:  # it changed during the listing
             return True
-        self._list_at = max(begun + LIST_EVERY, now() + LIST_REST * (now() - begun))
+        self._list_at = max(begun + LIST_INTERVAL, now() + LIST_REST_FACTOR * (now() - begun))
         if covered != self.covered:
-            self._tell(covered, self.covered or {})
+            self._log_change(covered, self.covered or {})
             self.covered = covered
         return False
 
-    def _find(self) -> Iterator[tuple[str, Mapping]]:
-        """What is covered now. Raises LocalUnavailable, StateError."""
+    def _list_covered(self) -> Iterator[tuple[str, Mapping]]:
+        """The containers that are covered now. Raises LocalUnavailable, StateError."""
         account = self.mapping.account
-        # what has been deleted while nobody looked is in no listing any more
+        # a container that was deleted while no daemon ran is in no listing
         before = self._context.statuses.containers(account) if self.covered is None else self.covered
         known = set(before)
         here = self._context.brokers.is_here
         sharded = {root for root, *shard in self._context.local.accounts.sharded(account) if here(*shard)}
         for number, container in enumerate(self._context.local.accounts.containers(account), 1):
-            mapping = self._share(container)
+            mapping = self._container_mapping(container)
             if mapping and (
                 here(account, container)
                 or container in sharded
-                or (container in known and self._is_unsettled(mapping))
+                or (container in known and self._has_journal_entries(mapping))
             ):
                 yield container, mapping
             known.discard(container)
-            if number % PAGE == 0:
+            if number % YIELD_EVERY_NAMES == 0:
                 self._heartbeat.touch()
                 self._context.clock.sleep(0)
         for container in sorted(known):
-            mapping = self._share(container)
-            if mapping and (self._has_database(container) or self._is_unsettled(mapping)):
+            mapping = self._container_mapping(container)
+            if mapping and (self._has_database(container) or self._has_journal_entries(mapping)):
                 yield container, mapping
 
-    def _share(self, container: str) -> Mapping | None:
+    def _container_mapping(self, container: str) -> Mapping | None:
         if container in self._versioned or not self._context.share.owns(self.mapping.account, container):
             return None
         return self._coverage.share(self.mapping, container)
@@ -164,19 +170,19 @@ class AccountCrawl:
         replicas = self._context.brokers.replicas(self.mapping.account, container)
         return any(replica.fingerprint() is not None for replica in replicas)
 
-    def _is_unsettled(self, mapping: Mapping) -> bool:
+    def _has_journal_entries(self, mapping: Mapping) -> bool:
         return self._context.journal.has_entries(mapping.journal_key)
 
-    def _tell(self, covered: dict[str, Mapping], before: dict[str, Mapping]) -> None:
+    def _log_change(self, covered: dict[str, Mapping], before: dict[str, Mapping]) -> None:
         came, went = covered.keys() - before.keys(), before.keys() - covered.keys()
         log.info(
             "%s: %d containers on this node (%d new, %d gone)",
             self.mapping.label, len(covered), len(came), len(went),
         )  # fmt: skip
 
-    def _setback(self, why: str) -> StepResult:
-        level = logging.DEBUG if self._setbacks else logging.ERROR
-        self._setbacks += 1
-        pause = backoff_delay(self._setbacks)
+    def _back_off(self, why: str) -> StepResult:
+        level = logging.DEBUG if self._consecutive_failures else logging.ERROR
+        self._consecutive_failures += 1
+        pause = backoff_delay(self._consecutive_failures)
         log.log(level, "Failed to list %s: %s; next try in %.0f s", self.mapping.label, why, pause)
         return StepResult(False, pause)

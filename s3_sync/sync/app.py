@@ -1,4 +1,4 @@
-"""One process of a daemon, from a configuration to the exit code."""
+"""One process of the daemon, from its configuration to its exit code."""
 
 from __future__ import annotations
 
@@ -78,10 +78,10 @@ def new_job(services: SyncServices, request: JobRequest) -> Job:
     context = Context.of(services, request.pools)
     parent = request.parent
     if request.mapping.is_whole:
-        known = request.previous.neighbours if isinstance(request.previous, AccountCrawl) else None
+        known = request.previous.account_index if isinstance(request.previous, AccountCrawl) else None
         return AccountCrawl(context, request.mapping, request.coverage, known)
-    neighbours = parent.neighbours if isinstance(parent, AccountCrawl) else None
-    return ContainerCrawl(context, request.mapping, neighbours)
+    account_index = parent.account_index if isinstance(parent, AccountCrawl) else None
+    return ContainerCrawl(context, request.mapping, account_index)
 
 
 def open_journal(settings: Settings) -> Journal:
@@ -100,7 +100,7 @@ def _build(settings: Settings, once: bool, shard: ProcessShard, stack: ExitStack
     observers = Observers()
     budgets = LimiterRegistry(shard.count)
     budgets.update_mappings(settings.mappings)
-    # rows, the parts of large objects, and both again in the lane of very large ones
+    # rows and parts of large objects, each also in the lane of very large objects
     registry = Registry(connections=4 * settings.workers, observers=observers, budgets=budgets)
     stack.callback(registry.close_all)
     client = internal_client(settings.internal_client_path, settings.internal_client_logname)
@@ -109,7 +109,7 @@ def _build(settings: Settings, once: bool, shard: ProcessShard, stack: ExitStack
     brokers = Brokers(settings)
     if not brokers.has_devices():
         log.warning(
-            "swift_bind_ip: no device of the container ring is at %s: there is nothing to do on this node",
+            "swift_bind_ip: no device of the container ring has address %s: this node has nothing to do",
             settings.swift_bind_ip,
         )
     return SyncServices(

@@ -1,4 +1,4 @@
-"""One mapping: its databases on this node, its retries, and when to come back."""
+"""The job of one mapped container: its databases on this node, its retries, and its cleanups."""
 
 from __future__ import annotations
 
@@ -33,34 +33,34 @@ from s3_sync.sync.rows.batch import (
     is_outage,
     row_of,
 )
-from s3_sync.sync.rows.upload_ledger import UploadLedger, reap
+from s3_sync.sync.rows.upload_ledger import UploadLedger, abort_orphaned_uploads
 from s3_sync.sync.services import Context
 
 log = logging.getLogger("s3-sync")
 
-#: how long the list of local databases of a container is trusted, in seconds
-REPLICAS_FOR = 60.0
-#: how long a batch takes at least, in seconds, where a budget of requests is what slows it down
-BUDGETED_BATCH = 30.0
-#: so many new rows, all failed, are an outage
-MANY = 3
-#: how often unfinished uploads are looked for, in seconds
-REAP_EVERY = 3600.0
-#: segments of moved objects: how often they are deleted, for how long they keep rows waiting, and how many
-#: times as long as the last walk through the account took the next one waits; in seconds
-SWEEP_EVERY, SWEEP_SLICE, SWEEP_REST = 60.0, 2.0, 10.0
-#: for so long, in seconds, a turn may look for large objects
-WALK_SLICE = 2.0
+#: how long the list of a container's local databases is cached, in seconds
+REPLICA_LIST_TTL = 60.0
+#: target duration of a batch, in seconds, under a limit of requests per second
+RATE_LIMITED_BATCH_SECONDS = 30.0
+#: this many new rows that all fail count as an outage
+OUTAGE_MIN_ROWS = 3
+#: seconds between two checks for orphaned uploads
+ORPHAN_CHECK_INTERVAL = 3600.0
+#: deleting segments of moved objects: the shortest interval between two sweeps, the time per step, and the
+#: pause after a sweep as a multiple of its duration; in seconds
+SWEEP_INTERVAL, SWEEP_SLICE, SWEEP_REST_FACTOR = 60.0, 2.0, 10.0
+#: time per step, in seconds, for scanning for large objects
+SCAN_SLICE = 2.0
 
 
 class ContainerCrawl:
-    """Of one container; lives as long as its mapping. ``step`` never raises.
+    """The crawl of one mapped container, from the start to the end of the mapping. ``step`` never raises.
 
-    ``neighbours``: what is known of the large objects of its account, where all of that is mapped.
+    ``account_index``: the index of large objects in the whole account, if the mapping covers the account.
     """
 
     def __init__(
-        self, context: Context, mapping: Mapping, neighbours: AccountSegmentIndex | None = None
+        self, context: Context, mapping: Mapping, account_index: AccountSegmentIndex | None = None
     ) -> None:
         self.mapping = mapping
         self.key = mapping.journal_key
@@ -72,31 +72,31 @@ class ContainerCrawl:
         self._databases: dict[LocalReplica, DatabaseCrawl] = {}
         self._listed_at = float("-inf")
         self._turns = -1
-        self._setbacks = 0
-        #: why nothing gets through; empty as long as something does
+        self._consecutive_failures = 0
+        #: the reason of the current outage; empty if there is none
         self._outage = ""
         self._retried_once = False
         self._paused = False
-        # what failed in an outage that the process before this one saw need not wait for its own time
+        # objects that failed in an outage before this process started are due at once
         context.journal.retry_now(self.key, OUTAGE_REASONS, context.clock.now())
-        self._reap_at = float("-inf")
+        self._abort_orphans_at = float("-inf")
         self._ledger = UploadLedger(context.journal, self.key, context.clock.now)
         self._expirations = ExpiryPass(context, mapping, self.key)
-        self._departures = CleanupLedger(context.journal.departures, self.key)
-        named = SegmentIndex(mapping, context.local.references)
-        self._moving = LifecycleState(self._departures, named, neighbours)
-        #: through a container with shards out of which objects are moved
-        self._walk: AccountSegmentIndex | None = None
+        self._cleanups = CleanupLedger(context.journal.departures, self.key)
+        segment_index = SegmentIndex(mapping, context.local.references)
+        self._lifecycle = LifecycleState(self._cleanups, segment_index, account_index)
+        #: index of a sharded container out of which objects are moved
+        self._container_index: AccountSegmentIndex | None = None
         self._sweeping: Iterator[None] | None = None
         self._sweep_at = float("-inf")
-        self._sweep_begun = 0.0
+        self._sweep_started = 0.0
         self._sweep_failed = False
         self._gate = context.registry.limiter(mapping)
         self._closed = False
         self._large = LargeObjects(
-            context, mapping, self.key, lambda: not (self._setbacks or self._gate.is_closed)
+            context, mapping, self.key, lambda: not (self._consecutive_failures or self._gate.is_closed)
         )
-        self._lifetime = BucketExpiryRule(mapping, context.journal, self.key, context.clock.now)
+        self._expiry_rule = BucketExpiryRule(mapping, context.journal, self.key, context.clock.now)
 
     @property
     def outstanding(self) -> Counts:
@@ -110,14 +110,14 @@ class ContainerCrawl:
 
     @property
     def children(self) -> None:
-        """See ``Job``: a container has none."""
+        """A container has no children; see ``Job``."""
         return None
 
     def children_of(self, mapping: Mapping) -> list[Mapping]:
         return []
 
     def update_coverage(self, coverage: Coverage) -> None:
-        """The mapping of a container depends on no other one; the lane replaces the job if it changes."""
+        """Do nothing: a container's mapping depends on no other; if it changes, the lane replaces the job."""
 
     def summary(self, everything: bool) -> str | None:
         if self._batches is not None and self._batches.tally.scanned:
@@ -126,12 +126,12 @@ class ContainerCrawl:
 
     @property
     def is_failing(self) -> bool:
-        """The last attempt at something failed."""
+        """Whether the last attempt at any of its tasks failed."""
         return (
-            bool(self._setbacks)
+            bool(self._consecutive_failures)
             or self._sweep_failed
-            or self._lifetime.failing
-            or any(database.troubled for database in self._databases.values())
+            or self._expiry_rule.failing
+            or any(database.is_failing for database in self._databases.values())
             or (self._context.once and (self._closed or self._holds_deletes))
         )
 
@@ -140,12 +140,12 @@ class ContainerCrawl:
         return self._batches is not None and self._batches.guard.is_held
 
     def retire(self) -> None:
-        """It gets no other turn, and in this one nothing more is begun; what is on its way goes on."""
+        """Start nothing more, in the current step either. Requests in flight complete."""
         self._context.stop.set()
         self._large.retire()
 
     def step(self) -> StepResult:
-        """One batch of each kind of work."""
+        """Run one batch of each kind of work."""
         self._heartbeat.begin()
         step = self._guarded_step()
         slow = self._batches is not None and self._batches.slow.any_left
@@ -153,23 +153,24 @@ class ContainerCrawl:
         return step
 
     def _guarded_step(self) -> StepResult:
-        if self._is_paused() or self._rests():
+        if self._is_paused() or self._is_closed_by_timetable():
             return StepResult(False)
         try:
             more = self._step()
         except SyncError as error:
-            return self._setback(str(error))
+            return self._back_off(str(error))
         except Exception as error:
             self._log_once.exception(log, error, "Failed to process %s", self.mapping.label)
-            return self._setback(repr(error))
+            return self._back_off(repr(error))
         if self._outage:
-            return self._setback(f"nothing gets through: {self._outage}")
-        if self._setbacks:
-            self._recovered()
+            return self._back_off(f"no request succeeds: {self._outage}")
+        if self._consecutive_failures:
+            self._recover()
         return StepResult(more and not self._context.stop.is_set())
 
     def _is_paused(self) -> bool:
-        """By the operator. What is in flight at that time ends, nothing more is begun."""
+        """Whether the operator has paused the mapping. Requests in flight complete; nothing new is
+        started."""
         paused = self._context.controls.is_paused(self.mapping)
         if paused != self._paused:
             log.info("%s: %s", self.mapping.label, "paused by the operator" if paused else "resumed")
@@ -178,33 +179,37 @@ class ContainerCrawl:
 
     def _step(self) -> bool:
         results: list[BatchResult] = []
-        # after a setback a few rows show whether it is over, before many fail
-        limit = self._context.settings.items_chunk if not self._setbacks else self._context.workers.size
-        limit = self._gate.fit_batch(limit, BUDGETED_BATCH)
-        self._reap()
+        # after a failed step a small batch shows whether the outage is over
+        limit = (
+            self._context.settings.items_chunk
+            if not self._consecutive_failures
+            else self._context.workers.size
+        )
+        limit = self._gate.fit_batch(limit, RATE_LIMITED_BATCH_SECONDS)
+        self._abort_orphans()
         databases = self._local_databases()
-        if databases and not self._setbacks:  # else it is other nodes' business, or no moment for it
-            self._lifetime.keep(lambda: self._open().bucket)
+        if databases and not self._consecutive_failures:  # without databases, another node ensures the rule
+            self._expiry_rule.ensure(lambda: self._batch_runner().bucket)
         if self._batches is not None and self._batches.guard.poll():
             for database in databases:
                 database.wake()
-        knows, more = self._look_around()
-        for database in self._in_turn(databases) if knows else ():
+        knows, more = self._scan_segments()
+        for database in self._rotated(databases) if knows else ():
             if self._context.halted(self.mapping):
                 break
             again, done = database.step(limit)
             more, results = more or again, results + done
-            tried = [outcome for result in done for outcome in result.tried]
-            if not self._context.once and is_outage(tried, MANY):
+            tried = [outcome for result in done for outcome in result.attempted]
+            if not self._context.once and is_outage(tried, OUTAGE_MIN_ROWS):
                 more = True
-                break  # a container may have hundreds of shards, and they would most likely fail as well
-        fresh = [outcome for result in results for outcome in result.tried]
+                break  # the other databases, possibly hundreds of shards, would most likely fail too
+        fresh = [outcome for result in results for outcome in result.attempted]
         retried: list[Outcome] = []
         more = self._retry(limit, retried) or more
-        again, expired = self._expirations.run(limit, self._open)
+        again, expired = self._expirations.run(limit, self._batch_runner)
         more, retried = more or again, retried + expired
-        self._large.feed(self._open)
-        retried += self._tried_apart()
+        self._large.feed(self._batch_runner)
+        retried += self._outcomes_outside_batches()
         self._outage = ""
         if self._is_outage(fresh, retried):
             last = next(outcome for outcome in reversed(retried + fresh) if outcome.reason in OUTAGE_REASONS)
@@ -215,75 +220,83 @@ class ContainerCrawl:
             more = self._large.wait() or (self._batches is not None and self._batches.slow.wait())
         return more
 
-    def _tried_apart(self) -> list[Outcome]:
-        """What became of objects that no batch waits for. Raises StateError."""
-        tried = self._large.tried()
-        return tried if self._batches is None else tried + self._batches.slow.tried()
+    def _outcomes_outside_batches(self) -> list[Outcome]:
+        """Outcomes of objects that no batch waits for: large objects and stragglers. Raises StateError."""
+        tried = self._large.take_outcomes()
+        return tried if self._batches is None else tried + self._batches.slow.take_outcomes()
 
-    def _look_around(self) -> tuple[bool, bool]:
-        """Whether rows may be handled, and whether there is more to find out right away. Raises SyncError.
+    def _scan_segments(self) -> tuple[bool, bool]:
+        """Returns whether rows may be handled, and whether the scan has more to do right away. Raises
+        SyncError.
 
-        Where objects are moved out of a container with shards, no database tells of all its large objects: so
-        nothing is moved before a walk through all of it.
+        A mapping that moves objects out of a sharded container scans the whole container first, because no
+        single database lists all of its large objects.
         """
-        if self._walk is None:
+        if self._container_index is None:
             return True, False
         try:
-            more = self._walk.run(WALK_SLICE)
+            more = self._container_index.advance(SCAN_SLICE)
         except SyncError as error:
-            if not self._walk.known:
+            if not self._container_index.known:
                 raise
             more = False
             level = self._log_once.level_for("walk", type(error).__name__)
-            log.log(level, "%s: its large objects have to be looked for again: %s", self.mapping.label, error)
-        return self._walk.known, more
+            log.log(
+                level, "%s: scan for large objects failed, will be repeated: %s", self.mapping.label, error
+            )
+        return self._container_index.known, more
 
-    def _in_turn(self, databases: list[DatabaseCrawl]) -> list[DatabaseCrawl]:
-        """All of them, another one first in each turn."""
+    def _rotated(self, databases: list[DatabaseCrawl]) -> list[DatabaseCrawl]:
+        """The databases, rotated by one on each call, so that each comes first in turn."""
         self._turns += 1
         start = self._turns % len(databases) if databases else 0
         return databases[start:] + databases[:start]
 
-    def _rests(self) -> bool:
-        """Whether the timetable of a budget says that nothing is begun now. What is under way goes on."""
+    def _is_closed_by_timetable(self) -> bool:
+        """Whether the rate limit's timetable allows no new work now. Work in flight continues."""
         closed = self._gate.is_closed
         if closed != self._closed:
             self._closed = closed
-            what = "nothing is begun until the timetable allows it" if closed else "going on by the timetable"
+            what = (
+                "nothing is started until the timetable allows it" if closed else "resumed by the timetable"
+            )
             log.info("%s: %s", self.mapping.label, what)
         return closed
 
     def _is_outage(self, fresh: list[Outcome], retried: list[Outcome]) -> bool:
-        """Objects that failed before and fail again say nothing new, and neither do a few new ones, as long
-        as the store answers otherwise: they must not slow down all the others. But after a setback it is
-        over only when something works.
+        """Whether the store, and not single objects, is failing.
 
-        Refused credentials and a wrong clock concern everybody, and one is enough, unless the store answers a
-        request that is about no object: then it refuses the names or the metadata of these.
+        Repeated failures of the same objects, and a few new ones, are no outage as long as the store answers
+        other requests: they must not slow down the rest. After a failed step the outage ends only when
+        something succeeds.
+
+        A refused credential or a wrong clock affects all objects, so one such outcome is enough, unless the
+        store answers a request that concerns no object: then it rejects these objects' names or metadata.
         """
         tried = fresh + retried
-        if is_outage(fresh, MANY):
+        if is_outage(fresh, OUTAGE_MIN_ROWS):
             return True
         refused = [outcome for outcome in tried if outcome.reason in STORE_WIDE_REASONS]
         if refused:
-            return not self._open().listings.store_answers()
-        if self._setbacks:
+            return not self._batch_runner().lookup.store_answers()
+        if self._consecutive_failures:
             return is_outage(tried, 1)
-        return is_outage(tried, 1) and not self._open().listings.store_answers()
+        return is_outage(tried, 1) and not self._batch_runner().lookup.store_answers()
 
     def _sweep(self) -> bool:
-        """Segments of what was moved, a slice at a time; whether there is more to do right away.
+        """Delete segments of moved objects, one slice at a time. Returns whether there is more to do right
+        away.
 
-        A walk through an account may be long. The next one begins only after many times as long.
+        A scan of the account may take long, so the next one starts only after a multiple of that time.
         """
         now = self._context.clock.now
         if self._sweeping is None:
-            if now() < self._sweep_at or self.mapping.profile.retain_local or self._departures.is_empty():
+            if now() < self._sweep_at or self.mapping.profile.retain_local or self._cleanups.is_empty():
                 return False
-            if not self._may_sweep():
+            if not self._acquire_sweep():
                 return False
-            self._sweeping, self._sweep_begun, self._sweep_failed = self._new_sweep(), now(), False
-        elif not self._may_sweep():
+            self._sweeping, self._sweep_started, self._sweep_failed = self._new_sweep(), now(), False
+        elif not self._acquire_sweep():
             return False
         until = now() + SWEEP_SLICE
         try:
@@ -292,41 +305,45 @@ class ContainerCrawl:
                     return True
         except SyncError as error:
             level = self._log_once.level_for("sweep", type(error).__name__)
-            log.log(level, "%s: segments of moved objects have to wait: %s", self.mapping.label, error)
+            log.log(
+                level, "%s: deletion of segments of moved objects is postponed: %s", self.mapping.label, error
+            )
             self._sweep_failed = True
         self._sweeping = None
-        if self._moving.neighbours is not None:
-            self._moving.neighbours.swept(self)
+        if self._lifecycle.account_index is not None:
+            self._lifecycle.account_index.end_sweep(self)
         if self._context.once:
-            return not self._sweep_failed and not self._departures.is_empty()
-        self._sweep_at = now() + max(SWEEP_EVERY, SWEEP_REST * (now() - self._sweep_begun))
+            return not self._sweep_failed and not self._cleanups.is_empty()
+        self._sweep_at = now() + max(SWEEP_INTERVAL, SWEEP_REST_FACTOR * (now() - self._sweep_started))
         return False
 
-    def _may_sweep(self) -> bool:
-        """Of the containers of an account one at a time: each sweep walks through all of it."""
-        neighbours = self._moving.neighbours
-        return neighbours is None or self._context.once or neighbours.may_sweep(self)
+    def _acquire_sweep(self) -> bool:
+        """Each sweep scans the whole account, so only one container of an account sweeps at a time."""
+        account_index = self._lifecycle.account_index
+        return account_index is None or self._context.once or account_index.acquire_sweep(self)
 
     def _new_sweep(self) -> Iterator[None]:
-        batches = self._open()
+        batches = self._batch_runner()
         sweep = SegmentCleaner(
-            self.mapping, batches.bucket, self._context.local, self._departures, self._context.parts,
+            self.mapping, batches.bucket, self._context.local, self._cleanups, self._context.parts,
             batches.move_segments,
         )  # fmt: skip
         yield from sweep.run()
         self._sweep_failed = sweep.failed
 
-    def _reap(self) -> None:
-        """At the start, and now and then."""
+    def _abort_orphans(self) -> None:
+        """Abort orphaned uploads at the start and once per ORPHAN_CHECK_INTERVAL."""
         now = self._context.clock.now()
-        if now >= self._reap_at and not self._setbacks:
-            self._reap_at = now + REAP_EVERY
-            reap(self.mapping.label, self._ledger, lambda: self._open().bucket, self._log_once)
+        if now >= self._abort_orphans_at and not self._consecutive_failures:
+            self._abort_orphans_at = now + ORPHAN_CHECK_INTERVAL
+            abort_orphaned_uploads(
+                self.mapping.label, self._ledger, lambda: self._batch_runner().bucket, self._log_once
+            )
 
     def _retry(self, limit: int, tried: list[Outcome]) -> bool:
-        """Objects that failed before and whose time has come; with ``once``, each of them one time.
+        """Retry failed objects that are due; with ``once``, each failed object one time.
 
-        In an outage a few are tried whether it is their time or not: that shows whether it is over.
+        During an outage a few are retried before they are due, to detect its end.
         """
         journal = self._context.journal
         if self._context.once:
@@ -338,68 +355,72 @@ class ContainerCrawl:
             until = float("inf") if self._outage else self._context.clock.now()
             entries = journal.due_objects(self.key, until, limit)
         for start in range(0, len(entries), limit):
-            batches = self._open()
+            batches = self._batch_runner()
             rows = [row_of(entry) for entry in entries[start : start + limit]]
             result = batches.run(rows, batches.look_up_shared(rows))
-            batches.settle(result)
-            tried += result.tried
-            if is_outage(result.tried, MANY) or not result.complete:
+            batches.record(result)
+            tried += result.attempted
+            if is_outage(result.attempted, OUTAGE_MIN_ROWS) or not result.complete:
                 break
         return len(entries) == limit
 
     def _local_databases(self) -> list[DatabaseCrawl]:
         now = self._context.clock.now()
-        if now < self._listed_at - REPLICAS_FOR:
-            log.warning("%s: the clock was set back", self.mapping.label)
+        if now < self._listed_at - REPLICA_LIST_TTL:
+            log.warning("%s: the system clock was set back", self.mapping.label)
             self._context.journal.clock_set_back(self.key, now)
-            self._reap_at = self._sweep_at = float("-inf")
+            self._abort_orphans_at = self._sweep_at = float("-inf")
             for database in self._databases.values():
                 database.wake()
-        if abs(now - self._listed_at) > REPLICAS_FOR:
+        if abs(now - self._listed_at) > REPLICA_LIST_TTL:
             found = self._context.brokers.replicas(self.mapping.account, self.mapping.container)
             kept = {replica: self._databases.get(replica) for replica in found}
             self._databases = {
                 replica: database
-                or DatabaseCrawl(self._context, self.mapping, self.key, self._open(), replica)
+                or DatabaseCrawl(self._context, self.mapping, self.key, self._batch_runner(), replica)
                 for replica, database in kept.items()
             }
             self._listed_at = now
-            if not self.mapping.profile.retain_local and self._moving.neighbours is None:
-                self._walk_if_sharded()
+            if not self.mapping.profile.retain_local and self._lifecycle.account_index is None:
+                self._index_if_sharded()
         return list(self._databases.values())
 
-    def _walk_if_sharded(self) -> None:
+    def _index_if_sharded(self) -> None:
         account, container = self.mapping.account, self.mapping.container
         if self._context.brokers.is_sharded(account, container):
             names = self._context.local.accounts.names(account, only=container)
-            self._walk = self._moving.neighbours = AccountSegmentIndex(names, self._context.clock)
+            self._container_index = self._lifecycle.account_index = AccountSegmentIndex(
+                names, self._context.clock
+            )
 
-    def _open(self) -> BatchRunner:
-        """The bucket's connections are made when there is something to do, and kept."""
+    def _batch_runner(self) -> BatchRunner:
+        """Create the batch runner, and with it the bucket's connections, on first use."""
         if self._batches is None:
             bucket = self._context.registry.open_bucket(self.mapping)
             if self.mapping.credentials.conditional_put:
-                self._prove_conditions(bucket)
+                self._probe_conditions(bucket)
             self._batches = BatchRunner(
-                self._context, self.mapping, bucket, self.key, self._ledger, self._moving
+                self._context, self.mapping, bucket, self.key, self._ledger, self._lifecycle
             )
         return self._batches
 
-    def _prove_conditions(self, bucket: Bucket) -> None:
-        """Raises RemoteError: better not to begin than to rely on what is not known."""
+    def _probe_conditions(self, bucket: Bucket) -> None:
+        """Raises RemoteError: without a probe result the crawl must not rely on conditional writes."""
         bucket.probe_conditional_writes()
         if not bucket.features.put_if_absent:
-            log.warning("%s: the store does not honour If-None-Match: going on without", self.mapping.label)
+            log.warning(
+                "%s: the store ignores If-None-Match; copying without conditional writes", self.mapping.label
+            )
 
-    def _recovered(self) -> None:
-        """What failed meanwhile need not wait for its own time."""
+    def _recover(self) -> None:
+        """Reset the backoff. Objects that failed during the outage become due at once."""
         log.info("%s: working again", self.mapping.label)
-        self._setbacks = 0
+        self._consecutive_failures = 0
         self._context.journal.retry_now(self.key, OUTAGE_REASONS, self._context.clock.now())
 
-    def _setback(self, why: str) -> StepResult:
-        level = logging.DEBUG if self._setbacks else logging.ERROR
-        self._setbacks += 1
-        pause = backoff_delay(self._setbacks)
+    def _back_off(self, why: str) -> StepResult:
+        level = logging.DEBUG if self._consecutive_failures else logging.ERROR
+        self._consecutive_failures += 1
+        pause = backoff_delay(self._consecutive_failures)
         log.log(level, "Failed to process %s: %s; next try in %.0f s", self.mapping.label, why, pause)
         return StepResult(False, pause)

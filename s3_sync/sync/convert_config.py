@@ -1,4 +1,4 @@
-"""The answer to ``--convert-config``: a file in the new form, and what was left out."""
+"""``--convert-config``: write the configuration in the new form, and list what was left out."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ STDOUT = "-"
 
 
 def convert_config(source: str, target: str, overwrite: bool) -> int:
-    """Write the file at ``source`` in the new form to ``target``, readable by its owner only.
+    """Convert the file at ``source`` and write it to ``target``, readable by its owner only.
 
-    Returns the process's exit code: 0, or 1 if nothing was written. What was left out, and why nothing could
-    be written, is told on stderr.
+    Returns the exit code of the process: 0, or 1 if nothing was written. Options that were left out, and
+    errors, are printed on stderr.
     """
     try:
         converted = convert_file(source)
@@ -24,16 +24,18 @@ def convert_config(source: str, target: str, overwrite: bool) -> int:
             _write(target, converted.text.encode("utf-8"), overwrite)
     except ConfigError as error:
         for problem in error.problems:
-            _tell(f"{source}: {problem}")
+            _print(f"{source}: {problem}")
         return 1
     except OSError as error:
-        _tell(f"{target}: {error.strerror}" + ("; see --force" if isinstance(error, FileExistsError) else ""))
+        _print(
+            f"{target}: {error.strerror}" + ("; see --force" if isinstance(error, FileExistsError) else "")
+        )
         return 1
     if target == STDOUT:
         sys.stdout.flush()
-        sys.stdout.buffer.write(converted.text.encode("utf-8"))  # whatever the locale says
+        sys.stdout.buffer.write(converted.text.encode("utf-8"))  # independent of the locale
     for problem in converted.dropped:
-        _tell(f"left out: {problem}")
+        _print(f"left out: {problem}")
     return 0
 
 
@@ -49,5 +51,5 @@ def _write(path: str, data: bytes, overwrite: bool) -> None:
         os.fsync(descriptor)
 
 
-def _tell(line: str) -> None:
+def _print(line: str) -> None:
     print("swift-s3-sync:", line, file=sys.stderr)

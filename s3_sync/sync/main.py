@@ -25,14 +25,14 @@ PROGRAM = "swift-s3-sync"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code: 0, also when there is no configuration file; 1 when something failed."""
+    """Returns the exit code: 0, also if there is no configuration file; 1 if anything failed."""
     arguments = parse(PROGRAM, argv)
     if arguments.check_config:
         return check_config(arguments.config)
     if arguments.convert_config is not None:
         return convert_config(arguments.config, arguments.convert_config, arguments.force)
     if not os.path.exists(arguments.config):
-        # not an error, so that a process supervisor does not restart us in a loop
+        # not an error: a process supervisor would restart the daemon in a loop
         print("Configuration file does not exist")
         return 0
     options = StartOptions(PROGRAM, arguments.config, arguments.once, arguments.log_level, arguments.console)
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(options: StartOptions) -> int:
-    """Returns the exit code, in every process. Raises SyncError."""
+    """Run the daemon. Every process returns its exit code. Raises SyncError."""
     before = FileWatch(options.config).looks()
     loaded = load(options.config)
     settings = loaded.settings
@@ -60,5 +60,5 @@ def run(options: StartOptions) -> int:
     announce(settings.mappings)
     with instance_lock(settings.status_dir, PROGRAM):
         if settings.processes > 1:
-            open_journal(settings).close()  # one process creates it, or sets a damaged one aside
+            open_journal(settings).close()  # create it, or set a damaged one aside, in one process only
         return run_processes(options, LoadedConfig(loaded, before), serve)

@@ -1,4 +1,4 @@
-"""What the jobs of this daemon share, beyond what every daemon has."""
+"""The services that the jobs of this daemon share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from s3_sync.state.journal import Journal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncServices(Services):
-    """The local cluster and the state files of this process."""
+    """Access to the local cluster, and the state files of this process."""
 
     brokers: LocalDatabases
     local: LocalObjects

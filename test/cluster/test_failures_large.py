@@ -116,7 +116,7 @@ def test_others_pass_a_small_object_that_the_store_sits_on(
     large: Large, daemon: SyncDaemon, proxy: FaultProxy, method: str
 ) -> None:
     pair, answers = large.pair, threading.Event()
-    daemon.alter(values={"s3_sync.sync.rows.stragglers:PATIENCE": 0.2})
+    daemon.alter(values={"s3_sync.sync.rows.stragglers:STRAGGLER_TIMEOUT": 0.2})
     process = daemon.start()
     if method == "POST":
         pair.put("slow")

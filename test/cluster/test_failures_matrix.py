@@ -190,7 +190,7 @@ def make_impatient(daemon: SyncDaemon, **values: Any) -> None:
         retries={"attempts": 2, "base": 0.1},
         values={
             "s3_sync.runtime.logs:LIBRARIES": [],
-            "s3_sync.sync.rows.bulk_deletes:FEW": len(GONE),
+            "s3_sync.sync.rows.bulk_deletes:MIN_BULK_DELETES": len(GONE),
             "s3_sync.providers.wrappers.adaptive_throttle:RECOVERY": 0.5,
             "s3_sync.providers.wrappers.adaptive_throttle:MIN_RATE": 1000.0,
             **values,
@@ -226,7 +226,7 @@ def attack(matrix: Attacked) -> None:
         (daemon.status_dir / case.pair.swift.account / case.pair.container).unlink()
     matrix.let_a_day_pass()
     # uploads that cannot be looked for are looked for again soon
-    make_impatient(daemon, **{"s3_sync.sync.container_crawl:REAP_EVERY": 1.0})
+    make_impatient(daemon, **{"s3_sync.sync.container_crawl:ORPHAN_CHECK_INTERVAL": 1.0})
     since = len(matrix.calls())
     matrix.arm(COMPARED)
     matrix.start()

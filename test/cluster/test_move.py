@@ -47,7 +47,7 @@ def test_moved_and_listed_no_more(swift: SwiftCluster, store: Store, new_daemon:
     expected = {name: in_swift(pair.swift, pair.container, name) for name in bodies}
     run(daemon)
     assert f'objects leave this cluster at once, for bucket "{pair.bucket}"' in daemon.log_text()
-    assert f"{pair.container}: 3 objects here may leave the cluster" in daemon.log_text()
+    assert f"{pair.container}: 3 objects in this database may leave the cluster" in daemon.log_text()
     assert pair.swift.names(pair.container) == []
     assert sorted(pair.arrived()) == sorted(bodies)
     for name in bodies:

@@ -171,8 +171,8 @@ STEPS = [
     ("s3_sync.sync.lifecycle.release:decide", 3),
     ("s3_sync.cluster.guarded_delete:GuardedDelete.remove", 3),
     ("s3_sync.cluster.client:LocalSwift.request", 3),
-    ("s3_sync.sync.rows.batch:BatchRunner.settle", 1),
-    ("s3_sync.sync.passes.cursors:Progress.move", 1),
+    ("s3_sync.sync.rows.batch:BatchRunner.record", 1),
+    ("s3_sync.sync.passes.cursors:Cursors.move", 1),
 ]
 
 

@@ -152,7 +152,7 @@ class TestStays:
         large.put_slo("o", segments)
         run(daemon)
         assert here(large) == [f"s/{number}" for number in range(5)]
-        assert "1 deleted, 4 named by others, 1 with own metadata" in daemon.log_text()
+        assert "1 deleted, 4 named by other objects, 1 with metadata of its own" in daemon.log_text()
         for name, segment in [("slo", 0), ("dlo", 1), ("link", 2)]:
             assert swift.request("GET", "other", name).body == segments[segment].body
 

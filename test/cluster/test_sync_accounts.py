@@ -14,7 +14,10 @@ from servers.pair import Pair, Store, new_pair
 from servers.process import wait_until
 from servers.swift import SwiftCluster
 
-QUICKLY = {"s3_sync.sync.account_crawl:LIST_EVERY": 0.2, "s3_sync.sync.account_crawl:LIST_REST": 0.0}
+QUICKLY = {
+    "s3_sync.sync.account_crawl:LIST_INTERVAL": 0.2,
+    "s3_sync.sync.account_crawl:LIST_REST_FACTOR": 0.0,
+}
 
 
 class Account:

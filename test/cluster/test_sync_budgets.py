@@ -75,7 +75,7 @@ def test_bytes_and_requests(swift: SwiftCluster, s3api: Store, new_daemon: NewDa
         assert logged(daemon, free, "Processed") < ended
     slow.check()
     assert closed.arrived() == []
-    assert "nothing is begun until the timetable allows it" in daemon.log_text()
+    assert "nothing is started until the timetable allows it" in daemon.log_text()
 
     # the timetable is another one
     budgets[closed.container]["budget"]["timetable"] = [{"bytes_per_second": 50_000}]

@@ -373,7 +373,7 @@ def impatient() -> dict[str, Any]:
         "retries": {"attempts": ATTEMPTS, "base": 0.05},
         "values": {
             "s3_sync.runtime.logs:LIBRARIES": [],
-            "s3_sync.sync.rows.bulk_deletes:FEW": len(GONE),
+            "s3_sync.sync.rows.bulk_deletes:MIN_BULK_DELETES": len(GONE),
             "s3_sync.providers.wrappers.adaptive_throttle:RECOVERY": 0.5,
             "s3_sync.providers.wrappers.adaptive_throttle:MIN_RATE": 1000.0,
         },

@@ -52,8 +52,8 @@ ANSWERS = (
     Mutant(
         "a listing settles less where the store's clock is another one",
         "sync/rows/handler.py",
-        " - ROUNDED - view.off > ",
-        " - ROUNDED > ",
+        " - LISTING_TIME_RESOLUTION - view.off > ",
+        " - LISTING_TIME_RESOLUTION > ",
         "test/unit/sync/rows/test_copies.py",
     ),
 )

@@ -33,7 +33,7 @@ MUTANTS = (
     Mutant(
         "other nodes' rows are verified after the slack",
         "sync/passes/verify.py",
-        "if self._progress.verified_from(row) > now)",
+        "if self._cursors.verify_round_at(row) > now)",
         "if True)",
         f"{_SYNC}/test_container_crawl_nodes.py",
     ),
@@ -41,9 +41,9 @@ MUTANTS = (
     Mutant(
         "the cursor moves after the journal",
         "sync/passes/primary.py",
-        "        result = batches.run(own, views)\n        batches.settle(",
-        "        self._progress.move(last_row=last)\n"
-        "        result = batches.run(own, views)\n        batches.settle(",
+        "        result = batches.run(own, views)\n        batches.record(",
+        "        self._cursors.move(last_row=last)\n"
+        "        result = batches.run(own, views)\n        batches.record(",
         f"{_SYNC}/test_container_crawl_crashes.py",
     ),
     Mutant(
@@ -56,7 +56,7 @@ MUTANTS = (
     Mutant(
         "the window is open before rows are handled",
         "sync/passes/primary.py",
-        "        journal.open_window(key, self._progress.database, last)\n",
+        "        journal.open_window(key, self._cursors.database, last)\n",
         "",
         f"{_SYNC}/test_container_crawl_crashes.py",
     ),
@@ -165,22 +165,22 @@ MUTANTS = (
     Mutant(
         "a copy that is newer than the delete stays",
         "sync/rows/delete_handler.py",
-        "if remote is not None and _is_of_after(",
-        "if False and _is_of_after(",
+        "if remote is not None and _is_newer_than(",
+        "if False and _is_newer_than(",
         f"{_SYNC}/rows/test_policy.py",
     ),
     # moves
     Mutant(
         "nothing is given up that the store does not show",
         "sync/lifecycle/release.py",
-        "        if decision is not Decision.NOOP or is_of_before(seen, local):",
+        "        if decision is not Decision.NOOP or is_older_version_of(seen, local):",
         "        if False:",
         f"{_SYNC}/lifecycle/test_release.py",
     ),
     Mutant(
         "a copy bears the mark of the version that is given up",
         "sync/rows/handler.py",
-        "        return bool(wanted) and is_of_before(remote, info)",
+        "        return bool(wanted) and is_older_version_of(remote, info)",
         "        return False",
         f"{_SYNC}/test_long_absence.py {_SYNC}/lifecycle/test_release.py",
     ),
@@ -222,7 +222,7 @@ MUTANTS = (
     Mutant(
         "a move looks at the remote first",
         "sync/rows/handler.py",
-        "        if self._release is not None and isinstance(view, Before):",
+        "        if self._release is not None and isinstance(view, Presumption):",
         "        if False:",
         f"{_SYNC}/lifecycle/test_release.py {_SYNC}/lifecycle/test_release_races.py",
     ),
@@ -236,7 +236,7 @@ MUTANTS = (
     Mutant(
         "no segment goes that somebody names",
         "sync/lifecycle/segment_cleanup.py",
-        "        if leaving.place in named:",
+        "        if to_delete.place in named:",
         "        if False:",
         f"{_SYNC}/lifecycle/test_release_large.py",
     ),
@@ -295,7 +295,7 @@ MUTANTS = (
     Mutant(
         "a listing settles only what is younger than the row",
         "sync/rows/handler.py",
-        "        and info.last_modified - ROUNDED - view.off > row.timestamp.seconds",
+        "        and info.last_modified - LISTING_TIME_RESOLUTION - view.off > row.timestamp.seconds",
         "",
         f"{_SYNC}/rows/test_copies.py {_SYNC}/rows/test_policy.py",
     ),
@@ -345,7 +345,7 @@ MUTANTS = (
     Mutant(
         "nor is it after a kill",
         "sync/rows/upload_ledger.py",
-        "if each.completing is not None and abs(now - each.completing) <= AROUND",
+        "if each.completing is not None and abs(now - each.completing) <= BEGIN_TIME_TOLERANCE",
         "if False",
         f"{_SYNC}/rows/test_upload_ledger.py",
     ),

@@ -39,7 +39,7 @@ SHARDS = (
     Mutant(
         "nothing is moved out of shards before a walk through all of them",
         "sync/lifecycle/account_segment_index.py",
-        "if written < seen <= now <= seen + self._good_for:",
+        "if written < seen <= now <= seen + self._ttl:",
         "if True:",
         f"{_SYNC}/test_shards.py",
     ),

@@ -36,11 +36,11 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
 #: A container of these tests lives for seconds. So the daemon looks for new ones, and for who names whose
 #: segments, all the time.
 QUICKLY = {
-    "s3_sync.sync.account_crawl:LIST_EVERY": 0.5,
-    "s3_sync.sync.account_crawl:LIST_REST": 0.0,
-    "s3_sync.sync.lifecycle.account_segment_index:REST": 0.5,
-    "s3_sync.sync.lifecycle.account_segment_index:REST_TIMES": 0.0,
-    "s3_sync.sync.lifecycle.account_segment_index:ASK_AGAIN": 0.2,
+    "s3_sync.sync.account_crawl:LIST_INTERVAL": 0.5,
+    "s3_sync.sync.account_crawl:LIST_REST_FACTOR": 0.0,
+    "s3_sync.sync.lifecycle.account_segment_index:SCAN_REST": 0.5,
+    "s3_sync.sync.lifecycle.account_segment_index:SCAN_REST_FACTOR": 0.0,
+    "s3_sync.sync.lifecycle.account_segment_index:RETRY_DELAY": 0.2,
 }
 PIPELINE = (
     *("catch_errors", "gatekeeper", "healthcheck", "proxy-logging", "cache", "etag-quoter", "domain_remap"),

@@ -27,7 +27,7 @@ NODES = (1, 2, 3, 4)
 WORKERS = 5
 #: daemons look for shards more often than they do elsewhere
 HASTE = {
-    "s3_sync.sync.container_crawl:REPLICAS_FOR": 1.0,
+    "s3_sync.sync.container_crawl:REPLICA_LIST_TTL": 1.0,
     "s3_sync.cluster.databases:WITH_SHARDS": 1.0,
     "s3_sync.cluster.databases:WITHOUT": 2.0,
 }

@@ -1,5 +1,5 @@
-"""What is outstanding for each mapping, counted from databases and state files alone.
+"""The backlog of each mapping, computed from databases and state files alone.
 
-From outside: ``reader`` (one answer) and ``poller`` (kept up to date beside the work).
-Start at ``reader``.
+From outside: ``reader`` (one answer) and ``poller`` (kept up to date while the daemon works). Start at
+``reader``.
 """

@@ -1,8 +1,8 @@
-"""How much of a container database is still to be done: counted from its rows, a chunk at a time.
+"""Counts the backlog of a container database from its rows, a chunk at a time.
 
-What the crawler will do with a row follows from where the row lies: behind a cursor, or in a range of the
-journal that is looked at again. So that is all that is asked here; nothing is kept while the daemon works,
-and nothing has to be put right after a crash.
+What the crawl will do with a row follows from the row's position: after a cursor, or in a range of the
+journal that is read again. Nothing else is needed here: the daemon keeps no counters, so nothing has to be
+repaired after a crash.
 """
 
 from __future__ import annotations
@@ -17,29 +17,28 @@ from s3_sync.model.rows import owner_ordinal
 from s3_sync.model.timestamps import decode_row_timestamps
 from s3_sync.state.journal import PRIMARY, VERIFY, DueRange
 
-#: so many rows are read at once: some milliseconds
-CHUNK = 5000
-#: how much earlier than its rows a range of the journal may be due: what floating point loses
-_ROUNDED = 0.001
-#: other nodes' rows are verified in rounds, a sixth of the slack apart: by then it should have happened
-VERIFIED_WITHIN = 7 / 6
-_BEYOND = 1 << 63
-_PLAIN = len("1402464677.04188")
+#: rows per read, which takes some milliseconds
+CHUNK_ROWS = 5000
+#: rounding error, in seconds, of a range's due time
+_FLOAT_TOLERANCE = 0.001
+#: verify rounds are a sixth of the slack apart: rows older than this multiple of the slack should have been
+#: verified
+VERIFY_FACTOR = 7 / 6
+_MAX_ROWID = 1 << 63
+_PLAIN_TIMESTAMP_LENGTH = len("1402464677.04188")
 
 
 class Countable(Protocol):
-    """Such as ``cluster.brokers.ContainerDb``."""
+    """The part of ``cluster.brokers.ContainerDb`` that is used here."""
 
     def brief_since(self, rowid: int, limit: int) -> list[BriefRow]: ...
 
 
 @dataclass(slots=True)
 class Amount:
-    """``rows``: all of them; ``objects``: those that something may have to be done about, not counting what
-    is left alone by its name or as our own delete. ``bytes``: of objects, as Swift lists them.
-    ``oldest``: since when the first of them could have been done, in seconds since the epoch; None of no
-    objects.
-    """
+    """``rows``: all rows; ``objects``: rows that may need work, without names that are excluded and our own
+    deletes. ``bytes``: size of the objects, as Swift lists them. ``oldest``: since when the first object
+    could have been handled, in seconds since the epoch; None if there are no objects."""
 
     rows: int = 0
     objects: int = 0
@@ -47,7 +46,7 @@ class Amount:
     oldest: float | None = None
 
     def add(self, size: int | None, since: float) -> None:
-        """One row; ``size`` None where it is no object to do anything about."""
+        """Add one row; ``size`` is None if it needs no work."""
         self.rows += 1
         if size is not None:
             self.objects += 1
@@ -65,12 +64,12 @@ class Amount:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """Where one mapping stands in one database.
+class CountScope:
+    """The state of one mapping in one database.
 
-    ``last_row``, ``last_verified_row``, ``begun``: of its checkpoint, 0 where there is none that can be used.
-    ``slack``: seconds after which other nodes' rows are verified. ``retrying``: names that the journal has
-    as objects to try again, which are counted there.
+    ``last_row``, ``last_verified_row``, ``begun``: from its checkpoint, 0 if there is no usable one.
+    ``slack``: seconds after which other nodes' rows are verified. ``retrying``: names in the journal's
+    retries, which are counted there.
     """
 
     profile: Profile
@@ -83,15 +82,15 @@ class Scope:
     ranges: Sequence[DueRange] = ()
     retrying: Collection[str] = ()
 
-    def patience(self, kind: str) -> float:
-        """What a range's time has been put off by, besides the ``copy_after`` of its first row."""
+    def coalesce_delay(self, kind: str) -> float:
+        """How much later than the ``copy_after`` of its first row a range is due."""
         wait = min(60.0, self.profile.copy_after / 10)
         return wait if kind == PRIMARY else wait + self.slack
 
 
 class _Waiting(NamedTuple):
-    """A row: whose it is, what it counts for, since when it could have been done, and whether it had to wait
-    for that time."""
+    """A row: whether it is an own one, its size if it counts, since when it could have been handled, and
+    whether it had to wait until then."""
 
     own: bool
     size: int | None
@@ -101,37 +100,37 @@ class _Waiting(NamedTuple):
 
 @dataclass(slots=True)
 class Backlog:
-    """``behind``: own rows whose time has come. ``later``: own rows that wait for their ``copy_after``.
-    ``unverified``: other nodes' rows that are to be verified now; ``unverified_later``: those that will be.
-    ``changes_at``: when some of what is counted as later is due."""
+    """``overdue``: own rows whose time has come. ``not_due``: own rows that wait for their ``copy_after``.
+    ``unverified``: other nodes' rows to verify now; ``not_yet_verifiable``: those to verify later.
+    ``changes_at``: when the next of the waiting rows is due."""
 
-    behind: Amount = field(default_factory=Amount)
-    later: Amount = field(default_factory=Amount)
+    overdue: Amount = field(default_factory=Amount)
+    not_due: Amount = field(default_factory=Amount)
     unverified: Amount = field(default_factory=Amount)
-    unverified_later: Amount = field(default_factory=Amount)
+    not_yet_verifiable: Amount = field(default_factory=Amount)
     changes_at: float = float("inf")
 
     def __add__(self, other: Backlog) -> Backlog:
         return Backlog(
-            self.behind + other.behind,
-            self.later + other.later,
+            self.overdue + other.overdue,
+            self.not_due + other.not_due,
             self.unverified + other.unverified,
-            self.unverified_later + other.unverified_later,
+            self.not_yet_verifiable + other.not_yet_verifiable,
             min(self.changes_at, other.changes_at),
         )
 
 
-def count(db: Countable, scope: Scope, now: float, breathe: Callable[[], None]) -> Backlog:
-    """``breathe`` is called between chunks. Raises LocalError."""
+def count(db: Countable, scope: CountScope, now: float, yield_to_hub: Callable[[], None]) -> Backlog:
+    """Count the backlog of ``db``. ``yield_to_hub`` is called between chunks. Raises LocalError."""
     counter = _Counter(scope, now)
     for chunk in _chunks(db, scope):
         counter.add(chunk)
-        breathe()
+        yield_to_hub()
     return counter.finish()
 
 
-def _chunks(db: Countable, scope: Scope) -> Iterator[list[BriefRow]]:
-    """Rows behind a cursor, and those before it that ranges cover."""
+def _chunks(db: Countable, scope: CountScope) -> Iterator[list[BriefRow]]:
+    """Rows after a cursor, and rows before it that a range covers."""
     cursor = scope.last_verified_row if scope.ordinal is None else scope.last_row
     if scope.replicas > 1:
         cursor = min(cursor, scope.last_verified_row)
@@ -140,19 +139,19 @@ def _chunks(db: Countable, scope: Scope) -> Iterator[list[BriefRow]]:
         position = max(position, each.first_row - 1)
         end = min(each.last_row, cursor)
         while position < end:
-            chunk = db.brief_since(position, min(CHUNK, end - position))
+            chunk = db.brief_since(position, min(CHUNK_ROWS, end - position))
             position = min(chunk[-1][0], end) if chunk else end
             yield [row for row in chunk if row[0] <= end]
     position = cursor
-    while chunk := db.brief_since(position, CHUNK):
+    while chunk := db.brief_since(position, CHUNK_ROWS):
         position = chunk[-1][0]
         yield chunk
 
 
 @dataclass(slots=True)
 class _Range:
-    """``since``: rows of the range that are due earlier had their turn when it was made; what is known of
-    them is in ``earlier``."""
+    """A range of the journal. ``since``: rows that are due earlier had their turn when the range was made;
+    their amounts are in ``earlier``."""
 
     first: int
     last: int
@@ -163,17 +162,17 @@ class _Range:
 
 
 class _Ranges:
-    """Those of one kind, by first row; rows are asked for in order."""
+    """The ranges of one kind, by first row. ``at`` must be called with increasing ROWIDs."""
 
-    def __init__(self, ranges: Sequence[DueRange], patience: float) -> None:
+    def __init__(self, ranges: Sequence[DueRange], coalesce_delay: float) -> None:
         self._coming = [
-            _Range(each.first_row, each.last_row, each.due, each.due - patience - _ROUNDED)
+            _Range(each.first_row, each.last_row, each.due, each.due - coalesce_delay - _FLOAT_TOLERANCE)
             for each in sorted(ranges, key=lambda each: -each.first_row)
         ]
         self._open: list[_Range] = []
 
     def at(self, rowid: int) -> tuple[list[_Range], list[_Range]]:
-        """Those that cover the row, and those that have ended before it since the last question."""
+        """Returns the ranges that cover the row, and those that ended before it since the last call."""
         while self._coming and self._coming[-1].first <= rowid:
             self._open.append(self._coming.pop())
         ended = [each for each in self._open if each.last < rowid]
@@ -183,13 +182,13 @@ class _Ranges:
 
 
 class _Counter:
-    def __init__(self, scope: Scope, now: float) -> None:
+    def __init__(self, scope: CountScope, now: float) -> None:
         self._scope = scope
         self._now = now
         self._counted = Backlog()
         kinds = {True: PRIMARY, False: VERIFY}
         self._ranges = {
-            own: _Ranges([each for each in scope.ranges if each.kind == kind], scope.patience(kind))
+            own: _Ranges([each for each in scope.ranges if each.kind == kind], scope.coalesce_delay(kind))
             for own, kind in kinds.items()
         }
 
@@ -222,25 +221,25 @@ class _Counter:
 
     def finish(self) -> Backlog:
         for ranges in self._ranges.values():
-            self._close(ranges.at(_BEYOND)[1])
+            self._close(ranges.at(_MAX_ROWID)[1])
         return self._counted
 
     def _count(self, counted: Backlog, row: _Waiting) -> None:
         scope, since = self._scope, row.since
         waits = row.waits
         if not row.own:
-            since = max(since, scope.begun) + scope.slack * VERIFIED_WITHIN
+            since = max(since, scope.begun) + scope.slack * VERIFY_FACTOR
             waits = waits or bool(scope.slack)
         waits = waits and since >= self._now
         if row.own:
-            (counted.later if waits else counted.behind).add(row.size, since)
+            (counted.not_due if waits else counted.overdue).add(row.size, since)
         else:
-            (counted.unverified_later if waits else counted.unverified).add(row.size, since)
+            (counted.not_yet_verifiable if waits else counted.unverified).add(row.size, since)
         if waits:
             counted.changes_at = min(counted.changes_at, since)
 
     def _in_range(self, rowid: int, row: _Waiting) -> None:
-        """A row that lies in several ranges counts once."""
+        """Count a row within ranges. A row in several ranges counts once."""
         covering, ended = self._ranges[row.own].at(rowid)
         self._close(ended)
         if any(row.since >= each.since for each in covering):
@@ -251,8 +250,8 @@ class _Counter:
             self._count(covering[0].earlier, row)
 
     def _close(self, ended: Sequence[_Range]) -> None:
-        """A range without a row that it could be about was made under another ``copy_after``: then none is
-        known to have had its turn."""
+        """A range with no matching row was made under another ``copy_after``: then no row is known to have
+        had its turn."""
         for each in ended:
             if not each.matched and each.due > self._now:
                 self._counted += each.earlier
@@ -260,14 +259,14 @@ class _Counter:
 
 def _written(created_at: str) -> tuple[float, bool]:
     """When the row was last changed, and whether its data part has an offset, as our own deletes have."""
-    if len(created_at) == _PLAIN:
+    if len(created_at) == _PLAIN_TIMESTAMP_LENGTH:
         return float(created_at), False
     data, content_type, meta = decode_row_timestamps(created_at)
     return max(data, content_type, meta).seconds, data.offset != 0
 
 
 def listed_size(size: int, content_type: str) -> int:
-    """As in a listing: the row of an SLO has the size of its manifest, and that of the object behind its
+    """The size in a listing: the row of an SLO has the size of its manifest, and the object's size after its
     content type (``swift.common.middleware.slo``)."""
     if "swift_bytes=" not in content_type:
         return size

@@ -1,4 +1,4 @@
-"""What is outstanding for each mapping of the configuration, counted again and again beside the work."""
+"""The backlog of each mapping of the configuration, counted periodically while the daemon works."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from s3_sync.sync.backlog.reader import MappingBacklog
 
 log = logging.getLogger("s3-sync")
 
-#: counting rests for so many times as long as it took: it may cost half a percent of a processor
-REST = 200.0
+#: the pause after a count, as a multiple of its duration: counting may use half a percent of a processor
+COUNT_REST_FACTOR = 200.0
 
 
 @dataclass(slots=True)
 class Pending:
-    """See ``facts.MappingBacklog``, whose numbers these are, over all containers of a mapping.
+    """The sums of ``MappingBacklog`` over all containers of a mapping.
 
-    ``oldest``, ``counted_at``: seconds since the epoch, the earliest of all; ``oldest`` None when nothing is
-    pending; ``counted_at`` is when all of it was last true. ``reasons``: how many objects fail for each.
+    ``oldest``, ``counted_at``: the earliest of all, in seconds since the epoch; ``oldest`` is None if nothing
+    is pending; ``counted_at`` is when all numbers were last correct. ``reasons``: number of failing objects
+    by reason.
     """
 
     rows_behind: int = 0
@@ -42,88 +43,90 @@ class Pending:
     unreadable: int = 0
     counted_at: float = float("inf")
 
-    def add(self, facts: MappingBacklog, now: float) -> None:
-        counts, pending, troubles = facts.counts, facts.pending, facts.troubles
-        self.rows_behind += counts.behind.rows
+    def add(self, backlog: MappingBacklog, now: float) -> None:
+        counts, pending, troubles = backlog.counts, backlog.pending, backlog.troubles
+        self.rows_behind += counts.overdue.rows
         self.objects += pending.objects
         self.bytes += pending.bytes
         if pending.oldest is not None:
             self.oldest = pending.oldest if self.oldest is None else min(self.oldest, pending.oldest)
-        self.not_due += counts.later.objects
+        self.not_due += counts.not_due.objects
         self.unverified += counts.unverified.rows
         self.retrying += troubles.retrying + troubles.expiring
         self.quarantined += troubles.quarantined
         self.reasons.update(troubles.reasons)
-        self.databases += len(facts.databases)
-        self.unreadable += len(facts.errors)
-        counted_at = facts.counted_at
+        self.databases += len(backlog.databases)
+        self.unreadable += len(backlog.errors)
+        counted_at = backlog.counted_at
         self.counted_at = min(self.counted_at, now if counted_at is None else counted_at)
 
 
-def _let_others() -> None:
+def _yield_to_hub() -> None:
     time.sleep(0)
 
 
 class Answers(Protocol):
-    """Such as ``facts.BacklogReader``."""
+    """The part of ``reader.BacklogReader`` that is used here."""
 
-    def of(self, mapping: Mapping) -> MappingBacklog: ...
+    def read(self, mapping: Mapping) -> MappingBacklog: ...
 
 
 class BacklogPoller:
-    """``breathe`` lets others work; what it takes is not counted as ours. Build ``facts`` with ``breather``.
+    """Counts the backlog of all mappings. ``new_reader`` receives the function that the reader must call
+    between chunks.
 
-    ``found``: by the keys of ``Activity.by_mapping``; what could not be counted keeps its old numbers, whose
-    ``counted_at`` tells their age.
+    ``yield_to_hub`` lets other threads run; its duration does not count as ours. ``totals``: by the keys of
+    ``Activity.by_mapping``. If a mapping cannot be counted, it keeps its old numbers, whose age
+    ``counted_at`` shows.
     """
 
     def __init__(
         self,
         activity: Activity,
-        facts: Callable[[Callable[[], None]], Answers],
+        new_reader: Callable[[Callable[[], None]], Answers],
         now: Callable[[], float],
-        breathe: Callable[[], None] = _let_others,
+        yield_to_hub: Callable[[], None] = _yield_to_hub,
     ) -> None:
-        self.found: dict[str, Pending] = {}
+        self.totals: dict[str, Pending] = {}
         self._activity = activity
-        self._facts = facts(self._breathe)
+        self._reader = new_reader(self._timed_yield)
         self._now = now
-        self._pause = breathe
-        self._others = 0.0
+        self._yield = yield_to_hub
+        self._yielded = 0.0
         self._rest_until = float("-inf")
         self._failing: set[str] = set()
 
     def update(self) -> None:
-        """Count, unless the last count was so long that it is too early."""
+        """Count again, unless the pause after the last count is still running."""
         begun = self._activity.now()
         if begun < self._rest_until:
             return
-        self._others = 0.0
+        self._yielded = 0.0
         counted = (
-            (key, self._of(key, counters)) for key, counters in list(self._activity.by_mapping.items())
+            (key, self._count(key, counters)) for key, counters in list(self._activity.by_mapping.items())
         )
-        self.found = {key: found for key, found in counted if found}
+        self.totals = {key: totals for key, totals in counted if totals}
         ended = self._activity.now()
-        self._rest_until = ended + REST * max(0.0, ended - begun - self._others)
+        self._rest_until = ended + COUNT_REST_FACTOR * max(0.0, ended - begun - self._yielded)
 
-    def _of(self, key: str, counters: Counters) -> Pending | None:
-        """Others work meanwhile, and may have taken the mapping out."""
-        found = Pending()
-        # not that of the listing of an account, whose containers have heartbeats of their own
+    def _count(self, key: str, counters: Counters) -> Pending | None:
+        """The totals of one mapping; None if it was removed meanwhile."""
+        totals = Pending()
+        # without the heartbeat of the account crawl: containers have heartbeats of their own
         heartbeats = [each for each in counters.heartbeats.values() if not each.mapping.is_whole]
         for heartbeat in heartbeats:
             try:
-                found.add(self._facts.of(heartbeat.mapping), self._now())
+                totals.add(self._reader.read(heartbeat.mapping), self._now())
             except SyncError as error:
                 if key not in self._failing:
-                    log.warning("%s: what is pending cannot be counted: %s", heartbeat.mapping.label, error)
+                    log.warning("%s: the backlog cannot be counted: %s", heartbeat.mapping.label, error)
                 self._failing.add(key)
-                return self.found.get(key)
-            self._breathe()
+                return self.totals.get(key)
+            self._timed_yield()
         self._failing.discard(key)
-        return found if heartbeats else None
+        return totals if heartbeats else None
 
-    def _breathe(self) -> None:
+    def _timed_yield(self) -> None:
         begun = self._activity.now()
-        self._pause()
-        self._others += self._activity.now() - begun
+        self._yield()
+        self._yielded += self._activity.now() - begun

@@ -1,8 +1,8 @@
-"""What is outstanding for each mapping on this node, from files and databases alone.
+"""The backlog of each mapping on this node, computed from files and databases alone.
 
-True whoever asks, and whether the daemon runs or not: the status files say where the cursors are, the journal
-what they have passed, and the databases what lies behind. What only a running daemon knows, such as its
-speed, is not in here.
+The result is the same in the daemon and outside, whether the daemon runs or not: the status files hold the
+cursors, the journal what they have passed, and the databases what follows them. What only a running daemon
+knows, such as its throughput, is not included.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from s3_sync.state.checkpoint import Checkpoint, StatusFiles
 from s3_sync.state.journal import RETRY, WAITING, DueRange
 from s3_sync.state.journal_view import FailureCounts, JournalView
 from s3_sync.state.resets import ResetRange
-from s3_sync.sync.backlog.count import Amount, Backlog, Scope, count
+from s3_sync.sync.backlog.count import Amount, Backlog, CountScope, count
 
-#: a count that took some time is not repeated for so many times as long, so that it stays a small part of it
-REST = 20.0
+#: the pause before a database is counted again, as a multiple of the count's duration
+RECOUNT_REST_FACTOR = 20.0
 
 
 class Replicas(Protocol):
-    """Such as ``cluster.brokers.Brokers``."""
+    """The part of ``cluster.brokers.Brokers`` that is used here."""
 
     def replicas(self, account: str, container: str) -> list[LocalReplica]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseBacklog:
-    """One database. ``id`` is empty where it cannot be read, and ``error`` says why.
+    """The backlog of one database. ``id`` is empty if it cannot be read, and ``error`` has the reason.
 
-    ``last_row``, ``last_verified_row``: 0 where there is no progress that can be used. ``begun``: whether
-    there is. ``counted_at``: what the counts are true for, in seconds since the epoch. ``resets``: what they
-    have left to compare; ``reset_taken``: the id of the last one that was begun.
+    ``last_row``, ``last_verified_row``: 0 if there is no usable checkpoint; ``begun``: whether there is one.
+    ``counted_at``: the time for which the counts hold, in seconds since the epoch. ``resets``: the ranges
+    that resets have left to compare; ``reset_taken``: the id of the last reset that was started.
     """
 
     path: str
@@ -60,8 +60,8 @@ class DatabaseBacklog:
 
 @dataclass(frozen=True, slots=True)
 class MappingBacklog:
-    """``databases``: those that are on this node now. ``saved``: when a cursor was last written down, in
-    seconds since the epoch; None if never."""
+    """The backlog of one mapping. ``databases``: those on this node now. ``saved``: when a cursor was last
+    saved, in seconds since the epoch; None if never."""
 
     mapping: Mapping
     databases: tuple[DatabaseBacklog, ...]
@@ -74,13 +74,13 @@ class MappingBacklog:
 
     @property
     def retrying(self) -> Amount:
-        """What failed and is tried again, and large objects that wait for their lane or are in it. A row of
-        it that is behind a cursor too is counted here only."""
+        """Objects that failed and are retried, and large objects in their lane or waiting for it. A row of
+        these after a cursor is counted here only."""
         since = [
             Timestamp.parse(oldest).seconds + delay
             for oldest, delay in (
                 (self.troubles.oldest, self.mapping.profile.copy_after),
-                (self.troubles.oldest_delete, 0),  # waits for nothing
+                (self.troubles.oldest_delete, 0),  # deletes are due at once
             )
             if oldest
         ]
@@ -91,13 +91,13 @@ class MappingBacklog:
 
     @property
     def pending(self) -> Amount:
-        """Everything that could have been done by now and has not: behind or retried. Not in it: what waits
-        for its ``copy_after``, and what is in quarantine."""
-        return self.counts.behind + self.retrying
+        """Objects that could have been handled by now: overdue rows and retries. Excluded are rows that wait
+        for their ``copy_after``, and the quarantine."""
+        return self.counts.overdue + self.retrying
 
     @property
     def failing(self) -> int:
-        """Objects whose last try failed, quarantined ones and expired copies included."""
+        """Objects whose last attempt failed, including quarantined ones and expired copies."""
         return self.troubles.retrying + self.troubles.quarantined + self.troubles.expiring
 
     @property
@@ -106,13 +106,14 @@ class MappingBacklog:
 
     @property
     def counted_at(self) -> float | None:
-        """When the counts were last true, in seconds since the epoch; None where nothing can be counted."""
+        """When the counts were last correct, in seconds since the epoch; None if no database can be
+        counted."""
         return min((each.counted_at for each in self.databases if each.id), default=None)
 
 
 @dataclass(frozen=True, slots=True)
-class _Progress:
-    """How far a mapping is in a database, and what lies before that."""
+class _Cursors:
+    """The checkpoint of a mapping in a database, and its journal entries before it."""
 
     checkpoint: Checkpoint | None
     ranges: tuple[DueRange, ...]
@@ -121,17 +122,17 @@ class _Progress:
 
 @dataclass(slots=True)
 class _Known:
-    """A database's count, and what it was made from. ``replica``: remembers the files that it has seen."""
+    """A cached count, and its inputs. ``replica``: caches the fingerprint of its files."""
 
     replica: LocalReplica
-    facts: DatabaseBacklog
+    backlog: DatabaseBacklog
     made_from: object
     not_before: float
 
 
 class BacklogReader:
-    """Answers again and again: what has not changed is not counted again, and an idle mapping costs a few
-    stats and questions to the journal. ``breathe`` is called between chunks of a long count."""
+    """Computes backlogs repeatedly: unchanged databases are not counted again, so an idle mapping costs a few
+    stats and queries to the journal. ``yield_to_hub`` is called between chunks of a long count."""
 
     def __init__(
         self,
@@ -140,17 +141,17 @@ class BacklogReader:
         journal: JournalView,
         slack: float,
         now: Callable[[], float] = time.time,
-        breathe: Callable[[], None] = lambda: None,
+        yield_to_hub: Callable[[], None] = lambda: None,
     ) -> None:
         self._replicas = replicas
         self._statuses = statuses
         self._journal = journal
         self._slack = slack
         self._now = now
-        self._breathe = breathe
+        self._yield_to_hub = yield_to_hub
         self._known: dict[str, dict[LocalReplica, _Known]] = {}
 
-    def of(self, mapping: Mapping) -> MappingBacklog:
+    def read(self, mapping: Mapping) -> MappingBacklog:
         """Raises StateError, LocalError."""
         key = mapping.journal_key
         before = self._known.get(key, {})
@@ -161,7 +162,7 @@ class BacklogReader:
             found = self._database(mapping, replica if known is None else known.replica, known)
             if isinstance(found, _Known):
                 now[replica] = found
-                found = found.facts
+                found = found.backlog
             if found.id or found.error:
                 databases.append(
                     replace(
@@ -183,38 +184,39 @@ class BacklogReader:
             fingerprint = replica.fingerprint()
             if fingerprint is None:
                 return DatabaseBacklog(replica.path)
-            if known is not None and (facts := self._holds(mapping, known, fingerprint, now)):
-                known.facts = facts
+            if known is not None and (backlog := self._reuse(mapping, known, fingerprint, now)):
+                known.backlog = backlog
                 return known
             with replica.open() as db:
-                progress = self._progress(mapping, db.id)
-                facts = self._count(mapping, replica, progress, db)
+                cursors = self._cursors(mapping, db.id)
+                backlog = self._count(mapping, replica, cursors, db)
         except LocalMissing:
             return DatabaseBacklog(replica.path)
         except LocalError as error:
             return DatabaseBacklog(replica.path, error=str(error))
         ended = self._now()
-        rest = ended + REST * max(0.0, ended - now)
-        return _Known(replica, facts, (fingerprint, progress, mapping.profile), rest)
+        rest = ended + RECOUNT_REST_FACTOR * max(0.0, ended - now)
+        return _Known(replica, backlog, (fingerprint, cursors, mapping.profile), rest)
 
-    def _holds(
+    def _reuse(
         self, mapping: Mapping, known: _Known, fingerprint: object, now: float
     ) -> DatabaseBacklog | None:
-        """The facts again, if another count would give the same; and as they are, if it comes too early."""
-        facts = known.facts
-        if now < facts.counted_at:  # the clock was set back
+        """The cached backlog if a new count would give the same; unchanged, if it is too early for a new
+        count."""
+        backlog = known.backlog
+        if now < backlog.counted_at:  # the clock was set back
             return None
         if now < known.not_before:
-            return facts
-        made_from = fingerprint, self._progress(mapping, facts.id), mapping.profile
-        same = now < facts.counts.changes_at and known.made_from == made_from
-        return replace(facts, counted_at=now) if same else None
+            return backlog
+        made_from = fingerprint, self._cursors(mapping, backlog.id), mapping.profile
+        same = now < backlog.counts.changes_at and known.made_from == made_from
+        return replace(backlog, counted_at=now) if same else None
 
     def _count(
-        self, mapping: Mapping, replica: LocalReplica, progress: _Progress, db: ContainerDb
+        self, mapping: Mapping, replica: LocalReplica, cursors: _Cursors, db: ContainerDb
     ) -> DatabaseBacklog:
         now, last = self._now(), db.max_rowid()
-        scope = self._scope(mapping, replica, progress, db)
+        scope = self._scope(mapping, replica, cursors, db)
         return DatabaseBacklog(
             path=replica.path,
             id=db.id,
@@ -224,22 +226,24 @@ class BacklogReader:
             last_row=scope.last_row,
             last_verified_row=scope.last_verified_row,
             begun=scope.begun > 0,
-            counts=count(db, scope, now, self._breathe),
+            counts=count(db, scope, now, self._yield_to_hub),
             counted_at=now,
         )
 
-    def _progress(self, mapping: Mapping, database: str) -> _Progress:
+    def _cursors(self, mapping: Mapping, database: str) -> _Cursors:
         checkpoint = self._statuses.load(mapping, database)
         key = mapping.journal_key
         tried = self._journal.names(key, RETRY) | self._journal.names(key, WAITING)
-        return _Progress(checkpoint, self._journal.ranges(key, database), tried)
+        return _Cursors(checkpoint, self._journal.ranges(key, database), tried)
 
-    def _scope(self, mapping: Mapping, replica: LocalReplica, progress: _Progress, db: ContainerDb) -> Scope:
-        """With the daemon's own idea of what progress can be used."""
-        checkpoint = progress.checkpoint
+    def _scope(
+        self, mapping: Mapping, replica: LocalReplica, cursors: _Cursors, db: ContainerDb
+    ) -> CountScope:
+        """Applies the daemon's own rules of which checkpoint is usable."""
+        checkpoint = cursors.checkpoint
         if checkpoint is None or not checkpoint.holds_for(replica.share, db):
             checkpoint = Checkpoint()
-        return Scope(
+        return CountScope(
             profile=mapping.profile,
             ordinal=replica.ordinal,
             replicas=replica.replicas,
@@ -247,6 +251,6 @@ class BacklogReader:
             last_verified_row=checkpoint.last_verified_row,
             begun=checkpoint.begun,
             slack=self._slack,
-            ranges=progress.ranges if checkpoint.last_row or checkpoint.last_verified_row else (),
-            retrying=progress.retrying,
+            ranges=cursors.ranges if checkpoint.last_row or checkpoint.last_verified_row else (),
+            retrying=cursors.retrying,
         )

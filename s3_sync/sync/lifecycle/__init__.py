@@ -1,5 +1,5 @@
-"""Moving objects out of the cluster: the last step, segments that follow, and the expiry of the copies.
+"""Moving objects out of the cluster: the release of local objects, segment cleanup, and expiry of the copies.
 
-From outside: ``release`` and the two segment indexes, for ``rows``; the rest for ``container_crawl``.
-Start at ``release``.
+From outside: ``release`` and the two segment indexes, for ``rows``; the rest for ``container_crawl``. Start
+at ``release``.
 """

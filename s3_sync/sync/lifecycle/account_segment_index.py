@@ -1,8 +1,8 @@
-"""What is known of the large objects of a whole account, for mappings that move all of its containers.
+"""The large objects of a whole account, for mappings that move all of its containers.
 
-A segment may lie in any container, and its manifest in any other one. So nothing is moved on the word of its
-own container alone: a walk through the account has to have begun after the object was written, and not long
-ago. Walks are made when somebody needs one, and far apart on accounts where they take long.
+A segment may lie in a different container than its manifest. So an object may be moved only after a scan of
+the account that began after the object was written, and not long ago. Scans run on demand, and at long
+intervals on accounts where they take long.
 """
 
 from __future__ import annotations
@@ -13,90 +13,89 @@ from s3_sync.cluster.accounts import AccountNames
 from s3_sync.errors import SyncError
 from s3_sync.runtime.concurrency import Clock
 
-#: for how long a walk is relied on, at least, and how many times as long as it took; in seconds
-GOOD_FOR, GOOD_FOR_TIMES = 3600.0, 20.0
-#: the same for the time from the end of one to the begin of the next
-REST, REST_TIMES = 60.0, 10.0
-#: seconds after which a row that waits for a walk is looked at again, at the earliest
-ASK_AGAIN = 5.0
-#: who sweeps and says nothing for so long, in seconds, has gone
-SILENT = 600.0
+#: how long a scan stays valid: at least, and as a multiple of its duration; in seconds
+SCAN_TTL, SCAN_TTL_FACTOR = 3600.0, 20.0
+#: the pause after a scan: at least, and as a multiple of its duration; in seconds
+SCAN_REST, SCAN_REST_FACTOR = 60.0, 10.0
+#: shortest delay, in seconds, before a row that waits for a scan is tried again
+RETRY_DELAY = 5.0
+#: a sweep whose owner is silent for longer, in seconds, may be taken over
+SWEEPER_TIMEOUT = 600.0
 
 
 class AccountSegmentIndex:
-    """Of one account; shared by the crawls of its containers. ``run`` is one thread's."""
+    """The index of one account, shared by the crawls of its containers. Only one thread calls ``advance``."""
 
     def __init__(self, names: AccountNames, clock: Clock) -> None:
         self._names = names
         self._now = clock.now
-        self._walk: Iterator[None] | None = None
-        self._wanted = True
+        self._scan: Iterator[None] | None = None
+        self._requested = True
         self._next, self._rest = float("-inf"), 0.0
-        self._begun = 0.0
-        self._good_for = GOOD_FOR
-        #: whether the last walk came to no end
+        self._started = 0.0
+        self._ttl = SCAN_TTL
+        #: whether the last scan failed
         self.failing = False
         self._sweeper: object = None
         self._sweeper_seen = 0.0
 
     @property
     def known(self) -> bool:
-        """Whether there has been a whole walk."""
+        """Whether a scan has been completed."""
         return self._names.seen_until > float("-inf")
 
     @property
     def versioned(self) -> frozenset[str]:
-        """Containers that keep versions, or hold those of others."""
+        """Containers with versioning, and those that hold versions of others."""
         return self._names.versioned
 
-    def has(self, container: str, name: str) -> bool:
-        """Whether a large object of the account is known to consist of this object, among others."""
+    def is_segment(self, container: str, name: str) -> bool:
+        """Whether a large object of the account is known to include this object."""
         return self._names.has(container, name)
 
-    def may_judge(self, written: float) -> bool:
-        """Whether it is known what names an object that was last changed then. If not, that will be found
-        out."""
+    def is_current_for(self, written: float) -> bool:
+        """Whether the last scan covers an object last changed at ``written``. If not, a scan is requested."""
         seen, now = self._names.seen_until, self._now()
-        if written < seen <= now <= seen + self._good_for:
+        if written < seen <= now <= seen + self._ttl:
             return True
-        self._wanted = True
+        self._requested = True
         return False
 
-    def ask_again_at(self) -> float:
-        """When there may be an answer for who was refused one."""
+    def retry_at(self) -> float:
+        """When to call ``is_current_for`` again after it returned False."""
         now = self._now()
-        return max(min(self._next, now + self._rest), now + ASK_AGAIN)
+        return max(min(self._next, now + self._rest), now + RETRY_DELAY)
 
-    def may_sweep(self, who: object) -> bool:
-        """Whether it is this one's turn to walk through the account for segments that may go; to be asked
-        before every slice of that."""
+    def acquire_sweep(self, owner: object) -> bool:
+        """Whether ``owner`` may scan the account for segments to delete. Call it before each slice of the
+        sweep."""
         now = self._now()
-        if self._sweeper not in (None, who) and 0 <= now - self._sweeper_seen <= SILENT:
+        if self._sweeper not in (None, owner) and 0 <= now - self._sweeper_seen <= SWEEPER_TIMEOUT:
             return False
-        self._sweeper, self._sweeper_seen = who, now
+        self._sweeper, self._sweeper_seen = owner, now
         return True
 
-    def swept(self, who: object) -> None:
-        """It is somebody else's turn."""
-        if self._sweeper is who:
+    def end_sweep(self, owner: object) -> None:
+        """Let another owner sweep."""
+        if self._sweeper is owner:
             self._sweeper = None
 
-    def run(self, seconds: float) -> bool:
-        """Walk on for so long, if a walk is due; whether there is more to do right away. Raises SyncError:
-        there will be another walk later."""
-        if self._walk is None:
-            # a clock that was set back must not make it rest for longer
-            if not self._wanted or 0 < self._next - self._now() <= self._rest:
+    def advance(self, seconds: float) -> bool:
+        """Continue a scan that is due for this many seconds. Returns whether there is more to do right away.
+        Raises SyncError; the scan is repeated later."""
+        if self._scan is None:
+            # a clock that was set back must not prolong the pause
+            if not self._requested or 0 < self._next - self._now() <= self._rest:
                 return False
-            self._begun, self._wanted = self._now(), False
-            self._walk = self._names.walk(self._begun)
+            self._started, self._requested = self._now(), False
+            self._scan = self._names.walk(self._started)
         until = self._now() + seconds
         try:
-            for _ in self._walk:
+            for _ in self._scan:
                 if not 0 <= until - self._now() <= seconds:
                     return True
         except SyncError:
-            self._wanted = self.failing = True
+            self._requested = self.failing = True
             self._end()
             raise
         self.failing = False
@@ -104,8 +103,8 @@ class AccountSegmentIndex:
         return False
 
     def _end(self) -> None:
-        took = max(0.0, self._now() - self._begun)
-        self._walk = None
-        self._rest = max(REST, REST_TIMES * took)
+        took = max(0.0, self._now() - self._started)
+        self._scan = None
+        self._rest = max(SCAN_REST, SCAN_REST_FACTOR * took)
         self._next = self._now() + self._rest
-        self._good_for = max(GOOD_FOR, GOOD_FOR_TIMES * took)
+        self._ttl = max(SCAN_TTL, SCAN_TTL_FACTOR * took)

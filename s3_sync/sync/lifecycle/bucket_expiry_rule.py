@@ -1,4 +1,4 @@
-"""``remote_delete_after``: the rule in the bucket that makes a mapping's copies expire."""
+"""``remote_delete_after``: the lifecycle rule in the bucket by which a mapping's copies expire."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from s3_sync.state.journal import Journal
 
 log = logging.getLogger("s3-sync")
 
-#: seconds until a rule that is in place, one that was just written, and a failure are looked at again.
-#: Another node may have written at the same moment, so that ours is lost.
-DAILY, SOON, HOURLY = 86400.0, 60.0, 3600.0
-#: what the journal keeps about a mapping: the days of the rule, 0 = it is switched off
-NOTED = "expiry"
+#: seconds until the next check: of an unchanged rule, of one just written, and after a failure. Two nodes
+#: that write at the same moment may overwrite each other.
+CHECK_INTERVAL, RECHECK_DELAY, RETRY_DELAY = 86400.0, 60.0, 3600.0
+#: key of a note in the journal: the days of the rule, 0 if it is disabled
+EXPIRY_KEY = "expiry"
 
 
 class BucketExpiryRule:
-    """For one mapping. ``key``: its name in the journal.
+    """The rule of one mapping. ``key``: the mapping's name in the journal.
 
-    A mapping that fails here goes on copying: then copies live longer than was asked for, and that is said.
-    ``failing``: the last attempt did not get through.
+    A failure here does not stop the mapping: its copies then live longer than configured, which is logged.
+    ``failing``: whether the last attempt failed.
     """
 
     def __init__(self, mapping: Mapping, journal: Journal, key: str, now: Callable[[], float]) -> None:
@@ -31,39 +31,48 @@ class BucketExpiryRule:
         self._journal = journal
         self._key = key
         self._now = now
-        self._look_at = float("-inf")
+        self._check_at = float("-inf")
         self.failing = False
 
-    def keep(self, open_bucket: Callable[[], Bucket]) -> None:
-        """At the start and now and then: make the bucket's rule what the configuration says.
+    def ensure(self, open_bucket: Callable[[], Bucket]) -> None:
+        """Make the bucket's rule match the configuration, at the start and periodically.
 
-        A rule that an earlier configuration wrote is switched off when the option is gone from the mapping.
+        If the mapping no longer has the option, the rule that an earlier configuration wrote is disabled.
         Raises StateError.
         """
         now, days = self._now(), self._mapping.profile.remote_days
-        if now < self._look_at:
+        if now < self._check_at:
             return
-        noted = self._journal.get_meta(self._key, NOTED)
+        noted = self._journal.get_meta(self._key, EXPIRY_KEY)
         if not days and noted in (None, "0"):
-            self._look_at = float("inf")
+            self._check_at = float("inf")
             return
         if noted != str(days) and days:
             self._journal.set_meta(
-                self._key, NOTED, str(days)
-            )  # first: what is written must not be forgotten
+                self._key, EXPIRY_KEY, str(days)
+            )  # before the request: a rule that was written must not be forgotten
         try:
             changed = open_bucket().set_expiry_rule(days)
         except RemoteError as error:
             level = logging.DEBUG if self.failing else logging.ERROR
-            log.log(level, "%s: the rule for remote_delete_after: %s", self._mapping.label, error)
-            self.failing, self._look_at = True, now + HOURLY
+            log.log(
+                level,
+                "%s: failed to set the lifecycle rule for remote_delete_after: %s",
+                self._mapping.label,
+                error,
+            )
+            self.failing, self._check_at = True, now + RETRY_DELAY
             return
         if not days:
-            self._journal.set_meta(self._key, NOTED, "0")
+            self._journal.set_meta(self._key, EXPIRY_KEY, "0")
         if changed or self.failing:
-            self._tell(days)
-        self.failing, self._look_at = False, now + (SOON if changed else DAILY)
+            self._log_change(days)
+        self.failing, self._check_at = False, now + (RECHECK_DELAY if changed else CHECK_INTERVAL)
 
-    def _tell(self, days: int) -> None:
-        what = f"expires {days} days after it was stored" if days else "does not expire any more by our rule"
-        log.info("%s: what is stored in bucket %s %s", self._mapping.label, self._mapping.bucket, what)
+    def _log_change(self, days: int) -> None:
+        what = (
+            f"expire {days} days after they were stored"
+            if days
+            else "no longer expire by the rule of this mapping"
+        )
+        log.info("%s: copies in bucket %s %s", self._mapping.label, self._mapping.bucket, what)

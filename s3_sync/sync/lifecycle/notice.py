@@ -1,4 +1,4 @@
-"""Said at a start, and when a mapping is new or another one: what leaves the cluster, and when."""
+"""The warning, at the start and for each new or changed mapping, that objects leave the cluster, and when."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ log = logging.getLogger("s3-sync")
 
 
 def announce(mappings: Iterable[Mapping]) -> None:
-    """One warning for each mapping that moves objects."""
+    """Log one warning for each mapping that moves objects."""
     for mapping in mappings:
         if not mapping.profile.retain_local:
-            log.warning("%s", departure(mapping))
+            log.warning("%s", describe_move(mapping))
 
 
-def departure(mapping: Mapping) -> str:
+def describe_move(mapping: Mapping) -> str:
     """``AUTH_a/c: objects leave this cluster 30 days after their last change, for bucket "archive"``"""
     profile = mapping.profile
     when = f"{_days(profile.copy_after)} after their last change" if profile.copy_after else "at once"
     text = f'{mapping.label}: objects leave this cluster {when}, for bucket "{mapping.bucket}"'
     if profile.remote_days:
-        text += f"; the store deletes them {_days(profile.remote_days * 86400)} later: then they are nowhere"
+        text += f"; the store deletes them {_days(profile.remote_days * 86400)} later: then no copy remains"
     return text
 
 

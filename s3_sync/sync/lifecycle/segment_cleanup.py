@@ -1,23 +1,22 @@
-"""Segments that follow their large object out of the cluster.
+"""Deletes the segments of large objects that were moved out of the cluster.
 
-A large object moves in two steps. ``sync.release`` proves the copy, writes down here what the segments are,
-and deletes the manifest. Later ``SegmentCleaner`` deletes the segments, many objects at a time, because one
-walk through the account has to tell first who else names them. A segment is deleted only if all of this
-holds:
+A large object moves in two steps. ``release`` proves the copy, records the segments in the journal, and
+deletes the manifest. Later ``SegmentCleaner`` deletes the segments, of many objects at a time, because a scan
+of the account must show first which other objects name them. A segment is deleted only if all of this holds:
 
 1. its manifest was deleted by us, and not by a client or for another version;
-2. it lies where segments of this container's manifests may lie (``largeobject.places``);
-3. at this moment the store has a copy, and with it a manifest, that names the segment with its size and MD5;
-4. no manifest and no symlink in the account names it (see ``cluster.references`` for what is seen);
-5. the version in Swift has that size and MD5 and is not younger than what was copied;
-6. it has no metadata of its own, which no manifest carries, and Swift does not keep versions of it;
-7. it is still that version directly before the delete, which an overwrite refuses besides.
+2. it lies where segments of this container's manifests may lie (``largeobject.segment_places``);
+3. the store has a copy right now, and with it a manifest that names the segment with its size and MD5;
+4. no manifest and no symlink in the account names it (``cluster.references`` lists what it cannot see);
+5. the version in Swift has that size and MD5 and is not newer than the copied one;
+6. it has no metadata of its own, which no manifest carries, and Swift keeps no versions of it;
+7. it is still that version directly before the delete, which in turn is refused after an overwrite.
 
-Everything else stays where it is, and a line in the log says so.
+All other segments stay, and a line in the log says so.
 
 A segment in the mapped container itself is an object that clients list and read under its own name: a DLO
 over a folder of logs consists of logs. It is not deleted but moved like any object of the container, with a
-copy of its own. Its turn comes after that of its large object, which could not be read without it.
+copy of its own, after its large object, which could not be read without it.
 """
 
 from __future__ import annotations
@@ -48,17 +47,22 @@ from s3_sync.transfer.large_upload import LargeObject, archived
 
 log = logging.getLogger("s3-sync")
 
-#: so many objects, and about so many segments, are dealt with by one walk through the account
-OBJECTS, SEGMENTS = 10_000, 100_000
-#: headers of a segment that only it has
+#: the most objects, and about the most segments, that one sweep handles
+MAX_OBJECTS_PER_SCAN, MAX_SEGMENTS_PER_SCAN = 10_000, 100_000
+#: headers that a segment may have and no manifest carries
 _OWN_METADATA = ("x-object-meta-", "x-object-transient-sysmeta-crypto-meta-")
 
-# what becomes of a segment; all but the first two keep it
-DELETED, ABSENT = "deleted", "not there any more"
-NAMED, CHANGED, UNPROVEN, METADATA = "named by others", "changed", "not in the store", "with own metadata"
+# fates of a segment; all but the first two keep it
+DELETED, ABSENT = "deleted", "already gone"
+NAMED, CHANGED, UNPROVEN, METADATA = (
+    "named by other objects",
+    "changed",
+    "not in the stored manifest",
+    "with metadata of its own",
+)
 ADDED, FAILED = "added after the copy", "failed"
 ELSEWHERE = "not in a container for segments"
-# what becomes of one in the mapped container
+# fates of a segment in the mapped container
 MOVED, NOT_MOVED, TO_MOVE = "moved under its own name", "not to be moved", "still to be moved"
 _MOVES = {
     Kind.COPIED: MOVED,
@@ -69,13 +73,13 @@ _MOVES = {
     Kind.FAILED: TO_MOVE,
 }
 
-#: handles rows of the mapped container, and journals what is left over
+#: handles rows of the mapped container, and records the outcomes
 Move = Callable[[list[Row]], list[Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentToDelete:
-    """One segment. ``until``: a version that was written later is not the one that was copied."""
+    """One segment. ``until``: a version written later is not the one that was copied."""
 
     segment: Segment
     until: Timestamp
@@ -87,18 +91,18 @@ class SegmentToDelete:
 
 @dataclass(frozen=True, slots=True)
 class PendingCleanup:
-    """A large object whose segments are to follow. ``target``: for a DLO, where they lie."""
+    """A large object whose segments are to be deleted. ``target``: of a DLO, where they lie."""
 
-    departure: SegmentCleanup
+    cleanup: SegmentCleanup
     target: str
     segments: tuple[SegmentToDelete, ...]
 
 
-def leaving(large: LargeObject) -> tuple[SegmentToDelete, ...]:
+def segments_to_delete(large: LargeObject) -> tuple[SegmentToDelete, ...]:
     """Each segment once.
 
-    Those of an SLO were there when it was written. Those of a DLO may be younger, but not than the listing
-    that was copied.
+    The segments of an SLO existed when it was written. Those of a DLO may be newer than it, but not newer
+    than the listing that was copied.
     """
     written = large.info.data_timestamp
     assert written is not None
@@ -111,48 +115,51 @@ def leaving(large: LargeObject) -> tuple[SegmentToDelete, ...]:
 
 
 class CleanupLedger:
-    """What the journal keeps of the segments of one mapping's large objects. ``key``: its name there."""
+    """The pending cleanups of one mapping, kept in the journal. ``key``: the mapping's name there."""
 
-    def __init__(self, departures: SegmentCleanups, key: str) -> None:
-        self._departures = departures
+    def __init__(self, cleanups: SegmentCleanups, key: str) -> None:
+        self._cleanups = cleanups
         self._key = key
-        #: about which of them something has been said
+        #: large objects about which something was logged
         self.log_once = LogOnce()
 
     def note(self, large: LargeObject, gone: bool = False) -> None:
-        """Before the manifest is deleted, and again with ``gone`` when it has been. Raises StateError."""
+        """Record a cleanup before the manifest is deleted, and again with ``gone`` afterwards. Raises
+        StateError."""
         assert large.info.data_timestamp is not None
         target = None if large.is_static else large.target
-        text = json.dumps({"target": target, "segments": [_packed(each) for each in leaving(large)]})
+        text = json.dumps(
+            {"target": target, "segments": [_packed(each) for each in segments_to_delete(large)]}
+        )
         version = large.info.data_timestamp.internal
-        self._departures.note(self._key, SegmentCleanup(large.info.name, version, gone, text))
+        self._cleanups.note(self._key, SegmentCleanup(large.info.name, version, gone, text))
 
-    def waiting(self) -> list[PendingCleanup]:
-        """As many as one sweep takes."""
+    def pending(self) -> list[PendingCleanup]:
+        """As many as one sweep handles."""
         found: list[PendingCleanup] = []
         count = 0
-        for departure in self._departures.entries(self._key, OBJECTS):
+        for cleanup in self._cleanups.entries(self._key, MAX_OBJECTS_PER_SCAN):
             try:
-                waiting = _read(departure)
+                pending = _read(cleanup)
             except (ValueError, TypeError, KeyError) as error:
-                log.error("Segments of %s stay: what was noted of them is damaged: %r", departure.name, error)
-                self.settle(departure)
+                log.error("Segments of %s are kept: their journal entry is damaged: %r", cleanup.name, error)
+                self.settle(cleanup)
                 continue
-            count += len(waiting.segments)
-            if found and count > SEGMENTS:
+            count += len(pending.segments)
+            if found and count > MAX_SEGMENTS_PER_SCAN:
                 break
-            found.append(waiting)
+            found.append(pending)
         return found
 
     def is_empty(self) -> bool:
-        return not self._departures.entries(self._key, 1)
+        return not self._cleanups.entries(self._key, 1)
 
-    def settle(self, departure: SegmentCleanup) -> None:
-        self._departures.settle(self._key, departure)
+    def settle(self, cleanup: SegmentCleanup) -> None:
+        self._cleanups.settle(self._key, cleanup)
 
 
 class SegmentCleaner:
-    """One walk, for as many large objects as wait. ``failed``: some will have to wait for another one."""
+    """One sweep over pending cleanups. ``failed``: some remain for the next sweep."""
 
     def __init__(
         self,
@@ -172,93 +179,99 @@ class SegmentCleaner:
         self.failed = False
 
     def run(self) -> Iterator[None]:
-        """Yields in between, so that other work gets its turn. Raises SyncError."""
+        """Yields between steps, so that the caller can do other work. Raises SyncError."""
         ours: list[PendingCleanup] = []
-        for waiting in self._ledger.waiting():
-            if self._is_ours(waiting.departure):
-                ours.append(waiting)
+        for pending in self._ledger.pending():
+            if self._was_moved_by_us(pending.cleanup):
+                ours.append(pending)
             yield
         named: set[Place] = set()
-        wanted = {each.place for waiting in ours for each in waiting.segments}
+        wanted = {each.place for pending in ours for each in pending.segments}
         if wanted:
             late = {container for container, _ in wanted} | {self._mapping.container}
             for found in self._local.references.walk(self._mapping.account, wanted, late):
                 named |= found
                 yield
-        for waiting in ours:
+        for pending in ours:
             try:
-                self._finish(waiting, named)
+                self._finish(pending, named)
             except SyncError as error:
-                self._postpone(waiting.departure, error)
+                self._postpone(pending.cleanup, error)
             yield
 
-    def _is_ours(self, departure: SegmentCleanup) -> bool:
-        """Whether the manifest is deleted, and it was us, so that its segments are to follow."""
-        if departure.gone:
+    def _was_moved_by_us(self, cleanup: SegmentCleanup) -> bool:
+        """Whether the manifest was deleted by us, so that its segments are to be deleted."""
+        if cleanup.gone:
             return True
-        mapping, version = self._mapping, Timestamp.parse(departure.version)
+        mapping, version = self._mapping, Timestamp.parse(cleanup.version)
         try:
-            state = self._local.newest.of(mapping.account, mapping.container, departure.name)
+            state = self._local.newest.of(mapping.account, mapping.container, cleanup.name)
         except SyncError as error:
-            self._postpone(departure, error)
+            self._postpone(cleanup, error)
             return False
         if isinstance(state, Deleted) and state.timestamp == version.after():
             return True
         if not (isinstance(state, Present) and state.data_timestamp == version):
-            # it was changed by a client, before or after it was to be deleted
-            log.info("%s: segments of %s stay: it was changed meanwhile", mapping.label, departure.name)
-        self._ledger.settle(departure)
+            # a client changed it, before or after our delete
+            log.info(
+                "%s: segments of %s are kept: the object was changed meanwhile", mapping.label, cleanup.name
+            )
+        self._ledger.settle(cleanup)
         return False
 
-    def _finish(self, waiting: PendingCleanup, named: set[Place]) -> None:
-        departure = waiting.departure
-        stored = archived(self._bucket, departure.name)
+    def _finish(self, pending: PendingCleanup, named: set[Place]) -> None:
+        cleanup = pending.cleanup
+        stored = archived(self._bucket, cleanup.name)
         mapping = self._mapping
         here = self._local.segments.of(mapping.account, mapping.container, mapping.profile.segment_containers)
-        own = [each for each in waiting.segments if each.segment.container == mapping.container]
-        others = [each for each in waiting.segments if each.segment.container != mapping.container]
-        words = Counter(self._pool.map(partial(self._remove, here, stored, named), others))
-        words.update(self._moved([each.place for each in own if each.place not in named]))
-        words[NAMED] += sum(each.place in named for each in own)
-        if waiting.target and self._may_hold(waiting.target.lstrip("/").partition("/")[0]):
-            words[ADDED] = len(here.names(waiting.target) - {each.place for each in waiting.segments})
-        told = ", ".join(
-            f"{count} {word or FAILED}" for word, count in sorted(words.items(), key=str) if count
+        own = [each for each in pending.segments if each.segment.container == mapping.container]
+        others = [each for each in pending.segments if each.segment.container != mapping.container]
+        fates = Counter(self._pool.map(partial(self._remove, here, stored, named), others))
+        fates.update(self._move_own_segments([each.place for each in own if each.place not in named]))
+        fates[NAMED] += sum(each.place in named for each in own)
+        if pending.target and self._may_hold(pending.target.lstrip("/").partition("/")[0]):
+            fates[ADDED] = len(here.names(pending.target) - {each.place for each in pending.segments})
+        summary = ", ".join(
+            f"{count} {word or FAILED}" for word, count in sorted(fates.items(), key=str) if count
         )
-        stay = {word for word, count in words.items() if count} - {DELETED, ABSENT, MOVED}
+        stay = {word for word, count in fates.items() if count} - {DELETED, ABSENT, MOVED}
         level = self._ledger.log_once.level_for(
-            departure.name, told, logging.WARNING if stay else logging.INFO
+            cleanup.name, summary, logging.WARNING if stay else logging.INFO
         )
-        log.log(level, "%s: segments of %s, which was moved: %s", self._mapping.label, departure.name, told)
+        log.log(level, "%s: segments of the moved object %s: %s", self._mapping.label, cleanup.name, summary)
         if stay & {FAILED, None}:
             self.failed = True
         else:
-            self._ledger.settle(departure)
-            self._ledger.log_once.clear(departure.name)
+            self._ledger.settle(cleanup)
+            self._ledger.log_once.clear(cleanup.name)
 
     def _may_hold(self, container: str) -> bool:
         profile = self._mapping.profile
         return may_hold_segments(container, self._mapping.container, profile.segment_containers)
 
-    def _moved(self, places: list[Place]) -> list[str]:
-        """What becomes of segments in the mapped container that nothing names any more."""
-        words, rows = [], []
+    def _move_own_segments(self, places: list[Place]) -> list[str]:
+        """Move segments in the mapped container that nothing names any more. Returns the fate of each."""
+        fates, rows = [], []
         for container, name in places:
             state = self._local.newest.of(self._mapping.account, container, name)
             if isinstance(state, Present):
                 rows.append(Row.of_version(name, state.data_timestamp, state.timestamp, policy=state.policy))
             else:
-                words.append(ABSENT)
-        return words + [_MOVES[outcome.kind] for outcome in self._move(rows)]
+                fates.append(ABSENT)
+        return fates + [_MOVES[outcome.kind] for outcome in self._move(rows)]
 
     def _remove(
-        self, here: ManifestSegments, stored: Manifest | None, named: set[Place], leaving: SegmentToDelete
+        self,
+        here: ManifestSegments,
+        stored: Manifest | None,
+        named: set[Place],
+        to_delete: SegmentToDelete,
     ) -> str:
-        """What became of it."""
-        segment = leaving.segment
+        """Delete one segment if all conditions hold. Returns its fate."""
+        segment = to_delete.segment
         if not self._may_hold(segment.container):
-            return ELSEWHERE  # noted by an earlier version, or the configuration has changed since
-        if leaving.place in named:
+            return ELSEWHERE  # recorded by an earlier version, or the configuration has changed since
+        if to_delete.place in named:
             return NAMED
         if stored is None or segment not in stored.segments:
             return UNPROVEN
@@ -266,31 +279,33 @@ class SegmentCleaner:
             state = here.newest(segment)
             if state is None:
                 return ABSENT
-            if state.data_timestamp.raw > leaving.until.raw:
+            if state.data_timestamp.raw > to_delete.until.raw:
                 return CHANGED
             if any(name.startswith(_OWN_METADATA) for name in state.headers):
                 return METADATA
             self._local.removal.remove(self._mapping.account, segment.container, segment.name, state)
         except (SegmentChanged, LocalChanged) as error:
-            log.debug("%s stays: %s", segment.path, error)
+            log.debug("%s is kept: %s", segment.path, error)
             return CHANGED
         except SyncError as error:
             log.debug("%s: %s", segment.path, error)
             return FAILED
         return DELETED
 
-    def _postpone(self, departure: SegmentCleanup, error: SyncError) -> None:
+    def _postpone(self, cleanup: SegmentCleanup, error: SyncError) -> None:
         self.failed = True
-        level = self._ledger.log_once.level_for(departure.name, type(error).__name__)
-        log.log(level, "%s: segments of %s have to wait: %s", self._mapping.label, departure.name, error)
+        level = self._ledger.log_once.level_for(cleanup.name, type(error).__name__)
+        log.log(
+            level, "%s: deletion of segments of %s is postponed: %s", self._mapping.label, cleanup.name, error
+        )
 
 
-def _read(departure: SegmentCleanup) -> PendingCleanup:
-    """Raises ValueError, TypeError and KeyError for what ``CleanupLedger.note`` has not written so."""
-    Timestamp.parse(departure.version)
-    noted = json.loads(departure.segments)
+def _read(cleanup: SegmentCleanup) -> PendingCleanup:
+    """Raises ValueError, TypeError or KeyError for text that ``CleanupLedger.note`` did not write."""
+    Timestamp.parse(cleanup.version)
+    noted = json.loads(cleanup.segments)
     return PendingCleanup(
-        departure, noted["target"] or "", tuple(_unpacked(entry) for entry in noted["segments"])
+        cleanup, noted["target"] or "", tuple(_unpacked(entry) for entry in noted["segments"])
     )
 
 

@@ -1,9 +1,9 @@
-"""Which objects of a container the large objects in it consist of: these do not move on their own.
+"""The objects of a container that its large objects consist of: these do not move on their own.
 
-A container's rows show which objects are SLOs (``swift_bytes`` behind the content type, ``slo_etag`` behind
-the ETag), and which are empty, as DLOs mostly are. Each is looked at once when a daemon starts, and again
-when its row changes. Only names in the same container are remembered: where segments have a container of
-their own, as clients usually give them, that is nothing.
+A container's rows show which objects are SLOs (``swift_bytes`` after the content type, ``slo_etag`` after the
+ETag), and which are empty, as DLOs usually are. Each of these is read once when a daemon starts, and again
+when its row changes. Only segments in the same container are kept; where they have a container of their own,
+which is the usual case, there are none.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from s3_sync.config.settings import Mapping
 from s3_sync.errors import ObjectRefused
 from s3_sync.model.rows import Row
 
-#: rows that are read at a time
-PAGE = 1000
+#: rows per read
+ROWS_PER_READ = 1000
 
 
 class Database(Protocol):
-    """One replica's (``cluster.brokers.ContainerDb``)."""
+    """The part of ``cluster.brokers.ContainerDb`` that is used here."""
 
     @property
     def id(self) -> str: ...
@@ -31,7 +31,7 @@ class Database(Protocol):
 
 
 class SegmentIndex:
-    """Of one mapped container."""
+    """The index of one mapped container."""
 
     def __init__(self, mapping: Mapping, references: References) -> None:
         self._account, self._container = mapping.account, mapping.container
@@ -41,33 +41,34 @@ class SegmentIndex:
         self._manifests: dict[str, Named] = {}
         self._by_name: dict[str, set[str]] = defaultdict(set)
         self._by_prefix: dict[str, set[str]] = defaultdict(set)
-        #: target -> the symlinks that lead to it
+        #: target -> symlinks that point to it
         self._links: dict[str, set[str]] = defaultdict(set)
         self._lengths: set[int] = set()
 
-    def catch_up(self, db: Database, is_over: Callable[[], bool]) -> bool:
-        """Read what is new in a database, until ``is_over``; whether that was all.
+    def refresh(self, db: Database, is_over: Callable[[], bool]) -> bool:
+        """Read new rows of a database until ``is_over``. Returns whether all were read.
 
-        Raises LocalUnavailable when it cannot be known what something names.
+        Raises LocalUnavailable if an object's segments cannot be determined.
         """
         while True:
             before = self._read.get(db.id, 0)
-            rows, last = db.rows_since(before, PAGE)
+            rows, last = db.rows_since(before, ROWS_PER_READ)
             if last <= before:
                 return True
             for row in rows:
-                self._learn(row)
+                self._index(row)
                 self._read[db.id] = row.rowid
                 if is_over():
                     return False
             self._read[db.id] = last
 
-    def start_over(self, database: str) -> None:
-        """With a database whose rows have other numbers now. What is known of others stays."""
+    def restart(self, database: str) -> None:
+        """Read a database from its first row, because its ROWIDs have changed. Known segments stay."""
         self._read.pop(database, None)
 
-    def has(self, name: str) -> bool:
-        """Whether a large object of the container is known to name this one, itself or by way of symlinks."""
+    def is_segment(self, name: str) -> bool:
+        """Whether a large object of the container is known to name this object, directly or through
+        symlinks."""
         names, links = {name}, {name}
         while links:
             if any(self._is_named(each) for each in links):
@@ -81,7 +82,7 @@ class SegmentIndex:
             return True
         return any(self._by_prefix.get(name[:length], set()) - {name} for length in self._lengths)
 
-    def _learn(self, row: Row) -> None:
+    def _index(self, row: Row) -> None:
         if row.name in self._manifests:
             self._forget(row.name)
         if row.deleted or not may_name(row.size, row.etag, row.content_type):
@@ -89,7 +90,7 @@ class SegmentIndex:
         try:
             named = self._references.named_by(self._account, self._container, row.name, row.policy)
         except ObjectRefused:
-            return  # nobody can read it
+            return  # unreadable for clients, too
         here = frozenset(place for place in named.places if place[0] == self._container)
         below = named.below if named.below and named.below[0] == self._container else None
         if not (here or below):

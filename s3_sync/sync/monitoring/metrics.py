@@ -1,7 +1,8 @@
-"""The metrics of a daemon, made of its plain numbers when somebody asks for them.
+"""The metrics of a daemon, computed from its counters at each scrape.
 
-METRICS is the one list of them: docs/operations.md explains each, and a test compares. Labels are bounded by
-the configuration: mappings (a mapping of every container is one), stores, and words of our own.
+METRICS is the single list of them; docs/operations.md explains each, and a test compares both. Label values
+are bounded by the configuration: mappings (a mapping of a whole account is one), stores, and our own
+constants.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ Sample = tuple[tuple[str, ...], float]
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """``name`` without PREFIX, and of a counter without ``_total``."""
+    """``name``: without PREFIX and, of a counter, without ``_total``."""
 
     kind: str
     name: str
@@ -43,72 +44,97 @@ class Described:
 
 
 METRICS = (
-    Described("gauge", "info", "1; its label tells the version", ("version",)),
-    Described("gauge", "heartbeat_timestamp_seconds", "When the main loop last looked around"),
-    Described("gauge", "configuration_problems", "Mappings that were left out because of a mistake"),
-    Described("gauge", "configuration_refused", "1: the file has changed, and cannot be used as it is now"),
+    Described("gauge", "info", "1; the label is the version", ("version",)),
+    Described("gauge", "heartbeat_timestamp_seconds", "Time of the last main-loop iteration"),
     Described(
-        "gauge", "configuration_loaded_timestamp_seconds", "When the configuration was last taken over"
+        "gauge", "configuration_problems", "Mappings that were left out because of a configuration error"
+    ),
+    Described(
+        "gauge", "configuration_refused", "1 while the changed configuration file is invalid and not in use"
+    ),
+    Described(
+        "gauge", "configuration_loaded_timestamp_seconds", "Time at which the configuration was last loaded"
     ),
     Described("gauge", "journal_bytes", "Size of the journal on disk"),
-    Described("counter", "rows_scanned", "Rows looked at: the sum of rows_total over all outcomes", MAPPING),
-    Described("counter", "rows", "Rows looked at, by what became of them", (*MAPPING, "outcome", "reason")),
-    Described("counter", "read_bytes", "Read from Swift for sending, repeated ones included", MAPPING),
-    Described("counter", "turns", "Turns taken", MAPPING),
-    Described("gauge", "turns_running", "Turns that are being taken now", MAPPING),
-    Described("gauge", "paused", "1 while the operator wants it left alone", MAPPING),
-    Described(
-        "gauge", "deletes_held", "Containers whose deletes wait because of their delete budget", MAPPING
-    ),
-    Described("gauge", "troubled", "Containers whose last turn did not get through", MAPPING),
-    Described("gauge", "last_alive_timestamp_seconds", "Last sign of life of a turn", MAPPING),
+    Described("counter", "rows_scanned", "Rows handled: the sum of rows_total over all outcomes", MAPPING),
+    Described("counter", "rows", "Rows handled, by outcome and reason", (*MAPPING, "outcome", "reason")),
+    Described("counter", "read_bytes", "Bytes read from Swift for uploads, including retries", MAPPING),
+    Described("counter", "turns", "Turns started", MAPPING),
+    Described("gauge", "turns_running", "Turns in progress", MAPPING),
+    Described("gauge", "paused", "1 while the mapping is paused", MAPPING),
+    Described("gauge", "deletes_held", "Containers whose deletes are held by the delete budget", MAPPING),
+    Described("gauge", "troubled", "Containers whose last turn failed", MAPPING),
+    Described("gauge", "last_alive_timestamp_seconds", "Time of the last heartbeat of a turn", MAPPING),
     Described(
         "gauge",
         "last_progress_timestamp_seconds",
-        "When a row was last settled, or nothing was left to do",
+        "Time at which a row was last settled, or nothing was left to do",
         MAPPING,
     ),
-    Described("gauge", "rows_behind", "Own rows that could have been handled by now", MAPPING),
-    Described("gauge", "objects_pending", "Objects that could have converged by now", MAPPING),
-    Described("gauge", "bytes_pending", "Their bytes", MAPPING),
+    Described("gauge", "rows_behind", "Own rows that are due and not handled yet", MAPPING),
+    Described("gauge", "objects_pending", "Objects that are due and not in sync yet", MAPPING),
+    Described("gauge", "bytes_pending", "Bytes of the pending objects", MAPPING),
     Described(
-        "gauge", "oldest_pending_timestamp_seconds", "Since when the first of them could have", MAPPING
+        "gauge",
+        "oldest_pending_timestamp_seconds",
+        "Time at which the oldest pending object became due",
+        MAPPING,
     ),
     Described("gauge", "objects_not_due", "Objects that wait for their copy_after", MAPPING),
-    Described("gauge", "rows_unverified", "Rows of other nodes that are to be verified now", MAPPING),
-    Described("gauge", "objects_retrying", "Objects that failed and are tried again", MAPPING),
-    Described("gauge", "objects_quarantined", "Objects that cannot succeed until something changes", MAPPING),
-    Described("gauge", "objects_failing", "Both together, by what went wrong last", (*MAPPING, "reason")),
+    Described("gauge", "rows_unverified", "Rows of other nodes that are due for verification", MAPPING),
+    Described("gauge", "objects_retrying", "Objects that failed and are retried", MAPPING),
+    Described(
+        "gauge",
+        "objects_quarantined",
+        "Objects in quarantine: not retried until they change or are reset",
+        MAPPING,
+    ),
+    Described(
+        "gauge",
+        "objects_failing",
+        "Retrying and quarantined objects, by reason of the last failure",
+        (*MAPPING, "reason"),
+    ),
     Described("gauge", "databases", "Container databases on this node", MAPPING),
-    Described("gauge", "databases_unreadable", "Those that cannot be read", MAPPING),
-    Described("gauge", "counted_timestamp_seconds", "When all of these were counted", MAPPING),
-    Described("histogram", "request_seconds", "How long requests took", (*STORE, "operation")),
-    Described("counter", "request_errors", "Requests that did not succeed", (*STORE, "operation", "reason")),
-    Described("gauge", "requests_in_flight", "Requests that wait for their end now", STORE),
     Described(
-        "gauge", "request_oldest_seconds", "For how long the slowest request in flight has not moved", STORE
+        "gauge", "databases_unreadable", "Container databases on this node that cannot be read", MAPPING
     ),
-    Described("gauge", "store_silent_seconds", "For how long no request at all was answered", STORE),
-    Described("gauge", "store_throttled", "1 while the store has asked for patience", STORE),
-    Described("gauge", "store_request_limit", "Requests a second that are made meanwhile", STORE),
-    Described("gauge", "lane_threads", "Turns of mappings of this store at the same time, at most", STORE),
-    Described("gauge", "lane_threads_running", "Threads that take turns", STORE),
-    Described("gauge", "lane_workers", "Rows in flight, at most", STORE),
+    Described("gauge", "counted_timestamp_seconds", "Time at which the backlog was last counted", MAPPING),
+    Described("histogram", "request_seconds", "Duration of requests to the store", (*STORE, "operation")),
+    Described(
+        "counter", "request_errors", "Requests to the store that failed", (*STORE, "operation", "reason")
+    ),
+    Described("gauge", "requests_in_flight", "Requests to the store in flight", STORE),
+    Described(
+        "gauge",
+        "request_oldest_seconds",
+        "Longest time for which a request in flight has not moved a byte",
+        STORE,
+    ),
+    Described(
+        "gauge",
+        "store_silent_seconds",
+        "Time for which the store has not answered any request, nor taken a byte",
+        STORE,
+    ),
+    Described("gauge", "store_throttled", "1 while the store throttles requests", STORE),
+    Described("gauge", "store_request_limit", "Requests per second allowed while throttled", STORE),
+    Described("gauge", "lane_threads", "Maximum concurrent turns of mappings of this store", STORE),
+    Described("gauge", "lane_threads_running", "Threads that run turns", STORE),
+    Described("gauge", "lane_workers", "Maximum rows in flight", STORE),
     Described("gauge", "lane_workers_busy", "Rows in flight", STORE),
-    Described("gauge", "lane_parts", "Parts of large objects in flight, at most", STORE),
+    Described("gauge", "lane_parts", "Maximum parts of large objects in flight", STORE),
     Described("gauge", "lane_parts_busy", "Parts of large objects in flight", STORE),
-    Described(
-        "gauge", "lane_large_busy", "Very large objects in flight, which have places of their own", STORE
-    ),
+    Described("gauge", "lane_large_busy", "Very large objects in flight, in the large-object lane", STORE),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class MetricInputs:
-    """What the numbers are taken from.
+    """Sources of the metrics.
 
-    ``now``: seconds since the epoch. ``rates``: requests a second, for each store that has asked for
-    patience. ``journal_bytes``: size on disk. ``pending``: by the keys of the activity's counters.
+    ``now``: seconds since the epoch. ``rates``: the current requests per second of each store that throttles
+    us. ``journal_bytes``: size on disk. ``pending``: by the keys of the activity's counters.
     """
 
     activity: Activity
@@ -125,13 +151,13 @@ def labels(mapping: Mapping) -> tuple[str, str, str]:
 
 
 class DaemonMetrics(Collector):
-    """Gives every metric of METRICS, those without samples too."""
+    """Collects every metric of METRICS, including those without samples."""
 
-    def __init__(self, watched: MetricInputs) -> None:
-        self._watched = watched
+    def __init__(self, inputs: MetricInputs) -> None:
+        self._inputs = inputs
 
     def describe(self) -> Iterable[Metric]:
-        return []  # else a first collection would look for double names
+        return []  # else registration would collect once, to find duplicate names
 
     def collect(self) -> Iterator[Metric]:
         samples: dict[str, list[Sample]] = {}
@@ -148,18 +174,18 @@ class DaemonMetrics(Collector):
             yield family
 
     def _samples(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
-        watched = self._watched
+        inputs = self._inputs
         yield "info", (__version__,), 1
-        yield "heartbeat_timestamp_seconds", (), self._when(watched.activity.last_tick)
-        configuration = watched.activity.configuration
+        yield "heartbeat_timestamp_seconds", (), self._when(inputs.activity.last_tick)
+        configuration = inputs.activity.configuration
         yield "configuration_problems", (), configuration.problems
         yield "configuration_refused", (), configuration.refused
         yield "configuration_loaded_timestamp_seconds", (), self._when(configuration.loaded_at)
-        yield "journal_bytes", (), watched.journal_bytes()
-        pending = watched.pending()
-        for key, counters in list(watched.activity.by_mapping.items()):
+        yield "journal_bytes", (), inputs.journal_bytes()
+        pending = inputs.pending()
+        for key, counters in list(inputs.activity.by_mapping.items()):
             here = labels(counters.mapping)
-            yield "paused", here, int(watched.is_paused(counters.mapping))
+            yield "paused", here, int(inputs.is_paused(counters.mapping))
             yield "deletes_held", here, len(counters.held)
             for name, more, number in self._of_mapping(counters):
                 yield name, (*here, *more), number
@@ -173,7 +199,7 @@ class DaemonMetrics(Collector):
         yield "rows_scanned", (), sum(rows.values())
         for kind in Kind:
             if all(counted is not kind for counted, _ in rows):
-                rows[kind, ""] = 0  # so that a first one is an increase
+                rows[kind, ""] = 0  # so that the first row shows as an increase
         for (kind, reason), count in rows.items():
             yield "rows", (kind.value, reason), count
         yield "read_bytes", (), counters.bytes_read
@@ -185,8 +211,8 @@ class DaemonMetrics(Collector):
             yield "last_progress_timestamp_seconds", (), self._when(counters.progress)
 
     def _of_stores(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
-        rates = self._watched.rates()
-        for observer in self._watched.observers:
+        rates = self._inputs.rates()
+        for observer in self._inputs.observers:
             store = (observer.store,)
             yield "requests_in_flight", store, observer.in_flight
             yield "request_oldest_seconds", store, observer.oldest
@@ -199,9 +225,9 @@ class DaemonMetrics(Collector):
                     yield "request_errors", (observer.store, name, reason), count
 
     def _of_lanes(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
-        """A store may have several lanes."""
+        """Sums over the lanes of each store."""
         sums: Counter[tuple[str, str]] = Counter()
-        for lane in self._watched.activity.lanes:
+        for lane in self._inputs.activity.lanes:
             sums["lane_threads", lane.store] += lane.threads
             sums["lane_threads_running", lane.store] += lane.running
             sums["lane_workers", lane.store] += lane.workers.size
@@ -215,7 +241,7 @@ class DaemonMetrics(Collector):
     def _histogram(self, described: Described) -> Metric:
         family = HistogramMetricFamily(PREFIX + described.name, described.help, labels=described.labels)
         bounds = [*map(str, BOUNDS), "+Inf"]
-        for observer in self._watched.observers:
+        for observer in self._inputs.observers:
             for name, operation in list(observer.operations.items()):
                 so_far, buckets = 0, []
                 for bound, count in zip(bounds, operation.buckets, strict=True):
@@ -225,12 +251,12 @@ class DaemonMetrics(Collector):
         return family
 
     def _when(self, monotonic: float) -> float:
-        """Seconds since the epoch."""
-        return self._watched.now() - (self._watched.activity.now() - monotonic)
+        """A monotonic time as seconds since the epoch."""
+        return self._inputs.now() - (self._inputs.activity.now() - monotonic)
 
 
 def _of_pending(found: Pending | None) -> Iterator[tuple[str, tuple[str, ...], float]]:
-    """Nothing where nothing has been counted yet: a zero would not be true."""
+    """Nothing before the first count: a zero would be wrong."""
     if found is None:
         return
     yield "rows_behind", (), found.rows_behind

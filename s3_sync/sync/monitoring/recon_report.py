@@ -1,4 +1,4 @@
-"""The content of the recon file: what a running daemon knows of itself. docs/data-model.md explains it."""
+"""The content of the recon file: the state of a running daemon. docs/data-model.md explains it."""
 
 from __future__ import annotations
 
@@ -15,34 +15,35 @@ from s3_sync.model.outcomes import Kind
 from s3_sync.providers.wrappers.instrument import Observer
 from s3_sync.sync.backlog.poller import Pending
 
-#: rates are over so many seconds
-OVER = 60.0
+#: rates are averages over this many seconds
+RATE_WINDOW = 60.0
 _SETTLED = frozenset(Kind) - {Kind.PENDING, Kind.FAILED}
 
 
 def destination(mapping: Mapping) -> str:
-    """``store/bucket``, and the prefix of keys where the configuration names one."""
+    """``store/bucket``, and the key prefix if the configuration names one."""
     written = "" if mapping.custom_prefix is None else f"/{mapping.custom_prefix}"
     return f"{mapping.credentials.store}/{mapping.bucket}{written}"
 
 
 class Rates:
-    """Objects and bytes a second of each mapping, over the last OVER seconds, or since ``note`` began."""
+    """Objects and bytes per second of each mapping, over the last RATE_WINDOW seconds, or since the first
+    call of ``sample``."""
 
     def __init__(self, activity: Activity) -> None:
         self._activity = activity
-        self._noted: deque[tuple[float, dict[str, tuple[int, int]]]] = deque()
+        self._samples: deque[tuple[float, dict[str, tuple[int, int]]]] = deque()
 
-    def note(self) -> None:
+    def sample(self) -> None:
         now = self._activity.now()
-        self._noted.append((now, {key: _done(each) for key, each in self._activity.by_mapping.items()}))
-        while len(self._noted) > 2 and self._noted[1][0] <= now - OVER:
-            self._noted.popleft()
+        self._samples.append((now, {key: _done(each) for key, each in self._activity.by_mapping.items()}))
+        while len(self._samples) > 2 and self._samples[1][0] <= now - RATE_WINDOW:
+            self._samples.popleft()
 
     def of(self, key: str) -> tuple[float, float]:
-        if not self._noted:
+        if not self._samples:
             return 0.0, 0.0
-        (began, before), (ended, after) = self._noted[0], self._noted[-1]
+        (began, before), (ended, after) = self._samples[0], self._samples[-1]
         seconds = ended - began
         if seconds <= 0 or key not in after:
             return 0.0, 0.0
@@ -51,7 +52,7 @@ class Rates:
 
 
 class ReconReport:
-    """``taken`` makes the content anew; times in it are seconds since the epoch."""
+    """Builds the report; times in it are seconds since the epoch."""
 
     def __init__(
         self,
@@ -66,10 +67,10 @@ class ReconReport:
         self._began = began
         self.rates = Rates(activity)
 
-    def taken(
+    def build(
         self, now: float, found: dict[str, Pending], stores: Iterator[Observer], throttled: dict[str, float]
     ) -> dict[str, Any]:
-        ago = self._activity.now() - now  # from monotonic seconds to the others
+        ago = self._activity.now() - now  # monotonic time minus time since the epoch
         return {
             "version": __version__,
             "process": self._process,

@@ -1,4 +1,4 @@
-"""What this daemon reports: its metrics, and the content of its recon file."""
+"""The sources of this daemon's reports, for ``daemon.monitor``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from s3_sync.sync.services import SyncServices
 
 
 class SyncSources:
-    """See ``daemon.monitor.MetricSources``. ``journal``: the path of its file."""
+    """See ``daemon.monitor.MetricSources``. ``journal``: path of the journal file."""
 
     def __init__(self, services: SyncServices, journal: str) -> None:
         self._services = services
@@ -24,31 +24,31 @@ class SyncSources:
         slack = services.settings.verification_slack_seconds
         self._backlog = BacklogPoller(
             activity,
-            lambda breathe: BacklogReader(
-                services.brokers, services.statuses, self._view, slack, now, breathe
+            lambda yield_to_hub: BacklogReader(
+                services.brokers, services.statuses, self._view, slack, now, yield_to_hub
             ),
             now,
         )
         self._report = ReconReport(activity, services.share.number, now(), services.controls.is_paused)
-        watched = MetricInputs(
+        inputs = MetricInputs(
             activity,
             services.observers,
             now,
             services.registry.rates,
             services.journal.size,
-            lambda: self._backlog.found,
+            lambda: self._backlog.totals,
             services.controls.is_paused,
         )
-        self.collectors: tuple[Collector, ...] = (DaemonMetrics(watched),)
+        self.collectors: tuple[Collector, ...] = (DaemonMetrics(inputs),)
 
     def update(self) -> None:
-        self._report.rates.note()
+        self._report.rates.sample()
         self._backlog.update()
 
     def report(self) -> dict[str, Any]:
         services = self._services
-        return self._report.taken(
-            services.clock.now(), self._backlog.found, iter(services.observers), services.registry.rates()
+        return self._report.build(
+            services.clock.now(), self._backlog.totals, iter(services.observers), services.registry.rates()
         )
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""How far one database has been read for one mapping, and which of its rows are whose."""
+"""The cursors of one database for one mapping, and which of its rows this node owns."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from s3_sync.sync.services import Context
 
 log = logging.getLogger("s3-sync")
 
-#: seconds by which a clock may be set back without anything coming of it
+#: a clock that is set back by less, in seconds, has no effect
 CLOCK_SLEW = 1.0
-#: so many rounds of verification in the time of one slack
-ROUNDS = 6
-#: a batch that is compared with listings takes so many times as many rows, up to so many: a page answers for
-#: all rows that lie on it, and they come in any order
-COMPARED_AT_ONCE, COMPARED_AT_MOST = 25, 25_000
+#: verify rounds per verification slack
+VERIFY_ROUNDS_PER_SLACK = 6
+#: a batch that is compared with listings is larger by this factor, up to this number of rows: one page
+#: settles all rows in its range, whatever their order
+COMPARE_BATCH_FACTOR, MAX_COMPARE_BATCH = 25, 25_000
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """Whose work it is. ``key``: the mapping's name in the journal."""
+class DatabaseScope:
+    """One mapping's work on one database. ``key``: the mapping's name in the journal."""
 
     context: Context
     mapping: Mapping
@@ -40,12 +40,12 @@ class Scope:
 
     @property
     def is_handoff(self) -> bool:
-        """A database that the ring gives no ordinal owns nothing, and verifies everything."""
+        """Whether the ring gives this database no ordinal: it then owns no rows, and verifies all."""
         return self.replica.ordinal is None
 
     @property
     def share(self) -> str:
-        """Which rows are own ones, in a word."""
+        """Which rows are own ones, as ``ordinal/replicas``."""
         return self.replica.share
 
     def owns(self, row: Row) -> bool:
@@ -54,13 +54,14 @@ class Scope:
 
 
 class Cursors:
-    """The checkpoint of one database. Its two cursors are moved by the two passes, one each.
+    """The checkpoint of one database, with two cursors: the primary pass moves one, the verify pass the
+    other.
 
-    With ``once`` the database ends for them where it did when it was first looked at: on a busy container
-    there would be no end otherwise. ``until``: what becomes due later than that is left, too.
+    With ``once``, the database ends for both where it ended when it was first read, because a busy container
+    would never be done. ``until``: rows that become due later than that are left, too.
     """
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: DatabaseScope) -> None:
         self._scope = scope
         self._database = ""
         self._checkpoint: Checkpoint | None = None
@@ -70,7 +71,7 @@ class Cursors:
 
     @property
     def database(self) -> str:
-        """The id of the database that this is about."""
+        """The id of the current database."""
         return self._database
 
     @property
@@ -79,21 +80,21 @@ class Cursors:
         return self._checkpoint
 
     def load(self, db: ContainerDb) -> None:
-        """At the first look at ``db``, or at another database in the same place, or when the one that is
-        there has become older. Raises StateError, RemoteError."""
+        """Load the checkpoint when ``db`` is first read, or another database has taken its place, or an older
+        copy of it. Raises StateError, RemoteError."""
         if db.id != self._database:
             self._database, self._checkpoint = db.id, None
             if self._scope.context.once:
                 self._last, self.until = db.max_rowid(), self._scope.context.clock.now()
         self._moved_until = db.moved_until()
         if self._checkpoint is None or not self._checkpoint.is_of(db):
-            self._checkpoint = self._known(db) or self._begin(db)
+            self._checkpoint = self._load(db) or self._start(db)
         if self._checkpoint.begun > self._scope.context.clock.now() + CLOCK_SLEW:
-            # the clock was fast then: nobody knows when that was
+            # the clock was fast then: the real time of the start is unknown
             self._checkpoint = replace(self._checkpoint, begun=0.0)
 
     def rows_since(self, db: ContainerDb, rowid: int, limit: int) -> tuple[list[Row], int]:
-        """As ``ContainerDb.rows_since``, up to the end."""
+        """Like ``ContainerDb.rows_since``, up to the end."""
         rows, last = db.rows_since(rowid, limit)
         if last <= self._last:
             return rows, last
@@ -106,7 +107,7 @@ class Cursors:
         last_row: int | None = None,
         last_verified_row: int | None = None,
     ) -> None:
-        """Write cursors down. ``rows``: those that they pass. Raises StateError, LocalUnavailable."""
+        """Save cursors. ``rows``: the rows that they pass. Raises StateError, LocalUnavailable."""
         moved = self.checkpoint
         if last_row is not None:
             moved = replace(moved, last_row=last_row)
@@ -115,77 +116,80 @@ class Cursors:
         newest = max((row.timestamp for row in rows), default=Timestamp(0))
         self._save(db, moved, newest if moved.tail is None else max(newest, moved.tail.newest))
 
-    def may_be_elsewhere(self, row: Row) -> bool:
-        """Whether the row may be in another database of the container as well, whose daemon sends it too, or
-        has sent it: a container that is sharded has its rows copied from one to the other.
+    def may_be_in_other_database(self, row: Row) -> bool:
+        """Whether the row may be in another database of the container as well, whose daemon sends it, too:
+        sharding copies rows from one database to another.
 
-        What was fresh when nothing was being moved is so no longer when something is.
+        Once rows are being moved, no row counts as fresh any more.
         """
         if row.timestamp.seconds >= self._moved_until:
             return False
         is_moving = self._moved_until > self._scope.context.clock.now()
         return is_moving or row.rowid > self.checkpoint.fresh_until
 
-    def shared_from(self, row: Row) -> float:
-        """From when on another node's daemon may look at this row as well: a slack after it was written, and
-        after the mapping began, or everybody would send everything that was there before."""
+    def verifiable_at(self, row: Row) -> float:
+        """When another node's daemon may verify this row: a slack after it was written and after the mapping
+        started; else all nodes would send all the rows that existed before."""
         begun = max(row.timestamp.seconds, self.checkpoint.begun)
         return begun + self._scope.context.settings.verification_slack_seconds
 
-    def verified_from(self, row: Row) -> float:
-        """When this database's next round after that is. In rounds, so that there are many rows for one
-        listing instead of a HEAD for each; and every database has its own rhythm."""
+    def verify_round_at(self, row: Row) -> float:
+        """When this database's first verify round after ``verifiable_at`` starts. Rounds collect rows, so
+        that a listing can replace a HEAD for each; each database has its own phase."""
         slack = self._scope.context.settings.verification_slack_seconds
         if not slack:
-            return self.shared_from(row)
-        length = slack / ROUNDS
+            return self.verifiable_at(row)
+        length = slack / VERIFY_ROUNDS_PER_SLACK
         phase = crc32(self._database.encode("utf-8")) % 1000 / 1000 * length
-        return phase + math.ceil((self.shared_from(row) - phase) / length) * length
+        return phase + math.ceil((self.verifiable_at(row) - phase) / length) * length
 
     def _save(self, db: ContainerDb, checkpoint: Checkpoint, newest: Timestamp) -> Checkpoint:
-        """``newest``: no row up to the cursors is younger."""
+        """``newest``: no row up to the cursors is newer."""
         saved = replace(checkpoint, tail=Tail.of(db.last_rows(checkpoint.end, LENGTH), newest))
         self._scope.context.statuses.save(self._scope.mapping, db.id, saved)
         self._checkpoint = saved
         return saved
 
-    def _known(self, db: ContainerDb) -> Checkpoint | None:
-        """Progress of an earlier run, if its numbers mean what they meant then. An earlier version may have
-        sent rows beyond its cursor; what has no tail yet gets one."""
+    def _load(self, db: ContainerDb) -> Checkpoint | None:
+        """The checkpoint of an earlier run, if its ROWIDs are still valid. An earlier version may have sent
+        rows beyond its cursor; a checkpoint without a tail gets one."""
         mapping, share = self._scope.mapping, self._scope.share
         checkpoint = self._scope.context.statuses.load(mapping, db.id)
         if checkpoint is None or checkpoint.share not in ("", share):
             return None
         if not checkpoint.is_of(db):
-            log.warning("A database of %s is an older copy of itself: comparing all of it", mapping.label)
-            self._scope.batches.named.start_over(db.id)
+            log.warning(
+                "A database of %s was replaced by an older copy: comparing all its rows", mapping.label
+            )
+            self._scope.batches.segment_index.restart(db.id)
             return None
         sweep_until = db.max_rowid() if checkpoint.adopted else checkpoint.sweep_until
         known = replace(checkpoint, share=share, sweep_until=sweep_until)
-        if known.tail is not None or known.adopted:  # that is written down when it moves, and not before
+        if known.tail is not None or known.adopted:  # saved when a cursor next moves
             return known
         return self._save(db, known, Timestamp.from_seconds(self._scope.context.clock.now()))
 
-    def _begin(self, db: ContainerDb) -> Checkpoint:
-        """No usable progress: one listing decides whether anything can be in the way, of a shard only what is
-        within its bounds. While rows are being moved, what is not stored yet may be on its way."""
+    def _start(self, db: ContainerDb) -> Checkpoint:
+        """A new checkpoint: one listing, of a shard within its bounds, tells whether anything is stored.
+        While rows are being moved, an empty listing proves nothing."""
         scope, label = self._scope, self._scope.mapping.label
         last, begun = db.max_rowid(), scope.context.clock.now()
         bounds = db.bounds()
         if any(bounds):
-            scope.batches.look_for_manifests()
-        if self._moved_until <= begun and scope.batches.listings.holds_nothing(*bounds):
+            scope.batches.detect_manifests()
+        if self._moved_until <= begun and scope.batches.lookup.is_known_empty(*bounds):
             checkpoint = Checkpoint(fresh_until=last, begun=begun, share=scope.share)
             log.info("Nothing is stored yet for %s: copying rows up to %d", label, last)
         else:
-            scope.batches.look_for_manifests()
+            scope.batches.detect_manifests()
             checkpoint = Checkpoint(sweep_until=last, begun=begun, share=scope.share)
-            log.info("Comparing %s with what is stored already, rows up to %d", label, last)
+            log.info("Comparing %s with the objects already stored, rows up to %d", label, last)
         if resets := scope.context.controls.resets(scope.mapping):
-            # of all that is compared from here on nothing was known when these were asked for
+            # these resets were requested before the comparison that starts now, which covers them
             scope.context.journal.resets.take(scope.key, db.id, resets[-1].id, [], begun)
         return self._save(db, checkpoint, Timestamp(0))
 
 
-def more_to_compare(limit: int) -> int:
-    return min(COMPARED_AT_ONCE * limit, max(limit, COMPARED_AT_MOST))
+def compare_batch_size(limit: int) -> int:
+    """Rows in a batch that is compared with listings, where other batches have ``limit`` rows."""
+    return min(COMPARE_BATCH_FACTOR * limit, max(limit, MAX_COMPARE_BATCH))

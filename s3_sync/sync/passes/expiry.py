@@ -1,6 +1,6 @@
 """``propagate_expiration``: deletes the stored copy of a moved object once it has expired.
 
-The journal knows which copies have a time at which they expire. A pass handles those that are due.
+The journal lists copies with the time at which they expire; the pass handles those that are due.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from s3_sync.sync.services import Context
 
 log = logging.getLogger("s3-sync")
 
-#: seconds that Swift's object expirer gets to reap a local object, before the expiry is tried again
-REAPED_WITHIN = 900.0
+#: seconds that Swift's object expirer has to reap a local object before the expiry is retried
+REAP_GRACE = 900.0
 
 
 class ExpiryPass:
-    """The expiries of one mapping, whose name in the journal is ``key``."""
+    """The expiry pass of one mapping. ``key``: the mapping's name in the journal."""
 
     def __init__(self, context: Context, mapping: Mapping, key: str) -> None:
         self._context = context
@@ -47,8 +47,8 @@ class ExpiryPass:
     def run(self, limit: int, open_batches: Callable[[], BatchRunner]) -> tuple[bool, list[Outcome]]:
         """Handle up to ``limit`` expiries that are due. Returns whether there are more, and the outcomes.
 
-        Without ``propagate_expiration`` nothing is due. With ``once``, each that failed before is tried one
-        time, whether it is due or not. One that was not begun, as in ``BatchRunner.run``, stays as it is.
+        Without ``propagate_expiration`` none is due. With ``once``, each expiry that failed before is retried
+        one time, due or not. An expiry that was not started, as in ``BatchRunner.run``, stays unchanged.
         """
         due = self._due(limit)
         if not due:
@@ -63,7 +63,7 @@ class ExpiryPass:
             if outcome.settled:
                 settled.append(entry.expiry)
             elif outcome.reason in (NOT_DUE, LARGE, HELD):
-                later.append(Entry(entry.expiry, next_try=now + REAPED_WITHIN))
+                later.append(Entry(entry.expiry, next_try=now + REAP_GRACE))
             else:
                 self._log_failure(entry, outcome)
                 later.append(self._expiries.failed(entry, now, outcome.reason, outcome.detail))
@@ -83,7 +83,7 @@ class ExpiryPass:
     def _handle(self, due: Sequence[Entry], batches: BatchRunner) -> list[tuple[Entry, Outcome]]:
         enough = 2 * self._context.workers.size
         failed = 0
-        expirer = self._opened(batches)
+        expirer = self._get_expirer(batches)
 
         def handle(entry: Entry) -> Outcome | None:
             nonlocal failed
@@ -96,7 +96,7 @@ class ExpiryPass:
         outcomes = self._context.workers.map(handle, due)
         return [(entry, outcome) for entry, outcome in zip(due, outcomes, strict=True) if outcome]
 
-    def _opened(self, batches: BatchRunner) -> Expirer:
+    def _get_expirer(self, batches: BatchRunner) -> Expirer:
         if self._expirer is None:
             context, names = self._context, batches.handler.names
             self._expirer = Expirer(
@@ -107,13 +107,13 @@ class ExpiryPass:
     def _log_failure(self, entry: Entry, outcome: Outcome) -> None:
         log.log(
             logging.DEBUG if entry.attempts else logging.ERROR,
-            "Failed to delete %s, which has expired, of %s: %s: %s",
+            "Failed to delete the expired copy of %s of %s: %s: %s",
             entry.expiry.name, self._mapping.label, outcome.reason, outcome.detail,
         )  # fmt: skip
 
 
 class Expirer:
-    """Deletes one stored copy at a time. ``names``: the locks under which rows of the mapping are handled."""
+    """Deletes expired copies. ``names``: the locks under which the mapping's rows are handled."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class Expirer:
         self._guard = guard
 
     def handle(self, expiry: Expiry) -> Outcome:
-        """Never raises. Delete the copy if it is still the one that was noted, and nothing newer is known."""
+        """Delete the copy if it is the recorded one, and no newer state is known. Never raises."""
         try:
             with self._names.hold(expiry.name):
                 return self._expire(expiry)
@@ -159,7 +159,7 @@ class Expirer:
             return Outcome(Kind.PENDING, NOT_DUE)
         state = self._newest.of(self._mapping.account, self._mapping.container, expiry.name)
         if isinstance(state, Present) and state.expired:
-            return Outcome(Kind.PENDING, NOT_DUE)  # it was restored, and is decided on once it is reaped
+            return Outcome(Kind.PENDING, NOT_DUE)  # restored; decided once it is reaped
         if not _is_gone(state, expiry):
             return Outcome(Kind.SKIPPED, SUPERSEDED)
         if not self._guard.acquire(expiry.delete_at):
@@ -173,13 +173,14 @@ class Expirer:
         return Outcome(Kind.DELETED, EXPIRED)
 
     def _is_due(self, expiry: Expiry) -> bool:
-        """By the store's clock as well, which has just been heard of: ours may be fast."""
+        """Whether the expiry is due by the store's clock as well, just read from its response: ours may be
+        fast."""
         now = self._now() + min(0.0, self._bucket.clock_off)
         return now >= expiry.delete_at + self._mapping.profile.propagate_expiration_offset
 
 
 def _is_copy(remote: ObjectInfo, expiry: Expiry) -> bool:
-    """Whether what is stored is the very copy that the entry is about."""
+    """Whether the stored copy is the one that the entry describes."""
     assert remote.meta is not None
     return (
         remote.meta.marks.get("swift-timestamp") == expiry.copy and remote.meta.delete_at == expiry.delete_at
@@ -187,11 +188,11 @@ def _is_copy(remote: ObjectInfo, expiry: Expiry) -> bool:
 
 
 def _is_gone(state: LocalState, expiry: Expiry) -> bool:
-    """Whether nothing has happened to the name since, but that its object was moved, or was restored and
-    then reaped: Swift's expirer deletes with X-Delete-At for a timestamp."""
+    """Whether the object was only moved since, or restored and then reaped: Swift's expirer deletes with
+    X-Delete-At as the timestamp."""
     if isinstance(state, Present):
         return False
     if not isinstance(state, Deleted):
-        return True  # forgotten by now
+        return True  # the tombstone was reclaimed
     moved = Timestamp.parse(expiry.version).after()
     return state.timestamp <= moved or state.timestamp == Timestamp.from_seconds(expiry.delete_at)

@@ -1,6 +1,7 @@
-"""What the operator has reset: rows that are compared with the store once more.
+"""The reset pass: compares rows that the operator has reset with the store again.
 
-See ``s3_sync.state.resets``. Rows before the cursors only: what lies behind them has its turn anyhow.
+See ``s3_sync.state.resets``. Only rows before the cursors are read again; the primary and verify passes reach
+the others anyway.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from s3_sync.model.rows import Row
 from s3_sync.state.controls import Reset
 from s3_sync.state.journal import PRIMARY, VERIFY
 from s3_sync.state.resets import ResetRange
-from s3_sync.sync.passes.cursors import Cursors, Scope, more_to_compare
+from s3_sync.sync.passes.cursors import Cursors, DatabaseScope, compare_batch_size
 from s3_sync.sync.passes.deferred import DeferredRows
 from s3_sync.sync.rows.batch import BatchResult
 
@@ -20,57 +21,57 @@ log = logging.getLogger("s3-sync")
 
 
 class ResetPass:
-    """Of one database."""
+    """The reset pass over one database."""
 
-    def __init__(self, scope: Scope, progress: Cursors, due: DeferredRows) -> None:
+    def __init__(self, scope: DatabaseScope, cursors: Cursors, due: DeferredRows) -> None:
         self._scope = scope
-        self._progress = progress
-        self._due = due
-        #: the database that the next two are about, if they are known
+        self._cursors = cursors
+        self._deferred = due
+        #: the database of the next two; empty if they are not loaded
         self._database = ""
-        self._taken = ""
+        self._started = ""
         self._passes: list[ResetRange] = []
 
     @property
     def wake(self) -> float:
-        """When there is something to do that is not yet due; infinity when there is nothing."""
+        """When the next range is due; infinity if there is none."""
         return min((each.due for each in self._passes), default=float("inf"))
 
-    def is_wanted(self) -> bool:
-        """Whether the operator has asked for something that has not been taken."""
-        return any(each.id > self._taken for each in self._wishes())
+    def is_requested(self) -> bool:
+        """Whether the operator has requested a reset that was not started yet."""
+        return any(each.id > self._started for each in self._requested())
 
     def run(self, db: ContainerDb, limit: int, results: list[BatchResult]) -> bool:
-        """One batch; whether there may be more right away. Raises StateError, RemoteError."""
+        """Handle one batch. Returns whether there may be more right away. Raises StateError, RemoteError."""
         scope = self._scope
         journal, now = scope.context.journal.resets, scope.context.clock.now()
         if self._database != db.id:
-            self._taken = journal.taken(scope.key, db.id)
+            self._started = journal.taken(scope.key, db.id)
             self._passes = journal.passes(scope.key, db.id)
             self._database = db.id
-        for reset in self._wishes():
-            if reset.id > self._taken:
-                self._take(reset, now)
+        for reset in self._requested():
+            if reset.id > self._started:
+                self._start(reset, now)
         due = next((each for each in self._passes if each.due <= now), None)
         if due is None:
             return False
-        self._compare(db, due, more_to_compare(limit), results)
+        self._compare(db, due, compare_batch_size(limit), results)
         return not scope.context.stop.is_set() and any(each.due <= now for each in self._passes)
 
-    def _wishes(self) -> list[Reset]:
+    def _requested(self) -> list[Reset]:
         return self._scope.context.controls.resets(self._scope.mapping)
 
-    def _take(self, reset: Reset, now: float) -> None:
-        """Other nodes' daemons get their reset, too, most likely; so their rows are looked at a slack later.
-        Those that were there when the progress began count as taken: see ``Cursors``."""
-        scope, checkpoint = self._scope, self._progress.checkpoint
+    def _start(self, reset: Reset, now: float) -> None:
+        """Start a reset. Other nodes' daemons have most likely been reset, too, so their rows are compared a
+        slack later. Resets from before the checkpoint count as started: see ``Cursors``."""
+        scope, checkpoint = self._scope, self._cursors.checkpoint
         slack = scope.context.settings.verification_slack_seconds
         ends = {PRIMARY: (checkpoint.last_row, now), VERIFY: (checkpoint.last_verified_row, now + slack)}
         if scope.is_handoff:
             del ends[PRIMARY]
         elif scope.replica.replicas == 1:
             del ends[VERIFY]
-        scope.batches.look_for_manifests()
+        scope.batches.detect_manifests()
         passes = [
             ResetRange(self._database, reset.id, kind, reset.prefix, reset.since, 1, last, due)
             for kind, (last, due) in ends.items()
@@ -78,16 +79,16 @@ class ResetPass:
         ]
         log.info("%s is reset: comparing rows up to %d", scope.mapping.label, checkpoint.last_row)
         scope.context.journal.resets.take(scope.key, self._database, reset.id, passes, now)
-        self._taken = reset.id
+        self._started = reset.id
         self._passes += passes
 
     def _compare(self, db: ContainerDb, begun: ResetRange, limit: int, results: list[BatchResult]) -> None:
         scope, batches = self._scope, self._scope.batches
         found, last = db.rows_since(begun.next_row - 1, min(limit, begun.last_row - begun.next_row + 1))
-        rows = [row for row in found if row.rowid <= begun.last_row and self._is_meant(row, begun)]
+        rows = [row for row in found if row.rowid <= begun.last_row and self._is_in_range(row, begun)]
         if rows:
             result = batches.run(rows, batches.look_up_shared(rows))
-            batches.settle(result, later=self._due.ranges(result.not_due, begun.kind))
+            batches.record(result, later=self._deferred.make_ranges(result.postponed, begun.kind))
             results.append(result)
             if result.abandoned_from is not None:
                 last = result.abandoned_from - 1
@@ -96,7 +97,7 @@ class ResetPass:
         index = self._passes.index(begun)
         self._passes[index : index + 1] = [] if rest is None else [rest]
 
-    def _is_meant(self, row: Row, begun: ResetRange) -> bool:
+    def _is_in_range(self, row: Row, begun: ResetRange) -> bool:
         return (
             self._scope.owns(row) == (begun.kind == PRIMARY)
             and row.name.startswith(begun.prefix)

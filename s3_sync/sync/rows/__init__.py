@@ -1,5 +1,5 @@
-"""What becomes of rows: a batch of them, one of them, and what is known of the remote beforehand.
+"""Handling rows: a batch, a single row, and what is known about the remote beforehand.
 
-From outside: ``batch.BatchRunner``; ``handler.RowHandler`` for a single object.
-Start at ``handler``, then ``batch``.
+From outside: ``batch.BatchRunner``; ``handler.RowHandler`` for a single object. Start at ``handler``, then
+``batch``.
 """

@@ -1,4 +1,4 @@
-"""A batch of rows of one mapping: handled side by side, then written down."""
+"""Batches of rows of one mapping: handled concurrently, then recorded in the journal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from s3_sync.state.journal import QUARANTINE, RETRY, DueRange, Settlement, Unset
 from s3_sync.sync.lifecycle.release import LifecycleState
 from s3_sync.sync.rows.bulk_deletes import BulkDeletes
 from s3_sync.sync.rows.handler import RowHandler
-from s3_sync.sync.rows.remote_lookup import Listings
+from s3_sync.sync.rows.remote_lookup import RemoteLookup
 from s3_sync.sync.rows.remote_state import ListedState, Presumption, RemoteState
 from s3_sync.sync.rows.stragglers import Stragglers
 from s3_sync.sync.rows.upload_ledger import UploadLedger
@@ -27,7 +27,7 @@ from s3_sync.transfer.upload_session import Sending
 
 log = logging.getLogger("s3-sync")
 
-#: reasons that may have nothing to do with the object: if all fail like this, others would fail as well
+#: failure reasons that may lie outside the object: if all rows fail like this, others would fail too
 OUTAGE_REASONS = frozenset(
     {
         "remote_unavailable",
@@ -36,45 +36,48 @@ OUTAGE_REASONS = frozenset(
         "remote_denied",
         "remote_credentials",
         "remote_clock",
-        "remote_not_found",  # the bucket
+        "remote_not_found",  # of the bucket
         "remote_refused",
         "local_unavailable",
     }
 )
 
 
-#: reasons that concern everybody, where the store gives them for more than an object
+#: failure reasons that affect all objects, if the store gives them for other requests as well
 STORE_WIDE_REASONS = frozenset({"remote_credentials", "remote_clock"})
 
 
-#: objects of more bytes have a lane of their own
+#: larger objects, in bytes, are sent in a lane of their own
 LARGE_OBJECT_BYTES = 128 * MIB
-#: so many of a mapping may wait for it: beyond that they are sent like others
+#: at most this many objects of a mapping wait for that lane; others are sent within batches
 MAX_WAITING_LARGE = 1000
 
 
 @dataclass(slots=True)
 class BatchResult:
-    """``done``: (row, outcome) of what was handled. ``complete``: False when some rows were not begun;
-    ``abandoned_from`` is the first of them."""
+    """The outcome of one batch.
+
+    ``done``: (row, outcome) of each row that was handled. ``complete``: False if some rows were not started;
+    ``abandoned_from`` is the lowest ROWID of these.
+    """
 
     done: list[tuple[Row, Outcome]] = field(default_factory=list)
     complete: bool = True
     abandoned_from: int | None = None
 
     @property
-    def not_due(self) -> list[Row]:
-        """Those whose deletes are held among them."""
+    def postponed(self) -> list[Row]:
+        """Rows that are not due yet, and deletes that the delete budget holds."""
         return [row for row, outcome in self.done if outcome.reason in (NOT_DUE, HELD)]
 
     @property
-    def tried(self) -> list[Outcome]:
-        """What became of the rows for which there was something to do."""
-        return [outcome for _, outcome in self.done if _was_tried(outcome)]
+    def attempted(self) -> list[Outcome]:
+        """Outcomes of the rows that required work."""
+        return [outcome for _, outcome in self.done if _was_attempted(outcome)]
 
 
 class BatchRunner:
-    """Handles batches of one mapping. ``key`` is the mapping's name in the journal."""
+    """Handles batches of one mapping. ``key``: the mapping's name in the journal."""
 
     def __init__(
         self,
@@ -83,7 +86,7 @@ class BatchRunner:
         bucket: Bucket,
         key: str,
         ledger: UploadLedger,
-        moving: LifecycleState,
+        lifecycle: LifecycleState,
     ) -> None:
         self._context = context
         self._mapping = mapping
@@ -92,14 +95,14 @@ class BatchRunner:
         self.tally = context.activity.mapping_counters(mapping, context.stats)
         self._ledger = ledger
         about = f"{mapping.label}, {mapping.credentials.store}/{mapping.bucket}"
-        self.listings = Listings(bucket, about, context.clock.now)
+        self.lookup = RemoteLookup(bucket, about, context.clock.now)
         self._gate = context.registry.limiter(mapping)
-        self.named = moving.named
+        self.segment_index = lifecycle.segment_index
         sending = Sending(bucket, self.tally.read, context.parts, self._ledger, self._fits)
-        self._in_lane = Sending(bucket, self.tally.read, context.large.parts, self._ledger)
-        self._room = 0
+        self._large_sending = Sending(bucket, self.tally.read, context.large.parts, self._ledger)
+        self._free_places = 0
         names = NameLocks(context.large.claims(key))
-        self.handler = RowHandler(mapping, sending, context.local, context.clock.now, moving, names)
+        self.handler = RowHandler(mapping, sending, context.local, context.clock.now, lifecycle, names)
         self.guard = DeleteLimiter(
             mapping,
             context.journal,
@@ -110,53 +113,54 @@ class BatchRunner:
         self.handler.deletes.guard = self.guard
         most = max(1, context.workers.size // 2)
         self.slow = Stragglers(
-            names, context.large, lambda row, outcome: self.settle(BatchResult([(row, outcome)])), most
+            names, context.large, lambda row, outcome: self.record(BatchResult([(row, outcome)])), most
         )
         self._deletes = BulkDeletes(bucket, context.workers, context.clock.now, self.guard)
 
     def look_up_shared(self, rows: Sequence[Row]) -> dict[str, RemoteState]:
-        """A view for each of the rows, which others may be sending just now: what is not listed is asked for
-        once more when its turn comes, unless the store can refuse to overwrite."""
-        views = self.listings.survey([row.name for row in rows])
+        """The remote state of each row's name, for rows that other nodes may be sending right now.
+
+        A name that no listing shows is UNKNOWN, so that a HEAD follows directly before its transfer, unless
+        the store supports conditional PUTs.
+        """
+        views = self.lookup.look_up([row.name for row in rows])
         if not self.bucket.features.put_if_absent:
             for row in rows:
                 if not row.deleted and views[row.name] == ListedState(None):
                     views[row.name] = Presumption.UNKNOWN
         return views
 
-    def look_for_manifests(self) -> None:
-        """Remember if somebody may have stored manifests of large objects before us."""
-        if self.listings.may_hold_manifests():
+    def detect_manifests(self) -> None:
+        """Note in the ledger if manifests of large objects may be stored already."""
+        if self.lookup.may_hold_manifests():
             self._ledger.manifest_written()
 
     def run(
         self, rows: Sequence[Row], views: Views[str, RemoteState], default: RemoteState = Presumption.UNKNOWN
     ) -> BatchResult:
-        """Rows that were not begun are left out of ``done``: when the daemon is stopping, and when so many
-        have failed one after the other that the rest would fail as well."""
-        self._room = MAX_WAITING_LARGE - self._context.journal.waiting(self._key)
+        """Handle the rows. Rows are not started, and missing in ``done``, once the daemon is stopping, or so
+        many rows failed in succession that the rest would fail too."""
+        self._free_places = MAX_WAITING_LARGE - self._context.journal.waiting(self._key)
         enough = 2 * self._context.workers.size
         failed = 0
 
-        def handle(row: Row, proven: Callable[[Row], None] | None = None) -> Outcome | None:
+        def handle(row: Row, on_proved: Callable[[Row], None] | None = None) -> Outcome | None:
             nonlocal failed
             if self._context.halted(self._mapping) or failed >= enough or self._gate.is_closed:
                 return None
-            outcome = self.handler.handle(row, views.get(row.name, default), proven)
+            outcome = self.handler.handle(row, views.get(row.name, default), on_proved)
             self.tally.handled()
             if outcome.reason == LARGE:
-                self._room -= 1
+                self._free_places -= 1
             elif outcome.reason in OUTAGE_REASONS:
                 failed += 1
-            elif _was_tried(outcome):
+            elif _was_attempted(outcome):
                 failed = 0
             return outcome
 
-        outcomes = self._deletes.run(self._deletes.chosen(rows), handle)
+        outcomes = self._deletes.run(self._deletes.select(rows), handle)
         others = [row for row in rows if id(row) not in outcomes]
-        done = self._context.workers.map(
-            lambda row: self.slow.handle(row, handle), others, self.slow.patience
-        )
+        done = self._context.workers.map(lambda row: self.slow.handle(row, handle), others, self.slow.timeout)
         outcomes.update((id(row), outcome) for row, outcome in zip(others, done, strict=True))
         outcomes.update(self.slow.leave(others))
         result = BatchResult()
@@ -170,29 +174,31 @@ class BatchRunner:
         return result
 
     def send_large(self, row: Row) -> Outcome:
-        """Handle a row whose name the lane has claimed, and write it down. Raises StateError."""
-        outcome = self.handler.handle_claimed(row, self._in_lane)
+        """Handle a row whose name the large-object lane has claimed, and record the outcome. Raises
+        StateError."""
+        outcome = self.handler.handle_claimed(row, self._large_sending)
         self.tally.handled()
-        self.settle(BatchResult([(row, outcome)]))
+        self.record(BatchResult([(row, outcome)]))
         return outcome
 
     def move_segments(self, rows: Sequence[Row]) -> list[Outcome]:
-        """Move objects that were segments of a large object until that was moved, and journal what is left
-        over. Raises StateError."""
-        outcomes = list(self._context.workers.map(self.handler.handle_unnamed, rows))
+        """Move objects that were segments of a large object that has been moved, and record the outcomes.
+        Raises StateError."""
+        outcomes = list(self._context.workers.map(self.handler.handle_former_segment, rows))
         for _ in outcomes:
             self.tally.handled()
-        self.settle(BatchResult(list(zip(rows, outcomes, strict=True))))
+        self.record(BatchResult(list(zip(rows, outcomes, strict=True))))
         return outcomes
 
     def _fits(self, size: int) -> bool:
-        """Whether an object keeps a batch waiting for a moment only; or has to, for what waits is bounded."""
-        return size <= LARGE_OBJECT_BYTES or self._room <= 0
+        """Whether an object is small enough to be sent within the batch, or the waiting list of the lane is
+        full."""
+        return size <= LARGE_OBJECT_BYTES or self._free_places <= 0
 
-    def settle(
+    def record(
         self, result: BatchResult, later: Sequence[DueRange] = (), looked_at: Sequence[DueRange] = ()
     ) -> None:
-        """Journal what is left over. Only after this may a cursor pass these rows. Raises StateError."""
+        """Write the outcomes to the journal. Only then may a cursor pass these rows. Raises StateError."""
         settlement = Settlement(later=list(later), looked_at=list(looked_at))
         for row, outcome in result.done:
             if outcome.reason == LARGE:
@@ -204,7 +210,7 @@ class BatchRunner:
                 self._log_recovery(row, outcome)
                 settlement.settled.append((row.name, row.timestamp.internal))
             elif outcome.reason == NOT_DUE:
-                settlement.postponed.append((row.name, self.handler.due(row)))
+                settlement.postponed.append((row.name, self.handler.next_due(row)))
             elif outcome.reason == HELD:
                 settlement.postponed.append((row.name, self.guard.until))
             else:
@@ -226,16 +232,18 @@ class BatchRunner:
 
 
 def is_outage(outcomes: Sequence[Outcome], enough: int) -> bool:
-    """Whether at least ``enough`` rows were tried, and all failed for reasons that may not be their own."""
+    """Whether at least ``enough`` rows were attempted, and all failed for reasons that may lie outside the
+    objects."""
     return len(outcomes) >= enough and all(outcome.reason in OUTAGE_REASONS for outcome in outcomes)
 
 
-def _was_tried(outcome: Outcome) -> bool:
+def _was_attempted(outcome: Outcome) -> bool:
     return outcome.kind is not Kind.SKIPPED and outcome.reason not in (NOT_DUE, LARGE, HELD)
 
 
 def row_of(entry: Unsettled) -> Row:
-    """A later try carries the identity of what failed or waits; its etag and size are asked for again."""
+    """A row for a journal entry: it has the identity of the failed or waiting row, but neither its ETag nor
+    its size."""
     data, last = Timestamp.parse(entry.data_timestamp), Timestamp.parse(entry.timestamp)
     return Row.of_version(entry.name, data, last, policy=entry.policy, deleted=entry.deleted, size=entry.size)
 

@@ -1,4 +1,4 @@
-"""Deletes of a batch: each one proved by itself, all of them sent with few requests."""
+"""Deletes of a batch: each is proved individually, and many are sent in one request."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from s3_sync.sync.rows.handler import outcome_of
 
 log = logging.getLogger("s3-sync")
 
-#: fewer deletes than this are sent one by one
-FEW = 10
+#: fewer deletes are sent one by one
+MIN_BULK_DELETES = 10
 _HELD = Outcome(Kind.PENDING, HELD, "the delete budget is used up")
-#: a proof older than this, in seconds, is made again
-GOOD_FOR = 10.0
+#: an older proof, in seconds, is made again
+PROOF_TTL = 10.0
 
-#: handles a row; a delete that is proved is told to the second argument instead of being sent
+#: handles a row; passes a proved delete to the second argument, if any, instead of sending it
 Handle = Callable[[Row, Callable[[Row], None] | None], Outcome | None]
 
 
 class BulkDeletes:
-    """Proves as many deletes as fit one request, sends it, and goes on with the next ones.
+    """Proves as many deletes as fit one request, sends it, and continues with the next ones.
 
-    What was proved a moment ago still holds: a client that writes the name again gets a row of its own, which
+    A proof stays valid for a moment: a client that writes the name again creates a row of its own, which
     comes after this batch, and other nodes' daemons leave that row alone for the verification slack.
     """
 
@@ -40,59 +40,59 @@ class BulkDeletes:
         self._now = now
         self._guard = guard
 
-    def chosen(self, rows: Sequence[Row]) -> list[Row]:
-        """The rows to be given to ``run``: none where the store deletes one by one, or there are few."""
+    def select(self, rows: Sequence[Row]) -> list[Row]:
+        """The rows to pass to ``run``: none if the store has no bulk delete, or there are too few."""
         deletes = [row for row in rows if row.deleted] if self._bucket.features.bulk_delete else []
-        return deletes if len(deletes) >= FEW else []
+        return deletes if len(deletes) >= MIN_BULK_DELETES else []
 
     def run(self, rows: Sequence[Row], handle: Handle) -> dict[int, Outcome | None]:
-        """What became of each row, by its ``id``; None: not begun."""
-        size = self._bucket.features.bulk_delete or len(rows)  # it may have turned out to be none
+        """Returns the outcome of each row by its ``id``; None if it was not started."""
+        size = self._bucket.features.bulk_delete or len(rows)  # support may have been disproved since
         outcomes: dict[int, Outcome | None] = {}
         if not rows:
-            return outcomes  # the store may not know such a request
+            return outcomes  # the store may not support the request
         for start in range(0, len(rows), size):
             outcomes.update(self._run(rows[start : start + size], handle))
         return outcomes
 
     def _run(self, rows: Sequence[Row], handle: Handle) -> dict[int, Outcome | None]:
         began = self._now()
-        proven: list[Row] = []
-        done = self._workers.map(lambda row: handle(row, proven.append), rows)
+        proved: list[Row] = []
+        done = self._workers.map(lambda row: handle(row, proved.append), rows)
         outcomes = {id(row): outcome for row, outcome in zip(rows, done, strict=True)}
-        if 0 <= self._now() - began <= GOOD_FOR:
-            allowed = [row for row in proven if self._may_go(row)]
-            outcomes.update((id(row), _HELD) for row in proven)
+        if 0 <= self._now() - began <= PROOF_TTL:
+            allowed = [row for row in proved if self._acquire(row)]
+            outcomes.update((id(row), _HELD) for row in proved)
             outcomes.update((id(row), Outcome(Kind.DELETED)) for row in allowed)
             try:
                 failed = self._send({row.name for row in allowed})
             except NotSupported:
                 for row in allowed:
-                    self._give_back(row)
+                    self._refund(row)
                 outcomes.update(self._one_by_one(allowed, handle))
                 return outcomes
             outcomes.update((id(row), failed[row.name]) for row in allowed if row.name in failed)
             for row in allowed:
                 if row.name in failed:
-                    self._give_back(row)
+                    self._refund(row)
         else:
-            outcomes.update(self._one_by_one(proven, handle))
+            outcomes.update(self._one_by_one(proved, handle))
         return outcomes
 
     def _one_by_one(self, rows: Sequence[Row], handle: Handle) -> dict[int, Outcome | None]:
-        """Proved once more, right before each request."""
+        """Prove each delete again directly before its request."""
         done = self._workers.map(lambda row: handle(row, None), rows)
         return {id(row): outcome for row, outcome in zip(rows, done, strict=True)}
 
-    def _give_back(self, row: Row) -> None:
+    def _refund(self, row: Row) -> None:
         if self._guard is not None:
             self._guard.refund(row.data_timestamp.seconds)
 
-    def _may_go(self, row: Row) -> bool:
+    def _acquire(self, row: Row) -> bool:
         return self._guard is None or self._guard.acquire(row.data_timestamp.seconds)
 
     def _send(self, names: set[str]) -> dict[str, Outcome]:
-        """What became of those that were not deleted. Raises NotSupported."""
+        """Returns the outcomes of the names that were not deleted. Raises NotSupported."""
         if not names:
             return {}
         try:

@@ -1,6 +1,6 @@
-"""The row of a deleted object: delete it remotely, on proof.
+"""Handles the row of a deleted object: deletes the remote copy if the delete is proved.
 
-The newest local state of the name, in every policy, must be a client's tombstone.
+Proof: the newest local state of the name, over all policies, is a client's tombstone.
 """
 
 from __future__ import annotations
@@ -17,26 +17,27 @@ from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket
 from s3_sync.providers.limits import check_limits
-from s3_sync.sync.rows.remote_state import ROUNDED, ListedState, Presumption, RemoteState
+from s3_sync.sync.rows.remote_state import LISTING_TIME_RESOLUTION, ListedState, Presumption, RemoteState
 
 _PRESENT = Outcome(Kind.PRESENT)
 
 
-class Deletes:
-    """Handles rows of deleted objects of one mapping. Called by ``RowHandler``, under the name's lock."""
+class DeleteHandler:
+    """Handles rows of deleted objects of one mapping. ``RowHandler`` calls it while it holds the name's
+    lock."""
 
     def __init__(self, mapping: Mapping, bucket: Bucket, newest: NewestState) -> None:
         self._mapping = mapping
         self._bucket = bucket
         self._newest = newest
-        #: how many may be sent; None = all
+        #: the delete budget; None: unlimited
         self.guard: DeleteLimiter | None = None
 
-    def handle(self, row: Row, view: RemoteState, proven: Callable[[Row], None] | None) -> Outcome:
-        """Raises LocalError, RemoteError. ``proven`` is told of a delete instead of its being sent.
+    def handle(self, row: Row, view: RemoteState, on_proved: Callable[[Row], None] | None) -> Outcome:
+        """Raises LocalError, RemoteError. ``on_proved`` receives a proved delete, which is then not sent.
 
-        The row's *data* timestamp is the delete's: where a POST came before it, the row's newest
-        timestamp may be that POST's.
+        The delete's time is the row's *data* timestamp: if a POST preceded the delete, the row's newest
+        timestamp may be the POST's.
         """
         if row.data_timestamp.offset:
             return Outcome(Kind.SKIPPED, OWN_TOMBSTONE)
@@ -44,10 +45,10 @@ class Deletes:
             return Outcome(Kind.SKIPPED, DELETE_NOT_PROPAGATED)
         if view is Presumption.ABSENT or view == ListedState(None) or not self._can_hold(row.name):
             return _PRESENT
-        return self._handle(row, view, proven)
+        return self._handle(row, view, on_proved)
 
-    def _handle(self, row: Row, view: RemoteState, proven: Callable[[Row], None] | None) -> Outcome:
-        """A delete that is to be propagated, if what is there now proves it."""
+    def _handle(self, row: Row, view: RemoteState, on_proved: Callable[[Row], None] | None) -> Outcome:
+        """Propagate a delete if the current state proves it."""
         if self.guard is not None:
             self.guard.ensure_open(row.data_timestamp.seconds)
         look = view is Presumption.UNKNOWN or (
@@ -55,33 +56,37 @@ class Deletes:
         )
         remote = self._head(row.name) if look else None
         if look and remote is None:
-            return _PRESENT  # another daemon, or an earlier try, has been here
+            return _PRESENT  # another daemon, or an earlier attempt, has deleted it
         state = self._newest.of(self._mapping.account, self._mapping.container, row.name)
         if isinstance(state, Unknown):
             return self._unproven(row)
         if state.timestamp < row.data_timestamp:
             raise LocalUnavailable(
-                f"the newest replica found is of {state.timestamp}, the row of {row.data_timestamp}"
+                f"the newest replica found is from {state.timestamp}, the row from {row.data_timestamp}"
             )
         if isinstance(state, Present):
             return Outcome(Kind.SKIPPED, SUPERSEDED)
         if not state.by_client:
             return Outcome(Kind.SKIPPED, OWN_TOMBSTONE)
-        # after a POST by a server whose clock was ahead, the row's newest timestamp is the one in the mark
-        if remote is not None and _is_of_after(remote, max(state.timestamp, row.timestamp)):
-            raise LocalBehind("the remote copy is newer than the newest delete that is known here")
-        (proven or self._send_delete)(row)
+        # after a POST by a server whose clock was fast, the row's newest timestamp is the one in the mark
+        if remote is not None and _is_newer_than(remote, max(state.timestamp, row.timestamp)):
+            raise LocalBehind("the remote copy is newer than the newest delete known locally")
+        (on_proved or self._send_delete)(row)
         return Outcome(Kind.DELETED)
 
     def _may_be_newer(self, view: ListedState, row: Row) -> bool:
-        """Whether a listed copy may be of a version that came after this delete, and that the replicas have
-        forgotten since: tombstones are not kept for ever, and a node that was away longer has old ones.
+        """Whether a listed copy may be of a version newer than this delete that the replicas have forgotten
+        since: tombstones expire, and a node that was away for longer has old ones.
 
-        Of what was moved it may be all that there is. Otherwise its age in the listing is enough.
+        The copy of a moved object may be the only one, so a HEAD is always needed. Otherwise its age in the
+        listing is enough.
         """
         if not self._mapping.profile.retain_local:
             return True
-        return view.info is None or view.info.last_modified + ROUNDED + view.off >= row.data_timestamp.seconds
+        return (
+            view.info is None
+            or view.info.last_modified + LISTING_TIME_RESOLUTION + view.off >= row.data_timestamp.seconds
+        )
 
     def _send_delete(self, row: Row) -> None:
         written = row.data_timestamp.seconds
@@ -95,10 +100,10 @@ class Deletes:
                 self.guard.refund(written)
 
     def _unproven(self, row: Row) -> Outcome:
-        """The tombstone was reclaimed: nobody can say any more that this delete is the last word."""
+        """The outcome when the tombstone was reclaimed: the delete cannot be proved to be the last event."""
         if self._head(row.name) is None:
             return _PRESENT
-        detail = "a delete is recorded, but no object server remembers it; the remote copy is kept"
+        detail = "a delete is recorded, but no object server has its tombstone; the remote copy is kept"
         return Outcome(Kind.FAILED, "delete_unproven", detail)
 
     def _can_hold(self, name: str) -> bool:
@@ -115,7 +120,7 @@ class Deletes:
             return None
 
 
-def _is_of_after(remote: ObjectInfo, timestamp: Timestamp) -> bool:
-    """Whether a stored copy says that it is of a version newer than ``timestamp``."""
+def _is_newer_than(remote: ObjectInfo, timestamp: Timestamp) -> bool:
+    """Whether the copy's mark says that it is of a version newer than ``timestamp``."""
     marked = remote.meta.swift_timestamp if remote.meta is not None else None
     return marked is not None and marked > timestamp

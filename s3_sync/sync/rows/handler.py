@@ -1,7 +1,7 @@
-"""One row: make the remote agree with what Swift has now.
+"""Handles one row: makes the remote agree with the current state in Swift.
 
-``RowHandler.handle`` is level-triggered. The row only says that something happened to a name; what is
-done follows from what both sides hold. Handling a row twice, late or out of order changes nothing.
+``RowHandler.handle`` is level-triggered. The row only says that a name has changed; the action follows from
+the state of both sides. Handling a row twice, late or out of order changes nothing.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.limits import check_limits
 from s3_sync.runtime.log_once import LogOnce
 from s3_sync.sync.lifecycle.release import LifecycleState, Release
-from s3_sync.sync.rows.delete_handler import Deletes
-from s3_sync.sync.rows.remote_state import ROUNDED, ListedState, Presumption, RemoteState
+from s3_sync.sync.rows.delete_handler import DeleteHandler
+from s3_sync.sync.rows.remote_state import LISTING_TIME_RESOLUTION, ListedState, Presumption, RemoteState
 from s3_sync.transfer.decide import Decision, decide, has_manifest_mark, is_older_version_of
 from s3_sync.transfer.large_upload import (
     LargeObject,
@@ -68,7 +68,7 @@ _STORED = frozenset({Kind.COPIED, Kind.UPDATED, Kind.PRESENT})
 class RowHandler:
     """Handles rows of one mapping.
 
-    Where the profile does not retain local objects, a row is done when the local object is gone, too.
+    If the profile does not retain local objects, a row is done only when the local object is deleted as well.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class RowHandler:
         sending: Sending,
         local: LocalObjects,
         now: Callable[[], float],
-        moving: LifecycleState | None = None,
+        lifecycle: LifecycleState | None = None,
         names: NameLocks | None = None,
     ) -> None:
         self._log_once = LogOnce()
@@ -91,39 +91,39 @@ class RowHandler:
         self._now = now
         moves = not mapping.profile.retain_local
         self._removal = local.removal
-        self._release = Release(mapping, sending, local.removal, moving) if moves else None
-        self.deletes = Deletes(mapping, self._bucket, local.newest)
+        self._release = Release(mapping, sending, local.removal, lifecycle) if moves else None
+        self.deletes = DeleteHandler(mapping, self._bucket, local.newest)
         self.names = names or NameLocks()
-        # a move takes place for good: then another policy must not hold anything newer, either
+        # a move is irreversible: no other policy may hold a newer version
         self._every_policy = moves
 
-    def handle(self, row: Row, view: RemoteState, proven: Callable[[Row], None] | None = None) -> Outcome:
-        """Never raises: whatever goes wrong becomes PENDING or FAILED with its reason.
+    def handle(self, row: Row, view: RemoteState, on_proved: Callable[[Row], None] | None = None) -> Outcome:
+        """Never raises: any failure becomes PENDING or FAILED with its reason.
 
-        ``proven`` is told of a delete that may be sent, instead of its being sent; the caller sees to it.
+        ``on_proved`` receives a delete that may be sent; the caller then sends it.
         """
 
         def act() -> Outcome:
             with self.names.hold(row.name):
-                return self._act_on(row, view, proven)
+                return self._dispatch(row, view, on_proved)
 
         return self._guarded(row, act)
 
     def handle_claimed(self, row: Row, sending: Sending) -> Outcome:
-        """The same with other means, for a name that the caller has claimed."""
+        """Like ``handle``, but with another ``sending``, for a name that the caller has claimed."""
         other = copy(self)
         other._sending = sending
-        return self._guarded(row, lambda: other._act_on(row, Presumption.UNKNOWN, None))
+        return self._guarded(row, lambda: other._dispatch(row, Presumption.UNKNOWN, None))
 
-    def handle_unnamed(self, row: Row) -> Outcome:
-        """Handle an object that no large object names any more, as a walk through the account has just shown.
-        What the mapping learnt of its large objects before that does not count."""
+    def handle_former_segment(self, row: Row) -> Outcome:
+        """Handle an object that, as a scan of the account has just shown, no large object names any more. The
+        mapping's segment index, which is older, is not consulted."""
         other = copy(self)
         other._release = Release(self._mapping, self._sending, self._removal)
 
         def act() -> Outcome:
             with self.names.hold(row.name):
-                return other._act_on(row, Presumption.UNKNOWN, None)
+                return other._dispatch(row, Presumption.UNKNOWN, None)
 
         return self._guarded(row, act)
 
@@ -137,60 +137,62 @@ class RowHandler:
             self._log_once.exception(log, error, "Failed to handle row %d (%s) of %s", *about)
             return Outcome(Kind.PENDING, "internal_error", repr(error))
 
-    def _act_on(self, row: Row, view: RemoteState, proven: Callable[[Row], None] | None) -> Outcome:
+    def _dispatch(self, row: Row, view: RemoteState, on_proved: Callable[[Row], None] | None) -> Outcome:
         if self._profile.exclude is not None and self._profile.exclude.match(row.name):
             return Outcome(Kind.SKIPPED, EXCLUDED)
-        return self.deletes.handle(row, view, proven) if row.deleted else self._handle(row, view)
+        return self.deletes.handle(row, view, on_proved) if row.deleted else self._handle(row, view)
 
-    def ask_every_policy(self) -> None:
-        """The container has rows of several: an object in one may be older than its namesake in another."""
+    def check_all_policies(self) -> None:
+        """The container has rows in several policies: an object in one may be older than its namesake in
+        another."""
         self._every_policy = True
 
-    def due(self, row: Row) -> float:
-        """When ``copy_after`` has passed for this row; where that is not all that it waits for, when it is
-        worth another look."""
+    def next_due(self, row: Row) -> float:
+        """When ``copy_after`` has passed for this row; or, if it waits for something else too, when to try it
+        again."""
         due = row.timestamp.seconds + self._profile.copy_after
         if (
             self._release is None
             or row.deleted
             or due > self._now()
-            or self._release.may_judge(row.timestamp)
+            or self._release.is_current_for(row.timestamp)
         ):
             return due
-        return self._release.ask_again_at()
+        return self._release.retry_at()
 
     def _is_due(self, written: Timestamp) -> bool:
-        """Without ``copy_after`` no clock is asked: whoever wrote the object may have had another one."""
+        """Without ``copy_after`` no clock is read: the clock of the object's writer may differ."""
         return not self._profile.copy_after or written.seconds + self._profile.copy_after < self._now()
 
     def _handle(self, row: Row, view: RemoteState) -> Outcome:
         if not self._is_due(row.timestamp):
             return Outcome(Kind.PENDING, NOT_DUE)
-        if self._release is not None and not self._release.may_judge(row.timestamp):
+        if self._release is not None and not self._release.is_current_for(row.timestamp):
             return Outcome(Kind.PENDING, NOT_DUE)
-        if self._release is None and isinstance(view, ListedState) and _listed_alike(row, view):
+        if self._release is None and isinstance(view, ListedState) and _matches_listing(row, view):
             return _PRESENT
         if view is Presumption.PROBABLY_ABSENT and row.metadata_changed:
-            view = Presumption.UNKNOWN  # a POST: most likely the bytes are there already
+            view = Presumption.UNKNOWN  # a POST: the bytes are most likely stored already
         if self._release is not None and isinstance(view, Presumption):
-            # it may be a moved object that came back, or a replica that was away for longer than Swift
-            # remembers deletes: nothing but a look tells
+            # it may be a moved object that came back, or a replica that was away for longer than tombstones
+            # are kept: only a HEAD can tell
             view = Presumption.UNKNOWN
         if self._may_read_one_replica(view):
             try:
                 return self._first_copy(row, view)
             except (PreconditionFailed, LocalChanged, LocalMissing):
-                view = Presumption.UNKNOWN  # not as simple as it looked
+                view = Presumption.UNKNOWN  # the presumption was wrong
         try:
             return self._converge(row, view)
         except (PreconditionFailed, LocalMissing):
-            # somebody wrote the key between our HEAD and our PUT, or deleted the object before our GET
+            # the key was written between HEAD and PUT, or the object was deleted before the GET
             return self._converge(row, Presumption.UNKNOWN)
 
     def _may_read_one_replica(self, view: RemoteState) -> bool:
-        """Whether a copy can overwrite nothing, so that a single replica of the row's version will do.
+        """Whether the copy cannot overwrite anything, so that a single replica of the row's version is
+        sufficient.
 
-        Not where a listing was needed to know that: it may be absent because it has been deleted since.
+        False if absence is only known from a listing: the object may have been deleted since.
         """
         if self._release is not None:
             return False
@@ -206,15 +208,15 @@ class RowHandler:
             if not self._profile.criteria.matches(local.headers):
                 return Outcome(Kind.SKIPPED, CONDITION)
             if view is Presumption.PROBABLY_ABSENT and large_kind(local):
-                # a condition is looked at when all parts have been sent: better to ask before
-                raise PreconditionFailed("whether the large object is there has to be asked first")
-            large = self._examined(local)
+                # the store checks a condition only after all parts were sent: a HEAD first is cheaper
+                raise PreconditionFailed("a large object needs a HEAD first")
+            large = self._load_manifest(local)
             self._sending.ensure_inline(local.info.size if large is None else large.info.size)
             return self._put(source, local, large, Overwrite(if_absent=True))
 
     def _converge(self, row: Row, view: RemoteState) -> Outcome:
         """Compare the newest local state with the remote one, and act on the difference."""
-        check_limits(self._bucket, row.name, ObjectMeta(), 0)  # a HEAD for an impossible key fails anyhow
+        check_limits(self._bucket, row.name, ObjectMeta(), 0)  # a HEAD for an invalid key would fail
         policies = None if self._every_policy else [row.policy]
         state = self._newest.of(self._mapping.account, self._mapping.container, row.name, policies)
         if isinstance(state, Unknown):
@@ -223,9 +225,11 @@ class RowHandler:
             return Outcome(Kind.SKIPPED, SUPERSEDED)
         written = row.data_timestamp if isinstance(state, Deleted) else row.timestamp
         if state.timestamp < written:
-            raise LocalUnavailable(f"the newest replica found is of {state.timestamp}, the row of {written}")
-        if isinstance(state, Deleted) or not self._is_turn(row, state):
-            return Outcome(Kind.SKIPPED, SUPERSEDED)  # by a row that will get its own turn
+            raise LocalUnavailable(
+                f"the newest replica found is from {state.timestamp}, the row from {written}"
+            )
+        if isinstance(state, Deleted) or not self._is_current_row(row, state):
+            return Outcome(Kind.SKIPPED, SUPERSEDED)  # by another row, which is handled separately
         if state.expired:
             return Outcome(Kind.SKIPPED, VANISHED)
         remote = None if self._known_absent(view) else self._head(row.name)
@@ -233,20 +237,22 @@ class RowHandler:
         with source.open(state.data_timestamp, None) as local:
             if local.info.timestamp != state.timestamp:
                 raise LocalChanged(f"object is at {local.info.timestamp}, was at {state.timestamp}")
-            # little, beside the bytes that it may spare: a condition is looked at when all have been sent
-            worth = view in (Presumption.PROBABLY_ABSENT, ListedState(None)) and large_kind(local)
-            if worth or (view is Presumption.PROBABLY_ABSENT and self._sending.ledger.may_hold_manifests()):
-                remote = self._head(row.name)  # and a manifest must not stay behind
+            # a HEAD costs little: the store checks a condition only after all bytes were sent
+            needs_head = view in (Presumption.PROBABLY_ABSENT, ListedState(None)) and large_kind(local)
+            if needs_head or (
+                view is Presumption.PROBABLY_ABSENT and self._sending.ledger.may_hold_manifests()
+            ):
+                remote = self._head(row.name)  # a stored manifest must not be left behind
             outcome, large = self._act(source, local, remote)
         if self._release is not None and outcome.kind in _STORED:
             self._release.release(state, local.info, remote if outcome is _PRESENT else None, large)
         return outcome
 
-    def _is_turn(self, row: Row, state: Present) -> bool:
-        """Whether this row may act for ``state``, which it is about or which came after it.
+    def _is_current_row(self, row: Row, state: Present) -> bool:
+        """Whether this row may act for ``state``, which is its own version or a later one.
 
-        A move acts for exactly the row's version. What came after it is due only ``copy_after`` later, when
-        whatever any daemon still sends of this version has long landed.
+        A move acts only for the row's version. A later version is due ``copy_after`` later, when anything
+        that a daemon may still be sending of this version has completed.
         """
         if self._release is not None and state.timestamp != row.timestamp:
             return False
@@ -255,23 +261,23 @@ class RowHandler:
     def _act(
         self, source: Source, local: OpenObject, remote: ObjectInfo | None
     ) -> tuple[Outcome, LargeObject | None]:
-        """The outcome, and what a large object consists of."""
+        """Returns the outcome, and the manifest of a large object."""
         if not self._profile.criteria.matches(local.headers):
             return Outcome(Kind.SKIPPED, CONDITION), None
         if self._release is not None and self._release.is_segment(source.name):
             return Outcome(Kind.SKIPPED, SEGMENT), None
         if self._release is not None:
             self._release.check_movable(local)
-        large = self._examined(local)
+        large = self._load_manifest(local)
         if large is None:
-            return self._agree(source, local, remote, None), None
+            return self._apply(source, local, remote, None), None
         if self._release is not None:
             self._release.check_large(large)
         if remote is not None:
             large = as_stored(self._bucket, large, remote)
-        return self._agree(source, local, remote, large), large
+        return self._apply(source, local, remote, large), large
 
-    def _agree(
+    def _apply(
         self, source: Source, local: OpenObject, remote: ObjectInfo | None, large: LargeObject | None
     ) -> Outcome:
         info = local.info if large is None else large.info
@@ -279,13 +285,12 @@ class RowHandler:
         if decision is Decision.NOOP:
             written = large is not None and ensure_manifest(self._sending, large, remote)
             return Outcome(Kind.UPDATED) if written else _PRESENT
-        self._sending.ensure_inline(
-            info.size
-        )  # new metadata means a copy in the store, which takes its time, too
+        # before new metadata, too: the store then copies the object, which is slow
+        self._sending.ensure_inline(info.size)
         if remote is None:
             return self._put(source, local, large, Overwrite(if_absent=True))
         if large is None and has_manifest_mark(remote):
-            # before the marks go that tell of it
+            # the manifest goes first, while the copy's marks still tell that there is one
             self._bucket.delete_manifest(info.name)
         if decision is Decision.POST and update_metadata(self._sending, info, remote, large):
             if large is not None and self._profile.remote_delete_after:
@@ -298,20 +303,22 @@ class RowHandler:
     def _decide(self, info: ObjectInfo, remote: ObjectInfo | None, large: LargeObject | None) -> Decision:
         decision = decide(info, remote, None if large is None else large.matches_stored)
         if decision is Decision.WAIT:
-            raise LocalBehind("the remote copy is newer than every replica that answered")
-        if decision is Decision.NOOP and remote is not None and self._has_to_be_marked(remote, info):
-            return Decision.POST  # the same once more
+            raise LocalBehind("the remote copy is newer than all replicas that answered")
+        if decision is Decision.NOOP and remote is not None and self._needs_new_mark(remote, info):
+            return Decision.POST  # rewrite the same metadata, with the new mark
         return decision
 
-    def _has_to_be_marked(self, remote: ObjectInfo, info: ObjectInfo) -> bool:
-        """Whether a copy with this very content, but of an older version, must become one of this version."""
-        # where objects are moved it is soon all that there is, and its mark all that tells what is older: a
-        # delete of a time before this version must find that it is newer. Else its life there begins anew
+    def _needs_new_mark(self, remote: ObjectInfo, info: ObjectInfo) -> bool:
+        """Whether a copy with the same content, but of an older version, must get the mark of this
+        version."""
+        # The copy of a moved object is soon the only one, and its mark decides what is older: a delete from
+        # before this version must find the copy newer. With remote_delete_after, the copy's lifetime starts
+        # again.
         wanted = self._release is not None or self._profile.remote_delete_after
         return bool(wanted) and is_older_version_of(remote, info)
 
-    def _examined(self, local: OpenObject) -> LargeObject | None:
-        """What a large object consists of; None for a plain one."""
+    def _load_manifest(self, local: OpenObject) -> LargeObject | None:
+        """The manifest of a large object; None for a plain object."""
         if large_kind(local) is None:
             return None
         allowed = self._profile.segment_containers
@@ -344,7 +351,7 @@ class RowHandler:
 
 
 def outcome_of(error: SyncError) -> Outcome:
-    """PENDING is tried again with growing pauses; FAILED waits for a change of the object or a reset."""
+    """PENDING is retried with growing delays; FAILED waits for a change of the object or a reset."""
     if isinstance(error, Deferred):
         return Outcome(Kind.PENDING, error.reason, str(error), error.size)
     if isinstance(error, ObjectRefused):
@@ -352,19 +359,19 @@ def outcome_of(error: SyncError) -> Outcome:
     return Outcome(Kind.PENDING, error.reason, str(error))
 
 
-def _listed_alike(row: Row, view: ListedState) -> bool:
+def _matches_listing(row: Row, view: ListedState) -> bool:
     """Whether a listing alone shows that the remote holds this version, metadata included.
 
-    The stored copy must be younger than the row, by our clock: an overwrite with equal bytes and other
-    metadata has the same size and ETag. The row of an SLO describes its manifest and never looks like the
-    copy; that of a DLO is mostly an empty object's, so that nothing empty is settled here.
+    The copy must be younger than the row, by our clock: an overwrite with equal bytes but other metadata has
+    the same size and ETag. The row of an SLO describes its manifest and never matches the copy; that of a DLO
+    usually looks like an empty object's, so empty objects never match.
     """
     info = view.info
     return (
         info is not None
         and not row.metadata_changed
-        and row.etag != ""  # a retry does not know it
+        and row.etag != ""  # unknown for a retry
         and info.size == row.size > 0
         and info.etag == row.etag
-        and info.last_modified - ROUNDED - view.off > row.timestamp.seconds
+        and info.last_modified - LISTING_TIME_RESOLUTION - view.off > row.timestamp.seconds
     )

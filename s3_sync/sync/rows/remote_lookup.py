@@ -1,4 +1,4 @@
-"""Looking up many names at the remote with few requests: listings where names are dense, HEADs elsewhere."""
+"""Looks up many names at the remote with few requests: listings where names are dense, HEADs elsewhere."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ log = logging.getLogger("s3-sync")
 
 _Found = TypeVar("_Found")
 
-#: fewer names than this are not worth a listing
-FEW = 8
-#: a page that settles fewer names than this was not worth it; so many names are left to HEADs after it
-WORTH = 16
-SKIP = 200
-#: the last character that may stand in an XML document, where some stores repeat what they were asked
+#: fewer names are looked up by HEADs
+MIN_NAMES_TO_LIST = 8
+#: a page that settles fewer names was not worth it; this many names are then left to HEADs
+MIN_SETTLED_BY_PAGE = 16
+HEADS_AFTER_SPARSE_PAGE = 200
+#: the last character that XML allows; some stores repeat the request's parameters in their answer
 _LAST = "\U0010fffd"
-#: a store that refuses to list is not asked to for so long: at least, so many times as long as its refusal
-#: took, and at most; in seconds
-REST, REST_TIMES, LONGEST_REST = 60.0, 10.0, 3600.0
-#: what a HEAD is sent for that only tells whether the store answers; it does not matter whether it exists
-NOBODYS = "swift-s3-sync"
-#: what is told: the store does not list; a page cannot be used
+#: delay before the next listing after a refusal: minimum, multiple of the refusal's duration, maximum; in
+#: seconds
+MIN_LIST_RETRY_DELAY, LIST_RETRY_FACTOR, MAX_LIST_RETRY_DELAY = 60.0, 10.0, 3600.0
+#: object name of a HEAD that only tells whether the store answers; it need not exist
+PROBE_NAME = "swift-s3-sync"
+#: topics of the log: the store refuses to list; a page is unusable
 _REFUSED, _PAGE = "refused", "page"
 
 
-def survey(
+def look_up_remote(
     list_page: Callable[[ListQuery], ListPage | None], bucket: Bucket, names: Iterable[str]
 ) -> dict[str, RemoteState]:
-    """A view for every name. Where ``list_page`` gives None, the rest stays unknown.
+    """The remote state of each name. If ``list_page`` returns None, the remaining names stay UNKNOWN.
 
-    Requests never exceed the number of names: every page settles at least the name that it starts at.
-    A page of 1,000 keys costs about as much as ten HEADs, which is why sparse stretches are left out.
-    Names that are too long for a key stay unknown: nothing can be asked about them.
+    There are never more requests than names: each page settles at least the name at which it starts. A page
+    of 1,000 keys costs about as much as ten HEADs, so sparse ranges are left to HEADs. Names that are too
+    long for a key stay UNKNOWN: the store cannot have them.
     """
     views: dict[str, RemoteState] = dict.fromkeys(names, Presumption.UNKNOWN)
     longest = bucket.limits.max_name - len(bucket.namer.prefix.encode("utf-8"))
@@ -47,7 +47,7 @@ def survey(
     ordered = [key.decode("utf-8") for key in keys]
     position = 0
     after: str | None = None
-    while len(ordered) - position >= FEW:
+    while len(ordered) - position >= MIN_NAMES_TO_LIST:
         page = list_page(
             ListQuery(start_after=_just_before(ordered[position], longest) if after is None else after)
         )
@@ -62,27 +62,27 @@ def survey(
         after = page.next_after
         if after is None:
             break
-        if settled < WORTH:
-            position += SKIP
+        if settled < MIN_SETTLED_BY_PAGE:
+            position += HEADS_AFTER_SPARSE_PAGE
             after = None
     return views
 
 
 def _just_before(name: str, longest: int) -> str:
-    """A name that sorts before ``name`` with next to nothing in between, to list from inclusively."""
+    """A name that sorts directly before ``name``, so that a listing after it includes ``name``."""
     last = ord(name[-1]) - 1
     if last < 0x21 or 0xD800 <= last <= 0xDFFF:
         return name[:-1]
     before = name[:-1] + chr(last)
-    # all that begins like this sorts before ``name``, too, and may be much
+    # names with this prefix sort before ``name`` too, and may be many
     return before + _LAST if len((before + _LAST).encode("utf-8")) <= longest else before
 
 
-class Listings:
-    """The listings of one mapping's bucket, which can be done without.
+class RemoteLookup:
+    """Lookups in one mapping's bucket that degrade to HEADs if the bucket cannot be listed.
 
-    Where a store lists out of order, refuses to list, or does not know how to, names are asked for one by
-    one: knowing less is never wrong. ``about``: the mapping and the store, in the log.
+    If a store lists out of order, refuses or does not support listings, each name gets its own HEAD: knowing
+    less is never wrong. ``about``: mapping and store, for the log.
     """
 
     def __init__(self, bucket: Bucket, about: str, now: Callable[[], float]) -> None:
@@ -90,16 +90,16 @@ class Listings:
         self._about = about
         self._now = now
         self._log_once = LogOnce()
-        #: the store is not asked to list before
+        #: no listing is requested before this time
         self._not_before = float("-inf")
 
-    def survey(self, names: Sequence[str]) -> dict[str, RemoteState]:
-        """A view for every name. Raises RemoteError where the store does not answer anything."""
-        return survey(self._page, self._bucket, names)
+    def look_up(self, names: Sequence[str]) -> dict[str, RemoteState]:
+        """The remote state of each name. Raises RemoteError if the store does not answer at all."""
+        return look_up_remote(self._page, self._bucket, names)
 
-    def holds_nothing(self, after: str = "", until: str = "") -> bool:
-        """Whether it is certain that nothing at all is stored; or under names greater than ``after`` and,
-        unless that is empty, not greater than ``until``. Raises RemoteError."""
+    def is_known_empty(self, after: str = "", until: str = "") -> bool:
+        """Whether the bucket certainly holds nothing, or nothing under names greater than ``after`` and, if
+        ``until`` is not empty, not greater than ``until``. Raises RemoteError."""
         page = self._page(ListQuery(start_after=after, limit=1))
         if page is None:
             return False
@@ -108,12 +108,12 @@ class Listings:
         return page.next_after is None
 
     def may_hold_manifests(self) -> bool:
-        """Whether it is not certain that none are stored. Raises RemoteError."""
-        found = self._without(self._bucket.has_manifests)
+        """Whether manifests may be stored. Raises RemoteError."""
+        found = self._try_listing(self._bucket.has_manifests)
         return found is None or found
 
     def store_answers(self) -> bool:
-        """Whether the store answers a request that is about no object."""
+        """Whether the store answers a request that concerns no object."""
         try:
             self._bucket.list_objects(ListQuery(limit=1))
         except RemoteError as error:
@@ -121,46 +121,46 @@ class Listings:
         return True
 
     def _page(self, query: ListQuery) -> ListPage | None:
-        """None: it cannot be had. Raises RemoteError."""
-        return self._without(lambda: self._bucket.list_objects(query))
+        """One page; None if the bucket cannot be listed. Raises RemoteError."""
+        return self._try_listing(lambda: self._bucket.list_objects(query))
 
-    def _without(self, ask: Callable[[], _Found]) -> _Found | None:
+    def _try_listing(self, request: Callable[[], _Found]) -> _Found | None:
         begun = self._now()
-        if begun < self._not_before <= begun + LONGEST_REST:
+        if begun < self._not_before <= begun + MAX_LIST_RETRY_DELAY:
             return None
         try:
-            found = ask()
+            found = request()
         except RemoteError as error:
-            if not self._is_of_listings_only(error):
+            if not self._affects_listings_only(error):
                 raise
-            self._note(error, self._now() - begun)
+            self._log_failure(error, self._now() - begun)
             return None
         self._not_before = float("-inf")
         if self._log_once.clear(_REFUSED):
-            log.info("%s: what is stored there can be listed again", self._about)
+            log.info("%s: the bucket can be listed again", self._about)
         return found
 
-    def _note(self, error: RemoteError, seconds: float) -> None:
-        """``seconds``: so long it took."""
+    def _log_failure(self, error: RemoteError, seconds: float) -> None:
+        """``seconds``: duration of the failed request."""
         about = _PAGE if isinstance(error, ListingUnusable) else _REFUSED
-        if about == _REFUSED:  # else other pages may be fine
-            rest = min(LONGEST_REST, max(REST, REST_TIMES * seconds))
+        if about == _REFUSED:  # an unusable page says nothing about others
+            rest = min(MAX_LIST_RETRY_DELAY, max(MIN_LIST_RETRY_DELAY, LIST_RETRY_FACTOR * seconds))
             self._not_before = self._now() + rest
         level = self._log_once.level_for(about, error.reason)
-        message = "%s: what is stored there cannot be listed, looking at each object instead: %s: %s"
+        message = "%s: the bucket cannot be listed; sending a HEAD for each object instead: %s: %s"
         log.log(level, message, self._about, error.reason, error)
 
-    def _is_of_listings_only(self, error: RemoteError) -> bool:
-        """Whether the store answers other requests. That is certain where it knows who asks and just does
-        not list; else a HEAD tells."""
-        if isinstance(error, NotFound):  # the bucket, of which a HEAD of an object says the same as of that
+    def _affects_listings_only(self, error: RemoteError) -> bool:
+        """Whether the store answers other requests. Certain if it knows the caller and only refuses listings;
+        else a HEAD tells."""
+        if isinstance(error, NotFound):  # of the bucket; a HEAD cannot tell that from a missing object
             return False
         uncertain = error.transient or isinstance(error, (CredentialsRefused, ClockSkewed))
         return not uncertain or self._answers_heads()
 
     def _answers_heads(self) -> bool:
         try:
-            self._bucket.head_object(NOBODYS)
+            self._bucket.head_object(PROBE_NAME)
         except NotFound:
             return True
         except RemoteError:

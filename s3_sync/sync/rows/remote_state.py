@@ -1,11 +1,13 @@
-"""What is known about a key at the remote before a row is looked at.
+"""What is known about a key at the remote before its row is handled.
 
 Knowing more saves requests; knowing less is never wrong:
 
-- ``ABSENT``: nothing was stored for this mapping when these rows already existed. No check is needed. -
-``PROBABLY_ABSENT``: the row came after everything that was handled before. Nothing is expected to be stored,
-and where the store can refuse to overwrite, it is asked to. - ``UNKNOWN``: it may be there or not; a HEAD
-tells. - a ``ListedState``: a listing has just told."""
+- ``ABSENT``: nothing was stored for this mapping when these rows already existed. No check is needed.
+- ``PROBABLY_ABSENT``: the row is newer than everything handled before. Nothing should be stored; a
+  conditional PUT makes sure, if the store supports it.
+- ``UNKNOWN``: the key may exist or not; a HEAD tells.
+- ``ListedState``: a listing has just shown the state.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ from enum import Enum
 
 from s3_sync.model.objects import ObjectInfo
 
-#: listings tell whole seconds; some stores round them down, some (Swift's s3api) up
-ROUNDED = 1.0
+#: listings have whole seconds; some stores round down, some (Swift's s3api) up
+LISTING_TIME_RESOLUTION = 1.0
 
 
 class Presumption(Enum):
@@ -26,8 +28,8 @@ class Presumption(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ListedState:
-    """``info`` None: the listing passed the name's place, and it was not there. ``off``: by how
-    many seconds the store's clock, and so the date of ``info``, may differ from ours."""
+    """``info`` is None if the listing covers the name's position and the name was not there. ``off``: the
+    maximum difference, in seconds, between the store's clock, which dated ``info``, and ours."""
 
     info: ObjectInfo | None
     off: float = 0.0

@@ -1,4 +1,4 @@
-"""Rows that take so long that their batch goes on without them."""
+"""Rows that take so long that their batch completes without them."""
 
 from __future__ import annotations
 
@@ -9,44 +9,44 @@ from s3_sync.daemon.task_pool import TaskPool
 from s3_sync.model.outcomes import LARGE, Kind, Outcome
 from s3_sync.model.rows import Row
 
-#: so long, in seconds, a batch waits for its last rows
-PATIENCE = 5.0
+#: seconds that a batch waits for its last rows
+STRAGGLER_TIMEOUT = 5.0
 
 
 class Stragglers:
-    """Rows of one mapping: those at work, and those that were left behind.
+    """The rows of one mapping that are in progress, and those that their batch has left behind.
 
-    The batch writes what it leaves behind into the journal as waiting, before its cursor passes it. The
-    thread goes on, and the name stays claimed, as if it were in the lane of large objects, until ``settle``
-    has written down what became of the row, in place of that entry. A kill forgets nothing.
+    The batch journals a straggler as waiting before its cursor passes the row. The thread continues and the
+    name stays claimed, as if it were in the large-object lane, until ``record`` has replaced the journal
+    entry by the row's outcome. A killed process loses nothing.
     """
 
     def __init__(
-        self, names: NameLocks, lane: TaskPool, settle: Callable[[Row, Outcome], None], most: int
+        self, names: NameLocks, lane: TaskPool, record: Callable[[Row, Outcome], None], max_left: int
     ) -> None:
-        """``most``: the batch waits while so many have been left behind already."""
+        """``max_left``: while this many rows are left behind, batches wait for all of their rows."""
         self._names = names
         self._lane = lane
-        self._settle = settle
-        self._most = most
+        self._record = record
+        self._max_left = max_left
         self._running: dict[int, Row] = {}
-        #: whether its name was claimed when it was left behind, by the id of the row
+        #: id of a row -> whether its name was claimed when it was left behind
         self._left: dict[int, bool] = {}
-        self._tried: list[Outcome] = []
+        self._outcomes: list[Outcome] = []
         self._error: Exception | None = None
 
     @property
-    def patience(self) -> float | None:
+    def timeout(self) -> float | None:
         """Seconds that a batch waits for its last rows; None: until they have ended."""
-        return PATIENCE if len(self._left) < self._most else None
+        return STRAGGLER_TIMEOUT if len(self._left) < self._max_left else None
 
     @property
     def any_left(self) -> bool:
-        """Whether any row is at work that its batch has left behind."""
+        """Whether any row that its batch left behind is still in progress."""
         return bool(self._left)
 
     def handle(self, row: Row, handle: Callable[[Row], Outcome | None]) -> Outcome | None:
-        """The result of ``handle``, in the thread that calls this."""
+        """Returns the result of ``handle``, which runs in the calling thread."""
         self._running[id(row)] = row
         outcome: Outcome | None = None
         try:
@@ -58,36 +58,37 @@ class Stragglers:
         return outcome
 
     def leave(self, rows: Sequence[Row]) -> dict[int, Outcome]:
-        """For those of them that are still at work, by id: what the batch has to write down."""
+        """Leave behind the rows that are still in progress. Returns the outcomes, by id, for the batch to
+        record."""
         left: dict[int, Outcome] = {}
         for row in rows:
             if id(row) in self._running:
                 self._left[id(row)] = self._names.keep(row.name)
                 self._lane.slow += 1
-                left[id(row)] = Outcome(Kind.PENDING, LARGE, "it takes longer than others", size=row.size)
+                left[id(row)] = Outcome(Kind.PENDING, LARGE, "the transfer outlasts its batch", size=row.size)
         return left
 
-    def tried(self) -> list[Outcome]:
-        """What became of those that have ended since this was last asked. Raises StateError where that could
-        not be written down: such an object gets its turn in the lane of large objects."""
-        tried, self._tried = self._tried, []
+    def take_outcomes(self) -> list[Outcome]:
+        """Returns the outcomes of stragglers that ended since the last call. Raises StateError if one could
+        not be recorded: its object is then sent in the large-object lane."""
+        outcomes, self._outcomes = self._outcomes, []
         error, self._error = self._error, None
         if error is not None:
             raise error
-        return tried
+        return outcomes
 
     def wait(self) -> bool:
-        """A moment, for those that were left behind; False when there are none."""
+        """Wait briefly for stragglers; False if there are none."""
         if self._left:
             self._lane.wait()
         return bool(self._left)
 
     def _end(self, row: Row, outcome: Outcome | None) -> None:
-        """None: it was not begun, or was killed; its entry waits for another turn."""
+        """``outcome`` None: the row was not started, or its thread was killed; the journal entry stays."""
         try:
             if outcome is not None and outcome.reason != LARGE:
-                self._settle(row, outcome)
-                self._tried.append(outcome)
+                self._record(row, outcome)
+                self._outcomes.append(outcome)
         except Exception as error:
             self._error = error
         finally:

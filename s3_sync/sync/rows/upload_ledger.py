@@ -1,5 +1,5 @@
-"""What one mapping keeps in mind about the remote: open multipart uploads, none of which stays behind a
-crash, and whether there are manifests."""
+"""One mapping's record of the remote: open multipart uploads, so that a crash leaves none behind, and whether
+there are manifests."""
 
 from __future__ import annotations
 
@@ -17,60 +17,61 @@ from s3_sync.state.journal import Journal
 
 log = logging.getLogger("s3-sync")
 
-#: no upload takes so long, in seconds; an older one was left behind, by whichever node
-SAFE_AGE = 7 * 86400.0
-#: how often such are looked for, in seconds
-LIST_EVERY = 86400.0
-#: how far apart we and the store may see the begin of one upload: its duration, and both clocks (seconds)
-AROUND = 3600.0
-#: so long after we have asked for an upload the store may still be opening it, in seconds
-OPENING = 600.0
-#: so many failures in a row are enough
-ENOUGH = 3
-#: what the journal keeps about a mapping
-MANIFESTS, LISTED = "manifests", "uploads listed"
+#: no upload takes this long, in seconds; an older one is orphaned, whichever node began it
+ORPHAN_MIN_AGE = 7 * 86400.0
+#: seconds between two listings of uploads
+LIST_INTERVAL = 86400.0
+#: maximum difference between the store's and our own time of an upload's begin: duration of the request, and
+#: both clocks (seconds)
+BEGIN_TIME_TOLERANCE = 3600.0
+#: a store may answer a create request up to this late, in seconds
+OPENING_TIMEOUT = 600.0
+#: failures in a row after which no further upload is aborted
+MAX_CONSECUTIVE_FAILURES = 3
+#: keys of notes in the journal
+MANIFESTS_KEY, LISTED_KEY = "manifests", "uploads listed"
 
 
 @dataclass(slots=True)
-class Reaped:
-    """How many uploads were ``aborted``, and the last ``problem``."""
+class AbortResult:
+    """``aborted``: number of uploads aborted. ``problem``: the last error."""
 
     aborted: int = 0
     problem: RemoteError | None = None
-    _in_a_row: int = 0
+    _consecutive_failures: int = 0
 
-    def tries(self, act: Callable[[], int | None]) -> bool:
-        """Whether ``act`` was done, which returns how many it has aborted. Not when so many have failed one
-        after the other that it is the store's fault, and not theirs."""
-        if self._in_a_row >= ENOUGH:
+    def attempt(self, act: Callable[[], int | None]) -> bool:
+        """Run ``act``, which returns the number of uploads that it aborted. Returns whether it succeeded.
+        Does nothing after MAX_CONSECUTIVE_FAILURES failures in a row, which are the store's fault."""
+        if self._consecutive_failures >= MAX_CONSECUTIVE_FAILURES:
             return False
         try:
             self.aborted += act() or 0
         except RemoteError as error:
             self.problem = error
-            self._in_a_row += 1
+            self._consecutive_failures += 1
             return False
-        self._in_a_row = 0
+        self._consecutive_failures = 0
         return True
 
 
 class UploadLedger:
-    """See ``transfer.sending.Ledger``; written to the journal. ``key``: the mapping's name there."""
+    """``transfer.upload_session.Ledger``, kept in the journal. ``key``: the mapping's name there."""
 
     def __init__(self, journal: Journal, key: str, now: Callable[[], float]) -> None:
         self._journal = journal
         self._key = key
         self._now = now
         self._lock = Lock()
-        #: upload ids; and begin -> until when it may be underway: objects are sent while leftovers are looked
-        #: for, also by a crawl of the same mapping that was there before
+        #: upload ids; and begin -> until when it may be in progress. Uploads start while orphans are aborted,
+        #: also in an earlier crawl of the same mapping
         self._in_flight, self._opening = journal.uploads.at_work(key)
-        self._manifests = journal.get_meta(key, MANIFESTS) is not None
+        self._manifests = journal.get_meta(key, MANIFESTS_KEY) is not None
 
     def begins(self, name: str) -> int:
-        with self._lock:  # or it could be looked for between the two
+        with self._lock:  # else it could be taken for an orphan between the two
             begin = self._journal.uploads.begins(self._key, name, self._now())
-            self._opening[begin] = self._now() + OPENING
+            self._opening[begin] = self._now() + OPENING_TIMEOUT
         return begin
 
     def not_begun(self, begin: int) -> None:
@@ -100,15 +101,15 @@ class UploadLedger:
 
     def manifest_written(self) -> None:
         if not self._manifests:
-            self._journal.set_meta(self._key, MANIFESTS, "stored")
+            self._journal.set_meta(self._key, MANIFESTS_KEY, "stored")
             self._manifests = True
 
     def may_hold_manifests(self) -> bool:
         return self._manifests
 
-    def left_behind(self) -> list[tuple[str, str]]:
-        """Name and upload id of everything that nobody is at any more."""
-        busy = self._busy()
+    def orphans(self) -> list[tuple[str, str]]:
+        """Name and upload id of each known upload that nothing works on any more."""
+        busy = self._in_use()
         return [
             (each.name, each.upload_id)
             for each in self._journal.uploads.open(self._key)
@@ -116,46 +117,47 @@ class UploadLedger:
         ]
 
     def has_work(self) -> bool:
-        """Whether there is anything to be looked for."""
-        return bool(self.left_behind() or self._unanswered()) or self.may_list()
+        """Whether there may be uploads to abort."""
+        return bool(self.orphans() or self._unanswered()) or self.is_listing_due()
 
-    def reap(self, bucket: Bucket) -> Reaped:
-        """Abort what was left behind. Raises StateError.
+    def abort_orphans(self, bucket: Bucket) -> AbortResult:
+        """Abort orphaned uploads. Raises StateError.
 
-        Of a begin without an answer only the name and the time are known. What another node began there
-        at that time may be taken for ours: it begins again.
+        Of a create request without an answer only name and time are known. An upload that another node began
+        under that name at that time may be taken for ours; that node then starts it again.
 
-        Once a day, and again after a failure, that includes what the ledger does not know and is older than
-        SAFE_AGE, such as what a node left that is gone. Only below a key prefix of our own: without one
-        everybody's uploads are in sight. One that fails keeps none of the others.
+        Once a day, and again after a failure, uploads that the ledger does not know and that are older than
+        ORPHAN_MIN_AGE are included, such as those of a node that was removed. This requires a key prefix of
+        our own: without one the listing has other applications' uploads too. A failure to abort one upload
+        does not prevent the others.
         """
-        reaped = Reaped()
-        for name, upload_id in self.left_behind():
-            if reaped.tries(partial(_abort, bucket, [(name, upload_id)])):
+        result = AbortResult()
+        for name, upload_id in self.orphans():
+            if result.attempt(partial(_abort, bucket, [(name, upload_id)])):
                 self._journal.uploads.ended(self._key, upload_id)
         for begin, name, noted in self._unanswered():
-            if reaped.tries(partial(self._abort_begun, bucket, name, noted)):
+            if result.attempt(partial(self._abort_matching, bucket, name, noted)):
                 self.not_begun(begin)
-        if self.may_list() and bucket.namer.prefix:
+        if self.is_listing_due() and bucket.namer.prefix:
             too_old: list[tuple[str, str]] = []
-            reaped.tries(lambda: too_old.extend(self._too_old(bucket)))
+            result.attempt(lambda: too_old.extend(self._too_old(bucket)))
             for each in too_old:
-                reaped.tries(partial(_abort, bucket, [each]))
-            if reaped.problem is None:
-                self._journal.set_meta(self._key, LISTED, repr(self._now()))
-        return reaped
+                result.attempt(partial(_abort, bucket, [each]))
+            if result.problem is None:
+                self._journal.set_meta(self._key, LISTED_KEY, repr(self._now()))
+        return result
 
-    def _abort_begun(self, bucket: Bucket, name: str, noted: float) -> int:
-        """What was begun under this name at about that time, and nobody is at."""
+    def _abort_matching(self, bucket: Bucket, name: str, noted: float) -> int:
+        """Abort the uploads of this name that began at about that time and that nothing works on."""
         begun = [
             (name, upload.upload_id)
             for upload in bucket.list_uploads(name)
-            if abs(upload.begun - noted) <= AROUND and upload.upload_id not in self._busy()
+            if abs(upload.begun - noted) <= BEGIN_TIME_TOLERANCE and upload.upload_id not in self._in_use()
         ]
         return _abort(bucket, begun)
 
     def _unanswered(self) -> list[tuple[int, str, float]]:
-        """Begins of which nothing more will come."""
+        """Create requests whose answer will not come any more."""
         now = self._now()
         with self._lock:
             return [
@@ -164,51 +166,54 @@ class UploadLedger:
                 if self._opening.get(each[0], 0.0) <= now
             ]
 
-    def may_list(self) -> bool:
-        """Whether a day has passed since uploads were listed, or since we began to count."""
-        before = self._journal.get_meta(self._key, LISTED)
+    def is_listing_due(self) -> bool:
+        """Whether a day has passed since uploads were last listed, or since the ledger was created."""
+        before = self._journal.get_meta(self._key, LISTED_KEY)
         if before is None:
-            self._journal.set_meta(self._key, LISTED, repr(self._now()))
-        return before is not None and float(before) + LIST_EVERY <= self._now()
+            self._journal.set_meta(self._key, LISTED_KEY, repr(self._now()))
+        return before is not None and float(before) + LIST_INTERVAL <= self._now()
 
     def _too_old(self, bucket: Bucket) -> Iterator[tuple[str, str]]:
-        horizon = self._now() - SAFE_AGE
+        horizon = self._now() - ORPHAN_MIN_AGE
         for upload in list(bucket.list_uploads()):
-            if 0.0 < upload.begun < horizon and upload.upload_id not in self._busy():
+            if 0.0 < upload.begun < horizon and upload.upload_id not in self._in_use():
                 yield upload.name, upload.upload_id
 
-    def _busy(self) -> set[str]:
-        """What somebody is at: we, or the store, which goes on completing what it was asked to, whether we
-        have been killed since or not."""
+    def _in_use(self) -> set[str]:
+        """Ids of uploads that are in progress here, or that the store may still be completing, even if the
+        process that requested it was killed."""
         now = self._now()
         completing = {
             each.upload_id
             for each in self._journal.uploads.open(self._key)
-            if each.completing is not None and abs(now - each.completing) <= AROUND
+            if each.completing is not None and abs(now - each.completing) <= BEGIN_TIME_TOLERANCE
         }
         with self._lock:
             return completing | self._in_flight
 
 
-def reap(label: str, ledger: UploadLedger, open_bucket: Callable[[], Bucket], log_once: LogOnce) -> None:
-    """What cannot be aborted now is left for the next time; it costs space, nothing else."""
+def abort_orphaned_uploads(
+    label: str, ledger: UploadLedger, open_bucket: Callable[[], Bucket], log_once: LogOnce
+) -> None:
+    """Abort orphaned uploads. Those that cannot be aborted now cost only space, and are left for the next
+    check."""
     if not ledger.has_work():
         return
     try:
-        reaped = ledger.reap(open_bucket())
+        result = ledger.abort_orphans(open_bucket())
     except RemoteError as error:
-        reaped = Reaped(problem=error)
-    if reaped.problem is None:
+        result = AbortResult(problem=error)
+    if result.problem is None:
         log_once.clear("uploads")
     else:
-        level = log_once.level_for("uploads", type(reaped.problem).__name__)
-        log.log(level, "%s: unfinished uploads could not be looked for: %s", label, reaped.problem)
-    if reaped.aborted:
-        log.info("%s: aborted %d uploads that were left unfinished", label, reaped.aborted)
+        level = log_once.level_for("uploads", type(result.problem).__name__)
+        log.log(level, "%s: orphaned multipart uploads could not be aborted: %s", label, result.problem)
+    if result.aborted:
+        log.info("%s: aborted %d orphaned multipart uploads", label, result.aborted)
 
 
 def _abort(bucket: Bucket, uploads: Sequence[tuple[str, str]]) -> int:
-    """How many. Raises RemoteError."""
+    """Returns the number of uploads. Raises RemoteError."""
     for name, upload_id in uploads:
         bucket.abort_upload(name, upload_id)
     return len(uploads)

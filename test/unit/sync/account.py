@@ -9,7 +9,7 @@ from typing import Any, cast
 from s3_sync.config.coverage import Coverage
 from s3_sync.config.settings import Credentials, Mapping, Profile
 from s3_sync.model.keys import KeyNamer
-from s3_sync.sync.account_crawl import LIST_EVERY, AccountCrawl
+from s3_sync.sync.account_crawl import LIST_INTERVAL, AccountCrawl
 from unit.sync.cluster import FakeDb, FakeReplica, Swift
 from unit.sync.fake_node import ACCOUNT, Node
 from unit.sync.store import WatchedBucket
@@ -49,7 +49,7 @@ class Account:
         self.listed = sorted({*self.listed, *containers})
         self.here |= {container: FakeReplica(FakeDb(container)) for container in containers}
 
-    def covered(self, later: float = LIST_EVERY) -> list[str]:
+    def covered(self, later: float = LIST_INTERVAL) -> list[str]:
         self.swift.clock.sleep(later)
         while self.crawl.step().has_more:
             pass

@@ -63,4 +63,4 @@ class World:
 
     @property
     def waiting(self) -> int:
-        return len(CleanupLedger(self.node.journal.departures, self.node.crawl.key).waiting())
+        return len(CleanupLedger(self.node.journal.departures, self.node.crawl.key).pending())

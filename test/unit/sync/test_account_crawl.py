@@ -13,14 +13,14 @@ from s3_sync.config.coverage import Coverage
 from s3_sync.errors import LocalUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.state.journal import QUARANTINE, Settlement, Unsettled
-from s3_sync.sync.account_crawl import LIST_EVERY
+from s3_sync.sync.account_crawl import LIST_INTERVAL
 from s3_sync.sync.container_crawl import ContainerCrawl
 from s3_sync.sync.lifecycle.account_segment_index import (
-    ASK_AGAIN,
-    GOOD_FOR,
-    REST,
-    REST_TIMES,
-    SILENT,
+    RETRY_DELAY,
+    SCAN_REST,
+    SCAN_REST_FACTOR,
+    SCAN_TTL,
+    SWEEPER_TIMEOUT,
     AccountSegmentIndex,
 )
 from unit.sync.account import Account, mapping
@@ -49,7 +49,7 @@ def test_at_its_own_pace(account: Account) -> None:
     account.covered()
     account.add("b")
     before = account.crawl.covered
-    assert account.covered(LIST_EVERY - 1) == ["a"]
+    assert account.covered(LIST_INTERVAL - 1) == ["a"]
     assert account.crawl.covered is before
     assert account.covered(1) == ["a", "b"]
     assert account.listings == 2
@@ -123,36 +123,36 @@ class TestMoving:
         assert account.crawl.step().delay
         assert account.crawl.covered is None
         account.client.containers = account.swift.containers
-        assert account.covered(REST) == ["a", "keeps"]
+        assert account.covered(SCAN_REST) == ["a", "keeps"]
         account.swift.versioned.clear()
-        neighbours = account.crawl.neighbours
-        assert neighbours is not None
-        neighbours.may_judge(account.swift.clock.now())
-        assert account.covered(REST) == ["a", "c", "keeps"]
+        account_index = account.crawl.account_index
+        assert account_index is not None
+        account_index.is_current_for(account.swift.clock.now())
+        assert account.covered(SCAN_REST) == ["a", "c", "keeps"]
 
     def test_a_segment_waits_for_its_manifest(self, tmp_path: Path) -> None:
         """It moves when a walk that began after it was written has not seen anybody name it."""
         swift = Swift()
         bucket = WatchedBucket(KeyNamer.hashed(ACCOUNT, "c"), swift.clock.now)
         node = Node(swift, bucket, tmp_path, mapping=mapping("c", retain_local=False))
-        neighbours = AccountSegmentIndex(node.local.accounts.names(ACCOUNT), swift.clock)
-        node.crawl = ContainerCrawl(node.context, node.mapping, neighbours)
+        account_index = AccountSegmentIndex(node.local.accounts.names(ACCOUNT), swift.clock)
+        node.crawl = ContainerCrawl(node.context, node.mapping, account_index)
         swift.put("plain", b"x")
         swift.put("part", b"segment")
         node.settle()
         assert bucket.content() == {}
         swift.put_slo("/elsewhere/slo", ["/c/part"])
         swift.clock.sleep(1.0)
-        assert not neighbours.run(10.0)
-        node.later(ASK_AGAIN)
+        assert not account_index.advance(10.0)
+        node.later(RETRY_DELAY)
         assert bucket.content() == {"plain": b"x"}
         assert "segment 1" in node.crawl.summary(True)
         swift.put("later", b"y")
         node.settle()
         assert "later" not in bucket.content()
-        swift.clock.sleep(REST)
-        assert not neighbours.run(10.0)
-        node.later(ASK_AGAIN)
+        swift.clock.sleep(SCAN_REST)
+        assert not account_index.advance(10.0)
+        node.later(RETRY_DELAY)
         assert set(bucket.content()) == {"plain", "later"}
         assert ("part", 0) in swift.objects
 
@@ -262,47 +262,47 @@ class TestPace:
             names.seen_until = now
 
         cast(Any, names).walk = walk
-        neighbours = AccountSegmentIndex(names, clock)
+        account_index = AccountSegmentIndex(names, clock)
         written = clock.now() - 1.0
-        assert not neighbours.may_judge(written)
-        assert neighbours.run(5.0)  # more to do
-        assert not neighbours.run(5.0)
-        assert neighbours.may_judge(written)
+        assert not account_index.is_current_for(written)
+        assert account_index.advance(5.0)  # more to do
+        assert not account_index.advance(5.0)
+        assert account_index.is_current_for(written)
         for _ in range(100):
-            clock.sleep(GOOD_FOR / 110)
-            assert not neighbours.run(5.0)
-            assert neighbours.may_judge(written)
+            clock.sleep(SCAN_TTL / 110)
+            assert not account_index.advance(5.0)
+            assert account_index.is_current_for(written)
         assert len(walks) == 1  # nobody has asked for more
-        assert not neighbours.may_judge(clock.now())
-        assert neighbours.ask_again_at() == clock.now() + ASK_AGAIN
-        neighbours.run(60.0)
+        assert not account_index.is_current_for(clock.now())
+        assert account_index.retry_at() == clock.now() + RETRY_DELAY
+        account_index.advance(60.0)
         assert len(walks) == 2
-        assert not neighbours.may_judge(clock.now())
-        assert neighbours.ask_again_at() == clock.now() + REST_TIMES * 20.0
-        assert not neighbours.run(60.0)
+        assert not account_index.is_current_for(clock.now())
+        assert account_index.retry_at() == clock.now() + SCAN_REST_FACTOR * 20.0
+        assert not account_index.advance(60.0)
         assert len(walks) == 2
-        clock.sleep(GOOD_FOR + 1)
-        assert not neighbours.may_judge(written)  # too long ago
+        clock.sleep(SCAN_TTL + 1)
+        assert not account_index.is_current_for(written)  # too long ago
 
     def test_a_clock_that_is_set_back(self) -> None:
         swift = Swift()
-        neighbours = AccountSegmentIndex(names_of(swift), swift.clock)
-        neighbours.run(1.0)
+        account_index = AccountSegmentIndex(names_of(swift), swift.clock)
+        account_index.advance(1.0)
         swift.clock.sleep(-1e6)
-        assert not neighbours.may_judge(swift.clock.now() - 1.0)
-        assert neighbours.ask_again_at() <= swift.clock.now() + REST
-        neighbours.run(1.0)
-        assert neighbours.may_judge(swift.clock.now() - 1.0)
+        assert not account_index.is_current_for(swift.clock.now() - 1.0)
+        assert account_index.retry_at() <= swift.clock.now() + SCAN_REST
+        account_index.advance(1.0)
+        assert account_index.is_current_for(swift.clock.now() - 1.0)
 
     def test_one_sweeps_at_a_time(self) -> None:
         swift = Swift()
-        neighbours = AccountSegmentIndex(names_of(swift), swift.clock)
-        assert neighbours.may_sweep("one")
-        assert not neighbours.may_sweep("two")
-        assert neighbours.may_sweep("one")
-        neighbours.swept("two")
-        assert not neighbours.may_sweep("two")
-        neighbours.swept("one")
-        assert neighbours.may_sweep("two")
-        swift.clock.sleep(SILENT + 1)  # its mapping may have been removed
-        assert neighbours.may_sweep("one")
+        account_index = AccountSegmentIndex(names_of(swift), swift.clock)
+        assert account_index.acquire_sweep("one")
+        assert not account_index.acquire_sweep("two")
+        assert account_index.acquire_sweep("one")
+        account_index.end_sweep("two")
+        assert not account_index.acquire_sweep("two")
+        account_index.end_sweep("one")
+        assert account_index.acquire_sweep("two")
+        swift.clock.sleep(SWEEPER_TIMEOUT + 1)  # its mapping may have been removed
+        assert account_index.acquire_sweep("one")

@@ -29,11 +29,11 @@ def test_nothing_is_begun_and_nothing_is_wrong(tmp_path: Path, caplog: pytest.Lo
         assert (step.has_more, step.delay) == (False, 0.0)
     assert world.bucket.counts() == {}
     assert not world.node.crawl.is_failing
-    assert caplog.text.count("nothing is begun until the timetable allows it") == 1
+    assert caplog.text.count("nothing is started until the timetable allows it") == 1
     allowance.use(Budget())
     world.node.settle()
     assert world.converged()
-    assert caplog.text.count("going on by the timetable") == 1
+    assert caplog.text.count("resumed by the timetable") == 1
 
 
 def test_a_batch_stops_where_the_time_begins(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from s3_sync.errors import AccessDenied, NotSupported, RemoteUnavailable
-from s3_sync.sync.rows.bulk_deletes import FEW, GOOD_FOR
+from s3_sync.sync.rows.bulk_deletes import MIN_BULK_DELETES, PROOF_TTL
 from unit.sync.worlds import World
 
 
@@ -61,10 +61,10 @@ def test_deletes_at_a_store_that_turns_out_not_to_know_them_in_bulk_go_one_by_on
 
 
 def test_few_deletes_are_sent_one_by_one(world: World) -> None:
-    for number in range(FEW - 1):
+    for number in range(MIN_BULK_DELETES - 1):
         world.swift.delete(f"o{number:05d}")
     world.node.settle()
-    assert world.bucket.counts() == {"delete": FEW - 1}
+    assert world.bucket.counts() == {"delete": MIN_BULK_DELETES - 1}
 
 
 def test_what_is_not_proved_is_not_among_them(world: World) -> None:
@@ -117,7 +117,7 @@ def test_a_proof_that_is_old_is_made_again(world: World, monkeypatch: pytest.Mon
         found = real(account, container, name, *rest)  # type: ignore[arg-type]
         asked.append(name)
         if len(asked) == 20:
-            world.swift.clock.sleep(GOOD_FOR + 1)
+            world.swift.clock.sleep(PROOF_TTL + 1)
             world.swift.put("o00000", b"again")
         return found
 

@@ -15,7 +15,7 @@ from s3_sync.config.settings import Mapping
 from s3_sync.daemon.daemon import Daemon
 from s3_sync.daemon.lane import Lane, Slot
 from s3_sync.errors import LocalUnavailable
-from s3_sync.sync.account_crawl import LIST_EVERY
+from s3_sync.sync.account_crawl import LIST_INTERVAL
 from s3_sync.sync.app import new_job
 from s3_sync.sync.container_crawl import ContainerCrawl
 from unit.sync.account import Account, mapping
@@ -140,7 +140,7 @@ class TestAccounts:
         turns.use(mapping())
         turns.all(10)
         assert turns.account.listings == 1
-        turns.account.swift.clock.sleep(LIST_EVERY)
+        turns.account.swift.clock.sleep(LIST_INTERVAL)
         turns.all(10)
         assert turns.account.listings == 2
 

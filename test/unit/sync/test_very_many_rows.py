@@ -17,7 +17,7 @@ from s3_sync.model.objects import PutOptions
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.reader import BytesBody
-from s3_sync.sync.backlog.count import CHUNK, Scope, count
+from s3_sync.sync.backlog.count import CHUNK_ROWS, CountScope, count
 from unit.sync.cluster import START, FakeDb, FakeReplica
 from unit.sync.fake_node import mapping
 from unit.sync.fake_rows import brief
@@ -76,15 +76,15 @@ def turns(directory: Path, rows: int, replicas: int, stored: bool) -> tuple[floa
     for _ in range(3):
         world.node.step()
     for crawl in world.node.crawl._databases.values():
-        crawl._progress.move(db, (), last_row=rows - 10_000, last_verified_row=rows - 10_000)
+        crawl._cursors.move(db, (), last_row=rows - 10_000, last_verified_row=rows - 10_000)
     world.swift.clock.sleep(86400)
     world.node.step()
     checkpoint = world.node.context.statuses.load(world.node.mapping, "imagined")
     assert checkpoint is not None
     assert checkpoint.last_row > rows - 10_000
-    scope = Scope(Profile(), 0, replicas, rows - 10_000, rows - 10_000, 0.0, 0.0)
+    scope = CountScope(Profile(), 0, replicas, rows - 10_000, rows - 10_000, 0.0, 0.0)
     found = count(db, scope, world.swift.clock.now(), lambda: None)
-    assert found.behind.rows + found.unverified.rows == 10_000
+    assert found.overdue.rows + found.unverified.rows == 10_000
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak, db
@@ -110,4 +110,4 @@ def test_the_first_copy_waits_for_nothing(tmp_path: Path) -> None:
     puts = [read for method, read in asked if method == "put"]
     assert puts[0] == 1000
     assert [method for method, _ in asked].index("put") <= 2
-    assert db.most <= max(1000, CHUNK)
+    assert db.most <= max(1000, CHUNK_ROWS)

@@ -70,8 +70,11 @@ class Attacked:
 
     def __init__(self, directory: Path, setting: Setting) -> None:
         self.setting = setting
-        self._before = bulk.FEW, batch.LARGE_OBJECT_BYTES
-        bulk.FEW, batch.LARGE_OBJECT_BYTES = 1 if setting.bulk else bulk.FEW, setting.large
+        self._before = bulk.MIN_BULK_DELETES, batch.LARGE_OBJECT_BYTES
+        bulk.MIN_BULK_DELETES, batch.LARGE_OBJECT_BYTES = (
+            1 if setting.bulk else bulk.MIN_BULK_DELETES,
+            setting.large,
+        )
         self.cluster = cluster = Cluster()
         # who only copies believes what a write is answered with, as far as a provider does
         lies = LOOKS | WRITES if setting.moves else LOOKS
@@ -297,6 +300,6 @@ class Attacked:
         assert self.bucket.counts() == {}
 
     def close(self) -> None:
-        bulk.FEW, batch.LARGE_OBJECT_BYTES = self._before
+        bulk.MIN_BULK_DELETES, batch.LARGE_OBJECT_BYTES = self._before
         for node in self.nodes:
             node.journal.close()

@@ -31,7 +31,7 @@ def facts_of(node: Node) -> BacklogReader:
 
 
 def look(node: Node) -> MappingBacklog:
-    return facts_of(node).of(node.mapping)
+    return facts_of(node).read(node.mapping)
 
 
 @pytest.fixture
@@ -73,29 +73,29 @@ def test_an_idle_database_is_not_opened(world: World) -> None:
     world.fill(5)
     world.node.settle()
     facts = facts_of(world.node)
-    facts.of(world.node.mapping)
+    facts.read(world.node.mapping)
     opened = world.node.replicas_here[0].opened
     for _ in range(10):
-        assert facts.of(world.node.mapping).pending == Amount()
+        assert facts.read(world.node.mapping).pending == Amount()
         world.swift.clock.sleep(60.0)
     assert world.node.replicas_here[0].opened == opened
     world.swift.put("new")
-    assert facts.of(world.node.mapping).pending.objects == 1
+    assert facts.read(world.node.mapping).pending.objects == 1
     world.node.settle()
-    assert facts.of(world.node.mapping).pending.objects == 0
+    assert facts.read(world.node.mapping).pending.objects == 0
 
 
 def test_a_long_count_is_not_repeated_at_once(world: World) -> None:
     """As if it took two seconds."""
     world.fill(5)
     facts = facts_of(world.node)
-    facts._breathe = lambda: world.swift.clock.sleep(2.0)
-    assert facts.of(world.node.mapping).pending.objects == 5
+    facts._yield_to_hub = lambda: world.swift.clock.sleep(2.0)
+    assert facts.read(world.node.mapping).pending.objects == 5
     world.fill(1, start=5)
     world.swift.clock.sleep(30.0)
-    assert facts.of(world.node.mapping).pending.objects == 5
+    assert facts.read(world.node.mapping).pending.objects == 5
     world.swift.clock.sleep(11.0)
-    assert facts.of(world.node.mapping).pending.objects == 6
+    assert facts.read(world.node.mapping).pending.objects == 6
 
 
 def test_failures(world: World) -> None:
@@ -146,16 +146,16 @@ class TestCopyAfter:
         for settled in (False, True):
             facts = look(world.node)
             assert facts.pending == Amount(), settled
-            assert facts.counts.later == Amount(25, 25, 150, START + DAY), settled
+            assert facts.counts.not_due == Amount(25, 25, 150, START + DAY), settled
             world.node.settle()
         assert len(world.node.journal.due_ranges(world.node.crawl.key, "db", 1e12)) == 3
         world.swift.clock.sleep(DAY / 2 + 1.0)
         facts = look(world.node)
-        assert (facts.pending.objects, facts.counts.later.objects) == (15, 10)
+        assert (facts.pending.objects, facts.counts.not_due.objects) == (15, 10)
         assert facts.pending.oldest == START + DAY
         world.node.later(60.0)
         facts = look(world.node)
-        assert (facts.pending.objects, facts.counts.later.objects) == (0, 10)
+        assert (facts.pending.objects, facts.counts.not_due.objects) == (0, 10)
 
     def test_rows_that_had_their_turn_between_those_that_wait(self, world: World) -> None:
         world.swift.put("young1")
@@ -172,16 +172,16 @@ class TestCopyAfter:
         world.node.settle()
         assert set(world.bucket.content()) == {"old"}
         facts = look(world.node)
-        assert (facts.pending.objects, facts.counts.later.objects) == (0, 2)
+        assert (facts.pending.objects, facts.counts.not_due.objects) == (0, 2)
 
     def test_a_time_that_comes_is_noticed(self, world: World) -> None:
         """Though nothing changes in the database."""
         world.fill(3)
         world.node.settle()
         facts = facts_of(world.node)
-        assert facts.of(world.node.mapping).counts.later.objects == 3
+        assert facts.read(world.node.mapping).counts.not_due.objects == 3
         world.swift.clock.sleep(DAY + 1.0)
-        assert facts.of(world.node.mapping).pending.objects == 3
+        assert facts.read(world.node.mapping).pending.objects == 3
 
     def test_a_delete_that_fails_waits_for_nothing(self, world: World) -> None:
         world.fill(1)
@@ -208,7 +208,7 @@ class TestCopyAfter:
         db = world.node.journal._db
         db.execute("INSERT INTO ranges VALUES (?, 'db', 'primary', 2, 3, ?)", (world.node.crawl.key, due.due))
         db.commit()
-        assert look(world.node).counts.later.objects == 3
+        assert look(world.node).counts.not_due.objects == 3
 
 
 def test_shares_of_three_nodes(tmp_path: Path) -> None:
@@ -220,14 +220,14 @@ def test_shares_of_three_nodes(tmp_path: Path) -> None:
     assert all(0 < facts.pending.objects < 60 for facts in parts)
     for facts in parts:
         assert facts.counts.unverified.rows == 0
-        assert facts.counts.unverified_later.rows == 60 - facts.pending.rows
+        assert facts.counts.not_yet_verifiable.rows == 60 - facts.pending.rows
     first = three.nodes[0]
     first.settle()
     assert look(first).pending == Amount()
     three.swift.clock.sleep(3600.0 * 2)
     assert look(first).counts.unverified.rows == 60 - parts[0].pending.rows
     first.settle()
-    assert look(first).counts.unverified == look(first).counts.unverified_later == Amount()
+    assert look(first).counts.unverified == look(first).counts.not_yet_verifiable == Amount()
     assert look(three.nodes[1]).pending.objects == parts[1].pending.objects  # it has not looked itself
 
 
@@ -287,15 +287,15 @@ def test_any_story(tmp_path: Path, seed: int) -> None:
             world.fail(None)
         elif deed == "restart":
             world.node.restart()
-        found = facts.of(world.node.mapping)
+        found = facts.read(world.node.mapping)
         assert found.pending == look(world.node).pending
         local, remote = world.swift.content(), world.bucket.content()
         differ = [name for name in names if local.get(name) != remote.get(name)]
-        assert len(differ) <= found.pending.objects + found.counts.later.objects, deed
+        assert len(differ) <= found.pending.objects + found.counts.not_due.objects, deed
     world.fail(None)
     world.node.settle()
     for _ in range(10):
         world.node.later(3600.0)
     assert world.converged()
-    found = facts.of(world.node.mapping)
-    assert (found.pending, found.counts.later, found.failing) == (Amount(), Amount(), 0)
+    found = facts.read(world.node.mapping)
+    assert (found.pending, found.counts.not_due, found.failing) == (Amount(), Amount(), 0)

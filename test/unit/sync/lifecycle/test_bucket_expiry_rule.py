@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from s3_sync.errors import AccessDenied
-from s3_sync.sync.lifecycle.bucket_expiry_rule import DAILY, HOURLY, SOON
+from s3_sync.sync.lifecycle.bucket_expiry_rule import CHECK_INTERVAL, RECHECK_DELAY, RETRY_DELAY
 from unit.sync.worlds import World
 
 DAY = 86400
@@ -39,9 +39,9 @@ def test_at_the_start_soon_after_a_change_and_once_a_day(world: World) -> None:
     world.fill(3)
     world.node.settle()
     assert lifetimes(world) == {30}
-    world.swift.clock.sleep(SOON)
+    world.swift.clock.sleep(RECHECK_DELAY)
     assert looks(world, 600.0) == 1, "whether another node has written at the same moment"
-    assert looks(world, DAILY * 5) == 5
+    assert looks(world, CHECK_INTERVAL * 5) == 5
     world.node.restart()
     assert looks(world, 3600.0) == 1
     assert world.converged()
@@ -50,7 +50,7 @@ def test_at_the_start_soon_after_a_change_and_once_a_day(world: World) -> None:
 def test_a_rule_that_somebody_took_away_comes_back(world: World) -> None:
     world.node.settle()
     world.bucket.provider.store("bucket").lifetimes.clear()
-    looks(world, 2 * DAILY)
+    looks(world, 2 * CHECK_INTERVAL)
     assert lifetimes(world) == {30}
 
 
@@ -66,14 +66,14 @@ def test_the_option_changes_and_goes(world: World, caplog: pytest.LogCaptureFixt
     assert lifetimes(world) == {0}
     assert "does not expire any more" in caplog.text
     world.node.restart()
-    assert looks(world, DAILY) == 0, "and nobody asks about it any more"
+    assert looks(world, CHECK_INTERVAL) == 0, "and nobody asks about it any more"
     assert world.bucket.counts()["delete"] == 0
 
 
 def test_a_mapping_without_the_option_asks_nothing(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.fill(3)
-    assert looks(world, 2 * DAILY) == 0
+    assert looks(world, 2 * CHECK_INTERVAL) == 0
 
 
 def test_no_permission(world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -83,15 +83,15 @@ def test_no_permission(world: World, caplog: pytest.LogCaptureFixture) -> None:
     )
     world.fill(5)
     with caplog.at_level(logging.INFO):
-        assert looks(world, 3 * HOURLY) == 3
+        assert looks(world, 3 * RETRY_DELAY) == 3
         assert world.converged()
         assert world.node.crawl.is_failing
         assert caplog.text.count("not you") == 1
         world.bucket.before = lambda method, name: None
-        looks(world, HOURLY + 600.0)
+        looks(world, RETRY_DELAY + 600.0)
     assert lifetimes(world) == {30}
     assert not world.node.crawl.is_failing
-    assert caplog.text.count("expires 30 days after") == 1
+    assert caplog.text.count("expire 30 days after") == 1
 
 
 def test_the_same_bytes_again_begin_a_new_life(world: World) -> None:

@@ -17,7 +17,7 @@ from unit.sync.fake_node import mapping
         ({"copy_after": 86400}, "leave this cluster 1 day after their last change"),
         ({"copy_after": 3600}, "leave this cluster 3600 seconds after their last change"),
         ({}, "leave this cluster at once"),
-        ({"remote_delete_after": 7 * 86400}, "the store deletes them 7 days later: then they are nowhere"),
+        ({"remote_delete_after": 7 * 86400}, "the store deletes them 7 days later: then no copy remains"),
     ],
 )
 def test_moves_are_told(profile: dict[str, int], expected: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -248,7 +248,7 @@ class TestSegmentsStay:
             world.node.edit(retain_local=False, exclude=re.compile("p"))
         world.run()
         assert world.here == sorted([B, name])
-        assert "1 deleted, 1 named by others" in said()
+        assert "1 deleted, 1 named by other objects" in said()
 
     def test_named_by_one_that_came_after_the_manifest_went(self, world: World) -> None:
         self.left(world, lambda: world.swift.put_slo("/other/p", [A, B]))

@@ -118,10 +118,10 @@ class TestInSlices:
         while A in world.here:
             world.node.step()
             world.swift.clock.sleep(1)
-        assert world.swift.clock.now() - began > 5 * crawler.SWEEP_SLICE * crawler.SWEEP_REST
+        assert world.swift.clock.now() - began > 5 * crawler.SWEEP_SLICE * crawler.SWEEP_REST_FACTOR
 
     def test_as_many_as_there_are(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("s3_sync.sync.lifecycle.segment_cleanup.SEGMENTS", 3)
+        monkeypatch.setattr("s3_sync.sync.lifecycle.segment_cleanup.MAX_SEGMENTS_PER_SCAN", 3)
         for number in range(4):
             world.swift.put_slo(f"o{number}", world.two(f"/c_segments/{number}/1", f"/c_segments/{number}/2"))
         world.run()

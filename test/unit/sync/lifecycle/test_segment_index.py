@@ -161,14 +161,14 @@ def test_nothing_moves_while_it_is_not_known(world: World) -> None:
 
 
 def test_in_slices(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("s3_sync.sync.lifecycle.segment_index.PAGE", 3)
+    monkeypatch.setattr("s3_sync.sync.lifecycle.segment_index.ROWS_PER_READ", 3)
     for number in range(10):
         world.swift.put(f"empty{number}", b"")
     world.swift.put_slo("o", world.two("1", "2"))
 
     def slow(what: str, name: str) -> None:
         if what == "looked":
-            world.swift.clock.sleep(database.LEARN_SLICE / 2)
+            world.swift.clock.sleep(database.INDEX_SLICE / 2)
 
     world.swift.meanwhile = slow
     assert world.node.step().has_more

@@ -21,10 +21,10 @@ from s3_sync.daemon.sd_notify import ServiceManager
 from s3_sync.errors import AccessDenied, RemoteUnavailable, StateError
 from s3_sync.providers.wrappers.instrument import IDLE_AFTER
 from s3_sync.sync.backlog import poller as pending
-from s3_sync.sync.backlog.poller import REST, BacklogPoller
+from s3_sync.sync.backlog.poller import COUNT_REST_FACTOR, BacklogPoller
 from s3_sync.sync.container_crawl import ContainerCrawl
 from s3_sync.sync.monitoring.metrics import DaemonMetrics
-from s3_sync.sync.monitoring.recon_report import OVER, Rates
+from s3_sync.sync.monitoring.recon_report import RATE_WINDOW, Rates
 from s3_sync.sync.monitoring.sources import SyncSources
 from unit.sync.fake_node import Node, mapping
 from unit.sync.worlds import World
@@ -59,7 +59,7 @@ def told(node: Node, watch: Monitor) -> dict[str, Any]:
 class TestPending:
     @pytest.fixture(autouse=True)
     def restless(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(pending, "REST", 0.0)
+        monkeypatch.setattr(pending, "COUNT_REST_FACTOR", 0.0)
 
     def test_goes_down_with_every_batch(self, world: World) -> None:
         world.fill(35)
@@ -103,7 +103,7 @@ class TestPending:
         """A long one is not repeated at once."""
         world.fill(5)
         here = watch(world.node)
-        backlog(here)._pause = lambda: world.swift.clock.sleep(2.0)
+        backlog(here)._yield = lambda: world.swift.clock.sleep(2.0)
         begun = world.swift.clock.now()
         for waited in (0.0, 30.0):
             world.swift.clock.sleep(waited)
@@ -146,23 +146,23 @@ class TestPending:
 class Slow:
     """Counts that take so long; others work meanwhile."""
 
-    def __init__(self, breathe: Any) -> None:
+    def __init__(self, yield_to_hub: Any) -> None:
         self.asked = 0
         self.time = 0.0
-        self.breathe = breathe
+        self.yield_to_hub = yield_to_hub
 
-    def of(self, mapping: Any) -> Any:
+    def read(self, mapping: Any) -> Any:
         self.asked += 1
         self.time += 2.0
-        self.breathe()
+        self.yield_to_hub()
         raise StateError("that is enough")
 
 
 def test_counting_rests_for_much_longer_than_it_took() -> None:
     slow: list[Slow] = []
 
-    def build(breathe: Any) -> Any:
-        slow.append(Slow(breathe))
+    def build(yield_to_hub: Any) -> Any:
+        slow.append(Slow(yield_to_hub))
         return slow[0]
 
     def work() -> None:
@@ -172,7 +172,7 @@ def test_counting_rests_for_much_longer_than_it_took() -> None:
     activity.heartbeat_for(mapping())
     outlook = BacklogPoller(activity, build, lambda: 0.0, work)
     outlook.update()
-    slow[0].time += 2.0 * REST - 1.0
+    slow[0].time += 2.0 * COUNT_REST_FACTOR - 1.0
     outlook.update()
     assert slow[0].asked == 1
     slow[0].time += 2.0
@@ -185,7 +185,7 @@ def test_a_mapping_that_is_taken_out_while_it_is_counted(world: World) -> None:
     here = watch(world.node)
     activity = world.node.context.activity
     activity.set_mappings([world.node.mapping, replace(mapping(), container="d")])
-    backlog(here)._pause = lambda: activity.set_mappings([world.node.mapping])
+    backlog(here)._yield = lambda: activity.set_mappings([world.node.mapping])
     assert told(world.node, here)["pending"]["objects"] == 5
 
 
@@ -197,11 +197,11 @@ def test_rates_are_of_the_last_minute(world: World) -> None:
     assert rates.of(key) == (0.0, 0.0)
     for second in range(0, 121, 5):
         time[0] = float(second)
-        rates.note()
-        counters.bytes_read += 100 if second < 120 - OVER else 500
+        rates.sample()
+        counters.bytes_read += 100 if second < 120 - RATE_WINDOW else 500
     assert rates.of(key) == (0.0, 100.0)
     activity.set_mappings([])
-    rates.note()
+    rates.sample()
     assert rates.of(key) == (0.0, 0.0)
 
 

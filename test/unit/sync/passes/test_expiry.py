@@ -14,7 +14,7 @@ import pytest
 from s3_sync.errors import AccessDenied, RemoteUnavailable
 from s3_sync.model.objects import ObjectMeta, PutOptions
 from s3_sync.streams.reader import BytesBody
-from s3_sync.sync.passes.expiry import REAPED_WITHIN
+from s3_sync.sync.passes.expiry import REAP_GRACE
 from unit.sync.cluster import START, Swift, Version
 from unit.sync.fake_node import MAX_PAUSE, NAMER, RETRY_PAUSE, Node, mapping
 from unit.sync.store import WatchedBucket
@@ -127,7 +127,7 @@ class TestDeleted:
         assert world.there == {NAME: b"data"}
         assert world.node.crawl.outstanding.retrying == 0
         world.swift.reap(NAME)
-        world.at(DUE + REAPED_WITHIN)
+        world.at(DUE + REAP_GRACE)
         assert world.there == {}
 
 
@@ -144,14 +144,14 @@ class TestClocks:
         assert (world.at(DUE + 101), world.noted) == (Counter(), [NAME])
         assert world.node.crawl.outstanding.retrying == 0
         assert (world.at(DUE + 2099), world.there) == ({"head": 1}, {NAME: b"data"})
-        assert (world.at(DUE + 2100 + REAPED_WITHIN), world.there) == ({"head": 1, "delete": 1}, {})
+        assert (world.at(DUE + 2100 + REAP_GRACE), world.there) == ({"head": 1, "delete": 1}, {})
 
     def test_clock_of_the_store_set_right_lets_the_copy_go(self, world: World) -> None:
         world.move()
         world.bucket.clock_off = -2000.0
         world.at(DUE)
         world.bucket.clock_off = 0.0
-        assert (world.at(DUE + REAPED_WITHIN), world.there) == ({"head": 1, "delete": 1}, {})
+        assert (world.at(DUE + REAP_GRACE), world.there) == ({"head": 1, "delete": 1}, {})
 
     def test_clock_of_the_store_ahead_hastens_nothing(self, world: World) -> None:
         world.move()
@@ -321,7 +321,7 @@ def test_killed_at_the_local_delete(world: World, moment: str, back: bool) -> No
     if NAME in world.swift.content():
         assert world.there == {NAME: b"data"}
         world.swift.reap(NAME)
-        world.at(DUE + REAPED_WITHIN)
+        world.at(DUE + REAP_GRACE)
     assert (world.there, world.noted) == ({}, [])
 
 
@@ -334,7 +334,7 @@ def test_a_replica_that_was_away_brings_it_back(world: World) -> None:
     world.at(DUE)
     assert world.there == {NAME: b"data"}
     world.swift.reap(NAME)
-    world.at(DUE + REAPED_WITHIN)
+    world.at(DUE + REAP_GRACE)
     assert world.there == {}
 
 

@@ -180,7 +180,7 @@ class TestBesideIt:
         assert world.converged()
 
     def test_the_lane_gets_a_few_at_a_time(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(large_objects, "AHEAD", 2)
+        monkeypatch.setattr(large_objects, "MAX_QUEUED", 2)
         for number in range(7):
             world.swift.put(f"h{number}", HUGE)
         world.node.crawl.step()

@@ -176,7 +176,7 @@ class TestPolicy:
             assert world.handle(row, ABSENT) == Outcome(Kind.PENDING, "not_due")
         world.later(0.001)
         assert world.handle(row, ABSENT).kind is Kind.COPIED
-        assert world.handler.due(row) == START + 60
+        assert world.handler.next_due(row) == START + 60
 
     def test_copy_after_counts_from_the_last_post(self) -> None:
         world = World(copy_after=60)

@@ -21,7 +21,12 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutOptions
 from s3_sync.providers.base import Limits
 from s3_sync.streams.reader import BytesBody
-from s3_sync.sync.rows.remote_lookup import FEW, REST, Listings, survey
+from s3_sync.sync.rows.remote_lookup import (
+    MIN_LIST_RETRY_DELAY,
+    MIN_NAMES_TO_LIST,
+    RemoteLookup,
+    look_up_remote,
+)
 from s3_sync.sync.rows.remote_state import ListedState, Presumption, RemoteState
 from unit.sync.store import WatchedBucket
 
@@ -74,7 +79,7 @@ names = st.sets(alike | various | edges, max_size=60)
 def test_any_names_in_any_store(stored: set[str], others: set[str], page: int) -> None:
     wanted = others | set(sorted(stored)[::2])
     bucket = store(stored, page)
-    check(bucket, stored, survey(bucket.list_objects, bucket, wanted), wanted)
+    check(bucket, stored, look_up_remote(bucket.list_objects, bucket, wanted), wanted)
 
 
 @given(st.sets(st.integers(0, 5000), max_size=400), st.sets(st.integers(0, 5000), max_size=300))
@@ -83,13 +88,13 @@ def test_sparse_and_dense_stretches(there: set[int], asked: set[int]) -> None:
     stored = {f"photos/img{number}" for number in there}
     wanted = {f"photos/img{number}" for number in asked}
     bucket = store(stored, page=50)
-    check(bucket, stored, survey(bucket.list_objects, bucket, wanted), wanted)
+    check(bucket, stored, look_up_remote(bucket.list_objects, bucket, wanted), wanted)
 
 
 def test_dense_names_cost_pages_only() -> None:
     stored = {f"{number:05d}" for number in range(3000)}
     bucket = store(stored)
-    views = survey(bucket.list_objects, bucket, stored)
+    views = look_up_remote(bucket.list_objects, bucket, stored)
     check(bucket, stored, views, stored)
     assert not any(view is Presumption.UNKNOWN for view in views.values())
     assert len(bucket.calls) <= 4
@@ -98,7 +103,7 @@ def test_dense_names_cost_pages_only() -> None:
 def test_names_after_the_last_key_cost_one_page() -> None:
     bucket = store({"a"})
     wanted = {f"z{number}" for number in range(500)}
-    assert set(survey(bucket.list_objects, bucket, wanted).values()) == {ListedState(None)}
+    assert set(look_up_remote(bucket.list_objects, bucket, wanted).values()) == {ListedState(None)}
     assert len(bucket.calls) == 1
 
 
@@ -106,7 +111,7 @@ def test_scattered_names_are_left_to_heads() -> None:
     stored = {f"{number:06d}" for number in range(20000)}
     bucket = store(stored)
     wanted = {f"{number:06d}" for number in range(0, 20000, 2000)}
-    views = survey(bucket.list_objects, bucket, wanted)
+    views = look_up_remote(bucket.list_objects, bucket, wanted)
     check(bucket, stored, views, wanted)
     assert len(bucket.calls) == 1
 
@@ -116,8 +121,8 @@ def test_what_lies_between_begins_with_the_same_letters() -> None:
     stored = {f"img1{number:04d}" for number in range(5000)} | {f"img{number}" for number in range(2, 10)}
     bucket = store(stored)
     wanted = {f"img{number}" for number in range(2, 10)}
-    assert len(wanted) == FEW
-    views = survey(bucket.list_objects, bucket, wanted)
+    assert len(wanted) == MIN_NAMES_TO_LIST
+    views = look_up_remote(bucket.list_objects, bucket, wanted)
     assert len(bucket.calls) == 1
     assert {
         name: isinstance(view, ListedState) and view.info is not None for name, view in views.items()
@@ -126,8 +131,10 @@ def test_what_lies_between_begins_with_the_same_letters() -> None:
 
 def test_few_names_are_left_to_heads() -> None:
     bucket = store({"a", "b"})
-    assert survey(bucket.list_objects, bucket, ["a", "b", "c"]) == dict.fromkeys("abc", Presumption.UNKNOWN)
-    assert survey(bucket.list_objects, bucket, []) == {}
+    assert look_up_remote(bucket.list_objects, bucket, ["a", "b", "c"]) == dict.fromkeys(
+        "abc", Presumption.UNKNOWN
+    )
+    assert look_up_remote(bucket.list_objects, bucket, []) == {}
     assert bucket.calls == []
 
 
@@ -140,16 +147,16 @@ def test_a_name_that_no_key_can_hold_does_not_spoil_the_rest() -> None:
         assert len(f"pre/{name}".encode()) <= 1024
 
     bucket.before = refuse
-    views = survey(bucket.list_objects, bucket, wanted)
+    views = look_up_remote(bucket.list_objects, bucket, wanted)
     assert views[long] is Presumption.UNKNOWN
     check(bucket, {"b"}, views, wanted)
     fits = {"a" * 1020, *wanted} - {long}
-    check(store(set()), set(), survey(bucket.list_objects, bucket, fits), fits)
+    check(store(set()), set(), look_up_remote(bucket.list_objects, bucket, fits), fits)
 
 
 def test_what_is_listed_is_passed_on() -> None:
     bucket = store({"a"})
-    view = survey(bucket.list_objects, bucket, ["a", *"bcdefghij"])["a"]
+    view = look_up_remote(bucket.list_objects, bucket, ["a", *"bcdefghij"])["a"]
     assert isinstance(view, ListedState)
     assert isinstance(view.info, ObjectInfo)
     assert view.info.etag == bucket.inner.head_object("a").etag
@@ -189,24 +196,24 @@ class TestListings:
     ) -> None:
         bucket = store({"a"})
         refuse(bucket, error, "list holds_manifests")
-        listings = Listings(bucket, "AUTH_a/c, store/bucket", moment)
+        listings = RemoteLookup(bucket, "AUTH_a/c, store/bucket", moment)
         names = [f"n{number}" for number in range(50)]
         for _ in range(100):
-            assert listings.survey(names) == dict.fromkeys(names, Presumption.UNKNOWN)
-            moment.now += REST + 1
+            assert listings.look_up(names) == dict.fromkeys(names, Presumption.UNKNOWN)
+            moment.now += MIN_LIST_RETRY_DELAY + 1
         (line,) = caplog.messages
         assert line.startswith("AUTH_a/c, store/bucket: ")
         assert line.endswith(f"{error.reason}: {error}")
-        assert not listings.holds_nothing()
+        assert not listings.is_known_empty()
         assert listings.may_hold_manifests()
 
     def test_survey_that_breaks_off_in_the_middle_keeps_what_it_knows(self, moment: Moment) -> None:
         names = [f"n{number:02d}" for number in range(50)]
         bucket = store(set(names), page=20)
-        listings = Listings(bucket, "c", moment)
+        listings = RemoteLookup(bucket, "c", moment)
         out_of_order = ListingUnusable("out of order")
         bucket.before = lambda method, name: out_of_order if name == "n39" else None
-        views = listings.survey(names)
+        views = listings.look_up(names)
         assert [name for name in names if isinstance(views[name], ListedState)] == names[:40]
 
     @pytest.mark.parametrize(
@@ -216,9 +223,9 @@ class TestListings:
     def test_survey_where_nothing_is_answered_raises(self, moment: Moment, error: RemoteError) -> None:
         bucket = store(set())
         refuse(bucket, error, "list head")
-        listings = Listings(bucket, "c", moment)
+        listings = RemoteLookup(bucket, "c", moment)
         with pytest.raises(type(error)):
-            listings.survey([str(number) for number in range(50)])
+            listings.look_up([str(number) for number in range(50)])
         assert not listings.store_answers()
 
     def test_survey_asks_again_after_a_rest_and_tells_when_it_is_over(
@@ -226,22 +233,22 @@ class TestListings:
     ) -> None:
         bucket = store(set())
         refuse(bucket, NotSupported("no"), "list")
-        listings = Listings(bucket, "c", moment)
+        listings = RemoteLookup(bucket, "c", moment)
         names = [str(number) for number in range(50)]
         for _ in range(10):
-            listings.survey(names)
+            listings.look_up(names)
         assert bucket.counts()["list"] == 1
         refuse(bucket, None, "")
-        moment.now += REST + 1
+        moment.now += MIN_LIST_RETRY_DELAY + 1
         with caplog.at_level("INFO"):
-            assert set(listings.survey(names).values()) == {ListedState(None)}
-        assert "c: what is stored there can be listed again" in caplog.messages
-        moment.now -= 10 * REST  # the clock is set back
-        assert set(listings.survey(names).values()) == {ListedState(None)}
+            assert set(listings.look_up(names).values()) == {ListedState(None)}
+        assert "c: the bucket can be listed again" in caplog.messages
+        moment.now -= 10 * MIN_LIST_RETRY_DELAY  # the clock is set back
+        assert set(listings.look_up(names).values()) == {ListedState(None)}
 
     def test_store_answers_where_a_head_is_answered(self, moment: Moment) -> None:
         bucket = store(set())
-        listings = Listings(bucket, "c", moment)
+        listings = RemoteLookup(bucket, "c", moment)
         assert listings.store_answers()
         refuse(bucket, AccessDenied("no"), "list")
         assert listings.store_answers()

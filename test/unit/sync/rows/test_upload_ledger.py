@@ -14,7 +14,15 @@ from s3_sync.providers.base import OpenUpload
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider
 from s3_sync.runtime.log_once import LogOnce
 from s3_sync.state.journal import Journal
-from s3_sync.sync.rows.upload_ledger import AROUND, ENOUGH, LIST_EVERY, OPENING, SAFE_AGE, UploadLedger, reap
+from s3_sync.sync.rows.upload_ledger import (
+    BEGIN_TIME_TOLERANCE,
+    LIST_INTERVAL,
+    MAX_CONSECUTIVE_FAILURES,
+    OPENING_TIMEOUT,
+    ORPHAN_MIN_AGE,
+    UploadLedger,
+    abort_orphaned_uploads,
+)
 from unit.sync.cluster import FakeClock
 
 
@@ -45,7 +53,7 @@ class World:
         return upload_id
 
     def reap(self) -> None:
-        reap("label", self.ledger, self._open, self.log_once)
+        abort_orphaned_uploads("label", self.ledger, self._open, self.log_once)
 
     def _open(self) -> MemoryBucket:
         self.opened += 1
@@ -71,13 +79,13 @@ def test_what_a_crash_left_is_aborted_and_what_is_in_flight_is_not(world: World)
     assert world.uploads == {current}
     world.ledger.ended(current)
     world.restart()
-    assert world.ledger.left_behind() == []
+    assert world.ledger.orphans() == []
 
 
 def test_who_takes_over_in_the_same_process_leaves_alone_what_is_in_flight(world: World) -> None:
     world.begin()
     world.ledger.begins("p")
-    UploadLedger(world.journal, "m", world.clock.now).reap(world.bucket)
+    UploadLedger(world.journal, "m", world.clock.now).abort_orphans(world.bucket)
     assert len(world.uploads) == 1
     assert len(world.journal.uploads.beginning("m")) == 1
 
@@ -93,10 +101,10 @@ def test_an_upload_that_nobody_remembers_is_aborted_when_it_is_old(world: World)
     world.reap()
     world.bucket.create_upload("forgotten", ObjectMeta())
     foreign = world.provider.bucket("b", KeyNamer.literal("q/")).create_upload("o", ObjectMeta())
-    world.clock.sleep(SAFE_AGE)
+    world.clock.sleep(ORPHAN_MIN_AGE)
     world.reap()
     assert len(world.uploads) == 1
-    world.clock.sleep(LIST_EVERY - 1)
+    world.clock.sleep(LIST_INTERVAL - 1)
     world.reap()
     assert len(world.uploads) == 1
     world.clock.sleep(1)
@@ -111,7 +119,7 @@ def test_the_daily_look_is_not_over_before_it_succeeded(
 ) -> None:
     world.reap()
     world.bucket.create_upload("forgotten", ObjectMeta())
-    world.clock.sleep(SAFE_AGE + 1)
+    world.clock.sleep(ORPHAN_MIN_AGE + 1)
 
     def listing(name: str | None = None) -> Iterator[OpenUpload]:
         raise RemoteUnavailable("away")
@@ -134,7 +142,7 @@ def test_without_a_prefix_only_our_own_are_touched(tmp_path: Path) -> None:
     world.bucket.create_upload("somebody's", ObjectMeta())
     world.begin("ours")
     world.restart()
-    world.clock.sleep(2 * SAFE_AGE)
+    world.clock.sleep(2 * ORPHAN_MIN_AGE)
     world.reap()
     assert [upload.name for upload in world.bucket.list_uploads()] == ["somebody's"]
     world.journal.close()
@@ -166,7 +174,7 @@ def test_one_upload_that_cannot_be_aborted_keeps_none_of_the_others(
     for name in ("unknown", "forgotten"):
         world.bucket.create_upload(name, ObjectMeta())
     world.restart()
-    world.clock.sleep(SAFE_AGE + 1)
+    world.clock.sleep(ORPHAN_MIN_AGE + 1)
     abort, listing = world.bucket.abort_upload, world.bucket.list_uploads
 
     def refuse(name: str, upload_id: str) -> None:
@@ -203,7 +211,7 @@ def test_a_store_that_is_away_is_not_asked_about_every_upload(
 
     monkeypatch.setattr(world.bucket, "abort_upload", away)
     world.reap()
-    assert len(asked) == ENOUGH
+    assert len(asked) == MAX_CONSECUTIVE_FAILURES
 
 
 @pytest.mark.parametrize("killed", [True, False])
@@ -219,7 +227,7 @@ def test_what_the_store_may_be_completing_is_left_alone_for_an_hour(world: World
     world.ledger.unsure(lost)
     world.reap()
     assert world.uploads == {upload_id}
-    world.clock.sleep(AROUND + 1)
+    world.clock.sleep(BEGIN_TIME_TOLERANCE + 1)
     world.reap()
     assert world.uploads == set()
     assert not world.ledger.has_work()
@@ -230,7 +238,7 @@ class TestBegins:
 
     def test_what_was_begun_then_is_aborted(self, world: World) -> None:
         before = world.bucket.create_upload("o", ObjectMeta())
-        world.clock.sleep(AROUND + 1)
+        world.clock.sleep(BEGIN_TIME_TOLERANCE + 1)
         world.ledger.begins("o")
         world.clock.sleep(5)
         world.bucket.create_upload("o", ObjectMeta())
@@ -253,7 +261,7 @@ class TestBegins:
         world.bucket.create_upload("o", ObjectMeta())
         current = world.begin("o")
         world.ledger.ended(world.begin("o/2"))
-        world.clock.sleep(OPENING)
+        world.clock.sleep(OPENING_TIMEOUT)
         world.reap()
         assert current in world.uploads
         assert len(world.uploads) == 2  # o/2 is open as far as the store knows
@@ -276,14 +284,14 @@ class TestBegins:
         world.reap()
         assert world.uploads == {upload_id}
         assert [number for number, _, _ in world.journal.uploads.beginning("m")] == [begin]
-        world.clock.sleep(OPENING)
+        world.clock.sleep(OPENING_TIMEOUT)
         world.reap()
         assert world.uploads == set()
 
     def test_a_listing_that_fails_is_tried_again(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         world.ledger.begins("o")
         world.bucket.create_upload("o", ObjectMeta())
-        world.clock.sleep(OPENING)
+        world.clock.sleep(OPENING_TIMEOUT)
 
         def listing(name: str | None = None) -> Iterator[OpenUpload]:
             raise RemoteUnavailable("away")
