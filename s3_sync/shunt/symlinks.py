@@ -77,7 +77,7 @@ def _bound_etag(wanted: Wanted, link: str) -> str:
         if not target:
             break
         own = path.split("/")[2]
-        path = f"/v1/{headers.get('X-Symlink-MappedContainer-Account') or own}/{target}"
+        path = f"/v1/{headers.get('X-Symlink-Target-Account') or own}/{target}"
         if unquote(path) == unquote(link):
             return str(headers.get("X-Symlink-Target-Etag") or "").strip('"')
     return ""
