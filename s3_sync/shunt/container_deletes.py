@@ -1,4 +1,4 @@
-"""DELETE of a container whose objects were moved: in the cluster it is empty, to its clients it is not."""
+"""DELETE of a container whose objects were moved: empty in the cluster, but not to its clients."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from swift.common.swob import HTTPConflict
 from swift.common.swob import Request as SwobRequest
 
 from s3_sync.errors import RemoteError
-from s3_sync.shunt.error_responses import failure
+from s3_sync.shunt.error_responses import error_response
 from s3_sync.shunt.listings import is_allowed, shows_anything
 from s3_sync.shunt.proxyfs import ProxyFs
 from s3_sync.shunt.request import Request, StartResponse
 
 
-class Containers:
-    """Answers for all mapped containers."""
+class ContainerDeletes:
+    """Handles DELETE of mapped containers."""
 
     def __init__(self, proxyfs: ProxyFs, log: Any) -> None:
         self._proxyfs = proxyfs
         self._log = log
 
     def delete(self, request: Request, start_response: StartResponse) -> Iterable[bytes]:
-        """With ``protect_containers``, 409 as long as a listing shows something that is in the bucket.
+        """With ``protect_containers``, answer 409 while a listing shows anything that is in the bucket.
 
-        The bucket is asked first: what the cluster has deleted is gone. Who may not delete the container is
-        refused by the cluster, and hears nothing of the bucket.
+        The bucket is checked first, because a delete in the cluster cannot be undone. A client that may not
+        delete the container gets the cluster's refusal and learns nothing about the bucket.
         """
         mapping, environ = request.target.mapping, request.environ
         if (
@@ -38,7 +38,7 @@ class Containers:
         try:
             answer = HTTPConflict(request=SwobRequest(environ)) if shows_anything(request.target) else None
         except RemoteError as error:
-            answer = failure(error, request, self._log)
+            answer = error_response(error, request, self._log)
         respond = request.app if answer is None else answer
         given: Iterable[bytes] = respond(environ, start_response)
         return given

@@ -1,7 +1,7 @@
-"""What a client is told when the remote store does not give what was asked for.
+"""Responses for clients when the remote store fails.
 
-Never a 401 or 403 because *our* credentials are refused: that would tell a user who may read the object
-that he may not. Never a 404 unless the store says that nothing is there.
+Never 401 or 403 because the store refuses *our* credentials: a user who may read the object would be told
+otherwise. Never 404 unless the store says that the object does not exist.
 """
 
 from __future__ import annotations
@@ -16,23 +16,22 @@ from s3_sync.providers.wrappers.bulkhead import CIRCUIT_OPEN
 from s3_sync.shunt.request import Request
 
 _ARCHIVED = (
-    "This object is in an archive storage class of its remote store. "
-    "It can be read after it has been restored there.\n"
+    "This object is in an archive storage class of its remote store. Restore it there before reading it.\n"
 )
-_UNAVAILABLE = "The remote store of this container does not answer. Try again later.\n"
-_NOT_SUPPORTED = "The remote store of this container cannot do that with this object.\n"
-_REFUSED = "The remote store of this container refuses to give the object.\n"
+_UNAVAILABLE = "The remote store of this container is not available. Try again later.\n"
+_NOT_SUPPORTED = "The remote store of this container does not support this operation for this object.\n"
+_REFUSED = "The remote store of this container refused the request.\n"
 
 
-def failure(error: RemoteError, request: Request, log: Any) -> Any:
-    """A response for the client, and a line for the operator."""
+def error_response(error: RemoteError, request: Request, log: Any) -> Any:
+    """Log the error for the operator, and return the response for the client."""
     swob_request = SwobRequest(request.environ)
     plain = {"Content-Type": "text/plain"}
     if isinstance(error, Archived):
         log.increment("archived")
         return HTTPForbidden(request=swob_request, body=_ARCHIVED, headers=plain)
     log.increment("errors")
-    if error.code != CIRCUIT_OPEN:  # which the log has been told of, once
+    if error.code != CIRCUIT_OPEN:  # the circuit breaker has logged that once
         log.error("%s %s: %s", request.method, request.path, error)
     if isinstance(error, NotSupported):
         return HTTPNotImplemented(request=swob_request, body=_NOT_SUPPORTED, headers=plain)

@@ -1,4 +1,5 @@
-"""How a stored copy looks to a Swift client. Nothing else that a remote store says reaches one."""
+"""A stored copy's headers as Swift clients see them. Nothing else that a remote store sends reaches a
+client."""
 
 from __future__ import annotations
 
@@ -17,22 +18,23 @@ from s3_sync.model.objects import ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.shunt.request import Headers, to_wsgi
 
-#: of what s3api tells its clients instead of Swift's ETag (swift.common.middleware.s3api.s3response); the
-#: gatekeeper takes it out of answers to other clients
+#: the ETag that s3api shows its clients instead of Swift's (swift.common.middleware.s3api.s3response); the
+#: gatekeeper removes it from responses to other clients
 S3_ETAG = "x-object-sysmeta-s3api-etag"
-#: of an SLO: the MD5 of its manifest
+#: the MD5 of an SLO's manifest
 MANIFEST_ETAG = "X-Manifest-Etag"
 _EXPOSED = "access-control-expose-headers"
 #: RFC 9110 section 5.6.2
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-#: what a value must not hold: it could end the header, or the whole head of the answer
+#: characters that could end the header, or the whole header block
 _BREAKS = re.compile(r"[\r\n\0]")
-#: parameters of a content type that mean something to Swift alone
+#: content-type parameters that only Swift understands
 _SWIFT_PARAMETER = re.compile(r";\s*swift_[^;]*", re.IGNORECASE)
 
 
 def stored_headers(meta: ObjectMeta) -> dict[str, str]:
-    """Those that Swift keeps with an object, of its PUT and of every answer; names in lower case."""
+    """Return the headers that Swift stores with an object, for its PUT and for responses; names in lower
+    case."""
     headers = {"content-type": meta.content_type, **to_swift(meta)}
     headers["content-type"] = _SWIFT_PARAMETER.sub("", headers["content-type"])
     return {
@@ -41,14 +43,16 @@ def stored_headers(meta: ObjectMeta) -> dict[str, str]:
 
 
 def answer_headers(info: ObjectInfo, etag: str, large: bool) -> Headers:
-    """Of a GET or HEAD of the whole object; Content-Length is left out. ``etag`` unquoted.
+    """Return the headers of a GET or HEAD of the whole object, without Content-Length. ``etag`` is unquoted.
 
-    Who reads an object with ``X-Static-Large-Object`` does not take its ETag for the MD5 of its bytes.
-    Raises InvalidRequest for more metadata than an object in Swift can have: clients count header lines.
+    Clients do not take the ETag of a response with ``X-Static-Large-Object`` for the MD5 of the bytes. Raises
+    InvalidRequest for more metadata than Swift allows: clients limit the number of header lines.
     """
     assert info.meta is not None
     if len(info.meta.user) > MAX_META_COUNT:
-        raise InvalidRequest(f"{info.name} has {len(info.meta.user)} fields of metadata")
+        raise InvalidRequest(
+            f"{info.name} has {len(info.meta.user)} metadata headers, Swift allows {MAX_META_COUNT}"
+        )
     written = written_at(info)
     headers = stored_headers(info.meta)
     etag = _BREAKS.sub("", etag)
@@ -64,25 +68,28 @@ def answer_headers(info: ObjectInfo, etag: str, large: bool) -> Headers:
 
 
 def written_at(info: ObjectInfo) -> Timestamp:
-    """When the object was written to Swift, or to the store, if it was never in Swift."""
+    """Return when the object was written to Swift, or to the store if it was never in Swift."""
     marked = info.meta.swift_timestamp if info.meta is not None else None
     return marked or Timestamp.from_seconds(info.last_modified)
 
 
 def is_expired(info: ObjectInfo, now: float | None = None) -> bool:
-    """Whether its X-Delete-At has passed."""
+    """Return whether the object's X-Delete-At has passed."""
     delete_at = info.meta.delete_at if info.meta is not None else None
     return delete_at is not None and delete_at <= (time.time() if now is None else now)
 
 
 def is_deleted(mapping: Mapping, info: ObjectInfo, tombstone: Timestamp) -> bool:
-    """Whether a client's delete, which is on its way to the remote store, is newer than the copy there."""
+    """Return whether a client's delete, still to be propagated, is newer than the copy at the remote
+    store."""
     return mapping.profile.propagate_delete and tombstone.offset == 0 and tombstone > written_at(info)
 
 
 def cross_origin(headers: Iterable[tuple[str, str]], answer: Iterable[tuple[str, str]] = ()) -> Headers:
-    """Of the local answer: what it says to a browser about other origins holds for the object as well, whose
-    ``answer`` has metadata that the local one does not have."""
+    """Return the CORS headers of the local response, which apply to the object as well.
+
+    ``answer``: headers of the response to the client; its metadata headers are added to the exposed ones.
+    """
     meta = {name.lower() for name, _ in answer if name.lower().startswith("x-object-meta-")}
     found: Headers = []
     for name, value in headers:

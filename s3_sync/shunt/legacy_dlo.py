@@ -1,5 +1,7 @@
-"""DLOs of which only the manifest is at the remote store, without a byte of theirs: so versions before 0.2
-stored them. What they consist of is where it always was, or was moved by itself."""
+"""DLOs whose manifest alone is at the remote store, without their bytes, as versions before 0.2 stored them.
+
+Their segments are where they always were, or were moved as objects of their own.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +12,27 @@ from typing import Any
 from swift.common.middleware.dlo import DynamicLargeObject
 
 from s3_sync.model.objects import ObjectInfo
-from s3_sync.shunt.request import Environ, StartResponse, find_filter
-from s3_sync.shunt.wanted import Wanted
+from s3_sync.shunt.request import Environ, RemoteLookup, StartResponse, find_filter
 
 
 def is_bare(info: ObjectInfo) -> bool:
+    """Return whether the copy is such a manifest."""
     marks = info.meta.marks if info.meta is not None else {}
     return not info.size and "x-object-manifest" in marks and "swift-source-dlo-etag" not in marks
 
 
-def joined(wanted: Wanted, manifest: Any) -> Any:
-    """The answer that Swift's own dlo makes of ``manifest``, the answer to a request for that alone. What it
-    asks for besides, it asks of both sides."""
-    path = wanted.environ["PATH_INFO"]
-    dlo = find_filter(wanted.request.app, DynamicLargeObject)
+def joined(lookup: RemoteLookup, manifest: Any) -> Any:
+    """Return the response that Swift's dlo filter makes of ``manifest``, the response for the manifest alone.
+
+    The filter's own subrequests see both the cluster and the remote store.
+    """
+    path = lookup.environ["PATH_INFO"]
+    dlo = find_filter(lookup.request.app, DynamicLargeObject)
     if dlo is None:
         return manifest
 
     def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        behind = manifest if environ["PATH_INFO"] == path else wanted.request.around
+        behind = manifest if environ["PATH_INFO"] == path else lookup.request.around
         answer: Iterable[bytes] = behind(environ, start_response)
         return answer
 

@@ -1,4 +1,4 @@
-"""GET of a container: what is here and what is in the bucket, as one listing."""
+"""GET of a container: the local listing and the bucket's, merged."""
 
 from __future__ import annotations
 
@@ -28,66 +28,64 @@ from s3_sync.providers.base import Bucket, ListPage, ListQuery
 from s3_sync.shunt.headers import cross_origin
 from s3_sync.shunt.mapping_table import MappedContainer
 from s3_sync.shunt.proxyfs import ProxyFs
-from s3_sync.shunt.request import Environ, Headers, Local, Request, StartResponse
-from s3_sync.shunt.versions import NULL, are_known, has_versions
+from s3_sync.shunt.request import Environ, Headers, LocalResponse, Request, StartResponse
+from s3_sync.shunt.versions import NULL, has_versions, is_supported
 from s3_sync.streams.small_files import parse_json
 
-#: says of a listing that should have a remote part that it has none
+#: marks a listing whose remote part is missing
 LOCAL_ONLY = ("X-Cloud-Sync-Shunt-Listing", "local-only")
-#: to a bucket for one listing; a whole page takes ten, unless most of what is there is not shown
-MOST_REQUESTS = 3000
-#: seconds for one listing, whose client may be gone: a server does not notice before it answers
-LONGEST = 300.0
-_MOST_REMEMBERED = 1000
+#: requests to the bucket per listing; a full page takes ten, unless most of its entries are filtered out
+MAX_LIST_REQUESTS = 3000
+#: seconds per listing: a server does not notice that the client has gone before it responds
+MAX_SECONDS = 300.0
+_MAX_DELIMITERS = 1000
 _PARAMETERS = ("marker", "end_marker", "prefix", "delimiter", "path")
-#: Swift's listing_formats sets it for what stands right of it, and then wants JSON from there
+#: set by Swift's listing_formats, which then expects JSON from the filters to its right
 _FORMATTED = "swift.format_listing"
-_UNAVAILABLE = (
-    "The part of this listing that is in the remote store cannot be had now ({}). Try again later.\n"
-)
+_UNAVAILABLE = "The remote part of this listing is not available now ({}). Try again later.\n"
 
 
 class Listings:
-    """Answers GET of all mapped containers.
+    """Handles GET of mapped containers.
 
-    The local part is one request to the rest of the pipeline, as the client wrote it but for the format.
-    The remote part is read at the same time where nothing is moved and it is certain beforehand that the user
-    may list the container, else after the local 200. Whatever is not a listing of objects passes untouched,
-    and so do listings of versions where there are any, and every local answer but 200.
+    The local part is one request to the rest of the pipeline, as the client sent it except for the format.
+    The remote part is read at the same time if objects are not moved and the user is known to be allowed to
+    list the container; else after the local 200. Requests that are not object listings, listings of versions
+    where there are any, and every local status other than 200 pass through unchanged.
     """
 
     def __init__(self, proxyfs: ProxyFs, log: Any) -> None:
         self._proxyfs = proxyfs
         self._log = log
-        #: stores and delimiters of which it is known that the one does not roll names up at the other
-        self._unknown: set[tuple[str, str]] = set()
-        #: mappings whose remote part could not be had the last time
+        #: (store, delimiter) pairs for which the store is known not to roll names up
+        self._no_rollup: set[tuple[str, str]] = set()
+        #: mappings whose last remote listing failed
         self._failing: set[str] = set()
 
     def __call__(self, request: Request, start_response: StartResponse) -> Iterable[bytes]:
         environ = request.environ
-        asked = SwobRequest(dict(environ))
+        client_request = SwobRequest(dict(environ))
         try:
-            content_type = get_listing_content_type(asked)
-            query = _query(asked)
+            content_type = get_listing_content_type(client_request)
+            query = _query(client_request)
         except HTTPException:
-            query = None  # Swift says the same in its own way
+            query = None  # Swift refuses the request in its own words
         if query is None or not self._proxyfs.is_ours(environ, request.app, request.account):
             return request.app(environ, start_response)
-        versions = "versions" in asked.params and are_known()
+        versions = "versions" in client_request.params and is_supported()
         if versions and has_versions(request):
             return request.app(environ, start_response)
         mapping = request.target.mapping
         fetch = _Fetch(request.target.bucket)
-        pages = _pages(fetch, mapping, query, self._unknown)
-        # What is moved is in the bucket before it leaves the cluster. So the bucket is read after the cluster
-        # then: the other way round, what moves between the two would be in neither.
-        at_once = mapping.profile.retain_local and is_allowed(environ)
-        remote = Prefetch(pages) if at_once else None
+        pages = _pages(fetch, mapping, query, self._no_rollup)
+        # A moved object is in the bucket before it leaves the cluster, so the bucket is read after the
+        # cluster: in the other order, an object moved in between would be in neither listing.
+        in_parallel = mapping.profile.retain_local and is_allowed(environ)
+        remote = Prefetch(pages) if in_parallel else None
         try:
             local = LocalListing(request)
             if local.records is None:
-                return local.give(start_response)
+                return local.send(start_response)
             if remote is None:
                 remote = Prefetch(pages)
             try:
@@ -107,19 +105,17 @@ class Listings:
         return local.respond(records, content_type, start_response)
 
     def _is_local_enough(self, request: Request, error: RemoteError) -> bool:
-        """Whether the client gets the local part alone: if it is so configured and the client can be told.
-
-        Who asks another filter (an S3 client, a web page) does not see our header.
-        """
+        """Return whether the client gets the local part alone: if configured, and if the client can see the
+        header that says so. A client of another filter (S3, a web page) does not see it."""
         mapping = request.target.mapping
-        can_be_told = "swift.source" not in request.environ
+        sees_header = "swift.source" not in request.environ
         self._log.increment("listings.errors")
         if mapping.label not in self._failing:
             self._failing.add(mapping.label)
             answer = "the local part" if mapping.profile.lists_local_alone else "503"
             reason = f"{error.reason}: {error}"
             self._log.error("%s cannot be listed, clients get %s: %s", mapping.location, answer, reason)
-        return mapping.profile.lists_local_alone and can_be_told
+        return mapping.profile.lists_local_alone and sees_header
 
     def _note_success(self, mapping: ContainerMapping) -> None:
         self._log.increment("listings")
@@ -129,24 +125,24 @@ class Listings:
 
 
 class LocalListing:
-    """The local part. ``records`` is None if the answer is not a listing; then ``give`` passes it on."""
+    """The local part. ``records`` is None if the response is not a listing; ``send`` then passes it on."""
 
     records: list[Mapping[str, Any]] | None = None
 
     def __init__(self, request: Request) -> None:
         environ = request.environ
         formatted = _FORMATTED in environ
-        asked = environ.get("QUERY_STRING", "")
+        client_query = environ.get("QUERY_STRING", "")
         swob_request = SwobRequest(environ)
         params = swob_request.params
         self._has_format = "format" in params
         self._container = request.container
         swob_request.params = {**params, "format": "json"}
         try:
-            self._local: Local = request.ask_local()
+            self._local: LocalResponse = request.ask_local()
         finally:
-            environ["QUERY_STRING"] = asked
-        #: listing_formats stands right of us: so we write what it would have written
+            environ["QUERY_STRING"] = client_query
+        #: listing_formats is to our right, so its output format is produced here
         self._formats = not formatted and bool(environ.get(_FORMATTED))
         content_type = self._local.header("content-type") or ""
         if self._local.status == 200 and content_type.startswith("application/json"):
@@ -154,18 +150,18 @@ class LocalListing:
 
     def _read(self) -> None:
         try:
-            records = parse_json(self._local.read())
+            records = parse_json(self._local.buffer())
             if all(isinstance(Entry.of_record(record).name, str) for record in records):
                 self.records = records
-        except (ValueError, KeyError, TypeError):  # some other filter's page
+        except (ValueError, KeyError, TypeError):  # another filter's page
             pass
 
     def merged(self, remote: Iterable[Entry], query: ListingQuery, location: str) -> list[Mapping[str, Any]]:
-        """Records of both sides. Raises RemoteError.
+        """Return the records of both sides. Raises RemoteError.
 
-        While a container is sharded, a name may come twice, and is shown once. But in a whole page of the
-        cluster it is shown as often as it came: behind the last name there may be more, and a page that is
-        shorter than was asked for says that there are not.
+        While a container is being sharded, a name may occur twice; it is shown once. In a full local page it
+        is shown as often as it occurred: a page shorter than the limit would tell the client that the listing
+        ends there.
         """
         records = self.records or ()
         by_name = {entry.name: entry for entry in map(Entry.of_record, records)}
@@ -174,16 +170,16 @@ class LocalListing:
         shown = merger.spliced(query.limit, location)
         if not len(names) < query.limit <= len(records):
             return list(shown)
-        times = Counter(Entry.of_record(record).name for record in records)
-        again = (record for record in shown for _ in range(times[Entry.of_record(record).name] or 1))
-        return list(islice(again, query.limit))
+        counts = Counter(Entry.of_record(record).name for record in records)
+        repeated = (record for record in shown for _ in range(counts[Entry.of_record(record).name] or 1))
+        return list(islice(repeated, query.limit))
 
     @property
     def headers(self) -> Headers:
         return self._local.headers
 
-    def give(self, start_response: StartResponse) -> Iterable[bytes]:
-        return self._local.give(start_response)
+    def send(self, start_response: StartResponse) -> Iterable[bytes]:
+        return self._local.send(start_response)
 
     def respond(
         self,
@@ -192,7 +188,7 @@ class LocalListing:
         start_response: StartResponse,
         *more: tuple[str, str],
     ) -> Iterable[bytes]:
-        """These records under the local answer's headers, and ``more`` of them."""
+        """Send these records with the local response's headers and the ``more`` ones."""
         body, written = as_json(records), "application/json"
         headers = [
             (name, value)
@@ -209,7 +205,8 @@ class LocalListing:
 
 
 def _query(request: Any) -> ListingQuery | None:
-    """None for what is not a listing of objects, Swift's own of shards.
+    """Return the query, or None if the request is not an object listing (Swift's own listings of shards are
+    not).
 
     Raises HTTPException, as Swift does for the same request.
     """
@@ -221,17 +218,17 @@ def _query(request: Any) -> ListingQuery | None:
 
 
 def _only_version(record: Mapping[str, Any]) -> Mapping[str, Any]:
-    """As a listing of versions shows an object of a container that has none."""
+    """Return the record as a listing of versions shows an object in a container without versions."""
     if "subdir" in record or "version_id" in record:
         return record
     return {**record, "version_id": NULL, "is_latest": True}
 
 
 def is_allowed(environ: Environ) -> bool:
-    """Whether it is certain already that the user may do with the container what it asks for.
+    """Return whether the user is known, before the local request, to be allowed to do this.
 
-    It is what the proxy asks before it looks at the container (``swift.proxy.server``). Without the
-    container's ACL the answer is yes for owners only; others have to wait for the local one.
+    This is the check that the proxy makes before it reads the container (``swift.proxy.server``). Without the
+    container's ACL it succeeds for owners only; for other users the local response decides.
     """
     authorize = environ.get("swift.authorize")
     if authorize is None:
@@ -242,17 +239,18 @@ def is_allowed(environ: Environ) -> bool:
 
 
 def shows_anything(target: MappedContainer) -> bool:
-    """Whether a listing of the container shows anything that is in the bucket. Raises RemoteError."""
+    """Return whether a listing of the container shows anything that is in the bucket. Raises RemoteError."""
     fetch = _Fetch(target.bucket)
     return next(_pages(fetch, target.mapping, ListingQuery.of_request({}, limit=1), set()), None) is not None
 
 
 def _pages(
-    fetch: _Fetch, mapping: ContainerMapping, query: ListingQuery, unknown: set[tuple[str, str]]
+    fetch: _Fetch, mapping: ContainerMapping, query: ListingQuery, no_rollup: set[tuple[str, str]]
 ) -> Iterator[list[Entry]]:
-    """The remote part. ``unknown`` is added to when a store does not roll up at the query's delimiter."""
-    here = (mapping.credentials.store, query.delimiter)
-    if here not in unknown:
+    """Yield pages of the remote part. Adds to ``no_rollup`` if the store does not roll up at the query's
+    delimiter."""
+    rollup = (mapping.credentials.store, query.delimiter)
+    if rollup not in no_rollup:
         try:
             for page in Walk(fetch, query).pages():
                 yield page
@@ -262,39 +260,40 @@ def _pages(
             if query.delimiter in ("", "/"):
                 raise
     yield from Walk(fetch, query, rolls_up=False).pages()
-    if len(unknown) < _MOST_REMEMBERED:  # delimiters are the clients' choice
-        unknown.add(here)
+    if len(no_rollup) < _MAX_DELIMITERS:  # clients choose the delimiters
+        no_rollup.add(rollup)
 
 
 class _Fetch:
-    """Pages of a bucket, for one listing: so many at most, and none for keys longer than keys can be.
+    """Lists pages of a bucket for one listing, within the request and time limits; skips keys longer than
+    allowed.
 
-    One page can take many requests (``reverse`` has to find the end first); ``close`` ends that.
+    One page can take many requests (``reverse`` has to find the end first); ``close`` stops them.
     """
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
-        self._asked = 0
-        self._until = time.monotonic() + LONGEST
-        self._room = bucket.limits.max_name - len(bucket.namer.key("").encode("utf-8"))
+        self._requests = 0
+        self._deadline = time.monotonic() + MAX_SECONDS
+        self._max_length = bucket.limits.max_name - len(bucket.namer.key("").encode("utf-8"))
 
     def __call__(self, prefix: str, start_after: str, delimiter: str, limit: int) -> Page:
-        if len(prefix.encode("utf-8")) > self._room:
+        if len(prefix.encode("utf-8")) > self._max_length:
             return ListPage(())
-        self._asked += 1
-        if self._asked > MOST_REQUESTS or time.monotonic() > self._until:
+        self._requests += 1
+        if self._requests > MAX_LIST_REQUESTS or time.monotonic() > self._deadline:
             raise RemoteUnavailable(
-                f"a listing of {self._bucket.name} takes more than {MOST_REQUESTS} requests or {LONGEST} s"
+                f"listing {self._bucket.name} takes over {MAX_LIST_REQUESTS} requests or {MAX_SECONDS:.0f} s"
             )
-        start = start_after.encode("utf-8")[: self._room].decode("utf-8", "ignore")
+        start = start_after.encode("utf-8")[: self._max_length].decode("utf-8", "ignore")
         return self._bucket.list_objects(ListQuery(prefix, start, delimiter, limit))
 
     def close(self) -> None:
-        self._until = 0.0
+        self._deadline = 0.0
 
 
 def _unavailable(request: Request, error: RemoteError, local: LocalListing) -> Any:
-    """A response for the client."""
+    """Return the response for the client."""
     wait = str(max(1, round(error.retry_after or 1.0)))
     headers = [("Content-Type", "text/plain"), ("Retry-After", wait), *cross_origin(local.headers)]
     return HTTPServiceUnavailable(

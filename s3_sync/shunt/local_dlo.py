@@ -1,8 +1,8 @@
 """DLOs in the cluster whose segments are in the bucket.
 
-Swift's dlo lists the segments and reads each of them, from what stands right of it. There a segment that was
-moved is not, and a large object without any is an empty one. So what dlo asks for in a container whose
-objects are moved comes by here, once more, and is answered by both sides.
+Swift's dlo filter lists and reads the segments from the filters to its right, which do not have a moved
+segment: the large object would be empty. So the filter's subrequests for a container whose objects are moved
+are routed through cloud-shunt again, which serves both sides.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from swift.common.middleware.dlo import DynamicLargeObject
 
 from s3_sync.shunt.request import App, Environ, StartResponse, find_filter
 
-#: what dlo calls its requests
+#: ``swift.source`` of dlo's subrequests
 _DLO = "DLO"
 _AROUND = "s3_sync.around"
 
 
 class Detour:
-    """WSGI middleware right of dlo. ``around``: the pipeline from cloud-shunt on, for requests that
-    ``concerns`` is true of."""
+    """WSGI middleware to the right of dlo. ``around``: the pipeline from cloud-shunt on, for requests that
+    ``concerns`` selects."""
 
     def __init__(self, app: App, around: App, concerns: Callable[[Environ], bool]) -> None:
         self.app = app
@@ -36,7 +36,7 @@ class Detour:
 
 
 def make_detour(pipeline: App, around: App, concerns: Callable[[Environ], bool]) -> None:
-    """Lead what the dlo of ``pipeline`` asks for through ``around``."""
+    """Route the subrequests of the pipeline's dlo filter through ``around``."""
     dlo = find_filter(pipeline, DynamicLargeObject)
     if dlo is not None:
         dlo.app = Detour(dlo.app, around, concerns)

@@ -1,5 +1,5 @@
-"""Large objects at the remote store: which they are, what clients know as their ETag, and where their
-segments were."""
+"""Large objects at the remote store: which objects are large, their ETags as clients know them, and where
+their segments were."""
 
 from __future__ import annotations
 
@@ -13,86 +13,91 @@ from s3_sync.largeobject.rebuild import rebuild
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.shunt.mapping_table import MappedContainer
 
-#: objects of which something is remembered
-_MOST = 10_000
+#: objects in the cache
+_MAX_ENTRIES = 10_000
 _Key = tuple[Credentials, str, str, str, int, float, str]
 #: a container, and the name of a segment in it
 Place = tuple[str, str]
 
 
 class Etags(NamedTuple):
-    """``swift``: what clients of Swift's API know. ``s3``: what those of s3api do, as S3 makes it of the
-    segments' MD5s; None where s3api makes its own of the other one. ``manifest``: of the manifest as an
-    object, where that is stored."""
+    """``swift``: the ETag for clients of Swift's API. ``s3``: for clients of s3api, as S3 computes it from
+    the segments' MD5s; None if s3api derives its own from ``swift``. ``manifest``: the ETag of the manifest
+    as an object, if it is stored."""
 
     swift: str
     s3: str | None = None
     manifest: str | None = None
 
 
-class _Known(NamedTuple):
+class _CacheEntry(NamedTuple):
     etags: Etags
     places: frozenset[Place] | None
 
 
 def is_large(info: ObjectInfo) -> bool:
-    """Whether a client must not take the ETag for the MD5 of the bytes."""
+    """Return whether clients must not take the ETag for the MD5 of the bytes."""
     return info.md5 is None or has_segments(info)
 
 
 def is_dynamic(info: ObjectInfo) -> bool:
-    """Whether the object was a DLO."""
+    """Return whether the object was a DLO."""
     return "x-object-manifest" in _marks(info)
 
 
 class LargeObjects:
-    """Remembers what takes a request for the stored manifest, by what the store calls the object."""
+    """Caches what requires reading the stored manifest, per version of the stored object."""
 
     def __init__(self) -> None:
-        self._known: dict[_Key, _Known] = {}
+        self._cache: dict[_Key, _CacheEntry] = {}
 
     def knows(self, target: MappedContainer, info: ObjectInfo) -> bool:
-        """Whether ``etags`` and ``places`` ask nobody."""
-        return _key(target, info) in self._known
+        """Return whether ``etags`` and ``places`` need no request."""
+        return _key(target, info) in self._cache
 
     def etags(self, target: MappedContainer, info: ObjectInfo) -> Etags:
-        """What they were before the object was copied; the store's own ETag where the manifest is lost.
+        """Return the ETags from before the object was copied; the store's own ETag if the manifest is lost.
         Raises RemoteError."""
-        return _of_dlo(info) or self._look(target, info).etags
+        return _of_dlo(info) or self._lookup(target, info).etags
 
     def places(self, target: MappedContainer, info: ObjectInfo) -> frozenset[Place] | None:
-        """Each container that segments of it lay in, once; none for what Swift never had as a large object,
-        None where nothing tells. Raises RemoteError."""
-        return self._look(target, info).places
+        """Return one segment from each container that held segments of the object.
+
+        Empty if Swift never had it as a large object; None if unknown. Raises RemoteError.
+        """
+        return self._lookup(target, info).places
 
     def manifest(self, target: MappedContainer, info: ObjectInfo) -> Manifest | None:
-        """The stored manifest, if there is one of these very bytes. Raises RemoteError, also where it is the
-        object's and of another size: then the size that an answer tells is wrong."""
+        """Return the stored manifest, or None if there is none for exactly these bytes.
+
+        Raises RemoteError, also if the manifest is this object's but its size differs: then the size in the
+        store's answer is wrong.
+        """
         try:
             manifest = Manifest.parse(target.bucket.get_manifest(info.name))
-            if _names(info, manifest) and info.size != manifest.size:
-                told = f"an answer tells {info.size:,} bytes, its manifest {manifest.size:,}"
-                raise UnexpectedAnswer(f"{info.name}: {told}")
+            if _belongs_to(info, manifest) and info.size != manifest.size:
+                sizes = f"the store reports {info.size:,} bytes, the manifest {manifest.size:,}"
+                raise UnexpectedAnswer(f"{info.name}: {sizes}")
             rebuild(info, manifest)
         except (NotFound, ObjectRefused, ValueError):
             return None
         names = dict(named_places(info)) | {segment.container: segment.name for segment in manifest.segments}
         etags = Etags(manifest.joined_etag, manifest.multipart_etag, manifest.etag)
-        known = _Known(etags, frozenset(names.items()))
-        self._remember(_key(target, info), known)
+        entry = _CacheEntry(etags, frozenset(names.items()))
+        self._remember(_key(target, info), entry)
         return manifest
 
-    def _look(self, target: MappedContainer, info: ObjectInfo) -> _Known:
+    def _lookup(self, target: MappedContainer, info: ObjectInfo) -> _CacheEntry:
         key = _key(target, info)
-        if key not in self._known and self.manifest(target, info) is None:
+        if key not in self._cache and self.manifest(target, info) is None:
             places = named_places(info) or (None if has_segments(info) else frozenset())
-            self._remember(key, _Known(_of_store(info), places))
-        return self._known[key]
+            self._remember(key, _CacheEntry(_of_store(info), places))
+        return self._cache[key]
 
-    def _remember(self, key: _Key, known: _Known) -> None:
-        if len(self._known) >= _MOST:
-            self._known.clear()
-        self._known[key] = known
+    def _remember(self, key: _Key, entry: _CacheEntry) -> None:
+        if len(self._cache) >= _MAX_ENTRIES:
+            self._cache.clear()
+        self._cache[key] = entry
 
 
 def _marks(info: ObjectInfo) -> Mapping[str, str]:
@@ -100,12 +105,12 @@ def _marks(info: ObjectInfo) -> Mapping[str, str]:
 
 
 def has_segments(info: ObjectInfo) -> bool:
-    """Whether Swift had it as a large object, and not the store alone."""
+    """Return whether the object was a large object in Swift, not only at the store."""
     return "x-static-large-object" in _marks(info) or is_dynamic(info)
 
 
 def named_places(info: ObjectInfo) -> frozenset[Place]:
-    """What the copy's own description says of where a DLO has its segments."""
+    """Return where a DLO's segments are, according to the copy's own metadata."""
     container, _, name = _marks(info).get("x-object-manifest", "").partition("/")
     return frozenset({(container, name or "-")}) if container else frozenset()
 
@@ -119,8 +124,8 @@ def _of_store(info: ObjectInfo) -> Etags:
     return Etags(info.etag, info.etag if "-" in info.etag else None)
 
 
-def _names(info: ObjectInfo, manifest: Manifest) -> bool:
-    """Whether the copy itself says that it is of this manifest."""
+def _belongs_to(info: ObjectInfo, manifest: Manifest) -> bool:
+    """Return whether the copy's metadata or ETag identifies this manifest as its own."""
     marks = _marks(info)
     return (
         marks.get("swift-slo-etag") == manifest.etag
@@ -130,7 +135,8 @@ def _names(info: ObjectInfo, manifest: Manifest) -> bool:
 
 
 def _key(target: MappedContainer, info: ObjectInfo) -> _Key:
-    """Of one version of the object: the same bytes may come again with segments elsewhere."""
+    """Return the key of one version of the object: the same bytes may be written again with segments
+    elsewhere."""
     bucket, written = target.bucket, _marks(info).get("swift-timestamp", "")
     return (
         target.mapping.credentials,

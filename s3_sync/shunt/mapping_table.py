@@ -1,4 +1,4 @@
-"""Which mappings are in force: the last configuration that could be read, looked up in a dict."""
+"""The mappings in force: the last valid configuration, indexed by container."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from s3_sync.errors import ConfigError, Problem, SyncError
 from s3_sync.providers.base import Bucket
 from s3_sync.providers.registry import Registry
 
-#: containers of ``/*`` mappings that are remembered; anybody can ask for any number of them
-_MOST_REMEMBERED = 10_000
+#: cached containers of ``/*`` mappings; clients can request any number of them
+_MAX_CACHED = 10_000
 _NOTHING = ShuntSettings((), 1, frozenset())
 
 
@@ -28,23 +28,23 @@ class MappedContainer:
     bucket: Bucket
 
     def can_hold(self, name: str) -> bool:
-        """Whether an object of this name could be there: a key has a longest length, and stored manifests
-        are no objects."""
+        """Return whether the bucket could hold an object of this name: keys have a maximum length, and stored
+        manifests are not objects."""
         namer, longest = self.bucket.namer, self.bucket.limits.max_name
         key = namer.key(name)
         return len(key.encode("utf-8")) <= longest and not namer.is_manifest(key)
 
 
-#: the end of the names of containers in which s3api keeps parts, and a marker for each open upload. A marker
-#: that is there means an open upload, whose parts go when it is aborted: s3api must see the cluster alone
-PARTS = "+segments"
+#: suffix of the containers in which s3api keeps parts, and a marker for each open upload. A marker means that
+#: the upload is open, and its parts are deleted when it is aborted: s3api must see the cluster alone
+S3API_PARTS_SUFFIX = "+segments"
 
 
 class MappingTable:
-    """Looks at the file every ``interval`` seconds, when somebody asks, and reads it if it changed.
+    """Checks the file every ``interval`` seconds, on a lookup, and reads it again if it changed.
 
-    A file that cannot be used changes nothing. A mapping that cannot be used any more, but is still
-    named in the file, stays as it was: what is archived must not vanish because of a typing error.
+    An invalid file changes nothing. A mapping that has become invalid, but is still named in the file, keeps
+    its previous configuration: archived objects must not disappear because of a typing error.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class MappingTable:
         self._registry = registry
         self._log = log
         self._now = now
-        self._next_look = 0.0
+        self._next_check = 0.0
         self._watch = FileWatch(path)
         self._served = _NOTHING
         self._index = Index(())
@@ -71,53 +71,54 @@ class MappingTable:
         return self._served.segment_size
 
     def find(self, account: str, container: str) -> MappedContainer | None:
-        """What the container is mapped to, if anything."""
+        """Return the container's mapping and bucket, or None."""
         now = self._now()
-        if now >= self._next_look:
-            self._next_look = now + self._interval
-            self.look()
+        if now >= self._next_check:
+            self._next_check = now + self._interval
+            self.refresh()
         target = self._targets.get((account, container))
         if target is None:
             mapping = self._index.find(account, container)
-            if mapping is None or (mapping.is_account and container.endswith(PARTS)):
+            if mapping is None or (mapping.is_account and container.endswith(S3API_PARTS_SUFFIX)):
                 return None
-            if len(self._targets) >= _MOST_REMEMBERED:
+            if len(self._targets) >= _MAX_CACHED:
                 self._targets.clear()
             target = MappedContainer(mapping, self._registry.open_bucket(mapping))
             self._targets[account, container] = target
         return target
 
-    def look(self) -> None:
-        """Read the file if it is another one than last time."""
+    def refresh(self) -> None:
+        """Read the file if it has changed."""
         if not self._watch.changed():
             return
         try:
             served, problems = load_served(self._path)
         except ConfigError as error:
             for problem in error.problems:
-                self._log.error("%s: %s; nothing changes", self._path, problem)
+                self._log.error("%s: %s; the previous configuration stays in force", self._path, problem)
             return
         for problem in problems:
             self._log.error("%s: %s", self._path, problem)
-        self._use(served)
+        self._apply(served)
 
-    def _use(self, served: ShuntSettings) -> None:
-        usable = [mapping for mapping in served.mappings if self._can_be_used(mapping)]
-        known = {(mapping.account, mapping.container) for mapping in usable}
+    def _apply(self, served: ShuntSettings) -> None:
+        usable = [mapping for mapping in served.mappings if self._is_usable(mapping)]
+        usable_keys = {(mapping.account, mapping.container) for mapping in usable}
         for mapping in self._served.mappings:
             key = (mapping.account, mapping.container)
-            if key in served.named and key not in known:
-                self._log.error("%s: %s stays as it was", self._path, mapping.label)
+            if key in served.named and key not in usable_keys:
+                self._log.error("%s: mapping %s keeps its previous configuration", self._path, mapping.label)
                 usable.append(mapping)
         self._served = replace(served, mappings=tuple(usable))
         self._watch.also(served.secret_files)
         self._index = Index(usable)
         self._targets = {}
         self._registry.keep({mapping.credentials for mapping in usable})
-        self._log.info("%s: %d mappings", self._path, len(self._index))
+        self._log.info("%s: loaded %d mappings", self._path, len(self._index))
 
-    def _can_be_used(self, mapping: Mapping) -> bool:
-        """Clients are built here, at once, because that takes a while."""
+    def _is_usable(self, mapping: Mapping) -> bool:
+        """Return whether the mapping's client can be built. Clients are built at load time, because that
+        takes a while."""
         try:
             self._registry.provider(mapping.credentials)
         except SyncError as error:

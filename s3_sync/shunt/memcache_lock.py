@@ -1,4 +1,4 @@
-"""Which of all the proxy workers does a thing that one of them should do."""
+"""A lock among all proxy workers, held in Swift's memcache."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Any
 from swift.common.exceptions import Timeout
 from swift.common.memcached import MemcacheConnectionError
 
-#: seconds until somebody else may begin, should the one who claimed it have died
-_LONGEST = 300
+#: seconds until the lock expires, in case its holder died
+_EXPIRES_AFTER = 300
 _ERRORS = (MemcacheConnectionError, OSError, ValueError, Timeout)
 
 
 class MemcacheLock:
-    """A context manager: ``granted`` for the first who asks, until it leaves.
+    """A context manager: ``acquired`` is True for the first worker that enters, until it leaves.
 
-    Workers know of each other through Swift's memcache. Without one, or when it does not answer,
-    everybody is granted everything: then the same may be done twice.
+    Without memcache, or when it does not respond, every worker acquires the lock, and the work may be done
+    twice.
     """
 
     def __init__(self, environ: Mapping[str, Any], name: str) -> None:
         self._cache = environ.get("swift.cache")
         self._key = f"s3_sync/{name}"
-        self.granted = True
+        self.acquired = True
 
     def __enter__(self) -> MemcacheLock:
         if self._cache is not None:
             try:
-                self.granted = int(self._cache.incr(self._key, time=_LONGEST)) <= 1
+                self.acquired = int(self._cache.incr(self._key, time=_EXPIRES_AFTER)) <= 1
             except _ERRORS:
                 self._cache = None
         return self
@@ -37,8 +37,8 @@ class MemcacheLock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._cache is not None and self.granted:
+        if self._cache is not None and self.acquired:
             try:
                 self._cache.delete(self._key)
             except _ERRORS:
-                return  # it ends by itself
+                return  # it expires

@@ -1,7 +1,7 @@
-"""The filter: which requests concern a mapped container, and who answers them.
+"""The filter: selects requests for mapped containers, and dispatches them to their handlers.
 
-Whatever does not is handed on at the cost of splitting a path and looking into a dict. See docs/shunt.md
-for the place in the pipeline: right of everything that authorises, left of slo, dlo and versioned_writes.
+Other requests pass through at the cost of splitting a path and one dict lookup. See docs/shunt.md for the
+place in the pipeline: right of everything that authorises, left of slo, dlo and versioned_writes.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from s3_sync.providers.registry import Builder, Registry, builders_with
 from s3_sync.providers.wrappers.bulkhead import Bulkhead, BulkheadPolicy
 from s3_sync.providers.wrappers.circuit_breaker import BreakerPolicy
 from s3_sync.runtime.concurrency import GreenPool
-from s3_sync.shunt.container_deletes import Containers
+from s3_sync.shunt.container_deletes import ContainerDeletes
 from s3_sync.shunt.listings import Listings
 from s3_sync.shunt.local_dlo import make_detour
 from s3_sync.shunt.manifest_cache import LargeObjects
 from s3_sync.shunt.mapping_table import MappingTable
-from s3_sync.shunt.object_reads import Objects
-from s3_sync.shunt.object_writes import Changes
+from s3_sync.shunt.object_reads import ObjectReads
+from s3_sync.shunt.object_writes import ObjectWrites
 from s3_sync.shunt.options import Options
 from s3_sync.shunt.proxyfs import ProxyFs
 from s3_sync.shunt.request import App, Environ, Request, StartResponse, to_text
@@ -38,7 +38,7 @@ from s3_sync.shunt.restores import Restores, max_segments
 from s3_sync.shunt.telemetry import RemoteWatcher, shunt_logger
 from s3_sync.shunt.visibility import Visibility
 
-#: of a request that wants the local cluster only: from the cloud connector, or from an operator
+#: header of a request for the local cluster only: from the cloud connector, or from an operator
 _BYPASS = "HTTP_X_CLOUD_SYNC_SHUNT_BYPASS"
 _COPYING = "s3_sync.copying"
 Builders = Mapping[str, Builder]
@@ -46,24 +46,24 @@ Handler = Callable[[Request, StartResponse], Iterable[bytes]]
 
 
 class CloudShunt:
-    """WSGI middleware; ``conf`` is the filter's section. Raises ConfigError for options that are wrong."""
+    """WSGI middleware; ``conf`` is the filter's section. Raises ConfigError for invalid options."""
 
     def __init__(self, app: App, conf: Mapping[str, str], builders: Builders | None = None) -> None:
-        """``builders``: what remote accounts are made by, instead of the usual ones."""
+        """``builders``: factories of remote accounts, instead of the default ones."""
         self.app = app
         self.options = Options.read(conf)
         self.log = shunt_logger(conf)
         timeouts = Timeouts(connect=self.options.remote_connect_timeout, read=self.options.remote_timeout)
         self.registry = Registry(
             connections=self.options.remote_connections,
-            retries=None,  # time.sleep would stop the whole proxy, whose clients know how to try again
+            retries=None,  # time.sleep would block the whole proxy; clients retry
             builders=builders or builders_with(timeouts),
             guard=self._guard,
         )
         self._configured = MappingTable(
             self.options.conf_file, self.options.reload_interval, self.registry, self.log
         )
-        self._configured.look()
+        self._configured.refresh()
         servers = ObjectServers(self.options.restores, whataremyips())
         newest = NewestState(ObjectRings(self.options.swift_dir), servers)
         large = LargeObjects()
@@ -71,12 +71,12 @@ class CloudShunt:
             GreenPool(self.options.restores), newest, large, lambda: self._configured.segment_size, self.log
         )
         proxyfs = ProxyFs(self.options.handle_proxyfs)
-        objects = Objects(
+        objects = ObjectReads(
             self._configured.find, proxyfs, large, Visibility(newest), self._restores.begin, self.log
         )
         objects.verifies = self.options.verify_reads
-        changes = Changes(newest, proxyfs, self.log)
-        # a mapping that migrates will answer other methods as well, and for accounts
+        changes = ObjectWrites(newest, proxyfs, self.log)
+        # a migrating mapping will handle other methods as well, and accounts
         self._for_objects: Mapping[str, Handler] = {
             "GET": objects,
             "HEAD": objects,
@@ -85,19 +85,19 @@ class CloudShunt:
         }
         self._for_containers: Mapping[str, Handler] = {
             "GET": Listings(proxyfs, self.log),
-            "DELETE": Containers(proxyfs, self.log).delete,
+            "DELETE": ContainerDeletes(proxyfs, self.log).delete,
         }
         make_detour(app, self, self._moves)
         if not max_segments(app):
-            self.log.error("slo does not stand right of cloud-shunt: large objects will not be restored")
+            self.log.error("slo is not to the right of cloud-shunt: large objects will not be restored")
         self._copy = ServerSideCopyMiddleware(self, dict(conf))
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]
         copies = method == "COPY" or (method == "PUT" and "HTTP_X_COPY_FROM" in environ)
         if copies and _COPYING not in environ and self._copies_mapped(environ):
-            # copy is right of us in this pipeline, so what it reads would not come by here
-            environ[_COPYING] = True  # what it takes for no copy comes back to us as it is
+            # the copy filter is to our right in this pipeline, so its reads would bypass us
+            environ[_COPYING] = True  # a request that copy does not handle comes back unchanged
             answer: Iterable[bytes] = self._copy(environ, start_response)
             return answer
         request = self._request(environ)
@@ -112,7 +112,7 @@ class CloudShunt:
         return request.app(request.environ, start_response)
 
     def _request(self, environ: Environ) -> Request | None:
-        """The request, if it is about a mapped container or an object of one."""
+        """Return the request if it is for a mapped container or an object in one, else None."""
         pieces = environ["PATH_INFO"].split("/", 4)
         if len(pieces) < 4 or pieces[0] or _is_bypass(environ):
             return None
@@ -122,20 +122,21 @@ class CloudShunt:
             if target is None or not valid_api_version(pieces[1]):
                 return None
             name = to_text(pieces[4]) if len(pieces) > 4 else ""
-        except UnicodeDecodeError:  # for Swift to refuse
+        except UnicodeDecodeError:  # Swift refuses it
             return None
         if name.startswith("\0"):
             return None
         return Request(environ, self.app, self, target, account, container, name)
 
     def _moves(self, environ: Environ) -> bool:
-        """Whether objects of the container are moved. Where they are not, all are in the cluster, and in the
-        bucket there may be copies of deleted ones."""
+        """Return whether objects of the container are moved. If not, the cluster has all of them, and the
+        bucket may have copies of deleted ones."""
         request = self._request(environ)
         return request is not None and not request.target.mapping.profile.retain_local
 
     def _copies_mapped(self, environ: Environ) -> bool:
-        """Whether a copy's source lies in a mapped container. Nonsense does not: Swift refuses it."""
+        """Return whether a copy's source is in a mapped container. False for a malformed source, which Swift
+        refuses."""
         pieces = environ["PATH_INFO"].split("/", 4)
         if len(pieces) < 5 or _is_bypass(environ):
             return False
@@ -159,7 +160,10 @@ class CloudShunt:
 
 
 def _is_bypass(environ: Environ) -> bool:
-    """Also of what dlo asks for such a request: of its keys it gets few, but all of ``swift.infocache``."""
+    """Return whether the request bypasses the shunt.
+
+    Includes dlo's subrequests for such a request: they get few of its keys, but all of ``swift.infocache``.
+    """
     if environ.get(_BYPASS):
         environ.setdefault("swift.infocache", {})[_BYPASS] = True
     return _BYPASS in environ.get("swift.infocache", ())
@@ -173,7 +177,7 @@ def filter_factory(global_conf: Mapping[str, str], **local_conf: str) -> Callabl
         try:
             return CloudShunt(app, conf)
         except ConfigError as error:
-            # paste shows it as it is: one line, instead of a traceback through us
+            # paste shows the message as it is: one line instead of a traceback through this module
             raise ValueError(f"filter cloud-shunt: {error}") from None
 
     return build

@@ -1,7 +1,7 @@
 """DELETE and POST of objects that the local cluster does not have.
 
-The local cluster answers first here, too: it has said 404 by the time that the remote store is asked, and
-with that, that this client may write here.
+The local cluster answers first here, too: its 404 precedes every request to the remote store, and shows that
+this client may write here.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ from s3_sync.model.headers import USER_PREFIX
 from s3_sync.model.objects import MARKS, STORED_HEADERS, ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.limits import check_limits
-from s3_sync.shunt.error_responses import failure
+from s3_sync.shunt.error_responses import error_response
 from s3_sync.shunt.headers import cross_origin, is_deleted, is_expired, written_at
 from s3_sync.shunt.proxyfs import ProxyFs
-from s3_sync.shunt.request import SOURCE, Local, Request, StartResponse, to_text
-from s3_sync.shunt.versions import names_another
+from s3_sync.shunt.request import SOURCE, LocalResponse, Request, StartResponse, to_text
+from s3_sync.shunt.versions import names_local_version
 
 _TIMESTAMP = "HTTP_X_TIMESTAMP"
 
 
-class Changes:
-    """Answers for all mapped containers."""
+class ObjectWrites:
+    """Handles DELETE and POST of objects in mapped containers."""
 
     def __init__(self, newest: NewestState, proxyfs: ProxyFs, log: Any) -> None:
         self._newest = newest
@@ -55,31 +55,31 @@ class Changes:
     # DELETE
 
     def delete(self, request: Request, start_response: StartResponse) -> Iterable[bytes]:
-        """With ``propagate_delete`` the copy is deleted, and the client hears that it was.
+        """With ``propagate_delete``, delete the copy, and confirm that to the client.
 
-        Swift has written a tombstone for its 404, from which the daemon would do the same some time later.
-        So a remote store that cannot be reached now changes nothing about the delete.
+        Swift has written a tombstone before its 404, from which the daemon would do the same later. So a
+        remote store that is unreachable now does not affect the delete.
         """
         params = SwobRequest(request.environ).params
-        if not request.target.mapping.profile.propagate_delete or names_another(request, params):
+        if not request.target.mapping.profile.propagate_delete or names_local_version(request, params):
             return request.app(request.environ, start_response)
         if params.get("multipart-manifest") == "delete" and self._is_absent(request):
-            # slo would look for the manifest in vain, and no tombstone would be written
+            # slo would not find the manifest, and no tombstone would be written
             left = {key: value for key, value in params.items() if key not in ("multipart-manifest", "async")}
             request.environ["QUERY_STRING"] = urlencode(left, encoding="latin-1")
         local = request.ask_local()
         if local.status != 404 or not self._proxyfs.covers(request):
-            return local.give(start_response)
-        local.read()
+            return local.send(start_response)
+        local.buffer()
         answer = self._delete_copy(request) or local
-        if isinstance(answer, Local):
-            return answer.give(start_response)
+        if isinstance(answer, LocalResponse):
+            return answer.send(start_response)
         answer.headers.update(cross_origin(local.headers))
         given: Iterable[bytes] = answer(request.environ, start_response)
         return given
 
     def _delete_copy(self, request: Request) -> Any:
-        """A response, or None for Swift's own."""
+        """Return the response, or None for Swift's own."""
         bucket, name = request.target.bucket, request.name
         try:
             info = bucket.head_object(name)
@@ -98,8 +98,8 @@ class Changes:
                     return HTTPConflict(request=swob_request)
                 bucket.delete_object(name)
                 self._log.increment("deletes")
-            elif not isinstance(state, Present):  # that would be a new object, which the daemon copies
-                self._log.warning("DELETE %s is left to the daemon: no proof of a tombstone", request.path)
+            elif not isinstance(state, Present):  # a new object, which the daemon copies
+                self._log.warning("DELETE %s is left to the daemon: no tombstone was found", request.path)
         except (LocalUnavailable, RemoteError) as error:
             self._log.warning("DELETE %s is left to the daemon: %s", request.path, error)
         return HTTPNoContent(request=swob_request)
@@ -114,24 +114,25 @@ class Changes:
     # POST
 
     def post(self, request: Request, start_response: StartResponse) -> Iterable[bytes]:
-        """With ``propagate_post`` the copy gets the new metadata.
+        """With ``propagate_post``, update the copy's metadata.
 
-        Then the local cluster is asked again: the object may have come back meanwhile, with the old one.
-        (Who restores it looks at the copy after that, so one of the two sees what the other one did.)
+        Afterwards the POST is sent to the local cluster again: the object may have been restored meanwhile
+        with the old metadata. (A restore checks the copy after it has written, so one of the two sees the
+        other's change.)
         """
         if not request.target.mapping.profile.propagate_post:
             return request.app(request.environ, start_response)
         given_time = request.environ.get(_TIMESTAMP)
         local = request.ask_local()
         if local.status != 404 or not self._proxyfs.covers(request):
-            return local.give(start_response)
-        local.read()
+            return local.send(start_response)
+        local.buffer()
         try:
             answer = self._post_copy(request)
         except NotFound:
-            return local.give(start_response)
+            return local.send(start_response)
         except RemoteError as error:
-            answer = failure(error, request, self._log)
+            answer = error_response(error, request, self._log)
         except LocalUnavailable as error:
             self._log.error("POST %s: %s", request.path, error)
             answer = HTTPServiceUnavailable(
@@ -142,12 +143,12 @@ class Changes:
                 request=SwobRequest(request.environ), body=f"{error}\n", content_type="text/plain"
             )
         else:
-            if given_time is None:  # the proxy has set it, and what came back may be newer
+            if given_time is None:  # set by the proxy; the restored object may be newer
                 request.environ.pop(_TIMESTAMP, None)
             again = request.ask_local()
             if again.status // 100 == 2:
-                return again.give(start_response)
-            again.drop()
+                return again.send(start_response)
+            again.discard()
         answer.headers.update(cross_origin(local.headers))
         given: Iterable[bytes] = answer(request.environ, start_response)
         return given
@@ -162,15 +163,15 @@ class Changes:
             try:
                 bucket.post_object(info.name, meta, info.etag or None)
                 break
-            except PreconditionFailed:  # somebody else was faster
+            except PreconditionFailed:  # a concurrent write came first
                 if attempt == 2:
                     raise
         self._log.increment("posts")
         return HTTPAccepted(request=SwobRequest(request.environ))
 
     def _check_visible(self, request: Request, info: ObjectInfo) -> None:
-        """New metadata would make the copy newer than a delete, or than a symlink that has expired, which
-        would then be undone.
+        """Check that clients may see the copy: new metadata would make it newer than a delete, or than an
+        expired symlink, and so undo them.
 
         Raises NotFound, LocalUnavailable.
         """
@@ -184,7 +185,8 @@ class Changes:
 
 
 def _new_meta(request: Request, info: ObjectInfo) -> ObjectMeta:
-    """What Swift's object server makes of a POST: everything is replaced but the content type.
+    """Return the metadata that Swift's object server would store for this POST: it replaces everything except
+    the content type.
 
     Raises ObjectRefused.
     """
@@ -203,13 +205,13 @@ def _new_meta(request: Request, info: ObjectInfo) -> ObjectMeta:
     marks["swift-timestamp"] = now.internal
     if info.md5 is not None and info.md5 != info.etag:
         marks["swift-etag"] = info.md5
-    if "x-delete-at" in sent:  # Swift has checked it, and made it of X-Delete-After
+    if "x-delete-at" in sent:  # validated by Swift, or computed from X-Delete-After
         marks["x-delete-at"] = sent["x-delete-at"]
     return replace(info.meta, headers=stored, user=user, marks=marks)
 
 
 def _utf8(header: str, value: str) -> str:
-    """The value of a header as text. Raises ObjectRefused."""
+    """Return a header's value as text. Raises ObjectRefused."""
     try:
         return to_text(value)
     except UnicodeDecodeError as error:

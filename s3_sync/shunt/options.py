@@ -16,26 +16,26 @@ class Options:
 
     conf_file: str = "/etc/swift-s3-sync/sync.json"
     handle_proxyfs: bool = False
-    #: how often the file is looked at
+    #: seconds between checks of the file for changes
     reload_interval: float = 15.0
-    #: requests to one remote account at a time, open reads among them, in each proxy worker
+    #: concurrent requests to one remote account, open reads included, per proxy worker
     remote_connections: int = 256
-    #: for one of these connections
+    #: maximum wait for one of these connections
     remote_wait: float = 5.0
     remote_connect_timeout: float = 3.0
-    #: between two pieces of an answer
+    #: between two reads of a response
     remote_timeout: float = 10.0
-    #: requests in a row without an answer until the remote is left alone for a while
+    #: consecutive unanswered requests that open the circuit breaker
     remote_failures: int = 5
-    #: objects that are written back at a time, in each proxy worker
+    #: concurrent restores, per proxy worker
     restores: int = 8
-    #: whether whole objects are hashed on their way to a client
+    #: whether whole objects are hashed on their way to the client
     verify_reads: bool = True
     swift_dir: str = "/etc/swift"
 
     @classmethod
     def read(cls, conf: Mapping[str, str]) -> Options:
-        """From the section; other keys are for Swift's logger, or not ours. Raises ConfigError."""
+        """Read the section; other keys belong to Swift's logger, or are ignored. Raises ConfigError."""
         values: dict[str, object] = {}
         problems: list[Problem] = []
         for field in fields(cls):

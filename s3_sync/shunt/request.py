@@ -1,4 +1,5 @@
-"""A request that is ours to look at, and what the local cluster says to it."""
+"""A request for a mapped container, the local cluster's response to it, and the object to look up
+remotely."""
 
 from __future__ import annotations
 
@@ -9,9 +10,11 @@ from typing import Any
 from swift.common.utils import close_if_possible, drain_and_close
 from swift.common.wsgi import WSGIContext
 
+from s3_sync.model.timestamps import Timestamp
+from s3_sync.providers.base import Bucket
 from s3_sync.shunt.mapping_table import MappedContainer
 
-#: how access logs of Swift call requests that we make
+#: ``swift.source`` of our subrequests, shown in Swift's access logs
 SOURCE = "1space-shunt"
 
 Environ = dict[str, Any]
@@ -24,8 +27,8 @@ Headers = list[tuple[str, str]]
 class Request:
     """``account``, ``container``, ``name`` are text, not WSGI's latin-1; ``name`` is empty for a container.
 
-    ``app`` is the rest of the pipeline, the local cluster. ``around``: the middleware with it, for requests
-    of ours that both sides are to answer.
+    ``app`` is the rest of the pipeline, the local cluster. ``around``: this middleware and the rest, for
+    subrequests that both sides should serve.
     """
 
     environ: Environ
@@ -43,16 +46,16 @@ class Request:
 
     @property
     def path(self) -> str:
-        """For log lines."""
+        """The path as shown in log lines."""
         return "/".join(filter(None, (self.account, self.container, self.name)))
 
-    def ask_local(self) -> Local:
-        """Let the local cluster answer this very request."""
-        return Local(self.app, self.environ)
+    def ask_local(self) -> LocalResponse:
+        """Send this very request to the local cluster."""
+        return LocalResponse(self.app, self.environ)
 
 
-class Local:
-    """The local cluster's answer, its body still to be read: ``give`` it, or ``drop`` it."""
+class LocalResponse:
+    """The local cluster's response, its body not yet read: either ``send`` or ``discard`` it."""
 
     def __init__(self, app: App, environ: Environ) -> None:
         context = WSGIContext(app)
@@ -62,37 +65,59 @@ class Local:
         self.headers: Headers = context._response_headers
 
     def header(self, name: str) -> str | None:
-        """``name`` in any case."""
+        """``name`` is case-insensitive."""
         value: str | None = self._context._response_header_value(name)
         return value
 
-    def give(self, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer the client with it, unchanged."""
+    def send(self, start_response: StartResponse) -> Iterable[bytes]:
+        """Pass the response on to the client, unchanged."""
         start_response(self._context._response_status, self.headers, self._context._response_exc_info)
         return self._body
 
-    def read(self) -> bytes:
-        """The body, which must be small; ``give`` still works."""
+    def buffer(self) -> bytes:
+        """Read the body, which must be small, into memory; ``send`` still works."""
         body = b"".join(self._body)
         close_if_possible(self._body)
         self._body = [body]
         return body
 
-    def drop(self) -> None:
-        """Nobody wants the body, which is small."""
+    def discard(self) -> None:
+        """Drain the body, which is small."""
         drain_and_close(self._body)
         self._body = []
 
 
+@dataclass(frozen=True, slots=True)
+class RemoteLookup:
+    """An object that the local cluster does not have: ``request.name``, or the target of that symlink."""
+
+    request: Request
+    local: LocalResponse
+    target: MappedContainer
+    container: str
+    name: str
+    #: a moment before the local request
+    asked_at: Timestamp
+    params: dict[str, str]
+
+    @property
+    def bucket(self) -> Bucket:
+        return self.target.bucket
+
+    @property
+    def environ(self) -> Environ:
+        return self.request.environ
+
+
 def find_filter(app: Any, kind: type) -> Any:
-    """The first filter of this kind in a pipeline, or None."""
+    """Return the first filter of this type in a pipeline, or None."""
     while app is not None and not isinstance(app, kind):
         app = getattr(app, "app", None)
     return app
 
 
 def to_text(wsgi: str) -> str:
-    """A WSGI string as text. Raises UnicodeDecodeError."""
+    """Decode a WSGI string. Raises UnicodeDecodeError."""
     return wsgi if wsgi.isascii() else wsgi.encode("latin-1").decode("utf-8")
 
 

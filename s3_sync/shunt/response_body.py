@@ -1,4 +1,4 @@
-"""The bytes of an answer on their way from the remote store to the client."""
+"""Response bodies streamed from the remote store to the client."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from s3_sync.providers.base import Bucket
 from s3_sync.streams.reader import Body
 from s3_sync.transfer.resuming import ResumingBody, read_range
 
-#: bytes that the server collects before it sends the head of an answer (eventlet.wsgi, minimum_chunk_size):
-#: an error before that would make it say 500
-_HELD_BACK = 4096
-#: bytes that go to a client at a time, at most: each piece costs a turn of the whole proxy
-_PIECE = 256 * 1024
+#: bytes that the server buffers before it sends the response headers (eventlet.wsgi, minimum_chunk_size): an
+#: error before that would become a 500
+_HEADER_BUFFER = 4096
+#: maximum bytes per chunk: each chunk costs a switch of green threads
+_CHUNK = 256 * 1024
 
 
 class BodyObserver(Protocol):
-    """Hears what a client is given. None of this may wait or raise."""
+    """Sees the bytes that a client is sent. The methods neither block nor raise."""
 
-    def offer(self, data: bytes) -> None:
-        """The next bytes."""
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes."""
         ...
 
-    def end(self) -> None:
-        """That was all, or all that this client wanted."""
+    def close_feed(self) -> None:
+        """The body has ended, or the client has stopped reading."""
         ...
 
 
 class ResponseBody:
-    """A WSGI body over a Body, which has begun already. ``log``: where it says that the remote store broke
-    off in the middle. ``listener`` may be set before the first byte is given. Raises what the body does."""
+    """A WSGI body over a Body that has already begun. A failure in the middle goes to ``log``. ``listener``
+    may be set before the first byte is sent. Raises what the body raises."""
 
     def __init__(self, body: Body, log: Any) -> None:
         self.listener: BodyObserver | None = None
         self._body = body
         self._log = log
-        self._rest = iter(lambda: body.read(_PIECE), b"")
+        self._rest = iter(lambda: body.read(_CHUNK), b"")
         try:
             self._first = _begin(self._rest)
         except BaseException:
@@ -52,10 +52,10 @@ class ResponseBody:
         try:
             for data in chain(self._first, self._rest):
                 if self.listener is not None:
-                    self.listener.offer(data)
+                    self.listener.feed(data)
                 yield data
         except RemoteError as error:
-            _note_break(self._log, error)
+            _log_cutoff(self._log, error)
             raise
         finally:
             self.close()
@@ -63,14 +63,14 @@ class ResponseBody:
     def close(self) -> None:
         self._body.close()
         if self.listener is not None:
-            self.listener.end()
+            self.listener.close_feed()
 
 
-class Remote:
-    """An object for ``swob.Response``, which asks for the range, the ranges, or all of it.
+class RangeReader:
+    """An object as ``swob.Response`` reads it: one range, several ranges, or all of it.
 
-    What it asks for is opened at once; of several ranges the first one. ``check`` is called before that, and
-    may raise.
+    What is requested is opened at once; of several ranges, the first one. ``check`` is called before that,
+    and may raise.
     """
 
     def __init__(self, bucket: Bucket, info: ObjectInfo, log: Any, check: Callable[[], None]) -> None:
@@ -80,31 +80,31 @@ class Remote:
         self._check = check
 
     def __iter__(self) -> Iterator[bytes]:
-        """A HEAD has no bytes, and all of them are read without this."""
+        """Empty: a HEAD has no body, and a whole object is not read through this class."""
         return iter(())
 
     def app_iter_range(self, start: int, stop: int) -> ResponseBody:
-        """The bytes from ``start`` to before ``stop``."""
+        """Return the bytes from ``start`` up to, not including, ``stop``."""
         self._check()
         return ResponseBody(read_range(self._bucket, self._info, start, stop - 1), self._log)
 
     def app_iter_ranges(
         self, ranges: Sequence[tuple[int, int]], content_type: bytes, boundary: bytes, size: int
     ) -> MultiRangeBody:
-        def document(give: Callable[[int, int], Iterator[bytes]]) -> Iterator[bytes]:
-            pieces: Iterator[bytes] = multi_range_iterator(ranges, content_type, boundary, size, give)
+        def document(send: Callable[[int, int], Iterator[bytes]]) -> Iterator[bytes]:
+            pieces: Iterator[bytes] = multi_range_iterator(ranges, content_type, boundary, size, send)
             return pieces
 
         self._check()
         return MultiRangeBody(self._bucket, self._info, ranges[0], document, self._log)
 
     def close(self) -> None:
-        """Nothing was opened."""
+        """Do nothing: nothing is open."""
 
 
 class MultiRangeBody:
-    """A multipart/byteranges document, which has begun already. ``document`` makes it of what gives the
-    bytes from a start to before a stop, the ``first`` ones first."""
+    """A multipart/byteranges document that has already begun. ``document`` builds it from a function that
+    returns the bytes of a range, starting with the ``first`` one."""
 
     def __init__(
         self,
@@ -119,7 +119,7 @@ class MultiRangeBody:
         self._log = log
         start, stop = first
         self._current = read_range(bucket, info, start, stop - 1)
-        self._ahead = True
+        self._first_is_open = True
         self._rest = document(self._range)
         try:
             self._first = _begin(self._rest)
@@ -131,19 +131,19 @@ class MultiRangeBody:
         try:
             yield from chain(self._first, self._rest)
         except RemoteError as error:
-            _note_break(self._log, error)
+            _log_cutoff(self._log, error)
             raise
         finally:
             self.close()
 
     def _range(self, start: int, stop: int) -> Iterator[bytes]:
-        if not self._ahead:
-            # as stubbornly as a body that broke, since the client cannot be told any more
+        if not self._first_is_open:
+            # retried like a body that broke, because the status has been sent
             self._current = ResumingBody(self._bucket, self._info, start, stop - 1)
-        self._ahead = False
+        self._first_is_open = False
         body = self._current
         try:
-            while data := body.read(_PIECE):
+            while data := body.read(_CHUNK):
                 yield data
         finally:
             body.close()
@@ -153,16 +153,16 @@ class MultiRangeBody:
 
 
 def _begin(pieces: Iterator[bytes]) -> list[bytes]:
-    """Take so much that what goes wrong before has done so, and can be answered with a status."""
+    """Read enough that an error up to there can still be reported with a status."""
     first: list[bytes] = []
-    room = _HELD_BACK
+    room = _HEADER_BUFFER
     while room > 0 and (data := next(pieces, b"")):
         first.append(data)
         room -= len(data)
     return first
 
 
-def _note_break(log: Any, error: RemoteError) -> None:
-    # the server can only break the connection now, and does that when it sees an error
-    log.error("an answer breaks off: %s", error)
+def _log_cutoff(log: Any, error: RemoteError) -> None:
+    # the status has been sent: the server closes the connection when it sees the error
+    log.error("A response was cut off: %s", error)
     log.increment("broken_off")

@@ -1,4 +1,4 @@
-"""Objects that are read come back into the local cluster, behind the back of who reads them."""
+"""Restores objects into the local cluster in the background while clients read them."""
 
 from __future__ import annotations
 
@@ -22,15 +22,14 @@ from s3_sync.shunt.headers import S3_ETAG, is_deleted, stored_headers, written_a
 from s3_sync.shunt.legacy_dlo import is_bare
 from s3_sync.shunt.manifest_cache import LargeObjects, has_segments, is_large
 from s3_sync.shunt.memcache_lock import MemcacheLock
-from s3_sync.shunt.request import SOURCE, find_filter
-from s3_sync.shunt.wanted import Wanted
+from s3_sync.shunt.request import SOURCE, RemoteLookup, find_filter
 from s3_sync.transfer.restore import Limits, RestoreJob, restore
 from s3_sync.transfer.tee import TeeBody
 
-#: seconds until an object whose restore failed is tried again
-_PAUSE = 60.0
-_MOST_REMEMBERED = 10_000
-#: what a container's listing shall say instead of the object's ETag
+#: seconds before a failed restore is retried
+_RETRY_AFTER = 60.0
+_MAX_FAILED = 10_000
+#: the ETag that the container's listing shows instead of the object's own
 _ROW_ETAG = get_container_update_override_key("etag").lower()
 
 Key = tuple[str, str, str]
@@ -39,16 +38,16 @@ Key = tuple[str, str, str]
 @dataclass(frozen=True, slots=True)
 class _Job:
     key: Key
-    wanted: Wanted
+    lookup: RemoteLookup
     info: ObjectInfo
     body: TeeBody
     log_context: Any
 
 
 class Restores:
-    """At most ``pool.size`` at a time, and one of each object; who comes later reads without a restore.
+    """Runs at most ``pool.size`` restores at a time, one per object; further reads do not start one.
 
-    ``segment_size``: says what it is now.
+    ``segment_size``: returns the configured size now.
     """
 
     def __init__(
@@ -67,23 +66,24 @@ class Restores:
         self._running: set[Key] = set()
         self._failed: dict[Key, float] = {}
 
-    def begin(self, wanted: Wanted, info: ObjectInfo, whole: bool) -> TeeBody | None:
-        """Restore the object from what a client is about to read, if that can be done now. Never waits.
+    def begin(self, lookup: RemoteLookup, info: ObjectInfo, whole: bool) -> TeeBody | None:
+        """Start a restore from the bytes that a client is about to read, if possible now. Never blocks.
 
-        If that is not the ``whole``, it is read from the store anew, and nobody has to tell of bytes.
+        If the client does not read the ``whole`` object, the restore reads it from the store, and needs no
+        feed.
         """
-        mapping = wanted.target.mapping
-        key = (mapping.account, wanted.container, wanted.name)
+        mapping = lookup.target.mapping
+        key = (mapping.account, lookup.container, lookup.name)
         if key in self._running or self._failed.get(key, 0.0) > time.monotonic():
             return None
         if len(self._running) >= self._pool.size:
             self._log.increment("restores.busy")
             return None
         self._running.add(key)
-        body = TeeBody(wanted.bucket, info)
+        body = TeeBody(lookup.bucket, info)
         if not whole:
-            body.go_alone()
-        job = _Job(key, wanted, info, body, self._log.thread_locals)
+            body.read_from_store()
+        job = _Job(key, lookup, info, body, self._log.thread_locals)
         self._pool.spawn(lambda: self._run(job))
         return body
 
@@ -91,24 +91,24 @@ class Restores:
         self._log.thread_locals = job.log_context
         path = "/".join(job.key)
         try:
-            with MemcacheLock(job.wanted.environ, f"restore/{path}") as claim:
-                if not claim.granted:
+            with MemcacheLock(job.lookup.environ, f"restore/{path}") as lock:
+                if not lock.acquired:
                     self._log.increment("restores.busy")
                     return
                 self._restore(job)
         except LocalChanged as error:
             self._log.increment("restores.superseded")
-            self._log.info("%s is not restored: %s", path, error)
+            self._log.info("Did not restore %s: %s", path, error)
         except SyncError as error:
             if job.body.abandoned:
                 self._log.increment("restores.abandoned")
-                self._log.info("%s is not restored: it was not read to its end", path)
+                self._log.info("Did not restore %s: the client did not read it to the end", path)
                 return
-            self._failed_now(job.key)
+            self._note_failure(job.key)
             self._log.increment("restores.failed")
             self._log.warning("Failed to restore %s: %s: %s", path, error.reason, error)
-        except Exception:  # the thread's last resort: a client is not to notice
-            self._failed_now(job.key)
+        except Exception:  # the thread's last resort: the client must not be affected
+            self._note_failure(job.key)
             self._log.increment("restores.failed")
             self._log.exception("Failed to restore %s", path)
         else:
@@ -119,75 +119,75 @@ class Restores:
             self._running.discard(job.key)
 
     def _restore(self, job: _Job) -> None:
-        wanted, info = job.wanted, job.info
+        lookup, info = job.lookup, job.info
         self._check_missing(job)
-        manifest = self._large.manifest(wanted.target, info) if is_large(info) else None
+        manifest = self._large.manifest(lookup.target, info) if is_large(info) else None
         if manifest is None and has_segments(info) and not is_bare(info):
             raise ObjectRefused(
                 "segments_elsewhere",
-                "its manifest is not in the bucket, so that nothing tells who might read its segments",
+                "its manifest is not in the bucket, so it is not known who could read its segments",
             )
         headers = _headers(info, manifest)
-        allowed = wanted.target.mapping.profile.segment_containers
-        restoration = RestoreJob(wanted.container, info, manifest, wanted.asked, headers, allowed)
-        writer = SubrequestWriter(wanted.request.app, wanted.environ, wanted.target.mapping.account, SOURCE)
-        limits = Limits(MAX_FILE_SIZE, max_segments(wanted.request.app), self._segment_size())
-        restore(writer, restoration, job.body, limits)
-        job.body.close()  # who holds one place at the store must not wait for a second one
-        if wanted.target.mapping.profile.propagate_post:
+        allowed = lookup.target.mapping.profile.segment_containers
+        restore_job = RestoreJob(lookup.container, info, manifest, lookup.asked_at, headers, allowed)
+        writer = SubrequestWriter(lookup.request.app, lookup.environ, lookup.target.mapping.account, SOURCE)
+        limits = Limits(MAX_FILE_SIZE, max_segments(lookup.request.app), self._segment_size())
+        restore(writer, restore_job, job.body, limits)
+        job.body.close()  # a request that holds one connection must not wait for a second one
+        if lookup.target.mapping.profile.propagate_post:
             self._take_over_posts(job, writer)
 
     @staticmethod
     def _take_over_posts(job: _Job, writer: SubrequestWriter) -> None:
-        """A client's POST went to the copy while the object was not here yet, and must not be lost."""
-        wanted, old = job.wanted, job.info
+        """Apply a client's POST that went to the copy before the object was restored."""
+        lookup, old = job.lookup, job.info
         try:
-            info = wanted.bucket.head_object(old.name)
+            info = lookup.bucket.head_object(old.name)
         except NotFound:
             return
         if info.meta is None or info.meta == old.meta or info.etag != old.etag:
             return
         timestamp = written_at(info)
-        if timestamp > wanted.asked:
+        if timestamp > lookup.asked_at:
             headers = {**stored_headers(info.meta), "x-timestamp": timestamp.internal}
-            writer.post_object(wanted.container, old.name, headers)
+            writer.post_object(lookup.container, old.name, headers)
 
     def _check_missing(self, job: _Job) -> None:
-        """The proxy's 404 is the word of a majority at best. A replica that was silent may hold something
-        newer than the copy, which a restore would hide. Raises LocalChanged, LocalUnavailable."""
+        """Check that no replica has anything newer than the copy, which a restore would hide: the proxy's 404
+        comes from a majority at best. Raises LocalChanged, LocalUnavailable."""
         account, container, name = job.key
         state = self._newest.of(account, container, name)
         if isinstance(state, Present) and not state.expired:
             raise LocalChanged("it is in the local cluster")
         if isinstance(state, Deleted):
-            if state.timestamp >= job.wanted.asked:
+            if state.timestamp >= job.lookup.asked_at:
                 raise LocalChanged("it was deleted while it was read")
-            if is_deleted(job.wanted.target.mapping, job.info, state.timestamp):
+            if is_deleted(job.lookup.target.mapping, job.info, state.timestamp):
                 raise LocalChanged("a client has deleted it")
 
-    def _failed_now(self, key: Key) -> None:
-        if len(self._failed) >= _MOST_REMEMBERED:
+    def _note_failure(self, key: Key) -> None:
+        if len(self._failed) >= _MAX_FAILED:
             self._failed.clear()
-        self._failed[key] = time.monotonic() + _PAUSE
+        self._failed[key] = time.monotonic() + _RETRY_AFTER
 
 
 def max_segments(app: Any) -> int:
-    """Of an SLO that is written through this pipeline; 0 = slo is not in it, so that the manifest of one
-    would be stored as an object."""
+    """Return the segment limit of slo in this pipeline; 0 without slo, where a manifest would be stored as an
+    ordinary object."""
     slo = find_filter(app, StaticLargeObject)
     return 0 if slo is None else int(slo.max_manifest_segments)
 
 
 def _headers(info: ObjectInfo, manifest: Manifest | None) -> dict[str, str]:
-    """Of the PUT. The bare manifest of a DLO becomes one again.
+    """Return the headers of the PUT. A manifest-only DLO becomes a DLO again.
 
-    What clients of s3api have seen as ETag comes back as s3api itself stores it with an upload in parts.
+    The ETag that s3api clients saw is stored as s3api itself stores it for a multipart upload.
     """
     assert info.meta is not None
     headers, marks = stored_headers(info.meta), info.meta.marks
     if manifest is not None and "x-static-large-object" in marks:
         headers[S3_ETAG] = manifest.multipart_etag
-        headers[_ROW_ETAG] = f"; s3_etag={manifest.multipart_etag}"  # slo writes its own in front
+        headers[_ROW_ETAG] = f"; s3_etag={manifest.multipart_etag}"  # slo prepends its own
     if is_bare(info):
         headers["x-object-manifest"] = quote(marks["x-object-manifest"])
     return headers

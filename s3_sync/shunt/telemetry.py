@@ -1,4 +1,4 @@
-"""What the shunt tells about itself: Swift's log and Swift's statsd."""
+"""The shunt's logger and metrics, through Swift's logger and statsd client."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from s3_sync.errors import Archived, NotFound, PreconditionFailed, RemoteError
 from s3_sync.providers.wrappers.bulkhead import BulkheadListener
 from s3_sync.providers.wrappers.circuit_breaker import State
 
-#: a colon, as in the name that log lines have, would end a metric's name
+#: not the logger's name: a colon would end a metric's name
 _METRICS = "proxy-server.s3_sync.shunt"
 _EXPECTED = (NotFound, PreconditionFailed, Archived)
 
 
 def shunt_logger(conf: Mapping[str, str]) -> Any:
-    """Swift's logger: lines carry the transaction's id, and ``increment`` and ``timing`` go to statsd."""
+    """Return Swift's logger: lines carry the transaction id, and ``increment`` and ``timing`` go to
+    statsd."""
     names = {"name": "proxy-server:s3_sync.shunt", "log_route": "s3_sync.shunt"}
     try:
         return get_logger(conf, statsd_tail_prefix=_METRICS, **names)
@@ -28,7 +29,7 @@ def shunt_logger(conf: Mapping[str, str]) -> Any:
 
 
 class RemoteWatcher(BulkheadListener):
-    """Of one remote account, called ``name`` in the log."""
+    """Logs and counts the requests to one remote account, called ``name`` in the log."""
 
     def __init__(self, name: str, log: Any) -> None:
         self._name = name
@@ -42,6 +43,6 @@ class RemoteWatcher(BulkheadListener):
     def changed(self, state: State) -> None:
         self._log.increment(f"breaker.{state}")
         if state == "open":
-            self._log.error("%s does not answer: it is left alone for a while", self._name)
+            self._log.error("%s does not respond: sending it no requests for a while", self._name)
         elif state == "closed":
-            self._log.warning("%s answers again", self._name)
+            self._log.warning("%s responds again", self._name)

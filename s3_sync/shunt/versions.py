@@ -1,4 +1,4 @@
-"""Versions of objects (Swift's object_versioning): only the local cluster has several of one."""
+"""Object versions (Swift's object_versioning): only the local cluster has more than one of an object."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from swift.proxy.controllers.base import get_container_info
 
 from s3_sync.shunt.request import SOURCE, Request
 
-#: of an object that was written while its container had no versions
+#: version id of an object written while its container had no versions
 NULL = "null"
 
 
-def are_known() -> bool:
-    """Whether this Swift knows of versions at all; else parameters about them mean nothing."""
+def is_supported() -> bool:
+    """Return whether this Swift has object versioning; if not, its parameters have no meaning."""
     return "object_versioning" in get_swift_info()
 
 
 def has_versions(request: Request) -> bool:
-    """Whether the container has, or has ever had, versions of its objects."""
+    """Return whether the container has, or ever had, versions of its objects."""
     info = get_container_info(request.environ, request.app, swift_source=SOURCE)
     return bool(info.get("sysmeta", {}).get("versions-container"))
 
 
-def names_null(params: Mapping[str, str]) -> bool:
-    """Whether a request is about the version that is the only one in a container without versions."""
-    return params.get("version-id") == NULL and are_known()
+def names_null_version(params: Mapping[str, str]) -> bool:
+    """Return whether the request names the null version, the only one in a container without versions."""
+    return params.get("version-id") == NULL and is_supported()
 
 
-def names_another(request: Request, params: Mapping[str, str]) -> bool:
-    """Whether a request is about one of several versions, or one that only the cluster can know."""
+def names_local_version(request: Request, params: Mapping[str, str]) -> bool:
+    """Return whether the request names a version that only the cluster can have."""
     version = params.get("version-id")
-    if not version or not are_known():
+    if not version or not is_supported():
         return False
     return version != NULL or has_versions(request)

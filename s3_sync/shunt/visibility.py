@@ -1,4 +1,4 @@
-"""Whether a stored copy may be seen by clients: not when its object has expired or was deleted."""
+"""Whether clients may see a stored copy: not if its object has expired or was deleted."""
 
 from __future__ import annotations
 
@@ -7,43 +7,43 @@ from s3_sync.errors import LocalUnavailable, NotFound, RemoteUnavailable
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.shunt.headers import is_deleted, is_expired, written_at
-from s3_sync.shunt.wanted import Wanted
+from s3_sync.shunt.request import RemoteLookup
 
 
 class Visibility:
-    """``newest``: what all replicas know of an object."""
+    """``newest``: determines an object's newest state over all replicas."""
 
     def __init__(self, newest: NewestState) -> None:
         self._newest = newest
 
-    def check(self, wanted: Wanted, info: ObjectInfo) -> None:
-        """Raises NotFound for a copy that is there and must not be seen any more, RemoteUnavailable where
-        that cannot be told."""
+    def check(self, lookup: RemoteLookup, info: ObjectInfo) -> None:
+        """Raise NotFound for a copy that clients must no longer see, RemoteUnavailable if that is unknown."""
         if is_expired(info):
             raise NotFound(f"{info.name} has expired", status=404)
-        # the local 404 tells the time of the tombstone, or of the expired object, where there is one and the
-        # server that was asked has it
-        text = wanted.local.header("x-backend-timestamp") or ""
+        # the local 404 carries the timestamp of the tombstone, or of the expired object, if there is one and
+        # the queried server has it
+        text = lookup.local.header("x-backend-timestamp") or ""
         try:
             known = Timestamp.parse(text)
         except ValueError:
             return
-        if is_deleted(wanted.target.mapping, info, known):
+        if is_deleted(lookup.target.mapping, info, known):
             raise NotFound(f"{info.name} was deleted", status=404)
-        if self._has_expired(wanted, info, known):
+        if self._has_expired(lookup, info, known):
             raise NotFound(f"{info.name} has expired in the cluster", status=404)
 
-    def _has_expired(self, wanted: Wanted, info: ObjectInfo, known: Timestamp) -> bool:
-        """Whether the cluster has it still, and does not show it because its X-Delete-At has passed.
+    def _has_expired(self, lookup: RemoteLookup, info: ObjectInfo, known: Timestamp) -> bool:
+        """Return whether the cluster still has the object, but hides it because its X-Delete-At has passed.
 
-        The copy of a symlink, and so of an object of a container with versions, need not know of that. What
-        the copy was made of is there if ``known`` is its time. A later one is that of a delete, or of a POST.
+        The copy of a symlink, and so of an object in a container with versions, may not know that. If
+        ``known`` is the copy's own timestamp, the cluster has the object; a later one is that of a delete or
+        a POST.
         """
         copied = written_at(info)
         if known.offset or known <= copied:
             return known == copied
         try:
-            state = self._newest.of(wanted.target.mapping.account, wanted.container, wanted.name)
+            state = self._newest.of(lookup.target.mapping.account, lookup.container, lookup.name)
         except LocalUnavailable as error:
-            raise RemoteUnavailable(f"whether {info.name} has expired is not known: {error}") from error
+            raise RemoteUnavailable(f"cannot tell whether {info.name} has expired: {error}") from error
         return isinstance(state, Present) and state.expired

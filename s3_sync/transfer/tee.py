@@ -15,14 +15,14 @@ from s3_sync.streams.reader import CHUNK
 from s3_sync.transfer.resuming import ResumingBody, read_range
 
 #: bytes that wait for the follower before it is left behind; each restore in flight takes so much memory
-_AHEAD = 2 * 1024 * 1024
+_MAX_BUFFERED = 2 * 1024 * 1024
 #: seconds. Shorter, both together, than the time for which Swift's servers wait for the next bytes (60)
-_PATIENCE = 10.0
-_PRECEDENCE = 20.0
+_FEED_TIMEOUT = 10.0
+_CLIENT_FIRST = 20.0
 
 
 class TeeBody:
-    """A Body over the whole object, fed by ``offer`` with what a client is given.
+    """A Body over the whole object, fed by ``feed`` with what a client is given.
 
     The client sets the pace and never waits. A follower that is more than 2 MiB behind is left behind: it
     gets the rest from the store by itself, once the client has its last byte or a while has passed. So it
@@ -37,46 +37,46 @@ class TeeBody:
         self._now = now
         self._changed = threading.Condition(threading.Lock())
         self._pieces: deque[bytes] = deque()
-        self._waiting = 0
+        self._buffered = 0
         self._position = 0
-        self._given = 0
-        self._fed = True
-        self._ended = False
-        self._left_behind_at = 0.0
-        self._own: ResumingBody | None = None
+        self._fed_bytes = 0
+        self._is_fed = True
+        self._feed_closed = False
+        self._fell_behind_at = 0.0
+        self._own_body: ResumingBody | None = None
 
     # The client's side
 
-    def offer(self, data: bytes) -> None:
+    def feed(self, data: bytes) -> None:
         with self._changed:
-            self._given += len(data)
-            if not self._fed:
+            self._fed_bytes += len(data)
+            if not self._is_fed:
                 return
-            if self._waiting + len(data) > _AHEAD:
-                self._fed = False
-                self._left_behind_at = self._now()
+            if self._buffered + len(data) > _MAX_BUFFERED:
+                self._is_fed = False
+                self._fell_behind_at = self._now()
             else:
                 self._pieces.append(data)
-                self._waiting += len(data)
+                self._buffered += len(data)
             self._changed.notify()
 
-    def end(self) -> None:
+    def close_feed(self) -> None:
         with self._changed:
-            self._ended = True
+            self._feed_closed = True
             self._changed.notify()
 
-    def go_alone(self) -> None:
+    def read_from_store(self) -> None:
         """No client reads all of it: the follower gets everything from the store, at once."""
         with self._changed:
-            self._fed = False
-            self._ended = True
-            self._given = self._info.size
+            self._is_fed = False
+            self._feed_closed = True
+            self._fed_bytes = self._info.size
             self._changed.notify()
 
     @property
     def abandoned(self) -> bool:
         """Whether the client went away before its last byte."""
-        return self._ended and self._given < self._info.size
+        return self._feed_closed and self._fed_bytes < self._info.size
 
     # The follower's side
 
@@ -93,32 +93,32 @@ class TeeBody:
         raise io.UnsupportedOperation("a client's stream goes forward")
 
     def close(self) -> None:
-        own, self._own = self._own, None
-        if own is not None:
-            own.close()
+        own_body, self._own_body = self._own_body, None
+        if own_body is not None:
+            own_body.close()
         with self._changed:
-            self._fed = False
+            self._is_fed = False
             self._pieces.clear()
 
     def _next(self, size: int) -> bytes:
         with self._changed:
-            self._await()
+            self._wait_for_data()
             if self.abandoned:
                 raise LocalUnavailable(f"the client that was reading {self._info.name} went away")
             if self._pieces:
                 return self._take(size)
-        if self._own is None:
-            self._own = read_range(self._bucket, self._info, self._position, self._info.size - 1)
-        return self._own.read(size)
+        if self._own_body is None:
+            self._own_body = read_range(self._bucket, self._info, self._position, self._info.size - 1)
+        return self._own_body.read(size)
 
-    def _await(self) -> None:
+    def _wait_for_data(self) -> None:
         """Until there is something to take, or it is time to go one's own way."""
-        while not self._pieces and not self._ended and self._own is None:
-            if self._fed:
-                if not self._changed.wait(_PATIENCE):
-                    self._fed = False  # the client takes its time
+        while not self._pieces and not self._feed_closed and self._own_body is None:
+            if self._is_fed:
+                if not self._changed.wait(_FEED_TIMEOUT):
+                    self._is_fed = False  # the client takes its time
                     return
-            elif (left := self._left_behind_at + _PRECEDENCE - self._now()) > 0:
+            elif (left := self._fell_behind_at + _CLIENT_FIRST - self._now()) > 0:
                 self._changed.wait(left)
             else:
                 return
@@ -128,5 +128,5 @@ class TeeBody:
         if len(data) > size:
             self._pieces.appendleft(data[size:])
             data = data[:size]
-        self._waiting -= len(data)
+        self._buffered -= len(data)
         return data

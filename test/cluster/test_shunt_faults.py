@@ -163,7 +163,7 @@ def test_other_bytes_are_neither_given_to_their_end_nor_restored(
     remote.when(fault, method="GET", key="/o", times=1)
     with pytest.raises(http.client.IncompleteRead):
         archive.get("o")
-    archive.not_restored("o", "not read to its end")
+    archive.not_restored("o", "did not read it to the end")
     assert " bytes hash to " in archive.cluster.proxy_log
     assert archive.get("o").body == BODY
     assert archive.restored("o").body == BODY  # which nothing keeps from being tried again

@@ -78,7 +78,7 @@ def test_other_bytes_than_were_asked_for(archive: Archive, remote: FaultProxy, f
     with pytest.raises(http.client.IncompleteRead) as broken:
         archive.get("o")
     assert BODY.startswith(broken.value.partial)
-    archive.not_restored("o", "not read to its end")
+    archive.not_restored("o", "did not read it to the end")
 
 
 def grows(exchange: Exchange) -> None:
@@ -112,7 +112,7 @@ def test_less_bytes_than_the_store_has_said(archive: Archive, remote: FaultProxy
     remote.when(promises_more, method="GET", key="/o")
     with pytest.raises(http.client.IncompleteRead):
         archive.get("o")
-    archive.not_restored("o", "not read to its end")
+    archive.not_restored("o", "did not read it to the end")
 
 
 def test_a_slow_first_byte(archive: Archive, remote: FaultProxy) -> None:
@@ -222,7 +222,7 @@ def test_clients_that_leave_a_large_object(archive: Archive, shunted: Shunted, l
         )
         while leave_after > 0:
             leave_after -= len(client.recv(min(65536, leave_after)))
-    told(archive, "slo", "not read to its end")
+    told(archive, "slo", "did not read it to the end")
     no_orphans(archive, large)
     assert archive.get("slo").body == b"".join(data for _, data in SEGMENTS)
     archive.restored("slo")

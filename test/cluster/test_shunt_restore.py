@@ -276,6 +276,6 @@ def test_a_client_that_goes_away(archive: Archive, shunted: Shunted) -> None:
             f"X-Auth-Token: {archive.swift.token}\r\n\r\n".encode()
         )
         assert sock.recv(1)
-    archive.not_restored("o", "not read to its end")
+    archive.not_restored("o", "did not read it to the end")
     assert archive.get("o").body == body
     archive.restored("o")

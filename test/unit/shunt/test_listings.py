@@ -231,7 +231,7 @@ def test_a_remote_that_is_out_of_order_is_refused() -> None:
 
 
 def test_a_listing_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("s3_sync.shunt.listings.MOST_REQUESTS", 5)
+    monkeypatch.setattr("s3_sync.shunt.listings.MAX_LIST_REQUESTS", 5)
     bucket: Any = MetricInputs(f"{number}/x" for number in range(10))
     shunt = Shunt([], bucket, retain_local=False)
     bucket.pages_of = 1
@@ -274,7 +274,7 @@ def test_a_search_for_the_end_that_nobody_waits_for() -> None:
 
 
 def test_a_listing_that_takes_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("s3_sync.shunt.listings.LONGEST", -1.0)
+    monkeypatch.setattr("s3_sync.shunt.listings.MAX_SECONDS", -1.0)
     assert Shunt([], new_bucket(["a"]), retain_local=False).get().status_int == 503
 
 

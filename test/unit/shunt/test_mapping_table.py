@@ -87,7 +87,7 @@ def test_a_file_that_is_none_changes_nothing(
     world.later()
     world.write(text=text)
     assert world.bucket() == "bucket"
-    assert "nothing changes" in caplog.text
+    assert "the previous configuration stays in force" in caplog.text
     caplog.clear()
     world.later()
     assert world.bucket() == "bucket"
@@ -123,7 +123,7 @@ def test_a_mapping_that_is_taken_out_goes(world: World) -> None:
 def test_containers_of_an_account_are_looked_up_once_and_not_remembered_without_end(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("s3_sync.shunt.mapping_table._MOST_REMEMBERED", 3)
+    monkeypatch.setattr("s3_sync.shunt.mapping_table._MAX_CACHED", 3)
     world.write({**MAPPING, "container": "/*"})
     first = world.configured.find("AUTH_a", "x")
     assert world.configured.find("AUTH_a", "x") is first

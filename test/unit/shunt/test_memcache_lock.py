@@ -37,20 +37,20 @@ def environ() -> dict[str, Any]:
 
 def test_the_first_one(environ: dict[str, Any]) -> None:
     with MemcacheLock(environ, "a") as first, MemcacheLock(environ, "b") as other:
-        assert first.granted
-        assert other.granted
+        assert first.acquired
+        assert other.acquired
         for _ in range(3):
             with MemcacheLock(environ, "a") as late:
-                assert not late.granted
+                assert not late.acquired
     with MemcacheLock(environ, "a") as again:
-        assert again.granted
+        assert again.acquired
 
 
 def test_it_ends_with_an_error(environ: dict[str, Any]) -> None:
     with pytest.raises(KeyError), MemcacheLock(environ, "a"):
         raise KeyError
     with MemcacheLock(environ, "a") as again:
-        assert again.granted
+        assert again.acquired
 
 
 @pytest.mark.parametrize("broken", [True, False])
@@ -58,11 +58,11 @@ def test_nobody_to_ask(environ: dict[str, Any], broken: bool) -> None:
     environ["swift.cache"].broken = broken
     found = environ if broken else {}
     with MemcacheLock(found, "a") as first, MemcacheLock(found, "a") as second:
-        assert first.granted
-        assert second.granted
+        assert first.acquired
+        assert second.acquired
 
 
 def test_a_cache_that_breaks_in_between(environ: dict[str, Any]) -> None:
     with MemcacheLock(environ, "a") as first:
         environ["swift.cache"].broken = True
-    assert first.granted
+    assert first.acquired

@@ -24,7 +24,7 @@ from s3_sync.providers.base import WriteOptions
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider, MemoryResult
 from s3_sync.shunt.manifest_cache import LargeObjects
 from s3_sync.shunt.mapping_table import MappedContainer
-from s3_sync.shunt.object_reads import Objects
+from s3_sync.shunt.object_reads import ObjectReads
 from s3_sync.shunt.proxyfs import ProxyFs
 from s3_sync.shunt.request import Request
 from s3_sync.shunt.visibility import Visibility
@@ -65,12 +65,12 @@ class World:
             Mapping("AUTH_a", "c", "b", Credentials(), Profile(), namer), self.bucket
         )
         find = {("AUTH_a", "c"): self.target}
-        self.objects = Objects(
+        self.objects = ObjectReads(
             lambda *place: find.get(place),
             ProxyFs(False),
             LargeObjects(),
             Visibility(Forgotten()),  # type: ignore[arg-type]
-            lambda wanted, info, whole: None,
+            lambda lookup, info, whole: None,
             self.log,
         )
         self.local: Any = HTTPNotFound

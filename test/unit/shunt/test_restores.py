@@ -22,9 +22,8 @@ from s3_sync.runtime.concurrency import SerialPool
 from s3_sync.shunt import restores
 from s3_sync.shunt.manifest_cache import LargeObjects
 from s3_sync.shunt.mapping_table import MappedContainer
-from s3_sync.shunt.request import Local, Request
+from s3_sync.shunt.request import LocalResponse, RemoteLookup, Request
 from s3_sync.shunt.restores import Restores
-from s3_sync.shunt.wanted import Wanted
 from s3_sync.streams.reader import BytesBody
 
 WRITTEN = Timestamp.parse("1500000000.00000")
@@ -92,22 +91,22 @@ class World:
             self.put[request.path_info] = request.body
         return Response(status=self.status)(environ, start_response)
 
-    def wanted(self, name: str = "o") -> Wanted:
+    def lookup(self, name: str = "o") -> RemoteLookup:
         namer = KeyNamer.hashed("AUTH_a", "c")
         mapping = Mapping("AUTH_a", "c", "b", Credentials(), self.profile, namer)
         target = MappedContainer(mapping, self.bucket)
         environ = SwobRequest.blank(f"/v1/AUTH_a/c/{name}").environ
         request = Request(environ, self.app, self.app, target, "AUTH_a", "c", name)
-        missing = Local(Response(status=404), environ)
-        return Wanted(request, missing, target, "c", name, ASKED, {})
+        missing = LocalResponse(Response(status=404), environ)
+        return RemoteLookup(request, missing, target, "c", name, ASKED, {})
 
     def read(self, name: str = "o", data: bytes = BODY) -> bool:
         """A client reads the object; whether a restore was begun with it."""
-        body = self.restores.begin(self.wanted(name), self.bucket.head_object(name), True)
+        body = self.restores.begin(self.lookup(name), self.bucket.head_object(name), True)
         if body is None:
             return False
-        body.offer(data)
-        body.end()
+        body.feed(data)
+        body.close_feed()
         return True
 
     def restored(self, **read: Any) -> bool:
@@ -222,18 +221,18 @@ def test_another_worker_does_it(world: World) -> None:
         def incr(self, key: str, time: int) -> int:
             return 2
 
-    wanted = world.wanted()
-    wanted.environ["swift.cache"] = Taken()
-    body = world.restores.begin(wanted, world.bucket.head_object("o"), True)
+    lookup = world.lookup()
+    lookup.environ["swift.cache"] = Taken()
+    body = world.restores.begin(lookup, world.bucket.head_object("o"), True)
     assert body is not None
     world.pool.run()
-    body.offer(BODY)  # it is too late, and does no harm
+    body.feed(BODY)  # it is too late, and does no harm
     assert world.put == {}
     assert world.log.counted == ["restores.busy"]
 
 
 def test_reader_of_a_range_restores_the_whole_without_giving_bytes(world: World) -> None:
-    body = world.restores.begin(world.wanted(), world.bucket.head_object("o"), False)
+    body = world.restores.begin(world.lookup(), world.bucket.head_object("o"), False)
     assert body is not None
     assert not world.read()  # it is being restored
     world.pool.run()

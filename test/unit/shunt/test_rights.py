@@ -19,9 +19,8 @@ from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.shunt.manifest_cache import LargeObjects
 from s3_sync.shunt.mapping_table import MappedContainer
-from s3_sync.shunt.request import Local, Request
+from s3_sync.shunt.request import LocalResponse, RemoteLookup, Request
 from s3_sync.shunt.rights import Refused, check_bytes, check_listing, may_restore
-from s3_sync.shunt.wanted import Wanted
 
 DLO = ObjectInfo("o", 1, meta=ObjectMeta(marks={"x-object-manifest": "s/o/"}))
 SLO = ObjectInfo("o", 1, meta=ObjectMeta(marks={"x-static-large-object": "True"}))
@@ -43,7 +42,7 @@ class Client:
         self.asked.append((request.method, request.path_info, request.acl))
         return None if request.acl == "yes" else HTTPForbidden(request=request)
 
-    def wants(self, authorize: Callable[[Any], Any] | None = None) -> Wanted:
+    def wants(self, authorize: Callable[[Any], Any] | None = None) -> RemoteLookup:
         known = {
             get_cache_key("AUTH_a", name): {"status": status, "read_acl": acl}
             for name, (status, acl) in self.containers.items()
@@ -56,8 +55,8 @@ class Client:
         target = MappedContainer(mapping, provider.bucket("b", namer))
         env = SwobRequest.blank("/v1/AUTH_a/c/o", environ).environ
         request = Request(env, refuses, refuses, target, "AUTH_a", "c", "o")
-        local = Local(refuses, env)
-        return Wanted(request, local, target, "c", "o", Timestamp.parse("1700000000.00000"), {})
+        local = LocalResponse(refuses, env)
+        return RemoteLookup(request, local, target, "c", "o", Timestamp.parse("1700000000.00000"), {})
 
 
 def status_of(check: Callable[[], None]) -> int:
@@ -88,25 +87,25 @@ def test_check_bytes_with_one_of_two_containers_refuses() -> None:
 def test_check_bytes_asks_nothing_of_its_own_container_nor_without_authorization() -> None:
     client = Client()
     check_bytes(client.wants(), frozenset({("c", "1")}))
-    wanted = client.wants()
-    del wanted.environ["swift.authorize"]
-    check_bytes(wanted, THERE)
+    lookup = client.wants()
+    del lookup.environ["swift.authorize"]
+    check_bytes(lookup, THERE)
     assert client.asked == []
 
 
 @pytest.mark.parametrize("gone", [404, 410])
 def test_container_that_is_gone_lets_read_and_not_restore(gone: int) -> None:
-    wanted = Client(s=(gone, None)).wants()
-    check_bytes(wanted, THERE)
-    check_listing(wanted, DLO, THERE)
-    assert not may_restore(wanted, SLO, THERE)
+    lookup = Client(s=(gone, None)).wants()
+    check_bytes(lookup, THERE)
+    check_listing(lookup, DLO, THERE)
+    assert not may_restore(lookup, SLO, THERE)
 
 
 def test_who_may_read_the_account_reads_and_restores_everything() -> None:
-    wanted = Client(s=(404, None)).wants(lambda request: None)
+    lookup = Client(s=(404, None)).wants(lambda request: None)
     for places in (THERE, None, frozenset({("gone", "1")})):
-        check_bytes(wanted, places)
-        assert may_restore(wanted, SLO, places)
+        check_bytes(lookup, places)
+        assert may_restore(lookup, SLO, places)
 
 
 def test_unknown_places_are_for_who_may_read_the_account() -> None:
@@ -115,8 +114,8 @@ def test_unknown_places_are_for_who_may_read_the_account() -> None:
 
 def test_segments_behind_a_symlink_of_another_account_are_those_of_the_target() -> None:
     client = Client(s=(200, "yes"))
-    wanted = client.wants()
-    check_bytes(replace(wanted, request=replace(wanted.request, account="AUTH_other")), THERE)
+    lookup = client.wants()
+    check_bytes(replace(lookup, request=replace(lookup.request, account="AUTH_other")), THERE)
     assert client.asked[-1][1].startswith("/v1/AUTH_a/s/")
 
 

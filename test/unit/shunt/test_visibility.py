@@ -13,8 +13,8 @@ from s3_sync.errors import LocalUnavailable, NotFound, RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
+from s3_sync.shunt.request import RemoteLookup
 from s3_sync.shunt.visibility import Visibility
-from s3_sync.shunt.wanted import Wanted
 
 COPIED, LATER = "1700000000.00000", "1700000001.00000"
 NODE = Node("127.0.0.1", 1, "d")
@@ -51,7 +51,7 @@ class World:
 
     def sees(self, info: ObjectInfo = COPY) -> bool:
         try:
-            Visibility(cast(NewestState, self)).check(cast(Wanted, cast(Any, self)), info)
+            Visibility(cast(NewestState, self)).check(cast(RemoteLookup, cast(Any, self)), info)
         except NotFound:
             return False
         return True
@@ -84,7 +84,7 @@ def test_copy_with_a_later_time_in_the_cluster_is_seen_unless_that_is_an_expired
 
 
 def test_copy_with_a_later_time_that_nobody_can_explain_is_unavailable() -> None:
-    with pytest.raises(RemoteUnavailable, match="whether o has expired is not known"):
+    with pytest.raises(RemoteUnavailable, match="cannot tell whether o has expired"):
         World(LATER, LocalUnavailable("no majority")).sees()
 
 

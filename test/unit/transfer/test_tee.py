@@ -34,12 +34,12 @@ class World:
             return original(bucket, name, options)
 
         monkeypatch.setattr(MemoryBucket, "get_object", get)
-        monkeypatch.setattr(following, "_AHEAD", 300)
+        monkeypatch.setattr(following, "_MAX_BUFFERED", 300)
 
     def give(self, first: int, last: int) -> None:
         """The client gets these bytes, a hundred at a time."""
         for start in range(first, last, 100):
-            self.body.offer(DATA[start : min(start + 100, last)])
+            self.body.feed(DATA[start : min(start + 100, last)])
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_step_by_step(world: World) -> None:
     for first in range(0, len(DATA), 100):
         world.give(first, min(first + 100, len(DATA)))
         read += world.body.read(70) + world.body.read(70)
-    world.body.end()
+    world.body.close_feed()
     assert read + world.body.read() == DATA
     assert world.asked == []
     assert not world.body.abandoned
@@ -60,7 +60,7 @@ def test_step_by_step(world: World) -> None:
 
 def test_left_behind(world: World) -> None:
     world.give(0, len(DATA))
-    world.body.end()
+    world.body.close_feed()
     assert world.body.read() == DATA
     [asked] = world.asked
     assert asked.byte_range is not None
@@ -70,32 +70,32 @@ def test_left_behind(world: World) -> None:
 def test_the_client_goes_first(world: World) -> None:
     world.give(0, 500)
     assert world.body.read(300) == DATA[:100]
-    threading.Timer(0.05, lambda: (world.give(500, len(DATA)), world.body.end())).start()
+    threading.Timer(0.05, lambda: (world.give(500, len(DATA)), world.body.close_feed())).start()
     assert world.body.read() == DATA[100:]
     assert len(world.asked) == 1
 
 
 def test_not_for_ever(world: World) -> None:
     world.give(0, 500)
-    world.now = following._PRECEDENCE
+    world.now = following._CLIENT_FIRST
     while len(world.asked) == 0:
         assert world.body.read(100)
     assert not world.body.abandoned
 
 
 def test_a_client_that_takes_its_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "_PATIENCE", 0.02)
+    monkeypatch.setattr(following, "_FEED_TIMEOUT", 0.02)
     world.give(0, 100)
     assert world.body.read() == DATA
     assert len(world.asked) == 1
     world.give(100, len(DATA))
-    world.body.end()
+    world.body.close_feed()
 
 
 @pytest.mark.parametrize("given", [0, 100, 500, 1000])
 def test_a_client_that_goes_away(world: World, given: int) -> None:
     world.give(0, given)
-    world.body.end()
+    world.body.close_feed()
     assert world.body.abandoned
     with pytest.raises(LocalUnavailable, match="went away"):
         world.body.read()
@@ -103,9 +103,9 @@ def test_a_client_that_goes_away(world: World, given: int) -> None:
 
 def test_a_client_that_goes_away_while_the_rest_is_read(world: World) -> None:
     world.give(0, 500)
-    world.now = following._PRECEDENCE
+    world.now = following._CLIENT_FIRST
     world.body.read(300)
-    world.body.end()
+    world.body.close_feed()
     with pytest.raises(LocalUnavailable):
         world.body.read()
 
@@ -118,8 +118,8 @@ def test_a_follower_that_gives_up_costs_nothing_more(world: World) -> None:
 
 
 def test_follower_on_its_own_reads_everything_from_the_store_at_once(world: World) -> None:
-    world.body.go_alone()
+    world.body.read_from_store()
     assert not world.body.abandoned
-    world.body.offer(DATA[:10])  # a reader of something else
+    world.body.feed(DATA[:10])  # a reader of something else
     assert world.body.read() == DATA
     assert [options.byte_range for options in world.asked] == [None]
