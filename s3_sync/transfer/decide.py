@@ -1,4 +1,4 @@
-"""What to do with an object, from what both sides hold: no I/O, no clock."""
+"""Decides what to do with an object from the metadata of both sides: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -8,27 +8,26 @@ from urllib.parse import unquote
 
 from s3_sync.model.objects import STORED_HEADERS, ObjectInfo, ObjectMeta
 
-#: marks that say what kind of object this is in Swift; none for plain ones
+#: marks for the kind of Swift object; plain objects have none
 KIND_MARKS = ("x-static-large-object", "x-object-manifest")
-#: marks that name the manifest; a copy that an older version made may be without them
+#: marks that identify the manifest; copies made by older versions may lack them
 MANIFEST_MARKS = ("swift-slo-etag", "swift-source-dlo-etag")
 
 
 class Decision(Enum):
     PUT = "put"  # send bytes and metadata
     POST = "post"  # the bytes are there: send metadata
-    NOOP = "noop"  # nothing to do
-    WAIT = "wait"  # the remote copy is newer than what we see here: our view is stale
+    NOOP = "noop"  # both sides agree
+    WAIT = "wait"  # the remote copy is newer than the local state: ours is stale
 
 
 def decide(
     local: ObjectInfo, remote: ObjectInfo | None, is_same: Callable[[ObjectInfo], bool] | None = None
 ) -> Decision:
-    """Make ``remote`` agree with ``local``, which is the newest local state.
+    """Decide how to make ``remote`` agree with ``local``, the newest local state.
 
-    Identity is size and MD5, or what ``is_same`` says of the remote copy's bytes; time is looked at only
-    to notice that our own view is old. ``local.meta`` and ``remote.meta`` must be there (from a HEAD, not
-    from a listing).
+    Objects are identical if size and MD5 are, or if ``is_same`` says so for the remote copy's bytes;
+    timestamps only show that the local state is stale. Both need ``meta`` (from a HEAD, not from a listing).
     """
     if remote is None:
         return Decision.PUT
@@ -45,14 +44,14 @@ def decide(
 
 
 def is_older_version_of(remote: ObjectInfo, local: ObjectInfo) -> bool:
-    """Whether a stored copy was made of an older version than ``local``; its content may be the same. One
-    that an older program made does not say."""
+    """Return whether a stored copy was made from an older version than ``local``; its content may be the
+    same. False for copies by older programs, which do not record the version."""
     marked = remote.meta.swift_timestamp if remote.meta is not None else None
     return marked is not None and local.timestamp is not None and marked < local.timestamp
 
 
 def has_manifest_mark(remote: ObjectInfo) -> bool:
-    """Whether a stored copy was made of a large object, so that a manifest may be beside it."""
+    """Return whether a stored copy was made from a large object, so that its manifest may be stored, too."""
     return remote.meta is not None and any(mark in remote.meta.marks for mark in KIND_MARKS)
 
 
@@ -61,11 +60,11 @@ def _same_md5(local: ObjectInfo, remote: ObjectInfo) -> bool:
 
 
 def same_meta(local: ObjectMeta, remote: ObjectMeta) -> bool:
-    """Whether the remote copy carries the local metadata. Of the marks, expiry, kind and manifest are
+    """Return whether the remote copy has the local metadata. Of the marks, expiry, kind and manifest are
     compared.
 
-    A copy without our timestamp mark was written by an older version: its values may be percent-quoted, and
-    what it has beyond ours is not held against it.
+    A copy without a timestamp mark was made by an older version: its values may be percent-encoded, and
+    headers beyond the local ones are not a difference.
     """
     ours = "swift-timestamp" in remote.marks
     here, there = local.marks.get("x-delete-at"), remote.marks.get("x-delete-at")
@@ -95,7 +94,7 @@ def _same_headers(local: ObjectMeta, remote: ObjectMeta, ours: bool) -> bool:
 
 
 def _same_user(local: ObjectMeta, remote: ObjectMeta, ours: bool) -> bool:
-    # some stores drop an empty value, so that it is the same as none
+    # some stores drop empty values, so an empty value equals none
     here = {name: value for name, value in local.user.items() if value}
     there = {name: value for name, value in remote.user.items() if value}
     if here.keys() != there.keys():

@@ -1,8 +1,8 @@
-"""Large objects: an SLO or DLO of Swift becomes one object in the store, with its manifest beside it.
+"""Large objects: a Swift SLO or DLO becomes one object in the store, and its manifest is stored with it.
 
-Memory: the manifest (JSON, at most MAX_MANIFEST) and its segments (some 300 bytes each) for each object
-being sent, and for each part in flight one read of up to 256 KiB and what the sockets hold. With ``rows``
-objects and ``parts`` (the size of the pools) parts at a time that is
+Memory: per object in transfer, the manifest (JSON, at most MAX_MANIFEST) and its segments (about 300 bytes
+each); per part in transfer, one read of up to 256 KiB and the socket buffers. With ``rows`` objects and
+``parts`` parts at a time (the pool sizes) that is
 
     rows * (manifest + 300 * segments) + parts * (256 KiB + socket buffers)
 
@@ -36,15 +36,15 @@ log = logging.getLogger("s3-sync")
 
 Item = TypeVar("Item")
 
-#: how often a part is sent before the upload is given up
-TRIES = 2
+#: attempts per part before the upload fails
+PART_ATTEMPTS = 2
 
 
 class Segments(Protocol):
     """The local segments of one large object (``cluster.segments.ManifestSegments``)."""
 
     def check(self, manifest: Manifest) -> None:
-        """Raise ObjectRefused (``segments_elsewhere``) if the object may not consist of these."""
+        """Raise ObjectRefused (``segments_elsewhere``) if the object may not consist of these segments."""
         ...
 
     def dynamic(self, target: str) -> Manifest: ...
@@ -54,7 +54,7 @@ class Segments(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LargeObject:
-    """``info`` is that of the whole: the size of all segments, and marks that say what it is made of."""
+    """``info`` describes the whole object: the size of all segments, and marks for its kind and manifest."""
 
     info: ObjectInfo
     manifest: Manifest
@@ -66,56 +66,60 @@ class LargeObject:
 
     @property
     def target(self) -> str:
-        """Of a DLO: the ``container/prefix`` of its segments."""
+        """The ``container/prefix`` of a DLO's segments."""
         return _meta(self.info).marks["x-object-manifest"]
 
     @property
     def mark(self) -> str:
-        """The name of the mark that ties a copy to its manifest."""
+        """The mark that links a copy to its manifest."""
         return "swift-slo-etag" if self.is_static else "swift-source-dlo-etag"
 
     def matches_stored(self, remote: ObjectInfo) -> bool:
-        """Whether the store has these bytes. Proof is the ETag that follows from the manifest, or a mark
-        that names the manifest; other part sizes, or a copy inside the store, change the ETag only."""
+        """Return whether the store has these bytes.
+
+        Proof is the ETag that follows from the manifest, or a mark that identifies the manifest; other part
+        sizes, or a copy inside the store, change only the ETag.
+        """
         if remote.size != self.manifest.size:
             return False
         marks = _meta(remote).marks
         return (
             remote.etag == self.manifest.multipart_etag
             or marks.get(self.mark) == _meta(self.info).marks[self.mark]
-            # a DLO that was restored is an SLO
+            # a restored DLO is an SLO
             or marks.get("swift-source-dlo-etag") == self.manifest.joined_etag
         )
 
     def check_unchanged(self) -> None:
-        """Raise SegmentChanged where a DLO consists of other segments than when it was examined."""
+        """Raise SegmentChanged if a DLO now has other segments than when it was read."""
         if not self.is_static and self.segments.dynamic(self.target).segments != self.manifest.segments:
-            raise SegmentChanged(f"{self.info.name} has other segments than were copied")
+            raise SegmentChanged(f"{self.info.name} no longer has the segments that were copied")
 
     def with_stored_manifest(self, stored: Manifest) -> LargeObject:
-        """The same SLO with a manifest that says the same; times in it differ after a restore."""
+        """Return the same SLO with an equivalent manifest; after a restore, the times in it differ."""
         info = replace(self.info, meta=_meta(self.info).marked(swift_slo_etag=stored.etag))
         return replace(self, info=info, manifest=stored)
 
 
 def large_kind(local: OpenObject) -> Literal["slo", "dlo"] | None:
-    """What ``local``, or the target that it is a link to, is beside a plain object."""
+    """Return the kind of large object that ``local``, or the symlink's target, is; None for a plain
+    object."""
     if local.kind == "slo" or is_true(local.headers.get("x-static-large-object", "")):
         return "slo"
     return "dlo" if local.kind == "dlo" or local.headers.get("x-object-manifest") else None
 
 
 def examine(local: OpenObject, segments: Segments) -> LargeObject:
-    """Read the manifest of ``local``, which is open and unread, and has a ``large_kind``.
+    """Read the manifest of ``local``, which is open, unread, and has a ``large_kind``.
 
-    Raises ObjectRefused for what cannot be copied, LocalError.
+    Raises ObjectRefused if it cannot be copied, LocalError.
     """
     meta = _meta(local.info)
     if large_kind(local) == "slo":
         manifest = Manifest.parse(read_manifest(local.body, local.info.etag, MAX_MANIFEST))
         segments.check(manifest)
         marked = meta.marked(swift_slo_etag=manifest.etag)
-        # an SLO is one whatever else its headers say
+        # SLO takes precedence over other headers
         marked = replace(marked, marks={k: v for k, v in marked.marks.items() if k != "x-object-manifest"})
     else:
         manifest = segments.dynamic(meta.marks.get("x-object-manifest", ""))
@@ -126,8 +130,8 @@ def examine(local: OpenObject, segments: Segments) -> LargeObject:
 def upload_large(sending: Sending, large: LargeObject, overwrite: Overwrite) -> None:
     """Send all segments, then the manifest.
 
-    Raises ObjectRefused before any byte moves when the store cannot hold the object; SegmentChanged when
-    a segment is not what the manifest says; PreconditionFailed; any RemoteError or LocalError.
+    Raises ObjectRefused, before any byte is sent, if the store cannot hold the object; SegmentChanged if a
+    segment differs from the manifest; PreconditionFailed; any RemoteError or LocalError.
     """
     info, bucket = large.info, sending.bucket
     meta = remote_meta(info)
@@ -142,7 +146,7 @@ def upload_large(sending: Sending, large: LargeObject, overwrite: Overwrite) -> 
     ):
         md5 = parts[0].md5 if parts else None
         options = PutOptions(info.size, meta, md5, condition.if_match, condition.if_absent)
-        body = _body(sending, large, parts[0].pieces if parts else (), promised=md5 is not None)
+        body = _make_body(sending, large, parts[0].pieces if parts else (), promised=md5 is not None)
         try:
             bucket.put_object(info.name, body, options)
         finally:
@@ -150,7 +154,7 @@ def upload_large(sending: Sending, large: LargeObject, overwrite: Overwrite) -> 
     else:
         if not one_to_one:
             log.info(
-                "%s: %d segments become %d parts, as the store needs them",
+                "%s: regrouped %d segments into %d parts to meet the store's part limits",
                 info.name, len(large.manifest.segments), len(parts),
             )  # fmt: skip
         _upload_parts(sending, large, meta, parts, condition)
@@ -158,10 +162,10 @@ def upload_large(sending: Sending, large: LargeObject, overwrite: Overwrite) -> 
 
 
 def ensure_manifest(sending: Sending, large: LargeObject, remote: ObjectInfo | None = None) -> bool:
-    """Write the manifest if it is not there, or is another one. True = it was written.
+    """Write the manifest unless the stored one is the same. Returns whether it was written.
 
-    ``remote``: the stored copy, where it stays as it is. One that no mark ties to its manifest was made by
-    an older version: the same segments will do, in whatever words.
+    ``remote``: the stored copy, if it is kept. A copy without a manifest mark was made by an older version:
+    for it, a stored manifest with the same segments is good enough.
     """
     if has_manifest(sending.bucket, large, remote):
         return False
@@ -170,20 +174,20 @@ def ensure_manifest(sending: Sending, large: LargeObject, remote: ObjectInfo | N
 
 
 def has_manifest(bucket: Bucket, large: LargeObject, remote: ObjectInfo | None) -> bool:
-    """Whether the manifest that is stored now is that of ``large``; ``remote`` as above."""
+    """Return whether the stored manifest is that of ``large``; ``remote`` as in ``ensure_manifest``."""
     try:
         stored = bucket.get_manifest(large.info.name)
-        untied = remote is not None and large.mark not in _meta(remote).marks
+        unmarked = remote is not None and large.mark not in _meta(remote).marks
         return stored == large.manifest.raw or (
-            untied and Manifest.parse(stored).segments == large.manifest.segments
+            unmarked and Manifest.parse(stored).segments == large.manifest.segments
         )
     except (NotFound, ObjectRefused):
         return False
 
 
 def as_stored(bucket: Bucket, large: LargeObject, remote: ObjectInfo) -> LargeObject:
-    """``large`` as the stored manifest describes it, where that belongs to the stored copy ``remote`` and
-    names exactly these segments: then nothing needs to be sent."""
+    """Return ``large`` with the stored manifest, if that belongs to the copy ``remote`` and names exactly
+    these segments: then nothing needs to be sent. Otherwise ``large`` itself."""
     marked = _meta(remote).marks.get(large.mark)
     if not large.is_static or marked in (None, large.manifest.etag):
         return large
@@ -196,24 +200,24 @@ def as_stored(bucket: Bucket, large: LargeObject, remote: ObjectInfo) -> LargeOb
 
 
 def archived(bucket: Bucket, name: str) -> Manifest | None:
-    """What the store can give back under ``name`` as a large object: the stored manifest, if the stored copy
-    is of exactly its segments. Raises RemoteError."""
+    """Return the stored manifest of ``name`` if the stored copy consists of exactly its segments, so that it
+    can be restored as a large object; else None. Raises RemoteError."""
     try:
         stored = bucket.head_object(name)
         manifest = Manifest.parse(bucket.get_manifest(name))
     except (NotFound, ObjectRefused):
         return None
     marks = _meta(stored).marks
-    is_its = (
+    belongs = (
         stored.etag == manifest.multipart_etag
         or marks.get("swift-slo-etag") == manifest.etag
         or marks.get("swift-source-dlo-etag") == manifest.joined_etag
     )
-    return manifest if is_its and stored.size == manifest.size else None
+    return manifest if belongs and stored.size == manifest.size else None
 
 
 def write_manifest(sending: Sending, large: LargeObject) -> None:
-    """After its data: where what is old expires, it must never be the older of the two."""
+    """Write the manifest after the data: where the bucket expires old objects, it must not expire first."""
     sending.ledger.manifest_written()
     sending.bucket.put_manifest(large.info.name, large.manifest.raw)
 
@@ -232,36 +236,36 @@ def _upload_parts(
 
 
 def in_parallel(sending: Sending, plan: Sequence[Item], send: Callable[[Item], Part]) -> list[Part]:
-    """``send`` for every part, in the pool; each is tried once more where that can help.
+    """Run ``send`` for every part, in the pool; a part is retried once if that can help.
 
-    The first failure that stays keeps the rest from being begun, and is raised when all have ended.
+    After the first lasting failure no more parts are started; it is raised once all running ones have ended.
     """
     failures: list[BaseException] = []
 
-    def attempt(part: Item) -> Part | None:
+    def send_unless_failed(part: Item) -> Part | None:
         try:
-            return None if failures else _sent(send, part, failures)
-        except BaseException as error:  # what has not begun must not begin
+            return None if failures else _send_with_retry(send, part, failures)
+        except BaseException as error:  # start no more parts
             failures.append(error)
             if not isinstance(error, Exception):
                 raise
             return None
 
     try:
-        sent = sending.parts.map(attempt, plan)
-    except BaseException as error:  # ended from outside: nothing may be begun any more
+        sent = sending.parts.map(send_unless_failed, plan)
+    except BaseException as error:  # interrupted: start no more parts
         failures.append(error)
         raise
     if failures:
         raise failures[0]
-    done = [part for part in sent if part is not None]
-    if len(done) != len(plan):
-        raise RemoteUnavailable("the transfer of parts was broken off")
-    return done
+    completed = [part for part in sent if part is not None]
+    if len(completed) != len(plan):
+        raise RemoteUnavailable("the transfer of parts was interrupted")
+    return completed
 
 
-def _sent(send: Callable[[Item], Part], part: Item, failures: Sequence[BaseException]) -> Part:
-    for _ in range(TRIES - 1):
+def _send_with_retry(send: Callable[[Item], Part], part: Item, failures: Sequence[BaseException]) -> Part:
+    for _ in range(PART_ATTEMPTS - 1):
         try:
             return send(part)
         except SyncError as error:
@@ -271,25 +275,25 @@ def _sent(send: Callable[[Item], Part], part: Item, failures: Sequence[BaseExcep
 
 
 def _send_part(sending: Sending, large: LargeObject, upload_id: str, part: PlannedPart) -> Part:
-    body = _body(sending, large, part.pieces, promised=part.md5 is not None)
+    body = _make_body(sending, large, part.pieces, promised=part.md5 is not None)
     try:
         return sending.bucket.upload_part(large.info.name, upload_id, part.number, body, part.size, part.md5)
     finally:
         body.close()
 
 
-def _body(sending: Sending, large: LargeObject, pieces: tuple[Piece, ...], promised: bool) -> Body:
-    """The pieces as one body. A segment is opened when the store has begun to listen.
+def _make_body(sending: Sending, large: LargeObject, pieces: tuple[Piece, ...], promised: bool) -> Body:
+    """Return the pieces as one body. A segment is opened when the store reads it.
 
-    ``promised``: the bucket is told the MD5 of the whole body and refuses anything else.
+    ``promised``: the bucket has the MD5 of the whole body and verifies it.
     """
     openers = [partial(_open_piece, large.segments, piece, promised) for piece in pieces]
     return MeteredBody(ChainedBody(openers, sum(piece.size for piece in pieces)), sending.count)
 
 
 def _open_piece(segments: Segments, piece: Piece, promised: bool) -> Body:
-    """A whole segment is hashed while it is read, unless the store does that; of a piece only the length
-    can be checked."""
+    """Open a piece. A whole segment is hashed while it is read, unless the store verifies it; for part of a
+    segment only the length is checked."""
     if piece.is_whole:
         md5 = None if promised else piece.segment.md5
         return ExactBody(segments.open(piece.segment).body, piece.size, md5)

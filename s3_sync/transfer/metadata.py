@@ -1,4 +1,4 @@
-"""New metadata for bytes that are in the store already."""
+"""Updates the metadata of a stored object without sending its bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from s3_sync.transfer.upload_session import Overwrite, Sending, open_upload
 
 @dataclass(frozen=True, slots=True)
 class _Range:
-    """A part-to-be; ``md5`` of its bytes where the store's ETag has to be that."""
+    """A part to be copied; ``md5``: of its bytes, if the store's ETag must match it."""
 
     number: int
     first: int
@@ -29,20 +29,20 @@ class _Range:
 def update_metadata(
     sending: Sending, info: ObjectInfo, remote: ObjectInfo, large: LargeObject | None = None
 ) -> bool:
-    """Give the stored object the metadata of ``info``; False where the store cannot do that.
+    """Give the stored object the metadata of ``info``; return False if the store cannot do that.
 
-    Up to ``max_copy`` that is a copy of the object onto itself, which may change its ETag. Above, it is
-    an upload whose parts are copied from the object itself; a large object keeps its parts then, and with
-    them its ETag. Raises ObjectRefused, PreconditionFailed, any RemoteError.
+    Up to ``max_copy`` the object is copied onto itself, which may change its ETag. Above, it is a multipart
+    upload whose parts are copied from the object; a large object keeps its parts, and so its ETag. Raises
+    ObjectRefused, PreconditionFailed, any RemoteError.
     """
     bucket = sending.bucket
     meta = remote_meta(info)
-    at_once = info.size <= bucket.limits.max_copy
-    if info.md5 is not None and not (at_once and info.md5 == remote.etag):
-        meta = meta.marked(swift_etag=info.md5)  # nobody says that the copy's ETag will be an MD5
+    in_one_request = info.size <= bucket.limits.max_copy
+    if info.md5 is not None and not (in_one_request and info.md5 == remote.etag):
+        meta = meta.marked(swift_etag=info.md5)  # the copy's ETag need not be an MD5
     check_limits(bucket, info.name, meta, info.size)
     try:
-        if at_once:
+        if in_one_request:
             bucket.post_object(info.name, meta, remote.etag)
         else:
             _copy_in_parts(sending, meta, remote, _ranges(bucket.limits, remote, large))
@@ -53,15 +53,15 @@ def update_metadata(
 
 def _ranges(limits: Limits, remote: ObjectInfo, large: LargeObject | None) -> list[_Range]:
     if large is not None:
-        known = remote.etag == large.manifest.multipart_etag
+        etag_is_known = remote.etag == large.manifest.multipart_etag
         return [
-            _Range(part.number, part.offset, part.size, part.md5 if known else None)
+            _Range(part.number, part.offset, part.size, part.md5 if etag_is_known else None)
             for part in plan_parts(large.manifest, limits)
         ]
-    step = part_size(remote.size, limits)
+    size = part_size(remote.size, limits)
     return [
-        _Range(number, first, min(step, remote.size - first))
-        for number, first in enumerate(range(0, remote.size, step), start=1)
+        _Range(number, first, min(size, remote.size - first))
+        for number, first in enumerate(range(0, remote.size, size), start=1)
     ]
 
 
@@ -74,7 +74,9 @@ def _copy_in_parts(sending: Sending, meta: ObjectMeta, remote: ObjectInfo, range
             byte_range = ByteRange(part.first, part.first + part.size - 1)
             copied = bucket.copy_part(name, upload.upload_id, part.number, byte_range, remote.etag)
             if part.md5 is not None and copied.etag != part.md5:
-                raise BadDigest(f"part {part.number} of {name}: the store has {copied.etag}, not {part.md5}")
+                raise BadDigest(
+                    f"part {part.number} of {name} was copied with ETag {copied.etag}, expected {part.md5}"
+                )
             return replace(copied, md5=part.md5 or copied.md5)
 
         parts = in_parallel(sending, ranges, copy)

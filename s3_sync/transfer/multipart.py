@@ -1,4 +1,4 @@
-"""Sending one plain object in parts."""
+"""Multipart upload of one plain object."""
 
 from __future__ import annotations
 
@@ -13,53 +13,56 @@ from s3_sync.streams.reader import Body
 from s3_sync.transfer.source import Source
 from s3_sync.transfer.upload_session import Overwrite, Sending, open_upload
 
-#: parts are made this large where the store's limits leave a choice
-USUAL_PART = 256 * MIB
+#: part size within the store's limits
+DEFAULT_PART_SIZE = 256 * MIB
 
 
 def part_size(size: int, limits: Limits) -> int:
-    """The size of all parts but the last. Raises ObjectRefused when no legal size exists."""
+    """Return the size of all parts but the last. Raises ObjectRefused if no legal size exists."""
     smallest = max(limits.min_part, math.ceil(size / limits.max_parts))
     if smallest > limits.max_part:
-        raise ObjectRefused("too_large", f"{size} bytes do not fit {limits.max_parts} parts")
-    return min(limits.max_part, max(smallest, min(USUAL_PART, limits.max_put)))
+        raise ObjectRefused("too_large", f"{size} bytes exceed {limits.max_parts} parts of the maximum size")
+    return min(limits.max_part, max(smallest, min(DEFAULT_PART_SIZE, limits.max_put)))
 
 
 def upload_parts(
     sending: Sending, source: Source, info: ObjectInfo, meta: ObjectMeta, condition: Overwrite
 ) -> None:
-    """Each part is a ranged read of the same version. Two digests are checked: each part's against what
-    the store says it got, where it says it, and that of all parts in order against the object's own MD5.
+    """Upload the object in parts, each a ranged read of the same version.
 
-    The upload is aborted however this fails. The conditions hold for the moment of its completion.
+    Two digests are checked: each part's against the one that the store reports, if it does, and that of all
+    parts in order against the object's MD5. On any failure the upload is aborted. The conditions apply when
+    the upload is completed.
     """
     bucket = sending.bucket
-    step = part_size(info.size, bucket.limits)
+    chunk = part_size(info.size, bucket.limits)
     with open_upload(sending, info.name, meta) as upload:
         parts: list[Part] = []
         whole = hashlib.md5(usedforsecurity=False)
-        for number, first in enumerate(range(0, info.size, step), start=1):
-            last = min(first + step, info.size) - 1
+        for number, first in enumerate(range(0, info.size, chunk), start=1):
+            last = min(first + chunk, info.size) - 1
             with source.open(info.data_timestamp, ByteRange(first, last)) as local:
                 body = _PartBody(MeteredBody(local.body, sending.count), whole)
                 part = bucket.upload_part(info.name, upload.upload_id, number, body, last - first + 1)
             if part.md5 is not None and part.md5 != body.part.hexdigest():
-                raise BadDigest(f"part {number}: the store has {part.md5}, {body.part.hexdigest()} was sent")
+                raise BadDigest(
+                    f"part {number}: the store reports MD5 {part.md5}, sent was {body.part.hexdigest()}"
+                )
             whole = body.whole
             parts.append(part)
         if whole.hexdigest() != info.md5:
-            raise BadDigest(f"the parts hash to {whole.hexdigest()}, the object's MD5 is {info.md5}")
+            raise BadDigest(f"the MD5 of all parts is {whole.hexdigest()}, that of the object {info.md5}")
         upload.complete(parts, condition)
 
 
 class _PartBody:
-    """Hashes what is read: ``part`` from its own start, ``whole`` going on from ``before``."""
+    """Hashes what is read: ``part`` covers this part alone, ``whole`` continues from ``before``."""
 
     def __init__(self, body: Body, before: hashlib._Hash) -> None:
         self.length = body.length
         self._body = body
         self._before = before
-        self._start()
+        self._reset()
 
     def read(self, size: int = -1) -> bytes:
         chunk = self._body.read(size)
@@ -69,11 +72,11 @@ class _PartBody:
 
     def rewind(self) -> None:
         self._body.rewind()
-        self._start()
+        self._reset()
 
     def close(self) -> None:
         self._body.close()
 
-    def _start(self) -> None:
+    def _reset(self) -> None:
         self.part = hashlib.md5(usedforsecurity=False)
         self.whole = self._before.copy()

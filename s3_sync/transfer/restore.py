@@ -1,8 +1,8 @@
-"""An object of a remote store, written back into Swift: whole and proved, or not at all.
+"""Writes an object of a remote store back into Swift: complete and verified, or not at all.
 
-What is written never wins against a client. It carries the time when the object was found missing, so
-that whatever a client wrote since then is newer; and it is written only where nothing is
-(``If-None-Match: *``), which holds even between servers whose clocks differ.
+A restore never overwrites a client's write. It uses the timestamp at which the object was found missing, so
+any later write is newer; and it is conditional on absence (``If-None-Match: *``), which holds even between
+servers whose clocks differ.
 """
 
 from __future__ import annotations
@@ -25,35 +25,38 @@ _ONLY_NEW = {"if-none-match": "*"}
 
 
 class LocalWriter(Protocol):
-    """Writes into one account of the local cluster, with authority over all of it.
+    """Writes into one account of the local cluster, with full rights to it.
 
-    Every method raises LocalUnavailable, and LocalChanged where the container is gone.
+    Every method raises LocalUnavailable, and LocalChanged if the container does not exist.
     """
 
     def put_container(self, container: str) -> None:
-        """That it is there already is no error."""
+        """Create the container unless it exists."""
         ...
 
     def put_object(
         self, container: str, name: str, body: Body, headers: Mapping[str, str], query: str = ""
     ) -> None:
-        """All or nothing. Raises LocalChanged when something is there, or something newer; BadDigest for
-        bytes that are not those of the ``etag``; ObjectRefused; and what ``body`` raises."""
+        """Write the object, all or nothing.
+
+        Raises LocalChanged if an object, or something newer, exists; BadDigest if the bytes do not match the
+        ``etag``; ObjectRefused; and what ``body`` raises.
+        """
         ...
 
     def find(self, container: str, name: str) -> ObjectInfo | None:
-        """What is there, with its metadata and ``timestamp``; None for nothing."""
+        """Return the object with its metadata and ``timestamp``; None if there is none."""
         ...
 
     def delete_object(self, container: str, name: str, timestamp: Timestamp) -> None:
-        """Nothing there is no error, nor is something newer."""
+        """Delete the object unless it is newer or does not exist, neither of which is an error."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of the local cluster. ``max_segments``: of an SLO, 0 = there can be none. ``segment_size``: of
-    segments that we make, unless there would be too many of them."""
+    """Limits of the local cluster. ``max_segments``: per SLO, 0 = SLOs are not available. ``segment_size``:
+    of new segments, unless there would be too many of them."""
 
     max_object: int
     max_segments: int
@@ -62,15 +65,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class RestoreJob:
-    """``info`` of a HEAD or GET; ``manifest`` if one of these bytes is stored; ``missing_since``: a
-    moment before the local cluster was asked for it in vain; ``allowed``: containers that may hold its
-    segments besides its own ones."""
+    """``info`` is from a HEAD or GET; ``manifest``: the stored one, if it is for exactly these bytes;
+    ``missing_since``: a moment before the local cluster answered 404; ``allowed``: containers that may hold
+    segments besides the object's own ones."""
 
     container: str
     info: ObjectInfo
     manifest: Manifest | None
     missing_since: Timestamp
-    #: the headers that the object gets, None for those of ``info``
+    #: headers of the object, None for those of ``info``
     headers: Mapping[str, str] | None = None
     allowed: Collection[str] = ()
 
@@ -87,7 +90,7 @@ class RestoreJob:
 
 @dataclass
 class _Written:
-    """``containers``: known to exist. ``segments``: there because of us. ``done``: dealt with."""
+    """``containers``: known to exist. ``segments``: created by this restore. ``done``: already handled."""
 
     containers: set[str]
     segments: list[tuple[str, str]] = field(default_factory=list)
@@ -95,88 +98,100 @@ class _Written:
 
 
 def restore(writer: LocalWriter, job: RestoreJob, body: Body, limits: Limits) -> None:
-    """Write the object, whose bytes are ``body``, from first to last.
+    """Write the object, whose bytes are ``body``, from start to end.
 
-    A plain object comes back as one, if Swift can hold it, else as an SLO of segments of our own; a large
-    object as the SLO that its manifest describes, or of other segments in the same container. Nothing is left
-    behind when that fails. Raises what ``LocalWriter`` does, what ``body`` does, BadDigest for other bytes
-    than the description promises, and ObjectRefused: ``unverifiable`` when it promises nothing that could be
-    checked, ``segments_elsewhere`` when segments would have to be written where a writer of the object's
-    container could not write.
+    A plain object is restored as one if Swift can hold it, else as an SLO of new segments; a large object as
+    the SLO that its manifest describes, or as one of new segments in the same container. A failure leaves
+    nothing behind. Raises what ``LocalWriter`` and ``body`` raise, BadDigest if the bytes do not match the
+    metadata, and ObjectRefused: ``unverifiable`` if there is no digest to check, ``segments_elsewhere`` if a
+    writer of the object's container could not write where segments belong.
     """
     info, manifest = job.info, job.manifest
     if manifest is not None:
         _check_places(job, manifest)
     if manifest is not None and manifest.size and len(manifest.segments) <= limits.max_segments:
-        _as_slo(writer, job, lambda written: _by_manifest(writer, job, manifest, body, written))
-    elif info.md5 is not None and info.size <= limits.max_object and not _lies_elsewhere(job):
+        _write_slo(
+            writer, job, lambda written: _write_segments_from_manifest(writer, job, manifest, body, written)
+        )
+    elif info.md5 is not None and info.size <= limits.max_object and not _has_segments_elsewhere(job):
         headers = {**job.object_headers, "etag": info.md5}
         writer.put_object(job.container, info.name, body, headers)
     elif info.md5 is None and manifest is None:
-        raise ObjectRefused("unverifiable", f"nothing tells what the bytes of {info.name} must hash to")
+        raise ObjectRefused("unverifiable", f"there is no digest that the bytes of {info.name} must hash to")
     else:
         checked = promised(info, manifest, body)
-        step = _segment_size(info, limits)
-        _as_slo(writer, job, lambda written: _cut(writer, job, checked, step, written))
+        segment_size = _segment_size(info, limits)
+        _write_slo(
+            writer, job, lambda written: _write_new_segments(writer, job, checked, segment_size, written)
+        )
 
 
 def _check_places(job: RestoreJob, manifest: Manifest) -> None:
-    """We write with more rights than anybody has, so not wherever a stored manifest says. Nor in another
-    place: it might let others read what they may not read in the container that is named."""
+    """Raise ObjectRefused if segments belong in a container that the object's writers may not write.
+
+    A restore has more rights than any user, so it does not write wherever a stored manifest says. Nor does it
+    use another container instead: that might let users read what they may not read in the named one.
+    """
     containers = {segment.container for segment in manifest.segments}
     elsewhere = sorted(name for name in containers if not may_hold_segments(name, job.container, job.allowed))
     if elsewhere:
         raise ObjectRefused(
             "segments_elsewhere",
-            f"segments of {job.info.name} belong into {', '.join(elsewhere[:3])}; "
-            "segment_containers of the mapping does not name that",
+            f"segments of {job.info.name} belong in {', '.join(elsewhere[:3])}, "
+            "which segment_containers of the mapping does not include",
         )
 
 
-def _lies_elsewhere(job: RestoreJob) -> bool:
-    """Whether segments say who may read the object, and not its own container alone."""
+def _has_segments_elsewhere(job: RestoreJob) -> bool:
+    """Return whether segments in another container determine who may read the object."""
     return job.manifest is not None and any(
         segment.container != job.container for segment in job.manifest.segments if segment.size
     )
 
 
-def _as_slo(
+def _write_slo(
     writer: LocalWriter, job: RestoreJob, write_segments: Callable[[_Written], Sequence[Segment]]
 ) -> None:
     written = _Written({job.container})
     try:
         segments = write_segments(written)
-        text = Manifest(tuple(segments), b"").to_put()
+        manifest_json = Manifest(tuple(segments), b"").to_put()
         writer.put_object(
-            job.container, job.info.name, BytesBody(text), job.object_headers, "multipart-manifest=put"
+            job.container,
+            job.info.name,
+            BytesBody(manifest_json),
+            job.object_headers,
+            "multipart-manifest=put",
         )
     except BaseException:
         _undo(writer, job, written)
         raise
 
 
-def _by_manifest(
+def _write_segments_from_manifest(
     writer: LocalWriter, job: RestoreJob, manifest: Manifest, body: Body, written: _Written
 ) -> list[Segment]:
-    """The segments under the names and with the bytes that the manifest says; some may be there still.
+    """Write the segments that the manifest describes; some may still exist.
 
-    Those are written again: as long as they are as old as the manifest that was moved, the daemon that
-    moved it may be about to delete them, but never one that is younger. What has metadata of its own is
-    nothing that it deletes, so that one stays as it is.
+    Existing ones are written again: while they are as old as the moved manifest, the daemon that moved it may
+    be about to delete them, but it never deletes newer ones. It does not delete segments with metadata of
+    their own either, so those are kept.
     """
-    segments = [segment for segment in manifest.segments if segment.size]  # Swift takes no empty ones
+    segments = [segment for segment in manifest.segments if segment.size]  # Swift refuses empty segments
     for segment in segments:
         piece = Slice(body, segment.size)
         place = (segment.container, segment.name)
         headers = {**job.timestamp, "etag": segment.md5}
-        there = writer.find(*place) if place not in written.done else None
-        if there is not None and (there.etag, there.size) != (segment.md5, segment.size):
-            raise LocalChanged(f"{segment.path} holds other bytes than those of the segment")
-        if place in written.done or (there is not None and _has_metadata(there)):
+        existing = writer.find(*place) if place not in written.done else None
+        if existing is not None and (existing.etag, existing.size) != (segment.md5, segment.size):
+            raise LocalChanged(f"{segment.path} exists with other bytes than the segment")
+        if place in written.done or (existing is not None and _has_metadata(existing)):
             piece.skip()
             if piece.md5() != segment.md5:
-                raise BadDigest(f"the bytes of segment {segment.path} hash to {piece.md5()}")
-        elif there is None:
+                raise BadDigest(
+                    f"the bytes of segment {segment.path} hash to {piece.md5()}, not {segment.md5}"
+                )
+        elif existing is None:
             _put_segment(writer, place, piece, {**headers, **_ONLY_NEW}, written)
         else:
             writer.put_object(*place, piece, headers)
@@ -188,20 +203,23 @@ def _has_metadata(info: ObjectInfo) -> bool:
     return info.meta is None or bool(info.meta.user or info.meta.marks)
 
 
-def _cut(writer: LocalWriter, job: RestoreJob, body: Body, step: int, written: _Written) -> list[Segment]:
-    """Segments of our own. Their names say of which version and size they are, so that what an attempt
-    that was killed left behind is overwritten by the next one with the same bytes.
+def _write_new_segments(
+    writer: LocalWriter, job: RestoreJob, body: Body, segment_size: int, written: _Written
+) -> list[Segment]:
+    """Write new segments. Their names contain version and size, so a new attempt overwrites what an
+    interrupted one left behind with the same bytes.
 
-    What is there may also be somebody else's, who restores the same object now or has just done so. Then it
-    is not ours to remove, as in ``_by_manifest``: whoever is older cannot write over what the other one owns.
+    An existing segment may also belong to a concurrent or finished restore of the same object. Then it is not
+    ours to remove, as in ``_write_segments_from_manifest``: an older restore cannot overwrite what another
+    one owns.
     """
     info = job.info
-    container = _container_of_cut(job)
+    container = _container_for_new_segments(job)
     stamp = _version(info).normal
-    base = f"{info.name}/{stamp}/{info.size}/{step}"
+    base = f"{info.name}/{stamp}/{info.size}/{segment_size}"
     expiry = {key: value for key, value in job.object_headers.items() if key == "x-delete-at"}
     segments: list[Segment] = []
-    for number, size in enumerate(_sizes(info.size, step), start=1):
+    for number, size in enumerate(_sizes(info.size, segment_size), start=1):
         piece = Slice(body, size)
         name = f"{base}/{number:08d}"
         headers = {**job.timestamp, **expiry}
@@ -211,13 +229,13 @@ def _cut(writer: LocalWriter, job: RestoreJob, body: Body, step: int, written: _
             writer.put_object(container, name, piece, headers)
         segments.append(Segment(container, name, size, piece.md5()))
     if body.read(1):
-        raise BadDigest(f"{info.name} is longer than {info.size} bytes")
+        raise BadDigest(f"the store sent more than the {info.size} bytes of {info.name}")
     return segments
 
 
-def _container_of_cut(job: RestoreJob) -> str:
-    """The container that its segments were in, which says who may read them. Raises ObjectRefused where those
-    were several."""
+def _container_for_new_segments(job: RestoreJob) -> str:
+    """Return the container of the original segments, which determines who may read them. Raises ObjectRefused
+    if there were several."""
     containers = {segment.container for segment in job.manifest.segments} if job.manifest else set()
     if len(containers) > 1:
         raise ObjectRefused(
@@ -237,32 +255,32 @@ def _put_segment(
     try:
         writer.put_object(container, name, piece, headers)
     except LocalChanged:
-        written.segments.pop()  # somebody else's
+        written.segments.pop()  # created by another restore
         raise
 
 
 def _undo(writer: LocalWriter, job: RestoreJob, written: _Written) -> None:
-    """Remove exactly what we wrote: whatever is newer stays, and so does what is older, which somebody else
-    wrote while our own write failed."""
+    """Remove exactly what this restore wrote: newer objects stay, and so do older ones, which another restore
+    wrote while ours failed."""
     for container, name in written.segments:
         try:
-            there = writer.find(container, name)
-            if there is not None and there.timestamp == job.missing_since:
+            existing = writer.find(container, name)
+            if existing is not None and existing.timestamp == job.missing_since:
                 writer.delete_object(container, name, job.missing_since.after())
         except SyncError:
-            continue  # the next attempt finds it, or overwrites it
+            continue  # the next attempt overwrites it
 
 
 def _segment_size(info: ObjectInfo, limits: Limits) -> int:
-    """So that there are not too many segments. Raises ObjectRefused."""
+    """Return a segment size that keeps within the segment limit. Raises ObjectRefused."""
     if not limits.max_segments or info.size > limits.max_segments * limits.max_object:
         raise ObjectRefused("too_large", f"{info.name}: Swift cannot hold {info.size} bytes")
     return min(limits.max_object, max(limits.segment_size, -(-info.size // limits.max_segments)))
 
 
-def _sizes(total: int, step: int) -> Iterator[int]:
-    for first in range(0, total, step):
-        yield min(step, total - first)
+def _sizes(total: int, segment_size: int) -> Iterator[int]:
+    for first in range(0, total, segment_size):
+        yield min(segment_size, total - first)
 
 
 def _version(info: ObjectInfo) -> Timestamp:
@@ -271,17 +289,17 @@ def _version(info: ObjectInfo) -> Timestamp:
 
 
 def promised(info: ObjectInfo, manifest: Manifest | None, body: Body) -> Body:
-    """``body``, of which the MD5 is known, or else the manifest: raises BadDigest where it is something
-    else."""
+    """Return ``body``, verified by its MD5 or by the manifest: reading it raises BadDigest for other
+    bytes."""
     if info.md5 is not None:
         return _WholeChecked(body, info, info.md5)
     assert manifest is not None
-    return _PiecesChecked(body, manifest.segments)
+    return _SegmentsChecked(body, manifest.segments)
 
 
 class _WholeChecked:
-    """Raises BadDigest instead of giving the last bytes of a body that is not what it should be; if it is
-    empty, instead of its end."""
+    """Raises BadDigest before the last bytes of a body that does not match its MD5; for an empty one, before
+    its end."""
 
     def __init__(self, body: Body, info: ObjectInfo, md5: str) -> None:
         self.length: int | None = info.size
@@ -289,16 +307,16 @@ class _WholeChecked:
         self._info = info
         self._left = info.size
         self._md5 = md5
-        self._is_proved = False
+        self._is_verified = False
 
     def read(self, size: int = -1) -> bytes:
         data = self._body.read(size)
         self._left -= len(data)
-        if not self._left and not self._is_proved:
+        if not self._left and not self._is_verified:
             found, info = self._body.digest.hexdigest(), self._info
             if found != self._md5:
                 raise BadDigest(f"{info.name}: the {info.size:,} bytes hash to {found}, not to {self._md5}")
-            self._is_proved = True
+            self._is_verified = True
         return data
 
     def rewind(self) -> None:
@@ -308,8 +326,8 @@ class _WholeChecked:
         self._body.close()
 
 
-class _PiecesChecked:
-    """The same for bytes of which each segment's MD5 is known."""
+class _SegmentsChecked:
+    """Verifies each segment's bytes by its MD5 before the segment's last bytes."""
 
     def __init__(self, body: Body, segments: Sequence[Segment]) -> None:
         self.length: int | None = sum(segment.size for segment in segments)

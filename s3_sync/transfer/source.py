@@ -1,4 +1,4 @@
-"""Where the bytes of one Swift object come from, as the rest of ``transfer`` sees it."""
+"""The source of one Swift object's bytes, as ``transfer`` uses it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class OpenObject(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Opens one object of the local cluster, as often as it takes.
+    """Opens one object of the local cluster, any number of times.
 
     ``open(expect, byte_range)``: exactly the version with that data timestamp, or LocalChanged.
     """

@@ -1,4 +1,4 @@
-"""Bytes that a client is reading, read by somebody else at the same time, who never gets in its way."""
+"""Duplicates a body that a client is reading to a second reader, without slowing the client down."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from s3_sync.providers.base import Bucket
 from s3_sync.streams.reader import CHUNK
 from s3_sync.transfer.resuming import ResumingBody, read_range
 
-#: bytes that wait for the follower before it is left behind; each restore in flight takes so much memory
+#: bytes buffered for the follower before its feed ends; the memory that each restore may take
 _MAX_BUFFERED = 2 * 1024 * 1024
-#: seconds. Shorter, both together, than the time for which Swift's servers wait for the next bytes (60)
+#: seconds. Together less than the time for which Swift's servers wait for the next bytes (60)
 _FEED_TIMEOUT = 10.0
 _CLIENT_FIRST = 20.0
 
 
 class TeeBody:
-    """A Body over the whole object, fed by ``feed`` with what a client is given.
+    """A Body over the whole object, fed by ``feed`` with the bytes that a client is sent.
 
-    The client sets the pace and never waits. A follower that is more than 2 MiB behind is left behind: it
-    gets the rest from the store by itself, once the client has its last byte or a while has passed. So it
-    does when the client takes its time. When the client goes away before its last byte, the follower's
-    next read raises LocalUnavailable.
+    The client sets the pace and never waits. A follower that is more than 2 MiB behind is no longer fed: it
+    reads the rest from the store, once the client has its last byte or some time has passed; likewise if the
+    client is slow. If the client disconnects before its last byte, the follower's next read raises
+    LocalUnavailable.
     """
 
     def __init__(self, bucket: Bucket, info: ObjectInfo, now: Callable[[], float] = time.monotonic) -> None:
@@ -66,7 +66,7 @@ class TeeBody:
             self._changed.notify()
 
     def read_from_store(self) -> None:
-        """No client reads all of it: the follower gets everything from the store, at once."""
+        """Stop feeding: no client reads the whole object, so the follower reads all of it from the store."""
         with self._changed:
             self._is_fed = False
             self._feed_closed = True
@@ -75,7 +75,7 @@ class TeeBody:
 
     @property
     def abandoned(self) -> bool:
-        """Whether the client went away before its last byte."""
+        """Whether the client disconnected before its last byte."""
         return self._feed_closed and self._fed_bytes < self._info.size
 
     # The follower's side
@@ -104,7 +104,7 @@ class TeeBody:
         with self._changed:
             self._wait_for_data()
             if self.abandoned:
-                raise LocalUnavailable(f"the client that was reading {self._info.name} went away")
+                raise LocalUnavailable(f"the client that was reading {self._info.name} disconnected")
             if self._pieces:
                 return self._take(size)
         if self._own_body is None:
@@ -112,11 +112,11 @@ class TeeBody:
         return self._own_body.read(size)
 
     def _wait_for_data(self) -> None:
-        """Until there is something to take, or it is time to go one's own way."""
+        """Wait until there are bytes to take, or it is time to read from the store."""
         while not self._pieces and not self._feed_closed and self._own_body is None:
             if self._is_fed:
                 if not self._changed.wait(_FEED_TIMEOUT):
-                    self._is_fed = False  # the client takes its time
+                    self._is_fed = False  # the client is slow
                     return
             elif (left := self._fell_behind_at + _CLIENT_FIRST - self._now()) > 0:
                 self._changed.wait(left)

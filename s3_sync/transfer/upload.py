@@ -1,4 +1,4 @@
-"""Sending one plain object: a single PUT, or parts when it is too large for one."""
+"""Sends one plain object: a single PUT, or parts if it is too large for one."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from s3_sync.transfer.upload_session import Overwrite, Sending
 
 
 def remote_meta(info: ObjectInfo) -> ObjectMeta:
-    """The metadata that goes with a copy of ``info``: the object's own, and the version that it is."""
+    """Return the metadata of a copy of ``info``: the object's own, and its version."""
     assert info.meta is not None
     assert info.timestamp is not None
     return info.meta.marked(swift_timestamp=info.timestamp.internal)
 
 
 def upload(sending: Sending, source: Source, local: OpenObject, overwrite: Overwrite) -> None:
-    """Send ``local``, which is open and unread. Afterwards the store holds exactly its bytes.
+    """Send ``local``, which is open and unread. Afterwards the store has exactly its bytes.
 
-    Raises ObjectRefused before any byte moves when the store cannot hold the object;
-    PreconditionFailed when something else was in the way; any RemoteError or LocalError.
+    Raises ObjectRefused, before any byte is sent, if the store cannot hold the object; PreconditionFailed if
+    another object was in the way; any RemoteError or LocalError.
     """
     info, bucket = local.info, sending.bucket
     meta = remote_meta(info)

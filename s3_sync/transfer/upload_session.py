@@ -1,4 +1,4 @@
-"""What all transfers of one mapping share, and multipart uploads that never stay behind."""
+"""What all transfers of one mapping share, and multipart uploads that are always completed or aborted."""
 
 from __future__ import annotations
 
@@ -16,49 +16,51 @@ from s3_sync.state.expiries import Expiry
 
 log = logging.getLogger("s3-sync")
 
-#: how often an upload is asked for before the object has to wait
-BEGIN_TRIES = 2
+#: attempts to create an upload before the object fails
+CREATE_ATTEMPTS = 2
 
 
 class Ledger(Protocol):
-    """Remembers over a crash what is open at the store, what expires there, whether there are manifests."""
+    """Records durably which uploads are open at the store, which copies expire, and whether there are
+    manifests."""
 
     def begins(self, name: str) -> int:
-        """The store is about to be asked for an upload: from now on there may be one, until it is known what
-        became of this request, which is called by the number."""
+        """Record that an upload is about to be requested: it may be open from now on, until the outcome is
+        known. Returns a number for this request."""
         ...
 
     def not_begun(self, begin: int) -> None:
-        """It has said no."""
+        """Record that the store refused the request."""
         ...
 
     def begun(self, begin: int, name: str, upload_id: str) -> None: ...
 
     def completing(self, upload_id: str) -> None:
-        """The store is about to be asked to complete it."""
+        """Record that the store is about to be asked to complete the upload."""
         ...
 
     def ended(self, upload_id: str) -> None: ...
 
     def unsure(self, upload_id: str) -> None:
-        """It may be complete, or be so in a while: it is to be aborted later, if it is still there."""
+        """Record that the upload may be complete, or become so: it is aborted later, if still open."""
         ...
 
     def expires(self, expiry: Expiry) -> None:
-        """This copy is soon all that there is of an object; it is to be deleted when it has expired."""
+        """Record that this copy is about to be all that is left of an object, and is to be deleted at its
+        expiry."""
         ...
 
     def manifest_written(self) -> None:
-        """One is about to be stored."""
+        """Record that a manifest is about to be stored."""
         ...
 
     def may_hold_manifests(self) -> bool:
-        """Whether what is written over may have one."""
+        """Return whether the object that is overwritten may have a manifest."""
         ...
 
 
 class NoLedger:
-    """Remembers nothing."""
+    """Records nothing."""
 
     def begins(self, name: str) -> int:
         return 0
@@ -90,16 +92,17 @@ class NoLedger:
 
 @dataclass(frozen=True, slots=True)
 class Overwrite:
-    """What may be in the way: ``if_absent``, nothing; ``if_match``, exactly this ETag; neither, anything.
+    """The precondition of a write: ``if_absent``: nothing exists; ``if_match``: exactly this ETag; neither:
+    none.
 
-    A bucket that cannot promise either is written to without a condition.
+    A bucket without conditional writes is written to unconditionally.
     """
 
     if_absent: bool = False
     if_match: str | None = None
 
     def for_bucket(self, bucket: Bucket) -> Overwrite:
-        """What of it this bucket can promise."""
+        """Return the part of the precondition that this bucket supports."""
         features = bucket.features
         return Overwrite(
             if_absent=self.if_absent and features.put_if_absent,
@@ -109,9 +112,9 @@ class Overwrite:
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """``parts``: where the parts of large objects are sent; its size bounds how many at a time, over all
-    objects. ``count`` is told the bytes read from Swift, as they are read. ``fits``: whether an object of so
-    many bytes may be sent here and now."""
+    """``parts``: the pool for parts of large objects; its size limits the parts in transfer over all objects.
+    ``count`` is called with the number of bytes read from Swift, as they are read. ``fits``: whether an
+    object of this many bytes may be sent by the current batch."""
 
     bucket: Bucket
     count: Callable[[int], None]
@@ -120,9 +123,9 @@ class Sending:
     fits: Callable[[int], bool] = lambda size: True
 
     def ensure_inline(self, size: int) -> None:
-        """Raise Deferred for what has to wait for other means."""
+        """Raise Deferred for an object that has to wait for the lane of large objects."""
         if not self.fits(size):
-            raise Deferred(f"{size} bytes wait for a place in the lane of large objects", size)
+            raise Deferred(f"{size} bytes: waiting for the lane of large objects", size)
 
 
 @dataclass(slots=True)
@@ -135,7 +138,10 @@ class Upload:
     unsure: bool = False
 
     def complete(self, parts: Sequence[Part], condition: Overwrite) -> None:
-        """Raises any RemoteError. One that was repeated may be underway although the last answer is a no."""
+        """Complete the upload. Raises any RemoteError.
+
+        After a repeated request the first one may still be in progress, although the last answer is an error.
+        """
         self.sending.ledger.completing(self.upload_id)
         self.unsure = True
         try:
@@ -150,48 +156,52 @@ class Upload:
 
 @contextmanager
 def open_upload(sending: Sending, name: str, meta: ObjectMeta) -> Iterator[Upload]:
-    """Begin a multipart upload, which the caller completes inside the ``with`` block.
+    """Create a multipart upload, which the caller completes inside the ``with`` block.
 
-    However the block fails, the upload is aborted; but not while the store may still be completing it, for
-    not every store keeps the two apart: Swift's S3 API makes an object then whose parts are gone. That stays
-    in the ledger, as does an abort that fails itself.
+    If the block fails, the upload is aborted, unless the store may still be completing it: not every store
+    serialises the two, and Swift's S3 API then creates an object whose parts are gone. Such an upload stays
+    in the ledger, as does one whose abort fails.
     """
     bucket, ledger = sending.bucket, sending.ledger
-    begin, upload_id = _begin(sending, name, meta)
+    begin, upload_id = _create(sending, name, meta)
     upload = Upload(sending, name, upload_id)
-    done = False
+    completed = False
     try:
         ledger.begun(begin, name, upload_id)
         yield upload
-        done = True
+        completed = True
     finally:
         if upload.unsure:
-            log.warning("whether upload %s of %s is complete is not known", upload_id, name)
+            log.warning(
+                "Cannot tell whether upload %s of %s was completed: will abort it later if it is still open",
+                upload_id,
+                name,
+            )
             ledger.unsure(upload_id)
-        elif done or _aborted(bucket, name, upload_id):
+        elif completed or _try_abort(bucket, name, upload_id):
             ledger.ended(upload_id)
 
 
-def _begin(sending: Sending, name: str, meta: ObjectMeta) -> tuple[int, str]:
-    """Wrappers do not repeat this request: one that was not answered may have opened an upload all the same,
-    so that each has an entry of its own in the ledger."""
-    for tries_left in range(BEGIN_TRIES - 1, -1, -1):
+def _create(sending: Sending, name: str, meta: ObjectMeta) -> tuple[int, str]:
+    """Create the upload. Wrappers do not retry this request: one without an answer may have opened an upload,
+    so each attempt has a ledger entry of its own."""
+    for attempts_left in range(CREATE_ATTEMPTS - 1, -1, -1):
         begin = sending.ledger.begins(name)
         try:
             return begin, sending.bucket.create_upload(name, meta)
         except RemoteError as error:
-            if not error.transient:  # else it may be open without our knowing
+            if not error.transient:  # otherwise the upload may be open
                 sending.ledger.not_begun(begin)
-            if not error.transient or not tries_left:
+            if not error.transient or not attempts_left:
                 raise
     raise AssertionError("not reached")
 
 
-def _aborted(bucket: Bucket, name: str, upload_id: str) -> bool:
-    """Must not hide the error that led here."""
+def _try_abort(bucket: Bucket, name: str, upload_id: str) -> bool:
+    """Abort the upload and return whether that succeeded; the error that led here must not be replaced."""
     try:
         bucket.abort_upload(name, upload_id)
     except RemoteError as error:
-        log.warning("upload %s of %s could not be aborted: %s", upload_id, name, error)
+        log.warning("Failed to abort upload %s of %s: %s", upload_id, name, error)
         return False
     return True

@@ -180,7 +180,7 @@ class TestLargeObjects:
         foreign = f"{archive.container}-private"
         archive.store_large("slo", [*self.segments(archive), (foreign, "one", b"p" * 10)])
         assert archive.get("slo").body == self.whole(archive) + b"p" * 10
-        archive.not_restored("slo", f"segments of slo belong into {foreign}")
+        archive.not_restored("slo", f"segments of slo belong in {foreign}")
         for container in {foreign, *(container for container, _, _ in self.segments(archive))}:
             assert archive.swift.ask("HEAD", container).status == 404
 

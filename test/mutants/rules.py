@@ -331,7 +331,7 @@ MUTANTS = (
     Mutant(
         "an upload that fails is aborted",
         "transfer/upload_session.py",
-        "        elif done or _aborted(bucket, name, upload_id):",
+        "        elif completed or _try_abort(bucket, name, upload_id):",
         "        else:",
         "test/unit/transfer/test_multipart.py",
     ),
@@ -352,7 +352,7 @@ MUTANTS = (
     Mutant(
         "an upload that may have begun is remembered",
         "transfer/upload_session.py",
-        "            if not error.transient:  # else it may be open without our knowing",
+        "            if not error.transient:  # otherwise the upload may be open",
         "            if True:",
         "test/unit/transfer/test_multipart.py",
     ),

@@ -31,7 +31,7 @@ SHUNT = (
     Mutant(
         "a restored object has its segments where their readers are",
         "transfer/restore.py",
-        " and not _lies_elsewhere(job)",
+        " and not _has_segments_elsewhere(job)",
         "",
         "test/unit/transfer/test_restore.py",
     ),

@@ -22,7 +22,7 @@ from s3_sync.model.objects import ObjectMeta
 from s3_sync.providers.base import GIB, MIB, Features, Limits, Part
 from s3_sync.streams.reader import Body
 from s3_sync.transfer.multipart import part_size
-from s3_sync.transfer.upload_session import BEGIN_TRIES, Overwrite, Sending, open_upload
+from s3_sync.transfer.upload_session import CREATE_ATTEMPTS, Overwrite, Sending, open_upload
 from unit.transfer.local_file import META, SMALL, T2, LocalFile, content, memory, send, unfinished, watch
 from unit.transfer.segments import FakeLedger
 
@@ -146,7 +146,7 @@ class TestParts:
         calls = watch(monkeypatch, bucket)
         with pytest.raises(RemoteUnavailable):
             send(bucket, LocalFile(bytes(150)))
-        assert calls == ["create_upload"] * BEGIN_TRIES
+        assert calls == ["create_upload"] * CREATE_ATTEMPTS
 
     @pytest.mark.parametrize(
         ("error", "noted"), [(RemoteUnavailable("no answer"), ["o", "o"]), (AccessDenied("no"), [])]
