@@ -78,7 +78,7 @@ class ManifestSegments:
         Raises LocalUnavailable, ObjectRefused.
         """
         container, entries = self._below(target)
-        return Manifest.of_listing(container, list(entries))
+        return Manifest.from_listing(container, list(entries))
 
     def names(self, target: str) -> set[tuple[str, str]]:
         """(container, name) of what a DLO consists of now. Raises LocalUnavailable."""

@@ -1,7 +1,7 @@
-"""What a large object consists of, and the JSON that says so.
+"""Manifests of large objects and their JSON form.
 
-An SLO is stored by Swift as a JSON list (``swift.common.middleware.slo``, "data_for_storage"), which a read
-past the SLO middleware, or with ``?multipart-manifest=get&format=raw``-like internals, returns as it is::
+Swift stores an SLO as a JSON list (``swift.common.middleware.slo``, "data_for_storage"), which a read that
+bypasses the SLO middleware, or internals such as ``?multipart-manifest=get&format=raw``, return as it is::
 
     [{"name": "/container/object", "bytes": 5242880, "hash": "<md5>", "content_type": "...",
       "last_modified": "2026-01-02T03:04:05.000000"}, ...]
@@ -27,7 +27,7 @@ from s3_sync.streams.small_files import is_text, parse_json
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One object that a large object is made of; ``md5`` is that of its ``size`` bytes."""
+    """One segment of a large object; ``md5`` is that of its ``size`` bytes."""
 
     container: str
     name: str
@@ -41,17 +41,19 @@ class Segment:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The segments in their order, and the JSON as it is stored."""
+    """The segments in order, and the JSON as stored."""
 
     segments: tuple[Segment, ...]
     raw: bytes
 
     @classmethod
     def parse(cls, raw: bytes) -> Manifest:
-        """From Swift's stored form. Raises ObjectRefused for what cannot be copied; reasons:
+        """Parse Swift's stored form. Raises ObjectRefused if the object cannot be copied, with the reason
 
-        ``slo_malformed`` (no JSON list of segments with name, size and MD5), ``slo_data`` (bytes inside the
-        manifest), ``slo_range`` (only a part of a segment), ``slo_nested`` (a segment that is an SLO).
+        - ``slo_malformed``: not a JSON list of segments with name, size and MD5,
+        - ``slo_data``: bytes inside the manifest,
+        - ``slo_range``: only a part of a segment,
+        - ``slo_nested``: a segment that is an SLO.
         """
         try:
             entries = parse_json(raw)
@@ -62,11 +64,11 @@ class Manifest:
         return cls(tuple(_segment(number, entry) for number, entry in enumerate(entries, start=1)), raw)
 
     @classmethod
-    def of_listing(cls, container: str, entries: Sequence[dict[str, Any]]) -> Manifest:
-        """From the entries of a JSON listing: what a DLO consists of now.
+    def from_listing(cls, container: str, entries: Sequence[dict[str, Any]]) -> Manifest:
+        """Build a DLO's current manifest from the entries of a JSON listing.
 
-        Raises ObjectRefused: ``dlo_nested`` for a segment that is an SLO, of which Swift itself would
-        give the manifest's text.
+        Raises ObjectRefused ``dlo_nested`` for a segment that is an SLO, for which Swift itself would return
+        the text of the manifest.
         """
         stored = []
         for entry in entries:
@@ -94,17 +96,18 @@ class Manifest:
 
     @cached_property
     def joined_etag(self) -> str:
-        """What clients see as ETag of the SLO or DLO: the MD5 of all segments' MD5s in hexadecimal."""
+        """The ETag of the SLO or DLO as clients see it: the MD5 of all segments' MD5s in hexadecimal."""
         text = "".join(segment.md5 for segment in self.segments)
         return hashlib.md5(text.encode("ascii"), usedforsecurity=False).hexdigest()
 
     @cached_property
     def multipart_etag(self) -> str:
-        """What S3 makes of these segments, each uploaded as one part."""
+        """The ETag that S3 computes for these segments, each uploaded as one part."""
         return multipart_etag(segment.md5 for segment in self.segments)
 
     def to_put(self) -> bytes:
-        """The body of ``PUT ?multipart-manifest=put`` that makes this SLO, as ``format=raw`` gives it."""
+        """Return the body of ``PUT ?multipart-manifest=put`` that creates this SLO, as ``format=raw`` returns
+        it."""
         entries = [
             {"path": segment.path, "size_bytes": segment.size, "etag": segment.md5}
             for segment in self.segments
@@ -113,7 +116,8 @@ class Manifest:
 
 
 def named_objects(raw: bytes) -> set[tuple[str, str]]:
-    """(container, name) of everything that a stored manifest names, whatever else may be wrong with it."""
+    """Return (container, name) of everything that a stored manifest names, even if it is otherwise
+    malformed."""
     try:
         entries = parse_json(raw)
     except ValueError:
@@ -128,24 +132,24 @@ def named_objects(raw: bytes) -> set[tuple[str, str]]:
 
 
 def multipart_etag(md5s: Iterable[str]) -> str:
-    """The MD5 of the parts' binary MD5s, a hyphen, their number."""
+    """Return the MD5 of the parts' binary MD5s, a hyphen, and the number of parts."""
     digests = [bytes.fromhex(md5) for md5 in md5s]
     return f"{hashlib.md5(b''.join(digests), usedforsecurity=False).hexdigest()}-{len(digests)}"
 
 
 def read_manifest(body: Body, etag: str, limit: int) -> bytes:
-    """The JSON of an SLO in Swift, whose ``etag`` is the MD5 of it.
+    """Read the JSON of an SLO in Swift, whose ``etag`` is its MD5.
 
-    A bit that changed on a disk or on the way must not make another object of it, nor an object that names
-    less, nor one that cannot be copied: raises LocalUnavailable. ObjectRefused, ``slo_malformed``, for what
-    is longer than ``limit`` bytes.
+    Raises LocalUnavailable if the MD5 differs, so that a bit flip on a disk or in transit does not turn the
+    object into another one, into one with fewer segments, or into one that cannot be copied. Raises
+    ObjectRefused ``slo_malformed`` above ``limit`` bytes.
     """
     try:
         raw = read_all(body, limit)
     except ValueError as error:
         raise ObjectRefused("slo_malformed", f"the manifest is too large: {error}") from error
     if is_md5(etag) and md5_hex(raw) != etag:
-        raise LocalUnavailable(f"a manifest was read that has not the MD5 {etag}")
+        raise LocalUnavailable(f"the MD5 of the manifest that was read is not {etag}")
     return raw
 
 
@@ -159,7 +163,7 @@ def _segment(number: int, entry: Any) -> Segment:
     if entry.get("sub_slo"):
         raise ObjectRefused("slo_nested", f"{where} is a large object itself")
     if entry.get("range"):
-        raise ObjectRefused("slo_range", f"of {where} only the range {entry['range']} is used")
+        raise ObjectRefused("slo_range", f"{where} uses only the range {entry['range']}")
     container, slash, name = path.lstrip("/").partition("/") if is_text(path) else ("", "", "")
     if not (container and slash and name):
         raise ObjectRefused("slo_malformed", f"{where} has no name of the form /container/object")

@@ -1,4 +1,4 @@
-"""Which parts a large object is uploaded in."""
+"""Plans the parts in which a large object is uploaded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from s3_sync.largeobject.manifest import Manifest, Segment
 
 
 class PartLimits(Protocol):
-    """Sizes in bytes; the last part may be smaller than ``min_part``."""
+    """Part sizes in bytes; the last part may be smaller than ``min_part``."""
 
     @property
     def min_part(self) -> int: ...
@@ -26,7 +26,7 @@ class PartLimits(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """``size`` bytes of a segment from ``first`` on; never empty."""
+    """``size`` bytes of a segment, starting at ``first``; never empty."""
 
     segment: Segment
     first: int
@@ -39,7 +39,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class PlannedPart:
-    """``number`` from 1; the pieces in their order make its bytes; ``offset`` is where it begins."""
+    """``number`` starts at 1; the pieces in order make its bytes; ``offset`` is its start in the object."""
 
     number: int
     offset: int
@@ -51,21 +51,23 @@ class PlannedPart:
 
     @property
     def md5(self) -> str | None:
-        """Known beforehand where the part is exactly one segment."""
+        """The MD5 of the part, known in advance if it is exactly one segment."""
         return self.pieces[0].segment.md5 if len(self.pieces) == 1 and self.pieces[0].is_whole else None
 
 
 def plan_parts(manifest: Manifest, limits: PartLimits) -> tuple[PlannedPart, ...]:
-    """Parts that are legal and hold all bytes in order; none where there are no bytes.
+    """Return legal parts that contain all bytes in order; none if there are no bytes.
 
-    One part for each segment wherever all segments are legal parts: then the store's ETag follows from
-    the manifest. Else each part takes whole segments until it is large enough, and pieces only where a
-    whole one would make it too large. Raises ObjectRefused ``too_large``.
+    If all segments are legal parts, each becomes a part: then the store's ETag follows from the manifest.
+    Otherwise each part takes whole segments until it is large enough, and splits one only if the whole one
+    would make it too large. Raises ObjectRefused ``too_large``.
     """
     if manifest.size == 0:
         return ()
     if manifest.size > limits.max_part * limits.max_parts:
-        raise ObjectRefused("too_large", f"{manifest.size} bytes do not fit {limits.max_parts} parts")
+        raise ObjectRefused(
+            "too_large", f"{manifest.size} bytes exceed {limits.max_parts} parts of the maximum size"
+        )
     segments = manifest.segments
     if len(segments) <= limits.max_parts and _are_legal(segments, limits):
         groups: Iterator[tuple[Piece, ...]] = ((Piece(one, 0, one.size),) for one in segments)
@@ -80,7 +82,7 @@ def plan_parts(manifest: Manifest, limits: PartLimits) -> tuple[PlannedPart, ...
 
 
 def is_one_to_one(manifest: Manifest, parts: Sequence[PlannedPart]) -> bool:
-    """Whether every part is a segment and every segment a part."""
+    """Return whether the parts are exactly the segments."""
     return len(parts) == len(manifest.segments) and all(part.md5 is not None for part in parts)
 
 
@@ -92,20 +94,21 @@ def _are_legal(segments: tuple[Segment, ...], limits: PartLimits) -> bool:
 
 
 def _regrouped(manifest: Manifest, limits: PartLimits) -> Iterator[tuple[Piece, ...]]:
-    """Every part but the last has ``enough`` bytes or more, so that there are never too many."""
-    enough = max(1, limits.min_part, math.ceil(manifest.size / limits.max_parts))
+    """Yield the pieces of each part. Every part but the last has at least ``min_size`` bytes, so the number
+    of parts stays within the limit."""
+    min_size = max(1, limits.min_part, math.ceil(manifest.size / limits.max_parts))
     pieces: list[Piece] = []
-    have = 0
+    part_size = 0
     for segment in manifest.segments:
         first = 0
         while first < segment.size:
             left = segment.size - first
-            if have + left > limits.max_part:
-                left = enough - have if have else limits.max_part
+            if part_size + left > limits.max_part:
+                left = min_size - part_size if part_size else limits.max_part
             pieces.append(Piece(segment, first, left))
-            first, have = first + left, have + left
-            if have >= enough:
+            first, part_size = first + left, part_size + left
+            if part_size >= min_size:
                 yield tuple(pieces)
-                pieces, have = [], 0
+                pieces, part_size = [], 0
     if pieces:
         yield tuple(pieces)

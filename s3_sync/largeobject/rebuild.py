@@ -1,4 +1,4 @@
-"""The way back: from a stored copy and its manifest to the large object as Swift had it."""
+"""Plans how to rebuild a Swift large object from its stored copy and manifest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from s3_sync.model.objects import ByteRange, ObjectInfo
 
 @dataclass(frozen=True, slots=True)
 class SegmentRange:
-    """A segment, and which bytes of the stored copy are its own; None = it has none."""
+    """A segment, and its bytes within the stored copy; None if it is empty."""
 
     segment: Segment
     byte_range: ByteRange | None
@@ -21,7 +21,7 @@ class SegmentRange:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """``segments`` to be written in this order, then ``manifest`` with ``?multipart-manifest=put`` and
+    """``segments`` are written in this order, then ``manifest`` with ``?multipart-manifest=put`` and
     ``headers``."""
 
     segments: tuple[SegmentRange, ...]
@@ -30,10 +30,10 @@ class Rebuilt:
 
 
 def rebuild(stored: ObjectInfo, manifest: Manifest) -> Rebuilt:
-    """What has to be written to have the large object back; a DLO comes back as an SLO.
+    """Return what to write to rebuild the large object; a DLO becomes an SLO.
 
-    ``stored`` is from a HEAD. Raises ObjectRefused ``manifest_mismatch`` when the manifest is not of
-    these bytes, which is so for a moment while an overwrite is on its way.
+    ``stored`` is from a HEAD. Raises ObjectRefused ``manifest_mismatch`` if the manifest is not for these
+    bytes, as happens briefly while an overwrite is in progress.
     """
     assert stored.meta is not None
     slo_etag = stored.meta.marks.get("swift-slo-etag", manifest.etag)

@@ -1,4 +1,4 @@
-"""Where segments may lie, so that a manifest gives nobody rights that he does not have already."""
+"""Where segments may be, so that a manifest grants nobody rights that they do not already have."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from s3_sync.config.coverage import EVERYWHERE, SEGMENTS
 
 
 def may_hold_segments(container: str, of: str, allowed: Collection[str] = ()) -> bool:
-    """Whether objects of ``container`` count as segments of a manifest in ``of``, in the same account.
+    """Return whether objects of ``container`` count as segments of a manifest in ``of``, in the same account.
 
-    Any user may write a manifest, and it may name any object. A writer of ``of`` can write, or is meant to
-    write, its segment containers; for the ``allowed`` ones the operator vouches.
+    Any user may write a manifest, and it may name any object. A writer of ``of`` can write its segment
+    containers, or is meant to; the operator vouches for the ``allowed`` ones.
     """
     own = (of, *(of + suffix for suffix in SEGMENTS))
     return container in own or EVERYWHERE in allowed or container in allowed

@@ -1,5 +1,4 @@
-"""Container listings: what a client asks for, both sides merged, and how the result is written.
+"""Container listings: the client's query, the merge of both sides, and the output formats.
 
-From outside: all modules.
-Start at ``merge``; ``walk`` turns a store's pages into entries.
+From outside: all modules. Start at ``merge``; ``walk`` turns a store's pages into entries.
 """

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 from s3_sync.model.objects import ObjectInfo, is_md5
 from s3_sync.model.timestamps import parse_iso_date
 
-#: listings of object stores tell no content type
+#: object stores do not list content types
 UNKNOWN_TYPE = "application/octet-stream"
-#: the MD5 of no bytes
-_OF_NOTHING = "d41d8cd98f00b204e9800998ecf8427e"
+#: the MD5 of an empty object
+_EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 
 
 class Entry(NamedTuple):
-    """``record``: as Swift's JSON listings have it, with ``name`` (an object) or ``subdir`` (a group).
+    """``record``: as in Swift's JSON listings, with ``name`` (an object) or ``subdir`` (a group).
 
     An entry is made for every line of a page, so it is a plain tuple.
     """
@@ -29,17 +29,17 @@ class Entry(NamedTuple):
         return "subdir" in self.record
 
     @classmethod
-    def of_record(cls, record: Mapping[str, Any]) -> Entry:
-        """Of one element of a JSON listing. Raises KeyError, TypeError for anything else."""
+    def from_record(cls, record: Mapping[str, Any]) -> Entry:
+        """Build an entry from one element of a JSON listing. Raises KeyError, TypeError for anything else."""
         return cls(record["subdir"] if "subdir" in record else record["name"], record)
 
     @classmethod
-    def of_group(cls, name: str) -> Entry:
+    def group(cls, name: str) -> Entry:
         return cls(name, {"subdir": name})
 
     @classmethod
-    def of_object(cls, info: ObjectInfo) -> Entry:
-        """Of what a remote listing tells about an object."""
+    def from_object(cls, info: ObjectInfo) -> Entry:
+        """Build an entry from an object of a remote listing."""
         record = {
             "name": info.name,
             "bytes": info.size,
@@ -51,19 +51,19 @@ class Entry(NamedTuple):
 
 
 def iso_date(seconds: float) -> str:
-    """As in Swift's listings: ``2026-01-02T03:04:05.678900``, UTC, always with six decimals."""
+    """Format a time as in Swift's listings: ``2026-01-02T03:04:05.678900``, UTC, always with six decimals."""
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="microseconds")[:26]
 
 
 def is_newer(remote: Mapping[str, Any], local: Mapping[str, Any]) -> bool:
-    """Whether a remote object is another and newer version than the local one of the same name.
+    """Return whether a remote object is a different, newer version than the local one of the same name.
 
-    A copy is always stored later than its original was written, so the dates alone say nothing. Of the
-    same size, and with the same ETag or one that is no MD5 (an upload in parts), it is taken for a copy. So
-    it is where the local one stands for other bytes than its own: a symlink, an SLO of that size, or what may
-    be the manifest of a DLO, which a listing does not tell from an empty object. Groups have no versions.
+    A copy is always stored after its original was written, so the dates alone prove nothing. A remote object
+    of the same size counts as a copy if its ETag is the same or not an MD5 (a multipart upload). It also
+    counts as one if the local record describes other bytes than its own: a symlink, an SLO of that size, or a
+    possible DLO manifest, which a listing does not distinguish from an empty object. Groups have no versions.
     """
-    if "subdir" in remote or "subdir" in local or "symlink_path" in local or local.get("hash") == _OF_NOTHING:
+    if "subdir" in remote or "subdir" in local or "symlink_path" in local or local.get("hash") == _EMPTY_MD5:
         return False
     if remote["bytes"] == local.get("bytes"):
         etag = remote["hash"]

@@ -1,6 +1,7 @@
-"""Listings as text: JSON, XML and plain names, byte for byte as Swift writes them.
+"""Output formats of listings: JSON, XML and plain names, byte for byte as Swift writes them.
 
-After ``swift.common.middleware.listing_formats``, which is not imported: the layer knows no Swift.
+Modelled on ``swift.common.middleware.listing_formats``, which is not imported: this layer does not depend on
+Swift.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def as_json(records: Sequence[Record]) -> bytes:
 
 
 def as_xml(records: Iterable[Record], container: str) -> bytes:
-    """Only what Swift's XML listings know; ``content_location`` is not part of it."""
+    """Format records with the fields of Swift's XML listings only; ``content_location`` is not among them."""
     document = Element("container", name=container)
     for record in records:
         if "subdir" in record:
@@ -36,7 +37,7 @@ def as_xml(records: Iterable[Record], container: str) -> bytes:
 
 
 def as_plain(records: Iterable[Record]) -> bytes:
-    """A name a line; no bytes at all for an empty listing, which Swift answers with 204."""
+    """Format one name per line; an empty listing has no bytes, and Swift answers it with 204."""
     lines = [record["subdir"] if "subdir" in record else record["name"] for record in records]
     return "".join(f"{line}\n" for line in lines).encode("utf-8")
 

@@ -1,4 +1,4 @@
-"""Two sorted listings side by side."""
+"""Merges two sorted listings."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from s3_sync.errors import InvalidRequest, LocalError
 from s3_sync.listing.entry import Entry, is_newer
 
 Pair = tuple[Entry | None, Entry | None]
-#: how listings name the local cluster among an entry's locations
+#: the local cluster's name among an entry's locations
 LOCAL = "swift"
 
 
 class ListingMerger:
-    """Two listings of the same names, each sorted by UTF-8 bytes, greatest first if ``reverse``.
+    """Merges two listings of one container, each sorted by UTF-8 bytes, descending if ``reverse``.
 
-    A side that is out of order, or tells a name twice, is refused: InvalidRequest for the remote one,
-    LocalError for the local one. (Characters sort in the order of their code points, which is the order of
-    their UTF-8 bytes.)
+    A side that is out of order or repeats a name is refused: InvalidRequest for the remote one, LocalError
+    for the local one. (Comparing code points gives the order of the UTF-8 bytes.)
     """
 
     def __init__(self, local: Iterable[Entry], remote: Iterable[Entry], *, reverse: bool = False) -> None:
@@ -28,7 +27,7 @@ class ListingMerger:
         self._before: Callable[[str, str], bool] = gt if reverse else lt
 
     def pairs(self) -> Iterator[Pair]:
-        """One (local, remote) for each name, None for the side that does not have it."""
+        """Yield one (local, remote) pair per name, with None for a side that does not have it."""
         before = self._before
         locals_, remotes = self._ordered_local(), self._ordered_remote()
         local, remote = next(locals_, None), next(remotes, None)
@@ -50,10 +49,10 @@ class ListingMerger:
             remote = next(remotes, None)
 
     def spliced(self, limit: int, location: str) -> Iterator[Mapping[str, Any]]:
-        """The first ``limit`` records of the whole.
+        """Yield the first ``limit`` records of the merged listing.
 
-        One that is at the remote has ``content_location``, a list of ``location`` and, if it is here too,
-        ``swift``. An object on both sides is shown as the newer side has it.
+        A remote record has ``content_location``: a list of ``location`` and, if the object is also local,
+        ``swift``. For an object on both sides the newer record is used.
         """
         if limit <= 0:
             return
@@ -72,13 +71,13 @@ class ListingMerger:
 
     def _ordered_local(self) -> Iterator[Entry]:
         def refuse(name: str, last: str) -> Exception:
-            return LocalError(f"the local listing is out of order: {name!r} came after {last!r}")
+            return LocalError(f"the local listing is out of order: {name!r} after {last!r}")
 
         return self._ordered(self._local, refuse)
 
     def _ordered_remote(self) -> Iterator[Entry]:
         def refuse(name: str, last: str) -> Exception:
-            return InvalidRequest(f"the remote listing is out of order: {name!r} came after {last!r}")
+            return InvalidRequest(f"the remote listing is out of order: {name!r} after {last!r}")
 
         return self._ordered(self._remote, refuse)
 

@@ -1,4 +1,4 @@
-"""Reads ahead in a thread of its own."""
+"""Reads pages ahead in a separate thread."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ _Item = TypeVar("_Item")
 
 
 class Prefetch(Generic[_Item]):
-    """The items of some pages, which are taken one after the other as fast as they come.
+    """Iterates over the items of pages that a thread reads one after the other, as fast as they come.
 
-    What making a page raises is raised where that page would have been read. How much is read ahead is
-    bounded by the pages alone: give it a listing that ends at its limit. The thread ends by itself, after
-    the page that it is at when ``close`` is called.
+    An exception while reading a page is raised where that page would have been iterated. The pages alone
+    limit how far the thread reads ahead: pass a listing that ends at its limit. After ``close`` the thread
+    ends with its current page.
     """
 
     def __init__(self, pages: Iterable[Sequence[_Item]]) -> None:
         self._closed = False
-        # By the module's attribute: in Swift's proxy that one is made of green threads, SimpleQueue is not.
+        # Looked up as the module's attribute: Swift's proxy replaces it by a green one, but not SimpleQueue.
         self._queue: queue.Queue[Sequence[_Item] | BaseException | None] = queue.Queue()
         threading.Thread(target=self._run, args=(pages,), daemon=True).start()
 
@@ -43,5 +43,5 @@ class Prefetch(Generic[_Item]):
                     break
                 self._queue.put(page)
             self._queue.put(None)
-        except BaseException as error:  # whoever reads must hear of it, even that the thread was killed
+        except BaseException as error:  # the reader must get it, even if the thread was killed
             self._queue.put(error)

@@ -1,7 +1,7 @@
-"""From the pages of a store's listing to the entries that a client asked for.
+"""Turns the pages of a store's listing into the entries that a client requested.
 
-A store lists forwards from a name on, and may roll names up behind a delimiter. Everything else is done
-here: both bounds, groups that the store would not make, ``path``, and the way backwards.
+A store lists forwards from a name, and may roll names up at a delimiter. The rest is done here: both bounds,
+groups that the store does not roll up, ``path``, and reverse order.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from s3_sync.listing.midpoint import between
 from s3_sync.listing.query import RESERVED, ListingQuery
 from s3_sync.model.objects import ObjectInfo
 
-#: sorts behind every other character: a group + this is behind (nearly) all that is below the group
+#: sorts after every other character: a group + this sorts after (nearly) all names in the group
 _LAST_CHARACTER = "\U0010ffff"
-#: of a page whose entries may not all be needed, or of which nothing was shown
+#: page size if not all entries may be needed, or none of the last page was shown
 _PAGE = 1000
-#: entries that are read before the search for the end begins: few ranges hold more
-_FIRST = 3 * _PAGE
-#: of a page that is to tell where to look next
-_LOOK = 100
-#: guesses behind which there was nothing, until the next page tells more
-_EMPTY_LOOKS = 5
-#: looks at one range after the other before a walk backwards gives up guessing
-_MOST_PROBES = 300
+#: entries read before the search for the end starts: few ranges have more
+_READ_BEFORE_SEARCH = 3 * _PAGE
+#: page size of a probe of the search
+_PROBE_PAGE = 100
+#: consecutive probes without entries before the next page is read
+_MAX_EMPTY_PROBES = 5
+#: probes before a reverse walk stops searching
+_MAX_PROBES = 300
 _name = attrgetter("name")
 
 
@@ -47,7 +47,7 @@ class Page(Protocol):
 
 
 class Fetch(Protocol):
-    """One page of a bucket; see ``s3_sync.providers.base.ListQuery`` for what the words mean."""
+    """Fetches one page of a bucket; the parameters are those of ``s3_sync.providers.base.ListQuery``."""
 
     def __call__(self, prefix: str, start_after: str, delimiter: str, limit: int) -> Page: ...
 
@@ -55,10 +55,10 @@ class Fetch(Protocol):
 class Walk:
     """The entries of one query, page by page, in its order and up to its limit.
 
-    ``rolls_up`` False: the store is not asked to roll up, but its groups are skipped all the same, each
-    with at most one request. ``first``: so many entries are read, on the way backwards, before the search
-    for the end begins; ``look``: and at each step of it. Raises what ``fetch`` raises, and InvalidRequest
-    for a listing that stands still.
+    ``rolls_up`` False: the store is not asked to roll up, but its groups are still skipped, with at most one
+    request each. ``read_before_search``: entries that a reverse walk reads before it searches for the end;
+    ``probe_size``: entries read by each probe. Raises what ``fetch`` raises, and InvalidRequest for a listing
+    that does not advance.
     """
 
     def __init__(
@@ -67,41 +67,41 @@ class Walk:
         query: ListingQuery,
         *,
         rolls_up: bool = True,
-        first: int = _FIRST,
-        look: int = _LOOK,
+        read_before_search: int = _READ_BEFORE_SEARCH,
+        probe_size: int = _PROBE_PAGE,
     ) -> None:
         self._fetch = fetch
         self._query = query
         self._delimiter = query.delimiter if rolls_up and not query.level else ""
         self._skips = bool(query.delimiter) and not self._delimiter
-        self._first = first
-        self._look = look
+        self._read_before_search = read_before_search
+        self._probe_size = probe_size
         self._probes = 0
 
     def pages(self) -> Iterator[list[Entry]]:
-        """None of them is empty."""
+        """Yield non-empty pages."""
         query = self._query
         if query.is_empty:
             return
         if query.reverse:
-            if found := self._last(query.after, query.before, query.limit):
+            if found := self._last_entries(query.after, query.before, query.limit):
                 yield found[::-1]
             return
-        room = query.limit
-        for page in self._forwards(query.after, query.before, room):
-            yield page[:room]
-            room -= len(page)
-            if room <= 0:
+        remaining = query.limit
+        for page in self._forwards(query.after, query.before, remaining):
+            yield page[:remaining]
+            remaining -= len(page)
+            if remaining <= 0:
                 return
 
     # Forwards
 
     def _forwards(self, after: str, before: str, wanted: int) -> Iterator[list[Entry]]:
-        """The entries of the names between ``after`` and ``before``; ``wanted``: about so many."""
+        """Yield the entries between ``after`` and ``before``; ``wanted``: about how many are needed."""
         passed = self._query.group(after) or ""
-        if passed and passed != after and not self._query.level and self._holds(passed, after, before):
-            # stores do not agree whether the group of a start in its middle is to be shown
-            yield [Entry.of_group(passed)]
+        if passed and passed != after and not self._query.level and self._has_names(passed, after, before):
+            # stores differ in whether they show the group of a start inside it
+            yield [Entry.group(passed)]
         start = passed or (after if after > self._query.prefix else "")
         size = _PAGE if self._skips else min(wanted, 10 * _PAGE)
         while True:
@@ -113,7 +113,7 @@ class Walk:
                 return
             below = bool(passed and self._delimiter and page.next_after.startswith(passed))
             if page.next_after <= start or (below and start == passed):
-                raise InvalidRequest(f"the remote listing does not go on behind {start!r}")
+                raise InvalidRequest(f"the remote listing does not advance after {start!r}")
             start = passed if below else page.next_after
             if not entries:
                 size = _PAGE
@@ -124,13 +124,13 @@ class Walk:
         return start
 
     def _select(self, page: Page, passed: str, after: str, before: str) -> tuple[list[Entry], str, bool]:
-        """What of a page is shown, the last group in it, and whether that was all."""
+        """Return the entries of a page to show, its last group, and whether the bound was reached."""
         query = self._query
         objects, ended = page.objects, False
         if before and objects and objects[-1].name >= before:
             objects, ended = objects[: bisect_left(objects, before, key=_name)], True
         if not query.delimiter:
-            shown = [Entry.of_object(info) for info in objects if self._is_shown(info.name, after)]
+            shown = [Entry.from_object(info) for info in objects if self._is_shown(info.name, after)]
             return shown, "", ended
         entries: list[Entry] = []
         for name, info in _in_order(objects, page.prefixes):
@@ -139,29 +139,29 @@ class Walk:
             group = query.group(name)
             if group is None:
                 if info is not None and self._is_shown(name, after):
-                    entries.append(Entry.of_object(info))
+                    entries.append(Entry.from_object(info))
             elif group != passed:
                 passed = group
-                entries += self._of_group(group, info, after, before)
+                entries += self._group_entries(group, info, after, before)
         return entries, passed, ended
 
-    def _of_group(self, group: str, info: ObjectInfo | None, after: str, before: str) -> list[Entry]:
-        """What is shown of a group, of which ``info`` is the first object if the store listed it."""
+    def _group_entries(self, group: str, info: ObjectInfo | None, after: str, before: str) -> list[Entry]:
+        """Return the entries for a group; ``info`` is its first object if the store listed it."""
         if RESERVED in group:
             return []
         if self._query.level:
-            return [Entry.of_object(info)] if info is not None and info.name == group else []
-        if info is None and before.startswith(group) and not self._holds(group, after, before):
+            return [Entry.from_object(info)] if info is not None and info.name == group else []
+        if info is None and before.startswith(group) and not self._has_names(group, after, before):
             return []
-        return [Entry.of_group(group)]
+        return [Entry.group(group)]
 
     def _is_shown(self, name: str, after: str) -> bool:
         if name <= after or RESERVED in name:
             return False
         return not (self._query.level and name == self._query.prefix)
 
-    def _holds(self, group: str, after: str, before: str) -> bool:
-        """Whether any name of a group is between the two."""
+    def _has_names(self, group: str, after: str, before: str) -> bool:
+        """Return whether the group has a name between the two."""
         start, size = (after if after.startswith(group) else ""), 1
         while True:
             page = self._fetch(group, start, "", size)
@@ -173,51 +173,51 @@ class Walk:
 
     # Backwards
 
-    def _last(self, after: str, before: str, wanted: int) -> list[Entry]:
-        """The last ``wanted`` entries between the two, in ascending order.
+    def _last_entries(self, after: str, before: str, wanted: int) -> list[Entry]:
+        """Return the last ``wanted`` entries between the two, in ascending order.
 
-        Instead of walking through all that comes before them, it guesses a name in the middle, and looks
-        behind it first.
+        Instead of reading all entries before them, it guesses a name in the middle and reads after that
+        first.
         """
-        look = max(self._look if self._probes else self._first, min(wanted, _PAGE))
-        pages = self._forwards(after, before, look)
+        probe_size = max(self._probe_size if self._probes else self._read_before_search, min(wanted, _PAGE))
+        pages = self._forwards(after, before, probe_size)
         found: list[Entry] = []
         for page in pages:
             found += page
-            if len(found) >= look:
+            if len(found) >= probe_size:
                 break
         else:
             return found[-wanted:]
-        behind, upper = self._search(found[-1].name, before, wanted)
-        if len(behind) >= wanted:
-            return behind
-        rest: deque[Entry] = deque(maxlen=wanted - len(behind))
+        after_middle, upper = self._search(found[-1].name, before, wanted)
+        if len(after_middle) >= wanted:
+            return after_middle
+        rest: deque[Entry] = deque(maxlen=wanted - len(after_middle))
         if upper is None:
             for page in pages:
                 rest.extend(page)
         else:
-            rest.extend(self._last(found[-1].name, upper, wanted - len(behind)))
+            rest.extend(self._last_entries(found[-1].name, upper, wanted - len(after_middle)))
         found += rest
-        # a guess may lie in the group that was found last
-        if behind and behind[0].name == found[-1].name:
+        # a guess may be inside the group that was found last
+        if after_middle and after_middle[0].name == found[-1].name:
             found.pop()
-        return [*found, *behind][-wanted:]
+        return [*found, *after_middle][-wanted:]
 
     def _search(self, low: str, before: str, wanted: int) -> tuple[list[Entry], str | None]:
-        """The last entries behind some name in the middle, and before what the others are.
+        """Return the last entries after a middle name, and the name before which the others are.
 
-        None: there is no middle, or it was sought too often already.
+        None: there is no middle, or the probes are used up.
         """
         upper: str | None = None
-        for _ in range(_EMPTY_LOOKS):
+        for _ in range(_MAX_EMPTY_PROBES):
             middle = between(low, upper or before, self._query.prefix)
-            if middle is None or self._query.group(middle) == middle or self._probes >= _MOST_PROBES:
+            if middle is None or self._query.group(middle) == middle or self._probes >= _MAX_PROBES:
                 return [], None if upper is None else upper
             self._probes += 1
-            behind = self._last(middle, upper or before, wanted)
+            after_middle = self._last_entries(middle, upper or before, wanted)
             upper = middle + RESERVED
-            if behind:
-                return behind, upper
+            if after_middle:
+                return after_middle, upper
         return [], upper
 
 

@@ -1,7 +1,7 @@
-"""Metadata tables: Swift's headers <-> ``ObjectMeta`` <-> what S3-like stores keep.
+"""Converts metadata: Swift's headers <-> ``ObjectMeta`` <-> what S3-like stores keep.
 
-S3's rules (PutObject, "User-defined object metadata"): names are case-insensitive, values travel as
-HTTP headers, so that anything but printable ASCII is sent as RFC 2047 encoded words.
+S3's rules (PutObject, "User-defined object metadata"): names are case-insensitive, values travel as HTTP
+headers, so anything but printable ASCII is sent as RFC 2047 encoded words.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ USER_PREFIX = "x-object-meta-"
 _WORD = re.compile(r"=\?utf-8\?([bq])\?([^?]*)\?=", re.IGNORECASE)
 _PLAIN = re.compile(r"[\x20-\x7e]*")
 #: RFC 2047 section 2: an encoded word is at most 75 characters; 12 of them are ``=?UTF-8?Q?`` and ``?=``
-_WORD_ROOM = 75 - 12
+_MAX_ENCODED_TEXT = 75 - 12
 
 
 def from_swift(headers: Iterable[tuple[str, str]]) -> ObjectMeta:
-    """The metadata in a Swift response to GET or HEAD of an object.
+    """Return the metadata in a Swift response to GET or HEAD of an object.
 
-    A user's header with the name of a mark is left out: it would be taken for ours.
+    A user's header with the name of a mark is dropped, because it would be taken for a mark of ours.
     """
     stored: dict[str, str] = {}
     user: dict[str, str] = {}
@@ -50,8 +50,8 @@ def from_swift(headers: Iterable[tuple[str, str]]) -> ObjectMeta:
 
 
 def to_swift(meta: ObjectMeta) -> dict[str, str]:
-    """The headers of a PUT that gives a Swift object this metadata; what kind of object it is, they leave
-    open."""
+    """Return the headers of a PUT that gives a Swift object this metadata, without those for its kind (SLO,
+    DLO)."""
     headers = {name: value for name, value in meta.headers.items() if value}
     headers.update((USER_PREFIX + name, value) for name, value in meta.user.items())
     if "x-delete-at" in meta.marks:
@@ -60,12 +60,12 @@ def to_swift(meta: ObjectMeta) -> dict[str, str]:
 
 
 def is_true(value: str) -> bool:
-    """Swift's reading of a header that says yes or no (``swift.common.utils.config_true_value``)."""
+    """Return whether Swift takes this header value for true (``swift.common.utils.config_true_value``)."""
     return value.lower() in ("true", "1", "yes", "on", "t", "y")
 
 
 def to_user_metadata(meta: ObjectMeta) -> dict[str, str]:
-    """User metadata and marks in the form in which S3-like stores take them: printable ASCII values."""
+    """Return user metadata and marks as S3-like stores accept them: printable ASCII values."""
     sent = {name: encode_value(value) for name, value in meta.user.items()}
     for name, value in meta.marks.items():
         sent[name] = quote(value) if name == "x-object-manifest" else encode_value(value)
@@ -73,7 +73,8 @@ def to_user_metadata(meta: ObjectMeta) -> dict[str, str]:
 
 
 def from_user_metadata(headers: Mapping[str, str], user_metadata: Mapping[str, str]) -> ObjectMeta:
-    """The inverse: ``headers`` with lower-case names, ``user_metadata`` as the store returned it."""
+    """Reverse ``to_user_metadata``. ``headers`` with lower-case names, ``user_metadata`` as the store
+    returned it."""
     user: dict[str, str] = {}
     marks: dict[str, str] = {}
     for raw_name, raw_value in user_metadata.items():
@@ -89,10 +90,10 @@ def from_user_metadata(headers: Mapping[str, str], user_metadata: Mapping[str, s
 
 
 def encode_value(value: str) -> str:
-    """A metadata value as it is sent: itself, or RFC 2047 words joined by single blanks.
+    """Encode a metadata value for sending: unchanged, or as RFC 2047 words joined by single blanks.
 
-    Also encoded are values that would not survive otherwise: outer blanks, which HTTP strips, and
-    text that looks like an encoded word.
+    Values that would not survive otherwise are encoded, too: outer blanks, which HTTP strips, and text that
+    looks like an encoded word.
     """
     if _PLAIN.fullmatch(value) and value == value.strip() and not _WORD.search(value):
         return value
@@ -100,7 +101,7 @@ def encode_value(value: str) -> str:
 
 
 def decode_value(value: str) -> str:
-    """A stored value as the user wrote it. Words in other charsets, and malformed ones, stay as they are."""
+    """Decode a stored value. Words in other charsets, and malformed ones, are left unchanged."""
     decoded: list[str] = []
     position = 0
     after_word = False
@@ -128,11 +129,11 @@ def _encoded_word(text: str) -> str:
 
 
 def _chunks(value: str) -> Iterable[str]:
-    """Pieces of whole characters that each fit one encoded word, whichever encoding is chosen."""
+    """Yield pieces of whole characters, each of which fits one encoded word in the shorter encoding."""
     chunk = ""
     for character in value:
         data = (chunk + character).encode("utf-8")
-        if chunk and min(base64_length(data), quoted_length(data)) > _WORD_ROOM:
+        if chunk and min(base64_length(data), quoted_length(data)) > _MAX_ENCODED_TEXT:
             yield chunk
             chunk = ""
         chunk += character

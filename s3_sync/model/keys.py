@@ -1,6 +1,6 @@
 """Swift object names <-> keys in a remote bucket.
 
-Existing deployments hold data under these keys: what this module computes may never change.
+Existing deployments store data under these keys: the results of this module must never change.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ _MANIFEST = re.compile(r"[0-9a-f]{64}" + re.escape(MANIFEST_SUFFIX))
 
 
 def hash_prefix(account: str, container: str) -> str:
-    """The hashed part of the default key prefix: lower-case hex *without* zero padding.
+    """Return the hashed part of the default key prefix: lower-case hex *without* zero padding.
 
-    The MD5 of ``account/container``, as one big number, modulo 16**6. AUTH_account/container -> 62506b.
+    The MD5 of ``account/container`` as an integer, modulo 16**6. AUTH_account/container -> 62506b.
     """
     digest = hashlib.md5(f"{account}/{container}".encode(), usedforsecurity=False).hexdigest()
     return f"{int(digest, 16) % 16**6:x}"
@@ -24,10 +24,10 @@ def hash_prefix(account: str, container: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class KeyNamer:
-    """How one mapping's Swift names become keys.
+    """Maps the Swift names of one mapping to keys.
 
-    ``prefix`` stands before every name. ``manifest_prefix`` stands before the stored manifests of large
-    objects, which with a literal prefix lie inside the mapping's own key space.
+    ``prefix`` precedes every name. ``manifest_prefix`` precedes the stored manifests of large objects; with a
+    literal prefix they are inside the mapping's own key space.
     """
 
     prefix: str
@@ -35,24 +35,25 @@ class KeyNamer:
 
     @classmethod
     def hashed(cls, account: str, container: str) -> KeyNamer:
-        """The default layout: many containers share one bucket without meeting."""
+        """The default layout, in which many containers share one bucket without collisions."""
         hashed = hash_prefix(account, container)
         return cls(f"{hashed}/{account}/{container}/", f"{hashed}/.manifests/{account}/{container}/")
 
     @classmethod
     def literal(cls, prefix: str) -> KeyNamer:
-        """Key = prefix + name, nothing added, nothing stripped."""
+        """Key = prefix + name, with nothing added or stripped."""
         return cls(prefix, f"{prefix}.manifests/")
 
     @classmethod
     def directory(cls, prefix: str) -> KeyNamer:
-        """``custom_prefix`` of the old configuration form: outer slashes stripped, joined with one."""
+        """``custom_prefix`` of the old configuration format: outer slashes stripped, joined with one
+        slash."""
         stripped = prefix.strip("/")
         return cls.literal(f"{stripped}/" if stripped else "")
 
     @property
     def key_spaces(self) -> tuple[str, ...]:
-        """What all keys of objects and manifests begin with, none of them inside another."""
+        """Prefixes that cover all keys of objects and manifests; none is a prefix of another."""
         if self.manifest_prefix.startswith(self.prefix):
             return (self.prefix,)
         return (self.prefix, self.manifest_prefix)
@@ -65,13 +66,13 @@ class KeyNamer:
         return f"{self.manifest_prefix}{digest}{MANIFEST_SUFFIX}"
 
     def name(self, key: str) -> str | None:
-        """The Swift name that is stored under ``key``; None for a stored manifest or a foreign key."""
+        """Return the Swift name that is stored under ``key``; None for a stored manifest or a foreign key."""
         if not key.startswith(self.prefix) or len(key) == len(self.prefix):
             return None
         return None if self.is_manifest(key) else key[len(self.prefix) :]
 
     def is_manifest(self, key: str) -> bool:
-        """Whether this is the key of a stored manifest of this mapping."""
+        """Return whether this is the key of a stored manifest of this mapping."""
         if not key.startswith(self.manifest_prefix):
             return False
         return _MANIFEST.fullmatch(key, len(self.manifest_prefix)) is not None

@@ -1,4 +1,4 @@
-"""What an object is, wherever it is stored."""
+"""An object's description, wherever it is stored."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from s3_sync.model.timestamps import Timestamp
 
-#: Headers that a store keeps with an object and gives back, beside user metadata. These are the ones
-#: that both Swift's object server (``allowed_headers``) and S3's PutObject know.
+#: Headers that a store keeps with an object and returns, besides user metadata: those that both Swift's
+#: object server (``allowed_headers``) and S3's PutObject support.
 STORED_HEADERS = (
     "content-type",
     "content-encoding",
@@ -19,8 +19,8 @@ STORED_HEADERS = (
     "expires",
 )
 
-#: User-metadata names that belong to this product. They are never compared as the user's metadata and
-#: never shown to Swift clients; docs/data-model.md tells what each one means.
+#: User-metadata names that belong to this product. They are never compared as the user's metadata and never
+#: shown to Swift clients; docs/data-model.md describes each.
 MARKS = frozenset(
     {
         "swift-timestamp",
@@ -39,16 +39,16 @@ _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
 def is_md5(etag: str) -> bool:
-    """Whether an unquoted ETag has the form of an MD5 (a multipart one, ``hex-N``, has not)."""
+    """Return whether an unquoted ETag has the form of an MD5 (a multipart ETag, ``hex-N``, does not)."""
     return _MD5.fullmatch(etag) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectMeta:
-    """Everything a store keeps about an object beside its bytes, in decoded form.
+    """All metadata of an object, decoded.
 
-    ``headers``: lower-case name from STORED_HEADERS -> value. ``user``: the user's metadata, lower-case
-    name without ``X-Object-Meta-`` -> value. ``marks``: name from MARKS -> value.
+    ``headers``: lower-case name from STORED_HEADERS -> value. ``user``: the user's metadata, lower-case name
+    without ``X-Object-Meta-`` -> value. ``marks``: name from MARKS -> value.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class ObjectMeta:
 
     @property
     def swift_timestamp(self) -> Timestamp | None:
-        """The X-Timestamp of the Swift object that this copy was made from, if it was marked."""
+        """The X-Timestamp of the Swift object that this copy was made from; None if it has no such mark."""
         try:
             return Timestamp.parse(self.marks["swift-timestamp"])
         except (KeyError, ValueError):
@@ -74,7 +74,7 @@ class ObjectMeta:
         return int(written) if _SECONDS.fullmatch(written) else None
 
     def marked(self, **marks: str) -> ObjectMeta:
-        """A copy with these marks added; write ``swift-etag`` as ``swift_etag``."""
+        """Return a copy with these marks added; ``swift_etag`` stands for the mark ``swift-etag``."""
         added = {name.replace("_", "-"): value for name, value in marks.items()}
         return replace(self, marks={**self.marks, **added})
 
@@ -83,11 +83,11 @@ class ObjectMeta:
 class ObjectInfo:
     """One object as its store describes it.
 
-    ``etag`` is unquoted and may be anything; ``md5`` is the hex MD5 of the bytes, where it is known.
-    ``archived``: neither bytes nor metadata can be copied before the store was asked to restore it.
-    ``last_modified`` is in seconds since the epoch. ``meta`` is None when the description comes from a
-    listing. ``data_timestamp`` and ``timestamp`` are known for objects of the local cluster: when the
-    bytes were written, and when bytes or metadata last changed.
+    ``etag`` is unquoted and may have any form; ``md5`` is the hex MD5 of the bytes, if known. ``archived``:
+    the store has to restore the object before bytes or metadata can be copied. ``last_modified`` is in
+    seconds since the epoch. ``meta`` is None if this comes from a listing. ``data_timestamp`` and
+    ``timestamp`` are known for objects of the local cluster: when the bytes were written, and when bytes or
+    metadata last changed.
     """
 
     name: str
@@ -104,7 +104,7 @@ class ObjectInfo:
 
 @dataclass(frozen=True, slots=True)
 class ByteRange:
-    """``first`` to ``last``, both inclusive, as in RFC 9110; ``last`` None = to the end."""
+    """Bytes ``first`` to ``last``, both inclusive, as in RFC 9110; ``last`` None = to the end."""
 
     first: int
     last: int | None = None
@@ -116,7 +116,7 @@ class ByteRange:
 
 @dataclass(frozen=True, slots=True)
 class GetOptions:
-    """What to read and under which conditions; ETags are given unquoted."""
+    """The range to read, and the conditions; ETags are unquoted."""
 
     byte_range: ByteRange | None = None
     if_match: str | None = None
@@ -125,12 +125,12 @@ class GetOptions:
 
 @dataclass(frozen=True, slots=True)
 class PutOptions:
-    """How to write an object.
+    """Options of a write.
 
-    ``size`` is the exact number of bytes. ``md5`` (hex) is what they must hash to: the store is made to
-    check it, and the write fails with BadDigest when they differ. ``if_match``: write only over exactly
-    this ETag (unquoted). ``if_absent``: write only where nothing is. Both raise PreconditionFailed, and
-    NotSupported on a store without that feature.
+    ``size`` is the exact number of bytes. ``md5`` (hex) is what they must hash to: the store verifies it, and
+    the write fails with BadDigest if they differ. ``if_match``: overwrite exactly this ETag (unquoted).
+    ``if_absent``: write only if no object exists. Both raise PreconditionFailed, and NotSupported on a store
+    without that feature.
     """
 
     size: int
@@ -142,6 +142,6 @@ class PutOptions:
 
 @dataclass(frozen=True, slots=True)
 class PutResult:
-    """``etag`` as the store reported it, unquoted."""
+    """``etag``: as the store reported it, unquoted."""
 
     etag: str

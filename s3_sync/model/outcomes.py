@@ -1,4 +1,4 @@
-"""What became of a row: the one list of outcomes for code, metrics, statsd and reports."""
+"""The outcomes of handling a row: the single list for code, metrics, statsd and reports."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from enum import Enum
 
 
 class Kind(Enum):
-    """Counters add up: scanned is the sum of all of these."""
+    """The outcome counters; scanned is the sum of all of them."""
 
     COPIED = "copied"  # the bytes were sent
     UPDATED = "updated"  # only metadata was sent
     PRESENT = "present"  # the remote already agreed
-    DELETED = "deleted"  # a client's delete was carried out at the remote, or an object expired there
+    DELETED = "deleted"  # a client's delete was propagated, or the object expired at the remote
     SKIPPED = "skipped"  # nothing to do, for the reason given
-    PENDING = "pending"  # not due yet, or failed in a way that is retried
-    FAILED = "failed"  # cannot succeed until something changes: quarantined
+    PENDING = "pending"  # not due yet, or failed and will be retried
+    FAILED = "failed"  # cannot succeed until the object or the configuration changes: quarantined
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``reason``: a short word (always set for SKIPPED, PENDING and FAILED). ``size``: bytes sent, or to be
-    sent where the reason is LARGE."""
+    """``reason``: a short word, always set for SKIPPED, PENDING and FAILED. ``size``: bytes sent, or to be
+    sent if the reason is LARGE."""
 
     kind: Kind
     reason: str = ""
@@ -30,7 +30,7 @@ class Outcome:
 
     @property
     def settled(self) -> bool:
-        """Nothing is left to do for this row."""
+        """Whether nothing is left to do for this row."""
         return self.kind not in (Kind.PENDING, Kind.FAILED)
 
 
@@ -42,11 +42,11 @@ SUPERSEDED = "superseded"
 SEGMENT = "segment"
 OWN_TOMBSTONE = "own_tombstone"
 DELETE_NOT_PROPAGATED = "delete_not_propagated"
-# reason of DELETED when it is not a client's delete
+# reason of DELETED if it is not a client's delete
 EXPIRED = "expired"
-# reason of PENDING of a delete that is more than the mapping's budget allows
+# reason of PENDING: the delete exceeds the mapping's delete budget
 HELD = "delete_budget"
-# reason of PENDING before copy_after has passed
+# reason of PENDING: copy_after has not passed
 NOT_DUE = "not_due"
-# reason of PENDING in the lane of large objects; counted when it has left the lane
+# reason of PENDING: in the lane of large objects; counted when it has left the lane
 LARGE = "large"

@@ -1,4 +1,4 @@
-"""A container database's row, and whose row it is."""
+"""A row of a container database, and its owner among the replicas."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from s3_sync.model.timestamps import Timestamp, decode_row_timestamps
 class Row:
     """One row of a container DB's ``object`` table.
 
-    A database keeps one row per object name and storage policy; each newer event replaces it by one
-    with a higher ROWID. ``data_timestamp`` is when the bytes were written (or deleted), ``timestamp``
-    when anything last changed. ``etag`` and ``size`` describe what is stored, which on an encrypted
-    cluster is ciphertext and for a large object its manifest.
+    A database keeps one row per object name and storage policy; each newer event replaces it by one with a
+    higher ROWID. ``data_timestamp`` is when the bytes were written (or deleted), ``timestamp`` when anything
+    last changed. ``etag`` and ``size`` describe what is stored: ciphertext on an encrypted cluster, the
+    manifest for a large object.
     """
 
     rowid: int
@@ -32,7 +32,7 @@ class Row:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Row:
-        """From what ``ContainerBroker.get_items_since`` returns."""
+        """Build a row from what ``ContainerBroker.get_items_since`` returns."""
         data, content_type, meta = decode_row_timestamps(str(record["created_at"]))
         return cls(
             rowid=record["ROWID"],
@@ -57,20 +57,21 @@ class Row:
         deleted: bool = False,
         size: int = 0,
     ) -> Row:
-        """What stands in for the row of a version of which little is known: the rest is asked for again."""
+        """Return a substitute for the row of a known version; the missing fields are read again from
+        Swift."""
         return cls(0, name, data_timestamp, timestamp, size, "", "", deleted, policy)
 
     @property
     def metadata_changed(self) -> bool:
-        """Whether a POST came after the bytes were written."""
+        """Whether a POST followed the write of the bytes."""
         return self.timestamp != self.data_timestamp
 
 
 def owner_ordinal(name: str, replicas: int) -> int:
-    """Which of a container's ``replicas`` databases is the first to act on this object name.
+    """Return which of a container's ``replicas`` databases handles this object name first.
 
-    The last six hexadecimal digits of the name's SHA-1, modulo the number of replicas: the rule that
-    earlier versions of swift-s3-sync use, so that old and new nodes divide work alike.
+    The last six hexadecimal digits of the name's SHA-1, modulo the number of replicas: the rule of earlier
+    versions of swift-s3-sync, so that old and new nodes divide the rows alike.
     """
     digest = hashlib.sha1(name.encode("utf-8"), usedforsecurity=False).digest()
     return int.from_bytes(digest[-3:], "big") % replicas

@@ -1,6 +1,6 @@
-"""Swift's X-Timestamp as a value, and the three of them that a container row packs into one field.
+"""Swift's X-Timestamp as a value, and the three timestamps that a container row packs into one field.
 
-Forms, as in ``swift.common.utils.timestamp``: normal ``1402464677.04188``; internal with an offset
+Forms, as in ``swift.common.utils.timestamp``: normal ``1402464677.04188``; internal, with an offset,
 ``1402464677.04188_0000000000000001``. Precision is 10 microseconds; order is (time, offset).
 """
 
@@ -30,7 +30,7 @@ class Timestamp:
 
     @classmethod
     def parse(cls, text: str) -> Timestamp:
-        """Read either form. Raises ValueError."""
+        """Parse either form. Raises ValueError."""
         match = _FORM.fullmatch(text.strip())
         if not match:
             raise ValueError(f"not a Swift timestamp: {text!r}")
@@ -56,11 +56,11 @@ class Timestamp:
         return f"{self.normal}_{self.offset:016x}" if self.offset else self.normal
 
     def after(self) -> Timestamp:
-        """The smallest timestamp that is newer than this one."""
+        """Return the smallest timestamp that is newer than this one."""
         return Timestamp(self.raw, self.offset + 1)
 
     def ceil_seconds(self) -> int:
-        """Whole seconds, rounded up, as Swift forms Last-Modified from X-Timestamp."""
+        """Return whole seconds, rounded up, as Swift derives Last-Modified from X-Timestamp."""
         return math.ceil(self.raw / UNITS)
 
     def __str__(self) -> str:
@@ -71,7 +71,7 @@ def decode_row_timestamps(encoded: str) -> tuple[Timestamp, Timestamp, Timestamp
     """Split a row's ``created_at`` into (data, content-type, metadata) timestamps.
 
     The field holds the data timestamp, then up to two signed hexadecimal differences in units of 10
-    microseconds; a missing one means "same as the one before"
+    microseconds; a missing one means "same as the previous"
     (``swift.common.utils.timestamp.decode_timestamps``).
     """
     parts = re.split(r"([+-])", encoded)
@@ -87,7 +87,7 @@ def decode_row_timestamps(encoded: str) -> tuple[Timestamp, Timestamp, Timestamp
 
 
 def parse_http_date(text: str) -> float:
-    """An RFC 9110 date as seconds since the epoch. Raises ValueError."""
+    """Convert an RFC 9110 date to seconds since the epoch. Raises ValueError."""
     try:
         parsed = parsedate_to_datetime(text)
         if parsed.tzinfo is None:
@@ -98,7 +98,8 @@ def parse_http_date(text: str) -> float:
 
 
 def parse_iso_date(text: str) -> float:
-    """A listing's date (``2026-01-02T03:04:05.678900``, with or without ``Z``) as seconds since the epoch.
+    """Convert a listing's date (``2026-01-02T03:04:05.678900``, with or without ``Z``) to seconds since the
+    epoch.
 
     Raises ValueError. A date without a zone is UTC, as in Swift's and S3's listings.
     """

@@ -151,7 +151,7 @@ class LocalListing:
     def _read(self) -> None:
         try:
             records = parse_json(self._local.buffer())
-            if all(isinstance(Entry.of_record(record).name, str) for record in records):
+            if all(isinstance(Entry.from_record(record).name, str) for record in records):
                 self.records = records
         except (ValueError, KeyError, TypeError):  # another filter's page
             pass
@@ -164,14 +164,14 @@ class LocalListing:
         ends there.
         """
         records = self.records or ()
-        by_name = {entry.name: entry for entry in map(Entry.of_record, records)}
+        by_name = {entry.name: entry for entry in map(Entry.from_record, records)}
         names = sorted(by_name, reverse=query.reverse)
         merger = ListingMerger([by_name[name] for name in names], remote, reverse=query.reverse)
         shown = merger.spliced(query.limit, location)
         if not len(names) < query.limit <= len(records):
             return list(shown)
-        counts = Counter(Entry.of_record(record).name for record in records)
-        repeated = (record for record in shown for _ in range(counts[Entry.of_record(record).name] or 1))
+        counts = Counter(Entry.from_record(record).name for record in records)
+        repeated = (record for record in shown for _ in range(counts[Entry.from_record(record).name] or 1))
         return list(islice(repeated, query.limit))
 
     @property
@@ -214,7 +214,7 @@ def _query(request: Any) -> ListingQuery | None:
         return None
     parameters = {name: get_param(request, name) for name in _PARAMETERS if name in request.params}
     limit = constrain_req_limit(request, constraints.CONTAINER_LISTING_LIMIT)
-    return ListingQuery.of_request(parameters, limit, config_true_value(get_param(request, "reverse")))
+    return ListingQuery.from_request(parameters, limit, config_true_value(get_param(request, "reverse")))
 
 
 def _only_version(record: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -241,7 +241,9 @@ def is_allowed(environ: Environ) -> bool:
 def shows_anything(target: MappedContainer) -> bool:
     """Return whether a listing of the container shows anything that is in the bucket. Raises RemoteError."""
     fetch = _Fetch(target.bucket)
-    return next(_pages(fetch, target.mapping, ListingQuery.of_request({}, limit=1), set()), None) is not None
+    return (
+        next(_pages(fetch, target.mapping, ListingQuery.from_request({}, limit=1), set()), None) is not None
+    )
 
 
 def _pages(

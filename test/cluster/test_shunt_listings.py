@@ -77,7 +77,7 @@ def world(request: pytest.FixtureRequest, shunted: Shunted) -> World:
 def test_any_listing_is_swifts_own(world: World, asked: dict[str, str], limit: str, reverse: bool) -> None:
     query = {**asked, "limit": limit, "reverse": str(reverse), "format": "json"}
     ours, theirs = world.ask({name: value for name, value in query.items() if value or name == "path"})
-    wanted = ListingQuery.of_request(asked, int(limit or 10_000), reverse)
+    wanted = ListingQuery.from_request(asked, int(limit or 10_000), reverse)
     if wanted.level and reverse:
         assert ours.status == 200  # Swift leaves out directory markers then
         return
@@ -278,7 +278,7 @@ def test_a_store_that_knows_slashes_only(new_archive: Callable[..., Archive], rc
         {"path": "d"},
         {"reverse": "1"},
     ):
-        wanted = ListingQuery.of_request(asked, reverse="reverse" in asked)
+        wanted = ListingQuery.from_request(asked, reverse="reverse" in asked)
         answer = archive.ask("GET", query=urlencode({**asked, "format": "json"}))
         assert names(answer) == expected([*here, *there], wanted)
 
@@ -308,5 +308,5 @@ def test_many_pages(new_archive: Callable[..., Archive], swift: SwiftCluster, sh
         ({"marker": "d2", "prefix": "d"}, 3, True),
     ):
         query = urlencode({**asked, "limit": limit, "reverse": reverse, "format": "json"})
-        wanted = ListingQuery.of_request(asked, limit, reverse)
+        wanted = ListingQuery.from_request(asked, limit, reverse)
         assert names(archive.ask("GET", query=query)) == expected(everything, wanted)

@@ -87,16 +87,16 @@ def test_missing_fields(field: str) -> None:
 
 
 def test_a_listing() -> None:
-    manifest = Manifest.of_listing("c", [{"name": "p/\u00fc", "bytes": 3, "hash": A, "last_modified": "t"}])
+    manifest = Manifest.from_listing("c", [{"name": "p/\u00fc", "bytes": 3, "hash": A, "last_modified": "t"}])
     assert manifest.segments == (Segment("c", "p/\u00fc", 3, A),)
     assert Manifest.parse(manifest.raw) == manifest
-    assert Manifest.of_listing("c", []).raw == b"[]"
+    assert Manifest.from_listing("c", []).raw == b"[]"
 
 
 @pytest.mark.parametrize("field", [{"slo_etag": B}, {"hash": f"{A}; slo_etag={B}"}])
 def test_a_large_object_among_the_segments_of_another(field: dict[str, Any]) -> None:
     with pytest.raises(ObjectRefused) as refusal:
-        Manifest.of_listing("c", [{"name": "s", "bytes": 3, "hash": A, **field}])
+        Manifest.from_listing("c", [{"name": "s", "bytes": 3, "hash": A, **field}])
     assert refusal.value.reason == "dlo_nested"
 
 

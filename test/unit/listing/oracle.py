@@ -61,7 +61,7 @@ def parameters(draw: st.DrawFn, names: Sequence[str] = ()) -> dict[str, str]:
 @st.composite
 def queries(draw: st.DrawFn, names: Sequence[str] = ()) -> ListingQuery:
     limit = draw(st.one_of(st.integers(0, 6), st.just(10_000)))
-    return ListingQuery.of_request(draw(parameters(names)), limit, draw(st.booleans()))
+    return ListingQuery.from_request(draw(parameters(names)), limit, draw(st.booleans()))
 
 
 class Store:

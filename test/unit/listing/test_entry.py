@@ -14,7 +14,7 @@ EARLY, LATE = "2026-01-02T03:04:05.000000", "2026-01-02T03:04:05.000010"
 
 
 def test_a_remote_object_in_swifts_words() -> None:
-    entry = Entry.of_object(ObjectInfo("n", 5, A, last_modified=parse_iso_date(LATE)))
+    entry = Entry.from_object(ObjectInfo("n", 5, A, last_modified=parse_iso_date(LATE)))
     assert not entry.is_group
     assert entry == (
         "n",
@@ -29,8 +29,8 @@ def test_a_remote_object_in_swifts_words() -> None:
 
 
 def test_groups() -> None:
-    assert Entry.of_group("a/") == Entry.of_record({"subdir": "a/"})
-    assert Entry.of_group("a/").is_group
+    assert Entry.group("a/") == Entry.from_record({"subdir": "a/"})
+    assert Entry.group("a/").is_group
 
 
 def test_dates_always_have_six_decimals() -> None:

@@ -29,7 +29,7 @@ def spliced(
     here: list[Entry], there: list[Entry], limit: int = 100, reverse: bool = False
 ) -> list[tuple[str, Any]]:
     records = ListingMerger(here, there, reverse=reverse).spliced(limit, WHERE)
-    return [(Entry.of_record(record).name, record.get("content_location")) for record in records]
+    return [(Entry.from_record(record).name, record.get("content_location")) for record in records]
 
 
 @given(st.lists(NAMES, unique=True), st.lists(NAMES, unique=True), st.booleans(), st.integers(0, 8))
@@ -49,7 +49,7 @@ def test_pairs() -> None:
 
 
 def test_groups_of_both_sides_are_one() -> None:
-    group = Entry.of_group("g/")
+    group = Entry.group("g/")
     records = list(ListingMerger([group], [group]).spliced(10, WHERE))
     assert records == [{"subdir": "g/", "content_location": [WHERE, "swift"]}]
 

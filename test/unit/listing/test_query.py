@@ -20,7 +20,7 @@ def test_what_swift_lists(data: st.DataObject) -> None:
     names = data.draw(st.lists(NAMES, max_size=15, unique=True))
     asked, reverse = data.draw(parameters(names)), data.draw(st.booleans())
     limit = data.draw(st.sampled_from([1, 2, 5, 10_000]))
-    query = ListingQuery.of_request(asked, limit, reverse)
+    query = ListingQuery.from_request(asked, limit, reverse)
     assume(not (query.level and _is_odd(names, reverse)))
     with tempfile.TemporaryDirectory() as directory:
         found = _listed(Path(directory), names, asked, limit, reverse)

@@ -43,7 +43,13 @@ def test_any_search_for_the_end(data: st.DataObject) -> None:
     names = data.draw(st.lists(NAMES, min_size=5, max_size=25, unique=True))
     store = Store(names, page=data.draw(st.sampled_from([1, 3])), forgets=data.draw(st.booleans()))
     query = replace(data.draw(queries(names)), reverse=True, limit=data.draw(st.integers(1, 4)))
-    walk = Walk(store, query, rolls_up=data.draw(st.booleans()), first=1, look=data.draw(st.integers(1, 2)))
+    walk = Walk(
+        store,
+        query,
+        rolls_up=data.draw(st.booleans()),
+        read_before_search=1,
+        probe_size=data.draw(st.integers(1, 2)),
+    )
     assert walked(walk) == expected(names, query)
 
 
@@ -98,7 +104,7 @@ class TestSkipping:
 
     def test_path(self) -> None:
         store = Store(self.names)
-        assert walked(Walk(store, ListingQuery.of_request({"path": ""}))) == ["a", "d"]
+        assert walked(Walk(store, ListingQuery.from_request({"path": ""}))) == ["a", "d"]
         assert len(store.asked) == 2
 
     def test_marker_in_the_middle(self) -> None:
@@ -148,13 +154,15 @@ class TestBackwards:
     def test_guesses_and_groups(self, names: list[str], before: str) -> None:
         query = ListingQuery(delimiter="/", before=before, reverse=True)
         for limit in (1, 2, 3):
-            walk = Walk(Store(names, page=1), replace(query, limit=limit), first=1, look=1)
+            walk = Walk(Store(names, page=1), replace(query, limit=limit), read_before_search=1, probe_size=1)
             assert walked(walk) == expected(names, query)[:limit]
 
     def test_names_that_cannot_be_guessed(self) -> None:
         names = sorted(["\x01" * count for count in range(1, 200)] + ["\x02" * 3])
         query = ListingQuery(limit=3, reverse=True)
-        assert walked(Walk(Store(names, page=10), query, first=1, look=1)) == names[-3:][::-1]
+        assert (
+            walked(Walk(Store(names, page=10), query, read_before_search=1, probe_size=1)) == names[-3:][::-1]
+        )
 
 
 class TestLimits:

@@ -70,7 +70,7 @@ class Cluster:
             if name in request.params
         }
         limit = constrain_req_limit(request, 10_000)
-        query = ListingQuery.of_request(asked, limit, config_true_value(get_param(request, "reverse")))
+        query = ListingQuery.from_request(asked, limit, config_true_value(get_param(request, "reverse")))
         records = [
             {"subdir": name} if name not in self.names or self._is_group(name, query) else self.record(name)
             for name in expected(self.names, query)

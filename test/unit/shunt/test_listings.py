@@ -32,7 +32,7 @@ def test_one_flat_sorted_namespace(data: st.DataObject) -> None:
     limit = data.draw(st.sampled_from(["", "0", "1", "2", "5", "10000"]))
     reverse = data.draw(st.booleans())
     shunt = Shunt(here, new_bucket(there))
-    query = ListingQuery.of_request(asked, int(limit or 10_000), reverse)
+    query = ListingQuery.from_request(asked, int(limit or 10_000), reverse)
     found = shunt.names(**asked, limit=limit, reverse="yes" if reverse else "")
     assert found == expected({*here, *there}, query)
 

@@ -88,7 +88,7 @@ class FakeSegments:
             for (place, name), data in sorted(self.objects.items())
             if place == container and name.startswith(prefix)
         ]
-        return Manifest.of_listing(container, entries)
+        return Manifest.from_listing(container, entries)
 
     def open(self, segment: Segment, byte_range: ByteRange | None = None) -> Opened:
         self.opened.append((segment.name, byte_range))
