@@ -1,4 +1,4 @@
-"""Container databases on this node: which there are, and what is in them."""
+"""The container databases on this node, and their rows."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from s3_sync.config.settings import Settings
 from s3_sync.errors import LocalError, LocalMissing, LocalUnavailable
 from s3_sync.model.rows import Row
 
-#: how long a database that somebody else is writing to is waited for, in seconds
+#: seconds to wait for a database that is locked by another process
 _LOCK_WAIT = 10.0
-#: for so long after rows of a container have been moved to another database, some that are late may follow:
-#: proxies know for up to an hour only where they had been; in seconds
+#: seconds after rows of a container have been moved to another database during which late rows may follow:
+#: proxies cache for up to an hour where they were
 SETTLED_AFTER = 86400.0
 
-#: ROWID, name, created_at as it stands there, size, deleted, content type
+#: ROWID, name, created_at as stored, size, deleted, content type
 BriefRow = tuple[int, str, str, int, int, str]
 
 
 class ContainerDb:
-    """One open container database. Wraps a ContainerBroker; made by ``LocalReplica.open``.
+    """One open container database: wraps a ContainerBroker; created by ``LocalReplica.open``.
 
-    Every method raises LocalUnavailable when the database is locked for too long or cannot be read, and
-    LocalMissing when it has gone. Reading commits what waits in the ``.pending`` file, as all of Swift's
-    readers do: it needs the rights of the swift user.
+    Every method raises LocalUnavailable if the database is locked for too long or cannot be read, and
+    LocalMissing if it is gone. Reading commits the rows in the ``.pending`` file, as all of Swift's readers
+    do, which requires the rights of the swift user.
     """
 
     def __init__(self, broker: Any) -> None:
@@ -44,9 +44,9 @@ class ContainerDb:
             info, deleted = broker.get_info_is_deleted()
         if not info:
             raise LocalMissing(f"no container database {broker.db_file}")
-        #: unique for each replica of each container, and for each file of it
+        #: unique per replica of a container, and per database file
         self.id: str = info["id"]
-        #: of a shard, too, these are its own
+        #: for a shard, the shard's own
         self.account: str = info["account"]
         self.container: str = info["container"]
         self._deleted: bool = deleted
@@ -55,21 +55,24 @@ class ContainerDb:
         return self._deleted
 
     def bounds(self) -> tuple[str, str]:
-        """Names of a shard are greater than the first and not greater than the second; empty: no limit."""
+        """Return a shard's bounds: its names are greater than the first, up to and including the second;
+        empty: none."""
         with _translated(self._broker):
             own = self._broker.get_own_shard_range(no_default=True)
         return ("", "") if own is None else (str(own.lower_str), str(own.upper_str))
 
     def has_shards(self) -> bool:
-        """Whether it knows of any; it may, long before its own rows are moved."""
+        """Return whether the database has shard ranges, which it may long before its own rows are moved."""
         with _translated(self._broker):
             return bool(self._broker.has_other_shard_ranges())
 
     def moved_until(self) -> float:
-        """Rows that are older may be, or have been, in another database of the container as well.
+        """Return the time before which rows may be, or may have been, in another database of the container,
+        too.
 
-        Seconds since the epoch; 0 for a container that was never sharded, infinity while rows are moved: out
-        of here, into here, or because they do not belong here. Swift's sharder copies them as new rows.
+        Seconds since the epoch; 0 for a container that was never sharded; infinity while rows are moved: out
+        of this database, into it, or because they do not belong here. Swift's sharder copies them as new
+        rows.
         """
         with _translated(self._broker):
             own = self._broker.get_own_shard_range(no_default=True)
@@ -80,28 +83,31 @@ class ContainerDb:
         return max(float(own.timestamp), float(own.state_timestamp)) + SETTLED_AFTER
 
     def max_rowid(self) -> int:
-        """The highest ROWID that was ever given to a row; 0 when there never was one."""
+        """Return the highest ROWID ever assigned; 0 if there never was a row."""
         with _translated(self._broker):
             rowid: int = self._broker.get_max_row()
         return max(0, rowid)
 
     def object_count(self) -> int:
-        """How many objects are in this database; those that a root knows of in its shards are not."""
+        """Return the number of objects in this database, without those that a root database counts in its
+        shards."""
         with _translated(self._broker), self._broker.get() as connection:
             found = connection.execute("SELECT coalesce(sum(object_count), 0) FROM policy_stat").fetchone()
         return int(found[0])
 
     def has_several_policies(self) -> bool:
-        """Whether rows are, or ever were, of other storage policies than the container's: a name may be in
-        two of them then, until Swift's reconciler has been there."""
+        """Return whether rows are, or ever were, of other storage policies than the container's.
+
+        A name may then be in two policies until Swift's reconciler has handled it.
+        """
         with _translated(self._broker):
             return bool(self._broker.has_multiple_policies())
 
     def rows_since(self, rowid: int, limit: int) -> tuple[list[Row], int]:
-        """Up to ``limit`` rows with a higher ROWID, in order, and the last ROWID looked at.
+        """Return up to ``limit`` rows with a higher ROWID, in order, and the last ROWID that was read.
 
-        Swift's own reserved names, which begin with NUL, are left out of the rows but looked at: fewer
-        rows than ``limit`` do not mean the end. At the end the second value is ``rowid`` itself.
+        Swift's reserved names, which begin with NUL, are read but not returned: fewer rows than ``limit`` do
+        not mean the end. At the end the second value is ``rowid`` itself.
         """
         with _translated(self._broker):
             records = self._broker.get_items_since(rowid, limit)
@@ -109,7 +115,7 @@ class ContainerDb:
         return rows, records[-1]["ROWID"] if records else rowid
 
     def last_rows(self, rowid: int, limit: int) -> list[Row]:
-        """Up to ``limit`` rows with no higher ROWID, the highest first, reserved names included."""
+        """Return up to ``limit`` rows up to this ROWID, in descending order, reserved names included."""
         with _translated(self._broker), self._broker.get() as connection:
             found = connection.execute(
                 "SELECT ROWID, * FROM object WHERE ROWID <= ? ORDER BY ROWID DESC LIMIT ?", (rowid, limit)
@@ -117,8 +123,8 @@ class ContainerDb:
             return _rows(found)
 
     def brief_since(self, rowid: int, limit: int) -> list[BriefRow]:
-        """Up to ``limit`` rows with a higher ROWID, in order, reserved names included: for counting, where
-        a ``Row`` of each would cost too much."""
+        """Return up to ``limit`` rows with a higher ROWID, in order, reserved names included, without the
+        cost of a ``Row`` for each: for counting."""
         with _translated(self._broker), self._broker.get() as connection:
             found = connection.execute(
                 "SELECT ROWID, name, created_at, size, deleted, content_type FROM object"
@@ -128,7 +134,7 @@ class ContainerDb:
             return [tuple(record) for record in found]
 
     def rows_of(self, name: str) -> list[Row]:
-        """What there is about one object: a row in each storage policy that it is or was in."""
+        """Return the rows of one object: one per storage policy that it is or was in."""
         with _translated(self._broker), self._broker.get() as connection:
             found = connection.execute(
                 "SELECT ROWID, * FROM object WHERE deleted IN (0, 1) AND name = ?", (name,)
@@ -136,7 +142,7 @@ class ContainerDb:
             return _rows(found)
 
     def metadata(self) -> dict[str, str]:
-        """Container headers as set by users and middleware: lower-case name -> value."""
+        """Return the container headers set by users and middleware: lower-case name -> value."""
         with _translated(self._broker):
             metadata = self._broker.metadata
         return {name.lower(): value for name, (value, _) in metadata.items() if value}
@@ -146,9 +152,9 @@ class ContainerDb:
 class LocalReplica:
     """One replica of a container on this node; ``path`` may not exist (yet, or any more).
 
-    ``ordinal``: which of the ``replicas`` primaries it is; None for a handoff copy. While a container is
-    being sharded there are two databases: the one in use, and the ``retiring`` one, whose rows are copied to
-    the shards and which goes when that is done.
+    ``ordinal``: which of the ``replicas`` primaries it is; None for a handoff. While a container is being
+    sharded there are two databases: the active one, and the ``retiring`` one, whose rows are copied to the
+    shards and which is deleted afterwards.
     """
 
     path: str
@@ -159,7 +165,7 @@ class LocalReplica:
 
     @contextmanager
     def open(self) -> Iterator[ContainerDb]:
-        """Raises LocalMissing when there is no database, LocalUnavailable; never creates one."""
+        """Open the database, never create it. Raises LocalMissing if there is none, LocalUnavailable."""
         with ContainerBroker(self.path, timeout=_LOCK_WAIT, pending_timeout=_LOCK_WAIT) as broker:
             if not self.retiring:
                 yield ContainerDb(broker)
@@ -171,29 +177,30 @@ class LocalReplica:
 
     @property
     def share(self) -> str:
-        """Which of the container's rows are this replica's own, as status files say it."""
+        """Which of the container's rows this replica owns, as written in status files."""
         return f"{'-' if self.ordinal is None else self.ordinal}/{self.replicas}"
 
     def fingerprint(self) -> Fingerprint | None:
-        """What the files look like now, without opening them; None when there is no database.
+        """Return a fingerprint of the files without opening them; None if there is no database.
 
-        Take it before reading: equal ones mean that there is nothing new since. It covers the database
-        (after sharding its name has an epoch in it) and the rows not yet committed to it.
+        Take it before reading: an equal one means that nothing was written since. It covers the database
+        (whose name has an epoch in it after sharding) and the rows not yet committed to it.
         """
         if self.retiring and not self.is_sharding():
             return None
         return self._files.fingerprint(self.path)
 
     def is_sharding(self) -> bool:
-        """Whether there is a retiring database."""
+        """Return whether there is a retiring database."""
         return len(self._databases()) > 1
 
     def was_never_sharded(self) -> bool:
-        """Whether there is a database, and only one that no sharder has touched. Asks the directory alone."""
+        """Return whether there is exactly one database, untouched by the sharder. Reads only the
+        directory."""
         return self._databases() == [self.path]
 
     def _databases(self) -> list[str]:
-        """Raises LocalUnavailable."""
+        """List the database files. Raises LocalUnavailable."""
         try:
             found: list[str] = get_db_files(self.path)
         except OSError as error:
@@ -205,27 +212,27 @@ class Brokers:
     """Finds the databases of containers on this node's devices."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises LocalError when there is no container ring."""
+        """Raises LocalError if there is no container ring."""
         self._devices = settings.devices
         self._ips = frozenset(whataremyips(settings.swift_bind_ip))
         try:
             self._ring = Ring(settings.swift_dir, ring_name="container")
-        except Exception as error:  # a damaged file breaks anything from zlib to array
+        except Exception as error:  # a damaged file can raise anything, from zlib's errors to array's
             raise LocalError(f"no container ring in {settings.swift_dir}: {error}") from error
 
     def has_devices(self) -> bool:
-        """Whether the container ring has any device on this node."""
+        """Return whether the container ring has a device on this node."""
         return any(device and device["ip"] in self._ips for device in self._ring.devs)
 
     def replicas(self, account: str, container: str) -> list[LocalReplica]:
-        """Every primary replica that the ring puts on this node, then the handoff copies that are here.
+        """Return every primary replica that the ring assigns to this node, then the handoffs found here.
 
-        A device is local when its IP is one of this host's, whatever its port. The ring is read again
-        when its file has changed.
+        A device is local if its IP is one of this host's, whatever its port. The ring is reloaded when its
+        file changes.
         """
         try:
             partition, nodes = self._ring.get_nodes(account, container)
-        except Exception as error:  # its file has changed, and is damaged
+        except Exception as error:  # its file has changed and is damaged
             raise LocalUnavailable(f"the container ring cannot be read: {error!r}") from error
         digest = hash_path(account, container)
         tail = os.path.join(storage_directory(DATADIR, partition, digest), f"{digest}.db")
@@ -250,7 +257,7 @@ def _rows(found: sqlite3.Cursor) -> list[Row]:
 
 @contextmanager
 def _translated(broker: Any) -> Iterator[None]:
-    """Swift's and SQLite's exceptions as ours."""
+    """Translate Swift's and SQLite's exceptions into ours."""
     try:
         yield
     except (LockTimeout, sqlite3.DatabaseError, OSError) as error:

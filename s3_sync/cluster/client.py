@@ -1,7 +1,7 @@
 """The local Swift through a proxy application inside this process (Swift's InternalClient).
 
-It costs several times a direct read, and is for what object servers alone cannot answer: erasure-coded
-and encrypted objects, symlinks, account listings.
+It costs several times as much as a direct read, and serves what object servers alone cannot answer:
+erasure-coded and encrypted objects, symlinks, account listings.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from s3_sync.cluster.swiftdir import swift_dir
 from s3_sync.errors import LocalError, LocalMissing, LocalUnavailable
 from s3_sync.streams.small_files import is_text, parse_json, read_file
 
-#: for a node without internal-client.conf
+#: for nodes without internal-client.conf
 _BUILT_IN = """
 [DEFAULT]
 swift_dir = {swift_dir}
@@ -49,38 +49,39 @@ VERSIONING = frozenset(
     }
 )
 _VERSIONS_IN = ("x-container-sysmeta-versions-location", "x-versions-location")
-#: what a listing tells of every object
+#: required fields of an object in a listing
 _OBJECT = (("bytes", int), ("hash", str), ("last_modified", str))
-_EVERY_STATUS = (2, 3, 4, 5)
+_ALL_STATUSES = (2, 3, 4, 5)
 _PAGE = 10_000
-#: of a pipeline's file, in bytes
-_LONGEST = 1024 * 1024
+#: size limit of the pipeline's file, in bytes
+_MAX_CONF_BYTES = 1024 * 1024
 
 
-class Answer:
-    """``headers`` with lower-case names; ``body`` yields pieces and raises LocalUnavailable. Always close."""
+class SwiftResponse:
+    """``headers`` with lower-case names; ``body`` yields chunks and raises LocalUnavailable. Always close
+    it."""
 
     def __init__(self, response: Any) -> None:
-        """``response``: of swob."""
+        """``response``: a swob response."""
         self.status: int = response.status_int
         self.headers = tuple(
             (_from_wsgi(name).lower(), _from_wsgi(value)) for name, value in response.headers.items()
         )
-        self.body = self._pieces(response.app_iter)
+        self.body = self._chunks(response.app_iter)
         self._app_iter = response.app_iter
 
-    def _pieces(self, pieces: Iterable[bytes]) -> Generator[bytes]:
+    def _chunks(self, chunks: Iterable[bytes]) -> Generator[bytes]:
         try:
-            yield from pieces
-        except (Exception, Timeout) as error:  # each of Swift's filters has exceptions of its own
+            yield from chunks
+        except (Exception, Timeout) as error:  # each Swift filter has its own exceptions
             raise LocalUnavailable(f"internal client: {error!r}") from error
 
     def close(self) -> None:
-        """Closes the connection to the object server, wherever the body stands. May be called twice.
+        """Close the connection to the object server, however much of the body was read. May be called twice.
 
-        A body is one of Swift's generators inside another, each of which lets go of what it holds when it
-        ends; what has not begun cannot end, so the first piece is read. And the outermost one has no
-        ``close``, where the pipeline begins with catch_errors.
+        A body is one of Swift's generators inside another; each releases its resources when it ends, but a
+        generator that was never started does not end, so the first chunk is read. The outermost one has no
+        ``close`` if the pipeline begins with catch_errors.
         """
         with suppress(LocalUnavailable):
             next(self.body, b"")
@@ -90,8 +91,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """``policy``: the index of its storage policy. ``versioned``: Swift keeps what is overwritten there;
-    ``versions_in``: the container in which it does, where that is a visible one."""
+    """``policy``: the index of its storage policy. ``versioned``: whether Swift keeps overwritten objects;
+    ``versions_in``: the container for them, if it is a visible one."""
 
     policy: int
     versioned: bool
@@ -100,31 +101,33 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Shards:
-    """``places``: account and container of each. ``versioned``: of the container that they are shards of."""
+    """``places``: account and container of each shard. ``versioned``: whether the sharded container has
+    versions."""
 
     places: tuple[tuple[str, str], ...] = ()
     versioned: bool = False
 
 
 class LocalSwift:
-    """Wraps an InternalClient that tries once: pauses between tries are the caller's business."""
+    """Wraps an InternalClient that tries once: backoff between attempts is left to the caller."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def request(self, method: str, path: str, headers: Mapping[str, str], query: str = "") -> Answer:
-        """``path``: account/container/object, unquoted. Raises LocalUnavailable when nothing answered."""
+    def request(self, method: str, path: str, headers: Mapping[str, str], query: str = "") -> SwiftResponse:
+        """Send a request. ``path``: account/container/object, unquoted. Raises LocalUnavailable without a
+        response."""
         target = f"/v1/{quote(path)}{'?' if query else ''}{query}"
         try:
-            response = self._client.make_request(method, target, headers, _EVERY_STATUS)
+            response = self._client.make_request(method, target, headers, _ALL_STATUSES)
         except (UnexpectedResponse, OSError, Timeout) as error:
             raise LocalUnavailable(f"{method} {path}: {error}") from error
-        return Answer(response)
+        return SwiftResponse(response)
 
     def containers(self, account: str, after: str = "", reserved: bool = False) -> Iterator[str]:
-        """The containers of an account, sorted; with ``reserved`` all of them, Swift's reserved ones too.
+        """Yield the containers of an account, sorted; with ``reserved``, including Swift's reserved ones.
 
-        Raises LocalUnavailable, with ``reserved`` also when there is no such account.
+        Raises LocalUnavailable, with ``reserved`` also if there is no such account.
         """
         newest = {"X-Newest": "true"} if reserved else {}
         try:
@@ -137,17 +140,16 @@ class LocalSwift:
     def objects(
         self, account: str, container: str, prefix: str, reserved: bool = False, after: str = ""
     ) -> Iterator[dict[str, Any]]:
-        """The entries of a container's JSON listing whose names begin exactly so and are greater than
-        ``after``, sorted.
+        """Yield the entries of a container's JSON listing with this prefix, greater than ``after``, sorted.
 
-        The newest replica of the container answers; it may not have heard of the latest changes yet. Where
-        there is no such container, there is nothing; with ``reserved`` (all names), where whoever is told
-        that there is nothing may delete something, another question has to say so, too: it may have been
-        deleted while it was read. Raises LocalUnavailable.
+        The newest replica of the container answers; it may lack the latest changes. Yields nothing if there
+        is no such container. With ``reserved`` (all names), where a caller may delete something because
+        nothing was listed, a second request has to confirm that: the container may have been deleted
+        meanwhile. Raises LocalUnavailable.
         """
         for entry in self._entries_of(account, container, prefix, after, reserved):
             if not all(isinstance(entry.get(key), kind) for key, kind in _OBJECT):
-                raise LocalUnavailable(f"listing of {account}/{container}: no object: {entry!r:.200}")
+                raise LocalUnavailable(f"listing of {account}/{container}: invalid entry: {entry!r:.200}")
             if reserved or not entry["name"].startswith("\0"):
                 yield entry
 
@@ -162,7 +164,7 @@ class LocalSwift:
                 raise LocalUnavailable(str(error)) from error
 
     def container(self, account: str, container: str) -> Container | None:
-        """None = no such container. Raises LocalUnavailable."""
+        """Return the container's properties; None = no such container. Raises LocalUnavailable."""
         answer = self.request("HEAD", f"{account}/{container}", {})
         answer.close()
         headers = dict(answer.headers)
@@ -179,9 +181,9 @@ class LocalSwift:
         )
 
     def shards(self, account: str, container: str) -> Shards:
-        """The shards of a container, with those that are being made or given up; none if it does not exist.
+        """Return a container's shards, including those being created or retired; none if it does not exist.
 
-        Asks as Swift's own sharder does (``_fetch_shard_ranges``). Raises LocalUnavailable.
+        Sends the request of Swift's own sharder (``_fetch_shard_ranges``). Raises LocalUnavailable.
         """
         headers = {
             "X-Backend-Record-Type": "shard",
@@ -210,7 +212,7 @@ class LocalSwift:
     def _listing(
         self, path: str, headers: Mapping[str, str], prefix: str, after: str = "", must_exist: bool = False
     ) -> Iterator[dict[str, Any]]:
-        """The entries of all pages. Raises LocalUnavailable; LocalMissing where there must be something."""
+        """Yield the entries of all pages. Raises LocalUnavailable; with ``must_exist``, LocalMissing."""
         while True:
             query = (
                 f"format=json&limit={_PAGE}&prefix={quote(prefix, safe='')}&marker={quote(after, safe='')}"
@@ -223,7 +225,7 @@ class LocalSwift:
             if answer.status == 204 or (answer.status == 404 and not must_exist):
                 return
             if answer.status == 404:
-                raise LocalMissing(f"listing of {path}: there is no such thing")
+                raise LocalMissing(f"listing of {path}: not found")
             if answer.status != 200:
                 raise LocalUnavailable(f"listing of {path}: status {answer.status}")
             try:
@@ -233,47 +235,48 @@ class LocalSwift:
             if not entries:
                 return
             if entries[-1]["name"] <= after:
-                raise LocalUnavailable(f"listing of {path}: it does not get beyond {after!r}")
+                raise LocalUnavailable(f"listing of {path}: it does not advance after {after!r}")
             yield from entries
             after = entries[-1]["name"]
 
 
 def internal_client(conf_path: str, log_name: str) -> LocalSwift:
-    """From ``conf_path``, or from a built-in pipeline when there is no such file. Raises LocalError.
+    """Build the client from ``conf_path``, or from a built-in pipeline if there is no such file. Raises
+    LocalError.
 
-    ``use_swift_dir`` must have been called before. A pipeline with a gatekeeper is refused, as later
-    Swifts do themselves: it would take the timestamp out of our deletes, which then hit newer objects.
+    ``use_swift_dir`` must have been called before. A pipeline with a gatekeeper is refused, as later Swift
+    versions do: it would remove the timestamp from our deletes, which would then hit newer objects.
     """
     if any(factory.endswith("#gatekeeper") for factory in _filters(conf_path)):
-        raise LocalError(f"the pipeline of {conf_path} must not have a gatekeeper")
+        raise LocalError(f"the pipeline of {conf_path} must not have a gatekeeper: remove it")
     conf = conf_path if os.path.exists(conf_path) else ConfigString(_BUILT_IN.format(swift_dir=swift_dir()))
     try:
         client = InternalClient(conf, log_name, 1, global_conf={"log_name": log_name})
-    except (Exception, SystemExit) as error:  # what its filters are made of may say no in any way
+    except (Exception, SystemExit) as error:  # a filter's factory may fail in any way
         reason = " ".join(str(error).split()) or repr(error)
         raise LocalError(f"cannot load the internal client from {conf_path}: {reason}") from error
     return LocalSwift(client)
 
 
 def has_encryption(conf_path: str) -> bool:
-    """Whether the pipeline in ``conf_path`` decrypts, so that objects must be read through it.
+    """Return whether the pipeline in ``conf_path`` decrypts, so that objects must be read through it.
 
-    A wrong False costs time, not safety: ciphertext is recognised in every answer.
+    A wrong False costs time, not safety: ciphertext is recognised in every response.
     """
     return any(factory.endswith("#encryption") or ".crypto" in factory for factory in _filters(conf_path))
 
 
 def _filters(conf_path: str) -> Iterator[str]:
-    """What the filters of the pipeline in ``conf_path`` are made by; nothing when there is no such file.
-    Raises LocalError."""
+    """Yield the factories of the filters in ``conf_path``; nothing if there is no such file. Raises
+    LocalError."""
     if not os.path.exists(conf_path):
         return
     try:
         if not os.path.isdir(conf_path):
-            read_file(conf_path, _LONGEST)
+            read_file(conf_path, _MAX_CONF_BYTES)
         sections = readconf(conf_path, raw=True)
     except Exception as error:
-        reason = " ".join(str(error).split())  # some have several lines
+        reason = " ".join(str(error).split())  # some messages have several lines
         raise LocalError(f"cannot load the internal client from {conf_path}: {reason}") from error
     for name in sections.get("pipeline:main", {}).get("pipeline", "").split():
         section = sections.get(f"filter:{name}", {})
@@ -281,10 +284,10 @@ def _filters(conf_path: str) -> Iterator[str]:
 
 
 def _entries(body: bytes) -> list[dict[str, Any]]:
-    """Those of a JSON listing, each with a name. Raises ValueError."""
+    """Parse a JSON listing whose entries all have a name. Raises ValueError."""
     found = parse_json(body)
     if not isinstance(found, list):
-        raise ValueError("it is no list")
+        raise ValueError("not a JSON list")
     for entry in found:
         if not isinstance(entry, dict) or not is_text(entry.get("name")):
             raise ValueError(f"an entry without a name: {entry!r:.200}")
@@ -292,7 +295,7 @@ def _entries(body: bytes) -> list[dict[str, Any]]:
 
 
 def _from_wsgi(text: str) -> str:
-    """A WSGI string (bytes as latin-1 characters) as the text it stands for."""
+    """Decode a WSGI string (bytes as latin-1 characters)."""
     try:
         return text.encode("latin-1").decode("utf-8")
     except UnicodeError:

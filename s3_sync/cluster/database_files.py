@@ -1,4 +1,4 @@
-"""Whether the files of a container database have changed, without opening them."""
+"""Detects changes of a container database's files without opening them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import time
 
 from s3_sync.errors import LocalUnavailable
 
-#: What the files of a database look like; equal fingerprints mean that nothing was written in between.
+#: Equal fingerprints of a database's files mean that nothing was written in between.
 Fingerprint = tuple[tuple[str | float, ...], ...]
 
-#: a file changed so short a time ago may change again without a trace in its times (seconds)
-_UNSETTLED = 0.1
+#: a file changed within this time may change again without a different mtime (seconds)
+_MTIME_RESOLUTION = 0.1
 
 
 class DatabaseFiles:
-    """The files of one database: ``HASH.db``, after sharding ``HASH_<epoch>.db``, and rows not yet committed
-    in ``.pending`` files.
+    """The files of one database: ``HASH.db``, after sharding ``HASH_<epoch>.db``, and ``.pending`` files with
+    rows not yet committed.
 
-    Which of them there are is read from the directory when that has changed; else two or three stats say
-    that nothing has happened.
+    The directory is listed only when it has changed; otherwise two or three stats show that the database is
+    idle.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,8 @@ class DatabaseFiles:
         self._names: tuple[str, ...] = ()
 
     def fingerprint(self, path: str) -> Fingerprint | None:
-        """``path``: of ``HASH.db``, whether it is there or not. None when there is no database.
+        """Return the fingerprint; None if there is no database. ``path``: of ``HASH.db``, which may not
+        exist.
 
         Raises LocalUnavailable.
         """
@@ -39,9 +40,9 @@ class DatabaseFiles:
             if directory != self._directory:
                 self._directory = None
                 self._names = _files(folder, name.removesuffix(".db"))
-                if abs(now - status.st_mtime) >= _UNSETTLED:
+                if abs(now - status.st_mtime) >= _MTIME_RESOLUTION:
                     self._directory = directory
-            found = tuple([_seen(folder, each, now) for each in self._names])
+            found = tuple([_signature(folder, each, now) for each in self._names])
         except FileNotFoundError:
             self._directory = None
             return None
@@ -55,7 +56,7 @@ def _files(folder: str, stem: str) -> tuple[str, ...]:
     return tuple(sorted(each for each in names if each.endswith((".db", ".pending"))))
 
 
-def _seen(folder: str, name: str, now: float) -> tuple[str | float, ...]:
+def _signature(folder: str, name: str, now: float) -> tuple[str | float, ...]:
     status = os.stat(f"{folder}/{name}")
-    seen = (name, status.st_mtime_ns, status.st_size, status.st_ino)
-    return (*seen, time.monotonic()) if abs(now - status.st_mtime) < _UNSETTLED else seen
+    signature = (name, status.st_mtime_ns, status.st_size, status.st_ino)
+    return (*signature, time.monotonic()) if abs(now - status.st_mtime) < _MTIME_RESOLUTION else signature

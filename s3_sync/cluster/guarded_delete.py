@@ -1,4 +1,4 @@
-"""Deleting exactly one version of a local object."""
+"""Deletes exactly one version of a local object."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _CONFLICT = 409
 
 
 class GuardedDelete:
-    """Deletes with the smallest timestamp that is newer than the version's own: whatever a client writes
-    later, or has written meanwhile, is newer still and stays.
+    """Deletes with the smallest timestamp that is newer than the version's own, so any other write by a
+    client, later or concurrent, is newer and survives.
 
-    The tombstone's timestamp has a non-zero offset, which no client's request has. That is how the
-    delete is known as ours in the container databases, on every node, for as long as it is remembered.
+    The tombstone's timestamp has a non-zero offset, which client requests never have. So the container
+    databases of every node show that the delete is ours, for as long as they keep it.
     """
 
     def __init__(self, newest: NewestState, client: LocalSwift) -> None:
@@ -23,12 +23,12 @@ class GuardedDelete:
         self._client = client
 
     def remove(self, account: str, container: str, name: str, version: Present) -> None:
-        """Delete ``version`` if it is still the newest state; LocalChanged if it is not.
+        """Delete ``version`` if it is still the newest state; raise LocalChanged if it is not.
 
-        An object server refuses the delete (409) when the *data* changed, but not when only a POST came:
-        so the state is asked for once more directly before. A POST that arrives within that last moment
-        is lost for the local object, whose bytes and older metadata are safe at the remote.
-        Raises LocalUnavailable when Swift does not confirm the delete.
+        An object server refuses the delete (409) if the *data* changed, but not after a POST alone: so the
+        state is checked again right before. A POST within that short window is lost for the local object; its
+        bytes and older metadata are safe at the remote. Raises LocalUnavailable if Swift does not confirm the
+        delete.
         """
         path = f"{account}/{container}/{name}"
         if not self._is_newest(account, container, name, version):
@@ -42,9 +42,9 @@ class GuardedDelete:
         if answer.status == _CONFLICT:
             raise LocalChanged(f"{path} was overwritten after it was copied")
         if answer.status == _NOT_FOUND:
-            # either a minority of replicas had it, or the proxy knows of no such container and asked none
+            # either a minority of replicas had it, or the proxy finds no such container and sent no request
             if self._is_newest(account, container, name, version):
-                raise LocalUnavailable(f"delete of {path}: status 404, and it is still there")
+                raise LocalUnavailable(f"delete of {path}: status 404, but the object still exists")
         elif not 200 <= answer.status < 300:
             raise LocalUnavailable(f"delete of {path}: status {answer.status}")
 

@@ -12,7 +12,7 @@ from s3_sync.errors import LocalUnavailable
 from s3_sync.http.pool import HttpError, Response
 from s3_sync.model.timestamps import Timestamp
 
-#: an expired object that nobody has reaped is still there; older versions know the second header only
+#: an expired object still exists until it is reaped; older Swift versions know only the second header
 _OPEN_EXPIRED = [("X-Backend-Open-Expired", "true"), ("X-Backend-Replication", "true")]
 
 
@@ -20,9 +20,9 @@ _OPEN_EXPIRED = [("X-Backend-Open-Expired", "true"), ("X-Backend-Replication", "
 class Present:
     """``data_timestamp``: when the bytes were written; ``timestamp``: when anything last changed.
 
-    ``expired``: its X-Delete-At has passed, so that clients do not see it any more. ``headers`` (lower-case
-    names) are the object server's own: ciphertext's on an encrypted cluster, a fragment's with erasure
-    coding, the link's for a symlink. ``node`` is one that holds this state.
+    ``expired``: its X-Delete-At has passed, so clients no longer see it. ``headers`` (lower-case names) are
+    the object server's own: for the ciphertext on an encrypted cluster, a fragment with erasure coding, the
+    link for a symlink. ``node`` is one that has this state.
     """
 
     timestamp: Timestamp
@@ -35,39 +35,39 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """A tombstone is the newest thing known of this name."""
+    """A tombstone is the newest state of this name."""
 
     timestamp: Timestamp
 
     @property
     def by_client(self) -> bool:
-        """Deleted by a client, or reaped after expiry; not moved away by this product or the reconciler."""
+        """Whether a client deleted it, or it was reaped after expiry; not moved by this product or the
+        reconciler."""
         return self.timestamp.offset == 0
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """No server has the object, or a tombstone of it: never there, or reclaimed."""
+    """No server has the object or a tombstone: it never existed, or the tombstone was reclaimed."""
 
 
 LocalState = Present | Deleted | Unknown
 
 
 class NewestState:
-    """Asks every primary server, since any one of them may hold an old truth.
+    """Asks every primary server, because any single one may have a stale state.
 
-    When is an answer complete? Swift acknowledges a write once more than half of the replicas have it,
-    each on a primary or, in place of one that is down, on a handoff. So:
+    When is the result complete? Swift acknowledges a write once more than half of the replicas have it, each
+    on a primary or, in place of one that is down, on a handoff. So:
 
-    - More than half of the primaries must answer themselves: then at least one of them took part in
-      every acknowledged write that reached primaries only.
-    - For each silent primary one handoff must answer, in the order of the ring: a write that found some
-      primaries down went to the first handoffs, and the primaries that took part in it may be the ones
-      that are silent now.
-    - A ring without so many handoffs has nothing else to ask: then every handoff must have answered. In
-      a cluster of three nodes and three replicas that is none, and the majority alone decides.
+    - More than half of the primaries must answer: then at least one of them took part in every acknowledged
+      write that reached primaries only.
+    - For each silent primary one handoff must answer, in ring order: a write that found some primaries down
+      went to the first handoffs, and the primaries that took part in it may be the ones that are silent now.
+    - If the ring has fewer handoffs, all of them must answer. In a cluster of three nodes and three replicas
+      there are none, and the majority alone decides.
 
-    Anything less raises LocalUnavailable: nothing is moved, overwritten or deleted on a guess.
+    Otherwise LocalUnavailable is raised: nothing is moved, overwritten or deleted on a guess.
     """
 
     def __init__(
@@ -80,10 +80,10 @@ class NewestState:
     def of(
         self, account: str, container: str, name: str, policies: Sequence[int] | None = None
     ) -> LocalState:
-        """The newest state in the given policies, or in all of them. Raises LocalUnavailable.
+        """Return the newest state in the given policies, or in all of them. Raises LocalUnavailable.
 
-        Newest is the greatest time of data or tombstone, then of metadata: a POST that reached a replica
-        which had missed a DELETE does not bring the object back.
+        Newest means the greatest timestamp of data or tombstone, then of metadata: a POST to a replica that
+        had missed a DELETE does not bring the object back.
         """
         newest: LocalState = Unknown()
         for policy in self._rings.policies() if policies is None else policies:
@@ -124,7 +124,7 @@ class NewestState:
 
 
 def _state(response: Response, node: Node, policy: int, now: float) -> LocalState:
-    """Raises ValueError for anything but a proper answer."""
+    """Interpret a response. Raises ValueError for an invalid one."""
     headers = response.headers
     if response.status == 404:
         deleted = Timestamp.parse(headers.get("x-backend-timestamp") or "0")
@@ -139,7 +139,8 @@ def _state(response: Response, node: Node, policy: int, now: float) -> LocalStat
 
 
 def _age(state: LocalState) -> tuple[Timestamp, bool, Timestamp]:
-    """What 'newest' compares. At equal times an object outweighs a tombstone: nothing is lost by keeping."""
+    """Return the sort key for 'newest'. At equal times an object outranks a tombstone: keeping it loses
+    nothing."""
     if isinstance(state, Present):
         return state.data_timestamp, True, state.timestamp
     if isinstance(state, Deleted):

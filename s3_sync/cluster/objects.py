@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Literal, Protocol, final
 
-from s3_sync.cluster.client import Answer
+from s3_sync.cluster.client import SwiftResponse
 from s3_sync.errors import LocalUnavailable
 from s3_sync.http.pool import HttpError, Response
 from s3_sync.model.headers import from_swift, is_true
@@ -21,7 +21,7 @@ _CIPHERTEXT = ("x-object-sysmeta-crypto-", "x-object-transient-sysmeta-crypto-")
 
 
 class Stream(Protocol):
-    """Bytes once, from first to last. ``read`` raises LocalUnavailable when they end before ``length``."""
+    """Bytes that are read once. ``read`` raises LocalUnavailable if they end before ``length``."""
 
     length: int | None
 
@@ -31,7 +31,7 @@ class Stream(Protocol):
 
 
 class ServerStream:
-    """The body of an object server's answer."""
+    """The body of an object server's response."""
 
     def __init__(self, response: Response) -> None:
         self.length = response.length
@@ -48,29 +48,29 @@ class ServerStream:
 
 
 class ClientStream:
-    """The body of an answer of the internal client."""
+    """The body of an internal client's response."""
 
-    def __init__(self, answer: Answer, length: int | None) -> None:
+    def __init__(self, answer: SwiftResponse, length: int | None) -> None:
         self.length = length
         self._answer = answer
-        self._piece = b""
+        self._chunk = b""
         self._left = length
 
     def read(self, size: int = -1) -> bytes:
         if size < 0:
             return b"".join(iter(lambda: self.read(CHUNK), b""))
-        if size and not self._piece:
-            self._piece = self._next()
-        data, self._piece = self._piece[:size], self._piece[size:]
+        if size and not self._chunk:
+            self._chunk = self._next_chunk()
+        data, self._chunk = self._chunk[:size], self._chunk[size:]
         if self._left is not None:
             self._left -= len(data)
         return data
 
-    def _next(self) -> bytes:
-        piece = next((piece for piece in self._answer.body if piece), b"")
-        if not piece and self._left:
+    def _next_chunk(self) -> bytes:
+        chunk = next((chunk for chunk in self._answer.body if chunk), b"")
+        if not chunk and self._left:
             raise LocalUnavailable(f"internal client: the body ended {self._left} bytes early")
-        return piece
+        return chunk
 
     def close(self) -> None:
         self._answer.close()
@@ -78,11 +78,11 @@ class ClientStream:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An object as some server described it, with its body still to be read.
+    """An object as a server described it, with its body unread.
 
-    ``headers`` have lower-case names. ``data_timestamp`` and ``timestamp`` are those of the name itself:
-    for a symlink not the target's, while everything else is the target's. ``container``: the one that holds
-    the bytes.
+    ``headers`` have lower-case names. ``data_timestamp`` and ``timestamp`` are those of the name itself: for
+    a symlink not the target's, while everything else is the target's. ``container``: the one that holds the
+    bytes.
     """
 
     headers: tuple[tuple[str, str], ...]
@@ -101,7 +101,7 @@ class Found:
 
     @property
     def size(self) -> int:
-        """Of the whole object, also when a range was asked for."""
+        """The size of the whole object, even if a range was requested."""
         whole = self.header("content-range").rpartition("/")[2] or self.header("content-length")
         return int(whole) if whole.isdigit() else (self.stream.length or 0)
 
@@ -111,8 +111,8 @@ class Found:
         written = self.header("x-delete-at")
         return int(written) if written.isascii() and written.isdigit() else None
 
-    def expiring_at(self, delete_at: int | None) -> Found:
-        """The same with another X-Delete-At; None leaves it as it is."""
+    def with_delete_at(self, delete_at: int | None) -> Found:
+        """Return this with another X-Delete-At; None keeps the current one."""
         if delete_at is None:
             return self
         others = tuple(field for field in self.headers if field[0] != "x-delete-at")
@@ -126,7 +126,7 @@ class Found:
 
     @property
     def content(self) -> Literal["plain", "slo", "dlo"]:
-        """What the bytes are; for a symlink, those of its target."""
+        """The kind of the bytes; for a symlink, of its target's."""
         if is_true(self.header("x-static-large-object")):
             return "slo"
         return "dlo" if self.header("x-object-manifest") else "plain"
@@ -136,7 +136,8 @@ class Found:
         return any(name.startswith(_CIPHERTEXT) for name, _ in self.headers)
 
     def info(self, name: str) -> ObjectInfo:
-        """``md5`` is known where the ETag is one: not for large objects, whose ETag is the manifest's."""
+        """Return the metadata. ``md5`` is set if the ETag is one: not for large objects, whose ETag is the
+        manifest's."""
         return ObjectInfo(
             name=name,
             size=self.size,
@@ -150,24 +151,24 @@ class Found:
 
 
 class LocalBody:
-    """A Body over one version; ``rewind`` asks for that version again."""
+    """A Body over one version; ``rewind`` requests the same version again."""
 
     def __init__(self, stream: Stream, reopen: Callable[[], Stream]) -> None:
         self.length = stream.length
         self._stream = stream
         self._reopen = reopen
-        self._moved = False
+        self._is_read = False
 
     def read(self, size: int = -1) -> bytes:
-        self._moved = True
+        self._is_read = True
         return self._stream.read(size)
 
     def rewind(self) -> None:
-        """Raises LocalChanged when the version is not to be had any more, LocalUnavailable, LocalMissing."""
-        if self._moved:
+        """Raises LocalChanged if the version no longer exists, LocalUnavailable, LocalMissing."""
+        if self._is_read:
             self._stream.close()
             self._stream = self._reopen()
-            self._moved = False
+            self._is_read = False
 
     def close(self) -> None:
         self._stream.close()
@@ -175,10 +176,10 @@ class LocalBody:
 
 @final
 class LocalObject:
-    """A context manager that gives the connection back.
+    """A context manager that releases the connection.
 
-    ``headers``: everything that the server said, lower-case name -> value; ``info.meta`` is the part of
-    it that a remote store keeps. ``container``: the one that holds the bytes, for a link that of its target.
+    ``headers``: all headers of the server, lower-case name -> value; ``info.meta`` is the part that a remote
+    store keeps. ``container``: the one that holds the bytes; for a symlink, that of its target.
     """
 
     def __init__(self, name: str, found: Found, reopen: Callable[[], Stream]) -> None:

@@ -1,8 +1,8 @@
-"""Reading objects of the local cluster.
+"""Reads objects of the local cluster.
 
-Plain reads go straight to an object server, which costs about a tenth of a read through a proxy
-application. What a single server cannot answer goes through the internal client: erasure-coded
-policies, clusters with encryption, symlinks, and objects whose every server fails.
+Plain reads go directly to an object server, which costs about a tenth of a read through a proxy application.
+Reads that a single server cannot serve go through the internal client: erasure-coded policies, encrypted
+clusters, symlinks, and objects whose every server fails.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from s3_sync.cluster.symlinks import (
     LinkTarget,
     check_followed,
     is_link,
-    is_version,
+    is_versions_container,
     link_target,
     visible_container,
 )
@@ -36,14 +36,14 @@ from s3_sync.model.objects import ByteRange
 from s3_sync.model.timestamps import Timestamp
 
 _NEVER = Timestamp(0)
-#: how many servers at most are asked through the internal client for the newest metadata
-_TRIES = 6
+#: attempts through the internal client to get the newest metadata
+_NEWEST_ATTEMPTS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What to read. ``expect``: only the version whose bytes were written then. ``policy`` None: that of the
-    container."""
+class ReadRequest:
+    """The object to read. ``expect``: only the version whose bytes were written then. ``policy`` None: the
+    container's."""
 
     account: str
     container: str
@@ -58,7 +58,8 @@ class Wanted:
 
     @property
     def headers(self) -> list[tuple[str, str]]:
-        """A range is about the bytes that a link leads to, never about the link, which has none."""
+        """The request's headers. A range applies to the bytes that a link leads to, never to the link, which
+        has none."""
         if self.byte_range is None:
             return []
         return [
@@ -68,7 +69,7 @@ class Wanted:
 
 
 class ObjectReader:
-    """Shared by all threads of a process. ``rings`` and ``servers`` may be used by others too."""
+    """Shared by all threads of a process. ``rings`` and ``servers`` may be used by others, too."""
 
     def __init__(self, settings: Settings, client: LocalSwift) -> None:
         self._client = client
@@ -77,23 +78,24 @@ class ObjectReader:
         self._as_of = _NEVER
         self._follow: Follow = "container"
         self.rings = ObjectRings(settings.swift_dir)
-        # each lane has its own workers, for rows and for the parts of large objects, very large ones besides
+        # each lane has its own workers, for rows and for parts of large objects, and again for very large
+        # ones
         lanes = {mapping.lane for mapping in settings.mappings}
         connections = 2 * 4 * settings.workers * max(1, len(lanes))
         self.servers = ObjectServers(connections, whataremyips(settings.swift_bind_ip))
 
     def starting_at(self, node: Node, as_of: Timestamp = _NEVER) -> ObjectReader:
-        """The same reader, but it asks ``node`` first: the one that is known to hold the newest state.
+        """Return this reader, but querying ``node`` first: the one known to have the newest state.
 
-        ``as_of``: when anything last changed there. What can only be read through the internal client, which
-        asks whom it likes, is asked for until an answer is as new; the last one is given in any case.
+        ``as_of``: when anything last changed there. Reads through the internal client, which chooses the
+        server itself, are repeated until a response is as new; the last one is returned in any case.
         """
         other = copy.copy(self)
         other._first, other._as_of = node, as_of
         return other
 
     def following(self, follow: Follow) -> ObjectReader:
-        """The same reader, which follows symlinks so far."""
+        """Return this reader, but following symlinks as far as ``follow`` says."""
         other = copy.copy(self)
         other._follow = follow
         return other
@@ -109,17 +111,17 @@ class ObjectReader:
     ) -> LocalObject:
         """Open an object, or a range of it, for reading; always close it.
 
-        With ``expect``, exactly the version with that data timestamp: replicas that are older are passed
-        over. Without, the first one found that no tombstone overrules; for the newest state of all
-        replicas see ``NewestState``. A symlink is followed as far as ``following`` says, by default within
-        its own container.
+        With ``expect``, exactly the version with that data timestamp: older replicas are skipped. Without,
+        the first version found that no tombstone supersedes; for the newest state of all replicas see
+        ``NewestState``. A symlink is followed as far as ``following`` says, by default within its own
+        container.
 
-        Raises LocalChanged (something newer is there), LocalMissing (known to be deleted or expired),
-        LocalUnavailable (too few answers, or only older versions), and ObjectRefused: ``encrypted_no_key``
-        where all that can be read is ciphertext, ``symlink_broken`` where a symlink leads nowhere,
-        ``symlink_elsewhere`` where it leads too far.
+        Raises LocalChanged (a newer version exists), LocalMissing (known to be deleted or expired),
+        LocalUnavailable (too few responses, or only older versions), and ObjectRefused: ``encrypted_no_key``
+        if only ciphertext can be read, ``symlink_broken`` if a symlink has no target, ``symlink_elsewhere``
+        if it leads too far.
         """
-        wanted = Wanted(account, container, name, policy, expect, byte_range)
+        wanted = ReadRequest(account, container, name, policy, expect, byte_range)
         found = self._find(wanted)
 
         def reopen() -> Stream:
@@ -130,12 +132,12 @@ class ObjectReader:
     def close(self) -> None:
         self.servers.close()
 
-    def _find(self, wanted: Wanted) -> Found:
+    def _find(self, wanted: ReadRequest) -> Found:
         found = self._find_one(wanted)
         return self._followed(wanted, found) if found.is_link else replace(found, container=wanted.container)
 
-    def _find_one(self, wanted: Wanted) -> Found:
-        """What stands under this very name: a link itself, not what it leads to."""
+    def _find_one(self, wanted: ReadRequest) -> Found:
+        """Return the object of this very name: a link itself, not its target."""
         if self._encrypted or wanted.policy is None or not self.rings.is_replicated(wanted.policy):
             return self._through_client(wanted)
         placement = self.rings.placement(wanted.policy, wanted.account, wanted.container, wanted.name)
@@ -150,45 +152,47 @@ class ObjectReader:
             return self._through_client(wanted)
         return found
 
-    def _followed(self, wanted: Wanted, link: Found) -> Found:
-        """What ``link`` leads to, with the link's own timestamps and the earliest expiry on the way.
+    def _followed(self, wanted: ReadRequest, link: Found) -> Found:
+        """Return the target of ``link``, with the link's own timestamps and the earliest expiry on the way.
 
-        Each hop is checked before its target is read. Swift's own middleware is not asked to follow: with our
-        rights it would go anywhere.
+        Each hop is checked before its target is read. Swift's own middleware does not follow for us: with our
+        rights it would follow a link anywhere.
         """
-        found, place, hops, delete_at = link, wanted, 0, link.delete_at
+        found, current, hops, delete_at = link, wanted, 0, link.delete_at
         while found.is_link:
             found.stream.close()
-            target = link_target(found.headers, place.account)
+            target = link_target(found.headers, current.account)
             check_followed(self._follow, wanted.account, wanted.container, target)
-            hops += not is_version(target.container)
+            hops += not is_versions_container(target.container)
             if hops > MAX_HOPS:
                 raise ObjectRefused("symlink_broken", f"{wanted.path}: more than {MAX_HOPS} links in a row")
-            place = Wanted(target.account, target.container, target.name, None, byte_range=wanted.byte_range)
-            found = self._target(place, target)
+            current = ReadRequest(
+                target.account, target.container, target.name, None, byte_range=wanted.byte_range
+            )
+            found = self._target(current, target)
             delete_at = min(filter(None, (delete_at, found.delete_at)), default=None)
         return replace(
-            found.expiring_at(delete_at),
+            found.with_delete_at(delete_at),
             data_timestamp=link.data_timestamp,
             timestamp=link.timestamp,
             is_link=True,
-            container=visible_container(place.container),
+            container=visible_container(current.container),
         )
 
-    def _target(self, place: Wanted, target: LinkTarget) -> Found:
+    def _target(self, current: ReadRequest, target: LinkTarget) -> Found:
         try:
-            found = self._from_client(place, newest=True)
+            found = self._from_client(current, newest=True)
         except LocalMissing as error:
             raise ObjectRefused(
                 "symlink_broken", f"{target.path}: the symlink's target is missing"
             ) from error
-        bound_to = link_target(found.headers, place.account).etag if found.is_link else ""
+        bound_to = link_target(found.headers, current.account).etag if found.is_link else ""
         if target.etag and target.etag != (bound_to or found.etag):
             found.stream.close()
             raise ObjectRefused("symlink_broken", f"{target.path}: not the ETag that the symlink is bound to")
         return found
 
-    def _find_again(self, wanted: Wanted, before: Found) -> Stream:
+    def _find_again(self, wanted: ReadRequest, before: Found) -> Stream:
         again = self._find(replace(wanted, expect=before.data_timestamp))
         if (again.timestamp, again.etag, again.size) != (before.timestamp, before.etag, before.size):
             again.stream.close()
@@ -196,7 +200,7 @@ class ObjectReader:
         return again.stream
 
     def _direct(self, search: _Search, placement: Placement) -> Found | None:
-        """Primaries, then as many handoffs, which is how far Swift's proxies go by default."""
+        """Query the primaries, then as many handoffs, which is the default of Swift's proxies."""
         count = len(placement.primaries)
         for node in self.servers.order(placement.primaries, self._first):
             if found := self._ask(node, search, placement):
@@ -222,20 +226,20 @@ class ObjectReader:
             response.drain()
         return found
 
-    def _through_client(self, wanted: Wanted) -> Found:
+    def _through_client(self, wanted: ReadRequest) -> Found:
         if wanted.expect is not None:
-            # one replica will do if it is the right one; asking for the newest means to ask them all, and
-            # says nothing about metadata: "newest" are the bytes (swift.proxy.controllers.base)
+            # one replica is enough if it has the right version; X-Newest would query all of them, and ignores
+            # metadata: it compares the bytes' timestamps (swift.proxy.controllers.base)
             with suppress(LocalUnavailable, LocalMissing):
-                for _ in range(_TRIES):
+                for _ in range(_NEWEST_ATTEMPTS):
                     found = self._from_client(wanted, newest=False)
                     if found.timestamp >= self._as_of:
                         return found
                     found.stream.close()
         return self._from_client(wanted, newest=True)
 
-    def _from_client(self, wanted: Wanted, newest: bool) -> Found:
-        """A link is given itself: ``symlink=get``."""
+    def _from_client(self, wanted: ReadRequest, newest: bool) -> Found:
+        """Read through the internal client. A link itself is returned: ``symlink=get``."""
         headers = {"X-Newest": str(newest), **dict(wanted.headers)}
         if wanted.policy is not None:
             headers["X-Backend-Storage-Policy-Index"] = str(wanted.policy)
@@ -248,7 +252,7 @@ class ObjectReader:
             stream = ClientStream(answer, int(length) if length and length.isdigit() else None)
             found = _found(fields, stream)
             if found is None:
-                raise LocalUnavailable(f"{wanted.path}: an answer without timestamps")
+                raise LocalUnavailable(f"{wanted.path}: a response without timestamps")
             if found.is_ciphertext:
                 raise ObjectRefused("encrypted_no_key", f"{wanted.path} can only be read as ciphertext")
             _check_expected(wanted, found.data_timestamp)
@@ -259,20 +263,20 @@ class ObjectReader:
 
 
 class _Search:
-    """What the servers said so far about one object."""
+    """The servers' responses so far about one object."""
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: ReadRequest) -> None:
         self.wanted = wanted
         self.answers = 0
-        #: why others gave no answer
+        #: errors of the servers without a valid response
         self.silent: list[str] = []
-        #: the newest deletion, or expired version, that any server knows of
+        #: the newest deletion, or expired version, on any server
         self.tombstone: Timestamp | None = None
-        #: the newest version that was passed over because it is older than what is wanted
+        #: the newest version that was skipped as too old
         self.older: Timestamp | None = None
 
     def consider(self, response: Response) -> Found | None:
-        """The object, if this is the version to read; None to go on. May raise like ``open``."""
+        """Return the object if this is the version to read; None to continue. May raise like ``open``."""
         expect = self.wanted.expect
         if response.status == 404:
             self.answers += 1
@@ -297,16 +301,16 @@ class _Search:
         return found
 
     def fail(self) -> None:
-        """Raise what follows from all answers together."""
+        """Raise the error that all responses together imply."""
         path, expect = self.wanted.path, self.wanted.expect
         if expect is not None and (self.older or self.tombstone):
             known = max(self.older or _NEVER, self.tombstone or _NEVER)
-            raise LocalUnavailable(f"{path}: nothing newer than {known} found, {expect} wanted")
+            raise LocalUnavailable(f"{path}: the newest version found is {known}, expected {expect}")
         if self.tombstone is not None:
             raise LocalMissing(f"{path} was deleted, or expired, at {self.tombstone}")
         if self.silent:
-            raise LocalUnavailable(f"{path}: not every server answered: {'; '.join(self.silent)}")
-        raise LocalMissing(f"no server knows of {path}")
+            raise LocalUnavailable(f"{path}: some servers did not answer: {'; '.join(self.silent)}")
+        raise LocalMissing(f"no server has {path}")
 
 
 def _found(headers: Headers, stream: Stream) -> Found | None:
@@ -319,7 +323,8 @@ def _found(headers: Headers, stream: Stream) -> Found | None:
 
 
 def _cleaned(name: str, value: str) -> str:
-    """An SLO's size travels to the container's listing behind its content type; proxies take it off."""
+    """Remove an SLO's size, which travels to the container's listing after its content type, as proxies
+    do."""
     if name == "content-type":
         plain, _, parameter = value.rpartition(";")
         if parameter.lstrip().startswith("swift_bytes="):
@@ -334,18 +339,18 @@ def _timestamp(headers: Headers, name: str) -> Timestamp:
         return _NEVER
 
 
-def _check_expected(wanted: Wanted, data_timestamp: Timestamp) -> None:
+def _check_expected(wanted: ReadRequest, data_timestamp: Timestamp) -> None:
     if wanted.expect is None or data_timestamp == wanted.expect:
         return
     if data_timestamp > wanted.expect:
         raise LocalChanged(f"{wanted.path} was overwritten at {data_timestamp}")
-    raise LocalUnavailable(f"{wanted.path}: only found as of {data_timestamp}, {wanted.expect} wanted")
+    raise LocalUnavailable(f"{wanted.path}: found version {data_timestamp}, expected {wanted.expect}")
 
 
-def _refusal(wanted: Wanted, status: int) -> SyncError:
-    """What an answer of the internal client that is no success means."""
+def _refusal(wanted: ReadRequest, status: int) -> SyncError:
+    """Return the error for an unsuccessful status of the internal client."""
     if status == 404:
-        return LocalMissing(f"{wanted.path} is not there")
+        return LocalMissing(f"{wanted.path} does not exist")
     if status == 416:
         return LocalChanged(f"{wanted.path} is shorter than it was")
     return LocalUnavailable(f"{wanted.path}: the internal client answered {status}")

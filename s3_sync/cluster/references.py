@@ -1,14 +1,12 @@
-"""Who in an account still names an object as a part of itself.
+"""Finds the large objects and symlinks in an account that still name an object.
 
-Swift keeps no such record, so that nothing but a walk through the account tells. What is looked at:
+Swift keeps no such index, so only a scan of the account finds them. It reads
 
-- every object that a listing shows to be an SLO (``slo_etag``, which Swift has written since 2018): its
-  manifest is read;
-- every empty object: DLOs and symlinks look like that, and their headers say what they name.
+- the manifest of every SLO, recognised in a listing by ``slo_etag``, which Swift has written since 2018;
+- the headers of every empty object: DLOs and symlinks are empty, and their headers say what they name.
 
-Swift's reserved containers, where versions are kept, are among them. What is not seen: a DLO whose manifest
-has bytes of its own, links from other accounts, and whatever is written to a part of the account that has
-been passed already.
+Swift's reserved containers, which hold versions, are included. Not found: a DLO whose manifest has bytes of
+its own, links from other accounts, and whatever is written to a part of the account that was already scanned.
 """
 
 from __future__ import annotations
@@ -31,13 +29,14 @@ from s3_sync.model.headers import is_true
 #: container and name
 Place = tuple[str, str]
 
-_LARGEST = 64 * 1024 * 1024
-_TRIES = 3
+_MAX_MANIFEST = 64 * 1024 * 1024
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """``below``: a DLO's container and prefix. ``is_link``: it is a symlink that names its target."""
+    """What an object names. ``below``: a DLO's container and prefix. ``is_link``: it is a symlink, and names
+    its target."""
 
     places: frozenset[Place] = frozenset()
     below: Place | None = None
@@ -53,24 +52,24 @@ class References:
         self._client = client
 
     def walk(self, account: str, wanted: Collection[Place], last: Collection[str]) -> Iterator[set[Place]]:
-        """Yields, for every object looked at, those of ``wanted`` that it names.
+        """Scan the account; yield, for every object read, those of ``wanted`` that it names.
 
-        The containers ``last`` come last, so that what is written there meanwhile is most likely seen.
-        Raises LocalUnavailable and ObjectRefused where it cannot be known; then nothing that was yielded is
-        the whole truth.
+        The containers ``last`` are scanned last, so that concurrent writes to them are most likely seen.
+        Raises LocalUnavailable and ObjectRefused if anything cannot be read; what was yielded is then
+        incomplete.
         """
-        known = _Wanted(wanted)
-        late = set(last)
-        missing = set(late)
+        index = _PlaceIndex(wanted)
+        scanned_last = set(last)
+        missing = set(scanned_last)
         for container in self._client.containers(account, reserved=True):
             missing.discard(container)
-            if container not in late:
-                yield from self._in_container(account, container, known, listed=True)
-        for container in sorted(late):
-            yield from self._in_container(account, container, known, container not in missing)
+            if container not in scanned_last:
+                yield from self._in_container(account, container, index, listed=True)
+        for container in sorted(scanned_last):
+            yield from self._in_container(account, container, index, container not in missing)
 
     def _in_container(
-        self, account: str, container: str, known: _Wanted, listed: bool
+        self, account: str, container: str, index: _PlaceIndex, listed: bool
     ) -> Iterator[set[Place]]:
         found = self._container(account, container)
         if found is None:
@@ -79,23 +78,24 @@ class References:
             raise LocalUnavailable(f"the listing of {account} does not know of container {container} yet")
         for entry in self._client.objects(account, container, "", reserved=True):
             if entry["name"].startswith("\0") and not container.startswith("\0"):
-                continue  # there is no such object: swift.common.request_helpers.validate_internal_obj
+                continue  # impossible: swift.common.request_helpers.validate_internal_obj
             if may_name(entry["bytes"], entry["hash"], "") or "slo_etag" in entry:
-                yield known.among(self.named_by(account, container, entry["name"], found.policy))
+                yield index.matching(self.named_by(account, container, entry["name"], found.policy))
 
     def _container(self, account: str, container: str) -> Container | None:
-        """Asked again at once: one server slow for a moment must not undo a walk through thousands."""
-        for _ in range(_TRIES - 1):
+        """Get the container, retrying at once: a server that is slow for a moment must not undo a long
+        scan."""
+        for _ in range(_ATTEMPTS - 1):
             with suppress(LocalUnavailable):
                 return self._client.container(account, container)
         return self._client.container(account, container)
 
     def named_by(self, account: str, container: str, name: str, policy: int) -> Named:
-        """What one object names now. One that a client writes just now is looked at again.
+        """Return what one object names now. It is read again if a client is writing it.
 
-        Raises LocalUnavailable and ObjectRefused where it cannot be known.
+        Raises LocalUnavailable and ObjectRefused if it cannot be read.
         """
-        for _ in range(_TRIES - 1):
+        for _ in range(_ATTEMPTS - 1):
             with suppress(LocalMissing, LocalChanged):
                 return self._named_by(account, container, name, policy)
         try:
@@ -118,11 +118,11 @@ class References:
     def _manifest(self, account: str, container: str, name: str, state: Present) -> bytes:
         reader = self._reader.starting_at(state.node)
         with reader.open(account, container, name, state.policy, expect=state.data_timestamp) as found:
-            return read_manifest(found.body, found.info.etag, _LARGEST)
+            return read_manifest(found.body, found.info.etag, _MAX_MANIFEST)
 
 
-class _Wanted:
-    """The objects in question, ready to be looked up."""
+class _PlaceIndex:
+    """Index of the objects to find."""
 
     def __init__(self, places: Collection[Place]) -> None:
         self._places = frozenset(places)
@@ -130,25 +130,25 @@ class _Wanted:
         for container, name in sorted(places):
             self._names[container].append(name)
 
-    def among(self, named: Named) -> set[Place]:
+    def matching(self, named: Named) -> set[Place]:
         found = set(named.places & self._places)
         if named.below is not None:
             container, prefix = named.below
             names = self._names.get(container, [])
-            for index in range(bisect_left(names, prefix), len(names)):
-                if not names[index].startswith(prefix):
+            for position in range(bisect_left(names, prefix), len(names)):
+                if not names[position].startswith(prefix):
                     break
-                found.add((container, names[index]))
+                found.add((container, names[position]))
         return found
 
 
 def may_name(size: int, etag: str, content_type: str) -> bool:
-    """Whether an object may be a manifest or a link, by its entry in a listing or its row. What is encrypted
-    there (``swift_meta``) may be anything."""
+    """Return whether an object may be a manifest or a link, by its listing entry or row. An encrypted entry
+    (``swift_meta``) may be anything."""
     return size == 0 or "slo_etag=" in etag or "swift_meta=" in etag or "swift_bytes=" in content_type
 
 
 def _place(target: str) -> Place:
-    """From a header's quoted ``container/name``."""
+    """Parse a header's quoted ``container/name``."""
     container, _, name = unquote(target).lstrip("/").partition("/")
     return container, name

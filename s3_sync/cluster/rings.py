@@ -1,4 +1,4 @@
-"""Where objects live: storage policies and their rings."""
+"""Storage policies, their object rings, and the placement of objects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from s3_sync.errors import LocalUnavailable
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One device of an object ring, and where its object server listens."""
+    """One device of an object ring, and the address of its object server."""
 
     ip: str
     port: int
@@ -27,9 +27,9 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """One object name in one policy. ``handoffs()``: all other devices, in the order of the ring.
+    """The devices of one object name in one policy. ``handoffs()``: all other devices, in ring order.
 
-    Primaries are distinct devices: where a ring has fewer devices than replicas there are fewer.
+    Primaries are distinct devices: a ring with fewer devices than replicas has fewer primaries.
     """
 
     policy: int
@@ -39,12 +39,12 @@ class Placement:
     path: str
 
     def target(self, node: Node) -> str:
-        """The request target for a node's object server."""
+        """Return the request target for a node's object server."""
         return f"/{quote(node.device)}{self.path}"
 
 
 class ObjectRings:
-    """The object rings of all policies; each reloads itself when its file changes."""
+    """The object rings of all policies; each is reloaded when its file changes."""
 
     def __init__(self, swift_dir: str) -> None:
         self._swift_dir = swift_dir
@@ -53,16 +53,16 @@ class ObjectRings:
         return [int(policy) for policy in POLICIES]
 
     def is_replicated(self, policy: int) -> bool:
-        """Whether each replica is the whole object, as opposed to erasure-coded fragments."""
+        """Return whether each replica is the whole object, as opposed to an erasure-coded fragment."""
         found = POLICIES.get_by_index(policy)
         return found is not None and found.policy_type == REPL_POLICY
 
     def placement(self, policy: int, account: str, container: str, name: str) -> Placement:
-        """Raises LocalUnavailable when this node does not know the policy, or has no ring for it."""
+        """Raises LocalUnavailable if this node lacks the policy or its ring."""
         try:
             ring = POLICIES.get_object_ring(policy, self._swift_dir)
             partition, devices = ring.get_nodes(account, container, name)
-        except Exception as error:  # a damaged file breaks anything from zlib to array
+        except Exception as error:  # a damaged file can raise anything, from zlib's errors to array's
             raise LocalUnavailable(f"no object ring for storage policy {policy}: {error}") from error
         return Placement(
             policy,

@@ -26,9 +26,10 @@ class SegmentReader:
         self._client = client
 
     def of(self, account: str, container: str, allowed: Collection[str] = ()) -> ManifestSegments:
-        """For one large object of this container: what is learnt of other containers is kept as long as this.
+        """Return the segments of one large object in this container; caches the properties of their
+        containers.
 
-        ``allowed``: containers that may hold its segments beside the usual ones (``segment_containers``).
+        ``allowed``: containers that may hold its segments besides the usual ones (``segment_containers``).
         """
         place = _Place(account, container, frozenset(allowed))
         return ManifestSegments(self._reader, self._newest, self._client, place)
@@ -36,7 +37,7 @@ class SegmentReader:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a manifest lies, and where its segments may."""
+    """The container of a manifest, and the containers that its segments may be in."""
 
     account: str
     container: str
@@ -46,16 +47,16 @@ class _Place:
         if not may_hold_segments(container, self.container, self.allowed):
             raise ObjectRefused(
                 "segments_elsewhere",
-                f'segments lie in container "{container}", which segment_containers does not name',
+                f'segments are in container "{container}", which segment_containers does not include',
             )
 
 
 class ManifestSegments:
-    """The segments of one large object, as far as they lie where its manifest may name them.
+    """The segments of one large object, as far as its manifest may name them.
 
-    Any user can store a manifest that names any object, without a right to it. The daemon acts with an
-    operator's rights, so that elsewhere it reads nothing, asks for nothing, and deletes nothing: every method
-    raises ObjectRefused (``segments_elsewhere``).
+    Any user can store a manifest that names any object, without rights to it. The daemon has an operator's
+    rights, so it neither reads nor deletes objects elsewhere: every method raises ObjectRefused
+    (``segments_elsewhere``).
     """
 
     def __init__(self, reader: ObjectReader, newest: NewestState, client: LocalSwift, place: _Place) -> None:
@@ -68,12 +69,12 @@ class ManifestSegments:
         self._lock = Lock()
 
     def check(self, manifest: Manifest) -> None:
-        """Raise ObjectRefused if any segment lies elsewhere."""
+        """Raise ObjectRefused if any segment is elsewhere."""
         for container in dict.fromkeys(segment.container for segment in manifest.segments):
             self._place.check(container)
 
     def dynamic(self, target: str) -> Manifest:
-        """What a DLO consists of now. ``target``: its X-Object-Manifest, ``container/prefix``, unquoted.
+        """Return a DLO's current manifest. ``target``: its X-Object-Manifest, ``container/prefix``, unquoted.
 
         Raises LocalUnavailable, ObjectRefused.
         """
@@ -81,7 +82,7 @@ class ManifestSegments:
         return Manifest.from_listing(container, list(entries))
 
     def names(self, target: str) -> set[tuple[str, str]]:
-        """(container, name) of what a DLO consists of now. Raises LocalUnavailable."""
+        """Return (container, name) of a DLO's current segments. Raises LocalUnavailable."""
         container, entries = self._below(target)
         return {(container, entry["name"]) for entry in entries}
 
@@ -91,10 +92,10 @@ class ManifestSegments:
         return container, self._client.objects(self._account, container, prefix)
 
     def open(self, segment: Segment, byte_range: ByteRange | None = None) -> LocalObject:
-        """The bytes that the manifest means, no others; always close it.
+        """Open exactly the bytes that the manifest describes; always close it.
 
-        A replica that has another version is not the last word: then the newest one of all decides.
-        Raises SegmentChanged, LocalUnavailable, ObjectRefused (encrypted_no_key).
+        If a replica has another version, the newest one over all replicas decides. Raises SegmentChanged,
+        LocalUnavailable, ObjectRefused (encrypted_no_key).
         """
         self._place.check(segment.container)
         policy = self._policy(segment.container)
@@ -103,23 +104,23 @@ class ManifestSegments:
             found = self._reader.open(*place, byte_range=byte_range)
         except (LocalMissing, LocalChanged):
             return self._open_newest(segment, policy, byte_range)
-        if _is(found, segment):
+        if _matches(found, segment):
             return found
         found.close()
         return self._open_newest(segment, policy, byte_range)
 
     def newest(self, segment: Segment) -> Present | None:
-        """The newest version, if it is the one that the manifest means; None when there is none.
+        """Return the newest version if it is the one in the manifest; None if there is none.
 
-        Raises SegmentChanged when it is another one, or in a container that keeps versions;
-        LocalUnavailable, ObjectRefused (encrypted_no_key).
+        Raises SegmentChanged if it is another one, or in a container with versions; LocalUnavailable,
+        ObjectRefused (encrypted_no_key).
         """
         self._place.check(segment.container)
         container = self._container(segment.container)
         if container is None:
             return None
         if container.versioned:
-            raise SegmentChanged(f"segment {segment.path} is in a container with versions")
+            raise SegmentChanged(f"segment {segment.path} is in a container that keeps versions")
         state = self._newest.of(self._account, segment.container, segment.name, [container.policy])
         if not isinstance(state, Present):
             return None
@@ -139,7 +140,7 @@ class ManifestSegments:
             found = reader.open(*place, expect=state.data_timestamp, byte_range=byte_range)
         except (LocalMissing, LocalChanged) as error:
             raise SegmentChanged(f"segment {segment.path}: {error}") from error
-        if not _is(found, segment):
+        if not _matches(found, segment):
             found.close()
             raise SegmentChanged(
                 f"segment {segment.path} has {found.info.size} bytes with ETag {found.info.etag}, "
@@ -148,18 +149,18 @@ class ManifestSegments:
         return found
 
     def _policy(self, container: str) -> int:
-        """The segments' container may have another policy than the manifest's."""
+        """Return the policy of the segments' container, which may differ from the manifest's."""
         found = self._container(container)
         if found is None:
-            raise SegmentChanged(f"there is no container {container} for segments")
+            raise SegmentChanged(f"the segment container {container} does not exist")
         return found.policy
 
     def _container(self, name: str) -> Container | None:
-        with self._lock:  # the parts begin at the same time, and one of them asks
+        with self._lock:  # parts start concurrently, and one of them sends the request
             if name not in self._containers:
                 self._containers[name] = self._client.container(self._account, name)
             return self._containers[name]
 
 
-def _is(found: LocalObject, segment: Segment) -> bool:
+def _matches(found: LocalObject, segment: Segment) -> bool:
     return found.info.etag == segment.md5 and found.info.size == segment.size

@@ -1,4 +1,4 @@
-"""Requests to object servers, over connections that are kept alive."""
+"""Requests to object servers over persistent connections."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ from s3_sync.http.pool import (
 )
 
 _TIMEOUTS = Timeouts(connect=2.0, read=30.0)
-#: a server that finds it full turns to its other clients meanwhile; enough for a network of a cluster's own
+#: a server that fills it serves other clients meanwhile; large enough for a cluster's own network
 _RECEIVING = Receiving(buffer=256 * 1024)
-#: how long a server that let us wait in vain is not asked again, in seconds
-_REST = 10.0
+#: seconds without requests to a server after a time-out
+_TIMEOUT_PENALTY = 10.0
 
 
 class ObjectServers:
-    """``connections``: at most so many to each server. ``local_ips``: which servers are on this host.
+    """``connections``: the maximum per server. ``local_ips``: identifies the servers on this host.
 
-    A thread that reads an object may need a second connection to the same server meanwhile:
-    ``connections`` must be at least twice the number of such threads.
+    A thread that reads an object may need a second connection to the same server: ``connections`` must be at
+    least twice the number of such threads.
     """
 
     def __init__(self, connections: int, local_ips: Collection[str]) -> None:
         self._connections = connections
         self._local_ips = frozenset(local_ips)
         self._pools: dict[tuple[str, int], ConnectionPool] = {}
-        self._resting: dict[tuple[str, int], float] = {}
+        self._suspended_until: dict[tuple[str, int], float] = {}
         self._lock = Lock()
 
     def order(self, nodes: Sequence[Node], first: Node | None = None) -> list[Node]:
-        """The order in which to ask: ``first``, local ones, then the others at random to spread load.
+        """Return the order of requests: ``first``, local ones, then the others at random to spread load.
 
-        Servers that did not answer in time a moment ago come last.
+        Servers that timed out recently come last.
         """
         return sorted(
             nodes,
             key=lambda node: (
-                self._is_resting(node),
+                self._is_suspended(node),
                 node != first,
                 node.ip not in self._local_ips,
                 random.random(),
@@ -58,13 +58,17 @@ class ObjectServers:
     def request(
         self, method: str, node: Node, placement: Placement, headers: Sequence[tuple[str, str]] = ()
     ) -> Response:
-        """Ask one server about one object. Raises HttpError.
+        """Send a request about one object to one server. Raises HttpError.
 
-        A server that let us wait in vain is not asked again for a while: with its host down, every
-        object would otherwise cost the time-out.
+        A server gets no requests for a while after a time-out: with its host down, every object would
+        otherwise cost the time-out.
         """
-        if self._is_resting(node):
-            raise HttpError(f"{node.ip}:{node.port} did not answer a moment ago", False, timed_out=True)
+        if self._is_suspended(node):
+            raise HttpError(
+                f"{node.ip}:{node.port} timed out less than {_TIMEOUT_PENALTY:.0f} s ago",
+                False,
+                timed_out=True,
+            )
         own = [
             ("User-Agent", f"swift-s3-sync/{__version__}"),
             ("X-Backend-Storage-Policy-Index", str(placement.policy)),
@@ -75,7 +79,7 @@ class ObjectServers:
             raise
         except HttpError as error:
             if error.timed_out:
-                self._resting[node.ip, node.port] = time.monotonic() + _REST
+                self._suspended_until[node.ip, node.port] = time.monotonic() + _TIMEOUT_PENALTY
             raise
 
     def close(self) -> None:
@@ -84,8 +88,8 @@ class ObjectServers:
                 pool.close()
             self._pools.clear()
 
-    def _is_resting(self, node: Node) -> bool:
-        return self._resting.get((node.ip, node.port), 0.0) > time.monotonic()
+    def _is_suspended(self, node: Node) -> bool:
+        return self._suspended_until.get((node.ip, node.port), 0.0) > time.monotonic()
 
     def _pool(self, node: Node) -> ConnectionPool:
         address = (node.ip, node.port)

@@ -1,4 +1,4 @@
-"""The local cluster, as far as objects go."""
+"""The services of the local cluster that concern objects."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from s3_sync.cluster.segments import SegmentReader
 
 @dataclass(frozen=True, slots=True)
 class LocalObjects:
-    """Reading objects and segments, knowing their newest state and who names them, deleting one version;
-    what accounts consist of."""
+    """Bundles reading objects and segments, their newest state, references to them, guarded deletes, and
+    accounts."""
 
     reader: ObjectReader
     newest: NewestState
@@ -27,7 +27,7 @@ class LocalObjects:
 
     @classmethod
     def of(cls, reader: ObjectReader, client: LocalSwift, newest: NewestState) -> LocalObjects:
-        """All that looks at the cluster through these three."""
+        """Build all services from these three."""
         references = References(reader, newest, client)
         return cls(
             reader,

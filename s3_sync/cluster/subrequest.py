@@ -1,4 +1,5 @@
-"""Writing into the local cluster from inside one of its proxies: requests to the rest of the pipeline."""
+"""Writes into the local cluster from inside one of its proxies, by subrequests to the rest of the
+pipeline."""
 
 from __future__ import annotations
 
@@ -16,16 +17,16 @@ from s3_sync.model.objects import ObjectInfo
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.reader import CHUNK, Body
 
-#: something is there, something newer is there, the container is gone
+#: an object exists, something newer exists, the container does not exist
 _CHANGED = frozenset({202, 404, 409, 412})
 _UNPROCESSABLE = 422
 
 
 class SubrequestWriter:
-    """One account; see ``transfer.restore.LocalWriter``.
+    """Writes into one account; see ``transfer.restore.LocalWriter``.
 
-    ``environ`` is that of the request which all this is for: logs show its transaction. It may be over
-    meanwhile. ``source``: what access logs call the requests.
+    ``environ`` is that of the client's request, which may have ended: logs show its transaction id.
+    ``source``: the name of the subrequests in access logs.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class SubrequestWriter:
         self._source = source
 
     def put_container(self, container: str) -> None:
-        status, _ = self._ask("PUT", container)
+        status, _ = self._request("PUT", container)
         if status // 100 != 2:
             raise _error(status, f"PUT {container}")
 
@@ -46,17 +47,17 @@ class SubrequestWriter:
     ) -> None:
         what = f"PUT {container}/{name}"
         stream = _Input(body)
-        status, _ = self._ask("PUT", container, name, headers=headers, body=stream, query=query)
+        status, _ = self._request("PUT", container, name, headers=headers, body=stream, query=query)
         if status == 201:
             return
         if stream.error is not None:
             raise stream.error
         if status in _CHANGED:
-            raise LocalChanged(f"{what}: something is there, or the container is not ({status})")
+            raise LocalChanged(f"{what}: an object exists, or the container does not (status {status})")
         raise _error(status, what)
 
     def find(self, container: str, name: str) -> ObjectInfo | None:
-        status, headers = self._ask("HEAD", container, name)
+        status, headers = self._request("HEAD", container, name)
         if status == 404:
             return None
         if status != 200:
@@ -66,18 +67,18 @@ class SubrequestWriter:
         return ObjectInfo(name, size, etag, meta=from_swift(headers.items()), timestamp=timestamp)
 
     def post_object(self, container: str, name: str, headers: Mapping[str, str]) -> None:
-        """New metadata, unless the object is gone, or has newer ones. Raises LocalUnavailable."""
-        status, _ = self._ask("POST", container, name, headers=headers)
+        """Update the metadata unless the object is gone or has newer metadata. Raises LocalUnavailable."""
+        status, _ = self._request("POST", container, name, headers=headers)
         if status // 100 != 2 and status not in _CHANGED:
             raise _error(status, f"POST {container}/{name}")
 
     def delete_object(self, container: str, name: str, timestamp: Timestamp) -> None:
         headers = {"x-timestamp": timestamp.internal}
-        status, _ = self._ask("DELETE", container, name, headers=headers)
+        status, _ = self._request("DELETE", container, name, headers=headers)
         if status // 100 != 2 and status not in (404, 409):
             raise _error(status, f"DELETE {container}/{name}")
 
-    def _ask(
+    def _request(
         self,
         method: str,
         container: str,
@@ -91,7 +92,7 @@ class SubrequestWriter:
         environ = make_pre_authed_env(
             self._environ, method, _wsgi(f"/{path}"), query_string=query, swift_source=self._source
         )
-        environ["swift.infocache"] = {}  # what the client's request knew may have changed
+        environ["swift.infocache"] = {}  # the client's cached state may be outdated
         for header, value in (headers or {}).items():
             key = header.upper().replace("-", "_")
             environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = _wsgi(value)
@@ -107,7 +108,7 @@ class SubrequestWriter:
 
 
 class _Input:
-    """A Body as ``wsgi.input``. What it raises is kept: to the proxy it looks like a client that left."""
+    """A Body as ``wsgi.input``. Its error is kept: to the proxy it looks like a client that disconnected."""
 
     def __init__(self, body: Body) -> None:
         self.length = body.length
@@ -124,7 +125,7 @@ class _Input:
 
 def _error(status: int, what: str) -> SyncError:
     if status == _UNPROCESSABLE:
-        return BadDigest(f"{what}: the bytes have another MD5")
+        return BadDigest(f"{what}: the MD5 of the bytes differs")
     if status // 100 == 4 and status not in (408, 499):
         return ObjectRefused("local_refused", f"{what}: status {status}")
     return LocalUnavailable(f"{what}: status {status}")

@@ -1,4 +1,4 @@
-"""Which Swift this process belongs to: the version installed, and the directory of its configuration."""
+"""The Swift installation of this process: its version, and its configuration directory."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import re
 
 from s3_sync.errors import LocalError
 
-OLDEST = (2, 30)
+MIN_VERSION = (2, 30)
 
 
 def check_version(version: str) -> None:
-    """Raise LocalError, in one clear line, for a Swift that is too old."""
+    """Raise LocalError, with a one-line message, if Swift is too old."""
     match = re.match(r"(\d+)\.(\d+)", version)
-    if not match or (int(match[1]), int(match[2])) < OLDEST:
-        raise LocalError(f"Swift {OLDEST[0]}.{OLDEST[1]} or later is needed; this is {version}")
+    if not match or (int(match[1]), int(match[2])) < MIN_VERSION:
+        raise LocalError(f"Swift {MIN_VERSION[0]}.{MIN_VERSION[1]} or later is needed; this is {version}")
 
 
 def use_swift_dir(path: str) -> None:
-    """Read swift.conf, its storage policies and its constraints from ``path``, for this whole process.
+    """Load swift.conf, its storage policies and its constraints from ``path``, for this whole process.
 
-    Swift reads /etc/swift/swift.conf when it is imported; ``set_swift_dir`` alone replaces the hash path
-    but neither the policies nor the constraints. Raises LocalError when Swift is missing or too old,
-    and when there is no usable swift.conf.
+    Swift reads /etc/swift/swift.conf when it is imported; ``set_swift_dir`` alone replaces the hash path but
+    neither the policies nor the constraints. Raises LocalError if Swift is missing or too old, or if there is
+    no valid swift.conf.
     """
     try:
         import swift
@@ -36,14 +36,14 @@ def use_swift_dir(path: str) -> None:
             constraints.reload_constraints()
         utils.validate_configuration()
     except (Exception, SystemExit) as error:
-        # Swift exits where it finds no swift.conf, and fails in many ways where it is damaged; some messages
-        # have several lines
+        # Swift exits without a swift.conf, and fails in many ways if it is damaged; some messages have
+        # several lines
         reason = " ".join(str(error).split())
         raise LocalError(f"no usable swift.conf in {path}: {reason}") from error
 
 
 def swift_dir() -> str:
-    """The directory in use."""
+    """Return the directory in use."""
     from swift.common import utils
 
     path: str = os.path.dirname(utils.SWIFT_CONF_FILE)

@@ -1,8 +1,8 @@
-"""Symlinks: where one leads, and how far the daemon follows it.
+"""Symlinks: their targets, and how far the daemon follows them.
 
-Any user who may write a container can store a symlink to any object of any account there, without a right
-to read that object: Swift checks this right when somebody reads the link. The daemon reads with an operator's
-rights, which no server checks, so it follows a link only to where the link's writer could have read anyhow.
+Any user who may write a container can store a symlink to any object of any account, without the right to read
+that object: Swift checks this right when the link is read. The daemon reads with an operator's rights, which
+no server checks, so it follows a link only to where the link's writer could have read anyway.
 
 Headers of a link: ``swift.common.middleware.symlink``.
 """
@@ -19,7 +19,7 @@ from s3_sync.errors import ObjectRefused
 #: ``container``: within the container of the link; ``account``: within its account; ``never``: nowhere
 Follow = Literal["container", "account", "never"]
 
-#: the object server's header, and how the symlink middleware shows it for ``?symlink=get``
+#: the object server's header, and the symlink middleware's for ``?symlink=get``
 _NAMES = ("x-object-sysmeta-symlink-target", "x-symlink-target")
 SYMLINK_TARGET = _NAMES[0]
 #: hops within a chain of links; Swift's proxies follow two by default (``symloop_max``)
@@ -30,7 +30,7 @@ _VERSIONS = "\0versions\0"
 
 @dataclass(frozen=True, slots=True)
 class LinkTarget:
-    """``etag``: the one that a static link is bound to; empty for others."""
+    """``etag``: the one that a static link is bound to; empty for other links."""
 
     account: str
     container: str
@@ -43,12 +43,12 @@ class LinkTarget:
 
 
 def is_link(headers: Iterable[tuple[str, str]]) -> bool:
-    """Whether an object is a symlink itself. ``headers``: with lower-case names."""
+    """Return whether an object is itself a symlink. ``headers``: with lower-case names."""
     return any(name in _NAMES and value for name, value in headers)
 
 
 def link_target(headers: Iterable[tuple[str, str]], account: str) -> LinkTarget:
-    """Where a symlink leads that lies in ``account``. Raises ObjectRefused (``symlink_broken``)."""
+    """Return the target of a symlink in ``account``. Raises ObjectRefused (``symlink_broken``)."""
     found = dict(headers)
 
     def field(suffix: str = "") -> str:
@@ -61,10 +61,10 @@ def link_target(headers: Iterable[tuple[str, str]], account: str) -> LinkTarget:
 
 
 def check_followed(follow: Follow, account: str, container: str, target: LinkTarget) -> None:
-    """Raise ObjectRefused (``symlink_elsewhere``) unless a link in this container is followed to ``target``.
+    """Raise ObjectRefused (``symlink_elsewhere``) unless a link in this container may be followed to
+    ``target``.
 
-    Objects of a container with versions are links to the versions, which a hidden container holds: that is
-    the container's own.
+    Objects of a container with versions are links into a hidden container, which counts as the same one.
     """
     if target.account == account:
         if target.container == _VERSIONS + container:
@@ -74,15 +74,15 @@ def check_followed(follow: Follow, account: str, container: str, target: LinkTar
     where = target.container if target.account == account else f"{target.account}/{target.container}"
     raise ObjectRefused(
         "symlink_elsewhere",
-        f'it is a symlink into {where}, and follow_symlinks is "{follow}": nothing of its target is copied',
+        f'a symlink into {where} is not followed, because follow_symlinks is "{follow}"',
     )
 
 
-def is_version(container: str) -> bool:
-    """Whether this is the hidden container in which Swift keeps another one's versions."""
+def is_versions_container(container: str) -> bool:
+    """Return whether this is the hidden container for another one's versions."""
     return container.startswith(_VERSIONS)
 
 
 def visible_container(container: str) -> str:
-    """The container that clients see: for the hidden one of its versions, the container itself."""
+    """Return the container that clients see: the versioned container itself for its hidden one."""
     return container.removeprefix(_VERSIONS)

@@ -128,7 +128,7 @@ def change_patience(seconds: float) -> None:
     from s3_sync.cluster import servers
 
     servers._TIMEOUTS = replace(servers._TIMEOUTS, read=seconds)
-    servers._REST = 0.0
+    servers._TIMEOUT_PENALTY = 0.0
 
 
 def kill_itself(plan: dict[str, Any]) -> None:

@@ -28,8 +28,8 @@ WORKERS = 5
 #: daemons look for shards more often than they do elsewhere
 HASTE = {
     "s3_sync.sync.container_crawl:REPLICA_LIST_TTL": 1.0,
-    "s3_sync.cluster.databases:WITH_SHARDS": 1.0,
-    "s3_sync.cluster.databases:WITHOUT": 2.0,
+    "s3_sync.cluster.databases:SHARDED_INTERVAL": 1.0,
+    "s3_sync.cluster.databases:UNSHARDED_INTERVAL": 2.0,
 }
 
 

@@ -45,7 +45,7 @@ def test_listing_of_any_kind() -> None:
         ):
             with contextlib.suppress(LocalUnavailable):
                 ask()
-    with pytest.raises(LocalUnavailable, match="does not get beyond 'o'"):
+    with pytest.raises(LocalUnavailable, match="does not advance after 'o'"):
         list(LocalSwift(Says(json.dumps([ENTRY]).encode())).objects("a", "c", ""))
 
 

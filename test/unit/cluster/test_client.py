@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from swift.common.exceptions import Timeout
 
-from s3_sync.cluster.client import Answer, LocalSwift, has_encryption, internal_client
+from s3_sync.cluster.client import LocalSwift, SwiftResponse, has_encryption, internal_client
 from s3_sync.errors import LocalError, LocalUnavailable
 
 CONF = """
@@ -112,8 +112,8 @@ class Nested:
         finally:
             self._inner.close()  # type: ignore[attr-defined]
 
-    def answer(self) -> Answer:
-        return Answer(SimpleNamespace(status_int=200, headers={}, app_iter=self))
+    def answer(self) -> SwiftResponse:
+        return SwiftResponse(SimpleNamespace(status_int=200, headers={}, app_iter=self))
 
 
 @pytest.mark.parametrize("pieces", [0, 1, 2, 3])
@@ -147,7 +147,7 @@ def test_close_of_a_body_whose_first_piece_breaks_raises_nothing() -> None:
         def close(self) -> None:
             closed.append(True)
 
-    Answer(SimpleNamespace(status_int=200, headers={}, app_iter=Broken())).close()
+    SwiftResponse(SimpleNamespace(status_int=200, headers={}, app_iter=Broken())).close()
     assert closed == [True]
 
 

@@ -15,7 +15,12 @@ from swift.container.backend import ContainerBroker
 
 from s3_sync.cluster.brokers import LocalReplica
 from s3_sync.cluster.client import Shards
-from s3_sync.cluster.databases import RATE, WITH_SHARDS, WITHOUT, LocalDatabases
+from s3_sync.cluster.databases import (
+    MAX_REQUESTS_PER_SECOND,
+    SHARDED_INTERVAL,
+    UNSHARDED_INTERVAL,
+    LocalDatabases,
+)
 from s3_sync.errors import LocalUnavailable
 
 HASH = "0123456789abcdef0123456789abcdef"
@@ -144,7 +149,7 @@ def test_shards_are_asked_for_again_after_a_minute(node: Node) -> None:
     assert node.asked == ["c"]
     another = node.add("c-1")
     node.shards_of["c"] = Shards((SHARD, (".shards_a", "c-1")), versioned=True)
-    node.time += WITH_SHARDS
+    node.time += SHARDED_INTERVAL
     assert known.replicas("a", "c") == [another]
     assert known.is_versioned("a", "c")
     assert not known.is_versioned("a", "d")
@@ -153,13 +158,13 @@ def test_shards_are_asked_for_again_after_a_minute(node: Node) -> None:
 def test_many_containers_without_shards_make_few_requests(node: Node) -> None:
     """Each of them is asked in the end, and none of them more often than any other."""
     known, containers = databases(node), [f"c{number}" for number in range(100)]
-    seconds = int(WITHOUT) - 20
+    seconds = int(UNSHARDED_INTERVAL) - 20
     for _ in range(4 * seconds):
         node.time += 0.25
         for container in containers:
             known.replicas("a", container)
     assert sorted(node.asked) == sorted(containers)
-    assert len(node.asked) / seconds <= RATE
+    assert len(node.asked) / seconds <= MAX_REQUESTS_PER_SECOND
 
 
 def test_what_was_known_is_kept_while_nobody_answers(node: Node, caplog: pytest.LogCaptureFixture) -> None:
@@ -169,7 +174,7 @@ def test_what_was_known_is_kept_while_nobody_answers(node: Node, caplog: pytest.
     known.replicas("a", "c")
     node.away = True
     for _ in range(3):
-        node.time += WITH_SHARDS
+        node.time += SHARDED_INTERVAL
         assert known.replicas("a", "c") == [shard]
     assert len(node.asked) == 4
     assert [record.levelname for record in caplog.records] == ["WARNING"], "said once"

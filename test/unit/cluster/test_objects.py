@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from swift.common.exceptions import ChunkReadTimeout
 
-from s3_sync.cluster.client import Answer
+from s3_sync.cluster.client import SwiftResponse
 from s3_sync.cluster.objects import ClientStream, Found, LocalBody
 from s3_sync.errors import LocalUnavailable
 from s3_sync.model.timestamps import Timestamp
@@ -33,7 +33,7 @@ class Pieces:
 
 def stream(pieces: Pieces, length: int | None) -> ClientStream:
     response = SimpleNamespace(status_int=200, headers={}, app_iter=pieces)
-    return ClientStream(Answer(response), length)
+    return ClientStream(SwiftResponse(response), length)
 
 
 def found(*headers: tuple[str, str], is_link: bool = False) -> Found:
@@ -74,7 +74,7 @@ def test_a_body_that_breaks_is_unavailable(error: BaseException) -> None:
 def test_headers_are_text_again() -> None:
     """WSGI carries bytes as latin-1 characters; lower-casing these would break them."""
     wsgi = {"X-Object-Meta-Größe".encode().decode("latin-1"): "groß ☃".encode().decode("latin-1")}
-    answer = Answer(SimpleNamespace(status_int=200, headers={**wsgi, "X-Raw": "\xe9"}, app_iter=[]))
+    answer = SwiftResponse(SimpleNamespace(status_int=200, headers={**wsgi, "X-Raw": "\xe9"}, app_iter=[]))
     assert answer.headers == (("x-object-meta-größe", "groß ☃"), ("x-raw", "\xe9"))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from s3_sync.cluster.client import Answer
+from s3_sync.cluster.client import SwiftResponse
 from s3_sync.cluster.reader import ObjectReader
 from s3_sync.cluster.rings import Node
 from s3_sync.model.timestamps import Timestamp
@@ -25,11 +25,11 @@ class Client:
         self.newest: list[str] = []
         self.closed = 0
 
-    def request(self, method: str, path: str, headers: Mapping[str, str], query: str = "") -> Answer:
+    def request(self, method: str, path: str, headers: Mapping[str, str], query: str = "") -> SwiftResponse:
         self.newest.append(headers["X-Newest"])
         when = self._times.pop(0) if len(self._times) > 1 else self._times[0]
         told = {"X-Backend-Data-Timestamp": WRITTEN.internal, "X-Backend-Timestamp": when.internal}
-        return Answer(SimpleNamespace(status_int=200, headers=told, app_iter=self))
+        return SwiftResponse(SimpleNamespace(status_int=200, headers=told, app_iter=self))
 
     def __iter__(self) -> Any:
         return iter([b"bytes"])

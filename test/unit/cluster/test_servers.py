@@ -59,7 +59,7 @@ def test_a_server_that_lets_us_wait_is_left_alone_for_a_while(
         assert server.accepted == 1
         assert not caught.value.sent
         assert object_servers.order([node, other]) == [other, node]
-        later = time.monotonic() + servers._REST
+        later = time.monotonic() + servers._TIMEOUT_PENALTY
         monkeypatch.setattr(servers, "time", SimpleNamespace(monotonic=lambda: later))
         assert object_servers.request("GET", node, PLACEMENT).read() == b"ok"
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from s3_sync.cluster.accounts import LATE, AccountNames
+from s3_sync.cluster.accounts import LISTING_LAG, AccountNames
 from s3_sync.config.coverage import Coverage
 from s3_sync.errors import LocalUnavailable
 from s3_sync.model.keys import KeyNamer
@@ -202,10 +202,10 @@ class TestNames:
         swift.put_slo("other", ["/parts/1"])
         names = names_of(swift)
         walk(names, swift.clock.now())
-        swift.clock.sleep(2 * LATE)
+        swift.clock.sleep(2 * LISTING_LAG)
         walk(names, swift.clock.now())
         swift.reads.clear()
-        swift.clock.sleep(2 * LATE)
+        swift.clock.sleep(2 * LISTING_LAG)
         swift.delete("slo")
         walk(names, swift.clock.now())
         assert names.has("parts", "1")
