@@ -241,7 +241,7 @@ def test_clients_win_against_the_restore_of_a_large_object(
 
     remote.when(writes_first, method="GET", key="/slo", times=1)
     assert archive.get("slo").body == b"".join(data for _, data in SEGMENTS)
-    told(archive, "slo", "not restored")
+    told(archive, "slo", "Did not restore")
     assert listing(archive, large) == []
     here = archive.get("slo", X_Cloud_Sync_Shunt_Bypass="yes")
     assert (here.status, here.body) == (200, b"client's") if method == "PUT" else here.status == 404

@@ -160,7 +160,7 @@ class TestLargeObjects:
         archive.swift.put(t, two, b"somebody else's")
         archive.store_large("taken", [(s, "new", b"n" * 10), *self.segments(archive)])
         assert archive.get("taken").body == b"n" * 10 + self.whole(archive)
-        archive.not_restored("taken", "holds other bytes")
+        archive.not_restored("taken", "exists with other bytes")
         assert (listing(archive, s), listing(archive, t)) == ([one], [two])
         archive.swift.delete(t, two)
         archive.store_large("wrong", self.segments(archive))

@@ -95,5 +95,5 @@ def test_not_found_is_fine_when_it_is_gone(now: LocalState) -> None:
 def test_not_found_is_not_believed_when_it_is_there() -> None:
     """A proxy that remembers a missing container answers without asking any object server."""
     cluster = Cluster(404, VERSION, VERSION)
-    with pytest.raises(LocalUnavailable, match="still there"):
+    with pytest.raises(LocalUnavailable, match="still exists"):
         cluster.remove()

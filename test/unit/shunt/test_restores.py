@@ -171,7 +171,7 @@ def test_too_few_answers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert world.log.counted == ["restores.failed"]
     world.state = Unknown()
     assert not world.restored()  # it is left alone for a while
-    monkeypatch.setattr(restores, "_PAUSE", -1.0)
+    monkeypatch.setattr(restores, "_RETRY_AFTER", -1.0)
     world.restores._failed.clear()
     assert world.restored()
 

@@ -192,7 +192,7 @@ class TestNames:
         swift.put("/kept/link", b"", x_object_sysmeta_symlink_target="c/target")
         names = names_of(swift)
         walk(names, swift.clock.now())
-        assert list(names._looks["kept"]) == ["link"]
+        assert list(names._scanned["kept"]) == ["link"]
 
     def test_only_what_has_changed_is_looked_at_again(self) -> None:
         swift = Swift()

@@ -107,7 +107,7 @@ def test_an_object_that_is_gone(shaky: Shaky) -> None:
 def test_a_store_that_ignores_conditions_and_ranges(shaky: Shaky, monkeypatch: pytest.MonkeyPatch) -> None:
     info = shaky.bucket.head_object("o")
     monkeypatch.setattr(MemoryBucket, "get_object", _lax)
-    with pytest.raises(InvalidRequest, match="other bytes"):
+    with pytest.raises(InvalidRequest, match="other than"):
         read_range(shaky.bucket, info, 5, 9)
     shaky.put(b"x" * 100)
     with pytest.raises(PreconditionFailed):

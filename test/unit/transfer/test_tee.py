@@ -97,7 +97,7 @@ def test_a_client_that_goes_away(world: World, given: int) -> None:
     world.give(0, given)
     world.body.close_feed()
     assert world.body.abandoned
-    with pytest.raises(LocalUnavailable, match="went away"):
+    with pytest.raises(LocalUnavailable, match="disconnected"):
         world.body.read()
 
 
