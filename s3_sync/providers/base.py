@@ -134,6 +134,10 @@ class GetResult(Protocol):
     byte_range: tuple[int, int] | None
     body: Body
 
+    def close(self) -> None:
+        """Release the connection. May be called twice."""
+        ...
+
     def __enter__(self) -> GetResult: ...
 
     def __exit__(

@@ -369,11 +369,14 @@ class MemoryResult:
         self.byte_range = byte_range
         self.body: Body = body
 
+    def close(self) -> None:
+        self.body.close()
+
     def __enter__(self) -> MemoryResult:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.body.close()
+        self.close()
 
 
 def _condition(status: int) -> PreconditionFailed:

@@ -151,12 +151,12 @@ class ObjectReads:
         try:
             self._visibility.check(lookup, info)
             if is_bare(info):
-                result.__exit__(None, None, None)
+                result.close()
                 return self._respond_legacy_dlo(lookup, info)
             if is_large(info) and not self._large.knows(lookup.target, info):
                 # not while the read is open: a request that holds one connection must not wait for a second
                 # one
-                result.__exit__(None, None, None)
+                result.close()
                 self._check_rights(lookup, info)
                 result = open_range(lookup.bucket, info, first, last)
             else:
@@ -169,7 +169,7 @@ class ObjectReads:
             self._start_restore(lookup, info, whole=False)
             _partial(response, first, last, info.size, body)
         except BaseException:
-            result.__exit__(None, None, None)
+            result.close()
             raise
         return response
 

@@ -60,7 +60,7 @@ class ResumingBody:
     def close(self) -> None:
         result, self._result = self._result, None
         if result is not None:
-            result.__exit__(None, None, None)
+            result.close()
 
     def _open_result(self) -> GetResult:
         if self._result is None:
@@ -85,6 +85,6 @@ def open_range(bucket: Bucket, info: ObjectInfo, first: int, last: int) -> GetRe
         if not is_whole and result.byte_range != (first, last):
             raise InvalidRequest(f"{info.name}: the store sent a range other than {first}-{last}")
     except BaseException:
-        result.__exit__(None, None, None)
+        result.close()
         raise
     return result

@@ -209,10 +209,13 @@ class S3Result:
         self.byte_range = byte_range
         self.body = body
 
+    def close(self) -> None:
+        self.body.close()
+
     def __enter__(self) -> S3Result:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.body.close()
+        self.close()

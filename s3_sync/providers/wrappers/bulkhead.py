@@ -147,18 +147,21 @@ class _GuardedResult:
         self._holder = holder
         self._open = True
 
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            try:
+                self._result.close()
+            finally:
+                self._guard.leave(self._holder)
+
     def __enter__(self) -> _GuardedResult:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._open:
-            self._open = False
-            try:
-                self._result.__exit__(kind, error, trace)
-            finally:
-                self._guard.leave(self._holder)
+        self.close()
 
 
 class _GuardedBody:

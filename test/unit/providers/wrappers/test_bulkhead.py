@@ -96,7 +96,7 @@ def test_a_read_that_fails_gives_its_place_back(ear: Ear) -> None:
             bucket.get_object("absent")
     result = bucket.get_object("o")
     for _ in range(3):
-        result.__exit__(None, None, None)
+        result.close()
     with bucket.get_object("o"), bucket.get_object("o"):
         pass
 
@@ -107,7 +107,7 @@ def test_who_waits_gets_the_next_place(ear: Ear) -> None:
     found: list[int] = []
     waiting = threading.Thread(target=lambda: found.append(bucket.head_object("o").size))
     waiting.start()
-    reading.__exit__(None, None, None)
+    reading.close()
     waiting.join(30.0)
     assert found == [4]
 
