@@ -13,7 +13,7 @@ from s3_sync.cluster.brokers import LocalReplica
 from s3_sync.cluster.newest import Deleted, NewestState, Unknown
 from s3_sync.cluster.reader import ObjectReader
 from s3_sync.config.coverage import Coverage
-from s3_sync.config.criteria import EVERYTHING
+from s3_sync.config.criteria import MATCH_ALL
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import LocalError, LocalMissing, NotFound, SyncError, UsageError
 from s3_sync.model.rows import Row, owner_ordinal
@@ -130,11 +130,11 @@ def explain(node: NodeView, path: str, ask_store: bool = True) -> Explanation:
         stack.callback(registry.close_all)
         local, headers = _local(reader, account, container, name)
         found: list[MappingExplanation] = []
-        for mapping in Coverage(node.mappings).of(account, container):
+        for mapping in Coverage(node.mappings).all_for(account, container):
             remote = _remote(registry, mapping, name) if ask_store else _unasked(mapping, name)
             each = _explain_mapping(node, mapping, name, remote)
             criteria = mapping.profile.criteria
-            if criteria != EVERYTHING:
+            if criteria != MATCH_ALL:
                 each.condition = str(criteria)
                 each.meets_condition = None if headers is None else criteria.matches(headers)
             if local.state == "present" and mapping.profile.copy_after:

@@ -132,7 +132,7 @@ class NodeView:
         """Iterate over the mapping itself or, if it is account-wide, over its mappings for each container
         that the daemon has started here. ``listed``: also for the containers in the account's listing, if it
         is available."""
-        if not mapping.is_whole:
+        if not mapping.is_account_wide:
             yield mapping
             return
         yield from self.shares(mapping, self._listed(mapping.account) if listed else frozenset())
@@ -148,7 +148,7 @@ class NodeView:
                 names.add(container)
         coverage = Coverage(self.mappings)
         for name in sorted(names):
-            if (each := coverage.share(mapping, name)) is not None:
+            if (each := coverage.for_container(mapping, name)) is not None:
                 yield each
 
     def _listed(self, account: str) -> frozenset[str]:

@@ -87,7 +87,7 @@ class Verification:
 
     def _containers(self) -> Iterator[Mapping]:
         mapping = self._mapping
-        if not mapping.is_whole:
+        if not mapping.is_account_wide:
             yield mapping
             return
         yield from self._node.shares(mapping, set(self._node.client.real.containers(mapping.account)))
@@ -99,7 +99,7 @@ class _KeptObjects:
 
     def __init__(self, mapping: Mapping, accounts: Accounts, now: Callable[[], float]) -> None:
         self._moves = not mapping.profile.retain_local
-        self._names = accounts.names(mapping.account, "" if mapping.is_whole else mapping.container)
+        self._names = accounts.names(mapping.account, "" if mapping.is_account_wide else mapping.container)
         self._now = now
         self._lock = Lock()
         self._failed = ""
@@ -180,7 +180,7 @@ class _Container:
         stored. In an account-wide mapping, containers come and go."""
         mapping = self._mapping
         if (
-            not mapping.origin
+            not mapping.parent_key
             and self._node.client.real.container(mapping.account, mapping.container) is None
         ):
             yield Finding("", UNSURE, "Swift has no such container: only the store was checked")

@@ -1,5 +1,5 @@
-"""The configuration: the file as it is written, checked whole, and the frozen values that the program uses.
+"""The configuration: models of the file, checks, and the frozen values that the program uses.
 
-From outside: ``load``, the values in ``settings``, ``budgets`` and ``criteria``, and ``coverage``.
-Start at ``load``; a new option begins in ``file.fields``.
+Public: ``load``, the values in ``settings``, ``budgets`` and ``criteria``, and ``coverage``.
+Start at ``load``; add a new option in ``file.fields`` first.
 """

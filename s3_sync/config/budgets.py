@@ -1,6 +1,6 @@
-"""How fast a mapping may go at what time, and how much it may delete: frozen values.
+"""Rate limits with their timetables, and delete budgets, as frozen values.
 
-``None`` is no limit. A rate of 0 means that nothing is begun in that time.
+``None`` means no limit. A rate of 0 means that no transfer starts in that time.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Bytes sent to the store, and requests made there, per second."""
+    """Rate limits: bytes sent to the store, and requests to it, per second."""
 
     bytes_per_second: float | None = None
     requests_per_second: float | None = None
 
     @property
     def closed(self) -> bool:
-        """Whether nothing may be begun."""
+        """Whether no transfer may start."""
         return 0 in (self.bytes_per_second, self.requests_per_second)
 
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """A time of the week, and what counts then. ``days``: 0 = Monday, those on which it begins. ``start``
-    and ``end`` in minutes of a day; one that ends no later than it starts lasts until the next day."""
+    """A period of the week and its rates. ``days``: the days on which it begins, 0 = Monday. ``start`` and
+    ``end``: in minutes of the day; a period whose end is not after its start lasts into the next day."""
 
     days: frozenset[int]
     start: int
     end: int
     rates: Rates
 
-    def holds(self, weekday: int, minute: int) -> bool:
+    def covers(self, weekday: int, minute: int) -> bool:
         if self.start < self.end:
             return weekday in self.days and self.start <= minute < self.end
         if minute >= self.start:
@@ -46,10 +46,10 @@ class Hours:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """``rates`` hold where no entry of the ``timetable`` does; of those that do, the first one counts.
+    """The first entry of the ``timetable`` that covers the time applies; if none does, ``rates`` apply.
 
-    ``zone`` None: the time of this machine. Entries are compared with what the clock on the wall shows: where
-    it is put back, an hour lasts for two, and where it is put forward, for none.
+    ``zone`` None: local time. Entries are compared with wall-clock time: when daylight saving time ends, an
+    hour applies twice, and when it begins, one is skipped.
     """
 
     rates: Rates = Rates()
@@ -57,17 +57,17 @@ class Budget:
     zone: tzinfo | None = None
 
     def at(self, seconds: float) -> Rates:
-        """What counts at this time (seconds since the epoch). It changes at full minutes only."""
+        """Return the rates at a time in seconds since the epoch. They change at full minutes only."""
         if not self.timetable:
             return self.rates
         wall = datetime.fromtimestamp(seconds, self.zone)
         weekday, minute = wall.weekday(), wall.hour * 60 + wall.minute
-        return next((hours.rates for hours in self.timetable if hours.holds(weekday, minute)), self.rates)
+        return next((hours.rates for hours in self.timetable if hours.covers(weekday, minute)), self.rates)
 
 
 @dataclass(frozen=True, slots=True)
 class AccountBudget:
-    """What all mappings that name the same credentials share. ``name``: what the file calls them."""
+    """The budget that all mappings with the same credentials share. ``name``: that of the credentials."""
 
     name: str
     budget: Budget
@@ -75,9 +75,10 @@ class AccountBudget:
 
 @dataclass(frozen=True, slots=True)
 class DeleteBudget:
-    """At most ``deletes`` objects, and at most ``percent`` of a container's, in ``interval`` seconds.
+    """At most ``deletes`` objects, and at most ``percent`` of a container's objects, per ``interval``
+    seconds.
 
-    When more are to be deleted they wait: for an operator, or for the next interval.
+    Further deletes wait for the operator's permission or for the next interval, as ``then`` says.
     """
 
     deletes: int | None = None
@@ -86,7 +87,8 @@ class DeleteBudget:
     then: Literal["operator", "next_interval"] = "operator"
 
     def allows(self, objects: float, replicas: int) -> int | None:
-        """How many one of so many replicas may delete, whose part of the container is ``objects``."""
+        """Return the limit for one of ``replicas`` replicas whose share of the container is ``objects``
+        objects; None if there is no limit."""
         limits = [] if self.deletes is None else [math.ceil(self.deletes / replicas)]
         if self.percent is not None:
             limits.append(math.floor(objects * self.percent / 100))
@@ -94,5 +96,5 @@ class DeleteBudget:
 
 
 def minute_of(seconds: float) -> int:
-    """The same for two times exactly if no timetable can change between them."""
+    """Return the number of the minute; rates are constant within one."""
     return math.floor(seconds / 60)

@@ -1,4 +1,4 @@
-"""From forms that were read to the model, and what is checked on the way, whichever form the file has."""
+"""Builds the settings from the models of the file, with the checks that are common to both formats."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import urlsplit
 
-from s3_sync.config.criteria import EVERYTHING, Criteria, compile_criteria
+from s3_sync.config.criteria import MATCH_ALL, Criteria, compile_criteria
 from s3_sync.config.file.fields import MappingForm, MigrationForm, MigratorForm, RemoteForm, TopForm
 from s3_sync.config.findings import Diagnostics, join
 from s3_sync.config.secret import Secret
@@ -18,10 +18,10 @@ from s3_sync.config.settings import EVERY_CONTAINER, Credentials, Mapping, Profi
 from s3_sync.errors import ConfigError
 from s3_sync.model.keys import KeyNamer
 
-#: S3 keys are at most this many bytes of UTF-8 (AWS, "Naming Amazon S3 objects")
-_LONGEST_KEY = 1024
-#: what was ever allowed (Amazon S3 User Guide, "Bucket naming rules", with those of before 2018), and Ceph's
-#: tenant:bucket
+#: maximum length of an S3 key in bytes of UTF-8 (AWS, "Naming Amazon S3 objects")
+_MAX_KEY_BYTES = 1024
+#: every name that was ever valid (Amazon S3 User Guide, "Bucket naming rules", including those before 2018),
+#: and Ceph's tenant:bucket
 _S3_BUCKET = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._:-]{1,255}")
 _KEYSTONE_KEYS = {
     "swift": (),
@@ -36,7 +36,7 @@ _PROFILE_KEYS = [
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """The top level's proxies, which count for every remote store."""
+    """The proxies of the top level, which apply to every remote store."""
 
     http: str | None = None
     https: str | None = None
@@ -44,16 +44,16 @@ class Proxies:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """Which objects a mapping is about: ``selection_criteria`` and ``exclude_pattern``."""
+    """The objects that a mapping selects: ``selection_criteria`` and ``exclude_pattern``."""
 
-    criteria: Criteria = EVERYTHING
+    criteria: Criteria = MATCH_ALL
     exclude: re.Pattern[str] | None = None
 
 
 def read_conditions(
     written: dict[str, Any], keys: tuple[str, str], place: str, findings: Diagnostics
 ) -> Conditions:
-    """Of what is written under these two ``keys``; nothing more than noted where it is wrong."""
+    """Read the conditions from the two ``keys`` of ``written``; mistakes are added to ``findings``."""
     criteria, exclude = keys
     return Conditions(
         _criteria(written.get(criteria), join(place, criteria), findings),
@@ -68,21 +68,21 @@ def build_mapping(
     proxies: Proxies,
     findings: Diagnostics,
 ) -> Mapping | None:
-    """The mapping, whose remote account was checked before, where the form makes one at all.
+    """Build a mapping from a form whose remote account has been checked; None if its provider is unsupported.
 
-    ``places``: of the mapping itself, and of its policy.
+    ``places``: of the mapping, and of its policy.
     """
     place, policy = places
     _check_names(form, place, findings)
     if form.propagate_expiration and form.retain_local and form.protocol == "s3":
         findings.warning(
             join(policy, "propagate_expiration"),
-            "has no effect while retain_local is true; propagate_delete has",
+            "has no effect while retain_local is true; use propagate_delete",
         )
     if form.protocol != "s3":
-        return None  # refused before; the model has no other provider
+        return None  # already reported; no other provider exists
     options: dict[str, Any] = {key: getattr(form, key) for key in _PROFILE_KEYS}
-    options |= {key: told.budget() for key in _BUDGETS if (told := getattr(form, key)) is not None}
+    options |= {key: given.budget() for key in _BUDGETS if (given := getattr(form, key)) is not None}
     return Mapping(
         account=form.account,
         container=form.container,
@@ -97,7 +97,7 @@ def build_mapping(
 
 
 def read_migration(written: Any, place: str, findings: Diagnostics) -> MigrationForm | None:
-    """One entry of ``migrations``, which may be used only when no problem was noted for its place."""
+    """Read one entry of ``migrations``. It may be used only if ``findings`` has no problem for its place."""
     form = findings.read(MigrationForm, written, place)
     if form is not None:
         check_remote(form, place, findings)
@@ -143,13 +143,13 @@ def build_settings(
 
 def _criteria(written: Any, place: str, findings: Diagnostics) -> Criteria:
     if not isinstance(written, dict):
-        return EVERYTHING  # absent, or noted as having the wrong type
+        return MATCH_ALL  # absent, or already reported as having the wrong type
     try:
         return compile_criteria(written, place)
     except ConfigError as error:
         for problem in error.problems:
             findings.problem(problem.place, problem.message)
-        return EVERYTHING
+        return MATCH_ALL
 
 
 def _pattern(written: Any, place: str, findings: Diagnostics) -> re.Pattern[str] | None:
@@ -157,15 +157,15 @@ def _pattern(written: Any, place: str, findings: Diagnostics) -> re.Pattern[str]
         return None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about syntax that may change its meaning one day
+            warnings.simplefilter("ignore")  # FutureWarning and DeprecationWarning about syntax
             return re.compile(written)
     except (re.error, OverflowError, RecursionError) as error:
-        findings.problem(place, f"is not a regular expression: {error}")
+        findings.problem(place, f"is not a valid regular expression: {error}")
         return None
 
 
 def check_remote(form: RemoteForm, place: str, findings: Diagnostics) -> None:
-    """Are the keys there that this kind of remote account needs?"""
+    """Check that the form has the keys that its kind of remote account requires."""
     is_aws = form.protocol == "s3" and Credentials(endpoint=form.aws_endpoint).is_aws
     if is_aws:
         _check_aws_keys(form, place, findings)
@@ -189,20 +189,18 @@ def check_remote(form: RemoteForm, place: str, findings: Diagnostics) -> None:
         value = getattr(form, key)
         text = value.reveal() if isinstance(value, Secret) else value or ""
         if text != text.strip():
-            findings.warning(
-                join(place, form.key(key)), "begins or ends with a blank or a line break; is that meant?"
-            )
+            findings.warning(join(place, form.key(key)), "begins or ends with white space; is that intended?")
     _check_transport(form, is_aws, place, findings)
 
 
 def _check_aws_keys(form: RemoteForm, place: str, findings: Diagnostics) -> None:
-    """With AWS both may be absent: the SDK then looks for credentials itself."""
+    """On AWS both may be absent: the SDK then uses its own chain of credentials."""
     identity, secret = form.key("aws_identity"), form.key("aws_secret")
     if (form.aws_identity is None) != (form.aws_secret is None):
         missing = identity if form.aws_identity is None else secret
-        findings.problem(join(place, missing), f"is required with the other of {identity} and {secret}")
+        findings.problem(join(place, missing), f"is required: give both {identity} and {secret}, or neither")
     elif form.aws_session_token and form.aws_identity is None:
-        findings.problem(join(place, form.key("aws_session_token")), f"needs {identity} and {secret}")
+        findings.problem(join(place, form.key("aws_session_token")), f"requires {identity} and {secret}")
 
 
 def _require(form: RemoteForm, keys: Iterable[str], why: str, place: str, findings: Diagnostics) -> None:
@@ -219,25 +217,25 @@ def _check_transport(form: RemoteForm, is_aws: bool, place: str, findings: Diagn
             findings.warning(join(place, "ca_bundle"), f"{form.ca_bundle} does not exist on this machine")
     elif not form.verify_tls:
         findings.warning(
-            join(place, "verify_tls"), "is off: whoever is in between can read and change it all"
+            join(place, "verify_tls"), "is off: anyone on the network path can read and modify all traffic"
         )
     if is_aws and form.aws_endpoint and urlsplit(form.aws_endpoint).scheme == "http":
         findings.warning(
-            join(place, form.key("aws_endpoint")), "objects travel to AWS unencrypted; use https"
+            join(place, form.key("aws_endpoint")), "objects are sent to AWS unencrypted; use https"
         )
     if is_aws and form.signature_version == "s3":
-        findings.warning(join(place, "signature_version"), "AWS refuses the old signature; use s3v4")
+        findings.warning(join(place, "signature_version"), "AWS rejects signature version 2; use s3v4")
 
 
 def _check_names(form: MappingForm, place: str, findings: Diagnostics) -> None:
     prefix = form.custom_prefix
     if form.container == EVERY_CONTAINER and form.account.startswith("."):
-        findings.problem(join(place, "account"), "is one of Swift's own: its containers cannot be mapped")
+        findings.problem(join(place, "account"), "is a Swift system account; its containers cannot be mapped")
     bucket = join(place, form.key("aws_bucket"))
     if form.aws_bucket == EVERY_CONTAINER:
-        findings.problem(bucket, 'cannot be "/*": that is for migrations')
+        findings.problem(bucket, 'cannot be "/*", which is for migrations only')
     elif form.protocol == "s3" and not _S3_BUCKET.fullmatch(form.aws_bucket):
-        wrong = f'no bucket is called "{form.aws_bucket}": letters, digits, ".", "_", "-", ":"'
+        wrong = f'"{form.aws_bucket}" is not a valid bucket name; use letters, digits, ".", "_", "-", ":"'
         findings.problem(bucket, wrong)
     if prefix is None:
         if "prefix_join" in form.model_fields_set:
@@ -248,12 +246,10 @@ def _check_names(form: MappingForm, place: str, findings: Diagnostics) -> None:
         findings.problem(
             here, 'cannot be used with container "/*": objects of the same name would overwrite each other'
         )
-    if len(_namer(form).prefix.encode("utf-8")) >= _LONGEST_KEY:
-        findings.problem(here, f"leaves no room for names: keys are at most {_LONGEST_KEY} bytes")
+    if len(_namer(form).prefix.encode("utf-8")) >= _MAX_KEY_BYTES:
+        findings.problem(here, f"leaves no room for object names: keys have at most {_MAX_KEY_BYTES} bytes")
     if form.prefix_join == "literal" and prefix and not prefix.endswith("/"):
-        findings.warning(
-            here, f'does not end in "/": object "a" becomes key "{prefix}a", and not "{prefix}/a"'
-        )
+        findings.warning(here, f'does not end with "/": object "a" becomes key "{prefix}a", not "{prefix}/a"')
 
 
 def _credentials(form: RemoteForm, proxies: Proxies) -> Credentials:

@@ -1,4 +1,4 @@
-"""What can be wrong between mappings that are each fine: shared keys, circles, objects moved away."""
+"""Checks across mappings that are valid on their own: overlapping keys, loops, moved objects."""
 
 from __future__ import annotations
 
@@ -14,52 +14,52 @@ from s3_sync.config.findings import Diagnostics, join
 from s3_sync.config.settings import Mapping
 from s3_sync.model.keys import KeyNamer
 
-Space = tuple[str, Mapping]  # a key prefix, and whose it is
+Space = tuple[str, Mapping]  # a key prefix and its owner
 
-#: seconds by which whatever was still under way for an older version has most likely landed
-SETTLED = 300
-#: what a key of the default layout may begin with
+#: copy_after in seconds after which uploads of an older version have most likely ended
+MIN_SAFE_COPY_AFTER = 300
+#: first component, or a part of it, of a key in the default layout
 _HASHED = re.compile(r"[0-9a-f]{0,6}")
 
 
 def find_overlaps(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
-    """Note a problem for every mapping whose keys could meet those of an earlier one.
+    """Report a problem for every mapping whose keys could collide with those of an earlier one.
 
-    Keys of one mapping inside another's prefix would show up in its listings, and be overwritten and
-    deleted by it. The earlier one goes on, so that adding a bad mapping stops nothing.
+    Keys of one mapping inside another's prefix would appear in its listings, and be overwritten and deleted
+    by it. The earlier mapping stays usable, so adding a bad mapping stops no other.
     """
-    taken: dict[tuple[str, str], _Taken] = defaultdict(_Taken)
+    taken: dict[tuple[str, str], _KeySpaces] = defaultdict(_KeySpaces)
     for mapping in mappings:
-        other = taken[mapping.credentials.store, mapping.bucket].take(mapping)
+        other = taken[mapping.credentials.store, mapping.bucket].add(mapping)
         if other is not None:
             findings.problem(
                 mapping.place,
-                f'{mapping.label} stores under {_stored_under(mapping)} in bucket "{mapping.bucket}", and '
-                f"{other.place} ({other.label}) under {_stored_under(other)}: one lies inside the other",
+                f'{mapping.label} stores under {_stored_under(mapping)} in bucket "{mapping.bucket}", which '
+                f"overlaps with {_stored_under(other)} of {other.place} ({other.label})",
             )
 
 
-def warn_of_circles(mappings: Sequence[Mapping], local_address: str, findings: Diagnostics) -> None:
-    """Warn where mappings could feed on their own results, should an endpoint be this cluster's own S3 API.
+def warn_of_loops(mappings: Sequence[Mapping], local_address: str, findings: Diagnostics) -> None:
+    """Warn of mappings that could copy their own results if an endpoint is this cluster's own S3 API.
 
-    That the two are the same cluster cannot be known here, so it is no more than a warning.
+    Whether it is cannot be determined here, so this is only a warning.
     """
     by_source = {(mapping.credentials.store, mapping.container): mapping for mapping in mappings}
     for mapping in mappings:
         endpoint = mapping.credentials.endpoint or ""
         if mapping.credentials.is_aws:
             continue
-        circle = _circle(mapping, by_source)
-        if len(circle) > 1 or (circle and _is_local(endpoint, local_address)):
-            path = " -> ".join(step.container for step in (*circle, mapping))
+        loop = _loop(mapping, by_source)
+        if len(loop) > 1 or (loop and _is_local(endpoint, local_address)):
+            path = " -> ".join(step.container for step in (*loop, mapping))
             findings.warning(
                 mapping.place,
-                f"if {endpoint} is this cluster's own S3 API, objects go round in a circle: {path}",
+                f"if {endpoint} is this cluster's own S3 API, objects are copied in a loop: {path}",
             )
 
 
 def check_moves(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
-    """What is special about mappings that do not retain local objects."""
+    """Check mappings that move objects."""
     coverage = Coverage(mappings)
     for mapping in mappings:
         if mapping.profile.retain_local:
@@ -67,53 +67,53 @@ def check_moves(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
         if mapping.container.endswith(SEGMENTS):
             findings.problem(
                 mapping.place,
-                f"{mapping.container} holds segments of large objects, which cannot be moved without them",
+                f"{mapping.container} contains segments, which cannot be moved without their large objects",
             )
             continue
         if not mapping.profile.merge_namespaces:
             findings.warning(
                 mapping.place,
-                f"objects of {mapping.label} leave this cluster once they are copied; without "
-                "merge_namespaces, and cloud-shunt in the proxy servers, Swift clients cannot reach them",
+                f"objects of {mapping.label} are removed from this cluster once they are copied; without "
+                "merge_namespaces, and cloud-shunt in the proxy servers, Swift clients cannot read them",
             )
-        honours = mapping.credentials.is_aws or mapping.credentials.conditional_put
-        if mapping.profile.copy_after < SETTLED and not honours:
+        has_conditional_put = mapping.credentials.is_aws or mapping.credentials.conditional_put
+        if mapping.profile.copy_after < MIN_SAFE_COPY_AFTER and not has_conditional_put:
             findings.warning(
                 join(mapping.place, "copy_after"),
-                f"is below {SETTLED}: an upload of an older version that hangs could land after a newer one "
-                "has moved, and replace its only copy",
+                f"is below {MIN_SAFE_COPY_AFTER}: a stalled upload of an older version could complete after "
+                "a newer one was moved, and overwrite its only copy",
             )
         if mapping.credentials.checksum == "none":
             findings.warning(
                 join(mapping.place, "checksum"),
-                'is "none": where ETags are no MD5s, as with KMS, nothing proves that the bytes arrived as '
-                "they were before the local ones go",
+                'is "none": if ETags are not MD5s, as with KMS, nothing verifies the copy before the local '
+                "object is deleted",
             )
-        for other in coverage.of(mapping.account, mapping.container):
+        for other in coverage.all_for(mapping.account, mapping.container):
             if other.place != mapping.place:
                 findings.warning(
                     other.place,
-                    f"{mapping.place} moves objects out of the same container: what it is done with first "
-                    "is not copied by this mapping",
+                    f"{mapping.place} moves objects out of the same container: objects that it moves first "
+                    "are not copied by this mapping",
                 )
 
 
 def warn_of_idle(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
-    """Say which options of cloud-shunt do nothing without another one."""
+    """Warn of cloud-shunt options that have no effect without another one."""
     for mapping in mappings:
         profile = mapping.profile
-        for option, told, needed, there in (
+        for option, is_set, required, has_required in (
             ("restore_on_range", profile.restore_on_range, "restore_object", profile.restore_object),
             ("protect_containers", profile.protect_containers, "merge_namespaces", profile.merge_namespaces),
         ):
-            if told and not there:
-                findings.warning(join(mapping.place, option), f"does nothing without {needed}")
+            if is_set and not has_required:
+                findings.warning(join(mapping.place, option), f"has no effect without {required}")
 
 
 def warn_of_trust(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
-    """Say what users can cause where the operator vouches for all of an account."""
+    """Warn of what users can do if a mapping may read every container of the account on their behalf."""
     for mapping in mappings:
-        writers = f"whoever may write {mapping.label} can have any object of {mapping.account}"
+        writers = f"any user who may write to {mapping.label} can have any object of {mapping.account}"
         if EVERYWHERE in mapping.profile.segment_containers:
             what = "copied" if mapping.profile.retain_local else "moved away"
             findings.warning(join(mapping.place, "segment_containers"), f"{writers} {what} as a segment")
@@ -125,83 +125,86 @@ def warn_of_trust(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
 
 
 def warn_of_both(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
-    """Say what counts for a container that has a mapping of its own beside that of its account."""
+    """Warn of a container that has its own mapping and an account-wide one."""
     coverage = Coverage(mappings)
     for mapping in mappings:
-        for whole in () if mapping.is_whole else coverage.whole(mapping.account):
-            share = coverage.share(whole, mapping.container)
-            if share is not None:
-                what = f"{mapping.label} is copied twice, as {whole.place} ({whole.label}) says and as this"
+        for whole in () if mapping.is_account_wide else coverage.account_wide(mapping.account):
+            other = f"{whole.place} ({whole.label})"
+            if coverage.for_container(whole, mapping.container) is not None:
+                what = f"{mapping.label} is copied twice, by {other} and by this mapping"
             elif whole.profile.retain_local:
-                what = f"stands in for {whole.place} ({whole.label}), which would write the same keys"
+                what = f"replaces {other} for {mapping.label}: both would write the same keys"
             else:
-                what = f"stands in for {whole.place} ({whole.label}), which leaves {mapping.label} alone"
-            findings.warning(mapping.place, f"{what}; cloud-shunt shows what this mapping says")
+                what = f"replaces {other} for {mapping.label}: a container is moved by its own mapping only"
+            findings.warning(mapping.place, f"{what}; cloud-shunt uses this mapping")
 
 
 def check_expiry(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
-    """Say what a rule in the bucket is going to delete; refuse one that cannot be set."""
+    """Warn of what the bucket's expiry rule will delete; report a store that has no such rules."""
     for mapping in mappings:
         if not mapping.profile.remote_delete_after:
             continue
         here = join(mapping.place, "remote_delete_after")
         if mapping.credentials.is_google:
             findings.problem(
-                here, "Google's interoperability endpoint has no such rules; set one in the Google console"
+                here, "Google's interoperability endpoint has no lifecycle rules; set one in Google's console"
             )
             continue
         days, prefix = mapping.profile.remote_days, mapping.namer.prefix
-        what = f"everything under {_stored_under(mapping)}" if prefix else "EVERYTHING, whoever stored it,"
+        what = f"everything under {_stored_under(mapping)}" if prefix else "EVERYTHING, also foreign objects,"
         life = f"{days} day{'' if days == 1 else 's'}"
         rounded = "" if mapping.profile.remote_delete_after % 86400 == 0 else " (rounded up to whole days)"
         findings.warning(
             here,
-            f'the store deletes {what} in bucket "{mapping.bucket}" {life}{rounded} after it was stored '
-            "there, including what is there already",
+            f'the store will delete {what} in bucket "{mapping.bucket}" {life}{rounded} after it was stored, '
+            "including existing objects",
         )
 
 
-class _Taken:
-    """The keys of one bucket that belong to somebody."""
+class _KeySpaces:
+    """The key prefixes of one bucket that mappings own."""
 
     def __init__(self) -> None:
         self._spaces: list[Space] = []
         self._wholes: list[Mapping] = []
 
-    def take(self, mapping: Mapping) -> Mapping | None:
-        """For ``mapping``, unless they meet those of another, which is the answer then."""
+    def add(self, mapping: Mapping) -> Mapping | None:
+        """Add the prefixes of ``mapping``, unless they collide with those of another one, which is
+        returned."""
         prefixes = mapping.namer.key_spaces
-        other = next(self._in_the_way(mapping, prefixes), None)
-        if other is None and mapping.is_whole:
+        other = next(self._collisions(mapping, prefixes), None)
+        if other is None and mapping.is_account_wide:
             self._wholes.append(mapping)
         elif other is None:
             for prefix in prefixes:
                 bisect.insort(self._spaces, (prefix, mapping), key=_prefix_of)
         return other
 
-    def _in_the_way(self, mapping: Mapping, prefixes: Sequence[str]) -> Iterator[Mapping]:
-        if mapping.is_whole:
+    def _collisions(self, mapping: Mapping, prefixes: Sequence[str]) -> Iterator[Mapping]:
+        if mapping.is_account_wide:
             yield from (each for each in self._wholes if each.account == mapping.account)
-            yield from (each for _, each in self._spaces if _reaches_into(each, mapping))
+            yield from (each for _, each in self._spaces if _overlaps_account(each, mapping))
             return
-        yield from (whole for whole in self._wholes if _reaches_into(mapping, whole))
+        yield from (whole for whole in self._wholes if _overlaps_account(mapping, whole))
         yield from (owner for prefix in prefixes if (owner := _owner(self._spaces, prefix)))
 
 
-def _reaches_into(mapping: Mapping, whole: Mapping) -> bool:
-    """Whether its keys may be those of a container that the mapping of a whole account covers.
+def _overlaps_account(mapping: Mapping, whole: Mapping) -> bool:
+    """Returns whether the mapping's keys may be those of a container that the account-wide mapping covers.
 
-    Of the same account and in the default layout, it takes the other's place for its container.
+    A mapping of the same account in the default layout does not collide: it replaces the account-wide one for
+    its container.
     """
     if mapping.account == whole.account and mapping.namer == KeyNamer.hashed(
         mapping.account, mapping.container
     ):
         return False
-    return any(_meets(prefix, whole.account) for prefix in mapping.namer.key_spaces)
+    return any(_overlaps_layout(prefix, whole.account) for prefix in mapping.namer.key_spaces)
 
 
-def _meets(prefix: str, account: str) -> bool:
-    """Whether keys that begin like that may be, or lie below, those of a container of ``account``."""
+def _overlaps_layout(prefix: str, account: str) -> bool:
+    """Returns whether keys with this prefix may be keys of a container of ``account`` in the default
+    layout."""
     head, slash, rest = prefix.partition("/")
     if not _HASHED.fullmatch(head):
         return False
@@ -210,7 +213,9 @@ def _meets(prefix: str, account: str) -> bool:
 
 
 def _stored_under(mapping: Mapping) -> str:
-    return f'"<hash>/{mapping.account}/<container>/"' if mapping.is_whole else f'"{mapping.namer.prefix}"'
+    if mapping.is_account_wide:
+        return f'"<hash>/{mapping.account}/<container>/"'
+    return f'"{mapping.namer.prefix}"'
 
 
 def _prefix_of(space: Space) -> str:
@@ -218,9 +223,9 @@ def _prefix_of(space: Space) -> str:
 
 
 def _owner(spaces: list[Space], prefix: str) -> Mapping | None:
-    """Whose space ``prefix`` lies in, or has inside it.
+    """Return the owner of a space that contains ``prefix`` or lies inside it.
 
-    ``spaces`` is sorted and none of them lies in another, so only the two neighbours can be it.
+    ``spaces`` is sorted and none contains another, so only the two neighbours are candidates.
     """
     index = bisect.bisect_left(spaces, prefix, key=_prefix_of)
     for taken, owner in spaces[max(index - 1, 0) : index + 1]:
@@ -229,10 +234,11 @@ def _owner(spaces: list[Space], prefix: str) -> Mapping | None:
     return None
 
 
-def _circle(start: Mapping, by_source: dict[tuple[str, str], Mapping]) -> list[Mapping]:
-    """Mappings from ``start`` that lead back to its container, were every bucket a container of that name."""
+def _loop(start: Mapping, by_source: dict[tuple[str, str], Mapping]) -> list[Mapping]:
+    """Return the mappings from ``start`` back to its container, as if each bucket were a container of that
+    name; empty if there is no loop."""
     path = [start]
-    while not start.is_whole and path[-1].bucket != start.container:
+    while not start.is_account_wide and path[-1].bucket != start.container:
         onward = by_source.get((start.credentials.store, path[-1].bucket))
         if onward is None or onward in path:
             return []

@@ -1,7 +1,7 @@
-"""``--convert-config``: a file of the form of earlier versions, written in the new form.
+"""``--convert-config``: converts a file from the flat format to the one with sections.
 
-It works on what is written, so that nothing is lost of an entry that cannot be used yet; and what comes out
-is read back and compared, so that a converted file means exactly what the old one meant.
+It works on the JSON document, so that nothing is lost of an entry that is invalid or not supported yet. The
+result is loaded and compared, so that the converted file means exactly the same.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from s3_sync.config.file.base import Form
+from s3_sync.config.file.base import FileModel
 from s3_sync.config.file.document import read_document
 from s3_sync.config.file.fields import (
-    LONGEST,
+    MAX_SECONDS,
     FlatFileModel,
     MappingForm,
     MigrationForm,
@@ -26,28 +26,28 @@ from s3_sync.config.file.fields import (
     RemoteForm,
 )
 from s3_sync.config.file.flat import listed
-from s3_sync.config.file.section_models import A_DAY, IN_DAYS, PRESETS, MappingEntry, new_name
+from s3_sync.config.file.section_models import DAY, IN_DAYS, PRESETS, MappingEntry, section_key
 from s3_sync.config.findings import Diagnostics, join
-from s3_sync.config.load import MISSING, is_new, load_written
+from s3_sync.config.load import MISSING, has_sections, load_written
 from s3_sync.config.settings import Credentials, Settings
 from s3_sync.errors import ConfigError, Problem
 from s3_sync.model.keys import KeyNamer
 
-#: of a mapping rather than of its profile, as far as the file can say either
+#: options that are written to the mapping although its profile could have them too
 _OWN_OPTIONS = [name for name in MappingEntry.model_fields if name in PolicyForm.model_fields]
 _NOT_IN_NAMES = re.compile(r"[^\w-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """``text``: the file in the new form. ``dropped``: what had no meaning and is not in there."""
+    """``text``: the converted file. ``dropped``: parts without meaning that were left out."""
 
     text: str
     dropped: tuple[Problem, ...]
 
 
 def convert_file(path: str) -> Converted:
-    """Read and convert the file at ``path``. Raises ConfigError when it cannot be."""
+    """Read and convert the file at ``path``. Raises ConfigError if that is impossible."""
     findings = Diagnostics()
     try:
         document = read_document(path, findings)
@@ -56,20 +56,20 @@ def convert_file(path: str) -> Converted:
     if document is None:
         raise ConfigError(findings.problems)
     written = document.written
-    if is_new(written):
+    if has_sections(written):
         both = "containers" in written
-        message = "the file mixes two forms" if both else "the file has the new form already"
+        message = "the file mixes two formats" if both else "the file already has the new format"
         raise ConfigError([Problem("", message)])
     if not isinstance(written.get("containers"), list | None):
         raise ConfigError([Problem("containers", "must be a list")])
-    dropped = [Problem("", f'all but the last "{key}" in one object') for key in document.twice]
+    dropped = [Problem("", f'all but the last "{key}" in one object') for key in document.duplicates]
     text = _text(convert(written, dropped))
     _compare(written, json.loads(text))
     return Converted(text, tuple(dropped))
 
 
 def convert(written: dict[str, Any], dropped: list[Problem]) -> dict[str, Any]:
-    """The same configuration in the new form; what had no meaning is noted in ``dropped``."""
+    """Convert a configuration; parts without meaning are added to ``dropped``."""
     credentials, profiles = _Section(), _Section()
     mappings = []
     for place, entry in listed(written.get("containers"), "containers"):
@@ -81,7 +81,7 @@ def convert(written: dict[str, Any], dropped: list[Problem]) -> dict[str, Any]:
         mapping = _place(known, place, dropped)
         mapping["credentials"] = credentials.name(remote, _credentials_name(remote))
         mapping["profile"] = profiles.name(policy, _profile_name(policy))
-        mappings.append(mapping | _told(known, _OWN_OPTIONS, {}))
+        mappings.append(mapping | _non_defaults(known, _OWN_OPTIONS, {}))
     rest = {key: value for key, value in written.items() if key != "containers"}
     sections = {"credentials": credentials.named, "profiles": profiles.named, "mappings": mappings}
     return sections | _top(rest, dropped)
@@ -90,14 +90,14 @@ def convert(written: dict[str, Any], dropped: list[Problem]) -> dict[str, Any]:
 def _text(converted: dict[str, Any]) -> str:
     try:
         return json.dumps(converted, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    except ValueError:  # 1e999 can be read, and is infinite then
-        raise ConfigError([Problem("", "the file holds a number that is too large")]) from None
+    except ValueError:  # 1e999 is parsed as infinity
+        raise ConfigError([Problem("", "the file contains a number that is too large")]) from None
     except RecursionError:
         raise ConfigError([Problem("", "the file is nested too deeply")]) from None
 
 
 class _Section:
-    """Names for what is there, each value once."""
+    """The named entries of one section, without duplicates."""
 
     def __init__(self) -> None:
         self.named: dict[str, dict[str, Any]] = {}
@@ -113,8 +113,10 @@ class _Section:
         return self._names[known]
 
 
-def _known(form: type[Form], written: dict[str, Any], place: str, dropped: list[Problem]) -> dict[str, Any]:
-    """Without keys that mean nothing; ``null`` is as good as absent."""
+def _known(
+    form: type[FileModel], written: dict[str, Any], place: str, dropped: list[Problem]
+) -> dict[str, Any]:
+    """Return the known keys of ``written``, without ``null`` ones."""
     kept: dict[str, Any] = {}
     names = form.names()
     for key, value in written.items():
@@ -127,7 +129,7 @@ def _known(form: type[Form], written: dict[str, Any], place: str, dropped: list[
     return kept
 
 
-def _known_inside(form: type[Form], value: Any, place: str, dropped: list[Problem]) -> Any:
+def _known_inside(form: type[FileModel], value: Any, place: str, dropped: list[Problem]) -> Any:
     if isinstance(value, dict):
         return _known(form, value, place, dropped)
     if isinstance(value, list):
@@ -148,66 +150,67 @@ def _top(written: dict[str, Any], dropped: list[Problem]) -> dict[str, Any]:
 
 
 def _place(known: dict[str, Any], place: str, dropped: list[Problem]) -> dict[str, Any]:
-    """``directory`` is the old form's way to join and has to be said in the new one, where it matters."""
-    mapping = {new_name(key): value for key, value in known.items() if key in PlaceForm.model_fields}
+    """Convert the keys of PlaceForm. The flat format joins prefixes as ``directory`` by default, which must
+    be explicit in the new one if it makes a difference."""
+    mapping = {section_key(key): value for key, value in known.items() if key in PlaceForm.model_fields}
     how = mapping.pop("prefix_join", None)
     prefix = mapping.get("prefix")
     if how not in (None, "directory", "literal"):
-        mapping["prefix_join"] = how  # as wrong as it was
+        mapping["prefix_join"] = how  # invalid as before
     elif prefix is None and how is not None:
         dropped.append(Problem(join(place, "prefix_join"), "has no effect without custom_prefix"))
-    elif how != "literal" and isinstance(prefix, str) and _is_joined_otherwise(prefix):
+    elif how != "literal" and isinstance(prefix, str) and _join_matters(prefix):
         mapping["prefix_join"] = "directory"
     return mapping
 
 
-def _is_joined_otherwise(prefix: str) -> bool:
+def _join_matters(prefix: str) -> bool:
     return KeyNamer.directory(prefix) != KeyNamer.literal(prefix)
 
 
 def _remote(known: dict[str, Any]) -> dict[str, Any]:
     options = [name for name in RemoteForm.model_fields if name != "protocol"]
-    told = _told(known, options, {})
-    return {"provider": known.get("protocol", "s3")} | {new_name(key): told[key] for key in told}
+    values = _non_defaults(known, options, {})
+    return {"provider": known.get("protocol", "s3")} | {section_key(key): values[key] for key in values}
 
 
 def _policy(known: dict[str, Any]) -> dict[str, Any]:
     kind = "lifecycle" if known.get("retain_local") is False else "sync"
     options = [name for name in PolicyForm.model_fields if name not in _OWN_OPTIONS]
-    told = _told(known, options, PRESETS[kind])
-    if "selection_criteria" in told:
-        told["conditions"] = told.pop("selection_criteria")
+    values = _non_defaults(known, options, PRESETS[kind])
+    if "selection_criteria" in values:
+        values["conditions"] = values.pop("selection_criteria")
     for name, seconds in IN_DAYS.items():
-        if _is_days(told.get(seconds)):
-            told[name] = int(told.pop(seconds)) // A_DAY
-    return {"type": kind} | told
+        if _is_days(values.get(seconds)):
+            values[name] = int(values.pop(seconds)) // DAY
+    return {"type": kind} | values
 
 
-def _told(known: dict[str, Any], options: list[str], presets: dict[str, Any]) -> dict[str, Any]:
-    """Those options that are not what the new form takes for granted."""
-    told = {}
+def _non_defaults(known: dict[str, Any], options: list[str], presets: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that differ from the defaults of the new format."""
+    values = {}
     for name in options:
         default = MappingForm.model_fields[name].get_default(call_default_factory=True)
         value = known.get(name, default)
-        granted = presets.get(name, default)
-        if type(value) is not type(granted) or value != granted:  # True == 1, and is not the same
-            told[name] = value
-    return told
+        implied = presets.get(name, default)
+        if type(value) is not type(implied) or value != implied:  # True == 1, but differs in type
+            values[name] = value
+    return values
 
 
 def _is_days(value: Any) -> bool:
-    return type(value) in (int, float) and 0 < value <= LONGEST and value % A_DAY == 0
+    return type(value) in (int, float) and 0 < value <= MAX_SECONDS and value % DAY == 0
 
 
 def _credentials_name(remote: dict[str, Any]) -> str:
-    """After the store: ``aws``, ``google``, or the endpoint's host."""
+    """Name credentials after the store: ``aws``, ``google``, or the endpoint's host."""
     provider, endpoint = remote["provider"], remote.get("endpoint")
     try:
         host = urlsplit(endpoint or "").hostname or ""
         credentials = Credentials(endpoint=endpoint or None)
         if provider == "s3" and (credentials.is_aws or credentials.is_google):
             return "aws" if credentials.is_aws else "google"
-    except (ValueError, TypeError, AttributeError):  # as wrong as it was
+    except (ValueError, TypeError, AttributeError):  # invalid as before
         host = ""
     return _NOT_IN_NAMES.sub("-", host).strip("-") or "remote"
 
@@ -218,13 +221,15 @@ def _profile_name(policy: dict[str, Any]) -> str:
 
 
 def _compare(written: dict[str, Any], converted: dict[str, Any]) -> None:
-    """Raises ConfigError should the two not mean the same: then nothing is to be used of it."""
+    """Check that both documents yield the same settings. Raises ConfigError."""
     old, new = load_written(written).settings, load_written(converted).settings
-    if _bare(old) != _bare(new):
-        raise ConfigError([Problem("", "the result would not mean the same: please report this file")])
+    if _without_places(old) != _without_places(new):
+        raise ConfigError(
+            [Problem("", "the converted file would differ in meaning: please report this file")]
+        )
 
 
-def _bare(settings: Settings | None) -> Settings | None:
+def _without_places(settings: Settings | None) -> Settings | None:
     if settings is None:
         return None
     return replace(settings, mappings=tuple(replace(each, place="") for each in settings.mappings))

@@ -1,6 +1,6 @@
-"""``selection_criteria``: a condition on an object's headers, checked at load and then only evaluated.
+"""``selection_criteria``: a condition on an object's headers, compiled when the file is loaded.
 
-Written form: ``{}`` is always true; ``{"AND": [..]}``, ``{"OR": [..]}`` and ``{"NOT": {..}}`` combine;
+Syntax: ``{}`` is always true; ``{"AND": [..]}``, ``{"OR": [..]}`` and ``{"NOT": {..}}`` combine conditions;
 anything else is one pair ``{"header": "value"}``.
 """
 
@@ -13,14 +13,14 @@ from typing import Any
 
 from s3_sync.errors import ConfigError, Problem
 
-#: deeper than anybody writes, and far from the interpreter's own limit
+#: nesting limit, far below the interpreter's recursion limit
 MAX_DEPTH = 50
 _OPERATORS = ("AND", "OR", "NOT")
 
 
 @dataclass(frozen=True, slots=True)
 class Equals:
-    """The header is there and its value is this one, whatever the case of either."""
+    """True if the header exists with this value, ignoring the case of both."""
 
     header: str
     value: str
@@ -35,7 +35,7 @@ class Equals:
 
 @dataclass(frozen=True, slots=True)
 class All:
-    """True when every part is; so ``All(())`` always is."""
+    """True if every part is; so ``All(())`` is always true."""
 
     parts: tuple[Criteria, ...] = ()
 
@@ -48,7 +48,7 @@ class All:
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """True when at least one part is."""
+    """True if at least one part is."""
 
     parts: tuple[Criteria, ...]
 
@@ -61,7 +61,7 @@ class AnyOf:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """True when the part is not."""
+    """True if the part is not."""
 
     part: Criteria
 
@@ -72,16 +72,16 @@ class Not:
         return f"NOT {self.part}"
 
 
-#: ``matches(headers)`` takes a Swift HEAD answer's headers: lower-case names, values as Unicode text
+#: ``matches(headers)`` takes the headers of a Swift HEAD response: lower-case names, values as Unicode text
 Criteria = Equals | All | AnyOf | Not
 
-EVERYTHING = All()
+MATCH_ALL = All()
 
 
 def compile_criteria(written: Any, place: str) -> Criteria:
-    """The condition in ``written``, which stands at ``place`` of the file.
+    """Compile the condition in ``written``, at ``place`` in the file.
 
-    Raises ConfigError with a Problem for every mistake in it, each naming its place inside.
+    Raises ConfigError with one Problem per mistake, each with its place.
     """
     problems: list[Problem] = []
     compiled = _compile(written, place, problems, MAX_DEPTH)
@@ -93,12 +93,12 @@ def compile_criteria(written: Any, place: str) -> Criteria:
 def _compile(written: Any, place: str, problems: list[Problem], depth: int) -> Criteria:
     def wrong(message: str) -> Criteria:
         problems.append(Problem(place, message))
-        return EVERYTHING
+        return MATCH_ALL
 
     if not isinstance(written, dict):
         return wrong('must be an object, such as {"content-type": "text/plain"}')
     if not written:
-        return EVERYTHING
+        return MATCH_ALL
     if len(written) > 1:
         keys = ", ".join(map(str, written))
         return wrong(f'must have exactly one key, not {len(written)} ({keys}); combine conditions with "AND"')
@@ -111,7 +111,7 @@ def _compile(written: Any, place: str, problems: list[Problem], depth: int) -> C
     if key in ("AND", "OR"):
         return _combined(key, value, place, problems, depth)
     if key.upper() in _OPERATORS:
-        return wrong(f"operators are written in capitals: {key.upper()}")
+        return wrong(f"operators must be in upper case: {key.upper()}")
     if not isinstance(value, str):
         return wrong("the value to compare with must be text")
     return Equals(key.lower(), value.casefold())
@@ -120,9 +120,9 @@ def _compile(written: Any, place: str, problems: list[Problem], depth: int) -> C
 def _combined(key: str, value: Any, place: str, problems: list[Problem], depth: int) -> Criteria:
     if not isinstance(value, list):
         problems.append(Problem(place, "must be a list of conditions"))
-        return EVERYTHING
+        return MATCH_ALL
     if key == "OR" and not value:
-        problems.append(Problem(place, "is empty, so that no object would ever match"))
+        problems.append(Problem(place, "is empty, so no object would match"))
     parts = tuple(
         _compile(part, f"{place}[{index}]", problems, depth - 1) for index, part in enumerate(value)
     )

@@ -1,41 +1,41 @@
-"""Whether the configuration has become another one: the file itself, or one that holds a secret of it."""
+"""Detects changes of the configuration file and of the secret files that it refers to."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
 
-#: path and state of each file
+#: path, and stat result or errno, of each file
 StatSignature = list[tuple[str, object]]
 
 
 class FileWatch:
-    """Looks at files without reading them. ``also``: to be set to the secret files that the last reading told
-    of; from then on a change of one of these is a change, too."""
+    """Watches files by ``stat``, without reading them."""
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._also: tuple[str, ...] = ()
-        self._seen: StatSignature | None = None
+        self._secret_files: tuple[str, ...] = ()
+        self._previous: StatSignature | None = None
 
-    def also(self, paths: Iterable[str]) -> None:
-        self._also = tuple(sorted(paths))
+    def watch_also(self, paths: Iterable[str]) -> None:
+        """Replace the secret files that are watched too, with those found by the last load."""
+        self._secret_files = tuple(sorted(paths))
 
     def changed(self) -> bool:
-        """Whether anything is another than at the last time; True at the first.
+        """Returns whether anything has changed since the last call; True at the first one.
 
-        Which files hold secrets is known once the file was read, so that after that it is a change once more:
-        none in between is missed.
+        The secret files are known only after the file was loaded, so adding them counts as a change: one
+        made in between is not missed.
         """
-        seen = self.looks()
-        if seen == self._seen:
+        signature = self.stat_signature()
+        if signature == self._previous:
             return False
-        self._seen = seen
+        self._previous = signature
         return True
 
-    def looks(self) -> StatSignature:
-        """Equal for as long as nothing has changed; the file itself comes first."""
-        return [(path, _stat(path)) for path in (self.path, *self._also)]
+    def stat_signature(self) -> StatSignature:
+        """Return a value that stays equal while no file changes; the configuration file comes first."""
+        return [(path, _stat(path)) for path in (self.path, *self._secret_files)]
 
 
 def _stat(path: str) -> object:

@@ -1,4 +1,4 @@
-"""Collecting what is wrong with a file: pydantic's words turned into ours, each with its place."""
+"""Collects the problems of a file, each with its place; translates pydantic's messages."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any, TypeVar, get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from s3_sync.config.file.base import Form
+from s3_sync.config.file.base import FileModel
 from s3_sync.config.secret import Secret, find_secret
 from s3_sync.errors import ConfigError, Problem
 
-Written = TypeVar("Written", bound=Form)
+Model = TypeVar("Model", bound=FileModel)
 
-_SAYINGS = {
+_MESSAGES = {
     "missing": "is required",
     "string_type": "must be text",
     "bool_type": "must be true or false",
@@ -35,21 +35,21 @@ _SAYINGS = {
     "less_than": "must be below {lt:g}",
     "wrong": "{message}",
 }
-_LONGEST_SHOWN = 60
+_MAX_SHOWN = 60
 _STEP = re.compile(r"[.\[]")
 
 
 @dataclass
 class Diagnostics:
-    """Problems keep something from being used; warnings do not.
+    """A mapping, or the file, with a problem cannot be used; warnings do not prevent that.
 
-    ``strict``: a key that is not known is a problem.
+    ``strict``: an unknown key is a problem, not a warning.
     """
 
     strict: bool = False
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
-    #: every place with a problem, and all that it lies in
+    #: every place with a problem, and all its parents
     _bad: set[str] = field(default_factory=set)
     _warned: set[tuple[str, str]] = field(default_factory=set)
     #: files that secrets were read from
@@ -61,28 +61,28 @@ class Diagnostics:
         self._bad.update(place[: step.start()] for step in _STEP.finditer(place))
 
     def warning(self, place: str, message: str) -> None:
-        """Once, however many mappings share what is at this place."""
+        """Add a warning, once for all the mappings that share this place."""
         if (place, message) not in self._warned:
             self._warned.add((place, message))
             self.warnings.append(Problem(place, message))
 
     def has_problem(self, place: str) -> bool:
-        """Whether something is wrong at ``place`` or inside it."""
+        """Returns whether there is a problem at ``place`` or inside it."""
         return place in self._bad
 
-    def read(self, form: type[Written], written: Any, place: str) -> Written | None:
-        """``written`` as ``form``, or None after noting every problem."""
+    def read(self, form: type[Model], written: Any, place: str) -> Model | None:
+        """Validate ``written`` as ``form``; None after adding every problem."""
         if isinstance(written, dict):
             written = self._known(form, written, place)
         try:
             return form.model_validate(written)
         except ValidationError as error:
             for detail in error.errors(include_url=False):
-                self.problem(join(place, *detail["loc"]), _saying(detail))
+                self.problem(join(place, *detail["loc"]), _message(detail))
             return None
 
-    def _known(self, form: type[Form], written: Mapping[str, Any], place: str) -> dict[str, Any]:
-        """The keys that ``form`` knows, without the ``null`` ones: those are absent."""
+    def _known(self, form: type[FileModel], written: Mapping[str, Any], place: str) -> dict[str, Any]:
+        """Return the keys that ``form`` has, without ``null`` ones, which count as absent."""
         known: dict[str, Any] = {}
         names = form.names()
         for key, value in written.items():
@@ -104,16 +104,16 @@ class Diagnostics:
                 known[key] = value
         return known
 
-    def _unknown(self, form: type[Form], key: str, place: str) -> None:
+    def _unknown(self, form: type[FileModel], key: str, place: str) -> None:
         elsewhere = form.hint(key)
         close = difflib.get_close_matches(key.lower(), form.names(), n=1)
         hint = elsewhere or (f'did you mean "{close[0]}"?' if close else "")
         message = "is not a known key" if self.strict else "is not a known key and has no effect"
-        note = self.problem if self.strict else self.warning
-        note(place, f"{message}; {hint}" if hint else message)
+        report = self.problem if self.strict else self.warning
+        report(place, f"{message}; {hint}" if hint else message)
 
     def _secret(self, reference: dict[str, Any], place: str) -> str:
-        """What it leads to; anything, after noting a problem."""
+        """Resolve a reference to a secret; returns a placeholder after adding a problem."""
         try:
             text, readable_by_all = find_secret(reference, place)
         except ConfigError as error:
@@ -123,11 +123,11 @@ class Diagnostics:
             if isinstance(path := reference.get("file"), str):
                 self.secret_files.add(path)
         if readable_by_all:
-            self.warning(place, f"everybody may read {reference['file']}: chmod o-rwx")
+            self.warning(place, f"{reference['file']} is readable by every user: chmod o-rwx")
         return text
 
 
-def _is_secret(form: type[Form], name: str) -> bool:
+def _is_secret(form: type[FileModel], name: str) -> bool:
     annotation = form.model_fields[name].annotation
     return any(each is Secret or Secret in get_args(each) for each in (annotation, *get_args(annotation)))
 
@@ -144,14 +144,14 @@ def join(place: str, *steps: int | str) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as the file says it, short enough for a message."""
+    """Format a value as in the file, shortened for a message."""
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 4]} ..."
+    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 4]} ..."
 
 
-def _saying(detail: ErrorDetails) -> str:
-    saying = _SAYINGS.get(detail["type"], detail["msg"])
-    message = saying.format(**detail["ctx"]).replace("'", '"') if "ctx" in detail else saying
+def _message(detail: ErrorDetails) -> str:
+    template = _MESSAGES.get(detail["type"], detail["msg"])
+    message = template.format(**detail["ctx"]).replace("'", '"') if "ctx" in detail else template
     key = str(detail["loc"][-1]) if detail["loc"] else ""
     scalar = isinstance(detail["input"], str | int | float)
     sensitive = any(word in key for word in ("secret", "token", "identity", "proxy", "endpoint"))

@@ -1,8 +1,8 @@
-"""The new form as a JSON Schema, for editors and for tools that write configurations.
+"""Generates the JSON Schema of the format with sections, for editors and tools that write configurations.
 
-``python -m s3_sync.config.json_schema > docs/configuration.schema.json`` writes it anew; a test compares.
-It tells keys, types, ranges and defaults. What depends on more than one key is told by ``--check-config``.
-"""
+``python -m s3_sync.config.json_schema > docs/configuration.schema.json`` updates the file; a test compares
+it. The schema covers keys, types, ranges and defaults; ``--check-config`` also checks what depends on several
+keys."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Any
 from pydantic import Field, create_model
 
 from s3_sync.config.file.fields import MigrationForm, MigratorForm
-from s3_sync.config.file.section_models import CredentialsForm, MappingEntry, NewFileForm, ProfileForm
+from s3_sync.config.file.section_models import CredentialsForm, MappingEntry, ProfileForm, SectionedFileModel
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def json_schema() -> dict[str, Any]:
-    """The schema of a whole file."""
-    # the sections are read one by one, so that a mistake hides no others; here they stand together
+    """Return the schema of a whole file."""
+    # the loader reads sections one by one, so that a mistake does not hide others; here they are nested
     whole: Any = create_model(
         "Configuration",
-        __base__=NewFileForm,
+        __base__=SectionedFileModel,
         credentials=(dict[str, CredentialsForm], Field(default_factory=dict)),
         profiles=(dict[str, ProfileForm], Field(default_factory=dict)),
         mappings=(list[MappingEntry], Field(default_factory=list)),
@@ -38,7 +38,7 @@ def as_text() -> str:
 
 
 def _closed(schema: Any) -> Any:
-    """Other keys than those listed are refused, and titles that only repeat the keys are left out."""
+    """Refuse unknown keys, and drop titles, which only repeat the keys."""
     if isinstance(schema, list):
         return [_closed(each) for each in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""Reading a configuration file: whatever is in it, the answer is one ``Loaded`` that tells everything."""
+"""Loads a configuration file; whatever it contains, the result is a ``Loaded`` with every problem."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from s3_sync.config import checks
-from s3_sync.config import unsupported as not_yet
+from s3_sync.config import checks, unsupported
 from s3_sync.config.build import Proxies, build_settings, read_migration
 from s3_sync.config.file.document import Document, read_document
-from s3_sync.config.file.fields import MigrationForm, MigratorForm, ServedForm, TopForm
+from s3_sync.config.file.fields import MigrationForm, MigratorForm, ShuntForm, TopForm
 from s3_sync.config.file.flat import FlatFile, listed
 from s3_sync.config.file.sections import SectionedFile
 from s3_sync.config.findings import Diagnostics
@@ -18,14 +17,15 @@ from s3_sync.config.settings import Mapping, Settings, ShuntSettings
 from s3_sync.errors import ConfigError, Problem
 
 MISSING = "Configuration file does not exist"
-NEW_SECTIONS = ("credentials", "profiles", "mappings")
+SECTIONS = ("credentials", "profiles", "mappings")
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """``settings`` holds what can be used: every mapping without a problem; None when nothing can be.
+    """``settings`` has every mapping without a problem; None if nothing can be used.
 
-    ``missing``: there is no such file, which a daemon takes calmly. ``secret_files``: what was read besides.
+    ``missing``: the file does not exist, which is not an error for a daemon. ``secret_files``: the secret
+    files that were read.
     """
 
     settings: Settings | None
@@ -36,7 +36,7 @@ class Loaded:
 
 
 def load(path: str | os.PathLike[str]) -> Loaded:
-    """Read the file at ``path``. Never raises for anything that a file can hold."""
+    """Load the file at ``path``. Never raises, whatever the file contains."""
     findings = Diagnostics()
     try:
         document = read_document(path, findings)
@@ -48,17 +48,17 @@ def load(path: str | os.PathLike[str]) -> Loaded:
 
 
 def load_written(written: dict[str, Any]) -> Loaded:
-    """The same for what such a file would hold."""
+    """Load a configuration from the JSON object of a file."""
     findings = Diagnostics()
-    settings = _settings(Document(written, readable_by_all=False, twice=()), findings)
+    settings = _settings(Document(written, readable_by_all=False, duplicates=()), findings)
     return Loaded(settings, tuple(findings.problems), tuple(findings.warnings))
 
 
-def load_served(path: str | os.PathLike[str]) -> tuple[ShuntSettings, tuple[Problem, ...]]:
-    """What the middlewares of a proxy need of the file, and what is wrong with it.
+def load_shunt_settings(path: str | os.PathLike[str]) -> tuple[ShuntSettings, tuple[Problem, ...]]:
+    """Load the part of the file that the middlewares of a proxy need; also returns its problems.
 
-    A mapping with a problem is left out. Raises ConfigError when nothing of the file can be used, be it
-    missing, unreadable, or not a whole JSON document.
+    A mapping with a problem is left out. Raises ConfigError if nothing can be used: the file is missing,
+    unreadable, or not a complete JSON document.
     """
     findings = Diagnostics()
     try:
@@ -66,8 +66,8 @@ def load_served(path: str | os.PathLike[str]) -> tuple[ShuntSettings, tuple[Prob
     except FileNotFoundError:
         raise ConfigError([Problem("", MISSING)]) from None
     written = document.written if document else None
-    top = None if written is None else findings.read(ServedForm, written, "")
-    entries = None if document is None else _form(document, not_yet.SERVED_OPTIONS, findings)
+    top = None if written is None else findings.read(ShuntForm, written, "")
+    entries = None if document is None else _open_format(document, unsupported.SHUNT_OPTIONS, findings)
     if top is None or entries is None or findings.problems:
         raise ConfigError(findings.problems)
     merging = [(place, entry) for place, entry in entries.entries() if entries.merges(entry)]
@@ -83,44 +83,44 @@ def load_served(path: str | os.PathLike[str]) -> tuple[ShuntSettings, tuple[Prob
     size = (top.migrator_settings or {}).get("segment_size")
     default: int = MigratorForm.model_fields["segment_size"].default
     segment_size = size if isinstance(size, int) and not isinstance(size, bool) and size > 0 else default
-    served = ShuntSettings(tuple(mappings), segment_size, named, frozenset(findings.secret_files))
-    return served, tuple(findings.problems)
+    settings = ShuntSettings(tuple(mappings), segment_size, named, frozenset(findings.secret_files))
+    return settings, tuple(findings.problems)
 
 
-def is_new(written: dict[str, Any]) -> bool:
-    """Whether this is the form with credentials, profiles and mappings apart."""
-    return any(section in written for section in NEW_SECTIONS)
+def has_sections(written: dict[str, Any]) -> bool:
+    """Returns whether a file has the format with credentials, profiles and mappings."""
+    return any(section in written for section in SECTIONS)
 
 
-def _form(
-    document: Document, refused: not_yet.Tables, findings: Diagnostics
+def _open_format(
+    document: Document, refused: unsupported.Tables, findings: Diagnostics
 ) -> FlatFile | SectionedFile | None:
-    """What reads the form that the document has; None after noting that it has two."""
+    """Return the reader of the document's format; None after reporting that it mixes both."""
     written = document.written
-    new = is_new(written)
-    if new and "containers" in written:
-        there = ", ".join(section for section in NEW_SECTIONS if section in written)
-        findings.problem("", f"the file mixes two forms: {there} of one, containers of the other")
+    sectioned = has_sections(written)
+    if sectioned and "containers" in written:
+        present = ", ".join(section for section in SECTIONS if section in written)
+        findings.problem("", f"the file mixes two formats: {present} of one, containers of the other")
         return None
-    findings.strict = new
-    for key in document.twice:
-        message = f'"{key}" stands twice in one object'
-        if new:
+    findings.strict = sectioned
+    for key in document.duplicates:
+        message = f'duplicate key "{key}" in one object'
+        if sectioned:
             findings.problem("", message)
         else:
-            findings.warning("", f"{message}; the last one counts")
-    return (SectionedFile if new else FlatFile)(written, findings, refused)
+            findings.warning("", f"{message}; the last one is used")
+    return (SectionedFile if sectioned else FlatFile)(written, findings, refused)
 
 
 def _settings(document: Document, findings: Diagnostics) -> Settings | None:
     written = document.written
-    entries = _form(document, not_yet.MAPPING_OPTIONS, findings)
+    entries = _open_format(document, unsupported.MAPPING_OPTIONS, findings)
     if entries is None:
         return None
     if document.readable_by_all and _holds_secrets(entries, written):
-        findings.warning("", "the file holds secrets and everybody may read it: chmod o-rwx")
+        findings.warning("", "the file contains secrets and is readable by every user: chmod o-rwx")
     top = findings.read(entries.top, written, "")
-    not_yet.refuse(not_yet.TOP_LEVEL_OPTIONS, TopForm, written, "", findings)
+    unsupported.refuse(unsupported.TOP_LEVEL_OPTIONS, TopForm, written, "", findings)
     if top is not None:
         _check_ports(top, findings)
     usable = not findings.problems
@@ -132,7 +132,7 @@ def _settings(document: Document, findings: Diagnostics) -> Settings | None:
         migrator = findings.read(MigratorForm, section, "migrator_settings")
     if top is None or not usable:
         return None
-    _check_surroundings(top, findings)
+    _check_paths(top, findings)
     if not written.get(entries.section):
         findings.warning(entries.section, "is empty: there is nothing to do")
     return build_settings(top, tuple(mappings), tuple(migrations), migrator)
@@ -151,12 +151,12 @@ def _mappings(entries: FlatFile | SectionedFile, top: TopForm | None, findings: 
     checks.warn_of_trust(mappings, findings)
     checks.warn_of_idle(mappings, findings)
     mappings = [mapping for mapping in mappings if not findings.has_problem(mapping.place)]
-    checks.warn_of_circles(mappings, top.swift_bind_ip if top else "", findings)
+    checks.warn_of_loops(mappings, top.swift_bind_ip if top else "", findings)
     return mappings
 
 
 def _usable(read: list[Mapping], findings: Diagnostics) -> list[Mapping]:
-    # where two overlap, the one that cannot be used anyway has to yield
+    # of two that overlap, one that has a problem anyway is the one to report
     checks.find_overlaps(sorted(read, key=lambda mapping: findings.has_problem(mapping.place)), findings)
     return [mapping for mapping in read if not findings.has_problem(mapping.place)]
 
@@ -173,18 +173,18 @@ def _migrations(written: dict[str, Any], findings: Diagnostics) -> list[Migratio
 
 
 def _check_ports(top: TopForm, findings: Diagnostics) -> None:
-    """Each process has one of its own."""
+    """Check that there are enough port numbers: each process uses its own."""
     highest = 65536 - top.processes
     if top.metrics_port is not None and top.metrics_port > highest:
         findings.problem(
             "metrics_port",
-            f"must be at most {highest}, as each of {top.processes} processes has the next port, "
+            f"must be at most {highest}, as {top.processes} processes use consecutive ports, "
             f"not {top.metrics_port}",
         )
 
 
-def _check_surroundings(top: TopForm, findings: Diagnostics) -> None:
-    """Paths that lead nowhere are no problems: the file may have been written for another machine."""
+def _check_paths(top: TopForm, findings: Diagnostics) -> None:
+    """Warn of paths that do not exist; not a problem, as the file may be meant for another machine."""
     places = {
         "devices": (top.devices, top.devices),
         "status_dir": (top.status_dir, os.path.dirname(os.path.abspath(top.status_dir))),
@@ -194,19 +194,20 @@ def _check_surroundings(top: TopForm, findings: Diagnostics) -> None:
     for key, (path, directory) in places.items():
         if path and not os.path.isabs(path):
             findings.warning(
-                key, "should be an absolute path: what it means depends on where a program is started"
+                key, "should be an absolute path: a relative one depends on the working directory"
             )
         elif path and not os.path.isdir(directory or "/"):
             findings.warning(key, f"{directory} is not a directory on this machine")
     if top.internal_client_path and not os.path.isfile(top.internal_client_path):
         findings.warning(
             "internal_client_path",
-            f"{top.internal_client_path} is not on this machine: a pipeline that cannot decrypt stands in",
+            f"{top.internal_client_path} does not exist on this machine: a default pipeline, which cannot "
+            "decrypt, is used",
         )
 
 
 def _holds_secrets(entries: FlatFile | SectionedFile, written: dict[str, Any]) -> bool:
-    """In so many words; where one can be found is not a secret."""
+    """Returns whether the file itself contains a secret, not just a reference to one."""
     migrations = (entry for _, entry in listed(written.get("migrations"), "migrations"))
     keys = ("aws_secret", "aws_session_token", "secret", "session_token")
     return any(

@@ -1,4 +1,8 @@
-"""Which mapping an object of a container belongs to: one look into a dict for each request."""
+"""Finds the mapping that the middleware uses for a container, with dict lookups per request.
+
+Unlike ``coverage``, exactly one mapping applies: a container's own mapping before an account-wide one, and of
+several equal ones the last.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,13 @@ from s3_sync.config.settings import Mapping
 
 
 class Index:
-    """Account and container -> mapping. What names the container goes before ``/*``; of two mappings that
-    say the same, the last one counts."""
+    """Account and container -> mapping."""
 
     def __init__(self, mappings: Iterable[Mapping]) -> None:
         self._exact: dict[tuple[str, str], Mapping] = {}
         self._whole: dict[str, Mapping] = {}
         for mapping in mappings:
-            if mapping.is_whole:
+            if mapping.is_account_wide:
                 self._whole[mapping.account] = mapping
             else:
                 self._exact[mapping.account, mapping.container] = mapping
@@ -24,7 +27,8 @@ class Index:
         return len(self._exact) + len(self._whole)
 
     def find(self, account: str, container: str) -> Mapping | None:
-        """The mapping with this very container filled in. Swift's reserved containers have none."""
+        """Return the mapping, with the container filled in; None if there is none, as for Swift's reserved
+        containers."""
         found = self._exact.get((account, container))
         if found is not None:
             return found

@@ -1,4 +1,4 @@
-"""The answer to ``--check-config``: what the daemon would do with this file, and what is wrong with it."""
+"""The report of ``--check-config``: what the daemon would do with a file, and its problems."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from s3_sync.errors import Problem
 WIDTH = 100
 _LABEL = 14
 _TRANSPORT = ("signature_version", "addressing_style", "verify_tls", "ca_bundle")
-#: shown on lines of their own
-_TOLD = {
+#: options with lines of their own
+_OWN_LINES = {
     "copy_after",
     "retain_local",
     "propagate_delete",
@@ -33,7 +33,7 @@ _TOLD = {
 def check_config(path: str, out: TextIO | None = None) -> int:
     """Write the report on the file at ``path`` to ``out`` (None: standard output).
 
-    Returns the process's exit code: 0, or 1 if there is a problem.
+    Returns the exit code of the process: 0, or 1 if there is a problem.
     """
     out = out or sys.stdout
     loaded = load(path)
@@ -45,7 +45,8 @@ def check_config(path: str, out: TextIO | None = None) -> int:
 
 
 def render(loaded: Loaded, path: str) -> str:
-    """The report as plain text, lines of 100 columns where names allow it; secrets are masked."""
+    """Format the report as plain text, in lines of 100 columns unless names are longer; secrets are
+    masked."""
     lines = [f"Configuration {path}"]
     if loaded.settings:
         mappings = loaded.settings.mappings
@@ -65,14 +66,12 @@ def _mapping(mapping: Mapping) -> Iterator[str]:
     yield from _row("endpoint", _endpoint(credentials))
     yield from _row("credentials", _credentials(credentials))
     prefix = mapping.namer.prefix
-    yield from _row("key prefix", f'"{prefix}"' if prefix else "none: keys are the names of the objects")
+    yield from _row("key prefix", f'"{prefix}"' if prefix else "none: keys are the object names")
     when = f"{_duration(profile.copy_after)} after the last change" if profile.copy_after else "at once"
     deletes = "propagated" if profile.propagate_delete else "not propagated"
     verb = "copied" if profile.retain_local else "moved"
     if profile.remote_days:
-        yield from _row(
-            "expiry", f"the store deletes copies that are {_duration(profile.remote_days * 86400)} old"
-        )
+        yield from _row("expiry", f"the store deletes copies after {_duration(profile.remote_days * 86400)}")
     yield from _row("mode", f"{profile.mode}: objects are {verb} {when}; deletes are {deletes}")
     if profile.exclude:
         yield from _row("excluded", f"names that begin with a match of {profile.exclude.pattern}")
@@ -81,10 +80,11 @@ def _mapping(mapping: Mapping) -> Iterator[str]:
     if profile.budget is not None:
         yield from _row("budget", _budget(profile.budget))
     if (shared := mapping.account_budget) is not None:
-        yield from _row("budget", f'shared by all with credentials "{shared.name}": {_budget(shared.budget)}')
+        whose = f'shared by all mappings with credentials "{shared.name}"'
+        yield from _row("budget", f"{whose}: {_budget(shared.budget)}")
     if profile.delete_budget is not None:
         yield from _row("delete budget", _delete_budget(profile.delete_budget))
-    yield from _row("options", ", ".join(_options(mapping)) or "all at their defaults")
+    yield from _row("options", ", ".join(_options(mapping)) or "all defaults")
 
 
 def _budget(budget: Budget) -> str:
@@ -95,26 +95,26 @@ def _budget(budget: Budget) -> str:
 
 def _rates(rates: Rates) -> str:
     if rates.closed:
-        return "nothing is begun"
+        return "no transfers start"
     each = ((rates.bytes_per_second, "bytes"), (rates.requests_per_second, "requests"))
-    return ", ".join(f"{rate:,g} {what} a second" for rate, what in each if rate is not None) or "no limit"
+    return ", ".join(f"{rate:,g} {what} per second" for rate, what in each if rate is not None) or "no limit"
 
 
 def _delete_budget(budget: DeleteBudget) -> str:
     deletes = None if budget.deletes is None else f"{budget.deletes:,} deletes"
     percent = None if budget.percent is None else f"{budget.percent:g} % of the objects"
-    then = "an operator says so" if budget.then == "operator" else "the next begins"
+    then = "the operator's permission" if budget.then == "operator" else "the next interval"
     what = " and ".join(filter(None, (deletes, percent)))
-    return f"at most {what} in {_duration(budget.interval)}; others wait until {then}"
+    return f"at most {what} in {_duration(budget.interval)}; further deletes wait for {then}"
 
 
 def _daemon(settings: Settings) -> Iterator[str]:
     yield from _row("devices", settings.devices)
     yield from _row("status_dir", settings.status_dir)
     yield from _row("swift_dir", settings.swift_dir)
-    passes = f"every {_duration(settings.poll_interval)}, {settings.items_chunk} rows a container"
+    passes = f"every {_duration(settings.poll_interval)}, {settings.items_chunk} rows per container"
     if settings.processes > 1:
-        yield from _row("processes", f"{settings.processes}, which share the containers among them")
+        yield from _row("processes", f"{settings.processes}, which share the containers")
     yield from _row("passes", f"{passes}, {settings.workers} workers")
     yield from _row("verification", f"of rows older than {_duration(settings.verification_slack_seconds)}")
     yield from _row("log", f"{settings.log_file or 'none: --console is needed'} ({settings.log_level})")
@@ -144,11 +144,11 @@ def _credentials(credentials: Credentials) -> str:
 
 
 def _options(mapping: Mapping) -> Iterator[str]:
-    """What differs from the defaults and has no line of its own."""
-    usual = Profile()
+    """Iterate over the options that differ from the defaults and have no line of their own."""
+    defaults = Profile()
     for key in fields(Profile):
         value = getattr(mapping.profile, key.name)
-        if key.name not in _TOLD and value != getattr(usual, key.name):
+        if key.name not in _OWN_LINES and value != getattr(defaults, key.name):
             yield f"{key.name}={_value(value)}"
     credentials = Credentials(addressing_style=None if mapping.credentials.is_aws else "path")
     for name in (*_TRANSPORT, "checksum", "conditional_put", "read_timeout"):
@@ -161,7 +161,7 @@ def _options(mapping: Mapping) -> Iterator[str]:
 
 def _verdict(loaded: Loaded) -> str:
     if loaded.settings is None:
-        return "NOT OK: nothing of this file can be used."
+        return "NOT OK: nothing in this file can be used."
     count = len(loaded.settings.mappings)
     usable = f"{count} mapping{'' if count == 1 else 's'} can be used."
     return f"NOT OK: see the problems above; {usable}" if loaded.problems else f"OK: {usable}"
@@ -192,7 +192,7 @@ def _wrap(text: str, first: str, others: str) -> list[str]:
 
 
 def _printable(line: str) -> str:
-    """Whatever a name holds, it must not steer the terminal."""
+    """Escape control characters, so that a name cannot control the terminal."""
     return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in line)
 
 

@@ -1,4 +1,4 @@
-"""A text that is never shown, and where the file says that it is found."""
+"""Secrets: a text that is never shown, and the references by which the file names it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from s3_sync.errors import ConfigError, Problem
 
-#: what the file may say for a secret, for the JSON Schema
+#: JSON Schema of a secret in the file
 SECRET_SCHEMA: dict[str, Any] = {
     "anyOf": [
         {"type": "string", "minLength": 1},
@@ -26,12 +26,12 @@ SECRET_SCHEMA: dict[str, Any] = {
         ),
     ]
 }
-#: nobody's key is longer, and a wrong path should not fill the memory
-_LONGEST = 65536
+#: limit in bytes, so that a wrong path cannot exhaust memory
+_MAX_BYTES = 65536
 
 
 class Secret:
-    """Holds a password or key. Printing, formatting or logging it shows ``********``; ``reveal`` gives it."""
+    """A password or key. Printing, formatting or logging it shows ``********``; ``reveal`` returns it."""
 
     __slots__ = ("_text",)
 
@@ -52,46 +52,46 @@ class Secret:
 
 
 def find_secret(reference: dict[str, Any], place: str) -> tuple[str, bool]:
-    """What ``{"env": NAME}`` or ``{"file": PATH}`` leads to, and whether everybody may read it.
+    """Resolve ``{"env": NAME}`` or ``{"file": PATH}``; also returns whether every user may read it.
 
-    Of a file, the line break at the end does not count. Raises ConfigError, which names ``place``.
+    A line break at the end of a file is removed. Raises ConfigError with ``place``.
     """
     try:
         match list(reference.items()):
             case [("env", str(name))] if name:
-                return _of_environment(name), False
+                return _from_environment(name), False
             case [("file", str(path))] if path:
-                return _of_file(path)
+                return _from_file(path)
     except ValueError as error:
         raise ConfigError([Problem(place, str(error))]) from None
     raise ConfigError([Problem(place, 'must be text, {"env": NAME} or {"file": PATH}')])
 
 
-def _of_environment(name: str) -> str:
+def _from_environment(name: str) -> str:
     text = os.environ.get(name)
     if not text:
         raise ValueError(f"the environment variable {name} is {'not set' if text is None else 'empty'}")
     return text
 
 
-def _of_file(path: str) -> tuple[str, bool]:
+def _from_file(path: str) -> tuple[str, bool]:
     if not os.path.isabs(path) or "\0" in path:
         raise ValueError(f"{path} is not an absolute path")
     try:
-        # not to wait for somebody to write into a pipe
+        # O_NONBLOCK: opening a pipe must not wait for a writer
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise ValueError(f"{path} is not a file")
-        content = os.read(descriptor, _LONGEST + 1)
+            raise ValueError(f"{path} is not a regular file")
+        content = os.read(descriptor, _MAX_BYTES + 1)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     finally:
         os.close(descriptor)
-    if len(content) > _LONGEST:
+    if len(content) > _MAX_BYTES:
         raise ValueError(f"{path} is too long for a secret")
     try:
         text = content.decode("utf-8").removesuffix("\n").removesuffix("\r")

@@ -1,6 +1,6 @@
-"""What the rest of the program knows of the configuration: frozen values, complete and checked.
+"""The configuration as the rest of the program sees it: frozen values, complete and checked.
 
-Built by ``load``; whichever form the file is written in, this is what comes out.
+``load`` builds them from either format of the file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Literal
 from urllib.parse import quote, urlsplit
 
 from s3_sync.config.budgets import AccountBudget, Budget, DeleteBudget
-from s3_sync.config.criteria import EVERYTHING, Criteria
+from s3_sync.config.criteria import MATCH_ALL, Criteria
 from s3_sync.config.file.fields import MigrationForm, MigratorForm
 from s3_sync.config.secret import Secret
 from s3_sync.model.keys import KeyNamer
@@ -29,10 +29,10 @@ _AWS_HOST = re.compile(r"(?:.+\.)?amazonaws\.com(?:\.cn)?")
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """One remote account, and how to talk to it. Equal values may share connections.
+    """One remote account and its connection options. Equal values may share connections.
 
-    ``endpoint`` None is AWS; without ``identity`` and ``secret`` (AWS only) the SDK's default chain of
-    credentials is used. ``addressing_style`` None leaves the choice to the SDK, which is right for AWS.
+    ``endpoint`` None means AWS. Without ``identity`` and ``secret`` (AWS only) the SDK's default chain of
+    credentials applies. ``addressing_style`` None leaves the choice to the SDK, which is right for AWS.
     """
 
     provider: Literal["s3"] = "s3"
@@ -46,9 +46,10 @@ class Credentials:
     verify_tls: bool = True
     ca_bundle: str | None = None
     checksum: Literal["md5", "none", "crc32", "crc64nvme", "sha256"] = "md5"
-    #: True: use conditions of writes if the store turns out to honour them; None: what is known of it
+    #: True: use conditional writes if a probe shows that the store supports them; None: as known for the
+    #: store
     conditional_put: bool | None = None
-    #: seconds that the daemon waits for an answer, or for the next piece of one
+    #: timeout in seconds for a response, or for the next piece of one
     read_timeout: float = 60.0
     # a proxy's URL may hold a password
     http_proxy: str | None = field(default=None, repr=False)
@@ -68,9 +69,9 @@ class Credentials:
 
     @property
     def store(self) -> str:
-        """Which store this is: equal for two endpoints of which we know that they hold the same buckets.
+        """Identifies the store: equal for two endpoints that are known to have the same buckets.
 
-        A clone's host, port and path; for AWS, where bucket names are global, the partition.
+        For AWS, where bucket names are global, it is the partition; otherwise host, port and path.
         """
         url = urlsplit(self.endpoint or "")
         if self.is_aws:
@@ -83,13 +84,13 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What to do with a mapping's objects. Times are in seconds, sizes in bytes.
+    """The policy for a mapping's objects. Times in seconds, sizes in bytes.
 
-    ``exclude``: names at whose start it matches are left alone, deletes of them too. ``criteria``: only
-    objects whose headers match are copied. ``encryption``: ask AWS to encrypt what is stored (SSE-S3).
-    ``remote_listing_failure`` None leaves it to the mode. ``segment_containers``: those that may hold
-    segments beside a manifest's own container and its segment containers; ``"*"`` = all of the account.
-    """
+    ``exclude``: objects whose names match at their start are ignored, and so are their deletes. ``criteria``:
+    only objects whose headers match are copied. ``encryption``: request encryption at rest from AWS (SSE-S3).
+    ``remote_listing_failure`` None: depends on the mode. ``segment_containers``: containers that may have
+    segments, in addition to a manifest's own container and its segment containers; ``"*"`` = all of the
+    account."""
 
     copy_after: int = 0
     retain_local: bool = True
@@ -103,7 +104,7 @@ class Profile:
     protect_containers: bool = False
     propagate_post: bool = False
     remote_listing_failure: Literal["fail", "local"] | None = None
-    criteria: Criteria = EVERYTHING
+    criteria: Criteria = MATCH_ALL
     exclude: re.Pattern[str] | None = None
     encryption: bool = True
     storage_class: str | None = None
@@ -121,7 +122,7 @@ class Profile:
 
     @property
     def remote_days(self) -> int:
-        """``remote_delete_after`` in whole days, never less than was asked for; 0 = for ever."""
+        """``remote_delete_after`` in whole days, rounded up; 0 = forever."""
         return math.ceil(self.remote_delete_after / 86400)
 
     @property
@@ -130,30 +131,29 @@ class Profile:
 
     @property
     def expires_copies(self) -> bool:
-        """Whether copies of moved objects are deleted when the objects would have expired: not where
-        ``remote_delete_after`` says how long they are kept, unless both are asked for."""
+        """Whether copies of moved objects are deleted at the objects' expiry. ``remote_delete_after`` takes
+        precedence, unless ``propagate_expiration_offset`` is set too."""
         return self.propagate_expiration and not (
             self.remote_delete_after and not self.propagate_expiration_offset
         )
 
     @property
     def lists_local_alone(self) -> bool:
-        """Whether a listing whose remote part cannot be had is answered with the local part.
+        """Whether a listing is answered with the local part if the remote part is unavailable.
 
-        A hole where objects were moved away would look as if they were lost; in sync, everything is here.
+        In lifecycle mode moved objects would then look lost; in sync mode, every object is local.
         """
         return (self.remote_listing_failure or ("local" if self.retain_local else "fail")) == "local"
 
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """One local container, and the bucket and keys that it goes to.
+    """A local container, or every container of an account, mapped to a bucket and key prefix.
 
-    ``custom_prefix`` is what the file says (None = hashed prefix); ``namer`` is what follows from it.
-    ``place`` is where the file says it, such as ``containers[3]``. ``origin``: of what a mapping of every
-    container comes to for one of them, that mapping's ``journal_key``; else empty. ``account_budget`` is
-    shared by all mappings that name the same credentials; the profile's is this mapping's alone.
-    """
+    ``custom_prefix``: as in the file (None = hashed prefix); ``namer`` follows from it. ``place``: location
+    in the file, such as ``containers[3]``. ``parent_key``: for a container of an account-wide mapping, the
+    ``journal_key`` of that mapping; otherwise empty. ``account_budget``: shared by all mappings with the same
+    credentials; the profile's budget applies to this mapping alone."""
 
     account: str
     container: str
@@ -164,45 +164,47 @@ class Mapping:
     custom_prefix: str | None = None
     cloud_connector: bool = True
     place: str = ""
-    origin: str = field(default="", compare=False)
+    parent_key: str = field(default="", compare=False)
     account_budget: AccountBudget | None = None
 
     @property
     def is_account(self) -> bool:
-        """Whether its entry in the file maps every container of the account."""
-        return bool(self.origin) or self.container == EVERY_CONTAINER
+        """Whether its entry in the file is account-wide."""
+        return bool(self.parent_key) or self.container == EVERY_CONTAINER
 
     @property
     def lane(self) -> str:
-        """What has threads of its own: a store; within it whatever has a budget, so that who has to wait for
-        one keeps nobody else waiting."""
+        """Key of the lane whose threads serve this mapping: one per store, and one per budget within a store,
+        so that a mapping that waits for its budget does not block others."""
         own = self.control_key if self.profile.budget is not None else ""
         account = self.account_budget.name if self.account_budget is not None else ""
         return " ".join((self.credentials.store, *filter(None, (account, own))))
 
     @property
-    def is_whole(self) -> bool:
-        """Whether this is about every container of the account."""
+    def is_account_wide(self) -> bool:
+        """Whether this covers every container of the account."""
         return self.container == EVERY_CONTAINER
 
     @property
     def label(self) -> str:
-        return f"{self.account}{EVERY_CONTAINER}" if self.is_whole else f"{self.account}/{self.container}"
+        if self.is_account_wide:
+            return f"{self.account}{EVERY_CONTAINER}"
+        return f"{self.account}/{self.container}"
 
     def same_config(self, other: Mapping) -> bool:
-        """Whether they mean the same: where in the file they stand makes no difference."""
+        """Returns whether both are equal except for their places in the file."""
         return self is other or replace(self, place="") == replace(other, place="")
 
     def of_container(self, container: str) -> Mapping:
-        """What a mapping of every container says about one of them."""
+        """Return the mapping that this account-wide mapping makes for one container."""
         namer = KeyNamer.hashed(self.account, container)
-        return replace(self, container=container, namer=namer, origin=self.journal_key)
+        return replace(self, container=container, namer=namer, parent_key=self.journal_key)
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits of what decides where bytes land: not secrets, identity or policy.
+        """16 hexadecimal digits that identify the destination, independent of secrets, identity and policy.
 
-        Status files hold it, so how it is computed may not change.
+        Status files contain it, so the computation must not change.
         """
         credentials = self.credentials
         parts = (
@@ -216,20 +218,20 @@ class Mapping:
 
     @property
     def journal_key(self) -> str:
-        """This mapping's name in journals: different for two mappings of one container, and for the same
-        one with another destination."""
+        """The mapping's key in journals: container and destination, so it differs for two mappings of one
+        container, and after a change of destination."""
         return f"{self.label}#{self.fingerprint}"
 
     @property
     def control_key(self) -> str:
-        """What the operator's wishes are filed under: the ``journal_key`` of the mapping in the file."""
-        return self.origin or self.journal_key
+        """The key of operator requests: the ``journal_key`` of the mapping in the file."""
+        return self.parent_key or self.journal_key
 
     @property
     def location(self) -> str:
-        """Where the remote objects are, in the words of ``content_location`` in listings.
+        """The place of the remote objects, as ``content_location`` in listings.
 
-        Clients rely on the form: ``<store>;<bucket>[;<key prefix>]``.
+        Clients rely on the format: ``<store>;<bucket>[;<key prefix>]``.
         """
         endpoint = self.credentials.endpoint
         where = "Google Cloud Storage" if endpoint == _GOOGLE else endpoint or "AWS S3"
@@ -237,26 +239,25 @@ class Mapping:
 
     @property
     def stats_prefix(self) -> str:
-        """This mapping's part of a metric's name: endpoint, account, bucket and prefix, container.
+        """The mapping's part of statsd names: endpoint, account, bucket and prefix, container.
 
-        Dashboards rely on it. The container stands last, so that metrics of one account can be pruned
-        from the right.
+        Dashboards rely on it. The container comes last, so that metrics of one account can be pruned from the
+        right.
         """
         bucket = f"{self.bucket}/{self.custom_prefix}" if self.custom_prefix else self.bucket
         parts = (self.credentials.endpoint or "S3", self.account, bucket, self.container)
-        # earlier versions quoted "~" too, which quote() has left alone since Python 3.7
+        # earlier versions quoted "~" too, which quote() has not done since Python 3.7
         quoted = (quote(part, safe="").replace("~", "%7E") for part in parts)
         return ".".join(part.replace(".", "%2E") for part in quoted)
 
 
 @dataclass(frozen=True, slots=True)
 class ShuntSettings:
-    """What the middlewares of a proxy use of the file: mappings that merge namespaces.
+    """The settings of a proxy's middlewares: the mappings that merge namespaces.
 
-    ``segment_size``: of restored objects that are too large for one, in bytes. ``named``: account and
-    container of every entry that merges namespaces, whether or not it can be used. ``secret_files``: what
-    else to look at, to see a change.
-    """
+    ``segment_size``: segment size in bytes of restored objects that are too large for one. ``named``: account
+    and container of every entry that merges namespaces, including invalid ones. ``secret_files``: to be
+    watched for changes, too."""
 
     mappings: tuple[Mapping, ...]
     segment_size: int
@@ -266,7 +267,7 @@ class ShuntSettings:
 
 @dataclass(frozen=True, slots=True)
 class Syslog:
-    """Where log lines are sent beside the log file."""
+    """A syslog server that receives the log lines, in addition to the log file."""
 
     host: str = "localhost"
     port: int = 514
@@ -305,7 +306,7 @@ class Settings:
     migrator: MigratorForm | None = None
 
     def secrets(self) -> Iterator[Secret]:
-        """Every secret of the configuration: what log lines must never show."""
+        """Iterate over every secret of the configuration, which log lines must never show."""
         for mapping in self.mappings:
             yield from filter(None, (mapping.credentials.secret, mapping.credentials.session_token))
         for migration in self.migrations:

@@ -1,6 +1,6 @@
-"""What a configuration may ask for and this version cannot do yet. Nothing of it is ignored silently.
+"""Options that are valid but not supported by this version yet. They are refused, never silently ignored.
 
-A feature that arrives takes its line out of the table; docs/configuration.md marks the same keys.
+Remove the entry when the feature is implemented; docs/configuration.md marks the same keys.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from s3_sync.config.file.base import Form
+from s3_sync.config.file.base import FileModel
 from s3_sync.config.findings import Diagnostics, join, shown
 
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """``refused``: the values that cannot be honoured; None = anything but nothing (0, false, empty)."""
+    """``refused``: the unsupported values; None = every true value (not 0, false or empty)."""
 
     key: str
     note: str = ""
@@ -37,17 +37,17 @@ MAPPING_OPTIONS = (
     Unsupported("min_segment_size", "Swift targets only"),
 )
 
-#: the same for the middlewares of a proxy, which have nothing to do with how objects are copied
-SERVED_OPTIONS = (Unsupported("protocol", refused=("swift", "azure", "gcs")),)
+#: for the middlewares of a proxy, which do not depend on how objects are copied
+SHUNT_OPTIONS = (Unsupported("protocol", refused=("swift", "azure", "gcs")),)
 
 TOP_LEVEL_OPTIONS = (Unsupported("bulk_process", "rows are handled one by one"),)
 
 
 def refuse(
-    options: Tables, form: type[Form], written: Mapping[str, Any], place: str, findings: Diagnostics
+    options: Tables, form: type[FileModel], written: Mapping[str, Any], place: str, findings: Diagnostics
 ) -> None:
-    """Note a problem for everything in ``written`` that cannot be honoured. ``form`` names the keys; options
-    that it does not have are not looked at."""
+    """Add a problem for every unsupported value in ``written``. ``form`` gives the keys; options that it does
+    not have are skipped."""
     for option in options:
         if option.key not in form.model_fields:
             continue

@@ -40,7 +40,9 @@ class Daemon:
         coverage = Coverage(configured)
         self._on_coverage(coverage)
         shard = self._services.share
-        own = [each for each in configured if each.is_whole or shard.owns(each.account, each.container)]
+        own = [
+            each for each in configured if each.is_account_wide or shard.owns(each.account, each.container)
+        ]
         self._services.activity.set_mappings(own)
         by_lane: dict[str, list[Mapping]] = {name: [] for name in self._lanes}
         for mapping in own:

@@ -114,7 +114,7 @@ class Lane:
             if job is None:
                 continue
             job.update_coverage(coverage)
-            if job.mapping.is_whole:
+            if job.mapping.is_account_wide:
                 slot.assigned = None
                 self._assign(slot.key, job.children_of(slot.requested) if slot.requested else ())
 
@@ -273,4 +273,4 @@ class Lane:
 
 
 def _is_expanding(slot: Slot) -> bool:
-    return slot.requested is not None and slot.requested.is_whole
+    return slot.requested is not None and slot.requested.is_account_wide

@@ -35,7 +35,7 @@ class _Parent:
         self._config = config
         self._serve = serve
         self._watch = FileWatch(options.config)
-        self._watch.also(config.loaded.secret_files)
+        self._watch.watch_also(config.loaded.secret_files)
         self._watch.changed()
         self._count = config.settings.processes
         self._manager = ServiceManager()
@@ -65,9 +65,11 @@ class _Parent:
     def _reload(self) -> None:
         """Keep the last valid configuration for workers that start later; running workers reload by
         themselves."""
-        before = self._watch.looks()
+        before = self._watch.stat_signature()
         loaded = load(self._options.config)
-        self._watch.also(loaded.secret_files)  # of an invalid file, too: a missing secret may appear later
+        self._watch.watch_also(
+            loaded.secret_files
+        )  # of an invalid file, too: a missing secret may appear later
         if loaded.settings is None or loaded.problems:
             return
         if loaded.settings.status_dir == self._config.settings.status_dir:

@@ -57,8 +57,8 @@ class ConfigReloader:
         self._settings = target.settings
         self._now = now
         self._watch = FileWatch(target.path)
-        self._watch.also(loaded.secret_files)
-        looks = self._watch.looks()
+        self._watch.watch_also(loaded.secret_files)
+        looks = self._watch.stat_signature()
         self._known = looks if looks[:1] == before else before
         self._next_poll = now() + POLL_EVERY
         self._requested = False
@@ -80,7 +80,7 @@ class ConfigReloader:
         if now < self._next_poll:
             return
         self._next_poll = now + POLL_EVERY
-        looks, last = self._watch.looks(), self._last
+        looks, last = self._watch.stat_signature(), self._last
         self._last = looks
         if looks != self._known and looks == last:
             self._read()
@@ -88,7 +88,7 @@ class ConfigReloader:
     def _read(self) -> None:
         self._target.on_reload(True)
         try:
-            self._known = self._watch.looks()
+            self._known = self._watch.stat_signature()
             loaded = load(self._target.path)
             if loaded.problems or loaded.settings is None:
                 self._refuse(loaded)
@@ -130,10 +130,10 @@ class ConfigReloader:
 
     def _also(self, loaded: Loaded) -> None:
         files = loaded.secret_files
-        before = self._watch.looks()
-        self._watch.also(files)
+        before = self._watch.stat_signature()
+        self._watch.watch_also(files)
         if before == self._known:
-            self._known = self._watch.looks()
+            self._known = self._watch.stat_signature()
         self._last = self._known
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from s3_sync.config.file_watch import FileWatch
-from s3_sync.config.load import load_served
+from s3_sync.config.load import load_shunt_settings
 from s3_sync.config.mapping_index import Index
 from s3_sync.config.settings import Mapping, ShuntSettings
 from s3_sync.errors import ConfigError, Problem, SyncError
@@ -92,7 +92,7 @@ class MappingTable:
         if not self._watch.changed():
             return
         try:
-            served, problems = load_served(self._path)
+            served, problems = load_shunt_settings(self._path)
         except ConfigError as error:
             for problem in error.problems:
                 self._log.error("%s: %s; the previous configuration stays in force", self._path, problem)
@@ -110,7 +110,7 @@ class MappingTable:
                 self._log.error("%s: mapping %s keeps its previous configuration", self._path, mapping.label)
                 usable.append(mapping)
         self._served = replace(served, mappings=tuple(usable))
-        self._watch.also(served.secret_files)
+        self._watch.watch_also(served.secret_files)
         self._index = Index(usable)
         self._targets = {}
         self._registry.keep({mapping.credentials for mapping in usable})

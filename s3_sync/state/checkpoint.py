@@ -190,7 +190,7 @@ class StatusFiles:
         """Remove temporary files of interrupted writes that are older than ``before``. The status file of a
         container with such a name is kept. A failure is harmless and only logged."""
         keep: dict[str, set[str]] = {}
-        for account, container in self._coverage.named():
+        for account, container in self._coverage.named_containers():
             keep.setdefault(_file_name(account), set()).add(_file_name(container))
         for name in os.listdir(self._directory):
             directory = os.path.join(self._directory, name)
@@ -230,7 +230,7 @@ class StatusFiles:
             return database
         if suffixed in entries:
             return suffixed
-        sharing = self._coverage.of(mapping.account, mapping.container)
+        sharing = self._coverage.all_for(mapping.account, mapping.container)
         if any(plain.get("destination") == other.fingerprint for other in sharing):
             return suffixed
         same_bucket = [each for each in sharing if each.bucket == plain.get("aws_bucket")]

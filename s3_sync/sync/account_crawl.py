@@ -80,7 +80,7 @@ class AccountCrawl:
         """Returns nothing if ``mapping`` begins to move objects: the account must be scanned first."""
         if not mapping.profile.retain_local and self.account_index is None:
             return []
-        found = (self._coverage.share(mapping, container) for container in self.covered or ())
+        found = (self._coverage.for_container(mapping, container) for container in self.covered or ())
         return [each for each in found if each is not None]
 
     def update_coverage(self, coverage: Coverage) -> None:
@@ -164,7 +164,7 @@ class AccountCrawl:
     def _container_mapping(self, container: str) -> Mapping | None:
         if container in self._versioned or not self._context.share.owns(self.mapping.account, container):
             return None
-        return self._coverage.share(self.mapping, container)
+        return self._coverage.for_container(self.mapping, container)
 
     def _has_database(self, container: str) -> bool:
         replicas = self._context.brokers.replicas(self.mapping.account, container)

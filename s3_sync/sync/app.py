@@ -77,7 +77,7 @@ def new_job(services: SyncServices, request: JobRequest) -> Job:
     """See ``daemon.job.JobFactory``."""
     context = Context.of(services, request.pools)
     parent = request.parent
-    if request.mapping.is_whole:
+    if request.mapping.is_account_wide:
         known = request.previous.account_index if isinstance(request.previous, AccountCrawl) else None
         return AccountCrawl(context, request.mapping, request.coverage, known)
     account_index = parent.account_index if isinstance(parent, AccountCrawl) else None

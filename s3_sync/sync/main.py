@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(options: StartOptions) -> int:
     """Run the daemon. Every process returns its exit code. Raises SyncError."""
-    before = FileWatch(options.config).looks()
+    before = FileWatch(options.config).stat_signature()
     loaded = load(options.config)
     settings = loaded.settings
     if settings is None:

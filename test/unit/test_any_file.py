@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from s3_sync.admin.verification_state import VerificationState
 from s3_sync.cluster.client import has_encryption, internal_client
-from s3_sync.config.load import load, load_served
+from s3_sync.config.load import load, load_shunt_settings
 from s3_sync.config.secret import find_secret
 from s3_sync.config.settings import Credentials, Mapping, Profile
 from s3_sync.daemon import recon_file as recon
@@ -99,7 +99,7 @@ def read(directory: Path, name: str) -> None:
         with contextlib.suppress(ConfigError):
             load(path)
         with contextlib.suppress(ConfigError):
-            load_served(path)
+            load_shunt_settings(path)
     elif name == "secret":
         with contextlib.suppress(ConfigError):
             text, _ = find_secret({"file": str(path)}, "secret")

@@ -17,7 +17,7 @@ import pytest
 from mutants.rules import MUTANTS
 from proofs.functional import EXPLAINED, explained
 from s3_sync.admin import main
-from s3_sync.config.file.base import Form
+from s3_sync.config.file.base import FileModel
 from s3_sync.config.file.budgets import BudgetForm, DeleteBudgetForm, HoursForm
 from s3_sync.config.file.fields import (
     FlatFileModel,
@@ -31,9 +31,9 @@ from s3_sync.config.file.section_models import (
     PRESETS,
     CredentialsForm,
     MappingEntry,
-    NewFileForm,
     ProfileForm,
-    new_name,
+    SectionedFileModel,
+    section_key,
 )
 from s3_sync.config.load import load
 from s3_sync.config.unsupported import MAPPING_OPTIONS, TOP_LEVEL_OPTIONS
@@ -54,8 +54,8 @@ PAGES = [
     ),
 ]
 
-SECTIONS: dict[str, type[Form]] = {
-    "Top level": NewFileForm,
+SECTIONS: dict[str, type[FileModel]] = {
+    "Top level": SectionedFileModel,
     "Credentials: `credentials`": CredentialsForm,
     "Profiles: `profiles`": ProfileForm,
     "Mappings: `mappings`": MappingEntry,
@@ -71,7 +71,7 @@ SECTIONS: dict[str, type[Form]] = {
 OLD_FORM = "The form of earlier versions: `containers`"
 
 
-def own_keys(form: type[Form]) -> dict[str, str]:
+def own_keys(form: type[FileModel]) -> dict[str, str]:
     """Key -> field; those of remote accounts, which migrations have as well, stand with credentials."""
     shared = RemoteForm.model_fields if form is MigrationForm else {}
     return {key: name for key, name in form.names().items() if name not in shared}
@@ -124,17 +124,17 @@ def test_examples_in_the_reference_are_valid(title: str) -> None:
         if not example or json.loads(example) is None:
             continue
         field = form.model_fields[name]
-        alone = type("Alone", (Form,), {"__annotations__": {name: field.rebuild_annotation()}})
+        alone = type("Alone", (FileModel,), {"__annotations__": {name: field.rebuild_annotation()}})
         alone.model_validate({name: json.loads(example)})  # type: ignore[attr-defined]
 
 
 def test_what_is_not_in_this_version_is_marked() -> None:
     for title, form in SECTIONS.items():
         marked = {key for key, cells in rows(title).items() if "**not in this version**" in cells[3].lower()}
-        options = TOP_LEVEL_OPTIONS if form is NewFileForm else MAPPING_OPTIONS
+        options = TOP_LEVEL_OPTIONS if form is SectionedFileModel else MAPPING_OPTIONS
         refused = {option.key for option in options}
         expected = {key for key, name in own_keys(form).items() if name in refused}
-        reading = (NewFileForm, CredentialsForm, ProfileForm, MappingEntry)
+        reading = (SectionedFileModel, CredentialsForm, ProfileForm, MappingEntry)
         assert marked == (expected if form in reading else set()), title
 
 
@@ -164,11 +164,11 @@ def test_every_key_of_the_old_form_has_a_place_in_the_new_one() -> None:
         ):
             if kind in where:
                 assert key in form.model_fields, key
-        renamed = new_name(key) != key
-        assert renamed == (f": `{new_name(key)}`" in where), key
+        renamed = section_key(key) != key
+        assert renamed == (f": `{section_key(key)}`" in where), key
 
 
-def check_keys(written: dict[type[Form], set[str]]) -> None:
+def check_keys(written: dict[type[FileModel], set[str]]) -> None:
     for form, keys in written.items():
         known = set(own_keys(form))
         assert known <= keys, f"{form.__name__} lacks {sorted(known - keys)}"
@@ -183,7 +183,7 @@ def test_the_sample_has_every_key() -> None:
     content = read(SAMPLE)
     check_keys(
         {
-            NewFileForm: set(content),
+            SectionedFileModel: set(content),
             CredentialsForm: keys_of(content["credentials"].values()),
             ProfileForm: keys_of(content["profiles"].values()),
             MappingEntry: keys_of(content["mappings"]),

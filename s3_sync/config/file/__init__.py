@@ -1,5 +1,5 @@
-"""The configuration file, key by key, as pydantic models: what may be written, and its defaults.
+"""Pydantic models of the configuration file: every key with its type, range and default.
 
-From outside: ``config.load`` and ``config.build`` turn these models into ``config.settings``.
-Start at ``fields`` (every option), then ``sections`` (today's form) and ``flat`` (the form of 1space).
+``config.load`` and ``config.build`` turn these models into ``config.settings``.
+Start at ``fields`` (every option), then ``sections`` (current format) and ``flat`` (format of 1space).
 """

@@ -1,4 +1,4 @@
-"""What the forms of all parts of the file have in common."""
+"""The base class of the models of all parts of the file."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from pydantic_core import PydanticCustomError
 
 
 def wrong(message: str) -> PydanticCustomError:
-    """What a validator raises; the message follows the key's place."""
+    """Make the exception that a validator raises; the message is shown after the key's place."""
     return PydanticCustomError("wrong", "{message}", {"message": message})
 
 
-class Form(BaseModel):
+class FileModel(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
     @classmethod
     def key(cls, name: str) -> str:
-        """What the field ``name`` is called in the file."""
+        """Return the key in the file of the field ``name``."""
         return cls.model_fields[name].alias or name
 
     @classmethod
     def names(cls) -> dict[str, str]:
-        """Every key of the file that this form knows, with the name of its field."""
+        """Return every key of this model, with the name of its field."""
         return {cls.key(name): name for name in cls.model_fields}
 
     @classmethod
-    def inner(cls, name: str) -> type[Form] | None:
-        """The form that the value of the field ``name`` has itself, if any."""
+    def inner(cls, name: str) -> type[FileModel] | None:
+        """Return the model of the value of the field ``name``, if it has one."""
         choices = get_args(cls.model_fields[name].annotation)
-        return next((each for each in choices if isinstance(each, type) and issubclass(each, Form)), None)
+        models = (each for each in choices if isinstance(each, type) and issubclass(each, FileModel))
+        return next(models, None)
 
     @classmethod
     def hint(cls, key: str) -> str | None:
-        """What to say of a key that is not one of these, and has its place elsewhere."""
+        """Return a hint for an unknown key that belongs elsewhere."""
         return None

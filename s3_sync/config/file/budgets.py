@@ -1,4 +1,4 @@
-"""Budgets as they are written: ``budget`` and ``delete_budget``."""
+"""Models of ``budget`` and ``delete_budget``."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from s3_sync.config.budgets import DAYS, Budget, DeleteBudget, Hours, Rates
-from s3_sync.config.file.base import Form, wrong
+from s3_sync.config.file.base import FileModel, wrong
 
-#: with less, a transfer would rest for so long between two pieces that the store gives it up
-SLOWEST_BYTES, SLOWEST_REQUESTS = 10_000, 0.1
+#: at lower rates the pauses within a transfer would be so long that the store times out
+MIN_BYTES_PER_SECOND, MIN_REQUESTS_PER_SECOND = 10_000, 0.1
 _TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00")
 
 
@@ -21,14 +21,14 @@ def _whole(value: Any) -> Any:
 
 
 def _bytes(value: int) -> int:
-    if 0 < value < SLOWEST_BYTES:
-        raise wrong(f"must be 0, for nothing at all, or at least {SLOWEST_BYTES}")
+    if 0 < value < MIN_BYTES_PER_SECOND:
+        raise wrong(f"must be 0 (no transfers) or at least {MIN_BYTES_PER_SECOND}")
     return value
 
 
 def _requests(value: float) -> float:
-    if 0 < value < SLOWEST_REQUESTS:
-        raise wrong(f"must be 0, for nothing at all, or at least {SLOWEST_REQUESTS:g}")
+    if 0 < value < MIN_REQUESTS_PER_SECOND:
+        raise wrong(f"must be 0 (no transfers) or at least {MIN_REQUESTS_PER_SECOND:g}")
     return value
 
 
@@ -38,12 +38,12 @@ def _days(value: str) -> str:
 
 
 def days_of(text: str) -> frozenset[int]:
-    """``mon-fri,sun`` -> the numbers of these days, 0 = Monday; a range may go over Sunday."""
+    """Parse days such as ``mon-fri,sun`` into numbers, 0 = Monday; a range may wrap around Sunday."""
     days: set[int] = set()
     for part in text.split(","):
         first, _, last = (name.strip().lower() for name in part.partition("-"))
         if first not in DAYS or (last or first) not in DAYS:
-            raise wrong(f'must be days such as "mon-fri" or "sat,sun", of {", ".join(DAYS)}')
+            raise wrong(f'must be days such as "mon-fri" or "sat,sun"; days are {", ".join(DAYS)}')
         begin, end = DAYS.index(first), DAYS.index(last or first)
         days.update(day % 7 for day in range(begin, end + 1 if begin <= end else end + 8))
     return frozenset(days)
@@ -65,7 +65,7 @@ def _zone(value: str) -> str:
     except (OSError, ValueError):  # ZoneInfoNotFoundError is a KeyError
         raise wrong("must be the name of a time zone such as Europe/Berlin") from None
     except KeyError:
-        raise wrong("is not a time zone that this machine knows, such as Europe/Berlin") from None
+        raise wrong("is not a time zone of this machine, such as Europe/Berlin") from None
     return value
 
 
@@ -74,7 +74,7 @@ RequestsPerSecond = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False), A
 TimeOfDay = Annotated[str, AfterValidator(_time)]
 
 
-class RatesForm(Form):
+class RatesForm(FileModel):
     bytes_per_second: BytesPerSecond | None = None
     requests_per_second: RequestsPerSecond | None = None
 
@@ -92,7 +92,7 @@ class HoursForm(RatesForm):
     @model_validator(mode="after")
     def _lasts(self) -> HoursForm:
         if self.start == self.end or self.start == "24:00":
-            raise wrong(f'must not be from "{self.start}" to "{self.end}"')
+            raise wrong(f'must not begin at "{self.start}" and end at "{self.end}"')
         return self
 
     def hours(self) -> Hours:
@@ -100,7 +100,7 @@ class HoursForm(RatesForm):
 
 
 class BudgetForm(RatesForm):
-    """``budget``, of a mapping, of a profile, and of credentials."""
+    """``budget`` of a mapping, a profile, or credentials."""
 
     timezone: Annotated[str, AfterValidator(_zone)] | None = None
     timetable: list[HoursForm] = Field(default_factory=list)
@@ -110,8 +110,8 @@ class BudgetForm(RatesForm):
         return Budget(self.rates(), tuple(form.hours() for form in self.timetable), zone)
 
 
-class DeleteBudgetForm(Form):
-    """``delete_budget``, of a mapping and of a profile."""
+class DeleteBudgetForm(FileModel):
+    """``delete_budget`` of a mapping or a profile."""
 
     deletes: Annotated[int, BeforeValidator(_whole), Field(ge=0, le=2**53)] | None = None
     percent: Annotated[float, Field(ge=0, lt=100, allow_inf_nan=False)] | None = None
@@ -121,7 +121,7 @@ class DeleteBudgetForm(Form):
     @model_validator(mode="after")
     def _limits(self) -> DeleteBudgetForm:
         if self.deletes is None and self.percent is None:
-            raise wrong("needs deletes or percent, or both")
+            raise wrong("requires deletes or percent, or both")
         return self
 
     def budget(self) -> DeleteBudget:

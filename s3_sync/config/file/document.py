@@ -1,4 +1,4 @@
-"""The file before anything is made of it: one JSON object."""
+"""Reads the file as one JSON object."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from s3_sync.streams.small_files import read_file
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """``twice``: keys that stand twice in one object, where the last one counts."""
+    """A parsed file. ``duplicates``: keys that occur more than once in one object; the last one is used."""
 
     written: dict[str, Any]
     readable_by_all: bool
-    twice: tuple[str, ...]
+    duplicates: tuple[str, ...]
 
 
 def read_document(path: str | os.PathLike[str], findings: Diagnostics) -> Document | None:
-    """The file's one object, or None after noting what is wrong. Raises FileNotFoundError."""
+    """Read and parse the file; None after adding a problem. Raises FileNotFoundError."""
     try:
         content = read_file(path)
         readable_by_all = bool(os.stat(path).st_mode & stat.S_IROTH)
@@ -35,39 +35,40 @@ def read_document(path: str | os.PathLike[str], findings: Diagnostics) -> Docume
     except ValueError as error:
         findings.problem("", f"the file cannot be read: {error}")
         return None
-    twice: set[str] = set()
-    written = _parse(content, twice, findings)
+    duplicates: set[str] = set()
+    written = _parse(content, duplicates, findings)
     if isinstance(written, dict):
-        return Document(written, readable_by_all, tuple(sorted(twice)))
+        return Document(written, readable_by_all, tuple(sorted(duplicates)))
     if not findings.problems:
-        findings.problem("", "the file must hold one JSON object: {...}")
+        findings.problem("", "the file must contain one JSON object: {...}")
     return None
 
 
-def _parse(content: bytes, twice: set[str], findings: Diagnostics) -> Any:
-    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
-        result = dict(found)
-        if len(result) < len(found):
-            twice.update(name for name, count in Counter(name for name, _ in found).items() if count > 1)
+def _parse(content: bytes, duplicates: set[str], findings: Diagnostics) -> Any:
+    def to_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) < len(pairs):
+            counts = Counter(name for name, _ in pairs)
+            duplicates.update(name for name, count in counts.items() if count > 1)
         return result
 
     def constant(name: str) -> NoReturn:
         raise ValueError(f"{name} is not JSON")
 
     try:
-        written = json.loads(content.decode("utf-8-sig"), object_pairs_hook=pairs, parse_constant=constant)
-        json.dumps(written, ensure_ascii=False).encode("utf-8")  # half a surrogate pair cannot be stored
+        written = json.loads(content.decode("utf-8-sig"), object_pairs_hook=to_dict, parse_constant=constant)
+        json.dumps(written, ensure_ascii=False).encode("utf-8")  # raises for an unpaired surrogate
         return written
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         findings.problem(f"line {line}", "the file is not UTF-8")
     except UnicodeEncodeError as error:
         half = error.object[error.start].encode("ascii", "backslashreplace").decode("ascii")
-        findings.problem("", f"the file holds {half}, which is half a character")
+        findings.problem("", f"the file contains {half}, which is half of a surrogate pair")
     except json.JSONDecodeError as error:
-        findings.problem(f"line {error.lineno}, column {error.colno}", f"this is not JSON: {error.msg}")
+        findings.problem(f"line {error.lineno}, column {error.colno}", f"invalid JSON: {error.msg}")
     except ValueError as error:
-        findings.problem("", f"this is not JSON: {error}")
+        findings.problem("", f"invalid JSON: {error}")
     except RecursionError:
         findings.problem("", "the file is nested too deeply")
     return None

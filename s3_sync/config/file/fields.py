@@ -1,10 +1,10 @@
-"""The file as it is written, key by key: types, defaults and ranges. docs/configuration.md explains them.
+"""Types, defaults and ranges of every key of the file. docs/configuration.md explains them.
 
 Types are strict: ``"10"`` is not a number, ``1`` is not true. ``null`` means that a key is absent (it is
-taken out before these models see it), and so does an empty text where a key is optional, except for
-``custom_prefix``. What depends on more than one key is checked in ``build`` and ``checks``.
+removed before validation), and so does an empty text for an optional key, except for ``custom_prefix``.
+``build`` and ``checks`` check what depends on more than one key.
 
-Both forms of the file share these models; ``new_forms`` gives their keys the names of the new form.
+Both formats of the file share these models; ``section_models`` has the names of the keys in the new one.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from s3_sync.config.file.base import Form
+from s3_sync.config.file.base import FileModel
 from s3_sync.config.file.base import wrong as _wrong
 from s3_sync.config.file.budgets import BudgetForm, DeleteBudgetForm
 from s3_sync.config.secret import SECRET_SCHEMA, Secret
 
-#: about a hundred years; anything longer is a mistake in the unit
-LONGEST = 100 * 366 * 86400
+#: about a hundred years; a longer duration is a mistake in the unit
+MAX_SECONDS = 100 * 366 * 86400
 _STATSD_PREFIX = re.compile(r"[A-Za-z0-9_.-]*")
 
 
@@ -31,7 +31,7 @@ def _empty_is_absent(value: Any) -> Any:
 
 
 def _whole(value: Any) -> Any:
-    """3600.0 is a fine number of seconds; 0.5 stays as it is and is refused."""
+    """Accept 3600.0 as an integer; 0.5 stays as it is and is refused."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -40,7 +40,7 @@ def _lower(value: Any) -> Any:
 
 
 def _secret(value: Any) -> Secret:
-    """References were replaced by what they lead to before."""
+    """Make a Secret; references have already been resolved."""
     if not isinstance(value, str):
         raise PydanticCustomError("string_type", "text")
     if not value:
@@ -49,14 +49,14 @@ def _secret(value: Any) -> Secret:
 
 
 def _plain(value: str) -> str:
-    """No character that would break a path, a header or a log line."""
+    """Refuse characters that would break a path, a header or a log line."""
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
-        raise _wrong("must not hold control characters")
+        raise _wrong("must not contain control characters")
     return value
 
 
 def _swift_name(value: str) -> str:
-    """Of an account or a container; Swift allows any, "." and ".." among them."""
+    """Validate the name of an account or container; Swift allows any characters, even "." and ".."."""
     if len(value.encode("utf-8")) > 256:
         raise _wrong("must be at most 256 bytes long")
     return value
@@ -64,13 +64,13 @@ def _swift_name(value: str) -> str:
 
 def _account(value: str) -> str:
     if "/" in value:
-        raise _wrong('must not hold "/"')
+        raise _wrong('must not contain "/"')
     return value
 
 
 def _container(value: str) -> str:
     if "/" in value and value != "/*":
-        raise _wrong('must not hold "/" (except for "/*", every container of the account)')
+        raise _wrong('must not contain "/" (except for "/*", every container of the account)')
     return value
 
 
@@ -86,7 +86,7 @@ def _as_tuple(value: Any) -> Any:
 
 def _bucket(value: str) -> str:
     if "/" in value and value != "/*":
-        raise _wrong('must not hold "/"; what keys begin with has a key of its own')
+        raise _wrong('must not contain "/"; the prefix of keys is a separate option')
     return value
 
 
@@ -94,7 +94,7 @@ def _url(value: str) -> str:
     try:
         url = urlsplit(value)
         usable = url.scheme in ("http", "https") and url.hostname and url.port != 0 and " " not in value
-    except ValueError:  # a port that is no number, a bad IPv6 address
+    except ValueError:  # a port that is not a number, an invalid IPv6 address
         usable = False
     if not usable:
         raise _wrong("must be a URL such as https://host:port")
@@ -104,15 +104,15 @@ def _url(value: str) -> str:
 def _endpoint(value: str) -> str:
     url = urlsplit(_url(value))
     if url.username is not None or url.password is not None:
-        raise _wrong("must not hold a user name or password; they have keys of their own")
+        raise _wrong("must not contain a user name or password; they are separate options")
     if url.query or url.fragment:
-        raise _wrong("must not hold a query or fragment")
+        raise _wrong("must not contain a query or fragment")
     return value
 
 
 def _statsd_prefix(value: str) -> str:
     if not _STATSD_PREFIX.fullmatch(value):
-        raise _wrong('may hold only letters, digits and "_.-"')
+        raise _wrong('may contain only letters, digits and "_.-"')
     return value
 
 
@@ -130,10 +130,10 @@ SegmentContainers = Annotated[
 ]
 Bucket = Annotated[Text, AfterValidator(_bucket)]
 Prefix = Annotated[str, AfterValidator(_plain)]
-WholeSeconds = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=LONGEST)]
-Seconds = Annotated[float, Field(ge=0, le=LONGEST, allow_inf_nan=False)]
-Patience = Annotated[float, Field(ge=1, le=900, allow_inf_nan=False)]
-Minutes = Annotated[float, Field(ge=0, le=LONGEST / 60, allow_inf_nan=False)]
+WholeSeconds = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=MAX_SECONDS)]
+Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
+ReadTimeout = Annotated[float, Field(ge=1, le=900, allow_inf_nan=False)]
+Minutes = Annotated[float, Field(ge=0, le=MAX_SECONDS / 60, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(ge=0, le=2**53)]
 Threads = Annotated[int, Field(ge=1, le=10_000)]
 Rows = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -142,8 +142,8 @@ LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidat
 StatsdPrefix = Annotated[str, AfterValidator(_statsd_prefix)]
 
 
-class RemoteForm(Form):
-    """The keys that mappings and migrations share: which remote account, and how to reach it."""
+class RemoteForm(FileModel):
+    """The keys that mappings and migrations share: the remote account and its connection options."""
 
     protocol: Literal["s3", "swift", "azure", "gcs"] = "s3"
     aws_endpoint: Endpoint = None
@@ -157,7 +157,7 @@ class RemoteForm(Form):
     ca_bundle: OptionalText = None
     checksum: Literal["md5", "none", "crc32", "crc64nvme", "sha256"] = "md5"
     conditional_put: bool | None = None
-    read_timeout: Patience = 60.0
+    read_timeout: ReadTimeout = 60.0
     auth_type: Literal["swift", "keystone_v2", "keystone_v3"] = "swift"
     tenant_name: OptionalText = None
     project_name: OptionalText = None
@@ -166,8 +166,8 @@ class RemoteForm(Form):
     remote_account: OptionalText = None
 
 
-class PlaceForm(Form):
-    """What is mapped, and to which keys of which bucket."""
+class PlaceForm(FileModel):
+    """The container, and the bucket and key prefix to which it is mapped."""
 
     account: Account
     container: Container
@@ -176,8 +176,8 @@ class PlaceForm(Form):
     prefix_join: Literal["directory", "literal"] = "directory"
 
 
-class PolicyForm(Form):
-    """What is done with the objects of a mapping: the options of a profile."""
+class PolicyForm(FileModel):
+    """The policy for the objects of a mapping: the options of a profile."""
 
     copy_after: WholeSeconds = 0
     retain_local: bool = True
@@ -227,7 +227,7 @@ class MigrationForm(RemoteForm):
     restore_object: bool = True
 
 
-class SyslogForm(Form):
+class SyslogForm(FileModel):
     """``syslog``, at the top level and in ``migrator_settings``."""
 
     host: Text = "localhost"
@@ -235,7 +235,7 @@ class SyslogForm(Form):
     proto: Annotated[Literal["udp", "tcp"], BeforeValidator(_lower)] = "udp"
 
 
-class MigratorForm(Form):
+class MigratorForm(FileModel):
     """``migrator_settings``."""
 
     status_file: Text
@@ -248,14 +248,14 @@ class MigratorForm(Form):
     log_level: LogLevel = "info"
     syslog: SyslogForm | None = None
     statsd_prefix: StatsdPrefix = ""
-    #: of earlier versions; accepted and not used
+    #: options of earlier versions; accepted and not used
     process: int | None = None
     processes: int | None = None
 
 
-class ServedForm(Form):
-    """The top-level keys that the middlewares of a proxy use; of the others they do not even look at the
-    types, because a copy of the file on a proxy may lack them."""
+class ShuntForm(FileModel):
+    """The top-level keys that the middlewares of a proxy use. The others are not validated, because a copy of
+    the file on a proxy may lack them."""
 
     http_proxy: OptionalUrl = None
     https_proxy: OptionalUrl = None
@@ -266,8 +266,8 @@ class ServedForm(Form):
     migrator_settings: dict[str, Any] | None = None
 
 
-class TopForm(Form):
-    """The top level. Its sections are read on their own, so that one mistake does not hide others."""
+class TopForm(FileModel):
+    """The top level. Its sections are read one by one, so that one mistake does not hide others."""
 
     devices: Text
     items_chunk: Rows
@@ -298,6 +298,6 @@ class TopForm(Form):
 
 
 class FlatFileModel(TopForm):
-    """The top level of the form of earlier versions."""
+    """The top level of the format of earlier versions."""
 
     containers: list[Any] = Field(default_factory=list)

@@ -1,7 +1,7 @@
-"""The sections of the file in which credentials, profiles and mappings stand apart, key by key.
+"""Models of the format with sections: credentials, profiles and mappings.
 
-What a key means, and what it is called in the program, is the same as in ``forms``; where the file calls it
-by another name here, that is its alias.
+The fields have the same names and meanings as in ``fields``; a key with another name in this format is the
+alias of its field.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from s3_sync.config.file.base import Form
+from s3_sync.config.file.base import FileModel
 from s3_sync.config.file.budgets import BudgetForm, DeleteBudgetForm
 from s3_sync.config.file.fields import (
-    LONGEST,
+    MAX_SECONDS,
     MappingForm,
     OptionalText,
     PlaceForm,
@@ -24,8 +24,8 @@ from s3_sync.config.file.fields import (
     TopForm,
 )
 
-A_DAY = 86400
-_NEW_NAMES = {
+DAY = 86400
+_KEYS = {
     "protocol": "provider",
     "aws_endpoint": "endpoint",
     "aws_identity": "identity",
@@ -36,26 +36,26 @@ _NEW_NAMES = {
 }
 
 #: a fraction of a day is rounded to whole seconds
-Days = Annotated[float, Field(ge=0, le=LONGEST / A_DAY, allow_inf_nan=False)]
-#: what an option of a profile is called as well, in days
+Days = Annotated[float, Field(ge=0, le=MAX_SECONDS / DAY, allow_inf_nan=False)]
+#: options of a profile in days -> the same options in seconds
 IN_DAYS = {"delay_days": "copy_after", "remote_retention_days": "remote_delete_after"}
 
-#: what the type of a profile says about options that the profile does not name
+#: defaults of a profile's options by its type
 PRESETS: dict[str, dict[str, Any]] = {
     "sync": {"retain_local": True, "copy_after": 0, "propagate_delete": True},
     "lifecycle": {"retain_local": False, "merge_namespaces": True, "propagate_delete": False},
 }
 
 
-def new_name(name: str) -> str:
-    """What the new form calls a key of the old one."""
-    return _NEW_NAMES.get(name, name)
+def section_key(name: str) -> str:
+    """Return the name of a flat key in the format with sections."""
+    return _KEYS.get(name, name)
 
 
 class CredentialsForm(RemoteForm):
-    """One entry of ``credentials``: a remote account, and how to reach it."""
+    """One entry of ``credentials``: a remote account and its connection options."""
 
-    model_config = ConfigDict(alias_generator=new_name)
+    model_config = ConfigDict(alias_generator=section_key)
 
     budget: BudgetForm | None = None
 
@@ -65,7 +65,7 @@ class CredentialsForm(RemoteForm):
 
 
 class ProfileForm(PolicyForm):
-    """One entry of ``profiles``: what is done with the objects of the mappings that name it."""
+    """One entry of ``profiles``: the policy for the objects of the mappings that name it."""
 
     type: Literal["sync", "lifecycle"]
     conditions: dict[str, Any] | None = None
@@ -73,21 +73,21 @@ class ProfileForm(PolicyForm):
     remote_retention_days: Days | None = None
 
     def policy(self) -> dict[str, Any]:
-        """Every field of PolicyForm with its value: as written, else by the type, else the default."""
+        """Return every field of PolicyForm: as written, else by the type, else the default."""
         values = {name: getattr(self, name) for name in PolicyForm.model_fields}
         for name, value in PRESETS[self.type].items():
             if name not in self.model_fields_set:
                 values[name] = value
         for name, seconds in IN_DAYS.items():
             if (days := getattr(self, name)) is not None:
-                values[seconds] = round(days * A_DAY)
+                values[seconds] = round(days * DAY)
         return values
 
 
 class MappingEntry(PlaceForm):
     """One entry of ``mappings``."""
 
-    model_config = ConfigDict(alias_generator=new_name)
+    model_config = ConfigDict(alias_generator=section_key)
 
     prefix_join: Literal["directory", "literal"] = "literal"
     credentials: Text
@@ -102,19 +102,19 @@ class MappingEntry(PlaceForm):
     @classmethod
     def hint(cls, key: str) -> str | None:
         if key in ProfileForm.names():
-            return "it belongs into a profile"
-        if new_name(key) in CredentialsForm.names():
-            return "it belongs into credentials"
+            return "it belongs in a profile"
+        if section_key(key) in CredentialsForm.names():
+            return "it belongs in credentials"
         return _renamed(cls, key)
 
 
 class ResolvedMapping(MappingForm):
-    """A mapping together with the credentials and the profile that it names."""
+    """A mapping combined with the credentials and the profile that it names."""
 
-    model_config = ConfigDict(alias_generator=new_name)
+    model_config = ConfigDict(alias_generator=section_key)
 
 
-class NewFileForm(TopForm):
+class SectionedFileModel(TopForm):
     """The top level."""
 
     credentials: dict[str, Any] = Field(default_factory=dict)
@@ -122,6 +122,6 @@ class NewFileForm(TopForm):
     mappings: list[Any] = Field(default_factory=list)
 
 
-def _renamed(form: type[Form], key: str) -> str | None:
-    name = new_name(key)
-    return f'it is called "{name}" in this form' if name != key and name in form.names() else None
+def _renamed(form: type[FileModel], key: str) -> str | None:
+    name = section_key(key)
+    return f'it is called "{name}" in this format' if name != key and name in form.names() else None

@@ -113,7 +113,7 @@ class BacklogPoller:
         """The totals of one mapping; None if it was removed meanwhile."""
         totals = Pending()
         # without the heartbeat of the account crawl: containers have heartbeats of their own
-        heartbeats = [each for each in counters.heartbeats.values() if not each.mapping.is_whole]
+        heartbeats = [each for each in counters.heartbeats.values() if not each.mapping.is_account_wide]
         for heartbeat in heartbeats:
             try:
                 totals.add(self._reader.read(heartbeat.mapping), self._now())

@@ -94,7 +94,7 @@ class ReconReport:
             "destination": destination(mapping),
             "fingerprint": mapping.fingerprint,
             "containers": sum(
-                not heartbeat.mapping.is_whole for heartbeat in list(counters.heartbeats.values())
+                not heartbeat.mapping.is_account_wide for heartbeat in list(counters.heartbeats.values())
             ),
             "paused": self._is_paused(mapping),
             "rows": _by_kind(counters),

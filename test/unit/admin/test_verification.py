@@ -53,7 +53,7 @@ class TestKept:
         account = Account("segment")
         found = kept(account, retain_local=False)
         assert "a segment of" in found.reason(CONTAINER, "segment")
-        assert "versions" in found.reason("versions", "o")
+        assert "versioned" in found.reason("versions", "o")
         assert found.reason(CONTAINER, "o") == ""
         assert account.walks == 1
 

@@ -45,14 +45,14 @@ def test_a_file_that_is_something_else(tmp_path: Path) -> None:
     path = tmp_path / "state"
     path.write_text("something else" * 100)
     for resume in (True, False):
-        with pytest.raises(StateError, match="is something else"):
+        with pytest.raises(StateError, match="is not a state file"):
             VerificationState(str(path), "of c", resume)
     assert path.read_text() == "something else" * 100
     path.unlink()
     other = sqlite3.connect(path)
     other.execute("CREATE TABLE about (what)")
     other.close()
-    with pytest.raises(StateError, match="is something else"):
+    with pytest.raises(StateError, match="is not a state file"):
         VerificationState(str(path), "of c", resume=False)
     with pytest.raises(StateError, match="Is a directory"):
         VerificationState(str(tmp_path), "of c", resume=False)

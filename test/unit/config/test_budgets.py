@@ -106,16 +106,16 @@ def test_nothing_at_all(rates: Any) -> None:
 @pytest.mark.parametrize(
     ("written", "place", "message"),
     [
-        ({"bytes_per_second": 9_999}, "bytes_per_second", "must be 0, for nothing at all, or at least 10000"),
+        ({"bytes_per_second": 9_999}, "bytes_per_second", "must be 0 (no transfers) or at least 10000"),
         ({"bytes_per_second": -1}, "bytes_per_second", "must be at least 0"),
-        ({"requests_per_second": 0.01}, "requests_per_second", "must be 0, for nothing at all, or at least"),
+        ({"requests_per_second": 0.01}, "requests_per_second", "must be 0 (no transfers) or at least"),
         ({"requests_per_second": "5"}, "requests_per_second", "must be a number"),
-        ({"timezone": "Berlin"}, "timezone", "is not a time zone that this machine knows"),
+        ({"timezone": "Berlin"}, "timezone", "is not a time zone of this machine"),
         ({"timezone": "../x"}, "timezone", "must be the name of a time zone"),
         ({"timetable": [OFFICE, {"days": "mo"}]}, "timetable[1].days", 'must be days such as "mon-fri"'),
         ({"timetable": [{"from": "8:00"}]}, "timetable[0].from", 'must be a time of day such as "08:00"'),
         ({"timetable": [{"to": "24:01"}]}, "timetable[0].to", "must be a time of day"),
-        ({"timetable": [{"from": "08:00", "to": "08:00"}]}, "timetable[0]", "must not be from"),
+        ({"timetable": [{"from": "08:00", "to": "08:00"}]}, "timetable[0]", "must not begin at"),
         ({"timetable": [{"until": "08:00"}]}, "timetable[0].until", "is not a known key"),
         ({"timetable": {}}, "timetable", "must be a list"),
         ({"rate": 1}, "rate", "is not a known key"),
@@ -159,7 +159,7 @@ def test_where_a_budget_stands(write: Any) -> None:
         [found] = loaded.settings.mappings
         shared = section == "credentials.aws"
         assert (found.account_budget is not None, found.profile.budget is not None) == (shared, not shared)
-        assert "20,000 bytes a second" in render(loaded, "sync.json")
+        assert "20,000 bytes per second" in render(loaded, "sync.json")
 
 
 def test_the_form_of_earlier_versions_has_it_too(write: Any) -> None:
@@ -172,8 +172,8 @@ def test_the_form_of_earlier_versions_has_it_too(write: Any) -> None:
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ({}, "delete_budget: needs deletes or percent, or both"),
-        ({"interval": 3600}, "delete_budget: needs deletes or percent, or both"),
+        ({}, "delete_budget: requires deletes or percent, or both"),
+        ({"interval": 3600}, "delete_budget: requires deletes or percent, or both"),
         ({"deletes": -1}, "delete_budget.deletes: must be at least 0"),
         ({"deletes": 1.5}, "delete_budget.deletes: must be a whole number"),
         ({"percent": 100}, "delete_budget.percent: must be below 100"),
@@ -212,4 +212,6 @@ def test_a_delete_budget_is_shown(write: Any) -> None:
     loaded = load(write(MAPPING | {"delete_budget": {"deletes": 1000, "percent": 5}}))
     assert loaded.problems == ()
     text = " ".join(render(loaded, "sync.json").split())
-    assert "at most 1,000 deletes and 5 % of the objects in 1 day; others wait until an operator" in text
+    assert (
+        "at most 1,000 deletes and 5 % of the objects in 1 day; further deletes wait for the operator" in text
+    )

@@ -149,10 +149,10 @@ def test_what_cannot_be_used_yet_stays_as_it_is_written(write: Any) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ({"mappings": []}, "the file has the new form already"),
-        ({"mappings": [], "containers": []}, "the file mixes two forms"),
+        ({"mappings": []}, "the file already has the new format"),
+        ({"mappings": [], "containers": []}, "the file mixes two formats"),
         ({"containers": {}}, "containers: must be a list"),
-        ([], "the file must hold one JSON object: {...}"),
+        ([], "the file must contain one JSON object: {...}"),
     ],
 )
 def test_what_cannot_be_converted(tmp_path: Path, content: Any, problem: str) -> None:
@@ -165,7 +165,10 @@ def test_what_cannot_be_converted(tmp_path: Path, content: Any, problem: str) ->
 
 @pytest.mark.parametrize(
     ("value", "problem"),
-    [("1e999", "the file holds a number that is too large"), ("[" * 5000 + "]" * 5000, "nested too deeply")],
+    [
+        ("1e999", "the file contains a number that is too large"),
+        ("[" * 5000 + "]" * 5000, "nested too deeply"),
+    ],
 )
 def test_what_cannot_be_written(write: Any, value: str, problem: str) -> None:
     path = write(MAPPING | {"copy_after": "HERE"})
@@ -176,8 +179,8 @@ def test_what_cannot_be_written(write: Any, value: str, problem: str) -> None:
 
 def test_nothing_comes_out_that_means_something_else(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(MAPPING | {"custom_prefix": "/a/"})
-    monkeypatch.setattr(module, "_is_joined_otherwise", lambda prefix: False)
-    with pytest.raises(ConfigError, match="would not mean the same"):
+    monkeypatch.setattr(module, "_join_matters", lambda prefix: False)
+    with pytest.raises(ConfigError, match="would differ in meaning"):
         convert_file(str(path))
 
 

@@ -14,7 +14,7 @@ def mapping(container: str, bucket: str = "b", account: str = "A", **profile: bo
 
 
 def of(coverage: Coverage, container: str, account: str = "A") -> list[tuple[str, str, str]]:
-    return [(each.container, each.bucket, each.namer.prefix) for each in coverage.of(account, container)]
+    return [(each.container, each.bucket, each.namer.prefix) for each in coverage.all_for(account, container)]
 
 
 def test_in_the_order_of_the_file() -> None:
@@ -27,8 +27,8 @@ def test_in_the_order_of_the_file() -> None:
 
 def test_the_same_keys_are_written_by_one() -> None:
     own = mapping("c")
-    assert Coverage([mapping("/*"), own]).of("A", "c") == [own]
-    assert len(Coverage([mapping("/*"), own]).of("A", "d")) == 1
+    assert Coverage([mapping("/*"), own]).all_for("A", "c") == [own]
+    assert len(Coverage([mapping("/*"), own]).all_for("A", "d")) == 1
 
 
 def test_reserved_names() -> None:

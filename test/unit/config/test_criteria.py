@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from s3_sync.config.criteria import EVERYTHING, MAX_DEPTH, compile_criteria
+from s3_sync.config.criteria import MATCH_ALL, MAX_DEPTH, compile_criteria
 from s3_sync.errors import ConfigError
 
 HEADERS = {"content-type": "application/dicom", "x-object-meta-hold": "No", "x-object-meta-città": "ÅRHUS"}
@@ -62,7 +62,7 @@ def test_case_is_ignored_in_every_script(value: str, header: str) -> None:
         ({"NOT": "a"}, "here.NOT", "must be an object"),
         ({"AND": [{"a": "1"}, {"NOT": {"b": 2}}]}, "here.AND[1].NOT.b", "must be text"),
         ({"OR": [{"a": None}]}, "here.OR[0].a", "must be text"),
-        ({"and": [{"a": "1"}]}, "here.and", "operators are written in capitals: AND"),
+        ({"and": [{"a": "1"}]}, "here.and", "operators must be in upper case: AND"),
         ("a", "here", "must be an object"),
     ],
 )
@@ -101,6 +101,6 @@ def test_compiled_conditions_are_values() -> None:
     assert one == other
     assert len({one, other}) == 1
     assert str(one) == '(a = "b" AND NOT c = "d")'
-    assert compile_criteria({}, "x") == EVERYTHING
-    assert str(EVERYTHING) == "everything"
+    assert compile_criteria({}, "x") == MATCH_ALL
+    assert str(MATCH_ALL) == "everything"
     assert str(compile_criteria({"OR": [{"a": "b"}, {"c": "d"}]}, "x")) == '(a = "b" OR c = "d")'

@@ -35,7 +35,7 @@ def test_secrets_in_files_of_their_own(tmp_path: Path) -> None:
     secret.write_text("one")
     watch = FileWatch(str(path))
     assert watch.changed()
-    watch.also([str(secret)])
+    watch.watch_also([str(secret)])
     assert (watch.changed(), watch.changed()) == (True, False)
     replace(secret, "two")
     assert (watch.changed(), watch.changed()) == (True, False)

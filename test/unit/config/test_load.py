@@ -123,7 +123,7 @@ def test_every_mistake_is_listed_at_once(write: Any) -> None:
         )
     )
     assert told(loaded) == [
-        'containers[1].account: must not hold "/", not "a/b"',
+        'containers[1].account: must not contain "/", not "a/b"',
         "containers[1].container: must be text, not 5",
         "containers[1].aws_bucket: must not be empty",
         "containers[1].copy_after: must be at least 0, not -1",
@@ -132,7 +132,7 @@ def test_every_mistake_is_listed_at_once(write: Any) -> None:
         'containers[3].protocol: must be one of "s3", "swift", "azure" or "gcs", not "ftp"',
         "containers[3].selection_criteria.AND[1].a: the value to compare with must be text",
         (
-            "containers[3].exclude_pattern: is not a regular expression: "
+            "containers[3].exclude_pattern: is not a valid regular expression: "
             "missing ), unterminated subpattern at position 0"
         ),
         "migrations[0].aws_endpoint: is required with auth_type keystone_v3",
@@ -164,12 +164,12 @@ def test_a_mistake_at_the_top_makes_nothing_usable_but_hides_nothing(write: Any)
     [
         (b'{"a": 1,\n "b" 2}', "line 2, column 6", "Expecting ':' delimiter"),
         (b"", "line 1, column 1", "Expecting value"),
-        (b"[]", "", "must hold one JSON object"),
-        (b"null", "", "must hold one JSON object"),
+        (b"[]", "", "must contain one JSON object"),
+        (b"null", "", "must contain one JSON object"),
         (b'{"a": "\xff"}', "line 1", "not UTF-8"),
         (b'{"a": NaN}', "", "NaN is not JSON"),
         (b'{"a": ' + b"9" * 5000 + b"}", "", "Exceeds the limit"),
-        (b'{"a": "\\ud800"}', "", "\\ud800, which is half a character"),
+        (b'{"a": "\\ud800"}', "", "\\ud800, which is half of a surrogate pair"),
         (b"[" * 100_000, "", "nested too deeply"),
     ],
 )
@@ -194,7 +194,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("top", "problem"),
     [
-        ({"statsd_prefix": "a:b"}, 'statsd_prefix: may hold only letters, digits and "_.-", not "a:b"'),
+        ({"statsd_prefix": "a:b"}, 'statsd_prefix: may contain only letters, digits and "_.-", not "a:b"'),
         ({"statsd_port": 0}, "statsd_port: must be at least 1, not 0"),
         (
             {"log_level": "loud"},
@@ -272,5 +272,5 @@ def test_every_process_has_a_port(write: Any, port: int, processes: int, good: b
     assert (loaded.settings is not None) is good
     if not good:
         assert told(loaded) == [
-            "metrics_port: must be at most 65532, as each of 4 processes has the next port, not 65533"
+            "metrics_port: must be at most 65532, as 4 processes use consecutive ports, not 65533"
         ]

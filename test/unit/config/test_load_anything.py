@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3_sync.config.file.fields import FlatFileModel, Form, MappingForm, MigrationForm, MigratorForm
-from s3_sync.config.file.section_models import CredentialsForm, MappingEntry, NewFileForm, ProfileForm
-from s3_sync.config.load import load, load_served
+from s3_sync.config.file.base import FileModel
+from s3_sync.config.file.fields import FlatFileModel, MappingForm, MigrationForm, MigratorForm
+from s3_sync.config.file.section_models import CredentialsForm, MappingEntry, ProfileForm, SectionedFileModel
+from s3_sync.config.load import load, load_shunt_settings
 from s3_sync.errors import ConfigError
 from unit.config.written import MAPPING
 
@@ -57,7 +58,7 @@ def check_random(directory: Path, content: bytes) -> None:
         assert mapping.stats_prefix.isascii()
         hash(mapping)
     with contextlib.suppress(ConfigError):
-        load_served(path)
+        load_shunt_settings(path)
 
 
 @given(
@@ -89,7 +90,7 @@ NEW_ENTRIES = st.lists(
 )
 
 
-def named(form: type[Form]) -> st.SearchStrategy[Any]:
+def named(form: type[FileModel]) -> st.SearchStrategy[Any]:
     return st.dictionaries(
         st.sampled_from(["a", "b", "", "a.b", "\n"]),
         st.dictionaries(st.sampled_from(sorted(form.names())), VALUES) | VALUES,
@@ -98,7 +99,7 @@ def named(form: type[Form]) -> st.SearchStrategy[Any]:
 
 
 @given(
-    top=st.dictionaries(st.sampled_from(sorted(NewFileForm.names())), VALUES),
+    top=st.dictionaries(st.sampled_from(sorted(SectionedFileModel.names())), VALUES),
     mappings=NEW_ENTRIES,
     credentials=named(CredentialsForm),
     profiles=named(ProfileForm),

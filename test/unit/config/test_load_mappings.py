@@ -43,13 +43,19 @@ def test_prefixes(write: Any, changes: dict[str, Any], prefix: str) -> None:
     ("changes", "problems"),
     [
         ({"aws_identity": None, "aws_secret": None}, []),
-        ({"aws_identity": None}, ["aws_identity: is required with the other of aws_identity and aws_secret"]),
-        ({"aws_secret": None}, ["aws_secret: is required with the other of aws_identity and aws_secret"]),
+        (
+            {"aws_identity": None},
+            ["aws_identity: is required: give both aws_identity and aws_secret, or neither"],
+        ),
+        (
+            {"aws_secret": None},
+            ["aws_secret: is required: give both aws_identity and aws_secret, or neither"],
+        ),
         ({"aws_secret": ""}, ["aws_secret: must not be empty"]),
         ({"aws_secret": 5}, ["aws_secret: must be text"]),
         (
             {"aws_identity": None, "aws_secret": None, "aws_session_token": "t"},
-            ["aws_session_token: needs aws_identity and aws_secret"],
+            ["aws_session_token: requires aws_identity and aws_secret"],
         ),
         (
             {"aws_identity": None, "aws_secret": None, "aws_endpoint": "http://clone"},
@@ -62,35 +68,38 @@ def test_prefixes(write: Any, changes: dict[str, Any], prefix: str) -> None:
         ({"aws_endpoint": "https://clone:port"}, ["aws_endpoint: must be a URL such as https://host:port"]),
         (
             {"aws_endpoint": "https://me:pw@clone"},
-            ["aws_endpoint: must not hold a user name or password; they have keys of their own"],
+            ["aws_endpoint: must not contain a user name or password; they are separate options"],
         ),
-        ({"aws_endpoint": "https://clone/?a=b"}, ["aws_endpoint: must not hold a query or fragment"]),
+        ({"aws_endpoint": "https://clone/?a=b"}, ["aws_endpoint: must not contain a query or fragment"]),
         (
             {"container": "c/d"},
-            ['container: must not hold "/" (except for "/*", every container of the account), not "c/d"'],
+            ['container: must not contain "/" (except for "/*", every container of the account), not "c/d"'],
         ),
         (
             {"account": ".shards_AUTH_a", "container": "/*"},
-            ["account: is one of Swift's own: its containers cannot be mapped"],
+            ["account: is a Swift system account; its containers cannot be mapped"],
         ),
-        ({"aws_bucket": "/*"}, ['aws_bucket: cannot be "/*": that is for migrations']),
+        ({"aws_bucket": "/*"}, ['aws_bucket: cannot be "/*", which is for migrations only']),
         (
             {"aws_bucket": "a/b"},
-            ['aws_bucket: must not hold "/"; what keys begin with has a key of its own, not "a/b"'],
+            ['aws_bucket: must not contain "/"; the prefix of keys is a separate option, not "a/b"'],
         ),
         *(
             (
                 {"aws_bucket": name},
-                [f'aws_bucket: no bucket is called "{name}": letters, digits, ".", "_", "-", ":"'],
+                [f'aws_bucket: "{name}" is not a valid bucket name; use letters, digits, ".", "_", "-", ":"'],
             )
             for name in ("Bad Bucket!", "..", "bücket", "b" * 256, "b?x")
         ),
         ({"aws_bucket": "Tenant:old_Bucket.1"}, []),
-        ({"container": "\0versions"}, ['container: must not hold control characters, not "\\u0000versions"']),
+        (
+            {"container": "\0versions"},
+            ['container: must not contain control characters, not "\\u0000versions"'],
+        ),
         ({"account": "ü" * 129}, [f'account: must be at most 256 bytes long, not "{"ü" * 55} ...']),
         (
             {"custom_prefix": "p" * 1023},
-            ["custom_prefix: leaves no room for names: keys are at most 1024 bytes"],
+            ["custom_prefix: leaves no room for object names: keys have at most 1024 bytes"],
         ),
         ({"copy_after": 0.5}, ["copy_after: must be a whole number, not 0.5"]),
         ({"copy_after": 1e300}, ["copy_after: must be at most 3.16224e+09, not 1e+300"]),
@@ -144,27 +153,30 @@ def test_clones_get_path_addressing(write: Any) -> None:
         ({"\x1b[31m": 1}, "'\\x1b[31m': is not a known key and has no effect"),
         (
             {"custom_prefix": "pre", "prefix_join": "literal"},
-            'custom_prefix: does not end in "/": object "a" becomes key "prea", and not "pre/a"',
+            'custom_prefix: does not end with "/": object "a" becomes key "prea", not "pre/a"',
         ),
         ({"prefix_join": "literal"}, "prefix_join: has no effect without custom_prefix"),
         ({"project_name": "lab"}, "project_name: has no effect with protocol s3"),
-        ({"verify_tls": False}, "verify_tls: is off: whoever is in between can read and change it all"),
+        (
+            {"verify_tls": False},
+            "verify_tls: is off: anyone on the network path can read and modify all traffic",
+        ),
         ({"ca_bundle": "/a", "verify_tls": False}, "ca_bundle: has no effect while verify_tls is false"),
         ({"ca_bundle": "/no/where"}, "ca_bundle: /no/where does not exist on this machine"),
         (
             {"aws_endpoint": "http://s3.amazonaws.com"},
-            "aws_endpoint: objects travel to AWS unencrypted; use https",
+            "aws_endpoint: objects are sent to AWS unencrypted; use https",
         ),
         (
             {"propagate_expiration": True},
-            "propagate_expiration: has no effect while retain_local is true; propagate_delete has",
+            "propagate_expiration: has no effect while retain_local is true; use propagate_delete",
         ),
-        ({"aws_secret": "key\n"}, "aws_secret: begins or ends with a blank or a line break; is that meant?"),
+        ({"aws_secret": "key\n"}, "aws_secret: begins or ends with white space; is that intended?"),
         (
             {"aws_identity": " id"},
-            "aws_identity: begins or ends with a blank or a line break; is that meant?",
+            "aws_identity: begins or ends with white space; is that intended?",
         ),
-        ({"signature_version": "s3"}, "signature_version: AWS refuses the old signature; use s3v4"),
+        ({"signature_version": "s3"}, "signature_version: AWS rejects signature version 2; use s3v4"),
     ],
 )
 def test_warnings_about_a_mapping(write: Any, changes: dict[str, Any], warning: str) -> None:
@@ -191,9 +203,12 @@ def test_warnings_about_the_whole(write: Any) -> None:
         'syslog.hots: is not a known key and has no effect; did you mean "host"?',
         "devices: /no/where is not a directory on this machine",
         "status_dir: /no/where is not a directory on this machine",
-        "log_file: should be an absolute path: what it means depends on where a program is started",
+        "log_file: should be an absolute path: a relative one depends on the working directory",
         "recon_cache_path: /no/recon is not a directory on this machine",
-        "internal_client_path: /no/client is not on this machine: a pipeline that cannot decrypt stands in",
+        (
+            "internal_client_path: /no/client does not exist on this machine: a default pipeline, which "
+            "cannot decrypt, is used"
+        ),
         "containers: is empty: there is nothing to do",
     ]
 
@@ -206,7 +221,7 @@ def test_a_directory_that_will_be_made(write: Any, tmp_path: Path) -> None:
 def test_a_file_with_secrets_is_not_for_everybody(write: Any) -> None:
     path = write(MAPPING)
     path.chmod(0o644)
-    assert warned(load(path)) == ["the file holds secrets and everybody may read it: chmod o-rwx"]
+    assert warned(load(path)) == ["the file contains secrets and is readable by every user: chmod o-rwx"]
     os.chmod(path, 0o640)
     assert warned(load(path)) == []
 
@@ -217,7 +232,7 @@ def test_a_key_that_stands_twice(write: Any) -> None:
     loaded = load(path)
     assert loaded.settings
     assert loaded.settings.items_chunk == 2
-    assert warned(loaded) == ['"items_chunk" stands twice in one object; the last one counts']
+    assert warned(loaded) == ['duplicate key "items_chunk" in one object; the last one is used']
 
 
 def test_mistakes_with_secrets_do_not_show_them(write: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from s3_sync.config.load import load_served
+from s3_sync.config.load import load_shunt_settings
 from s3_sync.errors import ConfigError
 from unit.config.written import MAPPING
 
@@ -16,7 +16,9 @@ MERGING = {**MAPPING, "merge_namespaces": True, "restore_object": True}
 
 
 def test_only_mappings_that_merge(write: Any) -> None:
-    served, problems = load_served(write(MERGING, {**MAPPING, "container": "other", "custom_prefix": "o"}))
+    served, problems = load_shunt_settings(
+        write(MERGING, {**MAPPING, "container": "other", "custom_prefix": "o"})
+    )
     assert [mapping.label for mapping in served.mappings] == ["AUTH_lab/scans"]
     assert served.mappings[0].profile.restore_object
     assert served.named == {("AUTH_lab", "scans")}
@@ -26,7 +28,7 @@ def test_only_mappings_that_merge(write: Any) -> None:
 def test_a_proxy_needs_none_of_the_daemons_keys(tmp_path: Path) -> None:
     path = tmp_path / "sync.json"
     path.write_text(json.dumps({"containers": [MERGING], "workers": "many"}))
-    served, problems = load_served(path)
+    served, problems = load_shunt_settings(path)
     assert len(served.mappings) == 1
     assert served.segment_size == 100_000_000
     assert problems == ()
@@ -34,26 +36,26 @@ def test_a_proxy_needs_none_of_the_daemons_keys(tmp_path: Path) -> None:
 
 def test_what_only_the_daemon_cannot_do(write: Any) -> None:
     every = {**MERGING, "container": "/*", "remote_delete_after": 86400}
-    served, problems = load_served(write(every))
+    served, problems = load_shunt_settings(write(every))
     assert [mapping.container for mapping in served.mappings] == ["/*"]
     assert problems == ()
 
 
 @pytest.mark.parametrize("size", [7, "7", True, 0, -1])
 def test_segment_size(write: Any, size: Any) -> None:
-    served, _ = load_served(write(MERGING, migrator_settings={"segment_size": size}))
+    served, _ = load_shunt_settings(write(MERGING, migrator_settings={"segment_size": size}))
     assert served.segment_size == (7 if size == 7 and size is not True else 100_000_000)
 
 
 def test_a_bad_mapping_is_left_out_and_named(write: Any) -> None:
-    served, problems = load_served(write(MERGING, {**MERGING, "container": "bad", "aws_bucket": 7}))
+    served, problems = load_shunt_settings(write(MERGING, {**MERGING, "container": "bad", "aws_bucket": 7}))
     assert [mapping.container for mapping in served.mappings] == ["scans"]
     assert served.named == {("AUTH_lab", "scans"), ("AUTH_lab", "bad")}
     assert [str(problem) for problem in problems] == ["containers[1].aws_bucket: must be text, not 7"]
 
 
 def test_overlapping_mappings(write: Any) -> None:
-    served, problems = load_served(
+    served, problems = load_shunt_settings(
         write({**MERGING, "custom_prefix": "a"}, {**MERGING, "container": "b", "custom_prefix": "a/b"})
     )
     assert [mapping.container for mapping in served.mappings] == ["scans"]
@@ -86,7 +88,7 @@ def test_the_new_form(tmp_path: Path) -> None:
     """Of credentials and profiles, only those of mappings that merge are looked at."""
     path = tmp_path / "sync.json"
     path.write_text(json.dumps(NEW))
-    served, problems = load_served(path)
+    served, problems = load_shunt_settings(path)
     assert [mapping.label for mapping in served.mappings] == ["AUTH_lab/scans"]
     assert not served.mappings[0].profile.retain_local
     # what may have merged, before somebody mistyped the profile, stays in force
@@ -111,21 +113,21 @@ def test_which_profiles_merge(tmp_path: Path, profile: Any, merges: bool) -> Non
     path = tmp_path / "sync.json"
     content = NEW | {"profiles": {"archive": profile, "mirror": {"type": "sync"}, "archiv": {"type": "sync"}}}
     path.write_text(json.dumps(content))
-    served, _ = load_served(path)
+    served, _ = load_shunt_settings(path)
     assert (("AUTH_lab", "scans") in served.named) is merges
 
 
 def test_two_forms_in_one_file(tmp_path: Path) -> None:
     path = tmp_path / "sync.json"
     path.write_text(json.dumps(NEW | {"containers": [MERGING]}))
-    with pytest.raises(ConfigError, match="mixes two forms"):
-        load_served(path)
+    with pytest.raises(ConfigError, match="mixes two formats"):
+        load_shunt_settings(path)
 
 
 def test_files_that_hold_secrets_are_told(tmp_path: Path) -> None:
     path, secret = tmp_path / "sync.json", tmp_path / "secret"
     path.write_text(json.dumps({"containers": [{**MERGING, "aws_secret": {"file": str(secret)}}]}))
-    served, problems = load_served(path)
+    served, problems = load_shunt_settings(path)
     assert [str(problem) for problem in problems] == [
         f"containers[0].aws_secret: {secret} cannot be read: No such file or directory"
     ]
@@ -137,11 +139,11 @@ def test_a_file_that_is_no_configuration(tmp_path: Path, text: str) -> None:
     path = tmp_path / "sync.json"
     path.write_text(text, errors="surrogateescape")
     with pytest.raises(ConfigError):
-        load_served(path)
+        load_shunt_settings(path)
 
 
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="does not exist"):
-        load_served(tmp_path / "absent")
+        load_shunt_settings(tmp_path / "absent")
     with pytest.raises(ConfigError, match="cannot be read"):
-        load_served(tmp_path)
+        load_shunt_settings(tmp_path)

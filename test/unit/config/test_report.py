@@ -70,13 +70,13 @@ def test_a_good_file(check: Any) -> None:
         "    credentials   AKIAEXAMPLE, secret ********",
         '    key prefix    "a5bd39/AUTH_lab/scans/"',
         "    mode          sync: objects are copied at once; deletes are propagated",
-        "    options       all at their defaults",
+        "    options       all defaults",
         "  AUTH_lab/site  (containers[1])",
         "    bucket        web",
         "    endpoint      https://s3.example.org",
         "    credentials   AKIAEXAMPLE, secret ********, session token ********",
-        "    key prefix    none: keys are the names of the objects",
-        "    expiry        the store deletes copies that are 30 days old",
+        "    key prefix    none: keys are the object names",
+        "    expiry        the store deletes copies after 30 days",
         "    mode          sync: objects are copied 2 days after the last change; deletes are not propagated",
         "    excluded      names that begin with a match of ^tmp/",
         '    condition     NOT content-type = "text/html"',
@@ -106,7 +106,7 @@ def test_a_mapping_that_moves(check: Any) -> None:
     assert code == 0
     mode = "lifecycle: objects are moved 1 day after the last change; deletes are not propagated"
     assert f"mode {mode} options" in " ".join(text.split())
-    assert "Warnings (1)\n  containers[0]: objects of AUTH_lab/scans leave this cluster" in text
+    assert "Warnings (1)\n  containers[0]: objects of AUTH_lab/scans are removed" in text
 
 
 def test_nothing_usable(check: Any) -> None:
@@ -114,7 +114,7 @@ def test_nothing_usable(check: Any) -> None:
     assert code == 1
     assert "devices: is required" in text
     assert "Mappings" not in text
-    assert text.endswith("\nNOT OK: nothing of this file can be used.\n")
+    assert text.endswith("\nNOT OK: nothing in this file can be used.\n")
 
 
 def test_credentials_of_the_environment(check: Any) -> None:

@@ -44,7 +44,7 @@ def test_in_the_environment(write: Any, monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_file_that_everybody_may_read(write: Any, kept: Path) -> None:
     path = write(MAPPING | {"aws_secret": {"file": str(kept)}})
     kept.chmod(0o644)
-    assert warned(load(path)) == [f"containers[0].aws_secret: everybody may read {kept}: chmod o-rwx"]
+    assert warned(load(path)) == [f"containers[0].aws_secret: {kept} is readable by every user: chmod o-rwx"]
     kept.chmod(0o640)
     assert warned(load(path)) == []
 
@@ -56,7 +56,7 @@ def test_a_file_that_everybody_may_read(write: Any, kept: Path) -> None:
         ({"env": "EMPTY"}, "the environment variable EMPTY is empty"),
         ({"file": "/no/where"}, "/no/where cannot be read: No such file or directory"),
         ({"file": "relative"}, "relative is not an absolute path"),
-        ({"file": "/"}, "/ is not a file"),
+        ({"file": "/"}, "/ is not a regular file"),
         ({"file": "/a\0b"}, "/a\0b is not an absolute path"),
         ({"file": ""}, 'must be text, {"env": NAME} or {"file": PATH}'),
         ({"file": 7}, 'must be text, {"env": NAME} or {"file": PATH}'),
@@ -89,4 +89,4 @@ def test_a_pipe_holds_nothing_up(write: Any, kept: Path) -> None:
     kept.unlink()
     os.mkfifo(kept)
     loaded = load(write(MAPPING | {"aws_secret": {"file": str(kept)}}))
-    assert told(loaded) == [f"containers[0].aws_secret: {kept} is not a file"]
+    assert told(loaded) == [f"containers[0].aws_secret: {kept} is not a regular file"]

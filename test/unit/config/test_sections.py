@@ -153,24 +153,24 @@ def test_every_mistake_at_its_place_and_the_rest_goes_on(write_new: Any) -> None
         )
     )
     assert sorted(told(loaded)) == [
-        'credentials.clone.aws_secret: is not a known key; it is called "secret" in this form',
+        'credentials.clone.aws_secret: is not a known key; it is called "secret" in this format',
         "credentials.clone.secret: is required with an endpoint that is not AWS",
-        'credentials.dotted.name: the name must not be empty, nor hold ".", "[", "]" or control characters',
-        'mappings[1].aws_bucket: is not a known key; it is called "bucket" in this form',
+        'credentials.dotted.name: the name must not be empty or contain ".", "[", "]" or control characters',
+        'mappings[1].aws_bucket: is not a known key; it is called "bucket" in this format',
         'mappings[1].containr: is not a known key; did you mean "container"?',
-        "mappings[1].copy_after: is not a known key; it belongs into a profile",
-        "mappings[1].region: is not a known key; it belongs into credentials",
+        "mappings[1].copy_after: is not a known key; it belongs in a profile",
+        "mappings[1].region: is not a known key; it belongs in credentials",
         'mappings[2].credentials: "awz" is not in credentials; did you mean "aws"?',
-        "mappings[2].profile: cannot be used: see profiles.lazy",
+        "mappings[2].profile: is invalid: see profiles.lazy",
         "mappings[3].bucket: must not be empty",
-        "mappings[3].credentials: cannot be used: see credentials.clone",
+        "mappings[3].credentials: is invalid: see credentials.clone",
         "mappings[3].profile: must be text, not 7",
         'mappings[4]: must be an object, not "mapping"',
         "profiles.lazy.conditions.a: the value to compare with must be text",
         "profiles.lazy.delay_days: must be at least 0, not -1",
         'profiles.none.copy_afer: is not a known key; did you mean "copy_after"?',
         "profiles.none.type: is required",
-        "profiles.twice.delay_days: is copy_after by another name: give one of them",
+        "profiles.twice.delay_days: is another name of copy_after: give only one of them",
         "profiles.twice.retain_local: must be true in a profile of type sync",
     ]
     assert loaded.settings
@@ -199,29 +199,29 @@ def test_rules_of_names_and_prefixes(write_new: Any) -> None:
     )
     assert sorted(told(loaded)) == [
         (
-            'mappings[1]: AUTH_lab/two stores under "a/b/" in bucket "archive", and mappings[0] '
-            '(AUTH_lab/scans) under "a": one lies inside the other'
+            'mappings[1]: AUTH_lab/two stores under "a/b/" in bucket "archive", which overlaps '
+            'with "a" of mappings[0] (AUTH_lab/scans)'
         ),
         (
             'mappings[2].prefix: cannot be used with container "/*": objects of the same name would '
             "overwrite each other"
         ),
         (
-            'mappings[2]: AUTH_web/* stores under "<hash>/AUTH_web/<container>/" in bucket "archive", and '
-            'mappings[0] (AUTH_lab/scans) under "a": one lies inside the other'
+            'mappings[2]: AUTH_web/* stores under "<hash>/AUTH_web/<container>/" in bucket "archive", which '
+            'overlaps with "a" of mappings[0] (AUTH_lab/scans)'
         ),
-        'mappings[3].bucket: cannot be "/*": that is for migrations',
-        'mappings[4].bucket: must not hold "/"; what keys begin with has a key of its own, not "a/b"',
+        'mappings[3].bucket: cannot be "/*", which is for migrations only',
+        'mappings[4].bucket: must not contain "/"; the prefix of keys is a separate option, not "a/b"',
     ]
     assert warned(loaded) == [
-        'mappings[0].prefix: does not end in "/": object "a" becomes key "aa", and not "a/a"'
+        'mappings[0].prefix: does not end with "/": object "a" becomes key "aa", not "a/a"'
     ]
 
 
 def test_two_forms_in_one_file(write: Any) -> None:
     loaded = load(write(MAPPING, profiles={}, mappings=[]))
     assert loaded.settings is None
-    assert told(loaded) == ["the file mixes two forms: profiles, mappings of one, containers of the other"]
+    assert told(loaded) == ["the file mixes two formats: profiles, mappings of one, containers of the other"]
 
 
 def test_a_name_that_stands_twice_is_a_problem(write_new: Any) -> None:
@@ -230,7 +230,7 @@ def test_a_name_that_stands_twice_is_a_problem(write_new: Any) -> None:
     path.write_text(text.replace('"profiles": {', '"profiles": {"mirror": {"type": "lifecycle"}, '))
     loaded = load(path)
     assert loaded.settings is None
-    assert told(loaded) == ['"mirror" stands twice in one object']
+    assert told(loaded) == ['duplicate key "mirror" in one object']
 
 
 @pytest.mark.parametrize("section", ["credentials", "profiles", "mappings"])
@@ -252,10 +252,10 @@ def test_what_is_shared_is_told_once(write_new: Any) -> None:
     loaded = load(write_new(*entries, credentials={"aws": credentials}, profiles={"mirror": profile}))
     assert told(loaded) == []
     assert warned(loaded) == [
-        "credentials.aws.verify_tls: is off: whoever is in between can read and change it all",
+        "credentials.aws.verify_tls: is off: anyone on the network path can read and modify all traffic",
         (
             "profiles.mirror.propagate_expiration: has no effect while retain_local is true; "
-            "propagate_delete has"
+            "use propagate_delete"
         ),
     ]
 
@@ -288,7 +288,7 @@ def test_what_cannot_be_honoured_is_refused(write_new: Any, option: str) -> None
 def test_a_file_without_secrets_may_be_read_by_all(write_new: Any) -> None:
     path = write_new(ENTRY)
     path.chmod(0o644)
-    assert warned(load(path)) == ["the file holds secrets and everybody may read it: chmod o-rwx"]
+    assert warned(load(path)) == ["the file contains secrets and is readable by every user: chmod o-rwx"]
     path = write_new(ENTRY, credentials={"aws": {"provider": "s3"}})
     path.chmod(0o644)
     assert warned(load(path)) == []

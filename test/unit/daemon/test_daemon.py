@@ -48,7 +48,7 @@ def daemon(workshop: Workshop, seen: list[Coverage] | None = None) -> Daemon:
 
 
 def done(workshop: Workshop) -> dict[str, int]:
-    return {job.mapping.container: job.done for job in workshop.jobs if not job.mapping.is_whole}
+    return {job.mapping.container: job.done for job in workshop.jobs if not job.mapping.is_account_wide}
 
 
 @pytest.fixture(autouse=True)
@@ -149,7 +149,7 @@ class TestForever:
             return {
                 job.mapping.container
                 for job in workshop.jobs
-                if job.mapping.profile.copy_after == 60 and not job.mapping.is_whole
+                if job.mapping.profile.copy_after == 60 and not job.mapping.is_account_wide
             } == {"a", "b"}
 
         wait_until(changed, 10, "both have changed")

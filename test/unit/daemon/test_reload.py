@@ -56,7 +56,7 @@ class Stand:
         self.configuration = ConfigurationState(lambda: self.time)
         self.budgets = LimiterRegistry()
         self.registry = Registry(builders={"s3": lambda *_: MemoryProvider()}, budgets=self.budgets)
-        before = FileWatch(str(self.path)).looks()
+        before = FileWatch(str(self.path)).stat_signature()
         loaded = load(self.path)
         assert loaded.settings
         [self.first] = loaded.settings.mappings
@@ -198,7 +198,7 @@ def test_a_change_just_before_the_start_is_seen(tmp_path: Path) -> None:
     stand = Stand(tmp_path)
     loaded = load(stand.path)
     assert loaded.settings
-    before = FileWatch(str(stand.path)).looks()
+    before = FileWatch(str(stand.path)).stat_signature()
     stand.written["containers"] += [ENTRY | {"container": "d"}]
     stand.write()
     target = ReloadTarget(str(stand.path), loaded.settings, stand.registry, stand.use, stand.configuration)

@@ -64,16 +64,16 @@ class TinyJob:
 
     def step(self) -> StepResult:
         self._heartbeat.begin()
-        if self.mapping.is_whole:
+        if self.mapping.is_account_wide:
             self._find()
         elif not self.retired.is_set() and self.done < self.work:
             self.done += 1
-        more = not self.mapping.is_whole and self.done < self.work
+        more = not self.mapping.is_account_wide and self.done < self.work
         self._heartbeat.end(idle=not more, failing=self.is_failing)
         return StepResult(more)
 
     def _find(self) -> None:
-        found = {each: self._coverage.share(self.mapping, each) for each in self.containers}
+        found = {each: self._coverage.for_container(self.mapping, each) for each in self.containers}
         children = {container: share for container, share in found.items() if share is not None}
         if children != self.children:
             self.children = children
@@ -85,11 +85,11 @@ class TinyJob:
         self._coverage = coverage
 
     def children_of(self, mapping: Mapping) -> list[Mapping]:
-        found = (self._coverage.share(mapping, container) for container in self.children or ())
+        found = (self._coverage.for_container(mapping, container) for container in self.children or ())
         return [each for each in found if each is not None]
 
     def summary(self, everything: bool) -> str | None:
-        return None if self.mapping.is_whole else f"{self.done} done"
+        return None if self.mapping.is_account_wide else f"{self.done} done"
 
 
 class Workshop:

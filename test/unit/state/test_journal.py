@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from s3_sync.runtime.backoff import exponential
 from s3_sync.state.journal import (
     PRIMARY,
     QUARANTINE,
@@ -20,7 +21,6 @@ from s3_sync.state.journal import (
     DueRange,
     Journal,
     Settlement,
-    exponential,
 )
 from unit.state.entries import M, failed, failure, minutes, names, settled, stamp
 

@@ -124,7 +124,7 @@ class TestAccounts:
         turns.use(whole)
         turns.all()
         assert set(turns.working()) == {"a", "b", "c"}
-        assert turns.working()["b"].origin == ""
+        assert turns.working()["b"].parent_key == ""
 
     def test_a_container_leaves_and_comes_back(self, turns: Turns) -> None:
         whole = mapping()
@@ -133,7 +133,7 @@ class TestAccounts:
         turns.use(whole, mapping("b"))
         turns.use(whole)
         turns.all()
-        assert {each.origin for each in turns.working().values()} == {whole.journal_key}
+        assert {each.parent_key for each in turns.working().values()} == {whole.journal_key}
         assert len(turns.working()) == 2
 
     def test_they_are_listed_at_their_own_pace(self, turns: Turns) -> None:
@@ -185,10 +185,10 @@ class TestLanes:
         turns.use(mapping(budget=BUDGET), mapping("b"))
         assert set(turns.working()) == {"a"}
         turns.all()
-        assert turns.working()["b"].origin == ""
+        assert turns.working()["b"].parent_key == ""
         turns.use(mapping(budget=BUDGET))
         turns.all(5)
-        assert turns.working()["b"].origin != ""
+        assert turns.working()["b"].parent_key != ""
 
 
 def fails(*_: Any, **__: Any) -> Iterator[str]:
