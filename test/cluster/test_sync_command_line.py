@@ -135,7 +135,7 @@ class TestFilesThatCannotBeUsed:
     def test_address_that_is_no_device(self, daemon: SyncDaemon) -> None:
         daemon.settings["swift_bind_ip"] = "203.0.113.9"
         assert daemon.once().returncode == 0
-        assert "no device of the container ring is at 203.0.113.9" in daemon.log_text()
+        assert "no device of the container ring has address 203.0.113.9" in daemon.log_text()
 
 
 class TestCheckConfig:

@@ -87,7 +87,7 @@ def test_database_from_a_backup_that_has_grown_again_is_compared(
         pair.put(f"new{number}")
     assert daemon.once().returncode == 0, daemon.log_text()
     assert set(pair.arrived()) == {f"o{number}" for number in range(11)} | {f"new{n}" for n in range(9)}
-    assert "is an older copy of itself" in daemon.log_text()
+    assert "was replaced by an older copy" in daemon.log_text()
 
 
 def test_one_daemon_for_many_containers(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:

@@ -104,5 +104,5 @@ def test_where_it_cannot_be(pair: Pair, store: Store, proxy: FaultProxy, new_dae
     pair.put("o")
     daemon = new_daemon(pair)
     assert daemon.once().returncode == 1
-    assert daemon.log_text().count("the rule for remote_delete_after") == 1, daemon.log_text()
+    assert daemon.log_text().count("the lifecycle rule for remote_delete_after") == 1, daemon.log_text()
     pair.check()

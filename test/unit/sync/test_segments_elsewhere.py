@@ -68,4 +68,4 @@ def test_segments_stay_where_the_note_of_them_is_damaged(
         db.execute(f"UPDATE departures SET {column} = '[{{'")
     world.run()
     assert (world.here, world.waiting) == ([A, B], 0)
-    assert "Segments of o stay" in caplog.text
+    assert "Segments of o are kept" in caplog.text

@@ -265,7 +265,7 @@ class TestMoving:
         moving.swift.lost.add("larger")
         moving.node.later(120.0)
         assert "new" in moving.swift.content(), "what names it is not known"
-        assert "looked for again" in caplog.text
+        assert "large objects failed" in caplog.text
         moving.swift.lost.clear()
         moving.node.later(1200.0)
         assert "new" not in moving.swift.content()

@@ -285,7 +285,7 @@ class TestSegmentsStay:
         world.swift.put_slo("o", names)
         world.run()
         assert world.here == [A]
-        assert "1 with own metadata" in said()
+        assert "1 with metadata of its own" in said()
 
     def test_where_versions_are_kept(self, world: World) -> None:
         world.swift.versioned.add("c_segments")

@@ -195,7 +195,7 @@ class TestListings:
         self, moment: Moment, caplog: pytest.LogCaptureFixture, error: RemoteError
     ) -> None:
         bucket = store({"a"})
-        refuse(bucket, error, "list holds_manifests")
+        refuse(bucket, error, "list has_manifests")
         listings = RemoteLookup(bucket, "AUTH_a/c, store/bucket", moment)
         names = [f"n{number}" for number in range(50)]
         for _ in range(100):
