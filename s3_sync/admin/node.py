@@ -59,8 +59,7 @@ class _Replicas:
 
     def __init__(self, settings: Settings, client: _Client) -> None:
         self._brokers = Brokers(settings)
-        shards: Any = client
-        self._all = LocalDatabases(self._brokers, shards, at_once=True)
+        self._all = LocalDatabases(self._brokers, client, at_once=True)
 
     def replicas(self, account: str, container: str) -> list[LocalReplica]:
         try:

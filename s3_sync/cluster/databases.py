@@ -11,9 +11,10 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from s3_sync.cluster.brokers import Brokers, LocalReplica
-from s3_sync.cluster.client import LocalSwift, Shards
+from s3_sync.cluster.client import Shards
 from s3_sync.cluster.database_files import Fingerprint
 from s3_sync.errors import LocalError, LocalMissing, LocalUnavailable
 
@@ -23,6 +24,12 @@ log = logging.getLogger("s3-sync")
 SHARDED_INTERVAL, UNSHARDED_INTERVAL = 60.0, 300.0
 #: limit of such requests per second and process, for containers that had no shards
 MAX_REQUESTS_PER_SECOND = 10.0
+
+
+class ShardSource(Protocol):
+    """The part of ``LocalSwift`` that lists the shards of a container. Raises LocalUnavailable."""
+
+    def shards(self, account: str, container: str) -> Shards: ...
 
 
 @dataclass(slots=True)
@@ -46,7 +53,7 @@ class LocalDatabases:
     def __init__(
         self,
         brokers: Brokers,
-        client: LocalSwift,
+        client: ShardSource,
         at_once: bool = False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:

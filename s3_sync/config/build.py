@@ -32,6 +32,10 @@ _BUDGETS = ("budget", "delete_budget")
 _PROFILE_KEYS = [
     key.name for key in fields(Profile) if key.name in MappingForm.model_fields and key.name not in _BUDGETS
 ]
+#: options of the top level that the settings have under the same name; the sections are read on their own
+_SETTINGS_KEYS = [
+    key.name for key in fields(Settings) if key.name in TopForm.model_fields and key.name != "migrations"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,34 +115,13 @@ def build_settings(
     migrator: MigratorForm | None,
 ) -> Settings:
     default_client = os.path.join(form.swift_dir, "internal-client.conf")
-    return Settings(
-        devices=form.devices,
-        items_chunk=form.items_chunk,
-        status_dir=form.status_dir,
-        mappings=mappings,
-        processes=form.processes,
-        workers=form.workers,
-        enumerator_workers=form.enumerator_workers,
-        poll_interval=form.poll_interval,
-        verification_slack_seconds=form.verification_slack * 60,
-        swift_bind_ip=form.swift_bind_ip,
-        swift_dir=form.swift_dir,
-        internal_client_path=form.internal_client_path or default_client,
-        internal_client_logname=form.internal_client_logname,
-        log_file=form.log_file,
-        log_level=form.log_level,
-        syslog=Syslog(form.syslog.host, form.syslog.port, form.syslog.proto) if form.syslog else None,
-        statsd_host=form.statsd_host,
-        statsd_port=form.statsd_port,
-        statsd_prefix=form.statsd_prefix,
-        metrics_port=form.metrics_port,
-        metrics_bind_ip=form.metrics_bind_ip,
-        recon_cache_path=form.recon_cache_path,
-        http_proxy=form.http_proxy,
-        https_proxy=form.https_proxy,
-        migrations=migrations,
-        migrator=migrator,
-    )
+    options: dict[str, Any] = {key: getattr(form, key) for key in _SETTINGS_KEYS}
+    options |= {
+        "verification_slack_seconds": form.verification_slack * 60,
+        "internal_client_path": form.internal_client_path or default_client,
+        "syslog": Syslog(form.syslog.host, form.syslog.port, form.syslog.proto) if form.syslog else None,
+    }
+    return Settings(mappings=mappings, migrations=migrations, migrator=migrator, **options)
 
 
 def _criteria(written: Any, place: str, findings: Diagnostics) -> Criteria:

@@ -215,9 +215,10 @@ class _Message:
 
     def rewind(self) -> bool:
         """Prepare to be sent again. Returns False when the body cannot be rewound."""
-        if not isinstance(self._body, bytes) and self._position > len(self._first):
+        body = self._body
+        if body is not None and not isinstance(body, bytes) and self._position > len(self._first):
             try:
-                self._body.rewind()  # type: ignore[union-attr]
+                body.rewind()
             except (OSError, ValueError):  # io.UnsupportedOperation is both
                 return False
             self._first = self._beginning()

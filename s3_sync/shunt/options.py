@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 from swift.common.utils import config_true_value
 
@@ -36,7 +37,7 @@ class Options:
     @classmethod
     def read(cls, conf: Mapping[str, str]) -> Options:
         """Read the section; other keys belong to Swift's logger, or are ignored. Raises ConfigError."""
-        values: dict[str, object] = {}
+        values: dict[str, Any] = {}
         problems: list[Problem] = []
         for field in fields(cls):
             text = conf.get(field.name)
@@ -48,10 +49,10 @@ class Options:
                 problems.append(Problem(field.name, f"{error}, not {text!r}"))
         if problems:
             raise ConfigError(problems)
-        return cls(**values)  # type: ignore[arg-type]
+        return cls(**values)
 
 
-def _value(kind: str, text: str) -> object:
+def _value(kind: str, text: str) -> bool | str | int | float:
     if kind == "bool":
         return bool(config_true_value(text))
     if kind == "str":
