@@ -13,10 +13,8 @@ from collections.abc import Iterator
 
 from s3_sync.config.coverage import Coverage
 from s3_sync.config.settings import Mapping
-from s3_sync.daemon.delay_queue import backoff_delay
 from s3_sync.daemon.job import StepResult
-from s3_sync.errors import SyncError
-from s3_sync.runtime.log_once import LogOnce
+from s3_sync.daemon.job_backoff import JobBackoff
 from s3_sync.sync.lifecycle.account_segment_index import AccountSegmentIndex
 from s3_sync.sync.services import Context
 
@@ -52,9 +50,8 @@ class AccountCrawl:
         self._coverage = coverage
         self._versioned: frozenset[str] = frozenset()
         self._list_at = float("-inf")
-        self._consecutive_failures = 0
+        self._backoff = JobBackoff("list", mapping.label)
         self._heartbeat = context.activity.heartbeat_for(mapping)
-        self._log_once = LogOnce()
 
     @property
     def children(self) -> dict[str, Mapping] | None:
@@ -62,7 +59,7 @@ class AccountCrawl:
 
     @property
     def is_failing(self) -> bool:
-        return bool(self._consecutive_failures)
+        return self._backoff.is_failing
 
     @property
     def has_leftovers(self) -> bool:
@@ -92,25 +89,14 @@ class AccountCrawl:
     def step(self) -> StepResult:
         """Run a slice of the scan, or a listing, whichever is due."""
         self._heartbeat.begin()
-        step = self._guarded_step()
+        step = self._backoff.guard(self._checked_step)
         self._heartbeat.end(idle=not step.has_more, failing=self.is_failing)
         return step
 
-    def _guarded_step(self) -> StepResult:
-        try:
-            more = self._step()
-        except SyncError as error:
-            return self._back_off(str(error))
-        except Exception as error:
-            self._log_once.exception(log, error, "Failed to list %s", self.mapping.label)
-            return self._back_off(repr(error))
-        if (
-            self._consecutive_failures
-            and not more
-            and not (self.account_index and self.account_index.failing)
-        ):
-            log.info("%s: working again", self.mapping.label)
-            self._consecutive_failures = 0
+    def _checked_step(self) -> StepResult:
+        more = self._step()
+        if not more and not (self.account_index and self.account_index.failing):
+            self._backoff.succeeded()
         return StepResult(more and not self._context.stop.is_set())
 
     def _step(self) -> bool:
@@ -179,10 +165,3 @@ class AccountCrawl:
             "%s: %d containers on this node (%d new, %d gone)",
             self.mapping.label, len(covered), len(came), len(went),
         )  # fmt: skip
-
-    def _back_off(self, why: str) -> StepResult:
-        level = logging.DEBUG if self._consecutive_failures else logging.ERROR
-        self._consecutive_failures += 1
-        pause = backoff_delay(self._consecutive_failures)
-        log.log(level, "Failed to list %s: %s; next try in %.0f s", self.mapping.label, why, pause)
-        return StepResult(False, pause)

@@ -9,8 +9,8 @@ from dataclasses import replace
 from s3_sync.cluster.brokers import LocalReplica
 from s3_sync.config.coverage import Coverage
 from s3_sync.config.settings import Mapping
-from s3_sync.daemon.delay_queue import backoff_delay
 from s3_sync.daemon.job import StepResult
+from s3_sync.daemon.job_backoff import JobBackoff
 from s3_sync.daemon.stop import LinkedStop
 from s3_sync.errors import SyncError
 from s3_sync.model.outcomes import Outcome
@@ -72,7 +72,7 @@ class ContainerCrawl:
         self._databases: dict[LocalReplica, DatabaseCrawl] = {}
         self._listed_at = float("-inf")
         self._turns = -1
-        self._consecutive_failures = 0
+        self._backoff = JobBackoff("process", mapping.label)
         #: the reason of the current outage; empty if there is none
         self._outage = ""
         self._retried_once = False
@@ -94,7 +94,7 @@ class ContainerCrawl:
         self._gate = context.registry.limiter(mapping)
         self._closed = False
         self._large = LargeObjects(
-            context, mapping, self.key, lambda: not (self._consecutive_failures or self._gate.is_closed)
+            context, mapping, self.key, lambda: not (self._backoff.is_failing or self._gate.is_closed)
         )
         self._expiry_rule = BucketExpiryRule(mapping, context.journal, self.key, context.clock.now)
 
@@ -128,7 +128,7 @@ class ContainerCrawl:
     def is_failing(self) -> bool:
         """Whether the last attempt at any of its tasks failed."""
         return (
-            bool(self._consecutive_failures)
+            self._backoff.is_failing
             or self._sweep_failed
             or self._expiry_rule.failing
             or any(database.is_failing for database in self._databases.values())
@@ -147,25 +147,21 @@ class ContainerCrawl:
     def step(self) -> StepResult:
         """Run one batch of each kind of work."""
         self._heartbeat.begin()
-        step = self._guarded_step()
+        if self._is_paused() or self._is_closed_by_timetable():
+            step = StepResult(False)
+        else:
+            step = self._backoff.guard(self._checked_step)
         slow = self._batches is not None and self._batches.slow.any_left
         self._heartbeat.end(idle=not (step.has_more or slow), failing=self.is_failing)
         return step
 
-    def _guarded_step(self) -> StepResult:
-        if self._is_paused() or self._is_closed_by_timetable():
-            return StepResult(False)
-        try:
-            more = self._step()
-        except SyncError as error:
-            return self._back_off(str(error))
-        except Exception as error:
-            self._log_once.exception(log, error, "Failed to process %s", self.mapping.label)
-            return self._back_off(repr(error))
+    def _checked_step(self) -> StepResult:
+        more = self._step()
         if self._outage:
-            return self._back_off(f"no request succeeds: {self._outage}")
-        if self._consecutive_failures:
-            self._recover()
+            return self._backoff.failed(f"no request succeeds: {self._outage}")
+        if self._backoff.succeeded():
+            # objects that failed during the outage become due at once
+            self._context.journal.retry_now(self.key, OUTAGE_REASONS, self._context.clock.now())
         return StepResult(more and not self._context.stop.is_set())
 
     def _is_paused(self) -> bool:
@@ -180,15 +176,11 @@ class ContainerCrawl:
     def _step(self) -> bool:
         results: list[BatchResult] = []
         # after a failed step a small batch shows whether the outage is over
-        limit = (
-            self._context.settings.items_chunk
-            if not self._consecutive_failures
-            else self._context.workers.size
-        )
+        limit = self._context.workers.size if self._backoff.is_failing else self._context.settings.items_chunk
         limit = self._gate.fit_batch(limit, RATE_LIMITED_BATCH_SECONDS)
         self._abort_orphans()
         databases = self._local_databases()
-        if databases and not self._consecutive_failures:  # without databases, another node ensures the rule
+        if databases and not self._backoff.is_failing:  # without databases, another node ensures the rule
             self._expiry_rule.ensure(lambda: self._batch_runner().bucket)
         if self._batches is not None and self._batches.guard.poll():
             for database in databases:
@@ -279,7 +271,7 @@ class ContainerCrawl:
         refused = [outcome for outcome in tried if outcome.reason in STORE_WIDE_REASONS]
         if refused:
             return not self._batch_runner().lookup.store_answers()
-        if self._consecutive_failures:
+        if self._backoff.is_failing:
             return is_outage(tried, 1)
         return is_outage(tried, 1) and not self._batch_runner().lookup.store_answers()
 
@@ -334,7 +326,7 @@ class ContainerCrawl:
     def _abort_orphans(self) -> None:
         """Abort orphaned uploads at the start and once per ORPHAN_CHECK_INTERVAL."""
         now = self._context.clock.now()
-        if now >= self._abort_orphans_at and not self._consecutive_failures:
+        if now >= self._abort_orphans_at and not self._backoff.is_failing:
             self._abort_orphans_at = now + ORPHAN_CHECK_INTERVAL
             abort_orphaned_uploads(
                 self.mapping.label, self._ledger, lambda: self._batch_runner().bucket, self._log_once
@@ -411,16 +403,3 @@ class ContainerCrawl:
             log.warning(
                 "%s: the store ignores If-None-Match; copying without conditional writes", self.mapping.label
             )
-
-    def _recover(self) -> None:
-        """Reset the backoff. Objects that failed during the outage become due at once."""
-        log.info("%s: working again", self.mapping.label)
-        self._consecutive_failures = 0
-        self._context.journal.retry_now(self.key, OUTAGE_REASONS, self._context.clock.now())
-
-    def _back_off(self, why: str) -> StepResult:
-        level = logging.DEBUG if self._consecutive_failures else logging.ERROR
-        self._consecutive_failures += 1
-        pause = backoff_delay(self._consecutive_failures)
-        log.log(level, "Failed to process %s: %s; next try in %.0f s", self.mapping.label, why, pause)
-        return StepResult(False, pause)

@@ -94,7 +94,7 @@ def matrix(swift: SwiftCluster, s3api: Store, tmp_path_factory: pytest.TempPathF
         daemon.alter(
             patience=PATIENCE,
             values={"s3_sync.runtime.logs:LIBRARIES": []},
-            pauses={"s3_sync.sync.app:_retry_pause": 0.3, "s3_sync.sync.container_crawl:backoff_delay": 0.2},
+            pauses={"s3_sync.sync.app:_retry_pause": 0.3, "s3_sync.daemon.job_backoff:backoff_delay": 0.2},
             in_use=str(directory / "in use"),
         )
         matrix = Matrix(cases, daemon)

@@ -197,7 +197,7 @@ def make_impatient(daemon: SyncDaemon, **values: Any) -> None:
         },
         pauses={
             "s3_sync.sync.app:_retry_pause": 0.5,
-            "s3_sync.sync.container_crawl:backoff_delay": 0.2,
+            "s3_sync.daemon.job_backoff:backoff_delay": 0.2,
         },
         in_use=str(daemon.directory / "in use"),
     )

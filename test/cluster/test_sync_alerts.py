@@ -25,7 +25,7 @@ from servers.swift import SwiftCluster
 #: how often what is pending is counted, and a store asked that has refused; in seconds
 OFTEN = {
     "values": {"s3_sync.daemon.monitor:UPDATE_INTERVAL": 0.2},
-    "pauses": {"s3_sync.sync.container_crawl:backoff_delay": 0.5},
+    "pauses": {"s3_sync.daemon.job_backoff:backoff_delay": 0.5},
 }
 
 

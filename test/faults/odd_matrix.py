@@ -379,6 +379,6 @@ def impatient() -> dict[str, Any]:
         },
         "pauses": {
             "s3_sync.sync.app:_retry_pause": 3.0,
-            "s3_sync.sync.container_crawl:backoff_delay": 2.0,
+            "s3_sync.daemon.job_backoff:backoff_delay": 2.0,
         },
     }

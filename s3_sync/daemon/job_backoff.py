@@ -1,0 +1,57 @@
+"""The backoff between the steps of a job that fails."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from s3_sync.daemon.delay_queue import backoff_delay
+from s3_sync.daemon.job import StepResult
+from s3_sync.errors import SyncError
+from s3_sync.runtime.log_once import LogOnce
+
+log = logging.getLogger("s3-sync")
+
+
+class JobBackoff:
+    """Counts a job's consecutive failed steps and delays the next one.
+
+    ``action``: what a step does, in a verb, and ``label``: to which mapping; both for the log. Only the first
+    failure in a row is logged as an error.
+    """
+
+    def __init__(self, action: str, label: str) -> None:
+        self._action = action
+        self._label = label
+        self._log_once = LogOnce()
+        self._failures = 0
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last step failed."""
+        return self._failures > 0
+
+    def guard(self, step: Callable[[], StepResult]) -> StepResult:
+        """Returns the result of ``step``, or the delay after an error. Never raises."""
+        try:
+            return step()
+        except SyncError as error:
+            return self.failed(str(error))
+        except Exception as error:
+            self._log_once.exception(log, error, "Failed to %s %s", self._action, self._label)
+            return self.failed(repr(error))
+
+    def failed(self, reason: str) -> StepResult:
+        level = logging.DEBUG if self._failures else logging.ERROR
+        self._failures += 1
+        delay = backoff_delay(self._failures)
+        log.log(level, "Failed to %s %s: %s; next try in %.0f s", self._action, self._label, reason, delay)
+        return StepResult(False, delay)
+
+    def succeeded(self) -> bool:
+        """Reset the backoff. Returns whether the step before had failed."""
+        if not self._failures:
+            return False
+        log.info("%s: working again", self._label)
+        self._failures = 0
+        return True
