@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from dataclasses import replace
 
 from s3_sync.cluster.brokers import LocalReplica
@@ -22,6 +21,7 @@ from s3_sync.sync.lifecycle.bucket_expiry_rule import BucketExpiryRule
 from s3_sync.sync.lifecycle.release import LifecycleState
 from s3_sync.sync.lifecycle.segment_cleanup import CleanupLedger, SegmentCleaner
 from s3_sync.sync.lifecycle.segment_index import SegmentIndex
+from s3_sync.sync.lifecycle.segment_sweep import SegmentSweep
 from s3_sync.sync.passes.database import DatabaseCrawl
 from s3_sync.sync.passes.expiry import ExpiryPass
 from s3_sync.sync.passes.large_objects import LargeObjects
@@ -46,9 +46,6 @@ RATE_LIMITED_BATCH_SECONDS = 30.0
 OUTAGE_MIN_ROWS = 3
 #: seconds between two checks for orphaned uploads
 ORPHAN_CHECK_INTERVAL = 3600.0
-#: deleting segments of moved objects: the shortest interval between two sweeps, the time per step, and the
-#: pause after a sweep as a multiple of its duration; in seconds
-SWEEP_INTERVAL, SWEEP_SLICE, SWEEP_REST_FACTOR = 60.0, 2.0, 10.0
 #: time per step, in seconds, for scanning for large objects
 SCAN_SLICE = 2.0
 
@@ -82,15 +79,12 @@ class ContainerCrawl:
         self._abort_orphans_at = float("-inf")
         self._ledger = UploadLedger(context.journal, self.key, context.clock.now)
         self._expirations = ExpiryPass(context, mapping, self.key)
-        self._cleanups = CleanupLedger(context.journal.departures, self.key)
+        cleanups = CleanupLedger(context.journal.departures, self.key)
         segment_index = SegmentIndex(mapping, context.local.references)
-        self._lifecycle = LifecycleState(self._cleanups, segment_index, account_index)
+        self._lifecycle = LifecycleState(cleanups, segment_index, account_index)
         #: index of a sharded container out of which objects are moved
         self._container_index: AccountSegmentIndex | None = None
-        self._sweeping: Iterator[None] | None = None
-        self._sweep_at = float("-inf")
-        self._sweep_started = 0.0
-        self._sweep_failed = False
+        self._sweep = SegmentSweep(context, mapping, self._lifecycle, self._new_cleaner)
         self._gate = context.registry.limiter(mapping)
         self._closed = False
         self._large = LargeObjects(
@@ -129,7 +123,7 @@ class ContainerCrawl:
         """Whether the last attempt at any of its tasks failed."""
         return (
             self._backoff.is_failing
-            or self._sweep_failed
+            or self._sweep.failed
             or self._expiry_rule.failing
             or any(database.is_failing for database in self._databases.values())
             or (self._context.once and (self._closed or self._holds_deletes))
@@ -207,7 +201,7 @@ class ContainerCrawl:
             last = next(outcome for outcome in reversed(retried + fresh) if outcome.reason in OUTAGE_REASONS)
             self._outage = f"{last.reason}: {last.detail}"
         if not self._outage and not (more and self._context.once):
-            more = self._sweep() or more
+            more = self._sweep.step() or more
         if self._context.once and not more:
             more = self._large.wait() or (self._batches is not None and self._batches.slow.wait())
         return more
@@ -275,53 +269,12 @@ class ContainerCrawl:
             return is_outage(tried, 1)
         return is_outage(tried, 1) and not self._batch_runner().lookup.store_answers()
 
-    def _sweep(self) -> bool:
-        """Delete segments of moved objects, one slice at a time. Returns whether there is more to do right
-        away.
-
-        A scan of the account may take long, so the next one starts only after a multiple of that time.
-        """
-        now = self._context.clock.now
-        if self._sweeping is None:
-            if now() < self._sweep_at or self.mapping.profile.retain_local or self._cleanups.is_empty():
-                return False
-            if not self._acquire_sweep():
-                return False
-            self._sweeping, self._sweep_started, self._sweep_failed = self._new_sweep(), now(), False
-        elif not self._acquire_sweep():
-            return False
-        until = now() + SWEEP_SLICE
-        try:
-            for _ in self._sweeping:
-                if self._context.stop.is_set() or not 0 <= until - now() <= SWEEP_SLICE:
-                    return True
-        except SyncError as error:
-            level = self._log_once.level_for("sweep", type(error).__name__)
-            log.log(
-                level, "%s: deletion of segments of moved objects is postponed: %s", self.mapping.label, error
-            )
-            self._sweep_failed = True
-        self._sweeping = None
-        if self._lifecycle.account_index is not None:
-            self._lifecycle.account_index.end_sweep(self)
-        if self._context.once:
-            return not self._sweep_failed and not self._cleanups.is_empty()
-        self._sweep_at = now() + max(SWEEP_INTERVAL, SWEEP_REST_FACTOR * (now() - self._sweep_started))
-        return False
-
-    def _acquire_sweep(self) -> bool:
-        """Each sweep scans the whole account, so only one container of an account sweeps at a time."""
-        account_index = self._lifecycle.account_index
-        return account_index is None or self._context.once or account_index.acquire_sweep(self)
-
-    def _new_sweep(self) -> Iterator[None]:
-        batches = self._batch_runner()
-        sweep = SegmentCleaner(
-            self.mapping, batches.bucket, self._context.local, self._cleanups, self._context.parts,
+    def _new_cleaner(self) -> SegmentCleaner:
+        context, batches = self._context, self._batch_runner()
+        return SegmentCleaner(
+            self.mapping, batches.bucket, context.local, self._lifecycle.cleanups, context.parts,
             batches.move_segments,
         )  # fmt: skip
-        yield from sweep.run()
-        self._sweep_failed = sweep.failed
 
     def _abort_orphans(self) -> None:
         """Abort orphaned uploads at the start and once per ORPHAN_CHECK_INTERVAL."""
@@ -361,7 +314,8 @@ class ContainerCrawl:
         if now < self._listed_at - REPLICA_LIST_TTL:
             log.warning("%s: the system clock was set back", self.mapping.label)
             self._context.journal.clock_set_back(self.key, now)
-            self._abort_orphans_at = self._sweep_at = float("-inf")
+            self._abort_orphans_at = float("-inf")
+            self._sweep.clock_was_set_back()
             for database in self._databases.values():
                 database.wake()
         if abs(now - self._listed_at) > REPLICA_LIST_TTL:

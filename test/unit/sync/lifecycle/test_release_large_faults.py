@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from s3_sync.errors import LocalUnavailable, NotFound, RemoteUnavailable, SyncError
-from s3_sync.sync import container_crawl as crawler
+from s3_sync.sync.lifecycle import segment_sweep
 from unit.sync.large import ONE, TWO, A, B, World
 from unit.sync.move_machine import Crash
 
@@ -101,7 +101,7 @@ class TestInSlices:
 
         def point(what: str, name: str) -> None:
             if what == "looked" and name.startswith("/other/"):
-                world.swift.clock.sleep(crawler.SWEEP_SLICE)
+                world.swift.clock.sleep(segment_sweep.SWEEP_SLICE)
 
         world.swift.meanwhile = point
         steps = 0
@@ -118,7 +118,9 @@ class TestInSlices:
         while A in world.here:
             world.node.step()
             world.swift.clock.sleep(1)
-        assert world.swift.clock.now() - began > 5 * crawler.SWEEP_SLICE * crawler.SWEEP_REST_FACTOR
+        assert (
+            world.swift.clock.now() - began > 5 * segment_sweep.SWEEP_SLICE * segment_sweep.SWEEP_REST_FACTOR
+        )
 
     def test_as_many_as_there_are(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("s3_sync.sync.lifecycle.segment_cleanup.MAX_SEGMENTS_PER_SCAN", 3)
