@@ -25,10 +25,10 @@ from s3_sync.sync.lifecycle.segment_sweep import SegmentSweep
 from s3_sync.sync.passes.database import DatabaseCrawl
 from s3_sync.sync.passes.expiry import ExpiryPass
 from s3_sync.sync.passes.large_objects import LargeObjects
+from s3_sync.sync.passes.result import PassResult
 from s3_sync.sync.rows.batch import (
     OUTAGE_REASONS,
     STORE_WIDE_REASONS,
-    BatchResult,
     BatchRunner,
     is_outage,
     row_of,
@@ -168,7 +168,6 @@ class ContainerCrawl:
         return paused
 
     def _step(self) -> bool:
-        results: list[BatchResult] = []
         # after a failed step a small batch shows whether the outage is over
         limit = self._context.workers.size if self._backoff.is_failing else self._context.settings.items_chunk
         limit = self._gate.fit_batch(limit, RATE_LIMITED_BATCH_SECONDS)
@@ -180,25 +179,23 @@ class ContainerCrawl:
             for database in databases:
                 database.wake()
         knows, more = self._scan_segments()
+        fresh = PassResult()
         for database in self._rotated(databases) if knows else ():
             if self._context.halted(self.mapping):
                 break
-            again, done = database.step(limit)
-            more, results = more or again, results + done
-            tried = [outcome for result in done for outcome in result.attempted]
-            if not self._context.once and is_outage(tried, OUTAGE_MIN_ROWS):
+            result = database.step(limit)
+            fresh += result
+            if not self._context.once and is_outage(result.attempted, OUTAGE_MIN_ROWS):
                 more = True
                 break  # the other databases, possibly hundreds of shards, would most likely fail too
-        fresh = [outcome for result in results for outcome in result.attempted]
-        retried: list[Outcome] = []
-        more = self._retry(limit, retried) or more
-        again, expired = self._expirations.run(limit, self._batch_runner)
-        more, retried = more or again, retried + expired
+        retried = self._retry(limit) + self._expirations.run(limit, self._batch_runner)
         self._large.feed(self._batch_runner)
-        retried += self._outcomes_outside_batches()
+        retried += PassResult(attempted=self._outcomes_outside_batches())
+        more = more or fresh.has_more or retried.has_more
         self._outage = ""
-        if self._is_outage(fresh, retried):
-            last = next(outcome for outcome in reversed(retried + fresh) if outcome.reason in OUTAGE_REASONS)
+        if self._is_outage(fresh.attempted, retried.attempted):
+            outcomes = reversed(retried.attempted + fresh.attempted)
+            last = next(outcome for outcome in outcomes if outcome.reason in OUTAGE_REASONS)
             self._outage = f"{last.reason}: {last.detail}"
         if not self._outage and not (more and self._context.once):
             more = self._sweep.step() or more
@@ -206,10 +203,11 @@ class ContainerCrawl:
             more = self._large.wait() or (self._batches is not None and self._batches.slow.wait())
         return more
 
-    def _outcomes_outside_batches(self) -> list[Outcome]:
+    def _outcomes_outside_batches(self) -> tuple[Outcome, ...]:
         """Outcomes of objects that no batch waits for: large objects and stragglers. Raises StateError."""
         tried = self._large.take_outcomes()
-        return tried if self._batches is None else tried + self._batches.slow.take_outcomes()
+        slow = [] if self._batches is None else self._batches.slow.take_outcomes()
+        return (*tried, *slow)
 
     def _scan_segments(self) -> tuple[bool, bool]:
         """Returns whether rows may be handled, and whether the scan has more to do right away. Raises
@@ -249,7 +247,7 @@ class ContainerCrawl:
             log.info("%s: %s", self.mapping.label, what)
         return closed
 
-    def _is_outage(self, fresh: list[Outcome], retried: list[Outcome]) -> bool:
+    def _is_outage(self, fresh: tuple[Outcome, ...], retried: tuple[Outcome, ...]) -> bool:
         """Whether the store, and not single objects, is failing.
 
         Repeated failures of the same objects, and a few new ones, are no outage as long as the store answers
@@ -285,7 +283,7 @@ class ContainerCrawl:
                 self.mapping.label, self._ledger, lambda: self._batch_runner().bucket, self._log_once
             )
 
-    def _retry(self, limit: int, tried: list[Outcome]) -> bool:
+    def _retry(self, limit: int) -> PassResult:
         """Retry failed objects that are due; with ``once``, each failed object one time.
 
         During an outage a few are retried before they are due, to detect its end.
@@ -293,21 +291,22 @@ class ContainerCrawl:
         journal = self._context.journal
         if self._context.once:
             if self._retried_once:
-                return False
+                return PassResult()
             self._retried_once = True
             entries = journal.due_objects(self.key, float("inf"), 1_000_000)
         else:
             until = float("inf") if self._outage else self._context.clock.now()
             entries = journal.due_objects(self.key, until, limit)
+        attempted: list[Outcome] = []
         for start in range(0, len(entries), limit):
             batches = self._batch_runner()
             rows = [row_of(entry) for entry in entries[start : start + limit]]
             result = batches.run(rows, batches.look_up_shared(rows))
             batches.record(result)
-            tried += result.attempted
+            attempted += result.attempted
             if is_outage(result.attempted, OUTAGE_MIN_ROWS) or not result.complete:
                 break
-        return len(entries) == limit
+        return PassResult(len(entries) == limit, tuple(attempted))
 
     def _local_databases(self) -> list[DatabaseCrawl]:
         now = self._context.clock.now()

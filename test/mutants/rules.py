@@ -62,8 +62,8 @@ MUTANTS = (
     ),
     Mutant(
         "what is begun and not ended is not passed by the cursor",
-        "sync/passes/primary.py",
-        "return last if result.abandoned_from is None else result.abandoned_from - 1",
+        "sync/rows/batch.py",
+        "return last if self.abandoned_from is None else self.abandoned_from - 1",
         "return last",
         f"{_SYNC}/test_container_crawl_stops.py",
     ),

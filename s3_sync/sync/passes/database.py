@@ -13,8 +13,9 @@ from s3_sync.sync.passes.cursors import Cursors, DatabaseScope
 from s3_sync.sync.passes.deferred import DeferredRows
 from s3_sync.sync.passes.primary import PrimaryPass
 from s3_sync.sync.passes.reset import ResetPass
+from s3_sync.sync.passes.result import PassResult
 from s3_sync.sync.passes.verify import VerifyPass
-from s3_sync.sync.rows.batch import BatchResult, BatchRunner
+from s3_sync.sync.rows.batch import BatchRunner
 from s3_sync.sync.services import Context
 
 log = logging.getLogger("s3-sync")
@@ -51,36 +52,35 @@ class DatabaseCrawl:
     def is_failing(self) -> bool:
         return bool(self._consecutive_failures)
 
-    def step(self, limit: int) -> tuple[bool, list[BatchResult]]:
-        """Returns whether there is more to do right away. ``limit``: rows to read in each pass. Raises
-        StateError, RemoteError.
+    def step(self, limit: int) -> PassResult:
+        """``limit``: rows to read in each pass. Raises StateError, RemoteError.
 
         A database that cannot be read is retried with a backoff; the container's other databases continue.
         """
         if self._context.clock.now() < self._retry_at:
-            return False, []
+            return PassResult()
         try:
-            more, results = self._step(limit)
+            result = self._step(limit)
         except LocalError as error:
             if isinstance(error, LocalMissing) and self._has_gone():
-                return False, []
+                return PassResult()
             level = logging.DEBUG if self._consecutive_failures else logging.ERROR
             self._consecutive_failures += 1
             self._retry_at = self._context.clock.now() + backoff_delay(self._consecutive_failures)
             log.log(level, "Failed to read a database of %s: %s", self._mapping.label, error)
-            return False, []
+            return PassResult()
         self._consecutive_failures = 0
-        return more, results
+        return result
 
     def wake(self) -> None:
         """Run all passes in the next step, even if the files are unchanged or a backoff is in progress."""
         self._wake = self._retry_at = 0.0
 
-    def _step(self, limit: int) -> tuple[bool, list[BatchResult]]:
+    def _step(self, limit: int) -> PassResult:
         fingerprint = self._replica.fingerprint()
         idle = fingerprint == self._done_fingerprint and self._context.clock.now() < self._wake
         if fingerprint is None or (idle and not self._reset.is_requested()):
-            return False, []
+            return PassResult()
         self._done_fingerprint = None  # until all work is done
         with self._replica.open() as db:
             # A deleted container is read, too: its last rows are the deletes that emptied it.
@@ -89,7 +89,7 @@ class DatabaseCrawl:
                 self._batches.handler.check_all_policies()
             self._cursors.load(db)
             if not self._mapping.profile.retain_local and not self._refresh_segment_index(db):
-                return True, []
+                return PassResult(has_more=True)
             if not self._size_logged and not self._mapping.profile.retain_local:
                 self._size_logged = True
                 log.info(
@@ -99,15 +99,13 @@ class DatabaseCrawl:
                 )
             if self._batches.guard.is_set:
                 self._batches.guard.update_object_count(db.id, db.object_count(), self._replica.replicas)
-            results: list[BatchResult] = []
-            more = self._deferred.run(db, limit, results)
-            more = self._primary.run(db, limit, results) or more
+            result = self._deferred.run(db, limit) + self._primary.run(db, limit)
             if not self._primary.is_late:
-                more = self._verify.run(db, limit, results) or more
-            more = self._reset.run(db, limit, results) or more
+                result += self._verify.run(db, limit)
+            result += self._reset.run(db, limit)
         self._wake = min(self._verify.wake, self._deferred.next_due(), self._reset.wake)
-        self._done_fingerprint = None if more else fingerprint
-        return more, results
+        self._done_fingerprint = None if result.has_more else fingerprint
+        return result
 
     def _has_gone(self) -> bool:
         """Whether the database was removed after it was found: its rows are in shards, or the container was

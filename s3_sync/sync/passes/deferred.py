@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from s3_sync.cluster.brokers import ContainerDb
+from s3_sync.model.outcomes import Outcome
 from s3_sync.model.rows import Row
 from s3_sync.state.journal import HELD, HELD_VERIFY, PRIMARY, VERIFY, DueRange
 from s3_sync.sync.passes.cursors import Cursors, DatabaseScope
-from s3_sync.sync.rows.batch import BatchResult
+from s3_sync.sync.passes.result import PassResult
 from s3_sync.sync.rows.remote_state import ListedState, Presumption, RemoteState
 
 #: rows that become due within this many seconds, or a tenth of ``copy_after``, share a range
@@ -25,11 +26,12 @@ class DeferredRows:
         self._scope = scope
         self._cursors = cursors
 
-    def run(self, db: ContainerDb, limit: int, results: list[BatchResult]) -> bool:
-        """Handle the ranges that are due, up to ``limit`` rows; rows that are still not due make new ranges.
-        Returns whether there may be more."""
+    def run(self, db: ContainerDb, limit: int) -> PassResult:
+        """Handle up to ``limit`` rows of the ranges that are due; rows that are still not due make new
+        ranges."""
         context, batches = self._scope.context, self._scope.batches
         more = False
+        attempted: list[Outcome] = []
         until = min(context.clock.now(), self._cursors.until)
         for due in context.journal.due_ranges(self._scope.key, db.id, until):
             if limit <= 0 or context.stop.is_set():
@@ -45,9 +47,9 @@ class DeferredRows:
                 more = more or bool(rest)
             else:
                 batches.record(result)
-            results.append(result)
+            attempted += result.attempted
             limit -= len(found)
-        return more or limit <= 0
+        return PassResult(more or limit <= 0, tuple(attempted))
 
     def make_ranges(self, rows: Iterable[Row], kind: str) -> list[DueRange]:
         """One range over rows that are not due yet, due slightly later than its first row so that more rows

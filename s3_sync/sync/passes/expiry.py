@@ -19,6 +19,7 @@ from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket
 from s3_sync.runtime.log_once import LogOnce
 from s3_sync.state.expiries import Entry, Expiry
+from s3_sync.sync.passes.result import PassResult
 from s3_sync.sync.rows.batch import OUTAGE_REASONS, BatchRunner
 from s3_sync.sync.rows.handler import outcome_of
 from s3_sync.sync.services import Context
@@ -44,15 +45,15 @@ class ExpiryPass:
     def failing(self) -> int:
         return self._expiries.failing(self._key)
 
-    def run(self, limit: int, open_batches: Callable[[], BatchRunner]) -> tuple[bool, list[Outcome]]:
-        """Handle up to ``limit`` expiries that are due. Returns whether there are more, and the outcomes.
+    def run(self, limit: int, open_batches: Callable[[], BatchRunner]) -> PassResult:
+        """Handle up to ``limit`` expiries that are due.
 
         Without ``propagate_expiration`` none is due. With ``once``, each expiry that failed before is retried
         one time, due or not. An expiry that was not started, as in ``BatchRunner.run``, stays unchanged.
         """
         due = self._due(limit)
         if not due:
-            return False, []
+            return PassResult()
         batches = open_batches()
         done = self._handle(due, batches)
         now = self._context.clock.now()
@@ -68,7 +69,8 @@ class ExpiryPass:
                 self._log_failure(entry, outcome)
                 later.append(self._expiries.failed(entry, now, outcome.reason, outcome.detail))
         self._expiries.settle(self._key, settled, later)
-        return len(due) >= limit or len(done) < len(due), [outcome for _, outcome in done]
+        more = len(due) >= limit or len(done) < len(due)
+        return PassResult(more, tuple(outcome for _, outcome in done))
 
     def _due(self, limit: int) -> list[Entry]:
         profile = self._mapping.profile

@@ -9,10 +9,12 @@ import logging
 from collections.abc import Sequence
 
 from s3_sync.cluster.brokers import ContainerDb
+from s3_sync.model.outcomes import Outcome
 from s3_sync.model.rows import Row
 from s3_sync.state.journal import PRIMARY
 from s3_sync.sync.passes.cursors import Cursors, DatabaseScope, compare_batch_size
 from s3_sync.sync.passes.deferred import DeferredRows
+from s3_sync.sync.passes.result import PassResult
 from s3_sync.sync.rows.batch import BatchResult
 from s3_sync.sync.rows.remote_state import ListedState, Presumption, RemoteState
 
@@ -26,46 +28,44 @@ TOMBSTONE_RETENTION = 3600.0
 class PrimaryPass:
     """The primary pass over one database; moves ``last_row``."""
 
-    def __init__(self, scope: DatabaseScope, cursors: Cursors, due: DeferredRows) -> None:
+    def __init__(self, scope: DatabaseScope, cursors: Cursors, deferred: DeferredRows) -> None:
         self._scope = scope
         self._cursors = cursors
-        self._deferred = due
+        self._deferred = deferred
         #: whether there are unread rows that other nodes may verify already: the verify pass then has to wait
         self.is_late = False
 
-    def run(self, db: ContainerDb, limit: int, results: list[BatchResult]) -> bool:
-        """Handle one batch of up to ``limit`` rows. Returns whether there may be more. Raises StateError,
-        RemoteError."""
+    def run(self, db: ContainerDb, limit: int) -> PassResult:
+        """Handle one batch of up to ``limit`` rows. Raises StateError, RemoteError."""
         scope, checkpoint = self._scope, self._cursors.checkpoint
         self.is_late = False
         if scope.is_handoff:
-            return False
+            return PassResult()
         if checkpoint.last_row < checkpoint.sweep_until:
             limit = compare_batch_size(limit)
         rows, last = self._cursors.rows_since(db, checkpoint.last_row, limit)
         if last <= checkpoint.last_row:
-            return False
+            return PassResult()
         own = [row for row in rows if scope.owns(row)]
-        reached = last
+        reached, attempted = last, tuple[Outcome, ...]()
         if own:
             label = scope.mapping.label
             log.info("Processing %d rows since row %d for %s", len(own), checkpoint.last_row, label)
-            reached = self._handle(own, last, results)
+            result = self._handle(own, last)
+            reached, attempted = result.reached(last), tuple(result.attempted)
             log.info("Processed %d rows; last row: %d; for %s", len(own), reached, label)
         self._cursors.move(db, rows, last_row=reached)
         if rows and reached < db.max_rowid():
             self.is_late = self._cursors.verifiable_at(rows[-1]) <= scope.context.clock.now()
-        return not scope.context.stop.is_set()
+        return PassResult(not scope.context.stop.is_set(), attempted)
 
-    def _handle(self, own: Sequence[Row], last: int, results: list[BatchResult]) -> int:
-        """Returns the ROWID up to which all rows are settled, or in the journal."""
+    def _handle(self, own: Sequence[Row], last: int) -> BatchResult:
         batches, journal, key = self._scope.batches, self._scope.context.journal, self._scope.key
         views = self._views(own, journal.window(key, self._cursors.database))
         journal.open_window(key, self._cursors.database, last)
         result = batches.run(own, views)
         batches.record(result, later=self._deferred.make_ranges(result.postponed, PRIMARY))
-        results.append(result)
-        return last if result.abandoned_from is None else result.abandoned_from - 1
+        return result
 
     def _views(self, rows: Sequence[Row], window: int) -> dict[str, RemoteState]:
         """The remote state of each row's name. These are compared with the store: rows of an interrupted

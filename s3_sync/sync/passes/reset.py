@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 
 from s3_sync.cluster.brokers import ContainerDb
+from s3_sync.model.outcomes import Outcome
 from s3_sync.model.rows import Row
 from s3_sync.state.controls import Reset
 from s3_sync.state.journal import PRIMARY, VERIFY
 from s3_sync.state.resets import ResetRange
 from s3_sync.sync.passes.cursors import Cursors, DatabaseScope, compare_batch_size
 from s3_sync.sync.passes.deferred import DeferredRows
-from s3_sync.sync.rows.batch import BatchResult
+from s3_sync.sync.passes.result import PassResult
 
 log = logging.getLogger("s3-sync")
 
@@ -23,10 +24,10 @@ log = logging.getLogger("s3-sync")
 class ResetPass:
     """The reset pass over one database."""
 
-    def __init__(self, scope: DatabaseScope, cursors: Cursors, due: DeferredRows) -> None:
+    def __init__(self, scope: DatabaseScope, cursors: Cursors, deferred: DeferredRows) -> None:
         self._scope = scope
         self._cursors = cursors
-        self._deferred = due
+        self._deferred = deferred
         #: the database of the next two; empty if they are not loaded
         self._database = ""
         self._started = ""
@@ -41,8 +42,8 @@ class ResetPass:
         """Whether the operator has requested a reset that was not started yet."""
         return any(each.id > self._started for each in self._requested())
 
-    def run(self, db: ContainerDb, limit: int, results: list[BatchResult]) -> bool:
-        """Handle one batch. Returns whether there may be more right away. Raises StateError, RemoteError."""
+    def run(self, db: ContainerDb, limit: int) -> PassResult:
+        """Handle one batch. Raises StateError, RemoteError."""
         scope = self._scope
         journal, now = scope.context.journal.resets, scope.context.clock.now()
         if self._database != db.id:
@@ -54,9 +55,10 @@ class ResetPass:
                 self._start(reset, now)
         due = next((each for each in self._passes if each.due <= now), None)
         if due is None:
-            return False
-        self._compare(db, due, compare_batch_size(limit), results)
-        return not scope.context.stop.is_set() and any(each.due <= now for each in self._passes)
+            return PassResult()
+        attempted = self._compare(db, due, compare_batch_size(limit))
+        more = not scope.context.stop.is_set() and any(each.due <= now for each in self._passes)
+        return PassResult(more, tuple(attempted))
 
     def _requested(self) -> list[Reset]:
         return self._scope.context.controls.resets(self._scope.mapping)
@@ -82,24 +84,25 @@ class ResetPass:
         self._started = reset.id
         self._passes += passes
 
-    def _compare(self, db: ContainerDb, begun: ResetRange, limit: int, results: list[BatchResult]) -> None:
+    def _compare(self, db: ContainerDb, due: ResetRange, limit: int) -> list[Outcome]:
+        """Returns the outcomes of the rows that required work."""
         scope, batches = self._scope, self._scope.batches
-        found, last = db.rows_since(begun.next_row - 1, min(limit, begun.last_row - begun.next_row + 1))
-        rows = [row for row in found if row.rowid <= begun.last_row and self._is_in_range(row, begun)]
+        found, last = db.rows_since(due.next_row - 1, min(limit, due.last_row - due.next_row + 1))
+        rows = [row for row in found if row.rowid <= due.last_row and self._is_in_range(row, due)]
+        attempted: list[Outcome] = []
         if rows:
             result = batches.run(rows, batches.look_up_shared(rows))
-            batches.record(result, later=self._deferred.make_ranges(result.postponed, begun.kind))
-            results.append(result)
-            if result.abandoned_from is not None:
-                last = result.abandoned_from - 1
-        next_row = last + 1 if last >= begun.next_row or rows else begun.last_row + 1
-        rest = scope.context.journal.resets.advance(scope.key, begun, next_row)
-        index = self._passes.index(begun)
+            batches.record(result, later=self._deferred.make_ranges(result.postponed, due.kind))
+            last, attempted = result.reached(last), result.attempted
+        next_row = last + 1 if last >= due.next_row or rows else due.last_row + 1
+        rest = scope.context.journal.resets.advance(scope.key, due, next_row)
+        index = self._passes.index(due)
         self._passes[index : index + 1] = [] if rest is None else [rest]
+        return attempted
 
-    def _is_in_range(self, row: Row, begun: ResetRange) -> bool:
+    def _is_in_range(self, row: Row, due: ResetRange) -> bool:
         return (
-            self._scope.owns(row) == (begun.kind == PRIMARY)
-            and row.name.startswith(begun.prefix)
-            and row.timestamp.seconds >= begun.since
+            self._scope.owns(row) == (due.kind == PRIMARY)
+            and row.name.startswith(due.prefix)
+            and row.timestamp.seconds >= due.since
         )

@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from zlib import crc32
 
 from s3_sync.cluster.brokers import ContainerDb
+from s3_sync.model.outcomes import Outcome
 from s3_sync.model.rows import Row
 from s3_sync.state.journal import VERIFY
 from s3_sync.sync.passes.cursors import Cursors, DatabaseScope, compare_batch_size
 from s3_sync.sync.passes.deferred import DeferredRows
+from s3_sync.sync.passes.result import PassResult
 from s3_sync.sync.rows.batch import BatchResult
 
 log = logging.getLogger("s3-sync")
@@ -25,27 +27,27 @@ class VerifyPass:
     """The verify pass over one database; moves ``last_verified_row``. ``wake``: when the next row is
     verifiable."""
 
-    def __init__(self, scope: DatabaseScope, cursors: Cursors, due: DeferredRows) -> None:
+    def __init__(self, scope: DatabaseScope, cursors: Cursors, deferred: DeferredRows) -> None:
         self._scope = scope
         self._cursors = cursors
-        self._deferred = due
+        self._deferred = deferred
         #: whether the last batch was interrupted: the next one then starts at its first row, else the same
         #: failing row could interrupt every batch
         self._interrupted = False
         self.wake = float("inf")
 
-    def run(self, db: ContainerDb, limit: int, results: list[BatchResult]) -> bool:
-        """Handle one batch. Returns whether there may be more. Raises StateError, RemoteError."""
+    def run(self, db: ContainerDb, limit: int) -> PassResult:
+        """Handle one batch. Raises StateError, RemoteError."""
         self.wake = float("inf")
         scope, checkpoint = self._scope, self._cursors.checkpoint
         if not scope.is_handoff and scope.replica.replicas == 1:
             if checkpoint.last_verified_row != checkpoint.last_row:
                 self._cursors.move(db, (), last_verified_row=checkpoint.last_row)
-            return False
+            return PassResult()
         since = checkpoint.last_verified_row
         rows, last = self._cursors.rows_since(db, since, compare_batch_size(limit))
         if last <= since:
-            return False
+            return PassResult()
         now = scope.context.clock.now()
         too_young = next((row for row in rows if self._cursors.verify_round_at(row) > now), None)
         if too_young is not None:
@@ -53,14 +55,15 @@ class VerifyPass:
             last = too_young.rowid - 1
             rows = [row for row in rows if row.rowid <= last]
         others = [row for row in rows if not scope.owns(row)]
+        attempted: tuple[Outcome, ...] = ()
         if others:
-            last = self._handle(others, last, results)
+            result = self._handle(others, last)
+            last, attempted = result.reached(last), tuple(result.attempted)
         if last > since:
             self._cursors.move(db, rows, last_verified_row=last)
-        return too_young is None and not scope.context.stop.is_set()
+        return PassResult(too_young is None and not scope.context.stop.is_set(), attempted)
 
-    def _handle(self, others: Sequence[Row], last: int, results: list[BatchResult]) -> int:
-        """Returns the ROWID up to which all rows are settled, or in the journal."""
+    def _handle(self, others: Sequence[Row], last: int) -> BatchResult:
         batches, label = self._scope.batches, self._scope.mapping.label
         since = self._cursors.checkpoint.last_verified_row
         log.info("Verifying %d rows since row %d for %s", len(others), since, label)
@@ -69,9 +72,6 @@ class VerifyPass:
         start = 0 if self._interrupted else crc32(database) % len(others)
         result = batches.run([*others[start:], *others[:start]], views)
         batches.record(result, later=self._deferred.make_ranges(result.postponed, VERIFY))
-        results.append(result)
         self._interrupted = result.abandoned_from is not None
-        if result.abandoned_from is not None:
-            last = result.abandoned_from - 1
-        log.info("Verified %d rows; last row: %d; for %s", len(others), last, label)
-        return last
+        log.info("Verified %d rows; last row: %d; for %s", len(others), result.reached(last), label)
+        return result

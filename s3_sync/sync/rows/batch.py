@@ -65,6 +65,10 @@ class BatchResult:
     complete: bool = True
     abandoned_from: int | None = None
 
+    def reached(self, last: int) -> int:
+        """The ROWID up to which all rows are settled, or in the journal; ``last``, if all were handled."""
+        return last if self.abandoned_from is None else self.abandoned_from - 1
+
     @property
     def postponed(self) -> list[Row]:
         """Rows that are not due yet, and deletes that the delete budget holds."""
