@@ -131,7 +131,7 @@ class ContainerCrawl:
 
     @property
     def _holds_deletes(self) -> bool:
-        return self._batches is not None and self._batches.guard.is_held
+        return self._batches is not None and self._batches.delete_limiter.is_held
 
     def retire(self) -> None:
         """Start nothing more, in the current step either. Requests in flight complete."""
@@ -175,7 +175,7 @@ class ContainerCrawl:
         databases = self._local_databases()
         if databases and not self._backoff.is_failing:  # without databases, another node ensures the rule
             self._expiry_rule.ensure(lambda: self._batch_runner().bucket)
-        if self._batches is not None and self._batches.guard.poll():
+        if self._batches is not None and self._batches.delete_limiter.poll():
             for database in databases:
                 database.wake()
         knows, more = self._scan_segments()

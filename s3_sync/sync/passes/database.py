@@ -97,8 +97,10 @@ class DatabaseCrawl:
                     self._mapping.label,
                     db.object_count(),
                 )
-            if self._batches.guard.is_set:
-                self._batches.guard.update_object_count(db.id, db.object_count(), self._replica.replicas)
+            if self._batches.delete_limiter.is_set:
+                self._batches.delete_limiter.update_object_count(
+                    db.id, db.object_count(), self._replica.replicas
+                )
             result = self._deferred.run(db, limit) + self._primary.run(db, limit)
             if not self._primary.is_late:
                 result += self._verify.run(db, limit)

@@ -58,7 +58,7 @@ class DeferredRows:
         held = [row.rowid for row in found if row.deleted]  # deletes have no other reason to wait
         make_ranges = []
         if held:
-            until = self._scope.batches.guard.until
+            until = self._scope.batches.delete_limiter.until
             make_ranges.append(DueRange(self._cursors.database, _HELD[kind], min(held), max(held), until))
         waiting = [row for row in found if not row.deleted]
         if not waiting:
@@ -81,7 +81,9 @@ class DeferredRows:
         previous version, with the same bytes, may have ended after this row was written."""
         batches, slack = self._scope.batches, self._scope.context.settings.verification_slack_seconds
         asked = [
-            row for row in rows if not (row.deleted and batches.guard.blocks(row.data_timestamp.seconds))
+            row
+            for row in rows
+            if not (row.deleted and batches.delete_limiter.blocks(row.data_timestamp.seconds))
         ]
         if due.kind != PRIMARY:
             return batches.look_up_shared(asked)

@@ -102,7 +102,12 @@ class ExpiryPass:
         if self._expirer is None:
             context, names = self._context, batches.handler.names
             self._expirer = Expirer(
-                self._mapping, batches.bucket, context.local.newest, names, context.clock.now, batches.guard
+                self._mapping,
+                batches.bucket,
+                context.local.newest,
+                names,
+                context.clock.now,
+                batches.delete_limiter,
             )
         return self._expirer
 
@@ -124,7 +129,7 @@ class Expirer:
         newest: NewestState,
         names: NameLocks,
         now: Callable[[], float],
-        guard: DeleteLimiter,
+        limiter: DeleteLimiter,
     ) -> None:
         self._mapping = mapping
         self._bucket = bucket
@@ -132,7 +137,7 @@ class Expirer:
         self._names = names
         self._now = now
         self._log_once = LogOnce()
-        self._guard = guard
+        self._limiter = limiter
 
     def handle(self, expiry: Expiry) -> Outcome:
         """Delete the copy if it is the recorded one, and no newer state is known. Never raises."""
@@ -164,14 +169,14 @@ class Expirer:
             return Outcome(Kind.PENDING, NOT_DUE)  # restored; decided once it is reaped
         if not _is_gone(state, expiry):
             return Outcome(Kind.SKIPPED, SUPERSEDED)
-        if not self._guard.acquire(expiry.delete_at):
+        if not self._limiter.acquire(expiry.delete_at):
             return Outcome(Kind.PENDING, HELD, "the delete budget is used up")
         deleted = False
         try:
             deleted = self._bucket.delete_object(expiry.name)
         finally:
             if not deleted:
-                self._guard.refund(expiry.delete_at)
+                self._limiter.refund(expiry.delete_at)
         return Outcome(Kind.DELETED, EXPIRED)
 
     def _is_due(self, expiry: Expiry) -> bool:

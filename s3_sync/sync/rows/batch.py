@@ -17,7 +17,7 @@ from s3_sync.providers.base import MIB, Bucket
 from s3_sync.state.journal import QUARANTINE, RETRY, DueRange, Settlement, Unsettled
 from s3_sync.sync.lifecycle.release import LifecycleState
 from s3_sync.sync.rows.bulk_deletes import BulkDeletes
-from s3_sync.sync.rows.handler import RowHandler
+from s3_sync.sync.rows.handler import RowHandler, WriteGuards
 from s3_sync.sync.rows.remote_lookup import RemoteLookup
 from s3_sync.sync.rows.remote_state import ListedState, Presumption, RemoteState
 from s3_sync.sync.rows.stragglers import Stragglers
@@ -105,21 +105,21 @@ class BatchRunner:
         sending = Sending(bucket, self.tally.read, context.parts, self._ledger, self._fits)
         self._large_sending = Sending(bucket, self.tally.read, context.large.parts, self._ledger)
         self._free_places = 0
-        names = NameLocks(context.large.claims(key))
-        self.handler = RowHandler(mapping, sending, context.local, context.clock.now, lifecycle, names)
-        self.guard = DeleteLimiter(
+        self.delete_limiter = DeleteLimiter(
             mapping,
             context.journal,
             context.controls,
             context.activity.counters_for(mapping),
             context.clock.now,
         )
-        self.handler.deletes.guard = self.guard
+        names = NameLocks(context.large.claims(key))
+        guards = WriteGuards(names, self.delete_limiter)
+        self.handler = RowHandler(mapping, sending, context.local, context.clock.now, lifecycle, guards)
         most = max(1, context.workers.size // 2)
         self.slow = Stragglers(
             names, context.large, lambda row, outcome: self.record(BatchResult([(row, outcome)])), most
         )
-        self._deletes = BulkDeletes(bucket, context.workers, context.clock.now, self.guard)
+        self._deletes = BulkDeletes(bucket, context.workers, context.clock.now, self.delete_limiter)
 
     def look_up_shared(self, rows: Sequence[Row]) -> dict[str, RemoteState]:
         """The remote state of each row's name, for rows that other nodes may be sending right now.
@@ -216,7 +216,7 @@ class BatchRunner:
             elif outcome.reason == NOT_DUE:
                 settlement.postponed.append((row.name, self.handler.next_due(row)))
             elif outcome.reason == HELD:
-                settlement.postponed.append((row.name, self.guard.until))
+                settlement.postponed.append((row.name, self.delete_limiter.until))
             else:
                 self._log_failure(row, outcome)
                 settlement.failures.append(_unsettled(row, outcome))

@@ -33,12 +33,12 @@ class BulkDeletes:
     """
 
     def __init__(
-        self, bucket: Bucket, workers: Pool, now: Callable[[], float], guard: DeleteLimiter | None = None
+        self, bucket: Bucket, workers: Pool, now: Callable[[], float], limiter: DeleteLimiter | None = None
     ) -> None:
         self._bucket = bucket
         self._workers = workers
         self._now = now
-        self._guard = guard
+        self._limiter = limiter
 
     def select(self, rows: Sequence[Row]) -> list[Row]:
         """The rows to pass to ``run``: none if the store has no bulk delete, or there are too few."""
@@ -85,11 +85,11 @@ class BulkDeletes:
         return {id(row): outcome for row, outcome in zip(rows, done, strict=True)}
 
     def _refund(self, row: Row) -> None:
-        if self._guard is not None:
-            self._guard.refund(row.data_timestamp.seconds)
+        if self._limiter is not None:
+            self._limiter.refund(row.data_timestamp.seconds)
 
     def _acquire(self, row: Row) -> bool:
-        return self._guard is None or self._guard.acquire(row.data_timestamp.seconds)
+        return self._limiter is None or self._limiter.acquire(row.data_timestamp.seconds)
 
     def _send(self, names: set[str]) -> dict[str, Outcome]:
         """Returns the outcomes of the names that were not deleted. Raises NotSupported."""

@@ -26,12 +26,13 @@ class DeleteHandler:
     """Handles rows of deleted objects of one mapping. ``RowHandler`` calls it while it holds the name's
     lock."""
 
-    def __init__(self, mapping: Mapping, bucket: Bucket, newest: NewestState) -> None:
+    def __init__(
+        self, mapping: Mapping, bucket: Bucket, newest: NewestState, limiter: DeleteLimiter | None = None
+    ) -> None:
         self._mapping = mapping
         self._bucket = bucket
         self._newest = newest
-        #: the delete budget; None: unlimited
-        self.guard: DeleteLimiter | None = None
+        self._limiter = limiter
 
     def handle(self, row: Row, view: RemoteState, on_proved: Callable[[Row], None] | None) -> Outcome:
         """Raises LocalError, RemoteError. ``on_proved`` receives a proved delete, which is then not sent.
@@ -49,8 +50,8 @@ class DeleteHandler:
 
     def _handle(self, row: Row, view: RemoteState, on_proved: Callable[[Row], None] | None) -> Outcome:
         """Propagate a delete if the current state proves it."""
-        if self.guard is not None:
-            self.guard.ensure_open(row.data_timestamp.seconds)
+        if self._limiter is not None:
+            self._limiter.ensure_open(row.data_timestamp.seconds)
         look = view is Presumption.UNKNOWN or (
             isinstance(view, ListedState) and self._may_be_newer(view, row)
         )
@@ -90,14 +91,14 @@ class DeleteHandler:
 
     def _send_delete(self, row: Row) -> None:
         written = row.data_timestamp.seconds
-        if self.guard is not None and not self.guard.acquire(written):
+        if self._limiter is not None and not self._limiter.acquire(written):
             raise DeletesHeld("the delete budget is used up")
         deleted = False
         try:
             deleted = self._bucket.delete_object(row.name)
         finally:
-            if self.guard is not None and not deleted:
-                self.guard.refund(written)
+            if self._limiter is not None and not deleted:
+                self._limiter.refund(written)
 
     def _unproven(self, row: Row) -> Outcome:
         """The outcome when the tombstone was reclaimed: the delete cannot be proved to be the last event."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from copy import copy
+from dataclasses import dataclass, field
 from functools import partial
 
 from s3_sync.cluster.newest import Deleted, Present, Unknown
 from s3_sync.cluster.services import LocalObjects
 from s3_sync.config.settings import Mapping
+from s3_sync.daemon.delete_limiter import DeleteLimiter
 from s3_sync.daemon.name_locks import NameLocks
 from s3_sync.errors import (
     Deferred,
@@ -65,6 +67,14 @@ _PRESENT = Outcome(Kind.PRESENT)
 _STORED = frozenset({Kind.COPIED, Kind.UPDATED, Kind.PRESENT})
 
 
+@dataclass(frozen=True, slots=True)
+class WriteGuards:
+    """Admission checks of a write: the lock on its name and, for a delete, the delete budget, if any."""
+
+    names: NameLocks = field(default_factory=NameLocks)
+    delete_limiter: DeleteLimiter | None = None
+
+
 class RowHandler:
     """Handles rows of one mapping.
 
@@ -78,7 +88,7 @@ class RowHandler:
         local: LocalObjects,
         now: Callable[[], float],
         lifecycle: LifecycleState | None = None,
-        names: NameLocks | None = None,
+        guards: WriteGuards | None = None,
     ) -> None:
         self._log_once = LogOnce()
         self._mapping = mapping
@@ -92,8 +102,9 @@ class RowHandler:
         moves = not mapping.profile.retain_local
         self._removal = local.removal
         self._release = Release(mapping, sending, local.removal, lifecycle) if moves else None
-        self.deletes = DeleteHandler(mapping, self._bucket, local.newest)
-        self.names = names or NameLocks()
+        guards = guards or WriteGuards()
+        self.names = guards.names
+        self._deletes = DeleteHandler(mapping, self._bucket, local.newest, guards.delete_limiter)
         # a move is irreversible: no other policy may hold a newer version
         self._every_policy = moves
 
@@ -140,7 +151,7 @@ class RowHandler:
     def _dispatch(self, row: Row, view: RemoteState, on_proved: Callable[[Row], None] | None) -> Outcome:
         if self._profile.exclude is not None and self._profile.exclude.match(row.name):
             return Outcome(Kind.SKIPPED, EXCLUDED)
-        return self.deletes.handle(row, view, on_proved) if row.deleted else self._handle(row, view)
+        return self._deletes.handle(row, view, on_proved) if row.deleted else self._handle(row, view)
 
     def check_all_policies(self) -> None:
         """The container has rows in several policies: an object in one may be older than its namesake in
