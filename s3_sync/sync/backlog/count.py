@@ -15,6 +15,7 @@ from s3_sync.cluster.brokers import BriefRow
 from s3_sync.config.settings import Profile
 from s3_sync.model.rows import owner_ordinal
 from s3_sync.model.timestamps import decode_row_timestamps
+from s3_sync.state.coalescing import coalesce_window
 from s3_sync.state.journal import PRIMARY, VERIFY, DueRange
 
 #: rows per read, which takes some milliseconds
@@ -84,7 +85,7 @@ class CountScope:
 
     def coalesce_delay(self, kind: str) -> float:
         """How much later than the ``copy_after`` of its first row a range is due."""
-        wait = min(60.0, self.profile.copy_after / 10)
+        wait = coalesce_window(self.profile.copy_after)
         return wait if kind == PRIMARY else wait + self.slack
 
 

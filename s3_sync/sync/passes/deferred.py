@@ -8,13 +8,12 @@ from dataclasses import replace
 from s3_sync.cluster.brokers import ContainerDb
 from s3_sync.model.outcomes import Outcome
 from s3_sync.model.rows import Row
+from s3_sync.state.coalescing import coalesce_window
 from s3_sync.state.journal import HELD, HELD_VERIFY, PRIMARY, VERIFY, DueRange
 from s3_sync.sync.passes.cursors import Cursors, DatabaseScope
 from s3_sync.sync.passes.result import PassResult
 from s3_sync.sync.rows.remote_state import ListedState, Presumption, RemoteState
 
-#: rows that become due within this many seconds, or a tenth of ``copy_after``, share a range
-COALESCE_WINDOW = 60.0
 #: kind of a pass's range -> kind of its range of held deletes
 _HELD = {PRIMARY: HELD, VERIFY: HELD_VERIFY}
 
@@ -66,7 +65,7 @@ class DeferredRows:
         first_due = min(self._scope.batches.handler.next_due(row) for row in waiting)
         if kind == VERIFY:
             first_due += self._scope.context.settings.verification_slack_seconds
-        window = min(COALESCE_WINDOW, self._scope.mapping.profile.copy_after / 10)
+        window = coalesce_window(self._scope.mapping.profile.copy_after)
         rowids = [row.rowid for row in waiting]
         due = first_due + window
         return [*make_ranges, DueRange(self._cursors.database, kind, min(rowids), max(rowids), due)]
