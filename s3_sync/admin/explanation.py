@@ -8,7 +8,6 @@ from math import isfinite
 
 from s3_sync.admin.failures import Failure, failure_of
 from s3_sync.admin.node import NodeView
-from s3_sync.admin.status import destination
 from s3_sync.cluster.brokers import LocalReplica
 from s3_sync.cluster.newest import Deleted, NewestState, Unknown
 from s3_sync.cluster.reader import ObjectReader
@@ -20,6 +19,7 @@ from s3_sync.model.rows import Row, owner_ordinal
 from s3_sync.providers.registry import Registry
 from s3_sync.state.checkpoint import Checkpoint
 from s3_sync.state.journal import HELD, HELD_VERIFY, PRIMARY, VERIFY, WAITING, DueRange
+from s3_sync.sync.monitoring.recon_report import destination
 
 # where the bytes are
 SWIFT, STORE, BOTH, NOWHERE, UNCERTAIN = "swift", "store", "both", "nowhere", "uncertain"

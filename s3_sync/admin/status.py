@@ -12,6 +12,7 @@ from s3_sync.config.settings import Mapping
 from s3_sync.errors import LocalError
 from s3_sync.streams.small_files import number as finite
 from s3_sync.sync.backlog.reader import MappingBacklog
+from s3_sync.sync.monitoring.recon_report import destination
 
 # states of a mapping; the first one that applies is shown
 UNREADABLE, PAUSED, ELSEWHERE, RESETTING = "unreadable", "paused", "elsewhere", "resetting"
@@ -89,12 +90,6 @@ def status(node: NodeView, mappings: tuple[Mapping, ...]) -> Status:
     running = node.daemon()
     found = [_status(node, mapping) for mapping in mappings]
     return Status(node.now(), running, found, [str(problem) for problem in node.problems])
-
-
-def destination(mapping: Mapping) -> str:
-    """Return store, bucket, and the prefix if the file has one."""
-    prefix = f"/{mapping.custom_prefix}" if mapping.custom_prefix else ""
-    return f"{mapping.credentials.store}/{mapping.bucket}{prefix}"
 
 
 def _status(node: NodeView, mapping: Mapping) -> MappingStatus:
