@@ -78,7 +78,7 @@ class ContainerCrawl:
         context.journal.retry_now(self.key, OUTAGE_REASONS, context.clock.now())
         self._abort_orphans_at = float("-inf")
         self._ledger = UploadLedger(context.journal, self.key, context.clock.now)
-        self._expirations = ExpiryPass(context, mapping, self.key)
+        self._expiry_pass = ExpiryPass(context, mapping, self.key)
         cleanups = CleanupLedger(context.journal.departures, self.key)
         segment_index = SegmentIndex(mapping, context.local.references)
         self._lifecycle = LifecycleState(cleanups, segment_index, account_index)
@@ -95,7 +95,7 @@ class ContainerCrawl:
     @property
     def outstanding(self) -> Counts:
         counts = self._context.journal.counts(self.key)
-        return replace(counts, retrying=counts.retrying + self._expirations.failing)
+        return replace(counts, retrying=counts.retrying + self._expiry_pass.failing)
 
     @property
     def has_leftovers(self) -> bool:
@@ -178,9 +178,9 @@ class ContainerCrawl:
         if self._batches is not None and self._batches.delete_limiter.poll():
             for database in databases:
                 database.wake()
-        knows, more = self._scan_segments()
+        ready, more = self._scan_segments()
         fresh = PassResult()
-        for database in self._rotated(databases) if knows else ():
+        for database in self._rotated(databases) if ready else ():
             if self._context.halted(self.mapping):
                 break
             result = database.step(limit)
@@ -188,7 +188,7 @@ class ContainerCrawl:
             if not self._context.once and is_outage(result.attempted, OUTAGE_MIN_ROWS):
                 more = True
                 break  # the other databases, possibly hundreds of shards, would most likely fail too
-        retried = self._retry(limit) + self._expirations.run(limit, self._batch_runner)
+        retried = self._retry(limit) + self._expiry_pass.run(limit, self._batch_runner)
         self._large.feed(self._batch_runner)
         retried += PassResult(attempted=self._outcomes_outside_batches())
         more = more or fresh.has_more or retried.has_more

@@ -30,7 +30,7 @@ Sample = tuple[tuple[str, ...], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class MetricSpec:
     """``name``: without PREFIX and, of a counter, without ``_total``."""
 
     kind: str
@@ -44,88 +44,88 @@ class Described:
 
 
 METRICS = (
-    Described("gauge", "info", "1; the label is the version", ("version",)),
-    Described("gauge", "heartbeat_timestamp_seconds", "Time of the last main-loop iteration"),
-    Described(
+    MetricSpec("gauge", "info", "1; the label is the version", ("version",)),
+    MetricSpec("gauge", "heartbeat_timestamp_seconds", "Time of the last main-loop iteration"),
+    MetricSpec(
         "gauge", "configuration_problems", "Mappings that were left out because of a configuration error"
     ),
-    Described(
+    MetricSpec(
         "gauge", "configuration_refused", "1 while the changed configuration file is invalid and not in use"
     ),
-    Described(
+    MetricSpec(
         "gauge", "configuration_loaded_timestamp_seconds", "Time at which the configuration was last loaded"
     ),
-    Described("gauge", "journal_bytes", "Size of the journal on disk"),
-    Described("counter", "rows_scanned", "Rows handled: the sum of rows_total over all outcomes", MAPPING),
-    Described("counter", "rows", "Rows handled, by outcome and reason", (*MAPPING, "outcome", "reason")),
-    Described("counter", "read_bytes", "Bytes read from Swift for uploads, including retries", MAPPING),
-    Described("counter", "turns", "Turns started", MAPPING),
-    Described("gauge", "turns_running", "Turns in progress", MAPPING),
-    Described("gauge", "paused", "1 while the mapping is paused", MAPPING),
-    Described("gauge", "deletes_held", "Containers whose deletes are held by the delete budget", MAPPING),
-    Described("gauge", "troubled", "Containers whose last turn failed", MAPPING),
-    Described("gauge", "last_alive_timestamp_seconds", "Time of the last heartbeat of a turn", MAPPING),
-    Described(
+    MetricSpec("gauge", "journal_bytes", "Size of the journal on disk"),
+    MetricSpec("counter", "rows_scanned", "Rows handled: the sum of rows_total over all outcomes", MAPPING),
+    MetricSpec("counter", "rows", "Rows handled, by outcome and reason", (*MAPPING, "outcome", "reason")),
+    MetricSpec("counter", "read_bytes", "Bytes read from Swift for uploads, including retries", MAPPING),
+    MetricSpec("counter", "turns", "Turns started", MAPPING),
+    MetricSpec("gauge", "turns_running", "Turns in progress", MAPPING),
+    MetricSpec("gauge", "paused", "1 while the mapping is paused", MAPPING),
+    MetricSpec("gauge", "deletes_held", "Containers whose deletes are held by the delete budget", MAPPING),
+    MetricSpec("gauge", "troubled", "Containers whose last turn failed", MAPPING),
+    MetricSpec("gauge", "last_alive_timestamp_seconds", "Time of the last heartbeat of a turn", MAPPING),
+    MetricSpec(
         "gauge",
         "last_progress_timestamp_seconds",
         "Time at which a row was last settled, or nothing was left to do",
         MAPPING,
     ),
-    Described("gauge", "rows_behind", "Own rows that are due and not handled yet", MAPPING),
-    Described("gauge", "objects_pending", "Objects that are due and not in sync yet", MAPPING),
-    Described("gauge", "bytes_pending", "Bytes of the pending objects", MAPPING),
-    Described(
+    MetricSpec("gauge", "rows_behind", "Own rows that are due and not handled yet", MAPPING),
+    MetricSpec("gauge", "objects_pending", "Objects that are due and not in sync yet", MAPPING),
+    MetricSpec("gauge", "bytes_pending", "Bytes of the pending objects", MAPPING),
+    MetricSpec(
         "gauge",
         "oldest_pending_timestamp_seconds",
         "Time at which the oldest pending object became due",
         MAPPING,
     ),
-    Described("gauge", "objects_not_due", "Objects that wait for their copy_after", MAPPING),
-    Described("gauge", "rows_unverified", "Rows of other nodes that are due for verification", MAPPING),
-    Described("gauge", "objects_retrying", "Objects that failed and are retried", MAPPING),
-    Described(
+    MetricSpec("gauge", "objects_not_due", "Objects that wait for their copy_after", MAPPING),
+    MetricSpec("gauge", "rows_unverified", "Rows of other nodes that are due for verification", MAPPING),
+    MetricSpec("gauge", "objects_retrying", "Objects that failed and are retried", MAPPING),
+    MetricSpec(
         "gauge",
         "objects_quarantined",
         "Objects in quarantine: not retried until they change or are reset",
         MAPPING,
     ),
-    Described(
+    MetricSpec(
         "gauge",
         "objects_failing",
         "Retrying and quarantined objects, by reason of the last failure",
         (*MAPPING, "reason"),
     ),
-    Described("gauge", "databases", "Container databases on this node", MAPPING),
-    Described(
+    MetricSpec("gauge", "databases", "Container databases on this node", MAPPING),
+    MetricSpec(
         "gauge", "databases_unreadable", "Container databases on this node that cannot be read", MAPPING
     ),
-    Described("gauge", "counted_timestamp_seconds", "Time at which the backlog was last counted", MAPPING),
-    Described("histogram", "request_seconds", "Duration of requests to the store", (*STORE, "operation")),
-    Described(
+    MetricSpec("gauge", "counted_timestamp_seconds", "Time at which the backlog was last counted", MAPPING),
+    MetricSpec("histogram", "request_seconds", "Duration of requests to the store", (*STORE, "operation")),
+    MetricSpec(
         "counter", "request_errors", "Requests to the store that failed", (*STORE, "operation", "reason")
     ),
-    Described("gauge", "requests_in_flight", "Requests to the store in flight", STORE),
-    Described(
+    MetricSpec("gauge", "requests_in_flight", "Requests to the store in flight", STORE),
+    MetricSpec(
         "gauge",
         "request_oldest_seconds",
         "Longest time for which a request in flight has not moved a byte",
         STORE,
     ),
-    Described(
+    MetricSpec(
         "gauge",
         "store_silent_seconds",
         "Time for which the store has not answered any request, nor taken a byte",
         STORE,
     ),
-    Described("gauge", "store_throttled", "1 while the store throttles requests", STORE),
-    Described("gauge", "store_request_limit", "Requests per second allowed while throttled", STORE),
-    Described("gauge", "lane_threads", "Maximum concurrent turns of mappings of this store", STORE),
-    Described("gauge", "lane_threads_running", "Threads that run turns", STORE),
-    Described("gauge", "lane_workers", "Maximum rows in flight", STORE),
-    Described("gauge", "lane_workers_busy", "Rows in flight", STORE),
-    Described("gauge", "lane_parts", "Maximum parts of large objects in flight", STORE),
-    Described("gauge", "lane_parts_busy", "Parts of large objects in flight", STORE),
-    Described("gauge", "lane_large_busy", "Very large objects in flight, in the large-object lane", STORE),
+    MetricSpec("gauge", "store_throttled", "1 while the store throttles requests", STORE),
+    MetricSpec("gauge", "store_request_limit", "Requests per second allowed while throttled", STORE),
+    MetricSpec("gauge", "lane_threads", "Maximum concurrent turns of mappings of this store", STORE),
+    MetricSpec("gauge", "lane_threads_running", "Threads that run turns", STORE),
+    MetricSpec("gauge", "lane_workers", "Maximum rows in flight", STORE),
+    MetricSpec("gauge", "lane_workers_busy", "Rows in flight", STORE),
+    MetricSpec("gauge", "lane_parts", "Maximum parts of large objects in flight", STORE),
+    MetricSpec("gauge", "lane_parts_busy", "Parts of large objects in flight", STORE),
+    MetricSpec("gauge", "lane_large_busy", "Very large objects in flight, in the large-object lane", STORE),
 )
 
 
@@ -163,38 +163,38 @@ class DaemonMetrics(Collector):
         samples: dict[str, list[Sample]] = {}
         for name, values, number in self._samples():
             samples.setdefault(name, []).append((values, number))
-        for described in METRICS:
-            if described.kind == "histogram":
-                yield self._histogram(described)
+        for spec in METRICS:
+            if spec.kind == "histogram":
+                yield self._histogram(spec)
                 continue
-            make = CounterMetricFamily if described.kind == "counter" else GaugeMetricFamily
-            family = make(PREFIX + described.name, described.help, labels=described.labels)
-            for values, number in samples.get(described.name, ()):
+            make = CounterMetricFamily if spec.kind == "counter" else GaugeMetricFamily
+            family = make(PREFIX + spec.name, spec.help, labels=spec.labels)
+            for values, number in samples.get(spec.name, ()):
                 family.add_metric(list(values), number)
             yield family
 
     def _samples(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
         inputs = self._inputs
         yield "info", (__version__,), 1
-        yield "heartbeat_timestamp_seconds", (), self._when(inputs.activity.last_tick)
+        yield "heartbeat_timestamp_seconds", (), self._epoch_time(inputs.activity.last_tick)
         configuration = inputs.activity.configuration
         yield "configuration_problems", (), configuration.problems
         yield "configuration_refused", (), configuration.refused
-        yield "configuration_loaded_timestamp_seconds", (), self._when(configuration.loaded_at)
+        yield "configuration_loaded_timestamp_seconds", (), self._epoch_time(configuration.loaded_at)
         yield "journal_bytes", (), inputs.journal_bytes()
         pending = inputs.pending()
         for key, counters in list(inputs.activity.by_mapping.items()):
             here = labels(counters.mapping)
             yield "paused", here, int(inputs.is_paused(counters.mapping))
             yield "deletes_held", here, len(counters.held)
-            for name, more, number in self._of_mapping(counters):
+            for name, more, number in self._mapping_samples(counters):
                 yield name, (*here, *more), number
-            for name, more, number in _of_pending(pending.get(key)):
+            for name, more, number in _pending_samples(pending.get(key)):
                 yield name, (*here, *more), number
-        yield from self._of_stores()
-        yield from self._of_lanes()
+        yield from self._store_samples()
+        yield from self._lane_samples()
 
-    def _of_mapping(self, counters: Counters) -> Iterator[tuple[str, tuple[str, ...], float]]:
+    def _mapping_samples(self, counters: Counters) -> Iterator[tuple[str, tuple[str, ...], float]]:
         rows = dict(counters.rows)
         yield "rows_scanned", (), sum(rows.values())
         for kind in Kind:
@@ -207,10 +207,10 @@ class DaemonMetrics(Collector):
         yield "turns_running", (), counters.running
         yield "troubled", (), counters.failing
         if counters.heartbeats:
-            yield "last_alive_timestamp_seconds", (), self._when(counters.last_seen)
-            yield "last_progress_timestamp_seconds", (), self._when(counters.progress)
+            yield "last_alive_timestamp_seconds", (), self._epoch_time(counters.last_seen)
+            yield "last_progress_timestamp_seconds", (), self._epoch_time(counters.progress)
 
-    def _of_stores(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
+    def _store_samples(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
         rates = self._inputs.rates()
         for observer in self._inputs.observers:
             store = (observer.store,)
@@ -224,7 +224,7 @@ class DaemonMetrics(Collector):
                 for reason, count in list(operation.errors.items()):
                     yield "request_errors", (observer.store, name, reason), count
 
-    def _of_lanes(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
+    def _lane_samples(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
         """Sums over the lanes of each store."""
         sums: Counter[tuple[str, str]] = Counter()
         for lane in self._inputs.activity.lanes:
@@ -238,8 +238,8 @@ class DaemonMetrics(Collector):
         for (name, store), number in sums.items():
             yield name, (store,), number
 
-    def _histogram(self, described: Described) -> Metric:
-        family = HistogramMetricFamily(PREFIX + described.name, described.help, labels=described.labels)
+    def _histogram(self, spec: MetricSpec) -> Metric:
+        family = HistogramMetricFamily(PREFIX + spec.name, spec.help, labels=spec.labels)
         bounds = [*map(str, BOUNDS), "+Inf"]
         for observer in self._inputs.observers:
             for name, operation in list(observer.operations.items()):
@@ -250,26 +250,26 @@ class DaemonMetrics(Collector):
                 family.add_metric([observer.store, name], buckets, operation.seconds)
         return family
 
-    def _when(self, monotonic: float) -> float:
+    def _epoch_time(self, monotonic: float) -> float:
         """A monotonic time as seconds since the epoch."""
         return self._inputs.now() - (self._inputs.activity.now() - monotonic)
 
 
-def _of_pending(found: Pending | None) -> Iterator[tuple[str, tuple[str, ...], float]]:
+def _pending_samples(pending: Pending | None) -> Iterator[tuple[str, tuple[str, ...], float]]:
     """Nothing before the first count: a zero would be wrong."""
-    if found is None:
+    if pending is None:
         return
-    yield "rows_behind", (), found.rows_behind
-    yield "objects_pending", (), found.objects
-    yield "bytes_pending", (), found.bytes
-    if found.oldest is not None:
-        yield "oldest_pending_timestamp_seconds", (), found.oldest
-    yield "objects_not_due", (), found.not_due
-    yield "rows_unverified", (), found.unverified
-    yield "objects_retrying", (), found.retrying
-    yield "objects_quarantined", (), found.quarantined
-    for reason, count in found.reasons.items():
+    yield "rows_behind", (), pending.rows_behind
+    yield "objects_pending", (), pending.objects
+    yield "bytes_pending", (), pending.bytes
+    if pending.oldest is not None:
+        yield "oldest_pending_timestamp_seconds", (), pending.oldest
+    yield "objects_not_due", (), pending.not_due
+    yield "rows_unverified", (), pending.unverified
+    yield "objects_retrying", (), pending.retrying
+    yield "objects_quarantined", (), pending.quarantined
+    for reason, count in pending.reasons.items():
         yield "objects_failing", (reason,), count
-    yield "databases", (), found.databases
-    yield "databases_unreadable", (), found.unreadable
-    yield "counted_timestamp_seconds", (), found.counted_at
+    yield "databases", (), pending.databases
+    yield "databases_unreadable", (), pending.unreadable
+    yield "counted_timestamp_seconds", (), pending.counted_at

@@ -37,7 +37,7 @@ class DeferredRows:
                 break
             found, last = db.rows_since(due.first_row - 1, min(limit, due.last_row - due.first_row + 1))
             rows = [row for row in found if row.rowid <= due.last_row and self._belongs(row, due)]
-            result = batches.run(rows, self._views(rows, due))
+            result = batches.run(rows, self._remote_states(rows, due))
             if result.complete:
                 rest = [replace(due, first_row=last + 1)] if due.first_row <= last < due.last_row else []
                 kind = PRIMARY if due.kind in (PRIMARY, HELD) else VERIFY
@@ -75,7 +75,7 @@ class DeferredRows:
         when = self._scope.context.journal.next_range(self._scope.key, self._cursors.database)
         return float("inf") if when is None else when
 
-    def _views(self, rows: Sequence[Row], due: DueRange) -> dict[str, RemoteState]:
+    def _remote_states(self, rows: Sequence[Row], due: DueRange) -> dict[str, RemoteState]:
         """The remote state of each row's name. A listed copy proves nothing for an own row: a transfer of the
         previous version, with the same bytes, may have ended after this row was written."""
         batches, slack = self._scope.batches, self._scope.context.settings.verification_slack_seconds

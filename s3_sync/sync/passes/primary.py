@@ -61,13 +61,13 @@ class PrimaryPass:
 
     def _handle(self, own: Sequence[Row], last: int) -> BatchResult:
         batches, journal, key = self._scope.batches, self._scope.context.journal, self._scope.key
-        views = self._views(own, journal.window(key, self._cursors.database))
+        views = self._remote_states(own, journal.window(key, self._cursors.database))
         journal.open_window(key, self._cursors.database, last)
         result = batches.run(own, views)
         batches.record(result, later=self._deferred.make_ranges(result.postponed, PRIMARY))
         return result
 
-    def _views(self, rows: Sequence[Row], window: int) -> dict[str, RemoteState]:
+    def _remote_states(self, rows: Sequence[Row], window: int) -> dict[str, RemoteState]:
         """The remote state of each row's name. These are compared with the store: rows of an interrupted
         batch and of a sweep, rows old enough that another node's daemon may have sent them, late deletes, and
         rows that may be in another database of the container. All others are new.

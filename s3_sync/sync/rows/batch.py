@@ -49,7 +49,7 @@ STORE_WIDE_REASONS = frozenset({"remote_credentials", "remote_clock"})
 
 #: larger objects, in bytes, are sent in a lane of their own
 LARGE_OBJECT_BYTES = 128 * MIB
-#: at most this many objects of a mapping wait for that lane; others are sent within batches
+#: at max_left this many objects of a mapping wait for that lane; others are sent within batches
 MAX_WAITING_LARGE = 1000
 
 
@@ -115,9 +115,9 @@ class BatchRunner:
         names = NameLocks(context.large.claims(key))
         guards = WriteGuards(names, self.delete_limiter)
         self.handler = RowHandler(mapping, sending, context.local, context.clock.now, lifecycle, guards)
-        most = max(1, context.workers.size // 2)
+        max_left = max(1, context.workers.size // 2)
         self.slow = Stragglers(
-            names, context.large, lambda row, outcome: self.record(BatchResult([(row, outcome)])), most
+            names, context.large, lambda row, outcome: self.record(BatchResult([(row, outcome)])), max_left
         )
         self._deletes = BulkDeletes(bucket, context.workers, context.clock.now, self.delete_limiter)
 
