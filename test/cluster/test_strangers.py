@@ -75,7 +75,7 @@ def test_portal_that_answers_everything_pauses_the_mapping(
     assert daemon.once().returncode == 1
     assert daemon.once().returncode == 1
     assert len(proxy.calls()) <= 2 * MOST, "not all of them are sent in vain"
-    assert "is a proxy or a portal in the way" in daemon.log_text()
+    assert "is a proxy or a portal in front of" in daemon.log_text()
     proxy.heal()
     assert daemon.once().returncode == 0
     pair.check()

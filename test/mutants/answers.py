@@ -17,7 +17,7 @@ ANSWERS = (
     Mutant(
         "an ETag that is no MD5 is proved by a HEAD",
         "providers/s3/proved_writes.py",
-        "        if not expected.is_shown_by(headers):\n            raise error\n",
+        "        if not expected.matches(headers):\n            raise error\n",
         "",
         _BELIEF,
     ),
@@ -31,7 +31,7 @@ ANSWERS = (
     Mutant(
         "a key of which a store says nothing was not deleted",
         "providers/s3/deletes.py",
-        "if key not in errors and key not in answer[DELETED]]",
+        "if key not in errors and key not in response[DELETED]]",
         "if False]",
         _BELIEF,
     ),
@@ -45,7 +45,7 @@ ANSWERS = (
     Mutant(
         "other bytes than were asked for are none",
         "providers/s3/download.py",
-        "            right = found == (wanted.first, last)\n",
+        "            right = sent == (requested.first, last)\n",
         "            right = True\n",
         "test/unit/providers/s3/test_download.py",
     ),

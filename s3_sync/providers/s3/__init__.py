@@ -1,5 +1,5 @@
-"""Amazon S3, and the stores that speak its protocol.
+"""Amazon S3 and compatible stores.
 
 From outside: ``provider``, through ``providers.registry``.
-Start at ``bucket``; ``dialect`` says how stores differ, ``errors`` what their errors mean.
+Start at ``bucket``; ``dialect`` lists how stores differ, ``errors`` translates their errors.
 """

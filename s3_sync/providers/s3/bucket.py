@@ -1,4 +1,4 @@
-"""One S3 bucket seen through one mapping's KeyNamer."""
+"""The ``Bucket`` of an S3 store."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from s3_sync.providers.base import (
 )
 from s3_sync.providers.limits import metadata_size
 from s3_sync.providers.s3.client import RAW_HEADERS, Account
-from s3_sync.providers.s3.condition_probe import Trial
+from s3_sync.providers.s3.condition_probe import ConditionProbe
 from s3_sync.providers.s3.deletes import Deletes
 from s3_sync.providers.s3.download import S3Result
 from s3_sync.providers.s3.errors import translated, unexpected
@@ -55,15 +55,15 @@ from s3_sync.streams.reader import Body, BytesBody, read_all
 from s3_sync.streams.small_files import parse_json
 
 _WHOLE = GetOptions()
-#: DeleteObjects takes 1000 keys, and a name has two: its own and its manifest's
+#: DeleteObjects takes 1000 keys, and each name has two: its own and its manifest's
 _MAX_DELETES = 500
-#: the code of an error that says that there was nothing to delete
+#: error code for a key that did not exist
 _MISSING = "NoSuchKey"
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """Which bucket, under which keys, and how objects are stored there."""
+class BucketView:
+    """The bucket's name, the mapping's keys in it, and how objects are stored."""
 
     bucket: str
     namer: KeyNamer
@@ -71,11 +71,11 @@ class View:
 
 
 class S3Bucket:
-    """See ``Bucket``. Control goes through the SDK, objects through ``transport``."""
+    """See ``Bucket``. Objects are transferred by ``transport``, all other requests are sent by the SDK."""
 
     limits = Limits()
 
-    def __init__(self, account: Account, transport: Transport, view: View) -> None:
+    def __init__(self, account: Account, transport: Transport, view: BucketView) -> None:
         self.name = view.bucket
         self.namer = view.namer
         dialect = account.dialect
@@ -104,12 +104,12 @@ class S3Bucket:
     def probe_conditional_writes(self) -> None:
         account = self._account
         if account.credentials.conditional_put and not account.dialect.put_if_match:
-            self._features = account.once_for(f"conditions of {self.name}", self._try_conditions)
+            self._features = account.cached(f"conditions of {self.name}", self._probe_conditions)
 
-    def _try_conditions(self) -> Features:
-        key = self.namer.manifest_key(f"\0{uuid4()}")  # no object is called so, and no listing shows it
+    def _probe_conditions(self) -> Features:
+        key = self.namer.manifest_key(f"\0{uuid4()}")  # no object has this key, and no listing shows it
         try:
-            absent, match = Trial(self._writer, self._uploads, self.name, key).run()
+            absent, match = ConditionProbe(self._writer, self._uploads, self.name, key).run()
         finally:
             self._writer.delete(key)
         return replace(self._features, put_if_absent=absent, put_if_match=match)
@@ -140,7 +140,7 @@ class S3Bucket:
         except NotFound as error:
             raise _absent(error, options.if_match) from error
         if written.md5 is None and meta is not marked and self._account.has_opaque_etags(self.name):
-            # the first ones; later ones get their mark along
+            # only until the bucket is known to have opaque ETags: later PUTs send the mark themselves
             return PutResult(self._replace_meta(name, marked, written.etag, written.head))
         return PutResult(written.etag)
 
@@ -150,7 +150,8 @@ class S3Bucket:
     def _replace_meta(
         self, name: str, meta: ObjectMeta, if_match: str | None, current: Mapping[str, str] | None = None
     ) -> str:
-        """Returns the ETag that the object has then. ``current``: what a HEAD has just shown."""
+        """Replace the metadata by a copy onto itself. Returns the object's new ETag. ``current``: the headers
+        of a HEAD just made."""
         key = self.namer.key(name)
         what = f"COPY {self.name}/{key}"
         if current is None:
@@ -158,35 +159,35 @@ class S3Bucket:
         if is_archived(current):
             raise Archived(f"{name} is in {current['x-amz-storage-class']}", code="InvalidObjectState")
         if (size := content_length(f"HEAD {self.name}/{key}", current)) > self.limits.max_copy:
-            raise NotSupported(f"{name} is larger than {self.limits.max_copy} bytes: it cannot be copied")
+            raise NotSupported(f"{name} is larger than {self.limits.max_copy} bytes, the limit of a copy")
         headers = dict(meta_headers(meta))
         headers.update(copy_headers(self._write, self._account.dialect, current))
         headers["x-amz-metadata-directive"] = "REPLACE"
         if if_match is not None:
             headers["x-amz-copy-source-if-match"] = f'"{if_match}"'
         with translated(what):
-            answer = self._client.copy_object(
+            response = self._client.copy_object(
                 Bucket=self.name,
                 Key=key,
                 CopySource={"Bucket": self.name, "Key": key},
                 **{RAW_HEADERS: headers},
             )
-        if etag := unquoted(answer.get("CopyObjectResult", {}).get("ETag", "")):
+        if etag := unquoted(response.get("CopyObjectResult", {}).get("ETag", "")):
             return etag
-        why = "a HEAD does not show the new metadata"
-        odd = unexpected(what, why, self._account.endpoint, answer["ResponseMetadata"]["HTTPStatusCode"])
+        why, status = "a HEAD does not show the new metadata", response["ResponseMetadata"]["HTTPStatusCode"]
+        unproved = unexpected(what, why, self._account.endpoint, status)
         expected = Expected(size, unquoted(current["etag"]), marks=tuple(headers.items()))
-        return self._writer.shown(key, expected, odd).etag
+        return self._writer.confirm(key, expected, unproved).etag
 
     def _marked(self, options: PutOptions) -> ObjectMeta:
-        """With the mark that tells the MD5 where the ETag does not, if there is room for it."""
+        """The metadata with a mark for the MD5, for stores whose ETags are not MD5s, if it fits."""
         if options.md5 is None or "swift-etag" in options.meta.marks:
             return options.meta
         marked = options.meta.marked(swift_etag=options.md5)
         return marked if metadata_size(marked) <= self.limits.max_metadata else options.meta
 
     def delete_object(self, name: str) -> bool:
-        """S3 does not tell whether there was anything: True unless the store says that there was not."""
+        """S3 does not report whether the object existed: True unless the store says that it did not."""
         key, manifest = self.namer.key(name), self.namer.manifest_key(name)
         if self._deletes.in_bulk and not NOT_XML.search(key):
             try:
@@ -265,7 +266,7 @@ class S3Bucket:
     # Stored manifests
 
     def put_manifest(self, name: str, manifest: bytes) -> None:
-        """In the store's default class: it has to be read when the object is restored."""
+        """Store the manifest in the default storage class: a restore must be able to read it."""
         headers = (
             *meta_headers(ObjectMeta({"content-type": "application/json"})),
             *write_headers(WriteOptions(encrypt=self._write.encrypt), self._account.dialect),
@@ -275,12 +276,12 @@ class S3Bucket:
         self._writer.put(upload)
 
     def get_manifest(self, name: str) -> bytes:
-        """A list in JSON, which nothing is that was cut short on the way. Raises UnexpectedAnswer for others,
-        unless the store says that it has exactly that."""
+        """The manifest, which must be a JSON list, so that a truncated one is detected. Raises
+        UnexpectedAnswer for anything else, unless the store's MD5 confirms it."""
         with self._reader.get(name, self.namer.manifest_key(name), _WHOLE, dated=False) as result:
             manifest = read_all(result.body, MAX_MANIFEST)
         if not _is_list(manifest) and md5_hex(manifest) != result.info.md5:
-            what, why = f"GET the manifest of {self.name}/{name}", "what came is no manifest"
+            what, why = f"GET the manifest of {self.name}/{name}", "the body is no manifest"
             raise unexpected(what, why, self._account.endpoint, 200)
         return manifest
 
@@ -294,20 +295,20 @@ class S3Bucket:
         return set_expiry_rule(self._account, self.name, self.namer.key_spaces, days)
 
     def close(self) -> None:
-        """Connections belong to the provider."""
+        """Does nothing: connections belong to the provider."""
 
-    # Inside
+    # Internals
 
     def _head(self, key: str) -> Mapping[str, str]:
         headers = self._reader.head(key)
         if is_encrypted_with_kms(headers):
-            self._account.note_opaque_etags(self.name)
+            self._account.mark_opaque_etags(self.name)
         return headers
 
     def _check_conditions(self, if_match: str | None, if_absent: bool) -> None:
         features = self.features
         if (if_match is not None and not features.put_if_match) or (if_absent and not features.put_if_absent):
-            raise NotSupported(f"{self._account.dialect.name}: writes cannot have this condition")
+            raise NotSupported(f"{self._account.dialect.name}: this write condition is not supported")
 
 
 def _is_list(manifest: bytes) -> bool:
@@ -318,7 +319,7 @@ def _is_list(manifest: bytes) -> bool:
 
 
 def _absent(error: NotFound, if_match: str | None) -> NotFound | PreconditionFailed:
-    """A write over a certain version is answered with NoSuchKey where there is none at all."""
+    """Translate NoSuchKey, the store's error for a write with If-Match when no object exists."""
     if if_match is None or error.code in ("NoSuchBucket", "NoSuchUpload"):
         return error
     return PreconditionFailed(str(error), status=error.status, code=error.code)

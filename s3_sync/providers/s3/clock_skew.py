@@ -1,4 +1,4 @@
-"""Whether a store's clock is another one than ours: its answers say what time it is there."""
+"""Detects clock skew between a store and this machine, from the Date headers of responses."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from s3_sync.runtime.log_once import LogOnce
 
 log = logging.getLogger("s3-sync")
 
-#: seconds by which clocks may differ before that is said
-_WORTH_SAYING = 60.0
+#: seconds of clock skew from which on it is logged
+_LOG_THRESHOLD = 60.0
 
 
 class StoreClock:
-    """``off``: by how many seconds the clock of ``store`` is ahead of ours at most, as the last answer with a
-    date tells; less than 0.0 = behind; 0.0 where both may be the same.
+    """``off``: upper bound of the seconds by which the clock of ``store`` is ahead of ours, from the last
+    response with a Date; negative: behind; 0.0: the clocks may agree.
 
-    A Date is a whole second, rounded down, of some time between request and answer.
+    A Date is a whole second, rounded down, of some time between request and response.
     """
 
     def __init__(self, store: str, now: Callable[[], float] = time.time) -> None:
@@ -28,29 +28,29 @@ class StoreClock:
         self._now = now
         self._log_once = LogOnce()
 
-    def heard(self, date: str, sent: float) -> None:
-        """An answer came just now, with this Date, to a request that was ``sent`` then."""
-        told, now = http_date(date), self._now()
-        if not told:
+    def record(self, date: str, sent: float) -> None:
+        """Record the Date of a response that has just arrived, to a request that was ``sent`` then."""
+        store_time, now = http_date(date), self._now()
+        if not store_time:
             return
-        least, most = told - now, told + 1.0 - sent
-        if least > 0.0:  # later than the answer
+        least, most = store_time - now, store_time + 1.0 - sent
+        if least > 0.0:  # later than the response
             self.off = most
         elif most < 0.0:  # earlier than the request
             self.off = least
-        elif not least <= self.off <= most:  # an answer that took long proves little, and nothing against it
+        elif not least <= self.off <= most:  # a slow response that is compatible with ``off`` proves nothing
             self.off = 0.0
-        self._tell()
+        self._log_skew()
 
-    def _tell(self) -> None:
+    def _log_skew(self) -> None:
         off = self.off
-        if abs(off) > _WORTH_SAYING:
+        if abs(off) > _LOG_THRESHOLD:
             where = "ahead of" if off > 0.0 else "behind"
             log.log(
                 self._log_once.level_for("clock", where),
-                "The clock of %s is %.0f s %s the clock of this machine: set the wrong one right (chronyc"
-                " tracking). Until then copies of moved objects that expire are deleted when both have come"
-                " to the time",
+                "The clock of %s is %.0f s %s the clock of this machine: correct the wrong one (see chronyc"
+                " tracking). Until then, expired copies of moved objects are deleted only once both clocks"
+                " have reached their expiry time",
                 self._store, abs(off), where,
             )  # fmt: skip
         elif not off and self._log_once.clear("clock"):

@@ -1,6 +1,6 @@
-"""Whether a store honours If-None-Match and If-Match of writes: found out by trying.
+"""Probes whether a store enforces If-None-Match and If-Match on writes.
 
-Amazon does. Of clones some do, some refuse the headers, and some ignore them, which no answer tells.
+Amazon does. Some clones do, some reject the headers, and some ignore them, which no response shows.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from s3_sync.streams.reader import BytesBody
 
 _BODY = b"[]"
 _MD5 = md5_hex(_BODY)
-#: an ETag that nothing has
-_ELSE = "0" * 32
+#: an ETag that no object has
+_OTHER_ETAG = "0" * 32
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """Writes to ``key``, which must be nobody's; whoever makes one takes away what is there afterwards."""
+class ConditionProbe:
+    """Probes with writes to ``key``, which must be unused; the caller deletes it afterwards."""
 
     writer: Writer
     uploads: Uploads
@@ -35,15 +35,15 @@ class Trial:
     key: str
 
     def run(self) -> tuple[bool, bool]:
-        """Whether If-None-Match holds, and whether If-Match does: of a PUT as well as of the completion of an
-        upload. Raises what the store says to a write without conditions."""
+        """Whether If-None-Match and If-Match are enforced, by PUT and by CompleteMultipartUpload. Raises the
+        error of a write without conditions."""
         etag = self._put(())
-        absent = self._holds(condition_headers(None, if_absent=True))
-        match = self._holds(condition_headers(_ELSE))
-        return absent, match and _answer(self._put, condition_headers(etag)) == "done"
+        absent = self._is_enforced(condition_headers(None, if_absent=True))
+        match = self._is_enforced(condition_headers(_OTHER_ETAG))
+        return absent, match and _try(self._put, condition_headers(etag)) == "written"
 
-    def _holds(self, impossible: Sequence[Header]) -> bool:
-        return all(_answer(write, impossible) == "held" for write in (self._put, self._complete))
+    def _is_enforced(self, impossible: Sequence[Header]) -> bool:
+        return all(_try(write, impossible) == "refused" for write in (self._put, self._complete))
 
     def _put(self, conditions: Sequence[Header]) -> str:
         upload = Upload(self.bucket, self.key, BytesBody(_BODY), len(_BODY), _MD5, tuple(conditions))
@@ -61,14 +61,14 @@ class Trial:
         return etag
 
 
-def _answer(
+def _try(
     write: Callable[[Sequence[Header]], str], conditions: Sequence[Header]
-) -> Literal["done", "held", "unknown"]:
-    """``held``: not written, because of the conditions; ``unknown``: because the store knows none."""
+) -> Literal["written", "refused", "unsupported"]:
+    """``refused``: the conditions were not met; ``unsupported``: the store rejects conditions."""
     try:
         write(conditions)
     except PreconditionFailed:
-        return "held"
+        return "refused"
     except (InvalidRequest, NotSupported):
-        return "unknown"
-    return "done"
+        return "unsupported"
+    return "written"

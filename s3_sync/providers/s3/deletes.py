@@ -1,4 +1,4 @@
-"""Deletes of one bucket: with one request for many keys where the store knows that, else one by one."""
+"""Deletes keys of one bucket: many with one request if the store supports that, else one by one."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from s3_sync.providers.s3.list_parser import DELETED
 
 log = logging.getLogger("s3-sync")
 
-#: for so long, in seconds, a store that does not know DeleteObjects is not asked for it again
-REMEMBERED = 86400.0
+#: seconds until DeleteObjects is tried again with a store that did not support it
+UNSUPPORTED_TTL = 86400.0
 
 
 class Deletes:
-    """Keys in, unlike ``Bucket``. ``delete``: deletes one key, False where the store says that there was
-    nothing; raises RemoteError."""
+    """Takes keys, not names. ``delete``: deletes one key, and returns False if the store reports that it did
+    not exist; raises RemoteError."""
 
     def __init__(
         self,
@@ -39,57 +39,57 @@ class Deletes:
 
     @property
     def in_bulk(self) -> bool:
-        """Whether the store is taken to know DeleteObjects."""
+        """Whether the store is assumed to support DeleteObjects."""
         return self._account.dialect.multi_delete and self._now() >= self._not_before
 
     def many(self, what: str, keys: Sequence[str]) -> dict[str, RemoteError]:
-        """One request. What it says of single keys; some stores also say that there was no such key.
+        """Delete keys with one request. Returns the errors of single keys, which with some stores include
+        NoSuchKey.
 
-        Raises NotSupported where the store does not know it: a refusal, or an answer that is another
-        document than a DeleteResult.
+        Raises NotSupported if the store does not support it: it refuses the request, or its response is not
+        a DeleteResult.
         """
         objects = [{"Key": key} for key in keys]
         try:
             with translated(what):
-                answer = self._client.delete_objects(
+                response = self._client.delete_objects(
                     Bucket=self._bucket, Delete={"Objects": objects, "Quiet": False}
                 )
         except (NotSupported, InvalidRequest) as error:
-            raise self._unknown(error) from error
+            raise self._unsupported(error) from error
         except RemoteUnavailable as error:
             if not isinstance(error.__cause__, ResponseParserError):
                 raise
-            raise self._unknown(error) from error
+            raise self._unsupported(error) from error
         errors: dict[str, RemoteError] = {}
-        for told in answer["Errors"]:
-            key, code = told.get("Key", ""), told.get("Code", "")
-            refusal = from_answer(what, _status_of(code), code, told.get("Message", ""))
+        for entry in response["Errors"]:
+            key, code = entry.get("Key", ""), entry.get("Code", "")
+            refusal = from_answer(what, _status_of(code), code, entry.get("Message", ""))
             if key not in keys:
-                raise refusal  # nobody knows which of them it is about
+                raise refusal  # it is unknown which key it concerns
             errors[key] = refusal
-        untold = [key for key in keys if key not in errors and key not in answer[DELETED]]
-        return errors | self._one_by_one(what, untold)
+        missing = [key for key in keys if key not in errors and key not in response[DELETED]]
+        return errors | self._one_by_one(what, missing)
 
     def _one_by_one(self, what: str, keys: Sequence[str]) -> dict[str, RemoteError]:
-        """What became of keys of which the store's answer says nothing is found out with requests of their
-        own."""
+        """Delete the keys that are missing in the store's response, with one request each."""
         errors: dict[str, RemoteError] = {}
         for number, key in enumerate(keys):
             try:
                 if not self._delete(key):
                     errors[key] = NotFound(what, status=404, code="NoSuchKey")
             except RemoteError as error:
-                if error.transient:  # and so would be all others
+                if error.transient:  # all others would fail, too
                     return errors | dict.fromkeys(keys[number:], error)
                 errors[key] = error
         return errors
 
-    def _unknown(self, error: RemoteError) -> NotSupported:
-        self._not_before = self._now() + REMEMBERED
-        log.info("%s: deletes go one by one, the store does not know DeleteObjects: %s", self._bucket, error)
+    def _unsupported(self, error: RemoteError) -> NotSupported:
+        self._not_before = self._now() + UNSUPPORTED_TTL
+        log.info("%s: DeleteObjects is not supported, deleting one by one: %s", self._bucket, error)
         return NotSupported(str(error), status=error.status, code=error.code)
 
 
 def _status_of(code: str) -> int:
-    """Errors of single keys have codes only, and some stores put a number there."""
+    """The status for the error of a single key, which has a code only; some stores send a number there."""
     return int(code) if len(code) == 3 and code.isdecimal() else 200

@@ -1,4 +1,4 @@
-"""What stores that speak S3 do differently, as values. Code asks for a property, never for a name."""
+"""The differences between S3-compatible stores, as properties. Code checks a property, never a name."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ Addressing = Literal["path", "virtual"]
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One family of stores. The defaults are those of a clone of which nothing is known."""
+    """One family of stores. The defaults are those of an unknown clone."""
 
     name: str
-    #: where the bucket's name stands, unless the configuration says
+    #: path or virtual-hosted addressing, unless configured
     addressing: Addressing = "path"
-    #: the region that requests are signed for, unless the configuration says
+    #: the region to sign requests for, unless configured
     region: str = "us-east-1"
-    #: each bucket has a region of its own, which a HEAD of the bucket tells
+    #: each bucket has its own region, which a HEAD of the bucket returns
     buckets_have_regions: bool = False
     #: credentials may come from the environment, files or the instance
     ambient_credentials: bool = False
-    #: x-amz-server-side-encryption is understood
+    #: supports x-amz-server-side-encryption
     encrypts: bool = False
-    #: If-None-Match: * of a write really holds; so does If-Match
+    #: enforces If-None-Match: * on writes; and If-Match
     put_if_absent: bool = False
     put_if_match: bool = False
-    #: one request deletes several keys
+    #: supports DeleteObjects
     multi_delete: bool = True
-    #: that request needs Content-MD5; the newer checksums are not known
+    #: DeleteObjects needs Content-MD5; newer checksums are not supported
     delete_needs_md5: bool = True
-    #: keys in listings can be asked for percent-encoded
+    #: listings support encoding-type=url
     encodes_listings: bool = True
-    #: rules of the bucket delete what is old, in S3's own form
+    #: supports S3 lifecycle rules
     expires: bool = True
-    #: a body whose hash was not signed is taken over plain http
+    #: accepts bodies with unsigned payload over plain http
     unsigned_over_http: bool = True
-    #: what is stored with Content-Encoding: gzip is unpacked for whoever does not say that he takes gzip
+    #: decompresses objects with Content-Encoding: gzip unless the client accepts gzip
     unpacks_gzip: bool = False
 
 
@@ -54,15 +54,15 @@ AWS = Dialect(
     unsigned_over_http=False,
 )
 CLONE = Dialect("clone")
-#: Google's XML API in its interoperability mode: no multi-object delete, no encoding-type, and rules of a
-#: form of its own, without IDs, so that nobody can tell whose they are
+#: Google's XML API in interoperability mode: no multi-object delete, no encoding-type, and its own format of
+#: lifecycle rules, without IDs by which we could recognise ours
 GOOGLE = Dialect(
     "google", multi_delete=False, encodes_listings=False, expires=False, region="auto", unpacks_gzip=True
 )
 
 
 def dialect_of(credentials: Credentials) -> Dialect:
-    """What is to be expected behind this endpoint."""
+    """The dialect of the store at this endpoint."""
     if credentials.is_aws:
         refused = credentials.conditional_put is False
         return replace(AWS, put_if_absent=False, put_if_match=False) if refused else AWS

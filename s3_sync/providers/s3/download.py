@@ -1,4 +1,4 @@
-"""Object bytes on their way in."""
+"""Downloads of objects: HEAD, GET, and checks of their responses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import TracebackType
 from s3_sync.errors import PreconditionFailed, RemoteUnavailable, UnexpectedAnswer
 from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo
 from s3_sync.providers.s3.client import Account
-from s3_sync.providers.s3.errors import is_a_page, translated, understood, unexpected
+from s3_sync.providers.s3.errors import is_html_page, translated, understood, unexpected
 from s3_sync.providers.s3.headers import (
     WRITTEN,
     content_length,
@@ -18,18 +18,18 @@ from s3_sync.providers.s3.headers import (
     stated_range,
     unquoted,
 )
-from s3_sync.providers.s3.transport.base import Answer, Question, Stream, Transport
+from s3_sync.providers.s3.transport.base import ObjectRequest, ObjectResponse, Stream, Transport
 from s3_sync.providers.s3.transport.sigv4 import Header
 from s3_sync.streams.reader import CHUNK, Body
 
-#: bytes of an answer, the range that they are, and the size of the whole
+#: bytes of a body, their range in the object, and the size of the object
 Extent = tuple[int, tuple[int, int] | None, int]
-#: where Google tells the length of an object that it unpacks on the way
+#: Google's header with the length of an object that it decompresses in transit
 _STORED_LENGTH = "x-goog-stored-content-length"
 
 
 class Reader:
-    """Describes and reads what is in one bucket. Keys in, unlike ``Bucket``."""
+    """Reads the objects of one bucket. Takes keys, not names."""
 
     def __init__(self, account: Account, transport: Transport, bucket: str) -> None:
         self._account = account
@@ -37,105 +37,106 @@ class Reader:
         self._bucket = bucket
 
     def head(self, key: str) -> Mapping[str, str]:
-        """Headers by lower-case name; the length is among them. Raises UnexpectedAnswer."""
-        question = Question("HEAD", self._bucket, key)
-        answer = self._transport.ask(question)
-        self._check(question, answer)
-        headers = answer.headers
+        """Headers by lower-case name, always with Content-Length. Raises UnexpectedAnswer."""
+        request = ObjectRequest("HEAD", self._bucket, key)
+        response = self._transport.fetch(request)
+        self._check(request, response)
+        headers = response.headers
         if "content-length" in headers:
             return headers
-        return {**headers, "content-length": str(self._size_of(question, headers))}
+        return {**headers, "content-length": str(self._size_of(request, headers))}
 
     def get(self, name: str, key: str, options: GetOptions, *, dated: bool = True) -> S3Result:
-        """``name``: how the object is called that is stored under this key. ``dated``: somebody wants to know
-        when it was written."""
-        question = Question("GET", self._bucket, key, _wishes(options))
-        answer = self._transport.ask(question)
+        """Open an object. ``name``: its name in the result. ``dated``: require the time of writing."""
+        request = ObjectRequest("GET", self._bucket, key, _get_headers(options))
+        response = self._transport.fetch(request)
         try:
-            self._check(question, answer, dated)
-            length, byte_range, size = extent = self._extent(question, answer, options.byte_range)
+            self._check(request, response, dated)
+            length, byte_range, size = extent = self._extent(request, response, options.byte_range)
         except BaseException:
-            answer.stream.close()
+            response.stream.close()
             raise
-        info = object_info(name, answer.headers, size)
-        again = GetOptions(options.byte_range, info.etag)
-        anew = Question("GET", self._bucket, key, _wishes(again))
-        reopen = partial(self._once_more, anew, again, extent, dated)
-        return S3Result(info, byte_range, S3Body(question.what, _bounded(answer, length), length, reopen))
+        info = object_info(name, response.headers, size)
+        same_version = GetOptions(options.byte_range, info.etag)
+        again = ObjectRequest("GET", self._bucket, key, _get_headers(same_version))
+        reopen = partial(self._reopen, again, same_version, extent, dated)
+        return S3Result(info, byte_range, S3Body(request.what, _bounded(response, length), length, reopen))
 
-    def _once_more(self, question: Question, wanted: GetOptions, extent: Extent, dated: bool) -> Stream:
-        answer = self._transport.ask(question)
+    def _reopen(self, request: ObjectRequest, options: GetOptions, extent: Extent, dated: bool) -> Stream:
+        response = self._transport.fetch(request)
         try:
-            self._check(question, answer, dated)
-            # not every store looks at conditions and ranges
-            if unquoted(answer.headers["etag"]) != wanted.if_match or (
-                self._extent(question, answer, wanted.byte_range) != extent
+            self._check(request, response, dated)
+            # not every store supports conditions and ranges
+            if unquoted(response.headers["etag"]) != options.if_match or (
+                self._extent(request, response, options.byte_range) != extent
             ):
-                reason = f"{self._bucket}/{question.key} was replaced"
+                reason = f"{self._bucket}/{request.key} was replaced"
                 raise PreconditionFailed(reason, status=412, code="PreconditionFailed")
         except BaseException:
-            answer.stream.close()
+            response.stream.close()
             raise
-        return _bounded(answer, extent[0])
+        return _bounded(response, extent[0])
 
-    def _check(self, question: Question, answer: Answer, dated: bool = True) -> None:
-        """What every store sends with an object, and no page has. A copy of ours says itself when it was
-        written to Swift, so that nobody needs the store's date. Raises UnexpectedAnswer."""
-        headers = answer.headers
-        if answer.status not in (200, 206):
-            why = "another success"
+    def _check(self, request: ObjectRequest, response: ObjectResponse, dated: bool = True) -> None:
+        """Check for headers that every store sends with an object, and no web page has. Our own copies carry
+        the time of writing to Swift, so they need no Last-Modified. Raises UnexpectedAnswer."""
+        headers = response.headers
+        if response.status not in (200, 206):
+            why = "not the status of an object"
         elif not unquoted(headers.get("etag", "")):
-            why = "no ETag" if "etag" not in headers else "no ETag that can be one"
+            why = "no ETag" if "etag" not in headers else "no ETag that is valid"
         elif dated and not headers.get("last-modified") and not headers.get(WRITTEN):
-            why = "no date of the object"
-        elif is_a_page(headers):
-            why = "a page, and nothing that only a store says"
+            why = "no Last-Modified"
+        elif is_html_page(headers):
+            why = "a page without headers of an object store"
         else:
             return
-        raise unexpected(question.what, why, self._account.endpoint, answer.status, headers)
+        raise unexpected(request.what, why, self._account.endpoint, response.status, headers)
 
-    def _extent(self, question: Question, answer: Answer, wanted: ByteRange | None) -> Extent:
-        """Raises UnexpectedAnswer for other bytes than were asked for."""
-        headers = answer.headers
-        length = self._length(question, headers)
-        found, size = content_range(question.what, headers, length)
-        if found == (0, size - 1) and wanted is None:
-            found = None
-        right = found is None
-        if found is not None and wanted is not None:
-            last = size - 1 if wanted.last is None else min(wanted.last, size - 1)
-            right = found == (wanted.first, last)
-        if not right or (answer.status == 206 and "content-range" not in headers):
-            asked = "all bytes" if wanted is None else wanted.header
-            why = f"{asked} were asked for, {headers.get('content-range', 'nobody knows which')[:60]!r} came"
-            raise unexpected(question.what, why, self._account.endpoint, answer.status, headers)
-        return length, found, size
+    def _extent(
+        self, request: ObjectRequest, response: ObjectResponse, requested: ByteRange | None
+    ) -> Extent:
+        """The extent of the body. Raises UnexpectedAnswer if it is not the requested range."""
+        headers = response.headers
+        length = self._length(request, headers)
+        sent, size = content_range(request.what, headers, length)
+        if sent == (0, size - 1) and requested is None:
+            sent = None
+        right = sent is None
+        if sent is not None and requested is not None:
+            last = size - 1 if requested.last is None else min(requested.last, size - 1)
+            right = sent == (requested.first, last)
+        if not right or (response.status == 206 and "content-range" not in headers):
+            asked = "all bytes" if requested is None else requested.header
+            why = f"{asked} requested, {headers.get('content-range', 'an unknown range')[:60]!r} sent"
+            raise unexpected(request.what, why, self._account.endpoint, response.status, headers)
+        return length, sent, size
 
-    def _length(self, question: Question, headers: Mapping[str, str]) -> int:
-        """Of the body. What packs or unpacks on the way leaves the length out."""
+    def _length(self, request: ObjectRequest, headers: Mapping[str, str]) -> int:
+        """The length of the body. Compression or decompression in transit drops Content-Length."""
         if "content-length" in headers:
-            return content_length(question.what, headers)
+            return content_length(request.what, headers)
         first, last = stated_range(headers)
         if last >= first >= 0:
             return last + 1 - first
-        return self._size_of(question, headers)
+        return self._size_of(request, headers)
 
-    def _size_of(self, question: Question, headers: Mapping[str, str]) -> int:
-        """From what the store says besides, or from a listing. Raises UnexpectedAnswer."""
+    def _size_of(self, request: ObjectRequest, headers: Mapping[str, str]) -> int:
+        """The size of the object, from another header or from a listing. Raises UnexpectedAnswer."""
         stored = headers.get(_STORED_LENGTH, "")
         if stored:
-            return content_length(question.what, {"content-length": stored})
+            return content_length(request.what, {"content-length": stored})
         with understood(f"LIST {self._bucket}"):
-            answer = self._account.client.list_objects(Bucket=self._bucket, Prefix=question.key, MaxKeys=1)
-        for entry in answer.get("Contents", ()):
+            result = self._account.client.list_objects(Bucket=self._bucket, Prefix=request.key, MaxKeys=1)
+        for entry in result.get("Contents", ()):
             same = unquoted(entry.get("ETag", "")) == unquoted(headers["etag"])
-            if entry["Key"] == question.key and same and "Size" in entry:
+            if entry["Key"] == request.key and same and "Size" in entry:
                 return int(entry["Size"])
-        why = "it tells no length, and no listing does"
-        raise unexpected(question.what, why, self._account.endpoint, 200, headers)
+        why = "no Content-Length, and no listing shows the size"
+        raise unexpected(request.what, why, self._account.endpoint, 200, headers)
 
 
-def _wishes(options: GetOptions) -> tuple[Header, ...]:
+def _get_headers(options: GetOptions) -> tuple[Header, ...]:
     headers: list[Header] = []
     if options.byte_range is not None:
         headers.append(("Range", options.byte_range.header))
@@ -146,12 +147,12 @@ def _wishes(options: GetOptions) -> tuple[Header, ...]:
     return tuple(headers)
 
 
-def _bounded(answer: Answer, length: int) -> Stream:
-    return answer.stream if "content-length" in answer.headers else Ending(answer.stream, length)
+def _bounded(response: ObjectResponse, length: int) -> Stream:
+    return response.stream if "content-length" in response.headers else BoundedStream(response.stream, length)
 
 
-class Ending:
-    """A stream of which the answer did not say how long it is: it must end behind ``length`` bytes."""
+class BoundedStream:
+    """A stream without Content-Length, which must end after ``length`` bytes."""
 
     def __init__(self, stream: Stream, length: int) -> None:
         self._stream = stream
@@ -161,7 +162,7 @@ class Ending:
         data = self._stream.read(size)
         self._left -= len(data)
         if self._left < 0 or (data and not self._left and self._stream.read(1)):
-            raise UnexpectedAnswer("more bytes than are stored: something on the way unpacks or changes them")
+            raise UnexpectedAnswer("more bytes than are stored: is a proxy decompressing or changing them?")
         return data
 
     def close(self) -> None:
@@ -169,7 +170,7 @@ class Ending:
 
 
 class S3Body:
-    """An answer's body. ``rewind`` calls ``reopen``, which gives the same bytes once more."""
+    """The body of a GET. ``rewind`` calls ``reopen``, which requests the same bytes again."""
 
     def __init__(self, what: str, stream: Stream, length: int, reopen: Callable[[], Stream]) -> None:
         self.length: int | None = length
@@ -197,12 +198,12 @@ class S3Body:
         self._position = 0
 
     def close(self) -> None:
-        """A body that was read to its end gives its connection back; any other one is dropped."""
+        """Release the connection if the body was read to its end; drop it otherwise."""
         self._stream.close()
 
 
 class S3Result:
-    """An open read."""
+    """See ``GetResult``."""
 
     def __init__(self, info: ObjectInfo, byte_range: tuple[int, int] | None, body: Body) -> None:
         self.info = info

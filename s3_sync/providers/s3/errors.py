@@ -1,8 +1,7 @@
-"""Everything that can go wrong with an S3 request, translated into ``s3_sync.errors`` in one place.
+"""Translates all errors of S3 requests into ``s3_sync.errors``.
 
-Codes: Amazon S3 API Reference, "Error responses". A code that is not known here, and an answer without
-one, is judged by its status. Messages repeat what the store said, never a header or a credential.
-"""
+Codes: Amazon S3 API Reference, "Error responses". An unknown code, or a response without one, is mapped by
+its status. Messages quote the store's message, never a header or a credential."""
 
 from __future__ import annotations
 
@@ -86,7 +85,7 @@ _CODES: dict[type[RemoteError], frozenset[str]] = {
     PreconditionFailed: frozenset({"PreconditionFailed", "NotModified"}),
 }
 _BY_CODE = {code: kind for kind, codes in _CODES.items() for code in codes}
-#: a redirect with a word of S3's means a wrong region or endpoint: nothing is wrong with the object
+#: a redirect with an S3 error code means a wrong region or endpoint, not a problem of the object
 _BY_STATUS: dict[int, type[RemoteError]] = {
     301: AccessDenied,
     304: PreconditionFailed,
@@ -102,18 +101,18 @@ _BY_STATUS: dict[int, type[RemoteError]] = {
     501: NotSupported,
 }
 _NO_HEADERS: Mapping[str, str] = {}
-#: what names of headers begin with that only object stores send
-_STORES_OWN = ("x-amz", "x-goog-", "x-guploader")
-#: characters of a message that come from the store, and from us: keys can be long
+#: prefixes of header names that only object stores send
+_STORE_HEADERS = ("x-amz", "x-goog-", "x-guploader")
+#: maximum characters of a message from the store (and below, from us: keys can be long)
 _MAX_MESSAGE = 300
-#: a Retry-After of more than thirty years is none
+#: a Retry-After of more than thirty years is ignored
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _MAX_WHAT = 150
 
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Turn what the SDK or the HTTP client raises inside into errors whose text begins with ``what``."""
+    """Translate exceptions of the SDK and the HTTP client into errors whose message begins with ``what``."""
     try:
         yield
     except SyncError:
@@ -126,23 +125,23 @@ def translated(what: str) -> Iterator[None]:
 
 @contextmanager
 def understood(what: str) -> Iterator[None]:
-    """The same for what the SDK reads out of an answer: of a number that is none it makes a ValueError."""
+    """As ``translated``, for responses that the SDK parses: it raises ValueError for a malformed number."""
     try:
         with translated(what):
             yield
     except ValueError as error:
-        raise RemoteUnavailable(f"{_short(what)}: the answer makes no sense: {error}") from error
+        raise RemoteUnavailable(f"{_short(what)}: malformed response: {error}") from error
 
 
 def from_answer(
     what: str, status: int, code: str, message: str, headers: Mapping[str, str] = _NO_HEADERS
 ) -> RemoteError:
-    """The error for an answer with this status and, where there was a body, S3's code and message.
+    """The error for a response with this status and, if it had a body, S3's code and message.
 
     ``headers`` by lower-case name.
     """
-    if not code and (odd := _what_is_odd(status, headers)):
-        return UnexpectedAnswer(f"{_short(what)}: {status}: {odd}", status=status)
+    if not code and (reason := _reason_to_doubt(status, headers)):
+        return UnexpectedAnswer(f"{_short(what)}: {status}: {reason}", status=status)
     seconds = _seconds(headers.get("retry-after"))
     kind = _BY_CODE.get(code) or _BY_STATUS.get(status)
     if kind is None:
@@ -151,70 +150,70 @@ def from_answer(
         kind = Throttled
     if code == "InvalidRequest" and "copy source is larger" in message:
         kind = NotSupported
-    said = " ".join(word for word in (str(status), code, message[:_MAX_MESSAGE]) if word)
-    return kind(f"{_short(what)}: {said}", status=status, code=code, retry_after=seconds)
+    detail = " ".join(word for word in (str(status), code, message[:_MAX_MESSAGE]) if word)
+    return kind(f"{_short(what)}: {detail}", status=status, code=code, retry_after=seconds)
 
 
 def unexpected(
     what: str, why: str, endpoint: str, status: int, headers: Mapping[str, str] = _NO_HEADERS
 ) -> UnexpectedAnswer:
-    """The error for an answer that does not prove what it should."""
+    """The error for a response that does not prove that the request succeeded."""
     kind = headers.get("content-type", "")[:60] or "no type"
     length = headers.get("content-length", "")[:20]
-    size = f"{int(length):,} bytes" if length.isdecimal() else "of unknown length"
-    text = f"the answer is not the store's: {why} ({status}, {kind}, {size})"
+    size = f"{int(length):,} bytes" if length.isdecimal() else "unknown length"
+    text = f"unexpected response: {why} ({status}, {kind}, {size})"
     return UnexpectedAnswer(
-        f"{_short(what)}: {text}; is a proxy or a portal in the way of {endpoint}?", status=status
+        f"{_short(what)}: {text}; is a proxy or a portal in front of {endpoint}?", status=status
     )
 
 
-def is_stores_own(headers: Mapping[str, str]) -> bool:
-    """Whether a header says that an object store has answered. Not every store sends one."""
-    return any(name.startswith(_STORES_OWN) for name in headers)
+def has_store_headers(headers: Mapping[str, str]) -> bool:
+    """Whether the headers show that an object store sent the response. Not every store sends such."""
+    return any(name.startswith(_STORE_HEADERS) for name in headers)
 
 
-def is_a_page(headers: Mapping[str, str]) -> bool:
-    """Whether what came is for people, and nothing says that an object store has sent it."""
-    return "html" in headers.get("content-type", "") and not is_stores_own(headers)
+def is_html_page(headers: Mapping[str, str]) -> bool:
+    """Whether the response is an HTML page without headers of an object store."""
+    return "html" in headers.get("content-type", "") and not has_store_headers(headers)
 
 
 def _page(headers: Mapping[str, str]) -> str:
-    """The type of a document that is no store's; empty where it may be one's."""
+    """The content type of a document that no store sends; empty where a store may have sent it."""
     kind = headers.get("content-type", "")
-    return "" if "xml" in kind or is_stores_own(headers) else kind[:60]
+    return "" if "xml" in kind or has_store_headers(headers) else kind[:60]
 
 
-def _what_is_odd(status: int, headers: Mapping[str, str]) -> str:
-    """What keeps an answer without a word of S3's from being believed; empty: nothing."""
+def _reason_to_doubt(status: int, headers: Mapping[str, str]) -> str:
+    """Why a response without an S3 error code is not believed; empty: it is."""
     if 200 <= status < 300:
-        return "no answer to this request"
+        return "not a response to this request"
     if 300 <= status < 400 and status != 304:
-        place = headers.get("location", "")[:_MAX_WHAT] or "another place, without saying which"
-        return f"redirected to {place}; redirects are not followed: are endpoint and region right?"
+        place = headers.get("location", "")[:_MAX_WHAT] or "an unnamed location"
+        return f"redirected to {place}; redirects are not followed: check endpoint and region"
     if status == 404 and (kind := _page(headers)):
-        return f"a page ({kind}), which cannot know what is there; is a proxy or a portal in the way?"
+        return f"a page ({kind}), which does not prove absence; is a proxy or a portal in between?"
     return ""
 
 
 def from_client_error(what: str, error: ClientError) -> RemoteError:
-    """The SDK's exception for an answer that is an error."""
+    """Translate the SDK's exception for an error response."""
     metadata = error.response.get("ResponseMetadata", {})
     status = metadata.get("HTTPStatusCode", 0)
     detail = error.response.get("Error", {})
     code = str(detail.get("Code") or "")
-    if len(code) == 3 and code.isdecimal():  # the SDK's word for an answer without a body
+    if len(code) == 3 and code.isdecimal():  # the SDK's code for a response without a body
         status, code = status or int(code), ""
     return from_answer(what, status, code, detail.get("Message") or "", metadata.get("HTTPHeaders", {}))
 
 
 def from_body(what: str, status: int, body: bytes, headers: Mapping[str, str] = _NO_HEADERS) -> RemoteError:
-    """An error answer of which only the bytes are known: S3's XML, or anything else, or nothing."""
+    """The error for an error response with this body: S3's XML, or anything else, or empty."""
     code, message = parse_error(body)
     return from_answer(what, status, code, message, headers)
 
 
 def parse_error(body: bytes) -> tuple[str, str]:
-    """Code and message of S3's ``<Error>`` document; two empty strings for any other body."""
+    """Parse code and message of S3's ``<Error>`` document; two empty strings for any other body."""
     try:
         document = read(body)
     except Unreadable:
@@ -253,7 +252,7 @@ def _short(what: str) -> str:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """The value of Retry-After (RFC 9110 section 10.2.3): seconds, or a date."""
+    """The seconds of a Retry-After header (RFC 9110 section 10.2.3), which holds seconds or a date."""
     text = (retry_after or "").strip()
     if _SECONDS.fullmatch(text):
         return float(text)

@@ -1,4 +1,4 @@
-"""``ObjectMeta`` and ``ObjectInfo`` <-> the headers of S3's requests and answers."""
+"""Converts ``ObjectMeta`` and ``ObjectInfo`` to and from the headers of S3 requests and responses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from s3_sync.providers.s3.dialect import Dialect
 from s3_sync.providers.s3.transport.sigv4 import Header
 
 USER_PREFIX = "x-amz-meta-"
-#: of a copy of ours: the version of the object in Swift that it is, which says when that was written
+#: mark of our copies: the timestamp of the version in Swift
 WRITTEN = f"{USER_PREFIX}swift-timestamp"
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
@@ -23,9 +23,9 @@ _SSE_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
 
 
 def meta_headers(meta: ObjectMeta) -> list[Header]:
-    """The metadata of an object as it is sent with PUT, copy and the begin of a multipart upload.
+    """The metadata headers of PutObject, CopyObject and CreateMultipartUpload.
 
-    HTTP carries ASCII only: other text travels in encoded words, in the system's headers too.
+    HTTP headers are ASCII: other text is sent as encoded words, in system headers, too.
     """
     headers = [("content-type", encode_value(meta.content_type))]
     for name in STORED_HEADERS:
@@ -36,7 +36,7 @@ def meta_headers(meta: ObjectMeta) -> list[Header]:
 
 
 def write_headers(write: WriteOptions, dialect: Dialect) -> list[Header]:
-    """In which class the object is stored, and how it is encrypted."""
+    """The headers for storage class and encryption."""
     headers: list[Header] = []
     if write.storage_class:
         headers.append(("x-amz-storage-class", write.storage_class))
@@ -46,9 +46,9 @@ def write_headers(write: WriteOptions, dialect: Dialect) -> list[Header]:
 
 
 def copy_headers(write: WriteOptions, dialect: Dialect, current: Mapping[str, str]) -> list[Header]:
-    """As write_headers, for an object that is copied onto itself: it keeps what we have no wish about.
+    """As write_headers, for an object that is copied onto itself: what we do not configure is kept.
 
-    ``current``: the headers of a HEAD. A copy that names neither gets the bucket's defaults.
+    ``current``: the headers of a HEAD. Without these headers the copy would get the bucket's defaults.
     """
     storage_class = write.storage_class or _storage_class(current)
     headers = write_headers(WriteOptions(storage_class, write.encrypt), dialect)
@@ -59,7 +59,7 @@ def copy_headers(write: WriteOptions, dialect: Dialect, current: Mapping[str, st
 
 
 def condition_headers(if_match: str | None, if_absent: bool = False) -> list[Header]:
-    """The conditions of a write."""
+    """The headers of a conditional write."""
     headers: list[Header] = []
     if if_match is not None:
         headers.append(("If-Match", f'"{if_match}"'))
@@ -69,7 +69,8 @@ def condition_headers(if_match: str | None, if_absent: bool = False) -> list[Hea
 
 
 def object_info(name: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
-    """From the headers of HEAD or GET, with lower-case names; ``size`` of the whole object."""
+    """Build an ObjectInfo from the headers, with lower-case names, of HEAD or GET; ``size``: of the whole
+    object."""
     user = {
         header[len(USER_PREFIX) :]: value
         for header, value in headers.items()
@@ -90,17 +91,18 @@ def object_info(name: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
 
 
 def content_length(what: str, headers: Mapping[str, str]) -> int:
-    """Raises UnexpectedAnswer for an answer without one, or with two that differ."""
+    """The Content-Length. Raises UnexpectedAnswer if it is missing, malformed, or repeated with different
+    values."""
     written = headers.get("content-length", "")
     number = agreed(written)
     if not _NUMBER.fullmatch(number):
-        raise UnexpectedAnswer(f"{what}: an answer of length {written[:30]!r}")
+        raise UnexpectedAnswer(f"{what}: a response with Content-Length {written[:30]!r}")
     return int(number)
 
 
 def content_range(what: str, headers: Mapping[str, str], length: int) -> tuple[tuple[int, int] | None, int]:
-    """First and last byte, or None for all of them, and the size of the whole. Raises UnexpectedAnswer for
-    what contradicts itself (RFC 9110 section 14.4)."""
+    """First and last byte, or None for all of them, and the size of the object. Raises UnexpectedAnswer for
+    an inconsistent Content-Range (RFC 9110 section 14.4)."""
     written = headers.get("content-range")
     if written is None:
         return None, length
@@ -109,11 +111,11 @@ def content_range(what: str, headers: Mapping[str, str], length: int) -> tuple[t
         first, last, size = (int(number) for number in match.groups())
         if first <= last < size and length == last + 1 - first:
             return (first, last), size
-    raise UnexpectedAnswer(f"{what}: {length} bytes said to be {written[:100]!r}")
+    raise UnexpectedAnswer(f"{what}: {length} bytes with Content-Range {written[:100]!r}")
 
 
 def lower_names(items: Iterable[Header]) -> dict[str, str]:
-    """Headers by lower-case name; repeated ones joined as RFC 9110 section 5.3 has it."""
+    """Headers by lower-case name; repeated ones are joined (RFC 9110 section 5.3)."""
     headers: dict[str, str] = {}
     for name, value in items:
         lower = name.lower()
@@ -122,7 +124,7 @@ def lower_names(items: Iterable[Header]) -> dict[str, str]:
 
 
 def agreed(value: str) -> str:
-    """A header that came several times, joined, as one value; empty where they differ."""
+    """The single value of a header that was repeated and joined; empty where the values differ."""
     if "," not in value:
         return value.strip()
     different = {part.strip() for part in value.split(",")}
@@ -130,15 +132,15 @@ def agreed(value: str) -> str:
 
 
 def unquoted(etag: str) -> str:
-    """An ETag without its quotes; some stores send none. One that a proxy made weak, because it compresses
-    bodies for others, is the store's all the same. Several that differ are none."""
+    """An ETag without its quotes, which some stores omit. An ETag that a compressing proxy made weak is still
+    the store's. Repeated ETags that differ count as none."""
     written = agreed(etag) if '"' in etag[1:-1] else etag.strip()
     return written.removeprefix("W/").strip('"')
 
 
 def etag_is_md5(headers: Mapping[str, str]) -> bool:
-    """Whether a one-piece object's ETag is the MD5 of its bytes: not when a key of KMS or of the client's
-    own encrypts it, though it looks like one then too."""
+    """Whether the ETag of an object that was sent by one PUT is the MD5 of its bytes. With SSE-KMS or SSE-C
+    it is not, though it looks like one."""
     return (
         not is_encrypted_with_kms(headers)
         and f"{_SSE}-customer-algorithm" not in headers
@@ -147,8 +149,8 @@ def etag_is_md5(headers: Mapping[str, str]) -> bool:
 
 
 def is_encrypted_with_kms(headers: Mapping[str, str]) -> bool:
-    """Whether a key of KMS encrypts the object: its ETag then looks like an MD5 and is none. (S3 API
-    Reference, "Common response headers": aws:kms, aws:kms:dsse.)"""
+    """Whether SSE-KMS encrypts the object: its ETag then looks like an MD5 and is none. (S3 API Reference,
+    "Common response headers": aws:kms, aws:kms:dsse.)"""
     return headers.get(_SSE, "").startswith("aws:")
 
 
@@ -167,7 +169,7 @@ def _md5(meta: ObjectMeta, etag: str, headers: Mapping[str, str]) -> str | None:
     mark = meta.marks.get("swift-etag", "")
     if is_md5(mark):
         return mark
-    # in capitals with some stores, which want it back so in conditions
+    # some stores send it in capitals, and require that form in conditions
     lower = etag.lower()
     return lower if etag_is_md5({**headers, "etag": lower}) else None
 
@@ -175,7 +177,7 @@ def _md5(meta: ObjectMeta, etag: str, headers: Mapping[str, str]) -> str | None:
 def _stored(name: str, headers: Mapping[str, str]) -> str:
     value = decode_value(headers.get(name, ""))
     if name == "content-encoding":
-        # how the upload was framed, not what was uploaded; some stores keep it
+        # aws-chunked describes the framing of the upload, not the object; some stores keep it
         codings = [coding.strip() for coding in value.split(",")]
         value = ", ".join(coding for coding in codings if coding and coding != "aws-chunked")
     return value
@@ -187,7 +189,7 @@ def _storage_class(headers: Mapping[str, str]) -> str:
 
 
 def http_date(text: str) -> float:
-    """Seconds since the epoch; 0.0 for what is none."""
+    """Seconds since the epoch; 0.0 for an invalid date."""
     try:
         return parse_http_date(text) if text else 0.0
     except ValueError:
@@ -195,6 +197,6 @@ def http_date(text: str) -> float:
 
 
 def stated_range(headers: Mapping[str, str]) -> tuple[int, int]:
-    """First and last byte of a Content-Range; (0, -1) without one."""
+    """First and last byte of the Content-Range; (0, -1) without one."""
     match = _CONTENT_RANGE.fullmatch(agreed(headers.get("content-range", "")))
     return (int(match[1]), int(match[2])) if match else (0, -1)

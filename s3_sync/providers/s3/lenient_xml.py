@@ -1,9 +1,8 @@
-"""Reads XML documents of stores, those included that XML does not allow.
+"""Parses XML documents of stores, malformed ones included.
 
-XML 1.0 has no way to write most control characters, U+FFFE and U+FFFF, not even as a reference. Names of
-objects may contain them, and stores write them as they are: in the keys, where they do not know
-``encoding-type``, and in what they repeat of the request (StartAfter, tokens) even where they do.
-"""
+XML 1.0 cannot represent most control characters, U+FFFE and U+FFFF, not even as references. Object names may
+contain them, and stores write them unescaped: in keys, if they do not support ``encoding-type``, and in
+echoed request parameters (StartAfter, tokens) even if they do."""
 
 from __future__ import annotations
 
@@ -16,24 +15,24 @@ from botocore.parsers import ResponseParserError
 
 Element = ElementTree.Element
 
-#: XML 1.0 section 2.2: what a document cannot hold, not even escaped
+#: XML 1.0 section 2.2: characters that a document cannot hold, not even escaped
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-#: and a carriage return, which a reader of XML takes for a line feed
+#: the same and carriage return, which an XML parser turns into a line feed
 _NOT_READ = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _REFERENCE = re.compile("&#(?:x([0-9a-fA-F]{1,6})|([0-9]{1,7}));")
 _BETWEEN_ELEMENTS = re.compile(r"(?<=>)\s+(?=<[^/])")
-#: characters of which one stands for what cannot be read; no text is likely to have any of them
+#: private-use characters, one of which marks escaped characters; unlikely in any text
 _MARKS = [chr(number) for number in range(0xF8FF, 0xE000, -1)]
-#: of a name that is told in an error
-_MOST_TOLD = 40
+#: maximum characters of an element's name in an error
+_MAX_NAME = 40
 
 
 class Unreadable(ResponseParserError):
-    """The answer is not the document that such a request is answered with."""
+    """The response is not the document that the request should return."""
 
 
 class Document:
-    """``root``, and ``text`` of its elements with every character that the store has written."""
+    """A parsed document: ``root``, and ``text`` of its elements with the original characters restored."""
 
     def __init__(self, root: Element, restore: Callable[[str], str] = str) -> None:
         self.root = root
@@ -43,24 +42,24 @@ class Document:
         return self._restore(element.text or "")
 
     def must_be(self, name: str) -> None:
-        """Raises Unreadable if the root is another one: the page of a portal or proxy, for instance."""
+        """Raises Unreadable if the root has another name, such as that of a portal's or proxy's page."""
         if (found := local_name(self.root)) != name:
-            raise Unreadable(f"the answer is a document {found[:_MOST_TOLD]!r}, not {name!r}")
+            raise Unreadable(f"the response is a document {found[:_MAX_NAME]!r}, not {name!r}")
 
 
 def read(body: bytes) -> Document:
-    """Raises Unreadable."""
+    """Parse a document. Raises Unreadable."""
     if b"\r" not in body:
         try:
             return Document(ElementTree.fromstring(body))
         except (ElementTree.ParseError, ValueError):
             pass
-    return _read_by_force(body)
+    return _read_escaped(body)
 
 
 def make_readable(response_dict: Any, **_: Any) -> None:
-    """For ``before-parse`` of answers that repeat a key which nobody reads: what XML does not allow becomes
-    U+FFFD."""
+    """A ``before-parse`` handler for responses that echo a key which is not used: replaces characters that
+    XML does not allow by U+FFFD."""
     body = response_dict["body"]
     try:
         ElementTree.fromstring(body)
@@ -71,12 +70,12 @@ def make_readable(response_dict: Any, **_: Any) -> None:
 
 
 def local_name(element: Element) -> str:
-    """Without its namespace, which clones leave out, or have another one of."""
+    """The element's name without its namespace, which clones omit or change."""
     return element.tag.rpartition("}")[2]
 
 
-def _read_by_force(body: bytes) -> Document:
-    """Writes what cannot be read as ``<mark><hexadecimal number><mark>``."""
+def _read_escaped(body: bytes) -> Document:
+    """Parse a document after escaping the characters that XML does not allow as ``<mark><hex><mark>``."""
     try:
         text = body.decode("utf-8").strip()
         mark = next(mark for mark in _MARKS if mark not in text)
@@ -85,7 +84,7 @@ def _read_by_force(body: bytes) -> Document:
         text = _REFERENCE.sub(lambda found: _written(found, mark), text)
         root = ElementTree.fromstring(text.encode("utf-8"))
     except (ElementTree.ParseError, ValueError, StopIteration) as error:
-        raise Unreadable(f"the answer is no XML: {error}") from error
+        raise Unreadable(f"the response is not XML: {error}") from error
     written = re.compile(f"{mark}([0-9a-f]+){mark}")
     return Document(root, lambda text: written.sub(lambda found: chr(int(found[1], 16)), text))
 
@@ -95,7 +94,7 @@ def _written(reference: re.Match[str], mark: str) -> str:
 
 
 def _is_not_xml(reference: re.Match[str]) -> bool:
-    """Whether it is the reference of a character that XML does not allow."""
+    """Whether it refers to a character that XML does not allow."""
     number = _number(reference)
     is_character = number <= 0x10FFFF and not 0xD800 <= number <= 0xDFFF
     return is_character and NOT_XML.match(chr(number)) is not None

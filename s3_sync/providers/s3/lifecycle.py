@@ -1,10 +1,10 @@
-"""The rules of a bucket's lifecycle configuration that make our objects expire, among everybody's rules.
+"""Our expiration rules in a bucket's lifecycle configuration, beside other people's rules.
 
 Source: S3 API Reference, GetBucketLifecycleConfiguration and PutBucketLifecycleConfiguration. The
-configuration is written as a whole, and there is no condition for that: what somebody else changes
-between our read and our write, some milliseconds, is lost. So it is written only where something has to
-change, and everything that is not ours goes back as it came, elements that we do not know included: the
-document is edited, never made anew. A rule of ours is known by its ID, which follows from its prefix.
+configuration can only be written as a whole, and unconditionally: a change by another client between our read
+and our write, some milliseconds, is lost. So it is written only if something has to change, and everything
+else is written back unchanged, unknown elements included: the document is edited, never rebuilt. Our rules
+are recognised by their IDs, which are derived from their prefixes.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from s3_sync.providers.s3.errors import translated, unexpected
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _ROOT = "LifecycleConfiguration"
 _EMPTY = f'<?xml version="1.0" encoding="UTF-8"?><{_ROOT} xmlns="{NAMESPACE}"></{_ROOT}>'
-#: says what the sizes in transitions of other people's rules mean; a write without it resets it
+#: applies to transitions of other people's rules; a write without it resets it
 _MINIMUM = "x-amz-transition-default-minimum-object-size"
-#: one at a time in this process; mappings may share a bucket
+#: serialises the edits of this process, as mappings may share a bucket
 _lock = threading.Lock()
 
 
@@ -36,7 +36,7 @@ def rule_id(prefix: str) -> str:
 def set_expiry_rule(account: Account, bucket: str, prefixes: Sequence[str], days: int) -> bool:
     """See ``Bucket.set_expiry_rule``."""
     if not account.dialect.expires:
-        raise NotSupported(f"{account.dialect.name}: objects cannot be made to expire through this API")
+        raise NotSupported(f"{account.dialect.name}: lifecycle rules are not supported")
     with _lock:
         document, headers = _read(account, bucket)
         edited = edit(document, prefixes, days)
@@ -44,18 +44,18 @@ def set_expiry_rule(account: Account, bucket: str, prefixes: Sequence[str], days
             return False
         _write(account, bucket, edited, headers)
         written, _ = _read(account, bucket)
-        if edit(written, prefixes, days) is not None:  # whoever said that it was written was not the store
+        if edit(written, prefixes, days) is not None:  # not the store's response
             what = f"write the lifecycle configuration of {bucket}"
-            raise unexpected(what, "the rules are not there", account.endpoint, 200)
+            raise unexpected(what, "the rules were not written", account.endpoint, 200)
         return True
 
 
 def edit(document: bytes | None, prefixes: Sequence[str], days: int) -> bytes | None:
-    """The configuration (None: there is none) with a rule for each of our prefixes; None when it needs no
-    change. With ``days`` 0 our rules are switched off, and stay there.
+    """Edit the configuration (None: there is none) so that it has a rule for each of our prefixes. Returns
+    None if it needs no change. With ``days`` 0 our rules are disabled but kept.
 
-    A rule for the same prefix whose ID is that prefix was made by an earlier version and counts as ours.
-    Raises InvalidRequest or NotSupported for a document that is something else.
+    A rule for the same prefix whose ID is that prefix was written by an earlier version and counts as ours.
+    Raises InvalidRequest or NotSupported for any other document.
     """
     try:
         parsed: Any = minidom.parseString(_EMPTY.encode("ascii") if document is None else document)
@@ -63,8 +63,8 @@ def edit(document: bytes | None, prefixes: Sequence[str], days: int) -> bytes | 
         raise InvalidRequest(f"the lifecycle configuration is not XML: {error}") from error
     root = parsed.documentElement
     if root.localName != _ROOT:
-        # some stores take the request for a listing, and a write of it would be something else too
-        raise NotSupported(f"the store has no lifecycle configuration; it answers with a {root.localName}")
+        # some stores treat the request as a listing, and would treat the write as something else, too
+        raise NotSupported(f"the store has no lifecycle configuration; its response is a {root.localName}")
     rules = [_Rule(node) for node in _children(root, "Rule")]
     changed = False
     for prefix in prefixes:
@@ -96,25 +96,26 @@ class _Rule:
         return same and (identity == rule_id(prefix) or identity == prefix != "")
 
     def set(self, parsed: Any, days: int) -> bool:
-        """True = it was something else."""
-        changed = _set_text(parsed, _made(parsed, self._node, "Status"), "Enabled" if days else "Disabled")
+        """Set the expiration; 0 disables the rule. Returns whether anything changed."""
+        status = _get_or_add(parsed, self._node, "Status")
+        changed = _set_text(parsed, status, "Enabled" if days else "Disabled")
         if days:
-            expiration = _made(parsed, self._node, "Expiration")
-            changed = _set_text(parsed, _made(parsed, expiration, "Days"), str(days)) or changed
+            expiration = _get_or_add(parsed, self._node, "Expiration")
+            changed = _set_text(parsed, _get_or_add(parsed, expiration, "Days"), str(days)) or changed
         return changed
 
 
 def _new_rule(parsed: Any, root: Any, prefix: str, days: int, old_form: bool) -> Any:
     rule = parsed.createElement(_named(root, "Rule"))
-    _set_text(parsed, _made(parsed, rule, "ID"), rule_id(prefix))
-    holder = rule if old_form else _made(parsed, rule, "Filter")
-    _set_text(parsed, _made(parsed, holder, "Prefix"), prefix)
+    _set_text(parsed, _get_or_add(parsed, rule, "ID"), rule_id(prefix))
+    holder = rule if old_form else _get_or_add(parsed, rule, "Filter")
+    _set_text(parsed, _get_or_add(parsed, holder, "Prefix"), prefix)
     _Rule(rule).set(parsed, days)
     return rule
 
 
 def _named(parent: Any, name: str) -> str:
-    """With the namespace prefix that its parent has, if any."""
+    """The name with the namespace prefix of its parent, if any."""
     space, colon, _ = parent.tagName.rpartition(":")
     return f"{space}{colon}{name}"
 
@@ -131,8 +132,8 @@ def _local(node: Any) -> str:
     return node.tagName.rpartition(":")[2] if node.nodeType == node.ELEMENT_NODE else ""
 
 
-def _made(parsed: Any, parent: Any, name: str) -> Any:
-    """The child of that name; appended if there is none."""
+def _get_or_add(parsed: Any, parent: Any, name: str) -> Any:
+    """The child of that name, which is appended if there is none."""
     return _child(parent, name) or parent.appendChild(parsed.createElement(_named(parent, name)))
 
 
@@ -152,16 +153,16 @@ def _set_text(parsed: Any, node: Any, text: str) -> bool:
 
 
 def _read(account: Account, bucket: str) -> tuple[bytes | None, dict[str, str]]:
-    """Nothing but S3's own word for it is taken to mean that there are no rules."""
+    """Read the configuration; None only if S3's own error code says that there is none."""
     try:
         with translated(f"read the lifecycle configuration of {bucket}"):
-            answer = account.client.get_bucket_lifecycle_configuration(Bucket=bucket)
+            response = account.client.get_bucket_lifecycle_configuration(Bucket=bucket)
     except NotFound as error:
         if error.code != "NoSuchLifecycleConfiguration":
             raise
         return None, {}
-    received = answer["ResponseMetadata"]["HTTPHeaders"]
-    return answer[RAW_BODY], {_MINIMUM: received[_MINIMUM]} if _MINIMUM in received else {}
+    received = response["ResponseMetadata"]["HTTPHeaders"]
+    return response[RAW_BODY], {_MINIMUM: received[_MINIMUM]} if _MINIMUM in received else {}
 
 
 def _write(account: Account, bucket: str, document: bytes, headers: dict[str, str]) -> None:

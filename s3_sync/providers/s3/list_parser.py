@@ -1,9 +1,8 @@
-"""Reads listings, of objects and uploads, and what became of many deletes, in place of the SDK, and believes
-nothing else to be one.
+"""Parses listings of objects and of uploads, and DeleteObjects results, in place of the SDK, and rejects all
+other documents.
 
-The SDK walks through its description of the service for every field of every key: most of the CPU that a
-listing takes, in a proxy while nobody else gets a turn. And it takes any document without keys for the
-listing of an empty bucket.
+The SDK consults its service description for every field of every key: most of the CPU time of a listing,
+during which a proxy serves no other request. And it takes any document without keys for an empty listing.
 """
 
 from __future__ import annotations
@@ -18,34 +17,34 @@ from s3_sync.providers.s3.lenient_xml import Document, Element, Unreadable, loca
 
 #: key, upload id and start
 OpenUpload = tuple[str, str, float]
-#: where ``take_deletes`` puts the keys that have been deleted
+#: key of the deleted keys in the result of ``take_deletes``
 DELETED = "DeletedKeys"
-#: what is left for the SDK to read
-_NOTHING = b"<ListBucketResult/>"
+#: the body that is left for the SDK to parse
+_EMPTY_LISTING = b"<ListBucketResult/>"
 
 
-class NoDate(Unreadable, ValueError):
-    """The SDK lets a ValueError through to whoever asked for an object."""
+class InvalidDate(Unreadable, ValueError):
+    """A malformed date. A ValueError, too, as the SDK raises for one in an object's headers."""
 
 
 def read_date(text: str) -> datetime:
-    """A date of S3's. Raises NoDate."""
+    """Parse a date of S3. Raises InvalidDate."""
     if text[4:5] == "-" and text.endswith("Z"):
         try:
             return datetime.fromisoformat(f"{text[:-1]}+00:00")
         except ValueError:
-            pass  # another number of decimals than this Python reads
+            pass  # a number of decimals that this Python does not support
     try:
         found: datetime = parse_timestamp(text)
     except (ValueError, OverflowError, RuntimeError) as error:
-        raise NoDate(f"not a date: {text[:100]!r}") from error
+        raise InvalidDate(f"not a date: {text[:100]!r}") from error
     return found
 
 
 def take_listing(response_dict: Any, customized_response_dict: Any, **_: Any) -> None:
-    """For ``before-parse`` of a listing: what it says goes where the SDK puts what it has read itself.
+    """A ``before-parse`` handler: parses a listing into the SDK's result.
 
-    Raises Unreadable for everything that is neither a listing nor an error.
+    Raises Unreadable for a document that is neither a listing nor an error.
     """
     if response_dict["status_code"] >= 300:
         return
@@ -54,12 +53,12 @@ def take_listing(response_dict: Any, customized_response_dict: Any, **_: Any) ->
         return
     document.must_be("ListBucketResult")
     customized_response_dict.update(_listing(document))
-    response_dict["body"] = _NOTHING
+    response_dict["body"] = _EMPTY_LISTING
 
 
 def take_deletes(response_dict: Any, customized_response_dict: Any, **_: Any) -> None:
-    """For ``before-parse`` of DeleteObjects. Raises Unreadable for what is neither its result nor an error:
-    the SDK would take any page for the answer that all has been deleted."""
+    """A ``before-parse`` handler of DeleteObjects. Raises Unreadable for a document that is neither its
+    result nor an error: the SDK would take any page for a result without errors."""
     if response_dict["status_code"] >= 300:
         return
     document = read(response_dict["body"])
@@ -96,7 +95,7 @@ def _listing(document: Document) -> dict[str, Any]:
 
 
 def is_truncated(text: str) -> bool:
-    """Raises Unreadable: an answer that does not say whether it is all may be a part."""
+    """Parse IsTruncated. Raises Unreadable if it is missing or malformed: the listing may be incomplete."""
     word = text.strip().lower()
     if word not in ("true", "false"):
         raise Unreadable(f"IsTruncated is {text[:40]!r}")
@@ -125,9 +124,9 @@ def _size(text: str) -> int:
 
 
 def take_uploads(response_dict: Any, customized_response_dict: Any, **_: Any) -> None:
-    """For ``before-parse`` of ListMultipartUploads: what it says, in place of what the SDK would read.
+    """A ``before-parse`` handler of ListMultipartUploads: parses the uploads into the SDK's result.
 
-    Raises Unreadable for what is neither its result nor an error.
+    Raises Unreadable for a document that is neither its result nor an error.
     """
     if response_dict["status_code"] >= 300:
         return
@@ -156,6 +155,6 @@ def _upload(document: Document, entry: Element, is_encoded: bool) -> OpenUpload 
         return None
     try:
         begun = read_date(texts.get("Initiated", "")).timestamp()
-    except NoDate:
+    except InvalidDate:
         begun = 0.0
     return unquote_plus(key) if is_encoded else key, upload_id, begun

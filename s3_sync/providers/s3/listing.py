@@ -1,4 +1,4 @@
-"""Listings: one page of keys -> one page of names."""
+"""Lists a bucket: converts pages of keys into pages of names."""
 
 from __future__ import annotations
 
@@ -19,20 +19,19 @@ from s3_sync.providers.s3.headers import unquoted
 log = logging.getLogger("s3-sync")
 
 MAX_KEYS = 1000
-#: so many empty pages are passed that say that there is more
-MOST_EMPTY = 100
-#: characters of what is wrong with a listing
-MOST_TOLD = 300
-#: sorts behind every other character: prefix + this is behind every key that continues the prefix
+#: maximum number of consecutive empty but truncated pages
+MAX_EMPTY_PAGES = 100
+#: maximum characters of an error message about a listing
+_MAX_REASON = 300
+#: the greatest character: prefix + this sorts behind every key that begins with the prefix
 _LAST_CHARACTER = "\U0010ffff"
 
 
 class Lister:
     """Lists one bucket for one mapping.
 
-    Nothing is skipped or given twice: a store that sends keys out of order, or the same page again, is
-    refused with ListingUnusable. Characters sort in the order of their code points, which is the order of
-    their UTF-8 bytes.
+    No name is skipped or listed twice: keys out of order, or a repeated page, raise ListingUnusable. Strings
+    sort by code point, which is the order of their UTF-8 bytes.
     """
 
     def __init__(self, account: Account, bucket: str, namer: KeyNamer) -> None:
@@ -45,26 +44,26 @@ class Lister:
         prefix = self._namer.prefix
         start = prefix + query.start_after if query.start_after else ""
         while True:
-            answer = self._request(query, start)
-            entries, groups = answer["Contents"], _groups(answer)
+            result = self._request(query, start)
+            entries, groups = result["Contents"], _groups(result)
             last = self._check_order(query, start, [entry["Key"] for entry in entries], groups)
             if _is_group(query, start, self._namer):
                 groups = tuple(group for group in groups if group > start)
-                if answer["IsTruncated"] and last <= start:
-                    raise self._unusable(f"does not go on behind {start!r}")
+                if result["IsTruncated"] and last <= start:
+                    raise self._unusable(f"does not continue after {start!r}")
             objects = tuple(info for entry in entries if (info := self._info(entry)) is not None)
-            shown = tuple(group for group in groups if self._is_shown(query, group))
-            names = tuple(group[len(prefix) :] for group in shown)
-            if not answer["IsTruncated"]:
+            visible = tuple(group for group in groups if self._is_visible(query, group))
+            names = tuple(group[len(prefix) :] for group in visible)
+            if not result["IsTruncated"]:
                 return ListPage(objects, names)
             if last != prefix:
                 return ListPage(objects, names, last[len(prefix) :])
-            start = last  # a page with nothing but the key that is the prefix itself: no name to go on from
+            start = last  # the page holds only the key that equals the prefix: no name to continue from
 
     def any_below(self, prefix: str) -> bool:
-        """Whether there is any key that begins so."""
-        answer = self._answer({"Bucket": self._bucket, "Prefix": prefix, "MaxKeys": 1}, "")
-        return bool(answer["Contents"])
+        """Whether any key has this prefix."""
+        result = self._skip_empty_pages({"Bucket": self._bucket, "Prefix": prefix, "MaxKeys": 1}, "")
+        return bool(result["Contents"])
 
     def _request(self, query: ListQuery, start: str) -> Any:
         parameters = {
@@ -76,49 +75,49 @@ class Lister:
             parameters["Delimiter"] = query.delimiter
         if start and _is_group(query, start, self._namer):
             start += _LAST_CHARACTER
-        return self._answer(parameters, start)
+        return self._skip_empty_pages(parameters, start)
 
-    def _answer(self, parameters: dict[str, Any], start: str) -> Any:
-        """The first page from there on that holds anything, or the last one.
+    def _skip_empty_pages(self, parameters: dict[str, Any], start: str) -> Any:
+        """The first page after ``start`` that has entries, or the last page.
 
-        A page that is empty and says that there is more is legal: a store may have looked at nothing but
-        deleted keys. Only the store's own token leads on from there.
+        An empty page that is not the last one is legal: the store may have passed deleted keys only. Only the
+        store's own token continues from there.
         """
         token = ""
-        for _ in range(MOST_EMPTY):
-            answer = self._ask(parameters, start, token)
-            if answer["Contents"] or answer["CommonPrefixes"] or not answer["IsTruncated"]:
-                return answer
-            before, token = token, answer.get("NextContinuationToken") or answer.get("NextMarker") or ""
-            if token in ("", before):
-                raise self._unusable("an empty page that is not the last one, and no token to go on with")
-        raise self._unusable(f"{MOST_EMPTY} empty pages, and none of them is the last one")
+        for _ in range(MAX_EMPTY_PAGES):
+            result = self._list(parameters, start, token)
+            if result["Contents"] or result["CommonPrefixes"] or not result["IsTruncated"]:
+                return result
+            previous, token = token, result.get("NextContinuationToken") or result.get("NextMarker") or ""
+            if token in ("", previous):
+                raise self._unusable("an empty page that is truncated but has no continuation token")
+        raise self._unusable(f"{MAX_EMPTY_PAGES} consecutive empty pages, none of them the last one")
 
-    def _ask(self, parameters: dict[str, Any], start: str, token: str) -> Any:
-        """``token``: goes on there; else behind ``start``."""
+    def _list(self, parameters: dict[str, Any], start: str, token: str) -> Any:
+        """Request one page: from the continuation ``token``, if any, else after ``start``."""
         if self._version_2:
             where = {"ContinuationToken": token} if token else {"StartAfter": start} if start else {}
             try:
-                answer = self._call("list_objects_v2", parameters | where)
+                result = self._call("list_objects_v2", parameters | where)
             except ListingUnusable:
                 raise
             except (NotSupported, InvalidRequest) as error:
-                return self._ask_older(parameters, start, error)
-            if "KeyCount" in answer or not (answer["Contents"] or answer["CommonPrefixes"]):
-                return answer
-            self._version_2 = False  # an old store: it took the request for the older operation
+                return self._try_version_1(parameters, start, error)
+            if "KeyCount" in result or not (result["Contents"] or result["CommonPrefixes"]):
+                return result
+            self._version_2 = False  # an old store, which treated the request as ListObjects
         marker = token or start
         return self._call("list_objects", parameters | ({"Marker": marker} if marker else {}))
 
-    def _ask_older(self, parameters: dict[str, Any], start: str, error: RemoteError) -> Any:
-        """Whether it is the operation that the store does not know, or this very request that it refuses."""
+    def _try_version_1(self, parameters: dict[str, Any], start: str, error: RemoteError) -> Any:
+        """List with ListObjects; if that works, use it from now on. Raises ``error`` if it fails, too."""
         try:
-            answer = self._call("list_objects", parameters | ({"Marker": start} if start else {}))
+            result = self._call("list_objects", parameters | ({"Marker": start} if start else {}))
         except RemoteError:
             raise error from None
         self._version_2 = False
-        log.info("%s does not know ListObjectsV2, listing it by ListObjects: %s", self._bucket, error)
-        return answer
+        log.info("%s: ListObjectsV2 is not supported, using ListObjects: %s", self._bucket, error)
+        return result
 
     def _call(self, operation: str, parameters: dict[str, Any]) -> Any:
         try:
@@ -130,18 +129,18 @@ class Lister:
             raise
 
     def _unusable(self, why: str) -> ListingUnusable:
-        return ListingUnusable(f"LIST {self._bucket}: {why[:MOST_TOLD]}", status=200)
+        return ListingUnusable(f"LIST {self._bucket}: {why[:_MAX_REASON]}", status=200)
 
     def _check_order(self, query: ListQuery, start: str, keys: Sequence[str], groups: Sequence[str]) -> str:
-        """The last key or common prefix of the page. Raises ListingUnusable."""
+        """Check the order of a page. Returns its last key or common prefix. Raises ListingUnusable."""
         for names in (keys, groups):
             previous = None
             for name in names:
                 if previous is not None and name <= previous:
-                    raise self._unusable(f"{name!r} came after {previous!r}")
+                    raise self._unusable(f"{name!r} is listed after {previous!r}")
                 previous = name
         if start and keys and keys[0] <= start:
-            raise self._unusable(f"{keys[0]!r} came where {start!r} was passed already")
+            raise self._unusable(f"{keys[0]!r} is listed after the start {start!r}")
         for group in groups:
             if not query.delimiter or not group.endswith(query.delimiter):
                 raise self._unusable(f"{group!r} does not end with {query.delimiter!r}")
@@ -164,11 +163,11 @@ class Lister:
             storage_class="" if storage_class == "STANDARD" else storage_class,
         )
 
-    def _is_shown(self, query: ListQuery, group: str) -> bool:
-        """Whether any name of ours is below a common prefix.
+    def _is_visible(self, query: ListQuery, group: str) -> bool:
+        """Whether any name of the mapping is below a common prefix.
 
-        The stored manifests may all be below one, beside foreign keys of the mapping: then its keys are
-        looked through up to the first name.
+        If stored manifests may be below it, its keys are listed up to the first name, as there may be only
+        manifests and foreign keys.
         """
         if not self._namer.manifest_prefix.startswith(group):
             return True
@@ -178,20 +177,20 @@ class Lister:
         query = ListQuery(prefix=group[len(self._namer.prefix) :])
         start = ""
         while True:
-            answer = self._request(query, start)
-            keys = [entry["Key"] for entry in answer["Contents"]]
+            result = self._request(query, start)
+            keys = [entry["Key"] for entry in result["Contents"]]
             last = self._check_order(query, start, keys, ())
             yield from keys
-            if not answer["IsTruncated"]:
+            if not result["IsTruncated"]:
                 return
             start = last
 
 
 def _is_group(query: ListQuery, start: str, namer: KeyNamer) -> bool:
-    """Whether a listing goes on behind everything below this common prefix."""
+    """Whether ``start`` is a common prefix, so that the listing skips everything below it."""
     below = start[len(namer.prefix) + len(query.prefix) :]
     return bool(query.delimiter) and 0 <= below.find(query.delimiter) == len(below) - len(query.delimiter)
 
 
-def _groups(answer: Any) -> tuple[str, ...]:
-    return tuple(group["Prefix"] for group in answer["CommonPrefixes"])
+def _groups(result: Any) -> tuple[str, ...]:
+    return tuple(group["Prefix"] for group in result["CommonPrefixes"])

@@ -1,4 +1,4 @@
-"""Lists the multipart uploads that are open in a bucket."""
+"""Lists the open multipart uploads of a bucket."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from s3_sync.providers.s3.list_parser import OpenUpload
 
 
 def open_uploads(account: Account, bucket: str, prefix: str) -> Iterator[OpenUpload]:
-    """Every upload whose key begins so. An entry that cannot be used is left out: the others are not less
-    open for that."""
+    """All open uploads with this key prefix. Unusable entries are skipped, so that the others are found."""
     parameters: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}
     if account.dialect.encodes_listings:
-        parameters["EncodingType"] = "url"  # unlike for objects, the SDK neither asks for it nor decodes
+        parameters["EncodingType"] = "url"  # unlike for objects, the SDK neither requests nor decodes it
     markers: dict[str, str] = {}
     while True:
         with understood(f"list the uploads of {bucket}"):
-            answer = account.client.list_multipart_uploads(**parameters, **markers)
-        yield from answer["Uploads"]
-        following = {name: answer[f"Next{name}"] for name in ("KeyMarker", "UploadIdMarker")}
+            result = account.client.list_multipart_uploads(**parameters, **markers)
+        yield from result["Uploads"]
+        following = {name: result[f"Next{name}"] for name in ("KeyMarker", "UploadIdMarker")}
         following = {name: text for name, text in following.items() if text}
-        if not answer["IsTruncated"] or not following or following == markers:
+        if not result["IsTruncated"] or not following or following == markers:
             return
         markers = following

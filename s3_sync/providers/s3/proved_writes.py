@@ -1,7 +1,7 @@
-"""Writes to one bucket that are believed only when the store's own answers prove them.
+"""Writes to one bucket that succeed only when the store's responses prove it.
 
-An ETag that is the MD5 of what was sent is a proof: nobody else can know it. Others are none: web servers
-send ETags, too. Then a HEAD shows what is there: docs/answers.md has the table.
+An ETag equal to the MD5 of the bytes sent is a proof: only the store can know it. Any other ETag is none, as
+web servers send ETags, too; then a HEAD must show the object. docs/answers.md has the table.
 """
 
 from __future__ import annotations
@@ -20,26 +20,27 @@ from s3_sync.providers.s3.errors import translated, unexpected
 from s3_sync.providers.s3.headers import USER_PREFIX, WRITTEN, content_length, etag_is_md5, unquoted
 from s3_sync.providers.s3.transport.base import Transport, Upload
 from s3_sync.providers.s3.transport.sigv4 import Header
-from s3_sync.providers.s3.upload import OtherETag, store
+from s3_sync.providers.s3.upload import EtagMismatch, store
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import BytesBody, read_all
 
-_TRIAL = b"what is the ETag of this?"
-#: marks that tell one copy from another
+_PROBE_BODY = b"what is the ETag of this?"
+#: marks that distinguish one copy from another
 _VERSION, _MD5 = WRITTEN, f"{USER_PREFIX}swift-etag"
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a HEAD has to show; None: anything. ``marks``: among other headers of the request that made it."""
+    """What a HEAD must show; None: anything. ``marks``: from the headers of the request that wrote it."""
 
     size: int | None = None
     etag: str = ""
     md5: str | None = None
     marks: Sequence[Header] = ()
 
-    def is_shown_by(self, headers: Mapping[str, str]) -> bool:
-        """At least one thing must be known that only this copy has: its ETag, or the version that it is."""
+    def matches(self, headers: Mapping[str, str]) -> bool:
+        """Whether the headers of a HEAD match, in at least one property that only this copy has: its ETag or
+        its version."""
         marks = {name: value for name, value in self.marks if name in (_VERSION, _MD5)}
         etag = unquoted(headers.get("etag", ""))
         if self.size is not None and self.size != content_length("HEAD", headers):
@@ -54,7 +55,8 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """``md5``: of the bytes, where the ETag is that; ``head``: what was seen where a look was needed."""
+    """A proved write. ``md5``: of the bytes, if the ETag is that; ``head``: the headers of the HEAD, if one
+    was needed."""
 
     etag: str
     md5: str | None = None
@@ -62,7 +64,7 @@ class Written:
 
 
 class Writer:
-    """Keys in, unlike ``Bucket``."""
+    """Writes objects and verifies the result. Takes keys, not names."""
 
     def __init__(self, account: Account, transport: Transport, bucket: str, namer: KeyNamer) -> None:
         self._account = account
@@ -72,79 +74,81 @@ class Writer:
         self.reader = Reader(account, transport, bucket)
 
     def put(self, upload: Upload) -> Written:
-        """An object. Raises BadDigest, UnexpectedAnswer."""
+        """Store an object. Raises BadDigest, UnexpectedAnswer."""
         expected = Expected(upload.size, "", upload.md5, upload.headers)
         try:
             etag, md5 = self._send(upload)
         except UnexpectedAnswer as error:
-            return self.shown(upload.key, expected, error)
+            return self.confirm(upload.key, expected, error)
         if md5 is not None:
             return Written(etag, md5)
-        odd = unexpected(upload.what, "a HEAD does not show what was sent", self._account.endpoint, 200)
-        written = self.shown(upload.key, replace(expected, etag=etag), odd)
-        self._account.note_opaque_etags(self._bucket)
+        why = "a HEAD does not show the object that was sent"
+        unproved = unexpected(upload.what, why, self._account.endpoint, 200)
+        written = self.confirm(upload.key, replace(expected, etag=etag), unproved)
+        self._account.mark_opaque_etags(self._bucket)
         return written
 
     def put_part(self, upload: Upload) -> Written:
-        """A part, whose ETag the store compares when the upload is completed."""
+        """Store a part. The store verifies its ETag when the upload is completed."""
         etag, md5 = self._send(upload)
         return Written(etag, md5)
 
-    def shown(self, key: str, expected: Expected, error: RemoteError) -> Written:
-        """What a HEAD shows, if that is what is expected. Raises ``error`` otherwise."""
+    def confirm(self, key: str, expected: Expected, error: RemoteError) -> Written:
+        """Confirm a write by a HEAD. Raises ``error`` if it does not show the expected object."""
         try:
             headers = self.reader.head(key)
         except (NotFound, UnexpectedAnswer):
             raise error from None
-        if not expected.is_shown_by(headers):
+        if not expected.matches(headers):
             raise error
         return Written(unquoted(headers["etag"]), None, headers)
 
     def delete(self, key: str) -> bool:
-        """False: the store says that there was nothing. Raises UnexpectedAnswer."""
+        """Delete a key. Returns False if the store reports that it did not exist. Raises UnexpectedAnswer."""
         what = f"DELETE {self._bucket}/{key}"
         try:
             with translated(what):
-                answer = self._account.client.delete_object(Bucket=self._bucket, Key=key)
+                response = self._account.client.delete_object(Bucket=self._bucket, Key=key)
         except NotFound as error:
             if error.code == "NoSuchBucket":
                 raise
             return False
-        metadata = answer["ResponseMetadata"]
+        metadata = response["ResponseMetadata"]
         if metadata["HTTPStatusCode"] == 204:
             return True
         try:
             self.reader.head(key)
         except NotFound:
             return True
-        why, status = "what was to be deleted is there", metadata["HTTPStatusCode"]
+        why, status = "the object still exists", metadata["HTTPStatusCode"]
         raise unexpected(what, why, self._account.endpoint, status, metadata["HTTPHeaders"])
 
     def _send(self, upload: Upload) -> tuple[str, str | None]:
         try:
             return store(self._account, self._transport, upload)
-        except OtherETag as error:
-            if not self._account.finds_opaque_etags(self._bucket, self._try_etags):
+        except EtagMismatch as error:
+            if not self._account.probe_opaque_etags(self._bucket, self._probe_etags):
                 raise
             return error.etag, None
 
-    def _has_its_md5(self, upload: Upload) -> bool:
+    def _etag_is_md5(self, upload: Upload) -> bool:
         try:
             store(self._account, self._transport, upload)
-        except OtherETag:
+        except EtagMismatch:
             return False
         return True
 
-    def _try_etags(self) -> bool:
-        """Whether ETags here look like MD5s and are none: stored bytes come back right, under another
-        one."""
-        key = self._namer.manifest_key(f"\0{uuid4()}")  # no object is called so, and no listing shows it
-        trial = Upload(self._bucket, key, BytesBody(_TRIAL), len(_TRIAL), md5_hex(_TRIAL))
+    def _probe_etags(self) -> bool:
+        """Whether ETags of this bucket look like MD5s but are not: a probe object gets another ETag, and its
+        bytes are read back correctly."""
+        key = self._namer.manifest_key(f"\0{uuid4()}")  # no object has this key, and no listing shows it
+        size = len(_PROBE_BODY)
+        probe = Upload(self._bucket, key, BytesBody(_PROBE_BODY), size, md5_hex(_PROBE_BODY))
         try:
-            if self._has_its_md5(trial):
+            if self._etag_is_md5(probe):
                 return False
             with self.reader.get(key, key, GetOptions()) as result:
-                return result.info.size == len(_TRIAL) and read_all(result.body) == _TRIAL
+                return result.info.size == size and read_all(result.body) == _PROBE_BODY
         except RemoteError:
             return False
         finally:

@@ -9,7 +9,7 @@ from s3_sync.errors import InvalidRequest
 from s3_sync.http.pool import Timeouts
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import BucketEntry, WriteOptions
-from s3_sync.providers.s3.bucket import S3Bucket, View
+from s3_sync.providers.s3.bucket import BucketView, S3Bucket
 from s3_sync.providers.s3.client import Account
 from s3_sync.providers.s3.dialect import Dialect, dialect_of
 from s3_sync.providers.s3.errors import translated
@@ -21,10 +21,10 @@ _PLAIN = WriteOptions()
 
 
 class S3Provider:
-    """See ``Provider``. At most ``connections`` for reading, and as many for writing; control has its own.
+    """See ``Provider``. ``connections``: maximum for reading, and for writing; the SDK's client has its own.
 
-    ``dialect``: what to expect of the store, instead of what its endpoint suggests. ``direct``: whether
-    bytes travel without the SDK; None = where that is possible.
+    ``dialect``: overrides the one derived from the endpoint. ``direct``: whether to transfer objects without
+    the SDK; None: where that is possible.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class S3Provider:
         )
 
     def bucket(self, name: str, namer: KeyNamer, write: WriteOptions = _PLAIN) -> S3Bucket:
-        return S3Bucket(self._account, self._transport, View(name, namer, write))
+        return S3Bucket(self._account, self._transport, BucketView(name, namer, write))
 
     def list_buckets(self) -> Iterator[BucketEntry]:
         with translated("list buckets"):
@@ -74,7 +74,7 @@ class S3Provider:
                 return
             if error.code != "BucketAlreadyExists":
                 raise
-            self.head_bucket(name)  # some stores say that of our own buckets; those of others we cannot see
+            self.head_bucket(name)  # some stores return this code for our own buckets, too
 
     def close(self) -> None:
         self._transport.close()
@@ -82,7 +82,7 @@ class S3Provider:
 
 
 def can_send_directly(credentials: Credentials) -> bool:
-    """Signature version 2, and proxies that are spoken to in TLS, are left to the SDK."""
+    """Whether objects can be transferred without the SDK: signature version 2 and https proxies need it."""
     proxies = (credentials.http_proxy, credentials.https_proxy)
     return credentials.signature_version == "s3v4" and not any(
         proxy and proxy.startswith("https://") for proxy in proxies

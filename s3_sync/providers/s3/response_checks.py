@@ -1,8 +1,7 @@
-"""Whether a document that the SDK is about to read is the answer to what it has asked.
+"""Checks that a document is the response to the SDK's request, before the SDK parses it.
 
-The SDK reads any document as the one that it expects, and finds nothing in it: a page of a portal then says
-that nothing went wrong. So the root has to be the right one. docs/answers.md has the table.
-"""
+The SDK parses any document as the one that it expects, and finds nothing in it: the page of a portal would
+then mean success. So the root element must be the right one. docs/answers.md has the table."""
 
 from __future__ import annotations
 
@@ -10,49 +9,49 @@ from functools import partial
 from typing import Any
 from xml.etree import ElementTree
 
-from s3_sync.providers.s3.errors import is_a_page, unexpected
+from s3_sync.providers.s3.errors import is_html_page, unexpected
 from s3_sync.providers.s3.lenient_xml import local_name
 
-#: roots of the documents that answer these operations; an ``Error`` is for the SDK
+#: root elements of the response documents; ``Error`` is left to the SDK
 _ROOTS = {
     "CompleteMultipartUpload": ("CompleteMultipartUploadResult",),
     "CopyObject": ("CopyObjectResult",),
-    # rclone serve s3 has the second one
+    # the second one is rclone's
     "CreateMultipartUpload": ("InitiateMultipartUploadResult", "InitiateMultipartUpload"),
-    # some stores take the request for a listing, which is dealt with where it is read
+    # some stores treat the request as a listing, which ``lifecycle`` handles
     "GetBucketLifecycleConfiguration": ("LifecycleConfiguration", "ListBucketResult"),
     "ListBuckets": ("ListAllMyBucketsResult",),
     "UploadPartCopy": ("CopyPartResult",),
 }
-#: operations whose answers have no document, and are no page either
-_WITHOUT = ("CreateBucket", "HeadBucket", "PutBucketLifecycleConfiguration")
-#: operations whose answers are judged by status and headers
-_UNREAD = ("AbortMultipartUpload", "DeleteObject", "PutObject", "UploadPart")
+#: operations whose responses have no document, and must not be a page
+_NO_DOCUMENT = ("CreateBucket", "HeadBucket", "PutBucketLifecycleConfiguration")
+#: operations whose responses are judged by status and headers
+_BODY_IGNORED = ("AbortMultipartUpload", "DeleteObject", "PutObject", "UploadPart")
 
 
-def watch_answers(events: Any, endpoint: str, *, follow_regions: bool) -> None:
-    """Register with the SDK's client. ``follow_regions``: whether buckets may be in another region, where the
-    SDK may follow them."""
+def register_checks(events: Any, endpoint: str, *, follow_regions: bool) -> None:
+    """Register the checks with the SDK's client. ``follow_regions``: buckets may be in other regions, to
+    which the SDK may follow redirects."""
     for operation, roots in _ROOTS.items():
-        # spelled so, it is called before the SDK's own for s3.*
+        # this spelling runs before the SDK's own handler for s3.*
         events.register(f"before-parse.*.{operation}", partial(_check_root, roots, endpoint))
-    for operation in _WITHOUT:
+    for operation in _NO_DOCUMENT:
         events.register(f"before-parse.*.{operation}", partial(_check_no_page, endpoint))
-    for operation in _UNREAD:
+    for operation in _BODY_IGNORED:
         events.register(f"before-parse.*.{operation}", _drop_page)
-    # its own question where a bucket is would be redirected again, and again
-    events.register("before-call.s3.HeadBucket" if follow_regions else "before-call.s3", _stay_here)
+    # the SDK's own look-up of a bucket's region would be redirected over and over
+    events.register("before-call.s3.HeadBucket" if follow_regions else "before-call.s3", _forbid_redirect)
 
 
 def _check_root(
     roots: tuple[str, ...], endpoint: str, response_dict: Any, operation_model: Any, **_: Any
 ) -> ElementTree.Element | None:
-    """The document, if there is to be one. Raises UnexpectedAnswer."""
-    status, headers, body = _answer(response_dict)
+    """Parse the document, if there must be one. Raises UnexpectedAnswer."""
+    status, headers, body = _response(response_dict)
     if not 200 <= status < 300:
         return None
     if not body and operation_model.name == "UploadPartCopy" and headers.get("etag"):
-        return None  # the store took it for a part without bytes, which is dealt with where it was asked
+        return None  # the store treated it as UploadPart without bytes, which ``multipart`` handles
     document = _parsed(body)
     root = "" if document is None else local_name(document)
     if root == "Error":
@@ -65,13 +64,13 @@ def _check_root(
 
 def _check_no_page(endpoint: str, response_dict: Any, operation_model: Any, **_: Any) -> None:
     """Raises UnexpectedAnswer."""
-    status, headers, body = _answer(response_dict)
-    if 200 <= status < 300 and (is_a_page(headers) or b"<html" in body[:1000].lower()):
+    status, headers, body = _response(response_dict)
+    if 200 <= status < 300 and (is_html_page(headers) or b"<html" in body[:1000].lower()):
         raise unexpected(operation_model.name, "a page", endpoint, status, headers)
 
 
 def _drop_page(response_dict: Any, **_: Any) -> None:
-    """The SDK takes any page for an internal error."""
+    """Drop any document but an error from a success: the SDK would take it for an internal error."""
     if not 200 <= response_dict["status_code"] < 300 or not response_dict["body"]:
         return
     document = _parsed(response_dict["body"])
@@ -86,11 +85,11 @@ def _parsed(document: bytes) -> ElementTree.Element | None:
         return None
 
 
-def _answer(response_dict: Any) -> tuple[int, dict[str, str], bytes]:
+def _response(response_dict: Any) -> tuple[int, dict[str, str], bytes]:
     headers = {name.lower(): value for name, value in response_dict["headers"].items()}
     return response_dict["status_code"], headers, response_dict["body"]
 
 
-def _stay_here(context: dict[str, Any], **_: Any) -> None:
-    """Have the SDK take a redirect for an answer."""
+def _forbid_redirect(context: dict[str, Any], **_: Any) -> None:
+    """Keep the SDK from following a redirect to another region."""
     context.setdefault("s3_redirect", {})["redirected"] = True

@@ -1,7 +1,6 @@
-"""The documents that a store answers with, as long as a document can be.
+"""Limits the size of response documents.
 
-The SDK reads an answer to its end before it looks at it: a store that never ends would fill the memory of a
-proxy.
+The SDK reads a response to its end before it parses it: an endless response would exhaust a proxy's memory.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ from botocore.exceptions import HTTPClientError
 from s3_sync.providers.s3.clock_skew import StoreClock
 from s3_sync.streams.reader import CHUNK
 
-#: bytes. The longest that a store has reason to send, a page of 1000 keys, has less than 5 MB
-MOST = 32 * 1024 * 1024
+#: the longest legitimate document, a page of 1000 keys, has less than 5 MB
+MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
 
 
 class BoundedSession:
-    """Around the SDK's HTTP session. Bodies of objects, which are read bit by bit, stay as they are.
+    """Wraps the SDK's HTTP session. Bodies of objects, which are streamed, are passed through.
 
-    ``clock`` is told the dates of answers.
+    ``clock`` records the Date of each response.
     """
 
     def __init__(self, session: Any, clock: StoreClock) -> None:
@@ -31,33 +30,33 @@ class BoundedSession:
         self._clock = clock
 
     def send(self, request: Any) -> Any:
-        """Raises the SDK's exceptions, HTTPClientError for what is too long."""
+        """Send a request. Raises the SDK's exceptions, HTTPClientError for a document that is too long."""
         streams, request.stream_output = request.stream_output, True
         sent = time.time()
-        answer = self._session.send(request)
-        self._clock.heard(answer.headers.get("date", ""), sent)
-        if streams and answer.status_code < 300:
-            return answer
-        return AWSResponse(answer.url, answer.status_code, answer.headers, _Read(_document(answer)))
+        response = self._session.send(request)
+        self._clock.record(response.headers.get("date", ""), sent)
+        if streams and response.status_code < 300:
+            return response
+        return AWSResponse(response.url, response.status_code, response.headers, _Read(_document(response)))
 
     def close(self) -> None:
         self._session.close()
 
 
-def _document(answer: Any) -> bytes:
+def _document(response: Any) -> bytes:
     pieces: list[bytes] = []
-    room = MOST
-    for piece in answer.raw.stream(CHUNK):
+    left = MAX_DOCUMENT_BYTES
+    for piece in response.raw.stream(CHUNK):
         pieces.append(piece)
-        room -= len(piece)
-        if room < 0:
-            answer.raw.close()
-            raise HTTPClientError(error=f"an answer of more than {MOST} bytes")
+        left -= len(piece)
+        if left < 0:
+            response.raw.close()
+            raise HTTPClientError(error=f"a response of more than {MAX_DOCUMENT_BYTES} bytes")
     return b"".join(pieces)
 
 
 class _Read:
-    """A body that has been read."""
+    """A body that has been read into memory."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

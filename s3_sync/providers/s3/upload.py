@@ -1,4 +1,4 @@
-"""Sending bytes: what holds for PutObject and UploadPart, whichever way they are sent."""
+"""Uploads of bytes by PutObject and UploadPart, over any transport."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 
 from s3_sync.errors import BadDigest
 from s3_sync.providers.s3.client import Account
-from s3_sync.providers.s3.errors import is_a_page, unexpected
+from s3_sync.providers.s3.errors import is_html_page, unexpected
 from s3_sync.providers.s3.headers import etag_is_md5, unquoted
 from s3_sync.providers.s3.transport.base import Content, Transport, Upload
 from s3_sync.providers.s3.transport.sigv4 import Header
@@ -14,31 +14,31 @@ from s3_sync.streams.hashing import HashingBody, md5_hex, new_digest
 from s3_sync.streams.reader import CHUNK, Body
 from s3_sync.streams.verifying import ExactBody, read_exactly
 
-#: bytes up to this many are read before they are sent: then all digests are known beforehand
-SMALL = CHUNK
-#: statuses that say that it is stored; of 202 and others nobody can tell
-STORED = frozenset({200, 201, 204})
+#: bodies up to this many bytes are read before they are sent, so that all digests are known beforehand
+MAX_BUFFERED_BODY = CHUNK
+#: statuses that mean that the object is stored; 202 and others leave it open
+STORED_STATUSES = frozenset({200, 201, 204})
 
 
-class OtherETag(BadDigest):
-    """The ETag looks like an MD5, and is not that of the bytes: either other bytes arrived, or in this bucket
-    ETags are no MD5s without a header that says so."""
+class EtagMismatch(BadDigest):
+    """The ETag looks like an MD5 but is not that of the bytes: either other bytes arrived, or ETags of this
+    bucket are not MD5s although no header says so."""
 
     def __init__(self, what: str, etag: str, md5: str) -> None:
-        super().__init__(f"{what}: the store has {etag}, {md5} was sent", code="EtagMismatch")
+        super().__init__(f"{what}: the store's ETag is {etag}, the MD5 sent {md5}", code="EtagMismatch")
         self.etag = etag
 
 
 def store(account: Account, transport: Transport, upload: Upload) -> tuple[str, str | None]:
-    """Send ``upload``; returns the ETag, and the MD5 of the bytes where the ETag proves it.
+    """Send ``upload``. Returns the ETag, and the MD5 of the bytes if the ETag proves it.
 
-    The stored bytes are known to be right in two ways: by the digest that the store is asked to check, and by
-    the ETag of its answer where that is an MD5. Raises OtherETag, UnexpectedAnswer for an answer without any.
+    The stored bytes are verified in two ways: by the digest that is sent to the store, and by the ETag of the
+    response if that is an MD5. Raises EtagMismatch, and UnexpectedAnswer for a response without an ETag.
     """
     checksum = account.credentials.checksum
     hashing: HashingBody | None = None
     md5 = upload.md5
-    if upload.size <= SMALL:
+    if upload.size <= MAX_BUFFERED_BODY:
         data = read_exactly(upload.body, upload.size, md5)
         md5 = md5 or md5_hex(data)
         content = Content(data, upload.size, _digest_headers(checksum, md5, data))
@@ -46,7 +46,7 @@ def store(account: Account, transport: Transport, upload: Upload) -> tuple[str, 
         body: Body = upload.body
         if md5 is None:
             body = hashing = HashingBody(body, "md5")
-        # a store that is not told the MD5 cannot check it: then we do, before the last byte is out
+        # without Content-MD5 the store cannot verify the MD5: we do, before the last byte is sent
         exact = ExactBody(body, upload.size, md5 if checksum != "md5" else None)
         trailer = checksum if checksum not in ("md5", "none") else None
         content = Content(exact, upload.size, _digest_headers(checksum, md5, None), trailer)
@@ -54,13 +54,13 @@ def store(account: Account, transport: Transport, upload: Upload) -> tuple[str, 
     if hashing is not None:
         md5 = hashing.digest.hexdigest()
     etag = unquoted(receipt.headers.get("etag", ""))
-    if not etag or receipt.status not in STORED or (etag != md5 and is_a_page(receipt.headers)):
-        why = "a page, or another status than one of success" if etag else "no ETag"
+    if not etag or receipt.status not in STORED_STATUSES or (etag != md5 and is_html_page(receipt.headers)):
+        why = "a page, or a status that does not mean success" if etag else "no ETag"
         raise unexpected(upload.what, why, account.endpoint, receipt.status, receipt.headers)
     if not etag_is_md5(receipt.headers):
         return etag, None
     if etag != md5:
-        raise OtherETag(upload.what, etag, md5 or "")
+        raise EtagMismatch(upload.what, etag, md5 or "")
     return etag, md5
 
 

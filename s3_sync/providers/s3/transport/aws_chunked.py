@@ -1,10 +1,9 @@
-"""Bodies in the ``aws-chunked`` coding: signed chunk by chunk, or with a checksum behind the last byte.
+"""The ``aws-chunked`` encoding of bodies: with signed chunks, or with a trailing checksum.
 
-Each chunk is its size in hexadecimal, optionally ``;chunk-signature=`` and 64 digits, CRLF, the data,
-CRLF; the last one is empty and is followed by the trailing headers. Source: Amazon S3 API Reference,
-"Signature Calculations for the Authorization Header: Transferring Payload in Multiple Chunks" and its
-sibling for trailers. Chunks must have at least 8 KiB, except the last.
-"""
+Each chunk is its size in hexadecimal, optionally ``;chunk-signature=`` and 64 digits, CRLF, the data, CRLF;
+the last one is empty and followed by the trailing headers. Source: Amazon S3 API Reference, "Signature
+Calculations for the Authorization Header: Transferring Payload in Multiple Chunks", and the same for
+trailers. Chunks must have at least 8 KiB, except the last."""
 
 from __future__ import annotations
 
@@ -19,12 +18,12 @@ _TRAILER_SIGNATURE = len("x-amz-trailer-signature:\r\n") + 64
 
 
 def encoded_length(size: int, checksum: str | None, signed: bool) -> int:
-    """How many bytes an AwsChunkedBody of ``size`` bytes has."""
-    whole, rest = divmod(size, CHUNK)
+    """The encoded length of a body of ``size`` bytes."""
+    full_chunks, remainder = divmod(size, CHUNK)
     framing = 4 + (_SIGNATURE if signed else 0)
-    length = size + whole * (len(f"{CHUNK:x}") + framing)
-    if rest:
-        length += len(f"{rest:x}") + framing
+    length = size + full_chunks * (len(f"{CHUNK:x}") + framing)
+    if remainder:
+        length += len(f"{remainder:x}") + framing
     length += 1 + 2 + (_SIGNATURE if signed else 0) + 2  # the empty chunk's line, and the last empty line
     if checksum is not None:
         digest = len(base64.b64encode(new_digest(checksum).digest()))
@@ -34,8 +33,8 @@ def encoded_length(size: int, checksum: str | None, signed: bool) -> int:
 
 
 class AwsChunkedBody:
-    """``size`` bytes of ``body``, encoded. ``checksum``: which one to append; ``signature``: of the request
-    head, if chunks are signed."""
+    """Encodes ``size`` bytes of ``body``. ``checksum``: algorithm of the trailing checksum; ``signature``: of
+    the request head, if chunks are signed."""
 
     def __init__(
         self, body: Body, size: int, checksum: str | None = None, signature: Signature | None = None
@@ -80,10 +79,10 @@ class AwsChunkedBody:
 
     def _read_full(self) -> bytes:
         pieces: list[bytes] = []
-        wanted = CHUNK
-        while wanted and (piece := self._body.read(wanted)):
+        left = CHUNK
+        while left and (piece := self._body.read(left)):
             pieces.append(piece)
-            wanted -= len(piece)
+            left -= len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _line(self, data: bytes) -> bytes:

@@ -1,8 +1,8 @@
-"""Requests in which an object's bytes or its description travel, whichever way they are made.
+"""The interface of transports, for requests with an object's bytes or metadata.
 
-``direct`` signs the request itself and makes it over a pooled connection; it costs a fraction of the
-SDK's CPU, which for small objects is most of what the whole job costs. ``sdk`` lets the SDK do it, for
-what the other cannot: signature version 2, and proxies that are spoken to in TLS.
+``direct`` signs requests itself and sends them over pooled connections; it takes a fraction of the SDK's CPU
+time, which dominates the cost of small objects. ``sdk`` uses the SDK, for what ``direct`` does not support:
+signature version 2 and https proxies.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from s3_sync.streams.reader import Body
 
 @dataclass(frozen=True, slots=True)
 class PartOf:
-    """Where in a multipart upload the bytes belong."""
+    """A part of a multipart upload."""
 
     upload_id: str
     number: int
@@ -42,9 +42,9 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The bytes as a transport gets them: all of them here and hashed, or a stream that checks itself.
+    """The body of an upload: bytes in memory, already hashed, or a stream that verifies itself.
 
-    ``checksum``: algorithm of a checksum that is to be sent behind a stream.
+    ``checksum``: algorithm of the trailing checksum of a stream.
     """
 
     data: bytes | Body
@@ -54,8 +54,8 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """GetObject or HeadObject. ``headers``: the range, and the conditions."""
+class ObjectRequest:
+    """GetObject or HeadObject. ``headers``: range and conditions."""
 
     method: Literal["GET", "HEAD"]
     bucket: str
@@ -69,15 +69,15 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The answer to an Upload: any 2xx. ``headers`` by lower-case name."""
+    """The response to an Upload; ``status``: any 2xx. ``headers`` by lower-case name."""
 
     status: int
     headers: Mapping[str, str]
 
 
 class Stream(Protocol):
-    """Bytes that are still on the wire. ``read``: at least one and at most ``size`` of them, b"" only at the
-    end; raises what ``translated`` knows. ``close``: a connection that was not read to its end is dropped."""
+    """A response body. ``read`` returns at least one and at most ``size`` bytes, b"" only at the end; its
+    exceptions are known to ``translated``. ``close`` drops a connection that was not read to its end."""
 
     def read(self, size: int, /) -> bytes: ...
 
@@ -85,9 +85,9 @@ class Stream(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """``status``: any 2xx. ``headers`` by lower-case name, as text. ``stream``: the body, to be closed;
-    empty for a HEAD."""
+class ObjectResponse:
+    """The response to an ObjectRequest; ``status``: any 2xx. ``headers`` by lower-case name. ``stream``: the
+    body, which must be closed; empty for a HEAD."""
 
     status: int
     headers: Mapping[str, str]
@@ -95,10 +95,10 @@ class Answer:
 
 
 class Transport(Protocol):
-    """Makes one request. Raises RemoteErrors. What an answer proves is for the caller to judge."""
+    """Sends one request. Raises RemoteErrors. The caller judges what a response proves."""
 
     def send(self, upload: Upload, content: Content) -> Receipt: ...
 
-    def ask(self, question: Question) -> Answer: ...
+    def fetch(self, request: ObjectRequest) -> ObjectResponse: ...
 
     def close(self) -> None: ...

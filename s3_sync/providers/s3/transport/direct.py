@@ -1,4 +1,4 @@
-"""Objects' bytes without the SDK: one signature, one pooled connection, one answer."""
+"""The transport without the SDK: signed requests over pooled connections."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from s3_sync.providers.s3.client import USER_AGENT, Account, Address
 from s3_sync.providers.s3.errors import from_body, translated
 from s3_sync.providers.s3.headers import lower_names
 from s3_sync.providers.s3.transport.aws_chunked import AwsChunkedBody
-from s3_sync.providers.s3.transport.base import Answer, Content, PartOf, Question, Receipt, Upload
+from s3_sync.providers.s3.transport.base import (
+    Content,
+    ObjectRequest,
+    ObjectResponse,
+    PartOf,
+    Receipt,
+    Upload,
+)
 from s3_sync.providers.s3.transport.sigv4 import (
     EMPTY_SHA256,
     SIGNED_CHUNKS,
@@ -27,17 +34,17 @@ from s3_sync.providers.s3.transport.sigv4 import (
 )
 from s3_sync.streams.reader import Body
 
-#: above this the server is asked whether it wants the body before it is sent
+#: bodies larger than this many bytes are sent with ``Expect: 100-continue``
 EXPECT_ABOVE = 1024 * 1024
-#: what is kept of an error's document
+#: maximum bytes read of an error document
 _MAX_ERROR = 64 * 1024
-#: bytes of an object that are waited for at a time, where they come fast
+#: minimum bytes per read of an object that arrives fast, see ``Receiving``
 _GATHER = 256 * 1024
 
 
 @dataclass(slots=True)
 class _Route:
-    """What requests to one bucket share."""
+    """The state shared by all requests to one bucket."""
 
     address: Address
     signer: Signer
@@ -46,8 +53,9 @@ class _Route:
 
 
 class DirectTransport:
-    """Signs and sends by itself. Connections are pooled by origin, at most ``connections`` to each for
-    reading and as many for writing: who reads one object to write another never waits for itself."""
+    """Signs and sends requests itself. Connections are pooled by origin, at most ``connections`` to each for
+    reading and as many for writing, so that a thread that copies from one object to another cannot deadlock
+    itself."""
 
     def __init__(self, account: Account, *, connections: int) -> None:
         self._account = account
@@ -67,29 +75,29 @@ class DirectTransport:
                 if 200 <= response.status < 300:
                     response.drain()
                     return Receipt(response.status, lower_names(response.headers.items()))
-                refusal = _refusal(upload.what, response)
-            if refusal.code == "XAmzContentSHA256Mismatch" and content.checksum:
-                # it took the word that stands in the place of a hash for one
-                reason = f'{refusal}: the store knows no checksums behind bodies; set "checksum": "md5"'
-                raise NotSupported(reason, status=refusal.status, code=refusal.code)
-            raise refusal
+                error = _error(upload.what, response)
+            if error.code == "XAmzContentSHA256Mismatch" and content.checksum:
+                # the store compared the placeholder in x-amz-content-sha256 with the hash of the body
+                reason = f'{error}: the store does not support trailing checksums; set "checksum": "md5"'
+                raise NotSupported(reason, status=error.status, code=error.code)
+            raise error
 
-    def ask(self, question: Question) -> Answer:
-        with translated(question.what):
-            route = self._routes.get(question.bucket) or self._new_route(question.bucket)
-            target = route.address.prefix + quoted_key(question.key)
-            method, authority = question.method, route.address.origin.authority
-            # bytes are wanted as they are stored
+    def fetch(self, request: ObjectRequest) -> ObjectResponse:
+        with translated(request.what):
+            route = self._routes.get(request.bucket) or self._new_route(request.bucket)
+            target = route.address.prefix + quoted_key(request.key)
+            method, authority = request.method, route.address.origin.authority
+            # the bytes must arrive as they are stored
             coding = "gzip" if self._account.dialect.unpacks_gzip else "identity"
-            headers = [("User-Agent", USER_AGENT), ("Accept-Encoding", coding), *question.headers]
+            headers = [("User-Agent", USER_AGENT), ("Accept-Encoding", coding), *request.headers]
             signature = route.signer.sign(method, authority, target, headers, EMPTY_SHA256)
             sent = time.time()
             response = route.reading.request(method, target, signature.headers)
-            self._account.clock.heard(response.headers.get("date") or "", sent)
+            self._account.clock.record(response.headers.get("date") or "", sent)
             if 200 <= response.status < 300:
-                return Answer(response.status, lower_names(response.headers.items()), response)
+                return ObjectResponse(response.status, lower_names(response.headers.items()), response)
             with response:
-                raise _refusal(question.what, response)
+                raise _error(request.what, response)
 
     def close(self) -> None:
         for pool in self._pools.values():
@@ -102,7 +110,7 @@ class DirectTransport:
         headers: list[Header] = [("User-Agent", USER_AGENT), *upload.headers, *content.headers]
         chunks_signed = False
         if isinstance(data, bytes):
-            # TLS protects the bytes already
+            # TLS protects the integrity of the body
             payload = UNSIGNED if origin.tls else hashlib.sha256(data).hexdigest()
         elif origin.tls or self._account.dialect.unsigned_over_http:
             payload = UNSIGNED_TRAILER if content.checksum else UNSIGNED
@@ -140,7 +148,7 @@ class DirectTransport:
         return pool
 
 
-def _refusal(what: str, response: Response) -> RemoteError:
+def _error(what: str, response: Response) -> RemoteError:
     document = _read_some(response, _MAX_ERROR)
     return from_body(what, response.status, document, lower_names(response.headers.items()))
 
@@ -158,7 +166,7 @@ def _query(part: PartOf | None) -> str:
 
 
 def _chunked_headers(headers: list[Header], content: Content) -> list[Header]:
-    """The coding is named in Content-Encoding, which the store takes off again."""
+    """The headers of an aws-chunked body. The coding is added to Content-Encoding; the store removes it."""
     coding = next((value for name, value in headers if name.lower() == "content-encoding"), None)
     chunked = [header for header in headers if header[0].lower() != "content-encoding"]
     chunked.append(("content-encoding", f"aws-chunked,{coding}" if coding else "aws-chunked"))

@@ -1,4 +1,4 @@
-"""Objects' bytes by the SDK."""
+"""The transport by the SDK."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from s3_sync.errors import NotSupported
 from s3_sync.providers.s3.client import RAW_HEADERS, Account
 from s3_sync.providers.s3.errors import translated, understood
 from s3_sync.providers.s3.headers import lower_names
-from s3_sync.providers.s3.transport.base import Answer, Content, Question, Receipt, Upload
+from s3_sync.providers.s3.transport.base import Content, ObjectRequest, ObjectResponse, Receipt, Upload
 from s3_sync.providers.s3.upload import base64_text
 from s3_sync.streams.hashing import new_digest
 from s3_sync.streams.reader import CHUNK, Body
 
 
 class SdkTransport:
-    """Lets the SDK send. A checksum of a large body is computed beforehand, so it is read twice."""
+    """Sends requests with the SDK. A large body with a checksum is read twice: the checksum comes first."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -24,7 +24,7 @@ class SdkTransport:
     def send(self, upload: Upload, content: Content) -> Receipt:
         headers = dict((*upload.headers, *content.headers))
         if content.checksum is not None and not isinstance(content.data, bytes):
-            headers[f"x-amz-checksum-{content.checksum}"] = _read_ahead(content.data, content.checksum)
+            headers[f"x-amz-checksum-{content.checksum}"] = _checksum(content.data, content.checksum)
         parameters = {
             "Bucket": upload.bucket,
             "Key": upload.key,
@@ -34,30 +34,30 @@ class SdkTransport:
         }
         with translated(upload.what):
             if upload.part is None:
-                answer = self._account.client.put_object(**parameters)
+                response = self._account.client.put_object(**parameters)
             else:
-                answer = self._account.client.upload_part(
+                response = self._account.client.upload_part(
                     **parameters, UploadId=upload.part.upload_id, PartNumber=upload.part.number
                 )
-        return Receipt(answer["ResponseMetadata"]["HTTPStatusCode"], _headers(answer))
+        return Receipt(response["ResponseMetadata"]["HTTPStatusCode"], _headers(response))
 
-    def ask(self, question: Question) -> Answer:
+    def fetch(self, request: ObjectRequest) -> ObjectResponse:
         client = self._account.client
-        operation = client.get_object if question.method == "GET" else client.head_object
-        with understood(question.what):
-            answer = operation(
-                Bucket=question.bucket, Key=question.key, **{RAW_HEADERS: dict(question.headers)}
+        operation = client.get_object if request.method == "GET" else client.head_object
+        with understood(request.what):
+            response = operation(
+                Bucket=request.bucket, Key=request.key, **{RAW_HEADERS: dict(request.headers)}
             )
-        status = answer["ResponseMetadata"]["HTTPStatusCode"]
-        return Answer(status, _headers(answer), answer.get("Body") or io.BytesIO())
+        status = response["ResponseMetadata"]["HTTPStatusCode"]
+        return ObjectResponse(status, _headers(response), response.get("Body") or io.BytesIO())
 
     def close(self) -> None:
         pass
 
 
-def _headers(answer: Any) -> dict[str, str]:
-    """The SDK reads as Latin-1 what some stores send in UTF-8."""
-    items = answer["ResponseMetadata"]["HTTPHeaders"].items()
+def _headers(response: Any) -> dict[str, str]:
+    """Headers by lower-case name. The SDK decodes them as Latin-1; some stores send UTF-8."""
+    items = response["ResponseMetadata"]["HTTPHeaders"].items()
     return {name: _repaired(value) for name, value in lower_names(items).items()}
 
 
@@ -71,8 +71,8 @@ def _repaired(value: str) -> str:
 
 
 class _Stream:
-    """A body as the SDK wants it. Its C runtime, where that is installed, asks for ``seek`` and then does
-    not use it; the rest of it goes back to the first byte at most."""
+    """A file-like view of a body for the SDK. The SDK seeks to the first byte at most; its C runtime, if
+    installed, requires ``seek`` but does not call it."""
 
     def __init__(self, body: Body) -> None:
         self._body = body
@@ -95,12 +95,13 @@ class _Stream:
         return 0
 
 
-def _read_ahead(body: Body, algorithm: str) -> str:
+def _checksum(body: Body, algorithm: str) -> str:
+    """Read the body for its checksum, and rewind it. Raises NotSupported."""
     digest = new_digest(algorithm)
     while data := body.read(CHUNK):
         digest.update(data)
     try:
         body.rewind()
     except OSError as error:  # io.UnsupportedOperation
-        raise NotSupported(f"a {algorithm} checksum needs a body that can be read twice") from error
+        raise NotSupported(f"a {algorithm} checksum needs a body that can be rewound") from error
     return base64_text(digest.digest())

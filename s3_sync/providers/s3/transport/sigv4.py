@@ -1,7 +1,7 @@
-"""AWS Signature Version 4 in the Authorization header, for requests that we send ourselves.
+"""AWS Signature Version 4 in the Authorization header, for requests that we send without the SDK.
 
-Source: Amazon S3 API Reference, "Authenticating Requests (AWS Signature Version 4)". Every request is
-signed when it is sent, a repeated one too: a signature is good for 15 minutes around the server's time.
+Source: Amazon S3 API Reference, "Authenticating Requests (AWS Signature Version 4)". Each request is signed
+when it is sent, a retry too: a signature is valid for 15 minutes around the server's time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
-#: values of x-amz-content-sha256 that stand for a body whose hash is not part of the signature
+#: values of x-amz-content-sha256 for bodies whose hash is not part of the signature
 UNSIGNED = "UNSIGNED-PAYLOAD"
 UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
@@ -29,7 +29,7 @@ Header = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What requests are signed with at one moment; ``token`` of temporary credentials."""
+    """The signing keys at one moment; ``token``: of temporary credentials."""
 
     access_key: str
     secret_key: str = field(repr=False)
@@ -38,7 +38,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A signed request's headers, and what the signatures of its chunks start from."""
+    """The headers of a signed request, and the values from which chunk signatures are derived."""
 
     headers: list[Header]
     value: str
@@ -48,11 +48,10 @@ class Signature:
 
 
 class Signer:
-    """Signs for one region. Safe to share between threads.
+    """Signs requests for one region. Thread-safe.
 
-    ``keys`` is asked for each request, so that refreshed credentials are used at once; ``clock`` gives
-    seconds since the epoch.
-    """
+    ``keys`` is called for each request, so that refreshed credentials apply at once; ``clock`` returns
+    seconds since the epoch."""
 
     def __init__(
         self, keys: Callable[[], Keys], region: str, *, clock: Callable[[], float] = time.time
@@ -60,14 +59,14 @@ class Signer:
         self._keys = keys
         self._region = region
         self._clock = clock
-        #: the last key derived, and what from: it holds for a day
+        #: the last derived key, and its inputs: it is valid for a day
         self._derived: tuple[tuple[str, str], bytes] | None = None
 
     def sign(self, method: str, host: str, target: str, headers: Sequence[Header], payload: str) -> Signature:
-        """Add what proves that the request comes from us.
+        """Sign a request.
 
-        ``target``: path and query, quoted as they are sent. ``headers``: all others that are sent, without
-        Host. ``payload``: hexadecimal SHA-256 of the body, or one of the words above.
+        ``target``: path and query, quoted as sent. ``headers``: all other headers sent, without Host.
+        ``payload``: hexadecimal SHA-256 of the body, or one of the constants above.
         """
         keys = self._keys()
         timestamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._clock()))
@@ -98,7 +97,7 @@ class Signer:
 def canonical_request(
     method: str, host: str, target: str, headers: Sequence[Header], payload: str
 ) -> tuple[str, str]:
-    """The text that is signed, and the list of the headers in it."""
+    """The canonical request, and the list of signed headers."""
     path, _, query = target.partition("?")
     values: dict[str, list[str]] = {"host": [host]}
     for name, value in headers:
@@ -112,19 +111,20 @@ def canonical_request(
 
 
 def quoted_key(key: str) -> str:
-    """A key as it stands in a path: all but unreserved characters and ``/`` percent-encoded, once."""
+    """The key for a path: all but unreserved characters and ``/`` percent-encoded, once."""
     return quote(key, safe="/-._~")
 
 
 def chunk_signature(signature: Signature, previous: str, data: bytes) -> str:
-    """Of one chunk of a SIGNED_CHUNKS body; ``previous`` is that of the chunk before, at first ``value``."""
+    """The signature of one chunk of a SIGNED_CHUNKS body; ``previous``: that of the chunk before, initially
+    ``signature.value``."""
     digest = hashlib.sha256(data).hexdigest()
     scope = f"{signature.timestamp}\n{signature.scope}\n{previous}"
     return _mac(signature.key, f"{ALGORITHM}-PAYLOAD\n{scope}\n{EMPTY_SHA256}\n{digest}").hex()
 
 
 def trailer_signature(signature: Signature, previous: str, trailer: bytes) -> str:
-    """Of the trailing header lines (``name:value\\n`` each) after the last chunk."""
+    """The signature of the trailing header lines (``name:value\\n`` each) after the last chunk."""
     digest = hashlib.sha256(trailer).hexdigest()
     scope = f"{signature.timestamp}\n{signature.scope}\n{previous}"
     return _mac(signature.key, f"{ALGORITHM}-TRAILER\n{scope}\n{digest}").hex()

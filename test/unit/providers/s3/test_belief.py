@@ -100,8 +100,8 @@ def test_report_names_what_came_and_where(store: ScriptedS3, bucket: S3Bucket) -
     with pytest.raises(UnexpectedAnswer) as caught:
         put(bucket)
     assert str(caught.value) == (
-        f"PUT bucket/name: the answer is not the store's: no ETag (200, text/html, {len(PAGE)} bytes); "
-        f"is a proxy or a portal in the way of {store.endpoint}?"
+        f"PUT bucket/name: unexpected response: no ETag (200, text/html, {len(PAGE)} bytes); "
+        f"is a proxy or a portal in front of {store.endpoint}?"
     )
     store.answers = [STRANGE["a redirect"]]
     with pytest.raises(

@@ -26,27 +26,27 @@ NOW = 1_700_000_000.5
 )
 def test_heard_date_bounds_the_difference(told: float, took: float, off: float) -> None:
     clock = StoreClock("store", lambda: NOW)
-    clock.heard(formatdate(told, usegmt=True), NOW - took)
+    clock.record(formatdate(told, usegmt=True), NOW - took)
     assert clock.off == off
 
 
 def test_heard_nothing_changes_nothing() -> None:
     clock = StoreClock("store", lambda: NOW)
-    clock.heard(formatdate(NOW + 600, usegmt=True), NOW)
+    clock.record(formatdate(NOW + 600, usegmt=True), NOW)
     for date in ("", "yesterday"):
-        clock.heard(date, NOW)
+        clock.record(date, NOW)
         assert clock.off == 600.5
-    clock.heard(formatdate(NOW, usegmt=True), NOW)
+    clock.record(formatdate(NOW, usegmt=True), NOW)
     assert clock.off == 0.0
 
 
 def test_heard_answer_that_took_long_does_not_hide_a_difference_that_it_allows() -> None:
     clock = StoreClock("store", lambda: NOW)
-    clock.heard(formatdate(NOW - 30, usegmt=True), NOW)
+    clock.record(formatdate(NOW - 30, usegmt=True), NOW)
     assert clock.off == -30.5
-    clock.heard(formatdate(NOW - 40, usegmt=True), NOW - 60)
+    clock.record(formatdate(NOW - 40, usegmt=True), NOW - 60)
     assert clock.off == -30.5
-    clock.heard(formatdate(NOW - 20, usegmt=True), NOW - 60)
+    clock.record(formatdate(NOW - 20, usegmt=True), NOW - 60)
     assert clock.off == 0.0
 
 
@@ -54,7 +54,7 @@ def test_heard_difference_of_more_than_a_minute_is_said_once(caplog: pytest.LogC
     caplog.set_level(logging.INFO)
     clock = StoreClock("s3.example", lambda: NOW)
     for ahead in (0, -50, -70, -100, -50, -70, 0, 0, 300):
-        clock.heard(formatdate(NOW + ahead, usegmt=True), NOW)
+        clock.record(formatdate(NOW + ahead, usegmt=True), NOW)
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
         "The clock of s3.example is 70 s behind the clock of this machine",
         "The clock of s3.example agrees with the clock of this machine again",

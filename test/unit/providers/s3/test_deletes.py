@@ -71,7 +71,7 @@ def test_delete_object_where_delete_objects_is_unknown_deletes_both_keys(
 def test_delete_objects_is_tried_again_after_a_day(
     store: ScriptedS3, bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deletes, "REMEMBERED", 0.0)
+    monkeypatch.setattr(deletes, "UNSUPPORTED_TTL", 0.0)
     store.answers = [UNKNOWN["501"], Answer(200, {}, DELETED)]
     with pytest.raises(NotSupported):
         bucket.delete_objects(NAMES)
@@ -95,7 +95,7 @@ def test_delete_answered_with_another_success_is_proved_by_a_head(
 ) -> None:
     there = Answer(200, {"ETag": '"e"', "Last-Modified": "Sun, 22 Nov 2026 06:17:29 GMT"}, b"x")
     store.answers = [answer, there]
-    with pytest.raises(RemoteUnavailable, match=r"DELETE bucket/.*what was to be deleted is there"):
+    with pytest.raises(RemoteUnavailable, match=r"DELETE bucket/.*the object still exists"):
         bucket.delete_manifest("a")
     store.answers = [answer, Answer(404)]
     bucket.delete_manifest("a")

@@ -225,7 +225,7 @@ class TestManifest:
     @pytest.mark.parametrize("came", [MANIFEST[:-1], b"", b"{}", b"<html>"])
     def test_what_is_none_is_not(self, store: ScriptedS3, bucket: S3Bucket, etag: str, came: bytes) -> None:
         store.answers = [self.answer(etag, came)]
-        with pytest.raises(UnexpectedAnswer, match="is no manifest"):
+        with pytest.raises(UnexpectedAnswer, match="body is no manifest"):
             bucket.get_manifest("name")
 
     def test_what_is_stored_is_told(self, store: ScriptedS3, bucket: S3Bucket) -> None:

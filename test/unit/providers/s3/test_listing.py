@@ -15,7 +15,7 @@ from s3_sync.providers.base import ListQuery
 from s3_sync.providers.s3.bucket import S3Bucket
 from s3_sync.providers.s3.dialect import GOOGLE
 from s3_sync.providers.s3.list_parser import read_date
-from s3_sync.providers.s3.listing import MOST_EMPTY
+from s3_sync.providers.s3.listing import MAX_EMPTY_PAGES
 from servers.scripted_s3 import Answer, ScriptedS3, error
 
 NAMER = KeyNamer.literal("p/")
@@ -70,7 +70,7 @@ def test_an_answer_without_end(
     store: ScriptedS3, bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     """It does not fill the memory."""
-    monkeypatch.setattr("s3_sync.providers.s3.response_limit.MOST", 50_000)
+    monkeypatch.setattr("s3_sync.providers.s3.response_limit.MAX_DOCUMENT_BYTES", 50_000)
     endless = page("p/a").body[:-10] + b" " * 100_000
     store.answers = [Answer(status, {"Content-Length": "1000000000"}, endless)]
     with pytest.raises(RemoteUnavailable, match="more than 50000 bytes"):
@@ -167,7 +167,7 @@ def test_what_is_no_date_is_an_error_of_the_store(text: str) -> None:
 
 def test_another_document_than_a_listing_is_not_believed(store: ScriptedS3, bucket: S3Bucket) -> None:
     store.answers = [Answer(200, {"Content-Type": "text/html"}, b"<html><body>Welcome</body></html>")]
-    with pytest.raises(ListingUnusable, match="LIST bucket: the answer is a document 'html'"):
+    with pytest.raises(ListingUnusable, match="LIST bucket: the response is a document 'html'"):
         bucket.list_objects(ListQuery())
     with pytest.raises(ListingUnusable, match="LIST bucket"):
         bucket.has_manifests()
@@ -197,7 +197,7 @@ def test_an_empty_page_that_leads_nowhere_is_not_believed(
     store.answers = [empty_page(token) for token in tokens]
     with pytest.raises(ListingUnusable, match="empty page"):
         bucket.list_objects(ListQuery())
-    assert len(store.requests) == (MOST_EMPTY if endless else len(set(tokens)) if "" in tokens else 2)
+    assert len(store.requests) == (MAX_EMPTY_PAGES if endless else len(set(tokens)) if "" in tokens else 2)
 
 
 @pytest.mark.parametrize(
