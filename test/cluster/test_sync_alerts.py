@@ -205,7 +205,7 @@ def test_systemd_hears_of_us_while_turns_show_signs_of_life(
     goes_on = threading.Event()
     with FaultProxy.before(rclone_store.endpoint) as proxy:
         pair = new_pair(swift, rclone_store.behind(proxy.endpoint))
-        wedged = {"values": {"s3_sync.daemon.heartbeat:STALL_LIMIT": 1.0}}
+        wedged = {"values": {"s3_sync.daemon.activity:STALL_LIMIT": 1.0}}
         daemon = new_daemon(pair, altered=wedged, environment=systemd.environment)
         proxy.when(waits_for(goes_on), method="PUT", times=1)
         daemon.start()
