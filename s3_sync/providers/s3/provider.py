@@ -53,10 +53,10 @@ class S3Provider:
 
     def list_buckets(self) -> Iterator[BucketEntry]:
         with translated("list buckets"):
-            answer = self._account.client.list_buckets()
+            response = self._account.client.list_buckets()
         entries = [
             BucketEntry(entry["Name"], entry["CreationDate"].timestamp() if "CreationDate" in entry else 0.0)
-            for entry in answer.get("Buckets", ())
+            for entry in response.get("Buckets", ())
         ]
         return iter(sorted(entries, key=lambda entry: entry.name))
 

@@ -30,7 +30,7 @@ def test_nothing_is_begun_and_nothing_is_wrong(tmp_path: Path, caplog: pytest.Lo
     assert world.bucket.counts() == {}
     assert not world.node.crawl.is_failing
     assert caplog.text.count("nothing is started until the timetable allows it") == 1
-    allowance.use(Budget())
+    allowance.set_budget(Budget())
     world.node.settle()
     assert world.converged()
     assert caplog.text.count("resumed by the timetable") == 1
@@ -43,12 +43,12 @@ def test_a_batch_stops_where_the_time_begins(tmp_path: Path) -> None:
 
     def close(method: str, name: str) -> None:
         if name == "o00010":
-            allowance.use(CLOSED)
+            allowance.set_budget(CLOSED)
 
     world.bucket.after = close
     world.node.settle()
     assert len(world.bucket.content()) == 11
-    allowance.use(Budget())
+    allowance.set_budget(Budget())
     world.node.settle()
     assert world.converged()
     assert world.node.unsettled() == {}

@@ -57,8 +57,8 @@ def _page(entry: str, truncated: str = "<IsTruncated>false</IsTruncated>") -> by
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        (b"", "no XML"),
-        (b"<html><body>Log in<br></body></html>", "no XML"),
+        (b"", "not XML"),
+        (b"<html><body>Log in<br></body></html>", "not XML"),
         (b"<html><body>Log in</body></html>", "'html'"),
         (b"<ListAllMyBucketsResult/>", "'ListAllMyBucketsResult', not 'ListBucketResult'"),
         (b"<ListBucketResult/>", "IsTruncated is ''"),
@@ -73,9 +73,9 @@ def _page(entry: str, truncated: str = "<IsTruncated>false</IsTruncated>") -> by
         (_page("<Key>a</Key><Size>many</Size>"), "Size is 'many'"),
         (_page("<Key>a</Key><Size>-1</Size>"), "Size is '-1'"),
         (_page("<Key>a</Key><Size>1</Size><LastModified>soon</LastModified>"), "not a date"),
-        (_page("<Key>a&#xd800;</Key><Size>1</Size>"), "no XML"),
-        (_page("<Key>a</Key><Size>1</Size>")[:-30], "no XML"),
-        (b"\xff" + _page("<Key>a</Key><Size>1</Size>"), "no XML"),
+        (_page("<Key>a&#xd800;</Key><Size>1</Size>"), "not XML"),
+        (_page("<Key>a</Key><Size>1</Size>")[:-30], "not XML"),
+        (b"\xff" + _page("<Key>a</Key><Size>1</Size>"), "not XML"),
     ],
 )
 def test_what_is_no_listing_is_not_believed(body: bytes, why: str) -> None:

@@ -214,8 +214,8 @@ def test_nothing_is_begun_in_a_time_of_nothing(clock: Clock) -> None:
     # what is under way goes on at the speed of before
     clock.now = MIDNIGHT + 12 * 3600
     assert gate.is_closed
-    gate.sent(100_000)
-    assert seconds(clock, lambda: gate.sent(100_000)) == pytest.approx(1, abs=0.01)
+    gate.wait_bytes(100_000)
+    assert seconds(clock, lambda: gate.wait_bytes(100_000)) == pytest.approx(1, abs=0.01)
 
 
 def test_a_batch_is_no_larger_than_its_requests(clock: Clock) -> None:

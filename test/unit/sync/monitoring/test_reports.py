@@ -218,7 +218,7 @@ class TestFile:
         here = watch(world.node, recon_cache_path=str(tmp_path / "cache"))
         here.update()
         here.update()
-        assert caplog.text.count("recon file cannot be written") == 1
+        assert caplog.text.count("Cannot write the recon file") == 1
         (tmp_path / "cache").mkdir()
         here.update()
         assert recon.read(str(tmp_path / "cache"))[0]["alive"] is True
