@@ -68,6 +68,7 @@ SECTIONS: dict[str, type[FileModel]] = {
 }
 
 
+OPERATIONS_PAGE = ROOT / "docs" / "operations.md"
 OLD_FORM = "The form of earlier versions: `containers`"
 
 
@@ -306,6 +307,18 @@ def test_methods_named_on_the_pages_exist(page: Path) -> None:
         assert (kind, method) in methods(), f"{kind}.{method}"
 
 
+def test_log_lines_quoted_in_the_runbook_are_in_the_code() -> None:
+    """All that is in quotes there, labels aside; ``...`` stands for what a line names."""
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "s3_sync").rglob("*.py")]
+    nodes = (node for source in sources for node in ast.walk(ast.parse(source)))
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    quoted = set(re.findall(r'"([^"`{}|/]+)"', prose(OPERATIONS_PAGE))) - {"Mapping"}
+    pieces = [piece.strip() for line in quoted for piece in line.split("...") if piece.strip()]
+    assert len(pieces) > 8
+    for piece in pieces:
+        assert any(piece in text for text in texts), piece
+
+
 def test_glossary_explains_each_term_once() -> None:
     page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
     found = re.findall(r"^\| (?!term|-)(.+?) \| .+ \| `[\w/]+\.py` \|$", page, re.MULTILINE)
@@ -361,7 +374,7 @@ def test_every_rule_that_is_broken_on_purpose_is_in_contributing_and_in_the_code
         assert (ROOT / "s3_sync" / mutant.file).read_text().count(mutant.old) == 1, mutant.rule
 
 
-OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+OPERATIONS = OPERATIONS_PAGE.read_text(encoding="utf-8")
 
 
 def test_every_metric_is_explained() -> None:
