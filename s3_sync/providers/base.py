@@ -53,8 +53,6 @@ class Features:
     #: the conditions of PutOptions and complete_upload are enforced
     put_if_absent: bool = False
     put_if_match: bool = False
-    #: post_object works (on S3: a copy of the object onto itself)
-    metadata_update: bool = True
     #: maximum number of names per delete_objects call; 0: it raises NotSupported
     bulk_delete: int = 0
 
