@@ -68,10 +68,6 @@ class Finding:
     detail: str = ""
     pending: str = ""
 
-    @property
-    def is_wrong(self) -> bool:
-        return not self.pending and self.what != UNSURE
-
 
 @dataclass(frozen=True, slots=True)
 class Sides:

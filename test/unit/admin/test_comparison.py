@@ -158,7 +158,7 @@ def test_what_differs(two: Two) -> None:
         "other": DIFFERENT,
         "waits": MISSING,
     }
-    assert {name for name, each in found.items() if not each.is_wrong} == {"waits"}
+    assert {name for name, each in found.items() if each.pending} == {"waits"}
     assert two.bucket.sent == {}
 
 
@@ -182,7 +182,7 @@ def test_bytes_are_read_where_they_are(retain_local: bool) -> None:
     two.damage("bad")
     assert two.found() == two.found(metadata=True) == {}
     found = two.found(content=True)
-    assert {name: (each.what, each.is_wrong) for name, each in found.items()} == {"bad": (DIFFERENT, True)}
+    assert {name: (each.what, each.pending) for name, each in found.items()} == {"bad": (DIFFERENT, "")}
     assert ("have MD5" if retain_local else "hash to") in found["bad"].detail
 
 
@@ -213,7 +213,7 @@ def test_what_changes_while_it_is_read_is_no_fault(two: Two) -> None:
 
     two.bucket.before = meanwhile
     found = two.found(content=True)["o"]
-    assert (found.what, found.is_wrong, found.detail.partition(":")[0]) == (UNSURE, False, "local_changed")
+    assert (found.what, found.pending, found.detail.partition(":")[0]) == (UNSURE, "", "local_changed")
 
 
 @dataclass(frozen=True)
@@ -248,7 +248,7 @@ def test_what_nobody_can_tell(two: Two) -> None:
     two.swift.put("o")
     two.swift.lost.add("o")
     found = two.found()["o"]
-    assert (found.what, found.is_wrong) == (UNSURE, False)
+    assert (found.what, found.pending) == (UNSURE, "")
 
 
 @pytest.mark.parametrize(
