@@ -102,8 +102,10 @@ def _connect(path: str, schema: str) -> sqlite3.Connection:
             raise sqlite3.DatabaseError("quick_check failed")
         db.executescript(schema)
         _check_values(db)
-    except BaseException:
+    except BaseException as error:
         db.close()  # at once: a connection closed later would remove the -wal file of its successor
+        if isinstance(error, UnicodeDecodeError):  # SQLite's message quotes a damaged schema
+            raise sqlite3.DatabaseError(str(error)) from error
         raise
     return db
 

@@ -195,7 +195,7 @@ class JournalView:
             try:
                 db = self._connected()
                 return [] if db is None else db.execute(query, values).fetchall()
-            except sqlite3.Error as error:
+            except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter: a damaged schema in a message
                 if "no such table" in str(error):
                     return []
                 raise StateError(f"cannot read the journal {self._path}: {error}") from error

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from s3_sync.admin.verification_state import VerificationState
@@ -272,6 +272,7 @@ def use(path: str) -> None:
 
 
 @given(CHANGES)
+@example([(0.038640758502207495, 128)])  # the schema is not UTF-8 any more, and SQLite's message quotes it
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_journal_whose_bytes_have_changed(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[float, int]]
