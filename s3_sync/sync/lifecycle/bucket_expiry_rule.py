@@ -12,8 +12,8 @@ from s3_sync.state.journal import Journal
 
 log = logging.getLogger("s3-sync")
 
-#: seconds until the next check: of an unchanged rule, of one just written, and after a failure. Two nodes
-#: that write at the same moment may overwrite each other.
+#: seconds until the next check: of an unchanged rule, of one just written, which another node may have
+#: overwritten at the same moment, and after a failure
 CHECK_INTERVAL, RECHECK_DELAY, RETRY_DELAY = 86400.0, 60.0, 3600.0
 #: key of a note in the journal: the days of the rule, 0 if it is disabled
 EXPIRY_KEY = "expiry"

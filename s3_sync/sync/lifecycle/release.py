@@ -1,6 +1,6 @@
 """The last step of a move: deletes the local object once the remote copy is proved.
 
-Of a large object that is the manifest; ``segment_cleanup`` describes what happens to its segments.
+For a large object, that is the manifest; ``segment_cleanup`` describes what happens to its segments.
 """
 
 from __future__ import annotations

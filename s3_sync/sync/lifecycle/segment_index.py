@@ -1,4 +1,5 @@
-"""The objects of a container that its large objects consist of: these do not move on their own.
+"""The segments in a container: objects of which its large objects consist, and which do not move on their
+own.
 
 A container's rows show which objects are SLOs (``swift_bytes`` after the content type, ``slo_etag`` after the
 ETag), and which are empty, as DLOs usually are. Each of these is read once when a daemon starts, and again

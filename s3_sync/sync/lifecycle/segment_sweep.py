@@ -1,4 +1,4 @@
-"""When the segments of a container's moved objects are deleted: a slice per step, one sweep at a time."""
+"""Schedules the deletion of moved objects' segments: a slice per step, one container at a time."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ METRICS = (
     MetricSpec("counter", "rows_scanned", "Rows handled: the sum of rows_total over all outcomes", MAPPING),
     MetricSpec("counter", "rows", "Rows handled, by outcome and reason", (*MAPPING, "outcome", "reason")),
     MetricSpec("counter", "read_bytes", "Bytes read from Swift for uploads, including retries", MAPPING),
-    MetricSpec("counter", "turns", "Turns started", MAPPING),
+    MetricSpec("counter", "turns", "Turns completed", MAPPING),
     MetricSpec("gauge", "turns_running", "Turns in progress", MAPPING),
     MetricSpec("gauge", "paused", "1 while the mapping is paused", MAPPING),
     MetricSpec("gauge", "deletes_held", "Containers whose deletes are held by the delete budget", MAPPING),
