@@ -16,12 +16,12 @@ log = logging.getLogger("s3-sync")
 class JobBackoff:
     """Counts a job's consecutive failed steps and delays the next one.
 
-    ``action``: what a step does, in a verb, and ``label``: to which mapping; both for the log. Only the first
-    failure in a row is logged as an error.
+    A failure is logged as ``message`` (``Failed to ...``) and ``label``, the mapping's. Only the first one in
+    a row is logged as an error.
     """
 
-    def __init__(self, action: str, label: str) -> None:
-        self._action = action
+    def __init__(self, message: str, label: str) -> None:
+        self._message = message
         self._label = label
         self._log_once = LogOnce()
         self._failures = 0
@@ -38,14 +38,14 @@ class JobBackoff:
         except SyncError as error:
             return self.failed(str(error))
         except Exception as error:
-            self._log_once.exception(log, error, "Failed to %s %s", self._action, self._label)
+            self._log_once.exception(log, error, "%s %s", self._message, self._label)
             return self.failed(repr(error))
 
     def failed(self, reason: str) -> StepResult:
         level = logging.DEBUG if self._failures else logging.ERROR
         self._failures += 1
         delay = backoff_delay(self._failures)
-        log.log(level, "Failed to %s %s: %s; next try in %.0f s", self._action, self._label, reason, delay)
+        log.log(level, "%s %s: %s; next try in %.0f s", self._message, self._label, reason, delay)
         return StepResult(False, delay)
 
     def succeeded(self) -> bool:

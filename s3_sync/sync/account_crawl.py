@@ -50,7 +50,7 @@ class AccountCrawl:
         self._coverage = coverage
         self._versioned: frozenset[str] = frozenset()
         self._list_at = float("-inf")
-        self._backoff = JobBackoff("list", mapping.label)
+        self._backoff = JobBackoff("Failed to list", mapping.label)
         self._heartbeat = context.activity.heartbeat_for(mapping)
 
     @property

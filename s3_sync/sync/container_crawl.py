@@ -69,7 +69,7 @@ class ContainerCrawl:
         self._databases: dict[LocalReplica, DatabaseCrawl] = {}
         self._listed_at = float("-inf")
         self._turns = -1
-        self._backoff = JobBackoff("process", mapping.label)
+        self._backoff = JobBackoff("Failed to process", mapping.label)
         #: the reason of the current outage; empty if there is none
         self._outage = ""
         self._retried_once = False

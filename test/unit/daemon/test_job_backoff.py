@@ -26,14 +26,14 @@ def broken() -> StepResult:
 
 
 def test_guard_returns_the_result_of_the_step() -> None:
-    backoff = JobBackoff("process", "AUTH_a/c")
+    backoff = JobBackoff("Failed to process", "AUTH_a/c")
     assert backoff.guard(lambda: StepResult(True)) == StepResult(True)
     assert not backoff.is_failing
     assert not backoff.succeeded()
 
 
 def test_delay_grows_with_failures_and_only_the_first_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
-    backoff = JobBackoff("process", "AUTH_a/c")
+    backoff = JobBackoff("Failed to process", "AUTH_a/c")
     with caplog.at_level(logging.DEBUG):
         delays = [backoff.guard(unavailable).delay for _ in range(3)]
     assert delays == [10.0, 20.0, 30.0]
@@ -43,12 +43,12 @@ def test_delay_grows_with_failures_and_only_the_first_is_an_error(caplog: pytest
 
 
 def test_unexpected_exception_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
-    assert JobBackoff("list", "AUTH_a/*").guard(broken).delay == 10.0
+    assert JobBackoff("Failed to list", "AUTH_a/*").guard(broken).delay == 10.0
     assert [bool(record.exc_info) for record in caplog.records] == [True, False]
 
 
 def test_succeeded_resets_the_backoff_and_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    backoff = JobBackoff("process", "AUTH_a/c")
+    backoff = JobBackoff("Failed to process", "AUTH_a/c")
     backoff.failed("no reason")
     caplog.clear()
     with caplog.at_level(logging.INFO):
