@@ -42,7 +42,7 @@ class Uploads:
         until which they may be in progress. The caller updates both; they are kept in memory only."""
         return self._at_work.setdefault(mapping, (set(), {}))
 
-    def begins(self, mapping: str, name: str, now: float) -> int:
+    def starting(self, mapping: str, name: str, now: float) -> int:
         """Record that an upload is about to be created, before its upload id is known. Returns the id of this
         creation request; there may be several for one name."""
         with self._file.transaction() as db:
@@ -52,7 +52,7 @@ class Uploads:
         assert added.lastrowid is not None
         return added.lastrowid
 
-    def not_begun(self, begin: int) -> None:
+    def start_failed(self, begin: int) -> None:
         """Record that the creation failed."""
         with self._file.transaction() as db:
             db.execute("DELETE FROM begins WHERE id = ?", (begin,))
@@ -62,7 +62,7 @@ class Uploads:
         rows = self._file.all("SELECT id, name, noted FROM begins WHERE mapping = ? ORDER BY id", mapping)
         return [(begin, name, noted) for begin, name, noted in rows]
 
-    def begun(self, mapping: str, begin: int, name: str, upload_id: str, now: float) -> None:
+    def started(self, mapping: str, begin: int, name: str, upload_id: str, now: float) -> None:
         """Record that the upload was created; it is open at the store until ``ended``."""
         with self._file.transaction() as db:
             db.execute("DELETE FROM begins WHERE id = ?", (begin,))
@@ -73,7 +73,7 @@ class Uploads:
         with self._file.transaction() as db:
             db.execute("INSERT OR REPLACE INTO completions VALUES (?, ?, ?)", (mapping, upload_id, now))
 
-    def ended(self, mapping: str, upload_id: str) -> None:
+    def finished(self, mapping: str, upload_id: str) -> None:
         """Record that the upload was completed or aborted."""
         with self._file.transaction() as db:
             for table in ("uploads", "completions"):

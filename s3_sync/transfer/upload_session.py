@@ -24,24 +24,24 @@ class Ledger(Protocol):
     """Records durably which uploads are open at the store, which copies expire, and whether there are
     manifests."""
 
-    def begins(self, name: str) -> int:
+    def starting(self, name: str) -> int:
         """Record that an upload is about to be requested: it may be open from now on, until the outcome is
         known. Returns a number for this request."""
         ...
 
-    def not_begun(self, begin: int) -> None:
+    def start_failed(self, begin: int) -> None:
         """Record that the store refused the request."""
         ...
 
-    def begun(self, begin: int, name: str, upload_id: str) -> None: ...
+    def started(self, begin: int, name: str, upload_id: str) -> None: ...
 
     def completing(self, upload_id: str) -> None:
         """Record that the store is about to be asked to complete the upload."""
         ...
 
-    def ended(self, upload_id: str) -> None: ...
+    def finished(self, upload_id: str) -> None: ...
 
-    def unsure(self, upload_id: str) -> None:
+    def outcome_unknown(self, upload_id: str) -> None:
         """Record that the upload may be complete, or become so: it is aborted later, if still open."""
         ...
 
@@ -62,22 +62,22 @@ class Ledger(Protocol):
 class NoLedger:
     """Records nothing."""
 
-    def begins(self, name: str) -> int:
+    def starting(self, name: str) -> int:
         return 0
 
-    def not_begun(self, begin: int) -> None:
+    def start_failed(self, begin: int) -> None:
         pass
 
-    def begun(self, begin: int, name: str, upload_id: str) -> None:
+    def started(self, begin: int, name: str, upload_id: str) -> None:
         pass
 
     def completing(self, upload_id: str) -> None:
         pass
 
-    def ended(self, upload_id: str) -> None:
+    def finished(self, upload_id: str) -> None:
         pass
 
-    def unsure(self, upload_id: str) -> None:
+    def outcome_unknown(self, upload_id: str) -> None:
         pass
 
     def expires(self, expiry: Expiry) -> None:
@@ -130,12 +130,12 @@ class Sending:
 
 @dataclass(slots=True)
 class Upload:
-    """An open multipart upload. ``unsure``: the store was asked to complete it, and has not answered."""
+    """An open multipart upload. ``outcome_unknown``: a request to complete it was not answered."""
 
     sending: Sending
     name: str
     upload_id: str
-    unsure: bool = False
+    outcome_unknown: bool = False
 
     def complete(self, parts: Sequence[Part], condition: Overwrite) -> None:
         """Complete the upload. Raises any RemoteError.
@@ -143,15 +143,15 @@ class Upload:
         After a repeated request the first one may still be in progress, although the last answer is an error.
         """
         self.sending.ledger.completing(self.upload_id)
-        self.unsure = True
+        self.outcome_unknown = True
         try:
             self.sending.bucket.complete_upload(
                 self.name, self.upload_id, parts, condition.if_match, condition.if_absent
             )
         except Exception as error:
-            self.unsure = isinstance(error, RemoteUnavailable | Throttled)
+            self.outcome_unknown = isinstance(error, RemoteUnavailable | Throttled)
             raise
-        self.unsure = False
+        self.outcome_unknown = False
 
 
 @contextmanager
@@ -167,31 +167,31 @@ def open_upload(sending: Sending, name: str, meta: ObjectMeta) -> Iterator[Uploa
     upload = Upload(sending, name, upload_id)
     completed = False
     try:
-        ledger.begun(begin, name, upload_id)
+        ledger.started(begin, name, upload_id)
         yield upload
         completed = True
     finally:
-        if upload.unsure:
+        if upload.outcome_unknown:
             log.warning(
                 "Cannot tell whether upload %s of %s was completed: will abort it later if it is still open",
                 upload_id,
                 name,
             )
-            ledger.unsure(upload_id)
+            ledger.outcome_unknown(upload_id)
         elif completed or _try_abort(bucket, name, upload_id):
-            ledger.ended(upload_id)
+            ledger.finished(upload_id)
 
 
 def _create(sending: Sending, name: str, meta: ObjectMeta) -> tuple[int, str]:
     """Create the upload. Wrappers do not retry this request: one without an answer may have opened an upload,
     so each attempt has a ledger entry of its own."""
     for attempts_left in range(CREATE_ATTEMPTS - 1, -1, -1):
-        begin = sending.ledger.begins(name)
+        begin = sending.ledger.starting(name)
         try:
             return begin, sending.bucket.create_upload(name, meta)
         except RemoteError as error:
             if not error.transient:  # otherwise the upload may be open
-                sending.ledger.not_begun(begin)
+                sending.ledger.start_failed(begin)
             if not error.transient or not attempts_left:
                 raise
     raise AssertionError("not reached")

@@ -276,7 +276,7 @@ def without_time(entry: dict[str, Any]) -> dict[str, Any]:
     ("at", "call", "moment"),
     [
         ("s3_sync.providers.s3.bucket:S3Bucket.create_upload", 1, "after"),
-        ("s3_sync.state.uploads:Uploads.begun", 1, "after"),
+        ("s3_sync.state.uploads:Uploads.started", 1, "after"),
         ("s3_sync.providers.s3.bucket:S3Bucket.upload_part", 2, "after"),
         ("s3_sync.providers.s3.bucket:S3Bucket.complete_upload", 1, "before"),
         ("s3_sync.providers.s3.bucket:S3Bucket.complete_upload", 1, "after"),

@@ -338,7 +338,7 @@ MUTANTS = (
     Mutant(
         "what the store may be completing is not aborted",
         "transfer/upload_session.py",
-        "        if upload.unsure:",
+        "        if upload.outcome_unknown:",
         "        if False:",
         "test/unit/transfer/test_multipart.py",
     ),

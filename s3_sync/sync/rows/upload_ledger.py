@@ -68,31 +68,31 @@ class UploadLedger:
         self._in_flight, self._opening = journal.uploads.at_work(key)
         self._manifests = journal.get_meta(key, MANIFESTS_KEY) is not None
 
-    def begins(self, name: str) -> int:
+    def starting(self, name: str) -> int:
         with self._lock:  # else it could be taken for an orphan between the two
-            begin = self._journal.uploads.begins(self._key, name, self._now())
+            begin = self._journal.uploads.starting(self._key, name, self._now())
             self._opening[begin] = self._now() + OPENING_TIMEOUT
         return begin
 
-    def not_begun(self, begin: int) -> None:
-        self._journal.uploads.not_begun(begin)
+    def start_failed(self, begin: int) -> None:
+        self._journal.uploads.start_failed(begin)
         with self._lock:
             self._opening.pop(begin, None)
 
-    def begun(self, begin: int, name: str, upload_id: str) -> None:
+    def started(self, begin: int, name: str, upload_id: str) -> None:
         with self._lock:
             self._in_flight.add(upload_id)
             self._opening.pop(begin, None)
-        self._journal.uploads.begun(self._key, begin, name, upload_id, self._now())
+        self._journal.uploads.started(self._key, begin, name, upload_id, self._now())
 
     def completing(self, upload_id: str) -> None:
         self._journal.uploads.completing(self._key, upload_id, self._now())
 
-    def ended(self, upload_id: str) -> None:
-        self._journal.uploads.ended(self._key, upload_id)
-        self.unsure(upload_id)
+    def finished(self, upload_id: str) -> None:
+        self._journal.uploads.finished(self._key, upload_id)
+        self.outcome_unknown(upload_id)
 
-    def unsure(self, upload_id: str) -> None:
+    def outcome_unknown(self, upload_id: str) -> None:
         with self._lock:
             self._in_flight.discard(upload_id)
 
@@ -134,10 +134,10 @@ class UploadLedger:
         result = AbortResult()
         for name, upload_id in self.orphans():
             if result.attempt(partial(_abort, bucket, [(name, upload_id)])):
-                self._journal.uploads.ended(self._key, upload_id)
+                self._journal.uploads.finished(self._key, upload_id)
         for begin, name, noted in self._unanswered():
             if result.attempt(partial(self._abort_matching, bucket, name, noted)):
-                self.not_begun(begin)
+                self.start_failed(begin)
         if self.is_listing_due() and bucket.namer.prefix:
             too_old: list[tuple[str, str]] = []
             result.attempt(lambda: too_old.extend(self._too_old(bucket)))

@@ -14,10 +14,10 @@ from unit.sync.worlds import World
 STEPS = [
     ("journal", "open_window"),
     ("journal", "settle"),
-    ("journal.uploads", "begins"),
-    ("journal.uploads", "begun"),
+    ("journal.uploads", "starting"),
+    ("journal.uploads", "started"),
     ("journal.uploads", "completing"),
-    ("journal.uploads", "ended"),
+    ("journal.uploads", "finished"),
     ("statuses", "save"),
     ("bucket", "put"),
     ("bucket", "create"),

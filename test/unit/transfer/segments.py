@@ -141,15 +141,15 @@ class FakeLedger:
         self.expiries: list[Expiry] = []
         self.manifests = False
 
-    def begins(self, name: str) -> int:
+    def starting(self, name: str) -> int:
         self._number += 1
         self.beginning[self._number] = name
         return self._number
 
-    def not_begun(self, begin: int) -> None:
+    def start_failed(self, begin: int) -> None:
         del self.beginning[begin]
 
-    def begun(self, begin: int, name: str, upload_id: str) -> None:
+    def started(self, begin: int, name: str, upload_id: str) -> None:
         del self.beginning[begin]
         self.open[upload_id] = name
 
@@ -157,10 +157,10 @@ class FakeLedger:
         assert upload_id in self.open
         self.completions.append(upload_id)
 
-    def ended(self, upload_id: str) -> None:
+    def finished(self, upload_id: str) -> None:
         self.open.pop(upload_id, None)
 
-    def unsure(self, upload_id: str) -> None:
+    def outcome_unknown(self, upload_id: str) -> None:
         self.doubtful.add(upload_id)
 
     def expires(self, expiry: Expiry) -> None:

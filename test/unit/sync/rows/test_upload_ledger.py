@@ -47,9 +47,9 @@ class World:
         self.ledger = UploadLedger(self.journal, "m", self.clock.now)
 
     def begin(self, name: str = "o") -> str:
-        begin = self.ledger.begins(name)
+        begin = self.ledger.starting(name)
         upload_id = self.bucket.create_upload(name, ObjectMeta())
-        self.ledger.begun(begin, name, upload_id)
+        self.ledger.started(begin, name, upload_id)
         return upload_id
 
     def reap(self) -> None:
@@ -77,14 +77,14 @@ def test_what_a_crash_left_is_aborted_and_what_is_in_flight_is_not(world: World)
     current = world.begin("current")
     world.reap()
     assert world.uploads == {current}
-    world.ledger.ended(current)
+    world.ledger.finished(current)
     world.restart()
     assert world.ledger.orphans() == []
 
 
 def test_who_takes_over_in_the_same_process_leaves_alone_what_is_in_flight(world: World) -> None:
     world.begin()
-    world.ledger.begins("p")
+    world.ledger.starting("p")
     UploadLedger(world.journal, "m", world.clock.now).abort_orphans(world.bucket)
     assert len(world.uploads) == 1
     assert len(world.journal.uploads.beginning("m")) == 1
@@ -170,7 +170,7 @@ def test_one_upload_that_cannot_be_aborted_keeps_none_of_the_others(
     bad = world.begin("bad")
     for number in range(10):
         world.begin(f"o{number}")
-    world.ledger.begins("unknown")
+    world.ledger.starting("unknown")
     for name in ("unknown", "forgotten"):
         world.bucket.create_upload(name, ObjectMeta())
     world.restart()
@@ -221,10 +221,10 @@ def test_what_the_store_may_be_completing_is_left_alone_for_an_hour(world: World
     if killed:
         world.restart()
     else:
-        world.ledger.unsure(upload_id)
-    world.ledger.begins("o")  # and the next try, of which nothing more is known
+        world.ledger.outcome_unknown(upload_id)
+    world.ledger.starting("o")  # and the next try, of which nothing more is known
     lost = world.begin("lost")
-    world.ledger.unsure(lost)
+    world.ledger.outcome_unknown(lost)
     world.reap()
     assert world.uploads == {upload_id}
     world.clock.sleep(BEGIN_TIME_TOLERANCE + 1)
@@ -239,7 +239,7 @@ class TestBegins:
     def test_what_was_begun_then_is_aborted(self, world: World) -> None:
         before = world.bucket.create_upload("o", ObjectMeta())
         world.clock.sleep(BEGIN_TIME_TOLERANCE + 1)
-        world.ledger.begins("o")
+        world.ledger.starting("o")
         world.clock.sleep(5)
         world.bucket.create_upload("o", ObjectMeta())
         other = world.bucket.create_upload("o/2", ObjectMeta())
@@ -251,16 +251,16 @@ class TestBegins:
     def test_what_is_known_by_its_id_needs_no_listing(self, world: World) -> None:
         current = world.begin("o")
         assert not world.journal.uploads.beginning("m")
-        world.ledger.not_begun(world.ledger.begins("p"))
-        world.ledger.begins("q")
+        world.ledger.start_failed(world.ledger.starting("p"))
+        world.ledger.starting("q")
         world.reap()
         assert world.uploads == {current}
 
     def test_one_that_was_lost_is_not_forgotten_because_of_the_next(self, world: World) -> None:
-        world.ledger.begins("o")
+        world.ledger.starting("o")
         world.bucket.create_upload("o", ObjectMeta())
         current = world.begin("o")
-        world.ledger.ended(world.begin("o/2"))
+        world.ledger.finished(world.begin("o/2"))
         world.clock.sleep(OPENING_TIMEOUT)
         world.reap()
         assert current in world.uploads
@@ -269,7 +269,7 @@ class TestBegins:
 
     def test_without_a_prefix_too(self, tmp_path: Path) -> None:
         world = World(tmp_path, KeyNamer.literal(""))
-        world.ledger.begins("o")
+        world.ledger.starting("o")
         world.bucket.create_upload("o", ObjectMeta())
         somebodys = world.bucket.create_upload("p", ObjectMeta())
         world.restart()
@@ -279,7 +279,7 @@ class TestBegins:
 
     def test_one_that_is_underway_is_left_alone(self, world: World) -> None:
         """Large objects have a lane of their own: some are begun while leftovers are looked for."""
-        begin = world.ledger.begins("o")
+        begin = world.ledger.starting("o")
         upload_id = world.bucket.create_upload("o", ObjectMeta())
         world.reap()
         assert world.uploads == {upload_id}
@@ -289,7 +289,7 @@ class TestBegins:
         assert world.uploads == set()
 
     def test_a_listing_that_fails_is_tried_again(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        world.ledger.begins("o")
+        world.ledger.starting("o")
         world.bucket.create_upload("o", ObjectMeta())
         world.clock.sleep(OPENING_TIMEOUT)
 
