@@ -24,10 +24,6 @@ class Entry(NamedTuple):
     name: str
     record: Mapping[str, Any]
 
-    @property
-    def is_group(self) -> bool:
-        return "subdir" in self.record
-
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Entry:
         """Build an entry from one element of a JSON listing. Raises KeyError, TypeError for anything else."""
