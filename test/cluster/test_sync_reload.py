@@ -21,7 +21,7 @@ class Running:
     def __init__(self, new_daemon: NewDaemon) -> None:
         self.daemon = new_daemon()
         self.child = self.daemon.start()
-        self.says("nothing to do until")
+        self.says("idle until")
 
     def says(self, what: str) -> None:
         wait_until(lambda: what in self.daemon.log_text(), 30, what)
