@@ -106,7 +106,7 @@ def test_another_configuration_for_all_of_them(
     changed.mapping["exclude_pattern"] = "^tmp/"
     use(changed, *new)
     wait_until(lambda: all(pair.arrived() == ["o1"] for pair in new), 30, "what is new in each process")
-    assert daemon.log_text().count("3 mappings (2 new, 1 gone, 1 changed)") == 2
+    assert daemon.log_text().count("3 mappings (2 new, 1 removed, 1 changed)") == 2
     assert changed.arrived() == removed.arrived() == []
     for name in ("tmp/x", "o2"):
         changed.put(name)
