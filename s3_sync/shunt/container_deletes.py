@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from swift.common.swob import HTTPConflict
 from swift.common.swob import Request as SwobRequest
@@ -13,12 +12,13 @@ from s3_sync.shunt.error_responses import error_response
 from s3_sync.shunt.listings import is_allowed, shows_anything
 from s3_sync.shunt.proxyfs import ProxyFs
 from s3_sync.shunt.request import Request, StartResponse
+from s3_sync.shunt.telemetry import SwiftLogger
 
 
 class ContainerDeletes:
     """Handles DELETE of mapped containers."""
 
-    def __init__(self, proxyfs: ProxyFs, log: Any) -> None:
+    def __init__(self, proxyfs: ProxyFs, log: SwiftLogger) -> None:
         self._proxyfs = proxyfs
         self._log = log
 

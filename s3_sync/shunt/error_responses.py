@@ -14,6 +14,7 @@ from swift.common.swob import Request as SwobRequest
 from s3_sync.errors import Archived, NotSupported, PreconditionFailed, RemoteError
 from s3_sync.providers.wrappers.bulkhead import CIRCUIT_OPEN
 from s3_sync.shunt.request import Request
+from s3_sync.shunt.telemetry import SwiftLogger
 
 _ARCHIVED = (
     "This object is in an archive storage class of its remote store. Restore it there before reading it.\n"
@@ -23,7 +24,7 @@ _NOT_SUPPORTED = "The remote store of this container does not support this opera
 _REFUSED = "The remote store of this container refused the request.\n"
 
 
-def error_response(error: RemoteError, request: Request, log: Any) -> Any:
+def error_response(error: RemoteError, request: Request, log: SwiftLogger) -> Any:
     """Log the error for the operator, and return the response for the client."""
     swob_request = SwobRequest(request.environ)
     plain = {"Content-Type": "text/plain"}

@@ -29,6 +29,7 @@ from s3_sync.shunt.headers import cross_origin
 from s3_sync.shunt.mapping_table import MappedContainer
 from s3_sync.shunt.proxyfs import ProxyFs
 from s3_sync.shunt.request import Environ, Headers, LocalResponse, Request, StartResponse
+from s3_sync.shunt.telemetry import SwiftLogger
 from s3_sync.shunt.versions import NULL, has_versions, is_supported
 from s3_sync.streams.small_files import parse_json
 
@@ -54,7 +55,7 @@ class Listings:
     where there are any, and every local status other than 200 pass through unchanged.
     """
 
-    def __init__(self, proxyfs: ProxyFs, log: Any) -> None:
+    def __init__(self, proxyfs: ProxyFs, log: SwiftLogger) -> None:
         self._proxyfs = proxyfs
         self._log = log
         #: (store, delimiter) pairs for which the store is known not to roll names up

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from s3_sync.config.file_watch import FileWatch
 from s3_sync.config.load import load_shunt_settings
@@ -14,6 +13,7 @@ from s3_sync.config.settings import Mapping, ShuntSettings
 from s3_sync.errors import ConfigError, Problem, SyncError
 from s3_sync.providers.base import Bucket
 from s3_sync.providers.registry import Registry
+from s3_sync.shunt.telemetry import SwiftLogger
 
 #: cached containers of ``/*`` mappings; clients can request any number of them
 _MAX_CACHED = 10_000
@@ -52,7 +52,7 @@ class MappingTable:
         path: str,
         interval: float,
         registry: Registry,
-        log: Any,
+        log: SwiftLogger,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._path = path

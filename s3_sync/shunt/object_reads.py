@@ -33,6 +33,7 @@ from s3_sync.shunt.request import SOURCE, Environ, LocalResponse, RemoteLookup, 
 from s3_sync.shunt.response_body import BodyObserver, RangeReader, ResponseBody
 from s3_sync.shunt.rights import Refused, check_bytes, check_listing, may_restore
 from s3_sync.shunt.symlinks import Find, check_link, followed, symlink_headers
+from s3_sync.shunt.telemetry import SwiftLogger
 from s3_sync.shunt.versions import NULL, names_local_version, names_null_version
 from s3_sync.shunt.visibility import Visibility
 from s3_sync.streams.hashing import md5_hex
@@ -64,7 +65,7 @@ class ObjectReads:
         large: LargeObjects,
         visibility: Visibility,
         restore: Restore,
-        log: Any,
+        log: SwiftLogger,
     ) -> None:
         self._find = find
         self._proxyfs = proxyfs

@@ -39,6 +39,7 @@ from s3_sync.shunt.error_responses import error_response
 from s3_sync.shunt.headers import cross_origin, is_deleted, is_expired, written_at
 from s3_sync.shunt.proxyfs import ProxyFs
 from s3_sync.shunt.request import SOURCE, LocalResponse, Request, StartResponse, to_text
+from s3_sync.shunt.telemetry import SwiftLogger
 from s3_sync.shunt.versions import names_local_version
 
 _TIMESTAMP = "HTTP_X_TIMESTAMP"
@@ -47,7 +48,7 @@ _TIMESTAMP = "HTTP_X_TIMESTAMP"
 class ObjectWrites:
     """Handles DELETE and POST of objects in mapped containers."""
 
-    def __init__(self, newest: NewestState, proxyfs: ProxyFs, log: Any) -> None:
+    def __init__(self, newest: NewestState, proxyfs: ProxyFs, log: SwiftLogger) -> None:
         self._newest = newest
         self._proxyfs = proxyfs
         self._log = log

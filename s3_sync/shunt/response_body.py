@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from typing import Any, Protocol
+from typing import Protocol
 
 from swift.common.swob import multi_range_iterator
 
 from s3_sync.errors import RemoteError
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.providers.base import Bucket
+from s3_sync.shunt.telemetry import SwiftLogger
 from s3_sync.streams.reader import Body
 from s3_sync.transfer.resuming import ResumingBody, read_range
 
@@ -37,7 +38,7 @@ class ResponseBody:
     """A WSGI body over a Body that has already begun. A failure in the middle goes to ``log``. ``listener``
     may be set before the first byte is sent. Raises what the body raises."""
 
-    def __init__(self, body: Body, log: Any) -> None:
+    def __init__(self, body: Body, log: SwiftLogger) -> None:
         self.listener: BodyObserver | None = None
         self._body = body
         self._log = log
@@ -73,7 +74,7 @@ class RangeReader:
     and may raise.
     """
 
-    def __init__(self, bucket: Bucket, info: ObjectInfo, log: Any, check: Callable[[], None]) -> None:
+    def __init__(self, bucket: Bucket, info: ObjectInfo, log: SwiftLogger, check: Callable[[], None]) -> None:
         self._bucket = bucket
         self._info = info
         self._log = log
@@ -112,7 +113,7 @@ class MultiRangeBody:
         info: ObjectInfo,
         first: tuple[int, int],
         document: Callable[[Callable[[int, int], Iterator[bytes]]], Iterator[bytes]],
-        log: Any,
+        log: SwiftLogger,
     ) -> None:
         self._bucket = bucket
         self._info = info
@@ -162,7 +163,7 @@ def _begin(pieces: Iterator[bytes]) -> list[bytes]:
     return first
 
 
-def _log_cutoff(log: Any, error: RemoteError) -> None:
+def _log_cutoff(log: SwiftLogger, error: RemoteError) -> None:
     # the status has been sent: the server closes the connection when it sees the error
     log.error("A response was cut off: %s", error)
     log.increment("broken_off")

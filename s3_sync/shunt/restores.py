@@ -23,6 +23,7 @@ from s3_sync.shunt.legacy_dlo import is_bare
 from s3_sync.shunt.manifest_cache import LargeObjects, has_segments, is_large
 from s3_sync.shunt.memcache_lock import MemcacheLock
 from s3_sync.shunt.request import SOURCE, RemoteLookup, find_filter
+from s3_sync.shunt.telemetry import SwiftLogger
 from s3_sync.transfer.restore import Limits, RestoreJob, restore
 from s3_sync.transfer.tee import TeeBody
 
@@ -56,7 +57,7 @@ class Restores:
         newest: NewestState,
         large: LargeObjects,
         segment_size: Callable[[], int],
-        log: Any,
+        log: SwiftLogger,
     ) -> None:
         self._pool = pool
         self._newest = newest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from swift.common.utils import get_logger
 
@@ -16,22 +16,42 @@ _METRICS = "proxy-server.s3_sync.shunt"
 _EXPECTED = (NotFound, PreconditionFailed, Archived)
 
 
-def shunt_logger(conf: Mapping[str, str]) -> Any:
+class SwiftLogger(Protocol):
+    """Swift's logger: log lines with a transaction id, and metrics for statsd."""
+
+    #: the transaction id and the client's address, kept per green thread
+    thread_locals: Any
+
+    def info(self, message: str, /, *args: object) -> None: ...
+
+    def warning(self, message: str, /, *args: object) -> None: ...
+
+    def error(self, message: str, /, *args: object) -> None: ...
+
+    def exception(self, message: str, /, *args: object) -> None: ...
+
+    def increment(self, metric: str, /) -> None: ...
+
+    def timing(self, metric: str, milliseconds: float, /) -> None: ...
+
+
+def shunt_logger(conf: Mapping[str, str]) -> SwiftLogger:
     """Return Swift's logger: lines carry the transaction id, and ``increment`` and ``timing`` go to
     statsd."""
     names = {"name": "proxy-server:s3_sync.shunt", "log_route": "s3_sync.shunt"}
     try:
-        return get_logger(conf, statsd_tail_prefix=_METRICS, **names)
+        log: SwiftLogger = get_logger(conf, statsd_tail_prefix=_METRICS, **names)
     except TypeError:  # before Swift 2.32
-        log = get_logger(conf, **names)
-        log.set_statsd_prefix(_METRICS)
-        return log
+        older = get_logger(conf, **names)
+        older.set_statsd_prefix(_METRICS)
+        log = older
+    return log
 
 
 class RemoteWatcher(BulkheadListener):
     """Logs and counts the requests to one remote account, called ``name`` in the log."""
 
-    def __init__(self, name: str, log: Any) -> None:
+    def __init__(self, name: str, log: SwiftLogger) -> None:
         self._name = name
         self._log = log
 
