@@ -35,7 +35,7 @@ from s3_sync.providers.wrappers.retry import RetryPolicy
 from s3_sync.runtime.concurrency import Pool
 from s3_sync.sync.rows.handler import RowHandler
 from s3_sync.sync.rows.remote_state import Presumption
-from s3_sync.transfer.upload_session import Sending
+from s3_sync.transfer.upload_session import TransferContext
 
 # kinds of findings
 MISSING = "missing"  # not at the remote
@@ -113,7 +113,9 @@ class Comparison:
         # the handler must neither wait for a move nor make one; everything else is the same
         copying = replace(mapping, profile=replace(mapping.profile, retain_local=True))
         dry_run = DryRunBucket(sides.bucket, RetryPolicy(attempts=1).call)
-        self._handler = RowHandler(copying, Sending(dry_run, lambda size: None), sides.local, sides.now)
+        self._handler = RowHandler(
+            copying, TransferContext(dry_run, lambda size: None), sides.local, sides.now
+        )
         self._handler.check_all_policies()
 
     def pages(self, after: str = "") -> Iterator[Page]:

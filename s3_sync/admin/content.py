@@ -15,8 +15,8 @@ from s3_sync.providers.base import Bucket
 from s3_sync.streams.chained import ChainedBody
 from s3_sync.streams.hashing import HashingBody
 from s3_sync.streams.reader import CHUNK, Body
-from s3_sync.transfer.large_upload import archived, examine, large_kind
-from s3_sync.transfer.restore import promised
+from s3_sync.transfer.large_upload import large_kind, read_large_object, stored_manifest
+from s3_sync.transfer.restore import verified
 from s3_sync.transfer.resuming import read_range
 
 
@@ -52,13 +52,13 @@ class Content:
         Raises ObjectRefused if no digest is known for it.
         """
         info = self._bucket.head_object(name)
-        manifest = archived(self._bucket, name) if info.md5 is None else None
+        manifest = stored_manifest(self._bucket, name) if info.md5 is None else None
         if info.md5 is None and manifest is None:
             raise ObjectRefused("unverifiable", "no digest is known to verify its bytes")
         try:
             with closing(read_range(self._bucket, info, 0, info.size - 1)) as body:
                 if info.size:
-                    _hashed(promised(info, manifest, body))
+                    _hashed(verified(info, manifest, body))
         except BadDigest as error:
             return str(error)
         return ""
@@ -78,7 +78,7 @@ class Content:
                 yield local.body, local.info.md5
                 return
             segments = self._local.segments.of(mapping.account, local.container, profile.segment_containers)
-            manifest = examine(local, segments).manifest
+            manifest = read_large_object(local, segments).manifest
 
             def opened(segment: Segment) -> Body:
                 return segments.open(segment).body

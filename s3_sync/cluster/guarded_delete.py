@@ -22,7 +22,7 @@ class GuardedDelete:
         self._newest = newest
         self._client = client
 
-    def remove(self, account: str, container: str, name: str, version: Present) -> None:
+    def delete_version(self, account: str, container: str, name: str, version: Present) -> None:
         """Delete ``version`` if it is still the newest state; raise LocalChanged if it is not.
 
         An object server refuses the delete (409) if the *data* changed, but not after a POST alone: so the

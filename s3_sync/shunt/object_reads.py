@@ -38,7 +38,7 @@ from s3_sync.shunt.versions import NULL, names_local_version, names_null_version
 from s3_sync.shunt.visibility import Visibility
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import Body
-from s3_sync.transfer.restore import promised
+from s3_sync.transfer.restore import verified
 from s3_sync.transfer.resuming import ResumingBody, open_range, read_range
 
 #: conditions that only the complete metadata can decide, so they are not sent to the remote store
@@ -184,7 +184,7 @@ class ObjectReads:
     def _respond_whole(self, lookup: RemoteLookup, info: ObjectInfo, response: Any, result: GetResult) -> Any:
         body: Body = ResumingBody(lookup.bucket, info, 0, info.size - 1, result)
         if self.verifies and _has_verified_md5(info):
-            body = promised(info, None, body)
+            body = verified(info, None, body)
         response_body = ResponseBody(body, self._log)
         response_body.listener = self._start_restore(lookup, info)
         response.app_iter = response_body

@@ -30,7 +30,7 @@ from s3_sync.streams.reader import Body
 from s3_sync.streams.verifying import ExactBody
 from s3_sync.transfer.source import OpenObject
 from s3_sync.transfer.upload import remote_meta
-from s3_sync.transfer.upload_session import Overwrite, Sending, open_upload
+from s3_sync.transfer.upload_session import Precondition, TransferContext, open_upload
 
 log = logging.getLogger("s3-sync")
 
@@ -109,7 +109,7 @@ def large_kind(local: OpenObject) -> Literal["slo", "dlo"] | None:
     return "dlo" if local.kind == "dlo" or local.headers.get("x-object-manifest") else None
 
 
-def examine(local: OpenObject, segments: Segments) -> LargeObject:
+def read_large_object(local: OpenObject, segments: Segments) -> LargeObject:
     """Read the manifest of ``local``, which is open, unread, and has a ``large_kind``.
 
     Raises ObjectRefused if it cannot be copied, LocalError.
@@ -127,17 +127,17 @@ def examine(local: OpenObject, segments: Segments) -> LargeObject:
     return LargeObject(replace(local.info, size=manifest.size, md5=None, meta=marked), manifest, segments)
 
 
-def upload_large(sending: Sending, large: LargeObject, overwrite: Overwrite) -> None:
+def upload_large(context: TransferContext, large: LargeObject, precondition: Precondition) -> None:
     """Send all segments, then the manifest.
 
     Raises ObjectRefused, before any byte is sent, if the store cannot hold the object; SegmentChanged if a
     segment differs from the manifest; PreconditionFailed; any RemoteError or LocalError.
     """
-    info, bucket = large.info, sending.bucket
+    info, bucket = large.info, context.bucket
     meta = remote_meta(info)
     check_limits(bucket, info.name, meta, info.size)
     parts = plan_parts(large.manifest, bucket.limits)
-    condition = overwrite.for_bucket(bucket)
+    condition = precondition.for_bucket(bucket)
     one_to_one = is_one_to_one(large.manifest, parts)
     if (
         len(parts) <= 1
@@ -146,7 +146,7 @@ def upload_large(sending: Sending, large: LargeObject, overwrite: Overwrite) -> 
     ):
         md5 = parts[0].md5 if parts else None
         options = PutOptions(info.size, meta, md5, condition.if_match, condition.if_absent)
-        body = _make_body(sending, large, parts[0].pieces if parts else (), promised=md5 is not None)
+        body = _make_body(context, large, parts[0].pieces if parts else (), promised=md5 is not None)
         try:
             bucket.put_object(info.name, body, options)
         finally:
@@ -157,19 +157,19 @@ def upload_large(sending: Sending, large: LargeObject, overwrite: Overwrite) -> 
                 "%s: regrouped %d segments into %d parts to meet the store's part limits",
                 info.name, len(large.manifest.segments), len(parts),
             )  # fmt: skip
-        _upload_parts(sending, large, meta, parts, condition)
-    write_manifest(sending, large)
+        _upload_parts(context, large, meta, parts, condition)
+    write_manifest(context, large)
 
 
-def ensure_manifest(sending: Sending, large: LargeObject, remote: ObjectInfo | None = None) -> bool:
+def ensure_manifest(context: TransferContext, large: LargeObject, remote: ObjectInfo | None = None) -> bool:
     """Write the manifest unless the stored one is the same. Returns whether it was written.
 
     ``remote``: the stored copy, if it is kept. A copy without a manifest mark was made by an older version:
     for it, a stored manifest with the same segments is good enough.
     """
-    if has_manifest(sending.bucket, large, remote):
+    if has_manifest(context.bucket, large, remote):
         return False
-    write_manifest(sending, large)
+    write_manifest(context, large)
     return True
 
 
@@ -199,7 +199,7 @@ def as_stored(bucket: Bucket, large: LargeObject, remote: ObjectInfo) -> LargeOb
     return large.with_stored_manifest(stored) if belongs else large
 
 
-def archived(bucket: Bucket, name: str) -> Manifest | None:
+def stored_manifest(bucket: Bucket, name: str) -> Manifest | None:
     """Return the stored manifest of ``name`` if the stored copy consists of exactly its segments, so that it
     can be restored as a large object; else None. Raises RemoteError."""
     try:
@@ -216,26 +216,26 @@ def archived(bucket: Bucket, name: str) -> Manifest | None:
     return manifest if belongs and stored.size == manifest.size else None
 
 
-def write_manifest(sending: Sending, large: LargeObject) -> None:
+def write_manifest(context: TransferContext, large: LargeObject) -> None:
     """Write the manifest after the data: where the bucket expires old objects, it must not expire first."""
-    sending.ledger.manifest_written()
-    sending.bucket.put_manifest(large.info.name, large.manifest.raw)
+    context.ledger.manifest_written()
+    context.bucket.put_manifest(large.info.name, large.manifest.raw)
 
 
 def _upload_parts(
-    sending: Sending,
+    context: TransferContext,
     large: LargeObject,
     meta: ObjectMeta,
     plan: tuple[PlannedPart, ...],
-    condition: Overwrite,
+    condition: Precondition,
 ) -> None:
     name = large.info.name
-    with open_upload(sending, name, meta) as upload:
-        parts = in_parallel(sending, plan, lambda part: _send_part(sending, large, upload.upload_id, part))
+    with open_upload(context, name, meta) as upload:
+        parts = in_parallel(context, plan, lambda part: _send_part(context, large, upload.upload_id, part))
         upload.complete(parts, condition)
 
 
-def in_parallel(sending: Sending, plan: Sequence[Item], send: Callable[[Item], Part]) -> list[Part]:
+def in_parallel(context: TransferContext, plan: Sequence[Item], send: Callable[[Item], Part]) -> list[Part]:
     """Run ``send`` for every part, in the pool; a part is retried once if that can help.
 
     After the first lasting failure no more parts are started; it is raised once all running ones have ended.
@@ -252,7 +252,7 @@ def in_parallel(sending: Sending, plan: Sequence[Item], send: Callable[[Item], P
             return None
 
     try:
-        sent = sending.parts.map(send_unless_failed, plan)
+        sent = context.parts.map(send_unless_failed, plan)
     except BaseException as error:  # interrupted: start no more parts
         failures.append(error)
         raise
@@ -274,21 +274,23 @@ def _send_with_retry(send: Callable[[Item], Part], part: Item, failures: Sequenc
     return send(part)
 
 
-def _send_part(sending: Sending, large: LargeObject, upload_id: str, part: PlannedPart) -> Part:
-    body = _make_body(sending, large, part.pieces, promised=part.md5 is not None)
+def _send_part(context: TransferContext, large: LargeObject, upload_id: str, part: PlannedPart) -> Part:
+    body = _make_body(context, large, part.pieces, promised=part.md5 is not None)
     try:
-        return sending.bucket.upload_part(large.info.name, upload_id, part.number, body, part.size, part.md5)
+        return context.bucket.upload_part(large.info.name, upload_id, part.number, body, part.size, part.md5)
     finally:
         body.close()
 
 
-def _make_body(sending: Sending, large: LargeObject, pieces: tuple[Piece, ...], promised: bool) -> Body:
+def _make_body(
+    context: TransferContext, large: LargeObject, pieces: tuple[Piece, ...], promised: bool
+) -> Body:
     """Return the pieces as one body. A segment is opened when the store reads it.
 
     ``promised``: the bucket has the MD5 of the whole body and verifies it.
     """
     openers = [partial(_open_piece, large.segments, piece, promised) for piece in pieces]
-    return MeteredBody(ChainedBody(openers, sum(piece.size for piece in pieces)), sending.count)
+    return MeteredBody(ChainedBody(openers, sum(piece.size for piece in pieces)), context.count)
 
 
 def _open_piece(segments: Segments, piece: Piece, promised: bool) -> Body:

@@ -13,7 +13,7 @@ from s3_sync.providers.limits import check_limits
 from s3_sync.transfer.large_upload import LargeObject, in_parallel
 from s3_sync.transfer.multipart import part_size
 from s3_sync.transfer.upload import remote_meta
-from s3_sync.transfer.upload_session import Overwrite, Sending, open_upload
+from s3_sync.transfer.upload_session import Precondition, TransferContext, open_upload
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class _Range:
 
 
 def update_metadata(
-    sending: Sending, info: ObjectInfo, remote: ObjectInfo, large: LargeObject | None = None
+    context: TransferContext, info: ObjectInfo, remote: ObjectInfo, large: LargeObject | None = None
 ) -> bool:
     """Give the stored object the metadata of ``info``; return False if the store cannot do that.
 
@@ -35,7 +35,7 @@ def update_metadata(
     upload whose parts are copied from the object; a large object keeps its parts, and so its ETag. Raises
     ObjectRefused, PreconditionFailed, any RemoteError.
     """
-    bucket = sending.bucket
+    bucket = context.bucket
     meta = remote_meta(info)
     in_one_request = info.size <= bucket.limits.max_copy
     if info.md5 is not None and not (in_one_request and info.md5 == remote.etag):
@@ -45,7 +45,7 @@ def update_metadata(
         if in_one_request:
             bucket.post_object(info.name, meta, remote.etag)
         else:
-            _copy_in_parts(sending, meta, remote, _ranges(bucket.limits, remote, large))
+            _copy_in_parts(context, meta, remote, _ranges(bucket.limits, remote, large))
     except (Archived, NotSupported):
         return False
     return True
@@ -65,10 +65,12 @@ def _ranges(limits: Limits, remote: ObjectInfo, large: LargeObject | None) -> li
     ]
 
 
-def _copy_in_parts(sending: Sending, meta: ObjectMeta, remote: ObjectInfo, ranges: Sequence[_Range]) -> None:
-    bucket, name = sending.bucket, remote.name
-    condition = Overwrite(if_match=remote.etag).for_bucket(bucket)
-    with open_upload(sending, name, meta) as upload:
+def _copy_in_parts(
+    context: TransferContext, meta: ObjectMeta, remote: ObjectInfo, ranges: Sequence[_Range]
+) -> None:
+    bucket, name = context.bucket, remote.name
+    condition = Precondition(if_match=remote.etag).for_bucket(bucket)
+    with open_upload(context, name, meta) as upload:
 
         def copy(part: _Range) -> Part:
             byte_range = ByteRange(part.first, part.first + part.size - 1)
@@ -79,5 +81,5 @@ def _copy_in_parts(sending: Sending, meta: ObjectMeta, remote: ObjectInfo, range
                 )
             return replace(copied, md5=part.md5 or copied.md5)
 
-        parts = in_parallel(sending, ranges, copy)
+        parts = in_parallel(context, ranges, copy)
         upload.complete(parts, condition)

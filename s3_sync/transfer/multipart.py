@@ -11,7 +11,7 @@ from s3_sync.providers.base import MIB, Limits, Part
 from s3_sync.streams.counting import MeteredBody
 from s3_sync.streams.reader import Body
 from s3_sync.transfer.source import Source
-from s3_sync.transfer.upload_session import Overwrite, Sending, open_upload
+from s3_sync.transfer.upload_session import Precondition, TransferContext, open_upload
 
 #: part size within the store's limits
 DEFAULT_PART_SIZE = 256 * MIB
@@ -26,7 +26,7 @@ def part_size(size: int, limits: Limits) -> int:
 
 
 def upload_parts(
-    sending: Sending, source: Source, info: ObjectInfo, meta: ObjectMeta, condition: Overwrite
+    context: TransferContext, source: Source, info: ObjectInfo, meta: ObjectMeta, condition: Precondition
 ) -> None:
     """Upload the object in parts, each a ranged read of the same version.
 
@@ -34,15 +34,15 @@ def upload_parts(
     parts in order against the object's MD5. On any failure the upload is aborted. The conditions apply when
     the upload is completed.
     """
-    bucket = sending.bucket
+    bucket = context.bucket
     chunk = part_size(info.size, bucket.limits)
-    with open_upload(sending, info.name, meta) as upload:
+    with open_upload(context, info.name, meta) as upload:
         parts: list[Part] = []
         whole = hashlib.md5(usedforsecurity=False)
         for number, first in enumerate(range(0, info.size, chunk), start=1):
             last = min(first + chunk, info.size) - 1
             with source.open(info.data_timestamp, ByteRange(first, last)) as local:
-                body = _PartBody(MeteredBody(local.body, sending.count), whole)
+                body = _PartBody(MeteredBody(local.body, context.count), whole)
                 part = bucket.upload_part(info.name, upload.upload_id, number, body, last - first + 1)
             if part.md5 is not None and part.md5 != body.part.hexdigest():
                 raise BadDigest(

@@ -119,7 +119,7 @@ def restore(writer: LocalWriter, job: RestoreJob, body: Body, limits: Limits) ->
     elif info.md5 is None and manifest is None:
         raise ObjectRefused("unverifiable", f"there is no digest that the bytes of {info.name} must hash to")
     else:
-        checked = promised(info, manifest, body)
+        checked = verified(info, manifest, body)
         segment_size = _segment_size(info, limits)
         _write_slo(
             writer, job, lambda written: _write_new_segments(writer, job, checked, segment_size, written)
@@ -288,7 +288,7 @@ def _version(info: ObjectInfo) -> Timestamp:
     return marked or Timestamp.from_seconds(info.last_modified)
 
 
-def promised(info: ObjectInfo, manifest: Manifest | None, body: Body) -> Body:
+def verified(info: ObjectInfo, manifest: Manifest | None, body: Body) -> Body:
     """Return ``body``, verified by its MD5 or by the manifest: reading it raises BadDigest for other
     bytes."""
     if info.md5 is not None:

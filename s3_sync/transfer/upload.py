@@ -7,7 +7,7 @@ from s3_sync.providers.limits import check_limits
 from s3_sync.streams.counting import MeteredBody
 from s3_sync.transfer.multipart import upload_parts
 from s3_sync.transfer.source import OpenObject, Source
-from s3_sync.transfer.upload_session import Overwrite, Sending
+from s3_sync.transfer.upload_session import Precondition, TransferContext
 
 
 def remote_meta(info: ObjectInfo) -> ObjectMeta:
@@ -17,20 +17,20 @@ def remote_meta(info: ObjectInfo) -> ObjectMeta:
     return info.meta.marked(swift_timestamp=info.timestamp.internal)
 
 
-def upload(sending: Sending, source: Source, local: OpenObject, overwrite: Overwrite) -> None:
+def upload(context: TransferContext, source: Source, local: OpenObject, precondition: Precondition) -> None:
     """Send ``local``, which is open and unread. Afterwards the store has exactly its bytes.
 
     Raises ObjectRefused, before any byte is sent, if the store cannot hold the object; PreconditionFailed if
     another object was in the way; any RemoteError or LocalError.
     """
-    info, bucket = local.info, sending.bucket
+    info, bucket = local.info, context.bucket
     meta = remote_meta(info)
-    condition = overwrite.for_bucket(bucket)
+    condition = precondition.for_bucket(bucket)
     if info.size > bucket.limits.max_put:
         meta = meta.marked(swift_etag=info.md5 or "")
         check_limits(bucket, info.name, meta, info.size)
-        upload_parts(sending, source, info, meta, condition)
+        upload_parts(context, source, info, meta, condition)
         return
     check_limits(bucket, info.name, meta, info.size)
     options = PutOptions(info.size, meta, info.md5, condition.if_match, condition.if_absent)
-    bucket.put_object(info.name, MeteredBody(local.body, sending.count), options)
+    bucket.put_object(info.name, MeteredBody(local.body, context.count), options)

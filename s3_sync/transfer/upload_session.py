@@ -91,7 +91,7 @@ class NoLedger:
 
 
 @dataclass(frozen=True, slots=True)
-class Overwrite:
+class Precondition:
     """The precondition of a write: ``if_absent``: nothing exists; ``if_match``: exactly this ETag; neither:
     none.
 
@@ -101,17 +101,17 @@ class Overwrite:
     if_absent: bool = False
     if_match: str | None = None
 
-    def for_bucket(self, bucket: Bucket) -> Overwrite:
+    def for_bucket(self, bucket: Bucket) -> Precondition:
         """Return the part of the precondition that this bucket supports."""
         features = bucket.features
-        return Overwrite(
+        return Precondition(
             if_absent=self.if_absent and features.put_if_absent,
             if_match=self.if_match if features.put_if_match else None,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
+class TransferContext:
     """``parts``: the pool for parts of large objects; its size limits the parts in transfer over all objects.
     ``count`` is called with the number of bytes read from Swift, as they are read. ``fits``: whether an
     object of this many bytes may be sent by the current batch."""
@@ -132,20 +132,20 @@ class Sending:
 class Upload:
     """An open multipart upload. ``outcome_unknown``: a request to complete it was not answered."""
 
-    sending: Sending
+    context: TransferContext
     name: str
     upload_id: str
     outcome_unknown: bool = False
 
-    def complete(self, parts: Sequence[Part], condition: Overwrite) -> None:
+    def complete(self, parts: Sequence[Part], condition: Precondition) -> None:
         """Complete the upload. Raises any RemoteError.
 
         After a repeated request the first one may still be in progress, although the last answer is an error.
         """
-        self.sending.ledger.completing(self.upload_id)
+        self.context.ledger.completing(self.upload_id)
         self.outcome_unknown = True
         try:
-            self.sending.bucket.complete_upload(
+            self.context.bucket.complete_upload(
                 self.name, self.upload_id, parts, condition.if_match, condition.if_absent
             )
         except Exception as error:
@@ -155,16 +155,16 @@ class Upload:
 
 
 @contextmanager
-def open_upload(sending: Sending, name: str, meta: ObjectMeta) -> Iterator[Upload]:
+def open_upload(context: TransferContext, name: str, meta: ObjectMeta) -> Iterator[Upload]:
     """Create a multipart upload, which the caller completes inside the ``with`` block.
 
     If the block fails, the upload is aborted, unless the store may still be completing it: not every store
     serialises the two, and Swift's S3 API then creates an object whose parts are gone. Such an upload stays
     in the ledger, as does one whose abort fails.
     """
-    bucket, ledger = sending.bucket, sending.ledger
-    begin, upload_id = _create(sending, name, meta)
-    upload = Upload(sending, name, upload_id)
+    bucket, ledger = context.bucket, context.ledger
+    begin, upload_id = _create(context, name, meta)
+    upload = Upload(context, name, upload_id)
     completed = False
     try:
         ledger.started(begin, name, upload_id)
@@ -182,16 +182,16 @@ def open_upload(sending: Sending, name: str, meta: ObjectMeta) -> Iterator[Uploa
             ledger.finished(upload_id)
 
 
-def _create(sending: Sending, name: str, meta: ObjectMeta) -> tuple[int, str]:
+def _create(context: TransferContext, name: str, meta: ObjectMeta) -> tuple[int, str]:
     """Create the upload. Wrappers do not retry this request: one without an answer may have opened an upload,
     so each attempt has a ledger entry of its own."""
     for attempts_left in range(CREATE_ATTEMPTS - 1, -1, -1):
-        begin = sending.ledger.starting(name)
+        begin = context.ledger.starting(name)
         try:
-            return begin, sending.bucket.create_upload(name, meta)
+            return begin, context.bucket.create_upload(name, meta)
         except RemoteError as error:
             if not error.transient:  # otherwise the upload may be open
-                sending.ledger.start_failed(begin)
+                context.ledger.start_failed(begin)
             if not error.transient or not attempts_left:
                 raise
     raise AssertionError("not reached")

@@ -62,7 +62,9 @@ def test_when_it_is_due_and_not_before_kills_included(pair: Pair, daemon: SyncDa
     large.segment("large/1", 10)
     large.put_dlo("large", "large/", {"X-Delete-After": "1000"})
     daemon.settings["workers"] = 1
-    daemon.alter(kill={"at": "s3_sync.cluster.guarded_delete:GuardedDelete.remove", "moment": "before"})
+    daemon.alter(
+        kill={"at": "s3_sync.cluster.guarded_delete:GuardedDelete.delete_version", "moment": "before"}
+    )
     assert daemon.once().returncode == -signal.SIGKILL
     daemon.alter()
     run(daemon)

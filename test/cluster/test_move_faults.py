@@ -169,7 +169,7 @@ STEPS = [
     ("s3_sync.sync.rows.handler:upload", 3),
     ("s3_sync.sync.lifecycle.release:Release.release", 3),
     ("s3_sync.sync.lifecycle.release:decide", 3),
-    ("s3_sync.cluster.guarded_delete:GuardedDelete.remove", 3),
+    ("s3_sync.cluster.guarded_delete:GuardedDelete.delete_version", 3),
     ("s3_sync.cluster.client:LocalSwift.request", 3),
     ("s3_sync.sync.rows.batch:BatchRunner.record", 1),
     ("s3_sync.sync.passes.cursors:Cursors.move", 1),

@@ -186,12 +186,12 @@ class TestStays:
 STEPS = {
     "the stored manifest": ("s3_sync.transfer.large_upload:write_manifest", 1),
     "the manifest's delete, with its segments noted": (
-        "s3_sync.cluster.guarded_delete:GuardedDelete.remove",
+        "s3_sync.cluster.guarded_delete:GuardedDelete.delete_version",
         1,
     ),
     "the note that the manifest is gone": ("s3_sync.state.segment_cleanups:SegmentCleanups.note", 2),
     "the walk, with the row done": ("s3_sync.cluster.references:References.walk", 1),
-    "the second segment": ("s3_sync.cluster.guarded_delete:GuardedDelete.remove", 3),
+    "the second segment": ("s3_sync.cluster.guarded_delete:GuardedDelete.delete_version", 3),
     "the note that all is done": ("s3_sync.state.segment_cleanups:SegmentCleanups.settle", 1),
 }
 

@@ -27,7 +27,9 @@ def test_more_deletes_than_allowed(swift: SwiftCluster, s3api: Store, new_daemon
     wait_until(lambda: pair.arrived() == names, 20, "the copies")
     for name in names:
         pair.delete(name)
-    wait_until(lambda: "further deletes wait until an operator allows them" in daemon.log_text(), 20, "the hold")
+    wait_until(
+        lambda: "further deletes wait until an operator allows them" in daemon.log_text(), 20, "the hold"
+    )
     pair.put("another")
     wait_until(lambda: "another" in pair.arrived(), 20, "a copy meanwhile")
     assert len(pair.arrived()) == 5

@@ -288,8 +288,8 @@ MUTANTS = (
     Mutant(
         "nothing is overwritten that was not seen",
         "sync/rows/handler.py",
-        "Overwrite(if_match=remote.etag)",
-        "Overwrite()",
+        "Precondition(if_match=remote.etag)",
+        "Precondition()",
         f"{_SYNC}/rows/test_copies.py {_SYNC}/rows/test_faults.py",
     ),
     Mutant(

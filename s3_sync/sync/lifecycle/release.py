@@ -20,7 +20,7 @@ from s3_sync.sync.lifecycle.segment_index import SegmentIndex
 from s3_sync.transfer.decide import Decision, decide, is_older_version_of
 from s3_sync.transfer.large_upload import LargeObject, has_manifest, large_kind
 from s3_sync.transfer.source import OpenObject
-from s3_sync.transfer.upload_session import Sending
+from s3_sync.transfer.upload_session import TransferContext
 
 #: headers that no copy carries: marks that clients have set, and the ACL that s3api keeps with an object
 #: (``s3_acl``), without which the copy would have no owner, or be public
@@ -49,7 +49,7 @@ class Release:
     def __init__(
         self,
         mapping: Mapping,
-        sending: Sending,
+        sending: TransferContext,
         removal: GuardedDelete,
         lifecycle: LifecycleState | None = None,
     ) -> None:
@@ -148,4 +148,4 @@ class Release:
             self._ledger.expires(Expiry(copy.name, copy.meta.delete_at, data, mark))
 
     def _remove(self, name: str, version: Present) -> None:
-        self._removal.remove(self._mapping.account, self._mapping.container, name, version)
+        self._removal.delete_version(self._mapping.account, self._mapping.container, name, version)

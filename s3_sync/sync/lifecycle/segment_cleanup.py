@@ -43,7 +43,7 @@ from s3_sync.providers.base import Bucket
 from s3_sync.runtime.concurrency import Pool
 from s3_sync.runtime.log_once import LogOnce
 from s3_sync.state.segment_cleanups import SegmentCleanup, SegmentCleanups
-from s3_sync.transfer.large_upload import LargeObject, archived
+from s3_sync.transfer.large_upload import LargeObject, stored_manifest
 
 log = logging.getLogger("s3-sync")
 
@@ -221,7 +221,7 @@ class SegmentCleaner:
 
     def _finish(self, pending: PendingCleanup, named: set[Place]) -> None:
         cleanup = pending.cleanup
-        stored = archived(self._bucket, cleanup.name)
+        stored = stored_manifest(self._bucket, cleanup.name)
         mapping = self._mapping
         here = self._local.segments.of(mapping.account, mapping.container, mapping.profile.segment_containers)
         own = [each for each in pending.segments if each.segment.container == mapping.container]
@@ -283,7 +283,7 @@ class SegmentCleaner:
                 return CHANGED
             if any(name.startswith(_OWN_METADATA) for name in state.headers):
                 return METADATA
-            self._local.removal.remove(self._mapping.account, segment.container, segment.name, state)
+            self._local.removal.delete_version(self._mapping.account, segment.container, segment.name, state)
         except (SegmentChanged, LocalChanged) as error:
             log.debug("%s is kept: %s", segment.path, error)
             return CHANGED

@@ -23,7 +23,7 @@ from s3_sync.sync.rows.remote_state import ListedState, Presumption, RemoteState
 from s3_sync.sync.rows.stragglers import Stragglers
 from s3_sync.sync.rows.upload_ledger import UploadLedger
 from s3_sync.sync.services import Context
-from s3_sync.transfer.upload_session import Sending
+from s3_sync.transfer.upload_session import TransferContext
 
 log = logging.getLogger("s3-sync")
 
@@ -102,8 +102,8 @@ class BatchRunner:
         self.lookup = RemoteLookup(bucket, about, context.clock.now)
         self._gate = context.registry.limiter(mapping)
         self.segment_index = lifecycle.segment_index
-        sending = Sending(bucket, self.tally.read, context.parts, self._ledger, self._fits)
-        self._large_sending = Sending(bucket, self.tally.read, context.large.parts, self._ledger)
+        sending = TransferContext(bucket, self.tally.read, context.parts, self._ledger, self._fits)
+        self._large_sending = TransferContext(bucket, self.tally.read, context.large.parts, self._ledger)
         self._free_places = 0
         self.delete_limiter = DeleteLimiter(
             mapping,

@@ -51,15 +51,15 @@ from s3_sync.transfer.large_upload import (
     LargeObject,
     as_stored,
     ensure_manifest,
-    examine,
     large_kind,
+    read_large_object,
     upload_large,
     write_manifest,
 )
 from s3_sync.transfer.metadata import update_metadata
 from s3_sync.transfer.source import OpenObject, Source
 from s3_sync.transfer.upload import upload
-from s3_sync.transfer.upload_session import Overwrite, Sending
+from s3_sync.transfer.upload_session import Precondition, TransferContext
 
 log = logging.getLogger("s3-sync")
 
@@ -84,7 +84,7 @@ class RowHandler:
     def __init__(
         self,
         mapping: Mapping,
-        sending: Sending,
+        sending: TransferContext,
         local: LocalObjects,
         now: Callable[[], float],
         lifecycle: LifecycleState | None = None,
@@ -120,7 +120,7 @@ class RowHandler:
 
         return self._guarded(row, act)
 
-    def handle_claimed(self, row: Row, sending: Sending) -> Outcome:
+    def handle_claimed(self, row: Row, sending: TransferContext) -> Outcome:
         """Like ``handle``, but with another ``sending``, for a name that the caller has claimed."""
         other = copy(self)
         other._sending = sending
@@ -223,7 +223,7 @@ class RowHandler:
                 raise PreconditionFailed("a large object needs a HEAD first")
             large = self._load_manifest(local)
             self._sending.ensure_inline(local.info.size if large is None else large.info.size)
-            return self._put(source, local, large, Overwrite(if_absent=True))
+            return self._put(source, local, large, Precondition(if_absent=True))
 
     def _converge(self, row: Row, view: RemoteState) -> Outcome:
         """Compare the newest local state with the remote one, and act on the difference."""
@@ -299,7 +299,7 @@ class RowHandler:
         # before new metadata, too: the store then copies the object, which is slow
         self._sending.ensure_inline(info.size)
         if remote is None:
-            return self._put(source, local, large, Overwrite(if_absent=True))
+            return self._put(source, local, large, Precondition(if_absent=True))
         if large is None and has_manifest_mark(remote):
             # the manifest goes first, while the copy's marks still tell that there is one
             self._bucket.delete_manifest(info.name)
@@ -309,7 +309,7 @@ class RowHandler:
             elif large is not None:
                 ensure_manifest(self._sending, large)
             return Outcome(Kind.UPDATED)
-        return self._put(source, local, large, Overwrite(if_match=remote.etag))
+        return self._put(source, local, large, Precondition(if_match=remote.etag))
 
     def _decide(self, info: ObjectInfo, remote: ObjectInfo | None, large: LargeObject | None) -> Decision:
         decision = decide(info, remote, None if large is None else large.matches_stored)
@@ -333,10 +333,10 @@ class RowHandler:
         if large_kind(local) is None:
             return None
         allowed = self._profile.segment_containers
-        return examine(local, self._segments.of(self._mapping.account, local.container, allowed))
+        return read_large_object(local, self._segments.of(self._mapping.account, local.container, allowed))
 
     def _put(
-        self, source: Source, local: OpenObject, large: LargeObject | None, overwrite: Overwrite
+        self, source: Source, local: OpenObject, large: LargeObject | None, overwrite: Precondition
     ) -> Outcome:
         if large is not None:
             upload_large(self._sending, large, overwrite)

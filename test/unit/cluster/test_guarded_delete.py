@@ -39,7 +39,7 @@ class Cluster:
         self.closed += 1
 
     def remove(self) -> None:
-        GuardedDelete(cast(Any, self), cast(Any, self)).remove("a", "c", "o/ü", VERSION)
+        GuardedDelete(cast(Any, self), cast(Any, self)).delete_version("a", "c", "o/ü", VERSION)
 
 
 def test_what_is_sent() -> None:
@@ -54,7 +54,7 @@ def test_what_is_sent() -> None:
 def test_a_version_with_an_offset_of_its_own() -> None:
     version = Present(Timestamp(7, 2), Timestamp(7, 2), 0, {}, False, NODE)
     cluster = Cluster(204, version)
-    GuardedDelete(cast(Any, cluster), cast(Any, cluster)).remove("a", "c", "o", version)
+    GuardedDelete(cast(Any, cluster), cast(Any, cluster)).delete_version("a", "c", "o", version)
     assert cluster.sent[0][2]["X-Timestamp"] == Timestamp(7, 3).internal
 
 

@@ -14,7 +14,7 @@ from s3_sync.providers.base import ListQuery
 from s3_sync.streams.reader import BytesBody
 from s3_sync.sync.rows.handler import RowHandler
 from s3_sync.sync.rows.remote_state import ListedState, Presumption, RemoteState
-from s3_sync.transfer.upload_session import Sending
+from s3_sync.transfer.upload_session import TransferContext
 from unit.sync.cluster import Swift
 from unit.sync.fake_node import NAMER, mapping
 from unit.sync.store import WatchedBucket
@@ -35,7 +35,7 @@ class World:
         self.ledger = FakeLedger()
         self.handler = RowHandler(
             mapping(**profile),
-            Sending(self.bucket, self.counted.append, ledger=self.ledger),
+            TransferContext(self.bucket, self.counted.append, ledger=self.ledger),
             LocalObjects(swift, swift, segments, GuardedDelete(swift, swift), swift, swift),
             self.swift.clock.now,
         )

@@ -21,7 +21,7 @@ from s3_sync.providers.memory import MemoryBucket, MemoryProvider
 from s3_sync.streams.reader import Body, BytesBody
 from s3_sync.transfer.source import OpenObject, Source
 from s3_sync.transfer.upload import upload
-from s3_sync.transfer.upload_session import Overwrite, Sending
+from s3_sync.transfer.upload_session import Precondition, TransferContext
 
 SMALL = Limits(max_put=100, max_copy=100, min_part=10, max_part=40, max_parts=20, max_name=60)
 
@@ -93,9 +93,9 @@ def content(bucket: Bucket, name: str = "o") -> bytes:
         return result.body.read()
 
 
-def send(bucket: Bucket, local: LocalFile, overwrite: Overwrite | None = None) -> None:
+def send(bucket: Bucket, local: LocalFile, overwrite: Precondition | None = None) -> None:
     with local.open(None, None) as opened:
-        upload(Sending(bucket, local.count), local.source, opened, overwrite or Overwrite())
+        upload(TransferContext(bucket, local.count), local.source, opened, overwrite or Precondition())
     assert local.open_now == 0
 
 

@@ -27,12 +27,12 @@ from s3_sync.transfer.decide import Decision, decide
 from s3_sync.transfer.large_upload import (
     LargeObject,
     ensure_manifest,
-    examine,
     large_kind,
+    read_large_object,
     upload_large,
 )
 from s3_sync.transfer.metadata import update_metadata
-from s3_sync.transfer.upload_session import Overwrite, Sending
+from s3_sync.transfer.upload_session import Precondition, TransferContext
 from unit.transfer.local_file import content, memory, unfinished
 from unit.transfer.segments import FakeLedger, FakeSegments, Opened, Threads, dlo, later, slo
 
@@ -48,7 +48,7 @@ class World:
         self.ledger = FakeLedger()
         self.read = 0
         pool = {"parts": Threads(threads)} if threads else {}
-        self.sending = Sending(self.bucket, self._count, ledger=self.ledger, **pool)
+        self.sending = TransferContext(self.bucket, self._count, ledger=self.ledger, **pool)
 
     def _count(self, size: int) -> None:
         self.read += size
@@ -65,11 +65,11 @@ class World:
         return b"".join(data for _, data in sorted(self.segments.objects.items()))
 
     def examine(self, opened: Opened) -> LargeObject:
-        return examine(opened, self.segments)
+        return read_large_object(opened, self.segments)
 
-    def send(self, opened: Opened, overwrite: Overwrite | None = None) -> LargeObject:
+    def send(self, opened: Opened, overwrite: Precondition | None = None) -> LargeObject:
         large = self.examine(opened)
-        upload_large(self.sending, large, overwrite or Overwrite())
+        upload_large(self.sending, large, overwrite or Precondition())
         return large
 
     def decide(self, opened: Opened) -> Decision:
@@ -220,7 +220,7 @@ class TestFailures:
     def test_something_in_the_way(self, world: World) -> None:
         world.bucket.put_object("o", BytesBody(b"x"), PutOptions(1))
         with pytest.raises(PreconditionFailed):
-            world.send(slo(world.entries(10, 20)), Overwrite(if_absent=True))
+            world.send(slo(world.entries(10, 20)), Precondition(if_absent=True))
         assert content(world.bucket) == b"x"
         with pytest.raises(NotFound):
             world.bucket.get_manifest("o")

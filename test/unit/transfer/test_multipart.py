@@ -22,7 +22,7 @@ from s3_sync.model.objects import ObjectMeta
 from s3_sync.providers.base import GIB, MIB, Features, Limits, Part
 from s3_sync.streams.reader import Body
 from s3_sync.transfer.multipart import part_size
-from s3_sync.transfer.upload_session import CREATE_ATTEMPTS, Overwrite, Sending, open_upload
+from s3_sync.transfer.upload_session import CREATE_ATTEMPTS, Precondition, TransferContext, open_upload
 from unit.transfer.local_file import META, SMALL, T2, LocalFile, content, memory, send, unfinished, watch
 from unit.transfer.segments import FakeLedger
 
@@ -161,7 +161,7 @@ class TestParts:
             raise error
 
         monkeypatch.setattr(bucket, "create_upload", fail)
-        sending = Sending(bucket, lambda size: None, ledger=ledger)
+        sending = TransferContext(bucket, lambda size: None, ledger=ledger)
         with pytest.raises(type(error)), open_upload(sending, "o", ObjectMeta()):
             pass
         assert list(ledger.beginning.values()) == noted
@@ -179,7 +179,9 @@ class TestParts:
             raise RemoteUnavailable("no answer")
 
         monkeypatch.setattr(bucket, "create_upload", lost)
-        with open_upload(Sending(bucket, lambda size: None, ledger=ledger), "o", ObjectMeta()) as upload:
+        with open_upload(
+            TransferContext(bucket, lambda size: None, ledger=ledger), "o", ObjectMeta()
+        ) as upload:
             assert ledger.open == {upload.upload_id: "o"}
             assert list(ledger.beginning.values()) == ["o"]
 
@@ -195,9 +197,9 @@ class TestParts:
             raise error
 
         monkeypatch.setattr(bucket, "complete_upload", fail)
-        sending = Sending(bucket, lambda size: None, ledger=ledger)
+        sending = TransferContext(bucket, lambda size: None, ledger=ledger)
         with pytest.raises(type(error)), open_upload(sending, "o", ObjectMeta()) as upload:
-            upload.complete([], Overwrite())
+            upload.complete([], Precondition())
         assert (list(bucket.list_uploads()) == []) == aborted
         assert bool(ledger.open) == bool(ledger.doubtful) == (not aborted)
 

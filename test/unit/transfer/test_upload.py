@@ -18,7 +18,7 @@ from s3_sync.providers.base import Features, Part
 from s3_sync.streams.counting import MeteredBody
 from s3_sync.streams.reader import Body, BytesBody
 from s3_sync.transfer.upload import remote_meta
-from s3_sync.transfer.upload_session import Overwrite
+from s3_sync.transfer.upload_session import Precondition
 from unit.transfer.local_file import META, T2, LocalFile, content, memory, send, unfinished, watch
 
 
@@ -58,9 +58,9 @@ class TestConditions:
     @pytest.mark.parametrize("size", [50, 150], ids=["whole", "parts"])
     def test_only_where_nothing_is(self, size: int) -> None:
         bucket = memory()
-        send(bucket, LocalFile(bytes(size)), Overwrite(if_absent=True))
+        send(bucket, LocalFile(bytes(size)), Precondition(if_absent=True))
         with pytest.raises(PreconditionFailed):
-            send(bucket, LocalFile(b"x" * size), Overwrite(if_absent=True))
+            send(bucket, LocalFile(b"x" * size), Precondition(if_absent=True))
         assert content(bucket) == bytes(size)
         assert unfinished(bucket) == 0
 
@@ -69,10 +69,10 @@ class TestConditions:
         bucket = memory()
         send(bucket, LocalFile(b"one"))
         seen = bucket.head_object("o").etag
-        send(bucket, LocalFile(b"x" * size), Overwrite(if_match=seen))
+        send(bucket, LocalFile(b"x" * size), Precondition(if_match=seen))
         assert content(bucket) == b"x" * size
         with pytest.raises(PreconditionFailed):
-            send(bucket, LocalFile(b"y" * size), Overwrite(if_match=seen))
+            send(bucket, LocalFile(b"y" * size), Precondition(if_match=seen))
         assert content(bucket) == b"x" * size
 
     @pytest.mark.parametrize("size", [50, 150], ids=["whole", "parts"])
@@ -99,8 +99,8 @@ class TestConditions:
 
         monkeypatch.setattr(bucket, "put_object", put_object)
         monkeypatch.setattr(bucket, "complete_upload", complete_upload)
-        send(bucket, LocalFile(b"x" * size), Overwrite(if_absent=True))
-        send(bucket, LocalFile(b"y" * size), Overwrite(if_match="seen"))
+        send(bucket, LocalFile(b"x" * size), Precondition(if_absent=True))
+        send(bucket, LocalFile(b"y" * size), Precondition(if_match="seen"))
         assert asked == [(None, absent), ("seen" if match else None, False)]
 
 

@@ -17,7 +17,7 @@ from s3_sync.model.rows import Row
 from s3_sync.streams.reader import BytesBody
 from s3_sync.sync.rows.handler import RowHandler
 from s3_sync.sync.rows.remote_state import ListedState, Presumption, RemoteState
-from s3_sync.transfer.upload_session import Sending
+from s3_sync.transfer.upload_session import TransferContext
 from unit.sync.cluster import Swift, Version, local_objects
 from unit.sync.fake_node import NAMER, mapping
 from unit.sync.store import WatchedBucket
@@ -36,7 +36,7 @@ class World:
         self.sent: list[int] = []
         self.handler = RowHandler(
             mapping(retain_local=False, **profile),
-            Sending(self.bucket, self.sent.append, ledger=FakeLedger()),
+            TransferContext(self.bucket, self.sent.append, ledger=FakeLedger()),
             local_objects(self.swift),
             self.swift.clock.now,
         )
