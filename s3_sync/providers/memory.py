@@ -1,7 +1,6 @@
 """The reference implementation of ``Provider`` and ``Bucket``, in memory. Thread-safe.
 
-Strict where real stores differ: digests, sizes, conditions and part ETags are checked, listings are sorted,
-an upload is invisible until it is complete."""
+Strict where real stores differ: it checks digests, sizes, conditions and part ETags, and sorts listings."""
 
 from __future__ import annotations
 
