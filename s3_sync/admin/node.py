@@ -94,7 +94,7 @@ class NodeView:
         self.replicas = _Replicas(settings, self.client)
         self._listings: dict[str, tuple[float, frozenset[str]]] = {}
         self._statuses: tuple[str, StatusFiles] | None = None
-        self._facts: tuple[str, BacklogReader] | None = None
+        self._backlog: tuple[str, BacklogReader] | None = None
         self._reports: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
 
     @property
@@ -119,13 +119,13 @@ class NodeView:
         return self._statuses[1]
 
     @property
-    def facts(self) -> BacklogReader:
+    def backlog(self) -> BacklogReader:
         """Backlog reader of the current journal, which caches counts. Raises StateError."""
         uuid = self.journal.uuid
-        if self._facts is None or self._facts[0] != uuid:
+        if self._backlog is None or self._backlog[0] != uuid:
             slack = self.settings.verification_slack_seconds
-            self._facts = (uuid, BacklogReader(self.replicas, self.statuses, self.journal, slack))
-        return self._facts[1]
+            self._backlog = (uuid, BacklogReader(self.replicas, self.statuses, self.journal, slack))
+        return self._backlog[1]
 
     def containers(self, mapping: Mapping, listed: bool = False) -> Iterator[Mapping]:
         """Iterate over the mapping itself or, if it is account-wide, over its mappings for each container

@@ -105,9 +105,9 @@ def _status(node: NodeView, mapping: Mapping) -> MappingStatus:
         found.containers += 1
         found.deletes_held += node.journal.deletes(each.journal_key).held
         try:
-            facts = node.facts.read(each)
-            _add(found, facts)
-            _add_resets(found, node, facts)
+            backlog = node.backlog.read(each)
+            _add(found, backlog)
+            _add_resets(found, node, backlog)
         except LocalError as error:
             found.errors.append(str(error))
     reports = node.report(mapping)
@@ -116,9 +116,9 @@ def _status(node: NodeView, mapping: Mapping) -> MappingStatus:
     return found
 
 
-def _add(found: MappingStatus, facts: MappingBacklog) -> None:
-    counts, pending, troubles = facts.counts, facts.pending, facts.troubles
-    found.databases += len(facts.databases)
+def _add(found: MappingStatus, backlog: MappingBacklog) -> None:
+    counts, pending, troubles = backlog.counts, backlog.pending, backlog.troubles
+    found.databases += len(backlog.databases)
     found.rows_behind += counts.overdue.rows
     found.rows_unverified += counts.unverified.rows
     found.objects_pending += pending.objects
@@ -134,14 +134,14 @@ def _add(found: MappingStatus, facts: MappingBacklog) -> None:
         found.reasons[reason] = found.reasons.get(reason, 0) + number
     for detail, number in troubles.elsewhere.items():
         found.segments_elsewhere[detail] = found.segments_elsewhere.get(detail, 0) + number
-    found.errors += facts.errors
-    found.last_progress = max(filter(None, (found.last_progress, facts.saved)), default=None)
+    found.errors += backlog.errors
+    found.last_progress = max(filter(None, (found.last_progress, backlog.saved)), default=None)
 
 
-def _add_resets(found: MappingStatus, node: NodeView, facts: MappingBacklog) -> None:
+def _add_resets(found: MappingStatus, node: NodeView, backlog: MappingBacklog) -> None:
     """Add the rows of resets in progress and of those that the daemon has not started yet."""
-    newest = max((each.id for each in node.controls.resets(facts.mapping)), default="")
-    for database in facts.databases:
+    newest = max((each.id for each in node.controls.resets(backlog.mapping)), default="")
+    for database in backlog.databases:
         left = sum(each.last_row - each.next_row + 1 for each in database.resets)
         if newest > database.reset_taken and database.begun:
             left += database.last_row

@@ -99,7 +99,7 @@ class StatusFiles:
         self._lock = threading.Lock()
         self._coverage = Coverage(mappings)
 
-    def use(self, coverage: Coverage) -> None:
+    def set_coverage(self, coverage: Coverage) -> None:
         """Replace the mappings, several of which may share a container."""
         self._coverage = coverage
 

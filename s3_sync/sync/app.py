@@ -52,7 +52,7 @@ def serve(options: StartOptions, config: LoadedConfig, shard: ProcessShard, mana
     settings, loaded = config.settings, config.loaded
     with ExitStack() as stack:
         services = _build(settings, options.once, shard, stack)
-        daemon = Daemon(services, partial(new_job, services), services.statuses.use)
+        daemon = Daemon(services, partial(new_job, services), services.statuses.set_coverage)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: daemon.request_stop())
         which = f", process {shard.number + 1} of {shard.count}" if shard.count > 1 else ""

@@ -46,7 +46,7 @@ class Seen:
         self.replicas = node
         self.said: dict[str, Any] = {}
         statuses = StatusFiles(str(node.directory), self.journal.uuid, self.mappings, observed=True)
-        self.facts = BacklogReader(cast(Any, node), statuses, self.journal, 3600.0, node.clock.now)
+        self.backlog = BacklogReader(cast(Any, node), statuses, self.journal, 3600.0, node.clock.now)
 
     def containers(self, mapping: Mapping, listed: bool = False) -> Iterator[Mapping]:
         yield mapping

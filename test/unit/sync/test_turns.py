@@ -30,7 +30,7 @@ class Turns:
         self.account = Account(tmp_path)
         self.account.add(*containers)
         node = self.account.node
-        self.daemon = Daemon(node.context, partial(new_job, node.context), node.context.statuses.use)
+        self.daemon = Daemon(node.context, partial(new_job, node.context), node.context.statuses.set_coverage)
 
     def use(self, *mappings: Mapping) -> None:
         self.daemon.update_mappings(mappings)
