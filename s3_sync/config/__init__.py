@@ -1,5 +1,5 @@
 """The configuration: models of the file, checks, and the frozen values that the program uses.
 
 Public: ``load``, the values in ``settings``, ``budgets`` and ``criteria``, and ``coverage``.
-Start at ``load``; add a new option in ``file.fields`` first.
+Start at ``load``; add a new option in ``file.options`` first.
 """

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from s3_sync.config.criteria import MATCH_ALL, Criteria, compile_criteria
-from s3_sync.config.file.fields import MappingForm, MigrationForm, MigratorForm, RemoteForm, TopForm
+from s3_sync.config.file.options import MappingForm, MigrationForm, MigratorForm, RemoteForm, TopForm
 from s3_sync.config.findings import Diagnostics, join
 from s3_sync.config.secret import Secret
 from s3_sync.config.settings import EVERY_CONTAINER, Credentials, Mapping, Profile, Settings, Syslog

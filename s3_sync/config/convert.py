@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from s3_sync.config.file.base import FileModel
 from s3_sync.config.file.document import read_document
-from s3_sync.config.file.fields import (
+from s3_sync.config.file.flat import listed
+from s3_sync.config.file.options import (
     MAX_SECONDS,
     FlatFileModel,
     MappingForm,
@@ -25,7 +26,6 @@ from s3_sync.config.file.fields import (
     PolicyForm,
     RemoteForm,
 )
-from s3_sync.config.file.flat import listed
 from s3_sync.config.file.section_models import DAY, IN_DAYS, PRESETS, MappingEntry, section_key
 from s3_sync.config.findings import Diagnostics, join
 from s3_sync.config.load import MISSING, has_sections, load_written

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field, create_model
 
-from s3_sync.config.file.fields import MigrationForm, MigratorForm
+from s3_sync.config.file.options import MigrationForm, MigratorForm
 from s3_sync.config.file.section_models import CredentialsForm, MappingEntry, ProfileForm, SectionedFileModel
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"

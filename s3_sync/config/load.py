@@ -9,8 +9,8 @@ from typing import Any
 from s3_sync.config import checks, unsupported
 from s3_sync.config.build import Proxies, build_settings, read_migration
 from s3_sync.config.file.document import Document, read_document
-from s3_sync.config.file.fields import MigrationForm, MigratorForm, ShuntForm, TopForm
 from s3_sync.config.file.flat import FlatFile, listed
+from s3_sync.config.file.options import MigrationForm, MigratorForm, ShuntForm, TopForm
 from s3_sync.config.file.sections import SectionedFile
 from s3_sync.config.findings import Diagnostics
 from s3_sync.config.settings import Mapping, Settings, ShuntSettings

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 
 from s3_sync.config.budgets import AccountBudget, Budget, DeleteBudget
 from s3_sync.config.criteria import MATCH_ALL, Criteria
-from s3_sync.config.file.fields import MigrationForm, MigratorForm
+from s3_sync.config.file.options import MigrationForm, MigratorForm
 from s3_sync.config.secret import Secret
 from s3_sync.model.keys import KeyNamer
 

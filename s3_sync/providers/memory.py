@@ -1,6 +1,5 @@
-"""The reference implementation of ``Provider`` and ``Bucket``, in memory. Thread-safe.
-
-Strict where real stores differ: it checks digests, sizes, conditions and part ETags, and sorts listings."""
+"""The reference implementation of ``Provider`` and ``Bucket``, in memory. Thread-safe, and strict where real
+stores differ: it checks digests, sizes, conditions and part ETags, and sorts listings."""
 
 from __future__ import annotations
 

@@ -15,12 +15,12 @@ def do(pair: Pair, name: str, step: str, there: bool, number: int) -> bool:
     """One step; whether the object is there afterwards. What Swift would refuse is left out."""
     if step in ("put", "overwrite"):
         body = b"same" if step == "put" else b"another %d" % number
-        pair.put(name, body, {"X-Object-Meta-StepResult": f"{step} {number}"})
+        pair.put(name, body, {"X-Object-Meta-Step": f"{step} {number}"})
         return True
     if not there:
         return False
     if step == "post":
-        pair.post(name, {"X-Object-Meta-StepResult": f"post {number}"})
+        pair.post(name, {"X-Object-Meta-Step": f"post {number}"})
         return True
     pair.delete(name)
     return False

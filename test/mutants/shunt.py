@@ -51,9 +51,9 @@ SHUNT = (
     ),
     Mutant(
         "no container has all connections to a store",
-        "providers/wrappers/places.py",
+        "providers/wrappers/connection_shares.py",
         "return self.free > self.held(holder)",
         "return self.free > 0",
-        "test/unit/providers/wrappers/test_places.py",
+        "test/unit/providers/wrappers/test_connection_shares.py",
     ),
 )

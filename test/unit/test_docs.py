@@ -19,7 +19,7 @@ from proofs.functional import EXPLAINED, explained
 from s3_sync.admin import main
 from s3_sync.config.file.base import FileModel
 from s3_sync.config.file.budgets import BudgetForm, DeleteBudgetForm, HoursForm
-from s3_sync.config.file.fields import (
+from s3_sync.config.file.options import (
     FlatFileModel,
     MappingForm,
     MigrationForm,

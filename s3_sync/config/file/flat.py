@@ -7,7 +7,7 @@ from typing import Any
 
 from s3_sync.config import unsupported
 from s3_sync.config.build import Proxies, build_mapping, check_remote, read_conditions
-from s3_sync.config.file.fields import FlatFileModel, MappingForm
+from s3_sync.config.file.options import FlatFileModel, MappingForm
 from s3_sync.config.findings import Diagnostics, join
 from s3_sync.config.settings import Mapping
 

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 
 from s3_sync.config.file.base import FileModel
 from s3_sync.config.file.budgets import BudgetForm, DeleteBudgetForm
-from s3_sync.config.file.fields import (
+from s3_sync.config.file.options import (
     MAX_SECONDS,
     MappingForm,
     OptionalText,

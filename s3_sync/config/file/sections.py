@@ -10,8 +10,8 @@ from typing import Any
 from s3_sync.config import unsupported
 from s3_sync.config.budgets import AccountBudget
 from s3_sync.config.build import Conditions, Proxies, build_mapping, check_remote, read_conditions
-from s3_sync.config.file.fields import PlaceForm, PolicyForm, RemoteForm
 from s3_sync.config.file.flat import listed
+from s3_sync.config.file.options import PlaceForm, PolicyForm, RemoteForm
 from s3_sync.config.file.section_models import (
     IN_DAYS,
     PRESETS,

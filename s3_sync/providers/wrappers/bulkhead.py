@@ -18,8 +18,8 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import GetOptions
 from s3_sync.providers.base import Bucket, GetResult, Provider, WriteOptions
 from s3_sync.providers.wrappers.circuit_breaker import BreakerPolicy, CircuitBreaker, State
+from s3_sync.providers.wrappers.connection_shares import Places
 from s3_sync.providers.wrappers.delegate import DelegatingBucket, DelegatingProvider
-from s3_sync.providers.wrappers.places import Places
 from s3_sync.streams.reader import Body
 
 #: codes of errors of requests that were not sent

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from s3_sync.config import convert as module
 from s3_sync.config.convert import convert, convert_file
-from s3_sync.config.file.fields import FlatFileModel, MappingForm, MigrationForm
+from s3_sync.config.file.options import FlatFileModel, MappingForm, MigrationForm
 from s3_sync.config.load import load_written
 from s3_sync.config.settings import Mapping
 from s3_sync.config.unsupported import MAPPING_OPTIONS

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from s3_sync.config.file.fields import FlatFileModel, MappingForm
+from s3_sync.config.file.options import FlatFileModel, MappingForm
 from s3_sync.config.load import load
 from s3_sync.config.settings import Profile, Syslog
 from s3_sync.config.unsupported import MAPPING_OPTIONS, TOP_LEVEL_OPTIONS

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3_sync.config.file.base import FileModel
-from s3_sync.config.file.fields import FlatFileModel, MappingForm, MigrationForm, MigratorForm
+from s3_sync.config.file.options import FlatFileModel, MappingForm, MigrationForm, MigratorForm
 from s3_sync.config.file.section_models import CredentialsForm, MappingEntry, ProfileForm, SectionedFileModel
 from s3_sync.config.load import load, load_shunt_settings
 from s3_sync.errors import ConfigError

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from s3_sync.config.file.fields import MappingForm, PolicyForm
+from s3_sync.config.file.options import MappingForm, PolicyForm
 from s3_sync.config.file.section_models import CredentialsForm, MappingEntry, ProfileForm
 from s3_sync.config.load import load
 from s3_sync.config.settings import Profile

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from s3_sync.providers.wrappers.places import Places
+from s3_sync.providers.wrappers.connection_shares import Places
 from servers.process import wait_until
 
 SOON = 30.0
