@@ -144,4 +144,4 @@ def test_segments_move_with_their_manifests(swift: SwiftCluster, s3api: Store, d
     [version] = account.swift.names("versions")
     assert (done.returncode, summary) == (0, ["pending: missing 2"])
     assert {line[1] for line in told[:-1]} == {"kept/o", f"versions/{version}"}
-    assert all("keeps versions" in line[2] for line in told[:-1])
+    assert all("versioned container" in line[2] for line in told[:-1])

@@ -77,7 +77,7 @@ class TestStatic:
         assert run(daemon, proxy) == {"CreateMultipartUpload": 2, "UploadPart": 3 + 1, "PutObject": 1 + 3}
         large.check("small segments", "tiny", "one")
         assert large.etag("one") == large.multipart_etag(segments[:1])
-        assert "small segments: 41 segments become 3 parts" in daemon.log_text()
+        assert "small segments: regrouped 41 segments into 3 parts" in daemon.log_text()
         compare_again(daemon)
         assert run(daemon, proxy) == {}
 
