@@ -79,6 +79,22 @@ def test_database_put_back_that_has_grown_again_is_recognised(
     assert not (unseen and tail.is_of(database.up_to(cursor)))
 
 
+def test_database_without_a_remembered_row_is_known_by_the_age_of_its_highest_one() -> None:
+    database = Database()
+    change(database, ["first"])
+    rows, backup = dict(database.rows), database.last
+    change(database, [f"lost{number}" for number in range(2 * LENGTH)])
+    cursor = database.last
+    tail = database.tail(cursor)
+    change(database, [f"lost{number}" for number in range(2 * LENGTH)])  # written again, behind the cursor
+    assert [row.name for row in database.up_to(cursor)] == ["first"]
+    assert tail.is_of(database.up_to(cursor))
+    database.rows, database.last = rows, backup
+    change(database, ["other"])
+    assert [row.name for row in database.up_to(cursor)] == ["other", "first"]
+    assert not tail.is_of(database.up_to(cursor))
+
+
 def test_rows_that_another_replica_brings_again_are_told_by_their_order() -> None:
     """They are as old as what was lost; only what stands where it stood before is known."""
     database = Database()
