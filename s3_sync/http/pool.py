@@ -1,8 +1,7 @@
 """A small, strict HTTP/1.1 client over pooled, kept-alive connections.
 
 It replaces ``http.client``, whose header parser stops at the first non-ASCII field name and loses every later
-field (bpo-37093), which ends a truncated body without an error, and which costs several times the CPU: for
-small objects most of the work.
+field (bpo-37093); Swift's object servers send such names. It also ends a truncated body without an error.
 """
 
 from __future__ import annotations
