@@ -46,8 +46,8 @@ def warn_of_loops(mappings: Sequence[Mapping], local_address: str, findings: Dia
     """
     by_source = {(mapping.credentials.store, mapping.container): mapping for mapping in mappings}
     for mapping in mappings:
-        endpoint = mapping.credentials.endpoint or ""
-        if mapping.credentials.is_aws:
+        endpoint = mapping.credentials.maybe_this_cluster
+        if endpoint is None:
             continue
         loop = _loop(mapping, by_source)
         if len(loop) > 1 or (loop and _is_local(endpoint, local_address)):
@@ -76,19 +76,15 @@ def check_moves(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
                 f"objects of {mapping.label} are removed from this cluster once they are copied; without "
                 "merge_namespaces, and cloud-shunt in the proxy servers, Swift clients cannot read them",
             )
-        has_conditional_put = mapping.credentials.is_aws or mapping.credentials.conditional_put
-        if mapping.profile.copy_after < MIN_SAFE_COPY_AFTER and not has_conditional_put:
+        is_soon = mapping.profile.copy_after < MIN_SAFE_COPY_AFTER
+        if is_soon and not mapping.credentials.has_conditional_writes:
             findings.warning(
                 join(mapping.place, "copy_after"),
                 f"is below {MIN_SAFE_COPY_AFTER}: a stalled upload of an older version could complete after "
                 "a newer one was moved, and overwrite its only copy",
             )
-        if mapping.credentials.checksum == "none":
-            findings.warning(
-                join(mapping.place, "checksum"),
-                'is "none": if ETags are not MD5s, as with KMS, nothing verifies the copy before the local '
-                "object is deleted",
-            )
+        for option, message in mapping.credentials.move_warnings():
+            findings.warning(join(mapping.place, option), message)
         for other in coverage.all_for(mapping.account, mapping.container):
             if other.place != mapping.place:
                 findings.warning(
@@ -145,10 +141,8 @@ def check_expiry(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
         if not mapping.profile.remote_delete_after:
             continue
         here = join(mapping.place, "remote_delete_after")
-        if mapping.credentials.is_google:
-            findings.problem(
-                here, "Google's interoperability endpoint has no lifecycle rules; set one in Google's console"
-            )
+        if reason := mapping.credentials.no_expiry_rules:
+            findings.problem(here, reason)
             continue
         days, prefix = mapping.profile.remote_days, mapping.namer.prefix
         what = f"everything under {_stored_under(mapping)}" if prefix else "EVERYTHING, also foreign objects,"

@@ -11,25 +11,24 @@ import json
 import re
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
 
+from s3_sync.config.credentials.kinds import DEFAULT, every_key, kind_of, with_credentials
 from s3_sync.config.file.base import FileModel
 from s3_sync.config.file.document import read_document
-from s3_sync.config.file.flat import listed
+from s3_sync.config.file.flat import listed, mapping_form
 from s3_sync.config.file.options import (
-    MAX_SECONDS,
     FlatFileModel,
     MappingForm,
     MigrationForm,
     MigratorForm,
     PlaceForm,
     PolicyForm,
-    RemoteForm,
 )
-from s3_sync.config.file.section_models import DAY, IN_DAYS, PRESETS, MappingEntry, section_key
+from s3_sync.config.file.section_models import DAY, IN_DAYS, PRESETS, MappingEntry, flat_key, section_key
+from s3_sync.config.file.types import MAX_SECONDS
 from s3_sync.config.findings import Diagnostics, join
 from s3_sync.config.load import MISSING, has_sections, load_written
-from s3_sync.config.settings import Credentials, Settings
+from s3_sync.config.settings import Settings
 from s3_sync.errors import ConfigError, Problem
 from s3_sync.model.keys import KeyNamer
 
@@ -71,12 +70,13 @@ def convert_file(path: str) -> Converted:
 def convert(written: dict[str, Any], dropped: list[Problem]) -> dict[str, Any]:
     """Convert a configuration; parts without meaning are added to ``dropped``."""
     credentials, profiles = _Section(), _Section()
+    model = mapping_form(every_key())
     mappings = []
     for place, entry in listed(written.get("containers"), "containers"):
         if not isinstance(entry, dict):
             dropped.append(Problem(place, "is not an object"))
             continue
-        known = _known(MappingForm, entry, place, dropped)
+        known = _known(model, entry, place, dropped)
         remote, policy = _remote(known), _policy(known)
         mapping = _place(known, place, dropped)
         mapping["credentials"] = credentials.name(remote, _credentials_name(remote))
@@ -140,8 +140,9 @@ def _known_inside(form: type[FileModel], value: Any, place: str, dropped: list[P
 def _top(written: dict[str, Any], dropped: list[Problem]) -> dict[str, Any]:
     top = _known(FlatFileModel, written, "", dropped)
     if isinstance(top.get("migrations"), list):
+        model = with_credentials(MigrationForm, every_key(), flat_key)
         top["migrations"] = [
-            _known(MigrationForm, entry, place, dropped) if isinstance(entry, dict) else entry
+            _known(model, entry, place, dropped) if isinstance(entry, dict) else entry
             for place, entry in listed(top["migrations"], "migrations")
         ]
     if isinstance(section := top.get("migrator_settings"), dict):
@@ -169,9 +170,10 @@ def _join_matters(prefix: str) -> bool:
 
 
 def _remote(known: dict[str, Any]) -> dict[str, Any]:
-    options = [name for name in RemoteForm.model_fields if name != "protocol"]
-    values = _non_defaults(known, options, {})
-    return {"provider": known.get("protocol", "s3")} | {section_key(key): values[key] for key in values}
+    fields = every_key().model_fields
+    written = {name: known[key] for name in every_key().names() if (key := flat_key(name)) in known}
+    values = {name: value for name, value in written.items() if not _is_same(value, fields[name].default)}
+    return {"provider": DEFAULT} | values
 
 
 def _policy(known: dict[str, Any]) -> dict[str, Any]:
@@ -193,9 +195,13 @@ def _non_defaults(known: dict[str, Any], options: list[str], presets: dict[str, 
         default = MappingForm.model_fields[name].get_default(call_default_factory=True)
         value = known.get(name, default)
         implied = presets.get(name, default)
-        if type(value) is not type(implied) or value != implied:  # True == 1, but differs in type
+        if not _is_same(value, implied):
             values[name] = value
     return values
+
+
+def _is_same(value: Any, default: Any) -> bool:
+    return type(value) is type(default) and bool(value == default)  # True == 1, but differs in type
 
 
 def _is_days(value: Any) -> bool:
@@ -206,13 +212,10 @@ def _credentials_name(remote: dict[str, Any]) -> str:
     """Name credentials after the store: ``aws``, ``google``, or the endpoint's host."""
     provider, endpoint = remote["provider"], remote.get("endpoint")
     try:
-        host = urlsplit(endpoint or "").hostname or ""
-        credentials = Credentials(endpoint=endpoint or None)
-        if provider == "s3" and (credentials.is_aws or credentials.is_google):
-            return "aws" if credentials.is_aws else "google"
+        name = kind_of(provider).model_construct(provider=provider, endpoint=endpoint or None).short_name
     except (ValueError, TypeError, AttributeError):  # invalid as before
-        host = ""
-    return _NOT_IN_NAMES.sub("-", host).strip("-") or "remote"
+        name = ""
+    return _NOT_IN_NAMES.sub("-", name).strip("-") or "remote"
 
 
 def _profile_name(policy: dict[str, Any]) -> str:

@@ -88,7 +88,7 @@ class Diagnostics:
         for key, value in written.items():
             here = join(place, key)
             if key not in names:
-                self._unknown(form, key, here)
+                self._unused(form, key, value, here)
                 continue
             inner = form.inner(names[key])
             if inner and isinstance(value, dict):
@@ -104,7 +104,11 @@ class Diagnostics:
                 known[key] = value
         return known
 
-    def _unknown(self, form: type[FileModel], key: str, place: str) -> None:
+    def _unused(self, form: type[FileModel], key: str, value: Any, place: str) -> None:
+        if (reason := form.without_effect(key, value)) is not None:
+            if reason:
+                self.warning(place, reason)
+            return
         elsewhere = form.hint(key)
         close = difflib.get_close_matches(key.lower(), form.names(), n=1)
         hint = elsewhere or (f'did you mean "{close[0]}"?' if close else "")

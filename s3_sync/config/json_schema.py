@@ -11,8 +11,15 @@ from typing import Any
 
 from pydantic import Field, create_model
 
+from s3_sync.config.credentials.kinds import every_key, with_credentials
 from s3_sync.config.file.options import MigrationForm, MigratorForm
-from s3_sync.config.file.section_models import CredentialsForm, MappingEntry, ProfileForm, SectionedFileModel
+from s3_sync.config.file.section_models import (
+    MappingEntry,
+    ProfileForm,
+    SectionedFileModel,
+    credentials_form,
+    flat_key,
+)
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -20,13 +27,15 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 def json_schema() -> dict[str, Any]:
     """Return the schema of a whole file."""
     # the loader reads sections one by one, so that a mistake does not hide others; here they are nested
+    credentials: Any = credentials_form(every_key())
+    migration: Any = with_credentials(MigrationForm, every_key(), flat_key)
     whole: Any = create_model(
         "Configuration",
         __base__=SectionedFileModel,
-        credentials=(dict[str, CredentialsForm], Field(default_factory=dict)),
+        credentials=(dict[str, credentials], Field(default_factory=dict)),
         profiles=(dict[str, ProfileForm], Field(default_factory=dict)),
         mappings=(list[MappingEntry], Field(default_factory=list)),
-        migrations=(list[MigrationForm], Field(default_factory=list)),
+        migrations=(list[migration], Field(default_factory=list)),
         migrator_settings=(MigratorForm | None, None),
     )
     schema: dict[str, Any] = _closed(whole.model_json_schema())

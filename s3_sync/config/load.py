@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from s3_sync.config import checks, unsupported
-from s3_sync.config.build import Proxies, build_settings, read_migration
+from s3_sync.config.build import build_settings, read_migration
+from s3_sync.config.credentials.base import Proxies
 from s3_sync.config.file.document import Document, read_document
-from s3_sync.config.file.flat import FlatFile, listed
-from s3_sync.config.file.options import MigrationForm, MigratorForm, ShuntForm, TopForm
+from s3_sync.config.file.flat import FlatFile, Reading, listed
+from s3_sync.config.file.options import MigratorForm, ShuntForm, TopForm
 from s3_sync.config.file.sections import SectionedFile
 from s3_sync.config.findings import Diagnostics
-from s3_sync.config.settings import Mapping, Settings, ShuntSettings
+from s3_sync.config.settings import Mapping, Migration, Settings, ShuntSettings
 from s3_sync.errors import ConfigError, Problem
 
 MISSING = "Configuration file does not exist"
@@ -67,13 +68,14 @@ def load_shunt_settings(path: str | os.PathLike[str]) -> tuple[ShuntSettings, tu
         raise ConfigError([Problem("", MISSING)]) from None
     written = document.written if document else None
     top = None if written is None else findings.read(ShuntForm, written, "")
-    entries = None if document is None else _open_format(document, unsupported.SHUNT_OPTIONS, findings)
-    if top is None or entries is None or findings.problems:
+    form = None if document is None else _format_of(document, findings)
+    if written is None or top is None or form is None or findings.problems:
         raise ConfigError(findings.problems)
-    merging = [(place, entry) for place, entry in entries.entries() if entries.merges(entry)]
     proxies = Proxies(top.http_proxy, top.https_proxy)
+    entries = form(written, Reading(findings, unsupported.SHUNT_OPTIONS, proxies))
+    merging = [(place, entry) for place, entry in entries.entries() if entries.merges(entry)]
     mappings = _usable(
-        [mapping for place, entry in merging if (mapping := entries.read(entry, place, proxies))], findings
+        [mapping for place, entry in merging if (mapping := entries.read(entry, place))], findings
     )
     named = frozenset(
         (str(entry.get("account")), str(entry.get("container")))
@@ -92,10 +94,8 @@ def has_sections(written: dict[str, Any]) -> bool:
     return any(section in written for section in SECTIONS)
 
 
-def _open_format(
-    document: Document, refused: unsupported.Tables, findings: Diagnostics
-) -> FlatFile | SectionedFile | None:
-    """Return the reader of the document's format; None after reporting that it mixes both."""
+def _format_of(document: Document, findings: Diagnostics) -> type[FlatFile] | type[SectionedFile] | None:
+    """Return the reader for the document's format; None after reporting that it mixes both."""
     written = document.written
     sectioned = has_sections(written)
     if sectioned and "containers" in written:
@@ -109,23 +109,25 @@ def _open_format(
             findings.problem("", message)
         else:
             findings.warning("", f"{message}; the last one is used")
-    return (SectionedFile if sectioned else FlatFile)(written, findings, refused)
+    return SectionedFile if sectioned else FlatFile
 
 
 def _settings(document: Document, findings: Diagnostics) -> Settings | None:
     written = document.written
-    entries = _open_format(document, unsupported.MAPPING_OPTIONS, findings)
-    if entries is None:
+    form = _format_of(document, findings)
+    if form is None:
         return None
+    top = findings.read(form.top, written, "")
+    proxies = Proxies(top.http_proxy, top.https_proxy) if top else Proxies()
+    entries = form(written, Reading(findings, unsupported.MAPPING_OPTIONS, proxies))
     if document.readable_by_all and _holds_secrets(entries, written):
         findings.warning("", "the file contains secrets and is readable by every user: chmod o-rwx")
-    top = findings.read(entries.top, written, "")
     unsupported.refuse(unsupported.TOP_LEVEL_OPTIONS, TopForm, written, "", findings)
     if top is not None:
         _check_ports(top, findings)
     usable = not findings.problems
     mappings = _mappings(entries, top, findings)
-    migrations = _migrations(written, findings)
+    migrations = _migrations(written, proxies, findings)
     section = written.get("migrator_settings")
     migrator = None
     if isinstance(section, dict):
@@ -139,11 +141,9 @@ def _settings(document: Document, findings: Diagnostics) -> Settings | None:
 
 
 def _mappings(entries: FlatFile | SectionedFile, top: TopForm | None, findings: Diagnostics) -> list[Mapping]:
-    proxies = Proxies(top.http_proxy, top.https_proxy) if top else Proxies()
     entries.read_rest()
     mappings = _usable(
-        [mapping for place, entry in entries.entries() if (mapping := entries.read(entry, place, proxies))],
-        findings,
+        [mapping for place, entry in entries.entries() if (mapping := entries.read(entry, place))], findings
     )
     checks.check_moves(mappings, findings)
     checks.check_expiry(mappings, findings)
@@ -161,14 +161,14 @@ def _usable(read: list[Mapping], findings: Diagnostics) -> list[Mapping]:
     return [mapping for mapping in read if not findings.has_problem(mapping.place)]
 
 
-def _migrations(written: dict[str, Any], findings: Diagnostics) -> list[MigrationForm]:
+def _migrations(written: dict[str, Any], proxies: Proxies, findings: Diagnostics) -> list[Migration]:
     entries = list(listed(written.get("migrations"), "migrations"))
     if entries:
         findings.warning("migrations", "is for swift-s3-migrator, which is not part of this version")
     return [
         migration
         for place, entry in entries
-        if (migration := read_migration(entry, place, findings)) and not findings.has_problem(place)
+        if (migration := read_migration(entry, place, proxies, findings)) and not findings.has_problem(place)
     ]
 
 

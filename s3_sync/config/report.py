@@ -11,12 +11,11 @@ from urllib.parse import urlsplit
 
 from s3_sync.config.budgets import Budget, DeleteBudget, Rates
 from s3_sync.config.load import Loaded, load
-from s3_sync.config.settings import Credentials, Mapping, Profile, Settings
+from s3_sync.config.settings import Mapping, Profile, Settings
 from s3_sync.errors import Problem
 
 WIDTH = 100
 _LABEL = 14
-_TRANSPORT = ("signature_version", "addressing_style", "verify_tls", "ca_bundle")
 #: options with lines of their own
 _OWN_LINES = {
     "copy_after",
@@ -63,8 +62,8 @@ def render(loaded: Loaded, path: str) -> str:
 def _mapping(mapping: Mapping) -> Iterator[str]:
     profile, credentials = mapping.profile, mapping.credentials
     yield from _row("bucket", mapping.bucket)
-    yield from _row("endpoint", _endpoint(credentials))
-    yield from _row("credentials", _credentials(credentials))
+    yield from _row("endpoint", credentials.described_endpoint())
+    yield from _row("credentials", credentials.described())
     prefix = mapping.namer.prefix
     yield from _row("key prefix", f'"{prefix}"' if prefix else "none: keys are the object names")
     when = f"{_duration(profile.copy_after)} after the last change" if profile.copy_after else "at once"
@@ -131,18 +130,6 @@ def _daemon(settings: Settings) -> Iterator[str]:
             yield from _row(name, _without_password(url))
 
 
-def _endpoint(credentials: Credentials) -> str:
-    region = f", region {credentials.region}" if credentials.region else ""
-    return f"{credentials.endpoint or 'AWS'}{region}"
-
-
-def _credentials(credentials: Credentials) -> str:
-    if credentials.identity is None:
-        return "looked up by the AWS SDK (environment, shared files, instance role)"
-    token = f", session token {credentials.session_token}" if credentials.session_token else ""
-    return f"{credentials.identity}, secret {credentials.secret}{token}"
-
-
 def _options(mapping: Mapping) -> Iterator[str]:
     """Iterate over the options that differ from the defaults and have no line of their own."""
     defaults = Profile()
@@ -150,11 +137,8 @@ def _options(mapping: Mapping) -> Iterator[str]:
         value = getattr(mapping.profile, key.name)
         if key.name not in _OWN_LINES and value != getattr(defaults, key.name):
             yield f"{key.name}={_value(value)}"
-    credentials = Credentials(addressing_style=None if mapping.credentials.is_aws else "path")
-    for name in (*_TRANSPORT, "checksum", "conditional_put", "read_timeout"):
-        value = getattr(mapping.credentials, name)
-        if value != getattr(credentials, name):
-            yield f"{name}={_value(value)}"
+    for name, value in mapping.credentials.options():
+        yield f"{name}={_value(value)}"
     if not mapping.cloud_connector:
         yield "cloud_connector=false"
 

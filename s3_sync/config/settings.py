@@ -15,71 +15,13 @@ from typing import Literal
 from urllib.parse import quote, urlsplit
 
 from s3_sync.config.budgets import AccountBudget, Budget, DeleteBudget
+from s3_sync.config.credentials.base import Credentials
 from s3_sync.config.criteria import MATCH_ALL, Criteria
 from s3_sync.config.file.options import MigrationForm, MigratorForm
 from s3_sync.config.secret import Secret
 from s3_sync.model.keys import KeyNamer
 
-__all__ = ["Credentials", "Mapping", "Profile", "Secret", "ShuntSettings", "Settings", "Syslog"]
-
 EVERY_CONTAINER = "/*"
-_GOOGLE = "https://storage.googleapis.com"
-_AWS_HOST = re.compile(r"(?:.+\.)?amazonaws\.com(?:\.cn)?")
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """One remote account and its connection options. Equal values may share connections.
-
-    ``endpoint`` None means AWS. Without ``identity`` and ``secret`` (AWS only) the SDK's default chain of
-    credentials applies. ``addressing_style`` None leaves the choice to the SDK, which is right for AWS.
-    """
-
-    provider: Literal["s3"] = "s3"
-    endpoint: str | None = None
-    identity: str | None = None
-    secret: Secret | None = None
-    session_token: Secret | None = None
-    region: str | None = None
-    signature_version: Literal["s3v4", "s3"] = "s3v4"
-    addressing_style: Literal["path", "virtual"] | None = None
-    verify_tls: bool = True
-    ca_bundle: str | None = None
-    checksum: Literal["md5", "none", "crc32", "crc64nvme", "sha256"] = "md5"
-    #: True: use conditional writes if a probe shows that the store supports them; None: as known for the
-    #: store
-    conditional_put: bool | None = None
-    #: timeout in seconds for a response, or for the next piece of one
-    read_timeout: float = 60.0
-    # a proxy's URL may hold a password
-    http_proxy: str | None = field(default=None, repr=False)
-    https_proxy: str | None = field(default=None, repr=False)
-    remote_account: str | None = None
-
-    @property
-    def is_aws(self) -> bool:
-        if self.endpoint is None:
-            return True
-        return _AWS_HOST.fullmatch(urlsplit(self.endpoint).hostname or "") is not None
-
-    @property
-    def is_google(self) -> bool:
-        """Google Cloud Storage's interoperability endpoint."""
-        return urlsplit(self.endpoint or "").hostname == "storage.googleapis.com"
-
-    @property
-    def store(self) -> str:
-        """Identifies the store: equal for two endpoints that are known to have the same buckets.
-
-        For AWS, where bucket names are global, it is the partition; otherwise host, port and path.
-        """
-        url = urlsplit(self.endpoint or "")
-        if self.is_aws:
-            where = f"{url.hostname or ''} {self.region or ''}"
-            return next((f"aws-{name}" for name in ("cn", "us-gov") if f"{name}-" in where), "aws")
-        default_port = 443 if url.scheme == "https" else 80
-        port = f":{url.port}" if url.port not in (None, default_port) else ""
-        return f"{url.hostname}{port}{url.path.rstrip('/')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +154,7 @@ class Mapping:
             credentials.store,
             self.bucket,
             self.namer.prefix,
-            credentials.remote_account or "",
+            credentials.account,
         )
         return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()[:16]
 
@@ -233,9 +175,7 @@ class Mapping:
 
         Clients rely on the format: ``<store>;<bucket>[;<key prefix>]``.
         """
-        endpoint = self.credentials.endpoint
-        where = "Google Cloud Storage" if endpoint == _GOOGLE else endpoint or "AWS S3"
-        return ";".join(filter(None, (where, self.bucket, self.namer.prefix)))
+        return ";".join(filter(None, (self.credentials.location, self.bucket, self.namer.prefix)))
 
     @property
     def stats_prefix(self) -> str:
@@ -245,7 +185,7 @@ class Mapping:
         right.
         """
         bucket = f"{self.bucket}/{self.custom_prefix}" if self.custom_prefix else self.bucket
-        parts = (self.credentials.endpoint or "S3", self.account, bucket, self.container)
+        parts = (self.credentials.stats_name, self.account, bucket, self.container)
         # earlier versions quoted "~" too, which quote() has not done since Python 3.7
         quoted = (quote(part, safe="").replace("~", "%7E") for part in parts)
         return ".".join(part.replace(".", "%2E") for part in quoted)
@@ -263,6 +203,14 @@ class ShuntSettings:
     segment_size: int
     named: frozenset[tuple[str, str]]
     secret_files: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A bucket or container to migrate into Swift."""
+
+    options: MigrationForm
+    credentials: Credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,15 +250,15 @@ class Settings:
     recon_cache_path: str | None = None
     http_proxy: str | None = field(default=None, repr=False)
     https_proxy: str | None = field(default=None, repr=False)
-    migrations: tuple[MigrationForm, ...] = ()
+    migrations: tuple[Migration, ...] = ()
     migrator: MigratorForm | None = None
 
     def secrets(self) -> Iterator[Secret]:
         """Iterate over every secret of the configuration, which log lines must never show."""
         for mapping in self.mappings:
-            yield from filter(None, (mapping.credentials.secret, mapping.credentials.session_token))
+            yield from mapping.credentials.secrets()
         for migration in self.migrations:
-            yield from filter(None, (migration.aws_secret, migration.aws_session_token))
+            yield from migration.credentials.secrets()
         for url in filter(None, (self.http_proxy, self.https_proxy)):
             if password := urlsplit(url).password:
                 yield Secret(password)

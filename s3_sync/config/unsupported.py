@@ -28,8 +28,7 @@ class Unsupported:
 Tables = tuple[Unsupported, ...]
 
 MAPPING_OPTIONS = (
-    Unsupported("protocol", refused=("swift", "azure", "gcs")),
-    Unsupported("remote_account", "Swift targets only"),
+    Unsupported("provider", refused=("swift", "azure", "gcs")),
     Unsupported("storage_policy", "Swift targets only"),
     Unsupported("sync_container_metadata", "Swift targets only"),
     Unsupported("sync_container_acl", "Swift targets only"),
@@ -38,7 +37,7 @@ MAPPING_OPTIONS = (
 )
 
 #: for the middlewares of a proxy, which do not depend on how objects are copied
-SHUNT_OPTIONS = (Unsupported("protocol", refused=("swift", "azure", "gcs")),)
+SHUNT_OPTIONS = (Unsupported("provider", refused=("swift", "azure", "gcs")),)
 
 TOP_LEVEL_OPTIONS = (Unsupported("bulk_process", "rows are handled one by one"),)
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Collection
+from importlib import import_module
 
-from s3_sync.config.settings import Credentials
-from s3_sync.config.settings import Mapping as ContainerMapping
+from s3_sync.config.credentials.base import Credentials
+from s3_sync.config.credentials.kinds import KINDS
+from s3_sync.config.settings import Mapping
 from s3_sync.errors import ConfigError, Problem
 from s3_sync.http.pool import Timeouts
 from s3_sync.providers.base import Bucket, Provider, WriteOptions
-from s3_sync.providers.s3.provider import S3Provider
 from s3_sync.providers.wrappers.adaptive_throttle import AdaptiveThrottle, ThrottledProvider
 from s3_sync.providers.wrappers.bulkhead import Bulkhead, BulkheadProvider
 from s3_sync.providers.wrappers.instrument import InstrumentedProvider, Observers
@@ -23,16 +23,19 @@ from s3_sync.providers.wrappers.retry import RetryingBucket, RetryingProvider, R
 Builder = Callable[[Credentials, int], Provider]
 
 
-def builders_with(timeouts: Timeouts | None) -> Mapping[str, Builder]:
-    """Provider builders by protocol. ``timeouts`` None: the defaults."""
+def provider_class(credentials: Credentials) -> Callable[..., Provider]:
+    """Import the provider's class. Raises ConfigError if this version has none."""
+    kind = KINDS.get(credentials.provider)
+    if kind is None or not kind.provider:
+        raise ConfigError([Problem("provider", f"{credentials.provider!r} is not supported")])
+    module, _, name = kind.provider.partition(":")
+    found: Callable[..., Provider] = getattr(import_module(module), name)
+    return found
 
-    def s3(credentials: Credentials, connections: int) -> Provider:
-        return S3Provider(credentials, connections=connections, timeouts=timeouts)
 
-    return MappingProxyType({"s3": s3})
-
-
-BUILDERS = builders_with(None)
+def build_provider(credentials: Credentials, connections: int, timeouts: Timeouts | None = None) -> Provider:
+    """Build the provider of an account. ``timeouts`` None: the defaults. Raises ConfigError, AccessDenied."""
+    return provider_class(credentials)(credentials, connections=connections, timeouts=timeouts)
 
 
 #: lanes of one store to allow connections for: each mapping with a budget has its own, whose workers are the
@@ -56,14 +59,14 @@ class Registry:
         *,
         connections: int = 32,
         retries: RetryPolicy | None = _DEFAULT_RETRIES,
-        builders: Mapping[str, Builder] = BUILDERS,
+        build: Builder = build_provider,
         guard: Callable[[Credentials], Bulkhead] | None = None,
         observers: Observers | None = None,
         budgets: LimiterRegistry | None = None,
     ) -> None:
         self._connections = connections
         self._retries = retries
-        self._builders = builders
+        self._build_provider = build
         self._guard = guard
         self._observers = observers
         self._budgets = budgets
@@ -73,11 +76,11 @@ class Registry:
         self._throttles: dict[tuple[str, str | None], AdaptiveThrottle] = {}
 
     def provider(self, credentials: Credentials) -> Provider:
-        """The provider of an account. Raises ConfigError for an unsupported protocol, AccessDenied without
+        """The provider of an account. Raises ConfigError for an unsupported one, AccessDenied without
         credentials."""
         return self._both(credentials)[1]
 
-    def open_bucket(self, mapping: ContainerMapping) -> Bucket:
+    def open_bucket(self, mapping: Mapping) -> Bucket:
         """The bucket of a mapping, with all wrappers."""
         profile = mapping.profile
         write = WriteOptions(storage_class=profile.storage_class or "", encrypt=profile.encryption)
@@ -87,7 +90,7 @@ class Registry:
             bucket = RateLimitedBucket(bucket, self._budgets.limiter(mapping))
         return bucket if self._retries is None else RetryingBucket(bucket, self._retries.call)
 
-    def limiter(self, mapping: ContainerMapping) -> MappingLimiter:
+    def limiter(self, mapping: Mapping) -> MappingLimiter:
         """The rate limiter of a mapping's requests and bytes."""
         return (
             MappingLimiter(mapping.control_key) if self._budgets is None else self._budgets.limiter(mapping)
@@ -101,7 +104,7 @@ class Registry:
                 rates[store] = min(rate, rates.get(store, rate))
         return rates
 
-    def update_mappings(self, mappings: Collection[ContainerMapping]) -> None:
+    def update_mappings(self, mappings: Collection[Mapping]) -> None:
         """Replace the mappings: apply their budgets, and drop the providers of other accounts."""
         if self._budgets is not None:
             self._budgets.update_mappings(tuple(mappings))
@@ -128,10 +131,9 @@ class Registry:
             return self._providers[credentials]
 
     def _build(self, credentials: Credentials) -> tuple[Provider, Provider]:
-        builder = self._builders.get(credentials.provider)
-        if builder is None:
-            raise ConfigError([Problem("protocol", f"{credentials.provider!r} is not supported")])
-        provider = builder(credentials, self._connections * (1 if self._budgets is None else _MAX_LANES))
+        provider = self._build_provider(
+            credentials, self._connections * (1 if self._budgets is None else _MAX_LANES)
+        )
         if self._observers is not None:
             provider = InstrumentedProvider(provider, self._observers.of(credentials.store))
         if self._guard is not None:
@@ -141,7 +143,7 @@ class Registry:
         return provider, provider if self._retries is None else RetryingProvider(provider, self._retries)
 
     def _throttle(self, credentials: Credentials) -> AdaptiveThrottle:
-        account = (credentials.store, credentials.identity)
+        account = credentials.throttle_key
         if account not in self._throttles:
             max_wait = self._retries.max_retry_after if self._retries is not None else 0.0
             self._throttles[account] = AdaptiveThrottle(

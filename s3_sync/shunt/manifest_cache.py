@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from s3_sync.config.settings import Credentials
+from s3_sync.config.credentials.base import Credentials
 from s3_sync.errors import NotFound, ObjectRefused, UnexpectedAnswer
 from s3_sync.largeobject.manifest import Manifest
 from s3_sync.largeobject.rebuild import rebuild

@@ -7,6 +7,7 @@ place in the pipeline: right of everything that authorises, left of slo, dlo and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -17,10 +18,10 @@ from swift.common.utils import whataremyips
 from s3_sync.cluster.newest import NewestState
 from s3_sync.cluster.rings import ObjectRings
 from s3_sync.cluster.servers import ObjectServers
-from s3_sync.config.settings import Credentials
+from s3_sync.config.credentials.base import Credentials
 from s3_sync.errors import ConfigError
 from s3_sync.http.pool import Timeouts
-from s3_sync.providers.registry import Builder, Registry, builders_with
+from s3_sync.providers.registry import Builder, Registry, build_provider
 from s3_sync.providers.wrappers.bulkhead import Bulkhead, BulkheadPolicy
 from s3_sync.providers.wrappers.circuit_breaker import BreakerPolicy
 from s3_sync.runtime.concurrency import GreenPool
@@ -41,15 +42,14 @@ from s3_sync.shunt.visibility import Visibility
 #: header of a request for the local cluster only: from the cloud connector, or from an operator
 _BYPASS = "HTTP_X_CLOUD_SYNC_SHUNT_BYPASS"
 _COPYING = "s3_sync.copying"
-Builders = Mapping[str, Builder]
 Handler = Callable[[Request, StartResponse], Iterable[bytes]]
 
 
 class CloudShunt:
     """WSGI middleware; ``conf`` is the filter's section. Raises ConfigError for invalid options."""
 
-    def __init__(self, app: App, conf: Mapping[str, str], builders: Builders | None = None) -> None:
-        """``builders``: factories of remote accounts, instead of the default ones."""
+    def __init__(self, app: App, conf: Mapping[str, str], build: Builder | None = None) -> None:
+        """``build``: builds remote accounts, instead of the default builder."""
         self.app = app
         self.options = Options.read(conf)
         self.log = shunt_logger(conf)
@@ -57,7 +57,7 @@ class CloudShunt:
         self.registry = Registry(
             connections=self.options.remote_connections,
             retries=None,  # time.sleep would block the whole proxy; clients retry
-            builders=builders or builders_with(timeouts),
+            build=build or partial(build_provider, timeouts=timeouts),
             guard=self._guard,
         )
         self._configured = MappingTable(

@@ -342,7 +342,7 @@ class ContainerCrawl:
         """Create the batch runner, and with it the bucket's connections, on first use."""
         if self._batches is None:
             bucket = self._context.registry.open_bucket(self.mapping)
-            if self.mapping.credentials.conditional_put:
+            if self.mapping.credentials.wants_conditional_writes:
                 self._probe_conditions(bucket)
             self._batches = BatchRunner(
                 self._context, self.mapping, bucket, self.key, self._ledger, self._lifecycle

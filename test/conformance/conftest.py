@@ -17,7 +17,7 @@ BUCKET = "conformance"
 @pytest.fixture(scope="session", params=STORES)
 def target(request: pytest.FixtureRequest) -> Target:
     store = request.param.partition("-")[0]
-    server = None if store == "memory" else request.getfixturevalue(store)
+    server = None if store in ("memory", "toy") else request.getfixturevalue(store)
     return target_of(request.param, server)
 
 

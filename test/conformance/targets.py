@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+from unittest.mock import patch
 
+from s3_sync.config.credentials.kinds import KINDS, Kind
+from s3_sync.config.credentials.s3 import S3Credentials
+from s3_sync.config.load import load_written
 from s3_sync.config.secret import Secret
-from s3_sync.config.settings import Credentials
 from s3_sync.providers.base import Provider
 from s3_sync.providers.memory import MemoryProvider
+from s3_sync.providers.registry import Registry
 from s3_sync.providers.s3.dialect import CLONE
 from s3_sync.providers.s3.provider import S3Provider
 from s3_sync.providers.wrappers.adaptive_throttle import AdaptiveThrottle
@@ -22,6 +26,7 @@ from s3_sync.providers.wrappers.delegate import DelegatingProvider
 from s3_sync.providers.wrappers.instrument import InstrumentedProvider, Observer
 from s3_sync.providers.wrappers.retry import RetryPolicy
 from servers.swift_spec import TESTER
+from toy_provider.credentials import ToyCredentials
 
 #: patience for a store that is busy; tests inject no faults here
 RETRIES = RetryPolicy(attempts=3, base=0.1)
@@ -130,18 +135,18 @@ class Target:
 
     id: str
     store: str
-    credentials: Credentials
-    build: Callable[[Credentials], Provider] = field(repr=False)
+    credentials: S3Credentials
+    build: Callable[[S3Credentials], Provider] = field(repr=False)
 
     @property
     def quirks(self) -> Quirks:
         return QUIRKS[self.store]
 
     def provider(self, **changes: Any) -> Provider:
-        return self.build(replace(self.credentials, **changes))
+        return self.build(self.credentials.model_copy(update=changes))
 
 
-def _memory(variant: str) -> Callable[[Credentials], Provider]:
+def _memory(variant: str) -> Callable[[S3Credentials], Provider]:
     provider = MemoryProvider()
     pace = AdaptiveThrottle("memory", workers=8, max_wait=0.0)
     wrapped: dict[str, Provider] = {
@@ -154,24 +159,36 @@ def _memory(variant: str) -> Callable[[Credentials], Provider]:
     return lambda _: wrapped[variant]
 
 
-def _s3(store: str, direct: bool) -> Callable[[Credentials], Provider]:
+def _toy() -> Target:
+    """A provider that the program does not know: built from a file, as any other is."""
+    with patch.dict(KINDS, toy=Kind(ToyCredentials, "toy_provider.provider:ToyProvider")):
+        entry = {"account": "AUTH_a", "container": "c", "aws_bucket": "b", "protocol": "toy", "owner": "me"}
+        top = {"devices": "/srv/node", "items_chunk": 1, "status_dir": "/tmp/s"}
+        settings = load_written({**top, "containers": [entry]}).settings
+        assert settings
+        provider = Registry().provider(settings.mappings[0].credentials)
+    return Target("toy", "memory", NOBODY, lambda _: provider)
+
+
+def _s3(store: str, direct: bool) -> Callable[[S3Credentials], Provider]:
     dialect = replace(CLONE, **DIALECTS[store])
     return lambda credentials: S3Provider(credentials, connections=8, dialect=dialect, direct=direct)
 
 
-def _retried(build: Callable[[Credentials], Provider]) -> Callable[[Credentials], Provider]:
+def _retried(build: Callable[[S3Credentials], Provider]) -> Callable[[S3Credentials], Provider]:
     """moto takes one signature of version 2 in a thousand (four slashes in it) for one of version 4, and
     answers 500. The next second's signature is another one."""
     policy = RetryPolicy(attempts=2, base=1.1, random=lambda: 1.0)
     return lambda credentials: DelegatingProvider(build(credentials), policy.call)
 
 
-NOBODY = Credentials(identity="nobody", secret=Secret("nothing"))
+NOBODY = S3Credentials(identity="nobody", secret=Secret("nothing"))
 #: every store, behind the wrapper, and by every way of sending
 STORES = (
     "memory",
     "memory-retried",
     "memory-guarded",
+    "toy",
     "swift",
     "swift-sdk",
     "moto",
@@ -181,15 +198,17 @@ STORES = (
     "rclone-sdk",
 )
 #: one way each, for what is the same however bytes are sent
-ONE_WAY = ("memory", "memory-retried", "memory-guarded", "swift", "moto", "rclone")
+ONE_WAY = ("memory", "memory-retried", "memory-guarded", "toy", "swift", "moto", "rclone")
 
 
 def target_of(target_id: str, server: Any) -> Target:
     """``server``: the running server of that store, None for memory."""
     store, _, variant = target_id.partition("-")
+    if store == "toy":
+        return _toy()
     if store == "memory":
         return Target(target_id, store, NOBODY, _memory(variant))
-    credentials = Credentials(
+    credentials = S3Credentials(
         endpoint=server.s3_endpoint if store == "swift" else server.endpoint,
         identity=TESTER.name if store == "swift" else server.access_key,
         secret=Secret(TESTER.key if store == "swift" else server.secret_key),

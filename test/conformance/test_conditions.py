@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -106,7 +105,7 @@ def test_what_is_tried_first(target: Target, namer: KeyNamer, provider: Provider
     if target.store == "memory":
         bucket = provider.bucket(BUCKET, namer)
     else:
-        credentials = replace(target.credentials, conditional_put=True)
+        credentials = target.credentials.model_copy(update={"conditional_put": True})
         bucket = S3Provider(credentials, connections=2).bucket(BUCKET, namer)
         assert not bucket.features.put_if_absent
     bucket.probe_conditional_writes()

@@ -32,7 +32,7 @@ def server(request: pytest.FixtureRequest) -> tuple[str, Any]:
 
 def open_bucket(server: tuple[str, Any], namer: KeyNamer, checksum: str, way: str) -> Bucket:
     direct, unsigned = WAYS[way]
-    credentials = replace(target_of(*server).credentials, checksum=checksum)
+    credentials = target_of(*server).credentials.model_copy(update={"checksum": checksum})
     dialect = replace(CLONE, unsigned_over_http=unsigned)
     provider = S3Provider(credentials, connections=2, dialect=dialect, direct=direct)
     provider.create_bucket("conformance")
@@ -115,7 +115,7 @@ def test_signature_version_2(swift: Any, namer: KeyNamer) -> None:
     target.provider().create_bucket("conformance")
     data = sample(2 * MIB)
     for secret, refused in ((target.credentials.secret, False), (Secret("wrong"), True)):
-        credentials = replace(target.credentials, signature_version="s3", secret=secret)
+        credentials = target.credentials.model_copy(update={"signature_version": "s3", "secret": secret})
         bucket = S3Provider(credentials, connections=1).bucket("conformance", namer)
         meta = ObjectMeta({"content-type": "text/x"}, {"color": "gr\u00fcn"})
         options = PutOptions(len(data), meta, md5(data))

@@ -19,13 +19,15 @@ def daemon() -> None:
     importlib.import_module("s3_sync.admin.main")
     import eventlet.hubs
 
+    from s3_sync.config.credentials.s3 import S3Credentials
     from s3_sync.config.secret import Secret
-    from s3_sync.config.settings import Credentials
     from s3_sync.providers.s3.client import Account
     from s3_sync.providers.s3.dialect import CLONE
 
     # the SDK has read its descriptions of S3 after that
-    Account(Credentials(endpoint="http://127.0.0.1", identity="x", secret=Secret("x")), CLONE, connections=1)
+    Account(
+        S3Credentials(endpoint="http://127.0.0.1", identity="x", secret=Secret("x")), CLONE, connections=1
+    )
     os.register_at_fork(after_in_child=eventlet.hubs.use_hub)  # the one there is belongs to the fork server
 
 

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from s3_sync.admin.verification_state import VerificationState
 from s3_sync.cluster.client import has_encryption, internal_client
+from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.load import load, load_shunt_settings
 from s3_sync.config.secret import find_secret
-from s3_sync.config.settings import Credentials, Mapping, Profile
+from s3_sync.config.settings import Mapping, Profile
 from s3_sync.daemon import recon_file as recon
 from s3_sync.errors import ConfigError, LocalError, StateError
 from s3_sync.model.keys import KeyNamer
@@ -33,7 +34,9 @@ from unit.state.entries import M, failed, failure, minutes
 from unit.state.test_tail import Database
 
 ACCOUNT, CONTAINER = "AUTH_a", "c"
-MAPPING = Mapping(ACCOUNT, CONTAINER, "bucket", Credentials(), Profile(), KeyNamer.hashed(ACCOUNT, CONTAINER))
+MAPPING = Mapping(
+    ACCOUNT, CONTAINER, "bucket", S3Credentials(), Profile(), KeyNamer.hashed(ACCOUNT, CONTAINER)
+)
 #: what may stand where something else is expected
 ODD: list[Any] = [
     None, True, -1, 0.5, 10**400, 2**63, float("nan"), float("inf"), "", "x", "\ud800", [], [[]], {},

@@ -17,22 +17,23 @@ import pytest
 from mutants.rules import MUTANTS
 from proofs.functional import EXPLAINED, explained
 from s3_sync.admin import main
+from s3_sync.config.credentials.kinds import every_key, with_credentials
 from s3_sync.config.file.base import FileModel
 from s3_sync.config.file.budgets import BudgetForm, DeleteBudgetForm, HoursForm
+from s3_sync.config.file.flat import mapping_form
 from s3_sync.config.file.options import (
     FlatFileModel,
-    MappingForm,
     MigrationForm,
     MigratorForm,
-    RemoteForm,
     SyslogForm,
 )
 from s3_sync.config.file.section_models import (
     PRESETS,
-    CredentialsForm,
     MappingEntry,
     ProfileForm,
     SectionedFileModel,
+    credentials_form,
+    flat_key,
     section_key,
 )
 from s3_sync.config.load import load
@@ -54,6 +55,10 @@ PAGES = [
     ),
 ]
 
+#: with the keys of every kind of credentials
+CredentialsForm = credentials_form(every_key())
+MappingForm = mapping_form(every_key())
+Migration = with_credentials(MigrationForm, every_key(), flat_key)
 SECTIONS: dict[str, type[FileModel]] = {
     "Top level": SectionedFileModel,
     "Credentials: `credentials`": CredentialsForm,
@@ -62,7 +67,7 @@ SECTIONS: dict[str, type[FileModel]] = {
     "Budgets: `budget`": BudgetForm,
     "Timetable: `timetable`": HoursForm,
     "Delete budgets: `delete_budget`": DeleteBudgetForm,
-    "Migrations: `migrations`": MigrationForm,
+    "Migrations: `migrations`": Migration,
     "Migrator: `migrator_settings`": MigratorForm,
     "Syslog: `syslog`": SyslogForm,
 }
@@ -73,9 +78,8 @@ OLD_FORM = "The form of earlier versions: `containers`"
 
 
 def own_keys(form: type[FileModel]) -> dict[str, str]:
-    """Key -> field; those of remote accounts, which migrations have as well, stand with credentials."""
-    shared = RemoteForm.model_fields if form is MigrationForm else {}
-    return {key: name for key, name in form.names().items() if name not in shared}
+    remote = every_key().names() if form is Migration else {}
+    return {key: name for key, name in form.names().items() if name not in remote}
 
 
 def section(title: str) -> str:
@@ -156,7 +160,7 @@ def test_the_presets_of_types_are_told() -> None:
 
 def test_every_key_of_the_old_form_has_a_place_in_the_new_one() -> None:
     found = re.findall(r"^\| `(\w+)` \| (.*) \|$", section(OLD_FORM), re.MULTILINE)
-    assert sorted(key for key, _ in found) == sorted(MappingForm.model_fields)
+    assert sorted(key for key, _ in found) == sorted(MappingForm.names())
     for key, where in found:
         for kind, form in (
             ("credentials", CredentialsForm),
@@ -164,7 +168,7 @@ def test_every_key_of_the_old_form_has_a_place_in_the_new_one() -> None:
             ("mapping", MappingEntry),
         ):
             if kind in where:
-                assert key in form.model_fields, key
+                assert section_key(key) in form.names(), key
         renamed = section_key(key) != key
         assert renamed == (f": `{section_key(key)}`" in where), key
 
@@ -188,7 +192,7 @@ def test_the_sample_has_every_key() -> None:
             CredentialsForm: keys_of(content["credentials"].values()),
             ProfileForm: keys_of(content["profiles"].values()),
             MappingEntry: keys_of(content["mappings"]),
-            MigrationForm: keys_of(content["migrations"]),
+            Migration: keys_of(content["migrations"]),
             MigratorForm: set(content["migrator_settings"]),
             SyslogForm: set(content["syslog"]),
         }
@@ -201,7 +205,7 @@ def test_the_old_sample_has_every_key() -> None:
         {
             FlatFileModel: set(content),
             MappingForm: keys_of(content["containers"]),
-            MigrationForm: keys_of(content["migrations"]),
+            Migration: keys_of(content["migrations"]),
             MigratorForm: set(content["migrator_settings"]),
             SyslogForm: set(content["syslog"]),
         }

@@ -23,8 +23,8 @@ class FileModel(BaseModel):
 
     @classmethod
     def names(cls) -> dict[str, str]:
-        """Return every key of this model, with the name of its field."""
-        return {cls.key(name): name for name in cls.model_fields}
+        """Return every key of this model, with the name of its field; an excluded field has no key."""
+        return {cls.key(name): name for name, field in cls.model_fields.items() if not field.exclude}
 
     @classmethod
     def inner(cls, name: str) -> type[FileModel] | None:
@@ -36,4 +36,10 @@ class FileModel(BaseModel):
     @classmethod
     def hint(cls, key: str) -> str | None:
         """Return a hint for an unknown key that belongs elsewhere."""
+        return None
+
+    @classmethod
+    def without_effect(cls, key: str, value: object) -> str | None:
+        """Return why a valid key that is not in this model has no effect, or "" if it would not have one
+        anywhere with that value; None if it is no valid key."""
         return None

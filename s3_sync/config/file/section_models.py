@@ -10,19 +10,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from s3_sync.config.credentials.base import Credentials
+from s3_sync.config.credentials.kinds import every_key, with_credentials
 from s3_sync.config.file.base import FileModel
 from s3_sync.config.file.budgets import BudgetForm, DeleteBudgetForm
 from s3_sync.config.file.options import (
-    MAX_SECONDS,
     MappingForm,
-    OptionalText,
     PlaceForm,
     PolicyForm,
-    RemoteForm,
-    SegmentContainers,
-    Text,
     TopForm,
 )
+from s3_sync.config.file.types import MAX_SECONDS, OptionalText, SegmentContainers, Text
 
 DAY = 86400
 _KEYS = {
@@ -47,15 +45,22 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
+#: fields of credentials, which have the names of this format -> keys in the flat one
+_FLAT_KEYS = {key: flat for flat, key in _KEYS.items() if key not in ("bucket", "prefix")}
+
+
 def section_key(name: str) -> str:
     """Return the name of a flat key in the format with sections."""
     return _KEYS.get(name, name)
 
 
-class CredentialsForm(RemoteForm):
-    """One entry of ``credentials``: a remote account and its connection options."""
+def flat_key(name: str) -> str:
+    """Return the flat key of a field of credentials."""
+    return _FLAT_KEYS.get(name, name)
 
-    model_config = ConfigDict(alias_generator=section_key)
+
+class CredentialsForm(FileModel):
+    """One entry of ``credentials``: what there is beside the credentials of any kind."""
 
     budget: BudgetForm | None = None
 
@@ -103,15 +108,24 @@ class MappingEntry(PlaceForm):
     def hint(cls, key: str) -> str | None:
         if key in ProfileForm.names():
             return "it belongs in a profile"
-        if section_key(key) in CredentialsForm.names():
+        if section_key(key) in (CredentialsForm.names() | every_key().names()):
             return "it belongs in credentials"
         return _renamed(cls, key)
 
 
 class ResolvedMapping(MappingForm):
-    """A mapping combined with the credentials and the profile that it names."""
+    """A mapping combined with the profile that it names."""
 
     model_config = ConfigDict(alias_generator=section_key)
+
+
+def credentials_form(kind: type[Credentials]) -> type[CredentialsForm]:
+    """Return the model of an entry of ``credentials`` of this kind."""
+    return with_credentials(CredentialsForm, kind, _same_key)
+
+
+def _same_key(name: str) -> str:
+    return name
 
 
 class SectionedFileModel(TopForm):

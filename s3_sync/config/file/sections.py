@@ -9,19 +9,21 @@ from typing import Any
 
 from s3_sync.config import unsupported
 from s3_sync.config.budgets import AccountBudget
-from s3_sync.config.build import Conditions, Proxies, build_mapping, check_remote, read_conditions
-from s3_sync.config.file.flat import listed
-from s3_sync.config.file.options import PlaceForm, PolicyForm, RemoteForm
+from s3_sync.config.build import Conditions, Places, build_credentials, build_mapping, read_conditions
+from s3_sync.config.credentials.base import Credentials
+from s3_sync.config.credentials.kinds import kind_of
+from s3_sync.config.file.flat import Reading, listed
+from s3_sync.config.file.options import PlaceForm, PolicyForm
 from s3_sync.config.file.section_models import (
     IN_DAYS,
     PRESETS,
-    CredentialsForm,
     MappingEntry,
     ProfileForm,
     ResolvedMapping,
     SectionedFileModel,
+    credentials_form,
 )
-from s3_sync.config.findings import Diagnostics, join
+from s3_sync.config.findings import join
 from s3_sync.config.settings import Mapping
 
 #: options of both a mapping and its profile; the mapping's value takes precedence
@@ -36,18 +38,25 @@ class Policy:
     conditions: Conditions
 
 
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """Valid credentials, and the budget that all their mappings share."""
+
+    credentials: Credentials
+    budget: AccountBudget | None
+
+
 class SectionedFile:
-    """Reads the entries of one file, and each of the credentials and profiles once. ``refused``: options that
-    the caller does not support."""
+    """Reads the entries of one file, and each of the credentials and profiles once."""
 
     top = SectionedFileModel
     section = "mappings"
 
-    def __init__(self, written: dict[str, Any], findings: Diagnostics, refused: unsupported.Tables) -> None:
+    def __init__(self, written: dict[str, Any], reading: Reading) -> None:
         self._written = written
-        self._findings = findings
-        self._refused = refused
-        self._credentials: dict[str, CredentialsForm | None] = {}
+        self._findings = reading.findings
+        self._reading = reading
+        self._remotes: dict[str, Remote | None] = {}
         self._policies: dict[str, Policy | None] = {}
 
     def entries(self) -> Iterator[tuple[str, Any]]:
@@ -63,7 +72,7 @@ class SectionedFile:
         merges = profile.get("merge_namespaces")
         return bool(profile.get("type") != "sync" if merges is None else merges)
 
-    def read(self, written: Any, place: str, proxies: Proxies) -> Mapping | None:
+    def read(self, written: Any, place: str) -> Mapping | None:
         """Read one entry; None if no mapping can be built.
 
         The mapping may be used only if ``findings`` has no problem for its place.
@@ -72,22 +81,18 @@ class SectionedFile:
         form = findings.read(MappingEntry, written, place)
         if not isinstance(written, dict):
             return None
-        unsupported.refuse(self._refused, MappingEntry, written, place, findings)
+        unsupported.refuse(self._reading.refused, MappingEntry, written, place, findings)
         remote = self._resolve(written.get("credentials"), "credentials", self._remote, place, "credentials")
         policy = self._resolve(written.get("profile"), "profiles", self._policy, place, "profile")
         if form is None or remote is None or policy is None:
             return None
         values = {name: getattr(form, name) for name in PlaceForm.model_fields}
-        values |= {name: getattr(remote, name) for name in RemoteForm.model_fields}
         values |= policy.values
         values |= {name: value for name in _OVERRIDES if (value := getattr(form, name)) is not None}
         resolved = ResolvedMapping.model_construct(_fields_set=form.model_fields_set, **values)
-        places = (place, join("profiles", form.profile))
-        mapping = build_mapping(resolved, policy.conditions, places, proxies, findings)
-        if mapping is not None and remote.budget is not None:
-            shared = AccountBudget(form.credentials, remote.budget.budget())
-            mapping = replace(mapping, account_budget=shared)
-        return mapping
+        places = Places(place, join("profiles", form.profile))
+        mapping = build_mapping(resolved, remote.credentials, policy.conditions, places, findings)
+        return replace(mapping, account_budget=remote.budget)
 
     def secret_holders(self) -> Iterator[Any]:
         """Iterate over the objects that may contain a secret as text."""
@@ -119,14 +124,18 @@ class SectionedFile:
             self._findings.problem(join(place, key), f"is invalid: see {join(section, name)}")
         return found
 
-    def _remote(self, name: str) -> CredentialsForm | None:
-        if name not in self._credentials:
+    def _remote(self, name: str) -> Remote | None:
+        if name not in self._remotes:
             place, written = join("credentials", name), self._section("credentials")[name]
-            form = self._read(CredentialsForm, written, name, place)
+            kind = kind_of(written.get("provider") if isinstance(written, dict) else None)
+            form = self._read(credentials_form(kind), written, name, place)
+            remote = None
             if form is not None:
-                check_remote(form, place, self._findings)
-            self._credentials[name] = None if self._findings.has_problem(place) else form
-        return self._credentials[name]
+                credentials = build_credentials(form, kind, place, self._reading.proxies, self._findings)
+                budget = None if form.budget is None else AccountBudget(name, form.budget.budget())
+                remote = Remote(credentials, budget)
+            self._remotes[name] = None if self._findings.has_problem(place) else remote
+        return self._remotes[name]
 
     def _policy(self, name: str) -> Policy | None:
         if name not in self._policies:
@@ -135,8 +144,7 @@ class SectionedFile:
             conditions = Conditions()
             if isinstance(written, dict):
                 criteria = "selection_criteria" if written.get("conditions") is None else "conditions"
-                keys = (criteria, "exclude_pattern")
-                conditions = read_conditions(written, keys, place, self._findings)
+                conditions = read_conditions(written, criteria, place, self._findings)
             if form is not None:
                 self._check_profile(form, place)
             usable = form is not None and not self._findings.has_problem(place)
@@ -151,7 +159,7 @@ class SectionedFile:
             )
         form = findings.read(kind, written, place)
         if isinstance(written, dict):
-            unsupported.refuse(self._refused, kind, written, place, findings)
+            unsupported.refuse(self._reading.refused, kind, written, place, findings)
         return form
 
     def _check_profile(self, form: ProfileForm, place: str) -> None:

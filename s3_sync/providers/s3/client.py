@@ -21,7 +21,7 @@ from botocore.loaders import Loader, create_loader
 from botocore.session import Session
 
 from s3_sync import __version__
-from s3_sync.config.settings import Credentials
+from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.errors import ConfigError, CredentialsRefused, Problem
 from s3_sync.http.pool import Origin, Proxy, Timeouts
 from s3_sync.providers.s3.clock_skew import StoreClock
@@ -78,7 +78,7 @@ class Account:
 
     def __init__(
         self,
-        credentials: Credentials,
+        credentials: S3Credentials,
         dialect: Dialect,
         *,
         connections: int,
@@ -238,7 +238,7 @@ class Account:
         return str(meta.endpoint_url).replace(f".{meta.region_name}.", f".{region}.")
 
 
-def _tls_context(credentials: Credentials, session: Session) -> ssl.SSLContext:
+def _tls_context(credentials: S3Credentials, session: Session) -> ssl.SSLContext:
     if not credentials.verify_tls:
         context = ssl.create_default_context()
         context.check_hostname = False
@@ -251,7 +251,7 @@ def _tls_context(credentials: Credentials, session: Session) -> ssl.SSLContext:
         raise ConfigError([Problem("ca_bundle", f"{bundle}: {error}")]) from error
 
 
-def _session(credentials: Credentials, dialect: Dialect) -> Session:
+def _session(credentials: S3Credentials, dialect: Dialect) -> Session:
     if credentials.identity is None or credentials.secret is None:
         if not dialect.ambient_credentials:
             raise CredentialsRefused(f"{credentials.endpoint} needs credentials")
@@ -278,7 +278,7 @@ def _loader(data_path: str | None) -> Loader:
     return create_loader(data_path)
 
 
-def _config(credentials: Credentials, addressing: Addressing, connections: int, unsigned: bool) -> Config:
+def _config(credentials: S3Credentials, addressing: Addressing, connections: int, unsigned: bool) -> Config:
     s3: Any = {"addressing_style": addressing, "us_east_1_regional_endpoint": "regional"}
     if unsigned:
         s3["payload_signing_enabled"] = False
@@ -295,7 +295,7 @@ def _config(credentials: Credentials, addressing: Addressing, connections: int, 
     )
 
 
-def _proxies(credentials: Credentials) -> dict[str, str]:
+def _proxies(credentials: S3Credentials) -> dict[str, str]:
     """An empty mapping, unlike None, disables the environment's proxies."""
     proxies = {"http": credentials.http_proxy, "https": credentials.https_proxy}
     return {scheme: url for scheme, url in proxies.items() if url}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from s3_sync.config.settings import Credentials
+from s3_sync.config.credentials.s3 import S3Credentials
 
 Addressing = Literal["path", "virtual"]
 
@@ -61,7 +61,7 @@ GOOGLE = Dialect(
 )
 
 
-def dialect_of(credentials: Credentials) -> Dialect:
+def dialect_of(credentials: S3Credentials) -> Dialect:
     """The dialect of the store at this endpoint."""
     if credentials.is_aws:
         refused = credentials.conditional_put is False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from s3_sync.config.settings import Credentials
+from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.errors import InvalidRequest
 from s3_sync.http.pool import Timeouts
 from s3_sync.model.keys import KeyNamer
@@ -29,7 +29,7 @@ class S3Provider:
 
     def __init__(
         self,
-        credentials: Credentials,
+        credentials: S3Credentials,
         *,
         connections: int = 32,
         dialect: Dialect | None = None,
@@ -81,7 +81,7 @@ class S3Provider:
         self._account.close()
 
 
-def can_send_directly(credentials: Credentials) -> bool:
+def can_send_directly(credentials: S3Credentials) -> bool:
     """Whether objects can be transferred without the SDK: signature version 2 and https proxies need it."""
     proxies = (credentials.http_proxy, credentials.https_proxy)
     return credentials.signature_version == "s3v4" and not any(

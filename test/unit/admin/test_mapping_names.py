@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 
 from s3_sync.admin.mapping_names import number_of, select
-from s3_sync.config.settings import Credentials, Mapping, Profile
+from s3_sync.config.credentials.s3 import S3Credentials
+from s3_sync.config.settings import Mapping, Profile
 from s3_sync.errors import UsageError
 from s3_sync.model.keys import KeyNamer
 
 
 def mapping(container: str, bucket: str, place: str) -> Mapping:
     namer = KeyNamer.hashed("AUTH_a", container)
-    return Mapping("AUTH_a", container, bucket, Credentials(), Profile(), namer, place=place)
+    return Mapping("AUTH_a", container, bucket, S3Credentials(), Profile(), namer, place=place)
 
 
 MAPPINGS = [

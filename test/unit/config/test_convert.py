@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 
 from s3_sync.config import convert as module
 from s3_sync.config.convert import convert, convert_file
-from s3_sync.config.file.options import FlatFileModel, MappingForm, MigrationForm
+from s3_sync.config.credentials.kinds import every_key, with_credentials
+from s3_sync.config.file.flat import mapping_form
+from s3_sync.config.file.options import FlatFileModel, MigrationForm
+from s3_sync.config.file.section_models import flat_key
 from s3_sync.config.load import load_written
 from s3_sync.config.settings import Mapping
 from s3_sync.config.unsupported import MAPPING_OPTIONS
@@ -202,7 +205,15 @@ SOME = {
     "exclude_pattern": st.sampled_from(["", "^$", "^tmp/", "("]),
 }
 ALWAYS = ("account", "container", "aws_bucket", "aws_identity", "aws_secret")
-FLAGS = [key for key, field in MappingForm.model_fields.items() if field.annotation is bool]
+ENTRY_FORM = mapping_form(every_key())
+MIGRATION_FORM = with_credentials(MigrationForm, every_key(), flat_key)
+
+
+def is_flag(name: str) -> bool:
+    return ENTRY_FORM.model_fields[name].annotation is bool
+
+
+FLAGS = [key for key, name in ENTRY_FORM.names().items() if is_flag(name)]
 ENTRY = st.fixed_dictionaries(
     {key: SOME[key] for key in ALWAYS},
     optional={
@@ -216,7 +227,7 @@ ENTRY = st.fixed_dictionaries(
         "follow_symlinks": st.sampled_from(["container", "account", "never", "always"]),
     },
 )
-ANY = st.dictionaries(st.sampled_from([*MappingForm.model_fields, "unknown"]), VALUES)
+ANY = st.dictionaries(st.sampled_from([*ENTRY_FORM.names(), "unknown"]), VALUES)
 TOP = {"devices": "/srv/node", "items_chunk": 1, "status_dir": "/tmp/s"}
 
 
@@ -230,7 +241,7 @@ FLAG = st.booleans() | st.none()
 SECONDS = st.sampled_from([0, 1, 86400, 86400.0, 129600, 2592000, None])
 #: for every option that this version knows; whatever is drawn, the mapping can be used
 USABLE: dict[str, st.SearchStrategy[Any]] = {
-    **{key: FLAG for key, field in MappingForm.model_fields.items() if field.annotation is bool},
+    **{key: FLAG for key, name in ENTRY_FORM.names().items() if is_flag(name)},
     "custom_prefix": st.none() | st.text("aü/.- ", max_size=6),
     "prefix_join": st.sampled_from(["directory", "literal"]),
     "protocol": st.sampled_from(["s3", None]),
@@ -246,7 +257,10 @@ USABLE: dict[str, st.SearchStrategy[Any]] = {
     "conditional_put": FLAG,
     "read_timeout": st.sampled_from([60, 1, 300.5]),
     "auth_type": st.sampled_from(["swift", None]),
-    **dict.fromkeys(("tenant_name", "project_name", "project_domain_name", "user_domain_name"), st.just("x")),
+    **dict.fromkeys(
+        ("tenant_name", "project_name", "project_domain_name", "user_domain_name", "remote_account"),
+        st.just("x"),
+    ),
     "copy_after": SECONDS,
     "remote_delete_after": SECONDS,
     "remote_delete_after_addition": SECONDS,
@@ -262,12 +276,12 @@ USABLE: dict[str, st.SearchStrategy[Any]] = {
         [None, {}, {"timezone": "UTC", "timetable": [{"to": "08:00", "requests_per_second": 5, "x": 1}]}]
     ),
 }
-REFUSED = {option.key for option in MAPPING_OPTIONS} - {"protocol", "container"}
+REFUSED = {option.key for option in MAPPING_OPTIONS} - {"provider", "container"}
 
 
 def test_every_option_is_drawn() -> None:
     named = {"account", "container", "aws_bucket"}
-    assert set(USABLE) | REFUSED | named == set(MappingForm.model_fields)
+    assert set(USABLE) | REFUSED | named == set(ENTRY_FORM.names())
 
 
 @given(
@@ -303,7 +317,7 @@ def test_every_usable_mapping_stays_what_it_is(entries: Any) -> None:
     top=st.dictionaries(st.sampled_from([*FlatFileModel.model_fields, "unknown"]), VALUES)
     | st.just({"statsd_prefix": "p"}),
     migrations=st.lists(
-        st.just(MIGRATION) | st.dictionaries(st.sampled_from([*MigrationForm.model_fields, "x"]), VALUES),
+        st.just(MIGRATION) | st.dictionaries(st.sampled_from([*MIGRATION_FORM.names(), "x"]), VALUES),
         max_size=2,
     ),
 )

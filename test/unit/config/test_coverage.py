@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from s3_sync.config.coverage import Coverage
-from s3_sync.config.settings import Credentials, Mapping, Profile
+from s3_sync.config.credentials.s3 import S3Credentials
+from s3_sync.config.settings import Mapping, Profile
 from s3_sync.model.keys import KeyNamer
 
 
 def mapping(container: str, bucket: str = "b", account: str = "A", **profile: bool) -> Mapping:
     return Mapping(
-        account, container, bucket, Credentials(), Profile(**profile), KeyNamer.hashed(account, container)
+        account, container, bucket, S3Credentials(), Profile(**profile), KeyNamer.hashed(account, container)
     )
 
 

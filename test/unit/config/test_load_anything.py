@@ -11,9 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from s3_sync.config.credentials.kinds import every_key, with_credentials
 from s3_sync.config.file.base import FileModel
-from s3_sync.config.file.options import FlatFileModel, MappingForm, MigrationForm, MigratorForm
-from s3_sync.config.file.section_models import CredentialsForm, MappingEntry, ProfileForm, SectionedFileModel
+from s3_sync.config.file.flat import mapping_form
+from s3_sync.config.file.options import FlatFileModel, MigrationForm, MigratorForm
+from s3_sync.config.file.section_models import (
+    MappingEntry,
+    ProfileForm,
+    SectionedFileModel,
+    credentials_form,
+    flat_key,
+)
 from s3_sync.config.load import load, load_shunt_settings
 from s3_sync.errors import ConfigError
 from unit.config.written import MAPPING
@@ -22,8 +30,8 @@ ENTRY = {"account": "AUTH_a", "container": "c", "bucket": "b", "credentials": "a
 KEYS = sorted(
     {
         *FlatFileModel.model_fields,
-        *MappingForm.model_fields,
-        *MigrationForm.model_fields,
+        *mapping_form(every_key()).names(),
+        *with_credentials(MigrationForm, every_key(), flat_key).names(),
         *MigratorForm.model_fields,
     }
 )
@@ -41,7 +49,7 @@ VALUES = st.recursive(
     max_leaves=25,
 )
 ENTRIES = st.lists(
-    st.dictionaries(st.sampled_from(sorted(MappingForm.model_fields)), VALUES) | VALUES, max_size=3
+    st.dictionaries(st.sampled_from(sorted(mapping_form(every_key()).names())), VALUES) | VALUES, max_size=3
 )
 
 
@@ -101,7 +109,7 @@ def named(form: type[FileModel]) -> st.SearchStrategy[Any]:
 @given(
     top=st.dictionaries(st.sampled_from(sorted(SectionedFileModel.names())), VALUES),
     mappings=NEW_ENTRIES,
-    credentials=named(CredentialsForm),
+    credentials=named(credentials_form(every_key())),
     profiles=named(ProfileForm),
     required=st.booleans(),
 )

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.load import load
+from s3_sync.providers.s3.dialect import dialect_of
 from unit.config.written import MAPPING, MIGRATION, told, warned
 
 
@@ -139,7 +141,10 @@ def test_a_ca_bundle_that_exists(write: Any, tmp_path: Path) -> None:
 def test_clones_get_path_addressing(write: Any) -> None:
     loaded = load(write(MAPPING | {"aws_endpoint": "https://storage.googleapis.com"}))
     assert loaded.settings
-    assert loaded.settings.mappings[0].credentials.addressing_style == "path"
+    credentials = loaded.settings.mappings[0].credentials
+    assert isinstance(credentials, S3Credentials)
+    assert credentials.addressing_style is None
+    assert dialect_of(credentials).addressing == "path"
 
 
 @pytest.mark.parametrize(
@@ -157,6 +162,7 @@ def test_clones_get_path_addressing(write: Any) -> None:
         ),
         ({"prefix_join": "literal"}, "prefix_join: has no effect without custom_prefix"),
         ({"project_name": "lab"}, "project_name: has no effect with protocol s3"),
+        ({"remote_account": "AUTH_other"}, "remote_account: has no effect with protocol s3"),
         (
             {"verify_tls": False},
             "verify_tls: is off: anyone on the network path can read and modify all traffic",
@@ -255,8 +261,9 @@ def test_migrations_are_checked_and_left_aside(write: Any) -> None:
     assert warned(loaded) == ["migrations: is for swift-s3-migrator, which is not part of this version"]
     assert loaded.settings
     first, second = loaded.settings.migrations
-    assert (first.protocol, first.older_than, first.restore_object) == ("swift", 60, True)
-    assert second.protocol == "s3"
+    assert (first.options.older_than, first.options.restore_object) == (60, True)
+    assert (first.credentials.provider, first.credentials.endpoint) == ("swift", "https://old/auth/v1.0")
+    assert second.credentials.provider == "s3"
     assert loaded.settings.migrator
     assert loaded.settings.migrator.segment_size == 100_000_000
     assert [secret.reveal() for secret in loaded.settings.secrets()] == ["the secret key", "key", "key"]

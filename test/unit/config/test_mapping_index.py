@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.mapping_index import Index
-from s3_sync.config.settings import Credentials, Mapping, Profile
+from s3_sync.config.settings import Mapping, Profile
 from s3_sync.model.keys import KeyNamer
 
 
 def mapping(container: str, bucket: str = "bucket", account: str = "AUTH_a") -> Mapping:
-    return Mapping(account, container, bucket, Credentials(), Profile(), KeyNamer.hashed(account, container))
+    return Mapping(
+        account, container, bucket, S3Credentials(), Profile(), KeyNamer.hashed(account, container)
+    )
 
 
 def test_the_container_named_goes_before_all_containers() -> None:

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from s3_sync.config.file.options import MappingForm, PolicyForm
-from s3_sync.config.file.section_models import CredentialsForm, MappingEntry, ProfileForm
+from s3_sync.config.credentials.kinds import every_key
+from s3_sync.config.file.flat import mapping_form
+from s3_sync.config.file.options import PolicyForm
+from s3_sync.config.file.section_models import CredentialsForm, MappingEntry, ProfileForm, flat_key
 from s3_sync.config.load import load
 from s3_sync.config.settings import Profile
 from s3_sync.config.unsupported import MAPPING_OPTIONS
@@ -60,8 +62,9 @@ def test_the_same_as_a_flat_entry(write: Any, write_new: Any) -> None:
 
 def test_a_profile_can_say_whatever_a_flat_entry_can() -> None:
     assert set(PolicyForm.model_fields) <= set(ProfileForm.model_fields)
-    elsewhere = set(CredentialsForm.model_fields) | set(MappingEntry.model_fields)
-    assert set(MappingForm.model_fields) == set(PolicyForm.model_fields) | (
+    remote = {flat_key(key) for key in every_key().names()}
+    elsewhere = remote | set(CredentialsForm.model_fields) | set(MappingEntry.model_fields)
+    assert set(mapping_form(every_key()).names()) == set(PolicyForm.model_fields) | (
         elsewhere - {"credentials", "profile"}
     )
 

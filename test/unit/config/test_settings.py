@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from s3_sync.config.settings import Credentials, Mapping, Profile, Secret, Settings
+from s3_sync.config.credentials.s3 import S3Credentials
+from s3_sync.config.credentials.swift import SwiftCredentials
+from s3_sync.config.settings import Mapping, Profile, Secret, Settings
 from s3_sync.model.keys import KeyNamer
 
 
@@ -18,7 +20,7 @@ def mapping(**changes: object) -> Mapping:
         account="AUTH_test",
         container="bucket",
         bucket="bucket",
-        credentials=Credentials(identity="id", secret=Secret("s3cr3t-s3cr3t")),
+        credentials=S3Credentials(identity="id", secret=Secret("s3cr3t-s3cr3t")),
         profile=Profile(),
         namer=KeyNamer.hashed("AUTH_test", "bucket"),
         place="containers[0]",
@@ -46,12 +48,12 @@ def test_a_secret_is_never_shown() -> None:
 
 
 def test_secrets_lists_all_that_must_not_be_logged() -> None:
-    credentials = Credentials(identity="id", secret=Secret("one"), session_token=Secret("two"))
+    credentials = S3Credentials(identity="id", secret=Secret("one"), session_token=Secret("two"))
     settings = Settings(
         "/srv/node",
         10,
         "/status",
-        (mapping(credentials=credentials), mapping(credentials=Credentials())),
+        (mapping(credentials=credentials), mapping(credentials=S3Credentials())),
         http_proxy="http://proxy:3128",
         https_proxy="http://user:three@proxy:3128",
     )
@@ -59,9 +61,9 @@ def test_secrets_lists_all_that_must_not_be_logged() -> None:
 
 
 def test_credentials_are_cache_keys() -> None:
-    one = Credentials(identity="id", secret=Secret("a"))
-    same = Credentials(identity="id", secret=Secret("a"))
-    other = Credentials(identity="id", secret=Secret("b"))
+    one = S3Credentials(identity="id", secret=Secret("a"))
+    same = S3Credentials(identity="id", secret=Secret("a"))
+    other = S3Credentials(identity="id", secret=Secret("b"))
     assert one == same
     assert one != other
     assert Secret("a") != "a"
@@ -92,7 +94,7 @@ def test_the_model_is_frozen() -> None:
     ],
 )
 def test_what_is_aws(endpoint: str | None, expected: bool) -> None:
-    assert Credentials(endpoint=endpoint).is_aws is expected
+    assert S3Credentials(endpoint=endpoint).is_aws is expected
 
 
 @pytest.mark.parametrize(
@@ -107,13 +109,13 @@ def test_what_is_aws(endpoint: str | None, expected: bool) -> None:
     ],
 )
 def test_which_endpoints_are_one_store(one: str | None, other: str | None, same: bool) -> None:
-    assert (Credentials(endpoint=one).store == Credentials(endpoint=other).store) is same
+    assert (S3Credentials(endpoint=one).store == S3Credentials(endpoint=other).store) is same
 
 
 def test_an_aws_partition_is_a_store_of_its_own() -> None:
-    assert Credentials(region="us-gov-west-1").store == "aws-us-gov"
-    assert Credentials(region="cn-north-1").store == "aws-cn"
-    assert Credentials(region="eu-west-1").store == "aws"
+    assert S3Credentials(region="us-gov-west-1").store == "aws-us-gov"
+    assert S3Credentials(region="cn-north-1").store == "aws-cn"
+    assert S3Credentials(region="eu-west-1").store == "aws"
 
 
 @pytest.mark.parametrize(
@@ -144,7 +146,7 @@ def test_names_of_metrics(
     endpoint: str | None, account: str, bucket: str, prefix: str | None, container: str, expected: str
 ) -> None:
     changed = mapping(
-        credentials=Credentials(endpoint=endpoint),
+        credentials=S3Credentials(endpoint=endpoint),
         account=account,
         bucket=bucket,
         custom_prefix=prefix,
@@ -157,8 +159,8 @@ def test_the_fingerprint_is_of_where_bytes_land() -> None:
     usual = mapping()
     assert usual.fingerprint == "97eb492a57f4c0f6"
     same = [
-        mapping(credentials=Credentials(identity="other", secret=Secret("x"), region="eu-west-1")),
-        mapping(credentials=Credentials(endpoint="https://s3.eu-west-1.amazonaws.com", checksum="sha256")),
+        mapping(credentials=S3Credentials(identity="other", secret=Secret("x"), region="eu-west-1")),
+        mapping(credentials=S3Credentials(endpoint="https://s3.eu-west-1.amazonaws.com", checksum="sha256")),
         mapping(profile=Profile(copy_after=5, propagate_delete=False), place="containers[7]"),
         mapping(cloud_connector=False),
     ]
@@ -167,8 +169,13 @@ def test_the_fingerprint_is_of_where_bytes_land() -> None:
         mapping(bucket="other"),
         mapping(namer=KeyNamer.literal("")),
         mapping(namer=KeyNamer.hashed("AUTH_test", "other")),
-        mapping(credentials=Credentials(endpoint="https://s3.example.org")),
-        mapping(credentials=Credentials(remote_account="AUTH_other")),
+        mapping(credentials=S3Credentials(endpoint="https://s3.example.org")),
+        mapping(credentials=SwiftCredentials(provider="swift", endpoint="https://swift.example.org")),
+        mapping(
+            credentials=SwiftCredentials(
+                provider="swift", endpoint="https://swift.example.org", remote_account="AUTH_other"
+            )
+        ),
     ]
     assert len({one.fingerprint for one in [usual, *different]}) == len(different) + 1
 
@@ -189,7 +196,7 @@ def test_label_and_mode() -> None:
     ],
 )
 def test_what_listings_call_the_place(endpoint: str | None, namer: KeyNamer, location: str) -> None:
-    credentials = Credentials(endpoint=endpoint)
+    credentials = S3Credentials(endpoint=endpoint)
     assert mapping(bucket="bucket", credentials=credentials, namer=namer).location == location
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from s3_sync.config.settings import Credentials, Profile
+from s3_sync.config.credentials.s3 import S3Credentials
+from s3_sync.config.settings import Profile
 from s3_sync.daemon.activity import Activity
 from s3_sync.daemon.heartbeat import STALL_LIMIT
 from s3_sync.model.outcomes import Kind, Outcome
@@ -18,7 +19,7 @@ from unit.sync.fake_node import mapping
 ONE = replace(mapping(), place="mappings[0]")
 WHOLE = replace(mapping(), container="/*", place="mappings[1]")
 ELSEWHERE = replace(
-    mapping(), container="d", place="mappings[2]", credentials=Credentials(endpoint="http://x")
+    mapping(), container="d", place="mappings[2]", credentials=S3Credentials(endpoint="http://x")
 )
 
 

@@ -55,7 +55,7 @@ class Stand:
         self.told: list[bool] = []
         self.configuration = ConfigurationState(lambda: self.time)
         self.budgets = LimiterRegistry()
-        self.registry = Registry(builders={"s3": lambda *_: MemoryProvider()}, budgets=self.budgets)
+        self.registry = Registry(build=lambda *_: MemoryProvider(), budgets=self.budgets)
         before = FileWatch(str(self.path)).stat_signature()
         loaded = load(self.path)
         assert loaded.settings

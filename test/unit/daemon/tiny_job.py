@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from s3_sync.config.coverage import Coverage
-from s3_sync.config.settings import Credentials, Mapping, Profile, Settings
+from s3_sync.config.credentials.s3 import S3Credentials
+from s3_sync.config.settings import Mapping, Profile, Settings
 from s3_sync.daemon.activity import Activity
 from s3_sync.daemon.job import Job, JobRequest, StepResult
 from s3_sync.daemon.lane import Lane, LaneRegistry
@@ -23,7 +24,7 @@ ACCOUNT = "AUTH_a"
 
 def mapping(container: str = "c", **profile: Any) -> Mapping:
     namer = KeyNamer.hashed(ACCOUNT, container)
-    return Mapping(ACCOUNT, container, "bucket", Credentials(), Profile(**profile), namer)
+    return Mapping(ACCOUNT, container, "bucket", S3Credentials(), Profile(**profile), namer)
 
 
 def services(directory: Path, mappings: Iterable[Mapping], **others: Any) -> Services:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.secret import Secret
-from s3_sync.config.settings import Credentials, Mapping, Profile
+from s3_sync.config.settings import Mapping, Profile
 from s3_sync.errors import ConfigError, RemoteUnavailable, Throttled
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import PutOptions
 from s3_sync.providers.base import WriteOptions
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider
-from s3_sync.providers.registry import BUILDERS, Registry
+from s3_sync.providers.registry import Registry
 from s3_sync.providers.wrappers.retry import RetryPolicy
 from s3_sync.streams.reader import BytesBody
 
-CREDENTIALS = Credentials(endpoint="http://127.0.0.1:9", identity="AKID", secret=Secret("sesame"))
+CREDENTIALS = S3Credentials(endpoint="http://127.0.0.1:9", identity="AKID", secret=Secret("sesame"))
 
 
 def mapping(**changes: Any) -> Mapping:
@@ -34,7 +34,7 @@ def mapping(**changes: Any) -> Mapping:
 
 
 class Counting(MemoryProvider):
-    built: list[tuple[Credentials, int]] = []
+    built: list[tuple[S3Credentials, int]] = []
     closed = 0
 
     def close(self) -> None:
@@ -44,20 +44,20 @@ class Counting(MemoryProvider):
 def registry(**fields: Any) -> Registry:
     Counting.built, Counting.closed = [], 0
 
-    def build(credentials: Credentials, connections: int) -> MemoryProvider:
+    def build(credentials: S3Credentials, connections: int) -> MemoryProvider:
         Counting.built.append((credentials, connections))
         provider = Counting()
         provider.create_bucket("bucket")
         return provider
 
-    return Registry(builders={"s3": build}, **fields)
+    return Registry(build=build, **fields)
 
 
 def test_equal_credentials_share_a_provider() -> None:
     shared = registry(connections=5)
     first = shared.provider(CREDENTIALS)
-    assert shared.provider(replace(CREDENTIALS)) is first
-    other = replace(CREDENTIALS, secret=Secret("another"))
+    assert shared.provider(CREDENTIALS.model_copy()) is first
+    other = CREDENTIALS.model_copy(update={"secret": Secret("another")})
     assert shared.provider(other) is not first
     assert Counting.built == [(CREDENTIALS, 5), (other, 5)]
 
@@ -88,7 +88,7 @@ def test_encryption_is_the_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_wrapper_can_be_left_out() -> None:
     for attempts, policy in ((2, RetryPolicy(attempts=2, sleep=lambda _: None)), (1, None)):
         Broken.asked = 0
-        broken = Registry(builders={"s3": lambda *_: Broken()}, retries=policy)
+        broken = Registry(build=lambda *_: Broken(), retries=policy)
         with pytest.raises(RemoteUnavailable):
             broken.provider(CREDENTIALS).head_bucket("bucket")
         assert Broken.asked == attempts
@@ -114,8 +114,11 @@ class Busy(MemoryProvider):
 
 def test_what_an_account_is_told_counts_for_all_who_use_it() -> None:
     Busy.asked = 0
-    shared = Registry(builders={"s3": lambda credentials, connections: Busy()})
-    same, other = replace(CREDENTIALS, verify_tls=False), replace(CREDENTIALS, identity="another")
+    shared = Registry(build=lambda *_: Busy())
+    same, other = (
+        CREDENTIALS.model_copy(update={"verify_tls": False}),
+        CREDENTIALS.model_copy(update={"identity": "another"}),
+    )
     for credentials in (CREDENTIALS, CREDENTIALS, same):
         with pytest.raises(Throttled):
             shared.provider(credentials).head_bucket("bucket")
@@ -127,13 +130,13 @@ def test_what_an_account_is_told_counts_for_all_who_use_it() -> None:
 
 def test_a_protocol_that_nothing_speaks() -> None:
     with pytest.raises(ConfigError, match="gopher"):
-        Registry(builders=BUILDERS).provider(replace(CREDENTIALS, provider="gopher"))  # type: ignore[arg-type]
+        Registry().provider(CREDENTIALS.model_copy(update={"provider": "gopher"}))
 
 
 def test_close_all() -> None:
     shared = registry()
     first = shared.provider(CREDENTIALS)
-    shared.provider(replace(CREDENTIALS, region="eu"))
+    shared.provider(CREDENTIALS.model_copy(update={"region": "eu"}))
     shared.close_all()
     assert Counting.closed == 2
     assert shared.provider(CREDENTIALS) is not first

@@ -13,7 +13,8 @@ from swift.common.request_helpers import constrain_req_limit, get_param
 from swift.common.swob import HTTPException, Request, Response
 from swift.common.utils import config_true_value
 
-from s3_sync.config.settings import Credentials, Mapping, Profile
+from s3_sync.config.credentials.s3 import S3Credentials
+from s3_sync.config.settings import Mapping, Profile
 from s3_sync.listing.query import ListingQuery
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import PutOptions
@@ -120,7 +121,7 @@ class Shunt:
     ) -> None:
         self.log = Log()
         self.cluster = Cluster(local)
-        credentials = Credentials(endpoint="https://store.example.org")
+        credentials = S3Credentials(endpoint="https://store.example.org")
         self.mapping = Mapping(
             "a", "c", "bucket", credentials, Profile(**profile), KeyNamer.literal(PREFIX), PREFIX
         )

@@ -32,7 +32,7 @@ class World:
         self.path = directory / "sync.json"
         self.now = 100.0
         self.built = 0
-        self.registry = Registry(retries=None, builders={"s3": self.build})
+        self.registry = Registry(retries=None, build=self.build)
         log = logging.getLogger("shunt")
         self.configured = MappingTable(str(self.path), 15.0, self.registry, log, lambda: self.now)
 

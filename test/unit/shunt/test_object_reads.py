@@ -16,7 +16,8 @@ from swift.common.utils import split_path
 from swift.proxy.controllers.base import get_cache_key
 
 from s3_sync.cluster.newest import LocalState, Unknown
-from s3_sync.config.settings import Credentials, Mapping, Profile
+from s3_sync.config.credentials.s3 import S3Credentials
+from s3_sync.config.settings import Mapping, Profile
 from s3_sync.errors import AccessDenied, BadDigest, RemoteError, RemoteUnavailable, UnexpectedAnswer
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import GetOptions, ObjectMeta, PutOptions
@@ -62,7 +63,7 @@ class World:
         self.bucket = provider.bucket("b", namer)
         self.cold = provider.bucket("b", namer, WriteOptions(storage_class="GLACIER"))
         self.target = MappedContainer(
-            Mapping("AUTH_a", "c", "b", Credentials(), Profile(), namer), self.bucket
+            Mapping("AUTH_a", "c", "b", S3Credentials(), Profile(), namer), self.bucket
         )
         find = {("AUTH_a", "c"): self.target}
         self.objects = ObjectReads(

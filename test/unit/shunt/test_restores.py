@@ -12,7 +12,8 @@ from swift.common.swob import Response
 
 from s3_sync.cluster.newest import Deleted, LocalState, Present, Unknown
 from s3_sync.cluster.rings import Node
-from s3_sync.config.settings import Credentials, Mapping, Profile
+from s3_sync.config.credentials.s3 import S3Credentials
+from s3_sync.config.settings import Mapping, Profile
 from s3_sync.errors import LocalUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta, PutOptions
@@ -93,7 +94,7 @@ class World:
 
     def lookup(self, name: str = "o") -> RemoteLookup:
         namer = KeyNamer.hashed("AUTH_a", "c")
-        mapping = Mapping("AUTH_a", "c", "b", Credentials(), self.profile, namer)
+        mapping = Mapping("AUTH_a", "c", "b", S3Credentials(), self.profile, namer)
         target = MappedContainer(mapping, self.bucket)
         environ = SwobRequest.blank(f"/v1/AUTH_a/c/{name}").environ
         request = Request(environ, self.app, self.app, target, "AUTH_a", "c", name)

@@ -12,7 +12,8 @@ from swift.common.swob import HTTPForbidden
 from swift.common.swob import Request as SwobRequest
 from swift.proxy.controllers.base import get_cache_key
 
-from s3_sync.config.settings import Credentials, Mapping, Profile
+from s3_sync.config.credentials.s3 import S3Credentials
+from s3_sync.config.settings import Mapping, Profile
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
@@ -51,7 +52,7 @@ class Client:
         provider = MemoryProvider()
         provider.create_bucket("b")
         namer = KeyNamer.hashed("AUTH_a", "c")
-        mapping = Mapping("AUTH_a", "c", "b", Credentials(), Profile(), namer)
+        mapping = Mapping("AUTH_a", "c", "b", S3Credentials(), Profile(), namer)
         target = MappedContainer(mapping, provider.bucket("b", namer))
         env = SwobRequest.blank("/v1/AUTH_a/c/o", environ).environ
         request = Request(env, refuses, refuses, target, "AUTH_a", "c", "o")

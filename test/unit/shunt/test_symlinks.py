@@ -8,7 +8,8 @@ import pytest
 from swift.common.swob import HTTPException, Response
 from swift.common.swob import Request as SwobRequest
 
-from s3_sync.config.settings import Credentials, Mapping, Profile
+from s3_sync.config.credentials.s3 import S3Credentials
+from s3_sync.config.settings import Mapping, Profile
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.memory import MemoryProvider
@@ -38,7 +39,7 @@ def lookup_through(account: str) -> RemoteLookup:
     provider.create_bucket("b")
     namer = KeyNamer.hashed(account, "c")
     target = MappedContainer(
-        Mapping(account, "c", "b", Credentials(), Profile(), namer), provider.bucket("b", namer)
+        Mapping(account, "c", "b", S3Credentials(), Profile(), namer), provider.bucket("b", namer)
     )
     environ = SwobRequest.blank(LINK).environ
     request = Request(environ, pipeline, pipeline, target, "AUTH_a", "links", "l")

@@ -8,7 +8,8 @@ import pytest
 
 from s3_sync.cluster.newest import Deleted, LocalState, NewestState, Present, Unknown
 from s3_sync.cluster.rings import Node
-from s3_sync.config.settings import Credentials, Mapping, Profile
+from s3_sync.config.credentials.s3 import S3Credentials
+from s3_sync.config.settings import Mapping, Profile
 from s3_sync.errors import LocalUnavailable, NotFound, RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectInfo, ObjectMeta
@@ -35,7 +36,7 @@ class World:
         self.asked: list[tuple[str, ...]] = []
         namer = KeyNamer.hashed("AUTH_a", "c")
         profile = Profile(propagate_delete=deletes)
-        self.mapping = Mapping("AUTH_a", "c", "b", Credentials(), profile, namer)
+        self.mapping = Mapping("AUTH_a", "c", "b", S3Credentials(), profile, namer)
         self.target = self.local = self
         self.container, self.name = "c", "o"
 

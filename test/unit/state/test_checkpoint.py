@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3_sync.config.settings import Credentials, Mapping, Profile, Secret
+from s3_sync.config.credentials.s3 import S3Credentials
+from s3_sync.config.settings import Mapping, Profile, Secret
 from s3_sync.errors import StateError
 from s3_sync.model.keys import KeyNamer
 from s3_sync.state import checkpoint as module
@@ -26,7 +27,12 @@ def make(
     bucket: str = "bucket", container: str = "c", account: str = "AUTH_a", **credentials: Any
 ) -> Mapping:
     return Mapping(
-        account, container, bucket, Credentials(**credentials), Profile(), KeyNamer.hashed(account, container)
+        account,
+        container,
+        bucket,
+        S3Credentials(**credentials),
+        Profile(),
+        KeyNamer.hashed(account, container),
     )
 
 

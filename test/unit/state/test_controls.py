@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from s3_sync.config.settings import Credentials, Mapping, Profile
+from s3_sync.config.credentials.s3 import S3Credentials
+from s3_sync.config.settings import Mapping, Profile
 from s3_sync.errors import StateError
 from s3_sync.model.keys import KeyNamer
 from s3_sync.state.controls import Controls
@@ -17,7 +18,7 @@ from s3_sync.state.controls import Controls
 
 def mapping(container: str = "c", bucket: str = "b") -> Mapping:
     return Mapping(
-        "AUTH_a", container, bucket, Credentials(), Profile(), KeyNamer.hashed("AUTH_a", container)
+        "AUTH_a", container, bucket, S3Credentials(), Profile(), KeyNamer.hashed("AUTH_a", container)
     )
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from s3_sync.config.settings import Credentials, Mapping, Profile
+from s3_sync.config.credentials.s3 import S3Credentials
+from s3_sync.config.settings import Mapping, Profile
 from s3_sync.model.keys import KeyNamer
 from s3_sync.state import checkpoint as module
 from s3_sync.state.atomic import remove_leftovers
@@ -16,7 +17,7 @@ from s3_sync.state.checkpoint import Checkpoint, StatusFiles
 
 
 def mapping(container: str = "c", account: str = "AUTH_a") -> Mapping:
-    return Mapping(account, container, "bucket", Credentials(), Profile(), KeyNamer.literal(""))
+    return Mapping(account, container, "bucket", S3Credentials(), Profile(), KeyNamer.literal(""))
 
 
 def files(directory: Path, **names: str) -> StatusFiles:

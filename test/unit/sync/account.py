@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from s3_sync.config.coverage import Coverage
-from s3_sync.config.settings import Credentials, Mapping, Profile
+from s3_sync.config.credentials.s3 import S3Credentials
+from s3_sync.config.settings import Mapping, Profile
 from s3_sync.model.keys import KeyNamer
 from s3_sync.sync.account_crawl import LIST_INTERVAL, AccountCrawl
 from unit.sync.cluster import FakeDb, FakeReplica, Swift
@@ -17,7 +18,7 @@ from unit.sync.store import WatchedBucket
 
 def mapping(container: str = "/*", bucket: str = "bucket", **profile: Any) -> Mapping:
     namer = KeyNamer.hashed(ACCOUNT, container)
-    return Mapping(ACCOUNT, container, bucket, Credentials(), Profile(**profile), namer)
+    return Mapping(ACCOUNT, container, bucket, S3Credentials(), Profile(**profile), namer)
 
 
 class Account:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from s3_sync.cluster.services import LocalObjects
-from s3_sync.config.settings import Credentials, Mapping, Profile, Settings
+from s3_sync.config.credentials.s3 import S3Credentials
+from s3_sync.config.settings import Mapping, Profile, Settings
 from s3_sync.daemon.task_pool import TaskPool
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.wrappers.rate_limits import MappingLimiter
@@ -33,7 +34,7 @@ MAX_PAUSE = 3600.0
 
 
 def mapping(**profile: Any) -> Mapping:
-    return Mapping(ACCOUNT, CONTAINER, "bucket", Credentials(), Profile(**profile), NAMER)
+    return Mapping(ACCOUNT, CONTAINER, "bucket", S3Credentials(), Profile(**profile), NAMER)
 
 
 def retry_pause(attempts: int) -> float:

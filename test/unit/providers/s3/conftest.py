@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.secret import Secret
-from s3_sync.config.settings import Credentials
 from s3_sync.providers.s3.dialect import CLONE, Dialect
 from s3_sync.providers.s3.provider import S3Provider
 from servers.scripted_s3 import ScriptedS3
@@ -24,12 +24,12 @@ def store() -> Iterator[ScriptedS3]:
 
 @pytest.fixture
 def open_provider(store: ScriptedS3) -> Iterator[Open]:
-    """``open_provider(dialect=..., direct=..., region=...)``: further arguments are those of Credentials."""
+    """``open_provider(dialect=..., direct=..., region=...)``: the others are those of S3Credentials."""
     opened: list[S3Provider] = []
 
     def build(*, dialect: Dialect = CLONE, direct: bool | None = None, **changes: Any) -> S3Provider:
         fields: dict[str, Any] = {"endpoint": store.endpoint, "identity": "AKID", "secret": Secret("sesame")}
-        credentials = Credentials(**(fields | changes))
+        credentials = S3Credentials(**(fields | changes))
         opened.append(S3Provider(credentials, connections=2, dialect=dialect, direct=direct))
         return opened[-1]
 

@@ -18,8 +18,8 @@ from cryptography.x509.oid import NameOID
 
 from conformance.samples import md5, put, sample
 from s3_sync import __version__
+from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.secret import Secret
-from s3_sync.config.settings import Credentials
 from s3_sync.errors import AccessDenied, ConfigError, CredentialsRefused, RemoteUnavailable
 from s3_sync.http.pool import Origin
 from s3_sync.model.keys import KeyNamer
@@ -35,7 +35,7 @@ EMPTY = Answer(200, {}, b"<ListBucketResult><IsTruncated>false</IsTruncated></Li
 
 
 def account(**fields: Any) -> Account:
-    credentials = Credentials(**(KEYS | fields))
+    credentials = S3Credentials(**(KEYS | fields))
     return Account(credentials, dialect_of(credentials), connections=3)
 
 
@@ -50,7 +50,7 @@ def account(**fields: Any) -> Account:
     ],
 )
 def test_dialects(endpoint: str | None, dialect: Any) -> None:
-    assert dialect_of(Credentials(endpoint=endpoint, **KEYS)) is dialect
+    assert dialect_of(S3Credentials(endpoint=endpoint, **KEYS)) is dialect
 
 
 @pytest.mark.parametrize(
@@ -225,10 +225,10 @@ def test_requests_go_through_the_proxy(store: ScriptedS3, open_provider: Any) ->
 
 
 def test_what_is_sent_directly() -> None:
-    assert can_send_directly(Credentials(**KEYS))
-    assert can_send_directly(Credentials(http_proxy="http://proxy:3128", **KEYS))
-    assert not can_send_directly(Credentials(signature_version="s3", **KEYS))
-    assert not can_send_directly(Credentials(https_proxy="https://proxy:3128", **KEYS))
+    assert can_send_directly(S3Credentials(**KEYS))
+    assert can_send_directly(S3Credentials(http_proxy="http://proxy:3128", **KEYS))
+    assert not can_send_directly(S3Credentials(signature_version="s3", **KEYS))
+    assert not can_send_directly(S3Credentials(https_proxy="https://proxy:3128", **KEYS))
 
 
 @pytest.fixture(scope="module")
@@ -261,7 +261,7 @@ def put_over_tls(certificate: Path, size: int, direct: bool, **fields: Any) -> R
     with ScriptedS3(tls=certificate) as store:
         data = sample(size)
         store.answers = [Answer(200, {"ETag": f'"{md5(data)}"'})]
-        credentials = Credentials(endpoint=store.endpoint, **(KEYS | fields))
+        credentials = S3Credentials(endpoint=store.endpoint, **(KEYS | fields))
         provider = S3Provider(credentials, connections=1, direct=direct)
         try:
             put(provider.bucket("bucket", KeyNamer.literal("")), "key", data)
@@ -317,7 +317,7 @@ def test_tls_through_a_proxy_that_wants_a_password(
     with store, ConnectProxy(("127.0.0.1", store.port), "Basic dXNlcjpwQHNz") as proxy:
         url = f"http://user:p%40ss@127.0.0.1:{proxy.port}"
         fields = KEYS | {"endpoint": "https://no.such.host.example", "verify_tls": False}
-        provider = S3Provider(Credentials(https_proxy=url, **fields), connections=1, direct=direct)
+        provider = S3Provider(S3Credentials(https_proxy=url, **fields), connections=1, direct=direct)
         bucket = provider.bucket("bucket", KeyNamer.literal(""))
         put(bucket, "key", data)
         bucket.head_object("key")
@@ -326,7 +326,7 @@ def test_tls_through_a_proxy_that_wants_a_password(
         assert asked == {"CONNECT no.such.host.example:443"}
         # with another password nothing gets through, and the message does not tell it
         wrong = url.replace("p%40ss", "secret")
-        stranger = S3Provider(Credentials(https_proxy=wrong, **fields), connections=1, direct=direct)
+        stranger = S3Provider(S3Credentials(https_proxy=wrong, **fields), connections=1, direct=direct)
         with pytest.raises(RemoteUnavailable) as refusal:
             put(stranger.bucket("bucket", KeyNamer.literal("")), "key", data)
         stranger.close()

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from s3_sync.config.budgets import AccountBudget, Budget, Hours, Rates
-from s3_sync.config.settings import Credentials, Mapping, Profile
+from s3_sync.config.credentials.s3 import S3Credentials
+from s3_sync.config.settings import Mapping, Profile
 from s3_sync.errors import RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutOptions
@@ -53,7 +54,7 @@ def mapping(container: str = "c", **changes: Any) -> Mapping:
         "account": "AUTH_a",
         "container": container,
         "bucket": "bucket",
-        "credentials": Credentials(),
+        "credentials": S3Credentials(),
         "profile": Profile(),
         "namer": KeyNamer.hashed("AUTH_a", container),
     }
@@ -73,7 +74,7 @@ def budgets(clock: Clock, *mappings: Mapping, processes: int = 1) -> LimiterRegi
 def bucket(made: LimiterRegistry, of: Mapping, **fields: Any) -> Bucket:
     provider = MemoryProvider()
     provider.create_bucket("bucket")
-    return Registry(builders={"s3": lambda *_: provider}, budgets=made, **fields).open_bucket(of)
+    return Registry(build=lambda *_: provider, budgets=made, **fields).open_bucket(of)
 
 
 def put(target: Bucket, size: int) -> None:
@@ -131,7 +132,7 @@ def test_what_is_repeated_counts_again(clock: Clock) -> None:
 
     of = limited(Budget(Rates(requests_per_second=1)))
     retries = RetryPolicy(attempts=4, sleep=lambda _: None)
-    shared = Registry(builders={"s3": lambda *_: Failing()}, budgets=budgets(clock, of), retries=retries)
+    shared = Registry(build=lambda *_: Failing(), budgets=budgets(clock, of), retries=retries)
     begun = clock.now
     with pytest.raises(RemoteUnavailable):
         shared.open_bucket(of).head_object("x")

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from s3_sync import __version__
-from s3_sync.config.settings import Credentials
+from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.daemon.activity import Activity
 from s3_sync.errors import RemoteUnavailable
 from s3_sync.model.outcomes import Kind, Outcome
@@ -172,7 +172,7 @@ def test_of_lanes(stand: Stand) -> None:
 
 
 def test_a_destination_tells_mappings_of_one_container_apart() -> None:
-    clone = Credentials(endpoint="http://clone:9000/s3")
+    clone = S3Credentials(endpoint="http://clone:9000/s3")
     assert destination(mapping()) == "aws/bucket"
     assert destination(replace(mapping(), custom_prefix="")) == "aws/bucket/"
     assert destination(replace(mapping(), custom_prefix="a/b")) == "aws/bucket/a/b"
