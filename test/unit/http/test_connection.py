@@ -31,7 +31,7 @@ class Unrewindable(BytesBody):
 # -- connections that die
 
 
-def test_a_connection_closed_while_idle_is_noticed_before_it_is_used() -> None:
+def test_connection_closed_while_idle_is_replaced_before_the_body_is_sent() -> None:
     with ScriptedServer(answer(OK), answer(OK)) as server:
         pool = server.pool(size=1)
         pool.request("PUT", "/", [], Unrewindable(b"x")).read()
@@ -42,7 +42,7 @@ def test_a_connection_closed_while_idle_is_noticed_before_it_is_used() -> None:
 
 
 def die_on_second(wire: Wire) -> int:
-    """Answer one request, read the next one, and close without a word."""
+    """Answer one request, read the next one, and close without an answer."""
     wire.request()
     wire.send(OK)
     return len(wire.request()[1])
@@ -50,7 +50,7 @@ def die_on_second(wire: Wire) -> int:
 
 @pytest.mark.parametrize("size", [0, 10, 200_000])
 @pytest.mark.parametrize("form", ["bytes", "body"])
-def test_a_dead_reused_connection_is_replaced_once_for_free(size: int, form: str) -> None:
+def test_reused_connection_closed_without_answer_repeats_the_request(size: int, form: str) -> None:
     data = bytes(i * 7 % 251 for i in range(size))
     with ScriptedServer(die_on_second, answer(OK)) as server:
         pool = server.pool(size=1)
@@ -60,7 +60,7 @@ def test_a_dead_reused_connection_is_replaced_once_for_free(size: int, form: str
     assert server.results[1][0][1] == data
 
 
-def test_a_dead_reused_connection_with_a_reset() -> None:
+def test_reused_connection_reset_without_answer_repeats_the_request() -> None:
     def script(wire: Wire) -> None:
         wire.request()
         wire.send(OK)
@@ -83,7 +83,7 @@ def test_a_body_that_cannot_be_rewound_is_not_sent_twice() -> None:
         assert pool.request("GET", "/").read() == b"ok"
 
 
-def test_the_second_connection_gets_no_third() -> None:
+def test_second_connection_closed_without_answer_raises_no_response() -> None:
     with ScriptedServer(die_on_second, lambda wire: wire.request(), answer(OK)) as server:
         pool = server.pool(size=1)
         pool.request("GET", "/").read()
@@ -93,7 +93,7 @@ def test_the_second_connection_gets_no_third() -> None:
     assert server.accepted == 2
 
 
-def test_half_a_head_is_no_reason_to_ask_again() -> None:
+def test_answer_that_ends_in_its_head_raises_and_is_not_repeated() -> None:
     def script(wire: Wire) -> None:
         wire.request()
         wire.send(OK)
@@ -108,7 +108,7 @@ def test_half_a_head_is_no_reason_to_ask_again() -> None:
     assert server.accepted == 1
 
 
-def test_nobody_listens() -> None:
+def test_connection_refused_raises_not_sent_and_frees_the_slot() -> None:
     with ScriptedServer() as server:
         pool = server.pool(size=1)
     for _ in range(2):  # the slot is free again
@@ -118,7 +118,7 @@ def test_nobody_listens() -> None:
         assert not caught.value.timed_out
 
 
-def test_read_time_outs_are_told_apart() -> None:
+def test_read_timeout_in_head_or_body_raises_timed_out() -> None:
     with ScriptedServer(hold(b""), hold(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")) as server:
         pool = server.pool(size=1, read=0.2)
         with pytest.raises(HttpError) as caught:
@@ -131,7 +131,7 @@ def test_read_time_outs_are_told_apart() -> None:
         assert caught.value.timed_out
 
 
-def test_a_server_that_stops_reading_is_a_time_out() -> None:
+def test_upload_to_server_that_stops_reading_raises_timed_out() -> None:
     with ScriptedServer(lambda wire: time.sleep(3)) as server:
         pool = server.pool(size=1, read=0.3)
         with pytest.raises(HttpError, match="sending") as caught:
@@ -160,7 +160,9 @@ def early(status: bytes, then: Callable[[Wire], object]) -> Script:
         pytest.param(lambda wire: time.sleep(3), id="and does not read on"),
     ],
 )
-def test_an_early_answer_is_heard(status: bytes, then: Callable[[Wire], object]) -> None:
+def test_upload_answered_early_stops_and_returns_the_answer(
+    status: bytes, then: Callable[[Wire], object]
+) -> None:
     with ScriptedServer(early(status, then), answer(OK)) as server:
         pool = server.pool(size=1)
         started = time.monotonic()
@@ -184,7 +186,7 @@ def test_an_interim_answer_does_not_stop_the_upload() -> None:
         wait_until(lambda: server.results == [5_000_000])
 
 
-def test_expect_continue_sends_the_body_when_asked() -> None:
+def test_expect_continue_sends_the_body_after_100_continue() -> None:
     def script(wire: Wire) -> tuple[bytes, bytes, bytes]:
         head = wire.head()
         time.sleep(0.1)
@@ -216,7 +218,7 @@ def test_expect_continue_sends_no_body_after_a_final_answer() -> None:
         assert pool.request("GET", "/").read() == b"ok"
 
 
-def test_expect_continue_does_not_wait_for_ever() -> None:
+def test_expect_continue_without_interim_answer_sends_the_body_anyway() -> None:
     def script(wire: Wire) -> tuple[bytes, bytes]:
         request = wire.request()
         wire.send(b"HTTP/1.1 100 Continue\r\n\r\n" + OK)
@@ -228,7 +230,7 @@ def test_expect_continue_does_not_wait_for_ever() -> None:
         assert 0.9 < time.monotonic() - started < 30
 
 
-def test_expect_continue_on_a_dead_connection_is_retried() -> None:
+def test_expect_continue_on_connection_closed_without_answer_is_repeated() -> None:
     def script(wire: Wire) -> None:
         wire.request()
         wire.send(OK)
@@ -278,7 +280,9 @@ def client_tls(certificate: Path) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(certificate))
 
 
-def test_tls(server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> None:
+def test_tls_requests_on_one_connection_arrive_whole(
+    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
     data = b"x" * 300_000
     with ScriptedServer(answer(OK, OK, OK), tls=server_tls) as server:
         origin = Origin("localhost", server.port, tls=True)
@@ -290,7 +294,9 @@ def test_tls(server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> None:
     assert [body for _, body in server.results[0]] == [data, data, b""]
 
 
-def test_tls_upload_with_an_early_answer(server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> None:
+def test_tls_upload_answered_early_returns_the_answer(
+    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
     with ScriptedServer(early(b"403 Forbidden", lambda wire: time.sleep(0.5)), tls=server_tls) as server:
         pool = ConnectionPool(Origin("localhost", server.port, True), size=1, tls_context=client_tls)
         response = pool.request("PUT", "/", [], b"x" * 20_000_000)
@@ -305,7 +311,7 @@ def test_an_untrusted_certificate_is_refused(server_tls: ssl.SSLContext) -> None
     assert not caught.value.sent
 
 
-def test_tls_with_a_server_that_speaks_none(client_tls: ssl.SSLContext) -> None:
+def test_tls_to_server_without_tls_raises_http_error(client_tls: ssl.SSLContext) -> None:
     with ScriptedServer(lambda wire: wire.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as server:
         pool = ConnectionPool(Origin("localhost", server.port, True), size=1, tls_context=client_tls)
         with pytest.raises(HttpError, match="TLS"):
@@ -324,7 +330,9 @@ def tunnel(server_tls: ssl.SSLContext) -> Script:
     return script
 
 
-def test_tls_through_a_proxy(server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> None:
+def test_tls_through_a_proxy_opens_a_tunnel_with_connect(
+    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
     with ScriptedServer(tunnel(server_tls)) as server:
         proxy = Proxy("127.0.0.1", server.port, authorization="Basic eDp5")
         pool = ConnectionPool(Origin("localhost", 443, True), size=1, tls_context=client_tls, proxy=proxy)
@@ -341,7 +349,7 @@ def test_tls_through_a_proxy(server_tls: ssl.SSLContext, client_tls: ssl.SSLCont
 
 
 @pytest.mark.parametrize("data", [b"HTTP/1.1 407 Authentication Required\r\nContent-Length: 0\r\n\r\n", b""])
-def test_a_proxy_that_refuses(client_tls: ssl.SSLContext, data: bytes) -> None:
+def test_tunnel_refused_by_the_proxy_raises_not_sent(client_tls: ssl.SSLContext, data: bytes) -> None:
     with ScriptedServer(answer(data)) as server:
         proxy = Origin("127.0.0.1", server.port)
         pool = ConnectionPool(Origin("localhost", 443, True), size=1, tls_context=client_tls, proxy=proxy)
@@ -350,7 +358,7 @@ def test_a_proxy_that_refuses(client_tls: ssl.SSLContext, data: bytes) -> None:
     assert not caught.value.sent
 
 
-def test_plain_http_through_a_proxy() -> None:
+def test_plain_http_through_a_proxy_sends_the_absolute_url() -> None:
     with ScriptedServer(answer(OK)) as server:
         proxy = Proxy("127.0.0.1", server.port, authorization="Basic eDp5")
         pool = ConnectionPool(Origin("store.example.org", 9000), size=1, proxy=proxy)

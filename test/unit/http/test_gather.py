@@ -1,4 +1,4 @@
-"""Long bodies that arrive fast: some bytes are gathered before anybody is woken up, and none is kept back."""
+"""Long bodies that arrive fast: some bytes are gathered before the reader wakes up, and none is kept back."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def gathered(response: Response) -> int:
     return 1 if connection is None else connection._at_least
 
 
-def test_whole_and_the_next_answer_of_the_same_connection_too() -> None:
+def test_long_body_is_gathered_whole_and_its_connection_reused() -> None:
     go_on = threading.Event()
     go_on.set()
     with ScriptedServer(pauses(go_on)) as server:
@@ -63,8 +63,7 @@ def test_whole_and_the_next_answer_of_the_same_connection_too() -> None:
 
 
 @pytest.mark.parametrize("patience", [0.3, 20.0])
-def test_a_pause_keeps_nothing_back_for_good(patience: float) -> None:
-    """What came before it is given at the time-out, or when there is more."""
+def test_bytes_before_a_pause_are_returned_at_timeout_or_with_more(patience: float) -> None:
     go_on = threading.Event()
     with ScriptedServer(pauses(go_on)) as server:
         response = pool_of(server, patience).request("GET", "/")
@@ -82,7 +81,7 @@ def test_a_pause_keeps_nothing_back_for_good(patience: float) -> None:
         go_on.set()
 
 
-def test_an_end_in_the_middle_is_noticed_at_once() -> None:
+def test_connection_closed_in_the_body_raises_ended_early() -> None:
     def breaks_off(wire: Wire) -> None:
         wire.request()
         wire.send(HEAD + BODY[:PAUSE])
@@ -93,7 +92,7 @@ def test_an_end_in_the_middle_is_noticed_at_once() -> None:
             read_until(response, len(BODY))
 
 
-def test_a_slow_body_is_given_as_it_comes() -> None:
+def test_slow_body_is_returned_as_it_arrives() -> None:
     steps = [threading.Event() for _ in range(5)]
 
     def drips(wire: Wire) -> None:

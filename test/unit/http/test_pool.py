@@ -19,7 +19,7 @@ from servers.scripted import EMPTY, OK, ScriptedServer, Wire, answer, hold, wait
 # -- what goes out
 
 
-def test_request_line_host_and_fields() -> None:
+def test_get_with_headers_sends_request_line_host_and_headers() -> None:
     with ScriptedServer(answer(OK)) as server:
         server.pool().request("GET", "/a/%C3%BC?x=1", [("X-One", "ü"), ("X-Two", "2")]).read()
         wait_until(lambda: bool(server.results))
@@ -33,7 +33,7 @@ def test_request_line_host_and_fields() -> None:
     assert body == b""
 
 
-def test_the_callers_host_wins() -> None:
+def test_host_header_of_the_caller_replaces_the_default() -> None:
     with ScriptedServer(answer(OK)) as server:
         server.pool().request("GET", "/", [("host", "bucket.example.org")]).read()
         wait_until(lambda: bool(server.results))
@@ -51,7 +51,7 @@ def test_the_callers_host_wins() -> None:
         (Origin("::1", 8080), "[::1]:8080"),
     ],
 )
-def test_authority(origin: Origin, authority: str) -> None:
+def test_authority_omits_the_default_port_and_brackets_ipv6(origin: Origin, authority: str) -> None:
     assert origin.authority == authority
 
 
@@ -74,7 +74,7 @@ def test_authority(origin: Origin, authority: str) -> None:
         ("PUT", "/", [("transfer-encoding", "chunked")]),
     ],
 )
-def test_nothing_can_be_smuggled_into_a_request(
+def test_request_with_illegal_method_target_or_header_is_refused(
     method: str, target: str, headers: list[tuple[str, str]]
 ) -> None:
     with ScriptedServer() as server, pytest.raises(ValueError, match="not a|sets"):
@@ -93,8 +93,8 @@ def test_bodies_of_every_size_arrive_whole(size: int, form: str) -> None:
     assert body == data
 
 
-def test_head_and_small_body_travel_together() -> None:
-    """One segment: the server's first read holds everything, even though it waits before reading."""
+def test_small_body_is_sent_together_with_the_head() -> None:
+    """The server's first read gives both."""
 
     def script(wire: Wire) -> int:
         data = wire.sock.recv(1 << 20)
@@ -108,7 +108,7 @@ def test_head_and_small_body_travel_together() -> None:
     assert server.results[0] > 4096
 
 
-def test_length_sends_a_part_of_a_longer_body() -> None:
+def test_length_shorter_than_the_body_sends_only_that_much() -> None:
     with ScriptedServer(answer(EMPTY)) as server:
         server.pool().request("PUT", "/", [], BytesBody(b"abcdef"), length=4)
         wait_until(lambda: bool(server.results))
@@ -128,7 +128,7 @@ def test_a_request_body_that_ends_early_is_an_error_and_frees_the_slot() -> None
         assert pool.request("GET", "/").read() == b"ok"
 
 
-def test_an_unknown_length_is_refused() -> None:
+def test_request_body_of_unknown_length_is_refused() -> None:
     body = BytesBody(b"abc")
     body.length = None
     with ScriptedServer() as server, pytest.raises(ValueError, match="length"):
@@ -138,7 +138,7 @@ def test_an_unknown_length_is_refused() -> None:
 # -- the pool
 
 
-def test_connections_are_reused() -> None:
+def test_connection_is_reused_after_its_answer_was_read() -> None:
     with ScriptedServer(answer(OK, OK, OK)) as server:
         pool = server.pool(size=1)
         for _ in range(3):
@@ -157,7 +157,7 @@ def test_connections_are_reused() -> None:
         (b"HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\n", True),
     ],
 )
-def test_the_server_says_whether_a_connection_lives(head: bytes, reused: bool) -> None:
+def test_connection_is_reused_only_if_version_and_header_allow_it(head: bytes, reused: bool) -> None:
     first = head + b"Content-Length: 2\r\n\r\nok"
     with ScriptedServer(answer(first, OK), answer(OK)) as server:
         pool = server.pool(size=1)
@@ -177,7 +177,7 @@ def test_a_response_closed_early_drops_its_connection() -> None:
 
 
 @pytest.mark.parametrize(("limit", "connections"), [(100, 1), (10, 1), (9, 2)])
-def test_drain_saves_a_connection_within_its_limit(limit: int, connections: int) -> None:
+def test_drain_lets_a_connection_be_reused_only_within_its_limit(limit: int, connections: int) -> None:
     with ScriptedServer(
         answer(b"HTTP/1.1 404 No\r\nContent-Length: 10\r\n\r\n0123456789", OK), answer(OK)
     ) as server:
@@ -187,7 +187,7 @@ def test_drain_saves_a_connection_within_its_limit(limit: int, connections: int)
     assert server.accepted == connections
 
 
-def test_drain_does_not_raise() -> None:
+def test_drain_of_a_body_that_ends_early_does_not_raise() -> None:
     with ScriptedServer(answer(b"HTTP/1.1 404 No\r\nContent-Length: 10\r\n\r\n0"), answer(OK)) as server:
         pool = server.pool(size=1)
         pool.request("GET", "/").drain()
@@ -202,7 +202,7 @@ def test_bytes_after_the_answer_are_not_taken_for_the_next_one() -> None:
     assert server.accepted == 2
 
 
-def test_the_number_of_connections_is_bounded_and_waiting_ends() -> None:
+def test_request_while_all_connections_are_used_raises_after_timeout() -> None:
     with ScriptedServer(answer(OK, OK)) as server:
         pool = server.pool(size=1, acquire=0.1)
         first = pool.request("GET", "/")
@@ -214,7 +214,7 @@ def test_the_number_of_connections_is_bounded_and_waiting_ends() -> None:
         assert pool.request("GET", "/").read() == b"ok"
 
 
-def test_a_waiting_request_gets_the_connection_that_comes_back() -> None:
+def test_waiting_request_gets_the_connection_that_becomes_free() -> None:
     with ScriptedServer(answer(OK, OK)) as server:
         pool = server.pool(size=1)
         first = pool.request("GET", "/")
@@ -223,7 +223,7 @@ def test_a_waiting_request_gets_the_connection_that_comes_back() -> None:
     assert server.accepted == 1
 
 
-def test_many_threads_share_a_pool() -> None:
+def test_requests_of_many_threads_get_their_own_answers() -> None:
     def echo(wire: Wire) -> None:
         while True:
             head, _ = wire.request()
@@ -252,7 +252,7 @@ def test_many_threads_share_a_pool() -> None:
         pool.close()
 
 
-def test_close_ends_idle_connections_and_those_in_use_later() -> None:
+def test_close_ends_idle_connections_now_and_used_ones_later() -> None:
     def script(wire: Wire) -> bytes:
         wire.request()
         wire.send(OK)

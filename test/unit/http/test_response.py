@@ -22,7 +22,7 @@ def fetch(data: bytes, method: str = "GET") -> tuple[Response, bytes]:
 # -- what comes in
 
 
-def test_status_reason_and_fields() -> None:
+def test_head_is_parsed_into_status_reason_length_and_headers() -> None:
     response, body = fetch(
         b'HTTP/1.1 404 Not  Found\r\nETag: "x"\r\nX-A: 1\r\nx-a:2\r\nX-Empty:\r\n'
         b"Content-Length: 4\r\n\r\nbody"
@@ -42,12 +42,12 @@ def test_status_reason_and_fields() -> None:
     assert "ETAG" in response.headers
 
 
-def test_no_reason_phrase() -> None:
+def test_head_without_reason_phrase_gives_empty_reason() -> None:
     assert fetch(b"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n")[0].reason == ""
     assert fetch(b"HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n")[0].reason == ""
 
 
-def test_non_ascii_names_and_values_do_not_end_the_parsing() -> None:
+def test_non_ascii_header_names_and_values_are_decoded() -> None:
     response, body = fetch(
         "HTTP/1.1 200 OK\r\nX-Object-Meta-Größe: groß\r\nX-Object-Meta-☃: \u2028 \x85\r\n".encode()
         + b"X-Latin: caf\xe9\r\nContent-Length: 2\r\n\r\nok"
@@ -98,7 +98,7 @@ def test_malformed_heads_are_errors(head: bytes) -> None:
         assert pool.request("GET", "/").read() == b"ok"
 
 
-def test_a_head_without_end_is_bounded() -> None:
+def test_head_without_end_raises_at_the_size_limit() -> None:
     head = b"HTTP/1.1 200 OK\r\nX-A: " + b"a" * 100_000
     with ScriptedServer(hold(head)) as server, pytest.raises(HttpError, match="larger than"):
         server.pool().request("GET", "/")
@@ -119,14 +119,14 @@ def test_a_head_of_60_kb_in_small_pieces_is_read() -> None:
         assert response.headers.get("x-114") == "v" * 500
 
 
-def test_equal_lengths_twice_are_one_length() -> None:
+def test_equal_content_lengths_are_taken_as_one() -> None:
     assert fetch(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok")[1] == b"ok"
 
 
 @pytest.mark.parametrize(
     ("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304), ("DELETE", 204), ("HEAD", 404)]
 )
-def test_answers_without_a_body(method: str, status: int) -> None:
+def test_answer_that_cannot_have_a_body_ignores_its_content_length(method: str, status: int) -> None:
     data = f"HTTP/1.1 {status} X\r\nContent-Length: 17\r\n\r\n".encode()
     with ScriptedServer(answer(data, OK)) as server:
         pool = server.pool(size=1)
@@ -147,7 +147,7 @@ def test_endless_interim_answers_are_an_error() -> None:
         fetch(b"HTTP/1.1 102 Processing\r\n\r\n" * 100)
 
 
-def test_chunked_body_with_extensions_and_trailers() -> None:
+def test_chunked_body_with_extensions_and_trailers_is_decoded() -> None:
     body = b"4\r\nWiki\r\n5;name=value\r\npedia\r\nE\r\n in\r\n\r\nchunks.\r\n0\r\nX-Trailer: 1\r\n\r\n"
     with ScriptedServer(
         answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n" + body, OK)
@@ -160,7 +160,7 @@ def test_chunked_body_with_extensions_and_trailers() -> None:
     assert server.accepted == 1
 
 
-def test_chunked_body_a_byte_at_a_time() -> None:
+def test_chunked_body_received_byte_by_byte_is_decoded() -> None:
     data = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nWiki\r\n5\r\npedia\r\n0\r\n\r\n"
 
     def script(wire: Wire) -> None:
@@ -211,7 +211,7 @@ def test_a_body_that_ends_early_is_an_error(size: int) -> None:
         assert pool.request("GET", "/").read() == b"ok"
 
 
-def test_a_body_that_breaks_off_is_an_error() -> None:
+def test_connection_reset_in_the_body_is_an_error() -> None:
     def script(wire: Wire) -> None:
         wire.request()
         wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
@@ -225,12 +225,12 @@ def test_a_body_that_breaks_off_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("version", [b"HTTP/1.0", b"HTTP/1.1"])
-def test_without_a_length_the_body_ends_with_the_connection(version: bytes) -> None:
+def test_body_without_length_ends_with_the_connection(version: bytes) -> None:
     response, body = fetch(version + b" 200 OK\r\n\r\nall of it")
     assert (response.length, body) == (None, b"all of it")
 
 
-def test_read_in_pieces_never_passes_the_end() -> None:
+def test_read_of_more_than_is_left_ends_with_the_body() -> None:
     with ScriptedServer(answer(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", OK)) as server:
         response = server.pool().request("GET", "/")
         assert [response.read(2), response.read(0), response.read(9), response.read(9)] == [
