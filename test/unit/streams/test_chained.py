@@ -35,7 +35,9 @@ class Chain:
 
 @given(st.lists(st.binary(max_size=9), max_size=8), st.integers(1, 12), st.integers(0, 30))
 @settings(deadline=None)
-def test_every_byte_also_after_a_rewind(pieces: list[bytes], step: int, before: int) -> None:
+def test_chained_body_after_rewind_gives_every_byte_with_one_body_open(
+    pieces: list[bytes], step: int, before: int
+) -> None:
     chain = Chain(pieces)
     whole = b"".join(pieces)
     assert chain.body.length == len(whole)

@@ -24,7 +24,7 @@ CHECK = b"123456789"
         ("crc64nvme", "ae8b14860a799888"),
     ],
 )
-def test_check_values(algorithm: str, hexdigest: str) -> None:
+def test_new_digest_of_the_check_string_is_the_published_value(algorithm: str, hexdigest: str) -> None:
     digest = new_digest(algorithm)
     for byte in CHECK:
         digest.update(bytes([byte]))
@@ -32,7 +32,7 @@ def test_check_values(algorithm: str, hexdigest: str) -> None:
     assert digest.digest().hex() == hexdigest
 
 
-def test_an_unknown_digest() -> None:
+def test_new_digest_of_unknown_algorithm_raises_value_error() -> None:
     with pytest.raises(ValueError, match="sha3"):
         new_digest("sha3")
 
@@ -48,14 +48,14 @@ def bit_by_bit(data: bytes) -> int:
 
 
 @given(st.lists(st.binary(max_size=40), max_size=5))
-def test_crc64_in_pieces(pieces: list[bytes]) -> None:
+def test_crc64nvme_in_pieces_equals_its_definition(pieces: list[bytes]) -> None:
     digest = new_digest("crc64nvme")
     for piece in pieces:
         digest.update(piece)
     assert int.from_bytes(digest.digest(), "big") == bit_by_bit(b"".join(pieces))
 
 
-def test_a_body_is_hashed_as_it_is_read() -> None:
+def test_hashing_body_hashes_what_is_read_and_rewind_starts_over() -> None:
     data = bytes(range(256)) * 1000
     body = HashingBody(BytesBody(data), "md5")
     assert body.length == len(data)
@@ -66,7 +66,7 @@ def test_a_body_is_hashed_as_it_is_read() -> None:
     assert body.digest.hexdigest() == md5_hex(data[:10])
 
 
-def test_crc32_is_that_of_zip() -> None:
+def test_crc32_in_pieces_equals_that_of_zlib() -> None:
     digest = new_digest("crc32")
     digest.update(b"a" * 1000)
     digest.update(b"b")

@@ -13,7 +13,7 @@ SIZES = [1, 9_999, 10_000, 10_001, 200_000]
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_as_promised(size: int) -> None:
+def test_exact_body_of_promised_length_and_digest_is_read_whole(size: int) -> None:
     data = sample(size)
     body = ExactBody(OnceBody(data), size, md5(data))
     assert body.length == size
@@ -25,14 +25,16 @@ def test_as_promised(size: int) -> None:
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("difference", [-1, 1, 50_000])
-def test_another_length_shows_before_the_last_byte(size: int, difference: int, known: bool) -> None:
+def test_exact_body_of_another_length_raises_before_the_last_byte(
+    size: int, difference: int, known: bool
+) -> None:
     data = sample(max(0, size + difference))
     body = ExactBody(OnceBody(data), size, md5(data) if known else None)
     assert drain(body) < size
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_another_digest_shows_before_the_last_byte(size: int) -> None:
+def test_exact_body_of_another_digest_raises_before_the_last_byte(size: int) -> None:
     assert drain(ExactBody(OnceBody(sample(size)), size, md5(b"else"))) < size
 
 
@@ -47,7 +49,7 @@ def drain(body: ExactBody) -> int:
     raise AssertionError("the body ended as if nothing were wrong")
 
 
-def test_it_starts_again() -> None:
+def test_exact_body_after_rewind_is_read_whole() -> None:
     data = sample(200_000)
     body = ExactBody(BytesBody(data), len(data), md5(data))
     body.read(70_000)
@@ -55,14 +57,14 @@ def test_it_starts_again() -> None:
     assert read_all(body) == data
 
 
-def test_a_read_of_nothing_is_no_end() -> None:
+def test_exact_body_read_of_zero_bytes_is_not_its_end() -> None:
     body = ExactBody(BytesBody(b"ab"), 2)
     assert body.read(0) == b""
     assert body.read(2) == b"ab"
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537])
-def test_all_at_once(size: int) -> None:
+def test_read_exactly_returns_promised_bytes_or_raises_bad_digest(size: int) -> None:
     data = sample(size)
     assert read_exactly(OnceBody(data), size, md5(data)) == data
     assert read_exactly(BytesBody(data), size) == data
