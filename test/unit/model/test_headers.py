@@ -39,25 +39,25 @@ class TestValues:
             ("=?iso-8859-1?q?x?=", "=?iso-8859-1?q?x?="),
         ],
     )
-    def test_vectors(self, value: str, sent: str) -> None:
+    def test_encode_known_value_gives_known_form_that_decodes_back(self, value: str, sent: str) -> None:
         assert encode_value(value) == sent
         assert decode_value(sent) == value
 
     @pytest.mark.parametrize(
         "value", [" lead", "trail ", "\ttab", "=?UTF-8?Q?a?=", "say =?utf-8?b?YQ==?= so"]
     )
-    def test_what_would_not_survive_is_encoded_although_ascii(self, value: str) -> None:
+    def test_encode_ascii_with_outer_blank_or_encoded_word_encodes_it(self, value: str) -> None:
         assert encode_value(value) != value
         assert decode_value(encode_value(value)) == value
 
     @many
     @given(values)
-    def test_any_text_comes_back(self, value: str) -> None:
+    def test_decode_of_any_encoded_text_gives_that_text(self, value: str) -> None:
         assert decode_value(encode_value(value)) == value
 
     @many
     @given(values)
-    def test_what_is_sent_fits_a_header(self, value: str) -> None:
+    def test_encode_any_text_gives_printable_ascii_in_short_words(self, value: str) -> None:
         sent = encode_value(value)
         assert all(" " <= character <= "~" for character in sent)
         assert sent == sent.strip()
@@ -66,7 +66,7 @@ class TestValues:
 
     @many
     @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=60))
-    def test_words_are_read_alike_by_the_standard_library(self, value: str) -> None:
+    def test_encoded_words_are_decoded_alike_by_the_standard_library(self, value: str) -> None:
         sent = encode_value(value)
         if sent != value:
             assert str(email.header.make_header(email.header.decode_header(sent))) == value
@@ -82,10 +82,10 @@ class TestValues:
             "a =? b",
         ],
     )
-    def test_foreign_and_malformed_words_stay(self, stored: str) -> None:
+    def test_decode_foreign_or_malformed_word_leaves_it_as_it_is(self, stored: str) -> None:
         assert decode_value(stored) == stored
 
-    def test_blanks_beside_a_word_that_stays_are_text(self) -> None:
+    def test_decode_keeps_blanks_beside_a_malformed_word(self) -> None:
         assert decode_value("=?utf-8?b?!!?= =?utf-8?b?w6k=?=") == "=?utf-8?b?!!?= é"
         assert decode_value("=?utf-8?b?w6k=?= =?utf-8?b?!!?=") == "é =?utf-8?b?!!?="
 
@@ -98,12 +98,12 @@ class TestValues:
             ("x =?UTF-8?Q?y?= z", "x y z"),
         ],
     )
-    def test_words_of_other_writers(self, stored: str, value: str) -> None:
+    def test_decode_words_of_other_encoders_gives_their_text(self, stored: str, value: str) -> None:
         assert decode_value(stored) == value
 
 
 class TestFromSwift:
-    def test_a_response(self) -> None:
+    def test_response_headers_become_headers_user_metadata_and_marks(self) -> None:
         meta = from_swift(
             [
                 ("Content-Type", "text/plain; charset=UTF-8"),
@@ -139,7 +139,7 @@ class TestFromSwift:
         }
 
     @pytest.mark.parametrize("mark", sorted(MARKS))
-    def test_a_user_cannot_forge_our_marks(self, mark: str) -> None:
+    def test_user_metadata_named_like_a_mark_is_dropped(self, mark: str) -> None:
         meta = from_swift([(f"X-Object-Meta-{mark}", "forged"), ("X-Object-Meta-Other", "x")])
         assert meta.user == {"other": "x"}
         assert meta.marks == {}
@@ -147,7 +147,7 @@ class TestFromSwift:
 
 
 class TestUserMetadata:
-    def test_manifest_is_percent_quoted(self) -> None:
+    def test_object_manifest_mark_is_percent_quoted(self) -> None:
         meta = ObjectMeta(marks={"x-object-manifest": "segü/a b"})
         assert to_user_metadata(meta) == {"x-object-manifest": "seg%C3%BC/a%20b"}
 
@@ -156,13 +156,15 @@ class TestUserMetadata:
         st.dictionaries(st.from_regex(r"[a-z][a-z0-9-]{0,10}", fullmatch=True), values, max_size=4),
         st.dictionaries(st.sampled_from(sorted(MARKS)), values, max_size=4),
     )
-    def test_round_trip(self, user: dict[str, str], marks: dict[str, str]) -> None:
+    def test_metadata_sent_to_a_store_is_read_back_equal(
+        self, user: dict[str, str], marks: dict[str, str]
+    ) -> None:
         user = {name: value for name, value in user.items() if name not in MARKS}
         meta = ObjectMeta({"content-type": "text/plain"}, user, marks)
         sent = to_user_metadata(meta)
         stored = {name.title(): value for name, value in sent.items()}  # stores change the case of names
         assert from_user_metadata({"content-type": "text/plain", "etag": "x"}, stored) == meta
 
-    def test_only_known_headers_are_taken_and_empty_ones_are_none(self) -> None:
+    def test_unknown_and_empty_headers_of_a_store_are_dropped(self) -> None:
         meta = from_user_metadata({"content-type": "a/b", "expires": "", "server": "x"}, {})
         assert meta == ObjectMeta({"content-type": "a/b"})

@@ -28,12 +28,14 @@ names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=3
         ("AUTH_test", "s3-restore", "2b77b2"),
     ],
 )
-def test_hashed_prefix(account: str, container: str, prefix: str) -> None:
+def test_hashed_prefix_of_account_and_container_is_the_known_one(
+    account: str, container: str, prefix: str
+) -> None:
     assert hash_prefix(account, container) == prefix
     assert KeyNamer.hashed(account, container).key("o/ü") == f"{prefix}/{account}/{container}/o/ü"
 
 
-def test_manifest_of_the_default_layout() -> None:
+def test_hashed_manifest_key_has_account_container_and_digest() -> None:
     namer = KeyNamer.hashed("AUTH_account", "container")
     assert namer.manifest_key("object") == (
         f"62506b/.manifests/AUTH_account/container/{SHA256_OF_OBJECT}.swift_slo_manifest"
@@ -51,14 +53,16 @@ def test_manifest_of_the_default_layout() -> None:
         ("///", "object", ".manifests/"),
     ],
 )
-def test_custom_prefix_of_the_old_form(custom_prefix: str, key: str, manifest: str) -> None:
+def test_directory_key_has_the_prefix_without_outer_slashes(
+    custom_prefix: str, key: str, manifest: str
+) -> None:
     namer = KeyNamer.directory(custom_prefix)
     assert namer.key("object") == key
     assert namer.manifest_key("object") == f"{manifest}{SHA256_OF_OBJECT}.swift_slo_manifest"
 
 
 @pytest.mark.parametrize("prefix", ["", "pre-", "/pre/", "a b/"])
-def test_literal_prefix(prefix: str) -> None:
+def test_literal_key_has_the_prefix_unchanged(prefix: str) -> None:
     namer = KeyNamer.literal(prefix)
     assert namer.key("/object") == f"{prefix}/object"
     assert namer.manifest_key("object") == (f"{prefix}.manifests/{SHA256_OF_OBJECT}.swift_slo_manifest")
@@ -74,18 +78,18 @@ def test_literal_prefix(prefix: str) -> None:
     ],
     ids=["hashed", "directory", "literal", "bare"],
 )
-class TestInverse:
+class TestNameOfKey:
     @given(name=names)
     @settings(deadline=None)
-    def test_key_to_name(self, namer: KeyNamer, name: str) -> None:
+    def test_key_of_any_name_gives_that_name(self, namer: KeyNamer, name: str) -> None:
         assert namer.name(namer.key(name)) == name
 
     @given(name=names)
     @settings(deadline=None)
-    def test_a_stored_manifest_is_not_an_object(self, namer: KeyNamer, name: str) -> None:
+    def test_key_of_stored_manifest_gives_no_name(self, namer: KeyNamer, name: str) -> None:
         assert namer.name(namer.manifest_key(name)) is None
 
-    def test_foreign_keys(self, namer: KeyNamer) -> None:
+    def test_key_outside_the_prefix_gives_no_name(self, namer: KeyNamer) -> None:
         assert namer.name(namer.prefix) is None
         if namer.prefix:
             assert namer.name(namer.prefix[:-1]) is None
@@ -101,12 +105,12 @@ class TestInverse:
             f"x.manifests/{SHA256_OF_OBJECT}.swift_slo_manifest",
         ],
     )
-    def test_a_users_object_that_resembles_a_manifest_is_an_object(self, namer: KeyNamer, name: str) -> None:
+    def test_key_of_object_that_resembles_a_manifest_gives_its_name(self, namer: KeyNamer, name: str) -> None:
         assert namer.name(namer.key(name)) == name
 
 
 @given(name=names)
 @settings(deadline=None)
-def test_manifest_is_named_by_the_sha256_of_the_name(name: str) -> None:
+def test_manifest_key_contains_the_sha256_of_the_name(name: str) -> None:
     digest = hashlib.sha256(name.encode()).hexdigest()
     assert KeyNamer.literal("p/").manifest_key(name) == f"p/.manifests/{digest}.swift_slo_manifest"

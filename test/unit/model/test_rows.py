@@ -13,7 +13,7 @@ from s3_sync.model.timestamps import Timestamp
     [("obj0", 12921105), ("obj1", 6298335), ("obj2", 7460496), ("über", 12473477), ("a/b/c", 3737552)],
 )
 @pytest.mark.parametrize("replicas", [1, 2, 3, 5, 16**6])
-def test_owner_ordinal(name: str, number: int, replicas: int) -> None:
+def test_owner_ordinal_is_the_known_hash_modulo_replicas(name: str, number: int, replicas: int) -> None:
     assert owner_ordinal(name, replicas) == number % replicas
 
 
@@ -31,25 +31,25 @@ def record(**changed: object) -> dict[str, object]:
     return {**fields, **changed}
 
 
-def test_a_put() -> None:
+def test_record_of_a_put_gives_row_without_metadata_change() -> None:
     row = Row.from_record(record())
     stamp = Timestamp.parse("1402464677.04188")
     assert row == Row(7, "über", stamp, stamp, 3, "text/plain", "900150983cd24fb0d6963f7d28e17f72", False, 1)
     assert not row.metadata_changed
 
 
-def test_a_post_moves_the_timestamp_only() -> None:
+def test_record_of_a_post_gives_later_timestamp_of_older_data() -> None:
     row = Row.from_record(record(created_at="1402464677.04188+0+186a0"))
     assert row.data_timestamp.internal == "1402464677.04188"
     assert row.timestamp.internal == "1402464678.04188"
     assert row.metadata_changed
 
 
-def test_a_change_of_the_content_type_counts() -> None:
+def test_record_with_newest_content_type_gives_its_timestamp() -> None:
     row = Row.from_record(record(created_at="1402464677.04188+186a0-2"))
     assert row.timestamp.internal == "1402464678.04188"
 
 
-def test_a_tombstone_with_an_offset() -> None:
+def test_record_of_a_tombstone_keeps_its_offset() -> None:
     row = Row.from_record(record(created_at="1402464677.04188_2", deleted=1, storage_policy_index="0"))
     assert (row.deleted, row.policy, row.timestamp.offset) == (True, 0, 2)
