@@ -13,7 +13,7 @@ NOTHING = "d41d8cd98f00b204e9800998ecf8427e"
 EARLY, LATE = "2026-01-02T03:04:05.000000", "2026-01-02T03:04:05.000010"
 
 
-def test_a_remote_object_in_swifts_words() -> None:
+def test_entry_of_remote_object_has_the_fields_of_a_swift_listing() -> None:
     entry = Entry.from_object(ObjectInfo("n", 5, A, last_modified=parse_iso_date(LATE)))
     assert "subdir" not in entry.record
     assert entry == (
@@ -28,12 +28,12 @@ def test_a_remote_object_in_swifts_words() -> None:
     )
 
 
-def test_groups() -> None:
+def test_entry_of_group_equals_that_of_a_subdir_record() -> None:
     assert Entry.group("a/") == Entry.from_record({"subdir": "a/"})
     assert "subdir" in Entry.group("a/").record
 
 
-def test_dates_always_have_six_decimals() -> None:
+def test_iso_date_always_has_six_decimals() -> None:
     assert iso_date(0) == "1970-01-01T00:00:00.000000"
     assert iso_date(1234567890.5) == "2009-02-13T23:31:30.500000"
 
@@ -55,7 +55,9 @@ def test_dates_always_have_six_decimals() -> None:
         ({"hash": NOTHING, "bytes": 0}, {"hash": A, "bytes": 100}, False),  # a DLO
     ],
 )
-def test_which_version_is_newer(local: dict[str, Any], remote: dict[str, Any], newer: bool) -> None:
+def test_is_newer_is_true_only_for_later_and_different_content(
+    local: dict[str, Any], remote: dict[str, Any], newer: bool
+) -> None:
     usual = {"name": "n", "bytes": 1}
     assert (
         is_newer(usual | {"last_modified": LATE} | remote, usual | {"last_modified": EARLY} | local) is newer

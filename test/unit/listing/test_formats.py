@@ -27,7 +27,7 @@ RECORDS += [{"subdir": name, "content_location": ["x"]} for name in ("a/", "<\"'
 
 
 @pytest.mark.parametrize("records", [RECORDS, []])
-def test_as_swift_writes_it(records: list[dict[str, Any]]) -> None:
+def test_every_format_equals_what_swift_writes(records: list[dict[str, Any]]) -> None:
     container = "\u00fc <&\"'>"
     ours = {name: write(records, container) for name, write in FORMATS.items()}
     assert ours["application/json"] == json.dumps(records).encode()

@@ -33,7 +33,9 @@ def spliced(
 
 
 @given(st.lists(NAMES, unique=True), st.lists(NAMES, unique=True), st.booleans(), st.integers(0, 8))
-def test_one_sorted_whole(here: list[str], there: list[str], reverse: bool, limit: int) -> None:
+def test_spliced_sorts_both_sides_and_tells_where_each_name_lies(
+    here: list[str], there: list[str], reverse: bool, limit: int
+) -> None:
     def in_order(names: list[str]) -> list[str]:
         return sorted(names, key=str.encode, reverse=reverse)
 
@@ -43,18 +45,18 @@ def test_one_sorted_whole(here: list[str], there: list[str], reverse: bool, limi
     assert found == [(name, where[name]) for name in in_order(list(where))][:limit]
 
 
-def test_pairs() -> None:
+def test_pairs_join_equal_names_of_both_sides() -> None:
     (a, b), (c, d) = local("a", "b"), remote("b", "c")
     assert list(ListingMerger([a, b], [c, d]).pairs()) == [(a, None), (b, c), (None, d)]
 
 
-def test_groups_of_both_sides_are_one() -> None:
+def test_spliced_group_of_both_sides_is_shown_once() -> None:
     group = Entry.group("g/")
     records = list(ListingMerger([group], [group]).spliced(10, WHERE))
     assert records == [{"subdir": "g/", "content_location": [WHERE, "swift"]}]
 
 
-def test_the_newer_version_is_shown() -> None:
+def test_spliced_name_on_both_sides_shows_the_newer_version() -> None:
     (record,) = ListingMerger(local("a"), remote("a")).spliced(1, WHERE)
     assert (record["hash"], record["slo_etag"]) == ("here", "kept")
     (record,) = ListingMerger(local("a"), remote("a", size=2)).spliced(1, WHERE)
@@ -62,7 +64,7 @@ def test_the_newer_version_is_shown() -> None:
 
 
 @pytest.mark.parametrize("names", [("b", "a"), ("a", "a"), ("\uffef", "\U0001f600", "z")])
-def test_what_is_out_of_order_is_refused(names: tuple[str, ...]) -> None:
+def test_spliced_names_out_of_order_raise_the_error_of_their_side(names: tuple[str, ...]) -> None:
     with pytest.raises(InvalidRequest, match="out of order"):
         spliced([], remote(*names))
     with pytest.raises(LocalError, match="out of order"):
@@ -71,7 +73,7 @@ def test_what_is_out_of_order_is_refused(names: tuple[str, ...]) -> None:
         spliced([], remote("a", "b"), reverse=True)
 
 
-def test_reads_no_more_than_it_shows() -> None:
+def test_spliced_reads_no_more_entries_than_the_limit() -> None:
     def endless() -> Any:
         yield from remote("a", "b")
         pytest.fail("one too many")

@@ -12,7 +12,7 @@ TEXTS = st.text(
 
 
 @given(TEXTS, TEXTS, TEXTS)
-def test_is_strictly_between_and_can_be_asked_for(prefix: str, low: str, high: str) -> None:
+def test_between_any_texts_is_strictly_between_and_legal(prefix: str, low: str, high: str) -> None:
     low = prefix + low
     assume(high == "" or high > low)
     middle = between(low, high, prefix)
@@ -38,9 +38,9 @@ def test_is_strictly_between_and_can_be_asked_for(prefix: str, low: str, high: s
         ("a\x01", "a\x02", "a\x01\x7f"),
     ],
 )
-def test_examples(low: str, high: str, middle: str | None) -> None:
+def test_between_known_texts_gives_the_known_middle(low: str, high: str, middle: str | None) -> None:
     assert between(low, high, "") == middle
 
 
-def test_what_does_not_begin_with_the_prefix() -> None:
+def test_between_texts_without_the_prefix_gives_none() -> None:
     assert between("a", "", "b") is None

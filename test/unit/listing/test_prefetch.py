@@ -11,7 +11,7 @@ from s3_sync.listing.prefetch import Prefetch
 SOON = 20.0  # seconds, for what takes no time
 
 
-def test_reads_while_nobody_waits() -> None:
+def test_prefetch_reads_all_pages_before_the_first_is_taken() -> None:
     made = threading.Event()
 
     def pages() -> Iterator[list[int]]:
@@ -26,7 +26,7 @@ def test_reads_while_nobody_waits() -> None:
 
 
 @pytest.mark.parametrize("error", [RemoteUnavailable("gone"), SystemExit("killed")], ids=str)
-def test_errors_come_where_they_happened(error: BaseException) -> None:
+def test_error_in_a_page_is_raised_after_the_items_before_it(error: BaseException) -> None:
     def pages() -> Iterator[list[int]]:
         yield [1]
         raise error
@@ -37,7 +37,7 @@ def test_errors_come_where_they_happened(error: BaseException) -> None:
         next(items)
 
 
-def test_stops_after_the_page_that_it_is_at() -> None:
+def test_close_stops_after_the_page_that_is_being_read() -> None:
     begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
 
     def pages() -> Iterator[list[int]]:

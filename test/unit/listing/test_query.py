@@ -16,7 +16,7 @@ from unit.listing.oracle import NAMES, expected, parameters
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_what_swift_lists(data: st.DataObject) -> None:
+def test_expected_names_of_any_query_equal_those_swift_lists(data: st.DataObject) -> None:
     names = data.draw(st.lists(NAMES, max_size=15, unique=True))
     asked, reverse = data.draw(parameters(names)), data.draw(st.booleans())
     limit = data.draw(st.sampled_from([1, 2, 5, 10_000]))

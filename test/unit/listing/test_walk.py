@@ -25,7 +25,7 @@ def walked(walk: Walk) -> list[str]:
 
 @settings(max_examples=200, deadline=None)
 @given(st.data())
-def test_any_query_of_any_store(data: st.DataObject) -> None:
+def test_walk_of_any_store_gives_the_expected_names(data: st.DataObject) -> None:
     names = data.draw(st.lists(NAMES, max_size=25, unique=True))
     store = Store(
         names,
@@ -39,7 +39,7 @@ def test_any_query_of_any_store(data: st.DataObject) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.data())
-def test_any_search_for_the_end(data: st.DataObject) -> None:
+def test_reverse_walk_with_search_gives_the_expected_names(data: st.DataObject) -> None:
     names = data.draw(st.lists(NAMES, min_size=5, max_size=25, unique=True))
     store = Store(names, page=data.draw(st.sampled_from([1, 3])), forgets=data.draw(st.booleans()))
     query = replace(data.draw(queries(names)), reverse=True, limit=data.draw(st.integers(1, 4)))
@@ -55,7 +55,7 @@ def test_any_search_for_the_end(data: st.DataObject) -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(st.data())
-def test_any_query_of_the_reference_provider(data: st.DataObject) -> None:
+def test_walk_of_the_memory_provider_gives_the_expected_names(data: st.DataObject) -> None:
     names = data.draw(st.lists(NAMES, max_size=15, unique=True))
     provider = MemoryProvider()
     provider.create_bucket("b")
@@ -73,7 +73,7 @@ def test_any_query_of_the_reference_provider(data: st.DataObject) -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(st.data())
-def test_hidden_keys_take_no_room(data: st.DataObject) -> None:
+def test_hidden_keys_do_not_count_towards_the_limit(data: st.DataObject) -> None:
     names = data.draw(st.lists(NAMES, max_size=15, unique=True))
     hidden = {name for name in names if data.draw(st.booleans())}
     store = Store(names, page=2, hidden=hidden)
@@ -81,13 +81,13 @@ def test_hidden_keys_take_no_room(data: st.DataObject) -> None:
     assert walked(Walk(store, query)) == expected(set(names) - hidden, query)
 
 
-def test_many_hidden_keys_are_passed_in_large_steps() -> None:
+def test_many_hidden_keys_are_passed_in_few_requests() -> None:
     store = Store(["z"], hidden=[f".manifests/{number:05}" for number in range(5000)])
     assert walked(Walk(store, ListingQuery(limit=1))) == ["z"]
     assert len(store.asked) <= 7
 
 
-class TestSkipping:
+class TestLargeGroup:
     """One group of a million names costs a request, not a thousand."""
 
     names = ["a", *(f"big/{number:06}" for number in range(20_000)), "c/1", "d"]
@@ -95,49 +95,51 @@ class TestSkipping:
     @pytest.mark.parametrize("obeys", [True, False])
     @pytest.mark.parametrize("rolls_up", [True, False])
     @pytest.mark.parametrize("reverse", [True, False])
-    def test_groups(self, obeys: bool, rolls_up: bool, reverse: bool) -> None:
+    def test_delimiter_passes_the_group_in_few_requests(
+        self, obeys: bool, rolls_up: bool, reverse: bool
+    ) -> None:
         store = Store(self.names, obeys=obeys)
         query = ListingQuery(delimiter="/", reverse=reverse)
         shown = ["a", "big/", "c/", "d"]
         assert walked(Walk(store, query, rolls_up=rolls_up)) == (shown[::-1] if reverse else shown)
         assert len(store.asked) <= 3
 
-    def test_path(self) -> None:
+    def test_path_passes_the_group_in_two_requests(self) -> None:
         store = Store(self.names)
         assert walked(Walk(store, ListingQuery.from_request({"path": ""}))) == ["a", "d"]
         assert len(store.asked) == 2
 
-    def test_marker_in_the_middle(self) -> None:
+    def test_marker_inside_the_group_shows_it_in_two_requests(self) -> None:
         store = Store(self.names)
         query = ListingQuery(delimiter="/", after="big/010000")
         assert walked(Walk(store, query)) == ["big/", "c/", "d"]
         assert len(store.asked) == 2
 
-    def test_end_in_the_middle(self) -> None:
+    def test_end_marker_inside_the_group_shows_it_if_a_name_precedes(self) -> None:
         store = Store(self.names)
         assert walked(Walk(store, ListingQuery(delimiter="/", before="big/000000"))) == ["a"]
         assert walked(Walk(store, ListingQuery(delimiter="/", before="big/000001"))) == ["a", "big/"]
         assert len(store.asked) == 4
 
 
-class TestBackwards:
+class TestReverseWalk:
     """Forwards, each of these would take a thousand requests."""
 
     @pytest.mark.parametrize("limit", [1, 10, 1000, 2500])
-    def test_does_not_walk_through_everything(self, limit: int) -> None:
+    def test_last_names_of_a_large_store_take_few_requests(self, limit: int) -> None:
         names = [f"logs/2020/{number:06}.gz" for number in range(100_000)]
         store = Store(names, page=100)
         query = ListingQuery(prefix="logs/", limit=limit, reverse=True)
         assert walked(Walk(store, query)) == names[-limit:][::-1]
         assert len(store.asked) < 300
 
-    def test_a_small_store_is_not_searched(self) -> None:
+    def test_small_store_is_read_forwards_without_a_search(self) -> None:
         names = [f"{number:06}" for number in range(2500)]
         store = Store(names)
         assert walked(Walk(store, ListingQuery(limit=5, reverse=True))) == names[-5:][::-1]
         assert len(store.asked) == 3
 
-    def test_before_a_marker(self) -> None:
+    def test_names_before_a_marker_take_few_requests(self) -> None:
         names = [f"{number:06}" for number in range(100_000)]
         store = Store(names, page=100)
         query = ListingQuery(limit=5, before="050000", reverse=True)
@@ -151,13 +153,13 @@ class TestBackwards:
             (["a%", "a/1", "a/2"], "a9"),  # a guess that is the group itself
         ],
     )
-    def test_guesses_and_groups(self, names: list[str], before: str) -> None:
+    def test_guess_inside_or_equal_to_a_group_misses_no_name(self, names: list[str], before: str) -> None:
         query = ListingQuery(delimiter="/", before=before, reverse=True)
         for limit in (1, 2, 3):
             walk = Walk(Store(names, page=1), replace(query, limit=limit), read_before_search=1, probe_size=1)
             assert walked(walk) == expected(names, query)[:limit]
 
-    def test_names_that_cannot_be_guessed(self) -> None:
+    def test_names_without_a_midpoint_are_found(self) -> None:
         names = sorted(["\x01" * count for count in range(1, 200)] + ["\x02" * 3])
         query = ListingQuery(limit=3, reverse=True)
         assert (
@@ -166,7 +168,7 @@ class TestBackwards:
 
 
 class TestLimits:
-    def test_asks_for_no_more_than_wanted(self) -> None:
+    def test_limit_of_the_query_is_that_of_the_request(self) -> None:
         store = Store(f"{number:03}" for number in range(100))
         assert walked(Walk(store, ListingQuery(limit=7))) == [f"{number:03}" for number in range(7)]
         assert [query.limit for query in store.asked] == [7]
@@ -181,7 +183,7 @@ class TestLimits:
             ListingQuery(prefix="b", before="a", reverse=True),
         ],
     )
-    def test_asks_nothing_when_nothing_can_be_found(self, query: ListingQuery) -> None:
+    def test_query_that_nothing_can_match_sends_no_request(self, query: ListingQuery) -> None:
         store = Store(["b"])
         assert walked(Walk(store, query)) == []
         assert store.asked == []
@@ -192,7 +194,7 @@ class TestLimits:
         assert walked(Walk(store, ListingQuery(delimiter="/"))) == ["a"]
 
 
-def test_a_listing_that_stands_still_is_refused() -> None:
+def test_listing_that_does_not_advance_is_refused() -> None:
     def fetch(prefix: str, start_after: str, delimiter: str, limit: int) -> ListPage:
         return ListPage((ObjectInfo("a", 1),), (), "a")
 
@@ -200,7 +202,7 @@ def test_a_listing_that_stands_still_is_refused() -> None:
         walked(Walk(fetch, ListingQuery()))
 
 
-def test_a_store_that_does_not_leave_a_group_is_refused() -> None:
+def test_listing_that_does_not_leave_a_group_is_refused() -> None:
     def fetch(prefix: str, start_after: str, delimiter: str, limit: int) -> ListPage:
         return ListPage((ObjectInfo("a/1", 1),), (), "a/1")
 
