@@ -26,7 +26,7 @@ def parse(*entries: object) -> Manifest:
     return Manifest.parse(json.dumps(entries).encode())
 
 
-def test_a_manifest_as_swift_stores_it() -> None:
+def test_parse_stored_manifest_gives_segments_size_and_etag() -> None:
     raw = json.dumps(
         [entry(last_modified="2026-01-02T03:04:05.000000"), entry(name="/\u00e7/\u00fc", bytes=7, hash=B)]
     ).encode()
@@ -38,13 +38,13 @@ def test_a_manifest_as_swift_stores_it() -> None:
     assert manifest.etag == hashlib.md5(raw).hexdigest()
 
 
-def test_etags() -> None:
+def test_etags_of_manifest_are_digests_of_the_segment_md5s() -> None:
     manifest = parse(entry(), entry(hash=B))
     assert manifest.multipart_etag == "670b3279101b19eb8e1a7c4e4efb84db-2"
     assert manifest.joined_etag == hashlib.md5((A + B).encode()).hexdigest()
 
 
-def test_what_clients_send() -> None:
+def test_to_put_gives_the_manifest_that_clients_send() -> None:
     assert json.loads(parse(entry()).to_put()) == [{"path": "/c/a/b", "size_bytes": 1024, "etag": A}]
 
 
@@ -65,7 +65,7 @@ def test_what_clients_send() -> None:
         ({"name": "/c/"}, "slo_malformed"),
     ],
 )
-def test_what_cannot_be_copied_is_refused(changes: dict[str, Any], reason: str) -> None:
+def test_parse_unsupported_segment_is_refused_with_its_reason(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(ObjectRefused) as refusal:
         parse(entry(), entry(**changes))
     assert refusal.value.reason == reason
@@ -73,20 +73,20 @@ def test_what_cannot_be_copied_is_refused(changes: dict[str, Any], reason: str) 
 
 
 @pytest.mark.parametrize("raw", [b"", b"{}", b"[1]", b"[", b"\xff"])
-def test_what_is_no_manifest(raw: bytes) -> None:
+def test_parse_anything_else_is_refused_as_malformed(raw: bytes) -> None:
     with pytest.raises(ObjectRefused) as refusal:
         Manifest.parse(raw)
     assert refusal.value.reason == "slo_malformed"
 
 
 @pytest.mark.parametrize("field", ["name", "hash", "bytes"])
-def test_missing_fields(field: str) -> None:
+def test_parse_segment_without_a_field_is_refused_as_malformed(field: str) -> None:
     with pytest.raises(ObjectRefused) as refusal:
         parse({key: value for key, value in entry().items() if key != field})
     assert refusal.value.reason == "slo_malformed"
 
 
-def test_a_listing() -> None:
+def test_from_listing_gives_a_manifest_that_parse_reads_back() -> None:
     manifest = Manifest.from_listing("c", [{"name": "p/\u00fc", "bytes": 3, "hash": A, "last_modified": "t"}])
     assert manifest.segments == (Segment("c", "p/\u00fc", 3, A),)
     assert Manifest.parse(manifest.raw) == manifest
@@ -94,7 +94,7 @@ def test_a_listing() -> None:
 
 
 @pytest.mark.parametrize("field", [{"slo_etag": B}, {"hash": f"{A}; slo_etag={B}"}])
-def test_a_large_object_among_the_segments_of_another(field: dict[str, Any]) -> None:
+def test_from_listing_with_a_large_object_is_refused_as_nested(field: dict[str, Any]) -> None:
     with pytest.raises(ObjectRefused) as refusal:
         Manifest.from_listing("c", [{"name": "s", "bytes": 3, "hash": A, **field}])
     assert refusal.value.reason == "dlo_nested"
@@ -111,7 +111,7 @@ json_values = st.recursive(
 
 @given(json_values)
 @settings(deadline=None)
-def test_any_json_is_a_manifest_or_refused(value: Any) -> None:
+def test_parse_any_json_gives_a_manifest_or_is_refused(value: Any) -> None:
     raw = json.dumps(value).encode()
     reason = ""
     try:
@@ -121,15 +121,15 @@ def test_any_json_is_a_manifest_or_refused(value: Any) -> None:
     assert reason in ("", "slo_malformed", "slo_data", "slo_nested", "slo_range")
 
 
-class TestReading:
-    def test_what_was_written(self) -> None:
+class TestReadManifest:
+    def test_bytes_with_the_expected_md5_are_returned(self) -> None:
         assert read_manifest(BytesBody(b"[]"), md5_hex(b"[]"), 2) == b"[]"
 
-    def test_something_else_of_the_same_length(self) -> None:
-        """Another read tells; it is no property of the object."""
+    def test_bytes_with_another_md5_raise_local_unavailable(self) -> None:
+        """It is no property of the object: another read may succeed."""
         with pytest.raises(LocalUnavailable):
             read_manifest(BytesBody(b"{}"), md5_hex(b"[]"), 2)
 
-    def test_too_much(self) -> None:
+    def test_more_bytes_than_the_limit_are_refused_as_too_large(self) -> None:
         with pytest.raises(ObjectRefused, match="too large"):
             read_manifest(BytesBody(b"[1]"), md5_hex(b"[1]"), 2)

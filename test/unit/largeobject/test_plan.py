@@ -42,7 +42,9 @@ limits_of_any_store = st.builds(
 
 @given(st.lists(st.integers(0, 200), max_size=40), limits_of_any_store)
 @settings(deadline=None, max_examples=1000)
-def test_parts_are_legal_and_hold_every_byte_in_order(sizes: list[int], limits: Limits) -> None:
+def test_plan_of_any_segments_has_legal_parts_with_every_byte_in_order(
+    sizes: list[int], limits: Limits
+) -> None:
     manifest = of_sizes(sizes)
     assume(manifest.size <= limits.max_part * limits.max_parts)
     parts = plan_parts(manifest, limits)
@@ -67,7 +69,7 @@ def test_parts_are_legal_and_hold_every_byte_in_order(sizes: list[int], limits: 
 
 @given(st.lists(st.integers(10, 50), min_size=1, max_size=20), st.integers(1, 50))
 @settings(deadline=None)
-def test_legal_segments_are_the_parts(sizes: list[int], last: int) -> None:
+def test_segments_of_legal_size_become_one_part_each(sizes: list[int], last: int) -> None:
     manifest = of_sizes([*sizes, last])
     parts = plan_parts(manifest, Limits(10, 50, 21))
     assert [part.md5 for part in parts] == [segment.md5 for segment in manifest.segments]
@@ -75,7 +77,7 @@ def test_legal_segments_are_the_parts(sizes: list[int], last: int) -> None:
 
 @given(st.lists(st.integers(0, 300), max_size=20), limits_of_any_store)
 @settings(deadline=None)
-def test_too_large_for_any_plan(sizes: list[int], limits: Limits) -> None:
+def test_object_beyond_the_limits_is_refused_as_too_large(sizes: list[int], limits: Limits) -> None:
     manifest = of_sizes([*sizes, limits.max_part * limits.max_parts + 1])
     with pytest.raises(ObjectRefused) as refusal:
         plan_parts(manifest, limits)
@@ -97,13 +99,13 @@ def test_too_large_for_any_plan(sizes: list[int], limits: Limits) -> None:
         ([MIB] * 60_000, 10_000, False),
     ],
 )
-def test_on_s3(sizes: list[int], parts: int, one_to_one: bool) -> None:
+def test_plan_for_s3_has_the_known_number_of_parts(sizes: list[int], parts: int, one_to_one: bool) -> None:
     manifest = of_sizes(sizes)
     plan = plan_parts(manifest, StoreLimits())
     assert len(plan) == parts
     assert is_one_to_one(manifest, plan) is one_to_one
 
 
-def test_nothing_needs_no_part() -> None:
+def test_plan_of_empty_object_has_no_parts() -> None:
     assert plan_parts(of_sizes([]), StoreLimits()) == ()
     assert plan_parts(of_sizes([0, 0]), StoreLimits()) == ()

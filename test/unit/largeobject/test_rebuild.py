@@ -26,7 +26,7 @@ def manifest_of(segments: list[bytes]) -> Manifest:
 
 @given(st.lists(st.binary(max_size=20), max_size=10))
 @settings(deadline=None)
-def test_every_segment_has_its_bytes_again(segments: list[bytes]) -> None:
+def test_rebuild_of_any_copy_gives_each_segment_its_bytes(segments: list[bytes]) -> None:
     manifest = manifest_of(segments)
     whole = b"".join(segments)
     meta = ObjectMeta(
@@ -55,12 +55,12 @@ def test_every_segment_has_its_bytes_again(segments: list[bytes]) -> None:
         (3, {"swift_source_dlo_etag": "0" * 32}),
     ],
 )
-def test_a_manifest_of_other_bytes_is_refused(size: int, marks: dict[str, Any]) -> None:
+def test_rebuild_with_manifest_of_other_size_or_etag_is_refused(size: int, marks: dict[str, Any]) -> None:
     info = ObjectInfo("o", size, meta=ObjectMeta().marked(**marks))
     with pytest.raises(ObjectRefused) as refusal:
         rebuild(info, manifest_of([b"a", b"bc"]))
     assert refusal.value.reason == "manifest_mismatch"
 
 
-def test_a_copy_of_an_earlier_version_has_no_marks() -> None:
+def test_rebuild_of_copy_without_marks_accepts_the_manifest() -> None:
     assert len(rebuild(ObjectInfo("o", 3, meta=ObjectMeta()), manifest_of([b"a", b"bc"])).segments) == 2

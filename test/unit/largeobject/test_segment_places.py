@@ -20,7 +20,7 @@ def test_may_hold_segments_elsewhere_is_false(container: str) -> None:
     assert not may_hold_segments(container, "scans", ())
 
 
-def test_may_hold_segments_of_the_other_way_round_is_false() -> None:
+def test_may_hold_segments_in_base_of_segments_container_is_false() -> None:
     assert not may_hold_segments("scans", "scans_segments", ())
 
 
