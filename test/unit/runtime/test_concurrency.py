@@ -34,7 +34,7 @@ class TestSerialPool:
         assert SerialPool().map(lambda item: item * 2, [3, 1, 2]) == [6, 2, 4]
         assert SerialPool().map(str, []) == []
 
-    def test_spawn_runs_at_once(self) -> None:
+    def test_spawn_runs_the_call_in_the_same_thread(self) -> None:
         ran: list[int] = []
         SerialPool().spawn(lambda: ran.append(threading.get_ident()))
         assert ran == [threading.get_ident()]
@@ -80,10 +80,10 @@ class TestGreenPool:
         )
         assert printed.split("\n")[:2] == ["True 4 4", "[]"]
 
-    def test_work_that_never_waits(self) -> None:
+    def test_map_of_calls_that_never_wait_gives_all_results(self) -> None:
         assert green("print(GreenPool(2).map(lambda item: item + 1, range(5)))") == "[1, 2, 3, 4, 5]\n"
 
-    def test_several_maps_share_the_places_fairly(self) -> None:
+    def test_concurrent_maps_share_the_pool_fairly(self) -> None:
         printed = green(
             """
             pool, order = GreenPool(2), []
@@ -99,7 +99,7 @@ class TestGreenPool:
         )
         assert printed == "True 100\n"
 
-    def test_spawn_waits_for_a_place(self) -> None:
+    def test_spawn_on_a_full_pool_waits_for_a_free_place(self) -> None:
         printed = green(
             """
             pool = GreenPool(1)
@@ -111,8 +111,8 @@ class TestGreenPool:
         )
         assert printed == "True\n"
 
-    def test_kill_ends_what_runs_and_returns(self) -> None:
-        """Although what is ended cleans up behind it, which takes its time."""
+    def test_kill_ends_the_running_calls_and_returns(self) -> None:
+        """Although the calls take time to clean up."""
         printed = green(
             """
             pool, cleaned, results, stopping = GreenPool(4), [], [], False
@@ -135,10 +135,10 @@ class TestGreenPool:
         )
         assert printed == f"True\n[0, 1, 2, 3] [{[None] * 4 + ['not begun'] * 6}]\n"
 
-    def test_kill_with_nothing_running(self) -> None:
+    def test_kill_of_an_idle_pool_returns(self) -> None:
         assert green("GreenPool(2).kill(); print('fine')") == "fine\n"
 
-    def test_locks_and_sleeps_are_cooperative(self) -> None:
+    def test_call_that_waits_for_a_name_lock_does_not_block_others(self) -> None:
         printed = green(
             """
             from s3_sync.daemon.name_locks import NameLocks
@@ -156,7 +156,7 @@ class TestGreenPool:
         assert printed == "True True\n"
 
 
-def test_clock() -> None:
+def test_clock_tells_the_time_and_sleeps() -> None:
     clock = Clock()
     assert abs(clock.now() - time.time()) < 1
     start = time.monotonic()

@@ -1,4 +1,4 @@
-"""What is news, and what has been said before."""
+"""A state is logged once; repeated, it is logged at DEBUG."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from s3_sync.runtime.log_once import LogOnce
 log = logging.getLogger("told")
 
 
-def test_the_same_is_said_once() -> None:
+def test_level_for_an_unchanged_state_is_debug() -> None:
     log_once = LogOnce()
     levels = [
         log_once.level_for("store", what) for what in ("frozen", "frozen", "refused", "refused", "frozen")
@@ -20,7 +20,7 @@ def test_the_same_is_said_once() -> None:
     assert log_once.level_for("other", "frozen", logging.ERROR) == logging.ERROR
 
 
-def test_and_again_when_it_was_over_meanwhile() -> None:
+def test_level_for_a_state_after_clear_is_warning_again() -> None:
     log_once = LogOnce()
     assert not log_once.clear("store")
     log_once.level_for("store", "frozen")
@@ -29,7 +29,7 @@ def test_and_again_when_it_was_over_meanwhile() -> None:
     assert log_once.level_for("store", "frozen") == logging.WARNING
 
 
-def test_a_traceback_is_shown_once_for_each_place(caplog: pytest.LogCaptureFixture) -> None:
+def test_exception_of_the_same_line_again_is_logged_at_debug(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     log_once = LogOnce()
 

@@ -41,7 +41,7 @@ def lines(path: Path) -> list[tuple[str, ...]]:
     return [match.groups() for match in found if match]
 
 
-def test_the_log_file(tmp_path: Path) -> None:
+def test_log_file_gets_lines_of_its_level_from_all_loggers(tmp_path: Path) -> None:
     path = tmp_path / "sync.log"
     logs.configure(NAME, str(path), "info", console=False)
     logging.getLogger(NAME).debug("not this")
@@ -59,7 +59,7 @@ def test_the_log_file(tmp_path: Path) -> None:
     ]
 
 
-def test_the_log_file_is_private_after_rotation_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_file_is_private_after_rotation_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "MAX_BYTES", 2000)
     before = os.umask(0)
     try:
@@ -82,21 +82,23 @@ def test_rotation_is_at_100_mib_with_5_old_files(tmp_path: Path) -> None:
     assert (handler.maxBytes, handler.backupCount) == (100 * 2**20, 5)
 
 
-def test_console_instead_of_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_console_gets_the_lines_and_no_file_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     logs.configure(NAME, str(tmp_path / "sync.log"), "info", console=True)
     logging.getLogger(NAME).info("hello")
     assert LINE.fullmatch(capsys.readouterr().err.rstrip("\n"))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nowhere_to_log_to(tmp_path: Path) -> None:
+def test_configure_without_writable_log_file_raises_config_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="log_file: log file must be set"):
         logs.configure(NAME, None, "info", console=False)
     with pytest.raises(ConfigError, match="cannot write .*/no/where.log: No such file or directory"):
         logs.configure(NAME, str(tmp_path / "no/where.log"), "info", console=False)
 
 
-def test_debug_leaves_out_the_talkative_parts(tmp_path: Path) -> None:
+def test_debug_level_leaves_out_debug_lines_of_verbose_loggers(tmp_path: Path) -> None:
     path = tmp_path / "sync.log"
     logs.configure(NAME, str(path), "debug", console=False)
     for name in (*logs.VERBOSE_LOGGERS, "botocore.endpoint", NAME):
@@ -109,7 +111,7 @@ def test_debug_leaves_out_the_talkative_parts(tmp_path: Path) -> None:
     assert len(lines(path)) == 2 + 6
 
 
-def test_setting_up_again_does_not_double_lines(tmp_path: Path) -> None:
+def test_configure_again_does_not_double_lines(tmp_path: Path) -> None:
     path = tmp_path / "sync.log"
     for _ in range(3):
         logs.configure(NAME, str(path), "info", console=False)
@@ -120,7 +122,7 @@ def test_setting_up_again_does_not_double_lines(tmp_path: Path) -> None:
 SECRET = "wJalr/XUt+nFEMI K7\"é'"
 
 
-def test_secrets_never_reach_a_line(tmp_path: Path) -> None:
+def test_secrets_in_any_form_are_masked_in_log_lines(tmp_path: Path) -> None:
     path = tmp_path / "sync.log"
     token = "FwoGZXIvYXdzEXAMPLETOKEN"
     logs.configure(NAME, str(path), "debug", False, None, [Secret(SECRET), Secret(token), Secret("pw")])
@@ -146,7 +148,7 @@ def test_secrets_never_reach_a_line(tmp_path: Path) -> None:
     assert "Signature=********" in text
 
 
-def test_syslog_by_udp(tmp_path: Path) -> None:
+def test_syslog_by_udp_sends_masked_lines_with_their_priority(tmp_path: Path) -> None:
     path = tmp_path / "sync.log"
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind(("127.0.0.1", 0))
@@ -178,7 +180,7 @@ def listener() -> socket.socket:
     return server
 
 
-def test_syslog_by_tcp_connects_again() -> None:
+def test_syslog_by_tcp_reconnects_after_the_server_closed() -> None:
     server = listener()
     handler = SyslogHandler(Syslog("127.0.0.1", server.getsockname()[1], "tcp"))
     handler.emit(record("one\ntwo"))
@@ -197,7 +199,9 @@ def test_syslog_by_tcp_connects_again() -> None:
 
 
 @pytest.mark.parametrize("proto", ["udp", "tcp"])
-def test_an_unreachable_syslog_holds_up_nothing(proto: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_syslog_is_tried_once_per_reconnect_delay(
+    proto: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = 0.0
     attempts = []
     real = socket.getaddrinfo
@@ -217,7 +221,7 @@ def test_an_unreachable_syslog_holds_up_nothing(proto: str, monkeypatch: pytest.
     handler.close()
 
 
-def test_a_tcp_server_that_stops_reading_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_syslog_server_that_stops_reading_does_not_block_logging(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("s3_sync.runtime.syslog.CONNECT_TIMEOUT", 0.2)
     server = listener()
     handler = SyslogHandler(Syslog("127.0.0.1", server.getsockname()[1], "tcp"))
@@ -237,15 +241,15 @@ def test_a_tcp_server_that_stops_reading_is_given_up(monkeypatch: pytest.MonkeyP
     server.close()
 
 
-def test_a_line_that_cannot_be_formatted_is_reported_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_syslog_line_that_cannot_be_formatted_is_reported_once(capsys: pytest.CaptureFixture[str]) -> None:
     handler = SyslogHandler(Syslog("127.0.0.1", 9, "udp"))
     handler.emit(logging.makeLogRecord({"msg": "%d", "args": ("x",), "levelno": logging.INFO}))
     assert capsys.readouterr().err.count("--- Logging error ---") == 1
     handler.close()
 
 
-def test_a_file_that_was_renamed_is_left_for_a_new_one(tmp_path: Path) -> None:
-    """As logrotate does it, which tells nobody: no line is lost, and none goes into what it compresses."""
+def test_log_file_renamed_by_logrotate_is_left_for_a_new_one(tmp_path: Path) -> None:
+    """logrotate sends no signal: no line is lost, and none goes into the file that it compresses."""
     path = tmp_path / "sync.log"
     logs.configure(NAME, str(path), "info", console=False)
     logging.getLogger(NAME).info("one")

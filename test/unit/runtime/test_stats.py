@@ -43,7 +43,7 @@ def collector() -> Iterator[Collector]:
     collector.socket.close()
 
 
-def test_names_and_values_on_the_wire(collector: Collector) -> None:
+def test_counters_are_summed_and_sent_with_prefix_in_statsd_format(collector: Collector) -> None:
     stats = Stats(collector.address, collector.port, "1space.sync")
     stats.counter("S3.AUTH_test.bucket.bucket", "copied_objects", 1)
     stats.counter("S3.AUTH_test.bucket.bucket", "copied_objects")
@@ -57,14 +57,14 @@ def test_names_and_values_on_the_wire(collector: Collector) -> None:
     ]
 
 
-def test_without_a_prefix(collector: Collector) -> None:
+def test_counter_without_prefix_is_sent_by_its_own_name(collector: Collector) -> None:
     stats = Stats(collector.address, collector.port)
     stats.counter("S3.a.b.c", "bytes", 5)
     stats.close()
     assert collector.packet() == ["S3.a.b.c.bytes:5|c"]
 
 
-def test_many_calls_are_one_packet_and_need_no_close(collector: Collector) -> None:
+def test_many_counts_are_sent_in_one_packet_after_the_interval(collector: Collector) -> None:
     stats = Stats(collector.address, collector.port)
     started = time.monotonic()
     for _ in range(1000):
@@ -79,7 +79,7 @@ def test_many_calls_are_one_packet_and_need_no_close(collector: Collector) -> No
     assert collector.is_silent()
 
 
-def test_threads_lose_nothing(collector: Collector) -> None:
+def test_counts_of_several_threads_are_all_sent(collector: Collector) -> None:
     stats = Stats(collector.address, collector.port)
 
     def count() -> None:
@@ -98,7 +98,7 @@ def test_threads_lose_nothing(collector: Collector) -> None:
     assert total == 20_000
 
 
-def test_ipv6() -> None:
+def test_counter_to_ipv6_host_is_sent() -> None:
     collector = Collector(socket.AF_INET6)
     stats = Stats("::1", collector.port)
     stats.counter("p", "m", 7)
@@ -108,7 +108,7 @@ def test_ipv6() -> None:
 
 
 @pytest.mark.parametrize("host", [None, ""])
-def test_no_host_means_nothing_happens(host: str | None) -> None:
+def test_counter_without_host_starts_no_thread(host: str | None) -> None:
     threads = threading.active_count()
     stats = Stats(host)
     stats.counter("p", "m", 1)
@@ -116,7 +116,7 @@ def test_no_host_means_nothing_happens(host: str | None) -> None:
     stats.close()
 
 
-def test_nobody_listens() -> None:
+def test_counter_to_closed_port_raises_nothing() -> None:
     closed = Collector()
     closed.socket.close()
     stats = Stats(closed.address, closed.port)
@@ -128,7 +128,7 @@ def test_nobody_listens() -> None:
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 300])
-def test_an_unknown_host_is_told_once_and_holds_up_nothing(
+def test_unknown_host_is_logged_once_and_delays_nothing(
     host: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logging.getLogger("s3-sync").propagate = True  # another test may have set up real logging
@@ -147,7 +147,7 @@ def test_an_unknown_host_is_told_once_and_holds_up_nothing(
     assert f"Cannot resolve statsd host {host}" in record.getMessage()
 
 
-def test_counts_survive_until_the_host_is_known(
+def test_counts_are_kept_until_the_host_is_resolved(
     collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
@@ -174,7 +174,7 @@ def test_counts_survive_until_the_host_is_known(
     stats.close()
 
 
-def test_the_thread_runs_in_a_cooperative_process(collector: Collector) -> None:
+def test_counters_are_sent_from_a_process_with_green_threads(collector: Collector) -> None:
     program = f"""
 import warnings
 warnings.simplefilter("ignore")
