@@ -15,7 +15,7 @@ from s3_sync.state.atomic import set_aside, sync_directory, write_atomically
 
 
 class Killed(BaseException):
-    """Stands for the end of the process: nobody catches it."""
+    """Stands for the end of the process: no code catches it."""
 
 
 def raising(error: BaseException) -> Callable[..., Any]:
@@ -25,7 +25,7 @@ def raising(error: BaseException) -> Callable[..., Any]:
     return fail
 
 
-def test_new_and_replaced(tmp_path: Path) -> None:
+def test_write_atomically_creates_and_replaces_the_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     write_atomically(str(path), b"one")
     assert path.read_bytes() == b"one"
@@ -34,7 +34,7 @@ def test_new_and_replaced(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_mode(tmp_path: Path) -> None:
+def test_write_atomically_makes_a_private_file_unless_mode_is_given(tmp_path: Path) -> None:
     write_atomically(str(tmp_path / "private"), b"x")
     write_atomically(str(tmp_path / "public"), b"x", mode=0o644)
     assert stat.S_IMODE((tmp_path / "private").stat().st_mode) == 0o600
@@ -44,7 +44,7 @@ def test_mode(tmp_path: Path) -> None:
 @pytest.mark.parametrize("existing", [True, False])
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), Killed()])
 @pytest.mark.parametrize("step", ["fdopen", "fchmod", "fsync", "rename"])
-def test_a_failure_before_the_rename_leaves_the_old_file(
+def test_failure_before_the_rename_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: BaseException, existing: bool
 ) -> None:
     path = tmp_path / "file"
@@ -60,7 +60,7 @@ def test_a_failure_before_the_rename_leaves_the_old_file(
     assert path.read_bytes() == b"newer"
 
 
-def test_a_failure_after_the_rename_is_told_and_the_new_file_is_whole(
+def test_failure_after_the_rename_raises_and_leaves_the_new_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file"
@@ -71,7 +71,7 @@ def test_a_failure_after_the_rename_is_told_and_the_new_file_is_whole(
     assert path.read_bytes() == b"new"
 
 
-def test_bytes_are_on_disk_before_the_name_and_the_name_afterwards(
+def test_write_atomically_syncs_file_before_and_directory_after_rename(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[str] = []
@@ -87,7 +87,7 @@ def test_bytes_are_on_disk_before_the_name_and_the_name_afterwards(
     assert steps == ["fsync", "rename", "fsync"]
 
 
-def test_no_descriptor_is_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_writes_leave_no_descriptor_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = len(os.listdir("/proc/self/fd"))
     for step in ("fchmod", "fsync", "rename"):
         with monkeypatch.context() as patch:
@@ -98,7 +98,7 @@ def test_no_descriptor_is_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_sync_directory_wants_a_directory(tmp_path: Path) -> None:
+def test_sync_directory_of_a_file_raises_not_a_directory(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError):
         sync_directory(str(tmp_path / "file"))

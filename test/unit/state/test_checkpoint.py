@@ -1,4 +1,4 @@
-"""Status files: forms that earlier versions wrote, who has which entry, and what makes progress void."""
+"""Status files: forms that earlier versions wrote, which entry is whose, and what makes progress void."""
 
 from __future__ import annotations
 
@@ -59,17 +59,17 @@ OLD_ENTRY = {
 }
 
 
-class TestRoundTrip:
-    def test_nothing_is_known_at_first(self, tmp_path: Path) -> None:
+class TestSaveAndLoad:
+    def test_load_without_status_file_gives_none_and_makes_no_file(self, tmp_path: Path) -> None:
         assert files(tmp_path).load(MAPPING, DB) is None
         assert os.listdir(tmp_path) == []
 
-    def test_every_field_comes_back(self, tmp_path: Path) -> None:
+    def test_load_gives_every_field_that_was_saved(self, tmp_path: Path) -> None:
         saved = Checkpoint(5, 4, 3, 2, 1700000000.5, "hash", "1/3")
         files(tmp_path).save(MAPPING, DB, saved)
         assert files(tmp_path).load(MAPPING, DB) == saved
 
-    def test_path_and_keys_are_the_established_ones(self, tmp_path: Path) -> None:
+    def test_save_uses_path_and_keys_of_earlier_versions(self, tmp_path: Path) -> None:
         mapping = replace(
             make("bücket", "cönt", "AUTH_ü"), profile=Profile(copy_after=60, propagate_delete=False)
         )
@@ -84,7 +84,7 @@ class TestRoundTrip:
             "metadata_hash": "abc",
         }
 
-    def test_databases_do_not_disturb_each_other(self, tmp_path: Path) -> None:
+    def test_save_of_one_database_leaves_the_others_unchanged(self, tmp_path: Path) -> None:
         status = files(tmp_path)
         status.save(MAPPING, "one", Checkpoint(1))
         status.save(MAPPING, "two", Checkpoint(2))
@@ -108,7 +108,9 @@ class TestRoundTrip:
         )
     )
     @settings(deadline=None, max_examples=30)
-    def test_any(self, tmp_path_factory: pytest.TempPathFactory, saved: dict[str, Checkpoint]) -> None:
+    def test_load_gives_any_checkpoints_that_were_saved(
+        self, tmp_path_factory: pytest.TempPathFactory, saved: dict[str, Checkpoint]
+    ) -> None:
         directory = tmp_path_factory.mktemp("status")
         for database, checkpoint in saved.items():
             files(directory).save(MAPPING, database, checkpoint)
@@ -116,21 +118,21 @@ class TestRoundTrip:
 
 
 class TestEarlierForms:
-    def test_the_last_one(self, tmp_path: Path) -> None:
+    def test_load_of_last_earlier_form_adopts_its_cursors(self, tmp_path: Path) -> None:
         write(tmp_path, {DB: OLD_ENTRY, "other": {"last_row": 1}})
         assert files(tmp_path).load(MAPPING, DB) == Checkpoint(
             421, 400, metadata_hash="d751713988987e9331980363e24189ce", adopted=True
         )
 
-    def test_without_policy_and_verified_row(self, tmp_path: Path) -> None:
+    def test_load_without_last_verified_row_takes_last_row_for_it(self, tmp_path: Path) -> None:
         write(tmp_path, {DB: {"last_row": 7, "aws_bucket": "bucket"}})
         assert files(tmp_path).load(MAPPING, DB) == Checkpoint(7, 7, adopted=True)
 
-    def test_the_oldest_one_has_no_databases(self, tmp_path: Path) -> None:
+    def test_load_of_oldest_form_without_databases_adopts_its_cursor(self, tmp_path: Path) -> None:
         write(tmp_path, {"last_row": 42})
         assert files(tmp_path).load(MAPPING, DB) == Checkpoint(42, 42, adopted=True)
 
-    def test_the_oldest_one_with_bucket_and_policy(self, tmp_path: Path) -> None:
+    def test_oldest_form_with_bucket_is_adopted_only_for_that_bucket(self, tmp_path: Path) -> None:
         path = write(tmp_path, {"last_row": 42, "aws_bucket": "bucket", "policy": {"copy_after": 1}})
         status = files(tmp_path)
         assert status.load(MAPPING, DB) == Checkpoint(42, 42, adopted=True)
@@ -139,7 +141,7 @@ class TestEarlierForms:
         write(tmp_path, {"last_row": 42, "aws_bucket": "other"})
         assert status.load(MAPPING, DB) is None
 
-    def test_the_oldest_form_was_one_mappings_only(self, tmp_path: Path) -> None:
+    def test_oldest_form_without_bucket_is_adopted_by_the_first_mapping(self, tmp_path: Path) -> None:
         """Otherwise a second destination would skip all that the first one has."""
         first, second = make("first"), make("second")
         write(tmp_path, {"last_row": 42})
@@ -147,7 +149,7 @@ class TestEarlierForms:
         assert status.load(first, DB) == Checkpoint(42, 42, adopted=True)
         assert status.load(second, DB) is None
 
-    def test_adopted_once(self, tmp_path: Path) -> None:
+    def test_adopted_checkpoint_once_saved_is_not_adopted_again(self, tmp_path: Path) -> None:
         write(tmp_path, {DB: OLD_ENTRY})
         status = files(tmp_path)
         adopted = status.load(MAPPING, DB)
@@ -155,18 +157,20 @@ class TestEarlierForms:
         status.save(MAPPING, DB, adopted)
         assert status.load(MAPPING, DB) == replace(adopted, adopted=False)
 
-    def test_entries_of_other_databases_stay_as_they_are(self, tmp_path: Path) -> None:
+    def test_save_leaves_entries_of_other_databases_as_they_are(self, tmp_path: Path) -> None:
         path = write(tmp_path, {"elsewhere": OLD_ENTRY})
         files(tmp_path).save(MAPPING, DB, Checkpoint(1))
         assert json.loads(path.read_bytes())["elsewhere"] == OLD_ENTRY
 
     @pytest.mark.parametrize("value", [None, "12", -1, 1.5, [], {}])
-    def test_a_cursor_that_is_none_is_the_beginning(self, tmp_path: Path, value: Any) -> None:
+    def test_load_of_malformed_cursor_starts_at_the_beginning(self, tmp_path: Path, value: Any) -> None:
         write(tmp_path, {DB: {"last_row": value, "aws_bucket": "bucket"}})
         assert files(tmp_path).load(MAPPING, DB) == Checkpoint(adopted=True)
 
     @pytest.mark.parametrize("entry", [None, 5, "x", []])
-    def test_an_entry_that_is_none(self, tmp_path: Path, entry: Any) -> None:
+    def test_load_of_malformed_entry_gives_none_and_save_replaces_it(
+        self, tmp_path: Path, entry: Any
+    ) -> None:
         path = write(tmp_path, {DB: entry})
         status = files(tmp_path)
         assert status.load(MAPPING, DB) is None
@@ -175,7 +179,7 @@ class TestEarlierForms:
         assert list(json.loads(path.read_bytes())) == [DB]
 
 
-class TestWhatMakesProgressVoid:
+class TestVoidProgress:
     @pytest.mark.parametrize(
         "moved",
         [
@@ -185,7 +189,7 @@ class TestWhatMakesProgressVoid:
         ],
         ids=["bucket", "endpoint", "prefix"],
     )
-    def test_another_destination(self, tmp_path: Path, moved: Mapping) -> None:
+    def test_load_for_another_destination_gives_none(self, tmp_path: Path, moved: Mapping) -> None:
         files(tmp_path).save(MAPPING, DB, Checkpoint(9, 9))
         assert files(tmp_path, moved).load(moved, DB) is None
         files(tmp_path, moved).save(moved, DB, Checkpoint(1))
@@ -202,22 +206,24 @@ class TestWhatMakesProgressVoid:
         ],
         ids=["policy", "credentials"],
     )
-    def test_nothing_else(self, tmp_path: Path, edited: Mapping) -> None:
+    def test_load_after_change_of_policy_or_credentials_gives_progress(
+        self, tmp_path: Path, edited: Mapping
+    ) -> None:
         files(tmp_path).save(MAPPING, DB, Checkpoint(9, 8))
         assert files(tmp_path, edited).load(edited, DB) == Checkpoint(9, 8)
 
-    def test_an_old_file_without_destination_keeps_counting(self, tmp_path: Path) -> None:
+    def test_load_of_old_file_for_another_endpoint_gives_its_progress(self, tmp_path: Path) -> None:
         write(tmp_path, {DB: OLD_ENTRY})
         moved = make(endpoint="https://s3.example.org")
         loaded = files(tmp_path, moved).load(moved, DB)
         assert loaded is not None
         assert loaded.last_row == 421
 
-    def test_another_journal(self, tmp_path: Path) -> None:
+    def test_load_with_another_journal_gives_none(self, tmp_path: Path) -> None:
         files(tmp_path).save(MAPPING, DB, Checkpoint(9, 9))
         assert files(tmp_path, journal="j2").load(MAPPING, DB) is None
 
-    def test_reset(self, tmp_path: Path) -> None:
+    def test_load_after_reset_gives_none(self, tmp_path: Path) -> None:
         status = files(tmp_path)
         status.save(MAPPING, DB, Checkpoint(9, 9))
         status.reset(MAPPING)
@@ -226,7 +232,7 @@ class TestWhatMakesProgressVoid:
 
 
 class TestSeveralMappingsOfOneContainer:
-    def test_they_keep_apart(self, tmp_path: Path) -> None:
+    def test_checkpoint_of_each_mapping_is_kept_apart(self, tmp_path: Path) -> None:
         first, second, third = make("one"), make("two"), make("one", endpoint="http://clone:80")
         status = files(tmp_path, first, second, third)
         for row, mapping in enumerate([third, second, first], start=1):
@@ -240,7 +246,7 @@ class TestSeveralMappingsOfOneContainer:
         stored = json.loads((tmp_path / "AUTH_a" / "c").read_bytes())
         assert set(stored) == {DB, f"{DB}#{second.fingerprint}", f"{DB}#{third.fingerprint}"}
 
-    def test_an_old_entry_belongs_to_the_one_with_its_bucket(self, tmp_path: Path) -> None:
+    def test_old_entry_is_adopted_by_the_mapping_with_its_bucket(self, tmp_path: Path) -> None:
         first, second = make("one"), make("two")
         write(tmp_path, {DB: {"last_row": 5, "aws_bucket": "two"}})
         status = files(tmp_path, first, second)
@@ -251,7 +257,9 @@ class TestSeveralMappingsOfOneContainer:
         assert [status.load(each, DB) for each in (first, second)] == [Checkpoint(1), Checkpoint(6)]
 
     @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-    def test_mappings_come_and_go(self, tmp_path: Path, order: tuple[int, int]) -> None:
+    def test_mapping_removed_and_added_again_has_its_checkpoint(
+        self, tmp_path: Path, order: tuple[int, int]
+    ) -> None:
         alone, new = make("alone"), make("new")
         files(tmp_path, alone).save(alone, DB, Checkpoint(5))
         both = [(alone, new)[index] for index in order]
@@ -281,14 +289,14 @@ class TestDamage:
         status.save(MAPPING, DB, Checkpoint(3))
         assert status.load(MAPPING, DB) == Checkpoint(3)
 
-    def test_damage_found_while_saving(self, tmp_path: Path) -> None:
+    def test_save_sets_a_damaged_file_aside_and_writes_a_new_one(self, tmp_path: Path) -> None:
         path = write(tmp_path, b"garbage")
         status = files(tmp_path)
         status.save(MAPPING, DB, Checkpoint(3))
         assert status.load(MAPPING, DB) == Checkpoint(3)
         assert Path(f"{path}.corrupted.1").read_bytes() == b"garbage"
 
-    def test_a_directory_in_its_place(self, tmp_path: Path) -> None:
+    def test_directory_in_place_of_status_file_raises_state_error(self, tmp_path: Path) -> None:
         (tmp_path / "AUTH_a" / "c").mkdir(parents=True)
         for act in (
             lambda: files(tmp_path).load(MAPPING, DB),
@@ -298,7 +306,9 @@ class TestDamage:
             with pytest.raises(StateError):
                 act()
 
-    def test_a_full_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_save_on_a_full_disk_raises_and_keeps_the_old_checkpoint(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         status = files(tmp_path)
         status.save(MAPPING, DB, Checkpoint(1))
 
@@ -311,7 +321,9 @@ class TestDamage:
                 status.save(MAPPING, DB, Checkpoint(2))
         assert status.load(MAPPING, DB) == Checkpoint(1)
 
-    def test_damage_that_cannot_be_set_aside(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_damaged_file_that_cannot_be_set_aside_raises_state_error(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         write(tmp_path, b"garbage")
 
         def read_only(_: str) -> str:
@@ -322,9 +334,9 @@ class TestDamage:
             files(tmp_path).load(MAPPING, DB)
 
 
-class TestNames:
+class TestFileNames:
     @pytest.mark.parametrize("container", [".", "..", "a" * 256, "ü" * 128, " ", "-", "a\nb", "😀", ".tmp-x"])
-    def test_legal_containers(self, tmp_path: Path, container: str) -> None:
+    def test_any_legal_container_has_one_file_in_its_account(self, tmp_path: Path, container: str) -> None:
         mapping = make(container=container)
         status = files(tmp_path / "status", mapping)
         status.save(mapping, DB, Checkpoint(3))
@@ -333,14 +345,14 @@ class TestNames:
         assert len(os.listdir(tmp_path / "status" / "AUTH_a")) == 1
 
     @pytest.mark.parametrize("account", [".", "..", "AUTH_ü", "b" * 256])
-    def test_legal_accounts(self, tmp_path: Path, account: str) -> None:
+    def test_any_legal_account_has_one_directory(self, tmp_path: Path, account: str) -> None:
         mapping = make(account=account)
         files(tmp_path / "status", mapping).save(mapping, DB, Checkpoint(3))
         assert files(tmp_path / "status", mapping).load(mapping, DB) == Checkpoint(3)
         assert os.listdir(tmp_path) == ["status"]
         assert len(os.listdir(tmp_path / "status")) == 1
 
-    def test_long_names_do_not_meet(self, tmp_path: Path) -> None:
+    def test_long_names_with_the_same_beginning_are_kept_apart(self, tmp_path: Path) -> None:
         one, two = make(container="x" * 255 + "1"), make(container="x" * 255 + "2")
         status = files(tmp_path, one, two)
         status.save(one, DB, Checkpoint(1))

@@ -1,4 +1,4 @@
-"""The operator's wishes: durable, and found by whoever looks."""
+"""Pauses and resets of mappings: durable, and seen by every process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def mapping(container: str = "c", bucket: str = "b") -> Mapping:
     )
 
 
-class Hands:
+class FakeClock:
     def __init__(self) -> None:
         self.time = 1000.0
 
@@ -31,23 +31,25 @@ class Hands:
 
 
 @pytest.fixture
-def clock() -> Hands:
-    return Hands()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def controls(tmp_path: Path, clock: Hands) -> Controls:
+def controls(tmp_path: Path, clock: FakeClock) -> Controls:
     return Controls(str(tmp_path), clock, poll_interval=0.0)
 
 
-def test_nothing_is_made_by_looking(tmp_path: Path, controls: Controls) -> None:
+def test_reading_without_controls_gives_nothing_and_makes_no_file(tmp_path: Path, controls: Controls) -> None:
     assert not controls.is_paused(mapping())
     assert (controls.paused_since(mapping()), controls.resets(mapping())) == (None, [])
     assert list(tmp_path.iterdir()) == []
     assert not controls.resume(mapping())
 
 
-def test_pause_and_resume(tmp_path: Path, controls: Controls, clock: Hands) -> None:
+def test_pause_of_one_mapping_lasts_until_resume(
+    tmp_path: Path, controls: Controls, clock: FakeClock
+) -> None:
     daemon = Controls(str(tmp_path), poll_interval=0.0)
     assert controls.pause(mapping())
     clock.time = 2000.0
@@ -60,7 +62,7 @@ def test_pause_and_resume(tmp_path: Path, controls: Controls, clock: Hands) -> N
     assert controls.is_paused(mapping()) is False
 
 
-def test_a_daemon_looks_now_and_then(tmp_path: Path, controls: Controls) -> None:
+def test_is_paused_looks_at_files_only_once_per_poll_interval(tmp_path: Path, controls: Controls) -> None:
     daemon = Controls(str(tmp_path), poll_interval=3600.0)
     assert not daemon.is_paused(mapping())
     controls.pause(mapping())
@@ -69,8 +71,8 @@ def test_a_daemon_looks_now_and_then(tmp_path: Path, controls: Controls) -> None
     assert daemon.is_paused(mapping())
 
 
-def test_a_mapping_of_every_container(controls: Controls) -> None:
-    """All of its containers; but not one that has a mapping of its own to the same keys."""
+def test_pause_and_reset_of_account_mapping_reach_its_containers(controls: Controls) -> None:
+    """All of them, but not one that has a mapping of its own to the same keys."""
     whole = mapping("/*")
     controls.pause(whole)
     controls.reset(whole)
@@ -81,12 +83,14 @@ def test_a_mapping_of_every_container(controls: Controls) -> None:
     assert controls.resets(mapping("x")) == []
 
 
-def test_what_decides_nothing_changes_nothing(controls: Controls) -> None:
+def test_pause_survives_a_change_of_place_and_profile(controls: Controls) -> None:
     controls.pause(mapping())
     assert controls.is_paused(replace(mapping(), place="containers[7]", profile=Profile(copy_after=5)))
 
 
-def test_resets_in_order(tmp_path: Path, controls: Controls, clock: Hands) -> None:
+def test_resets_keep_their_order_if_the_clock_is_set_back(
+    tmp_path: Path, controls: Controls, clock: FakeClock
+) -> None:
     first = controls.reset(mapping(), "a/ü", 50.0)
     second = controls.reset(mapping(), "b")  # at the same time
     clock.time = 900.0  # the clock was set back
@@ -98,7 +102,7 @@ def test_resets_in_order(tmp_path: Path, controls: Controls, clock: Hands) -> No
     assert (first.prefix, first.since, first.made) == ("a/ü", 50.0, 1000.0)
 
 
-def test_a_reset_includes_those_before_it(controls: Controls) -> None:
+def test_reset_replaces_earlier_ones_that_it_includes(controls: Controls) -> None:
     for prefix, since in (("a/b", 50.0), ("a/c", 5.0), ("x", 0.0)):
         controls.reset(mapping(), prefix, since)
     controls.reset(mapping("other"), "a/b")
@@ -109,7 +113,9 @@ def test_a_reset_includes_those_before_it(controls: Controls) -> None:
     assert len(controls.resets(mapping("other"))) == 1
 
 
-def test_what_cannot_be_read(tmp_path: Path, controls: Controls, caplog: pytest.LogCaptureFixture) -> None:
+def test_unreadable_reset_is_ignored_and_unreadable_pause_holds(
+    tmp_path: Path, controls: Controls, caplog: pytest.LogCaptureFixture
+) -> None:
     good = controls.reset(mapping())
     (tmp_path / ".controls" / "reset-0").write_text("{")
     (tmp_path / ".controls" / "reset-1").write_text('{"id": 1}')
@@ -133,7 +139,7 @@ def test_what_cannot_be_read(tmp_path: Path, controls: Controls, caplog: pytest.
     assert controls.paused_since(mapping()) is None
 
 
-def test_where_nothing_can_be_written(tmp_path: Path) -> None:
+def test_pause_in_unwritable_directory_raises_state_error(tmp_path: Path) -> None:
     controls = Controls(str(tmp_path / "missing" / "\0"))
     with pytest.raises(StateError):
         controls.pause(mapping())

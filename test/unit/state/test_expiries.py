@@ -23,7 +23,7 @@ def due(expiries: Expiries, delete_at: float, next_try: float = 0.0) -> list[Exp
     return [entry.expiry for entry in expiries.due(M, delete_at, next_try, 10)]
 
 
-def test_due_ones_in_order_of_their_time(expiries: Expiries) -> None:
+def test_due_gives_expired_copies_in_order_of_delete_at(expiries: Expiries) -> None:
     other = replace(OLD, name="a", delete_at=150)
     for expiry in (other, OLD, replace(NEW, name="later")):
         expiries.note(M, expiry)
@@ -33,7 +33,7 @@ def test_due_ones_in_order_of_their_time(expiries: Expiries) -> None:
     assert expiries.due(M, 150, 0.0, 1) == [Entry(OLD)]
 
 
-def test_a_clock_that_was_set_back(journal: Journal, expiries: Expiries) -> None:
+def test_clock_set_back_makes_a_postponed_expiry_due(journal: Journal, expiries: Expiries) -> None:
     expiries.note(M, OLD)
     expiries.settle(M, [], [Entry(OLD, 1, 9000.0, "reason", "detail")])
     assert due(expiries, 300, 500.0) == []
@@ -41,7 +41,7 @@ def test_a_clock_that_was_set_back(journal: Journal, expiries: Expiries) -> None
     assert due(expiries, 300, 500.0) == [OLD]
 
 
-def test_only_what_was_handled_goes(expiries: Expiries) -> None:
+def test_settle_of_older_version_keeps_the_newer_expiry(expiries: Expiries) -> None:
     expiries.note(M, OLD)
     expiries.note(M, NEW)
     assert due(expiries, 300) == [NEW]
@@ -51,7 +51,7 @@ def test_only_what_was_handled_goes(expiries: Expiries) -> None:
     assert expiries.entries(M) == []
 
 
-def test_failures_wait_longer_and_longer(expiries: Expiries) -> None:
+def test_failed_expiry_is_due_after_a_growing_backoff(expiries: Expiries) -> None:
     expiries.note(M, OLD)
     once = expiries.failed(Entry(OLD), 1000.0, "reason", "detail")
     assert once == Entry(OLD, 1, 1060.0, "reason", "detail")
@@ -65,14 +65,14 @@ def test_failures_wait_longer_and_longer(expiries: Expiries) -> None:
     assert (expiries.failing(M), due(expiries, 100, 2999.0)) == (0, [])
 
 
-def test_by_name_a_page_at_a_time(expiries: Expiries) -> None:
+def test_entries_in_pages_come_in_order_of_name(expiries: Expiries) -> None:
     for name in "cab":
         expiries.note(M, replace(OLD, name=name))
     assert [entry.expiry.name for entry in expiries.entries(M, 2)] == ["a", "b"]
     assert [entry.expiry.name for entry in expiries.entries(M, 2, after="b")] == ["c"]
 
 
-def test_apart_from_failures_and_progress(journal: Journal, expiries: Expiries) -> None:
+def test_reset_of_the_journal_keeps_expiries(journal: Journal, expiries: Expiries) -> None:
     journal.settle(M, failed(failure("o")), 0.0)
     expiries.note(M, OLD)
     journal.reset(M)

@@ -26,7 +26,7 @@ from unit.state.entries import M, failed, failure, minutes, names, settled, stam
 
 
 class TestEntries:
-    def test_what_is_kept_of_a_failure(self, journal: Journal) -> None:
+    def test_failure_is_kept_with_its_attempts_and_next_try(self, journal: Journal) -> None:
         entry = failure("ü/x", 5, deleted=True, policy=3, data_timestamp=stamp(4), detail="why")
         journal.settle(M, failed(entry), 100.0)
         kept = replace(entry, attempts=1, first_failure=100.0, last_failure=100.0, next_try=160.0)
@@ -35,7 +35,7 @@ class TestEntries:
         again = replace(kept, reason="bad_digest", attempts=2, last_failure=200.0, next_try=320.0)
         assert journal.unsettled(M) == [again]
 
-    def test_settling_removes(self, journal: Journal) -> None:
+    def test_settle_removes_only_the_failure_of_that_name(self, journal: Journal) -> None:
         journal.settle(M, failed(failure("a"), failure("b")), 0.0)
         assert journal.has(M, "a")
         journal.settle(M, settled("a"), 1.0)
@@ -75,13 +75,13 @@ class TestEntries:
         assert names(journal) == ["a"]
         assert journal.has(M, "a")
 
-    def test_mappings_keep_apart(self, journal: Journal) -> None:
+    def test_settle_for_one_mapping_keeps_the_failure_of_another(self, journal: Journal) -> None:
         journal.settle("one", failed(failure("a")), 0.0)
         journal.settle("two", failed(failure("a")), 0.0)
         journal.settle("one", settled("a"), 1.0)
         assert (names(journal, "one"), names(journal, "two")) == ([], ["a"])
 
-    def test_pages(self, journal: Journal) -> None:
+    def test_unsettled_in_pages_gives_every_name_in_order_of_bytes(self, journal: Journal) -> None:
         every = sorted(["a", "b/c", "é", "z", "😀", "a\x01", "  "], key=str.encode)
         journal.settle(M, failed(*(failure(name) for name in every)), 0.0)
         found: list[str] = []
@@ -92,7 +92,7 @@ class TestEntries:
 
 
 class TestRetries:
-    def test_due_ones_longest_waiting_first(self, journal: Journal) -> None:
+    def test_due_objects_come_longest_waiting_first(self, journal: Journal) -> None:
         for now, name in ((30.0, "late"), (10.0, "early"), (20.0, "middle")):
             journal.settle(M, failed(failure(name)), now)
         assert journal.due_objects(M, 69.9, 10) == []
@@ -100,11 +100,11 @@ class TestRetries:
         assert [entry.name for entry in journal.due_objects(M, 90.0, 2)] == ["early", "middle"]
         assert journal.due_objects("other", 1e9, 10) == []
 
-    def test_quarantined_ones_are_not_retried(self, journal: Journal) -> None:
+    def test_quarantined_object_is_never_due(self, journal: Journal) -> None:
         journal.settle(M, failed(failure("a", state=QUARANTINE), failure("b")), 0.0)
         assert [entry.name for entry in journal.due_objects(M, float("inf"), 10)] == ["b"]
 
-    def test_hasten(self, journal: Journal) -> None:
+    def test_retry_now_makes_failures_of_the_given_reasons_due(self, journal: Journal) -> None:
         journal.settle(
             M,
             failed(failure("down"), failure("bad", reason="bad_digest"), failure("stuck", state=QUARANTINE)),
@@ -114,19 +114,19 @@ class TestRetries:
         assert [entry.name for entry in journal.due_objects(M, 5.0, 10)] == ["down"]
         journal.retry_now("other", ["remote_unavailable"], 5.0)
 
-    def test_hasten_never_delays(self, journal: Journal) -> None:
+    def test_retry_now_at_a_later_time_does_not_delay(self, journal: Journal) -> None:
         journal.settle(M, failed(failure("a")), 0.0)
         journal.retry_now(M, ["remote_unavailable"], 500.0)
         assert journal.due_objects(M, 60.0, 10) != []
 
-    def test_postponed_until_there_is_sense_in_it(self, journal: Journal) -> None:
+    def test_postponed_object_is_due_from_its_new_time_on(self, journal: Journal) -> None:
         journal.settle(M, failed(failure("a"), failure("b")), 0.0)
         journal.settle(M, Settlement(postponed=[("a", 500.0), ("b", 1.0), ("unknown", 500.0)]), 61.0)
         assert [entry.name for entry in journal.due_objects(M, 100.0, 10)] == ["b"]
         assert [entry.name for entry in journal.due_objects(M, 500.0, 10)] == ["b", "a"]
         assert names(journal) == ["a", "b"]
 
-    def test_counts(self, journal: Journal) -> None:
+    def test_counts_are_of_one_mapping_and_by_state(self, journal: Journal) -> None:
         assert journal.counts(M) == Counts(0, 0, 0, None)
         journal.settle(M, failed(failure("a", size=5)), 10.0)
         journal.settle(M, failed(failure("b", size=7, state=QUARANTINE), failure("c", size=1)), 20.0)
@@ -137,18 +137,18 @@ class TestRetries:
 class TestBackoff:
     @given(st.integers(1, 10**6), st.floats(0, 1))
     @settings(deadline=None)
-    def test_grows_to_its_ceiling(self, attempts: int, chance: float) -> None:
+    def test_exponential_grows_up_to_its_ceiling(self, attempts: int, chance: float) -> None:
         pause = exponential(30.0, 3600.0, lambda: chance)(attempts)
         nominal = min(3600.0, 30.0 * 2.0 ** min(attempts - 1, 30))
         assert pause == pytest.approx(nominal * (0.8 + 0.4 * chance))
 
-    def test_is_spread(self) -> None:
+    def test_exponential_of_one_attempt_varies_at_random(self) -> None:
         pause = exponential(30.0, 3600.0)
         assert len({pause(3) for _ in range(20)}) > 10
 
 
 class TestRangesAndWindows:
-    def test_ranges(self, journal: Journal) -> None:
+    def test_due_ranges_of_one_database_come_in_order_of_time(self, journal: Journal) -> None:
         assert journal.next_range(M, "db") is None
         one, two = DueRange("db", PRIMARY, 1, 50, 100.0), DueRange("db", VERIFY, 1, 60, 90.0)
         other = DueRange("other", PRIMARY, 1, 5, 1.0)
@@ -159,7 +159,7 @@ class TestRangesAndWindows:
         assert journal.due_ranges(M, "db", 100.0) == [two, one]
         assert journal.due_ranges("other mapping", "db", 1e9) == []
 
-    def test_a_range_that_was_looked_at_gives_way_to_what_is_left_of_it(self, journal: Journal) -> None:
+    def test_range_that_was_looked_at_is_replaced_by_its_rest(self, journal: Journal) -> None:
         one = DueRange("db", PRIMARY, 1, 50, 100.0)
         journal.settle(M, Settlement(later=[one]), 0.0)
         rest = replace(one, last_row=20, due=200.0)
@@ -180,7 +180,7 @@ class TestRangesAndWindows:
         }
         assert covered == set(range(1, 51))
 
-    def test_windows(self, journal: Journal) -> None:
+    def test_window_is_the_last_one_opened_for_mapping_and_database(self, journal: Journal) -> None:
         assert journal.window(M, "db") == 0
         journal.open_window(M, "db", 10)
         journal.open_window(M, "other", 20)
@@ -189,7 +189,7 @@ class TestRangesAndWindows:
         journal.open_window(M, "db", 15)
         assert journal.window(M, "db") == 15
 
-    def test_reset(self, journal: Journal) -> None:
+    def test_reset_forgets_failures_ranges_and_window_of_one_mapping(self, journal: Journal) -> None:
         for mapping in (M, "other"):
             journal.settle(
                 mapping,
@@ -205,8 +205,8 @@ class TestRangesAndWindows:
         assert journal.unsettled(M)[0].attempts == 1
 
 
-class TestReopening:
-    def test_everything_is_there_again(self, path: str, journal: Journal) -> None:
+class TestReopenedJournal:
+    def test_reopened_journal_has_its_identity_entries_and_ranges(self, path: str, journal: Journal) -> None:
         journal.open_window(M, "db", 7)
         later = DueRange("db", PRIMARY, 1, 2, 3.0)
         journal.settle(M, Settlement([failure("a", 5)], later=[later]), 1.0)
@@ -221,17 +221,17 @@ class TestReopening:
         assert names(again) == []
         again.close()
 
-    def test_every_journal_has_its_own_identity(self, path: str, journal: Journal) -> None:
+    def test_another_journal_has_an_identity_of_its_own(self, path: str, journal: Journal) -> None:
         other = Journal(f"{path}2", minutes)
         assert len({journal.uuid, other.uuid}) == 2
         other.close()
 
-    def test_only_the_owner_reads_it(self, path: str, journal: Journal) -> None:
+    def test_files_are_readable_by_their_owner_only(self, path: str, journal: Journal) -> None:
         journal.open_window(M, "db", 7)
         assert {os.stat(f"{path}{each}").st_mode & 0o777 for each in ("", "-wal")} == {0o600}
 
 
-def test_threads_share_it(journal: Journal) -> None:
+def test_settle_in_several_threads_loses_nothing(journal: Journal) -> None:
     def work(number: int) -> None:
         for step in range(20):
             journal.settle(M, failed(failure(f"{number}-{step}")), 0.0)
@@ -248,7 +248,9 @@ def test_threads_share_it(journal: Journal) -> None:
     assert names(journal) == sorted(f"{number}-{step}" for number in range(4) for step in range(0, 20, 2))
 
 
-def test_two_threads_that_begin_at_the_same_time(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_failures_of_two_threads_at_once_can_be_settled(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read, others = journal._all, [failed(failure("other"))]
 
     def meanwhile(query: str, *values: object) -> list[tuple[Any, ...]]:

@@ -21,7 +21,7 @@ from unit.state.entries import M, failed, failure, minutes, names, settled, stam
 
 class TestDamage:
     @pytest.mark.parametrize("how", ["not a database", "torn page", "torn header"])
-    def test_set_aside_with_its_companions(self, path: str, how: str) -> None:
+    def test_damaged_journal_is_set_aside_with_its_wal_file(self, path: str, how: str) -> None:
         journal = Journal(path, minutes)
         journal.settle(M, failed(*(failure(f"name{number}" * 20) for number in range(500))), 0.0)
         uuid = journal.uuid
@@ -47,8 +47,8 @@ class TestDamage:
         again.close()
         assert names(Journal(path, minutes)) == ["a"]
 
-    def test_what_follows_a_damaged_one_survives_a_crash(self, path: str) -> None:
-        """Its commits are in a -wal file of the same name, which the damaged one's must not take along."""
+    def test_journal_that_replaces_a_damaged_one_survives_a_crash(self, path: str) -> None:
+        """Its commits are in a -wal file, which must not be set aside with the damaged journal."""
         Path(path).write_bytes(b"this is no database\n" * 1000)
         again = Journal(path, minutes)
         again.settle(M, failed(failure("a")), 0.0)
@@ -58,7 +58,7 @@ class TestDamage:
         assert names(Journal(str(copy), minutes)) == ["a"]
         again.close()
 
-    def test_no_place_for_it(self, tmp_path: Path) -> None:
+    def test_journal_that_cannot_be_opened_raises_state_error(self, tmp_path: Path) -> None:
         with pytest.raises(StateError, match="cannot open the journal"):
             Journal(str(tmp_path / "missing" / "journal"), minutes)
         (tmp_path / "directory").mkdir()
@@ -66,7 +66,7 @@ class TestDamage:
             Journal(str(tmp_path / "directory"), minutes)
         assert sorted(os.listdir(tmp_path)) == ["directory"]
 
-    def test_a_full_disk(self, path: str, journal: Journal) -> None:
+    def test_settle_on_a_full_disk_raises_and_changes_nothing(self, path: str, journal: Journal) -> None:
         journal.settle(M, failed(failure("before")), 0.0)
         pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
         journal._db.execute(f"PRAGMA max_page_count = {pages + 2}")
@@ -82,7 +82,7 @@ class TestDamage:
         journal.settle(M, failed(failure("after")), 0.0)
         assert names(journal) == ["after", "before"]
 
-    def test_errors_while_reading_are_ours_too(self, journal: Journal) -> None:
+    def test_every_call_on_a_closed_journal_raises_state_error(self, journal: Journal) -> None:
         journal.settle(M, failed(failure("a")), 0.0)
         journal.close()
         reads = [
@@ -101,7 +101,9 @@ class TestDamage:
             with pytest.raises(StateError):
                 act()
 
-    def test_locked_by_somebody_else(self, path: str, journal: Journal) -> None:
+    def test_settle_in_a_locked_journal_raises_and_works_after_unlock(
+        self, path: str, journal: Journal
+    ) -> None:
         journal._db.execute("PRAGMA busy_timeout = 10")
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
@@ -131,7 +133,7 @@ while True:
 
 
 @pytest.mark.parametrize("lines", [1, 7, 30])
-def test_kill_9_in_the_middle(path: str, lines: int) -> None:
+def test_journal_of_a_killed_process_has_every_reported_batch(path: str, lines: int) -> None:
     """Whatever was reported as written is there; the batch in flight is there whole or not at all."""
     with subprocess.Popen([sys.executable, "-c", _WRITER, path], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None

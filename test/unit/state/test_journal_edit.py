@@ -31,13 +31,13 @@ def journal(path: Path) -> Iterator[Journal]:
     journal.close()
 
 
-def test_there_is_none(path: Path) -> None:
+def test_retry_and_forget_without_a_journal_change_nothing(path: Path) -> None:
     assert JournalEdit(str(path)).retry(KEY, ["a"], 1.0) == 0
     assert JournalEdit(str(path)).forget(KEY, [("a", "1")]) == 0
     assert not path.exists()
 
 
-def test_retry(journal: Journal, path: Path) -> None:
+def test_retry_makes_the_named_failures_due_but_not_waiting_ones(journal: Journal, path: Path) -> None:
     names = [f"o{number:04}" for number in range(BATCH_SIZE + 5)]
     failures = [failure(name) for name in names]
     journal.settle(
@@ -52,7 +52,7 @@ def test_retry(journal: Journal, path: Path) -> None:
     assert [entry.name for entry in journal.due_objects(KEY, 1e9, 10, WAITING)] == ["w"]
 
 
-def test_retry_of_an_expiry(journal: Journal, path: Path) -> None:
+def test_retry_of_a_failed_expiry_makes_it_due(journal: Journal, path: Path) -> None:
     journal.expiries.note(KEY, Expiry("x", 5, "1", "1"))
     [entry] = journal.expiries.due(KEY, 5.0, 50.0, 1)
     journal.expiries.settle(KEY, [], [journal.expiries.failed(entry, 50.0, "remote_denied", "no")])
@@ -61,8 +61,8 @@ def test_retry_of_an_expiry(journal: Journal, path: Path) -> None:
     assert len(journal.expiries.due(KEY, 5.0, 60.0, 1)) == 1
 
 
-def test_forget(journal: Journal, path: Path) -> None:
-    """Exactly what was listed; the daemon knows at once, and a later failure is a new one to it."""
+def test_forget_removes_only_the_listed_versions(journal: Journal, path: Path) -> None:
+    """The daemon's journal agrees at its next turn, and a later failure counts as a new one."""
     journal.settle(KEY, Settlement(failures=[failure("a"), failure("b"), failure("w", WAITING)]), 50.0)
     journal.settle(KEY, Settlement(failures=[failure("b", timestamp="0000000002.00000")]), 51.0)
     listed = [(name, "0000000001.00000") for name in "abw"]
@@ -77,7 +77,7 @@ def test_forget(journal: Journal, path: Path) -> None:
     assert {entry.name for entry in journal.due_objects(KEY, 1e9, 10)} == {"a", "b"}
 
 
-def test_what_is_no_journal(path: Path) -> None:
+def test_retry_in_a_file_that_is_no_journal_raises_state_error(path: Path) -> None:
     path.write_bytes(b"no database" * 1000)
     with pytest.raises(StateError, match="cannot write the journal"):
         JournalEdit(str(path)).retry(KEY, ["a"], 1.0)

@@ -1,4 +1,4 @@
-"""A journal, read beside the one who writes it."""
+"""A journal, read beside its writer."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ def view(path: Path) -> Iterator[JournalView]:
     view.close()
 
 
-def test_there_is_none(view: JournalView, path: Path) -> None:
+def test_view_without_a_journal_is_empty_and_makes_no_file(view: JournalView, path: Path) -> None:
     assert (view.uuid, view.failure_counts(KEY), view.unsettled(KEY)) == ("", FailureCounts(), [])
     assert not path.exists()
 
 
-def test_one_that_is_just_being_made(view: JournalView, path: Path) -> None:
+def test_view_of_an_empty_file_is_empty(view: JournalView, path: Path) -> None:
     path.touch()
     assert (view.uuid, view.ranges(KEY, "db")) == ("", ())
 
 
-def test_what_is_in_it(journal: Journal, view: JournalView) -> None:
+def test_view_gives_counts_entries_and_ranges_of_one_mapping(journal: Journal, view: JournalView) -> None:
     assert view.uuid == journal.uuid
     failures = [failure("b", "0000000002.00000"), failure("a", "0000000001.00000")]
     failures.append(failure("q", "0000000000.00000", QUARANTINE, "too_large"))
@@ -83,13 +83,15 @@ def test_what_is_in_it(journal: Journal, view: JournalView) -> None:
     assert view.ranges(KEY, "another") == ()
 
 
-def test_it_follows_the_writer(journal: Journal, view: JournalView) -> None:
+def test_view_shows_what_was_written_after_its_first_read(journal: Journal, view: JournalView) -> None:
     assert view.failure_counts(KEY).retrying == 0
     journal.settle(KEY, Settlement(failures=[failure("a", "0000000001.00000")]), 1000.0)
     assert view.failure_counts(KEY).retrying == 1
 
 
-def test_one_that_was_replaced(journal: Journal, view: JournalView, path: Path) -> None:
+def test_view_of_a_replaced_journal_reads_the_new_one(
+    journal: Journal, view: JournalView, path: Path
+) -> None:
     first = view.uuid
     journal.close()
     path.rename(path.with_name("aside"))
@@ -98,24 +100,24 @@ def test_one_that_was_replaced(journal: Journal, view: JournalView, path: Path) 
     other.close()
 
 
-def test_it_keeps_nobody_waiting(journal: Journal, view: JournalView) -> None:
-    """A reader in the middle of nothing: the journal can be written, and cut to size."""
+def test_view_after_a_read_does_not_block_a_wal_checkpoint(journal: Journal, view: JournalView) -> None:
+    """The journal can be written, and its -wal file truncated."""
     view.failure_counts(KEY)
     journal.settle(KEY, Settlement(failures=[failure("a", "0000000001.00000")]), 1000.0)
     busy, _, _ = journal._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     assert busy == 0
 
 
-def test_damage(view: JournalView, path: Path) -> None:
+def test_view_of_a_damaged_journal_raises_state_error(view: JournalView, path: Path) -> None:
     path.write_bytes(b"no database" * 1000)
     with pytest.raises(StateError, match="cannot read the journal"):
         _ = view.uuid
 
 
-def test_a_view_in_the_process_of_the_writer_and_a_reader_that_ends_lose_nothing(
+def test_end_of_another_reader_loses_nothing_beside_view_and_writer(
     path: Path, journal: Journal, view: JournalView
 ) -> None:
-    """The writer keeps its locks: whoever ends is not the last, and leaves what is not in the file yet."""
+    """The writer keeps its locks: a reader that ends is not the last one, and leaves the -wal file."""
     journal.settle(KEY, Settlement(failures=[failure("before", "1")]), 0.0)
     assert view.names(KEY, RETRY) == {"before"}
     query = "SELECT name FROM unsettled ORDER BY name"

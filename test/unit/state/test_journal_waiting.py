@@ -1,4 +1,4 @@
-"""Large objects that wait for their lane are in the journal like what failed, and are not counted as that."""
+"""Large objects that wait for their lane are in the journal beside failures, and are not counted as such."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def states(journal: Journal) -> dict[str, str]:
     return {entry.name: entry.state for entry in journal.unsettled(M)}
 
 
-def test_they_wait_in_the_order_they_came(journal: Journal) -> None:
+def test_waiting_objects_are_due_in_the_order_they_came(journal: Journal) -> None:
     journal.settle(M, waits(failure("b")), 1.0)
     journal.settle(M, waits(failure("a")), 2.0)
     journal.settle(M, failed(failure("c")), 3.0)
@@ -28,7 +28,7 @@ def test_they_wait_in_the_order_they_came(journal: Journal) -> None:
     assert journal.has(M, "a")
 
 
-def test_they_are_counted_by_themselves(journal: Journal, tmp_path: Path) -> None:
+def test_waiting_objects_are_counted_apart_from_failures(journal: Journal, tmp_path: Path) -> None:
     journal.settle(M, waits(failure("a"), failure("b")), 1.0)
     journal.settle(M, failed(failure("c"), replace(failure("d"), state=QUARANTINE)), 3.0)
     size = failure("a").size
@@ -38,7 +38,7 @@ def test_they_are_counted_by_themselves(journal: Journal, tmp_path: Path) -> Non
     assert (troubles.retrying, sum(troubles.reasons.values())) == (1, 2)
 
 
-def test_what_failed_before_is_remembered(journal: Journal) -> None:
+def test_waiting_object_keeps_the_attempts_of_its_failures(journal: Journal) -> None:
     journal.settle(M, failed(failure("a")), 1.0)
     journal.settle(M, waits(failure("a")), 100.0)
     (entry,) = journal.unsettled(M)
@@ -48,13 +48,13 @@ def test_what_failed_before_is_remembered(journal: Journal) -> None:
     assert (entry.state, entry.attempts, entry.next_try) == (RETRY, 2, 320.0)
 
 
-def test_done(journal: Journal) -> None:
+def test_settle_removes_the_waiting_object(journal: Journal) -> None:
     journal.settle(M, waits(failure("a", 5)), 1.0)
     journal.settle(M, settled("a", 5), 2.0)
     assert states(journal) == {}
 
 
-def test_what_is_newer_stays_when_the_older_one_is_done_or_fails(journal: Journal) -> None:
+def test_newer_waiting_version_stays_if_an_older_one_settles_or_fails(journal: Journal) -> None:
     journal.settle(M, waits(failure("a", 5), failure("b", 5)), 1.0)
     journal.settle(M, waits(failure("a", 6), failure("b", 6, deleted=True)), 2.0)
     done = Settlement(settled=[("a", stamp(5))], failures=[failure("b", 5)])
@@ -64,21 +64,21 @@ def test_what_is_newer_stays_when_the_older_one_is_done_or_fails(journal: Journa
     assert (b.deleted, b.timestamp, b.attempts, b.next_try) == (True, stamp(6), 1, 2.0)
 
 
-def test_an_older_row_does_not_stand_in_for_a_newer_one(journal: Journal) -> None:
+def test_older_waiting_version_does_not_replace_a_newer_failure(journal: Journal) -> None:
     journal.settle(M, failed(failure("a", 6)), 1.0)
     journal.settle(M, waits(failure("a", 5)), 2.0)
     (entry,) = journal.unsettled(M)
     assert (entry.state, entry.timestamp) == (RETRY, stamp(6))
 
 
-def test_they_outlive_the_process(journal: Journal, tmp_path: Path) -> None:
+def test_waiting_object_is_there_in_a_reopened_journal(journal: Journal, tmp_path: Path) -> None:
     journal.settle(M, waits(failure("a")), 1.0)
     other = Journal(str(tmp_path / "journal"), minutes)
     assert (states(other), other.waiting(M)) == ({"a": WAITING}, 1)
     other.close()
 
 
-def test_deletes_that_were_held_in_the_lane_are_released(journal: Journal) -> None:
+def test_release_deletes_makes_a_held_waiting_delete_due(journal: Journal) -> None:
     journal.settle(M, waits(failure("a", 5, deleted=True)), 1.0)
     journal.settle(M, Settlement(postponed=[("a", float("inf"))]), 2.0)
     assert journal.due_objects(M, 10.0**9, 10, WAITING) == []

@@ -35,7 +35,7 @@ def leave(path: Path, age: float) -> Path:
     return path
 
 
-def test_old_ones_are_removed_and_nothing_else(tmp_path: Path) -> None:
+def test_tidy_removes_old_temporary_files_and_nothing_else(tmp_path: Path) -> None:
     old = leave(tmp_path / "AUTH_a" / NAME, 101)
     others = [
         leave(tmp_path / "AUTH_a" / ".tmp-newer678", 99),
@@ -49,7 +49,7 @@ def test_old_ones_are_removed_and_nothing_else(tmp_path: Path) -> None:
     assert all(path.exists() for path in others)
 
 
-def test_a_container_of_that_name_keeps_its_status(tmp_path: Path) -> None:
+def test_tidy_keeps_the_status_file_of_a_container_with_such_a_name(tmp_path: Path) -> None:
     path = leave(tmp_path / "AUTH_a" / NAME, 101)
     files(tmp_path, container=NAME).tidy(NOW)
     assert path.exists()
@@ -57,7 +57,9 @@ def test_a_container_of_that_name_keeps_its_status(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_what_a_write_leaves_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tidy_removes_the_file_that_a_killed_write_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def die(*_: object) -> None:
         raise SystemExit
 
@@ -71,7 +73,7 @@ def test_what_a_write_leaves_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not left.exists()
 
 
-def test_what_cannot_be_removed_is_left(
+def test_tidy_logs_a_directory_without_permission_and_goes_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = leave(tmp_path / "AUTH_a" / NAME, 101)

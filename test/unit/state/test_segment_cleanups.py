@@ -16,7 +16,7 @@ def journal(path: Path) -> Journal:
     return Journal(str(path / "journal"), lambda attempts: 1.0)
 
 
-def test_kept_over_a_restart_until_settled(tmp_path: Path) -> None:
+def test_cleanup_is_kept_over_a_restart_until_settled(tmp_path: Path) -> None:
     first = journal(tmp_path)
     for departure in (OTHER, LATER, ONE):
         first.departures.note("m", departure)
@@ -31,7 +31,7 @@ def test_kept_over_a_restart_until_settled(tmp_path: Path) -> None:
     again.close()
 
 
-def test_what_is_noted_again_replaces_the_same_version(tmp_path: Path) -> None:
+def test_cleanup_noted_again_replaces_the_same_version(tmp_path: Path) -> None:
     here = journal(tmp_path)
     here.departures.note("m", ONE)
     gone = SegmentCleanup(ONE.name, ONE.version, True, ONE.segments)
@@ -40,7 +40,7 @@ def test_what_is_noted_again_replaces_the_same_version(tmp_path: Path) -> None:
     here.close()
 
 
-def test_a_reset_keeps_them(tmp_path: Path) -> None:
+def test_reset_of_the_journal_keeps_cleanups(tmp_path: Path) -> None:
     here = journal(tmp_path)
     here.departures.note("m", ONE)
     here.reset("m")

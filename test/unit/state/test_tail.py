@@ -51,7 +51,7 @@ def change(database: Database, changes: list[str]) -> None:
 
 
 @given(CHANGES, CHANGES, st.floats(0, 1))
-def test_rows_that_come_and_vanish_leave_a_cursor_as_it_is(
+def test_rows_that_come_and_vanish_keep_the_tail_valid(
     before: list[str], after: list[str], share: float
 ) -> None:
     database = Database()
@@ -63,7 +63,7 @@ def test_rows_that_come_and_vanish_leave_a_cursor_as_it_is(
 
 
 @given(CHANGES, CHANGES, CHANGES, st.floats(0, 1))
-def test_database_put_back_that_has_grown_again_is_recognised(
+def test_restored_database_that_has_grown_again_is_recognised(
     saved: list[str], lost: list[str], written: list[str], share: float
 ) -> None:
     """Wherever there is a row up to the cursor that the cursor has not passed."""
@@ -79,7 +79,7 @@ def test_database_put_back_that_has_grown_again_is_recognised(
     assert not (unseen and tail.is_of(database.up_to(cursor)))
 
 
-def test_database_without_a_remembered_row_is_known_by_the_age_of_its_highest_one() -> None:
+def test_database_without_remembered_rows_is_known_by_age_of_its_highest() -> None:
     database = Database()
     change(database, ["first"])
     rows, backup = dict(database.rows), database.last
@@ -95,7 +95,7 @@ def test_database_without_a_remembered_row_is_known_by_the_age_of_its_highest_on
     assert not tail.is_of(database.up_to(cursor))
 
 
-def test_rows_that_another_replica_brings_again_are_told_by_their_order() -> None:
+def test_rows_brought_back_by_another_replica_are_known_by_their_order() -> None:
     """They are as old as what was lost; only what stands where it stood before is known."""
     database = Database()
     for name in "abcdefgh":
@@ -120,7 +120,7 @@ def _numbered(row: Row, rowid: int) -> Row:
     return Row(rowid, row.name, row.data_timestamp, row.timestamp, 1, "", "", False, 0)
 
 
-def test_json_there_and_back() -> None:
+def test_tail_written_as_json_is_read_back_equal() -> None:
     database = Database()
     change(database, [str(n) for n in range(12)])
     tail = database.tail(11)
@@ -137,5 +137,5 @@ def test_json_there_and_back() -> None:
         {"rows": [[float("nan"), "y"]], "newest": "1"}, {"rows": [], "newest": "never"},
     ],
 )  # fmt: skip
-def test_anything_else_is_no_tail(value: Any) -> None:
+def test_from_json_of_malformed_value_gives_none(value: Any) -> None:
     assert Tail.from_json(value) is None
