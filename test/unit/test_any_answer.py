@@ -1,4 +1,4 @@
-"""Whatever a text says that Swift, or the journal, gives: what it is, or a known error."""
+"""Any text in place of an answer of Swift or an entry of the journal: it is parsed, or a known error."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Says(Pages):
         return answer
 
 
-def test_listing_of_any_kind() -> None:
-    """What is no listing is unavailable: nobody may take it for the end."""
+def test_listing_of_any_body_is_read_or_raises_local_unavailable() -> None:
+    """What is no listing must not be taken for the end of one."""
     for body in hostile(json.dumps([ENTRY]).encode()):
         client = LocalSwift(Says(body))
         for ask in (
@@ -49,7 +49,7 @@ def test_listing_of_any_kind() -> None:
         list(LocalSwift(Says(json.dumps([ENTRY]).encode())).objects("a", "c", ""))
 
 
-def test_manifest_of_any_kind() -> None:
+def test_manifest_of_any_bytes_is_parsed_or_refused() -> None:
     for raw in hostile(json.dumps([SEGMENT, SEGMENT]).encode()):
         for container, name in named_objects(raw):
             f"{container}/{name}".encode()
@@ -58,7 +58,7 @@ def test_manifest_of_any_kind() -> None:
                 segment.path.encode("utf-8")
 
 
-def test_count_of_deletes_of_any_kind() -> None:
+def test_read_count_of_any_text_gives_a_bounded_count() -> None:
     for text in hostile(DeleteCount(1.0, 2, 3, 4.0, 5.0, "x").as_text().encode()):
         with contextlib.suppress(UnicodeDecodeError):
             found = read_count(text.decode())

@@ -1,4 +1,4 @@
-"""Whatever stands in a file that a program reads: what it says, or a known error, and work goes on."""
+"""Any content of a file that a program reads: it is parsed, or a known error, and work goes on."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def hostile(good: bytes) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_hostile_content(tmp_path: Path, name: str) -> None:
+def test_file_with_hostile_content_raises_only_known_errors(tmp_path: Path, name: str) -> None:
     good = usual(tmp_path, name)
     for content in hostile(good):
         put(tmp_path, name, content)
@@ -192,7 +192,7 @@ def put(directory: Path, name: str, content: bytes) -> None:
 @pytest.mark.parametrize("name", FILES)
 @given(changes=CHANGES)
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-def test_bytes_that_have_changed(
+def test_file_with_changed_bytes_raises_only_known_errors(
     tmp_path_factory: pytest.TempPathFactory, name: str, changes: list[tuple[float, int]]
 ) -> None:
     directory = tmp_path_factory.mktemp("changed")
@@ -230,7 +230,9 @@ OTHERS: list[Callable[[Path], object]] = [
 
 @pytest.mark.parametrize("other", OTHERS, ids=["directory", "pipe", "loop", "nowhere", "device", "endless"])
 @pytest.mark.parametrize("name", FILES)
-def test_something_else_in_its_place(tmp_path: Path, name: str, other: Callable[[Path], object]) -> None:
+def test_file_replaced_by_another_kind_raises_only_known_errors(
+    tmp_path: Path, name: str, other: Callable[[Path], object]
+) -> None:
     usual(tmp_path, name)
     path = place(tmp_path, name)
     path.unlink(missing_ok=True)
@@ -238,7 +240,9 @@ def test_something_else_in_its_place(tmp_path: Path, name: str, other: Callable[
     read(tmp_path, name)
 
 
-def test_damaged_status_file_is_set_aside_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_damaged_status_file_is_set_aside_and_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     usual(tmp_path, "status")
     path = place(tmp_path, "status")
     path.write_bytes(DEEP[0])
@@ -248,8 +252,8 @@ def test_damaged_status_file_is_set_aside_and_told(tmp_path: Path, caplog: pytes
     assert Path(f"{path}.corrupted.1").read_bytes() == DEEP[0]
 
 
-def test_names_of_status_files_that_no_container_has_are_passed_over(tmp_path: Path) -> None:
-    """An account's mapping looks for the container of each."""
+def test_status_file_with_a_name_no_container_has_is_passed_over(tmp_path: Path) -> None:
+    """A mapping of an account looks for the container of each status file."""
     usual(tmp_path, "status")
     os.close(os.open(os.fsencode(tmp_path / ACCOUNT) + b"/\xff", os.O_CREAT | os.O_WRONLY))
     assert StatusFiles(str(tmp_path), "journal", [MAPPING]).containers(ACCOUNT) == [CONTAINER]
@@ -277,7 +281,7 @@ def use(path: str) -> None:
 @given(CHANGES)
 @example([(0.038640758502207495, 128)])  # the schema is not UTF-8 any more, and SQLite's message quotes it
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-def test_journal_whose_bytes_have_changed(
+def test_journal_with_changed_bytes_raises_only_state_error(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[float, int]]
 ) -> None:
     path = tmp_path_factory.mktemp("journal") / "journal"
@@ -313,7 +317,9 @@ def test_journal_with_a_value_of_the_wrong_kind_is_set_aside(tmp_path: Path, col
 
 
 @pytest.mark.parametrize("other", OTHERS, ids=["directory", "pipe", "loop", "nowhere", "device", "endless"])
-def test_something_else_in_the_place_of_a_database(tmp_path: Path, other: Callable[[Path], object]) -> None:
+def test_database_replaced_by_another_kind_raises_only_state_error(
+    tmp_path: Path, other: Callable[[Path], object]
+) -> None:
     path = tmp_path / "database"
     other(path)
     with contextlib.suppress(StateError):
@@ -323,7 +329,7 @@ def test_something_else_in_the_place_of_a_database(tmp_path: Path, other: Callab
 
 @given(CHANGES)
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-def test_verification_state_whose_bytes_have_changed(
+def test_verification_state_with_changed_bytes_raises_only_state_error(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[float, int]]
 ) -> None:
     path = tmp_path_factory.mktemp("verification") / "state"

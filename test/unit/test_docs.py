@@ -105,7 +105,7 @@ def test_the_reference_has_every_key_and_no_other(title: str) -> None:
 
 
 @pytest.mark.parametrize("title", SECTIONS)
-def test_the_reference_tells_the_right_defaults(title: str) -> None:
+def test_the_reference_has_the_default_of_every_key(title: str) -> None:
     form = SECTIONS[title]
     for key, cells in rows(title).items():
         name = form.names()[key]
@@ -133,7 +133,7 @@ def test_examples_in_the_reference_are_valid(title: str) -> None:
         alone.model_validate({name: json.loads(example)})  # type: ignore[attr-defined]
 
 
-def test_what_is_not_in_this_version_is_marked() -> None:
+def test_the_reference_marks_the_keys_that_are_not_in_this_version() -> None:
     for title, form in SECTIONS.items():
         marked = {key for key, cells in rows(title).items() if "**not in this version**" in cells[3].lower()}
         options = TOP_LEVEL_OPTIONS if form is SectionedFileModel else MAPPING_OPTIONS
@@ -143,7 +143,7 @@ def test_what_is_not_in_this_version_is_marked() -> None:
         assert marked == (expected if form in reading else set()), title
 
 
-def test_the_presets_of_types_are_told() -> None:
+def test_the_reference_has_the_presets_of_each_profile_type() -> None:
     table = [line.strip("| ").split(" | ") for line in section("Profiles: `profiles`").splitlines()]
     cells = [[cell.strip("`") for cell in row] for row in table if len(row) == 4]
     [keys] = [row for row in cells if row[0] == "type"]
@@ -220,7 +220,9 @@ def test_the_old_sample_has_every_key() -> None:
         (OLD_SAMPLE, "containers", {"containers[2]", "containers[2].remote_delete_after", "migrations"}),
     ],
 )
-def test_the_samples_load_whole(path: Path, entries: str, expected: set[str], tmp_path: Path) -> None:
+def test_samples_load_with_only_the_expected_warnings(
+    path: Path, entries: str, expected: set[str], tmp_path: Path
+) -> None:
     copy = tmp_path / "sync.json"
     copy.write_bytes(path.read_bytes())
     copy.chmod(0o600)
@@ -236,7 +238,7 @@ def test_the_samples_load_whole(path: Path, entries: str, expected: set[str], tm
     assert loaded.settings.migrator
 
 
-def test_json_in_the_documents_loads(tmp_path: Path) -> None:
+def test_json_in_reference_and_readme_loads_without_problems(tmp_path: Path) -> None:
     """The first configurations of reference and README; secrets in files are not on this machine."""
     smallest, old, condition = re.findall(r"```json\n(.*?)```", REFERENCE, re.DOTALL)
     [first] = re.findall(r"```json\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
@@ -273,7 +275,7 @@ def anchors(titles: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_of_each_page_have_an_existing_target(page: Path) -> None:
     for target, anchor in re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]+))?\)", prose(page)):
         there = page.parent / target if target else page
         assert there.exists(), target
@@ -282,7 +284,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_tables_of_contents_are_whole(page: Path) -> None:
+def test_table_of_contents_lists_every_section(page: Path) -> None:
     told = re.findall(r"^- \[[^\]]*\]\(#([^)]*)\)$", prose(page), re.MULTILINE)
     assert told in ([], anchors(re.findall(r"^## (.*)$", prose(page), re.MULTILINE)))
 
@@ -344,7 +346,7 @@ def commands(program: str) -> list[list[str]]:
     return [shlex.split(arguments) for arguments in found if "..." not in arguments]
 
 
-def test_commands_in_the_documents_can_be_given() -> None:
+def test_commands_in_the_documents_are_accepted_by_the_parsers() -> None:
     calls = [arguments for arguments in commands("swift-s3-ctl") if len(arguments) > 1]
     assert len(calls) > 8
     for arguments in calls:
@@ -362,7 +364,7 @@ def test_every_option_of_the_middleware_is_explained() -> None:
     assert told == {field.name: _as_written(field.default) for field in fields(Options)}
 
 
-def test_what_swifts_own_tests_notice_is_explained() -> None:
+def test_shunt_page_lists_every_explained_difference_of_swift_tests() -> None:
     page = (ROOT / "docs" / "shunt.md").read_text(encoding="utf-8")
     section = page.split("\n## What Swift's own tests notice\n")[1].split("\n## ")[0]
     table = section.split("\n| with | test | why |\n|---|---|---|\n")[1].strip().splitlines()
@@ -375,7 +377,7 @@ def _as_written(default: object) -> str:
     return str(default).lower() if isinstance(default, bool) else str(default)
 
 
-def test_every_rule_that_is_broken_on_purpose_is_in_contributing_and_in_the_code() -> None:
+def test_rule_of_every_mutant_is_in_contributing_and_in_the_code() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text()
     for mutant in MUTANTS:
         tests = ", ".join(f"`{test.removeprefix('test/')}`" for test in mutant.test.split())

@@ -1,4 +1,4 @@
-"""What `bin/prove functional` makes of the outcomes of Swift's tests."""
+"""How `bin/prove functional` compares the outcomes of Swift's tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ sync, lifecycle-filling?\ttest/a.py::T*::test_x\tby design
 """
 
 
-def test_read_takes_the_worst_of_what_is_told_of_a_test(tmp_path: Path) -> None:
+def test_read_of_a_test_reported_twice_gives_the_worst_outcome(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
     report.write_text(
         """<testsuites><testsuite>
@@ -51,13 +51,13 @@ def test_differences_are_those_of_state_and_presence() -> None:
         ("sync", "test/a.py::TestA::test_xy", False),
     ],
 )
-def test_explained_is_a_test_in_a_mode(mode: str, test: str, explains: bool) -> None:
+def test_explained_line_applies_only_to_its_modes_and_test(mode: str, test: str, explains: bool) -> None:
     (line,) = explained(LIST)
     assert line.reason == "by design"
     assert line.explains(mode, test) is explains
 
 
-def test_stale_is_what_always_differs_and_did_not() -> None:
+def test_stale_gives_lines_that_always_differ_and_did_not() -> None:
     known: list[Explained] = explained(LIST)
     found = [Difference("test/a.py::TestA::test_x", PASSED, FAILED)]
     assert stale("sync", known, found) == []

@@ -1,4 +1,4 @@
-"""The first moments of a program."""
+"""A program before it has read its configuration."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ launch.sync()
 """
 
 
-def test_a_reload_that_is_asked_for_too_early_ends_nothing(tmp_path: Path) -> None:
+def test_sighup_during_start_does_not_end_the_process(tmp_path: Path) -> None:
     config = tmp_path / "sync.json"
     config.write_text("[]")
     command = [sys.executable, "-c", STARTING, "--config", config]

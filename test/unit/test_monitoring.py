@@ -1,4 +1,4 @@
-"""Alert rules and dashboard: they hold together, and know no metric that is not there."""
+"""Alert rules and dashboard: they agree, and name only metrics that are exported."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 class TestAlerts:
-    def test_are_good_rules_that_fire_when_they_should(self) -> None:
+    def test_rules_are_valid_and_fire_as_their_tests_expect(self) -> None:
         checked = promtool("check", "rules", str(ALERTS))
         assert checked.returncode == 0, checked.stdout + checked.stderr
         tested = promtool("test", "rules", str(TESTS))
@@ -70,12 +70,12 @@ class TestAlerts:
         (tmp_path / TESTS.name).write_text(json.dumps(tests))
         assert promtool("test", "rules", str(tmp_path / TESTS.name)).returncode == 1
 
-    def test_each_has_a_test(self) -> None:
+    def test_every_alert_has_a_test(self) -> None:
         tests = [test["name"].partition(",")[0] for test in yaml.safe_load(TESTS.read_text())["tests"]]
         assert set(alerts()) == set(tests) - {"nothing"}
 
     @pytest.mark.parametrize("name", alerts())
-    def test_each_has_a_section_of_the_runbook(self, name: str) -> None:
+    def test_every_alert_has_a_section_of_the_runbook(self, name: str) -> None:
         rule = alerts()[name]
         assert rule["annotations"]["runbook"] == f"docs/operations.md#{name.lower()}"
         assert set(rule["annotations"]) == {"summary", "description", "runbook"}
@@ -85,10 +85,10 @@ class TestAlerts:
         text = found[1].split("\n#")[0]
         assert len(text) > 150, "what it means, and what to do"
 
-    def test_no_section_is_about_an_alert_that_is_gone(self) -> None:
+    def test_runbook_has_no_section_of_a_removed_alert(self) -> None:
         assert set(re.findall(r"^### (SwiftS3Sync\w+)$", PAGE, re.MULTILINE)) == set(alerts())
 
-    def test_every_metric_in_them_is_there(self) -> None:
+    def test_every_metric_in_the_rules_is_exported(self) -> None:
         for name, rule in alerts().items():
             assert named(rule["expr"]), name
             assert named(rule["expr"]) <= exported(), name
@@ -102,13 +102,13 @@ class TestDashboard:
         variables = [each["definition"] for each in self.BOARD["templating"]["list"] if "definition" in each]
         return panels + variables
 
-    def test_every_metric_in_it_is_there(self) -> None:
+    def test_every_metric_of_the_expressions_is_exported(self) -> None:
         for expression in self.expressions():
             assert named(expression), expression
             assert named(expression) <= exported(), expression
 
-    def test_every_expression_is_one(self, tmp_path: Path) -> None:
-        """Prometheus's own parser says so."""
+    def test_every_expression_is_valid_promql(self, tmp_path: Path) -> None:
+        """Checked by Prometheus's own parser."""
         rules = [
             {"record": f"x{number}", "expr": re.sub(r"\$__rate_interval", "5m", each)}
             for number, each in enumerate(self.expressions())
@@ -119,11 +119,11 @@ class TestDashboard:
         checked = promtool("check", "rules", str(path))
         assert checked.returncode == 0, checked.stdout + checked.stderr
 
-    def test_every_variable_is_known(self) -> None:
+    def test_every_variable_of_the_panels_is_defined(self) -> None:
         known = {each["name"] for each in self.BOARD["templating"]["list"]} | {"__rate_interval"}
         assert set(re.findall(r"\$\{?(\w+)", json.dumps(self.BOARD["panels"]))) <= known
 
-    def test_panels_are_apart(self) -> None:
+    def test_panels_do_not_overlap(self) -> None:
         ids = [panel["id"] for panel in self.BOARD["panels"]]
         assert len(set(ids)) == len(ids)
         taken: set[tuple[int, int]] = set()

@@ -122,7 +122,7 @@ def why_not_connected(caller: Step, step: Step) -> str:
     return ""
 
 
-def test_each_way_has_its_steps_in_order() -> None:
+def test_steps_of_each_way_are_numbered_in_order() -> None:
     ways = {step.way for step in STEPS}
     assert len(ways) == 3
     for way in ways:
@@ -132,13 +132,13 @@ def test_each_way_has_its_steps_in_order() -> None:
 
 
 @pytest.mark.parametrize("step", STEPS, ids=str)
-def test_the_named_file_defines_the_named_thing(step: Step) -> None:
+def test_file_of_each_step_defines_the_name_of_the_step(step: Step) -> None:
     assert (PACKAGE / step.path).is_file()
     assert step.name in defined(step.path)
 
 
 @pytest.mark.parametrize("step", [step for step in STEPS if step.number > 1], ids=str)
-def test_a_step_is_reached_from_the_step_before(step: Step) -> None:
+def test_each_step_is_reached_from_the_module_of_its_caller(step: Step) -> None:
     assert step.caller < step.number
     assert why_not_connected(BY_NUMBER[step.way, step.caller], step) == ""
 
@@ -162,7 +162,7 @@ def test_callbacks_are_declared_only_where_there_is_no_import() -> None:
         ),
     ],
 )
-def test_a_wrong_step_is_found(caller: str, name: str, expected: str) -> None:
+def test_wrong_step_is_reported_with_its_reason(caller: str, name: str, expected: str) -> None:
     before = Step("", 1, caller, "", 0, None, None, None)
     step = Step("", 2, "sync/passes/database.py", name, 1, None, None, None)
     assert why_not_connected(before, step) == expected
@@ -176,7 +176,7 @@ def test_a_wrong_step_is_found(caller: str, name: str, expected: str) -> None:
         ("Job", "daemon/daemon.py", "daemon/daemon.py does not make ContainerCrawl"),
     ],
 )
-def test_a_wrong_callback_is_found(known: str, maker: str, expected: str) -> None:
+def test_wrong_callback_is_reported_with_its_reason(known: str, maker: str, expected: str) -> None:
     before = Step("", 1, "daemon/lane.py", "", 0, None, None, None)
     step = Step("", 2, "sync/container_crawl.py", "ContainerCrawl.step", 1, "daemon/job.py", known, maker)
     assert why_not_connected(before, step) == expected
