@@ -1,4 +1,4 @@
-"""Rings that are no rings: one clear line, whatever the file holds."""
+"""Ring files with any content: those that cannot be read raise an error of one line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ ACCOUNT, CONTAINER = "AUTH_a", "c"
     ],
     ids=["empty", "zeros", "not packed", "cut header", "cut pack"],
 )
-def test_ring_of_any_kind(tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_ring_file_is_reported_as_no_ring(
+    tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Swift keeps a ring with its policy: another test of this process may have loaded one
     fresh = StoragePolicyCollection([StoragePolicy(0, "gold", is_default=True)])
     monkeypatch.setattr("s3_sync.cluster.rings.POLICIES", fresh)

@@ -45,24 +45,26 @@ use = egg:swift#gatekeeper
         ("symlink by-factory", True),
     ],
 )
-def test_has_encryption(tmp_path: Path, filters: str, expected: bool) -> None:
+def test_has_encryption_is_true_only_with_an_encryption_filter(
+    tmp_path: Path, filters: str, expected: bool
+) -> None:
     path = tmp_path / "internal-client.conf"
     path.write_text(CONF.format(filters=filters))
     assert has_encryption(str(path)) is expected
 
 
-def test_a_directory_of_files_is_read_as_one(tmp_path: Path) -> None:
+def test_has_encryption_reads_a_directory_of_configuration_files(tmp_path: Path) -> None:
     (tmp_path / "20.conf").write_text(CONF.format(filters="encryption"))
     assert has_encryption(str(tmp_path))
 
 
-def test_no_pipeline(tmp_path: Path) -> None:
+def test_has_encryption_without_a_pipeline_is_false(tmp_path: Path) -> None:
     path = tmp_path / "internal-client.conf"
     path.write_text("[app:main]\nuse = egg:swift#proxy\n")
     assert not has_encryption(str(path))
 
 
-def test_a_pipeline_that_cannot_be_loaded_is_one_clear_error(tmp_path: Path) -> None:
+def test_internal_client_with_undefined_filter_raises_local_error(tmp_path: Path) -> None:
     path = tmp_path / "internal-client.conf"
     path.write_text(CONF.format(filters="undefined"))
     with pytest.raises(LocalError, match="cannot load the internal client from"):
@@ -70,7 +72,7 @@ def test_a_pipeline_that_cannot_be_loaded_is_one_clear_error(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("content", ["no section\n", "[pipeline:main]\npipeline = a\npipeline = b\n", None])
-def test_a_file_that_is_none(tmp_path: Path, content: str | None) -> None:
+def test_malformed_configuration_file_raises_local_error(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "internal-client.conf"
     path.mkdir() if content is None else path.write_text(content)
     told = r"^cannot load the internal client from .*internal-client.conf: .+$"
@@ -80,8 +82,8 @@ def test_a_file_that_is_none(tmp_path: Path, content: str | None) -> None:
         has_encryption(str(path))
 
 
-def test_a_gatekeeper_is_refused(tmp_path: Path) -> None:
-    """It takes the timestamps out of requests: our deletes would hit what came later."""
+def test_internal_client_with_gatekeeper_raises_local_error(tmp_path: Path) -> None:
+    """It removes the timestamps of requests: the daemon's deletes would delete newer objects."""
     path = tmp_path / "internal-client.conf"
     path.write_text(CONF.format(filters="gate"))
     with pytest.raises(LocalError, match="must not have a gatekeeper"):
@@ -117,7 +119,7 @@ class Nested:
 
 
 @pytest.mark.parametrize("pieces", [0, 1, 2, 3])
-def test_close_wherever_the_body_stands_lets_go_of_the_connection(pieces: int) -> None:
+def test_close_after_any_number_of_pieces_releases_the_connection(pieces: int) -> None:
     body = Nested()
     answer = body.answer()
     read = [next(answer.body, b"") for _ in range(pieces)]
@@ -128,7 +130,7 @@ def test_close_wherever_the_body_stands_lets_go_of_the_connection(pieces: int) -
 
 
 @pytest.mark.parametrize("error", [OSError("gone"), Timeout(), ValueError("Expected another 5 bytes")])
-def test_body_that_breaks_is_unavailable_and_closed(error: BaseException) -> None:
+def test_body_that_breaks_raises_local_unavailable_and_is_closed(error: BaseException) -> None:
     body = Nested(error)
     answer = body.answer()
     with pytest.raises(LocalUnavailable, match="internal client"):
@@ -172,27 +174,27 @@ def listed(*answers: int | list[str], reserved: bool) -> list[str]:
     return [entry["name"] for entry in LocalSwift(Pages(*answers)).objects("a", "c", "", reserved)]
 
 
-def test_a_listing_in_pages() -> None:
+def test_objects_yields_all_pages_and_reserved_names_only_if_wanted() -> None:
     assert listed(["\0r", "a"], ["b"], [], reserved=False) == ["a", "b"]
     assert listed(["\0r", "a"], ["b"], [], reserved=True) == ["\0r", "a", "b"]
     assert listed(404, reserved=False) == []
 
 
 @pytest.mark.parametrize("answers", [[404, 200], [["a"], 404, 503], [["a"], 503]])
-def test_a_listing_of_all_is_never_cut_short(answers: list[int | list[str]]) -> None:
-    """Whoever is told that nobody names an object may delete it."""
+def test_objects_with_reserved_names_cut_short_raises_unavailable(answers: list[int | list[str]]) -> None:
+    """An object that a complete listing does not name may be deleted."""
     with pytest.raises(LocalUnavailable):
         listed(*answers, reserved=True)
 
 
 @pytest.mark.parametrize(("answers", "names"), [([404, 404], []), ([["a"], 404, 404], ["a"])])
-def test_listing_of_a_container_that_vanishes_meanwhile_ends(
+def test_objects_of_a_container_deleted_meanwhile_ends_without_error(
     answers: list[int | list[str]], names: list[str]
 ) -> None:
     assert listed(*answers, reserved=True) == names
 
 
-def test_account_that_is_not_there_has_no_whole_listing() -> None:
+def test_containers_of_missing_account_raises_only_with_reserved_names() -> None:
     with pytest.raises(LocalUnavailable):
         list(LocalSwift(Pages(404)).containers("a", reserved=True))
     assert list(LocalSwift(Pages(404)).containers("a")) == []

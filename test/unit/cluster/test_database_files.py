@@ -1,4 +1,4 @@
-"""What is looked at to know that a container database has not changed."""
+"""The fingerprint that tells whether a container database has changed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _age(folder: Path) -> None:
         os.utime(each, (when, when))
 
 
-def test_a_directory_is_listed_again_only_when_it_has_changed(
+def test_fingerprint_lists_the_directory_again_only_after_a_change(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listed: list[object] = []
@@ -43,8 +43,8 @@ def test_a_directory_is_listed_again_only_when_it_has_changed(
     assert len(listed) == 2
 
 
-def test_a_database_that_another_one_replaces(path: Path) -> None:
-    """As sharding does: the new one first, then the old one goes."""
+def test_fingerprint_changes_when_another_database_file_replaces_it(path: Path) -> None:
+    """As in sharding: the new file is created first, then the old one is deleted."""
     files = DatabaseFiles()
     first = files.fingerprint(str(path))
     (path.parent / "hash_1700000000.00000.db").write_bytes(b"rows")

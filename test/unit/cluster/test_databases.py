@@ -1,4 +1,4 @@
-"""Which databases of a container there are on a node, and what it costs to know."""
+"""The databases of a container on a node, and the requests that it takes to find them."""
 
 from __future__ import annotations
 
@@ -73,10 +73,10 @@ def container_database(replica: LocalReplica) -> ContainerBroker:
     return broker
 
 
-def test_a_container_that_was_never_sharded_is_asked_for_nothing(
+def test_replicas_of_a_never_sharded_container_makes_no_request(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And while nothing happens its database is not opened, either."""
+    """While the database does not change it is not opened again, either."""
     replica = node.add("c")
     container_database(replica)
     before = time.time() - 60
@@ -89,8 +89,8 @@ def test_a_container_that_was_never_sharded_is_asked_for_nothing(
     assert node.asked == []
 
 
-def test_shards_may_be_known_before_the_database_is_sharded(node: Node) -> None:
-    """Another node's sharder was faster, and has told."""
+def test_replicas_includes_shards_once_the_database_has_shard_ranges(node: Node) -> None:
+    """The sharder of another node was faster: its shard ranges have been replicated."""
     replica, shard = node.add("c"), node.add(SHARD[1])
     broker = container_database(replica)
     node.shards_of["c"] = Shards((SHARD,))
@@ -100,16 +100,16 @@ def test_shards_may_be_known_before_the_database_is_sharded(node: Node) -> None:
     assert known.replicas("a", "c") == [replica, shard]
 
 
-def test_a_directory_that_cannot_be_read(node: Node) -> None:
-    """Others of the container are read none the less; whoever reads its rows will say so."""
+def test_replicas_keeps_a_replica_whose_directory_cannot_be_read(node: Node) -> None:
+    """Reading its rows raises the error; the other replicas are read all the same."""
     replica, other = node.add("c"), node.add("c", f"{HASH}_{EPOCH}.db", ordinal=1)
     Path(replica.path).parent.rmdir()
     Path(replica.path).parent.touch()
     assert databases(node).replicas("a", "c") == [replica, other]
 
 
-def test_a_damaged_database_is_told_of_before_it_is_gone(node: Node) -> None:
-    """Swift puts it into quarantine at the first look, which is ours: from then on there is none."""
+def test_replicas_with_a_damaged_database_raises_at_the_first_look(node: Node) -> None:
+    """Swift moves the database to quarantine when it is opened; from then on there is none."""
     replica = node.add("c")
     container_database(replica)
     Path(replica.path).write_bytes(b"no database" * 1000)
@@ -120,7 +120,7 @@ def test_a_damaged_database_is_told_of_before_it_is_gone(node: Node) -> None:
     assert known.replicas("a", "c") == [replica]
 
 
-def test_while_it_is_sharded_there_is_a_retiring_database(node: Node) -> None:
+def test_replicas_during_sharding_includes_the_retiring_database(node: Node) -> None:
     root = node.add("c", f"{HASH}.db", f"{HASH}_{EPOCH}.db")
     shard = node.add(SHARD[1], f"{HASH}_{EPOCH}.db", ordinal=2)
     node.shards_of["c"] = Shards((SHARD,))
@@ -132,8 +132,10 @@ def test_while_it_is_sharded_there_is_a_retiring_database(node: Node) -> None:
 
 
 @pytest.mark.parametrize("files", [(), (f"{HASH}_{EPOCH}.db",)])
-def test_who_does_not_know_asks(node: Node, files: tuple[str, ...]) -> None:
-    """A node without a database of the container, with a lost or sharded one, with a handoff copy."""
+def test_replicas_without_an_unsharded_primary_requests_the_shards(
+    node: Node, files: tuple[str, ...]
+) -> None:
+    """The primary database is missing or sharded; a handoff does not count."""
     node.add("c", *files)
     node.add("c", f"{HASH}.db", ordinal=None)
     shard = node.add(SHARD[1])
@@ -141,7 +143,7 @@ def test_who_does_not_know_asks(node: Node, files: tuple[str, ...]) -> None:
     assert databases(node).replicas("a", "c")[2:] == [shard]
 
 
-def test_shards_are_asked_for_again_after_a_minute(node: Node) -> None:
+def test_shards_and_versioning_are_requested_again_after_a_minute(node: Node) -> None:
     node.shards_of["c"] = Shards((SHARD,))
     known = databases(node)
     for _ in range(10):
@@ -156,7 +158,7 @@ def test_shards_are_asked_for_again_after_a_minute(node: Node) -> None:
 
 
 def test_many_containers_without_shards_make_few_requests(node: Node) -> None:
-    """Each of them is asked in the end, and none of them more often than any other."""
+    """Each container is requested, and none of them twice."""
     known, containers = databases(node), [f"c{number}" for number in range(100)]
     seconds = int(UNSHARDED_INTERVAL) - 20
     for _ in range(4 * seconds):
@@ -167,7 +169,7 @@ def test_many_containers_without_shards_make_few_requests(node: Node) -> None:
     assert len(node.asked) / seconds <= MAX_REQUESTS_PER_SECOND
 
 
-def test_what_was_known_is_kept_while_nobody_answers(node: Node, caplog: pytest.LogCaptureFixture) -> None:
+def test_known_shards_are_kept_while_requests_fail(node: Node, caplog: pytest.LogCaptureFixture) -> None:
     shard = node.add(SHARD[1])
     node.shards_of["c"] = Shards((SHARD,))
     known = databases(node)
@@ -180,8 +182,8 @@ def test_what_was_known_is_kept_while_nobody_answers(node: Node, caplog: pytest.
     assert [record.levelname for record in caplog.records] == ["WARNING"], "said once"
 
 
-def test_at_once(node: Node) -> None:
-    """A run that ends must not end without what it could not ask for."""
+def test_at_once_requests_shards_at_every_call_and_raises_failures(node: Node) -> None:
+    """A run that ends after one round must not overlook shards."""
     known = databases(node, at_once=True)
     for container in ("c", "d", "c"):
         known.replicas("a", container)

@@ -1,4 +1,4 @@
-"""Deleting one version: what is sent, and what its answers mean."""
+"""Deleting one version of an object: the requests, and the meaning of their answers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Cluster:
         GuardedDelete(cast(Any, self), cast(Any, self)).delete_version("a", "c", "o/ü", VERSION)
 
 
-def test_what_is_sent() -> None:
+def test_delete_version_sends_the_data_timestamp_with_an_offset() -> None:
     cluster = Cluster(204, VERSION)
     cluster.remove()
     assert cluster.asked == [("a", "c", "o/ü", [1])]
@@ -51,7 +51,7 @@ def test_what_is_sent() -> None:
     assert cluster.closed == 1
 
 
-def test_a_version_with_an_offset_of_its_own() -> None:
+def test_delete_version_of_a_timestamp_with_an_offset_increments_it() -> None:
     version = Present(Timestamp(7, 2), Timestamp(7, 2), 0, {}, False, NODE)
     cluster = Cluster(204, version)
     GuardedDelete(cast(Any, cluster), cast(Any, cluster)).delete_version("a", "c", "o", version)
@@ -68,7 +68,7 @@ def test_a_version_with_an_offset_of_its_own() -> None:
         Unknown(),
     ],
 )
-def test_nothing_is_sent_when_the_version_is_not_the_newest_any_more(now: LocalState) -> None:
+def test_delete_version_that_is_no_longer_newest_sends_nothing(now: LocalState) -> None:
     cluster = Cluster(204, now)
     with pytest.raises(LocalChanged):
         cluster.remove()
@@ -78,7 +78,7 @@ def test_nothing_is_sent_when_the_version_is_not_the_newest_any_more(now: LocalS
 @pytest.mark.parametrize(
     ("status", "error"), [(409, LocalChanged), (503, LocalUnavailable), (403, LocalUnavailable)]
 )
-def test_refusals(status: int, error: type[SyncError]) -> None:
+def test_delete_version_refused_by_the_cluster_raises_and_closes(status: int, error: type[SyncError]) -> None:
     cluster = Cluster(status, VERSION)
     with pytest.raises(error):
         cluster.remove()
@@ -86,14 +86,14 @@ def test_refusals(status: int, error: type[SyncError]) -> None:
 
 
 @pytest.mark.parametrize("now", [Deleted(WRITTEN.after()), Deleted(Timestamp.parse("1700000009")), Unknown()])
-def test_not_found_is_fine_when_it_is_gone(now: LocalState) -> None:
+def test_delete_version_not_found_succeeds_when_the_object_is_gone(now: LocalState) -> None:
     cluster = Cluster(404, VERSION, now)
     cluster.remove()
     assert cluster.states == []
 
 
-def test_not_found_is_not_believed_when_it_is_there() -> None:
-    """A proxy that remembers a missing container answers without asking any object server."""
+def test_delete_version_not_found_raises_when_the_object_still_exists() -> None:
+    """A proxy that has cached a missing container answers without a request to an object server."""
     cluster = Cluster(404, VERSION, VERSION)
     with pytest.raises(LocalUnavailable, match="still exists"):
         cluster.remove()

@@ -1,4 +1,4 @@
-"""What 'newest' means; how the answers are collected is proved on a real cluster."""
+"""The order of states that defines the newest one; collecting the answers is tested on a real cluster."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STATES = st.one_of(st.builds(present, TIMES, TIMES), st.builds(Deleted, TIMES), 
 
 
 @given(st.lists(STATES, min_size=1))
-def test_nothing_written_or_deleted_later_is_overlooked(states: list[LocalState]) -> None:
+def test_newest_of_any_states_is_the_latest_write_or_delete(states: list[LocalState]) -> None:
     newest = max(states, key=_age)
     written = [state.data_timestamp for state in states if isinstance(state, Present)]
     deleted = [state.timestamp for state in states if isinstance(state, Deleted)]
@@ -38,7 +38,7 @@ def test_nothing_written_or_deleted_later_is_overlooked(states: list[LocalState]
         assert not deleted
 
 
-def test_by_client() -> None:
+def test_by_client_is_true_only_for_tombstones_without_an_offset() -> None:
     assert Deleted(Timestamp(5)).by_client
     assert not Deleted(Timestamp(5, 1)).by_client
     assert not Deleted(Timestamp(5, 2)).by_client

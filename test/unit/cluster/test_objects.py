@@ -41,7 +41,7 @@ def found(*headers: tuple[str, str], is_link: bool = False) -> Found:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 100, -1])
-def test_pieces_are_read_in_any_size(size: int) -> None:
+def test_client_stream_gives_the_same_bytes_for_any_read_size(size: int) -> None:
     pieces = Pieces(b"", b"abc", b"", b"de", b"f")
     body = stream(pieces, 6)
     assert body.read(0) == b""
@@ -53,25 +53,25 @@ def test_pieces_are_read_in_any_size(size: int) -> None:
 
 
 @pytest.mark.parametrize("pieces", [Pieces(), Pieces(b"abc"), Pieces(b"ab", b"", b"c")])
-def test_a_body_that_ends_early_is_an_error(pieces: Pieces) -> None:
+def test_client_stream_that_ends_early_raises_local_unavailable(pieces: Pieces) -> None:
     body = stream(pieces, 4)
     with pytest.raises(LocalUnavailable, match="early"):
         body.read()
 
 
-def test_a_body_of_unknown_length_ends_where_it_ends() -> None:
+def test_client_stream_of_unknown_length_reads_to_the_end() -> None:
     assert stream(Pieces(b"abc"), None).read() == b"abc"
 
 
 @pytest.mark.parametrize("error", [ConnectionResetError("gone"), ChunkReadTimeout(None)])
-def test_a_body_that_breaks_is_unavailable(error: BaseException) -> None:
+def test_client_stream_that_breaks_raises_local_unavailable(error: BaseException) -> None:
     body = stream(Pieces(b"abc", error=error), 6)
     assert body.read(3) == b"abc"
     with pytest.raises(LocalUnavailable):
         body.read(3)
 
 
-def test_headers_are_text_again() -> None:
+def test_response_headers_are_decoded_to_text_in_lower_case() -> None:
     """WSGI carries bytes as latin-1 characters; lower-casing these would break them."""
     wsgi = {"X-Object-Meta-Größe".encode().decode("latin-1"): "groß ☃".encode().decode("latin-1")}
     answer = SwiftResponse(SimpleNamespace(status_int=200, headers={**wsgi, "X-Raw": "\xe9"}, app_iter=[]))
@@ -88,11 +88,13 @@ def test_headers_are_text_again() -> None:
         ([("x-static-large-object", "True")], True, "symlink"),
     ],
 )
-def test_kind(headers: list[tuple[str, str]], is_link: bool, kind: str) -> None:
+def test_kind_follows_from_headers_and_symlink(
+    headers: list[tuple[str, str]], is_link: bool, kind: str
+) -> None:
     assert found(*headers, is_link=is_link).kind == kind
 
 
-def test_the_etag_is_the_md5_of_plain_objects_only() -> None:
+def test_info_takes_the_etag_as_md5_of_plain_objects_only() -> None:
     assert found(("etag", f'"{MD5}"')).info("o").md5 == MD5
     assert found(("etag", MD5), ("x-static-large-object", "True")).info("o").md5 is None
     assert found(("etag", MD5), ("x-object-manifest", "c/p")).info("o").md5 is None
@@ -100,7 +102,7 @@ def test_the_etag_is_the_md5_of_plain_objects_only() -> None:
     assert found().info("o").md5 is None
 
 
-def test_size_is_the_whole_objects() -> None:
+def test_size_of_a_range_is_that_of_the_whole_object() -> None:
     assert found(("content-length", "3"), ("content-range", "bytes 0-2/1000")).size == 1000
     assert found(("content-length", "3")).size == 3
     assert found().size == 3
@@ -110,12 +112,12 @@ def test_size_is_the_whole_objects() -> None:
 @pytest.mark.parametrize(
     "name", ["x-object-sysmeta-crypto-body-meta", "x-object-transient-sysmeta-crypto-meta"]
 )
-def test_ciphertext_is_recognised(name: str) -> None:
+def test_is_ciphertext_is_true_only_with_crypto_metadata(name: str) -> None:
     assert found((name, "{}")).is_ciphertext
     assert not found(("x-object-meta-crypto", "{}")).is_ciphertext
 
 
-def test_rewind_asks_again_only_after_something_was_read() -> None:
+def test_rewind_reopens_the_object_only_after_a_read() -> None:
     asked = []
 
     def reopen() -> BytesBody:

@@ -1,4 +1,4 @@
-"""What goes through the internal client is read from whatever server that asks."""
+"""Reads through the internal client, which may come from any server of the object."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def reader_of(client: Client) -> ObjectReader:
 
 
 @pytest.mark.parametrize("behind", range(4))
-def test_servers_that_missed_a_post_are_passed_over(behind: int) -> None:
+def test_open_passes_over_servers_that_missed_a_post(behind: int) -> None:
     client = Client(*[WRITTEN] * behind, POSTED)
     with reader_of(client).starting_at(NODE, POSTED).open("a", "c", "o", 0, WRITTEN) as found:
         assert found.info.timestamp == POSTED
@@ -54,7 +54,7 @@ def test_servers_that_missed_a_post_are_passed_over(behind: int) -> None:
     assert client.closed == behind + 1
 
 
-def test_not_for_ever() -> None:
+def test_open_accepts_older_metadata_after_some_attempts() -> None:
     client = Client(WRITTEN)
     with reader_of(client).starting_at(NODE, POSTED).open("a", "c", "o", 0, WRITTEN) as found:
         assert found.info.timestamp == WRITTEN
@@ -62,7 +62,7 @@ def test_not_for_ever() -> None:
     assert client.closed == len(client.newest)
 
 
-def test_who_does_not_say_of_when_takes_the_first() -> None:
+def test_open_without_a_required_timestamp_takes_the_first_answer() -> None:
     client = Client(WRITTEN, POSTED)
     with reader_of(client).open("a", "c", "o", 0, WRITTEN) as found:
         assert found.info.timestamp == WRITTEN

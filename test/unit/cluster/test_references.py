@@ -1,4 +1,4 @@
-"""Who names an object: what is looked at, in which order."""
+"""The search for manifests and links that name an object."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from s3_sync.largeobject.manifest import named_objects
 from unit.sync.cluster import Swift, local_objects
 
 
-def test_the_containers_that_matter_come_last() -> None:
-    """What is written there meanwhile is most likely seen."""
+def test_walk_reads_the_containers_that_matter_last() -> None:
+    """So that a manifest written there during the walk is most likely found."""
     swift = Swift()
     for container in ("a", "segs", "z", "\0r"):
         swift.put(f"/{container}/empty", b"")
@@ -24,7 +24,7 @@ def test_the_containers_that_matter_come_last() -> None:
     assert swift.heads == ["/\0r/empty", "/a/empty", "/z/empty", "empty", "/segs/empty"]
 
 
-def test_a_row_that_no_object_can_have() -> None:
+def test_walk_skips_reserved_names_outside_of_reserved_containers() -> None:
     """Object servers refuse reserved names outside of reserved containers."""
     swift = Swift()
     swift.put("/segs/\0o", b"")
@@ -34,13 +34,13 @@ def test_a_row_that_no_object_can_have() -> None:
     assert swift.heads == ["/\0segs/\0o"]
 
 
-def test_a_container_that_is_not_there() -> None:
+def test_walk_of_missing_container_yields_nothing() -> None:
     swift = Swift()
     assert [*local_objects(swift).references.walk("AUTH_a", [("gone", "1")], {"gone"})] == []
 
 
-def test_an_incomplete_listing_of_the_account() -> None:
-    """As of a replica that was away: who knows what else is missing."""
+def test_walk_of_an_incomplete_account_listing_raises_unavailable() -> None:
+    """As of a replica that was unavailable: more containers may be missing."""
     swift = Swift()
     swift.put("/segs/1", b"x")
     local = local_objects(swift)
@@ -51,7 +51,7 @@ def test_an_incomplete_listing_of_the_account() -> None:
 
 
 @pytest.mark.parametrize("failures", [2, 3])
-def test_a_container_server_that_is_slow_for_a_moment(failures: int) -> None:
+def test_walk_tries_a_failing_container_three_times(failures: int) -> None:
     swift = Swift()
     swift.put("/segs/empty", b"")
     references = local_objects(swift).references
@@ -71,7 +71,7 @@ def test_a_container_server_that_is_slow_for_a_moment(failures: int) -> None:
             list(references.walk("AUTH_a", [("segs", "1")], ()))
 
 
-def test_below_a_prefix() -> None:
+def test_walk_yields_wanted_names_below_the_prefix_of_a_dlo() -> None:
     swift = Swift()
     swift.put_dlo("o", "s%C3%A9gs/a%2F")
     wanted = [("ségs", name) for name in ("a", "a/", "a/1", "a/2", "a0", "b")] + [("segs", "a/1")]
@@ -79,7 +79,7 @@ def test_below_a_prefix() -> None:
     assert found == [{("ségs", "a/"), ("ségs", "a/1"), ("ségs", "a/2")}]
 
 
-def test_what_may_be_a_manifest() -> None:
+def test_may_name_is_false_only_for_a_plain_entry_with_bytes() -> None:
     md5 = "0" * 32
     assert may_name(0, md5, "text/plain")
     assert may_name(9, f"{md5}; slo_etag={md5}", "text/plain")
@@ -88,7 +88,7 @@ def test_what_may_be_a_manifest() -> None:
     assert not may_name(9, md5, "text/plain")
 
 
-def test_whatever_is_wrong_with_a_manifest() -> None:
+def test_named_objects_ignores_malformed_entries_and_manifests() -> None:
     assert named_objects(
         b'[{"name": "/c/a/b", "sub_slo": true, "range": "0-1"}, {"data": "x"}, 7, {"name": 3}]'
     ) == {("c", "a/b")}

@@ -1,4 +1,4 @@
-"""Which object server is asked, and what is remembered of those that did not answer."""
+"""The choice of object servers, and the memory of those that did not answer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def object_servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectServers]:
     object_servers.close()
 
 
-def test_local_nodes_come_first_and_the_others_share_the_load() -> None:
+def test_order_puts_local_nodes_first_and_shuffles_the_others() -> None:
     nodes = [Node(f"10.0.0.{n}", 6200, "d") for n in (1, 2, 3, 4)]
     object_servers = ObjectServers(1, ["10.0.0.3"])
     orders = {tuple(object_servers.order(nodes)) for _ in range(100)}
@@ -34,7 +34,7 @@ def test_local_nodes_come_first_and_the_others_share_the_load() -> None:
     assert object_servers.order(nodes, nodes[3])[:2] == [nodes[3], nodes[2]]
 
 
-def test_a_request_says_what_an_object_server_must_know(object_servers: ObjectServers) -> None:
+def test_request_sends_device_path_policy_index_and_range(object_servers: ObjectServers) -> None:
     with ScriptedServer(answer(OK)) as server:
         node = Node("127.0.0.1", server.port, "sd b1")
         object_servers.request("GET", node, PLACEMENT, [("Range", "bytes=0-1")]).read()
@@ -46,7 +46,7 @@ def test_a_request_says_what_an_object_server_must_know(object_servers: ObjectSe
     assert "Range: bytes=0-1" in lines
 
 
-def test_a_server_that_lets_us_wait_is_left_alone_for_a_while(
+def test_server_that_timed_out_is_avoided_for_a_while(
     object_servers: ObjectServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with ScriptedServer(hold(b""), answer(OK)) as server:
@@ -64,7 +64,7 @@ def test_a_server_that_lets_us_wait_is_left_alone_for_a_while(
         assert object_servers.request("GET", node, PLACEMENT).read() == b"ok"
 
 
-def test_a_refused_connection_is_tried_again_at_once(object_servers: ObjectServers) -> None:
+def test_server_that_refused_a_connection_is_tried_again_at_once(object_servers: ObjectServers) -> None:
     with ScriptedServer() as server:
         node = Node("127.0.0.1", server.port, "d")
     for _ in range(2):
@@ -72,7 +72,7 @@ def test_a_refused_connection_is_tried_again_at_once(object_servers: ObjectServe
             object_servers.request("GET", node, PLACEMENT)
 
 
-def test_our_own_lack_of_connections_is_not_the_servers_fault(object_servers: ObjectServers) -> None:
+def test_server_is_not_avoided_after_the_pool_was_exhausted(object_servers: ObjectServers) -> None:
     with ScriptedServer(answer(OK, OK)) as server:
         node = Node("127.0.0.1", server.port, "d")
         first = object_servers.request("GET", node, PLACEMENT)

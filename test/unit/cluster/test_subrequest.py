@@ -43,7 +43,7 @@ def writer(pipeline: Pipeline) -> SubrequestWriter:
     return SubrequestWriter(pipeline, environ, "AUTH_ü", "source")
 
 
-def test_a_put() -> None:
+def test_put_object_sends_body_and_headers_with_its_own_authority() -> None:
     pipeline = Pipeline()
     headers = {"content-type": "a/b", "x-object-meta-k": "ü", "etag": "x"}
     writer(pipeline).put_object("c", "a/ü %2F", BytesBody(b"123456"), headers, "multipart-manifest=put")
@@ -77,12 +77,14 @@ def test_a_put() -> None:
         (503, LocalUnavailable),
     ],
 )
-def test_puts_that_fail(status: int, error: type[Exception]) -> None:
+def test_put_object_with_an_error_status_raises_the_matching_error(
+    status: int, error: type[Exception]
+) -> None:
     with pytest.raises(error, match=str(status) if status != 422 else "MD5 of the bytes differs"):
         writer(Pipeline(status)).put_object("c", "o", BytesBody(b"x"), {})
 
 
-def test_what_the_body_raises_comes_back() -> None:
+def test_put_object_raises_the_error_of_its_body() -> None:
     class Breaking(BytesBody):
         def read(self, size: int = -1) -> bytes:
             raise RemoteUnavailable("gone")
@@ -91,14 +93,14 @@ def test_what_the_body_raises_comes_back() -> None:
         writer(Pipeline()).put_object("c", "o", Breaking(b"123"), {})
 
 
-def test_containers() -> None:
+def test_put_container_accepts_201_and_202_but_not_503() -> None:
     for status in (201, 202):
         writer(Pipeline(status)).put_container("c")
     with pytest.raises(LocalUnavailable):
         writer(Pipeline(503)).put_container("c")
 
 
-def test_looking() -> None:
+def test_find_returns_info_for_200_none_for_404_and_raises_for_503() -> None:
     given = {"Etag": '"abc"', "X_Object_Meta_Colour": "red", "X_Delete_At": "100", "X_Timestamp": "5.00000"}
     pipeline = Pipeline(200, **given)
     found = writer(pipeline).find("c", "o")
@@ -115,7 +117,7 @@ def test_looking() -> None:
         writer(Pipeline(503)).find("c", "o")
 
 
-def test_deletes() -> None:
+def test_delete_object_accepts_404_and_409_but_not_503() -> None:
     for status in (204, 404, 409):
         pipeline = Pipeline(status)
         writer(pipeline).delete_object("c", "o", Timestamp.parse("1.0").after())
@@ -124,7 +126,7 @@ def test_deletes() -> None:
         writer(Pipeline(503)).delete_object("c", "o", Timestamp(1))
 
 
-def test_a_pipeline_that_breaks() -> None:
+def test_put_container_in_a_broken_pipeline_raises_local_unavailable() -> None:
     def broken(environ: Any, start_response: Any) -> Any:
         raise OSError("no route")
 

@@ -37,18 +37,18 @@ def other_dirs(tmp_path: Path) -> Iterator[list[Path]]:
 
 
 @pytest.mark.parametrize("version", ["2.30.0", "2.30.1-0+deb12u1", "2.38.3", "3.0", "2.31.0.dev7"])
-def test_versions_that_will_do(version: str) -> None:
+def test_check_version_accepts_swift_2_30_and_later(version: str) -> None:
     check_version(version)
 
 
 @pytest.mark.parametrize("version", ["2.29.2", "1.99", "unknown", ""])
-def test_versions_that_will_not(version: str) -> None:
+def test_check_version_refuses_older_and_unknown_versions(version: str) -> None:
     with pytest.raises(LocalError, match=r"Swift 2\.30 or later is needed; this is") as caught:
         check_version(version)
     assert "\n" not in str(caught.value)
 
 
-def test_hash_policies_and_constraints_follow_the_directory(other_dirs: list[Path]) -> None:
+def test_use_swift_dir_applies_its_hash_policies_and_constraints(other_dirs: list[Path]) -> None:
     for number, path in enumerate(other_dirs, 1):
         use_swift_dir(str(path))
         use_swift_dir(str(path))  # once more changes nothing
@@ -59,7 +59,7 @@ def test_hash_policies_and_constraints_follow_the_directory(other_dirs: list[Pat
 
 
 @pytest.mark.parametrize("content", [None, "", "[swift-hash]\n", "no section"])
-def test_an_unusable_directory_is_one_clear_line(
+def test_use_swift_dir_without_valid_swift_conf_raises_one_line(
     other_dirs: list[Path], tmp_path: Path, content: str | None
 ) -> None:
     if content is not None:

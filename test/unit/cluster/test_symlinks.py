@@ -1,4 +1,4 @@
-"""Symlinks are followed only to where their writer could have read anyhow."""
+"""Symlinks are followed only to objects that their writer could read."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OTHER_VERSION, FOREIGN_VERSION = (
     ],
 )
 @pytest.mark.parametrize("target", [OWN, VERSION, NEIGHBOUR, STRANGER, OTHER_VERSION, FOREIGN_VERSION])
-def test_check_followed_refuses_what_the_writer_may_not_read(
+def test_check_followed_refuses_targets_that_the_writer_may_not_read(
     follow: Follow, followed: set[LinkTarget], target: LinkTarget
 ) -> None:
     if target in followed:
@@ -54,7 +54,7 @@ def test_link_target_reads_both_forms_of_the_headers(prefix: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["c", "c/", "/", "%2F"])
-def test_link_target_without_an_object_is_broken(value: str) -> None:
+def test_link_target_without_an_object_raises_symlink_broken(value: str) -> None:
     with pytest.raises(ObjectRefused) as caught:
         link_target([(RAW, value)], "AUTH_a")
     assert caught.value.reason == "symlink_broken"
@@ -64,5 +64,5 @@ def test_is_link_is_false_for_other_objects() -> None:
     assert not is_link([("content-type", "x/y"), (RAW, ""), (f"{RAW}-etag", "abc")])
 
 
-def test_visible_container_is_that_of_the_versions() -> None:
+def test_visible_container_of_a_versions_container_is_the_plain_one() -> None:
     assert (visible_container("c"), visible_container("\0versions\0c")) == ("c", "c")
