@@ -21,7 +21,7 @@ from s3_sync.daemon.arguments import Arguments, parse
         (["--config", "/a", "--conv", "/b", "--force"], Arguments("/a", convert_config="/b", force=True)),
     ],
 )
-def test_options_and_their_abbreviations(argv: list[str], expected: Arguments) -> None:
+def test_parse_accepts_options_and_their_abbreviations(argv: list[str], expected: Arguments) -> None:
     assert parse("swift-s3-sync", argv) == expected
 
 
@@ -35,7 +35,7 @@ def test_options_and_their_abbreviations(argv: list[str], expected: Arguments) -
         (["--config", "/a", "rest"], "unrecognized arguments: rest"),
     ],
 )
-def test_a_wrong_command_line_ends_with_2(
+def test_parse_of_a_wrong_command_line_exits_with_2(
     argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -44,7 +44,7 @@ def test_a_wrong_command_line_ends_with_2(
     assert message in capsys.readouterr().err
 
 
-def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_and_help_are_printed_with_exit_status_0(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         parse("swift-s3-sync", ["--version"])
     assert ended.value.code == 0

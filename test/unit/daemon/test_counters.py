@@ -1,4 +1,4 @@
-"""Plain numbers: whose they are, and what they say about who is alive."""
+"""Counters and heartbeats of mappings, and what follows from them about the daemon's health."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def activity(clock: Clock) -> Activity:
     return Activity([ONE, WHOLE, ELSEWHERE], clock)
 
 
-class TestWhose:
-    def test_what_is_configured_has_numbers_at_once(self, activity: Activity) -> None:
+class TestCountersByMapping:
+    def test_configured_mappings_have_counters_at_once(self, activity: Activity) -> None:
         assert [each.mapping for each in activity.by_mapping.values()] == [ONE, WHOLE, ELSEWHERE]
 
-    def test_containers_of_an_account_count_together(self, activity: Activity) -> None:
+    def test_containers_of_an_account_share_its_counters(self, activity: Activity) -> None:
         for container in ("a", "b"):
             tally = activity.mapping_counters(WHOLE.of_container(container), Stats(None))
             tally.add(Outcome(Kind.COPIED))
@@ -55,7 +55,7 @@ class TestWhose:
         assert len(activity.by_mapping) == 3
         assert activity.counters_for(ONE).scanned == 0
 
-    def test_but_statsd_knows_each_of_them(self, activity: Activity) -> None:
+    def test_statsd_gets_the_counts_of_each_container_of_an_account(self, activity: Activity) -> None:
         """The container stands last in the name, so that those of an account can be added up."""
         counted: list[tuple[str, str, int]] = []
 
@@ -75,14 +75,14 @@ class TestWhose:
             for metric, n in (("copied_objects", 1), ("deleted_objects", 1), ("bytes", 5))
         ]
 
-    def test_a_new_configuration_keeps_the_numbers_of_what_stays(self, activity: Activity) -> None:
+    def test_set_mappings_keeps_the_counters_of_remaining_mappings(self, activity: Activity) -> None:
         activity.mapping_counters(ONE, Stats(None)).add(Outcome(Kind.COPIED))
         moved = replace(ONE, place="mappings[7]")
         activity.set_mappings([moved, ELSEWHERE])
         assert [each.mapping for each in activity.by_mapping.values()] == [moved, ELSEWHERE]
         assert activity.counters_for(moved).scanned == 1
 
-    def test_what_has_gone_leaves_its_turns(self, activity: Activity) -> None:
+    def test_drop_of_a_container_keeps_only_its_turns(self, activity: Activity) -> None:
         gone = WHOLE.of_container("gone")
         activity.heartbeat_for(gone).begin()
         activity.heartbeat_for(gone).end(idle=True, failing=False)
@@ -94,7 +94,7 @@ class TestWhose:
             activity.counters_for(WHOLE).held,
         ) == (1, ["/*"], {"stays"})
 
-    def test_a_mapping_that_was_changed_is_another_one(self, activity: Activity) -> None:
+    def test_set_mappings_with_a_changed_profile_keeps_the_heartbeat(self, activity: Activity) -> None:
         heartbeat = activity.heartbeat_for(ONE)
         changed = replace(ONE, profile=Profile(copy_after=60))
         activity.set_mappings([changed])
@@ -102,8 +102,8 @@ class TestWhose:
         assert heartbeat.mapping is changed
 
 
-class TestSigns:
-    def test_of_a_turn(self, activity: Activity, clock: Clock) -> None:
+class TestHeartbeat:
+    def test_events_of_a_turn_update_last_seen_and_progress(self, activity: Activity, clock: Clock) -> None:
         counters, heartbeat = activity.counters_for(ONE), activity.heartbeat_for(ONE)
         tally = activity.mapping_counters(ONE, Stats(None))
         clock.time = 1010.0
@@ -127,7 +127,7 @@ class TestSigns:
         ("idle", "troubled", "progress"),
         [(True, False, 1100.0), (True, True, 1000.0), (False, False, 1000.0)],
     )
-    def test_nothing_to_do_is_progress(
+    def test_idle_turn_is_progress_unless_it_is_failing(
         self, activity: Activity, clock: Clock, idle: bool, troubled: bool, progress: float
     ) -> None:
         heartbeat = activity.heartbeat_for(ONE)
@@ -136,10 +136,10 @@ class TestSigns:
         assert activity.counters_for(ONE).progress == progress
         assert activity.counters_for(ONE).failing == troubled
 
-    def test_of_an_account_whose_containers_wait_for_their_turns(
+    def test_account_progresses_with_any_container_unless_another_stalls(
         self, activity: Activity, clock: Clock
     ) -> None:
-        """It gets on as long as one of them does, unless turns of another one bring nothing."""
+        """It makes progress as long as one of them does, unless the turns of another one achieve nothing."""
         works, waits = (
             activity.heartbeat_for(WHOLE.of_container("a")),
             activity.heartbeat_for(WHOLE.of_container("b")),
@@ -161,7 +161,9 @@ class TestSigns:
         waits.end(idle=False, failing=False)
         assert activity.counters_for(WHOLE).progress == 5300.0
 
-    def test_the_slowest_turn_counts(self, activity: Activity, clock: Clock) -> None:
+    def test_last_seen_of_an_account_is_that_of_its_slowest_turn(
+        self, activity: Activity, clock: Clock
+    ) -> None:
         hangs, works = (
             activity.heartbeat_for(WHOLE.of_container("a")),
             activity.heartbeat_for(WHOLE.of_container("b")),
@@ -183,13 +185,13 @@ class Lane:
     workers = parts = SerialPool()
 
 
-class TestAlive:
-    def test_without_mappings(self, clock: Clock) -> None:
+class TestLiveness:
+    def test_daemon_without_mappings_is_always_alive(self, clock: Clock) -> None:
         activity = Activity([], clock)
         clock.time += 10 * STALL_LIMIT
         assert activity.is_alive()
 
-    def test_as_long_as_turns_are_taken(self, clock: Clock) -> None:
+    def test_mapping_without_turns_for_too_long_is_not_alive(self, clock: Clock) -> None:
         activity = Activity([ONE], clock)
         heartbeat = activity.heartbeat_for(ONE)
         clock.time += STALL_LIMIT
@@ -203,7 +205,9 @@ class TestAlive:
         heartbeat.touch()
         assert activity.is_alive()
 
-    def test_a_turn_that_hangs_is_not_made_up_for_by_others(self, activity: Activity, clock: Clock) -> None:
+    def test_hanging_turn_is_not_alive_although_other_turns_go_on(
+        self, activity: Activity, clock: Clock
+    ) -> None:
         hangs, works = (
             activity.heartbeat_for(ONE),
             activity.heartbeat_for(WHOLE.of_container("a")),
@@ -216,14 +220,16 @@ class TestAlive:
         hangs.touch()
         assert activity.is_alive()
 
-    def test_every_store_counts_for_itself(self, activity: Activity, clock: Clock) -> None:
+    def test_stalled_store_is_not_alive_although_another_store_works(
+        self, activity: Activity, clock: Clock
+    ) -> None:
         clock.time += STALL_LIMIT + 1.0
         activity.heartbeat_for(ONE).touch()
         assert not activity.is_alive()
         activity.heartbeat_for(ELSEWHERE).touch()
         assert activity.is_alive()
 
-    def test_a_thread_that_has_ended_is_missed(self, activity: Activity) -> None:
+    def test_lane_with_an_ended_thread_is_not_alive(self, activity: Activity) -> None:
         lane: Any = Lane()
         activity.lanes.append(lane)
         assert activity.is_alive()

@@ -102,7 +102,7 @@ def test_process_shard_gives_each_container_to_one_of_the_processes(tmp_path: Pa
     assert sorted(owned) == sorted(names)
 
 
-class TestForever:
+class TestRunForever:
     @pytest.fixture
     def workshop(self, tmp_path: Path) -> Workshop:
         return Workshop(services(tmp_path, [mapping("a")]), "a", "b")
@@ -140,7 +140,7 @@ class TestForever:
         assert workshop.jobs[1].previous is workshop.jobs[0]
         assert workshop.jobs[1].mapping.profile.copy_after == 60
 
-    def test_children_follow_their_account_when_it_changes(self, workshop: Workshop, run: Run) -> None:
+    def test_changed_account_changes_its_children(self, workshop: Workshop, run: Run) -> None:
         run.use(mapping("/*"))
         wait_until(lambda: done(workshop) == {"a": 3, "b": 3}, 10, "both containers")
         run.use(mapping("/*", copy_after=60))

@@ -1,4 +1,4 @@
-"""Who is looked at next, one name at a time, and counters that add up."""
+"""The order of turns, the locks of names, and counters that add up."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from unit.sync.cluster import FakeClock
 from unit.sync.fake_node import mapping
 
 
-class TestSchedule:
-    def test_longest_waiting_first(self) -> None:
+class TestDelayQueue:
+    def test_get_returns_the_longest_waiting_item_first(self) -> None:
         clock = FakeClock()
         schedule: DelayQueue[str] = DelayQueue(clock)
         now = clock.now()
@@ -23,8 +23,8 @@ class TestSchedule:
             schedule.put(item, when)
         assert [schedule.get() for _ in range(3)] == ["early", "late", "same"]
 
-    def test_a_busy_one_does_not_starve_the_others(self) -> None:
-        """One that always has more to do is put back as of the time when its turn began."""
+    def test_busy_item_does_not_starve_the_others(self) -> None:
+        """An item that always has more to do is put back with the time when its turn began."""
         clock = FakeClock()
         schedule: DelayQueue[str] = DelayQueue(clock)
         for item in ("busy", "one", "two"):
@@ -40,7 +40,7 @@ class TestSchedule:
         assert turns.count("one") >= 4
         assert turns.count("two") >= 4
 
-    def test_waits_until_something_is_due(self) -> None:
+    def test_get_waits_until_an_item_is_due(self) -> None:
         clock = Clock()
         schedule: DelayQueue[str] = DelayQueue(clock)
         schedule.put("item", clock.now() + 0.1)
@@ -48,7 +48,7 @@ class TestSchedule:
         assert schedule.get() == "item"
         assert 0.09 <= time.monotonic() - start < 5
 
-    def test_wakes_up_for_what_is_put_later_and_due_earlier(self) -> None:
+    def test_get_wakes_up_for_a_later_item_that_is_due_earlier(self) -> None:
         schedule: DelayQueue[str] = DelayQueue(Clock())
         schedule.put("far", time.time() + 1000)
         timer = threading.Timer(0.05, lambda: schedule.put("near", 0.0))
@@ -56,7 +56,7 @@ class TestSchedule:
         assert schedule.get() == "near"
         timer.join()
 
-    def test_a_clock_that_is_set_back_stops_nobody(self) -> None:
+    def test_get_returns_items_after_the_clock_was_set_back(self) -> None:
         clock = FakeClock()
         schedule: DelayQueue[str] = DelayQueue(clock)
         schedule.put("now", clock.now())
@@ -66,7 +66,7 @@ class TestSchedule:
         clock.sleep(-7200.0)
         assert {schedule.get(), schedule.get()} == {"first", "second"}
 
-    def test_what_was_taken_is_nobody_elses(self) -> None:
+    def test_item_taken_by_one_thread_is_given_to_no_other(self) -> None:
         schedule: DelayQueue[int] = DelayQueue(Clock())
         inside: set[int] = set()
         turns: list[int] = []
@@ -91,7 +91,7 @@ class TestSchedule:
             thread.join(10)
         assert {turns.count(item) > 10 for item in range(3)} == {True}
 
-    def test_close_ends_every_wait(self) -> None:
+    def test_close_ends_every_waiting_get(self) -> None:
         schedule: DelayQueue[str] = DelayQueue(Clock())
         results: list[str | None] = []
         threads = [threading.Thread(target=lambda: results.append(schedule.get())) for _ in range(3)]
@@ -106,12 +106,12 @@ class TestSchedule:
 
 
 class TestNameLocks:
-    def test_different_names_do_not_wait(self) -> None:
+    def test_locks_of_different_names_do_not_wait(self) -> None:
         locks = NameLocks()
         with locks.hold("a"), locks.hold("b"):
             pass
 
-    def test_let_go_after_an_error(self) -> None:
+    def test_lock_is_released_after_an_error(self) -> None:
         locks = NameLocks()
         for _ in range(2):
             try:
@@ -121,7 +121,7 @@ class TestNameLocks:
                 pass
         assert not locks._held
 
-    def test_many_threads_on_few_names(self) -> None:
+    def test_lock_of_a_name_is_held_by_one_thread_at_a_time(self) -> None:
         locks, inside, wrong = NameLocks(), [0] * 3, []
 
         def work(number: int) -> None:
@@ -155,8 +155,8 @@ class Counters:
         pass
 
 
-class TestTally:
-    def test_adds_up(self) -> None:
+class TestMappingCounters:
+    def test_summary_and_statsd_add_up_the_outcomes(self) -> None:
         stats = Counters()
         tally = Activity().mapping_counters(mapping(), stats)  # type: ignore[arg-type]
         assert tally.summary() == "scanned 0: nothing"

@@ -50,8 +50,8 @@ def test_lane_whose_job_cannot_be_made_counts_as_failing_until_it_can(workshop: 
     assert not lane.is_failing
 
 
-def test_lanes_of_budgets_count_for_their_store(workshop: Workshop) -> None:
-    """Metrics of a store have its name, whatever has a budget there."""
+def test_lanes_with_rate_limits_have_the_name_of_their_store(workshop: Workshop) -> None:
+    """Metrics of a store have its name, whichever of its mappings have a rate limit."""
     budgeted = replace(
         mapping(),
         profile=Profile(budget=Budget(Rates(requests_per_second=5.0))),

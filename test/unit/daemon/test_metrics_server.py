@@ -26,26 +26,26 @@ def port() -> Iterator[MetricsPort]:
     port.close()
 
 
-def test_gives_metrics(port: MetricsPort) -> None:
+def test_get_metrics_returns_the_registry(port: MetricsPort) -> None:
     for query in ("", "?x=y"):
         with urlopen(f"http://127.0.0.1:{port.port}/metrics{query}", timeout=10) as answer:
             assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
             assert "turns_total 3.0" in answer.read().decode()
 
 
-def test_and_nothing_else(port: MetricsPort) -> None:
+def test_other_paths_give_404_and_other_methods_501(port: MetricsPort) -> None:
     with pytest.raises(HTTPError, match="404"):
         urlopen(f"http://127.0.0.1:{port.port}/", timeout=10)
     with pytest.raises(HTTPError, match="501"):
         urlopen(f"http://127.0.0.1:{port.port}/metrics", data=b"x", timeout=10)
 
 
-def test_a_client_that_says_nothing_keeps_nobody_waiting(port: MetricsPort) -> None:
+def test_silent_client_does_not_block_other_clients(port: MetricsPort) -> None:
     with socket.create_connection(("127.0.0.1", port.port)):
-        test_gives_metrics(port)
+        test_get_metrics_returns_the_registry(port)
 
 
-def test_a_client_that_goes_away_leaves_no_traceback(
+def test_client_that_disconnects_leaves_no_traceback(
     port: MetricsPort, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -60,7 +60,7 @@ def gone() -> Any:
     raise ConnectionResetError("gone")
 
 
-def test_a_defect_is_told_once(
+def test_rendering_error_is_logged_once(
     port: MetricsPort, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -72,7 +72,7 @@ def test_a_defect_is_told_once(
     assert caplog.text.count("Cannot render metrics") == 1
 
 
-def test_when_descriptors_run_out_the_port_stays(
+def test_port_survives_a_lack_of_file_descriptors(
     port: MetricsPort, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exposition, "ACCEPT_RETRY_DELAY", 0.01)
@@ -86,17 +86,17 @@ def test_when_descriptors_run_out_the_port_stays(
 
     port._server.get_request = accept  # type: ignore[method-assign]
     for _ in range(2):  # the first one was being waited for already
-        test_gives_metrics(port)
+        test_get_metrics_returns_the_registry(port)
     assert caplog.text.count("Too many open files") == 1
     assert caplog.text.count("Metrics connections are accepted again") == 1
 
 
-def test_a_port_that_is_taken(port: MetricsPort) -> None:
+def test_port_in_use_raises_os_error(port: MetricsPort) -> None:
     with pytest.raises(OSError, match="in use"):
         MetricsPort("127.0.0.1", port.port, CollectorRegistry())
 
 
-def test_an_address_of_version_6() -> None:
+def test_ipv6_address_is_served_until_close() -> None:
     other = MetricsPort("::1", 0, CollectorRegistry())
     try:
         with urlopen(f"http://[::1]:{other.port}/metrics", timeout=10) as answer:

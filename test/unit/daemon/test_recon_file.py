@@ -1,4 +1,4 @@
-"""Recon files: whole, readable by all, and never in the way."""
+"""Recon files: always complete, and readable by all users."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from s3_sync.daemon import recon_file as recon
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_read_returns_the_last_write_of_each_process(tmp_path: Path) -> None:
     recon.write(str(tmp_path), 0, {"container": "ü ☃"})
     recon.write(str(tmp_path), 12, {"x": 1})
     recon.write(str(tmp_path), 12, {"x": 2})
@@ -21,7 +21,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o644}
 
 
-def test_what_is_not_one_of_them_is_left_out(tmp_path: Path) -> None:
+def test_read_leaves_out_damaged_and_foreign_files(tmp_path: Path) -> None:
     (tmp_path / "swift-s3-sync-0.recon").write_text("{")
     (tmp_path / "swift-s3-sync-1.recon").write_text("[]")
     (tmp_path / "swift-s3-sync-2.recon").mkdir()
@@ -30,7 +30,7 @@ def test_what_is_not_one_of_them_is_left_out(tmp_path: Path) -> None:
     assert recon.read(str(tmp_path / "nowhere")) == {}
 
 
-def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
+def test_write_that_fails_leaves_the_previous_file(tmp_path: Path) -> None:
     recon.write(str(tmp_path), 0, {"x": 1})
     with pytest.raises(TypeError):
         recon.write(str(tmp_path), 0, {"x": object()})

@@ -1,4 +1,4 @@
-"""The file is read again when it has changed, and taken over only as a whole."""
+"""The configuration file is read again when it has changed, and applied only as a whole."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Stand:
         os.replace(other, self.path)
 
     def look(self, times: int = 3) -> int:
-        """How often mappings were taken over meanwhile."""
+        """Poll; return how often mappings were applied meanwhile."""
         before = len(self.used)
         for _ in range(times):
             self.time += POLL_EVERY
@@ -91,12 +91,12 @@ def stand(tmp_path: Path) -> Stand:
     return Stand(tmp_path)
 
 
-def test_without_a_change_nothing_happens(stand: Stand) -> None:
+def test_unchanged_file_is_not_applied(stand: Stand) -> None:
     assert stand.look(10) == 0
     assert stand.told == []
 
 
-def test_a_change_is_taken_over_once(stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
+def test_changed_file_is_applied_once(stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     stand.written["containers"] += [ENTRY | {"container": "d"}]
     stand.written["containers"][0] = ENTRY | {"copy_after": 60}
@@ -108,8 +108,8 @@ def test_a_change_is_taken_over_once(stand: Stand, caplog: pytest.LogCaptureFixt
     assert stand.configuration.loaded_at > 1000.0
 
 
-def test_it_has_to_be_the_same_for_two_looks(stand: Stand) -> None:
-    """Whoever writes it may be in the middle of it."""
+def test_changed_file_is_applied_once_two_polls_find_it_the_same(stand: Stand) -> None:
+    """At the first poll the file may be half written."""
     stand.write("{")
     assert stand.look(1) == 0
     stand.written["items_chunk"] = 20
@@ -120,7 +120,7 @@ def test_it_has_to_be_the_same_for_two_looks(stand: Stand) -> None:
 
 
 @pytest.mark.parametrize("broken", ["{", "[]", '{"containers": []}', None])
-def test_a_file_with_a_problem_changes_nothing(
+def test_invalid_file_is_refused_and_changes_nothing(
     stand: Stand, broken: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     if broken is None:
@@ -139,20 +139,20 @@ def test_a_file_with_a_problem_changes_nothing(
     assert not stand.configuration.refused
 
 
-def test_a_file_that_is_gone_changes_nothing(stand: Stand) -> None:
+def test_missing_file_is_refused_and_changes_nothing(stand: Stand) -> None:
     stand.path.unlink()
     assert stand.look(10) == 0
     assert stand.configuration.refused
 
 
-def test_asked_for_it_reads_at_once(stand: Stand) -> None:
+def test_requested_reload_applies_the_file_at_once(stand: Stand) -> None:
     stand.reload.request()
     stand.reload.poll()
     assert len(stand.used) == 1
     assert stand.look(10) == 0
 
 
-def test_a_secret_in_a_file_of_its_own(tmp_path: Path) -> None:
+def test_changed_secret_file_is_applied_and_a_missing_one_refused(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("one")
     secret.chmod(0o600)
@@ -171,7 +171,7 @@ def test_a_secret_in_a_file_of_its_own(tmp_path: Path) -> None:
     assert list(stand.registry._providers) == []  # the old one's is forgotten
 
 
-def test_budgets_count_at_once(stand: Stand) -> None:
+def test_changed_rate_limits_apply_at_once(stand: Stand) -> None:
     gate = stand.budgets.limiter(stand.first)
     assert gate.limits == ()
     stand.written["containers"] = [ENTRY | {"budget": {"requests_per_second": 5}}]
@@ -180,7 +180,7 @@ def test_budgets_count_at_once(stand: Stand) -> None:
     assert [allowance.requests.rate for allowance in gate.limits] == [5]
 
 
-def test_what_counts_from_the_next_start_is_told(stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
+def test_change_that_needs_a_restart_is_logged_once(stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
     stand.written |= {"items_chunk": 20, "log_level": "warning"}
     stand.write()
     stand.look()
@@ -193,8 +193,7 @@ def test_what_counts_from_the_next_start_is_told(stand: Stand, caplog: pytest.Lo
     assert "has changed" not in caplog.text
 
 
-def test_a_change_just_before_the_start_is_seen(tmp_path: Path) -> None:
-    """Between the reading of the file and the first look at it."""
+def test_change_between_load_and_first_poll_is_applied(tmp_path: Path) -> None:
     stand = Stand(tmp_path)
     loaded = load(stand.path)
     assert loaded.settings

@@ -1,4 +1,4 @@
-"""What systemd is told, received as it would receive it."""
+"""Notifications to systemd, received as systemd receives them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Syst
 Place = tuple[Systemd, dict[str, str]]
 
 
-def test_ready_and_alive(place: Place) -> None:
+def test_ready_and_alive_send_their_notifications(place: Place) -> None:
     systemd, environment = place
     manager = ServiceManager(environment)
     manager.ready("7 mappings")
@@ -46,7 +46,7 @@ def test_ready_and_alive(place: Place) -> None:
     assert systemd.received() == ["READY=1\nSTATUS=7 mappings", "WATCHDOG=1"]
 
 
-def test_nobody_listens(place: Place) -> None:
+def test_alive_without_a_listener_raises_nothing(place: Place) -> None:
     systemd, environment = place
     systemd.socket.close()
     ServiceManager(environment).alive()
@@ -64,12 +64,12 @@ def test_nobody_listens(place: Place) -> None:
         ({"WATCHDOG_USEC": "nonsense"}, None),
     ],
 )
-def test_whether_signs_of_life_are_wanted(more: dict[str, str], period: float | None) -> None:
+def test_watchdog_period_is_read_from_the_environment(more: dict[str, str], period: float | None) -> None:
     assert ServiceManager({"NOTIFY_SOCKET": "/nowhere", **more}).watchdog == period
     assert ServiceManager(more).watchdog is None
 
 
-def test_the_watchdog_is_fed_while_we_live(place: Place) -> None:
+def test_watchdog_is_notified_only_while_the_daemon_is_alive(place: Place) -> None:
     systemd, environment = place
     time, alive = [0.0], [True]
     watchdog = Watchdog(
@@ -89,7 +89,7 @@ def test_the_watchdog_is_fed_while_we_live(place: Place) -> None:
     assert fed(30) == 3
 
 
-def test_nobody_asks(place: Place) -> None:
+def test_watchdog_without_a_period_sends_nothing(place: Place) -> None:
     systemd, environment = place
     Watchdog(ServiceManager(environment), lambda: True, lambda: 0.0).tick()
     assert systemd.received() == []

@@ -1,4 +1,4 @@
-"""Several processes and their parent; each test's are children of a process of its own."""
+"""Several processes and their supervisor, which is a process of its own in each test."""
 
 from __future__ import annotations
 
@@ -102,7 +102,9 @@ def runs(pid: int) -> bool:
         ("os.kill(os.getpid(), signal.SIGKILL) if number == 1 else 0; return 0", 1, "was killed by signal 9"),
     ],
 )
-def test_once(family: Callable[..., Family], work: str, code: int, said: str) -> None:
+def test_run_once_returns_1_if_any_process_fails(
+    family: Callable[..., Family], work: str, code: int, said: str
+) -> None:
     found = family(work, once=True)
     ended, errors = found.end()
     assert (ended, sorted(number for number, _ in found.begun())) == (code, [0, 1, 2])
@@ -110,7 +112,7 @@ def test_once(family: Callable[..., Family], work: str, code: int, said: str) ->
     assert bool(errors) == bool(said)
 
 
-def test_one_that_is_killed_has_a_successor(family: Callable[..., Family]) -> None:
+def test_killed_process_is_restarted(family: Callable[..., Family]) -> None:
     found = family("time.sleep(60)")
     wait_for(lambda: (found.directory / "well").exists() and len(found.begun()) == 3)
     number, pid = found.begun()[1]
@@ -124,7 +126,7 @@ def test_one_that_is_killed_has_a_successor(family: Callable[..., Family]) -> No
     assert not any(runs(pid) for _, pid in found.begun())
 
 
-def test_one_that_cannot_begin_ends_all_of_them(family: Callable[..., Family]) -> None:
+def test_process_that_fails_before_it_is_ready_stops_all(family: Callable[..., Family]) -> None:
     found = family("board.clear(number); return 1 if number == 2 else time.sleep(60)")
     code, errors = found.end()
     assert code == 1
@@ -133,14 +135,14 @@ def test_one_that_cannot_begin_ends_all_of_them(family: Callable[..., Family]) -
     assert not any(runs(pid) for _, pid in found.begun())
 
 
-def test_none_outlives_its_parent(family: Callable[..., Family]) -> None:
+def test_processes_end_when_the_supervisor_is_killed(family: Callable[..., Family]) -> None:
     found = family("time.sleep(60)")
     wait_for(lambda: len(found.begun()) == 3)
     found.process.kill()
     wait_for(lambda: not any(runs(pid) for _, pid in found.begun()))
 
 
-def test_signals_go_on_to_all(family: Callable[..., Family]) -> None:
+def test_sighup_is_passed_on_to_all_processes(family: Callable[..., Family]) -> None:
     found = family("signal.signal(1, signal.SIG_DFL); signal.sigwait([1]); begin(9); time.sleep(60)")
     wait_for(lambda: len(found.begun()) == 3)
     found.process.send_signal(signal.SIGHUP)
@@ -149,8 +151,8 @@ def test_signals_go_on_to_all(family: Callable[..., Family]) -> None:
     assert found.end()[0] == 0
 
 
-def test_how_they_are(family: Callable[..., Family]) -> None:
-    """Ready once each has said so; well as long as each says so now and then."""
+def test_supervisor_is_healthy_only_while_all_processes_report(family: Callable[..., Family]) -> None:
+    """Ready once each process has reported, healthy as long as each reports in time."""
     found = family("\n    ".join(["while True:", "    time.sleep(0.02)", "    board.report(number)"]))
     well = found.directory / "well"
     wait_for(lambda: well.exists() and well.read_text() == "True")
@@ -160,7 +162,7 @@ def test_how_they_are(family: Callable[..., Family]) -> None:
     wait_for(lambda: well.read_text() == "True")
 
 
-def test_board() -> None:
+def test_worker_status_tells_reported_from_cleared_processes() -> None:
     board = WorkerStatus(2)
     before = time.monotonic()
     board.report(1)

@@ -1,4 +1,4 @@
-"""Places for large objects: how many, whose turn it is, and the end."""
+"""The pool for large objects: its size, the order of its tasks, and its stop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def stop() -> threading.Event:
     return threading.Event()
 
 
-def test_mappings_take_turns(stop: threading.Event) -> None:
+def test_tasks_of_several_mappings_run_in_turns(stop: threading.Event) -> None:
     pool, order = LaterPool(), list[str]()
     lane = TaskPool(pool, SerialPool(), stop)
     for what in ("a1", "a2", "a3", "b1", "b2", "c1"):
@@ -27,7 +27,7 @@ def test_mappings_take_turns(stop: threading.Event) -> None:
     assert lane.running == 0
 
 
-def test_no_more_threads_than_places(stop: threading.Event) -> None:
+def test_tasks_beyond_the_pool_size_wait_for_a_thread(stop: threading.Event) -> None:
     pool = ThreadPool(3)
     lane = TaskPool(pool, SerialPool(), stop)
     go, done = threading.Event(), list[int]()
@@ -47,7 +47,7 @@ def test_no_more_threads_than_places(stop: threading.Event) -> None:
     assert (lane.running, sorted(done)) == (0, list(range(10)))
 
 
-def test_nothing_is_begun_after_the_end(stop: threading.Event) -> None:
+def test_no_task_is_begun_after_the_stop(stop: threading.Event) -> None:
     pool, order = LaterPool(), list[int]()
     lane = TaskPool(pool, SerialPool(), stop)
 
@@ -61,7 +61,7 @@ def test_nothing_is_begun_after_the_end(stop: threading.Event) -> None:
     assert (order, lane.running) == ([1], 0)
 
 
-def test_a_thread_that_is_killed_leaves_its_place(stop: threading.Event) -> None:
+def test_task_that_is_killed_frees_its_thread(stop: threading.Event) -> None:
     pool, order = LaterPool(), list[int]()
     lane = TaskPool(pool, SerialPool(), stop)
 
