@@ -143,8 +143,8 @@ class Shunt:
         return [record.get("name") or record["subdir"] for record in json.loads(answer.body)]
 
 
-class MetricInputs:
-    """A memory bucket that counts its listings; ``go`` holds them up."""
+class CountingBucket:
+    """A memory bucket that records its listings; ``go`` holds them up."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self.behind = new_bucket(names)

@@ -1,4 +1,4 @@
-"""Nothing that a remote store says reaches a client but what Swift keeps with an object."""
+"""Clients get only those headers of a copy that Swift keeps with an object."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def info(**meta: Any) -> ObjectInfo:
     return ObjectInfo("o", 3, "etag", "md5", 1_600_000_000.5, ObjectMeta(**meta))
 
 
-def test_values_that_would_end_a_header() -> None:
+def test_stored_headers_leaves_out_values_that_would_end_a_header() -> None:
     headers = stored_headers(
         ObjectMeta(
             {"content-type": "a/b", "content-disposition": "x\r\nX-Container-Sysmeta-Y: z"},
@@ -26,7 +26,7 @@ def test_values_that_would_end_a_header() -> None:
     assert headers == {"content-type": "a/b", "x-object-meta-fine": "ü", "x-object-meta-": "v"}
 
 
-def test_an_etag_that_would_end_a_header() -> None:
+def test_answer_headers_unfolds_an_etag_with_line_breaks() -> None:
     """A store may fold its headers (RFC 9112 section 5.2)."""
     folded = ObjectInfo("o", 3, "a\r\n b", meta=ObjectMeta())
     assert ("Etag", "a b") in answer_headers(folded, folded.etag, False)
@@ -40,11 +40,11 @@ def test_an_etag_that_would_end_a_header() -> None:
         ("text/plain", "text/plain"),
     ],
 )
-def test_parameters_of_swifts_own(stored: str, given: str) -> None:
+def test_stored_headers_drops_swift_parameters_of_the_content_type(stored: str, given: str) -> None:
     assert stored_headers(ObjectMeta({"content-type": stored}))["content-type"] == given
 
 
-def test_marks_stay_inside() -> None:
+def test_answer_headers_hides_marks() -> None:
     headers = dict(
         answer_headers(
             info(marks={"swift-timestamp": "1500000000.00001", "swift-etag": "x", "combined-etag": "y"}),
@@ -61,8 +61,8 @@ def test_marks_stay_inside() -> None:
     }
 
 
-def test_more_metadata_than_swift_can_hold() -> None:
-    """A client counts header lines, and breaks off at a hundred."""
+def test_answer_headers_of_too_much_metadata_raises_invalid_request() -> None:
+    """An HTTP client gives up after a hundred header lines."""
     user = {str(number): "v" for number in range(MAX_META_COUNT + 1)}
     with pytest.raises(InvalidRequest):
         answer_headers(info(user=user), "abc", large=False)
@@ -70,13 +70,13 @@ def test_more_metadata_than_swift_can_hold() -> None:
     assert len(answer_headers(info(user=user), "abc", large=False)) > MAX_META_COUNT
 
 
-def test_an_object_that_never_was_in_swift() -> None:
+def test_answer_headers_without_marks_has_the_time_of_the_copy() -> None:
     headers = dict(answer_headers(info(), "abc", large=False))
     assert headers["X-Timestamp"] == "1600000000.50000"
     assert headers["Last-Modified"] == "Sun, 13 Sep 2020 12:26:41 GMT"
 
 
-def test_large_objects() -> None:
+def test_answer_headers_of_large_objects_tells_slo_from_dlo() -> None:
     static = dict(answer_headers(info(), "abc-2", large=True))
     assert (static["Etag"], static["X-Static-Large-Object"]) == ('"abc-2"', "True")
     dynamic = dict(answer_headers(info(marks={"x-object-manifest": "c/ü"}), "abc", large=True))
@@ -87,5 +87,5 @@ def test_large_objects() -> None:
 @pytest.mark.parametrize(
     ("mark", "expired"), [("100", True), ("101", False), ("", False), ("soon", False), ("-5", False)]
 )
-def test_expiry(mark: str, expired: bool) -> None:
+def test_is_expired_only_with_a_valid_time_that_has_passed(mark: str, expired: bool) -> None:
     assert is_expired(info(marks={"x-delete-at": mark}), now=100.0) is expired

@@ -20,12 +20,12 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.providers.base import ListPage, ListQuery
 from unit.listing.oracle import NAMES, expected, parameters
-from unit.shunt.listed import LATE, PREFIX, WHERE, Cluster, MetricInputs, Shunt, fill, new_bucket
+from unit.shunt.listed import LATE, PREFIX, WHERE, Cluster, CountingBucket, Shunt, fill, new_bucket
 
 
 @settings(max_examples=250, deadline=None)
 @given(st.data())
-def test_one_flat_sorted_namespace(data: st.DataObject) -> None:
+def test_listing_of_both_sides_is_one_sorted_namespace(data: st.DataObject) -> None:
     here = data.draw(st.lists(NAMES, max_size=12, unique=True))
     there = data.draw(st.lists(NAMES, max_size=12, unique=True))
     asked = data.draw(parameters([*here, *there]))
@@ -38,7 +38,7 @@ def test_one_flat_sorted_namespace(data: st.DataObject) -> None:
 
 
 class TestRecords:
-    def test_where_each_is(self) -> None:
+    def test_content_location_tells_where_each_object_is(self) -> None:
         shunt = Shunt(["both", "g/1", "here", "h/"], new_bucket(["both", "g/2", "there", "x/"]))
         records = json.loads(shunt.get({"delimiter": "/"}).body)
         where = {record.get("name") or record["subdir"]: record.get("content_location") for record in records}
@@ -51,7 +51,7 @@ class TestRecords:
             "x/": [WHERE],
         }
 
-    def test_the_newer_version_is_shown(self) -> None:
+    def test_object_on_both_sides_is_shown_in_its_newer_version(self) -> None:
         shunt = Shunt(["both"], new_bucket(["both"]))
         (record,) = json.loads(shunt.get().body)
         assert (record["bytes"], record["content_type"]) == (8, "application/octet-stream")
@@ -61,14 +61,14 @@ class TestRecords:
             "name": "both", "bytes": 5, "last_modified": LATE, "content_location": [WHERE, "swift"],
         }  # fmt: skip
 
-    def test_headers_are_the_local_ones(self) -> None:
+    def test_headers_are_those_of_the_local_listing(self) -> None:
         answer = Shunt(["here"], new_bucket(["there"])).get()
         assert answer.headers["X-Container-Object-Count"] == "1"
         assert answer.headers["X-Trans-Id"] == "tx1"
         assert answer.headers["Content-Length"] == str(len(answer.body))
         assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
 
-    def test_a_name_that_comes_twice_is_shown_once(self) -> None:
+    def test_name_repeated_in_the_local_page_is_shown_once(self) -> None:
         shunt = Shunt(["a"], new_bucket(["b", "d"]))
 
         def twice(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -79,9 +79,9 @@ class TestRecords:
         assert shunt.names() == ["a", "b", "c", "d"]
 
     @pytest.mark.parametrize("reverse", [False, True])
-    def test_but_not_where_it_fills_a_page(self, reverse: bool) -> None:
-        """A page that is not full says that nothing follows; and behind it the cluster may have more before
-        what the bucket has."""
+    def test_name_repeated_in_a_full_local_page_is_kept(self, reverse: bool) -> None:
+        """A page that is not full would mean that nothing follows, but the cluster may have more names
+        before those of the bucket."""
 
         def twice(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
             here = ("h", "e", "e") if reverse else ("c", "e", "c")
@@ -135,7 +135,9 @@ class TestFormats:
             ("prefix=%ff", None),
         ],
     )
-    def test_formats(self, shunt: Any, asked: str, accept: str | None) -> None:
+    def test_listing_in_any_format_is_the_same_as_swift_alone(
+        self, shunt: Any, asked: str, accept: str | None
+    ) -> None:
         names = ["a", "b/1", "gr\u00fcn", "<&>"]
         plain = ListingFilter(Cluster(names), {})
 
@@ -152,8 +154,8 @@ class TestFormats:
         if "text/plain" in spliced.headers["Content-Type"]:
             assert spliced.body == theirs.body
 
-    def test_a_filter_in_front_that_wants_json_gets_it(self) -> None:
-        """s3api asks for no format, and reads what the proxy itself writes."""
+    def test_request_without_a_format_gets_json(self) -> None:
+        """As from s3api, which reads the JSON that the proxy itself writes."""
         assert Shunt(["a"], new_bucket(["b"])).names() == ["a", "b"]
 
 
@@ -183,7 +185,7 @@ OUTAGES = [
 class TestFailures:
     @pytest.mark.parametrize("good", [0, 1])
     @pytest.mark.parametrize("error", OUTAGES, ids=lambda error: error.reason)
-    def test_never_a_hole(self, error: RemoteError, good: int) -> None:
+    def test_failed_remote_listing_gives_503_or_the_local_part(self, error: RemoteError, good: int) -> None:
         bucket: Any = Failing(error, good)
         answer = Shunt(["a", "c"], bucket, retain_local=False).get()
         assert answer.status_int == 503
@@ -194,16 +196,16 @@ class TestFailures:
         assert answer.headers["X-Cloud-Sync-Shunt-Listing"] == "local-only"
         assert [record["name"] for record in json.loads(answer.body)] == ["a", "c"]
 
-    def test_the_option_goes_before_the_mode(self) -> None:
+    def test_remote_listing_failure_option_overrides_retain_local(self) -> None:
         bucket: Any = Failing(OUTAGES[0])
         assert Shunt([], bucket, retain_local=True, remote_listing_failure="fail").get().status_int == 503
         assert Shunt([], bucket, retain_local=False, remote_listing_failure="local").get().status_int == 200
 
-    def test_who_cannot_see_the_header_gets_an_error(self) -> None:
+    def test_s3_client_gets_503_instead_of_the_local_part(self) -> None:
         bucket: Any = Failing(OUTAGES[0])
         assert Shunt([], bucket).get(**{"swift.source": "S3"}).status_int == 503
 
-    def test_one_line_when_it_begins_and_one_when_it_is_over(self) -> None:
+    def test_outage_is_logged_once_at_its_start_and_once_at_its_end(self) -> None:
         bucket: Any = Failing(OUTAGES[0])
         shunt = Shunt([], bucket)
         for _ in range(3):
@@ -223,25 +225,25 @@ class Unsorted:
         return ListPage(tuple(ObjectInfo(name, 1) for name in ("a", "c", "b")))
 
 
-def test_a_remote_that_is_out_of_order_is_refused() -> None:
+def test_remote_listing_out_of_order_gives_503() -> None:
     bucket: Any = Unsorted()
     shunt = Shunt([], bucket, retain_local=False)
     assert shunt.get().status_int == 503
     assert "out of order" in shunt.log.lines[0]
 
 
-def test_a_listing_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remote_listing_with_too_many_requests_gives_503(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("s3_sync.shunt.listings.MAX_LIST_REQUESTS", 5)
-    bucket: Any = MetricInputs(f"{number}/x" for number in range(10))
+    bucket: Any = CountingBucket(f"{number}/x" for number in range(10))
     shunt = Shunt([], bucket, retain_local=False)
     bucket.pages_of = 1
     assert shunt.get({"path": ""}).status_int == 503
     assert shunt.get({"delimiter": "/"}).status_int == 200
 
 
-def test_what_is_moved_meanwhile_is_never_in_neither() -> None:
-    """A daemon moves it while the cluster takes its time for the listing."""
-    bucket: Any = MetricInputs([])
+def test_object_moved_during_the_listing_is_shown() -> None:
+    """The daemon moves it while the cluster is slow to answer."""
+    bucket: Any = CountingBucket([])
     shunt = Shunt(["a", "moved"], bucket, retain_local=False)
     cluster = shunt.behind
 
@@ -255,9 +257,8 @@ def test_what_is_moved_meanwhile_is_never_in_neither() -> None:
     assert shunt.names() == ["a", "moved"]
 
 
-def test_a_search_for_the_end_that_nobody_waits_for() -> None:
-    """The cluster says no while the bucket is being searched."""
-    bucket: Any = MetricInputs([f"{number:06d}" for number in range(5000)])
+def test_reverse_search_of_the_bucket_ends_when_the_cluster_refuses() -> None:
+    bucket: Any = CountingBucket([f"{number:06d}" for number in range(5000)])
     bucket.pages_of = 1
     shunt = Shunt([], bucket)
 
@@ -273,14 +274,14 @@ def test_a_search_for_the_end_that_nobody_waits_for() -> None:
     assert len(bucket.asked) < 1000
 
 
-def test_a_listing_that_takes_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listing_that_takes_too_long_gives_503(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("s3_sync.shunt.listings.MAX_SECONDS", -1.0)
     assert Shunt([], new_bucket(["a"]), retain_local=False).get().status_int == 503
 
 
-class TestWhoIsAllowed:
-    def test_both_sides_are_asked_at_the_same_time(self) -> None:
-        bucket: Any = MetricInputs(["b"])
+class TestAuthorization:
+    def test_both_sides_are_listed_at_the_same_time(self) -> None:
+        bucket: Any = CountingBucket(["b"])
         bucket.go.clear()
         shunt = Shunt(["a"], bucket)
         cluster = shunt.behind
@@ -294,25 +295,25 @@ class TestWhoIsAllowed:
         assert shunt.names() == ["a", "b"]
 
     @pytest.mark.parametrize("denial", [HTTPForbidden, HTTPUnauthorized])
-    def test_what_is_denied_is_never_asked_of_the_remote(self, denial: Any) -> None:
-        bucket: Any = MetricInputs(["b"])
+    def test_denied_listing_makes_no_remote_request(self, denial: Any) -> None:
+        bucket: Any = CountingBucket(["b"])
         shunt = Shunt(["a"], bucket)
         answer = shunt.get(**{"swift.authorize": lambda request: denial(request=request)})
         assert answer.status_int == denial().status_int
         assert bucket.asked == []
 
-    def test_who_is_in_the_acl_waits_for_the_local_answer(self) -> None:
+    def test_client_allowed_only_by_the_acl_gets_both_sides(self) -> None:
         def authorize(request: Any) -> Any:
             return None if request.acl else HTTPForbidden(request=request)
 
-        bucket: Any = MetricInputs(["b"])
+        bucket: Any = CountingBucket(["b"])
         shunt = Shunt(["a"], bucket)
         answer = shunt.get(**{"swift.authorize": authorize})
         assert [record["name"] for record in json.loads(answer.body)] == ["a", "b"]
         assert len(bucket.asked) == 1
 
 
-class TestWhatPasses:
+class TestPassThrough:
     @pytest.mark.parametrize(
         ("asked", "headers"),
         [
@@ -321,19 +322,21 @@ class TestWhatPasses:
             ({}, {"pfs.is_bimodal": "yes"}),
         ],
     )
-    def test_other_listings(self, asked: dict[str, str], headers: dict[str, str]) -> None:
-        bucket: Any = MetricInputs(["b"])
+    def test_shard_oversized_and_proxyfs_listings_skip_the_bucket(
+        self, asked: dict[str, str], headers: dict[str, str]
+    ) -> None:
+        bucket: Any = CountingBucket(["b"])
         shunt = Shunt(["a"], bucket)
         shunt.get(asked, **headers)
         assert bucket.asked == []
 
-    def test_a_swift_without_versions_knows_no_such_listing(self) -> None:
+    def test_versions_query_without_swift_versioning_gives_a_plain_listing(self) -> None:
         answer = Shunt(["a"], new_bucket(["b"])).get({"versions": ""})
         listed = json.loads(answer.body)
         assert [record["name"] for record in listed] == ["a", "b"]
         assert not any("version_id" in record for record in listed)
 
-    def test_a_container_that_is_not_there(self) -> None:
+    def test_missing_container_passes_the_404_through(self) -> None:
         shunt = Shunt([], new_bucket(["b"]))
         shunt.behind = HTTPNotFound(body="nothing")
         answer = shunt.get()
@@ -350,12 +353,12 @@ class TestWhatPasses:
             (b'[{"name": 1}]', "application/json"),
         ],
     )
-    def test_pages_of_other_filters(self, body: bytes, content_type: str) -> None:
+    def test_body_that_is_no_listing_is_passed_through(self, body: bytes, content_type: str) -> None:
         shunt = Shunt([], new_bucket(["b"]))
         shunt.behind = Response(body=body, content_type=content_type)
         assert shunt.get().body == body
 
-    def test_the_query_is_as_it_was_afterwards(self) -> None:
+    def test_query_string_is_unchanged_after_the_listing(self) -> None:
         environ = Request.blank("/v1/a/c?limit=5&format=xml&prefix=%C3%BC").environ
         environ["pfs.is_bimodal"] = "no"
         before = environ["QUERY_STRING"]
@@ -363,9 +366,9 @@ class TestWhatPasses:
         assert environ["QUERY_STRING"] == before
 
 
-class TestOddStores:
-    def test_a_delimiter_that_the_store_refuses(self) -> None:
-        class Simple(MetricInputs):
+class TestStoreLimits:
+    def test_delimiter_refused_by_the_store_is_applied_here(self) -> None:
+        class Simple(CountingBucket):
             def list_objects(self, query: ListQuery) -> ListPage:
                 if query.delimiter not in ("", "/") and len(self.asked) > 1:
                     self.asked.append(query)
@@ -378,8 +381,8 @@ class TestOddStores:
         assert shunt.names(delimiter="x", limit="4") == ["1", "2", "3x", "4"]
         assert len([query for query in bucket.asked if query.delimiter]) == 3
 
-    def test_no_request_for_keys_that_are_too_long(self) -> None:
-        bucket: Any = MetricInputs(["b", "x"])
+    def test_prefix_or_marker_beyond_the_key_limit_is_not_requested(self) -> None:
+        bucket: Any = CountingBucket(["b", "x"])
         shunt = Shunt(["a"], bucket)
         assert shunt.names(prefix="b" * 1025) == []
         assert bucket.asked == []

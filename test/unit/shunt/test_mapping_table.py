@@ -1,4 +1,4 @@
-"""The configuration in force is the last one that made sense."""
+"""The mappings in force are those of the last valid configuration."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-def test_a_change_is_seen_after_the_interval(world: World) -> None:
+def test_changed_file_is_applied_after_the_interval(world: World) -> None:
     world.write(MAPPING)
     assert world.bucket() == "bucket"
     world.write({**MAPPING, "aws_bucket": "another"}, {**MAPPING, "container": "d"})
@@ -71,7 +71,7 @@ def test_a_change_is_seen_after_the_interval(world: World) -> None:
     assert world.built == 1
 
 
-def test_a_file_that_appears_later(world: World) -> None:
+def test_file_that_appears_later_is_applied(world: World) -> None:
     assert world.bucket() is None
     world.write(MAPPING)
     world.later()
@@ -79,7 +79,7 @@ def test_a_file_that_appears_later(world: World) -> None:
 
 
 @pytest.mark.parametrize("text", ["", '{"containers": [', "[]"])
-def test_a_file_that_is_none_changes_nothing(
+def test_malformed_or_missing_file_keeps_the_previous_mappings(
     world: World, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.write(MAPPING)
@@ -100,7 +100,7 @@ def test_a_file_that_is_none_changes_nothing(
     assert world.bucket() == "another"
 
 
-def test_a_mapping_that_breaks_stays_as_it_was(world: World) -> None:
+def test_invalid_mapping_stays_as_it_was(world: World) -> None:
     other = {**MAPPING, "container": "d", "aws_bucket": "other"}
     world.write(MAPPING, other)
     assert world.bucket("d") == "other"
@@ -112,7 +112,7 @@ def test_a_mapping_that_breaks_stays_as_it_was(world: World) -> None:
     assert (world.bucket(), world.bucket("d")) == ("bucket", "other")
 
 
-def test_a_mapping_that_is_taken_out_goes(world: World) -> None:
+def test_mapping_that_no_longer_merges_namespaces_is_removed(world: World) -> None:
     world.write(MAPPING, {**MAPPING, "container": "d"})
     assert world.bucket("d") == "bucket"
     world.later()
@@ -120,7 +120,7 @@ def test_a_mapping_that_is_taken_out_goes(world: World) -> None:
     assert (world.bucket(), world.bucket("d")) == ("bucket", None)
 
 
-def test_containers_of_an_account_are_looked_up_once_and_not_remembered_without_end(
+def test_containers_of_an_account_are_cached_up_to_a_limit(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("s3_sync.shunt.mapping_table._MAX_CACHED", 3)
@@ -134,7 +134,7 @@ def test_containers_of_an_account_are_looked_up_once_and_not_remembered_without_
     assert len(world.configured._targets) <= 3
 
 
-def test_accounts_that_nothing_uses_any_more_are_forgotten(world: World) -> None:
+def test_provider_of_unused_credentials_is_dropped(world: World) -> None:
     world.write(MAPPING)
     assert world.bucket() == "bucket"
     world.later()
@@ -164,7 +164,7 @@ def in_the_new_form(directory: Path, **changes: Any) -> str:
     )
 
 
-def test_both_forms_of_the_file(world: World, tmp_path: Path) -> None:
+def test_file_in_either_form_is_applied_with_the_same_provider(world: World, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("key\n")
     world.write(MAPPING)
     assert world.bucket() == "bucket"
@@ -177,7 +177,7 @@ def test_both_forms_of_the_file(world: World, tmp_path: Path) -> None:
     assert world.bucket() == "another"
 
 
-def test_a_secret_that_changes_in_its_own_file(world: World, tmp_path: Path) -> None:
+def test_changed_secret_file_builds_a_new_provider(world: World, tmp_path: Path) -> None:
     world.write(text=in_the_new_form(tmp_path))
     assert world.bucket() is None  # there is no secret yet
     for number, text in enumerate(("key", "another"), 1):
@@ -191,7 +191,7 @@ def test_a_secret_that_changes_in_its_own_file(world: World, tmp_path: Path) -> 
     assert world.built == 2
 
 
-def test_find_leaves_the_parts_of_s3api_alone_unless_they_have_a_mapping_of_their_own(world: World) -> None:
+def test_find_ignores_s3api_segment_containers_without_own_mapping(world: World) -> None:
     whole = {**MAPPING, "container": "/*"}
     world.write(whole)
     assert world.bucket("c") == "bucket"

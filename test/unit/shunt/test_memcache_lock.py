@@ -1,4 +1,4 @@
-"""One of many, if they can hear each other."""
+"""A lock shared by proxy workers through memcache, without waiting."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def environ() -> dict[str, Any]:
     return {"swift.cache": Cache()}
 
 
-def test_the_first_one(environ: dict[str, Any]) -> None:
+def test_lock_of_a_key_is_acquired_once_at_a_time(environ: dict[str, Any]) -> None:
     with MemcacheLock(environ, "a") as first, MemcacheLock(environ, "b") as other:
         assert first.acquired
         assert other.acquired
@@ -46,7 +46,7 @@ def test_the_first_one(environ: dict[str, Any]) -> None:
         assert again.acquired
 
 
-def test_it_ends_with_an_error(environ: dict[str, Any]) -> None:
+def test_lock_is_released_after_an_error(environ: dict[str, Any]) -> None:
     with pytest.raises(KeyError), MemcacheLock(environ, "a"):
         raise KeyError
     with MemcacheLock(environ, "a") as again:
@@ -54,7 +54,7 @@ def test_it_ends_with_an_error(environ: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("broken", [True, False])
-def test_nobody_to_ask(environ: dict[str, Any], broken: bool) -> None:
+def test_lock_without_a_working_cache_is_always_acquired(environ: dict[str, Any], broken: bool) -> None:
     environ["swift.cache"].broken = broken
     found = environ if broken else {}
     with MemcacheLock(found, "a") as first, MemcacheLock(found, "a") as second:
@@ -62,7 +62,7 @@ def test_nobody_to_ask(environ: dict[str, Any], broken: bool) -> None:
         assert second.acquired
 
 
-def test_a_cache_that_breaks_in_between(environ: dict[str, Any]) -> None:
+def test_cache_that_breaks_while_locked_raises_nothing(environ: dict[str, Any]) -> None:
     with MemcacheLock(environ, "a") as first:
         environ["swift.cache"].broken = True
     assert first.acquired

@@ -129,7 +129,9 @@ def world() -> World:
     ],
     ids=str,
 )
-def test_what_a_client_gets(world: World, headers: dict[str, str], status: int, body: bytes | None) -> None:
+def test_get_of_an_archived_object_honours_ranges_and_conditions(
+    world: World, headers: dict[str, str], status: int, body: bytes | None
+) -> None:
     answer = world.ask("o", **headers)
     assert answer.status_int == status
     assert body in (None, answer.body)
@@ -138,7 +140,7 @@ def test_what_a_client_gets(world: World, headers: dict[str, str], status: int, 
     assert world.log.counted == ["hits"]
 
 
-def test_several_ranges(world: World) -> None:
+def test_get_of_several_ranges_gives_all_of_them(world: World) -> None:
     answer = world.ask("o", Range="bytes=0-4,5000-5009,-3")
     assert answer.status_int == 206
     body = answer.body
@@ -146,7 +148,7 @@ def test_several_ranges(world: World) -> None:
     assert all(part in body for part in (BODY[:5], BODY[5000:5010], BODY[-3:]))
 
 
-def test_a_large_object(world: World) -> None:
+def test_get_of_an_slo_gives_the_whole_its_parts_and_its_manifest(world: World) -> None:
     whole = b"".join(SEGMENTS)
     for _ in range(2):
         answer = world.ask("slo")
@@ -159,24 +161,24 @@ def test_a_large_object(world: World) -> None:
     assert world.ask("slo", query="multipart-manifest=get").status_int == 404
 
 
-def test_a_dlo_has_no_parts(world: World) -> None:
+def test_get_of_a_part_of_a_dlo_gives_the_whole_object(world: World) -> None:
     world.store_large("dlo", dynamic=True)
     answer = world.ask("dlo", query="part-number=1")
     assert (answer.status_int, answer.body) == (200, b"".join(SEGMENTS))
     assert answer.headers["Etag"] == f'"{JOINED}"'
 
 
-def test_heads(world: World) -> None:
+def test_head_ignores_the_range(world: World) -> None:
     answer = world.ask("o", "HEAD", Range="bytes=0-1")
     assert (answer.status_int, answer.content_length, answer.body) == (200, len(BODY), b"")
 
 
-def test_nothing_there(world: World) -> None:
+def test_get_of_missing_object_gives_404_and_counts_a_miss(world: World) -> None:
     assert world.ask("absent").status_int == 404
     assert world.log.counted == ["misses"]
 
 
-def test_the_cluster_decides(world: World) -> None:
+def test_local_answer_other_than_404_is_passed_through(world: World) -> None:
     world.local = lambda: Response(body=b"local")
     assert world.ask("o").body == b"local"
     world.local = HTTPForbidden
@@ -184,8 +186,8 @@ def test_the_cluster_decides(world: World) -> None:
     assert world.log.counted == []
 
 
-def test_an_object_that_is_here_and_fails_a_condition(world: World) -> None:
-    """If-Match: * is what an object that is not there fails, too."""
+def test_local_object_that_fails_a_condition_gives_412(world: World) -> None:
+    """A missing object fails If-Match: *, too."""
     here = Response(body=b"local", headers={"Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"})
 
     def app(environ: Any, start_response: Any) -> Any:
@@ -200,11 +202,11 @@ def test_an_object_that_is_here_and_fails_a_condition(world: World) -> None:
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "x", "9" * 5000, "\u00b2"])
-def test_parts_that_cannot_be(world: World, number: str) -> None:
+def test_invalid_part_number_gives_400(world: World, number: str) -> None:
     assert world.ask("slo", query=f"part-number={quote(number)}").status_int == 400
 
 
-def test_what_must_be_restored_at_the_store_first(world: World) -> None:
+def test_object_in_glacier_gives_403_for_get_and_200_for_head(world: World) -> None:
     world.cold.put_object("cold", BytesBody(BODY), PutOptions(len(BODY)))
     assert world.ask("cold").status_int == 403
     assert world.ask("cold", "HEAD").status_int == 200
@@ -214,7 +216,7 @@ def test_what_must_be_restored_at_the_store_first(world: World) -> None:
 @pytest.mark.parametrize(
     ("error", "status"), [(RemoteUnavailable("away"), 503), (AccessDenied("no", status=403), 502)], ids=str
 )
-def test_a_store_that_fails(
+def test_error_of_the_store_gives_503_or_502(
     world: World, monkeypatch: pytest.MonkeyPatch, error: RemoteError, status: int
 ) -> None:
     def fail(*_: object) -> Any:
@@ -226,7 +228,7 @@ def test_a_store_that_fails(
 
 
 class Short:
-    """A bucket whose answers say that objects have fewer bytes than they have, and give no more."""
+    """A bucket whose answers are ``lacking`` bytes shorter than the object, in length and body."""
 
     def __init__(self, bucket: MemoryBucket, lacking: int) -> None:
         self._bucket = bucket
@@ -242,30 +244,30 @@ class Short:
         return MemoryResult(replace(result.info, size=size), None, BytesBody(data))
 
 
-class TestFewerBytesThanThereAre:
+class TestTruncatedObjects:
     MARKS: ClassVar[dict[str, str]] = {"swift-timestamp": "1700000000.00000"}
 
-    def tell_less(self, world: World, lacking: int = 7) -> None:
+    def cut_short(self, world: World, lacking: int = 7) -> None:
         bucket: Any = Short(world.bucket, lacking)
         world.target = replace(world.target, bucket=bucket)
 
     @pytest.mark.parametrize(("body", "lacking"), [(BODY, 7), (b"xy", 2), (b"xy", 1)])
-    def test_small_object_fails(self, world: World, body: bytes, lacking: int) -> None:
+    def test_small_object_cut_short_gives_503(self, world: World, body: bytes, lacking: int) -> None:
         world.store("short", body, marks=self.MARKS)
         assert world.ask("short").body == body
-        self.tell_less(world, lacking)
+        self.cut_short(world, lacking)
         assert world.ask("short").status_int == 503
         assert world.log.counted == ["hits", "errors"]
 
-    def test_empty_object_is_given(self, world: World) -> None:
+    def test_empty_object_gives_200(self, world: World) -> None:
         world.store("empty", b"", marks=self.MARKS)
         assert (world.ask("empty").status_int, world.ask("empty").body) == (200, b"")
 
-    def test_large_object_is_broken_off(self, world: World) -> None:
+    def test_long_object_cut_short_breaks_off_the_answer(self, world: World) -> None:
         body = BODY * 60
         world.store("long", body, marks=self.MARKS)
         assert world.ask("long").body == body
-        self.tell_less(world)
+        self.cut_short(world)
         answer = world.ask("long")
         given: list[bytes] = []
         with pytest.raises(BadDigest, match="long"):
@@ -274,26 +276,28 @@ class TestFewerBytesThanThereAre:
         assert 0 < len(b"".join(given)) < len(body) - 7
         assert world.log.counted == ["hits", "hits", "broken_off"]
 
-    def test_object_whose_manifest_tells_more_fails(self, world: World) -> None:
+    def test_slo_shorter_than_its_manifest_gives_503(self, world: World) -> None:
         assert (
             world.ask("slo").status_int == 200
         )  # and what is remembered of it is not believed of another size
-        self.tell_less(world)
+        self.cut_short(world)
         assert world.ask("slo").status_int == 503
 
-    def test_nothing_is_hashed_where_the_operator_does_not_want_it(self, world: World) -> None:
+    def test_object_cut_short_is_given_without_verify_reads(self, world: World) -> None:
         world.store("short", BODY, marks=self.MARKS)
-        self.tell_less(world)
+        self.cut_short(world)
         world.objects.verifies = False
         assert world.ask("short").body == BODY[:-7]
 
-    def test_copy_that_others_have_written_is_not_hashed(self, world: World) -> None:
+    def test_foreign_copy_cut_short_is_given_unverified(self, world: World) -> None:
         """Its ETag may look like an MD5 and be none."""
-        self.tell_less(world)
+        self.cut_short(world)
         assert world.ask("o").body == BODY[:-7]
 
 
-def test_manifest_that_came_cut_short_is_no_404(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_manifest_cut_short_gives_503_and_is_not_cached(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def cut(*_: object) -> Any:
         raise UnexpectedAnswer("what came is no manifest")
 

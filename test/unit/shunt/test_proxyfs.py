@@ -1,4 +1,4 @@
-"""Accounts that are file systems are for the one filter that says so."""
+"""Accounts that are file systems are served only by the filter that handles them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def environ(**more: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("handles", [True, False])
 @pytest.mark.parametrize("bimodal", [True, False])
-def test_the_accounts_own_word(handles: bool, bimodal: bool) -> None:
+def test_is_ours_follows_the_sysmeta_of_the_account(handles: bool, bimodal: bool) -> None:
     headers = {"X_Account_Sysmeta_Proxyfs_Bimodal": "true"} if bimodal else {}
     app = App(**headers)
     proxyfs = ProxyFs(handles)
@@ -39,7 +39,7 @@ def test_the_accounts_own_word(handles: bool, bimodal: bool) -> None:
     assert app.asked == 1
 
 
-def test_it_is_asked_again_after_a_while() -> None:
+def test_is_ours_reads_the_account_again_after_a_minute() -> None:
     now = 0.0
     app = App()
     proxyfs = ProxyFs(False, lambda: now)
@@ -50,7 +50,7 @@ def test_it_is_asked_again_after_a_while() -> None:
 
 
 @pytest.mark.parametrize("value", [True, "true", False, "no"])
-def test_what_proxyfs_says_itself(value: Any) -> None:
+def test_is_ours_follows_the_environ_of_the_proxyfs_filter(value: Any) -> None:
     app = App()
     assert ProxyFs(True).is_ours(environ(**{"pfs.is_bimodal": value}), app, "AUTH_a") is (
         value in (True, "true")

@@ -1,4 +1,4 @@
-"""When an object is restored from what a client reads, and when it is not."""
+"""Whether an object is restored while a client reads it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class LogOfShunt(logging.LoggerAdapter[logging.Logger]):
 
 
 class LaterPool(SerialPool):
-    """Runs nothing before it is told."""
+    """Runs nothing before ``run``."""
 
     size = 2
 
@@ -102,7 +102,7 @@ class World:
         return RemoteLookup(request, missing, target, "c", name, ASKED, {})
 
     def read(self, name: str = "o", data: bytes = BODY) -> bool:
-        """A client reads the object; whether a restore was begun with it."""
+        """Read the object as a client; return whether a restore was begun with it."""
         body = self.restores.begin(self.lookup(name), self.bucket.head_object(name), True)
         if body is None:
             return False
@@ -136,7 +136,7 @@ def present(expired: bool = False) -> Present:
     ],
     ids=str,
 )
-def test_it_is_restored(world: World, state: LocalState) -> None:
+def test_object_without_a_newer_local_state_is_restored(world: World, state: LocalState) -> None:
     world.state = state
     assert world.restored()
     assert world.log.counted == ["restores.done"]
@@ -152,7 +152,7 @@ def test_it_is_restored(world: World, state: LocalState) -> None:
     ],
     ids=str,
 )
-def test_something_newer_wins(world: World, state: LocalState) -> None:
+def test_object_with_a_newer_local_state_is_not_restored(world: World, state: LocalState) -> None:
     world.state = state
     assert not world.restored()
     assert world.log.counted == ["restores.superseded"]
@@ -160,13 +160,15 @@ def test_something_newer_wins(world: World, state: LocalState) -> None:
     assert world.restored()  # nothing failed, so the next reader may
 
 
-def test_deletes_that_are_not_propagated_are_no_obstacle(world: World) -> None:
+def test_object_is_restored_despite_a_delete_that_is_not_propagated(world: World) -> None:
     world.profile = replace(world.profile, propagate_delete=False)
     world.state = Deleted(Timestamp(WRITTEN.raw + 1))
     assert world.restored()
 
 
-def test_too_few_answers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_restore_without_a_majority_fails_and_is_not_retried_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.state = LocalUnavailable("no majority")
     assert not world.restored()
     assert world.log.counted == ["restores.failed"]
@@ -178,33 +180,35 @@ def test_too_few_answers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("status", [202, 409, 412])
-def test_the_cluster_says_that_something_is_there(world: World, status: int) -> None:
+def test_restore_refused_by_a_newer_object_counts_as_superseded(world: World, status: int) -> None:
     world.status = status
     world.restored()
     assert world.log.counted == ["restores.superseded"]
 
 
 @pytest.mark.parametrize("status", [422, 413, 503])
-def test_the_cluster_refuses(world: World, status: int) -> None:
+def test_restore_refused_by_the_cluster_counts_as_failed(world: World, status: int) -> None:
     world.status = status
     world.restored()
     assert world.log.counted == ["restores.failed"]
 
 
-def test_a_defect_is_nobodys_business_but_the_logs(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_unexpected_error_is_logged_and_counts_as_failed(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     world.state = KeyError("defect")
     assert not world.restored()
     assert world.log.counted == ["restores.failed"]
     assert "KeyError" in caplog.text
 
 
-def test_a_reader_who_leaves(world: World) -> None:
+def test_restore_is_abandoned_when_the_client_disconnects(world: World) -> None:
     assert not world.restored(data=BODY[:3])
     assert world.log.counted == ["restores.abandoned"]
     assert world.restored()
 
 
-def test_one_of_each_and_not_too_many(world: World) -> None:
+def test_restores_are_limited_to_one_per_object_and_to_the_pool_size(world: World) -> None:
     for name in ("p", "q"):
         world.store(name, BODY)
     assert world.read()
@@ -217,7 +221,7 @@ def test_one_of_each_and_not_too_many(world: World) -> None:
     assert world.read("q")
 
 
-def test_another_worker_does_it(world: World) -> None:
+def test_object_locked_by_another_worker_is_not_restored(world: World) -> None:
     class Taken:
         def incr(self, key: str, time: int) -> int:
             return 2
@@ -232,7 +236,7 @@ def test_another_worker_does_it(world: World) -> None:
     assert world.log.counted == ["restores.busy"]
 
 
-def test_reader_of_a_range_restores_the_whole_without_giving_bytes(world: World) -> None:
+def test_read_of_a_range_restores_the_whole_object_from_the_store(world: World) -> None:
     body = world.restores.begin(world.lookup(), world.bucket.head_object("o"), False)
     assert body is not None
     assert not world.read()  # it is being restored

@@ -1,4 +1,4 @@
-"""Who may read the segments of an archived large object: what is asked, and what an unknown answer means."""
+"""The right to read the segments of an archived large object, and the meaning of unknown answers."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def status_of(check: Callable[[], None]) -> int:
     return int(refused.value.response.status_int)
 
 
-def test_check_bytes_asks_without_and_with_the_acl_of_the_container() -> None:
+def test_check_bytes_authorizes_without_and_with_the_container_acl() -> None:
     client = Client(s=(200, "yes"))
     check_bytes(client.wants(), THERE)
     path = "/v1/AUTH_a/s/ü/1".encode().decode("latin-1")
@@ -76,16 +76,16 @@ def test_check_bytes_asks_without_and_with_the_acl_of_the_container() -> None:
 @pytest.mark.parametrize(
     ("container", "status"), [((200, None), 409), ((200, "no"), 409), ((503, None), 503)]
 )
-def test_check_bytes_without_a_yes_refuses(container: tuple[int, str | None], status: int) -> None:
+def test_check_bytes_without_permission_is_refused(container: tuple[int, str | None], status: int) -> None:
     assert status_of(lambda: check_bytes(Client(s=container).wants(), THERE)) == status
 
 
-def test_check_bytes_with_one_of_two_containers_refuses() -> None:
+def test_check_bytes_with_one_of_two_containers_denied_is_refused() -> None:
     client = Client(s=(200, "yes"), t=(200, "no"))
     assert status_of(lambda: check_bytes(client.wants(), THERE | {("t", "1")})) == 409
 
 
-def test_check_bytes_asks_nothing_of_its_own_container_nor_without_authorization() -> None:
+def test_check_bytes_skips_own_container_and_missing_authorization() -> None:
     client = Client()
     check_bytes(client.wants(), frozenset({("c", "1")}))
     lookup = client.wants()
@@ -95,47 +95,47 @@ def test_check_bytes_asks_nothing_of_its_own_container_nor_without_authorization
 
 
 @pytest.mark.parametrize("gone", [404, 410])
-def test_container_that_is_gone_lets_read_and_not_restore(gone: int) -> None:
+def test_missing_segment_container_allows_reads_but_no_restore(gone: int) -> None:
     lookup = Client(s=(gone, None)).wants()
     check_bytes(lookup, THERE)
     check_listing(lookup, DLO, THERE)
     assert not may_restore(lookup, SLO, THERE)
 
 
-def test_who_may_read_the_account_reads_and_restores_everything() -> None:
+def test_account_reader_may_read_and_restore_everything() -> None:
     lookup = Client(s=(404, None)).wants(lambda request: None)
     for places in (THERE, None, frozenset({("gone", "1")})):
         check_bytes(lookup, places)
         assert may_restore(lookup, SLO, places)
 
 
-def test_unknown_places_are_for_who_may_read_the_account() -> None:
+def test_check_bytes_of_unknown_segment_places_is_refused() -> None:
     assert status_of(lambda: check_bytes(Client(c_segments=(200, "yes")).wants(), None)) == 409
 
 
-def test_segments_behind_a_symlink_of_another_account_are_those_of_the_target() -> None:
+def test_check_bytes_behind_a_symlink_uses_the_account_of_the_target() -> None:
     client = Client(s=(200, "yes"))
     lookup = client.wants()
     check_bytes(replace(lookup, request=replace(lookup.request, account="AUTH_other")), THERE)
     assert client.asked[-1][1].startswith("/v1/AUTH_a/s/")
 
 
-def test_check_listing_is_about_dlos_and_answers_as_the_authorization_does() -> None:
+def test_check_listing_applies_the_authorization_to_dlos_only() -> None:
     client = Client(s=(200, "no"))
     assert status_of(lambda: check_listing(client.wants(), DLO, THERE)) == 403
     assert client.asked[-1] == ("GET", "/v1/AUTH_a/s", "no")
     check_listing(client.wants(), SLO, THERE)
 
 
-def test_may_restore_of_what_comes_back_in_pieces_asks_for_their_container() -> None:
+def test_may_restore_of_an_oversized_object_needs_segment_container() -> None:
     large = ObjectInfo("o", MAX_FILE_SIZE + 1)
     assert may_restore(Client(c_segments=(200, "yes")).wants(), large, frozenset())
     assert not may_restore(Client(c_segments=(200, "no")).wants(), large, frozenset())
     assert may_restore(Client().wants(), ObjectInfo("o", MAX_FILE_SIZE), frozenset())
 
 
-def test_places_of_a_later_version_are_asked_for_again() -> None:
-    """Of the same bytes and ETag: its segments may lie where others may not read."""
+def test_places_of_a_later_version_are_read_again() -> None:
+    """Although bytes and ETag are the same: its segments may lie in a private container."""
     target, large = Client().wants().target, LargeObjects()
     entry = b'[{"name": "/%s/1", "bytes": 1, "hash": "9dd4e461268c8034f5c8564e155c67a6"}]'
     for stamp, container in (("1", "public"), ("2", "private")):

@@ -1,4 +1,4 @@
-"""Copies that clients do not see, by what the cluster's 404 and all replicas know."""
+"""Copies that clients do not see, according to the cluster's 404 and to all replicas."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def present(expired: bool) -> LocalState:
 
 
 class World:
-    """``state``: what all replicas know, or the error of asking them."""
+    """``state``: what all replicas know, or the error of that request."""
 
     def __init__(self, said: str | None, state: LocalState | Exception, *, deletes: bool = False) -> None:
         self.said = said
@@ -59,20 +59,20 @@ class World:
 
 
 @pytest.mark.parametrize("said", [None, "", "nonsense", "1600000000.00000", f"{COPIED}_0000000000000001"])
-def test_copy_of_what_was_moved_is_seen_and_nobody_is_asked(said: str | None) -> None:
+def test_copy_of_a_moved_object_is_visible_without_a_request(said: str | None) -> None:
     world = World(said, Unknown(), deletes=True)
     assert world.sees()
     assert world.asked == []
 
 
-def test_copy_of_what_is_there_and_not_shown_has_expired() -> None:
+def test_copy_with_the_timestamp_of_the_404_is_hidden_as_expired() -> None:
     assert not World(COPIED, Unknown()).sees()
     version = f"{COPIED}_0000000000000001"
     copy = ObjectInfo("o", 1, meta=ObjectMeta(marks={"swift-timestamp": version}))
     assert not World(version, Unknown()).sees(copy)
 
 
-def test_copy_with_a_later_time_in_the_cluster_is_seen_unless_that_is_an_expired_object() -> None:
+def test_copy_older_than_the_404_is_hidden_only_by_an_expired_object() -> None:
     for state, seen in (
         (present(expired=True), False),
         (present(expired=False), True),
@@ -84,7 +84,7 @@ def test_copy_with_a_later_time_in_the_cluster_is_seen_unless_that_is_an_expired
         assert world.asked == [("AUTH_a", "c", "o")]
 
 
-def test_copy_with_a_later_time_that_nobody_can_explain_is_unavailable() -> None:
+def test_copy_older_than_the_404_without_a_majority_is_unavailable() -> None:
     with pytest.raises(RemoteUnavailable, match="cannot tell whether o has expired"):
         World(LATER, LocalUnavailable("no majority")).sees()
 
