@@ -144,7 +144,7 @@ CASES = BYTES + TIME + META + TAKE_OVER + ARCHIVE
     [case[1:] for case in CASES],
     ids=[case[0].replace(" ", "-") for case in CASES],
 )
-def test_table(here: ObjectInfo, there: ObjectInfo | None, expected: Decision) -> None:
+def test_decide_follows_the_table(here: ObjectInfo, there: ObjectInfo | None, expected: Decision) -> None:
     assert decide(here, there) is expected
 
 
@@ -163,14 +163,14 @@ def stored(sent: ObjectMeta) -> ObjectMeta:
 
 @given(metas)
 @settings(deadline=None)
-def test_what_was_just_sent_is_found_the_same(sent: ObjectMeta) -> None:
+def test_same_meta_holds_for_metadata_just_sent(sent: ObjectMeta) -> None:
     assert same_meta(sent, stored(sent.marked(swift_timestamp=T1.internal)))
     assert same_meta(sent, stored(sent))
 
 
 @given(metas, metas)
 @settings(deadline=None)
-def test_sending_ends_every_difference(here: ObjectMeta, there: ObjectMeta) -> None:
+def test_decide_after_sending_finds_nothing_left_to_do(here: ObjectMeta, there: ObjectMeta) -> None:
     """Whatever the remote has: after what was decided nothing is left to do."""
     info = local(here)
     decision = decide(info, ours(stored(there)))

@@ -93,8 +93,8 @@ def marks(bucket: MemoryBucket) -> dict[str, str]:
     return dict(meta.marks)
 
 
-class TestUpload:
-    def test_one_part_for_each_segment(self, world: World) -> None:
+class TestUploadLarge:
+    def test_slo_is_uploaded_with_one_part_per_segment(self, world: World) -> None:
         opened = slo(world.entries(10, 40, 11, 3), colour="bl\u00fc")
         large = world.send(opened)
         assert content(world.bucket) == world.whole
@@ -114,7 +114,7 @@ class TestUpload:
         "sizes", [[1], [1, 2, 3], [0, 5, 0, 6, 0], [9] * 30, [100], [3, 100, 0, 0, 50, 1], [39, 41], [0]]
     )
     @pytest.mark.parametrize("threads", [0, 4])
-    def test_any_sizes(self, sizes: list[int], threads: int) -> None:
+    def test_segments_of_any_size_are_uploaded_completely(self, sizes: list[int], threads: int) -> None:
         world = World(threads=threads)
         opened = slo(world.entries(*sizes))
         world.send(opened)
@@ -123,7 +123,7 @@ class TestUpload:
         assert world.decide(opened) is Decision.NOOP
         assert world.clean()
 
-    def test_other_limits_upload_nothing(self, world: World) -> None:
+    def test_changed_limits_upload_nothing_again(self, world: World) -> None:
         opened = slo(world.entries(10, 20, 30))
         world.send(opened)
         for limits in (replace(LIMITS, min_part=25), replace(LIMITS, max_part=25), LIMITS):
@@ -131,7 +131,7 @@ class TestUpload:
             opened.body.rewind()
             assert world.decide(opened) is Decision.NOOP
 
-    def test_a_dynamic_one(self, world: World) -> None:
+    def test_dlo_is_uploaded_and_again_after_a_segment_changed(self, world: World) -> None:
         world.entries(20, 30, 5)
         world.segments.put("other", b"not a segment")
         large = world.send(dlo("c_segments/s0"))
@@ -143,7 +143,7 @@ class TestUpload:
         world.segments.put("s001", b"b" * 30)
         assert world.decide(dlo("c_segments/s0")) is Decision.PUT
 
-    def test_parts_go_side_by_side(self) -> None:
+    def test_parts_are_uploaded_concurrently(self) -> None:
         world = World(threads=3)
         together = threading.Barrier(3, timeout=10)
         real = world.bucket.upload_part
@@ -161,7 +161,7 @@ class TestUpload:
 class TestFailures:
     @pytest.mark.parametrize("error", [LocalUnavailable("away"), RemoteUnavailable("away"), BadDigest("no")])
     @pytest.mark.parametrize("threads", [0, 3])
-    def test_a_part_is_tried_twice(self, error: SyncError, threads: int) -> None:
+    def test_part_that_fails_once_is_tried_again(self, error: SyncError, threads: int) -> None:
         world = World(threads=threads)
         opened = slo(world.entries(10, 20, 30))
         world.segments.faults = [None, error]
@@ -171,7 +171,7 @@ class TestFailures:
         assert world.clean()
 
     @pytest.mark.parametrize("threads", [0, 3])
-    def test_then_the_upload_is_given_up(self, threads: int) -> None:
+    def test_part_that_keeps_failing_aborts_the_upload(self, threads: int) -> None:
         world = World(threads=threads)
         opened = slo(world.entries(10, 20, 30))
         world.segments.faults = [LocalUnavailable("away")] * 6
@@ -183,14 +183,14 @@ class TestFailures:
             world.bucket.get_manifest("o")
         assert world.clean()
 
-    def test_a_changed_segment_is_not_tried_again_nor_are_others_begun(self, world: World) -> None:
+    def test_changed_segment_ends_the_upload_without_a_retry(self, world: World) -> None:
         opened = slo(world.entries(10, 20, 30))
         world.segments.put("s000", b"other bytes")
         with pytest.raises(SegmentChanged):
             world.send(opened)
         assert [name for name, _ in world.segments.opened] == ["s000"]
 
-    def test_bytes_that_are_not_the_segments(self, world: World) -> None:
+    def test_bytes_that_differ_from_the_segment_raise_bad_digest(self, world: World) -> None:
         """The object server's word for the ETag is not enough, also where several segments are a part."""
         opened = slo(world.entries(4, 5, 6, 7))
         real = world.segments.open
@@ -204,7 +204,7 @@ class TestFailures:
         with pytest.raises(BadDigest):
             world.send(opened)
 
-    def test_an_abort_that_fails_stays_on_record(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_upload_whose_abort_fails_stays_in_the_ledger(self, monkeypatch: pytest.MonkeyPatch) -> None:
         world = World()
         opened = slo(world.entries(10, 20))
         world.segments.faults = [SegmentChanged("gone")]
@@ -217,7 +217,7 @@ class TestFailures:
             world.send(opened)
         assert list(world.ledger.open.values()) == ["o"]
 
-    def test_something_in_the_way(self, world: World) -> None:
+    def test_upload_if_absent_over_an_object_raises_precondition_failed(self, world: World) -> None:
         world.bucket.put_object("o", BytesBody(b"x"), PutOptions(1))
         with pytest.raises(PreconditionFailed):
             world.send(slo(world.entries(10, 20)), Precondition(if_absent=True))
@@ -225,7 +225,7 @@ class TestFailures:
         with pytest.raises(NotFound):
             world.bucket.get_manifest("o")
 
-    def test_an_end_from_outside_aborts(self) -> None:
+    def test_exception_from_outside_aborts_the_upload(self) -> None:
         class Ended(BaseException):
             pass
 
@@ -242,7 +242,9 @@ class TestFailures:
         assert world.clean()
 
     @pytest.mark.parametrize(("sizes", "reason"), [([40] * 21, "too_large")])
-    def test_too_large(self, world: World, sizes: list[int], reason: str) -> None:
+    def test_object_too_large_is_refused_before_any_read(
+        self, world: World, sizes: list[int], reason: str
+    ) -> None:
         world.bucket.limits = replace(LIMITS, max_put=100)
         with pytest.raises(ObjectRefused) as refusal:
             world.send(slo(world.entries(*sizes)))
@@ -251,7 +253,7 @@ class TestFailures:
 
 
 class TestManifest:
-    def test_is_written_when_it_is_missing_or_another(self, world: World) -> None:
+    def test_ensure_manifest_writes_a_missing_or_different_manifest(self, world: World) -> None:
         opened = slo(world.entries(10, 20))
         large = world.send(opened)
         remote = world.bucket.head_object("o")
@@ -264,7 +266,7 @@ class TestManifest:
             assert world.bucket.get_manifest("o") == large.manifest.raw
         assert world.ledger.manifests
 
-    def test_of_an_earlier_version_is_kept_when_it_says_the_same(self, world: World) -> None:
+    def test_ensure_manifest_keeps_an_equivalent_one_of_an_earlier_version(self, world: World) -> None:
         opened = slo(world.entries(10, 20))
         large = world.send(opened)
         untied = replace(world.bucket.head_object("o"), meta=ObjectMeta())
@@ -274,22 +276,24 @@ class TestManifest:
         assert world.bucket.get_manifest("o") == spaced
         assert ensure_manifest(world.sending, large)
 
-    def test_the_same_bytes_in_other_segments_are_news(self, world: World) -> None:
+    def test_decide_with_the_same_bytes_in_other_segments_is_post(self, world: World) -> None:
         entries = world.entries(10, 20)
         world.send(slo(entries))
         renamed = slo([world.segments.put("other", b"A" * 10), entries[1]])
         assert world.decide(renamed) is Decision.POST
 
 
-class TestMetadata:
+class TestUpdateMetadata:
     @pytest.mark.parametrize("sizes", [[10, 20, 3], [3, 3, 30, 4]])
-    def test_in_one_copy(self, world: World, sizes: list[int]) -> None:
+    def test_metadata_within_max_copy_is_updated_by_one_copy(self, world: World, sizes: list[int]) -> None:
         opened = slo(world.entries(*sizes))
         world.send(opened)
         self.post(world, opened)
 
     @pytest.mark.parametrize("sizes", [[10, 20, 3], [3, 3, 30, 4]])
-    def test_in_parts(self, world: World, sizes: list[int]) -> None:
+    def test_metadata_beyond_max_copy_is_updated_by_copying_parts(
+        self, world: World, sizes: list[int]
+    ) -> None:
         world.bucket.limits = replace(LIMITS, max_copy=15)
         opened = slo(world.entries(*sizes))
         world.send(opened)
@@ -312,7 +316,7 @@ class TestMetadata:
         after.body.rewind()
         assert world.decide(after) is Decision.NOOP
 
-    def test_a_copy_that_fails_is_aborted(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_copy_of_parts_that_fails_is_aborted(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         world.bucket.limits = replace(LIMITS, max_copy=15)
         opened = slo(world.entries(10, 20, 30))
         world.send(opened)
@@ -325,14 +329,14 @@ class TestMetadata:
 
 
 class TestKinds:
-    def test_a_link_to_a_large_object_is_one(self) -> None:
+    def test_large_kind_of_a_link_is_that_of_its_target(self) -> None:
         assert large_kind(replace(slo([]), kind="symlink")) == "slo"
         assert large_kind(replace(dlo("c/p"), kind="symlink")) == "dlo"
         info = ObjectInfo("o", 1, meta=ObjectMeta())
         assert large_kind(Opened(info, BytesBody(b"x"), {}, "symlink")) is None
         assert large_kind(Opened(info, BytesBody(b"x"), {"x-static-large-object": "False"})) is None
 
-    def test_a_plain_object_is_not_what_a_large_one_left(self, world: World) -> None:
+    def test_decide_for_a_plain_object_over_a_large_one_is_post(self, world: World) -> None:
         """The same bytes, and still the marks have to go."""
         world.send(slo(world.entries(3, 4)))
         remote = world.bucket.head_object("o")

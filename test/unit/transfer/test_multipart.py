@@ -33,7 +33,7 @@ class TestPartSize:
         st.sampled_from([Limits(), SMALL, Limits(max_put=100 * MIB, max_part=100 * MIB, min_part=1)]),
     )
     @settings(deadline=None, max_examples=300)
-    def test_is_legal(self, size: int, limits: Limits) -> None:
+    def test_part_size_of_any_object_is_within_the_limits(self, size: int, limits: Limits) -> None:
         if size > limits.max_part * limits.max_parts:
             with pytest.raises(ObjectRefused):
                 part_size(size, limits)
@@ -51,18 +51,20 @@ class TestPartSize:
             (10_000 * 5 * GIB, 5 * GIB),
         ],
     )
-    def test_on_s3(self, size: int, step: int) -> None:
+    def test_part_size_on_s3_is_256_mib_up_to_10000_parts(self, size: int, step: int) -> None:
         assert part_size(size, Limits()) == step
 
-    def test_too_large(self) -> None:
+    def test_part_size_beyond_the_limits_of_the_store_raises_too_large(self) -> None:
         with pytest.raises(ObjectRefused) as caught:
             part_size(10_000 * 5 * GIB + 1, Limits())
         assert caught.value.reason == "too_large"
 
 
-class TestParts:
+class TestMultipartUpload:
     @pytest.mark.parametrize("size", [101, 119, 120, 121, 159, 160, 161, 799, 800])
-    def test_sizes_around_the_boundaries(self, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    def test_object_of_a_boundary_size_arrives_in_the_planned_parts(
+        self, monkeypatch: pytest.MonkeyPatch, size: int
+    ) -> None:
         bucket, local = memory(), LocalFile(bytes(number % 251 for number in range(size)))
         calls = watch(monkeypatch, bucket)
         send(bucket, local)
@@ -80,14 +82,16 @@ class TestParts:
         assert local.counted == size
         assert unfinished(bucket) == 0
 
-    def test_too_large_for_any_plan_moves_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_object_too_large_for_any_plan_sends_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         bucket, local = memory(), LocalFile(bytes(801))
         calls = watch(monkeypatch, bucket)
         with pytest.raises(ObjectRefused) as caught:
             send(bucket, local)
         assert (caught.value.reason, calls, local.counted) == ("too_large", [], 0)
 
-    def test_no_parts_on_a_store_without_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_object_beyond_max_put_on_a_store_without_parts_is_too_large(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         bucket, local = memory(), LocalFile(bytes(101))
         monkeypatch.setattr(bucket, "features", Features(multipart=False))
         with pytest.raises(ObjectRefused) as caught:
@@ -99,7 +103,7 @@ class TestParts:
         "error",
         [RemoteUnavailable("gone"), PreconditionFailed("no"), KeyboardInterrupt(), LocalChanged("moved")],
     )
-    def test_every_failure_aborts_the_upload(
+    def test_failure_aborts_the_upload_unless_it_may_be_completing(
         self, monkeypatch: pytest.MonkeyPatch, step: str, error: BaseException
     ) -> None:
         bucket = memory()
@@ -122,7 +126,9 @@ class TestParts:
         assert unfinished(bucket) == unsure
         assert content(bucket) == b"old"
 
-    def test_a_failed_abort_does_not_hide_why(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_failed_abort_does_not_hide_the_error_of_the_upload(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         bucket = memory()
 
         def fail(*_: Any, **__: Any) -> Any:
@@ -136,7 +142,7 @@ class TestParts:
         with pytest.raises(PreconditionFailed):
             send(bucket, LocalFile(bytes(150)))
 
-    def test_nothing_to_abort_when_it_never_began(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_upload_that_cannot_begin_aborts_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         bucket = memory()
 
         def fail(*_: Any) -> Any:
@@ -151,7 +157,7 @@ class TestParts:
     @pytest.mark.parametrize(
         ("error", "noted"), [(RemoteUnavailable("no answer"), ["o", "o"]), (AccessDenied("no"), [])]
     )
-    def test_every_begin_without_an_answer_stays_on_record(
+    def test_begin_without_an_answer_stays_in_the_ledger(
         self, monkeypatch: pytest.MonkeyPatch, error: Exception, noted: list[str]
     ) -> None:
         bucket, ledger = memory(), FakeLedger()
@@ -166,9 +172,7 @@ class TestParts:
             pass
         assert list(ledger.beginning.values()) == noted
 
-    def test_a_begin_that_is_repeated_leaves_the_first_one_on_record(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_repeated_begin_leaves_the_first_one_in_the_ledger(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Its answer may have been lost: then there are two."""
         bucket, ledger = memory(), FakeLedger()
         real = bucket.create_upload
@@ -188,7 +192,7 @@ class TestParts:
     @pytest.mark.parametrize(
         ("error", "aborted"), [(RemoteUnavailable("no answer"), False), (AccessDenied("no"), True)]
     )
-    def test_what_the_store_may_be_completing_is_not_aborted(
+    def test_upload_that_may_be_completing_is_not_aborted(
         self, monkeypatch: pytest.MonkeyPatch, error: Exception, aborted: bool
     ) -> None:
         bucket, ledger = memory(), FakeLedger()
@@ -203,7 +207,9 @@ class TestParts:
         assert (list(bucket.list_uploads()) == []) == aborted
         assert bool(ledger.open) == bool(ledger.doubtful) == (not aborted)
 
-    def test_parts_of_another_version_are_not_mixed_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_object_overwritten_during_the_upload_raises_local_changed(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         bucket, local = memory(), LocalFile(bytes(150))
         real = bucket.upload_part
 
@@ -218,9 +224,7 @@ class TestParts:
         with pytest.raises(NotFound):
             bucket.head_object("o")
 
-    def test_the_digest_of_the_whole_is_checked_before_completion(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_wrong_digest_of_the_whole_prevents_completion(self, monkeypatch: pytest.MonkeyPatch) -> None:
         bucket, local = memory(), LocalFile(bytes(150))
         local.info = replace(local.info, md5="0" * 32)
         calls = watch(monkeypatch, bucket)
@@ -229,7 +233,7 @@ class TestParts:
         assert "complete_upload" not in calls
         assert unfinished(bucket) == 0
 
-    def test_the_digest_of_each_part_is_checked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_wrong_digest_of_a_part_raises_bad_digest(self, monkeypatch: pytest.MonkeyPatch) -> None:
         bucket = memory()
         real = bucket.upload_part
 
@@ -241,9 +245,7 @@ class TestParts:
             send(bucket, LocalFile(bytes(150)))
         assert unfinished(bucket) == 0
 
-    def test_an_etag_that_is_no_digest_proves_nothing_and_fails_nothing(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_part_whose_etag_is_no_digest_is_accepted(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """As with encryption by a key service, where it looks like an MD5 and is none."""
         bucket = memory()
         real = bucket.upload_part
@@ -259,7 +261,7 @@ class TestParts:
         send(bucket, LocalFile(bytes(150)))
         assert len(etags) == 4
 
-    def test_a_store_that_reads_a_part_twice(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_part_that_is_read_twice_has_the_right_digest(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A retry rewinds the body; the digests start anew with it."""
         bucket, local = memory(), LocalFile(bytes(number % 251 for number in range(150)))
         real = bucket.upload_part

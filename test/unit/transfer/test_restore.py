@@ -93,7 +93,7 @@ def run(
     restore(swift, RestoreJob("c", described, manifest, NOW, allowed=allowed), BytesBody(data), LIMITS)
 
 
-def test_a_plain_object() -> None:
+def test_plain_object_is_restored_by_one_conditional_put() -> None:
     swift = Swift()
     run(swift, b"x" * 100)
     assert swift.objects == {"c/o": b"x" * 100}
@@ -106,7 +106,7 @@ def test_a_plain_object() -> None:
     }
 
 
-def test_what_is_there_stays() -> None:
+def test_restore_over_an_existing_object_raises_local_changed() -> None:
     swift = Swift(o=b"client's")
     with pytest.raises(LocalChanged):
         run(swift, b"x")
@@ -114,13 +114,13 @@ def test_what_is_there_stays() -> None:
 
 
 @pytest.mark.parametrize("size", [10, 0, 101])
-def test_nothing_to_check_it_with(size: int) -> None:
+def test_restore_without_a_known_md5_is_refused(size: int) -> None:
     with pytest.raises(ObjectRefused, match="must hash to"):
         run(Swift(), b"x" * size, md5=None)
 
 
 @pytest.mark.parametrize(("size", "sizes"), [(101, [40, 40, 21]), (120, [40, 40, 40])])
-def test_too_large_for_one(size: int, sizes: list[int]) -> None:
+def test_object_beyond_max_object_is_restored_as_an_slo(size: int, sizes: list[int]) -> None:
     swift = Swift()
     data = bytes(range(size))
     meta = ObjectMeta(marks={"swift-timestamp": "1600000000.00001", "x-delete-at": "1800000000"})
@@ -137,7 +137,7 @@ def test_too_large_for_one(size: int, sizes: list[int]) -> None:
 
 
 @pytest.mark.parametrize(("size", "sizes"), [(150, [50, 50, 50]), (300, [100, 100, 100])])
-def test_fewer_and_larger_segments_where_there_would_be_too_many(size: int, sizes: list[int]) -> None:
+def test_restore_enlarges_segments_to_stay_within_max_segments(size: int, sizes: list[int]) -> None:
     swift = Swift()
     run(swift, b"x" * size)
     assert swift.objects.pop("c/o") == b"x" * size
@@ -145,14 +145,14 @@ def test_fewer_and_larger_segments_where_there_would_be_too_many(size: int, size
     assert f"/{size}/{sizes[0]}/00000001" in next(iter(swift.objects))
 
 
-def test_more_than_swift_can_hold() -> None:
+def test_object_larger_than_swift_can_hold_is_refused() -> None:
     swift = Swift()
     with pytest.raises(ObjectRefused, match="cannot hold 301 bytes"):
         run(swift, b"x" * 301)
     assert swift.log == []
 
 
-def test_where_there_are_no_large_objects() -> None:
+def test_large_object_without_slo_support_is_refused() -> None:
     swift = Swift()
     limits = Limits(max_object=100, max_segments=0, segment_size=40)
     large = ObjectInfo("o", 101, md5=md5(b"x" * 101), meta=ObjectMeta())
@@ -165,18 +165,18 @@ def test_where_there_are_no_large_objects() -> None:
     assert swift.log == []
 
 
-def test_segments_of_ours_are_removed_when_the_bytes_are_wrong() -> None:
+def test_wrong_bytes_remove_the_segments_already_written() -> None:
     swift = Swift()
     with pytest.raises(BadDigest):
         run(swift, b"x" * 120, md5=md5(b"y"))
     assert swift.objects == {}
 
 
-class TestManifests:
+class TestRestoreByManifest:
     ONE, TWO = ("c_segments/one", b"1" * 60), ("c+segments/two", b"2" * 50)
     DATA = b"1" * 60 + b"2" * 50
 
-    def test_segments_then_manifest(self) -> None:
+    def test_segments_are_written_before_the_manifest(self) -> None:
         swift = Swift()
         run(swift, self.DATA, manifest_of(self.ONE, self.TWO))
         assert swift.log == [
@@ -189,14 +189,14 @@ class TestManifests:
         assert swift.objects["c/o"] == self.DATA
         assert swift.headers["c/o"]["if-none-match"] == "*"
 
-    def test_the_same_segment_twice_and_an_empty_one(self) -> None:
+    def test_repeated_segment_is_written_once_and_an_empty_one_never(self) -> None:
         swift = Swift()
         manifest = manifest_of(self.ONE, ("c_segments/empty", b""), self.ONE)
         run(swift, b"1" * 120, manifest)
         assert swift.objects == {"c_segments/one": b"1" * 60, "c/o": b"1" * 120}
 
     @pytest.mark.parametrize("adorned", [True, False])
-    def test_segments_that_are_there_are_never_removed(self, adorned: bool) -> None:
+    def test_existing_segments_survive_a_failed_restore(self, adorned: bool) -> None:
         swift = Swift()
         swift.objects["c_segments/one"] = b"1" * 60
         swift.adorned = {"c_segments/one"} if adorned else set()
@@ -211,14 +211,16 @@ class TestManifests:
         run(swift, self.DATA, manifest_of(self.ONE, self.TWO))
         assert swift.objects["c/o"] == self.DATA
 
-    def test_names_that_are_taken(self) -> None:
+    def test_segment_name_taken_by_other_bytes_raises_local_changed(self) -> None:
         swift = Swift()
         swift.objects["c+segments/two"] = b"somebody else's"
         with pytest.raises(LocalChanged):
             run(swift, self.DATA, manifest_of(self.ONE, self.TWO))
         assert swift.objects == {"c+segments/two": b"somebody else's"}
 
-    def test_a_name_that_is_taken_a_moment_later(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_segment_name_taken_during_the_restore_raises_local_changed(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         swift = Swift()
         swift.objects["c+segments/two"] = b"somebody else's"
         find = swift.find
@@ -228,20 +230,20 @@ class TestManifests:
         assert swift.objects == {"c+segments/two": b"somebody else's"}
 
     @pytest.mark.parametrize("path", ["c_segments/one", "c+segments/two", "c/o"])
-    def test_nothing_is_left_of_what_fails(self, path: str) -> None:
+    def test_failed_put_leaves_no_segments(self, path: str) -> None:
         swift = Swift()
         swift.fails[path] = ObjectRefused("local_refused", "413")
         with pytest.raises(ObjectRefused):
             run(swift, self.DATA, manifest_of(self.ONE, self.TWO))
         assert swift.objects == {}
 
-    def test_wrong_bytes_where_the_segment_is_there(self) -> None:
+    def test_wrong_bytes_of_an_existing_segment_raise_bad_digest(self) -> None:
         swift = Swift()
         swift.objects["c_segments/one"] = b"1" * 60
         with pytest.raises(BadDigest):
             run(swift, b"x" + self.DATA[1:], manifest_of(self.ONE, self.TWO))
 
-    def test_more_segments_than_swift_takes(self) -> None:
+    def test_too_many_segments_are_joined_into_larger_ones(self) -> None:
         swift = Swift()
         segments = [(f"c+segments/{number}", bytes([number]) * 20) for number in range(4)]
         data = b"".join(each for _, each in segments)
@@ -249,7 +251,7 @@ class TestManifests:
         assert swift.objects["c/o"] == data
         assert swift.log[1:3] == [f"PUT c+segments/o/0000000000.00000/80/40/{n:08d}" for n in (1, 2)]
 
-    def test_more_segments_than_swift_takes_and_wrong_bytes(self) -> None:
+    def test_wrong_bytes_of_joined_segments_raise_bad_digest(self) -> None:
         swift = Swift()
         segments = [(f"c_segments/{number}", bytes([number]) * 20) for number in range(4)]
         data = b"".join(each for _, each in segments)
@@ -259,7 +261,7 @@ class TestManifests:
                 run(swift, changed, manifest_of(*segments), md5=None)
             assert swift.objects == {}
 
-    def test_more_segments_than_swift_takes_in_two_containers_are_refused(self) -> None:
+    def test_too_many_segments_in_two_containers_are_refused(self) -> None:
         swift = Swift()
         segments = [
             (f"{place}/{n}", bytes([n]) * 20) for n, place in enumerate(("c", "c", "c", "c_segments"))
@@ -275,13 +277,13 @@ class TestManifests:
                 run(swift, self.DATA, manifest_of(self.ONE, (foreign, b"2" * 50)))
             assert (refused.value.reason, swift.log, swift.objects) == ("segments_elsewhere", [], {})
 
-    def test_restore_into_a_container_that_the_operator_allows_writes_there(self) -> None:
+    def test_restore_into_an_allowed_container_writes_there(self) -> None:
         for allowed in (("private",), ("*",)):
             swift = Swift()
             run(swift, self.DATA, manifest_of(self.ONE, ("private/two", b"2" * 50)), allowed=allowed)
             assert swift.objects["c/o"] == self.DATA
 
-    def test_few_bytes_with_too_many_segments_stay_in_their_container(self) -> None:
+    def test_small_slo_with_too_many_segments_keeps_their_container(self) -> None:
         """As one object in the container of the manifest, others could read them."""
         swift = Swift()
         segments = [(f"c_segments/{number}", bytes([number])) for number in range(4)]

@@ -154,7 +154,9 @@ def manifest_of_segments() -> Manifest:
     order=st.lists(st.integers(0, 1), max_size=60),
     leave=st.tuples(*[st.sampled_from([100, 100, 1, 3, 5, 7])] * 2),
 )
-def test_what_is_there_is_whole(manifest: Manifest | None, order: list[int], leave: tuple[int, int]) -> None:
+def test_two_concurrent_restores_leave_a_whole_object(
+    manifest: Manifest | None, order: list[int], leave: tuple[int, int]
+) -> None:
     cluster = Cluster()
     turns = Turns(order)
     workers = [Worker(cluster, turns, me, leave[me]) for me in (0, 1)]

@@ -60,7 +60,7 @@ def shaky(monkeypatch: pytest.MonkeyPatch) -> Shaky:
     return Shaky(monkeypatch)
 
 
-def test_what_does_not_break(shaky: Shaky) -> None:
+def test_unbroken_read_makes_one_request(shaky: Shaky) -> None:
     assert shaky.read().read() == DATA
     assert shaky.read(10, 19).read() == DATA[10:20]
     assert [options.byte_range for options in shaky.opened][0] is None
@@ -69,7 +69,9 @@ def test_what_does_not_break(shaky: Shaky) -> None:
 
 @pytest.mark.parametrize(("first", "last"), [(0, 99), (10, 19), (0, 98), (99, 99)])
 @pytest.mark.parametrize("breaks", [(0,), (1, 0, 3, 0, 5), (0, 0), (5, 5, 5, 5)], ids=str)
-def test_it_goes_on(shaky: Shaky, first: int, last: int, breaks: tuple[int, ...]) -> None:
+def test_broken_read_resumes_until_all_bytes_are_read(
+    shaky: Shaky, first: int, last: int, breaks: tuple[int, ...]
+) -> None:
     shaky.breaks = iter(breaks)
     body = shaky.read(first, last)
     assert body.length == last - first + 1
@@ -77,7 +79,7 @@ def test_it_goes_on(shaky: Shaky, first: int, last: int, breaks: tuple[int, ...]
     assert body.read(10) == b""
 
 
-def test_it_gives_up_without_progress(shaky: Shaky) -> None:
+def test_read_without_progress_raises_remote_unavailable(shaky: Shaky) -> None:
     shaky.breaks = iter((10, 0, 0))
     body = shaky.read()
     assert body.read(50) == DATA[:10]
@@ -86,7 +88,7 @@ def test_it_gives_up_without_progress(shaky: Shaky) -> None:
     assert len(shaky.opened) == 3
 
 
-def test_another_version_is_not_mixed_in(shaky: Shaky) -> None:
+def test_resume_of_an_overwritten_object_raises_precondition_failed(shaky: Shaky) -> None:
     shaky.breaks = iter((10,))
     body = shaky.read()
     assert body.read(50) == DATA[:10]
@@ -95,7 +97,7 @@ def test_another_version_is_not_mixed_in(shaky: Shaky) -> None:
         body.read(50)
 
 
-def test_an_object_that_is_gone(shaky: Shaky) -> None:
+def test_resume_of_a_deleted_object_raises_not_found(shaky: Shaky) -> None:
     shaky.breaks = iter((10,))
     body = shaky.read()
     body.read(50)
@@ -104,7 +106,9 @@ def test_an_object_that_is_gone(shaky: Shaky) -> None:
         body.read(50)
 
 
-def test_a_store_that_ignores_conditions_and_ranges(shaky: Shaky, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_store_that_ignores_conditions_or_ranges_raises(
+    shaky: Shaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
     info = shaky.bucket.head_object("o")
     monkeypatch.setattr(MemoryBucket, "get_object", _lax)
     with pytest.raises(InvalidRequest, match="other than"):

@@ -47,7 +47,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return World(monkeypatch)
 
 
-def test_step_by_step(world: World) -> None:
+def test_tee_that_keeps_up_reads_everything_from_the_client(world: World) -> None:
     read = b""
     for first in range(0, len(DATA), 100):
         world.give(first, min(first + 100, len(DATA)))
@@ -58,7 +58,7 @@ def test_step_by_step(world: World) -> None:
     assert not world.body.abandoned
 
 
-def test_left_behind(world: World) -> None:
+def test_tee_left_behind_reads_the_rest_from_the_store(world: World) -> None:
     world.give(0, len(DATA))
     world.body.close_feed()
     assert world.body.read() == DATA
@@ -67,7 +67,7 @@ def test_left_behind(world: World) -> None:
     assert asked.byte_range.first == 300
 
 
-def test_the_client_goes_first(world: World) -> None:
+def test_tee_left_behind_lets_the_client_finish_first(world: World) -> None:
     world.give(0, 500)
     assert world.body.read(300) == DATA[:100]
     threading.Timer(0.05, lambda: (world.give(500, len(DATA)), world.body.close_feed())).start()
@@ -75,7 +75,7 @@ def test_the_client_goes_first(world: World) -> None:
     assert len(world.asked) == 1
 
 
-def test_not_for_ever(world: World) -> None:
+def test_tee_left_behind_for_too_long_reads_from_the_store(world: World) -> None:
     world.give(0, 500)
     world.now = following._CLIENT_FIRST
     while len(world.asked) == 0:
@@ -83,7 +83,9 @@ def test_not_for_ever(world: World) -> None:
     assert not world.body.abandoned
 
 
-def test_a_client_that_takes_its_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tee_of_a_slow_client_reads_the_rest_from_the_store(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(following, "_FEED_TIMEOUT", 0.02)
     world.give(0, 100)
     assert world.body.read() == DATA
@@ -93,7 +95,7 @@ def test_a_client_that_takes_its_time(world: World, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("given", [0, 100, 500, 1000])
-def test_a_client_that_goes_away(world: World, given: int) -> None:
+def test_tee_is_abandoned_when_the_client_disconnects(world: World, given: int) -> None:
     world.give(0, given)
     world.body.close_feed()
     assert world.body.abandoned
@@ -101,7 +103,7 @@ def test_a_client_that_goes_away(world: World, given: int) -> None:
         world.body.read()
 
 
-def test_a_client_that_goes_away_while_the_rest_is_read(world: World) -> None:
+def test_tee_raises_when_the_client_disconnects_during_a_store_read(world: World) -> None:
     world.give(0, 500)
     world.now = following._CLIENT_FIRST
     world.body.read(300)
@@ -110,14 +112,14 @@ def test_a_client_that_goes_away_while_the_rest_is_read(world: World) -> None:
         world.body.read()
 
 
-def test_a_follower_that_gives_up_costs_nothing_more(world: World) -> None:
+def test_closed_tee_buffers_nothing_more(world: World) -> None:
     world.give(0, 100)
     world.body.close()
     world.give(100, len(DATA))
     assert world.body._pieces == type(world.body._pieces)()
 
 
-def test_follower_on_its_own_reads_everything_from_the_store_at_once(world: World) -> None:
+def test_read_from_store_reads_everything_and_ignores_the_client(world: World) -> None:
     world.body.read_from_store()
     assert not world.body.abandoned
     world.body.feed(DATA[:10])  # a reader of something else

@@ -22,9 +22,9 @@ from s3_sync.transfer.upload_session import Precondition
 from unit.transfer.local_file import META, T2, LocalFile, content, memory, send, unfinished, watch
 
 
-class TestWhole:
+class TestSinglePut:
     @pytest.mark.parametrize("size", [0, 1, 99, 100])
-    def test_one_put_and_nothing_else(self, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    def test_small_object_is_uploaded_by_one_put(self, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
         bucket, local = memory(), LocalFile(bytes(range(256))[:size])
         calls = watch(monkeypatch, bucket)
         send(bucket, local)
@@ -36,7 +36,7 @@ class TestWhole:
         assert stored.md5 == local.info.md5
         assert local.counted == size
 
-    def test_wrong_digest_leaves_what_was_there(self) -> None:
+    def test_wrong_digest_leaves_the_previous_copy(self) -> None:
         bucket, local = memory(), LocalFile(b"new")
         send(bucket, LocalFile(b"old"))
         local.info = replace(local.info, md5="0" * 32)
@@ -45,7 +45,7 @@ class TestWhole:
         assert content(bucket) == b"old"
 
     @pytest.mark.parametrize("size", [2, 4])
-    def test_wrong_size_leaves_what_was_there(self, size: int) -> None:
+    def test_wrong_size_leaves_no_copy(self, size: int) -> None:
         bucket, local = memory(), LocalFile(b"new")
         local.info = replace(local.info, size=size)
         with pytest.raises(BadDigest):
@@ -54,9 +54,9 @@ class TestWhole:
             bucket.head_object("o")
 
 
-class TestConditions:
+class TestPreconditions:
     @pytest.mark.parametrize("size", [50, 150], ids=["whole", "parts"])
-    def test_only_where_nothing_is(self, size: int) -> None:
+    def test_if_absent_over_an_existing_copy_raises_precondition_failed(self, size: int) -> None:
         bucket = memory()
         send(bucket, LocalFile(bytes(size)), Precondition(if_absent=True))
         with pytest.raises(PreconditionFailed):
@@ -65,7 +65,7 @@ class TestConditions:
         assert unfinished(bucket) == 0
 
     @pytest.mark.parametrize("size", [50, 150], ids=["whole", "parts"])
-    def test_only_over_what_was_seen(self, size: int) -> None:
+    def test_if_match_over_a_changed_copy_raises_precondition_failed(self, size: int) -> None:
         bucket = memory()
         send(bucket, LocalFile(b"one"))
         seen = bucket.head_object("o").etag
@@ -78,7 +78,7 @@ class TestConditions:
     @pytest.mark.parametrize("size", [50, 150], ids=["whole", "parts"])
     @pytest.mark.parametrize("absent", [True, False])
     @pytest.mark.parametrize("match", [True, False])
-    def test_a_store_is_asked_only_for_what_it_honours(
+    def test_unsupported_preconditions_are_not_sent(
         self, monkeypatch: pytest.MonkeyPatch, size: int, absent: bool, match: bool
     ) -> None:
         bucket = memory()
@@ -109,7 +109,7 @@ class TestLimits:
         ("name", "reason"), [("n" * 59, "name_too_long"), ("ü" * 29 + "x", "name_too_long"), ("n" * 58, None)]
     )
     @pytest.mark.parametrize("size", [50, 150], ids=["whole", "parts"])
-    def test_names(self, name: str, reason: str | None, size: int) -> None:
+    def test_name_beyond_the_key_limit_is_refused(self, name: str, reason: str | None, size: int) -> None:
         bucket, local = memory(), LocalFile(bytes(size), name)
         if reason is None:
             send(bucket, local)
@@ -120,7 +120,7 @@ class TestLimits:
         assert caught.value.reason == reason
         assert (local.counted, unfinished(bucket)) == (0, 0)
 
-    def test_metadata_with_our_marks(self) -> None:
+    def test_metadata_with_marks_beyond_the_limit_is_refused(self) -> None:
         bucket, local = memory(), LocalFile(b"x")
         sent = {**META.user, "fill": ""}
         room = 2048 - sum(
@@ -140,7 +140,7 @@ class TestLimits:
         assert caught.value.reason == "metadata_too_large"
 
 
-def test_remote_meta_names_the_version_metadata_included() -> None:
+def test_remote_meta_has_the_timestamp_of_the_metadata() -> None:
     info = LocalFile(b"").info
     assert remote_meta(info).swift_timestamp == T2
     assert remote_meta(replace(info, timestamp=T2.after())).swift_timestamp == T2.after()
