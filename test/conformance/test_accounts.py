@@ -17,7 +17,9 @@ WRONG = "the wrong secret"
 
 
 @pytest.mark.parametrize("change", ["secret", "identity"])
-def test_wrong_credentials(target: Target, provider: Provider, namer: KeyNamer, change: str) -> None:
+def test_wrong_credentials_raise_access_denied_without_the_secret(
+    target: Target, provider: Provider, namer: KeyNamer, change: str
+) -> None:
     wrong = Secret(WRONG) if change == "secret" else "nobody:at-all"
     other = target.provider(**{change: wrong})
     bucket = other.bucket("conformance", namer)
@@ -49,7 +51,7 @@ def assert_no_secret(error: Exception, target: Target) -> None:
     assert secret.reveal() not in str(error)
 
 
-def test_buckets(provider: Provider, target: Target, container_name: str) -> None:
+def test_created_bucket_is_found_and_listed(provider: Provider, target: Target, container_name: str) -> None:
     with pytest.raises(NotFound):
         provider.head_bucket(container_name)
     provider.create_bucket(container_name)
@@ -62,7 +64,7 @@ def test_buckets(provider: Provider, target: Target, container_name: str) -> Non
     assert list(entries) == sorted(entries)
 
 
-def test_a_store_that_is_not_there(target: Target, namer: KeyNamer) -> None:
+def test_unreachable_store_raises_remote_unavailable(target: Target, namer: KeyNamer) -> None:
     if target.store == "memory":
         return
     provider = target.provider(endpoint="http://127.0.0.1:9")

@@ -19,7 +19,7 @@ from s3_sync.streams.reader import BytesBody, read_all
 ELSE = "0" * 32
 
 
-def test_get_if_match(bucket: Bucket, target: Target) -> None:
+def test_get_if_match_of_another_etag_raises_precondition_failed(bucket: Bucket, target: Target) -> None:
     etag = put(bucket, "object", b"data").etag
     with bucket.get_object("object", GetOptions(if_match=etag)) as result:
         assert read_all(result.body) == b"data"
@@ -32,7 +32,7 @@ def test_get_if_match(bucket: Bucket, target: Target) -> None:
     assert refusal.value.status == 412
 
 
-def test_get_if_none_match(bucket: Bucket) -> None:
+def test_get_if_none_match_of_the_same_etag_fails_with_304(bucket: Bucket) -> None:
     etag = put(bucket, "object", b"data").etag
     with bucket.get_object("object", GetOptions(if_none_match=ELSE)) as result:
         assert read_all(result.body) == b"data"
@@ -45,7 +45,7 @@ def test_get_if_none_match(bucket: Bucket) -> None:
 
 
 @pytest.mark.parametrize("size", [5, 2_000_000])
-def test_put_if_absent(bucket: Bucket, size: int) -> None:
+def test_put_if_absent_over_an_object_keeps_it(bucket: Bucket, size: int) -> None:
     data = sample(size)
     options = PutOptions(size, md5=md5(data), if_absent=True)
     if not bucket.features.put_if_absent:
@@ -59,7 +59,7 @@ def test_put_if_absent(bucket: Bucket, size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [5, 2_000_000])
-def test_put_if_match(bucket: Bucket, size: int) -> None:
+def test_put_if_match_of_an_old_etag_raises_precondition_failed(bucket: Bucket, size: int) -> None:
     etag = put(bucket, "object", b"first").etag
     data = sample(size)
     options = PutOptions(size, md5=md5(data), if_match=etag)
@@ -73,14 +73,16 @@ def test_put_if_match(bucket: Bucket, size: int) -> None:
     assert read(bucket, "object") == data
 
 
-def test_put_over_nothing_that_should_be_something(bucket: Bucket) -> None:
+def test_put_if_match_of_missing_object_raises_precondition_failed(bucket: Bucket) -> None:
     if bucket.features.put_if_match:
         with pytest.raises(PreconditionFailed):
             bucket.put_object("object", BytesBody(b"data"), PutOptions(4, if_match=ELSE))
 
 
 @pytest.mark.parametrize("condition", ["if_match", "if_absent"])
-def test_complete_under_a_condition(bucket: Bucket, target: Target, condition: str) -> None:
+def test_complete_under_a_failed_condition_keeps_the_object(
+    bucket: Bucket, target: Target, condition: str
+) -> None:
     first = put(bucket, "object", b"first").etag
     upload_id = bucket.create_upload("object", ObjectMeta())
     part = bucket.upload_part("object", upload_id, 1, BytesBody(b"part"), 4)
@@ -100,7 +102,9 @@ def test_complete_under_a_condition(bucket: Bucket, target: Target, condition: s
 
 
 @pytest.mark.parametrize("target", ONE_WAY, indirect=True)
-def test_what_is_tried_first(target: Target, namer: KeyNamer, provider: Provider) -> None:
+def test_probe_conditional_writes_finds_out_support_and_cleans_up(
+    target: Target, namer: KeyNamer, provider: Provider
+) -> None:
     """A store of which nothing is known: what does not hold is found out, and nothing is left behind."""
     if target.store == "memory":
         bucket = provider.bucket(BUCKET, namer)

@@ -13,7 +13,7 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import Bucket, Provider
 
 
-def test_on_and_off(bucket: Bucket, target: Target) -> None:
+def test_set_expiry_rule_returns_whether_it_changed_the_bucket(bucket: Bucket, target: Target) -> None:
     if not target.quirks.expires:
         with pytest.raises(NotSupported):
             bucket.set_expiry_rule(30)
@@ -26,7 +26,7 @@ def test_on_and_off(bucket: Bucket, target: Target) -> None:
     assert not bucket.set_expiry_rule(0)
 
 
-def test_among_the_rules_of_others(moto: Any, provider: Provider, target: Target) -> None:
+def test_set_expiry_rule_keeps_foreign_rules(moto: Any, provider: Provider, target: Target) -> None:
     if target.store != "moto":
         assert target.store in ("memory", "swift", "rclone"), "where nobody has any"
         return
@@ -54,7 +54,9 @@ def test_among_the_rules_of_others(moto: Any, provider: Provider, target: Target
     s3.delete_bucket_lifecycle(Bucket="with-rules")
 
 
-def test_the_bucket_is_shared_by_everybody(provider: Provider, target: Target, namer: KeyNamer) -> None:
+def test_set_expiry_rule_of_one_mapping_leaves_another_alone(
+    provider: Provider, target: Target, namer: KeyNamer
+) -> None:
     """One mapping's rules say nothing about another's."""
     if not target.quirks.expires:
         return

@@ -17,28 +17,28 @@ from s3_sync.streams.reader import BytesBody
 PART = 5 * MIB
 
 
-class TestManifests:
+class TestStoredManifest:
     @pytest.mark.parametrize("name", ["large", "\u00fc/\u2603 %41+ &", "a" * 900])
-    def test_are_kept_as_they_are(self, bucket: Bucket, name: str) -> None:
+    def test_get_manifest_returns_the_bytes_of_put_manifest(self, bucket: Bucket, name: str) -> None:
         for manifest in (b"[]", b'[{"name": "/c/\\u00fc"}] ', sample(200_000)):
             bucket.put_manifest(name, manifest)
             assert bucket.get_manifest(name) == manifest
         assert names(bucket) == []
 
-    def test_where_there_is_none(self, bucket: Bucket) -> None:
+    def test_get_manifest_without_one_raises_not_found(self, bucket: Bucket) -> None:
         put(bucket, "large")
         with pytest.raises(NotFound):
             bucket.get_manifest("large")
         bucket.delete_manifest("large")
         assert read(bucket, "large") == b"x"
 
-    def test_stand_under_their_key_as_json(self, bucket: Bucket, keys: Bucket) -> None:
+    def test_put_manifest_stores_json_under_the_manifest_key(self, bucket: Bucket, keys: Bucket) -> None:
         bucket.put_manifest("large", b"[]")
         info = keys.head_object(bucket.namer.manifest_key("large"))
         assert info.meta == ObjectMeta({"content-type": "application/json"})
         assert info.size == 2
 
-    def test_go_alone(self, bucket: Bucket) -> None:
+    def test_delete_manifest_keeps_the_object(self, bucket: Bucket) -> None:
         put(bucket, "large")
         bucket.put_manifest("large", b"[]")
         bucket.put_manifest("other", b"[1]")
@@ -48,7 +48,7 @@ class TestManifests:
         assert read(bucket, "large") == b"x"
         assert bucket.get_manifest("other") == b"[1]"
 
-    def test_are_noticed(self, bucket: Bucket) -> None:
+    def test_has_manifests_until_the_object_is_deleted(self, bucket: Bucket) -> None:
         put(bucket, "large")
         assert not bucket.has_manifests()
         bucket.put_manifest("large", b"[]")
@@ -56,7 +56,9 @@ class TestManifests:
         bucket.delete_object("large")
         assert not bucket.has_manifests()
 
-    def test_need_a_bucket(self, provider: Provider, namer: KeyNamer, container_name: str) -> None:
+    def test_manifest_in_a_missing_bucket_raises_not_found(
+        self, provider: Provider, namer: KeyNamer, container_name: str
+    ) -> None:
         bucket = provider.bucket(container_name, namer)
         with pytest.raises(NotFound):
             bucket.put_manifest("large", b"[]")
@@ -73,8 +75,10 @@ def upload(bucket: Bucket, pieces: list[bytes]) -> None:
     bucket.complete_upload("object", upload_id, parts)
 
 
-class TestCopiedParts:
-    def test_make_the_same_object_with_other_metadata(self, bucket: Bucket, target: Target) -> None:
+class TestCopyPart:
+    def test_copied_parts_make_the_same_object_with_new_metadata(
+        self, bucket: Bucket, target: Target
+    ) -> None:
         pieces = [sample(PART), sample(PART + 1, 1), sample(3, 2)]
         upload(bucket, pieces)
         before = bucket.head_object("object")
@@ -99,7 +103,9 @@ class TestCopiedParts:
         assert (after.size, after.etag) == (before.size, before.etag)
         assert read(bucket, "object") == b"".join(pieces)
 
-    def test_of_another_version(self, bucket: Bucket, target: Target) -> None:
+    def test_copy_part_of_another_version_raises_precondition_failed(
+        self, bucket: Bucket, target: Target
+    ) -> None:
         put(bucket, "object", sample(PART))
         upload_id = bucket.create_upload("object", ObjectMeta())
         byte_range = ByteRange(0, PART - 1)
@@ -112,15 +118,15 @@ class TestCopiedParts:
                 bucket.copy_part("object", upload_id, 1, byte_range, md5(b"other"))
         bucket.abort_upload("object", upload_id)
 
-    def test_of_nothing(self, bucket: Bucket) -> None:
+    def test_copy_part_of_missing_object_raises_remote_error(self, bucket: Bucket) -> None:
         upload_id = bucket.create_upload("object", ObjectMeta())
         with pytest.raises(RemoteError):
             bucket.copy_part("object", upload_id, 1, ByteRange(0, 9))
         bucket.abort_upload("object", upload_id)
 
 
-class TestListedUploads:
-    def test_ours_until_they_end(
+class TestListUploads:
+    def test_list_uploads_returns_own_uploads_until_they_are_aborted(
         self, bucket: Bucket, provider: Provider, namer: KeyNamer, target: Target
     ) -> None:
         other = provider.bucket(bucket.name, KeyNamer.literal(f"other-{namer.prefix}"))

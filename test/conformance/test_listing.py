@@ -59,7 +59,9 @@ def expected(present: list[str], query: ListQuery) -> list[str]:
 
 @pytest.mark.parametrize("delimiter", ["", "/", "b"])
 @pytest.mark.parametrize("prefix", ["", "a", "a/", "a/b/", "d/e/f", "z", "none"])
-def test_pages(tree: Bucket, target: Target, prefix: str, delimiter: str) -> None:
+def test_listing_by_prefix_and_delimiter_is_the_same_in_any_pages(
+    tree: Bucket, target: Target, prefix: str, delimiter: str
+) -> None:
     wanted = expected(stored(target), ListQuery(prefix, "", delimiter))
     below = [name for name in stored(target) if name.startswith(prefix) and "/" in name[len(prefix) :]]
     for limit in (1, 2, 3, 1000):
@@ -73,7 +75,9 @@ def test_pages(tree: Bucket, target: Target, prefix: str, delimiter: str) -> Non
 
 @pytest.mark.parametrize("delimiter", ["", "/"])
 @pytest.mark.parametrize("start", ["a", "a/", "a/1", "a/b", "b/2/", "zz", "z\u00fc", "A", "d/e/f/g"])
-def test_start_after(tree: Bucket, target: Target, start: str, delimiter: str) -> None:
+def test_listing_starts_after_the_given_name(
+    tree: Bucket, target: Target, start: str, delimiter: str
+) -> None:
     query = ListQuery("", start, delimiter, 4)
     wanted = expected(stored(target), query)
     if target.quirks.forgets_group_of_start and delimiter:
@@ -81,7 +85,7 @@ def test_start_after(tree: Bucket, target: Target, start: str, delimiter: str) -
     assert names(tree, query) == wanted
 
 
-def test_start_after_with_prefix(tree: Bucket, target: Target) -> None:
+def test_listing_with_prefix_starts_after_the_given_name(tree: Bucket, target: Target) -> None:
     for prefix, start, delimiter in itertools.product(
         ["a/", "z"], ["a", "a/1", "a/b/", "z\u00fc"], ["", "/"]
     ):
@@ -89,7 +93,7 @@ def test_start_after_with_prefix(tree: Bucket, target: Target) -> None:
         assert names(tree, query) == expected(stored(target), query), query
 
 
-def test_entries(bucket: Bucket) -> None:
+def test_listed_objects_have_name_size_and_etag(bucket: Bucket) -> None:
     put(bucket, "one", b"12345")
     put(bucket, "two/three", b"")
     (page_info,) = bucket.list_objects(ListQuery(delimiter="/")).objects
@@ -101,7 +105,7 @@ def test_entries(bucket: Bucket) -> None:
     assert page.next_after is None
 
 
-def test_hostile_names_page_by_page(bucket: Bucket, target: Target) -> None:
+def test_hostile_names_are_listed_in_order_in_any_pages(bucket: Bucket, target: Target) -> None:
     quirks = target.quirks
     avoided = quirks.refused_names | quirks.renamed.keys()
     held = [name for name_id, name in NAMES.items() if name_id not in avoided]
@@ -113,7 +117,7 @@ def test_hostile_names_page_by_page(bucket: Bucket, target: Target) -> None:
     assert names(bucket, query) == expected(held, query)
 
 
-def test_stored_manifests_are_hidden(bucket: Bucket, keys: Bucket) -> None:
+def test_stored_manifests_are_not_listed(bucket: Bucket, keys: Bucket) -> None:
     for name in ("a", "large"):
         put(bucket, name)
         put(keys, bucket.namer.manifest_key(name), b"[]")
@@ -123,7 +127,7 @@ def test_stored_manifests_are_hidden(bucket: Bucket, keys: Bucket) -> None:
         assert names(bucket, ListQuery(prefix=".manifests/", limit=limit)) == []
 
 
-def test_a_name_of_ours_beside_the_manifests_is_shown(bucket: Bucket, keys: Bucket) -> None:
+def test_object_named_like_a_manifest_is_listed(bucket: Bucket, keys: Bucket) -> None:
     put(keys, bucket.namer.manifest_key("large"), b"[]")
     put(bucket, ".manifests/mine")
     put(bucket, "z")
@@ -131,7 +135,9 @@ def test_a_name_of_ours_beside_the_manifests_is_shown(bucket: Bucket, keys: Buck
     assert names(bucket, ListQuery(delimiter="/", limit=1)) == [".manifests/", "z"]
 
 
-def test_foreign_keys_are_left_out(provider: Provider, keys: Bucket, namer: KeyNamer, target: Target) -> None:
+def test_keys_outside_of_the_prefix_are_not_listed(
+    provider: Provider, keys: Bucket, namer: KeyNamer, target: Target
+) -> None:
     stem = namer.prefix.rstrip("/")
     bucket = provider.bucket("conformance", KeyNamer.literal(f"{stem}-x"))
     put(bucket, "mine")
@@ -142,12 +148,12 @@ def test_foreign_keys_are_left_out(provider: Provider, keys: Bucket, namer: KeyN
         assert names(bucket, ListQuery(limit=limit)) == ["mine"]
 
 
-def test_an_empty_listing(bucket: Bucket) -> None:
+def test_listing_without_objects_is_one_empty_page(bucket: Bucket) -> None:
     page = bucket.list_objects(ListQuery())
     assert (page.objects, page.prefixes, page.next_after) == ((), (), None)
 
 
-def test_a_page_has_at_most_what_the_store_gives(bucket: Bucket) -> None:
+def test_limit_above_that_of_the_store_lists_everything(bucket: Bucket) -> None:
     for number in range(3):
         put(bucket, f"{number}")
     entries = list(everything(bucket, ListQuery(limit=100_000)))

@@ -44,7 +44,9 @@ def meta_of(info: ObjectInfo) -> ObjectMeta:
 
 @pytest.mark.parametrize("how", ["put", "post", "parts"])
 @pytest.mark.parametrize("kind", VALUES)
-def test_a_value(bucket: Bucket, target: Target, kind: str, how: str) -> None:
+def test_user_metadata_value_comes_back_unchanged(
+    bucket: Bucket, target: Target, kind: str, how: str
+) -> None:
     meta = ObjectMeta(user={"color": VALUES[kind], "other": "1"})
     write(bucket, meta, how)
     there = dict(meta_of(bucket.head_object("object")).user)
@@ -68,7 +70,7 @@ def write(bucket: Bucket, meta: ObjectMeta, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["put", "post", "parts"])
-def test_stored_headers(bucket: Bucket, target: Target, how: str) -> None:
+def test_stored_headers_come_back_unchanged(bucket: Bucket, target: Target, how: str) -> None:
     headers = {
         "content-type": "text/html; charset=utf-8",
         "content-encoding": "gzip",
@@ -88,25 +90,27 @@ def expected_headers(headers: dict[str, str], target: Target) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("expires", ["0", "-1", "Thu, 01 Jan 1970 00:00:00 GMT"])
-def test_expires_is_any_text(bucket: Bucket, target: Target, expires: str) -> None:
+def test_expires_header_of_any_text_comes_back_unchanged(
+    bucket: Bucket, target: Target, expires: str
+) -> None:
     headers = {"content-type": "text/plain", "expires": expires}
     put(bucket, "object", b"data", ObjectMeta(headers=headers))
     assert dict(meta_of(bucket.head_object("object")).headers) == expected_headers(headers, target)
 
 
 @pytest.mark.parametrize("how", ["put", "post", "parts"])
-def test_a_header_that_is_not_ascii(bucket: Bucket, target: Target, how: str) -> None:
+def test_non_ascii_header_comes_back_unchanged(bucket: Bucket, target: Target, how: str) -> None:
     headers = {"content-type": "text/plain", "content-disposition": 'inline; filename="gr\u00fcn.txt"'}
     write(bucket, ObjectMeta(headers=headers), how)
     assert dict(meta_of(bucket.head_object("object")).headers) == expected_headers(headers, target)
 
 
-def test_without_a_content_type(bucket: Bucket) -> None:
+def test_missing_content_type_becomes_octet_stream(bucket: Bucket) -> None:
     put(bucket, "object", b"data", ObjectMeta())
     assert meta_of(bucket.head_object("object")).content_type == "application/octet-stream"
 
 
-def test_marks(bucket: Bucket) -> None:
+def test_marks_come_back_apart_from_user_metadata(bucket: Bucket) -> None:
     marks = {
         "swift-timestamp": "1700000000.12345_0000000000000002",
         "swift-etag": "d41d8cd98f00b204e9800998ecf8427e",
@@ -121,12 +125,12 @@ def test_marks(bucket: Bucket) -> None:
     assert info.md5 == "d41d8cd98f00b204e9800998ecf8427e"  # the mark wins over the ETag
 
 
-def test_names_come_back_in_lower_case(bucket: Bucket) -> None:
+def test_metadata_name_with_punctuation_comes_back_unchanged(bucket: Bucket) -> None:
     put(bucket, "object", b"data", ObjectMeta(user={"color-of-it_1.2": "blue"}))
     assert dict(meta_of(bucket.head_object("object")).user) == {"color-of-it_1.2": "blue"}
 
 
-def test_two_kilobytes(bucket: Bucket, target: Target) -> None:
+def test_two_kilobytes_of_metadata_are_kept_or_refused(bucket: Bucket, target: Target) -> None:
     user = {f"key-{n:03d}": "v" * 193 for n in range(10)}
     user["rest"] = "w" * (2048 - 2000 - 4)
     meta = ObjectMeta(user=user)
@@ -142,7 +146,7 @@ def test_two_kilobytes(bucket: Bucket, target: Target) -> None:
     assert dict(meta_of(bucket.head_object("object")).user) == user
 
 
-def test_post_replaces_everything_but_the_bytes(bucket: Bucket) -> None:
+def test_post_replaces_all_metadata_and_keeps_the_bytes(bucket: Bucket) -> None:
     before = ObjectMeta({"content-type": "text/a", "cache-control": "no-store"}, {"old": "1", "both": "2"})
     put(bucket, "object", b"data", before)
     etag = bucket.head_object("object").etag
@@ -154,12 +158,12 @@ def test_post_replaces_everything_but_the_bytes(bucket: Bucket) -> None:
     assert meta_of(info) == after
 
 
-def test_post_of_nothing(bucket: Bucket) -> None:
+def test_post_of_missing_object_raises_not_found(bucket: Bucket) -> None:
     with pytest.raises(NotFound):
         bucket.post_object("nothing", ObjectMeta())
 
 
-def test_post_to_another_version(bucket: Bucket, target: Target) -> None:
+def test_post_if_match_of_another_etag_raises_precondition_failed(bucket: Bucket, target: Target) -> None:
     put(bucket, "object", b"data")
     etag = bucket.head_object("object").etag
     bucket.post_object("object", ObjectMeta(user={"a": "1"}), if_match=etag)
@@ -173,7 +177,9 @@ def test_post_to_another_version(bucket: Bucket, target: Target) -> None:
 
 
 @pytest.mark.parametrize("how", ["put", "post", "parts"])
-def test_storage_class(provider: Provider, namer: KeyNamer, target: Target, how: str) -> None:
+def test_storage_class_is_set_by_writes_and_survives_a_post(
+    provider: Provider, namer: KeyNamer, target: Target, how: str
+) -> None:
     bucket = provider.bucket("conformance", namer, WriteOptions(storage_class="STANDARD_IA"))
     if not target.quirks.storage_classes:
         with pytest.raises(RemoteError):
@@ -187,7 +193,9 @@ def test_storage_class(provider: Provider, namer: KeyNamer, target: Target, how:
     assert plain.head_object("object").storage_class == "STANDARD_IA"
 
 
-def test_an_archived_object(provider: Provider, namer: KeyNamer, target: Target) -> None:
+def test_archived_object_can_be_deleted_but_not_read(
+    provider: Provider, namer: KeyNamer, target: Target
+) -> None:
     bucket = provider.bucket("conformance", namer, WriteOptions(storage_class="GLACIER"))
     if not target.quirks.storage_classes:
         with pytest.raises(RemoteError):

@@ -30,7 +30,9 @@ def etag_of(pieces: list[bytes]) -> str:
 
 
 @pytest.mark.parametrize("last", [1, PART - 1, PART, PART + 1])
-def test_an_upload(bucket: Bucket, target: Target, last: int) -> None:
+def test_completed_upload_replaces_the_object_with_all_parts(
+    bucket: Bucket, target: Target, last: int
+) -> None:
     pieces = [sample(PART), sample(PART + 1, 1), sample(last, 2)]
     meta = ObjectMeta(
         {"content-type": "text/x"}, {"color": "gr\u00fcn"}, {"swift-timestamp": "0000000001.00000"}
@@ -56,7 +58,7 @@ def test_an_upload(bucket: Bucket, target: Target, last: int) -> None:
     assert read(bucket, "object") == whole
 
 
-def test_the_mark_tells_the_md5_of_an_upload(bucket: Bucket) -> None:
+def test_swift_etag_mark_gives_the_md5_of_an_upload(bucket: Bucket) -> None:
     pieces = [sample(PART), b"end"]
     whole = md5(b"".join(pieces))
     upload_id = bucket.create_upload("object", ObjectMeta().marked(swift_etag=whole))
@@ -64,7 +66,7 @@ def test_the_mark_tells_the_md5_of_an_upload(bucket: Bucket) -> None:
     assert bucket.head_object("object").md5 == whole
 
 
-def test_a_part_can_be_sent_again(bucket: Bucket, target: Target) -> None:
+def test_part_sent_again_replaces_the_first(bucket: Bucket, target: Target) -> None:
     upload_id = bucket.create_upload("object", ObjectMeta())
     send(bucket, upload_id, [b"first"])
     if target.quirks.parts_once:
@@ -75,7 +77,7 @@ def test_a_part_can_be_sent_again(bucket: Bucket, target: Target) -> None:
     assert read(bucket, "object") == b"second"
 
 
-def test_parts_sent_in_any_order(bucket: Bucket) -> None:
+def test_parts_sent_out_of_order_are_joined_by_number(bucket: Bucket) -> None:
     upload_id = bucket.create_upload("object", ObjectMeta())
     pieces = [sample(PART), b"end"]
     last = send(bucket, upload_id, pieces[1:], first=2)
@@ -85,7 +87,7 @@ def test_parts_sent_in_any_order(bucket: Bucket) -> None:
 
 
 @pytest.mark.parametrize("size", [10, 2 * MIB])
-def test_a_part_whose_md5_is_not_known(bucket: Bucket, size: int) -> None:
+def test_part_without_a_known_md5_returns_it_as_etag(bucket: Bucket, size: int) -> None:
     upload_id = bucket.create_upload("object", ObjectMeta())
     part = bucket.upload_part("object", upload_id, 1, OnceBody(sample(size)), size)
     assert part.etag == part.md5 == md5(sample(size))
@@ -93,7 +95,7 @@ def test_a_part_whose_md5_is_not_known(bucket: Bucket, size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [10, 2 * MIB])
-def test_a_part_that_does_not_hash_to_the_promise(bucket: Bucket, size: int) -> None:
+def test_part_with_wrong_md5_raises_bad_digest(bucket: Bucket, size: int) -> None:
     upload_id = bucket.create_upload("object", ObjectMeta())
     with pytest.raises(BadDigest):
         bucket.upload_part("object", upload_id, 1, BytesBody(sample(size)), size, md5(b"else"))
@@ -103,14 +105,14 @@ def test_a_part_that_does_not_hash_to_the_promise(bucket: Bucket, size: int) -> 
 @pytest.mark.parametrize(
     ("size", "promised"), [(10, 11), (10, 9), (2 * MIB, 2 * MIB + 1), (2 * MIB, 2 * MIB - 1)]
 )
-def test_a_part_of_another_length(bucket: Bucket, size: int, promised: int) -> None:
+def test_part_with_wrong_length_raises_bad_digest(bucket: Bucket, size: int, promised: int) -> None:
     upload_id = bucket.create_upload("object", ObjectMeta())
     with pytest.raises(BadDigest):
         bucket.upload_part("object", upload_id, 1, OnceBody(sample(size)), promised)
     bucket.abort_upload("object", upload_id)
 
 
-def test_a_part_with_another_etag(bucket: Bucket) -> None:
+def test_complete_with_a_wrong_part_etag_raises_bad_digest(bucket: Bucket) -> None:
     put(bucket, "object", b"before")
     upload_id = bucket.create_upload("object", ObjectMeta())
     send(bucket, upload_id, [b"part"])
@@ -120,7 +122,7 @@ def test_a_part_with_another_etag(bucket: Bucket) -> None:
     bucket.abort_upload("object", upload_id)
 
 
-def test_a_part_that_was_not_sent(bucket: Bucket) -> None:
+def test_complete_with_a_missing_part_raises_remote_error(bucket: Bucket) -> None:
     upload_id = bucket.create_upload("object", ObjectMeta())
     parts = send(bucket, upload_id, [sample(PART)])
     with pytest.raises(RemoteError):
@@ -129,7 +131,7 @@ def test_a_part_that_was_not_sent(bucket: Bucket) -> None:
     bucket.abort_upload("object", upload_id)
 
 
-def test_a_small_part_in_the_middle(bucket: Bucket, target: Target) -> None:
+def test_complete_with_a_small_part_before_the_last_is_refused(bucket: Bucket, target: Target) -> None:
     upload_id = bucket.create_upload("object", ObjectMeta())
     parts = send(bucket, upload_id, [b"small", b"end"])
     if target.quirks.small_parts:
@@ -141,7 +143,7 @@ def test_a_small_part_in_the_middle(bucket: Bucket, target: Target) -> None:
     assert names(bucket) == []
 
 
-def test_abort(bucket: Bucket, target: Target) -> None:
+def test_aborted_upload_takes_no_parts_and_keeps_the_object(bucket: Bucket, target: Target) -> None:
     put(bucket, "object", b"before")
     upload_id = bucket.create_upload("object", ObjectMeta())
     parts = send(bucket, upload_id, [b"part"])
@@ -155,7 +157,7 @@ def test_abort(bucket: Bucket, target: Target) -> None:
     assert read(bucket, "object") == b"before"
 
 
-def test_completed_twice(bucket: Bucket, target: Target) -> None:
+def test_complete_repeated_keeps_the_completed_object(bucket: Bucket, target: Target) -> None:
     """The answer to the first time was lost: the second one finds the object in place."""
     upload_id = bucket.create_upload("object", ObjectMeta())
     parts = send(bucket, upload_id, [b"part"])
@@ -168,7 +170,7 @@ def test_completed_twice(bucket: Bucket, target: Target) -> None:
     assert read(bucket, "object") == b"part"
 
 
-def test_an_unfinished_upload_is_not_listed(bucket: Bucket) -> None:
+def test_unfinished_upload_is_no_object(bucket: Bucket) -> None:
     upload_id = bucket.create_upload("object", ObjectMeta())
     send(bucket, upload_id, [b"part"])
     assert names(bucket) == []
@@ -177,7 +179,7 @@ def test_an_unfinished_upload_is_not_listed(bucket: Bucket) -> None:
     bucket.abort_upload("object", upload_id)
 
 
-def test_uploads_are_found_whatever_their_names(bucket: Bucket, target: Target) -> None:
+def test_list_uploads_finds_uploads_of_hostile_names(bucket: Bucket, target: Target) -> None:
     """XML cannot hold some of these, and one of them must not hide the others."""
     quirks = target.quirks
     avoided = quirks.refused_names | quirks.renamed.keys() | quirks.unlisted_uploads

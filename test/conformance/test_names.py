@@ -17,7 +17,9 @@ def put(bucket: Bucket, name: str, data: bytes = b"x") -> None:
 
 
 @pytest.mark.parametrize("name_id", NAMES)
-def test_a_hostile_name(bucket: Bucket, target: Target, name_id: str) -> None:
+def test_hostile_name_works_in_every_method_or_is_refused(
+    bucket: Bucket, target: Target, name_id: str
+) -> None:
     name = NAMES[name_id]
     if name_id in target.quirks.refused_names:
         with pytest.raises(RemoteError) as refusal:
@@ -49,7 +51,9 @@ def test_a_hostile_name(bucket: Bucket, target: Target, name_id: str) -> None:
 @pytest.mark.parametrize(
     "name_id", ["double slash", "percent encoded", "plus", "nfd", "four bytes", "ampersand"]
 )
-def test_a_hostile_name_in_parts(bucket: Bucket, target: Target, name_id: str) -> None:
+def test_hostile_name_works_in_a_multipart_upload_or_is_refused(
+    bucket: Bucket, target: Target, name_id: str
+) -> None:
     name = NAMES[name_id]
     if name_id in target.quirks.refused_names:
         with pytest.raises(RemoteError):
@@ -72,7 +76,7 @@ def test_names_that_differ_only_in_their_normal_form_are_two_objects(bucket: Buc
 
 
 @pytest.mark.parametrize("character", ["k", "\u00e9", "\U0001f600"])
-def test_the_longest_key(bucket: Bucket, character: str) -> None:
+def test_name_with_the_longest_key_is_stored_and_deleted(bucket: Bucket, character: str) -> None:
     width = len(character.encode())
     room = bucket.limits.max_name - len(bucket.namer.prefix)
     part = character * (200 // width) + "/"

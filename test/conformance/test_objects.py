@@ -26,7 +26,7 @@ SIZES = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, MIB, MIB + 1, 5 * MIB - 1, 5 * MIB, 
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_every_size_arrives(bucket: Bucket, size: int) -> None:
+def test_put_of_any_size_reads_back_the_same_bytes(bucket: Bucket, size: int) -> None:
     data = sample(size)
     result = bucket.put_object("object", BytesBody(data), PutOptions(size, md5=md5(data)))
     assert result.etag == md5(data)
@@ -39,13 +39,13 @@ def test_every_size_arrives(bucket: Bucket, size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, CHUNK, CHUNK + 1, 2 * MIB])
-def test_the_md5_need_not_be_known(bucket: Bucket, size: int) -> None:
+def test_put_without_a_known_md5_returns_it_as_etag(bucket: Bucket, size: int) -> None:
     data = sample(size)
     assert bucket.put_object("object", OnceBody(data), PutOptions(size)).etag == md5(data)
     assert read(bucket, "object") == data
 
 
-def test_last_modified_is_now(bucket: Bucket, target: Target) -> None:
+def test_last_modified_of_a_new_object_is_now(bucket: Bucket, target: Target) -> None:
     put(bucket, "object")
     assert abs(bucket.head_object("object").last_modified - time.time()) < 10
     (listed,) = bucket.list_objects(ListQuery()).objects
@@ -53,7 +53,7 @@ def test_last_modified_is_now(bucket: Bucket, target: Target) -> None:
 
 
 @pytest.mark.parametrize("size", [10, 2 * MIB])
-def test_bytes_that_do_not_hash_to_the_promise_are_refused(bucket: Bucket, target: Target, size: int) -> None:
+def test_put_with_wrong_md5_raises_bad_digest(bucket: Bucket, target: Target, size: int) -> None:
     put(bucket, "object", b"before")
     options = PutOptions(size, md5=md5(b"anything else"))
     with pytest.raises(BadDigest):
@@ -65,7 +65,7 @@ def test_bytes_that_do_not_hash_to_the_promise_are_refused(bucket: Bucket, targe
 
 @pytest.mark.parametrize("size", [1, CHUNK, 2 * MIB])
 @pytest.mark.parametrize("difference", [-1, 1, 70_000])
-def test_a_body_of_another_length_leaves_the_old_object(bucket: Bucket, size: int, difference: int) -> None:
+def test_put_of_a_wrong_length_keeps_the_old_object(bucket: Bucket, size: int, difference: int) -> None:
     put(bucket, "object", b"before")
     with pytest.raises(BadDigest):
         bucket.put_object("object", OnceBody(sample(max(0, size + difference))), PutOptions(size))
@@ -75,7 +75,7 @@ def test_a_body_of_another_length_leaves_the_old_object(bucket: Bucket, size: in
 
 
 @pytest.mark.parametrize("size", [100, 3 * MIB])
-def test_a_source_that_breaks_leaves_the_old_object(bucket: Bucket, size: int) -> None:
+def test_put_of_a_body_that_breaks_keeps_the_old_object(bucket: Bucket, size: int) -> None:
     class Breaking(OnceBody):
         def read(self, size: int = -1) -> bytes:
             if self.reads > 1:
@@ -88,7 +88,7 @@ def test_a_source_that_breaks_leaves_the_old_object(bucket: Bucket, size: int) -
     assert read_after_failure(bucket, "object") == b"before"
 
 
-def test_an_object_is_replaced(bucket: Bucket) -> None:
+def test_put_over_an_object_replaces_it(bucket: Bucket) -> None:
     put(bucket, "object", b"first")
     put(bucket, "object", b"second, and longer")
     assert read(bucket, "object") == b"second, and longer"
@@ -106,7 +106,9 @@ def test_an_object_is_replaced(bucket: Bucket) -> None:
         (ByteRange(90, 1000), 90, 99),
     ],
 )
-def test_ranges(bucket: Bucket, byte_range: ByteRange, first: int, last: int) -> None:
+def test_get_of_a_range_reads_exactly_its_bytes(
+    bucket: Bucket, byte_range: ByteRange, first: int, last: int
+) -> None:
     data = sample(100)
     put(bucket, "object", data)
     with bucket.get_object("object", GetOptions(byte_range)) as result:
@@ -117,7 +119,9 @@ def test_ranges(bucket: Bucket, byte_range: ByteRange, first: int, last: int) ->
 
 
 @pytest.mark.parametrize(("size", "first"), [(100, 100), (100, 5000), (0, 0)])
-def test_a_range_outside_the_object(bucket: Bucket, target: Target, size: int, first: int) -> None:
+def test_get_of_a_range_outside_the_object_fails_with_416(
+    bucket: Bucket, target: Target, size: int, first: int
+) -> None:
     put(bucket, "object", sample(size))
     with pytest.raises(InvalidRequest) as refusal, bucket.get_object("object", GetOptions(ByteRange(first))):
         pass
@@ -125,7 +129,7 @@ def test_a_range_outside_the_object(bucket: Bucket, target: Target, size: int, f
 
 
 @pytest.mark.parametrize("byte_range", [None, ByteRange(5, 70_000)])
-def test_a_read_starts_again(bucket: Bucket, byte_range: ByteRange | None) -> None:
+def test_rewound_read_starts_again(bucket: Bucket, byte_range: ByteRange | None) -> None:
     data = sample(100_000)
     put(bucket, "object", data)
     wanted = data if byte_range is None else data[5:70_001]
@@ -137,7 +141,7 @@ def test_a_read_starts_again(bucket: Bucket, byte_range: ByteRange | None) -> No
         assert read_all(result.body) == wanted
 
 
-def test_a_read_does_not_start_again_with_another_version(bucket: Bucket) -> None:
+def test_rewind_of_an_overwritten_object_raises_precondition_failed(bucket: Bucket) -> None:
     put(bucket, "object", sample(100_000))
     with bucket.get_object("object") as result:
         result.body.read(10)
@@ -146,7 +150,7 @@ def test_a_read_does_not_start_again_with_another_version(bucket: Bucket) -> Non
             result.body.rewind()
 
 
-def test_what_is_not_there(bucket: Bucket) -> None:
+def test_missing_object_raises_not_found_except_for_delete(bucket: Bucket) -> None:
     with pytest.raises(NotFound):
         bucket.head_object("nothing")
     with pytest.raises(NotFound), bucket.get_object("nothing"):
@@ -154,14 +158,14 @@ def test_what_is_not_there(bucket: Bucket) -> None:
     bucket.delete_object("nothing")  # False or True, but no error
 
 
-def test_delete(bucket: Bucket) -> None:
+def test_delete_removes_only_the_given_object(bucket: Bucket) -> None:
     put(bucket, "object")
     put(bucket, "object2")
     assert bucket.delete_object("object")
     assert names(bucket) == ["object2"]
 
 
-def test_delete_takes_the_stored_manifest_with_it(bucket: Bucket, keys: Bucket) -> None:
+def test_delete_removes_the_stored_manifest_too(bucket: Bucket, keys: Bucket) -> None:
     manifest = bucket.namer.manifest_key("large")
     put(bucket, "large")
     put(keys, manifest, b"[]")
@@ -172,7 +176,7 @@ def test_delete_takes_the_stored_manifest_with_it(bucket: Bucket, keys: Bucket) 
     assert keys.head_object(bucket.namer.manifest_key("other")).size == 2
 
 
-def test_delete_takes_a_manifest_without_its_object(bucket: Bucket, keys: Bucket) -> None:
+def test_delete_of_missing_object_removes_its_manifest(bucket: Bucket, keys: Bucket) -> None:
     manifest = bucket.namer.manifest_key("large")
     put(keys, manifest, b"[]")
     bucket.delete_object("large")
@@ -180,7 +184,7 @@ def test_delete_takes_a_manifest_without_its_object(bucket: Bucket, keys: Bucket
         keys.head_object(manifest)
 
 
-def test_many_deletes_in_one_request(bucket: Bucket, keys: Bucket) -> None:
+def test_delete_objects_removes_the_given_objects_and_manifests(bucket: Bucket, keys: Bucket) -> None:
     if not bucket.features.bulk_delete:
         with pytest.raises(NotSupported):
             bucket.delete_objects(["object"])
@@ -194,7 +198,9 @@ def test_many_deletes_in_one_request(bucket: Bucket, keys: Bucket) -> None:
         keys.head_object(bucket.namer.manifest_key("one"))
 
 
-def test_a_bucket_that_is_not_there(provider: Provider, namer: KeyNamer, container_name: str) -> None:
+def test_missing_bucket_raises_not_found_in_every_method(
+    provider: Provider, namer: KeyNamer, container_name: str
+) -> None:
     bucket = provider.bucket(container_name, namer)
     for size in (3, 2 * MIB):
         with pytest.raises(NotFound):

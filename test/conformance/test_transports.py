@@ -41,7 +41,9 @@ def open_bucket(server: tuple[str, Any], namer: KeyNamer, checksum: str, way: st
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("checksum", CHECKSUMS)
-def test_bytes_arrive(server: tuple[str, Any], namer: KeyNamer, checksum: str, way: str) -> None:
+def test_object_arrives_with_every_checksum_and_signature(
+    server: tuple[str, Any], namer: KeyNamer, checksum: str, way: str
+) -> None:
     bucket = open_bucket(server, namer, checksum, way)
     for size in SIZES:
         data = sample(size)
@@ -54,7 +56,9 @@ def test_bytes_arrive(server: tuple[str, Any], namer: KeyNamer, checksum: str, w
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("checksum", CHECKSUMS)
-def test_parts_arrive(server: tuple[str, Any], namer: KeyNamer, checksum: str, way: str) -> None:
+def test_part_arrives_with_every_checksum_and_signature(
+    server: tuple[str, Any], namer: KeyNamer, checksum: str, way: str
+) -> None:
     bucket = open_bucket(server, namer, checksum, way)
     data = sample(2 * MIB + 17)
     upload_id = bucket.create_upload("object", ObjectMeta())
@@ -65,7 +69,7 @@ def test_parts_arrive(server: tuple[str, Any], namer: KeyNamer, checksum: str, w
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("checksum", ["none", "crc32", "sha256"])
-def test_without_content_md5_the_promise_is_checked_here(
+def test_wrong_md5_is_found_by_the_client_without_content_md5(
     server: tuple[str, Any], namer: KeyNamer, checksum: str, way: str
 ) -> None:
     bucket = open_bucket(server, namer, checksum, way)
@@ -77,7 +81,7 @@ def test_without_content_md5_the_promise_is_checked_here(
 
 
 @pytest.mark.parametrize("way", ["unsigned", "signed chunks"])
-def test_a_checksum_behind_a_stream_that_cannot_be_read_twice(
+def test_checksum_of_a_stream_that_cannot_rewind_is_sent_behind_it(
     server: tuple[str, Any], namer: KeyNamer, way: str
 ) -> None:
     bucket = open_bucket(server, namer, "crc32", way)
@@ -85,13 +89,17 @@ def test_a_checksum_behind_a_stream_that_cannot_be_read_twice(
     assert read(bucket, "object") == sample(MIB)
 
 
-def test_the_sdk_reads_a_stream_twice_for_a_checksum(server: tuple[str, Any], namer: KeyNamer) -> None:
+def test_sdk_refuses_a_checksum_of_a_stream_that_cannot_rewind(
+    server: tuple[str, Any], namer: KeyNamer
+) -> None:
     bucket = open_bucket(server, namer, "crc32", "sdk")
     with pytest.raises(NotSupported):
         bucket.put_object("object", OnceBody(sample(MIB)), PutOptions(MIB))
 
 
-def test_encryption_is_asked_for_only_where_it_is_known(moto: Any, swift: Any, namer: KeyNamer) -> None:
+def test_encryption_is_requested_only_where_the_store_supports_it(
+    moto: Any, swift: Any, namer: KeyNamer
+) -> None:
     write = WriteOptions(encrypt=True)
     for store, server in (("moto", moto), ("swift", swift)):  # swift answers 501 to the header
         target = target_of(store, server)
@@ -109,7 +117,7 @@ def test_encryption_is_asked_for_only_where_it_is_known(moto: Any, swift: Any, n
         assert there["ServerSideEncryption"] == "AES256"
 
 
-def test_signature_version_2(swift: Any, namer: KeyNamer) -> None:
+def test_signature_version_2_is_accepted_and_a_wrong_one_refused(swift: Any, namer: KeyNamer) -> None:
     """Swift's s3api checks it; of requests about a bucket it and the SDK think differently."""
     target = target_of("swift", swift)
     target.provider().create_bucket("conformance")
