@@ -45,10 +45,10 @@ def replica(local: Local, client: swiftclient.Connection, container_name: str) -
     return local.primary(container_name)
 
 
-def test_rows_are_what_swift_has(
+def test_rows_and_brief_rows_equal_those_of_swifts_broker(
     replica: LocalReplica, client: swiftclient.Connection, container_name: str
 ) -> None:
-    """Rows that are not committed yet, overwritten ones, deleted ones, and ones that were POSTed to."""
+    """The container has rows that are still pending, and overwritten, deleted and POSTed objects."""
     for name in ("a", "ü/☃", "deleted", "posted", "typed"):
         client.put_object(container_name, name, name.encode(), content_type="text/plain")
     client.delete_object(container_name, "deleted")
@@ -80,7 +80,7 @@ def test_rows_are_what_swift_has(
     assert {name for name, row in by_name.items() if row.metadata_changed} == {"posted", "typed"}
 
 
-def test_rows_come_in_pages(
+def test_rows_since_with_a_limit_returns_all_rows_in_pages(
     replica: LocalReplica, client: swiftclient.Connection, container_name: str
 ) -> None:
     for number in range(7):
@@ -96,7 +96,7 @@ def test_rows_come_in_pages(
         assert db.rows_since(end, 10) == ([], end)
 
 
-def test_reserved_names_are_passed_over_but_counted(
+def test_rows_since_omits_reserved_names_but_advances_past_them(
     local: Local, replica: LocalReplica, client: swiftclient.Connection, container_name: str
 ) -> None:
     client.put_object(container_name, "a", b"")
@@ -110,7 +110,7 @@ def test_reserved_names_are_passed_over_but_counted(
         assert db.max_rowid() == seen + 2
 
 
-def test_rows_of_several_policies(
+def test_rows_of_two_policies_set_has_several_policies(
     replica: LocalReplica, client: swiftclient.Connection, container_name: str
 ) -> None:
     client.put_object(container_name, "a", b"")
@@ -124,7 +124,7 @@ def test_rows_of_several_policies(
         assert db.has_several_policies()
 
 
-def test_an_empty_container(replica: LocalReplica) -> None:
+def test_empty_container_has_no_rows_and_is_not_deleted(replica: LocalReplica) -> None:
     with replica.open() as db:
         assert db.rows_since(0, 10) == ([], 0)
         assert db.rows_since(-1, 10) == ([], -1)
@@ -133,7 +133,9 @@ def test_an_empty_container(replica: LocalReplica) -> None:
         assert not db.is_deleted()
 
 
-def test_metadata(replica: LocalReplica, client: swiftclient.Connection, container_name: str) -> None:
+def test_container_metadata_has_current_headers_without_removed_ones(
+    replica: LocalReplica, client: swiftclient.Connection, container_name: str
+) -> None:
     client.post_container(container_name, {"X-Container-Meta-Colour": "grün", "X-Container-Read": ".r:*"})
     client.post_container(container_name, {"X-Container-Meta-Other": "1"})
     client.post_container(container_name, {"X-Container-Meta-Other": ""})
@@ -144,7 +146,7 @@ def test_metadata(replica: LocalReplica, client: swiftclient.Connection, contain
     assert "x-container-meta-other" not in metadata
 
 
-def test_a_deleted_container(
+def test_deleted_container_is_reported_as_deleted(
     replica: LocalReplica, client: swiftclient.Connection, container_name: str
 ) -> None:
     client.delete_container(container_name)
@@ -152,7 +154,7 @@ def test_a_deleted_container(
         assert db.is_deleted()
 
 
-def test_a_container_that_never_was_creates_nothing(local: Local) -> None:
+def test_open_of_unknown_container_raises_missing_and_creates_no_files(local: Local) -> None:
     replica = local.primary("never")
     assert replica.fingerprint() is None
     with pytest.raises(LocalMissing), replica.open():
@@ -160,7 +162,7 @@ def test_a_container_that_never_was_creates_nothing(local: Local) -> None:
     assert not os.path.exists(os.path.dirname(replica.path))
 
 
-def test_a_database_that_disappears_creates_nothing(replica: LocalReplica) -> None:
+def test_database_removed_while_open_raises_missing_and_stays_removed(replica: LocalReplica) -> None:
     folder = Path(replica.path).parent
     with replica.open() as db:
         for file in folder.iterdir():
@@ -172,7 +174,7 @@ def test_a_database_that_disappears_creates_nothing(replica: LocalReplica) -> No
     assert replica.fingerprint() is None
 
 
-def test_a_locked_database_is_unavailable(
+def test_open_of_locked_database_raises_unavailable(
     replica: LocalReplica,
     client: swiftclient.Connection,
     container_name: str,
@@ -186,7 +188,7 @@ def test_a_locked_database_is_unavailable(
         assert db.max_rowid() == 1
 
 
-def test_a_broken_database_is_unavailable(replica: LocalReplica) -> None:
+def test_open_of_corrupt_database_raises_unavailable(replica: LocalReplica) -> None:
     with open(replica.path, "r+b") as file:
         file.write(b"this is no database" * 100)
     with pytest.raises(LocalUnavailable), replica.open():
@@ -201,7 +203,7 @@ def settled(replica: LocalReplica) -> Fingerprint:
     return fingerprint
 
 
-def test_a_fingerprint_changes_with_every_write_and_only_then(
+def test_fingerprint_changes_with_every_write_and_only_then(
     replica: LocalReplica, client: swiftclient.Connection, container_name: str
 ) -> None:
     seen = [settled(replica)]
@@ -225,7 +227,7 @@ def test_a_fingerprint_changes_with_every_write_and_only_then(
     assert settled(replica) == committed
 
 
-def test_a_fingerprint_of_a_moment_ago_equals_nothing(
+def test_fingerprint_right_after_a_write_never_compares_equal(
     replica: LocalReplica, client: swiftclient.Connection, container_name: str
 ) -> None:
     """A second write within one tick of the file system's clock could leave it as it was."""
@@ -233,8 +235,8 @@ def test_a_fingerprint_of_a_moment_ago_equals_nothing(
     assert replica.fingerprint() != replica.fingerprint()
 
 
-def test_a_fingerprint_covers_the_database_of_a_sharded_container(replica: LocalReplica) -> None:
-    """Its file name has an epoch in it."""
+def test_fingerprint_covers_the_epoch_database_of_a_sharded_container(replica: LocalReplica) -> None:
+    """The file name of such a database has an epoch in it."""
     before = settled(replica)
     epoch = replica.path.replace(".db", "_1700000000.00000.db")
     sqlite3.connect(epoch).close()
@@ -248,13 +250,13 @@ def test_a_fingerprint_covers_the_database_of_a_sharded_container(replica: Local
     assert replica.fingerprint() != only_epoch
 
 
-def test_a_node_without_a_ring_is_one_clear_error(local: Local, tmp_path: Path) -> None:
+def test_brokers_without_a_container_ring_raise_local_error(local: Local, tmp_path: Path) -> None:
     with pytest.raises(LocalError, match="no container ring in") as caught:
         Brokers(replace(local.settings, swift_dir=str(tmp_path)))
     assert not isinstance(caught.value, LocalUnavailable)
 
 
-def test_every_replica_has_its_ordinal_and_every_name_one_owner(swift3: SwiftCluster) -> None:
+def test_three_replicas_have_distinct_ordinals_and_each_name_one_owner(swift3: SwiftCluster) -> None:
     swift3.client().put_container("c")
     for name in ("o1", "o2", "ü"):
         swift3.client().put_object("c", name, b"")

@@ -22,7 +22,7 @@ BODY = bytes(n * 13 % 256 for n in range(200_000))
 
 
 @pytest.mark.parametrize("size", [0, 1, 65535, 65536, 65537, 3_000_000])
-def test_bytes_and_description(
+def test_open_after_put_and_post_returns_bytes_and_metadata(
     local: Local, client: swiftclient.Connection, container_name: str, opened: Open, size: int
 ) -> None:
     body = os.urandom(size)
@@ -59,7 +59,7 @@ NAMES = ["ünï/☃/\U0001f40d", "a//b", "/lead", "trail/", "..", "./x", "100% +
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_hostile_names(
+def test_open_with_hostile_name_finds_the_object_and_its_row(
     local: Local, client: swiftclient.Connection, container_name: str, opened: Open, name: str
 ) -> None:
     local.put(container_name, name, name.encode())
@@ -72,7 +72,7 @@ def test_hostile_names(
     assert found.info.data_timestamp == rows[0].data_timestamp
 
 
-def test_one_request_over_one_connection_to_the_local_node(
+def test_open_sends_one_get_to_the_local_object_server(
     local: Local, client: swiftclient.Connection, container_name: str, opened: Open
 ) -> None:
     client.put_object(container_name, "o", BODY)
@@ -95,7 +95,7 @@ def test_one_request_over_one_connection_to_the_local_node(
         (ByteRange(199_990, 500_000), BODY[199_990:]),
     ],
 )
-def test_ranges(
+def test_open_with_byte_range_returns_that_range_also_after_rewind(
     client: swiftclient.Connection,
     container_name: str,
     opened: Open,
@@ -110,7 +110,7 @@ def test_ranges(
     assert read_all(found.body) == expected
 
 
-def test_a_range_outside_the_object_means_that_it_has_changed(
+def test_open_with_range_beyond_the_end_raises_changed(
     client: swiftclient.Connection, container_name: str, opened: Open
 ) -> None:
     client.put_object(container_name, "o", b"short")
@@ -118,7 +118,7 @@ def test_a_range_outside_the_object_means_that_it_has_changed(
         opened("o", 0, None, ByteRange(100))
 
 
-def test_expect_reads_exactly_that_version(
+def test_open_with_expected_timestamp_reads_that_version_or_raises(
     local: Local, client: swiftclient.Connection, container_name: str, opened: Open
 ) -> None:
     client.put_object(container_name, "o", b"one")
@@ -136,14 +136,14 @@ def test_expect_reads_exactly_that_version(
         opened("o", 0, first)
 
 
-def test_a_stale_replica_is_passed_over(
+def test_open_with_expected_timestamp_skips_a_stale_replica(
     local: Local,
     client: swiftclient.Connection,
     container_name: str,
     opened: Open,
     down: Callable[[int], None],
 ) -> None:
-    """Node 1 is asked first, being local, and holds the old bytes."""
+    """Node 1 is read first, because it is local, and has the old bytes."""
     client.put_object(container_name, "o", b"old")
     client.put_object(container_name, "deleted", b"old")
     old = local.version(container_name, "o").data_timestamp
@@ -171,7 +171,7 @@ def test_a_stale_replica_is_passed_over(
         local.cluster.start_node(3)
 
 
-def test_a_stale_tombstone_is_passed_over(
+def test_open_skips_a_stale_tombstone_on_the_local_node(
     local: Local,
     client: swiftclient.Connection,
     container_name: str,
@@ -187,7 +187,7 @@ def test_a_stale_tombstone_is_passed_over(
     assert read_all(opened("o", 0, local.version(container_name, "o").data_timestamp).body) == b"two"
 
 
-def test_a_node_that_is_down_is_replaced(
+def test_open_and_rewind_with_local_node_down_read_another_replica(
     client: swiftclient.Connection, container_name: str, opened: Open, down: Callable[[int], None]
 ) -> None:
     client.put_object(container_name, "o", BODY)
@@ -199,7 +199,7 @@ def test_a_node_that_is_down_is_replaced(
     assert read_all(first.body) == BODY
 
 
-def test_no_node_at_all(
+def test_open_and_listing_with_all_nodes_down_raise_unavailable(
     local: Local,
     client: swiftclient.Connection,
     container_name: str,
@@ -215,7 +215,9 @@ def test_no_node_at_all(
         next(local.client.containers(local.account))
 
 
-def test_a_missing_object(client: swiftclient.Connection, container_name: str, opened: Open) -> None:
+def test_open_of_unknown_or_deleted_object_raises_missing(
+    client: swiftclient.Connection, container_name: str, opened: Open
+) -> None:
     with pytest.raises(LocalMissing, match="no server"):
         opened("never")
     client.put_object(container_name, "o", b"abc")
@@ -224,7 +226,7 @@ def test_a_missing_object(client: swiftclient.Connection, container_name: str, o
         opened("o")
 
 
-def test_with_a_node_down_a_name_that_the_others_do_not_know_may_exist(
+def test_open_of_unknown_object_with_a_node_down_raises_unavailable(
     client: swiftclient.Connection, container_name: str, opened: Open, down: Callable[[int], None]
 ) -> None:
     down(2)
@@ -232,7 +234,7 @@ def test_with_a_node_down_a_name_that_the_others_do_not_know_may_exist(
         opened("never")
 
 
-def test_an_expired_object_is_missing(
+def test_open_of_expired_object_raises_missing(
     local: Local, client: swiftclient.Connection, container_name: str, opened: Open
 ) -> None:
     client.put_object(container_name, "o", b"abc", headers={"X-Delete-After": "3600"})
@@ -246,7 +248,7 @@ def test_an_expired_object_is_missing(
             opened("o", 0, expect)
 
 
-def test_rewind_reads_the_same_version_again_or_not_at_all(
+def test_rewind_reads_the_same_version_again_or_raises_changed(
     client: swiftclient.Connection, container_name: str, opened: Open
 ) -> None:
     client.put_object(container_name, "o", BODY)
@@ -265,7 +267,7 @@ def test_rewind_reads_the_same_version_again_or_not_at_all(
         other.body.rewind()
 
 
-def test_an_open_object_keeps_its_bytes_while_it_is_overwritten(
+def test_open_object_keeps_its_bytes_while_it_is_overwritten(
     client: swiftclient.Connection, container_name: str, opened: Open
 ) -> None:
     client.put_object(container_name, "o", BODY * 20)
@@ -274,7 +276,7 @@ def test_an_open_object_keeps_its_bytes_while_it_is_overwritten(
     assert read_all(found.body) == BODY * 20
 
 
-def test_a_connection_that_breaks_in_the_middle_is_no_end(
+def test_read_over_a_broken_connection_raises_and_rewind_recovers(
     client: swiftclient.Connection, container_name: str, opened: Open, down: Callable[[int], None]
 ) -> None:
     client.put_object(container_name, "o", BODY * 100)
@@ -287,7 +289,9 @@ def test_a_connection_that_breaks_in_the_middle_is_no_end(
     assert read_all(found.body, limit=len(BODY) * 100) == BODY * 100
 
 
-def test_other_policies(local: Local, container_name: str, opened: Open) -> None:
+def test_open_with_policy_index_reads_only_that_policy(
+    local: Local, container_name: str, opened: Open
+) -> None:
     client = local.cluster.client()
     client.put_container(container_name, headers={"X-Storage-Policy": "silver"})
     client.put_object(container_name, "o", b"abc")

@@ -37,7 +37,7 @@ def keyless(cluster: SwiftCluster) -> Iterator[Local]:
         yield local
 
 
-def test_with_the_key_plaintext_is_read(
+def test_open_with_key_returns_plaintext_of_the_expected_version(
     local: Local, client: swiftclient.Connection, container_name: str
 ) -> None:
     client.put_object(container_name, "ü", BODY, headers={"X-Object-Meta-Größe": "groß"})
@@ -65,7 +65,7 @@ def test_with_the_key_plaintext_is_read(
         local.reader.open(local.account, container_name, "ü", 0)
 
 
-def test_a_symlink_keeps_its_own_timestamps(
+def test_open_of_symlink_has_target_bytes_and_timestamps_of_the_link(
     local: Local, client: swiftclient.Connection, container_name: str
 ) -> None:
     client.put_object(container_name, "target", BODY)
@@ -84,7 +84,7 @@ def test_a_symlink_keeps_its_own_timestamps(
 
 @pytest.mark.parametrize("headers", [{}, {"X-Object-Meta-A": "secret"}])
 @pytest.mark.parametrize("body", [BODY, b"x"])
-def test_without_the_key_nothing_is_read(
+def test_open_without_key_raises_encrypted_no_key(
     keyless: Local, client: swiftclient.Connection, container_name: str, headers: dict[str, str], body: bytes
 ) -> None:
     client.put_object(container_name, "o", body, headers=headers)
@@ -93,7 +93,7 @@ def test_without_the_key_nothing_is_read(
     assert caught.value.reason == "encrypted_no_key"
 
 
-def test_secret_metadata_of_an_empty_object_counts_too(
+def test_empty_object_without_key_opens_only_if_it_has_no_metadata(
     keyless: Local, client: swiftclient.Connection, container_name: str
 ) -> None:
     client.put_object(container_name, "o", b"", headers={"X-Object-Meta-A": "secret"})
@@ -104,7 +104,7 @@ def test_secret_metadata_of_an_empty_object_counts_too(
         assert found.info.size == 0
 
 
-def test_a_symlink_to_ciphertext_is_ciphertext(
+def test_open_without_key_of_symlink_to_encrypted_object_raises_no_key(
     keyless: Local, client: swiftclient.Connection, container_name: str
 ) -> None:
     client.put_object(container_name, "target", BODY)
@@ -114,6 +114,6 @@ def test_a_symlink_to_ciphertext_is_ciphertext(
     assert caught.value.reason == "encrypted_no_key"
 
 
-def test_the_pipeline_tells_whether_it_decrypts(cluster: SwiftCluster) -> None:
+def test_has_encryption_follows_the_internal_client_configuration(cluster: SwiftCluster) -> None:
     assert has_encryption(str(cluster.internal_client_conf))
     assert not has_encryption(str(cluster.etc / "absent.conf"))

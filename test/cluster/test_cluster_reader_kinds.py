@@ -17,7 +17,7 @@ from servers.local import Local, Open
 BODY = bytes(n * 13 % 256 for n in range(200_000))
 
 
-def test_symlinks_are_followed(
+def test_open_of_symlink_reads_the_target_and_raises_if_it_changed(
     local: Local, client: swiftclient.Connection, container_name: str, opened: Open
 ) -> None:
     client.put_object(container_name, "target", BODY, headers={"X-Object-Meta-A": "1"})
@@ -42,10 +42,10 @@ def test_symlinks_are_followed(
     assert caught.value.reason == "symlink_broken"
 
 
-def test_objects_of_a_versioned_container(
+def test_open_in_versioned_container_reads_the_current_version(
     client: swiftclient.Connection, container_name: str, opened: Open
 ) -> None:
-    """Each of them is a symlink to a hidden container."""
+    """Each object is a symlink to a hidden container."""
     client.post_container(container_name, {"X-Versions-Enabled": "true"})
     client.put_object(container_name, "o", b"one")
     client.put_object(container_name, "o", b"two")
@@ -53,7 +53,7 @@ def test_objects_of_a_versioned_container(
     assert (found.kind, read_all(found.body)) == ("symlink", b"two")
 
 
-def test_large_objects_are_told_by_kind_and_read_as_they_are_stored(
+def test_open_of_large_object_returns_its_kind_and_raw_manifest(
     client: swiftclient.Connection, container_name: str, opened: Open
 ) -> None:
     etag = client.put_object(container_name, "segment", b"abc")
@@ -67,10 +67,10 @@ def test_large_objects_are_told_by_kind_and_read_as_they_are_stored(
     assert (dlo.kind, dlo.info.size, dlo.info.md5) == ("dlo", 0, None)
 
 
-def test_containers_of_an_account(
+def test_containers_lists_all_pages_in_order_without_hidden_ones(
     local: Local, client: swiftclient.Connection, container_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Swift's own hidden ones, such as those that hold old versions, are left out."""
+    """Hidden containers are Swift's own, such as those that hold old versions."""
     names = [f"{container_name}-{end}" for end in ("a", "b", "z", "ü")]
     for name in names:
         client.put_container(name)
@@ -84,9 +84,7 @@ def test_containers_of_an_account(
     assert list(local.client.containers("AUTH_nobody")) == []
 
 
-def test_walks_through_an_account_pass_over_a_container_that_vanishes_meanwhile(
-    local: Local, container_name: str
-) -> None:
+def test_account_walk_skips_a_container_deleted_during_the_walk(local: Local, container_name: str) -> None:
     account = f"AUTH_{container_name}"
     client = local.cluster.client("admin:admin", account)
     for name in ("first", "second"):

@@ -40,7 +40,7 @@ def read(segments: ManifestSegments, wanted: Segment, byte_range: ByteRange | No
         return read_all(found.body)
 
 
-def test_whole_and_in_part(
+def test_open_segment_returns_all_bytes_or_the_byte_range(
     client: swiftclient.Connection, segments: ManifestSegments, container_name: str
 ) -> None:
     client.put_object(container_name, "a/\u00fc", BODY)
@@ -49,7 +49,7 @@ def test_whole_and_in_part(
     assert read(segments, wanted, ByteRange(5, 70_000)) == BODY[5:70_001]
 
 
-def test_what_is_not_there(
+def test_open_of_missing_segment_raises_segment_changed(
     client: swiftclient.Connection, segments: ManifestSegments, container_name: str
 ) -> None:
     with pytest.raises(SegmentChanged, match="does not exist"):
@@ -63,7 +63,7 @@ def test_what_is_not_there(
 
 
 @pytest.mark.parametrize("byte_range", [None, ByteRange(0, 99), ByteRange(150_000, 199_999)])
-def test_what_is_not_what_the_manifest_says(
+def test_open_of_segment_unlike_the_manifest_raises_segment_changed(
     client: swiftclient.Connection,
     segments: ManifestSegments,
     container_name: str,
@@ -76,14 +76,14 @@ def test_what_is_not_what_the_manifest_says(
 
 
 @pytest.mark.parametrize("byte_range", [None, ByteRange(150_000, 199_999)])
-def test_a_replica_with_another_version_is_passed_over(
+def test_open_segment_skips_a_replica_with_an_older_version(
     local: Local,
     client: swiftclient.Connection,
     segments: ManifestSegments,
     container_name: str,
     byte_range: ByteRange | None,
 ) -> None:
-    """Each node in turn has an old and shorter version, and answers."""
+    """Each node in turn has an older and shorter version, and answers."""
     for node in (1, 2, 3):
         name = f"o{node}"
         client.put_object(container_name, name, b"old")
@@ -97,7 +97,7 @@ def test_a_replica_with_another_version_is_passed_over(
             assert read(segments, segment(container_name, name, BODY), byte_range) == expected
 
 
-def test_a_dynamic_manifest_takes_the_exact_prefix(
+def test_dynamic_manifest_has_only_segments_with_the_exact_prefix(
     client: swiftclient.Connection, segments: ManifestSegments, container_name: str
 ) -> None:
     bodies = {f"p %41/\u00fc{number}": b"%d" % number * 10 for number in range(3)}
@@ -109,7 +109,7 @@ def test_a_dynamic_manifest_takes_the_exact_prefix(
     assert segments.dynamic(f"{container_name}-other/").segments == ()
 
 
-def test_listings_have_pages(
+def test_dynamic_manifest_has_segments_of_all_listing_pages(
     monkeypatch: pytest.MonkeyPatch,
     client: swiftclient.Connection,
     segments: ManifestSegments,

@@ -28,8 +28,8 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> str:
     return ended.stdout
 
 
-def test_the_demonstration(tmp_path: Path) -> None:
-    """It compares by itself what landed where, and fails when something differs; it tidies up."""
+def test_bin_demo_succeeds_and_leaves_no_files(tmp_path: Path) -> None:
+    """The script itself compares both sides, and fails if they differ."""
     shown = run("bin/demo", cwd=TOP, TMPDIR=str(tmp_path), HOME="", COLUMNS="200")
     assert [line for line in DEMO_SAYS if line not in shown] == []
     assert list(tmp_path.iterdir()) == []
@@ -46,7 +46,7 @@ def environment(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("way", ["pip install .", "pip install -e .", "sdist"])
-def test_three_ways_to_install(way: str, environment: Path, tmp_path: Path) -> None:
+def test_install_provides_the_command_and_the_package(way: str, environment: Path, tmp_path: Path) -> None:
     source = tmp_path / "source"
     shutil.copytree(TOP, source, ignore=shutil.ignore_patterns(".*", "build", "dist", "logs", "*.egg-info"))
     what: list[str | Path] = ["-e", source] if "-e" in way else [source]

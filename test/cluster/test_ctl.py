@@ -33,7 +33,7 @@ def of_first(daemon: SyncDaemon, code: int = 0) -> Any:
     return asked(daemon, "status", code=code)["mappings"][0]
 
 
-def test_what_failed_is_told_and_tried_again(
+def test_refused_object_is_shown_and_copied_after_failed_retry(
     swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
 ) -> None:
     pair = new_pair(swift, store.behind(proxy.endpoint))
@@ -65,7 +65,7 @@ def test_what_failed_is_told_and_tried_again(
     assert of_first(daemon)["state"] == "in sync"
 
 
-def test_pause_and_resume(pair: Pair, daemon: SyncDaemon) -> None:
+def test_paused_mapping_copies_nothing_over_a_restart_until_resume(pair: Pair, daemon: SyncDaemon) -> None:
     daemon.start()
     pair.put("before")
     wait_until(lambda: pair.arrived() == ["before"], 20, "the first object")
@@ -82,7 +82,7 @@ def test_pause_and_resume(pair: Pair, daemon: SyncDaemon) -> None:
     wait_until(lambda: pair.arrived() == ["before", "new"], 20, "the object that waited")
 
 
-def test_reset_by_prefix_sends_what_is_missing_there(
+def test_reset_by_prefix_sends_only_missing_copies_below_it(
     swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
 ) -> None:
     pair = new_pair(swift, store.behind(proxy.endpoint))
@@ -108,8 +108,7 @@ def test_reset_by_prefix_sends_what_is_missing_there(
     pair.check()
 
 
-def test_without_a_daemon(pair: Pair, daemon: SyncDaemon) -> None:
-    """The daemon finds at its start what was asked for meanwhile."""
+def test_commands_without_daemon_take_effect_at_its_next_start(pair: Pair, daemon: SyncDaemon) -> None:
     label = f"{pair.swift.account}/{pair.container}"
     pair.put("o", b"123")
     pair.put("impossible", b"x", IMPOSSIBLE)
@@ -135,7 +134,7 @@ def test_without_a_daemon(pair: Pair, daemon: SyncDaemon) -> None:
     assert set(daemon.unsettled()) == {"impossible"}  # the reset has found it again
 
 
-def test_as_it_is_installed(pair: Pair, daemon: SyncDaemon) -> None:
+def test_installed_command_shows_status_and_rejects_unknown_mapping(pair: Pair, daemon: SyncDaemon) -> None:
     pair.put("o", b"123")
     command = [EXECUTABLE.with_name("swift-s3-ctl"), "--config", daemon.write(), "status", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -84,8 +84,10 @@ def repeated(proxy: FaultProxy) -> int:
     return sum(times - 1 for times in Counter(proxy.stored()).values())
 
 
-def test_killed_at_every_step(pair: Pair, daemon: SyncDaemon, proxy: FaultProxy) -> None:
-    """Each process is killed at the next step, until one may finish."""
+def test_kill_at_each_step_of_a_batch_loses_nothing_and_repeats_little(
+    pair: Pair, daemon: SyncDaemon, proxy: FaultProxy
+) -> None:
+    """Each process is killed one step later than the one before; the last one finishes."""
     for name in DENIED:
         proxy.when(answers(403, "AccessDenied"), method="PUT", key=name)
     for step in STEPS:
@@ -123,10 +125,10 @@ CHANGING = [
 ]
 
 
-def test_killed_at_every_step_of_a_change(
+def test_kill_at_each_step_of_a_change_leaves_both_sides_equal(
     swift: SwiftCluster, store: Store, proxy: FaultProxy, tmp_path: Path
 ) -> None:
-    """Objects that are overwritten, posted to and deleted; each process is killed a step further."""
+    """Objects are overwritten, posted to and deleted; each process is killed one step later."""
     pair = new_pair(swift, store.behind(proxy.endpoint))
     daemon = SyncDaemon(swift, tmp_path / "daemon", [pair.mapping], items_chunk=6, workers=2)
     names = [f"{kind}{number:02}" for number in range(len(CHANGING)) for kind in ("over", "post", "gone")]
@@ -152,8 +154,10 @@ def test_killed_at_every_step_of_a_change(
     assert again <= 2 * len(CHANGING), "never more than was in flight"
 
 
-def test_a_disk_that_is_full(pair: Pair, daemon: SyncDaemon, proxy: FaultProxy) -> None:
-    """The journal cannot grow: nothing is passed that is not written down, nor sent again and again."""
+def test_full_disk_fails_the_run_and_a_later_run_completes(
+    pair: Pair, daemon: SyncDaemon, proxy: FaultProxy
+) -> None:
+    """The journal cannot grow: the cursor passes nothing that is not recorded, and little is sent again."""
     proxy.when(answers(501, "NotImplemented"), method="PUT", key="/o1")
     daemon.alter(largest_file=FULL)
     for _ in range(2):
@@ -171,7 +175,7 @@ def test_a_disk_that_is_full(pair: Pair, daemon: SyncDaemon, proxy: FaultProxy) 
 
 @pytest.mark.parametrize("moment", [3, 31])
 @pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM])
-def test_while_requests_are_on_their_way(
+def test_signal_during_puts_ends_the_daemon_and_next_run_completes(
     pair: Pair, daemon: SyncDaemon, proxy: FaultProxy, moment: int, kind: signal.Signals
 ) -> None:
     daemon.settings["items_chunk"] = 1000
@@ -205,7 +209,9 @@ def signals(pid: int, number: signal.Signals) -> Fault:
     return fault
 
 
-def test_told_to_end_while_the_store_is_frozen(pair: Pair, daemon: SyncDaemon, proxy: FaultProxy) -> None:
+def test_sigterm_with_hanging_store_ends_the_daemon_within_ten_seconds(
+    pair: Pair, daemon: SyncDaemon, proxy: FaultProxy
+) -> None:
     daemon.alter(values={"s3_sync.daemon.daemon:GRACE": 3.0})
     frozen = threading.Event()
     rule = proxy.when(waits_for(frozen), method="PUT", skip=10)

@@ -56,7 +56,9 @@ def daemon(swift: SwiftCluster, large: Large, tmp_path: Path) -> SyncDaemon:
     return SyncDaemon(swift, tmp_path / "daemon", [large.pair.mapping], workers=4, poll_interval=0.2)
 
 
-def test_killed_at_every_step(large: Large, daemon: SyncDaemon, proxy: FaultProxy) -> None:
+def test_kill_at_each_step_of_a_large_upload_leaves_no_open_upload(
+    large: Large, daemon: SyncDaemon, proxy: FaultProxy
+) -> None:
     pair = large.pair
     large.put_slo("slo", [large.segment(f"s{number}", 30_000) for number in range(3)])
     pair.put("huge", bytes(LARGE_OBJECT_BYTES + 1))
@@ -79,8 +81,10 @@ def sent_small(proxy: FaultProxy) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
-def test_others_pass_it(large: Large, daemon: SyncDaemon, proxy: FaultProxy, end: signal.Signals) -> None:
-    """The store does not answer for it. What comes later about the same name waits; then the daemon ends."""
+def test_small_objects_are_copied_while_a_large_one_hangs(
+    large: Large, daemon: SyncDaemon, proxy: FaultProxy, end: signal.Signals
+) -> None:
+    """The store does not answer for the large object. A later row of its name waits; then the daemon ends."""
     pair, answers = large.pair, threading.Event()
     held = proxy.when(waits_for(answers), method="PUT", key="/huge")
     pair.put("huge", bytes(LARGE_OBJECT_BYTES + 1))
@@ -112,7 +116,7 @@ def rows_passed(large: Large, daemon: SyncDaemon) -> bool:
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
-def test_others_pass_a_small_object_that_the_store_sits_on(
+def test_small_objects_are_copied_while_the_store_delays_another(
     large: Large, daemon: SyncDaemon, proxy: FaultProxy, method: str
 ) -> None:
     pair, answers = large.pair, threading.Event()

@@ -130,7 +130,7 @@ def is_it(case: Case, method: str, call: Call) -> bool:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_each_fault(matrix: Matrix, fault: str) -> None:
+def test_fault_of_the_object_server_leaves_both_sides_equal(matrix: Matrix, fault: str) -> None:
     case = matrix.cases[fault]
     assert {method for method, rule in case.rules.items() if not rule.hits} == set()
     case.check()
@@ -138,7 +138,7 @@ def test_each_fault(matrix: Matrix, fault: str) -> None:
     matrix.check_counters(case, FILLED + CHANGED)
 
 
-def test_nothing_is_left_open_and_none_is_a_defect(matrix: Matrix) -> None:
+def test_faults_leave_no_connection_open_and_log_no_traceback(matrix: Matrix) -> None:
     matrix.check_connections()
     log = matrix.daemon.log_text()
     assert "Traceback" not in log

@@ -31,7 +31,7 @@ def hanging(s3api: Store) -> Iterator[FaultProxy]:
 
 
 @pytest.mark.ends_in_the_middle
-def test_a_store_that_hangs_keeps_only_its_own_mappings_waiting(
+def test_hanging_store_delays_only_its_own_mappings(
     swift: SwiftCluster, s3api: Store, store: Store, hanging: FaultProxy, new_daemon: NewDaemon
 ) -> None:
     stuck = [new_pair(swift, s3api.behind(hanging.endpoint)) for _ in range(3)]
@@ -50,10 +50,10 @@ def test_a_store_that_hangs_keeps_only_its_own_mappings_waiting(
     assert all(pair.arrived() == [] for pair in stuck)
 
 
-def test_fifty_mappings_and_a_large_one(
+def test_large_mapping_and_49_small_ones_are_served_in_turn(
     swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
 ) -> None:
-    """The small ones do not wait for the large one's end, nor it for theirs."""
+    """Neither the small mappings nor the large one wait until the other is done."""
     large = new_pair(swift, store.behind(proxy.endpoint))
     small = [new_pair(swift, store.behind(proxy.endpoint)) for _ in range(49)]
     for number in range(100):
@@ -74,10 +74,10 @@ def test_fifty_mappings_and_a_large_one(
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "RequestTimeTooSkewed"])
-def test_a_mapping_that_is_refused_pauses_alone(
+def test_refused_mapping_backs_off_alone_and_recovers(
     swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon, code: str
 ) -> None:
-    """The other one has the same store and the same credentials, and goes on; then it works by itself."""
+    """The other mapping has the same store and credentials, and goes on."""
     refused, free = (new_pair(swift, store.behind(proxy.endpoint)) for _ in range(2))
     for pair in (refused, free):
         for number in range(40):
@@ -108,7 +108,7 @@ def agree(pair: Pair) -> bool:
     return True
 
 
-class TestTakingAway:
+class TestLostConfigurationOrState:
     """No DELETE ever reaches a store because of the configuration."""
 
     @pytest.fixture
@@ -122,7 +122,7 @@ class TestTakingAway:
     def deletes(self, proxy: FaultProxy) -> int:
         return sum(operation(call) in ("DeleteObject", "DeleteObjects") for call in proxy.calls())
 
-    def test_mappings_and_everything(
+    def test_removed_mapping_deletes_nothing_and_catches_up_when_back(
         self, pairs: tuple[Pair, Pair], proxy: FaultProxy, new_daemon: NewDaemon
     ) -> None:
         first, second = pairs
@@ -146,10 +146,10 @@ class TestTakingAway:
         first.check()
         second.check()
 
-    def test_status_and_journal(
+    def test_lost_status_and_journal_send_and_delete_nothing(
         self, pairs: tuple[Pair, Pair], proxy: FaultProxy, new_daemon: NewDaemon
     ) -> None:
-        """All memory is lost: it costs a comparison."""
+        """The daemon compares all objects instead."""
         first, second = pairs
         daemon = new_daemon(first, second)
         assert daemon.once().returncode == 0
@@ -165,7 +165,7 @@ class TestTakingAway:
         assert self.deletes(proxy) == 0
         first.check()
 
-    def test_another_bucket_and_back(
+    def test_bucket_changed_and_changed_back_deletes_and_resends_nothing(
         self, pairs: tuple[Pair, Pair], proxy: FaultProxy, new_daemon: NewDaemon
     ) -> None:
         first, second = pairs
@@ -179,7 +179,7 @@ class TestTakingAway:
         assert len(proxy.stored()) == 10
         first.check()
 
-    def test_credentials_that_stopped_working(
+    def test_rejected_credentials_delete_nothing(
         self, pairs: tuple[Pair, Pair], proxy: FaultProxy, new_daemon: NewDaemon
     ) -> None:
         first, _ = pairs

@@ -238,20 +238,22 @@ def attack(matrix: Attacked) -> None:
 
 
 @pytest.mark.parametrize("fault", [f"{store}: {fault}" for store, fault in CELLS])
-class TestEachFault:
-    def test_both_sides_agree(self, matrix: Attacked, fault: str) -> None:
+class TestStoreFault:
+    def test_fault_leaves_both_sides_equal(self, matrix: Attacked, fault: str) -> None:
         matrix.cases[fault].check()
 
-    def test_it_was_met_by_every_operation(self, matrix: Attacked, fault: str) -> None:
+    def test_fault_occurs_in_each_operation_it_applies_to(self, matrix: Attacked, fault: str) -> None:
         case = matrix.cases[fault]
         assert {name for name, rule in case.rules.items() if not rule.hits} == set()
         assert case.rules.keys() == set(FAULTS[case.fault][1])
 
-    def test_no_upload_stays_open(self, matrix: Attacked, fault: str) -> None:
-        """What could not be aborted, or was begun without an answer, is gone after the next start."""
+    def test_fault_leaves_no_upload_open(self, matrix: Attacked, fault: str) -> None:
+        """Uploads that were not aborted, or created without an answer, are gone after the next start."""
         assert matrix.cases[fault].large.open_uploads() == []
 
-    def test_only_what_may_have_been_lost_is_sent_again(self, matrix: Attacked, fault: str) -> None:
+    def test_fault_causes_at_most_one_repeated_transfer_for_each_hit(
+        self, matrix: Attacked, fault: str
+    ) -> None:
         case = matrix.cases[fault]
         taken = Counter(
             (operation(call), call.path, call.query if "partNumber" in call.query else "")
@@ -262,7 +264,7 @@ class TestEachFault:
         met = sum(rule.hits for name, rule in case.rules.items() if name in WRITES)
         assert again <= met, f"{again} again, {met} faults: {taken}"
 
-    def test_a_comparison_sends_nothing(self, matrix: Attacked, fault: str) -> None:
+    def test_comparison_with_failing_reads_sends_no_object(self, matrix: Attacked, fault: str) -> None:
         case = matrix.cases[fault]
         sent = [call for call in matrix.compared if is_mine(case, call) and operation(call) in WRITES[:-1]]
         # whether conditions hold is tried at each start, with a key that is nobody's
@@ -274,8 +276,8 @@ class TestEachFault:
         assert len([call for call in sent if "/.manifests/" in call.path]) <= manifests
         assert [call for call in sent if "/.manifests/" not in call.path] == []
 
-    def test_counters_add_up(self, matrix: Attacked, fault: str) -> None:
-        """Each row was settled once, and what it says was sent, the store has taken."""
+    def test_counters_equal_rows_settled_and_writes_accepted(self, matrix: Attacked, fault: str) -> None:
+        """Each row was settled once, and the store has accepted each transfer that is counted."""
         case = matrix.cases[fault]
         matrix.check_counters(case, FILLED + CHANGED, ROWS)
         first, second = (run[case.label] for run in matrix.runs)
@@ -286,14 +288,14 @@ class TestEachFault:
         assert second["copied"] == second["deleted"] == 0
 
 
-def test_no_connection_is_left_open(matrix: Attacked) -> None:
-    """Beyond those that are kept for later: as many as workers to each store and to the object server."""
+def test_all_faults_leave_no_connection_open(matrix: Attacked) -> None:
+    """Except those kept for reuse: one for each worker, to each store and to the object server."""
     before, after = matrix.descriptors
     assert after <= before + 4 * WORKERS
     matrix.check_connections()
 
 
-def test_no_temporary_file_is_left(matrix: Attacked) -> None:
+def test_all_faults_leave_no_temporary_file(matrix: Attacked) -> None:
     account = next(iter(matrix.cases.values())).pair.swift.account
     status = matrix.daemon.status_dir
     expected = {Path(account) / case.pair.container for case in matrix.cases.values()}
@@ -302,7 +304,7 @@ def test_no_temporary_file_is_left(matrix: Attacked) -> None:
     assert left == {Path(".lock"), Path("swift-s3-sync-0.recon")}
 
 
-def test_every_failure_is_said_and_none_is_a_defect(matrix: Attacked) -> None:
+def test_all_faults_log_no_traceback_and_no_internal_error(matrix: Attacked) -> None:
     log = matrix.daemon.log_text()
     assert "Traceback" not in log
     assert "internal_error" not in log

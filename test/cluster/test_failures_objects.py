@@ -41,7 +41,7 @@ def put_many(swift: RawSwift, container: str, bodies: dict[str, bytes]) -> None:
     assert f"Number Files Created: {len(bodies)}".encode() in answer.body
 
 
-def test_a_few_bad_objects_among_a_thousand(
+def test_four_bad_objects_of_a_thousand_fail_alone_and_recover(
     swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
 ) -> None:
     pair = new_pair(swift, store.behind(proxy.endpoint))
@@ -90,11 +90,13 @@ def flip_a_bit(folder: Path) -> None:
         opened.write(data)
 
 
-class TestBytesThatRotted:
+class TestCorruptReplica:
     """What a disk has changed must not reach the store."""
 
-    def test_one_replica_of_three(self, swift3: SwiftCluster, s3api: Store, tmp_path: Path) -> None:
-        """The one that is read first: another one is read instead."""
+    def test_corrupt_replica_of_three_is_replaced_by_another_one(
+        self, swift3: SwiftCluster, s3api: Store, tmp_path: Path
+    ) -> None:
+        """The corrupt replica is the one that is read first."""
         pair = new_pair(swift3, s3api)
         with Nodes(swift3, pair, tmp_path, verification_slack=60) as nodes:
             small, large = nodes.shares([f"o{number}" for number in range(40)])[1][:2]
@@ -107,8 +109,10 @@ class TestBytesThatRotted:
         assert {name: pair.landed(name).size for name in bodies} == {n: len(b) for n, b in bodies.items()}
         pair.check()
 
-    def test_the_only_replica(self, pair: Pair, swift: SwiftCluster, daemon: SyncDaemon) -> None:
-        """Swift takes it out of service; the container still lists it, so it stays on record."""
+    def test_corrupt_only_replica_is_not_copied_and_stays_in_the_journal(
+        self, pair: Pair, swift: SwiftCluster, daemon: SyncDaemon
+    ) -> None:
+        """Swift quarantines the object, but the container still lists it."""
         pair.put("good")
         for name, size in (("small", 100), ("large", 300_000)):
             pair.put(name, name[:1].encode() * size)
@@ -179,10 +183,10 @@ def agree(pair: Pair) -> bool:
 
 
 @pytest.mark.parametrize("options", [{}, {"dialect": {"put_if_absent": True, "put_if_match": True}}])
-def test_objects_that_change_while_they_are_copied(
+def test_objects_changed_during_copies_end_up_equal_on_both_sides(
     swift: SwiftCluster, moto_store: Store, new_daemon: NewDaemon, options: dict[str, dict[str, bool]]
 ) -> None:
-    """A first pass over what was there before, and a writer beside it: at rest there is no difference."""
+    """A thread changes objects during the first pass; both sides agree once it stops."""
     pair = new_pair(swift, moto_store)
     put_many(pair.swift, pair.container, {f"old{number:03}": b"there before" for number in range(100)})
     daemon = new_daemon(pair, items_chunk=20, workers=4, poll_interval=0.05)
@@ -206,10 +210,10 @@ def skewed(start_server: Callable[[SwiftCluster], SwiftCluster]) -> SwiftCluster
 
 
 @pytest.mark.parametrize("ahead", [-20.0, 20.0])
-def test_writers_whose_clock_is_wrong(
+def test_writes_with_wrong_clock_are_copied_in_timestamp_order(
     skewed: SwiftCluster, s3api: Store, new_daemon: NewDaemon, ahead: float
 ) -> None:
-    """Order is by timestamps alone, and nothing waits until a clock says so."""
+    """Nothing waits until a timestamp in the future has come."""
     pair = new_pair(skewed, s3api)
     daemon = new_daemon(pair, cluster=skewed)
 

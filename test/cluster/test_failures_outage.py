@@ -82,7 +82,9 @@ def lines(daemon: SyncDaemon, text: str) -> int:
 
 
 @pytest.mark.parametrize("break_it", [refused, frozen, slow_down, read_only])
-def test_down_then_up(watched: Pair, daemon: SyncDaemon, proxy: FaultProxy, break_it: BreakIt) -> None:
+def test_outage_of_the_store_is_followed_by_quick_recovery(
+    watched: Pair, daemon: SyncDaemon, proxy: FaultProxy, break_it: BreakIt
+) -> None:
     names = [f"o{number:02}" for number in range(18)]
     for name in names:
         watched.put(name, b"1")
@@ -125,10 +127,10 @@ def agree(pair: Pair) -> bool:
     return True
 
 
-def test_a_single_change_during_an_outage_does_not_wait_for_its_back_off(
+def test_change_during_an_outage_is_copied_before_its_backoff_ends(
     watched: Pair, daemon: SyncDaemon, proxy: FaultProxy
 ) -> None:
-    """Its next try is half a minute away, but that the store is back is noticed before."""
+    """The next try is half a minute away, but the daemon notices earlier that the store is back."""
     watched.put("old")
     daemon.start()
     wait_until(lambda: watched.arrived() == ["old"], 30, "the first copy")
@@ -143,7 +145,7 @@ def test_a_single_change_during_an_outage_does_not_wait_for_its_back_off(
     wait_until(lambda: not daemon.unsettled(), 10, "the end of it")
 
 
-def test_a_restart_after_an_outage_tries_everything_at_once(
+def test_restart_after_an_outage_retries_everything_at_once(
     watched: Pair, daemon: SyncDaemon, proxy: FaultProxy
 ) -> None:
     names = [f"o{number}" for number in range(12)]
@@ -161,7 +163,9 @@ def test_a_restart_after_an_outage_tries_everything_at_once(
     assert time.monotonic() - started < SOON
 
 
-def test_once_in_an_outage_gives_up_and_says_so(watched: Pair, daemon: SyncDaemon, proxy: FaultProxy) -> None:
+def test_once_during_an_outage_fails_and_a_later_run_completes(
+    watched: Pair, daemon: SyncDaemon, proxy: FaultProxy
+) -> None:
     for number in range(40):
         watched.put(f"o{number:02}")
     proxy.when(answers(500, "InternalError"), method="PUT")
@@ -172,8 +176,10 @@ def test_once_in_an_outage_gives_up_and_says_so(watched: Pair, daemon: SyncDaemo
     watched.check()
 
 
-def test_slow_down_is_heeded(watched: Pair, daemon: SyncDaemon, proxy: FaultProxy) -> None:
-    """Nobody who was told to wait a second asks again before."""
+def test_slow_down_with_retry_after_delays_each_repetition(
+    watched: Pair, daemon: SyncDaemon, proxy: FaultProxy
+) -> None:
+    """No PUT is repeated before the second of Retry-After has passed."""
     daemon.alter(values={"s3_sync.providers.wrappers.adaptive_throttle:MIN_RATE": 20.0})
     rule = proxy.when(answers(503, "SlowDown", retry_after=1), method="PUT", times=6)
     for number in range(6):

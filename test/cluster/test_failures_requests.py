@@ -94,8 +94,10 @@ def in_turn(*faults: Fault) -> Fault:
 
 
 @pytest.mark.parametrize("store", ["s3api", "moto_store"], indirect=True)
-def test_puts(watched: Pair, daemon: SyncDaemon, proxy: FaultProxy, store: Store) -> None:
-    """With a store that refuses to overwrite, a repeated PUT finds its own predecessor in the way."""
+def test_puts_with_transient_faults_succeed_in_one_run(
+    watched: Pair, daemon: SyncDaemon, proxy: FaultProxy, store: Store
+) -> None:
+    """With a store that refuses to overwrite, a repeated PUT finds the object that the first one stored."""
     # moto checks no digest
     faults = {name: fault for name, fault in PASSING.items() if (store.name, name) != ("moto", "corrupted")}
     rules = {}
@@ -112,10 +114,10 @@ def test_puts(watched: Pair, daemon: SyncDaemon, proxy: FaultProxy, store: Store
     assert twice == (set() if store.name == "moto" else lost), "only what looked lost, and only unguarded"
 
 
-def test_an_answer_that_ends_too_early_is_no_success(
+def test_put_with_truncated_answer_succeeds_in_the_same_run(
     watched: Pair, daemon: SyncDaemon, proxy: FaultProxy
 ) -> None:
-    """The store has it; a second look finds that out."""
+    """The store has the object; another request finds that out."""
     rule = proxy.when(cut_short, method="PUT", times=2)
     for number in range(4):
         watched.put(f"o{number}", body_of("large"))
@@ -124,7 +126,9 @@ def test_an_answer_that_ends_too_early_is_no_success(
     watched.check()
 
 
-def test_refusals_wait_for_another_time(watched: Pair, daemon: SyncDaemon, proxy: FaultProxy) -> None:
+def test_refused_puts_are_journaled_with_reason_and_retried_later(
+    watched: Pair, daemon: SyncDaemon, proxy: FaultProxy
+) -> None:
     for name, fault in REFUSALS.items():
         watched.put(name)
         proxy.when(fault, method="PUT", key=name)
@@ -147,7 +151,9 @@ def test_refusals_wait_for_another_time(watched: Pair, daemon: SyncDaemon, proxy
     watched.check()
 
 
-def test_deletes_posts_and_looks(watched: Pair, daemon: SyncDaemon, proxy: FaultProxy) -> None:
+def test_heads_copies_and_deletes_with_transient_faults_succeed(
+    watched: Pair, daemon: SyncDaemon, proxy: FaultProxy
+) -> None:
     names = [f"{kind}{number}" for kind in ("gone", "meta", "over") for number in range(9)]
     for name in names:
         watched.put(name, b"1")
@@ -169,8 +175,9 @@ def test_deletes_posts_and_looks(watched: Pair, daemon: SyncDaemon, proxy: Fault
     watched.check()
 
 
-def test_listings(watched: Pair, daemon: SyncDaemon, proxy: FaultProxy, new_daemon: NewDaemon) -> None:
-    """A listing that fails, or ends too early, is not taken for an empty one."""
+def test_failed_or_truncated_listing_is_not_taken_for_an_empty_one(
+    watched: Pair, daemon: SyncDaemon, proxy: FaultProxy, new_daemon: NewDaemon
+) -> None:
     for number in range(30):
         watched.put(f"o{number:02}")
     assert daemon.once().returncode == 0
@@ -187,7 +194,7 @@ def test_listings(watched: Pair, daemon: SyncDaemon, proxy: FaultProxy, new_daem
     watched.check()
 
 
-def test_a_store_that_keeps_corrupting_is_found_out(
+def test_put_that_is_always_corrupted_is_journaled_as_bad_digest(
     watched: Pair, daemon: SyncDaemon, proxy: FaultProxy
 ) -> None:
     watched.put("bad", b"bytes that matter")
