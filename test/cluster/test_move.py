@@ -38,7 +38,9 @@ def run(daemon: SyncDaemon, code: int = 0) -> None:
 
 
 @pytest.mark.parametrize("store", ["s3api", "moto_store"], indirect=True)
-def test_moved_and_listed_no_more(swift: SwiftCluster, store: Store, new_daemon: NewDaemon) -> None:
+def test_move_copies_objects_and_removes_them_from_swift(
+    swift: SwiftCluster, store: Store, new_daemon: NewDaemon
+) -> None:
     pair = new_pair(swift, store, **MOVES)
     daemon = new_daemon(pair)
     bodies = {"a": b"", "b/ü ☃": b"x", "c": os.urandom(200_000)}
@@ -59,12 +61,12 @@ def test_moved_and_listed_no_more(swift: SwiftCluster, store: Store, new_daemon:
 
 
 @pytest.mark.parametrize("propagate", [True, False])
-class TestDeletes:
+class TestPropagateDelete:
     @pytest.fixture
     def pair(self, swift: SwiftCluster, s3api: Store, propagate: bool) -> Pair:
         return new_pair(swift, s3api, retain_local=False, propagate_delete=propagate)
 
-    def test_own_tombstones_are_not_propagated(self, pair: Pair, daemon: SyncDaemon) -> None:
+    def test_release_of_moved_object_keeps_its_copy(self, pair: Pair, daemon: SyncDaemon) -> None:
         pair.put("put", b"x")
         pair.put("posted", b"x")
         pair.post("posted", {"X-Object-Meta-A": "b", "Content-Type": "text/x-new"})
@@ -74,7 +76,9 @@ class TestDeletes:
             assert pair.swift.names(pair.container) == []
         assert pair.landed("posted").user == {"a": "b"}
 
-    def test_a_client_deletes_what_was_moved(self, pair: Pair, daemon: SyncDaemon, propagate: bool) -> None:
+    def test_client_delete_after_the_move_deletes_copy_only_if_enabled(
+        self, pair: Pair, daemon: SyncDaemon, propagate: bool
+    ) -> None:
         pair.put("o", b"x")
         pair.put("p", b"x")
         pair.post("p", {"X-Object-Meta-A": "b"})
@@ -85,13 +89,13 @@ class TestDeletes:
         run(daemon)
         assert sorted(pair.arrived()) == ([] if propagate else ["o", "p"])
 
-    def test_a_client_deletes_before_the_move(self, pair: Pair, daemon: SyncDaemon) -> None:
+    def test_client_delete_before_the_move_copies_nothing(self, pair: Pair, daemon: SyncDaemon) -> None:
         pair.put("o", b"x")
         pair.delete("o")
         run(daemon)
         assert pair.arrived() == []
 
-    def test_overwritten_after_the_move(self, pair: Pair, daemon: SyncDaemon) -> None:
+    def test_overwrite_after_the_move_is_moved_again(self, pair: Pair, daemon: SyncDaemon) -> None:
         pair.put("o", b"first")
         run(daemon)
         pair.put("o", b"second")
@@ -100,12 +104,14 @@ class TestDeletes:
         assert pair.landed("o").md5 == hashlib.md5(b"second").hexdigest()
 
 
-class TestDelay:
+class TestCopyAfter:
     @pytest.fixture
     def pair(self, swift: SwiftCluster, s3api: Store) -> Pair:
         return new_pair(swift, s3api, copy_after=3600, **MOVES)
 
-    def test_due_ranges_over_restarts(self, pair: Pair, daemon: SyncDaemon) -> None:
+    def test_objects_not_yet_due_survive_restarts_and_are_moved_when_due(
+        self, pair: Pair, daemon: SyncDaemon
+    ) -> None:
         names = [f"o{number}" for number in range(12)]
         for name in names:
             pair.put(name)
@@ -128,9 +134,9 @@ class TestDelay:
         assert daemon.unsettled() == {}
 
 
-class TestBack:
+class TestRestoredObject:
     @pytest.mark.parametrize("store", ["s3api", "moto_store"], indirect=True)
-    def test_a_restored_object_is_moved_without_an_upload(
+    def test_unchanged_object_is_moved_again_without_an_upload(
         self, swift: SwiftCluster, store: Store, proxy: Any, new_daemon: NewDaemon
     ) -> None:
         pair = new_pair(swift, store.behind(proxy.endpoint), **MOVES)
@@ -146,7 +152,9 @@ class TestBack:
         assert gone(pair, "o")
         assert pair.landed("o").md5 == hashlib.md5(body).hexdigest()
 
-    def test_with_other_metadata_only_that_is_sent(self, pair: Pair, daemon: SyncDaemon) -> None:
+    def test_object_with_other_metadata_is_moved_by_a_metadata_update(
+        self, pair: Pair, daemon: SyncDaemon
+    ) -> None:
         pair.put("o", b"x", {"X-Object-Meta-A": "b"})
         run(daemon)
         pair.put("o", b"x", {"X-Object-Meta-A": "c"})
@@ -155,8 +163,10 @@ class TestBack:
         assert pair.landed("o").user == {"a": "c"}
         assert "updated 1" in daemon.log_text()
 
-    def test_cold_storage(self, swift: SwiftCluster, moto: MotoServer, new_daemon: NewDaemon) -> None:
-        """What cannot be copied onto itself is sent again with its new metadata, and with its new version."""
+    def test_object_in_glacier_is_moved_again_by_an_upload(
+        self, swift: SwiftCluster, moto: MotoServer, new_daemon: NewDaemon
+    ) -> None:
+        """A copy in GLACIER cannot be copied onto itself, not even to change its metadata."""
         pair = new_pair(swift, Store.server(moto), storage_class="GLACIER", **MOVES)
         daemon = new_daemon(pair)
         pair.put("o", b"x", {"X-Object-Meta-A": "b"})
@@ -173,8 +183,10 @@ class TestBack:
         assert (head["StorageClass"], head["Metadata"]["a"]) == ("GLACIER", "c")
 
 
-class TestStays:
-    def test_symlinks_and_what_a_copy_would_lack(self, pair: Pair, daemon: SyncDaemon) -> None:
+class TestUnmovableObject:
+    def test_symlink_and_object_with_uncopied_metadata_stay_in_swift(
+        self, pair: Pair, daemon: SyncDaemon
+    ) -> None:
         pair.put("target", b"x")
         pair.put("link", b"", {"X-Symlink-Target": f"{pair.container}/target"})
         pair.put("robots", b"x", {"X-Robots-Tag": "noindex"})
@@ -185,7 +197,9 @@ class TestStays:
         assert found["robots"] == ("quarantine", "metadata_not_copied")
         assert found["link"][1] in ("symlink", "symlink_broken")
 
-    def test_expired(self, swift: SwiftCluster, pair: Pair, daemon: SyncDaemon) -> None:
+    def test_expired_object_is_neither_copied_nor_deleted(
+        self, swift: SwiftCluster, pair: Pair, daemon: SyncDaemon
+    ) -> None:
         pair.put("o")
         expire(swift.client(), pair.container, "o")
         run(daemon)
@@ -194,7 +208,9 @@ class TestStays:
         assert list(swift.object_dir(1, pair.container, "o").glob("*.data")) != []
 
     @pytest.mark.parametrize("header", ["X-Versions-Location", "X-History-Location"])
-    def test_versioned_container(self, pair: Pair, daemon: SyncDaemon, header: str) -> None:
+    def test_versioned_container_moves_nothing_until_versioning_ends(
+        self, pair: Pair, daemon: SyncDaemon, header: str
+    ) -> None:
         pair.swift.request("POST", pair.container, headers={header: "versions"})
         pair.put("o")
         run(daemon, code=1)
@@ -207,7 +223,9 @@ class TestStays:
         run(daemon)
         assert pair.arrived() == ["o"]
 
-    def test_condition_and_exclusion(self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
+    def test_object_excluded_or_not_selected_stays_in_swift(
+        self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+    ) -> None:
         pair = new_pair(
             swift, s3api, exclude_pattern="tmp/", selection_criteria={"x-object-meta-move": "yes"}, **MOVES
         )
@@ -219,8 +237,10 @@ class TestStays:
         assert pair.arrived() == ["goes"]
 
 
-def test_the_guard_of_the_delete_is_swifts_own(swift: SwiftCluster, pair: Pair) -> None:
-    """An overwrite refuses it; a POST does not, which is why the state is asked for directly before."""
+def test_guarded_delete_is_refused_after_overwrite_but_not_after_post(
+    swift: SwiftCluster, pair: Pair
+) -> None:
+    """This is why the newest state is read immediately before the delete."""
     with Local(swift) as local:
 
         def delete(written: Any) -> int:
@@ -241,7 +261,7 @@ def test_the_guard_of_the_delete_is_swifts_own(swift: SwiftCluster, pair: Pair) 
         assert (tombstone.timestamp, tombstone.by_client) == (state.data_timestamp.after(), False)
 
 
-def test_encrypted_cluster(start_server: Any, s3api: Store, tmp_path: Path) -> None:
+def test_move_from_encrypted_cluster_needs_the_key(start_server: Any, s3api: Store, tmp_path: Path) -> None:
     cluster = start_server(SwiftCluster(encryption=True))
     pair = new_pair(cluster, s3api, **MOVES)
     body = b"plain text " * 1000

@@ -40,7 +40,7 @@ def run(daemon: SyncDaemon) -> None:
     assert result.returncode == 0, result.stderr + daemon.log_text()
 
 
-def test_a_copy_goes_when_its_object_is_reaped(
+def test_delete_by_swifts_expirer_deletes_the_copy(
     swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
 ) -> None:
     pair = new_pair(swift, s3api)
@@ -55,7 +55,7 @@ def test_a_copy_goes_when_its_object_is_reaped(
     assert pair.arrived() == []
 
 
-def test_when_it_is_due_and_not_before_kills_included(pair: Pair, daemon: SyncDaemon) -> None:
+def test_expired_copies_are_deleted_when_due_despite_kills(pair: Pair, daemon: SyncDaemon) -> None:
     for name, headers in {"a": {"X-Delete-After": "1000"}, "b": {"X-Delete-After": "2000"}, "c": {}}.items():
         pair.put(name, b"x", headers)
     large = Large(pair)
@@ -80,10 +80,10 @@ def test_when_it_is_due_and_not_before_kills_included(pair: Pair, daemon: SyncDa
     assert pair.arrived() == ["c"]
 
 
-def test_daemon_whose_clock_is_fast_waits_for_that_of_the_store(
+def test_daemon_with_fast_clock_expires_copies_by_the_stores_clock(
     swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
 ) -> None:
-    """Seen from the daemon, the store is behind."""
+    """For the daemon, the store's clock is slow."""
     options = {"retain_local": False, "propagate_delete": False, "propagate_expiration": True}
     with FaultProxy.before(s3api.endpoint) as remote:
         pair = new_pair(swift, s3api.behind(remote.endpoint), **options)
@@ -100,8 +100,10 @@ def test_daemon_whose_clock_is_fast_waits_for_that_of_the_store(
         assert pair.arrived() == []
 
 
-def test_what_was_restored_expires_on_both_sides(swift: SwiftCluster, pair: Pair, daemon: SyncDaemon) -> None:
-    """Swift's expirer deletes like a client, but with X-Delete-At for a timestamp: by that it is known."""
+def test_restored_object_expires_in_swift_and_in_the_bucket(
+    swift: SwiftCluster, pair: Pair, daemon: SyncDaemon
+) -> None:
+    """The expirer deletes like a client, but the timestamp of its tombstone is that of X-Delete-At."""
     for patience in (5, 40):  # a busy machine may need longer for the run
         delete_at = int(time.time()) + patience
         for name in ("a", "b"):

@@ -60,10 +60,12 @@ def meanwhile(act: Callable[[], None]) -> Callable[[Exchange], None]:
 
 
 @pytest.mark.parametrize("method", ["PUT", "HEAD"])
-class TestClientInBetween:
+class TestClientWriteDuringMove:
     """``HEAD`` is the check of the copy; it follows the upload."""
 
-    def test_put(self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy, method: str) -> None:
+    def test_put_of_new_bytes_is_moved_by_the_next_run(
+        self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy, method: str
+    ) -> None:
         pair.put("o", b"old")
         proxy.when(meanwhile(lambda: pair.put("o", b"new")), method=method, key="/o", times=1)
         daemon.once()
@@ -71,15 +73,19 @@ class TestClientInBetween:
         run(daemon)
         assert (here(pair, "o"), there(pair, "o")) == (None, b"new")
 
-    def test_put_of_the_same(self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy, method: str) -> None:
+    def test_put_of_the_same_bytes_is_moved_by_the_next_run(
+        self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy, method: str
+    ) -> None:
         pair.put("o", b"old")
         proxy.when(meanwhile(lambda: pair.put("o", b"old")), method=method, key="/o", times=1)
         daemon.once()
         run(daemon)
         assert (here(pair, "o"), there(pair, "o")) == (None, b"old")
 
-    def test_post(self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy, method: str) -> None:
-        """The object stays, on record, until its new metadata has arrived."""
+    def test_post_is_copied_before_the_object_is_released(
+        self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy, method: str
+    ) -> None:
+        """The object stays in Swift, and in the journal, until its new metadata has been copied."""
         pair.put("o", b"x", {"X-Object-Meta-A": "old"})
 
         def post() -> None:
@@ -91,14 +97,18 @@ class TestClientInBetween:
         assert (here(pair, "o"), there(pair, "o")) == (None, b"x")
         assert pair.landed("o").user == {"a": "new"}
 
-    def test_delete(self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy, method: str) -> None:
+    def test_delete_removes_the_object_on_both_sides(
+        self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy, method: str
+    ) -> None:
         pair.put("o", b"x")
         proxy.when(meanwhile(lambda: pair.delete("o")), method=method, key="/o", times=1)
         daemon.once()
         run(daemon)
         assert (here(pair, "o"), there(pair, "o")) == (None, None)
 
-    def test_delete_and_put(self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy, method: str) -> None:
+    def test_delete_and_put_moves_the_new_object(
+        self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy, method: str
+    ) -> None:
         pair.put("o", b"x")
 
         def both() -> None:
@@ -111,8 +121,10 @@ class TestClientInBetween:
         assert (here(pair, "o"), there(pair, "o")) == (None, b"x")
 
 
-class TestStore:
-    def test_the_copy_cannot_be_seen(self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy) -> None:
+class TestStoreFault:
+    def test_copy_that_head_does_not_find_keeps_the_object(
+        self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy
+    ) -> None:
         pair.put("o", b"x")
         proxy.when(answers(404), method="HEAD", key="/o")
         run(daemon, code=1)
@@ -122,7 +134,9 @@ class TestStore:
         run(daemon)
         assert (here(pair, "o"), there(pair, "o")) == (None, b"x")
 
-    def test_the_copy_is_another(self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy) -> None:
+    def test_copy_replaced_by_other_bytes_keeps_the_object(
+        self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy
+    ) -> None:
         pair.put("o", b"mine")
 
         def replace() -> None:
@@ -136,7 +150,9 @@ class TestStore:
         run(daemon)
         assert (here(pair, "o"), there(pair, "o")) == (None, b"mine")
 
-    def test_bytes_that_change_on_the_way(self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy) -> None:
+    def test_upload_corrupted_in_transit_keeps_the_object(
+        self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy
+    ) -> None:
         pair.put("o", b"x" * 10_000)
         proxy.when(corrupts, method="PUT", key="/o")
         run(daemon, code=1)
@@ -145,14 +161,18 @@ class TestStore:
         run(daemon)
         assert hashlib.md5(there(pair, "o") or b"").digest() == hashlib.md5(b"x" * 10_000).digest()
 
-    def test_a_lost_answer(self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy) -> None:
+    def test_upload_whose_answer_is_lost_is_moved_by_the_next_run(
+        self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy
+    ) -> None:
         pair.put("o", b"x")
         proxy.when(lost_answer, method="PUT", key="/o", times=1)
         daemon.once()
         run(daemon)
         assert (here(pair, "o"), there(pair, "o")) == (None, b"x")
 
-    def test_down(self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy) -> None:
+    def test_refused_connections_keep_objects_until_the_store_is_back(
+        self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy
+    ) -> None:
         for number in range(5):
             pair.put(f"o{number}", b"x")
         proxy.refuse()
@@ -178,7 +198,7 @@ STEPS = [
 
 @pytest.mark.parametrize(("at", "call"), STEPS)
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_killed_and_started_again(
+def test_kill_during_the_move_loses_nothing_and_next_run_completes(
     pair: Pair, daemon: SyncDaemon, proxy: FaultProxy, at: str, call: int, moment: str
 ) -> None:
     names = ["o0", "o1", "o2", "o3", "o4", "o5"]
@@ -204,8 +224,8 @@ def test_killed_and_started_again(
     assert daemon.unsettled() == {}
 
 
-def test_a_client_that_never_rests(pair: Pair, new_daemon: NewDaemon) -> None:
-    """The daemon runs all the time; whoever wrote last is right."""
+def test_moves_beside_constant_writes_end_with_the_last_version(pair: Pair, new_daemon: NewDaemon) -> None:
+    """The daemon runs continuously."""
     daemon = new_daemon(pair)
     daemon.start()
     last: dict[str, bytes | None] = {}

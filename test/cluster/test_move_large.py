@@ -71,9 +71,11 @@ def landed(large: Large, name: str, segments: Sequence[SegmentFile]) -> bool:
     return there.size == len(body) and [each.md5 for each in manifest.segments] == [s.md5 for s in segments]
 
 
-class TestMoved:
-    def test_there_and_back(self, large: Large, daemon: SyncDaemon, proxy: FaultProxy) -> None:
-        """Moved, rebuilt from what is in the bucket, and moved again without an upload."""
+class TestMovedLargeObject:
+    def test_restored_large_objects_are_moved_again_without_an_upload(
+        self, large: Large, daemon: SyncDaemon, proxy: FaultProxy
+    ) -> None:
+        """Each object is moved, rebuilt from its copy, and moved again."""
         segments = {"slo": two(large), "dlo": two(large, "d/")}
         large.segment("dd", 5)
         large.put_slo("slo", segments["slo"], {"X-Object-Meta-Colour": "grün", "Content-Type": "text/x"})
@@ -98,14 +100,16 @@ class TestMoved:
             )
         assert daemon.unsettled() == {}
 
-    def test_segments_may_be_retained(self, swift: SwiftCluster, store: Store, new_daemon: NewDaemon) -> None:
+    def test_retain_local_segments_keeps_the_segments_in_swift(
+        self, swift: SwiftCluster, store: Store, new_daemon: NewDaemon
+    ) -> None:
         large = begin(swift, store, retain_local_segments=True)
         large.put_slo("o", two(large))
         run(new_daemon(large.pair))
         assert here(large) == ["s/1 ü", "s/2"]
 
     @pytest.mark.parametrize("propagate", [True, False])
-    def test_a_client_deletes_it(
+    def test_client_delete_deletes_copy_and_manifest_only_if_enabled(
         self, swift: SwiftCluster, store: Store, new_daemon: NewDaemon, propagate: bool
     ) -> None:
         large = begin(swift, store, propagate_delete=propagate)
@@ -120,7 +124,7 @@ class TestMoved:
         assert len(keys(large.pair.s3, large.pair.bucket)) == (0 if propagate else 2)
         assert here(large) == []
 
-    def test_segments_among_the_objects_that_move(self, large: Large, daemon: SyncDaemon) -> None:
+    def test_segments_in_the_mapped_container_are_moved_too(self, large: Large, daemon: SyncDaemon) -> None:
         pair = large.pair
         segments = [SegmentFile(pair.container, f"seg/{number}", b"%d" % number * 9) for number in range(4)]
         for segment in segments:
@@ -135,8 +139,10 @@ class TestMoved:
         assert landed(large, "dlo", segments[3:])
 
 
-class TestStays:
-    def test_what_others_name(self, large: Large, daemon: SyncDaemon) -> None:
+class TestKeptSegments:
+    def test_segments_used_elsewhere_or_with_own_metadata_are_kept(
+        self, large: Large, daemon: SyncDaemon
+    ) -> None:
         swift, segments = large.pair.swift, [large.segment(f"s/{number}", 10 + number) for number in range(6)]
         entries = [{"path": f"/{large.container}/{each.name}"} for each in segments]
         swift.put_container("other")
@@ -156,7 +162,7 @@ class TestStays:
         for name, segment in [("slo", 0), ("dlo", 1), ("link", 2)]:
             assert swift.request("GET", "other", name).body == segments[segment].body
 
-    def test_what_is_written_again(self, large: Large, daemon: SyncDaemon) -> None:
+    def test_segment_written_again_after_the_manifest_is_kept(self, large: Large, daemon: SyncDaemon) -> None:
         segments = two(large)
         large.put_slo("o", segments)
         large.pair.swift.put(large.container, "s/2", segments[1].body)
@@ -164,7 +170,9 @@ class TestStays:
         assert here(large) == ["s/2"]
         assert "1 changed, 1 deleted" in daemon.log_text()
 
-    def test_what_cannot_be_moved(self, large: Large, daemon: SyncDaemon) -> None:
+    def test_segments_of_large_objects_that_cannot_move_are_kept(
+        self, large: Large, daemon: SyncDaemon
+    ) -> None:
         segments = two(large)
         large.put_slo("range", [{"path": f"/{large.container}/s/2", "range": "0-1"}])
         large.put_slo("inner", segments)
@@ -197,7 +205,9 @@ STEPS = {
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_killed_and_started_again(large: Large, daemon: SyncDaemon, step: str) -> None:
+def test_kill_during_the_move_loses_no_segment_that_is_needed(
+    large: Large, daemon: SyncDaemon, step: str
+) -> None:
     segments = [large.segment(f"s/{number}", 50_000 + number) for number in range(3)]
     large.put_slo("o", segments, {"X-Object-Meta-A": "b"})
     daemon.settings["workers"] = 1
@@ -223,7 +233,9 @@ def test_killed_and_started_again(large: Large, daemon: SyncDaemon, step: str) -
     assert large.open_uploads() == []
 
 
-def test_encrypted_and_erasure_coded(start_server: Any, store: Store, tmp_path: Path) -> None:
+def test_large_object_is_moved_from_encrypted_erasure_coded_cluster(
+    start_server: Any, store: Store, tmp_path: Path
+) -> None:
     cluster = start_server(SwiftCluster(nodes=3, encryption=True, ec_policies=["ec"]))
     large = begin(cluster, store, policy="ec")
     segments = two(large)

@@ -89,8 +89,10 @@ def put_all(pair: Pair) -> dict[str, bytes]:
     return {name: name.encode() for name in NAMES}
 
 
-def test_moved_from_all_replicas(swift3: SwiftCluster, pair: Pair, daemons: dict[int, SyncDaemon]) -> None:
-    """Each node moves its own share, and finds the others' done, or does what they have not."""
+def test_daemons_of_three_nodes_move_objects_from_all_replicas(
+    swift3: SwiftCluster, pair: Pair, daemons: dict[int, SyncDaemon]
+) -> None:
+    """Each daemon moves its own rows, and verifies those of the others."""
     expected = put_all(pair)
     run(daemons, *NODES)
     run(daemons, *NODES)
@@ -100,10 +102,10 @@ def test_moved_from_all_replicas(swift3: SwiftCluster, pair: Pair, daemons: dict
 
 
 @pytest.mark.ends_in_the_middle
-def test_a_node_that_was_away_during_the_move(
+def test_node_back_after_the_move_sends_nothing_and_keeps_no_object(
     swift3: SwiftCluster, pair: Pair, daemons: dict[int, SyncDaemon], away: Callable[[int], Any]
 ) -> None:
-    """It comes back with the objects and their rows, and its daemon is the first to run."""
+    """The node still has the objects and their rows, and its daemon runs first."""
     expected = put_all(pair)
     back = away(3)
     run(daemons, 1, 2, codes=(0, 1))
@@ -130,7 +132,7 @@ def test_a_node_that_was_away_during_the_move(
         assert daemon.unsettled() == {}
 
 
-def test_a_node_that_missed_an_overwrite_does_not_move_the_old_version(
+def test_node_that_missed_an_overwrite_does_not_move_the_old_version(
     swift3: SwiftCluster, pair: Pair, daemons: dict[int, SyncDaemon], away: Callable[[int], Any]
 ) -> None:
     put_all(pair)
@@ -151,7 +153,7 @@ def test_a_node_that_missed_an_overwrite_does_not_move_the_old_version(
     assert [bytes_on(swift3, pair, node) for node in NODES] == [[], [], []]
 
 
-def test_two_nodes_away_means_later(
+def test_move_with_two_of_three_nodes_down_waits_for_their_return(
     pair: Pair, daemons: dict[int, SyncDaemon], away: Callable[[int], Any]
 ) -> None:
     expected = put_all(pair)
@@ -167,7 +169,7 @@ def test_two_nodes_away_means_later(
 
 
 @both
-def test_a_client_deletes_while_a_node_is_away(
+def test_client_delete_missed_by_a_node_is_propagated_only_if_enabled(
     swift3: SwiftCluster, pair: Pair, daemons: dict[int, SyncDaemon], away: Callable[[int], Any]
 ) -> None:
     expected = put_all(pair)

@@ -20,7 +20,9 @@ def node_number(node: Node) -> int:
     return int(node.ip.rpartition(".")[2])
 
 
-def test_an_object_as_it_is(local: Local, client: swiftclient.Connection, container_name: str) -> None:
+def test_put_object_is_present_with_its_headers_and_timestamps(
+    local: Local, client: swiftclient.Connection, container_name: str
+) -> None:
     etag = client.put_object(container_name, "o", b"abc", headers={"X-Object-Meta-Colour": "grün"})
     state = local.newest_of(container_name, "o")
     assert isinstance(state, Present)
@@ -32,7 +34,7 @@ def test_an_object_as_it_is(local: Local, client: swiftclient.Connection, contai
     assert (state.policy, state.expired) == (0, False)
 
 
-def test_a_post_moves_only_the_second_timestamp(
+def test_post_changes_timestamp_but_not_data_timestamp(
     local: Local, client: swiftclient.Connection, container_name: str
 ) -> None:
     client.put_object(container_name, "o", b"abc")
@@ -47,7 +49,7 @@ def test_a_post_moves_only_the_second_timestamp(
 
 
 @pytest.mark.parametrize("absent", [1, 2, 3])
-def test_a_node_that_missed_an_overwrite_is_not_believed(
+def test_overwrite_missed_by_one_node_is_the_newest_state(
     local: Local,
     client: swiftclient.Connection,
     container_name: str,
@@ -64,7 +66,7 @@ def test_a_node_that_missed_an_overwrite_is_not_believed(
     assert node_number(state.node) != absent
 
 
-def test_a_node_that_missed_a_post_is_not_believed(
+def test_post_missed_by_one_node_is_the_newest_state(
     local: Local, client: swiftclient.Connection, container_name: str, down: Callable[[int], None]
 ) -> None:
     client.put_object(container_name, "o", b"abc", headers={"X-Object-Meta-A": "old"})
@@ -77,7 +79,7 @@ def test_a_node_that_missed_a_post_is_not_believed(
     assert node_number(state.node) != 1
 
 
-def test_a_node_that_missed_a_delete_is_not_believed(
+def test_delete_missed_by_one_node_is_the_newest_state(
     local: Local, client: swiftclient.Connection, container_name: str, down: Callable[[int], None]
 ) -> None:
     client.put_object(container_name, "o", b"abc")
@@ -91,7 +93,7 @@ def test_a_node_that_missed_a_delete_is_not_believed(
         client.head_object(container_name, "o", headers={"X-Newest": "true"})
 
 
-def test_a_post_to_a_node_that_missed_the_delete_does_not_bring_the_object_back(
+def test_post_to_node_that_missed_the_delete_leaves_the_object_deleted(
     local: Local, client: swiftclient.Connection, container_name: str, down: Callable[[int], None]
 ) -> None:
     client.put_object(container_name, "o", b"abc")
@@ -111,7 +113,9 @@ def test_a_post_to_a_node_that_missed_the_delete_does_not_bring_the_object_back(
     assert put.timestamp < state.timestamp < Timestamp.parse(later)
 
 
-def test_a_put_after_a_delete(local: Local, client: swiftclient.Connection, container_name: str) -> None:
+def test_put_after_delete_is_present(
+    local: Local, client: swiftclient.Connection, container_name: str
+) -> None:
     client.put_object(container_name, "o", b"abc")
     client.delete_object(container_name, "o")
     client.put_object(container_name, "o", b"abcd")
@@ -120,7 +124,7 @@ def test_a_put_after_a_delete(local: Local, client: swiftclient.Connection, cont
     assert state.headers["content-length"] == "4"
 
 
-def test_a_delete_of_our_own_is_told_from_a_clients(
+def test_delete_with_offset_timestamp_is_not_by_client(
     local: Local, client: swiftclient.Connection, container_name: str
 ) -> None:
     client.put_object(container_name, "o", b"abc")
@@ -136,11 +140,11 @@ def test_a_delete_of_our_own_is_told_from_a_clients(
     assert not deleted.by_client
 
 
-def test_a_name_that_nobody_knows(local: Local, container_name: str) -> None:
+def test_name_never_written_is_unknown(local: Local, container_name: str) -> None:
     assert local.newest_of(container_name, "never") == Unknown()
 
 
-def test_a_reclaimed_tombstone_proves_nothing(
+def test_deleted_name_without_tombstones_is_unknown(
     local: Local, client: swiftclient.Connection, container_name: str
 ) -> None:
     client.put_object(container_name, "o", b"abc")
@@ -151,7 +155,7 @@ def test_a_reclaimed_tombstone_proves_nothing(
     assert local.newest_of(container_name, "o") == Unknown()
 
 
-def test_an_expired_object_is_still_there(
+def test_expired_object_is_present_and_marked_as_expired(
     local: Local, client: swiftclient.Connection, container_name: str
 ) -> None:
     client.put_object(container_name, "o", b"abc", headers={"X-Delete-After": "3600"})
@@ -165,7 +169,7 @@ def test_an_expired_object_is_still_there(
     assert later.data_timestamp == state.data_timestamp
 
 
-def test_every_policy_is_asked_unless_some_are_named(local: Local, container_name: str) -> None:
+def test_object_is_found_in_any_policy_unless_policies_are_given(local: Local, container_name: str) -> None:
     client = local.cluster.client()
     client.put_container(container_name, headers={"X-Storage-Policy": "silver"})
     client.put_object(container_name, "o", b"abc")
@@ -176,12 +180,12 @@ def test_every_policy_is_asked_unless_some_are_named(local: Local, container_nam
     assert local.newest_of(container_name, "o", [0]) == Unknown()
 
 
-def test_a_policy_that_this_node_does_not_know(local: Local, container_name: str) -> None:
+def test_policy_without_a_ring_raises_unavailable(local: Local, container_name: str) -> None:
     with pytest.raises(LocalUnavailable, match="policy 7"):
         local.newest_of(container_name, "o", [7])
 
 
-def test_two_of_three_answers_are_enough_where_there_are_no_handoffs(
+def test_two_of_three_answers_without_handoffs_are_enough(
     local: Local, client: swiftclient.Connection, container_name: str, down: Callable[[int], None]
 ) -> None:
     client.put_object(container_name, "o", b"abc")
@@ -190,7 +194,7 @@ def test_two_of_three_answers_are_enough_where_there_are_no_handoffs(
     assert local.newest_of(container_name, "never") == Unknown()
 
 
-def test_one_of_three_answers_is_not_enough(
+def test_one_of_three_answers_raises_unavailable(
     local: Local, client: swiftclient.Connection, container_name: str, down: Callable[[int], None]
 ) -> None:
     client.put_object(container_name, "o", b"abc")
@@ -200,10 +204,10 @@ def test_one_of_three_answers_is_not_enough(
         local.newest_of(container_name, "o")
 
 
-def test_an_error_is_no_answer(
+def test_answer_507_does_not_count_towards_the_majority(
     local: Local, client: swiftclient.Connection, container_name: str, down: Callable[[int], None]
 ) -> None:
-    """A device that is not there (507) knows nothing, and must not pass for one that has no tombstone."""
+    """A device that is unmounted must not pass for one that has no tombstone."""
     client.put_object(container_name, "o", b"abc")
     down(3)
     placement = local.reader.rings.placement(0, local.account, container_name, "o")
@@ -223,7 +227,9 @@ NAMES = ["ünï/☃/\U0001f40d", "a//b", "/lead", "trail/", "..", "./x", "100% +
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_hostile_names(local: Local, client: swiftclient.Connection, container_name: str, name: str) -> None:
+def test_object_with_hostile_name_is_present(
+    local: Local, client: swiftclient.Connection, container_name: str, name: str
+) -> None:
     etag = local.put(container_name, name, name.encode())
     state = local.newest_of(container_name, name)
     assert isinstance(state, Present)

@@ -51,8 +51,10 @@ def name_with_proxys_node_as_handoff(local: Local, container: str, node: int) ->
 
 @pytest.mark.parametrize("delete", [False, True])
 @pytest.mark.usefixtures("all_up")
-def test_a_handoff_stands_in_for_a_silent_primary(local: Local, container_name: str, delete: bool) -> None:
-    """The only primary that took part in the last write is silent; the other two are old."""
+def test_handoff_has_the_newest_state_while_a_primary_is_down(
+    local: Local, container_name: str, delete: bool
+) -> None:
+    """The only primary that took part in the last write is down; the other two are stale."""
     client = local.cluster.client()
     client.put_container(container_name)
     name = name_with_proxys_node_as_handoff(local, container_name, 4)
@@ -84,7 +86,7 @@ def test_a_handoff_stands_in_for_a_silent_primary(local: Local, container_name: 
 
 
 @pytest.mark.usefixtures("all_up")
-def test_a_name_is_missing_only_when_the_handoffs_say_so_too(local: Local, container_name: str) -> None:
+def test_unknown_name_is_missing_only_if_the_handoff_answers_too(local: Local, container_name: str) -> None:
     client = local.cluster.client()
     client.put_container(container_name)
     with pytest.raises(LocalMissing, match="no server"):
@@ -97,9 +99,7 @@ def test_a_name_is_missing_only_when_the_handoffs_say_so_too(local: Local, conta
     assert local.newest_of(container_name, "never") == Unknown()  # every primary has answered
 
 
-def test_erasure_coded_objects_are_read_through_the_internal_client(
-    local: Local, container_name: str
-) -> None:
+def test_erasure_coded_object_is_read_through_the_internal_client(local: Local, container_name: str) -> None:
     client = local.cluster.client()
     client.put_container(container_name, headers={"X-Storage-Policy": "parity"})
     body = bytes(n * 11 % 256 for n in range(300_000))

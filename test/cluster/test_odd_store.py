@@ -36,15 +36,15 @@ def stage(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_everything_arrives_or_is_on_record_and_nothing_is_lost(stage: Stage, name: str) -> None:
+def test_each_object_is_copied_or_journaled_and_none_is_lost(stage: Stage, name: str) -> None:
     assert stage.cells[name].problems == []
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_daemon_has_met_it(stage: Stage, name: str) -> None:
-    """Or it would prove nothing."""
+def test_deviation_occurs_in_requests_of_the_daemon(stage: Stage, name: str) -> None:
+    """Otherwise the other tests prove nothing."""
     assert stage.cells[name].odd.met() > 0
 
 
-def test_no_failure_is_a_defect(stage: Stage) -> None:
+def test_deviations_log_no_traceback(stage: Stage) -> None:
     assert "Traceback" not in stage.daemon.log_text()

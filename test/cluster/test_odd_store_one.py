@@ -135,11 +135,11 @@ def stage(
 
 
 @pytest.mark.parametrize("name", [*ONE_OBJECT, SILENCE])
-class TestOneObject:
-    def test_all_others_arrive(self, stage: Stage, name: str) -> None:
+class TestOddObject:
+    def test_other_objects_are_copied_in_time(self, stage: Stage, name: str) -> None:
         assert stage.cells[name].late == []
 
-    def test_it_is_on_record_with_its_reason(self, stage: Stage, name: str) -> None:
+    def test_odd_object_is_journaled_with_its_reason(self, stage: Stage, name: str) -> None:
         cell = stage.cells[name]
         unsettled = stage.unsettled(cell)
         if name == SILENCE:
@@ -152,7 +152,7 @@ class TestOneObject:
             lambda: stage.unsettled(cell).get(cell.odd_name, ("", 0))[0] in reasons, SOON, f"one of {reasons}"
         )
 
-    def test_it_is_not_asked_for_without_end(self, stage: Stage, name: str) -> None:
+    def test_odd_object_is_written_at_most_twice_for_each_attempt(self, stage: Stage, name: str) -> None:
         cell = stage.cells[name]
         writes = [
             call for call in cell.odd.calls("PUT", f"/{cell.odd_name}") if operation(call) in OBJECT_WRITES
@@ -161,7 +161,7 @@ class TestOneObject:
         assert 1 <= len(writes) <= 2 * (tries + 1)
 
 
-def test_it_arrives_when_the_store_takes_it(stage: Stage) -> None:
+def test_odd_objects_are_copied_once_the_store_accepts_them(stage: Stage) -> None:
     stage.end()
     wait_until(
         lambda: all(cell.odd_name in cell.pair.arrived() for cell in stage.cells.values()),

@@ -43,11 +43,11 @@ def reads(shunted: Shunted, moto: MotoServer) -> Iterator[dict[str, Reads]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_client_gets_what_is_right_or_an_error(reads: dict[str, Reads], name: str) -> None:
+def test_client_of_deviating_store_gets_correct_data_or_an_error(reads: dict[str, Reads], name: str) -> None:
     assert reads[name].problems == []
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_middleware_has_met_it(reads: dict[str, Reads], name: str) -> None:
-    """Or it would prove nothing."""
+def test_deviation_occurs_in_requests_of_the_middleware(reads: dict[str, Reads], name: str) -> None:
+    """Otherwise the other test proves nothing."""
     assert reads[name].odd.met() > 0

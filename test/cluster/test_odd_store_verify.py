@@ -75,7 +75,7 @@ def verified(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_is_said_that_is_not_so(verified: Verified, name: str) -> None:
+def test_verify_data_of_deviating_store_reports_no_false_difference(verified: Verified, name: str) -> None:
     verified.odd.turn_on(name)
     try:
         code, found, unsure, said = verified.run()
@@ -91,6 +91,6 @@ def test_nothing_is_said_that_is_not_so(verified: Verified, name: str) -> None:
     assert verified.odd.asked_elsewhere() == 0
 
 
-def test_afterwards_everything_is_found(verified: Verified) -> None:
+def test_verify_data_after_the_deviations_finds_all_differences(verified: Verified) -> None:
     code, found, unsure, said = verified.run()
     assert (code, found, unsure) == (FOUND, WRONG, []), said

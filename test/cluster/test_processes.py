@@ -18,20 +18,20 @@ from servers.swift import ENVIRONMENT, SwiftCluster
 
 
 class TestProcesses:
-    def test_a_server_that_ends_at_once_shows_its_log(self, tmp_path: Path) -> None:
+    def test_server_that_exits_at_once_raises_error_with_its_log(self, tmp_path: Path) -> None:
         child = Child("broken", ["sh", "-c", "echo why it failed; exit 3"], tmp_path / "log")
         child.start()
         with pytest.raises(ServerError, match=r"(?s)ended with 3.*why it failed"):
             child.wait_ready(lambda: False)
 
-    def test_a_server_that_never_listens_is_stopped(self, tmp_path: Path) -> None:
+    def test_server_that_never_becomes_ready_is_stopped(self, tmp_path: Path) -> None:
         child = Child("slow", ["sleep", "60"], tmp_path / "log")
         child.start()
         with pytest.raises(ServerError, match=r"not within 0.2 s"):
             child.wait_ready(lambda: False, seconds=0.2)
         assert not child.running
 
-    def test_a_server_that_ignores_the_signal_is_killed(self, tmp_path: Path) -> None:
+    def test_server_that_ignores_sigterm_is_killed(self, tmp_path: Path) -> None:
         child = Child(
             "stubborn", ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 1; done"], tmp_path / "log"
         )
@@ -58,7 +58,7 @@ class TestProcesses:
         sweep(Path(root).parent)
         assert not Path(root).exists()
 
-    def test_sweeping_spares_what_is_in_use_or_kept(self) -> None:
+    def test_sweep_spares_directories_in_use_or_kept(self) -> None:
         used, kept = ScratchDir("used"), ScratchDir("kept")
         try:
             kept.keep()
@@ -71,7 +71,7 @@ class TestProcesses:
             used.remove()
             kept.remove()
 
-    def test_reserved_port_refuses_until_somebody_listens(self) -> None:
+    def test_reserved_ports_differ_and_refuse_connections(self) -> None:
         first, second = ReservedPort(), ReservedPort()
         assert first.port != second.port
         assert not first.accepts()
@@ -84,9 +84,11 @@ def forks() -> ForkServer:
     return ForkServer("time:time", child_environment())
 
 
-class TestForks:
-    def test_a_process_of_its_own(self, forks: ForkServer, tmp_path: Path) -> None:
-        """Python's own `json.tool`, which has arguments, a directory, outputs, and codes to end with."""
+class TestForkServer:
+    def test_forked_child_has_own_arguments_environment_and_exit_code(
+        self, forks: ForkServer, tmp_path: Path
+    ) -> None:
+        """Python's `json.tool` has arguments, a directory, output and exit codes."""
         (tmp_path / "in").write_text('{"a": 1}')
 
         def run(log: str, *arguments: str, **environment: str) -> tuple[int, str]:
@@ -102,13 +104,15 @@ class TestForks:
         assert "No such file" in wide[1]
         assert len(narrow[1].splitlines()) > len(wide[1].splitlines())
 
-    def test_an_exception_is_its_end(self, forks: ForkServer, tmp_path: Path) -> None:
+    def test_exception_in_child_ends_it_with_code_1_and_traceback(
+        self, forks: ForkServer, tmp_path: Path
+    ) -> None:
         child = Child("broken", ["json:loads"], tmp_path / "log", forks=forks)
         child.start()
         with pytest.raises(ServerError, match=r"(?s)ended with 1.*TypeError: loads\(\) missing"):
             child.wait_ready(lambda: False)
 
-    def test_signals(self, forks: ForkServer, tmp_path: Path) -> None:
+    def test_signal_ends_only_the_child_it_is_sent_to(self, forks: ForkServer, tmp_path: Path) -> None:
         children = [Child("waits", ["signal:pause"], tmp_path / "log", forks=forks) for _ in range(3)]
         for child in children:
             child.start()
@@ -120,7 +124,7 @@ class TestForks:
         assert children[2].running
         children[2].stop()
 
-    def test_what_was_forked_ends_with_the_fork_server(self, tmp_path: Path) -> None:
+    def test_stop_of_the_fork_server_kills_its_children(self, tmp_path: Path) -> None:
         forks = ForkServer("time:time", child_environment())
         child = Child("waits", ["signal:pause"], tmp_path / "log", forks=forks)
         child.start()
@@ -128,7 +132,7 @@ class TestForks:
         assert child.wait(5) == -signal.SIGKILL
         assert_ends(child.pid)
 
-    def test_what_cannot_be_imported(self) -> None:
+    def test_target_that_cannot_be_imported_raises_runtime_error(self) -> None:
         forks = ForkServer("json:nothing", child_environment())
         with pytest.raises(RuntimeError, match="no attribute 'nothing'"):
             forks.greet()
@@ -145,7 +149,7 @@ def assert_ends(pid: int) -> None:
 
 
 class TestSideXattr:
-    def test_round_trip_and_reuse_of_an_inode(self, tmp_path: Path) -> None:
+    def test_attributes_round_trip_and_new_metadata_drops_the_old_ones(self, tmp_path: Path) -> None:
         side = side_xattr.SideXattr(tmp_path / "side")
         side.directory.mkdir()
         file = tmp_path / "file"
@@ -164,8 +168,8 @@ class TestSideXattr:
         with pytest.raises(OSError, match="no such attribute"):
             side.removexattr(str(file), "user.swift.metadata")
 
-    def test_a_cluster_works_with_it(self) -> None:
-        """On a disk, whose file system may take small attributes only; the one in memory takes large ones."""
+    def test_cluster_on_disk_stores_large_metadata(self) -> None:
+        """The disk's file system may take small attributes only; the one in memory takes large ones."""
         with (
             tempfile.TemporaryDirectory(dir="/var/tmp") as directory,
             SwiftCluster(root=Path(directory)) as cluster,

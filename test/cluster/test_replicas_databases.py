@@ -51,8 +51,8 @@ def put_all(pair: Pair, *names: str) -> None:
         pair.put(name, f"of {name}".encode())
 
 
-def test_a_handoff_copy_is_a_last_resort(nodes: Nodes, pair4: Pair) -> None:
-    """It has no share of its own, and after the slack it does what nobody else has done."""
+def test_handoff_sends_only_rows_left_over_after_the_slack(nodes: Nodes, pair4: Pair) -> None:
+    """A handoff owns no rows; after the slack it verifies all of them."""
     put_all(pair4, *NAMES)
     shares = nodes.shares(NAMES)
     (handoff,) = {1, 2, 3, 4} - set(shares)
@@ -72,7 +72,7 @@ def test_a_handoff_copy_is_a_last_resort(nodes: Nodes, pair4: Pair) -> None:
     assert writes(nodes.once(handoff)) == {}
 
 
-def test_a_device_that_is_missing_for_a_while(nodes: Nodes, pair4: Pair) -> None:
+def test_node_without_its_device_does_nothing_until_it_is_back(nodes: Nodes, pair4: Pair) -> None:
     put_all(pair4, *NAMES[:6])
     shares = nodes.shares(NAMES)
     node = next(iter(shares))
@@ -93,9 +93,9 @@ def test_a_device_that_is_missing_for_a_while(nodes: Nodes, pair4: Pair) -> None
     assert sorted(pair4.arrived()) == sorted(shares[node])
 
 
-def test_shards_on_nodes_that_hold_nothing_else_of_the_container(nodes: Nodes, pair4: Pair) -> None:
-    """Each node sends its share of each shard, as the ring of the shard has it; some of the container's own
-    databases have not been sharded yet, and their rows are the same."""
+def test_node_without_the_root_container_sends_its_rows_of_shards(nodes: Nodes, pair4: Pair) -> None:
+    """Each node sends its own rows of each shard, by the ring of that shard. Some databases of the container
+    itself are not sharded yet, and have the same rows."""
     names = [f"o{number:03}" for number in range(64)]
     put_all(pair4, *names)
     sharding = Sharding(pair4, [leader(nodes)])
@@ -122,7 +122,7 @@ def leader(nodes: Nodes) -> int:
 class TestOneNode:
     """What happens to a single database."""
 
-    def test_a_container_deleted_and_made_again_at_once(
+    def test_container_deleted_and_recreated_at_once_loses_its_old_copies(
         self, swift: SwiftCluster, pair: Pair, daemon: SyncDaemon
     ) -> None:
         put_all(pair, *NAMES)
@@ -135,7 +135,7 @@ class TestOneNode:
         assert daemon.once().returncode == 0
         assert pair.arrived() == ["new"], "the deletes of before count, though there was no run in between"
 
-    def test_a_container_made_again_after_its_database_was_reclaimed(
+    def test_container_recreated_after_reclaim_is_read_from_its_first_row(
         self, swift: SwiftCluster, pair: Pair, daemon: SyncDaemon
     ) -> None:
         put_all(pair, *NAMES)
@@ -154,10 +154,10 @@ class TestOneNode:
         (new,) = set(daemon.status(pair.swift.account, pair.container)) - {old}
         assert daemon.status(pair.swift.account, pair.container)[new]["last_row"] == 2
 
-    def test_a_database_that_is_replaced_under_a_running_daemon(
+    def test_database_replaced_under_running_daemon_sends_nothing_again(
         self, swift: SwiftCluster, pair: Pair, daemon: SyncDaemon, tmp_path: Path
     ) -> None:
-        """As a rebuilt replica: another id, other row numbers. It costs a comparison, and nothing is sent."""
+        """The new database is that of a rebuilt replica, with another id."""
         put_all(pair, *NAMES)
         daemon.start()
         wait_until(lambda: len(pair.arrived()) == len(NAMES), 30, "copies")
@@ -177,7 +177,7 @@ class TestOneNode:
 
     @pytest.mark.ends_in_the_middle
     @pytest.mark.parametrize("lock", ["rows", "pending"])
-    def test_a_locked_database_keeps_nobody_else_waiting(
+    def test_locked_database_delays_only_its_own_mapping(
         self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon, lock: str
     ) -> None:
         locked, free = new_pair(swift, s3api), new_pair(swift, s3api)

@@ -47,7 +47,7 @@ def change_some(pair: Pair) -> None:
         pair.delete(name)
 
 
-def test_each_node_sends_its_share_and_no_other(nodes: Nodes, pair: Pair) -> None:
+def test_each_node_sends_its_own_rows_only(nodes: Nodes, pair: Pair) -> None:
     put_all(pair)
     nodes.once_together(*ALL)
     pair.check()
@@ -62,7 +62,7 @@ def test_each_node_sends_its_share_and_no_other(nodes: Nodes, pair: Pair) -> Non
     assert writes(nodes.once_together(*ALL)) == {}, "the verify pass finds everything in place"
 
 
-def test_an_absent_nodes_share_is_picked_up_after_the_slack(nodes: Nodes, pair: Pair) -> None:
+def test_rows_of_an_absent_node_are_sent_by_another_after_the_slack(nodes: Nodes, pair: Pair) -> None:
     put_all(pair)
     nodes.once_together(1, 2)
     own = nodes.shares(NAMES)
@@ -83,8 +83,8 @@ def test_an_absent_nodes_share_is_picked_up_after_the_slack(nodes: Nodes, pair: 
     pair.check()
 
 
-def test_what_was_there_before_is_not_sent_by_everybody(nodes: Nodes, pair: Pair) -> None:
-    """It is all older than the slack, but each daemon leaves the others time for their shares."""
+def test_rows_older_than_the_slack_are_sent_once_by_their_owners(nodes: Nodes, pair: Pair) -> None:
+    """All rows are older than the slack, but each daemon leaves the others time for theirs."""
     put_all(pair)
     later(nodes)
     nodes.once_together(*ALL)
@@ -94,7 +94,7 @@ def test_what_was_there_before_is_not_sent_by_everybody(nodes: Nodes, pair: Pair
     pair.check()
 
 
-def test_without_slack_the_first_sends_all_and_the_others_nothing(nodes: Nodes, pair: Pair) -> None:
+def test_without_slack_first_daemon_sends_all_and_others_nothing(nodes: Nodes, pair: Pair) -> None:
     nodes.configure(verification_slack=0)
     put_all(pair)
     assert writes(nodes.once(1)) == {"PutObject": len(NAMES)}
@@ -105,8 +105,8 @@ def test_without_slack_the_first_sends_all_and_the_others_nothing(nodes: Nodes, 
     pair.check()
 
 
-def test_running_daemons_share_what_comes_while_they_run(nodes: Nodes, pair: Pair) -> None:
-    """The same with three live daemons, and a slack that is over while they run."""
+def test_running_daemons_send_each_new_object_once(nodes: Nodes, pair: Pair) -> None:
+    """The slack passes while the three daemons run."""
     nodes.alter(ALL, clock=nodes.clock)
     for node in ALL:
         nodes.daemon(node).start()

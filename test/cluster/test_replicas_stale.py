@@ -78,7 +78,7 @@ def delete_some(pair: Pair) -> None:
         pair.delete(name)
 
 
-def test_a_daemon_that_had_seen_the_old_state(nodes: Nodes, pair: Pair) -> None:
+def test_stale_node_that_had_copied_the_old_state_sends_nothing(nodes: Nodes, pair: Pair) -> None:
     put_old(pair)
     nodes.once(1, 3)
     delete_some(pair)
@@ -99,8 +99,8 @@ def test_a_daemon_that_had_seen_the_old_state(nodes: Nodes, pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("store", ["moto_store"], indirect=True)
-def test_a_daemon_that_sees_the_container_for_the_first_time(nodes: Nodes, pair: Pair) -> None:
-    """It compares with the store, and takes none of what it finds there for older than its own view."""
+def test_stale_node_in_its_initial_comparison_sends_nothing(nodes: Nodes, pair: Pair) -> None:
+    """Its daemon compares with the store, and takes no copy for older than its own view."""
     put_old(pair)
     nodes.once(1)
     delete_some(pair)
@@ -119,7 +119,7 @@ def test_a_daemon_that_sees_the_container_for_the_first_time(nodes: Nodes, pair:
     pair.check()
 
 
-def test_what_waits_in_a_stale_nodes_journal_is_decided_anew(nodes: Nodes, pair: Pair) -> None:
+def test_journal_entries_of_a_stale_node_are_settled_without_sending(nodes: Nodes, pair: Pair) -> None:
     for name in ("over", "gone", "kept"):
         pair.put(name, b"old")
     fault = nodes.proxy(3).when(answers(403, "AccessDenied"), method="PUT")
@@ -149,7 +149,7 @@ def hidden(cluster: SwiftCluster, node: int, container: str, name: str) -> Calla
     return lambda: aside.rename(place)
 
 
-def test_a_remote_copy_that_is_ahead_of_every_answer_is_left_alone(nodes: Nodes, pair: Pair) -> None:
+def test_copy_newer_than_every_local_answer_is_left_alone(nodes: Nodes, pair: Pair) -> None:
     pair.put("o", b"old")
     pair.put("other", b"x")
     nodes.cluster.stop_node(1)
@@ -173,8 +173,10 @@ def test_a_remote_copy_that_is_ahead_of_every_answer_is_left_alone(nodes: Nodes,
 
 
 @both_stores
-def test_two_of_three_object_servers_down(nodes: Nodes, pair: Pair, store: Store) -> None:
-    """A majority is missing: whatever could overwrite or delete waits, and says why."""
+def test_two_of_three_object_servers_down_defers_overwrites_and_deletes(
+    nodes: Nodes, pair: Pair, store: Store
+) -> None:
+    """The journal has the reason. A store that refuses to overwrite still gets first copies."""
     nodes.configure(verification_slack=60)
     own = nodes.shares([f"o{number}" for number in range(60)])[1]
     over, meta, gone, kept, new = own[:5]

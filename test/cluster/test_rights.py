@@ -45,7 +45,7 @@ def run(daemon: SyncDaemon, code: int) -> None:
     assert result.returncode == code, result.stderr + daemon.log_text()
 
 
-class TestLinks:
+class TestSymlinks:
     @pytest.mark.parametrize("moves", [False, True])
     @pytest.mark.parametrize("static", [False, True])
     def test_link_to_another_container_copies_nothing(
@@ -125,7 +125,7 @@ class TestSegments:
         ((detail, count),) = mapping["segments_elsewhere"].items()
         assert (owner.container in detail, count) == (True, 1)
 
-    def test_link_to_a_large_object_counts_segments_by_the_targets_container(
+    def test_link_to_large_object_allows_segments_of_the_targets_container(
         self, swift: SwiftCluster, s3api: Store, owner: Pair, new_daemon: NewDaemon
     ) -> None:
         put_slo(owner, "slo", owner.container, ["seg1"])
@@ -136,7 +136,7 @@ class TestSegments:
         assert pair.s3.get_object(Bucket=pair.bucket, Key=pair.prefix + "link")["Body"].read() == SECRET
 
     @pytest.mark.parametrize("named", [False, True])
-    def test_segment_containers_lets_segments_leave(
+    def test_segment_containers_option_allows_segments_to_move(
         self, swift: SwiftCluster, s3api: Store, owner: Pair, new_daemon: NewDaemon, named: bool
     ) -> None:
         allowed = [owner.container] if named else ["*"]

@@ -38,7 +38,9 @@ def multipart_round_trip(s3: Any, bucket: str) -> None:
 
 
 class TestS3Api:
-    def test_put_and_get(self, swift: SwiftCluster, container_name: str) -> None:
+    def test_object_put_over_s3_is_readable_over_swift(
+        self, swift: SwiftCluster, container_name: str
+    ) -> None:
         s3 = swift.s3_client()
         s3.create_bucket(Bucket=container_name)
         s3.put_object(Bucket=container_name, Key="ü/☃", Body=b"snow", Metadata={"colour": "white"})
@@ -47,7 +49,9 @@ class TestS3Api:
         assert answer["ETag"] == f'"{hashlib.md5(b"snow").hexdigest()}"'
         assert swift.client().get_object(container_name, "ü/☃")[1] == b"snow"
 
-    def test_multipart(self, swift: SwiftCluster, container_name: str) -> None:
+    def test_multipart_upload_has_s3_etag_and_all_bytes(
+        self, swift: SwiftCluster, container_name: str
+    ) -> None:
         multipart_round_trip(swift.s3_client(), container_name)
 
     def test_wrong_secret_is_refused(self, swift: SwiftCluster) -> None:
@@ -68,7 +72,7 @@ def s3_server(request: pytest.FixtureRequest) -> S3Server:
 
 
 class TestS3Servers:
-    def test_put_get_list(self, s3_server: S3Server, container_name: str) -> None:
+    def test_put_object_is_readable_and_listed(self, s3_server: S3Server, container_name: str) -> None:
         s3 = s3_server.client()
         bucket = s3_server.create_bucket(container_name)
         s3.put_object(Bucket=bucket, Key="ü/☃", Body=b"snow", Metadata={"colour": "white"})
@@ -77,14 +81,18 @@ class TestS3Servers:
         assert {name.lower(): value for name, value in answer["Metadata"].items()}["colour"] == "white"
         assert [row["Key"] for row in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["ü/☃"]
 
-    def test_multipart(self, s3_server: S3Server, container_name: str) -> None:
+    def test_multipart_upload_has_s3_etag_and_all_bytes(
+        self, s3_server: S3Server, container_name: str
+    ) -> None:
         multipart_round_trip(s3_server.client(), container_name)
 
-    def test_rclone_checks_signatures(self, rclone: RcloneS3) -> None:
+    def test_rclone_refuses_wrong_secret(self, rclone: RcloneS3) -> None:
         with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
             s3_client(rclone.endpoint, rclone.access_key, "wrong").list_buckets()
 
-    def test_rclone_keeps_its_data_when_down(self, start_server: Callable[[RcloneS3], RcloneS3]) -> None:
+    def test_rclone_keeps_data_and_endpoint_over_a_restart(
+        self, start_server: Callable[[RcloneS3], RcloneS3]
+    ) -> None:
         server = start_server(RcloneS3())
         server.create_bucket("kept")
         endpoint = server.endpoint
@@ -95,7 +103,7 @@ class TestS3Servers:
         assert server.endpoint == endpoint
         assert [b["Name"] for b in server.client().list_buckets()["Buckets"]] == ["kept"]
 
-    def test_moto_knows_storage_classes(self, moto: MotoServer, container_name: str) -> None:
+    def test_moto_reports_the_storage_class_of_an_object(self, moto: MotoServer, container_name: str) -> None:
         s3 = moto.client()
         bucket = moto.create_bucket(container_name)
         s3.put_object(Bucket=bucket, Key="k", Body=b"x", StorageClass="GLACIER")

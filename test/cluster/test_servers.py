@@ -46,7 +46,9 @@ class TestOneNode:
         assert headers["x-object-meta-colour"] == "grün ☃"
         assert [row["name"] for row in client.get_container(container_name)[1]] == [name]
 
-    def test_metadata_larger_than_an_ext4_attribute(self, swift: SwiftCluster, container_name: str) -> None:
+    def test_metadata_larger_than_an_ext4_attribute_is_kept(
+        self, swift: SwiftCluster, container_name: str
+    ) -> None:
         client = swift.client()
         client.put_container(container_name)
         metadata = {f"X-Object-Meta-{n}": "m" * 250 for n in range(14)}
@@ -54,7 +56,9 @@ class TestOneNode:
         headers = client.head_object(container_name, "o")
         assert all(headers[name.lower()] == value for name, value in metadata.items())
 
-    def test_policies_store_apart(self, swift: SwiftCluster, container_name: str) -> None:
+    def test_object_of_second_policy_is_stored_in_its_own_directory(
+        self, swift: SwiftCluster, container_name: str
+    ) -> None:
         client = swift.client()
         client.put_container(container_name + "-default")
         client.put_container(container_name, headers={"X-Storage-Policy": "silver"})
@@ -64,7 +68,7 @@ class TestOneNode:
         (new,) = set(data_files(swift, 1)) - before
         assert "objects-1" in new.parts
 
-    def test_users_have_accounts_of_their_own(self, swift: SwiftCluster, container_name: str) -> None:
+    def test_users_have_separate_accounts(self, swift: SwiftCluster, container_name: str) -> None:
         other = swift.client("test2:tester2")
         other.put_container(container_name)
         with pytest.raises(ClientException, match="404"):
@@ -73,7 +77,7 @@ class TestOneNode:
         admin = swift.client("admin:admin", account="AUTH_test2")
         assert admin.head_container(container_name)["x-container-object-count"] == "0"
 
-    def test_a_stopped_cluster_comes_back_with_its_data(self, start_server: StartSwift) -> None:
+    def test_restarted_cluster_has_its_data(self, start_server: StartSwift) -> None:
         cluster = start_server(SwiftCluster())
         client = cluster.client()
         client.put_container("c")
@@ -88,7 +92,7 @@ class TestOneNode:
         with pytest.raises(ValueError, match="no process of its own"):
             swift.stop_node(1)
 
-    def test_constraints_and_extra_filters(self, start_server: StartSwift) -> None:
+    def test_constraints_and_extra_filter_apply_to_the_proxy(self, start_server: StartSwift) -> None:
         filters = SwiftCluster().spec.default_pipeline()
         filters.insert(filters.index("copy"), "closed")
         cluster = start_server(
@@ -103,7 +107,9 @@ class TestOneNode:
         capabilities = cluster.client().get_capabilities()
         assert capabilities["swift"]["max_file_size"] == 1000
 
-    def test_daemon_pass(self, swift: SwiftCluster, container_name: str) -> None:
+    def test_run_of_container_updater_updates_the_account_listing(
+        self, swift: SwiftCluster, container_name: str
+    ) -> None:
         client = swift.client()
         client.put_container(container_name)
         client.put_object(container_name, "o", bytes(1234))
@@ -111,12 +117,14 @@ class TestOneNode:
         listed = {row["name"]: row["bytes"] for row in client.get_account()[1]}
         assert listed[container_name] == 1234
 
-    def test_failing_daemon(self, swift: SwiftCluster) -> None:
+    def test_failing_run_of_a_daemon_raises_with_its_output(self, swift: SwiftCluster) -> None:
         with pytest.raises(subprocess.CalledProcessError) as failure:
             swift.run_daemon(7, "container-updater")
         assert "container-server/7.conf" in failure.value.output
 
-    def test_sharding(self, swift: SwiftCluster, container_name: str) -> None:
+    def test_run_of_container_sharder_shards_the_container(
+        self, swift: SwiftCluster, container_name: str
+    ) -> None:
         admin = swift.client("admin:admin", account=swift.account)
         client = swift.client()
         client.put_container(container_name)
@@ -140,13 +148,13 @@ def encrypted(start_server: StartSwift) -> SwiftCluster:
 
 
 class TestEncryption:
-    def test_disk_holds_no_plaintext(self, encrypted: SwiftCluster) -> None:
+    def test_data_file_of_encrypted_cluster_has_no_plaintext(self, encrypted: SwiftCluster) -> None:
         (file,) = data_files(encrypted, 1)
         assert len(file.read_bytes()) == len(SECRET)
         assert SECRET[:16] not in file.read_bytes()
         assert encrypted.client().get_object("c", "o")[1] == SECRET
 
-    def test_a_plain_cluster_shows_it(self, swift: SwiftCluster, container_name: str) -> None:
+    def test_data_file_of_plain_cluster_has_plaintext(self, swift: SwiftCluster, container_name: str) -> None:
         client = swift.client()
         client.put_container(container_name)
         before = set(data_files(swift, 1))
@@ -154,7 +162,7 @@ class TestEncryption:
         (file,) = set(data_files(swift, 1)) - before
         assert file.read_bytes() == SECRET
 
-    def test_internal_client_decrypts(self, encrypted: SwiftCluster) -> None:
+    def test_internal_client_returns_plaintext(self, encrypted: SwiftCluster) -> None:
         code = (
             "import sys; from servers.swift_child import use_directory; from pathlib import Path\n"
             "use_directory(Path(sys.argv[1]))\n"
@@ -173,14 +181,16 @@ class TestEncryption:
 
 
 class TestThreeNodes:
-    def test_every_node_has_a_replica(self, swift3: SwiftCluster, container_name: str) -> None:
+    def test_put_object_has_a_replica_on_every_node(self, swift3: SwiftCluster, container_name: str) -> None:
         client = swift3.client()
         client.put_container(container_name)
         client.put_object(container_name, "o", b"x")
         assert all(swift3.object_dir(node, container_name, "o").is_dir() for node in (1, 2, 3))
         assert all(list(swift3.container_dir(node, container_name).glob("*.db")) for node in (1, 2, 3))
 
-    def test_a_stopped_node_misses_what_is_written(self, swift3: SwiftCluster, container_name: str) -> None:
+    def test_stopped_node_misses_objects_put_meanwhile(
+        self, swift3: SwiftCluster, container_name: str
+    ) -> None:
         client = swift3.client()
         client.put_container(container_name)
         client.put_object(container_name, "before", b"x")
@@ -214,7 +224,7 @@ class TestThreeNodes:
         assert count.of("container", "GET") >= 1
         assert server.ip == swift3.node_ip(3) == "127.0.0.3"
 
-    def test_proxy_stops_alone(self, swift3: SwiftCluster) -> None:
+    def test_stop_proxy_leaves_the_nodes_running(self, swift3: SwiftCluster) -> None:
         swift3.stop_proxy()
         try:
             with pytest.raises(EndpointConnectionError):
@@ -224,7 +234,9 @@ class TestThreeNodes:
             swift3.start_proxy()
         swift3.s3_client().list_buckets()
 
-    def test_frozen_node_does_not_answer(self, swift3: SwiftCluster, container_name: str) -> None:
+    def test_frozen_node_accepts_connections_but_does_not_answer(
+        self, swift3: SwiftCluster, container_name: str
+    ) -> None:
         port = next(p for p in swift3._ports if p.port == swift3.server("object", 2).port)
         client = swift3.client()
         client.put_container(
@@ -241,7 +253,7 @@ class TestThreeNodes:
 
 
 class TestOtherLayouts:
-    def test_four_nodes_in_one_process(self, start_server: StartSwift) -> None:
+    def test_four_nodes_in_one_process_all_store_objects(self, start_server: StartSwift) -> None:
         cluster = start_server(SwiftCluster(nodes=4, processes="one"))
         client = cluster.client()
         client.put_container("c")
@@ -251,7 +263,7 @@ class TestOtherLayouts:
         assert (len(cluster.children), sum(copies)) == (1, 24)
         assert all(copies)
 
-    def test_a_process_for_each_server(self, start_server: StartSwift) -> None:
+    def test_process_of_one_server_can_be_stopped_and_restarted(self, start_server: StartSwift) -> None:
         cluster = start_server(SwiftCluster(processes="server"))
         assert set(cluster.children) == {"proxy", "account1", "container1", "object1"}
         client = cluster.client()
@@ -262,7 +274,7 @@ class TestOtherLayouts:
         cluster.start()
         client.put_object("c", "o", b"x")
 
-    def test_erasure_coding(self, start_server: StartSwift) -> None:
+    def test_erasure_coded_object_is_stored_as_fragments(self, start_server: StartSwift) -> None:
         cluster = start_server(SwiftCluster(nodes=3, processes="one", ec_policies=["coded"]))
         client = cluster.client()
         client.put_container("c", headers={"X-Storage-Policy": "coded"})
@@ -272,19 +284,23 @@ class TestOtherLayouts:
         fragments = [file for node in (1, 2, 3) for file in data_files(cluster, node)]
         assert [file.stat().st_size < len(body) for file in fragments] == [True] * 3
 
-    def test_clusters_side_by_side(self, swift: SwiftCluster, start_server: StartSwift) -> None:
+    def test_two_clusters_do_not_share_containers(
+        self, swift: SwiftCluster, start_server: StartSwift
+    ) -> None:
         other = start_server(SwiftCluster())
         other.client().put_container("only-here")
         with pytest.raises(ClientException, match="404"):
             swift.client().head_container("only-here")
 
-    def test_erasure_coding_needs_three_nodes(self) -> None:
+    def test_erasure_coding_with_one_node_raises_value_error(self) -> None:
         with pytest.raises(ValueError, match="three nodes"):
             SwiftCluster(ec_policies=["coded"])
 
 
 class TestRequestCount:
-    def test_exact(self, swift: SwiftCluster, container_name: str) -> None:
+    def test_count_has_each_request_of_each_server_once(
+        self, swift: SwiftCluster, container_name: str
+    ) -> None:
         client = swift.client()
         client.put_container(container_name)
         with swift.count_requests() as count:
@@ -301,7 +317,7 @@ class TestRequestCount:
         assert (put.path, put.status) == (f"/v1/AUTH_test/{container_name}/%C3%BC", 201)
         assert put.agent.startswith("python-swiftclient")
 
-    def test_s3_and_refused_requests_count_too(self, swift: SwiftCluster, container_name: str) -> None:
+    def test_count_includes_s3_requests_and_errors(self, swift: SwiftCluster, container_name: str) -> None:
         s3 = swift.s3_client()
         s3.create_bucket(Bucket=container_name)
         with swift.count_requests() as count:
@@ -312,7 +328,9 @@ class TestRequestCount:
         assert listing.path == f"/{container_name}?list-type=2&prefix=a%20b&encoding-type=url"
         assert (head.method, head.status) == ("HEAD", 404)
 
-    def test_processes_share_the_log(self, swift3: SwiftCluster, container_name: str) -> None:
+    def test_count_includes_requests_of_all_processes(
+        self, swift3: SwiftCluster, container_name: str
+    ) -> None:
         client = swift3.client()
         client.put_container(container_name)
         with swift3.count_requests(quiet=0.5) as count:

@@ -53,7 +53,7 @@ class Changes:
         return {"PutObject": 4, "CopyObject": 2, "DeleteObjects": 2}
 
 
-def test_everything_arrives_and_nothing_twice(nodes: Nodes, pair: Pair) -> None:
+def test_container_sharded_and_shrunk_sends_each_change_once(nodes: Nodes, pair: Pair) -> None:
     sharding, changes = Sharding(pair), Changes(pair)
     for name in NAMES:
         pair.put(name, f"of {name}".encode())
@@ -92,7 +92,9 @@ def test_everything_arrives_and_nothing_twice(nodes: Nodes, pair: Pair) -> None:
     pair.check()
 
 
-def test_objects_are_moved_out_of_shards(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
+def test_sharded_container_with_large_object_is_moved_completely(
+    swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+) -> None:
     """A large object and its segments lie in different shards."""
     pair = new_pair(swift, s3api, retain_local=False)
     daemon = new_daemon(pair)

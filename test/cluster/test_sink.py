@@ -33,7 +33,7 @@ def _md5(data: bytes) -> str:
     return base64.b64encode(hashlib.md5(data).digest()).decode()
 
 
-def test_a_body_is_what_was_promised(sink: Sink, s3: Any, bucket: str) -> None:
+def test_put_with_wrong_md5_is_refused_as_bad_digest(sink: Sink, s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="right", Body=b"right", ContentMD5=_md5(b"right"), Metadata={"a": "b"})
     with pytest.raises(ClientError, match="BadDigest"):
         s3.put_object(Bucket=bucket, Key="wrong", Body=b"wrong", ContentMD5=_md5(b"right"))
@@ -43,7 +43,7 @@ def test_a_body_is_what_was_promised(sink: Sink, s3: Any, bucket: str) -> None:
     assert sink.state()["checked"] == 1
 
 
-def test_listings_have_pages_and_groups(sink: Sink, s3: Any, bucket: str) -> None:
+def test_listing_has_pages_start_after_and_common_prefixes(sink: Sink, s3: Any, bucket: str) -> None:
     names = sorted(f"{folder}/ü & {number:04d}" for folder in "ab" for number in range(1500))
     sink.fill(bucket, [(name, 7, "0" * 32) for name in names])
     pages = list(s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="a/"))
@@ -56,7 +56,7 @@ def test_listings_have_pages_and_groups(sink: Sink, s3: Any, bucket: str) -> Non
     assert [group["Prefix"] for group in groups] == ["a/", "b/"]
 
 
-def test_parts_make_an_object_and_copies_and_deletes(sink: Sink, s3: Any, bucket: str) -> None:
+def test_multipart_upload_is_completed_copied_and_deleted(sink: Sink, s3: Any, bucket: str) -> None:
     upload = s3.create_multipart_upload(Bucket=bucket, Key="large", Metadata={"a": "b"})["UploadId"]
     parts = []
     for number, data in enumerate((b"x" * 300_000, b"y"), start=1):

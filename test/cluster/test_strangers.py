@@ -36,10 +36,10 @@ def content(pair: Pair, name: str) -> bytes | None:
 
 @pytest.mark.parametrize("store", ["s3api"], indirect=True)
 @pytest.mark.parametrize("stranger", ["web server", "page of 404"])
-def test_moves_lose_nothing_to_a_stranger(
+def test_moves_lose_nothing_when_another_server_answers(
     swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon, stranger: str
 ) -> None:
-    """What leaves the cluster has a copy, whichever requests somebody else has answered."""
+    """Whichever requests the other server has answered, what leaves the cluster has a copy."""
     pair = new_pair(swift, store.behind(proxy.endpoint), retain_local=False, propagate_delete=True)
     large = Large(pair)
     bodies = {f"o{number}": b"%d" % number for number in range(3)}
@@ -63,7 +63,7 @@ def test_moves_lose_nothing_to_a_stranger(
 
 
 @pytest.mark.parametrize("store", ["s3api"], indirect=True)
-def test_portal_that_answers_everything_pauses_the_mapping(
+def test_portal_that_answers_everything_makes_the_mapping_back_off(
     swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
 ) -> None:
     pair = new_pair(swift, store.behind(proxy.endpoint))
@@ -82,10 +82,10 @@ def test_portal_that_answers_everything_pauses_the_mapping(
 
 
 @pytest.mark.parametrize("store", ["moto_store"], indirect=True)
-def test_overwrite_is_noticed_where_the_stores_clock_is_ahead(
+def test_new_metadata_is_copied_although_the_stores_clock_is_ahead(
     swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
 ) -> None:
-    """The same bytes with other metadata: by its date the old copy is younger."""
+    """The bytes are the same; by its date the old copy is newer than the row."""
     pair = new_pair(swift, store.behind(proxy.endpoint))
     names = [f"o{number:02}" for number in range(12)]
     for name in names:
@@ -103,7 +103,7 @@ def test_overwrite_is_noticed_where_the_stores_clock_is_ahead(
     assert (requests["PutObject"], requests["CopyObject"]) == (0, len(names))
 
 
-def test_page_is_no_object_for_a_client(behind: Archive, remote: FaultProxy) -> None:
+def test_client_gets_503_when_another_server_answers(behind: Archive, remote: FaultProxy) -> None:
     behind.store("o", b"the object")
     for stranger, fault in STRANGERS.items():
         remote.when(fault)
