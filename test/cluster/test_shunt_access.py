@@ -40,7 +40,9 @@ def others(archive: Archive) -> dict[str, RawSwift]:
 
 
 @pytest.mark.parametrize("who", [".r:*", "test:tester3", "test2:tester2"])
-def test_who_may_not_read_makes_no_remote_request(archive: Archive, remote: FaultProxy, who: str) -> None:
+def test_client_without_read_right_is_refused_without_remote_request(
+    archive: Archive, remote: FaultProxy, who: str
+) -> None:
     user = others(archive)[who]
     before = len(remote.calls())
     refused = 401 if who == ".r:*" else 403
@@ -55,7 +57,7 @@ def test_who_may_not_read_makes_no_remote_request(archive: Archive, remote: Faul
     assert user.ask("DELETE", archive.container, "o").status == refused
 
 
-def test_a_reseller_admin(archive: Archive) -> None:
+def test_reseller_admin_reads_archived_object(archive: Archive) -> None:
     assert (
         RawSwift(archive.cluster, "admin:admin", archive.swift.account)
         .request("GET", archive.container, "o")
@@ -64,7 +66,9 @@ def test_a_reseller_admin(archive: Archive) -> None:
     )
 
 
-def test_temporary_urls(archive: Archive, remote: FaultProxy, shunted: Shunted) -> None:
+def test_temporary_url_reads_archived_object_only_with_the_right_key(
+    archive: Archive, remote: FaultProxy, shunted: Shunted
+) -> None:
     shunted.client().post_account({"X-Account-Meta-Temp-Url-Key": "sesame"})
     path = quote(f"/v1/{archive.swift.account}/{archive.container}/o")
 
@@ -83,7 +87,7 @@ def test_temporary_urls(archive: Archive, remote: FaultProxy, shunted: Shunted) 
     assert remote.calls(since=before) == []
 
 
-def test_other_origins(archive: Archive) -> None:
+def test_archived_object_has_cors_headers_like_a_local_one(archive: Archive) -> None:
     origin = "http://example.org"
     headers = {"X-Container-Meta-Access-Control-Allow-Origin": origin}
     archive.swift.request("POST", archive.container, headers=headers)
@@ -94,7 +98,7 @@ def test_other_origins(archive: Archive) -> None:
     assert "etag" in remote.headers["access-control-expose-headers"]
 
 
-def test_clients_of_s3(archive: Archive, shunted: Shunted) -> None:
+def test_s3_client_reads_and_copies_archived_objects(archive: Archive, shunted: Shunted) -> None:
     client = shunted.s3_client()
     place: dict[str, Any] = {"Bucket": archive.container, "Key": "o"}
     head = client.head_object(**place)
@@ -111,7 +115,9 @@ def test_clients_of_s3(archive: Archive, shunted: Shunted) -> None:
     assert client.get_object(Bucket=archive.container, Key="copy")["Body"].read() == BODY
 
 
-def test_clients_of_s3_delete(new_archive: Callable[..., Archive], shunted: Shunted) -> None:
+def test_s3_client_delete_removes_copies_and_manifest(
+    new_archive: Callable[..., Archive], shunted: Shunted
+) -> None:
     archive = new_archive(propagate_delete=True)
     archive.store("o", BODY)
     archive.store_large("slo", [("s", "one", b"1" * 10), ("s", "two", b"2" * 10)])
@@ -150,7 +156,7 @@ def adds_headers(exchange: Exchange) -> None:
     exchange.reply()
 
 
-def test_headers_of_the_remote_stay_there(archive: Archive, remote: FaultProxy) -> None:
+def test_headers_of_the_store_do_not_reach_the_client(archive: Archive, remote: FaultProxy) -> None:
     archive.swift.put(archive.container, "local")
     usual = set(archive.get("local").headers)
     remote.when(adds_headers, key="/o")
@@ -167,7 +173,7 @@ def test_headers_of_the_remote_stay_there(archive: Archive, remote: FaultProxy) 
         remote.heal()
 
 
-def test_headers_of_the_client_stay_here(
+def test_headers_of_the_client_do_not_reach_the_store(
     new_archive: Callable[..., Archive], s3api: Store, remote: FaultProxy
 ) -> None:
     archive = new_archive(s3api.behind(remote.endpoint), propagate_delete=True, propagate_post=True)
@@ -203,7 +209,9 @@ def test_headers_of_the_client_stay_here(
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_redirects_lead_nowhere(archive: Archive, remote: FaultProxy, s3api: Store, status: int) -> None:
+def test_redirect_by_the_store_is_not_followed(
+    archive: Archive, remote: FaultProxy, s3api: Store, status: int
+) -> None:
     with FaultProxy.before(s3api.endpoint) as third:
 
         def redirects(exchange: Exchange) -> None:
@@ -222,7 +230,7 @@ def test_redirects_lead_nowhere(archive: Archive, remote: FaultProxy, s3api: Sto
         assert third.calls() == []
 
 
-def test_an_anonymous_request_without_any_header(archive: Archive, shunted: Shunted) -> None:
+def test_anonymous_request_without_headers_gets_401(archive: Archive, shunted: Shunted) -> None:
     request = Request(f"{shunted.s3_endpoint}/v1/{archive.swift.account}/{archive.container}/o")
     with pytest.raises(Exception, match="401"):
         urlopen(request)

@@ -22,7 +22,7 @@ class TestDelete:
     def archive(self, new_archive: Callable[..., Archive]) -> Archive:
         return new_archive(propagate_delete=True)
 
-    def test_the_copy_goes(self, archive: Archive) -> None:
+    def test_delete_of_archived_object_deletes_its_copy(self, archive: Archive) -> None:
         archive.store("o", BODY)
         archive.store("other")
         answer = archive.ask("DELETE", "o")
@@ -30,14 +30,14 @@ class TestDelete:
         assert archive.stored() == [archive.prefix + "other"]
         assert archive.ask("DELETE", "o").status == archive.get("o").status == 404
 
-    def test_with_its_manifest(self, archive: Archive) -> None:
+    def test_delete_of_large_object_deletes_copy_and_manifest(self, archive: Archive) -> None:
         for query in ("", "multipart-manifest=delete"):
             archive.store_large("slo", [("s", "one", b"1" * 10), ("s", "two", b"2" * 10)])
             assert archive.ask("DELETE", "slo", query).status == 204
             assert archive.stored() == []
         assert archive.ask("DELETE", "slo", "multipart-manifest=delete").status == 404
 
-    def test_an_slo_that_is_here_is_swifts_to_delete(self, archive: Archive) -> None:
+    def test_delete_of_local_slo_is_left_to_swift(self, archive: Archive) -> None:
         archive.swift.put_container(f"{archive.container}_s")
         archive.swift.put(f"{archive.container}_s", "one", b"1")
         manifest = b'[{"path": "/%s_s/one"}]' % archive.container.encode()
@@ -45,19 +45,19 @@ class TestDelete:
         answer = archive.ask("DELETE", "slo", "multipart-manifest=delete")
         assert b"Number Deleted: 2" in answer.body
 
-    def test_nothing_is_nowhere(self, archive: Archive) -> None:
+    def test_delete_of_absent_object_is_404(self, archive: Archive) -> None:
         assert archive.ask("DELETE", "absent").status == 404
 
-    def test_an_expired_copy(self, archive: Archive) -> None:
+    def test_delete_of_expired_copy_is_404(self, archive: Archive) -> None:
         archive.store("o", BODY, {"x-delete-at": str(int(time.time()) - 5)})
         assert archive.ask("DELETE", "o").status == 404
 
-    def test_a_copy_that_is_newer_than_the_delete(self, archive: Archive) -> None:
+    def test_delete_of_copy_with_newer_timestamp_is_409(self, archive: Archive) -> None:
         archive.store("o", BODY, {"swift-timestamp": f"{time.time() + 1000:.5f}"})
         assert archive.ask("DELETE", "o").status == 409
         assert archive.get("o").body == BODY
 
-    def test_the_remote_is_down(
+    def test_delete_with_failing_store_leaves_the_copy_to_the_daemon(
         self, new_archive: Callable[..., Archive], s3api: Store, remote: FaultProxy
     ) -> None:
         archive = new_archive(store=s3api.behind(remote.endpoint), propagate_delete=True)
@@ -70,13 +70,15 @@ class TestDelete:
         remote.when(answers(503), method="HEAD", times=1)
         assert archive.ask("DELETE", "p").status == 404
 
-    def test_not_without_the_option(self, new_archive: Callable[..., Archive]) -> None:
+    def test_delete_without_propagate_delete_keeps_the_copy(
+        self, new_archive: Callable[..., Archive]
+    ) -> None:
         archive = new_archive(propagate_delete=False)
         archive.store("o", BODY)
         assert archive.ask("DELETE", "o").status == 404
         assert archive.get("o").body == BODY
 
-    def test_who_may_not(self, archive: Archive, shunted: Shunted) -> None:
+    def test_delete_without_write_right_is_403(self, archive: Archive, shunted: Shunted) -> None:
         archive.store("o", BODY)
         other = shunted.client("test:tester3", archive.swift.account)
         with pytest.raises(swiftclient.ClientException) as refused:
@@ -86,7 +88,7 @@ class TestDelete:
 
 
 class TestPost:
-    def test_the_copy_gets_the_metadata(self, new_archive: Callable[..., Archive]) -> None:
+    def test_post_replaces_the_metadata_of_the_copy(self, new_archive: Callable[..., Archive]) -> None:
         archive = new_archive(propagate_post=True)
         archive.store("o", BODY, {"old": "x"}, ContentType="a/b", ContentDisposition="inline")
         before = archive.get("o").headers
@@ -104,7 +106,7 @@ class TestPost:
         assert float(got.headers["x-timestamp"]) > float(before["x-timestamp"])
         assert archive.ask("POST", "absent", X_Object_Meta_K="v").status == 404
 
-    def test_an_object_whose_delete_is_on_its_way(
+    def test_post_to_copy_hidden_by_a_tombstone_is_404(
         self, new_archive: Callable[..., Archive], s3api: Store, remote: FaultProxy
     ) -> None:
         archive = new_archive(s3api.behind(remote.endpoint), propagate_delete=True, propagate_post=True)
@@ -117,7 +119,7 @@ class TestPost:
         assert archive.ask("POST", "o", X_Object_Meta_K="v").status == 202
         assert archive.get("o").headers["x-object-meta-k"] == "v"
 
-    def test_a_large_object_stays_one(self, new_archive: Callable[..., Archive]) -> None:
+    def test_post_to_large_object_keeps_it_large(self, new_archive: Callable[..., Archive]) -> None:
         archive = new_archive(propagate_post=True)
         archive.store_large("slo", [("s", "one", b"1" * 10), ("s", "two", b"2" * 10)])
         etag = archive.get("slo").headers["etag"]
@@ -126,7 +128,9 @@ class TestPost:
         assert (got.headers["etag"], got.headers["x-object-meta-colour"]) == (etag, "red")
         assert archive.get("slo", "part-number=2").body == b"2" * 10
 
-    def test_metadata_that_the_store_cannot_hold(self, new_archive: Callable[..., Archive]) -> None:
+    def test_post_of_metadata_too_large_for_the_store_is_400(
+        self, new_archive: Callable[..., Archive]
+    ) -> None:
         archive = new_archive(propagate_post=True)
         archive.store("o", BODY)
         headers = {f"X_Object_Meta_K{number}": "v" * 250 for number in range(10)}
@@ -134,7 +138,9 @@ class TestPost:
         assert answer.status == 400
         assert b"metadata" in answer.body
 
-    def test_headers_that_are_not_utf_8(self, new_archive: Callable[..., Archive], shunted: Shunted) -> None:
+    def test_post_with_stored_header_that_is_not_utf_8_is_400(
+        self, new_archive: Callable[..., Archive], shunted: Shunted
+    ) -> None:
         archive = new_archive(propagate_post=True)
         archive.store("o", BODY)
 
@@ -154,12 +160,12 @@ class TestPost:
         assert post("X-Object-Meta-Caf\xc3\xa9", "v") == 400
         assert archive.get("o").headers["x-object-meta-k"] == "v"
 
-    def test_not_without_the_option(self, new_archive: Callable[..., Archive]) -> None:
+    def test_post_without_propagate_post_changes_nothing(self, new_archive: Callable[..., Archive]) -> None:
         archive = new_archive()
         archive.store("o", BODY, {"old": "x"})
         assert archive.ask("POST", "o", X_Object_Meta_New="y").status == 404
         assert archive.get("o").headers["x-object-meta-old"] == "x"
 
 
-def test_copies(new_archive: Callable[..., Archive]) -> None:
+def test_copy_of_archived_object_has_its_bytes_and_metadata(new_archive: Callable[..., Archive]) -> None:
     new_archive().check_copies()

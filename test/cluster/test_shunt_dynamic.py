@@ -30,7 +30,7 @@ def store_dlo(archive: Archive, container: str, name: str, body: bytes = b"") ->
 
 
 @pytest.mark.parametrize("body", [b"", b"a manifest with a body" * 100])
-def test_local_dlo_of_moved_segments_answers_as_if_they_were_here(
+def test_dlo_over_moved_segments_answers_like_one_over_local_segments(
     new_archive: Callable[..., Archive], body: bytes
 ) -> None:
     archive = new_archive()
@@ -58,14 +58,14 @@ def test_local_dlo_of_moved_segments_answers_as_if_they_were_here(
     assert archive.swift.request("GET", "whole", "copy").body == WHOLE
 
 
-def test_local_dlo_of_copied_segments_is_what_the_cluster_has(new_archive: Callable[..., Archive]) -> None:
-    """Where nothing is moved, what is in the bucket only was deleted."""
+def test_dlo_over_copied_segments_has_only_the_local_ones(new_archive: Callable[..., Archive]) -> None:
+    """Where nothing is moved, a segment that is only in the bucket was deleted in Swift."""
     archive = new_archive(retain_local=True)
     store_dlo(archive, archive.container, "dlo")
     assert archive.get("dlo").body == PARTS[1]
 
 
-def test_local_dlo_of_segments_that_cannot_be_had_is_an_error(
+def test_dlo_over_moved_segments_with_failing_store_is_503(
     new_archive: Callable[..., Archive], s3api: Store, remote: FaultProxy
 ) -> None:
     archive = new_archive(s3api.behind(remote.endpoint), remote_listing_failure="local")
@@ -80,7 +80,7 @@ def test_local_dlo_of_segments_that_cannot_be_had_is_an_error(
     assert archive.get("dlo").body == WHOLE
 
 
-def test_local_dlo_of_moved_segments_is_for_who_may_read_them(new_archive: Callable[..., Archive]) -> None:
+def test_dlo_over_moved_segments_without_read_right_is_403(new_archive: Callable[..., Archive]) -> None:
     archive = new_archive()
     elsewhere = f"{archive.container}-public"
     archive.swift.put_container(elsewhere, {"X-Container-Read": "test:tester3"})

@@ -44,11 +44,11 @@ def archive(cluster: Shunted, moto_store: Store) -> Archive:
     return Archive(cluster, moto_store, restore_object=True)
 
 
-def test_copies(archive: Archive) -> None:
+def test_copy_of_archived_object_has_its_bytes_and_metadata(archive: Archive) -> None:
     archive.check_copies()
 
 
-def test_restored_objects_are_encrypted(archive: Archive) -> None:
+def test_restored_object_is_encrypted_on_disk(archive: Archive) -> None:
     archive.store("o", BODY, {"colour": "red"})
     assert archive.get("o").body == BODY
     here = archive.restored("o")
@@ -59,7 +59,7 @@ def test_restored_objects_are_encrypted(archive: Archive) -> None:
     assert data != BODY
 
 
-def test_large_objects_come_back(archive: Archive) -> None:
+def test_large_object_is_restored_whole(archive: Archive) -> None:
     segments = [
         (f"{archive.container}_segments", "one", b"1" * 1000),
         (f"{archive.container}_segments", "two", b"2" * 10),
@@ -70,7 +70,7 @@ def test_large_objects_come_back(archive: Archive) -> None:
 
 
 @pytest.mark.parametrize("storage_class", ["GLACIER", "DEEP_ARCHIVE"])
-def test_objects_that_must_be_restored_there_first(archive: Archive, storage_class: str) -> None:
+def test_get_of_object_in_archive_storage_class_is_403(archive: Archive, storage_class: str) -> None:
     archive.store("cold", BODY, StorageClass=storage_class)
     for answer in (archive.get("cold"), archive.get("cold", Range="bytes=0-1")):
         assert answer.status == 403
@@ -79,7 +79,7 @@ def test_objects_that_must_be_restored_there_first(archive: Archive, storage_cla
     assert (head.status, head.headers["content-length"]) == (200, str(len(BODY)))
 
 
-def test_every_container_of_an_account(cluster: Shunted, moto_store: Store) -> None:
+def test_mapping_of_account_serves_each_of_its_containers(cluster: Shunted, moto_store: Store) -> None:
     account = f"AUTH_{uuid4().hex[:8]}"
     swift = RawSwift(cluster, "admin:admin", account)
     first = Archive(cluster, moto_store, swift=swift, every_container=True, restore_object=True)
@@ -93,7 +93,7 @@ def test_every_container_of_an_account(cluster: Shunted, moto_store: Store) -> N
     assert swift.ask("GET", "absent", "o").status == 404
 
 
-def test_a_cluster_that_hangs_holds_up_no_reader(cluster: Shunted, moto_store: Store) -> None:
+def test_hanging_object_server_does_not_delay_the_reader(cluster: Shunted, moto_store: Store) -> None:
     body = BODY * 30
     with FaultProxy.before(moto_store.endpoint) as remote:
         archive = Archive(cluster, moto_store.behind(remote.endpoint), restore_object=True)
@@ -127,7 +127,7 @@ def open_and_read_nothing(archive: Archive, name: str) -> socket.socket:
     return client
 
 
-def test_readers_of_one_container_that_take_nothing_hold_up_no_other_container(
+def test_stalled_readers_of_one_container_delay_no_other_container(
     cluster: Shunted, moto_store: Store
 ) -> None:
     held, other = Archive(cluster, moto_store), Archive(cluster, moto_store)
@@ -148,7 +148,7 @@ def test_readers_of_one_container_that_take_nothing_hold_up_no_other_container(
     wait_until(lambda: held.get("o").status == 200, SOON, "the places given back")
 
 
-def test_a_configuration_that_breaks(archive: Archive, cluster: Shunted) -> None:
+def test_broken_configuration_keeps_the_previous_mappings(archive: Archive, cluster: Shunted) -> None:
     archive.store("o", BODY)
     assert archive.ask("HEAD", "o").status == 200
     whole = cluster.content
@@ -183,7 +183,9 @@ def counted(statsd: socket.socket, until: str) -> set[str]:
     return found
 
 
-def test_what_is_counted_and_logged(cluster: Shunted, moto_store: Store, statsd: socket.socket) -> None:
+def test_requests_are_counted_in_statsd_and_logged_without_secret(
+    cluster: Shunted, moto_store: Store, statsd: socket.socket
+) -> None:
     with FaultProxy.before(moto_store.endpoint) as remote:
         archive = Archive(
             cluster,

@@ -77,7 +77,7 @@ def swaps(exchange: Exchange) -> None:
 
 @pytest.mark.parametrize("fault", [cut_short, stalls], ids=["cut", "stalls"])
 @pytest.mark.parametrize("times", [1, 2])
-def test_an_answer_that_breaks_goes_on(
+def test_get_with_broken_answer_is_resumed_and_restored(
     archive: Archive, remote: FaultProxy, fault: Callable[[Exchange], None], times: int
 ) -> None:
     remote.when(fault, method="GET", key="/o", times=times)
@@ -87,7 +87,7 @@ def test_an_answer_that_breaks_goes_on(
     assert archive.get("o").body == BODY
 
 
-def test_a_range_that_breaks_goes_on(archive: Archive, remote: FaultProxy) -> None:
+def test_range_with_broken_answer_is_resumed(archive: Archive, remote: FaultProxy) -> None:
     remote.when(cut_short, method="GET", key="/o", times=1)
     assert archive.get("o", Range="bytes=1000-999999").body == BODY[1000:1_000_000]
     remote.when(cut_short, method="GET", key="/o", times=1)
@@ -96,7 +96,7 @@ def test_a_range_that_breaks_goes_on(archive: Archive, remote: FaultProxy) -> No
     assert BODY[200_000:300_000] in several.body
 
 
-def test_an_object_that_changes_while_it_is_read(archive: Archive, remote: FaultProxy) -> None:
+def test_object_changed_during_a_get_ends_the_answer_early(archive: Archive, remote: FaultProxy) -> None:
     def changes(exchange: Exchange) -> None:
         cut_short(exchange)
         archive.store("o", BODY[::-1])
@@ -108,7 +108,7 @@ def test_an_object_that_changes_while_it_is_read(archive: Archive, remote: Fault
     assert not archive.is_local("o")
 
 
-def test_an_object_that_changes_between_two_requests(archive: Archive, remote: FaultProxy) -> None:
+def test_object_changed_between_head_and_get_is_read_anew(archive: Archive, remote: FaultProxy) -> None:
     def changes(exchange: Exchange) -> None:
         passes(exchange)
         archive.store("o", BODY[::-1])
@@ -117,7 +117,7 @@ def test_an_object_that_changes_between_two_requests(archive: Archive, remote: F
     assert archive.get("o", If_None_Match="other").body == BODY[::-1]
 
 
-def test_an_answer_that_always_breaks_is_never_taken_for_whole(archive: Archive, remote: FaultProxy) -> None:
+def test_get_that_cannot_be_resumed_ends_early_without_restore(archive: Archive, remote: FaultProxy) -> None:
     # all but the first one give nothing
     remote.when(cut_short, method="GET", key="/o", times=1)
     remote.when(reset_before, method="GET", key="/o")
@@ -128,7 +128,7 @@ def test_an_answer_that_always_breaks_is_never_taken_for_whole(archive: Archive,
 
 
 @pytest.mark.parametrize("wanted", [None, "bytes=2-8", "bytes=0-0,2-8"])
-def test_an_answer_that_breaks_before_its_client_has_a_byte(
+def test_get_broken_before_the_first_byte_is_503(
     archive: Archive, remote: FaultProxy, wanted: str | None
 ) -> None:
     body = BODY[:4000]  # the server would send these with the head of the answer
@@ -143,21 +143,21 @@ def test_an_answer_that_breaks_before_its_client_has_a_byte(
     assert archive.get("small", **headers).status == (200 if wanted is None else 206)
 
 
-def test_an_answer_that_promises_too_much(archive: Archive, remote: FaultProxy) -> None:
+def test_answer_with_too_large_content_length_ends_early(archive: Archive, remote: FaultProxy) -> None:
     remote.when(grows, method="GET", key="/o")
     with pytest.raises(http.client.IncompleteRead):
         archive.get("o")
     assert not archive.is_local("o")
 
 
-def test_an_answer_without_a_length(archive: Archive, remote: FaultProxy) -> None:
-    """A listing tells the size."""
+def test_answer_without_content_length_is_complete(archive: Archive, remote: FaultProxy) -> None:
+    """The size is taken from a listing."""
     remote.when(hides_length, method="GET", key="/o")
     assert archive.get("o").body == BODY
 
 
 @pytest.mark.parametrize("fault", [shrinks, swaps])
-def test_other_bytes_are_neither_given_to_their_end_nor_restored(
+def test_answer_with_other_bytes_ends_early_without_restore(
     archive: Archive, remote: FaultProxy, fault: Callable[[Exchange], None]
 ) -> None:
     remote.when(fault, method="GET", key="/o", times=1)
@@ -184,7 +184,7 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize(("fault", "status", "wait"), ANSWERS)
-def test_what_a_client_is_told(
+def test_error_of_the_store_is_mapped_to_status_and_retry_after(
     archive: Archive, remote: FaultProxy, fault: Callable[[Exchange], None], status: int, wait: str | None
 ) -> None:
     remote.when(fault, method="GET", key="/o")
@@ -197,7 +197,7 @@ def test_what_a_client_is_told(
     assert archive.get("o").body == BODY
 
 
-def test_a_store_that_is_gone_and_comes_back(archive: Archive, remote: FaultProxy) -> None:
+def test_circuit_breaker_stops_requests_until_the_store_is_back(archive: Archive, remote: FaultProxy) -> None:
     archive.swift.put(archive.container, "local", b"here")
     remote.refuse()
     for _ in range(8):
@@ -211,7 +211,7 @@ def test_a_store_that_is_gone_and_comes_back(archive: Archive, remote: FaultProx
     wait_until(lambda: archive.get("o").status == 200, SOON, "the store is asked again")
 
 
-def test_a_frozen_store_holds_up_its_own_clients_only(archive: Archive, remote: FaultProxy) -> None:
+def test_frozen_store_delays_only_its_own_clients(archive: Archive, remote: FaultProxy) -> None:
     archive.swift.put(archive.container, "local", b"here")
     thaw = threading.Event()
     remote.when(waits_for(thaw), key="/o")

@@ -41,7 +41,7 @@ def told(archive: Archive, name: str, why: str) -> None:
 
 @pytest.mark.parametrize("fault", [reset_before, answers(503, "SlowDown"), cut_short])
 @pytest.mark.parametrize("skip", [1, 2])
-def test_one_of_several_ranges_that_breaks(
+def test_failed_request_for_one_of_several_ranges_is_repeated(
     archive: Archive, remote: FaultProxy, fault: Fault, skip: int
 ) -> None:
     remote.when(fault, method="GET", key="/o", skip=skip, times=1)
@@ -71,8 +71,9 @@ def gives_another_range(exchange: Exchange) -> None:
 
 
 @pytest.mark.parametrize("fault", [forgets_the_range, gives_another_range])
-def test_other_bytes_than_were_asked_for(archive: Archive, remote: FaultProxy, fault: Fault) -> None:
-    """They do not become the rest of an answer that broke."""
+def test_resumed_get_with_another_range_ends_early_without_restore(
+    archive: Archive, remote: FaultProxy, fault: Fault
+) -> None:
     remote.when(cut_short, method="GET", key="/o", times=1)
     remote.when(fault, method="GET", key="/o")
     with pytest.raises(http.client.IncompleteRead) as broken:
@@ -102,20 +103,22 @@ def promises_more(exchange: Exchange) -> None:
     exchange.reply()
 
 
-def test_more_bytes_than_the_store_has_said(archive: Archive, remote: FaultProxy) -> None:
+def test_answer_longer_than_content_length_is_cut_and_restored(archive: Archive, remote: FaultProxy) -> None:
     remote.when(grows, method="GET", key="/o", times=1)
     assert archive.get("o").body == BODY
     assert archive.restored("o").body == BODY
 
 
-def test_less_bytes_than_the_store_has_said(archive: Archive, remote: FaultProxy) -> None:
+def test_answer_shorter_than_content_length_ends_without_restore(
+    archive: Archive, remote: FaultProxy
+) -> None:
     remote.when(promises_more, method="GET", key="/o")
     with pytest.raises(http.client.IncompleteRead):
         archive.get("o")
     archive.not_restored("o", "did not read it to the end")
 
 
-def test_a_slow_first_byte(archive: Archive, remote: FaultProxy) -> None:
+def test_answer_with_slow_first_byte_is_complete(archive: Archive, remote: FaultProxy) -> None:
     go = threading.Event()
     remote.when(waits_for(go), method="GET", key="/o", times=1)
     threading.Timer(1.0, go.set).start()  # the limit is two seconds
@@ -146,11 +149,9 @@ HUGE = [
 
 
 @pytest.mark.parametrize("headers", HUGE, ids=lambda headers: str(headers)[:60])
-def test_headers_that_no_store_should_send(
+def test_invalid_header_of_the_store_gives_the_object_or_502_or_503(
     archive: Archive, remote: FaultProxy, headers: dict[str, str]
 ) -> None:
-    """The client gets the object, or a status that says whose fault it was; the proxy goes on."""
-
     def adds(exchange: Exchange) -> None:
         exchange.read_body()
         exchange.forward()
@@ -171,7 +172,9 @@ def test_headers_that_no_store_should_send(
 
 
 @pytest.mark.parametrize("wait", ["9" * 400, "\xb2", "-1", "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"])
-def test_patience_that_makes_no_sense(archive: Archive, remote: FaultProxy, wait: str) -> None:
+def test_invalid_retry_after_of_the_store_becomes_one_second(
+    archive: Archive, remote: FaultProxy, wait: str
+) -> None:
     def asks(exchange: Exchange) -> None:
         exchange.read_body()
         exchange.say(503, {"Retry-After": wait}, b"")
@@ -198,7 +201,9 @@ def no_orphans(archive: Archive, container: str) -> None:
     assert not archive.is_local("slo")
 
 
-def test_a_store_that_dies_under_a_large_object(archive: Archive, remote: FaultProxy, large: str) -> None:
+def test_failed_restore_of_large_object_leaves_no_segments(
+    archive: Archive, remote: FaultProxy, large: str
+) -> None:
     # the first one only tells that it is large, and is asked for again when its manifest is known
     remote.when(cut_short, method="GET", key="/slo", times=2)
     remote.when(reset_before, method="GET", key="/slo")
@@ -209,7 +214,9 @@ def test_a_store_that_dies_under_a_large_object(archive: Archive, remote: FaultP
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_clients_that_leave_a_large_object(archive: Archive, shunted: Shunted, large: str, seed: int) -> None:
+def test_restore_of_large_object_left_by_the_client_leaves_no_segments(
+    archive: Archive, shunted: Shunted, large: str, seed: int
+) -> None:
     chance = random.Random(seed)
     leave_after = chance.randrange(1, 2 << 20)
     proxy = shunted.server("proxy")
@@ -229,11 +236,9 @@ def test_clients_that_leave_a_large_object(archive: Archive, shunted: Shunted, l
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-def test_clients_win_against_the_restore_of_a_large_object(
+def test_client_write_during_restore_of_large_object_wins(
     archive: Archive, remote: FaultProxy, large: str, method: str
 ) -> None:
-    """The write comes while the object is read."""
-
     def writes_first(exchange: Exchange) -> None:
         answer = archive.swift.ask(method, archive.container, "slo", body=b"client's")
         assert answer.status in (201, 404)
@@ -247,7 +252,7 @@ def test_clients_win_against_the_restore_of_a_large_object(
     assert (here.status, here.body) == (200, b"client's") if method == "PUT" else here.status == 404
 
 
-def test_metadata_that_is_written_while_an_object_comes_back(
+def test_post_during_the_restore_ends_up_on_the_restored_object(
     new_archive: Callable[..., Archive], s3api: Store, remote: FaultProxy
 ) -> None:
     archive = new_archive(store=s3api.behind(remote.endpoint), restore_object=True, propagate_post=True)
@@ -269,7 +274,7 @@ def test_metadata_that_is_written_while_an_object_comes_back(
     wait_until(lambda: colour() == "blue", SOON, "the client's metadata")
 
 
-def test_metadata_that_is_written_when_an_object_has_just_come_back(
+def test_post_right_after_the_restore_ends_up_on_the_restored_object(
     new_archive: Callable[..., Archive], s3api: Store, remote: FaultProxy
 ) -> None:
     archive = new_archive(store=s3api.behind(remote.endpoint), restore_object=True, propagate_post=True)

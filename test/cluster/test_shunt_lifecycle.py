@@ -61,7 +61,7 @@ def fill(archive: Archive) -> dict[str, bytes]:
     return {"plain": BODY, "slo": whole, "dlo": whole}
 
 
-def test_there_and_back_and_there_again(
+def test_moved_objects_are_read_restored_and_moved_without_upload(
     archive: Archive, remote: FaultProxy, move: Callable[[], None]
 ) -> None:
     bodies = fill(archive)
@@ -89,7 +89,9 @@ def test_there_and_back_and_there_again(
         assert archive.get(name, Range="bytes=0-").body == body
 
 
-def test_deletes(archive: Archive, move: Callable[[], None]) -> None:
+def test_delete_of_moved_objects_removes_copies_and_listing_entries(
+    archive: Archive, move: Callable[[], None]
+) -> None:
     bodies = fill(archive)
     move()
     for name in bodies:
@@ -100,7 +102,9 @@ def test_deletes(archive: Archive, move: Callable[[], None]) -> None:
     assert [archive.get(name).status for name in bodies] == [404] * 3
 
 
-def test_what_a_client_writes_over_an_archived_object(archive: Archive, move: Callable[[], None]) -> None:
+def test_overwrite_of_archived_object_is_moved_and_read_as_new(
+    archive: Archive, move: Callable[[], None]
+) -> None:
     archive.swift.put(archive.container, "o", BODY)
     move()
     archive.swift.put(archive.container, "o", b"newer")
@@ -110,8 +114,10 @@ def test_what_a_client_writes_over_an_archived_object(archive: Archive, move: Ca
     assert (got.body, got.headers["etag"]) == (b"newer", hashlib.md5(b"newer").hexdigest())
 
 
-def test_every_container_of_an_account(shunted: Shunted, s3api: Store, tmp_path: Path) -> None:
-    """Daemon and middleware find the same keys."""
+def test_mapping_of_account_is_moved_and_read_in_each_container(
+    shunted: Shunted, s3api: Store, tmp_path: Path
+) -> None:
+    """Daemon and middleware use the same keys."""
     swift = RawSwift(shunted, "admin:admin", f"AUTH_{uuid4().hex[:8]}")
     first = Archive(shunted, s3api, swift=swift, every_container=True, restore_object=True)
     second = first.another_container("c ü %2F?")

@@ -74,7 +74,9 @@ def world(request: pytest.FixtureRequest, shunted: Shunted) -> World:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked=parameters(NAMES), limit=st.sampled_from(["", "1", "2", "7"]), reverse=st.booleans())
-def test_any_listing_is_swifts_own(world: World, asked: dict[str, str], limit: str, reverse: bool) -> None:
+def test_any_listing_equals_that_of_a_plain_container(
+    world: World, asked: dict[str, str], limit: str, reverse: bool
+) -> None:
     query = {**asked, "limit": limit, "reverse": str(reverse), "format": "json"}
     ours, theirs = world.ask({name: value for name, value in query.items() if value or name == "path"})
     wanted = ListingQuery.from_request(asked, int(limit or 10_000), reverse)
@@ -87,7 +89,9 @@ def test_any_listing_is_swifts_own(world: World, asked: dict[str, str], limit: s
 
 @pytest.mark.parametrize("query", ["", "delimiter=/", "reverse=true&limit=3&delimiter=/", "prefix=none"])
 @pytest.mark.parametrize("accept", ["*/*", "text/plain", "application/json", "text/xml", "image/png"])
-def test_formats(world: World, query: str, accept: str) -> None:
+def test_listing_in_each_format_equals_that_of_a_plain_container(
+    world: World, query: str, accept: str
+) -> None:
     ours, theirs = world.ask(query, Accept=accept)
     assert ours.status == theirs.status
     for name in ("content-type", "vary", "accept-ranges"):
@@ -107,14 +111,14 @@ def shape(answer: Answer) -> list[Any]:
 @pytest.mark.parametrize(
     "query", ["limit=10001", "limit=abc", "limit=-1", "limit=0", "prefix=%ff", "format=json&limit=10000"]
 )
-def test_odd_questions_get_swifts_answers(world: World, query: str) -> None:
+def test_listing_with_unusual_query_is_answered_like_swift(world: World, query: str) -> None:
     ours, theirs = world.ask(query)
     assert ours.status == theirs.status
     if "json" not in query:
         assert ours.body == theirs.body
 
 
-def test_where_everything_is(world: World) -> None:
+def test_listing_shows_the_locations_of_each_object(world: World) -> None:
     archive = world.archive
     ours, _ = world.ask("format=json")
     where = {record["name"]: record.get("content_location") for record in json.loads(ours.body)}
@@ -124,7 +128,7 @@ def test_where_everything_is(world: World) -> None:
         assert where[name] == (both if name in REMOTE else None)
 
 
-def test_head_and_counts_are_local(world: World) -> None:
+def test_head_and_object_count_cover_local_objects_only(world: World) -> None:
     head = world.archive.ask("HEAD")
     ours, _ = world.ask()
     for answer in (head, ours):
@@ -138,7 +142,9 @@ def test_head_and_counts_are_local(world: World) -> None:
     [{}, {"Delimiter": "/"}, {"Prefix": "a", "Delimiter": "/"}, {"StartAfter": "b/2"}, {"Delimiter": "/b"}],
     ids=str,
 )
-def test_through_the_s3_api(world: World, shunted: Shunted, asked: dict[str, str]) -> None:
+def test_s3_listing_has_local_and_archived_objects(
+    world: World, shunted: Shunted, asked: dict[str, str]
+) -> None:
     client = shunted.s3_client()
     query = ListingQuery(asked.get("Prefix", ""), asked.get("Delimiter", ""), asked.get("StartAfter", ""))
     older = {"Marker" if name == "StartAfter" else name: value for name, value in asked.items()}
@@ -153,7 +159,7 @@ def test_through_the_s3_api(world: World, shunted: Shunted, asked: dict[str, str
         assert found == expected(NAMES, query), operation
 
 
-def test_page_by_page(world: World, shunted: Shunted) -> None:
+def test_full_listing_of_swiftclient_has_all_pages(world: World, shunted: Shunted) -> None:
     connection = shunted.client()
     for query in ({"limit": 5}, {"limit": 1, "prefix": "a"}, {"limit": 2, "delimiter": "/"}):
         _, records = connection.get_container(world.archive.container, full_listing=True, **query)
@@ -161,7 +167,7 @@ def test_page_by_page(world: World, shunted: Shunted) -> None:
         assert [record.get("name") or record["subdir"] for record in records] == expected(NAMES, wanted)
 
 
-def test_versions_of_an_object(new_archive: Callable[..., Archive]) -> None:
+def test_listing_entry_describes_the_newer_of_object_and_copy(new_archive: Callable[..., Archive]) -> None:
     archive = new_archive()
     archive.swift.put(archive.container, "local", b"1")
     archive.store("remote", b"123", ContentType="text/plain")
@@ -178,7 +184,7 @@ def test_versions_of_an_object(new_archive: Callable[..., Archive]) -> None:
     assert record["bytes"] == 2
 
 
-def test_large_objects_and_their_manifests(new_archive: Callable[..., Archive]) -> None:
+def test_listing_has_no_stored_manifests_with_any_prefix(new_archive: Callable[..., Archive]) -> None:
     for prefix in (None, "", "archive"):
         archive = new_archive(**({} if prefix is None else {"custom_prefix": prefix}))
         root = archive.prefix if prefix is None else f"{prefix}/" if prefix else ""
@@ -208,7 +214,7 @@ class TestOutage:
         with FaultProxy.before(s3api.endpoint) as proxy:
             yield proxy
 
-    def test_an_error_or_a_part_that_says_so(
+    def test_listing_with_failing_store_is_503_or_marked_local_only(
         self, new_archive: Callable[..., Archive], s3api: Store, proxy: FaultProxy, shunted: Shunted
     ) -> None:
         s3 = shunted.s3_client()
@@ -233,14 +239,14 @@ class TestOutage:
             assert (answer.status, answer.body) == (200, b"here\nthere\n")
             assert "x-cloud-sync-shunt-listing" not in answer.headers
 
-    def test_no_bucket(self, new_archive: Callable[..., Archive]) -> None:
+    def test_listing_with_missing_bucket_is_503(self, new_archive: Callable[..., Archive]) -> None:
         archive = new_archive()
         archive.s3.delete_bucket(Bucket=archive.bucket)
         assert archive.ask("GET").status == 503
 
 
-class TestWhoMayList:
-    def test_as_the_container_says(
+class TestListingRights:
+    def test_listing_without_read_right_is_refused_without_remote_request(
         self, new_archive: Callable[..., Archive], s3api: Store, shunted: Shunted
     ) -> None:
         with FaultProxy.before(s3api.endpoint) as proxy:
@@ -264,7 +270,9 @@ class TestWhoMayList:
             assert len(proxy.calls()) == 3
 
 
-def test_a_store_that_knows_slashes_only(new_archive: Callable[..., Archive], rclone_store: Store) -> None:
+def test_any_delimiter_works_with_a_store_that_knows_slashes_only(
+    new_archive: Callable[..., Archive], rclone_store: Store
+) -> None:
     archive = new_archive(rclone_store)
     here, there = ["x-1", "y", "z/1-2"], ["d/1", "d/2-3", "w-1", "x-2", "x-3", "z/1-1"]
     for name in here:
@@ -293,7 +301,9 @@ def fill(cluster: SwiftCluster, account: str, container: str, names: list[str]) 
     )
 
 
-def test_many_pages(new_archive: Callable[..., Archive], swift: SwiftCluster, shunted: Shunted) -> None:
+def test_listing_over_many_pages_of_both_sides_is_complete(
+    new_archive: Callable[..., Archive], swift: SwiftCluster, shunted: Shunted
+) -> None:
     archive = new_archive()
     everything = [f"d{number % 3}/{number:05}" for number in range(2400)]
     here, there = everything[::2], everything[1::2] + everything[:300:2]

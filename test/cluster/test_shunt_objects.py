@@ -23,7 +23,7 @@ def archive(new_archive: Callable[..., Archive]) -> Archive:
     return new_archive()
 
 
-def test_an_archived_object_looks_as_it_did(archive: Archive) -> None:
+def test_archived_object_has_the_headers_it_had_in_swift(archive: Archive) -> None:
     written = 1_500_000_000.12345
     archive.swift.put(archive.container, "local", b"here", {"X-Object-Meta-Colour": "grün"})
     archive.store(
@@ -58,7 +58,7 @@ def test_an_archived_object_looks_as_it_did(archive: Archive) -> None:
     assert not archive.is_local("a/ü %2F")
 
 
-def test_an_empty_object(archive: Archive) -> None:
+def test_empty_archived_object_is_readable_with_and_without_ranges(archive: Archive) -> None:
     archive.store("empty", b"")
     got = archive.get("empty")
     assert (got.status, got.body, got.headers["content-length"]) == (200, b"", "0")
@@ -66,13 +66,13 @@ def test_an_empty_object(archive: Archive) -> None:
     assert archive.get("empty", Range="bytes=-5").status == 200
 
 
-def test_the_local_object_goes_first(archive: Archive) -> None:
+def test_local_object_is_preferred_to_its_copy(archive: Archive) -> None:
     archive.store("both", b"remote")
     archive.swift.put(archive.container, "both", b"local")
     assert archive.get("both").body == b"local"
 
 
-def test_what_is_nowhere_is_swifts_own_404(archive: Archive, shunted: Shunted) -> None:
+def test_absent_object_gets_the_same_404_as_in_swift(archive: Archive, shunted: Shunted) -> None:
     plain = RawSwift(shunted)
     plain.put_container("plain")
     theirs, ours = plain.ask("GET", "plain", "absent"), archive.get("absent")
@@ -82,7 +82,7 @@ def test_what_is_nowhere_is_swifts_own_404(archive: Archive, shunted: Shunted) -
     assert archive.ask("GET", "absent", If_Match="*").status == 412
 
 
-def test_names_that_no_key_can_hold(new_archive: Callable[..., Archive]) -> None:
+def test_name_of_a_manifest_or_too_long_for_a_key_is_404(new_archive: Callable[..., Archive]) -> None:
     archive = new_archive(custom_prefix="", propagate_delete=True)
     archive.store_large("slo", [("s", "one", b"1")])
     hidden = archive.manifest_key("slo")
@@ -114,7 +114,7 @@ RANGES = [
 
 
 @pytest.mark.parametrize("wanted", RANGES)
-def test_ranges_as_swift_gives_them(archive: Archive, wanted: str) -> None:
+def test_range_of_archived_object_is_answered_like_swift(archive: Archive, wanted: str) -> None:
     archive.swift.put(archive.container, "local", BODY, {"Content-Type": "image/png"})
     archive.store("remote", BODY, ContentType="image/png")
     for method in ("GET", "HEAD"):
@@ -153,7 +153,7 @@ CONDITIONS = [
 
 @pytest.mark.parametrize("headers", CONDITIONS, ids=str)
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_conditions_as_swift_sees_them(
+def test_condition_on_archived_object_is_evaluated_like_swift(
     new_archive: Callable[..., Archive], archive: Archive, method: str, headers: dict[str, str]
 ) -> None:
     timestamp = "1500000000.00000"
@@ -171,14 +171,14 @@ def test_conditions_as_swift_sees_them(
         assert ours.status == expected[unmodified]
 
 
-def test_an_object_that_has_expired(archive: Archive) -> None:
+def test_expired_copy_is_404(archive: Archive) -> None:
     archive.store("expired", meta={"x-delete-at": str(int(time.time()) - 10)})
     archive.store("expires", meta={"x-delete-at": str(int(time.time()) + 1000)})
     assert archive.get("expired").status == archive.ask("HEAD", "expired").status == 404
     assert "x-delete-at" in archive.get("expires").headers
 
 
-def test_an_object_whose_delete_is_on_its_way(new_archive: Callable[..., Archive]) -> None:
+def test_copy_older_than_the_tombstone_is_404(new_archive: Callable[..., Archive]) -> None:
     archive = new_archive(propagate_delete=True)
     archive.store("o", b"copy", {"swift-timestamp": f"{time.time() - 100:.5f}"})
     archive.swift.put(archive.container, "o", b"local")
@@ -188,21 +188,21 @@ def test_an_object_whose_delete_is_on_its_way(new_archive: Callable[..., Archive
     assert archive.get("o").body == b"newer"
 
 
-def test_deletes_that_stay_here_hide_nothing(archive: Archive) -> None:
+def test_tombstone_without_propagate_delete_hides_no_copy(archive: Archive) -> None:
     archive.store("o", b"copy")
     archive.swift.put(archive.container, "o", b"local")
     archive.swift.delete(archive.container, "o")
     assert archive.get("o").body == b"copy"
 
 
-def test_a_container_that_is_gone(archive: Archive) -> None:
+def test_copy_of_object_in_deleted_container_is_404(archive: Archive) -> None:
     archive.store("o")
     assert archive.get("o").status == 200
     archive.swift.request("DELETE", archive.container)
     assert archive.get("o").status == archive.ask("HEAD", "o").status == 404
 
 
-def test_the_bypass(archive: Archive) -> None:
+def test_bypass_header_hides_archived_objects(archive: Archive) -> None:
     archive.store("o")
     assert archive.get("o", X_Cloud_Sync_Shunt_Bypass="true").status == 404
 
@@ -218,13 +218,13 @@ class TestLargeObjects:
         self.manifest = archive.store_large("slo", self.SEGMENTS, colour="red")
         return archive
 
-    def test_a_range_of_everything(self, archive: Archive) -> None:
+    def test_range_of_all_bytes_is_206_with_all_bytes(self, archive: Archive) -> None:
         for _ in range(2):
             got = archive.get("slo", Range="bytes=0-")
             assert (got.status, got.body) == (206, self.WHOLE)
             assert got.headers["content-range"] == "bytes 0-3499/3500"
 
-    def test_bytes_and_headers(self, archive: Archive) -> None:
+    def test_get_and_head_have_slo_etag_and_headers(self, archive: Archive) -> None:
         for _ in range(2):  # the second time the ETag is known
             got = archive.get("slo")
             assert (got.status, got.body) == (200, self.WHOLE)
@@ -237,7 +237,7 @@ class TestLargeObjects:
         assert (part.status, part.body) == (206, b"ab")
         assert archive.get("slo", If_None_Match=f'"{self.ETAG}"').status == 304
 
-    def test_the_manifest(self, archive: Archive) -> None:
+    def test_manifest_get_returns_the_stored_manifest(self, archive: Archive) -> None:
         got = archive.get("slo", "multipart-manifest=get")
         assert (got.status, got.body) == (200, self.manifest)
         assert got.headers["content-type"] == "application/json; charset=utf-8"
@@ -251,7 +251,7 @@ class TestLargeObjects:
         archive.store("plain", b"plain")
         assert archive.get("plain", "multipart-manifest=get").body == b"plain"
 
-    def test_parts(self, archive: Archive) -> None:
+    def test_part_number_returns_the_segment_or_416(self, archive: Archive) -> None:
         second = archive.get("slo", "part-number=2")
         assert (second.status, second.body) == (206, b"b" * 2000)
         assert second.headers["content-range"] == "bytes 1000-2999/3500"
@@ -263,14 +263,14 @@ class TestLargeObjects:
         archive.store("plain", b"plain")
         assert archive.get("plain", "part-number=2").body == b"plain"
 
-    def test_a_manifest_that_is_not_of_these_bytes(self, archive: Archive) -> None:
+    def test_manifest_that_does_not_fit_the_copy_is_ignored(self, archive: Archive) -> None:
         archive.store("slo", b"others", {"x-static-large-object": "True", "swift-slo-etag": "0" * 32})
         got = archive.get("slo")
         assert (got.status, got.body) == (200, b"others")
         assert got.headers["etag"] == f'"{hashlib.md5(b"others").hexdigest()}"'
         assert archive.get("slo", "multipart-manifest=get").status == 404
 
-    def test_an_upload_in_parts_that_was_no_large_object(self, archive: Archive) -> None:
+    def test_multipart_upload_without_manifest_is_read_as_large_object(self, archive: Archive) -> None:
         key = {"Bucket": archive.bucket, "Key": archive.prefix + "parts"}
         upload = archive.s3.create_multipart_upload(**key)["UploadId"]
         data = b"p" * (5 << 20)
@@ -283,8 +283,8 @@ class TestLargeObjects:
         assert got.headers["x-static-large-object"] == "True"
 
 
-def test_the_bare_manifest_of_a_dlo(archive: Archive) -> None:
-    """As versions before 0.2 stored it. One of its segments is archived by itself, and one is here."""
+def test_bare_dlo_manifest_reads_local_and_archived_segments(archive: Archive) -> None:
+    """Versions before 0.2 stored such manifests. One segment is archived, the other one is local."""
     archive.swift.put(archive.container, "dlo/1", b"first")
     archive.store("dlo/2", b"second")
     meta = {"x-object-manifest": quote(f"{archive.container}/dlo/"), "colour": "red", "swift-timestamp": ""}
@@ -311,7 +311,7 @@ def test_the_bare_manifest_of_a_dlo(archive: Archive) -> None:
     assert not archive.is_local("dlo")
 
 
-def test_a_symlink_to_an_archived_object(archive: Archive) -> None:
+def test_symlink_to_archived_object_returns_its_bytes(archive: Archive) -> None:
     archive.store("target", BODY)
     archive.store("link", b"never seen")
     for name, more in (("soft", {}), ("link", {})):
@@ -326,9 +326,7 @@ def test_a_symlink_to_an_archived_object(archive: Archive) -> None:
     assert elsewhere.ask("GET", "links", "to").status == 404
 
 
-def test_a_symlink_into_a_container_that_is_gone(
-    archive: Archive, new_archive: Callable[..., Archive]
-) -> None:
+def test_symlink_into_deleted_container_is_404(archive: Archive, new_archive: Callable[..., Archive]) -> None:
     other = new_archive()
     other.store("target", BODY)
     archive.swift.put(archive.container, "link", b"", {"X-Symlink-Target": f"{other.container}/target"})
@@ -337,7 +335,7 @@ def test_a_symlink_into_a_container_that_is_gone(
     assert archive.get("link").status == other.get("target").status == 404
 
 
-def test_a_symlink_bound_to_an_etag(archive: Archive) -> None:
+def test_static_symlink_to_archived_object_is_409_if_etag_differs(archive: Archive) -> None:
     target = {"X-Symlink-Target": f"{archive.container}/target"}
     archive.swift.put(archive.container, "target", BODY)
     archive.swift.put(archive.container, "link", b"", {**target, "X-Symlink-Target-Etag": MD5})

@@ -25,7 +25,7 @@ BODY = bytes(range(256)) * 1000
     ],
     ids=["range", "all", "end", "part"],
 )
-def test_read_of_a_part_restores_the_whole_where_the_mapping_says_so(
+def test_read_of_a_part_with_restore_on_range_restores_the_whole(
     new_archive: Callable[..., Archive], query: str, headers: dict[str, str], got: bytes
 ) -> None:
     archive = new_archive(restore_object=True, restore_on_range=True)
@@ -36,7 +36,7 @@ def test_read_of_a_part_restores_the_whole_where_the_mapping_says_so(
     assert archive.restored("o").body == BODY
 
 
-def test_read_of_a_range_is_asked_of_the_store_twice_and_head_and_304_restore_nothing(
+def test_range_restores_with_one_whole_get_but_head_and_304_do_not(
     remote: FaultProxy, new_archive: Callable[..., Archive], s3api: Store
 ) -> None:
     archive = new_archive(s3api.behind(remote.endpoint), restore_object=True, restore_on_range=True)
@@ -95,7 +95,7 @@ def test_container_whose_bucket_cannot_be_listed_is_not_deleted(
     assert protected.swift.ask("HEAD", protected.container).status == 204
 
 
-def test_container_is_deleted_by_what_the_cluster_has_without_the_option(
+def test_container_without_protect_containers_is_deleted_despite_copies(
     new_archive: Callable[..., Archive],
 ) -> None:
     for options in ({}, {"protect_containers": True, "merge_namespaces": False}):

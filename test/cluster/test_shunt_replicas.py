@@ -29,7 +29,7 @@ def versions(cluster: Shunted, container: str, name: str) -> list[str]:
     return found
 
 
-def test_a_node_that_is_down(cluster: Shunted, s3api: Store) -> None:
+def test_objects_are_read_restored_and_deleted_with_one_node_down(cluster: Shunted, s3api: Store) -> None:
     archive = Archive(cluster, s3api, restore_object=True, propagate_delete=True)
     segments = f"{archive.container}_segments"
     archive.swift.put(archive.container, "o", b"before it was moved")

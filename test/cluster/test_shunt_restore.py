@@ -53,7 +53,7 @@ def listing(archive: Archive, container: str) -> list[str]:
     return [entry["name"] for entry in json.loads(answer.body)] if answer.status == 200 else []
 
 
-def test_an_object_comes_back_as_it_was(archive: Archive) -> None:
+def test_get_restores_the_object_with_bytes_and_headers(archive: Archive) -> None:
     delete_at = str(int(time.time()) + 1000)
     meta = {"colour": "=?UTF-8?B?Z3LDvG4=?=", "x-delete-at": delete_at}
     archive.store("a/ü %2F", BODY, meta, ContentType="text/plain; charset=x", ContentDisposition="inline")
@@ -73,13 +73,15 @@ def test_an_object_comes_back_as_it_was(archive: Archive) -> None:
     assert archive.get("a/ü %2F").body == BODY
 
 
-def test_empty_objects(archive: Archive) -> None:
+def test_get_of_empty_object_restores_it(archive: Archive) -> None:
     archive.store("empty", b"")
     archive.get("empty")
     assert archive.restored("empty").body == b""
 
 
-def test_what_does_not_restore(archive: Archive, new_archive: Callable[..., Archive]) -> None:
+def test_head_range_304_and_disabled_option_restore_nothing(
+    archive: Archive, new_archive: Callable[..., Archive]
+) -> None:
     archive.store("o", BODY)
     archive.ask("HEAD", "o")
     archive.get("o", Range="bytes=0-")
@@ -94,7 +96,7 @@ def test_what_does_not_restore(archive: Archive, new_archive: Callable[..., Arch
     assert not other.is_local("o")
 
 
-def test_bytes_that_are_not_what_they_should_be(archive: Archive) -> None:
+def test_object_with_wrong_digest_is_served_but_not_restored(archive: Archive) -> None:
     archive.store("o", BODY, WRONG)
     assert archive.get("o").body == BODY
     archive.not_restored("o", "bad_digest")
@@ -103,7 +105,7 @@ def test_bytes_that_are_not_what_they_should_be(archive: Archive) -> None:
     quiet(archive, "o")
 
 
-def test_many_readers_of_one_object(archive: Archive, shunted: Shunted) -> None:
+def test_concurrent_gets_of_one_object_restore_it_once(archive: Archive, shunted: Shunted) -> None:
     archive.store("o", BODY * 8)
     with shunted.count_requests() as count, ThreadPoolExecutor(20) as pool:
         bodies = list(pool.map(lambda _: archive.get("o").body, range(20)))
@@ -123,7 +125,7 @@ class TestLargeObjects:
     def whole(self, archive: Archive) -> bytes:
         return b"".join(data for _, _, data in self.segments(archive))
 
-    def test_an_slo_with_all_its_containers(self, archive: Archive) -> None:
+    def test_slo_is_restored_with_segments_in_all_containers(self, archive: Archive) -> None:
         archive.store_large("slo", self.segments(archive), colour="red")
         got = archive.get("slo")
         assert got.body == self.whole(archive)
@@ -137,7 +139,7 @@ class TestLargeObjects:
         ]
         assert not any("swift-" in name for name in here.headers)
 
-    def test_segments_that_are_there_are_kept(self, archive: Archive) -> None:
+    def test_existing_segments_keep_their_metadata_or_get_a_new_timestamp(self, archive: Archive) -> None:
         (container, name, data), *_ = self.segments(archive)
         archive.swift.put_container(container)
         archive.swift.put(container, name, data, {"X-Object-Meta-Kept": "yes"})
@@ -152,7 +154,7 @@ class TestLargeObjects:
         after = float(archive.swift.request("HEAD", other, second).headers["x-timestamp"])
         assert after > before  # so that nobody who is about to delete it does
 
-    def test_nothing_is_left_of_what_fails(self, archive: Archive) -> None:
+    def test_failed_restore_leaves_no_new_segments(self, archive: Archive) -> None:
         (s, one, data), (t, two, _), _ = self.segments(archive)
         archive.swift.put_container(s)
         archive.swift.put(s, one, data)
@@ -170,13 +172,13 @@ class TestLargeObjects:
         archive.not_restored("wrong", "bad_digest")
         assert (listing(archive, s), listing(archive, t)) == ([one], [])
 
-    def test_large_object_without_its_manifest_is_given_and_not_restored(self, archive: Archive) -> None:
+    def test_large_object_without_manifest_is_served_but_not_restored(self, archive: Archive) -> None:
         archive.store_large("slo", self.segments(archive))
         archive.s3.delete_object(Bucket=archive.bucket, Key=archive.manifest_key("slo"))
         assert archive.get("slo").body == self.whole(archive)
         archive.not_restored("slo", "its manifest is not in the bucket")
 
-    def test_segments_of_a_foreign_container_are_given_and_not_restored(self, archive: Archive) -> None:
+    def test_large_object_with_foreign_segments_is_served_but_not_restored(self, archive: Archive) -> None:
         foreign = f"{archive.container}-private"
         archive.store_large("slo", [*self.segments(archive), (foreign, "one", b"p" * 10)])
         assert archive.get("slo").body == self.whole(archive) + b"p" * 10
@@ -184,7 +186,7 @@ class TestLargeObjects:
         for container in {foreign, *(container for container, _, _ in self.segments(archive))}:
             assert archive.swift.ask("HEAD", container).status == 404
 
-    def test_a_dlo_comes_back_as_an_slo(self, archive: Archive) -> None:
+    def test_dlo_is_restored_as_an_slo(self, archive: Archive) -> None:
         segments = [*self.segments(archive)[:2], (f"{archive.container}_segments", "empty", b"")]
         joined = md5("".join(md5(data) for _, _, data in segments).encode())
         archive.store_large(
@@ -203,8 +205,8 @@ class TestLargeObjects:
         assert here.headers["x-static-large-object"] == "True"
         assert "x-object-manifest" not in here.headers
 
-    def test_the_bare_manifest_of_a_dlo(self, archive: Archive) -> None:
-        """As versions before 0.2 stored it."""
+    def test_bare_dlo_manifest_is_restored_with_bytes_of_its_segments(self, archive: Archive) -> None:
+        """Versions before 0.2 stored such manifests."""
         container = f"{archive.container}_ü"
         archive.swift.put_container(container)
         archive.swift.put(container, "dlo/1", b"one")
@@ -213,7 +215,7 @@ class TestLargeObjects:
         assert archive.get("dlo").body == b"onetwo"
         assert archive.restored("dlo").body == b"onetwo"
 
-    def test_what_is_too_large_comes_in_segments(self, archive: Archive) -> None:
+    def test_object_too_large_for_swift_is_restored_in_segments(self, archive: Archive) -> None:
         body = b"".join(bytes([number]) * 1000 for number in range(200)) * 50
         archive.store("big", body, {"swift-timestamp": "1500000000.00001"})
         assert archive.get("big").body == body
@@ -231,7 +233,7 @@ class TestLargeObjects:
         assert all(name.startswith("big/") for name in listing(archive, container))
 
 
-class TestRaces:
+class TestWriteDuringRestore:
     """A client that writes while the object is restored."""
 
     def reading(self, archive: Archive, remote: FaultProxy, meanwhile: Callable[[], Any]) -> Answer:
@@ -245,7 +247,7 @@ class TestRaces:
             go.set()
             return answer.result()
 
-    def test_a_write_wins(self, behind: Archive, remote: FaultProxy) -> None:
+    def test_put_by_a_client_wins(self, behind: Archive, remote: FaultProxy) -> None:
         behind.store("o", BODY)
         got = self.reading(behind, remote, lambda: behind.swift.put(behind.container, "o", b"client's"))
         assert got.body == BODY
@@ -253,19 +255,19 @@ class TestRaces:
         wait_until(lambda: why in behind.told_of_restore("o"), SOON, "the restore given up")
         assert behind.get("o").body == b"client's"
 
-    def test_a_delete_wins(self, behind: Archive, remote: FaultProxy) -> None:
+    def test_delete_by_a_client_wins(self, behind: Archive, remote: FaultProxy) -> None:
         behind.store("o", BODY)
         self.reading(behind, remote, lambda: behind.ask("DELETE", "o"))
         behind.not_restored("o", "deleted while it was read")
 
-    def test_a_container_that_goes(self, behind: Archive, remote: FaultProxy) -> None:
+    def test_restore_into_deleted_container_is_given_up(self, behind: Archive, remote: FaultProxy) -> None:
         behind.store("o", BODY)
         got = self.reading(behind, remote, lambda: behind.swift.request("DELETE", behind.container))
         assert got.body == BODY
         behind.not_restored("o", "404")
 
 
-def test_a_client_that_goes_away(archive: Archive, shunted: Shunted) -> None:
+def test_client_that_disconnects_stops_the_restore(archive: Archive, shunted: Shunted) -> None:
     body = b"z" * (7 << 20)
     archive.store("o", body)
     proxy = shunted.server("proxy")

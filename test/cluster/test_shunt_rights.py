@@ -116,7 +116,7 @@ STEPS = [
 ]
 
 
-def test_archived_large_object_answers_whoever_the_one_in_the_cluster_does(both: Both) -> None:
+def test_archived_large_object_answers_each_user_like_a_local_one(both: Both) -> None:
     for acl, thorough in STEPS:
         both.readable(acl)
         for who, user in both.users().items():
@@ -126,8 +126,8 @@ def test_archived_large_object_answers_whoever_the_one_in_the_cluster_does(both:
                         both.compare(user, method, kind, query, headers)
 
 
-def test_manifest_of_an_archived_dlo_is_for_who_may_list_its_segments(both: Both) -> None:
-    """Swift's own answer tells of no segments."""
+def test_manifest_of_archived_dlo_without_right_to_segments_is_403(both: Both) -> None:
+    """Swift's own answer does not name the segments."""
     colleague = both.users()["colleague"]
     ask = partial(colleague.ask, query="multipart-manifest=get")
     assert [ask(method, both.container, "gone-dlo").status for method in ("GET", "HEAD")] == [403, 403]
@@ -172,7 +172,7 @@ def test_temporary_url_of_one_container_opens_no_segments_elsewhere(both: Both) 
     assert status("gone-slo") == status("here-slo") == 409
 
 
-def test_restore_is_for_who_can_read_the_object_afterwards(new_archive: Callable[..., Archive]) -> None:
+def test_read_by_user_without_right_to_segments_restores_nothing(new_archive: Callable[..., Archive]) -> None:
     both = Both(new_archive(restore_object=True))
     archive, colleague = both.archive, both.users()["colleague"]
     assert colleague.ask("GET", both.container, "gone-slo").status == 409
@@ -190,7 +190,7 @@ def test_restore_is_for_who_can_read_the_object_afterwards(new_archive: Callable
     archive.restored("containerless")
 
 
-def test_large_object_without_manifest_is_for_who_may_read_the_account(both: Both) -> None:
+def test_large_object_without_manifest_needs_the_right_to_the_account(both: Both) -> None:
     archive, colleague = both.archive, both.users()["colleague"]
     both.readable("test:tester3")
     for name in ("gone-slo", "gone-dlo"):

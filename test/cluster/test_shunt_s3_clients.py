@@ -36,7 +36,7 @@ def listed(s3: Any, archive: Archive) -> dict[str, str]:
     return {line["Key"]: line["ETag"] for line in s3.list_objects_v2(Bucket=archive.container)["Contents"]}
 
 
-def test_an_upload_in_parts_there_and_back(
+def test_multipart_upload_looks_the_same_when_moved_and_restored(
     new_archive: Callable[..., Archive], shunted: Shunted, tmp_path: Path
 ) -> None:
     archive = new_archive(restore_object=True)
@@ -83,7 +83,9 @@ def test_an_upload_in_parts_there_and_back(
     check()
 
 
-def test_versions_of_what_has_none(new_archive: Callable[..., Archive], shunted: Shunted) -> None:
+def test_unversioned_container_lists_null_versions_of_all_objects(
+    new_archive: Callable[..., Archive], shunted: Shunted
+) -> None:
     archive = new_archive()
     for name in ("a/here", "c/1", "c/2"):
         archive.swift.put(archive.container, name)

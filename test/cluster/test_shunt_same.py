@@ -93,7 +93,7 @@ def test_answers_of_an_archived_slo_are_those_of_a_local_one(archive: Archive) -
     compare(archive, "here", "gone")
 
 
-def test_answers_of_a_symlink_to_an_archived_object_are_those_of_one_to_a_local_one(archive: Archive) -> None:
+def test_answers_of_a_symlink_to_archived_object_are_those_to_a_local_one(archive: Archive) -> None:
     archive.swift.put(archive.container, "here", BODY, META)
     archive.store("gone", BODY, STORED, ContentType="a/b")
     for name in ("here", "gone"):
@@ -108,7 +108,7 @@ def versioned(new_archive: Callable[..., Archive], **options: bool) -> Archive:
     return archive
 
 
-def test_symlinks_of_a_container_with_versions_lead_to_archived_objects(
+def test_symlink_in_versioned_container_is_followed_to_archived_object(
     new_archive: Callable[..., Archive],
 ) -> None:
     archive, container = new_archive(), versioned(new_archive).container
@@ -127,8 +127,8 @@ def test_symlinks_of_a_container_with_versions_lead_to_archived_objects(
     assert swift.ask("GET", container, "bound").status == 409
 
 
-def test_copies_of_expired_symlinks_and_versions_are_not_read(new_archive: Callable[..., Archive]) -> None:
-    """They know nothing of an X-Delete-At that is not their target's."""
+def test_copy_of_expired_symlink_or_version_is_404(new_archive: Callable[..., Archive]) -> None:
+    """Such copies do not have the X-Delete-At of the link itself."""
     archive = new_archive(propagate_post=True)
     swift = archive.swift
     places = [
@@ -151,7 +151,7 @@ def test_copies_of_expired_symlinks_and_versions_are_not_read(new_archive: Calla
         assert [place.ask(method, name).status for method in ("GET", "POST", "HEAD")] == [404] * 3
 
 
-def test_listing_shows_what_the_cluster_has_of_a_copied_link_slo_and_dlo(
+def test_listing_entries_of_copied_link_slo_and_dlo_are_the_local_ones(
     new_archive: Callable[..., Archive],
 ) -> None:
     archive = new_archive(retain_local=True)

@@ -83,7 +83,7 @@ def container(request: pytest.FixtureRequest, shunted: Shunted, s3api: Store) ->
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
-def test_every_answer_is_the_same(
+def test_every_answer_equals_that_of_a_cluster_without_the_middleware(
     worlds: list[World], container: str, story: Callable[[str], list[StepResult]]
 ) -> None:
     for one in story(container):
@@ -117,7 +117,7 @@ ODD_PATHS = [
 ]
 
 
-def test_odd_paths(worlds: list[World], container: str) -> None:
+def test_odd_path_is_answered_like_without_the_middleware(worlds: list[World], container: str) -> None:
     for world in worlds:
         world.users[TESTER.name].put_container(container)
     headers = {"Destination": "/%ff/o", "X-Copy-From": "/%ff/o", "X-Copy-From-Account": "%ff"}
@@ -150,7 +150,7 @@ _COUNTS = frozenset(["x-container-object-count", "x-container-bytes-used"])
 
 
 @pytest.mark.parametrize("story", [objects, copies, web, links], ids=lambda story: story.__name__)
-def test_archived_objects_are_what_they_were(
+def test_answers_for_archived_objects_equal_those_of_plain_swift(
     worlds: list[World], new_archive: Callable[..., Archive], story: Callable[[str], list[StepResult]]
 ) -> None:
     """Each object is moved away as soon as it is written."""
@@ -187,7 +187,7 @@ def move(archive: Archive, name: str) -> None:
     archive.store(name, here.body, {**meta, **marks}, **options)
 
 
-def test_every_answer_to_clients_of_s3_is_the_same(
+def test_every_s3_answer_equals_that_without_the_middleware(
     swift: SwiftCluster, shunted: Shunted, container: str
 ) -> None:
     bucket = container
