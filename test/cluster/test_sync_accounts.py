@@ -61,7 +61,9 @@ def daemon_of(new_daemon: NewDaemon) -> Any:
     return daemon_of
 
 
-def test_containers_come_and_go(swift: SwiftCluster, s3api: Store, daemon_of: Any) -> None:
+def test_mapping_of_account_follows_new_and_deleted_containers(
+    swift: SwiftCluster, s3api: Store, daemon_of: Any
+) -> None:
     account = Account(swift, s3api)
     own = Pair(account.swift, s3api, "own").create()
     account.put("a", "1", "2")
@@ -88,7 +90,7 @@ def test_containers_come_and_go(swift: SwiftCluster, s3api: Store, daemon_of: An
     account.arrives(daemon, a="2", own="o")
 
 
-def test_a_database_that_is_broken_stops_nobody_else(
+def test_broken_database_of_one_container_stops_no_other(
     swift: SwiftCluster, s3api: Store, daemon_of: Any
 ) -> None:
     account = Account(swift, s3api)
@@ -109,8 +111,10 @@ def test_a_database_that_is_broken_stops_nobody_else(
     account.arrives(daemon, good="1", bad="1")
 
 
-def test_segments_move_with_their_manifests(swift: SwiftCluster, s3api: Store, daemon_of: Any) -> None:
-    """Wherever in the account they are; and versions stay where they are."""
+def test_move_of_account_takes_segments_but_keeps_versions(
+    swift: SwiftCluster, s3api: Store, daemon_of: Any
+) -> None:
+    """Segments move with their manifest from another container of the account."""
     account = Account(swift, s3api, retain_local=False, propagate_delete=False, segment_containers=["parts"])
     account.put("plain", "o")
     account.put("parts", "p1", "p2", "other")

@@ -103,7 +103,7 @@ def store_of(pair: Pair) -> str:
     return str(pair.mapping["aws_endpoint"]).removeprefix("http://")
 
 
-def test_alerts_tell_what_is_wrong_and_nothing_else(
+def test_store_faults_and_stopped_process_fire_exactly_their_alerts(
     swift: SwiftCluster,
     s3api: Store,
     rclone_store: Store,
@@ -111,8 +111,8 @@ def test_alerts_tell_what_is_wrong_and_nothing_else(
     metrics: MetricsOf,
     prometheus: Prometheus,
 ) -> None:
-    """One store freezes, one refuses, one is well but for two requests; then the process stands still, and is
-    killed. Meanwhile Prometheus reads the same port."""
+    """One store hangs, one refuses, one fails a few requests; then the process is stopped, and killed.
+    Meanwhile Prometheus reads the same port."""
     never = threading.Event()
     place = rclone_store.endpoint
     with ExitStack() as stack:
@@ -199,7 +199,7 @@ def every_expression_gives_data(prometheus: Prometheus) -> None:
     wait_until(is_read, 30, "a reading without an error")
 
 
-def test_systemd_hears_of_us_while_turns_show_signs_of_life(
+def test_watchdog_messages_stop_while_a_turn_is_stalled(
     swift: SwiftCluster, rclone_store: Store, new_daemon: NewDaemon, systemd: Systemd
 ) -> None:
     goes_on = threading.Event()

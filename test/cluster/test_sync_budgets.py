@@ -45,9 +45,11 @@ def configure(daemon: SyncDaemon, store: Store, budgets: dict[str, Any], *pairs:
     ]
 
 
-def test_bytes_and_requests(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
-    """300 kB at 100 kB a second, of which the first 100 kB are free, of a mapping and of two; 25 requests at
-    10 a second; and a timetable that allows nothing."""
+def test_rate_limits_and_timetable_delay_only_their_own_mappings(
+    swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+) -> None:
+    """300 kB at 100 kB a second, the first 100 kB free, of one mapping, and of two mappings together;
+    25 requests at 10 a second; and a timetable that allows nothing."""
     slow, few, one, other, closed, free = (new_pair(swift, s3api) for _ in range(6))
     budgets = {
         slow.container: {"budget": {"bytes_per_second": 100_000}},

@@ -23,7 +23,7 @@ def settled(pair: Pair) -> bool:
     return False
 
 
-def test_changes_arrive_while_it_runs(pair: Pair, daemon: SyncDaemon) -> None:
+def test_changes_while_the_daemon_runs_end_up_equal_on_both_sides(pair: Pair, daemon: SyncDaemon) -> None:
     chance = random.Random(1)
     names = [f"o{number}" for number in range(8)]
     daemon.start()
@@ -43,7 +43,7 @@ def test_changes_arrive_while_it_runs(pair: Pair, daemon: SyncDaemon) -> None:
     assert daemon.unsettled() == {}
 
 
-def test_goes_on_where_it_stopped(pair: Pair, daemon: SyncDaemon) -> None:
+def test_restarted_daemon_copies_changes_made_meanwhile(pair: Pair, daemon: SyncDaemon) -> None:
     daemon.start()
     pair.put("first")
     wait_until(lambda: settled(pair), 20, "the first copy")
@@ -55,10 +55,10 @@ def test_goes_on_where_it_stopped(pair: Pair, daemon: SyncDaemon) -> None:
     assert pair.arrived() == ["second"]
 
 
-def test_database_that_is_replaced_is_read_from_its_start(
+def test_replaced_database_is_read_from_its_first_row(
     swift: SwiftCluster, pair: Pair, daemon: SyncDaemon
 ) -> None:
-    """As after the loss of a disk: another database, whose rows have small numbers again."""
+    """As after the loss of a disk, the new database begins with small row numbers again."""
     for number in range(5):
         pair.put(f"old{number}")
     daemon.start()
@@ -70,7 +70,7 @@ def test_database_that_is_replaced_is_read_from_its_start(
     pair.check_object("new")
 
 
-def test_database_from_a_backup_that_has_grown_again_is_compared(
+def test_database_restored_from_a_backup_is_compared_again(
     swift: SwiftCluster, pair: Pair, daemon: SyncDaemon
 ) -> None:
     for number in range(5):
@@ -90,7 +90,7 @@ def test_database_from_a_backup_that_has_grown_again_is_compared(
     assert "was replaced by an older copy" in daemon.log_text()
 
 
-def test_one_daemon_for_many_containers(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
+def test_one_daemon_copies_many_containers(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
     pairs = [new_pair(swift, s3api) for _ in range(12)]
     daemon = new_daemon(*pairs, enumerator_workers=3, workers=4)
     daemon.start()

@@ -17,7 +17,9 @@ def position_of(daemon: SyncDaemon, path: str) -> tuple[str, float | None]:
     return row["position"], row["until"]
 
 
-def test_more_deletes_than_allowed(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
+def test_deletes_beyond_the_limit_are_held_until_allowed(
+    swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+) -> None:
     pair = new_pair(swift, s3api, delete_budget={"deletes": 2, "percent": 50})
     names = [f"o{number}" for number in range(6)]
     for name in names:

@@ -18,7 +18,9 @@ PREFIXES = {
 LITERAL = {"": "", "plain-": "plain-", "/kept//": "/kept//", "dir/": "dir/"}
 
 
-def test_prefixes(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
+def test_each_custom_prefix_gives_the_expected_keys(
+    swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+) -> None:
     joined = [(new_pair(swift, s3api, custom_prefix=prefix), key) for prefix, key in PREFIXES.items()]
     literal = [
         (new_pair(swift, s3api, custom_prefix=prefix, prefix_join="literal"), key)
@@ -41,8 +43,10 @@ def test_prefixes(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> N
         assert keys(pair.s3, pair.bucket) == [f"{expected}name/of it"]
 
 
-def test_what_two_mappings_share(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
-    """One container to two buckets: each has its own progress; then one bucket leaves, and comes back."""
+def test_two_mappings_of_one_container_keep_separate_progress(
+    swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+) -> None:
+    """One of the two mappings is removed for a while, and then configured again."""
     first = new_pair(swift, s3api)
     second = Pair(first.swift, s3api, first.container)
     second.s3.create_bucket(Bucket=second.bucket)
@@ -65,7 +69,7 @@ def test_what_two_mappings_share(swift: SwiftCluster, s3api: Store, new_daemon: 
     first.check()
 
 
-def test_new_destination_starts_anew_and_leaves_the_old_one_alone(
+def test_new_destination_starts_over_and_leaves_the_old_one_alone(
     swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
 ) -> None:
     pair = new_pair(swift, s3api)

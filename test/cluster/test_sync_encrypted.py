@@ -30,7 +30,9 @@ def pair(encrypted: SwiftCluster, moto_store: Store) -> Pair:
     return pair
 
 
-def test_plaintext_arrives(encrypted: SwiftCluster, pair: Pair, new_daemon: NewDaemon) -> None:
+def test_objects_of_encrypted_cluster_are_copied_as_plaintext(
+    encrypted: SwiftCluster, pair: Pair, new_daemon: NewDaemon
+) -> None:
     daemon = new_daemon(pair, cluster=encrypted)
     sync(daemon, pair)
     pair.check()
@@ -47,7 +49,7 @@ def test_plaintext_arrives(encrypted: SwiftCluster, pair: Pair, new_daemon: NewD
     pair.check()
 
 
-def test_ciphertext_does_not_leave(
+def test_without_the_key_nothing_is_copied(
     encrypted: SwiftCluster, pair: Pair, new_daemon: NewDaemon, tmp_path: Path
 ) -> None:
     conf = encrypted.internal_client_conf.read_text()
@@ -66,7 +68,7 @@ def test_ciphertext_does_not_leave(
     assert daemon.unsettled() == {}
 
 
-def test_what_is_not_read_to_its_end_leaves_no_connection(
+def test_objects_not_read_to_the_end_leave_no_connection_open(
     encrypted: SwiftCluster, pair: Pair, moto_store: Store, new_daemon: NewDaemon
 ) -> None:
     """The fixture ``no_descriptor_is_left`` counts them."""

@@ -52,7 +52,9 @@ def ours(pair: Pair) -> list[tuple[str, int, str]]:
 
 
 @pytest.mark.parametrize("store", ["moto_store"], indirect=True)
-def test_the_rule_and_what_becomes_of_it(pair: Pair, proxy: FaultProxy, new_daemon: NewDaemon) -> None:
+def test_lifecycle_rule_follows_the_option_and_keeps_foreign_rules(
+    pair: Pair, proxy: FaultProxy, new_daemon: NewDaemon
+) -> None:
     configuration = {"Rules": [THEIRS]}
     pair.s3.put_bucket_lifecycle_configuration(Bucket=pair.bucket, LifecycleConfiguration=configuration)
     large = Large(pair)
@@ -97,8 +99,9 @@ def test_the_rule_and_what_becomes_of_it(pair: Pair, proxy: FaultProxy, new_daem
 
 
 @pytest.mark.parametrize("store", ["moto_store", "s3api", "rclone_store"], indirect=True)
-def test_where_it_cannot_be(pair: Pair, store: Store, proxy: FaultProxy, new_daemon: NewDaemon) -> None:
-    """Objects are copied all the same, and one line says what is wrong."""
+def test_store_without_lifecycle_rules_gets_copies_and_an_error(
+    pair: Pair, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
+) -> None:
     if store.name == "moto":
         proxy.when(denies_lifecycle)
     pair.put("o")

@@ -26,7 +26,9 @@ def put_slo(pair: Pair, name: str) -> None:
 class TestLargeObjects:
     """More of them in test_sync_large.py; here their segments are in the same container."""
 
-    def test_they_land_beside_everything_else(self, pair: Pair, daemon: SyncDaemon) -> None:
+    def test_large_objects_and_their_segments_are_copied_and_replaced(
+        self, pair: Pair, daemon: SyncDaemon
+    ) -> None:
         pair.put("before")
         put_slo(pair, "static")
         pair.put("dynamic", b"", {"X-Object-Manifest": f"{pair.container}/segments/"})
@@ -39,14 +41,14 @@ class TestLargeObjects:
         assert daemon.once().returncode == 0, daemon.log_text()
         pair.check()
 
-    def test_a_large_object_over_a_copied_one(self, pair: Pair, daemon: SyncDaemon) -> None:
+    def test_large_object_replaces_the_copy_of_a_plain_one(self, pair: Pair, daemon: SyncDaemon) -> None:
         pair.put("o", b"plain")
         assert daemon.once().returncode == 0
         put_slo(pair, "o")
         assert daemon.once().returncode == 0, daemon.log_text()
         pair.check()
 
-    def test_uploads_in_parts_through_s3api_are_large_objects(
+    def test_multipart_upload_through_s3api_is_copied(
         self, swift: SwiftCluster, pair: Pair, daemon: SyncDaemon
     ) -> None:
         s3 = swift.s3_client()
@@ -63,7 +65,7 @@ class TestLargeObjects:
 class TestSymlinks:
     """A symlink is copied as what a client would read there."""
 
-    def test_bytes_and_metadata_of_the_target(
+    def test_copy_of_a_symlink_has_bytes_and_metadata_of_the_target(
         self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
     ) -> None:
         pair, other = new_pair(swift, s3api, follow_symlinks="account"), new_pair(swift, s3api)
@@ -88,7 +90,7 @@ class TestSymlinks:
         assert pair.arrived() == ["link"]
         assert pair.landed("link").md5 == hashlib.md5(b"other bytes").hexdigest()
 
-    def test_without_a_file_for_the_internal_client(
+    def test_symlink_without_internal_client_file_is_copied(
         self, pair: Pair, daemon: SyncDaemon, tmp_path: Path
     ) -> None:
         daemon.settings["internal_client_path"] = str(tmp_path / "none.conf")
@@ -97,7 +99,7 @@ class TestSymlinks:
         sync(daemon, pair)
         assert pair.landed("link").md5 == pair.landed("target").md5
 
-    def test_link_that_leads_nowhere(self, pair: Pair, daemon: SyncDaemon, tmp_path: Path) -> None:
+    def test_broken_symlink_is_quarantined(self, pair: Pair, daemon: SyncDaemon, tmp_path: Path) -> None:
         """The built-in pipeline logs a request when its answer is closed; as the process ends, it cannot."""
         daemon.settings["internal_client_path"] = str(tmp_path / "none.conf")
         pair.put("nowhere", b"", {"X-Symlink-Target": f"{pair.container}/no such object"})
@@ -108,7 +110,7 @@ class TestSymlinks:
             "nowhere": ("quarantine", "symlink_broken")
         }
 
-    def test_link_to_a_large_object(self, pair: Pair, daemon: SyncDaemon) -> None:
+    def test_symlink_to_large_object_is_copied_with_its_bytes(self, pair: Pair, daemon: SyncDaemon) -> None:
         put_slo(pair, "large")
         pair.put("dynamic", b"", {"X-Object-Manifest": f"{pair.container}/segments/"})
         for target in ("large", "dynamic"):
@@ -119,7 +121,7 @@ class TestSymlinks:
 
 
 class TestVersions:
-    def test_the_current_version_is_what_lands(self, pair: Pair, daemon: SyncDaemon) -> None:
+    def test_current_version_of_each_object_is_copied(self, pair: Pair, daemon: SyncDaemon) -> None:
         pair.swift.request("POST", pair.container, headers={"X-Versions-Enabled": "true"})
         for name in ("kept", "deleted", "restored"):
             pair.put(name, b"first", {"X-Object-Meta-Version": "1"})
@@ -141,7 +143,7 @@ class TestVersions:
         sync(daemon, pair)
         assert pair.landed("kept").user == in_swift(pair.swift, pair.container, "kept").user
 
-    def test_archive_containers_of_the_older_kind(
+    def test_versions_location_copies_the_current_version(
         self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
     ) -> None:
         pair, archive = new_pair(swift, s3api), new_pair(swift, s3api)
@@ -161,7 +163,9 @@ class TestVersions:
 
 
 class TestExpiry:
-    def test_expired_before_it_was_copied(self, swift: SwiftCluster, pair: Pair, daemon: SyncDaemon) -> None:
+    def test_object_expired_before_its_first_copy_is_not_copied(
+        self, swift: SwiftCluster, pair: Pair, daemon: SyncDaemon
+    ) -> None:
         pair.put("short lived")
         pair.put("long lived", b"x", {"X-Delete-After": "3600"})
         expire(swift.client(), pair.container, "short lived")
@@ -171,8 +175,10 @@ class TestExpiry:
         assert daemon.unsettled() == {}
 
 
-def test_other_policies(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
-    """A container made again in another policy has rows of both."""
+def test_container_recreated_in_another_policy_is_copied(
+    swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+) -> None:
+    """The container has rows of both policies."""
     pair = new_pair(swift, s3api)
     daemon = new_daemon(pair)
     pair.put("o", b"in gold")

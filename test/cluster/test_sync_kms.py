@@ -36,8 +36,10 @@ def run(daemon: SyncDaemon, proxy: FaultProxy) -> Counter[str]:
     return requests
 
 
-def test_the_emulation(store: Store, proxy: FaultProxy, container_name: str) -> None:
-    """Its ETags are no MD5s, conditions on them hold, and uploads can be completed with them."""
+def test_kms_emulation_has_other_etags_that_conditions_accept(
+    store: Store, proxy: FaultProxy, container_name: str
+) -> None:
+    """The ETags are not MD5s, conditions accept them, and uploads can be completed with them."""
     s3 = store.behind(proxy.endpoint).through_client()
     s3.create_bucket(Bucket=container_name)
     where = {"Bucket": container_name, "Key": "o"}
@@ -54,7 +56,7 @@ def test_the_emulation(store: Store, proxy: FaultProxy, container_name: str) -> 
     assert s3.get_object(**where)["Body"].read() == b"y"
 
 
-def test_nothing_is_sent_twice(
+def test_comparison_and_posts_send_no_bytes_again(
     swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
 ) -> None:
     pair = new_pair(swift, store.behind(proxy.endpoint))
@@ -87,7 +89,7 @@ def test_nothing_is_sent_twice(
         pair.check_object(f"o{number:02}")
 
 
-def test_objects_are_moved(
+def test_objects_are_moved_with_one_put_each(
     swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
 ) -> None:
     pair: Pair = new_pair(swift, store.behind(proxy.endpoint), retain_local=False, propagate_delete=False)

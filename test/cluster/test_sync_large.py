@@ -50,8 +50,8 @@ def compare_again(daemon: SyncDaemon) -> None:
 
 
 @both_stores
-class TestStatic:
-    def test_one_part_for_each_segment(
+class TestStaticLargeObject:
+    def test_slo_is_uploaded_with_one_part_for_each_segment(
         self, swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
     ) -> None:
         large = Large(new_pair(swift, store.behind(proxy.endpoint)), segments_policy="silver")
@@ -69,7 +69,9 @@ class TestStatic:
         compare_again(daemon)
         assert run(daemon, proxy) == {}
 
-    def test_segments_that_are_no_parts(self, large: Large, daemon: SyncDaemon, proxy: FaultProxy) -> None:
+    def test_small_segments_are_regrouped_into_parts(
+        self, large: Large, daemon: SyncDaemon, proxy: FaultProxy
+    ) -> None:
         segments = [large.segment(f"{n:03}", 400_000 + n) for n in range(40)] + [large.segment("empty", 0)]
         large.put_slo("small segments", segments)
         large.put_slo("tiny", segments[:3])
@@ -81,7 +83,7 @@ class TestStatic:
         compare_again(daemon)
         assert run(daemon, proxy) == {}
 
-    def test_other_part_sizes_upload_nothing(
+    def test_changed_part_limits_upload_nothing_again(
         self, large: Large, daemon: SyncDaemon, proxy: FaultProxy
     ) -> None:
         large.put_slo("exact", [large.segment("a", 5 * MIB), large.segment("b", 6 * MIB)])
@@ -94,7 +96,9 @@ class TestStatic:
             compare_again(daemon)
             assert run(daemon, proxy) == {}
 
-    def test_metadata_alone_changes(self, large: Large, daemon: SyncDaemon, proxy: FaultProxy) -> None:
+    def test_post_is_copied_without_uploading_bytes(
+        self, large: Large, daemon: SyncDaemon, proxy: FaultProxy
+    ) -> None:
         large.put_slo("o", [large.segment("a", 5 * MIB), large.segment("b", 5 * MIB)])
         run(daemon, proxy)
         for number in range(2):
@@ -104,7 +108,7 @@ class TestStatic:
             compare_again(daemon)
             assert run(daemon, proxy) == {}
 
-    def test_metadata_of_what_is_too_large_for_one_copy(
+    def test_post_to_object_too_large_for_one_copy_copies_its_parts(
         self, large: Large, daemon: SyncDaemon, proxy: FaultProxy
     ) -> None:
         daemon.alter(limits={"max_copy": 5 * MIB})
@@ -120,7 +124,9 @@ class TestStatic:
         compare_again(daemon)
         assert run(daemon, proxy) == {}
 
-    def test_kinds_change(self, large: Large, daemon: SyncDaemon, proxy: FaultProxy) -> None:
+    def test_slo_and_plain_object_replace_each_other(
+        self, large: Large, daemon: SyncDaemon, proxy: FaultProxy
+    ) -> None:
         segments = [large.segment("a", 5 * MIB), large.segment("b", 100)]
         whole = segments[0].body + segments[1].body
         large.put_slo("same bytes", segments)
@@ -137,7 +143,9 @@ class TestStatic:
         assert "x-static-large-object" not in large.head("same bytes")["Metadata"]
         assert large.manifest("plain first") == large.raw_manifest("plain first")
 
-    def test_a_delete_takes_the_manifest(self, large: Large, daemon: SyncDaemon, proxy: FaultProxy) -> None:
+    def test_delete_deletes_the_stored_manifest_too(
+        self, large: Large, daemon: SyncDaemon, proxy: FaultProxy
+    ) -> None:
         large.put_slo("o", [large.segment("a", 100)])
         run(daemon, proxy)
         large.pair.delete("o")
@@ -146,7 +154,7 @@ class TestStatic:
         assert requests == {"DeleteObjects": 1}
         large.check()
 
-    def test_a_manifest_that_is_missing_is_written_alone(
+    def test_missing_manifest_is_written_without_the_object(
         self, large: Large, daemon: SyncDaemon, proxy: FaultProxy
     ) -> None:
         segments = [large.segment("a", 5 * MIB), large.segment("b", 100)]
@@ -162,7 +170,9 @@ class TestStatic:
         assert large.manifest("o") == large.raw_manifest("o")
         large.check("o")
 
-    def test_the_way_back(self, large: Large, daemon: SyncDaemon, proxy: FaultProxy) -> None:
+    def test_object_rebuilt_from_its_copy_equals_the_original(
+        self, large: Large, daemon: SyncDaemon, proxy: FaultProxy
+    ) -> None:
         segments = [large.segment(f"{n}", size) for n, size in enumerate([5 * MIB, 1000, 1, 300_000])]
         large.put_slo("o", segments, {"X-Object-Meta-A": "\u00fc", "Content-Type": "text/x"})
         before = large.pair.swift.request("GET", large.pair.container, "o")
@@ -180,8 +190,8 @@ class TestStatic:
 
 
 @both_stores
-class TestRefused:
-    def test_manifests_that_cannot_be_copied_are_reported_and_passed(
+class TestRefusedLargeObject:
+    def test_unsupported_manifests_are_quarantined_and_others_copied(
         self, large: Large, daemon: SyncDaemon
     ) -> None:
         part = large.segment("a", 100)
@@ -201,7 +211,9 @@ class TestRefused:
             large.pair.check_object(name)
         assert large.open_uploads() == []
 
-    def test_segments_that_are_not_what_the_manifest_says(self, large: Large, daemon: SyncDaemon) -> None:
+    def test_missing_or_changed_segments_are_retried_until_they_fit(
+        self, large: Large, daemon: SyncDaemon
+    ) -> None:
         first, lost, changed = large.segment("a", 5 * MIB), large.segment("l", 50), large.segment("c", 60)
         large.put_slo("missing", [first, lost])
         large.put_slo("changed", [first, changed])
@@ -220,8 +232,10 @@ class TestRefused:
 
 
 @both_stores
-class TestDynamic:
-    def test_becomes_one_object(self, large: Large, daemon: SyncDaemon, proxy: FaultProxy) -> None:
+class TestDynamicLargeObject:
+    def test_dlo_is_copied_as_one_object_and_follows_its_segments(
+        self, large: Large, daemon: SyncDaemon, proxy: FaultProxy
+    ) -> None:
         prefix = "\u00fcber %41/seg_"
         parts = [large.segment(f"{prefix}{n}", size) for n, size in enumerate([5 * MIB, 6 * MIB, 10])]
         large.segment("\u00fcber %41/other", 10)
@@ -244,10 +258,10 @@ class TestDynamic:
         assert run(daemon, proxy) == {"CreateMultipartUpload": 1, "UploadPart": 3, "PutObject": 1}
         large.check("o", "small", "empty")
 
-    def test_what_an_earlier_version_left_is_completed(
+    def test_bare_manifest_of_an_earlier_version_is_replaced_by_the_bytes(
         self, large: Large, daemon: SyncDaemon, proxy: FaultProxy
     ) -> None:
-        """It stored the empty manifest object alone, under the same key and newer than the row."""
+        """That version stored only the empty manifest, under the same key and newer than the row."""
         part = large.segment("seg", 1000)
         large.put_dlo("o", "seg")
         large.pair.s3.put_object(
@@ -284,7 +298,7 @@ def without_time(entry: dict[str, Any]) -> dict[str, Any]:
         ("s3_sync.providers.s3.bucket:S3Bucket.put_manifest", 1, "after"),
     ],
 )
-def test_a_kill_leaves_no_open_upload_and_no_half_object(
+def test_kill_during_upload_leaves_no_open_upload_and_no_half_object(
     large: Large, daemon: SyncDaemon, at: str, call: int, moment: str
 ) -> None:
     large.put_slo("o", [large.segment(f"{n}", 5 * MIB) for n in range(3)])
@@ -321,7 +335,7 @@ def test_old_uploads_below_our_prefix_are_aborted_at_the_start(large: Large, dae
 
 
 @both_stores
-def test_a_stop_in_the_middle_aborts(
+def test_upload_stopped_with_the_daemon_is_completed_by_the_next_run(
     large: Large, daemon: SyncDaemon, proxy: FaultProxy, tmp_path: Path
 ) -> None:
     large.put_slo("o", [large.segment(f"{n}", 5 * MIB) for n in range(6)])
@@ -335,7 +349,7 @@ def test_a_stop_in_the_middle_aborts(
 
 
 @pytest.mark.parametrize("store", ["s3api"], indirect=True)
-def test_a_symlink_to_a_large_object(large: Large, daemon: SyncDaemon) -> None:
+def test_symlink_to_large_object_is_copied_with_its_manifest(large: Large, daemon: SyncDaemon) -> None:
     large.put_slo("target", [large.segment("a", 5 * MIB), large.segment("b", 10)])
     large.pair.put("link", b"", {"X-Symlink-Target": f"{large.pair.container}/target"})
     assert daemon.once().returncode == 0
@@ -344,7 +358,7 @@ def test_a_symlink_to_a_large_object(large: Large, daemon: SyncDaemon) -> None:
 
 
 @pytest.mark.parametrize("store", ["s3api"], indirect=True)
-def test_symlink_to_large_object_of_another_container_is_copied_with_follow_symlinks_account(
+def test_follow_symlinks_account_copies_large_object_elsewhere(
     swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
 ) -> None:
     there = Large(new_pair(swift, store, account="AUTH_both"))
@@ -358,7 +372,7 @@ def test_symlink_to_large_object_of_another_container_is_copied_with_follow_syml
 
 
 @pytest.mark.parametrize("store", ["s3api"], indirect=True)
-def test_an_encrypted_cluster(
+def test_large_objects_of_encrypted_cluster_are_copied(
     store: Store, start_server: Any, new_daemon: NewDaemon, proxy: FaultProxy
 ) -> None:
     cluster = start_server(SwiftCluster(encryption=True))

@@ -20,7 +20,7 @@ UPLOADS = {"PutObject", "CopyObject", "CreateMultipartUpload", "DeleteObject", "
 
 @pytest.mark.parametrize("prefix", ["", "dir/"])
 @pytest.mark.parametrize("store", ["s3api"], indirect=True)
-def test_names_like_those_of_manifests(
+def test_objects_named_like_manifests_are_copied_except_a_taken_key(
     swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon, prefix: str
 ) -> None:
     pair = new_pair(swift, store.behind(proxy.endpoint), custom_prefix=prefix)

@@ -43,7 +43,9 @@ STORES = ("s3api", "moto_store")
 
 
 @pytest.mark.parametrize("store", STORES, indirect=True)
-def test_metadata_arrives_and_is_replaced(swift: SwiftCluster, store: Store, new_daemon: NewDaemon) -> None:
+def test_metadata_of_each_kind_is_copied_and_replaced_by_post(
+    swift: SwiftCluster, store: Store, new_daemon: NewDaemon
+) -> None:
     pair = new_pair(swift, store)
     daemon = new_daemon(pair)
     for name, headers in KINDS.items():

@@ -41,10 +41,10 @@ def scraped(metrics: MetricsOf, condition: Callable[[Scrape], bool], what: str) 
     return found[0]
 
 
-class TestTruth:
-    """One story, each part of which begins with a start: counters at 0, gauges at the truth."""
+class TestMetrics:
+    """Each part begins with a start of the daemon: counters are 0, gauges have true values."""
 
-    def test_of_all_numbers(
+    def test_metrics_equal_the_numbers_of_databases_and_store(
         self, swift: SwiftCluster, rclone_store: Store, new_daemon: NewDaemon, metrics: MetricsOf
     ) -> None:
         pair = new_pair(swift, rclone_store, exclude_pattern="tmp")

@@ -37,18 +37,22 @@ def check_round(pair: Pair, daemon: SyncDaemon, names: list[str]) -> None:
     assert sorted(pair.arrived()) == sorted(names[1::2])
 
 
-def test_hostile_names(pair: Pair, daemon: SyncDaemon) -> None:
+def test_hostile_names_are_copied_posted_and_deleted(pair: Pair, daemon: SyncDaemon) -> None:
     check_round(pair, daemon, [*NAMES.values(), "f" * 64 + ".swift_slo_manifest"])
 
 
-def test_hostile_names_as_keys(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
+def test_hostile_names_without_prefix_are_copied_posted_and_deleted(
+    swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+) -> None:
     pair = new_pair(swift, s3api, custom_prefix="")
     check_round(pair, new_daemon(pair), [NAMES[each] for each in BARE])
 
 
 @pytest.mark.parametrize("store", ["moto_store", "rclone_store"], indirect=True)
-def test_names_that_only_some_stores_take(swift: SwiftCluster, store: Store, new_daemon: NewDaemon) -> None:
-    """What such a store refuses stays on record; nothing is stored under another name."""
+def test_names_refused_by_the_store_stay_in_the_journal(
+    swift: SwiftCluster, store: Store, new_daemon: NewDaemon
+) -> None:
+    """Nothing is stored under another name."""
     refused = {NAMES[each] for each in QUIRKS[store.name].refused_names}
     renamed = {NAMES[each] for each in QUIRKS[store.name].renamed}
     pair = new_pair(swift, store)
@@ -61,8 +65,10 @@ def test_names_that_only_some_stores_take(swift: SwiftCluster, store: Store, new
     assert {entry[:2] for entry in daemon.unsettled().values()} == {("retry", reason)}
 
 
-class TestLength:
-    def test_names_that_fit_to_the_byte(self, pair: Pair, daemon: SyncDaemon) -> None:
+class TestNameLength:
+    def test_name_too_long_for_a_key_is_quarantined_until_deleted(
+        self, pair: Pair, daemon: SyncDaemon
+    ) -> None:
         room = LONGEST - len(pair.prefix)
         fits = ["n" * room, "\U0001f40d" * (room // 4) + "x" * (room % 4)]
         too_long = ["m" * (room + 1), "ü" * (LONGEST // 2), "p" * LONGEST]
@@ -81,7 +87,9 @@ class TestLength:
         assert daemon.unsettled() == {}
         pair.check()
 
-    def test_longest_name_as_a_key(self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
+    def test_longest_name_without_prefix_is_copied(
+        self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+    ) -> None:
         pair = new_pair(swift, s3api, custom_prefix="")
         check_round(pair, new_daemon(pair), ["n" * LONGEST, "o" * LONGEST])
 
@@ -99,8 +107,10 @@ CONTAINERS = [
 ]
 
 
-def test_hostile_container_names(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
-    """All into one bucket, told apart by their prefixes. A second run finds the status files of the first."""
+def test_hostile_container_names_share_a_bucket_without_collision(
+    swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+) -> None:
+    """A second run finds the status files of the first."""
     accounts = [None, "AUTH_ünï ☃ %2F", "AUTH_a..b%"]
     raw = [RawSwift(swift, "admin:admin" if account else None, account) for account in accounts]
     mother = new_pair(swift, s3api)

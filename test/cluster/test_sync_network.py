@@ -29,7 +29,7 @@ SURROUNDINGS = {
 
 
 @pytest.mark.parametrize("store", ["s3api"], indirect=True)
-def test_the_bucket_in_the_hosts_name_through_a_proxy(
+def test_virtual_addressing_through_a_proxy_is_signed_correctly(
     swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
 ) -> None:
     """Signatures cover the host's name, and this store checks them."""
@@ -72,10 +72,10 @@ class Role(ScriptedS3):
 
 
 @pytest.mark.parametrize("store", ["moto_store"], indirect=True)
-def test_credentials_of_a_role_that_change_all_the_time(
+def test_role_credentials_are_renewed_before_they_expire(
     swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
 ) -> None:
-    """Everything as with AWS itself; the proxy refuses what is older than four seconds."""
+    """As with AWS itself; the proxy refuses credentials that are older than four seconds."""
     pair = new_pair(
         swift,
         store,
@@ -116,10 +116,9 @@ def test_credentials_of_a_role_that_change_all_the_time(
 
 
 @pytest.mark.parametrize("store", ["moto_store"], indirect=True)
-def test_a_store_that_takes_so_many_requests_a_second(
+def test_throttling_store_slows_all_workers_and_loses_nothing(
     swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
 ) -> None:
-    """All workers slow down together: little is refused, nothing is lost or given up."""
     allowed, count = 40, 160
     taken: list[float] = []
 
@@ -148,10 +147,10 @@ def test_a_store_that_takes_so_many_requests_a_second(
 
 
 @pytest.mark.parametrize("store", ["s3api", "rclone_store"], indirect=True)
-def test_conditions_that_a_store_honours(
+def test_conditional_put_is_used_only_if_the_store_honours_it(
     swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
 ) -> None:
-    """They are tried before they are relied on; s3api knows one of them, rclone none."""
+    """The daemon tries the conditions first; s3api knows one of them, rclone none."""
     pair = new_pair(swift, store.behind(proxy.endpoint), conditional_put=True)
     daemon = new_daemon(pair)
     pair.put("old")

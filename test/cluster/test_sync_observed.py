@@ -46,7 +46,7 @@ def counters(listener: socket.socket) -> Counter[str]:
 
 
 class TestStatsd:
-    def test_names_and_numbers(
+    def test_counters_have_escaped_names_and_exact_numbers(
         self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon, listener: socket.socket
     ) -> None:
         raw = RawSwift(swift, "admin:admin", "AUTH_accöunt.x")
@@ -83,7 +83,7 @@ class TestStatsd:
         assert daemon.once().returncode == 0
         assert counters(listener) == {}
 
-    def test_nobody_listening_does_not_matter(self, pair: Pair, daemon: SyncDaemon) -> None:
+    def test_unreachable_statsd_and_syslog_do_not_stop_the_run(self, pair: Pair, daemon: SyncDaemon) -> None:
         daemon.settings |= {"statsd_host": "127.0.0.1", "statsd_port": 9}
         daemon.settings["syslog"] = {"host": "no.such.host.invalid", "proto": "tcp"}
         pair.put("o")
@@ -91,7 +91,9 @@ class TestStatsd:
         pair.check()
 
 
-def test_syslog_gets_every_line(pair: Pair, daemon: SyncDaemon, listener: socket.socket) -> None:
+def test_syslog_receives_every_line_of_the_log(
+    pair: Pair, daemon: SyncDaemon, listener: socket.socket
+) -> None:
     daemon.settings["syslog"] = {"host": "127.0.0.1", "port": listener.getsockname()[1], "proto": "udp"}
     pair.put("ü ☃")
     pair.put("impossible", headers=IMPOSSIBLE)
@@ -102,8 +104,10 @@ def test_syslog_gets_every_line(pair: Pair, daemon: SyncDaemon, listener: socket
     assert severities == {"14", "11"}  # facility user: info and error
 
 
-class TestScannedIsTheSum:
-    def test_every_outcome_in_one_run(self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
+class TestRunSummary:
+    def test_scanned_equals_the_sum_of_all_outcomes(
+        self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+    ) -> None:
         pair = new_pair(
             swift,
             s3api,
@@ -134,13 +138,13 @@ class TestScannedIsTheSum:
 
 
 class TestSecrets:
-    """They stand in the configuration, and in no other file, line, packet or report."""
+    """Secrets are in the configuration, and in no other file, line, packet or report."""
 
     SECRET = "se+cr/et=4u%2F"
     TOKEN = "t0ken s3cr3t+/="
     PASSWORD = "pr0xypassw0rd"
 
-    def test_in_nothing_that_is_written(
+    def test_secrets_are_in_no_output_file_or_packet(
         self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon, listener: socket.socket
     ) -> None:
         secret, token, password = self.SECRET, self.TOKEN, self.PASSWORD

@@ -23,7 +23,9 @@ CRITERIA = {
 }
 
 
-def test_selection_criteria(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
+def test_selection_criteria_copy_only_matching_objects(
+    swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+) -> None:
     pair = new_pair(swift, s3api, selection_criteria=CRITERIA)
     daemon = new_daemon(pair)
     text = {"Content-Type": "text/plain"}
@@ -46,8 +48,10 @@ def test_selection_criteria(swift: SwiftCluster, s3api: Store, new_daemon: NewDa
     assert daemon.unsettled() == {}
 
 
-def test_exclude_pattern(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
-    """It matches at the start of names; deletes of what matches are not passed on either."""
+def test_exclude_pattern_omits_matching_names_and_their_deletes(
+    swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+) -> None:
+    """The pattern matches at the start of names."""
     pairs = [
         new_pair(swift, s3api, exclude_pattern=pattern)
         for pattern in ("^tmp/|ü", "tmp", "", "^$", "^.*\\.log$")
@@ -71,7 +75,9 @@ def test_exclude_pattern(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemo
     assert set(unrestricted.arrived()) == set(names) - {"x.log"}
 
 
-def test_propagate_delete(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
+def test_delete_is_propagated_only_while_the_option_is_set(
+    swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+) -> None:
     pair = new_pair(swift, s3api, propagate_delete=False)
     daemon = new_daemon(pair)
     for name in ("deleted", "deleted and put again", "kept"):
@@ -92,7 +98,9 @@ def test_propagate_delete(swift: SwiftCluster, s3api: Store, new_daemon: NewDaem
     assert sorted(pair.arrived()) == ["deleted", "deleted and put again"]
 
 
-def test_copy_after(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
+def test_copy_after_delays_copies_over_several_runs(
+    swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+) -> None:
     waiting, at_once = new_pair(swift, s3api, copy_after=3600), new_pair(swift, s3api)
     daemon = new_daemon(waiting, at_once)
     for pair in (waiting, at_once):
@@ -115,7 +123,7 @@ def test_copy_after(swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) ->
     assert daemon.unsettled() == {}
 
 
-def test_copy_after_while_the_daemon_runs(pair: Pair, daemon: SyncDaemon) -> None:
+def test_copy_after_delays_copies_of_a_running_daemon(pair: Pair, daemon: SyncDaemon) -> None:
     pair.mapping["copy_after"] = 2
     sync(daemon, pair)
     pair.put("o")
@@ -128,7 +136,9 @@ def test_copy_after_while_the_daemon_runs(pair: Pair, daemon: SyncDaemon) -> Non
 
 
 @pytest.mark.parametrize("skew", [-1200, 1200])
-def test_clock_that_is_off_by_twenty_minutes(pair: Pair, daemon: SyncDaemon, skew: int) -> None:
+def test_changes_are_copied_with_a_clock_off_by_twenty_minutes(
+    pair: Pair, daemon: SyncDaemon, skew: int
+) -> None:
     daemon.alter(clock=skew)
     for name in ("posted", "overwritten", "deleted"):
         pair.put(name)
@@ -141,7 +151,7 @@ def test_clock_that_is_off_by_twenty_minutes(pair: Pair, daemon: SyncDaemon, ske
     pair.check()
 
 
-def test_small_batches(pair: Pair, daemon: SyncDaemon) -> None:
+def test_small_batches_copy_and_delete_everything(pair: Pair, daemon: SyncDaemon) -> None:
     daemon.settings |= {"items_chunk": 3, "workers": 2}
     for number in range(20):
         pair.put(f"o{number}")
@@ -156,7 +166,9 @@ def test_small_batches(pair: Pair, daemon: SyncDaemon) -> None:
 
 
 @pytest.mark.parametrize("store", ["moto_store"], indirect=True)
-def test_storage_class(swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon) -> None:
+def test_storage_class_is_set_and_kept_by_posts(
+    swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
+) -> None:
     pair = new_pair(swift, store.behind(proxy.endpoint), storage_class="STANDARD_IA")
     daemon = new_daemon(pair, altered={"limits": {"max_put": 6 << 20, "min_part": 5 << 20}})
     pair.put("small")
@@ -178,8 +190,10 @@ def test_storage_class(swift: SwiftCluster, store: Store, proxy: FaultProxy, new
 
 
 @pytest.mark.parametrize("store", ["moto_store"], indirect=True)
-def test_archive_class(swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon) -> None:
-    """What is archived cannot be copied onto itself: new metadata means a new upload, and only that does."""
+def test_post_to_copy_in_archive_class_uploads_it_again(
+    swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
+) -> None:
+    """A copy in GLACIER cannot be copied onto itself; one in GLACIER_IR can."""
     pairs = [
         new_pair(swift, store.behind(proxy.endpoint), storage_class=name)
         for name in ("GLACIER", "GLACIER_IR")
@@ -206,7 +220,7 @@ def test_archive_class(swift: SwiftCluster, store: Store, proxy: FaultProxy, new
 
 
 @pytest.mark.parametrize("store", ["s3api", "moto_store"], indirect=True)
-def test_encryption_is_not_asked_of_other_stores_than_aws(
+def test_encryption_header_is_not_sent_to_stores_other_than_aws(
     swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
 ) -> None:
     """Swift's s3api would refuse it."""

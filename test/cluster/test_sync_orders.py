@@ -26,8 +26,8 @@ def do(pair: Pair, name: str, step: str, there: bool, number: int) -> bool:
     return False
 
 
-def test_any_two_steps_before_and_after_a_pass(pair: Pair, daemon: SyncDaemon) -> None:
-    """Each name stands for two steps, done before the first pass; the other way round before the next one."""
+def test_any_two_steps_in_any_order_leave_both_sides_equal(pair: Pair, daemon: SyncDaemon) -> None:
+    """Each name stands for two steps, done before the first pass, and reversed before the next one."""
     names = {f"{first}-{second}": (first, second) for first, second in itertools.product(STEPS, repeat=2)}
     there = dict.fromkeys(names, False)
     for name in names:
@@ -45,7 +45,7 @@ def test_any_two_steps_before_and_after_a_pass(pair: Pair, daemon: SyncDaemon) -
     assert pair.arrived() == []
 
 
-def test_container_deleted_and_made_again(pair: Pair, daemon: SyncDaemon) -> None:
+def test_deleted_and_recreated_container_is_copied_again(pair: Pair, daemon: SyncDaemon) -> None:
     pair.put("o", b"first")
     sync(daemon, pair)
     pair.delete("o")
@@ -58,7 +58,7 @@ def test_container_deleted_and_made_again(pair: Pair, daemon: SyncDaemon) -> Non
     pair.check()
 
 
-def test_container_that_is_not_there_yet(pair: Pair, daemon: SyncDaemon) -> None:
+def test_container_created_after_the_first_run_is_copied(pair: Pair, daemon: SyncDaemon) -> None:
     pair.swift.request("DELETE", pair.container)
     assert daemon.once().returncode == 0
     pair.swift.put_container(pair.container)

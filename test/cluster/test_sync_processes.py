@@ -29,7 +29,9 @@ def workers(daemon: SyncDaemon) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
 
 
-def test_work_is_shared(swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon) -> None:
+def test_processes_share_containers_and_a_killed_one_is_replaced(
+    swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
+) -> None:
     first = new_pair(swift, store.behind(proxy.endpoint), account=f"AUTH_{uuid4().hex}")
     pairs = [first, *(Pair(first.swift, store, f"c{number}", first.bucket) for number in range(5))]
     for pair in pairs:
@@ -82,10 +84,10 @@ def pair_of(process: int, swift: SwiftCluster, store: Store) -> Pair:
     return Pair(raw, store, next(name for name in names if share.owns(raw.account, name))).create()
 
 
-def test_another_configuration_for_all_of_them(
+def test_reload_reaches_all_processes_and_their_replacements(
     swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
 ) -> None:
-    """What is in flight ends, once; each begins with what is new; who is begun later knows it, too."""
+    """Copies in flight end, once; each process, and each that replaces one, starts the new mappings."""
     released = threading.Event()
     changed, removed = (pair_of(number, swift, store.behind(proxy.endpoint)) for number in (0, 1))
     new = [pair_of(number, swift, store) for number in (0, 1)]
@@ -136,7 +138,9 @@ def test_another_configuration_for_all_of_them(
     assert "Traceback" not in daemon.log_text()
 
 
-def test_what_cannot_begin(swift: SwiftCluster, store: Store, new_daemon: NewDaemon) -> None:
+def test_process_that_cannot_start_ends_the_daemon_with_1(
+    swift: SwiftCluster, store: Store, new_daemon: NewDaemon
+) -> None:
     daemon = new_daemon(new_pair(swift, store), processes=2, internal_client_path="/dev/null")
     assert daemon.start().wait(30) == 1
     assert "before it was ready: stopping" in daemon.log_text()

@@ -57,8 +57,10 @@ def arrives(pair: Pair, name: str) -> None:
 
 
 @pytest.mark.ends_in_the_middle
-def test_files_are_watched(swift: SwiftCluster, s3api: Store, running: Running, tmp_path: Path) -> None:
-    """A mapping is added, with a wrong key that is put right; then the file is broken."""
+def test_changed_configuration_and_secret_files_are_applied(
+    swift: SwiftCluster, s3api: Store, running: Running, tmp_path: Path
+) -> None:
+    """A mapping is added with a wrong key, which is corrected; then the configuration is damaged."""
     pair = new_pair(swift, s3api)
     right = pair.mapping["aws_secret"]
     pair.mapping["aws_secret"] = write_secret(tmp_path / "secret", "wrong")
@@ -77,7 +79,9 @@ def test_files_are_watched(swift: SwiftCluster, s3api: Store, running: Running, 
     assert running.daemon.unsettled() == {}
 
 
-def test_mappings_come_go_and_change(swift: SwiftCluster, s3api: Store, running: Running) -> None:
+def test_reload_adds_changes_and_removes_mappings(
+    swift: SwiftCluster, s3api: Store, running: Running
+) -> None:
     first, second = new_pair(swift, s3api), new_pair(swift, s3api)
     first.put("o1")
     second.put("o1")

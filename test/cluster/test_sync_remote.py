@@ -38,8 +38,10 @@ both_stores = pytest.mark.parametrize("store", ["s3api", "moto_store"], indirect
 
 
 @both_stores
-def test_checksum_modes(swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon) -> None:
-    """Small bodies carry the digest in a header, large ones behind their last byte, MD5 excepted."""
+def test_each_checksum_mode_sends_only_its_own_digest(
+    swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
+) -> None:
+    """Small bodies have the digest in a header, large ones in a trailer, except MD5."""
     pairs = {mode: new_pair(swift, store.behind(proxy.endpoint), checksum=mode) for mode in SENT}
     for pair in pairs.values():
         pair.put("small", SMALL)
@@ -59,8 +61,10 @@ def test_checksum_modes(swift: SwiftCluster, store: Store, proxy: FaultProxy, ne
 
 
 @both_stores
-def test_session_token(swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon) -> None:
-    """It goes with every kind of request, and into the signature, which s3api checks."""
+def test_session_token_is_sent_and_signed_in_every_request(
+    swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
+) -> None:
+    """s3api checks the signature."""
     pair = new_pair(swift, store.behind(proxy.endpoint), aws_session_token="the session's token")
     pair.put("o")
     pair.put("p")
@@ -80,8 +84,8 @@ def _logged_at(line: str) -> datetime:
     return datetime.strptime(line[1:24], "%Y-%m-%d %H:%M:%S,%f")
 
 
-class TestRefusals:
-    def test_wrong_secret_from_the_start(self, pair: Pair, daemon: SyncDaemon) -> None:
+class TestUnusableStore:
+    def test_wrong_secret_fails_the_run_and_saves_no_progress(self, pair: Pair, daemon: SyncDaemon) -> None:
         pair.put("o")
         right, pair.mapping["aws_secret"] = pair.mapping["aws_secret"], "a wrong secret"
         assert daemon.once().returncode == 1
@@ -91,8 +95,9 @@ class TestRefusals:
         assert daemon.once().returncode == 0, daemon.log_text()
         pair.check()
 
-    def test_secret_that_becomes_wrong(self, pair: Pair, daemon: SyncDaemon) -> None:
-        """What happens meanwhile waits in the journal; nothing has to be touched for it to arrive."""
+    def test_secret_that_becomes_wrong_journals_changes_until_corrected(
+        self, pair: Pair, daemon: SyncDaemon
+    ) -> None:
         pair.put("before")
         pair.put("deleted")
         assert daemon.once().returncode == 0
@@ -108,7 +113,7 @@ class TestRefusals:
         pair.check()
         assert daemon.unsettled() == {}
 
-    def test_missing_bucket(self, pair: Pair, daemon: SyncDaemon) -> None:
+    def test_missing_bucket_fails_the_run_until_it_is_created(self, pair: Pair, daemon: SyncDaemon) -> None:
         pair.s3.delete_bucket(Bucket=pair.bucket)
         pair.put("o")
         assert daemon.once().returncode == 1
@@ -117,7 +122,9 @@ class TestRefusals:
         assert daemon.once().returncode == 0, daemon.log_text()
         pair.check()
 
-    def test_bucket_that_vanishes(self, pair: Pair, daemon: SyncDaemon) -> None:
+    def test_bucket_deleted_later_journals_changes_until_recreated(
+        self, pair: Pair, daemon: SyncDaemon
+    ) -> None:
         pair.put("first")
         assert daemon.once().returncode == 0
         pair.s3.delete_object(Bucket=pair.bucket, Key=pair.prefix + "first")
@@ -129,7 +136,7 @@ class TestRefusals:
         assert daemon.once().returncode == 0, daemon.log_text()
         assert pair.arrived() == ["second"]
 
-    def test_nobody_listens(self, pair: Pair, daemon: SyncDaemon) -> None:
+    def test_refused_connection_fails_the_run_until_corrected(self, pair: Pair, daemon: SyncDaemon) -> None:
         pair.put("o")
         right, pair.mapping["aws_endpoint"] = pair.mapping["aws_endpoint"], "http://127.0.0.1:9"
         assert daemon.once().returncode == 1
@@ -137,7 +144,7 @@ class TestRefusals:
         assert daemon.once().returncode == 0, daemon.log_text()
         pair.check()
 
-    def test_store_that_comes_back_while_the_daemon_runs(
+    def test_running_daemon_recovers_when_the_store_is_back(
         self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
     ) -> None:
         with FaultProxy.before(s3api.endpoint) as proxy:
@@ -163,10 +170,12 @@ class TestRefusals:
             assert _logged_at(lines[noticed + 1]) - _logged_at(lines[noticed]) > timedelta(seconds=1)
 
 
-class TestLimits:
-    """What the store cannot hold is put aside before a byte of it moves; a client's change brings it back."""
+class TestStoreLimits:
+    """Objects that the store cannot hold are not sent, until a client changes them."""
 
-    def test_metadata(self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon) -> None:
+    def test_metadata_the_store_cannot_hold_is_quarantined_unsent(
+        self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+    ) -> None:
         with FaultProxy.before(s3api.endpoint) as proxy:
             pair = new_pair(swift, s3api.behind(proxy.endpoint))
             daemon = new_daemon(pair)
@@ -193,7 +202,7 @@ class TestLimits:
             pair.check()
             assert daemon.unsettled() == {}
 
-    def test_what_a_store_refuses_for_reasons_of_its_own_is_tried_again(
+    def test_metadata_refused_by_the_store_is_journaled_for_retry(
         self, pair: Pair, daemon: SyncDaemon
     ) -> None:
         """Swift's s3api takes values of at most 256 characters, and encoding makes them longer."""
@@ -205,7 +214,7 @@ class TestLimits:
         assert daemon.once().returncode == 0, daemon.log_text()
         pair.check()
 
-    def test_metadata_with_the_names_of_marks_is_not_taken_for_them(
+    def test_user_metadata_named_like_marks_is_not_taken_for_them(
         self, pair: Pair, daemon: SyncDaemon
     ) -> None:
         forged = {"Swift-Timestamp": "9999999999.00000", "Swift-Etag": "0" * 32, "X-Delete-At": "1"}

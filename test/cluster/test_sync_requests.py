@@ -70,7 +70,7 @@ class TestConditionalStore:
     def daemon(self, pair: Pair, store: Store, new_daemon: NewDaemon) -> SyncDaemon:
         return new_daemon(pair, altered={"dialect": HONOURED[store.name]})
 
-    def test_new_objects_are_one_read_and_one_put(self, pair: Pair, daemon: SyncDaemon, costs: Costs) -> None:
+    def test_new_object_costs_one_get_and_one_put(self, pair: Pair, daemon: SyncDaemon, costs: Costs) -> None:
         for number in range(5):
             pair.put(f"o{number}")
         run(daemon, costs, pair)
@@ -80,10 +80,10 @@ class TestConditionalStore:
         assert (costs.local, costs.remote) == ({"GET": 1}, {"PutObject": 1})
         pair.check()
 
-    def test_overwrite(
+    def test_overwrite_costs_a_refused_put_two_heads_and_a_put(
         self, pair: Pair, store: Store, daemon: SyncDaemon, costs: Costs, proxy: FaultProxy
     ) -> None:
-        """The refused PUT tells that something is there."""
+        """The refused PUT shows that the key is taken."""
         pair.put("o", b"old")
         run(daemon, costs, pair)
         pair.put("o", b"new")
@@ -99,10 +99,12 @@ class TestConditionalStore:
 
 
 @both_stores
-class TestAnyStore:
-    """What is not AWS is not trusted to honour conditions: a look at the newest local state comes first."""
+class TestStoreWithoutConditions:
+    """The daemon does not rely on conditions of stores other than AWS: it reads the newest state first."""
 
-    def test_new_objects_are_one_read_and_one_put(self, pair: Pair, daemon: SyncDaemon, costs: Costs) -> None:
+    def test_new_object_costs_one_get_one_put_and_later_one_head(
+        self, pair: Pair, daemon: SyncDaemon, costs: Costs
+    ) -> None:
         for number in range(5):
             pair.put(f"o{number}")
         run(daemon, costs, pair)
@@ -116,7 +118,9 @@ class TestAnyStore:
             assert daemon.once().returncode == 0
         assert (costs.local, costs.remote) == ({}, {})
 
-    def test_overwrite(self, pair: Pair, daemon: SyncDaemon, costs: Costs) -> None:
+    def test_overwrite_costs_one_head_one_get_and_one_put(
+        self, pair: Pair, daemon: SyncDaemon, costs: Costs
+    ) -> None:
         pair.put("o", b"old")
         run(daemon, costs, pair)
         pair.put("o", b"new")
@@ -124,8 +128,8 @@ class TestAnyStore:
         assert (costs.local, costs.remote) == ({"HEAD": 1, "GET": 1}, {"PutObject": 1})
         pair.check()
 
-    def test_post(self, pair: Pair, daemon: SyncDaemon, costs: Costs) -> None:
-        """The bytes do not travel again."""
+    def test_post_costs_two_heads_and_one_copy(self, pair: Pair, daemon: SyncDaemon, costs: Costs) -> None:
+        """The bytes are not sent again."""
         pair.put("o", b"bytes")
         run(daemon, costs, pair)
         pair.post("o", {"X-Object-Meta-New": "yes"})
@@ -133,8 +137,8 @@ class TestAnyStore:
         assert costs.remote == {"HeadObject": 2, "CopyObject": 1}
         pair.check()
 
-    def test_deletes(self, pair: Pair, daemon: SyncDaemon, costs: Costs) -> None:
-        """One request each, which removes a stored manifest too; none where nothing can be there."""
+    def test_delete_costs_one_request_and_no_get(self, pair: Pair, daemon: SyncDaemon, costs: Costs) -> None:
+        """The same request deletes a stored manifest, too."""
         for name in ("a", "b"):
             pair.put(name)
         run(daemon, costs, pair)
@@ -148,7 +152,9 @@ class TestAnyStore:
         assert "GET" not in costs.local
         pair.check()
 
-    def test_deleted_before_the_first_pass(self, pair: Pair, daemon: SyncDaemon, costs: Costs) -> None:
+    def test_object_deleted_before_the_first_pass_costs_no_delete(
+        self, pair: Pair, daemon: SyncDaemon, costs: Costs
+    ) -> None:
         pair.put("gone")
         pair.delete("gone")
         run(daemon, costs, pair)

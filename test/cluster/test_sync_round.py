@@ -14,7 +14,9 @@ STORES = ("s3api", "moto_store", "rclone_store")
 
 
 @pytest.mark.parametrize("store", STORES, indirect=True)
-def test_changes_arrive(swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon) -> None:
+def test_changes_are_copied_and_a_third_run_sends_nothing(
+    swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
+) -> None:
     pair = new_pair(swift, store.behind(proxy.endpoint))
     daemon = new_daemon(pair)
     pair.put("plain", b"some text", {"Content-Type": "text/plain", "X-Object-Meta-Colour": "red"})

@@ -24,7 +24,9 @@ both_stores = pytest.mark.parametrize("store", ["s3api", "moto_store"], indirect
 
 
 @every_store
-def test_sizes_at_chunk_boundaries(swift: SwiftCluster, store: Store, new_daemon: NewDaemon) -> None:
+def test_objects_at_chunk_boundaries_are_copied(
+    swift: SwiftCluster, store: Store, new_daemon: NewDaemon
+) -> None:
     pair = new_pair(swift, store)
     for edge in (0, CHUNK, 2 * CHUNK, MIB):
         for size in range(max(edge - 1, 0), edge + 2):
@@ -47,7 +49,9 @@ class TestParts:
     def daemon(self, pair: Pair, new_daemon: NewDaemon) -> SyncDaemon:
         return new_daemon(pair, altered={"limits": LIMITS})
 
-    def test_sizes_at_part_boundaries(self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy) -> None:
+    def test_objects_at_part_boundaries_use_the_expected_requests(
+        self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy
+    ) -> None:
         for size in SIZES:
             pair.put(f"{size} bytes", os.urandom(size), {"X-Object-Meta-Size": str(size)})
         with counting(proxy) as requests:
@@ -61,10 +65,10 @@ class TestParts:
             assert ("swift-etag" in pair.landed(f"{size} bytes").marks) == (size > 6 * MIB)
         assert open_uploads(pair) == []
 
-    def test_an_object_in_parts_is_recognised(
+    def test_comparison_with_other_part_limits_uploads_nothing(
         self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy
     ) -> None:
-        """By its mark, whatever the sizes of the parts: nothing goes up again."""
+        """The daemon recognises the copy by its mark."""
         pair.put("large", os.urandom(16 * MIB + 1))
         sync(daemon, pair)
         daemon.stop()
@@ -81,7 +85,7 @@ class TestParts:
         pair.check()
         assert "swift-etag" in pair.landed("large").marks
 
-    def test_a_part_that_keeps_failing_leaves_no_upload_behind(
+    def test_part_that_keeps_failing_leaves_no_open_upload(
         self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy
     ) -> None:
         pair.put("large", os.urandom(13 * MIB))

@@ -20,7 +20,7 @@ MIB = 1024 * 1024
 SHORT_GRACE = {"s3_sync.daemon.daemon:GRACE": 3.0}
 
 
-def test_what_it_waits_for_leaves_a_second_of_ten() -> None:
+def test_grace_and_clean_up_take_at_most_nine_seconds() -> None:
     assert GRACE + CLEAN_UP <= 9
 
 
@@ -31,7 +31,7 @@ def slow(exchange: Exchange) -> None:
 
 class TestSignals:
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-    def test_an_idle_daemon_goes_at_once(
+    def test_idle_daemon_exits_at_once_with_0(
         self, pair: Pair, daemon: SyncDaemon, number: signal.Signals
     ) -> None:
         child = daemon.start()
@@ -41,10 +41,10 @@ class TestSignals:
         assert child.wait(3) == 0
         assert "Traceback" not in child.log.read_text() + daemon.log_text()
 
-    def test_transfers_that_hang_are_broken_off_within_ten_seconds(
+    def test_hanging_transfers_are_aborted_within_ten_seconds(
         self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
     ) -> None:
-        """One PUT and one upload in parts; afterwards nothing is half there. The next start sends both."""
+        """A PUT and a multipart upload hang. Nothing remains of them; the next start sends both."""
         released = threading.Event()
         with FaultProxy.before(s3api.endpoint) as proxy:
             pair = new_pair(swift, s3api.behind(proxy.endpoint))
@@ -70,7 +70,7 @@ class TestSignals:
             assert daemon.once().returncode == 0, daemon.log_text()
             pair.check()
 
-    def test_transfers_that_get_on_are_finished(
+    def test_transfers_in_progress_are_finished_and_no_other_begun(
         self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
     ) -> None:
         names = [f"o{number:02}" for number in range(12)]
@@ -92,7 +92,7 @@ class TestSignals:
             pair.check()
             assert len(proxy.stored()) == len(names)
 
-    def test_once_that_is_stopped_has_not_done_its_work(
+    def test_stopped_once_run_exits_with_1(
         self, swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
     ) -> None:
         released = threading.Event()

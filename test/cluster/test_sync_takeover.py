@@ -67,10 +67,10 @@ class TestEarlierVersion:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content))
 
-    def test_it_goes_on_where_the_other_stopped(
+    def test_each_form_of_status_file_is_continued(
         self, swift: SwiftCluster, s3api: Store, proxy: FaultProxy, new_daemon: NewDaemon
     ) -> None:
-        """Every form that there ever was; a policy that has changed since does not matter."""
+        """A policy that has changed since does not matter."""
         pairs = [new_pair(swift, s3api.behind(proxy.endpoint)) for _ in range(4)]
         daemon = new_daemon(*pairs)
         policy = {"copy_after": 77, "retain_local": True, "propagate_delete": False}
@@ -108,10 +108,10 @@ class TestEarlierVersion:
             assert saved["last_row"] == saved["last_verified_row"] == last + 4
         assert saved["metadata_hash"] == "d751713988987e9331980363e24189ce"
 
-    def test_what_the_other_had_not_written_down_is_compared(
+    def test_rows_after_the_saved_progress_are_compared_and_not_resent(
         self, swift: SwiftCluster, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy
     ) -> None:
-        """It saved its progress after a whole batch; what it had sent of the next one is there."""
+        """Progress was saved after each batch; what was sent of the next one is in the bucket."""
         fill(pair)
         identity, last = pair.database()
         pair.put("missing", b"not sent before")
@@ -122,7 +122,7 @@ class TestEarlierVersion:
         assert set(requests) <= {"ListObjects", "HeadObject", "PutObject"}
         pair.check_object("missing")
 
-    def test_progress_in_another_bucket_is_none(
+    def test_progress_of_another_bucket_is_ignored(
         self, swift: SwiftCluster, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy
     ) -> None:
         fill(pair)
@@ -134,7 +134,7 @@ class TestEarlierVersion:
         assert requests["PutObject"] == 1
         pair.check_object(NAMES[3])
 
-    def test_a_delete_takes_the_stored_manifest_along(self, pair: Pair, daemon: SyncDaemon) -> None:
+    def test_delete_deletes_the_stored_manifest_too(self, pair: Pair, daemon: SyncDaemon) -> None:
         """Earlier versions stored one for each large object, beside the data."""
         fill(pair)
         identity, last = pair.database()
@@ -149,8 +149,10 @@ class TestEarlierVersion:
         found = keys(pair.s3, pair.bucket)
         assert sorted(found) == sorted([manifests[NAMES[1]], *(pair.prefix + name for name in NAMES[1:])])
 
-    def test_metadata_as_the_other_wrote_it(self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy) -> None:
-        """Raw, in encoded words or percent-quoted, with headers of its own: all the same, not sent again."""
+    def test_metadata_in_each_earlier_encoding_is_not_sent_again(
+        self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy
+    ) -> None:
+        """It is raw, in encoded words or percent-quoted, beside headers of that version's own."""
         written = {
             "raw": ("plain text", "plain text"),
             "words": ("grün", "=?UTF-8?Q?gr=C3=BCn?="),
@@ -181,7 +183,7 @@ class TestLostProgress:
         for name in NAMES[:3]:
             pair.post(name, {"X-Object-Meta-Posted": "yes"})
 
-    def test_status_files_removed_and_damaged(
+    def test_missing_or_damaged_status_file_costs_one_comparison(
         self, swift: SwiftCluster, s3api: Store, proxy: FaultProxy, new_daemon: NewDaemon
     ) -> None:
         damage = [None, b"", b'{"cut', b"[]"]
@@ -205,7 +207,9 @@ class TestLostProgress:
                 assert path.with_name(path.name + ".corrupted.1").read_bytes() == content
             assert json.loads(path.read_text())
 
-    def test_journal_removed_and_damaged(self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy) -> None:
+    def test_missing_or_damaged_journal_costs_one_comparison(
+        self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy
+    ) -> None:
         self.copy(pair)
         wait_for_younger_copies()
         run(daemon)
@@ -221,7 +225,7 @@ class TestLostProgress:
         assert (daemon.status_dir / ".journal.sqlite.corrupted.1").exists()
         pair.check()
 
-    def test_everything_removed_and_changes_meanwhile(
+    def test_lost_progress_with_changes_sends_only_the_changes(
         self, pair: Pair, daemon: SyncDaemon, proxy: FaultProxy
     ) -> None:
         self.copy(pair)

@@ -185,7 +185,7 @@ def silent(daemon: SyncDaemon, proxy: FaultProxy) -> bool:
     return not requests
 
 
-def test_nothing_is_sent_that_is_there(
+def test_takeover_of_version_0_1_57_sends_nothing_that_is_stored(
     deployment: Deployment, new_daemon: NewDaemon, proxy: FaultProxy
 ) -> None:
     daemon = new_daemon(*deployment.pairs, cluster=deployment.local.cluster)

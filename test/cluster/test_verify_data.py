@@ -27,7 +27,7 @@ def verified(daemon: SyncDaemon, *arguments: str, code: int) -> tuple[dict[str, 
     return {each["name"]: (each["what"], bool(each["pending"])) for each in found}, summary
 
 
-def test_everything_that_can_differ(pair: Pair, daemon: SyncDaemon) -> None:
+def test_verify_data_finds_each_kind_of_difference(pair: Pair, daemon: SyncDaemon) -> None:
     large = Large(pair)
     segments = [large.segment(str(number), 1000) for number in range(3)]
     for name in ("changed", "gone", "lost", "meta", "same", "ü/☃ é"):
@@ -78,7 +78,7 @@ def test_everything_that_can_differ(pair: Pair, daemon: SyncDaemon) -> None:
     assert [path for path in daemon.status_dir.iterdir() if "verify" in path.name] == []
 
 
-def test_what_was_moved_is_right_where_it_is(
+def test_verify_data_accepts_moved_objects_while_container_exists(
     swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
 ) -> None:
     pair = new_pair(swift, s3api, retain_local=False)
@@ -99,7 +99,7 @@ def test_what_was_moved_is_right_where_it_is(
     assert (found, summary["names"]) == ({"": ("unsure", False)}, 5), "nobody knows what was in there"
 
 
-def test_bytes_that_changed_in_the_store(
+def test_verify_data_with_content_finds_changed_bytes(
     swift: SwiftCluster, rclone_store: Store, new_daemon: NewDaemon
 ) -> None:
     with FaultProxy.before(rclone_store.endpoint) as proxy:
@@ -137,7 +137,7 @@ def account(swift: SwiftCluster, s3api: Store) -> Pair:
     return first
 
 
-def test_every_container_and_a_store_that_is_away(
+def test_verify_data_of_account_resumes_after_store_errors(
     account: Pair, new_daemon: NewDaemon, faults: FaultProxy
 ) -> None:
     account.mapping["aws_endpoint"] = faults.endpoint
