@@ -70,8 +70,11 @@ def stale(mode: str, known: Sequence[Explained], found: Sequence[Difference]) ->
 
 
 def prove(checkout: Path, modes: Sequence[str], logs: Path = LOGS) -> bool:
-    """``modes``: their names; where "plain" is not among them, its last run counts."""
+    """``modes``: their names. The others are compared with the last run of "plain", which is made first if
+    there is none."""
     logs.mkdir(parents=True, exist_ok=True)
+    if not (logs / f"{PLAIN.name}.xml").exists():
+        modes = [PLAIN.name, *modes]
     scratch = ScratchDir("functional-packages")
     try:
         install(scratch.path)

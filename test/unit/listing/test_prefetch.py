@@ -39,13 +39,15 @@ def test_error_in_a_page_is_raised_after_the_items_before_it(error: BaseExceptio
 
 def test_close_stops_after_the_page_that_is_being_read() -> None:
     begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+    read: list[int] = []
 
     def pages() -> Iterator[list[int]]:
         try:
-            begun.set()
-            go_on.wait(SOON)
-            yield [1]
-            pytest.fail("one page too many")
+            for number in range(3):
+                read.append(number)
+                begun.set()
+                go_on.wait(SOON)
+                yield [number]
         finally:
             ended.set()
 
@@ -54,3 +56,4 @@ def test_close_stops_after_the_page_that_is_being_read() -> None:
     prefetch.close()
     go_on.set()
     assert ended.wait(SOON)
+    assert read == [0]
