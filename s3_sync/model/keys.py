@@ -58,6 +58,11 @@ class KeyNamer:
             return (self.prefix,)
         return (self.prefix, self.manifest_prefix)
 
+    @property
+    def manifests(self) -> ManifestNamer:
+        """Maps the same names to the keys of their stored manifests."""
+        return ManifestNamer(self.manifest_prefix, self.manifest_prefix)
+
     def key(self, name: str) -> str:
         return self.prefix + name
 
@@ -76,3 +81,19 @@ class KeyNamer:
         if not key.startswith(self.manifest_prefix):
             return False
         return _MANIFEST.fullmatch(key, len(self.manifest_prefix)) is not None
+
+
+class ManifestNamer(KeyNamer):
+    """Maps the Swift names of one mapping to the keys of their stored manifests.
+
+    Such a key holds a digest of the name, so ``name`` cannot return the name: it returns what follows the
+    prefix, of any key that begins with it.
+    """
+
+    __slots__ = ()
+
+    def key(self, name: str) -> str:
+        return self.manifest_key(name)
+
+    def name(self, key: str) -> str | None:
+        return key[len(self.prefix) :] or None if key.startswith(self.prefix) else None

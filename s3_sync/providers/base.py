@@ -21,8 +21,6 @@ GIB = 1024 * MIB
 #: S3 storage classes whose objects can be listed and deleted, but must be restored before they are read or
 #: copied; GLACIER_IR needs no restore, and for INTELLIGENT_TIERING a HEAD shows it
 ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
-#: maximum size of a stored manifest in bytes; Swift's own limit is 8 MiB unless an operator raises it
-MAX_MANIFEST = 64 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ class Features:
     """Features of a store. Using one that is False raises NotSupported."""
 
     multipart: bool = True
-    #: the conditions of PutOptions and complete_upload are enforced
+    #: the conditions of PutOptions and MultipartUpload.complete are enforced
     put_if_absent: bool = False
     put_if_match: bool = False
     #: maximum number of names per delete_objects call; 0: it raises NotSupported
@@ -143,6 +141,57 @@ class GetResult(Protocol):
     ) -> None: ...
 
 
+class MultipartUpload(Protocol):
+    """One multipart upload of one object, until it is completed or aborted."""
+
+    name: str
+    upload_id: str
+
+    def upload_part(self, number: int, body: Body, size: int, md5: str | None = None) -> Part:
+        """Send one part; a part with the same number is replaced. Raises BadDigest as put_object does, and
+        NotFound (no such upload)."""
+        ...
+
+    def copy_part(self, number: int, byte_range: ByteRange, if_match: str | None = None) -> Part:
+        """Copy a range of the current object of that name into a part; ``byte_range.last`` must be set.
+
+        Raises PreconditionFailed, NotFound, Archived, NotSupported."""
+        ...
+
+    def complete(
+        self, parts: Sequence[Part], if_match: str | None = None, if_absent: bool = False
+    ) -> PutResult:
+        """Assemble the object from these parts, which are ordered by number; conditions as in PutOptions.
+
+        Raises BadDigest when a part's ETag differs from the store's, or the ETag of the object does not
+        follow from the parts; PreconditionFailed; NotFound (no such upload)."""
+        ...
+
+    def abort(self) -> None:
+        """Idempotent: an unknown upload is no error."""
+        ...
+
+
+class Manifests(Protocol):
+    """The stored manifests of one mapping: of a large object, its segments in Swift as JSON."""
+
+    def put(self, name: str, manifest: bytes) -> None:
+        """Store or replace the JSON unchanged. Raises BadDigest."""
+        ...
+
+    def get(self, name: str) -> bytes:
+        """Raises NotFound; UnexpectedAnswer for bytes that are neither a manifest nor proved."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Delete the stored manifest, if there is one."""
+        ...
+
+    def has_any(self) -> bool:
+        """Whether any manifest is stored for this mapping."""
+        ...
+
+
 class Bucket(Protocol):
     """One remote bucket with one mapping's KeyNamer: all names are Swift names.
 
@@ -155,6 +204,9 @@ class Bucket(Protocol):
 
     @property
     def features(self) -> Features: ...
+
+    @property
+    def manifests(self) -> Manifests: ...
 
     @property
     def clock_off(self) -> float:
@@ -208,63 +260,16 @@ class Bucket(Protocol):
         """List objects, without stored manifests and foreign keys."""
         ...
 
-    def create_upload(self, name: str, meta: ObjectMeta) -> str:
-        """Start a multipart upload; the caller must register the returned upload id for abort at once."""
+    def create_upload(self, name: str, meta: ObjectMeta) -> MultipartUpload:
+        """Start a multipart upload; the caller must register its upload id for abort at once."""
         ...
 
-    def upload_part(
-        self, name: str, upload_id: str, number: int, body: Body, size: int, md5: str | None = None
-    ) -> Part:
-        """Send one part; a part with the same number is replaced. Raises BadDigest as put_object does, and
-        NotFound (no such upload)."""
-        ...
-
-    def copy_part(
-        self, name: str, upload_id: str, number: int, byte_range: ByteRange, if_match: str | None = None
-    ) -> Part:
-        """Copy a range of the current object of that name into a part; ``byte_range.last`` must be set.
-
-        Raises PreconditionFailed, NotFound, Archived, NotSupported."""
-        ...
-
-    def complete_upload(
-        self,
-        name: str,
-        upload_id: str,
-        parts: Sequence[Part],
-        if_match: str | None = None,
-        if_absent: bool = False,
-    ) -> PutResult:
-        """Assemble the object from these parts, which are ordered by number; conditions as in PutOptions.
-
-        Raises BadDigest when a part's ETag differs from the store's, or the ETag of the object does not
-        follow from the parts; PreconditionFailed; NotFound (no such upload)."""
-        ...
-
-    def abort_upload(self, name: str, upload_id: str) -> None:
-        """Abort a multipart upload. Idempotent: an unknown upload is no error."""
+    def upload_by_id(self, name: str, upload_id: str) -> MultipartUpload:
+        """An upload that was created earlier, perhaps by another process. Sends no request."""
         ...
 
     def list_uploads(self, name: str | None = None) -> Iterator[OpenUpload]:
         """The open uploads of this mapping's names, or of one name, those of other clients included."""
-        ...
-
-    # Stored manifests: the segments of a large object in Swift, stored beside the object
-
-    def put_manifest(self, name: str, manifest: bytes) -> None:
-        """Store or replace the JSON unchanged. Raises BadDigest."""
-        ...
-
-    def get_manifest(self, name: str) -> bytes:
-        """Raises NotFound."""
-        ...
-
-    def delete_manifest(self, name: str) -> None:
-        """Delete the stored manifest, if there is one."""
-        ...
-
-    def has_manifests(self) -> bool:
-        """Whether any manifest is stored for this mapping."""
         ...
 
     def set_expiry_rule(self, days: int) -> bool:

@@ -26,6 +26,7 @@ from s3_sync.providers.base import (
     Part,
     WriteOptions,
 )
+from s3_sync.providers.manifests import StoredManifests
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import Body, BytesBody
 from s3_sync.streams.verifying import read_exactly
@@ -125,6 +126,12 @@ class MemoryBucket:
         self._lock = provider.lock
         self._write = write
 
+    @property
+    def manifests(self) -> StoredManifests:
+        stored = MemoryBucket(self._provider, self.name, self.namer.manifests, _PLAIN)
+        stored.limits = _LIMITS  # lowered ones are meant for objects
+        return StoredManifests(stored)
+
     # Objects
 
     def head_object(self, name: str) -> ObjectInfo:
@@ -171,7 +178,7 @@ class MemoryBucket:
 
     def delete_object(self, name: str) -> bool:
         with self._lock:
-            objects = self._provider.store(self.name).objects
+            objects = self._store.objects
             found = objects.pop(self.namer.key(name), None)
             objects.pop(self.namer.manifest_key(name), None)
         return found is not None
@@ -184,7 +191,7 @@ class MemoryBucket:
 
     def list_objects(self, query: ListQuery) -> ListPage:
         with self._lock:
-            stored = dict(self._provider.store(self.name).objects)
+            stored = dict(self._store.objects)
         names = {name: found for key, found in stored.items() if (name := self.namer.name(key)) is not None}
         objects: list[ObjectInfo] = []
         prefixes: list[str] = []
@@ -208,88 +215,27 @@ class MemoryBucket:
 
     # Multipart uploads
 
-    def create_upload(self, name: str, meta: ObjectMeta) -> str:
+    def create_upload(self, name: str, meta: ObjectMeta) -> MemoryUpload:
         upload_id = uuid4().hex
         with self._lock:
             upload = _Upload(self.namer.key(name), meta, self._provider.clock())
-            self._provider.store(self.name).uploads[upload_id] = upload
-        return upload_id
+            self._store.uploads[upload_id] = upload
+        return MemoryUpload(self, name, upload_id)
 
-    def upload_part(
-        self, name: str, upload_id: str, number: int, body: Body, size: int, md5: str | None = None
-    ) -> Part:
-        if not 1 <= number <= self.limits.max_parts or size > self.limits.max_part:
-            raise InvalidRequest(f"part {number} of {size} bytes", status=400, code="InvalidArgument")
-        self._upload(name, upload_id)
-        data = read_exactly(body, size, md5)
-        with self._lock:
-            self._upload(name, upload_id).parts[number] = data
-        return Part(number, md5_hex(data), size, md5_hex(data))
-
-    def copy_part(
-        self, name: str, upload_id: str, number: int, byte_range: ByteRange, if_match: str | None = None
-    ) -> Part:
-        with self.get_object(name, GetOptions(byte_range, if_match=if_match)) as result:
-            size = result.body.length or 0
-            return self.upload_part(name, upload_id, number, result.body, size)
-
-    def complete_upload(
-        self,
-        name: str,
-        upload_id: str,
-        parts: Sequence[Part],
-        if_match: str | None = None,
-        if_absent: bool = False,
-    ) -> PutResult:
-        with self._lock:
-            upload = self._upload(name, upload_id)
-            self._check_parts(upload, parts)
-            self._check_conditions(name, if_match, if_absent)
-            pieces = [upload.parts[part.number] for part in parts]
-            digests = b"".join(hashlib.md5(piece, usedforsecurity=False).digest() for piece in pieces)
-            etag = f"{md5_hex(digests)}-{len(pieces)}"
-            self._keep(upload.key, b"".join(pieces), etag, upload.meta)
-            del self._provider.store(self.name).uploads[upload_id]
-        return PutResult(etag)
-
-    def abort_upload(self, name: str, upload_id: str) -> None:
-        with self._lock:
-            self._provider.store(self.name).uploads.pop(upload_id, None)
+    def upload_by_id(self, name: str, upload_id: str) -> MemoryUpload:
+        return MemoryUpload(self, name, upload_id)
 
     def list_uploads(self, name: str | None = None) -> Iterator[OpenUpload]:
         with self._lock:
-            uploads = dict(self._provider.store(self.name).uploads)
+            uploads = dict(self._store.uploads)
         for upload_id, upload in uploads.items():
             found = self.namer.name(upload.key)
             if found is not None and name in (None, found):
                 yield OpenUpload(found, upload_id, upload.begun)
 
-    # Stored manifests
-
-    def put_manifest(self, name: str, manifest: bytes) -> None:
-        meta = ObjectMeta({"content-type": "application/json"})
-        with self._lock:
-            self._keep(self.namer.manifest_key(name), manifest, md5_hex(manifest), meta, "")
-
-    def get_manifest(self, name: str) -> bytes:
-        with self._lock:
-            found = self._provider.store(self.name).objects.get(self.namer.manifest_key(name))
-        if found is None:
-            raise NotFound(f"no manifest of {name}", status=404, code="NoSuchKey")
-        return found.data
-
-    def delete_manifest(self, name: str) -> None:
-        with self._lock:
-            self._provider.store(self.name).objects.pop(self.namer.manifest_key(name), None)
-
-    def has_manifests(self) -> bool:
-        with self._lock:
-            keys = list(self._provider.store(self.name).objects)
-        return any(self.namer.is_manifest(key) for key in keys)
-
     def set_expiry_rule(self, days: int) -> bool:
         rules = dict.fromkeys((self.namer.prefix, self.namer.manifest_prefix), days)
-        lifetimes = self._provider.store(self.name).lifetimes
+        lifetimes = self._store.lifetimes
         changed = any(lifetimes.get(prefix, 0) != days for prefix in rules)
         lifetimes.update(rules)
         return changed
@@ -302,9 +248,14 @@ class MemoryBucket:
 
     # Internals
 
+    @property
+    def _store(self) -> _Store:
+        """Raises NotFound."""
+        return self._provider.store(self.name)
+
     def _find(self, name: str) -> _Object:
         try:
-            return self._provider.store(self.name).objects[self.namer.key(name)]
+            return self._store.objects[self.namer.key(name)]
         except KeyError:
             raise NotFound(f"no object {name}", status=404, code="NoSuchKey") from None
 
@@ -320,22 +271,63 @@ class MemoryBucket:
         headers = {**meta.headers, "content-type": meta.content_type}
         stored_meta = from_user_metadata(headers, to_user_metadata(meta))
         stored_class = self._write.storage_class if storage_class is None else storage_class
-        store = self._provider.store(self.name)
+        store = self._store
         store.objects[key] = _Object(data, etag, stored_meta, self._provider.clock(), stored_class)
 
     def _check_conditions(self, name: str, if_match: str | None, if_absent: bool) -> None:
-        stored = self._provider.store(self.name).objects.get(self.namer.key(name))
+        stored = self._store.objects.get(self.namer.key(name))
         if (if_match and (stored is None or stored.etag != if_match)) or (if_absent and stored):
             raise _condition(412)
 
-    def _upload(self, name: str, upload_id: str) -> _Upload:
-        with self._lock:
-            upload = self._provider.store(self.name).uploads.get(upload_id)
-        if upload is None or upload.key != self.namer.key(name):
-            raise NotFound(f"no upload {upload_id}", status=404, code="NoSuchUpload")
+
+class MemoryUpload:
+    """See ``MultipartUpload``."""
+
+    def __init__(self, bucket: MemoryBucket, name: str, upload_id: str) -> None:
+        self.name = name
+        self.upload_id = upload_id
+        self._bucket = bucket
+        self._limits = bucket.limits
+
+    def upload_part(self, number: int, body: Body, size: int, md5: str | None = None) -> Part:
+        if not 1 <= number <= self._limits.max_parts or size > self._limits.max_part:
+            raise InvalidRequest(f"part {number} of {size} bytes", status=400, code="InvalidArgument")
+        self._find()
+        data = read_exactly(body, size, md5)
+        with self._bucket._lock:
+            self._find().parts[number] = data
+        return Part(number, md5_hex(data), size, md5_hex(data))
+
+    def copy_part(self, number: int, byte_range: ByteRange, if_match: str | None = None) -> Part:
+        with self._bucket.get_object(self.name, GetOptions(byte_range, if_match=if_match)) as result:
+            return self.upload_part(number, result.body, result.body.length or 0)
+
+    def complete(
+        self, parts: Sequence[Part], if_match: str | None = None, if_absent: bool = False
+    ) -> PutResult:
+        with self._bucket._lock:
+            upload = self._find()
+            self._check(upload, parts)
+            self._bucket._check_conditions(self.name, if_match, if_absent)
+            pieces = [upload.parts[part.number] for part in parts]
+            digests = b"".join(hashlib.md5(piece, usedforsecurity=False).digest() for piece in pieces)
+            etag = f"{md5_hex(digests)}-{len(pieces)}"
+            self._bucket._keep(upload.key, b"".join(pieces), etag, upload.meta)
+            del self._bucket._store.uploads[self.upload_id]
+        return PutResult(etag)
+
+    def abort(self) -> None:
+        with self._bucket._lock:
+            self._bucket._store.uploads.pop(self.upload_id, None)
+
+    def _find(self) -> _Upload:
+        with self._bucket._lock:
+            upload = self._bucket._store.uploads.get(self.upload_id)
+        if upload is None or upload.key != self._bucket.namer.key(self.name):
+            raise NotFound(f"no upload {self.upload_id}", status=404, code="NoSuchUpload")
         return upload
 
-    def _check_parts(self, upload: _Upload, parts: Sequence[Part]) -> None:
+    def _check(self, upload: _Upload, parts: Sequence[Part]) -> None:
         numbers = [part.number for part in parts]
         if not parts or numbers != sorted(set(numbers)):
             raise InvalidRequest("parts are missing or not in order", status=400, code="InvalidPartOrder")
@@ -343,7 +335,7 @@ class MemoryBucket:
             data = upload.parts.get(part.number)
             if data is None or md5_hex(data) != part.etag:
                 raise BadDigest(f"part {part.number} has another ETag", status=400, code="InvalidPart")
-            if len(data) < self.limits.min_part and part is not parts[-1]:
+            if len(data) < self._limits.min_part and part is not parts[-1]:
                 raise InvalidRequest(f"part {part.number} is too small", status=400, code="EntityTooSmall")
 
 

@@ -74,7 +74,7 @@ class LargeObjects:
         store's answer is wrong.
         """
         try:
-            manifest = Manifest.parse(target.bucket.get_manifest(info.name))
+            manifest = Manifest.parse(target.bucket.manifests.get(info.name))
             if _belongs_to(info, manifest) and info.size != manifest.size:
                 sizes = f"the store reports {info.size:,} bytes, the manifest {manifest.size:,}"
                 raise UnexpectedAnswer(f"{info.name}: {sizes}")

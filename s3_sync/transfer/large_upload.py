@@ -22,8 +22,9 @@ from s3_sync.largeobject.manifest import Manifest, Segment, read_manifest
 from s3_sync.largeobject.plan import Piece, PlannedPart, is_one_to_one, plan_parts
 from s3_sync.model.headers import is_true
 from s3_sync.model.objects import ByteRange, ObjectInfo, ObjectMeta, PutOptions
-from s3_sync.providers.base import MAX_MANIFEST, Bucket, Part
+from s3_sync.providers.base import Bucket, MultipartUpload, Part
 from s3_sync.providers.limits import check_limits
+from s3_sync.providers.manifests import MAX_MANIFEST
 from s3_sync.streams.chained import ChainedBody
 from s3_sync.streams.counting import MeteredBody
 from s3_sync.streams.reader import Body
@@ -176,7 +177,7 @@ def ensure_manifest(context: TransferContext, large: LargeObject, remote: Object
 def has_manifest(bucket: Bucket, large: LargeObject, remote: ObjectInfo | None) -> bool:
     """Return whether the stored manifest is that of ``large``; ``remote`` as in ``ensure_manifest``."""
     try:
-        stored = bucket.get_manifest(large.info.name)
+        stored = bucket.manifests.get(large.info.name)
         unmarked = remote is not None and large.mark not in _meta(remote).marks
         return stored == large.manifest.raw or (
             unmarked and Manifest.parse(stored).segments == large.manifest.segments
@@ -192,7 +193,7 @@ def as_stored(bucket: Bucket, large: LargeObject, remote: ObjectInfo) -> LargeOb
     if not large.is_static or marked in (None, large.manifest.etag):
         return large
     try:
-        stored = Manifest.parse(bucket.get_manifest(large.info.name))
+        stored = Manifest.parse(bucket.manifests.get(large.info.name))
     except (NotFound, ObjectRefused):
         return large
     belongs = stored.etag == marked and stored.segments == large.manifest.segments
@@ -204,7 +205,7 @@ def stored_manifest(bucket: Bucket, name: str) -> Manifest | None:
     can be restored as a large object; else None. Raises RemoteError."""
     try:
         stored = bucket.head_object(name)
-        manifest = Manifest.parse(bucket.get_manifest(name))
+        manifest = Manifest.parse(bucket.manifests.get(name))
     except (NotFound, ObjectRefused):
         return None
     marks = _meta(stored).marks
@@ -219,7 +220,7 @@ def stored_manifest(bucket: Bucket, name: str) -> Manifest | None:
 def write_manifest(context: TransferContext, large: LargeObject) -> None:
     """Write the manifest after the data: where the bucket expires old objects, it must not expire first."""
     context.ledger.manifest_written()
-    context.bucket.put_manifest(large.info.name, large.manifest.raw)
+    context.bucket.manifests.put(large.info.name, large.manifest.raw)
 
 
 def _upload_parts(
@@ -231,7 +232,7 @@ def _upload_parts(
 ) -> None:
     name = large.info.name
     with open_upload(context, name, meta) as upload:
-        parts = in_parallel(context, plan, lambda part: _send_part(context, large, upload.upload_id, part))
+        parts = in_parallel(context, plan, lambda part: _send_part(context, large, upload.handle, part))
         upload.complete(parts, condition)
 
 
@@ -274,10 +275,12 @@ def _send_with_retry(send: Callable[[Item], Part], part: Item, failures: Sequenc
     return send(part)
 
 
-def _send_part(context: TransferContext, large: LargeObject, upload_id: str, part: PlannedPart) -> Part:
+def _send_part(
+    context: TransferContext, large: LargeObject, upload: MultipartUpload, part: PlannedPart
+) -> Part:
     body = _make_body(context, large, part.pieces, promised=part.md5 is not None)
     try:
-        return context.bucket.upload_part(large.info.name, upload_id, part.number, body, part.size, part.md5)
+        return upload.upload_part(part.number, body, part.size, part.md5)
     finally:
         body.close()
 

@@ -68,13 +68,13 @@ def _ranges(limits: Limits, remote: ObjectInfo, large: LargeObject | None) -> li
 def _copy_in_parts(
     context: TransferContext, meta: ObjectMeta, remote: ObjectInfo, ranges: Sequence[_Range]
 ) -> None:
-    bucket, name = context.bucket, remote.name
-    condition = Precondition(if_match=remote.etag).for_bucket(bucket)
+    name = remote.name
+    condition = Precondition(if_match=remote.etag).for_bucket(context.bucket)
     with open_upload(context, name, meta) as upload:
 
         def copy(part: _Range) -> Part:
             byte_range = ByteRange(part.first, part.first + part.size - 1)
-            copied = bucket.copy_part(name, upload.upload_id, part.number, byte_range, remote.etag)
+            copied = upload.handle.copy_part(part.number, byte_range, remote.etag)
             if part.md5 is not None and copied.etag != part.md5:
                 raise BadDigest(
                     f"part {part.number} of {name} was copied with ETag {copied.etag}, expected {part.md5}"

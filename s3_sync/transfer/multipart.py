@@ -34,8 +34,7 @@ def upload_parts(
     parts in order against the object's MD5. On any failure the upload is aborted. The conditions apply when
     the upload is completed.
     """
-    bucket = context.bucket
-    chunk = part_size(info.size, bucket.limits)
+    chunk = part_size(info.size, context.bucket.limits)
     with open_upload(context, info.name, meta) as upload:
         parts: list[Part] = []
         whole = hashlib.md5(usedforsecurity=False)
@@ -43,7 +42,7 @@ def upload_parts(
             last = min(first + chunk, info.size) - 1
             with source.open(info.data_timestamp, ByteRange(first, last)) as local:
                 body = _PartBody(MeteredBody(local.body, context.count), whole)
-                part = bucket.upload_part(info.name, upload.upload_id, number, body, last - first + 1)
+                part = upload.handle.upload_part(number, body, last - first + 1)
             if part.md5 is not None and part.md5 != body.part.hexdigest():
                 raise BadDigest(
                     f"part {number}: the store reports MD5 {part.md5}, sent was {body.part.hexdigest()}"

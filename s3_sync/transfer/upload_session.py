@@ -10,7 +10,7 @@ from typing import Protocol
 
 from s3_sync.errors import Deferred, RemoteError, RemoteUnavailable, Throttled
 from s3_sync.model.objects import ObjectMeta
-from s3_sync.providers.base import Bucket, Part
+from s3_sync.providers.base import Bucket, MultipartUpload, Part
 from s3_sync.runtime.concurrency import Pool, SerialPool
 from s3_sync.state.expiries import Expiry
 
@@ -133,8 +133,7 @@ class Upload:
     """An open multipart upload. ``outcome_unknown``: a request to complete it was not answered."""
 
     context: TransferContext
-    name: str
-    upload_id: str
+    handle: MultipartUpload
     outcome_unknown: bool = False
 
     def complete(self, parts: Sequence[Part], condition: Precondition) -> None:
@@ -142,12 +141,10 @@ class Upload:
 
         After a repeated request the first one may still be in progress, although the last answer is an error.
         """
-        self.context.ledger.completing(self.upload_id)
+        self.context.ledger.completing(self.handle.upload_id)
         self.outcome_unknown = True
         try:
-            self.context.bucket.complete_upload(
-                self.name, self.upload_id, parts, condition.if_match, condition.if_absent
-            )
+            self.handle.complete(parts, condition.if_match, condition.if_absent)
         except Exception as error:
             self.outcome_unknown = isinstance(error, RemoteUnavailable | Throttled)
             raise
@@ -162,9 +159,9 @@ def open_upload(context: TransferContext, name: str, meta: ObjectMeta) -> Iterat
     serialises the two, and Swift's S3 API then creates an object whose parts are gone. Such an upload stays
     in the ledger, as does one whose abort fails.
     """
-    bucket, ledger = context.bucket, context.ledger
-    begin, upload_id = _create(context, name, meta)
-    upload = Upload(context, name, upload_id)
+    ledger = context.ledger
+    begin, handle = _create(context, name, meta)
+    upload, upload_id = Upload(context, handle), handle.upload_id
     completed = False
     try:
         ledger.started(begin, name, upload_id)
@@ -178,11 +175,11 @@ def open_upload(context: TransferContext, name: str, meta: ObjectMeta) -> Iterat
                 name,
             )
             ledger.outcome_unknown(upload_id)
-        elif completed or _try_abort(bucket, name, upload_id):
+        elif completed or _try_abort(handle):
             ledger.finished(upload_id)
 
 
-def _create(context: TransferContext, name: str, meta: ObjectMeta) -> tuple[int, str]:
+def _create(context: TransferContext, name: str, meta: ObjectMeta) -> tuple[int, MultipartUpload]:
     """Create the upload. Wrappers do not retry this request: one without an answer may have opened an upload,
     so each attempt has a ledger entry of its own."""
     for attempts_left in range(CREATE_ATTEMPTS - 1, -1, -1):
@@ -197,11 +194,11 @@ def _create(context: TransferContext, name: str, meta: ObjectMeta) -> tuple[int,
     raise AssertionError("not reached")
 
 
-def _try_abort(bucket: Bucket, name: str, upload_id: str) -> bool:
+def _try_abort(upload: MultipartUpload) -> bool:
     """Abort the upload and return whether that succeeded; the error that led here must not be replaced."""
     try:
-        bucket.abort_upload(name, upload_id)
+        upload.abort()
     except RemoteError as error:
-        log.warning("Failed to abort upload %s of %s: %s", upload_id, name, error)
+        log.warning("Failed to abort upload %s of %s: %s", upload.upload_id, upload.name, error)
         return False
     return True

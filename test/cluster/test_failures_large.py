@@ -34,8 +34,8 @@ STEPS = [
     {"at": SAVE, "call": 2, "moment": "after"},
     {"at": "s3_sync.sync.rows.handler:upload"},
     {"at": "s3_sync.providers.s3.bucket:S3Bucket.create_upload", "moment": "after"},
-    {"at": "s3_sync.providers.s3.bucket:S3Bucket.upload_part", "call": 2, "moment": "after"},
-    {"at": "s3_sync.providers.s3.bucket:S3Bucket.complete_upload", "moment": "after"},
+    {"at": "s3_sync.providers.s3.multipart:S3Upload.upload_part", "call": 2, "moment": "after"},
+    {"at": "s3_sync.providers.s3.multipart:S3Upload.complete", "moment": "after"},
     {"at": "s3_sync.transfer.large_upload:write_manifest", "moment": "after"},
     {"at": "s3_sync.sync.rows.batch:BatchRunner.send_large", "moment": "after"},
 ]

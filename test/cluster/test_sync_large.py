@@ -291,11 +291,11 @@ def without_time(entry: dict[str, Any]) -> dict[str, Any]:
     [
         ("s3_sync.providers.s3.bucket:S3Bucket.create_upload", 1, "after"),
         ("s3_sync.state.uploads:Uploads.started", 1, "after"),
-        ("s3_sync.providers.s3.bucket:S3Bucket.upload_part", 2, "after"),
-        ("s3_sync.providers.s3.bucket:S3Bucket.complete_upload", 1, "before"),
-        ("s3_sync.providers.s3.bucket:S3Bucket.complete_upload", 1, "after"),
-        ("s3_sync.providers.s3.bucket:S3Bucket.put_manifest", 1, "before"),
-        ("s3_sync.providers.s3.bucket:S3Bucket.put_manifest", 1, "after"),
+        ("s3_sync.providers.s3.multipart:S3Upload.upload_part", 2, "after"),
+        ("s3_sync.providers.s3.multipart:S3Upload.complete", 1, "before"),
+        ("s3_sync.providers.s3.multipart:S3Upload.complete", 1, "after"),
+        ("s3_sync.providers.manifests:StoredManifests.put", 1, "before"),
+        ("s3_sync.providers.manifests:StoredManifests.put", 1, "after"),
     ],
 )
 def test_kill_during_upload_leaves_no_open_upload_and_no_half_object(
@@ -310,7 +310,7 @@ def test_kill_during_upload_leaves_no_open_upload_and_no_half_object(
         # nobody has written down the id, and there every upload began in 2010
         assert len(large.open_uploads()) == 1
         large.abort_all()
-    if "complete_upload" in at and moment == "before":
+    if "S3Upload.complete" in at and moment == "before":
         # as far as the daemon knows the store is completing it, for an hour
         assert len(large.open_uploads()) == 1
         daemon.alter(clock=2 * 3600)
@@ -340,7 +340,7 @@ def test_upload_stopped_with_the_daemon_is_completed_by_the_next_run(
 ) -> None:
     large.put_slo("o", [large.segment(f"{n}", 5 * MIB) for n in range(6)])
     calls = tmp_path / "calls"
-    daemon.alter(noted={"s3_sync.providers.s3.bucket:S3Bucket.upload_part": str(calls)})
+    daemon.alter(noted={"s3_sync.providers.s3.multipart:S3Upload.upload_part": str(calls)})
     child = daemon.start()
     wait_until(calls.exists, 20, "the first part")
     child.stop()

@@ -84,20 +84,20 @@ def test_complete_under_a_failed_condition_keeps_the_object(
     bucket: Bucket, target: Target, condition: str
 ) -> None:
     first = put(bucket, "object", b"first").etag
-    upload_id = bucket.create_upload("object", ObjectMeta())
-    part = bucket.upload_part("object", upload_id, 1, BytesBody(b"part"), 4)
+    upload = bucket.create_upload("object", ObjectMeta())
+    part = upload.upload_part(1, BytesBody(b"part"), 4)
     wrong: dict[str, Any] = {"if_match": ELSE} if condition == "if_match" else {"if_absent": True}
     features = bucket.features
     supported = features.put_if_match if condition == "if_match" else features.put_if_absent
     if supported and condition == "if_match" and "complete" in target.quirks.ignores_if_match:
-        bucket.complete_upload("object", upload_id, [part], **wrong)
+        upload.complete([part], **wrong)
         assert read(bucket, "object") == b"part"
         return
     with pytest.raises(PreconditionFailed if supported else NotSupported):
-        bucket.complete_upload("object", upload_id, [part], **wrong)
+        upload.complete([part], **wrong)
     assert read(bucket, "object") == b"first"
     if supported and condition == "if_match":
-        bucket.complete_upload("object", upload_id, [part], if_match=first)
+        upload.complete([part], if_match=first)
         assert read(bucket, "object") == b"part"
 
 
@@ -115,6 +115,6 @@ def test_probe_conditional_writes_finds_out_support_and_cleans_up(
     bucket.probe_conditional_writes()
     assert (bucket.features.put_if_absent, bucket.features.put_if_match) == target.quirks.conditions
     everything = provider.bucket(BUCKET, KeyNamer.literal(""))
-    assert not bucket.has_manifests()
+    assert not bucket.manifests.has_any()
     assert everything.list_objects(ListQuery(prefix=namer.prefix)).objects == ()
     assert list(bucket.list_uploads()) == []

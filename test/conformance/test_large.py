@@ -21,58 +21,58 @@ class TestStoredManifest:
     @pytest.mark.parametrize("name", ["large", "\u00fc/\u2603 %41+ &", "a" * 900])
     def test_get_manifest_returns_the_bytes_of_put_manifest(self, bucket: Bucket, name: str) -> None:
         for manifest in (b"[]", b'[{"name": "/c/\\u00fc"}] ', sample(200_000)):
-            bucket.put_manifest(name, manifest)
-            assert bucket.get_manifest(name) == manifest
+            bucket.manifests.put(name, manifest)
+            assert bucket.manifests.get(name) == manifest
         assert names(bucket) == []
 
     def test_get_manifest_without_one_raises_not_found(self, bucket: Bucket) -> None:
         put(bucket, "large")
         with pytest.raises(NotFound):
-            bucket.get_manifest("large")
-        bucket.delete_manifest("large")
+            bucket.manifests.get("large")
+        bucket.manifests.delete("large")
         assert read(bucket, "large") == b"x"
 
     def test_put_manifest_stores_json_under_the_manifest_key(self, bucket: Bucket, keys: Bucket) -> None:
-        bucket.put_manifest("large", b"[]")
+        bucket.manifests.put("large", b"[]")
         info = keys.head_object(bucket.namer.manifest_key("large"))
         assert info.meta == ObjectMeta({"content-type": "application/json"})
         assert info.size == 2
 
     def test_delete_manifest_keeps_the_object(self, bucket: Bucket) -> None:
         put(bucket, "large")
-        bucket.put_manifest("large", b"[]")
-        bucket.put_manifest("other", b"[1]")
-        bucket.delete_manifest("large")
+        bucket.manifests.put("large", b"[]")
+        bucket.manifests.put("other", b"[1]")
+        bucket.manifests.delete("large")
         with pytest.raises(NotFound):
-            bucket.get_manifest("large")
+            bucket.manifests.get("large")
         assert read(bucket, "large") == b"x"
-        assert bucket.get_manifest("other") == b"[1]"
+        assert bucket.manifests.get("other") == b"[1]"
 
     def test_has_manifests_until_the_object_is_deleted(self, bucket: Bucket) -> None:
         put(bucket, "large")
-        assert not bucket.has_manifests()
-        bucket.put_manifest("large", b"[]")
-        assert bucket.has_manifests()
+        assert not bucket.manifests.has_any()
+        bucket.manifests.put("large", b"[]")
+        assert bucket.manifests.has_any()
         bucket.delete_object("large")
-        assert not bucket.has_manifests()
+        assert not bucket.manifests.has_any()
 
     def test_manifest_in_a_missing_bucket_raises_not_found(
         self, provider: Provider, namer: KeyNamer, container_name: str
     ) -> None:
         bucket = provider.bucket(container_name, namer)
         with pytest.raises(NotFound):
-            bucket.put_manifest("large", b"[]")
+            bucket.manifests.put("large", b"[]")
         with pytest.raises(NotFound):
-            bucket.get_manifest("large")
+            bucket.manifests.get("large")
 
 
 def upload(bucket: Bucket, pieces: list[bytes]) -> None:
     """An object of these parts, without metadata."""
-    upload_id = bucket.create_upload("object", ObjectMeta())
+    handle = bucket.create_upload("object", ObjectMeta())
     parts: list[Part] = []
     for number, piece in enumerate(pieces, 1):
-        parts.append(bucket.upload_part("object", upload_id, number, BytesBody(piece), len(piece)))
-    bucket.complete_upload("object", upload_id, parts)
+        parts.append(handle.upload_part(number, BytesBody(piece), len(piece)))
+    handle.complete(parts)
 
 
 class TestCopyPart:
@@ -82,22 +82,22 @@ class TestCopyPart:
         pieces = [sample(PART), sample(PART + 1, 1), sample(3, 2)]
         upload(bucket, pieces)
         before = bucket.head_object("object")
-        upload_id = bucket.create_upload("object", ObjectMeta({"content-type": "text/new"}, {"a": "b"}))
+        handle = bucket.create_upload("object", ObjectMeta({"content-type": "text/new"}, {"a": "b"}))
         if target.quirks.copies_no_parts:
             with pytest.raises(NotSupported):
-                bucket.copy_part("object", upload_id, 1, ByteRange(0, PART - 1), before.etag)
-            bucket.abort_upload("object", upload_id)
+                handle.copy_part(1, ByteRange(0, PART - 1), before.etag)
+            handle.abort()
             return
         parts: list[Part] = []
         first = 0
         for number, piece in enumerate(pieces, 1):
             byte_range = ByteRange(first, first + len(piece) - 1)
-            parts.append(bucket.copy_part("object", upload_id, number, byte_range, before.etag))
+            parts.append(handle.copy_part(number, byte_range, before.etag))
             first += len(piece)
         assert [(part.number, part.etag, part.size) for part in parts] == [
             (number, md5(piece), len(piece)) for number, piece in enumerate(pieces, 1)
         ]
-        bucket.complete_upload("object", upload_id, parts)
+        handle.complete(parts)
         after = bucket.head_object("object")
         assert after.meta == ObjectMeta({"content-type": "text/new"}, {"a": "b"})
         assert (after.size, after.etag) == (before.size, before.etag)
@@ -107,22 +107,20 @@ class TestCopyPart:
         self, bucket: Bucket, target: Target
     ) -> None:
         put(bucket, "object", sample(PART))
-        upload_id = bucket.create_upload("object", ObjectMeta())
+        handle = bucket.create_upload("object", ObjectMeta())
         byte_range = ByteRange(0, PART - 1)
         if "copy_part" in target.quirks.ignores_if_match:
-            assert bucket.copy_part("object", upload_id, 1, byte_range, md5(b"other")).etag == md5(
-                sample(PART)
-            )
+            assert handle.copy_part(1, byte_range, md5(b"other")).etag == md5(sample(PART))
         else:
             with pytest.raises((PreconditionFailed, NotSupported)):
-                bucket.copy_part("object", upload_id, 1, byte_range, md5(b"other"))
-        bucket.abort_upload("object", upload_id)
+                handle.copy_part(1, byte_range, md5(b"other"))
+        handle.abort()
 
     def test_copy_part_of_missing_object_raises_remote_error(self, bucket: Bucket) -> None:
-        upload_id = bucket.create_upload("object", ObjectMeta())
+        handle = bucket.create_upload("object", ObjectMeta())
         with pytest.raises(RemoteError):
-            bucket.copy_part("object", upload_id, 1, ByteRange(0, 9))
-        bucket.abort_upload("object", upload_id)
+            handle.copy_part(1, ByteRange(0, 9))
+        handle.abort()
 
 
 class TestListUploads:
@@ -131,7 +129,8 @@ class TestListUploads:
     ) -> None:
         other = provider.bucket(bucket.name, KeyNamer.literal(f"other-{namer.prefix}"))
         theirs = other.create_upload("a", ObjectMeta())
-        begun = {bucket.create_upload(name, ObjectMeta()): name for name in ("a", "a", "b/\u00fc &")}
+        names = ("a", "a", "b/\u00fc &")
+        begun = {bucket.create_upload(name, ObjectMeta()).upload_id: name for name in names}
         listed = list(bucket.list_uploads())
         assert {upload.upload_id: upload.name for upload in listed} == begun
         now = all(abs(upload.begun - time.time()) < 60 for upload in listed)
@@ -140,7 +139,7 @@ class TestListUploads:
             found = {upload.upload_id: upload.name for upload in bucket.list_uploads(name)}
             assert found == {upload_id: each for upload_id, each in begun.items() if each == name}
         for upload in listed:
-            bucket.abort_upload(upload.name, upload.upload_id)
+            bucket.upload_by_id(upload.name, upload.upload_id).abort()
         assert list(bucket.list_uploads()) == []
-        assert [upload.upload_id for upload in other.list_uploads()] == [theirs]
-        other.abort_upload("a", theirs)
+        assert [upload.upload_id for upload in other.list_uploads()] == [theirs.upload_id]
+        theirs.abort()

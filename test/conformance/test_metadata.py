@@ -64,9 +64,9 @@ def write(bucket: Bucket, meta: ObjectMeta, how: str) -> None:
         put(bucket, "object", b"data")
         bucket.post_object("object", meta)
     else:
-        upload_id = bucket.create_upload("object", meta)
-        part = bucket.upload_part("object", upload_id, 1, BytesBody(b"data"), 4)
-        bucket.complete_upload("object", upload_id, [part])
+        upload = bucket.create_upload("object", meta)
+        part = upload.upload_part(1, BytesBody(b"data"), 4)
+        upload.complete([part])
 
 
 @pytest.mark.parametrize("how", ["put", "post", "parts"])

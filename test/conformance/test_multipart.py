@@ -11,15 +11,15 @@ from conformance.samples import MIB, OnceBody, md5, names, put, read, sample
 from conformance.targets import Target
 from s3_sync.errors import BadDigest, InvalidRequest, NotFound, NotSupported, RemoteError, RemoteUnavailable
 from s3_sync.model.objects import ByteRange, GetOptions, ObjectMeta
-from s3_sync.providers.base import Bucket, Part
+from s3_sync.providers.base import Bucket, MultipartUpload, Part
 from s3_sync.streams.reader import BytesBody, read_all
 
 PART = 5 * MIB
 
 
-def send(bucket: Bucket, upload_id: str, pieces: list[bytes], first: int = 1) -> list[Part]:
+def send(upload: MultipartUpload, pieces: list[bytes], first: int = 1) -> list[Part]:
     return [
-        bucket.upload_part("object", upload_id, number, BytesBody(piece), len(piece), md5(piece))
+        upload.upload_part(number, BytesBody(piece), len(piece), md5(piece))
         for number, piece in enumerate(pieces, first)
     ]
 
@@ -38,13 +38,13 @@ def test_completed_upload_replaces_the_object_with_all_parts(
         {"content-type": "text/x"}, {"color": "gr\u00fcn"}, {"swift-timestamp": "0000000001.00000"}
     )
     put(bucket, "object", b"before")
-    upload_id = bucket.create_upload("object", meta)
-    parts = send(bucket, upload_id, pieces)
+    upload = bucket.create_upload("object", meta)
+    parts = send(upload, pieces)
     assert [(part.number, part.etag, part.size) for part in parts] == [
         (number, md5(piece), len(piece)) for number, piece in enumerate(pieces, 1)
     ]
     assert read(bucket, "object") == b"before"
-    result = bucket.complete_upload("object", upload_id, parts)
+    result = upload.complete(parts)
     assert result.etag == etag_of(pieces)
     info = bucket.head_object("object")
     whole = b"".join(pieces)
@@ -61,122 +61,122 @@ def test_completed_upload_replaces_the_object_with_all_parts(
 def test_swift_etag_mark_gives_the_md5_of_an_upload(bucket: Bucket) -> None:
     pieces = [sample(PART), b"end"]
     whole = md5(b"".join(pieces))
-    upload_id = bucket.create_upload("object", ObjectMeta().marked(swift_etag=whole))
-    bucket.complete_upload("object", upload_id, send(bucket, upload_id, pieces))
+    upload = bucket.create_upload("object", ObjectMeta().marked(swift_etag=whole))
+    upload.complete(send(upload, pieces))
     assert bucket.head_object("object").md5 == whole
 
 
 def test_part_sent_again_replaces_the_first(bucket: Bucket, target: Target) -> None:
-    upload_id = bucket.create_upload("object", ObjectMeta())
-    send(bucket, upload_id, [b"first"])
+    upload = bucket.create_upload("object", ObjectMeta())
+    send(upload, [b"first"])
     if target.quirks.parts_once:
         with pytest.raises(NotSupported):
-            send(bucket, upload_id, [b"second"])
+            send(upload, [b"second"])
         return
-    bucket.complete_upload("object", upload_id, send(bucket, upload_id, [b"second"]))
+    upload.complete(send(upload, [b"second"]))
     assert read(bucket, "object") == b"second"
 
 
 def test_parts_sent_out_of_order_are_joined_by_number(bucket: Bucket) -> None:
-    upload_id = bucket.create_upload("object", ObjectMeta())
+    upload = bucket.create_upload("object", ObjectMeta())
     pieces = [sample(PART), b"end"]
-    last = send(bucket, upload_id, pieces[1:], first=2)
-    first = send(bucket, upload_id, pieces[:1])
-    bucket.complete_upload("object", upload_id, first + last)
+    last = send(upload, pieces[1:], first=2)
+    first = send(upload, pieces[:1])
+    upload.complete(first + last)
     assert read(bucket, "object") == b"".join(pieces)
 
 
 @pytest.mark.parametrize("size", [10, 2 * MIB])
 def test_part_without_a_known_md5_returns_it_as_etag(bucket: Bucket, size: int) -> None:
-    upload_id = bucket.create_upload("object", ObjectMeta())
-    part = bucket.upload_part("object", upload_id, 1, OnceBody(sample(size)), size)
+    upload = bucket.create_upload("object", ObjectMeta())
+    part = upload.upload_part(1, OnceBody(sample(size)), size)
     assert part.etag == part.md5 == md5(sample(size))
-    bucket.abort_upload("object", upload_id)
+    upload.abort()
 
 
 @pytest.mark.parametrize("size", [10, 2 * MIB])
 def test_part_with_wrong_md5_raises_bad_digest(bucket: Bucket, size: int) -> None:
-    upload_id = bucket.create_upload("object", ObjectMeta())
+    upload = bucket.create_upload("object", ObjectMeta())
     with pytest.raises(BadDigest):
-        bucket.upload_part("object", upload_id, 1, BytesBody(sample(size)), size, md5(b"else"))
-    bucket.abort_upload("object", upload_id)
+        upload.upload_part(1, BytesBody(sample(size)), size, md5(b"else"))
+    upload.abort()
 
 
 @pytest.mark.parametrize(
     ("size", "promised"), [(10, 11), (10, 9), (2 * MIB, 2 * MIB + 1), (2 * MIB, 2 * MIB - 1)]
 )
 def test_part_with_wrong_length_raises_bad_digest(bucket: Bucket, size: int, promised: int) -> None:
-    upload_id = bucket.create_upload("object", ObjectMeta())
+    upload = bucket.create_upload("object", ObjectMeta())
     with pytest.raises(BadDigest):
-        bucket.upload_part("object", upload_id, 1, OnceBody(sample(size)), promised)
-    bucket.abort_upload("object", upload_id)
+        upload.upload_part(1, OnceBody(sample(size)), promised)
+    upload.abort()
 
 
 def test_complete_with_a_wrong_part_etag_raises_bad_digest(bucket: Bucket) -> None:
     put(bucket, "object", b"before")
-    upload_id = bucket.create_upload("object", ObjectMeta())
-    send(bucket, upload_id, [b"part"])
+    upload = bucket.create_upload("object", ObjectMeta())
+    send(upload, [b"part"])
     with pytest.raises(BadDigest):
-        bucket.complete_upload("object", upload_id, [Part(1, md5(b"else"), 4, md5(b"else"))])
+        upload.complete([Part(1, md5(b"else"), 4, md5(b"else"))])
     assert read(bucket, "object") == b"before"
-    bucket.abort_upload("object", upload_id)
+    upload.abort()
 
 
 def test_complete_with_a_missing_part_raises_remote_error(bucket: Bucket) -> None:
-    upload_id = bucket.create_upload("object", ObjectMeta())
-    parts = send(bucket, upload_id, [sample(PART)])
+    upload = bucket.create_upload("object", ObjectMeta())
+    parts = send(upload, [sample(PART)])
     with pytest.raises(RemoteError):
-        bucket.complete_upload("object", upload_id, [*parts, Part(2, md5(b"else"), 4, md5(b"else"))])
+        upload.complete([*parts, Part(2, md5(b"else"), 4, md5(b"else"))])
     assert names(bucket) == []
-    bucket.abort_upload("object", upload_id)
+    upload.abort()
 
 
 def test_complete_with_a_small_part_before_the_last_is_refused(bucket: Bucket, target: Target) -> None:
-    upload_id = bucket.create_upload("object", ObjectMeta())
-    parts = send(bucket, upload_id, [b"small", b"end"])
+    upload = bucket.create_upload("object", ObjectMeta())
+    parts = send(upload, [b"small", b"end"])
     if target.quirks.small_parts:
-        bucket.complete_upload("object", upload_id, parts)
+        upload.complete(parts)
         assert read(bucket, "object") == b"smallend"
         return
     with pytest.raises(InvalidRequest):
-        bucket.complete_upload("object", upload_id, parts)
+        upload.complete(parts)
     assert names(bucket) == []
 
 
 def test_aborted_upload_takes_no_parts_and_keeps_the_object(bucket: Bucket, target: Target) -> None:
     put(bucket, "object", b"before")
-    upload_id = bucket.create_upload("object", ObjectMeta())
-    parts = send(bucket, upload_id, [b"part"])
-    bucket.abort_upload("object", upload_id)
-    bucket.abort_upload("object", upload_id)
+    upload = bucket.create_upload("object", ObjectMeta())
+    parts = send(upload, [b"part"])
+    upload.abort()
+    upload.abort()
     missing = RemoteUnavailable if target.quirks.breaks_without_upload else NotFound
     with pytest.raises(missing):
-        send(bucket, upload_id, [b"part"])
+        send(upload, [b"part"])
     with pytest.raises(missing):
-        bucket.complete_upload("object", upload_id, parts)
+        upload.complete(parts)
     assert read(bucket, "object") == b"before"
 
 
 def test_complete_repeated_keeps_the_completed_object(bucket: Bucket, target: Target) -> None:
     """The answer to the first time was lost: the second one finds the object in place."""
-    upload_id = bucket.create_upload("object", ObjectMeta())
-    parts = send(bucket, upload_id, [b"part"])
-    first = bucket.complete_upload("object", upload_id, parts)
+    upload = bucket.create_upload("object", ObjectMeta())
+    parts = send(upload, [b"part"])
+    first = upload.complete(parts)
     if target.quirks.forgets_parts or target.store == "memory":
         with pytest.raises(NotFound):
-            bucket.complete_upload("object", upload_id, parts)
+            upload.complete(parts)
     else:
-        assert bucket.complete_upload("object", upload_id, parts) == first
+        assert upload.complete(parts) == first
     assert read(bucket, "object") == b"part"
 
 
 def test_unfinished_upload_is_no_object(bucket: Bucket) -> None:
-    upload_id = bucket.create_upload("object", ObjectMeta())
-    send(bucket, upload_id, [b"part"])
+    upload = bucket.create_upload("object", ObjectMeta())
+    send(upload, [b"part"])
     assert names(bucket) == []
     with pytest.raises(NotFound):
         bucket.head_object("object")
-    bucket.abort_upload("object", upload_id)
+    upload.abort()
 
 
 def test_list_uploads_finds_uploads_of_hostile_names(bucket: Bucket, target: Target) -> None:
@@ -184,11 +184,13 @@ def test_list_uploads_finds_uploads_of_hostile_names(bucket: Bucket, target: Tar
     quirks = target.quirks
     avoided = quirks.refused_names | quirks.renamed.keys() | quirks.unlisted_uploads
     wanted = {"plain", "control", "noncharacter", "carriage return", "plus", "percent encoded"} - avoided
-    uploads = {bucket.create_upload(NAMES[name_id], ObjectMeta()): NAMES[name_id] for name_id in wanted}
-    assert {upload.upload_id: upload.name for upload in bucket.list_uploads()} == uploads
-    for upload_id, name in uploads.items():
-        assert [upload.upload_id for upload in bucket.list_uploads(name)] == [upload_id]
-        part = bucket.upload_part(name, upload_id, 1, BytesBody(b"part"), 4, md5(b"part"))
-        bucket.complete_upload(name, upload_id, [part])
-        assert read(bucket, name) == b"part"
+    uploads = [bucket.create_upload(NAMES[name_id], ObjectMeta()) for name_id in wanted]
+    assert [upload.name for upload in uploads] == [NAMES[name_id] for name_id in wanted]
+    listed = {upload.upload_id: upload.name for upload in bucket.list_uploads()}
+    assert listed == {upload.upload_id: upload.name for upload in uploads}
+    for upload in uploads:
+        assert [each.upload_id for each in bucket.list_uploads(upload.name)] == [upload.upload_id]
+        part = upload.upload_part(1, BytesBody(b"part"), 4, md5(b"part"))
+        upload.complete([part])
+        assert read(bucket, upload.name) == b"part"
     assert list(bucket.list_uploads()) == []

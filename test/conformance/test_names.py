@@ -59,9 +59,9 @@ def test_hostile_name_works_in_a_multipart_upload_or_is_refused(
         with pytest.raises(RemoteError):
             bucket.create_upload(name, ObjectMeta())
         return
-    upload_id = bucket.create_upload(name, ObjectMeta())
-    part = bucket.upload_part(name, upload_id, 1, BytesBody(b"part"), 4)
-    bucket.complete_upload(name, upload_id, [part])
+    upload = bucket.create_upload(name, ObjectMeta())
+    part = upload.upload_part(1, BytesBody(b"part"), 4)
+    upload.complete([part])
     with bucket.get_object(name) as result:
         assert read_all(result.body) == b"part"
 

@@ -61,9 +61,9 @@ def test_part_arrives_with_every_checksum_and_signature(
 ) -> None:
     bucket = open_bucket(server, namer, checksum, way)
     data = sample(2 * MIB + 17)
-    upload_id = bucket.create_upload("object", ObjectMeta())
-    part = bucket.upload_part("object", upload_id, 1, BytesBody(data), len(data), md5(data))
-    bucket.complete_upload("object", upload_id, [part])
+    upload = bucket.create_upload("object", ObjectMeta())
+    part = upload.upload_part(1, BytesBody(data), len(data), md5(data))
+    upload.complete([part])
     assert read(bucket, "object") == data
 
 
@@ -108,9 +108,9 @@ def test_encryption_is_requested_only_where_the_store_supports_it(
         bucket = provider.bucket("conformance", namer, write)
         bucket.put_object("object", BytesBody(b"data"), PutOptions(4))
         bucket.post_object("object", ObjectMeta(user={"a": "1"}))
-        upload_id = bucket.create_upload("parts", ObjectMeta())
-        part = bucket.upload_part("parts", upload_id, 1, BytesBody(b"data"), 4)
-        bucket.complete_upload("parts", upload_id, [part])
+        upload = bucket.create_upload("parts", ObjectMeta())
+        part = upload.upload_part(1, BytesBody(b"data"), 4)
+        upload.complete([part])
     client = moto.client()
     for name in ("object", "parts"):
         there = client.head_object(Bucket="conformance", Key=namer.key(name))

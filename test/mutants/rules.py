@@ -331,7 +331,7 @@ MUTANTS = (
     Mutant(
         "an upload that fails is aborted",
         "transfer/upload_session.py",
-        "        elif completed or _try_abort(bucket, name, upload_id):",
+        "        elif completed or _try_abort(handle):",
         "        else:",
         "test/unit/transfer/test_multipart.py",
     ),
@@ -359,14 +359,14 @@ MUTANTS = (
     Mutant(
         "the beginning of an upload is not repeated unseen",
         "providers/wrappers/retry.py",
-        "        return self._bucket.create_upload(name, meta)",
+        "        return self._wrapped(self._bucket.create_upload(name, meta))",
         "        return super().create_upload(name, meta)",
         "test/unit/providers/wrappers/test_retry.py",
     ),
     Mutant(
         "the manifest goes before the marks that tell of it",
         "sync/rows/handler.py",
-        "            self._bucket.delete_manifest(info.name)",
+        "            self._bucket.manifests.delete(info.name)",
         "            pass",
         f"{_SYNC}/rows/test_large.py",
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from uuid import uuid4
 
 from s3_sync.errors import (
@@ -11,28 +12,26 @@ from s3_sync.errors import (
     InvalidRequest,
     NotFound,
     NotSupported,
-    PreconditionFailed,
     RemoteError,
 )
 from s3_sync.model.keys import KeyNamer
-from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
+from s3_sync.model.objects import GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
 from s3_sync.providers.base import (
-    MAX_MANIFEST,
     Failures,
     Features,
     Limits,
     ListPage,
     ListQuery,
     OpenUpload,
-    Part,
     WriteOptions,
 )
 from s3_sync.providers.limits import metadata_size
+from s3_sync.providers.manifests import StoredManifests
 from s3_sync.providers.s3.client import RAW_HEADERS, Account
 from s3_sync.providers.s3.condition_probe import ConditionProbe
 from s3_sync.providers.s3.deletes import Deletes
 from s3_sync.providers.s3.download import S3Result
-from s3_sync.providers.s3.errors import translated, unexpected
+from s3_sync.providers.s3.errors import translated, unexpected, without_object
 from s3_sync.providers.s3.headers import (
     condition_headers,
     content_length,
@@ -47,12 +46,10 @@ from s3_sync.providers.s3.headers import (
 from s3_sync.providers.s3.lenient_xml import NOT_XML
 from s3_sync.providers.s3.lifecycle import set_expiry_rule
 from s3_sync.providers.s3.listing import Lister
-from s3_sync.providers.s3.multipart import Uploads
+from s3_sync.providers.s3.multipart import S3Upload, Uploads
 from s3_sync.providers.s3.proved_writes import Expected, Writer
 from s3_sync.providers.s3.transport.base import Transport, Upload
-from s3_sync.streams.hashing import md5_hex
-from s3_sync.streams.reader import Body, BytesBody, read_all
-from s3_sync.streams.small_files import parse_json
+from s3_sync.streams.reader import Body
 
 _WHOLE = GetOptions()
 #: DeleteObjects takes 1000 keys, and each name has two: its own and its manifest's
@@ -85,17 +82,25 @@ class S3Bucket:
             bulk_delete=_MAX_DELETES if dialect.multi_delete else 0,
         )
         self._account = account
+        self._transport = transport
         self._client = account.client
         self._write = view.write
         self._writer = Writer(account, transport, view.bucket, view.namer)
         self._reader = self._writer.reader
         self._lister = Lister(account, view.bucket, view.namer)
-        self._uploads = Uploads(account, self._writer, view.bucket)
+        self._uploads = Uploads(account, self._writer, view.bucket, self._check_conditions)
         self._deletes = Deletes(account, view.bucket, self._writer.delete)
 
     @property
     def features(self) -> Features:
         return self._features if self._deletes.in_bulk else replace(self._features, bulk_delete=0)
+
+    @cached_property
+    def manifests(self) -> StoredManifests:
+        namer = self.namer.manifests
+        view = BucketView(self.name, namer, WriteOptions(encrypt=self._write.encrypt))
+        lister = self._lister.with_namer(namer)
+        return StoredManifests(_ManifestBucket(self._account, self._transport, view, lister))
 
     @property
     def clock_off(self) -> float:
@@ -138,7 +143,7 @@ class S3Bucket:
         try:
             written = self._writer.put(upload)
         except NotFound as error:
-            raise _absent(error, options.if_match) from error
+            raise without_object(error, options.if_match) from error
         if written.md5 is None and meta is not marked and self._account.has_opaque_etags(self.name):
             # only until the bucket is known to have opaque ETags: later PUTs send the mark themselves
             return PutResult(self._replace_meta(name, marked, written.etag, written.head))
@@ -225,71 +230,18 @@ class S3Bucket:
 
     # Multipart uploads
 
-    def create_upload(self, name: str, meta: ObjectMeta) -> str:
+    def create_upload(self, name: str, meta: ObjectMeta) -> S3Upload:
         headers = (*meta_headers(meta), *write_headers(self._write, self._account.dialect))
-        return self._uploads.create(self.namer.key(name), headers)
+        return self._uploads.create(name, self.namer.key(name), headers)
 
-    def upload_part(
-        self, name: str, upload_id: str, number: int, body: Body, size: int, md5: str | None = None
-    ) -> Part:
-        return self._uploads.send(self.namer.key(name), upload_id, Part(number, "", size, md5), body)
-
-    def copy_part(
-        self, name: str, upload_id: str, number: int, byte_range: ByteRange, if_match: str | None = None
-    ) -> Part:
-        return self._uploads.copy(self.namer.key(name), upload_id, number, byte_range, if_match)
-
-    def complete_upload(
-        self,
-        name: str,
-        upload_id: str,
-        parts: Sequence[Part],
-        if_match: str | None = None,
-        if_absent: bool = False,
-    ) -> PutResult:
-        self._check_conditions(if_match, if_absent)
-        conditions = condition_headers(if_match, if_absent)
-        try:
-            return self._uploads.complete(self.namer.key(name), upload_id, parts, conditions)
-        except NotFound as error:
-            raise _absent(error, if_match) from error
-
-    def abort_upload(self, name: str, upload_id: str) -> None:
-        self._uploads.abort(self.namer.key(name), upload_id)
+    def upload_by_id(self, name: str, upload_id: str) -> S3Upload:
+        return S3Upload(self._uploads, name, self.namer.key(name), upload_id)
 
     def list_uploads(self, name: str | None = None) -> Iterator[OpenUpload]:
         for key, upload_id, begun in self._uploads.open_uploads(self.namer.key(name or "")):
             found = self.namer.name(key)
             if found is not None and name in (None, found):
                 yield OpenUpload(found, upload_id, begun)
-
-    # Stored manifests
-
-    def put_manifest(self, name: str, manifest: bytes) -> None:
-        """Store the manifest in the default storage class: a restore must be able to read it."""
-        headers = (
-            *meta_headers(ObjectMeta({"content-type": "application/json"})),
-            *write_headers(WriteOptions(encrypt=self._write.encrypt), self._account.dialect),
-        )
-        body, size = BytesBody(manifest), len(manifest)
-        upload = Upload(self.name, self.namer.manifest_key(name), body, size, md5_hex(manifest), headers)
-        self._writer.put(upload)
-
-    def get_manifest(self, name: str) -> bytes:
-        """The manifest, which must be a JSON list, so that a truncated one is detected. Raises
-        UnexpectedAnswer for anything else, unless the store's MD5 confirms it."""
-        with self._reader.get(name, self.namer.manifest_key(name), _WHOLE, dated=False) as result:
-            manifest = read_all(result.body, MAX_MANIFEST)
-        if not _is_list(manifest) and md5_hex(manifest) != result.info.md5:
-            what, why = f"GET the manifest of {self.name}/{name}", "the body is no manifest"
-            raise unexpected(what, why, self._account.endpoint, 200)
-        return manifest
-
-    def delete_manifest(self, name: str) -> None:
-        self._writer.delete(self.namer.manifest_key(name))
-
-    def has_manifests(self) -> bool:
-        return self._lister.any_below(self.namer.manifest_prefix)
 
     def set_expiry_rule(self, days: int) -> bool:
         return set_expiry_rule(self._account, self.name, self.namer.key_spaces, days)
@@ -311,15 +263,18 @@ class S3Bucket:
             raise NotSupported(f"{self._account.dialect.name}: this write condition is not supported")
 
 
-def _is_list(manifest: bytes) -> bool:
-    try:
-        return isinstance(parse_json(manifest), list)
-    except ValueError:
-        return False
+class _ManifestBucket(S3Bucket):
+    """The stored manifests of a mapping as objects: in the default storage class, and without marks."""
 
+    def __init__(self, account: Account, transport: Transport, view: BucketView, lister: Lister) -> None:
+        super().__init__(account, transport, view)
+        self._lister = lister
 
-def _absent(error: NotFound, if_match: str | None) -> NotFound | PreconditionFailed:
-    """Translate NoSuchKey, the store's error for a write with If-Match when no object exists."""
-    if if_match is None or error.code in ("NoSuchBucket", "NoSuchUpload"):
-        return error
-    return PreconditionFailed(str(error), status=error.status, code=error.code)
+    def get_object(self, name: str, options: GetOptions = _WHOLE) -> S3Result:
+        return self._reader.get(name, self.namer.key(name), options, dated=False)
+
+    def delete_object(self, name: str) -> bool:
+        return self._writer.delete(self.namer.key(name))
+
+    def _marked(self, options: PutOptions) -> ObjectMeta:
+        return options.meta

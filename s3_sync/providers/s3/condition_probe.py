@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from s3_sync.errors import InvalidRequest, NotSupported, PreconditionFailed
-from s3_sync.providers.base import Part
 from s3_sync.providers.s3.headers import condition_headers
 from s3_sync.providers.s3.multipart import Uploads
 from s3_sync.providers.s3.proved_writes import Writer
@@ -50,15 +49,13 @@ class ConditionProbe:
         return self.writer.put(upload).etag
 
     def _complete(self, conditions: Sequence[Header]) -> str:
-        uploads = self.uploads
-        upload_id = uploads.create(self.key, ())
+        upload = self.uploads.create("", self.key, ())
         try:
-            part = uploads.send(self.key, upload_id, Part(1, "", len(_BODY), _MD5), BytesBody(_BODY))
-            etag = uploads.complete(self.key, upload_id, [part], conditions).etag
+            part = upload.upload_part(1, BytesBody(_BODY), len(_BODY), _MD5)
+            return upload.complete_with([part], conditions).etag
         except BaseException:
-            uploads.abort(self.key, upload_id)
+            upload.abort()
             raise
-        return etag
 
 
 def _try(

@@ -167,6 +167,13 @@ def unexpected(
     )
 
 
+def without_object(error: NotFound, if_match: str | None) -> NotFound | PreconditionFailed:
+    """Translate NoSuchKey, the store's error for a write with If-Match when no object exists."""
+    if if_match is None or error.code in ("NoSuchBucket", "NoSuchUpload"):
+        return error
+    return PreconditionFailed(str(error), status=error.status, code=error.code)
+
+
 def has_store_headers(headers: Mapping[str, str]) -> bool:
     """Whether the headers show that an object store sent the response. Not every store sends such."""
     return any(name.startswith(_STORE_HEADERS) for name in headers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.parsers import ResponseParserError
@@ -27,6 +28,13 @@ _MAX_REASON = 300
 _LAST_CHARACTER = "\U0010ffff"
 
 
+@dataclass(slots=True)
+class _Store:
+    """``version_2``: whether the store is assumed to support ListObjectsV2."""
+
+    version_2: bool = True
+
+
 class Lister:
     """Lists one bucket for one mapping.
 
@@ -38,7 +46,13 @@ class Lister:
         self._account = account
         self._bucket = bucket
         self._namer = namer
-        self._version_2 = True
+        self._store = _Store()
+
+    def with_namer(self, namer: KeyNamer) -> Lister:
+        """Lists the same bucket for other keys, and shares what is known about the store."""
+        other = Lister(self._account, self._bucket, namer)
+        other._store = self._store
+        return other
 
     def page(self, query: ListQuery) -> ListPage:
         prefix = self._namer.prefix
@@ -59,11 +73,6 @@ class Lister:
             if last != prefix:
                 return ListPage(objects, names, last[len(prefix) :])
             start = last  # the page holds only the key that equals the prefix: no name to continue from
-
-    def any_below(self, prefix: str) -> bool:
-        """Whether any key has this prefix."""
-        result = self._skip_empty_pages({"Bucket": self._bucket, "Prefix": prefix, "MaxKeys": 1}, "")
-        return bool(result["Contents"])
 
     def _request(self, query: ListQuery, start: str) -> Any:
         parameters = {
@@ -95,7 +104,7 @@ class Lister:
 
     def _list(self, parameters: dict[str, Any], start: str, token: str) -> Any:
         """Request one page: from the continuation ``token``, if any, else after ``start``."""
-        if self._version_2:
+        if self._store.version_2:
             where = {"ContinuationToken": token} if token else {"StartAfter": start} if start else {}
             try:
                 result = self._call("list_objects_v2", parameters | where)
@@ -105,7 +114,7 @@ class Lister:
                 return self._try_version_1(parameters, start, error)
             if "KeyCount" in result or not (result["Contents"] or result["CommonPrefixes"]):
                 return result
-            self._version_2 = False  # an old store, which treated the request as ListObjects
+            self._store.version_2 = False  # an old store, which treated the request as ListObjects
         marker = token or start
         return self._call("list_objects", parameters | ({"Marker": marker} if marker else {}))
 
@@ -115,7 +124,7 @@ class Lister:
             result = self._call("list_objects", parameters | ({"Marker": start} if start else {}))
         except RemoteError:
             raise error from None
-        self._version_2 = False
+        self._store.version_2 = False
         log.info("%s: ListObjectsV2 is not supported, using ListObjects: %s", self._bucket, error)
         return result
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,65 +11,85 @@ from s3_sync.errors import BadDigest, NotFound, NotSupported, RemoteError, Unexp
 from s3_sync.model.objects import ByteRange, PutResult, is_md5
 from s3_sync.providers.base import Part
 from s3_sync.providers.s3.client import RAW_HEADERS, Account
-from s3_sync.providers.s3.errors import translated, unexpected
-from s3_sync.providers.s3.headers import unquoted
+from s3_sync.providers.s3.errors import translated, unexpected, without_object
+from s3_sync.providers.s3.headers import condition_headers, unquoted
 from s3_sync.providers.s3.open_uploads import open_uploads
 from s3_sync.providers.s3.proved_writes import Expected, Writer
 from s3_sync.providers.s3.transport.base import PartOf, Upload
 from s3_sync.providers.s3.transport.sigv4 import Header
 from s3_sync.streams.reader import Body
 
-#: maximum number of uploads whose headers are remembered: more than any process has open
-_MAX_REMEMBERED = 10_000
-
 
 class Uploads:
-    """The multipart uploads of one bucket. Takes keys, not names."""
+    """The multipart uploads of one bucket.
 
-    def __init__(self, account: Account, writer: Writer, bucket: str) -> None:
-        self._account = account
-        self._client = account.client
-        self._writer = writer
-        self._bucket = bucket
-        #: by upload id: the headers of its creation, which the completed object has
-        self._headers: dict[str, tuple[Header, ...]] = {}
+    ``check_conditions`` raises NotSupported for conditions that the store does not enforce.
+    """
 
-    def create(self, key: str, headers: Sequence[Header]) -> str:
-        what = f"create the upload of {self._bucket}/{key}"
+    def __init__(
+        self,
+        account: Account,
+        writer: Writer,
+        bucket: str,
+        check_conditions: Callable[[str | None, bool], None],
+    ) -> None:
+        self.account = account
+        self.writer = writer
+        self.bucket = bucket
+        self.check_conditions = check_conditions
+
+    def create(self, name: str, key: str, headers: Sequence[Header]) -> S3Upload:
+        what = f"create the upload of {self.bucket}/{key}"
         with translated(what):
-            response = self._client.create_multipart_upload(
-                Bucket=self._bucket, Key=key, **{RAW_HEADERS: headers}
+            response = self.account.client.create_multipart_upload(
+                Bucket=self.bucket, Key=key, **{RAW_HEADERS: headers}
             )
         if not response.get("UploadId"):
-            raise self._unexpected(what, "no UploadId", response)
-        if len(self._headers) >= _MAX_REMEMBERED:
-            self._headers.clear()
-        self._headers[response["UploadId"]] = tuple(headers)
-        return str(response["UploadId"])
+            raise self.unexpected(what, "no UploadId", response)
+        return S3Upload(self, name, key, str(response["UploadId"]), tuple(headers))
 
-    def send(self, key: str, upload_id: str, part: Part, body: Body) -> Part:
-        """Send ``part``. Returns it with the ETag that the store returned."""
-        where = PartOf(upload_id, part.number)
-        upload = Upload(self._bucket, key, body, part.size, part.md5, part=where)
-        written = self._writer.put_part(upload)
-        return Part(part.number, written.etag, part.size, written.md5)
+    def open_uploads(self, prefix: str) -> Iterator[tuple[str, str, float]]:
+        """Key, upload id and start time of every open upload with this key prefix."""
+        return open_uploads(self.account, self.bucket, prefix)
 
-    def copy(
-        self, key: str, upload_id: str, number: int, byte_range: ByteRange, if_match: str | None
-    ) -> Part:
-        """Copy a range of the object with the same key into a part."""
-        what = f"copy a part of {self._bucket}/{key}"
+    def unexpected(self, what: str, why: str, response: Any) -> UnexpectedAnswer:
+        metadata = response["ResponseMetadata"]
+        endpoint, status = self.account.endpoint, metadata["HTTPStatusCode"]
+        return unexpected(what, why, endpoint, status, metadata["HTTPHeaders"])
+
+
+class S3Upload:
+    """See ``MultipartUpload``. ``headers``: of its creation, which the completed object has; empty if
+    unknown."""
+
+    def __init__(
+        self, uploads: Uploads, name: str, key: str, upload_id: str, headers: Sequence[Header] = ()
+    ) -> None:
+        self.name = name
+        self.upload_id = upload_id
+        self._uploads = uploads
+        self._key = key
+        self._headers = headers
+        self._target = {"Bucket": uploads.bucket, "Key": key, "UploadId": upload_id}
+
+    def upload_part(self, number: int, body: Body, size: int, md5: str | None = None) -> Part:
+        where = PartOf(self.upload_id, number)
+        upload = Upload(self._uploads.bucket, self._key, body, size, md5, part=where)
+        written = self._uploads.writer.put_part(upload)
+        return Part(number, written.etag, size, written.md5)
+
+    def copy_part(self, number: int, byte_range: ByteRange, if_match: str | None = None) -> Part:
+        bucket, key = self._uploads.bucket, self._key
+        what = f"copy a part of {bucket}/{key}"
         assert byte_range.last is not None
         parameters: dict[str, Any] = {"CopySourceRange": byte_range.header}
         if if_match is not None:
             parameters["CopySourceIfMatch"] = f'"{if_match}"'
         with translated(what):
-            response = self._client.upload_part_copy(
-                Bucket=self._bucket,
-                Key=key,
-                UploadId=upload_id,
+            response = self._uploads.account.client.upload_part_copy(
+                **self._target,
                 PartNumber=number,
-                CopySource={"Bucket": self._bucket, "Key": key},
+                CopySource={"Bucket": bucket, "Key": key},
                 **parameters,
             )
         etag = unquoted(response.get("CopyPartResult", {}).get("ETag", ""))
@@ -77,72 +97,63 @@ class Uploads:
             # the store treated it as UploadPart without bytes
             raise NotSupported(f"{what}: UploadPartCopy is not supported")
         if not etag:
-            raise self._unexpected(what, "no ETag", response)
+            raise self._uploads.unexpected(what, "no ETag", response)
         return Part(number, etag, byte_range.last - byte_range.first + 1)
 
-    def open_uploads(self, prefix: str) -> Iterator[tuple[str, str, float]]:
-        """Key, upload id and start time of every open upload with this key prefix."""
-        return open_uploads(self._account, self._bucket, prefix)
-
     def complete(
-        self, key: str, upload_id: str, parts: Sequence[Part], conditions: Sequence[Header]
+        self, parts: Sequence[Part], if_match: str | None = None, if_absent: bool = False
     ) -> PutResult:
-        """Complete an upload. A retry finds no upload any more, but the object, if the first call succeeded.
+        self._uploads.check_conditions(if_match, if_absent)
+        try:
+            return self.complete_with(parts, condition_headers(if_match, if_absent))
+        except NotFound as error:
+            raise without_object(error, if_match) from error
 
-        If the ETag of the response is no proof, a HEAD must show the object.
+    def complete_with(self, parts: Sequence[Part], conditions: Sequence[Header]) -> PutResult:
+        """As ``complete``, with the headers of the conditions.
+
+        A retry finds no upload any more, but the object, if the first call succeeded. If the ETag of the
+        response is no proof, a HEAD must show the object.
         """
-        what = f"complete the upload of {self._bucket}/{key}"
+        where = f"{self._uploads.bucket}/{self._key}"
+        what = f"complete the upload of {where}"
         etag = multipart_etag(parts)
-        marks = self._headers.get(upload_id, ())
-        expected = Expected(sum(part.size for part in parts), etag or "", marks=marks)
+        expected = Expected(sum(part.size for part in parts), etag or "", marks=self._headers)
         listed = [{"PartNumber": part.number, "ETag": f'"{part.etag}"'} for part in parts]
         try:
             with translated(what):
-                response = self._client.complete_multipart_upload(
-                    Bucket=self._bucket,
-                    Key=key,
-                    UploadId=upload_id,
-                    MultipartUpload={"Parts": listed},
-                    **{RAW_HEADERS: conditions},
+                response = self._uploads.account.client.complete_multipart_upload(
+                    **self._target, MultipartUpload={"Parts": listed}, **{RAW_HEADERS: conditions}
                 )
         except (NotFound, UnexpectedAnswer) as error:
             if isinstance(error, NotFound) and error.code != "NoSuchUpload":
                 raise
-            return self._confirm(key, upload_id, expected, error)
+            return self._confirm(expected, error)
         returned = unquoted(response.get("ETag", ""))
         if etag and "-" in returned and returned != etag:
-            raise BadDigest(f"{self._bucket}/{key}: the store's ETag is {returned}, expected {etag}")
+            raise BadDigest(f"{where}: the store's ETag is {returned}, expected {etag}")
         if returned and returned == etag:
-            self._headers.pop(upload_id, None)
             return PutResult(returned)
-        unproved = self._unexpected(what, "a HEAD does not show the object that was sent", response)
-        return self._confirm(key, upload_id, replace(expected, etag=returned or etag or ""), unproved)
+        why = "a HEAD does not show the object that was sent"
+        unproved = self._uploads.unexpected(what, why, response)
+        return self._confirm(replace(expected, etag=returned or etag or ""), unproved)
 
-    def _confirm(self, key: str, upload_id: str, expected: Expected, error: RemoteError) -> PutResult:
-        written = self._writer.confirm(key, expected, error)
-        self._headers.pop(upload_id, None)
-        return PutResult(written.etag)
+    def _confirm(self, expected: Expected, error: RemoteError) -> PutResult:
+        return PutResult(self._uploads.writer.confirm(self._key, expected, error).etag)
 
-    def abort(self, key: str, upload_id: str) -> None:
-        what = f"abort the upload of {self._bucket}/{key}"
+    def abort(self) -> None:
+        what = f"abort the upload of {self._uploads.bucket}/{self._key}"
         try:
             with translated(what):
-                response = self._client.abort_multipart_upload(
-                    Bucket=self._bucket, Key=key, UploadId=upload_id
-                )
+                response = self._uploads.account.client.abort_multipart_upload(**self._target)
         except NotFound as error:
             if error.code == "NoSuchBucket":
                 raise
-        else:
-            is_proved = response["ResponseMetadata"]["HTTPStatusCode"] == 204
-            if not is_proved and upload_id in {open_id for _, open_id, _ in self.open_uploads(key)}:
-                raise self._unexpected(what, "the upload is still open", response)
-        self._headers.pop(upload_id, None)
-
-    def _unexpected(self, what: str, why: str, response: Any) -> UnexpectedAnswer:
-        metadata = response["ResponseMetadata"]
-        endpoint, status = self._account.endpoint, metadata["HTTPStatusCode"]
-        return unexpected(what, why, endpoint, status, metadata["HTTPHeaders"])
+            return
+        is_proved = response["ResponseMetadata"]["HTTPStatusCode"] == 204
+        open_uploads = self._uploads.open_uploads
+        if not is_proved and self.upload_id in {open_id for _, open_id, _ in open_uploads(self._key)}:
+            raise self._uploads.unexpected(what, "the upload is still open", response)
 
 
 def multipart_etag(parts: Sequence[Part]) -> str | None:

@@ -15,6 +15,8 @@ from s3_sync.providers.base import (
     GetResult,
     ListPage,
     ListQuery,
+    Manifests,
+    MultipartUpload,
     OpenUpload,
     Part,
     Provider,
@@ -56,6 +58,10 @@ class DelegatingBucket:
         return self._bucket.features
 
     @property
+    def manifests(self) -> Manifests:
+        return DelegatingManifests(self._bucket.manifests, self._call, self._about)
+
+    @property
     def clock_off(self) -> float:
         return self._bucket.clock_off
 
@@ -83,58 +89,68 @@ class DelegatingBucket:
     def list_objects(self, query: ListQuery) -> ListPage:
         return self._call(lambda: self._bucket.list_objects(query))
 
-    def create_upload(self, name: str, meta: ObjectMeta) -> str:
-        return self._about(name)(lambda: self._bucket.create_upload(name, meta))
+    def create_upload(self, name: str, meta: ObjectMeta) -> MultipartUpload:
+        return self._wrapped(self._about(name)(lambda: self._bucket.create_upload(name, meta)))
 
-    def upload_part(
-        self, name: str, upload_id: str, number: int, body: Body, size: int, md5: str | None = None
-    ) -> Part:
-        return self._about(name)(
-            lambda: self._bucket.upload_part(name, upload_id, number, body, size, md5), body
-        )
+    def upload_by_id(self, name: str, upload_id: str) -> MultipartUpload:
+        return self._wrapped(self._bucket.upload_by_id(name, upload_id))
 
-    def copy_part(
-        self, name: str, upload_id: str, number: int, byte_range: ByteRange, if_match: str | None = None
-    ) -> Part:
-        return self._about(name)(
-            lambda: self._bucket.copy_part(name, upload_id, number, byte_range, if_match)
-        )
-
-    def complete_upload(
-        self,
-        name: str,
-        upload_id: str,
-        parts: Sequence[Part],
-        if_match: str | None = None,
-        if_absent: bool = False,
-    ) -> PutResult:
-        return self._about(name)(
-            lambda: self._bucket.complete_upload(name, upload_id, parts, if_match, if_absent)
-        )
-
-    def abort_upload(self, name: str, upload_id: str) -> None:
-        self._about(name)(lambda: self._bucket.abort_upload(name, upload_id))
+    def _wrapped(self, upload: MultipartUpload) -> MultipartUpload:
+        return DelegatingUpload(upload, self._about(upload.name))
 
     def list_uploads(self, name: str | None = None) -> Iterator[OpenUpload]:
         return iter(self._call(lambda: list(self._bucket.list_uploads(name))))
-
-    def put_manifest(self, name: str, manifest: bytes) -> None:
-        self._about(name)(lambda: self._bucket.put_manifest(name, manifest))
-
-    def get_manifest(self, name: str) -> bytes:
-        return self._about(name)(lambda: self._bucket.get_manifest(name))
-
-    def delete_manifest(self, name: str) -> None:
-        self._about(name)(lambda: self._bucket.delete_manifest(name))
-
-    def has_manifests(self) -> bool:
-        return self._call(self._bucket.has_manifests)
 
     def set_expiry_rule(self, days: int) -> bool:
         return self._call(lambda: self._bucket.set_expiry_rule(days))
 
     def close(self) -> None:
         self._bucket.close()
+
+
+class DelegatingUpload:
+    """Delegates to ``upload``, each request through ``call``."""
+
+    def __init__(self, upload: MultipartUpload, call: CallWrapper) -> None:
+        self.name = upload.name
+        self.upload_id = upload.upload_id
+        self._upload = upload
+        self._call = call
+
+    def upload_part(self, number: int, body: Body, size: int, md5: str | None = None) -> Part:
+        return self._call(lambda: self._upload.upload_part(number, body, size, md5), body)
+
+    def copy_part(self, number: int, byte_range: ByteRange, if_match: str | None = None) -> Part:
+        return self._call(lambda: self._upload.copy_part(number, byte_range, if_match))
+
+    def complete(
+        self, parts: Sequence[Part], if_match: str | None = None, if_absent: bool = False
+    ) -> PutResult:
+        return self._call(lambda: self._upload.complete(parts, if_match, if_absent))
+
+    def abort(self) -> None:
+        self._call(self._upload.abort)
+
+
+class DelegatingManifests:
+    """Delegates to ``manifests``, each method through ``about(name)``, or ``call`` if it concerns none."""
+
+    def __init__(self, manifests: Manifests, call: CallWrapper, about: Callable[[str], CallWrapper]) -> None:
+        self._manifests = manifests
+        self._call = call
+        self._about = about
+
+    def put(self, name: str, manifest: bytes) -> None:
+        self._about(name)(lambda: self._manifests.put(name, manifest))
+
+    def get(self, name: str) -> bytes:
+        return self._about(name)(lambda: self._manifests.get(name))
+
+    def delete(self, name: str) -> None:
+        self._about(name)(lambda: self._manifests.delete(name))
+
+    def has_any(self) -> bool:
+        return self._call(self._manifests.has_any)
 
 
 class DelegatingProvider:

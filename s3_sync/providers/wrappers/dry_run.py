@@ -6,9 +6,14 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from s3_sync.errors import RemoteError
-from s3_sync.model.objects import ByteRange, ObjectMeta, PutOptions, PutResult
-from s3_sync.providers.base import Bucket, Failures, Part
-from s3_sync.providers.wrappers.delegate import CallWrapper, DelegatingBucket
+from s3_sync.model.objects import ByteRange, ObjectMeta, PutOptions
+from s3_sync.providers.base import Bucket, Failures, Manifests, MultipartUpload, Part
+from s3_sync.providers.wrappers.delegate import (
+    CallWrapper,
+    DelegatingBucket,
+    DelegatingManifests,
+    DelegatingUpload,
+)
 from s3_sync.streams.reader import Body
 
 
@@ -49,34 +54,36 @@ class DryRunBucket(DelegatingBucket):
     def create_upload(self, name: str, meta: ObjectMeta) -> NoReturn:
         raise DryRunWrite(WOULD_PUT)
 
-    def upload_part(
-        self, name: str, upload_id: str, number: int, body: Body, size: int, md5: str | None = None
-    ) -> Part:
-        raise DryRunWrite(WOULD_PUT)
+    def _wrapped(self, upload: MultipartUpload) -> MultipartUpload:
+        return _DryRunUpload(upload, self._call)
 
-    def copy_part(
-        self, name: str, upload_id: str, number: int, byte_range: ByteRange, if_match: str | None = None
-    ) -> Part:
-        raise DryRunWrite(WOULD_UPDATE)
-
-    def complete_upload(
-        self,
-        name: str,
-        upload_id: str,
-        parts: Sequence[Part],
-        if_match: str | None = None,
-        if_absent: bool = False,
-    ) -> PutResult:
-        raise DryRunWrite(WOULD_PUT)
-
-    def abort_upload(self, name: str, upload_id: str) -> NoReturn:
-        raise DryRunWrite(WOULD_DELETE)
-
-    def put_manifest(self, name: str, manifest: bytes) -> NoReturn:
-        raise DryRunWrite(WOULD_WRITE_MANIFEST)
-
-    def delete_manifest(self, name: str) -> NoReturn:
-        raise DryRunWrite(WOULD_PUT)
+    @property
+    def manifests(self) -> Manifests:
+        return _DryRunManifests(self._bucket.manifests, self._call, self._about)
 
     def set_expiry_rule(self, days: int) -> NoReturn:
         raise DryRunWrite(WOULD_UPDATE)
+
+
+class _DryRunUpload(DelegatingUpload):
+    def upload_part(self, number: int, body: Body, size: int, md5: str | None = None) -> NoReturn:
+        raise DryRunWrite(WOULD_PUT)
+
+    def copy_part(self, number: int, byte_range: ByteRange, if_match: str | None = None) -> NoReturn:
+        raise DryRunWrite(WOULD_UPDATE)
+
+    def complete(
+        self, parts: Sequence[Part], if_match: str | None = None, if_absent: bool = False
+    ) -> NoReturn:
+        raise DryRunWrite(WOULD_PUT)
+
+    def abort(self) -> NoReturn:
+        raise DryRunWrite(WOULD_DELETE)
+
+
+class _DryRunManifests(DelegatingManifests):
+    def put(self, name: str, manifest: bytes) -> NoReturn:
+        raise DryRunWrite(WOULD_WRITE_MANIFEST)
+
+    def delete(self, name: str) -> NoReturn:
+        raise DryRunWrite(WOULD_PUT)

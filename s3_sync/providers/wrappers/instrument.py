@@ -21,12 +21,20 @@ from s3_sync.providers.base import (
     GetResult,
     ListPage,
     ListQuery,
+    Manifests,
+    MultipartUpload,
     OpenUpload,
     Part,
     Provider,
     WriteOptions,
 )
-from s3_sync.providers.wrappers.delegate import DelegatingBucket, DelegatingProvider
+from s3_sync.providers.wrappers.delegate import (
+    CallWrapper,
+    DelegatingBucket,
+    DelegatingManifests,
+    DelegatingProvider,
+    DelegatingUpload,
+)
 from s3_sync.streams.counting import MeteredBody
 from s3_sync.streams.reader import Body
 
@@ -160,12 +168,16 @@ class Observer:
 
 
 class InstrumentedBucket(DelegatingBucket):
-    """A bucket whose requests are measured. One operation is one method; a few of them, such as a delete with
-    its manifest, send two requests."""
+    """A bucket whose requests are measured. One operation is one method, of an upload or of manifests,
+    too; a few of them, such as a delete with its manifest, send two requests."""
 
     def __init__(self, bucket: Bucket, observer: Observer) -> None:
-        super().__init__(bucket, lambda function, body=None: observer.request("other", function))
+        super().__init__(bucket, _other(observer))
         self._observer = observer
+
+    @property
+    def manifests(self) -> Manifests:
+        return _InstrumentedManifests(self._bucket.manifests, self._observer)
 
     def head_object(self, name: str) -> ObjectInfo:
         return self._observer.request("head_object", lambda: self._bucket.head_object(name))
@@ -190,59 +202,70 @@ class InstrumentedBucket(DelegatingBucket):
     def list_objects(self, query: ListQuery) -> ListPage:
         return self._observer.request("list_objects", lambda: self._bucket.list_objects(query))
 
-    def create_upload(self, name: str, meta: ObjectMeta) -> str:
-        return self._observer.request("create_upload", lambda: self._bucket.create_upload(name, meta))
-
-    def upload_part(
-        self, name: str, upload_id: str, number: int, body: Body, size: int, md5: str | None = None
-    ) -> Part:
-        return self._observer.upload(
-            "upload_part",
-            body,
-            lambda counted: self._bucket.upload_part(name, upload_id, number, counted, size, md5),
+    def create_upload(self, name: str, meta: ObjectMeta) -> MultipartUpload:
+        return self._wrapped(
+            self._observer.request("create_upload", lambda: self._bucket.create_upload(name, meta))
         )
 
-    def copy_part(
-        self, name: str, upload_id: str, number: int, byte_range: ByteRange, if_match: str | None = None
-    ) -> Part:
-        return self._observer.request(
-            "copy_part", lambda: self._bucket.copy_part(name, upload_id, number, byte_range, if_match)
-        )
-
-    def complete_upload(
-        self,
-        name: str,
-        upload_id: str,
-        parts: Sequence[Part],
-        if_match: str | None = None,
-        if_absent: bool = False,
-    ) -> PutResult:
-        return self._observer.request(
-            "complete_upload",
-            lambda: self._bucket.complete_upload(name, upload_id, parts, if_match, if_absent),
-        )
-
-    def abort_upload(self, name: str, upload_id: str) -> None:
-        self._observer.request("abort_upload", lambda: self._bucket.abort_upload(name, upload_id))
+    def _wrapped(self, upload: MultipartUpload) -> MultipartUpload:
+        return _InstrumentedUpload(upload, self._observer)
 
     def list_uploads(self, name: str | None = None) -> Iterator[OpenUpload]:
         return iter(self._observer.request("list_uploads", lambda: list(self._bucket.list_uploads(name))))
 
-    def put_manifest(self, name: str, manifest: bytes) -> None:
-        self._observer.request("put_manifest", lambda: self._bucket.put_manifest(name, manifest))
 
-    def get_manifest(self, name: str) -> bytes:
-        return self._observer.request("get_manifest", lambda: self._bucket.get_manifest(name))
+class _InstrumentedUpload(DelegatingUpload):
+    def __init__(self, upload: MultipartUpload, observer: Observer) -> None:
+        super().__init__(upload, _other(observer))
+        self._observer = observer
 
-    def delete_manifest(self, name: str) -> None:
-        self._observer.request("delete_manifest", lambda: self._bucket.delete_manifest(name))
+    def upload_part(self, number: int, body: Body, size: int, md5: str | None = None) -> Part:
+        return self._observer.upload(
+            "upload_part", body, lambda counted: self._upload.upload_part(number, counted, size, md5)
+        )
+
+    def copy_part(self, number: int, byte_range: ByteRange, if_match: str | None = None) -> Part:
+        return self._observer.request(
+            "copy_part", lambda: self._upload.copy_part(number, byte_range, if_match)
+        )
+
+    def complete(
+        self, parts: Sequence[Part], if_match: str | None = None, if_absent: bool = False
+    ) -> PutResult:
+        return self._observer.request(
+            "complete_upload", lambda: self._upload.complete(parts, if_match, if_absent)
+        )
+
+    def abort(self) -> None:
+        self._observer.request("abort_upload", self._upload.abort)
+
+
+class _InstrumentedManifests(DelegatingManifests):
+    def __init__(self, manifests: Manifests, observer: Observer) -> None:
+        call = _other(observer)
+        super().__init__(manifests, call, lambda name: call)
+        self._observer = observer
+
+    def put(self, name: str, manifest: bytes) -> None:
+        self._observer.request("put_manifest", lambda: self._manifests.put(name, manifest))
+
+    def get(self, name: str) -> bytes:
+        return self._observer.request("get_manifest", lambda: self._manifests.get(name))
+
+    def delete(self, name: str) -> None:
+        self._observer.request("delete_manifest", lambda: self._manifests.delete(name))
+
+
+def _other(observer: Observer) -> CallWrapper:
+    """Measures a request as the operation ``other``."""
+    return lambda function, body=None: observer.request("other", function)
 
 
 class InstrumentedProvider(DelegatingProvider):
     """A provider whose requests, and whose buckets' requests, are measured."""
 
     def __init__(self, provider: Provider, observer: Observer) -> None:
-        super().__init__(provider, lambda function, body=None: observer.request("other", function))
+        super().__init__(provider, _other(observer))
         self._observer = observer
 
     def bucket(self, name: str, namer: KeyNamer, write: WriteOptions = _PLAIN) -> InstrumentedBucket:

@@ -6,8 +6,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from s3_sync.model.objects import PutOptions, PutResult
-from s3_sync.providers.base import Bucket, Part
-from s3_sync.providers.wrappers.delegate import DelegatingBucket
+from s3_sync.providers.base import Bucket, Manifests, MultipartUpload, Part
+from s3_sync.providers.wrappers.delegate import (
+    CallWrapper,
+    DelegatingBucket,
+    DelegatingManifests,
+    DelegatingUpload,
+)
 from s3_sync.providers.wrappers.rate_limits import MappingLimiter
 from s3_sync.streams.reader import Body
 
@@ -27,24 +32,42 @@ class RateLimitedBucket(DelegatingBucket):
         self._gate = gate
 
     def put_object(self, name: str, body: Body, options: PutOptions) -> PutResult:
-        return super().put_object(name, self._metered(body), options)
+        return super().put_object(name, _metered(body, self._gate), options)
 
-    def upload_part(
-        self, name: str, upload_id: str, number: int, body: Body, size: int, md5: str | None = None
-    ) -> Part:
-        return super().upload_part(name, upload_id, number, self._metered(body), size, md5)
+    def _wrapped(self, upload: MultipartUpload) -> MultipartUpload:
+        return _RateLimitedUpload(upload, self._pass, self._gate)
 
-    def put_manifest(self, name: str, manifest: bytes) -> None:
-        if manifest:
-            self._gate.wait_bytes(len(manifest))
-        super().put_manifest(name, manifest)
+    @property
+    def manifests(self) -> Manifests:
+        return _RateLimitedManifests(self._bucket.manifests, self._pass, self._gate)
 
     def _pass(self, function: Callable[[], _Result], body: Body | None = None) -> _Result:
         self._gate.wait_request()
         return function()
 
-    def _metered(self, body: Body) -> Body:
-        return _RateLimitedBody(body, self._gate) if self._gate.limits else body
+
+class _RateLimitedUpload(DelegatingUpload):
+    def __init__(self, upload: MultipartUpload, call: CallWrapper, gate: MappingLimiter) -> None:
+        super().__init__(upload, call)
+        self._gate = gate
+
+    def upload_part(self, number: int, body: Body, size: int, md5: str | None = None) -> Part:
+        return super().upload_part(number, _metered(body, self._gate), size, md5)
+
+
+class _RateLimitedManifests(DelegatingManifests):
+    def __init__(self, manifests: Manifests, call: CallWrapper, gate: MappingLimiter) -> None:
+        super().__init__(manifests, call, lambda name: call)
+        self._gate = gate
+
+    def put(self, name: str, manifest: bytes) -> None:
+        if manifest:
+            self._gate.wait_bytes(len(manifest))
+        super().put(name, manifest)
+
+
+def _metered(body: Body, gate: MappingLimiter) -> Body:
+    return _RateLimitedBody(body, gate) if gate.limits else body
 
 
 class _RateLimitedBody:

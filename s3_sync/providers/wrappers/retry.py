@@ -12,7 +12,7 @@ from typing import TypeVar
 from s3_sync.errors import RemoteError
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta
-from s3_sync.providers.base import Provider, WriteOptions
+from s3_sync.providers.base import MultipartUpload, Provider, WriteOptions
 from s3_sync.providers.wrappers.delegate import DelegatingBucket, DelegatingProvider
 from s3_sync.streams.reader import Body
 
@@ -60,9 +60,9 @@ class RetryPolicy:
 class RetryingBucket(DelegatingBucket):
     """A bucket whose requests are retried, except for create_upload, which is not idempotent."""
 
-    def create_upload(self, name: str, meta: ObjectMeta) -> str:
+    def create_upload(self, name: str, meta: ObjectMeta) -> MultipartUpload:
         """Not retried: a lost response leaves an upload open, which only the caller's ledger can find."""
-        return self._bucket.create_upload(name, meta)
+        return self._wrapped(self._bucket.create_upload(name, meta))
 
 
 class RetryingProvider(DelegatingProvider):

@@ -302,7 +302,7 @@ class RowHandler:
             return self._put(source, local, large, Precondition(if_absent=True))
         if large is None and has_manifest_mark(remote):
             # the manifest goes first, while the copy's marks still tell that there is one
-            self._bucket.delete_manifest(info.name)
+            self._bucket.manifests.delete(info.name)
         if decision is Decision.POST and update_metadata(self._sending, info, remote, large):
             if large is not None and self._profile.remote_delete_after:
                 write_manifest(self._sending, large)

@@ -109,7 +109,7 @@ class RemoteLookup:
 
     def may_hold_manifests(self) -> bool:
         """Whether manifests may be stored. Raises RemoteError."""
-        found = self._try_listing(self._bucket.has_manifests)
+        found = self._try_listing(self._bucket.manifests.has_any)
         return found is None or found
 
     def store_answers(self) -> bool:

@@ -215,5 +215,5 @@ def abort_orphaned_uploads(
 def _abort(bucket: Bucket, uploads: Sequence[tuple[str, str]]) -> int:
     """Returns the number of uploads. Raises RemoteError."""
     for name, upload_id in uploads:
-        bucket.abort_upload(name, upload_id)
+        bucket.upload_by_id(name, upload_id).abort()
     return len(uploads)

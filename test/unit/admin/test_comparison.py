@@ -195,7 +195,7 @@ def test_bytes_of_a_large_object(two: Two) -> None:
     marks = {"x-static-large-object": "True", "swift-slo-etag": Manifest.parse(raw).etag}
     meta = ObjectMeta({"content-type": "text/plain"}, marks=marks)
     two.bucket.inner.put_object("slo", BytesBody(body), PutOptions(len(body), meta=meta))
-    two.bucket.inner.put_manifest("slo", raw)
+    two.bucket.inner.manifests.put("slo", raw)
     assert two.found(content=True) == {}
     two.damage("slo")
     assert two.found() == {}

@@ -114,3 +114,15 @@ class TestNameOfKey:
 def test_manifest_key_contains_the_sha256_of_the_name(name: str) -> None:
     digest = hashlib.sha256(name.encode()).hexdigest()
     assert KeyNamer.literal("p/").manifest_key(name) == f"p/.manifests/{digest}.swift_slo_manifest"
+
+
+@given(name=names)
+@settings(deadline=None)
+def test_manifests_have_a_namer_of_their_own(name: str) -> None:
+    namer = KeyNamer.hashed("AUTH_a", "c")
+    key = namer.manifests.key(name)
+    assert key == namer.manifest_key(name) == namer.manifests.manifest_key(name)
+    assert namer.manifests.key_spaces == (namer.manifest_prefix,)
+    assert namer.manifests.name(key) == key.removeprefix(namer.manifest_prefix)
+    assert namer.manifests.name(namer.manifest_prefix) is None
+    assert namer.manifests.name(namer.key(name)) is None

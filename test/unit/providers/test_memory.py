@@ -36,19 +36,19 @@ def test_limits() -> None:
         put(memory, "x", b"0123456789a")
     with pytest.raises(NotSupported):
         memory.post_object("x", ObjectMeta())
-    upload_id = memory.create_upload("y", ObjectMeta())
+    upload = memory.create_upload("y", ObjectMeta())
     for number, data in ((0, b"abc"), (4, b"abc"), (1, b"abcdefg")):
         with pytest.raises(InvalidRequest):
-            memory.upload_part("y", upload_id, number, BytesBody(data), len(data))
-    parts = [memory.upload_part("y", upload_id, n, BytesBody(d), len(d)) for n, d in ((1, b"ab"), (2, b"c"))]
+            upload.upload_part(number, BytesBody(data), len(data))
+    parts = [upload.upload_part(n, BytesBody(d), len(d)) for n, d in ((1, b"ab"), (2, b"c"))]
     with pytest.raises(InvalidRequest):
-        memory.complete_upload("y", upload_id, parts)
+        upload.complete(parts)
     with pytest.raises(InvalidRequest):
-        memory.complete_upload("y", upload_id, [parts[1], parts[0]])
+        upload.complete([parts[1], parts[0]])
     with pytest.raises(InvalidRequest):
-        memory.complete_upload("y", upload_id, [])
+        upload.complete([])
     with pytest.raises(BadDigest):
-        memory.complete_upload("y", upload_id, [Part(3, md5(b"abc"), 3)])
+        upload.complete([Part(3, md5(b"abc"), 3)])
 
 
 def test_one_of_many_writers_is_first() -> None:

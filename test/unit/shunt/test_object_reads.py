@@ -22,6 +22,7 @@ from s3_sync.errors import AccessDenied, BadDigest, RemoteError, RemoteUnavailab
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import GetOptions, ObjectMeta, PutOptions
 from s3_sync.providers.base import WriteOptions
+from s3_sync.providers.manifests import StoredManifests
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider, MemoryResult
 from s3_sync.shunt.manifest_cache import LargeObjects
 from s3_sync.shunt.mapping_table import MappedContainer
@@ -92,7 +93,7 @@ class World:
         if dynamic:
             marks = {"x-object-manifest": "s/", "swift-source-dlo-etag": JOINED}
         self.store(name, b"".join(SEGMENTS), marks=marks)
-        self.bucket.put_manifest(name, manifest)
+        self.bucket.manifests.put(name, manifest)
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         *_, name = split_path(environ["PATH_INFO"], 4, 4, True)
@@ -156,7 +157,7 @@ def test_get_of_an_slo_gives_the_whole_its_parts_and_its_manifest(world: World) 
     assert world.ask("slo", query="part-number=2").body == SEGMENTS[1]
     assert world.ask("slo", query="part-number=2", Range="bytes=0-1").status_int == 400
     assert len(json.loads(world.ask("slo", query="multipart-manifest=get").body)) == 2
-    world.bucket.delete_manifest("slo")
+    world.bucket.manifests.delete("slo")
     assert world.ask("slo", query="part-number=2").body == whole
     assert world.ask("slo", query="multipart-manifest=get").status_int == 404
 
@@ -301,7 +302,7 @@ def test_manifest_cut_short_gives_503_and_is_not_cached(
     def cut(*_: object) -> Any:
         raise UnexpectedAnswer("what came is no manifest")
 
-    monkeypatch.setattr(world.bucket, "get_manifest", cut)
+    monkeypatch.setattr(StoredManifests, "get", cut)
     for query in ("multipart-manifest=get", "part-number=1", ""):
         assert world.ask("slo", query=query).status_int == 503
     monkeypatch.undo()

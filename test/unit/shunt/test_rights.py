@@ -140,7 +140,7 @@ def test_places_of_a_later_version_are_read_again() -> None:
     entry = b'[{"name": "/%s/1", "bytes": 1, "hash": "9dd4e461268c8034f5c8564e155c67a6"}]'
     for stamp, container in (("1", "public"), ("2", "private")):
         marks = {"x-static-large-object": "True", "swift-timestamp": f"170000000{stamp}.00000"}
-        target.bucket.put_manifest("o", entry % container.encode())
+        target.bucket.manifests.put("o", entry % container.encode())
         info = ObjectInfo("o", 1, "e", meta=ObjectMeta(marks=marks))
         assert large.places(target, info) == {(container, "1")}
         assert large.knows(target, info)

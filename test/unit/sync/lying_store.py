@@ -12,9 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from s3_sync.errors import NotFound
-from s3_sync.model.objects import ObjectInfo, PutResult
+from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutResult
 from s3_sync.providers.base import ListPage
 from unit.sync.late_bucket import LateBucket
+from unit.sync.store import WatchedUpload
 
 LOOKS = frozenset({"head", "list"})
 WRITES = frozenset({"put", "post", "complete", "put_manifest"})
@@ -34,6 +35,8 @@ class LyingBucket(LateBucket):
         self.lies = lies
         self.may_lie: Callable[[str], bool] = lambda name: True
         self.told = 0
+        #: the last upload of each name
+        self._uploads: dict[str, WatchedUpload] = {}
         #: name -> how it was before it was written last; None = not there
         self._earlier: dict[str, ObjectInfo | None] = {}
 
@@ -48,9 +51,9 @@ class LyingBucket(LateBucket):
             self.told += 1
             return self._shown_before(name) if method == "head" else self._not_done(method, name)
 
-    def complete_upload(self, name: str, upload_id: str, *arguments: Any, **named: Any) -> PutResult:
-        self._upload = name, upload_id
-        return super().complete_upload(name, upload_id, *arguments, **named)
+    def create_upload(self, name: str, meta: ObjectMeta) -> WatchedUpload:
+        self._uploads[name] = super().create_upload(name, meta)
+        return self._uploads[name]
 
     def _noted(self, method: str, name: str, act: Callable[[], Any]) -> Any:
         if method in _CHANGES:
@@ -65,7 +68,7 @@ class LyingBucket(LateBucket):
 
     def _not_done(self, method: str, name: str) -> PutResult | None:
         if method == "complete":
-            self.inner.abort_upload(*self._upload)
+            self._uploads[name].inner.abort()
         return PutResult("") if method in ("put", "complete") else None
 
     def _shown_before(self, name: str) -> ObjectInfo:

@@ -15,6 +15,8 @@ from s3_sync.providers.base import (
     Limits,
     ListPage,
     ListQuery,
+    Manifests,
+    MultipartUpload,
     OpenUpload,
     Part,
 )
@@ -128,43 +130,12 @@ class WatchedBucket:
         page: ListPage = self._call("list", query.start_after, lambda: self.inner.list_objects(limited))
         return page
 
-    def create_upload(self, name: str, meta: ObjectMeta) -> str:
-        upload_id: str = self._call("create", name, lambda: self.inner.create_upload(name, meta))
-        return upload_id
+    def create_upload(self, name: str, meta: ObjectMeta) -> WatchedUpload:
+        begun: MultipartUpload = self._call("create", name, lambda: self.inner.create_upload(name, meta))
+        return WatchedUpload(begun, self._call)
 
-    def upload_part(
-        self, name: str, upload_id: str, number: int, body: Body, size: int, md5: str | None = None
-    ) -> Part:
-        part: Part = self._call(
-            "part", name, lambda: self.inner.upload_part(name, upload_id, number, body, size, md5)
-        )
-        return part
-
-    def complete_upload(
-        self,
-        name: str,
-        upload_id: str,
-        parts: Sequence[Part],
-        if_match: str | None = None,
-        if_absent: bool = False,
-    ) -> PutResult:
-        result: PutResult = self._call(
-            "complete",
-            name,
-            lambda: self.inner.complete_upload(name, upload_id, parts, if_match, if_absent),
-        )
-        return result
-
-    def abort_upload(self, name: str, upload_id: str) -> None:
-        self._call("abort", name, lambda: self.inner.abort_upload(name, upload_id))
-
-    def copy_part(
-        self, name: str, upload_id: str, number: int, byte_range: ByteRange, if_match: str | None = None
-    ) -> Part:
-        part: Part = self._call(
-            "copy_part", name, lambda: self.inner.copy_part(name, upload_id, number, byte_range, if_match)
-        )
-        return part
+    def upload_by_id(self, name: str, upload_id: str) -> WatchedUpload:
+        return WatchedUpload(self.inner.upload_by_id(name, upload_id), self._call)
 
     def list_uploads(self, name: str | None = None) -> Iterator[OpenUpload]:
         uploads: list[OpenUpload] = self._call(
@@ -172,19 +143,9 @@ class WatchedBucket:
         )
         return iter(uploads)
 
-    def put_manifest(self, name: str, manifest: bytes) -> None:
-        self._call("put_manifest", name, lambda: self.inner.put_manifest(name, manifest))
-
-    def get_manifest(self, name: str) -> bytes:
-        found: bytes = self._call("get_manifest", name, lambda: self.inner.get_manifest(name))
-        return found
-
-    def delete_manifest(self, name: str) -> None:
-        self._call("delete_manifest", name, lambda: self.inner.delete_manifest(name))
-
-    def has_manifests(self) -> bool:
-        found: bool = self._call("has_manifests", "", self.inner.has_manifests)
-        return found
+    @property
+    def manifests(self) -> WatchedManifests:
+        return WatchedManifests(self.inner.manifests, self._call)
 
     def set_expiry_rule(self, days: int) -> bool:
         changed: bool = self._call("set_expiry_rule", str(days), lambda: self.inner.set_expiry_rule(days))
@@ -192,3 +153,55 @@ class WatchedBucket:
 
     def close(self) -> None:
         pass
+
+
+class WatchedUpload:
+    """An upload to a WatchedBucket, through ``call``."""
+
+    def __init__(self, inner: MultipartUpload, call: Callable[[str, str, Callable[[], Any]], Any]) -> None:
+        self.name, self.upload_id = inner.name, inner.upload_id
+        self.inner = inner
+        self._call = call
+
+    def upload_part(self, number: int, body: Body, size: int, md5: str | None = None) -> Part:
+        part: Part = self._call("part", self.name, lambda: self.inner.upload_part(number, body, size, md5))
+        return part
+
+    def copy_part(self, number: int, byte_range: ByteRange, if_match: str | None = None) -> Part:
+        part: Part = self._call(
+            "copy_part", self.name, lambda: self.inner.copy_part(number, byte_range, if_match)
+        )
+        return part
+
+    def complete(
+        self, parts: Sequence[Part], if_match: str | None = None, if_absent: bool = False
+    ) -> PutResult:
+        result: PutResult = self._call(
+            "complete", self.name, lambda: self.inner.complete(parts, if_match, if_absent)
+        )
+        return result
+
+    def abort(self) -> None:
+        self._call("abort", self.name, self.inner.abort)
+
+
+class WatchedManifests:
+    """The stored manifests of a WatchedBucket, through ``call``."""
+
+    def __init__(self, inner: Manifests, call: Callable[[str, str, Callable[[], Any]], Any]) -> None:
+        self.inner = inner
+        self._call = call
+
+    def put(self, name: str, manifest: bytes) -> None:
+        self._call("put_manifest", name, lambda: self.inner.put(name, manifest))
+
+    def get(self, name: str) -> bytes:
+        found: bytes = self._call("get_manifest", name, lambda: self.inner.get(name))
+        return found
+
+    def delete(self, name: str) -> None:
+        self._call("delete_manifest", name, lambda: self.inner.delete(name))
+
+    def has_any(self) -> bool:
+        found: bool = self._call("has_manifests", "", self.inner.has_any)
+        return found

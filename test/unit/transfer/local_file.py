@@ -17,7 +17,7 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ByteRange, ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket, Limits
-from s3_sync.providers.memory import MemoryBucket, MemoryProvider
+from s3_sync.providers.memory import MemoryBucket, MemoryProvider, MemoryUpload
 from s3_sync.streams.reader import Body, BytesBody
 from s3_sync.transfer.source import OpenObject, Source
 from s3_sync.transfer.upload import upload
@@ -100,21 +100,17 @@ def send(bucket: Bucket, local: LocalFile, overwrite: Precondition | None = None
 
 
 def watch(monkeypatch: pytest.MonkeyPatch, bucket: MemoryBucket) -> list[str]:
-    """The names of the calls that reach the bucket."""
+    """The names of the calls that reach the bucket, or an upload to it."""
     calls: list[str] = []
-    for name in (
-        "head_object",
-        "put_object",
-        "create_upload",
-        "upload_part",
-        "complete_upload",
-        "abort_upload",
-    ):
-        real: Callable[..., Any] = getattr(bucket, name)
+    of_bucket = ("head_object", "put_object", "create_upload")
+    of_uploads = ("upload_part", "complete", "abort")
+    watched = [(bucket, name) for name in of_bucket] + [(MemoryUpload, name) for name in of_uploads]
+    for owner, name in watched:
+        real: Callable[..., Any] = getattr(owner, name)
 
         def call(*arguments: Any, name: str = name, real: Callable[..., Any] = real, **named: Any) -> Any:
             calls.append(name)
             return real(*arguments, **named)
 
-        monkeypatch.setattr(bucket, name, call)
+        monkeypatch.setattr(owner, name, call)
     return calls

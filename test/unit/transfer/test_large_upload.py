@@ -21,7 +21,7 @@ from s3_sync.errors import (
 )
 from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutOptions
 from s3_sync.providers.base import Limits
-from s3_sync.providers.memory import MemoryBucket
+from s3_sync.providers.memory import MemoryBucket, MemoryUpload
 from s3_sync.streams.reader import BytesBody
 from s3_sync.transfer.decide import Decision, decide
 from s3_sync.transfer.large_upload import (
@@ -100,7 +100,7 @@ class TestUploadLarge:
         assert content(world.bucket) == world.whole
         info = world.bucket.head_object("o")
         assert info.etag == large.manifest.multipart_etag
-        assert world.bucket.get_manifest("o") == large.manifest.raw
+        assert world.bucket.manifests.get("o") == large.manifest.raw
         assert world.read == 64
         assert info.meta is not None
         assert info.meta.user == {"colour": "bl\u00fc"}
@@ -138,21 +138,21 @@ class TestUploadLarge:
         assert content(world.bucket) == b"A" * 20 + b"B" * 30 + b"C" * 5
         assert marks(world.bucket)["swift-source-dlo-etag"] == large.manifest.joined_etag
         assert marks(world.bucket)["x-object-manifest"] == "c_segments/s0"
-        assert world.bucket.get_manifest("o") == large.manifest.raw
+        assert world.bucket.manifests.get("o") == large.manifest.raw
         assert world.decide(dlo("c_segments/s0")) is Decision.NOOP
         world.segments.put("s001", b"b" * 30)
         assert world.decide(dlo("c_segments/s0")) is Decision.PUT
 
-    def test_parts_are_uploaded_concurrently(self) -> None:
+    def test_parts_are_uploaded_concurrently(self, monkeypatch: pytest.MonkeyPatch) -> None:
         world = World(threads=3)
         together = threading.Barrier(3, timeout=10)
-        real = world.bucket.upload_part
+        real = MemoryUpload.upload_part
 
         def upload_part(*arguments: Any, **named: Any) -> Any:
             together.wait()
             return real(*arguments, **named)
 
-        world.bucket.upload_part = upload_part  # type: ignore[method-assign]
+        monkeypatch.setattr(MemoryUpload, "upload_part", upload_part)
         world.send(slo(world.entries(10, 20, 30)))
         assert content(world.bucket) == world.whole
         assert world.clean()
@@ -180,7 +180,7 @@ class TestFailures:
         with pytest.raises(NotFound):
             world.bucket.head_object("o")
         with pytest.raises(NotFound):
-            world.bucket.get_manifest("o")
+            world.bucket.manifests.get("o")
         assert world.clean()
 
     def test_changed_segment_ends_the_upload_without_a_retry(self, world: World) -> None:
@@ -209,10 +209,10 @@ class TestFailures:
         opened = slo(world.entries(10, 20))
         world.segments.faults = [SegmentChanged("gone")]
 
-        def abort(name: str, upload_id: str) -> None:
+        def abort(upload: MemoryUpload) -> None:
             raise RemoteUnavailable("away")
 
-        monkeypatch.setattr(world.bucket, "abort_upload", abort)
+        monkeypatch.setattr(MemoryUpload, "abort", abort)
         with pytest.raises(SegmentChanged):
             world.send(opened)
         assert list(world.ledger.open.values()) == ["o"]
@@ -223,7 +223,7 @@ class TestFailures:
             world.send(slo(world.entries(10, 20)), Precondition(if_absent=True))
         assert content(world.bucket) == b"x"
         with pytest.raises(NotFound):
-            world.bucket.get_manifest("o")
+            world.bucket.manifests.get("o")
 
     def test_exception_from_outside_aborts_the_upload(self) -> None:
         class Ended(BaseException):
@@ -259,11 +259,11 @@ class TestManifest:
         remote = world.bucket.head_object("o")
         assert not ensure_manifest(world.sending, large, remote)
         for stored in (None, b"[]", b"damaged"):
-            world.bucket.delete_manifest("o")
+            world.bucket.manifests.delete("o")
             if stored is not None:
-                world.bucket.put_manifest("o", stored)
+                world.bucket.manifests.put("o", stored)
             assert ensure_manifest(world.sending, large, remote)
-            assert world.bucket.get_manifest("o") == large.manifest.raw
+            assert world.bucket.manifests.get("o") == large.manifest.raw
         assert world.ledger.manifests
 
     def test_ensure_manifest_keeps_an_equivalent_one_of_an_earlier_version(self, world: World) -> None:
@@ -271,9 +271,9 @@ class TestManifest:
         large = world.send(opened)
         untied = replace(world.bucket.head_object("o"), meta=ObjectMeta())
         spaced = large.manifest.raw.replace(b",", b" ,")
-        world.bucket.put_manifest("o", spaced)
+        world.bucket.manifests.put("o", spaced)
         assert not ensure_manifest(world.sending, large, untied)
-        assert world.bucket.get_manifest("o") == spaced
+        assert world.bucket.manifests.get("o") == spaced
         assert ensure_manifest(world.sending, large)
 
     def test_decide_with_the_same_bytes_in_other_segments_is_post(self, world: World) -> None:

@@ -20,6 +20,7 @@ from s3_sync.errors import (
 )
 from s3_sync.model.objects import ObjectMeta
 from s3_sync.providers.base import GIB, MIB, Features, Limits, Part
+from s3_sync.providers.memory import MemoryUpload
 from s3_sync.streams.reader import Body
 from s3_sync.transfer.multipart import part_size
 from s3_sync.transfer.upload_session import CREATE_ATTEMPTS, Precondition, TransferContext, open_upload
@@ -70,7 +71,7 @@ class TestMultipartUpload:
         send(bucket, local)
         step = part_size(size, SMALL)
         count = -(-size // step)
-        assert calls == ["create_upload", *["upload_part"] * count, "complete_upload"]
+        assert calls == ["create_upload", *["upload_part"] * count, "complete"]
         assert content(bucket) == local.data
         stored = bucket.head_object("o")
         assert stored.etag.endswith(f"-{count}")
@@ -98,7 +99,7 @@ class TestMultipartUpload:
             send(bucket, local)
         assert caught.value.reason == "too_large"
 
-    @pytest.mark.parametrize("step", ["upload_part", "complete_upload"])
+    @pytest.mark.parametrize("step", ["upload_part", "complete"])
     @pytest.mark.parametrize(
         "error",
         [RemoteUnavailable("gone"), PreconditionFailed("no"), KeyboardInterrupt(), LocalChanged("moved")],
@@ -109,20 +110,20 @@ class TestMultipartUpload:
         bucket = memory()
         send(bucket, LocalFile(b"old"))
         calls = watch(monkeypatch, bucket)
-        real = getattr(bucket, step)
+        real = getattr(MemoryUpload, step)
         seen: list[int] = []
 
         def fail(*arguments: Any, **named: Any) -> Any:
             seen.append(1)
-            if step == "complete_upload" or len(seen) == 2:
+            if step == "complete" or len(seen) == 2:
                 raise error
             return real(*arguments, **named)
 
-        monkeypatch.setattr(bucket, step, fail)
+        monkeypatch.setattr(MemoryUpload, step, fail)
         with pytest.raises(type(error)):
             send(bucket, LocalFile(bytes(150)))
-        unsure = step == "complete_upload" and isinstance(error, RemoteUnavailable | KeyboardInterrupt)
-        assert (calls[-1] == "abort_upload") == (not unsure)
+        unsure = step == "complete" and isinstance(error, RemoteUnavailable | KeyboardInterrupt)
+        assert (calls[-1] == "abort") == (not unsure)
         assert unfinished(bucket) == unsure
         assert content(bucket) == b"old"
 
@@ -137,8 +138,8 @@ class TestMultipartUpload:
         def refuse(*_: Any, **__: Any) -> Any:
             raise PreconditionFailed("somebody else wrote it")
 
-        monkeypatch.setattr(bucket, "abort_upload", fail)
-        monkeypatch.setattr(bucket, "complete_upload", refuse)
+        monkeypatch.setattr(MemoryUpload, "abort", fail)
+        monkeypatch.setattr(MemoryUpload, "complete", refuse)
         with pytest.raises(PreconditionFailed):
             send(bucket, LocalFile(bytes(150)))
 
@@ -186,7 +187,7 @@ class TestMultipartUpload:
         with open_upload(
             TransferContext(bucket, lambda size: None, ledger=ledger), "o", ObjectMeta()
         ) as upload:
-            assert ledger.open == {upload.upload_id: "o"}
+            assert ledger.open == {upload.handle.upload_id: "o"}
             assert list(ledger.beginning.values()) == ["o"]
 
     @pytest.mark.parametrize(
@@ -200,7 +201,7 @@ class TestMultipartUpload:
         def fail(*_: Any) -> Any:
             raise error
 
-        monkeypatch.setattr(bucket, "complete_upload", fail)
+        monkeypatch.setattr(MemoryUpload, "complete", fail)
         sending = TransferContext(bucket, lambda size: None, ledger=ledger)
         with pytest.raises(type(error)), open_upload(sending, "o", ObjectMeta()) as upload:
             upload.complete([], Precondition())
@@ -211,13 +212,13 @@ class TestMultipartUpload:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         bucket, local = memory(), LocalFile(bytes(150))
-        real = bucket.upload_part
+        real = MemoryUpload.upload_part
 
         def overwrite(*arguments: Any, **named: Any) -> Part:
             local.info = replace(local.info, data_timestamp=T2)
             return real(*arguments, **named)
 
-        monkeypatch.setattr(bucket, "upload_part", overwrite)
+        monkeypatch.setattr(MemoryUpload, "upload_part", overwrite)
         with pytest.raises(LocalChanged):
             send(bucket, local)
         assert unfinished(bucket) == 0
@@ -230,17 +231,17 @@ class TestMultipartUpload:
         calls = watch(monkeypatch, bucket)
         with pytest.raises(BadDigest):
             send(bucket, local)
-        assert "complete_upload" not in calls
+        assert "complete" not in calls
         assert unfinished(bucket) == 0
 
     def test_wrong_digest_of_a_part_raises_bad_digest(self, monkeypatch: pytest.MonkeyPatch) -> None:
         bucket = memory()
-        real = bucket.upload_part
+        real = MemoryUpload.upload_part
 
         def garble(*arguments: Any, **named: Any) -> Part:
             return replace(real(*arguments, **named), md5="0" * 32)
 
-        monkeypatch.setattr(bucket, "upload_part", garble)
+        monkeypatch.setattr(MemoryUpload, "upload_part", garble)
         with pytest.raises(BadDigest, match="part 1"):
             send(bucket, LocalFile(bytes(150)))
         assert unfinished(bucket) == 0
@@ -248,8 +249,8 @@ class TestMultipartUpload:
     def test_part_whose_etag_is_no_digest_is_accepted(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """As with encryption by a key service, where it looks like an MD5 and is none."""
         bucket = memory()
-        real = bucket.upload_part
-        monkeypatch.setattr(bucket, "complete_upload", lambda *_, **__: None)
+        real = MemoryUpload.upload_part
+        monkeypatch.setattr(MemoryUpload, "complete", lambda *_, **__: None)
         etags: list[str] = []
 
         def encrypted(*arguments: Any, **named: Any) -> Part:
@@ -257,21 +258,21 @@ class TestMultipartUpload:
             etags.append(part.etag)
             return part
 
-        monkeypatch.setattr(bucket, "upload_part", encrypted)
+        monkeypatch.setattr(MemoryUpload, "upload_part", encrypted)
         send(bucket, LocalFile(bytes(150)))
         assert len(etags) == 4
 
     def test_part_that_is_read_twice_has_the_right_digest(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A retry rewinds the body; the digests start anew with it."""
         bucket, local = memory(), LocalFile(bytes(number % 251 for number in range(150)))
-        real = bucket.upload_part
+        real = MemoryUpload.upload_part
 
-        def retried(name: str, upload_id: str, number: int, body: Body, size: int) -> Part:
+        def retried(upload: MemoryUpload, number: int, body: Body, size: int) -> Part:
             body.read(7)
             body.rewind()
-            return real(name, upload_id, number, body, size)
+            return real(upload, number, body, size)
 
-        monkeypatch.setattr(bucket, "upload_part", retried)
+        monkeypatch.setattr(MemoryUpload, "upload_part", retried)
         send(bucket, local)
         assert content(bucket) == local.data
         assert local.counted > len(local.data)

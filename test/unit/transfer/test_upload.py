@@ -15,6 +15,7 @@ from s3_sync.errors import (
 )
 from s3_sync.model.objects import PutOptions
 from s3_sync.providers.base import Features, Part
+from s3_sync.providers.memory import MemoryUpload
 from s3_sync.streams.counting import MeteredBody
 from s3_sync.streams.reader import Body, BytesBody
 from s3_sync.transfer.upload import remote_meta
@@ -85,20 +86,20 @@ class TestPreconditions:
         send(bucket, LocalFile(b"one"))
         monkeypatch.setattr(bucket, "features", Features(put_if_absent=absent, put_if_match=match))
         asked: list[tuple[str | None, bool]] = []
-        put, complete = bucket.put_object, bucket.complete_upload
+        put, complete = bucket.put_object, MemoryUpload.complete
 
         def put_object(name: str, body: Body, options: PutOptions) -> Any:
             asked.append((options.if_match, options.if_absent))
             return put(name, body, replace(options, if_match=None, if_absent=False))
 
         def complete_upload(
-            name: str, upload_id: str, parts: list[Part], if_match: str | None = None, if_absent: bool = False
+            upload: MemoryUpload, parts: list[Part], if_match: str | None = None, if_absent: bool = False
         ) -> Any:
             asked.append((if_match, if_absent))
-            return complete(name, upload_id, parts)
+            return complete(upload, parts)
 
         monkeypatch.setattr(bucket, "put_object", put_object)
-        monkeypatch.setattr(bucket, "complete_upload", complete_upload)
+        monkeypatch.setattr(MemoryUpload, "complete", complete_upload)
         send(bucket, LocalFile(b"x" * size), Precondition(if_absent=True))
         send(bucket, LocalFile(b"y" * size), Precondition(if_match="seen"))
         assert asked == [(None, absent), ("seen" if match else None, False)]

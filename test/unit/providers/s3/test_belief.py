@@ -11,7 +11,7 @@ from conformance.samples import md5
 from s3_sync.errors import BadDigest, NotFound, NotSupported, UnexpectedAnswer
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ByteRange, ObjectMeta, PutOptions
-from s3_sync.providers.base import Part
+from s3_sync.providers.base import MultipartUpload, Part
 from s3_sync.providers.s3.bucket import S3Bucket
 from s3_sync.providers.s3.dialect import AWS, GOOGLE
 from s3_sync.providers.s3.multipart import multipart_etag
@@ -53,12 +53,12 @@ ASK: dict[str, Callable[[S3Bucket], object]] = {
     "GET": lambda bucket: bucket.get_object("name"),
     "DELETE of several": lambda bucket: bucket.delete_object("name"),
     "begin": lambda bucket: bucket.create_upload("name", META),
-    "part": lambda bucket: bucket.upload_part("name", "id", 1, BytesBody(DATA), 4, ETAG),
-    "copy a part": lambda bucket: bucket.copy_part("name", "id", 1, ByteRange(0, 3)),
-    "complete": lambda bucket: bucket.complete_upload("name", "id", PARTS),
-    "abort": lambda bucket: bucket.abort_upload("name", "id"),
+    "part": lambda bucket: bucket.upload_by_id("name", "id").upload_part(1, BytesBody(DATA), 4, ETAG),
+    "copy a part": lambda bucket: bucket.upload_by_id("name", "id").copy_part(1, ByteRange(0, 3)),
+    "complete": lambda bucket: bucket.upload_by_id("name", "id").complete(PARTS),
+    "abort": lambda bucket: bucket.upload_by_id("name", "id").abort(),
     "list uploads": lambda bucket: list(bucket.list_uploads("name")),
-    "manifest": lambda bucket: bucket.put_manifest("name", b"[]"),
+    "manifest": lambda bucket: bucket.manifests.put("name", b"[]"),
     "expiry": lambda bucket: bucket.set_expiry_rule(3),
 }
 
@@ -189,14 +189,14 @@ class TestPart:
         bucket: S3Bucket = open_provider(direct=direct).bucket("bucket", NAMER)
         store.answers = [Answer(200, said)]
         with pytest.raises(UnexpectedAnswer, match="no ETag") as error:
-            bucket.upload_part("name", "id", 1, BytesBody(data), size, md5(data))
+            bucket.upload_by_id("name", "id").upload_part(1, BytesBody(data), size, md5(data))
         assert error.value.reason == "remote_answer"
 
 
 class TestComplete:
     COMPLETED = b"<CompleteMultipartUploadResult><ETag>%s</ETag></CompleteMultipartUploadResult>"
 
-    def begin(self, store: ScriptedS3, bucket: S3Bucket) -> str:
+    def begin(self, store: ScriptedS3, bucket: S3Bucket) -> MultipartUpload:
         begun = b"<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>"
         store.answers = [Answer(200, {}, begun)]
         return bucket.create_upload("name", META)
@@ -212,15 +212,15 @@ class TestComplete:
             "gone": error(404, "NoSuchUpload"),
             "page": STRANGE["a page"],
         }
-        upload_id = self.begin(store, bucket)
+        upload = self.begin(store, bucket)
         there = HEAD | {"Content-Length": "1024", "ETag": '"x-1"', "x-amz-meta-swift-timestamp": VERSION}
         store.answers = [answers[said], Answer(200, there | other)]
         parts = [Part(1, "opaque", 1024)]
         if other:
             with pytest.raises((UnexpectedAnswer, NotFound)):
-                bucket.complete_upload("name", upload_id, parts)
+                upload.complete(parts)
         else:
-            assert bucket.complete_upload("name", upload_id, parts).etag == "x-1"
+            assert upload.complete(parts).etag == "x-1"
 
     def test_etag_that_follows_from_the_parts_is_proof_enough(
         self, store: ScriptedS3, bucket: S3Bucket
@@ -229,11 +229,11 @@ class TestComplete:
         etag = multipart_etag(PARTS)
         assert etag
         store.answers = [Answer(200, {}, self.COMPLETED % etag.encode())]
-        assert bucket.complete_upload("name", "id", PARTS).etag == etag
+        assert bucket.upload_by_id("name", "id").complete(PARTS).etag == etag
         assert len(store.requests) == 1
         store.answers = [Answer(200, {}, self.COMPLETED % whole)]
         with pytest.raises(BadDigest):
-            bucket.complete_upload("name", "id", PARTS)
+            bucket.upload_by_id("name", "id").complete(PARTS)
 
 
 class TestDelete:
@@ -285,9 +285,9 @@ class TestDelete:
         mine = b"<Upload><Key>name</Key><UploadId>id</UploadId></Upload>"
         store.answers = [Answer(200), Answer(200, {}, uploads % mine)]
         with pytest.raises(UnexpectedAnswer):
-            bucket.abort_upload("name", "id")
+            bucket.upload_by_id("name", "id").abort()
         store.answers = [Answer(200), Answer(200, {}, uploads % b"")]
-        bucket.abort_upload("name", "id")
+        bucket.upload_by_id("name", "id").abort()
 
 
 class TestCopy:
@@ -310,7 +310,7 @@ class TestCopy:
         """The store took it for a part without bytes."""
         store.answers = [Answer(200, {"ETag": f'"{md5(b"")}"'})]
         with pytest.raises(NotSupported):
-            bucket.copy_part("name", "id", 1, ByteRange(0, 3))
+            bucket.upload_by_id("name", "id").copy_part(1, ByteRange(0, 3))
 
 
 class TestOfBuckets:

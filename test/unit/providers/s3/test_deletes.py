@@ -96,7 +96,8 @@ def test_delete_answered_with_another_success_is_proved_by_a_head(
     there = Answer(200, {"ETag": '"e"', "Last-Modified": "Sun, 22 Nov 2026 06:17:29 GMT"}, b"x")
     store.answers = [answer, there]
     with pytest.raises(RemoteUnavailable, match=r"DELETE bucket/.*the object still exists"):
-        bucket.delete_manifest("a")
+        bucket.manifests.delete("a")
     store.answers = [answer, Answer(404)]
-    bucket.delete_manifest("a")
+    bucket.manifests.delete("a")
+    assert all(target == f"/bucket/{bucket.namer.manifest_key('a')}" for _, target in asked(store))
     assert [method for method, _ in asked(store)] == ["DELETE", "HEAD", "DELETE", "HEAD"]

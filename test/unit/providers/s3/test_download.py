@@ -219,18 +219,18 @@ class TestManifest:
     @pytest.mark.parametrize("etag", [md5(MANIFEST), "opaque"])
     def test_list_is_believed(self, store: ScriptedS3, bucket: S3Bucket, etag: str) -> None:
         store.answers = [self.answer(etag, self.MANIFEST)]
-        assert bucket.get_manifest("name") == self.MANIFEST
+        assert bucket.manifests.get("name") == self.MANIFEST
 
     @pytest.mark.parametrize("etag", [md5(MANIFEST), "opaque"])
     @pytest.mark.parametrize("came", [MANIFEST[:-1], b"", b"{}", b"<html>"])
     def test_what_is_none_is_not(self, store: ScriptedS3, bucket: S3Bucket, etag: str, came: bytes) -> None:
         store.answers = [self.answer(etag, came)]
         with pytest.raises(UnexpectedAnswer, match="body is no manifest"):
-            bucket.get_manifest("name")
+            bucket.manifests.get("name")
 
     def test_what_is_stored_is_told(self, store: ScriptedS3, bucket: S3Bucket) -> None:
         store.answers = [self.answer(md5(b"damaged"), b"damaged")]
-        assert bucket.get_manifest("name") == b"damaged"
+        assert bucket.manifests.get("name") == b"damaged"
 
 
 @pytest.mark.parametrize("direct", [True, False])

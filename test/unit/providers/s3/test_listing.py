@@ -170,7 +170,7 @@ def test_another_document_than_a_listing_is_not_believed(store: ScriptedS3, buck
     with pytest.raises(ListingUnusable, match="LIST bucket: the response is a document 'html'"):
         bucket.list_objects(ListQuery())
     with pytest.raises(ListingUnusable, match="LIST bucket"):
-        bucket.has_manifests()
+        bucket.manifests.has_any()
 
 
 def empty_page(token: str = "", version: int = 2) -> Answer:
@@ -222,6 +222,18 @@ def test_a_store_without_version_two_is_listed_by_version_one(
         (None, "p/a"),
         (None, "p/b"),
     ]
+
+
+def test_a_store_without_version_two_is_asked_for_manifests_by_version_one(
+    store: ScriptedS3, bucket: S3Bucket
+) -> None:
+    key = bucket.namer.manifest_key("large")
+    store.answers = [error(501, "NotImplemented"), page("p/b", version=1), page(key, version=1)]
+    bucket.list_objects(ListQuery())
+    assert bucket.manifests.has_any()
+    asked = [query_of(request.target) for request in store.requests]
+    assert [each.get("list-type") for each in asked] == ["2", None, None]
+    assert (asked[2]["prefix"], asked[2]["max-keys"]) == (bucket.namer.manifest_prefix, "1")
 
 
 def test_a_store_without_any_listing_says_so(store: ScriptedS3, bucket: S3Bucket) -> None:

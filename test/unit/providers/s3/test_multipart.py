@@ -51,9 +51,9 @@ def test_begin(store: ScriptedS3, open_provider: Any) -> None:
     result = "<InitiateMultipartUploadResult><UploadId>id/1+2</UploadId></InitiateMultipartUploadResult>"
     store.answers = [Answer(200, {}, result.encode()), Answer(200, {"ETag": f'"{md5(b"data")}"'})]
     meta = ObjectMeta({"content-type": "text/x"}, {"color": "blue"})
-    upload_id = bucket.create_upload("name", meta)
-    assert upload_id == "id/1+2"
-    part = bucket.upload_part("name", upload_id, 7, BytesBody(b"data"), 4)
+    upload = bucket.create_upload("name", meta)
+    assert (upload.name, upload.upload_id) == ("name", "id/1+2")
+    part = upload.upload_part(7, BytesBody(b"data"), 4)
     assert part == Part(7, md5(b"data"), 4, md5(b"data"))
     begin, sent = store.requests
     assert (begin.method, begin.target) == ("POST", "/bucket/name?uploads")
@@ -72,15 +72,15 @@ def test_parts_whose_etags_are_no_md5s(store: ScriptedS3, bucket: S3Bucket) -> N
     kms = {"ETag": f'"{"f" * 32}"', "x-amz-server-side-encryption": "aws:kms"}
     whole = {"ETag": f'"{"0" * 32}-1"', "Content-Length": "4", "Last-Modified": DATE}
     store.answers = [Answer(200, kms), completed("0" * 32 + "-1"), Answer(200, kms | whole)]
-    part = bucket.upload_part("name", "id", 1, BytesBody(b"data"), 4)
+    part = bucket.upload_by_id("name", "id").upload_part(1, BytesBody(b"data"), 4)
     assert part == Part(1, "f" * 32, 4, None)
-    assert bucket.complete_upload("name", "id", [part]).etag == "0" * 32 + "-1"
+    assert bucket.upload_by_id("name", "id").complete([part]).etag == "0" * 32 + "-1"
 
 
 def test_another_etag_than_the_one_that_follows(store: ScriptedS3, bucket: S3Bucket) -> None:
     store.answers = [completed("0" * 32 + "-2")]
     with pytest.raises(BadDigest):
-        bucket.complete_upload("name", "id", PARTS)
+        bucket.upload_by_id("name", "id").complete(PARTS)
 
 
 def test_an_error_behind_a_200(store: ScriptedS3, bucket: S3Bucket) -> None:
@@ -88,41 +88,41 @@ def test_an_error_behind_a_200(store: ScriptedS3, bucket: S3Bucket) -> None:
     # blanks keep the connection open while the store is busy
     store.answers = [Answer(200, {}, b'<?xml version="1.0"?>\n   \n' + refusal.body)]
     with pytest.raises(RemoteUnavailable) as caught:
-        bucket.complete_upload("name", "id", PARTS)
+        bucket.upload_by_id("name", "id").complete(PARTS)
     assert caught.value.code == "InternalError"
 
 
 def test_an_upload_that_is_gone_because_it_was_completed(store: ScriptedS3, bucket: S3Bucket) -> None:
     gone = error(404, "NoSuchUpload")
     store.answers = [gone, shown(ETAG)]
-    assert bucket.complete_upload("name", "id", PARTS).etag == ETAG
+    assert bucket.upload_by_id("name", "id").complete(PARTS).etag == ETAG
     store.answers = [gone, shown("another one")]
     with pytest.raises(NotFound):
-        bucket.complete_upload("name", "id", PARTS)
+        bucket.upload_by_id("name", "id").complete(PARTS)
     store.answers = [gone, Answer(404)]
     with pytest.raises(NotFound):
-        bucket.complete_upload("name", "id", PARTS)
+        bucket.upload_by_id("name", "id").complete(PARTS)
 
 
 def test_conditions_of_complete(store: ScriptedS3, open_provider: Any) -> None:
     provider = open_provider(dialect=AWS, region="us-east-1", addressing_style="path")
     bucket = provider.bucket("bucket", NAMER)
     store.answers = [completed(ETAG), completed(ETAG), error(404, "NoSuchKey")]
-    bucket.complete_upload("name", "id", PARTS, if_match="a" * 32)
-    bucket.complete_upload("name", "id", PARTS, if_absent=True)
+    bucket.upload_by_id("name", "id").complete(PARTS, if_match="a" * 32)
+    bucket.upload_by_id("name", "id").complete(PARTS, if_absent=True)
     assert store.requests[0].headers["if-match"] == f'"{"a" * 32}"'
     assert store.requests[1].headers["if-none-match"] == "*"
     with pytest.raises(PreconditionFailed):
-        bucket.complete_upload("name", "id", PARTS, if_match="a" * 32)
+        bucket.upload_by_id("name", "id").complete(PARTS, if_match="a" * 32)
 
 
 def test_abort(store: ScriptedS3, bucket: S3Bucket) -> None:
     store.answers = [error(404, "NoSuchUpload")]
-    bucket.abort_upload("name", "id")
+    bucket.upload_by_id("name", "id").abort()
     for answer, kind in ((error(404, "NoSuchBucket"), NotFound), (error(403, "AccessDenied"), AccessDenied)):
         store.answers = [answer]
         with pytest.raises(kind):
-            bucket.abort_upload("name", "id")
+            bucket.upload_by_id("name", "id").abort()
 
 
 def uploads_page(entries: str, rest: str = "<IsTruncated>false</IsTruncated>") -> Answer:
@@ -188,4 +188,4 @@ def test_create_upload_whose_answer_repeats_an_odd_key_gives_the_upload_id(
 ) -> None:
     name, told = "InitiateMultipartUploadResult", f"<Key>a{written}</Key><UploadId>u1</UploadId>"
     store.answers = [Answer(200, {}, f"<{name}>{told}</{name}>".encode())]
-    assert bucket.create_upload("a\x07", ObjectMeta()) == "u1"
+    assert bucket.create_upload("a\x07", ObjectMeta()).upload_id == "u1"

@@ -225,6 +225,20 @@ def test_storage_class_and_encryption(store: ScriptedS3, open_provider: Any, dir
     assert "x-amz-server-side-encryption" not in clone.headers
 
 
+def test_a_manifest_is_encrypted_but_never_archived(
+    store: ScriptedS3, open_provider: Any, direct: bool
+) -> None:
+    """A restore must be able to read it."""
+    store.answers = [stored(b"[]")]
+    provider = open_provider(dialect=AWS, direct=direct, region="us-east-1", addressing_style="path")
+    provider.bucket("bucket", NAMER, WriteOptions("DEEP_ARCHIVE", encrypt=True)).manifests.put("o", b"[]")
+    (request,) = store.requests
+    assert request.target == f"/bucket/{NAMER.manifest_key('o')}"
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["x-amz-server-side-encryption"] == "AES256"
+    assert "x-amz-storage-class" not in request.headers
+
+
 class TestEncryptedWithKms:
     """The ETag that comes back is none of the bytes'; what was stored has been checked by Content-MD5."""
 
@@ -263,6 +277,15 @@ class TestEncryptedWithKms:
         put(bucket)
         assert store.requests[1].headers["x-amz-meta-swift-etag"] == md5(DATA)
         assert len(store.requests) == 3
+
+    def test_a_manifest_is_not_marked(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+        """Nothing looks for a mark there, neither the first time nor later."""
+        seen = self.SEEN | {"Content-Length": "2"}
+        for _ in range(2):
+            store.answers = [Answer(200, self.KMS), Answer(200, seen)]
+            bucket.manifests.put("a", b"[]")
+        assert [request.method for request in store.requests] == ["PUT", "HEAD"] * 2
+        assert all("x-amz-meta-swift-etag" not in request.headers for request in store.requests)
 
     def test_other_buckets_have_nothing_to_do_with_it(
         self, store: ScriptedS3, open_provider: Any, direct: bool

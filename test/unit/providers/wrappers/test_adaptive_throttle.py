@@ -332,3 +332,10 @@ class TestOneObject:
         bucket.put_object("x", BytesBody(b"1"), PutOptions(1, ObjectMeta()))
         bucket.delete_object("x")
         assert about == ["bucket/p/x"] * 3
+        upload = bucket.create_upload("y", ObjectMeta())
+        upload.upload_part(1, BytesBody(b"1"), 1)
+        bucket.upload_by_id("y", upload.upload_id).abort()
+        bucket.manifests.put("y", b"[]")
+        assert about[3:] == ["bucket/p/y"] * 4
+        bucket.manifests.has_any()
+        assert len(about) == 7, "that concerns no object"

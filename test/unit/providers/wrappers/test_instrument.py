@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 
 from s3_sync.errors import LocalChanged, NotFound, RemoteError, RemoteUnavailable, Throttled
-from s3_sync.providers.wrappers.instrument import BOUNDS, BROKEN_OFF, IDLE_AFTER, MAX_BUFFERED, Observer
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import ByteRange, ObjectMeta, PutOptions
+from s3_sync.providers.memory import MemoryProvider
+from s3_sync.providers.wrappers.instrument import (
+    BOUNDS,
+    BROKEN_OFF,
+    IDLE_AFTER,
+    MAX_BUFFERED,
+    InstrumentedProvider,
+    Observer,
+)
 from s3_sync.streams.reader import BytesBody
 
 
@@ -74,6 +84,33 @@ class TestRequests:
         observer.request("list_objects", lambda: (request(), observer.request("head_object", request)))
         assert seen == [(1, 5.0), (2, 10.0)]
         assert (observer.in_flight, observer.oldest) == (0, 0.0)
+
+
+def test_operations_are_told_apart(observer: Observer) -> None:
+    provider = MemoryProvider()
+    provider.create_bucket("b")
+    bucket = InstrumentedProvider(provider, observer).bucket("b", KeyNamer.literal(""))
+    bucket.put_object("x", BytesBody(b"data"), PutOptions(4))
+    upload = bucket.create_upload("x", ObjectMeta())
+    parts = [upload.copy_part(1, ByteRange(0, 3)), upload.upload_part(2, BytesBody(b"x"), 1)]
+    bucket.upload_by_id("x", upload.upload_id).complete(parts[1:])
+    upload.abort()
+    bucket.manifests.put("x", b"[]")
+    bucket.manifests.get("x")
+    bucket.manifests.delete("x")
+    bucket.manifests.has_any()
+    assert {name: sum(each.buckets) for name, each in observer.operations.items()} == {
+        "put_object": 1,
+        "create_upload": 1,
+        "copy_part": 1,
+        "upload_part": 1,
+        "complete_upload": 1,
+        "abort_upload": 1,
+        "put_manifest": 1,
+        "get_manifest": 1,
+        "delete_manifest": 1,
+        "other": 1,
+    }
 
 
 class TestSilence:

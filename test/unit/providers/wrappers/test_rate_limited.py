@@ -99,9 +99,9 @@ def test_parts_and_manifests_count(clock: Clock) -> None:
     target = bucket(budgets(clock, of), of)
     put(target, 100_000)
     upload = target.create_upload("large", ObjectMeta())
-    parts = lambda: target.upload_part("large", upload, 1, BytesBody(b"x" * 300_000), 300_000)  # noqa: E731
-    assert seconds(clock, parts) == pytest.approx(3, rel=0.01)
-    assert seconds(clock, lambda: target.put_manifest("large", b"[]" * 50_000)) == pytest.approx(1, rel=0.01)
+    part = lambda: upload.upload_part(1, BytesBody(b"x" * 300_000), 300_000)  # noqa: E731
+    assert seconds(clock, part) == pytest.approx(3, rel=0.01)
+    assert seconds(clock, lambda: target.manifests.put("large", b"[]" * 50_000)) == pytest.approx(1, rel=0.01)
 
 
 def test_every_transfer_moves_every_second(clock: Clock) -> None:

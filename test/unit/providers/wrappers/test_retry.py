@@ -18,10 +18,10 @@ from s3_sync.errors import (
     Throttled,
 )
 from s3_sync.model.keys import KeyNamer
-from s3_sync.model.objects import GetOptions, ObjectMeta, PutOptions
-from s3_sync.providers.base import ListQuery, Part, WriteOptions
-from s3_sync.providers.memory import MemoryProvider
-from s3_sync.providers.wrappers.delegate import DelegatingBucket
+from s3_sync.model.objects import ByteRange, GetOptions, ObjectMeta, PutOptions
+from s3_sync.providers.base import ListQuery, Manifests, MultipartUpload, Part, WriteOptions
+from s3_sync.providers.memory import MemoryBucket, MemoryProvider
+from s3_sync.providers.wrappers.delegate import DelegatingBucket, DelegatingUpload
 from s3_sync.providers.wrappers.retry import RetryingBucket, RetryingProvider, RetryPolicy
 from s3_sync.streams.reader import BytesBody
 
@@ -146,10 +146,10 @@ def test_a_body_that_cannot_start_again_is_sent_once(memory: Any) -> None:
     with pytest.raises(RemoteUnavailable, match="cut"):
         DelegatingBucket(flaky, naps.policy().call).put_object("x", Once(b"data"), PutOptions(4))
     assert (flaky.calls, naps.slept) == (["put_object"], [])
-    upload_id = memory.create_upload("x", ObjectMeta())
-    flaky = Flaky(memory, RemoteUnavailable("cut"))
+    upload = memory.create_upload("x", ObjectMeta())
+    flaky = Flaky(upload, RemoteUnavailable("cut"))
     with pytest.raises(RemoteUnavailable, match="cut"):
-        DelegatingBucket(flaky, naps.policy().call).upload_part("x", upload_id, 1, Once(b"data"), 4)
+        DelegatingUpload(flaky, naps.policy().call).upload_part(1, Once(b"data"), 4)
     assert flaky.calls == ["upload_part"]
 
 
@@ -163,29 +163,63 @@ def test_what_goes_wrong_while_a_body_starts_again_is_told(memory: Any) -> None:
         DelegatingBucket(flaky, Naps().policy().call).put_object("x", Moved(b"data"), PutOptions(4))
 
 
-CALLS: dict[str, Callable[[DelegatingBucket, str], Any]] = {
-    "head_object": lambda bucket, _: bucket.head_object("x"),
-    "get_object": lambda bucket, _: bucket.get_object("x", GetOptions()),
-    "put_object": lambda bucket, _: bucket.put_object("x", BytesBody(b"data"), PutOptions(4)),
-    "post_object": lambda bucket, _: bucket.post_object("x", ObjectMeta()),
-    "delete_object": lambda bucket, _: bucket.delete_object("x"),
-    "list_objects": lambda bucket, _: bucket.list_objects(ListQuery()),
-    "create_upload": lambda bucket, _: bucket.create_upload("x", ObjectMeta()),
-    "upload_part": lambda bucket, upload: bucket.upload_part("x", upload, 1, BytesBody(b"data"), 4),
-    "complete_upload": lambda bucket, upload: bucket.complete_upload(
-        "x", upload, [Part(1, "8d777f385d3dfec8815d20f7496026dc", 4)]
-    ),
-    "abort_upload": lambda bucket, upload: bucket.abort_upload("x", upload),
+CALLS: dict[str, Callable[[DelegatingBucket], Any]] = {
+    "head_object": lambda bucket: bucket.head_object("x"),
+    "get_object": lambda bucket: bucket.get_object("x", GetOptions()),
+    "put_object": lambda bucket: bucket.put_object("x", BytesBody(b"data"), PutOptions(4)),
+    "post_object": lambda bucket: bucket.post_object("x", ObjectMeta()),
+    "delete_object": lambda bucket: bucket.delete_object("x"),
+    "list_objects": lambda bucket: bucket.list_objects(ListQuery()),
+    "create_upload": lambda bucket: bucket.create_upload("x", ObjectMeta()),
+}
+UPLOAD_CALLS: dict[str, Callable[[MultipartUpload], Any]] = {
+    "upload_part": lambda upload: upload.upload_part(1, BytesBody(b"data"), 4),
+    "copy_part": lambda upload: upload.copy_part(1, ByteRange(0, 3)),
+    "complete": lambda upload: upload.complete([Part(1, "8d777f385d3dfec8815d20f7496026dc", 4)]),
+    "abort": lambda upload: upload.abort(),
+}
+MANIFEST_CALLS: dict[str, Callable[[Manifests], Any]] = {
+    "put": lambda manifests: manifests.put("x", b"[]"),
+    "get": lambda manifests: manifests.get("x"),
+    "delete": lambda manifests: manifests.delete("x"),
+    "has_any": lambda manifests: manifests.has_any(),
 }
 
 
 @pytest.mark.parametrize("method", CALLS)
 def test_every_method(memory: Any, method: str) -> None:
     memory.put_object("x", BytesBody(b"before"), PutOptions(6))
-    upload_id = memory.create_upload("x", ObjectMeta())
-    memory.upload_part("x", upload_id, 1, BytesBody(b"data"), 4)
     flaky = Flaky(memory, RemoteUnavailable("once"))
-    CALLS[method](DelegatingBucket(flaky, Naps().policy().call), upload_id)
+    CALLS[method](DelegatingBucket(flaky, Naps().policy().call))
+    assert flaky.calls == [method, method]
+
+
+@pytest.mark.parametrize("wrapper", [DelegatingBucket, RetryingBucket])
+@pytest.mark.parametrize("opened", ["created", "by id"])
+@pytest.mark.parametrize("method", UPLOAD_CALLS)
+def test_every_method_of_an_upload(
+    memory: Any, monkeypatch: pytest.MonkeyPatch, method: str, opened: str, wrapper: type[DelegatingBucket]
+) -> None:
+    memory.put_object("x", BytesBody(b"before"), PutOptions(6))
+    begun = memory.create_upload("x", ObjectMeta())
+    begun.upload_part(1, BytesBody(b"data"), 4)
+    flaky = Flaky(begun, RemoteUnavailable("once"))
+    monkeypatch.setattr(memory, "create_upload", lambda *_: flaky)
+    monkeypatch.setattr(memory, "upload_by_id", lambda *_: flaky)
+    bucket = wrapper(memory, Naps().policy().call)
+    create = opened == "created"
+    upload = bucket.create_upload("x", ObjectMeta()) if create else bucket.upload_by_id("x", begun.upload_id)
+    UPLOAD_CALLS[method](upload)
+    assert flaky.calls == [method, method]
+    assert (upload.name, upload.upload_id) == ("x", begun.upload_id)
+
+
+@pytest.mark.parametrize("method", MANIFEST_CALLS)
+def test_every_method_of_manifests(memory: Any, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    memory.manifests.put("x", b"[]")
+    flaky = Flaky(memory.manifests, RemoteUnavailable("once"))
+    monkeypatch.setattr(MemoryBucket, "manifests", flaky)
+    MANIFEST_CALLS[method](RetryingBucket(memory, Naps().policy().call).manifests)
     assert flaky.calls == [method, method]
 
 

@@ -37,7 +37,7 @@ class TestMoved:
         world.run()
         assert world.here == []
         assert world.bucket.content()["o"] == ONE + TWO
-        assert world.bucket.inner.get_manifest("o") == raw
+        assert world.bucket.inner.manifests.get("o") == raw
         assert world.bucket.metadata("o") == {"a": "b"}
         assert world.deletes == ["o", A, B]
         # proved after it was sent, and once more before the segments go
@@ -97,7 +97,7 @@ class TestMoved:
         assert put() != first
         world.run()
         assert set(world.costs) == {"head", "get_manifest", "post"}
-        assert (world.here, world.bucket.inner.get_manifest("o")) == ([], first)
+        assert (world.here, world.bucket.inner.manifests.get("o")) == ([], first)
 
     def test_a_dlo_comes_back_as_an_slo(self, world: World) -> None:
         world.swift.put(A, b"a" * 3)
@@ -109,7 +109,7 @@ class TestMoved:
         raw = world.swift.put_slo("o", [A, B])
         world.run()
         assert world.costs["put"] + world.costs["part"] == 0
-        assert (world.here, world.bucket.inner.get_manifest("o")) == ([], raw)
+        assert (world.here, world.bucket.inner.manifests.get("o")) == ([], raw)
 
     def test_what_was_stored_before(self, world: World) -> None:
         """A mapping that begins to move finds the copies of before."""
@@ -134,13 +134,13 @@ class TestManifestStays:
 
     def test_without_the_stored_manifest(self, world: World) -> None:
         world.swift.put_slo("o", world.two())
-        world.after("put_manifest", lambda: world.bucket.inner.delete_manifest("o"))
+        world.after("put_manifest", lambda: world.bucket.inner.manifests.delete("o"))
         self.unmoved(world, "copy_unproven")
 
     def test_with_another_stored_manifest(self, world: World) -> None:
         raw = world.swift.put_slo("o", world.two())
         other = json.dumps(json.loads(raw)[:1]).encode()
-        world.after("put_manifest", lambda: world.bucket.inner.put_manifest("o", other))
+        world.after("put_manifest", lambda: world.bucket.inner.manifests.put("o", other))
         self.unmoved(world, "copy_unproven")
 
     def test_with_another_copy(self, world: World) -> None:
@@ -299,7 +299,7 @@ class TestSegmentsStay:
             if loss == "object":
                 world.bucket.inner.delete_object("o")
             else:
-                world.bucket.inner.delete_manifest("o")
+                world.bucket.inner.manifests.delete("o")
 
         self.left(world, lose)
         assert world.here == [A, B]
@@ -309,8 +309,8 @@ class TestSegmentsStay:
         """Somebody has overwritten it with something smaller."""
 
         def replace() -> None:
-            raw = json.loads(world.bucket.inner.get_manifest("o"))
-            world.bucket.inner.put_manifest("o", json.dumps(raw[:1]).encode())
+            raw = json.loads(world.bucket.inner.manifests.get("o"))
+            world.bucket.inner.manifests.put("o", json.dumps(raw[:1]).encode())
 
         self.left(world, replace)
         assert world.here == [A, B]
@@ -324,7 +324,7 @@ class TestSegmentsStay:
             raw = world.swift.put_slo("/other/o", [C])
             meta = ObjectMeta().marked(swift_slo_etag=hashlib.md5(raw).hexdigest())
             world.bucket.inner.put_object("o", BytesBody(data), PutOptions(len(data), meta))
-            world.bucket.inner.put_manifest("o", raw)
+            world.bucket.inner.manifests.put("o", raw)
 
         self.left(world, replace)
         assert world.here == [A, B, C, "/other/o"]

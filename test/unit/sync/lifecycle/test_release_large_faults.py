@@ -164,7 +164,7 @@ def test_a_crash_at_every_point(tmp_path: Path) -> None:
         world.bucket.before = world.bucket.after = lambda method, name: None
         world.swift.meanwhile = lambda what, name: None
         assert world.swift.read("o") == ONE + TWO or (
-            world.bucket.content()["o"] == ONE + TWO and world.bucket.inner.get_manifest("o") == raw
+            world.bucket.content()["o"] == ONE + TWO and world.bucket.inner.manifests.get("o") == raw
         )
         world.run()
         world.run()

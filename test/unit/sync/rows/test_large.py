@@ -45,7 +45,7 @@ def test_a_new_one(view: Presumption, conditional: bool) -> None:
     # nothing is sent on the off chance that nothing is there
     assert world.costs == (sent if view is ABSENT else {"head": 1, **sent})
     assert world.stored == b"A" * 20 + b"B" * 30
-    assert world.bucket.inner.get_manifest(NAME) == raw
+    assert world.bucket.inner.manifests.get(NAME) == raw
     assert sum(world.counted) == 50
     assert world.ledger.open == {}
 
@@ -57,7 +57,7 @@ def test_what_is_there_costs_no_bytes(view: Presumption) -> None:
     world.handle()
     assert world.handle(view=view) == Outcome(Kind.PRESENT)
     assert world.costs == {"head": 1, "get_manifest": 1}
-    world.bucket.inner.delete_manifest(NAME)
+    world.bucket.inner.manifests.delete(NAME)
     assert world.handle(view=view) == Outcome(Kind.UPDATED)
     assert world.costs == {"head": 1, "get_manifest": 1, "put_manifest": 1}
     assert world.handle(view=view) == Outcome(Kind.PRESENT)
@@ -101,7 +101,7 @@ def test_a_plain_object_in_its_place_leaves_no_manifest(view: Presumption, condi
     assert world.handle(view=view).kind is Kind.COPIED
     assert world.stored == b"plain"
     with pytest.raises(NotFound):
-        world.bucket.inner.get_manifest(NAME)
+        world.bucket.inner.manifests.get(NAME)
     assert world.handle() == Outcome(Kind.PRESENT)
 
 
@@ -113,12 +113,12 @@ def test_the_manifest_goes_before_the_marks_that_tell_of_it() -> None:
     world.bucket.before = lambda method, name: LocalUnavailable("killed") if method == "put" else None
     assert world.handle().kind is Kind.PENDING
     with pytest.raises(NotFound):
-        world.bucket.inner.get_manifest(NAME)
+        world.bucket.inner.manifests.get(NAME)
     # had the large object come back, its manifest would too
     world.bucket.before = lambda method, name: None
     raw = put_slo(world, *two(world))
     assert world.handle().kind is Kind.UPDATED
-    assert world.bucket.inner.get_manifest(NAME) == raw
+    assert world.bucket.inner.manifests.get(NAME) == raw
 
 
 def test_where_no_manifest_was_ever_stored_new_objects_cost_no_head() -> None:
@@ -168,15 +168,15 @@ def test_what_an_earlier_version_stored_stays_as_it_is() -> None:
     entries = two(world)
     raw = put_slo(world, *entries)
     old = ObjectMeta({"content-type": "text/plain"}, {}, {"x-static-large-object": "True"})
-    upload_id = world.bucket.inner.create_upload(NAME, old)
+    upload = world.bucket.inner.create_upload(NAME, old)
     parts = [
-        world.bucket.inner.upload_part(NAME, upload_id, number, BytesBody(data), len(data))
+        upload.upload_part(number, BytesBody(data), len(data))
         for number, data in enumerate((b"A" * 20, b"B" * 30), 1)
     ]
-    world.bucket.inner.complete_upload(NAME, upload_id, parts)
-    world.bucket.inner.put_manifest(NAME, raw + b"\n")
+    upload.complete(parts)
+    world.bucket.inner.manifests.put(NAME, raw + b"\n")
     assert world.handle() == Outcome(Kind.PRESENT)
     assert world.costs == {"head": 1, "get_manifest": 1}
-    world.bucket.inner.delete_manifest(NAME)
+    world.bucket.inner.manifests.delete(NAME)
     assert world.handle() == Outcome(Kind.UPDATED)
-    assert world.bucket.inner.get_manifest(NAME) == raw
+    assert world.bucket.inner.manifests.get(NAME) == raw

@@ -11,7 +11,7 @@ from s3_sync.errors import AccessDenied, RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta
 from s3_sync.providers.base import OpenUpload
-from s3_sync.providers.memory import MemoryBucket, MemoryProvider
+from s3_sync.providers.memory import MemoryBucket, MemoryProvider, MemoryUpload
 from s3_sync.runtime.log_once import LogOnce
 from s3_sync.state.journal import Journal
 from s3_sync.sync.rows.upload_ledger import (
@@ -48,7 +48,7 @@ class World:
 
     def begin(self, name: str = "o") -> str:
         begin = self.ledger.starting(name)
-        upload_id = self.bucket.create_upload(name, ObjectMeta())
+        upload_id = self.bucket.create_upload(name, ObjectMeta()).upload_id
         self.ledger.started(begin, name, upload_id)
         return upload_id
 
@@ -111,7 +111,7 @@ def test_an_upload_that_nobody_remembers_is_aborted_when_it_is_old(world: World)
     mine = world.begin()
     world.reap()
     assert world.uploads == {mine}
-    assert foreign in world.provider.store("b").uploads
+    assert foreign.upload_id in world.provider.store("b").uploads
 
 
 def test_the_daily_look_is_not_over_before_it_succeeded(
@@ -152,11 +152,11 @@ def test_an_abort_that_fails_is_tried_again(world: World, monkeypatch: pytest.Mo
     world.begin()
     world.restart()
 
-    def abort(name: str, upload_id: str) -> None:
+    def abort(upload: MemoryUpload) -> None:
         raise RemoteUnavailable("away")
 
     with monkeypatch.context() as patched:
-        patched.setattr(world.bucket, "abort_upload", abort)
+        patched.setattr(MemoryUpload, "abort", abort)
         world.reap()
     assert len(world.uploads) == 1
     world.reap()
@@ -175,12 +175,12 @@ def test_one_upload_that_cannot_be_aborted_keeps_none_of_the_others(
         world.bucket.create_upload(name, ObjectMeta())
     world.restart()
     world.clock.sleep(ORPHAN_MIN_AGE + 1)
-    abort, listing = world.bucket.abort_upload, world.bucket.list_uploads
+    abort, listing = MemoryUpload.abort, world.bucket.list_uploads
 
-    def refuse(name: str, upload_id: str) -> None:
-        if upload_id == bad:
+    def refuse(upload: MemoryUpload) -> None:
+        if upload.upload_id == bad:
             raise AccessDenied("not this one")
-        abort(name, upload_id)
+        abort(upload)
 
     def unknown(name: str | None = None) -> Iterator[OpenUpload]:
         if name == "unknown":
@@ -188,7 +188,7 @@ def test_one_upload_that_cannot_be_aborted_keeps_none_of_the_others(
         return listing(name)
 
     with monkeypatch.context() as patched:
-        patched.setattr(world.bucket, "abort_upload", refuse)
+        patched.setattr(MemoryUpload, "abort", refuse)
         patched.setattr(world.bucket, "list_uploads", unknown)
         world.reap()
         assert world.uploads == {bad}
@@ -205,11 +205,11 @@ def test_a_store_that_is_away_is_not_asked_about_every_upload(
     world.restart()
     asked: list[str] = []
 
-    def away(name: str, upload_id: str) -> None:
-        asked.append(name)
+    def away(upload: MemoryUpload) -> None:
+        asked.append(upload.name)
         raise RemoteUnavailable("away")
 
-    monkeypatch.setattr(world.bucket, "abort_upload", away)
+    monkeypatch.setattr(MemoryUpload, "abort", away)
     world.reap()
     assert len(asked) == MAX_CONSECUTIVE_FAILURES
 
@@ -237,12 +237,12 @@ class TestBegins:
     """A crash, or a lost answer, between the request for an upload and the note of its id."""
 
     def test_what_was_begun_then_is_aborted(self, world: World) -> None:
-        before = world.bucket.create_upload("o", ObjectMeta())
+        before = world.bucket.create_upload("o", ObjectMeta()).upload_id
         world.clock.sleep(BEGIN_TIME_TOLERANCE + 1)
         world.ledger.starting("o")
         world.clock.sleep(5)
         world.bucket.create_upload("o", ObjectMeta())
-        other = world.bucket.create_upload("o/2", ObjectMeta())
+        other = world.bucket.create_upload("o/2", ObjectMeta()).upload_id
         world.restart()
         world.reap()
         assert world.uploads == {before, other}
@@ -271,7 +271,7 @@ class TestBegins:
         world = World(tmp_path, KeyNamer.literal(""))
         world.ledger.starting("o")
         world.bucket.create_upload("o", ObjectMeta())
-        somebodys = world.bucket.create_upload("p", ObjectMeta())
+        somebodys = world.bucket.create_upload("p", ObjectMeta()).upload_id
         world.restart()
         world.reap()
         assert world.uploads == {somebodys}
@@ -280,7 +280,7 @@ class TestBegins:
     def test_one_that_is_underway_is_left_alone(self, world: World) -> None:
         """Large objects have a lane of their own: some are begun while leftovers are looked for."""
         begin = world.ledger.starting("o")
-        upload_id = world.bucket.create_upload("o", ObjectMeta())
+        upload_id = world.bucket.create_upload("o", ObjectMeta()).upload_id
         world.reap()
         assert world.uploads == {upload_id}
         assert [number for number, _, _ in world.journal.uploads.beginning("m")] == [begin]
