@@ -15,7 +15,7 @@ from s3_sync.config.coverage import Coverage
 from s3_sync.config.criteria import MATCH_ALL
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import LocalError, LocalMissing, NotFound, SyncError, UsageError
-from s3_sync.model.rows import Row, owner_ordinal
+from s3_sync.model.rows import Row
 from s3_sync.providers.registry import Registry
 from s3_sync.state.checkpoint import Checkpoint
 from s3_sync.state.journal import HELD, HELD_VERIFY, PRIMARY, VERIFY, WAITING, DueRange
@@ -190,7 +190,7 @@ def _position(
 ) -> RowPosition:
     """``seen``: the database's id, and its valid checkpoint, if any."""
     database, checkpoint = seen
-    own = replica.ordinal is not None and owner_ordinal(row.name, replica.replicas) == replica.ordinal
+    own = replica.owns(row.name)
     cursor = 0 if checkpoint is None else checkpoint.last_row if own else checkpoint.last_verified_row
     until: float | None = None
     if row.rowid > cursor:

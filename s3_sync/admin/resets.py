@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 
 from s3_sync.admin.node import NodeView
+from s3_sync.cluster.brokers import BriefRow
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import LocalError, LocalMissing, UsageError
-from s3_sync.model.rows import owner_ordinal
 from s3_sync.model.timestamps import decode_row_timestamps, parse_iso_date
 from s3_sync.sync.backlog.count import CHUNK_ROWS, listed_size
 
@@ -59,10 +59,10 @@ def plan(node: NodeView, mapping: Mapping, prefix: str = "", since: float = 0.0)
                     found.databases += 1
                     position = 0
                     while rows := db.brief_since(position, CHUNK_ROWS):
-                        position = rows[-1][0]
                         for row in rows:
-                            if _is_included(row[1], row[2], prefix, since):
-                                _add(found, row, replica.ordinal, replica.replicas)
+                            position, name, created_at, *_ = row
+                            if _is_included(name, created_at, prefix, since):
+                                _add(found, row, replica.owns(name))
             except LocalMissing:
                 continue
         after = ""
@@ -80,9 +80,9 @@ def _is_included(name: str, created_at: str, prefix: str, since: float) -> bool:
     return not since or max(decode_row_timestamps(created_at)).seconds >= since
 
 
-def _add(found: Plan, row: tuple[int, str, str, int, int, str], ordinal: int | None, replicas: int) -> None:
-    _, name, _, size, deleted, content_type = row
-    if ordinal is None or (replicas > 1 and owner_ordinal(name, replicas) != ordinal):
+def _add(found: Plan, row: BriefRow, own: bool) -> None:
+    _, _, _, size, deleted, content_type = row
+    if not own:
         found.others += 1
     elif deleted:
         found.deletes += 1

@@ -18,7 +18,7 @@ from swift.container.backend import DATADIR, ContainerBroker
 from s3_sync.cluster.database_files import DatabaseFiles, Fingerprint
 from s3_sync.config.settings import Settings
 from s3_sync.errors import LocalError, LocalMissing, LocalUnavailable
-from s3_sync.model.rows import Row
+from s3_sync.model.rows import Row, owns_row
 
 #: seconds to wait for a database that is locked by another process
 _LOCK_WAIT = 10.0
@@ -26,7 +26,8 @@ _LOCK_WAIT = 10.0
 #: proxies cache for up to an hour where they were
 SETTLED_AFTER = 86400.0
 
-#: ROWID, name, created_at as stored, size, deleted, content type
+#: ROWID, name, created_at as stored, size, deleted, content type. A plain tuple: counting a database with
+#: named ones takes a tenth longer
 BriefRow = tuple[int, str, str, int, int, str]
 
 
@@ -179,6 +180,10 @@ class LocalReplica:
     def share(self) -> str:
         """Which of the container's rows this replica owns, as written in status files."""
         return f"{'-' if self.ordinal is None else self.ordinal}/{self.replicas}"
+
+    def owns(self, name: str) -> bool:
+        """Return whether this replica handles the rows of this object name first."""
+        return owns_row(name, self.ordinal, self.replicas)
 
     def fingerprint(self) -> Fingerprint | None:
         """Return a fingerprint of the files without opening them; None if there is no database.

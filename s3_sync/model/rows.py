@@ -75,3 +75,11 @@ def owner_ordinal(name: str, replicas: int) -> int:
     """
     digest = hashlib.sha1(name.encode("utf-8"), usedforsecurity=False).digest()
     return int.from_bytes(digest[-3:], "big") % replicas
+
+
+def owns_row(name: str, ordinal: int | None, replicas: int) -> bool:
+    """Return whether the database with this ordinal handles this object name first. A handoff, which has
+    none, owns no rows."""
+    if ordinal is None:
+        return False
+    return replicas == 1 or owner_ordinal(name, replicas) == ordinal

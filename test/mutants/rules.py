@@ -25,9 +25,9 @@ MUTANTS = (
     ),
     Mutant(
         "the owner sends first, the others verify",
-        "sync/passes/cursors.py",
-        "owner_ordinal(row.name, replica.replicas) == replica.ordinal",
-        "owner_ordinal(row.name, replica.replicas) != replica.ordinal",
+        "model/rows.py",
+        "owner_ordinal(name, replicas) == ordinal",
+        "owner_ordinal(name, replicas) != ordinal",
         f"{_SYNC}/test_container_crawl_nodes.py",
     ),
     Mutant(

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from s3_sync.cluster.brokers import BriefRow
 from s3_sync.config.settings import Profile
-from s3_sync.model.rows import owner_ordinal
+from s3_sync.model.rows import owns_row
 from s3_sync.model.timestamps import decode_row_timestamps
 from s3_sync.state.coalescing import coalesce_window
 from s3_sync.state.journal import PRIMARY, VERIFY, DueRange
@@ -196,13 +196,10 @@ class _Counter:
     def add(self, rows: Sequence[BriefRow]) -> None:
         scope, after = self._scope, self._scope.profile.copy_after
         exclude, deletes = scope.profile.exclude, scope.profile.propagate_delete
-        alone = scope.ordinal is not None and scope.replicas == 1
         for rowid, name, created_at, size, deleted, content_type in rows:
             if name.startswith("\0"):
                 continue
-            own = alone or (
-                scope.ordinal is not None and owner_ordinal(name, scope.replicas) == scope.ordinal
-            )
+            own = owns_row(name, scope.ordinal, scope.replicas)
             written, internal = _written(created_at)
             left_alone = (
                 (exclude is not None and exclude.match(name))

@@ -10,7 +10,7 @@ from zlib import crc32
 
 from s3_sync.cluster.brokers import ContainerDb, LocalReplica
 from s3_sync.config.settings import Mapping
-from s3_sync.model.rows import Row, owner_ordinal
+from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.state.checkpoint import Checkpoint
 from s3_sync.state.tail import LENGTH, Tail
@@ -49,8 +49,7 @@ class DatabaseScope:
         return self.replica.share
 
     def owns(self, row: Row) -> bool:
-        replica = self.replica
-        return replica.ordinal is not None and owner_ordinal(row.name, replica.replicas) == replica.ordinal
+        return self.replica.owns(row.name)
 
 
 class Cursors:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from s3_sync.model.rows import Row, owner_ordinal
+from s3_sync.model.rows import Row, owner_ordinal, owns_row
 from s3_sync.model.timestamps import Timestamp
 
 
@@ -15,6 +15,17 @@ from s3_sync.model.timestamps import Timestamp
 @pytest.mark.parametrize("replicas", [1, 2, 3, 5, 16**6])
 def test_owner_ordinal_is_the_known_hash_modulo_replicas(name: str, number: int, replicas: int) -> None:
     assert owner_ordinal(name, replicas) == number % replicas
+
+
+def test_owns_row_is_true_for_one_of_the_replicas() -> None:
+    for replicas in (1, 2, 3, 5):
+        owners = [ordinal for ordinal in range(replicas) if owns_row("obj0", ordinal, replicas)]
+        assert owners == [owner_ordinal("obj0", replicas)]
+
+
+def test_owns_row_of_a_handoff_is_false() -> None:
+    assert not owns_row("obj0", None, 1)
+    assert not owns_row("obj0", None, 3)
 
 
 def record(**changed: object) -> dict[str, object]:

@@ -21,7 +21,7 @@ from s3_sync.cluster.segments import SegmentReader
 from s3_sync.cluster.services import LocalObjects
 from s3_sync.errors import LocalChanged, LocalMissing, LocalUnavailable
 from s3_sync.model.objects import ByteRange
-from s3_sync.model.rows import Row
+from s3_sync.model.rows import Row, owns_row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.reader import BytesBody
 from unit.sync.client import Client
@@ -120,6 +120,9 @@ class FakeReplica:
     @property
     def share(self) -> str:
         return f"{'-' if self.ordinal is None else self.ordinal}/{self.replicas}"
+
+    def owns(self, name: str) -> bool:
+        return owns_row(name, self.ordinal, self.replicas)
 
     def fingerprint(self) -> object:
         return None if self.db is None else (self.db.id, self.db.last)
