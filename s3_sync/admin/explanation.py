@@ -4,45 +4,22 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from math import isfinite
 
 from s3_sync.admin.failures import Failure, failure_of
 from s3_sync.admin.node import NodeView
-from s3_sync.cluster.brokers import LocalReplica
 from s3_sync.cluster.newest import Deleted, NewestState, Unknown
 from s3_sync.cluster.reader import ObjectReader
 from s3_sync.config.coverage import Coverage
 from s3_sync.config.criteria import MATCH_ALL
 from s3_sync.config.settings import Mapping
-from s3_sync.errors import LocalError, LocalMissing, NotFound, SyncError, UsageError
-from s3_sync.model.rows import Row
+from s3_sync.errors import NotFound, SyncError, UsageError
 from s3_sync.providers.registry import Registry
-from s3_sync.state.checkpoint import Checkpoint
-from s3_sync.state.journal import HELD, HELD_VERIFY, PRIMARY, VERIFY, WAITING, DueRange
+from s3_sync.state.journal import WAITING
+from s3_sync.sync.backlog.position import HANDLED, HELD, RowPosition
 from s3_sync.sync.monitoring.recon_report import destination
 
 # where the bytes are
 SWIFT, STORE, BOTH, NOWHERE, UNCERTAIN = "swift", "store", "both", "nowhere", "uncertain"
-
-
-@dataclass(frozen=True, slots=True)
-class RowPosition:
-    """One row in one database on this node. ``own``: this replica acts on it first.
-
-    ``position``: ``handled`` (a cursor has passed it), ``behind`` (not read yet), ``waits`` (for its
-    ``copy_after``, or for other nodes' daemons), ``held`` (a delete held by the delete budget).
-    ``until``: when that ends, in seconds since the epoch; None if unknown.
-    """
-
-    database: str
-    own: bool
-    row: int
-    cursor: int
-    timestamp: str
-    deleted: bool
-    policy: int
-    position: str
-    until: float | None = None
 
 
 @dataclass(slots=True)
@@ -155,78 +132,12 @@ def _explain_mapping(node: NodeView, mapping: Mapping, name: str, remote: Remote
     expiry = node.journal.expiry(mapping.journal_key, name)
     if expiry is not None and profile.expires_copies:
         found.expires = expiry.expiry.delete_at + profile.propagate_expiration_offset
-    found.rows, found.errors = positions(node, mapping, name)
+    found.rows, found.errors = node.backlog.positions(mapping, name)
     if remote.state == "absent":  # ranges of held deletes include deletes made before the budget was used up
         found.rows = [
-            replace(row, position="handled", until=None) if row.position == HELD else row
-            for row in found.rows
+            replace(row, position=HANDLED, until=None) if row.position == HELD else row for row in found.rows
         ]
     return found
-
-
-def positions(node: NodeView, mapping: Mapping, name: str) -> tuple[list[RowPosition], list[str]]:
-    """Return the positions of a name's rows in the databases on this node, and the errors of databases that
-    cannot be read."""
-    found: list[RowPosition] = []
-    errors: list[str] = []
-    for replica in node.replicas.replicas(mapping.account, mapping.container):
-        try:
-            with replica.open() as db:
-                rows, database = db.rows_of(name), db.id
-                checkpoint = node.statuses.load(mapping, database)
-                if checkpoint is not None and not checkpoint.holds_for(replica.share, db):
-                    checkpoint = None
-        except LocalMissing:
-            continue
-        except LocalError as error:
-            errors.append(str(error))
-            continue
-        found += [_position(node, mapping, replica, (database, checkpoint), row) for row in rows]
-    return found, errors
-
-
-def _position(
-    node: NodeView, mapping: Mapping, replica: LocalReplica, seen: tuple[str, Checkpoint | None], row: Row
-) -> RowPosition:
-    """``seen``: the database's id, and its valid checkpoint, if any."""
-    database, checkpoint = seen
-    own = replica.owns(row.name)
-    cursor = 0 if checkpoint is None else checkpoint.last_row if own else checkpoint.last_verified_row
-    until: float | None = None
-    if row.rowid > cursor:
-        position = "behind"
-        if not own and checkpoint is not None:
-            slack = node.settings.verification_slack_seconds
-            until = max(row.timestamp.seconds, checkpoint.begun) + slack
-            position = "waits" if until > node.now() else position
-    else:
-        position = "handled"
-        ranges = [
-            each
-            for each in node.journal.ranges(mapping.journal_key, database)
-            if each.first_row <= row.rowid <= each.last_row
-        ]
-        position, until = _in_ranges(node, mapping, ranges, row, own)
-    return RowPosition(
-        replica.path, own, row.rowid, cursor, row.timestamp.internal, row.deleted, row.policy, position, until
-    )
-
-
-def _in_ranges(
-    node: NodeView, mapping: Mapping, ranges: list[DueRange], row: Row, own: bool
-) -> tuple[str, float | None]:
-    """Return the position of a row that a cursor has passed, and when it is handled again, if ever."""
-    if row.deleted:
-        held = [each.due for each in ranges if each.kind == (HELD if own else HELD_VERIFY)]
-        count = node.journal.deletes(mapping.journal_key)
-        if not held or not count.held or row.data_timestamp.seconds <= count.allowed_until:
-            return "handled", None
-        return HELD, min(held) if isfinite(min(held)) else None
-    waiting = [each.due for each in ranges if each.kind == (PRIMARY if own else VERIFY)]
-    due = row.timestamp.seconds + mapping.profile.copy_after
-    if waiting and due >= min(waiting) - 60.0 - mapping.profile.copy_after / 10:
-        return "waits", max(due, node.now())
-    return "handled", None
 
 
 def _local(

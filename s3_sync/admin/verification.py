@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 
 from s3_sync.admin.comparison import MANIFEST, UNSURE, UPLOAD, Comparison, Depth, Finding, Sides
-from s3_sync.admin.explanation import RowPosition, positions
 from s3_sync.admin.node import NodeView
 from s3_sync.admin.verification_state import Seen, VerificationState, digest_of
 from s3_sync.cluster.accounts import Accounts
@@ -27,6 +26,7 @@ from s3_sync.providers.base import Bucket, ListQuery
 from s3_sync.providers.registry import Registry
 from s3_sync.runtime.concurrency import GreenPool, Pool
 from s3_sync.state.journal import QUARANTINE
+from s3_sync.sync.backlog.position import HANDLED, RowPosition
 from s3_sync.sync.rows.upload_ledger import LIST_INTERVAL, ORPHAN_MIN_AGE
 
 #: names examined concurrently
@@ -221,8 +221,8 @@ class _Container:
         # before the rows: those of a versioned container wait forever
         if isinstance(state, Present) and (kept := self._kept.reason(self._mapping.container, name)):
             return kept
-        rows, errors = positions(self._node, self._mapping, name)
-        waiting = [row for row in rows if row.position != "handled"]
+        rows, errors = self._node.backlog.positions(self._mapping, name)
+        waiting = [row for row in rows if row.position != HANDLED]
         if waiting:
             return "another node's daemon sends it" if not waiting[0].own else "its row has not been handled"
         if _knows(rows, state):

@@ -1,12 +1,30 @@
-"""How ranges of the journal are made so that their rows become due together."""
+"""When ranges of deferred rows are due: later than their first row, so that more rows are due together."""
 
 from __future__ import annotations
 
+from s3_sync.state.journal import VERIFY, DueRange
+
 #: the longest delay, in seconds
 _MAX_WINDOW = 60.0
+#: rounding error, in seconds, of a range's due time
+_FLOAT_TOLERANCE = 0.001
 
 
-def coalesce_window(copy_after: int) -> float:
-    """How much later than its first row a range of deferred rows is due, in seconds: a tenth of
-    ``copy_after``, 60 seconds at most."""
-    return min(_MAX_WINDOW, copy_after / 10)
+def range_due(first_due: float, kind: str, copy_after: int, slack: float) -> float:
+    """When a range of rows is due, the first of which is due at ``first_due``; seconds since the epoch.
+
+    The delay is a tenth of ``copy_after``, 60 seconds at most. Rows of other nodes (``kind`` VERIFY) wait for
+    the verification ``slack`` as well.
+    """
+    return first_due + _delay(kind, copy_after, slack)
+
+
+def earliest_due(waiting: DueRange, copy_after: int, slack: float) -> float:
+    """The inverse: when the first row for which the range was made is due. Rows of the range that are due
+    earlier had their turn when it was made."""
+    return waiting.due - _delay(waiting.kind, copy_after, slack) - _FLOAT_TOLERANCE
+
+
+def _delay(kind: str, copy_after: int, slack: float) -> float:
+    window = min(_MAX_WINDOW, copy_after / 10)
+    return window + slack if kind == VERIFY else window

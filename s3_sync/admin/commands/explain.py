@@ -14,13 +14,13 @@ from s3_sync.admin.explanation import (
     Explanation,
     LocalStatus,
     MappingExplanation,
-    RowPosition,
     explain,
 )
 from s3_sync.admin.failures import Failure
 from s3_sync.admin.node import NodeView
 from s3_sync.admin.output import Output, moment
 from s3_sync.state.journal import QUARANTINE
+from s3_sync.sync.backlog.position import HELD, WAITS, RowPosition
 
 NAME = "explain"
 HELP = "show everything known about one object, and where its bytes are"
@@ -95,8 +95,8 @@ def _policy(each: MappingExplanation) -> Iterator[tuple[str, str]]:
 
 
 def _row(row: RowPosition) -> str:
-    until = f" until {moment(row.until)}" if row.position == "waits" else ""
-    if row.position == "held":
+    until = f" until {moment(row.until)}" if row.position == WAITS else ""
+    if row.position == HELD:
         until = " by the delete budget until "
         until += "an operator allows it" if row.until is None else moment(row.until)
     whose = "this node's" if row.own else "another node's"

@@ -15,13 +15,11 @@ from s3_sync.cluster.brokers import BriefRow
 from s3_sync.config.settings import Profile
 from s3_sync.model.rows import owns_row
 from s3_sync.model.timestamps import decode_row_timestamps
-from s3_sync.state.coalescing import coalesce_window
+from s3_sync.state.coalescing import earliest_due
 from s3_sync.state.journal import PRIMARY, VERIFY, DueRange
 
 #: rows per read, which takes some milliseconds
 CHUNK_ROWS = 5000
-#: rounding error, in seconds, of a range's due time
-_FLOAT_TOLERANCE = 0.001
 #: verify rounds are a sixth of the slack apart: rows older than this multiple of the slack should have been
 #: verified
 VERIFY_FACTOR = 7 / 6
@@ -83,10 +81,20 @@ class CountScope:
     ranges: Sequence[DueRange] = ()
     retrying: Collection[str] = ()
 
-    def coalesce_delay(self, kind: str) -> float:
-        """How much later than the ``copy_after`` of its first row a range is due."""
-        wait = coalesce_window(self.profile.copy_after)
-        return wait if kind == PRIMARY else wait + self.slack
+    @property
+    def has_checkpoint(self) -> bool:
+        return bool(self.last_row or self.last_verified_row or self.begun)
+
+    def owns(self, name: str) -> bool:
+        return owns_row(name, self.ordinal, self.replicas)
+
+    def cursor(self, own: bool) -> int:
+        """The cursor for own rows, or for those of other nodes."""
+        return self.last_row if own else self.last_verified_row
+
+    def earliest_due(self, waiting: DueRange) -> float:
+        """Rows of the range that are due earlier had their turn when it was made."""
+        return earliest_due(waiting, self.profile.copy_after, self.slack)
 
 
 class _Waiting(NamedTuple):
@@ -165,9 +173,9 @@ class _Range:
 class _Ranges:
     """The ranges of one kind, by first row. ``at`` must be called with increasing ROWIDs."""
 
-    def __init__(self, ranges: Sequence[DueRange], coalesce_delay: float) -> None:
+    def __init__(self, ranges: Sequence[DueRange], scope: CountScope) -> None:
         self._coming = [
-            _Range(each.first_row, each.last_row, each.due, each.due - coalesce_delay - _FLOAT_TOLERANCE)
+            _Range(each.first_row, each.last_row, each.due, scope.earliest_due(each))
             for each in sorted(ranges, key=lambda each: -each.first_row)
         ]
         self._open: list[_Range] = []
@@ -189,7 +197,7 @@ class _Counter:
         self._counted = Backlog()
         kinds = {True: PRIMARY, False: VERIFY}
         self._ranges = {
-            own: _Ranges([each for each in scope.ranges if each.kind == kind], scope.coalesce_delay(kind))
+            own: _Ranges([each for each in scope.ranges if each.kind == kind], scope)
             for own, kind in kinds.items()
         }
 
@@ -200,7 +208,7 @@ class _Counter:
             if name.startswith("\0"):
                 continue
             own = owns_row(name, scope.ordinal, scope.replicas)
-            written, internal = _written(created_at)
+            written, internal = when_written(created_at)
             left_alone = (
                 (exclude is not None and exclude.match(name))
                 or (deleted and (internal or not deletes))
@@ -255,7 +263,7 @@ class _Counter:
                 self._counted += each.earlier
 
 
-def _written(created_at: str) -> tuple[float, bool]:
+def when_written(created_at: str) -> tuple[float, bool]:
     """When the row was last changed, and whether its data part has an offset, as our own deletes have."""
     if len(created_at) == _PLAIN_TIMESTAMP_LENGTH:
         return float(created_at), False

@@ -23,6 +23,7 @@ from s3_sync.state.journal import RETRY, WAITING, DueRange
 from s3_sync.state.journal_view import FailureCounts, JournalView
 from s3_sync.state.resets import ResetRange
 from s3_sync.sync.backlog.count import Amount, Backlog, CountScope, count
+from s3_sync.sync.backlog.position import DatabasePlace, RowPosition, position_of
 
 #: the pause before a database is counted again, as a multiple of the count's duration
 RECOUNT_REST_FACTOR = 20.0
@@ -175,6 +176,27 @@ class BacklogReader:
         return MappingBacklog(
             mapping, tuple(databases), self._journal.failure_counts(key), self._statuses.saved(mapping)
         )
+
+    def positions(self, mapping: Mapping, name: str) -> tuple[list[RowPosition], list[str]]:
+        """The rows of one object in the databases on this node, and the errors of databases that cannot be
+        read. Raises StateError, LocalError."""
+        key = mapping.journal_key
+        found: list[RowPosition] = []
+        errors: list[str] = []
+        for replica in self._replicas.replicas(mapping.account, mapping.container):
+            try:
+                with replica.open() as db:
+                    rows = db.rows_of(name)
+                    checkpoint = self._statuses.load(mapping, db.id)
+                    cursors = _Cursors(checkpoint, self._journal.ranges(key, db.id), frozenset())
+                    scope = self._scope(mapping, replica, cursors, db)
+                    place = DatabasePlace(replica.path, db, scope, self._journal.deletes(key))
+                    found += [position_of(row, place, self._now()) for row in rows]
+            except LocalMissing:
+                continue
+            except LocalError as error:
+                errors.append(str(error))
+        return found, errors
 
     def _database(
         self, mapping: Mapping, replica: LocalReplica, known: _Known | None

@@ -8,7 +8,7 @@ from dataclasses import replace
 from s3_sync.cluster.brokers import ContainerDb
 from s3_sync.model.outcomes import Outcome
 from s3_sync.model.rows import Row
-from s3_sync.state.coalescing import coalesce_window
+from s3_sync.state.coalescing import range_due
 from s3_sync.state.journal import HELD, HELD_VERIFY, PRIMARY, VERIFY, DueRange
 from s3_sync.sync.passes.cursors import Cursors, DatabaseScope
 from s3_sync.sync.passes.result import PassResult
@@ -63,11 +63,9 @@ class DeferredRows:
         if not waiting:
             return make_ranges
         first_due = min(self._scope.batches.handler.next_due(row) for row in waiting)
-        if kind == VERIFY:
-            first_due += self._scope.context.settings.verification_slack_seconds
-        window = coalesce_window(self._scope.mapping.profile.copy_after)
+        slack = self._scope.context.settings.verification_slack_seconds
+        due = range_due(first_due, kind, self._scope.mapping.profile.copy_after, slack)
         rowids = [row.rowid for row in waiting]
-        due = first_due + window
         return [*make_ranges, DueRange(self._cursors.database, kind, min(rowids), max(rowids), due)]
 
     def next_due(self) -> float:

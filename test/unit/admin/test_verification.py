@@ -8,12 +8,11 @@ from typing import Any, cast
 
 import pytest
 
-from s3_sync.admin import verification
-from s3_sync.admin.explanation import RowPosition
 from s3_sync.admin.verification import _Container, _KeptObjects
 from s3_sync.cluster.newest import Deleted, LocalState, Present
 from s3_sync.errors import LocalUnavailable
 from s3_sync.model.timestamps import Timestamp
+from s3_sync.sync.backlog.position import RowPosition
 from unit.sync.fake_node import CONTAINER, mapping
 
 NOW = Timestamp.from_seconds(1_700_000_000.0)
@@ -78,13 +77,12 @@ class TestPending:
         return Account("o")
 
     @pytest.fixture
-    def rows(self, monkeypatch: pytest.MonkeyPatch) -> list[RowPosition]:
-        rows: list[RowPosition] = []
-        monkeypatch.setattr(verification, "positions", lambda *_: (rows, []))
-        return rows
+    def rows(self) -> list[RowPosition]:
+        return []
 
-    def pending(self, account: Account, state: LocalState) -> str:
+    def pending(self, account: Account, state: LocalState, rows: list[RowPosition]) -> str:
         site: Any = SimpleNamespace(
+            backlog=SimpleNamespace(positions=lambda *_: (rows, [])),
             journal=SimpleNamespace(entry=lambda *_: None),
             settings=SimpleNamespace(verification_slack_seconds=60.0),
             now=lambda: NOW.seconds + 3600.0,
@@ -95,21 +93,21 @@ class TestPending:
 
     def test_what_stays_here(self, account: Account, rows: list[RowPosition]) -> None:
         rows.append(row("handled"))
-        assert "a segment of" in self.pending(account, PRESENT)
+        assert "a segment of" in self.pending(account, PRESENT, rows)
 
     def test_a_delete_is_not_kept_by_what_names_the_object(
         self, account: Account, rows: list[RowPosition]
     ) -> None:
         rows.append(row("handled"))
-        assert self.pending(account, Deleted(NOW)) == ""
+        assert self.pending(account, Deleted(NOW), rows) == ""
         assert account.walks == 0
 
     def test_what_stays_here_has_rows_that_wait_for_ever(
         self, account: Account, rows: list[RowPosition]
     ) -> None:
         rows.append(row("behind"))
-        assert "a segment of" in self.pending(account, PRESENT)
-        assert self.pending(Account(), PRESENT) == "its row has not been handled"
+        assert "a segment of" in self.pending(account, PRESENT, rows)
+        assert self.pending(Account(), PRESENT, rows) == "its row has not been handled"
 
 
 def row(position: str) -> RowPosition:

@@ -26,7 +26,7 @@ from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.reader import BytesBody
 from unit.sync.client import Client
 from unit.sync.fake_object_server import Answered, Opened, Version, kind_of
-from unit.sync.fake_rows import brief, last_of, objects_in
+from unit.sync.fake_rows import brief, last_of, objects_in, rows_named
 
 START = 1_700_000_000.0
 MAX_DELETE_AT = 9_999_999_999
@@ -48,7 +48,7 @@ class FakeClock:
 class FakeDb:
     """One replica's database: one row for each name and policy, a new ROWID for each change."""
 
-    object_count, last_rows = objects_in, last_of
+    object_count, last_rows, rows_of = objects_in, last_of, rows_named
 
     def __init__(self, identity: str) -> None:
         self.id = identity

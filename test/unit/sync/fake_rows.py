@@ -34,3 +34,8 @@ def last_of(db: Any, rowid: int, limit: int) -> list[Row]:
     """As ``ContainerDb.last_rows``."""
     found = (row for row in db.rows.values() if row.rowid <= rowid)
     return nlargest(limit, found, key=lambda row: row.rowid)
+
+
+def rows_named(db: Any, name: str) -> list[Row]:
+    """As ``ContainerDb.rows_of``."""
+    return [row for row in db.rows.values() if row.name == name]
