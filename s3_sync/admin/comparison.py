@@ -9,7 +9,7 @@ difference. Nothing is written on either side.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
 from s3_sync.admin.content import Content
@@ -22,20 +22,15 @@ from s3_sync.listing.entry import Entry
 from s3_sync.listing.merge import ListingMerger, Pair
 from s3_sync.model.objects import ObjectInfo, is_md5
 from s3_sync.model.outcomes import NOT_DUE, Kind, Outcome
-from s3_sync.model.rows import Row
 from s3_sync.providers.base import Bucket, ListQuery
 from s3_sync.providers.wrappers.dry_run import (
     WOULD_DELETE,
     WOULD_PUT,
     WOULD_UPDATE,
     WOULD_WRITE_MANIFEST,
-    DryRunBucket,
 )
-from s3_sync.providers.wrappers.retry import RetryPolicy
 from s3_sync.runtime.concurrency import Pool
-from s3_sync.sync.rows.handler import RowHandler
-from s3_sync.sync.rows.remote_state import Presumption
-from s3_sync.transfer.upload_session import TransferContext
+from s3_sync.sync.inspection import DryRun
 
 # kinds of findings
 MISSING = "missing"  # not at the remote
@@ -110,13 +105,7 @@ class Comparison:
         self._sides = sides
         self._every = depth.metadata or depth.content
         self._content = Content(mapping, sides.local, sides.bucket) if depth.content else None
-        # the handler must neither wait for a move nor make one; everything else is the same
-        copying = replace(mapping, profile=replace(mapping.profile, retain_local=True))
-        dry_run = DryRunBucket(sides.bucket, RetryPolicy(attempts=1).call)
-        self._handler = RowHandler(
-            copying, TransferContext(dry_run, lambda size: None), sides.local, sides.now
-        )
-        self._handler.check_all_policies()
+        self._dry_run = DryRun(mapping, sides.bucket, sides.local, sides.now)
 
     def pages(self, after: str = "") -> Iterator[Page]:
         """Compare the names greater than ``after``, in order.
@@ -189,7 +178,7 @@ class Comparison:
             return self._extra_object(name) or self._read(name, None)
         if isinstance(state, Deleted) and not (state.by_client and self._profile.propagate_delete):
             return self._read(name, None) if remote is not None else None  # moved, or kept on purpose
-        outcome = self._handler.handle(_row(name, state), Presumption.UNKNOWN)
+        outcome = self._dry_run.handle(name, state)
         found = self._judge(name, state, outcome, remote is not None)
         if isinstance(state, Present) and (outcome.kind is Kind.PRESENT or outcome.reason == WOULD_UPDATE):
             return self._read(name, state) or found
@@ -229,10 +218,3 @@ def _name(pair: Pair) -> str:
     entry = pair[0] or pair[1]
     assert entry is not None
     return entry.name
-
-
-def _row(name: str, state: Present | Deleted) -> Row:
-    """Make the database row of this state; the handler looks up ETag and size itself."""
-    if isinstance(state, Deleted):
-        return Row(0, name, state.timestamp, state.timestamp, 0, "", "", deleted=True, policy=0)
-    return Row(0, name, state.data_timestamp, state.timestamp, 0, "", "", deleted=False, policy=state.policy)

@@ -15,8 +15,7 @@ from s3_sync.config.settings import Mapping
 from s3_sync.errors import NotFound, SyncError, UsageError
 from s3_sync.providers.registry import Registry
 from s3_sync.state.journal import WAITING
-from s3_sync.sync.backlog.position import HANDLED, HELD, RowPosition
-from s3_sync.sync.monitoring.recon_report import destination
+from s3_sync.sync.inspection import HANDLED, HELD, RowPosition, destination
 
 # where the bytes are
 SWIFT, STORE, BOTH, NOWHERE, UNCERTAIN = "swift", "store", "both", "nowhere", "uncertain"

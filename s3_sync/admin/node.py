@@ -29,7 +29,7 @@ from s3_sync.state.controls import Controls
 from s3_sync.state.journal_view import JournalView
 from s3_sync.state.paths import journal_path
 from s3_sync.streams.small_files import number
-from s3_sync.sync.backlog.reader import BacklogReader
+from s3_sync.sync.inspection import BacklogReader
 
 #: directory of the container databases on a device, see ``swift.container.backend``
 DATABASES = "containers"

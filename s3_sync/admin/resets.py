@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass
 
 from s3_sync.admin.node import NodeView
-from s3_sync.cluster.brokers import BriefRow
+from s3_sync.cluster.brokers import BriefRow, LocalReplica
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import LocalError, LocalMissing, UsageError
-from s3_sync.model.timestamps import decode_row_timestamps, parse_iso_date
-from s3_sync.sync.backlog.count import CHUNK_ROWS, listed_size
+from s3_sync.model.timestamps import parse_iso_date
+from s3_sync.sync.inspection import listed_size, reset_rows
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _AGO = re.compile(r"(\d{1,9})([smhdw])")
@@ -57,12 +57,8 @@ def plan(node: NodeView, mapping: Mapping, prefix: str = "", since: float = 0.0)
             try:
                 with replica.open() as db:
                     found.databases += 1
-                    position = 0
-                    while rows := db.brief_since(position, CHUNK_ROWS):
-                        for row in rows:
-                            position, name, created_at, *_ = row
-                            if _is_included(name, created_at, prefix, since):
-                                _add(found, row, replica.owns(name))
+                    for row in reset_rows(db, prefix, since):
+                        _add(found, row, replica)
             except LocalMissing:
                 continue
         after = ""
@@ -74,15 +70,9 @@ def plan(node: NodeView, mapping: Mapping, prefix: str = "", since: float = 0.0)
     return found
 
 
-def _is_included(name: str, created_at: str, prefix: str, since: float) -> bool:
-    if name.startswith("\0") or not name.startswith(prefix):
-        return False
-    return not since or max(decode_row_timestamps(created_at)).seconds >= since
-
-
-def _add(found: Plan, row: BriefRow, own: bool) -> None:
-    _, _, _, size, deleted, content_type = row
-    if not own:
+def _add(found: Plan, row: BriefRow, replica: LocalReplica) -> None:
+    _, name, _, size, deleted, content_type = row
+    if not replica.owns(name):
         found.others += 1
     elif deleted:
         found.deletes += 1

@@ -11,8 +11,7 @@ from s3_sync.admin.node import NodeView, Running
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import LocalError
 from s3_sync.streams.small_files import number as finite
-from s3_sync.sync.backlog.reader import MappingBacklog
-from s3_sync.sync.monitoring.recon_report import destination
+from s3_sync.sync.inspection import MappingBacklog, destination
 
 # states of a mapping; the first one that applies is shown
 UNREADABLE, PAUSED, ELSEWHERE, RESETTING = "unreadable", "paused", "elsewhere", "resetting"

@@ -26,8 +26,7 @@ from s3_sync.providers.base import Bucket, ListQuery
 from s3_sync.providers.registry import Registry
 from s3_sync.runtime.concurrency import GreenPool, Pool
 from s3_sync.state.journal import QUARANTINE
-from s3_sync.sync.backlog.position import HANDLED, RowPosition
-from s3_sync.sync.rows.upload_ledger import LIST_INTERVAL, ORPHAN_MIN_AGE
+from s3_sync.sync.inspection import HANDLED, RowPosition, is_abandoned
 
 #: names examined concurrently
 WORKERS = 16
@@ -207,8 +206,7 @@ class _Container:
             self.notes.append(f"{self._mapping.label}: cannot list open uploads: {error}")
             return
         for upload in uploads:
-            age = self._node.now() - upload.begun
-            young = upload.begun and age < ORPHAN_MIN_AGE + LIST_INTERVAL
+            young = not is_abandoned(upload.begun, self._node.now())
             reason = "it may be in progress, and is aborted when it is a week old"
             yield Finding(upload.name, UPLOAD, upload.upload_id, reason if young else "")
 

@@ -20,7 +20,7 @@ from s3_sync.admin.failures import Failure
 from s3_sync.admin.node import NodeView
 from s3_sync.admin.output import Output, moment
 from s3_sync.state.journal import QUARANTINE
-from s3_sync.sync.backlog.position import HELD, WAITS, RowPosition
+from s3_sync.sync.inspection import HELD, WAITS, RowPosition
 
 NAME = "explain"
 HELP = "show everything known about one object, and where its bytes are"

@@ -138,6 +138,19 @@ def count(db: Countable, scope: CountScope, now: float, yield_to_hub: Callable[[
     return counter.finish()
 
 
+def reset_rows(db: Countable, prefix: str, since: float) -> Iterator[BriefRow]:
+    """The rows that a reset of names with this ``prefix``, changed since that time, compares. Raises
+    LocalError."""
+    position = 0
+    while rows := db.brief_since(position, CHUNK_ROWS):
+        for row in rows:
+            position, name, created_at, *_ = row
+            if name.startswith("\0") or not name.startswith(prefix):
+                continue
+            if not since or when_written(created_at)[0] >= since:
+                yield row
+
+
 def _chunks(db: Countable, scope: CountScope) -> Iterator[list[BriefRow]]:
     """Rows after a cursor, and rows before it that a range covers."""
     cursor = scope.last_verified_row if scope.ordinal is None else scope.last_row

@@ -192,6 +192,12 @@ class UploadLedger:
             return completing | self._in_flight
 
 
+def is_abandoned(begun: float, now: float) -> bool:
+    """Whether no daemon works on an upload any more and each had a day to abort it. ``begun``: seconds since
+    the epoch; 0 if unknown, which counts as abandoned."""
+    return not begun or now - begun >= ORPHAN_MIN_AGE + LIST_INTERVAL
+
+
 def abort_orphaned_uploads(
     label: str, ledger: UploadLedger, open_bucket: Callable[[], Bucket], log_once: LogOnce
 ) -> None:
