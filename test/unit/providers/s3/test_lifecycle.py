@@ -28,6 +28,10 @@ OTHERS = (
 )
 NAMESPACE = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 
+LISTING_WITH_A_NAME_THAT_IS_NO_XML = (
+    b"<ListBucketResult><Contents><Key>a\x01</Key></Contents></ListBucketResult>"
+)
+
 
 def document(rules: str, namespace: str = NAMESPACE) -> bytes:
     whole = f'<?xml version="1.0" encoding="UTF-8"?><LifecycleConfiguration{namespace}>{rules}'
@@ -204,6 +208,7 @@ class TestOnTheWire:
             (error(501, "NotImplemented"), NotSupported),
             (Answer(404), NotFound),
             (Answer(200, {}, b"<ListBucketResult/>"), NotSupported),
+            (Answer(200, {}, LISTING_WITH_A_NAME_THAT_IS_NO_XML), NotSupported),
             (Answer(200, {}, b"{}"), UnexpectedAnswer),
             (Answer(200, {}, b"<html/>"), UnexpectedAnswer),
             (Answer(200), UnexpectedAnswer),
