@@ -199,6 +199,8 @@ STORES = (
 )
 #: one way each, for what is the same however bytes are sent
 ONE_WAY = ("memory", "memory-retried", "memory-guarded", "toy", "swift", "moto", "rclone")
+#: those that are reached over the network
+REMOTE = tuple(store for store in STORES if not store.startswith(("memory", "toy")))
 
 
 def target_of(target_id: str, server: Any) -> Target:

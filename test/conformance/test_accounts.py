@@ -7,7 +7,7 @@ import time
 import pytest
 
 from conformance.samples import put, sample
-from conformance.targets import Target
+from conformance.targets import REMOTE, Target
 from s3_sync.config.secret import Secret
 from s3_sync.errors import AccessDenied, NotFound, RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
@@ -64,9 +64,8 @@ def test_created_bucket_is_found_and_listed(provider: Provider, target: Target, 
     assert list(entries) == sorted(entries)
 
 
+@pytest.mark.parametrize("target", REMOTE, indirect=True)
 def test_unreachable_store_raises_remote_unavailable(target: Target, namer: KeyNamer) -> None:
-    if target.store == "memory":
-        return
     provider = target.provider(endpoint="http://127.0.0.1:9")
     bucket = provider.bucket("conformance", namer)
     with pytest.raises(RemoteUnavailable):
