@@ -20,7 +20,7 @@ from s3_sync.config.settings import Mapping
 from s3_sync.errors import SyncError
 from s3_sync.listing.entry import Entry
 from s3_sync.listing.merge import ListingMerger, Pair
-from s3_sync.model.objects import ObjectInfo, is_md5
+from s3_sync.model.objects import ListedObject, is_md5
 from s3_sync.model.outcomes import NOT_DUE, Kind, Outcome
 from s3_sync.providers.base import Bucket, ListQuery
 from s3_sync.providers.wrappers.dry_run import (
@@ -153,7 +153,7 @@ class Comparison:
             return moved and self._content is None
         if remote is None or self._every:
             return False
-        info: ObjectInfo = remote.record["info"]
+        info: ListedObject = remote.record["info"]
         # an empty object may be a DLO or a symlink; the hash of an SLO is that of its manifest
         size, etag = local.record["bytes"], str(local.record["hash"])
         return info.size == size > 0 and info.etag == etag and is_md5(etag)

@@ -182,7 +182,7 @@ def _remote(registry: Registry, mapping: Mapping, name: str) -> RemoteStatus:
     except SyncError as error:
         found.state, found.detail = "unavailable", f"{error.reason}: {error}"
     else:
-        marked = info.meta.swift_timestamp if info.meta is not None else None
+        marked = info.meta.swift_timestamp
         found.state, found.size, found.etag = "present", info.size, info.etag or ""
         found.swift_timestamp = marked.internal if marked else ""
     return found

@@ -11,7 +11,7 @@ from s3_sync.cluster.client import SwiftResponse
 from s3_sync.errors import LocalUnavailable
 from s3_sync.http.pool import HttpError, Response
 from s3_sync.model.headers import from_swift, is_true
-from s3_sync.model.objects import ObjectInfo, is_md5
+from s3_sync.model.objects import LocalInfo, is_md5
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.reader import CHUNK, Body
 
@@ -135,10 +135,10 @@ class Found:
     def is_ciphertext(self) -> bool:
         return any(name.startswith(_CIPHERTEXT) for name, _ in self.headers)
 
-    def info(self, name: str) -> ObjectInfo:
+    def info(self, name: str) -> LocalInfo:
         """Return the metadata. ``md5`` is set if the ETag is one: not for large objects, whose ETag is the
         manifest's."""
-        return ObjectInfo(
+        return LocalInfo(
             name=name,
             size=self.size,
             etag=self.etag,
@@ -183,7 +183,7 @@ class LocalObject:
     """
 
     def __init__(self, name: str, found: Found, reopen: Callable[[], Stream]) -> None:
-        self.info: ObjectInfo = found.info(name)
+        self.info: LocalInfo = found.info(name)
         self.headers: Mapping[str, str] = dict(found.headers)
         self.kind: str = found.kind
         self.container: str = found.container

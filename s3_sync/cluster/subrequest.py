@@ -13,7 +13,7 @@ from swift.common.wsgi import make_pre_authed_env
 
 from s3_sync.errors import BadDigest, LocalChanged, LocalUnavailable, ObjectRefused, SyncError
 from s3_sync.model.headers import from_swift
-from s3_sync.model.objects import ObjectInfo
+from s3_sync.model.objects import LocalInfo
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.reader import CHUNK, Body
 
@@ -56,7 +56,7 @@ class SubrequestWriter:
             raise LocalChanged(f"{what}: an object exists, or the container does not (status {status})")
         raise _error(status, what)
 
-    def find(self, container: str, name: str) -> ObjectInfo | None:
+    def find(self, container: str, name: str) -> LocalInfo | None:
         status, headers = self._request("HEAD", container, name)
         if status == 404:
             return None
@@ -64,7 +64,15 @@ class SubrequestWriter:
             raise _error(status, f"HEAD {container}/{name}")
         etag, size = headers["Etag"].strip('"'), int(headers["Content-Length"])
         timestamp = Timestamp.parse(headers.get("X-Backend-Timestamp") or headers["X-Timestamp"])
-        return ObjectInfo(name, size, etag, meta=from_swift(headers.items()), timestamp=timestamp)
+        written = headers.get("X-Backend-Data-Timestamp")
+        return LocalInfo(
+            name,
+            size,
+            etag,
+            meta=from_swift(headers.items()),
+            data_timestamp=Timestamp.parse(written) if written else timestamp,
+            timestamp=timestamp,
+        )
 
     def post_object(self, container: str, name: str, headers: Mapping[str, str]) -> None:
         """Update the metadata unless the object is gone or has newer metadata. Raises LocalUnavailable."""

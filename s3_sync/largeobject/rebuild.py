@@ -35,7 +35,6 @@ def rebuild(stored: ObjectInfo, manifest: Manifest) -> Rebuilt:
     ``stored`` is from a HEAD. Raises ObjectRefused ``manifest_mismatch`` if the manifest is not for these
     bytes, as happens briefly while an overwrite is in progress.
     """
-    assert stored.meta is not None
     slo_etag = stored.meta.marks.get("swift-slo-etag", manifest.etag)
     dlo_etag = stored.meta.marks.get("swift-source-dlo-etag", manifest.joined_etag)
     if stored.size != manifest.size or slo_etag != manifest.etag or dlo_etag != manifest.joined_etag:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from s3_sync.model.objects import ObjectInfo, is_md5
+from s3_sync.model.objects import ListedObject, is_md5
 from s3_sync.model.timestamps import parse_iso_date
 
 #: object stores do not list content types
@@ -34,7 +34,7 @@ class Entry(NamedTuple):
         return cls(name, {"subdir": name})
 
     @classmethod
-    def from_object(cls, info: ObjectInfo) -> Entry:
+    def from_object(cls, info: ListedObject) -> Entry:
         """Build an entry from an object of a remote listing."""
         record = {
             "name": info.name,

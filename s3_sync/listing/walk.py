@@ -16,7 +16,7 @@ from s3_sync.errors import InvalidRequest
 from s3_sync.listing.entry import Entry
 from s3_sync.listing.midpoint import between
 from s3_sync.listing.query import RESERVED, ListingQuery
-from s3_sync.model.objects import ObjectInfo
+from s3_sync.model.objects import ListedObject
 
 #: sorts after every other character: a group + this sorts after (nearly) all names in the group
 _LAST_CHARACTER = "\U0010ffff"
@@ -37,7 +37,7 @@ class Page(Protocol):
     """See ``s3_sync.providers.base.ListPage``."""
 
     @property
-    def objects(self) -> Sequence[ObjectInfo]: ...
+    def objects(self) -> Sequence[ListedObject]: ...
 
     @property
     def prefixes(self) -> Sequence[str]: ...
@@ -145,7 +145,7 @@ class Walk:
                 entries += self._group_entries(group, info, after, before)
         return entries, passed, ended
 
-    def _group_entries(self, group: str, info: ObjectInfo | None, after: str, before: str) -> list[Entry]:
+    def _group_entries(self, group: str, info: ListedObject | None, after: str, before: str) -> list[Entry]:
         """Return the entries for a group; ``info`` is its first object if the store listed it."""
         if RESERVED in group:
             return []
@@ -222,9 +222,9 @@ class Walk:
 
 
 def _in_order(
-    objects: Sequence[ObjectInfo], prefixes: Sequence[str]
-) -> Iterator[tuple[str, ObjectInfo | None]]:
-    lines: list[tuple[str, ObjectInfo | None]] = [(info.name, info) for info in objects]
+    objects: Sequence[ListedObject], prefixes: Sequence[str]
+) -> Iterator[tuple[str, ListedObject | None]]:
+    lines: list[tuple[str, ListedObject | None]] = [(info.name, info) for info in objects]
     if prefixes:
         lines += [(prefix, None) for prefix in prefixes]
         lines.sort(key=lambda line: line[0])

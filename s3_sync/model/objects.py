@@ -80,14 +80,27 @@ class ObjectMeta:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedObject:
+    """One object as a listing of a remote store shows it.
+
+    ``etag`` is unquoted and may have any form: one that equals an MD5 proves the same bytes, any other proves
+    nothing. ``last_modified``: seconds since the epoch, 0.0 if unknown.
+    """
+
+    name: str
+    size: int
+    etag: str = ""
+    last_modified: float = 0.0
+    storage_class: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """One object as its store describes it.
+    """One object as its store describes it in the answer to a HEAD or GET.
 
     ``etag`` is unquoted and may have any form; ``md5`` is the hex MD5 of the bytes, if known. ``archived``:
     the store has to restore the object before bytes or metadata can be copied. ``last_modified`` is in
-    seconds since the epoch. ``meta`` is None if this comes from a listing. ``data_timestamp`` and
-    ``timestamp`` are known for objects of the local cluster: when the bytes were written, and when bytes or
-    metadata last changed.
+    seconds since the epoch.
     """
 
     name: str
@@ -95,11 +108,18 @@ class ObjectInfo:
     etag: str = ""
     md5: str | None = None
     last_modified: float = 0.0
-    meta: ObjectMeta | None = None
+    meta: ObjectMeta = field(kw_only=True)
     storage_class: str = ""
     archived: bool = False
-    data_timestamp: Timestamp | None = None
-    timestamp: Timestamp | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LocalInfo(ObjectInfo):
+    """One object of the local cluster. ``data_timestamp``: when the bytes were written; ``timestamp``: when
+    bytes or metadata last changed."""
+
+    data_timestamp: Timestamp = field(kw_only=True)
+    timestamp: Timestamp = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

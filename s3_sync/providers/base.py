@@ -13,7 +13,15 @@ from typing import Protocol
 
 from s3_sync.errors import RemoteError
 from s3_sync.model.keys import KeyNamer
-from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
+from s3_sync.model.objects import (
+    ByteRange,
+    GetOptions,
+    ListedObject,
+    ObjectInfo,
+    ObjectMeta,
+    PutOptions,
+    PutResult,
+)
 from s3_sync.streams.reader import Body
 
 MIB = 1024 * 1024
@@ -77,14 +85,13 @@ class ListQuery:
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """``objects`` (``meta`` is None) and ``prefixes``, each sorted by UTF-8 bytes of the name.
+    """``objects`` and ``prefixes``, each sorted by UTF-8 bytes of the name.
 
-    A listing has the ``etag`` only, never the ``md5``: an ETag equal to an MD5 proves the same bytes, any
-    other proves nothing. ``next_after``: the ``start_after`` of the next page; None on the last page. An
-    empty page may have a next one.
+    ``next_after``: the ``start_after`` of the next page; None on the last page. An empty page may have a next
+    one.
     """
 
-    objects: tuple[ObjectInfo, ...]
+    objects: tuple[ListedObject, ...]
     prefixes: tuple[str, ...] = ()
     next_after: str | None = None
 

@@ -7,13 +7,22 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from uuid import uuid4
 
 from s3_sync.errors import Archived, BadDigest, InvalidRequest, NotFound, NotSupported, PreconditionFailed
 from s3_sync.model.headers import from_user_metadata, to_user_metadata
 from s3_sync.model.keys import KeyNamer
-from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult, is_md5
+from s3_sync.model.objects import (
+    ByteRange,
+    GetOptions,
+    ListedObject,
+    ObjectInfo,
+    ObjectMeta,
+    PutOptions,
+    PutResult,
+    is_md5,
+)
 from s3_sync.providers.base import (
     ARCHIVE_CLASSES,
     BucketEntry,
@@ -47,16 +56,12 @@ class _Object:
     def info(self, name: str) -> ObjectInfo:
         mark = self.meta.marks.get("swift-etag", "")
         md5 = next((text for text in (mark, self.etag) if is_md5(text)), None)
-        return ObjectInfo(
-            name,
-            len(self.data),
-            self.etag,
-            md5,
-            self.modified,
-            self.meta,
-            storage_class=self.storage_class,
-            archived=self.storage_class in ARCHIVE_CLASSES,
-        )
+        archived = self.storage_class in ARCHIVE_CLASSES
+        size, modified, storage_class = len(self.data), self.modified, self.storage_class
+        return ObjectInfo(name, size, self.etag, md5, modified, storage_class, archived, meta=self.meta)
+
+    def listed(self, name: str) -> ListedObject:
+        return ListedObject(name, len(self.data), self.etag, self.modified, self.storage_class)
 
 
 @dataclass(slots=True)
@@ -193,7 +198,7 @@ class MemoryBucket:
         with self._lock:
             stored = dict(self._store.objects)
         names = {name: found for key, found in stored.items() if (name := self.namer.name(key)) is not None}
-        objects: list[ObjectInfo] = []
+        objects: list[ListedObject] = []
         prefixes: list[str] = []
         last = None
         # strings sort by code point, which is the order of their UTF-8 bytes
@@ -206,8 +211,7 @@ class MemoryBucket:
             if len(objects) + len(prefixes) == query.limit:
                 return ListPage(tuple(objects), tuple(prefixes), last)
             if rolled is None:
-                found = names[name].info(name)
-                objects.append(replace(found, md5=None, meta=None, archived=False))
+                objects.append(names[name].listed(name))
             else:
                 prefixes.append(rolled)
             last = rolled or name

@@ -48,7 +48,6 @@ def answer_headers(info: ObjectInfo, etag: str, large: bool) -> Headers:
     Clients do not take the ETag of a response with ``X-Static-Large-Object`` for the MD5 of the bytes. Raises
     InvalidRequest for more metadata than Swift allows: clients limit the number of header lines.
     """
-    assert info.meta is not None
     if len(info.meta.user) > MAX_META_COUNT:
         raise InvalidRequest(
             f"{info.name} has {len(info.meta.user)} metadata headers, Swift allows {MAX_META_COUNT}"
@@ -69,13 +68,12 @@ def answer_headers(info: ObjectInfo, etag: str, large: bool) -> Headers:
 
 def written_at(info: ObjectInfo) -> Timestamp:
     """Return when the object was written to Swift, or to the store if it was never in Swift."""
-    marked = info.meta.swift_timestamp if info.meta is not None else None
-    return marked or Timestamp.from_seconds(info.last_modified)
+    return info.meta.swift_timestamp or Timestamp.from_seconds(info.last_modified)
 
 
 def is_expired(info: ObjectInfo, now: float | None = None) -> bool:
     """Return whether the object's X-Delete-At has passed."""
-    delete_at = info.meta.delete_at if info.meta is not None else None
+    delete_at = info.meta.delete_at
     return delete_at is not None and delete_at <= (time.time() if now is None else now)
 
 

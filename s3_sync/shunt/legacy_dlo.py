@@ -17,7 +17,7 @@ from s3_sync.shunt.request import Environ, RemoteLookup, StartResponse, find_fil
 
 def is_bare(info: ObjectInfo) -> bool:
     """Return whether the copy is such a manifest."""
-    marks = info.meta.marks if info.meta is not None else {}
+    marks = info.meta.marks
     return not info.size and "x-object-manifest" in marks and "swift-source-dlo-etag" not in marks
 
 

@@ -3,7 +3,6 @@ their segments were."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from s3_sync.config.credentials.base import Credentials
@@ -42,7 +41,7 @@ def is_large(info: ObjectInfo) -> bool:
 
 def is_dynamic(info: ObjectInfo) -> bool:
     """Return whether the object was a DLO."""
-    return "x-object-manifest" in _marks(info)
+    return "x-object-manifest" in info.meta.marks
 
 
 class LargeObjects:
@@ -100,23 +99,19 @@ class LargeObjects:
         self._cache[key] = entry
 
 
-def _marks(info: ObjectInfo) -> Mapping[str, str]:
-    return info.meta.marks if info.meta is not None else {}
-
-
 def has_segments(info: ObjectInfo) -> bool:
     """Return whether the object was a large object in Swift, not only at the store."""
-    return "x-static-large-object" in _marks(info) or is_dynamic(info)
+    return "x-static-large-object" in info.meta.marks or is_dynamic(info)
 
 
 def named_places(info: ObjectInfo) -> frozenset[Place]:
     """Return where a DLO's segments are, according to the copy's own metadata."""
-    container, _, name = _marks(info).get("x-object-manifest", "").partition("/")
+    container, _, name = info.meta.marks.get("x-object-manifest", "").partition("/")
     return frozenset({(container, name or "-")}) if container else frozenset()
 
 
 def _of_dlo(info: ObjectInfo) -> Etags | None:
-    etag = _marks(info).get("swift-source-dlo-etag")
+    etag = info.meta.marks.get("swift-source-dlo-etag")
     return Etags(etag) if etag is not None else None
 
 
@@ -126,7 +121,7 @@ def _of_store(info: ObjectInfo) -> Etags:
 
 def _belongs_to(info: ObjectInfo, manifest: Manifest) -> bool:
     """Return whether the copy's metadata or ETag identifies this manifest as its own."""
-    marks = _marks(info)
+    marks = info.meta.marks
     return (
         marks.get("swift-slo-etag") == manifest.etag
         or marks.get("swift-source-dlo-etag") == manifest.joined_etag
@@ -137,7 +132,7 @@ def _belongs_to(info: ObjectInfo, manifest: Manifest) -> bool:
 def _key(target: MappedContainer, info: ObjectInfo) -> _Key:
     """Return the key of one version of the object: the same bytes may be written again with segments
     elsewhere."""
-    bucket, written = target.bucket, _marks(info).get("swift-timestamp", "")
+    bucket, written = target.bucket, info.meta.marks.get("swift-timestamp", "")
     return (
         target.mapping.credentials,
         bucket.name,

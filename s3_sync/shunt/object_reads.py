@@ -221,7 +221,6 @@ class ObjectReads:
             return self._respond_manifest(lookup, info)
         check_link(lookup, self._etags(lookup, info).swift)
         response = self._response(lookup, info)
-        assert info.meta is not None
         if "part-number" in lookup.params and "x-static-large-object" in info.meta.marks:
             part = self._respond_part(lookup, info, response)
             if part is not None:
@@ -322,7 +321,7 @@ class ObjectReads:
 def _has_verified_md5(info: ObjectInfo) -> bool:
     """Return whether the MD5 is certainly that of the bytes. For copies with our timestamp the daemon has
     verified it; the ETag of other objects may only look like an MD5."""
-    return info.md5 is not None and info.meta is not None and info.meta.swift_timestamp is not None
+    return info.md5 is not None and info.meta.swift_timestamp is not None
 
 
 def _part_number(lookup: RemoteLookup) -> int:

@@ -191,7 +191,6 @@ def _new_meta(request: Request, info: ObjectInfo) -> ObjectMeta:
 
     Raises ObjectRefused.
     """
-    assert info.meta is not None
     stored: dict[str, str] = {}
     user: dict[str, str] = {}
     sent = {name.lower(): value for name, value in SwobRequest(request.environ).headers.items()}

@@ -146,7 +146,7 @@ class Restores:
             info = lookup.bucket.head_object(old.name)
         except NotFound:
             return
-        if info.meta is None or info.meta == old.meta or info.etag != old.etag:
+        if info.meta == old.meta or info.etag != old.etag:
             return
         timestamp = written_at(info)
         if timestamp > lookup.asked_at:
@@ -184,7 +184,6 @@ def _headers(info: ObjectInfo, manifest: Manifest | None) -> dict[str, str]:
 
     The ETag that s3api clients saw is stored as s3api itself stores it for a multipart upload.
     """
-    assert info.meta is not None
     headers, marks = stored_headers(info.meta), info.meta.marks
     if manifest is not None and "x-static-large-object" in marks:
         headers[S3_ETAG] = manifest.multipart_etag

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import Enum
 from urllib.parse import unquote
 
-from s3_sync.model.objects import STORED_HEADERS, ObjectInfo, ObjectMeta
+from s3_sync.model.objects import STORED_HEADERS, LocalInfo, ObjectInfo, ObjectMeta
 
 #: marks for the kind of Swift object; plain objects have none
 KIND_MARKS = ("x-static-large-object", "x-object-manifest")
@@ -22,19 +22,17 @@ class Decision(Enum):
 
 
 def decide(
-    local: ObjectInfo, remote: ObjectInfo | None, is_same: Callable[[ObjectInfo], bool] | None = None
+    local: LocalInfo, remote: ObjectInfo | None, is_same: Callable[[ObjectInfo], bool] | None = None
 ) -> Decision:
     """Decide how to make ``remote`` agree with ``local``, the newest local state.
 
     Objects are identical if size and MD5 are, or if ``is_same`` says so for the remote copy's bytes;
-    timestamps only show that the local state is stale. Both need ``meta`` (from a HEAD, not from a listing).
+    timestamps only show that the local state is stale.
     """
     if remote is None:
         return Decision.PUT
-    assert local.meta is not None
-    assert remote.meta is not None
     marked = remote.meta.swift_timestamp
-    if marked is not None and local.timestamp is not None and marked > local.timestamp:
+    if marked is not None and marked > local.timestamp:
         return Decision.WAIT
     if not (is_same(remote) if is_same is not None else _same_md5(local, remote)):
         return Decision.PUT
@@ -43,16 +41,16 @@ def decide(
     return Decision.PUT if remote.archived else Decision.POST
 
 
-def is_older_version_of(remote: ObjectInfo, local: ObjectInfo) -> bool:
+def is_older_version_of(remote: ObjectInfo, local: LocalInfo) -> bool:
     """Return whether a stored copy was made from an older version than ``local``; its content may be the
     same. False for copies by older programs, which do not record the version."""
-    marked = remote.meta.swift_timestamp if remote.meta is not None else None
-    return marked is not None and local.timestamp is not None and marked < local.timestamp
+    marked = remote.meta.swift_timestamp
+    return marked is not None and marked < local.timestamp
 
 
 def has_manifest_mark(remote: ObjectInfo) -> bool:
     """Return whether a stored copy was made from a large object, so that its manifest may be stored, too."""
-    return remote.meta is not None and any(mark in remote.meta.marks for mark in KIND_MARKS)
+    return any(mark in remote.meta.marks for mark in KIND_MARKS)
 
 
 def _same_md5(local: ObjectInfo, remote: ObjectInfo) -> bool:

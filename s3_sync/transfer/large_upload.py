@@ -21,7 +21,7 @@ from s3_sync.errors import NotFound, ObjectRefused, RemoteUnavailable, SegmentCh
 from s3_sync.largeobject.manifest import Manifest, Segment, read_manifest
 from s3_sync.largeobject.plan import Piece, PlannedPart, is_one_to_one, plan_parts
 from s3_sync.model.headers import is_true
-from s3_sync.model.objects import ByteRange, ObjectInfo, ObjectMeta, PutOptions
+from s3_sync.model.objects import ByteRange, LocalInfo, ObjectInfo, ObjectMeta, PutOptions
 from s3_sync.providers.base import Bucket, MultipartUpload, Part
 from s3_sync.providers.limits import check_limits
 from s3_sync.providers.manifests import MAX_MANIFEST
@@ -57,18 +57,18 @@ class Segments(Protocol):
 class LargeObject:
     """``info`` describes the whole object: the size of all segments, and marks for its kind and manifest."""
 
-    info: ObjectInfo
+    info: LocalInfo
     manifest: Manifest
     segments: Segments
 
     @property
     def is_static(self) -> bool:
-        return "x-object-manifest" not in _meta(self.info).marks
+        return "x-object-manifest" not in self.info.meta.marks
 
     @property
     def target(self) -> str:
         """The ``container/prefix`` of a DLO's segments."""
-        return _meta(self.info).marks["x-object-manifest"]
+        return self.info.meta.marks["x-object-manifest"]
 
     @property
     def mark(self) -> str:
@@ -83,10 +83,10 @@ class LargeObject:
         """
         if remote.size != self.manifest.size:
             return False
-        marks = _meta(remote).marks
+        marks = remote.meta.marks
         return (
             remote.etag == self.manifest.multipart_etag
-            or marks.get(self.mark) == _meta(self.info).marks[self.mark]
+            or marks.get(self.mark) == self.info.meta.marks[self.mark]
             # a restored DLO is an SLO
             or marks.get("swift-source-dlo-etag") == self.manifest.joined_etag
         )
@@ -98,7 +98,7 @@ class LargeObject:
 
     def with_stored_manifest(self, stored: Manifest) -> LargeObject:
         """Return the same SLO with an equivalent manifest; after a restore, the times in it differ."""
-        info = replace(self.info, meta=_meta(self.info).marked(swift_slo_etag=stored.etag))
+        info = replace(self.info, meta=self.info.meta.marked(swift_slo_etag=stored.etag))
         return replace(self, info=info, manifest=stored)
 
 
@@ -115,7 +115,7 @@ def read_large_object(local: OpenObject, segments: Segments) -> LargeObject:
 
     Raises ObjectRefused if it cannot be copied, LocalError.
     """
-    meta = _meta(local.info)
+    meta = local.info.meta
     if large_kind(local) == "slo":
         manifest = Manifest.parse(read_manifest(local.body, local.info.etag, MAX_MANIFEST))
         segments.check(manifest)
@@ -178,7 +178,7 @@ def has_manifest(bucket: Bucket, large: LargeObject, remote: ObjectInfo | None) 
     """Return whether the stored manifest is that of ``large``; ``remote`` as in ``ensure_manifest``."""
     try:
         stored = bucket.manifests.get(large.info.name)
-        unmarked = remote is not None and large.mark not in _meta(remote).marks
+        unmarked = remote is not None and large.mark not in remote.meta.marks
         return stored == large.manifest.raw or (
             unmarked and Manifest.parse(stored).segments == large.manifest.segments
         )
@@ -189,7 +189,7 @@ def has_manifest(bucket: Bucket, large: LargeObject, remote: ObjectInfo | None) 
 def as_stored(bucket: Bucket, large: LargeObject, remote: ObjectInfo) -> LargeObject:
     """Return ``large`` with the stored manifest, if that belongs to the copy ``remote`` and names exactly
     these segments: then nothing needs to be sent. Otherwise ``large`` itself."""
-    marked = _meta(remote).marks.get(large.mark)
+    marked = remote.meta.marks.get(large.mark)
     if not large.is_static or marked in (None, large.manifest.etag):
         return large
     try:
@@ -208,7 +208,7 @@ def stored_manifest(bucket: Bucket, name: str) -> Manifest | None:
         manifest = Manifest.parse(bucket.manifests.get(name))
     except (NotFound, ObjectRefused):
         return None
-    marks = _meta(stored).marks
+    marks = stored.meta.marks
     belongs = (
         stored.etag == manifest.multipart_etag
         or marks.get("swift-slo-etag") == manifest.etag
@@ -304,8 +304,3 @@ def _open_piece(segments: Segments, piece: Piece, promised: bool) -> Body:
         return ExactBody(segments.open(piece.segment).body, piece.size, md5)
     byte_range = ByteRange(piece.first, piece.first + piece.size - 1)
     return ExactBody(segments.open(piece.segment, byte_range).body, piece.size)
-
-
-def _meta(info: ObjectInfo) -> ObjectMeta:
-    assert info.meta is not None
-    return info.meta

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from s3_sync.errors import Archived, BadDigest, NotSupported
 from s3_sync.largeobject.plan import plan_parts
-from s3_sync.model.objects import ByteRange, ObjectInfo, ObjectMeta
+from s3_sync.model.objects import ByteRange, LocalInfo, ObjectInfo, ObjectMeta
 from s3_sync.providers.base import Limits, Part
 from s3_sync.providers.limits import check_limits
 from s3_sync.transfer.large_upload import LargeObject, in_parallel
@@ -27,7 +27,7 @@ class _Range:
 
 
 def update_metadata(
-    context: TransferContext, info: ObjectInfo, remote: ObjectInfo, large: LargeObject | None = None
+    context: TransferContext, info: LocalInfo, remote: ObjectInfo, large: LargeObject | None = None
 ) -> bool:
     """Give the stored object the metadata of ``info``; return False if the store cannot do that.
 

@@ -6,7 +6,7 @@ import hashlib
 import math
 
 from s3_sync.errors import BadDigest, ObjectRefused
-from s3_sync.model.objects import ByteRange, ObjectInfo, ObjectMeta
+from s3_sync.model.objects import ByteRange, LocalInfo, ObjectMeta
 from s3_sync.providers.base import MIB, Limits, Part
 from s3_sync.streams.counting import MeteredBody
 from s3_sync.streams.reader import Body
@@ -26,7 +26,7 @@ def part_size(size: int, limits: Limits) -> int:
 
 
 def upload_parts(
-    context: TransferContext, source: Source, info: ObjectInfo, meta: ObjectMeta, condition: Precondition
+    context: TransferContext, source: Source, info: LocalInfo, meta: ObjectMeta, condition: Precondition
 ) -> None:
     """Upload the object in parts, each a ranged read of the same version.
 

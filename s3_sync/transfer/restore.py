@@ -15,7 +15,7 @@ from s3_sync.errors import BadDigest, LocalChanged, ObjectRefused, SyncError
 from s3_sync.largeobject.manifest import Manifest, Segment
 from s3_sync.largeobject.segment_places import may_hold_segments
 from s3_sync.model.headers import to_swift
-from s3_sync.model.objects import ObjectInfo
+from s3_sync.model.objects import LocalInfo, ObjectInfo
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.hashing import HashingBody
 from s3_sync.streams.reader import Body, BytesBody
@@ -44,7 +44,7 @@ class LocalWriter(Protocol):
         """
         ...
 
-    def find(self, container: str, name: str) -> ObjectInfo | None:
+    def find(self, container: str, name: str) -> LocalInfo | None:
         """Return the object with its metadata and ``timestamp``; None if there is none."""
         ...
 
@@ -83,7 +83,6 @@ class RestoreJob:
 
     @property
     def object_headers(self) -> dict[str, str]:
-        assert self.info.meta is not None
         headers = to_swift(self.info.meta) if self.headers is None else self.headers
         return {**headers, **self.timestamp, **_ONLY_NEW}
 
@@ -200,7 +199,7 @@ def _write_segments_from_manifest(
 
 
 def _has_metadata(info: ObjectInfo) -> bool:
-    return info.meta is None or bool(info.meta.user or info.meta.marks)
+    return bool(info.meta.user or info.meta.marks)
 
 
 def _write_new_segments(
@@ -284,8 +283,7 @@ def _sizes(total: int, segment_size: int) -> Iterator[int]:
 
 
 def _version(info: ObjectInfo) -> Timestamp:
-    marked = info.meta.swift_timestamp if info.meta is not None else None
-    return marked or Timestamp.from_seconds(info.last_modified)
+    return info.meta.swift_timestamp or Timestamp.from_seconds(info.last_modified)
 
 
 def verified(info: ObjectInfo, manifest: Manifest | None, body: Body) -> Body:

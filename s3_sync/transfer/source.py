@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from s3_sync.model.objects import ByteRange, ObjectInfo
+from s3_sync.model.objects import ByteRange, LocalInfo
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.reader import Body
 
@@ -19,7 +19,7 @@ class OpenObject(Protocol):
     symlink, that of its target.
     """
 
-    info: ObjectInfo
+    info: LocalInfo
     headers: Mapping[str, str]
     kind: str
     container: str

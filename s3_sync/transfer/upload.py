@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutOptions
+from s3_sync.model.objects import LocalInfo, ObjectMeta, PutOptions
 from s3_sync.providers.limits import check_limits
 from s3_sync.streams.counting import MeteredBody
 from s3_sync.transfer.multipart import upload_parts
@@ -10,10 +10,8 @@ from s3_sync.transfer.source import OpenObject, Source
 from s3_sync.transfer.upload_session import Precondition, TransferContext
 
 
-def remote_meta(info: ObjectInfo) -> ObjectMeta:
+def remote_meta(info: LocalInfo) -> ObjectMeta:
     """Return the metadata of a copy of ``info``: the object's own, and its version."""
-    assert info.meta is not None
-    assert info.timestamp is not None
     return info.meta.marked(swift_timestamp=info.timestamp.internal)
 
 

@@ -47,7 +47,6 @@ def test_open_with_key_returns_plaintext_of_the_expected_version(
         assert (found.kind, found.info.size) == ("plain", len(BODY))
         assert found.info.md5 == hashlib.md5(BODY).hexdigest()
         assert (found.info.data_timestamp, found.info.timestamp) == (state.data_timestamp, state.timestamp)
-        assert found.info.meta is not None
         assert found.info.meta.user == {"größe": "groß"}
         assert read_all(found.body) == BODY
         found.body.rewind()

@@ -28,7 +28,6 @@ def test_open_of_symlink_reads_the_target_and_raises_if_it_changed(
     assert found.kind == "symlink"
     assert (found.info.data_timestamp, found.info.timestamp) == (link.data_timestamp, link.timestamp)
     assert (found.info.size, found.info.md5) == (len(BODY), hashlib.md5(BODY[::-1]).hexdigest())
-    assert found.info.meta is not None
     assert found.info.meta.user == {"a": "2"}
     found.body.read(10)
     found.body.rewind()

@@ -110,7 +110,6 @@ def test_erasure_coded_object_is_read_through_the_internal_client(local: Local, 
     with local.reader.open(local.account, container_name, "ünï", EC, state.data_timestamp) as found:
         assert (found.kind, found.info.md5, found.info.size) == ("plain", etag, len(body))
         assert (found.info.data_timestamp, found.info.timestamp) == (state.data_timestamp, state.timestamp)
-        assert found.info.meta is not None
         assert found.info.meta.user == {"größe": "groß"}
         assert found.body.read(1000) == body[:1000]
         found.body.rewind()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from s3_sync.errors import RemoteUnavailable
-from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutOptions, PutResult
+from s3_sync.model.objects import ListedObject, ObjectMeta, PutOptions, PutResult
 from s3_sync.providers.base import Bucket, ListQuery
 from s3_sync.streams.reader import BytesBody, read_all
 
@@ -62,13 +62,13 @@ def read_after_failure(bucket: Bucket, name: str) -> bytes:
     return read(bucket, name)
 
 
-def everything(bucket: Bucket, query: ListQuery) -> Iterator[ObjectInfo | str]:
+def everything(bucket: Bucket, query: ListQuery) -> Iterator[ListedObject | str]:
     """All pages of a listing, objects and prefixes in one sequence; checks each page's order."""
     start = query.start_after
     while True:
         page = bucket.list_objects(ListQuery(query.prefix, start, query.delimiter, query.limit))
         assert len(page.objects) + len(page.prefixes) <= query.limit
-        entries: list[ObjectInfo | str] = [*page.objects, *page.prefixes]
+        entries: list[ListedObject | str] = [*page.objects, *page.prefixes]
         yield from sorted(entries, key=name_of)
         if page.next_after is None:
             return
@@ -76,7 +76,7 @@ def everything(bucket: Bucket, query: ListQuery) -> Iterator[ObjectInfo | str]:
         start = page.next_after
 
 
-def name_of(entry: ObjectInfo | str) -> str:
+def name_of(entry: ListedObject | str) -> str:
     return entry if isinstance(entry, str) else entry.name
 
 

@@ -38,7 +38,6 @@ VALUES = {
 
 
 def meta_of(info: ObjectInfo) -> ObjectMeta:
-    assert info.meta is not None
     return info.meta
 
 

@@ -266,6 +266,8 @@ class S3Bucket:
 class _ManifestBucket(S3Bucket):
     """The stored manifests of a mapping as objects: in the default storage class, and without marks."""
 
+    limits = Limits()  # where those of objects are lowered, these are not
+
     def __init__(self, account: Account, transport: Transport, view: BucketView, lister: Lister) -> None:
         super().__init__(account, transport, view)
         self._lister = lister

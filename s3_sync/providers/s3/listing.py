@@ -11,7 +11,7 @@ from botocore.parsers import ResponseParserError
 
 from s3_sync.errors import InvalidRequest, ListingUnusable, NotSupported, RemoteError, RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
-from s3_sync.model.objects import ObjectInfo
+from s3_sync.model.objects import ListedObject
 from s3_sync.providers.base import ListPage, ListQuery
 from s3_sync.providers.s3.client import Account
 from s3_sync.providers.s3.errors import understood
@@ -159,12 +159,12 @@ class Lister:
                 raise self._unusable(f"{name!r} does not begin with {whole!r}")
         return max((*keys[-1:], *groups[-1:]), default="")
 
-    def _info(self, entry: Any) -> ObjectInfo | None:
+    def _info(self, entry: Any) -> ListedObject | None:
         name = self._namer.name(entry["Key"])
         if name is None:
             return None
         storage_class = entry.get("StorageClass", "")
-        return ObjectInfo(
+        return ListedObject(
             name=name,
             size=entry["Size"],
             etag=unquoted(entry.get("ETag", "")),

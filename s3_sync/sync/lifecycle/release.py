@@ -11,7 +11,7 @@ from s3_sync.cluster.guarded_delete import GuardedDelete
 from s3_sync.cluster.newest import Present
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import CopyUnproven, NotFound, ObjectRefused, SegmentChanged
-from s3_sync.model.objects import MARKS, ObjectInfo
+from s3_sync.model.objects import MARKS, LocalInfo, ObjectInfo
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.state.expiries import Expiry
 from s3_sync.sync.lifecycle.account_segment_index import AccountSegmentIndex
@@ -100,7 +100,7 @@ class Release:
             raise SegmentChanged(f"{large.info.name} has no segments yet")
 
     def release(
-        self, version: Present, local: ObjectInfo, seen: ObjectInfo | None, large: LargeObject | None = None
+        self, version: Present, local: LocalInfo, seen: ObjectInfo | None, large: LargeObject | None = None
     ) -> None:
         """Delete ``version`` locally.
 
@@ -117,7 +117,7 @@ class Release:
         self._remove(local.name, version)
         self._cleanups.note(large, gone=True)
 
-    def _prove(self, local: ObjectInfo, seen: ObjectInfo | None, large: LargeObject | None) -> ObjectInfo:
+    def _prove(self, local: LocalInfo, seen: ObjectInfo | None, large: LargeObject | None) -> ObjectInfo:
         """Returns the copy's metadata at the store."""
         proven = seen is not None
         if seen is None:
@@ -141,7 +141,6 @@ class Release:
 
     def _note_expiry(self, version: Present, copy: ObjectInfo) -> None:
         """Write down when the copy expires: once the local object is gone, nothing else records it."""
-        assert copy.meta is not None
         if self._mapping.profile.expires_copies and copy.meta.delete_at is not None:
             mark = copy.meta.marks.get("swift-timestamp", "")
             data = version.data_timestamp.internal

@@ -105,7 +105,6 @@ def segments_to_delete(large: LargeObject) -> tuple[SegmentToDelete, ...]:
     than the listing that was copied.
     """
     written = large.info.data_timestamp
-    assert written is not None
     found: dict[Place, SegmentToDelete] = {}
     dates = [] if large.is_static else [entry["last_modified"] for entry in json.loads(large.manifest.raw)]
     for number, segment in enumerate(large.manifest.segments):
@@ -126,7 +125,6 @@ class CleanupLedger:
     def note(self, large: LargeObject, gone: bool = False) -> None:
         """Record a cleanup before the manifest is deleted, and again with ``gone`` afterwards. Raises
         StateError."""
-        assert large.info.data_timestamp is not None
         target = None if large.is_static else large.target
         text = json.dumps(
             {"target": target, "segments": [_packed(each) for each in segments_to_delete(large)]}

@@ -188,7 +188,6 @@ class Expirer:
 
 def _is_copy(remote: ObjectInfo, expiry: Expiry) -> bool:
     """Whether the stored copy is the one that the entry describes."""
-    assert remote.meta is not None
     return (
         remote.meta.marks.get("swift-timestamp") == expiry.copy and remote.meta.delete_at == expiry.delete_at
     )

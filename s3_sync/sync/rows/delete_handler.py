@@ -123,5 +123,5 @@ class DeleteHandler:
 
 def _is_newer_than(remote: ObjectInfo, timestamp: Timestamp) -> bool:
     """Whether the copy's mark says that it is of a version newer than ``timestamp``."""
-    marked = remote.meta.swift_timestamp if remote.meta is not None else None
+    marked = remote.meta.swift_timestamp
     return marked is not None and marked > timestamp

@@ -28,7 +28,7 @@ from s3_sync.errors import (
     PreconditionFailed,
     SyncError,
 )
-from s3_sync.model.objects import ObjectInfo, ObjectMeta
+from s3_sync.model.objects import LocalInfo, ObjectInfo, ObjectMeta
 from s3_sync.model.outcomes import (
     CONDITION,
     EXCLUDED,
@@ -311,7 +311,7 @@ class RowHandler:
             return Outcome(Kind.UPDATED)
         return self._put(source, local, large, Precondition(if_match=remote.etag))
 
-    def _decide(self, info: ObjectInfo, remote: ObjectInfo | None, large: LargeObject | None) -> Decision:
+    def _decide(self, info: LocalInfo, remote: ObjectInfo | None, large: LargeObject | None) -> Decision:
         decision = decide(info, remote, None if large is None else large.matches_stored)
         if decision is Decision.WAIT:
             raise LocalBehind("the remote copy is newer than all replicas that answered")
@@ -319,7 +319,7 @@ class RowHandler:
             return Decision.POST  # rewrite the same metadata, with the new mark
         return decision
 
-    def _needs_new_mark(self, remote: ObjectInfo, info: ObjectInfo) -> bool:
+    def _needs_new_mark(self, remote: ObjectInfo, info: LocalInfo) -> bool:
         """Whether a copy with the same content, but of an older version, must get the mark of this
         version."""
         # The copy of a moved object is soon the only one, and its mark decides what is older: a delete from

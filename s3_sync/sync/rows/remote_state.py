@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from s3_sync.model.objects import ObjectInfo
+from s3_sync.model.objects import ListedObject
 
 #: listings have whole seconds; some stores round down, some (Swift's s3api) up
 LISTING_TIME_RESOLUTION = 1.0
@@ -31,7 +31,7 @@ class ListedState:
     """``info`` is None if the listing covers the name's position and the name was not there. ``off``: the
     maximum difference, in seconds, between the store's clock, which dated ``info``, and ours."""
 
-    info: ObjectInfo | None
+    info: ListedObject | None
     off: float = 0.0
 
 

@@ -108,8 +108,10 @@ def test_find_returns_info_for_200_none_for_404_and_raises_for_503() -> None:
     assert (found.etag, found.size, found.timestamp) == ("abc", 0, Timestamp.parse("5.00000"))
     exact = writer(Pipeline(200, **given, X_Backend_Timestamp="5.00000_0001")).find("c", "o")
     assert exact is not None
-    assert exact.timestamp == Timestamp.parse("5.00000_0001")
-    assert found.meta is not None
+    assert exact.timestamp == exact.data_timestamp == Timestamp.parse("5.00000_0001")
+    posted = writer(Pipeline(200, **given, X_Backend_Data_Timestamp="4.00000")).find("c", "o")
+    assert posted is not None
+    assert (posted.data_timestamp, posted.timestamp) == (Timestamp.parse("4.00000"), found.timestamp)
     assert (found.meta.user, found.meta.marks) == ({"colour": "red"}, {"x-delete-at": "100"})
     assert pipeline.requests[0].method == "HEAD"
     assert writer(Pipeline(404)).find("c", "o") is None

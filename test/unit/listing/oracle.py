@@ -9,7 +9,7 @@ from itertools import islice
 from hypothesis import strategies as st
 
 from s3_sync.listing.query import ListingQuery
-from s3_sync.model.objects import ObjectInfo
+from s3_sync.model.objects import ListedObject
 from s3_sync.providers.base import ListPage, ListQuery
 
 
@@ -107,7 +107,7 @@ class Store:
 
     def _answer(self, lines: dict[str, bool], last: str | None) -> ListPage:
         infos = [
-            ObjectInfo(name, len(name), f"etag of {name}")
+            ListedObject(name, len(name), f"etag of {name}")
             for name, is_group in lines.items()
             if not is_group and name not in self.hidden
         ]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from s3_sync.listing.entry import Entry, is_newer, iso_date
-from s3_sync.model.objects import ObjectInfo
+from s3_sync.model.objects import ListedObject
 from s3_sync.model.timestamps import parse_iso_date
 
 A, B = "0cc175b9c0f1b6a831c399e269772661", "92eb5ffee6ae2fec3ad71c777531578f"
@@ -14,7 +14,7 @@ EARLY, LATE = "2026-01-02T03:04:05.000000", "2026-01-02T03:04:05.000010"
 
 
 def test_entry_of_remote_object_has_the_fields_of_a_swift_listing() -> None:
-    entry = Entry.from_object(ObjectInfo("n", 5, A, last_modified=parse_iso_date(LATE)))
+    entry = Entry.from_object(ListedObject("n", 5, A, last_modified=parse_iso_date(LATE)))
     assert "subdir" not in entry.record
     assert entry == (
         "n",

@@ -12,7 +12,7 @@ from s3_sync.errors import InvalidRequest
 from s3_sync.listing.query import ListingQuery
 from s3_sync.listing.walk import Walk
 from s3_sync.model.keys import KeyNamer
-from s3_sync.model.objects import ObjectInfo, PutOptions
+from s3_sync.model.objects import ListedObject, PutOptions
 from s3_sync.providers.base import ListPage, ListQuery
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.streams.reader import BytesBody
@@ -196,7 +196,7 @@ class TestLimits:
 
 def test_listing_that_does_not_advance_is_refused() -> None:
     def fetch(prefix: str, start_after: str, delimiter: str, limit: int) -> ListPage:
-        return ListPage((ObjectInfo("a", 1),), (), "a")
+        return ListPage((ListedObject("a", 1),), (), "a")
 
     with pytest.raises(InvalidRequest, match="does not advance"):
         walked(Walk(fetch, ListingQuery()))
@@ -204,7 +204,7 @@ def test_listing_that_does_not_advance_is_refused() -> None:
 
 def test_listing_that_does_not_leave_a_group_is_refused() -> None:
     def fetch(prefix: str, start_after: str, delimiter: str, limit: int) -> ListPage:
-        return ListPage((ObjectInfo("a/1", 1),), (), "a/1")
+        return ListPage((ListedObject("a/1", 1),), (), "a/1")
 
     with pytest.raises(InvalidRequest, match="does not advance"):
         walked(Walk(fetch, ListingQuery(delimiter="/")))

@@ -13,7 +13,7 @@ from s3_sync.shunt.headers import answer_headers, is_expired, stored_headers
 
 
 def info(**meta: Any) -> ObjectInfo:
-    return ObjectInfo("o", 3, "etag", "md5", 1_600_000_000.5, ObjectMeta(**meta))
+    return ObjectInfo("o", 3, "etag", "md5", 1_600_000_000.5, meta=ObjectMeta(**meta))
 
 
 def test_stored_headers_leaves_out_values_that_would_end_a_header() -> None:

@@ -17,7 +17,7 @@ from swift.common.swob import HTTPForbidden, HTTPNotFound, HTTPUnauthorized, Req
 from s3_sync.errors import InvalidRequest, ListingUnusable, NotFound, RemoteError, RemoteUnavailable
 from s3_sync.listing.query import ListingQuery
 from s3_sync.model.keys import KeyNamer
-from s3_sync.model.objects import ObjectInfo
+from s3_sync.model.objects import ListedObject
 from s3_sync.providers.base import ListPage, ListQuery
 from unit.listing.oracle import NAMES, expected, parameters
 from unit.shunt.listed import LATE, PREFIX, WHERE, Cluster, CountingBucket, Shunt, fill, new_bucket
@@ -171,7 +171,7 @@ class Failing:
     def list_objects(self, query: ListQuery) -> ListPage:
         self.asked += 1
         if self.asked <= self.good:
-            return ListPage((ObjectInfo("b", 1),), (), "b")
+            return ListPage((ListedObject("b", 1),), (), "b")
         raise self.error
 
 
@@ -222,7 +222,7 @@ class Unsorted:
     namer, limits = KeyNamer.literal(PREFIX), new_bucket([]).limits
 
     def list_objects(self, query: ListQuery) -> ListPage:
-        return ListPage(tuple(ObjectInfo(name, 1) for name in ("a", "c", "b")))
+        return ListPage(tuple(ListedObject(name, 1) for name in ("a", "c", "b")))
 
 
 def test_remote_listing_out_of_order_gives_503() -> None:

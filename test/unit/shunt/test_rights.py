@@ -128,10 +128,11 @@ def test_check_listing_applies_the_authorization_to_dlos_only() -> None:
 
 
 def test_may_restore_of_an_oversized_object_needs_segment_container() -> None:
-    large = ObjectInfo("o", MAX_FILE_SIZE + 1)
+    large = ObjectInfo("o", MAX_FILE_SIZE + 1, meta=ObjectMeta())
     assert may_restore(Client(c_segments=(200, "yes")).wants(), large, frozenset())
     assert not may_restore(Client(c_segments=(200, "no")).wants(), large, frozenset())
-    assert may_restore(Client().wants(), ObjectInfo("o", MAX_FILE_SIZE), frozenset())
+    small = ObjectInfo("o", MAX_FILE_SIZE, meta=ObjectMeta())
+    assert may_restore(Client().wants(), small, frozenset())
 
 
 def test_places_of_a_later_version_are_read_again() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from s3_sync.model.headers import from_swift
-from s3_sync.model.objects import ObjectInfo
+from s3_sync.model.objects import LocalInfo
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.reader import Body
 
@@ -22,10 +22,10 @@ class Version:
     headers: Mapping[str, str] = field(default_factory=dict)
     kind: str = "plain"
 
-    def info(self, name: str) -> ObjectInfo:
+    def info(self, name: str) -> LocalInfo:
         assert self.data is not None
         digest = hashlib.md5(self.data).hexdigest()
-        return ObjectInfo(
+        return LocalInfo(
             name,
             len(self.data),
             digest,
@@ -40,7 +40,7 @@ class Version:
 class Opened:
     """One open read."""
 
-    info: ObjectInfo
+    info: LocalInfo
     headers: Mapping[str, str]
     kind: str
     body: Body

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from s3_sync.errors import NotFound
-from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutResult
+from s3_sync.model.objects import ListedObject, ObjectInfo, ObjectMeta, PutResult
 from s3_sync.providers.base import ListPage
 from unit.sync.late_bucket import LateBucket
 from unit.sync.store import WatchedUpload
@@ -87,5 +87,9 @@ class LyingBucket(LateBucket):
             self.told += 1
             earlier = self._earlier[info.name]
             if earlier is not None:
-                objects.append(replace(earlier, meta=None))
+                objects.append(_listed(earlier))
         return replace(page, objects=tuple(objects))
+
+
+def _listed(info: ObjectInfo) -> ListedObject:
+    return ListedObject(info.name, info.size, info.etag, info.last_modified, info.storage_class)

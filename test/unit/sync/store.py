@@ -80,9 +80,7 @@ class WatchedBucket:
         return len(self.provider.store("bucket").uploads)
 
     def metadata(self, name: str) -> dict[str, str]:
-        meta = self.inner.head_object(name).meta
-        assert meta is not None
-        return dict(meta.user)
+        return dict(self.inner.head_object(name).meta.user)
 
     # Bucket
 

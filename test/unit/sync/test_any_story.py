@@ -191,7 +191,6 @@ class Story(RuleBasedStateMachine):
 
     def _mark(self, name: str) -> Timestamp:
         meta = self.bucket.inner.head_object(name).meta
-        assert meta is not None
         assert meta.swift_timestamp is not None
         return meta.swift_timestamp
 

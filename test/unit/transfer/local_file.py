@@ -14,7 +14,7 @@ from s3_sync.errors import (
     LocalChanged,
 )
 from s3_sync.model.keys import KeyNamer
-from s3_sync.model.objects import ByteRange, ObjectInfo, ObjectMeta
+from s3_sync.model.objects import ByteRange, LocalInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket, Limits
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider, MemoryUpload
@@ -36,7 +36,7 @@ META = ObjectMeta({"content-type": "text/plain"}, {"colour": "blü"}, {"x-delete
 class Opened:
     """One open read."""
 
-    info: ObjectInfo
+    info: LocalInfo
     body: Body
     headers: dict[str, str] = field(default_factory=dict)
     kind: str = "plain"
@@ -48,7 +48,7 @@ class LocalFile:
 
     def __init__(self, data: bytes, name: str = "o") -> None:
         self.data = data
-        self.info = ObjectInfo(
+        self.info = LocalInfo(
             name, len(data), md5=hashlib.md5(data).hexdigest(), meta=META, data_timestamp=T1, timestamp=T2
         )
         self.opened: list[ByteRange | None] = []

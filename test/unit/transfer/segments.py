@@ -12,7 +12,7 @@ from typing import Any
 
 from s3_sync.errors import ObjectRefused, SegmentChanged
 from s3_sync.largeobject.manifest import Manifest, Segment
-from s3_sync.model.objects import ByteRange, ObjectInfo, ObjectMeta
+from s3_sync.model.objects import ByteRange, LocalInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.state.expiries import Expiry
 from s3_sync.streams.reader import Body, BytesBody
@@ -28,7 +28,7 @@ def md5(data: bytes) -> str:
 class Opened:
     """One open read; counted by ``FakeSegments.open_now`` until it is closed."""
 
-    info: ObjectInfo
+    info: LocalInfo
     body: Body
     headers: dict[str, str] = field(default_factory=dict)
     kind: str = "plain"
@@ -101,7 +101,8 @@ class FakeSegments:
             assert byte_range.last is not None
             data = data[byte_range.first : byte_range.last + 1]
         self.open_now += 1
-        return Opened(ObjectInfo(segment.name, len(data)), _Counted(data, self._close))
+        info = LocalInfo(segment.name, len(data), meta=ObjectMeta(), data_timestamp=T1, timestamp=T1)
+        return Opened(info, _Counted(data, self._close))
 
     def _close(self) -> None:
         self.open_now -= 1
@@ -111,19 +112,18 @@ def slo(entries: Sequence[dict[str, Any]], name: str = "o", **user: str) -> Open
     """An SLO as the local reader opens it."""
     raw = json.dumps(list(entries)).encode()
     meta = ObjectMeta({"content-type": "text/x"}, user, {"x-static-large-object": "True"})
-    info = ObjectInfo(name, len(raw), md5(raw), meta=meta, data_timestamp=T1, timestamp=T2)
+    info = LocalInfo(name, len(raw), md5(raw), meta=meta, data_timestamp=T1, timestamp=T2)
     return Opened(info, BytesBody(raw), {"x-static-large-object": "True"}, "slo")
 
 
 def dlo(target: str, name: str = "o", **user: str) -> Opened:
     meta = ObjectMeta({"content-type": "text/x"}, user, {"x-object-manifest": target})
-    info = ObjectInfo(name, 0, md5(b""), meta=meta, data_timestamp=T1, timestamp=T2)
+    info = LocalInfo(name, 0, md5(b""), meta=meta, data_timestamp=T1, timestamp=T2)
     return Opened(info, BytesBody(b""), {"x-object-manifest": target}, "dlo")
 
 
 def later(opened: Opened, **user: str) -> Opened:
     """After a POST."""
-    assert opened.info.meta is not None
     meta = replace(opened.info.meta, user=user)
     opened.body.rewind()
     return replace(opened, info=replace(opened.info, meta=meta, timestamp=Timestamp(T2.raw + 1)))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3_sync.model.headers import from_user_metadata, to_user_metadata
-from s3_sync.model.objects import STORED_HEADERS, ObjectInfo, ObjectMeta
+from s3_sync.model.objects import STORED_HEADERS, LocalInfo, ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.transfer.decide import Decision, decide, same_meta
 
@@ -20,20 +20,20 @@ T1, T2, T3 = (Timestamp.parse(f"100000000{number}.00000") for number in (1, 2, 3
 PLAIN = ObjectMeta({"content-type": "text/plain"}, {"colour": "blue"})
 
 
-def local(meta: ObjectMeta = PLAIN, **changed: Any) -> ObjectInfo:
-    info = ObjectInfo("o", 10, A, A, meta=meta, data_timestamp=T1, timestamp=T2)
+def local(meta: ObjectMeta = PLAIN, **changed: Any) -> LocalInfo:
+    info = LocalInfo("o", 10, A, A, meta=meta, data_timestamp=T1, timestamp=T2)
     return replace(info, **changed)
 
 
 def ours(meta: ObjectMeta = PLAIN, mark: Timestamp = T2, **changed: Any) -> ObjectInfo:
     """A copy that carries our mark."""
-    info = ObjectInfo("o", 10, A, A, 5.0, meta.marked(swift_timestamp=mark.internal))
+    info = ObjectInfo("o", 10, A, A, 5.0, meta=meta.marked(swift_timestamp=mark.internal))
     return replace(info, **changed)
 
 
 def earlier(meta: ObjectMeta = PLAIN, **changed: Any) -> ObjectInfo:
     """A copy by an earlier version: no mark."""
-    return replace(ObjectInfo("o", 10, A, A, 5.0, meta), **changed)
+    return replace(ObjectInfo("o", 10, A, A, 5.0, meta=meta), **changed)
 
 
 def meta(
@@ -46,7 +46,7 @@ def meta(
     )
 
 
-BYTES: list[tuple[str, ObjectInfo, ObjectInfo | None, Decision]] = [
+BYTES: list[tuple[str, LocalInfo, ObjectInfo | None, Decision]] = [
     ("absent", local(), None, Decision.PUT),
     ("same, ours", local(), ours(), Decision.NOOP),
     ("same, by an earlier version", local(), earlier(), Decision.NOOP),
@@ -59,7 +59,7 @@ BYTES: list[tuple[str, ObjectInfo, ObjectInfo | None, Decision]] = [
     ("neither digest known", local(md5=None), ours(md5=None, etag=f"{A}-2"), Decision.PUT),
     ("local digest unknown", local(md5=None), ours(), Decision.PUT),
 ]
-TIME: list[tuple[str, ObjectInfo, ObjectInfo | None, Decision]] = [
+TIME: list[tuple[str, LocalInfo, ObjectInfo | None, Decision]] = [
     ("made from an older version", local(), ours(mark=T1), Decision.NOOP),
     ("made from a newer version, same bytes", local(), ours(mark=T3), Decision.WAIT),
     ("made from a newer version, other bytes", local(), ours(mark=T3, md5=B), Decision.WAIT),
@@ -74,7 +74,7 @@ TIME: list[tuple[str, ObjectInfo, ObjectInfo | None, Decision]] = [
     ),
     ("the remote's clock says nothing", local(), ours(last_modified=9e9), Decision.NOOP),
 ]
-META: list[tuple[str, ObjectInfo, ObjectInfo | None, Decision]] = [
+META: list[tuple[str, LocalInfo, ObjectInfo | None, Decision]] = [
     ("changed value", local(meta(user={"colour": "red"})), ours(), Decision.POST),
     ("more user metadata here", local(meta(user={"colour": "blue", "x": "y"})), ours(), Decision.POST),
     ("more user metadata there", local(meta(user={})), ours(), Decision.POST),
@@ -94,7 +94,7 @@ META: list[tuple[str, ObjectInfo, ObjectInfo | None, Decision]] = [
     ("expiry unknown to an earlier version", local(meta(x_delete_at="6")), earlier(), Decision.POST),
 ]
 _QUOTED = {"a": "two words", "b": "50%", "c": "ü: ja"}
-TAKE_OVER: list[tuple[str, ObjectInfo, ObjectInfo | None, Decision]] = [
+TAKE_OVER: list[tuple[str, LocalInfo, ObjectInfo | None, Decision]] = [
     (
         "percent-quoted values",
         local(meta(user=_QUOTED)),
@@ -121,7 +121,7 @@ TAKE_OVER: list[tuple[str, ObjectInfo, ObjectInfo | None, Decision]] = [
         Decision.POST,
     ),
 ]
-ARCHIVE: list[tuple[str, ObjectInfo, ObjectInfo | None, Decision]] = [
+ARCHIVE: list[tuple[str, LocalInfo, ObjectInfo | None, Decision]] = [
     (
         f"{word} {'in an archive' if archived else 'at hand'}",
         here,
@@ -144,7 +144,7 @@ CASES = BYTES + TIME + META + TAKE_OVER + ARCHIVE
     [case[1:] for case in CASES],
     ids=[case[0].replace(" ", "-") for case in CASES],
 )
-def test_decide_follows_the_table(here: ObjectInfo, there: ObjectInfo | None, expected: Decision) -> None:
+def test_decide_follows_the_table(here: LocalInfo, there: ObjectInfo | None, expected: Decision) -> None:
     assert decide(here, there) is expected
 
 

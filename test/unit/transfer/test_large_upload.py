@@ -19,7 +19,7 @@ from s3_sync.errors import (
     SegmentChanged,
     SyncError,
 )
-from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutOptions
+from s3_sync.model.objects import LocalInfo, ObjectMeta, PutOptions
 from s3_sync.providers.base import Limits
 from s3_sync.providers.memory import MemoryBucket, MemoryUpload
 from s3_sync.streams.reader import BytesBody
@@ -34,7 +34,7 @@ from s3_sync.transfer.large_upload import (
 from s3_sync.transfer.metadata import update_metadata
 from s3_sync.transfer.upload_session import Precondition, TransferContext
 from unit.transfer.local_file import content, memory, unfinished
-from unit.transfer.segments import FakeLedger, FakeSegments, Opened, Threads, dlo, later, slo
+from unit.transfer.segments import T1, T2, FakeLedger, FakeSegments, Opened, Threads, dlo, later, slo
 
 LIMITS = Limits(max_put=1000, max_copy=1000, min_part=10, max_part=40, max_parts=20)
 
@@ -89,7 +89,6 @@ def world() -> Iterator[World]:
 
 def marks(bucket: MemoryBucket) -> dict[str, str]:
     meta = bucket.head_object("o").meta
-    assert meta is not None
     return dict(meta.marks)
 
 
@@ -102,7 +101,6 @@ class TestUploadLarge:
         assert info.etag == large.manifest.multipart_etag
         assert world.bucket.manifests.get("o") == large.manifest.raw
         assert world.read == 64
-        assert info.meta is not None
         assert info.meta.user == {"colour": "bl\u00fc"}
         assert marks(world.bucket) == {
             "x-static-large-object": "True",
@@ -311,7 +309,6 @@ class TestUpdateMetadata:
         assert world.read == read
         assert content(world.bucket) == world.whole
         meta = world.bucket.head_object("o").meta
-        assert meta is not None
         assert meta.user == {"colour": "red"}
         after.body.rewind()
         assert world.decide(after) is Decision.NOOP
@@ -332,7 +329,7 @@ class TestKinds:
     def test_large_kind_of_a_link_is_that_of_its_target(self) -> None:
         assert large_kind(replace(slo([]), kind="symlink")) == "slo"
         assert large_kind(replace(dlo("c/p"), kind="symlink")) == "dlo"
-        info = ObjectInfo("o", 1, meta=ObjectMeta())
+        info = LocalInfo("o", 1, meta=ObjectMeta(), data_timestamp=T1, timestamp=T2)
         assert large_kind(Opened(info, BytesBody(b"x"), {}, "symlink")) is None
         assert large_kind(Opened(info, BytesBody(b"x"), {"x-static-large-object": "False"})) is None
 
@@ -340,8 +337,7 @@ class TestKinds:
         """The same bytes, and still the marks have to go."""
         world.send(slo(world.entries(3, 4)))
         remote = world.bucket.head_object("o")
-        plain = ObjectInfo(
-            "o", 7, md5=remote.etag, meta=ObjectMeta({"content-type": "text/x"}), timestamp=None
-        )
+        meta = ObjectMeta({"content-type": "text/x"})
+        plain = LocalInfo("o", 7, md5=remote.etag, meta=meta, data_timestamp=T1, timestamp=T2)
         assert remote.md5 == remote.etag
         assert decide(plain, remote) is Decision.POST

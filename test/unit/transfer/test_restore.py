@@ -11,12 +11,13 @@ import pytest
 
 from s3_sync.errors import BadDigest, LocalChanged, LocalUnavailable, ObjectRefused
 from s3_sync.largeobject.manifest import Manifest
-from s3_sync.model.objects import ObjectInfo, ObjectMeta
+from s3_sync.model.objects import LocalInfo, ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.reader import Body, BytesBody, read_all
 from s3_sync.transfer.restore import Limits, RestoreJob, restore
 
 NOW = Timestamp.parse("1700000000.00000")
+EARLIER = Timestamp.parse("1600000000.00000")
 LIMITS = Limits(max_object=100, max_segments=3, segment_size=40)
 
 
@@ -61,14 +62,14 @@ class Swift:
         self.objects[path] = data
         self.headers[path] = headers
 
-    def find(self, container: str, name: str) -> ObjectInfo | None:
+    def find(self, container: str, name: str) -> LocalInfo | None:
         path = f"{container}/{name}"
         if path not in self.objects:
             return None
         data = self.objects[path]
         meta = ObjectMeta(user={"colour": "red"} if path in self.adorned else {})
-        timestamp = NOW if path in self.headers else None
-        return ObjectInfo(name, len(data), md5(data), meta=meta, timestamp=timestamp)
+        time = NOW if path in self.headers else EARLIER
+        return LocalInfo(name, len(data), md5(data), meta=meta, data_timestamp=time, timestamp=time)
 
     def delete_object(self, container: str, name: str, timestamp: Timestamp) -> None:
         assert timestamp == NOW.after()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from s3_sync.errors import LocalChanged, LocalUnavailable, SyncError
 from s3_sync.largeobject.manifest import Manifest
-from s3_sync.model.objects import ObjectInfo, ObjectMeta
+from s3_sync.model.objects import LocalInfo, ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.reader import Body, BytesBody, read_all
 from s3_sync.transfer.restore import Limits, RestoreJob, restore
@@ -118,12 +118,12 @@ class Worker:
             data = DATA
         self.cluster.objects[path] = self.time, data
 
-    def find(self, container: str, name: str) -> ObjectInfo | None:
+    def find(self, container: str, name: str) -> LocalInfo | None:
         self.turns.wait(self.me)
         time, data = self.cluster.objects.get(f"{container}/{name}", (None, None))
         if data is None:
             return None
-        return ObjectInfo(name, len(data), md5(data), meta=ObjectMeta(), timestamp=time)
+        return LocalInfo(name, len(data), md5(data), meta=ObjectMeta(), data_timestamp=time, timestamp=time)
 
     def delete_object(self, container: str, name: str, timestamp: Timestamp) -> None:
         self.turns.wait(self.me)
@@ -133,7 +133,7 @@ class Worker:
 
     def run(self, manifest: Manifest | None) -> None:
         self._body = BytesBody(DATA)
-        info = ObjectInfo("o", len(DATA), "e", md5(DATA), 1_600_000_000.0, ObjectMeta())
+        info = ObjectInfo("o", len(DATA), "e", md5(DATA), 1_600_000_000.0, meta=ObjectMeta())
         self.turns.begin(self.me)
         try:
             restore(self, RestoreJob("c", info, manifest, self.time), self, LIMITS)

@@ -143,7 +143,6 @@ class TestMoved:
         now = world.swift.put(NAME, b"x")
         assert world.handle() == Outcome(Kind.UPDATED)
         meta = world.bucket.inner.head_object(NAME).meta
-        assert meta is not None
         assert (world.here, meta.swift_timestamp) == (None, now)
 
     def test_which_the_store_has_to_show(self) -> None:
@@ -180,7 +179,6 @@ class TestMoved:
         world.swift.put(NAME, b"x", x_delete_at="2000000000")
         world.handle()
         meta = world.bucket.inner.head_object(NAME).meta
-        assert meta is not None
         assert meta.marks["x-delete-at"] == "2000000000"
         assert world.here is None
 

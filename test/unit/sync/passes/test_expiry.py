@@ -200,7 +200,6 @@ class TestKept:
     def test_the_same_version_expires_later_now(self, world: World) -> None:
         world.move()
         info = world.bucket.inner.head_object(NAME)
-        assert info.meta is not None
         world.bucket.inner.post_object(NAME, info.meta.marked(x_delete_at="2000000000"))
         assert (world.at(DUE), world.noted) == ({"head": 1}, [])
 

@@ -253,7 +253,7 @@ class TestReplicas:
         assert world.stored is None
         world.bucket.before = lambda method, name: None
         assert world.handle().kind is Kind.COPIED
-        assert head(NAME).meta is not None
+        assert head(NAME).meta.swift_timestamp is not None
 
     def test_the_remote_is_newer_than_every_replica(self) -> None:
         world = World()

@@ -18,7 +18,7 @@ from s3_sync.errors import (
     Throttled,
 )
 from s3_sync.model.keys import KeyNamer
-from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutOptions
+from s3_sync.model.objects import ListedObject, ObjectMeta, PutOptions
 from s3_sync.providers.base import Limits
 from s3_sync.streams.reader import BytesBody
 from s3_sync.sync.rows.remote_lookup import (
@@ -158,7 +158,7 @@ def test_what_is_listed_is_passed_on() -> None:
     bucket = store({"a"})
     view = look_up_remote(bucket.list_objects, bucket, ["a", *"bcdefghij"])["a"]
     assert isinstance(view, ListedState)
-    assert isinstance(view.info, ObjectInfo)
+    assert isinstance(view.info, ListedObject)
     assert view.info.etag == bucket.inner.head_object("a").etag
 
 
