@@ -10,6 +10,7 @@ from s3_sync.config.coverage import Coverage
 from s3_sync.config.settings import Mapping
 from s3_sync.daemon.job import StepResult
 from s3_sync.daemon.job_backoff import JobBackoff
+from s3_sync.daemon.name_locks import NameLocks
 from s3_sync.daemon.stop import LinkedStop
 from s3_sync.errors import SyncError
 from s3_sync.model.outcomes import Outcome
@@ -22,6 +23,7 @@ from s3_sync.sync.lifecycle.release import LifecycleState
 from s3_sync.sync.lifecycle.segment_cleanup import CleanupLedger, SegmentCleaner
 from s3_sync.sync.lifecycle.segment_index import SegmentIndex
 from s3_sync.sync.lifecycle.segment_sweep import SegmentSweep
+from s3_sync.sync.passes.cursors import DatabaseScope
 from s3_sync.sync.passes.database import DatabaseCrawl
 from s3_sync.sync.passes.expiry import ExpiryPass
 from s3_sync.sync.passes.large_objects import LargeObjects
@@ -33,6 +35,7 @@ from s3_sync.sync.rows.batch import (
     is_outage,
     row_of,
 )
+from s3_sync.sync.rows.services import RowServices
 from s3_sync.sync.rows.upload_ledger import UploadLedger, abort_orphaned_uploads
 from s3_sync.sync.services import Context
 
@@ -65,6 +68,8 @@ class ContainerCrawl:
         self._context = context
         self._heartbeat = context.activity.heartbeat_for(mapping)
         self._log_once = LogOnce()
+        self._names = NameLocks(context.large.claims(self.key))
+        self._services: RowServices | None = None
         self._batches: BatchRunner | None = None
         self._databases: dict[LocalReplica, DatabaseCrawl] = {}
         self._listed_at = float("-inf")
@@ -88,7 +93,11 @@ class ContainerCrawl:
         self._gate = context.registry.limiter(mapping)
         self._closed = False
         self._large = LargeObjects(
-            context, mapping, self.key, lambda: not (self._backoff.is_failing or self._gate.is_closed)
+            context,
+            mapping,
+            self.key,
+            self._names,
+            lambda: not (self._backoff.is_failing or self._gate.is_closed),
         )
         self._expiry_rule = BucketExpiryRule(mapping, context.journal, self.key, context.clock.now)
 
@@ -114,8 +123,8 @@ class ContainerCrawl:
         """Do nothing: a container's mapping depends on no other; if it changes, the lane replaces the job."""
 
     def summary(self, everything: bool) -> str | None:
-        if self._batches is not None and self._batches.tally.scanned:
-            return self._batches.tally.summary()
+        if self._services is not None and self._services.tally.scanned:
+            return self._services.tally.summary()
         return "scanned 0: nothing" if everything else None
 
     @property
@@ -131,7 +140,7 @@ class ContainerCrawl:
 
     @property
     def _holds_deletes(self) -> bool:
-        return self._batches is not None and self._batches.delete_limiter.is_held
+        return self._services is not None and self._services.delete_limiter.is_held
 
     def retire(self) -> None:
         """Start nothing more, in the current step either. Requests in flight complete."""
@@ -145,7 +154,7 @@ class ContainerCrawl:
             step = StepResult(False)
         else:
             step = self._backoff.guard(self._checked_step)
-        slow = self._batches is not None and self._batches.slow.any_left
+        slow = self._batches is not None and self._batches.stragglers.any_left
         self._heartbeat.end(idle=not (step.has_more or slow), failing=self.is_failing)
         return step
 
@@ -174,8 +183,8 @@ class ContainerCrawl:
         self._abort_orphans()
         databases = self._local_databases()
         if databases and not self._backoff.is_failing:  # without databases, another node ensures the rule
-            self._expiry_rule.ensure(lambda: self._batch_runner().bucket)
-        if self._batches is not None and self._batches.delete_limiter.poll():
+            self._expiry_rule.ensure(lambda: self._row_services().bucket)
+        if self._services is not None and self._services.delete_limiter.poll():
             for database in databases:
                 database.wake()
         ready, more = self._scan_segments()
@@ -188,7 +197,7 @@ class ContainerCrawl:
             if not self._context.once and is_outage(result.attempted, OUTAGE_MIN_ROWS):
                 more = True
                 break  # the other databases, possibly hundreds of shards, would most likely fail too
-        retried = self._retry(limit) + self._expiry_pass.run(limit, self._batch_runner)
+        retried = self._retry(limit) + self._expiry_pass.run(limit, self._row_services)
         self._large.feed(self._batch_runner)
         retried += PassResult(attempted=self._outcomes_outside_batches())
         more = more or fresh.has_more or retried.has_more
@@ -200,13 +209,13 @@ class ContainerCrawl:
         if not self._outage and not (more and self._context.once):
             more = self._sweep.step() or more
         if self._context.once and not more:
-            more = self._large.wait() or (self._batches is not None and self._batches.slow.wait())
+            more = self._large.wait() or (self._batches is not None and self._batches.stragglers.wait())
         return more
 
     def _outcomes_outside_batches(self) -> tuple[Outcome, ...]:
         """Outcomes of objects that no batch waits for: large objects and stragglers. Raises StateError."""
         tried = self._large.take_outcomes()
-        slow = [] if self._batches is None else self._batches.slow.take_outcomes()
+        slow = [] if self._batches is None else self._batches.stragglers.take_outcomes()
         return (*tried, *slow)
 
     def _scan_segments(self) -> tuple[bool, bool]:
@@ -262,16 +271,16 @@ class ContainerCrawl:
             return True
         refused = [outcome for outcome in tried if outcome.reason in STORE_WIDE_REASONS]
         if refused:
-            return not self._batch_runner().lookup.store_answers()
+            return not self._row_services().lookup.store_answers()
         if self._backoff.is_failing:
             return is_outage(tried, 1)
-        return is_outage(tried, 1) and not self._batch_runner().lookup.store_answers()
+        return is_outage(tried, 1) and not self._row_services().lookup.store_answers()
 
     def _new_cleaner(self) -> SegmentCleaner:
-        context, batches = self._context, self._batch_runner()
+        context, bucket = self._context, self._row_services().bucket
         return SegmentCleaner(
-            self.mapping, batches.bucket, context.local, self._lifecycle.cleanups, context.parts,
-            batches.move_segments,
+            self.mapping, bucket, context.local, self._lifecycle.cleanups, context.parts,
+            self._batch_runner().move_segments,
         )  # fmt: skip
 
     def _abort_orphans(self) -> None:
@@ -280,7 +289,7 @@ class ContainerCrawl:
         if now >= self._abort_orphans_at and not self._backoff.is_failing:
             self._abort_orphans_at = now + ORPHAN_CHECK_INTERVAL
             abort_orphaned_uploads(
-                self.mapping.label, self._ledger, lambda: self._batch_runner().bucket, self._log_once
+                self.mapping.label, self._ledger, lambda: self._row_services().bucket, self._log_once
             )
 
     def _retry(self, limit: int) -> PassResult:
@@ -301,7 +310,7 @@ class ContainerCrawl:
         for start in range(0, len(entries), limit):
             batches = self._batch_runner()
             rows = [row_of(entry) for entry in entries[start : start + limit]]
-            result = batches.run(rows, batches.look_up_shared(rows))
+            result = batches.run(rows, self._row_services().lookup.look_up_shared(rows))
             batches.record(result)
             attempted += result.attempted
             if is_outage(result.attempted, OUTAGE_MIN_ROWS) or not result.complete:
@@ -321,9 +330,7 @@ class ContainerCrawl:
             found = self._context.brokers.replicas(self.mapping.account, self.mapping.container)
             kept = {replica: self._databases.get(replica) for replica in found}
             self._databases = {
-                replica: database
-                or DatabaseCrawl(self._context, self.mapping, self.key, self._batch_runner(), replica)
-                for replica, database in kept.items()
+                replica: database or self._new_database(replica) for replica, database in kept.items()
             }
             self._listed_at = now
             if not self.mapping.profile.retain_local and self._lifecycle.account_index is None:
@@ -338,15 +345,30 @@ class ContainerCrawl:
                 names, self._context.clock
             )
 
-    def _batch_runner(self) -> BatchRunner:
-        """Create the batch runner, and with it the bucket's connections, on first use."""
-        if self._batches is None:
+    def _new_database(self, replica: LocalReplica) -> DatabaseCrawl:
+        context = self._context
+        return DatabaseCrawl(
+            DatabaseScope.of(context, self.mapping, replica),
+            self._row_services(),
+            self._batch_runner(),
+            self._lifecycle.segment_index,
+            context.brokers,
+        )
+
+    def _row_services(self) -> RowServices:
+        """Create the services, and with them the bucket's connections, on first use. Raises RemoteError."""
+        if self._services is None:
             bucket = self._context.registry.open_bucket(self.mapping)
             if self.mapping.credentials.wants_conditional_writes:
                 self._probe_conditions(bucket)
-            self._batches = BatchRunner(
-                self._context, self.mapping, bucket, self.key, self._ledger, self._lifecycle
+            self._services = RowServices.of(
+                self._context, self.mapping, bucket, self._names, self._ledger, self._lifecycle
             )
+        return self._services
+
+    def _batch_runner(self) -> BatchRunner:
+        if self._batches is None:
+            self._batches = BatchRunner(self._context, self.mapping, self.key, self._row_services())
         return self._batches
 
     def _probe_conditions(self, bucket: Bucket) -> None:

@@ -19,7 +19,7 @@ from servers.swift import SwiftCluster
 LARGE_OBJECT_BYTES = 50_000
 ALTERED = {
     "values": {
-        "s3_sync.sync.rows.batch:LARGE_OBJECT_BYTES": LARGE_OBJECT_BYTES,
+        "s3_sync.sync.rows.services:LARGE_OBJECT_BYTES": LARGE_OBJECT_BYTES,
         "s3_sync.daemon.daemon:GRACE": 0.5,
     },
     "limits": {"min_part": 1},

@@ -22,7 +22,7 @@ CURSORS = (
     Mutant(
         "large objects are looked for again in an older copy of a database",
         "sync/passes/cursors.py",
-        "            self._scope.batches.segment_index.restart(db.id)\n",
+        "            self._segment_index.restart(db.id)\n",
         "",
         "test/unit/sync/lifecycle/test_segment_index.py",
     ),

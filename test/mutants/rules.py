@@ -375,7 +375,7 @@ MUTANTS = (
     Mutant(
         "every row that was looked at is counted",
         "sync/rows/batch.py",
-        "            self.tally.add(outcome)\n            if outcome.settled:",
+        "            self._tally.add(outcome)\n            if outcome.settled:",
         "            if outcome.settled:",
         f"{_SYNC}/test_container_crawl.py",
     ),

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from zlib import crc32
 
 from s3_sync.cluster.brokers import ContainerDb, LocalReplica
 from s3_sync.config.settings import Mapping
+from s3_sync.daemon.stop import Stop
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
-from s3_sync.state.checkpoint import Checkpoint
+from s3_sync.state.checkpoint import Checkpoint, StatusFiles
+from s3_sync.state.controls import Controls
+from s3_sync.state.journal import Journal
 from s3_sync.state.tail import LENGTH, Tail
-from s3_sync.sync.rows.batch import BatchRunner
+from s3_sync.sync.lifecycle.segment_index import SegmentIndex
+from s3_sync.sync.rows.services import RowServices
 from s3_sync.sync.services import Context
 
 log = logging.getLogger("s3-sync")
@@ -30,13 +34,34 @@ COMPARE_BATCH_FACTOR, MAX_COMPARE_BATCH = 25, 25_000
 
 @dataclass(frozen=True, slots=True)
 class DatabaseScope:
-    """One mapping's work on one database. ``key``: the mapping's name in the journal."""
+    """One mapping's work on one database, and where its progress is kept. ``key``: the mapping's name in the
+    journal. ``slack``: the verification slack, in seconds. ``once``, ``stop``: see ``daemon.services``."""
 
-    context: Context
     mapping: Mapping
     key: str
-    batches: BatchRunner
     replica: LocalReplica
+    journal: Journal
+    statuses: StatusFiles
+    controls: Controls
+    now: Callable[[], float]
+    slack: float
+    once: bool
+    stop: Stop
+
+    @classmethod
+    def of(cls, context: Context, mapping: Mapping, replica: LocalReplica) -> DatabaseScope:
+        return cls(
+            mapping=mapping,
+            key=mapping.journal_key,
+            replica=replica,
+            journal=context.journal,
+            statuses=context.statuses,
+            controls=context.controls,
+            now=context.clock.now,
+            slack=context.settings.verification_slack_seconds,
+            once=context.once,
+            stop=context.stop,
+        )
 
     @property
     def is_handoff(self) -> bool:
@@ -60,8 +85,11 @@ class Cursors:
     would never be done. ``until``: rows that become due later than that are left, too.
     """
 
-    def __init__(self, scope: DatabaseScope) -> None:
+    def __init__(self, scope: DatabaseScope, services: RowServices, segment_index: SegmentIndex) -> None:
         self._scope = scope
+        self._lookup = services.lookup
+        self._ledger = services.ledger
+        self._segment_index = segment_index
         self._database = ""
         self._checkpoint: Checkpoint | None = None
         self._moved_until = 0.0
@@ -83,12 +111,12 @@ class Cursors:
         copy of it. Raises StateError, RemoteError."""
         if db.id != self._database:
             self._database, self._checkpoint = db.id, None
-            if self._scope.context.once:
-                self._last, self.until = db.max_rowid(), self._scope.context.clock.now()
+            if self._scope.once:
+                self._last, self.until = db.max_rowid(), self._scope.now()
         self._moved_until = db.moved_until()
         if self._checkpoint is None or not self._checkpoint.is_of(db):
             self._checkpoint = self._load(db) or self._start(db)
-        if self._checkpoint.begun > self._scope.context.clock.now() + CLOCK_SLEW:
+        if self._checkpoint.begun > self._scope.now() + CLOCK_SLEW:
             # the clock was fast then: the real time of the start is unknown
             self._checkpoint = replace(self._checkpoint, begun=0.0)
 
@@ -123,19 +151,19 @@ class Cursors:
         """
         if row.timestamp.seconds >= self._moved_until:
             return False
-        is_moving = self._moved_until > self._scope.context.clock.now()
+        is_moving = self._moved_until > self._scope.now()
         return is_moving or row.rowid > self.checkpoint.fresh_until
 
     def verifiable_at(self, row: Row) -> float:
         """When another node's daemon may verify this row: a slack after it was written and after the mapping
         started; else all nodes would send all the rows that existed before."""
         begun = max(row.timestamp.seconds, self.checkpoint.begun)
-        return begun + self._scope.context.settings.verification_slack_seconds
+        return begun + self._scope.slack
 
     def verify_round_at(self, row: Row) -> float:
         """When this database's first verify round after ``verifiable_at`` starts. Rounds collect rows, so
         that a listing can replace a HEAD for each; each database has its own phase."""
-        slack = self._scope.context.settings.verification_slack_seconds
+        slack = self._scope.slack
         if not slack:
             return self.verifiable_at(row)
         length = slack / VERIFY_ROUNDS_PER_SLACK
@@ -145,7 +173,7 @@ class Cursors:
     def _save(self, db: ContainerDb, checkpoint: Checkpoint, newest: Timestamp) -> Checkpoint:
         """``newest``: no row up to the cursors is newer."""
         saved = replace(checkpoint, tail=Tail.of(db.last_rows(checkpoint.end, LENGTH), newest))
-        self._scope.context.statuses.save(self._scope.mapping, db.id, saved)
+        self._scope.statuses.save(self._scope.mapping, db.id, saved)
         self._checkpoint = saved
         return saved
 
@@ -153,39 +181,39 @@ class Cursors:
         """The checkpoint of an earlier run, if its ROWIDs are still valid. An earlier version may have sent
         rows beyond its cursor; a checkpoint without a tail gets one."""
         mapping, share = self._scope.mapping, self._scope.share
-        checkpoint = self._scope.context.statuses.load(mapping, db.id)
+        checkpoint = self._scope.statuses.load(mapping, db.id)
         if checkpoint is None or checkpoint.share not in ("", share):
             return None
         if not checkpoint.is_of(db):
             log.warning(
                 "A database of %s was replaced by an older copy: comparing all its rows", mapping.label
             )
-            self._scope.batches.segment_index.restart(db.id)
+            self._segment_index.restart(db.id)
             return None
         sweep_until = db.max_rowid() if checkpoint.adopted else checkpoint.sweep_until
         known = replace(checkpoint, share=share, sweep_until=sweep_until)
         if known.tail is not None or known.adopted:  # saved when a cursor next moves
             return known
-        return self._save(db, known, Timestamp.from_seconds(self._scope.context.clock.now()))
+        return self._save(db, known, Timestamp.from_seconds(self._scope.now()))
 
     def _start(self, db: ContainerDb) -> Checkpoint:
         """A new checkpoint: one listing, of a shard within its bounds, tells whether anything is stored.
         While rows are being moved, an empty listing proves nothing."""
         scope, label = self._scope, self._scope.mapping.label
-        last, begun = db.max_rowid(), scope.context.clock.now()
+        last, begun = db.max_rowid(), scope.now()
         bounds = db.bounds()
         if any(bounds):
-            scope.batches.detect_manifests()
-        if self._moved_until <= begun and scope.batches.lookup.is_known_empty(*bounds):
+            self._lookup.note_manifests(self._ledger)
+        if self._moved_until <= begun and self._lookup.is_known_empty(*bounds):
             checkpoint = Checkpoint(fresh_until=last, begun=begun, share=scope.share)
             log.info("Nothing is stored yet for %s: copying rows up to %d", label, last)
         else:
-            scope.batches.detect_manifests()
+            self._lookup.note_manifests(self._ledger)
             checkpoint = Checkpoint(sweep_until=last, begun=begun, share=scope.share)
             log.info("Comparing %s with the objects already stored, rows up to %d", label, last)
-        if resets := scope.context.controls.resets(scope.mapping):
+        if resets := scope.controls.resets(scope.mapping):
             # these resets were requested before the comparison that starts now, which covers them
-            scope.context.journal.resets.take(scope.key, db.id, resets[-1].id, [], begun)
+            scope.journal.resets.take(scope.key, db.id, resets[-1].id, [], begun)
         return self._save(db, checkpoint, Timestamp(0))
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 
-from s3_sync.cluster.brokers import ContainerDb, LocalReplica
+from s3_sync.cluster.brokers import ContainerDb
 from s3_sync.cluster.client import VERSIONING
-from s3_sync.config.settings import Mapping
+from s3_sync.cluster.databases import LocalDatabases
 from s3_sync.daemon.delay_queue import backoff_delay
 from s3_sync.errors import LocalError, LocalMissing
+from s3_sync.sync.lifecycle.segment_index import SegmentIndex
 from s3_sync.sync.passes.cursors import Cursors, DatabaseScope
 from s3_sync.sync.passes.deferred import DeferredRows
 from s3_sync.sync.passes.primary import PrimaryPass
@@ -16,7 +17,7 @@ from s3_sync.sync.passes.reset import ResetPass
 from s3_sync.sync.passes.result import PassResult
 from s3_sync.sync.passes.verify import VerifyPass
 from s3_sync.sync.rows.batch import BatchRunner
-from s3_sync.sync.services import Context
+from s3_sync.sync.rows.services import RowServices
 
 log = logging.getLogger("s3-sync")
 
@@ -28,18 +29,26 @@ class DatabaseCrawl:
     """The crawl of one database. ``step`` runs one batch of each pass."""
 
     def __init__(
-        self, context: Context, mapping: Mapping, key: str, batches: BatchRunner, replica: LocalReplica
+        self,
+        scope: DatabaseScope,
+        services: RowServices,
+        batches: BatchRunner,
+        segment_index: SegmentIndex,
+        brokers: LocalDatabases,
     ) -> None:
-        self._context = context
-        self._mapping = mapping
-        self._batches = batches
-        self._replica = replica
-        scope = DatabaseScope(context, mapping, key, batches, replica)
-        self._cursors = Cursors(scope)
-        self._deferred = DeferredRows(scope, self._cursors)
-        self._primary = PrimaryPass(scope, self._cursors, self._deferred)
-        self._verify = VerifyPass(scope, self._cursors, self._deferred)
-        self._reset = ResetPass(scope, self._cursors, self._deferred)
+        self._scope = scope
+        self._mapping = scope.mapping
+        self._replica = scope.replica
+        self._now = scope.now
+        self._brokers = brokers
+        self._handler = services.handler
+        self._delete_limiter = services.delete_limiter
+        self._segment_index = segment_index
+        self._cursors = cursors = Cursors(scope, services, segment_index)
+        self._deferred = deferred = DeferredRows(scope, cursors, services, batches)
+        self._primary = PrimaryPass(scope, cursors, deferred, services, batches)
+        self._verify = VerifyPass(scope, cursors, deferred, services, batches)
+        self._reset = ResetPass(scope, cursors, deferred, services, batches)
         #: fingerprint of the files when all work was done, and when to read them even if they are unchanged
         self._done_fingerprint: object = None
         self._wake = 0.0
@@ -57,7 +66,7 @@ class DatabaseCrawl:
 
         A database that cannot be read is retried with a backoff; the container's other databases continue.
         """
-        if self._context.clock.now() < self._retry_at:
+        if self._now() < self._retry_at:
             return PassResult()
         try:
             result = self._step(limit)
@@ -66,7 +75,7 @@ class DatabaseCrawl:
                 return PassResult()
             level = logging.DEBUG if self._consecutive_failures else logging.ERROR
             self._consecutive_failures += 1
-            self._retry_at = self._context.clock.now() + backoff_delay(self._consecutive_failures)
+            self._retry_at = self._now() + backoff_delay(self._consecutive_failures)
             log.log(level, "Failed to read a database of %s: %s", self._mapping.label, error)
             return PassResult()
         self._consecutive_failures = 0
@@ -78,7 +87,7 @@ class DatabaseCrawl:
 
     def _step(self, limit: int) -> PassResult:
         fingerprint = self._replica.fingerprint()
-        idle = fingerprint == self._done_fingerprint and self._context.clock.now() < self._wake
+        idle = fingerprint == self._done_fingerprint and self._now() < self._wake
         if fingerprint is None or (idle and not self._reset.is_requested()):
             return PassResult()
         self._done_fingerprint = None  # until all work is done
@@ -86,7 +95,7 @@ class DatabaseCrawl:
             # A deleted container is read, too: its last rows are the deletes that emptied it.
             self._check_movable(db)
             if db.has_several_policies():
-                self._batches.handler.check_all_policies()
+                self._handler.check_all_policies()
             self._cursors.load(db)
             if not self._mapping.profile.retain_local and not self._refresh_segment_index(db):
                 return PassResult(has_more=True)
@@ -97,10 +106,8 @@ class DatabaseCrawl:
                     self._mapping.label,
                     db.object_count(),
                 )
-            if self._batches.delete_limiter.is_set:
-                self._batches.delete_limiter.update_object_count(
-                    db.id, db.object_count(), self._replica.replicas
-                )
+            if self._delete_limiter.is_set:
+                self._delete_limiter.update_object_count(db.id, db.object_count(), self._replica.replicas)
             result = self._deferred.run(db, limit) + self._primary.run(db, limit)
             if not self._primary.is_late:
                 result += self._verify.run(db, limit)
@@ -119,7 +126,7 @@ class DatabaseCrawl:
         mapping = self._mapping
         if mapping.profile.retain_local:
             return
-        if not VERSIONING.isdisjoint(db.metadata()) or self._context.brokers.is_versioned(
+        if not VERSIONING.isdisjoint(db.metadata()) or self._brokers.is_versioned(
             mapping.account, mapping.container
         ):
             raise LocalError(
@@ -128,7 +135,5 @@ class DatabaseCrawl:
 
     def _refresh_segment_index(self, db: ContainerDb) -> bool:
         """Index the container's large objects before anything is moved. False if that takes further steps."""
-        until = self._context.clock.now() + INDEX_SLICE
-        return self._batches.segment_index.refresh(
-            db, lambda: self._context.stop.is_set() or self._context.clock.now() > until
-        )
+        until = self._now() + INDEX_SLICE
+        return self._segment_index.refresh(db, lambda: self._scope.stop.is_set() or self._now() > until)

@@ -20,8 +20,9 @@ from s3_sync.providers.base import Bucket
 from s3_sync.runtime.log_once import LogOnce
 from s3_sync.state.expiries import Entry, Expiry
 from s3_sync.sync.passes.result import PassResult
-from s3_sync.sync.rows.batch import OUTAGE_REASONS, BatchRunner
+from s3_sync.sync.rows.batch import OUTAGE_REASONS
 from s3_sync.sync.rows.handler import outcome_of
+from s3_sync.sync.rows.services import RowServices
 from s3_sync.sync.services import Context
 
 log = logging.getLogger("s3-sync")
@@ -45,7 +46,7 @@ class ExpiryPass:
     def failing(self) -> int:
         return self._expiries.failing(self._key)
 
-    def run(self, limit: int, open_batches: Callable[[], BatchRunner]) -> PassResult:
+    def run(self, limit: int, open_services: Callable[[], RowServices]) -> PassResult:
         """Handle up to ``limit`` expiries that are due.
 
         Without ``propagate_expiration`` none is due. With ``once``, each expiry that failed before is retried
@@ -54,13 +55,13 @@ class ExpiryPass:
         due = self._due(limit)
         if not due:
             return PassResult()
-        batches = open_batches()
-        done = self._handle(due, batches)
+        services = open_services()
+        done = self._handle(due, services)
         now = self._context.clock.now()
         settled: list[Expiry] = []
         later: list[Entry] = []
         for entry, outcome in done:
-            batches.tally.add(outcome)
+            services.tally.add(outcome)
             if outcome.settled:
                 settled.append(entry.expiry)
             elif outcome.reason in (NOT_DUE, LARGE, HELD):
@@ -82,10 +83,10 @@ class ExpiryPass:
             self._all_tried, next_try, limit = True, float("inf"), 1_000_000
         return self._expiries.due(self._key, now - profile.propagate_expiration_offset, next_try, limit)
 
-    def _handle(self, due: Sequence[Entry], batches: BatchRunner) -> list[tuple[Entry, Outcome]]:
+    def _handle(self, due: Sequence[Entry], services: RowServices) -> list[tuple[Entry, Outcome]]:
         enough = 2 * self._context.workers.size
         failed = 0
-        expirer = self._get_expirer(batches)
+        expirer = self._get_expirer(services)
 
         def handle(entry: Entry) -> Outcome | None:
             nonlocal failed
@@ -98,16 +99,15 @@ class ExpiryPass:
         outcomes = self._context.workers.map(handle, due)
         return [(entry, outcome) for entry, outcome in zip(due, outcomes, strict=True) if outcome]
 
-    def _get_expirer(self, batches: BatchRunner) -> Expirer:
+    def _get_expirer(self, services: RowServices) -> Expirer:
         if self._expirer is None:
-            context, names = self._context, batches.handler.names
             self._expirer = Expirer(
                 self._mapping,
-                batches.bucket,
-                context.local.newest,
-                names,
-                context.clock.now,
-                batches.delete_limiter,
+                services.bucket,
+                self._context.local.newest,
+                services.names,
+                self._context.clock.now,
+                services.delete_limiter,
             )
         return self._expirer
 

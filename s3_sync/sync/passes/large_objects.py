@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from s3_sync.config.settings import Mapping
+from s3_sync.daemon.name_locks import NameLocks
 from s3_sync.model.outcomes import Outcome
 from s3_sync.state.journal import WAITING, Unsettled
 from s3_sync.sync.rows.batch import BatchRunner, row_of
@@ -23,13 +24,21 @@ class LargeObjects:
 
     ``feed`` runs between batches, on the thread that runs the mapping's step, so no batch handles a name
     while it is claimed. A row of a claimed name that a later batch meets waits in the journal until the older
-    one has left the lane. ``is_working``: False during an outage or a closed timetable, when nothing may be
-    started.
+    one has left the lane. ``names``: the locks of the mapping's names. ``is_working``: False during an outage
+    or a closed timetable, when nothing may be started.
     """
 
-    def __init__(self, context: Context, mapping: Mapping, key: str, is_working: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        mapping: Mapping,
+        key: str,
+        names: NameLocks,
+        is_working: Callable[[], bool],
+    ) -> None:
         self._context = context
         self._mapping = mapping
+        self._names = names
         self._key = key
         self._is_working = is_working
         self._claimed: set[str] = set()
@@ -49,7 +58,7 @@ class LargeObjects:
         now = self._context.clock.now()
         for entry in self._context.journal.due_objects(self._key, now, 2 * MAX_QUEUED, WAITING):
             batches = open_batches()
-            if len(self._claimed) < MAX_QUEUED and batches.handler.names.claim(entry.name):
+            if len(self._claimed) < MAX_QUEUED and self._names.claim(entry.name):
                 self._claimed.add(entry.name)
                 self._context.large.add(self._key, partial(self._send, batches, entry))
 
@@ -81,5 +90,5 @@ class LargeObjects:
         except Exception as error:
             self._error = error
         finally:
-            batches.handler.names.release(entry.name)
+            self._names.release(entry.name)
             self._claimed.discard(entry.name)

@@ -15,8 +15,9 @@ from s3_sync.state.journal import PRIMARY
 from s3_sync.sync.passes.cursors import Cursors, DatabaseScope, compare_batch_size
 from s3_sync.sync.passes.deferred import DeferredRows
 from s3_sync.sync.passes.result import PassResult
-from s3_sync.sync.rows.batch import BatchResult
+from s3_sync.sync.rows.batch import BatchResult, BatchRunner
 from s3_sync.sync.rows.remote_state import ListedState, Presumption, RemoteState
+from s3_sync.sync.rows.services import RowServices
 
 log = logging.getLogger("s3-sync")
 
@@ -28,10 +29,20 @@ TOMBSTONE_RETENTION = 3600.0
 class PrimaryPass:
     """The primary pass over one database; moves ``last_row``."""
 
-    def __init__(self, scope: DatabaseScope, cursors: Cursors, deferred: DeferredRows) -> None:
+    def __init__(
+        self,
+        scope: DatabaseScope,
+        cursors: Cursors,
+        deferred: DeferredRows,
+        services: RowServices,
+        batches: BatchRunner,
+    ) -> None:
         self._scope = scope
         self._cursors = cursors
         self._deferred = deferred
+        self._lookup = services.lookup
+        self._batches = batches
+        self._bucket = services.bucket
         #: whether there are unread rows that other nodes may verify already: the verify pass then has to wait
         self.is_late = False
 
@@ -56,11 +67,11 @@ class PrimaryPass:
             log.info("Processed %d rows; last row: %d; for %s", len(own), reached, label)
         self._cursors.move(db, rows, last_row=reached)
         if rows and reached < db.max_rowid():
-            self.is_late = self._cursors.verifiable_at(rows[-1]) <= scope.context.clock.now()
-        return PassResult(not scope.context.stop.is_set(), attempted)
+            self.is_late = self._cursors.verifiable_at(rows[-1]) <= scope.now()
+        return PassResult(not scope.stop.is_set(), attempted)
 
     def _handle(self, own: Sequence[Row], last: int) -> BatchResult:
-        batches, journal, key = self._scope.batches, self._scope.context.journal, self._scope.key
+        batches, journal, key = self._batches, self._scope.journal, self._scope.key
         views = self._remote_states(own, journal.window(key, self._cursors.database))
         journal.open_window(key, self._cursors.database, last)
         result = batches.run(own, views)
@@ -78,9 +89,9 @@ class PrimaryPass:
         sweep, which starts where the cursors were lost: the start of the interrupted batch is unknown, and a
         HEAD for every row before its end would cost too much.
         """
-        checkpoint, now = self._cursors.checkpoint, self._scope.context.clock.now()
+        checkpoint, now = self._cursors.checkpoint, self._scope.now()
         sweep = max(window, checkpoint.sweep_until)
-        conditional = self._scope.batches.bucket.features.put_if_absent
+        conditional = self._bucket.features.put_if_absent
         elsewhere = {row.name for row in rows if self._cursors.may_be_in_other_database(row)}
         shared = {
             row.name
@@ -94,7 +105,7 @@ class PrimaryPass:
             if row.rowid <= sweep
             or (row.deleted and max(row.timestamp.seconds, checkpoint.begun) + TOMBSTONE_RETENTION <= now)
         }
-        views = self._scope.batches.lookup.look_up(sorted(compare))
+        views = self._lookup.look_up(sorted(compare))
         for row in rows:
             if row.name not in compare:
                 views[row.name] = (

@@ -17,6 +17,8 @@ from s3_sync.state.resets import ResetRange
 from s3_sync.sync.passes.cursors import Cursors, DatabaseScope, compare_batch_size
 from s3_sync.sync.passes.deferred import DeferredRows
 from s3_sync.sync.passes.result import PassResult
+from s3_sync.sync.rows.batch import BatchRunner
+from s3_sync.sync.rows.services import RowServices
 
 log = logging.getLogger("s3-sync")
 
@@ -24,10 +26,21 @@ log = logging.getLogger("s3-sync")
 class ResetPass:
     """The reset pass over one database."""
 
-    def __init__(self, scope: DatabaseScope, cursors: Cursors, deferred: DeferredRows) -> None:
+    def __init__(
+        self,
+        scope: DatabaseScope,
+        cursors: Cursors,
+        deferred: DeferredRows,
+        services: RowServices,
+        batches: BatchRunner,
+    ) -> None:
         self._scope = scope
         self._cursors = cursors
         self._deferred = deferred
+        self._lookup = services.lookup
+        self._batches = batches
+        self._ledger = services.ledger
+        self._resets = scope.journal.resets
         #: the database of the next two; empty if they are not loaded
         self._database = ""
         self._started = ""
@@ -44,11 +57,10 @@ class ResetPass:
 
     def run(self, db: ContainerDb, limit: int) -> PassResult:
         """Handle one batch. Raises StateError, RemoteError."""
-        scope = self._scope
-        journal, now = scope.context.journal.resets, scope.context.clock.now()
+        scope, now = self._scope, self._scope.now()
         if self._database != db.id:
-            self._started = journal.taken(scope.key, db.id)
-            self._passes = journal.passes(scope.key, db.id)
+            self._started = self._resets.taken(scope.key, db.id)
+            self._passes = self._resets.passes(scope.key, db.id)
             self._database = db.id
         for reset in self._requested():
             if reset.id > self._started:
@@ -57,45 +69,47 @@ class ResetPass:
         if due is None:
             return PassResult()
         attempted = self._compare(db, due, compare_batch_size(limit))
-        more = not scope.context.stop.is_set() and any(each.due <= now for each in self._passes)
+        more = not scope.stop.is_set() and any(each.due <= now for each in self._passes)
         return PassResult(more, tuple(attempted))
 
     def _requested(self) -> list[Reset]:
-        return self._scope.context.controls.resets(self._scope.mapping)
+        return self._scope.controls.resets(self._scope.mapping)
 
     def _start(self, reset: Reset, now: float) -> None:
         """Start a reset. Other nodes' daemons have most likely been reset, too, so their rows are compared a
         slack later. Resets from before the checkpoint count as started: see ``Cursors``."""
         scope, checkpoint = self._scope, self._cursors.checkpoint
-        slack = scope.context.settings.verification_slack_seconds
-        ends = {PRIMARY: (checkpoint.last_row, now), VERIFY: (checkpoint.last_verified_row, now + slack)}
+        ends = {
+            PRIMARY: (checkpoint.last_row, now),
+            VERIFY: (checkpoint.last_verified_row, now + scope.slack),
+        }
         if scope.is_handoff:
             del ends[PRIMARY]
         elif scope.replica.replicas == 1:
             del ends[VERIFY]
-        scope.batches.detect_manifests()
+        self._lookup.note_manifests(self._ledger)
         passes = [
             ResetRange(self._database, reset.id, kind, reset.prefix, reset.since, 1, last, due)
             for kind, (last, due) in ends.items()
             if last
         ]
         log.info("%s is reset: comparing rows up to %d", scope.mapping.label, checkpoint.last_row)
-        scope.context.journal.resets.take(scope.key, self._database, reset.id, passes, now)
+        self._resets.take(scope.key, self._database, reset.id, passes, now)
         self._started = reset.id
         self._passes += passes
 
     def _compare(self, db: ContainerDb, due: ResetRange, limit: int) -> list[Outcome]:
         """Returns the outcomes of the rows that required work."""
-        scope, batches = self._scope, self._scope.batches
+        scope, batches = self._scope, self._batches
         found, last = db.rows_since(due.next_row - 1, min(limit, due.last_row - due.next_row + 1))
         rows = [row for row in found if row.rowid <= due.last_row and self._is_in_range(row, due)]
         attempted: list[Outcome] = []
         if rows:
-            result = batches.run(rows, batches.look_up_shared(rows))
+            result = batches.run(rows, self._lookup.look_up_shared(rows))
             batches.record(result, later=self._deferred.make_ranges(result.postponed, due.kind))
             last, attempted = result.reached(last), result.attempted
         next_row = last + 1 if last >= due.next_row or rows else due.last_row + 1
-        rest = scope.context.journal.resets.advance(scope.key, due, next_row)
+        rest = self._resets.advance(scope.key, due, next_row)
         index = self._passes.index(due)
         self._passes[index : index + 1] = [] if rest is None else [rest]
         return attempted

@@ -18,7 +18,8 @@ from s3_sync.state.journal import VERIFY
 from s3_sync.sync.passes.cursors import Cursors, DatabaseScope, compare_batch_size
 from s3_sync.sync.passes.deferred import DeferredRows
 from s3_sync.sync.passes.result import PassResult
-from s3_sync.sync.rows.batch import BatchResult
+from s3_sync.sync.rows.batch import BatchResult, BatchRunner
+from s3_sync.sync.rows.services import RowServices
 
 log = logging.getLogger("s3-sync")
 
@@ -27,10 +28,19 @@ class VerifyPass:
     """The verify pass over one database; moves ``last_verified_row``. ``wake``: when the next row is
     verifiable."""
 
-    def __init__(self, scope: DatabaseScope, cursors: Cursors, deferred: DeferredRows) -> None:
+    def __init__(
+        self,
+        scope: DatabaseScope,
+        cursors: Cursors,
+        deferred: DeferredRows,
+        services: RowServices,
+        batches: BatchRunner,
+    ) -> None:
         self._scope = scope
         self._cursors = cursors
         self._deferred = deferred
+        self._lookup = services.lookup
+        self._batches = batches
         #: whether the last batch was interrupted: the next one then starts at its first row, else the same
         #: failing row could interrupt every batch
         self._interrupted = False
@@ -48,7 +58,7 @@ class VerifyPass:
         rows, last = self._cursors.rows_since(db, since, compare_batch_size(limit))
         if last <= since:
             return PassResult()
-        now = scope.context.clock.now()
+        now = scope.now()
         too_young = next((row for row in rows if self._cursors.verify_round_at(row) > now), None)
         if too_young is not None:
             self.wake = self._cursors.verify_round_at(too_young)
@@ -61,13 +71,13 @@ class VerifyPass:
             last, attempted = result.reached(last), tuple(result.attempted)
         if last > since:
             self._cursors.move(db, rows, last_verified_row=last)
-        return PassResult(too_young is None and not scope.context.stop.is_set(), attempted)
+        return PassResult(too_young is None and not scope.stop.is_set(), attempted)
 
     def _handle(self, others: Sequence[Row], last: int) -> BatchResult:
-        batches, label = self._scope.batches, self._scope.mapping.label
+        batches, label = self._batches, self._scope.mapping.label
         since = self._cursors.checkpoint.last_verified_row
         log.info("Verifying %d rows since row %d for %s", len(others), since, label)
-        views = batches.look_up_shared(others)
+        views = self._lookup.look_up_shared(others)
         database = self._cursors.database.encode("utf-8")
         start = 0 if self._interrupted else crc32(database) % len(others)
         result = batches.run([*others[start:], *others[:start]], views)

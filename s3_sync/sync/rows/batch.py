@@ -8,22 +8,15 @@ from collections.abc import Mapping as Views
 from dataclasses import dataclass, field
 
 from s3_sync.config.settings import Mapping
-from s3_sync.daemon.delete_limiter import DeleteLimiter
-from s3_sync.daemon.name_locks import NameLocks
 from s3_sync.model.outcomes import HELD, LARGE, NOT_DUE, Kind, Outcome
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
-from s3_sync.providers.base import MIB, Bucket
 from s3_sync.state.journal import QUARANTINE, RETRY, DueRange, Settlement, Unsettled
-from s3_sync.sync.lifecycle.release import LifecycleState
 from s3_sync.sync.rows.bulk_deletes import BulkDeletes
-from s3_sync.sync.rows.handler import RowHandler, WriteGuards
-from s3_sync.sync.rows.remote_lookup import RemoteLookup
-from s3_sync.sync.rows.remote_state import ListedState, Presumption, RemoteState
+from s3_sync.sync.rows.remote_state import Presumption, RemoteState
+from s3_sync.sync.rows.services import RowServices
 from s3_sync.sync.rows.stragglers import Stragglers
-from s3_sync.sync.rows.upload_ledger import UploadLedger
 from s3_sync.sync.services import Context
-from s3_sync.transfer.upload_session import TransferContext
 
 log = logging.getLogger("s3-sync")
 
@@ -41,16 +34,8 @@ OUTAGE_REASONS = frozenset(
         "local_unavailable",
     }
 )
-
-
 #: failure reasons that affect all objects, if the store gives them for other requests as well
 STORE_WIDE_REASONS = frozenset({"remote_credentials", "remote_clock"})
-
-
-#: larger objects, in bytes, are sent in a lane of their own
-LARGE_OBJECT_BYTES = 128 * MIB
-#: at max_left this many objects of a mapping wait for that lane; others are sent within batches
-MAX_WAITING_LARGE = 1000
 
 
 @dataclass(slots=True)
@@ -81,70 +66,36 @@ class BatchResult:
 
 
 class BatchRunner:
-    """Handles batches of one mapping. ``key``: the mapping's name in the journal."""
+    """Handles batches of one mapping. ``key``: the mapping's name in the journal. ``stragglers``: the rows
+    that batches have left behind."""
 
-    def __init__(
-        self,
-        context: Context,
-        mapping: Mapping,
-        bucket: Bucket,
-        key: str,
-        ledger: UploadLedger,
-        lifecycle: LifecycleState,
-    ) -> None:
+    def __init__(self, context: Context, mapping: Mapping, key: str, services: RowServices) -> None:
         self._context = context
         self._mapping = mapping
-        self.bucket = bucket
         self._key = key
-        self.tally = context.activity.mapping_counters(mapping, context.stats)
-        self._ledger = ledger
-        about = f"{mapping.label}, {mapping.credentials.store}/{mapping.bucket}"
-        self.lookup = RemoteLookup(bucket, about, context.clock.now)
+        self._handler = services.handler
+        self._delete_limiter = services.delete_limiter
+        self._large_sending = services.large_sending
+        self._places = services.places
+        self._tally = services.tally
         self._gate = context.registry.limiter(mapping)
-        self.segment_index = lifecycle.segment_index
-        sending = TransferContext(bucket, self.tally.read, context.parts, self._ledger, self._fits)
-        self._large_sending = TransferContext(bucket, self.tally.read, context.large.parts, self._ledger)
-        self._free_places = 0
-        self.delete_limiter = DeleteLimiter(
-            mapping,
-            context.journal,
-            context.controls,
-            context.activity.counters_for(mapping),
-            context.clock.now,
-        )
-        names = NameLocks(context.large.claims(key))
-        guards = WriteGuards(names, self.delete_limiter)
-        self.handler = RowHandler(mapping, sending, context.local, context.clock.now, lifecycle, guards)
         max_left = max(1, context.workers.size // 2)
-        self.slow = Stragglers(
-            names, context.large, lambda row, outcome: self.record(BatchResult([(row, outcome)])), max_left
+        self.stragglers = Stragglers(
+            services.names,
+            context.large,
+            lambda row, outcome: self.record(BatchResult([(row, outcome)])),
+            max_left,
         )
-        self._deletes = BulkDeletes(bucket, context.workers, context.clock.now, self.delete_limiter)
-
-    def look_up_shared(self, rows: Sequence[Row]) -> dict[str, RemoteState]:
-        """The remote state of each row's name, for rows that other nodes may be sending right now.
-
-        A name that no listing shows is UNKNOWN, so that a HEAD follows directly before its transfer, unless
-        the store supports conditional PUTs.
-        """
-        views = self.lookup.look_up([row.name for row in rows])
-        if not self.bucket.features.put_if_absent:
-            for row in rows:
-                if not row.deleted and views[row.name] == ListedState(None):
-                    views[row.name] = Presumption.UNKNOWN
-        return views
-
-    def detect_manifests(self) -> None:
-        """Note in the ledger if manifests of large objects may be stored already."""
-        if self.lookup.may_hold_manifests():
-            self._ledger.manifest_written()
+        self._deletes = BulkDeletes(
+            services.bucket, context.workers, context.clock.now, services.delete_limiter
+        )
 
     def run(
         self, rows: Sequence[Row], views: Views[str, RemoteState], default: RemoteState = Presumption.UNKNOWN
     ) -> BatchResult:
         """Handle the rows. Rows are not started, and missing in ``done``, once the daemon is stopping, or so
         many rows failed in succession that the rest would fail too."""
-        self._free_places = MAX_WAITING_LARGE - self._context.journal.waiting(self._key)
+        self._places.start_batch(self._context.journal.waiting(self._key))
         enough = 2 * self._context.workers.size
         failed = 0
 
@@ -152,10 +103,10 @@ class BatchRunner:
             nonlocal failed
             if self._context.halted(self._mapping) or failed >= enough or self._gate.is_closed:
                 return None
-            outcome = self.handler.handle(row, views.get(row.name, default), on_proved)
-            self.tally.handled()
+            outcome = self._handler.handle(row, views.get(row.name, default), on_proved)
+            self._tally.handled()
             if outcome.reason == LARGE:
-                self._free_places -= 1
+                self._places.take()
             elif outcome.reason in OUTAGE_REASONS:
                 failed += 1
             elif _was_attempted(outcome):
@@ -164,9 +115,12 @@ class BatchRunner:
 
         outcomes = self._deletes.run(self._deletes.select(rows), handle)
         others = [row for row in rows if id(row) not in outcomes]
-        done = self._context.workers.map(lambda row: self.slow.handle(row, handle), others, self.slow.timeout)
+        stragglers = self.stragglers
+        done = self._context.workers.map(
+            lambda row: stragglers.handle(row, handle), others, stragglers.timeout
+        )
         outcomes.update((id(row), outcome) for row, outcome in zip(others, done, strict=True))
-        outcomes.update(self.slow.leave(others))
+        outcomes.update(stragglers.leave(others))
         result = BatchResult()
         for row in rows:
             outcome = outcomes[id(row)]
@@ -180,24 +134,19 @@ class BatchRunner:
     def send_large(self, row: Row) -> Outcome:
         """Handle a row whose name the large-object lane has claimed, and record the outcome. Raises
         StateError."""
-        outcome = self.handler.handle_claimed(row, self._large_sending)
-        self.tally.handled()
+        outcome = self._handler.handle_claimed(row, self._large_sending)
+        self._tally.handled()
         self.record(BatchResult([(row, outcome)]))
         return outcome
 
     def move_segments(self, rows: Sequence[Row]) -> list[Outcome]:
         """Move objects that were segments of a large object that has been moved, and record the outcomes.
         Raises StateError."""
-        outcomes = list(self._context.workers.map(self.handler.handle_former_segment, rows))
+        outcomes = list(self._context.workers.map(self._handler.handle_former_segment, rows))
         for _ in outcomes:
-            self.tally.handled()
+            self._tally.handled()
         self.record(BatchResult(list(zip(rows, outcomes, strict=True))))
         return outcomes
-
-    def _fits(self, size: int) -> bool:
-        """Whether an object is small enough to be sent within the batch, or the waiting list of the lane is
-        full."""
-        return size <= LARGE_OBJECT_BYTES or self._free_places <= 0
 
     def record(
         self, result: BatchResult, later: Sequence[DueRange] = (), looked_at: Sequence[DueRange] = ()
@@ -209,14 +158,14 @@ class BatchRunner:
                 log.debug("%s of %s: %s", row.name, self._mapping.label, outcome.detail)
                 settlement.deferred.append(_unsettled(row, outcome))
                 continue
-            self.tally.add(outcome)
+            self._tally.add(outcome)
             if outcome.settled:
                 self._log_recovery(row, outcome)
                 settlement.settled.append((row.name, row.timestamp.internal))
             elif outcome.reason == NOT_DUE:
-                settlement.postponed.append((row.name, self.handler.next_due(row)))
+                settlement.postponed.append((row.name, self._handler.next_due(row)))
             elif outcome.reason == HELD:
-                settlement.postponed.append((row.name, self.delete_limiter.until))
+                settlement.postponed.append((row.name, self._delete_limiter.until))
             else:
                 self._log_failure(row, outcome)
                 settlement.failures.append(_unsettled(row, outcome))

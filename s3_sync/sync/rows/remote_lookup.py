@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from s3_sync.errors import ClockSkewed, CredentialsRefused, ListingUnusable, NotFound, RemoteError
+from s3_sync.model.rows import Row
 from s3_sync.providers.base import Bucket, ListPage, ListQuery
 from s3_sync.runtime.log_once import LogOnce
 from s3_sync.sync.rows.remote_state import ListedState, Presumption, RemoteState
+from s3_sync.transfer.upload_session import Ledger
 
 log = logging.getLogger("s3-sync")
 
@@ -97,6 +99,19 @@ class RemoteLookup:
         """The remote state of each name. Raises RemoteError if the store does not answer at all."""
         return look_up_remote(self._page, self._bucket, names)
 
+    def look_up_shared(self, rows: Sequence[Row]) -> dict[str, RemoteState]:
+        """The remote state of each row's name, for rows that other nodes may be sending right now.
+
+        A name that no listing shows is UNKNOWN, so that a HEAD follows directly before its transfer, unless
+        the store supports conditional PUTs. Raises RemoteError.
+        """
+        views = self.look_up([row.name for row in rows])
+        if not self._bucket.features.put_if_absent:
+            for row in rows:
+                if not row.deleted and views[row.name] == ListedState(None):
+                    views[row.name] = Presumption.UNKNOWN
+        return views
+
     def is_known_empty(self, after: str = "", until: str = "") -> bool:
         """Whether the bucket certainly holds nothing, or nothing under names greater than ``after`` and, if
         ``until`` is not empty, not greater than ``until``. Raises RemoteError."""
@@ -111,6 +126,11 @@ class RemoteLookup:
         """Whether manifests may be stored. Raises RemoteError."""
         found = self._try_listing(self._bucket.manifests.has_any)
         return found is None or found
+
+    def note_manifests(self, ledger: Ledger) -> None:
+        """Note in the ledger if manifests of large objects may be stored already. Raises RemoteError."""
+        if self.may_hold_manifests():
+            ledger.manifest_written()
 
     def store_answers(self) -> bool:
         """Whether the store answers a request that concerns no object."""

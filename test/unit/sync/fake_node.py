@@ -188,8 +188,8 @@ class Node:
         return {entry.name: entry.reason for entry in self.journal.unsettled(self.crawl.key, 10**6)}
 
     def tally(self) -> dict[str, int]:
-        batches = self.crawl._batches
-        if batches is None:
+        services = self.crawl._services
+        if services is None:
             return {}
-        assert batches.tally.scanned == sum(batches.tally.kinds.values())
-        return {kind.value: count for kind, count in batches.tally.kinds.items() if count}
+        assert services.tally.scanned == sum(services.tally.kinds.values())
+        return {kind.value: count for kind, count in services.tally.kinds.items() if count}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from s3_sync.sync.rows import batch
+from s3_sync.sync.rows import services as row_services
 from unit.sync.crash_points import Crashing
 from unit.sync.fake_node import MAX_PAUSE, LaterPool
 from unit.sync.worlds import World
@@ -31,7 +31,7 @@ STEPS = [
 
 @pytest.fixture(autouse=True)
 def large_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "LARGE_OBJECT_BYTES", 100)
+    monkeypatch.setattr(row_services, "LARGE_OBJECT_BYTES", 100)
 
 
 @pytest.mark.parametrize("conditional", [True, False], ids=["conditions", "no-conditions"])

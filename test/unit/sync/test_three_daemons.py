@@ -27,7 +27,7 @@ from s3_sync.errors import (
     Throttled,
 )
 from s3_sync.http.pool import HttpError
-from s3_sync.sync.rows.batch import LARGE_OBJECT_BYTES
+from s3_sync.sync.rows.services import LARGE_OBJECT_BYTES
 from unit.sync.fake_node import SLACK
 from unit.sync.hypothesis_profiles import stories
 from unit.sync.late_bucket import LATE, Late

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from s3_sync.model.timestamps import Timestamp
-from s3_sync.sync.rows import batch
 from s3_sync.sync.rows import bulk_deletes as bulk
+from s3_sync.sync.rows import services as row_services
 from unit.sync.cluster import FakeReplica
 from unit.sync.fake_node import CONTAINER, MAX_PAUSE, NAMER, SLACK, LaterPool, Node, mapping
 from unit.sync.lying_store import LOOKS, WRITES, LyingBucket
@@ -61,7 +61,7 @@ class Setting:
     skews: tuple[float, float, float]
     propagate_delete: bool = True
     bulk: bool = False
-    large: int = batch.LARGE_OBJECT_BYTES
+    large: int = row_services.LARGE_OBJECT_BYTES
 
 
 class Attacked:
@@ -70,8 +70,8 @@ class Attacked:
 
     def __init__(self, directory: Path, setting: Setting) -> None:
         self.setting = setting
-        self._before = bulk.MIN_BULK_DELETES, batch.LARGE_OBJECT_BYTES
-        bulk.MIN_BULK_DELETES, batch.LARGE_OBJECT_BYTES = (
+        self._before = bulk.MIN_BULK_DELETES, row_services.LARGE_OBJECT_BYTES
+        bulk.MIN_BULK_DELETES, row_services.LARGE_OBJECT_BYTES = (
             1 if setting.bulk else bulk.MIN_BULK_DELETES,
             setting.large,
         )
@@ -300,6 +300,6 @@ class Attacked:
         assert self.bucket.counts() == {}
 
     def close(self) -> None:
-        bulk.MIN_BULK_DELETES, batch.LARGE_OBJECT_BYTES = self._before
+        bulk.MIN_BULK_DELETES, row_services.LARGE_OBJECT_BYTES = self._before
         for node in self.nodes:
             node.journal.close()

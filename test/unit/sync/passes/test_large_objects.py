@@ -12,7 +12,7 @@ from s3_sync.errors import AccessDenied, RemoteUnavailable, StateError
 from s3_sync.state.journal import RETRY, WAITING
 from s3_sync.sync.container_crawl import ContainerCrawl
 from s3_sync.sync.passes import large_objects
-from s3_sync.sync.rows import batch
+from s3_sync.sync.rows import services as row_services
 from unit.sync.cluster import FakeDb, FakeReplica
 from unit.sync.fake_node import MAX_PAUSE, VERIFIED, LaterPool, mapping
 from unit.sync.worlds import World
@@ -22,7 +22,7 @@ SMALL, HUGE = b"small", bytes(500)
 
 @pytest.fixture(autouse=True)
 def large_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "LARGE_OBJECT_BYTES", 100)
+    monkeypatch.setattr(row_services, "LARGE_OBJECT_BYTES", 100)
 
 
 def states(world: World) -> dict[str, str]:
@@ -171,7 +171,7 @@ class TestBesideIt:
         assert (states(world), world.node.tally()) == ({}, {"present": 1})
 
     def test_no_more_wait_than_was_agreed(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(batch, "MAX_WAITING_LARGE", 3)
+        monkeypatch.setattr(row_services, "MAX_WAITING_LARGE", 3)
         for number in range(8):
             world.swift.put(f"h{number}", HUGE)
         world.node.crawl.step()
