@@ -41,9 +41,9 @@ MUTANTS = (
     Mutant(
         "the cursor moves after the journal",
         "sync/passes/primary.py",
-        "        result = batches.run(own, views)\n        batches.record(",
+        "        result = batches.run(own, states)\n        batches.record(",
         "        self._cursors.move(last_row=last)\n"
-        "        result = batches.run(own, views)\n        batches.record(",
+        "        result = batches.run(own, states)\n        batches.record(",
         f"{_SYNC}/test_container_crawl_crashes.py",
     ),
     Mutant(
@@ -222,7 +222,7 @@ MUTANTS = (
     Mutant(
         "a move looks at the remote first",
         "sync/rows/handler.py",
-        "        if self._release is not None and isinstance(view, Presumption):",
+        "        if self._release is not None and isinstance(known, Presumption):",
         "        if False:",
         f"{_SYNC}/lifecycle/test_release.py {_SYNC}/lifecycle/test_release_races.py",
     ),
@@ -295,7 +295,7 @@ MUTANTS = (
     Mutant(
         "a listing settles only what is younger than the row",
         "sync/rows/handler.py",
-        "        and info.last_modified - LISTING_TIME_RESOLUTION - view.off > row.timestamp.seconds",
+        "        and info.last_modified - LISTING_TIME_RESOLUTION - listed.off > row.timestamp.seconds",
         "",
         f"{_SYNC}/rows/test_copies.py {_SYNC}/rows/test_policy.py",
     ),

@@ -93,9 +93,10 @@ class DeferredRows:
             return self._lookup.look_up_shared(asked)
         is_shared = scope.replica.replicas > 1 and due.due + scope.slack <= scope.now()
         names = [row.name for row in asked]
-        views = self._lookup.look_up_shared(asked) if is_shared else self._lookup.look_up(names)
+        states = self._lookup.look_up_shared(asked) if is_shared else self._lookup.look_up(names)
         return {
-            name: view if view == ListedState(None) else Presumption.UNKNOWN for name, view in views.items()
+            name: known if known == ListedState(None) else Presumption.UNKNOWN
+            for name, known in states.items()
         }
 
     def _belongs(self, row: Row, due: DueRange) -> bool:

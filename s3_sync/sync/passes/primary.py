@@ -72,9 +72,9 @@ class PrimaryPass:
 
     def _handle(self, own: Sequence[Row], last: int) -> BatchResult:
         batches, journal, key = self._batches, self._scope.journal, self._scope.key
-        views = self._remote_states(own, journal.window(key, self._cursors.database))
+        states = self._remote_states(own, journal.window(key, self._cursors.database))
         journal.open_window(key, self._cursors.database, last)
-        result = batches.run(own, views)
+        result = batches.run(own, states)
         batches.record(result, later=self._deferred.make_ranges(result.postponed, PRIMARY))
         return result
 
@@ -105,18 +105,18 @@ class PrimaryPass:
             if row.rowid <= sweep
             or (row.deleted and max(row.timestamp.seconds, checkpoint.begun) + TOMBSTONE_RETENTION <= now)
         }
-        views = self._lookup.look_up(sorted(compare))
+        states = self._lookup.look_up(sorted(compare))
         for row in rows:
             if row.name not in compare:
-                views[row.name] = (
+                states[row.name] = (
                     Presumption.ABSENT if row.rowid <= checkpoint.fresh_until else Presumption.PROBABLY_ABSENT
                 )
-            elif views[row.name] == ListedState(None):
+            elif states[row.name] == ListedState(None):
                 others = row.name in elsewhere or row.name in shared
                 if others and not row.deleted and not conditional:
-                    views[row.name] = Presumption.UNKNOWN  # another node may be sending it right now
+                    states[row.name] = Presumption.UNKNOWN  # another node may be sending it right now
             elif row.rowid > checkpoint.sweep_until:
                 of_now = row.name in elsewhere and row.timestamp.seconds >= checkpoint.begun
                 if of_now or row.rowid <= window:
-                    views[row.name] = Presumption.UNKNOWN
-        return views
+                    states[row.name] = Presumption.UNKNOWN
+        return states

@@ -77,10 +77,10 @@ class VerifyPass:
         batches, label = self._batches, self._scope.mapping.label
         since = self._cursors.checkpoint.last_verified_row
         log.info("Verifying %d rows since row %d for %s", len(others), since, label)
-        views = self._lookup.look_up_shared(others)
+        states = self._lookup.look_up_shared(others)
         database = self._cursors.database.encode("utf-8")
         start = 0 if self._interrupted else crc32(database) % len(others)
-        result = batches.run([*others[start:], *others[:start]], views)
+        result = batches.run([*others[start:], *others[:start]], states)
         batches.record(result, later=self._deferred.make_ranges(result.postponed, VERIFY))
         self._interrupted = result.abandoned_from is not None
         log.info("Verified %d rows; last row: %d; for %s", len(others), result.reached(last), label)

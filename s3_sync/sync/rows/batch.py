@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from collections.abc import Mapping as Views
 from dataclasses import dataclass, field
 
 from s3_sync.config.settings import Mapping
@@ -13,7 +12,7 @@ from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.state.journal import QUARANTINE, RETRY, DueRange, Settlement, Unsettled
 from s3_sync.sync.rows.bulk_deletes import BulkDeletes
-from s3_sync.sync.rows.remote_state import Presumption, RemoteState
+from s3_sync.sync.rows.remote_state import Presumption, RemoteState, RemoteStates
 from s3_sync.sync.rows.services import RowServices
 from s3_sync.sync.rows.stragglers import Stragglers
 from s3_sync.sync.services import Context
@@ -91,7 +90,7 @@ class BatchRunner:
         )
 
     def run(
-        self, rows: Sequence[Row], views: Views[str, RemoteState], default: RemoteState = Presumption.UNKNOWN
+        self, rows: Sequence[Row], states: RemoteStates, default: RemoteState = Presumption.UNKNOWN
     ) -> BatchResult:
         """Handle the rows. Rows are not started, and missing in ``done``, once the daemon is stopping, or so
         many rows failed in succession that the rest would fail too."""
@@ -103,7 +102,7 @@ class BatchRunner:
             nonlocal failed
             if self._context.halted(self._mapping) or failed >= enough or self._gate.is_closed:
                 return None
-            outcome = self._handler.handle(row, views.get(row.name, default), on_proved)
+            outcome = self._handler.handle(row, states.get(row.name, default), on_proved)
             self._tally.handled()
             if outcome.reason == LARGE:
                 self._places.take()

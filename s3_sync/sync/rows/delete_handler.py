@@ -34,7 +34,7 @@ class DeleteHandler:
         self._newest = newest
         self._limiter = limiter
 
-    def handle(self, row: Row, view: RemoteState, on_proved: Callable[[Row], None] | None) -> Outcome:
+    def handle(self, row: Row, known: RemoteState, on_proved: Callable[[Row], None] | None) -> Outcome:
         """Raises LocalError, RemoteError. ``on_proved`` receives a proved delete, which is then not sent.
 
         The delete's time is the row's *data* timestamp: if a POST preceded the delete, the row's newest
@@ -44,16 +44,16 @@ class DeleteHandler:
             return Outcome(Kind.SKIPPED, OWN_TOMBSTONE)
         if not self._mapping.profile.propagate_delete:
             return Outcome(Kind.SKIPPED, DELETE_NOT_PROPAGATED)
-        if view is Presumption.ABSENT or view == ListedState(None) or not self._can_hold(row.name):
+        if known is Presumption.ABSENT or known == ListedState(None) or not self._can_hold(row.name):
             return _PRESENT
-        return self._handle(row, view, on_proved)
+        return self._handle(row, known, on_proved)
 
-    def _handle(self, row: Row, view: RemoteState, on_proved: Callable[[Row], None] | None) -> Outcome:
+    def _handle(self, row: Row, known: RemoteState, on_proved: Callable[[Row], None] | None) -> Outcome:
         """Propagate a delete if the current state proves it."""
         if self._limiter is not None:
             self._limiter.ensure_open(row.data_timestamp.seconds)
-        look = view is Presumption.UNKNOWN or (
-            isinstance(view, ListedState) and self._may_be_newer(view, row)
+        look = known is Presumption.UNKNOWN or (
+            isinstance(known, ListedState) and self._may_be_newer(known, row)
         )
         remote = self._head(row.name) if look else None
         if look and remote is None:
@@ -75,7 +75,7 @@ class DeleteHandler:
         (on_proved or self._send_delete)(row)
         return Outcome(Kind.DELETED)
 
-    def _may_be_newer(self, view: ListedState, row: Row) -> bool:
+    def _may_be_newer(self, listed: ListedState, row: Row) -> bool:
         """Whether a listed copy may be of a version newer than this delete that the replicas have forgotten
         since: tombstones expire, and a node that was away for longer has old ones.
 
@@ -85,8 +85,8 @@ class DeleteHandler:
         if not self._mapping.profile.retain_local:
             return True
         return (
-            view.info is None
-            or view.info.last_modified + LISTING_TIME_RESOLUTION + view.off >= row.data_timestamp.seconds
+            listed.info is None
+            or listed.info.last_modified + LISTING_TIME_RESOLUTION + listed.off >= row.data_timestamp.seconds
         )
 
     def _send_delete(self, row: Row) -> None:

@@ -108,15 +108,16 @@ class RowHandler:
         # a move is irreversible: no other policy may hold a newer version
         self._every_policy = moves
 
-    def handle(self, row: Row, view: RemoteState, on_proved: Callable[[Row], None] | None = None) -> Outcome:
+    def handle(self, row: Row, known: RemoteState, on_proved: Callable[[Row], None] | None = None) -> Outcome:
         """Never raises: any failure becomes PENDING or FAILED with its reason.
 
-        ``on_proved`` receives a delete that may be sent; the caller then sends it.
+        ``known``: what is known of the key at the remote. ``on_proved`` receives a delete that may be sent;
+        the caller then sends it.
         """
 
         def act() -> Outcome:
             with self.names.hold(row.name):
-                return self._dispatch(row, view, on_proved)
+                return self._dispatch(row, known, on_proved)
 
         return self._guarded(row, act)
 
@@ -148,10 +149,10 @@ class RowHandler:
             self._log_once.exception(log, error, "Failed to handle row %d (%s) of %s", *about)
             return Outcome(Kind.PENDING, "internal_error", repr(error))
 
-    def _dispatch(self, row: Row, view: RemoteState, on_proved: Callable[[Row], None] | None) -> Outcome:
+    def _dispatch(self, row: Row, known: RemoteState, on_proved: Callable[[Row], None] | None) -> Outcome:
         if self._profile.exclude is not None and self._profile.exclude.match(row.name):
             return Outcome(Kind.SKIPPED, EXCLUDED)
-        return self._deletes.handle(row, view, on_proved) if row.deleted else self._handle(row, view)
+        return self._deletes.handle(row, known, on_proved) if row.deleted else self._handle(row, known)
 
     def check_all_policies(self) -> None:
         """The container has rows in several policies: an object in one may be older than its namesake in
@@ -175,31 +176,31 @@ class RowHandler:
         """Without ``copy_after`` no clock is read: the clock of the object's writer may differ."""
         return not self._profile.copy_after or written.seconds + self._profile.copy_after < self._now()
 
-    def _handle(self, row: Row, view: RemoteState) -> Outcome:
+    def _handle(self, row: Row, known: RemoteState) -> Outcome:
         if not self._is_due(row.timestamp):
             return Outcome(Kind.PENDING, NOT_DUE)
         if self._release is not None and not self._release.is_current_for(row.timestamp):
             return Outcome(Kind.PENDING, NOT_DUE)
-        if self._release is None and isinstance(view, ListedState) and _matches_listing(row, view):
+        if self._release is None and isinstance(known, ListedState) and _matches_listing(row, known):
             return _PRESENT
-        if view is Presumption.PROBABLY_ABSENT and row.metadata_changed:
-            view = Presumption.UNKNOWN  # a POST: the bytes are most likely stored already
-        if self._release is not None and isinstance(view, Presumption):
+        if known is Presumption.PROBABLY_ABSENT and row.metadata_changed:
+            known = Presumption.UNKNOWN  # a POST: the bytes are most likely stored already
+        if self._release is not None and isinstance(known, Presumption):
             # it may be a moved object that came back, or a replica that was away for longer than tombstones
             # are kept: only a HEAD can tell
-            view = Presumption.UNKNOWN
-        if self._may_read_one_replica(view):
+            known = Presumption.UNKNOWN
+        if self._may_read_one_replica(known):
             try:
-                return self._first_copy(row, view)
+                return self._first_copy(row, known)
             except (PreconditionFailed, LocalChanged, LocalMissing):
-                view = Presumption.UNKNOWN  # the presumption was wrong
+                known = Presumption.UNKNOWN  # the presumption was wrong
         try:
-            return self._converge(row, view)
+            return self._converge(row, known)
         except (PreconditionFailed, LocalMissing):
             # the key was written between HEAD and PUT, or the object was deleted before the GET
             return self._converge(row, Presumption.UNKNOWN)
 
-    def _may_read_one_replica(self, view: RemoteState) -> bool:
+    def _may_read_one_replica(self, known: RemoteState) -> bool:
         """Whether the copy cannot overwrite anything, so that a single replica of the row's version is
         sufficient.
 
@@ -208,24 +209,24 @@ class RowHandler:
         if self._release is not None:
             return False
         if self._bucket.features.put_if_absent:
-            return view in (Presumption.ABSENT, Presumption.PROBABLY_ABSENT)
-        return view is Presumption.ABSENT and not self._every_policy
+            return known in (Presumption.ABSENT, Presumption.PROBABLY_ABSENT)
+        return known is Presumption.ABSENT and not self._every_policy
 
-    def _first_copy(self, row: Row, view: RemoteState) -> Outcome:
+    def _first_copy(self, row: Row, known: RemoteState) -> Outcome:
         source = self._source(row)
         with source.open(row.data_timestamp, None) as local:
             if local.info.timestamp != row.timestamp:
                 raise LocalChanged(f"replica is at {local.info.timestamp}, row at {row.timestamp}")
             if not self._profile.criteria.matches(local.headers):
                 return Outcome(Kind.SKIPPED, CONDITION)
-            if view is Presumption.PROBABLY_ABSENT and large_kind(local):
+            if known is Presumption.PROBABLY_ABSENT and large_kind(local):
                 # the store checks a condition only after all parts were sent: a HEAD first is cheaper
                 raise PreconditionFailed("a large object needs a HEAD first")
             large = self._load_manifest(local)
             self._sending.ensure_inline(local.info.size if large is None else large.info.size)
             return self._put(source, local, large, Precondition(if_absent=True))
 
-    def _converge(self, row: Row, view: RemoteState) -> Outcome:
+    def _converge(self, row: Row, known: RemoteState) -> Outcome:
         """Compare the newest local state with the remote one, and act on the difference."""
         check_limits(self._bucket, row.name, ObjectMeta(), 0)  # a HEAD for an invalid key would fail
         policies = None if self._every_policy else [row.policy]
@@ -243,15 +244,15 @@ class RowHandler:
             return Outcome(Kind.SKIPPED, SUPERSEDED)  # by another row, which is handled separately
         if state.expired:
             return Outcome(Kind.SKIPPED, VANISHED)
-        remote = None if self._known_absent(view) else self._head(row.name)
+        remote = None if self._known_absent(known) else self._head(row.name)
         source = self._source(row, state)
         with source.open(state.data_timestamp, None) as local:
             if local.info.timestamp != state.timestamp:
                 raise LocalChanged(f"object is at {local.info.timestamp}, was at {state.timestamp}")
             # a HEAD costs little: the store checks a condition only after all bytes were sent
-            needs_head = view in (Presumption.PROBABLY_ABSENT, ListedState(None)) and large_kind(local)
+            needs_head = known in (Presumption.PROBABLY_ABSENT, ListedState(None)) and large_kind(local)
             if needs_head or (
-                view is Presumption.PROBABLY_ABSENT and self._sending.ledger.may_hold_manifests()
+                known is Presumption.PROBABLY_ABSENT and self._sending.ledger.may_hold_manifests()
             ):
                 remote = self._head(row.name)  # a stored manifest must not be left behind
             outcome, large = self._act(source, local, remote)
@@ -344,8 +345,8 @@ class RowHandler:
         upload(self._sending, source, local, overwrite)
         return Outcome(Kind.COPIED, size=local.info.size)
 
-    def _known_absent(self, view: RemoteState) -> bool:
-        return view in (Presumption.PROBABLY_ABSENT, Presumption.ABSENT, ListedState(None))
+    def _known_absent(self, known: RemoteState) -> bool:
+        return known in (Presumption.PROBABLY_ABSENT, Presumption.ABSENT, ListedState(None))
 
     def _head(self, name: str) -> ObjectInfo | None:
         try:
@@ -370,19 +371,19 @@ def outcome_of(error: SyncError) -> Outcome:
     return Outcome(Kind.PENDING, error.reason, str(error))
 
 
-def _matches_listing(row: Row, view: ListedState) -> bool:
+def _matches_listing(row: Row, listed: ListedState) -> bool:
     """Whether a listing alone shows that the remote holds this version, metadata included.
 
     The copy must be younger than the row, by our clock: an overwrite with equal bytes but other metadata has
     the same size and ETag. The row of an SLO describes its manifest and never matches the copy; that of a DLO
     usually looks like an empty object's, so empty objects never match.
     """
-    info = view.info
+    info = listed.info
     return (
         info is not None
         and not row.metadata_changed
         and row.etag != ""  # unknown for a retry
         and info.size == row.size > 0
         and info.etag == row.etag
-        and info.last_modified - LISTING_TIME_RESOLUTION - view.off > row.timestamp.seconds
+        and info.last_modified - LISTING_TIME_RESOLUTION - listed.off > row.timestamp.seconds
     )

@@ -43,9 +43,9 @@ def look_up_remote(
     of 1,000 keys costs about as much as ten HEADs, so sparse ranges are left to HEADs. Names that are too
     long for a key stay UNKNOWN: the store cannot have them.
     """
-    views: dict[str, RemoteState] = dict.fromkeys(names, Presumption.UNKNOWN)
+    states: dict[str, RemoteState] = dict.fromkeys(names, Presumption.UNKNOWN)
     longest = bucket.limits.max_name - len(bucket.namer.prefix.encode("utf-8"))
-    keys = sorted(key for name in views if len(key := name.encode("utf-8")) <= longest)
+    keys = sorted(key for name in states if len(key := name.encode("utf-8")) <= longest)
     ordered = [key.decode("utf-8") for key in keys]
     position = 0
     after: str | None = None
@@ -58,7 +58,7 @@ def look_up_remote(
         end = len(ordered) if page.next_after is None else bisect_right(keys, page.next_after.encode("utf-8"))
         found = {info.name: ListedState(info, abs(bucket.clock_off)) for info in page.objects}
         for name in ordered[position:end]:
-            views[name] = found.get(name, ListedState(None))
+            states[name] = found.get(name, ListedState(None))
         settled = end - position
         position = max(position, end)
         after = page.next_after
@@ -67,7 +67,7 @@ def look_up_remote(
         if settled < MIN_SETTLED_BY_PAGE:
             position += HEADS_AFTER_SPARSE_PAGE
             after = None
-    return views
+    return states
 
 
 def _just_before(name: str, longest: int) -> str:
@@ -105,12 +105,12 @@ class RemoteLookup:
         A name that no listing shows is UNKNOWN, so that a HEAD follows directly before its transfer, unless
         the store supports conditional PUTs. Raises RemoteError.
         """
-        views = self.look_up([row.name for row in rows])
+        states = self.look_up([row.name for row in rows])
         if not self._bucket.features.put_if_absent:
             for row in rows:
-                if not row.deleted and views[row.name] == ListedState(None):
-                    views[row.name] = Presumption.UNKNOWN
-        return views
+                if not row.deleted and states[row.name] == ListedState(None):
+                    states[row.name] = Presumption.UNKNOWN
+        return states
 
     def is_known_empty(self, after: str = "", until: str = "") -> bool:
         """Whether the bucket certainly holds nothing, or nothing under names greater than ``after`` and, if

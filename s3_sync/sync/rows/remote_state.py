@@ -11,6 +11,7 @@ Knowing more saves requests; knowing less is never wrong:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -36,3 +37,5 @@ class ListedState:
 
 
 RemoteState = Presumption | ListedState
+#: by object name
+RemoteStates = Mapping[str, RemoteState]
