@@ -40,6 +40,12 @@ class ResetRange:
     due: float
 
 
+def is_reset(name: str, written: float, prefix: str, since: float) -> bool:
+    """Whether a reset of names with this ``prefix``, changed ``since`` then, concerns an object last changed
+    at ``written``; seconds since the epoch."""
+    return name.startswith(prefix) and written >= since
+
+
 class Resets:
     """All mappings' resets, in the journal's file. Raises StateError."""
 

@@ -15,14 +15,15 @@ from s3_sync.cluster.brokers import BriefRow
 from s3_sync.config.settings import Profile
 from s3_sync.model.rows import owns_row
 from s3_sync.model.timestamps import decode_row_timestamps
-from s3_sync.state.coalescing import earliest_due
+from s3_sync.state.due_times import VERIFY_ROUNDS_PER_SLACK, earliest_due
 from s3_sync.state.journal import PRIMARY, VERIFY, DueRange
+from s3_sync.state.resets import is_reset
 
 #: rows per read, which takes some milliseconds
 CHUNK_ROWS = 5000
-#: verify rounds are a sixth of the slack apart: rows older than this multiple of the slack should have been
-#: verified
-VERIFY_FACTOR = 7 / 6
+#: rows of other nodes that are older than this multiple of the slack should have been verified: a round takes
+#: up what became verifiable since the round before
+VERIFY_FACTOR = (VERIFY_ROUNDS_PER_SLACK + 1) / VERIFY_ROUNDS_PER_SLACK
 _MAX_ROWID = 1 << 63
 _PLAIN_TIMESTAMP_LENGTH = len("1402464677.04188")
 
@@ -145,9 +146,7 @@ def reset_rows(db: Countable, prefix: str, since: float) -> Iterator[BriefRow]:
     while rows := db.brief_since(position, CHUNK_ROWS):
         for row in rows:
             position, name, created_at, *_ = row
-            if name.startswith("\0") or not name.startswith(prefix):
-                continue
-            if not since or when_written(created_at)[0] >= since:
+            if not name.startswith("\0") and is_reset(name, when_written(created_at)[0], prefix, since):
                 yield row
 
 

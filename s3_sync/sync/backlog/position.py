@@ -8,6 +8,7 @@ from math import isfinite
 from s3_sync.model.rows import Row
 from s3_sync.state import journal
 from s3_sync.state.delete_count import DeleteCount
+from s3_sync.state.due_times import verifiable_at
 from s3_sync.state.journal import DueRange
 from s3_sync.sync.backlog.count import CHUNK_ROWS, Countable, CountScope, when_written
 
@@ -64,7 +65,7 @@ def position_of(row: Row, place: DatabasePlace, now: float) -> RowPosition:
 def _behind(row: Row, scope: CountScope, own: bool, now: float) -> tuple[str, float | None]:
     if own or not scope.has_checkpoint:
         return BEHIND, None
-    until = max(row.timestamp.seconds, scope.begun) + scope.slack
+    until = verifiable_at(row.timestamp.seconds, scope.begun, scope.slack)
     return (WAITS if until > now else BEHIND), until
 
 

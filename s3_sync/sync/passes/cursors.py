@@ -15,6 +15,7 @@ from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.state.checkpoint import Checkpoint, StatusFiles
 from s3_sync.state.controls import Controls
+from s3_sync.state.due_times import VERIFY_ROUNDS_PER_SLACK, verifiable_at
 from s3_sync.state.journal import Journal
 from s3_sync.state.tail import LENGTH, Tail
 from s3_sync.sync.lifecycle.segment_index import SegmentIndex
@@ -25,8 +26,6 @@ log = logging.getLogger("s3-sync")
 
 #: a clock that is set back by less, in seconds, has no effect
 CLOCK_SLEW = 1.0
-#: verify rounds per verification slack
-VERIFY_ROUNDS_PER_SLACK = 6
 #: a batch that is compared with listings is larger by this factor, up to this number of rows: one page
 #: settles all rows in its range, whatever their order
 COMPARE_BATCH_FACTOR, MAX_COMPARE_BATCH = 25, 25_000
@@ -155,10 +154,8 @@ class Cursors:
         return is_moving or row.rowid > self.checkpoint.fresh_until
 
     def verifiable_at(self, row: Row) -> float:
-        """When another node's daemon may verify this row: a slack after it was written and after the mapping
-        started; else all nodes would send all the rows that existed before."""
-        begun = max(row.timestamp.seconds, self.checkpoint.begun)
-        return begun + self._scope.slack
+        """When another node's daemon may verify this row."""
+        return verifiable_at(row.timestamp.seconds, self.checkpoint.begun, self._scope.slack)
 
     def verify_round_at(self, row: Row) -> float:
         """When this database's first verify round after ``verifiable_at`` starts. Rounds collect rows, so

@@ -8,7 +8,7 @@ from dataclasses import replace
 from s3_sync.cluster.brokers import ContainerDb
 from s3_sync.model.outcomes import Outcome
 from s3_sync.model.rows import Row
-from s3_sync.state.coalescing import range_due
+from s3_sync.state.due_times import range_due
 from s3_sync.state.journal import HELD, HELD_VERIFY, PRIMARY, VERIFY, DueRange
 from s3_sync.sync.passes.cursors import Cursors, DatabaseScope
 from s3_sync.sync.passes.result import PassResult

@@ -21,6 +21,7 @@ from s3_sync.runtime.log_once import LogOnce
 from s3_sync.state.expiries import Entry, Expiry
 from s3_sync.sync.passes.result import PassResult
 from s3_sync.sync.rows.batch import OUTAGE_REASONS
+from s3_sync.sync.rows.delete_handler import delete_copy
 from s3_sync.sync.rows.handler import outcome_of
 from s3_sync.sync.rows.services import RowServices
 from s3_sync.sync.services import Context
@@ -169,14 +170,7 @@ class Expirer:
             return Outcome(Kind.PENDING, NOT_DUE)  # restored; decided once it is reaped
         if not _is_gone(state, expiry):
             return Outcome(Kind.SKIPPED, SUPERSEDED)
-        if not self._limiter.acquire(expiry.delete_at):
-            return Outcome(Kind.PENDING, HELD, "the delete budget is used up")
-        deleted = False
-        try:
-            deleted = self._bucket.delete_object(expiry.name)
-        finally:
-            if not deleted:
-                self._limiter.refund(expiry.delete_at)
+        delete_copy(self._bucket, expiry.name, self._limiter, expiry.delete_at)
         return Outcome(Kind.DELETED, EXPIRED)
 
     def _is_due(self, expiry: Expiry) -> bool:

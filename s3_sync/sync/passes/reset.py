@@ -13,7 +13,7 @@ from s3_sync.model.outcomes import Outcome
 from s3_sync.model.rows import Row
 from s3_sync.state.controls import Reset
 from s3_sync.state.journal import PRIMARY, VERIFY
-from s3_sync.state.resets import ResetRange
+from s3_sync.state.resets import ResetRange, is_reset
 from s3_sync.sync.passes.cursors import Cursors, DatabaseScope, compare_batch_size
 from s3_sync.sync.passes.deferred import DeferredRows
 from s3_sync.sync.passes.result import PassResult
@@ -115,8 +115,7 @@ class ResetPass:
         return attempted
 
     def _is_in_range(self, row: Row, due: ResetRange) -> bool:
-        return (
-            self._scope.owns(row) == (due.kind == PRIMARY)
-            and row.name.startswith(due.prefix)
-            and row.timestamp.seconds >= due.since
+        own = due.kind == PRIMARY
+        return self._scope.owns(row) == own and is_reset(
+            row.name, row.timestamp.seconds, due.prefix, due.since
         )

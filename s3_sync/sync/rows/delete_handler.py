@@ -90,15 +90,7 @@ class DeleteHandler:
         )
 
     def _send_delete(self, row: Row) -> None:
-        written = row.data_timestamp.seconds
-        if self._limiter is not None and not self._limiter.acquire(written):
-            raise DeletesHeld("the delete budget is used up")
-        deleted = False
-        try:
-            deleted = self._bucket.delete_object(row.name)
-        finally:
-            if self._limiter is not None and not deleted:
-                self._limiter.refund(written)
+        delete_copy(self._bucket, row.name, self._limiter, row.data_timestamp.seconds)
 
     def _unproven(self, row: Row) -> Outcome:
         """The outcome when the tombstone was reclaimed: the delete cannot be proved to be the last event."""
@@ -119,6 +111,19 @@ class DeleteHandler:
             return self._bucket.head_object(name)
         except NotFound:
             return None
+
+
+def delete_copy(bucket: Bucket, name: str, limiter: DeleteLimiter | None, deleted_at: float) -> None:
+    """Delete a copy if the delete budget allows it; a copy that was not there costs nothing of it.
+    ``deleted_at``: when Swift received the delete. Raises DeletesHeld, StateError, RemoteError."""
+    if limiter is not None and not limiter.acquire(deleted_at):
+        raise DeletesHeld("the delete budget is used up")
+    deleted = False
+    try:
+        deleted = bucket.delete_object(name)
+    finally:
+        if limiter is not None and not deleted:
+            limiter.refund(deleted_at)
 
 
 def _is_newer_than(remote: ObjectInfo, timestamp: Timestamp) -> bool:

@@ -1,13 +1,21 @@
-"""When ranges of deferred rows are due: later than their first row, so that more rows are due together."""
+"""When rows that wait are due: those of other nodes, and ranges of rows that were deferred."""
 
 from __future__ import annotations
 
 from s3_sync.state.journal import VERIFY, DueRange
 
-#: the longest delay, in seconds
+#: verify rounds per verification slack
+VERIFY_ROUNDS_PER_SLACK = 6
+#: how much later than its first row a range is due so that more rows are due together, at most; in seconds
 _MAX_WINDOW = 60.0
 #: rounding error, in seconds, of a range's due time
 _FLOAT_TOLERANCE = 0.001
+
+
+def verifiable_at(written: float, begun: float, slack: float) -> float:
+    """When another node's daemon may verify a row: a ``slack`` after it was written and after the mapping
+    started; else all nodes would send all the rows that existed before. Seconds since the epoch."""
+    return max(written, begun) + slack
 
 
 def range_due(first_due: float, kind: str, copy_after: int, slack: float) -> float:
