@@ -216,7 +216,7 @@ class Bucket(Protocol):
     def manifests(self) -> Manifests: ...
 
     @property
-    def clock_off(self) -> float:
+    def clock_offset(self) -> float:
         """Upper bound of the seconds by which the store's clock is ahead of this machine's, from its last
         response; negative: behind; 0.0: no difference is proved."""
         ...

@@ -121,7 +121,7 @@ class MemoryBucket:
     """See ``Bucket``."""
 
     features = Features(put_if_absent=True, put_if_match=True, bulk_delete=500)
-    clock_off = 0.0
+    clock_offset = 0.0
 
     def __init__(self, provider: MemoryProvider, name: str, namer: KeyNamer, write: WriteOptions) -> None:
         self.name = name

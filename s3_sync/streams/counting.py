@@ -7,7 +7,7 @@ from collections.abc import Callable
 from s3_sync.streams.reader import Body
 
 
-class MeteredBody:
+class CountingBody:
     """``count(bytes)`` is called for each chunk as it is read, repeated reads included."""
 
     def __init__(self, body: Body, count: Callable[[int], None]) -> None:

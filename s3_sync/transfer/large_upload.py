@@ -26,7 +26,7 @@ from s3_sync.providers.base import Bucket, MultipartUpload, Part
 from s3_sync.providers.limits import check_limits
 from s3_sync.providers.manifests import MAX_MANIFEST
 from s3_sync.streams.chained import ChainedBody
-from s3_sync.streams.counting import MeteredBody
+from s3_sync.streams.counting import CountingBody
 from s3_sync.streams.reader import Body
 from s3_sync.streams.verifying import ExactBody
 from s3_sync.transfer.source import OpenObject
@@ -293,7 +293,7 @@ def _make_body(
     ``promised``: the bucket has the MD5 of the whole body and verifies it.
     """
     openers = [partial(_open_piece, large.segments, piece, promised) for piece in pieces]
-    return MeteredBody(ChainedBody(openers, sum(piece.size for piece in pieces)), context.count)
+    return CountingBody(ChainedBody(openers, sum(piece.size for piece in pieces)), context.count)
 
 
 def _open_piece(segments: Segments, piece: Piece, promised: bool) -> Body:

@@ -8,7 +8,7 @@ import math
 from s3_sync.errors import BadDigest, ObjectRefused
 from s3_sync.model.objects import ByteRange, LocalInfo, ObjectMeta
 from s3_sync.providers.base import MIB, Limits, Part
-from s3_sync.streams.counting import MeteredBody
+from s3_sync.streams.counting import CountingBody
 from s3_sync.streams.reader import Body
 from s3_sync.transfer.source import Source
 from s3_sync.transfer.upload_session import Precondition, TransferContext, open_upload
@@ -41,7 +41,7 @@ def upload_parts(
         for number, first in enumerate(range(0, info.size, chunk), start=1):
             last = min(first + chunk, info.size) - 1
             with source.open(info.data_timestamp, ByteRange(first, last)) as local:
-                body = _PartBody(MeteredBody(local.body, context.count), whole)
+                body = _PartBody(CountingBody(local.body, context.count), whole)
                 part = upload.handle.upload_part(number, body, last - first + 1)
             if part.md5 is not None and part.md5 != body.part.hexdigest():
                 raise BadDigest(

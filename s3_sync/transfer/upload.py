@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from s3_sync.model.objects import LocalInfo, ObjectMeta, PutOptions
 from s3_sync.providers.limits import check_limits
-from s3_sync.streams.counting import MeteredBody
+from s3_sync.streams.counting import CountingBody
 from s3_sync.transfer.multipart import upload_parts
 from s3_sync.transfer.source import OpenObject, Source
 from s3_sync.transfer.upload_session import Precondition, TransferContext
@@ -31,4 +31,4 @@ def upload(context: TransferContext, source: Source, local: OpenObject, precondi
         return
     check_limits(bucket, info.name, meta, info.size)
     options = PutOptions(info.size, meta, info.md5, condition.if_match, condition.if_absent)
-    bucket.put_object(info.name, MeteredBody(local.body, context.count), options)
+    bucket.put_object(info.name, CountingBody(local.body, context.count), options)

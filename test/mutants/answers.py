@@ -52,7 +52,7 @@ ANSWERS = (
     Mutant(
         "a listing settles less where the store's clock is another one",
         "sync/rows/handler.py",
-        " - LISTING_TIME_RESOLUTION - listed.off > ",
+        " - LISTING_TIME_RESOLUTION - listed.clock_offset > ",
         " - LISTING_TIME_RESOLUTION > ",
         "test/unit/sync/rows/test_copies.py",
     ),

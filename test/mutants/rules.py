@@ -266,7 +266,7 @@ MUTANTS = (
     Mutant(
         "no copy expires before the store's clock says so",
         "sync/passes/expiry.py",
-        "+ min(0.0, self._bucket.clock_off)",
+        "+ min(0.0, self._bucket.clock_offset)",
         "",
         f"{_SYNC}/passes/test_expiry.py",
     ),
@@ -295,7 +295,8 @@ MUTANTS = (
     Mutant(
         "a listing settles only what is younger than the row",
         "sync/rows/handler.py",
-        "        and info.last_modified - LISTING_TIME_RESOLUTION - listed.off > row.timestamp.seconds",
+        "        and info.last_modified - LISTING_TIME_RESOLUTION - listed.clock_offset"
+        " > row.timestamp.seconds",
         "",
         f"{_SYNC}/rows/test_copies.py {_SYNC}/rows/test_policy.py",
     ),

@@ -103,8 +103,8 @@ class S3Bucket:
         return StoredManifests(_ManifestBucket(self._account, self._transport, view, lister))
 
     @property
-    def clock_off(self) -> float:
-        return self._account.clock.off
+    def clock_offset(self) -> float:
+        return self._account.clock.offset
 
     def probe_conditional_writes(self) -> None:
         account = self._account

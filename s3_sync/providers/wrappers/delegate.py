@@ -62,8 +62,8 @@ class DelegatingBucket:
         return DelegatingManifests(self._bucket.manifests, self._call, self._about)
 
     @property
-    def clock_off(self) -> float:
-        return self._bucket.clock_off
+    def clock_offset(self) -> float:
+        return self._bucket.clock_offset
 
     def probe_conditional_writes(self) -> None:
         self._call(self._bucket.probe_conditional_writes)

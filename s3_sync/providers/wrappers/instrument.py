@@ -35,7 +35,7 @@ from s3_sync.providers.wrappers.delegate import (
     DelegatingProvider,
     DelegatingUpload,
 )
-from s3_sync.streams.counting import MeteredBody
+from s3_sync.streams.counting import CountingBody
 from s3_sync.streams.reader import Body
 
 #: upper bounds of the latency histogram's buckets, in seconds; a last bucket holds everything above
@@ -130,7 +130,7 @@ class Observer:
             if self._silent_since is not None and (not self._gave_up or request.sent > MAX_BUFFERED):
                 self._silent_since = now
 
-        return self._measured(operation, lambda: function(MeteredBody(body, moved)), request)
+        return self._measured(operation, lambda: function(CountingBody(body, moved)), request)
 
     def _measured(self, operation: str, function: Callable[[], _Result], request: _Request) -> _Result:
         started = request.moved

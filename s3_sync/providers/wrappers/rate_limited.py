@@ -32,7 +32,7 @@ class RateLimitedBucket(DelegatingBucket):
         self._gate = gate
 
     def put_object(self, name: str, body: Body, options: PutOptions) -> PutResult:
-        return super().put_object(name, _metered(body, self._gate), options)
+        return super().put_object(name, _rate_limited(body, self._gate), options)
 
     def _wrapped(self, upload: MultipartUpload) -> MultipartUpload:
         return _RateLimitedUpload(upload, self._pass, self._gate)
@@ -52,7 +52,7 @@ class _RateLimitedUpload(DelegatingUpload):
         self._gate = gate
 
     def upload_part(self, number: int, body: Body, size: int, md5: str | None = None) -> Part:
-        return super().upload_part(number, _metered(body, self._gate), size, md5)
+        return super().upload_part(number, _rate_limited(body, self._gate), size, md5)
 
 
 class _RateLimitedManifests(DelegatingManifests):
@@ -66,7 +66,7 @@ class _RateLimitedManifests(DelegatingManifests):
         super().put(name, manifest)
 
 
-def _metered(body: Body, gate: MappingLimiter) -> Body:
+def _rate_limited(body: Body, gate: MappingLimiter) -> Body:
     return _RateLimitedBody(body, gate) if gate.limits else body
 
 

@@ -176,7 +176,7 @@ class Expirer:
     def _is_due(self, expiry: Expiry) -> bool:
         """Whether the expiry is due by the store's clock as well, just read from its response: ours may be
         fast."""
-        now = self._now() + min(0.0, self._bucket.clock_off)
+        now = self._now() + min(0.0, self._bucket.clock_offset)
         return now >= expiry.delete_at + self._mapping.profile.propagate_expiration_offset
 
 

@@ -86,7 +86,8 @@ class DeleteHandler:
             return True
         return (
             listed.info is None
-            or listed.info.last_modified + LISTING_TIME_RESOLUTION + listed.off >= row.data_timestamp.seconds
+            or listed.info.last_modified + LISTING_TIME_RESOLUTION + listed.clock_offset
+            >= row.data_timestamp.seconds
         )
 
     def _send_delete(self, row: Row) -> None:

@@ -385,5 +385,5 @@ def _matches_listing(row: Row, listed: ListedState) -> bool:
         and row.etag != ""  # unknown for a retry
         and info.size == row.size > 0
         and info.etag == row.etag
-        and info.last_modified - LISTING_TIME_RESOLUTION - listed.off > row.timestamp.seconds
+        and info.last_modified - LISTING_TIME_RESOLUTION - listed.clock_offset > row.timestamp.seconds
     )

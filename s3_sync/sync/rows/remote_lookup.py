@@ -56,7 +56,7 @@ def look_up_remote(
         if page is None:
             break
         end = len(ordered) if page.next_after is None else bisect_right(keys, page.next_after.encode("utf-8"))
-        found = {info.name: ListedState(info, abs(bucket.clock_off)) for info in page.objects}
+        found = {info.name: ListedState(info, abs(bucket.clock_offset)) for info in page.objects}
         for name in ordered[position:end]:
             states[name] = found.get(name, ListedState(None))
         settled = end - position

@@ -29,11 +29,12 @@ class Presumption(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ListedState:
-    """``info`` is None if the listing covers the name's position and the name was not there. ``off``: the
-    maximum difference, in seconds, between the store's clock, which dated ``info``, and ours."""
+    """``info`` is None if the listing covers the name's position and the name was not there.
+    ``clock_offset``: the maximum difference, in seconds, between the store's clock, which dated ``info``, and
+    ours; never negative."""
 
     info: ListedObject | None
-    off: float = 0.0
+    clock_offset: float = 0.0
 
 
 RemoteState = Presumption | ListedState

@@ -48,7 +48,7 @@ class WatchedBucket:
         self.inner: MemoryBucket = self.provider.bucket("bucket", namer)
         self.name, self.namer, self.limits = "bucket", namer, self.inner.limits
         self.features = Features(put_if_absent=conditional, put_if_match=conditional, bulk_delete=500)
-        self.clock_off = 0.0
+        self.clock_offset = 0.0
         self.page = page
         self.calls: list[tuple[str, str]] = []
         self.sent: Counter[str] = Counter()

@@ -16,7 +16,7 @@ from s3_sync.errors import (
 from s3_sync.model.objects import PutOptions
 from s3_sync.providers.base import Features, Part
 from s3_sync.providers.memory import MemoryUpload
-from s3_sync.streams.counting import MeteredBody
+from s3_sync.streams.counting import CountingBody
 from s3_sync.streams.reader import Body, BytesBody
 from s3_sync.transfer.upload import remote_meta
 from s3_sync.transfer.upload_session import Precondition
@@ -147,9 +147,9 @@ def test_remote_meta_has_the_timestamp_of_the_metadata() -> None:
     assert remote_meta(replace(info, timestamp=T2.after())).swift_timestamp == T2.after()
 
 
-def test_metered_body_counts_every_read() -> None:
+def test_counting_body_counts_every_read() -> None:
     counted: list[int] = []
-    body = MeteredBody(BytesBody(b"abcdef"), counted.append)
+    body = CountingBody(BytesBody(b"abcdef"), counted.append)
     assert body.length == 6
     assert body.read(4) == b"abcd"
     body.rewind()

@@ -27,7 +27,7 @@ NOW = 1_700_000_000.5
 def test_heard_date_bounds_the_difference(told: float, took: float, off: float) -> None:
     clock = StoreClock("store", lambda: NOW)
     clock.record(formatdate(told, usegmt=True), NOW - took)
-    assert clock.off == off
+    assert clock.offset == off
 
 
 def test_heard_nothing_changes_nothing() -> None:
@@ -35,19 +35,19 @@ def test_heard_nothing_changes_nothing() -> None:
     clock.record(formatdate(NOW + 600, usegmt=True), NOW)
     for date in ("", "yesterday"):
         clock.record(date, NOW)
-        assert clock.off == 600.5
+        assert clock.offset == 600.5
     clock.record(formatdate(NOW, usegmt=True), NOW)
-    assert clock.off == 0.0
+    assert clock.offset == 0.0
 
 
 def test_heard_answer_that_took_long_does_not_hide_a_difference_that_it_allows() -> None:
     clock = StoreClock("store", lambda: NOW)
     clock.record(formatdate(NOW - 30, usegmt=True), NOW)
-    assert clock.off == -30.5
+    assert clock.offset == -30.5
     clock.record(formatdate(NOW - 40, usegmt=True), NOW - 60)
-    assert clock.off == -30.5
+    assert clock.offset == -30.5
     clock.record(formatdate(NOW - 20, usegmt=True), NOW - 60)
-    assert clock.off == 0.0
+    assert clock.offset == 0.0
 
 
 def test_heard_difference_of_more_than_a_minute_is_said_once(caplog: pytest.LogCaptureFixture) -> None:

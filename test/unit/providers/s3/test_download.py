@@ -243,4 +243,4 @@ def test_read_of_an_object_tells_what_time_it_is_in_the_store(
     store.answers = [Answer(200, {**HEAD, "Date": formatdate(begun - 600, usegmt=True)}, DATA)]
     ASK[question](bucket)
     took = time.time() - begun
-    assert -602.0 - took < bucket.clock_off < -598.0
+    assert -602.0 - took < bucket.clock_offset < -598.0

@@ -139,7 +139,7 @@ class TestClocks:
     ) -> None:
         world = World(tmp_path, propagate_expiration_offset=100)
         world.move()
-        world.bucket.clock_off = -2000.0
+        world.bucket.clock_offset = -2000.0
         assert (world.at(DUE + 100), world.there) == ({"head": 1}, {NAME: b"data"})
         assert (world.at(DUE + 101), world.noted) == (Counter(), [NAME])
         assert world.node.crawl.outstanding.retrying == 0
@@ -148,14 +148,14 @@ class TestClocks:
 
     def test_clock_of_the_store_set_right_lets_the_copy_go(self, world: World) -> None:
         world.move()
-        world.bucket.clock_off = -2000.0
+        world.bucket.clock_offset = -2000.0
         world.at(DUE)
-        world.bucket.clock_off = 0.0
+        world.bucket.clock_offset = 0.0
         assert (world.at(DUE + REAP_GRACE), world.there) == ({"head": 1, "delete": 1}, {})
 
     def test_clock_of_the_store_ahead_hastens_nothing(self, world: World) -> None:
         world.move()
-        world.bucket.clock_off = 2000.0
+        world.bucket.clock_offset = 2000.0
         assert (world.at(DUE - 1), world.there) == (Counter(), {NAME: b"data"})
         assert (world.at(DUE), world.there) == ({"head": 1, "delete": 1}, {})
 

@@ -258,7 +258,7 @@ class TestListedAlike:
         world.later()
         world.swift.put(NAME, b"x", x_object_meta_a="2")
         later = replace(view.info, last_modified=view.info.last_modified + 600.0)
-        assert world.handle(view=ListedState(later, off=601.0)) == Outcome(Kind.UPDATED)
+        assert world.handle(view=ListedState(later, clock_offset=601.0)) == Outcome(Kind.UPDATED)
         assert world.bucket.metadata(NAME) == {"a": "2"}
 
     def test_a_post_is_noticed(self) -> None:
