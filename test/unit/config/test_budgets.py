@@ -46,7 +46,7 @@ def at(found: Budget, text: str, zone: str) -> Rates:
         ("tue-mon", set(range(7))),
     ],
 )
-def test_days(text: str, days: set[int]) -> None:
+def test_days_of_names_and_ranges_returns_weekday_numbers(text: str, days: set[int]) -> None:
     assert days_of(text) == days
 
 
@@ -65,26 +65,26 @@ def test_days(text: str, days: set[int]) -> None:
         ("2026-01-11T23:00:00", 50_000),
     ],
 )
-def test_what_counts_when(when: str, expected: int | None) -> None:
+def test_budget_with_timetable_returns_rates_of_the_hour(when: str, expected: int | None) -> None:
     night = {"days": "sat", "from": "22:00", "to": "06:00"}
     found = budget(bytes_per_second=50_000, timezone="Europe/Berlin", timetable=[OFFICE, night])
     assert at(found, when, "Europe/Berlin") == Rates(expected)
 
 
-def test_without_a_zone_it_is_this_machines() -> None:
+def test_timetable_without_time_zone_uses_local_time() -> None:
     found = budget(timetable=[OFFICE])
     for hour, expected in ((7, None), (8, 10_000), (17, 10_000), (18, None)):
         assert found.at(datetime(2026, 1, 5, hour).timestamp()) == Rates(expected)
 
 
-def test_the_first_of_two_counts_and_names_all_that_is_limited() -> None:
+def test_overlapping_timetable_entries_first_one_sets_all_rates() -> None:
     first = {"days": "mon", "requests_per_second": 5}
     found = budget(bytes_per_second=50_000, timezone="UTC", timetable=[first, OFFICE])
     assert at(found, "2026-01-05T12:00", "UTC") == Rates(None, 5)
     assert at(found, "2026-01-06T12:00", "UTC") == Rates(10_000)
 
 
-def test_hours_that_the_clock_shows_twice_or_never() -> None:
+def test_timetable_at_clock_change_follows_the_wall_clock() -> None:
     """2026-03-29 in Berlin has no 02:30, 2026-10-25 has two of them."""
     found = budget(
         timezone="Europe/Berlin", timetable=[{"from": "02:00", "to": "03:00", "bytes_per_second": 10_000}]
@@ -98,7 +98,7 @@ def test_hours_that_the_clock_shows_twice_or_never() -> None:
 
 
 @pytest.mark.parametrize("rates", [{"bytes_per_second": 0}, {"requests_per_second": 0}])
-def test_nothing_at_all(rates: Any) -> None:
+def test_budget_with_rate_of_zero_is_closed(rates: Any) -> None:
     assert budget(**rates).at(0.0).closed
     assert not budget(bytes_per_second=10_000).at(0.0).closed
 
@@ -122,7 +122,7 @@ def test_nothing_at_all(rates: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("section", ["credentials.aws", "profiles.mirror", "mappings[0]"])
-def test_mistakes_have_their_place(
+def test_invalid_budget_is_reported_at_its_place(
     tmp_path: Path, write: Any, section: str, written: Any, place: str, message: str
 ) -> None:
     path = new_form(write, section, written)
@@ -150,7 +150,7 @@ def new_form(write: Any, section: str, written: Any) -> Path:
     return path
 
 
-def test_where_a_budget_stands(write: Any) -> None:
+def test_budget_in_any_section_applies_to_account_or_profile(write: Any) -> None:
     written = {"bytes_per_second": 20_000}
     for section in ("credentials.aws", "profiles.mirror", "mappings[0]"):
         loaded = load(new_form(write, section, written))
@@ -162,7 +162,7 @@ def test_where_a_budget_stands(write: Any) -> None:
         assert "20,000 bytes per second" in render(loaded, "sync.json")
 
 
-def test_the_form_of_earlier_versions_has_it_too(write: Any) -> None:
+def test_budget_in_flat_entry_becomes_that_of_the_profile(write: Any) -> None:
     loaded = load(write(MAPPING | {"budget": {"requests_per_second": 5}}))
     assert loaded.problems == ()
     assert loaded.settings
@@ -182,7 +182,7 @@ def test_the_form_of_earlier_versions_has_it_too(write: Any) -> None:
         ({"deletes": 1, "per": 1}, "delete_budget.per: is not a known key"),
     ],
 )
-def test_mistakes_in_a_delete_budget(write: Any, written: Any, message: str) -> None:
+def test_invalid_delete_budget_is_reported_at_its_place(write: Any, written: Any, message: str) -> None:
     path = new_form(write, "profiles.mirror", None)
     content = json.loads(path.read_text())
     content["profiles"]["mirror"]["delete_budget"] = written
@@ -203,12 +203,14 @@ def test_mistakes_in_a_delete_budget(write: Any, written: Any, message: str) -> 
         ({"percent": 0.5, "deletes": 10}, 1000, 1, 5),
     ],
 )
-def test_how_many_deletes_are_allowed(written: Any, objects: int, replicas: int, expected: int) -> None:
+def test_delete_budget_allows_the_smaller_of_number_and_share(
+    written: Any, objects: int, replicas: int, expected: int
+) -> None:
     found = DeleteBudgetForm.model_validate(written).budget()
     assert found.allows(objects, replicas) == expected
 
 
-def test_a_delete_budget_is_shown(write: Any) -> None:
+def test_render_of_delete_budget_shows_its_limits(write: Any) -> None:
     loaded = load(write(MAPPING | {"delete_budget": {"deletes": 1000, "percent": 5}}))
     assert loaded.problems == ()
     text = " ".join(render(loaded, "sync.json").split())

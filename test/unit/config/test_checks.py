@@ -58,7 +58,7 @@ LITERAL = {"prefix_join": "literal"}
         ),
     ],
 )
-def test_overlaps_are_refused_in_either_order(loaded: Any, one: Any, other: Any) -> None:
+def test_overlapping_key_prefixes_second_mapping_is_refused(loaded: Any, one: Any, other: Any) -> None:
     for first, second in ((one, other), (other, one)):
         result = loaded(first, second)
         [problem] = result.problems
@@ -85,7 +85,9 @@ def test_overlaps_are_refused_in_either_order(loaded: Any, one: Any, other: Any)
         (mapping("a", prefix=f"{hash_prefix('AUTH_a', 'b')}/AUTH_a/b"), True),
     ],
 )
-def test_keys_of_a_whole_account(loaded: Any, other: Any, meets: bool) -> None:
+def test_account_mapping_overlaps_only_prefixes_its_keys_can_have(
+    loaded: Any, other: Any, meets: bool
+) -> None:
     for first, second in ((mapping("/*"), other), (other, mapping("/*"))):
         other = {**other, **({"prefix_join": "literal"} if other.get("custom_prefix") == "1f" else {})}
         result = loaded(first, second)
@@ -110,7 +112,7 @@ MOVED_BY_OWN = "a container is moved by its own mapping only"
         (mapping("/*", **MOVES), mapping("a", "elsewhere"), f"{REPLACES} {MOVED_BY_OWN}"),
     ],
 )
-def test_a_mapping_of_its_own_beside_that_of_the_account(
+def test_container_mapping_beside_account_mapping_gives_a_warning(
     loaded: Any, whole: Any, own: Any, told: str
 ) -> None:
     result = loaded(whole, own, mapping("b", account="AUTH_b"))
@@ -120,7 +122,7 @@ def test_a_mapping_of_its_own_beside_that_of_the_account(
     ]
 
 
-def test_one_that_moves_out_of_what_the_account_copies(loaded: Any) -> None:
+def test_moving_mapping_beside_copying_account_mapping_gives_warnings(loaded: Any) -> None:
     result = loaded(mapping("/*"), mapping("a", bucket="archive", **MOVES))
     assert [str(warning) for warning in result.warnings] == [
         (
@@ -146,19 +148,19 @@ def test_one_that_moves_out_of_what_the_account_copies(loaded: Any) -> None:
         ),
     ],
 )
-def test_neighbours_are_fine(loaded: Any, one: Any, other: Any) -> None:
+def test_mappings_without_common_keys_are_both_usable(loaded: Any, one: Any, other: Any) -> None:
     result = loaded(one, other)
     assert result.problems == ()
     assert len(usable(result)) == 2
 
 
-def test_a_mapping_that_cannot_run_takes_nobody_out(loaded: Any) -> None:
+def test_overlap_with_invalid_mapping_leaves_the_other_usable(loaded: Any) -> None:
     result = loaded(mapping("a", prefix="p", convert_dlo=True), mapping("b", prefix="p/q"))
     assert [problem.place for problem in result.problems] == ["containers[0].convert_dlo", "containers[0]"]
     assert usable(result) == ["b"]
 
 
-def test_only_those_that_meet_an_earlier_one_are_out(loaded: Any) -> None:
+def test_overlap_with_refused_mapping_does_not_refuse_another(loaded: Any) -> None:
     result = loaded(
         *(mapping(f"c{index}", prefix=p) for index, p in enumerate(["p/q", "p", "z", "p/r", "p/q/s"]))
     )
@@ -166,7 +168,7 @@ def test_only_those_that_meet_an_earlier_one_are_out(loaded: Any) -> None:
     assert usable(result) == ["c0", "c2", "c3"]
 
 
-def test_thousands_of_mappings_are_checked_in_a_moment(loaded: Any) -> None:
+def test_overlap_check_of_5000_mappings_takes_seconds(loaded: Any) -> None:
     started = time.perf_counter()
     result = loaded(
         *(mapping(f"c{index}", prefix=f"p{index}/") for index in range(5000)), mapping("x", prefix="p7/x")
@@ -175,7 +177,7 @@ def test_thousands_of_mappings_are_checked_in_a_moment(loaded: Any) -> None:
     assert time.perf_counter() - started < 15  # compared in pairs it would be minutes
 
 
-def test_circles(loaded: Any) -> None:
+def test_mappings_in_a_circle_give_a_warning_each(loaded: Any) -> None:
     clone = {"aws_endpoint": "https://s3.example.org"}
     result = loaded(mapping("a", "b", **clone), mapping("b", "c", **clone), mapping("c", "a", **clone))
     assert [str(warning) for warning in result.warnings] == [
@@ -187,7 +189,7 @@ def test_circles(loaded: Any) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "10.0.0.5"])
-def test_a_container_into_itself_on_this_node(loaded: Any, host: str) -> None:
+def test_container_copied_into_itself_on_this_node_gives_a_warning(loaded: Any, host: str) -> None:
     result = loaded(mapping("a", "a", aws_endpoint=f"http://{host}:8080"), swift_bind_ip="10.0.0.5")
     [warning] = result.warnings
     assert warning.message.endswith("objects are copied in a loop: a -> a")
@@ -203,11 +205,11 @@ def test_a_container_into_itself_on_this_node(loaded: Any, host: str) -> None:
         [mapping("x", "a", aws_endpoint="http://one"), mapping("a", "a", aws_endpoint="http://one")],
     ],
 )
-def test_no_circle(loaded: Any, mappings: Any) -> None:
+def test_mappings_without_a_circle_give_no_warning(loaded: Any, mappings: Any) -> None:
     assert loaded(*mappings).warnings == ()
 
 
-def test_options_of_cloud_shunt_without_what_they_are_about_are_told(loaded: Any) -> None:
+def test_cloud_shunt_options_without_prerequisite_give_warnings(loaded: Any) -> None:
     on = {"restore_on_range": True, "protect_containers": True}
     result = loaded(mapping("a", **on), mapping("b", merge_namespaces=True, restore_object=True, **on))
     assert [str(warning) for warning in result.warnings] == [
@@ -216,8 +218,8 @@ def test_options_of_cloud_shunt_without_what_they_are_about_are_told(loaded: Any
     ]
 
 
-class TestMoves:
-    def test_each_is_told_in_one_line(self, loaded: Any) -> None:
+class TestMovingMappings:
+    def test_without_merged_namespaces_each_gives_one_warning(self, loaded: Any) -> None:
         result = loaded(mapping("a", retain_local=False), mapping("b"), mapping("c", retain_local=False))
         assert result.problems == ()
         warnings = [each for each in result.warnings if "are removed from this cluster" in each.message]
@@ -225,7 +227,7 @@ class TestMoves:
         assert "AUTH_a/a" in warnings[0].message
         assert "cloud-shunt" in warnings[0].message
 
-    def test_not_where_the_namespaces_are_merged(self, loaded: Any) -> None:
+    def test_with_merged_namespaces_gives_no_warning(self, loaded: Any) -> None:
         assert loaded(mapping("a", retain_local=False, merge_namespaces=True)).warnings == ()
 
     @pytest.mark.parametrize(
@@ -239,7 +241,7 @@ class TestMoves:
             ({"retain_local": True}, False),
         ],
     )
-    def test_at_once_to_a_store_without_conditions(
+    def test_short_delay_without_conditional_put_gives_a_warning(
         self, loaded: Any, changes: dict[str, Any], warned: bool
     ) -> None:
         moving = {"retain_local": False, "merge_namespaces": True, "aws_endpoint": "https://s3.example.org"}
@@ -249,12 +251,14 @@ class TestMoves:
     @pytest.mark.parametrize(
         ("retain", "checksum", "warned"), [(False, "none", 1), (False, "md5", 0), (True, "none", 0)]
     )
-    def test_nothing_checks_the_bytes(self, loaded: Any, retain: bool, checksum: str, warned: int) -> None:
+    def test_move_without_checksum_gives_a_warning(
+        self, loaded: Any, retain: bool, checksum: str, warned: int
+    ) -> None:
         one = mapping("a", retain_local=retain, merge_namespaces=True, checksum=checksum)
         assert [each.place for each in loaded(one).warnings] == ["containers[0].checksum"] * warned
 
     @pytest.mark.parametrize("container", ["c_segments", "c+segments"])
-    def test_segments_are_not_moved_without_their_objects(self, loaded: Any, container: str) -> None:
+    def test_move_of_segment_container_is_refused(self, loaded: Any, container: str) -> None:
         result = loaded(mapping(container, retain_local=False), mapping("b"))
         [problem] = result.problems
         assert problem.place == "containers[0]"
@@ -263,7 +267,7 @@ class TestMoves:
         assert not any("are removed from this cluster" in each.message for each in result.warnings)
         assert usable(loaded(mapping(container))) == [container]
 
-    def test_another_mapping_of_the_same_container_may_miss_something(self, loaded: Any) -> None:
+    def test_move_beside_another_mapping_of_the_container_gives_a_warning(self, loaded: Any) -> None:
         result = loaded(mapping("a", retain_local=False), mapping("a", bucket="other"))
         assert len(usable(result)) == 2
         [warning] = [each for each in result.warnings if "same container" in each.message]
@@ -271,8 +275,8 @@ class TestMoves:
         assert warning.message.startswith("containers[0] moves")
 
 
-class TestExpiry:
-    def test_what_is_going_to_be_deleted(self, loaded: Any) -> None:
+class TestRemoteDeleteAfter:
+    def test_warning_names_affected_keys_and_whole_days(self, loaded: Any) -> None:
         day = 86400
         result = loaded(
             mapping("a", remote_delete_after=30 * day),
@@ -288,7 +292,7 @@ class TestExpiry:
         assert " 31 days (rounded up to whole days) after" in second
         assert [each.profile.remote_days for each in result.settings.mappings] == [30, 31, 0]
 
-    def test_google_has_no_such_rules(self, loaded: Any) -> None:
+    def test_mapping_at_google_is_refused(self, loaded: Any) -> None:
         google = {"aws_endpoint": "https://storage.googleapis.com"}
         result = loaded(mapping("a", remote_delete_after=86400, **google), mapping("b", **google))
         [problem] = result.problems

@@ -30,7 +30,7 @@ def converted(path: Path) -> tuple[dict[str, Any], list[str]]:
     return json.loads(result.text), [str(problem) for problem in result.dropped]
 
 
-def test_mappings_share_credentials_and_profiles(write: Any) -> None:
+def test_convert_equal_options_share_credentials_and_profiles(write: Any) -> None:
     lifecycle = {"retain_local": False, "copy_after": 2592000, "propagate_delete": False}
     clone = {"aws_endpoint": "https://s3.example.org:9000"}
     content, dropped = converted(
@@ -85,7 +85,7 @@ def test_mappings_share_credentials_and_profiles(write: Any) -> None:
     assert "prefix_join" not in content["mappings"][5]
 
 
-def test_what_means_nothing_is_left_out_and_told(write: Any) -> None:
+def test_convert_drops_and_reports_what_has_no_effect(write: Any) -> None:
     path = write(
         MAPPING | {"colour": "red", "prefix_join": "literal"},
         "mapping",
@@ -117,7 +117,7 @@ def test_what_means_nothing_is_left_out_and_told(write: Any) -> None:
     assert loaded.settings.migrator
 
 
-def test_what_cannot_be_used_yet_stays_as_it_is_written(write: Any) -> None:
+def test_convert_keeps_unsupported_and_invalid_values(write: Any) -> None:
     swift = {
         "protocol": "swift",
         "aws_endpoint": "https://dr.example.org:5000/v3",
@@ -158,7 +158,9 @@ def test_what_cannot_be_used_yet_stays_as_it_is_written(write: Any) -> None:
         ([], "the file must contain one JSON object: {...}"),
     ],
 )
-def test_what_cannot_be_converted(tmp_path: Path, content: Any, problem: str) -> None:
+def test_convert_file_without_flat_mappings_raises_config_error(
+    tmp_path: Path, content: Any, problem: str
+) -> None:
     path = tmp_path / "sync.json"
     path.write_text(json.dumps(content))
     with pytest.raises(ConfigError) as caught:
@@ -173,14 +175,18 @@ def test_what_cannot_be_converted(tmp_path: Path, content: Any, problem: str) ->
         ("[" * 5000 + "]" * 5000, "nested too deeply"),
     ],
 )
-def test_what_cannot_be_written(write: Any, value: str, problem: str) -> None:
+def test_convert_huge_number_or_deep_nesting_raises_config_error(
+    write: Any, value: str, problem: str
+) -> None:
     path = write(MAPPING | {"copy_after": "HERE"})
     path.write_text(path.read_text().replace('"HERE"', value))
     with pytest.raises(ConfigError, match=problem):
         convert_file(str(path))
 
 
-def test_nothing_comes_out_that_means_something_else(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_convert_that_changes_the_meaning_raises_config_error(
+    write: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = write(MAPPING | {"custom_prefix": "/a/"})
     monkeypatch.setattr(module, "_join_matters", lambda prefix: False)
     with pytest.raises(ConfigError, match="would differ in meaning"):
@@ -279,7 +285,7 @@ USABLE: dict[str, st.SearchStrategy[Any]] = {
 REFUSED = {option.key for option in MAPPING_OPTIONS} - {"provider", "container"}
 
 
-def test_every_option_is_drawn() -> None:
+def test_strategies_cover_every_option() -> None:
     named = {"account", "container", "aws_bucket"}
     assert set(USABLE) | REFUSED | named == set(ENTRY_FORM.names())
 
@@ -297,7 +303,7 @@ def test_every_option_is_drawn() -> None:
     )
 )
 @settings(deadline=None, max_examples=200)
-def test_every_usable_mapping_stays_what_it_is(entries: Any) -> None:
+def test_convert_usable_mappings_keeps_their_meaning(entries: Any) -> None:
     numbered = [
         {"account": "AUTH_a", "container": f"c{index}", "aws_bucket": f"b{index}", **entry}
         for index, entry in enumerate(entries)
@@ -322,7 +328,7 @@ def test_every_usable_mapping_stays_what_it_is(entries: Any) -> None:
     ),
 )
 @settings(deadline=None, max_examples=150)
-def test_the_same_mappings(entries: Any, top: Any, migrations: Any) -> None:
+def test_convert_any_file_keeps_settings_and_usable_mappings(entries: Any, top: Any, migrations: Any) -> None:
     written = {"migrations": migrations, **top, **TOP, "containers": entries}
     before = load_written(written)
     dropped: list[Problem] = []

@@ -18,7 +18,7 @@ def of(coverage: Coverage, container: str, account: str = "A") -> list[tuple[str
     return [(each.container, each.bucket, each.namer.prefix) for each in coverage.all_for(account, container)]
 
 
-def test_in_the_order_of_the_file() -> None:
+def test_all_for_container_returns_mappings_in_file_order() -> None:
     coverage = Coverage([mapping("c", "1"), mapping("/*", "2"), mapping("c", "3"), mapping("/*", "4", "B")])
     prefix = KeyNamer.hashed("A", "c").prefix
     assert of(coverage, "c") == [("c", "1", prefix), ("c", "2", prefix), ("c", "3", prefix)]
@@ -26,17 +26,17 @@ def test_in_the_order_of_the_file() -> None:
     assert of(coverage, "c", "C") == []
 
 
-def test_the_same_keys_are_written_by_one() -> None:
+def test_all_for_mappings_with_equal_keys_returns_the_container_mapping() -> None:
     own = mapping("c")
     assert Coverage([mapping("/*"), own]).all_for("A", "c") == [own]
     assert len(Coverage([mapping("/*"), own]).all_for("A", "d")) == 1
 
 
-def test_reserved_names() -> None:
+def test_all_for_reserved_container_returns_no_account_mapping() -> None:
     assert of(Coverage([mapping("/*")]), "\0versions\0c") == []
 
 
-def test_one_that_moves() -> None:
+def test_all_for_mapped_or_segment_container_omits_moving_account_mapping() -> None:
     coverage = Coverage([mapping("/*", retain_local=False), mapping("own", "elsewhere")])
     assert [bucket for _, bucket, _ in of(coverage, "own")] == ["elsewhere"]
     assert of(coverage, "c_segments") == of(coverage, "c+segments") == []

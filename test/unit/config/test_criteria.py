@@ -34,7 +34,7 @@ HEADERS = {"content-type": "application/dicom", "x-object-meta-hold": "No", "x-o
         ),
     ],
 )
-def test_evaluation(written: Any, expected: bool) -> None:
+def test_matches_evaluates_conditions_and_operators(written: Any, expected: bool) -> None:
     assert compile_criteria(written, "here").matches(HEADERS) is expected
 
 
@@ -42,7 +42,7 @@ def test_evaluation(written: Any, expected: bool) -> None:
     ("value", "header"),
     [("ÅRHUS", "århus"), ("århus", "ÅRHUS"), ("STRASSE", "straße"), ("ΣΊΣΥΦΟΣ", "Σίσυφος")],
 )
-def test_case_is_ignored_in_every_script(value: str, header: str) -> None:
+def test_matches_ignores_case_of_non_ascii_values(value: str, header: str) -> None:
     compiled = compile_criteria({"X-Object-Meta-Città": value}, "here")
     assert compiled.matches({"x-object-meta-città": header})
     assert not compiled.matches({"x-object-meta-città": header + "."})
@@ -66,7 +66,7 @@ def test_case_is_ignored_in_every_script(value: str, header: str) -> None:
         ("a", "here", "must be an object"),
     ],
 )
-def test_mistakes_name_their_place(written: Any, place: str, message: str) -> None:
+def test_compile_criteria_invalid_condition_reports_its_place(written: Any, place: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         compile_criteria(written, "here")
     [problem] = caught.value.problems
@@ -74,7 +74,7 @@ def test_mistakes_name_their_place(written: Any, place: str, message: str) -> No
     assert message in problem.message
 
 
-def test_every_mistake_is_found() -> None:
+def test_compile_criteria_several_mistakes_reports_all() -> None:
     with pytest.raises(ConfigError) as caught:
         compile_criteria({"AND": [{"a": 1}, {}, {"OR": [{"b": "2", "c": "3"}, 4]}]}, "here")
     assert [problem.place for problem in caught.value.problems] == [
@@ -84,7 +84,7 @@ def test_every_mistake_is_found() -> None:
     ]
 
 
-def test_depth_is_limited() -> None:
+def test_compile_criteria_too_deep_nesting_raises_config_error() -> None:
     def nested(levels: int) -> dict[str, Any]:
         written: dict[str, Any] = {"a": "1"}
         for _ in range(levels):
@@ -96,7 +96,7 @@ def test_depth_is_limited() -> None:
         compile_criteria(nested(MAX_DEPTH + 500), "here")
 
 
-def test_compiled_conditions_are_values() -> None:
+def test_compiled_criteria_compare_by_value_and_print_conditions() -> None:
     one, other = (compile_criteria({"AND": [{"A": "B"}, {"NOT": {"c": "d"}}]}, "x") for _ in range(2))
     assert one == other
     assert len({one, other}) == 1

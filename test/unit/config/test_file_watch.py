@@ -15,7 +15,7 @@ def replace(path: Path, text: str) -> None:
     os.replace(other, path)
 
 
-def test_the_first_look_and_every_change(tmp_path: Path) -> None:
+def test_changed_is_true_at_first_and_after_each_change(tmp_path: Path) -> None:
     path = tmp_path / "sync.json"
     watch = FileWatch(str(path))
     assert (watch.changed(), watch.changed()) == (True, False)  # it is not there
@@ -29,7 +29,7 @@ def test_the_first_look_and_every_change(tmp_path: Path) -> None:
     assert (watch.changed(), watch.changed()) == (True, False)
 
 
-def test_secrets_in_files_of_their_own(tmp_path: Path) -> None:
+def test_changed_is_true_after_change_of_watched_secret_file(tmp_path: Path) -> None:
     path, secret = tmp_path / "sync.json", tmp_path / "secret"
     path.write_text("a")
     secret.write_text("one")

@@ -28,23 +28,23 @@ def mistakes(written: Any) -> list[str]:
     return sorted(error.json_path for error in Draft202012Validator(json_schema()).iter_errors(written))
 
 
-def test_the_one_in_docs_is_up_to_date() -> None:
+def test_schema_in_docs_equals_generated_one() -> None:
     """If not: ``python -m s3_sync.config.json_schema > docs/configuration.schema.json``."""
     written = (ROOT / "docs" / "configuration.schema.json").read_text(encoding="utf-8")
     assert json.loads(written) == json.loads(as_text())
 
 
-def test_it_is_a_schema() -> None:
+def test_generated_schema_is_valid_and_accepts_minimal_file() -> None:
     Draft202012Validator.check_schema(json_schema())
     assert mistakes(FILE) == []
 
 
 @pytest.mark.parametrize("name", ["sample-config.json"])
-def test_the_sample_is_valid(name: str) -> None:
+def test_schema_accepts_sample_configuration(name: str) -> None:
     assert mistakes(json.loads((ROOT / name).read_text(encoding="utf-8"))) == []
 
 
-def test_it_finds_what_reading_finds() -> None:
+def test_schema_rejects_each_mistake_at_its_place() -> None:
     written = json.loads(json.dumps(FILE))
     written["workers"] = "10"
     written["unknown"] = 1

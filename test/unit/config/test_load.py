@@ -18,7 +18,7 @@ from s3_sync.config.unsupported import MAPPING_OPTIONS, TOP_LEVEL_OPTIONS
 from unit.config.written import MAPPING, MIGRATION, told
 
 
-def test_a_small_file_and_its_defaults(write: Any) -> None:
+def test_load_minimal_file_fills_in_defaults(write: Any) -> None:
     loaded = load(write(MAPPING))
     assert (loaded.problems, loaded.warnings, loaded.missing) == ((), (), False)
     assert loaded.settings
@@ -62,7 +62,7 @@ EVERY_OPTION = {
 }
 
 
-def test_every_value_arrives(write: Any) -> None:
+def test_load_file_with_every_option_keeps_each_value(write: Any) -> None:
     loaded = load(
         write(
             MAPPING | EVERY_OPTION,
@@ -108,7 +108,7 @@ def test_every_value_arrives(write: Any) -> None:
     assert top.statsd_prefix == "1space.sync"
 
 
-def test_every_mistake_is_listed_at_once(write: Any) -> None:
+def test_load_several_mistakes_reports_all_and_keeps_valid_mappings(write: Any) -> None:
     loaded = load(
         write(
             MAPPING,
@@ -151,7 +151,7 @@ def test_every_mistake_is_listed_at_once(write: Any) -> None:
     assert loaded.settings.migrator is None
 
 
-def test_a_mistake_at_the_top_makes_nothing_usable_but_hides_nothing(write: Any) -> None:
+def test_load_top_level_mistake_returns_no_settings_and_all_problems(write: Any) -> None:
     loaded = load(write(MAPPING | {"copy_after": "1"}, devices=None, workers=True, poll_interval="5"))
     assert loaded.settings is None
     assert told(loaded) == [
@@ -176,7 +176,9 @@ def test_a_mistake_at_the_top_makes_nothing_usable_but_hides_nothing(write: Any)
         (b"[" * 100_000, "", "nested too deeply"),
     ],
 )
-def test_a_file_that_is_no_configuration(tmp_path: Path, content: bytes, place: str, message: str) -> None:
+def test_load_malformed_file_reports_the_place(
+    tmp_path: Path, content: bytes, place: str, message: str
+) -> None:
     path = tmp_path / "sync.json"
     path.write_bytes(content)
     loaded = load(path)
@@ -185,7 +187,7 @@ def test_a_file_that_is_no_configuration(tmp_path: Path, content: bytes, place: 
     assert message in loaded.problems[0].message
 
 
-def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+def test_load_missing_file_or_directory_reports_a_problem(tmp_path: Path) -> None:
     missing = load(tmp_path / "nowhere.json")
     assert missing.missing
     assert told(missing) == ["Configuration file does not exist"]
@@ -210,13 +212,15 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         ({"containers": {}}, "containers: must be a list"),
     ],
 )
-def test_rules_of_the_top_level(write: Any, top: dict[str, Any], problem: str) -> None:
+def test_load_invalid_top_level_value_returns_no_settings(
+    write: Any, top: dict[str, Any], problem: str
+) -> None:
     loaded = load(write(MAPPING, **top))
     assert told(loaded) == [problem]
     assert loaded.settings is None
 
 
-def test_a_byte_order_mark_is_harmless(write: Any) -> None:
+def test_load_file_with_byte_order_mark_returns_settings(write: Any) -> None:
     path = write(MAPPING)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert load(path).settings
@@ -233,7 +237,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("key", list(REFUSED))
-def test_what_cannot_be_honoured_is_refused(write: Any, key: str) -> None:
+def test_load_unsupported_option_refuses_the_mapping(write: Any, key: str) -> None:
     value = REFUSED[key]
     loaded = load(write(MAPPING | {key: value}, MAPPING | {"container": "good"}))
     [problem] = loaded.problems
@@ -244,7 +248,7 @@ def test_what_cannot_be_honoured_is_refused(write: Any, key: str) -> None:
     assert [mapping.container for mapping in loaded.settings.mappings] == ["good"]
 
 
-def test_a_wrong_type_is_told_once(write: Any) -> None:
+def test_load_value_of_wrong_type_is_reported_once(write: Any) -> None:
     loaded = load(write(MAPPING | {"retain_local": 0, "convert_dlo": "yes"}))
     assert told(loaded) == [
         "containers[0].retain_local: must be true or false, not 0",
@@ -252,7 +256,7 @@ def test_a_wrong_type_is_told_once(write: Any) -> None:
     ]
 
 
-def test_refusals_at_the_top_level(write: Any) -> None:
+def test_load_unsupported_top_level_option_returns_no_settings(write: Any) -> None:
     loaded = load(write(MAPPING, bulk_process=True))
     assert [option.key for option in TOP_LEVEL_OPTIONS] == ["bulk_process"]
     assert told(loaded) == [
@@ -261,7 +265,7 @@ def test_refusals_at_the_top_level(write: Any) -> None:
     assert loaded.settings is None
 
 
-def test_refused_keys_exist() -> None:
+def test_unsupported_options_are_known_keys() -> None:
     assert {flat_key(option.key) for option in MAPPING_OPTIONS} == set(REFUSED)
     assert {option.key for option in MAPPING_OPTIONS} <= set(mapping_form(every_key()).model_fields)
     assert {option.key for option in TOP_LEVEL_OPTIONS} <= set(FlatFileModel.model_fields)
@@ -270,7 +274,9 @@ def test_refused_keys_exist() -> None:
 @pytest.mark.parametrize(
     ("port", "processes", "good"), [(65535, 1, True), (65532, 4, True), (65533, 4, False)]
 )
-def test_every_process_has_a_port(write: Any, port: int, processes: int, good: bool) -> None:
+def test_load_metrics_port_without_port_for_each_process_is_refused(
+    write: Any, port: int, processes: int, good: bool
+) -> None:
     loaded = load(write(metrics_port=port, processes=processes))
     assert (loaded.settings is not None) is good
     if not good:

@@ -76,7 +76,7 @@ def check_random(directory: Path, content: bytes) -> None:
     required=st.booleans(),
 )
 @settings(deadline=None, max_examples=150)
-def test_no_json_gives_a_traceback(
+def test_load_any_flat_json_raises_nothing(
     tmp_path_factory: pytest.TempPathFactory, top: Any, mappings: Any, migrations: Any, required: bool
 ) -> None:
     content = {"containers": mappings, "migrations": migrations, **top}
@@ -114,7 +114,7 @@ def named(form: type[FileModel]) -> st.SearchStrategy[Any]:
     required=st.booleans(),
 )
 @settings(deadline=None, max_examples=150)
-def test_no_json_of_the_new_form_gives_a_traceback(
+def test_load_any_json_with_sections_raises_nothing(
     tmp_path_factory: pytest.TempPathFactory,
     top: Any,
     mappings: Any,
@@ -131,5 +131,5 @@ def test_no_json_of_the_new_form_gives_a_traceback(
 
 @given(content=st.binary(max_size=200) | st.text('{}[]",:0123e-+.\\u \nabtrufalsen').map(str.encode))
 @settings(deadline=None, max_examples=300)
-def test_no_bytes_give_a_traceback(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+def test_load_any_bytes_raises_nothing(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     check_random(tmp_path_factory.getbasetemp(), content)

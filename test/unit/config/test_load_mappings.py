@@ -15,7 +15,7 @@ from unit.config.written import MAPPING, MIGRATION, told, warned
 
 
 @pytest.mark.parametrize("pattern", ["", "^$", None])
-def test_no_exclusion(write: Any, pattern: str | None) -> None:
+def test_empty_exclude_pattern_excludes_nothing(write: Any, pattern: str | None) -> None:
     loaded = load(write(MAPPING | {"exclude_pattern": pattern}))
     assert loaded.settings
     assert loaded.settings.mappings[0].profile.exclude is None
@@ -35,7 +35,9 @@ def test_no_exclusion(write: Any, pattern: str | None) -> None:
         ({"custom_prefix": "", "prefix_join": "literal"}, ""),
     ],
 )
-def test_prefixes(write: Any, changes: dict[str, Any], prefix: str) -> None:
+def test_custom_prefix_and_prefix_join_give_the_key_prefix(
+    write: Any, changes: dict[str, Any], prefix: str
+) -> None:
     loaded = load(write(MAPPING | changes))
     assert loaded.settings
     assert loaded.settings.mappings[0].namer.prefix == prefix
@@ -122,14 +124,16 @@ def test_prefixes(write: Any, changes: dict[str, Any], prefix: str) -> None:
         ),
     ],
 )
-def test_rules_of_a_mapping(write: Any, changes: dict[str, Any], problems: list[str]) -> None:
+def test_mapping_with_problems_reports_them_and_is_refused(
+    write: Any, changes: dict[str, Any], problems: list[str]
+) -> None:
     loaded = load(write(MAPPING | changes))
     assert told(loaded) == [f"containers[0].{problem}" for problem in problems]
     assert loaded.settings
     assert len(loaded.settings.mappings) == (0 if problems else 1)
 
 
-def test_a_ca_bundle_that_exists(write: Any, tmp_path: Path) -> None:
+def test_existing_ca_bundle_gives_no_warning(write: Any, tmp_path: Path) -> None:
     bundle = tmp_path / "ca.pem"
     bundle.touch()
     loaded = load(write(MAPPING | {"ca_bundle": str(bundle)}))
@@ -138,7 +142,7 @@ def test_a_ca_bundle_that_exists(write: Any, tmp_path: Path) -> None:
     assert loaded.settings.mappings[0].credentials.ca_bundle == str(bundle)
 
 
-def test_clones_get_path_addressing(write: Any) -> None:
+def test_endpoint_outside_aws_gets_path_addressing(write: Any) -> None:
     loaded = load(write(MAPPING | {"aws_endpoint": "https://storage.googleapis.com"}))
     assert loaded.settings
     credentials = loaded.settings.mappings[0].credentials
@@ -185,7 +189,9 @@ def test_clones_get_path_addressing(write: Any) -> None:
         ({"signature_version": "s3"}, "signature_version: AWS rejects signature version 2; use s3v4"),
     ],
 )
-def test_warnings_about_a_mapping(write: Any, changes: dict[str, Any], warning: str) -> None:
+def test_doubtful_mapping_gives_a_warning_and_stays_usable(
+    write: Any, changes: dict[str, Any], warning: str
+) -> None:
     loaded = load(write(MAPPING | changes))
     assert told(loaded) == []
     assert warned(loaded) == [f"containers[0].{warning}"]
@@ -193,7 +199,7 @@ def test_warnings_about_a_mapping(write: Any, changes: dict[str, Any], warning: 
     assert len(loaded.settings.mappings) == 1
 
 
-def test_warnings_about_the_whole(write: Any) -> None:
+def test_doubtful_top_level_values_give_warnings(write: Any) -> None:
     path = write(
         status_dir="/no/where/status",
         devices="/no/where",
@@ -219,12 +225,12 @@ def test_warnings_about_the_whole(write: Any) -> None:
     ]
 
 
-def test_a_directory_that_will_be_made(write: Any, tmp_path: Path) -> None:
-    """However it is written: only what it is in has to be there."""
+def test_new_status_dir_in_existing_directory_gives_no_warning(write: Any, tmp_path: Path) -> None:
+    """With a slash at the end, too: only the parent directory has to exist."""
     assert warned(load(write(MAPPING, status_dir=f"{tmp_path}/new/"))) == []
 
 
-def test_a_file_with_secrets_is_not_for_everybody(write: Any) -> None:
+def test_world_readable_file_with_secrets_gives_a_warning(write: Any) -> None:
     path = write(MAPPING)
     path.chmod(0o644)
     assert warned(load(path)) == ["the file contains secrets and is readable by every user: chmod o-rwx"]
@@ -232,7 +238,7 @@ def test_a_file_with_secrets_is_not_for_everybody(write: Any) -> None:
     assert warned(load(path)) == []
 
 
-def test_a_key_that_stands_twice(write: Any) -> None:
+def test_duplicate_key_gives_a_warning_and_the_last_value(write: Any) -> None:
     path = write(MAPPING)
     path.write_text(path.read_text().replace('"items_chunk": 1000', '"items_chunk": 1, "items_chunk": 2'))
     loaded = load(path)
@@ -241,7 +247,7 @@ def test_a_key_that_stands_twice(write: Any) -> None:
     assert warned(loaded) == ['duplicate key "items_chunk" in one object; the last one is used']
 
 
-def test_mistakes_with_secrets_do_not_show_them(write: Any) -> None:
+def test_problems_with_secrets_do_not_reveal_them(write: Any) -> None:
     loaded = load(
         write(
             MAPPING | {"aws_secret": 31415926535, "aws_endpoint": "https://me:hunter22@x"},
@@ -253,7 +259,7 @@ def test_mistakes_with_secrets_do_not_show_them(write: Any) -> None:
     assert "hunter22" not in str(loaded)
 
 
-def test_migrations_are_checked_and_left_aside(write: Any) -> None:
+def test_migrations_are_read_and_give_a_warning(write: Any) -> None:
     swift = MIGRATION | {"protocol": "swift", "aws_endpoint": "https://old/auth/v1.0", "older_than": 60}
     section = {"status_file": "/var/lib/m.status", "items_chunk": 10, "processes": 1, "process": 0}
     loaded = load(write(MAPPING, migrations=[swift, MIGRATION], migrator_settings=section))

@@ -15,7 +15,7 @@ from unit.config.written import MAPPING
 MERGING = {**MAPPING, "merge_namespaces": True, "restore_object": True}
 
 
-def test_only_mappings_that_merge(write: Any) -> None:
+def test_load_shunt_settings_returns_merging_mappings_only(write: Any) -> None:
     served, problems = load_shunt_settings(
         write(MERGING, {**MAPPING, "container": "other", "custom_prefix": "o"})
     )
@@ -25,7 +25,7 @@ def test_only_mappings_that_merge(write: Any) -> None:
     assert problems == ()
 
 
-def test_a_proxy_needs_none_of_the_daemons_keys(tmp_path: Path) -> None:
+def test_load_shunt_settings_without_daemon_options_succeeds(tmp_path: Path) -> None:
     path = tmp_path / "sync.json"
     path.write_text(json.dumps({"containers": [MERGING], "workers": "many"}))
     served, problems = load_shunt_settings(path)
@@ -34,7 +34,7 @@ def test_a_proxy_needs_none_of_the_daemons_keys(tmp_path: Path) -> None:
     assert problems == ()
 
 
-def test_what_only_the_daemon_cannot_do(write: Any) -> None:
+def test_account_mapping_with_remote_delete_after_is_served(write: Any) -> None:
     every = {**MERGING, "container": "/*", "remote_delete_after": 86400}
     served, problems = load_shunt_settings(write(every))
     assert [mapping.container for mapping in served.mappings] == ["/*"]
@@ -42,19 +42,19 @@ def test_what_only_the_daemon_cannot_do(write: Any) -> None:
 
 
 @pytest.mark.parametrize("size", [7, "7", True, 0, -1])
-def test_segment_size(write: Any, size: Any) -> None:
+def test_invalid_segment_size_is_replaced_by_the_default(write: Any, size: Any) -> None:
     served, _ = load_shunt_settings(write(MERGING, migrator_settings={"segment_size": size}))
     assert served.segment_size == (7 if size == 7 and size is not True else 100_000_000)
 
 
-def test_a_bad_mapping_is_left_out_and_named(write: Any) -> None:
+def test_invalid_mapping_is_reported_and_keeps_its_container_named(write: Any) -> None:
     served, problems = load_shunt_settings(write(MERGING, {**MERGING, "container": "bad", "aws_bucket": 7}))
     assert [mapping.container for mapping in served.mappings] == ["scans"]
     assert served.named == {("AUTH_lab", "scans"), ("AUTH_lab", "bad")}
     assert [str(problem) for problem in problems] == ["containers[1].aws_bucket: must be text, not 7"]
 
 
-def test_overlapping_mappings(write: Any) -> None:
+def test_overlapping_mappings_first_one_is_served(write: Any) -> None:
     served, problems = load_shunt_settings(
         write({**MERGING, "custom_prefix": "a"}, {**MERGING, "container": "b", "custom_prefix": "a/b"})
     )
@@ -84,8 +84,8 @@ NEW = {
 }
 
 
-def test_the_new_form(tmp_path: Path) -> None:
-    """Of credentials and profiles, only those of mappings that merge are looked at."""
+def test_file_with_sections_serves_valid_merging_mappings(tmp_path: Path) -> None:
+    """Credentials and profiles that no merging mapping names are not checked."""
     path = tmp_path / "sync.json"
     path.write_text(json.dumps(NEW))
     served, problems = load_shunt_settings(path)
@@ -109,7 +109,9 @@ def test_the_new_form(tmp_path: Path) -> None:
         (7, True),
     ],
 )
-def test_which_profiles_merge(tmp_path: Path, profile: Any, merges: bool) -> None:
+def test_container_is_named_unless_its_profile_does_not_merge(
+    tmp_path: Path, profile: Any, merges: bool
+) -> None:
     path = tmp_path / "sync.json"
     content = NEW | {"profiles": {"archive": profile, "mirror": {"type": "sync"}, "archiv": {"type": "sync"}}}
     path.write_text(json.dumps(content))
@@ -117,14 +119,14 @@ def test_which_profiles_merge(tmp_path: Path, profile: Any, merges: bool) -> Non
     assert (("AUTH_lab", "scans") in served.named) is merges
 
 
-def test_two_forms_in_one_file(tmp_path: Path) -> None:
+def test_file_that_mixes_formats_raises_config_error(tmp_path: Path) -> None:
     path = tmp_path / "sync.json"
     path.write_text(json.dumps(NEW | {"containers": [MERGING]}))
     with pytest.raises(ConfigError, match="mixes two formats"):
         load_shunt_settings(path)
 
 
-def test_files_that_hold_secrets_are_told(tmp_path: Path) -> None:
+def test_unreadable_secret_file_is_listed_in_secret_files(tmp_path: Path) -> None:
     path, secret = tmp_path / "sync.json", tmp_path / "secret"
     path.write_text(json.dumps({"containers": [{**MERGING, "aws_secret": {"file": str(secret)}}]}))
     served, problems = load_shunt_settings(path)
@@ -135,14 +137,14 @@ def test_files_that_hold_secrets_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"containers": 7}', '{"containers": [', "\udcff"])
-def test_a_file_that_is_no_configuration(tmp_path: Path, text: str) -> None:
+def test_malformed_file_raises_config_error(tmp_path: Path, text: str) -> None:
     path = tmp_path / "sync.json"
     path.write_text(text, errors="surrogateescape")
     with pytest.raises(ConfigError):
         load_shunt_settings(path)
 
 
-def test_no_file(tmp_path: Path) -> None:
+def test_missing_file_or_directory_raises_config_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="does not exist"):
         load_shunt_settings(tmp_path / "absent")
     with pytest.raises(ConfigError, match="cannot be read"):

@@ -16,7 +16,7 @@ def mapping(container: str, bucket: str = "bucket", account: str = "AUTH_a") -> 
     )
 
 
-def test_the_container_named_goes_before_all_containers() -> None:
+def test_find_prefers_container_mapping_to_account_mapping() -> None:
     index = Index([mapping("c"), mapping("/*", "other")])
     assert index.find("AUTH_a", "c") == mapping("c")
     found = index.find("AUTH_a", "d")
@@ -26,7 +26,7 @@ def test_the_container_named_goes_before_all_containers() -> None:
     assert len(index) == 2
 
 
-def test_nothing_is_found_for_others() -> None:
+def test_find_unmapped_or_reserved_container_returns_none() -> None:
     index = Index([mapping("c"), mapping("/*", account="AUTH_b")])
     assert index.find("AUTH_a", "d") is None
     assert index.find("AUTH_c", "c") is None
@@ -34,7 +34,7 @@ def test_nothing_is_found_for_others() -> None:
     assert index.find("AUTH_b", "") is None
 
 
-def test_the_last_of_two_counts() -> None:
+def test_find_container_mapped_twice_returns_the_last_mapping() -> None:
     index = Index([mapping("c", "first"), mapping("c", "second")])
     found = index.find("AUTH_a", "c")
     assert found is not None

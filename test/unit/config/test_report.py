@@ -33,7 +33,7 @@ def check(tmp_path: Path) -> Any:
     return check
 
 
-def test_a_good_file(check: Any) -> None:
+def test_check_config_valid_file_shows_mappings_without_secrets(check: Any) -> None:
     code, text = check(
         MAPPING,
         MAPPING
@@ -90,7 +90,7 @@ def test_a_good_file(check: Any) -> None:
     assert all(len(line) <= WIDTH + 10 for line in text.splitlines())
 
 
-def test_problems_and_warnings(check: Any) -> None:
+def test_check_config_file_with_problems_lists_them_and_returns_1(check: Any) -> None:
     code, text = check(MAPPING, MAPPING | {"convert_dlo": True, "container": "x"}, wrokers=5)
     assert code == 1
     assert "Warnings (1)\n  wrokers: is not a known key" in text
@@ -101,7 +101,7 @@ def test_problems_and_warnings(check: Any) -> None:
     assert text.endswith("\nNOT OK: see the problems above; 1 mapping can be used.\n")
 
 
-def test_a_mapping_that_moves(check: Any) -> None:
+def test_check_config_moving_mapping_is_shown_with_a_warning(check: Any) -> None:
     code, text = check(MAPPING | {"retain_local": False, "copy_after": 86400, "propagate_delete": False})
     assert code == 0
     mode = "lifecycle: objects are moved 1 day after the last change; deletes are not propagated"
@@ -109,7 +109,7 @@ def test_a_mapping_that_moves(check: Any) -> None:
     assert "Warnings (1)\n  containers[0]: objects of AUTH_lab/scans are removed" in text
 
 
-def test_nothing_usable(check: Any) -> None:
+def test_check_config_unusable_file_shows_no_mappings(check: Any) -> None:
     code, text = check(MAPPING, devices=None)
     assert code == 1
     assert "devices: is required" in text
@@ -117,25 +117,27 @@ def test_nothing_usable(check: Any) -> None:
     assert text.endswith("\nNOT OK: nothing in this file can be used.\n")
 
 
-def test_credentials_of_the_environment(check: Any) -> None:
+def test_check_config_mapping_without_keys_names_the_sdk_lookup(check: Any) -> None:
     _, text = check({**MAPPING, "aws_identity": None, "aws_secret": None, "region": "eu-west-1"})
     assert "looked up by the AWS SDK" in text
     assert "AWS, region eu-west-1" in text
 
 
-def test_names_cannot_steer_the_terminal(check: Any) -> None:
+def test_check_config_escapes_control_characters(check: Any) -> None:
     _, text = check(MAPPING | {"exclude_pattern": "\x1b\\[31m\x9b"}, **{"\x1b[2J": 1})
     assert "\x1b" not in text
     assert "\x9b" not in text
     assert "\\x1b\\[31m\\x9b" in text
 
 
-def test_long_lines_are_folded(check: Any) -> None:
+def test_check_config_wraps_long_lines(check: Any) -> None:
     _, text = check(*(MAPPING | {"container": f"c{index}", "custom_prefix": ""} for index in range(3)))
     assert max(map(len, text.splitlines())) <= WIDTH
 
 
-def test_a_missing_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_config_missing_file_prints_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "nowhere.json"
     assert check_config(str(path)) == 1
     assert capsys.readouterr().out == f"Configuration file does not exist: {path}\n"

@@ -29,19 +29,19 @@ def secret_of(path: Path) -> str:
     return secret.reveal()
 
 
-def test_in_a_file(write: Any, kept: Path) -> None:
+def test_secret_in_file_is_read_without_line_end(write: Any, kept: Path) -> None:
     path = write(MAPPING | {"aws_secret": {"file": str(kept)}})
     assert secret_of(path) == "from a file"
     kept.write_bytes(b" with blanks \r\n")
     assert secret_of(path) == " with blanks "
 
 
-def test_in_the_environment(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secret_in_environment_is_read(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("A_SECRET", "from outside")
     assert secret_of(write(MAPPING | {"aws_secret": {"env": "A_SECRET"}})) == "from outside"
 
 
-def test_a_file_that_everybody_may_read(write: Any, kept: Path) -> None:
+def test_world_readable_secret_file_gives_a_warning(write: Any, kept: Path) -> None:
     path = write(MAPPING | {"aws_secret": {"file": str(kept)}})
     kept.chmod(0o644)
     assert warned(load(path)) == [f"containers[0].aws_secret: {kept} is readable by every user: chmod o-rwx"]
@@ -65,7 +65,7 @@ def test_a_file_that_everybody_may_read(write: Any, kept: Path) -> None:
         ({"vault": "a"}, 'must be text, {"env": NAME} or {"file": PATH}'),
     ],
 )
-def test_where_there_is_none(
+def test_invalid_secret_reference_refuses_the_mapping(
     write: Any, monkeypatch: pytest.MonkeyPatch, reference: Any, problem: str
 ) -> None:
     monkeypatch.setenv("EMPTY", "")
@@ -79,13 +79,15 @@ def test_where_there_is_none(
     ("content", "problem"),
     [(b"", "is empty"), (b"\n", "is empty"), (b"\xff", "is not UTF-8"), (b"a" * 65537, "is too long")],
 )
-def test_a_file_that_holds_none(write: Any, kept: Path, content: bytes, problem: str) -> None:
+def test_secret_file_with_unusable_content_is_reported(
+    write: Any, kept: Path, content: bytes, problem: str
+) -> None:
     kept.write_bytes(content)
     [found] = told(load(write(MAPPING | {"aws_secret": {"file": str(kept)}})))
     assert found.startswith(f"containers[0].aws_secret: {kept} {problem}")
 
 
-def test_a_pipe_holds_nothing_up(write: Any, kept: Path) -> None:
+def test_secret_file_that_is_a_pipe_is_refused_without_blocking(write: Any, kept: Path) -> None:
     kept.unlink()
     os.mkfifo(kept)
     loaded = load(write(MAPPING | {"aws_secret": {"file": str(kept)}}))

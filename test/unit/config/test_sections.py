@@ -44,7 +44,7 @@ def write_new(write: Any) -> Any:
     return write_new
 
 
-def test_the_same_as_a_flat_entry(write: Any, write_new: Any) -> None:
+def test_mapping_with_sections_equals_that_of_flat_entry(write: Any, write_new: Any) -> None:
     flat = load(write(MAPPING))
     new = load(write_new(ENTRY))
     assert (new.problems, new.warnings) == ((), ())
@@ -60,7 +60,7 @@ def test_the_same_as_a_flat_entry(write: Any, write_new: Any) -> None:
     assert after.place == "mappings[0]"
 
 
-def test_a_profile_can_say_whatever_a_flat_entry_can() -> None:
+def test_sections_have_every_key_of_a_flat_entry() -> None:
     assert set(PolicyForm.model_fields) <= set(ProfileForm.model_fields)
     remote = {flat_key(key) for key in every_key().names()}
     elsewhere = remote | set(CredentialsForm.model_fields) | set(MappingEntry.model_fields)
@@ -89,7 +89,7 @@ def test_a_profile_can_say_whatever_a_flat_entry_can() -> None:
         ({"type": "sync", "retain_local": True, "conditions": None, "restore_object": None}, Profile()),
     ],
 )
-def test_types_are_presets(write_new: Any, written: Any, expected: Profile) -> None:
+def test_profile_type_sets_defaults(write_new: Any, written: Any, expected: Profile) -> None:
     loaded = load(write_new(ENTRY, profiles={"mirror": written}))
     assert told(loaded) == []
     assert loaded.settings
@@ -97,13 +97,13 @@ def test_types_are_presets(write_new: Any, written: Any, expected: Profile) -> N
 
 
 @pytest.mark.parametrize("key", ["conditions", "selection_criteria"])
-def test_conditions(write_new: Any, key: str) -> None:
+def test_profile_conditions_become_criteria(write_new: Any, key: str) -> None:
     loaded = load(write_new(ENTRY, profiles={"mirror": {"type": "sync", key: {"content-type": "a/b"}}}))
     assert loaded.settings
     assert str(loaded.settings.mappings[0].profile.criteria) == 'content-type = "a/b"'
 
 
-def test_what_a_mapping_says_itself_counts(write_new: Any) -> None:
+def test_option_of_mapping_overrides_that_of_profile(write_new: Any) -> None:
     profile = {"type": "sync", "storage_class": "STANDARD_IA", "cloud_connector": False}
     loaded = load(
         write_new(
@@ -129,13 +129,13 @@ def test_what_a_mapping_says_itself_counts(write_new: Any) -> None:
         ({"prefix": "/a/b", "prefix_join": "directory"}, "a/b/"),
     ],
 )
-def test_a_prefix_is_meant_to_the_letter(write_new: Any, changes: Any, prefix: str) -> None:
+def test_prefix_without_prefix_join_is_used_literally(write_new: Any, changes: Any, prefix: str) -> None:
     loaded = load(write_new(ENTRY | changes))
     assert loaded.settings
     assert loaded.settings.mappings[0].namer.prefix == prefix
 
 
-def test_every_mistake_at_its_place_and_the_rest_goes_on(write_new: Any) -> None:
+def test_several_mistakes_are_all_reported_and_valid_mappings_stay(write_new: Any) -> None:
     loaded = load(
         write_new(
             ENTRY,
@@ -180,7 +180,7 @@ def test_every_mistake_at_its_place_and_the_rest_goes_on(write_new: Any) -> None
     assert [mapping.place for mapping in loaded.settings.mappings] == ["mappings[0]", "mappings[5]"]
 
 
-def test_unknown_keys_outside_of_mappings_are_problems_too(write_new: Any) -> None:
+def test_unknown_top_level_key_returns_no_settings(write_new: Any) -> None:
     loaded = load(write_new(ENTRY, worker=5, syslog={"hots": "a"}, migrations=[{"acount": "a"}]))
     assert loaded.settings is None
     assert [str(problem).split("; ")[0] for problem in loaded.problems][:3] == [
@@ -190,7 +190,7 @@ def test_unknown_keys_outside_of_mappings_are_problems_too(write_new: Any) -> No
     ]
 
 
-def test_rules_of_names_and_prefixes(write_new: Any) -> None:
+def test_invalid_buckets_and_prefixes_are_reported(write_new: Any) -> None:
     loaded = load(
         write_new(
             ENTRY | {"prefix": "a"},
@@ -221,13 +221,13 @@ def test_rules_of_names_and_prefixes(write_new: Any) -> None:
     ]
 
 
-def test_two_forms_in_one_file(write: Any) -> None:
+def test_file_that_mixes_formats_returns_no_settings(write: Any) -> None:
     loaded = load(write(MAPPING, profiles={}, mappings=[]))
     assert loaded.settings is None
     assert told(loaded) == ["the file mixes two formats: profiles, mappings of one, containers of the other"]
 
 
-def test_a_name_that_stands_twice_is_a_problem(write_new: Any) -> None:
+def test_duplicate_profile_name_returns_no_settings(write_new: Any) -> None:
     path = write_new(ENTRY)
     text = path.read_text()
     path.write_text(text.replace('"profiles": {', '"profiles": {"mirror": {"type": "lifecycle"}, '))
@@ -237,18 +237,18 @@ def test_a_name_that_stands_twice_is_a_problem(write_new: Any) -> None:
 
 
 @pytest.mark.parametrize("section", ["credentials", "profiles", "mappings"])
-def test_sections_of_the_wrong_type(write_new: Any, section: str) -> None:
+def test_section_of_wrong_type_returns_no_settings(write_new: Any, section: str) -> None:
     path = write_new(ENTRY)
     path.write_text(json.dumps(json.loads(path.read_text()) | {section: 7}))
     assert load(path).settings is None
     assert told(load(path))[0].startswith(f"{section}: must be")
 
 
-def test_no_mappings(write_new: Any) -> None:
+def test_empty_mappings_give_a_warning(write_new: Any) -> None:
     assert warned(load(write_new())) == ["mappings: is empty: there is nothing to do"]
 
 
-def test_what_is_shared_is_told_once(write_new: Any) -> None:
+def test_warning_about_shared_section_is_given_once(write_new: Any) -> None:
     entries = [ENTRY | {"container": str(number)} for number in range(3)]
     profile = {"type": "sync", "propagate_expiration": True}
     credentials = CREDENTIALS | {"verify_tls": False}
@@ -275,7 +275,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("option", [option.key for option in MAPPING_OPTIONS])
-def test_what_cannot_be_honoured_is_refused(write_new: Any, option: str) -> None:
+def test_unsupported_option_refuses_the_mapping(write_new: Any, option: str) -> None:
     key = "provider" if option == "protocol" else option
     place, value = REFUSED[key]
     entry, credentials, profile = dict(ENTRY), dict(CREDENTIALS), {"type": "sync"}
@@ -288,7 +288,7 @@ def test_what_cannot_be_honoured_is_refused(write_new: Any, option: str) -> None
     assert loaded.settings.mappings == ()
 
 
-def test_a_file_without_secrets_may_be_read_by_all(write_new: Any) -> None:
+def test_world_readable_file_gives_a_warning_only_with_secrets(write_new: Any) -> None:
     path = write_new(ENTRY)
     path.chmod(0o644)
     assert warned(load(path)) == ["the file contains secrets and is readable by every user: chmod o-rwx"]

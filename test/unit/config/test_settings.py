@@ -28,7 +28,7 @@ def mapping(**changes: object) -> Mapping:
     return dataclasses.replace(usual, **changes)  # type: ignore[arg-type]
 
 
-def test_a_secret_is_never_shown() -> None:
+def test_secret_is_hidden_in_repr_str_and_log_messages() -> None:
     secret = Secret("s3cr3t-s3cr3t")
     settings = Settings(
         "/srv/node", 10, "/status", (mapping(),), https_proxy="http://u:s3cr3t-s3cr3t@proxy:1"
@@ -47,7 +47,7 @@ def test_a_secret_is_never_shown() -> None:
     assert secret.reveal() == "s3cr3t-s3cr3t"
 
 
-def test_secrets_lists_all_that_must_not_be_logged() -> None:
+def test_secrets_returns_keys_tokens_and_proxy_passwords() -> None:
     credentials = S3Credentials(identity="id", secret=Secret("one"), session_token=Secret("two"))
     settings = Settings(
         "/srv/node",
@@ -60,7 +60,7 @@ def test_secrets_lists_all_that_must_not_be_logged() -> None:
     assert [secret.reveal() for secret in settings.secrets()] == ["one", "two", "three"]
 
 
-def test_credentials_are_cache_keys() -> None:
+def test_credentials_with_equal_values_are_one_cache_key() -> None:
     one = S3Credentials(identity="id", secret=Secret("a"))
     same = S3Credentials(identity="id", secret=Secret("a"))
     other = S3Credentials(identity="id", secret=Secret("b"))
@@ -70,7 +70,7 @@ def test_credentials_are_cache_keys() -> None:
     assert len({one, same, other}) == 2
 
 
-def test_the_model_is_frozen() -> None:
+def test_mapping_and_profile_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         mapping().bucket = "other"  # type: ignore[misc]
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -93,7 +93,7 @@ def test_the_model_is_frozen() -> None:
         ("https://example.org/amazonaws.com", False),
     ],
 )
-def test_what_is_aws(endpoint: str | None, expected: bool) -> None:
+def test_is_aws_is_true_for_amazon_hosts_only(endpoint: str | None, expected: bool) -> None:
     assert S3Credentials(endpoint=endpoint).is_aws is expected
 
 
@@ -108,11 +108,13 @@ def test_what_is_aws(endpoint: str | None, expected: bool) -> None:
         ("http://[::1]:9000", "http://[::1]:9000/", True),
     ],
 )
-def test_which_endpoints_are_one_store(one: str | None, other: str | None, same: bool) -> None:
+def test_store_of_endpoint_depends_on_host_port_and_path(
+    one: str | None, other: str | None, same: bool
+) -> None:
     assert (S3Credentials(endpoint=one).store == S3Credentials(endpoint=other).store) is same
 
 
-def test_an_aws_partition_is_a_store_of_its_own() -> None:
+def test_store_of_aws_partition_has_its_own_name() -> None:
     assert S3Credentials(region="us-gov-west-1").store == "aws-us-gov"
     assert S3Credentials(region="cn-north-1").store == "aws-cn"
     assert S3Credentials(region="eu-west-1").store == "aws"
@@ -142,7 +144,7 @@ def test_an_aws_partition_is_a_store_of_its_own() -> None:
         (None, "AUTH_test", "b.b", "p/", "~c d", "S3.AUTH_test.b%2Eb%2Fp%2F.%7Ec%20d"),
     ],
 )
-def test_names_of_metrics(
+def test_stats_prefix_escapes_each_component(
     endpoint: str | None, account: str, bucket: str, prefix: str | None, container: str, expected: str
 ) -> None:
     changed = mapping(
@@ -155,7 +157,7 @@ def test_names_of_metrics(
     assert changed.stats_prefix == expected
 
 
-def test_the_fingerprint_is_of_where_bytes_land() -> None:
+def test_fingerprint_depends_on_the_destination_only() -> None:
     usual = mapping()
     assert usual.fingerprint == "97eb492a57f4c0f6"
     same = [
@@ -180,7 +182,7 @@ def test_the_fingerprint_is_of_where_bytes_land() -> None:
     assert len({one.fingerprint for one in [usual, *different]}) == len(different) + 1
 
 
-def test_label_and_mode() -> None:
+def test_label_and_mode_name_container_and_profile_type() -> None:
     assert mapping().label == "AUTH_test/bucket"
     assert Profile().mode == "sync"
     assert Profile(retain_local=False).mode == "lifecycle"
@@ -195,7 +197,7 @@ def test_label_and_mode() -> None:
         ("http://10.0.0.1:9000/s3", KeyNamer.literal("x-"), "http://10.0.0.1:9000/s3;bucket;x-"),
     ],
 )
-def test_what_listings_call_the_place(endpoint: str | None, namer: KeyNamer, location: str) -> None:
+def test_location_names_store_bucket_and_prefix(endpoint: str | None, namer: KeyNamer, location: str) -> None:
     credentials = S3Credentials(endpoint=endpoint)
     assert mapping(bucket="bucket", credentials=credentials, namer=namer).location == location
 
@@ -209,5 +211,7 @@ def test_what_listings_call_the_place(endpoint: str | None, namer: KeyNamer, loc
         ({"retain_local": False, "remote_listing_failure": "local"}, True),
     ],
 )
-def test_when_half_a_listing_is_better_than_none(options: dict[str, Any], alone: bool) -> None:
+def test_lists_local_alone_if_objects_stay_local_or_option_says_so(
+    options: dict[str, Any], alone: bool
+) -> None:
     assert Profile(**options).lists_local_alone is alone
