@@ -60,7 +60,7 @@ class TestToyProvider:
         assert mapping.credentials == ToyCredentials(provider="toy", owner="me")
         assert provider_class(mapping.credentials) is ToyProvider
 
-    def test_its_own_check_reports_the_place(self) -> None:
+    def test_missing_key_of_a_new_kind_is_reported_at_its_place(self) -> None:
         problem = "owner: is required: somebody has to tidy up"
         assert str(load_flat(protocol="toy").problems[0]) == f"containers[0].{problem}"
         assert str(load_sections(provider="toy").problems[0]) == f"credentials.box.{problem}"
@@ -72,7 +72,7 @@ class TestToyProvider:
         assert str(sections.warnings[0]) == "credentials.box.owner: has no effect with provider s3"
 
 
-def test_toy_provider_is_small() -> None:
+def test_toy_provider_has_fewer_than_30_lines() -> None:
     sources = (ROOT / "test" / "toy_provider").glob("*.py")
     code = [line for path in sources for line in path.read_text().splitlines() if line.strip()]
     assert len(code) < 30

@@ -27,11 +27,11 @@ def refused(bucket: Any, name: str = "name", meta: ObjectMeta | None = None, siz
     return refusal.value.reason
 
 
-def test_an_ordinary_object() -> None:
+def test_ordinary_object_is_accepted() -> None:
     check_limits(bucket(), "name", ObjectMeta({"content-type": "a/b"}, {"color": "gr\u00fcn"}), 123)
 
 
-def test_the_key_counts_in_bytes_and_with_its_prefix() -> None:
+def test_key_of_more_than_1024_bytes_with_prefix_is_refused() -> None:
     check_limits(bucket(), "k" * 1024, ObjectMeta(), 0)
     check_limits(bucket(), "\u00e9" * 512, ObjectMeta(), 0)
     check_limits(bucket("12345678/"), "k" * 1015, ObjectMeta(), 0)
@@ -40,11 +40,11 @@ def test_the_key_counts_in_bytes_and_with_its_prefix() -> None:
     assert refused(bucket("12345678/"), "k" * 1016) == "name_too_long"
 
 
-def test_a_name_that_is_not_utf8() -> None:
+def test_name_that_is_not_utf8_is_refused() -> None:
     assert refused(bucket(), "a\udcffb") == "name_encoding"
 
 
-def test_a_key_that_is_a_manifests() -> None:
+def test_name_with_the_form_of_a_manifest_key_is_refused() -> None:
     """Only where names and manifests share a space of keys."""
     namer = KeyNamer.literal("p/")
     taken = namer.manifest_key("another object")[len("p/") :]
@@ -56,7 +56,7 @@ def test_a_key_that_is_a_manifests() -> None:
     check_limits(hashed, taken, ObjectMeta(), 0)
 
 
-def test_metadata_counts_as_it_is_sent() -> None:
+def test_metadata_too_large_in_its_encoded_form_is_refused() -> None:
     check_limits(bucket(), "n", ObjectMeta(user={"key": "v" * 2045}), 0)
     assert refused(bucket(), "n", ObjectMeta(user={"key": "v" * 2046})) == "metadata_too_large"
     # 600 characters that need three bytes each become 2,400 of base64 and more
@@ -66,17 +66,17 @@ def test_metadata_counts_as_it_is_sent() -> None:
 
 
 @pytest.mark.parametrize("name", ["gr\u00fcn", "a b", "a:b", "", "a\x01", "a(b)", 'a"b'])
-def test_names_that_are_no_header_names(name: str) -> None:
+def test_metadata_name_that_is_no_header_name_is_refused(name: str) -> None:
     assert refused(bucket(), "n", ObjectMeta(user={name: "1"})) == "metadata_name"
 
 
-def test_names_that_are_header_names() -> None:
+def test_metadata_name_that_is_a_header_name_is_accepted() -> None:
     check_limits(
         bucket(), "n", ObjectMeta(user=dict.fromkeys(["a-b", "a_b", "a.b", "1", "a!b'c|d~e"], "1")), 0
     )
 
 
-def test_sizes() -> None:
+def test_object_larger_than_all_parts_can_hold_is_refused() -> None:
     largest = 10_000 * 5 * GIB
     check_limits(bucket(), "n", ObjectMeta(), largest)
     assert refused(bucket(), "n", size=largest + 1) == "too_large"
@@ -84,7 +84,7 @@ def test_sizes() -> None:
     assert refused(bucket(max_put=10, max_part=5, max_parts=3), "n", size=16) == "too_large"
 
 
-def test_without_multipart_one_put_must_do() -> None:
+def test_object_too_large_for_one_put_without_multipart_is_refused() -> None:
     single = bucket()
     single.features = Features(multipart=False)
     check_limits(single, "n", ObjectMeta(), 5 * GIB)

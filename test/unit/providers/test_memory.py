@@ -23,13 +23,13 @@ def bucket(now: float = 1000.0) -> MemoryBucket:
     return provider.bucket("b", KeyNamer.literal("p/"))
 
 
-def test_the_clock() -> None:
+def test_last_modified_is_the_time_of_the_given_clock() -> None:
     memory = bucket(1234.5)
     put(memory, "x")
     assert memory.head_object("x").last_modified == 1234.5
 
 
-def test_limits() -> None:
+def test_request_beyond_limits_raises_an_error() -> None:
     memory = bucket()
     put(memory, "x", b"0123456789")
     with pytest.raises(InvalidRequest):
@@ -51,7 +51,7 @@ def test_limits() -> None:
         upload.complete([Part(3, md5(b"abc"), 3)])
 
 
-def test_one_of_many_writers_is_first() -> None:
+def test_concurrent_puts_if_absent_only_one_succeeds() -> None:
     memory = bucket()
 
     def write(number: int) -> bool:

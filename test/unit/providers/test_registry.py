@@ -62,7 +62,7 @@ def test_equal_credentials_share_a_provider() -> None:
     assert Counting.built == [(CREDENTIALS, 5), (other, 5)]
 
 
-def test_a_bucket_is_seen_through_its_mapping() -> None:
+def test_open_bucket_uses_namer_and_storage_class_of_mapping() -> None:
     bucket = registry().open_bucket(mapping(profile=Profile(storage_class="STANDARD_IA")))
     assert bucket.name == "bucket"
     assert bucket.namer == KeyNamer.hashed("AUTH_a", "c")
@@ -70,7 +70,7 @@ def test_a_bucket_is_seen_through_its_mapping() -> None:
     assert bucket.head_object("x").storage_class == "STANDARD_IA"
 
 
-def test_encryption_is_the_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_open_bucket_passes_encryption_of_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, bool]] = []
     bucket = MemoryProvider.bucket
 
@@ -85,7 +85,7 @@ def test_encryption_is_the_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen == [("bucket", True), ("bucket", False)]
 
 
-def test_the_wrapper_can_be_left_out() -> None:
+def test_failed_request_is_repeated_only_with_a_retry_policy() -> None:
     for attempts, policy in ((2, RetryPolicy(attempts=2, sleep=lambda _: None)), (1, None)):
         Broken.asked = 0
         broken = Registry(build=lambda *_: Broken(), retries=policy)
@@ -112,7 +112,7 @@ class Busy(MemoryProvider):
         raise Throttled("slow down", status=503, retry_after=120.0)
 
 
-def test_what_an_account_is_told_counts_for_all_who_use_it() -> None:
+def test_throttling_of_account_holds_for_all_its_providers() -> None:
     Busy.asked = 0
     shared = Registry(build=lambda *_: Busy())
     same, other = (
@@ -128,12 +128,12 @@ def test_what_an_account_is_told_counts_for_all_who_use_it() -> None:
     assert Busy.asked == 2
 
 
-def test_a_protocol_that_nothing_speaks() -> None:
+def test_provider_of_unknown_kind_raises_config_error() -> None:
     with pytest.raises(ConfigError, match="gopher"):
         Registry().provider(CREDENTIALS.model_copy(update={"provider": "gopher"}))
 
 
-def test_close_all() -> None:
+def test_close_all_closes_each_provider_once() -> None:
     shared = registry()
     first = shared.provider(CREDENTIALS)
     shared.provider(CREDENTIALS.model_copy(update={"region": "eu"}))

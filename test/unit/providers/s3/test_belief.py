@@ -81,7 +81,9 @@ def bucket(provider: S3Provider) -> S3Bucket:
 
 
 @pytest.mark.parametrize("question", ASK)
-def test_strange_answer_is_not_believed(store: ScriptedS3, open_provider: Any, question: str) -> None:
+def test_strange_answer_to_any_request_raises_an_error(
+    store: ScriptedS3, open_provider: Any, question: str
+) -> None:
     for direct in (True, False) if question in TRANSPORTED else (True,):
         bucket = open_provider(direct=direct).bucket("bucket", NAMER)
         for name, answer in STRANGE.items():
@@ -95,7 +97,7 @@ def test_strange_answer_is_not_believed(store: ScriptedS3, open_provider: Any, q
     assert UnexpectedAnswer.transient
 
 
-def test_report_names_what_came_and_where(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_unexpected_answer_message_names_answer_and_endpoint(store: ScriptedS3, bucket: S3Bucket) -> None:
     store.answers = [STRANGE["a page"]]
     with pytest.raises(UnexpectedAnswer) as caught:
         put(bucket)
@@ -111,7 +113,7 @@ def test_report_names_what_came_and_where(store: ScriptedS3, bucket: S3Bucket) -
 
 
 @pytest.mark.parametrize("question", ["HEAD", "GET"])
-def test_page_of_404_is_no_absence(store: ScriptedS3, bucket: S3Bucket, question: str) -> None:
+def test_404_with_a_foreign_page_is_no_absence(store: ScriptedS3, bucket: S3Bucket, question: str) -> None:
     store.answers = [Answer(404, {"Content-Type": "text/plain"}, b"default backend - 404")]
     with pytest.raises(UnexpectedAnswer):
         ASK[question](bucket)
@@ -126,7 +128,9 @@ def test_page_of_404_is_no_absence(store: ScriptedS3, bucket: S3Bucket, question
 
 
 class TestPut:
-    def test_web_servers_etag_marks_nothing(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+    def test_etag_of_a_web_server_adds_no_mark_to_later_puts(
+        self, store: ScriptedS3, bucket: S3Bucket
+    ) -> None:
         store.answers = [Answer(200, WEB, PAGE), Answer(200, WEB)]
         with pytest.raises(UnexpectedAnswer):
             put(bucket)
@@ -135,7 +139,7 @@ class TestPut:
         assert "x-amz-meta-swift-etag" not in store.requests[-1].headers
         assert len(store.requests) == 3, "what the ETag proves costs no HEAD"
 
-    def test_etag_that_got_lost_is_looked_up(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+    def test_answer_without_etag_is_verified_by_a_head(self, store: ScriptedS3, bucket: S3Bucket) -> None:
         there = HEAD | {"x-amz-meta-swift-timestamp": VERSION}
         store.answers = [Answer(200), Answer(200, there)]
         assert bucket.put_object("name", BytesBody(DATA), PutOptions(4, META, ETAG)).etag == ETAG
@@ -152,7 +156,7 @@ class TestPut:
             put(bucket)
 
     @pytest.mark.parametrize("other", [{"ETag": '"another"'}, {"Content-Length": "5"}, {}])
-    def test_opaque_etag_is_proved_by_a_head(
+    def test_opaque_etag_is_verified_by_a_head(
         self, store: ScriptedS3, bucket: S3Bucket, other: dict[str, str]
     ) -> None:
         opaque = {"ETag": '"opaque"', "Last-Modified": DATE, "Content-Length": "4"}
@@ -166,7 +170,7 @@ class TestPut:
             put(bucket)
         assert len(store.requests) == (2 if other else 3)
 
-    def test_weak_etag_is_the_stores(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+    def test_weak_etag_is_compared_like_a_strong_one(self, store: ScriptedS3, bucket: S3Bucket) -> None:
         weak = {"ETag": f'W/"{ETAG}"'}
         store.answers = [Answer(200, weak), Answer(200, HEAD | weak)]
         put(bucket)
@@ -181,7 +185,7 @@ class TestPart:
     @pytest.mark.parametrize("said", [{}, {"ETag": ""}, {"ETag": '""'}], ids=str)
     @pytest.mark.parametrize("size", [4, 1 << 20])
     @pytest.mark.parametrize("direct", [True, False])
-    def test_part_without_an_etag_is_not_believed(
+    def test_answer_without_etag_raises_unexpected_answer(
         self, store: ScriptedS3, open_provider: Any, said: dict[str, str], size: int, direct: bool
     ) -> None:
         """And it is no corruption: nothing tells what has arrived."""
@@ -203,7 +207,7 @@ class TestComplete:
 
     @pytest.mark.parametrize("other", [{}, {"Content-Length": "1023"}, {"x-amz-meta-swift-timestamp": "1"}])
     @pytest.mark.parametrize("said", ["empty", "gone", "page"])
-    def test_object_is_looked_for_where_the_answer_does_not_tell(
+    def test_inconclusive_answer_is_verified_by_a_head(
         self, store: ScriptedS3, bucket: S3Bucket, said: str, other: dict[str, str]
     ) -> None:
         """An empty ETag (Ceph, the first time), or an upload that is gone because its completion was lost."""
@@ -222,9 +226,7 @@ class TestComplete:
         else:
             assert upload.complete(parts).etag == "x-1"
 
-    def test_etag_that_follows_from_the_parts_is_proof_enough(
-        self, store: ScriptedS3, bucket: S3Bucket
-    ) -> None:
+    def test_etag_derived_from_the_parts_needs_no_head(self, store: ScriptedS3, bucket: S3Bucket) -> None:
         whole = b"42fb4f7e5a1f2a6d0e8a7a3b4a5f5c8f-1"
         etag = multipart_etag(PARTS)
         assert etag
@@ -243,7 +245,9 @@ class TestDelete:
         return bucket
 
     @pytest.mark.parametrize("said", ["a page", "nothing", "202"])
-    def test_other_success_is_proved_by_a_head(self, store: ScriptedS3, single: S3Bucket, said: str) -> None:
+    def test_unexpected_success_is_verified_by_a_head(
+        self, store: ScriptedS3, single: S3Bucket, said: str
+    ) -> None:
         gone = error(404, "NoSuchKey")
         store.answers = [STRANGE[said], gone, Answer(204)]
         assert single.delete_object("name")
@@ -252,12 +256,14 @@ class TestDelete:
         with pytest.raises(UnexpectedAnswer):
             single.delete_object("name")
 
-    def test_page_of_404_deletes_nothing(self, store: ScriptedS3, single: S3Bucket) -> None:
+    def test_404_with_a_foreign_page_raises_unexpected_answer(
+        self, store: ScriptedS3, single: S3Bucket
+    ) -> None:
         store.answers = [Answer(404, {"Content-Type": "text/html"}, PAGE)]
         with pytest.raises(UnexpectedAnswer):
             single.delete_object("name")
 
-    def test_key_of_which_nothing_is_said_is_deleted_by_itself(
+    def test_key_missing_in_bulk_answer_is_deleted_by_its_own_request(
         self, store: ScriptedS3, bucket: S3Bucket
     ) -> None:
         some = "<Deleted><Key>{}</Key></Deleted>" * 3
@@ -274,13 +280,17 @@ class TestDelete:
         assert list(failed) == ["b"]
         assert isinstance(failed["b"], UnexpectedAnswer)
 
-    def test_silence_costs_one_request_where_nothing_works(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+    def test_empty_bulk_answer_of_failing_store_costs_one_more_request(
+        self, store: ScriptedS3, bucket: S3Bucket
+    ) -> None:
         store.answers = [Answer(200, {}, b"<DeleteResult/>"), error(503, "ServiceUnavailable")]
         names = [f"o{number}" for number in range(50)]
         assert sorted(bucket.delete_objects(names)) == sorted(names)
         assert len(store.requests) == 2
 
-    def test_aborted_upload_that_is_open_is_told(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+    def test_abort_of_upload_that_stays_open_raises_unexpected_answer(
+        self, store: ScriptedS3, bucket: S3Bucket
+    ) -> None:
         uploads = b"<ListMultipartUploadsResult>%s</ListMultipartUploadsResult>"
         mine = b"<Upload><Key>name</Key><UploadId>id</UploadId></Upload>"
         store.answers = [Answer(200), Answer(200, {}, uploads % mine)]
@@ -291,7 +301,7 @@ class TestDelete:
 
 
 class TestCopy:
-    def test_copy_without_an_etag_is_looked_at(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+    def test_answer_without_etag_is_verified_by_a_head(self, store: ScriptedS3, bucket: S3Bucket) -> None:
         mark = {"x-amz-meta-swift-timestamp": VERSION}
         empty = Answer(200, {}, b"<CopyObjectResult></CopyObjectResult>")
         store.answers = [Answer(200, HEAD), empty, Answer(200, HEAD | mark)]
@@ -301,20 +311,24 @@ class TestCopy:
             bucket.post_object("name", META)
 
     @pytest.mark.parametrize("said", ["a page", "nothing", "another document"])
-    def test_strange_answer_is_no_copy(self, store: ScriptedS3, bucket: S3Bucket, said: str) -> None:
+    def test_strange_answer_raises_unexpected_answer(
+        self, store: ScriptedS3, bucket: S3Bucket, said: str
+    ) -> None:
         store.answers = [Answer(200, HEAD), STRANGE[said]]
         with pytest.raises(UnexpectedAnswer):
             bucket.post_object("name", META)
 
-    def test_empty_part_is_no_copy(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+    def test_copied_part_with_etag_of_no_bytes_raises_not_supported(
+        self, store: ScriptedS3, bucket: S3Bucket
+    ) -> None:
         """The store took it for a part without bytes."""
         store.answers = [Answer(200, {"ETag": f'"{md5(b"")}"'})]
         with pytest.raises(NotSupported):
             bucket.upload_by_id("name", "id").copy_part(1, ByteRange(0, 3))
 
 
-class TestOfBuckets:
-    def test_buckets_are_listed_in_a_document_of_their_own(
+class TestBucketRequests:
+    def test_list_buckets_other_document_raises_unexpected_answer(
         self, store: ScriptedS3, provider: S3Provider
     ) -> None:
         for answer in ("a page", "nothing", "another document"):
@@ -324,14 +338,18 @@ class TestOfBuckets:
         store.answers = [Answer(200, {}, b"<ListAllMyBucketsResult/>")]
         assert list(provider.list_buckets()) == []
 
-    def test_page_is_no_bucket(self, store: ScriptedS3, provider: S3Provider) -> None:
+    def test_head_or_create_bucket_page_raises_unexpected_answer(
+        self, store: ScriptedS3, provider: S3Provider
+    ) -> None:
         store.answers = [STRANGE["a page"]]
         with pytest.raises(UnexpectedAnswer):
             provider.head_bucket("bucket")
         with pytest.raises(UnexpectedAnswer):
             provider.create_bucket("bucket")
 
-    def test_region_must_be_told(self, store: ScriptedS3, open_provider: Any) -> None:
+    def test_region_lookup_without_region_raises_unexpected_answer(
+        self, store: ScriptedS3, open_provider: Any
+    ) -> None:
         """Else everything would be signed for a wrong one until the next start."""
         bucket = open_provider(dialect=AWS, addressing_style="path").bucket("bucket", NAMER)
         store.answers = [STRANGE["nothing"]]
@@ -340,7 +358,7 @@ class TestOfBuckets:
 
 
 @pytest.mark.parametrize("status", [301, 302, 307])
-def test_redirects_are_not_followed_by_the_sdk(store: ScriptedS3, provider: S3Provider, status: int) -> None:
+def test_redirect_by_clone_is_not_followed(store: ScriptedS3, provider: S3Provider, status: int) -> None:
     store.answers = [Answer(status, {"Location": "http://127.0.0.1:9/"})]
     with pytest.raises(UnexpectedAnswer, match="redirected to http://127.0.0.1:9/"):
         list(provider.list_buckets())
@@ -350,7 +368,7 @@ def test_redirects_are_not_followed_by_the_sdk(store: ScriptedS3, provider: S3Pr
     assert len(store.requests) == 2
 
 
-def test_redirects_of_amazon_end(store: ScriptedS3, open_provider: Any) -> None:
+def test_repeated_redirect_by_aws_ends_after_three_requests(store: ScriptedS3, open_provider: Any) -> None:
     """The SDK asks for the bucket's region then, once."""
     bucket = open_provider(dialect=AWS, region="us-east-1", addressing_style="path").bucket("bucket", NAMER)
     store.answers = [Answer(301, {"Location": "http://127.0.0.1:9/"})]
@@ -359,14 +377,14 @@ def test_redirects_of_amazon_end(store: ScriptedS3, open_provider: Any) -> None:
     assert len(store.requests) <= 3
 
 
-def test_refusal_without_a_message_has_none(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_refusal_without_a_message_gives_status_and_code(store: ScriptedS3, bucket: S3Bucket) -> None:
     refusal = b"<Error><Code>AccessDenied</Code><Message/></Error>"
     store.answers = [Answer(403, {"Content-Type": "application/xml"}, refusal)]
     with pytest.raises(Exception, match=r"403 AccessDenied$"):
         bucket.delete_object("name")
 
 
-def test_store_that_knows_no_trailers_is_told_so(store: ScriptedS3, open_provider: Any) -> None:
+def test_put_at_store_without_trailers_raises_not_supported(store: ScriptedS3, open_provider: Any) -> None:
     """It is no corruption, and is not sent again and again."""
     bucket = open_provider(checksum="crc32").bucket("bucket", NAMER)
     data = bytes(200_000)

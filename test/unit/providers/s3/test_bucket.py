@@ -55,7 +55,7 @@ def aws(open_provider: Any) -> Any:
 # What a HEAD tells
 
 
-def test_a_head(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_head_object_returns_size_etag_date_and_metadata(store: ScriptedS3, bucket: S3Bucket) -> None:
     user = {"x-amz-meta-Color": "=?UTF-8?B?Z3LDvG4=?=", "x-amz-meta-swift-timestamp": "0000000001.00000"}
     store.answers = [Answer(200, HEAD | user | {"Content-Encoding": "aws-chunked,gzip"})]
     info = bucket.head_object("name")
@@ -77,7 +77,7 @@ def test_a_head(store: ScriptedS3, bucket: S3Bucket) -> None:
         ({"x-amz-server-side-encryption-customer-algorithm": "AES256"}, False),
     ],
 )
-def test_when_the_etag_is_the_md5(
+def test_head_object_etag_is_the_md5_unless_multipart_or_kms(
     store: ScriptedS3, bucket: S3Bucket, headers: dict[str, str], known: bool
 ) -> None:
     store.answers = [
@@ -108,7 +108,7 @@ def test_when_the_etag_is_the_md5(
         ),
     ],
 )
-def test_what_must_be_restored_before_it_can_be_copied(
+def test_post_object_of_archived_object_raises_archived(
     store: ScriptedS3, bucket: S3Bucket, headers: dict[str, str], archived: bool
 ) -> None:
     store.answers = [Answer(200, HEAD | headers), Answer(200, HEAD | headers), COPIED]
@@ -122,7 +122,9 @@ def test_what_must_be_restored_before_it_can_be_copied(
 
 
 @pytest.mark.parametrize("direct", [True, False])
-def test_a_read_as_it_goes_out(store: ScriptedS3, open_provider: Any, direct: bool) -> None:
+def test_get_object_sends_signed_range_and_condition(
+    store: ScriptedS3, open_provider: Any, direct: bool
+) -> None:
     """Accept-Encoding is none of the signature: Google's frontend changes it."""
     bucket = open_provider(direct=direct).bucket("bucket", NAMER)
     store.answers = [Answer(206, HEAD | {"Content-Range": "bytes 2-5/9"}, b"data")]
@@ -137,7 +139,7 @@ def test_a_read_as_it_goes_out(store: ScriptedS3, open_provider: Any, direct: bo
     assert "accept-encoding" not in signed
 
 
-def test_open_reads_do_not_keep_a_write_waiting(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_put_object_beside_open_reads_does_not_wait(store: ScriptedS3, bucket: S3Bucket) -> None:
     """Whoever reads one object to write another would wait for itself."""
     stored = Answer(200, {"ETag": f'"{ETAG}"'})
     store.answers = [*[Answer(200, HEAD, b"data")] * CONNECTIONS, stored]
@@ -148,7 +150,9 @@ def test_open_reads_do_not_keep_a_write_waiting(store: ScriptedS3, bucket: S3Buc
 
 
 @pytest.mark.parametrize("direct", [True, False])
-def test_metadata_that_a_store_sends_as_utf8(store: ScriptedS3, open_provider: Any, direct: bool) -> None:
+def test_head_object_decodes_metadata_sent_as_utf8(
+    store: ScriptedS3, open_provider: Any, direct: bool
+) -> None:
     bucket = open_provider(direct=direct).bucket("bucket", NAMER)
     raw = "gr\u00fcn".encode().decode("latin-1")
     store.answers = [Answer(200, HEAD | {"x-amz-meta-color": raw})]
@@ -157,7 +161,7 @@ def test_metadata_that_a_store_sends_as_utf8(store: ScriptedS3, open_provider: A
     assert meta.user == {"color": "gr\u00fcn"}
 
 
-def test_a_head_is_refused_without_a_word(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_head_object_error_without_document_follows_the_status(store: ScriptedS3, bucket: S3Bucket) -> None:
     for status, kind in (
         (404, NotFound),
         (403, AccessDenied),
@@ -173,19 +177,21 @@ def test_a_head_is_refused_without_a_word(store: ScriptedS3, bucket: S3Bucket) -
 # Reading
 
 
-def test_a_body_that_ends_early(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_get_object_with_truncated_body_raises_remote_unavailable(
+    store: ScriptedS3, bucket: S3Bucket
+) -> None:
     store.answers = [Answer(200, HEAD, b"data", cut=2)]
     with bucket.get_object("name") as result, pytest.raises(RemoteUnavailable):
         read_all(result.body)
 
 
-def test_a_part_of_which_nobody_says_which(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_get_object_206_without_range_raises_remote_unavailable(store: ScriptedS3, bucket: S3Bucket) -> None:
     store.answers = [Answer(206, HEAD, b"data")]
     with pytest.raises(RemoteUnavailable), bucket.get_object("name", GetOptions(ByteRange(2, 5))):
         pass
 
 
-def test_the_second_time_it_gives_all_instead_of_a_part(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_rewind_answered_by_the_whole_raises_precondition_failed(store: ScriptedS3, bucket: S3Bucket) -> None:
     part = Answer(206, HEAD | {"Content-Range": "bytes 0-3/9"}, b"data")
     store.answers = [part, Answer(200, HEAD | {"Content-Length": "9"}, b"data more")]
     with bucket.get_object("name", GetOptions(ByteRange(0, 3))) as result:
@@ -194,7 +200,7 @@ def test_the_second_time_it_gives_all_instead_of_a_part(store: ScriptedS3, bucke
             result.body.rewind()
 
 
-def test_an_archived_object(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_get_object_of_archived_object_raises_archived(store: ScriptedS3, bucket: S3Bucket) -> None:
     store.answers = [error(403, "InvalidObjectState", "The operation is not valid for the storage class")]
     with pytest.raises(Archived), bucket.get_object("name"):
         pass
@@ -203,7 +209,7 @@ def test_an_archived_object(store: ScriptedS3, bucket: S3Bucket) -> None:
 # Copying onto itself
 
 
-def test_a_copy_keeps_class_and_key(store: ScriptedS3, aws: Any) -> None:
+def test_post_object_keeps_storage_class_and_kms_key(store: ScriptedS3, aws: Any) -> None:
     kms = {"x-amz-server-side-encryption": "aws:kms", "x-amz-server-side-encryption-aws-kms-key-id": "key 1"}
     store.answers = [Answer(200, HEAD | kms | {"x-amz-storage-class": "ONEZONE_IA"}), COPIED]
     meta = ObjectMeta({"content-type": "text/x", "expires": "-1"}, {"color": "blue"})
@@ -224,14 +230,14 @@ def test_a_copy_keeps_class_and_key(store: ScriptedS3, aws: Any) -> None:
     assert {name: copy.headers.get(name) for name in wanted} == wanted
 
 
-def test_a_copy_takes_class_and_encryption_of_the_mapping(store: ScriptedS3, aws: Any) -> None:
+def test_post_object_sets_storage_class_and_encryption_of_mapping(store: ScriptedS3, aws: Any) -> None:
     store.answers = [Answer(200, HEAD | {"x-amz-storage-class": "ONEZONE_IA"}), COPIED]
     aws(WriteOptions("STANDARD_IA", encrypt=True)).post_object("name", ObjectMeta())
     assert store.requests[1].headers["x-amz-storage-class"] == "STANDARD_IA"
     assert store.requests[1].headers["x-amz-server-side-encryption"] == "AES256"
 
 
-def test_a_copy_that_fails_behind_a_200(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_post_object_error_in_a_200_raises_remote_unavailable(store: ScriptedS3, bucket: S3Bucket) -> None:
     refusal = error(200, "InternalError", "We encountered an internal error")
     store.answers = [Answer(200, HEAD), Answer(200, refusal.headers, refusal.body)]
     with pytest.raises(RemoteUnavailable) as caught:
@@ -239,7 +245,9 @@ def test_a_copy_that_fails_behind_a_200(store: ScriptedS3, bucket: S3Bucket) -> 
     assert caught.value.code == "InternalError"
 
 
-def test_what_cannot_be_copied(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_post_object_of_too_large_or_archived_object_sends_no_copy(
+    store: ScriptedS3, bucket: S3Bucket
+) -> None:
     store.answers = [Answer(200, HEAD | {"Content-Length": str(5 * GIB + 1)})]
     with pytest.raises(NotSupported):
         bucket.post_object("name", ObjectMeta())
@@ -252,7 +260,7 @@ def test_what_cannot_be_copied(store: ScriptedS3, bucket: S3Bucket) -> None:
 # Deleting
 
 
-def test_one_request_deletes_object_and_manifest(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_delete_object_deletes_object_and_manifest_at_once(store: ScriptedS3, bucket: S3Bucket) -> None:
     store.answers = [deleted("a&b")]
     assert bucket.delete_object("a&b")
     (request,) = store.requests
@@ -263,7 +271,7 @@ def test_one_request_deletes_object_and_manifest(store: ScriptedS3, bucket: S3Bu
     assert not [name for name in request.headers if name.startswith("x-amz-checksum")]
 
 
-def test_amazon_gets_its_own_checksum(store: ScriptedS3, aws: Any) -> None:
+def test_delete_object_at_aws_sends_crc32_and_no_md5(store: ScriptedS3, aws: Any) -> None:
     store.answers = [deleted("name")]
     aws(WriteOptions()).delete_object("name")
     assert "content-md5" not in store.requests[0].headers
@@ -275,7 +283,7 @@ def test_amazon_gets_its_own_checksum(store: ScriptedS3, aws: Any) -> None:
     [("AccessDenied", AccessDenied), ("InternalError", RemoteUnavailable), ("Odd", InvalidRequest)],
 )
 @pytest.mark.parametrize("which", ["key", "manifest"])
-def test_a_failure_of_either_is_a_failure(
+def test_delete_object_error_of_key_or_manifest_is_raised(
     store: ScriptedS3, bucket: S3Bucket, which: str, code: str, kind: type[Exception]
 ) -> None:
     key = NAMER.key("name") if which == "key" else NAMER.manifest_key("name")
@@ -285,7 +293,7 @@ def test_a_failure_of_either_is_a_failure(
         bucket.delete_object("name")
 
 
-def test_what_the_store_knows_was_not_there(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_delete_object_of_missing_key_returns_false(store: ScriptedS3, bucket: S3Bucket) -> None:
     missing = "<Error><Key>{}</Key><Code>NoSuchKey</Code></Error>"
     both = missing.format(NAMER.key("name")) + missing.format(NAMER.manifest_key("name"))
     store.answers = [Answer(200, {}, f"<DeleteResult>{both}</DeleteResult>".encode())]
@@ -295,7 +303,7 @@ def test_what_the_store_knows_was_not_there(store: ScriptedS3, bucket: S3Bucket)
     assert bucket.delete_object("name")
 
 
-def test_two_requests_where_one_cannot_do_it(store: ScriptedS3, open_provider: Any) -> None:
+def test_delete_object_without_bulk_delete_sends_two_requests(store: ScriptedS3, open_provider: Any) -> None:
     bucket = open_provider(dialect=GOOGLE).bucket("bucket", NAMER)
     store.answers = [Answer(204), error(404, "NoSuchKey")]
     assert bucket.delete_object("name")
@@ -310,7 +318,9 @@ def test_two_requests_where_one_cannot_do_it(store: ScriptedS3, open_provider: A
     assert not bucket.delete_object("name")
 
 
-def test_two_requests_for_a_name_that_xml_cannot_hold(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_delete_object_with_name_invalid_in_xml_sends_two_requests(
+    store: ScriptedS3, bucket: S3Bucket
+) -> None:
     store.answers = [Answer(204)]
     assert bucket.delete_object("a\x01b")
     assert [request.method for request in store.requests] == ["DELETE", "DELETE"]

@@ -49,7 +49,7 @@ def account(**fields: Any) -> Account:
         ("https://amazonaws.com.example.org", CLONE),
     ],
 )
-def test_dialects(endpoint: str | None, dialect: Any) -> None:
+def test_dialect_of_endpoint_is_aws_google_or_clone(endpoint: str | None, dialect: Any) -> None:
     assert dialect_of(S3Credentials(endpoint=endpoint, **KEYS)) is dialect
 
 
@@ -110,12 +110,14 @@ def test_dialects(endpoint: str | None, dialect: Any) -> None:
         ),
     ],
 )
-def test_addresses(fields: Any, bucket: str, origin: Any, prefix: str, region: str) -> None:
+def test_address_of_bucket_has_origin_prefix_and_region(
+    fields: Any, bucket: str, origin: Any, prefix: str, region: str
+) -> None:
     address = account(**fields).address(bucket)
     assert (address.origin, address.prefix, address.region) == (Origin(*origin), prefix, region)
 
 
-def test_amazon_is_asked_for_the_region_that_is_not_configured(
+def test_address_at_aws_without_region_looks_up_that_of_the_bucket(
     store: ScriptedS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     provider = account(endpoint="https://s3.amazonaws.com")
@@ -128,26 +130,26 @@ def test_amazon_is_asked_for_the_region_that_is_not_configured(
     assert {request.method for request in store.requests} == {"HEAD"}
 
 
-def test_what_the_sdk_knows_of_s3_is_read_once() -> None:
+def test_two_accounts_share_the_data_loader_of_the_sdk() -> None:
     first, second = account(endpoint="http://one.example.org"), account(endpoint="http://two.example.org")
     loaders = [each._session.get_component("data_loader") for each in (first, second)]
     assert loaders[0] is loaders[1]
 
 
-def test_user_agent(store: ScriptedS3, open_provider: Any) -> None:
+def test_request_has_a_user_agent_with_the_version(store: ScriptedS3, open_provider: Any) -> None:
     store.answers = [EMPTY]
     open_provider().bucket("bucket", KeyNamer.literal("")).list_objects(ListQuery())
     assert store.requests[0].headers["user-agent"] == f"swift-s3-sync/{__version__}"
 
 
-def test_the_sdk_repeats_nothing(store: ScriptedS3, open_provider: Any) -> None:
+def test_throttled_request_is_not_repeated_by_the_sdk(store: ScriptedS3, open_provider: Any) -> None:
     store.answers = [error(503, "SlowDown"), EMPTY]
     with pytest.raises(Exception, match="SlowDown"):
         open_provider().bucket("bucket", KeyNamer.literal("")).list_objects(ListQuery())
     assert len(store.requests) == 1
 
 
-def test_surroundings_do_not_matter(
+def test_account_with_keys_ignores_the_environment(
     store: ScriptedS3, open_provider: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """With keys of its own an account looks at no profile, no environment and no proxy of the environment."""
@@ -173,7 +175,7 @@ def test_surroundings_do_not_matter(
     assert "x-amz-security-token" not in headers
 
 
-def test_amazon_may_use_the_default_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_account_without_keys_uses_the_default_chain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "CHAIN")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "links")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
@@ -187,7 +189,7 @@ def test_amazon_may_use_the_default_chain(monkeypatch: pytest.MonkeyPatch) -> No
     assert chained.address("abc").region == "eu-west-3"
 
 
-def test_without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_account_without_any_keys_raises_credentials_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("AWS_") and name not in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
             monkeypatch.delenv(name)
@@ -201,7 +203,7 @@ def test_without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
         account(identity=None, secret=None, endpoint="http://minio")
 
 
-def test_proxies() -> None:
+def test_proxy_of_origin_is_that_of_its_scheme() -> None:
     http, https = Origin("h", 80), Origin("h", 443, True)
     plain = account(endpoint="http://minio", http_proxy="http://user:p%40ss@proxy:3128")
     proxy = plain.proxy(http)
@@ -214,7 +216,7 @@ def test_proxies() -> None:
     assert (bare.host, bare.port, bare.authorization) == ("proxy", 8080, "")
 
 
-def test_requests_go_through_the_proxy(store: ScriptedS3, open_provider: Any) -> None:
+def test_requests_with_an_http_proxy_are_sent_to_it(store: ScriptedS3, open_provider: Any) -> None:
     provider = open_provider(endpoint="http://no.such.host.example:81", http_proxy=store.endpoint)
     bucket = provider.bucket("bucket", KeyNamer.literal(""))
     store.answers = [EMPTY, Answer(200, {"ETag": f'"{md5(b"x")}"'})]
@@ -224,7 +226,7 @@ def test_requests_go_through_the_proxy(store: ScriptedS3, open_provider: Any) ->
     assert store.requests[1].target == "http://no.such.host.example:81/bucket/key"
 
 
-def test_what_is_sent_directly() -> None:
+def test_can_send_directly_is_false_for_sigv2_and_https_proxy() -> None:
     assert can_send_directly(S3Credentials(**KEYS))
     assert can_send_directly(S3Credentials(http_proxy="http://proxy:3128", **KEYS))
     assert not can_send_directly(S3Credentials(signature_version="s3", **KEYS))
@@ -271,7 +273,7 @@ def put_over_tls(certificate: Path, size: int, direct: bool, **fields: Any) -> R
 
 
 @pytest.mark.parametrize("direct", [True, False])
-def test_a_bundle_of_our_own(certificate: Path, direct: bool) -> None:
+def test_put_with_own_ca_bundle_succeeds_over_tls(certificate: Path, direct: bool) -> None:
     for size in (10, 200_000):
         request = put_over_tls(certificate, size, direct, ca_bundle=str(certificate))
         assert request.body == sample(size)
@@ -280,13 +282,13 @@ def test_a_bundle_of_our_own(certificate: Path, direct: bool) -> None:
 
 
 @pytest.mark.parametrize("direct", [True, False])
-def test_a_certificate_that_nobody_signed(certificate: Path, direct: bool) -> None:
+def test_put_with_untrusted_certificate_succeeds_only_unverified(certificate: Path, direct: bool) -> None:
     with pytest.raises(RemoteUnavailable):
         put_over_tls(certificate, 10, direct)
     put_over_tls(certificate, 10, direct, verify_tls=False)
 
 
-def test_a_bundle_that_is_none(tmp_path: Path) -> None:
+def test_missing_or_damaged_ca_bundle_raises_config_error(tmp_path: Path) -> None:
     garbage = tmp_path / "garbage.pem"
     garbage.write_text("this is no certificate")
     for path in (tmp_path / "missing.pem", garbage):
@@ -294,7 +296,7 @@ def test_a_bundle_that_is_none(tmp_path: Path) -> None:
             account(endpoint="https://minio", ca_bundle=str(path))
 
 
-def test_a_trailer_over_tls(certificate: Path) -> None:
+def test_put_with_crc32_over_tls_sends_an_unsigned_trailer(certificate: Path) -> None:
     request = put_over_tls(certificate, 200_000, True, verify_tls=False, checksum="crc32")
     assert request.headers["x-amz-content-sha256"] == "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
     assert request.headers["x-amz-trailer"] == "x-amz-checksum-crc32"
@@ -304,7 +306,7 @@ def test_a_trailer_over_tls(certificate: Path) -> None:
 
 
 @pytest.mark.parametrize("direct", [True, False])
-def test_tls_through_a_proxy_that_wants_a_password(
+def test_tls_through_proxy_with_password_ignores_the_environment(
     certificate: Path, direct: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The name is resolved by the proxy; what the environment says about proxies counts for nothing."""
@@ -336,7 +338,7 @@ def test_tls_through_a_proxy_that_wants_a_password(
     assert dict(os.environ) == before
 
 
-def test_answers_are_waited_for_as_long_as_the_credentials_say() -> None:
+def test_read_timeout_of_credentials_applies_to_pool_and_sdk() -> None:
     for fields, seconds in ({}, 60.0), ({"read_timeout": 7.5}, 7.5):
         made = account(endpoint="http://127.0.0.1:1", **fields)
         assert (made.timeouts.read, made.client.meta.config.read_timeout) == (seconds, seconds)

@@ -24,13 +24,13 @@ NOW = 1_700_000_000.5
         (NOW - 600, 2.0, -600.5),
     ],
 )
-def test_heard_date_bounds_the_difference(told: float, took: float, off: float) -> None:
+def test_record_date_gives_the_least_possible_difference(told: float, took: float, off: float) -> None:
     clock = StoreClock("store", lambda: NOW)
     clock.record(formatdate(told, usegmt=True), NOW - took)
     assert clock.offset == off
 
 
-def test_heard_nothing_changes_nothing() -> None:
+def test_record_missing_or_invalid_date_changes_nothing() -> None:
     clock = StoreClock("store", lambda: NOW)
     clock.record(formatdate(NOW + 600, usegmt=True), NOW)
     for date in ("", "yesterday"):
@@ -40,7 +40,7 @@ def test_heard_nothing_changes_nothing() -> None:
     assert clock.offset == 0.0
 
 
-def test_heard_answer_that_took_long_does_not_hide_a_difference_that_it_allows() -> None:
+def test_record_date_of_slow_answer_keeps_a_difference_it_allows() -> None:
     clock = StoreClock("store", lambda: NOW)
     clock.record(formatdate(NOW - 30, usegmt=True), NOW)
     assert clock.offset == -30.5
@@ -50,7 +50,7 @@ def test_heard_answer_that_took_long_does_not_hide_a_difference_that_it_allows()
     assert clock.offset == 0.0
 
 
-def test_heard_difference_of_more_than_a_minute_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_record_difference_of_more_than_a_minute_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     clock = StoreClock("s3.example", lambda: NOW)
     for ahead in (0, -50, -70, -100, -50, -70, 0, 0, 300):

@@ -44,7 +44,7 @@ def asked(store: ScriptedS3) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("answer", UNKNOWN.values(), ids=UNKNOWN.keys())
-def test_delete_objects_that_a_store_does_not_know_is_not_asked_for_again(
+def test_delete_objects_unknown_to_the_store_is_not_sent_again(
     store: ScriptedS3, bucket: S3Bucket, answer: Answer
 ) -> None:
     store.answers = [answer]
@@ -60,7 +60,7 @@ def test_delete_objects_that_a_store_does_not_know_is_not_asked_for_again(
 
 
 @pytest.mark.parametrize("answer", UNKNOWN.values(), ids=UNKNOWN.keys())
-def test_delete_object_where_delete_objects_is_unknown_deletes_both_keys(
+def test_delete_object_without_delete_objects_deletes_both_keys(
     store: ScriptedS3, bucket: S3Bucket, answer: Answer
 ) -> None:
     store.answers = [answer, DONE]
@@ -80,7 +80,7 @@ def test_delete_objects_is_tried_again_after_a_day(
 
 
 @pytest.mark.parametrize("key", ["", "<Key>p/other</Key>"])
-def test_delete_objects_with_an_error_about_no_key_of_ours_counts_nothing_as_deleted(
+def test_delete_objects_error_about_another_key_is_raised(
     store: ScriptedS3, bucket: S3Bucket, key: str
 ) -> None:
     document = f"<DeleteResult><Error>{key}<Code>InternalError</Code></Error></DeleteResult>"
@@ -90,7 +90,7 @@ def test_delete_objects_with_an_error_about_no_key_of_ours_counts_nothing_as_del
 
 
 @pytest.mark.parametrize("answer", [PORTAL, Answer(200), Answer(202)], ids=["portal", "200", "202"])
-def test_delete_answered_with_another_success_is_proved_by_a_head(
+def test_delete_manifest_unexpected_success_is_verified_by_a_head(
     store: ScriptedS3, bucket: S3Bucket, answer: Answer
 ) -> None:
     there = Answer(200, {"ETag": '"e"', "Last-Modified": "Sun, 22 Nov 2026 06:17:29 GMT"}, b"x")

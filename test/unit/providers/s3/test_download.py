@@ -38,7 +38,7 @@ def bucket(open_provider: Any) -> S3Bucket:
 class TestRead:
     @pytest.mark.parametrize("lacking", ["ETag", "Last-Modified"])
     @pytest.mark.parametrize("question", ["HEAD", "GET"])
-    def test_what_every_store_sends_is_demanded(
+    def test_answer_without_etag_or_date_raises_unexpected_answer(
         self, store: ScriptedS3, bucket: S3Bucket, question: str, lacking: str
     ) -> None:
         store.answers = [Answer(200, {k: v for k, v in HEAD.items() if k != lacking}, DATA)]
@@ -46,7 +46,7 @@ class TestRead:
             ASK[question](bucket)
 
     @pytest.mark.parametrize("question", ["HEAD", "GET"])
-    def test_copy_that_says_when_it_was_written_needs_no_date(
+    def test_answer_with_swift_timestamp_needs_no_date(
         self, store: ScriptedS3, bucket: S3Bucket, question: str
     ) -> None:
         version = {"x-amz-meta-swift-timestamp": "0000000001.00000"}
@@ -54,7 +54,7 @@ class TestRead:
         store.answers = [Answer(200, described, DATA)]
         ASK[question](bucket)
 
-    def test_etag_in_capitals_is_an_md5(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+    def test_etag_in_upper_case_is_taken_for_the_md5(self, store: ScriptedS3, bucket: S3Bucket) -> None:
         store.answers = [Answer(200, HEAD | {"ETag": f'"{ETAG.upper()}"'}, DATA)]
         info = bucket.head_object("name")
         assert (info.etag, info.md5) == (ETAG.upper(), ETAG)
@@ -62,7 +62,9 @@ class TestRead:
     @pytest.mark.parametrize(
         "own", [{"x-amz-request-id": "1"}, {"x-amz-meta-swift-timestamp": "1"}, {"x-goog-hash": "md5=1"}]
     )
-    def test_stored_page_is_an_object(self, store: ScriptedS3, bucket: S3Bucket, own: dict[str, str]) -> None:
+    def test_html_object_is_read_if_the_answer_has_headers_of_a_store(
+        self, store: ScriptedS3, bucket: S3Bucket, own: dict[str, str]
+    ) -> None:
         page = HEAD | {"Content-Type": "text/html"}
         store.answers = [Answer(200, page | own, DATA)]
         assert bucket.head_object("name").size == 4
@@ -84,7 +86,7 @@ class TestRead:
             (ByteRange(2, 5), 206, "bytes 2-5/9, bytes 2-5/8"),
         ],
     )
-    def test_other_bytes_than_were_asked_for_are_refused(
+    def test_other_range_than_requested_raises_unexpected_answer(
         self, store: ScriptedS3, bucket: S3Bucket, wanted: ByteRange | None, status: int, told: str | None
     ) -> None:
         store.answers = [Answer(status, HEAD | ({"Content-Range": told} if told else {}), DATA)]
@@ -101,7 +103,7 @@ class TestRead:
             (ByteRange(5), 206, "bytes 5-8/9, bytes 5-8/9", (5, 8)),
         ],
     )
-    def test_the_same_bytes_in_another_form_are_taken(
+    def test_requested_bytes_in_another_form_are_accepted(
         self,
         store: ScriptedS3,
         bucket: S3Bucket,
@@ -126,7 +128,7 @@ class TestRead:
             ("", None),
         ],
     )
-    def test_etags_that_agree_are_one(
+    def test_repeated_etag_is_accepted_if_all_are_equal(
         self, store: ScriptedS3, bucket: S3Bucket, etag: str, known: str | None
     ) -> None:
         store.answers = [Answer(200, HEAD | {"ETag": etag})]
@@ -137,7 +139,7 @@ class TestRead:
             assert bucket.head_object("name").etag == known
 
     @pytest.mark.parametrize(("length", "size"), [("4, 4", 4), ("4, 5", None), ("four", None), ("-4", None)])
-    def test_lengths_that_agree_are_one(
+    def test_repeated_content_length_is_accepted_if_all_are_equal(
         self, store: ScriptedS3, open_provider: Any, length: str, size: int | None
     ) -> None:
         bucket = open_provider().bucket("bucket", NAMER)
@@ -149,7 +151,7 @@ class TestRead:
             assert bucket.head_object("name").size == size
 
 
-class TestWithoutLength:
+class TestMissingContentLength:
     """As of what is packed or unpacked on the way."""
 
     LISTED = (
@@ -158,7 +160,7 @@ class TestWithoutLength:
     )
     CHUNKED = {k: v for k, v in HEAD.items() if k != "Content-Length"} | {"Transfer-Encoding": "chunked"}
 
-    def test_listing_tells_the_size(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+    def test_head_object_takes_the_size_from_the_listing(self, store: ScriptedS3, bucket: S3Bucket) -> None:
         store.answers = [Answer(200, self.CHUNKED), Answer(200, {}, self.LISTED % ETAG.encode())]
         assert bucket.head_object("name").size == 4
         assert "prefix=name" in store.requests[1].target
@@ -167,19 +169,21 @@ class TestWithoutLength:
         "listed",
         [LISTED % b"another", b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"],
     )
-    def test_listing_of_something_else_does_not(
+    def test_head_object_missing_in_listing_raises_unexpected_answer(
         self, store: ScriptedS3, bucket: S3Bucket, listed: bytes
     ) -> None:
         store.answers = [Answer(200, self.CHUNKED), Answer(200, {}, listed)]
         with pytest.raises(UnexpectedAnswer):
             bucket.head_object("name")
 
-    def test_google_tells_it_besides(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+    def test_head_object_takes_the_size_from_a_header_of_google(
+        self, store: ScriptedS3, bucket: S3Bucket
+    ) -> None:
         store.answers = [Answer(200, self.CHUNKED | {"x-goog-stored-content-length": "4"})]
         assert bucket.head_object("name").size == 4
         assert len(store.requests) == 1
 
-    def test_google_is_told_that_gzip_is_welcome(self, store: ScriptedS3, open_provider: Any) -> None:
+    def test_get_object_accepts_gzip_at_google_only(self, store: ScriptedS3, open_provider: Any) -> None:
         store.answers = [Answer(200, HEAD, DATA)]
         for dialect, coding in ((GOOGLE, "gzip"), (AWS, "identity")):
             provider = open_provider(dialect=dialect, region="us-east-1", addressing_style="path")
@@ -190,12 +194,12 @@ class TestWithoutLength:
     @pytest.mark.parametrize(
         ("body", "right"), [(b"4\r\ndata\r\n0\r\n\r\n", True), (b"3\r\ndat\r\n0\r\n\r\n", False)]
     )
-    def test_bytes_are_those_that_are_listed(
+    def test_get_object_with_less_than_the_listed_bytes_is_refused(
         self, store: ScriptedS3, bucket: S3Bucket, body: bytes, right: bool
     ) -> None:
         self.read(store, bucket, body, right)
 
-    def test_unpacked_bytes_are_not_given_out(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+    def test_get_object_with_unpacked_bytes_is_refused(self, store: ScriptedS3, bucket: S3Bucket) -> None:
         self.read(store, bucket, b"8\r\nunpacked\r\n0\r\n\r\n", False)
         self.read(store, bucket, b"4\r\nunpa\r\n4\r\ncked\r\n0\r\n\r\n", False)
 
@@ -217,25 +221,27 @@ class TestManifest:
         return Answer(200, {"ETag": f'"{etag}"', "Content-Length": str(len(body))}, body)
 
     @pytest.mark.parametrize("etag", [md5(MANIFEST), "opaque"])
-    def test_list_is_believed(self, store: ScriptedS3, bucket: S3Bucket, etag: str) -> None:
+    def test_get_manifest_returns_a_json_list(self, store: ScriptedS3, bucket: S3Bucket, etag: str) -> None:
         store.answers = [self.answer(etag, self.MANIFEST)]
         assert bucket.manifests.get("name") == self.MANIFEST
 
     @pytest.mark.parametrize("etag", [md5(MANIFEST), "opaque"])
     @pytest.mark.parametrize("came", [MANIFEST[:-1], b"", b"{}", b"<html>"])
-    def test_what_is_none_is_not(self, store: ScriptedS3, bucket: S3Bucket, etag: str, came: bytes) -> None:
+    def test_get_manifest_other_body_raises_unexpected_answer(
+        self, store: ScriptedS3, bucket: S3Bucket, etag: str, came: bytes
+    ) -> None:
         store.answers = [self.answer(etag, came)]
         with pytest.raises(UnexpectedAnswer, match="body is no manifest"):
             bucket.manifests.get("name")
 
-    def test_what_is_stored_is_told(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+    def test_get_manifest_damaged_in_the_store_is_returned(self, store: ScriptedS3, bucket: S3Bucket) -> None:
         store.answers = [self.answer(md5(b"damaged"), b"damaged")]
         assert bucket.manifests.get("name") == b"damaged"
 
 
 @pytest.mark.parametrize("direct", [True, False])
 @pytest.mark.parametrize("question", ["HEAD", "GET"])
-def test_read_of_an_object_tells_what_time_it_is_in_the_store(
+def test_read_of_an_object_measures_the_clock_of_the_store(
     store: ScriptedS3, open_provider: Any, question: str, direct: bool
 ) -> None:
     bucket = open_provider(direct=direct).bucket("bucket", NAMER)

@@ -68,20 +68,22 @@ from s3_sync.providers.s3.errors import from_answer, from_body, parse_error, tra
         (202, "", errors.UnexpectedAnswer),
     ],
 )
-def test_codes_and_statuses(status: int, code: str, kind: type[errors.RemoteError]) -> None:
+def test_from_answer_maps_status_and_code_to_an_error(
+    status: int, code: str, kind: type[errors.RemoteError]
+) -> None:
     error = from_answer("PUT b/k", status, code, "as it is")
     assert type(error) is kind
     assert (error.status, error.code) == (status, code)
 
 
-def test_a_copy_source_that_is_too_large() -> None:
+def test_from_answer_too_large_copy_source_is_not_supported() -> None:
     message = (
         "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120"
     )
     assert type(from_answer("COPY", 400, "InvalidRequest", message)) is errors.NotSupported
 
 
-def test_patience() -> None:
+def test_from_answer_reads_retry_after_as_seconds_or_date() -> None:
     error = from_answer("PUT", 503, "ServiceUnavailable", "", {"retry-after": "17"})
     assert type(error) is errors.Throttled
     assert error.retry_after == 17.0
@@ -100,7 +102,7 @@ XML = (
 
 
 @pytest.mark.parametrize("namespace", ["", ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'])
-def test_error_documents(namespace: str) -> None:
+def test_from_body_error_document_gives_code_and_message(namespace: str) -> None:
     body = XML.format(namespace=namespace).encode()
     assert parse_error(body) == ("NoSuchKey", "The <key> is gr\u00fcn")
     error = from_body("PUT b/k", 404, body)
@@ -111,12 +113,12 @@ def test_error_documents(namespace: str) -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"<html>no</html>", b"\x00\xff", b"<Error>", b"<Error/>", b"<Other><Code>X</Code></Other>"]
 )
-def test_other_documents(body: bytes) -> None:
+def test_from_body_other_document_follows_the_status(body: bytes) -> None:
     assert parse_error(body) == ("", "")
     assert type(from_body("PUT", 503, body)) is errors.RemoteUnavailable
 
 
-def test_long_keys_do_not_hide_the_reason() -> None:
+def test_from_answer_long_key_does_not_hide_the_reason() -> None:
     text = str(from_answer("PUT b/" + "k" * 1024, 500, "InternalError", "m" * 5000))
     assert len(text) < 600
     assert "500 InternalError mmm" in text
@@ -147,18 +149,18 @@ def client_error(status: int, code: str, headers: dict[str, str] | None = None) 
         (errors.LocalChanged("moved on"), errors.LocalChanged),
     ],
 )
-def test_exceptions(raised: Exception, kind: type[Exception]) -> None:
+def test_translated_maps_each_exception_to_an_error(raised: Exception, kind: type[Exception]) -> None:
     with pytest.raises(kind) as caught, translated("HEAD b/k"):
         raise raised
     assert type(caught.value) is kind
 
 
-def test_what_is_no_error_of_a_store_passes() -> None:
+def test_translated_passes_an_unrelated_exception() -> None:
     with pytest.raises(ZeroDivisionError), translated("HEAD b/k"):
         raise ZeroDivisionError
 
 
-def test_a_head_has_a_status_and_no_code() -> None:
+def test_translated_error_of_a_head_has_a_status_and_no_code() -> None:
     with pytest.raises(errors.NotFound) as caught, translated("HEAD b/k"):
         raise client_error(404, "404")
     assert (caught.value.status, caught.value.code) == (404, "")

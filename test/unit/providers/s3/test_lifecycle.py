@@ -56,7 +56,7 @@ def ours(prefix: str, days: int, status: str = "Enabled") -> str:
     return rule(rule_id(prefix), prefix, days, status)
 
 
-def test_the_first_rules() -> None:
+def test_edit_without_rules_adds_one_for_each_key_space() -> None:
     for nothing in (None, document(""), document("", "")):
         edited = edit(nothing, HASHED.key_spaces, 30)
         assert rules_in(edited) == "".join(ours(prefix, 30) for prefix in HASHED.key_spaces)
@@ -64,13 +64,13 @@ def test_the_first_rules() -> None:
         assert edit(edited, HASHED.key_spaces, 30) is None
 
 
-def test_manifests_live_as_long_as_their_objects() -> None:
+def test_key_spaces_of_hashed_prefix_include_manifests() -> None:
     assert HASHED.key_spaces == (HASHED.prefix, HASHED.manifest_prefix)
     assert KeyNamer.literal("p/").key_spaces == ("p/",), "manifests are below it"
     assert KeyNamer.literal("").key_spaces == ("",)
 
 
-def test_what_others_wrote_stays_to_the_letter() -> None:
+def test_edit_leaves_other_rules_unchanged() -> None:
     others = OTHERS.replace("'", '"')
     edited = edit(document(OTHERS), ["p/"], 3)
     assert rules_in(edited) == others + ours("p/", 3)
@@ -84,7 +84,7 @@ def test_what_others_wrote_stays_to_the_letter() -> None:
 
 
 @pytest.mark.parametrize("prefix", ["p/", ""])
-def test_rules_that_look_like_ours_and_are_not(prefix: str) -> None:
+def test_edit_leaves_rules_that_resemble_its_own_unchanged(prefix: str) -> None:
     theirs = [
         rule("ours?", prefix, 9),
         rule("", prefix, 9),
@@ -100,7 +100,7 @@ def test_rules_that_look_like_ours_and_are_not(prefix: str) -> None:
         assert edit(document(each), [prefix], 0) is None, "nor are they switched off"
 
 
-def test_a_rule_of_an_earlier_version() -> None:
+def test_edit_takes_over_a_rule_of_an_earlier_version() -> None:
     """Its ID is the prefix itself, and a placeholder may be beside it."""
     placeholder = rule("fakerule", "", 30000, "Disabled").replace("<Prefix></Prefix>", "<Prefix/>")
     prefix = HASHED.prefix
@@ -110,7 +110,7 @@ def test_a_rule_of_an_earlier_version() -> None:
     assert rules_in(edited) == placeholder + rule(prefix, prefix, 40) + ours(HASHED.manifest_prefix, 40)
 
 
-def test_what_was_added_to_our_rule_stays() -> None:
+def test_edit_keeps_additions_to_its_own_rule() -> None:
     more = (
         "<NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration></Rule>"
     )
@@ -118,7 +118,7 @@ def test_what_was_added_to_our_rule_stays() -> None:
     assert rules_in(edited) == ours("p/", 4).replace("</Rule>", more)
 
 
-def test_beside_rules_of_the_older_form() -> None:
+def test_edit_beside_rules_of_the_older_form_uses_that_form() -> None:
     """S3 refuses a mixture of both forms."""
     old = "<Rule><ID>old</ID><Prefix>x/</Prefix><Status>Enabled</Status></Rule>"
     edited = edit(document(old), ["p/"], 3)
@@ -128,7 +128,7 @@ def test_beside_rules_of_the_older_form() -> None:
     assert rules_in(edit(edited, ["p/"], 0)) == old + new.replace("Enabled", "Disabled")
 
 
-def test_a_namespace_with_a_name() -> None:
+def test_edit_uses_the_named_namespace_of_the_document() -> None:
     rules = b"<a:Rule><a:ID>t</a:ID></a:Rule>"
     text = b'<a:LifecycleConfiguration xmlns:a="urn:x">%s</a:LifecycleConfiguration>' % rules
     edited = edit(text, ["p/"], 3)
@@ -139,7 +139,7 @@ def test_a_namespace_with_a_name() -> None:
     assert edit(edited, ["p/"], 3) is None
 
 
-def test_names_that_xml_would_change() -> None:
+def test_edit_escapes_characters_of_the_prefix() -> None:
     prefix = 'a&b<c>"ü ☃/'
     edited = edit(None, [prefix], 3)
     assert edited is not None
@@ -149,18 +149,18 @@ def test_names_that_xml_would_change() -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"not xml", b"<Other/>", b"<LifecycleConfiguration>"])
-def test_a_document_that_is_something_else(text: bytes) -> None:
+def test_edit_other_document_raises_an_error(text: bytes) -> None:
     with pytest.raises(NotSupported if text == b"<Other/>" else InvalidRequest):
         edit(text, ["p/"], 3)
 
 
-class TestOnTheWire:
+class TestSetExpiryRule:
     @pytest.fixture
     def bucket(self, open_provider: Any) -> S3Bucket:
         bucket: S3Bucket = open_provider().bucket("bucket", KeyNamer.literal("p/"))
         return bucket
 
-    def test_read_and_written(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+    def test_existing_rules_are_read_and_written_with_ours(self, store: ScriptedS3, bucket: S3Bucket) -> None:
         minimum = {"x-amz-transition-default-minimum-object-size": "varies_by_storage_class"}
         store.answers = [
             Answer(200, minimum, document(OTHERS)),
@@ -181,7 +181,7 @@ class TestOnTheWire:
         assert not bucket.set_expiry_rule(3)
         assert len(store.requests) == 4
 
-    def test_where_there_are_none(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+    def test_bucket_without_rules_gets_ours(self, store: ScriptedS3, bucket: S3Bucket) -> None:
         there = Answer(200, {}, document(ours("p/", 3)))
         store.answers = [error(404, "NoSuchLifecycleConfiguration"), Answer(200), there]
         assert bucket.set_expiry_rule(3)
@@ -190,7 +190,7 @@ class TestOnTheWire:
         assert not bucket.set_expiry_rule(0)
 
     @pytest.mark.parametrize("said", [Answer(200), Answer(200, {}, b"<html>Sign in</html>")])
-    def test_rules_that_were_not_written_are_told(
+    def test_rules_that_were_not_written_raise_unexpected_answer(
         self, store: ScriptedS3, bucket: S3Bucket, said: Answer
     ) -> None:
         """Or nobody would ever write them."""
@@ -214,7 +214,7 @@ class TestOnTheWire:
             (Answer(200), UnexpectedAnswer),
         ],
     )
-    def test_no_other_answer_is_taken_for_none(
+    def test_other_answer_to_the_read_raises_and_writes_nothing(
         self, store: ScriptedS3, bucket: S3Bucket, answer: Answer, kind: type[RemoteError]
     ) -> None:
         """Or everybody's rules would be overwritten."""
@@ -223,7 +223,7 @@ class TestOnTheWire:
             bucket.set_expiry_rule(3)
         assert {request.method for request in store.requests} == {"GET"}
 
-    def test_google_has_another_form(self, store: ScriptedS3, open_provider: Any) -> None:
+    def test_bucket_at_google_raises_not_supported(self, store: ScriptedS3, open_provider: Any) -> None:
         bucket = open_provider(dialect=GOOGLE).bucket("bucket", KeyNamer.literal("p/"))
         with pytest.raises(NotSupported):
             bucket.set_expiry_rule(3)

@@ -17,7 +17,7 @@ KEYS = """<Contents><Key>a%2Fb</Key><LastModified>2026-01-02T03:04:05.000Z</Last
 @pytest.mark.parametrize(
     "namespace", ["", ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"', ' xmlns="urn:x"']
 )
-def test_objects(namespace: str) -> None:
+def test_take_listing_returns_objects_prefixes_and_truncation(namespace: str) -> None:
     rest = "<CommonPrefixes><Prefix>p/</Prefix></CommonPrefixes><IsTruncated>true</IsTruncated>"
     answer = f"<ListBucketResult{namespace}><Name>b</Name>{KEYS}{rest}</ListBucketResult>"
     response, found = read(answer.encode())
@@ -46,7 +46,7 @@ def test_objects(namespace: str) -> None:
         (200, b"<Error><Code>SlowDown</Code></Error>"),
     ],
 )
-def test_errors_are_left_to_the_sdk(status: int, body: bytes) -> None:
+def test_take_listing_leaves_errors_to_the_sdk(status: int, body: bytes) -> None:
     assert read(body, status) == (body, {})
 
 
@@ -78,7 +78,7 @@ def _page(entry: str, truncated: str = "<IsTruncated>false</IsTruncated>") -> by
         (b"\xff" + _page("<Key>a</Key><Size>1</Size>"), "not XML"),
     ],
 )
-def test_what_is_no_listing_is_not_believed(body: bytes, why: str) -> None:
+def test_take_listing_of_invalid_document_raises_unreadable(body: bytes, why: str) -> None:
     with pytest.raises(Unreadable, match=why):
         read(body)
 
@@ -89,7 +89,7 @@ ODD = "\x01\x07\x1f\ufffe\uffff\r"
 @pytest.mark.parametrize(
     "written", [ODD, "".join(f"&#x{ord(each):X};" for each in ODD), "&#1;\x07\x1f\ufffe\uffff\r"]
 )
-def test_keys_with_characters_that_xml_does_not_allow_are_read(written: str) -> None:
+def test_take_listing_reads_keys_with_characters_invalid_in_xml(written: str) -> None:
     body = (
         f"<ListBucketResult><StartAfter>{written}</StartAfter><IsTruncated>true</IsTruncated>"
         f"<NextContinuationToken>{written}</NextContinuationToken><Prefix>{written}</Prefix>"
@@ -102,7 +102,7 @@ def test_keys_with_characters_that_xml_does_not_allow_are_read(written: str) -> 
     assert found["NextContinuationToken"] == ODD
 
 
-def test_lines_that_end_with_carriage_returns_are_no_part_of_a_listing() -> None:
+def test_take_listing_ignores_carriage_returns_at_ends_of_lines() -> None:
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>', "<ListBucketResult>", " <IsTruncated>false</IsTruncated>",
         " <Contents>", "  <Key>a\rb</Key>", "  <Size>1</Size>", " </Contents>", "</ListBucketResult>", "",
@@ -129,10 +129,10 @@ def read(body: bytes, status: int = 200) -> tuple[bytes, dict[str, Any]]:
         ("1767323045", 1767323045.0),
     ],
 )
-def test_dates(text: str, seconds: float) -> None:
+def test_read_date_in_any_format_returns_its_time(text: str, seconds: float) -> None:
     assert read_date(text).timestamp() == seconds
 
 
-def test_a_date_that_is_none() -> None:
+def test_read_date_invalid_month_raises_value_error() -> None:
     with pytest.raises(ValueError, match="2026-13"):
         read_date("2026-13-02T03:04:05Z")

@@ -49,7 +49,7 @@ def bucket(open_provider: Any) -> S3Bucket:
     return open_provider().bucket("bucket", NAMER)
 
 
-def test_what_is_asked(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_list_objects_sends_prefix_start_delimiter_and_limit(store: ScriptedS3, bucket: S3Bucket) -> None:
     store.answers = [page()]
     bucket.list_objects(ListQuery("a b", "a b+c", "/", 7))
     bucket.list_objects(ListQuery(limit=100_000))
@@ -66,7 +66,7 @@ def test_what_is_asked(store: ScriptedS3, bucket: S3Bucket) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 500])
-def test_an_answer_without_end(
+def test_list_objects_endless_answer_raises_remote_unavailable(
     store: ScriptedS3, bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     """It does not fill the memory."""
@@ -79,21 +79,21 @@ def test_an_answer_without_end(
     assert [info.name for info in bucket.list_objects(ListQuery()).objects] == ["a"]
 
 
-def test_keys_are_decoded_once(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_list_objects_decodes_encoded_keys_once(store: ScriptedS3, bucket: S3Bucket) -> None:
     store.answers = [page("p/%2541", "p/a+b%2Bc", encoding="url"), page("p/%41", "p/a+b")]
     assert [info.name for info in bucket.list_objects(ListQuery()).objects] == ["%41", "a b+c"]
     # a store that does not encode says so by not saying anything
     assert [info.name for info in bucket.list_objects(ListQuery()).objects] == ["%41", "a+b"]
 
 
-def test_google_is_not_asked_to_encode(store: ScriptedS3, open_provider: Any) -> None:
+def test_list_objects_at_google_requests_no_encoding(store: ScriptedS3, open_provider: Any) -> None:
     store.answers = [page("p/%41")]
     bucket = open_provider(dialect=GOOGLE).bucket("bucket", NAMER)
     assert [info.name for info in bucket.list_objects(ListQuery()).objects] == ["%41"]
     assert "encoding-type" not in query_of(store.requests[0].target)
 
 
-def test_a_store_that_knows_only_the_older_operation(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_store_that_answers_by_version_1_is_listed_by_version_1(store: ScriptedS3, bucket: S3Bucket) -> None:
     store.answers = [page("p/a", "p/b", version=1), page("p/b", version=1)]
     listing = bucket.list_objects(ListQuery(start_after="a"))
     assert [info.name for info in listing.objects] == ["b"]
@@ -119,7 +119,7 @@ def test_a_store_that_knows_only_the_older_operation(store: ScriptedS3, bucket: 
         (page(groups=("p/a/",), more=True), ListQuery(delimiter="/", start_after="a/")),
     ],
 )
-def test_a_listing_that_cannot_be_trusted(
+def test_inconsistent_listing_raises_listing_unusable(
     store: ScriptedS3, bucket: S3Bucket, answer: Answer, query: ListQuery
 ) -> None:
     store.answers = [answer]
@@ -127,14 +127,14 @@ def test_a_listing_that_cannot_be_trusted(
         bucket.list_objects(query)
 
 
-def test_a_group_that_was_passed_is_not_given_again(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_prefix_before_the_start_is_not_listed_again(store: ScriptedS3, bucket: S3Bucket) -> None:
     store.answers = [page("p/b", groups=("p/a/",))]
     listing = bucket.list_objects(ListQuery(start_after="a/", delimiter="/"))
     assert ([info.name for info in listing.objects], listing.prefixes) == (["b"], ())
     assert query_of(store.requests[0].target)["start-after"] == "p/a/\U0010ffff"
 
 
-def test_a_page_of_nothing_but_hidden_keys_goes_on(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_page_of_hidden_keys_only_continues_after_them(store: ScriptedS3, bucket: S3Bucket) -> None:
     manifest = NAMER.manifest_key("x")
     store.answers = [page("p/", more=True), page(manifest, more=True), page("p/z")]
     first = bucket.list_objects(ListQuery(limit=1))
@@ -148,7 +148,7 @@ def test_a_page_of_nothing_but_hidden_keys_goes_on(store: ScriptedS3, bucket: S3
     ]
 
 
-def test_entries_that_tell_little(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_entry_with_few_fields_leaves_the_others_unknown(store: ScriptedS3, bucket: S3Bucket) -> None:
     document = (
         "<ListBucketResult><KeyCount>1</KeyCount><IsTruncated>false</IsTruncated><Contents><Key>p/a</Key><Size>3</Size><ETag>abc</ETag>"
         "<StorageClass>GLACIER</StorageClass></Contents></ListBucketResult>"
@@ -160,12 +160,12 @@ def test_entries_that_tell_little(store: ScriptedS3, bucket: S3Bucket) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "soon", "Sun, 22 Nov 2026 06:17:29 GMT, soon", "9" * 40])
-def test_what_is_no_date_is_an_error_of_the_store(text: str) -> None:
+def test_read_date_invalid_text_raises_parser_error(text: str) -> None:
     with pytest.raises(ResponseParserError, match="not a date"):
         read_date(text)
 
 
-def test_another_document_than_a_listing_is_not_believed(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_other_document_than_a_listing_raises_listing_unusable(store: ScriptedS3, bucket: S3Bucket) -> None:
     store.answers = [Answer(200, {"Content-Type": "text/html"}, b"<html><body>Welcome</body></html>")]
     with pytest.raises(ListingUnusable, match="LIST bucket: the response is a document 'html'"):
         bucket.list_objects(ListQuery())
@@ -179,7 +179,7 @@ def empty_page(token: str = "", version: int = 2) -> Answer:
     return Answer(200, {}, page(more=True, version=version).body.replace(b"</List", f"{told}</List".encode()))
 
 
-def test_an_empty_page_with_a_token_is_passed(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_empty_page_with_a_token_is_skipped(store: ScriptedS3, bucket: S3Bucket) -> None:
     store.answers = [empty_page("one"), empty_page("two"), page("p/b", more=True)]
     listing = bucket.list_objects(ListQuery(start_after="a"))
     assert ([info.name for info in listing.objects], listing.next_after) == (["b"], "b")
@@ -189,7 +189,7 @@ def test_an_empty_page_with_a_token_is_passed(store: ScriptedS3, bucket: S3Bucke
 
 
 @pytest.mark.parametrize("tokens", [["", ""], ["one", "one"], None], ids=["none", "the-same", "without-end"])
-def test_an_empty_page_that_leads_nowhere_is_not_believed(
+def test_empty_pages_without_progress_raise_listing_unusable(
     store: ScriptedS3, bucket: S3Bucket, tokens: list[str] | None
 ) -> None:
     endless = tokens is None
@@ -210,7 +210,7 @@ def test_an_empty_page_that_leads_nowhere_is_not_believed(
     ],
     ids=["501", "405", "400", "html"],
 )
-def test_a_store_without_version_two_is_listed_by_version_one(
+def test_store_that_refuses_version_2_is_listed_by_version_1(
     store: ScriptedS3, bucket: S3Bucket, refusal: Answer
 ) -> None:
     store.answers = [refusal, page("p/b", version=1), page("p/c", version=1)]
@@ -224,7 +224,7 @@ def test_a_store_without_version_two_is_listed_by_version_one(
     ]
 
 
-def test_a_store_without_version_two_is_asked_for_manifests_by_version_one(
+def test_has_any_manifest_without_version_2_is_listed_by_version_1(
     store: ScriptedS3, bucket: S3Bucket
 ) -> None:
     key = bucket.namer.manifest_key("large")
@@ -236,14 +236,14 @@ def test_a_store_without_version_two_is_asked_for_manifests_by_version_one(
     assert (asked[2]["prefix"], asked[2]["max-keys"]) == (bucket.namer.manifest_prefix, "1")
 
 
-def test_a_store_without_any_listing_says_so(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_store_without_any_listing_raises_not_supported(store: ScriptedS3, bucket: S3Bucket) -> None:
     store.answers = [error(501, "NotImplemented", "no")]
     with pytest.raises(NotSupported, match="LIST bucket: 501 NotImplemented no"):
         bucket.list_objects(ListQuery())
     assert len(store.requests) == 2
 
 
-def test_a_start_that_is_echoed_as_it_is_does_no_harm(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_start_echoed_without_encoding_is_ignored(store: ScriptedS3, bucket: S3Bucket) -> None:
     body = page("p/b%01", encoding="url").body.replace(
         b"<Is", "<StartAfter>a\x01\uffff</StartAfter><Is".encode()
     )
@@ -252,7 +252,7 @@ def test_a_start_that_is_echoed_as_it_is_does_no_harm(store: ScriptedS3, bucket:
     assert [info.name for info in listing.objects] == ["b\x01"]
 
 
-def test_keys_that_are_not_encoded_are_read_as_they_are(store: ScriptedS3, open_provider: Any) -> None:
+def test_keys_without_encoding_are_read_unchanged(store: ScriptedS3, open_provider: Any) -> None:
     store.answers = [page("p/a\x01", "p/b\r", "p/c\uffff")]
     bucket = open_provider(dialect=GOOGLE).bucket("bucket", NAMER)
     names = [info.name for info in bucket.list_objects(ListQuery()).objects]

@@ -40,12 +40,12 @@ def bucket(open_provider: Any) -> S3Bucket:
     return open_provider().bucket("bucket", NAMER)
 
 
-def test_the_etag_that_follows_from_the_parts() -> None:
+def test_multipart_etag_is_derived_from_md5s_of_parts() -> None:
     assert multipart_etag(PARTS) == ETAG
     assert multipart_etag([*PARTS, Part(3, "opaque", 1)]) is None
 
 
-def test_begin(store: ScriptedS3, open_provider: Any) -> None:
+def test_create_upload_and_upload_part_send_expected_headers(store: ScriptedS3, open_provider: Any) -> None:
     provider = open_provider(dialect=AWS, region="us-east-1", addressing_style="path")
     bucket = provider.bucket("bucket", NAMER, WriteOptions("STANDARD_IA", encrypt=True))
     result = "<InitiateMultipartUploadResult><UploadId>id/1+2</UploadId></InitiateMultipartUploadResult>"
@@ -68,7 +68,7 @@ def test_begin(store: ScriptedS3, open_provider: Any) -> None:
     assert not wanted.keys() & sent.headers.keys()
 
 
-def test_parts_whose_etags_are_no_md5s(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_complete_upload_of_opaque_parts_is_verified_by_a_head(store: ScriptedS3, bucket: S3Bucket) -> None:
     kms = {"ETag": f'"{"f" * 32}"', "x-amz-server-side-encryption": "aws:kms"}
     whole = {"ETag": f'"{"0" * 32}-1"', "Content-Length": "4", "Last-Modified": DATE}
     store.answers = [Answer(200, kms), completed("0" * 32 + "-1"), Answer(200, kms | whole)]
@@ -77,13 +77,15 @@ def test_parts_whose_etags_are_no_md5s(store: ScriptedS3, bucket: S3Bucket) -> N
     assert bucket.upload_by_id("name", "id").complete([part]).etag == "0" * 32 + "-1"
 
 
-def test_another_etag_than_the_one_that_follows(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_complete_upload_with_another_etag_raises_bad_digest(store: ScriptedS3, bucket: S3Bucket) -> None:
     store.answers = [completed("0" * 32 + "-2")]
     with pytest.raises(BadDigest):
         bucket.upload_by_id("name", "id").complete(PARTS)
 
 
-def test_an_error_behind_a_200(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_complete_upload_error_in_a_200_raises_remote_unavailable(
+    store: ScriptedS3, bucket: S3Bucket
+) -> None:
     refusal = error(200, "InternalError", "We encountered an internal error. Please try again.")
     # blanks keep the connection open while the store is busy
     store.answers = [Answer(200, {}, b'<?xml version="1.0"?>\n   \n' + refusal.body)]
@@ -92,7 +94,7 @@ def test_an_error_behind_a_200(store: ScriptedS3, bucket: S3Bucket) -> None:
     assert caught.value.code == "InternalError"
 
 
-def test_an_upload_that_is_gone_because_it_was_completed(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_complete_upload_completed_before_is_verified_by_a_head(store: ScriptedS3, bucket: S3Bucket) -> None:
     gone = error(404, "NoSuchUpload")
     store.answers = [gone, shown(ETAG)]
     assert bucket.upload_by_id("name", "id").complete(PARTS).etag == ETAG
@@ -104,7 +106,9 @@ def test_an_upload_that_is_gone_because_it_was_completed(store: ScriptedS3, buck
         bucket.upload_by_id("name", "id").complete(PARTS)
 
 
-def test_conditions_of_complete(store: ScriptedS3, open_provider: Any) -> None:
+def test_complete_upload_with_unmet_condition_raises_precondition_failed(
+    store: ScriptedS3, open_provider: Any
+) -> None:
     provider = open_provider(dialect=AWS, region="us-east-1", addressing_style="path")
     bucket = provider.bucket("bucket", NAMER)
     store.answers = [completed(ETAG), completed(ETAG), error(404, "NoSuchKey")]
@@ -116,7 +120,7 @@ def test_conditions_of_complete(store: ScriptedS3, open_provider: Any) -> None:
         bucket.upload_by_id("name", "id").complete(PARTS, if_match="a" * 32)
 
 
-def test_abort(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_abort_upload_ignores_a_missing_upload_only(store: ScriptedS3, bucket: S3Bucket) -> None:
     store.answers = [error(404, "NoSuchUpload")]
     bucket.upload_by_id("name", "id").abort()
     for answer, kind in ((error(404, "NoSuchBucket"), NotFound), (error(403, "AccessDenied"), AccessDenied)):
@@ -139,9 +143,7 @@ def found(bucket: S3Bucket) -> list[tuple[str, str]]:
     return [(upload.name, upload.upload_id) for upload in bucket.list_uploads()]
 
 
-def test_list_uploads_decodes_keys_and_goes_on_behind_the_last_one(
-    store: ScriptedS3, bucket: S3Bucket
-) -> None:
+def test_list_uploads_decodes_keys_and_continues_after_the_last(store: ScriptedS3, bucket: S3Bucket) -> None:
     encoded = "<EncodingType>url</EncodingType>"
     more = "<IsTruncated>true</IsTruncated><NextKeyMarker>a%07</NextKeyMarker>"
     more += "<NextUploadIdMarker>u1</NextUploadIdMarker>"
@@ -158,7 +160,7 @@ def test_list_uploads_decodes_keys_and_goes_on_behind_the_last_one(
 
 
 @pytest.mark.parametrize("written", ["\x07", "&#x7;", "\uffff"])
-def test_list_uploads_where_nothing_is_encoded_reads_names_as_they_are(
+def test_list_uploads_without_encoding_reads_names_unchanged(
     store: ScriptedS3, bucket: S3Bucket, written: str
 ) -> None:
     character = "\x07" if written.startswith("&") else written
@@ -168,22 +170,20 @@ def test_list_uploads_where_nothing_is_encoded_reads_names_as_they_are(
     assert found(bucket) == [(f"a{character}", "u1"), ("b", "u2")]
 
 
-def test_list_uploads_that_lead_nowhere_end(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_list_uploads_with_a_repeated_marker_ends(store: ScriptedS3, bucket: S3Bucket) -> None:
     more = "<IsTruncated>true</IsTruncated><NextKeyMarker>a</NextKeyMarker>"
     store.answers = [uploads_page(entry("a", "u1"), more)]
     assert found(bucket) == [("a", "u1"), ("a", "u1")]
 
 
-def test_list_uploads_answered_with_another_document_is_not_believed(
-    store: ScriptedS3, bucket: S3Bucket
-) -> None:
+def test_list_uploads_other_document_raises_remote_unavailable(store: ScriptedS3, bucket: S3Bucket) -> None:
     store.answers = [Answer(200, {}, b"<html></html>")]
     with pytest.raises(RemoteUnavailable, match="list the uploads of bucket"):
         found(bucket)
 
 
 @pytest.mark.parametrize("written", ["\x07", "&#x7;", "\uffff", "&#65535;"])
-def test_create_upload_whose_answer_repeats_an_odd_key_gives_the_upload_id(
+def test_create_upload_odd_key_in_the_answer_returns_the_upload_id(
     store: ScriptedS3, bucket: S3Bucket, written: str
 ) -> None:
     name, told = "InitiateMultipartUploadResult", f"<Key>a{written}</Key><UploadId>u1</UploadId>"

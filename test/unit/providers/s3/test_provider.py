@@ -12,7 +12,7 @@ from s3_sync.providers.s3.dialect import AWS
 from servers.scripted_s3 import Answer, ScriptedS3, error
 
 
-def test_a_bucket_is_created_in_the_region(store: ScriptedS3, open_provider: Any) -> None:
+def test_create_bucket_sends_the_region_at_aws_only(store: ScriptedS3, open_provider: Any) -> None:
     store.answers = [Answer()]
     for region in ("eu-west-1", "us-east-1"):
         open_provider(dialect=AWS, region=region, addressing_style="path").create_bucket("bucket")
@@ -22,7 +22,7 @@ def test_a_bucket_is_created_in_the_region(store: ScriptedS3, open_provider: Any
     assert store.requests[2].body == b""  # and clones have no regions
 
 
-def test_a_bucket_that_is_there(store: ScriptedS3, open_provider: Any) -> None:
+def test_create_bucket_that_exists_succeeds_if_accessible(store: ScriptedS3, open_provider: Any) -> None:
     provider = open_provider()
     store.answers = [error(409, "BucketAlreadyOwnedByYou")]
     provider.create_bucket("bucket")
@@ -36,7 +36,7 @@ def test_a_bucket_that_is_there(store: ScriptedS3, open_provider: Any) -> None:
         provider.create_bucket("bucket")
 
 
-def test_buckets_are_sorted(store: ScriptedS3, open_provider: Any) -> None:
+def test_list_buckets_returns_entries_sorted_by_name(store: ScriptedS3, open_provider: Any) -> None:
     names = "".join(
         f"<Bucket><Name>{name}</Name>{created}</Bucket>"
         for name, created in (("b", "<CreationDate>1970-01-01T00:00:05.000Z</CreationDate>"), ("a", ""))

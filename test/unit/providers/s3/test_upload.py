@@ -62,7 +62,7 @@ def put(bucket: S3Bucket, data: bytes = DATA, meta: ObjectMeta | None = None, **
     ).etag
 
 
-def test_a_small_put_on_the_wire(store: ScriptedS3, bucket: S3Bucket, direct: bool) -> None:
+def test_small_put_sends_metadata_md5_and_length(store: ScriptedS3, bucket: S3Bucket, direct: bool) -> None:
     store.answers = [stored()]
     meta = ObjectMeta(
         {"content-type": "text/plain", "cache-control": "no-store", "expires": "0"},
@@ -91,7 +91,7 @@ def test_a_small_put_on_the_wire(store: ScriptedS3, bucket: S3Bucket, direct: bo
         assert "expect" not in request.headers
 
 
-def test_the_server_is_asked_before_a_large_body_is_sent(store: ScriptedS3, open_provider: Any) -> None:
+def test_large_put_sends_expect_100_continue(store: ScriptedS3, open_provider: Any) -> None:
     bucket = open_provider(direct=True).bucket("bucket", NAMER)
     data = sample(MIB + 1)
     store.answers = [stored(data)]
@@ -101,7 +101,7 @@ def test_the_server_is_asked_before_a_large_body_is_sent(store: ScriptedS3, open
     assert store.requests[0].body == data
 
 
-def test_a_body_that_the_server_does_not_want_is_not_sent(store: ScriptedS3, open_provider: Any) -> None:
+def test_put_refused_before_its_body_sends_no_body(store: ScriptedS3, open_provider: Any) -> None:
     bucket = open_provider(direct=True).bucket("bucket", NAMER)
     refusal = error(403, "AccessDenied")
     store.answers = [Answer(403, refusal.headers, refusal.body, early=True)]
@@ -112,7 +112,7 @@ def test_a_body_that_the_server_does_not_want_is_not_sent(store: ScriptedS3, ope
     assert body.reads <= 2
 
 
-def test_the_etag_of_the_answer_is_checked(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_etag_of_other_bytes_raises_bad_digest(store: ScriptedS3, bucket: S3Bucket) -> None:
     store.answers = [stored(b"other bytes"), stored(ETAG_TRIAL), Answer(204), stored(b"other bytes")]
     for data in (DATA, sample(MIB)):
         with pytest.raises(BadDigest):
@@ -122,7 +122,7 @@ def test_the_etag_of_the_answer_is_checked(store: ScriptedS3, bucket: S3Bucket) 
     assert [request.method for request in store.requests] == ["PUT", "PUT", "DELETE", "PUT", "PUT", "PUT"]
 
 
-def test_etags_that_only_look_like_md5s_are_found_out(
+def test_etag_that_only_looks_like_an_md5_is_found_by_a_trial(
     store: ScriptedS3, bucket: S3Bucket, direct: bool
 ) -> None:
     """Nothing in the answer says so; what was stored comes back right under another one."""
@@ -142,9 +142,7 @@ def test_etags_that_only_look_like_md5s_are_found_out(
     assert len(store.requests) == 8
 
 
-def test_bytes_that_come_back_as_others_are_no_other_kind_of_etag(
-    store: ScriptedS3, bucket: S3Bucket
-) -> None:
+def test_trial_that_returns_other_bytes_raises_bad_digest(store: ScriptedS3, bucket: S3Bucket) -> None:
     odd = {"ETag": f'"{"e" * 32}"', "Last-Modified": DATE}
     back = Answer(200, odd, ETAG_TRIAL.upper())
     store.answers = [Answer(200, odd), Answer(200, odd), back, Answer(204)]
@@ -160,7 +158,7 @@ def test_bytes_that_come_back_as_others_are_no_other_kind_of_etag(
         {"x-amz-server-side-encryption-customer-algorithm": "AES256"},
     ],
 )
-def test_the_etag_of_an_encrypted_object_is_no_md5(
+def test_etag_with_kms_or_customer_key_is_not_compared(
     store: ScriptedS3, bucket: S3Bucket, headers: dict[str, str]
 ) -> None:
     store.answers = [stored(b"other bytes", **headers), shown(md5(b"other bytes"), **headers), COPIED]
@@ -168,12 +166,12 @@ def test_the_etag_of_an_encrypted_object_is_no_md5(
     assert [request.method for request in store.requests] == ["PUT", "HEAD", "PUT"]
 
 
-def test_an_etag_of_another_form_is_not_compared(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_etag_of_another_form_is_not_compared(store: ScriptedS3, bucket: S3Bucket) -> None:
     store.answers = [Answer(200, {"ETag": '"not-an-md5"'}), shown("not-an-md5"), COPIED]
     assert put(bucket) == "copied"
 
 
-def test_an_etag_of_encryption_that_keeps_it_an_md5_is_compared(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_etag_with_aes256_encryption_is_compared(store: ScriptedS3, bucket: S3Bucket) -> None:
     other = stored(b"other bytes", **{"x-amz-server-side-encryption": "AES256"})
     store.answers = [other, stored(ETAG_TRIAL), Answer(204)]
     with pytest.raises(BadDigest):
@@ -181,7 +179,9 @@ def test_an_etag_of_encryption_that_keeps_it_an_md5_is_compared(store: ScriptedS
 
 
 @pytest.mark.parametrize("size", [10, 2 * MIB])
-def test_refusals(store: ScriptedS3, bucket: S3Bucket, size: int) -> None:
+def test_refused_put_raises_error_with_code_and_retry_after(
+    store: ScriptedS3, bucket: S3Bucket, size: int
+) -> None:
     store.answers = [error(503, "SlowDown", "Reduce your request rate", Retry_After="7")]
     with pytest.raises(Throttled) as caught:
         put(bucket, sample(size))
@@ -191,13 +191,15 @@ def test_refusals(store: ScriptedS3, bucket: S3Bucket, size: int) -> None:
     assert len(store.requests) == 1  # nobody below the retry wrapper repeats anything
 
 
-def test_a_connection_that_breaks(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_put_with_broken_connection_raises_remote_unavailable(store: ScriptedS3, bucket: S3Bucket) -> None:
     store.answers = [Answer(drop=True)]
     with pytest.raises(RemoteUnavailable):
         put(bucket, sample(200_000))
 
 
-def test_credentials_of_a_session(store: ScriptedS3, open_provider: Any, direct: bool) -> None:
+def test_put_with_session_token_sends_and_signs_it(
+    store: ScriptedS3, open_provider: Any, direct: bool
+) -> None:
     provider = open_provider(direct=direct, session_token=Secret("the token"))
     store.answers = [stored()]
     put(provider.bucket("bucket", NAMER))
@@ -205,7 +207,7 @@ def test_credentials_of_a_session(store: ScriptedS3, open_provider: Any, direct:
     assert "x-amz-security-token" in store.requests[0].headers["authorization"]
 
 
-def test_the_configured_region_is_signed_for(store: ScriptedS3, open_provider: Any, direct: bool) -> None:
+def test_put_is_signed_for_the_configured_region(store: ScriptedS3, open_provider: Any, direct: bool) -> None:
     store.answers = [stored()]
     put(open_provider(direct=direct, region="eu-central-2").bucket("bucket", NAMER))
     put(open_provider(direct=direct).bucket("bucket", NAMER))
@@ -213,7 +215,9 @@ def test_the_configured_region_is_signed_for(store: ScriptedS3, open_provider: A
     assert "/us-east-1/s3/aws4_request" in store.requests[1].headers["authorization"]
 
 
-def test_storage_class_and_encryption(store: ScriptedS3, open_provider: Any, direct: bool) -> None:
+def test_put_requests_storage_class_and_at_aws_encryption(
+    store: ScriptedS3, open_provider: Any, direct: bool
+) -> None:
     store.answers = [stored()]
     write = WriteOptions("STANDARD_IA", encrypt=True)
     for dialect in (AWS, CLONE):
@@ -225,7 +229,7 @@ def test_storage_class_and_encryption(store: ScriptedS3, open_provider: Any, dir
     assert "x-amz-server-side-encryption" not in clone.headers
 
 
-def test_a_manifest_is_encrypted_but_never_archived(
+def test_put_manifest_at_aws_is_encrypted_without_storage_class(
     store: ScriptedS3, open_provider: Any, direct: bool
 ) -> None:
     """A restore must be able to read it."""
@@ -239,7 +243,7 @@ def test_a_manifest_is_encrypted_but_never_archived(
     assert "x-amz-storage-class" not in request.headers
 
 
-class TestEncryptedWithKms:
+class TestKmsEncryptedBucket:
     """The ETag that comes back is none of the bytes'; what was stored has been checked by Content-MD5."""
 
     KMS: ClassVar[dict[str, str]] = {"ETag": f'"{"e" * 32}"', "x-amz-server-side-encryption": "aws:kms"}
@@ -251,7 +255,7 @@ class TestEncryptedWithKms:
         provider: S3Provider = open_provider(direct=direct)
         return provider.bucket("bucket", NAMER)
 
-    def test_the_first_one_is_marked_afterwards_and_the_others_at_once(
+    def test_first_put_is_marked_by_a_copy_and_later_ones_at_once(
         self, store: ScriptedS3, bucket: S3Bucket
     ) -> None:
         store.answers = [Answer(200, self.KMS), Answer(200, self.SEEN), COPIED]
@@ -270,7 +274,9 @@ class TestEncryptedWithKms:
         assert len(store.requests) == 5, "and a HEAD for each"
         assert store.requests[3].headers["x-amz-meta-swift-etag"] == md5(b"more")
 
-    def test_a_look_at_an_object_tells_it_too(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+    def test_put_after_head_of_an_encrypted_object_is_marked_at_once(
+        self, store: ScriptedS3, bucket: S3Bucket
+    ) -> None:
         bucket.head_object("other")
         mark = {"x-amz-meta-swift-etag": md5(DATA), "Content-Length": str(len(DATA))}
         store.answers = [Answer(200, self.KMS), Answer(200, self.SEEN | mark)]
@@ -278,7 +284,7 @@ class TestEncryptedWithKms:
         assert store.requests[1].headers["x-amz-meta-swift-etag"] == md5(DATA)
         assert len(store.requests) == 3
 
-    def test_a_manifest_is_not_marked(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+    def test_put_manifest_is_not_marked(self, store: ScriptedS3, bucket: S3Bucket) -> None:
         """Nothing looks for a mark there, neither the first time nor later."""
         seen = self.SEEN | {"Content-Length": "2"}
         for _ in range(2):
@@ -287,7 +293,7 @@ class TestEncryptedWithKms:
         assert [request.method for request in store.requests] == ["PUT", "HEAD"] * 2
         assert all("x-amz-meta-swift-etag" not in request.headers for request in store.requests)
 
-    def test_other_buckets_have_nothing_to_do_with_it(
+    def test_put_to_another_bucket_is_not_marked(
         self, store: ScriptedS3, open_provider: Any, direct: bool
     ) -> None:
         provider = open_provider(direct=direct)
@@ -296,19 +302,19 @@ class TestEncryptedWithKms:
         put(provider.bucket("another", NAMER))
         assert "x-amz-meta-swift-etag" not in store.requests[1].headers
 
-    def test_without_room_for_the_mark(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+    def test_put_without_room_for_the_mark_is_not_marked(self, store: ScriptedS3, bucket: S3Bucket) -> None:
         meta = ObjectMeta(user={"a": "x" * 2040})
         store.answers = [Answer(200, self.KMS), Answer(200, self.SEEN)]
         bucket.put_object("a", BytesBody(b"data"), PutOptions(4, meta, md5(b"data")))
         assert [request.method for request in store.requests] == ["PUT", "HEAD"]
 
-    def test_without_a_promise_there_is_nothing_to_mark(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+    def test_put_without_known_md5_is_not_marked(self, store: ScriptedS3, bucket: S3Bucket) -> None:
         store.answers = [Answer(200, self.KMS), Answer(200, self.SEEN)]
         bucket.put_object("a", BytesBody(b"data"), PutOptions(4))
         assert [request.method for request in store.requests] == ["PUT", "HEAD"]
 
 
-def test_signature_version_2_is_left_to_the_sdk(store: ScriptedS3, open_provider: Any) -> None:
+def test_put_with_signature_version_2_is_signed_by_the_sdk(store: ScriptedS3, open_provider: Any) -> None:
     store.answers = [stored(), stored(sample(MIB))]
     bucket = open_provider(signature_version="s3").bucket("bucket", NAMER)
     put(bucket)
@@ -317,7 +323,9 @@ def test_signature_version_2_is_left_to_the_sdk(store: ScriptedS3, open_provider
         assert request.headers["authorization"].startswith("AWS AKID:")
 
 
-def test_a_condition_on_nothing(store: ScriptedS3, open_provider: Any, direct: bool) -> None:
+def test_conditional_put_answered_by_404_or_409_raises_an_error(
+    store: ScriptedS3, open_provider: Any, direct: bool
+) -> None:
     provider = open_provider(dialect=AWS, direct=direct, region="us-east-1", addressing_style="path")
     bucket = provider.bucket("bucket", NAMER)
     store.answers = [error(404, "NoSuchKey")]
@@ -330,13 +338,13 @@ def test_a_condition_on_nothing(store: ScriptedS3, open_provider: Any, direct: b
     assert store.requests[1].headers["if-none-match"] == "*"
 
 
-def test_more_than_one_put_can_take(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_put_of_more_than_5_gib_raises_without_a_request(store: ScriptedS3, bucket: S3Bucket) -> None:
     with pytest.raises(InvalidRequest):
         bucket.put_object("a", BytesBody(b""), PutOptions(5 * GIB + 1))
     assert store.requests == []
 
 
-def test_an_error_that_comes_in_pieces(store: ScriptedS3, open_provider: Any) -> None:
+def test_error_document_in_chunks_is_read_whole(store: ScriptedS3, open_provider: Any) -> None:
     bucket = open_provider(direct=True).bucket("bucket", NAMER)
     whole = error(503, "SlowDown", "m" * 300).body
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (whole[:20], whole[20:50], whole[50:]))
@@ -346,7 +354,7 @@ def test_an_error_that_comes_in_pieces(store: ScriptedS3, open_provider: Any) ->
     assert caught.value.code == "SlowDown"
 
 
-def test_connections_are_kept(store: ScriptedS3, open_provider: Any) -> None:
+def test_put_after_an_error_uses_the_same_connection(store: ScriptedS3, open_provider: Any) -> None:
     """The next request goes out on the same connection, after an error with a document too."""
     bucket = open_provider(direct=True).bucket("bucket", NAMER)
     store.answers = [stored(), error(412, "PreconditionFailed"), stored()]

@@ -85,7 +85,9 @@ def ask_for(pace: AdaptiveThrottle, store: Store, seconds: float, each: float = 
         store.clock.now += each
 
 
-def test_nothing_is_slow(pace: AdaptiveThrottle, store: Store, clock: Clock) -> None:
+def test_requests_without_throttling_are_not_delayed(
+    pace: AdaptiveThrottle, store: Store, clock: Clock
+) -> None:
     ask_for(pace, store, 10.0)
     store.refuse = lambda: NotFound("no such key", status=404)
     ask_for(pace, store, 1.0)
@@ -105,7 +107,9 @@ def test_nothing_is_slow(pace: AdaptiveThrottle, store: Store, clock: Clock) -> 
         RemoteUnavailable("x", status=503),
     ],
 )
-def test_a_complaint_halves_the_rate(pace: AdaptiveThrottle, store: Store, error: RemoteError) -> None:
+def test_throttling_halves_the_rate_once_a_second(
+    pace: AdaptiveThrottle, store: Store, error: RemoteError
+) -> None:
     ask_for(pace, store, 3.0)
     store.refuse = lambda: error
     ask(pace, store)
@@ -117,7 +121,7 @@ def test_a_complaint_halves_the_rate(pace: AdaptiveThrottle, store: Store, error
     assert pace.limit() == pytest.approx(26, abs=2)
 
 
-def test_requests_that_were_under_way_do_not_count_again(pace: AdaptiveThrottle, clock: Clock) -> None:
+def test_throttling_of_requests_under_way_halves_the_rate_once(pace: AdaptiveThrottle, clock: Clock) -> None:
     def begin(others: int) -> None:
         """One inside the other: all have begun when the first one is refused."""
         if others:
@@ -132,7 +136,9 @@ def test_requests_that_were_under_way_do_not_count_again(pace: AdaptiveThrottle,
     assert pace.limit() == 50.0
 
 
-def test_never_slower_than_that(pace: AdaptiveThrottle, store: Store, clock: Clock) -> None:
+def test_continued_throttling_stops_at_the_minimum_rate(
+    pace: AdaptiveThrottle, store: Store, clock: Clock
+) -> None:
     store.refuse = lambda: Throttled("x", status=503)
     ask_for(pace, store, 60.0)
     assert pace.limit() == pytest.approx(MIN_RATE, rel=0.2)
@@ -140,7 +146,7 @@ def test_never_slower_than_that(pace: AdaptiveThrottle, store: Store, clock: Clo
     assert store.since(clock.now - 10.0) == pytest.approx(10 * MIN_RATE, abs=3)
 
 
-def test_many_workers_all_get_a_turn_in_time(clock: Clock) -> None:
+def test_wait_of_many_workers_stays_below_the_maximum(clock: Clock) -> None:
     """A hundred threads that all want to go on at once; each waits on its own."""
     waits: list[float] = []
     pace = AdaptiveThrottle("store", workers=100, max_wait=30.0, clock=clock, sleep=waits.append)
@@ -153,7 +159,7 @@ def test_many_workers_all_get_a_turn_in_time(clock: Clock) -> None:
     assert max(waits) <= MAX_RATE_WAIT
 
 
-def test_the_rate_comes_back_within_a_minute(
+def test_rate_after_throttling_recovers_within_a_minute(
     pace: AdaptiveThrottle, store: Store, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
@@ -177,7 +183,7 @@ def test_the_rate_comes_back_within_a_minute(
 
 
 @pytest.mark.parametrize("capacity", [5, 40])
-def test_a_store_that_takes_so_many_a_second(
+def test_rate_settles_near_the_capacity_of_the_store(
     pace: AdaptiveThrottle, store: Store, clock: Clock, capacity: int
 ) -> None:
     """It settles around that, and little is refused."""
@@ -195,7 +201,9 @@ def test_a_store_that_takes_so_many_a_second(
 
 
 class TestRetryAfter:
-    def test_nobody_asks_before(self, pace: AdaptiveThrottle, store: Store, clock: Clock) -> None:
+    def test_no_request_is_sent_before_it_has_passed(
+        self, pace: AdaptiveThrottle, store: Store, clock: Clock
+    ) -> None:
         ask_for(pace, store, 2.0)
         store.refuse = lambda: Throttled("x", status=503, retry_after=7.0)
         ask(pace, store)
@@ -205,7 +213,7 @@ class TestRetryAfter:
         assert store.since(told + 0.001) == store.since(told + 7.0)
         assert store.since(told + 7.0) > 0
 
-    def test_who_waits_already_waits_longer(self, clock: Clock) -> None:
+    def test_longer_one_prolongs_the_wait_of_a_waiting_request(self, clock: Clock) -> None:
         store = Store(clock)
 
         def tell(seconds: float) -> None:
@@ -222,7 +230,9 @@ class TestRetryAfter:
         ask(pace, store)
         assert store.asked[-1] - store.asked[0] == pytest.approx(6.0, abs=0.6)
 
-    def test_for_ever_is_an_hour(self, pace: AdaptiveThrottle, store: Store, clock: Clock) -> None:
+    def test_very_long_one_is_cut_to_an_hour(
+        self, pace: AdaptiveThrottle, store: Store, clock: Clock
+    ) -> None:
         store.refuse = lambda: Throttled("x", status=503, retry_after=1e9)
         ask(pace, store)
         clock.now += 3601.0
@@ -230,7 +240,7 @@ class TestRetryAfter:
         ask(pace, store)
         assert len(store.asked) == 2
 
-    def test_a_long_one_is_told_to_the_caller(
+    def test_longer_than_maximum_wait_raises_throttled(
         self, pace: AdaptiveThrottle, store: Store, clock: Clock
     ) -> None:
         store.refuse = lambda: Throttled("x", status=503, retry_after=600.0)
@@ -256,8 +266,8 @@ def complain(pace: AdaptiveThrottle, about: str, retry_after: float | None = Non
         pace.call(refuse, about=about)
 
 
-class TestOneObject:
-    def test_complaints_about_one_object_slow_down_that_object_alone(
+class TestThrottledObject:
+    def test_throttling_of_one_object_delays_that_object_only(
         self, pace: AdaptiveThrottle, store: Store, clock: Clock
     ) -> None:
         pauses = []
@@ -277,22 +287,18 @@ class TestOneObject:
         pace.call(store, about="bucket/hot")
         assert clock.now == begun, "forgotten"
 
-    def test_complaints_about_two_objects_slow_down_the_account(
-        self, pace: AdaptiveThrottle, clock: Clock
-    ) -> None:
+    def test_throttling_of_two_objects_limits_the_account(self, pace: AdaptiveThrottle, clock: Clock) -> None:
         complain(pace, "bucket/a")
         assert pace.limit() is None
         clock.now += OBJECT_WINDOW / 2
         complain(pace, "bucket/b")
         assert pace.limit() is not None
 
-    def test_a_complaint_about_a_listing_slows_down_the_account(
-        self, pace: AdaptiveThrottle, clock: Clock
-    ) -> None:
+    def test_throttling_of_a_listing_limits_the_account(self, pace: AdaptiveThrottle, clock: Clock) -> None:
         complain(pace, "")
         assert pace.limit() is not None
 
-    def test_one_object_that_goes_on_complaining_lets_the_account_recover(
+    def test_continued_throttling_of_one_object_lets_the_account_recover(
         self, pace: AdaptiveThrottle, clock: Clock
     ) -> None:
         for name in ("bucket/a", "bucket/hot"):
@@ -304,7 +310,7 @@ class TestOneObject:
             clock.now += 0.5
         assert pace.limit() is None
 
-    def test_an_object_that_needs_more_patience_than_we_have_is_not_asked_for(
+    def test_retry_after_beyond_maximum_wait_raises_without_a_request(
         self, pace: AdaptiveThrottle, store: Store, clock: Clock
     ) -> None:
         complain(pace, "bucket/hot", retry_after=100.0)
@@ -316,7 +322,7 @@ class TestOneObject:
         pace.call(store, about="bucket/hot")
         assert len(store.asked) == 2
 
-    def test_a_bucket_tells_which_object_a_request_is_about(self, pace: AdaptiveThrottle) -> None:
+    def test_requests_of_bucket_name_bucket_and_key(self, pace: AdaptiveThrottle) -> None:
         provider = MemoryProvider()
         provider.create_bucket("bucket")
         bucket = ThrottledProvider(provider, pace).bucket("bucket", KeyNamer.literal("p/"))

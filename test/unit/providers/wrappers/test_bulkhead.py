@@ -82,14 +82,14 @@ def raising(error: RemoteError) -> Callable[[], None]:
     return call
 
 
-def test_an_open_read_keeps_its_place(ear: Ear) -> None:
+def test_open_reads_at_the_limit_make_further_requests_fail(ear: Ear) -> None:
     bucket = guarded(ear)
     with bucket.get_object("o"), bucket.get_object("o"), pytest.raises(RemoteUnavailable, match="busy"):
         bucket.head_object("o")
     assert bucket.head_object("o").size == 4
 
 
-def test_a_read_that_fails_gives_its_place_back(ear: Ear) -> None:
+def test_failed_or_closed_read_frees_its_place(ear: Ear) -> None:
     bucket = guarded(ear)
     for _ in range(5):
         with pytest.raises(NotFound):
@@ -101,7 +101,7 @@ def test_a_read_that_fails_gives_its_place_back(ear: Ear) -> None:
         pass
 
 
-def test_who_waits_gets_the_next_place(ear: Ear) -> None:
+def test_waiting_request_gets_the_place_of_a_closed_read(ear: Ear) -> None:
     bucket = guarded(ear, places=1, wait=30.0)
     reading = bucket.get_object("o")
     found: list[int] = []
@@ -112,7 +112,7 @@ def test_who_waits_gets_the_next_place(ear: Ear) -> None:
     assert found == [4]
 
 
-def test_a_store_that_does_not_answer_is_left_alone(ear: Ear) -> None:
+def test_requests_without_answer_open_the_circuit_breaker(ear: Ear) -> None:
     bucket = guarded(ear)
     gone = RemoteUnavailable("no answer")
     for _ in range(3):
@@ -124,7 +124,7 @@ def test_a_store_that_does_not_answer_is_left_alone(ear: Ear) -> None:
     assert ear.answers == [None, gone, gone, gone]
 
 
-def test_a_store_that_refuses_does_answer(ear: Ear) -> None:
+def test_refusals_do_not_open_the_circuit_breaker(ear: Ear) -> None:
     bucket = guarded(ear)
     for _ in range(10):
         with pytest.raises(AccessDenied):
@@ -132,7 +132,7 @@ def test_a_store_that_refuses_does_answer(ear: Ear) -> None:
     assert bucket.head_object("o").size == 4
 
 
-def test_an_object_that_fails_is_not_the_store(ear: Ear) -> None:
+def test_internal_errors_do_not_open_the_circuit_breaker(ear: Ear) -> None:
     """Whoever asks for it again and again keeps nobody from the others."""
     bucket = guarded(ear)
     for _ in range(10):
@@ -143,7 +143,7 @@ def test_an_object_that_fails_is_not_the_store(ear: Ear) -> None:
 
 
 @pytest.mark.parametrize("status", [0, 502, 504])
-def test_what_a_gateway_says_of_a_dead_store_is_no_answer(ear: Ear, status: int) -> None:
+def test_gateway_errors_open_the_circuit_breaker(ear: Ear, status: int) -> None:
     bucket = guarded(ear)
     for _ in range(10):
         with pytest.raises(RemoteUnavailable):
@@ -151,7 +151,7 @@ def test_what_a_gateway_says_of_a_dead_store_is_no_answer(ear: Ear, status: int)
     assert ear.states == ["open"]
 
 
-def test_bodies_that_break_count(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_bodies_open_the_circuit_breaker(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:
     bucket = guarded(ear)
 
     def broken(_: Body, size: int = -1) -> bytes:
@@ -165,7 +165,7 @@ def test_bodies_that_break_count(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> N
     assert ear.states == ["open"]
 
 
-def test_guard_with_readers_of_one_container_serves_the_others(ear: Ear) -> None:
+def test_container_at_its_share_is_refused_and_others_are_served(ear: Ear) -> None:
     busy, other, another = containers(ear, ["busy/", "other/", "another/"], places=4)
     with busy.get_object("o"), busy.get_object("o"):
         for _ in range(3):
@@ -179,14 +179,14 @@ def test_guard_with_readers_of_one_container_serves_the_others(ear: Ear) -> None
         pass
 
 
-def test_guard_counts_a_container_once_when_its_mapping_is_read_again(ear: Ear) -> None:
+def test_two_buckets_of_one_container_have_one_share(ear: Ear) -> None:
     before, after = containers(ear, ["c/", "c/"], places=2)
     with before.get_object("o"), pytest.raises(RemoteUnavailable, match="busy"):
         after.head_object("o")
 
 
 @pytest.mark.parametrize(("away", "states"), [(1.0, ["open"]), (6.0, [])])
-def test_read_that_breaks_counts_against_the_store_unless_its_reader_was_away(
+def test_broken_read_opens_circuit_breaker_unless_its_reader_paused(
     ear: Ear, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, away: float, states: list[State]
 ) -> None:
     """Stores give slow readers up."""

@@ -20,7 +20,7 @@ class World:
         self.time += seconds
 
 
-def test_it_opens_after_failures_in_a_row() -> None:
+def test_breaker_opens_after_consecutive_failures() -> None:
     world = World()
     world.fail(2)
     world.breaker.succeeded()
@@ -32,7 +32,7 @@ def test_it_opens_after_failures_in_a_row() -> None:
     assert world.states == ["open"]
 
 
-def test_one_may_try_after_the_pause() -> None:
+def test_breaker_admits_one_request_on_trial_after_the_pause() -> None:
     world = World()
     world.fail(3)
     world.wait(2.0)
@@ -43,7 +43,7 @@ def test_one_may_try_after_the_pause() -> None:
     assert world.states == ["open", "trial", "closed"]
 
 
-def test_the_pause_grows_and_starts_anew() -> None:
+def test_pause_doubles_after_failed_trials_and_restarts_after_success() -> None:
     world = World()
     world.fail(3)
     for pause in (2.0, 4.0, 8.0, 8.0):
@@ -60,14 +60,14 @@ def test_the_pause_grows_and_starts_anew() -> None:
     assert world.breaker.remaining == 2.0
 
 
-def test_late_failures_of_those_who_were_let_through_change_nothing() -> None:
+def test_failures_while_breaker_is_open_change_nothing() -> None:
     world = World()
     world.fail(10)
     assert world.breaker.remaining == 2.0
     assert world.states == ["open"]
 
 
-def test_a_trial_that_is_never_heard_of_again_blocks_nobody_for_ever() -> None:
+def test_trial_without_result_is_followed_by_another_after_the_pause() -> None:
     world = World()
     world.fail(3)
     world.wait(2.0)

@@ -27,14 +27,14 @@ def test_holder_alone_gets_half_rounded_up(total: int, share: int) -> None:
     assert fill(Places(total), "greedy") == share
 
 
-def test_holders_one_after_the_other_get_half_of_what_is_left() -> None:
+def test_holders_in_turn_each_get_half_of_the_free_places() -> None:
     places = Places(256)
     assert [fill(places, f"greedy {number}") for number in range(8)] == [128, 64, 32, 16, 8, 4, 2, 1]
     assert (places.free, fill(places, "ninth"), fill(places, "tenth")) == (1, 1, 0)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_places_taken_and_given_in_any_order_leave_their_share_free(seed: int) -> None:
+def test_places_taken_and_released_in_any_order_leave_a_share_free(seed: int) -> None:
     chance = random.Random(seed)
     total = chance.choice([5, 17, 64, 256])
     places, held = Places(total), Counter[str]()
@@ -64,7 +64,7 @@ class Waiter(threading.Thread):
             self._got.append(self._holder)
 
 
-def test_place_that_is_given_back_goes_to_the_holder_that_has_the_fewest() -> None:
+def test_released_place_goes_to_the_waiting_holder_with_the_fewest() -> None:
     places = Places(4)
     assert [fill(places, holder) for holder in ("many", "few", "last")] == [2, 1, 1]
     got: list[str] = []
@@ -82,7 +82,7 @@ def test_place_that_is_given_back_goes_to_the_holder_that_has_the_fewest() -> No
     assert got == ["none", "few", "many"]
 
 
-def test_holder_that_gives_back_gets_the_next_one_that_it_waits_for() -> None:
+def test_released_place_goes_to_another_waiter_of_the_only_holder() -> None:
     places = Places(1)
     assert places.acquire("only", 0.0)
     got: list[str] = []
@@ -92,7 +92,7 @@ def test_holder_that_gives_back_gets_the_next_one_that_it_waits_for() -> None:
     assert (got, places.free, places.held("only")) == (["only"], 0, 1)
 
 
-def test_waiter_that_gives_up_leaves_nothing_behind() -> None:
+def test_waiter_that_times_out_leaves_no_trace() -> None:
     places = Places(1)
     assert places.acquire("a", 0.0)
     assert not places.acquire("b", 0.01)
@@ -105,7 +105,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("is_given", [False, True])
-def test_waiter_that_is_killed_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, is_given: bool) -> None:
+def test_waiter_that_is_killed_leaves_no_trace(monkeypatch: pytest.MonkeyPatch, is_given: bool) -> None:
     places = Places(1)
     assert places.acquire("a", 0.0)
 

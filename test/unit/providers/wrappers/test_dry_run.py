@@ -39,7 +39,9 @@ WRITES: list[tuple[str, Callable[[Bucket, str], Any]]] = [
 
 
 @pytest.mark.parametrize(("reason", "write"), WRITES)
-def test_every_write_is_told_and_reads_go_through(reason: str, write: Callable[[Bucket, str], Any]) -> None:
+def test_write_in_dry_run_raises_its_reason_and_changes_nothing(
+    reason: str, write: Callable[[Bucket, str], Any]
+) -> None:
     provider = MemoryProvider()
     provider.create_bucket("b")
     memory = provider.bucket("b", KeyNamer.literal(""))

@@ -57,7 +57,7 @@ def fails(observer: Observer, clock: Clock, seconds: float, error: BaseException
 
 
 class TestRequests:
-    def test_are_counted_by_how_long_they_take(self, observer: Observer, clock: Clock) -> None:
+    def test_answered_requests_are_counted_by_duration(self, observer: Observer, clock: Clock) -> None:
         for seconds in (0.001, 0.01, 0.011, 99.0, 1000.0):
             assert observer.request("head_object", clock.takes(seconds)) == "answer"
         counted = observer.operations["head_object"]
@@ -66,7 +66,7 @@ class TestRequests:
         assert counted.seconds == pytest.approx(1099.022)
         assert not counted.errors
 
-    def test_that_fail_are_counted_twice(self, observer: Observer, clock: Clock) -> None:
+    def test_failed_requests_are_counted_as_errors_too(self, observer: Observer, clock: Clock) -> None:
         fails(observer, clock, 1.0, NotFound("no"))
         fails(observer, clock, 1.0, RemoteUnavailable("no", status=503))
         fails(observer, clock, 1.0, KeyboardInterrupt())
@@ -74,7 +74,9 @@ class TestRequests:
         assert sum(counted.buckets) == 3
         assert counted.errors == {"remote_not_found": 1, "remote_unavailable": 1, BROKEN_OFF: 1}
 
-    def test_in_flight(self, observer: Observer, clock: Clock) -> None:
+    def test_nested_requests_are_counted_in_flight_with_oldest_age(
+        self, observer: Observer, clock: Clock
+    ) -> None:
         seen: list[tuple[int, float]] = []
 
         def request() -> None:
@@ -86,7 +88,7 @@ class TestRequests:
         assert (observer.in_flight, observer.oldest) == (0, 0.0)
 
 
-def test_operations_are_told_apart(observer: Observer) -> None:
+def test_requests_are_counted_by_operation(observer: Observer) -> None:
     provider = MemoryProvider()
     provider.create_bucket("b")
     bucket = InstrumentedProvider(provider, observer).bucket("b", KeyNamer.literal(""))
@@ -114,7 +116,7 @@ def test_operations_are_told_apart(observer: Observer) -> None:
 
 
 class TestSilence:
-    def test_lasts_over_requests_that_were_given_up(self, observer: Observer, clock: Clock) -> None:
+    def test_requests_that_time_out_prolong_the_silence(self, observer: Observer, clock: Clock) -> None:
         assert observer.silent_for == 0.0
         fails(observer, clock, 60.0, RemoteUnavailable("timed out"))
         assert observer.silent_for == 60.0
@@ -122,7 +124,7 @@ class TestSilence:
         fails(observer, clock, 60.0, RemoteUnavailable("timed out"))
         assert observer.silent_for == 420.0
 
-    def test_is_over_when_nobody_asks_any_more(self, observer: Observer, clock: Clock) -> None:
+    def test_silence_without_further_requests_ends_as_idle(self, observer: Observer, clock: Clock) -> None:
         """Such as when its mappings were taken out, or paused."""
         fails(observer, clock, 60.0, RemoteUnavailable("timed out"))
         clock.time += IDLE_AFTER + 1.0
@@ -130,7 +132,9 @@ class TestSilence:
         fails(observer, clock, 60.0, RemoteUnavailable("timed out"))
         assert (observer.silent_for, observer.is_idle) == (60.0, False)
 
-    def test_what_goes_into_a_buffer_does_not_end_it(self, observer: Observer, clock: Clock) -> None:
+    def test_upload_that_fits_into_a_buffer_does_not_end_the_silence(
+        self, observer: Observer, clock: Clock
+    ) -> None:
         """A frozen store: its kernel takes what fits, each time that the upload is tried again."""
         seen: list[float] = []
 
@@ -145,7 +149,7 @@ class TestSilence:
                 observer.upload("put_object", BytesBody(b"abc"), send)
         assert seen == [60.0, 120.0, 180.0, 240.0]
 
-    def test_what_no_buffer_holds_does(self, observer: Observer, clock: Clock) -> None:
+    def test_upload_larger_than_a_buffer_ends_the_silence(self, observer: Observer, clock: Clock) -> None:
         """Of two uploads one is given up, and the other goes on slowly."""
         seen: list[float] = []
 
@@ -161,7 +165,9 @@ class TestSilence:
     @pytest.mark.parametrize(
         "error", [None, NotFound("no", status=404), RemoteUnavailable("no", status=500), Throttled("no")]
     )
-    def test_any_answer_ends_it(self, observer: Observer, clock: Clock, error: RemoteError | None) -> None:
+    def test_any_answer_ends_the_silence(
+        self, observer: Observer, clock: Clock, error: RemoteError | None
+    ) -> None:
         fails(observer, clock, 60.0, RemoteUnavailable("timed out"))
         if error is None:
             observer.request("head_object", clock.takes(1.0))
@@ -170,18 +176,20 @@ class TestSilence:
         clock.time += 1000.0
         assert observer.silent_for == 0.0
 
-    def test_what_is_not_the_stores_fault_begins_none(self, observer: Observer, clock: Clock) -> None:
+    def test_local_error_begins_no_silence(self, observer: Observer, clock: Clock) -> None:
         fails(observer, clock, 60.0, LocalChanged("no"))
         assert observer.silent_for == 0.0
 
-    def test_nor_does_it_end_that_of_a_store_which_others_gave_up(
+    def test_local_error_after_a_timeout_does_not_end_the_silence(
         self, observer: Observer, clock: Clock
     ) -> None:
         fails(observer, clock, 60.0, RemoteUnavailable("timed out"))
         fails(observer, clock, 60.0, LocalChanged("no"))
         assert observer.silent_for == 120.0
 
-    def test_nor_does_it_end_one_for_others(self, observer: Observer, clock: Clock) -> None:
+    def test_local_error_beside_a_hanging_request_does_not_end_its_silence(
+        self, observer: Observer, clock: Clock
+    ) -> None:
         waiting, stop = threading.Event(), threading.Event()
 
         def hangs() -> None:
@@ -197,7 +205,7 @@ class TestSilence:
         thread.join()
         assert observer.silent_for == 0.0
 
-    def test_who_takes_bytes_is_not_silent(self, observer: Observer, clock: Clock) -> None:
+    def test_upload_of_which_bytes_are_read_ends_the_silence(self, observer: Observer, clock: Clock) -> None:
         seen: list[tuple[float, float]] = []
 
         def send(body: Any) -> None:

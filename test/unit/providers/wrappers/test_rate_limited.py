@@ -87,14 +87,14 @@ def seconds(clock: Clock, function: Any) -> float:
     return clock.now - begun
 
 
-def test_bytes_take_as_long_as_the_budget_says(clock: Clock) -> None:
+def test_put_object_is_sent_at_the_byte_rate(clock: Clock) -> None:
     of = limited(Budget(Rates(bytes_per_second=100_000)))
     target = bucket(budgets(clock, of), of)
     assert seconds(clock, lambda: put(target, 1_000_000)) == pytest.approx(10 - BURST_SECONDS, rel=0.01)
     assert target.head_object("x").size == 1_000_000
 
 
-def test_parts_and_manifests_count(clock: Clock) -> None:
+def test_parts_and_manifests_are_sent_at_the_byte_rate(clock: Clock) -> None:
     of = limited(Budget(Rates(bytes_per_second=100_000)))
     target = bucket(budgets(clock, of), of)
     put(target, 100_000)
@@ -104,7 +104,7 @@ def test_parts_and_manifests_count(clock: Clock) -> None:
     assert seconds(clock, lambda: target.manifests.put("large", b"[]" * 50_000)) == pytest.approx(1, rel=0.01)
 
 
-def test_every_transfer_moves_every_second(clock: Clock) -> None:
+def test_chunk_size_at_low_rate_allows_several_chunks_a_second(clock: Clock) -> None:
     """However slow it is: a store, or an object server, gives up what stands still."""
     rate = 50_000
     of = limited(Budget(Rates(bytes_per_second=rate)))
@@ -113,13 +113,13 @@ def test_every_transfer_moves_every_second(clock: Clock) -> None:
     assert gate.chunk_size(10) == 10
 
 
-def test_requests_take_as_long_as_the_budget_says(clock: Clock) -> None:
+def test_requests_are_sent_at_the_request_rate(clock: Clock) -> None:
     of = limited(Budget(Rates(requests_per_second=5)))
     target = bucket(budgets(clock, of), of)
     assert seconds(clock, lambda: [target.delete_object("x") for _ in range(55)]) == pytest.approx(10)
 
 
-def test_what_is_repeated_counts_again(clock: Clock) -> None:
+def test_repeated_requests_count_against_the_request_rate(clock: Clock) -> None:
     class Failing(MemoryProvider):
         def bucket(self, *arguments: Any) -> Any:
             made = super().bucket(*arguments)
@@ -139,7 +139,7 @@ def test_what_is_repeated_counts_again(clock: Clock) -> None:
     assert clock.now - begun == pytest.approx(3)
 
 
-def test_credentials_share_theirs_and_mappings_have_their_own(clock: Clock) -> None:
+def test_account_limit_is_shared_by_mappings_with_limits_of_their_own(clock: Clock) -> None:
     shared = AccountBudget("aws", Budget(Rates(bytes_per_second=100_000)))
     own = Profile(budget=Budget(Rates(bytes_per_second=20_000)))
     slow = mapping("slow", account_budget=shared, profile=own)
@@ -153,14 +153,14 @@ def test_credentials_share_theirs_and_mappings_have_their_own(clock: Clock) -> N
     assert seconds(clock, lambda: put(bucket(made, other), 100_000)) == pytest.approx(0, abs=0.01)
 
 
-def test_containers_of_one_entry_share_its_budget(clock: Clock) -> None:
+def test_containers_of_account_mapping_share_one_limiter(clock: Clock) -> None:
     whole = limited(Budget(Rates(requests_per_second=1)), "/*")
     made = budgets(clock, whole)
     gates = [made.limiter(whole.of_container(name)) for name in ("a", "b")]
     assert gates[0] is gates[1] is made.limiter(whole)
 
 
-def test_processes_divide_what_is_not_ones_alone(clock: Clock) -> None:
+def test_several_processes_divide_all_limits_but_those_of_a_container(clock: Clock) -> None:
     budget = Budget(Rates(requests_per_second=8))
     alone, whole = limited(budget), limited(budget, "/*")
     account = mapping("other", account_budget=AccountBudget("aws", budget))
@@ -169,14 +169,14 @@ def test_processes_divide_what_is_not_ones_alone(clock: Clock) -> None:
     assert rates == [8, 2, 2]
 
 
-def test_without_a_budget_nothing_is_in_the_way(clock: Clock) -> None:
+def test_mapping_without_limit_is_not_delayed(clock: Clock) -> None:
     of = mapping()
     made = budgets(clock, of)
     assert made.limiter(of).limits == ()
     assert seconds(clock, lambda: put(bucket(made, of), 10_000_000)) == 0
 
 
-def test_new_budgets_count_for_buckets_that_are_open(clock: Clock) -> None:
+def test_changed_limit_applies_to_open_bucket(clock: Clock) -> None:
     of = mapping()
     made = budgets(clock, of)
     target = bucket(made, of)
@@ -187,7 +187,7 @@ def test_new_budgets_count_for_buckets_that_are_open(clock: Clock) -> None:
     assert seconds(clock, lambda: put(target, 1_000_000)) == 0
 
 
-def test_the_timetable_counts_while_a_transfer_is_under_way(clock: Clock) -> None:
+def test_timetable_change_during_a_transfer_changes_its_rate(clock: Clock) -> None:
     """100 kB a second until eight, then ten."""
     office = Hours(frozenset(range(5)), 8 * 60, 18 * 60, Rates(bytes_per_second=10_000))
     from_utc = Budget(Rates(bytes_per_second=100_000), (office,), utc())
@@ -203,7 +203,7 @@ def utc() -> Any:
     return timezone.utc
 
 
-def test_nothing_is_begun_in_a_time_of_nothing(clock: Clock) -> None:
+def test_rate_of_zero_closes_limiter_and_open_transfers_keep_their_rate(clock: Clock) -> None:
     night = Hours(frozenset(range(7)), 22 * 60, 6 * 60, Rates(bytes_per_second=100_000))
     of = limited(Budget(Rates(bytes_per_second=0), (night,), utc()))
     gate = budgets(clock, of).limiter(of)
@@ -219,7 +219,7 @@ def test_nothing_is_begun_in_a_time_of_nothing(clock: Clock) -> None:
     assert seconds(clock, lambda: gate.wait_bytes(100_000)) == pytest.approx(1, abs=0.01)
 
 
-def test_a_batch_is_no_larger_than_its_requests(clock: Clock) -> None:
+def test_fit_batch_is_bounded_by_the_request_rate(clock: Clock) -> None:
     made = budgets(clock, limited(Budget(Rates(requests_per_second=2))), mapping("free"))
     gate = made.limiter(limited(Budget()))
     assert (gate.fit_batch(1000, 30.0), gate.fit_batch(10, 30.0), gate.fit_batch(1000, 0.1)) == (60, 10, 1)

@@ -74,7 +74,7 @@ class Once(BytesBody):
         raise io.UnsupportedOperation("rewind")
 
 
-def test_transient_errors_are_repeated_with_growing_pauses(memory: Any) -> None:
+def test_transient_errors_are_retried_with_growing_pauses(memory: Any) -> None:
     naps = Naps()
     flaky = Flaky(memory, *(RemoteUnavailable(str(n)) for n in range(3)))
     bucket = DelegatingBucket(flaky, naps.policy(attempts=4, base=0.5).call)
@@ -82,7 +82,7 @@ def test_transient_errors_are_repeated_with_growing_pauses(memory: Any) -> None:
     assert naps.slept == [0.5, 1.0, 2.0]
 
 
-def test_pauses_are_spread_and_have_an_end() -> None:
+def test_pauses_are_random_and_have_a_maximum() -> None:
     naps = Naps(chance=0.25)
     policy = naps.policy(attempts=8, base=1.0, max_delay=4.0)
     with pytest.raises(RemoteUnavailable):
@@ -97,7 +97,7 @@ def fail_with(error: Exception) -> Callable[[], None]:
     return fail
 
 
-def test_it_gives_up_with_the_last_error(memory: Any) -> None:
+def test_failure_of_every_attempt_raises_the_last_error(memory: Any) -> None:
     naps = Naps()
     flaky = Flaky(memory, *(RemoteUnavailable(str(n)) for n in range(9)))
     with pytest.raises(RemoteUnavailable, match="^2$"):
@@ -109,7 +109,7 @@ def test_it_gives_up_with_the_last_error(memory: Any) -> None:
 @pytest.mark.parametrize(
     "error", [NotFound("x"), PreconditionFailed("x"), InvalidRequest("x"), LocalUnavailable("x")]
 )
-def test_nothing_else_is_repeated(memory: Any, error: Exception) -> None:
+def test_permanent_or_local_error_is_not_retried(memory: Any, error: Exception) -> None:
     naps = Naps()
     flaky = Flaky(memory, error)
     with pytest.raises(type(error)):
@@ -117,14 +117,14 @@ def test_nothing_else_is_repeated(memory: Any, error: Exception) -> None:
     assert (len(flaky.calls), naps.slept) == (1, [])
 
 
-def test_a_store_that_asks_for_patience_gets_it(memory: Any) -> None:
+def test_retry_after_is_the_least_pause(memory: Any) -> None:
     naps = Naps()
     flaky = Flaky(memory, Throttled("slow down", retry_after=7.0), Throttled("again", retry_after=0.1))
     DelegatingBucket(flaky, naps.policy(base=0.5).call).list_objects(ListQuery())
     assert naps.slept == [7.0, 1.0]
 
 
-def test_too_much_patience_is_for_the_caller(memory: Any) -> None:
+def test_retry_after_beyond_maximum_raises_throttled(memory: Any) -> None:
     naps = Naps()
     flaky = Flaky(memory, Throttled("come back tomorrow", retry_after=86400.0))
     with pytest.raises(Throttled):
@@ -132,7 +132,7 @@ def test_too_much_patience_is_for_the_caller(memory: Any) -> None:
     assert naps.slept == []
 
 
-def test_bodies_start_again(memory: Any) -> None:
+def test_retried_put_object_sends_the_whole_body(memory: Any) -> None:
     flaky = Flaky(memory, RemoteUnavailable("cut"), BadDigest("garbled"))
     bucket = DelegatingBucket(flaky, Naps().policy().call)
     bucket.put_object("x", BytesBody(b"some data"), PutOptions(9))
@@ -140,7 +140,7 @@ def test_bodies_start_again(memory: Any) -> None:
         assert result.body.read() == b"some data"
 
 
-def test_a_body_that_cannot_start_again_is_sent_once(memory: Any) -> None:
+def test_put_or_part_with_a_body_without_rewind_is_sent_once(memory: Any) -> None:
     naps = Naps()
     flaky = Flaky(memory, RemoteUnavailable("cut"))
     with pytest.raises(RemoteUnavailable, match="cut"):
@@ -153,7 +153,7 @@ def test_a_body_that_cannot_start_again_is_sent_once(memory: Any) -> None:
     assert flaky.calls == ["upload_part"]
 
 
-def test_what_goes_wrong_while_a_body_starts_again_is_told(memory: Any) -> None:
+def test_error_while_a_body_is_rewound_is_raised(memory: Any) -> None:
     class Moved(BytesBody):
         def rewind(self) -> None:
             raise LocalUnavailable("the source is down")
@@ -187,7 +187,7 @@ MANIFEST_CALLS: dict[str, Callable[[Manifests], Any]] = {
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_every_method(memory: Any, method: str) -> None:
+def test_every_method_of_delegating_bucket_is_retried(memory: Any, method: str) -> None:
     memory.put_object("x", BytesBody(b"before"), PutOptions(6))
     flaky = Flaky(memory, RemoteUnavailable("once"))
     CALLS[method](DelegatingBucket(flaky, Naps().policy().call))
@@ -197,7 +197,7 @@ def test_every_method(memory: Any, method: str) -> None:
 @pytest.mark.parametrize("wrapper", [DelegatingBucket, RetryingBucket])
 @pytest.mark.parametrize("opened", ["created", "by id"])
 @pytest.mark.parametrize("method", UPLOAD_CALLS)
-def test_every_method_of_an_upload(
+def test_every_method_of_multipart_upload_is_retried(
     memory: Any, monkeypatch: pytest.MonkeyPatch, method: str, opened: str, wrapper: type[DelegatingBucket]
 ) -> None:
     memory.put_object("x", BytesBody(b"before"), PutOptions(6))
@@ -215,7 +215,9 @@ def test_every_method_of_an_upload(
 
 
 @pytest.mark.parametrize("method", MANIFEST_CALLS)
-def test_every_method_of_manifests(memory: Any, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+def test_every_method_of_manifests_is_retried(
+    memory: Any, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
     memory.manifests.put("x", b"[]")
     flaky = Flaky(memory.manifests, RemoteUnavailable("once"))
     monkeypatch.setattr(MemoryBucket, "manifests", flaky)
@@ -223,14 +225,14 @@ def test_every_method_of_manifests(memory: Any, monkeypatch: pytest.MonkeyPatch,
     assert flaky.calls == [method, method]
 
 
-def test_an_upload_is_begun_once(memory: Any) -> None:
+def test_create_upload_of_retrying_bucket_is_not_retried(memory: Any) -> None:
     flaky = Flaky(memory, RemoteUnavailable("once"))
     with pytest.raises(RemoteUnavailable):
         RetryingBucket(flaky, Naps().policy().call).create_upload("x", ObjectMeta())
     assert flaky.calls == ["create_upload"]
 
 
-def test_providers() -> None:
+def test_every_method_of_retrying_provider_is_retried() -> None:
     flaky = Flaky(MemoryProvider(), RemoteUnavailable("once"))
     provider = RetryingProvider(flaky, Naps().policy())
     provider.create_bucket("b")

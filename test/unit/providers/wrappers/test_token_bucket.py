@@ -37,7 +37,7 @@ def valve(clock: Clock, rate: float | None) -> FairTokenBucket:
 
 
 @pytest.mark.parametrize(("rate", "amount"), [(100.0, 1.0), (0.5, 1.0), (1e6, 65536.0), (1000.0, 5000.0)])
-def test_what_passes_is_the_rate_and_what_was_kept(clock: Clock, rate: float, amount: float) -> None:
+def test_acquire_admits_no_more_than_rate_and_burst(clock: Clock, rate: float, amount: float) -> None:
     passes, begun = valve(clock, rate), clock.now
     for count in range(1, 201):
         passes.acquire(amount, "a")
@@ -45,21 +45,21 @@ def test_what_passes_is_the_rate_and_what_was_kept(clock: Clock, rate: float, am
     assert clock.now - begun == pytest.approx(200 * amount / rate, abs=BURST_SECONDS + amount / rate)
 
 
-def test_each_one_waits_once(clock: Clock) -> None:
+def test_acquire_beyond_the_burst_waits_once_for_each_call(clock: Clock) -> None:
     passes = valve(clock, 10.0)
     for _ in range(50):
         passes.acquire(1.0, "a")
     assert clock.waits == 40  # ten had been kept
 
 
-def test_without_a_rate_nobody_waits(clock: Clock) -> None:
+def test_acquire_without_a_rate_does_not_wait(clock: Clock) -> None:
     passes = valve(clock, None)
     for _ in range(1000):
         passes.acquire(1e9, "a")
     assert (clock.now, clock.waits) == (1000.0, 0)
 
 
-def test_what_was_not_used_is_not_kept_for_long(clock: Clock) -> None:
+def test_unused_tokens_are_kept_for_one_burst_only(clock: Clock) -> None:
     passes = valve(clock, 10.0)
     clock.now += 3600
     begun = clock.now
@@ -68,7 +68,7 @@ def test_what_was_not_used_is_not_kept_for_long(clock: Clock) -> None:
     assert clock.now - begun == pytest.approx(1.0)
 
 
-def test_a_new_rate_counts_from_now_on(clock: Clock) -> None:
+def test_set_rate_applies_to_later_calls(clock: Clock) -> None:
     passes = valve(clock, 10.0)
     for _ in range(10):
         passes.acquire(1.0, "a")
@@ -91,7 +91,7 @@ def wait_for(condition: object, seconds: float = 30.0) -> None:
         time.sleep(0.002)
 
 
-def test_mappings_get_the_same_however_many_threads_they_have() -> None:
+def test_owners_with_unequal_numbers_of_threads_get_equal_shares() -> None:
     """One with 9 threads and one with a single thread, at a rate that neither reaches alone."""
     passes, passed, stop = FairTokenBucket(1000.0), Counter[str](), threading.Event()
 
@@ -111,7 +111,7 @@ def test_mappings_get_the_same_however_many_threads_they_have() -> None:
     assert passed["single"] > 0.35 * passed["many"]
 
 
-def test_who_waits_already_goes_on_at_the_new_rate_at_once() -> None:
+def test_set_rate_applies_to_waiting_threads_at_once() -> None:
     passes, done = FairTokenBucket(0.001), threading.Event()
     passes._level = 0.0
     threads = [
@@ -127,7 +127,7 @@ def test_who_waits_already_goes_on_at_the_new_rate_at_once() -> None:
     assert passes.waiting == 0
 
 
-def test_one_that_is_killed_leaves_the_queue_to_the_others() -> None:
+def test_killed_thread_leaves_the_queue_to_the_others() -> None:
     """As a green thread is killed: by an exception that is raised where it waits."""
 
     class Killed(BaseException):

@@ -43,7 +43,9 @@ def decode(encoded: bytes) -> tuple[list[bytes], list[dict[str, str]], dict[str,
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("checksum", [None, "crc32", "crc64nvme", "sha256"])
 @pytest.mark.parametrize("size", SIZES)
-def test_size_and_content(size: int, checksum: str | None, signed: bool) -> None:
+def test_encoded_body_has_announced_length_and_all_chunks(
+    size: int, checksum: str | None, signed: bool
+) -> None:
     data = sample(size)
     body = AwsChunkedBody(OnceBody(data, step=9_000), size, checksum, signature() if signed else None)
     encoded = read_all(body)
@@ -56,13 +58,13 @@ def test_size_and_content(size: int, checksum: str | None, signed: bool) -> None
     assert ("x-amz-trailer-signature" in trailer) is (signed and checksum is not None)
 
 
-def test_the_checksum() -> None:
+def test_encoded_body_ends_with_the_crc32_of_the_content() -> None:
     data = sample(100_000)
     _, _, trailer = decode(read_all(AwsChunkedBody(BytesBody(data), len(data), "crc32")))
     assert base64.b64decode(trailer["x-amz-checksum-crc32"]) == zlib.crc32(data).to_bytes(4, "big")
 
 
-def test_signatures_are_chained() -> None:
+def test_signature_of_each_chunk_includes_the_previous_one() -> None:
     data, seed = sample(CHUNK + 5), signature()
     chunks, extensions, _ = decode(read_all(AwsChunkedBody(BytesBody(data), len(data), None, seed)))
     previous = seed.value
@@ -71,7 +73,7 @@ def test_signatures_are_chained() -> None:
         assert extension["chunk-signature"] == previous
 
 
-def test_it_starts_again() -> None:
+def test_body_read_again_after_rewind_is_the_same() -> None:
     data = sample(CHUNK + 5)
     body = AwsChunkedBody(BytesBody(data), len(data), "sha256", signature())
     once = read_all(body)

@@ -70,14 +70,14 @@ def check_same(
 
 
 @pytest.mark.parametrize("name_id", NAMES)
-def test_hostile_keys(monkeypatch: pytest.MonkeyPatch, name_id: str) -> None:
+def test_sign_hostile_key_equals_signature_of_sdk(monkeypatch: pytest.MonkeyPatch, name_id: str) -> None:
     check_same(monkeypatch, f"/bucket/{quoted_key(NAMES[name_id])}", [("content-type", "text/plain")])
 
 
 @given(
     key=KEY, value=PRINTABLE, name=st.text(alphabet=string.ascii_lowercase + "-_.", min_size=1, max_size=20)
 )
-def test_any_key_and_header(key: str, value: str, name: str) -> None:
+def test_sign_any_key_and_header_equals_signature_of_sdk(key: str, value: str, name: str) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch:
         headers = [("Content-MD5", "1B2M2Y8AsgTpgAmY7PhCfg=="), (f"x-amz-meta-{name}", value)]
         check_same(monkeypatch, f"/bucket/{quoted_key(key)}", headers)
@@ -87,24 +87,26 @@ def test_any_key_and_header(key: str, value: str, name: str) -> None:
 @pytest.mark.parametrize(
     "query", ["", "?partNumber=12&uploadId=2~a.b_c-%2F%2B%3D", "?uploads=", "?a-b=2&a=1"]
 )
-def test_queries_and_tokens(monkeypatch: pytest.MonkeyPatch, query: str, token: str | None) -> None:
+def test_sign_query_and_token_equals_signature_of_sdk(
+    monkeypatch: pytest.MonkeyPatch, query: str, token: str | None
+) -> None:
     headers = [("User-Agent", "anything"), ("Content-Type", "a/b"), ("X-Amz-Meta-Blanks", " a   b ")]
     check_same(monkeypatch, f"/bucket/key{query}", headers, token)
 
 
-def test_the_token_is_sent_and_signed() -> None:
+def test_sign_with_token_sends_and_signs_it() -> None:
     signature = signer(token=TOKEN).sign("PUT", "host", "/b/k", [], UNSIGNED)
     assert dict(signature.headers)["x-amz-security-token"] == TOKEN
     assert "x-amz-security-token" in authorization(signature).split("SignedHeaders=")[1]
 
 
-def test_what_intermediaries_change_is_not_signed() -> None:
+def test_sign_leaves_out_headers_that_proxies_change() -> None:
     plain = signer().sign("PUT", "host", "/b/k", [], UNSIGNED)
     more = signer().sign("PUT", "host", "/b/k", [("Expect", "100-continue"), ("User-Agent", "x")], UNSIGNED)
     assert plain.value == more.value
 
 
-def test_each_request_is_signed_at_its_own_time() -> None:
+def test_sign_after_a_clock_change_uses_the_new_time() -> None:
     now = [NOW.timestamp()]
     each = Signer(lambda: Keys(ACCESS, SECRET), "eu-west-1", clock=lambda: now[0])
     seen = []
@@ -122,7 +124,7 @@ def test_each_request_is_signed_at_its_own_time() -> None:
     ]
 
 
-def test_refreshed_credentials_are_used_at_once() -> None:
+def test_sign_after_refresh_uses_the_new_keys() -> None:
     keys = [Keys(ACCESS, SECRET, "old")]
     each = Signer(lambda: keys[0], "eu-west-1", clock=NOW.timestamp)
     before = each.sign("PUT", "host", "/b/k", [], UNSIGNED)
@@ -133,7 +135,7 @@ def test_refreshed_credentials_are_used_at_once() -> None:
     assert before.value != after.value
 
 
-def test_nothing_shows_the_secret() -> None:
+def test_repr_and_signature_do_not_reveal_the_secret() -> None:
     signature = signer(token=TOKEN).sign("PUT", "host", "/b/k", [], UNSIGNED)
     for shown in (repr(Keys(ACCESS, SECRET, TOKEN)), repr(signature.key), authorization(signature)):
         assert SECRET not in shown
@@ -151,7 +153,7 @@ def documented(payload: str, headers: list[Header]) -> Signature:
     return each.sign("PUT", "s3.amazonaws.com", target, headers, payload)
 
 
-def test_documented_chunks() -> None:
+def test_chunk_signatures_equal_the_documented_ones() -> None:
     signature = documented(
         SIGNED_CHUNKS,
         [
@@ -170,7 +172,7 @@ def test_documented_chunks() -> None:
     assert last == "b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9"
 
 
-def test_documented_trailer() -> None:
+def test_trailer_signature_equals_the_documented_one() -> None:
     seed = "106e2a8a18243abcf37539882f36619c00e2dfc72633413f02d3b74544bfeb8e"
     signature = documented(SIGNED_CHUNKS, [])  # for its key and scope; the chain starts from the seed
     first = chunk_signature(signature, seed, b"a" * 65536)
@@ -182,5 +184,5 @@ def test_documented_trailer() -> None:
     assert trailer == "d81f82fc3505edab99d459891051a732e8730629a2e4a59689829ca17fe2e435"
 
 
-def test_the_empty_hash() -> None:
+def test_empty_sha256_is_the_hash_of_no_bytes() -> None:
     assert EMPTY_SHA256 == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
