@@ -14,7 +14,7 @@ from s3_sync.config.budgets import Budget, Rates
 from s3_sync.config.file.budgets import BudgetForm, DeleteBudgetForm, days_of
 from s3_sync.config.load import load
 from s3_sync.config.report import render
-from unit.config.written import MAPPING, told
+from unit.config.written import MAPPING, problems_of
 
 OFFICE = {"days": "mon-fri", "from": "08:00", "to": "18:00", "bytes_per_second": 10_000}
 CREDENTIALS = {"identity": "id", "secret": "the secret key"}
@@ -127,9 +127,9 @@ def test_invalid_budget_is_reported_at_its_place(
 ) -> None:
     path = new_form(write, section, written)
     loaded = load(path)
-    assert any(line.startswith(f"{section}.budget.{place} {message}") for line in told(loaded)) or any(
-        f"{section}.budget.{place}" in line and message in line for line in told(loaded)
-    ), told(loaded)
+    assert any(line.startswith(f"{section}.budget.{place} {message}") for line in problems_of(loaded)) or any(
+        f"{section}.budget.{place}" in line and message in line for line in problems_of(loaded)
+    ), problems_of(loaded)
     assert loaded.settings
     assert loaded.settings.mappings == ()
 
@@ -188,7 +188,7 @@ def test_invalid_delete_budget_is_reported_at_its_place(write: Any, written: Any
     content["profiles"]["mirror"]["delete_budget"] = written
     path.write_text(json.dumps(content))
     loaded = load(path)
-    assert any(f"profiles.mirror.{message}" in line for line in told(loaded)), told(loaded)
+    assert any(f"profiles.mirror.{message}" in line for line in problems_of(loaded)), problems_of(loaded)
     assert loaded.settings
     assert loaded.settings.mappings == ()
 

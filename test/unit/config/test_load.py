@@ -15,7 +15,7 @@ from s3_sync.config.file.section_models import flat_key
 from s3_sync.config.load import load
 from s3_sync.config.settings import Profile, Syslog
 from s3_sync.config.unsupported import MAPPING_OPTIONS, TOP_LEVEL_OPTIONS
-from unit.config.written import MAPPING, MIGRATION, told
+from unit.config.written import MAPPING, MIGRATION, problems_of
 
 
 def test_load_minimal_file_fills_in_defaults(write: Any) -> None:
@@ -76,7 +76,7 @@ def test_load_file_with_every_option_keeps_each_value(write: Any) -> None:
             statsd_prefix="1space.sync",
         )
     )
-    assert told(loaded) == []
+    assert problems_of(loaded) == []
     assert loaded.settings
     [mapping] = loaded.settings.mappings
     credentials, profile = mapping.credentials, mapping.profile
@@ -125,7 +125,7 @@ def test_load_several_mistakes_reports_all_and_keeps_valid_mappings(write: Any) 
             migrator_settings={"items_chunk": "many"},
         )
     )
-    assert told(loaded) == [
+    assert problems_of(loaded) == [
         'containers[1].account: must not contain "/", not "a/b"',
         "containers[1].container: must be text, not 5",
         "containers[1].aws_bucket: must not be empty",
@@ -154,7 +154,7 @@ def test_load_several_mistakes_reports_all_and_keeps_valid_mappings(write: Any) 
 def test_load_top_level_mistake_returns_no_settings_and_all_problems(write: Any) -> None:
     loaded = load(write(MAPPING | {"copy_after": "1"}, devices=None, workers=True, poll_interval="5"))
     assert loaded.settings is None
-    assert told(loaded) == [
+    assert problems_of(loaded) == [
         "devices: is required",
         "workers: must be a whole number, not true",
         'poll_interval: must be a number, not "5"',
@@ -190,10 +190,10 @@ def test_load_malformed_file_reports_the_place(
 def test_load_missing_file_or_directory_reports_a_problem(tmp_path: Path) -> None:
     missing = load(tmp_path / "nowhere.json")
     assert missing.missing
-    assert told(missing) == ["Configuration file does not exist"]
+    assert problems_of(missing) == ["Configuration file does not exist"]
     directory = load(tmp_path)
     assert not directory.missing
-    assert told(directory) == ["the file cannot be read: Is a directory"]
+    assert problems_of(directory) == ["the file cannot be read: Is a directory"]
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_load_invalid_top_level_value_returns_no_settings(
     write: Any, top: dict[str, Any], problem: str
 ) -> None:
     loaded = load(write(MAPPING, **top))
-    assert told(loaded) == [problem]
+    assert problems_of(loaded) == [problem]
     assert loaded.settings is None
 
 
@@ -250,7 +250,7 @@ def test_load_unsupported_option_refuses_the_mapping(write: Any, key: str) -> No
 
 def test_load_value_of_wrong_type_is_reported_once(write: Any) -> None:
     loaded = load(write(MAPPING | {"retain_local": 0, "convert_dlo": "yes"}))
-    assert told(loaded) == [
+    assert problems_of(loaded) == [
         "containers[0].retain_local: must be true or false, not 0",
         'containers[0].convert_dlo: must be true or false, not "yes"',
     ]
@@ -259,7 +259,7 @@ def test_load_value_of_wrong_type_is_reported_once(write: Any) -> None:
 def test_load_unsupported_top_level_option_returns_no_settings(write: Any) -> None:
     loaded = load(write(MAPPING, bulk_process=True))
     assert [option.key for option in TOP_LEVEL_OPTIONS] == ["bulk_process"]
-    assert told(loaded) == [
+    assert problems_of(loaded) == [
         "bulk_process: true (rows are handled one by one) is not supported by this version"
     ]
     assert loaded.settings is None
@@ -280,6 +280,6 @@ def test_load_metrics_port_without_port_for_each_process_is_refused(
     loaded = load(write(metrics_port=port, processes=processes))
     assert (loaded.settings is not None) is good
     if not good:
-        assert told(loaded) == [
+        assert problems_of(loaded) == [
             "metrics_port: must be at most 65532, as 4 processes use consecutive ports, not 65533"
         ]

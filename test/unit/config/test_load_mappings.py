@@ -11,7 +11,7 @@ import pytest
 from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.load import load
 from s3_sync.providers.s3.dialect import dialect_of
-from unit.config.written import MAPPING, MIGRATION, told, warned
+from unit.config.written import MAPPING, MIGRATION, problems_of, warnings_of
 
 
 @pytest.mark.parametrize("pattern", ["", "^$", None])
@@ -128,7 +128,7 @@ def test_mapping_with_problems_reports_them_and_is_refused(
     write: Any, changes: dict[str, Any], problems: list[str]
 ) -> None:
     loaded = load(write(MAPPING | changes))
-    assert told(loaded) == [f"containers[0].{problem}" for problem in problems]
+    assert problems_of(loaded) == [f"containers[0].{problem}" for problem in problems]
     assert loaded.settings
     assert len(loaded.settings.mappings) == (0 if problems else 1)
 
@@ -193,8 +193,8 @@ def test_doubtful_mapping_gives_a_warning_and_stays_usable(
     write: Any, changes: dict[str, Any], warning: str
 ) -> None:
     loaded = load(write(MAPPING | changes))
-    assert told(loaded) == []
-    assert warned(loaded) == [f"containers[0].{warning}"]
+    assert problems_of(loaded) == []
+    assert warnings_of(loaded) == [f"containers[0].{warning}"]
     assert loaded.settings
     assert len(loaded.settings.mappings) == 1
 
@@ -210,7 +210,7 @@ def test_doubtful_top_level_values_give_warnings(write: Any) -> None:
         syslog={"hots": "a", "port": None},
     )
     path.chmod(0o644)
-    assert warned(load(path)) == [
+    assert warnings_of(load(path)) == [
         'worker: is not a known key and has no effect; did you mean "workers"?',
         'syslog.hots: is not a known key and has no effect; did you mean "host"?',
         "devices: /no/where is not a directory on this machine",
@@ -227,15 +227,15 @@ def test_doubtful_top_level_values_give_warnings(write: Any) -> None:
 
 def test_new_status_dir_in_existing_directory_gives_no_warning(write: Any, tmp_path: Path) -> None:
     """With a slash at the end, too: only the parent directory has to exist."""
-    assert warned(load(write(MAPPING, status_dir=f"{tmp_path}/new/"))) == []
+    assert warnings_of(load(write(MAPPING, status_dir=f"{tmp_path}/new/"))) == []
 
 
 def test_world_readable_file_with_secrets_gives_a_warning(write: Any) -> None:
     path = write(MAPPING)
     path.chmod(0o644)
-    assert warned(load(path)) == ["the file contains secrets and is readable by every user: chmod o-rwx"]
+    assert warnings_of(load(path)) == ["the file contains secrets and is readable by every user: chmod o-rwx"]
     os.chmod(path, 0o640)
-    assert warned(load(path)) == []
+    assert warnings_of(load(path)) == []
 
 
 def test_duplicate_key_gives_a_warning_and_the_last_value(write: Any) -> None:
@@ -244,7 +244,7 @@ def test_duplicate_key_gives_a_warning_and_the_last_value(write: Any) -> None:
     loaded = load(path)
     assert loaded.settings
     assert loaded.settings.items_chunk == 2
-    assert warned(loaded) == ['duplicate key "items_chunk" in one object; the last one is used']
+    assert warnings_of(loaded) == ['duplicate key "items_chunk" in one object; the last one is used']
 
 
 def test_problems_with_secrets_do_not_reveal_them(write: Any) -> None:
@@ -263,8 +263,8 @@ def test_migrations_are_read_and_give_a_warning(write: Any) -> None:
     swift = MIGRATION | {"protocol": "swift", "aws_endpoint": "https://old/auth/v1.0", "older_than": 60}
     section = {"status_file": "/var/lib/m.status", "items_chunk": 10, "processes": 1, "process": 0}
     loaded = load(write(MAPPING, migrations=[swift, MIGRATION], migrator_settings=section))
-    assert told(loaded) == []
-    assert warned(loaded) == ["migrations: is for swift-s3-migrator, which is not part of this version"]
+    assert problems_of(loaded) == []
+    assert warnings_of(loaded) == ["migrations: is for swift-s3-migrator, which is not part of this version"]
     assert loaded.settings
     first, second = loaded.settings.migrations
     assert (first.options.older_than, first.options.restore_object) == (60, True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from s3_sync.config.load import load
-from unit.config.written import MAPPING, told, warned
+from unit.config.written import MAPPING, problems_of, warnings_of
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def kept(tmp_path: Path) -> Path:
 
 def secret_of(path: Path) -> str:
     loaded = load(path)
-    assert told(loaded) == []
+    assert problems_of(loaded) == []
     assert loaded.settings
     secret = loaded.settings.mappings[0].credentials.secret
     assert secret
@@ -44,9 +44,11 @@ def test_secret_in_environment_is_read(write: Any, monkeypatch: pytest.MonkeyPat
 def test_world_readable_secret_file_gives_a_warning(write: Any, kept: Path) -> None:
     path = write(MAPPING | {"aws_secret": {"file": str(kept)}})
     kept.chmod(0o644)
-    assert warned(load(path)) == [f"containers[0].aws_secret: {kept} is readable by every user: chmod o-rwx"]
+    assert warnings_of(load(path)) == [
+        f"containers[0].aws_secret: {kept} is readable by every user: chmod o-rwx"
+    ]
     kept.chmod(0o640)
-    assert warned(load(path)) == []
+    assert warnings_of(load(path)) == []
 
 
 @pytest.mark.parametrize(
@@ -70,7 +72,7 @@ def test_invalid_secret_reference_refuses_the_mapping(
 ) -> None:
     monkeypatch.setenv("EMPTY", "")
     loaded = load(write(MAPPING | {"aws_secret": reference}, MAPPING | {"container": "good"}))
-    assert told(loaded) == [f"containers[0].aws_secret: {problem}"]
+    assert problems_of(loaded) == [f"containers[0].aws_secret: {problem}"]
     assert loaded.settings
     assert [mapping.container for mapping in loaded.settings.mappings] == ["good"]
 
@@ -83,7 +85,7 @@ def test_secret_file_with_unusable_content_is_reported(
     write: Any, kept: Path, content: bytes, problem: str
 ) -> None:
     kept.write_bytes(content)
-    [found] = told(load(write(MAPPING | {"aws_secret": {"file": str(kept)}})))
+    [found] = problems_of(load(write(MAPPING | {"aws_secret": {"file": str(kept)}})))
     assert found.startswith(f"containers[0].aws_secret: {kept} {problem}")
 
 
@@ -91,4 +93,4 @@ def test_secret_file_that_is_a_pipe_is_refused_without_blocking(write: Any, kept
     kept.unlink()
     os.mkfifo(kept)
     loaded = load(write(MAPPING | {"aws_secret": {"file": str(kept)}}))
-    assert told(loaded) == [f"containers[0].aws_secret: {kept} is not a regular file"]
+    assert problems_of(loaded) == [f"containers[0].aws_secret: {kept} is not a regular file"]

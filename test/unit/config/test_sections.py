@@ -15,7 +15,7 @@ from s3_sync.config.file.section_models import CredentialsForm, MappingEntry, Pr
 from s3_sync.config.load import load
 from s3_sync.config.settings import Profile
 from s3_sync.config.unsupported import MAPPING_OPTIONS
-from unit.config.written import MAPPING, told, warned
+from unit.config.written import MAPPING, problems_of, warnings_of
 
 CREDENTIALS = {"provider": "s3", "identity": "id", "secret": "the secret key"}
 ENTRY = {
@@ -91,7 +91,7 @@ def test_sections_have_every_key_of_a_flat_entry() -> None:
 )
 def test_profile_type_sets_defaults(write_new: Any, written: Any, expected: Profile) -> None:
     loaded = load(write_new(ENTRY, profiles={"mirror": written}))
-    assert told(loaded) == []
+    assert problems_of(loaded) == []
     assert loaded.settings
     assert loaded.settings.mappings[0].profile == expected
 
@@ -155,7 +155,7 @@ def test_several_mistakes_are_all_reported_and_valid_mappings_stay(write_new: An
             },
         )
     )
-    assert sorted(told(loaded)) == [
+    assert sorted(problems_of(loaded)) == [
         'credentials.clone.aws_secret: is not a known key; it is called "secret" in this format',
         "credentials.clone.secret: is required with an endpoint that is not AWS",
         'credentials.dotted.name: the name must not be empty or contain ".", "[", "]" or control characters',
@@ -200,7 +200,7 @@ def test_invalid_buckets_and_prefixes_are_reported(write_new: Any) -> None:
             ENTRY | {"container": "four", "bucket": "a/b", "prefix_join": "literal"},
         )
     )
-    assert sorted(told(loaded)) == [
+    assert sorted(problems_of(loaded)) == [
         (
             'mappings[1]: AUTH_lab/two stores under "a/b/" in bucket "archive", which overlaps '
             'with "a" of mappings[0] (AUTH_lab/scans)'
@@ -216,7 +216,7 @@ def test_invalid_buckets_and_prefixes_are_reported(write_new: Any) -> None:
         'mappings[3].bucket: cannot be "/*", which is for migrations only',
         'mappings[4].bucket: must not contain "/"; the prefix of keys is a separate option, not "a/b"',
     ]
-    assert warned(loaded) == [
+    assert warnings_of(loaded) == [
         'mappings[0].prefix: does not end with "/": object "a" becomes key "aa", not "a/a"'
     ]
 
@@ -224,7 +224,9 @@ def test_invalid_buckets_and_prefixes_are_reported(write_new: Any) -> None:
 def test_file_that_mixes_formats_returns_no_settings(write: Any) -> None:
     loaded = load(write(MAPPING, profiles={}, mappings=[]))
     assert loaded.settings is None
-    assert told(loaded) == ["the file mixes two formats: profiles, mappings of one, containers of the other"]
+    assert problems_of(loaded) == [
+        "the file mixes two formats: profiles, mappings of one, containers of the other"
+    ]
 
 
 def test_duplicate_profile_name_returns_no_settings(write_new: Any) -> None:
@@ -233,7 +235,7 @@ def test_duplicate_profile_name_returns_no_settings(write_new: Any) -> None:
     path.write_text(text.replace('"profiles": {', '"profiles": {"mirror": {"type": "lifecycle"}, '))
     loaded = load(path)
     assert loaded.settings is None
-    assert told(loaded) == ['duplicate key "mirror" in one object']
+    assert problems_of(loaded) == ['duplicate key "mirror" in one object']
 
 
 @pytest.mark.parametrize("section", ["credentials", "profiles", "mappings"])
@@ -241,11 +243,11 @@ def test_section_of_wrong_type_returns_no_settings(write_new: Any, section: str)
     path = write_new(ENTRY)
     path.write_text(json.dumps(json.loads(path.read_text()) | {section: 7}))
     assert load(path).settings is None
-    assert told(load(path))[0].startswith(f"{section}: must be")
+    assert problems_of(load(path))[0].startswith(f"{section}: must be")
 
 
 def test_empty_mappings_give_a_warning(write_new: Any) -> None:
-    assert warned(load(write_new())) == ["mappings: is empty: there is nothing to do"]
+    assert warnings_of(load(write_new())) == ["mappings: is empty: there is nothing to do"]
 
 
 def test_warning_about_shared_section_is_given_once(write_new: Any) -> None:
@@ -253,8 +255,8 @@ def test_warning_about_shared_section_is_given_once(write_new: Any) -> None:
     profile = {"type": "sync", "propagate_expiration": True}
     credentials = CREDENTIALS | {"verify_tls": False}
     loaded = load(write_new(*entries, credentials={"aws": credentials}, profiles={"mirror": profile}))
-    assert told(loaded) == []
-    assert warned(loaded) == [
+    assert problems_of(loaded) == []
+    assert warnings_of(loaded) == [
         "credentials.aws.verify_tls: is off: anyone on the network path can read and modify all traffic",
         (
             "profiles.mirror.propagate_expiration: has no effect while retain_local is true; "
@@ -291,7 +293,7 @@ def test_unsupported_option_refuses_the_mapping(write_new: Any, option: str) -> 
 def test_world_readable_file_gives_a_warning_only_with_secrets(write_new: Any) -> None:
     path = write_new(ENTRY)
     path.chmod(0o644)
-    assert warned(load(path)) == ["the file contains secrets and is readable by every user: chmod o-rwx"]
+    assert warnings_of(load(path)) == ["the file contains secrets and is readable by every user: chmod o-rwx"]
     path = write_new(ENTRY, credentials={"aws": {"provider": "s3"}})
     path.chmod(0o644)
-    assert warned(load(path)) == []
+    assert warnings_of(load(path)) == []

@@ -1,4 +1,4 @@
-"""Configuration files for tests, and what was said of them."""
+"""Configuration files for tests, with the problems and warnings that loading them reports."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ MAPPING = {
 MIGRATION = {"account": "AUTH_new", "aws_bucket": "/*", "aws_identity": "id", "aws_secret": "key"}
 
 
-def told(loaded: Loaded) -> list[str]:
+def problems_of(loaded: Loaded) -> list[str]:
     return [str(problem) for problem in loaded.problems]
 
 
-def warned(loaded: Loaded) -> list[str]:
+def warnings_of(loaded: Loaded) -> list[str]:
     return [str(warning) for warning in loaded.warnings]
