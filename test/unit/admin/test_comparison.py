@@ -132,7 +132,7 @@ def two() -> Two:
     return Two()
 
 
-def test_what_listings_show_costs_nothing_else(two: Two) -> None:
+def test_equal_sides_are_compared_by_listings_alone(two: Two) -> None:
     for name in ("a", "ü", "a/b", "\U0001f600", "\ufffd"):
         two.swift.put(name, name.encode())
         two.copy(name)
@@ -140,7 +140,7 @@ def test_what_listings_show_costs_nothing_else(two: Two) -> None:
     assert two.asked() == {"list"}
 
 
-def test_what_differs(two: Two) -> None:
+def test_differences_are_classified_and_pending_names_marked(two: Two) -> None:
     for name in ("gone", "lost", "other", "waits"):
         two.swift.put(name, b"12345")
     two.copy("other", b"54321")
@@ -162,7 +162,7 @@ def test_what_differs(two: Two) -> None:
     assert two.bucket.sent == {}
 
 
-def test_metadata_is_asked_for(two: Two) -> None:
+def test_different_metadata_is_found_only_at_metadata_depth(two: Two) -> None:
     two.swift.put("o", b"1", **{"x-object-meta-colour": "red"})
     two.copy("o")
     assert two.found() == {}
@@ -170,7 +170,7 @@ def test_metadata_is_asked_for(two: Two) -> None:
 
 
 @pytest.mark.parametrize("retain_local", [True, False])
-def test_bytes_are_read_where_they_are(retain_local: bool) -> None:
+def test_damaged_bytes_of_a_copy_are_found_only_at_content_depth(retain_local: bool) -> None:
     """Those of a copy that is all there is must be what was moved."""
     two = Two(retain_local=retain_local)
     for name in ("bad", "empty", "good"):
@@ -186,7 +186,7 @@ def test_bytes_are_read_where_they_are(retain_local: bool) -> None:
     assert ("have MD5" if retain_local else "hash to") in found["bad"].detail
 
 
-def test_bytes_of_a_large_object(two: Two) -> None:
+def test_damaged_bytes_of_a_large_object_are_found_only_at_content_depth(two: Two) -> None:
     names = [f"/c_segments/{number}" for number in range(3)]
     for name in names:
         two.swift.put(name, name.encode() * 9)
@@ -202,7 +202,7 @@ def test_bytes_of_a_large_object(two: Two) -> None:
     assert {name: each.what for name, each in two.found(content=True).items()} == {"slo": DIFFERENT}
 
 
-def test_what_changes_while_it_is_read_is_no_fault(two: Two) -> None:
+def test_object_that_changes_while_its_copy_is_read_is_unsure(two: Two) -> None:
     two.swift.put("o", b"123")
     two.copy("o")
     two.damage("o")
@@ -224,7 +224,7 @@ class Damaged(Version):
         return replace(super().info(name), etag=ETAG, md5=ETAG)
 
 
-def test_a_replica_with_a_changed_bit(two: Two) -> None:
+def test_damaged_bytes_of_a_replica_differ_from_the_copy(two: Two) -> None:
     two.swift.put("o", b"123")
     two.copy("o")
     version = two.swift.objects["o", 0]
@@ -233,7 +233,7 @@ def test_a_replica_with_a_changed_bit(two: Two) -> None:
     assert (found.what, found.detail.partition(" have MD5")[0]) == (DIFFERENT, "the bytes read from Swift")
 
 
-def test_what_was_moved_is_not_asked_for_unless_a_client_deleted_it() -> None:
+def test_copy_of_moved_object_is_reported_only_after_a_client_delete() -> None:
     two = Two(retain_local=False)
     for name in ("deleted", "moved"):
         two.swift.put(name)
@@ -244,7 +244,7 @@ def test_what_was_moved_is_not_asked_for_unless_a_client_deleted_it() -> None:
     assert {name: each.what for name, each in two.found().items()} == {"deleted": DELETED}
 
 
-def test_what_nobody_can_tell(two: Two) -> None:
+def test_unreadable_local_state_is_unsure(two: Two) -> None:
     two.swift.put("o")
     two.swift.lost.add("o")
     found = two.found()["o"]
@@ -259,7 +259,9 @@ def test_what_nobody_can_tell(two: Two) -> None:
         (KeyError("x"), "internal_error: KeyError('x')"),
     ],
 )
-def test_an_error_about_one_name_is_never_lost(two: Two, error: Exception, reason: str) -> None:
+def test_error_of_one_name_is_reported_as_unsure_with_its_reason(
+    two: Two, error: Exception, reason: str
+) -> None:
     """Else what is missing would be taken for what is right."""
     for name in ("fine", "lost"):
         two.swift.put(name, b"123")
@@ -269,14 +271,14 @@ def test_an_error_about_one_name_is_never_lost(two: Two, error: Exception, reaso
     assert {name: (each.what, each.detail) for name, each in found.items()} == {"lost": (UNSURE, reason)}
 
 
-def test_names_that_are_excluded_are_left_alone() -> None:
+def test_excluded_names_are_not_reported() -> None:
     two = Two(exclude=re.compile("tmp/"))
     two.swift.put("tmp/a")
     two.copy("tmp/b", b"x")
     assert two.found() == {}
 
 
-def test_a_listing_out_of_order_is_refused(two: Two) -> None:
+def test_local_listing_out_of_order_raises_local_error(two: Two) -> None:
     for name in "ab":
         two.swift.put(name)
     two.listing.shuffled = True
@@ -284,7 +286,7 @@ def test_a_listing_out_of_order_is_refused(two: Two) -> None:
         two.found()
 
 
-def test_another_goes_on_where_one_stopped(two: Two) -> None:
+def test_comparison_resumes_after_the_last_name_of_a_page(two: Two) -> None:
     for number in range(2500):
         two.swift.put(f"{number:04}", b"x")
     pages = two.compare().pages()

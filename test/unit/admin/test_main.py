@@ -17,7 +17,7 @@ from s3_sync.admin.node import become_owner, owned
 from s3_sync.daemon.instance_lock import lock_holder
 
 
-def test_every_command_says_what_it_is_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_of_every_command_exits_with_zero(capsys: pytest.CaptureFixture[str]) -> None:
     for command in main.COMMANDS:
         with pytest.raises(SystemExit) as ended:
             main.main([command.replace("_", "-"), "--help"])
@@ -36,13 +36,15 @@ def test_every_command_says_what_it_is_for(capsys: pytest.CaptureFixture[str]) -
         *(["status", "--watch", each] for each in ("0", "-1", "inf", "nan", "soon")),
     ],
 )
-def test_wrong_arguments(arguments: list[str]) -> None:
+def test_wrong_arguments_exit_with_usage_code(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main.main(arguments)
     assert ended.value.code == codes.USAGE
 
 
-def test_no_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_or_wrong_configuration_fails_with_messages_on_stderr(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main.main(["--config", str(tmp_path / "none"), "status"]) == codes.FAILED
     missing = tmp_path / "none"
     assert capsys.readouterr() == ("", f"swift-s3-ctl: {missing}: Configuration file does not exist\n")
@@ -73,7 +75,7 @@ def test_every_command_and_option_is_documented(name: str, capsys: pytest.Captur
         (PermissionError(errno.EACCES, "Permission denied", "/some/file"), "/some/file: Permission denied"),
     ],
 )
-def test_an_error_of_the_system(
+def test_os_error_fails_and_names_its_file_even_without_stdout(
     error: OSError, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whose file it is about is said; and there may be no stdout at all."""
@@ -87,7 +89,7 @@ def test_an_error_of_the_system(
     assert capsys.readouterr().err == f"swift-s3-ctl: {told}\n"
 
 
-def test_who_holds_a_lock(tmp_path: Path) -> None:
+def test_lock_holder_is_the_pid_only_while_the_file_is_locked(tmp_path: Path) -> None:
     import fcntl
 
     path = tmp_path / ".lock"
@@ -99,14 +101,14 @@ def test_who_holds_a_lock(tmp_path: Path) -> None:
     assert lock_holder(str(tmp_path)) == 0
 
 
-def test_nothing_changes_for_who_is_the_owner(tmp_path: Path) -> None:
+def test_become_owner_of_an_own_directory_keeps_the_user(tmp_path: Path) -> None:
     before = os.geteuid()
     become_owner(str(tmp_path), "/nowhere")
     become_owner(str(tmp_path / "missing"), str(tmp_path))
     assert os.geteuid() == before
 
 
-def test_whose_user_is_the_daemons(tmp_path: Path) -> None:
+def test_owned_prefers_status_directory_then_container_databases(tmp_path: Path) -> None:
     """The databases' before it has ever run: root must leave nothing beside them."""
     status, devices = tmp_path / "status", tmp_path / "d[1]"
     assert owned(str(status), str(devices)) is None
@@ -118,7 +120,9 @@ def test_whose_user_is_the_daemons(tmp_path: Path) -> None:
     assert owned(str(status), str(devices)) == str(status)
 
 
-def test_arguments_are_utf_8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_argument_that_is_not_utf_8_exits_with_usage_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Nothing that takes a name could go on with anything else, daemons included."""
     assert main.main(["reset", "0", "--prefix", "a\udcff", "--config", str(tmp_path)]) == codes.USAGE
     assert capsys.readouterr() == ("", "swift-s3-ctl: a\\udcff: not UTF-8\n")

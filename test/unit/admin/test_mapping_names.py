@@ -39,19 +39,19 @@ MAPPINGS = [
         (f"AUTH_a/c#{MAPPINGS[0].fingerprint[:6]}", 0),
     ],
 )
-def test_names(name: str, index: int) -> None:
+def test_select_finds_mapping_by_number_place_or_container(name: str, index: int) -> None:
     assert select(MAPPINGS, name) is MAPPINGS[index]
 
 
 @pytest.mark.parametrize(
     "name", ["2", "AUTH_a", "AUTH_a/d", "c", "", "AUTH_a/c#", "AUTH_a/c#0", "containers[x]"]
 )
-def test_nobody(name: str) -> None:
+def test_select_without_a_match_raises_usage_error(name: str) -> None:
     with pytest.raises(UsageError, match="no usable mapping"):
         select(MAPPINGS, name)
 
 
-def test_two_of_one_container() -> None:
+def test_select_of_ambiguous_container_lists_names_with_fingerprints() -> None:
     with pytest.raises(UsageError) as caught:
         select(MAPPINGS, "AUTH_a/c")
     for each in MAPPINGS[:2]:
@@ -59,6 +59,6 @@ def test_two_of_one_container() -> None:
         assert select(MAPPINGS, f"AUTH_a/c#{each.fingerprint[:8]}") is each
 
 
-def test_numbers() -> None:
+def test_number_of_is_the_index_of_the_place_or_none() -> None:
     assert [number_of(each) for each in MAPPINGS] == [0, 1, 4, 5, 6]
     assert number_of(mapping("c", "b", "")) is None

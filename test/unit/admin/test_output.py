@@ -14,7 +14,7 @@ from s3_sync.admin.resets import since_of
 from s3_sync.errors import UsageError
 
 
-def test_columns_where_it_is_piped() -> None:
+def test_piped_table_has_tab_separated_columns_with_escaped_cells() -> None:
     file = io.StringIO()
     output = Output(file=file)
     output.table(("a", "b"), [("1", "x\ty\nz\x1b[31m"), ("[bold]", "ü" * 300)])
@@ -29,7 +29,7 @@ def test_columns_where_it_is_piped() -> None:
     ]
 
 
-def test_a_table_in_a_terminal() -> None:
+def test_terminal_table_escapes_control_characters_and_markup() -> None:
     file = io.StringIO()
     output = Output()
     output.console = Console(file=file, force_terminal=True, width=60, color_system=None)
@@ -37,7 +37,7 @@ def test_a_table_in_a_terminal() -> None:
     assert file.getvalue().split() == ["name", "number", "[bold]\\x1b[2J", "5"]
 
 
-def test_json_is_all_there_is() -> None:
+def test_json_output_writes_only_answers_one_to_a_line() -> None:
     file = io.StringIO()
     output = Output(as_json=True, file=file)
     output.line("text")
@@ -66,11 +66,11 @@ def test_json_is_all_there_is() -> None:
         (float("inf"), "-"),
     ],
 )
-def test_durations(seconds: float | None, text: str) -> None:
+def test_duration_is_shown_with_two_units_at_most(seconds: float | None, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_sizes_and_moments() -> None:
+def test_sizes_moments_and_unprintable_text_are_formatted() -> None:
     sizes = [
         size(number) for number in (0, 1023, 1024, 1536 * 1024, 5 * 1024**3, 3 * 1024**5, 9000 * 1024**5)
     ]
@@ -92,13 +92,13 @@ def test_sizes_and_moments() -> None:
         ("0001-01-01", 0.0),
     ],
 )
-def test_since(text: str, seconds: float) -> None:
+def test_since_is_parsed_from_ages_timestamps_and_dates(text: str, seconds: float) -> None:
     assert since_of(text, 2e9) == seconds
 
 
 @pytest.mark.parametrize(
     "text", ["yesterday", "24", "h", "-5h", "2023-13-01", "", "2099-01-01", "99999999999", "9" * 50 + "w"]
 )
-def test_no_time(text: str) -> None:
+def test_since_that_is_malformed_or_in_the_future_raises_usage_error(text: str) -> None:
     with pytest.raises(UsageError, match="--since"):
         since_of(text, 1e9)

@@ -75,7 +75,7 @@ def world(tmp_path: Path) -> World:
 
 
 class TestStatus:
-    def test_states(self, world: World) -> None:
+    def test_state_follows_backlog_failures_reset_pause_and_replicas(self, world: World) -> None:
         node = world.node
         world.fill(3)
         found = look(node)
@@ -110,14 +110,14 @@ class TestStatus:
         node.replicas_here = []
         assert look(node).state == "elsewhere"
 
-    def test_what_waits_is_not_behind(self, tmp_path: Path) -> None:
+    def test_objects_not_due_are_in_sync_and_counted_as_later(self, tmp_path: Path) -> None:
         world = World(tmp_path, mapping=mapping(copy_after=3600))
         world.fill(2)
         found = look(world.node)
         assert (found.state, found.objects_pending, found.objects_later) == ("in sync", 0, 2)
         assert found.bytes_later == 12
 
-    def test_the_daemons_own_words(self, world: World) -> None:
+    def test_rates_of_several_processes_are_added_and_give_the_eta(self, world: World) -> None:
         world.fill(30)
         world.node.step()
         saved = look(world.node)
@@ -129,7 +129,7 @@ class TestStatus:
         assert (found.eta, found.last_progress) == (5.0, 77.0)
         assert look(world.node, objects_per_second=0.0, bytes_per_second="x").eta is None
 
-    def test_good_or_not(self, world: World) -> None:
+    def test_is_good_needs_a_running_daemon_and_no_problems_or_failures(self, world: World) -> None:
         seen = Seen(world.node)
         world.fill(3)
         assert not status(site_of(seen), seen.mappings).is_good  # nobody works
@@ -146,7 +146,7 @@ class TestStatus:
 
 @pytest.mark.parametrize("terminal", [True, False])
 @pytest.mark.parametrize("watch", [True, False])
-def test_what_is_shown(
+def test_status_command_separates_remarks_from_columns(
     world: World,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -200,10 +200,12 @@ class TestFailures:
             (FailureFilter(prefix="o", reason="name_too_long"), 0),
         ],
     )
-    def test_which(self, seen: Seen, wanted: FailureFilter, number: int) -> None:
+    def test_failures_are_selected_by_the_filter(
+        self, seen: Seen, wanted: FailureFilter, number: int
+    ) -> None:
         assert len(list(failures(site_of(seen), seen.mappings, wanted))) == number
 
-    def test_retry(self, world: World, seen: Seen) -> None:
+    def test_retry_makes_the_selected_failures_due_at_once(self, world: World, seen: Seen) -> None:
         assert retry(site_of(seen), seen.mappings, FailureFilter(names=("o00001",))) == 1
         world.node.settle()
         assert set(world.node.unsettled()) == {"o00002", "n" * 1100}
@@ -213,7 +215,9 @@ class TestFailures:
         [after] = failures(site_of(seen), seen.mappings, FailureFilter())
         assert (after.state, after.attempts) == ("quarantine", before.attempts + 1)
 
-    def test_forget(self, world: World, seen: Seen) -> None:
+    def test_forgotten_failures_are_not_retried_until_the_object_changes(
+        self, world: World, seen: Seen
+    ) -> None:
         listed = [each.version for each in failures(site_of(seen), seen.mappings, FailureFilter(prefix="o"))]
         assert forget(site_of(seen), listed) == 2
         world.node.later(3600.0)
@@ -223,7 +227,7 @@ class TestFailures:
         world.node.settle()
         assert "o00001" in world.bucket.content()
 
-    def test_what_is_listed_and_what_is_left_out(
+    def test_failed_command_lists_up_to_the_limit_and_says_when_there_are_more(
         self, world: World, seen: Seen, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """A delete that failed, and has to wait until it is allowed, has no next try."""
@@ -246,7 +250,7 @@ class TestFailures:
         assert line.split("\t")[8] == "when deletes are allowed"
         assert "--limit 0 shows all" in capsys.readouterr().err
 
-    def test_what_fails_while_the_operator_thinks_is_not_forgotten(self, world: World, seen: Seen) -> None:
+    def test_forget_keeps_failures_of_versions_that_were_not_listed(self, world: World, seen: Seen) -> None:
         listed = [each.version for each in failures(site_of(seen), seen.mappings, FailureFilter(prefix="o"))]
         world.fail_names(AccessDenied("no"), "o00001", "o00002", "o00003")
         for name in ("o00002", "o00003"):
@@ -256,7 +260,7 @@ class TestFailures:
         assert set(world.node.unsettled()) == {"n" * 1100, "o00002", "o00003"}
 
 
-def test_a_plan(world: World) -> None:
+def test_plan_of_a_reset_counts_rows_of_the_prefix_and_since_the_time(world: World) -> None:
     world.fill(3)
     world.swift.clock.sleep(100.0)
     then = world.swift.clock.now()

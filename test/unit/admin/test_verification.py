@@ -47,8 +47,8 @@ def kept(account: Account, **profile: Any) -> _KeptObjects:
     return _KeptObjects(mapping(**profile), cast(Any, account), lambda: NOW.seconds)
 
 
-class TestKept:
-    def test_one_walk_tells_of_all(self) -> None:
+class TestKeptObjects:
+    def test_several_names_cost_one_walk_of_the_account(self) -> None:
         account = Account("segment")
         found = kept(account, retain_local=False)
         assert "a segment of" in found.reason(CONTAINER, "segment")
@@ -56,12 +56,12 @@ class TestKept:
         assert found.reason(CONTAINER, "o") == ""
         assert account.walks == 1
 
-    def test_nothing_is_asked_where_nothing_is_moved(self) -> None:
+    def test_mapping_that_retains_local_objects_walks_no_account(self) -> None:
         account = Account("segment")
         assert kept(account).reason(CONTAINER, "segment") == ""
         assert account.walks == 0
 
-    def test_a_walk_that_fails_is_not_begun_for_every_name(self) -> None:
+    def test_failed_walk_raises_for_every_name_without_another_walk(self) -> None:
         account = Account()
         account.fails = True
         found = kept(account, retain_local=False)
@@ -91,18 +91,20 @@ class TestPending:
         one = _Container(site, mapping(retain_local=False), cast(Any, None), found)
         return one._pending("o", state)
 
-    def test_what_stays_here(self, account: Account, rows: list[RowPosition]) -> None:
+    def test_segment_whose_row_was_handled_is_pending_as_kept(
+        self, account: Account, rows: list[RowPosition]
+    ) -> None:
         rows.append(row("handled"))
         assert "a segment of" in self.pending(account, PRESENT, rows)
 
-    def test_a_delete_is_not_kept_by_what_names_the_object(
+    def test_deleted_segment_is_not_pending_and_walks_no_account(
         self, account: Account, rows: list[RowPosition]
     ) -> None:
         rows.append(row("handled"))
         assert self.pending(account, Deleted(NOW), rows) == ""
         assert account.walks == 0
 
-    def test_what_stays_here_has_rows_that_wait_for_ever(
+    def test_segment_whose_row_is_behind_is_pending_as_kept(
         self, account: Account, rows: list[RowPosition]
     ) -> None:
         rows.append(row("behind"))

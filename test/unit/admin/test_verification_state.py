@@ -12,7 +12,7 @@ from s3_sync.admin.verification_state import Seen, VerificationState
 from s3_sync.errors import StateError
 
 
-def test_it_goes_on(tmp_path: Path) -> None:
+def test_resumed_state_keeps_position_manifests_and_counts(tmp_path: Path) -> None:
     path = tmp_path / "state"
     state = VerificationState(str(path), "of c", resume=False)
     state.add_manifests("c", ["1", "2", "3"])
@@ -29,7 +29,7 @@ def test_it_goes_on(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_another_begins_anew(tmp_path: Path) -> None:
+def test_state_of_another_verification_is_refused_or_starts_over(tmp_path: Path) -> None:
     path = str(tmp_path / "state")
     state = VerificationState(path, "of c", resume=False)
     state.reach("c", "m", Seen(10), done=True)
@@ -41,7 +41,7 @@ def test_another_begins_anew(tmp_path: Path) -> None:
     assert not state.has_manifests("c")
 
 
-def test_a_file_that_is_something_else(tmp_path: Path) -> None:
+def test_file_that_is_no_state_file_raises_and_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "state"
     path.write_text("something else" * 100)
     for resume in (True, False):
@@ -58,7 +58,7 @@ def test_a_file_that_is_something_else(tmp_path: Path) -> None:
         VerificationState(str(tmp_path), "of c", resume=False)
 
 
-def test_two_at_the_same_time(tmp_path: Path) -> None:
+def test_state_in_use_by_another_verification_raises(tmp_path: Path) -> None:
     path = str(tmp_path / "state")
     first = VerificationState(path, "of c", resume=False)
     first.reach("c", "m", Seen(10))
