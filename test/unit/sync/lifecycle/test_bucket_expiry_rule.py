@@ -35,7 +35,7 @@ def looks(world: World, seconds: float) -> int:
     return world.bucket.counts()["set_expiry_rule"]
 
 
-def test_at_the_start_soon_after_a_change_and_once_a_day(world: World) -> None:
+def test_rule_is_checked_at_start_soon_after_a_change_and_once_a_day(world: World) -> None:
     world.fill(3)
     world.node.settle()
     assert lifetimes(world) == {30}
@@ -47,14 +47,16 @@ def test_at_the_start_soon_after_a_change_and_once_a_day(world: World) -> None:
     assert world.converged()
 
 
-def test_a_rule_that_somebody_took_away_comes_back(world: World) -> None:
+def test_removed_rule_is_set_again(world: World) -> None:
     world.node.settle()
     world.bucket.provider.store("bucket").lifetimes.clear()
     looks(world, 2 * CHECK_INTERVAL)
     assert lifetimes(world) == {30}
 
 
-def test_the_option_changes_and_goes(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_changed_option_updates_the_rule_and_removed_option_deletes_it(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     world.fill(3)
     world.node.settle()
     world.node.edit(remote_delete_after=7 * DAY)
@@ -70,13 +72,15 @@ def test_the_option_changes_and_goes(world: World, caplog: pytest.LogCaptureFixt
     assert world.bucket.counts()["delete"] == 0
 
 
-def test_a_mapping_without_the_option_asks_nothing(tmp_path: Path) -> None:
+def test_mapping_without_the_option_never_checks_the_rule(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.fill(3)
     assert looks(world, 2 * CHECK_INTERVAL) == 0
 
 
-def test_no_permission(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_denied_rule_is_logged_once_retried_hourly_and_copying_continues(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     """Said once; objects are copied all the same; tried again every hour, and told when it works."""
     world.bucket.before = lambda method, name: (
         AccessDenied("not you") if method == "set_expiry_rule" else None
@@ -94,7 +98,7 @@ def test_no_permission(world: World, caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.text.count("expire 30 days after") == 1
 
 
-def test_the_same_bytes_again_begin_a_new_life(world: World) -> None:
+def test_same_bytes_again_renew_the_age_of_the_copy_without_upload(world: World) -> None:
     """Their copy would expire too early otherwise: nothing is sent, but it becomes a new object there."""
     for name in ("again", "left alone"):
         world.swift.put(name, b"bytes")
@@ -113,7 +117,7 @@ def test_the_same_bytes_again_begin_a_new_life(world: World) -> None:
     assert world.bucket.counts()["post"] == 0
 
 
-def test_without_expiry_nothing_is_done_about_the_same_bytes(tmp_path: Path) -> None:
+def test_same_bytes_again_without_the_option_send_nothing(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.swift.put("again", b"bytes")
     world.node.settle()

@@ -20,7 +20,9 @@ from unit.sync.fake_node import mapping
         ({"remote_delete_after": 7 * 86400}, "the store deletes them 7 days later: then no copy remains"),
     ],
 )
-def test_moves_are_told(profile: dict[str, int], expected: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_announce_warns_when_objects_of_a_move_leave(
+    profile: dict[str, int], expected: str, caplog: pytest.LogCaptureFixture
+) -> None:
     announce([mapping(retain_local=False, **profile), mapping(**profile)])
     [record] = caplog.records
     assert record.levelno == logging.WARNING

@@ -73,10 +73,12 @@ def reasons(outcome: Outcome) -> tuple[str, str]:
     return outcome.kind.value, outcome.reason
 
 
-class TestMoved:
+class TestMove:
     @pytest.mark.parametrize("conditional", [True, False])
     @pytest.mark.parametrize("view", [ABSENT, NEW, UNKNOWN, ListedState(None)])
-    def test_a_new_object(self, view: RemoteState, conditional: bool) -> None:
+    def test_new_object_is_copied_proved_by_head_and_then_released(
+        self, view: RemoteState, conditional: bool
+    ) -> None:
         world = World(conditional)
         stamp = world.swift.put(NAME, b"12345", x_object_meta_a="b")
         assert world.handle(view=view) == Outcome(Kind.COPIED, size=5)
@@ -87,7 +89,7 @@ class TestMoved:
         assert world.swift.row(NAME).deleted
         assert world.swift.row(NAME).data_timestamp == stamp.after()
 
-    def test_its_tombstone_is_never_propagated(self) -> None:
+    def test_tombstone_of_a_move_is_skipped_and_keeps_the_copy(self) -> None:
         world = World(propagate_delete=True)
         world.swift.put(NAME, b"x")
         world.handle()
@@ -96,7 +98,7 @@ class TestMoved:
             assert world.costs == Counter()
         assert world.there == b"x"
 
-    def test_nor_where_a_post_came_before_the_move(self) -> None:
+    def test_tombstone_of_a_move_after_a_post_is_skipped_and_keeps_the_copy(self) -> None:
         world = World(propagate_delete=True)
         world.swift.put(NAME, b"x")
         world.swift.post(NAME, x_object_meta_a="b")
@@ -107,7 +109,7 @@ class TestMoved:
         assert world.there == b"x"
 
     @pytest.mark.parametrize("propagate", [True, False])
-    def test_a_client_deletes_what_was_moved(self, propagate: bool) -> None:
+    def test_client_delete_of_moved_object_deletes_copy_only_if_propagated(self, propagate: bool) -> None:
         world = World(propagate_delete=propagate)
         world.swift.put(NAME, b"x")
         world.handle()
@@ -116,7 +118,7 @@ class TestMoved:
         assert world.handle() == expected
         assert world.there == (None if propagate else b"x")
 
-    def test_what_is_there_already_is_released_with_one_look(self) -> None:
+    def test_object_with_current_copy_is_released_after_a_single_head(self) -> None:
         world = World()
         world.swift.put(NAME, b"x")
         world.store(b"x", swift_timestamp=world.swift.row(NAME).timestamp.internal)
@@ -126,7 +128,9 @@ class TestMoved:
 
     @pytest.mark.parametrize("conditional", [True, False])
     @pytest.mark.parametrize("view", [ABSENT, NEW, UNKNOWN])
-    def test_a_restored_object_costs_no_upload(self, view: RemoteState, conditional: bool) -> None:
+    def test_restored_object_is_moved_again_without_upload(
+        self, view: RemoteState, conditional: bool
+    ) -> None:
         world = World(conditional)
         world.swift.put(NAME, b"x", x_object_meta_a="b")
         world.handle()
@@ -135,7 +139,7 @@ class TestMoved:
         assert (world.costs, world.sent) == ({"head": 2, "post": 1}, [])
         assert (world.here, world.there) == (None, b"x")
 
-    def test_a_copy_is_marked_as_one_of_the_version_that_goes(self) -> None:
+    def test_same_bytes_with_newer_timestamp_update_the_mark_of_the_copy(self) -> None:
         """Nothing else will tell later that a delete of a time before it is an older one."""
         world = World()
         before = world.swift.put(NAME, b"x")
@@ -145,7 +149,7 @@ class TestMoved:
         meta = world.bucket.inner.head_object(NAME).meta
         assert (world.here, meta.swift_timestamp) == (None, now)
 
-    def test_which_the_store_has_to_show(self) -> None:
+    def test_object_stays_if_the_store_does_not_show_the_new_mark(self) -> None:
         world = World()
         before = world.swift.put(NAME, b"x")
         world.store(b"x", swift_timestamp=before.internal)
@@ -154,7 +158,7 @@ class TestMoved:
         assert reasons(world.handle()) == ("pending", "copy_unproven")
         assert world.here == b"x"
 
-    def test_metadata_that_changed_is_sent_and_looked_at_before_the_release(self) -> None:
+    def test_changed_metadata_is_posted_and_proved_before_the_release(self) -> None:
         world = World()
         world.swift.put(NAME, b"x")
         world.handle()
@@ -164,7 +168,7 @@ class TestMoved:
         assert world.bucket.metadata(NAME) == {"a": "b"}
         assert world.here is None
 
-    def test_a_cold_copy_gets_new_metadata_with_its_bytes(self) -> None:
+    def test_changed_metadata_of_an_archived_copy_is_sent_with_its_bytes(self) -> None:
         world = World()
         world.swift.put(NAME, b"x")
         world.handle()
@@ -174,7 +178,7 @@ class TestMoved:
         assert world.bucket.metadata(NAME) == {"a": "b"}
         assert world.here is None
 
-    def test_expiry_goes_along(self) -> None:
+    def test_moved_object_keeps_its_expiry_as_a_mark_of_the_copy(self) -> None:
         world = World()
         world.swift.put(NAME, b"x", x_delete_at="2000000000")
         world.handle()
@@ -183,10 +187,10 @@ class TestMoved:
         assert world.here is None
 
 
-class TestStays:
+class TestReleaseRefused:
     """Everything for which the local object stays where it is."""
 
-    def test_not_due(self) -> None:
+    def test_object_that_is_not_due_stays_until_copy_after_has_passed(self) -> None:
         world = World(copy_after=60)
         world.swift.put(NAME)
         assert world.handle(view=ABSENT) == Outcome(Kind.PENDING, "not_due")
@@ -195,14 +199,14 @@ class TestStays:
         assert world.handle(view=ABSENT).kind is Kind.COPIED
         assert world.here is None
 
-    def test_excluded(self) -> None:
+    def test_excluded_object_stays(self) -> None:
         world = World(exclude=re.compile("o/"))
         world.swift.put(NAME)
         assert world.handle() == Outcome(Kind.SKIPPED, "excluded")
         assert world.here == b"data"
 
     @pytest.mark.parametrize("kind", ["plain", "symlink"])
-    def test_condition(self, kind: str) -> None:
+    def test_object_that_fails_the_condition_stays_without_a_copy(self, kind: str) -> None:
         world = World(criteria=compile_criteria({"x-object-meta-move": "yes"}, ""))
         world.swift.put(NAME)
         world.swift.objects[NAME, 0] = replace(world.swift.objects[NAME, 0], kind=kind)
@@ -211,7 +215,7 @@ class TestStays:
         assert world.here == b"data"
         assert world.there is None
 
-    def test_a_symlink(self) -> None:
+    def test_symlink_fails_and_stays(self) -> None:
         world = World()
         world.swift.put(NAME, b"target")
         plain = world.swift.objects[NAME, 0]
@@ -235,7 +239,7 @@ class TestStays:
             "x-object-meta-x-delete-at",
         ],
     )
-    def test_metadata_that_no_copy_carries(self, header: str) -> None:
+    def test_object_with_metadata_that_no_copy_carries_fails_and_stays(self, header: str) -> None:
         world = World()
         world.swift.put(NAME, b"x", **{header: "noindex"})
         outcome = world.handle()
@@ -243,14 +247,14 @@ class TestStays:
         assert header in outcome.detail
         assert (world.here, world.there) == (b"x", None)
 
-    def test_expired(self) -> None:
+    def test_expired_object_is_skipped_and_not_copied(self) -> None:
         world = World()
         world.swift.put(NAME, b"x", x_delete_at="1700000001")
         world.swift.clock.sleep(10)
         assert world.handle() == Outcome(Kind.SKIPPED, "vanished")
         assert (world.here, world.there) == (b"x", None)
 
-    def test_the_copy_is_gone_at_the_check(self) -> None:
+    def test_copy_missing_at_the_proof_leaves_the_object_pending(self) -> None:
         world = World()
         world.swift.put(NAME, b"x")
         looks: list[str] = []
@@ -263,7 +267,7 @@ class TestStays:
         assert reasons(world.handle()) == ("pending", "copy_unproven")
         assert world.here == b"x"
 
-    def test_the_copy_is_another_at_the_check(self) -> None:
+    def test_copy_changed_before_the_proof_leaves_the_object_until_the_retry(self) -> None:
         world = World()
         world.swift.put(NAME, b"x")
 
@@ -278,7 +282,7 @@ class TestStays:
         assert world.handle().kind is Kind.COPIED
         assert (world.here, world.there) == (None, b"x")
 
-    def test_metadata_got_lost_on_the_way(self) -> None:
+    def test_store_that_drops_metadata_leaves_the_object_pending(self) -> None:
         """As at a store that does not keep some header: the object is never released there."""
         world = World()
         world.swift.put(NAME, b"x", content_language="de")
@@ -294,14 +298,14 @@ class TestStays:
 
     @pytest.mark.parametrize("error", [RemoteUnavailable("x"), AccessDenied("x")])
     @pytest.mark.parametrize("call", ["put", "head"])
-    def test_the_remote_fails(self, call: str, error: Exception) -> None:
+    def test_failed_put_or_head_leaves_the_object_pending(self, call: str, error: Exception) -> None:
         world = World()
         world.swift.put(NAME, b"x")
         world.bucket.before = lambda method, name: error if method == call else None
         assert world.handle(view=ABSENT).kind is Kind.PENDING
         assert world.here == b"x"
 
-    def test_the_remote_copy_is_newer_than_every_replica(self) -> None:
+    def test_copy_newer_than_every_replica_is_not_overwritten(self) -> None:
         world = World()
         stamp = world.swift.put(NAME, b"old")
         world.store(b"archived", swift_timestamp=stamp.after().internal)
@@ -309,14 +313,14 @@ class TestStays:
             assert reasons(world.handle(view=view)) == ("pending", "local_behind")
         assert (world.here, world.there) == (b"old", b"archived")
 
-    def test_the_newest_state_is_not_known(self) -> None:
+    def test_unknown_newest_state_sends_no_requests(self) -> None:
         world = World()
         world.swift.put(NAME, b"x")
         world.swift.lost.add(NAME)
         assert reasons(world.handle()) == ("pending", "local_unavailable")
         assert (world.there, world.costs) == (None, Counter())
 
-    def test_the_newest_state_is_not_known_any_more_at_the_release(self) -> None:
+    def test_newest_state_unknown_after_the_upload_prevents_the_release(self) -> None:
         world = World()
         world.swift.put(NAME, b"x")
 
@@ -329,8 +333,8 @@ class TestStays:
         assert (world.here, world.there) == (b"x", b"x")
 
 
-class TestOldViews:
-    def test_a_row_of_what_was_moved_meanwhile(self) -> None:
+class TestOutdatedRows:
+    def test_row_of_an_object_moved_meanwhile_is_superseded(self) -> None:
         world = World()
         world.swift.put(NAME, b"x")
         row = world.swift.row(NAME)
@@ -341,7 +345,7 @@ class TestOldViews:
             assert world.costs == Counter()
 
     @pytest.mark.parametrize("change", ["put", "post"])
-    def test_a_row_acts_for_its_own_version_only(self, change: str) -> None:
+    def test_row_of_an_older_version_is_superseded_without_requests(self, change: str) -> None:
         """Another daemon may still be sending the old one, and would be the last to write."""
         world = World()
         world.swift.put(NAME, b"old")
@@ -352,7 +356,7 @@ class TestOldViews:
         assert world.handle().kind is Kind.COPIED
 
     @pytest.mark.parametrize("newer", ["present", "deleted", "moved"])
-    def test_another_policy_holds_something_newer(self, newer: str) -> None:
+    def test_row_is_superseded_by_a_newer_state_in_another_policy(self, newer: str) -> None:
         """As after a container was made again in another policy while some servers were away."""
         world = World()
         world.swift.put(NAME, b"misplaced")
@@ -366,7 +370,7 @@ class TestOldViews:
         assert world.handle(row) == Outcome(Kind.SKIPPED, "superseded")
         assert world.there == before
 
-    def test_a_copy_with_parts_proves_itself_like_any_other(self) -> None:
+    def test_multipart_copy_is_proved_and_released_without_second_upload(self) -> None:
         world = World()
         world.swift.put(NAME, bytes(2500))
         assert world.handle() == Outcome(Kind.COPIED, size=2500)

@@ -19,7 +19,7 @@ VERSIONED = [
 
 
 @pytest.mark.parametrize("headers", VERSIONED)
-def test_a_versioned_container(
+def test_versioned_container_moves_nothing_and_is_logged_once(
     tmp_path: Path, headers: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     world = World(tmp_path, mapping=mapping(retain_local=False))
@@ -41,7 +41,7 @@ def test_a_versioned_container(
     assert not world.node.crawl.is_failing
 
 
-def test_a_mapping_that_retains_copies_from_there(tmp_path: Path) -> None:
+def test_mapping_that_retains_objects_copies_a_versioned_container(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.db.headers = VERSIONED[0]
     world.fill(3)
@@ -49,7 +49,7 @@ def test_a_mapping_that_retains_copies_from_there(tmp_path: Path) -> None:
     assert world.converged()
 
 
-def test_delays_and_restarts(tmp_path: Path) -> None:
+def test_objects_move_when_due_despite_restarts_and_a_post_starts_over(tmp_path: Path) -> None:
     world = World(tmp_path, mapping=mapping(retain_local=False, copy_after=1000))
     world.fill(5)
     world.node.settle()
@@ -67,7 +67,7 @@ def test_delays_and_restarts(tmp_path: Path) -> None:
     assert world.node.unsettled() == {}
 
 
-def test_an_edit_of_the_policy_moves_what_changes_from_then_on(tmp_path: Path) -> None:
+def test_retain_local_set_to_false_moves_only_objects_changed_since(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.fill(2)
     world.node.settle()

@@ -31,8 +31,8 @@ def said(caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
     return lambda: " ".join(line for line in caplog.messages if "segments of" in line)
 
 
-class TestMoved:
-    def test_an_slo(self, world: World) -> None:
+class TestLargeMove:
+    def test_slo_is_released_before_its_segments_each_after_a_proof(self, world: World) -> None:
         raw = world.swift.put_slo("o", world.two(), x_object_meta_a="b")
         world.run()
         assert world.here == []
@@ -47,7 +47,7 @@ class TestMoved:
         assert kinds[-5:] == ["put_manifest", "head", "get_manifest", "head", "get_manifest"]
         assert (world.waiting, world.node.unsettled(), world.node.crawl.is_failing) == (0, {}, False)
 
-    def test_a_dlo(self, world: World) -> None:
+    def test_dlo_is_moved_with_the_segments_of_its_prefix_only(self, world: World) -> None:
         world.two("/c_segments/o/1", "/c_segments/o/2")
         world.swift.put("/c_segments/other", b"x")
         world.swift.put_dlo("o", "c_segments/o/")
@@ -55,14 +55,14 @@ class TestMoved:
         assert world.here == ["/c_segments/other"]
         assert world.bucket.content()["o"] == ONE + TWO
 
-    def test_segments_may_be_retained(self, tmp_path: Path) -> None:
+    def test_retain_local_segments_keeps_the_segments(self, tmp_path: Path) -> None:
         world = World(tmp_path, retain_local_segments=True)
         world.swift.put_slo("o", world.two())
         world.run()
         assert world.here == [A, B]
         assert (world.deletes, world.waiting) == (["o"], 0)
 
-    def test_one_segment_used_twice(self, world: World) -> None:
+    def test_segment_named_twice_is_deleted_once(self, world: World) -> None:
         world.swift.put(A, ONE)
         world.swift.put_slo("o", [A, A])
         world.run()
@@ -70,7 +70,9 @@ class TestMoved:
         assert world.bucket.content()["o"] == ONE + ONE
 
     @pytest.mark.parametrize("propagate", [True, False])
-    def test_tombstones(self, tmp_path: Path, propagate: bool) -> None:
+    def test_tombstone_of_moved_slo_is_ignored_and_client_delete_propagated(
+        self, tmp_path: Path, propagate: bool
+    ) -> None:
         world = World(tmp_path, propagate_delete=propagate)
         world.swift.put_slo("o", world.two())
         world.run()
@@ -83,7 +85,7 @@ class TestMoved:
         assert world.costs["delete"] == propagate
 
     @pytest.mark.parametrize("sizes", [(20, 30), (3, 4)])
-    def test_restored_and_moved_again_without_an_upload(self, world: World, sizes: tuple[int, int]) -> None:
+    def test_restored_slo_is_moved_again_without_upload(self, world: World, sizes: tuple[int, int]) -> None:
         """The manifest is another one after a restore: it says when its segments were written."""
 
         def put() -> bytes:
@@ -99,7 +101,7 @@ class TestMoved:
         assert set(world.costs) == {"head", "get_manifest", "post"}
         assert (world.here, world.bucket.inner.manifests.get("o")) == ([], first)
 
-    def test_a_dlo_comes_back_as_an_slo(self, world: World) -> None:
+    def test_moved_dlo_that_returns_as_an_slo_is_moved_without_upload(self, world: World) -> None:
         world.swift.put(A, b"a" * 3)
         world.swift.put(B, b"b" * 4)
         world.swift.put_dlo("o", "c_segments/")
@@ -111,7 +113,7 @@ class TestMoved:
         assert world.costs["put"] + world.costs["part"] == 0
         assert (world.here, world.bucket.inner.manifests.get("o")) == ([], raw)
 
-    def test_what_was_stored_before(self, world: World) -> None:
+    def test_slo_copied_before_the_mapping_moved_is_released_without_upload(self, world: World) -> None:
         """A mapping that begins to move finds the copies of before."""
         world.node.edit()
         world.swift.put_slo("o", world.two())
@@ -123,7 +125,7 @@ class TestMoved:
         assert (world.here, world.bucket.metadata("o")) == ([], {"a": "b"})
 
 
-class TestManifestStays:
+class TestManifestReleaseRefused:
     def unmoved(self, world: World, reason: str) -> None:
         before = world.here
         world.run()
@@ -132,44 +134,44 @@ class TestManifestStays:
         assert world.node.unsettled() == {"o": reason}
         assert world.waiting == 0
 
-    def test_without_the_stored_manifest(self, world: World) -> None:
+    def test_missing_stored_manifest_leaves_the_slo_pending(self, world: World) -> None:
         world.swift.put_slo("o", world.two())
         world.after("put_manifest", lambda: world.bucket.inner.manifests.delete("o"))
         self.unmoved(world, "copy_unproven")
 
-    def test_with_another_stored_manifest(self, world: World) -> None:
+    def test_different_stored_manifest_leaves_the_slo_pending(self, world: World) -> None:
         raw = world.swift.put_slo("o", world.two())
         other = json.dumps(json.loads(raw)[:1]).encode()
         world.after("put_manifest", lambda: world.bucket.inner.manifests.put("o", other))
         self.unmoved(world, "copy_unproven")
 
-    def test_with_another_copy(self, world: World) -> None:
+    def test_missing_copy_leaves_the_slo_pending(self, world: World) -> None:
         world.swift.put_slo("o", world.two())
         world.after("put_manifest", lambda: world.bucket.inner.delete_object("o"))
         self.unmoved(world, "copy_unproven")
 
     @pytest.mark.parametrize("change", [{"range": "0-1"}, {"sub_slo": True}])
-    def test_what_cannot_be_copied(self, world: World, change: dict[str, Any]) -> None:
+    def test_slo_with_ranges_or_nested_slos_stays(self, world: World, change: dict[str, Any]) -> None:
         raw = json.loads(world.swift.put_slo("o", world.two()))
         raw[1].update(change)
         world.swift.put("o", json.dumps(raw).encode(), x_static_large_object="True")
         self.unmoved(world, "slo_range" if "range" in change else "slo_nested")
 
-    def test_a_dlo_with_bytes_of_its_own(self, world: World) -> None:
+    def test_dlo_with_bytes_of_its_own_stays(self, world: World) -> None:
         world.two()
         world.swift.put("o", b"own", x_object_manifest="c_segments/")
         self.unmoved(world, "dlo_body")
 
-    def test_a_dlo_whose_segments_are_still_to_come(self, world: World) -> None:
+    def test_dlo_without_segments_stays(self, world: World) -> None:
         world.swift.put_dlo("o", "c_segments/")
         self.unmoved(world, "segment_changed")
         assert world.bucket.content() == {}
 
-    def test_an_slo_that_is_said_to_be_a_dlo_too(self, world: World) -> None:
+    def test_slo_with_a_dlo_header_stays(self, world: World) -> None:
         world.swift.put_slo("o", world.two(), x_object_manifest="c_segments/")
         self.unmoved(world, "metadata_not_copied")
 
-    def test_a_dlo_with_a_new_segment(self, world: World) -> None:
+    def test_dlo_that_gains_a_segment_during_the_copy_is_copied_again(self, world: World) -> None:
         world.two()
         world.swift.put_dlo("o", "c_segments/")
         world.after("put_manifest", lambda: world.swift.put(C, b"C" * 10) if C not in world.here else None)
@@ -183,7 +185,9 @@ class TestManifestStays:
         assert world.bucket.content()["o"] == ONE + TWO + b"C" * 10
 
     @pytest.mark.parametrize("change", ["put", "post", "delete"])
-    def test_a_client_was_faster(self, world: World, change: str) -> None:
+    def test_client_change_before_the_release_keeps_manifest_and_segments(
+        self, world: World, change: str
+    ) -> None:
         """Nothing else is touched then."""
         world.swift.put_slo("o", world.two())
 
@@ -210,7 +214,7 @@ class TestManifestStays:
         assert world.waiting == 0
 
 
-class TestSegmentsStay:
+class TestSegmentDeleteRefused:
     """The manifest has left; what of its segments is not to be touched."""
 
     def left(self, world: World, act: Callable[[], object]) -> None:
@@ -231,7 +235,9 @@ class TestSegmentsStay:
 
     @pytest.mark.parametrize("container", ["c", "other", "c_segments", "\0versions\0c"])
     @pytest.mark.parametrize("kind", ["slo", "dlo", "symlink"])
-    def test_named_by_another(self, world: World, container: str, kind: str, said: Callable[[], str]) -> None:
+    def test_segment_named_by_another_object_stays(
+        self, world: World, container: str, kind: str, said: Callable[[], str]
+    ) -> None:
         name = "p" if container == "c" else f"/{container}/p"
 
         def refer() -> None:
@@ -250,26 +256,28 @@ class TestSegmentsStay:
         assert world.here == sorted([B, name])
         assert "1 deleted, 1 named by other objects" in said()
 
-    def test_named_by_one_that_came_after_the_manifest_went(self, world: World) -> None:
+    def test_segments_named_by_a_manifest_written_after_the_release_stay(self, world: World) -> None:
         self.left(world, lambda: world.swift.put_slo("/other/p", [A, B]))
         assert world.here == [A, B, "/other/p"]
         assert world.swift.read("/other/p") == ONE + TWO
 
     @pytest.mark.parametrize("data", [ONE, b"else"])
-    def test_overwritten(self, world: World, data: bytes, said: Callable[[], str]) -> None:
+    def test_segment_overwritten_after_the_release_stays(
+        self, world: World, data: bytes, said: Callable[[], str]
+    ) -> None:
         """The same bytes may be part of an upload that goes on just now."""
         self.left(world, lambda: world.swift.put(A, data))
         assert world.here == [A]
         assert "1 changed" in said()
 
-    def test_a_segment_that_is_younger_than_its_manifest(self, world: World) -> None:
+    def test_segment_younger_than_its_manifest_stays(self, world: World) -> None:
         names = world.two()
         world.swift.put_slo("o", names)
         world.swift.put(A, ONE)
         world.run()
         assert world.here == [A]
 
-    def test_overwritten_at_the_last_moment(self, world: World) -> None:
+    def test_segment_overwritten_right_before_its_delete_stays(self, world: World) -> None:
         def point(what: str, name: str) -> None:
             if (what, name) == ("deletes", A):
                 world.swift.put(A, ONE)
@@ -279,7 +287,7 @@ class TestSegmentsStay:
         world.run()
         assert world.here == [A]
 
-    def test_metadata_of_its_own(self, world: World, said: Callable[[], str]) -> None:
+    def test_segment_with_user_metadata_stays(self, world: World, said: Callable[[], str]) -> None:
         names = world.two()
         world.swift.post(A, x_object_meta_colour="red")
         world.swift.put_slo("o", names)
@@ -287,14 +295,16 @@ class TestSegmentsStay:
         assert world.here == [A]
         assert "1 with metadata of its own" in said()
 
-    def test_where_versions_are_kept(self, world: World) -> None:
+    def test_segments_in_a_versioned_container_stay(self, world: World) -> None:
         world.swift.versioned.add("c_segments")
         world.swift.put_slo("o", world.two())
         world.run()
         assert world.here == [A, B]
 
     @pytest.mark.parametrize("loss", ["object", "manifest"])
-    def test_the_copy_is_gone(self, world: World, loss: str, said: Callable[[], str]) -> None:
+    def test_segments_stay_if_copy_or_stored_manifest_is_gone(
+        self, world: World, loss: str, said: Callable[[], str]
+    ) -> None:
         def lose() -> None:
             if loss == "object":
                 world.bucket.inner.delete_object("o")
@@ -305,7 +315,7 @@ class TestSegmentsStay:
         assert world.here == [A, B]
         assert "2 not in the store" in said()
 
-    def test_the_copy_is_another(self, world: World) -> None:
+    def test_segments_stay_if_the_stored_manifest_was_replaced(self, world: World) -> None:
         """Somebody has overwritten it with something smaller."""
 
         def replace() -> None:
@@ -315,7 +325,9 @@ class TestSegmentsStay:
         self.left(world, replace)
         assert world.here == [A, B]
 
-    def test_the_copy_is_of_others(self, world: World, said: Callable[[], str]) -> None:
+    def test_segments_stay_if_the_copy_is_of_a_newer_version(
+        self, world: World, said: Callable[[], str]
+    ) -> None:
         """Another daemon has stored a newer version, with a manifest of its own."""
 
         def replace() -> None:
@@ -330,7 +342,7 @@ class TestSegmentsStay:
         assert world.here == [A, B, C, "/other/o"]
         assert "2 not in the store" in said()
 
-    def test_other_bytes_with_an_old_timestamp(self, world: World) -> None:
+    def test_segment_with_other_bytes_and_an_old_timestamp_stays(self, world: World) -> None:
         """As a proxy with a slow clock writes them."""
 
         def overwrite() -> None:
@@ -344,13 +356,15 @@ class TestSegmentsStay:
         self.left(world, overwrite)
         assert world.here == [A]
 
-    def test_they_follow_although_a_client_has_deleted_the_name_since(self, tmp_path: Path) -> None:
+    def test_segments_are_deleted_although_a_client_deleted_the_moved_name(self, tmp_path: Path) -> None:
         world = World(tmp_path, propagate_delete=False)
         self.left(world, lambda: world.swift.delete("o"))
         assert world.here == []
         assert world.bucket.content() == {"o": ONE + TWO}
 
-    def test_what_was_added_to_a_dlo(self, world: World, said: Callable[[], str]) -> None:
+    def test_segment_added_to_a_dlo_after_its_release_stays(
+        self, world: World, said: Callable[[], str]
+    ) -> None:
         world.two()
         world.swift.put_dlo("o", "c_segments/")
         self.after_manifest(world, lambda: world.swift.put(C, b"late"))
@@ -358,7 +372,7 @@ class TestSegmentsStay:
         assert world.here == [C]
         assert "1 added after the copy" in said()
 
-    def test_an_exact_prefix(self, world: World) -> None:
+    def test_object_outside_the_exact_prefix_of_a_dlo_stays(self, world: World) -> None:
         world.two("/c_segments/foo/1", "/c_segments/foobar")
         world.swift.put_dlo("o", "c_segments/foo/")
         world.run()

@@ -18,9 +18,11 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-class TestTroubles:
+class TestUnansweredRequests:
     @pytest.mark.parametrize("error", [RemoteUnavailable("x"), NotFound("x")])
-    def test_the_store_does_not_answer(self, world: World, error: SyncError) -> None:
+    def test_cleanup_without_the_store_waits_and_without_the_copy_ends(
+        self, world: World, error: SyncError
+    ) -> None:
         world.swift.put_slo("o", world.two())
         gone: list[str] = []
         world.swift.meanwhile = lambda what, name: gone.append(name) if what == "deleted" else None
@@ -35,7 +37,7 @@ class TestTroubles:
         assert (world.here, world.waiting, world.node.crawl.is_failing) == ([], 0, False)
 
     @pytest.mark.parametrize("lost", [A, "/other/p"])
-    def test_swift_does_not_answer(self, world: World, lost: str) -> None:
+    def test_cleanup_with_unreadable_local_objects_waits_for_them(self, world: World, lost: str) -> None:
         """Not even for an object that may name the segments: then nobody knows."""
         world.swift.put_slo("o", world.two())
         world.swift.put("/other/p", b"")
@@ -54,7 +56,7 @@ class TestTroubles:
         world.run()
         assert world.here == ["/other/p"]
 
-    def test_a_manifest_that_is_written_just_now(self, world: World) -> None:
+    def test_manifest_rewritten_during_the_sweep_keeps_its_segments(self, world: World) -> None:
         """It is looked at again, and found to name them or not."""
         world.swift.put_slo("o", world.two())
         world.swift.put_slo("/other/p", [B])
@@ -69,7 +71,7 @@ class TestTroubles:
         world.run()
         assert world.here == [A, "/other/p"]
 
-    def test_another_daemon_has_deleted_the_manifest(self, world: World) -> None:
+    def test_manifest_released_by_another_daemon_first_is_still_cleaned_up(self, world: World) -> None:
         """Both have noted the segments, and both may delete them."""
         world.swift.put_slo("o", world.two())
         before = world.swift.objects["o", 0]
@@ -91,8 +93,10 @@ class TestTroubles:
         assert (world.here, world.waiting) == ([], 0)
 
 
-class TestInSlices:
-    def test_rows_get_their_turn(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class TestSlicedSweep:
+    def test_long_sweep_lets_rows_be_handled_and_then_rests(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         world = World(tmp_path)
         world.node.restart(once=False)
         for number in range(9):
@@ -122,14 +126,16 @@ class TestInSlices:
             world.swift.clock.now() - began > 5 * segment_sweep.SWEEP_SLICE * segment_sweep.SWEEP_REST_FACTOR
         )
 
-    def test_as_many_as_there_are(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_more_segments_than_one_scan_takes_are_all_deleted(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr("s3_sync.sync.lifecycle.segment_cleanup.MAX_SEGMENTS_PER_SCAN", 3)
         for number in range(4):
             world.swift.put_slo(f"o{number}", world.two(f"/c_segments/{number}/1", f"/c_segments/{number}/2"))
         world.run()
         assert (world.here, world.waiting) == ([], 0)
 
-    def test_nothing_is_deleted_once_objects_are_retained(self, world: World) -> None:
+    def test_waiting_cleanup_is_dropped_once_the_mapping_retains_objects(self, world: World) -> None:
         world.swift.put_slo("o", world.two())
         world.bucket.before = lambda method, name: (
             RemoteUnavailable("x") if "o" not in world.here and method == "head" else None
@@ -141,7 +147,7 @@ class TestInSlices:
         assert world.here == [A, B]
 
 
-def test_a_crash_at_every_point(tmp_path: Path) -> None:
+def test_crash_at_any_point_of_a_large_move_is_completed_after_restart(tmp_path: Path) -> None:
     """Whatever was begun is ended by the next process, and nothing is lost on the way."""
     for number in range(1, 1000):
         world = World(tmp_path / str(number))
@@ -177,7 +183,7 @@ def test_a_crash_at_every_point(tmp_path: Path) -> None:
             return
 
 
-def test_unreadable_for_good(world: World) -> None:
+def test_manifest_that_stays_unreadable_keeps_all_segments(world: World) -> None:
     """A manifest that nobody can read may name anything."""
     world.swift.put_slo("o", world.two())
     world.swift.put("/other/p", b"x", x_static_large_object="True")

@@ -113,7 +113,9 @@ ALONE = [
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("conditional", [True, False])
 @pytest.mark.parametrize("propagate", [True, False])
-def test_a_client_in_between(tmp_path: Path, start: str, conditional: bool, propagate: bool) -> None:
+def test_client_change_at_any_point_of_a_move_loses_no_bytes(
+    tmp_path: Path, start: str, conditional: bool, propagate: bool
+) -> None:
     for acts in ALONE:
         everywhere(tmp_path, start, acts, conditional=conditional, propagate_delete=propagate)
 
@@ -133,7 +135,9 @@ TOGETHER = [
 
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("conditional", [True, False])
-def test_a_client_and_another_daemon_in_between(tmp_path: Path, start: str, conditional: bool) -> None:
+def test_client_and_second_daemon_at_any_point_of_a_move_lose_no_bytes(
+    tmp_path: Path, start: str, conditional: bool
+) -> None:
     """A request takes less time than ``copy_after``; nothing else is asked of the store."""
     for acts in TOGETHER:
         everywhere(tmp_path, start, acts, nodes=2, conditional=conditional, copy_after=300)
@@ -142,7 +146,7 @@ def test_a_client_and_another_daemon_in_between(tmp_path: Path, start: str, cond
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("conditional", [True, False])
 @pytest.mark.parametrize("acts", [("other daemon",), ("delete", "other daemon")])
-def test_another_daemon_in_between_without_a_delay(
+def test_second_daemon_at_any_point_of_a_move_at_once_loses_no_bytes(
     tmp_path: Path, start: str, conditional: bool, acts: tuple[str, ...]
 ) -> None:
     everywhere(tmp_path, start, acts, nodes=2, conditional=conditional)
@@ -150,7 +154,7 @@ def test_another_daemon_in_between_without_a_delay(
 
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("conditional", [True, False])
-def test_a_crash_at_every_point(tmp_path: Path, start: str, conditional: bool) -> None:
+def test_crash_at_any_point_of_a_move_loses_nothing(tmp_path: Path, start: str, conditional: bool) -> None:
     for at in itertools.count(1):
         world = begin(tmp_path / str(at), start, conditional=conditional)
 

@@ -41,7 +41,7 @@ def test_segments_of_a_dlo_move_after_it_under_their_own_names(world: World) -> 
     assert world.bucket.content() == {"o": ONE + TWO, "segment": b"x", **SEGMENTS}
 
 
-def test_segment_that_the_store_refuses_is_on_record_and_stays(world: World) -> None:
+def test_segment_refused_by_the_store_stays_until_a_retry_succeeds(world: World) -> None:
     world.swift.put_slo("o", world.two("seg/1", "seg/2"))
 
     def refuse(method: str, name: str) -> Exception | None:
@@ -57,7 +57,7 @@ def test_segment_that_the_store_refuses_is_on_record_and_stays(world: World) -> 
     assert world.bucket.content() == {"o": ONE + TWO, **SEGMENTS}
 
 
-def test_a_dlo_whose_prefix_is_its_own_name(world: World) -> None:
+def test_dlo_whose_prefix_matches_its_own_name_moves_with_its_segments(world: World) -> None:
     world.two("o/1", "o/2")
     world.swift.put_dlo("o", "c/o/")
     world.run()
@@ -68,7 +68,7 @@ def test_a_dlo_whose_prefix_is_its_own_name(world: World) -> None:
     assert (world.here, world.bucket.content()["p"]) == ([], ONE + TWO)
 
 
-def test_they_stay_with_what_stays(world: World) -> None:
+def test_segments_of_an_excluded_manifest_stay(world: World) -> None:
     world.node.edit(retain_local=False, exclude=re.compile("o"))
     world.swift.put_slo("o", world.two("1", "2"))
     world.run()
@@ -77,7 +77,7 @@ def test_they_stay_with_what_stays(world: World) -> None:
     assert world.node.unsettled() == {}
 
 
-def test_what_is_named_by_way_of_symlinks_stays_with_what_stays(world: World) -> None:
+def test_segments_named_through_symlinks_stay_with_an_excluded_manifest(world: World) -> None:
     world.node.edit(retain_local=False, exclude=re.compile("o"))
     world.two("1", "2")
     world.swift.put("part/1", b"", x_object_sysmeta_symlink_target="c/link")
@@ -94,7 +94,7 @@ def test_what_is_named_by_way_of_symlinks_stays_with_what_stays(world: World) ->
 
 
 @pytest.mark.parametrize("end", ["delete", "overwrite", "other segments"])
-def test_until_nothing_names_them(world: World, end: str) -> None:
+def test_segments_move_once_no_excluded_manifest_names_them(world: World, end: str) -> None:
     """Then they are objects like any other, at their next change."""
     world.node.edit(retain_local=False, exclude=re.compile("o"))
     world.swift.put_slo("o", world.two("1", "2"))
@@ -111,7 +111,7 @@ def test_until_nothing_names_them(world: World, end: str) -> None:
     assert set(world.bucket.content()) == ({"1"} if end == "other segments" else {"1", "2"})
 
 
-def test_an_object_becomes_a_dlo_by_a_post(world: World) -> None:
+def test_object_that_a_post_makes_a_dlo_keeps_segments_until_it_is_due(world: World) -> None:
     world.node.edit(retain_local=False, copy_after=100)
     world.node.options["once"] = False
     world.node.restart()
@@ -127,7 +127,7 @@ def test_an_object_becomes_a_dlo_by_a_post(world: World) -> None:
     assert (world.here, world.bucket.content()) == ([], {"o": b"x", "seg/1": b"x"})
 
 
-def test_segments_in_an_older_copy_of_the_database_that_has_grown_again_stay(world: World) -> None:
+def test_segments_stay_after_an_older_database_has_grown_again(world: World) -> None:
     """Their manifest has the number of a row that was read before."""
     world.node.options["once"] = False
     world.node.edit(retain_local=False, exclude=re.compile("o"))
@@ -148,7 +148,7 @@ def test_segments_in_an_older_copy_of_the_database_that_has_grown_again_stay(wor
     assert world.bucket.content() == {}
 
 
-def test_nothing_moves_while_it_is_not_known(world: World) -> None:
+def test_unreadable_manifest_delays_all_moves_of_the_container(world: World) -> None:
     world.swift.put("a", b"x")
     world.swift.put_slo("o", world.two("1", "2"))
     world.swift.lost.add("o")
@@ -160,7 +160,9 @@ def test_nothing_moves_while_it_is_not_known(world: World) -> None:
     assert (world.here, set(world.bucket.content())) == ([], {"a", "o", "1", "2"})
 
 
-def test_in_slices(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_index_that_takes_long_is_built_in_slices_before_any_move(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("s3_sync.sync.lifecycle.segment_index.ROWS_PER_READ", 3)
     for number in range(10):
         world.swift.put(f"empty{number}", b"")
@@ -180,7 +182,7 @@ def test_in_slices(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(world.bucket.content()) == 13
 
 
-def test_who_retains_objects_does_not_look(world: World) -> None:
+def test_mapping_that_retains_objects_builds_no_index(world: World) -> None:
     world.node.edit()
     world.swift.put_slo("o", world.two("1", "2"))
     world.swift.heads.clear()
@@ -189,7 +191,7 @@ def test_who_retains_objects_does_not_look(world: World) -> None:
     assert world.swift.heads == []
 
 
-def test_a_manifest_that_nobody_can_read_names_nothing(world: World) -> None:
+def test_malformed_manifest_names_no_segments_and_others_move(world: World) -> None:
     world.swift.put("o", b"rubbish", x_static_large_object="True")
     world.swift.put("a", b"x")
     world.run()
