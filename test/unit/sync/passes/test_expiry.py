@@ -68,48 +68,48 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-class TestDeleted:
-    def test_when_it_is_due(self, world: World) -> None:
+class TestExpiredCopies:
+    def test_copy_is_deleted_when_its_expiry_is_due(self, world: World) -> None:
         world.move()
         assert (world.at(DUE - 1), world.there) == (Counter(), {NAME: b"data"})
         assert (world.at(DUE), world.there) == ({"head": 1, "delete": 1}, {})
         assert world.node.tally()["deleted"] == 1
         assert (world.noted, world.at(10 * DUE)) == ([], Counter())
 
-    def test_later_by_the_offset(self, tmp_path: Path) -> None:
+    def test_expiration_offset_delays_the_delete(self, tmp_path: Path) -> None:
         world = World(tmp_path, propagate_expiration_offset=100)
         world.move()
         assert world.at(DUE + 99) == Counter()
         assert world.at(DUE + 100) == {"head": 1, "delete": 1}
 
-    def test_after_a_restart_and_when_the_tombstone_is_forgotten(self, world: World) -> None:
+    def test_copy_is_deleted_after_a_restart_and_without_the_tombstone(self, world: World) -> None:
         world.move()
         world.node.restart()
         world.swift.objects.clear()
         world.at(DUE)
         assert world.there == {}
 
-    def test_after_a_reset(self, world: World) -> None:
+    def test_copy_is_deleted_after_a_reset_of_the_journal(self, world: World) -> None:
         world.move()
         world.node.journal.reset(world.node.crawl.key)
         world.at(DUE)
         assert world.there == {}
 
-    def test_what_was_there_already_when_it_was_moved(self, world: World) -> None:
+    def test_copy_of_an_object_moved_twice_is_deleted(self, world: World) -> None:
         """The copy has an older mark than what was moved."""
         world.move()
         world.move()
         world.at(DUE)
         assert world.there == {}
 
-    def test_a_copy_by_an_earlier_version(self, world: World) -> None:
+    def test_copy_stored_without_an_expiry_mark_is_deleted(self, world: World) -> None:
         """It is not said there that it expires: that is mended first."""
         world.store(b"data")
         world.move()
         world.at(DUE)
         assert world.there == {}
 
-    def test_many(self, world: World) -> None:
+    def test_several_copies_are_deleted_each_at_its_own_time(self, world: World) -> None:
         for number in range(25):
             world.swift.put(f"o{number}", x_delete_at=str(int(DELETE_AT) + number))
         world.node.settle()
@@ -119,7 +119,7 @@ class TestDeleted:
         world.at(DUE + 24)
         assert world.there == {}
 
-    def test_restored_and_reaped(self, world: World) -> None:
+    def test_copy_of_restored_object_is_kept_until_the_expirer_has_run(self, world: World) -> None:
         world.move()
         world.node.edit(**world.profile, copy_after=10**6)
         world.swift.put(NAME, b"data", x_delete_at=DELETE_AT)
@@ -131,12 +131,10 @@ class TestDeleted:
         assert world.there == {}
 
 
-class TestClocks:
+class TestStoreClock:
     """What time it is in the store counts, too."""
 
-    def test_clock_of_the_store_behind_keeps_the_copy_until_it_has_come_to_the_time(
-        self, tmp_path: Path
-    ) -> None:
+    def test_slow_store_clock_keeps_the_copy_until_it_reaches_the_expiry(self, tmp_path: Path) -> None:
         world = World(tmp_path, propagate_expiration_offset=100)
         world.move()
         world.bucket.clock_offset = -2000.0
@@ -146,35 +144,35 @@ class TestClocks:
         assert (world.at(DUE + 2099), world.there) == ({"head": 1}, {NAME: b"data"})
         assert (world.at(DUE + 2100 + REAP_GRACE), world.there) == ({"head": 1, "delete": 1}, {})
 
-    def test_clock_of_the_store_set_right_lets_the_copy_go(self, world: World) -> None:
+    def test_corrected_store_clock_allows_the_delete_at_the_next_retry(self, world: World) -> None:
         world.move()
         world.bucket.clock_offset = -2000.0
         world.at(DUE)
         world.bucket.clock_offset = 0.0
         assert (world.at(DUE + REAP_GRACE), world.there) == ({"head": 1, "delete": 1}, {})
 
-    def test_clock_of_the_store_ahead_hastens_nothing(self, world: World) -> None:
+    def test_fast_store_clock_does_not_delete_early(self, world: World) -> None:
         world.move()
         world.bucket.clock_offset = 2000.0
         assert (world.at(DUE - 1), world.there) == (Counter(), {NAME: b"data"})
         assert (world.at(DUE), world.there) == ({"head": 1, "delete": 1}, {})
 
 
-class TestKept:
-    def test_without_the_option(self, tmp_path: Path) -> None:
+class TestKeptCopies:
+    def test_without_propagate_expiration_the_copy_is_kept(self, tmp_path: Path) -> None:
         world = World(tmp_path, propagate_expiration=False)
         world.move()
         assert world.noted == []
         world.node.edit(**OPTIONS)
         assert (world.at(DUE), world.there) == (Counter(), {NAME: b"data"})
 
-    def test_where_the_time_to_keep_it_is_set(self, tmp_path: Path) -> None:
+    def test_remote_delete_after_replaces_the_expiry_pass(self, tmp_path: Path) -> None:
         world = World(tmp_path, remote_delete_after=86400)
         world.move()
         assert world.noted == []
         assert set(world.at(DUE)) <= {"set_expiry_rule"}  # the bucket's own rule is looked at, nothing else
 
-    def test_once_the_option_is_taken_away(self, world: World) -> None:
+    def test_removed_option_keeps_the_copy_until_it_is_set_again(self, world: World) -> None:
         world.move()
         world.node.edit(**{**OPTIONS, "propagate_expiration": False})
         assert (world.at(DUE), world.there) == (Counter(), {NAME: b"data"})
@@ -182,13 +180,13 @@ class TestKept:
         world.at(DUE + 1)
         assert world.there == {}
 
-    def test_without_an_expiry(self, world: World) -> None:
+    def test_object_without_expiry_is_not_noted(self, world: World) -> None:
         world.swift.put(NAME)
         world.node.settle()
         assert world.noted == []
 
     @pytest.mark.parametrize("delete_at", [DELETE_AT, str(int(DELETE_AT) + 1), None])
-    def test_another_version_is_stored(self, world: World, delete_at: str | None) -> None:
+    def test_copy_of_another_version_is_kept(self, world: World, delete_at: str | None) -> None:
         world.move()
         marks = {} if delete_at is None else {"x_delete_at": delete_at}
         world.store(b"newer", swift_timestamp=world.swift.put("other").internal, **marks)
@@ -197,14 +195,16 @@ class TestKept:
         assert (world.at(DUE), world.noted) == ({"head": 1}, [])
         assert world.there[NAME] == b"newer"
 
-    def test_the_same_version_expires_later_now(self, world: World) -> None:
+    def test_copy_with_a_later_expiry_mark_is_kept(self, world: World) -> None:
         world.move()
         info = world.bucket.inner.head_object(NAME)
         world.bucket.inner.post_object(NAME, info.meta.marked(x_delete_at="2000000000"))
         assert (world.at(DUE), world.noted) == ({"head": 1}, [])
 
     @pytest.mark.parametrize("propagate", [True, False])
-    def test_a_client_deleted_it(self, tmp_path: Path, propagate: bool) -> None:
+    def test_client_delete_before_expiry_follows_propagate_delete(
+        self, tmp_path: Path, propagate: bool
+    ) -> None:
         """Before it expired: then it is for `propagate_delete`."""
         world = World(tmp_path, propagate_delete=propagate)
         world.move()
@@ -215,14 +215,16 @@ class TestKept:
         assert world.noted == []
 
     @pytest.mark.parametrize("headers", [{}, {"x_delete_at": str(int(DELETE_AT) + 9)}])
-    def test_there_is_an_object_again(self, world: World, headers: dict[str, str]) -> None:
+    def test_copy_of_object_that_is_present_again_is_kept(
+        self, world: World, headers: dict[str, str]
+    ) -> None:
         world.move()
         world.node.edit(**OPTIONS, copy_after=10**6)
         world.swift.put(NAME, b"data", **headers)
         assert (world.at(DUE), world.noted) == ({"head": 1}, [])
         assert world.there == {NAME: b"data"}
 
-    def test_nobody_can_say_what_is_newest(self, world: World) -> None:
+    def test_copy_is_kept_while_the_newest_state_is_unknown(self, world: World) -> None:
         world.move()
         world.swift.lost.add(NAME)
         assert "delete" not in world.at(DUE)
@@ -232,13 +234,13 @@ class TestKept:
         world.at(DUE + RETRY_PAUSE)
         assert (world.there, world.node.crawl.outstanding.retrying) == ({}, 0)
 
-    def test_what_is_excluded_by_then(self, world: World) -> None:
+    def test_copy_of_a_name_excluded_meanwhile_is_kept(self, world: World) -> None:
         world.move()
         world.node.edit(**OPTIONS, exclude=re.compile("o/"))
         assert (world.at(DUE), world.noted) == (Counter(), [])
         assert world.there == {NAME: b"data"}
 
-    def test_it_is_gone_already(self, world: World) -> None:
+    def test_missing_copy_ends_the_expiry_after_one_head(self, world: World) -> None:
         world.move()
         world.bucket.inner.delete_object(NAME)
         assert (world.at(DUE), world.noted) == ({"head": 1}, [])
@@ -246,7 +248,7 @@ class TestKept:
 
 @pytest.mark.parametrize("error", [RemoteUnavailable("down"), AccessDenied("no")])
 @pytest.mark.parametrize("call", ["head", "delete"])
-def test_what_fails_is_tried_again(world: World, call: str, error: Exception) -> None:
+def test_failed_head_or_delete_is_retried_after_a_restart(world: World, call: str, error: Exception) -> None:
     world.move()
     world.bucket.before = lambda method, name: error if method == call and name == NAME else None
     world.swift.clock.time = START + DUE
@@ -261,7 +263,9 @@ def test_what_fails_is_tried_again(world: World, call: str, error: Exception) ->
     assert (world.there, world.node.crawl.outstanding.retrying) == ({}, 0)
 
 
-def test_an_outage_is_no_matter_of_every_single_one(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_outage_stops_the_expiry_pass_after_a_few_requests(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     for number in range(50):
         world.swift.put(f"o{number}", x_delete_at=DELETE_AT)
     world.node.settle()
@@ -282,7 +286,7 @@ def test_an_outage_is_no_matter_of_every_single_one(world: World, caplog: pytest
     assert (world.there, world.node.crawl.outstanding.retrying) == ({}, 0)
 
 
-def test_one_run_tries_again_what_failed(world: World) -> None:
+def test_single_run_retries_a_failed_expiry_once(world: World) -> None:
     world.move()
     world.bucket.before = lambda method, name: AccessDenied("no") if method == "delete" else None
     world.swift.clock.time = START + DUE
@@ -300,7 +304,9 @@ def test_one_run_tries_again_what_failed(world: World) -> None:
 
 @pytest.mark.parametrize("moment", ["deletes", "deleted"])
 @pytest.mark.parametrize("back", [False, True])
-def test_killed_at_the_local_delete(world: World, moment: str, back: bool) -> None:
+def test_crash_at_the_local_delete_still_deletes_the_copy_in_the_end(
+    world: World, moment: str, back: bool
+) -> None:
     """``back``: in time to go on with the move; else the object has expired meanwhile."""
 
     def crash(what: str, name: str) -> None:
@@ -324,7 +330,7 @@ def test_killed_at_the_local_delete(world: World, moment: str, back: bool) -> No
     assert (world.there, world.noted) == ({}, [])
 
 
-def test_a_replica_that_was_away_brings_it_back(world: World) -> None:
+def test_object_returned_by_a_stale_replica_keeps_the_copy_until_reaped(world: World) -> None:
     """The version that was moved is offered again after all tombstones are forgotten: it expires, too."""
     world.swift.put(NAME, x_delete_at=DELETE_AT)
     old = world.swift.objects[NAME, 0]
@@ -337,7 +343,7 @@ def test_a_replica_that_was_away_brings_it_back(world: World) -> None:
     assert world.there == {}
 
 
-def test_the_note_is_written_before_the_local_object_goes(world: World) -> None:
+def test_expiry_is_noted_before_the_local_delete(world: World) -> None:
     seen: list[tuple[str, list[str]]] = []
     look: Callable[[str, str], None] = lambda what, name: seen.append((what, world.noted))  # noqa: E731
     world.swift.meanwhile = look

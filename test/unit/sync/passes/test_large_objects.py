@@ -49,8 +49,8 @@ def beside(world: World, method: str, act: Callable[[], object]) -> None:
     world.bucket.before = fault
 
 
-class TestBesideIt:
-    def test_it_is_in_the_journal_before_the_cursor_passes_it(self, world: World) -> None:
+class TestLaneOfLargeObjects:
+    def test_large_object_is_in_the_journal_before_the_cursor_passes_it(self, world: World) -> None:
         world.node.settle()
         world.swift.put("huge", HUGE)
         world.fill(3)
@@ -66,7 +66,9 @@ class TestBesideIt:
         assert (world.converged(), states(world)) == (True, {})
 
     @pytest.mark.parametrize("restarted", [True, False])
-    def test_a_clock_that_is_set_back_does_not_keep_it_there(self, world: World, restarted: bool) -> None:
+    def test_clock_set_back_does_not_delay_waiting_objects_and_retries(
+        self, world: World, restarted: bool
+    ) -> None:
         world.swift.put("huge", HUGE)
         world.swift.put("refused", SMALL)
         world.fail_names(AccessDenied("no", status=403, code="AccessDenied"), "refused")
@@ -79,13 +81,13 @@ class TestBesideIt:
         world.node.settle()
         assert (world.converged(), states(world)) == (True, {})
 
-    def test_it_is_counted_once(self, world: World) -> None:
+    def test_large_object_is_counted_once(self, world: World) -> None:
         world.swift.put("huge", HUGE)
         world.node.settle()
         assert world.node.tally() == {"copied": 1}
         assert world.node.crawl.summary(True) == "scanned 1: copied 1"
 
-    def test_small_objects_pass(self, world: World) -> None:
+    def test_small_objects_are_copied_during_the_upload_of_a_large_one(self, world: World) -> None:
         world.swift.put("huge", HUGE)
         seen: list[set[str]] = []
 
@@ -104,7 +106,7 @@ class TestBesideIt:
 
     @pytest.mark.parametrize("conditional", [True, False], ids=["conditions", "no-conditions"])
     @pytest.mark.parametrize("data", [SMALL, HUGE + b"2", None], ids=["small", "huge", "deleted"])
-    def test_what_comes_later_about_the_same_name_waits(
+    def test_newer_row_of_a_large_object_waits_for_its_upload(
         self, tmp_path: Path, data: bytes | None, conditional: bool
     ) -> None:
         world = World(tmp_path, conditional, lane=LaterPool())
@@ -127,7 +129,7 @@ class TestBesideIt:
         assert (world.converged(), states(world)) == (True, {})
         world.node.journal.close()
 
-    def test_the_same_row_met_again(self, tmp_path: Path) -> None:
+    def test_row_read_again_by_the_verify_pass_is_sent_once(self, tmp_path: Path) -> None:
         """By the verify pass of another node's rows."""
         world = World(tmp_path, lane=LaterPool(), slack=60.0)
         world.swift.dbs.append(FakeDb("db1"))
@@ -144,7 +146,7 @@ class TestBesideIt:
         assert (world.bucket.sent["huge"], states(world)) == (1, {})
         world.node.journal.close()
 
-    def test_new_metadata_and_large_objects_of_segments(self, world: World) -> None:
+    def test_slo_and_dlo_and_their_new_metadata_go_through_the_lane(self, world: World) -> None:
         world.swift.put("/c_segments/1", bytes(60))
         world.swift.put("/c_segments/2", bytes(50))
         world.swift.put_slo("slo", ["/c_segments/1", "/c_segments/2"])
@@ -161,7 +163,7 @@ class TestBesideIt:
         world.node.settle()
         assert world.bucket.metadata("dlo") == {"a": "b"}
 
-    def test_what_is_there_already_needs_no_place(self, world: World) -> None:
+    def test_large_object_that_is_present_does_not_wait_in_the_journal(self, world: World) -> None:
         world.swift.put("huge", HUGE)
         world.node.settle()
         world.node.context.statuses.reset(world.node.mapping)
@@ -170,7 +172,9 @@ class TestBesideIt:
         world.node.crawl.step()
         assert (states(world), world.node.tally()) == ({}, {"present": 1})
 
-    def test_no_more_wait_than_was_agreed(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_large_objects_beyond_the_waiting_limit_are_copied_in_the_batch(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(row_services, "MAX_WAITING_LARGE", 3)
         for number in range(8):
             world.swift.put(f"h{number}", HUGE)
@@ -179,7 +183,9 @@ class TestBesideIt:
         world.node.settle()
         assert world.converged()
 
-    def test_the_lane_gets_a_few_at_a_time(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_lane_takes_no_more_than_max_queued_at_a_time(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(large_objects, "MAX_QUEUED", 2)
         for number in range(7):
             world.swift.put(f"h{number}", HUGE)
@@ -189,7 +195,7 @@ class TestBesideIt:
         world.node.settle()
         assert (world.converged(), states(world)) == (True, {})
 
-    def test_another_crawl_takes_over(self, world: World) -> None:
+    def test_new_crawl_of_an_edited_mapping_continues_waiting_objects(self, world: World) -> None:
         """The mapping was edited while large objects were on their way, or waited for a place."""
         world.swift.put("x", HUGE)
         world.swift.put("y", HUGE)
@@ -210,7 +216,7 @@ class TestBesideIt:
         world.node.settle()
         assert (world.converged(), states(world)) == (True, {})
 
-    def test_a_move(self, tmp_path: Path) -> None:
+    def test_large_object_of_a_move_stays_until_it_is_copied(self, tmp_path: Path) -> None:
         world = World(tmp_path, lane=LaterPool(), mapping=mapping(retain_local=False))
         world.swift.put("huge", HUGE)
         world.swift.put("o", SMALL)
@@ -223,7 +229,7 @@ class TestBesideIt:
 
 
 class TestFailures:
-    def test_it_is_tried_again(self, world: World) -> None:
+    def test_failed_large_object_is_retried_until_it_is_copied(self, world: World) -> None:
         world.fail_names(AccessDenied("no"), "huge")
         world.swift.put("huge", HUGE)
         world.swift.put("o", SMALL)
@@ -233,7 +239,7 @@ class TestFailures:
         world.node.later(MAX_PAUSE)
         assert (world.converged(), states(world)) == (True, {})
 
-    def test_an_outage_is_noticed_and_its_end_too(self, world: World) -> None:
+    def test_outage_in_the_lane_fails_the_crawl_until_the_store_answers(self, world: World) -> None:
         world.node.settle()
         for number in range(5):
             world.swift.put(f"h{number}", HUGE)
@@ -247,7 +253,7 @@ class TestFailures:
         assert (world.converged(), states(world)) == (True, {})
         assert not world.node.crawl.is_failing
 
-    def test_an_older_failure_does_not_hold_back_what_is_newer(self, world: World) -> None:
+    def test_failure_of_an_older_version_does_not_delay_the_newer_one(self, world: World) -> None:
         world.swift.put("x", HUGE)
 
         def others() -> None:
@@ -262,7 +268,7 @@ class TestFailures:
         world.node.settle()
         assert (world.converged(), states(world)) == (True, {})
 
-    def test_it_cannot_be_written_down(self, world: World) -> None:
+    def test_stored_large_object_the_journal_cannot_settle_is_not_sent_again(self, world: World) -> None:
         """It is stored, and found there by the next try."""
         world.swift.put("huge", HUGE)
         real = world.node.journal.settle
@@ -278,7 +284,7 @@ class TestFailures:
         world.node.later(60.0)
         assert (world.bucket.sent["huge"], states(world)) == (1, {})
 
-    def test_once_ends_when_the_lane_is_empty(self, tmp_path: Path) -> None:
+    def test_single_run_ends_when_the_lane_is_empty(self, tmp_path: Path) -> None:
         world = World(tmp_path, once=True)
         for number in range(100):
             world.swift.put(f"h{number:03}", HUGE)
@@ -291,7 +297,7 @@ class TestFailures:
         world.node.settle()
         assert world.node.crawl.outstanding.retrying == 1
 
-    def test_nothing_is_begun_when_it_is_time_to_stop(self, world: World) -> None:
+    def test_stop_begins_no_more_large_objects_until_the_restart(self, world: World) -> None:
         for number in range(3):
             world.swift.put(f"h{number}", HUGE)
         beside(world, "put", world.node.context.stop.set)

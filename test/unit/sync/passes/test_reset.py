@@ -36,7 +36,7 @@ def passes(world: World) -> int:
 
 
 class TestReset:
-    def test_what_is_missing_is_copied_and_nothing_else(self, world: World) -> None:
+    def test_reset_copies_only_missing_objects_and_only_once(self, world: World) -> None:
         world.fill(100)
         world.swift.clock.sleep(10.0)  # copies are younger than what they are of
         world.node.settle()
@@ -56,7 +56,7 @@ class TestReset:
         world.node.settle()
         assert world.bucket.counts() == {}  # once
 
-    def test_after_the_clock_was_set_back(self, world: World) -> None:
+    def test_reset_after_the_clock_was_set_back_copies_missing_objects(self, world: World) -> None:
         """The mapping began at a time that is still to come."""
         world.fill(5)
         world.swift.clock.sleep(10.0 * 86400.0)
@@ -67,7 +67,7 @@ class TestReset:
         world.node.settle()
         assert world.converged()
 
-    def test_reset_after_a_fast_clock_was_put_right_is_taken_by_the_next_process(self, world: World) -> None:
+    def test_reset_after_a_fast_clock_was_put_right_is_done_after_restart(self, world: World) -> None:
         world.fill(5)
         world.swift.clock.sleep(600.0)
         world.node.settle()
@@ -79,7 +79,7 @@ class TestReset:
         world.node.settle()
         assert world.converged()
 
-    def test_by_prefix(self, world: World) -> None:
+    def test_reset_with_prefix_copies_only_missing_names_of_the_prefix(self, world: World) -> None:
         for number in range(30):
             world.swift.put(f"a/{number:02}")
             world.swift.put(f"b/{number:02}")
@@ -90,7 +90,7 @@ class TestReset:
         assert set(world.bucket.sent) == {"b/05"}
         assert not any(name.startswith("a/") for method, name in world.bucket.calls if method != "list")
 
-    def test_by_time(self, world: World) -> None:
+    def test_reset_with_since_copies_only_missing_objects_changed_since(self, world: World) -> None:
         world.fill(5)
         world.swift.clock.sleep(100.0)
         then = world.swift.clock.now()
@@ -101,7 +101,7 @@ class TestReset:
         world.node.settle()
         assert set(world.bucket.sent) == {"o00007"}
 
-    def test_overwritten_behind_our_back(self, world: World) -> None:
+    def test_reset_overwrites_a_foreign_copy(self, world: World) -> None:
         names = world.fill(20)
         world.node.settle()
         world.swift.clock.sleep(10.0)
@@ -112,7 +112,7 @@ class TestReset:
         assert world.converged()
         assert set(world.bucket.sent) == {names[4]}
 
-    def test_deletes_are_done_again(self, world: World) -> None:
+    def test_reset_deletes_a_copy_that_came_back_after_a_delete(self, world: World) -> None:
         world.fill(12)
         world.swift.put("gone", b"1")
         world.node.settle()
@@ -125,7 +125,7 @@ class TestReset:
         world.node.settle()
         assert world.converged()
 
-    def test_what_was_moved_stays_moved(self, tmp_path: Path) -> None:
+    def test_reset_keeps_copies_of_moved_objects_and_sends_nothing(self, tmp_path: Path) -> None:
         world = World(tmp_path, mapping=mapping(retain_local=False, propagate_delete=False))
         world.fill(5)
         for _ in range(5):
@@ -140,7 +140,7 @@ class TestReset:
         assert world.bucket.content() == kept
         assert not world.bucket.sent
 
-    def test_failures_are_tried_again(self, world: World) -> None:
+    def test_reset_retries_failed_and_quarantined_objects(self, world: World) -> None:
         world.fill(12)
         world.swift.put("n" * 1100)
         world.fail_names(AccessDenied("no"), "o00003")
@@ -160,7 +160,7 @@ class TestReset:
         [entry] = world.node.journal.unsettled(world.node.crawl.key)
         assert (entry.state, entry.attempts) == ("quarantine", attempts + 1)
 
-    def test_a_kill_in_the_middle(self, world: World) -> None:
+    def test_reset_interrupted_by_restarts_sends_each_object_once(self, world: World) -> None:
         """Goes on where it was: with batches of ten, each a turn."""
         names = world.fill(1000)
         world.node.settle()
@@ -178,7 +178,7 @@ class TestReset:
         world.node.settle()
         assert passes(world) == 0
 
-    def test_an_outage_in_the_middle(self, world: World) -> None:
+    def test_reset_during_an_outage_is_completed_afterwards(self, world: World) -> None:
         names = world.fill(50)
         world.node.settle()
         world.swift.clock.sleep(10.0)
@@ -195,7 +195,7 @@ class TestReset:
         assert world.converged()
         assert world.node.unsettled() == {}
 
-    def test_new_objects_do_not_wait(self, world: World) -> None:
+    def test_new_object_during_a_reset_is_copied_before_the_reset_ends(self, world: World) -> None:
         world.fill(1000)
         world.node.settle()
         world.swift.clock.sleep(10.0)
@@ -207,7 +207,7 @@ class TestReset:
         assert "new" in world.bucket.content()
         assert not world.converged()
 
-    def test_not_before_its_time(self, tmp_path: Path) -> None:
+    def test_reset_copies_rows_that_are_not_due_only_when_they_are(self, tmp_path: Path) -> None:
         """Copied under another policy, then reset: rows that are not due are not forgotten."""
         world = World(tmp_path)
         world.fill(20)
@@ -220,7 +220,7 @@ class TestReset:
         world.node.later(86400.0 + 61)
         assert set(world.bucket.sent) == {"o00001"}
 
-    def test_one_that_is_older_than_the_progress(self, world: World) -> None:
+    def test_reset_before_the_first_turn_adds_no_pass(self, world: World) -> None:
         world.fill(20)
         reset(world)
         world.swift.clock.sleep(1.0)
@@ -228,7 +228,7 @@ class TestReset:
         assert passes(world) == 0
         assert world.bucket.counts()["list"] == 1  # the one at the begin
 
-    def test_while_nobody_runs(self, world: World) -> None:
+    def test_reset_while_no_daemon_runs_is_done_after_the_start(self, world: World) -> None:
         world.fill(5)
         world.node.settle()
         lose(world, "o00001")
@@ -239,7 +239,7 @@ class TestReset:
         assert world.converged()
 
 
-def test_three_nodes_share_a_reset(tmp_path: Path) -> None:
+def test_reset_on_three_nodes_sends_each_object_once(tmp_path: Path) -> None:
     """Each sends its own again, and sees after a slack that the others have done theirs."""
     three = Three(tmp_path)
     names = [f"o{number:05d}" for number in range(60)]
@@ -261,7 +261,7 @@ def test_three_nodes_share_a_reset(tmp_path: Path) -> None:
     assert set(three.bucket.sent.values()) == {1}
 
 
-def test_a_reset_on_one_node_is_enough(tmp_path: Path) -> None:
+def test_reset_on_one_node_sends_rows_of_the_others_after_the_slack(tmp_path: Path) -> None:
     three = Three(tmp_path)
     names = [f"o{number:05d}" for number in range(60)]
     for name in names:
@@ -279,7 +279,7 @@ def test_a_reset_on_one_node_is_enough(tmp_path: Path) -> None:
 
 
 class TestPause:
-    def test_nothing_is_begun(self, world: World) -> None:
+    def test_paused_mapping_sends_no_requests_until_it_is_resumed(self, world: World) -> None:
         world.fill(5)
         controls = world.node.context.controls
         controls.pause(world.node.mapping)
@@ -292,7 +292,7 @@ class TestPause:
         assert world.converged()
 
     @pytest.mark.parametrize("kind", ["primary", "reset"])
-    def test_in_the_middle_of_a_batch(self, tmp_path: Path, kind: str) -> None:
+    def test_pause_during_a_batch_leaves_the_rest_until_resume(self, tmp_path: Path, kind: str) -> None:
         """What is in flight ends; the rest waits, and is done once."""
         world = World(tmp_path, items_chunk=20)
         names = world.fill(50)
