@@ -19,11 +19,11 @@ ABSENT, NEW, UNKNOWN = Presumption.ABSENT, Presumption.PROBABLY_ABSENT, Presumpt
 VIEWS = ["fresh", "new", "unknown", "listed"]
 
 
-class TestCosts:
+class TestRequestCosts:
     """A new object is one read and one PUT; what is there already costs nothing."""
 
     @pytest.mark.parametrize("view", ["fresh", "new"])
-    def test_a_new_object(self, view: str) -> None:
+    def test_new_object_costs_one_put(self, view: str) -> None:
         world = World()
         world.swift.put(NAME, b"12345", x_object_meta_colour="blü")
         outcome = world.handle(view=world.view(view))
@@ -34,7 +34,7 @@ class TestCosts:
         assert world.bucket.metadata(NAME) == {"colour": "blü"}
         assert sum(world.counted) == 5
 
-    def test_an_object_that_a_listing_misses(self) -> None:
+    def test_object_missing_in_a_listing_costs_a_put_unless_it_was_deleted(self) -> None:
         """It may have been deleted since its row was written, so all replicas are asked."""
         world = World()
         world.swift.put(NAME)
@@ -48,20 +48,20 @@ class TestCosts:
         assert reasons(world.handle(row, ListedState(None))) == ("skipped", "superseded")
         assert world.stored is None
 
-    def test_a_new_object_of_which_nothing_is_known(self) -> None:
+    def test_new_object_with_unknown_remote_state_costs_a_head_and_a_put(self) -> None:
         world = World()
         world.swift.put(NAME)
         assert world.handle().kind is Kind.COPIED
         assert world.costs == {"head": 1, "put": 1}
 
-    def test_where_writes_have_no_conditions_all_replicas_are_asked(self) -> None:
+    def test_put_without_conditions_asks_all_replicas_first(self) -> None:
         world = World(conditional=False)
         world.swift.put(NAME)
         assert world.handle(view=NEW).kind is Kind.COPIED
         assert world.costs == {"put": 1}
         assert world.swift.heads == [NAME]
 
-    def test_an_unchanged_listed_object_is_nothing(self) -> None:
+    def test_unchanged_listed_object_costs_nothing(self) -> None:
         world = World()
         world.swift.put(NAME)
         world.later()
@@ -69,14 +69,14 @@ class TestCosts:
         assert world.handle(view=world.view("listed")) == Outcome(Kind.PRESENT)
         assert (world.costs, world.swift.heads, world.swift.reads) == (Counter(), [], [])
 
-    def test_an_unchanged_object_that_is_not_listed_is_one_head(self) -> None:
+    def test_unchanged_object_with_unknown_remote_state_costs_one_head(self) -> None:
         world = World()
         world.swift.put(NAME)
         world.handle()
         assert world.handle() == Outcome(Kind.PRESENT)
         assert world.costs == {"head": 1}
 
-    def test_a_post_is_a_head_and_a_post(self) -> None:
+    def test_posted_metadata_costs_a_head_and_a_post(self) -> None:
         world = World()
         world.swift.put(NAME)
         world.handle()
@@ -86,7 +86,7 @@ class TestCosts:
         assert world.costs == {"head": 1, "post": 1}
         assert world.bucket.metadata(NAME) == {"colour": "red"}
 
-    def test_a_delete_is_one_request(self) -> None:
+    def test_delete_costs_one_request(self) -> None:
         world = World()
         world.swift.put(NAME)
         world.handle()
@@ -95,7 +95,7 @@ class TestCosts:
         assert world.costs == {"delete": 1}
         assert world.stored is None
 
-    def test_a_delete_that_another_daemon_has_sent_costs_a_look(self) -> None:
+    def test_delete_sent_by_another_daemon_costs_one_head(self) -> None:
         world = World()
         world.swift.put(NAME)
         world.swift.delete(NAME)
@@ -104,7 +104,7 @@ class TestCosts:
         assert world.swift.heads == []
 
     @pytest.mark.parametrize("view", [ABSENT, ListedState(None)])
-    def test_a_delete_of_what_was_never_there_is_nothing(self, view: RemoteState) -> None:
+    def test_delete_of_an_absent_copy_costs_nothing(self, view: RemoteState) -> None:
         world = World()
         world.swift.delete(NAME)
         assert world.handle(view=view) == Outcome(Kind.PRESENT)
@@ -141,7 +141,9 @@ def prepare(world: World, remote: str) -> None:
         if conditional or view != "fresh" or remote == "nothing"
     ],
 )
-def test_a_put_row_against_every_remote(remote: str, view: str, conditional: bool) -> None:
+def test_put_row_in_every_remote_state_has_the_expected_outcome(
+    remote: str, view: str, conditional: bool
+) -> None:
     world = World(conditional=conditional)
     prepare(world, remote)
     outcome = world.handle(view=world.view(view))
@@ -167,7 +169,7 @@ def test_a_put_row_against_every_remote(remote: str, view: str, conditional: boo
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("remote", [True, False], ids=["stored", "absent"])
-class TestRowsThatAreNotTheLastWord:
+class TestOutdatedRows:
     def start(self, remote: bool) -> World:
         world = World()
         world.swift.put(NAME, b"one")
@@ -176,7 +178,7 @@ class TestRowsThatAreNotTheLastWord:
             world.handle()
         return world
 
-    def test_overwritten_since(self, view: str, remote: bool) -> None:
+    def test_row_of_an_overwritten_version_ends_with_the_newer_bytes(self, view: str, remote: bool) -> None:
         world = self.start(remote)
         row = world.swift.row(NAME)
         world.swift.put(NAME, b"two")
@@ -187,7 +189,9 @@ class TestRowsThatAreNotTheLastWord:
             assert world.handle(row, world.view(view)).kind is Kind.COPIED
         assert world.stored == b"two"
 
-    def test_deleted_since(self, view: str, remote: bool) -> None:
+    def test_row_of_a_deleted_version_leaves_the_delete_to_the_tombstone(
+        self, view: str, remote: bool
+    ) -> None:
         world = self.start(remote)
         row = world.swift.row(NAME)
         world.swift.delete(NAME)
@@ -198,7 +202,7 @@ class TestRowsThatAreNotTheLastWord:
         world.handle(view=NEW)
         assert world.stored is None
 
-    def test_put_again_after_the_delete(self, view: str, remote: bool) -> None:
+    def test_tombstone_of_an_object_put_again_changes_nothing(self, view: str, remote: bool) -> None:
         world = self.start(remote)
         world.swift.delete(NAME)
         tombstone = world.swift.row(NAME)
@@ -209,7 +213,7 @@ class TestRowsThatAreNotTheLastWord:
         world.handle(view=NEW)
         assert world.stored == b"two"
 
-    def test_nobody_has_it(self, view: str, remote: bool) -> None:
+    def test_row_of_an_object_on_no_server_is_pending_or_present(self, view: str, remote: bool) -> None:
         """Not deleted, as far as anybody remembers: it stays on record, whatever became of it."""
         world = self.start(remote)
         row = world.swift.row(NAME)
@@ -219,7 +223,7 @@ class TestRowsThatAreNotTheLastWord:
         assert reasons(outcome) in [("pending", "local_missing"), ("present", "")]
         assert world.stored == before
 
-    def test_expired_but_not_reaped(self, view: str, remote: bool) -> None:
+    def test_row_of_an_expired_object_is_skipped_as_vanished(self, view: str, remote: bool) -> None:
         world = self.start(remote)
         before = world.stored
         world.swift.put(NAME, b"two", x_delete_at=str(int(world.swift.clock.now()) + 5))
@@ -231,7 +235,7 @@ class TestRowsThatAreNotTheLastWord:
         assert world.stored == before
 
 
-class TestListedAlike:
+class TestAmbiguousListings:
     """A listing proves the version only if nothing about it can be told apart."""
 
     def start(self) -> World:
@@ -241,7 +245,7 @@ class TestListedAlike:
         world.handle()
         return world
 
-    def test_a_rewrite_with_the_same_bytes_is_noticed(self) -> None:
+    def test_rewrite_with_the_same_bytes_updates_the_metadata(self) -> None:
         world = self.start()
         view = world.view("listed")
         world.later()
@@ -249,7 +253,7 @@ class TestListedAlike:
         assert world.handle(view=view) == Outcome(Kind.UPDATED)
         assert world.bucket.metadata(NAME) == {"a": "2"}
 
-    def test_rewrite_is_noticed_where_the_stores_clock_is_ahead(self) -> None:
+    def test_rewrite_despite_a_fast_store_clock_updates_the_metadata(self) -> None:
         """By its date the copy of before is younger than the rewrite."""
         world = self.start()
         view = world.view("listed")
@@ -261,12 +265,12 @@ class TestListedAlike:
         assert world.handle(view=ListedState(later, clock_offset=601.0)) == Outcome(Kind.UPDATED)
         assert world.bucket.metadata(NAME) == {"a": "2"}
 
-    def test_a_post_is_noticed(self) -> None:
+    def test_post_since_the_listing_updates_the_metadata(self) -> None:
         world = self.start()
         world.swift.post(NAME, x_object_meta_a="2")
         assert world.handle(view=world.view("listed")) == Outcome(Kind.UPDATED)
 
-    def test_a_retry_that_knows_no_etag_asks(self) -> None:
+    def test_retry_without_an_etag_costs_a_head(self) -> None:
         world = self.start()
         view = world.view("listed")
         assert isinstance(view, ListedState)

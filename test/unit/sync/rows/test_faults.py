@@ -38,7 +38,7 @@ ABSENT, NEW, UNKNOWN = Presumption.ABSENT, Presumption.PROBABLY_ABSENT, Presumpt
 
 
 class TestRaces:
-    def test_somebody_writes_between_our_look_and_our_put(self) -> None:
+    def test_foreign_write_between_head_and_put_is_overwritten(self) -> None:
         world = World()
         world.swift.put(NAME, b"ours")
         meddled = []
@@ -53,7 +53,7 @@ class TestRaces:
         assert world.costs == {"head": 2, "put": 2}
         assert world.stored == b"ours"
 
-    def test_somebody_always_writes_in_between(self) -> None:
+    def test_foreign_write_before_every_put_leaves_the_row_pending(self) -> None:
         world = World()
         world.swift.put(NAME, b"ours")
         writes: list[int] = []
@@ -67,7 +67,7 @@ class TestRaces:
         assert reasons(world.handle()) == ("pending", "remote_precondition")
         assert world.costs["put"] <= 3
 
-    def test_another_node_was_faster(self) -> None:
+    def test_copy_written_meanwhile_by_another_node_is_present(self) -> None:
         world = World()
         world.swift.put(NAME, b"ours")
 
@@ -85,7 +85,7 @@ class TestRaces:
         world.bucket.before = other_node
         assert world.handle(view=NEW) == Outcome(Kind.PRESENT)
 
-    def test_deleted_remotely_before_the_post(self) -> None:
+    def test_copy_deleted_before_the_post_is_copied_by_the_next_try(self) -> None:
         world = World()
         world.swift.put(NAME, b"x")
         world.handle()
@@ -100,7 +100,7 @@ class TestRaces:
         world.bucket.before = lambda method, name: None
         assert world.handle().kind is Kind.COPIED
 
-    def test_one_name_at_a_time(self) -> None:
+    def test_put_waits_for_the_delete_of_the_same_name(self) -> None:
         """A delete that waits for its answer does not overtake, or get overtaken by, a put."""
         world = World()
         world.swift.put(NAME)
@@ -129,8 +129,8 @@ class TestRaces:
         assert world.stored == b"again"
 
 
-class TestWhatTheStoreCannotDo:
-    def test_a_name_that_is_too_long_is_quarantined_without_a_request(self) -> None:
+class TestLimitsOfTheStore:
+    def test_name_that_is_too_long_fails_without_a_request(self) -> None:
         world = World()
         name = "n" * 1020
         world.swift.put(name)
@@ -142,7 +142,7 @@ class TestWhatTheStoreCannotDo:
         assert world.handle(world.swift.row(name)) == Outcome(Kind.PRESENT)
         assert world.costs == Counter()
 
-    def test_too_large(self) -> None:
+    def test_object_that_is_too_large_fails_without_a_request(self) -> None:
         world = World()
         world.bucket.limits = replace(world.bucket.limits, max_put=5, max_part=5, min_part=1, max_parts=2)
         world.swift.put(NAME, bytes(11))
@@ -150,7 +150,7 @@ class TestWhatTheStoreCannotDo:
         assert world.costs == Counter()
 
     @pytest.mark.parametrize("error", [Archived("cold"), NotSupported("no copies")])
-    def test_metadata_that_cannot_be_sent_alone_goes_with_the_bytes(self, error: SyncError) -> None:
+    def test_refused_post_sends_the_metadata_with_the_bytes(self, error: SyncError) -> None:
         world = World()
         world.swift.put(NAME)
         world.handle()
@@ -159,7 +159,7 @@ class TestWhatTheStoreCannotDo:
         assert world.handle(view=NEW).kind is Kind.COPIED
         assert world.bucket.metadata(NAME) == {"a": "b"}
 
-    def test_metadata_of_what_is_too_large_to_copy(self) -> None:
+    def test_metadata_of_a_large_copy_is_updated_by_copying_parts(self) -> None:
         world = World()
         world.bucket.limits = replace(world.bucket.limits, max_copy=3)
         world.swift.put(NAME, b"four")
@@ -171,7 +171,7 @@ class TestWhatTheStoreCannotDo:
         # its ETag is not the MD5 any more, and nothing is sent again for that
         assert world.handle(view=UNKNOWN) == Outcome(Kind.PRESENT)
 
-    def test_metadata_of_what_is_too_large_to_copy_where_parts_cannot_be_copied(self) -> None:
+    def test_metadata_is_sent_with_the_bytes_if_parts_cannot_be_copied(self) -> None:
         world = World()
         world.bucket.limits = replace(world.bucket.limits, max_copy=3)
         world.swift.put(NAME, b"four")
@@ -182,7 +182,7 @@ class TestWhatTheStoreCannotDo:
         assert world.bucket.metadata(NAME) == {"a": "b"}
         assert world.bucket.unfinished() == 0
 
-    def test_parts(self) -> None:
+    def test_object_larger_than_one_put_is_sent_in_parts(self) -> None:
         world = World()
         world.swift.put(NAME, bytes(2500))
         assert world.handle(view=NEW) == Outcome(Kind.COPIED, size=2500)
@@ -190,7 +190,7 @@ class TestWhatTheStoreCannotDo:
         assert world.stored == bytes(2500)
         assert world.handle() == Outcome(Kind.PRESENT)
 
-    def test_parts_do_not_overwrite_what_a_single_replica_knows_nothing_of(self) -> None:
+    def test_multipart_upload_of_a_stale_replica_keeps_the_newer_copy(self) -> None:
         world = World()
         old = world.swift.put(NAME, bytes(2500))
         row = world.swift.row(NAME)
@@ -224,7 +224,7 @@ OUTCOMES: list[tuple[SyncError, Kind, str]] = [
 
 
 @pytest.mark.parametrize(("error", "kind", "reason"), OUTCOMES)
-def test_outcome_of_every_error(error: SyncError, kind: Kind, reason: str) -> None:
+def test_outcome_of_every_error_has_its_kind_and_reason(error: SyncError, kind: Kind, reason: str) -> None:
     assert reasons(outcome_of(error)) == (kind.value, reason)
 
 
@@ -242,7 +242,9 @@ def test_outcome_of_every_error(error: SyncError, kind: Kind, reason: str) -> No
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_every_error_at_every_call_is_told_and_healed(call: str, error: Exception, when: str) -> None:
+def test_error_at_any_call_is_pending_and_the_next_try_settles_it(
+    call: str, error: Exception, when: str
+) -> None:
     """Also when the store has acted and only its answer is lost."""
     world = World()
     if call in ("post", "delete"):

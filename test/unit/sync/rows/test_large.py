@@ -37,7 +37,7 @@ def two(world: World) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("conditional", [True, False])
-def test_a_new_one(view: Presumption, conditional: bool) -> None:
+def test_new_slo_is_sent_in_parts_with_its_manifest(view: Presumption, conditional: bool) -> None:
     world = World(conditional)
     raw = put_slo(world, *two(world))
     assert world.handle(view=view) == Outcome(Kind.COPIED, size=50)
@@ -51,7 +51,7 @@ def test_a_new_one(view: Presumption, conditional: bool) -> None:
 
 
 @pytest.mark.parametrize("view", [NEW, UNKNOWN])
-def test_what_is_there_costs_no_bytes(view: Presumption) -> None:
+def test_unchanged_slo_is_present_and_a_missing_manifest_is_written_again(view: Presumption) -> None:
     world = World()
     put_slo(world, *two(world))
     world.handle()
@@ -63,7 +63,7 @@ def test_what_is_there_costs_no_bytes(view: Presumption) -> None:
     assert world.handle(view=view) == Outcome(Kind.PRESENT)
 
 
-def test_a_post() -> None:
+def test_posted_metadata_of_an_slo_is_sent_without_bytes() -> None:
     world = World()
     put_slo(world, *two(world))
     world.handle()
@@ -74,7 +74,7 @@ def test_a_post() -> None:
     assert world.handle() == Outcome(Kind.PRESENT)
 
 
-def test_a_listing_settles_no_large_object() -> None:
+def test_listed_copy_does_not_settle_a_large_object() -> None:
     """A DLO's row looks like that of an empty object, which may be what an earlier version stored."""
     world = World()
     world.segments.put("1", b"A")
@@ -93,7 +93,7 @@ def test_a_listing_settles_no_large_object() -> None:
 
 @pytest.mark.parametrize("view", [NEW, UNKNOWN])
 @pytest.mark.parametrize("conditional", [True, False])
-def test_a_plain_object_in_its_place_leaves_no_manifest(view: Presumption, conditional: bool) -> None:
+def test_plain_object_in_place_of_an_slo_leaves_no_manifest(view: Presumption, conditional: bool) -> None:
     world = World(conditional)
     put_slo(world, *two(world))
     world.handle()
@@ -105,7 +105,7 @@ def test_a_plain_object_in_its_place_leaves_no_manifest(view: Presumption, condi
     assert world.handle() == Outcome(Kind.PRESENT)
 
 
-def test_the_manifest_goes_before_the_marks_that_tell_of_it() -> None:
+def test_manifest_is_deleted_before_a_plain_object_is_sent() -> None:
     world = World()
     put_slo(world, *two(world))
     world.handle()
@@ -121,14 +121,14 @@ def test_the_manifest_goes_before_the_marks_that_tell_of_it() -> None:
     assert world.bucket.inner.manifests.get(NAME) == raw
 
 
-def test_where_no_manifest_was_ever_stored_new_objects_cost_no_head() -> None:
+def test_new_object_costs_no_head_if_no_manifest_was_ever_stored() -> None:
     world = World(conditional=False)
     world.swift.put(NAME, b"plain")
     world.handle(view=NEW)
     assert world.costs == {"put": 1}
 
 
-def test_a_delete() -> None:
+def test_delete_of_an_slo_deletes_its_stored_manifest_too() -> None:
     world = World()
     put_slo(world, *two(world))
     world.handle()
@@ -138,7 +138,7 @@ def test_a_delete() -> None:
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_what_cannot_be_copied(view: Presumption) -> None:
+def test_nested_ranged_or_malformed_slo_fails(view: Presumption) -> None:
     world = World()
     first, second = two(world)
     for change, reason in [
@@ -152,7 +152,7 @@ def test_what_cannot_be_copied(view: Presumption) -> None:
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_segment_that_is_lost(view: Presumption) -> None:
+def test_missing_segment_leaves_the_slo_pending_without_an_open_upload(view: Presumption) -> None:
     world = World()
     put_slo(world, *two(world))
     del world.segments.objects["c_segments", "2"]
@@ -162,7 +162,7 @@ def test_a_segment_that_is_lost(view: Presumption) -> None:
     assert world.ledger.open == {}
 
 
-def test_what_an_earlier_version_stored_stays_as_it_is() -> None:
+def test_slo_stored_by_an_earlier_version_is_present() -> None:
     """Its parts are the segments; it wrote no marks of ours, and its manifest in whatever words."""
     world = World()
     entries = two(world)

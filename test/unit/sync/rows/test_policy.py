@@ -39,44 +39,44 @@ class TestDeletes:
         assert world.stored == b"data"
 
     @pytest.mark.parametrize("view", ["new", "unknown", "listed"])
-    def test_proved(self, view: str) -> None:
+    def test_proven_delete_deletes_the_copy(self, view: str) -> None:
         world = self.start()
         world.swift.delete(NAME)
         assert world.handle(view=world.view(view)) == Outcome(Kind.DELETED)
         assert world.stored is None
 
-    def test_a_row_with_an_offset(self) -> None:
+    def test_delete_row_with_an_offset_keeps_the_copy(self) -> None:
         world = self.start()
         world.swift.delete(NAME, offset=2)
         self.refused(world, world.swift.row(NAME), Kind.SKIPPED, "own_tombstone")
         assert world.swift.heads == []
 
-    def test_a_tombstone_with_an_offset_behind_a_row_without(self) -> None:
+    def test_tombstone_with_an_offset_behind_a_plain_row_keeps_the_copy(self) -> None:
         world = self.start()
         world.swift.delete(NAME)
         row = world.swift.row(NAME)
         world.swift.delete(NAME, offset=1)
         self.refused(world, row, Kind.SKIPPED, "own_tombstone")
 
-    def test_not_propagated(self) -> None:
+    def test_delete_without_propagate_delete_keeps_the_copy(self) -> None:
         world = self.start(propagate_delete=False)
         world.swift.delete(NAME)
         self.refused(world, world.swift.row(NAME), Kind.SKIPPED, "delete_not_propagated")
 
-    def test_a_newer_object_in_another_policy(self) -> None:
+    def test_delete_with_a_newer_object_in_another_policy_keeps_the_copy(self) -> None:
         world = self.start()
         world.swift.delete(NAME)
         row = world.swift.row(NAME)
         world.swift.put(NAME, policy=1)
         self.refused(world, row, Kind.SKIPPED, "superseded")
 
-    def test_an_older_object_in_another_policy(self) -> None:
+    def test_delete_with_an_older_object_in_another_policy_is_propagated(self) -> None:
         world = self.start()
         world.swift.put(NAME, policy=1)
         world.swift.delete(NAME)
         assert world.handle() == Outcome(Kind.DELETED)
 
-    def test_the_object_servers_know_only_something_older(self) -> None:
+    def test_delete_unknown_to_the_object_servers_is_pending(self) -> None:
         world = self.start()
         before = dict(world.swift.objects)
         world.swift.delete(NAME)
@@ -84,13 +84,13 @@ class TestDeletes:
         world.swift.objects = before
         self.refused(world, row, Kind.PENDING, "local_unavailable")
 
-    def test_too_few_servers_answer(self) -> None:
+    def test_delete_with_too_few_answers_is_pending(self) -> None:
         world = self.start()
         world.swift.delete(NAME)
         world.swift.lost.add(NAME)
         self.refused(world, world.swift.row(NAME), Kind.PENDING, "local_unavailable")
 
-    def test_the_copy_is_of_something_newer(self) -> None:
+    def test_delete_older_than_the_copy_is_pending_as_local_behind(self) -> None:
         """As after the replicas that knew of it have been lost: what is left is the delete before it."""
         world = self.start()
         world.swift.delete(NAME)
@@ -102,7 +102,7 @@ class TestDeletes:
         assert world.handle(later) == Outcome(Kind.DELETED)
 
     @pytest.mark.parametrize("moves", [True, False])
-    def test_a_listing_shows_a_copy_of_something_newer(self, moves: bool) -> None:
+    def test_delete_older_than_the_listed_copy_is_pending_as_local_behind(self, moves: bool) -> None:
         """A node comes back after the others have forgotten what came after this delete."""
         world = World(retain_local=not moves)
         world.swift.delete(NAME)
@@ -111,28 +111,28 @@ class TestDeletes:
         world.store(b"data", swift_timestamp=Timestamp.from_seconds(world.swift.clock.now()).internal)
         self.refused(world, row, Kind.PENDING, "local_behind", world.view("listed"))
 
-    def test_a_listing_shows_a_copy_from_before(self) -> None:
+    def test_delete_newer_than_the_listed_copy_costs_one_request(self) -> None:
         world = self.start()
         world.later()
         world.swift.delete(NAME)
         assert world.handle(view=world.view("listed")) == Outcome(Kind.DELETED)
         assert world.costs == {"delete": 1}
 
-    def test_nobody_remembers(self) -> None:
+    def test_delete_without_any_tombstone_fails_as_unproven(self) -> None:
         world = self.start()
         world.swift.delete(NAME)
         row = world.swift.row(NAME)
         world.swift.objects.clear()
         self.refused(world, row, Kind.FAILED, "delete_unproven")
 
-    def test_nobody_remembers_and_nothing_is_stored(self) -> None:
+    def test_delete_without_tombstone_or_copy_is_present(self) -> None:
         world = World()
         world.swift.delete(NAME)
         row = world.swift.row(NAME)
         world.swift.objects.clear()
         assert world.handle(row) == Outcome(Kind.PRESENT)
 
-    def test_stored_manifest_goes_with_it(self) -> None:
+    def test_delete_of_a_copy_deletes_its_stored_manifest(self) -> None:
         world = self.start()
         key = NAMER.manifest_key(NAME)
         objects = world.bucket.provider.store("bucket").objects
@@ -143,7 +143,7 @@ class TestDeletes:
 
 
 class TestPolicy:
-    def test_excluded_rows_and_deletes(self) -> None:
+    def test_excluded_puts_and_deletes_are_skipped(self) -> None:
         world = World(exclude=re.compile("^o"))
         world.swift.put(NAME)
         assert world.handle(view=ABSENT) == Outcome(Kind.SKIPPED, "excluded")
@@ -152,13 +152,13 @@ class TestPolicy:
         assert world.handle() == Outcome(Kind.SKIPPED, "excluded")
         assert (world.costs, world.stored) == (Counter(), b"x")
 
-    def test_exclusion_is_anchored_at_the_start_only(self) -> None:
+    def test_exclude_is_matched_at_the_start_of_the_name_only(self) -> None:
         world = World(exclude=re.compile("ü"))
         world.swift.put(NAME)
         assert world.handle(view=ABSENT).kind is Kind.COPIED
 
     @pytest.mark.parametrize("view", ["fresh", "new", "unknown", "listed"])
-    def test_condition(self, view: str) -> None:
+    def test_object_is_copied_only_while_it_meets_the_condition(self, view: str) -> None:
         criteria = compile_criteria({"x-object-meta-keep": "YES"}, "")
         world = World(criteria=criteria)
         world.swift.put(NAME, x_object_meta_keep="no")
@@ -167,7 +167,7 @@ class TestPolicy:
         world.swift.post(NAME, x_object_meta_keep="yes")
         assert world.handle(view=NEW).kind is Kind.COPIED
 
-    def test_copy_after(self) -> None:
+    def test_object_is_not_due_before_copy_after_has_passed(self) -> None:
         world = World(copy_after=60)
         world.swift.put(NAME)
         row = world.swift.row(NAME)
@@ -186,13 +186,13 @@ class TestPolicy:
         world.later(59)
         assert world.handle().reason == "not_due"
 
-    def test_deletes_do_not_wait(self) -> None:
+    def test_delete_does_not_wait_for_copy_after(self) -> None:
         world = World(copy_after=60)
         world.store(b"x")
         world.swift.delete(NAME)
         assert world.handle() == Outcome(Kind.DELETED)
 
-    def test_a_due_row_does_not_send_a_version_that_is_not(self) -> None:
+    def test_due_row_of_a_version_overwritten_since_is_superseded(self) -> None:
         """As when an object failed, and was overwritten before it was tried again."""
         world = World(copy_after=60)
         world.swift.put(NAME, b"old")
@@ -204,7 +204,7 @@ class TestPolicy:
         world.later(61)
         assert world.handle().kind is Kind.COPIED
 
-    def test_a_clock_that_is_ahead_elsewhere_delays_nothing(self) -> None:
+    def test_object_with_a_timestamp_in_the_future_is_copied_at_once(self) -> None:
         world = World()
         world.later(1200)
         world.swift.put(NAME)
@@ -212,8 +212,8 @@ class TestPolicy:
         assert world.handle(view=ABSENT).kind is Kind.COPIED
 
 
-class TestReplicas:
-    def test_a_stale_replica_is_not_copied_over_an_existing_object(self) -> None:
+class TestStaleReplicas:
+    def test_stale_replica_is_not_copied_over_a_newer_copy(self) -> None:
         world = World()
         world.swift.put(NAME, b"old")
         row = world.swift.row(NAME)
@@ -227,7 +227,7 @@ class TestReplicas:
         world.handle(row, ABSENT)
         assert world.stored == b"new"
 
-    def test_a_replica_with_older_metadata_than_the_row(self) -> None:
+    def test_replica_with_older_metadata_than_the_row_is_not_copied(self) -> None:
         world = World()
         world.swift.put(NAME, b"x", x_object_meta_a="1")
         old = world.swift.objects[NAME, 0]
@@ -237,7 +237,7 @@ class TestReplicas:
         assert reasons(world.handle(row, ABSENT)) == ("pending", "local_unavailable")
         assert world.stored is None
 
-    def test_changed_between_looking_and_reading(self) -> None:
+    def test_post_between_head_and_read_leaves_the_row_pending(self) -> None:
         world = World()
         world.swift.put(NAME, b"x")
         row = world.swift.row(NAME)
@@ -255,7 +255,7 @@ class TestReplicas:
         assert world.handle().kind is Kind.COPIED
         assert head(NAME).meta.swift_timestamp is not None
 
-    def test_the_remote_is_newer_than_every_replica(self) -> None:
+    def test_copy_newer_than_every_replica_is_not_overwritten(self) -> None:
         world = World()
         stamp = world.swift.put(NAME, b"x")
         world.store(b"y", swift_timestamp=stamp.after().internal)

@@ -76,7 +76,9 @@ names = st.sets(alike | various | edges, max_size=60)
 
 @given(names, names, st.sampled_from([1, 2, 3, 7, 1000]))
 @settings(deadline=None, max_examples=150)
-def test_any_names_in_any_store(stored: set[str], others: set[str], page: int) -> None:
+def test_lookup_of_random_names_is_correct_within_one_request_per_name(
+    stored: set[str], others: set[str], page: int
+) -> None:
     wanted = others | set(sorted(stored)[::2])
     bucket = store(stored, page)
     check(bucket, stored, look_up_remote(bucket.list_objects, bucket, wanted), wanted)
@@ -84,14 +86,14 @@ def test_any_names_in_any_store(stored: set[str], others: set[str], page: int) -
 
 @given(st.sets(st.integers(0, 5000), max_size=400), st.sets(st.integers(0, 5000), max_size=300))
 @settings(deadline=None, max_examples=40)
-def test_sparse_and_dense_stretches(there: set[int], asked: set[int]) -> None:
+def test_lookup_over_sparse_and_dense_keys_is_correct(there: set[int], asked: set[int]) -> None:
     stored = {f"photos/img{number}" for number in there}
     wanted = {f"photos/img{number}" for number in asked}
     bucket = store(stored, page=50)
     check(bucket, stored, look_up_remote(bucket.list_objects, bucket, wanted), wanted)
 
 
-def test_dense_names_cost_pages_only() -> None:
+def test_dense_names_cost_one_request_per_page() -> None:
     stored = {f"{number:05d}" for number in range(3000)}
     bucket = store(stored)
     views = look_up_remote(bucket.list_objects, bucket, stored)
@@ -116,7 +118,7 @@ def test_scattered_names_are_left_to_heads() -> None:
     assert len(bucket.calls) == 1
 
 
-def test_what_lies_between_begins_with_the_same_letters() -> None:
+def test_many_keys_before_the_first_name_cost_no_extra_pages() -> None:
     """10,000 keys img1... stand directly before the first name, img2."""
     stored = {f"img1{number:04d}" for number in range(5000)} | {f"img{number}" for number in range(2, 10)}
     bucket = store(stored)
@@ -138,7 +140,7 @@ def test_few_names_are_left_to_heads() -> None:
     assert bucket.calls == []
 
 
-def test_a_name_that_no_key_can_hold_does_not_spoil_the_rest() -> None:
+def test_name_longer_than_a_key_is_unknown_and_the_rest_are_looked_up() -> None:
     long = "a" * 1021
     bucket = store({"b"})
     wanted = {long, *(f"b{number}" for number in range(20))}
@@ -154,7 +156,7 @@ def test_a_name_that_no_key_can_hold_does_not_spoil_the_rest() -> None:
     check(store(set()), set(), look_up_remote(bucket.list_objects, bucket, fits), fits)
 
 
-def test_what_is_listed_is_passed_on() -> None:
+def test_listed_name_has_the_etag_of_its_listing() -> None:
     bucket = store({"a"})
     view = look_up_remote(bucket.list_objects, bucket, ["a", *"bcdefghij"])["a"]
     assert isinstance(view, ListedState)
@@ -189,9 +191,9 @@ def refuse(bucket: WatchedBucket, error: RemoteError | None, methods: str) -> No
     bucket.before = lambda method, name: error if method in methods.split() else None
 
 
-class TestListings:
+class TestRemoteLookup:
     @pytest.mark.parametrize("error", UNLISTED, ids=lambda error: type(error).__name__)
-    def test_survey_where_only_listings_are_refused_leaves_names_to_heads(
+    def test_look_up_with_refused_listings_leaves_names_to_heads(
         self, moment: Moment, caplog: pytest.LogCaptureFixture, error: RemoteError
     ) -> None:
         bucket = store({"a"})
@@ -207,7 +209,7 @@ class TestListings:
         assert not listings.is_known_empty()
         assert listings.may_hold_manifests()
 
-    def test_survey_that_breaks_off_in_the_middle_keeps_what_it_knows(self, moment: Moment) -> None:
+    def test_look_up_interrupted_by_an_error_keeps_names_listed_before_it(self, moment: Moment) -> None:
         names = [f"n{number:02d}" for number in range(50)]
         bucket = store(set(names), page=20)
         listings = RemoteLookup(bucket, "c", moment)
@@ -220,7 +222,7 @@ class TestListings:
         "error",
         [RemoteUnavailable("down"), CredentialsRefused("expired"), NotFound("no bucket")],
     )
-    def test_survey_where_nothing_is_answered_raises(self, moment: Moment, error: RemoteError) -> None:
+    def test_look_up_at_a_store_without_answers_raises(self, moment: Moment, error: RemoteError) -> None:
         bucket = store(set())
         refuse(bucket, error, "list head")
         listings = RemoteLookup(bucket, "c", moment)
@@ -228,7 +230,7 @@ class TestListings:
             listings.look_up([str(number) for number in range(50)])
         assert not listings.store_answers()
 
-    def test_survey_asks_again_after_a_rest_and_tells_when_it_is_over(
+    def test_refused_listing_is_repeated_after_a_rest_and_recovery_is_logged(
         self, moment: Moment, caplog: pytest.LogCaptureFixture
     ) -> None:
         bucket = store(set())
@@ -246,7 +248,7 @@ class TestListings:
         moment.now -= 10 * MIN_LIST_RETRY_DELAY  # the clock is set back
         assert set(listings.look_up(names).values()) == {ListedState(None)}
 
-    def test_store_answers_where_a_head_is_answered(self, moment: Moment) -> None:
+    def test_store_answers_if_a_listing_or_a_head_does(self, moment: Moment) -> None:
         bucket = store(set())
         listings = RemoteLookup(bucket, "c", moment)
         assert listings.store_answers()

@@ -71,7 +71,7 @@ def states(world: World) -> dict[str, str]:
     return {entry.name: entry.state for entry in world.node.journal.unsettled(world.node.crawl.key)}
 
 
-def test_others_go_on_while_the_store_sits_on_one_object(world: World) -> None:
+def test_other_rows_are_copied_while_one_is_slow(world: World) -> None:
     hang(world, "o00003")
     names = world.fill(10)
     for turn in range(2, 5):
@@ -91,7 +91,7 @@ def test_others_go_on_while_the_store_sits_on_one_object(world: World) -> None:
 
 
 @pytest.mark.parametrize("data", [b"newer", None], ids=["overwritten", "deleted"])
-def test_a_newer_row_of_the_same_name_waits_for_the_slow_one(world: World, data: bytes | None) -> None:
+def test_newer_row_of_a_slow_name_waits_for_it(world: World, data: bytes | None) -> None:
     hang(world, "x")
     world.swift.put("x", b"old")
     world.node.step()
@@ -110,7 +110,7 @@ def test_a_newer_row_of_the_same_name_waits_for_the_slow_one(world: World, data:
     assert (world.converged(), states(world)) == (True, {})
 
 
-def test_a_kill_while_a_row_is_slow_repeats_that_row(world: World) -> None:
+def test_kill_while_a_row_is_slow_repeats_it_after_restart(world: World) -> None:
     hang(world, "o00003")
     world.fill(10)
     world.node.step()
@@ -120,7 +120,7 @@ def test_a_kill_while_a_row_is_slow_repeats_that_row(world: World) -> None:
     assert set(world.bucket.sent.values()) == {1}
 
 
-def test_a_slow_row_that_fails_is_tried_again_with_back_off(world: World) -> None:
+def test_slow_row_that_fails_is_retried_with_backoff(world: World) -> None:
     hang(world, "o00003", error=RemoteUnavailable("time-out"))
     world.fill(10)
     world.node.step()
@@ -132,7 +132,9 @@ def test_a_slow_row_that_fails_is_tried_again_with_back_off(world: World) -> Non
     assert (world.converged(), states(world)) == (True, {})
 
 
-def test_what_cannot_be_written_down_gets_another_turn(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_row_the_journal_cannot_settle_is_handled_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hang(world, "o00003")
     world.fill(10)
     world.node.step()
@@ -149,7 +151,7 @@ def test_what_cannot_be_written_down_gets_another_turn(world: World, monkeypatch
     assert (world.converged(), states(world)) == (True, {})
 
 
-def test_once_waits_for_slow_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_single_run_waits_for_slow_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pool = StuckPool()
     world = World(tmp_path, pool=pool, workers=4, once=True)
     monkeypatch.setattr(world.node.context.large, "wait", pool.go_on)
@@ -163,7 +165,7 @@ def test_once_waits_for_slow_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert world.node.context.large.slow == 0
 
 
-def test_a_batch_waits_where_many_are_slow_already(world: World) -> None:
+def test_batch_waits_for_its_rows_if_many_are_slow_already(world: World) -> None:
     """Or the store, which sits on all of them, would get more and more at a time."""
     hang(world, "o00001", "o00002", "o00013")
     world.fill(10)

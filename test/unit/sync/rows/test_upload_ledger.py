@@ -71,7 +71,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     world.journal.close()
 
 
-def test_what_a_crash_left_is_aborted_and_what_is_in_flight_is_not(world: World) -> None:
+def test_upload_left_by_a_crash_is_aborted_and_one_in_flight_is_not(world: World) -> None:
     world.begin("lost")
     world.restart()
     current = world.begin("current")
@@ -82,7 +82,7 @@ def test_what_a_crash_left_is_aborted_and_what_is_in_flight_is_not(world: World)
     assert world.ledger.orphans() == []
 
 
-def test_who_takes_over_in_the_same_process_leaves_alone_what_is_in_flight(world: World) -> None:
+def test_second_ledger_of_the_same_process_aborts_nothing_in_flight(world: World) -> None:
     world.begin()
     world.ledger.starting("p")
     UploadLedger(world.journal, "m", world.clock.now).abort_orphans(world.bucket)
@@ -90,14 +90,14 @@ def test_who_takes_over_in_the_same_process_leaves_alone_what_is_in_flight(world
     assert len(world.journal.uploads.beginning("m")) == 1
 
 
-def test_nothing_left_costs_nothing(world: World) -> None:
+def test_empty_ledger_opens_no_bucket(world: World) -> None:
     world.reap()
     world.restart()
     world.reap()
     assert world.opened == 0
 
 
-def test_an_upload_that_nobody_remembers_is_aborted_when_it_is_old(world: World) -> None:
+def test_unrecorded_upload_is_aborted_when_it_is_old_enough(world: World) -> None:
     world.reap()
     world.bucket.create_upload("forgotten", ObjectMeta())
     foreign = world.provider.bucket("b", KeyNamer.literal("q/")).create_upload("o", ObjectMeta())
@@ -114,7 +114,7 @@ def test_an_upload_that_nobody_remembers_is_aborted_when_it_is_old(world: World)
     assert foreign.upload_id in world.provider.store("b").uploads
 
 
-def test_the_daily_look_is_not_over_before_it_succeeded(
+def test_failed_daily_listing_is_logged_once_and_repeated(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.reap()
@@ -136,7 +136,7 @@ def test_the_daily_look_is_not_over_before_it_succeeded(
     assert world.opened == 0
 
 
-def test_without_a_prefix_only_our_own_are_touched(tmp_path: Path) -> None:
+def test_without_a_prefix_only_recorded_uploads_are_aborted(tmp_path: Path) -> None:
     world = World(tmp_path, KeyNamer.literal(""))
     world.reap()
     world.bucket.create_upload("somebody's", ObjectMeta())
@@ -148,7 +148,7 @@ def test_without_a_prefix_only_our_own_are_touched(tmp_path: Path) -> None:
     world.journal.close()
 
 
-def test_an_abort_that_fails_is_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_abort_is_retried(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.begin()
     world.restart()
 
@@ -163,9 +163,7 @@ def test_an_abort_that_fails_is_tried_again(world: World, monkeypatch: pytest.Mo
     assert world.uploads == set()
 
 
-def test_one_upload_that_cannot_be_aborted_keeps_none_of_the_others(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_abort_does_not_prevent_other_aborts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.reap()
     bad = world.begin("bad")
     for number in range(10):
@@ -197,7 +195,7 @@ def test_one_upload_that_cannot_be_aborted_keeps_none_of_the_others(
     assert not world.ledger.has_work()
 
 
-def test_a_store_that_is_away_is_not_asked_about_every_upload(
+def test_aborts_stop_after_several_consecutive_failures(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(50):
@@ -215,7 +213,7 @@ def test_a_store_that_is_away_is_not_asked_about_every_upload(
 
 
 @pytest.mark.parametrize("killed", [True, False])
-def test_what_the_store_may_be_completing_is_left_alone_for_an_hour(world: World, killed: bool) -> None:
+def test_upload_that_may_be_completing_is_aborted_only_after_an_hour(world: World, killed: bool) -> None:
     upload_id = world.begin("o")
     world.ledger.completing(upload_id)
     if killed:
@@ -233,10 +231,10 @@ def test_what_the_store_may_be_completing_is_left_alone_for_an_hour(world: World
     assert not world.ledger.has_work()
 
 
-class TestBegins:
+class TestUploadsWithoutAnId:
     """A crash, or a lost answer, between the request for an upload and the note of its id."""
 
-    def test_what_was_begun_then_is_aborted(self, world: World) -> None:
+    def test_upload_begun_at_the_recorded_time_is_aborted(self, world: World) -> None:
         before = world.bucket.create_upload("o", ObjectMeta()).upload_id
         world.clock.sleep(BEGIN_TIME_TOLERANCE + 1)
         world.ledger.starting("o")
@@ -248,7 +246,7 @@ class TestBegins:
         assert world.uploads == {before, other}
         assert not world.ledger.has_work()
 
-    def test_what_is_known_by_its_id_needs_no_listing(self, world: World) -> None:
+    def test_upload_with_a_known_id_is_left_alone(self, world: World) -> None:
         current = world.begin("o")
         assert not world.journal.uploads.beginning("m")
         world.ledger.start_failed(world.ledger.starting("p"))
@@ -256,7 +254,7 @@ class TestBegins:
         world.reap()
         assert world.uploads == {current}
 
-    def test_one_that_was_lost_is_not_forgotten_because_of_the_next(self, world: World) -> None:
+    def test_lost_upload_is_aborted_though_its_name_has_a_newer_one(self, world: World) -> None:
         world.ledger.starting("o")
         world.bucket.create_upload("o", ObjectMeta())
         current = world.begin("o")
@@ -267,7 +265,7 @@ class TestBegins:
         assert len(world.uploads) == 2  # o/2 is open as far as the store knows
         assert not world.journal.uploads.beginning("m")
 
-    def test_without_a_prefix_too(self, tmp_path: Path) -> None:
+    def test_without_a_prefix_the_lost_upload_is_aborted(self, tmp_path: Path) -> None:
         world = World(tmp_path, KeyNamer.literal(""))
         world.ledger.starting("o")
         world.bucket.create_upload("o", ObjectMeta())
@@ -277,7 +275,7 @@ class TestBegins:
         assert world.uploads == {somebodys}
         world.journal.close()
 
-    def test_one_that_is_underway_is_left_alone(self, world: World) -> None:
+    def test_upload_that_is_just_beginning_is_aborted_only_after_the_timeout(self, world: World) -> None:
         """Large objects have a lane of their own: some are begun while leftovers are looked for."""
         begin = world.ledger.starting("o")
         upload_id = world.bucket.create_upload("o", ObjectMeta()).upload_id
@@ -288,7 +286,9 @@ class TestBegins:
         world.reap()
         assert world.uploads == set()
 
-    def test_a_listing_that_fails_is_tried_again(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_failed_listing_of_a_lost_upload_is_retried(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         world.ledger.starting("o")
         world.bucket.create_upload("o", ObjectMeta())
         world.clock.sleep(OPENING_TIMEOUT)
@@ -304,7 +304,7 @@ class TestBegins:
         assert world.uploads == set()
 
 
-def test_manifests_are_remembered(world: World) -> None:
+def test_written_manifest_is_remembered_after_a_restart(world: World) -> None:
     assert not world.ledger.may_hold_manifests()
     world.ledger.manifest_written()
     world.restart()
