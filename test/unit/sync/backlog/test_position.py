@@ -66,9 +66,7 @@ def test_an_unreadable_database_is_an_error_and_a_missing_one_is_not(tmp_path: P
 
 class TestCopyAfter:
     @pytest.mark.parametrize("overdue", [HOUR / 2, 2 * HOUR, 2 * DAY])
-    def test_a_row_that_had_its_turn_between_those_that_wait_is_handled(
-        self, tmp_path: Path, overdue: float
-    ) -> None:
+    def test_settled_row_between_waiting_ones_is_handled(self, tmp_path: Path, overdue: float) -> None:
         world = World(tmp_path, mapping=mapping(copy_after=int(DAY)))
         for name in ("young1", "old", "young2"):
             world.swift.put(name)

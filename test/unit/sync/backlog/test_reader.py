@@ -39,7 +39,7 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-def test_before_anything_was_done(world: World) -> None:
+def test_all_rows_are_pending_before_the_first_turn(world: World) -> None:
     world.swift.put("a", b"12345")
     world.swift.clock.sleep(10.0)
     world.swift.put("b", b"1")
@@ -51,13 +51,13 @@ def test_before_anything_was_done(world: World) -> None:
     assert (database.id, database.max_row, database.last_row, database.begun) == ("db", 3, 0, False)
 
 
-def test_nothing_at_all(world: World) -> None:
+def test_missing_database_has_no_backlog(world: World) -> None:
     world.node.replicas_here[0].db = None
     facts = look(world.node)
     assert (facts.databases, facts.pending, facts.failing) == ((), Amount(), 0)
 
 
-def test_batch_by_batch(world: World) -> None:
+def test_pending_objects_decrease_with_every_batch_and_survive_a_restart(world: World) -> None:
     world.fill(35)
     left = [35]
     while world.node.step().has_more:
@@ -69,7 +69,7 @@ def test_batch_by_batch(world: World) -> None:
     assert look(world.node).pending.objects == 3
 
 
-def test_an_idle_database_is_not_opened(world: World) -> None:
+def test_idle_database_is_not_opened_until_it_changes(world: World) -> None:
     world.fill(5)
     world.node.settle()
     facts = facts_of(world.node)
@@ -85,7 +85,7 @@ def test_an_idle_database_is_not_opened(world: World) -> None:
     assert facts.read(world.node.mapping).pending.objects == 0
 
 
-def test_a_long_count_is_not_repeated_at_once(world: World) -> None:
+def test_slow_count_is_repeated_only_after_a_rest(world: World) -> None:
     """As if it took two seconds."""
     world.fill(5)
     facts = facts_of(world.node)
@@ -98,7 +98,7 @@ def test_a_long_count_is_not_repeated_at_once(world: World) -> None:
     assert facts.read(world.node.mapping).pending.objects == 6
 
 
-def test_failures(world: World) -> None:
+def test_failures_are_pending_by_reason_until_they_succeed(world: World) -> None:
     world.fill(3)
     world.fail_names(AccessDenied("no"), "o00001")
     world.swift.put("n" * 1100)
@@ -115,7 +115,7 @@ def test_failures(world: World) -> None:
     assert look(world.node).pending == Amount()
 
 
-def test_what_there_is_nothing_to_do_about(world: World) -> None:
+def test_excluded_moved_and_unpropagated_rows_are_not_pending_objects(world: World) -> None:
     world.node.edit(exclude=re.compile("tmp/"), propagate_delete=False)
     for name in ("tmp/a", "deleted", "moved", "real"):
         world.swift.put(name)
@@ -128,7 +128,7 @@ def test_what_there_is_nothing_to_do_about(world: World) -> None:
     assert look(world.node).pending.objects == 3  # all but the object that was moved
 
 
-def test_a_large_object_has_the_size_of_its_segments(world: World) -> None:
+def test_pending_bytes_of_a_large_object_are_those_of_its_segments(world: World) -> None:
     world.swift.put("slo", b"[]", content_type="text/plain;swift_bytes=123456789")
     world.swift.put("odd", b"1234", content_type="text/plain;swift_bytes=no")
     assert look(world.node).pending.bytes == 123456793
@@ -139,7 +139,7 @@ class TestCopyAfter:
     def world(self, tmp_path: Path) -> World:
         return World(tmp_path, mapping=mapping(copy_after=int(DAY)))
 
-    def test_not_due_is_not_behind(self, world: World) -> None:
+    def test_objects_not_due_become_pending_when_they_are_due(self, world: World) -> None:
         world.fill(15)
         world.swift.clock.sleep(DAY / 2)
         world.fill(10, start=15)
@@ -157,7 +157,7 @@ class TestCopyAfter:
         facts = look(world.node)
         assert (facts.pending.objects, facts.counts.not_due.objects) == (0, 10)
 
-    def test_rows_that_had_their_turn_between_those_that_wait(self, world: World) -> None:
+    def test_settled_rows_within_a_range_that_is_not_due_are_not_counted(self, world: World) -> None:
         world.swift.put("young1")
         world.swift.put("old")
         world.swift.put("deleted")
@@ -174,7 +174,7 @@ class TestCopyAfter:
         facts = look(world.node)
         assert (facts.pending.objects, facts.counts.not_due.objects) == (0, 2)
 
-    def test_a_time_that_comes_is_noticed(self, world: World) -> None:
+    def test_objects_become_pending_though_the_database_does_not_change(self, world: World) -> None:
         """Though nothing changes in the database."""
         world.fill(3)
         world.node.settle()
@@ -183,7 +183,7 @@ class TestCopyAfter:
         world.swift.clock.sleep(DAY + 1.0)
         assert facts.read(world.node.mapping).pending.objects == 3
 
-    def test_a_delete_that_fails_waits_for_nothing(self, world: World) -> None:
+    def test_failed_delete_is_pending_since_its_row_without_copy_after(self, world: World) -> None:
         world.fill(1)
         world.node.later(DAY + 60.0)
         world.fail_names(AccessDenied("no"), "o00000")
@@ -193,7 +193,7 @@ class TestCopyAfter:
         assert facts.troubles.retrying == 1
         assert facts.pending.oldest == world.swift.row("o00000").timestamp.seconds
 
-    def test_another_copy_after(self, world: World) -> None:
+    def test_shorter_copy_after_applies_to_rows_in_former_ranges(self, world: World) -> None:
         """What lies in ranges of the former one is not forgotten."""
         world.fill(3)
         world.node.settle()
@@ -201,7 +201,7 @@ class TestCopyAfter:
         world.swift.clock.sleep(100.0)
         assert look(world.node).pending.objects == 3
 
-    def test_two_ranges_over_the_same_rows(self, world: World) -> None:
+    def test_rows_in_two_overlapping_ranges_are_counted_once(self, world: World) -> None:
         world.fill(3)
         world.node.settle()
         [due] = world.node.journal.due_ranges(world.node.crawl.key, "db", 1e12)
@@ -211,7 +211,7 @@ class TestCopyAfter:
         assert look(world.node).counts.not_due.objects == 3
 
 
-def test_shares_of_three_nodes(tmp_path: Path) -> None:
+def test_own_and_unverified_rows_of_three_nodes_add_up(tmp_path: Path) -> None:
     three = Three(tmp_path)
     for number in range(60):
         three.swift.put(f"o{number:05d}", b"1")
@@ -231,7 +231,7 @@ def test_shares_of_three_nodes(tmp_path: Path) -> None:
     assert look(three.nodes[1]).pending.objects == parts[1].pending.objects  # it has not looked itself
 
 
-def test_progress_that_counts_no_more(world: World) -> None:
+def test_progress_of_another_ordinal_or_journal_is_ignored(world: World) -> None:
     """Another journal, another share of the ring: the daemon begins again, and so does the count."""
     world.fill(5)
     world.node.settle()
@@ -248,7 +248,7 @@ def test_progress_that_counts_no_more(world: World) -> None:
     assert look(world.node).pending.objects == 5
 
 
-def test_what_cannot_be_read(world: World) -> None:
+def test_unreadable_database_is_an_error_and_damaged_status_file_is_kept(world: World) -> None:
     world.fill(5)
     world.node.replicas_here[0].broken = LocalUnavailable("locked")
     assert look(world.node).errors == ("locked",)
@@ -261,7 +261,7 @@ def test_what_cannot_be_read(world: World) -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_any_story(tmp_path: Path, seed: int) -> None:
+def test_random_story_counts_every_object_that_has_not_converged(tmp_path: Path, seed: int) -> None:
     """At no time is there an object that has not converged and is not counted, and in the end nothing is."""
     dice = random.Random(seed)
     after = dice.choice([0, 0, 100])

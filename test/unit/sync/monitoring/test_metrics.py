@@ -70,14 +70,14 @@ def stand() -> Stand:
     return Stand()
 
 
-def test_every_metric_is_there_from_the_start(stand: Stand) -> None:
+def test_every_metric_has_help_and_type_before_any_work(stand: Stand) -> None:
     text = generate_latest(stand.registry).decode()
     for metric in METRICS:
         assert f"# HELP {metric.full_name} {metric.help}\n" in text
         assert f"# TYPE {metric.full_name} {metric.kind}\n" in text
 
 
-def test_of_the_process(stand: Stand) -> None:
+def test_process_metrics_report_heartbeat_version_journal_and_problems(stand: Stand) -> None:
     stand.activity.configuration.problems = 2
     stand.time = 1010.0
     stand.activity.tick()
@@ -88,7 +88,7 @@ def test_of_the_process(stand: Stand) -> None:
     assert stand.one("configuration_problems") == 2
 
 
-def test_of_rows(stand: Stand) -> None:
+def test_row_metrics_count_outcomes_reasons_and_bytes_read(stand: Stand) -> None:
     tally = stand.activity.mapping_counters(mapping(), Stats(None))
     assert stand.one("rows_total", **HERE, outcome="copied", reason="") == 0
     for outcome in [Outcome(Kind.COPIED)] * 3 + [
@@ -108,7 +108,7 @@ def test_of_rows(stand: Stand) -> None:
     assert found["read_bytes_total"] == {frozenset(HERE.items()): 17}
 
 
-def test_of_turns(stand: Stand) -> None:
+def test_turn_metrics_follow_the_heartbeat_and_the_pause(stand: Stand) -> None:
     assert stand.one("last_progress_timestamp_seconds", **HERE) == 6000.0, (
         "its first turn is overdue, some day"
     )
@@ -127,7 +127,7 @@ def test_of_turns(stand: Stand) -> None:
     assert stand.one("paused", **HERE) == 1
 
 
-def test_of_stores(stand: Stand) -> None:
+def test_store_metrics_report_durations_errors_silence_and_throttling(stand: Stand) -> None:
     observer = stand.observers.of("aws")
     observer._now = lambda: stand.time
 
@@ -157,7 +157,7 @@ def test_of_stores(stand: Stand) -> None:
 seen: list[float] = []
 
 
-def test_of_lanes(stand: Stand) -> None:
+def test_lane_metrics_add_up_over_the_lanes_of_a_store(stand: Stand) -> None:
     stand.activity.lanes += [Lane(), Lane()]
     found = {name: next(iter(values.values())) for name, values in stand.read().items() if "lane" in name}
     assert found == {
@@ -171,7 +171,7 @@ def test_of_lanes(stand: Stand) -> None:
     }
 
 
-def test_a_destination_tells_mappings_of_one_container_apart() -> None:
+def test_destination_label_names_endpoint_bucket_and_custom_prefix() -> None:
     clone = S3Credentials(endpoint="http://clone:9000/s3")
     assert destination(mapping()) == "aws/bucket"
     assert destination(replace(mapping(), custom_prefix="")) == "aws/bucket/"

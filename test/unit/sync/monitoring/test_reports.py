@@ -61,7 +61,7 @@ class TestPending:
     def restless(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(pending, "COUNT_REST_FACTOR", 0.0)
 
-    def test_goes_down_with_every_batch(self, world: World) -> None:
+    def test_pending_objects_decrease_with_every_batch(self, world: World) -> None:
         world.fill(35)
         here = watch(world.node)
         left = [told(world.node, here)["pending"]["objects"]]
@@ -70,7 +70,7 @@ class TestPending:
         assert left == [35, 25, 15, 5, 0]
         assert told(world.node, here)["rows"]["scanned"] == world.db.max_rowid() == 35
 
-    def test_is_known_right_after_a_restart(self, world: World) -> None:
+    def test_pending_objects_are_known_right_after_a_restart(self, world: World) -> None:
         world.fill(10)
         world.node.settle()
         world.fill(7, start=10)
@@ -80,7 +80,7 @@ class TestPending:
         assert found["pending"]["bytes"] == 42
         assert found["rows"]["scanned"] == 0
 
-    def test_is_known_before_the_first_turn(self, world: World) -> None:
+    def test_pending_objects_are_known_before_the_first_turn(self, world: World) -> None:
         """All threads of the store may be taken by others."""
         world.fill(7)
         world.node.context = replace(world.node.context, activity=Activity([world.node.mapping]))
@@ -88,7 +88,7 @@ class TestPending:
         assert found["pending"]["objects"] == 7
         assert found["last_progress"] <= found["last_alive"]
 
-    def test_of_a_mapping_that_was_changed_while_it_runs(self, world: World) -> None:
+    def test_changed_copy_after_turns_pending_objects_into_not_due_ones(self, world: World) -> None:
         """Though nothing changes in the database."""
         here = watch(world.node)
         world.fill(5)
@@ -99,7 +99,7 @@ class TestPending:
         found = told(world.node, here)["pending"]
         assert (found["objects"], found["not_due"]) == (0, 5)
 
-    def test_a_count_that_is_old_says_so(self, world: World) -> None:
+    def test_slow_count_is_repeated_only_after_a_rest_and_has_its_time(self, world: World) -> None:
         """A long one is not repeated at once."""
         world.fill(5)
         here = watch(world.node)
@@ -111,7 +111,7 @@ class TestPending:
         world.swift.clock.sleep(60.0)
         assert told(world.node, here)["pending"]["counted"] > begun + 60.0
 
-    def test_what_fails_is_told_once_however_often_it_is_tried(self, world: World) -> None:
+    def test_failing_object_is_pending_once_however_often_it_is_tried(self, world: World) -> None:
         world.fill(5)
         world.fail_names(GONE, "o00001", "o00002")
         here = watch(world.node)
@@ -123,7 +123,7 @@ class TestPending:
         assert found["pending"]["reasons"] == {"remote_denied": 2}
         assert found["rows"]["scanned"] == sum(found["rows"].values()) / 2
 
-    def test_where_it_cannot_be_counted_the_last_numbers_stay(
+    def test_count_that_fails_keeps_the_last_numbers_and_is_logged_once(
         self, world: World, caplog: pytest.LogCaptureFixture
     ) -> None:
         world.fill(5)
@@ -158,7 +158,7 @@ class Slow:
         raise StateError("that is enough")
 
 
-def test_counting_rests_for_much_longer_than_it_took() -> None:
+def test_counting_rests_longer_after_a_slow_count_despite_other_work() -> None:
     slow: list[Slow] = []
 
     def build(yield_to_hub: Any) -> Any:
@@ -180,7 +180,7 @@ def test_counting_rests_for_much_longer_than_it_took() -> None:
     assert slow[0].asked == 2
 
 
-def test_a_mapping_that_is_taken_out_while_it_is_counted(world: World) -> None:
+def test_mapping_removed_during_the_count_does_not_disturb_the_others(world: World) -> None:
     world.fill(5)
     here = watch(world.node)
     activity = world.node.context.activity
@@ -189,7 +189,7 @@ def test_a_mapping_that_is_taken_out_while_it_is_counted(world: World) -> None:
     assert told(world.node, here)["pending"]["objects"] == 5
 
 
-def test_rates_are_of_the_last_minute(world: World) -> None:
+def test_rates_cover_the_last_minute_only(world: World) -> None:
     time = [0.0]
     activity = Activity([mapping()], lambda: time[0])
     counters, rates = activity.counters_for(mapping()), Rates(activity)
@@ -205,14 +205,14 @@ def test_rates_are_of_the_last_minute(world: World) -> None:
     assert rates.of(key) == (0.0, 0.0)
 
 
-class TestFile:
-    def test_is_where_it_is_wanted(self, world: World, tmp_path: Path) -> None:
+class TestReconFile:
+    def test_recon_file_is_written_to_the_configured_directory(self, world: World, tmp_path: Path) -> None:
         (tmp_path / "cache").mkdir()
         watch(world.node, recon_cache_path=str(tmp_path / "cache")).update()
         assert recon.read(str(tmp_path / "cache"))[0]["pid"] > 0
         assert recon.read(str(world.node.directory)) == {}
 
-    def test_that_cannot_be_written_is_told_once(
+    def test_recon_file_that_cannot_be_written_is_logged_once(
         self, world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         here = watch(world.node, recon_cache_path=str(tmp_path / "cache"))
@@ -223,7 +223,7 @@ class TestFile:
         here.update()
         assert recon.read(str(tmp_path / "cache"))[0]["alive"] is True
 
-    def test_is_as_the_document_shows_it(self, world: World) -> None:
+    def test_recon_file_has_the_keys_of_the_documentation(self, world: World) -> None:
         world.node.context.observers.of("aws").request("head_object", lambda: None)
         world.fill(1)
         watch(world.node).update()
@@ -239,7 +239,9 @@ def keys(value: Any) -> Any:
     return [keys(each) for each in value] if isinstance(value, list) else None
 
 
-def test_a_silent_store_is_told_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_silent_store_is_logged_once_until_it_answers_again(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     observer = world.node.context.observers.of("aws")
     time = [0.0]
@@ -274,7 +276,9 @@ def test_a_silent_store_is_told_once(world: World, caplog: pytest.LogCaptureFixt
     assert caplog.text.count("aws answers again") == 1
 
 
-def test_what_cannot_be_told_is_told_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_monitoring_update_that_keeps_failing_is_logged_once(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     here = watch(world.node)
     here._sources.report = None  # type: ignore[assignment,method-assign]
     rounds = iter([False, False, False, True])
@@ -284,7 +288,9 @@ def test_what_cannot_be_told_is_told_once(world: World, caplog: pytest.LogCaptur
     assert caplog.text.count("Monitoring update failed") == 1
 
 
-def test_one_line_for_each_change_of_state(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_repeated_failures_are_logged_once_per_change_of_state(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     """However often something is tried again."""
     caplog.set_level(logging.INFO, "s3-sync")
     world.fill(8)
@@ -312,8 +318,8 @@ def test_one_line_for_each_change_of_state(world: World, caplog: pytest.LogCaptu
     assert world.converged()
 
 
-class TestPort:
-    def test_that_is_taken_stops_nothing(
+class TestMetricsPort:
+    def test_metrics_port_in_use_is_logged_and_the_daemon_goes_on(
         self, world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(watching, "MetricsPort", taken)
@@ -322,7 +328,9 @@ class TestPort:
         assert "cannot listen on 127.0.0.1 port 9645: taken" in caplog.text
         here.close()
 
-    def test_of_several_processes(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_metrics_port_of_a_process_shard_is_offset_by_its_index(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         asked: list[int] = []
         monkeypatch.setattr(watching, "MetricsPort", lambda ip, port, registry: asked.append(port))
         watch(world.node)  # makes the context fit
@@ -337,7 +345,7 @@ def taken(*arguments: Any) -> Any:
     raise OSError(98, "taken")
 
 
-def test_pending_is_no_metric_before_it_was_counted(world: World) -> None:
+def test_pending_metrics_appear_only_after_the_first_count(world: World) -> None:
     here = watch(world.node)
     [metrics] = [each for each in here._registry._collector_to_names if isinstance(each, DaemonMetrics)]
 
