@@ -34,7 +34,7 @@ def account(tmp_path: Path) -> Account:
     return Account(tmp_path)
 
 
-def test_what_is_on_this_node(account: Account) -> None:
+def test_account_covers_containers_with_a_database_or_shard_on_this_node(account: Account) -> None:
     account.add("a", "b")
     account.listed += ["elsewhere", "\0versions\0b", "a-b"]
     account.shards = ["a-b-0123-1700000000.00000-0", "elsewhere-0123-1700000000.00000-1"]
@@ -44,7 +44,7 @@ def test_what_is_on_this_node(account: Account) -> None:
     assert account.crawl.covered["a"].namer == KeyNamer.hashed(ACCOUNT, "a")
 
 
-def test_at_its_own_pace(account: Account) -> None:
+def test_account_is_listed_again_only_after_the_list_interval(account: Account) -> None:
     account.add("a")
     account.covered()
     account.add("b")
@@ -58,7 +58,7 @@ def test_at_its_own_pace(account: Account) -> None:
     assert account.crawl.covered is after  # whoever looks need not compare
 
 
-def test_a_clock_that_is_set_back(account: Account) -> None:
+def test_clock_set_back_lists_the_account_at_once(account: Account) -> None:
     account.covered()
     assert account.listings == 1
     account.swift.clock.sleep(-1e6)
@@ -66,7 +66,7 @@ def test_a_clock_that_is_set_back(account: Account) -> None:
     assert account.listings == 2
 
 
-def test_what_is_deleted_leaves_when_nothing_is_left_to_do(account: Account) -> None:
+def test_deleted_container_is_covered_until_nothing_is_unsettled(account: Account) -> None:
     account.add("a", "b")
     account.covered()
     account.listed = ["b"]
@@ -80,7 +80,7 @@ def test_what_is_deleted_leaves_when_nothing_is_left_to_do(account: Account) -> 
     assert account.covered() == ["b"]
 
 
-def test_what_was_deleted_while_nobody_looked(account: Account) -> None:
+def test_container_deleted_while_stopped_is_covered_by_its_status_file(account: Account) -> None:
     """Its status file tells of it."""
     directory = account.node.directory / ACCOUNT
     directory.mkdir()
@@ -90,7 +90,9 @@ def test_what_was_deleted_while_nobody_looked(account: Account) -> None:
     assert account.covered() == ["gone"]
 
 
-def test_a_listing_that_fails_changes_nothing(account: Account, caplog: pytest.LogCaptureFixture) -> None:
+def test_failed_listing_keeps_the_covered_containers_and_is_logged_once(
+    account: Account, caplog: pytest.LogCaptureFixture
+) -> None:
     account.error = LocalUnavailable("no server answers")
     assert account.crawl.step().delay > 1
     assert account.crawl.covered is None
@@ -106,15 +108,15 @@ def test_a_listing_that_fails_changes_nothing(account: Account, caplog: pytest.L
     assert caplog.text.count("no server answers") == 2  # once for each time that it began to fail
 
 
-def test_other_mappings_come(account: Account) -> None:
+def test_container_with_a_new_mapping_of_its_own_is_no_longer_covered(account: Account) -> None:
     account.add("a", "b")
     assert account.covered() == ["a", "b"]
     account.crawl.update_coverage(Coverage([*account.mappings, mapping("a")]))
     assert account.covered(0) == ["b"]
 
 
-class TestMoving:
-    def test_nothing_begins_before_the_account_is_known(self, tmp_path: Path) -> None:
+class TestMovingAccount:
+    def test_no_container_is_covered_before_the_account_was_walked(self, tmp_path: Path) -> None:
         account = Account(tmp_path, mapping("own", "elsewhere"), retain_local=False)
         account.add("a", "own", "a_segments", "keeps", "c")
         account.swift.versioned.add("c")
@@ -130,7 +132,7 @@ class TestMoving:
         account_index.is_current_for(account.swift.clock.now())
         assert account.covered(SCAN_REST) == ["a", "c", "keeps"]
 
-    def test_a_segment_waits_for_its_manifest(self, tmp_path: Path) -> None:
+    def test_object_moves_only_after_a_later_walk_does_not_find_it_named(self, tmp_path: Path) -> None:
         """It moves when a walk that began after it was written has not seen anybody name it."""
         swift = Swift()
         bucket = WatchedBucket(KeyNamer.hashed(ACCOUNT, "c"), swift.clock.now)
@@ -170,8 +172,8 @@ def walk(names: AccountNames, now: float) -> None:
         pass
 
 
-class TestNames:
-    def test_manifests_name_what_lies_elsewhere(self) -> None:
+class TestAccountNames:
+    def test_manifests_name_segments_in_other_containers(self) -> None:
         swift = Swift()
         for name in ("/parts/1", "/parts/2", "/parts/d/1", "/parts/dd", "/x_segments/1"):
             swift.put(name, b"segment")
@@ -185,7 +187,7 @@ class TestNames:
         assert not names.has("parts", "dd")
         assert not names.has("x_segments", "1")  # nothing is moved there, and nothing remembered
 
-    def test_walk_over_a_container_with_versions_remembers_none_of_its_links(self) -> None:
+    def test_walk_remembers_no_links_to_versions(self) -> None:
         """Each of its objects is a link to a version: that would be the names of all of them."""
         swift = Swift()
         swift.put("/kept/o", b"", x_object_sysmeta_symlink_target="%00versions%00kept/o")
@@ -194,7 +196,7 @@ class TestNames:
         walk(names, swift.clock.now())
         assert list(names._scanned["kept"]) == ["link"]
 
-    def test_only_what_has_changed_is_looked_at_again(self) -> None:
+    def test_walk_reads_only_manifests_changed_since(self) -> None:
         swift = Swift()
         swift.put("/parts/1", b"segment")
         swift.put("/empty/marker", b"")
@@ -215,7 +217,7 @@ class TestNames:
         assert not names.has("parts", "1")
         assert names.has("empty", "marker")
 
-    def test_one_that_names_itself_by_its_prefix(self) -> None:
+    def test_dlo_whose_prefix_matches_its_own_name_does_not_name_itself(self) -> None:
         swift = Swift()
         swift.put_dlo("o", "c/o")
         names = names_of(swift)
@@ -223,7 +225,7 @@ class TestNames:
         assert not names.has("c", "o")
         assert names.has("c", "o/1")
 
-    def test_symlinks_and_what_nobody_can_read_name_nothing(self) -> None:
+    def test_symlinks_and_malformed_manifests_name_nothing(self) -> None:
         swift = Swift()
         swift.put("/parts/1", b"x")
         swift.put("link", b"", x_object_sysmeta_symlink_target="parts/1")
@@ -232,7 +234,7 @@ class TestNames:
         walk(names, swift.clock.now())
         assert not names.has("parts", "1")
 
-    def test_what_a_manifest_names_by_way_of_symlinks_is_named(self) -> None:
+    def test_manifest_names_segments_through_symlinks(self) -> None:
         swift = Swift()
         for name in ("/parts/1", "/parts/2", "/parts/3"):
             swift.put(name, b"segment")
@@ -249,8 +251,8 @@ class TestNames:
         assert [names.has("parts", number) for number in "123"] == [False, True, False]
 
 
-class TestPace:
-    def test_walks_are_made_for_who_asks(self) -> None:
+class TestAccountSegmentIndex:
+    def test_walk_is_repeated_only_on_demand_and_after_a_rest(self) -> None:
         swift = Swift()
         clock, walks = swift.clock, []
         names = names_of(swift)
@@ -284,7 +286,7 @@ class TestPace:
         clock.sleep(SCAN_TTL + 1)
         assert not account_index.is_current_for(written)  # too long ago
 
-    def test_a_clock_that_is_set_back(self) -> None:
+    def test_clock_set_back_makes_the_index_outdated_until_the_next_walk(self) -> None:
         swift = Swift()
         account_index = AccountSegmentIndex(names_of(swift), swift.clock)
         account_index.advance(1.0)
@@ -294,7 +296,7 @@ class TestPace:
         account_index.advance(1.0)
         assert account_index.is_current_for(swift.clock.now() - 1.0)
 
-    def test_one_sweeps_at_a_time(self) -> None:
+    def test_sweep_is_acquired_by_one_mapping_at_a_time_until_a_timeout(self) -> None:
         swift = Swift()
         account_index = AccountSegmentIndex(names_of(swift), swift.clock)
         assert account_index.acquire_sweep("one")

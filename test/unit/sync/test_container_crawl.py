@@ -28,7 +28,9 @@ def world(tmp_path: Path) -> World:
 
 class TestSteadyState:
     @pytest.mark.parametrize("conditional", [True, False])
-    def test_first_copy(self, tmp_path: Path, conditional: bool) -> None:
+    def test_first_copy_costs_one_listing_and_one_put_per_object(
+        self, tmp_path: Path, conditional: bool
+    ) -> None:
         """One listing, then one PUT for each object and nothing else."""
         world = World(tmp_path, conditional)
         world.fill(35)
@@ -38,7 +40,7 @@ class TestSteadyState:
         assert world.node.tally() == {"copied": 35}
         assert world.swift.heads == []
 
-    def test_nothing_to_do_is_no_request_and_no_open_database(self, world: World) -> None:
+    def test_idle_container_costs_no_request_and_no_open_database(self, world: World) -> None:
         world.fill(5)
         world.node.settle()
         world.bucket.counts()
@@ -48,7 +50,7 @@ class TestSteadyState:
         assert world.bucket.counts() == {}
         assert (world.node.replicas_here[0].opened, world.db.reads) == (opened, reads)
 
-    def test_changes(self, world: World) -> None:
+    def test_changes_cost_only_the_requests_they_need(self, world: World) -> None:
         world.fill(12)
         world.node.settle()
         world.bucket.counts()
@@ -63,7 +65,7 @@ class TestSteadyState:
         assert world.converged()
         assert world.node.tally() == {"copied": 14, "deleted": 1, "updated": 1}
 
-    def test_a_restart_costs_nothing(self, world: World) -> None:
+    def test_restart_costs_no_requests(self, world: World) -> None:
         world.fill(25)
         world.node.settle()
         world.bucket.counts()
@@ -75,7 +77,9 @@ class TestSteadyState:
         assert world.bucket.counts() == {"put": 1}
 
     @pytest.mark.parametrize("conditional", [True, False])
-    def test_a_restart_in_the_middle_of_the_first_copy(self, tmp_path: Path, conditional: bool) -> None:
+    def test_restart_during_the_first_copy_sends_each_object_once(
+        self, tmp_path: Path, conditional: bool
+    ) -> None:
         world = World(tmp_path, conditional)
         world.fill(35)
         world.node.step()
@@ -85,21 +89,21 @@ class TestSteadyState:
         assert world.bucket.counts() == {"list": 1, "put": 35}
         assert world.swift.heads == []
 
-    def test_an_empty_container(self, world: World) -> None:
+    def test_empty_container_costs_one_listing(self, world: World) -> None:
         world.node.settle()
         assert world.bucket.counts() == {"list": 1}
         world.swift.put("first")
         world.node.later(5.0)
         assert world.bucket.counts() == {"put": 1}
 
-    def test_reserved_names_only_move_the_cursor(self, world: World) -> None:
+    def test_reserved_names_are_not_copied_and_do_not_stop_the_cursor(self, world: World) -> None:
         for number in range(25):
             world.swift.put(f"\0versions\0{number}")
         world.swift.put("o")
         world.node.settle()
         assert set(world.bucket.content()) == {"o"}
 
-    def test_rows_that_came_and_went_before_us(self, world: World) -> None:
+    def test_objects_deleted_before_the_first_turn_cost_nothing(self, world: World) -> None:
         world.fill(5)
         for name in ("o00001", "o00002"):
             world.swift.delete(name)
@@ -108,18 +112,18 @@ class TestSteadyState:
         assert world.node.tally() == {"copied": 3, "present": 2}
         assert world.bucket.counts() == {"list": 1, "put": 3}
 
-    def test_status_file(self, world: World) -> None:
+    def test_status_file_has_both_cursors_and_the_share(self, world: World) -> None:
         world.fill(25)
         world.node.settle()
         [entry] = json.loads((world.node.directory / "AUTH_a" / CONTAINER).read_bytes()).values()
         assert (entry["last_row"], entry["last_verified_row"], entry["share"]) == (25, 25, "0/1")
 
 
-class TestSweep:
+class TestInitialComparison:
     """The bucket holds something already, and nobody remembers what."""
 
     @pytest.mark.parametrize("conditional", [True, False])
-    def test_costs_listings_only(self, tmp_path: Path, conditional: bool) -> None:
+    def test_equal_sides_cost_listings_only(self, tmp_path: Path, conditional: bool) -> None:
         world = World(tmp_path, conditional, items_chunk=100)
         world.fill(300)
         world.swift.clock.sleep(2.0)
@@ -132,7 +136,7 @@ class TestSweep:
         assert set(counts) == {"list"}
         assert other.tally() == {"present": 300}
 
-    def test_copies_of_the_same_second_are_looked_at(self, tmp_path: Path) -> None:
+    def test_copy_of_about_the_same_second_is_compared_by_head(self, tmp_path: Path) -> None:
         """Stores tell whole seconds, some of them rounded up: what seems younger may be older."""
         world = World(tmp_path, items_chunk=100)
         world.fill(20)
@@ -146,7 +150,7 @@ class TestSweep:
         assert world.bucket.metadata("o00010") == {"only": "metadata"}
         assert world.converged()
 
-    def test_finds_every_difference(self, tmp_path: Path) -> None:
+    def test_every_difference_is_corrected(self, tmp_path: Path) -> None:
         world = World(tmp_path, items_chunk=100)
         world.fill(60)
         world.swift.clock.sleep(10)
@@ -168,7 +172,7 @@ class TestSweep:
         counts = world.bucket.counts()
         assert (counts["put"], counts["post"], counts["delete"], counts["head"]) == (3, 2, 1, 3)
 
-    def test_old_versions_progress_is_adopted_with_care(self, tmp_path: Path) -> None:
+    def test_progress_of_an_earlier_version_is_continued_without_sending(self, tmp_path: Path) -> None:
         """It may have sent rows beyond its cursor: they are compared, not sent again."""
         world = World(tmp_path, conditional=False, items_chunk=100)
         world.fill(100)
@@ -190,7 +194,7 @@ class TestSweep:
         world.node.later(5)
         assert world.bucket.counts() == {"put": 1}
 
-    def test_a_lost_journal_starts_over(self, world: World) -> None:
+    def test_lost_journal_starts_over_without_sending(self, world: World) -> None:
         world.fill(20)
         world.node.settle()
         world.node.journal.close()
@@ -201,7 +205,7 @@ class TestSweep:
         assert world.node.tally() == {"present": 20}
         assert "put" not in world.bucket.counts()
 
-    def test_another_destination_starts_over(self, tmp_path: Path) -> None:
+    def test_another_destination_copies_everything(self, tmp_path: Path) -> None:
         world = World(tmp_path)
         world.fill(20)
         world.node.settle()
@@ -210,7 +214,7 @@ class TestSweep:
         world.node.settle()
         assert world.converged()
 
-    def test_a_policy_edit_does_not(self, world: World) -> None:
+    def test_edited_profile_does_not_start_over(self, world: World) -> None:
         world.fill(20)
         world.node.settle()
         world.bucket.counts()
@@ -220,7 +224,7 @@ class TestSweep:
 
 
 class TestDatabases:
-    def test_a_database_replaced_in_its_place(self, world: World) -> None:
+    def test_replaced_database_is_read_from_its_beginning(self, world: World) -> None:
         """A rebuilt replica has other ROWIDs: the cursor of the old one says nothing."""
         world.fill(30)
         world.node.settle()
@@ -234,7 +238,7 @@ class TestDatabases:
         assert world.bucket.content()["new"] == b"data"
         assert world.bucket.counts()["put"] == 1
 
-    def test_a_database_that_goes_and_comes(self, world: World) -> None:
+    def test_database_that_comes_back_is_continued(self, world: World) -> None:
         world.fill(3)
         world.node.settle()
         db, world.node.replicas_here[0].db = world.db, None
@@ -244,7 +248,7 @@ class TestDatabases:
         world.node.later(5.0)
         assert world.converged()
 
-    def test_a_replica_that_appears(self, world: World) -> None:
+    def test_new_handoff_copy_is_verified_only_after_the_slack(self, world: World) -> None:
         db = FakeDb("handoff")
         world.swift.dbs.append(db)
         world.fill(5)
@@ -258,7 +262,7 @@ class TestDatabases:
         world.node.later(VERIFIED)
         assert world.converged()
 
-    def test_a_deleted_container_is_emptied(self, world: World) -> None:
+    def test_deleted_container_deletes_all_copies(self, world: World) -> None:
         names = world.fill(5)
         world.node.settle()
         for name in names:
@@ -267,7 +271,7 @@ class TestDatabases:
         world.node.later(5.0)
         assert world.bucket.content() == {}
 
-    def test_one_that_cannot_be_read_holds_up_nobody(self, tmp_path: Path) -> None:
+    def test_unreadable_database_is_retried_with_backoff_and_others_go_on(self, tmp_path: Path) -> None:
         swift = Swift()
         swift.dbs += [FakeDb("broken"), FakeDb("fine")]
         broken, fine = FakeReplica(swift.dbs[0], 0, 2), FakeReplica(swift.dbs[1], 1, 2)
@@ -288,7 +292,7 @@ class TestDatabases:
         node.later(400.0)
         assert not node.crawl.is_failing
 
-    def test_another_share_of_the_rows(self, tmp_path: Path) -> None:
+    def test_new_ordinal_makes_rows_of_the_new_share_sent(self, tmp_path: Path) -> None:
         """The ring gives this replica another ordinal: what was passed over before is looked at."""
         world = World(tmp_path, replicas=[])
         db = FakeDb("db")
@@ -307,7 +311,7 @@ class TestDatabases:
         )
 
 
-def test_two_mappings_of_one_container_keep_apart(tmp_path: Path) -> None:
+def test_two_mappings_of_one_container_copy_to_their_own_buckets(tmp_path: Path) -> None:
     swift = Swift()
     db = FakeDb("db")
     swift.dbs.append(db)

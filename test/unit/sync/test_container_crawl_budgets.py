@@ -19,7 +19,9 @@ def limit(world: World, budget: Budget) -> RateLimit:
     return allowance
 
 
-def test_nothing_is_begun_and_nothing_is_wrong(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_closed_timetable_sends_no_requests_and_is_no_failure(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
     world = World(tmp_path)
     world.fill(5)
@@ -36,7 +38,7 @@ def test_nothing_is_begun_and_nothing_is_wrong(tmp_path: Path, caplog: pytest.Lo
     assert caplog.text.count("resumed by the timetable") == 1
 
 
-def test_a_batch_stops_where_the_time_begins(tmp_path: Path) -> None:
+def test_timetable_that_closes_during_a_batch_leaves_the_rest_of_it(tmp_path: Path) -> None:
     world = World(tmp_path, items_chunk=20)
     world.fill(20)
     allowance = limit(world, Budget())
@@ -54,7 +56,7 @@ def test_a_batch_stops_where_the_time_begins(tmp_path: Path) -> None:
     assert world.node.unsettled() == {}
 
 
-def test_one_run_leaves_the_rest_and_says_so(tmp_path: Path) -> None:
+def test_single_run_in_a_closed_timetable_ends_as_failing(tmp_path: Path) -> None:
     world = World(tmp_path, once=True)
     world.fill(5)
     limit(world, CLOSED)
@@ -62,7 +64,7 @@ def test_one_run_leaves_the_rest_and_says_so(tmp_path: Path) -> None:
     assert world.node.crawl.is_failing
 
 
-def test_a_batch_is_no_larger_than_its_budget(tmp_path: Path) -> None:
+def test_request_rate_limits_the_size_of_a_batch(tmp_path: Path) -> None:
     world = World(tmp_path, items_chunk=1000)
     world.fill(100)
     limit(world, Budget(Rates(requests_per_second=1)))

@@ -24,7 +24,7 @@ class TestCopyAfter:
     def start(self, tmp_path: Path, seconds: int, **options: Any) -> World:
         return World(tmp_path, mapping=mapping(copy_after=seconds), **options)
 
-    def test_ranges_not_rows(self, tmp_path: Path) -> None:
+    def test_rows_not_due_are_kept_as_ranges_and_copied_when_due(self, tmp_path: Path) -> None:
         world = self.start(tmp_path, 86400, items_chunk=100)
         for number in range(1000):
             world.swift.put(f"o{number}")
@@ -43,7 +43,7 @@ class TestCopyAfter:
         assert world.bucket.counts()["put"] == 1000
         assert world.node.journal._all("SELECT count(*) FROM ranges")[0][0] == 0
 
-    def test_every_row_goes_at_its_time(self, tmp_path: Path) -> None:
+    def test_rows_are_copied_when_each_is_due(self, tmp_path: Path) -> None:
         world = self.start(tmp_path, 1000)
         written: dict[str, float] = {}
         for number in range(60):
@@ -60,7 +60,7 @@ class TestCopyAfter:
                 elif now > time + 1000 + 100 + 30:
                     assert name in content, (name, now - time)
 
-    def test_over_a_restart(self, tmp_path: Path) -> None:
+    def test_rows_not_due_are_copied_when_due_after_a_restart(self, tmp_path: Path) -> None:
         world = self.start(tmp_path, 1000)
         world.fill(35)
         world.node.settle()
@@ -69,7 +69,7 @@ class TestCopyAfter:
         world.node.settle()
         assert world.converged()
 
-    def test_a_range_of_another_batch_size(self, tmp_path: Path) -> None:
+    def test_range_larger_than_the_new_batch_size_is_copied_completely(self, tmp_path: Path) -> None:
         world = self.start(tmp_path, 1000, items_chunk=100)
         world.fill(95)
         world.node.settle()
@@ -77,7 +77,7 @@ class TestCopyAfter:
         world.node.later(1101.0)
         assert world.converged()
 
-    def test_reserved_names_among_them(self, tmp_path: Path) -> None:
+    def test_reserved_names_within_a_range_do_not_hide_the_rows_after_them(self, tmp_path: Path) -> None:
         """So many in a row that a batch is nothing but these: what comes after them is not forgotten."""
         world = self.start(tmp_path, 1000, items_chunk=100)
         names = world.fill(10)
@@ -89,7 +89,7 @@ class TestCopyAfter:
         world.node.later(1101.0)
         assert sorted(world.bucket.content()) == names
 
-    def test_changed_while_waiting(self, tmp_path: Path) -> None:
+    def test_object_changed_before_it_is_due_waits_for_its_new_time(self, tmp_path: Path) -> None:
         world = self.start(tmp_path, 1000)
         world.fill(20)
         world.node.settle()
@@ -102,7 +102,7 @@ class TestCopyAfter:
         world.node.later(600.0)
         assert world.converged()
 
-    def test_same_bytes_again_while_the_first_are_on_their_way(self, tmp_path: Path) -> None:
+    def test_same_bytes_rewritten_during_the_upload_update_the_metadata(self, tmp_path: Path) -> None:
         """The store's date of the first is after the second was written: a listing alone cannot tell."""
         world = self.start(tmp_path, 1000)
         world.fill(10)
@@ -123,7 +123,7 @@ class TestCopyAfter:
         world.node.later(1200.0)
         assert world.bucket.metadata("o00003") == {"a": "new"}
 
-    def test_an_error_while_ranges_are_due(self, tmp_path: Path) -> None:
+    def test_error_while_ranges_are_due_is_followed_by_another_turn(self, tmp_path: Path) -> None:
         """The database does not change any more: nothing else would wake the crawler up."""
         world = self.start(tmp_path, 1000)
         world.fill(20)
@@ -135,7 +135,7 @@ class TestCopyAfter:
         world.node.later(10.0)
         assert world.converged()
 
-    def test_many_ranges_at_once_are_taken_in_turns(self, tmp_path: Path) -> None:
+    def test_many_due_ranges_are_copied_over_several_turns(self, tmp_path: Path) -> None:
         world = self.start(tmp_path, 1000)
         world.fill(200)
         world.node.settle()
@@ -146,7 +146,7 @@ class TestCopyAfter:
         world.node.settle()
         assert world.converged()
 
-    def test_an_outage_when_all_is_due(self, tmp_path: Path) -> None:
+    def test_outage_when_ranges_are_due_adds_few_failures_to_the_journal(self, tmp_path: Path) -> None:
         world = self.start(tmp_path, 1000, items_chunk=100, workers=2)
         world.fill(2000)
         world.node.settle()
@@ -161,7 +161,7 @@ class TestCopyAfter:
         world.node.later(400.0)
         assert (world.converged(), world.node.unsettled()) == (True, {})
 
-    def test_shortened(self, tmp_path: Path) -> None:
+    def test_shorter_copy_after_applies_to_new_rows_only(self, tmp_path: Path) -> None:
         world = self.start(tmp_path, 100_000)
         world.fill(15)
         world.node.settle()
@@ -173,7 +173,7 @@ class TestCopyAfter:
         assert world.converged()
 
 
-def test_ranges_of_a_settled_batch_are_gone(tmp_path: Path) -> None:
+def test_range_is_removed_once_its_rows_are_settled(tmp_path: Path) -> None:
     world = World(tmp_path, mapping=mapping(copy_after=100))
     world.fill(3)
     world.node.settle()

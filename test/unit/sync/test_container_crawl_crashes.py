@@ -55,7 +55,7 @@ def story(world: World, daemon: Crashing) -> None:
         ("bucket", "head"),
     ],
 )
-def test_at_every_step(
+def test_crash_at_any_step_loses_nothing_and_repeats_one_batch_at_most(
     tmp_path: Path, target: str, method: str, when: str, copy_after: int, conditional: bool
 ) -> None:
     """Nothing is lost, nothing is sent again beyond the batch in flight."""
@@ -82,7 +82,7 @@ def test_at_every_step(
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_a_broken_off_batch_is_compared_not_sent_again(tmp_path: Path, first: bool) -> None:
+def test_interrupted_batch_is_compared_before_it_is_sent(tmp_path: Path, first: bool) -> None:
     world = World(tmp_path, conditional=False, items_chunk=100)
     if not first:
         world.node.settle()
@@ -104,7 +104,9 @@ def test_a_broken_off_batch_is_compared_not_sent_again(tmp_path: Path, first: bo
 
 
 @pytest.mark.parametrize("conditional", [True, False], ids=["conditions", "no-conditions"])
-def test_a_listing_does_not_settle_a_broken_off_batch(tmp_path: Path, conditional: bool) -> None:
+def test_rewrite_in_an_interrupted_batch_is_not_settled_by_a_listing(
+    tmp_path: Path, conditional: bool
+) -> None:
     """The version before, with the same bytes, has arrived after this one was written."""
     world = World(tmp_path, conditional, items_chunk=10)
     world.node.settle()
@@ -129,7 +131,9 @@ def test_a_listing_does_not_settle_a_broken_off_batch(tmp_path: Path, conditiona
 
 @pytest.mark.parametrize("written", [5, 10, 30], ids=["shorter", "grown as far", "grown beyond"])
 @pytest.mark.parametrize("running", [True, False])
-def test_a_database_is_an_older_copy_of_itself(tmp_path: Path, running: bool, written: int) -> None:
+def test_database_replaced_by_an_older_copy_sends_all_new_rows(
+    tmp_path: Path, running: bool, written: int
+) -> None:
     """From a backup, or after a power failure: other rows have the same numbers now."""
     world = World(tmp_path)
     world.fill(10)
@@ -151,7 +155,7 @@ def test_a_database_is_an_older_copy_of_itself(tmp_path: Path, running: bool, wr
 
 
 @pytest.mark.parametrize("written", [5, 30], ids=["shorter", "grown again"])
-def test_older_copy_of_another_nodes_database_is_verified_again(tmp_path: Path, written: int) -> None:
+def test_rows_of_an_older_database_of_another_node_are_verified_again(tmp_path: Path, written: int) -> None:
     """Its own cursor and the one of the verify pass are about the same rows. The node that is to send what is
     new does not exist."""
     world = Three(tmp_path)
@@ -175,7 +179,7 @@ def test_older_copy_of_another_nodes_database_is_verified_again(tmp_path: Path, 
     assert (world.converged(), node.unsettled()) == (True, {})
 
 
-def test_status_file_without_a_tail_goes_on_and_gets_one(tmp_path: Path) -> None:
+def test_status_file_without_a_tail_is_continued_and_gets_one(tmp_path: Path) -> None:
     """Of an earlier version: nothing is compared, and from now on an older copy is recognised."""
     world = World(tmp_path)
     world.fill(20)
@@ -199,7 +203,7 @@ def test_status_file_without_a_tail_goes_on_and_gets_one(tmp_path: Path) -> None
     assert (world.converged(), world.node.unsettled()) == (True, {})
 
 
-def test_objects_that_are_written_again_and_again_are_no_older_copy(
+def test_repeatedly_rewritten_objects_are_not_taken_for_an_older_database(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Of the rows before the cursor none is left that it remembers."""
@@ -216,7 +220,7 @@ def test_objects_that_are_written_again_and_again_are_no_older_copy(
 
 
 @pytest.mark.parametrize("conditional", [True, False], ids=["conditions", "no-conditions"])
-def test_crashes_one_after_the_other(tmp_path: Path, conditional: bool) -> None:
+def test_crash_after_every_two_puts_sends_each_object_once(tmp_path: Path, conditional: bool) -> None:
     """Each start gets two requests further."""
     world = World(tmp_path, conditional, items_chunk=20)
     world.fill(60)

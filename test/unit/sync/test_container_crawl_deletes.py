@@ -21,7 +21,7 @@ def world(tmp_path: Path) -> World:
     return world
 
 
-def test_many_deletes_are_one_request(world: World) -> None:
+def test_many_deletes_cost_one_bulk_request(world: World) -> None:
     for number in range(100):
         world.swift.delete(f"o{number:05d}")
     world.node.settle()
@@ -30,7 +30,7 @@ def test_many_deletes_are_one_request(world: World) -> None:
     assert world.node.tally()["deleted"] == 100
 
 
-def test_a_store_that_deletes_one_by_one(tmp_path: Path) -> None:
+def test_store_without_bulk_deletes_gets_one_request_per_object(tmp_path: Path) -> None:
     world = World(tmp_path, items_chunk=1000)
     world.bucket.features = replace(world.bucket.features, bulk_delete=0)
     world.fill(20)
@@ -44,7 +44,7 @@ def test_a_store_that_deletes_one_by_one(tmp_path: Path) -> None:
     assert world.bucket.content() == {}
 
 
-def test_deletes_at_a_store_that_turns_out_not_to_know_them_in_bulk_go_one_by_one(world: World) -> None:
+def test_refused_bulk_delete_is_repeated_one_by_one(world: World) -> None:
     def unknown(method: str, name: str) -> NotSupported | None:
         if method != "delete_objects":
             return None
@@ -67,7 +67,7 @@ def test_few_deletes_are_sent_one_by_one(world: World) -> None:
     assert world.bucket.counts() == {"delete": MIN_BULK_DELETES - 1}
 
 
-def test_what_is_not_proved_is_not_among_them(world: World) -> None:
+def test_bulk_delete_leaves_out_unproven_moved_and_rewritten_objects(world: World) -> None:
     """Written again, moved away by us, and forgotten by every object server."""
     for number in range(50):
         world.swift.delete(f"o{number:05d}", offset=1 if number == 7 else 0)
@@ -80,7 +80,7 @@ def test_what_is_not_proved_is_not_among_them(world: World) -> None:
     assert world.node.unsettled() == {"o00009": "delete_unproven"}
 
 
-def test_one_that_fails_is_tried_again(world: World) -> None:
+def test_failed_object_of_a_bulk_delete_is_retried(world: World) -> None:
     world.fail_names(AccessDenied("kept by a rule"), "o00005")
     for number in range(20):
         world.swift.delete(f"o{number:05d}")
@@ -93,7 +93,7 @@ def test_one_that_fails_is_tried_again(world: World) -> None:
     assert world.converged()
 
 
-def test_a_request_that_fails_leaves_all_of_them(world: World) -> None:
+def test_failed_bulk_delete_is_retried_for_all_objects(world: World) -> None:
     down = RemoteUnavailable("down")
     world.bucket.before = lambda method, name: down if method in ("delete_objects", "list") else None
     for number in range(20):
@@ -106,7 +106,9 @@ def test_a_request_that_fails_leaves_all_of_them(world: World) -> None:
     assert world.converged()
 
 
-def test_a_proof_that_is_old_is_made_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outdated_proof_is_repeated_before_the_bulk_delete(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """While the last ones were being proved, which took long, a client wrote the first one again."""
     for number in range(20):
         world.swift.delete(f"o{number:05d}")

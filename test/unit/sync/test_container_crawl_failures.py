@@ -30,7 +30,7 @@ def world(tmp_path: Path) -> World:
 
 
 class TestFailures:
-    def test_one_bad_object_in_many(self, world: World) -> None:
+    def test_one_failing_object_is_in_the_journal_and_the_rest_are_copied(self, world: World) -> None:
         world.fill(1000)
         world.fail_names(AccessDenied("not this one"), "o00500")
         world.node.settle()
@@ -47,7 +47,7 @@ class TestFailures:
         assert world.bucket.counts() == {}
 
     @pytest.mark.parametrize("bad", [1, 2, 5])
-    def test_bad_objects_do_not_slow_down_good_ones(self, world: World, bad: int) -> None:
+    def test_failing_objects_do_not_delay_new_ones(self, world: World, bad: int) -> None:
         """For a day: every object arrives in the poll after it was written."""
         names = [f"bad{number}" for number in range(bad)]
         world.fail_names(AccessDenied("never"), *names)
@@ -64,7 +64,7 @@ class TestFailures:
         attempts = sum(world.bucket.counts().values()) - 200
         assert attempts <= bad * 40  # back-off, though others succeed all the time
 
-    def test_retry_with_back_off(self, world: World) -> None:
+    def test_failing_object_is_retried_with_growing_delays(self, world: World) -> None:
         world.fail_names(RemoteUnavailable("down"), "bad")
         world.swift.put("good")
         world.swift.put("bad")
@@ -84,7 +84,7 @@ class TestFailures:
         world.node.later(MAX_PAUSE)
         assert (world.converged(), world.node.unsettled()) == (True, {})
 
-    def test_failures_are_remembered_over_a_restart(self, world: World) -> None:
+    def test_failed_object_is_retried_after_a_restart(self, world: World) -> None:
         world.fail_names(AccessDenied("no"), "bad")
         world.swift.put("bad", b"v1")
         world.node.settle()
@@ -94,7 +94,7 @@ class TestFailures:
         assert world.converged()
         assert world.node.unsettled() == {}
 
-    def test_what_was_overwritten_meanwhile(self, world: World) -> None:
+    def test_failed_object_overwritten_meanwhile_is_copied_as_its_new_version(self, world: World) -> None:
         world.fail_names(AccessDenied("no"), "bad")
         world.swift.put("bad", b"v1")
         world.node.settle()
@@ -106,7 +106,7 @@ class TestFailures:
         world.node.later(MAX_PAUSE)
         assert (world.bucket.content(), world.node.unsettled()) == ({"bad": b"v2"}, {})
 
-    def test_what_was_deleted_meanwhile(self, world: World) -> None:
+    def test_failed_object_deleted_meanwhile_deletes_the_copy(self, world: World) -> None:
         world.swift.put("bad", b"v1")
         world.node.settle()
         world.fail_names(AccessDenied("no"), "bad")
@@ -118,7 +118,7 @@ class TestFailures:
         world.node.later(MAX_PAUSE)
         assert (world.bucket.content(), world.node.unsettled()) == ({}, {})
 
-    def test_quarantine_is_not_retried_and_ends_with_a_change(self, world: World) -> None:
+    def test_quarantined_object_is_not_retried_until_it_changes(self, world: World) -> None:
         long = "n" * 1020
         world.swift.put(long)
         world.swift.put("o")
@@ -132,7 +132,7 @@ class TestFailures:
         world.node.later(5.0)
         assert world.node.unsettled() == {}
 
-    def test_postponed_when_copy_after_grows(self, world: World) -> None:
+    def test_retries_that_are_no_longer_due_wait_for_copy_after(self, world: World) -> None:
         """A retry that is not due any more waits for that time instead of coming up in every turn."""
         names = world.fill(15)
         for number in (0, 11):
@@ -152,7 +152,7 @@ class TestFailures:
         world.node.later(90000.0)
         assert (world.converged(), world.node.unsettled()) == (True, {})
 
-    def test_an_unexpected_exception_is_a_failure_like_any_other(
+    def test_unexpected_exception_is_retried_as_an_internal_error(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def broken(*_: Any, **__: Any) -> Any:
@@ -180,7 +180,7 @@ ERRORS = [
 
 
 class TestOutage:
-    def test_a_batch_ends_when_nothing_works(self, tmp_path: Path) -> None:
+    def test_outage_ends_the_batch_after_a_few_rows(self, tmp_path: Path) -> None:
         world = World(tmp_path, items_chunk=1000, workers=2)
         world.fill(1000)
         world.fail(RemoteUnavailable("down"), "put")
@@ -190,7 +190,7 @@ class TestOutage:
         world.node.later(5.0)
         assert (world.converged(), world.node.unsettled()) == (True, {})
 
-    def test_a_single_change_notices_it_too(self, world: World) -> None:
+    def test_outage_found_by_a_single_change_ends_soon_after_recovery(self, world: World) -> None:
         """When the store is back its next try is brought forward."""
         world.swift.put("before")
         world.node.settle()
@@ -202,7 +202,7 @@ class TestOutage:
         world.node.later(61.0)
         assert (world.converged(), world.node.unsettled()) == (True, {})
 
-    def test_a_restart_tries_everything_at_once(self, world: World) -> None:
+    def test_restart_after_an_outage_retries_everything_at_once(self, world: World) -> None:
         world.fill(20)
         world.fail(RemoteUnavailable("down"), "put")
         for _ in range(40):
@@ -213,7 +213,9 @@ class TestOutage:
         assert (world.converged(), world.node.unsettled()) == (True, {})
 
     @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-    def test_down_for_a_week_with_many_changes(self, tmp_path: Path, error: RemoteError) -> None:
+    def test_outage_of_a_week_costs_few_requests_and_then_converges(
+        self, tmp_path: Path, error: RemoteError
+    ) -> None:
         world = World(tmp_path, items_chunk=50)
         names = world.fill(100)
         world.node.settle()
@@ -240,7 +242,7 @@ class TestOutage:
         assert world.node.unsettled() == {}
         assert not world.node.crawl.is_failing
 
-    def test_a_backlog_is_not_poured_into_the_journal(self, tmp_path: Path) -> None:
+    def test_outage_of_the_store_keeps_the_backlog_out_of_the_journal(self, tmp_path: Path) -> None:
         """It waits where it is, in the database: a row each for millions would fill the disk."""
         world = World(tmp_path, items_chunk=100, workers=2)
         world.fail(RemoteUnavailable("down"), "put head")
@@ -253,7 +255,7 @@ class TestOutage:
         world.node.later(400.0)
         assert (world.converged(), world.node.unsettled()) == (True, {})
 
-    def test_so_is_one_of_the_local_object_servers(self, tmp_path: Path) -> None:
+    def test_outage_of_object_servers_keeps_the_backlog_out_of_the_journal(self, tmp_path: Path) -> None:
         world = World(tmp_path, items_chunk=100, workers=2)
         names = world.fill(5000)
         world.swift.lost.update(names)
@@ -265,7 +267,9 @@ class TestOutage:
         world.node.later(400.0)
         assert (world.converged(), world.node.unsettled()) == (True, {})
 
-    def test_down_from_the_start(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
+    def test_outage_from_the_start_is_logged_once(
+        self, world: World, caplog: pytest.LogCaptureFixture
+    ) -> None:
         world.fail(RemoteUnavailable("down"))
         world.fill(20)
         with caplog.at_level(logging.INFO):
@@ -276,7 +280,9 @@ class TestOutage:
         world.node.later(300.0)
         assert world.converged()
 
-    def test_recovery_is_told_once_it_is_seen(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
+    def test_recovery_is_logged_once_and_only_after_the_outage(
+        self, world: World, caplog: pytest.LogCaptureFixture
+    ) -> None:
         world.fill(20)
         world.fail(RemoteUnavailable("down"), "put")
         with caplog.at_level(logging.INFO):
@@ -292,7 +298,7 @@ class TestOutage:
     @pytest.mark.parametrize(
         "error", [CredentialsRefused("the token has expired"), ClockSkewed("the clock is off")]
     )
-    def test_refused_credentials_with_a_refused_listing_pause_the_mapping_at_once(
+    def test_refused_credentials_and_listings_back_off_the_mapping_at_once(
         self, world: World, caplog: pytest.LogCaptureFixture, error: RemoteError
     ) -> None:
         """Nine of ten changes got through before: still nobody goes on asking."""
@@ -311,7 +317,7 @@ class TestOutage:
         assert world.converged()
 
     @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-    def test_one_key_of_many_refused_for_any_reason_costs_that_object_alone(
+    def test_error_of_one_key_is_a_failure_of_that_object_alone(
         self, tmp_path: Path, error: RemoteError
     ) -> None:
         world = World(tmp_path, items_chunk=1000, workers=10)
@@ -332,7 +338,7 @@ class TestOutage:
         world.node.later(MAX_PAUSE)
         assert (world.converged(), world.node.unsettled()) == (True, {})
 
-    def test_an_outage_ends_though_one_key_is_still_refused(self, world: World) -> None:
+    def test_outage_ends_though_one_key_is_still_refused(self, world: World) -> None:
         world.fail(CredentialsRefused("expired"))
         names = world.fill(5)
         for _ in range(5):
@@ -343,7 +349,7 @@ class TestOutage:
         world.node.later(3 * MAX_PAUSE)
         assert not world.node.crawl.is_failing
 
-    def test_a_few_that_are_denied_hold_up_nobody(self, tmp_path: Path) -> None:
+    def test_few_denied_objects_do_not_delay_the_others(self, tmp_path: Path) -> None:
         world = World(tmp_path, items_chunk=100, workers=4)
         names = world.fill(400)
         world.fail_names(AccessDenied("not this one"), *names[::40])
@@ -352,7 +358,7 @@ class TestOutage:
         assert len(world.bucket.content()) == 390
         assert not world.node.crawl.is_failing
 
-    def test_a_denied_folder_is_passed_in_the_end(self, tmp_path: Path) -> None:
+    def test_many_denied_objects_in_a_row_do_not_stop_the_rest(self, tmp_path: Path) -> None:
         """It looks like a storm of refusals; nothing but trying tells that it is none."""
         world = World(tmp_path, items_chunk=100, workers=10)
         names = world.fill(300)
@@ -364,7 +370,9 @@ class TestOutage:
         assert world.swift.clock.now() - started < 400.0
         assert set(world.node.unsettled()) == set(names[100:160])
 
-    def test_a_full_disk(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_status_file_that_cannot_be_saved_backs_off_until_a_restart(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Nothing moves on that cannot be written down."""
         world.fill(25)
 
@@ -380,7 +388,7 @@ class TestOutage:
         assert world.converged()
 
 
-def test_database_that_goes_after_it_was_seen_is_no_trouble(
+def test_database_removed_during_the_turn_is_no_failure(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Swift's replicator removes what was deleted long ago, at any moment."""

@@ -25,7 +25,7 @@ def world(tmp_path: Path) -> World:
 
 
 class TestThreeNodes:
-    def test_work_is_divided(self, tmp_path: Path) -> None:
+    def test_each_node_sends_its_own_rows_and_every_object_once(self, tmp_path: Path) -> None:
         three = Three(tmp_path)
         for node in three.nodes:
             node.settle()
@@ -39,7 +39,7 @@ class TestThreeNodes:
         assert sorted(sum(node.tally().values()) for node in three.nodes)[0] > 10
 
     @pytest.mark.parametrize("conditional", [True, False])
-    def test_verification_costs_listings(self, tmp_path: Path, conditional: bool) -> None:
+    def test_verify_pass_costs_listings_only(self, tmp_path: Path, conditional: bool) -> None:
         three = Three(tmp_path, conditional, items_chunk=100)
         for number in range(300):
             three.swift.put(f"o{number:03d}")
@@ -64,7 +64,7 @@ class TestThreeNodes:
             (True, 3000, ListingUnusable("out of order")),
         ],
     )
-    def test_three_nodes_without_listings_send_new_objects_within_a_minute(
+    def test_nodes_without_listings_send_each_new_object_once_in_a_minute(
         self, tmp_path: Path, conditional: bool, count: int, error: RemoteError
     ) -> None:
         """From the beginning of the mapping, and when there are rows of others to be verified."""
@@ -87,7 +87,7 @@ class TestThreeNodes:
         assert all(node.unsettled() == {} and not node.crawl.is_failing for node in three.nodes)
         assert sum(node.tally()["present"] for node in three.nodes) == 2 * 60
 
-    def test_a_trickle_is_verified_in_rounds(self, tmp_path: Path) -> None:
+    def test_slow_stream_of_objects_is_verified_in_rounds(self, tmp_path: Path) -> None:
         """One object every ten seconds: a HEAD for each would be as much work as copying it."""
         three = Three(tmp_path, items_chunk=1000)
         for node in three.nodes:
@@ -104,7 +104,7 @@ class TestThreeNodes:
         assert counts["put"] == 600
         assert counts["head"] + counts["list"] <= verified / 10
 
-    def test_an_absent_nodes_share_is_picked_up_after_the_slack(self, tmp_path: Path) -> None:
+    def test_rows_of_an_absent_node_are_sent_after_the_slack(self, tmp_path: Path) -> None:
         three = Three(tmp_path, items_chunk=100)
         for number in range(90):
             three.swift.put(f"o{number}")
@@ -127,7 +127,7 @@ class TestThreeNodes:
         three.nodes[2].settle()
         assert "put" not in three.bucket.counts()
 
-    def test_changes_of_an_absent_node(self, tmp_path: Path) -> None:
+    def test_puts_posts_and_deletes_of_an_absent_node_are_propagated(self, tmp_path: Path) -> None:
         three = Three(tmp_path, items_chunk=100)
         for number in range(60):
             three.swift.put(f"o{number}", b"1")
@@ -146,7 +146,7 @@ class TestThreeNodes:
         assert three.bucket.metadata(theirs[1]) == {"a": "b"}
         assert three.bucket.metadata(theirs[2]) == {"c": "d"}
 
-    def test_back_with_a_stale_database_and_stale_objects(self, tmp_path: Path) -> None:
+    def test_returning_node_with_stale_data_overwrites_and_deletes_nothing(self, tmp_path: Path) -> None:
         """Nothing newer is overwritten, and nothing is deleted, by a node that slept."""
         three = Three(tmp_path, items_chunk=100)
         names = [f"o{number}" for number in range(60)]
@@ -175,7 +175,7 @@ class TestThreeNodes:
         assert three.bucket.content() == before
         assert all(node.unsettled() == {} for node in three.nodes)
 
-    def test_old_data_is_sent_once_though_all_begin_together(self, tmp_path: Path) -> None:
+    def test_old_objects_are_sent_once_if_all_nodes_start_together(self, tmp_path: Path) -> None:
         """What is older than the slack could be verified at once, before its owner had a chance."""
         three = Three(tmp_path, items_chunk=60)
         for number in range(300):
@@ -193,7 +193,9 @@ class TestThreeNodes:
         assert counts["head"] <= 30
 
     @pytest.mark.parametrize("conditional", [True, False])
-    def test_absent_in_the_middle_of_its_first_copy(self, tmp_path: Path, conditional: bool) -> None:
+    def test_node_absent_during_its_first_copy_returns_without_sending(
+        self, tmp_path: Path, conditional: bool
+    ) -> None:
         """It comes back with what was true then: nothing was stored, and its objects were these."""
         three = Three(tmp_path, conditional, items_chunk=30)
         names = [f"o{number}" for number in range(300)]
@@ -221,7 +223,9 @@ class TestThreeNodes:
         assert three.bucket.sent == sent
 
     @pytest.mark.parametrize("conditional", [True, False])
-    def test_a_backlog_that_takes_longer_than_the_slack(self, tmp_path: Path, conditional: bool) -> None:
+    def test_backlog_longer_than_the_slack_is_sent_once_own_rows_first(
+        self, tmp_path: Path, conditional: bool
+    ) -> None:
         """Who has work of its own leaves that of others alone."""
         three = Three(tmp_path, conditional, items_chunk=10)
         for number in range(600):
@@ -242,7 +246,7 @@ class TestThreeNodes:
         assert set(three.bucket.sent.values()) == {1}
 
     @pytest.mark.parametrize("conditional", [True, False])
-    def test_two_that_do_the_work_of_a_third_at_the_same_time(
+    def test_two_nodes_verifying_the_same_rows_send_each_object_once(
         self, tmp_path: Path, conditional: bool
     ) -> None:
         """A listing is old when the last of its names has its turn, and others have not been idle."""
@@ -268,7 +272,7 @@ class TestThreeNodes:
         assert len(begun) >= 50
         assert set(three.bucket.sent.values()) == {1}
 
-    def test_a_block_that_is_refused_keeps_nothing_behind_it_waiting(self, tmp_path: Path) -> None:
+    def test_refused_block_in_the_verify_pass_does_not_delay_the_rest(self, tmp_path: Path) -> None:
         """Of the share of absent ones, though a batch begins in the middle and is broken off there."""
         three = Three(tmp_path, items_chunk=10)
         names = [f"o{number:03d}" for number in range(300)]
@@ -286,7 +290,7 @@ class TestThreeNodes:
         assert set(names) - set(three.bucket.content()) == refused
         assert set(node.unsettled()) == refused
 
-    def test_those_that_do_the_same_share_begin_at_different_rows(self, tmp_path: Path) -> None:
+    def test_two_nodes_verifying_the_same_rows_start_at_different_ones(self, tmp_path: Path) -> None:
         """Two that went the same way at the same pace would meet at every object."""
         three = Three(tmp_path, items_chunk=10)
         for number in range(300):
@@ -303,7 +307,7 @@ class TestThreeNodes:
         assert all(ways)
         assert ways[0] != ways[1]
 
-    def test_copy_after_and_an_absent_node(self, tmp_path: Path) -> None:
+    def test_rows_of_an_absent_node_are_sent_once_copy_after_has_passed(self, tmp_path: Path) -> None:
         three = Three(tmp_path, mapping=mapping(copy_after=2000), slack=600.0)
         for number in range(60):
             three.swift.put(f"o{number}")
@@ -318,7 +322,7 @@ class TestThreeNodes:
         assert three.converged()
         assert three.bucket.counts()["put"] == 60
 
-    def test_a_row_from_the_future_does_not_stop_verification_for_ever(self, tmp_path: Path) -> None:
+    def test_row_with_a_future_timestamp_does_not_stop_the_verify_pass(self, tmp_path: Path) -> None:
         three = Three(tmp_path, slack=600.0)
         three.swift.clock.sleep(1200.0)
         three.swift.put("future")

@@ -20,8 +20,8 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-class TestStop:
-    def test_in_the_middle_of_a_batch(self, tmp_path: Path) -> None:
+class TestStopRequest:
+    def test_stop_during_a_batch_leaves_the_rest_for_the_next_process(self, tmp_path: Path) -> None:
         world = World(tmp_path, items_chunk=20)
         world.fill(50)
 
@@ -42,7 +42,7 @@ class TestStop:
         assert world.bucket.counts()["put"] == 19
 
     @pytest.mark.parametrize("kind", ["primary", "verify", "due", "retry"])
-    def test_in_every_kind_of_work(self, tmp_path: Path, kind: str) -> None:
+    def test_stop_during_any_pass_loses_nothing(self, tmp_path: Path, kind: str) -> None:
         swift = Swift()
         bucket = WatchedBucket(NAMER, swift.clock.now)
         db = FakeDb("db")
@@ -74,15 +74,15 @@ class TestStop:
         assert bucket.content() == swift.content()
         assert node.unsettled() == {}
 
-    def test_nothing_is_begun_after_it(self, world: World) -> None:
+    def test_stopped_crawl_begins_nothing(self, world: World) -> None:
         world.fill(5)
         world.node.context.stop.set()
         assert not world.node.step().has_more
         assert world.bucket.content() == {}
 
 
-class TestOnce:
-    def test_retries_are_tried_once_whether_it_is_time_or_not(self, world: World) -> None:
+class TestSingleRun:
+    def test_single_run_retries_each_failure_once_at_any_time(self, world: World) -> None:
         world.fail_names(AccessDenied("no"), "bad")
         world.swift.put("bad")
         world.swift.put("good")
@@ -96,7 +96,7 @@ class TestOnce:
         world.node.settle()
         assert (world.converged(), world.node.unsettled()) == (True, {})
 
-    def test_once_ends_where_the_database_ended(self, tmp_path: Path) -> None:
+    def test_single_run_ends_at_the_row_that_was_last_at_the_start(self, tmp_path: Path) -> None:
         """A client writes faster than rows are handled."""
         world = World(tmp_path, once=True, items_chunk=5)
         there = world.fill(20)
@@ -112,7 +112,7 @@ class TestOnce:
         world.node.settle()
         assert (world.converged(), world.node.unsettled()) == (True, {})
 
-    def test_once_leaves_what_has_become_due_meanwhile(self, tmp_path: Path) -> None:
+    def test_single_run_leaves_rows_that_become_due_meanwhile(self, tmp_path: Path) -> None:
         world = World(tmp_path, mapping=mapping(copy_after=100), items_chunk=5)
         world.fill(5)
         world.node.settle()
@@ -126,7 +126,7 @@ class TestOnce:
         assert len(world.bucket.content()) == 5
         assert not world.node.crawl.is_failing
 
-    def test_not_yet_due_is_no_failure(self, tmp_path: Path) -> None:
+    def test_single_run_with_rows_not_due_is_no_failure(self, tmp_path: Path) -> None:
         world = World(tmp_path, mapping=mapping(copy_after=100), once=True)
         world.fill(3)
         world.node.settle()

@@ -36,7 +36,9 @@ def old(tmp_path: Path) -> Path:
     return path
 
 
-def test_to_standard_output(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_converted_configuration_and_remarks_go_to_stdout_and_stderr(
+    old: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert convert_config(str(old), STDOUT, overwrite=False) == 0
     out, err = capsys.readouterr()
     assert list(json.loads(out)) == [
@@ -50,7 +52,7 @@ def test_to_standard_output(old: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert err == "swift-s3-sync: left out: containers[0].x: is not a known key\n"
 
 
-def test_to_a_file_for_the_owner_only(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_new_file_is_readable_by_the_owner_only(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
     new = old.with_name("new.json")
     assert convert_config(str(old), str(new), overwrite=False) == 0
     assert new.stat().st_mode & 0o777 == 0o600
@@ -60,7 +62,7 @@ def test_to_a_file_for_the_owner_only(old: Path, capsys: pytest.CaptureFixture[s
     assert settings.mappings[0].container == "ü"
 
 
-def test_nothing_is_overwritten_unasked(
+def test_existing_file_is_overwritten_only_with_force(
     old: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = old.read_text()
@@ -75,7 +77,9 @@ def test_nothing_is_overwritten_unasked(
     assert [path.name for path in old.parent.iterdir()] == ["old.json"]
 
 
-def test_what_cannot_be_converted_writes_nothing(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_or_missing_configuration_fails_and_writes_nothing(
+    old: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     old.write_text('{"containers": [],}')
     new = old.with_name("new.json")
     assert convert_config(str(old), str(new), overwrite=True) == 1
@@ -86,12 +90,14 @@ def test_what_cannot_be_converted_writes_nothing(old: Path, capsys: pytest.Captu
     assert convert_config(str(old.with_name("x")), "/no/where/new.json", overwrite=False) == 1
 
 
-def test_a_place_that_cannot_be_written(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_target_that_cannot_be_written_fails_with_its_name(
+    old: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert convert_config(str(old), "/no/where/new.json", overwrite=False) == 1
     assert capsys.readouterr().err == "swift-s3-sync: /no/where/new.json: No such file or directory\n"
 
 
-def test_the_command(old: Path) -> None:
+def test_command_writes_the_same_to_stdout_and_to_a_file(old: Path) -> None:
     command = [str(Path(sys.executable).with_name("swift-s3-sync")), "--config", str(old)]
     ran = subprocess.run(
         [*command, "--convert-config"], capture_output=True, text=True, timeout=120, check=True

@@ -49,7 +49,9 @@ def held(node: Node) -> int:
 
 
 @pytest.mark.parametrize("bulk", [True, False])
-def test_so_many_and_no_more(tmp_path: Path, bulk: bool, caplog: pytest.LogCaptureFixture) -> None:
+def test_deletes_beyond_the_limit_are_held_and_other_work_goes_on(
+    tmp_path: Path, bulk: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     world = new_world(tmp_path, bulk, deletes=5)
     delete_all(world)
     world.node.settle()
@@ -73,7 +75,7 @@ def test_so_many_and_no_more(tmp_path: Path, bulk: bool, caplog: pytest.LogCaptu
 
 
 @pytest.mark.parametrize("bulk", [True, False])
-def test_an_operator_lets_them_go(tmp_path: Path, bulk: bool) -> None:
+def test_held_deletes_are_sent_once_the_operator_allows_them(tmp_path: Path, bulk: bool) -> None:
     world = new_world(tmp_path, bulk, deletes=5)
     delete_all(world, 12)
     world.node.settle()
@@ -89,7 +91,7 @@ def test_an_operator_lets_them_go(tmp_path: Path, bulk: bool) -> None:
     assert held(world.node) == 1
 
 
-def test_or_the_next_interval_begins(tmp_path: Path) -> None:
+def test_held_deletes_are_sent_with_the_next_intervals(tmp_path: Path) -> None:
     world = new_world(tmp_path, deletes=5, interval=3600.0, then="next_interval")
     delete_all(world)
     world.node.settle()
@@ -101,7 +103,7 @@ def test_or_the_next_interval_begins(tmp_path: Path) -> None:
     assert held(world.node) == 0
 
 
-def test_or_the_clock_is_set_back(tmp_path: Path) -> None:
+def test_clock_set_back_begins_a_new_interval(tmp_path: Path) -> None:
     """The interval began at a time that is still to come: nobody waits for it."""
     world = new_world(tmp_path, deletes=5, interval=3600.0, then="next_interval")
     delete_all(world)
@@ -110,7 +112,7 @@ def test_or_the_clock_is_set_back(tmp_path: Path) -> None:
     assert len(world.bucket.content()) == 10
 
 
-def test_a_new_interval_for_what_is_within_the_budget(tmp_path: Path) -> None:
+def test_deletes_within_the_limit_of_each_interval_are_never_held(tmp_path: Path) -> None:
     world = new_world(tmp_path, deletes=5, interval=3600.0)
     for start in range(0, 20, 5):
         delete_all(world, 5, start)
@@ -120,7 +122,9 @@ def test_a_new_interval_for_what_is_within_the_budget(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("percent", "expected"), [(25.0, 5), (24.0, 4), (0.1, 1)])
-def test_percent_of_what_is_there(tmp_path: Path, percent: float, expected: int) -> None:
+def test_percent_limits_deletes_to_that_share_of_the_objects(
+    tmp_path: Path, percent: float, expected: int
+) -> None:
     """Of the objects that were there before the first delete; one delete is allowed in any case."""
     for at_once in (True, False):
         world = new_world(tmp_path / str(at_once), percent=percent)
@@ -133,14 +137,14 @@ def test_percent_of_what_is_there(tmp_path: Path, percent: float, expected: int)
         assert held(world.node) == 1
 
 
-def test_the_stricter_one_counts(tmp_path: Path) -> None:
+def test_stricter_of_number_and_percent_applies(tmp_path: Path) -> None:
     world = new_world(tmp_path, deletes=3, percent=99.0)
     delete_all(world, 10)
     world.node.settle()
     assert len(world.bucket.content()) == 17
 
 
-def test_a_restart_changes_nothing(tmp_path: Path) -> None:
+def test_restart_keeps_the_count_and_the_held_deletes(tmp_path: Path) -> None:
     world = new_world(tmp_path, deletes=5)
     delete_all(world, 3)
     world.node.settle()
@@ -159,7 +163,7 @@ def test_a_restart_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("budget", [None, DeleteBudget(deletes=50)])
-def test_another_budget_lets_them_go(tmp_path: Path, budget: DeleteBudget | None) -> None:
+def test_removed_or_higher_limit_sends_the_held_deletes(tmp_path: Path, budget: DeleteBudget | None) -> None:
     world = new_world(tmp_path, deletes=5)
     delete_all(world)
     world.node.settle()
@@ -169,7 +173,7 @@ def test_another_budget_lets_them_go(tmp_path: Path, budget: DeleteBudget | None
     assert held(world.node) == 0
 
 
-def test_what_fails_uses_nothing_up(tmp_path: Path) -> None:
+def test_failed_deletes_do_not_count(tmp_path: Path) -> None:
     world = new_world(tmp_path, deletes=5)
     delete_all(world, 5)
     world.fail(RemoteUnavailable("away"), "delete")
@@ -183,7 +187,7 @@ def test_what_fails_uses_nothing_up(tmp_path: Path) -> None:
     assert held(world.node) == 0
 
 
-def test_an_object_that_comes_back_is_not_deleted_later(tmp_path: Path) -> None:
+def test_held_delete_of_an_object_written_again_is_not_sent(tmp_path: Path) -> None:
     world = new_world(tmp_path, deletes=5)
     delete_all(world)
     world.node.settle()
@@ -196,7 +200,7 @@ def test_an_object_that_comes_back_is_not_deleted_later(tmp_path: Path) -> None:
     assert world.bucket.content() == {name: b"again"}
 
 
-def test_a_single_run_says_that_it_is_not_done(tmp_path: Path) -> None:
+def test_single_run_with_held_deletes_ends_as_failing(tmp_path: Path) -> None:
     world = new_world(tmp_path, deletes=5)
     delete_all(world)
     world.node.restart(once=True)
@@ -205,7 +209,7 @@ def test_a_single_run_says_that_it_is_not_done(tmp_path: Path) -> None:
     assert len(world.bucket.content()) == 15
 
 
-def test_replicas_have_their_parts(tmp_path: Path) -> None:
+def test_three_nodes_together_delete_no_more_than_the_limit(tmp_path: Path) -> None:
     """Three nodes delete what is allowed together, and none of them what is another's part."""
     world = Three(tmp_path, mapping=with_budget(deletes=6))
     for number in range(60):
@@ -226,7 +230,7 @@ def test_replicas_have_their_parts(tmp_path: Path) -> None:
     assert world.converged()
 
 
-def test_a_crash_never_lets_more_go(tmp_path: Path) -> None:
+def test_crashes_never_exceed_the_limit(tmp_path: Path) -> None:
     """The count is written down before anything is deleted."""
     world = World(tmp_path, mapping=with_budget(deletes=100), items_chunk=300)
     world.fill(250)
@@ -253,7 +257,7 @@ def test_a_crash_never_lets_more_go(tmp_path: Path) -> None:
     assert len(world.bucket.content()) >= 150
 
 
-def test_a_crawl_shows_what_it_finds(tmp_path: Path) -> None:
+def test_first_turn_after_a_restart_reports_the_held_deletes(tmp_path: Path) -> None:
     world = new_world(tmp_path, deletes=5)
     delete_all(world)
     world.node.settle()

@@ -18,9 +18,7 @@ DAY = 86400.0
 
 
 @pytest.mark.parametrize("retain_local", [True, False])
-def test_a_dry_run_tells_what_the_daemon_would_do_and_changes_nothing(
-    tmp_path: Path, retain_local: bool
-) -> None:
+def test_dry_run_reports_the_put_and_changes_nothing(tmp_path: Path, retain_local: bool) -> None:
     world = World(tmp_path, mapping=mapping(retain_local=retain_local))
     swift, of = world.swift, world.node.mapping
     swift.put("missing")

@@ -37,7 +37,9 @@ def large_from(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("conditional", [True, False], ids=["conditions", "no-conditions"])
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(("target", "method"), STEPS)
-def test_at_every_step(tmp_path: Path, target: str, method: str, when: str, conditional: bool) -> None:
+def test_crash_at_any_step_loses_nothing_and_leaves_no_open_upload(
+    tmp_path: Path, target: str, method: str, when: str, conditional: bool
+) -> None:
     """The next process finds in the journal what was on its way; small objects are not sent again."""
     number = 0
     crashed = True

@@ -22,7 +22,7 @@ def run(nodes: list[Node]) -> None:
 
 
 @pytest.mark.parametrize("away", [0, 1, 2])
-def test_its_old_deletes_reach_nothing_that_was_moved_since(tmp_path: Path, away: int) -> None:
+def test_old_deletes_of_a_returning_node_keep_newer_archived_objects(tmp_path: Path, away: int) -> None:
     moving = mapping(retain_local=False, propagate_delete=True)
     three = Three(tmp_path, mapping=moving, items_chunk=100)
     for name in NAMES:
@@ -60,7 +60,7 @@ def test_its_old_deletes_reach_nothing_that_was_moved_since(tmp_path: Path, away
 
 
 @pytest.mark.parametrize("deleted", [True, False], ids=["delete", "version"])
-def test_nor_do_they_reach_what_was_written_again_unchanged(tmp_path: Path, deleted: bool) -> None:
+def test_old_rows_keep_archived_objects_rewritten_with_the_same_bytes(tmp_path: Path, deleted: bool) -> None:
     """What came between two versions with the same content is newer than the copy, not than what moved."""
     moving = mapping(retain_local=False, propagate_delete=True)
     three = Three(tmp_path, mapping=moving)
@@ -95,7 +95,7 @@ def test_nor_do_they_reach_what_was_written_again_unchanged(tmp_path: Path, dele
 
 
 @pytest.mark.parametrize("count", [1, 30])
-def test_nor_where_a_container_has_one_replica(tmp_path: Path, count: int) -> None:
+def test_old_deletes_of_a_single_replica_keep_newer_archived_objects(tmp_path: Path, count: int) -> None:
     """The delete comes as a new row: an object server had kept it for the container."""
     world = World(tmp_path, mapping=mapping(retain_local=False, propagate_delete=True))
     names = NAMES[:count]

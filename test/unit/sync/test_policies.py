@@ -36,14 +36,18 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_both_were_there_before_the_mapping(world: World, order: tuple[int, int]) -> None:
+def test_rows_of_two_policies_before_the_first_turn_copy_the_newer(
+    world: World, order: tuple[int, int]
+) -> None:
     world.arrive(*order)
     world.node.settle()
     assert world.bucket.content() == {NAME: b"newer"}
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_one_after_the_other(world: World, order: tuple[int, int]) -> None:
+def test_rows_of_two_policies_one_after_the_other_copy_the_newer(
+    world: World, order: tuple[int, int]
+) -> None:
     world.node.settle()
     for policy in order:
         world.arrive(policy)
@@ -52,7 +56,7 @@ def test_one_after_the_other(world: World, order: tuple[int, int]) -> None:
     assert world.node.unsettled() == {}
 
 
-def test_with_a_single_policy_only_that_one_is_asked(world: World) -> None:
+def test_newest_state_is_read_from_a_single_policy_if_there_is_one(world: World) -> None:
     asked: list[object] = []
     newest = world.swift.of
 

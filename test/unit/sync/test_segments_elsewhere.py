@@ -40,7 +40,7 @@ def test_manifest_naming_a_private_container_is_refused_unread(tmp_path: Path, k
     assert "/private/1" not in world.swift.reads
 
 
-def test_segment_that_may_not_lie_there_any_more_is_not_deleted(
+def test_segments_in_a_container_no_longer_allowed_are_not_deleted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Noted by an earlier version, or before the configuration changed."""
@@ -57,7 +57,7 @@ def test_segment_that_may_not_lie_there_any_more_is_not_deleted(
 
 
 @pytest.mark.parametrize("column", ["segments", "version"])
-def test_segments_stay_where_the_note_of_them_is_damaged(
+def test_segments_stay_if_their_journal_entry_is_damaged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, column: str
 ) -> None:
     world = World(tmp_path)

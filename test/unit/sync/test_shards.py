@@ -56,7 +56,7 @@ def world(tmp_path: Path) -> Sharded:
     return Sharded(tmp_path)
 
 
-def test_what_is_moved_is_not_sent_again(world: Sharded) -> None:
+def test_rows_cleaved_to_a_shard_are_not_sent_again(world: Sharded) -> None:
     """It costs listings, even what comes long after the shard has been found."""
     world.fill(60)
     world.node.later(5.0)
@@ -72,7 +72,7 @@ def test_what_is_moved_is_not_sent_again(world: Sharded) -> None:
     assert world.bucket.counts()["head"] == 0
 
 
-def test_what_nobody_has_sent_is_sent_by_whoever_comes_to_it_first(world: Sharded) -> None:
+def test_rows_not_sent_before_sharding_are_sent_once_from_either_database(world: Sharded) -> None:
     world.fill(30)
     world.begin()
     world.cleave("o00000", "o00001")
@@ -86,7 +86,7 @@ def test_what_nobody_has_sent_is_sent_by_whoever_comes_to_it_first(world: Sharde
     assert world.sent_once()
 
 
-def test_what_is_deleted_in_a_shard_does_not_come_back_from_the_retiring_database(world: Sharded) -> None:
+def test_object_deleted_in_a_shard_is_not_copied_from_the_old_database(world: Sharded) -> None:
     """Nothing was stored when the mapping began. One object server missed the delete and shows the object."""
     world.fill(3)
     world.node.restart(items_chunk=1)
@@ -99,7 +99,7 @@ def test_what_is_deleted_in_a_shard_does_not_come_back_from_the_retiring_databas
     assert sorted(world.bucket.content()) == ["o00000", "o00001"]
 
 
-def test_a_shard_that_has_settled_costs_what_any_container_costs(world: Sharded) -> None:
+def test_settled_shard_costs_one_put_per_new_object(world: Sharded) -> None:
     world.fill(5)
     world.node.settle()
     world.begin()
@@ -116,7 +116,7 @@ def test_a_shard_that_has_settled_costs_what_any_container_costs(world: Sharded)
 
 
 @pytest.mark.parametrize("settled", [True, False])
-def test_a_mapping_of_a_container_that_was_sharded_before(tmp_path: Path, settled: bool) -> None:
+def test_new_mapping_asks_all_replicas_only_while_shards_are_unsettled(tmp_path: Path, settled: bool) -> None:
     """The second shard has names of its own, of which nothing is stored yet."""
     world = Sharded(tmp_path)
     world.swift.dbs[:] = [world.shard]
@@ -133,7 +133,7 @@ def test_a_mapping_of_a_container_that_was_sharded_before(tmp_path: Path, settle
     assert bool(world.swift.heads) is not settled, "the newest of all replicas is asked for while rows move"
 
 
-def test_an_overwrite_in_the_first_day_is_not_taken_for_what_is_listed(world: Sharded) -> None:
+def test_rewrite_in_a_new_shard_is_not_settled_by_a_listing(world: Sharded) -> None:
     """The same bytes again, and other metadata, while the version before is still on its way."""
     world.fill(3)
     world.node.settle()
@@ -152,7 +152,7 @@ def test_an_overwrite_in_the_first_day_is_not_taken_for_what_is_listed(world: Sh
     assert world.bucket.metadata("o00001")["colour"] == "green"
 
 
-def test_a_retiring_database_that_goes_is_no_trouble(world: Sharded) -> None:
+def test_retiring_database_that_disappears_is_no_failure(world: Sharded) -> None:
     world.fill(3)
     world.begin()
     world.root_replica.broken = LocalMissing("gone")
@@ -162,7 +162,7 @@ def test_a_retiring_database_that_goes_is_no_trouble(world: Sharded) -> None:
     assert not world.node.crawl.is_failing
 
 
-def test_nothing_is_moved_out_of_the_shards_of_a_versioned_container(tmp_path: Path) -> None:
+def test_shards_of_a_versioned_container_move_nothing(tmp_path: Path) -> None:
     world = Sharded(tmp_path, mapping=mapping(retain_local=False))
     world.fill(3)
     world.node.versioned = True
@@ -171,7 +171,7 @@ def test_nothing_is_moved_out_of_the_shards_of_a_versioned_container(tmp_path: P
     assert world.node.crawl.is_failing
 
 
-def test_an_outage_is_not_found_out_by_every_shard(world: Sharded) -> None:
+def test_outage_is_found_once_for_all_shards_of_a_container(world: Sharded) -> None:
     """And each time another one is the first."""
     world.fill(8)
     world.begin()
@@ -186,9 +186,7 @@ def test_an_outage_is_not_found_out_by_every_shard(world: Sharded) -> None:
     assert world.converged()
 
 
-def test_what_was_not_stored_when_a_shard_was_found_is_not_fresh_for_ever(
-    world: Sharded, tmp_path: Path
-) -> None:
+def test_rows_of_a_new_shard_sent_by_another_node_are_not_sent_again(world: Sharded, tmp_path: Path) -> None:
     """Another node sends it out of the retiring database, before this one comes to it."""
     world.node.restart(items_chunk=1)
     world.fill(80)
@@ -205,7 +203,7 @@ def test_what_was_not_stored_when_a_shard_was_found_is_not_fresh_for_ever(
 
 
 @pytest.mark.parametrize("conditional", [True, False])
-def test_two_nodes_that_come_to_the_same_rows_at_once(tmp_path: Path, conditional: bool) -> None:
+def test_row_sent_meanwhile_by_another_node_is_not_sent_again(tmp_path: Path, conditional: bool) -> None:
     """Whoever is second looks again before it sends, or lets the store look: the listing was long ago."""
     world = Sharded(tmp_path, conditional)
     names = world.fill(20)
@@ -225,7 +223,7 @@ def test_two_nodes_that_come_to_the_same_rows_at_once(tmp_path: Path, conditiona
     assert world.bucket.sent[other] == 0
 
 
-class TestMoving:
+class TestMovingShards:
     """Of a container with shards, no node has all rows. The shard of this one holds the segments."""
 
     @pytest.fixture
@@ -237,13 +235,13 @@ class TestMoving:
         world.node.sharded = True
         return world
 
-    def test_what_a_large_object_in_another_shard_names_stays(self, moving: Sharded) -> None:
+    def test_segments_of_a_manifest_in_another_shard_stay(self, moving: Sharded) -> None:
         moving.node.later(5.0)
         moving.node.later(120.0)
         assert sorted(moving.swift.content()) == ["large", "o00000", "o00001"]
         assert sorted(moving.bucket.content()) == ["o00002"]
 
-    def test_nothing_is_moved_while_it_cannot_be_known(self, moving: Sharded) -> None:
+    def test_unreadable_manifest_in_another_shard_delays_all_moves(self, moving: Sharded) -> None:
         moving.swift.lost.add("large")
         for _ in range(3):
             moving.node.step()
@@ -254,7 +252,7 @@ class TestMoving:
         moving.node.later(120.0)
         assert "o00002" not in moving.swift.content()
 
-    def test_a_walk_that_fails_later_is_made_again(
+    def test_failed_later_walk_delays_new_moves_until_it_is_repeated(
         self, moving: Sharded, caplog: pytest.LogCaptureFixture
     ) -> None:
         moving.node.later(5.0)
@@ -274,7 +272,7 @@ class TestMoving:
 class TestOtherDatabases:
     """What is not sharding: copies that are on the wrong device, or of a container of before."""
 
-    def test_a_database_that_moves_to_another_device(self, world: Sharded) -> None:
+    def test_database_moved_to_another_device_keeps_its_progress(self, world: Sharded) -> None:
         """It keeps its id and its numbers, and so its progress."""
         world.fill(12)
         world.node.settle()
@@ -285,7 +283,7 @@ class TestOtherDatabases:
         assert world.bucket.counts() == {"put": 1}
         assert world.converged()
 
-    def test_a_handoff_copy_of_a_container_that_was_deleted_and_made_again(self, world: Sharded) -> None:
+    def test_handoff_copy_of_a_recreated_container_deletes_only_stale_copies(self, world: Sharded) -> None:
         """Its tombstones are older than what is there now. Of names that are gone for good they are true."""
         names = world.fill(3)
         for name in names:

@@ -63,8 +63,8 @@ def turns(tmp_path: Path) -> Turns:
     return Turns(tmp_path, "a", "b")
 
 
-class TestAccounts:
-    def test_their_containers_follow_a_change_at_once(self, turns: Turns) -> None:
+class TestAccountMappings:
+    def test_changed_account_mapping_applies_to_its_containers_at_once(self, turns: Turns) -> None:
         """Not when the account has been listed again, which may take long, or fail."""
         turns.use(mapping())
         turns.all()
@@ -76,7 +76,7 @@ class TestAccounts:
         assert {each.profile.copy_after for each in turns.working().values()} == {60}
         assert len(turns.working()) == 2
 
-    def test_one_that_is_taken_out_begins_nothing_more(self, turns: Turns) -> None:
+    def test_removed_account_mapping_stops_its_containers(self, turns: Turns) -> None:
         turns.use(mapping())
         turns.all()
         crawls = turns.crawls()
@@ -85,7 +85,7 @@ class TestAccounts:
         turns.all()
         assert list(turns.slots()) == []
 
-    def test_nothing_is_moved_before_the_account_is_known(self, turns: Turns) -> None:
+    def test_new_move_of_an_account_waits_until_the_account_was_walked(self, turns: Turns) -> None:
         turns.use(mapping())
         turns.all()
         client, listed = turns.account.client, turns.account.client.containers
@@ -106,7 +106,7 @@ class TestAccounts:
         assert not {id(crawl) for crawl in crawls} & {id(crawl) for crawl in turns.crawls()}
         assert {each.profile.copy_after for each in turns.working().values()} == {60}
 
-    def test_a_change_while_the_account_is_listed(
+    def test_own_mapping_added_during_the_listing_takes_over_the_container(
         self, turns: Turns, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A container gets a mapping of its own, which takes it out of what the account's comes to."""
@@ -126,7 +126,7 @@ class TestAccounts:
         assert set(turns.working()) == {"a", "b", "c"}
         assert turns.working()["b"].parent_key == ""
 
-    def test_a_container_leaves_and_comes_back(self, turns: Turns) -> None:
+    def test_container_whose_own_mapping_is_removed_returns_to_the_account(self, turns: Turns) -> None:
         whole = mapping()
         turns.use(whole)
         turns.all()
@@ -136,7 +136,7 @@ class TestAccounts:
         assert {each.parent_key for each in turns.working().values()} == {whole.journal_key}
         assert len(turns.working()) == 2
 
-    def test_they_are_listed_at_their_own_pace(self, turns: Turns) -> None:
+    def test_account_is_listed_again_only_after_the_list_interval(self, turns: Turns) -> None:
         turns.use(mapping())
         turns.all(10)
         assert turns.account.listings == 1
@@ -149,7 +149,9 @@ class TestLanes:
     """What has a budget has a lane of its own. Its last turn in the other one may take a while."""
 
     @pytest.mark.parametrize("container", ["a", "/*"])
-    def test_a_mapping_moves_when_its_turn_is_over(self, turns: Turns, container: str) -> None:
+    def test_mapping_with_a_new_budget_changes_lane_after_its_turn(
+        self, turns: Turns, container: str
+    ) -> None:
         turns.use(mapping(container))
         turns.all()
         old = turns.crawls()
@@ -172,13 +174,13 @@ class TestLanes:
         assert list(after._slots.values()) == []
         assert len(turns.crawls()) == len(old)
 
-    def test_what_is_large_and_on_its_way_stays_claimed(self, turns: Turns) -> None:
+    def test_claims_of_large_objects_are_shared_by_all_lanes(self, turns: Turns) -> None:
         turns.use(mapping("a"), mapping("b", budget=BUDGET))
         one, other = turns.daemon._lanes.values()
         one._large.claims("m").add("o")
         assert other._large.claims("m") == {"o"}
 
-    def test_a_container_leaves_its_account(self, turns: Turns) -> None:
+    def test_container_with_its_own_mapping_leaves_the_lane_of_its_account(self, turns: Turns) -> None:
         """The same keys, and so the same name in the journal, in another lane."""
         turns.use(mapping(budget=BUDGET))
         turns.all()

@@ -112,7 +112,7 @@ def test_upgrade_keeps_rows_that_wait_for_copy_after(upgraded: Upgraded) -> None
 
 
 @pytest.mark.parametrize("upgraded", ["moves"], indirect=True)
-def test_upgrade_keeps_copies_that_expire(upgraded: Upgraded) -> None:
+def test_upgrade_keeps_the_expiry_of_moved_copies(upgraded: Upgraded) -> None:
     upgraded.node.settle()
     assert upgraded.sent() == {}
     assert set(upgraded.world.bucket.content()) == {"o00000", "o00001", "o00002", "expires"}

@@ -91,14 +91,16 @@ def turns(directory: Path, rows: int, replicas: int, stored: bool) -> tuple[floa
 
 
 @pytest.mark.parametrize(("replicas", "stored"), [(1, False), (3, True)])
-def test_memory(tmp_path: Path, replicas: int, stored: bool) -> None:
+def test_memory_of_turns_does_not_grow_with_the_number_of_rows(
+    tmp_path: Path, replicas: int, stored: bool
+) -> None:
     few, _ = turns(tmp_path / "few", FEW, replicas, stored)
     many, db = turns(tmp_path / "many", MANY, replicas, stored)
     assert many < 1.5 * few  # 333 times as many rows; when garbage is collected makes a difference, too
     assert db.read <= FEW
 
 
-def test_the_first_copy_waits_for_nothing(tmp_path: Path) -> None:
+def test_first_put_needs_one_batch_of_rows_and_one_listing(tmp_path: Path) -> None:
     """A thousand rows are read, and one listing made, before something is sent."""
     db = ImaginedDb(MANY)
     world = World(tmp_path, replicas=[FakeReplica(db)], items_chunk=1000)
