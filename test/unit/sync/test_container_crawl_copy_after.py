@@ -118,7 +118,7 @@ class TestCopyAfter:
         world.bucket.before = rewrite
         world.node.later(1101.0)
         assert world.bucket.metadata("o00003") == {}
-        world.fill(9, start=100)  # account_index, so that listing is worth it
+        world.fill(9, start=100)  # enough rows that listing is worth it
         world.node.later(1200.0)
         world.node.later(1200.0)
         assert world.bucket.metadata("o00003") == {"a": "new"}

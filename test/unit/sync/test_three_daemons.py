@@ -265,7 +265,7 @@ class Story(RuleBasedStateMachine):
             logging.disable(logging.NOTSET)
 
 
-class LifecycleState(Story):
+class MovingMachine(Story):
     """The same where local objects are given up."""
 
     moves = True
@@ -281,5 +281,5 @@ class LifecycleState(Story):
 
 TestCopying = Story.TestCase
 TestCopying.settings = stories(60, 40)
-TestMoving = LifecycleState.TestCase
+TestMoving = MovingMachine.TestCase
 TestMoving.settings = stories(150, 40)

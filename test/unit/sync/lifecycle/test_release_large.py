@@ -1,4 +1,4 @@
-"""LifecycleState large objects: first the manifest, then the segments, and what keeps either where it is."""
+"""Moving large objects: first the manifest, then the segments, and what keeps either where it is."""
 
 from __future__ import annotations
 

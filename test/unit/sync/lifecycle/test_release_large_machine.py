@@ -9,7 +9,7 @@ from hypothesis.stateful import initialize, rule
 
 from unit.sync.hypothesis_profiles import stories
 from unit.sync.large_move_machine import LargeWorld
-from unit.sync.lifecycle.test_release_machine import DELAY, LIFE, NAMES, NODE, USER, Change, LifecycleState
+from unit.sync.lifecycle.test_release_machine import DELAY, LIFE, NAMES, NODE, USER, Change, MovingMachine
 from unit.sync.move_machine import Crash
 
 #: the same code a thousand times: other tests measure it
@@ -23,7 +23,7 @@ ANY_TIME = st.sampled_from(["write_again", "refer_again", "note"])
 KINDS = {b"one": "slo", b"two": "dlo"}
 
 
-class MovingLarge(LifecycleState):
+class MovingLarge(MovingMachine):
     """What a client wrote last is readable, here or there; what else names segments is always readable."""
 
     @initialize(

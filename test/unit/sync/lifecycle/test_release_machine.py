@@ -26,7 +26,7 @@ DELAY = 300
 LIFE = 1000
 
 
-class LifecycleState(RuleBasedStateMachine):
+class MovingMachine(RuleBasedStateMachine):
     """The bytes that a client wrote last are on one side or the other after every step; at the end,
     everything was moved. What expires goes when it is due, and not before."""
 
@@ -164,5 +164,5 @@ class LifecycleState(RuleBasedStateMachine):
             shutil.rmtree(self.directory)
 
 
-TestMoving = LifecycleState.TestCase
+TestMoving = MovingMachine.TestCase
 TestMoving.settings = stories(120, 25)
