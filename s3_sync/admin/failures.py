@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from math import isfinite
+from typing import NamedTuple
 
 from s3_sync.admin.node import NodeView
 from s3_sync.config.settings import Mapping
@@ -16,8 +17,13 @@ from s3_sync.state.journal_edit import JournalEdit
 #: state of an expired copy of a moved object that must be deleted; it has no row any more
 EXPIRY = "expiry"
 
-#: mapping's journal key, object name, timestamp
-Version = tuple[str, str, str]
+
+class Version(NamedTuple):
+    """One version of an object. ``key``: its mapping's journal key. ``timestamp``: in internal form."""
+
+    key: str
+    name: str
+    timestamp: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class Failure:
 
     @property
     def version(self) -> Version:
-        return self.key, self.name, self.timestamp
+        return Version(self.key, self.name, self.timestamp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +95,8 @@ def failure_of(node: NodeView, mapping: Mapping, name: str) -> Failure | None:
 def retry(node: NodeView, mappings: Sequence[Mapping], chosen: FailureFilter) -> int:
     """Make failures due at the daemon's next turn; returns their number. Raises StateError."""
     edit, changed = JournalEdit(node.journal_path), 0
-    found = ((one.key, one.name) for one in failures(node, mappings, chosen))
-    for key, group in groupby(found, key=lambda each: each[0]):
-        changed += edit.retry(key, [name for _, name in group], node.now())
+    for key, group in groupby(failures(node, mappings, chosen), key=lambda each: each.key):
+        changed += edit.retry(key, [each.name for each in group], node.now())
     return changed
 
 
@@ -99,8 +104,8 @@ def forget(node: NodeView, chosen: Sequence[Version]) -> int:
     """Drop failures: they are neither retried, until the object changes or the mapping is reset, nor reported
     any more. Not for expiries. Returns their number. Raises StateError."""
     edit, changed = JournalEdit(node.journal_path), 0
-    for key, group in groupby(chosen, key=lambda each: each[0]):
-        changed += edit.forget(key, [(name, timestamp) for _, name, timestamp in group])
+    for key, group in groupby(chosen, key=lambda each: each.key):
+        changed += edit.forget(key, [(each.name, each.timestamp) for each in group])
     return changed
 
 

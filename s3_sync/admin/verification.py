@@ -69,7 +69,7 @@ class Verification:
             pool: Pool = GreenPool(WORKERS)
             kept = _KeptObjects(self._mapping, local.accounts, self._node.now)
             for mapping in self._containers():
-                if self._state.reached(mapping.container)[1]:
+                if self._state.reached(mapping.container).done:
                     continue
                 one = _Container(self._node, mapping, self._state, kept)
                 try:
@@ -147,7 +147,7 @@ class _Container:
         manifests = registry.open_bucket(
             replace(mapping, namer=KeyNamer.literal(mapping.namer.manifest_prefix))
         )
-        after, _ = state.reached(mapping.container)
+        after = state.reached(mapping.container).name
         if not after:
             state.add_manifests(mapping.container, _manifests(manifests))
         sides = Sides(

@@ -12,6 +12,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from s3_sync.errors import StateError
 from s3_sync.model.keys import MANIFEST_SUFFIX
@@ -40,6 +41,13 @@ class Seen:
     found: Counter[tuple[str, bool]] = field(default_factory=Counter)
 
 
+class Reached(NamedTuple):
+    """How far a container is: ``name`` is the last one compared, empty if there is none."""
+
+    name: str = ""
+    done: bool = False
+
+
 class VerificationState:
     """The open file. ``about``: identifies the verification, so that the progress of another is not used.
 
@@ -58,12 +66,11 @@ class VerificationState:
             self._begin(about, resume)
             stack.pop_all()
 
-    def reached(self, container: str) -> tuple[str, bool]:
-        """Return the last name compared, and whether the container is done."""
+    def reached(self, container: str) -> Reached:
         with self._errors():
             query = "SELECT name, done FROM reached WHERE container = ?"
             found = self._db.execute(query, (container,)).fetchone()
-        return (found[0], bool(found[1])) if found else ("", False)
+        return Reached(found[0], bool(found[1])) if found else Reached()
 
     def reach(self, container: str, name: str, seen: Seen, done: bool = False) -> None:
         """Save the progress: every finding up to ``name`` has been printed."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 from s3_sync.config.settings import Mapping
 from s3_sync.daemon.counters import Counters
@@ -18,6 +19,15 @@ log = logging.getLogger("s3-sync")
 
 #: The count is persisted ahead of use, in steps of this fraction of the limit: a crash wastes at most one.
 RESERVED_PART = 20
+
+
+class _ObjectCount(NamedTuple):
+    """The object count of one database of the container, of which there are ``replicas``: when ``last`` read,
+    and the maximum in this interval, its beginning included."""
+
+    last: int
+    most: int
+    replicas: int
 
 
 class DeleteLimiter:
@@ -41,9 +51,8 @@ class DeleteLimiter:
         self._controls = controls
         self._counters = counters
         self._now = now
-        #: database -> its object count when last read, the maximum in this interval (its beginning
-        #: included), and its number of replicas
-        self._objects: dict[str, tuple[int, int, int]] = {}
+        #: by database
+        self._objects: dict[str, _ObjectCount] = {}
         self._count = read_count(journal.get_meta(mapping.journal_key, META_KEY))
         self._reserved = self._count.used
         self._show()
@@ -67,8 +76,9 @@ class DeleteLimiter:
 
     def update_object_count(self, database: str, objects: int, replicas: int) -> None:
         """Record the current number of objects in a database of the container."""
-        last, most, _ = self._objects.get(database, (0, 0, replicas))
-        self._objects[database] = objects, max(objects, most if self._in_interval() else last), replicas
+        known = self._objects.get(database, _ObjectCount(0, 0, replicas))
+        most = max(objects, known.most if self._in_interval() else known.last)
+        self._objects[database] = _ObjectCount(objects, most, replicas)
 
     def poll(self) -> bool:
         """Release held deletes if they may resume; call this before each turn. Returns whether any were
@@ -126,8 +136,8 @@ class DeleteLimiter:
 
     def _limit(self) -> int | None:
         assert self._budget is not None
-        replicas = max((replicas for _, _, replicas in self._objects.values()), default=1)
-        part = sum(most / replicas for _, most, replicas in self._objects.values())
+        replicas = max((each.replicas for each in self._objects.values()), default=1)
+        part = sum(each.most / each.replicas for each in self._objects.values())
         allowed = self._budget.allows(part, replicas)
         return None if allowed is None else max(1, allowed)
 

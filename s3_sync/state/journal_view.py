@@ -35,7 +35,7 @@ class FailureCounts:
     failures, and their bytes.
     ``oldest``: oldest timestamp, in internal form, of entries that are retried or wait; "" if there is none.
     ``oldest_delete``: the same for deletes, which do not count for ``oldest``.
-    ``sizes``: bytes of retried and of quarantined objects.
+    ``retrying_size``, ``quarantined_size``: bytes of retried and of quarantined objects.
     ``expiring``: expired copies that could not be deleted.
     ``reasons``: number by reason, including ``expiring``.
     ``elsewhere``: failures because of segments in other containers, number by detail, which names the
@@ -45,7 +45,8 @@ class FailureCounts:
     retrying: int = 0
     quarantined: int = 0
     expiring: int = 0
-    sizes: tuple[int, int] = (0, 0)
+    retrying_size: int = 0
+    quarantined_size: int = 0
     oldest: str = ""
     oldest_delete: str = ""
     reasons: dict[str, int] = field(default_factory=dict)
@@ -96,16 +97,17 @@ class JournalView:
             expiring += number
             reasons[reason] = reasons.get(reason, 0) + number
         return FailureCounts(
-            count[RETRY],
-            count[QUARANTINE],
-            expiring,
-            (size[RETRY], size[QUARANTINE]),
-            oldest[False],
-            oldest[True],
-            reasons,
-            count[WAITING],
-            size[WAITING],
-            self._elsewhere(mapping) if _ELSEWHERE in reasons else {},
+            retrying=count[RETRY],
+            quarantined=count[QUARANTINE],
+            expiring=expiring,
+            retrying_size=size[RETRY],
+            quarantined_size=size[QUARANTINE],
+            oldest=oldest[False],
+            oldest_delete=oldest[True],
+            reasons=reasons,
+            waiting=count[WAITING],
+            waiting_size=size[WAITING],
+            elsewhere=self._elsewhere(mapping) if _ELSEWHERE in reasons else {},
         )
 
     def _elsewhere(self, mapping: str) -> dict[str, int]:

@@ -5,7 +5,8 @@ Times are seconds since the epoch. Every change is durable when the method retur
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from s3_sync.state.journal_file import JournalFile
 
@@ -30,17 +31,34 @@ class Open:
     completing: float | None
 
 
+class CreateRequest(NamedTuple):
+    """A request to create an upload whose outcome is unknown. ``id``: its number in the journal."""
+
+    id: int
+    name: str
+    requested: float
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """What this process has in flight, in memory only. ``uploads``: upload ids. ``requests``: ids of creation
+    requests, with the time until which they may be in progress."""
+
+    uploads: set[str] = field(default_factory=set)
+    requests: dict[int, float] = field(default_factory=dict)
+
+
 class Uploads:
     """All mappings' uploads, in the journal's file. Raises StateError."""
 
     def __init__(self, file: JournalFile) -> None:
         self._file = file
-        self._at_work: dict[str, tuple[set[str], dict[int, float]]] = {}
+        self._in_flight: dict[str, InFlight] = {}
 
-    def at_work(self, mapping: str) -> tuple[set[str], dict[int, float]]:
-        """Return what this process has in flight: upload ids, and ids of creation requests with the time
-        until which they may be in progress. The caller updates both; they are kept in memory only."""
-        return self._at_work.setdefault(mapping, (set(), {}))
+    def in_flight(self, mapping: str) -> InFlight:
+        """Return what this process has in flight for a mapping, always the same object. The caller updates
+        it."""
+        return self._in_flight.setdefault(mapping, InFlight())
 
     def starting(self, mapping: str, name: str, now: float) -> int:
         """Record that an upload is about to be created, before its upload id is known. Returns the id of this
@@ -57,10 +75,10 @@ class Uploads:
         with self._file.transaction() as db:
             db.execute("DELETE FROM begins WHERE id = ?", (begin,))
 
-    def beginning(self, mapping: str) -> list[tuple[int, str, float]]:
-        """Return the creation requests whose outcome is unknown: id, name, time."""
+    def beginning(self, mapping: str) -> list[CreateRequest]:
+        """Return the creation requests whose outcome is unknown, oldest first."""
         rows = self._file.all("SELECT id, name, noted FROM begins WHERE mapping = ? ORDER BY id", mapping)
-        return [(begin, name, noted) for begin, name, noted in rows]
+        return [CreateRequest(*row) for row in rows]
 
     def started(self, mapping: str, begin: int, name: str, upload_id: str, now: float) -> None:
         """Record that the upload was created; it is open at the store until ``ended``."""

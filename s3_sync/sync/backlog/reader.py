@@ -87,7 +87,7 @@ class MappingBacklog:
         ]
         number = self.troubles.retrying + self.troubles.waiting
         return Amount(
-            number, number, self.troubles.sizes[0] + self.troubles.waiting_size, min(since, default=None)
+            number, number, self.troubles.retrying_size + self.troubles.waiting_size, min(since, default=None)
         )
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from s3_sync import __version__
 from s3_sync.config.settings import Mapping
@@ -26,13 +26,20 @@ def destination(mapping: Mapping) -> str:
     return f"{mapping.credentials.store}/{mapping.bucket}{written}"
 
 
+class Done(NamedTuple):
+    """Objects and bytes that were handled; of a rate, per second."""
+
+    objects: float = 0.0
+    bytes: float = 0.0
+
+
 class Rates:
     """Objects and bytes per second of each mapping, over the last RATE_WINDOW seconds, or since the first
     call of ``sample``."""
 
     def __init__(self, activity: Activity) -> None:
         self._activity = activity
-        self._samples: deque[tuple[float, dict[str, tuple[int, int]]]] = deque()
+        self._samples: deque[tuple[float, dict[str, Done]]] = deque()
 
     def sample(self) -> None:
         now = self._activity.now()
@@ -40,15 +47,15 @@ class Rates:
         while len(self._samples) > 2 and self._samples[1][0] <= now - RATE_WINDOW:
             self._samples.popleft()
 
-    def of(self, key: str) -> tuple[float, float]:
+    def of(self, key: str) -> Done:
         if not self._samples:
-            return 0.0, 0.0
+            return Done()
         (began, before), (ended, after) = self._samples[0], self._samples[-1]
         seconds = ended - began
         if seconds <= 0 or key not in after:
-            return 0.0, 0.0
-        objects, size = before.get(key, (0, 0))
-        return (after[key][0] - objects) / seconds, (after[key][1] - size) / seconds
+            return Done()
+        first, last = before.get(key, Done()), after[key]
+        return Done((last.objects - first.objects) / seconds, (last.bytes - first.bytes) / seconds)
 
 
 class ReconReport:
@@ -86,7 +93,7 @@ class ReconReport:
         }
 
     def _mapping(self, key: str, counters: Counters, ago: float, pending: Pending | None) -> dict[str, Any]:
-        objects, size = self.rates.of(key)
+        rate = self.rates.of(key)
         mapping = counters.mapping
         return {
             "account": mapping.account,
@@ -99,8 +106,8 @@ class ReconReport:
             "paused": self._is_paused(mapping),
             "rows": _by_kind(counters),
             "read_bytes": counters.bytes_read,
-            "objects_per_second": round(objects, 3),
-            "bytes_per_second": round(size, 1),
+            "objects_per_second": round(rate.objects, 3),
+            "bytes_per_second": round(rate.bytes, 1),
             "turns": counters.turns,
             "turns_running": counters.running,
             "troubled": counters.failing,
@@ -110,9 +117,9 @@ class ReconReport:
         }
 
 
-def _done(counters: Counters) -> tuple[int, int]:
+def _done(counters: Counters) -> Done:
     settled = sum(count for (kind, _), count in list(counters.rows.items()) if kind in _SETTLED)
-    return settled, counters.bytes_read
+    return Done(settled, counters.bytes_read)
 
 
 def _by_kind(counters: Counters) -> dict[str, int]:

@@ -10,10 +10,11 @@ from functools import partial
 from threading import Lock
 
 from s3_sync.errors import RemoteError
-from s3_sync.providers.base import Bucket
+from s3_sync.providers.base import Bucket, OpenUpload
 from s3_sync.runtime.log_once import LogOnce
 from s3_sync.state.expiries import Expiry
 from s3_sync.state.journal import Journal
+from s3_sync.state.uploads import CreateRequest, Open
 
 log = logging.getLogger("s3-sync")
 
@@ -63,26 +64,25 @@ class UploadLedger:
         self._key = key
         self._now = now
         self._lock = Lock()
-        #: upload ids; and begin -> until when it may be in progress. Uploads start while orphans are aborted,
-        #: also in an earlier crawl of the same mapping
-        self._in_flight, self._opening = journal.uploads.at_work(key)
+        #: uploads start while orphans are aborted, also in an earlier crawl of the same mapping
+        self._in_flight = journal.uploads.in_flight(key)
         self._manifests = journal.get_meta(key, MANIFESTS_KEY) is not None
 
     def starting(self, name: str) -> int:
         with self._lock:  # else it could be taken for an orphan between the two
             begin = self._journal.uploads.starting(self._key, name, self._now())
-            self._opening[begin] = self._now() + OPENING_TIMEOUT
+            self._in_flight.requests[begin] = self._now() + OPENING_TIMEOUT
         return begin
 
     def start_failed(self, begin: int) -> None:
         self._journal.uploads.start_failed(begin)
         with self._lock:
-            self._opening.pop(begin, None)
+            self._in_flight.requests.pop(begin, None)
 
     def started(self, begin: int, name: str, upload_id: str) -> None:
         with self._lock:
-            self._in_flight.add(upload_id)
-            self._opening.pop(begin, None)
+            self._in_flight.uploads.add(upload_id)
+            self._in_flight.requests.pop(begin, None)
         self._journal.uploads.started(self._key, begin, name, upload_id, self._now())
 
     def completing(self, upload_id: str) -> None:
@@ -94,7 +94,7 @@ class UploadLedger:
 
     def outcome_unknown(self, upload_id: str) -> None:
         with self._lock:
-            self._in_flight.discard(upload_id)
+            self._in_flight.uploads.discard(upload_id)
 
     def expires(self, expiry: Expiry) -> None:
         self._journal.expiries.note(self._key, expiry)
@@ -107,14 +107,10 @@ class UploadLedger:
     def may_hold_manifests(self) -> bool:
         return self._manifests
 
-    def orphans(self) -> list[tuple[str, str]]:
-        """Name and upload id of each known upload that nothing works on any more."""
+    def orphans(self) -> list[Open]:
+        """The known uploads that nothing works on any more."""
         busy = self._in_use()
-        return [
-            (each.name, each.upload_id)
-            for each in self._journal.uploads.open(self._key)
-            if each.upload_id not in busy
-        ]
+        return [each for each in self._journal.uploads.open(self._key) if each.upload_id not in busy]
 
     def has_work(self) -> bool:
         """Whether there may be uploads to abort."""
@@ -132,14 +128,14 @@ class UploadLedger:
         does not prevent the others.
         """
         result = AbortResult()
-        for name, upload_id in self.orphans():
-            if result.attempt(partial(_abort, bucket, [(name, upload_id)])):
-                self._journal.uploads.finished(self._key, upload_id)
-        for begin, name, noted in self._unanswered():
-            if result.attempt(partial(self._abort_matching, bucket, name, noted)):
-                self.start_failed(begin)
+        for orphan in self.orphans():
+            if result.attempt(partial(_abort, bucket, [orphan])):
+                self._journal.uploads.finished(self._key, orphan.upload_id)
+        for request in self._unanswered():
+            if result.attempt(partial(self._abort_matching, bucket, request)):
+                self.start_failed(request.id)
         if self.is_listing_due() and bucket.namer.prefix:
-            too_old: list[tuple[str, str]] = []
+            too_old: list[OpenUpload] = []
             result.attempt(lambda: too_old.extend(self._too_old(bucket)))
             for each in too_old:
                 result.attempt(partial(_abort, bucket, [each]))
@@ -147,23 +143,24 @@ class UploadLedger:
                 self._journal.set_meta(self._key, LISTED_KEY, repr(self._now()))
         return result
 
-    def _abort_matching(self, bucket: Bucket, name: str, noted: float) -> int:
+    def _abort_matching(self, bucket: Bucket, request: CreateRequest) -> int:
         """Abort the uploads of this name that began at about that time and that nothing works on."""
         begun = [
-            (name, upload.upload_id)
-            for upload in bucket.list_uploads(name)
-            if abs(upload.begun - noted) <= BEGIN_TIME_TOLERANCE and upload.upload_id not in self._in_use()
+            upload
+            for upload in bucket.list_uploads(request.name)
+            if abs(upload.begun - request.requested) <= BEGIN_TIME_TOLERANCE
+            and upload.upload_id not in self._in_use()
         ]
         return _abort(bucket, begun)
 
-    def _unanswered(self) -> list[tuple[int, str, float]]:
+    def _unanswered(self) -> list[CreateRequest]:
         """Create requests whose answer will not come any more."""
         now = self._now()
         with self._lock:
             return [
                 each
                 for each in self._journal.uploads.beginning(self._key)
-                if self._opening.get(each[0], 0.0) <= now
+                if self._in_flight.requests.get(each.id, 0.0) <= now
             ]
 
     def is_listing_due(self) -> bool:
@@ -173,11 +170,11 @@ class UploadLedger:
             self._journal.set_meta(self._key, LISTED_KEY, repr(self._now()))
         return before is not None and float(before) + LIST_INTERVAL <= self._now()
 
-    def _too_old(self, bucket: Bucket) -> Iterator[tuple[str, str]]:
+    def _too_old(self, bucket: Bucket) -> Iterator[OpenUpload]:
         horizon = self._now() - ORPHAN_MIN_AGE
         for upload in list(bucket.list_uploads()):
             if 0.0 < upload.begun < horizon and upload.upload_id not in self._in_use():
-                yield upload.name, upload.upload_id
+                yield upload
 
     def _in_use(self) -> set[str]:
         """Ids of uploads that are in progress here, or that the store may still be completing, even if the
@@ -189,7 +186,7 @@ class UploadLedger:
             if each.completing is not None and abs(now - each.completing) <= BEGIN_TIME_TOLERANCE
         }
         with self._lock:
-            return completing | self._in_flight
+            return completing | self._in_flight.uploads
 
 
 def is_abandoned(begun: float, now: float) -> bool:
@@ -218,8 +215,8 @@ def abort_orphaned_uploads(
         log.info("%s: aborted %d orphaned multipart uploads", label, result.aborted)
 
 
-def _abort(bucket: Bucket, uploads: Sequence[tuple[str, str]]) -> int:
+def _abort(bucket: Bucket, uploads: Sequence[Open | OpenUpload]) -> int:
     """Returns the number of uploads. Raises RemoteError."""
-    for name, upload_id in uploads:
-        bucket.upload_by_id(name, upload_id).abort()
+    for upload in uploads:
+        bucket.upload_by_id(upload.name, upload.upload_id).abort()
     return len(uploads)
