@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from swift.common.db import DatabaseConnectionError
 from swift.common.exceptions import LockTimeout
@@ -39,7 +38,7 @@ class ContainerDb:
     do, which requires the rights of the swift user.
     """
 
-    def __init__(self, broker: Any) -> None:
+    def __init__(self, broker: ContainerBroker) -> None:
         self._broker = broker
         with _translated(broker):
             info, deleted = broker.get_info_is_deleted()
@@ -261,7 +260,7 @@ def _rows(found: sqlite3.Cursor) -> list[Row]:
 
 
 @contextmanager
-def _translated(broker: Any) -> Iterator[None]:
+def _translated(broker: ContainerBroker) -> Iterator[None]:
     """Translate Swift's and SQLite's exceptions into ours."""
     try:
         yield

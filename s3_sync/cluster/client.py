@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote
 
 from swift.common.exceptions import Timeout
 from swift.common.internal_client import InternalClient, UnexpectedResponse
+from swift.common.swob import Response
 from swift.common.utils import close_if_possible, readconf
 from swift.common.wsgi import ConfigString
 
@@ -61,8 +62,7 @@ class SwiftResponse:
     """``headers`` with lower-case names; ``body`` yields chunks and raises LocalUnavailable. Always close
     it."""
 
-    def __init__(self, response: Any) -> None:
-        """``response``: a swob response."""
+    def __init__(self, response: Response) -> None:
         self.status: int = response.status_int
         self.headers = tuple(
             (_from_wsgi(name).lower(), _from_wsgi(value)) for name, value in response.headers.items()
@@ -111,7 +111,7 @@ class Shards:
 class LocalSwift:
     """Wraps an InternalClient that tries once: backoff between attempts is left to the caller."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: InternalClient) -> None:
         self._client = client
 
     def request(self, method: str, path: str, headers: Mapping[str, str], query: str = "") -> SwiftResponse:

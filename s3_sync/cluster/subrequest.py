@@ -95,7 +95,7 @@ class SubrequestWriter:
         headers: Mapping[str, str] | None = None,
         body: _Input | None = None,
         query: str = "",
-    ) -> tuple[int, Any]:
+    ) -> tuple[int, Mapping[str, str]]:
         path = "/".join(filter(None, ("", "v1", self._account, container, name)))
         environ = make_pre_authed_env(
             self._environ, method, _wsgi(f"/{path}"), query_string=query, swift_source=self._source

@@ -6,10 +6,9 @@ otherwise. Never 404 unless the store says that the object does not exist.
 
 from __future__ import annotations
 
-from typing import Any
-
 from swift.common.swob import HTTPBadGateway, HTTPForbidden, HTTPNotImplemented, HTTPServiceUnavailable
 from swift.common.swob import Request as SwobRequest
+from swift.common.swob import Response as SwobResponse
 
 from s3_sync.errors import Archived, NotSupported, PreconditionFailed, RemoteError
 from s3_sync.providers.wrappers.bulkhead import CIRCUIT_OPEN
@@ -24,7 +23,7 @@ _NOT_SUPPORTED = "The remote store of this container does not support this opera
 _REFUSED = "The remote store of this container refused the request.\n"
 
 
-def error_response(error: RemoteError, request: Request, log: SwiftLogger) -> Any:
+def error_response(error: RemoteError, request: Request, log: SwiftLogger) -> SwobResponse:
     """Log the error for the operator, and return the response for the client."""
     swob_request = SwobRequest(request.environ)
     plain = {"Content-Type": "text/plain"}

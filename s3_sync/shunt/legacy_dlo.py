@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from typing import Any
+from typing import TypeAlias
 
 from swift.common.middleware.dlo import DynamicLargeObject
+from swift.common.swob import Response as SwobResponse
 
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.shunt.request import Environ, RemoteLookup, StartResponse, find_filter
+
+#: a response, or Swift's dlo filter that makes one; both are WSGI applications
+Answer: TypeAlias = SwobResponse | DynamicLargeObject
 
 
 def is_bare(info: ObjectInfo) -> bool:
@@ -21,7 +25,7 @@ def is_bare(info: ObjectInfo) -> bool:
     return not info.size and "x-object-manifest" in marks and "swift-source-dlo-etag" not in marks
 
 
-def joined(lookup: RemoteLookup, manifest: Any) -> Any:
+def joined(lookup: RemoteLookup, manifest: SwobResponse) -> Answer:
     """Return the response that Swift's dlo filter makes of ``manifest``, the response for the manifest alone.
 
     The filter's own subrequests see both the cluster and the remote store.

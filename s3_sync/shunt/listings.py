@@ -14,6 +14,7 @@ from swift.common.middleware.listing_formats import get_listing_content_type
 from swift.common.request_helpers import constrain_req_limit, get_param
 from swift.common.swob import HTTPException, HTTPServiceUnavailable
 from swift.common.swob import Request as SwobRequest
+from swift.common.swob import Response as SwobResponse
 from swift.common.utils import config_true_value
 
 from s3_sync.config.settings import Mapping as ContainerMapping
@@ -205,7 +206,7 @@ class LocalListing:
         return [body]
 
 
-def _query(request: Any) -> ListingQuery | None:
+def _query(request: SwobRequest) -> ListingQuery | None:
     """Return the query, or None if the request is not an object listing (Swift's own listings of shards are
     not).
 
@@ -295,7 +296,7 @@ class _Fetch:
         self._deadline = 0.0
 
 
-def _unavailable(request: Request, error: RemoteError, local: LocalListing) -> Any:
+def _unavailable(request: Request, error: RemoteError, local: LocalListing) -> SwobResponse:
     """Return the response for the client."""
     wait = str(max(1, round(error.retry_after or 1.0)))
     headers = [("Content-Type", "text/plain"), ("Retry-After", wait), *cross_origin(local.headers)]

@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
-from typing import Any
 
 from swift.common.request_helpers import resolve_etag_is_at_header
 from swift.common.swob import HTTPBadRequest, HTTPException
@@ -26,7 +25,7 @@ from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import GetResult
 from s3_sync.shunt.error_responses import error_response
 from s3_sync.shunt.headers import MANIFEST_ETAG, S3_ETAG, answer_headers, cross_origin
-from s3_sync.shunt.legacy_dlo import is_bare, joined
+from s3_sync.shunt.legacy_dlo import Answer, is_bare, joined
 from s3_sync.shunt.manifest_cache import Etags, LargeObjects, is_dynamic, is_large, named_places
 from s3_sync.shunt.proxyfs import ProxyFs
 from s3_sync.shunt.request import SOURCE, Environ, LocalResponse, RemoteLookup, Request, StartResponse
@@ -119,13 +118,13 @@ class ObjectReads:
             params,
         )
 
-    def _answer_with_retry(self, lookup: RemoteLookup) -> Any:
+    def _answer_with_retry(self, lookup: RemoteLookup) -> Answer:
         try:
             return self._answer(lookup)
         except PreconditionFailed:  # the object was replaced between two requests
             return self._answer(lookup)
 
-    def _answer(self, lookup: RemoteLookup) -> Any:
+    def _answer(self, lookup: RemoteLookup) -> Answer:
         """Return the response for the client. Raises RemoteError."""
         get = lookup.request.method == "GET"
         needs_head = (
@@ -145,7 +144,7 @@ class ObjectReads:
             return self._respond_from_head(lookup)
         return self._respond_from_read(lookup, result)
 
-    def _respond_from_read(self, lookup: RemoteLookup, result: GetResult) -> Any:
+    def _respond_from_read(self, lookup: RemoteLookup, result: GetResult) -> Answer:
         """Return the response made from an open read: a single request to the store."""
         info, part = result.info, result.byte_range
         first, last = part or (0, info.size - 1)
@@ -181,7 +180,9 @@ class ObjectReads:
             check_listing(lookup, info, places)
             check_bytes(lookup, places)
 
-    def _respond_whole(self, lookup: RemoteLookup, info: ObjectInfo, response: Any, result: GetResult) -> Any:
+    def _respond_whole(
+        self, lookup: RemoteLookup, info: ObjectInfo, response: SwobResponse, result: GetResult
+    ) -> SwobResponse:
         body: Body = ResumingBody(lookup.bucket, info, 0, info.size - 1, result)
         if self.verifies and _has_verified_md5(info):
             body = verified(info, None, body)
@@ -208,7 +209,7 @@ class ObjectReads:
         listener = self._restore(lookup, info, whole)
         return listener if whole else None
 
-    def _respond_from_head(self, lookup: RemoteLookup) -> Any:
+    def _respond_from_head(self, lookup: RemoteLookup) -> Answer:
         """Return the response made from a HEAD, which determines what is read, if anything."""
         info = lookup.bucket.head_object(lookup.name)
         self._visibility.check(lookup, info)
@@ -240,7 +241,7 @@ class ObjectReads:
             self._start_restore(lookup, info, whole=False)
         return response
 
-    def _respond_legacy_dlo(self, lookup: RemoteLookup, info: ObjectInfo) -> Any:
+    def _respond_legacy_dlo(self, lookup: RemoteLookup, info: ObjectInfo) -> Answer:
         if "multipart-manifest" not in lookup.params:
             check_listing(lookup, info, named_places(info))
         if lookup.request.method == "GET" and "multipart-manifest" not in lookup.params:
@@ -251,7 +252,7 @@ class ObjectReads:
         response.body = b""
         return joined(lookup, response)
 
-    def _respond_manifest(self, lookup: RemoteLookup, info: ObjectInfo) -> Any:
+    def _respond_manifest(self, lookup: RemoteLookup, info: ObjectInfo) -> SwobResponse:
         """Answer ``?multipart-manifest=get`` as Swift's slo middleware does."""
         manifest = self._large.manifest(lookup.target, info)
         if manifest is None:
@@ -270,7 +271,9 @@ class ObjectReads:
         response.body = body
         return response
 
-    def _respond_part(self, lookup: RemoteLookup, info: ObjectInfo, response: Any) -> Any:
+    def _respond_part(
+        self, lookup: RemoteLookup, info: ObjectInfo, response: SwobResponse
+    ) -> SwobResponse | None:
         """Answer ``?part-number=`` with one segment, as Swift's slo middleware does; None if the segments are
         unknown."""
         number = _part_number(lookup)
@@ -294,7 +297,7 @@ class ObjectReads:
         _partial(response, first, first + size - 1, info.size, body)
         return response
 
-    def _response(self, lookup: RemoteLookup, info: ObjectInfo) -> Any:
+    def _response(self, lookup: RemoteLookup, info: ObjectInfo) -> SwobResponse:
         etags = self._etags(lookup, info)
         headers = answer_headers(info, etags.swift, is_large(info))
         headers += cross_origin(lookup.local.headers, headers)
@@ -340,7 +343,7 @@ def _part_number(lookup: RemoteLookup) -> int:
     raise HTTPBadRequest(request=SwobRequest(lookup.environ), body=reason, content_type="text/plain")
 
 
-def _partial(response: Any, first: int, last: int, size: int, body: ResponseBody | None) -> None:
+def _partial(response: SwobResponse, first: int, last: int, size: int, body: ResponseBody | None) -> None:
     response.status = 206
     response.content_range = f"bytes {first}-{last}/{size}"
     response.app_iter = body

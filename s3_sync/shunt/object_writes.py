@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 from urllib.parse import urlencode
 
 from swift.common.swob import (
@@ -20,6 +19,7 @@ from swift.common.swob import (
     HTTPServiceUnavailable,
 )
 from swift.common.swob import Request as SwobRequest
+from swift.common.swob import Response as SwobResponse
 
 from s3_sync.cluster.newest import Deleted, NewestState, Present
 from s3_sync.cluster.subrequest import SubrequestWriter
@@ -79,7 +79,7 @@ class ObjectWrites:
         given: Iterable[bytes] = answer(request.environ, start_response)
         return given
 
-    def _delete_copy(self, request: Request) -> Any:
+    def _delete_copy(self, request: Request) -> SwobResponse | None:
         """Return the response, or None for Swift's own."""
         bucket, name = request.target.bucket, request.name
         try:
@@ -154,7 +154,7 @@ class ObjectWrites:
         given: Iterable[bytes] = answer(request.environ, start_response)
         return given
 
-    def _post_copy(self, request: Request) -> Any:
+    def _post_copy(self, request: Request) -> SwobResponse:
         bucket = request.target.bucket
         for attempt in (1, 2):
             info = bucket.head_object(request.name)

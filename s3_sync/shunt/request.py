@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from swift.common.utils import close_if_possible, drain_and_close
 from swift.common.wsgi import WSGIContext
@@ -21,6 +21,7 @@ Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 App = Callable[[Environ, StartResponse], Iterable[bytes]]
 Headers = list[tuple[str, str]]
+Filter = TypeVar("Filter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +110,12 @@ class RemoteLookup:
         return self.request.environ
 
 
-def find_filter(app: Any, kind: type) -> Any:
+def find_filter(app: App, kind: type[Filter]) -> Filter | None:
     """Return the first filter of this type in a pipeline, or None."""
-    while app is not None and not isinstance(app, kind):
-        app = getattr(app, "app", None)
-    return app
+    found: object = app
+    while found is not None and not isinstance(found, kind):
+        found = getattr(found, "app", None)
+    return found
 
 
 def to_text(wsgi: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from swift.common.constraints import MAX_FILE_SIZE
@@ -22,7 +21,7 @@ from s3_sync.shunt.headers import S3_ETAG, is_deleted, stored_headers, written_a
 from s3_sync.shunt.legacy_dlo import is_bare
 from s3_sync.shunt.manifest_cache import LargeObjects, has_segments, is_large
 from s3_sync.shunt.memcache_lock import MemcacheLock
-from s3_sync.shunt.request import SOURCE, RemoteLookup, find_filter
+from s3_sync.shunt.request import SOURCE, App, RemoteLookup, find_filter
 from s3_sync.shunt.telemetry import SwiftLogger
 from s3_sync.transfer.restore import Limits, RestoreJob, restore
 from s3_sync.transfer.tee import TeeBody
@@ -42,7 +41,7 @@ class _Job:
     lookup: RemoteLookup
     info: ObjectInfo
     body: TeeBody
-    log_context: Any
+    log_context: object
 
 
 class Restores:
@@ -172,7 +171,7 @@ class Restores:
         self._failed[key] = time.monotonic() + _RETRY_AFTER
 
 
-def max_segments(app: Any) -> int:
+def max_segments(app: App) -> int:
     """Return the segment limit of slo in this pipeline; 0 without slo, where a manifest would be stored as an
     ordinary object."""
     slo = find_filter(app, StaticLargeObject)

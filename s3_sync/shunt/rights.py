@@ -8,13 +8,13 @@ cluster protect nothing; only a client that may read the whole account can cause
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import quote
 
 from swift.common.constraints import MAX_FILE_SIZE
 from swift.common.http import HTTP_NOT_FOUND, is_success
 from swift.common.swob import HTTPConflict, HTTPServiceUnavailable
 from swift.common.swob import Request as SwobRequest
+from swift.common.swob import Response as SwobResponse
 from swift.common.wsgi import make_subrequest
 from swift.proxy.controllers.base import get_container_info
 
@@ -28,7 +28,7 @@ _GONE = 410
 class Refused(Exception):
     """``response``: the response for the client."""
 
-    def __init__(self, response: Any) -> None:
+    def __init__(self, response: SwobResponse) -> None:
         super().__init__(response.status)
         self.response = response
 
@@ -86,7 +86,7 @@ def may_restore(lookup: RemoteLookup, info: ObjectInfo, places: frozenset[Place]
 
 def _refusal(
     lookup: RemoteLookup, container: str, name: str = "", *, with_acl: bool = True, may_be_gone: bool = True
-) -> Any:
+) -> SwobResponse | None:
     """Return the refusal of the client's own authorization for a GET of this; None = allowed.
 
     Checked as the proxy does: without the container's ACL, which suffices for owners, then with it. Raises

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from swift.common.utils import get_logger
 
@@ -20,7 +20,7 @@ class SwiftLogger(Protocol):
     """Swift's logger: log lines with a transaction id, and metrics for statsd."""
 
     #: the transaction id and the client's address, kept per green thread
-    thread_locals: Any
+    thread_locals: object
 
     def info(self, message: str, /, *args: object) -> None: ...
 
