@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from s3_sync.cluster.brokers import BriefRow
+from s3_sync.cluster.brokers import BriefRow, ContainerDb
 from s3_sync.config.settings import Profile
 from s3_sync.model.rows import owns_row
 from s3_sync.model.timestamps import decode_row_timestamps
@@ -26,12 +26,6 @@ CHUNK_ROWS = 5000
 VERIFY_FACTOR = (VERIFY_ROUNDS_PER_SLACK + 1) / VERIFY_ROUNDS_PER_SLACK
 _MAX_ROWID = 1 << 63
 _PLAIN_TIMESTAMP_LENGTH = len("1402464677.04188")
-
-
-class Countable(Protocol):
-    """The part of ``cluster.brokers.ContainerDb`` that is used here."""
-
-    def brief_since(self, rowid: int, limit: int) -> list[BriefRow]: ...
 
 
 @dataclass(slots=True)
@@ -130,7 +124,7 @@ class Backlog:
         )
 
 
-def count(db: Countable, scope: CountScope, now: float, yield_to_hub: Callable[[], None]) -> Backlog:
+def count(db: ContainerDb, scope: CountScope, now: float, yield_to_hub: Callable[[], None]) -> Backlog:
     """Count the backlog of ``db``. ``yield_to_hub`` is called between chunks. Raises LocalError."""
     counter = _Counter(scope, now)
     for chunk in _chunks(db, scope):
@@ -139,7 +133,7 @@ def count(db: Countable, scope: CountScope, now: float, yield_to_hub: Callable[[
     return counter.finish()
 
 
-def reset_rows(db: Countable, prefix: str, since: float) -> Iterator[BriefRow]:
+def reset_rows(db: ContainerDb, prefix: str, since: float) -> Iterator[BriefRow]:
     """The rows that a reset of names with this ``prefix``, changed since that time, compares. Raises
     LocalError."""
     position = 0
@@ -150,7 +144,7 @@ def reset_rows(db: Countable, prefix: str, since: float) -> Iterator[BriefRow]:
                 yield row
 
 
-def _chunks(db: Countable, scope: CountScope) -> Iterator[list[BriefRow]]:
+def _chunks(db: ContainerDb, scope: CountScope) -> Iterator[list[BriefRow]]:
     """Rows after a cursor, and rows before it that a range covers."""
     cursor = scope.last_verified_row if scope.ordinal is None else scope.last_row
     if scope.replicas > 1:

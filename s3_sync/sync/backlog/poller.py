@@ -7,13 +7,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from s3_sync.config.settings import Mapping
 from s3_sync.daemon.activity import Activity
 from s3_sync.daemon.counters import Counters
 from s3_sync.errors import SyncError
-from s3_sync.sync.backlog.reader import MappingBacklog
+from s3_sync.sync.backlog.reader import BacklogReader, MappingBacklog
 
 log = logging.getLogger("s3-sync")
 
@@ -65,12 +63,6 @@ def _yield_to_hub() -> None:
     time.sleep(0)
 
 
-class Answers(Protocol):
-    """The part of ``reader.BacklogReader`` that is used here."""
-
-    def read(self, mapping: Mapping) -> MappingBacklog: ...
-
-
 class BacklogPoller:
     """Counts the backlog of all mappings. ``new_reader`` receives the function that the reader must call
     between chunks.
@@ -83,7 +75,7 @@ class BacklogPoller:
     def __init__(
         self,
         activity: Activity,
-        new_reader: Callable[[Callable[[], None]], Answers],
+        new_reader: Callable[[Callable[[], None]], BacklogReader],
         now: Callable[[], float],
         yield_to_hub: Callable[[], None] = _yield_to_hub,
     ) -> None:

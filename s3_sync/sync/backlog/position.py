@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import isfinite
 
+from s3_sync.cluster.brokers import ContainerDb
 from s3_sync.model.rows import Row
 from s3_sync.state import journal
 from s3_sync.state.delete_count import DeleteCount
 from s3_sync.state.due_times import verifiable_at
 from s3_sync.state.journal import DueRange
-from s3_sync.sync.backlog.count import CHUNK_ROWS, Countable, CountScope, when_written
+from s3_sync.sync.backlog.count import CHUNK_ROWS, CountScope, when_written
 
 # positions of a row
 HANDLED, BEHIND, WAITS, HELD = "handled", "behind", "waits", "held"
@@ -41,7 +42,7 @@ class DatabasePlace:
     """One database, open, and what is known of the mapping's work on it. ``deletes``: of the mapping."""
 
     path: str
-    db: Countable
+    db: ContainerDb
     scope: CountScope
     deletes: DeleteCount
 

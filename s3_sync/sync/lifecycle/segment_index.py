@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Protocol
 
+from s3_sync.cluster.brokers import ContainerDb
 from s3_sync.cluster.references import Named, References, may_name
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import ObjectRefused
@@ -20,15 +20,6 @@ from s3_sync.model.rows import Row
 
 #: rows per read
 ROWS_PER_READ = 1000
-
-
-class Database(Protocol):
-    """The part of ``cluster.brokers.ContainerDb`` that is used here."""
-
-    @property
-    def id(self) -> str: ...
-
-    def rows_since(self, rowid: int, limit: int) -> tuple[list[Row], int]: ...
 
 
 class SegmentIndex:
@@ -46,7 +37,7 @@ class SegmentIndex:
         self._links: dict[str, set[str]] = defaultdict(set)
         self._lengths: set[int] = set()
 
-    def refresh(self, db: Database, is_over: Callable[[], bool]) -> bool:
+    def refresh(self, db: ContainerDb, is_over: Callable[[], bool]) -> bool:
         """Read new rows of a database until ``is_over``. Returns whether all were read.
 
         Raises LocalUnavailable if an object's segments cannot be determined.
