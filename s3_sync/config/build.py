@@ -72,6 +72,8 @@ def build_mapping(
             join(places.policy, "propagate_expiration"),
             "has no effect while retain_local is true; use propagate_delete",
         )
+    if form.storage_class and (wrong := credentials.check_storage_class(form.storage_class)):
+        findings.warning(join(places.mapping, "storage_class"), wrong)
     options: dict[str, Any] = {key: getattr(form, key) for key in _PROFILE_KEYS}
     options |= {key: given.budget() for key in _BUDGETS if (given := getattr(form, key)) is not None}
     return Mapping(

@@ -30,7 +30,7 @@ def find_overlaps(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
     """
     taken: dict[tuple[str, str], _KeySpaces] = defaultdict(_KeySpaces)
     for mapping in mappings:
-        other = taken[mapping.credentials.store, mapping.bucket].add(mapping)
+        other = taken[mapping.credentials.store_id, mapping.bucket].add(mapping)
         if other is not None:
             findings.problem(
                 mapping.place,
@@ -44,7 +44,7 @@ def warn_of_loops(mappings: Sequence[Mapping], local_address: str, findings: Dia
 
     Whether it is cannot be determined here, so this is only a warning.
     """
-    by_source = {(mapping.credentials.store, mapping.container): mapping for mapping in mappings}
+    by_source = {(mapping.credentials.store_id, mapping.container): mapping for mapping in mappings}
     for mapping in mappings:
         endpoint = mapping.credentials.maybe_this_cluster
         if endpoint is None:
@@ -233,7 +233,7 @@ def _loop(start: Mapping, by_source: dict[tuple[str, str], Mapping]) -> list[Map
     name; empty if there is no loop."""
     path = [start]
     while not start.is_account_wide and path[-1].bucket != start.container:
-        onward = by_source.get((start.credentials.store, path[-1].bucket))
+        onward = by_source.get((start.credentials.store_id, path[-1].bucket))
         if onward is None or onward in path:
             return []
         path.append(onward)

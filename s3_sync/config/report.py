@@ -63,6 +63,8 @@ def _mapping(mapping: Mapping) -> Iterator[str]:
     profile, credentials = mapping.profile, mapping.credentials
     yield from _row("bucket", mapping.bucket)
     yield from _row("endpoint", credentials.described_endpoint())
+    if store := credentials.described_store():
+        yield from _row("store", store)
     yield from _row("credentials", credentials.described())
     prefix = mapping.namer.prefix
     yield from _row("key prefix", f'"{prefix}"' if prefix else "none: keys are the object names")

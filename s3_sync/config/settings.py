@@ -120,7 +120,7 @@ class Mapping:
         so that a mapping that waits for its budget does not block others."""
         own = self.control_key if self.profile.budget is not None else ""
         account = self.account_budget.name if self.account_budget is not None else ""
-        return " ".join((self.credentials.store, *filter(None, (account, own))))
+        return " ".join((self.credentials.store_id, *filter(None, (account, own))))
 
     @property
     def is_account_wide(self) -> bool:
@@ -151,7 +151,7 @@ class Mapping:
         credentials = self.credentials
         parts = (
             credentials.provider,
-            credentials.store,
+            credentials.store_id,
             self.bucket,
             self.namer.prefix,
             credentials.account,

@@ -118,6 +118,6 @@ class Activity:
             return False
         newest: dict[str, float] = {}
         for each in heartbeats:
-            store = each.mapping.credentials.store
+            store = each.mapping.credentials.store_id
             newest[store] = max(each.last_seen, newest.get(store, each.last_seen))
         return all(now - last_seen <= STALL_LIMIT + self.poll_interval for last_seen in newest.values())

@@ -23,6 +23,11 @@ class PartLimits(Protocol):
     @property
     def max_parts(self) -> int: ...
 
+    @property
+    def equal_parts(self) -> bool:
+        """Whether all parts but the last must have the same size."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -71,6 +76,8 @@ def plan_parts(manifest: Manifest, limits: PartLimits) -> tuple[PlannedPart, ...
     segments = manifest.segments
     if len(segments) <= limits.max_parts and _are_legal(segments, limits):
         groups: Iterator[tuple[Piece, ...]] = ((Piece(one, 0, one.size),) for one in segments)
+    elif limits.equal_parts:
+        groups = _cut_equally(manifest, limits)
     else:
         groups = _regrouped(manifest, limits)
     parts: list[PlannedPart] = []
@@ -88,6 +95,9 @@ def is_one_to_one(manifest: Manifest, parts: Sequence[PlannedPart]) -> bool:
 
 def _are_legal(segments: tuple[Segment, ...], limits: PartLimits) -> bool:
     smallest = max(1, limits.min_part)
+    sizes = {segment.size for segment in segments[:-1]}
+    if limits.equal_parts and (len(sizes) > 1 or segments[-1].size > min(sizes, default=limits.max_part)):
+        return False
     return all(smallest <= segment.size <= limits.max_part for segment in segments[:-1]) and (
         1 <= segments[-1].size <= limits.max_part
     )
@@ -110,5 +120,25 @@ def _regrouped(manifest: Manifest, limits: PartLimits) -> Iterator[tuple[Piece, 
             if part_size >= min_size:
                 yield tuple(pieces)
                 pieces, part_size = [], 0
+    if pieces:
+        yield tuple(pieces)
+
+
+def _cut_equally(manifest: Manifest, limits: PartLimits) -> Iterator[tuple[Piece, ...]]:
+    """Yield the pieces of parts of one size, except for the last: that of the first segment, or the nearest
+    legal one."""
+    smallest = max(1, limits.min_part, math.ceil(manifest.size / limits.max_parts))
+    size = min(limits.max_part, max(smallest, manifest.segments[0].size))
+    pieces: list[Piece] = []
+    missing = size
+    for segment in manifest.segments:
+        first = 0
+        while first < segment.size:
+            taken = min(missing, segment.size - first)
+            pieces.append(Piece(segment, first, taken))
+            first, missing = first + taken, missing - taken
+            if not missing:
+                yield tuple(pieces)
+                pieces, missing = [], size
     if pieces:
         yield tuple(pieces)

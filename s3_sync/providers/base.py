@@ -36,7 +36,8 @@ class Limits:
     """Size limits of a store, in bytes.
 
     ``max_metadata``: total of names and values of user metadata as sent. ``max_put`` and ``max_copy``:
-    maximum object size for a single PUT, and for a single server-side copy."""
+    maximum object size for a single PUT, and for a single server-side copy. ``equal_parts``: all parts of an
+    upload but the last must have the same size."""
 
     max_name: int = 1024
     max_metadata: int = 2048
@@ -45,6 +46,7 @@ class Limits:
     min_part: int = 5 * MIB
     max_part: int = 5 * GIB
     max_parts: int = 10_000
+    equal_parts: bool = False
 
 
 #: errors by name
@@ -101,13 +103,14 @@ class Part:
     """One uploaded part: ``number`` from 1, ``etag`` unquoted as the store returned it.
 
     ``md5``: hex MD5 of the bytes, if known. The ETag of the completed upload is verified if the MD5 of every
-    part is known.
+    part is known. ``checksum``: as the store returned it, if it must be repeated at the upload's end.
     """
 
     number: int
     etag: str
     size: int
     md5: str | None = None
+    checksum: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

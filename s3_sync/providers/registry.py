@@ -135,7 +135,7 @@ class Registry:
             credentials, self._connections * (1 if self._budgets is None else _MAX_LANES)
         )
         if self._observers is not None:
-            provider = InstrumentedProvider(provider, self._observers.of(credentials.store))
+            provider = InstrumentedProvider(provider, self._observers.of(credentials.store_id))
         if self._guard is not None:
             provider = BulkheadProvider(provider, self._guard(credentials))
         else:
@@ -147,6 +147,6 @@ class Registry:
         if account not in self._throttles:
             max_wait = self._retries.max_retry_after if self._retries is not None else 0.0
             self._throttles[account] = AdaptiveThrottle(
-                credentials.store, workers=self._connections, max_wait=max_wait
+                credentials.store_id, workers=self._connections, max_wait=max_wait
             )
         return self._throttles[account]

@@ -253,7 +253,7 @@ def _pages(
 ) -> Iterator[list[Entry]]:
     """Yield pages of the remote part. Adds to ``no_rollup`` if the store does not roll up at the query's
     delimiter."""
-    rollup = (mapping.credentials.store, query.delimiter)
+    rollup = (mapping.credentials.store_id, query.delimiter)
     if rollup not in no_rollup:
         try:
             for page in Walk(fetch, query).pages():

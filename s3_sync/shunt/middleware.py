@@ -156,7 +156,7 @@ class CloudShunt:
             wait=self.options.remote_wait,
             breaker=BreakerPolicy(failures=self.options.remote_failures),
         )
-        return Bulkhead(credentials.store, policy, RemoteWatcher(credentials.store, self.log))
+        return Bulkhead(credentials.store_id, policy, RemoteWatcher(credentials.store_id, self.log))
 
 
 def _is_bypass(environ: Environ) -> bool:

@@ -7,18 +7,18 @@ so that a store that mends its ways fails a test here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
 
 from s3_sync.config.credentials.kinds import KINDS, Kind
 from s3_sync.config.credentials.s3 import S3Credentials
+from s3_sync.config.credentials.s3_dialects import CLONE
 from s3_sync.config.load import load_written
 from s3_sync.config.secret import Secret
 from s3_sync.providers.base import Provider
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.registry import Registry
-from s3_sync.providers.s3.dialect import CLONE
 from s3_sync.providers.s3.provider import S3Provider
 from s3_sync.providers.wrappers.adaptive_throttle import AdaptiveThrottle
 from s3_sync.providers.wrappers.bulkhead import Bulkhead, BulkheadPolicy, BulkheadProvider
@@ -171,7 +171,7 @@ def _toy() -> Target:
 
 
 def _s3(store: str, direct: bool) -> Callable[[S3Credentials], Provider]:
-    dialect = replace(CLONE, **DIALECTS[store])
+    dialect = CLONE.model_copy(update=DIALECTS[store])
     return lambda credentials: S3Provider(credentials, connections=8, dialect=dialect, direct=direct)
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from conformance.samples import MIB, OnceBody, md5, read, sample
 from conformance.targets import target_of
+from s3_sync.config.credentials.s3_dialects import CLONE
 from s3_sync.config.secret import Secret
 from s3_sync.errors import AccessDenied, BadDigest, NotSupported
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta, PutOptions
 from s3_sync.providers.base import Bucket, WriteOptions
-from s3_sync.providers.s3.dialect import CLONE
 from s3_sync.providers.s3.provider import S3Provider
 from s3_sync.streams.reader import BytesBody
 
@@ -33,7 +32,7 @@ def server(request: pytest.FixtureRequest) -> tuple[str, Any]:
 def open_bucket(server: tuple[str, Any], namer: KeyNamer, checksum: str, way: str) -> Bucket:
     direct, unsigned = WAYS[way]
     credentials = target_of(*server).credentials.model_copy(update={"checksum": checksum})
-    dialect = replace(CLONE, unsigned_over_http=unsigned)
+    dialect = CLONE.model_copy(update={"unsigned_over_http": unsigned})
     provider = S3Provider(credentials, connections=2, dialect=dialect, direct=direct)
     provider.create_bucket("conformance")
     return provider.bucket("conformance", namer)

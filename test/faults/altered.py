@@ -2,8 +2,7 @@
 
 The environment variable ALTERED says what, as a JSON object:
 
-- `limits`: fields of `providers.base.Limits`, for every S3 bucket
-- `dialect`: fields of `Dialect`, for stores of which nothing is known
+- `dialect` and `limits`: fields of `Dialect`, for stores of which nothing is known
 - `clock`: seconds that the daemon's clock is ahead; or the path of a file that holds them, while there is one
 - `noted`: place of a function -> a file that grows by a byte with each call
 - `patience`: seconds that an object server gets for an answer; it is asked again at once after that
@@ -34,16 +33,10 @@ from pathlib import Path
 from typing import Any
 
 
-def change_limits(fields: dict[str, int]) -> None:
-    from s3_sync.providers.s3.bucket import S3Bucket
-
-    S3Bucket.limits = replace(S3Bucket.limits, **fields)
-
-
 def change_dialect(fields: dict[str, Any]) -> None:
-    from s3_sync.providers.s3 import dialect
+    from s3_sync.config.credentials import s3_dialects
 
-    dialect.CLONE = replace(dialect.CLONE, **fields)
+    s3_dialects.CLONE = s3_dialects.CLONE.model_copy(update=fields)
 
 
 def move_clock(ahead: float | str) -> None:
@@ -162,8 +155,8 @@ def _find(place: str) -> tuple[Any, str]:
 
 
 ALTERATIONS: dict[str, Callable[[Any], None]] = {
-    "limits": change_limits,
     "dialect": change_dialect,
+    "limits": change_dialect,
     "clock": move_clock,
     "noted": note_calls,
     "retries": change_retries,

@@ -20,9 +20,9 @@ def daemon() -> None:
     import eventlet.hubs
 
     from s3_sync.config.credentials.s3 import S3Credentials
+    from s3_sync.config.credentials.s3_dialects import CLONE
     from s3_sync.config.secret import Secret
     from s3_sync.providers.s3.client import Account
-    from s3_sync.providers.s3.dialect import CLONE
 
     # the SDK has read its descriptions of S3 after that
     Account(

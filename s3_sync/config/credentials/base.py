@@ -55,7 +55,7 @@ class Credentials(FileModel):
     max_key_bytes: ClassVar[int] = 1024
     #: options that are not shown by ``options``, because the report has lines of their own for them
     _own_lines: ClassVar[frozenset[str]] = frozenset(
-        {"provider", "endpoint", "identity", "secret", "session_token", "region"}
+        {"provider", "endpoint", "identity", "secret", "session_token", "region", "store", "dialect"}
     )
 
     provider: str
@@ -81,7 +81,7 @@ class Credentials(FileModel):
     # What the credentials identify
 
     @property
-    def store(self) -> str:
+    def store_id(self) -> str:
         """Identifies the store: equal for two endpoints that are known to have the same buckets.
 
         Host, port unless it is the default one, and path. Status files depend on it.
@@ -114,7 +114,7 @@ class Credentials(FileModel):
     @property
     def throttle_key(self) -> tuple[str, str | None]:
         """Requests with the same key are throttled together."""
-        return self.store, self.identity
+        return self.store_id, self.identity
 
     def secrets(self) -> Iterator[Secret]:
         """Iterate over the secrets, which log lines must never show."""
@@ -171,9 +171,17 @@ class Credentials(FileModel):
         """Return what is wrong with the name of a bucket; empty if nothing is."""
         return ""
 
+    def check_storage_class(self, storage_class: str) -> str:
+        """Return what is wrong with a storage class; empty if nothing is known to be."""
+        return ""
+
     def move_warnings(self) -> Iterator[tuple[str, str]]:
         """Iterate over warnings for mappings that delete local objects: option and message."""
         yield from ()
+
+    def described_store(self) -> str:
+        """Return what is known about the store, if there is more than its endpoint."""
+        return ""
 
     def described(self) -> str:
         """Return one line with identity and masked secrets."""

@@ -8,11 +8,11 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from s3_sync.config.credentials.base import Credentials, Place
+from s3_sync.config.credentials.s3_dialects import CLONE, DIALECTS, GOOGLE, Dialect, StoreName, dialect_at
 from s3_sync.config.file.types import SecretText
 from s3_sync.config.secret import Secret
 
 _GOOGLE = "https://storage.googleapis.com"
-_AWS_HOST = re.compile(r"(?:.+\.)?amazonaws\.com(?:\.cn)?")
 #: every name that was ever valid (Amazon S3 User Guide, "Bucket naming rules", including those before 2018),
 #: and Ceph's tenant:bucket
 _BUCKET = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._:-]{1,255}")
@@ -35,23 +35,34 @@ class S3Credentials(Credentials):
     #: True: use conditional writes if a probe shows that the store supports them; None: as known for the
     #: store
     conditional_put: bool | None = None
+    #: None: as the endpoint tells
+    store: StoreName | None = None
+    #: properties that differ from those of the store
+    dialect: Dialect | None = None
 
     @property
     def is_aws(self) -> bool:
-        if self.endpoint is None:
-            return True
-        return _AWS_HOST.fullmatch(urlsplit(self.endpoint).hostname or "") is not None
+        """Whether the endpoint is Amazon's, whatever dialect is configured."""
+        return dialect_at(self.endpoint).name == "aws"
 
     @property
-    def is_google(self) -> bool:
-        """Google Cloud Storage's interoperability endpoint."""
-        return urlsplit(self.endpoint or "").hostname == "storage.googleapis.com"
+    def known_store(self) -> Dialect:
+        """The dialect of the store, without the configured changes."""
+        return dialect_at(self.endpoint) if self.store is None else DIALECTS[self.store]
 
     @property
-    def store(self) -> str:
+    def effective_dialect(self) -> Dialect:
+        """The properties of the store, with the configured changes."""
+        known = self.known_store
+        if self.conditional_put is False:
+            known = known.model_copy(update={"put_if_absent": False, "put_if_match": False})
+        return known.with_changes(self.dialect)
+
+    @property
+    def store_id(self) -> str:
         """As of every store; for AWS, where bucket names are global, the partition."""
         if not self.is_aws:
-            return super().store
+            return super().store_id
         where = f"{urlsplit(self.endpoint or '').hostname or ''} {self.region or ''}"
         return next((f"aws-{name}" for name in ("cn", "us-gov") if f"{name}-" in where), "aws")
 
@@ -67,11 +78,12 @@ class S3Credentials(Credentials):
     def short_name(self) -> str:
         if self.is_aws:
             return "aws"
-        return "google" if self.is_google else super().short_name
+        return "google" if self.known_store is GOOGLE else super().short_name
 
     @property
     def has_conditional_writes(self) -> bool:
-        return self.is_aws or self.wants_conditional_writes
+        dialect = self.effective_dialect
+        return (dialect.put_if_absent and dialect.put_if_match) or self.wants_conditional_writes
 
     @property
     def wants_conditional_writes(self) -> bool:
@@ -79,8 +91,10 @@ class S3Credentials(Credentials):
 
     @property
     def no_expiry_rules(self) -> str:
-        if not self.is_google:
+        if self.effective_dialect.expires:
             return ""
+        if self.known_store is not GOOGLE:
+            return f"the store ({self.known_store.name}) has no lifecycle rules"
         return "Google's interoperability endpoint has no lifecycle rules; set one in Google's console"
 
     @property
@@ -100,8 +114,10 @@ class S3Credentials(Credentials):
         super().check(place)
         if self.is_aws and self.endpoint and urlsplit(self.endpoint).scheme == "http":
             place.warning("endpoint", "objects are sent to AWS unencrypted; use https")
-        if self.is_aws and self.signature_version == "s3":
-            place.warning("signature_version", "AWS rejects signature version 2; use s3v4")
+        dialect = self.effective_dialect
+        if self.signature_version == "s3" and not dialect.signature_v2:
+            name = "AWS" if self.is_aws else dialect.name
+            place.warning("signature_version", f"{name} rejects signature version 2; use s3v4")
 
     def _check_aws_keys(self, place: Place) -> None:
         """On AWS both may be absent: the SDK then uses its own chain of credentials."""
@@ -113,9 +129,29 @@ class S3Credentials(Credentials):
             place.problem("session_token", f"requires {identity} and {secret}")
 
     def check_bucket(self, bucket: str) -> str:
-        if _BUCKET.fullmatch(bucket):
+        tenants = self.effective_dialect.tenants
+        if _BUCKET.fullmatch(bucket) and (tenants or ":" not in bucket):
             return ""
-        return f'"{bucket}" is not a valid bucket name; use letters, digits, ".", "_", "-", ":"'
+        colon = ', ":"' if tenants else ""
+        return f'"{bucket}" is not a valid bucket name; use letters, digits, ".", "_", "-"{colon}'
+
+    def check_storage_class(self, storage_class: str) -> str:
+        known = self.effective_dialect.storage_classes
+        if not known or storage_class in known:
+            return ""
+        return f"{self.known_store.name} has no {storage_class}; its storage classes are {', '.join(known)}"
+
+    def described_store(self) -> str:
+        known = self.known_store
+        how = "by its endpoint" if self.store is None else "as configured"
+        text = "not known, careful values apply" if known is CLONE else f"{known.name}, {how}"
+        changes = [f"{name}={value}" for name, value in self._changes()]
+        return f"{text}; {', '.join(changes)}" if changes else text
+
+    def _changes(self) -> Iterator[tuple[str, object]]:
+        for name in sorted(self.dialect.model_fields_set) if self.dialect else ():
+            value = getattr(self.dialect, name)
+            yield name, str(value).lower() if isinstance(value, bool) else value
 
     def move_warnings(self) -> Iterator[tuple[str, str]]:
         if self.checksum == "none":

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from uuid import uuid4
 
+from s3_sync.config.credentials.s3_dialects import Dialect
 from s3_sync.errors import (
     Archived,
     InvalidRequest,
@@ -52,8 +53,6 @@ from s3_sync.providers.s3.transport.base import Transport, Upload
 from s3_sync.streams.reader import Body
 
 _WHOLE = GetOptions()
-#: DeleteObjects takes 1000 keys, and each name has two: its own and its manifest's
-_MAX_DELETES = 500
 #: error code for a key that did not exist
 _MISSING = "NoSuchKey"
 
@@ -70,16 +69,16 @@ class BucketView:
 class S3Bucket:
     """See ``Bucket``. Objects are transferred by ``transport``, all other requests are sent by the SDK."""
 
-    limits = Limits()
-
     def __init__(self, account: Account, transport: Transport, view: BucketView) -> None:
         self.name = view.bucket
         self.namer = view.namer
         dialect = account.dialect
+        self.limits = limits_of(dialect)
         self._features = Features(
+            multipart=dialect.multipart,
             put_if_absent=dialect.put_if_absent,
             put_if_match=dialect.put_if_match,
-            bulk_delete=_MAX_DELETES if dialect.multi_delete else 0,
+            bulk_delete=dialect.max_deletes // 2,  # each name has two keys: its own and its manifest's
         )
         self._account = account
         self._transport = transport
@@ -169,7 +168,7 @@ class S3Bucket:
         headers.update(copy_headers(self._write, self._account.dialect, current))
         headers["x-amz-metadata-directive"] = "REPLACE"
         if if_match is not None:
-            headers["x-amz-copy-source-if-match"] = f'"{if_match}"'
+            headers[self._account.dialect.copy_condition] = f'"{if_match}"'
         with translated(what):
             response = self._client.copy_object(
                 Bucket=self.name,
@@ -266,10 +265,9 @@ class S3Bucket:
 class _ManifestBucket(S3Bucket):
     """The stored manifests of a mapping as objects: in the default storage class, and without marks."""
 
-    limits = Limits()  # where those of objects are lowered, these are not
-
     def __init__(self, account: Account, transport: Transport, view: BucketView, lister: Lister) -> None:
         super().__init__(account, transport, view)
+        self.limits = Limits()
         self._lister = lister
 
     def get_object(self, name: str, options: GetOptions = _WHOLE) -> S3Result:
@@ -280,3 +278,8 @@ class _ManifestBucket(S3Bucket):
 
     def _marked(self, options: PutOptions) -> ObjectMeta:
         return options.meta
+
+
+def limits_of(dialect: Dialect) -> Limits:
+    """The limits of a store."""
+    return Limits(**{field.name: getattr(dialect, field.name) for field in fields(Limits)})

@@ -22,10 +22,10 @@ from botocore.session import Session
 
 from s3_sync import __version__
 from s3_sync.config.credentials.s3 import S3Credentials
+from s3_sync.config.credentials.s3_dialects import Addressing, Dialect
 from s3_sync.errors import ConfigError, CredentialsRefused, Problem
 from s3_sync.http.pool import Origin, Proxy, Timeouts
 from s3_sync.providers.s3.clock_skew import StoreClock
-from s3_sync.providers.s3.dialect import Addressing, Dialect
 from s3_sync.providers.s3.errors import unexpected
 from s3_sync.providers.s3.lenient_xml import make_readable
 from s3_sync.providers.s3.list_parser import read_date, take_deletes, take_listing, take_uploads
@@ -114,7 +114,7 @@ class Account:
             ),
         )
         endpoint = cast(Any, self.client)._endpoint  # there is no public accessor
-        self.clock = StoreClock(credentials.store)
+        self.clock = StoreClock(credentials.store_id)
         endpoint.http_session = BoundedSession(endpoint.http_session, self.clock)
         #: buckets whose ETags are not the MD5 of what was PUT
         self._opaque_etags: set[str] = set()
@@ -156,7 +156,7 @@ class Account:
 
     def has_opaque_etags(self, bucket: str) -> bool:
         """Whether an ETag in this bucket was no MD5, most likely because KMS encrypts it."""
-        return bucket in self._opaque_etags
+        return bucket in self._opaque_etags or not self.dialect.etag_is_md5
 
     def mark_opaque_etags(self, bucket: str) -> None:
         self._opaque_etags.add(bucket)
@@ -165,11 +165,14 @@ class Account:
         """As ``has_opaque_etags``, after an ETag that looked like an MD5 was a wrong one: calls ``probe`` at
         most once per ETAG_PROBE_INTERVAL."""
         with self._probing:
-            if bucket not in self._opaque_etags and self._probe_etags_at.get(bucket, 0.0) <= time.monotonic():
+            if (
+                not self.has_opaque_etags(bucket)
+                and self._probe_etags_at.get(bucket, 0.0) <= time.monotonic()
+            ):
                 self._probe_etags_at[bucket] = time.monotonic() + ETAG_PROBE_INTERVAL
                 if probe():
                     self._opaque_etags.add(bucket)
-            return bucket in self._opaque_etags
+            return self.has_opaque_etags(bucket)
 
     def cached(self, key: str, probe: Callable[[], _Value]) -> _Value:
         """The result of the first ``probe`` for this key."""

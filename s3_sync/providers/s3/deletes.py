@@ -40,7 +40,7 @@ class Deletes:
     @property
     def in_bulk(self) -> bool:
         """Whether the store is assumed to support DeleteObjects."""
-        return self._account.dialect.multi_delete and self._now() >= self._not_before
+        return self._account.dialect.max_deletes > 1 and self._now() >= self._not_before
 
     def many(self, what: str, keys: Sequence[str]) -> dict[str, RemoteError]:
         """Delete keys with one request. Returns the errors of single keys, which with some stores include

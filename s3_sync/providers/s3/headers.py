@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from s3_sync.config.credentials.s3_dialects import Dialect
 from s3_sync.errors import UnexpectedAnswer
 from s3_sync.model.headers import decode_value, encode_value, from_user_metadata, to_user_metadata
 from s3_sync.model.objects import STORED_HEADERS, ObjectInfo, ObjectMeta, is_md5
 from s3_sync.model.timestamps import parse_http_date
 from s3_sync.providers.base import ARCHIVE_CLASSES, WriteOptions
-from s3_sync.providers.s3.dialect import Dialect
 from s3_sync.providers.s3.transport.sigv4 import Header
 
 USER_PREFIX = "x-amz-meta-"

@@ -91,8 +91,11 @@ class _Rule:
 
     def is_for(self, prefix: str) -> bool:
         identity = _text(_child(self._node, "ID"))
-        holder = _child(self._node, "Filter") or self._node
-        same = _text(_child(holder, "Prefix")) == prefix and not _children(holder, "And")
+        selection = _child(self._node, "Filter")
+        holder = selection or self._node
+        others = selection is not None and {_local(child) for child in selection.childNodes} - {"", "Prefix"}
+        written = _text(_child(holder, "Prefix"))
+        same = (written or "" if selection is not None else written) == prefix and not others
         return same and (identity == rule_id(prefix) or identity == prefix != "")
 
     def set(self, parsed: Any, days: int) -> bool:
@@ -109,7 +112,8 @@ def _new_rule(parsed: Any, root: Any, prefix: str, days: int, old_form: bool) ->
     rule = parsed.createElement(_named(root, "Rule"))
     _set_text(parsed, _get_or_add(parsed, rule, "ID"), rule_id(prefix))
     holder = rule if old_form else _get_or_add(parsed, rule, "Filter")
-    _set_text(parsed, _get_or_add(parsed, holder, "Prefix"), prefix)
+    if prefix or old_form:  # an empty Filter is for all objects; some stores refuse an empty Prefix in it
+        _set_text(parsed, _get_or_add(parsed, holder, "Prefix"), prefix)
     _Rule(rule).set(parsed, days)
     return rule
 

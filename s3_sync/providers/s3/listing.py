@@ -32,7 +32,7 @@ _LAST_CHARACTER = "\U0010ffff"
 class _Store:
     """``version_2``: whether the store is assumed to support ListObjectsV2."""
 
-    version_2: bool = True
+    version_2: bool
 
 
 class Lister:
@@ -46,7 +46,7 @@ class Lister:
         self._account = account
         self._bucket = bucket
         self._namer = namer
-        self._store = _Store()
+        self._store = _Store(account.dialect.list_version == 2)
 
     def with_namer(self, namer: KeyNamer) -> Lister:
         """Lists the same bucket for other keys, and shares what is known about the store."""

@@ -37,12 +37,19 @@ class Uploads:
         self.writer = writer
         self.bucket = bucket
         self.check_conditions = check_conditions
+        checksum = account.credentials.checksum
+        declared = account.dialect.declared_checksums and checksum not in ("md5", "none")
+        #: algorithm of the checksums that an upload must declare, and repeat at its end
+        self.checksum = checksum if declared else ""
 
     def create(self, name: str, key: str, headers: Sequence[Header]) -> S3Upload:
         what = f"create the upload of {self.bucket}/{key}"
+        sent = list(headers)
+        if self.checksum:
+            sent.append(("x-amz-checksum-algorithm", self.checksum.upper()))
         with translated(what):
             response = self.account.client.create_multipart_upload(
-                Bucket=self.bucket, Key=key, **{RAW_HEADERS: headers}
+                Bucket=self.bucket, Key=key, **{RAW_HEADERS: sent}
             )
         if not response.get("UploadId"):
             raise self.unexpected(what, "no UploadId", response)
@@ -76,29 +83,33 @@ class S3Upload:
         where = PartOf(self.upload_id, number)
         upload = Upload(self._uploads.bucket, self._key, body, size, md5, part=where)
         written = self._uploads.writer.put_part(upload)
-        return Part(number, written.etag, size, written.md5)
+        return Part(number, written.etag, size, written.md5, written.checksum)
 
     def copy_part(self, number: int, byte_range: ByteRange, if_match: str | None = None) -> Part:
         bucket, key = self._uploads.bucket, self._key
         what = f"copy a part of {bucket}/{key}"
         assert byte_range.last is not None
-        parameters: dict[str, Any] = {"CopySourceRange": byte_range.header}
-        if if_match is not None:
-            parameters["CopySourceIfMatch"] = f'"{if_match}"'
+        dialect = self._uploads.account.dialect
+        if not dialect.copies_parts:
+            raise NotSupported(f"{what}: {dialect.name} has no UploadPartCopy")
+        conditions = {} if if_match is None else {dialect.copy_condition: f'"{if_match}"'}
         with translated(what):
             response = self._uploads.account.client.upload_part_copy(
                 **self._target,
                 PartNumber=number,
                 CopySource={"Bucket": bucket, "Key": key},
-                **parameters,
+                CopySourceRange=byte_range.header,
+                **{RAW_HEADERS: conditions},
             )
-        etag = unquoted(response.get("CopyPartResult", {}).get("ETag", ""))
+        copied = response.get("CopyPartResult", {})
+        etag = unquoted(copied.get("ETag", ""))
         if not etag and "etag" in response["ResponseMetadata"]["HTTPHeaders"]:
             # the store treated it as UploadPart without bytes
             raise NotSupported(f"{what}: UploadPartCopy is not supported")
         if not etag:
             raise self._uploads.unexpected(what, "no ETag", response)
-        return Part(number, etag, byte_range.last - byte_range.first + 1)
+        size = byte_range.last - byte_range.first + 1
+        return Part(number, etag, size, checksum=copied.get(f"Checksum{self._uploads.checksum.upper()}"))
 
     def complete(
         self, parts: Sequence[Part], if_match: str | None = None, if_absent: bool = False
@@ -117,9 +128,9 @@ class S3Upload:
         """
         where = f"{self._uploads.bucket}/{self._key}"
         what = f"complete the upload of {where}"
-        etag = multipart_etag(parts)
+        etag = multipart_etag(parts) if self._uploads.account.dialect.multipart_etag_is_md5s else None
         expected = Expected(sum(part.size for part in parts), etag or "", marks=self._headers)
-        listed = [{"PartNumber": part.number, "ETag": f'"{part.etag}"'} for part in parts]
+        listed = [self._listed(part) for part in parts]
         try:
             with translated(what):
                 response = self._uploads.account.client.complete_multipart_upload(
@@ -137,6 +148,12 @@ class S3Upload:
         why = "a HEAD does not show the object that was sent"
         unproved = self._uploads.unexpected(what, why, response)
         return self._confirm(replace(expected, etag=returned or etag or ""), unproved)
+
+    def _listed(self, part: Part) -> dict[str, Any]:
+        entry: dict[str, Any] = {"PartNumber": part.number, "ETag": f'"{part.etag}"'}
+        if self._uploads.checksum and part.checksum:
+            entry[f"Checksum{self._uploads.checksum.upper()}"] = part.checksum
+        return entry
 
     def _confirm(self, expected: Expected, error: RemoteError) -> PutResult:
         return PutResult(self._uploads.writer.confirm(self._key, expected, error).etag)

@@ -20,7 +20,7 @@ from s3_sync.providers.s3.errors import translated, unexpected
 from s3_sync.providers.s3.headers import USER_PREFIX, WRITTEN, content_length, etag_is_md5, unquoted
 from s3_sync.providers.s3.transport.base import Transport, Upload
 from s3_sync.providers.s3.transport.sigv4 import Header
-from s3_sync.providers.s3.upload import EtagMismatch, store
+from s3_sync.providers.s3.upload import EtagMismatch, Stored, store
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import BytesBody, read_all
 
@@ -77,21 +77,20 @@ class Writer:
         """Store an object. Raises BadDigest, UnexpectedAnswer."""
         expected = Expected(upload.size, "", upload.md5, upload.headers)
         try:
-            etag, md5 = self._send(upload)
+            stored = self._send(upload)
         except UnexpectedAnswer as error:
             return self.confirm(upload.key, expected, error)
-        if md5 is not None:
-            return Written(etag, md5)
+        if stored.md5 is not None:
+            return Written(stored.etag, stored.md5)
         why = "a HEAD does not show the object that was sent"
         unproved = unexpected(upload.what, why, self._account.endpoint, 200)
-        written = self.confirm(upload.key, replace(expected, etag=etag), unproved)
+        written = self.confirm(upload.key, replace(expected, etag=stored.etag), unproved)
         self._account.mark_opaque_etags(self._bucket)
         return written
 
-    def put_part(self, upload: Upload) -> Written:
+    def put_part(self, upload: Upload) -> Stored:
         """Store a part. The store verifies its ETag when the upload is completed."""
-        etag, md5 = self._send(upload)
-        return Written(etag, md5)
+        return self._send(upload)
 
     def confirm(self, key: str, expected: Expected, error: RemoteError) -> Written:
         """Confirm a write by a HEAD. Raises ``error`` if it does not show the expected object."""
@@ -123,13 +122,13 @@ class Writer:
         why, status = "the object still exists", metadata["HTTPStatusCode"]
         raise unexpected(what, why, self._account.endpoint, status, metadata["HTTPHeaders"])
 
-    def _send(self, upload: Upload) -> tuple[str, str | None]:
+    def _send(self, upload: Upload) -> Stored:
         try:
             return store(self._account, self._transport, upload)
         except EtagMismatch as error:
             if not self._account.probe_opaque_etags(self._bucket, self._probe_etags):
                 raise
-            return error.etag, None
+            return Stored(error.etag)
 
     def _etag_is_md5(self, upload: Upload) -> bool:
         try:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from s3_sync.config.credentials.s3 import S3Credentials
+from s3_sync.config.credentials.s3_dialects import Dialect
 from s3_sync.errors import InvalidRequest
 from s3_sync.http.pool import Timeouts
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import BucketEntry, WriteOptions
 from s3_sync.providers.s3.bucket import BucketView, S3Bucket
 from s3_sync.providers.s3.client import Account
-from s3_sync.providers.s3.dialect import Dialect, dialect_of
 from s3_sync.providers.s3.errors import translated
 from s3_sync.providers.s3.transport.base import Transport
 from s3_sync.providers.s3.transport.direct import DirectTransport
@@ -36,7 +36,7 @@ class S3Provider:
         direct: bool | None = None,
         timeouts: Timeouts | None = None,
     ) -> None:
-        chosen = dialect or dialect_of(credentials)
+        chosen = dialect or credentials.effective_dialect
         if direct is None:
             direct = can_send_directly(credentials)
         unsigned = not direct and chosen.unsigned_over_http

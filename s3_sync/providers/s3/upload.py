@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass
 
 from s3_sync.errors import BadDigest
 from s3_sync.providers.s3.client import Account
@@ -29,8 +30,18 @@ class EtagMismatch(BadDigest):
         self.etag = etag
 
 
-def store(account: Account, transport: Transport, upload: Upload) -> tuple[str, str | None]:
-    """Send ``upload``. Returns the ETag, and the MD5 of the bytes if the ETag proves it.
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A store's response: the ``md5`` of the bytes if the ETag proves it, and the base64 ``checksum`` if it
+    returns one."""
+
+    etag: str
+    md5: str | None = None
+    checksum: str | None = None
+
+
+def store(account: Account, transport: Transport, upload: Upload) -> Stored:
+    """Send ``upload``.
 
     The stored bytes are verified in two ways: by the digest that is sent to the store, and by the ETag of the
     response if that is an MD5. Raises EtagMismatch, and UnexpectedAnswer for a response without an ETag.
@@ -48,8 +59,9 @@ def store(account: Account, transport: Transport, upload: Upload) -> tuple[str, 
             body = hashing = HashingBody(body, "md5")
         # without Content-MD5 the store cannot verify the MD5: we do, before the last byte is sent
         exact = ExactBody(body, upload.size, md5 if checksum != "md5" else None)
-        trailer = checksum if checksum not in ("md5", "none") else None
-        content = Content(exact, upload.size, _digest_headers(checksum, md5, None), trailer)
+        trailer = checksum if checksum not in ("md5", "none") and transport.has_trailers else None
+        sent = checksum if trailer or checksum == "none" else "md5"
+        content = Content(exact, upload.size, _digest_headers(sent, md5, None), trailer)
     receipt = transport.send(upload, content)
     if hashing is not None:
         md5 = hashing.digest.hexdigest()
@@ -57,11 +69,12 @@ def store(account: Account, transport: Transport, upload: Upload) -> tuple[str, 
     if not etag or receipt.status not in STORED_STATUSES or (etag != md5 and is_html_page(receipt.headers)):
         why = "a page, or a status that does not mean success" if etag else "no ETag"
         raise unexpected(upload.what, why, account.endpoint, receipt.status, receipt.headers)
+    digest = receipt.headers.get(f"x-amz-checksum-{checksum}")
     if not etag_is_md5(receipt.headers):
-        return etag, None
+        return Stored(etag, checksum=digest)
     if etag != md5:
         raise EtagMismatch(upload.what, etag, md5 or "")
-    return etag, md5
+    return Stored(etag, md5, digest)
 
 
 def _digest_headers(checksum: str, md5: str | None, data: bytes | None) -> tuple[Header, ...]:

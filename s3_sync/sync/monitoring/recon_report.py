@@ -23,7 +23,7 @@ _SETTLED = frozenset(Kind) - {Kind.PENDING, Kind.FAILED}
 def destination(mapping: Mapping) -> str:
     """``store/bucket``, and the key prefix if the configuration names one."""
     written = "" if mapping.custom_prefix is None else f"/{mapping.custom_prefix}"
-    return f"{mapping.credentials.store}/{mapping.bucket}{written}"
+    return f"{mapping.credentials.store_id}/{mapping.bucket}{written}"
 
 
 class Done(NamedTuple):

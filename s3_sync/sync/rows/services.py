@@ -77,7 +77,7 @@ class RowServices:
         return cls(
             bucket=bucket,
             lookup=RemoteLookup(
-                bucket, f"{mapping.label}, {mapping.credentials.store}/{mapping.bucket}", now
+                bucket, f"{mapping.label}, {mapping.credentials.store_id}/{mapping.bucket}", now
             ),
             names=names,
             delete_limiter=limiter,

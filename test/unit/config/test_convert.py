@@ -261,6 +261,8 @@ USABLE: dict[str, st.SearchStrategy[Any]] = {
     "ca_bundle": st.sampled_from(["", "/etc/ssl/private-ca.pem"]),
     "checksum": st.sampled_from(["md5", "none", "sha256"]),
     "conditional_put": FLAG,
+    "store": st.sampled_from(["ceph", "aws", None]),
+    "dialect": st.sampled_from([{"max_parts": 500}, {}, None]),
     "read_timeout": st.sampled_from([60, 1, 300.5]),
     "auth_type": st.sampled_from(["swift", None]),
     **dict.fromkeys(

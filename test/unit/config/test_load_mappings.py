@@ -10,8 +10,9 @@ import pytest
 
 from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.load import load
-from s3_sync.providers.s3.dialect import dialect_of
 from unit.config.written import MAPPING, MIGRATION, problems_of, warnings_of
+
+NO_BUCKET_NAME = 'is not a valid bucket name; use letters, digits, ".", "_", "-"'
 
 
 @pytest.mark.parametrize("pattern", ["", "^$", None])
@@ -91,11 +92,17 @@ def test_custom_prefix_and_prefix_join_give_the_key_prefix(
         *(
             (
                 {"aws_bucket": name},
-                [f'aws_bucket: "{name}" is not a valid bucket name; use letters, digits, ".", "_", "-", ":"'],
+                [f'aws_bucket: "{name}" {NO_BUCKET_NAME}'],
             )
             for name in ("Bad Bucket!", "..", "bücket", "b" * 256, "b?x")
         ),
-        ({"aws_bucket": "Tenant:old_Bucket.1"}, []),
+        ({"aws_bucket": "Tenant:old_Bucket.1", "aws_endpoint": "https://ceph.example.org"}, []),
+        (
+            {"aws_bucket": "Tenant:old_Bucket.1"},
+            [
+                f'aws_bucket: "Tenant:old_Bucket.1" {NO_BUCKET_NAME}',
+            ],
+        ),
         (
             {"container": "\0versions"},
             ['container: must not contain control characters, not "\\u0000versions"'],
@@ -148,7 +155,7 @@ def test_endpoint_outside_aws_gets_path_addressing(write: Any) -> None:
     credentials = loaded.settings.mappings[0].credentials
     assert isinstance(credentials, S3Credentials)
     assert credentials.addressing_style is None
-    assert dialect_of(credentials).addressing == "path"
+    assert credentials.effective_dialect.addressing == "path"
 
 
 @pytest.mark.parametrize(

@@ -111,13 +111,13 @@ def test_is_aws_is_true_for_amazon_hosts_only(endpoint: str | None, expected: bo
 def test_store_of_endpoint_depends_on_host_port_and_path(
     one: str | None, other: str | None, same: bool
 ) -> None:
-    assert (S3Credentials(endpoint=one).store == S3Credentials(endpoint=other).store) is same
+    assert (S3Credentials(endpoint=one).store_id == S3Credentials(endpoint=other).store_id) is same
 
 
 def test_store_of_aws_partition_has_its_own_name() -> None:
-    assert S3Credentials(region="us-gov-west-1").store == "aws-us-gov"
-    assert S3Credentials(region="cn-north-1").store == "aws-cn"
-    assert S3Credentials(region="eu-west-1").store == "aws"
+    assert S3Credentials(region="us-gov-west-1").store_id == "aws-us-gov"
+    assert S3Credentials(region="cn-north-1").store_id == "aws-cn"
+    assert S3Credentials(region="eu-west-1").store_id == "aws"
 
 
 @pytest.mark.parametrize(

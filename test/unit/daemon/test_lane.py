@@ -59,4 +59,4 @@ def test_lanes_with_rate_limits_have_the_name_of_their_store(workshop: Workshop)
     )
     lanes = [workshop.lane(each.lane) for each in (mapping(), budgeted)]
     assert len({lane.name for lane in lanes}) == 2
-    assert [lane.store for lane in lanes] == [mapping().credentials.store] * 2
+    assert [lane.store for lane in lanes] == [mapping().credentials.store_id] * 2

@@ -22,6 +22,7 @@ class Limits:
     min_part: int
     max_part: int
     max_parts: int
+    equal_parts: bool = False
 
 
 def of_sizes(sizes: list[int]) -> Manifest:
@@ -33,10 +34,11 @@ def of_sizes(sizes: list[int]) -> Manifest:
 
 
 limits_of_any_store = st.builds(
-    lambda low, more, parts: Limits(low, low + more, parts),
+    lambda low, more, parts, equal: Limits(low, low + more, parts, equal),
     st.integers(0, 20),
     st.integers(1, 60),
     st.integers(1, 30),
+    st.booleans(),
 )
 
 
@@ -52,6 +54,9 @@ def test_plan_of_any_segments_has_legal_parts_with_every_byte_in_order(
     assert len(parts) <= limits.max_parts
     assert all(limits.min_part <= part.size <= limits.max_part for part in parts[:-1])
     assert all(1 <= part.size <= limits.max_part for part in parts[-1:])
+    if limits.equal_parts:
+        assert len({part.size for part in parts[:-1]}) <= 1
+        assert all(part.size <= parts[0].size for part in parts[-1:])
     position = 0
     covered = {segment.name: 0 for segment in manifest.segments}
     order = []
@@ -109,3 +114,23 @@ def test_plan_for_s3_has_the_known_number_of_parts(sizes: list[int], parts: int,
 def test_plan_of_empty_object_has_no_parts() -> None:
     assert plan_parts(of_sizes([]), StoreLimits()) == ()
     assert plan_parts(of_sizes([0, 0]), StoreLimits()) == ()
+
+
+EQUAL = Limits(10, 50, 21, equal_parts=True)
+
+
+@given(st.integers(10, 50), st.integers(1, 10), st.integers(1, 50))
+@settings(deadline=None)
+def test_equal_segments_stay_parts_where_parts_must_be_equal(size: int, count: int, last: int) -> None:
+    manifest = of_sizes([*[size] * count, min(size, last)])
+    assert is_one_to_one(manifest, plan_parts(manifest, EQUAL))
+
+
+def test_segments_of_different_sizes_are_cut_to_the_size_of_the_first() -> None:
+    plan = plan_parts(of_sizes([20, 30, 15]), EQUAL)
+    assert [part.size for part in plan] == [20, 20, 20, 5]
+
+
+def test_last_segment_larger_than_the_others_is_cut_where_parts_must_be_equal() -> None:
+    plan = plan_parts(of_sizes([20, 30]), EQUAL)
+    assert [part.size for part in plan] == [20, 20, 10]

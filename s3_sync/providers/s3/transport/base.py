@@ -95,7 +95,12 @@ class ObjectResponse:
 
 
 class Transport(Protocol):
-    """Sends one request. Raises RemoteErrors. The caller judges what a response proves."""
+    """Sends one request. Raises RemoteErrors. The caller judges what a response proves.
+
+    ``has_trailers``: whether the checksum of a stream can be sent; it may become False."""
+
+    @property
+    def has_trailers(self) -> bool: ...
 
     def send(self, upload: Upload, content: Content) -> Receipt: ...
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 import time
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from s3_sync.errors import NotSupported, RemoteError
+from s3_sync.errors import RemoteError, RemoteUnavailable
 from s3_sync.http.pool import ConnectionPool, Origin, Receiving, Response
 from s3_sync.providers.s3.client import USER_AGENT, Account, Address
 from s3_sync.providers.s3.errors import from_body, translated
@@ -34,6 +35,8 @@ from s3_sync.providers.s3.transport.sigv4 import (
 )
 from s3_sync.streams.reader import Body
 
+log = logging.getLogger("s3-sync")
+
 #: bodies larger than this many bytes are sent with ``Expect: 100-continue``
 EXPECT_ABOVE = 1024 * 1024
 #: maximum bytes read of an error document
@@ -58,6 +61,7 @@ class DirectTransport:
     itself."""
 
     def __init__(self, account: Account, *, connections: int) -> None:
+        self.has_trailers = account.dialect.trailing_checksums
         self._account = account
         self._connections = connections
         self._lock = threading.Lock()
@@ -78,9 +82,14 @@ class DirectTransport:
                 error = _error(upload.what, response)
             if error.code == "XAmzContentSHA256Mismatch" and content.checksum:
                 # the store compared the placeholder in x-amz-content-sha256 with the hash of the body
-                reason = f'{error}: the store does not support trailing checksums; set "checksum": "md5"'
-                raise NotSupported(reason, status=error.status, code=error.code)
+                self._stop_trailers(upload.bucket)
+                raise RemoteUnavailable(f"{error}: trailing checksums are not supported", status=error.status)
             raise error
+
+    def _stop_trailers(self, bucket: str) -> None:
+        if self.has_trailers:
+            self.has_trailers = False
+            log.info("%s: the store does not support trailing checksums, sending Content-MD5", bucket)
 
     def fetch(self, request: ObjectRequest) -> ObjectResponse:
         with translated(request.what):

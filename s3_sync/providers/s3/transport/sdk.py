@@ -16,7 +16,10 @@ from s3_sync.streams.reader import CHUNK, Body
 
 
 class SdkTransport:
-    """Sends requests with the SDK. A large body with a checksum is read twice: the checksum comes first."""
+    """Sends requests with the SDK. A large body with a checksum is read twice: the checksum comes first, in a
+    header."""
+
+    has_trailers = True
 
     def __init__(self, account: Account) -> None:
         self._account = account

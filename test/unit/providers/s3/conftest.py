@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from s3_sync.config.credentials.s3 import S3Credentials
+from s3_sync.config.credentials.s3_dialects import CLONE, Dialect
 from s3_sync.config.secret import Secret
-from s3_sync.providers.s3.dialect import CLONE, Dialect
 from s3_sync.providers.s3.provider import S3Provider
 from servers.scripted_s3 import ScriptedS3
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from conformance.samples import md5
+from s3_sync.config.credentials.s3_dialects import AWS, GOOGLE
 from s3_sync.errors import BadDigest, NotFound, NotSupported, UnexpectedAnswer
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ByteRange, ObjectMeta, PutOptions
 from s3_sync.providers.base import MultipartUpload, Part
 from s3_sync.providers.s3.bucket import S3Bucket
-from s3_sync.providers.s3.dialect import AWS, GOOGLE
 from s3_sync.providers.s3.multipart import multipart_etag
 from s3_sync.providers.s3.provider import S3Provider
 from s3_sync.streams.reader import BytesBody
@@ -382,14 +382,3 @@ def test_refusal_without_a_message_gives_status_and_code(store: ScriptedS3, buck
     store.answers = [Answer(403, {"Content-Type": "application/xml"}, refusal)]
     with pytest.raises(Exception, match=r"403 AccessDenied$"):
         bucket.delete_object("name")
-
-
-def test_put_at_store_without_trailers_raises_not_supported(store: ScriptedS3, open_provider: Any) -> None:
-    """It is no corruption, and is not sent again and again."""
-    bucket = open_provider(checksum="crc32").bucket("bucket", NAMER)
-    data = bytes(200_000)
-    store.answers = [error(400, "XAmzContentSHA256Mismatch")]
-    with pytest.raises(NotSupported, match='set "checksum": "md5"'):
-        bucket.put_object("name", BytesBody(data), PutOptions(len(data), META, md5(data)))
-    with pytest.raises(BadDigest):
-        put(bucket)

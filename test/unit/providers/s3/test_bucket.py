@@ -9,6 +9,7 @@ from xml.sax.saxutils import escape
 import pytest
 
 from conformance.samples import md5
+from s3_sync.config.credentials.s3_dialects import AWS, GOOGLE
 from s3_sync.errors import (
     AccessDenied,
     Archived,
@@ -22,7 +23,6 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ByteRange, GetOptions, ObjectMeta, PutOptions
 from s3_sync.providers.base import GIB, WriteOptions
 from s3_sync.providers.s3.bucket import S3Bucket
-from s3_sync.providers.s3.dialect import AWS, GOOGLE
 from s3_sync.streams.reader import BytesBody, read_all
 from servers.scripted_s3 import Answer, ScriptedS3, error
 

@@ -19,13 +19,13 @@ from cryptography.x509.oid import NameOID
 from conformance.samples import md5, put, sample
 from s3_sync import __version__
 from s3_sync.config.credentials.s3 import S3Credentials
+from s3_sync.config.credentials.s3_dialects import AWS, CLONE, GOOGLE
 from s3_sync.config.secret import Secret
 from s3_sync.errors import AccessDenied, ConfigError, CredentialsRefused, RemoteUnavailable
 from s3_sync.http.pool import Origin
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import ListQuery
 from s3_sync.providers.s3.client import Account
-from s3_sync.providers.s3.dialect import AWS, CLONE, GOOGLE, dialect_of
 from s3_sync.providers.s3.provider import S3Provider, can_send_directly
 from servers.connect_proxy import ConnectProxy
 from servers.scripted_s3 import Answer, Received, ScriptedS3, error
@@ -36,7 +36,7 @@ EMPTY = Answer(200, {}, b"<ListBucketResult><IsTruncated>false</IsTruncated></Li
 
 def account(**fields: Any) -> Account:
     credentials = S3Credentials(**(KEYS | fields))
-    return Account(credentials, dialect_of(credentials), connections=3)
+    return Account(credentials, credentials.effective_dialect, connections=3)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def account(**fields: Any) -> Account:
     ],
 )
 def test_dialect_of_endpoint_is_aws_google_or_clone(endpoint: str | None, dialect: Any) -> None:
-    assert dialect_of(S3Credentials(endpoint=endpoint, **KEYS)) is dialect
+    assert S3Credentials(endpoint=endpoint, **KEYS).effective_dialect is dialect
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from conformance.samples import md5
+from s3_sync.config.credentials.s3_dialects import AWS, GOOGLE
 from s3_sync.errors import RemoteUnavailable, UnexpectedAnswer
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ByteRange, GetOptions
 from s3_sync.providers.s3.bucket import S3Bucket
-from s3_sync.providers.s3.dialect import AWS, GOOGLE
 from s3_sync.streams.reader import read_all
 from servers.scripted_s3 import Answer, ScriptedS3
 

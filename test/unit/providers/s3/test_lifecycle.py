@@ -10,10 +10,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from s3_sync.config.credentials.s3_dialects import GOOGLE
 from s3_sync.errors import AccessDenied, InvalidRequest, NotFound, NotSupported, RemoteError, UnexpectedAnswer
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.s3.bucket import S3Bucket
-from s3_sync.providers.s3.dialect import GOOGLE
 from s3_sync.providers.s3.lifecycle import edit, rule_id
 from servers.scripted_s3 import Answer, ScriptedS3, error
 

@@ -9,11 +9,11 @@ from xml.sax.saxutils import escape
 import pytest
 from botocore.parsers import ResponseParserError
 
+from s3_sync.config.credentials.s3_dialects import GOOGLE
 from s3_sync.errors import ListingUnusable, NotSupported, RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import ListQuery
 from s3_sync.providers.s3.bucket import S3Bucket
-from s3_sync.providers.s3.dialect import GOOGLE
 from s3_sync.providers.s3.list_parser import read_date
 from s3_sync.providers.s3.listing import MAX_EMPTY_PAGES
 from servers.scripted_s3 import Answer, ScriptedS3, error

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from conformance.samples import md5
+from s3_sync.config.credentials.s3_dialects import AWS
 from s3_sync.errors import AccessDenied, BadDigest, NotFound, PreconditionFailed, RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta
 from s3_sync.providers.base import Part, WriteOptions
 from s3_sync.providers.s3.bucket import S3Bucket
-from s3_sync.providers.s3.dialect import AWS
 from s3_sync.providers.s3.multipart import multipart_etag
 from s3_sync.streams.reader import BytesBody
 from servers.scripted_s3 import Answer, ScriptedS3, error

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from s3_sync.config.credentials.s3_dialects import AWS
 from s3_sync.errors import AccessDenied, InvalidRequest
 from s3_sync.providers.base import BucketEntry
-from s3_sync.providers.s3.dialect import AWS
 from servers.scripted_s3 import Answer, ScriptedS3, error
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from conformance.samples import MIB, OnceBody, md5, sample
 from s3_sync import __version__
+from s3_sync.config.credentials.s3_dialects import AWS, CLONE
 from s3_sync.config.secret import Secret
 from s3_sync.errors import (
     AccessDenied,
@@ -23,7 +24,6 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta, PutOptions
 from s3_sync.providers.base import GIB, WriteOptions
 from s3_sync.providers.s3.bucket import S3Bucket
-from s3_sync.providers.s3.dialect import AWS, CLONE
 from s3_sync.providers.s3.provider import S3Provider
 from s3_sync.streams.reader import BytesBody
 from servers.scripted_s3 import Answer, ScriptedS3, error
