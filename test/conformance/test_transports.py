@@ -13,7 +13,7 @@ from s3_sync.config.secret import Secret
 from s3_sync.errors import AccessDenied, BadDigest, NotSupported
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta, PutOptions
-from s3_sync.providers.base import Bucket, WriteOptions
+from s3_sync.providers.base import Bucket, ListQuery, WriteOptions
 from s3_sync.providers.s3.provider import S3Provider
 from s3_sync.streams.reader import BytesBody
 
@@ -117,7 +117,7 @@ def test_encryption_is_requested_only_where_the_store_supports_it(
 
 
 def test_signature_version_2_is_accepted_and_a_wrong_one_refused(swift: Any, namer: KeyNamer) -> None:
-    """Swift's s3api checks it; of requests about a bucket it and the SDK think differently."""
+    """Swift's s3api checks it, of requests about a bucket too."""
     target = target_of("swift", swift)
     target.provider().create_bucket("conformance")
     data = sample(2 * MIB)
@@ -129,7 +129,12 @@ def test_signature_version_2_is_accepted_and_a_wrong_one_refused(swift: Any, nam
         if refused:
             with pytest.raises(AccessDenied):
                 bucket.put_object("a b", BytesBody(data), options)
+            with pytest.raises(AccessDenied):
+                bucket.list_objects(ListQuery())
         else:
             bucket.put_object("a b", BytesBody(data), options)
             assert read(bucket, "a b") == data
             assert bucket.head_object("a b").meta == meta
+            assert [each.name for each in bucket.list_objects(ListQuery()).objects] == ["a b"]
+            assert list(bucket.list_uploads()) == []
+            assert bucket.delete_objects(["a b"]) == {}

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.handlers import validate_bucket_name
 from botocore.httpsession import get_cert_path
 from botocore.loaders import Loader, create_loader
 from botocore.session import Session
@@ -126,6 +127,9 @@ class Account:
     def _register_handlers(self) -> None:
         """Register our event handlers with the SDK's client."""
         events, dialect = self.client.meta.events, self.dialect
+        events.unregister("before-parameter-build.s3", validate_bucket_name)  # Ceph's tenant:bucket is none
+        if self.credentials.signature_version == "s3":
+            events.register("before-sign.s3", _sign_path_as_sent)
         events.register("before-parameter-build.s3", _take_raw)
         events.register("before-call.s3", _add_raw_headers)
         events.register("before-call.s3.PutBucketLifecycleConfiguration", _put_raw_body)
@@ -195,7 +199,7 @@ class Account:
         base = url.path.rstrip("/")
         if self.addressing == "virtual" and _HOST_LABEL.fullmatch(bucket):
             return Address(Origin(f"{bucket}.{host}", port, tls), f"{base}/", region)
-        return Address(Origin(host, port, tls), f"{base}/{bucket}/", region)
+        return Address(Origin(host, port, tls), f"{base}/{quote(bucket, safe='')}/", region)
 
     def proxy(self, origin: Origin) -> Proxy | None:
         """The configured proxy for this origin. Raises ValueError for an https proxy."""
@@ -307,6 +311,13 @@ def _proxies(credentials: S3Credentials) -> dict[str, str]:
 def _take_raw(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
     context["raw_headers"] = params.pop(RAW_HEADERS, ())
     context["raw_body"] = params.pop(RAW_BODY, b"")
+
+
+def _sign_path_as_sent(request: Any, **_: Any) -> None:
+    """Sign a request of version 2 about a bucket for ``/bucket``, as it is sent: the SDK appends a slash."""
+    path = request.auth_path or ""
+    if path.endswith("/") and not urlsplit(request.url).path.endswith("/"):
+        request.auth_path = path[:-1]
 
 
 def _add_raw_headers(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
