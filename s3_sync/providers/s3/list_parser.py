@@ -141,6 +141,7 @@ def take_uploads(response_dict: Any, customized_response_dict: Any, **_: Any) ->
     marker = texts.get("NextKeyMarker", "")
     customized_response_dict.update(
         Uploads=[upload for upload in found if upload is not None],
+        EncodingType=texts.get("EncodingType", ""),
         IsTruncated=texts.get("IsTruncated", "").strip().lower() == "true",
         NextKeyMarker=unquote_plus(marker) if is_encoded else marker,
         NextUploadIdMarker=texts.get("NextUploadIdMarker", ""),

@@ -147,7 +147,9 @@ class S3Upload:
             return PutResult(returned)
         why = "a HEAD does not show the object that was sent"
         unproved = self._uploads.unexpected(what, why, response)
-        return self._confirm(replace(expected, etag=returned or etag or ""), unproved)
+        # of copied parts only their ETags are known, which most stores make of their MD5s
+        likely = etag or multipart_etag([replace(part, md5=part.etag) for part in parts])
+        return self._confirm(replace(expected, etag=returned or likely or ""), unproved)
 
     def _listed(self, part: Part) -> dict[str, Any]:
         entry: dict[str, Any] = {"PartNumber": part.number, "ETag": f'"{part.etag}"'}

@@ -8,7 +8,14 @@ import pytest
 
 from conformance.samples import md5
 from s3_sync.config.credentials.s3_dialects import AWS
-from s3_sync.errors import AccessDenied, BadDigest, NotFound, PreconditionFailed, RemoteUnavailable
+from s3_sync.errors import (
+    AccessDenied,
+    BadDigest,
+    NotFound,
+    PreconditionFailed,
+    RemoteUnavailable,
+    UnexpectedAnswer,
+)
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta
 from s3_sync.providers.base import Part, WriteOptions
@@ -120,6 +127,19 @@ def test_complete_upload_with_unmet_condition_raises_precondition_failed(
         bucket.upload_by_id("name", "id").complete(PARTS, if_match="a" * 32)
 
 
+def test_complete_copied_parts_is_proved_by_the_etag_that_follows_from_theirs(
+    store: ScriptedS3, bucket: S3Bucket
+) -> None:
+    """The MD5 of a copied part is not known; Ceph answers with an empty ETag the first time."""
+    copied = [Part(part.number, part.etag, part.size) for part in PARTS]
+    empty = Answer(200, {}, b"<CompleteMultipartUploadResult><ETag></ETag></CompleteMultipartUploadResult>")
+    store.answers = [empty, shown(ETAG)]
+    assert bucket.upload_by_id("name", "id").complete(copied).etag == ETAG
+    store.answers = [empty, shown("0" * 32 + "-2")]
+    with pytest.raises(UnexpectedAnswer):
+        bucket.upload_by_id("name", "id").complete(copied)
+
+
 def test_abort_upload_ignores_a_missing_upload_only(store: ScriptedS3, bucket: S3Bucket) -> None:
     store.answers = [error(404, "NoSuchUpload")]
     bucket.upload_by_id("name", "id").abort()
@@ -168,6 +188,25 @@ def test_list_uploads_without_encoding_reads_names_unchanged(
         uploads_page(entry(f"a{written}", "u1") + entry("b", "u2") + "<Upload/>" + entry("", "u3"))
     ]
     assert found(bucket) == [(f"a{character}", "u1"), ("b", "u2")]
+
+
+@pytest.mark.parametrize("encodes", [True, False])
+def test_list_uploads_encoded_without_saying_so_are_decoded(
+    store: ScriptedS3, bucket: S3Bucket, encodes: bool
+) -> None:
+    """As Ceph does it. A store that does not encode knows no upload of that key without its %."""
+    page = uploads_page(entry("a", "u1") + entry("b%20%2B", "u2") + entry("c%2525", "u3"))
+    store.answers = [page, uploads_page(entry("b%20%2B", "u2") if encodes else "")]
+    odd = ["b +", "c%25"] if encodes else ["b%20%2B", "c%2525"]
+    assert found(bucket) == [("a", "u1"), (odd[0], "u2"), (odd[1], "u3")]
+    assert "prefix=b%20%2B&" in store.requests[1].target + "&"
+    assert len(store.requests) == 2
+
+
+def test_list_uploads_of_plain_keys_asks_once(store: ScriptedS3, bucket: S3Bucket) -> None:
+    store.answers = [uploads_page(entry("100%", "u1") + entry("a+b", "u2"))]
+    assert found(bucket) == [("100%", "u1"), ("a+b", "u2")]
+    assert len(store.requests) == 1
 
 
 def test_list_uploads_with_a_repeated_marker_ends(store: ScriptedS3, bucket: S3Bucket) -> None:
