@@ -18,6 +18,8 @@ from uuid import uuid4
 
 import pytest
 
+from servers.ceph import CephGateway
+from servers.ceph_packages import missing
 from servers.moto import MotoServer
 from servers.rclone import RcloneS3
 from servers.scratch import scratch_base
@@ -73,6 +75,8 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if reason := missing():
+        terminalreporter.write_line(f"left out: the store ceph. {reason}")
     for message in config.stash[MESSAGES]:
         terminalreporter.write_line(message)
 
@@ -145,6 +149,13 @@ def moto(request: pytest.FixtureRequest) -> Iterator[MotoServer]:
 @pytest.fixture(scope="session")
 def rclone(request: pytest.FixtureRequest) -> Iterator[RcloneS3]:
     with running(RcloneS3(), request) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def ceph(request: pytest.FixtureRequest) -> Iterator[CephGateway]:
+    """Only where its programs are: what asks for it must be left out elsewhere, as the summary says."""
+    with running(CephGateway(), request) as server:
         yield server
 
 
