@@ -147,8 +147,10 @@ class S3Upload:
             return PutResult(returned)
         why = "a HEAD does not show the object that was sent"
         unproved = self._uploads.unexpected(what, why, response)
-        # of copied parts only their ETags are known, which most stores make of their MD5s
-        likely = etag or multipart_etag([replace(part, md5=part.etag) for part in parts])
+        likely = etag
+        if self._uploads.account.dialect.multipart_etag_is_md5s:
+            # of copied parts only their ETags are known, which are their MD5s
+            likely = multipart_etag([replace(part, md5=part.etag) for part in parts])
         return self._confirm(replace(expected, etag=returned or likely or ""), unproved)
 
     def _listed(self, part: Part) -> dict[str, Any]:
