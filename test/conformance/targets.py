@@ -14,6 +14,7 @@ from unittest.mock import patch
 from s3_sync.config.credentials.kinds import KINDS, Kind
 from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.credentials.s3_dialects import CLONE
+from s3_sync.config.credentials.s3_dialects import DIALECTS as KNOWN
 from s3_sync.config.load import load_written
 from s3_sync.config.secret import Secret
 from s3_sync.providers.base import Provider
@@ -83,12 +84,12 @@ class Quirks:
     archives: bool = True
 
 
-#: what is told to the provider about each store
-DIALECTS: dict[str, dict[str, Any]] = {
-    "swift": {"put_if_absent": True},
-    "moto": {"put_if_absent": True, "put_if_match": True, "encrypts": True},
-    "rclone": {},
-    "ceph": {},
+#: what the provider is told about each store: what the table says of those that stand in it
+DIALECTS = {
+    "swift": KNOWN["swift"],
+    "rclone": KNOWN["rclone"],
+    "ceph": KNOWN["ceph"],
+    "moto": CLONE.model_copy(update={"put_if_absent": True, "put_if_match": True, "encrypts": True}),
 }
 
 QUIRKS: dict[str, Quirks] = {
@@ -132,8 +133,6 @@ QUIRKS: dict[str, Quirks] = {
         small_parts=True,
     ),
     "ceph": Quirks(
-        # it reads x-amz-copy-if-match instead of x-amz-copy-source-if-match
-        ignores_if_match=frozenset({"copy", "copy_part"}),
         # If-Match of a PUT holds without quotes only, and a completion looks at neither
         conditions=(False, False),
         # GLACIER is a pool like any other
@@ -187,7 +186,7 @@ def _toy() -> Target:
 
 
 def _s3(store: str, direct: bool) -> Callable[[S3Credentials], Provider]:
-    dialect = CLONE.model_copy(update=DIALECTS[store])
+    dialect = DIALECTS[store]
     return lambda credentials: S3Provider(credentials, connections=8, dialect=dialect, direct=direct)
 
 
