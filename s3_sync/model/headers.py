@@ -2,6 +2,10 @@
 
 S3's rules (PutObject, "User-defined object metadata"): names are case-insensitive, values travel as HTTP
 headers, so anything but printable ASCII is sent as RFC 2047 encoded words.
+
+Names with ``_``: Swift's servers drop such headers, so its S3 API keeps ``x-amz-meta-foo_bar`` as
+``X-Object-Meta-Foo=5Fbar`` (swift.common.middleware.s3api.s3request). ``ObjectMeta`` has Swift's form, stores
+have that of S3.
 """
 
 from __future__ import annotations
@@ -22,6 +26,8 @@ _WORD = re.compile(r"=\?utf-8\?([bq])\?([^?]*)\?=", re.IGNORECASE)
 _PLAIN = re.compile(r"[\x20-\x7e]*")
 #: RFC 2047 section 2: an encoded word is at most 75 characters; 12 of them are ``=?UTF-8?Q?`` and ``?=``
 _MAX_ENCODED_TEXT = 75 - 12
+#: an underscore in a metadata name, as Swift's S3 API encodes it; the only character that it encodes
+_UNDERSCORE = "=5f"
 
 
 def from_swift(headers: Iterable[tuple[str, str]]) -> ObjectMeta:
@@ -65,8 +71,9 @@ def is_true(value: str) -> bool:
 
 
 def to_user_metadata(meta: ObjectMeta) -> dict[str, str]:
-    """Return user metadata and marks as S3-like stores accept them: printable ASCII values."""
-    sent = {name: encode_value(value) for name, value in meta.user.items()}
+    """Return user metadata and marks as S3-like stores accept them: printable ASCII values, and names as S3
+    clients know them. A name that still has a ``=`` is none that S3 accepts."""
+    sent = {name.replace(_UNDERSCORE, "_"): encode_value(value) for name, value in meta.user.items()}
     for name, value in meta.marks.items():
         sent[name] = quote(value) if name == "x-object-manifest" else encode_value(value)
     return sent
@@ -74,17 +81,23 @@ def to_user_metadata(meta: ObjectMeta) -> dict[str, str]:
 
 def from_user_metadata(headers: Mapping[str, str], user_metadata: Mapping[str, str]) -> ObjectMeta:
     """Reverse ``to_user_metadata``. ``headers`` with lower-case names, ``user_metadata`` as the store
-    returned it."""
+    returned it.
+
+    ``foo=5fbar`` stays as it is: 0.1 stored names so where the store accepted them. Where another program has
+    stored ``foo_bar`` as well, both values are joined, as those of any header that is repeated.
+    """
     user: dict[str, str] = {}
     marks: dict[str, str] = {}
-    for raw_name, raw_value in user_metadata.items():
+    for raw_name, raw_value in sorted(user_metadata.items()):
         name = raw_name.lower()
         if name == "x-object-manifest":
             marks[name] = unquote(raw_value)
         elif name in MARKS:
             marks[name] = decode_value(raw_value)
         else:
-            user[name] = decode_value(raw_value)
+            name = name.replace("_", _UNDERSCORE)
+            value = decode_value(raw_value)
+            user[name] = f"{user[name]},{value}" if name in user else value
     stored = {name: headers[name] for name in STORED_HEADERS if headers.get(name)}
     return ObjectMeta(stored, user, marks)
 

@@ -48,7 +48,8 @@ class ObjectMeta:
     """All metadata of an object, decoded.
 
     ``headers``: lower-case name from STORED_HEADERS -> value. ``user``: the user's metadata, lower-case name
-    without ``X-Object-Meta-`` -> value. ``marks``: name from MARKS -> value.
+    without ``X-Object-Meta-`` -> value; names are Swift's, which have no underscore (``model.headers``).
+    ``marks``: name from MARKS -> value.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)

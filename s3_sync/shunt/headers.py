@@ -24,8 +24,8 @@ S3_ETAG = "x-object-sysmeta-s3api-etag"
 #: the MD5 of an SLO's manifest
 MANIFEST_ETAG = "X-Manifest-Etag"
 _EXPOSED = "access-control-expose-headers"
-#: RFC 9110 section 5.6.2
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+#: RFC 9110 section 5.6.2, and the ``=`` of metadata names that Swift's S3 API encodes
+_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z=-]+")
 #: characters that could end the header, or the whole header block
 _BREAKS = re.compile(r"[\r\n\0]")
 #: content-type parameters that only Swift understands
@@ -38,7 +38,9 @@ def stored_headers(meta: ObjectMeta) -> dict[str, str]:
     headers = {"content-type": meta.content_type, **to_swift(meta)}
     headers["content-type"] = _SWIFT_PARAMETER.sub("", headers["content-type"])
     return {
-        name: value for name, value in headers.items() if _TOKEN.fullmatch(name) and not _BREAKS.search(value)
+        name: value
+        for name, value in headers.items()
+        if _FIELD_NAME.fullmatch(name) and not _BREAKS.search(value)
     }
 
 

@@ -118,3 +118,60 @@ def test_unversioned_container_lists_null_versions_of_all_objects(
     assert archive.get("b").status == 200
     listed = json.loads(archive.ask("GET", query="versions").body)
     assert [line["name"] for line in listed] == ["a/here", "c/1", "c/2"]
+
+
+#: as clients of S3 know it, with what the header's name becomes in Swift
+NAMES = {"foo_bar": "foo=5fbar", "foo-bar": "foo-bar", "__a_": "=5f=5fa=5f", "dotted.name": "dotted.name"}
+METADATA = {name: f"of {name}" for name in NAMES}
+
+
+def test_metadata_names_with_underscores_look_the_same_when_moved_and_restored(
+    new_archive: Callable[..., Archive], shunted: Shunted, tmp_path: Path
+) -> None:
+    archive = new_archive(restore_object=True)
+    s3, swift = shunted.s3_client(), shunted.client()
+    place = {"Bucket": archive.container, "Key": "o"}
+    s3.put_object(**place, Body=b"bytes", Metadata=METADATA)
+
+    def check() -> None:
+        assert s3.head_object(**place)["Metadata"] == METADATA
+        got = s3.get_object(**place)
+        assert (got["Metadata"], got["Body"].read()) == (METADATA, b"bytes")
+        for headers in (
+            swift.head_object(archive.container, "o"),
+            swift.get_object(archive.container, "o")[0],
+        ):
+            found = {name: value for name, value in headers.items() if name.startswith("x-object-meta-")}
+            assert found == {f"x-object-meta-{NAMES[name]}": value for name, value in METADATA.items()}
+
+    check()
+    daemon = SyncDaemon(shunted, tmp_path, [archive.mapping])
+    assert daemon.once().returncode == 0, daemon.log_text()
+    assert not archive.is_local("o")
+    stored = archive.s3.head_object(Bucket=archive.bucket, Key=archive.prefix + "o")["Metadata"]
+    assert stored == {**METADATA, "swift-timestamp": stored["swift-timestamp"]}
+    check()
+    archive.restored("o")
+    check()
+    assert daemon.once().returncode == 0, daemon.log_text()
+    assert not archive.is_local("o")
+    check()
+
+
+def test_metadata_names_of_other_writers_are_shown_restored_and_replaced(
+    new_archive: Callable[..., Archive], shunted: Shunted
+) -> None:
+    archive = new_archive(restore_object=True, propagate_post=True)
+    s3, swift = shunted.s3_client(), shunted.client()
+    for name in ("read", "posted"):
+        archive.store(name, b"bytes", METADATA)
+    place = {"Bucket": archive.container, "Key": "posted"}
+    assert s3.head_object(**place)["Metadata"] == METADATA
+    swift.post_object(archive.container, "posted", {"X-Object-Meta-Foo=5FBar": "posted"})
+    assert s3.head_object(**place)["Metadata"] == {"foo_bar": "posted"}
+    stored = archive.s3.head_object(Bucket=archive.bucket, Key=archive.prefix + "posted")["Metadata"]
+    assert stored == {"foo_bar": "posted", "swift-timestamp": stored["swift-timestamp"]}
+    assert s3.get_object(Bucket=archive.container, Key="read")["Body"].read() == b"bytes"
+    headers = archive.restored("read").headers
+    assert {name: headers[f"x-object-meta-{NAMES[name]}"] for name in NAMES} == METADATA
+    assert s3.head_object(Bucket=archive.container, Key="read")["Metadata"] == METADATA

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from faults.proxy import FaultProxy
 from servers.daemon import NewDaemon
+from servers.operations import counting
 from servers.pair import Store, new_pair, sync
 from servers.swift import SwiftCluster
 
@@ -21,6 +23,11 @@ KINDS: dict[str, dict[str, str]] = {
     "blanks inside": {"X-Object-Meta-Blanks": "a  b   c"},
     "punctuation": {"X-Object-Meta-Marks": "\"quoted\", 'single'; a=b, (c) <d> \\e"},
     "header names": {"X-Object-Meta-A_b.c~d!": "odd but legal"},
+    "encoded header names": {
+        "X-Object-Meta-Foo=5Fbar": "1",
+        "X-Object-Meta-A-B": "2",
+        "X-Object-Meta-=5F=5Fa": "3",
+    },
     "content type": {"Content-Type": "text/html; charset=UTF-8"},
     "content type in other letters": {"Content-Type": "text/x-ü"},
     "encoding": {"Content-Encoding": "gzip"},
@@ -66,3 +73,67 @@ def test_metadata_of_each_kind_is_copied_and_replaced_by_post(
     sync(daemon, pair)
     pair.check()
     assert pair.landed("many").user == {}
+
+
+@pytest.mark.parametrize("store", STORES, indirect=True)
+def test_underscores_of_s3_clients_are_copied_and_sent_once(
+    swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
+) -> None:
+    pair = new_pair(swift, store.behind(proxy.endpoint))
+    daemon = new_daemon(pair)
+    metadata = {"foo_bar": "1", "a-b": "2", "__": "3"}
+    source = swift.s3_client()
+    source.put_object(Bucket=pair.container, Key="by s3api", Body=b"x", Metadata=metadata)
+    headers = {"X-Object-Meta-Foo=5fBar": "1", "X-Object-Meta-A-B": "2", "X-Object-Meta-=5F=5F": "3"}
+    pair.put("by swift", b"x", headers)
+    names = ["by s3api", "by swift"]
+    with counting(proxy) as requests:
+        sync(daemon, pair)
+    assert (requests["PutObject"], pair.arrived()) == (2, names)
+    for name in names:
+        stored = pair.s3.head_object(Bucket=pair.bucket, Key=pair.prefix + name)["Metadata"]
+        assert stored == {**metadata, "swift-timestamp": stored["swift-timestamp"]}
+    assert daemon.ctl("verify-data", "0").returncode == 0
+    daemon.stop()
+    daemon = new_daemon(pair)  # which knows nothing, and compares
+    with counting(proxy) as requests:
+        sync(daemon, pair)
+    assert requests.keys() <= {"HeadObject", "ListObjects"}
+    assert requests["HeadObject"] == len(names)
+    pair.check()
+    for name in names:
+        pair.post(name, {"X-Object-Meta-A=5FB": "posted"})
+    sync(daemon, pair)
+    stored = pair.s3.head_object(Bucket=pair.bucket, Key=pair.prefix + "by s3api")["Metadata"]
+    assert stored.items() >= {"a_b": "posted"}.items()
+    pair.check()
+
+
+def test_names_that_differ_in_underscore_and_hyphen_are_both_copied(
+    swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+) -> None:
+    """moto takes one of them."""
+    pair = new_pair(swift, s3api)
+    metadata = {"foo_bar": "1", "foo-bar": "2"}
+    swift.s3_client().put_object(Bucket=pair.container, Key="o", Body=b"x", Metadata=metadata)
+    sync(new_daemon(pair), pair)
+    stored = pair.s3.head_object(Bucket=pair.bucket, Key=pair.prefix + "o")["Metadata"]
+    assert stored == {**metadata, "swift-timestamp": stored["swift-timestamp"]}
+    pair.check()
+
+
+def test_names_with_other_equals_signs_are_refused_until_changed(
+    swift: SwiftCluster, s3api: Store, new_daemon: NewDaemon
+) -> None:
+    """S3 drops such headers."""
+    pair = new_pair(swift, s3api)
+    daemon = new_daemon(pair)
+    for name in ("a=41", "a=", "a=5=5Fb"):
+        pair.put(name, b"x", {f"X-Object-Meta-{name}": "x"})
+    assert daemon.once().returncode == 1
+    assert set(daemon.unsettled().values()) == {("quarantine", "metadata_name", 1)}
+    assert pair.arrived() == []
+    for name in ("a=41", "a=", "a=5=5Fb"):
+        pair.post(name, {"X-Object-Meta-A=5Fb": "x"})
+    assert daemon.once().returncode == 0, daemon.log_text()
+    pair.check()

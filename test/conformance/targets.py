@@ -49,6 +49,8 @@ class Quirks:
     ignores_if_match: frozenset[str] = frozenset()
     #: headers that are not kept with an object
     lost_headers: frozenset[str] = frozenset()
+    #: underscores in metadata names become hyphens in multipart uploads
+    underscores_lost_in_parts: bool = False
     #: bytes of user metadata
     metadata_limit: int = 2048
     #: an underscore in the name of metadata becomes a hyphen, also where a signature of version 2 is checked;
@@ -96,6 +98,7 @@ QUIRKS: dict[str, Quirks] = {
     "memory": Quirks(),
     "swift": Quirks(
         unlisted_uploads=frozenset({"control", "noncharacter"}),
+        underscores_lost_in_parts=True,
         constant_creation=True,
         storage_classes=False,
         archives=False,

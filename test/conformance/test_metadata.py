@@ -125,14 +125,22 @@ def test_marks_come_back_apart_from_user_metadata(bucket: Bucket) -> None:
 
 
 def test_metadata_name_with_punctuation_comes_back_unchanged(bucket: Bucket, target: Target) -> None:
-    meta = ObjectMeta(user={"color-of-it_1.2": "blue"})
+    meta = ObjectMeta(user={"color-of-it=5f1.2": "blue"})
     if target.quirks.hyphenates_metadata and target.credentials.signature_version == "s3":
         with pytest.raises(CredentialsRefused):
             put(bucket, "object", b"data", meta)
         return
     put(bucket, "object", b"data", meta)
-    name = "color-of-it-1.2" if target.quirks.hyphenates_metadata else "color-of-it_1.2"
+    name = "color-of-it-1.2" if target.quirks.hyphenates_metadata else "color-of-it=5f1.2"
     assert dict(meta_of(bucket.head_object("object")).user) == {name: "blue"}
+
+
+@pytest.mark.parametrize("how", ["put", "post", "parts"])
+def test_metadata_name_with_underscore_comes_back_unchanged(bucket: Bucket, target: Target, how: str) -> None:
+    write(bucket, ObjectMeta(user={"a=5fb": "1", "a-c": "2", "=5f=5fd": "3"}), how)
+    lost = how == "parts" and target.quirks.underscores_lost_in_parts
+    expected = {"a-b": "1", "a-c": "2", "--d": "3"} if lost else {"a=5fb": "1", "a-c": "2", "=5f=5fd": "3"}
+    assert dict(meta_of(bucket.head_object("object")).user) == expected
 
 
 def test_two_kilobytes_of_metadata_are_kept_or_refused(bucket: Bucket, target: Target) -> None:

@@ -26,7 +26,8 @@ _USER = "x-object-meta-"
 
 @dataclass(frozen=True)
 class Stored:
-    """One object. ``user``: metadata without empty values, which some stores do not keep."""
+    """One object. ``user``: metadata without empty values, which some stores do not keep; names as S3 clients
+    know them."""
 
     size: int
     md5: str
@@ -52,7 +53,11 @@ def in_swift(swift: RawSwift, container: str, name: str) -> Stored:
         len(answer.body),
         hashlib.md5(answer.body).hexdigest(),
         {header: headers[header] for header in HEADERS if headers.get(header)},
-        {key[len(_USER) :]: value for key, value in headers.items() if key.startswith(_USER) and value},
+        {
+            key[len(_USER) :].replace("=5f", "_"): value
+            for key, value in headers.items()
+            if key.startswith(_USER) and value
+        },
         marks,
     )
 

@@ -14,6 +14,7 @@ from s3_sync.model.headers import (
     encode_value,
     from_swift,
     from_user_metadata,
+    to_swift,
     to_user_metadata,
 )
 from s3_sync.model.objects import MARKS, ObjectMeta
@@ -23,6 +24,10 @@ values = st.one_of(
     st.text(string.printable, max_size=200),
     st.text("=?utf8-UTFQqBb_ \té€😀", max_size=80),
 )
+#: names that Swift can store and S3 accepts: no underscore, and no other ``=`` than that of an encoded one
+names = st.lists(
+    st.sampled_from(["=5f", "-", ".", "~", "5f", "a", "b2", "!", "%3d"]), min_size=1, max_size=8
+).map("".join)
 many = settings(deadline=None, max_examples=150)
 
 
@@ -168,3 +173,68 @@ class TestUserMetadata:
     def test_unknown_and_empty_headers_of_a_store_are_dropped(self) -> None:
         meta = from_user_metadata({"content-type": "a/b", "expires": "", "server": "x"}, {})
         assert meta == ObjectMeta({"content-type": "a/b"})
+
+
+class TestNamesWithUnderscore:
+    """Swift's S3 API keeps ``foo_bar`` as ``foo=5fbar``."""
+
+    @pytest.mark.parametrize(
+        ("in_swift", "in_bucket"),
+        [
+            ("foo=5fbar", "foo_bar"),
+            ("foo-bar", "foo-bar"),
+            ("=5f", "_"),
+            ("a=5f=5fb", "a__b"),
+            ("swift=5ftimestamp", "swift_timestamp"),
+        ],
+    )
+    def test_name_is_sent_as_s3_clients_know_it_and_read_back_equal(
+        self, in_swift: str, in_bucket: str
+    ) -> None:
+        meta = from_swift([(f"X-Object-Meta-{in_swift.upper()}", "v")])
+        assert to_user_metadata(meta) == {in_bucket: "v"}
+        assert from_user_metadata({}, {in_bucket.title(): "v"}).user == {in_swift: "v"}
+        assert to_swift(from_user_metadata({}, {in_bucket: "v"})) == {f"x-object-meta-{in_swift}": "v"}
+
+    def test_name_with_underscore_and_the_same_with_hyphen_stay_apart(self) -> None:
+        meta = ObjectMeta(user={"foo=5fbar": "1", "foo-bar": "2"})
+        sent = to_user_metadata(meta)
+        assert sent == {"foo_bar": "1", "foo-bar": "2"}
+        assert from_user_metadata({}, sent).user == meta.user
+
+    def test_encoded_name_that_is_stored_as_it_is_counts_as_the_same(self) -> None:
+        assert from_user_metadata({}, {"foo=5Fbar": "v"}).user == {"foo=5fbar": "v"}
+
+    def test_both_forms_of_a_name_in_a_bucket_are_joined(self) -> None:
+        """Whatever their order in the response."""
+        stored = {"foo_bar": "2", "foo=5fbar": "=?UTF-8?Q?=C3=A9?=", "other": "3"}
+        for metadata in (stored, dict(reversed(stored.items()))):
+            assert from_user_metadata({}, metadata).user == {"foo=5fbar": "é,2", "other": "3"}
+
+    @pytest.mark.parametrize("name", ["a=41", "a=", "a=5", "=", "a=5=5fb", "a=5f=41"])
+    def test_name_with_another_equals_sign_keeps_it(self, name: str) -> None:
+        """``check_limits`` refuses it: S3 drops such headers."""
+        (sent,) = to_user_metadata(ObjectMeta(user={name: "v"}))
+        assert "=" in sent
+
+    @many
+    @given(st.dictionaries(names, values, max_size=5))
+    def test_any_names_that_swift_can_store_come_back_equal(self, user: dict[str, str]) -> None:
+        user = {name: value for name, value in user.items() if name not in MARKS}
+        meta = ObjectMeta({"content-type": "text/plain"}, user)
+        sent = to_user_metadata(meta)
+        assert not any("=" in name for name in sent)
+        assert len(sent) == len(user)
+        back = from_user_metadata({"content-type": "text/plain"}, sent)
+        assert back == meta
+        assert from_swift(to_swift(back).items()) == meta
+
+    @many
+    @given(st.dictionaries(st.text("a=5f_-", min_size=1, max_size=8), st.just("v"), max_size=5))
+    def test_any_names_of_other_writers_are_read_as_one_state_that_is_then_stored(
+        self, stored: dict[str, str]
+    ) -> None:
+        """What was read, once written back, reads the same."""
+        meta = from_user_metadata({}, stored)
+        assert not any("_" in name for name in meta.user)
+        assert from_user_metadata({}, to_user_metadata(meta)) == meta

@@ -26,6 +26,15 @@ def test_stored_headers_leaves_out_values_that_would_end_a_header() -> None:
     assert headers == {"content-type": "a/b", "x-object-meta-fine": "ü", "x-object-meta-": "v"}
 
 
+def test_headers_have_encoded_metadata_names() -> None:
+    """Swift's S3 API stores ``foo_bar`` as ``foo=5fbar``; other names with ``=`` are legal in Swift, too."""
+    meta = {"foo=5fbar": "1", "a=b": "2"}
+    headers = {"x-object-meta-foo=5fbar": "1", "x-object-meta-a=b": "2"}
+    assert stored_headers(ObjectMeta(user=meta)) == {"content-type": "application/octet-stream", **headers}
+    given = {name.lower(): value for name, value in answer_headers(info(user=meta), "abc", large=False)}
+    assert given.items() >= headers.items()
+
+
 def test_answer_headers_unfolds_an_etag_with_line_breaks() -> None:
     """A store may fold its headers (RFC 9112 section 5.2)."""
     folded = ObjectInfo("o", 3, "a\r\n b", meta=ObjectMeta())

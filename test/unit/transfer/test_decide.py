@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3_sync.model.headers import from_user_metadata, to_user_metadata
+from s3_sync.model.headers import from_swift, from_user_metadata, to_user_metadata
 from s3_sync.model.objects import STORED_HEADERS, LocalInfo, ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.transfer.decide import Decision, decide, same_meta
@@ -166,6 +166,16 @@ def stored(sent: ObjectMeta) -> ObjectMeta:
 def test_same_meta_holds_for_metadata_just_sent(sent: ObjectMeta) -> None:
     assert same_meta(sent, stored(sent.marked(swift_timestamp=T1.internal)))
     assert same_meta(sent, stored(sent))
+
+
+@pytest.mark.parametrize("stored", ["foo_bar", "foo=5fbar", "Foo_Bar"])
+@pytest.mark.parametrize("mark", [{}, {"swift-timestamp": T2.internal}])
+def test_same_meta_holds_for_a_name_with_underscore_in_each_form(stored: str, mark: dict[str, str]) -> None:
+    """Swift's S3 API has it as ``foo=5fbar``; 0.1 has copied that as it is, without a mark."""
+    here = from_swift([("Content-Type", "text/plain"), ("X-Object-Meta-Foo=5Fbar", "v")])
+    assert same_meta(here, from_user_metadata(here.headers, {stored: "v", **mark}))
+    assert not same_meta(here, from_user_metadata(here.headers, {stored: "w", **mark}))
+    assert not same_meta(here, from_user_metadata(here.headers, {"foo-bar": "v", **mark}))
 
 
 @given(metas, metas)
