@@ -6,7 +6,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from types import TracebackType
 
-from s3_sync.errors import PreconditionFailed, RemoteUnavailable, UnexpectedAnswer
+from s3_sync.errors import (
+    AccessDenied,
+    InvalidRequest,
+    NotSupported,
+    PreconditionFailed,
+    RemoteUnavailable,
+    UnexpectedAnswer,
+)
 from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo
 from s3_sync.providers.s3.client import Account
 from s3_sync.providers.s3.errors import is_html_page, translated, understood, unexpected
@@ -126,8 +133,12 @@ class Reader:
         stored = headers.get(_STORED_LENGTH, "")
         if stored:
             return content_length(request.what, {"content-length": stored})
-        with understood(f"LIST {self._bucket}"):
-            result = self._account.client.list_objects(Bucket=self._bucket, Prefix=request.key, MaxKeys=1)
+        try:
+            with understood(f"LIST {self._bucket}"):
+                result = self._account.client.list_objects(Bucket=self._bucket, Prefix=request.key, MaxKeys=1)
+        except (AccessDenied, InvalidRequest, NotSupported) as error:
+            why = f"no Content-Length, and no listing that shows the size: {error}"
+            raise unexpected(request.what, why, self._account.endpoint, 200, headers) from error
         for entry in result.get("Contents", ()):
             same = unquoted(entry.get("ETag", "")) == unquoted(headers["etag"])
             if entry["Key"] == request.key and same and "Size" in entry:
@@ -162,7 +173,8 @@ class BoundedStream:
         data = self._stream.read(size)
         self._left -= len(data)
         if self._left < 0 or (data and not self._left and self._stream.read(1)):
-            raise UnexpectedAnswer("more bytes than are stored: is a proxy decompressing or changing them?")
+            why = "more bytes than are stored: is a proxy decompressing or changing them?"
+            raise UnexpectedAnswer(why, status=200)  # the store does respond, which circuit breakers look at
         return data
 
     def close(self) -> None:

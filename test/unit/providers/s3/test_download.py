@@ -176,6 +176,20 @@ class TestMissingContentLength:
         with pytest.raises(UnexpectedAnswer):
             bucket.head_object("name")
 
+    @pytest.mark.parametrize(
+        ("status", "code"), [(403, "AccessDenied"), (501, "NotImplemented"), (400, "InvalidArgument")]
+    )
+    @pytest.mark.parametrize("direct", [True, False])
+    def test_refused_listing_leaves_a_head_without_size_unexplained(
+        self, store: ScriptedS3, open_provider: Any, direct: bool, status: int, code: str
+    ) -> None:
+        """It concerns this object, and no other one."""
+        refusal = Answer(status, {}, f"<Error><Code>{code}</Code></Error>".encode())
+        store.answers = [Answer(200, self.CHUNKED), refusal]
+        bucket = open_provider(direct=direct).bucket("bucket", NAMER)
+        with pytest.raises(UnexpectedAnswer, match=f"no Content-Length.*{code}"):
+            bucket.head_object("name")
+
     def test_head_object_takes_the_size_from_a_header_of_google(
         self, store: ScriptedS3, bucket: S3Bucket
     ) -> None:
@@ -210,8 +224,10 @@ class TestMissingContentLength:
             if right:
                 assert read_all(result.body) == DATA
             else:
-                with pytest.raises(RemoteUnavailable):
+                with pytest.raises(RemoteUnavailable) as error:
                     read_all(result.body)
+                # more bytes are an answer of the store; none, or fewer, are a connection that broke
+                assert error.value.status == (200 if b"cked" in body else 0)
 
 
 class TestManifest:
