@@ -34,6 +34,9 @@ MARKS = frozenset(
     }
 )
 
+#: marks for the kind of Swift object; plain objects have none
+KIND_MARKS = ("x-static-large-object", "x-object-manifest")
+
 _SECONDS = re.compile(r"[0-9]{1,18}")
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
@@ -100,8 +103,10 @@ class ObjectInfo:
     """One object as its store describes it in the answer to a HEAD or GET.
 
     ``etag`` is unquoted and may have any form; ``md5`` is the hex MD5 of the bytes, if known. ``archived``:
-    the store has to restore the object before bytes or metadata can be copied. ``last_modified`` is in
-    seconds since the epoch.
+    the object is in an archive class, and the store has to retrieve it before bytes or metadata can be
+    copied. ``retrieving``: the store is doing so. ``retrieved_until``: until when a retrieved object can be
+    read, infinity for ever, None for any other object. ``last_modified`` and that are in seconds since the
+    epoch.
     """
 
     name: str
@@ -112,6 +117,8 @@ class ObjectInfo:
     meta: ObjectMeta = field(kw_only=True)
     storage_class: str = ""
     archived: bool = False
+    retrieving: bool = False
+    retrieved_until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from types import TracebackType
 from typing import Protocol
 
@@ -26,9 +27,11 @@ from s3_sync.streams.reader import Body
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
-#: S3 storage classes whose objects can be listed and deleted, but must be restored before they are read or
-#: copied; GLACIER_IR needs no restore, and for INTELLIGENT_TIERING a HEAD shows it
+#: S3 storage classes whose objects can be listed and deleted, but must be retrieved before they are read or
+#: copied; GLACIER_IR needs no retrieval, and for INTELLIGENT_TIERING a HEAD shows it
 ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+#: how fast an object is retrieved, the cheapest tier first
+RETRIEVAL_TIERS = ("Bulk", "Standard", "Expedited")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,16 @@ class WriteOptions:
 
     storage_class: str = ""
     encrypt: bool = False
+
+
+class Retrieval(Enum):
+    """What ``Bucket.retrieve_object`` found."""
+
+    BEGUN = "begun"
+    #: it was requested before, and is not complete
+    RUNNING = "running"
+    #: the object can be read
+    READABLE = "readable"
 
 
 class GetResult(Protocol):
@@ -253,6 +266,14 @@ class Bucket(Protocol):
     def post_object(self, name: str, meta: ObjectMeta, if_match: str | None = None) -> None:
         """Replace all metadata and keep the bytes. Raises NotFound, PreconditionFailed, Archived, and
         NotSupported for an object above ``limits.max_copy``."""
+        ...
+
+    def retrieve_object(self, name: str, days: int, tier: str) -> Retrieval:
+        """Request that the store make an object in an archive class readable for that many days, and its
+        stored manifest, if that is in one, too. Retrieved objects stay readable for ``days`` from now.
+
+        ``tier``: one of RETRIEVAL_TIERS; stores without tiers ignore it. The store charges for it. Raises
+        NotFound, NotSupported, AccessDenied, and Archived if the store refuses to retrieve the object."""
         ...
 
     def delete_object(self, name: str) -> bool:

@@ -7,7 +7,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
 from s3_sync.errors import Archived, BadDigest, InvalidRequest, NotFound, NotSupported, PreconditionFailed
@@ -21,10 +21,8 @@ from s3_sync.model.objects import (
     ObjectMeta,
     PutOptions,
     PutResult,
-    is_md5,
 )
 from s3_sync.providers.base import (
-    ARCHIVE_CLASSES,
     BucketEntry,
     Failures,
     Features,
@@ -33,9 +31,11 @@ from s3_sync.providers.base import (
     ListQuery,
     OpenUpload,
     Part,
+    Retrieval,
     WriteOptions,
 )
 from s3_sync.providers.manifests import StoredManifests
+from s3_sync.providers.memory_object import StoredObject
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import Body, BytesBody
 from s3_sync.streams.verifying import read_exactly
@@ -43,25 +43,6 @@ from s3_sync.streams.verifying import read_exactly
 _WHOLE = GetOptions()
 _PLAIN = WriteOptions()
 _LIMITS = Limits()
-
-
-@dataclass(frozen=True, slots=True)
-class _Object:
-    data: bytes
-    etag: str
-    meta: ObjectMeta
-    modified: float
-    storage_class: str
-
-    def info(self, name: str) -> ObjectInfo:
-        mark = self.meta.marks.get("swift-etag", "")
-        md5 = next((text for text in (mark, self.etag) if is_md5(text)), None)
-        archived = self.storage_class in ARCHIVE_CLASSES
-        size, modified, storage_class = len(self.data), self.modified, self.storage_class
-        return ObjectInfo(name, size, self.etag, md5, modified, storage_class, archived, meta=self.meta)
-
-    def listed(self, name: str) -> ListedObject:
-        return ListedObject(name, len(self.data), self.etag, self.modified, self.storage_class)
 
 
 @dataclass(slots=True)
@@ -77,17 +58,25 @@ class _Store:
     """One bucket: key -> object, upload id -> open upload, and key prefix -> lifetime of objects in days."""
 
     created: float
-    objects: dict[str, _Object] = field(default_factory=dict)
+    objects: dict[str, StoredObject] = field(default_factory=dict)
     uploads: dict[str, _Upload] = field(default_factory=dict)
     lifetimes: dict[str, int] = field(default_factory=dict)
 
 
 class MemoryProvider:
-    """``limits`` can be lowered, so that tests of multipart uploads need few bytes."""
+    """``limits`` can be lowered, so that tests of multipart uploads need few bytes. ``retrieval_seconds``:
+    how long retrieving an object takes."""
 
-    def __init__(self, *, limits: Limits = _LIMITS, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        *,
+        limits: Limits = _LIMITS,
+        clock: Callable[[], float] = time.time,
+        retrieval_seconds: float = 0.0,
+    ) -> None:
         self.limits = limits
         self.clock = clock
+        self.retrieval_seconds = retrieval_seconds
         self.lock = threading.RLock()
         self._stores: dict[str, _Store] = {}
 
@@ -141,7 +130,7 @@ class MemoryBucket:
 
     def head_object(self, name: str) -> ObjectInfo:
         with self._lock:
-            return self._find(name).info(name)
+            return self._find(name).info(name, self._provider.clock())
 
     def get_object(self, name: str, options: GetOptions = _WHOLE) -> MemoryResult:
         with self._lock:
@@ -150,9 +139,8 @@ class MemoryBucket:
             raise _condition(412)
         if options.if_none_match == found.etag:
             raise _condition(304)
-        if found.storage_class in ARCHIVE_CLASSES:
-            raise Archived(f"{name} is in {found.storage_class}", status=403, code="InvalidObjectState")
-        info, data, byte_range = found.info(name), found.data, None
+        self._check_readable(name, found)
+        info, data, byte_range = found.info(name, self._provider.clock()), found.data, None
         if options.byte_range is not None:
             first, last = byte_range = _resolve(options.byte_range, len(data))
             data = data[first : last + 1]
@@ -174,12 +162,23 @@ class MemoryBucket:
             found = self._find(name)
             if if_match is not None and if_match != found.etag:
                 raise _condition(412)
-            if found.storage_class in ARCHIVE_CLASSES:
-                raise Archived(f"{name} is in {found.storage_class}", status=403, code="InvalidObjectState")
+            self._check_readable(name, found)
             if len(found.data) > self.limits.max_copy:
                 raise NotSupported(f"{name} is larger than what can be copied at once")
             storage_class = self._write.storage_class or found.storage_class
             self._keep(self.namer.key(name), found.data, found.etag, meta, storage_class)
+
+    def retrieve_object(self, name: str, days: int, tier: str) -> Retrieval:
+        with self._lock:
+            found, now = self._find(name), self._provider.clock()
+            if found.is_being_retrieved(now):
+                return Retrieval.RUNNING
+            archived = found.is_archived(now)
+            if archived or found.readable is not None:
+                since = now + self._provider.retrieval_seconds if archived else now
+                readable = (since, since + days * 86400.0)
+                self._store.objects[self.namer.key(name)] = replace(found, readable=readable)
+            return Retrieval.BEGUN if archived else Retrieval.READABLE
 
     def delete_object(self, name: str) -> bool:
         with self._lock:
@@ -257,13 +256,17 @@ class MemoryBucket:
         """Raises NotFound."""
         return self._provider.store(self.name)
 
-    def _find(self, name: str) -> _Object:
+    def _find(self, name: str) -> StoredObject:
         try:
             return self._store.objects[self.namer.key(name)]
         except KeyError:
             raise NotFound(f"no object {name}", status=404, code="NoSuchKey") from None
 
-    def _check_same(self, name: str, found: _Object) -> None:
+    def _check_readable(self, name: str, found: StoredObject) -> None:
+        if found.is_archived(self._provider.clock()):
+            raise Archived(f"{name} is in {found.storage_class}", status=403, code="InvalidObjectState")
+
+    def _check_same(self, name: str, found: StoredObject) -> None:
         with self._lock:
             if self._find(name).etag != found.etag:
                 raise _condition(412)
@@ -276,7 +279,7 @@ class MemoryBucket:
         stored_meta = from_user_metadata(headers, to_user_metadata(meta))
         stored_class = self._write.storage_class if storage_class is None else storage_class
         store = self._store
-        store.objects[key] = _Object(data, etag, stored_meta, self._provider.clock(), stored_class)
+        store.objects[key] = StoredObject(data, etag, stored_meta, self._provider.clock(), stored_class)
 
     def _check_conditions(self, name: str, if_match: str | None, if_absent: bool) -> None:
         stored = self._store.objects.get(self.namer.key(name))

@@ -6,10 +6,8 @@ from collections.abc import Callable
 from enum import Enum
 from urllib.parse import unquote
 
-from s3_sync.model.objects import STORED_HEADERS, LocalInfo, ObjectInfo, ObjectMeta
+from s3_sync.model.objects import KIND_MARKS, STORED_HEADERS, LocalInfo, ObjectInfo, ObjectMeta
 
-#: marks for the kind of Swift object; plain objects have none
-KIND_MARKS = ("x-static-large-object", "x-object-manifest")
 #: marks that identify the manifest; copies made by older versions may lack them
 MANIFEST_MARKS = ("swift-slo-etag", "swift-source-dlo-etag")
 

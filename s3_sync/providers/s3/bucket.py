@@ -24,6 +24,7 @@ from s3_sync.providers.base import (
     ListPage,
     ListQuery,
     OpenUpload,
+    Retrieval,
     WriteOptions,
 )
 from s3_sync.providers.limits import metadata_size
@@ -39,6 +40,7 @@ from s3_sync.providers.s3.headers import (
     copy_headers,
     is_archived,
     is_encrypted_with_kms,
+    is_large_copy,
     meta_headers,
     object_info,
     unquoted,
@@ -49,6 +51,7 @@ from s3_sync.providers.s3.lifecycle import set_expiry_rule
 from s3_sync.providers.s3.listing import Lister
 from s3_sync.providers.s3.multipart import S3Upload, Uploads
 from s3_sync.providers.s3.proved_writes import Expected, Writer
+from s3_sync.providers.s3.retrieval import retrieve
 from s3_sync.providers.s3.transport.base import Transport, Upload
 from s3_sync.streams.reader import Body
 
@@ -161,7 +164,7 @@ class S3Bucket:
         if current is None:
             current = self._head(key)
         if is_archived(current):
-            raise Archived(f"{name} is in {current['x-amz-storage-class']}", code="InvalidObjectState")
+            raise Archived(f"{name} is in an archive class", code="InvalidObjectState")
         if (size := content_length(f"HEAD {self.name}/{key}", current)) > self.limits.max_copy:
             raise NotSupported(f"{name} is larger than {self.limits.max_copy} bytes, the limit of a copy")
         headers = dict(meta_headers(meta))
@@ -189,6 +192,25 @@ class S3Bucket:
             return options.meta
         marked = options.meta.marked(swift_etag=options.md5)
         return marked if metadata_size(marked) <= self.limits.max_metadata else options.meta
+
+    def retrieve_object(self, name: str, days: int, tier: str) -> Retrieval:
+        key = self.namer.key(name)
+        head = self._head(key)
+        found = retrieve(self._account, self.name, key, head, days, tier)
+        if is_large_copy(head):
+            of_manifest = self._retrieve_manifest(self.namer.manifest_key(name), days, tier)
+            found = of_manifest if found is Retrieval.READABLE else found
+        return found
+
+    def _retrieve_manifest(self, key: str, days: int, tier: str) -> Retrieval:
+        """Somebody else's lifecycle rule may have moved stored manifests to an archive class, too."""
+        try:
+            head = self._head(key)
+        except NotFound:
+            return Retrieval.READABLE
+        if not is_archived(head):
+            return Retrieval.READABLE
+        return retrieve(self._account, self.name, key, head, days, tier)
 
     def delete_object(self, name: str) -> bool:
         """S3 does not report whether the object existed: True unless the store says that it did not."""

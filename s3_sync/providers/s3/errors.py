@@ -81,6 +81,8 @@ _CODES: dict[type[RemoteError], frozenset[str]] = {
         }
     ),
     Archived: frozenset({"InvalidObjectState"}),
+    # a 503, but for hours: only another tier helps
+    InvalidRequest: frozenset({"GlacierExpeditedRetrievalNotAvailable"}),
     NotSupported: frozenset({"NotImplemented", "MethodNotAllowed"}),
     PreconditionFailed: frozenset({"PreconditionFailed", "NotModified"}),
 }

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from collections.abc import Iterable, Mapping
 
 from s3_sync.config.credentials.s3_dialects import Dialect
 from s3_sync.errors import UnexpectedAnswer
 from s3_sync.model.headers import decode_value, encode_value, from_user_metadata, to_user_metadata
-from s3_sync.model.objects import STORED_HEADERS, ObjectInfo, ObjectMeta, is_md5
+from s3_sync.model.objects import KIND_MARKS, STORED_HEADERS, ObjectInfo, ObjectMeta, is_md5
 from s3_sync.model.timestamps import parse_http_date
 from s3_sync.providers.base import ARCHIVE_CLASSES, WriteOptions
 from s3_sync.providers.s3.transport.sigv4 import Header
@@ -18,6 +20,9 @@ USER_PREFIX = "x-amz-meta-"
 WRITTEN = f"{USER_PREFIX}swift-timestamp"
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
+#: the parts of ``x-amz-restore``; some stores omit the quotes
+_ONGOING = re.compile(r'ongoing-request="?(true|false)')
+_EXPIRY = re.compile(r'expiry-date="?([^"]+)')
 _SSE = "x-amz-server-side-encryption"
 _SSE_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
 
@@ -87,6 +92,8 @@ def object_info(name: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
         meta=meta,
         storage_class=_storage_class(headers),
         archived=is_archived(headers),
+        retrieving=is_being_retrieved(headers),
+        retrieved_until=retrieved_until(headers),
     )
 
 
@@ -154,15 +161,41 @@ def is_encrypted_with_kms(headers: Mapping[str, str]) -> bool:
     return headers.get(_SSE, "").startswith("aws:")
 
 
-def is_archived(headers: Mapping[str, str]) -> bool:
-    """Whether the object must be restored before it can be copied.
+def is_large_copy(headers: Mapping[str, str]) -> bool:
+    """Whether the object is the copy of a large object, so that its manifest may be stored, too."""
+    return any(USER_PREFIX + mark in headers for mark in KIND_MARKS)
 
-    Source: S3 API Reference, HeadObject: ``x-amz-restore`` while a restored copy is there, or on its way
-    (``ongoing-request="true"``); ``x-amz-archive-status`` for the archive tiers of INTELLIGENT_TIERING.
+
+def is_archived(headers: Mapping[str, str]) -> bool:
+    """Whether the object must be retrieved before it can be read or copied.
+
+    Source: S3 API Reference, HeadObject: ``x-amz-restore`` while the object can be read
+    (``ongoing-request="false"``), or is being retrieved ("true"); ``x-amz-archive-status`` for the archive
+    tiers of INTELLIGENT_TIERING.
     """
-    if 'ongoing-request="false"' in headers.get("x-amz-restore", ""):
+    if retrieved_until(headers) is not None:
         return False
-    return headers.get("x-amz-storage-class", "") in ARCHIVE_CLASSES or "x-amz-archive-status" in headers
+    in_archive = headers.get("x-amz-storage-class", "") in ARCHIVE_CLASSES
+    return in_archive or "x-amz-archive-status" in headers or is_being_retrieved(headers)
+
+
+def is_being_retrieved(headers: Mapping[str, str]) -> bool:
+    return _ongoing(headers) == "true"
+
+
+def retrieved_until(headers: Mapping[str, str]) -> float | None:
+    """Until when a retrieved object can be read, in seconds since the epoch; infinity without a valid date.
+    None if it was not retrieved, or that time is over by the store's clock."""
+    if _ongoing(headers) != "false":
+        return None
+    expiry = _EXPIRY.search(headers["x-amz-restore"])
+    until = (http_date(expiry[1]) if expiry else 0.0) or math.inf
+    return until if until > (http_date(headers.get("date", "")) or time.time()) else None
+
+
+def _ongoing(headers: Mapping[str, str]) -> str:
+    found = _ONGOING.search(headers.get("x-amz-restore", ""))
+    return found[1] if found else ""
 
 
 def _md5(meta: ObjectMeta, etag: str, headers: Mapping[str, str]) -> str | None:

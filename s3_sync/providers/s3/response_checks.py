@@ -24,7 +24,7 @@ _ROOTS = {
     "UploadPartCopy": ("CopyPartResult",),
 }
 #: operations whose responses have no document, and must not be a page
-_NO_DOCUMENT = ("CreateBucket", "HeadBucket", "PutBucketLifecycleConfiguration")
+_NO_DOCUMENT = ("CreateBucket", "HeadBucket", "PutBucketLifecycleConfiguration", "RestoreObject")
 #: operations whose responses are judged by status and headers
 _BODY_IGNORED = ("AbortMultipartUpload", "DeleteObject", "PutObject", "UploadPart")
 

@@ -20,6 +20,7 @@ from s3_sync.providers.base import (
     OpenUpload,
     Part,
     Provider,
+    Retrieval,
     WriteOptions,
 )
 from s3_sync.streams.reader import Body
@@ -79,6 +80,9 @@ class DelegatingBucket:
 
     def post_object(self, name: str, meta: ObjectMeta, if_match: str | None = None) -> None:
         self._about(name)(lambda: self._bucket.post_object(name, meta, if_match))
+
+    def retrieve_object(self, name: str, days: int, tier: str) -> Retrieval:
+        return self._about(name)(lambda: self._bucket.retrieve_object(name, days, tier))
 
     def delete_object(self, name: str) -> bool:
         return self._about(name)(lambda: self._bucket.delete_object(name))

@@ -45,6 +45,9 @@ class DryRunBucket(DelegatingBucket):
     def post_object(self, name: str, meta: ObjectMeta, if_match: str | None = None) -> NoReturn:
         raise DryRunWrite(WOULD_UPDATE)
 
+    def retrieve_object(self, name: str, days: int, tier: str) -> NoReturn:
+        raise DryRunWrite(WOULD_UPDATE)
+
     def delete_object(self, name: str) -> NoReturn:
         raise DryRunWrite(WOULD_DELETE)
 
