@@ -19,9 +19,10 @@ from s3_sync.config.settings import EVERY_CONTAINER, Mapping, Migration, Profile
 from s3_sync.errors import ConfigError
 from s3_sync.model.keys import KeyNamer
 
-_BUDGETS = ("budget", "delete_budget")
+#: options that are objects -> the method of their form that builds the value
+_OBJECTS = {"budget": "budget", "delete_budget": "budget", "archive_restore": "archive_restore"}
 _PROFILE_KEYS = [
-    key.name for key in fields(Profile) if key.name in MappingForm.model_fields and key.name not in _BUDGETS
+    key.name for key in fields(Profile) if key.name in MappingForm.model_fields and key.name not in _OBJECTS
 ]
 #: options of the top level that the settings have under the same name; the sections are read on their own
 _SETTINGS_KEYS = [
@@ -75,7 +76,9 @@ def build_mapping(
     if form.storage_class and (wrong := credentials.check_storage_class(form.storage_class)):
         findings.warning(join(places.mapping, "storage_class"), wrong)
     options: dict[str, Any] = {key: getattr(form, key) for key in _PROFILE_KEYS}
-    options |= {key: given.budget() for key in _BUDGETS if (given := getattr(form, key)) is not None}
+    for key, build in _OBJECTS.items():
+        if (given := getattr(form, key)) is not None:
+            options[key] = getattr(given, build)()
     return Mapping(
         account=form.account,
         container=form.container,

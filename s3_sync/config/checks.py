@@ -95,15 +95,25 @@ def check_moves(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
 
 
 def warn_of_idle(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
-    """Warn of cloud-shunt options that have no effect without another one."""
+    """Warn of cloud-shunt options that have no effect, most of them without another one."""
     for mapping in mappings:
         profile = mapping.profile
         for option, is_set, required, has_required in (
             ("restore_on_range", profile.restore_on_range, "restore_object", profile.restore_object),
+            (
+                "archive_restore",
+                profile.archive_restore is not None,
+                "merge_namespaces",
+                profile.merge_namespaces,
+            ),
             ("protect_containers", profile.protect_containers, "merge_namespaces", profile.merge_namespaces),
         ):
             if is_set and not has_required:
                 findings.warning(join(mapping.place, option), f"has no effect without {required}")
+        archive = profile.archive_restore
+        if archive and archive.tier == "Expedited" and profile.storage_class == "DEEP_ARCHIVE":
+            message = "Expedited does not exist for storage_class DEEP_ARCHIVE: nothing will be retrieved"
+            findings.warning(join(mapping.place, "archive_restore"), message)
 
 
 def warn_of_trust(mappings: Sequence[Mapping], findings: Diagnostics) -> None:

@@ -26,6 +26,7 @@ _OWN_LINES = {
     "remote_delete_after",
     "budget",
     "delete_budget",
+    "archive_restore",
 }
 
 
@@ -85,6 +86,10 @@ def _mapping(mapping: Mapping) -> Iterator[str]:
         yield from _row("budget", f"{whose}: {_budget(shared.budget)}")
     if profile.delete_budget is not None:
         yield from _row("delete budget", _delete_budget(profile.delete_budget))
+    if (archive := profile.archive_restore) is not None:
+        days = _duration(archive.days * 86400)
+        what = f"a GET has an object in an archive class retrieved ({archive.tier}) for {days}"
+        yield from _row("archive", f"{what}; the store charges for it")
     yield from _row("options", ", ".join(_options(mapping)) or "all defaults")
 
 

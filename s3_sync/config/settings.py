@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import quote, urlsplit
 
+from s3_sync.config.archive_restore import ArchiveRestore
 from s3_sync.config.budgets import AccountBudget, Budget, DeleteBudget
 from s3_sync.config.credentials.base import Credentials
 from s3_sync.config.criteria import MATCH_ALL, Criteria
@@ -43,6 +44,7 @@ class Profile:
     merge_namespaces: bool = False
     restore_object: bool = False
     restore_on_range: bool = False
+    archive_restore: ArchiveRestore | None = None
     protect_containers: bool = False
     propagate_post: bool = False
     remote_listing_failure: Literal["fail", "local"] | None = None

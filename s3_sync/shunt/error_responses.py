@@ -13,10 +13,14 @@ from swift.common.swob import Response as SwobResponse
 from s3_sync.errors import Archived, NotSupported, PreconditionFailed, RemoteError
 from s3_sync.providers.wrappers.bulkhead import CIRCUIT_OPEN
 from s3_sync.shunt.request import Request
+from s3_sync.shunt.retrievals import BeingRetrieved
 from s3_sync.shunt.telemetry import SwiftLogger
 
 _ARCHIVED = (
     "This object is in an archive storage class of its remote store. Restore it there before reading it.\n"
+)
+_RETRIEVING = (
+    "This object is in an archive storage class of its remote store, which is retrieving it; try later.\n"
 )
 _UNAVAILABLE = "The remote store of this container is not available. Try again later.\n"
 _NOT_SUPPORTED = "The remote store of this container does not support this operation for this object.\n"
@@ -29,6 +33,9 @@ def error_response(error: RemoteError, request: Request, log: SwiftLogger) -> Sw
     plain = {"Content-Type": "text/plain"}
     if isinstance(error, Archived):
         log.increment("archived")
+        if isinstance(error, BeingRetrieved):
+            headers = {**plain, "Retry-After": _seconds(error)}
+            return HTTPServiceUnavailable(request=swob_request, body=_RETRIEVING, headers=headers)
         return HTTPForbidden(request=swob_request, body=_ARCHIVED, headers=plain)
     log.increment("errors")
     if error.code != CIRCUIT_OPEN:  # the circuit breaker has logged that once
@@ -36,7 +43,10 @@ def error_response(error: RemoteError, request: Request, log: SwiftLogger) -> Sw
     if isinstance(error, NotSupported):
         return HTTPNotImplemented(request=swob_request, body=_NOT_SUPPORTED, headers=plain)
     if error.transient or isinstance(error, PreconditionFailed):
-        wait = str(max(1, round(error.retry_after or 1.0)))
-        headers = {**plain, "Retry-After": wait}
+        headers = {**plain, "Retry-After": _seconds(error)}
         return HTTPServiceUnavailable(request=swob_request, body=_UNAVAILABLE, headers=headers)
     return HTTPBadGateway(request=swob_request, body=_REFUSED, headers=plain)
+
+
+def _seconds(error: RemoteError) -> str:
+    return str(max(1, round(error.retry_after or 1.0)))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
+from typing import NoReturn
 
 from swift.common.request_helpers import resolve_etag_is_at_header
 from swift.common.swob import HTTPBadRequest, HTTPException
@@ -19,7 +20,7 @@ from swift.common.swob import Response as SwobResponse
 from swift.common.utils import drain_and_close
 from swift.common.wsgi import make_subrequest
 
-from s3_sync.errors import InvalidRequest, NotFound, PreconditionFailed, RemoteError
+from s3_sync.errors import Archived, InvalidRequest, NotFound, PreconditionFailed, RemoteError
 from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import GetResult
@@ -30,6 +31,7 @@ from s3_sync.shunt.manifest_cache import Etags, LargeObjects, is_dynamic, is_lar
 from s3_sync.shunt.proxyfs import ProxyFs
 from s3_sync.shunt.request import SOURCE, Environ, LocalResponse, RemoteLookup, Request, StartResponse
 from s3_sync.shunt.response_body import BodyObserver, RangeReader, ResponseBody
+from s3_sync.shunt.retrievals import Retrievals
 from s3_sync.shunt.rights import Refused, check_bytes, check_listing, may_restore
 from s3_sync.shunt.symlinks import Find, check_link, followed, symlink_headers
 from s3_sync.shunt.telemetry import SwiftLogger
@@ -71,6 +73,7 @@ class ObjectReads:
         self._large = large
         self._visibility = visibility
         self._restore = restore
+        self._retrievals = Retrievals(log)
         self._log = log
 
     def __call__(self, request: Request, start_response: StartResponse) -> Iterable[bytes]:
@@ -120,9 +123,23 @@ class ObjectReads:
 
     def _answer_with_retry(self, lookup: RemoteLookup) -> Answer:
         try:
-            return self._answer(lookup)
-        except PreconditionFailed:  # the object was replaced between two requests
-            return self._answer(lookup)
+            try:
+                return self._answer(lookup)
+            except PreconditionFailed:  # the object was replaced between two requests
+                return self._answer(lookup)
+        except Archived:
+            if lookup.request.method == "GET" and lookup.target.mapping.profile.archive_restore is not None:
+                self._retrieve(lookup)
+            raise
+
+    def _retrieve(self, lookup: RemoteLookup) -> NoReturn:
+        """Have the store retrieve an object in an archive class, if the client may read it. Raises what a
+        read of it does, else BeingRetrieved or Archived."""
+        info = lookup.bucket.head_object(lookup.name)
+        self._visibility.check(lookup, info)
+        self._check_rights(lookup, info)
+        check_link(lookup, self._etags(lookup, info).swift)
+        self._retrievals.begin(lookup, info)
 
     def _answer(self, lookup: RemoteLookup) -> Answer:
         """Return the response for the client. Raises RemoteError."""

@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -21,6 +22,7 @@ from servers.server import AnyServer
 from servers.shunted import SOON, Archive, Shunted
 
 BODY = bytes(range(256)) * 1000
+RETRIEVAL = 3
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +79,47 @@ def test_get_of_object_in_archive_storage_class_is_403(archive: Archive, storage
         assert b"archive storage class" in answer.body
     head = archive.ask("HEAD", "cold")
     assert (head.status, head.headers["content-length"]) == (200, str(len(BODY)))
+
+
+@pytest.fixture
+def slow_retrievals(moto_store: Store) -> Iterator[None]:
+    """Retrieving an object takes as long as it must be old before."""
+
+    def request(path: str, **content: object) -> None:
+        body = json.dumps({"model_name": "s3::keyrestore", **content}).encode()
+        url = f"{moto_store.endpoint}/moto-api/state-manager/{path}"
+        urllib.request.urlopen(
+            urllib.request.Request(url, body, {"Content-Type": "application/json"})
+        ).close()
+
+    request("set-transition", transition={"progression": "time", "seconds": RETRIEVAL})
+    yield
+    request("unset-transition")
+
+
+def test_get_has_an_archived_object_retrieved_and_restored(
+    cluster: Shunted, moto_store: Store, slow_retrievals: None
+) -> None:
+    with FaultProxy.before(moto_store.endpoint) as remote:
+        wanted = {"days": 2, "tier": "Bulk"}
+        behind = moto_store.behind(remote.endpoint)
+        archive = Archive(cluster, behind, restore_object=True, archive_restore=wanted)
+        archive.store("cold", BODY, StorageClass="GLACIER")
+        time.sleep(RETRIEVAL + 0.5)  # else moto takes the object for retrieved before it is being retrieved
+        assert archive.ask("HEAD", "cold").status == 200
+        assert [entry["name"] for entry in json.loads(archive.get(None, "format=json").body)] == ["cold"]
+        assert remote.calls("POST") == []
+        for headers in ({}, {"Range": "bytes=0-1"}, {"Range": "bytes=0-1,5-9"}, {}):
+            answer = archive.get("cold", **headers)
+            assert (answer.status, answer.headers["retry-after"]) == (503, "900")
+            assert b"retrieving" in answer.body
+        assert len(remote.calls("POST", "/cold")) == 1
+        wait_until(lambda: archive.get("cold").status == 200, SOON, "the object retrieved")
+        assert archive.get("cold").body == BODY
+        assert archive.restored("cold").body == BODY
+        assert len(remote.calls("POST", "/cold")) == 1
+        head = archive.s3.head_object(Bucket=archive.bucket, Key=f"{archive.prefix}cold")
+        assert head["StorageClass"] == "GLACIER"
 
 
 def test_mapping_of_account_serves_each_of_its_containers(cluster: Shunted, moto_store: Store) -> None:

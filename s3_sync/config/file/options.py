@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from s3_sync.config.archive_restore import ArchiveRestore
 from s3_sync.config.file.base import FileModel
 from s3_sync.config.file.budgets import BudgetForm, DeleteBudgetForm
 from s3_sync.config.file.types import (
@@ -46,6 +47,16 @@ class PlaceForm(FileModel):
     prefix_join: Literal["directory", "literal"] = "directory"
 
 
+class ArchiveRestoreForm(FileModel):
+    """``archive_restore`` of a mapping or a profile."""
+
+    days: Annotated[int, Field(ge=1, le=36500)] = 7
+    tier: Literal["Standard", "Bulk", "Expedited"] = "Standard"
+
+    def archive_restore(self) -> ArchiveRestore:
+        return ArchiveRestore(self.days, self.tier)
+
+
 class PolicyForm(FileModel):
     """The policy for the objects of a mapping: the options of a profile."""
 
@@ -58,6 +69,7 @@ class PolicyForm(FileModel):
     merge_namespaces: bool = False
     restore_object: bool = False
     restore_on_range: bool = False
+    archive_restore: ArchiveRestoreForm | None = None
     protect_containers: bool = False
     propagate_post: bool = False
     remote_listing_failure: Literal["fail", "local"] | None = None

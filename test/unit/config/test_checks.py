@@ -210,12 +210,29 @@ def test_mappings_without_a_circle_give_no_warning(loaded: Any, mappings: Any) -
 
 
 def test_cloud_shunt_options_without_prerequisite_give_warnings(loaded: Any) -> None:
-    on = {"restore_on_range": True, "protect_containers": True}
+    on = {"restore_on_range": True, "protect_containers": True, "archive_restore": {}}
     result = loaded(mapping("a", **on), mapping("b", merge_namespaces=True, restore_object=True, **on))
     assert [str(warning) for warning in result.warnings] == [
         "containers[0].restore_on_range: has no effect without restore_object",
+        "containers[0].archive_restore: has no effect without merge_namespaces",
         "containers[0].protect_containers: has no effect without merge_namespaces",
     ]
+
+
+@pytest.mark.parametrize(
+    ("tier", "storage_class", "is_told"),
+    [
+        ("Expedited", "DEEP_ARCHIVE", True),
+        ("Expedited", "GLACIER", False),
+        ("Bulk", "DEEP_ARCHIVE", False),
+    ],
+)
+def test_a_tier_that_the_storage_class_lacks_is_told(
+    loaded: Any, tier: str, storage_class: str, is_told: bool
+) -> None:
+    options = {"archive_restore": {"tier": tier}, "storage_class": storage_class, "merge_namespaces": True}
+    warnings = [str(warning) for warning in loaded(mapping("a", **options)).warnings]
+    assert any("archive_restore: Expedited does not exist" in warning for warning in warnings) is is_told
 
 
 class TestMovingMappings:

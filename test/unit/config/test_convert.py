@@ -279,6 +279,7 @@ USABLE: dict[str, st.SearchStrategy[Any]] = {
     "selection_criteria": st.sampled_from([{}, {"a": "b"}, {"NOT": {"a": "b"}}, None]),
     "exclude_pattern": st.sampled_from(["", "^$", "^tmp/", None]),
     "storage_class": st.sampled_from(["", "STANDARD_IA", None]),
+    "archive_restore": st.sampled_from([None, {}, {"days": 3}, {"tier": "Bulk"}, {"tier": "Expedited"}]),
     "delete_budget": st.sampled_from([None, {"deletes": 5}, {"percent": 2.5, "then": "next_interval"}]),
     "budget": st.sampled_from(
         [None, {}, {"timezone": "UTC", "timetable": [{"to": "08:00", "requests_per_second": 5, "x": 1}]}]

@@ -45,6 +45,8 @@ class Log:
     def increment(self, metric: str) -> None:
         self.counted.append(metric)
 
+    def info(self, *_: object) -> None: ...
+
     def error(self, *_: object) -> None: ...
 
 
