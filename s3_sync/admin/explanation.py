@@ -38,13 +38,20 @@ class LocalStatus:
 
 @dataclass(slots=True)
 class RemoteStatus:
-    """State of ``key`` at the store: ``present``, ``absent``, ``unavailable``, or ``not asked``."""
+    """State of ``key`` at the store: ``present``, ``absent``, ``unavailable``, or ``not asked``.
+
+    ``archived``: it is in an archive class, and cannot be read; ``retrieving``: the store is retrieving it;
+    ``retrieved_until``: until when a retrieved object can be read, infinity for ever, None for any other."""
 
     state: str
     key: str
     size: int | None = None
     etag: str = ""
     swift_timestamp: str = ""
+    storage_class: str = ""
+    archived: bool = False
+    retrieving: bool = False
+    retrieved_until: float | None = None
     detail: str = ""
 
 
@@ -185,6 +192,8 @@ def _remote(registry: Registry, mapping: Mapping, name: str) -> RemoteStatus:
         marked = info.meta.swift_timestamp
         found.state, found.size, found.etag = "present", info.size, info.etag or ""
         found.swift_timestamp = marked.internal if marked else ""
+        found.storage_class, found.archived = info.storage_class, info.archived
+        found.retrieving, found.retrieved_until = info.retrieving, info.retrieved_until
     return found
 
 

@@ -19,7 +19,9 @@ from s3_sync.errors import ConfigError, SyncError, UsageError
 PROGRAM = "swift-s3-ctl"
 CONFIG = "/etc/swift-s3-sync/sync.json"
 #: modules of ``s3_sync.admin.commands``, in the order of the help
-COMMANDS = ("status", "failed", "explain", "reset", "pause", "resume", "allow_deletes", "verify_data")
+COMMANDS = (
+    "status", "failed", "explain", "reset", "pause", "resume", "allow_deletes", "verify_data", "restore",
+)  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -22,3 +22,11 @@ def pause(text: str) -> float:
     if not 0 < seconds <= 86400:
         raise ArgumentTypeError(f"{text!r} is not a number of seconds between 0 and 86400")
     return max(0.1, seconds)
+
+
+def days(text: str) -> int:
+    """Parse a number of days, from 1 to 36500. Raises ArgumentTypeError."""
+    number = natural(text)
+    if not 1 <= number <= 36500:
+        raise ArgumentTypeError(f"{text!r} is not a number of days between 1 and 36500")
+    return number

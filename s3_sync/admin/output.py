@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import datetime, timezone
 from typing import Any, TextIO
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import TimeRemainingColumn as ETA
 from rich.table import Table
 from rich.text import Text
 
@@ -67,6 +70,15 @@ class Output:
             if is_dataclass(value) and not isinstance(value, type):
                 written = asdict(value)
             self._write(json.dumps(_finite(written)))
+
+    @contextmanager
+    def progress(self, total: int, what: str) -> Iterator[Callable[[], None]]:
+        """Show how many of ``total`` are done, on a terminal only. Yields a function to call for each."""
+        shown = self.console.is_terminal and not self.as_json
+        columns = TextColumn("{task.completed}/{task.total} {task.description}"), BarColumn(), ETA()
+        with Progress(*columns, console=self.console, transient=True, disable=not shown) as progress:
+            task = progress.add_task(what, total=total)
+            yield lambda: progress.advance(task)
 
     def flush(self) -> None:
         """Raises BrokenPipeError if the reader has closed the pipe."""

@@ -146,3 +146,42 @@ def test_installed_command_shows_status_and_rejects_unknown_mapping(pair: Pair, 
     done = daemon.ctl("resume", "nobody/nothing")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("swift-s3-ctl: there is no usable mapping nobody/nothing")
+
+
+class TestRestore:
+    @pytest.fixture
+    def archived(
+        self, swift: SwiftCluster, moto_store: Store, new_daemon: NewDaemon
+    ) -> tuple[Pair, SyncDaemon]:
+        """Three objects in GLACIER."""
+        pair = new_pair(swift, moto_store, storage_class="GLACIER")
+        daemon = new_daemon(pair)
+        pair.put("a/1", b"1")
+        pair.put("a/2", b"22")
+        pair.put("b", b"333")
+        assert daemon.once().returncode == 0
+        return pair, daemon
+
+    def test_dry_run_then_restore_then_readable(self, archived: tuple[Pair, SyncDaemon]) -> None:
+        pair, daemon = archived
+        label = f"{pair.swift.account}/{pair.container}"
+        plan = asked(daemon, "restore", label, "--dry-run", "--tier", "Bulk")
+        assert (plan["objects"]["GLACIER"], plan["tier"], plan["days"]) == (3, "Bulk", 7)
+        refused = daemon.ctl("restore", label)
+        assert (refused.returncode, "add --yes" in refused.stderr) == (2, True)
+        [found] = asked(daemon, "explain", f"{label}/a/1")["mappings"]
+        remote = found["remote"]
+        assert (remote["storage_class"], remote["archived"], remote["retrieved_until"]) == (
+            "GLACIER", True, None,
+        )  # fmt: skip
+        done = daemon.ctl("restore", label, "--yes", "--days", "2", "--prefix", "a/")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "2 objects requested: begun 2" in done.stdout
+        [found] = asked(daemon, "explain", f"{label}/a/1")["mappings"]
+        assert not found["remote"]["archived"]
+        assert found["remote"]["retrieved_until"] == pytest.approx(time.time() + 2 * 86400, abs=86400)
+        told = daemon.ctl("explain", f"{label}/a/1").stdout
+        assert "GLACIER: retrieved, can be read until" in told
+        assert "GLACIER: the object cannot be read before" in daemon.ctl("explain", f"{label}/b").stdout
+        again = daemon.ctl("restore", label, "--yes")
+        assert "3 objects requested: begun 1, readable 2" in again.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 
@@ -14,6 +15,7 @@ from s3_sync.admin.explanation import (
     Explanation,
     LocalStatus,
     MappingExplanation,
+    RemoteStatus,
     explain,
 )
 from s3_sync.admin.failures import Failure
@@ -73,9 +75,23 @@ def _mapping(each: MappingExplanation) -> Iterator[tuple[str, str]]:
         text += f", {remote.size} bytes, ETag {remote.etag}"
         text += f", of {remote.swift_timestamp}" if remote.swift_timestamp else ""
     yield "in the store", text + (f": {remote.detail}" if remote.detail else "")
+    if remote.storage_class or remote.archived:
+        yield "storage class", _storage_class(remote)
     yield "bytes", _WHERE.get(each.bytes_in, "unknown")
     for error in each.errors:
         yield "error", error
+
+
+def _storage_class(remote: RemoteStatus) -> str:
+    text = remote.storage_class or "unknown"
+    if remote.retrieving:
+        return f"{text}: the store is retrieving the object, which cannot be read yet"
+    if remote.archived:
+        return f"{text}: the object cannot be read before the store has retrieved it"
+    if remote.retrieved_until is None:
+        return text
+    end = "for good" if math.isinf(remote.retrieved_until) else f"until {moment(remote.retrieved_until)}"
+    return f"{text}: retrieved, can be read {end}"
 
 
 def _policy(each: MappingExplanation) -> Iterator[tuple[str, str]]:

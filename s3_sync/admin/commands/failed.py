@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import islice
 
 from s3_sync.admin import exit_codes as codes
+from s3_sync.admin.confirmation import is_confirmed
 from s3_sync.admin.failures import EXPIRY, Failure, FailureFilter, Version, failures, forget, retry
 from s3_sync.admin.node import NodeView
 from s3_sync.admin.number_arguments import natural
 from s3_sync.admin.output import NOTHING, Output, duration, moment
-from s3_sync.errors import UsageError
 from s3_sync.state.journal import QUARANTINE, RETRY
 
 NAME = "failed"
@@ -64,17 +63,13 @@ def run(node: NodeView, options: Namespace, output: Output) -> int:
 
 def _forget(node: NodeView, found: Sequence[Version], sure: bool, output: Output) -> int:
     """Drop exactly the failures that were counted, not those that happen before the operator confirms."""
-    if found and not sure:
-        if sys.stdin is None or not sys.stdin.isatty():
-            raise UsageError("--forget asks for confirmation; without a terminal, add --yes")
-        print(
-            f"{len(found)} objects have not converged. Once forgotten, they are neither retried, until they"
-            " change or the mapping is reset, nor reported any more. Forget them? [yes/no] ",
-            end="", file=sys.stderr, flush=True,
-        )  # fmt: skip
-        if sys.stdin.readline().strip() != "yes":
-            output.line("Nothing was forgotten.")
-            return codes.FAILED
+    question = (
+        f"{len(found)} objects have not converged. Once forgotten, they are neither retried, until they"
+        " change or the mapping is reset, nor reported any more. Forget them?"
+    )
+    if found and not sure and not is_confirmed(question, "--forget"):
+        output.line("Nothing was forgotten.")
+        return codes.FAILED
     number = forget(node, found)
     output.answer({"forgotten": number})
     output.line(f"{number} objects were forgotten.")
