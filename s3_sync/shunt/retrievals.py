@@ -84,5 +84,5 @@ class Retrievals:
 
 def _version(lookup: RemoteLookup, info: ObjectInfo) -> _Version:
     bucket = lookup.bucket
-    store = lookup.target.mapping.credentials.store
+    store = lookup.target.mapping.credentials.store_id
     return store, bucket.name, bucket.namer.key(info.name), info.etag, info.last_modified
