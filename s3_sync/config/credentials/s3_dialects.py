@@ -78,6 +78,9 @@ class Dialect(FileModel):
         "x-amz-copy-source-if-match", description="Header of the condition on the source of a copy"
     )
     copies_parts: bool = Field(True, description="Has UploadPartCopy: metadata of objects above `max_copy`")
+    copies_parts_of_any_key: bool = Field(
+        False, description="UploadPartCopy decodes the key of its source once, also one with % or ?"
+    )
     multipart: bool = Field(True, description="Has multipart uploads")
     max_name: _Bytes = Field(1024, description="Bytes of a key")
     max_metadata: _Bytes = Field(2048, description="Bytes of user metadata, names and values")
@@ -140,6 +143,7 @@ _TABLE = (
         encrypts=True,
         put_if_absent=True,
         put_if_match=True,
+        copies_parts_of_any_key=True,
         max_parts=10_000,
         delete_needs_md5=False,
         storage_classes=(
@@ -172,7 +176,9 @@ _TABLE = (
     ),
     # the limits of parts are s3api's max_upload_part_num
     Dialect(name="swift", tenants=False, put_if_absent=True, expires=False, storage_classes=("STANDARD",)),
-    # conditions hold for PUT without quotes only, and not at all for CompleteMultipartUpload
+    # Conditions hold for PUT without quotes only, and not at all for CompleteMultipartUpload. UploadPartCopy
+    # decodes its source twice: for `a%20b` it copies from `a b`, and a % that begins no code ends the
+    # gateway. And it has no conditions.
     Dialect(
         name="ceph",
         max_parts=10_000,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,9 @@ from s3_sync.providers.s3.proved_writes import Expected, Writer
 from s3_sync.providers.s3.transport.base import PartOf, Upload
 from s3_sync.providers.s3.transport.sigv4 import Header
 from s3_sync.streams.reader import Body
+
+#: what a second decoding of a copy's source would change or end
+_ENCODED = re.compile("[%?]")
 
 
 class Uploads:
@@ -92,6 +96,8 @@ class S3Upload:
         dialect = self._uploads.account.dialect
         if not dialect.copies_parts:
             raise NotSupported(f"{what}: {dialect.name} has no UploadPartCopy")
+        if _ENCODED.search(key) and not dialect.copies_parts_of_any_key:
+            raise NotSupported(f"{what}: the store may decode the key twice, and copy from another object")
         conditions = {} if if_match is None else {dialect.copy_condition: f'"{if_match}"'}
         with translated(what):
             response = self._uploads.account.client.upload_part_copy(

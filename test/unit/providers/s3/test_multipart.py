@@ -12,12 +12,13 @@ from s3_sync.errors import (
     AccessDenied,
     BadDigest,
     NotFound,
+    NotSupported,
     PreconditionFailed,
     RemoteUnavailable,
     UnexpectedAnswer,
 )
 from s3_sync.model.keys import KeyNamer
-from s3_sync.model.objects import ObjectMeta
+from s3_sync.model.objects import ByteRange, ObjectMeta
 from s3_sync.providers.base import Part, WriteOptions
 from s3_sync.providers.s3.bucket import S3Bucket
 from s3_sync.providers.s3.multipart import multipart_etag
@@ -138,6 +139,20 @@ def test_complete_copied_parts_is_proved_by_the_etag_that_follows_from_theirs(
     store.answers = [empty, shown("0" * 32 + "-2")]
     with pytest.raises(UnexpectedAnswer):
         bucket.upload_by_id("name", "id").complete(copied)
+
+
+@pytest.mark.parametrize("name", ["a%20b", "%", "a?versionId=3"])
+def test_copy_part_of_a_name_that_a_second_decoding_changes_is_for_amazon_only(
+    store: ScriptedS3, open_provider: Any, name: str
+) -> None:
+    """Ceph 16 copies from `a b` instead, or crashes."""
+    copied = f"<CopyPartResult><ETag>{'0' * 32}</ETag></CopyPartResult>".encode()
+    store.answers = [Answer(200, {}, copied)]
+    with pytest.raises(NotSupported):
+        open_provider().bucket("bucket", NAMER).upload_by_id(name, "id").copy_part(1, ByteRange(0, 3))
+    assert store.requests == []
+    amazon = open_provider(dialect=AWS, region="us-east-1", addressing_style="path").bucket("bucket", NAMER)
+    assert amazon.upload_by_id(name, "id").copy_part(1, ByteRange(0, 3)).etag == "0" * 32
 
 
 def test_abort_upload_ignores_a_missing_upload_only(store: ScriptedS3, bucket: S3Bucket) -> None:
