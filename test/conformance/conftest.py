@@ -10,8 +10,14 @@ import pytest
 from conformance.targets import STORES, Target, target_of
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import Bucket, Provider
+from servers.ceph_packages import missing
 
 BUCKET = "conformance"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if reason := missing():
+        terminalreporter.write_line(f"left out of the conformance suite: the store ceph. {reason}")
 
 
 @pytest.fixture(scope="session", params=STORES)

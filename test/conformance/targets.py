@@ -80,6 +80,8 @@ class Quirks:
     storage_classes: bool = True
     #: what turns out when conditions of writes are tried: If-None-Match, If-Match
     conditions: tuple[bool, bool] = (True, True)
+    #: takes a checksum that comes behind the body
+    takes_trailers: bool = True
     #: has rules that make objects expire
     expires: bool = True
     #: does not give the bytes of what is in GLACIER
@@ -138,6 +140,7 @@ QUIRKS: dict[str, Quirks] = {
     "ceph": Quirks(
         # If-Match of a PUT holds without quotes only, and a completion looks at neither
         conditions=(False, False),
+        takes_trailers=False,
         # GLACIER is a pool like any other
         archives=False,
         forgets_group_of_start=True,

@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 
 from conformance.samples import MIB, OnceBody, md5, read, sample
-from conformance.targets import target_of
+from conformance.targets import QUIRKS, target_of
 from s3_sync.config.credentials.s3_dialects import CLONE
 from s3_sync.config.secret import Secret
-from s3_sync.errors import AccessDenied, BadDigest, NotSupported
+from s3_sync.errors import AccessDenied, BadDigest, NotSupported, RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta, PutOptions
 from s3_sync.providers.base import Bucket, ListQuery, WriteOptions
 from s3_sync.providers.s3.provider import S3Provider
 from s3_sync.streams.reader import BytesBody
+from servers.ceph_packages import missing
 
 CHUNK = 64 * 1024
 SIZES = (0, 10, CHUNK, CHUNK + 1, 2 * CHUNK, 2 * MIB + 17)
@@ -24,7 +25,7 @@ CHECKSUMS = ("md5", "none", "crc32", "crc64nvme", "sha256")
 WAYS = {"unsigned": (True, True), "signed chunks": (True, False), "sdk": (False, True)}
 
 
-@pytest.fixture(params=["swift", "moto"])
+@pytest.fixture(params=["swift", "moto", *(() if missing() else ("ceph",))])
 def server(request: pytest.FixtureRequest) -> tuple[str, Any]:
     return request.param, request.getfixturevalue(request.param)
 
@@ -38,15 +39,26 @@ def open_bucket(server: tuple[str, Any], namer: KeyNamer, checksum: str, way: st
     return provider.bucket("conformance", namer)
 
 
+def refuses_trailer(server: tuple[str, Any], checksum: str, way: str) -> bool:
+    """Whether the first large body is refused for its trailer; later ones come without."""
+    trails = way != "sdk" and checksum not in ("md5", "none")
+    return trails and not QUIRKS[server[0]].takes_trailers
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("checksum", CHECKSUMS)
 def test_object_arrives_with_every_checksum_and_signature(
     server: tuple[str, Any], namer: KeyNamer, checksum: str, way: str
 ) -> None:
     bucket = open_bucket(server, namer, checksum, way)
+    refused = refuses_trailer(server, checksum, way)
     for size in SIZES:
         data = sample(size)
         meta = ObjectMeta({"content-type": "text/plain", "content-encoding": "gzip"})
+        if refused and size > CHUNK:
+            refused = False
+            with pytest.raises(RemoteUnavailable, match="trailing checksums"):
+                bucket.put_object("object", BytesBody(data), PutOptions(size, meta, md5(data)))
         result = bucket.put_object("object", BytesBody(data), PutOptions(size, meta, md5(data)))
         assert result.etag == md5(data)
         assert read(bucket, "object") == data
@@ -61,6 +73,9 @@ def test_part_arrives_with_every_checksum_and_signature(
     bucket = open_bucket(server, namer, checksum, way)
     data = sample(2 * MIB + 17)
     upload = bucket.create_upload("object", ObjectMeta())
+    if refuses_trailer(server, checksum, way):
+        with pytest.raises(RemoteUnavailable, match="trailing checksums"):
+            upload.upload_part(1, BytesBody(data), len(data), md5(data))
     part = upload.upload_part(1, BytesBody(data), len(data), md5(data))
     upload.complete([part])
     assert read(bucket, "object") == data
@@ -84,6 +99,9 @@ def test_checksum_of_a_stream_that_cannot_rewind_is_sent_behind_it(
     server: tuple[str, Any], namer: KeyNamer, way: str
 ) -> None:
     bucket = open_bucket(server, namer, "crc32", way)
+    if refuses_trailer(server, "crc32", way):
+        with pytest.raises(RemoteUnavailable, match="trailing checksums"):
+            bucket.put_object("object", OnceBody(sample(MIB)), PutOptions(MIB))
     bucket.put_object("object", OnceBody(sample(MIB)), PutOptions(MIB))
     assert read(bucket, "object") == sample(MIB)
 
