@@ -10,6 +10,7 @@ from bench.both_proxies import BothProxies
 from bench.cases import (
     changes,
     deletes,
+    each_store,
     first_copy,
     idle_mappings,
     lag,
@@ -48,6 +49,7 @@ CASES = {
     "nothing_to_do": Case(nothing_to_do.run),
     "changes": Case(changes.run),
     "deletes": Case(deletes.run),
+    "each_store": Case(each_store.run),
     "verify_dense": Case(verify_dense.run, _TWO_NODES),
     "verify_scattered": Case(verify_scattered.run, _TWO_NODES),
     "idle_mappings": Case(idle_mappings.run),
