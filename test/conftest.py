@@ -18,8 +18,8 @@ from uuid import uuid4
 
 import pytest
 
+from other_store import LEFT_OUT, choose
 from servers.ceph import CephGateway
-from servers.ceph_packages import missing
 from servers.moto import MotoServer
 from servers.rclone import RcloneS3
 from servers.scratch import scratch_base
@@ -30,6 +30,16 @@ from servers.swift import SwiftCluster
 LOGS = Path(__file__).parent / "logs"
 A_DAY = 86400  # seconds that saved logs are kept
 MESSAGES = pytest.StashKey[list[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    about = "run the tests that can take another store with this one, and no others (test/other_store.py)"
+    parser.addoption("--store", choices=["ceph"], help=about)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("store"):
+        choose(config, items)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -75,8 +85,10 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if reason := missing():
-        terminalreporter.write_line(f"left out: the store ceph. {reason}")
+    if config.getoption("store"):
+        terminalreporter.write_line("left out: what depends on no store, or on another one; and")
+        for test, reason in LEFT_OUT.items():
+            terminalreporter.write_line(f"  {test}: {reason}")
     for message in config.stash[MESSAGES]:
         terminalreporter.write_line(message)
 
@@ -156,6 +168,13 @@ def rclone(request: pytest.FixtureRequest) -> Iterator[RcloneS3]:
 def ceph(request: pytest.FixtureRequest) -> Iterator[CephGateway]:
     """Only where its programs are: what asks for it must be left out elsewhere, as the summary says."""
     with running(CephGateway(), request) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def ceph_with_small_parts(request: pytest.FixtureRequest) -> Iterator[CephGateway]:
+    """Parts can be of any size, as with the S3 API of Swift."""
+    with running(CephGateway(min_part=1), request) as server:
         yield server
 
 

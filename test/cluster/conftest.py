@@ -15,9 +15,7 @@ from s3_sync.cluster.objects import LocalObject
 from servers.daemon import NewDaemon, SyncDaemon
 from servers.descriptors import NOTE, left_open
 from servers.local import Local, Open, left_open_here
-from servers.moto import MotoServer
 from servers.pair import Pair, Store, new_pair
-from servers.rclone import RcloneS3
 from servers.shunted import Archive, Shunted
 from servers.swift import SwiftCluster
 
@@ -41,19 +39,26 @@ def no_descriptor_is_left(
 
 
 @pytest.fixture(scope="session")
-def s3api(swift: SwiftCluster) -> Store:
+def other_store(request: pytest.FixtureRequest) -> Store | None:
+    """The store that `--store` names instead of those that tests ask for; it takes parts of any size."""
+    name = request.config.getoption("store")
+    return Store.server(request.getfixturevalue(f"{name}_with_small_parts")) if name else None
+
+
+@pytest.fixture(scope="session")
+def s3api(swift: SwiftCluster, other_store: Store | None) -> Store:
     """The strictest of the stores: Swift's own S3 API, over another account."""
-    return Store.s3api(swift)
+    return other_store or Store.s3api(swift)
 
 
 @pytest.fixture(scope="session")
-def moto_store(moto: MotoServer) -> Store:
-    return Store.server(moto)
+def moto_store(request: pytest.FixtureRequest, other_store: Store | None) -> Store:
+    return other_store or Store.server(request.getfixturevalue("moto"))
 
 
 @pytest.fixture(scope="session")
-def rclone_store(rclone: RcloneS3) -> Store:
-    return Store.server(rclone)
+def rclone_store(request: pytest.FixtureRequest, other_store: Store | None) -> Store:
+    return other_store or Store.server(request.getfixturevalue("rclone"))
 
 
 @pytest.fixture

@@ -24,8 +24,8 @@ def swift(start_server: Callable[[SwiftCluster], SwiftCluster]) -> SwiftCluster:
 
 
 @pytest.fixture(scope="module")
-def s3api(swift: SwiftCluster) -> Store:
-    return Store.s3api(swift)
+def s3api(swift: SwiftCluster, other_store: Store | None) -> Store:
+    return other_store or Store.s3api(swift)
 
 
 @pytest.fixture
