@@ -7,7 +7,7 @@ so that a store that mends its ways fails a test here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest.mock import patch
 
@@ -17,6 +17,7 @@ from s3_sync.config.credentials.s3_dialects import CLONE
 from s3_sync.config.credentials.s3_dialects import DIALECTS as KNOWN
 from s3_sync.config.load import load_written
 from s3_sync.config.secret import Secret
+from s3_sync.errors import CredentialsRefused, InvalidRequest, NotSupported, RemoteError
 from s3_sync.providers.base import Provider
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.registry import Registry
@@ -53,8 +54,7 @@ class Quirks:
     underscores_lost_in_parts: bool = False
     #: bytes of user metadata
     metadata_limit: int = 2048
-    #: an underscore in the name of metadata becomes a hyphen, also where a signature of version 2 is checked;
-    #: none comes from Swift, which drops such headers
+    #: an underscore in the name of metadata becomes a hyphen, also where a signature of version 2 is checked
     hyphenates_metadata: bool = False
     #: an object's name can go on, behind a slash, as another object's name
     names_below_names: bool = True
@@ -86,15 +86,34 @@ class Quirks:
     expires: bool = True
     #: does not give the bytes of what is in GLACIER
     archives: bool = True
+    #: how a store without archive classes refuses to retrieve
+    no_retrieval: type[RemoteError] = NotSupported
 
 
-#: what the provider is told about each store: what the table says of those that stand in it
+#: what the provider is told about each store, or about one target: what the table says of those in it
 DIALECTS = {
     "swift": KNOWN["swift"],
     "rclone": KNOWN["rclone"],
     "ceph": KNOWN["ceph"],
+    "ceph-sdk": CLONE,
+    "ceph-v2": CLONE,
     "moto": CLONE.model_copy(update={"put_if_absent": True, "put_if_match": True, "encrypts": True}),
 }
+
+_CEPH = Quirks(
+    ignores_if_match=frozenset({"copy_part"}),
+    # If-Match of a PUT holds without quotes only, and a completion looks at neither
+    conditions=(False, False),
+    takes_trailers=False,
+    # GLACIER is a pool like any other
+    archives=False,
+    forgets_group_of_start=True,
+    breaks_without_upload=frozenset({"complete"}),
+    hyphenates_metadata=True,
+)
+
+#: the header for conditions of copies is not known; a RestoreObject with an unsigned body is taken for a form
+_UNKNOWN_CEPH = replace(_CEPH, ignores_if_match=frozenset({"copy", "copy_part"}), no_retrieval=InvalidRequest)
 
 QUIRKS: dict[str, Quirks] = {
     "memory": Quirks(),
@@ -137,16 +156,10 @@ QUIRKS: dict[str, Quirks] = {
         copies_no_parts=True,
         small_parts=True,
     ),
-    "ceph": Quirks(
-        # If-Match of a PUT holds without quotes only, and a completion looks at neither
-        conditions=(False, False),
-        takes_trailers=False,
-        # GLACIER is a pool like any other
-        archives=False,
-        forgets_group_of_start=True,
-        breaks_without_upload=frozenset({"complete"}),
-        hyphenates_metadata=True,
-    ),
+    "ceph": _CEPH,
+    "ceph-sdk": _UNKNOWN_CEPH,
+    # RestoreObject, which it does not have, is signed differently
+    "ceph-v2": replace(_UNKNOWN_CEPH, no_retrieval=CredentialsRefused),
 }
 
 
@@ -161,7 +174,7 @@ class Target:
 
     @property
     def quirks(self) -> Quirks:
-        return QUIRKS[self.store]
+        return QUIRKS.get(self.id) or QUIRKS[self.store]
 
     def provider(self, **changes: Any) -> Provider:
         return self.build(self.credentials.model_copy(update=changes))
@@ -191,8 +204,8 @@ def _toy() -> Target:
     return Target("toy", "memory", NOBODY, lambda _: provider)
 
 
-def _s3(store: str, direct: bool) -> Callable[[S3Credentials], Provider]:
-    dialect = DIALECTS[store]
+def _s3(target_id: str, direct: bool) -> Callable[[S3Credentials], Provider]:
+    dialect = DIALECTS.get(target_id) or DIALECTS[target_id.partition("-")[0]]
     return lambda credentials: S3Provider(credentials, connections=8, dialect=dialect, direct=direct)
 
 
@@ -238,5 +251,5 @@ def target_of(target_id: str, server: Any) -> Target:
         secret=Secret(TESTER.key if store == "swift" else server.secret_key),
         signature_version="s3" if variant == "v2" else "s3v4",
     )
-    build = _s3(store, direct=not variant)
+    build = _s3(target_id, direct=not variant)
     return Target(target_id, store, credentials, _retried(build) if variant == "v2" else build)
