@@ -18,7 +18,7 @@ from uuid import uuid4
 
 import pytest
 
-from other_store import LEFT_OUT, choose
+from other_store import choose, summary
 from servers.ceph import CephGateway
 from servers.moto import MotoServer
 from servers.rclone import RcloneS3
@@ -86,9 +86,8 @@ def pytest_testnodedown(node: Any) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if config.getoption("store"):
-        terminalreporter.write_line("left out: what depends on no store, or on another one; and")
-        for test, reason in LEFT_OUT.items():
-            terminalreporter.write_line(f"  {test}: {reason}")
+        for line in summary():
+            terminalreporter.write_line(line)
     for message in config.stash[MESSAGES]:
         terminalreporter.write_line(message)
 

@@ -37,7 +37,7 @@ def pair(swift3: SwiftCluster, store: Store) -> Pair:
 @pytest.fixture
 def nodes(swift3: SwiftCluster, pair: Pair, store: Store, tmp_path: Path) -> Iterator[Nodes]:
     with Nodes(swift3, pair, tmp_path) as nodes:
-        nodes.alter(ALL, dialect=CONDITIONS[store.name])
+        nodes.alter(ALL, dialect=CONDITIONS.get(store.name, {}))
         yield nodes
     for node in ALL:
         swift3.start_node(node)

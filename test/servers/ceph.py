@@ -83,6 +83,8 @@ osd_heartbeat_interval = 1
 # without tcp_nodelay a GET takes 45 ms
 rgw_frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
 rgw_thread_pool_size = 32
+# for buckets in the host's name
+rgw_dns_name = s3.test
 # what is deleted gives its memory back soon
 rgw_gc_obj_min_wait = 5
 rgw_gc_processor_period = 5
