@@ -120,4 +120,4 @@ def test_store_that_ignores_conditions_or_ranges_raises(
 
 def _lax(bucket: MemoryBucket, name: str, _: Any) -> MemoryResult:
     found = bucket._find(name)
-    return MemoryResult(found.info(name), None, BytesBody(found.data))
+    return MemoryResult(found.info(name, 0.0), None, BytesBody(found.data))
