@@ -118,7 +118,6 @@ _UNKNOWN_CEPH = replace(_CEPH, ignores_if_match=frozenset({"copy", "copy_part"})
 QUIRKS: dict[str, Quirks] = {
     "memory": Quirks(),
     "swift": Quirks(
-        unlisted_uploads=frozenset({"control", "noncharacter"}),
         underscores_lost_in_parts=True,
         constant_creation=True,
         storage_classes=False,

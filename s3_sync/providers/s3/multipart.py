@@ -8,12 +8,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from s3_sync.errors import BadDigest, NotFound, NotSupported, RemoteError, UnexpectedAnswer
+from s3_sync.errors import (
+    BadDigest,
+    NotFound,
+    NotSupported,
+    RemoteError,
+    RemoteUnavailable,
+    UnexpectedAnswer,
+)
 from s3_sync.model.objects import ByteRange, PutResult, is_md5
 from s3_sync.providers.base import Part
 from s3_sync.providers.s3.client import RAW_HEADERS, Account
 from s3_sync.providers.s3.errors import translated, unexpected, without_object
 from s3_sync.providers.s3.headers import condition_headers, unquoted
+from s3_sync.providers.s3.lenient_xml import NOT_XML
 from s3_sync.providers.s3.open_uploads import open_uploads
 from s3_sync.providers.s3.proved_writes import Expected, Writer
 from s3_sync.providers.s3.transport.base import PartOf, Upload
@@ -47,17 +55,36 @@ class Uploads:
         self.checksum = checksum if declared else ""
 
     def create(self, name: str, key: str, headers: Sequence[Header]) -> S3Upload:
+        """Create an upload. If its key has a character that XML cannot hold, some stores, such as Swift's S3
+        API, create it and then fail to write the response: it is the one that was not open before."""
         what = f"create the upload of {self.bucket}/{key}"
         sent = list(headers)
         if self.checksum:
             sent.append(("x-amz-checksum-algorithm", self.checksum.upper()))
-        with translated(what):
-            response = self.account.client.create_multipart_upload(
-                Bucket=self.bucket, Key=key, **{RAW_HEADERS: sent}
-            )
+        before = self._ids(key) if NOT_XML.search(key) else None
+        try:
+            with translated(what):
+                response = self.account.client.create_multipart_upload(
+                    Bucket=self.bucket, Key=key, **{RAW_HEADERS: sent}
+                )
+        except RemoteUnavailable:
+            created = set() if before is None else (self._ids(key) or set()) - before
+            if len(created) != 1:
+                raise
+            return S3Upload(self, name, key, created.pop(), tuple(headers))
         if not response.get("UploadId"):
             raise self.unexpected(what, "no UploadId", response)
         return S3Upload(self, name, key, str(response["UploadId"]), tuple(headers))
+
+    def _ids(self, key: str) -> set[str] | None:
+        """The ids of the key's open uploads; None if the store does not list uploads. Raises
+        RemoteUnavailable if another upload may hide them: one that is created now could not be found."""
+        try:
+            return {upload_id for found, upload_id, _ in self.open_uploads(key) if found == key}
+        except RemoteError as error:
+            if error.status == 500:
+                raise
+            return None
 
     def open_uploads(self, prefix: str) -> Iterator[tuple[str, str, float]]:
         """Key, upload id and start time of every open upload with this key prefix."""
@@ -130,7 +157,8 @@ class S3Upload:
         """As ``complete``, with the headers of the conditions.
 
         A retry finds no upload any more, but the object, if the first call succeeded. If the ETag of the
-        response is no proof, a HEAD must show the object.
+        response is no proof, a HEAD must show the object; and after a failure for a key that XML cannot hold,
+        since some stores complete the upload, and fail to write the response.
         """
         where = f"{self._uploads.bucket}/{self._key}"
         what = f"complete the upload of {where}"
@@ -142,8 +170,12 @@ class S3Upload:
                 response = self._uploads.account.client.complete_multipart_upload(
                     **self._target, MultipartUpload={"Parts": listed}, **{RAW_HEADERS: conditions}
                 )
-        except (NotFound, UnexpectedAnswer) as error:
-            if isinstance(error, NotFound) and error.code != "NoSuchUpload":
+        except (NotFound, RemoteUnavailable) as error:
+            if isinstance(error, NotFound):
+                may_be_complete = error.code == "NoSuchUpload"
+            else:
+                may_be_complete = isinstance(error, UnexpectedAnswer) or bool(NOT_XML.search(self._key))
+            if not may_be_complete:
                 raise
             return self._confirm(expected, error)
         returned = unquoted(response.get("ETag", ""))

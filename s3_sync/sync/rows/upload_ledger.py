@@ -131,7 +131,8 @@ class UploadLedger:
         for orphan in self.orphans():
             if result.attempt(partial(_abort, bucket, [orphan])):
                 self._journal.uploads.finished(self._key, orphan.upload_id)
-        for request in self._unanswered():
+        # in order: at some stores an upload with an odd name hides later ones (providers.s3.open_uploads)
+        for request in sorted(self._unanswered(), key=lambda each: each.name):
             if result.attempt(partial(self._abort_matching, bucket, request)):
                 self.start_failed(request.id)
         if self.is_listing_due() and bucket.namer.prefix:

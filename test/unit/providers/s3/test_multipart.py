@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -243,3 +244,160 @@ def test_create_upload_odd_key_in_the_answer_returns_the_upload_id(
     name, told = "InitiateMultipartUploadResult", f"<Key>a{written}</Key><UploadId>u1</UploadId>"
     store.answers = [Answer(200, {}, f"<{name}>{told}</{name}>".encode())]
     assert bucket.create_upload("a\x07", ObjectMeta()).upload_id == "u1"
+
+
+FAILED = error(500, "InternalError")
+MORE = "<IsTruncated>true</IsTruncated>"
+
+
+class TestStoreThatCannotWriteOddKeys:
+    """As Swift's S3 API: status 500 where a response would have a character that XML cannot hold."""
+
+    @pytest.mark.parametrize("prefix", ["a\x07b", "a\uffff"])
+    def test_list_uploads_sends_no_such_prefix_and_finds_only_those_with_it(
+        self, store: ScriptedS3, bucket: S3Bucket, prefix: str
+    ) -> None:
+        store.answers = [uploads_page(entry("a", "u1") + entry(f"{prefix}", "u2") + entry("ab", "u3"))]
+        assert [upload.upload_id for upload in bucket.list_uploads(prefix)] == ["u2"]
+        (request,) = store.requests
+        assert request.target.endswith("&prefix=a") or "prefix=a&" in request.target
+
+    def test_list_uploads_asks_for_single_ones_until_it_is_past_the_odd_key(
+        self, store: ScriptedS3, bucket: S3Bucket
+    ) -> None:
+        store.answers = [
+            FAILED,
+            uploads_page(entry("a", "u1"), MORE),
+            FAILED,
+            uploads_page(entry("b\x07", "u2"), MORE),
+            FAILED,
+            uploads_page(entry("c", "u3"), MORE),
+            uploads_page(entry("d", "u4") + entry("e", "u5"), MORE + "<NextKeyMarker>e</NextKeyMarker>"),
+            uploads_page(""),
+        ]
+        assert found(bucket) == [
+            ("a", "u1"), ("b\x07", "u2"), ("c", "u3"), ("d", "u4"), ("e", "u5"),
+        ]  # fmt: skip
+        asked = [parse_qs(urlsplit(request.target).query) for request in store.requests]
+        assert [(*each.get("key-marker", [""]), *each.get("max-uploads", ["all"])) for each in asked] == [
+            ("", "all"), ("", "1"), ("a", "2"), ("a", "1"),
+            ("b\x07", "2"), ("b\t", "1"), ("c", "2"), ("e", "4"),
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("key", "following"),
+        [
+            ("b\x07", "b\t"),
+            ("b\x0b", "b\r"),
+            ("b\x1fx", "b "),
+            ("b\uffff", "b\U00010000"),
+            ("\x01\x02", "\t"),
+        ],
+    )
+    def test_list_uploads_goes_on_behind_an_odd_key(
+        self, store: ScriptedS3, bucket: S3Bucket, key: str, following: str
+    ) -> None:
+        store.answers = [FAILED, uploads_page(entry(key, "u1"), MORE), FAILED, uploads_page("")]
+        assert found(bucket) == [(key, "u1")]
+        assert parse_qs(urlsplit(store.requests[-1].target).query)["key-marker"] == [following]
+        assert following > key
+
+    def test_list_uploads_in_an_outage_fails_after_one_more_request(
+        self, store: ScriptedS3, bucket: S3Bucket
+    ) -> None:
+        store.answers = [FAILED]
+        with pytest.raises(RemoteUnavailable):
+            found(bucket)
+        assert len(store.requests) == 2
+        store.answers = [error(503, "ServiceUnavailable")]
+        with pytest.raises(RemoteUnavailable):
+            found(bucket)
+        assert len(store.requests) == 3
+
+    @pytest.mark.parametrize(
+        ("name", "hidden"), [("a\x07", True), ("a\x05", False), ("a\x01", False), ("a\uffff", False)]
+    )
+    def test_list_uploads_of_a_name_that_another_one_may_hide_fails(
+        self, store: ScriptedS3, bucket: S3Bucket, name: str, hidden: bool
+    ) -> None:
+        store.answers = [FAILED, uploads_page(entry("a\x05", "u1"), MORE), FAILED, uploads_page("")]
+        if hidden:
+            with pytest.raises(RemoteUnavailable):
+                list(bucket.list_uploads(name))
+        else:
+            assert [each.upload_id for each in bucket.list_uploads(name)] == ["u1"] * (name == "a\x05")
+
+    def test_list_uploads_that_goes_in_circles_ends(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+        pages = [
+            uploads_page(entry("a", "u1"), f"{MORE}<NextKeyMarker>{key}</NextKeyMarker>") for key in "ab"
+        ]
+        store.answers = pages * 50
+        assert set(found(bucket)) == {("a", "u1")}
+        assert len(store.requests) == 3
+
+    @pytest.mark.parametrize("others", ["", entry("a\x07", "u0"), entry("a\x07x", "u0")])
+    def test_create_upload_that_fails_uses_the_one_that_is_new(
+        self, store: ScriptedS3, bucket: S3Bucket, others: str
+    ) -> None:
+        store.answers = [
+            uploads_page(others),
+            FAILED,
+            uploads_page(others + entry("a\x07", "u1")),
+            Answer(204, {}),
+        ]
+        upload = bucket.create_upload("a\x07", ObjectMeta())
+        assert (upload.name, upload.upload_id) == ("a\x07", "u1")
+        upload.abort()
+        assert "uploadId=u1" in store.requests[-1].target
+
+    @pytest.mark.parametrize(
+        "answers",
+        [
+            [uploads_page(""), FAILED, uploads_page("")],
+            [uploads_page(""), FAILED, uploads_page(entry("a\x07", "u1") + entry("a\x07", "u2"))],
+            [uploads_page(""), FAILED, error(403, "AccessDenied")],
+            [error(403, "AccessDenied"), FAILED],
+        ],
+    )
+    def test_create_upload_that_fails_without_a_single_new_one_raises(
+        self, store: ScriptedS3, bucket: S3Bucket, answers: list[Answer]
+    ) -> None:
+        store.answers = list(answers)
+        with pytest.raises(RemoteUnavailable, match="create the upload"):
+            bucket.create_upload("a\x07", ObjectMeta())
+        assert len(store.requests) == len(answers)
+
+    def test_create_upload_that_could_not_be_found_is_not_sent(
+        self, store: ScriptedS3, bucket: S3Bucket
+    ) -> None:
+        store.answers = [FAILED, uploads_page(entry("a\x05", "u1"), MORE), FAILED]
+        with pytest.raises(RemoteUnavailable, match="list the uploads"):
+            bucket.create_upload("a\x07", ObjectMeta())
+        assert {request.method for request in store.requests} == {"GET"}
+
+    def test_create_upload_of_other_keys_lists_nothing(self, store: ScriptedS3, bucket: S3Bucket) -> None:
+        store.answers = [FAILED]
+        with pytest.raises(RemoteUnavailable):
+            bucket.create_upload("a", ObjectMeta())
+        assert len(store.requests) == 1
+
+    @pytest.mark.parametrize(("name", "seen", "done"), [("a\x07", ETAG, True), ("a\x07", "x", False)])
+    def test_complete_that_fails_is_proved_by_a_head(
+        self, store: ScriptedS3, bucket: S3Bucket, name: str, seen: str, done: bool
+    ) -> None:
+        store.answers = [FAILED, shown(seen)]
+        upload = bucket.upload_by_id(name, "id")
+        if done:
+            assert upload.complete(PARTS).etag == ETAG
+        else:
+            with pytest.raises(RemoteUnavailable, match="complete the upload"):
+                upload.complete(PARTS)
+        assert [request.method for request in store.requests] == ["POST", "HEAD"]
+
+    def test_complete_of_other_keys_that_fails_asks_for_nothing_else(
+        self, store: ScriptedS3, bucket: S3Bucket
+    ) -> None:
+        store.answers = [FAILED, shown(ETAG)]
+        with pytest.raises(RemoteUnavailable):
+            bucket.upload_by_id("a", "id").complete(PARTS)
+        assert len(store.requests) == 1

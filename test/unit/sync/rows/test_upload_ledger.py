@@ -303,6 +303,25 @@ class TestUploadsWithoutAnId:
         world.reap()
         assert world.uploads == set()
 
+    def test_uploads_that_hide_one_another_are_all_aborted(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As those with odd names do in Swift's S3 API: only the first of them can be listed."""
+        for name in [f"o\x07{number}" for number in reversed(range(MAX_CONSECUTIVE_FAILURES + 2))]:
+            world.ledger.starting(name)
+            world.bucket.create_upload(name, ObjectMeta())
+        world.clock.sleep(OPENING_TIMEOUT)
+        every = world.bucket.list_uploads
+
+        def listing(name: str | None = None) -> Iterator[OpenUpload]:
+            if name and name > min(upload.name for upload in every()):
+                raise RemoteUnavailable("hidden", status=500)
+            return every(name)
+
+        monkeypatch.setattr(world.bucket, "list_uploads", listing)
+        world.reap()
+        assert list(every()) == []
+
 
 def test_written_manifest_is_remembered_after_a_restart(world: World) -> None:
     assert not world.ledger.may_hold_manifests()
