@@ -27,7 +27,7 @@ _PLAIN = re.compile(r"[\x20-\x7e]*")
 #: RFC 2047 section 2: an encoded word is at most 75 characters; 12 of them are ``=?UTF-8?Q?`` and ``?=``
 _MAX_ENCODED_TEXT = 75 - 12
 #: an underscore in a metadata name, as Swift's S3 API encodes it; the only character that it encodes
-_UNDERSCORE = "=5f"
+UNDERSCORE = "=5f"
 
 
 def from_swift(headers: Iterable[tuple[str, str]]) -> ObjectMeta:
@@ -73,7 +73,7 @@ def is_true(value: str) -> bool:
 def to_user_metadata(meta: ObjectMeta) -> dict[str, str]:
     """Return user metadata and marks as S3-like stores accept them: printable ASCII values, and names as S3
     clients know them. A name that still has a ``=`` is none that S3 accepts."""
-    sent = {name.replace(_UNDERSCORE, "_"): encode_value(value) for name, value in meta.user.items()}
+    sent = {name.replace(UNDERSCORE, "_"): encode_value(value) for name, value in meta.user.items()}
     for name, value in meta.marks.items():
         sent[name] = quote(value) if name == "x-object-manifest" else encode_value(value)
     return sent
@@ -95,7 +95,7 @@ def from_user_metadata(headers: Mapping[str, str], user_metadata: Mapping[str, s
         elif name in MARKS:
             marks[name] = decode_value(raw_value)
         else:
-            name = name.replace("_", _UNDERSCORE)
+            name = name.replace("_", UNDERSCORE)
             value = decode_value(raw_value)
             user[name] = f"{user[name]},{value}" if name in user else value
     stored = {name: headers[name] for name in STORED_HEADERS if headers.get(name)}

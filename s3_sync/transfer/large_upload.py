@@ -13,14 +13,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, Protocol, TypeVar
 
-from s3_sync.errors import NotFound, ObjectRefused, RemoteUnavailable, SegmentChanged, SyncError
+from s3_sync.errors import (
+    Archived,
+    NotFound,
+    NotSupported,
+    ObjectRefused,
+    RemoteUnavailable,
+    SegmentChanged,
+    SyncError,
+)
 from s3_sync.largeobject.manifest import Manifest, Segment, read_manifest
 from s3_sync.largeobject.plan import Piece, PlannedPart, is_one_to_one, plan_parts
-from s3_sync.model.headers import is_true
+from s3_sync.model.headers import UNDERSCORE, is_true
 from s3_sync.model.objects import ByteRange, LocalInfo, ObjectInfo, ObjectMeta, PutOptions
 from s3_sync.providers.base import Bucket, MultipartUpload, Part
 from s3_sync.providers.limits import check_limits
@@ -29,6 +38,7 @@ from s3_sync.streams.chained import ChainedBody
 from s3_sync.streams.counting import CountingBody
 from s3_sync.streams.reader import Body
 from s3_sync.streams.verifying import ExactBody
+from s3_sync.transfer.decide import same_meta
 from s3_sync.transfer.source import OpenObject
 from s3_sync.transfer.upload import remote_meta
 from s3_sync.transfer.upload_session import Precondition, TransferContext, open_upload
@@ -234,6 +244,18 @@ def _upload_parts(
     with open_upload(context, name, meta) as upload:
         parts = in_parallel(context, plan, lambda part: _send_part(context, large, upload.handle, part))
         upload.complete(parts, condition)
+    if any(UNDERSCORE in each for each in meta.user):
+        _mend_metadata(context.bucket, name, meta)
+
+
+def _mend_metadata(bucket: Bucket, name: str, meta: ObjectMeta) -> None:
+    """Send the metadata once more if the stored one differs: Swift's S3 API makes hyphens of underscores in
+    names when it completes an upload. Where the store cannot change it, a comparison finds the difference."""
+    stored = bucket.head_object(name)
+    is_ours = stored.meta.swift_timestamp == meta.swift_timestamp  # not a newer version of another writer
+    if is_ours and not same_meta(meta, stored.meta):
+        with suppress(Archived, NotSupported):
+            bucket.post_object(name, meta, stored.etag)
 
 
 def in_parallel(context: TransferContext, plan: Sequence[Item], send: Callable[[Item], Part]) -> list[Part]:

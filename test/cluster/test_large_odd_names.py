@@ -1,4 +1,5 @@
-"""Large objects whose names have characters that XML cannot hold: they arrive, and leave no upload open."""
+"""Large objects whose names have characters that XML cannot hold: they arrive, and leave no upload open.
+Metadata names with underscores arrive, too, whatever the store makes of them at first."""
 
 from __future__ import annotations
 
@@ -110,3 +111,25 @@ def test_names_that_hide_one_another_arrive_one_after_the_other(
         assert stored["ContentLength"] == sum(len(segment.body) for segment in segments)
     uploads = pair.s3.list_multipart_uploads(Bucket=pair.bucket, EncodingType="url")
     assert uploads.get("Uploads", []) == []
+
+
+@pytest.mark.parametrize("moves", [False, True])
+def test_large_object_keeps_underscores_in_metadata_names(
+    cluster: SwiftCluster, store: OddStore, tmp_path: Path, moves: bool
+) -> None:
+    """s3api makes hyphens of them when it completes an upload."""
+    pair = new_pair(cluster, store.store, retain_local=not moves, propagate_delete=not moves)
+    large = Large(pair)
+    segments = [large.segment(str(number), 900 + number) for number in range(2)]
+    large.put_slo("slo", segments, {"X-Object-Meta-Foo=5FBar": "1", "X-Object-Meta-A-B": "2"})
+    daemon = SyncDaemon(cluster, tmp_path, [pair.mapping])
+    daemon.alter(limits={"min_part": 1})
+    with counting(store.proxy) as requests:
+        assert daemon.once().returncode == 0, daemon.log_text()
+    assert requests["CreateMultipartUpload"] == 1
+    assert requests["CopyObject"] == (store.store.name == "s3api")
+    stored = pair.s3.get_object(Bucket=pair.bucket, Key=pair.prefix + "slo")
+    assert stored["Body"].read() == b"".join(segment.body for segment in segments)
+    names = {"foo_bar", "foo-bar", "a-b"} & stored["Metadata"].keys()
+    assert {name: stored["Metadata"][name] for name in names} == {"foo_bar": "1", "a-b": "2"}
+    assert pair.swift.ask("HEAD", pair.container, "slo").status == (404 if moves else 200)

@@ -41,14 +41,14 @@ MUTANTS = (
     Mutant(
         "an underscore in a metadata name has the form of Swift's S3 API in Swift only",
         "model/headers.py",
-        'name.replace(_UNDERSCORE, "_"): encode_value(value)',
+        'name.replace(UNDERSCORE, "_"): encode_value(value)',
         "name: encode_value(value)",
         "test/unit/model/test_headers.py",
     ),
     Mutant(
         "a name with an underscore comes back in the form of Swift's S3 API",
         "model/headers.py",
-        'name = name.replace("_", _UNDERSCORE)',
+        'name = name.replace("_", UNDERSCORE)',
         "name = name",
         "test/unit/model/test_headers.py",
     ),

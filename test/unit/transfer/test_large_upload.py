@@ -19,7 +19,7 @@ from s3_sync.errors import (
     SegmentChanged,
     SyncError,
 )
-from s3_sync.model.objects import LocalInfo, ObjectMeta, PutOptions
+from s3_sync.model.objects import LocalInfo, ObjectMeta, PutOptions, PutResult
 from s3_sync.providers.base import Limits
 from s3_sync.providers.memory import MemoryBucket, MemoryUpload
 from s3_sync.streams.reader import BytesBody
@@ -140,6 +140,57 @@ class TestUploadLarge:
         assert world.decide(dlo("c_segments/s0")) is Decision.NOOP
         world.segments.put("s001", b"b" * 30)
         assert world.decide(dlo("c_segments/s0")) is Decision.PUT
+
+    @pytest.mark.parametrize(
+        ("name", "max_copy", "arrives"),
+        [("foo=5fbar", 1000, True), ("foo=5fbar", 15, False), ("a-b", 1000, True)],
+    )
+    def test_metadata_names_that_the_store_changes_are_sent_once_more(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, name: str, max_copy: int, arrives: bool
+    ) -> None:
+        world.bucket.limits = replace(LIMITS, max_copy=max_copy)
+        complete, posted = MemoryUpload.complete, MemoryBucket.post_object
+        posts: list[str] = []
+
+        def hyphens(upload: MemoryUpload, *arguments: Any) -> PutResult:
+            """As Swift's S3 API."""
+            result = complete(upload, *arguments)
+            meta = world.bucket.head_object("o").meta
+            user = {name.replace("=5f", "-"): value for name, value in meta.user.items()}
+            monkeypatch.setattr(world.bucket, "limits", LIMITS)
+            posted(world.bucket, "o", replace(meta, user=user))
+            monkeypatch.setattr(world.bucket, "limits", replace(LIMITS, max_copy=max_copy))
+            return result
+
+        def post(bucket: MemoryBucket, name: str, *arguments: Any) -> None:
+            posts.append(name)
+            posted(bucket, name, *arguments)
+
+        monkeypatch.setattr(MemoryUpload, "complete", hyphens)
+        monkeypatch.setattr(MemoryBucket, "post_object", post)
+        opened = slo(world.entries(10, 40, 3), **{name: "v"})
+        world.send(opened)
+        assert content(world.bucket) == world.whole
+        info = world.bucket.head_object("o")
+        assert (dict(info.meta.user) == {name: "v"}) == arrives
+        assert posts == ["o"] * (name == "foo=5fbar")
+        opened.body.rewind()
+        assert world.decide(opened) is (Decision.NOOP if arrives else Decision.POST)
+
+    def test_metadata_of_a_newer_version_is_not_replaced_after_the_upload(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        complete = MemoryUpload.complete
+        newer = ObjectMeta(user={"a": "1"}).marked(swift_timestamp="9999999999.00000")
+
+        def overtaken(upload: MemoryUpload, *arguments: Any) -> PutResult:
+            result = complete(upload, *arguments)
+            world.bucket.put_object("o", BytesBody(b"newer"), PutOptions(5, newer))
+            return result
+
+        monkeypatch.setattr(MemoryUpload, "complete", overtaken)
+        world.send(slo(world.entries(10, 40, 3), **{"foo=5fbar": "v"}))
+        assert world.bucket.head_object("o").meta == newer
 
     def test_parts_are_uploaded_concurrently(self, monkeypatch: pytest.MonkeyPatch) -> None:
         world = World(threads=3)
