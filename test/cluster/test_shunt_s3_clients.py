@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from servers.daemon import SyncDaemon
+from servers.landed import decoded
 from servers.shunted import Archive, Shunted
 
 #: the first one is as small as a part may be
@@ -123,6 +124,8 @@ def test_unversioned_container_lists_null_versions_of_all_objects(
 #: as clients of S3 know it, with what the header's name becomes in Swift
 NAMES = {"foo_bar": "foo=5fbar", "foo-bar": "foo-bar", "__a_": "=5f=5fa=5f", "dotted.name": "dotted.name"}
 METADATA = {name: f"of {name}" for name in NAMES}
+#: what s3api stores of other letters, as S3 does
+WORD = "=?UTF-8?B?w4PCqQ==?="
 
 
 def test_metadata_names_with_underscores_look_the_same_when_moved_and_restored(
@@ -131,25 +134,28 @@ def test_metadata_names_with_underscores_look_the_same_when_moved_and_restored(
     archive = new_archive(restore_object=True)
     s3, swift = shunted.s3_client(), shunted.client()
     place = {"Bucket": archive.container, "Key": "o"}
-    s3.put_object(**place, Body=b"bytes", Metadata=METADATA)
+    written = {**METADATA, "word": WORD}
+    s3.put_object(**place, Body=b"bytes", Metadata=written)
 
     def check() -> None:
-        assert s3.head_object(**place)["Metadata"] == METADATA
+        assert s3.head_object(**place)["Metadata"] == written
         got = s3.get_object(**place)
-        assert (got["Metadata"], got["Body"].read()) == (METADATA, b"bytes")
+        assert (got["Metadata"], got["Body"].read()) == (written, b"bytes")
         for headers in (
             swift.head_object(archive.container, "o"),
             swift.get_object(archive.container, "o")[0],
         ):
             found = {name: value for name, value in headers.items() if name.startswith("x-object-meta-")}
-            assert found == {f"x-object-meta-{NAMES[name]}": value for name, value in METADATA.items()}
+            expected = {f"x-object-meta-{NAMES[name]}": value for name, value in METADATA.items()}
+            assert found == {**expected, "x-object-meta-word": WORD}
 
     check()
     daemon = SyncDaemon(shunted, tmp_path, [archive.mapping])
     assert daemon.once().returncode == 0, daemon.log_text()
     assert not archive.is_local("o")
     stored = archive.s3.head_object(Bucket=archive.bucket, Key=archive.prefix + "o")["Metadata"]
-    assert stored == {**METADATA, "swift-timestamp": stored["swift-timestamp"]}
+    assert stored == {**METADATA, "swift-timestamp": stored["swift-timestamp"], "word": stored["word"]}
+    assert decoded(stored["word"]) == WORD
     check()
     archive.restored("o")
     check()
