@@ -26,6 +26,7 @@
         |   `-- UnexpectedAnswer  a response from something else, or to another request      (transient)
         |-- NotSupported          the store does not implement the operation
         |-- Archived              the bytes are in a cold storage class and cannot be read now
+        |-- ObjectLocked          a retention period or a legal hold at the store protects the object
         `-- InvalidRequest        any other refusal
             `-- ListingUnusable   the response to a LIST is not a listing, or is out of order
 
@@ -242,9 +243,16 @@ class NotSupported(RemoteError):
 
 
 class Archived(RemoteError):
-    """The object is in an archive storage class and must be restored there before it can be read."""
+    """The object is in an archive storage class: the store must retrieve it before it can be read."""
 
     reason = "remote_archived"
+
+
+class ObjectLocked(RemoteError):
+    """The store must not change or delete the object, because of a retention period, a legal hold, or a rule
+    of the bucket. Only time, or whoever set the lock, ends that."""
+
+    reason = "object_locked"
 
 
 class InvalidRequest(RemoteError):

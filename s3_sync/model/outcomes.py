@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from s3_sync.errors import ObjectLocked
+
 
 class Kind(Enum):
     """The outcome counters; scanned is the sum of all of them."""
@@ -33,6 +35,9 @@ class Outcome:
         """Whether nothing is left to do for this row."""
         return self.kind not in (Kind.PENDING, Kind.FAILED)
 
+
+#: reasons of PENDING that end only when somebody ends them, or after days -> seconds until the next try
+PAUSES = {ObjectLocked.reason: 86400.0}
 
 # reasons of SKIPPED
 EXCLUDED = "excluded"

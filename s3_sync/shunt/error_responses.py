@@ -6,11 +6,17 @@ otherwise. Never 404 unless the store says that the object does not exist.
 
 from __future__ import annotations
 
-from swift.common.swob import HTTPBadGateway, HTTPForbidden, HTTPNotImplemented, HTTPServiceUnavailable
+from swift.common.swob import (
+    HTTPBadGateway,
+    HTTPConflict,
+    HTTPForbidden,
+    HTTPNotImplemented,
+    HTTPServiceUnavailable,
+)
 from swift.common.swob import Request as SwobRequest
 from swift.common.swob import Response as SwobResponse
 
-from s3_sync.errors import Archived, NotSupported, PreconditionFailed, RemoteError
+from s3_sync.errors import Archived, NotSupported, ObjectLocked, PreconditionFailed, RemoteError
 from s3_sync.providers.wrappers.bulkhead import CIRCUIT_OPEN
 from s3_sync.shunt.request import Request
 from s3_sync.shunt.retrievals import BeingRetrieved
@@ -22,6 +28,7 @@ _ARCHIVED = (
 _RETRIEVING = (
     "This object is in an archive storage class of its remote store, which is retrieving it; try later.\n"
 )
+_LOCKED = "This object is locked at its remote store, and cannot be changed now.\n"
 _UNAVAILABLE = "The remote store of this container is not available. Try again later.\n"
 _NOT_SUPPORTED = "The remote store of this container does not support this operation for this object.\n"
 _REFUSED = "The remote store of this container refused the request.\n"
@@ -37,6 +44,8 @@ def error_response(error: RemoteError, request: Request, log: SwiftLogger) -> Sw
             headers = {**plain, "Retry-After": _seconds(error)}
             return HTTPServiceUnavailable(request=swob_request, body=_RETRIEVING, headers=headers)
         return HTTPForbidden(request=swob_request, body=_ARCHIVED, headers=plain)
+    if isinstance(error, ObjectLocked):
+        return HTTPConflict(request=swob_request, body=_LOCKED, headers=plain)
     log.increment("errors")
     if error.code != CIRCUIT_OPEN:  # the circuit breaker has logged that once
         log.error("%s %s: %s", request.method, request.path, error)

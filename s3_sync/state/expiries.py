@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 
+from s3_sync.model.outcomes import PAUSES
 from s3_sync.state.journal_file import JournalFile
 
 SCHEMA = """
@@ -102,7 +103,8 @@ class Expiries:
     def failed(self, entry: Entry, now: float, reason: str, detail: str) -> Entry:
         """Return the entry after one more failure, with the next attempt delayed by the backoff."""
         attempts = entry.attempts + 1
-        return Entry(entry.expiry, attempts, now + self._backoff(attempts), reason, detail)
+        pause = max(self._backoff(attempts), PAUSES.get(reason, 0.0))
+        return Entry(entry.expiry, attempts, now + pause, reason, detail)
 
     def _entries(self, where: str, *values: object) -> list[Entry]:
         rows = self._file.all(

@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from s3_sync.model.outcomes import PAUSES
 from s3_sync.runtime.backoff import Backoff
 from s3_sync.state.expiries import SCHEMA as EXPIRIES
 from s3_sync.state.expiries import Expiries
@@ -340,11 +341,12 @@ class Journal:
             (mapping, failure.name),
         ).fetchone()
         attempts, first = (before[0] + 1, before[1]) if before else (1, now)
+        next_try = now + max(self._backoff(attempts), PAUSES.get(failure.reason, 0.0))
         if before and before[2] > failure.timestamp:  # an old row must not replace a newer one
             self._db.execute(
                 "UPDATE unsettled SET attempts = ?, last_failure = ?,"
                 " next_try = CASE state WHEN ? THEN next_try ELSE ? END WHERE mapping = ? AND name = ?",
-                (attempts, now, WAITING, now + self._backoff(attempts), mapping, failure.name),
+                (attempts, now, WAITING, next_try, mapping, failure.name),
             )
             return
         self._db.execute(
@@ -352,7 +354,7 @@ class Journal:
             (
                 mapping, failure.name, failure.state, failure.policy, failure.deleted, failure.data_timestamp,
                 failure.timestamp, failure.size, failure.reason, failure.detail, attempts, first, now,
-                now + self._backoff(attempts),
+                next_try,
             ),
         )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import random
 import tarfile
 import threading
@@ -80,6 +81,37 @@ def test_four_bad_objects_of_a_thousand_fail_alone_and_recover(
     assert len(pair.arrived()) == THOUSAND - 1
     for name in (large, denied, broken):
         pair.check_object(name)
+
+
+def test_locked_copy_is_on_record_and_harms_no_other_object(
+    swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
+) -> None:
+    pair = new_pair(swift, store.behind(proxy.endpoint))
+    daemon = new_daemon(pair)
+    pair.put("locked", b"first")
+    pair.put("other", b"first")
+    assert daemon.once().returncode == 0
+    protected = answers(403, "AccessDenied", message="Access Denied because object protected by object lock.")
+    proxy.when(protected, method="PUT", key="locked")
+    pair.put("locked", b"second")
+    pair.put("other", b"second")
+    daemon.start()
+    wait_until(lambda: "locked" in daemon.unsettled(), 30, "the refusal on record")
+    assert daemon.unsettled()["locked"][:2] == ("retry", "object_locked")
+    pair.check_object("other")
+    asked = len(proxy.calls("PUT", "locked"))
+    for number in range(3):
+        pair.put(f"new{number}")
+    wait_until(lambda: len(pair.arrived()) == 5, 30, "the new ones")
+    assert len(proxy.calls("PUT", "locked")) == asked, "it is not sent again with each turn"
+    [(next_try,)] = daemon.journal_rows("SELECT next_try FROM unsettled WHERE name = 'locked'")
+    assert next_try > time.time() + 86000
+    proxy.heal()
+    label = f"{pair.swift.account}/{pair.container}"
+    done = daemon.ctl("failed", label, "--reason", "object_locked", "--retry", "--json")
+    assert json.loads(done.stdout) == {"retried": 1}
+    wait_until(lambda: daemon.unsettled() == {}, 20, "the one that was locked")
+    pair.check_object("locked")
 
 
 def flip_a_bit(folder: Path) -> None:

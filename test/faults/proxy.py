@@ -376,7 +376,7 @@ def corrupts(exchange: Exchange) -> None:
     exchange.reply()
 
 
-def answers(status: int, code: str = "", retry_after: float | None = None) -> Fault:
+def answers(status: int, code: str = "", retry_after: float | None = None, message: str = "a test") -> Fault:
     """The store says this, and does nothing."""
 
     def answer(exchange: Exchange) -> None:
@@ -384,7 +384,7 @@ def answers(status: int, code: str = "", retry_after: float | None = None) -> Fa
         headers = {"Content-Type": "application/xml"}
         if retry_after is not None:
             headers["Retry-After"] = f"{retry_after:g}"
-        document = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>a test</Message></Error>"
+        document = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{message}</Message></Error>"
         exchange.say(status, headers, document.encode() if code else b"")
 
     return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from uuid import uuid4
@@ -13,6 +14,7 @@ from s3_sync.errors import (
     InvalidRequest,
     NotFound,
     NotSupported,
+    ObjectLocked,
     RemoteError,
 )
 from s3_sync.model.keys import KeyNamer
@@ -118,7 +120,8 @@ class S3Bucket:
         try:
             absent, match = ConditionProbe(self._writer, self._uploads, self.name, key).run()
         finally:
-            self._writer.delete(key)
+            with suppress(ObjectLocked):  # 2 bytes under a key that no object has, until the lock ends
+                self._writer.delete(key)
         return replace(self._features, put_if_absent=absent, put_if_match=match)
 
     # Objects

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from s3_sync.errors import InvalidRequest, NotSupported, PreconditionFailed
+from s3_sync.errors import InvalidRequest, NotSupported, ObjectLocked, PreconditionFailed
 from s3_sync.providers.s3.headers import condition_headers
 from s3_sync.providers.s3.multipart import Uploads
 from s3_sync.providers.s3.proved_writes import Writer
@@ -61,11 +61,12 @@ class ConditionProbe:
 def _try(
     write: Callable[[Sequence[Header]], str], conditions: Sequence[Header]
 ) -> Literal["written", "refused", "unsupported"]:
-    """``refused``: the conditions were not met; ``unsupported``: the store rejects conditions."""
+    """``refused``: the conditions were not met; ``unsupported``: the store rejects conditions,
+    or refuses to replace what was just written before it looks at them."""
     try:
         write(conditions)
     except PreconditionFailed:
         return "refused"
-    except (InvalidRequest, NotSupported):
+    except (InvalidRequest, NotSupported, ObjectLocked):
         return "unsupported"
     return "written"

@@ -32,6 +32,7 @@ from s3_sync.errors import (
     InvalidRequest,
     NotFound,
     NotSupported,
+    ObjectLocked,
     PreconditionFailed,
     RemoteError,
     RemoteUnavailable,
@@ -83,6 +84,15 @@ _CODES: dict[type[RemoteError], frozenset[str]] = {
     Archived: frozenset({"InvalidObjectState"}),
     # a 503, but for hours: only another tier helps
     InvalidRequest: frozenset({"GlacierExpeditedRetrievalNotAvailable"}),
+    # those of Cloudflare R2, Dell ECS and Google; other stores have a code for many things and a message
+    ObjectLocked: frozenset(
+        {
+            "ObjectLockedByBucketPolicy",
+            "ObjectUnderActiveHold",
+            "ObjectUnderRetention",
+            "RetentionPolicyNotMet",
+        }
+    ),
     NotSupported: frozenset({"NotImplemented", "MethodNotAllowed"}),
     PreconditionFailed: frozenset({"PreconditionFailed", "NotModified"}),
 }
@@ -102,6 +112,14 @@ _BY_STATUS: dict[int, type[RemoteError]] = {
     429: Throttled,
     501: NotSupported,
 }
+#: messages of Amazon and Versity, of Ceph, of MinIO, and of Google's JSON API, whose codes are those of other
+#: refusals
+_LOCKED = re.compile(
+    "(protected|forbidden) by object lock|is worm protected|subject to bucket's retention policy",
+    re.IGNORECASE,
+)
+#: a refusal by IAM, whose message quotes names, which anybody may have chosen
+_BY_POLICY = "is not authorized to perform"
 _NO_HEADERS: Mapping[str, str] = {}
 #: prefixes of header names that only object stores send
 _STORE_HEADERS = ("x-amz", "x-goog-", "x-guploader")
@@ -150,6 +168,8 @@ def from_answer(
         kind = RemoteUnavailable if status >= 500 else InvalidRequest
     if kind is RemoteUnavailable and seconds is not None:
         kind = Throttled
+    if kind in (AccessDenied, InvalidRequest) and _LOCKED.search(message) and _BY_POLICY not in message:
+        kind = ObjectLocked
     if code == "InvalidRequest" and "copy source is larger" in message:
         kind = NotSupported
     detail = " ".join(word for word in (str(status), code, message[:_MAX_MESSAGE]) if word)

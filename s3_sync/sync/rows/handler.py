@@ -24,6 +24,7 @@ from s3_sync.errors import (
     LocalMissing,
     LocalUnavailable,
     NotFound,
+    ObjectLocked,
     ObjectRefused,
     PreconditionFailed,
     SyncError,
@@ -192,7 +193,7 @@ class RowHandler:
         if self._may_read_one_replica(known):
             try:
                 return self._first_copy(row, known)
-            except (PreconditionFailed, LocalChanged, LocalMissing):
+            except (PreconditionFailed, ObjectLocked, LocalChanged, LocalMissing):
                 known = Presumption.UNKNOWN  # the presumption was wrong
         try:
             return self._converge(row, known)

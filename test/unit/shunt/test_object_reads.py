@@ -18,12 +18,20 @@ from swift.proxy.controllers.base import get_cache_key
 from s3_sync.cluster.newest import LocalState, Unknown
 from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.settings import Mapping, Profile
-from s3_sync.errors import AccessDenied, BadDigest, RemoteError, RemoteUnavailable, UnexpectedAnswer
+from s3_sync.errors import (
+    AccessDenied,
+    BadDigest,
+    ObjectLocked,
+    RemoteError,
+    RemoteUnavailable,
+    UnexpectedAnswer,
+)
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import GetOptions, ObjectMeta, PutOptions
 from s3_sync.providers.base import WriteOptions
 from s3_sync.providers.manifests import StoredManifests
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider, MemoryResult
+from s3_sync.shunt.error_responses import error_response
 from s3_sync.shunt.manifest_cache import LargeObjects
 from s3_sync.shunt.mapping_table import MappedContainer
 from s3_sync.shunt.object_reads import ObjectReads
@@ -228,6 +236,15 @@ def test_error_of_the_store_gives_503_or_502(
     monkeypatch.setattr(world.bucket, "get_object", fail)
     assert world.ask("o").status_int == status
     assert world.log.counted == ["errors"]
+
+
+def test_object_that_is_locked_at_the_store_gives_409(world: World) -> None:
+    request = Request(
+        SwobRequest.blank("/v1/AUTH_a/c/o").environ, world.app, world, world.target, "AUTH_a", "c", "o"
+    )
+    answer = error_response(ObjectLocked("protected by object lock"), request, world.log)
+    assert (answer.status_int, b"locked" in answer.body) == (409, True)
+    assert world.log.counted == []
 
 
 class Short:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from s3_sync.errors import ObjectLocked
 from s3_sync.state.expiries import Entry, Expiries, Expiry
 from s3_sync.state.journal import Journal
 from unit.state.entries import M, failed, failure, stamp
@@ -49,6 +50,11 @@ def test_settle_of_older_version_keeps_the_newer_expiry(expiries: Expiries) -> N
     assert expiries.entries(M) == [Entry(NEW)]
     expiries.settle(M, [NEW])
     assert expiries.entries(M) == []
+
+
+def test_locked_copy_is_due_again_after_a_day(expiries: Expiries) -> None:
+    entry = expiries.failed(Entry(OLD), 1000.0, ObjectLocked.reason, "WORM")
+    assert entry.next_try == 1000.0 + 86400.0
 
 
 def test_failed_expiry_is_due_after_a_growing_backoff(expiries: Expiries) -> None:

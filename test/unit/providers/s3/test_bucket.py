@@ -16,6 +16,7 @@ from s3_sync.errors import (
     InvalidRequest,
     NotFound,
     NotSupported,
+    ObjectLocked,
     PreconditionFailed,
     RemoteUnavailable,
 )
@@ -325,3 +326,33 @@ def test_delete_object_with_name_invalid_in_xml_sends_two_requests(
     assert bucket.delete_object("a\x01b")
     assert [request.method for request in store.requests] == ["DELETE", "DELETE"]
     assert store.requests[0].target == f"/bucket/{NAMER.key('a%01b')}"
+
+
+# Object lock
+
+
+def test_probe_of_conditions_on_a_store_that_locks_what_is_new(store: ScriptedS3, open_provider: Any) -> None:
+    """It refuses the second write before it looks at its condition, and the delete, too."""
+    bucket = open_provider(conditional_put=True).bucket("bucket", NAMER)
+    stored = Answer(200, {"ETag": f'"{md5(b"[]")}"'})
+    store.answers = [stored, error(409, "ObjectLockedByBucketPolicy")]
+    bucket.probe_conditional_writes()
+    assert (bucket.features.put_if_absent, bucket.features.put_if_match) == (False, False)
+
+
+def test_delete_of_a_locked_object_fails_for_it_alone(store: ScriptedS3, bucket: S3Bucket) -> None:
+    message = "Access Denied because object protected by object lock."
+    entries = "".join(
+        f"<Error><Key>{escape(key)}</Key><Code>AccessDenied</Code><Message>{message}</Message></Error>"
+        if key == NAMER.key("locked")
+        else f"<Deleted><Key>{escape(key)}</Key></Deleted>"
+        for name in ("free", "locked")
+        for key in (NAMER.key(name), NAMER.manifest_key(name))
+    )
+    store.answers = [Answer(200, {}, f"<DeleteResult>{entries}</DeleteResult>".encode())]
+    failed = bucket.delete_objects(["free", "locked"])
+    assert {name: type(failure) for name, failure in failed.items()} == {"locked": ObjectLocked}
+    store.answers = [error(400, "InvalidRequest", "Object is WORM protected and cannot be overwritten")]
+    with pytest.raises(ObjectLocked):
+        bucket.delete_object("locked")
+    assert bucket.features.bulk_delete  # a lock is no sign that the store does not know the request

@@ -54,6 +54,11 @@ from s3_sync.providers.s3.errors import from_answer, from_body, parse_error, tra
         (501, "NotImplemented", errors.NotSupported),
         (405, "MethodNotAllowed", errors.NotSupported),
         (403, "InvalidObjectState", errors.Archived),
+        (403, "RetentionPolicyNotMet", errors.ObjectLocked),
+        (403, "ObjectUnderActiveHold", errors.ObjectLocked),
+        (409, "ObjectUnderRetention", errors.ObjectLocked),
+        (409, "ObjectLockedByBucketPolicy", errors.ObjectLocked),
+        (503, "GlacierExpeditedRetrievalNotAvailable", errors.InvalidRequest),
         (400, "InvalidArgument", errors.InvalidRequest),
         (416, "InvalidRange", errors.InvalidRequest),
         (409, "BucketNotEmpty", errors.InvalidRequest),
@@ -74,6 +79,36 @@ def test_from_answer_maps_status_and_code_to_an_error(
     error = from_answer("PUT b/k", status, code, "as it is")
     assert type(error) is kind
     assert (error.status, error.code) == (status, code)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message", "kind"),
+    [
+        # Amazon, Ceph, MinIO; Versity has the first one, too
+        (403, "AccessDenied", "Access Denied because object protected by object lock.", errors.ObjectLocked),
+        (403, "AccessDenied", "forbidden by object lock", errors.ObjectLocked),
+        (400, "InvalidRequest", "Object is WORM protected and cannot be overwritten", errors.ObjectLocked),
+        (
+            403,
+            "AccessDenied",
+            "Object 'b/k' is subject to bucket's retention policy or object retention and cannot be deleted",
+            errors.ObjectLocked,
+        ),
+        (403, "AccessDenied", "Access Denied", errors.AccessDenied),
+        (
+            403,
+            "AccessDenied",
+            "User: me is not authorized to perform: s3:DeleteObject on resource: forbidden by object lock",
+            errors.AccessDenied,
+        ),
+        (403, "SignatureDoesNotMatch", "forbidden by object lock", errors.CredentialsRefused),
+        (400, "InvalidRequest", "Missing required header", errors.InvalidRequest),
+    ],
+)
+def test_from_answer_tells_object_lock_by_the_message(
+    status: int, code: str, message: str, kind: type[errors.RemoteError]
+) -> None:
+    assert type(from_answer("DELETE b/k", status, code, message)) is kind
 
 
 def test_from_answer_too_large_copy_source_is_not_supported() -> None:

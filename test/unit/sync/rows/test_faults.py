@@ -20,6 +20,7 @@ from s3_sync.errors import (
     LocalUnavailable,
     NotFound,
     NotSupported,
+    ObjectLocked,
     ObjectRefused,
     PreconditionFailed,
     RemoteUnavailable,
@@ -84,6 +85,18 @@ class TestRaces:
         world.swift.put("o2")
         world.bucket.before = other_node
         assert world.handle(view=NEW) == Outcome(Kind.PRESENT)
+
+    def test_lock_that_a_store_looks_at_before_the_condition_hides_no_equal_copy(self) -> None:
+        """As R2's: what another node has just sent is locked for this one."""
+        world = World()
+        world.swift.put(NAME, b"ours")
+        assert world.handle(view=NEW).kind is Kind.COPIED
+        locked = ObjectLocked("locked by the bucket's policy")
+        world.bucket.before = lambda method, name: locked if method == "put" else None
+        assert world.handle(view=NEW) == Outcome(Kind.PRESENT)
+        world.swift.put(NAME, b"another")
+        assert reasons(world.handle(view=NEW)) == ("pending", "object_locked")
+        assert world.stored == b"ours"
 
     def test_copy_deleted_before_the_post_is_copied_by_the_next_try(self) -> None:
         world = World()
@@ -218,6 +231,7 @@ OUTCOMES: list[tuple[SyncError, Kind, str]] = [
     (RemoteUnavailable("x"), Kind.PENDING, "remote_unavailable"),
     (NotSupported("x"), Kind.PENDING, "remote_not_supported"),
     (Archived("x"), Kind.PENDING, "remote_archived"),
+    (ObjectLocked("x"), Kind.PENDING, "object_locked"),
     (InvalidRequest("x"), Kind.PENDING, "remote_refused"),
     (StateError("x"), Kind.PENDING, "state"),
 ]
