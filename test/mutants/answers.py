@@ -56,4 +56,18 @@ ANSWERS = (
         " - LISTING_TIME_RESOLUTION > ",
         "test/unit/sync/rows/test_copies.py",
     ),
+    Mutant(
+        "what a store has locked is left alone for a day",
+        "state/journal.py",
+        "max(self._backoff(attempts), PAUSES.get(failure.reason, 0.0))",
+        "self._backoff(attempts)",
+        "test/unit/sync/test_container_crawl_locks.py",
+    ),
+    Mutant(
+        "a copy that another node has just sent is not taken for one that is locked",
+        "sync/rows/handler.py",
+        "except (PreconditionFailed, ObjectLocked, LocalChanged, LocalMissing)",
+        "except (PreconditionFailed, LocalChanged, LocalMissing)",
+        "test/unit/sync/rows/test_faults.py",
+    ),
 )

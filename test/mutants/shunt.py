@@ -50,6 +50,29 @@ SHUNT = (
         f"{_SHUNT}/test_visibility.py",
     ),
     Mutant(
+        "nobody has an object retrieved who may not read its segments",
+        "shunt/object_reads.py",
+        "        self._check_rights(lookup, info)\n"
+        "        check_link(lookup, self._etags(lookup, info).swift)\n        self._retrievals",
+        "        self._retrievals",
+        f"{_SHUNT}/test_retrievals.py",
+    ),
+    Mutant(
+        "nothing is retrieved that clients must not see",
+        "shunt/object_reads.py",
+        "        self._visibility.check(lookup, info)\n"
+        "        self._check_rights(lookup, info)\n        check_link",
+        "        self._check_rights(lookup, info)\n        check_link",
+        f"{_SHUNT}/test_retrievals.py",
+    ),
+    Mutant(
+        "the store is paid for one retrieval of a version, however many clients read it",
+        "shunt/retrievals.py",
+        "            if note is None or note.until <= self._now():",
+        "            if True:",
+        f"{_SHUNT}/test_retrievals.py",
+    ),
+    Mutant(
         "no container has all connections to a store",
         "providers/wrappers/connection_shares.py",
         "return self.free > self.held(holder)",

@@ -81,7 +81,7 @@ _CODES: dict[type[RemoteError], frozenset[str]] = {
             "ServiceUnavailable",
         }
     ),
-    Archived: frozenset({"InvalidObjectState"}),
+    Archived: frozenset({"InvalidObjectState", "ObjectNotInActiveTierError"}),
     # a 503, but for hours: only another tier helps
     InvalidRequest: frozenset({"GlacierExpeditedRetrievalNotAvailable"}),
     # those of Cloudflare R2, Dell ECS and Google; other stores have a code for many things and a message

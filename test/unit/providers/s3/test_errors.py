@@ -54,6 +54,7 @@ from s3_sync.providers.s3.errors import from_answer, from_body, parse_error, tra
         (501, "NotImplemented", errors.NotSupported),
         (405, "MethodNotAllowed", errors.NotSupported),
         (403, "InvalidObjectState", errors.Archived),
+        (403, "ObjectNotInActiveTierError", errors.Archived),
         (403, "RetentionPolicyNotMet", errors.ObjectLocked),
         (403, "ObjectUnderActiveHold", errors.ObjectLocked),
         (409, "ObjectUnderRetention", errors.ObjectLocked),

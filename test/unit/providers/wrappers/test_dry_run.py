@@ -25,6 +25,7 @@ from s3_sync.streams.reader import BytesBody
 WRITES: list[tuple[str, Callable[[Bucket, str], Any]]] = [
     (WOULD_PUT, lambda bucket, _: bucket.put_object("x", BytesBody(b"1"), PutOptions(1))),
     (WOULD_UPDATE, lambda bucket, _: bucket.post_object("x", ObjectMeta())),
+    (WOULD_UPDATE, lambda bucket, _: bucket.retrieve_object("x", 1, "Bulk")),
     (WOULD_DELETE, lambda bucket, _: bucket.delete_object("x")),
     (WOULD_DELETE, lambda bucket, _: bucket.delete_objects(["x"])),
     (WOULD_PUT, lambda bucket, _: bucket.create_upload("x", ObjectMeta())),
