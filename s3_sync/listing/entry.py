@@ -35,14 +35,17 @@ class Entry(NamedTuple):
 
     @classmethod
     def from_object(cls, info: ListedObject) -> Entry:
-        """Build an entry from an object of a remote listing."""
-        record = {
+        """Build an entry from an object of a remote listing. ``storage_class`` is there if it is not the
+        store's default: objects in an archive class cannot be read at once."""
+        record: dict[str, Any] = {
             "name": info.name,
             "bytes": info.size,
             "hash": info.etag,
             "content_type": UNKNOWN_TYPE,
             "last_modified": iso_date(info.last_modified),
         }
+        if info.storage_class:
+            record["storage_class"] = info.storage_class
         return cls(info.name, record)
 
 

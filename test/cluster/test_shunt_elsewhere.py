@@ -107,7 +107,8 @@ def test_get_has_an_archived_object_retrieved_and_restored(
         archive.store("cold", BODY, StorageClass="GLACIER")
         time.sleep(RETRIEVAL + 0.5)  # else moto takes the object for retrieved before it is being retrieved
         assert archive.ask("HEAD", "cold").status == 200
-        assert [entry["name"] for entry in json.loads(archive.get(None, "format=json").body)] == ["cold"]
+        [listed] = json.loads(archive.get(None, "format=json").body)
+        assert (listed["name"], listed["storage_class"]) == ("cold", "GLACIER")
         assert remote.calls("POST") == []
         for headers in ({}, {"Range": "bytes=0-1"}, {"Range": "bytes=0-1,5-9"}, {}):
             answer = archive.get("cold", **headers)

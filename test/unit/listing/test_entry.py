@@ -28,6 +28,14 @@ def test_entry_of_remote_object_has_the_fields_of_a_swift_listing() -> None:
     )
 
 
+def test_entry_of_object_outside_the_default_class_names_its_class() -> None:
+    assert (
+        Entry.from_object(ListedObject("n", 5, A, storage_class="GLACIER")).record["storage_class"]
+        == "GLACIER"
+    )
+    assert "storage_class" not in Entry.from_object(ListedObject("n", 5, A)).record
+
+
 def test_entry_of_group_equals_that_of_a_subdir_record() -> None:
     assert Entry.group("a/") == Entry.from_record({"subdir": "a/"})
     assert "subdir" in Entry.group("a/").record
