@@ -43,7 +43,7 @@ def from_swift(headers: Iterable[tuple[str, str]]) -> ObjectMeta:
         if name in STORED_HEADERS:
             stored[name] = value
         elif name.startswith(USER_PREFIX):
-            if name[len(USER_PREFIX) :] not in MARKS:
+            if not looks_like_mark(name[len(USER_PREFIX) :]):
                 user[name[len(USER_PREFIX) :]] = value
         elif name == "x-object-manifest":
             marks[name] = unquote(value)
@@ -53,6 +53,12 @@ def from_swift(headers: Iterable[tuple[str, str]]) -> ObjectMeta:
         elif name == "x-delete-at":
             marks[name] = value
     return ObjectMeta(stored, user, marks)
+
+
+def looks_like_mark(name: str) -> bool:
+    """Return whether a user's metadata name, in lower case, would be taken for a mark of ours, be it because
+    the store makes hyphens of underscores, as Ceph does."""
+    return name.replace(UNDERSCORE, "-") in MARKS
 
 
 def to_swift(meta: ObjectMeta) -> dict[str, str]:

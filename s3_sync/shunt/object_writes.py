@@ -31,8 +31,8 @@ from s3_sync.errors import (
     RemoteError,
     SyncError,
 )
-from s3_sync.model.headers import USER_PREFIX
-from s3_sync.model.objects import MARKS, STORED_HEADERS, ObjectInfo, ObjectMeta
+from s3_sync.model.headers import USER_PREFIX, looks_like_mark
+from s3_sync.model.objects import STORED_HEADERS, ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.limits import check_limits
 from s3_sync.shunt.error_responses import error_response
@@ -197,7 +197,7 @@ def _new_meta(request: Request, info: ObjectInfo) -> ObjectMeta:
     for name, value in sent.items():
         if name in STORED_HEADERS and value:
             stored[name] = _utf8(name, value)
-        elif name.startswith(USER_PREFIX) and value and name[len(USER_PREFIX) :] not in MARKS:
+        elif name.startswith(USER_PREFIX) and value and not looks_like_mark(name[len(USER_PREFIX) :]):
             user[_utf8(name, name[len(USER_PREFIX) :])] = _utf8(name, value)
     stored.setdefault("content-type", info.meta.content_type)
     now = Timestamp.from_seconds(time.time())

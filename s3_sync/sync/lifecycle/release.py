@@ -11,7 +11,8 @@ from s3_sync.cluster.guarded_delete import GuardedDelete
 from s3_sync.cluster.newest import Present
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import CopyUnproven, NotFound, ObjectRefused, SegmentChanged
-from s3_sync.model.objects import MARKS, LocalInfo, ObjectInfo
+from s3_sync.model.headers import USER_PREFIX, looks_like_mark
+from s3_sync.model.objects import LocalInfo, ObjectInfo
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.state.expiries import Expiry
 from s3_sync.sync.lifecycle.account_segment_index import AccountSegmentIndex
@@ -22,11 +23,9 @@ from s3_sync.transfer.large_upload import LargeObject, has_manifest, large_kind
 from s3_sync.transfer.source import OpenObject
 from s3_sync.transfer.upload_session import TransferContext
 
-#: headers that no copy carries: marks that clients have set, and the ACL that s3api keeps with an object
-#: (``s3_acl``), without which the copy would have no owner, or be public
-_LEFT_BEHIND = frozenset(
-    {"x-robots-tag", "x-object-sysmeta-s3api-acl", *(f"x-object-meta-{mark}" for mark in MARKS)}
-)
+#: headers that no copy carries, beside marks that clients have set; without the ACL that s3api keeps with an
+#: object (``s3_acl``) the copy would have no owner, or be public
+_LEFT_BEHIND = frozenset({"x-robots-tag", "x-object-sysmeta-s3api-acl"})
 
 
 @dataclass(slots=True)
@@ -41,6 +40,10 @@ class LifecycleState:
     cleanups: CleanupLedger
     segment_index: SegmentIndex
     account_index: AccountSegmentIndex | None = None
+
+
+def _is_forged_mark(header: str) -> bool:
+    return header.startswith(USER_PREFIX) and looks_like_mark(header.removeprefix(USER_PREFIX))
 
 
 class Release:
@@ -91,7 +94,8 @@ class Release:
                 "dlo_body", f"the manifest has {local.info.size} bytes of its own, which a copy would lack"
             )
         orphans = _LEFT_BEHIND | {"x-object-manifest"} if kind == "slo" else _LEFT_BEHIND
-        if lost := sorted(orphans.intersection(name for name in local.headers if local.headers[name])):
+        present = [name for name, value in local.headers.items() if value]
+        if lost := sorted(name for name in present if name in orphans or _is_forged_mark(name)):
             raise ObjectRefused("metadata_not_copied", f"the remote copy would lack {', '.join(lost)}")
 
     def check_large(self, large: LargeObject) -> None:

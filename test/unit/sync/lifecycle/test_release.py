@@ -235,6 +235,7 @@ class TestReleaseRefused:
             "x-robots-tag",
             "x-object-sysmeta-s3api-acl",
             "x-object-meta-swift-timestamp",
+            "x-object-meta-swift=5ftimestamp",
             "x-object-meta-x-delete-at",
         ],
     )
