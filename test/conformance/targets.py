@@ -72,6 +72,8 @@ class Quirks:
     breaks_without_upload: frozenset[str] = frozenset()
     #: a part cannot be copied from an object
     copies_no_parts: bool = False
+    #: nor from one in whose name something looks encoded
+    copies_no_encoded_parts: bool = False
     #: all uploads seem to have begun at the same moment, years ago
     constant_begin: bool = False
     #: all buckets seem to be created at the same moment, years ago
@@ -97,11 +99,20 @@ DIALECTS = {
     "ceph": KNOWN["ceph"],
     "ceph-sdk": CLONE,
     "ceph-v2": CLONE,
-    "moto": CLONE.model_copy(update={"put_if_absent": True, "put_if_match": True, "encrypts": True}),
+    "moto": CLONE.model_copy(
+        update={
+            "put_if_absent": True,
+            "put_if_match": True,
+            "encrypts": True,
+            "copies_parts_of_any_key": True,
+        }
+    ),
 }
 
 _CEPH = Quirks(
     ignores_if_match=frozenset({"copy_part"}),
+    # it would copy them from another object, or crash
+    copies_no_encoded_parts=True,
     # If-Match of a PUT holds without quotes only, and a completion looks at neither
     conditions=(False, False),
     takes_trailers=False,
@@ -153,6 +164,7 @@ QUIRKS: dict[str, Quirks] = {
         parts_once=True,
         forgets_parts=True,
         copies_no_parts=True,
+        copies_no_encoded_parts=True,
         small_parts=True,
     ),
     "ceph": _CEPH,

@@ -116,6 +116,20 @@ class TestCopyPart:
                 handle.copy_part(1, byte_range, md5(b"other"))
         handle.abort()
 
+    @pytest.mark.parametrize(("name", "other"), [("a%20b", "a b"), ("a?versionId=3", "a"), ("%", "a")])
+    def test_copy_part_of_a_name_that_looks_encoded_copies_no_other_object(
+        self, bucket: Bucket, target: Target, name: str, other: str
+    ) -> None:
+        put(bucket, other, b"other")
+        put(bucket, name, b"right")
+        handle = bucket.create_upload(name, ObjectMeta())
+        if target.quirks.copies_no_encoded_parts:
+            with pytest.raises(NotSupported):
+                handle.copy_part(1, ByteRange(0, 4))
+        else:
+            assert handle.copy_part(1, ByteRange(0, 4)).etag == md5(b"right")
+        handle.abort()
+
     def test_copy_part_of_missing_object_raises_remote_error(self, bucket: Bucket) -> None:
         handle = bucket.create_upload("object", ObjectMeta())
         with pytest.raises(RemoteError):

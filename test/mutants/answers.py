@@ -70,4 +70,18 @@ ANSWERS = (
         "except (PreconditionFailed, LocalChanged, LocalMissing)",
         "test/unit/sync/rows/test_faults.py",
     ),
+    Mutant(
+        "a part is copied from no key that the store may take for another one",
+        "providers/s3/multipart.py",
+        "if _ENCODED.search(key) and not dialect.copies_parts_of_any_key:",
+        "if False:",
+        "test/unit/providers/s3/test_multipart.py",
+    ),
+    Mutant(
+        "keys that are listed encoded are decoded",
+        "providers/s3/open_uploads.py",
+        "return [(unquote(key), upload_id, begun) for key, upload_id, begun in uploads]",
+        "return uploads",
+        "test/unit/providers/s3/test_open_uploads.py",
+    ),
 )

@@ -175,7 +175,14 @@ _TABLE = (
         storage_classes=("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"),
     ),
     # the limits of parts are s3api's max_upload_part_num
-    Dialect(name="swift", tenants=False, put_if_absent=True, expires=False, storage_classes=("STANDARD",)),
+    Dialect(
+        name="swift",
+        tenants=False,
+        put_if_absent=True,
+        copies_parts_of_any_key=True,
+        expires=False,
+        storage_classes=("STANDARD",),
+    ),
     # Conditions hold for PUT without quotes only, and not at all for CompleteMultipartUpload. UploadPartCopy
     # decodes its source twice: for `a%20b` it copies from `a b`, and a % that begins no code ends the
     # gateway. And it has no conditions.
