@@ -17,7 +17,8 @@
         |-- NotFound              no such object, bucket or upload
         |-- AccessDenied          the credentials do not permit the operation
         |   |-- CredentialsRefused  no credentials, or unknown, wrong or expired ones
-        |   `-- ClockSkewed       the local clock or the store's is wrong
+        |   |-- ClockSkewed       the local clock or the store's is wrong
+        |   `-- QuotaExceeded     the store, the account or the bucket is full
         |-- PreconditionFailed    If-Match / If-None-Match did not hold
         |-- BadDigest             the received bytes do not match their digest               (transient)
         |-- CopyUnproven          the store does not show the copy as it was sent            (transient)
@@ -187,6 +188,12 @@ class CredentialsRefused(AccessDenied):
     """The store does not accept the credentials, so every other request would fail in the same way."""
 
     reason = "remote_credentials"
+
+
+class QuotaExceeded(AccessDenied):
+    """The store, the account or the bucket is full: other writes may fail in the same way, deletes do not."""
+
+    reason = "quota_exceeded"
 
 
 class ClockSkewed(AccessDenied):

@@ -34,6 +34,7 @@ from s3_sync.errors import (
     NotSupported,
     ObjectLocked,
     PreconditionFailed,
+    QuotaExceeded,
     RemoteError,
     RemoteUnavailable,
     SyncError,
@@ -48,6 +49,16 @@ _CODES: dict[type[RemoteError], frozenset[str]] = {
     NotFound: frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchUpload", "NoSuchVersion"}),
     AccessDenied: frozenset({"AccessDenied", "AuthorizationHeaderMalformed"}),
     ClockSkewed: frozenset({"RequestTimeTooSkewed", "RequestExpired"}),
+    # of Ceph and others, of MinIO, and of stores with a cap on costs
+    QuotaExceeded: frozenset(
+        {
+            "InsufficientCapacity",
+            "QuotaExceeded",
+            "StorageCapExceeded",
+            "XMinioAdminBucketQuotaExceeded",
+            "XMinioStorageFull",
+        }
+    ),
     CredentialsRefused: frozenset(
         {
             "ExpiredToken",
@@ -111,6 +122,7 @@ _BY_STATUS: dict[int, type[RemoteError]] = {
     412: PreconditionFailed,
     429: Throttled,
     501: NotSupported,
+    507: QuotaExceeded,
 }
 #: messages of Amazon and Versity, of Ceph, of MinIO, and of Google's JSON API, whose codes are those of other
 #: refusals

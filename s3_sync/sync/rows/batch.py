@@ -28,6 +28,7 @@ OUTAGE_REASONS = frozenset(
         "remote_denied",
         "remote_credentials",
         "remote_clock",
+        "quota_exceeded",
         "remote_not_found",  # of the bucket
         "remote_refused",
         "local_unavailable",
