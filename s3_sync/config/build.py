@@ -22,7 +22,9 @@ from s3_sync.model.keys import KeyNamer
 #: options that are objects -> the method of their form that builds the value
 _OBJECTS = {"budget": "budget", "delete_budget": "budget", "archive_restore": "archive_restore"}
 _PROFILE_KEYS = [
-    key.name for key in fields(Profile) if key.name in MappingForm.model_fields and key.name not in _OBJECTS
+    key.name
+    for key in fields(Profile)
+    if key.name in MappingForm.model_fields and key.name not in (*_OBJECTS, "tags")
 ]
 #: options of the top level that the settings have under the same name; the sections are read on their own
 _SETTINGS_KEYS = [
@@ -75,7 +77,12 @@ def build_mapping(
         )
     if form.storage_class and (wrong := credentials.check_storage_class(form.storage_class)):
         findings.warning(join(places.mapping, "storage_class"), wrong)
+    for key in ("kms_key", "acl", "tags"):
+        if getattr(form, key) and key not in credentials.write_options:
+            message = f"is not supported by {credentials.provider} stores"
+            findings.problem(join(places.policy, key), message)
     options: dict[str, Any] = {key: getattr(form, key) for key in _PROFILE_KEYS}
+    options["tags"] = tuple(sorted(form.tags.items()))
     for key, build in _OBJECTS.items():
         if (given := getattr(form, key)) is not None:
             options[key] = getattr(given, build)()

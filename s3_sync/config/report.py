@@ -27,6 +27,7 @@ _OWN_LINES = {
     "budget",
     "delete_budget",
     "archive_restore",
+    "tags",
 }
 
 
@@ -90,6 +91,8 @@ def _mapping(mapping: Mapping) -> Iterator[str]:
         days = _duration(archive.days * 86400)
         what = f"a GET has an object in an archive class retrieved ({archive.tier}) for {days}"
         yield from _row("archive", f"{what}; the store charges for it")
+    if profile.tags:
+        yield from _row("tags", ", ".join(f"{key}={value}" for key, value in profile.tags))
     yield from _row("options", ", ".join(_options(mapping)) or "all defaults")
 
 

@@ -30,7 +30,8 @@ class Profile:
     """The policy for a mapping's objects. Times in seconds, sizes in bytes.
 
     ``exclude``: objects whose names match at their start are ignored, and so are their deletes. ``criteria``:
-    only objects whose headers match are copied. ``encryption``: request encryption at rest from AWS (SSE-S3).
+    only objects whose headers match are copied. ``encryption``: request encryption at rest from AWS (SSE-S3);
+    ``kms_key``, which takes precedence: by a key of its key service. ``tags``: keys and values, sorted.
     ``remote_listing_failure`` None: depends on the mode. ``segment_containers``: containers that may have
     segments, in addition to a manifest's own container and its segment containers; ``"*"`` = all of the
     account."""
@@ -51,6 +52,9 @@ class Profile:
     criteria: Criteria = MATCH_ALL
     exclude: re.Pattern[str] | None = None
     encryption: bool = True
+    kms_key: str | None = None
+    acl: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
     storage_class: str | None = None
     storage_policy: str | None = None
     remote_delete_after: int = 0

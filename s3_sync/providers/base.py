@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from types import TracebackType
 from typing import Protocol
@@ -129,10 +129,19 @@ class OpenUpload:
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
     """How one mapping's objects are stored: ``storage_class`` (empty: the store's default), and whether to
-    ``encrypt`` them at the store."""
+    ``encrypt`` them at the store; with ``kms_key`` by its key service and this key. ``acl``: a canned ACL;
+    ``tags``: keys and values."""
 
     storage_class: str = ""
     encrypt: bool = False
+    kms_key: str = ""
+    acl: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def of_other_objects(self) -> WriteOptions:
+        """The options for what is stored beside the objects, such as manifests: in the default class."""
+        return replace(self, storage_class="")
 
 
 class Retrieval(Enum):

@@ -83,7 +83,13 @@ class Registry:
     def open_bucket(self, mapping: Mapping) -> Bucket:
         """The bucket of a mapping, with all wrappers."""
         profile = mapping.profile
-        write = WriteOptions(storage_class=profile.storage_class or "", encrypt=profile.encryption)
+        write = WriteOptions(
+            storage_class=profile.storage_class or "",
+            encrypt=profile.encryption,
+            kms_key=profile.kms_key or "",
+            acl=profile.acl or "",
+            tags=profile.tags,
+        )
         once, _ = self._both(mapping.credentials)
         bucket = once.bucket(mapping.bucket, mapping.namer, write)
         if self._budgets is not None:

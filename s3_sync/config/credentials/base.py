@@ -51,6 +51,8 @@ class Credentials(FileModel):
     shares_bucket: ClassVar[bool] = True
     #: the store keeps X-Delete-At and expires copies itself
     expires_objects: ClassVar[bool] = False
+    #: options of a policy that only some kinds of store have: those that these have
+    write_options: ClassVar[frozenset[str]] = frozenset()
     #: maximum length of a key in bytes of UTF-8
     max_key_bytes: ClassVar[int] = 1024
     #: options that are not shown by ``options``, because the report has lines of their own for them

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
 from s3_sync.config.credentials.base import Credentials, Place
@@ -27,6 +27,8 @@ class S3Credentials(Credentials):
     """``endpoint`` None means AWS. Without ``identity`` and ``secret`` (AWS only) the SDK's default chain of
     credentials applies."""
 
+    write_options: ClassVar[frozenset[str]] = frozenset({"kms_key", "acl", "tags"})
+
     provider: Literal["s3"] = "s3"
     session_token: SecretText | None = None
     signature_version: Literal["s3v4", "s3"] = "s3v4"
@@ -35,6 +37,8 @@ class S3Credentials(Credentials):
     #: True: use conditional writes if a probe shows that the store supports them; None: as known for the
     #: store
     conditional_put: bool | None = None
+    #: accept the costs of requests to buckets whose owners do not pay for them
+    requester_pays: bool = False
     #: None: as the endpoint tells
     store: StoreName | None = None
     #: properties that differ from those of the store

@@ -19,9 +19,11 @@ from s3_sync.config.file.types import (
     Account,
     Bucket,
     Bytes,
+    CannedAcl,
     Container,
     LogLevel,
     Minutes,
+    OptionalHeader,
     OptionalText,
     OptionalUrl,
     Port,
@@ -30,6 +32,7 @@ from s3_sync.config.file.types import (
     Seconds,
     SegmentContainers,
     StatsdPrefix,
+    Tags,
     Text,
     Threads,
     WholeSeconds,
@@ -77,6 +80,9 @@ class PolicyForm(FileModel):
     selection_criteria: dict[str, Any] = Field(default_factory=dict)
     exclude_pattern: str = ""
     encryption: bool = True
+    kms_key: OptionalHeader = None
+    acl: CannedAcl = None
+    tags: Tags = Field(default_factory=dict)
     storage_class: OptionalText = None
     storage_policy: OptionalText = None
     remote_delete_after: WholeSeconds = 0

@@ -7,6 +7,7 @@ absent.
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -18,6 +19,10 @@ from s3_sync.config.secret import SECRET_SCHEMA, Secret
 
 #: about a hundred years; a longer duration is a mistake in the unit
 MAX_SECONDS = 100 * 366 * 86400
+_HEADER_VALUE = re.compile(r"[!-~]+")
+_MAX_TAGS = 10
+_MAX_TAG_KEY = 128
+_MAX_TAG_VALUE = 256
 _STATSD_PREFIX = re.compile(r"[A-Za-z0-9_.-]*")
 
 
@@ -114,8 +119,55 @@ def _statsd_prefix(value: str) -> str:
     return value
 
 
+def _header_value(value: str) -> str:
+    if not _HEADER_VALUE.fullmatch(value):
+        raise _wrong("must consist of ASCII characters without spaces")
+    return value
+
+
+def _tags(tags: dict[str, str]) -> dict[str, str]:
+    """Validate the tags of an object by the limits of AWS (S3 User Guide, "Categorizing your objects using
+    tags")."""
+    if len(tags) > _MAX_TAGS:
+        raise _wrong(f"must be at most {_MAX_TAGS} tags")
+    for key, value in tags.items():
+        if not 1 <= _utf16_units(key) <= _MAX_TAG_KEY or _utf16_units(value) > _MAX_TAG_VALUE:
+            limits = f"the key 1 to {_MAX_TAG_KEY} characters, the value at most {_MAX_TAG_VALUE}"
+            raise _wrong(f'"{key[:_MAX_TAG_KEY]}": {limits}')
+        if key.lower().startswith("aws:"):
+            raise _wrong(f'"{key}": keys that begin with "aws:" are reserved')
+        if not all(_is_allowed_in_tags(character) for character in key + value):
+            raise _wrong(f'{key!a}: only letters, digits, spaces and "_.:/=+-@" are allowed')
+    return tags
+
+
+def _utf16_units(text: str) -> int:
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _is_allowed_in_tags(character: str) -> bool:
+    return character in "_.:/=+-@" or unicodedata.category(character)[0] in "LNZ"
+
+
 Text = Annotated[str, Field(min_length=1), AfterValidator(_plain)]
 OptionalText = Annotated[Text | None, BeforeValidator(_empty_is_absent)]
+OptionalHeader = Annotated[
+    Annotated[Text, AfterValidator(_header_value)] | None, BeforeValidator(_empty_is_absent)
+]
+CannedAcl = Annotated[
+    Literal[
+        "private",
+        "public-read",
+        "public-read-write",
+        "authenticated-read",
+        "aws-exec-read",
+        "bucket-owner-read",
+        "bucket-owner-full-control",
+    ]
+    | None,
+    BeforeValidator(_empty_is_absent),
+]
+Tags = Annotated[dict[str, str], AfterValidator(_tags)]
 Url = Annotated[Text, AfterValidator(_url)]
 OptionalUrl = Annotated[Url | None, BeforeValidator(_empty_is_absent)]
 Endpoint = Annotated[Annotated[Text, AfterValidator(_endpoint)] | None, BeforeValidator(_empty_is_absent)]

@@ -55,6 +55,7 @@ from s3_sync.providers.s3.multipart import S3Upload, Uploads
 from s3_sync.providers.s3.proved_writes import Expected, Writer
 from s3_sync.providers.s3.retrieval import retrieve
 from s3_sync.providers.s3.transport.base import Transport, Upload
+from s3_sync.providers.s3.transport.sigv4 import Header
 from s3_sync.streams.reader import Body
 
 _WHOLE = GetOptions()
@@ -89,7 +90,9 @@ class S3Bucket:
         self._transport = transport
         self._client = account.client
         self._write = view.write
-        self._writer = Writer(account, transport, view.bucket, view.namer)
+        if view.write.kms_key:
+            account.mark_opaque_etags(view.bucket)
+        self._writer = Writer(account, transport, view.bucket, view.namer, self._other_headers)
         self._reader = self._writer.reader
         self._lister = Lister(account, view.bucket, view.namer)
         self._uploads = Uploads(account, self._writer, view.bucket, self._check_conditions)
@@ -99,10 +102,15 @@ class S3Bucket:
     def features(self) -> Features:
         return self._features if self._deletes.in_bulk else replace(self._features, bulk_delete=0)
 
+    @property
+    def _other_headers(self) -> tuple[Header, ...]:
+        """The headers for what is stored beside the objects."""
+        return tuple(write_headers(self._write.of_other_objects, self._account.dialect))
+
     @cached_property
     def manifests(self) -> StoredManifests:
         namer = self.namer.manifests
-        view = BucketView(self.name, namer, WriteOptions(encrypt=self._write.encrypt))
+        view = BucketView(self.name, namer, self._write.of_other_objects)
         lister = self._lister.with_namer(namer)
         return StoredManifests(_ManifestBucket(self._account, self._transport, view, lister))
 
@@ -118,7 +126,8 @@ class S3Bucket:
     def _probe_conditions(self) -> Features:
         key = self.namer.manifest_key(f"\0{uuid4()}")  # no object has this key, and no listing shows it
         try:
-            absent, match = ConditionProbe(self._writer, self._uploads, self.name, key).run()
+            probe = ConditionProbe(self._writer, self._uploads, self.name, key, self._other_headers)
+            absent, match = probe.run()
         finally:
             with suppress(ObjectLocked):  # 2 bytes under a key that no object has, until the lock ends
                 self._writer.delete(key)

@@ -32,13 +32,15 @@ from s3_sync.providers.s3.lenient_xml import make_readable
 from s3_sync.providers.s3.list_parser import read_date, take_deletes, take_listing, take_uploads
 from s3_sync.providers.s3.response_checks import register_checks
 from s3_sync.providers.s3.response_limit import BoundedSession
-from s3_sync.providers.s3.transport.sigv4 import Keys
+from s3_sync.providers.s3.transport.sigv4 import Header, Keys
 from s3_sync.streams.hashing import new_digest
 
 _Value = TypeVar("_Value")
 
 USER_AGENT = f"swift-s3-sync/{__version__}"
 CONNECT_TIMEOUT = 10.0
+#: accepts the costs of a request to a bucket whose owner does not pay for it
+_PAYER = ("x-amz-request-payer", "requester")
 #: seconds between two probes of a bucket's ETags
 ETAG_PROBE_INTERVAL = 600.0
 #: a bucket name that can be a label of a host name; with a dot in it no wildcard certificate matches
@@ -115,6 +117,10 @@ class Account:
             ),
         )
         endpoint = cast(Any, self.client)._endpoint  # there is no public accessor
+        #: headers of each request that we send without the SDK
+        self.headers: tuple[Header, ...] = (("User-Agent", USER_AGENT),)
+        if credentials.requester_pays:
+            self.headers += (_PAYER,)
         self.clock = StoreClock(credentials.store_id)
         endpoint.http_session = BoundedSession(endpoint.http_session, self.clock)
         #: buckets whose ETags are not the MD5 of what was PUT
@@ -132,6 +138,8 @@ class Account:
             events.register("before-sign.s3", _sign_path_as_sent)
         events.register("before-parameter-build.s3", _take_raw)
         events.register("before-call.s3", _add_raw_headers)
+        if self.credentials.requester_pays:
+            events.register("before-call.s3", _add_payer)
         events.register("before-call.s3.PutBucketLifecycleConfiguration", _put_raw_body)
         events.register("before-parse.s3.GetBucketLifecycleConfiguration", _keep_raw_body)
         if dialect.delete_needs_md5:
@@ -322,6 +330,12 @@ def _sign_path_as_sent(request: Any, **_: Any) -> None:
 
 def _add_raw_headers(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
     params["headers"].update(context.get("raw_headers", ()))
+
+
+def _add_payer(model: Any, params: dict[str, Any], **_: Any) -> None:
+    """Add the header to the operations that have it, and to HeadBucket, which costs as much."""
+    if model.name == "HeadBucket" or "RequestPayer" in model.input_shape.members:
+        params["headers"].update([_PAYER])
 
 
 def _put_raw_body(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:

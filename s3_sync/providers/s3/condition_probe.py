@@ -26,12 +26,14 @@ _OTHER_ETAG = "0" * 32
 
 @dataclass(frozen=True, slots=True)
 class ConditionProbe:
-    """Probes with writes to ``key``, which must be unused; the caller deletes it afterwards."""
+    """Probes with writes to ``key``, which must be unused; the caller deletes it afterwards. ``headers``: of
+    each write."""
 
     writer: Writer
     uploads: Uploads
     bucket: str
     key: str
+    headers: tuple[Header, ...] = ()
 
     def run(self) -> tuple[bool, bool]:
         """Whether If-None-Match and If-Match are enforced, by PUT and by CompleteMultipartUpload. Raises the
@@ -45,11 +47,12 @@ class ConditionProbe:
         return all(_try(write, impossible) == "refused" for write in (self._put, self._complete))
 
     def _put(self, conditions: Sequence[Header]) -> str:
-        upload = Upload(self.bucket, self.key, BytesBody(_BODY), len(_BODY), _MD5, tuple(conditions))
+        headers = (*self.headers, *conditions)
+        upload = Upload(self.bucket, self.key, BytesBody(_BODY), len(_BODY), _MD5, headers)
         return self.writer.put(upload).etag
 
     def _complete(self, conditions: Sequence[Header]) -> str:
-        upload = self.uploads.create("", self.key, ())
+        upload = self.uploads.create("", self.key, self.headers)
         try:
             part = upload.upload_part(1, BytesBody(_BODY), len(_BODY), _MD5)
             return upload.complete_with([part], conditions).etag

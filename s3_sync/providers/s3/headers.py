@@ -6,6 +6,8 @@ import math
 import re
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from urllib.parse import quote, urlencode
 
 from s3_sync.config.credentials.s3_dialects import Dialect
 from s3_sync.errors import UnexpectedAnswer
@@ -41,12 +43,19 @@ def meta_headers(meta: ObjectMeta) -> list[Header]:
 
 
 def write_headers(write: WriteOptions, dialect: Dialect) -> list[Header]:
-    """The headers for storage class and encryption."""
+    """The headers for storage class, encryption, ACL and tags. A key or an ACL was asked for, so they are
+    sent to any store; one that has none refuses them."""
     headers: list[Header] = []
     if write.storage_class:
         headers.append(("x-amz-storage-class", write.storage_class))
-    if write.encrypt and dialect.encrypts:
+    if write.kms_key:
+        headers += [(_SSE, "aws:kms"), (_SSE_KEY, write.kms_key)]
+    elif write.encrypt and dialect.encrypts:
         headers.append((_SSE, "AES256"))
+    if write.acl:
+        headers.append(("x-amz-acl", write.acl))
+    if write.tags:
+        headers.append(("x-amz-tagging", urlencode(write.tags, quote_via=quote, safe="")))
     return headers
 
 
@@ -56,8 +65,10 @@ def copy_headers(write: WriteOptions, dialect: Dialect, current: Mapping[str, st
     ``current``: the headers of a HEAD. Without these headers the copy would get the bucket's defaults.
     """
     storage_class = write.storage_class or _storage_class(current)
-    headers = write_headers(WriteOptions(storage_class, write.encrypt), dialect)
-    if is_encrypted_with_kms(current):
+    headers = write_headers(replace(write, storage_class=storage_class), dialect)
+    if write.tags:
+        headers.append(("x-amz-tagging-directive", "REPLACE"))
+    if not write.kms_key and is_encrypted_with_kms(current):
         headers = [header for header in headers if header[0] != _SSE]
         headers.extend((name, current[name]) for name in (_SSE, _SSE_KEY) if name in current)
     return headers

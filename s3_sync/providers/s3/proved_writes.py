@@ -64,13 +64,22 @@ class Written:
 
 
 class Writer:
-    """Writes objects and verifies the result. Takes keys, not names."""
+    """Writes objects and verifies the result. Takes keys, not names. ``probe_headers``: of what it writes
+    itself."""
 
-    def __init__(self, account: Account, transport: Transport, bucket: str, namer: KeyNamer) -> None:
+    def __init__(
+        self,
+        account: Account,
+        transport: Transport,
+        bucket: str,
+        namer: KeyNamer,
+        probe_headers: tuple[Header, ...] = (),
+    ) -> None:
         self._account = account
         self._transport = transport
         self._bucket = bucket
         self._namer = namer
+        self._probe_headers = probe_headers
         self.reader = Reader(account, transport, bucket)
 
     def put(self, upload: Upload) -> Written:
@@ -142,7 +151,8 @@ class Writer:
         bytes are read back correctly."""
         key = self._namer.manifest_key(f"\0{uuid4()}")  # no object has this key, and no listing shows it
         size = len(_PROBE_BODY)
-        probe = Upload(self._bucket, key, BytesBody(_PROBE_BODY), size, md5_hex(_PROBE_BODY))
+        body, md5 = BytesBody(_PROBE_BODY), md5_hex(_PROBE_BODY)
+        probe = Upload(self._bucket, key, body, size, md5, self._probe_headers)
         try:
             if self._etag_is_md5(probe):
                 return False

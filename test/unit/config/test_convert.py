@@ -279,6 +279,9 @@ USABLE: dict[str, st.SearchStrategy[Any]] = {
     "selection_criteria": st.sampled_from([{}, {"a": "b"}, {"NOT": {"a": "b"}}, None]),
     "exclude_pattern": st.sampled_from(["", "^$", "^tmp/", None]),
     "storage_class": st.sampled_from(["", "STANDARD_IA", None]),
+    "kms_key": st.sampled_from(["", "alias/lab", None]),
+    "acl": st.sampled_from(["", "bucket-owner-full-control", None]),
+    "tags": st.sampled_from([{}, {"a": "b"}, {"c": "d", "a": ""}, None]),
     "archive_restore": st.sampled_from([None, {}, {"days": 3}, {"tier": "Bulk"}, {"tier": "Expedited"}]),
     "delete_budget": st.sampled_from([None, {"deletes": 5}, {"percent": 2.5, "then": "next_interval"}]),
     "budget": st.sampled_from(

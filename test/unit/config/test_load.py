@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from s3_sync.config.credentials.kinds import every_key
+from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.file.flat import mapping_form
 from s3_sync.config.file.options import FlatFileModel
 from s3_sync.config.file.section_models import flat_key
@@ -58,6 +59,10 @@ EVERY_OPTION = {
     "exclude_pattern": "^tmp/",
     "selection_criteria": {"content-type": "text/plain"},
     "encryption": False,
+    "kms_key": "alias/lab",
+    "acl": "bucket-owner-full-control",
+    "tags": {"b": "2", "a": "1"},
+    "requester_pays": True,
     "storage_class": "STANDARD_IA",
 }
 
@@ -93,6 +98,10 @@ def test_load_file_with_every_option_keeps_each_value(write: Any) -> None:
     assert mapping.custom_prefix == "/pre/fix/"
     assert not mapping.cloud_connector
     assert (profile.copy_after, profile.propagate_delete, profile.encryption) == (3600, False, False)
+    assert (profile.kms_key, profile.acl) == ("alias/lab", "bucket-owner-full-control")
+    assert profile.tags == (("a", "1"), ("b", "2"))
+    assert isinstance(credentials, S3Credentials)
+    assert credentials.requester_pays
     assert profile.merge_namespaces
     assert profile.restore_object
     assert profile.exclude

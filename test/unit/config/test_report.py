@@ -47,6 +47,7 @@ def test_check_config_valid_file_shows_mappings_without_secrets(check: Any) -> N
             "exclude_pattern": "^tmp/",
             "selection_criteria": {"NOT": {"content-type": "text/html"}},
             "storage_class": "COLD",
+            "tags": {"project": "x", "cost centre": "12"},
             "remote_delete_after": 30 * 86400,
             "merge_namespaces": True,
             "checksum": "none",
@@ -82,6 +83,7 @@ def test_check_config_valid_file_shows_mappings_without_secrets(check: Any) -> N
         "    mode          sync: objects are copied 2 days after the last change; deletes are not propagated",
         "    excluded      names that begin with a match of ^tmp/",
         '    condition     NOT content-type = "text/html"',
+        "    tags          cost centre=12, project=x",
         "    options       merge_namespaces=true, storage_class=COLD, checksum=none, cloud_connector=false",
     ]
     assert "    https proxy   http://user:********@proxy:3128" in text

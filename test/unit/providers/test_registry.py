@@ -85,6 +85,21 @@ def test_open_bucket_passes_encryption_of_profile(monkeypatch: pytest.MonkeyPatc
     assert seen == [("bucket", True), ("bucket", False)]
 
 
+def test_open_bucket_passes_what_a_bucket_demands(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[WriteOptions] = []
+    bucket = MemoryProvider.bucket
+
+    def noted(self: Counting, name: str, namer: KeyNamer, write: WriteOptions) -> MemoryBucket:
+        seen.append(write)
+        return bucket(self, name, namer, write)
+
+    monkeypatch.setattr(Counting, "bucket", noted)
+    tags = (("a", "1"),)
+    profile = Profile(encryption=False, kms_key="key", acl="private", tags=tags)
+    registry(retries=None).open_bucket(mapping(profile=profile))
+    assert seen == [WriteOptions(kms_key="key", acl="private", tags=tags)]
+
+
 def test_failed_request_is_repeated_only_with_a_retry_policy() -> None:
     for attempts, policy in ((2, RetryPolicy(attempts=2, sleep=lambda _: None)), (1, None)):
         Broken.asked = 0

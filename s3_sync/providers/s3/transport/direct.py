@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from s3_sync.errors import RemoteError, RemoteUnavailable
 from s3_sync.http.pool import ConnectionPool, Origin, Receiving, Response
-from s3_sync.providers.s3.client import USER_AGENT, Account, Address
+from s3_sync.providers.s3.client import Account, Address
 from s3_sync.providers.s3.errors import from_body, translated
 from s3_sync.providers.s3.headers import lower_names
 from s3_sync.providers.s3.transport.aws_chunked import AwsChunkedBody
@@ -98,7 +98,7 @@ class DirectTransport:
             method, authority = request.method, route.address.origin.authority
             # the bytes must arrive as they are stored
             coding = "gzip" if self._account.dialect.unpacks_gzip else "identity"
-            headers = [("User-Agent", USER_AGENT), ("Accept-Encoding", coding), *request.headers]
+            headers = [*self._account.headers, ("Accept-Encoding", coding), *request.headers]
             signature = route.signer.sign(method, authority, target, headers, EMPTY_SHA256)
             sent = time.time()
             response = route.reading.request(method, target, signature.headers)
@@ -116,7 +116,7 @@ class DirectTransport:
         self, route: _Route, target: str, upload: Upload, content: Content
     ) -> tuple[list[Header], bytes | Body, int]:
         origin, data = route.address.origin, content.data
-        headers: list[Header] = [("User-Agent", USER_AGENT), *upload.headers, *content.headers]
+        headers: list[Header] = [*self._account.headers, *upload.headers, *content.headers]
         chunks_signed = False
         if isinstance(data, bytes):
             # TLS protects the integrity of the body
