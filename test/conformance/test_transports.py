@@ -134,6 +134,30 @@ def test_encryption_is_requested_only_where_the_store_supports_it(
         assert there["ServerSideEncryption"] == "AES256"
 
 
+def test_kms_key_acl_and_tags_are_those_of_the_stored_objects(moto: Any, namer: KeyNamer) -> None:
+    """Through another client, of an object, its new metadata, an upload in parts and a manifest."""
+    write = WriteOptions(kms_key="alias/lab", acl="public-read", tags=(("a b", "c/d"), ("e", "")))
+    provider = target_of("moto", moto).provider()
+    provider.create_bucket("conformance")
+    bucket = provider.bucket("conformance", namer, write)
+    for name in ("object", "posted"):
+        bucket.put_object(name, BytesBody(b"data"), PutOptions(4, ObjectMeta(), md5(b"data")))
+    bucket.post_object("posted", ObjectMeta(user={"a": "1"}))
+    upload = bucket.create_upload("parts", ObjectMeta())
+    upload.complete([upload.upload_part(1, BytesBody(b"data"), 4)])
+    bucket.manifests.put("object", b"[]")
+    assert bucket.head_object("object").md5 == md5(b"data")
+    client = moto.client()
+    for key in (*map(namer.key, ("object", "posted", "parts")), namer.manifest_key("object")):
+        where = {"Bucket": "conformance", "Key": key}
+        head = client.head_object(**where)
+        assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", "alias/lab"), key
+        tags = {tag["Key"]: tag["Value"] for tag in client.get_object_tagging(**where)["TagSet"]}
+        assert tags == {"a b": "c/d", "e": ""}, key
+        grants = client.get_object_acl(**where)["Grants"]
+        assert "READ" in {grant["Permission"] for grant in grants}, key
+
+
 def test_signature_version_2_is_accepted_and_a_wrong_one_refused(swift: Any, namer: KeyNamer) -> None:
     """Swift's s3api checks it, of requests about a bucket too."""
     target = target_of("swift", swift)
