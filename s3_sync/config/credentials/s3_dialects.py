@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -236,6 +237,7 @@ DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in _TABLE}
 AWS, GOOGLE = DIALECTS["aws"], DIALECTS["google"]
 
 
+@lru_cache(maxsize=1024)
 def dialect_at(endpoint: str | None) -> Dialect:
     """Return the dialect of the store at ``endpoint``; None is AWS. One that is not known gets CLONE."""
     if endpoint is None:
