@@ -119,6 +119,9 @@ class S3Credentials(Credentials):
         if self.is_aws and self.endpoint and urlsplit(self.endpoint).scheme == "http":
             place.warning("endpoint", "objects are sent to AWS unencrypted; use https")
         dialect = self.effective_dialect
+        if dialect.min_part > dialect.max_part:
+            parts = f"{dialect.min_part:,} and {dialect.max_part:,} bytes"
+            place.problem("dialect", f"min_part is above max_part: no part has a legal size ({parts})")
         if self.signature_version == "s3" and not dialect.signature_v2:
             name = "AWS" if self.is_aws else dialect.name
             place.warning("signature_version", f"{name} rejects signature version 2; use s3v4")

@@ -10,9 +10,10 @@ from functools import lru_cache
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from s3_sync.config.file.base import FileModel
+from s3_sync.config.file.types import Text, as_tuple
 
 Addressing = Literal["path", "virtual"]
 StoreName = Literal[
@@ -51,7 +52,7 @@ class Dialect(FileModel):
     addressing: Addressing = Field(
         "path", description="Bucket in the path or in the host name, unless configured"
     )
-    region: str = Field("us-east-1", description="Region to sign for, unless configured")
+    region: Text = Field("us-east-1", description="Region to sign for, unless configured")
     buckets_have_regions: bool = Field(False, description="A HEAD of a bucket tells the region to sign for")
     ambient_credentials: bool = Field(
         False, description="Keys may come from the environment, files or the instance"
@@ -75,7 +76,7 @@ class Dialect(FileModel):
     )
     put_if_absent: bool = Field(False, description="Enforces If-None-Match for writes")
     put_if_match: bool = Field(False, description="Enforces If-Match for writes")
-    copy_condition: str = Field(
+    copy_condition: Literal["x-amz-copy-source-if-match", "x-amz-copy-if-match"] = Field(
         "x-amz-copy-source-if-match", description="Header of the condition on the source of a copy"
     )
     copies_parts: bool = Field(True, description="Has UploadPartCopy: metadata of objects above `max_copy`")
@@ -97,7 +98,9 @@ class Dialect(FileModel):
     encodes_listings: bool = Field(True, description="Listings have encoding-type=url")
     expires: bool = Field(True, description="Has lifecycle rules (`remote_delete_after`)")
     unpacks_gzip: bool = Field(False, description="Unpacks gzip for clients that do not accept it")
-    storage_classes: tuple[str, ...] = Field((), description="Storage classes; empty: not known")
+    storage_classes: Annotated[tuple[Text, ...], BeforeValidator(as_tuple)] = Field(
+        (), description="Storage classes; empty: not known"
+    )
     name: str = Field("unknown", exclude=True)
 
     def with_changes(self, changes: Dialect | None) -> Dialect:

@@ -83,7 +83,8 @@ def _segment_container(value: str) -> str:
     return value
 
 
-def _as_tuple(value: Any) -> Any:
+def as_tuple(value: Any) -> Any:
+    """Accept a list, which JSON has instead of tuples."""
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -176,7 +177,7 @@ Account = Annotated[Text, AfterValidator(_swift_name), AfterValidator(_account)]
 Container = Annotated[Text, AfterValidator(_swift_name), AfterValidator(_container)]
 SegmentContainers = Annotated[
     tuple[Annotated[Text, AfterValidator(_swift_name), AfterValidator(_segment_container)], ...],
-    BeforeValidator(_as_tuple),
+    BeforeValidator(as_tuple),
 ]
 Bucket = Annotated[Text, AfterValidator(_bucket)]
 Prefix = Annotated[str, AfterValidator(_plain)]

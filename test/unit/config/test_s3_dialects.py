@@ -14,6 +14,7 @@ from s3_sync.config.load import load
 from unit.config.written import MAPPING, problems_of, warnings_of
 
 PAGE = Path(__file__).parents[3] / "docs" / "stores.md"
+CONDITIONS = '"x-amz-copy-source-if-match" or "x-amz-copy-if-match"'
 CLONE_AT = "https://s3.example.org"
 
 
@@ -73,8 +74,19 @@ def test_conditional_put_false_switches_the_conditions_of_the_store_off() -> Non
     ("changes", "problems", "warnings"),
     [
         ({"store": "ceph"}, [], []),
-        ({"dialect": {"max_part": 5}}, [], []),
+        ({"dialect": {"max_part": 6 << 20}}, [], []),
         ({"dialect": {"max_parts": 0}}, ["dialect.max_parts: must be at least 1, not 0"], []),
+        ({"dialect": {"region": ""}}, ["dialect.region: must not be empty"], []),
+        (
+            {"dialect": {"min_part": 9, "max_part": 5}},
+            ["dialect: min_part is above max_part: no part has a legal size (9 and 5 bytes)"],
+            [],
+        ),
+        (
+            {"dialect": {"copy_condition": "x\r\ny"}},
+            [f'dialect.copy_condition: must be one of {CONDITIONS}, not "x\\r\\ny"'],
+            [],
+        ),
         ({"dialect": {"max_parts": "7"}}, ['dialect.max_parts: must be a whole number, not "7"'], []),
         (
             {"dialect": {"max_pats": 7}},
@@ -108,6 +120,17 @@ def test_store_and_dialect_are_checked(
     assert warnings_of(loaded) == [f"containers[0].{warning}" for warning in warnings]
     assert loaded.settings
     assert len(loaded.settings.mappings) == (0 if problems else 1)
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_every_property_can_be_set_in_a_file(write: Any, name: str) -> None:
+    dialect = DIALECTS[name]
+    loaded = load(write(MAPPING | {"aws_endpoint": CLONE_AT, "dialect": dialect.model_dump(mode="json")}))
+    assert problems_of(loaded) == []
+    assert loaded.settings
+    credentials = loaded.settings.mappings[0].credentials
+    assert isinstance(credentials, S3Credentials)
+    assert credentials.effective_dialect == dialect.model_copy(update={"name": "clone"})
 
 
 def test_unknown_store_is_refused_with_the_known_ones(write: Any) -> None:

@@ -14,7 +14,7 @@ from s3_sync.config.settings import Mapping, Profile
 from s3_sync.errors import RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutOptions
-from s3_sync.providers.base import Bucket
+from s3_sync.providers.base import Bucket, Part
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.registry import Registry
 from s3_sync.providers.wrappers.rate_limits import CHUNKS_PER_SECOND, LimiterRegistry, RateLimit
@@ -99,7 +99,10 @@ def test_parts_and_manifests_are_sent_at_the_byte_rate(clock: Clock) -> None:
     target = bucket(budgets(clock, of), of)
     put(target, 100_000)
     upload = target.create_upload("large", ObjectMeta())
-    part = lambda: upload.upload_part(1, BytesBody(b"x" * 300_000), 300_000)  # noqa: E731
+
+    def part() -> Part:
+        return upload.upload_part(1, BytesBody(b"x" * 300_000), 300_000)
+
     assert seconds(clock, part) == pytest.approx(3, rel=0.01)
     assert seconds(clock, lambda: target.manifests.put("large", b"[]" * 50_000)) == pytest.approx(1, rel=0.01)
 
