@@ -20,6 +20,7 @@ import pytest
 
 from other_store import choose, summary
 from servers.ceph import CephGateway
+from servers.ceph_packages import missing
 from servers.moto import MotoServer
 from servers.rclone import RcloneS3
 from servers.scratch import scratch_base
@@ -40,6 +41,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("store"):
         choose(config, items)
+    if missing():  # the summary of the run says so
+        without = [item for item in items if _needs_ceph(item)]
+        items[:] = [item for item in items if item not in without]
+        config.hook.pytest_deselected(items=without)
+
+
+def _needs_ceph(item: pytest.Item) -> bool:
+    marked = item.get_closest_marker("needs_ceph") is not None
+    return marked or "ceph" in getattr(item, "fixturenames", ())
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -13,12 +13,10 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ByteRange, ObjectMeta, PutOptions
 from s3_sync.providers.base import ListQuery
 from s3_sync.streams.reader import BytesBody
-from servers.ceph_packages import missing
 
 NAME = "a b/ü:+"
 
 
-@pytest.mark.skipif(bool(missing()), reason=missing())
 @pytest.mark.parametrize("way", ["ceph", "ceph-sdk", "ceph-v2"])
 def test_bucket_of_a_tenant_works_in_every_method(ceph: Any, way: str, container_name: str) -> None:
     key = f"key-{container_name}"
