@@ -35,7 +35,7 @@ class FailureCounts:
     failures, and their bytes.
     ``oldest``: oldest timestamp, in internal form, of entries that are retried or wait; "" if there is none.
     ``oldest_delete``: the same for deletes, which do not count for ``oldest``.
-    ``retrying_size``, ``quarantined_size``: bytes of retried and of quarantined objects.
+    ``retrying_size``: bytes of retried objects.
     ``expiring``: expired copies that could not be deleted.
     ``reasons``: number by reason, including ``expiring``.
     ``elsewhere``: failures because of segments in other containers, number by detail, which names the
@@ -46,7 +46,6 @@ class FailureCounts:
     quarantined: int = 0
     expiring: int = 0
     retrying_size: int = 0
-    quarantined_size: int = 0
     oldest: str = ""
     oldest_delete: str = ""
     reasons: dict[str, int] = field(default_factory=dict)
@@ -101,7 +100,6 @@ class JournalView:
             quarantined=count[QUARANTINE],
             expiring=expiring,
             retrying_size=size[RETRY],
-            quarantined_size=size[QUARANTINE],
             oldest=oldest[False],
             oldest_delete=oldest[True],
             reasons=reasons,

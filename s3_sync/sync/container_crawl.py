@@ -27,7 +27,7 @@ from s3_sync.sync.passes.cursors import DatabaseScope
 from s3_sync.sync.passes.database import DatabaseCrawl
 from s3_sync.sync.passes.expiry import ExpiryPass
 from s3_sync.sync.passes.large_objects import LargeObjects
-from s3_sync.sync.passes.result import PassResult
+from s3_sync.sync.passes.result import NOTHING, PassResult
 from s3_sync.sync.rows.batch import (
     OUTAGE_REASONS,
     STORE_WIDE_REASONS,
@@ -178,17 +178,18 @@ class ContainerCrawl:
 
     def _step(self) -> bool:
         # after a failed step a small batch shows whether the outage is over
-        limit = self._context.workers.size if self._backoff.is_failing else self._context.settings.items_chunk
+        failing = self._backoff.is_failing
+        limit = self._context.workers.size if failing else self._context.settings.items_chunk
         limit = self._gate.fit_batch(limit, RATE_LIMITED_BATCH_SECONDS)
         self._abort_orphans()
         databases = self._local_databases()
-        if databases and not self._backoff.is_failing:  # without databases, another node ensures the rule
+        if databases and not failing:  # without databases, another node ensures the rule
             self._expiry_rule.ensure(lambda: self._row_services().bucket)
         if self._services is not None and self._services.delete_limiter.poll():
             for database in databases:
                 database.wake()
         ready, more = self._scan_segments()
-        fresh = PassResult()
+        fresh = NOTHING
         for database in self._rotated(databases) if ready else ():
             if self._context.halted(self.mapping):
                 break
@@ -199,7 +200,7 @@ class ContainerCrawl:
                 break  # the other databases, possibly hundreds of shards, would most likely fail too
         retried = self._retry(limit) + self._expiry_pass.run(limit, self._row_services)
         self._large.feed(self._batch_runner)
-        retried += PassResult(attempted=self._outcomes_outside_batches())
+        retried += self._outcomes_outside_batches()
         more = more or fresh.has_more or retried.has_more
         self._outage = ""
         if self._is_outage(fresh.attempted, retried.attempted):
@@ -212,11 +213,11 @@ class ContainerCrawl:
             more = self._large.wait() or (self._batches is not None and self._batches.stragglers.wait())
         return more
 
-    def _outcomes_outside_batches(self) -> tuple[Outcome, ...]:
+    def _outcomes_outside_batches(self) -> PassResult:
         """Outcomes of objects that no batch waits for: large objects and stragglers. Raises StateError."""
         tried = self._large.take_outcomes()
         slow = [] if self._batches is None else self._batches.stragglers.take_outcomes()
-        return (*tried, *slow)
+        return PassResult(attempted=(*tried, *slow)) if tried or slow else NOTHING
 
     def _scan_segments(self) -> tuple[bool, bool]:
         """Returns whether rows may be handled, and whether the scan has more to do right away. Raises
@@ -267,6 +268,8 @@ class ContainerCrawl:
         store answers a request that concerns no object: then it rejects these objects' names or metadata.
         """
         tried = fresh + retried
+        if not tried:
+            return False
         if is_outage(fresh, OUTAGE_MIN_ROWS):
             return True
         refused = [outcome for outcome in tried if outcome.reason in STORE_WIDE_REASONS]
@@ -300,12 +303,14 @@ class ContainerCrawl:
         journal = self._context.journal
         if self._context.once:
             if self._retried_once:
-                return PassResult()
+                return NOTHING
             self._retried_once = True
             entries = journal.due_objects(self.key, float("inf"), 1_000_000)
         else:
             until = float("inf") if self._outage else self._context.clock.now()
             entries = journal.due_objects(self.key, until, limit)
+        if not entries:
+            return NOTHING
         attempted: list[Outcome] = []
         for start in range(0, len(entries), limit):
             batches = self._batch_runner()

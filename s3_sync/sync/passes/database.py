@@ -14,7 +14,7 @@ from s3_sync.sync.passes.cursors import Cursors, DatabaseScope
 from s3_sync.sync.passes.deferred import DeferredRows
 from s3_sync.sync.passes.primary import PrimaryPass
 from s3_sync.sync.passes.reset import ResetPass
-from s3_sync.sync.passes.result import PassResult
+from s3_sync.sync.passes.result import NOTHING, PassResult
 from s3_sync.sync.passes.verify import VerifyPass
 from s3_sync.sync.rows.batch import BatchRunner
 from s3_sync.sync.rows.services import RowServices
@@ -41,7 +41,7 @@ class DatabaseCrawl:
         self._replica = scope.replica
         self._now = scope.now
         self._brokers = brokers
-        self._handler = services.handler
+        self._services = services
         self._delete_limiter = services.delete_limiter
         self._segment_index = segment_index
         self._cursors = cursors = Cursors(scope, services, segment_index)
@@ -67,17 +67,17 @@ class DatabaseCrawl:
         A database that cannot be read is retried with a backoff; the container's other databases continue.
         """
         if self._now() < self._retry_at:
-            return PassResult()
+            return NOTHING
         try:
             result = self._step(limit)
         except LocalError as error:
             if isinstance(error, LocalMissing) and self._has_gone():
-                return PassResult()
+                return NOTHING
             level = logging.DEBUG if self._consecutive_failures else logging.ERROR
             self._consecutive_failures += 1
             self._retry_at = self._now() + backoff_delay(self._consecutive_failures)
             log.log(level, "Failed to read a database of %s: %s", self._mapping.label, error)
-            return PassResult()
+            return NOTHING
         self._consecutive_failures = 0
         return result
 
@@ -89,13 +89,13 @@ class DatabaseCrawl:
         fingerprint = self._replica.fingerprint()
         idle = fingerprint == self._done_fingerprint and self._now() < self._wake
         if fingerprint is None or (idle and not self._reset.is_requested()):
-            return PassResult()
+            return NOTHING
         self._done_fingerprint = None  # until all work is done
         with self._replica.open() as db:
             # A deleted container is read, too: its last rows are the deletes that emptied it.
             self._check_movable(db)
             if db.has_several_policies():
-                self._handler.check_all_policies()
+                self._services.check_all_policies()
             self._cursors.load(db)
             if not self._mapping.profile.retain_local and not self._refresh_segment_index(db):
                 return PassResult(has_more=True)

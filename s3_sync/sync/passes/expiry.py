@@ -19,7 +19,7 @@ from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket
 from s3_sync.runtime.log_once import LogOnce
 from s3_sync.state.expiries import Entry, Expiry
-from s3_sync.sync.passes.result import PassResult
+from s3_sync.sync.passes.result import NOTHING, PassResult
 from s3_sync.sync.rows.batch import OUTAGE_REASONS
 from s3_sync.sync.rows.delete_handler import delete_copy
 from s3_sync.sync.rows.handler import outcome_of
@@ -55,7 +55,7 @@ class ExpiryPass:
         """
         due = self._due(limit)
         if not due:
-            return PassResult()
+            return NOTHING
         services = open_services()
         done = self._handle(due, services)
         now = self._context.clock.now()

@@ -14,7 +14,7 @@ from s3_sync.model.rows import Row
 from s3_sync.state.journal import PRIMARY
 from s3_sync.sync.passes.cursors import Cursors, DatabaseScope, compare_batch_size
 from s3_sync.sync.passes.deferred import DeferredRows
-from s3_sync.sync.passes.result import PassResult
+from s3_sync.sync.passes.result import NOTHING, PassResult
 from s3_sync.sync.rows.batch import BatchResult, BatchRunner
 from s3_sync.sync.rows.remote_state import ListedState, Presumption, RemoteState
 from s3_sync.sync.rows.services import RowServices
@@ -51,12 +51,12 @@ class PrimaryPass:
         scope, checkpoint = self._scope, self._cursors.checkpoint
         self.is_late = False
         if scope.is_handoff:
-            return PassResult()
+            return NOTHING
         if checkpoint.last_row < checkpoint.sweep_until:
             limit = compare_batch_size(limit)
         rows, last = self._cursors.rows_since(db, checkpoint.last_row, limit)
         if last <= checkpoint.last_row:
-            return PassResult()
+            return NOTHING
         own = [row for row in rows if scope.owns(row)]
         reached, attempted = last, tuple[Outcome, ...]()
         if own:

@@ -16,7 +16,7 @@ from s3_sync.state.journal import PRIMARY, VERIFY
 from s3_sync.state.resets import ResetRange, is_reset
 from s3_sync.sync.passes.cursors import Cursors, DatabaseScope, compare_batch_size
 from s3_sync.sync.passes.deferred import DeferredRows
-from s3_sync.sync.passes.result import PassResult
+from s3_sync.sync.passes.result import NOTHING, PassResult
 from s3_sync.sync.rows.batch import BatchRunner
 from s3_sync.sync.rows.services import RowServices
 
@@ -67,7 +67,7 @@ class ResetPass:
                 self._start(reset, now)
         due = next((each for each in self._passes if each.due <= now), None)
         if due is None:
-            return PassResult()
+            return NOTHING
         attempted = self._compare(db, due, compare_batch_size(limit))
         more = not scope.stop.is_set() and any(each.due <= now for each in self._passes)
         return PassResult(more, tuple(attempted))

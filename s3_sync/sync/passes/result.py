@@ -16,4 +16,10 @@ class PassResult:
     attempted: tuple[Outcome, ...] = ()
 
     def __add__(self, other: PassResult) -> PassResult:
+        if other is NOTHING:
+            return self
         return PassResult(self.has_more or other.has_more, self.attempted + other.attempted)
+
+
+#: the result of a pass that had nothing to do, which is what most passes of an idle mapping return
+NOTHING = PassResult()

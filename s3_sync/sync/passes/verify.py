@@ -17,7 +17,7 @@ from s3_sync.model.rows import Row
 from s3_sync.state.journal import VERIFY
 from s3_sync.sync.passes.cursors import Cursors, DatabaseScope, compare_batch_size
 from s3_sync.sync.passes.deferred import DeferredRows
-from s3_sync.sync.passes.result import PassResult
+from s3_sync.sync.passes.result import NOTHING, PassResult
 from s3_sync.sync.rows.batch import BatchResult, BatchRunner
 from s3_sync.sync.rows.services import RowServices
 
@@ -53,11 +53,11 @@ class VerifyPass:
         if not scope.is_handoff and scope.replica.replicas == 1:
             if checkpoint.last_verified_row != checkpoint.last_row:
                 self._cursors.move(db, (), last_verified_row=checkpoint.last_row)
-            return PassResult()
+            return NOTHING
         since = checkpoint.last_verified_row
         rows, last = self._cursors.rows_since(db, since, compare_batch_size(limit))
         if last <= since:
-            return PassResult()
+            return NOTHING
         now = scope.now()
         too_young = next((row for row in rows if self._cursors.verify_round_at(row) > now), None)
         if too_young is not None:

@@ -75,7 +75,8 @@ class BatchRunner:
         self._key = key
         self._handler = services.handler
         self._delete_limiter = services.delete_limiter
-        self._large_sending = services.large_sending
+        self._large_handler = services.large_handler
+        self._former_segments = services.former_segments
         self._places = services.places
         self._tally = services.tally
         self._gate = context.registry.limiter(mapping)
@@ -134,7 +135,7 @@ class BatchRunner:
     def send_large(self, row: Row) -> Outcome:
         """Handle a row whose name the large-object lane has claimed, and record the outcome. Raises
         StateError."""
-        outcome = self._handler.handle_claimed(row, self._large_sending)
+        outcome = self._large_handler.handle_claimed(row)
         self._tally.handled()
         self.record(BatchResult([(row, outcome)]))
         return outcome
@@ -142,7 +143,11 @@ class BatchRunner:
     def move_segments(self, rows: Sequence[Row]) -> list[Outcome]:
         """Move objects that were segments of a large object that has been moved, and record the outcomes.
         Raises StateError."""
-        outcomes = list(self._context.workers.map(self._handler.handle_former_segment, rows))
+        outcomes = list(
+            self._context.workers.map(
+                lambda row: self._former_segments.handle(row, Presumption.UNKNOWN), rows
+            )
+        )
         for _ in outcomes:
             self._tally.handled()
         self.record(BatchResult(list(zip(rows, outcomes, strict=True))))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -80,6 +79,7 @@ class RowHandler:
     """Handles rows of one mapping.
 
     If the profile does not retain local objects, a row is done only when the local object is deleted as well.
+    Without ``lifecycle`` no object counts as a segment, and the segments of moved objects stay.
     """
 
     def __init__(
@@ -101,7 +101,6 @@ class RowHandler:
         self._segments = local.segments
         self._now = now
         moves = not mapping.profile.retain_local
-        self._removal = local.removal
         self._release = Release(mapping, sending, local.removal, lifecycle) if moves else None
         guards = guards or WriteGuards()
         self.names = guards.names
@@ -122,23 +121,9 @@ class RowHandler:
 
         return self._guarded(row, act)
 
-    def handle_claimed(self, row: Row, sending: TransferContext) -> Outcome:
-        """Like ``handle``, but with another ``sending``, for a name that the caller has claimed."""
-        other = copy(self)
-        other._sending = sending
-        return self._guarded(row, lambda: other._dispatch(row, Presumption.UNKNOWN, None))
-
-    def handle_former_segment(self, row: Row) -> Outcome:
-        """Handle an object that, as a scan of the account has just shown, no large object names any more. The
-        mapping's segment index, which is older, is not consulted."""
-        other = copy(self)
-        other._release = Release(self._mapping, self._sending, self._removal)
-
-        def act() -> Outcome:
-            with self.names.hold(row.name):
-                return other._dispatch(row, Presumption.UNKNOWN, None)
-
-        return self._guarded(row, act)
+    def handle_claimed(self, row: Row) -> Outcome:
+        """Like ``handle``, for a name that the caller has claimed and of whose key nothing is known."""
+        return self._guarded(row, lambda: self._dispatch(row, Presumption.UNKNOWN, None))
 
     def _guarded(self, row: Row, act: Callable[[], Outcome]) -> Outcome:
         try:

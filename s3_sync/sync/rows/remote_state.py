@@ -22,8 +22,8 @@ LISTING_TIME_RESOLUTION = 1.0
 
 
 class Presumption(Enum):
-    ABSENT = "fresh"
-    PROBABLY_ABSENT = "new"
+    ABSENT = "absent"
+    PROBABLY_ABSENT = "probably_absent"
     UNKNOWN = "unknown"
 
 

@@ -43,15 +43,18 @@ class LanePlaces:
 
 @dataclass(frozen=True, slots=True)
 class RowServices:
-    """``names``: the locks of the mapping's names. ``large_sending``: transfers in the lane of large objects.
-    ``places``: those in its waiting list. ``tally``: counts the outcomes."""
+    """``names``: the locks of the mapping's names. ``large_handler``: for rows in the lane of large objects.
+    ``former_segments``: for objects that, as a scan of the account has just shown, no large object names any
+    more, while the mapping's segment index is older. ``places``: those in the lane's waiting list. ``tally``:
+    counts the outcomes."""
 
     bucket: Bucket
     lookup: RemoteLookup
     names: NameLocks
     delete_limiter: DeleteLimiter
     handler: RowHandler
-    large_sending: TransferContext
+    large_handler: RowHandler
+    former_segments: RowHandler
     places: LanePlaces
     ledger: UploadLedger
     tally: MappingCounters
@@ -73,7 +76,8 @@ class RowServices:
         )
         places = LanePlaces()
         sending = TransferContext(bucket, tally.read, context.parts, ledger, places.fits_batch)
-        guards = WriteGuards(names, limiter)
+        large_sending = TransferContext(bucket, tally.read, context.large.parts, ledger)
+        local, guards = context.local, WriteGuards(names, limiter)
         return cls(
             bucket=bucket,
             lookup=RemoteLookup(
@@ -81,9 +85,15 @@ class RowServices:
             ),
             names=names,
             delete_limiter=limiter,
-            handler=RowHandler(mapping, sending, context.local, now, lifecycle, guards),
-            large_sending=TransferContext(bucket, tally.read, context.large.parts, ledger),
+            handler=RowHandler(mapping, sending, local, now, lifecycle, guards),
+            large_handler=RowHandler(mapping, large_sending, local, now, lifecycle, guards),
+            former_segments=RowHandler(mapping, sending, local, now, guards=guards),
             places=places,
             ledger=ledger,
             tally=tally,
         )
+
+    def check_all_policies(self) -> None:
+        """The container has rows in several policies: see ``RowHandler.check_all_policies``."""
+        for handler in (self.handler, self.large_handler, self.former_segments):
+            handler.check_all_policies()

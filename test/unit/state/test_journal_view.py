@@ -68,7 +68,6 @@ def test_view_gives_counts_entries_and_ranges_of_one_mapping(journal: Journal, v
         quarantined=1,
         expiring=1,
         retrying_size=20,
-        quarantined_size=10,
         oldest="0000000001.00000",
         oldest_delete="0000000003.00000",
         reasons={"remote_denied": 4, "too_large": 1},

@@ -16,13 +16,13 @@ from unit.sync.one_object_world import NAME, World, reasons
 ABSENT, NEW, UNKNOWN = Presumption.ABSENT, Presumption.PROBABLY_ABSENT, Presumption.UNKNOWN
 
 
-VIEWS = ["fresh", "new", "unknown", "listed"]
+VIEWS = ["absent", "probably_absent", "unknown", "listed"]
 
 
 class TestRequestCosts:
     """A new object is one read and one PUT; what is there already costs nothing."""
 
-    @pytest.mark.parametrize("view", ["fresh", "new"])
+    @pytest.mark.parametrize("view", ["absent", "probably_absent"])
     def test_new_object_costs_one_put(self, view: str) -> None:
         world = World()
         world.swift.put(NAME, b"12345", x_object_meta_colour="blü")
@@ -137,8 +137,8 @@ def prepare(world: World, remote: str) -> None:
         for remote in REMOTES
         for view in VIEWS
         for conditional in (True, False)
-        # without conditions "fresh" is only said where nothing is stored
-        if conditional or view != "fresh" or remote == "nothing"
+        # without conditions "absent" is only said where nothing is stored
+        if conditional or view != "absent" or remote == "nothing"
     ],
 )
 def test_put_row_in_every_remote_state_has_the_expected_outcome(
@@ -147,7 +147,7 @@ def test_put_row_in_every_remote_state_has_the_expected_outcome(
     world = World(conditional=conditional)
     prepare(world, remote)
     outcome = world.handle(view=world.view(view))
-    blind = not conditional and view == "new"
+    blind = not conditional and view == "probably_absent"
     if remote == "newer" and not blind:
         assert reasons(outcome) == ("pending", "local_behind")
         assert world.stored == b"third"

@@ -38,7 +38,7 @@ class TestDeletes:
         assert "delete" not in world.costs
         assert world.stored == b"data"
 
-    @pytest.mark.parametrize("view", ["new", "unknown", "listed"])
+    @pytest.mark.parametrize("view", ["probably_absent", "unknown", "listed"])
     def test_proven_delete_deletes_the_copy(self, view: str) -> None:
         world = self.start()
         world.swift.delete(NAME)
@@ -157,7 +157,7 @@ class TestPolicy:
         world.swift.put(NAME)
         assert world.handle(view=ABSENT).kind is Kind.COPIED
 
-    @pytest.mark.parametrize("view", ["fresh", "new", "unknown", "listed"])
+    @pytest.mark.parametrize("view", ["absent", "probably_absent", "unknown", "listed"])
     def test_object_is_copied_only_while_it_meets_the_condition(self, view: str) -> None:
         criteria = compile_criteria({"x-object-meta-keep": "YES"}, "")
         world = World(criteria=criteria)
