@@ -28,7 +28,15 @@ VERBOSE_LOGGERS = ("botocore.hooks", "botocore.session", "botocore.loaders", "bo
 _MIN_SUBSTRING_SECRET = 8
 #: line breaks and terminal control characters
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_CREDENTIALS = re.compile(r"(://[^/\s:@]*:)[^/\s@]+(?=@)|(\bsignature=)[\w%+/=-]+", re.IGNORECASE)
+#: passwords in URLs, signatures, and the temporary keys and tokens (JWTs among them) in what the SDK sends
+#: and gets, which are not known beforehand
+_CREDENTIALS = re.compile(
+    r"(://[^/\s:@]*:)[^/\s@]+(?=@)"
+    r"|(\bsignature=|(?:secret_?access_?key|session_?token|security-token|web_?identity_?token"
+    r"|(?:access|bearer)_?token)[^\w<]{1,6}(?:b['\"])?)[\w%+/=.~-]+"
+    r"|\beyJ[\w-]+\.[\w-]+\.[\w-]*",
+    re.IGNORECASE,
+)
 
 
 class Hidden(Protocol):
@@ -38,7 +46,8 @@ class Hidden(Protocol):
 
 
 class MaskingFormatter(logging.Formatter):
-    """Formats a line, then masks all known secrets, passwords in URLs and request signatures in it.
+    """Formats a line, then masks all known secrets, passwords in URLs, request signatures and temporary keys
+    in it.
 
     Libraries log whole requests at DEBUG, and exceptions quote their arguments; so the formatted text is
     searched, tracebacks included. Object names may contain anything: control characters are escaped, so that
@@ -68,7 +77,7 @@ class MaskingFormatter(logging.Formatter):
         line = super().format(record)
         if self._secrets:
             line = self._secrets.sub(MASK, line)
-        return _CREDENTIALS.sub(lambda found: f"{found[1] or found[2]}{MASK}", line)
+        return _CREDENTIALS.sub(lambda found: f"{found[1] or found[2] or ''}{MASK}", line)
 
 
 class PrivateFileHandler(RotatingFileHandler):

@@ -53,9 +53,9 @@ def test_virtual_addressing_through_a_proxy_is_signed_correctly(
 
 
 class Role(ScriptedS3):
-    """Gives out credentials for a container, other ones every half second, which soon expire."""
+    """Gives out credentials for a container, other ones every half second, which last for LIFETIME."""
 
-    PERIOD = 0.5
+    PERIOD, LIFETIME = 0.5, 5.0
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Role(ScriptedS3):
         return int((time.time() - self.started) / self.PERIOD)
 
     def next_answer(self) -> Answer:
-        soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 120))
+        soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + self.LIFETIME))
         keys = {"AccessKeyId": f"ROLE{self.number}", "SecretAccessKey": "s", "Token": "t", "Expiration": soon}
         return Answer(200, {"Content-Type": "application/json"}, json.dumps(keys).encode())
 
@@ -75,7 +75,7 @@ class Role(ScriptedS3):
 def test_role_credentials_are_renewed_before_they_expire(
     swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
 ) -> None:
-    """As with AWS itself; the proxy refuses credentials that are older than four seconds."""
+    """As with AWS itself; the proxy refuses credentials that have expired."""
     pair = new_pair(
         swift,
         store,
@@ -90,7 +90,7 @@ def test_role_credentials_are_renewed_before_they_expire(
         def guard(exchange: Exchange) -> None:
             key = exchange.call.headers["authorization"].split("Credential=ROLE")[1].split("/")[0]
             used[key] += 1
-            fresh = int(key) >= role.number - 4.0 / role.PERIOD
+            fresh = int(key) >= role.number - role.LIFETIME / role.PERIOD
             assert exchange.call.headers["x-amz-security-token"] == "t"
             (passes if fresh else answers(403, "ExpiredToken"))(exchange)
 

@@ -36,14 +36,21 @@ _OPTIONS = {"reload_interval": 0.0001, "remote_connect_timeout": 2}
 class Shunted(SwiftCluster):
     """Coverage looks into its proxy if MEASURE_PROXIES is set: that takes twice as long.
 
-    `options` of the filter, beside those of the cluster. ``before``: which filter stands right of it."""
+    `options` of the filter, beside those of the cluster. ``before``: which filter stands right of it.
+    ``environment``: of the proxy, beside what every server has."""
 
     name = "shunted"
 
     def __init__(
-        self, *, before: str = "slo", options: Mapping[str, object] | None = None, **spec: Any
+        self,
+        *,
+        before: str = "slo",
+        options: Mapping[str, object] | None = None,
+        environment: Mapping[str, str] | None = None,
+        **spec: Any,
     ) -> None:
         super().__init__(**spec)
+        self._environment = environment or {}
         self._before = before
         self._options = {**_OPTIONS, **(options or {})}
         self._mappings: list[dict[str, Any]] = []
@@ -59,8 +66,10 @@ class Shunted(SwiftCluster):
 
     def _child(self, name: str, command: str, *arguments: str) -> Child:
         child = super()._child(name, command, *arguments)
-        if name == self.server("proxy").process and os.environ.get("MEASURE_PROXIES"):
-            child.environment.update({name: os.environ.get(name, "") for name in UNMEASURED})
+        if name == self.server("proxy").process:
+            child.environment.update(self._environment)
+            if os.environ.get("MEASURE_PROXIES"):
+                child.environment.update({name: os.environ.get(name, "") for name in UNMEASURED})
         return child
 
     def add(self, mapping: dict[str, Any]) -> None:

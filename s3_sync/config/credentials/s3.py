@@ -24,8 +24,8 @@ _UNVERIFIED = (
 
 
 class S3Credentials(Credentials):
-    """``endpoint`` None means AWS. Without ``identity`` and ``secret`` (AWS only) the SDK's default chain of
-    credentials applies."""
+    """``endpoint`` None means AWS. Where the dialect allows that, ``identity`` and ``secret`` may be absent:
+    then the SDK looks credentials up."""
 
     write_options: ClassVar[frozenset[str]] = frozenset({"kms_key", "acl", "tags"})
 
@@ -111,10 +111,11 @@ class S3Credentials(Credentials):
             yield self.session_token
 
     def check(self, place: Place) -> None:
-        if self.is_aws:
-            self._check_aws_keys(place)
+        if self.effective_dialect.ambient_credentials:
+            self._check_optional_keys(place)
         else:
-            self.require(place, ("identity", "secret"), "is required with an endpoint that is not AWS")
+            where = "" if self.is_aws else " with an endpoint that is not AWS"
+            self.require(place, ("identity", "secret"), f"is required{where}")
         super().check(place)
         if self.is_aws and self.endpoint and urlsplit(self.endpoint).scheme == "http":
             place.warning("endpoint", "objects are sent to AWS unencrypted; use https")
@@ -126,8 +127,8 @@ class S3Credentials(Credentials):
             name = "AWS" if self.is_aws else dialect.name
             place.warning("signature_version", f"{name} rejects signature version 2; use s3v4")
 
-    def _check_aws_keys(self, place: Place) -> None:
-        """On AWS both may be absent: the SDK then uses its own chain of credentials."""
+    def _check_optional_keys(self, place: Place) -> None:
+        """Both may be absent: the SDK then uses its own chain of credentials."""
         identity, secret = place.key("identity"), place.key("secret")
         if (self.identity is None) != (self.secret is None):
             missing = "identity" if self.identity is None else "secret"
@@ -166,7 +167,7 @@ class S3Credentials(Credentials):
 
     def described(self) -> str:
         if self.identity is None:
-            return "looked up by the AWS SDK (environment, shared files, instance role)"
+            return "looked up by the AWS SDK (environment, shared files, web identity, instance role)"
         token = f", session token {self.session_token}" if self.session_token else ""
         return super().described() + token
 

@@ -26,6 +26,7 @@ from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.credentials.s3_dialects import Addressing, Dialect
 from s3_sync.errors import ConfigError, CredentialsRefused, Problem
 from s3_sync.http.pool import Origin, Proxy, Timeouts
+from s3_sync.providers.s3.ambient_credentials import STALE_CODES, CredentialChain, RenewedCredentials
 from s3_sync.providers.s3.clock_skew import StoreClock
 from s3_sync.providers.s3.errors import unexpected
 from s3_sync.providers.s3.lenient_xml import make_readable
@@ -95,7 +96,7 @@ class Account:
         self.credentials = credentials
         self.dialect = dialect
         self.timeouts = timeouts or Timeouts(connect=CONNECT_TIMEOUT, read=credentials.read_timeout)
-        self._session = _session(credentials, dialect)
+        self._session = _session(credentials, dialect, self.timeouts)
         if self._session.get_credentials() is None:  # a client would never look for them again
             raise CredentialsRefused("no credentials configured, and none found in the environment")
         #: trusts the same CAs as the SDK; None where TLS is not used
@@ -148,6 +149,7 @@ class Account:
             # this spelling runs before the SDK's own handler for s3.*, which parses the whole document for an
             # error
             events.register(f"before-parse.*.{operation}", handler)
+        events.register("after-call.s3", self._note_refusal)
         register_checks(events, self.endpoint, follow_regions=dialect.buckets_have_regions)
         if not dialect.encodes_listings:
             for operation in ("ListObjectsV2", "ListObjects"):
@@ -159,12 +161,21 @@ class Account:
         return self.credentials.endpoint or str(self.client.meta.endpoint_url)
 
     def keys(self) -> Keys:
-        """The current signing keys; refreshes temporary credentials of the default chain in time."""
+        """The current signing keys. Raises CredentialsRefused, RemoteUnavailable."""
         credentials = self._session.get_credentials()
         if credentials is None:
             raise CredentialsRefused("the credentials are no longer available")
         frozen = credentials.get_frozen_credentials()
         return Keys(frozen.access_key or "", frozen.secret_key or "", frozen.token)
+
+    def note_refusal(self, code: str) -> None:
+        """Have temporary keys renewed if the store has refused a request with this code because of them."""
+        credentials = self._session.get_credentials()
+        if code in STALE_CODES and isinstance(credentials, RenewedCredentials):
+            credentials.discard()
+
+    def _note_refusal(self, parsed: dict[str, Any], **_: Any) -> None:
+        self.note_refusal(parsed.get("Error", {}).get("Code", ""))
 
     def has_opaque_etags(self, bucket: str) -> bool:
         """Whether an ETag in this bucket was no MD5, most likely because KMS encrypts it."""
@@ -266,20 +277,31 @@ def _tls_context(credentials: S3Credentials, session: Session) -> ssl.SSLContext
         raise ConfigError([Problem("ca_bundle", f"{bundle}: {error}")]) from error
 
 
-def _session(credentials: S3Credentials, dialect: Dialect) -> Session:
+def _session(credentials: S3Credentials, dialect: Dialect, timeouts: Timeouts) -> Session:
     if credentials.identity is None or credentials.secret is None:
         if not dialect.ambient_credentials:
             raise CredentialsRefused(f"{credentials.endpoint} needs credentials")
         session = Session()
-        # for clients that the credential chain creates itself, such as STS to assume a role
-        session.set_default_client_config(Config(user_agent=USER_AGENT, proxies=_proxies(credentials)))
+        session.register_component("credential_provider", CredentialChain(session))
+        # for clients that the credential chain creates itself, such as STS to assume a role; the SDK's own
+        # retries would stop a whole proxy
+        session.set_default_client_config(
+            Config(
+                user_agent=USER_AGENT,
+                proxies=_proxies(credentials),
+                retries={"total_max_attempts": 1, "mode": "standard"},
+                connect_timeout=timeouts.connect,
+                read_timeout=timeouts.read,
+            )
+        )
+        if credentials.region is not None:
+            session.set_config_variable("region", credentials.region)
         if credentials.ca_bundle is not None:
             session.set_config_variable("ca_bundle", credentials.ca_bundle)
     else:
         session = Session(session_vars=_NO_ENVIRONMENT)
         token = credentials.session_token.reveal() if credentials.session_token else None
         session.set_credentials(credentials.identity, credentials.secret.reveal(), token)
-    session.set_config_variable("ignore_configured_endpoint_urls", True)
     session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
     # the SDK's own parser raises ValueError for a malformed date, as for an invalid argument of ours
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=read_date)
@@ -305,6 +327,8 @@ def _config(credentials: S3Credentials, addressing: Addressing, connections: int
         # our own wrapper retries requests: it can rewind bodies, and knows which errors are transient
         retries={"total_max_attempts": 1, "mode": "standard"},
         proxies=_proxies(credentials),
+        # of S3; AWS_ENDPOINT_URL_STS holds. The stubs do not know it.
+        ignore_configured_endpoint_urls=True,  # type: ignore[call-arg]
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )

@@ -148,6 +148,26 @@ def test_secrets_in_any_form_are_masked_in_log_lines(tmp_path: Path) -> None:
     assert "Signature=********" in text
 
 
+def test_temporary_keys_and_tokens_that_the_sdk_logs_are_masked(tmp_path: Path) -> None:
+    """They are not known beforehand."""
+    path = tmp_path / "sync.log"
+    logs.configure(NAME, str(path), "debug", console=False)
+    log = logging.getLogger(NAME)
+    log.debug("with params: {'WebIdentityToken': 'head.body.mark', 'RoleArn': 'arn:aws:iam::1:role/r'}")
+    log.debug(
+        "%s", b"<Credentials><SecretAccessKey>kEy/+=</SecretAccessKey><SessionToken>sEss</SessionToken>"
+    )
+    log.debug('{"SecretAccessKey" : "kEy/+=", "SessionToken":"sEss", "Expiration": "soon"}')
+    log.debug("headers={'X-Amz-Security-Token': b'sEss', 'X-Amz-Date': b'today'}")
+    log.debug("<Message>Token eyJhbGciOiJSUzI1NiJ9.eyJzdWIi.mark is expired</Message>")
+    log.debug("CanonicalRequest:\nhost:h\nx-amz-security-token:sEss\n\nhost;x-amz-security-token\n0123")
+    text = path.read_text()
+    assert not [secret for secret in ("mark", "kEy", "sEss") if secret in text]
+    assert text.count(logs.MASK) >= 8
+    assert "arn:aws:iam::1:role/r" in text
+    assert "today" in text
+
+
 def test_syslog_by_udp_sends_masked_lines_with_their_priority(tmp_path: Path) -> None:
     path = tmp_path / "sync.log"
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -79,7 +79,7 @@ class DirectTransport:
                 if 200 <= response.status < 300:
                     response.drain()
                     return Receipt(response.status, lower_names(response.headers.items()))
-                error = _error(upload.what, response)
+                error = self._error(upload.what, response)
             if error.code == "XAmzContentSHA256Mismatch" and content.checksum:
                 # the store compared the placeholder in x-amz-content-sha256 with the hash of the body
                 self._stop_trailers(upload.bucket)
@@ -106,11 +106,17 @@ class DirectTransport:
             if 200 <= response.status < 300:
                 return ObjectResponse(response.status, lower_names(response.headers.items()), response)
             with response:
-                raise _error(request.what, response)
+                raise self._error(request.what, response)
 
     def close(self) -> None:
         for pool in self._pools.values():
             pool.close()
+
+    def _error(self, what: str, response: Response) -> RemoteError:
+        document = _read_some(response, _MAX_ERROR)
+        error = from_body(what, response.status, document, lower_names(response.headers.items()))
+        self._account.note_refusal(error.code)
+        return error
 
     def _signed(
         self, route: _Route, target: str, upload: Upload, content: Content
@@ -155,11 +161,6 @@ class DirectTransport:
                 receiving=Receiving(gather=gather),
             )
         return pool
-
-
-def _error(what: str, response: Response) -> RemoteError:
-    document = _read_some(response, _MAX_ERROR)
-    return from_body(what, response.status, document, lower_names(response.headers.items()))
 
 
 def _read_some(response: Response, limit: int) -> bytes:
