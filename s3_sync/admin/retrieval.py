@@ -9,7 +9,7 @@ from functools import partial
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import NotFound, SyncError
 from s3_sync.model.objects import ListedObject
-from s3_sync.providers.base import ARCHIVE_CLASSES, Bucket, ListQuery
+from s3_sync.providers.base import Bucket, ListQuery
 from s3_sync.providers.registry import Registry
 from s3_sync.runtime.concurrency import Pool
 
@@ -110,12 +110,9 @@ class ArchivedObjects:
             start: str | None = ""
             while start is not None:
                 page = bucket.list_objects(ListQuery(self._prefix, start))
-                yield mapping, bucket, [each for each in page.objects if _may_be_archived(each)]
+                classes = bucket.features.archive_classes | {TIERING}
+                yield mapping, bucket, [each for each in page.objects if each.storage_class in classes]
                 start = page.next_after
-
-
-def _may_be_archived(listed: ListedObject) -> bool:
-    return listed.storage_class in ARCHIVE_CLASSES or listed.storage_class == TIERING
 
 
 def _request(mapping: Mapping, bucket: Bucket, days: int, tier: str, listed: ListedObject) -> Requested:

@@ -5,7 +5,8 @@ headers, so anything but printable ASCII is sent as RFC 2047 encoded words.
 
 Names with ``_``: Swift's servers drop such headers, so its S3 API keeps ``x-amz-meta-foo_bar`` as
 ``X-Object-Meta-Foo=5Fbar`` (swift.common.middleware.s3api.s3request). ``ObjectMeta`` has Swift's form, stores
-have that of S3.
+have that of S3. Some stores make hyphens of underscores, or drop such headers: they get ``foo-bar``, and a
+mark with the name ``foo_bar``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from email.charset import BASE64, QP, Charset
 from email.quoprimime import header_length as quoted_length
 from urllib.parse import quote, unquote
 
+from s3_sync.errors import ObjectRefused
 from s3_sync.model.objects import MARKS, STORED_HEADERS, ObjectMeta
 
 USER_PREFIX = "x-object-meta-"
@@ -28,6 +30,8 @@ _PLAIN = re.compile(r"[\x20-\x7e]*")
 _MAX_ENCODED_TEXT = 75 - 12
 #: an underscore in a metadata name, as Swift's S3 API encodes it; the only character that it encodes
 UNDERSCORE = "=5f"
+#: the mark for the names that had underscores, separated by commas; none of ``ObjectMeta``
+_UNDERSCORES = "swift-underscores"
 
 
 def from_swift(headers: Iterable[tuple[str, str]]) -> ObjectMeta:
@@ -55,10 +59,16 @@ def from_swift(headers: Iterable[tuple[str, str]]) -> ObjectMeta:
     return ObjectMeta(stored, user, marks)
 
 
+def lost_underscores(sent: ObjectMeta, stored: ObjectMeta) -> bool:
+    """Return whether the store has made hyphens of underscores in metadata names."""
+    names = [name for name in sent.user if UNDERSCORE in name and name not in stored.user]
+    return any(name.replace(UNDERSCORE, "-") in stored.user for name in names)
+
+
 def looks_like_mark(name: str) -> bool:
     """Return whether a user's metadata name, in lower case, would be taken for a mark of ours, be it because
     the store makes hyphens of underscores, as Ceph does."""
-    return name.replace(UNDERSCORE, "-") in MARKS
+    return name.replace(UNDERSCORE, "-") in MARKS | {_UNDERSCORES}
 
 
 def to_swift(meta: ObjectMeta) -> dict[str, str]:
@@ -76,13 +86,29 @@ def is_true(value: str) -> bool:
     return value.lower() in ("true", "1", "yes", "on", "t", "y")
 
 
-def to_user_metadata(meta: ObjectMeta) -> dict[str, str]:
+def to_user_metadata(meta: ObjectMeta, keeps_underscores: bool = True) -> dict[str, str]:
     """Return user metadata and marks as S3-like stores accept them: printable ASCII values, and names as S3
-    clients know them. A name that still has a ``=`` is none that S3 accepts."""
+    clients know them. A name that still has a ``=`` is none that S3 accepts.
+
+    ``keeps_underscores``: whether the store does. Raises ObjectRefused (``metadata_name_clash``) if it does
+    not, and two names differ in nothing else.
+    """
     sent = {name.replace(UNDERSCORE, "_"): encode_value(value) for name, value in meta.user.items()}
     for name, value in meta.marks.items():
         sent[name] = quote(value) if name == "x-object-manifest" else encode_value(value)
-    return sent
+    return sent if keeps_underscores else _hyphenated(sent)
+
+
+def _hyphenated(sent: dict[str, str]) -> dict[str, str]:
+    names = sorted(name for name in sent if "_" in name)
+    if not names:
+        return sent
+    changed = {name.replace("_", "-"): value for name, value in sent.items()}
+    if len(changed) < len(sent):
+        detail = f"to the store _ and - are the same in metadata names: {', '.join(names)}"
+        raise ObjectRefused("metadata_name_clash", detail)
+    changed[_UNDERSCORES] = ",".join(names)
+    return changed
 
 
 def from_user_metadata(headers: Mapping[str, str], user_metadata: Mapping[str, str]) -> ObjectMeta:
@@ -92,6 +118,8 @@ def from_user_metadata(headers: Mapping[str, str], user_metadata: Mapping[str, s
     ``foo=5fbar`` stays as it is: 0.1 stored names so where the store accepted them. Where another program has
     stored ``foo_bar`` as well, both values are joined, as those of any header that is repeated.
     """
+    lower = {name.lower(): value for name, value in user_metadata.items()}
+    original = {name.replace("_", "-"): name for name in lower.get(_UNDERSCORES, "").lower().split(",")}
     user: dict[str, str] = {}
     marks: dict[str, str] = {}
     for raw_name, raw_value in sorted(user_metadata.items()):
@@ -100,8 +128,8 @@ def from_user_metadata(headers: Mapping[str, str], user_metadata: Mapping[str, s
             marks[name] = unquote(raw_value)
         elif name in MARKS:
             marks[name] = decode_value(raw_value)
-        else:
-            name = name.replace("_", UNDERSCORE)
+        elif name != _UNDERSCORES:
+            name = original.get(name, name).replace("_", UNDERSCORE)
             value = decode_value(raw_value)
             user[name] = f"{user[name]},{value}" if name in user else value
     stored = {name: headers[name] for name in STORED_HEADERS if headers.get(name)}

@@ -27,9 +27,6 @@ from s3_sync.streams.reader import Body
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
-#: S3 storage classes whose objects can be listed and deleted, but must be retrieved before they are read or
-#: copied; GLACIER_IR needs no retrieval, and for INTELLIGENT_TIERING a HEAD shows it
-ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 #: how fast an object is retrieved, the cheapest tier first
 RETRIEVAL_TIERS = ("Bulk", "Standard", "Expedited")
 
@@ -66,6 +63,11 @@ class Features:
     put_if_match: bool = False
     #: maximum number of names per delete_objects call; 0: it raises NotSupported
     bulk_delete: int = 0
+    #: metadata names keep their underscores: without a mark (``model.headers``)
+    keeps_underscores: bool = True
+    #: storage classes whose objects can be listed and deleted, but must be retrieved before they are read or
+    #: copied; of other objects, such as those of INTELLIGENT_TIERING, a HEAD shows that
+    archive_classes: frozenset[str] = frozenset()
 
     @property
     def conditional_put(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from s3_sync.errors import ObjectRefused
 from s3_sync.model.headers import to_user_metadata
@@ -18,17 +19,18 @@ def check_limits(bucket: Bucket, name: str, meta: ObjectMeta, size: int) -> None
 
     Reasons: ``name_too_long`` (the key, in UTF-8 bytes), ``name_encoding`` (not UTF-8), ``name_reserved``
     (a key of the form of stored manifests), ``metadata_name`` (not a valid header name),
-    ``metadata_too_large``, ``too_large``.
+    ``metadata_name_clash`` (see ``to_user_metadata``), ``metadata_too_large``, ``too_large``.
     """
     limits = bucket.limits
     key = bucket.namer.key(name)
     _check_name(key, limits.max_name)
     if bucket.namer.is_manifest(key):
         raise ObjectRefused("name_reserved", f"the key {key!r} is reserved for stored manifests")
-    for key in to_user_metadata(meta):
+    sent = to_user_metadata(meta, bucket.features.keeps_underscores)
+    for key in sent:
         if not _TOKEN.fullmatch(key):
             raise ObjectRefused("metadata_name", f"metadata name {key!r} cannot be sent as a header")
-    total = metadata_size(meta)
+    total = _size(sent)
     if total > limits.max_metadata:
         raise ObjectRefused(
             "metadata_too_large", f"{total} bytes of metadata; the store's limit is {limits.max_metadata}"
@@ -40,9 +42,13 @@ def check_limits(bucket: Bucket, name: str, meta: ObjectMeta, size: int) -> None
         raise ObjectRefused("too_large", f"{size} bytes; the store's limit is {largest}")
 
 
-def metadata_size(meta: ObjectMeta) -> int:
+def metadata_size(meta: ObjectMeta, keeps_underscores: bool) -> int:
     """Bytes of user metadata and marks as sent, names and values."""
-    return sum(len(key) + len(value) for key, value in to_user_metadata(meta).items())
+    return _size(to_user_metadata(meta, keeps_underscores))
+
+
+def _size(sent: Mapping[str, str]) -> int:
+    return sum(len(key) + len(value) for key, value in sent.items())
 
 
 def _check_name(key: str, max_length: int) -> None:

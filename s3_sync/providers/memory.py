@@ -35,7 +35,7 @@ from s3_sync.providers.base import (
     WriteOptions,
 )
 from s3_sync.providers.manifests import StoredManifests
-from s3_sync.providers.memory_object import StoredObject
+from s3_sync.providers.memory_object import ARCHIVES, StoredObject
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import Body, BytesBody
 from s3_sync.streams.verifying import read_exactly
@@ -109,7 +109,7 @@ class MemoryProvider:
 class MemoryBucket:
     """See ``Bucket``."""
 
-    features = Features(put_if_absent=True, put_if_match=True, bulk_delete=500)
+    features = Features(put_if_absent=True, put_if_match=True, bulk_delete=500, archive_classes=ARCHIVES)
     clock_offset = 0.0
 
     def __init__(self, provider: MemoryProvider, name: str, namer: KeyNamer, write: WriteOptions) -> None:

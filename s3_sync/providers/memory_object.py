@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from s3_sync.model.objects import ListedObject, ObjectInfo, ObjectMeta, is_md5
-from s3_sync.providers.base import ARCHIVE_CLASSES
+
+ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class StoredObject:
 
     def is_archived(self, now: float) -> bool:
         readable = self.readable
-        return self.storage_class in ARCHIVE_CLASSES and not (readable and readable[0] <= now < readable[1])
+        return self.storage_class in ARCHIVES and not (readable and readable[0] <= now < readable[1])
 
     def is_being_retrieved(self, now: float) -> bool:
         return self.readable is not None and now < self.readable[0]

@@ -244,7 +244,7 @@ def _upload_parts(
     with open_upload(context, name, meta) as upload:
         parts = in_parallel(context, plan, lambda part: _send_part(context, large, upload.handle, part))
         upload.complete(parts, condition)
-    if any(UNDERSCORE in each for each in meta.user):
+    if context.bucket.features.keeps_underscores and any(UNDERSCORE in each for each in meta.user):
         _mend_metadata(context.bucket, name, meta)
 
 

@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 
 from faults.proxy import FaultProxy
+from s3_sync.config.credentials.s3_dialects import CLONE
 from s3_sync.largeobject.manifest import Manifest
 from s3_sync.largeobject.rebuild import rebuild
 from s3_sync.model.objects import ObjectInfo
@@ -61,7 +62,7 @@ def here(large: Large) -> list[str]:
 def stored(large: Large, name: str) -> ObjectInfo:
     head = large.head(name)
     headers = lower_names(head["ResponseMetadata"]["HTTPHeaders"].items())
-    return object_info(name, headers, head["ContentLength"])
+    return object_info(name, headers, head["ContentLength"], CLONE)
 
 
 def landed(large: Large, name: str, segments: Sequence[SegmentFile]) -> bool:

@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from faults.peculiar import hyphenates_metadata
+from faults.proxy import FaultProxy
 from servers.daemon import SyncDaemon
 from servers.landed import decoded
+from servers.pair import Store
 from servers.shunted import Archive, Shunted
 
 #: the first one is as small as a part may be
@@ -128,13 +131,29 @@ METADATA = {name: f"of {name}" for name in NAMES}
 WORD = "=?UTF-8?B?w4PCqQ==?="
 
 
+@pytest.mark.parametrize("keeps", [True, False], ids=["kept", "hyphenated"])
 def test_metadata_names_with_underscores_look_the_same_when_moved_and_restored(
-    new_archive: Callable[..., Archive], shunted: Shunted, tmp_path: Path
+    new_archive: Callable[..., Archive],
+    shunted: Shunted,
+    moto_store: Store,
+    tmp_path: Path,
+    keeps: bool,
 ) -> None:
-    archive = new_archive(restore_object=True)
+    with FaultProxy.before(moto_store.endpoint) as remote:
+        options: dict[str, Any] = {"restore_object": True}
+        if not keeps:
+            remote.when(hyphenates_metadata)
+            options |= {"store": moto_store.behind(remote.endpoint), "dialect": {"keeps_underscores": False}}
+        check_names_of_moved_object(new_archive(**options), shunted, tmp_path, keeps)
+
+
+def check_names_of_moved_object(archive: Archive, shunted: Shunted, directory: Path, keeps: bool) -> None:
     s3, swift = shunted.s3_client(), shunted.client()
     place = {"Bucket": archive.container, "Key": "o"}
-    written = {**METADATA, "word": WORD}
+    # two names that are the same to a store are refused
+    names = NAMES if keeps else {name: stored for name, stored in NAMES.items() if name != "foo-bar"}
+    metadata = {name: METADATA[name] for name in names}
+    written = {**metadata, "word": WORD}
     s3.put_object(**place, Body=b"bytes", Metadata=written)
 
     def check() -> None:
@@ -146,15 +165,17 @@ def test_metadata_names_with_underscores_look_the_same_when_moved_and_restored(
             swift.get_object(archive.container, "o")[0],
         ):
             found = {name: value for name, value in headers.items() if name.startswith("x-object-meta-")}
-            expected = {f"x-object-meta-{NAMES[name]}": value for name, value in METADATA.items()}
+            expected = {f"x-object-meta-{names[name]}": value for name, value in metadata.items()}
             assert found == {**expected, "x-object-meta-word": WORD}
 
     check()
-    daemon = SyncDaemon(shunted, tmp_path, [archive.mapping])
+    daemon = SyncDaemon(shunted, directory, [archive.mapping])
     assert daemon.once().returncode == 0, daemon.log_text()
     assert not archive.is_local("o")
     stored = archive.s3.head_object(Bucket=archive.bucket, Key=archive.prefix + "o")["Metadata"]
-    assert stored == {**METADATA, "swift-timestamp": stored["swift-timestamp"], "word": stored["word"]}
+    there = metadata if keeps else {name.replace("_", "-"): value for name, value in metadata.items()}
+    marks = {"swift-timestamp", "word"} | (set() if keeps else {"swift-underscores"})
+    assert stored == {**there, **{name: stored[name] for name in marks}}
     assert decoded(stored["word"]) == WORD
     check()
     archive.restored("o")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from faults.proxy import FaultProxy
+from s3_sync.config.credentials.s3_dialects import CLONE
 from s3_sync.largeobject.manifest import Manifest
 from s3_sync.largeobject.rebuild import rebuild
 from s3_sync.model.objects import ObjectInfo
@@ -278,7 +279,7 @@ class TestDynamicLargeObject:
 def stored_info(large: Large, name: str) -> ObjectInfo:
     answer = large.head(name)
     headers = lower_names(answer["ResponseMetadata"]["HTTPHeaders"].items())
-    return object_info(name, headers, answer["ContentLength"])
+    return object_info(name, headers, answer["ContentLength"], CLONE)
 
 
 def without_time(entry: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from s3_sync.config.credentials.s3_dialects import CLONE
 from s3_sync.config.credentials.s3_dialects import DIALECTS as KNOWN
 from s3_sync.config.load import load_written
 from s3_sync.config.secret import Secret
-from s3_sync.errors import CredentialsRefused, InvalidRequest, NotSupported, RemoteError
 from s3_sync.providers.base import Provider
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.registry import Registry
@@ -69,8 +68,8 @@ class Quirks:
     small_parts: bool = False
     #: a part cannot be replaced
     parts_once: bool = False
-    #: what brings an internal error for an upload that is not there: part, complete
-    breaks_without_upload: frozenset[str] = frozenset()
+    #: a part of an upload that is not there brings an internal error
+    breaks_without_upload: bool = False
     #: a part cannot be copied from an object
     copies_no_parts: bool = False
     #: nor from one in whose name something looks encoded
@@ -89,8 +88,6 @@ class Quirks:
     expires: bool = True
     #: does not give the bytes of what is in GLACIER
     archives: bool = True
-    #: how a store without archive classes refuses to retrieve
-    no_retrieval: type[RemoteError] = NotSupported
 
 
 #: what the provider is told about each store, or about one target: what the table says of those in it
@@ -120,12 +117,10 @@ _CEPH = Quirks(
     # GLACIER is a pool like any other
     archives=False,
     forgets_group_of_start=True,
-    breaks_without_upload=frozenset({"complete"}),
-    hyphenates_metadata=True,
 )
 
-#: the header for conditions of copies is not known; a RestoreObject with an unsigned body is taken for a form
-_UNKNOWN_CEPH = replace(_CEPH, ignores_if_match=frozenset({"copy", "copy_part"}), no_retrieval=InvalidRequest)
+#: neither the header for conditions of copies is known, nor what becomes of underscores
+_UNKNOWN_CEPH = replace(_CEPH, ignores_if_match=frozenset({"copy", "copy_part"}), hyphenates_metadata=True)
 
 QUIRKS: dict[str, Quirks] = {
     "memory": Quirks(),
@@ -140,7 +135,7 @@ QUIRKS: dict[str, Quirks] = {
     "moto": Quirks(
         refused_names=frozenset({"newline"}),
         checks_nothing=True,
-        breaks_without_upload=frozenset({"part", "complete"}),
+        breaks_without_upload=True,
         ignores_if_match=frozenset({"copy", "copy_part", "complete"}),
         conditions=(True, False),
         constant_begin=True,
@@ -170,8 +165,7 @@ QUIRKS: dict[str, Quirks] = {
     ),
     "ceph": _CEPH,
     "ceph-sdk": _UNKNOWN_CEPH,
-    # RestoreObject, which it does not have, is signed differently
-    "ceph-v2": replace(_UNKNOWN_CEPH, no_retrieval=CredentialsRefused),
+    "ceph-v2": _UNKNOWN_CEPH,
 }
 
 

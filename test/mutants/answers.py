@@ -84,4 +84,25 @@ ANSWERS = (
         "return uploads",
         "test/unit/providers/s3/test_open_uploads.py",
     ),
+    Mutant(
+        "an upload that may be open is not taken for one that is gone",
+        "providers/s3/multipart.py",
+        "return ids is not None and self.upload_id not in ids",
+        "return True",
+        "test/unit/providers/s3/test_multipart.py",
+    ),
+    Mutant(
+        "keys that a store has refused are looked up again",
+        "providers/s3/ambient_credentials.py",
+        "self._is_stale = True",
+        "pass",
+        "test/unit/providers/s3/test_ambient_credentials.py",
+    ),
+    Mutant(
+        "a store that keeps no underscores is sent none",
+        "model/headers.py",
+        "return sent if keeps_underscores else _hyphenated(sent)",
+        "return sent",
+        "test/unit/model/test_headers.py",
+    ),
 )

@@ -48,8 +48,8 @@ MUTANTS = (
     Mutant(
         "a name with an underscore comes back in the form of Swift's S3 API",
         "model/headers.py",
-        'name = name.replace("_", UNDERSCORE)',
-        "name = name",
+        'original.get(name, name).replace("_", UNDERSCORE)',
+        "original.get(name, name)",
         "test/unit/model/test_headers.py",
     ),
     # what a crash may forget

@@ -44,6 +44,7 @@ StoreName = Literal[
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 _Bytes = Annotated[int, Field(ge=1, le=2**53)]
+_Texts = Annotated[tuple[Text, ...], BeforeValidator(as_tuple)]
 
 
 class Dialect(FileModel):
@@ -98,8 +99,11 @@ class Dialect(FileModel):
     encodes_listings: bool = Field(True, description="Listings have encoding-type=url")
     expires: bool = Field(True, description="Has lifecycle rules (`remote_delete_after`)")
     unpacks_gzip: bool = Field(False, description="Unpacks gzip for clients that do not accept it")
-    storage_classes: Annotated[tuple[Text, ...], BeforeValidator(as_tuple)] = Field(
-        (), description="Storage classes; empty: not known"
+    keeps_underscores: bool = Field(True, description="Metadata names keep their underscores")
+    storage_classes: _Texts = Field((), description="Storage classes; empty: not known")
+    archive_classes: _Texts = Field(
+        ("GLACIER", "DEEP_ARCHIVE"),
+        description="Storage classes whose objects the store must retrieve before they can be read",
     )
     name: str = Field("unknown", exclude=True)
 
@@ -177,6 +181,7 @@ _TABLE = (
         expires=False,
         unpacks_gzip=True,
         storage_classes=("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"),
+        archive_classes=(),
     ),
     # the limits of parts are s3api's max_upload_part_num
     Dialect(
@@ -186,17 +191,22 @@ _TABLE = (
         copies_parts_of_any_key=True,
         expires=False,
         storage_classes=("STANDARD",),
+        archive_classes=(),
     ),
     # Conditions hold for PUT without quotes only, and not at all for CompleteMultipartUpload. UploadPartCopy
     # decodes its source twice: for `a%20b` it copies from `a b`, and a % that begins no code ends the
-    # gateway. And it has no conditions.
+    # gateway. And it has no conditions. Metadata names with `_` and with `-` are the same to it, also where
+    # it checks a signature. Its storage classes are pools with names of the operator's choice.
     Dialect(
         name="ceph",
         max_parts=10_000,
         trailing_checksums=False,
         copy_condition="x-amz-copy-if-match",
+        keeps_underscores=False,
+        archive_classes=(),
     ),
-    Dialect(name="minio", tenants=False, max_parts=10_000),
+    # it reads what it has moved to another store through to there
+    Dialect(name="minio", tenants=False, max_parts=10_000, archive_classes=()),
     Dialect(
         name="cloudflare",
         region="auto",
@@ -207,10 +217,16 @@ _TABLE = (
         max_parts=10_000,
         equal_parts=True,
         storage_classes=("STANDARD", "STANDARD_IA"),
+        archive_classes=(),
     ),
     Dialect(name="backblaze", tenants=False, signature_v2=False, max_parts=10_000),
     Dialect(name="wasabi", tenants=False, max_parts=10_000),
-    Dialect(name="scaleway", tenants=False, storage_classes=("STANDARD", "ONEZONE_IA", "GLACIER")),
+    Dialect(
+        name="scaleway",
+        tenants=False,
+        storage_classes=("STANDARD", "ONEZONE_IA", "GLACIER"),
+        archive_classes=("GLACIER",),
+    ),
     Dialect(
         name="storj",
         tenants=False,
@@ -225,7 +241,12 @@ _TABLE = (
     Dialect(name="alibaba", addressing="virtual", tenants=False, multipart_etag_is_md5s=False),
     Dialect(name="huawei", tenants=False, list_version=1, encodes_listings=False),
     Dialect(
-        name="tencent", addressing="virtual", tenants=False, list_version=1, multipart_etag_is_md5s=False
+        name="tencent",
+        addressing="virtual",
+        tenants=False,
+        list_version=1,
+        multipart_etag_is_md5s=False,
+        archive_classes=("ARCHIVE", "DEEP_ARCHIVE"),
     ),
     Dialect(name="seaweedfs", list_version=1, encodes_listings=False, multipart_etag_is_md5s=False),
     Dialect(name="dreamhost", encodes_listings=False),
@@ -233,7 +254,7 @@ _TABLE = (
     Dialect(name="synology", tenants=False, multipart_etag_is_md5s=False),
     Dialect(name="hcp", tenants=False, multipart_etag_is_md5s=False),
     Dialect(name="fastly", tenants=False, etag_is_md5=False, multipart=False),
-    Dialect(name="rclone", tenants=False, copies_parts=False),
+    Dialect(name="rclone", tenants=False, copies_parts=False, archive_classes=()),
 )
 
 DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in _TABLE}

@@ -85,6 +85,8 @@ class S3Bucket:
             put_if_absent=dialect.put_if_absent,
             put_if_match=dialect.put_if_match,
             bulk_delete=dialect.max_deletes // 2,  # each name has two keys: its own and its manifest's
+            keeps_underscores=dialect.keeps_underscores,
+            archive_classes=frozenset(dialect.archive_classes),
         )
         self._account = account
         self._transport = transport
@@ -137,7 +139,8 @@ class S3Bucket:
 
     def head_object(self, name: str) -> ObjectInfo:
         headers = self._head(self.namer.key(name))
-        return object_info(name, headers, content_length(f"HEAD {self.name}", headers))
+        size = content_length(f"HEAD {self.name}", headers)
+        return object_info(name, headers, size, self._account.dialect)
 
     def get_object(self, name: str, options: GetOptions = _WHOLE) -> S3Result:
         return self._reader.get(name, self.namer.key(name), options)
@@ -149,7 +152,7 @@ class S3Bucket:
         marked = self._marked(options)
         meta = marked if self._account.has_opaque_etags(self.name) else options.meta
         headers = (
-            *meta_headers(meta),
+            *meta_headers(meta, self._account.dialect),
             *write_headers(self._write, self._account.dialect),
             *condition_headers(options.if_match, options.if_absent),
         )
@@ -175,11 +178,11 @@ class S3Bucket:
         what = f"COPY {self.name}/{key}"
         if current is None:
             current = self._head(key)
-        if is_archived(current):
+        if is_archived(current, self._account.dialect):
             raise Archived(f"{name} is in an archive class", code="InvalidObjectState")
         if (size := content_length(f"HEAD {self.name}/{key}", current)) > self.limits.max_copy:
             raise NotSupported(f"{name} is larger than {self.limits.max_copy} bytes, the limit of a copy")
-        headers = dict(meta_headers(meta))
+        headers = dict(meta_headers(meta, self._account.dialect))
         headers.update(copy_headers(self._write, self._account.dialect, current))
         headers["x-amz-metadata-directive"] = "REPLACE"
         if if_match is not None:
@@ -203,7 +206,8 @@ class S3Bucket:
         if options.md5 is None or "swift-etag" in options.meta.marks:
             return options.meta
         marked = options.meta.marked(swift_etag=options.md5)
-        return marked if metadata_size(marked) <= self.limits.max_metadata else options.meta
+        size = metadata_size(marked, self._features.keeps_underscores)
+        return marked if size <= self.limits.max_metadata else options.meta
 
     def retrieve_object(self, name: str, days: int, tier: str) -> Retrieval:
         key = self.namer.key(name)
@@ -220,7 +224,7 @@ class S3Bucket:
             head = self._head(key)
         except NotFound:
             return Retrieval.READABLE
-        if not is_archived(head):
+        if not is_archived(head, self._account.dialect):
             return Retrieval.READABLE
         return retrieve(self._account, self.name, key, head, days, tier)
 
@@ -264,7 +268,8 @@ class S3Bucket:
     # Multipart uploads
 
     def create_upload(self, name: str, meta: ObjectMeta) -> S3Upload:
-        headers = (*meta_headers(meta), *write_headers(self._write, self._account.dialect))
+        dialect = self._account.dialect
+        headers = (*meta_headers(meta, dialect), *write_headers(self._write, dialect))
         return self._uploads.create(name, self.namer.key(name), headers)
 
     def upload_by_id(self, name: str, upload_id: str) -> S3Upload:

@@ -63,7 +63,7 @@ class Reader:
         except BaseException:
             response.stream.close()
             raise
-        info = object_info(name, response.headers, size)
+        info = object_info(name, response.headers, size, self._account.dialect)
         same_version = GetOptions(options.byte_range, info.etag)
         again = ObjectRequest("GET", self._bucket, key, _get_headers(same_version))
         reopen = partial(self._reopen, again, same_version, extent, dated)

@@ -95,9 +95,11 @@ _CODES: dict[type[RemoteError], frozenset[str]] = {
     Archived: frozenset({"InvalidObjectState", "ObjectNotInActiveTierError"}),
     # a 503, but for hours: only another tier helps
     InvalidRequest: frozenset({"GlacierExpeditedRetrievalNotAvailable"}),
-    # those of Cloudflare R2, Dell ECS and Google; other stores have a code for many things and a message
+    # those of Cloudflare R2, Dell ECS, Google and Alibaba; other stores have a code for many things and a
+    # message, or a status
     ObjectLocked: frozenset(
         {
+            "FileImmutable",
             "ObjectLockedByBucketPolicy",
             "ObjectUnderActiveHold",
             "ObjectUnderRetention",
@@ -121,6 +123,7 @@ _BY_STATUS: dict[int, type[RemoteError]] = {
     408: RemoteUnavailable,
     412: PreconditionFailed,
     429: Throttled,
+    451: ObjectLocked,  # IBM Cloud Object Storage, "Delete a protected object using Immutable Object Storage"
     501: NotSupported,
     507: QuotaExceeded,
 }

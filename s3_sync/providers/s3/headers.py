@@ -14,7 +14,7 @@ from s3_sync.errors import UnexpectedAnswer
 from s3_sync.model.headers import decode_value, encode_value, from_user_metadata, to_user_metadata
 from s3_sync.model.objects import KIND_MARKS, STORED_HEADERS, ObjectInfo, ObjectMeta, is_md5
 from s3_sync.model.timestamps import parse_http_date
-from s3_sync.providers.base import ARCHIVE_CLASSES, WriteOptions
+from s3_sync.providers.base import WriteOptions
 from s3_sync.providers.s3.transport.sigv4 import Header
 
 USER_PREFIX = "x-amz-meta-"
@@ -29,7 +29,7 @@ _SSE = "x-amz-server-side-encryption"
 _SSE_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
 
 
-def meta_headers(meta: ObjectMeta) -> list[Header]:
+def meta_headers(meta: ObjectMeta, dialect: Dialect) -> list[Header]:
     """The metadata headers of PutObject, CopyObject and CreateMultipartUpload.
 
     HTTP headers are ASCII: other text is sent as encoded words, in system headers, too.
@@ -38,7 +38,8 @@ def meta_headers(meta: ObjectMeta) -> list[Header]:
     for name in STORED_HEADERS:
         if name != "content-type" and meta.headers.get(name):
             headers.append((name, encode_value(meta.headers[name])))
-    headers.extend((USER_PREFIX + name, value) for name, value in to_user_metadata(meta).items())
+    user = to_user_metadata(meta, dialect.keeps_underscores)
+    headers.extend((USER_PREFIX + name, value) for name, value in user.items())
     return headers
 
 
@@ -84,7 +85,7 @@ def condition_headers(if_match: str | None, if_absent: bool = False) -> list[Hea
     return headers
 
 
-def object_info(name: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
+def object_info(name: str, headers: Mapping[str, str], size: int, dialect: Dialect) -> ObjectInfo:
     """Build an ObjectInfo from the headers, with lower-case names, of HEAD or GET; ``size``: of the whole
     object."""
     user = {
@@ -102,7 +103,7 @@ def object_info(name: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
         last_modified=http_date(headers.get("last-modified", "")),
         meta=meta,
         storage_class=_storage_class(headers),
-        archived=is_archived(headers),
+        archived=is_archived(headers, dialect),
         retrieving=is_being_retrieved(headers),
         retrieved_until=retrieved_until(headers),
     )
@@ -177,7 +178,7 @@ def is_large_copy(headers: Mapping[str, str]) -> bool:
     return any(USER_PREFIX + mark in headers for mark in KIND_MARKS)
 
 
-def is_archived(headers: Mapping[str, str]) -> bool:
+def is_archived(headers: Mapping[str, str], dialect: Dialect) -> bool:
     """Whether the object must be retrieved before it can be read or copied.
 
     Source: S3 API Reference, HeadObject: ``x-amz-restore`` while the object can be read
@@ -186,7 +187,7 @@ def is_archived(headers: Mapping[str, str]) -> bool:
     """
     if retrieved_until(headers) is not None:
         return False
-    in_archive = headers.get("x-amz-storage-class", "") in ARCHIVE_CLASSES
+    in_archive = headers.get("x-amz-storage-class", "") in dialect.archive_classes
     return in_archive or "x-amz-archive-status" in headers or is_being_retrieved(headers)
 
 

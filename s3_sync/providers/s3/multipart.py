@@ -61,14 +61,14 @@ class Uploads:
         sent = list(headers)
         if self.checksum:
             sent.append(("x-amz-checksum-algorithm", self.checksum.upper()))
-        before = self._ids(key) if NOT_XML.search(key) else None
+        before = self.ids(key) if NOT_XML.search(key) else None
         try:
             with translated(what):
                 response = self.account.client.create_multipart_upload(
                     Bucket=self.bucket, Key=key, **{RAW_HEADERS: sent}
                 )
         except RemoteUnavailable:
-            created = set() if before is None else (self._ids(key) or set()) - before
+            created = set() if before is None else (self.ids(key) or set()) - before
             if len(created) != 1:
                 raise
             return S3Upload(self, name, key, created.pop(), tuple(headers))
@@ -76,7 +76,7 @@ class Uploads:
             raise self.unexpected(what, "no UploadId", response)
         return S3Upload(self, name, key, str(response["UploadId"]), tuple(headers))
 
-    def _ids(self, key: str) -> set[str] | None:
+    def ids(self, key: str) -> set[str] | None:
         """The ids of the key's open uploads; None if the store does not list uploads. Raises
         RemoteUnavailable if another upload may hide them: one that is created now could not be found."""
         try:
@@ -156,9 +156,10 @@ class S3Upload:
     def complete_with(self, parts: Sequence[Part], conditions: Sequence[Header]) -> PutResult:
         """As ``complete``, with the headers of the conditions.
 
-        A retry finds no upload any more, but the object, if the first call succeeded. If the ETag of the
-        response is no proof, a HEAD must show the object; and after a failure for a key that XML cannot hold,
-        since some stores complete the upload, and fail to write the response.
+        A retry finds no upload any more, but the object, if the first call succeeded; some stores, such as
+        Ceph, then fail with status 500. If the ETag of the response is no proof, a HEAD must show the object;
+        and after a failure for a key that XML cannot hold, since some stores complete the upload, and fail to
+        write the response.
         """
         where = f"{self._uploads.bucket}/{self._key}"
         what = f"complete the upload of {where}"
@@ -170,14 +171,17 @@ class S3Upload:
                 response = self._uploads.account.client.complete_multipart_upload(
                     **self._target, MultipartUpload={"Parts": listed}, **{RAW_HEADERS: conditions}
                 )
-        except (NotFound, RemoteUnavailable) as error:
-            if isinstance(error, NotFound):
-                may_be_complete = error.code == "NoSuchUpload"
-            else:
-                may_be_complete = isinstance(error, UnexpectedAnswer) or bool(NOT_XML.search(self._key))
-            if not may_be_complete:
+        except NotFound as error:
+            if error.code != "NoSuchUpload":
                 raise
             return self._confirm(expected, error)
+        except RemoteUnavailable as error:
+            if isinstance(error, UnexpectedAnswer) or NOT_XML.search(self._key):
+                return self._confirm(expected, error)
+            if error.status != 500 or not self._is_gone():
+                raise
+            missing = NotFound(f"{error}: no such upload is open", status=404, code="NoSuchUpload")
+            return self._confirm(expected, missing)
         returned = unquoted(response.get("ETag", ""))
         if etag and "-" in returned and returned != etag:
             raise BadDigest(f"{where}: the store's ETag is {returned}, expected {etag}")
@@ -190,6 +194,14 @@ class S3Upload:
             # of copied parts only their ETags are known, which are their MD5s
             likely = multipart_etag([replace(part, md5=part.etag) for part in parts])
         return self._confirm(replace(expected, etag=returned or likely or ""), unproved)
+
+    def _is_gone(self) -> bool:
+        """Whether a listing of the key's uploads shows that this one is not open."""
+        try:
+            ids = self._uploads.ids(self._key)
+        except RemoteUnavailable:
+            return False
+        return ids is not None and self.upload_id not in ids
 
     def _listed(self, part: Part) -> dict[str, Any]:
         entry: dict[str, Any] = {"PartNumber": part.number, "ETag": f'"{part.etag}"'}

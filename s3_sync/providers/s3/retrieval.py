@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from s3_sync.errors import Archived, RemoteError
+from s3_sync.errors import Archived, CredentialsRefused, InvalidRequest, NotSupported, RemoteError
 from s3_sync.providers.base import Retrieval
 from s3_sync.providers.s3.client import Account
 from s3_sync.providers.s3.errors import translated
@@ -27,18 +27,21 @@ def retrieve(
     request: dict[str, Any] = {"GlacierJobParameters": {"Tier": tier}}
     if head.get("x-amz-storage-class") != _TIERING:
         request["Days"] = days
-    elif not is_archived(head):
+    elif not is_archived(head, account.dialect):
         return Retrieval.READABLE
     try:
         with translated(f"RESTORE {bucket}/{key}"):
             answer = account.client.restore_object(Bucket=bucket, Key=key, RestoreRequest=request)
     except Archived:
-        if is_archived(head):
+        if is_archived(head, account.dialect):
             raise
         return Retrieval.READABLE
     except RemoteError as error:
-        if error.code != "RestoreAlreadyInProgress":
-            raise
-        return Retrieval.RUNNING
+        if error.code == "RestoreAlreadyInProgress":
+            return Retrieval.RUNNING
+        if isinstance(error, (InvalidRequest, CredentialsRefused)) and not is_archived(head, account.dialect):
+            # the same keys were good for the HEAD: the store takes it for another request, as Ceph does
+            raise NotSupported(str(error), status=error.status, code=error.code) from error
+        raise
     is_new = answer["ResponseMetadata"]["HTTPStatusCode"] != 200
     return Retrieval.BEGUN if is_new else Retrieval.READABLE

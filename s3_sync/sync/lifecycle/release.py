@@ -11,7 +11,7 @@ from s3_sync.cluster.guarded_delete import GuardedDelete
 from s3_sync.cluster.newest import Present
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import CopyUnproven, NotFound, ObjectRefused, SegmentChanged
-from s3_sync.model.headers import USER_PREFIX, looks_like_mark
+from s3_sync.model.headers import USER_PREFIX, looks_like_mark, lost_underscores
 from s3_sync.model.objects import LocalInfo, ObjectInfo
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.state.expiries import Expiry
@@ -26,6 +26,7 @@ from s3_sync.transfer.upload_session import TransferContext
 #: headers that no copy carries, beside marks that clients have set; without the ACL that s3api keeps with an
 #: object (``s3_acl``) the copy would have no owner, or be public
 _LEFT_BEHIND = frozenset({"x-robots-tag", "x-object-sysmeta-s3api-acl"})
+_LOST_UNDERSCORES = ' (the store does not keep underscores in metadata names: set "keeps_underscores")'
 
 
 @dataclass(slots=True)
@@ -133,7 +134,8 @@ class Release:
                 ) from error
         decision = decide(local, seen) if large is None else decide(large.info, seen, large.matches_stored)
         if decision is not Decision.NOOP or is_older_version_of(seen, local):
-            raise CopyUnproven("the remote copy differs from what was sent; the local object is kept")
+            why = _LOST_UNDERSCORES if lost_underscores(local.meta, seen.meta) else ""
+            raise CopyUnproven(f"the remote copy differs from what was sent{why}; the local object is kept")
         if large is None:
             return seen
         if not proven and not has_manifest(self._bucket, large, seen):

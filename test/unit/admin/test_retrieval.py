@@ -23,7 +23,7 @@ from s3_sync.config.settings import Mapping
 from s3_sync.errors import AccessDenied, NotFound, RemoteError, UsageError
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta, PutOptions
-from s3_sync.providers.base import Retrieval, WriteOptions
+from s3_sync.providers.base import Features, Retrieval, WriteOptions
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider
 from s3_sync.providers.registry import Registry
 from s3_sync.runtime.concurrency import SerialPool
@@ -139,6 +139,14 @@ def test_mapping_of_an_account_restores_each_container(world: World) -> None:
 def test_nothing_in_archive_classes_is_no_question(world: World) -> None:
     assert world.run("--prefix", "plain") == codes.FINE
     assert "No objects of AUTH_a/c whose names start with plain are in archive classes." in world.told
+
+
+def test_store_whose_classes_are_no_archives_is_asked_for_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MemoryBucket, "features", Features())
+    assert world.run("--yes") == codes.FINE
+    assert world.requests == []
 
 
 def test_objects_of_intelligent_tiering_are_told_apart(world: World) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from s3_sync.errors import ObjectRefused
 from s3_sync.model.headers import (
     decode_value,
     encode_value,
@@ -218,6 +219,25 @@ class TestNamesWithUnderscore:
         """``check_limits`` refuses it: S3 drops such headers."""
         (sent,) = to_user_metadata(ObjectMeta(user={name: "v"}))
         assert "=" in sent
+
+    def test_store_that_keeps_none_gets_hyphens_and_a_mark(self) -> None:
+        meta = ObjectMeta(user={"foo=5fbar": "1", "=5f-=5f": "2", "a-b": "3"})
+        sent = to_user_metadata(meta, keeps_underscores=False)
+        assert sent == {"foo-bar": "1", "---": "2", "a-b": "3", "swift-underscores": "_-_,foo_bar"}
+        assert from_user_metadata({}, {name.title(): value for name, value in sent.items()}) == meta
+
+    @many
+    @given(st.dictionaries(st.text("a=5f-", min_size=1, max_size=6), st.just("v"), max_size=5))
+    def test_any_names_come_back_equal_from_such_a_store_or_are_refused(self, user: dict[str, str]) -> None:
+        meta = from_user_metadata({}, user)
+        if len({name.replace("=5f", "-") for name in meta.user}) < len(meta.user):
+            with pytest.raises(ObjectRefused) as refusal:
+                to_user_metadata(meta, keeps_underscores=False)
+            assert refusal.value.reason == "metadata_name_clash"
+            return
+        sent = to_user_metadata(meta, keeps_underscores=False)
+        assert not any("_" in name for name in sent)
+        assert from_user_metadata({}, sent) == meta
 
     @many
     @given(st.dictionaries(names, values, max_size=5))

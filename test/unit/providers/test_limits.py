@@ -56,6 +56,15 @@ def test_name_with_the_form_of_a_manifest_key_is_refused() -> None:
     check_limits(hashed, taken, ObjectMeta(), 0)
 
 
+def test_names_that_the_store_takes_for_the_same_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = bucket()
+    both = ObjectMeta(user={"foo=5fbar": "1", "foo-bar": "2"})
+    check_limits(there, "n", both, 0)
+    monkeypatch.setattr(there, "features", Features(keeps_underscores=False))
+    check_limits(there, "n", ObjectMeta(user={"foo=5fbar": "1"}), 0)
+    assert refused(there, meta=both) == "metadata_name_clash"
+
+
 def test_metadata_too_large_in_its_encoded_form_is_refused() -> None:
     check_limits(bucket(), "n", ObjectMeta(user={"key": "v" * 2045}), 0)
     assert refused(bucket(), "n", ObjectMeta(user={"key": "v" * 2046})) == "metadata_too_large"

@@ -114,6 +114,41 @@ def test_complete_upload_completed_before_is_verified_by_a_head(store: ScriptedS
         bucket.upload_by_id("name", "id").complete(PARTS)
 
 
+def open_upload(upload_id: str) -> Answer:
+    upload = f"<Upload><Key>name</Key><UploadId>{upload_id}</UploadId></Upload>"
+    page = (
+        f"<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>{upload}</ListMultipartUploadsResult>"
+    )
+    return Answer(200, {}, page.encode())
+
+
+def test_complete_upload_with_an_internal_error_for_one_that_is_gone(
+    store: ScriptedS3, bucket: S3Bucket
+) -> None:
+    """Ceph and moto answer so, for one that was completed as for one that was aborted."""
+    upload = bucket.upload_by_id("name", "id")
+    broken = error(500, "InternalError")
+    store.answers = [broken, open_upload("another"), shown(ETAG)]
+    assert upload.complete(PARTS).etag == ETAG
+    store.answers = [broken, open_upload("another"), Answer(404)]
+    with pytest.raises(NotFound, match="no such upload is open") as missing:
+        upload.complete(PARTS)
+    assert missing.value.code == "NoSuchUpload"
+
+
+@pytest.mark.parametrize(
+    "look", [open_upload("id"), error(500, "InternalError"), error(501, "NotImplemented")]
+)
+def test_complete_upload_with_an_internal_error_for_one_that_may_be_open(
+    store: ScriptedS3, bucket: S3Bucket, look: Answer
+) -> None:
+    store.answers = [error(500, "InternalError"), look]
+    with pytest.raises(RemoteUnavailable):
+        bucket.upload_by_id("name", "id").complete(PARTS)
+    assert [request.method for request in store.requests[:2]] == ["POST", "GET"]
+    assert "HEAD" not in {request.method for request in store.requests}
+
+
 def test_complete_upload_with_unmet_condition_raises_precondition_failed(
     store: ScriptedS3, open_provider: Any
 ) -> None:

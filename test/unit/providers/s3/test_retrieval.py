@@ -107,6 +107,19 @@ def test_retrieval_that_the_store_refuses_raises(
     assert type(refusal.value) is kind
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [error(400, "InvalidArgument"), error(400, "MalformedPOSTRequest"), error(403, "SignatureDoesNotMatch")],
+)
+def test_store_that_takes_it_for_another_request_does_not_support_it(
+    store: ScriptedS3, bucket: S3Bucket, refusal: Answer
+) -> None:
+    """The HEAD before was signed with the same keys."""
+    store.answers = [Answer(200, HEAD), refusal]
+    with pytest.raises(NotSupported):
+        bucket.retrieve_object("name", 5, "Standard")
+
+
 def test_store_decides_what_is_in_an_archive_class(store: ScriptedS3, bucket: S3Bucket) -> None:
     unknown = HEAD | {"x-amz-storage-class": "CLOUDTIER"}
     store.answers = [Answer(200, unknown), Answer(202), Answer(200, HEAD), error(403, "InvalidObjectState")]

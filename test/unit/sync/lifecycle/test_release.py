@@ -296,6 +296,20 @@ class TestReleaseRefused:
         assert reasons(world.handle()) == ("pending", "copy_unproven")
         assert world.here == b"x"
 
+    def test_store_that_hyphenates_metadata_is_told_by_the_property_to_set(self) -> None:
+        world = World()
+        world.swift.put(NAME, b"x", **{"x_object_meta_foo=5fbar": "1"})
+        put = world.bucket.inner.put_object
+
+        def hyphenating(name: str, body: Any, options: PutOptions) -> Any:
+            meta = replace(options.meta, user={"foo-bar": "1"})
+            return put(name, body, replace(options, meta=meta))
+
+        world.bucket.inner.put_object = hyphenating  # type: ignore[method-assign]
+        outcome = world.handle()
+        assert reasons(outcome) == ("pending", "copy_unproven")
+        assert "keeps_underscores" in outcome.detail
+
     @pytest.mark.parametrize("error", [RemoteUnavailable("x"), AccessDenied("x")])
     @pytest.mark.parametrize("call", ["put", "head"])
     def test_failed_put_or_head_leaves_the_object_pending(self, call: str, error: Exception) -> None:
