@@ -44,7 +44,7 @@ class Exchange:
     def __init__(self, call: Call, head: Message, client: Wire, store: Callable[[], Wire]) -> None:
         self.call = call
         self.request = head
-        self._client = client
+        self.client = client
         self._store = store
         self._sent = 0
         self.answer: Message | None = None
@@ -53,9 +53,9 @@ class Exchange:
     def read_body(self, part: float = 1.0) -> None:
         """Take (that part of) the request's body from the client."""
         if self.request.header("expect"):
-            self._client.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.client.send(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.request.remove("expect")
-        self._client.read_body(self.request, part)
+        self.client.read_body(self.request, part)
 
     def forward(self) -> None:
         """Let the store have the request, and wait for its answer."""
@@ -75,19 +75,19 @@ class Exchange:
         if part < 1.0:
             raw = raw[: len(raw) - int(len(self.answer.body) * (1.0 - part)) - 1]
             self.over = True
-        self._client.send(raw)
+        self.client.send(raw)
 
     def say(self, status: int, headers: dict[str, str], body: bytes) -> None:
         """Answer in the store's place."""
         lines = [f"HTTP/1.1 {status} Said", f"Content-Length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         head = "\r\n".join(lines).encode() + b"\r\n\r\n"
-        self._client.send(head if self.call.method == "HEAD" else head + body)
+        self.client.send(head if self.call.method == "HEAD" else head + body)
 
     def reset(self) -> None:
         """Break the client's connection."""
         self.over = True
-        self._client.reset()
+        self.client.reset()
 
 
 Fault = Callable[[Exchange], object]

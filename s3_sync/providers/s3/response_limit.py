@@ -1,6 +1,8 @@
-"""Limits the size of response documents.
+"""Limits the size of response documents, and takes off what comes before them.
 
 The SDK reads a response to its end before it parses it: an endless response would exhaust a proxy's memory.
+While a store copies within itself, or completes an upload, it may send white space, so that nobody takes it
+for dead (S3 API Reference, CopyObject and CompleteMultipartUpload); XML allows none before its declaration.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ def _document(response: Any) -> bytes:
         if left < 0:
             response.raw.close()
             raise HTTPClientError(error=f"a response of more than {MAX_DOCUMENT_BYTES} bytes")
-    return b"".join(pieces)
+    return b"".join(pieces).lstrip()
 
 
 class _Read:
