@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from faults.proxy import Exchange, Fault
 from faults.rewritten import REFUSED
+from faults.wire import Message
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,20 @@ def keeps_alive(seconds: float, signs: SignsOfLife, acts: bool = True) -> Fault:
         finally:
             done.set()
             alive.join()
-        chunk(signs.last(exchange.answer.body if exchange.answer else REFUSED))
+        chunk(signs.last(_document(exchange.answer) if exchange.answer else REFUSED))
         send(b"0\r\n\r\n")
 
     return fault
+
+
+def _document(answer: Message) -> bytes:
+    """The body without chunks."""
+    if "chunked" not in answer.header("transfer-encoding"):
+        return answer.body
+    pieces: list[bytes] = []
+    rest = answer.body
+    while size := int(rest.partition(b"\r\n")[0].split(b";")[0], 16):
+        start = rest.index(b"\r\n") + 2
+        pieces.append(rest[start : start + size])
+        rest = rest[start + size + 2 :]
+    return b"".join(pieces)
