@@ -95,13 +95,15 @@ class ConnectionPool:
         """Send a request and receive the response head, whatever its status is.
 
         ``target``: path and query, quoted. ``body`` is positioned at its first byte; ``length`` bytes of it
-        are sent (without ``length``: all of it). The pool sets Host (unless given), Content-Length and Expect
-        itself. A response that arrives before the body is sent ends the upload. If a kept-alive connection
-        turns out to be stale before the first byte of the response, the request is retried once on a new one,
-        provided the body can be rewound. Raises HttpError, ValueError for a request that cannot be formatted,
-        and whatever ``body.read`` raises.
+        are sent (without ``length``: all of it). With ``expect_continue`` none of it is read before the
+        server asks for it, or is silent for a second. The pool sets Host (unless given), Content-Length and
+        Expect itself. A response that arrives before the body is sent ends the upload. If a kept-alive
+        connection turns out to be stale before the first byte of the response, the request is retried once on
+        a new one, provided the body can be rewound. Raises HttpError, ValueError for a request that cannot be
+        formatted, and whatever ``body.read`` raises.
         """
-        message = _Message(self._head(method, target, headers, body, length, expect_continue), body, length)
+        head = self._head(method, target, headers, body, length, expect_continue)
+        message = _Message(head, body, length, expect_continue)
         if not self._slots.acquire(timeout=self._timeouts.acquire):
             reason = f"no free connection to {self._origin.authority}"
             raise NoFreeConnection(reason, False, timed_out=True)
@@ -110,14 +112,14 @@ class ConnectionPool:
             connection = self._idle_connection()
             if connection is not None:
                 try:
-                    return self._exchange(connection, method, message, expect_continue)
+                    return self._exchange(connection, method, message)
                 except StaleConnection as error:
                     connection.close()
                     if not message.rewind():
                         raise HttpError(f"the kept-alive connection was stale: {error}", True) from error
             connection = self._connect()
             try:
-                return self._exchange(connection, method, message, expect_continue)
+                return self._exchange(connection, method, message)
             except StaleConnection as error:
                 raise HttpError(f"no response: {error}", True) from error
         except BaseException:
@@ -166,8 +168,8 @@ class ConnectionPool:
                 return connection
             connection.close()
 
-    def _exchange(self, connection: Connection, method: str, message: _Message, expect: bool) -> Response:
-        head, complete = message.send(connection, expect)
+    def _exchange(self, connection: Connection, method: str, message: _Message) -> Response:
+        head, complete = message.send(connection)
         if head is None:
             head = connection.receive_head()
         try:
@@ -187,25 +189,26 @@ class ConnectionPool:
 
 
 class _Message:
-    """An outgoing request. The first piece of the body is sent together with the head."""
+    """An outgoing request. The first piece of the body is sent together with the head, unless ``expect``."""
 
-    def __init__(self, head: bytes, body: Body | bytes | None, length: int | None) -> None:
+    def __init__(self, head: bytes, body: Body | bytes | None, length: int | None, expect: bool) -> None:
         self._head = head
         self._body = body
         self._size = _body_length(body, length)
+        self._expect = expect and self._size > 0
         self._first = self._beginning()
         self._position = len(self._first)
 
-    def send(self, connection: Connection, expect: bool) -> tuple[Head | None, bool]:
+    def send(self, connection: Connection) -> tuple[Head | None, bool]:
         """Send the request. Returns the response that arrived instead of 100 Continue, if any, and whether
         everything was sent."""
-        if expect and self._size:
+        if self._expect:
             if not connection.send(self._head):
                 return None, False
             early = connection.wait_for_continue(_CONTINUE_WAIT)
             if early is not None:
                 return early, False
-            return None, connection.upload(self._rest(self._first))
+            return None, connection.upload(self._rest(b""))
         if not connection.send(self._head + self._first if self._first else self._head):
             return None, False
         if self._position == self._size:
@@ -237,8 +240,9 @@ class _Message:
             yield piece
 
     def _beginning(self) -> bytes:
-        """The first CHUNK bytes of the body, which is positioned at its start."""
-        left = min(CHUNK, self._size)
+        """The first CHUNK bytes of the body, which is positioned at its start; none of a body that the server
+        may refuse unseen."""
+        left = 0 if self._expect else min(CHUNK, self._size)
         if left <= 0 or self._body is None:
             return b""
         if isinstance(self._body, bytes):

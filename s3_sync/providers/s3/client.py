@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar, cast
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, urlsplit
 
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -26,8 +26,9 @@ from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.credentials.s3_dialects import Addressing, Dialect
 from s3_sync.errors import ConfigError, CredentialsRefused, Problem
 from s3_sync.http.pool import Origin, Proxy, Timeouts
+from s3_sync.http.proxy_url import parse_proxy
+from s3_sync.providers.clock_skew import StoreClock
 from s3_sync.providers.s3.ambient_credentials import STALE_CODES, CredentialChain, RenewedCredentials
-from s3_sync.providers.s3.clock_skew import StoreClock
 from s3_sync.providers.s3.errors import unexpected
 from s3_sync.providers.s3.lenient_xml import make_readable
 from s3_sync.providers.s3.list_parser import read_date, take_deletes, take_listing, take_uploads
@@ -223,16 +224,7 @@ class Account:
     def proxy(self, origin: Origin) -> Proxy | None:
         """The configured proxy for this origin. Raises ValueError for an https proxy."""
         configured = self.credentials.https_proxy if origin.tls else self.credentials.http_proxy
-        if not configured:
-            return None
-        url = urlsplit(configured if "//" in configured else f"//{configured}")
-        if url.scheme == "https":
-            raise ValueError("https proxies are supported by the SDK only")
-        authorization = ""
-        if url.username is not None:
-            pair = f"{unquote(url.username)}:{unquote(url.password or '')}"
-            authorization = f"Basic {base64.b64encode(pair.encode('utf-8')).decode('ascii')}"
-        return Proxy(url.hostname or "", url.port or 80, False, authorization)
+        return parse_proxy(configured) if configured else None
 
     def location(self) -> dict[str, Any]:
         """The location parameters of CreateBucket: AWS requires none for us-east-1, and one elsewhere."""

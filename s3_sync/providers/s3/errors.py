@@ -6,7 +6,6 @@ its status. Messages quote the store's message, never a header or a credential."
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -42,7 +41,7 @@ from s3_sync.errors import (
     UnexpectedAnswer,
 )
 from s3_sync.http.pool import HttpError
-from s3_sync.model.timestamps import parse_http_date
+from s3_sync.http.retry_after import retry_after_seconds
 from s3_sync.providers.s3.lenient_xml import Unreadable, local_name, read
 
 _CODES: dict[type[RemoteError], frozenset[str]] = {
@@ -140,8 +139,6 @@ _NO_HEADERS: Mapping[str, str] = {}
 _STORE_HEADERS = ("x-amz", "x-goog-", "x-guploader")
 #: maximum characters of a message from the store (and below, from us: keys can be long)
 _MAX_MESSAGE = 300
-#: a Retry-After of more than thirty years is ignored
-_SECONDS = re.compile(r"[0-9]{1,9}")
 _MAX_WHAT = 150
 
 
@@ -177,7 +174,7 @@ def from_answer(
     """
     if not code and (reason := _reason_to_doubt(status, headers)):
         return UnexpectedAnswer(f"{_short(what)}: {status}: {reason}", status=status)
-    seconds = _seconds(headers.get("retry-after"))
+    seconds = retry_after_seconds(headers.get("retry-after"))
     kind = _BY_CODE.get(code) or _BY_STATUS.get(status)
     if kind is None:
         kind = RemoteUnavailable if status >= 500 else InvalidRequest
@@ -293,14 +290,3 @@ def _from_transport(what: str, error: Exception) -> SyncError:
 
 def _short(what: str) -> str:
     return what if len(what) <= _MAX_WHAT else f"{what[:_MAX_WHAT]}..."
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """The seconds of a Retry-After header (RFC 9110 section 10.2.3), which holds seconds or a date."""
-    text = (retry_after or "").strip()
-    if _SECONDS.fullmatch(text):
-        return float(text)
-    try:
-        return max(0.0, parse_http_date(text) - time.time())
-    except ValueError:
-        return None

@@ -14,7 +14,7 @@ from typing import Any
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import HTTPClientError
 
-from s3_sync.providers.s3.clock_skew import StoreClock
+from s3_sync.providers.clock_skew import StoreClock
 from s3_sync.streams.reader import CHUNK
 
 #: the longest legitimate document, a page of 1000 keys, has less than 5 MB

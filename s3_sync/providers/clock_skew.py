@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from s3_sync.providers.s3.headers import http_date
+from s3_sync.model.timestamps import parse_http_date
 from s3_sync.runtime.log_once import LogOnce
 
 log = logging.getLogger("s3-sync")
@@ -30,8 +30,9 @@ class StoreClock:
 
     def record(self, date: str, sent: float) -> None:
         """Record the Date of a response that has just arrived, to a request that was ``sent`` then."""
-        store_time, now = http_date(date), self._now()
-        if not store_time:
+        try:
+            store_time, now = parse_http_date(date), self._now()
+        except ValueError:
             return
         least, most = store_time - now, store_time + 1.0 - sent
         if least > 0.0:  # later than the response

@@ -7,7 +7,7 @@ from email.utils import formatdate
 
 import pytest
 
-from s3_sync.providers.s3.clock_skew import StoreClock
+from s3_sync.providers.clock_skew import StoreClock
 
 NOW = 1_700_000_000.5
 

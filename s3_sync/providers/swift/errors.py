@@ -1,0 +1,135 @@
+"""Translates the responses and network errors of a Swift server into ``s3_sync.errors``.
+
+Statuses: OpenStack Object Storage API v1; 498 is of its ``ratelimit`` middleware, 413 with a text about a
+quota of ``container_quotas`` and ``account_quotas``. Messages quote the server's text and its transaction ID,
+never a header of ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from s3_sync.errors import (
+    AccessDenied,
+    BadDigest,
+    CredentialsRefused,
+    InvalidRequest,
+    NotFound,
+    NotSupported,
+    PreconditionFailed,
+    QuotaExceeded,
+    RemoteError,
+    RemoteUnavailable,
+    Throttled,
+    UnexpectedAnswer,
+)
+from s3_sync.http.message import Headers
+from s3_sync.http.pool import HttpError, Response
+from s3_sync.http.retry_after import retry_after_seconds
+
+#: ``code`` of a NotFound whose container is missing, as in S3
+NO_SUCH_CONTAINER = "NoSuchBucket"
+_BY_STATUS: dict[int, type[RemoteError]] = {
+    304: PreconditionFailed,
+    401: CredentialsRefused,
+    403: AccessDenied,
+    404: NotFound,
+    405: NotSupported,
+    408: RemoteUnavailable,
+    # the server has a newer state than the X-Timestamp of the request
+    409: PreconditionFailed,
+    412: PreconditionFailed,
+    422: BadDigest,
+    429: Throttled,
+    498: Throttled,
+    # the server lost this client in the middle of the body
+    499: RemoteUnavailable,
+    501: NotSupported,
+}
+#: one of them is in every response of Swift's proxy server and of Ceph's gateway
+_TRANSACTION = ("x-trans-id", "x-openstack-request-id")
+#: maximum bytes read of the body of an error, and characters quoted of it, and of what was asked for
+_MAX_ERROR, _MAX_MESSAGE, _MAX_WHAT = 16 * 1024, 200, 150
+_TAGS = re.compile(r"<h1>.*?</h1>|<[^>]*>", re.DOTALL)
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Translate network errors into errors whose message begins with ``what``."""
+    try:
+        yield
+    except HttpError as error:
+        raise RemoteUnavailable(f"{shortened(what)}: {str(error)[:_MAX_MESSAGE]}") from error
+
+
+def refusal(what: str, response: Response, *, container: bool, secret: str = "") -> RemoteError:
+    """Return the error for any response but a success, and close the response.
+
+    ``container``: a 404 tells that the container is missing. ``secret``: masked where the server quotes it.
+    """
+    headers, status = response.headers, response.status
+    with response:
+        text = _quoted(response, secret)
+    if status not in _BY_STATUS and status < 400:
+        place = (headers.get("location") or "an unnamed location")[:_MAX_WHAT]
+        reason = f"redirected to {place}; redirects are not followed: check the storage URL"
+        return _unexpected(what, status, reason)
+    if status == 404 and not is_from_swift(headers):
+        reason = "without a transaction ID, which does not prove absence; is a proxy or a portal in between?"
+        return _unexpected(what, status, reason)
+    seconds = retry_after_seconds(headers.get("retry-after"))
+    kind = _BY_STATUS.get(status) or (RemoteUnavailable if status >= 500 else InvalidRequest)
+    if status == 503 and seconds is not None:
+        kind = Throttled
+    if status == 413 and "quota" in text.lower():
+        kind = QuotaExceeded
+    code = NO_SUCH_CONTAINER if status == 404 and container else ""
+    detail = " ".join(word for word in (str(status), response.reason[:_MAX_WHAT], text) if word)
+    message = f"{shortened(what)}: {detail}{transaction(headers)}"
+    return kind(message, status=status, code=code, retry_after=seconds)
+
+
+def is_from_swift(headers: Headers) -> bool:
+    """Whether the response has what every response of Swift has."""
+    return any(name in headers for name in _TRANSACTION)
+
+
+def stranger(what: str, response: Response) -> UnexpectedAnswer:
+    """Return the error for a success that is not Swift's."""
+    kind = (response.headers.get("content-type") or "no type")[:60]
+    reason = f"a response ({kind}) without a transaction ID; is a proxy or a portal in between?"
+    return _unexpected(what, response.status, reason)
+
+
+def transaction(headers: Headers) -> str:
+    """Return the server's transaction ID for the end of a message; empty without one."""
+    value = next((headers.get(name) for name in _TRANSACTION if name in headers), None)
+    return f" ({value[:80]})" if value else ""
+
+
+def shortened(what: str) -> str:
+    return what if len(what) <= _MAX_WHAT else f"{what[:_MAX_WHAT]}..."
+
+
+def _unexpected(what: str, status: int, reason: str) -> UnexpectedAnswer:
+    return UnexpectedAnswer(f"{shortened(what)}: {status}: {reason}", status=status)
+
+
+def _quoted(response: Response, secret: str) -> str:
+    """The first characters of the text of an error document, without markup, on one line."""
+    if not (response.headers.get("content-type") or "").startswith("text/"):
+        return ""
+    pieces: list[bytes] = []
+    left = _MAX_ERROR
+    try:
+        while left > 0 and (piece := response.read(left)):
+            pieces.append(piece)
+            left -= len(piece)
+    except HttpError:
+        pass  # the status tells enough
+    text = " ".join(_TAGS.sub(" ", b"".join(pieces).decode("utf-8", "replace")).split())
+    if secret:
+        text = text.replace(secret, "***")
+    return text[:_MAX_MESSAGE]

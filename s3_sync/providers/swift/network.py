@@ -1,0 +1,76 @@
+"""How the servers of one set of credentials are reached: TLS, proxies and timeouts."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from s3_sync.config.credentials.swift import SwiftCredentials
+from s3_sync.errors import ConfigError, Problem
+from s3_sync.http.pool import ConnectionPool, Origin, Proxy, Receiving, Timeouts
+from s3_sync.http.proxy_url import parse_proxy
+
+_CONNECT_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """``path``: quoted, without a slash at its end."""
+
+    origin: Origin
+    path: str
+
+    @classmethod
+    def parse(cls, text: str) -> Url:
+        """Parse an http or https URL. Raises ValueError."""
+        parts = urlsplit(text)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("not an http or https URL")
+        tls = parts.scheme == "https"
+        return cls(Origin(parts.hostname, parts.port or (443 if tls else 80), tls), parts.path.rstrip("/"))
+
+    def __str__(self) -> str:
+        return f"{'https' if self.origin.tls else 'http'}://{self.origin.authority}{self.path}"
+
+
+class Network:
+    """Builds the connection pools for one set of credentials."""
+
+    def __init__(self, credentials: SwiftCredentials, timeouts: Timeouts | None = None) -> None:
+        """Raises ConfigError for a CA bundle that cannot be read, and for an https proxy."""
+        self.timeouts = timeouts or Timeouts(connect=_CONNECT_TIMEOUT, read=credentials.read_timeout)
+        self._tls_context = _tls_context(credentials)
+        self._proxies = {
+            False: _proxy("http_proxy", credentials.http_proxy),
+            True: _proxy("https_proxy", credentials.https_proxy),
+        }
+
+    def pool(self, origin: Origin, size: int, gather: int = 1) -> ConnectionPool:
+        """Return a new pool of at most ``size`` connections. ``gather``: see ``Receiving``."""
+        return ConnectionPool(
+            origin,
+            size=size,
+            timeouts=self.timeouts,
+            tls_context=self._tls_context if origin.tls else None,
+            proxy=self._proxies[origin.tls],
+            receiving=Receiving(gather=gather),
+        )
+
+
+def _tls_context(credentials: SwiftCredentials) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=credentials.ca_bundle)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError([Problem("ca_bundle", f"cannot read {credentials.ca_bundle}: {error}")]) from error
+    if not credentials.verify_tls:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _proxy(key: str, url: str | None) -> Proxy | None:
+    try:
+        return parse_proxy(url) if url else None
+    except ValueError as error:
+        raise ConfigError([Problem(key, str(error))]) from error

@@ -1,0 +1,118 @@
+"""The current token of one set of credentials."""
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+
+from s3_sync.errors import CredentialsRefused, RemoteUnavailable, SyncError
+from s3_sync.providers.swift.auth import Clock, Login, Token
+
+#: seconds before its expiry at which a token is renewed, but at most this part of its life
+_MARGIN, _MARGIN_PART = 60.0, 0.2
+#: seconds for which nothing is tried again that has just failed: a login with refused credentials, which may
+#: lock the user's account, the renewal of a token that is still good, and a renewal after a 403 that did not
+#: help
+_PAUSE = 60.0
+
+
+class Session:
+    """Thread-safe. One thread logs in, and the others wait for its result, whatever it is."""
+
+    def __init__(self, login: Login, clock: Clock = time.monotonic) -> None:
+        self._login = login
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._current: Token | None = None
+        self._renew_at = 0.0
+        self._attempt: _Attempt | None = None
+        self._refusal: CredentialsRefused | None = None
+        self._refused_until = 0.0
+        #: a new token that was refused as well
+        self._denied: Token | None = None
+        self._denied_until = 0.0
+
+    def token(self) -> Token:
+        """Return a token that has not expired. Raises CredentialsRefused and any other RemoteError."""
+        current = self._current
+        if current is not None and self._clock() < self._renew_at:
+            return current
+        try:
+            return self._renewed(current)
+        except SyncError:
+            if current is None or self._clock() >= current.expires:
+                raise
+            self._renew_at = min(current.expires, self._clock() + _PAUSE)
+            return current
+
+    def renew(self, refused: Token) -> Token:
+        """Return a token after the server refused this one: another one, if the login has another one."""
+        return self._renewed(refused)
+
+    def is_denial(self, token: Token) -> bool:
+        """Whether the refusal of a token is known to have other reasons than its age."""
+        return token is self._denied and self._clock() < self._denied_until
+
+    def note_denial(self, token: Token) -> None:
+        """Note that a new token was refused as well."""
+        with self._lock:
+            self._denied, self._denied_until = token, self._clock() + _PAUSE
+
+    def close(self) -> None:
+        self._login.close()
+
+    def _renewed(self, old: Token | None) -> Token:
+        with self._lock:
+            if self._current is not None and self._current is not old:
+                return self._current
+            if self._refusal is not None and self._clock() < self._refused_until:
+                raise copy.copy(self._refusal)
+            attempt = self._attempt
+            is_first = attempt is None
+            if attempt is None:
+                attempt = self._attempt = _Attempt()
+        return self._run(attempt) if is_first else attempt.result()
+
+    def _run(self, attempt: _Attempt) -> Token:
+        error: BaseException | None = None
+        try:
+            token = self._login.log_in()
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            with self._lock:
+                self._attempt = None
+                if error is None:
+                    self._take(token)
+                elif isinstance(error, CredentialsRefused):
+                    self._refusal, self._refused_until = error, self._clock() + _PAUSE
+            attempt.finish(token if error is None else error)
+        return token
+
+    def _take(self, token: Token) -> None:
+        repeated = self._current is not None and self._current.value == token.value
+        # a login that names the same token until its last second has no newer one before
+        margin = 0.0 if repeated else min(_MARGIN, token.life * _MARGIN_PART)
+        self._current, self._renew_at, self._refusal = token, token.expires - margin, None
+
+
+class _Attempt:
+    """One login, for which any number of threads wait."""
+
+    def __init__(self) -> None:
+        self._done = threading.Event()
+        self._result: Token | BaseException | None = None
+
+    def finish(self, result: Token | BaseException) -> None:
+        self._result = result
+        self._done.set()
+
+    def result(self) -> Token:
+        self._done.wait()
+        if isinstance(self._result, Token):
+            return self._result
+        if isinstance(self._result, SyncError):
+            raise copy.copy(self._result)
+        raise RemoteUnavailable("the login was interrupted")

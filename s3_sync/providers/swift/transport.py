@@ -1,0 +1,169 @@
+"""Sends requests to one account with the session's token."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from s3_sync.errors import RemoteError, RemoteUnavailable
+from s3_sync.http.pool import ConnectionPool, Origin, Response
+from s3_sync.providers.clock_skew import StoreClock
+from s3_sync.providers.swift.auth import USER_AGENT, Token
+from s3_sync.providers.swift.errors import is_from_swift, refusal, stranger, translated
+from s3_sync.providers.swift.network import Network
+from s3_sync.providers.swift.session import Session
+from s3_sync.streams.reader import Body
+
+Header = tuple[str, str]
+#: bodies of so many bytes are sent with ``Expect: 100-continue``: a refused token then costs no body
+EXPECT_FROM = 64 * 1024
+#: minimum bytes per read of an object that arrives fast, see ``Receiving``
+_GATHER = 256 * 1024
+_REFUSED = (401, 403)
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    #: quoted, below the account
+    target: str
+    headers: Sequence[Header]
+    body: _WatchedBody | bytes | None
+    size: int | None
+
+    @property
+    def expects(self) -> bool:
+        return (self.size or 0) >= EXPECT_FROM
+
+
+class SwiftTransport:
+    """At most ``connections`` for reading and as many for writing, so that a thread that copies from one
+    object to another cannot deadlock itself. Thread-safe.
+
+    ``clock``: the server's, as its responses show it.
+    """
+
+    def __init__(self, session: Session, network: Network, store: str, connections: int) -> None:
+        self.clock = StoreClock(store)
+        self._session = session
+        self._network = network
+        self._connections = connections
+        self._lock = threading.Lock()
+        self._pools: dict[tuple[Origin, int], ConnectionPool] = {}
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: str = "",
+        headers: Sequence[Header] = (),
+        body: Body | bytes | None = None,
+        size: int | None = None,
+    ) -> Response:
+        """Send a request and return the response to a success (2xx), which the caller must close.
+
+        ``path``: ``/container/object``, unquoted, below the account; empty for the account itself. ``query``:
+        quoted. ``size``: bytes of the body, by default its length.
+
+        After a 401 or a 403 (Ceph's status for an expired token) the token is renewed, and the request sent
+        again, unless bytes of the body have been read and it cannot be rewound. Raises the errors of
+        ``refusal``, and whatever ``body.read`` raises.
+        """
+        what = f"{method} {path or 'the account'}"
+        watched = body if body is None or isinstance(body, bytes) else _WatchedBody(body)
+        if size is None and body is not None:
+            size = len(body) if isinstance(body, bytes) else body.length
+        target = quote(path, safe="/") + (f"?{query}" if query else "")
+        request = _Request(method, target, headers, watched, size)
+        with translated(what):
+            token = self._session.token()
+            response = self._send(request, token)
+            if response.status in _REFUSED:
+                response = self._send_again(what, request, token, response)
+        if not 200 <= response.status < 300:
+            raise self._error(what, request, token, response)
+        if not is_from_swift(response.headers):
+            with response:
+                raise stranger(what, response)
+        return response
+
+    def close(self) -> None:
+        with self._lock:
+            for pool in self._pools.values():
+                pool.close()
+        self._session.close()
+
+    def _send_again(self, what: str, request: _Request, token: Token, response: Response) -> Response:
+        error = self._error(what, request, token, response)
+        if self._session.is_denial(token):
+            raise error
+        fresh = self._session.renew(token)
+        if isinstance(request.body, _WatchedBody) and not request.body.restart():
+            raise RemoteUnavailable(
+                f"{error}: the token was renewed, but the body cannot be sent again"
+            ) from error
+        response = self._send(request, fresh)
+        if response.status in _REFUSED:
+            self._session.note_denial(fresh)
+            raise self._error(what, request, fresh, response)
+        return response
+
+    def _send(self, request: _Request, token: Token) -> Response:
+        gather = _GATHER if request.method in ("GET", "HEAD") else 1
+        headers = [("User-Agent", USER_AGENT), ("X-Auth-Token", token.value), *request.headers]
+        sent = time.time()
+        response = self._pool(token.storage.origin, gather).request(
+            request.method,
+            token.storage.path + request.target,
+            headers,
+            request.body,
+            length=request.size,
+            expect_continue=request.expects,
+        )
+        self.clock.record(response.headers.get("date") or "", sent)
+        return response
+
+    def _error(self, what: str, request: _Request, token: Token, response: Response) -> RemoteError:
+        is_object = request.target.partition("?")[0].count("/") > 1
+        return refusal(what, response, container=not is_object or request.method == "PUT", secret=token.value)
+
+    def _pool(self, origin: Origin, gather: int) -> ConnectionPool:
+        with self._lock:
+            pool = self._pools.get((origin, gather))
+            if pool is None:
+                pool = self._pools[origin, gather] = self._network.pool(origin, self._connections, gather)
+            return pool
+
+
+class _WatchedBody:
+    """A body that knows whether any of it has been read."""
+
+    def __init__(self, body: Body) -> None:
+        self.length = body.length
+        self._body = body
+        self._is_read = False
+
+    def read(self, size: int = -1) -> bytes:
+        self._is_read = True
+        return self._body.read(size)
+
+    def rewind(self) -> None:
+        self._body.rewind()
+
+    def close(self) -> None:
+        self._body.close()
+
+    def restart(self) -> bool:
+        """Go back to the first byte. Returns False if the body cannot be rewound."""
+        if self._is_read:
+            try:
+                self._body.rewind()
+            except io.UnsupportedOperation:
+                return False
+            self._is_read = False
+        return True
