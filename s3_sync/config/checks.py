@@ -28,9 +28,10 @@ def find_overlaps(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
     Keys of one mapping inside another's prefix would appear in its listings, and be overwritten and deleted
     by it. The earlier mapping stays usable, so adding a bad mapping stops no other.
     """
-    taken: dict[tuple[str, str], _KeySpaces] = defaultdict(_KeySpaces)
+    taken: dict[tuple[str, str, str], _KeySpaces] = defaultdict(_KeySpaces)
     for mapping in mappings:
-        other = taken[mapping.credentials.store_id, mapping.bucket].add(mapping)
+        credentials = mapping.credentials
+        other = taken[credentials.store_id, credentials.account, mapping.bucket].add(mapping)
         if other is not None:
             findings.problem(
                 mapping.place,
@@ -40,22 +41,28 @@ def find_overlaps(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
 
 
 def warn_of_loops(mappings: Sequence[Mapping], local_address: str, findings: Diagnostics) -> None:
-    """Warn of mappings that could copy their own results if an endpoint is this cluster's own S3 API.
+    """Warn of mappings that could copy their own results if an endpoint is this cluster's own.
 
     Whether it is cannot be determined here, so this is only a warning.
     """
     by_source = {(mapping.credentials.store_id, mapping.container): mapping for mapping in mappings}
     for mapping in mappings:
-        endpoint = mapping.credentials.maybe_this_cluster
-        if endpoint is None:
+        credentials = mapping.credentials
+        endpoint = credentials.maybe_this_cluster
+        if endpoint is None or not credentials.may_hold_account(mapping.account):
             continue
         loop = _loop(mapping, by_source)
         if len(loop) > 1 or (loop and _is_local(endpoint, local_address)):
             path = " -> ".join(step.container for step in (*loop, mapping))
-            findings.warning(
-                mapping.place,
-                f"if {endpoint} is this cluster's own S3 API, objects are copied in a loop: {path}",
-            )
+            _warn_of_loop(mapping, path, findings)
+        elif mapping.is_account_wide and not credentials.shares_bucket and _is_local(endpoint, local_address):
+            path = f"a -> {mapping.bucket}a -> {mapping.bucket}{mapping.bucket}a -> ..."
+            _warn_of_loop(mapping, path, findings)
+
+
+def _warn_of_loop(mapping: Mapping, path: str, findings: Diagnostics) -> None:
+    where = f"if {mapping.credentials.maybe_this_cluster} is this cluster's own"
+    findings.warning(mapping.place, f"{where}, objects are copied in a loop: {path}")
 
 
 def check_moves(mappings: Sequence[Mapping], findings: Diagnostics) -> None:

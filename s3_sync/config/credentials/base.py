@@ -84,7 +84,7 @@ class Credentials(FileModel):
 
     @property
     def store_id(self) -> str:
-        """Identifies the store: equal for two endpoints that are known to have the same buckets.
+        """Identifies the store: equal for two endpoints that are known to have the same accounts and buckets.
 
         Host, port unless it is the default one, and path. Status files depend on it.
         """
@@ -95,7 +95,8 @@ class Credentials(FileModel):
 
     @property
     def account(self) -> str:
-        """The account at the store, if the credentials name one: part of the destination's identity."""
+        """The account at the store, if its buckets are not those of other accounts: part of the destination's
+        identity. Empty where bucket names are the store's."""
         return ""
 
     @property
@@ -145,6 +146,10 @@ class Credentials(FileModel):
     def maybe_this_cluster(self) -> str | None:
         """An endpoint that may be this Swift cluster's own; None if it cannot be."""
         return self.endpoint
+
+    def may_hold_account(self, account: str) -> bool:
+        """Whether the buckets may be the containers of this account, if the store is this cluster."""
+        return True
 
     # Checks and the report of --check-config
 

@@ -32,7 +32,7 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "s3": Kind(S3Credentials, "s3_sync.providers.s3.provider:S3Provider"),
-    "swift": Kind(SwiftCredentials),
+    "swift": Kind(SwiftCredentials, "s3_sync.providers.swift.provider:SwiftProvider"),
 }
 DEFAULT = "s3"
 

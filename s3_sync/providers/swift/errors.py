@@ -7,6 +7,7 @@ never a header of ours.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -118,8 +119,10 @@ def _unexpected(what: str, status: int, reason: str) -> UnexpectedAnswer:
 
 
 def _quoted(response: Response, secret: str) -> str:
-    """The first characters of the text of an error document, without markup, on one line."""
-    if not (response.headers.get("content-type") or "").startswith("text/"):
+    """The first characters of the message of an error document, without markup, on one line: Swift's are text
+    or HTML, Keystone's JSON."""
+    kind = response.headers.get("content-type") or ""
+    if not kind.startswith(("text/", "application/json")):
         return ""
     pieces: list[bytes] = []
     left = _MAX_ERROR
@@ -129,7 +132,19 @@ def _quoted(response: Response, secret: str) -> str:
             left -= len(piece)
     except HttpError:
         pass  # the status tells enough
-    text = " ".join(_TAGS.sub(" ", b"".join(pieces).decode("utf-8", "replace")).split())
+    text = b"".join(pieces).decode("utf-8", "replace")
+    if kind.startswith("application/json"):
+        text = _keystone_message(text)
+    text = " ".join(_TAGS.sub(" ", text).split())
     if secret:
         text = text.replace(secret, "***")
     return text[:_MAX_MESSAGE]
+
+
+def _keystone_message(text: str) -> str:
+    """The message of Keystone's error document; empty for any other one."""
+    try:
+        message = json.loads(text)["error"]["message"]
+    except (ValueError, KeyError, TypeError, IndexError):
+        return ""
+    return message if isinstance(message, str) else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from s3_sync.http.pool import ConnectionPool, Origin, Proxy, Receiving, Timeouts
 from s3_sync.http.proxy_url import parse_proxy
 
 _CONNECT_TIMEOUT = 10.0
+_PRINTABLE = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +25,19 @@ class Url:
 
     @classmethod
     def parse(cls, text: str) -> Url:
-        """Parse an http or https URL. Raises ValueError."""
+        """Parse an http or https URL without a query. Raises ValueError."""
         parts = urlsplit(text)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.hostname or not _PRINTABLE.fullmatch(text):
             raise ValueError("not an http or https URL")
         tls = parts.scheme == "https"
         return cls(Origin(parts.hostname, parts.port or (443 if tls else 80), tls), parts.path.rstrip("/"))
+
+    def with_tls(self, tls: bool) -> Url:
+        """Return the same URL with the other scheme; a default port becomes the other one's."""
+        origin = self.origin
+        ports = {80: 443, 443: 80}
+        port = origin.port if origin.tls == tls else ports.get(origin.port, origin.port)
+        return Url(Origin(origin.host, port, tls), self.path)
 
     def __str__(self) -> str:
         return f"{'https' if self.origin.tls else 'http'}://{self.origin.authority}{self.path}"

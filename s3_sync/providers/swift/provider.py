@@ -12,7 +12,7 @@ from s3_sync.errors import UnexpectedAnswer
 from s3_sync.http.pool import HttpError, Timeouts
 from s3_sync.model.timestamps import parse_iso_date
 from s3_sync.providers.base import BucketEntry
-from s3_sync.providers.swift.auth import TempAuth
+from s3_sync.providers.swift.auth import login_for
 from s3_sync.providers.swift.network import Network
 from s3_sync.providers.swift.session import Session
 from s3_sync.providers.swift.transport import SwiftTransport
@@ -25,7 +25,7 @@ class SwiftProvider:
         self, credentials: SwiftCredentials, *, connections: int = 32, timeouts: Timeouts | None = None
     ) -> None:
         network = Network(credentials, timeouts)
-        session = Session(TempAuth(credentials, network))
+        session = Session(login_for(credentials, network))
         self.transport = SwiftTransport(session, network, credentials.store_id, connections)
 
     def list_buckets(self) -> Iterator[BucketEntry]:
