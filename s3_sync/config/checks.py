@@ -54,15 +54,9 @@ def warn_of_loops(mappings: Sequence[Mapping], local_address: str, findings: Dia
         loop = _loop(mapping, by_source)
         if len(loop) > 1 or (loop and _is_local(endpoint, local_address)):
             path = " -> ".join(step.container for step in (*loop, mapping))
-            _warn_of_loop(mapping, path, findings)
-        elif mapping.is_account_wide and not credentials.shares_bucket and _is_local(endpoint, local_address):
-            path = f"a -> {mapping.bucket}a -> {mapping.bucket}{mapping.bucket}a -> ..."
-            _warn_of_loop(mapping, path, findings)
-
-
-def _warn_of_loop(mapping: Mapping, path: str, findings: Diagnostics) -> None:
-    where = f"if {mapping.credentials.maybe_this_cluster} is this cluster's own"
-    findings.warning(mapping.place, f"{where}, objects are copied in a loop: {path}")
+            findings.warning(
+                mapping.place, f"if {endpoint} is this cluster's own, objects are copied in a loop: {path}"
+            )
 
 
 def check_moves(mappings: Sequence[Mapping], findings: Diagnostics) -> None:

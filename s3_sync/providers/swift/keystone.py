@@ -10,7 +10,7 @@ import io
 import math
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -57,7 +57,7 @@ class Keystone:
         http = requests.Session()
         http.trust_env = False
         for scheme in ("http://", "https://"):
-            http.mount(scheme, self._adapter)
+            http.mount(scheme, cast(Any, self._adapter))
         self._session = Session(session=http, redirect=False, user_agent=USER_AGENT)
 
     def log_in(self) -> Token:
@@ -81,7 +81,7 @@ class Keystone:
         region, kind = self._credentials.region, self._credentials.endpoint_type
         if region is None and len(endpoints) == 1:
             return next(iter(endpoints.values()))
-        if region in endpoints:
+        if region is not None and region in endpoints:
             return endpoints[region]
         what = f"{self._what}: the catalogue has"
         if region is None and endpoints:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import logging
 import threading
 import time
 
 from s3_sync.errors import CredentialsRefused, RemoteUnavailable, SyncError
 from s3_sync.providers.swift.auth import Clock, Login, Token
+
+log = logging.getLogger("s3-sync")
 
 #: seconds before its expiry at which a token is renewed, but at most this part of its life
 _MARGIN, _MARGIN_PART = 60.0, 0.2
@@ -35,15 +38,20 @@ class Session:
 
     def token(self) -> Token:
         """Return a token that has not expired. Raises CredentialsRefused and any other RemoteError."""
-        current = self._current
-        if current is not None and self._clock() < self._renew_at:
+        current, now = self._current, self._clock()
+        if current is not None and now < self._renew_at:
             return current
+        if current is not None and now < current.expires and self._attempt is not None:
+            return current  # another thread renews it
         try:
             return self._renewed(current)
-        except SyncError:
-            if current is None or self._clock() >= current.expires:
+        except SyncError as error:
+            left = 0.0 if current is None else current.expires - self._clock()
+            if current is None or left <= 0:
                 raise
-            self._renew_at = min(current.expires, self._clock() + _PAUSE)
+            log.warning("%s; the current token is valid for %.0f s more", error, left)
+            with self._lock:
+                self._renew_at = min(current.expires, self._clock() + _PAUSE)
             return current
 
     def renew(self, refused: Token) -> Token:

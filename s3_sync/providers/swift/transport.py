@@ -84,7 +84,10 @@ class SwiftTransport:
             token = self._session.token()
             response = self._send(request, token)
             if response.status in _REFUSED:
-                response = self._send_again(what, request, token, response)
+                token = self._another_token(what, request, token, response)
+                response = self._send(request, token)
+                if response.status in _REFUSED:
+                    self._session.note_denial(token)
         if not 200 <= response.status < 300:
             raise self._error(what, request, token, response)
         if not is_from_swift(response.headers):
@@ -98,20 +101,17 @@ class SwiftTransport:
                 pool.close()
         self._session.close()
 
-    def _send_again(self, what: str, request: _Request, token: Token, response: Response) -> Response:
-        error = self._error(what, request, token, response)
-        if self._session.is_denial(token):
+    def _another_token(self, what: str, request: _Request, refused: Token, response: Response) -> Token:
+        """Renew a refused token, and prepare the request to be sent again. Raises an error if that is useless
+        or impossible."""
+        error = self._error(what, request, refused, response)
+        if self._session.is_denial(refused):
             raise error
-        fresh = self._session.renew(token)
+        token = self._session.renew(refused)
         if isinstance(request.body, _WatchedBody) and not request.body.restart():
-            raise RemoteUnavailable(
-                f"{error}: the token was renewed, but the body cannot be sent again"
-            ) from error
-        response = self._send(request, fresh)
-        if response.status in _REFUSED:
-            self._session.note_denial(fresh)
-            raise self._error(what, request, fresh, response)
-        return response
+            why = "the token was renewed, but the body cannot be sent again"
+            raise RemoteUnavailable(f"{error}: {why}", status=error.status) from error
+        return token
 
     def _send(self, request: _Request, token: Token) -> Response:
         gather = _GATHER if request.method in ("GET", "HEAD") else 1
@@ -119,7 +119,7 @@ class SwiftTransport:
         sent = time.time()
         response = self._pool(token.storage.origin, gather).request(
             request.method,
-            token.storage.path + request.target,
+            token.storage.path + request.target or "/",
             headers,
             request.body,
             length=request.size,
@@ -129,8 +129,9 @@ class SwiftTransport:
         return response
 
     def _error(self, what: str, request: _Request, token: Token, response: Response) -> RemoteError:
-        is_object = request.target.partition("?")[0].count("/") > 1
-        return refusal(what, response, container=not is_object or request.method == "PUT", secret=token.value)
+        slashes = request.target.partition("?")[0].count("/")
+        container = slashes == 1 or (slashes > 1 and request.method == "PUT")
+        return refusal(what, response, container=container, secret=token.value)
 
     def _pool(self, origin: Origin, gather: int) -> ConnectionPool:
         with self._lock:

@@ -181,7 +181,7 @@ def test_mappings_in_a_circle_give_a_warning_each(loaded: Any) -> None:
     clone = {"aws_endpoint": "https://s3.example.org"}
     result = loaded(mapping("a", "b", **clone), mapping("b", "c", **clone), mapping("c", "a", **clone))
     assert [str(warning) for warning in result.warnings] == [
-        f"containers[{index}]: if https://s3.example.org is this cluster's own S3 API, objects are copied "
+        f"containers[{index}]: if https://s3.example.org is this cluster's own, objects are copied "
         f"in a loop: {path}"
         for index, path in enumerate(["a -> b -> c -> a", "b -> c -> a -> b", "c -> a -> b -> c"])
     ]

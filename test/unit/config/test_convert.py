@@ -265,8 +265,12 @@ USABLE: dict[str, st.SearchStrategy[Any]] = {
     "dialect": st.sampled_from([{"max_parts": 500}, {}, None]),
     "read_timeout": st.sampled_from([60, 1, 300.5]),
     "auth_type": st.sampled_from(["swift", None]),
+    "endpoint_type": st.sampled_from(["public", None]),
     **dict.fromkeys(
-        ("tenant_name", "project_name", "project_domain_name", "user_domain_name", "remote_account"),
+        (
+            *("tenant_name", "project_name", "project_domain_name", "user_name", "user_domain_name"),
+            *("remote_account", "storage_scheme"),
+        ),
         st.just("x"),
     ),
     "copy_after": SECONDS,
