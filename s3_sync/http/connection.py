@@ -187,14 +187,12 @@ class Connection:
         return self._early is not None
 
     def wait_for_continue(self, seconds: float) -> Head | None:
-        """Wait for 100 Continue. Returns the final response if the server sends one instead; None: send the
-        body now."""
+        """Wait for 100 Continue. Returns that, or the final response if the server sends one instead; None if
+        it is silent for so long."""
         self._sock.settimeout(min(seconds, self._timeouts.read))
         try:
             head = self._receive_one_head()
-            while head.status < 200:
-                if head.status == 100:
-                    return None
+            while head.status < 200 and head.status != 100:
                 head = self._receive_one_head()
             return head
         except HttpError as error:

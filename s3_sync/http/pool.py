@@ -33,6 +33,7 @@ from s3_sync.http.response import Response
 from s3_sync.streams.reader import CHUNK, Body
 
 __all__ = [
+    "CONTINUE_WAIT",
     "ConnectionPool",
     "Headers",
     "HttpError",
@@ -44,8 +45,8 @@ __all__ = [
     "Timeouts",
 ]
 
-#: seconds to wait for a response to ``Expect: 100-continue``
-_CONTINUE_WAIT = 1.0
+#: seconds that a server usually takes at most to respond to ``Expect: 100-continue``
+CONTINUE_WAIT = 1.0
 #: maximum bytes of a long body per read
 _MAX_READ = 256 * 1024
 _DEFAULT_TIMEOUTS = Timeouts()
@@ -90,20 +91,20 @@ class ConnectionPool:
         body: Body | bytes | None = None,
         *,
         length: int | None = None,
-        expect_continue: bool = False,
+        continue_wait: float = 0.0,
     ) -> Response:
         """Send a request and receive the response head, whatever its status is.
 
         ``target``: path and query, quoted. ``body`` is positioned at its first byte; ``length`` bytes of it
-        are sent (without ``length``: all of it). With ``expect_continue`` none of it is read before the
-        server asks for it, or is silent for a second. The pool sets Host (unless given), Content-Length and
-        Expect itself. A response that arrives before the body is sent ends the upload. If a kept-alive
-        connection turns out to be stale before the first byte of the response, the request is retried once on
-        a new one, provided the body can be rewound. Raises HttpError, ValueError for a request that cannot be
-        formatted, and whatever ``body.read`` raises.
+        are sent (without ``length``: all of it). With ``continue_wait`` none of it is read before the
+        server asks for it, or is silent for so many seconds. The pool sets Host (unless given),
+        Content-Length and Expect itself. A response that arrives before the body is sent ends the upload.
+        If a kept-alive connection turns out to be stale before the first byte of the response, the request is
+        retried once on a new one, provided the body can be rewound. Raises HttpError, ValueError for a
+        request that cannot be formatted, and whatever ``body.read`` raises.
         """
-        head = self._head(method, target, headers, body, length, expect_continue)
-        message = _Message(head, body, length, expect_continue)
+        head = self._head(method, target, headers, body, length, continue_wait > 0)
+        message = _Message(head, body, length, continue_wait)
         if not self._slots.acquire(timeout=self._timeouts.acquire):
             reason = f"no free connection to {self._origin.authority}"
             raise NoFreeConnection(reason, False, timed_out=True)
@@ -144,13 +145,13 @@ class ConnectionPool:
         headers: Sequence[tuple[str, str]],
         body: Body | bytes | None,
         length: int | None,
-        expect_continue: bool,
+        expect: bool,
     ) -> bytes:
         own: list[tuple[str, str]] = []
         size = _body_length(body, length)
         if size or method in _SENDS_LENGTH:
             own.append(("Content-Length", str(size)))
-        if expect_continue and size:
+        if expect and size:
             own.append(("Expect", "100-continue"))
         if self._proxy and not self._origin.tls:
             target = f"http://{self._origin.authority}{target}"
@@ -178,7 +179,9 @@ class ConnectionPool:
             raise HttpError(f"malformed response: {error}", True) from error
         if not complete:
             body = Framing(body.length, body.chunked, False)
-        return Response(head, body, connection, self._release, self._receiving.gather)
+        response = Response(head, body, connection, self._release, self._receiving.gather)
+        response.unasked = message.unasked
+        return response
 
     def _release(self, connection: Connection, reusable: bool) -> None:
         if reusable and connection.park() and not self._closed:
@@ -189,25 +192,31 @@ class ConnectionPool:
 
 
 class _Message:
-    """An outgoing request. The first piece of the body is sent together with the head, unless ``expect``."""
+    """An outgoing request. The first piece of the body is sent together with the head, unless the server
+    is to ask for it: ``continue_wait``, 0 = no."""
 
-    def __init__(self, head: bytes, body: Body | bytes | None, length: int | None, expect: bool) -> None:
+    def __init__(
+        self, head: bytes, body: Body | bytes | None, length: int | None, continue_wait: float
+    ) -> None:
         self._head = head
         self._body = body
         self._size = _body_length(body, length)
-        self._expect = expect and self._size > 0
+        self._continue_wait = continue_wait if self._size > 0 else 0.0
+        #: the body was sent although the server had not asked for it in time
+        self.unasked = False
         self._first = self._beginning()
         self._position = len(self._first)
 
     def send(self, connection: Connection) -> tuple[Head | None, bool]:
         """Send the request. Returns the response that arrived instead of 100 Continue, if any, and whether
         everything was sent."""
-        if self._expect:
+        if self._continue_wait:
             if not connection.send(self._head):
                 return None, False
-            early = connection.wait_for_continue(_CONTINUE_WAIT)
-            if early is not None:
-                return early, False
+            found = connection.wait_for_continue(self._continue_wait)
+            self.unasked = found is None
+            if found is not None and found.status != 100:
+                return found, False
             return None, connection.upload(self._rest(b""))
         if not connection.send(self._head + self._first if self._first else self._head):
             return None, False
@@ -242,7 +251,7 @@ class _Message:
     def _beginning(self) -> bytes:
         """The first CHUNK bytes of the body, which is positioned at its start; none of a body that the server
         may refuse unseen."""
-        left = 0 if self._expect else min(CHUNK, self._size)
+        left = 0 if self._continue_wait else min(CHUNK, self._size)
         if left <= 0 or self._body is None:
             return b""
         if isinstance(self._body, bytes):

@@ -44,6 +44,8 @@ class Response:
         self.reason: str = head.reason
         self.headers: Headers = head.headers
         self.length: int | None = body.length
+        #: the request's body was sent before the server had asked for it, after ``continue_wait``
+        self.unasked = False
         self._framing = body
         self._connection: Connection | None = connection
         self._release = release

@@ -186,18 +186,10 @@ class TestKeystone:
     def test_each_login_reaches_the_projects_account(
         self, keystone: Keystone, cluster: SwiftCluster, open_provider: Any, kind: str
     ) -> None:
-        provider = open_provider(at_keystone(keystone, kind))
         name = uuid4().hex
-        provider.create_bucket(name)
-        put(provider.transport, f"/{name}/o", Stream())
-        with provider.transport.request("GET", f"/{name}/o") as response:
-            assert len(response.read()) == LARGE
-        assert name in [entry.name for entry in provider.list_buckets()]
+        open_provider(at_keystone(keystone, kind)).create_bucket(name)
         account = f"AUTH_{keystone.names['project']}"
-        [found] = [
-            request for request in cluster.requests("proxy", "GET") if request.path.endswith(f"{name}/o")
-        ]
-        assert found.path == f"/v1/{account}/{name}/o"
+        assert f"/v1/{account}/{name}" in [request.path for request in cluster.requests("proxy", "PUT")]
 
     def test_region_and_endpoint_type_choose_the_endpoint(
         self, keystone: Keystone, cluster: SwiftCluster
@@ -209,17 +201,11 @@ class TestKeystone:
         assert internal.storage.origin.host == "localhost"
         south = log_in(at_keystone(keystone, "password", region="south"))
         assert south.storage.origin.host == "south.test"
-        text = "no internal endpoint of object-store in region south, only in north"
-        with pytest.raises(CredentialsRefused, match=text):
-            log_in(at_keystone(keystone, "password", region="south", endpoint_type="internal"))
-        with pytest.raises(CredentialsRefused, match="in north, south: set region"):
-            log_in(at_keystone(keystone, "password", region=None))
 
     @pytest.mark.parametrize(
         ("kind", "changes"),
         [
             ("password", {"secret": Secret("wrong")}),
-            ("password", {"identity": "nobody"}),
             ("password", {"identity": "stranger"}),
             ("password", {"project_name": "none"}),
             ("id", {"secret": Secret("wrong")}),

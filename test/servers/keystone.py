@@ -19,7 +19,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from servers.keystone_child import ADMIN_PASSWORD, PASSWORD
-from servers.keystone_packages import CHILD, fetch, python, template
+from servers.keystone_packages import command, fetch, template
 from servers.process import UNMEASURED, Child
 from servers.server import Server
 from servers.swift import SwiftCluster
@@ -71,9 +71,7 @@ class Keystone(Server):
 
     def tell_of(self, cluster: SwiftCluster) -> None:
         """Put the address of a running cluster into the catalogue."""
-        port = cluster.server("proxy").port
-        with closing(sqlite3.connect(self.root / "keystone.db", timeout=30)) as database, database:
-            database.execute("UPDATE endpoint SET url = replace(url, 'SWIFT_PORT', ?)", (str(port),))
+        self._set_port("SWIFT_PORT", cluster.server("proxy").port)
 
     def revoke(self, token: str) -> None:
         """Revoke a token, as an administrator does."""
@@ -93,6 +91,12 @@ class Keystone(Server):
         shutil.copytree(template(), self.root, dirs_exist_ok=True)
         self.names = json.loads((self.root / "names.json").read_text())
         port = self._reserve()
-        command = [str(python()), str(CHILD), "serve", str(self.root), str(port.port)]
+        self._set_port("KEYSTONE_PORT", port.port)
+        program = command("serve", str(self.root), str(port.port))
         log = self.log_dir / "keystone.log"
-        self.children["keystone"] = Child("keystone", command, log, environment=UNMEASURED, outlive=self.keep)
+        self.children["keystone"] = Child("keystone", program, log, environment=UNMEASURED, outlive=self.keep)
+
+    def _set_port(self, name: str, port: int) -> None:
+        """Replace the name of a port in the catalogue."""
+        with closing(sqlite3.connect(self.root / "keystone.db", timeout=30)) as database, database:
+            database.execute("UPDATE endpoint SET url = replace(url, ?, ?)", (name, str(port)))

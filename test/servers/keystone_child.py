@@ -1,15 +1,17 @@
 """What Keystone's own environment runs; nothing of this project can be imported there.
 
-    python keystone_child.py template DIRECTORY     make a database with the users of the tests
-    python keystone_child.py serve DIRECTORY PORT   serve it, until a signal
+    python -I keystone_child.py template DIRECTORY     make a database with the users of the tests
+    python -I keystone_child.py serve DIRECTORY PORT   serve it, until a signal
 
 `DIRECTORY/names.json` has what the tests must know: IDs and secrets of application credentials.
 """
 
 from __future__ import annotations
 
+import grp
 import json
 import os
+import pwd
 import secrets
 import subprocess
 import sys
@@ -39,6 +41,8 @@ key_repository = {root}/fernet
 key_repository = {root}/credential
 [cache]
 enabled = false
+[identity]
+password_hash_rounds = 4
 """
 
 
@@ -61,11 +65,16 @@ def write_conf(root: Path) -> Path:
 
 def make_template(root: Path) -> None:
     conf = write_conf(root)
+    user, group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
+    owner = ["--keystone-user", user, "--keystone-group", group]
     for command in (
         ["db_sync"],
-        ["fernet_setup"],
-        ["credential_setup"],
-        ["bootstrap", "--bootstrap-password", ADMIN_PASSWORD, "--bootstrap-region-id", "north"],
+        ["fernet_setup", *owner],
+        ["credential_setup", *owner],
+        [
+            *("bootstrap", "--bootstrap-password", ADMIN_PASSWORD, "--bootstrap-region-id", "north"),
+            *("--bootstrap-internal-url", "http://127.0.0.1:KEYSTONE_PORT/v3"),
+        ],
     ):
         program = Path(sys.executable).with_name("keystone-manage")
         subprocess.run([str(program), "--config-file", str(conf), *command], check=True)

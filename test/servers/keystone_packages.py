@@ -19,6 +19,7 @@ CHILD = Path(__file__).with_name("keystone_child.py")
 #: the oldest that the tests are known to run with
 PACKAGES = ("keystone>=27", "werkzeug")
 _TOOLS = Path(__file__).parents[2] / ".venv" / "tools" / "keystone"
+_PYTHON = _TOOLS / "bin" / "python"
 _SECONDS = 280
 
 
@@ -26,9 +27,9 @@ class Unavailable(Exception):
     """The text says why there is no Keystone."""
 
 
-def python() -> Path:
-    """The interpreter that has Keystone."""
-    return _TOOLS / "bin" / "python"
+def command(*arguments: str) -> list[str]:
+    """A command of `keystone_child.py`. Isolated, or Python would find `servers/keystone.py` for Keystone."""
+    return [str(_PYTHON), "-I", str(CHILD), *arguments]
 
 
 def template() -> Path:
@@ -45,11 +46,11 @@ def fetch() -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if stamp.exists() and stamp.read_text() == wanted:
             return
-        if not python().exists():
+        if not _PYTHON.exists():
             _run(sys.executable, "-m", "venv", str(_TOOLS))
-        _run(str(python()), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES)
+        _run(str(_PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES)
         shutil.rmtree(template(), ignore_errors=True)
-        _run(str(python()), str(CHILD), "template", str(template()))
+        _run(*command("template", str(template())))
         stamp.write_text(wanted)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from s3_sync.errors import RemoteError, RemoteUnavailable
-from s3_sync.http.pool import ConnectionPool, Origin, Response
+from s3_sync.http.pool import CONTINUE_WAIT, ConnectionPool, Origin, Response
 from s3_sync.providers.clock_skew import StoreClock
 from s3_sync.providers.swift.auth import USER_AGENT, Token
 from s3_sync.providers.swift.errors import is_from_swift, refusal, stranger, translated
@@ -21,6 +21,8 @@ from s3_sync.streams.reader import Body
 Header = tuple[str, str]
 #: bodies of so many bytes are sent with ``Expect: 100-continue``: a refused token then costs no body
 EXPECT_FROM = 64 * 1024
+#: seconds to wait for 100 Continue: a cluster may ask a busy Keystone about the token before
+PATIENCE = 10.0
 #: minimum bytes per read of an object that arrives fast, see ``Receiving``
 _GATHER = 256 * 1024
 _REFUSED = (401, 403)
@@ -34,10 +36,6 @@ class _Request:
     headers: Sequence[Header]
     body: _WatchedBody | bytes | None
     size: int | None
-
-    @property
-    def expects(self) -> bool:
-        return (self.size or 0) >= EXPECT_FROM
 
 
 class SwiftTransport:
@@ -54,6 +52,7 @@ class SwiftTransport:
         self._connections = connections
         self._lock = threading.Lock()
         self._pools: dict[tuple[Origin, int], ConnectionPool] = {}
+        self._patience = PATIENCE
 
     def request(
         self,
@@ -123,8 +122,10 @@ class SwiftTransport:
             headers,
             request.body,
             length=request.size,
-            expect_continue=request.expects,
+            continue_wait=self._patience if (request.size or 0) >= EXPECT_FROM else 0.0,
         )
+        if response.unasked and 200 <= response.status < 300:
+            self._patience = CONTINUE_WAIT  # something in between swallows the server's 100 Continue
         self.clock.record(response.headers.get("date") or "", sent)
         return response
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from s3_sync.http.pool import (
+    CONTINUE_WAIT,
     ConnectionPool,
     Headers,
     HttpError,
@@ -186,7 +187,7 @@ def test_an_interim_answer_does_not_stop_the_upload() -> None:
         wait_until(lambda: server.results == [5_000_000])
 
 
-def test_expect_continue_sends_the_body_after_100_continue() -> None:
+def test_continue_wait_sends_the_body_after_100_continue() -> None:
     def script(wire: Wire) -> tuple[bytes, bytes, bytes]:
         head = wire.head()
         time.sleep(0.1)
@@ -197,28 +198,29 @@ def test_expect_continue_sends_the_body_after_100_continue() -> None:
         return head, before, body
 
     with ScriptedServer(script) as server:
-        assert server.pool().request("PUT", "/", [], b"data", expect_continue=True).read() == b"ok"
+        assert server.pool().request("PUT", "/", [], b"data", continue_wait=CONTINUE_WAIT).read() == b"ok"
         wait_until(lambda: bool(server.results))
     head, before, body = server.results[0]
     assert b"Expect: 100-continue" in head
     assert (before, body) == (b"", b"data")
 
 
-def test_expect_continue_sends_no_body_after_a_final_answer() -> None:
+def test_continue_wait_neither_reads_nor_sends_a_body_after_a_final_answer() -> None:
     def script(wire: Wire) -> bytes:
         wire.head()
         wire.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
         return wire.sock.recv(100)
 
     with ScriptedServer(script, answer(OK)) as server:
-        pool = server.pool(size=1)
-        with pool.request("PUT", "/", [], b"data", expect_continue=True) as response:
+        pool, body = server.pool(size=1), Unrewindable(b"data")
+        with pool.request("PUT", "/", [], body, continue_wait=CONTINUE_WAIT) as response:
             assert (response.status, response.read()) == (403, b"no")
+        assert body.read() == b"data"
         wait_until(lambda: server.results == [b""])
         assert pool.request("GET", "/").read() == b"ok"
 
 
-def test_expect_continue_without_interim_answer_sends_the_body_anyway() -> None:
+def test_continue_wait_without_interim_answer_sends_the_body_anyway() -> None:
     def script(wire: Wire) -> tuple[bytes, bytes]:
         request = wire.request()
         wire.send(b"HTTP/1.1 100 Continue\r\n\r\n" + OK)
@@ -226,11 +228,11 @@ def test_expect_continue_without_interim_answer_sends_the_body_anyway() -> None:
 
     with ScriptedServer(script) as server:
         started = time.monotonic()
-        assert server.pool().request("PUT", "/", [], b"data", expect_continue=True).read() == b"ok"
+        assert server.pool().request("PUT", "/", [], b"data", continue_wait=CONTINUE_WAIT).read() == b"ok"
         assert 0.9 < time.monotonic() - started < 30
 
 
-def test_expect_continue_on_connection_closed_without_answer_is_repeated() -> None:
+def test_continue_wait_on_connection_closed_without_answer_is_repeated() -> None:
     def script(wire: Wire) -> None:
         wire.request()
         wire.send(OK)
@@ -239,7 +241,7 @@ def test_expect_continue_on_connection_closed_without_answer_is_repeated() -> No
     with ScriptedServer(script, answer(OK)) as server:
         pool = server.pool(size=1)
         pool.request("GET", "/").read()
-        assert pool.request("PUT", "/", [], b"data", expect_continue=True).read() == b"ok"
+        assert pool.request("PUT", "/", [], b"data", continue_wait=CONTINUE_WAIT).read() == b"ok"
 
 
 # -- TLS and proxies

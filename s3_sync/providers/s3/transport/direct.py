@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from s3_sync.errors import RemoteError, RemoteUnavailable
-from s3_sync.http.pool import ConnectionPool, Origin, Receiving, Response
+from s3_sync.http.pool import CONTINUE_WAIT, ConnectionPool, Origin, Receiving, Response
 from s3_sync.providers.s3.client import Account, Address
 from s3_sync.providers.s3.errors import from_body, translated
 from s3_sync.providers.s3.headers import lower_names
@@ -73,8 +73,9 @@ class DirectTransport:
             route = self._routes.get(upload.bucket) or self._new_route(upload.bucket)
             target = route.address.prefix + quoted_key(upload.key) + _query(upload.part)
             headers, body, length = self._signed(route, target, upload, content)
+            wait = CONTINUE_WAIT if length > EXPECT_ABOVE else 0.0
             with route.writing.request(
-                "PUT", target, headers, body, length=length, expect_continue=length > EXPECT_ABOVE
+                "PUT", target, headers, body, length=length, continue_wait=wait
             ) as response:
                 if 200 <= response.status < 300:
                     response.drain()

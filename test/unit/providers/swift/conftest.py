@@ -9,8 +9,8 @@ import pytest
 
 from s3_sync.config.credentials.swift import SwiftCredentials
 from s3_sync.config.secret import Secret
-from s3_sync.http import pool
 from s3_sync.http.pool import Timeouts
+from s3_sync.providers.swift import transport as transport_module
 from s3_sync.providers.swift.auth import TempAuth
 from s3_sync.providers.swift.network import Network
 from s3_sync.providers.swift.session import Session
@@ -42,7 +42,7 @@ def swift_credentials(**changes: Any) -> SwiftCredentials:
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine may take longer than a second to say 100 Continue."""
-    monkeypatch.setattr(pool, "_CONTINUE_WAIT", 30.0)
+    monkeypatch.setattr(transport_module, "PATIENCE", 60.0)
 
 
 @pytest.fixture

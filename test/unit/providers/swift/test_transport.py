@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from s3_sync.config.secret import Secret
 from s3_sync.errors import (
     AccessDenied,
     CredentialsRefused,
@@ -17,10 +19,11 @@ from s3_sync.errors import (
     RemoteUnavailable,
     UnexpectedAnswer,
 )
+from s3_sync.providers.swift import transport as transport_module
 from s3_sync.providers.swift.transport import EXPECT_FROM, SwiftTransport
 from s3_sync.streams.reader import BytesBody
 from servers.fake_swift import KEY, FakeSwift
-from servers.scripted import ScriptedServer, answer
+from servers.scripted import ScriptedServer, Wire, answer
 from unit.providers.swift.conftest import Clock, Open
 
 LARGE = EXPECT_FROM + 1000
@@ -47,6 +50,13 @@ class Stream:
         pass
 
 
+def login_at(store: ScriptedServer) -> bytes:
+    """A login's response that names a scripted store."""
+    url = f"http://127.0.0.1:{store.port}/v1/AUTH_%C3%BC"
+    lines = ("X-Auth-Token: tk", f"X-Storage-Url: {url}", "Content-Length: 0")
+    return "\r\n".join(("HTTP/1.1 200 OK", *lines, "", "")).encode()
+
+
 def put(transport: SwiftTransport, name: str, body: Stream | BytesBody | bytes) -> None:
     transport.request("PUT", f"/c/{name}", body=body).drain()
 
@@ -54,15 +64,10 @@ def put(transport: SwiftTransport, name: str, body: Stream | BytesBody | bytes) 
 class TestRequest:
     def test_request_carries_token_agent_headers_and_quoted_path(self, open_transport: Open) -> None:
         ok = b"HTTP/1.1 204 No Content\r\nX-Trans-Id: tx1\r\n\r\n"
-        with ScriptedServer(answer(ok)) as store:
-            login = (
-                f"HTTP/1.1 200 OK\r\nX-Auth-Token: tk\r\nX-Storage-Url: http://127.0.0.1:{store.port}/v1/AUTH_%C3%BC"
-                "\r\nContent-Length: 0\r\n\r\n"
-            )
-            with ScriptedServer(answer(login.encode())) as service:
-                transport = open_transport(endpoint=f"http://127.0.0.1:{service.port}/auth/v1.0")
-                transport.request("POST", "/c/a b/ü?%//", query="x=1", headers=[("X-One", "1")]).close()
-                store.wait_for_results(1)
+        with ScriptedServer(answer(ok)) as store, ScriptedServer(answer(login_at(store))) as service:
+            transport = open_transport(endpoint=f"http://127.0.0.1:{service.port}/auth/v1.0")
+            transport.request("POST", "/c/a b/ü?%//", query="x=1", headers=[("X-One", "1")]).close()
+            store.wait_for_results(1)
         [[(head, _)]] = store.results
         lines = head.decode().split("\r\n")
         assert lines[0] == "POST /v1/AUTH_%C3%BC/c/a%20b/%C3%BC%3F%25//?x=1 HTTP/1.1"
@@ -82,16 +87,37 @@ class TestRequest:
     def test_response_without_transaction_id_is_not_swifts(self, open_transport: Open) -> None:
         page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nhi"
         missing = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
-        with ScriptedServer(answer(page), answer(missing)) as store:
-            url = f"http://127.0.0.1:{store.port}/v1/AUTH_test"
-            login = (
-                f"HTTP/1.1 200 OK\r\nX-Auth-Token: tk\r\nX-Storage-Url: {url}\r\nContent-Length: 0\r\n\r\n"
-            )
-            with ScriptedServer(answer(login.encode())) as service:
-                transport = open_transport(endpoint=f"http://127.0.0.1:{service.port}/auth/v1.0")
-                for _ in range(2):
-                    with pytest.raises(UnexpectedAnswer, match="without a transaction ID"):
-                        transport.request("GET", "/c/o")
+        store = ScriptedServer(answer(page), answer(missing))
+        with store, ScriptedServer(answer(login_at(store))) as service:
+            transport = open_transport(endpoint=f"http://127.0.0.1:{service.port}/auth/v1.0")
+            for _ in range(2):
+                with pytest.raises(UnexpectedAnswer, match="without a transaction ID"):
+                    transport.request("GET", "/c/o")
+
+
+class TestPatience:
+    def test_server_that_never_asks_for_bodies_is_waited_for_once(
+        self, open_transport: Open, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(transport_module, "PATIENCE", 0.5)
+        monkeypatch.setattr(transport_module, "CONTINUE_WAIT", 0.01)
+        stored = b"HTTP/1.1 201 Created\r\nX-Trans-Id: tx1\r\nContent-Length: 0\r\n\r\n"
+        waited: list[float] = []
+
+        def script(wire: Wire) -> None:
+            for _ in range(3):
+                wire.head()
+                began = time.monotonic()
+                wire.body(LARGE)
+                waited.append(time.monotonic() - began)
+                wire.send(stored)
+
+        with ScriptedServer(script) as store, ScriptedServer(answer(login_at(store))) as service:
+            transport = open_transport(endpoint=f"http://127.0.0.1:{service.port}/auth/v1.0")
+            for _ in range(3):
+                put(transport, "o", Stream(LARGE))
+        assert waited[0] >= 0.5
+        assert sum(waited[1:]) < 0.5
 
 
 class TestExpiry:
@@ -228,8 +254,6 @@ class TestDenial:
         self, fake: FakeSwift, open_transport: Open, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG)
-        from s3_sync.config.secret import Secret
-
         transport = open_transport(secret=Secret("not the key"))
         for _ in range(20):
             with pytest.raises(CredentialsRefused) as refused:
