@@ -20,6 +20,7 @@ from s3_sync.providers.swift.network import Network
 from s3_sync.providers.swift.provider import SwiftProvider
 from s3_sync.providers.swift.session import Session
 from s3_sync.providers.swift.transport import SwiftTransport
+from servers.ceph import CephGateway
 from servers.keystone import Keystone
 from servers.keystone_child import DOMAIN, PASSWORD, PROJECT
 from servers.server import AnyServer
@@ -179,6 +180,31 @@ class TestTempAuth:
             is_told = pool.submit(upload, lambda: 0.0)
             assert knows.result(60) == [201]
             assert is_told.result(60) == [401, 201]
+
+
+class TestCeph:
+    """Its gateway has version 1, too: it names no expiry, and a storage URL without an account."""
+
+    def test_gateway_takes_logins_containers_and_bodies(self, ceph: CephGateway, open_provider: Any) -> None:
+        name, user = f"test-{uuid4().hex}", f"u{uuid4().hex[:8]}:swift"
+        ceph.add_user(user.partition(":")[0], user, "unused")
+        key = (f"--subuser={user}", "--key-type=swift")
+        ceph.admin("subuser", "create", *key, "--access=full", "--secret=the first")
+        fields = {"endpoint": f"{ceph.endpoint}/auth/v1.0", "identity": user, "secret": Secret("the first")}
+        provider = open_provider(SwiftCredentials(provider="swift", **fields))
+        with pytest.raises(NotFound) as missing:
+            provider.transport.request("GET", f"/{name}/o")
+        assert missing.value.code == "NoSuchBucket"
+        provider.create_bucket(name)
+        body = Stream()
+        put(provider.transport, f"/{name}/o", body)
+        assert body.position == LARGE
+        assert [entry.name for entry in provider.list_buckets()] == [name]
+        ceph.admin("key", "create", *key, "--secret=the second")  # ends all tokens of the first one
+        body = Stream()
+        with pytest.raises(CredentialsRefused, match="login at .*: 401 Unauthorized"):
+            put(provider.transport, f"/{name}/o", body)
+        assert body.position == 0
 
 
 class TestKeystone:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mutants.answers import ANSWERS
 from mutants.cursors import CURSORS
+from mutants.logins import LOGINS
 from mutants.mutant import Mutant
 from mutants.rights import RIGHTS
 from mutants.shards import SHARDS
@@ -387,7 +388,6 @@ MUTANTS = (
         f"{_SYNC}/rows/test_large.py",
     ),
     *SHARDS,
-    # counters
     Mutant(
         "every row that was looked at is counted",
         "sync/rows/batch.py",
@@ -395,5 +395,6 @@ MUTANTS = (
         "            if outcome.settled:",
         f"{_SYNC}/test_container_crawl.py",
     ),
+    *LOGINS,
     *SHUNT,
 )

@@ -86,7 +86,8 @@ def refusal(what: str, response: Response, *, container: bool, secret: str = "")
         kind = Throttled
     if status == 413 and "quota" in text.lower():
         kind = QuotaExceeded
-    code = NO_SUCH_CONTAINER if status == 404 and container else ""
+    is_container = container or text == NO_SUCH_CONTAINER  # Ceph's gateway says which of them is missing
+    code = NO_SUCH_CONTAINER if status == 404 and is_container else ""
     detail = " ".join(word for word in (str(status), response.reason[:_MAX_WHAT], text) if word)
     message = f"{shortened(what)}: {detail}{transaction(headers)}"
     return kind(message, status=status, code=code, retry_after=seconds)
