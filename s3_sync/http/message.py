@@ -144,7 +144,8 @@ def parse_fields(lines: Sequence[str]) -> list[tuple[str, str]]:
         elif colon and name.strip():
             items.append((name.strip().lower(), value.strip(" \t")))
         else:
-            raise ValueError(f"not a header field: {line[:80]!r}")
+            # the rest may be secret
+            raise ValueError(f"not a header field: {line.strip().partition(' ')[0][:40]!r}")
     return items
 
 

@@ -71,10 +71,14 @@ def refusal(what: str, response: Response, *, container: bool, secret: str = "")
     ``container``: a 404 tells that the container is missing. ``secret``: masked where the server quotes it.
     """
     headers, status = response.headers, response.status
+
+    def masked(text: str, limit: int) -> str:
+        return (text.replace(secret, "***") if secret else text)[:limit]
+
     with response:
-        text = _quoted(response, secret)
+        text = masked(_text(response), _MAX_MESSAGE)
     if status not in _BY_STATUS and status < 400:
-        place = (headers.get("location") or "an unnamed location")[:_MAX_WHAT]
+        place = masked(headers.get("location") or "an unnamed location", _MAX_WHAT)
         reason = f"redirected to {place}; redirects are not followed: check the storage URL"
         return _unexpected(what, status, reason)
     if status == 404 and not is_from_swift(headers):
@@ -88,8 +92,8 @@ def refusal(what: str, response: Response, *, container: bool, secret: str = "")
         kind = QuotaExceeded
     is_container = container or text == NO_SUCH_CONTAINER  # Ceph's gateway says which of them is missing
     code = NO_SUCH_CONTAINER if status == 404 and is_container else ""
-    detail = " ".join(word for word in (str(status), response.reason[:_MAX_WHAT], text) if word)
-    message = f"{shortened(what)}: {detail}{transaction(headers)}"
+    words = (str(status), masked(response.reason, _MAX_WHAT), text)
+    message = f"{shortened(what)}: {' '.join(word for word in words if word)}{transaction(headers)}"
     return kind(message, status=status, code=code, retry_after=seconds)
 
 
@@ -119,9 +123,9 @@ def _unexpected(what: str, status: int, reason: str) -> UnexpectedAnswer:
     return UnexpectedAnswer(f"{shortened(what)}: {status}: {reason}", status=status)
 
 
-def _quoted(response: Response, secret: str) -> str:
-    """The first characters of the message of an error document, without markup, on one line: Swift's are text
-    or HTML, Keystone's JSON."""
+def _text(response: Response) -> str:
+    """The message of an error document, without markup, on one line: Swift's are text or HTML, Keystone's
+    JSON."""
     kind = response.headers.get("content-type") or ""
     if not kind.startswith(("text/", "application/json")):
         return ""
@@ -136,10 +140,7 @@ def _quoted(response: Response, secret: str) -> str:
     text = b"".join(pieces).decode("utf-8", "replace")
     if kind.startswith("application/json"):
         text = _keystone_message(text)
-    text = " ".join(_TAGS.sub(" ", text).split())
-    if secret:
-        text = text.replace(secret, "***")
-    return text[:_MAX_MESSAGE]
+    return " ".join(_TAGS.sub(" ", text).split())
 
 
 def _keystone_message(text: str) -> str:

@@ -39,8 +39,8 @@ _SERVICE = "object-store"
 _MAX_DOCUMENT = 4 * 1024 * 1024
 #: what the SDK raises for a document that is not what it expects
 _NOT_UNDERSTOOD = (ClientException, ValueError, KeyError, TypeError, AttributeError)
-#: set by the connection pool
-_FRAMING = frozenset({"connection", "content-length", "transfer-encoding"})
+#: headers that the connection pool sets, or that differ from those of the SDK
+_OWN = frozenset({"accept-encoding", "connection", "content-length", "transfer-encoding", "user-agent"})
 
 
 class Keystone:
@@ -58,7 +58,7 @@ class Keystone:
         http.trust_env = False
         for scheme in ("http://", "https://"):
             http.mount(scheme, cast(Any, self._adapter))
-        self._session = Session(session=http, redirect=False, user_agent=USER_AGENT)
+        self._session = Session(session=http, redirect=False)
 
     def log_in(self) -> Token:
         began = self._clock()
@@ -102,7 +102,8 @@ class _Adapter:
 
     def send(self, request: Any, **_: object) -> requests.Response:
         url = urlsplit(request.url)
-        headers = [(name, value) for name, value in request.headers.items() if name.lower() not in _FRAMING]
+        headers = [("User-Agent", USER_AGENT), ("Accept-Encoding", "identity")]
+        headers += [(name, value) for name, value in request.headers.items() if name.lower() not in _OWN]
         body = request.body.encode("utf-8") if isinstance(request.body, str) else request.body
         target = url.path + (f"?{url.query}" if url.query else "")
         with self._pool.request(request.method, target, headers, body) as response:

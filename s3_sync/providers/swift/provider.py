@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
 
 from s3_sync.config.credentials.swift import SwiftCredentials
 from s3_sync.errors import UnexpectedAnswer
-from s3_sync.http.pool import HttpError, Timeouts
+from s3_sync.http.pool import Timeouts
 from s3_sync.model.timestamps import parse_iso_date
 from s3_sync.providers.base import BucketEntry
 from s3_sync.providers.swift.auth import login_for
+from s3_sync.providers.swift.errors import translated
 from s3_sync.providers.swift.network import Network
 from s3_sync.providers.swift.session import Session
 from s3_sync.providers.swift.transport import SwiftTransport
@@ -43,19 +45,27 @@ class SwiftProvider:
     def close(self) -> None:
         self.transport.close()
 
-    def _containers(self, marker: str) -> list[BucketEntry]:
-        """The containers after ``marker``, as many as the server lists at once."""
-        query = f"format=json&marker={quote(marker, safe='')}"
-        with self.transport.request("GET", "", query=query) as response:
-            try:
-                rows: Any = json.loads(response.read() or b"[]")
-                return [BucketEntry(row["name"], _date(row.get("last_modified"))) for row in rows]
-            except (ValueError, KeyError, TypeError, AttributeError, HttpError) as error:
-                raise UnexpectedAnswer(f"list the containers: not a listing: {error}") from error
+    def _containers(self, after: str) -> list[BucketEntry]:
+        """The next containers, as many as the server lists at once. Raises UnexpectedAnswer."""
+        query = f"format=json&marker={quote(after, safe='')}"
+        with translated("list containers"), self.transport.request("GET", "", query=query) as response:
+            document = response.read()
+        try:
+            entries = [_entry(row) for row in json.loads(document or b"[]")]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UnexpectedAnswer("list containers: the response is not a listing") from error
+        names = [after.encode("utf-8"), *(entry.name.encode("utf-8") for entry in entries)]
+        if any(one >= other for one, other in pairwise(names)):
+            raise UnexpectedAnswer("list containers: the response is out of order")
+        return entries
 
 
-def _date(text: object) -> float:
+def _entry(row: Any) -> BucketEntry:
+    """Raises KeyError, TypeError."""
+    name = row["name"]
+    if not isinstance(name, str):
+        raise TypeError("not a name")
     try:
-        return parse_iso_date(str(text))
+        return BucketEntry(name, parse_iso_date(str(row.get("last_modified"))))
     except ValueError:
-        return 0.0
+        return BucketEntry(name)

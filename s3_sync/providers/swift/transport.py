@@ -113,10 +113,12 @@ class SwiftTransport:
         return token
 
     def _send(self, request: _Request, token: Token) -> Response:
-        gather = _GATHER if request.method in ("GET", "HEAD") else 1
+        reads = request.method in ("GET", "HEAD")
         headers = [("User-Agent", USER_AGENT), ("X-Auth-Token", token.value), *request.headers]
+        if reads:  # the bytes must arrive as they are stored
+            headers.append(("Accept-Encoding", "identity"))
         sent = time.time()
-        response = self._pool(token.storage.origin, gather).request(
+        response = self._pool(token.storage.origin, _GATHER if reads else 1).request(
             request.method,
             token.storage.path + request.target or "/",
             headers,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import socket
 import ssl
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from s3_sync.http.pool import (
     Proxy,
 )
 from s3_sync.streams.reader import BytesBody
+from servers.certificate import write_certificate
 from servers.scripted import OK, Script, ScriptedServer, Wire, answer, hold, wait_until
 
 
@@ -249,25 +249,7 @@ def test_continue_wait_on_connection_closed_without_answer_is_repeated() -> None
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=localhost",
-    ]
-    names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    subprocess.run(
-        [*command, *names, "-keyout", path, "-out", f"{path}.crt"], check=True, capture_output=True
-    )
-    path.write_bytes(path.read_bytes() + Path(f"{path}.crt").read_bytes())
-    return path
+    return write_certificate(tmp_path_factory.mktemp("tls") / "both.pem")
 
 
 @pytest.fixture

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import base64
-import datetime
 import hmac
-import ipaddress
 import os
 import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
 
 from conformance.samples import md5, put, sample
 from s3_sync import __version__
@@ -28,6 +22,7 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import ListQuery
 from s3_sync.providers.s3.client import Account
 from s3_sync.providers.s3.provider import S3Provider, can_send_directly
+from servers.certificate import write_certificate
 from servers.connect_proxy import ConnectProxy
 from servers.scripted_s3 import Answer, Received, ScriptedS3, error
 
@@ -267,28 +262,7 @@ def test_can_send_directly_is_false_for_sigv2_and_https_proxy() -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for 127.0.0.1 and its key in one file."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(address, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path.write_bytes(signed.public_bytes(pem) + private)
-    return path
+    return write_certificate(tmp_path_factory.mktemp("tls") / "server.pem")
 
 
 def put_over_tls(certificate: Path, size: int, direct: bool, **fields: Any) -> Received:
