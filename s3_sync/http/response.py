@@ -68,6 +68,17 @@ class Response:
             self.close()
             raise
 
+    def read_all(self, limit: int) -> bytes:
+        """Read a document to its end. Raises HttpError when it has more than ``limit`` bytes."""
+        pieces: list[bytes] = []
+        while piece := self.read(limit + 1):
+            pieces.append(piece)
+            limit -= len(piece)
+            if limit < 0:
+                self.close()
+                raise HttpError("the response is too large", True)
+        return b"".join(pieces)
+
     def _read_some(self, connection: Connection, size: int) -> bytes:
         if self._framing.chunked and self._left == 0 and not self._next_chunk(connection):
             self._finish(self._framing.keep_alive)

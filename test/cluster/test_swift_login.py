@@ -235,6 +235,7 @@ class TestKeystone:
             ("password", {"identity": "stranger"}),
             ("password", {"project_name": "none"}),
             ("id", {"secret": Secret("wrong")}),
+            ("id", {"identity": "0" * 32}),
             ("name", {"identity": "another name"}),
         ],
     )
@@ -244,9 +245,8 @@ class TestKeystone:
         with pytest.raises(CredentialsRefused) as refused:
             log_in(at_keystone(keystone, kind, **changes))
         text = str(refused.value)
-        assert text.startswith(f"login at {keystone.url}/v3: 40")
+        assert text.startswith((f"login at {keystone.url}/v3: 401 ", f"login at {keystone.url}/v3: 404 "))
         assert "\n" not in text
-        assert refused.value.status in (401, 404)
 
     def test_version_2_is_gone(self, keystone: Keystone) -> None:
         v2 = {"auth_type": "keystone_v2", "tenant_name": PROJECT}

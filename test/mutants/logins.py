@@ -10,7 +10,7 @@ LOGINS = (
     Mutant(
         "a refused token is renewed once for all who had it",
         "providers/swift/session.py",
-        "            if self._current is not None and self._current is not old:\n",
+        "            if current is not None and current is not old and self._clock() < self._good_until:\n",
         "            if False:\n",
         f"{_SWIFT}/test_session.py",
     ),

@@ -34,6 +34,8 @@ Clock = Callable[[], float]
 _VERSION = re.compile(r"v1(\.0)?")
 #: what can be sent in a header, and is all that tokens have
 _TOKEN = re.compile(r"[!-~]{1,16384}")
+#: how Keystone begins the message of a 404 of its own
+_UNKNOWN = "Could not find "
 _SECONDS = re.compile(r"[0-9]{1,10}")
 
 
@@ -111,13 +113,14 @@ def revealed(credentials: SwiftCredentials) -> str:
 def login_error(what: str, response: Response, secret: str) -> RemoteError:
     """Return the error for a login that failed, and close the response.
 
-    If the service refuses the request, the credentials or what they are for are wrong. A missing path can be
-    a wrong endpoint or the fault of a proxy in between: that is UnexpectedAnswer.
+    If the service refuses the request, the credentials or what they are for are wrong; so are they if
+    Keystone does not know an application credential. Another missing path can be a wrong endpoint or the
+    fault of a proxy in between: that is UnexpectedAnswer.
     """
     error = refusal(what, response, container=False, secret=secret)
-    if isinstance(error, NotFound):
+    if isinstance(error, NotFound) and _UNKNOWN not in str(error):
         return UnexpectedAnswer(f"{error}; is the endpoint right?", status=error.status)
-    if isinstance(error, (AccessDenied, InvalidRequest)):
+    if isinstance(error, (AccessDenied, InvalidRequest, NotFound)):
         return CredentialsRefused(str(error), status=error.status)
     return error
 

@@ -79,7 +79,7 @@ def refusal(what: str, response: Response, *, container: bool, secret: str = "")
         text = masked(_text(response), _MAX_MESSAGE)
     if status not in _BY_STATUS and status < 400:
         place = masked(headers.get("location") or "an unnamed location", _MAX_WHAT)
-        reason = f"redirected to {place}; redirects are not followed: check the storage URL"
+        reason = f"redirected to {place}; redirects are not followed: check the URL"
         return _unexpected(what, status, reason)
     if status == 404 and not is_from_swift(headers):
         reason = "without a transaction ID, which does not prove absence; is a proxy or a portal in between?"
@@ -147,6 +147,6 @@ def _keystone_message(text: str) -> str:
     """The message of Keystone's error document; empty for any other one."""
     try:
         message = json.loads(text)["error"]["message"]
-    except (ValueError, KeyError, TypeError, IndexError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""
     return message if isinstance(message, str) else ""

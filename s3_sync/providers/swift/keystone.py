@@ -21,7 +21,6 @@ from requests.structures import CaseInsensitiveDict
 
 from s3_sync.config.credentials.swift import SwiftCredentials
 from s3_sync.errors import CredentialsRefused, UnexpectedAnswer
-from s3_sync.http.pool import HttpError, Response
 from s3_sync.providers.swift.auth import (
     USER_AGENT,
     Clock,
@@ -38,7 +37,7 @@ _SERVICE = "object-store"
 #: maximum bytes of a token with its catalogue
 _MAX_DOCUMENT = 4 * 1024 * 1024
 #: what the SDK raises for a document that is not what it expects
-_NOT_UNDERSTOOD = (ClientException, ValueError, KeyError, TypeError, AttributeError)
+_NOT_UNDERSTOOD = (ClientException, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 #: headers that the connection pool sets, or that differ from those of the SDK
 _OWN = frozenset({"accept-encoding", "connection", "content-length", "transfer-encoding", "user-agent"})
 
@@ -109,7 +108,7 @@ class _Adapter:
         with self._pool.request(request.method, target, headers, body) as response:
             if not 200 <= response.status < 300:
                 raise login_error(self._what, response, self._secret)
-            document = _read(response)
+            document = response.read_all(_MAX_DOCUMENT)
         found = requests.Response()
         found.status_code, found.reason = response.status, response.reason
         found.headers = CaseInsensitiveDict(response.headers.items())
@@ -119,17 +118,6 @@ class _Adapter:
 
     def close(self) -> None:
         self._pool.close()
-
-
-def _read(response: Response) -> bytes:
-    pieces: list[bytes] = []
-    left = _MAX_DOCUMENT
-    while piece := response.read(left):
-        pieces.append(piece)
-        left -= len(piece)
-        if not left:
-            raise HttpError(f"the response is larger than {_MAX_DOCUMENT} bytes", True)
-    return b"".join(pieces)
 
 
 def _plugin(credentials: SwiftCredentials) -> Any:

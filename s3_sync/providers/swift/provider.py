@@ -19,6 +19,9 @@ from s3_sync.providers.swift.network import Network
 from s3_sync.providers.swift.session import Session
 from s3_sync.providers.swift.transport import SwiftTransport
 
+#: maximum bytes of a page of containers; Swift lists up to 10,000, whose names have up to 256 bytes
+_MAX_LISTING = 64 * 1024 * 1024
+
 
 class SwiftProvider:
     """See ``Provider``; a bucket is a container. ``connections``: maximum for reading, and for writing."""
@@ -49,10 +52,10 @@ class SwiftProvider:
         """The next containers, as many as the server lists at once. Raises UnexpectedAnswer."""
         query = f"format=json&marker={quote(after, safe='')}"
         with translated("list containers"), self.transport.request("GET", "", query=query) as response:
-            document = response.read()
+            document = response.read_all(_MAX_LISTING)
         try:
             entries = [_entry(row) for row in json.loads(document or b"[]")]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise UnexpectedAnswer("list containers: the response is not a listing") from error
         names = [after.encode("utf-8"), *(entry.name.encode("utf-8") for entry in entries)]
         if any(one >= other for one, other in pairwise(names)):

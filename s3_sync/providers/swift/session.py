@@ -29,6 +29,8 @@ class Session:
         self._lock = threading.Lock()
         self._current: Token | None = None
         self._renew_at = 0.0
+        #: its expiry, or when it was refused
+        self._good_until = 0.0
         self._attempt: _Attempt | None = None
         self._refusal: CredentialsRefused | None = None
         self._refused_until = 0.0
@@ -41,21 +43,27 @@ class Session:
         current, now = self._current, self._clock()
         if current is not None and now < self._renew_at:
             return current
-        if current is not None and now < current.expires and self._attempt is not None:
+        if current is not None and now < self._good_until and self._attempt is not None:
             return current  # another thread renews it
         try:
             return self._renewed(current)
         except SyncError as error:
-            left = 0.0 if current is None else current.expires - self._clock()
-            if current is None or left <= 0:
-                raise
-            log.warning("%s; the current token is valid for %.0f s more", error, left)
             with self._lock:
-                self._renew_at = min(current.expires, self._clock() + _PAUSE)
+                left = self._good_until - self._clock()
+                if current is None or left <= 0:
+                    raise
+                self._renew_at = min(self._good_until, self._clock() + _PAUSE)
+            log.warning("%s; the current token is valid for %.0f s more", error, left)
             return current
 
-    def renew(self, refused: Token) -> Token:
-        """Return a token after the server refused this one: another one, if the login has another one."""
+    def renew(self, refused: Token, status: int) -> Token:
+        """Return a token after the server refused this one: another one, if the login has another one.
+
+        ``status``: after a 401 nobody uses the refused token any more; a 403 may have other reasons.
+        """
+        with self._lock:
+            if status == 401 and refused is self._current:
+                self._renew_at = self._good_until = self._clock()
         return self._renewed(refused)
 
     def is_denial(self, token: Token) -> bool:
@@ -72,8 +80,9 @@ class Session:
 
     def _renewed(self, old: Token | None) -> Token:
         with self._lock:
-            if self._current is not None and self._current is not old:
-                return self._current
+            current = self._current
+            if current is not None and current is not old and self._clock() < self._good_until:
+                return current
             if self._refusal is not None and self._clock() < self._refused_until:
                 raise copy.copy(self._refusal)
             attempt = self._attempt
@@ -103,7 +112,8 @@ class Session:
         repeated = self._current is not None and self._current.value == token.value
         # a login that names the same token until its last second has no newer one before
         margin = 0.0 if repeated else min(_MARGIN, token.life * _MARGIN_PART)
-        self._current, self._renew_at, self._refusal = token, token.expires - margin, None
+        self._current, self._refusal = token, None
+        self._renew_at, self._good_until = token.expires - margin, token.expires
 
 
 class _Attempt:

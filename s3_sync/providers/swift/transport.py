@@ -106,7 +106,7 @@ class SwiftTransport:
         error = self._error(what, request, refused, response)
         if self._session.is_denial(refused):
             raise error
-        token = self._session.renew(refused)
+        token = self._session.renew(refused, response.status)
         if isinstance(request.body, _WatchedBody) and not request.body.restart():
             why = "the token was renewed, but the body cannot be sent again"
             raise RemoteUnavailable(f"{error}: {why}", status=error.status) from error

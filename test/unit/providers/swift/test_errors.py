@@ -106,6 +106,7 @@ def test_404_without_transaction_id_proves_nothing() -> None:
         ("application/json", b'{"error": {"message": "Invalid user"}}', " Invalid user"),
         ("application/json", b'{"error": "text"}', ""),
         ("application/json", b"[", ""),
+        ("application/json", b"[" * 20_000, ""),
         ("application/octet-stream", b"\0\1", ""),
         ("text/plain", b"x" * 100_000, " " + "x" * 200),
     ],

@@ -131,6 +131,7 @@ class TestVersion3:
             (response(body=b"<html>"), "not a token of Keystone"),
             (response(body=b"[]"), "not a token of Keystone"),
             (response(body=b"7"), "not a token of Keystone"),
+            (response(body=b"[" * 200_000), "not a token of Keystone"),
             (response(body=b'{"token": []}'), "not a token of Keystone"),
             (response("X-Subject-Token: a", body=b'{"token": 7}'), "not a token of Keystone"),
             (response("X-Subject-Token: a", body=b'{"token": {"catalog": 7}}'), "not a token of Keystone"),
@@ -163,7 +164,7 @@ class TestVersion3:
             while True:
                 wire.send(b" " * 65536)
 
-        with ScriptedServer(script) as server, pytest.raises(RemoteUnavailable, match="larger than"):
+        with ScriptedServer(script) as server, pytest.raises(RemoteUnavailable, match="too large"):
             log_in(f"http://127.0.0.1:{server.port}", auth_type="keystone_v3", **PROJECT)
 
     @pytest.mark.parametrize("catalogue", [[], [{"type": "image", "endpoints": [PUBLIC]}]])

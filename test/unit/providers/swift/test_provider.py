@@ -65,7 +65,7 @@ def test_listing_without_content_is_empty() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"<html>", b'{"a": 1}', b"[1]", b'[{"nam": 1}]', b'[{"name": 1}]', b'["x"]', b"7"]
+    "body", [b"<html>", b'{"a": 1}', b"[1]", b'[{"nam": 1}]', b'[{"name": 1}]', b'["x"]', b"7", b"[" * 20_000]
 )
 def test_document_that_is_no_listing_is_refused(body: bytes) -> None:
     with pytest.raises(UnexpectedAnswer, match="not a listing"):

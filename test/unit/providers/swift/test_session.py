@@ -114,19 +114,41 @@ class TestLife:
 class TestRenew:
     def test_renew_logs_in_once_for_a_refused_token(self, session: Session, logins: Logins) -> None:
         first = session.token()
-        second = session.renew(first)
+        second = session.renew(first, 401)
         assert second.value == "token 2"
-        assert session.renew(first) is second
+        assert session.renew(first, 401) is second
         assert session.token() is second
         assert logins.count == 2
+
+    def test_current_token_that_has_expired_is_not_returned_for_an_older_one(
+        self, session: Session, clock: Clock
+    ) -> None:
+        first = session.token()
+        session.renew(first, 401)
+        clock.forward(3601)
+        assert session.renew(first, 401).value == "token 3"
+
+    @pytest.mark.parametrize(("status", "kept"), [(401, False), (403, True)])
+    def test_token_refused_with_401_is_not_used_again_where_no_other_can_be_had(
+        self, session: Session, logins: Logins, status: int, kept: bool
+    ) -> None:
+        first = session.token()
+        logins.answer = raises(RemoteUnavailable("down"))
+        with pytest.raises(RemoteUnavailable):
+            session.renew(first, status)
+        if kept:
+            assert session.token() is first
+        else:
+            with pytest.raises(RemoteUnavailable):
+                session.token()
 
     def test_denial_counts_for_its_token_and_a_minute(self, session: Session, clock: Clock) -> None:
         first = session.token()
         assert not session.is_denial(first)
-        second = session.renew(first)
+        second = session.renew(first, 401)
         session.note_denial(second)
         assert session.is_denial(second)
-        assert not session.is_denial(session.renew(second))
+        assert not session.is_denial(session.renew(second, 403))
         clock.forward(60)
         assert not session.is_denial(second)
 
@@ -192,7 +214,9 @@ class TestThreads:
 
     def test_one_renewal_serves_all_threads(self, session: Session, logins: Logins, clock: Clock) -> None:
         refused = session.token()
-        tokens = self._all(lambda: session.renew(refused), logins, lambda: Token("new", URL, clock(), 60))
+        tokens = self._all(
+            lambda: session.renew(refused, 401), logins, lambda: Token("new", URL, clock(), 60)
+        )
         assert logins.count == 2
         assert {id(token) for token in tokens} == {id(session.token())}
 

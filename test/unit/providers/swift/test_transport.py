@@ -276,7 +276,7 @@ class TestDenial:
             403, f"user x, key {KEY}".encode(), Content_Type="text/plain"
         )
         with pytest.raises(CredentialsRefused, match=r"403 Forbidden user x, key \*\*\*") as denied:
-            transport._session.renew(transport._session.token())
+            transport._session.renew(transport._session.token(), 401)
         said = caplog.text + repr(refused.value) + repr(denied.value) + repr(transport._session._current)
         assert KEY not in said
         assert "tk-" not in said
