@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from proofs import freeze, functional, memory, odd_store, operations, shards, soak
+from proofs import freeze, functional, memory, odd_store, operations, shards, soak, verify
 
 
 def main() -> int:
@@ -40,6 +40,9 @@ def main() -> int:
     differs = kinds.add_parser("odd-store")
     differs.add_argument("words", nargs="*", help="only deviations with one of these in their names")
     differs.set_defaults(prove=lambda found: odd_store.prove(found.words))
+    verified = kinds.add_parser("verify")
+    verified.add_argument("--step", type=int, default=1, help="kill at every so manieth request only")
+    verified.set_defaults(prove=lambda found: verify.prove(found.step))
     arguments = parser.parse_args()
     return 0 if arguments.prove(arguments) else 1
 
