@@ -26,6 +26,8 @@ _PROFILE_KEYS = [
     for key in fields(Profile)
     if key.name in MappingForm.model_fields and key.name not in (*_OBJECTS, "tags")
 ]
+#: options that only some kinds of stores support
+_STORE_OPTIONS = ("kms_key", "acl", "tags", "sync_container_metadata", "sync_container_acl")
 #: options of the top level that the settings have under the same name; the sections are read on their own
 _SETTINGS_KEYS = [
     key.name for key in fields(Settings) if key.name in TopForm.model_fields and key.name != "migrations"
@@ -70,17 +72,7 @@ def build_mapping(
     It may be used only if ``findings`` has no problem for its place.
     """
     _check_names(form, credentials, places.mapping, findings)
-    if form.propagate_expiration and form.retain_local and not credentials.expires_objects:
-        findings.warning(
-            join(places.policy, "propagate_expiration"),
-            "has no effect while retain_local is true; use propagate_delete",
-        )
-    if form.storage_class and (wrong := credentials.check_storage_class(form.storage_class)):
-        findings.warning(join(places.mapping, "storage_class"), wrong)
-    for key in ("kms_key", "acl", "tags"):
-        if getattr(form, key) and key not in credentials.write_options:
-            message = f"is not supported by {credentials.provider} stores"
-            findings.problem(join(places.policy, key), message)
+    _check_options(form, credentials, places, findings)
     options: dict[str, Any] = {key: getattr(form, key) for key in _PROFILE_KEYS}
     options["tags"] = tuple(sorted(form.tags.items()))
     for key, build in _OBJECTS.items():
@@ -92,11 +84,45 @@ def build_mapping(
         bucket=form.aws_bucket,
         credentials=credentials,
         profile=Profile(criteria=conditions.criteria, exclude=conditions.exclude, **options),
-        namer=_namer(form),
+        namer=_namer(form) if credentials.shares_bucket else KeyNamer.plain(),
         custom_prefix=form.custom_prefix,
         cloud_connector=form.cloud_connector,
         place=places.mapping,
     )
+
+
+def _check_options(
+    form: MappingForm, credentials: Credentials, places: Places, findings: Diagnostics
+) -> None:
+    """Report options that the store does not have, or that have no effect with it."""
+    if form.propagate_expiration and form.retain_local and not credentials.expires_objects:
+        findings.warning(
+            join(places.policy, "propagate_expiration"),
+            "has no effect while retain_local is true; use propagate_delete",
+        )
+    if form.storage_class and (wrong := credentials.check_storage_class(form.storage_class)):
+        findings.warning(join(places.mapping, "storage_class"), wrong)
+    if form.storage_policy and not credentials.has_storage_policies:
+        message = f"has no effect with {credentials.provider} stores"
+        findings.warning(join(places.mapping, "storage_policy"), message)
+    for key in ("convert_dlo", "min_segment_size"):
+        if getattr(form, key) and credentials.shares_bucket:
+            message = f"has no effect with {credentials.provider} stores, which join the segments"
+            findings.warning(join(places.policy, key), message)
+    for key in _STORE_OPTIONS:
+        if getattr(form, key) and key not in credentials.write_options:
+            _refuse_option(key, f"is not supported by {credentials.provider} stores", places, findings)
+    if form.sync_container_acl and not form.sync_container_metadata:
+        _refuse_option("sync_container_acl", "requires sync_container_metadata", places, findings)
+
+
+def _refuse_option(key: str, message: str, places: Places, findings: Diagnostics) -> None:
+    """Report a problem with an option of the policy. A profile of other mappings may be right for them, so
+    the problem is at the mapping, which it makes unusable."""
+    if places.policy == places.mapping:
+        findings.problem(join(places.mapping, key), message)
+    else:
+        findings.problem(join(places.mapping, "profile"), f"{key} {message}")
 
 
 def build_credentials(
@@ -170,7 +196,10 @@ def _check_names(form: MappingForm, credentials: Credentials, place: str, findin
             findings.warning(join(place, "prefix_join"), f"has no effect without {form.key('custom_prefix')}")
         return
     here = join(place, form.key("custom_prefix"))
-    if form.container == EVERY_CONTAINER and credentials.shares_bucket:
+    if not credentials.shares_bucket:
+        findings.warning(here, f"has no effect with {credentials.provider} stores: objects keep their names")
+        return
+    if form.container == EVERY_CONTAINER:
         findings.problem(
             here, 'cannot be used with container "/*": objects of the same name would overwrite each other'
         )

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
+from s3_sync.config.container_overlaps import ContainerSpaces
 from s3_sync.config.coverage import EVERYWHERE, SEGMENTS, Coverage
 from s3_sync.config.findings import Diagnostics, join
 from s3_sync.config.settings import Mapping
@@ -28,22 +29,30 @@ def find_overlaps(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
     Keys of one mapping inside another's prefix would appear in its listings, and be overwritten and deleted
     by it. The earlier mapping stays usable, so adding a bad mapping stops no other.
     """
-    taken: dict[tuple[str, str, str], _KeySpaces] = defaultdict(_KeySpaces)
+    spaces: dict[tuple[str, str, str], _KeySpaces] = defaultdict(_KeySpaces)
+    containers: dict[tuple[str, str], ContainerSpaces] = defaultdict(ContainerSpaces)
     for mapping in mappings:
         credentials = mapping.credentials
-        other = taken[credentials.store_id, credentials.account, mapping.bucket].add(mapping)
+        store, account = credentials.store_id, credentials.account
+        if credentials.shares_bucket:
+            other = spaces[store, account, mapping.bucket].add(mapping)
+            where = f'under {_stored_under(mapping)} in bucket "{mapping.bucket}"'
+        else:
+            other = containers[store, account].add(mapping)
+            where = _stored_under(mapping)
         if other is not None:
             findings.problem(
                 mapping.place,
-                f'{mapping.label} stores under {_stored_under(mapping)} in bucket "{mapping.bucket}", which '
-                f"overlaps with {_stored_under(other)} of {other.place} ({other.label})",
+                f"{mapping.label} stores {where}, which overlaps with {_stored_under(other)} of "
+                f"{other.place} ({other.label})",
             )
 
 
-def warn_of_loops(mappings: Sequence[Mapping], local_address: str, findings: Diagnostics) -> None:
+def check_loops(mappings: Sequence[Mapping], local_address: str, findings: Diagnostics) -> None:
     """Warn of mappings that could copy their own results if an endpoint is this cluster's own.
 
-    Whether it is cannot be determined here, so this is only a warning.
+    Whether it is, and which account it means, can rarely be determined here. If it can, a mapping into its
+    own source is a problem.
     """
     by_source = {(mapping.credentials.store_id, mapping.container): mapping for mapping in mappings}
     for mapping in mappings:
@@ -52,11 +61,18 @@ def warn_of_loops(mappings: Sequence[Mapping], local_address: str, findings: Dia
         if endpoint is None or not credentials.may_hold_account(mapping.account):
             continue
         loop = _loop(mapping, by_source)
-        if len(loop) > 1 or (loop and _is_local(endpoint, local_address)):
+        local = _is_local(endpoint, local_address)
+        if len(loop) > 1 or (loop and local):
             path = " -> ".join(step.container for step in (*loop, mapping))
-            findings.warning(
-                mapping.place, f"if {endpoint} is this cluster's own, objects are copied in a loop: {path}"
-            )
+        elif mapping.is_account_wide and not credentials.shares_bucket and local:
+            path = f"a -> {mapping.bucket}a -> {mapping.bucket}{mapping.bucket}a -> ..."
+        else:
+            continue
+        if local and len(loop) < 2 and credentials.names_account(mapping.account):
+            findings.problem(mapping.place, f"{mapping.label} is copied into itself: {path}")
+        else:
+            where = f"if {endpoint} is this cluster's own"
+            findings.warning(mapping.place, f"{where}, objects are copied in a loop: {path}")
 
 
 def check_moves(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
@@ -96,9 +112,12 @@ def check_moves(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
 
 
 def warn_of_idle(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
-    """Warn of cloud-shunt options that have no effect, most of them without another one."""
+    """Warn of options that have no effect, most of them of cloud-shunt without another one."""
     for mapping in mappings:
         profile = mapping.profile
+        if profile.follow_symlinks != "container" and mapping.credentials.keeps_links:
+            message = "has no effect: another Swift gets symlinks as symlinks"
+            findings.warning(join(mapping.place, "follow_symlinks"), message)
         for option, is_set, required, has_required in (
             ("restore_on_range", profile.restore_on_range, "restore_object", profile.restore_object),
             (
@@ -118,13 +137,20 @@ def warn_of_idle(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
 
 
 def warn_of_trust(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
-    """Warn of what users can do if a mapping may read every container of the account on their behalf."""
+    """Warn of what users can do on whose behalf a mapping reads every container of the account, or changes
+    who may access the remote container."""
     for mapping in mappings:
+        if mapping.profile.sync_container_acl:
+            findings.warning(
+                join(mapping.place, "sync_container_acl"),
+                f"whoever may set the ACL of {mapping.label} determines who may read, replace and delete its "
+                "copies: users of the remote cluster by those names, or everybody",
+            )
         writers = f"any user who may write to {mapping.label} can have any object of {mapping.account}"
         if EVERYWHERE in mapping.profile.segment_containers:
             what = "copied" if mapping.profile.retain_local else "moved away"
             findings.warning(join(mapping.place, "segment_containers"), f"{writers} {what} as a segment")
-        if mapping.profile.follow_symlinks == "account":
+        if mapping.profile.follow_symlinks == "account" and not mapping.credentials.keeps_links:
             findings.warning(
                 join(mapping.place, "follow_symlinks"),
                 f"{writers} copied as the target of a symlink",
@@ -149,13 +175,13 @@ def warn_of_both(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
 def check_expiry(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
     """Warn of what the bucket's expiry rule will delete; report a store that has no such rules."""
     for mapping in mappings:
-        if not mapping.profile.remote_delete_after:
+        if not mapping.rule_days:
             continue
         here = join(mapping.place, "remote_delete_after")
         if reason := mapping.credentials.no_expiry_rules:
             findings.problem(here, reason)
             continue
-        days, prefix = mapping.profile.remote_days, mapping.namer.prefix
+        days, prefix = mapping.rule_days, mapping.namer.prefix
         what = f"everything under {_stored_under(mapping)}" if prefix else "EVERYTHING, also foreign objects,"
         life = f"{days} day{'' if days == 1 else 's'}"
         rounded = "" if mapping.profile.remote_delete_after % 86400 == 0 else " (rounded up to whole days)"
@@ -218,6 +244,8 @@ def _overlaps_layout(prefix: str, account: str) -> bool:
 
 
 def _stored_under(mapping: Mapping) -> str:
+    if not mapping.credentials.shares_bucket:
+        return f'container "{mapping.bucket}{"<container>" if mapping.is_account_wide else ""}"'
     if mapping.is_account_wide:
         return f'"<hash>/{mapping.account}/<container>/"'
     return f'"{mapping.namer.prefix}"'

@@ -151,8 +151,8 @@ def _mappings(entries: FlatFile | SectionedFile, top: TopForm | None, findings: 
     checks.warn_of_trust(mappings, findings)
     checks.warn_of_idle(mappings, findings)
     mappings = [mapping for mapping in mappings if not findings.has_problem(mapping.place)]
-    checks.warn_of_loops(mappings, top.swift_bind_ip if top else "", findings)
-    return mappings
+    checks.check_loops(mappings, top.swift_bind_ip if top else "", findings)
+    return [mapping for mapping in mappings if not findings.has_problem(mapping.place)]
 
 
 def _usable(read: list[Mapping], findings: Diagnostics) -> list[Mapping]:

@@ -63,7 +63,7 @@ def render(loaded: Loaded, path: str) -> str:
 
 def _mapping(mapping: Mapping) -> Iterator[str]:
     profile, credentials = mapping.profile, mapping.credentials
-    yield from _row("bucket", mapping.bucket)
+    yield from _row("bucket", _bucket(mapping))
     yield from _row("endpoint", credentials.described_endpoint())
     if store := credentials.described_store():
         yield from _row("store", store)
@@ -73,8 +73,8 @@ def _mapping(mapping: Mapping) -> Iterator[str]:
     when = f"{_duration(profile.copy_after)} after the last change" if profile.copy_after else "at once"
     deletes = "propagated" if profile.propagate_delete else "not propagated"
     verb = "copied" if profile.retain_local else "moved"
-    if profile.remote_days:
-        yield from _row("expiry", f"the store deletes copies after {_duration(profile.remote_days * 86400)}")
+    if life := _life(mapping):
+        yield from _row("expiry", f"the store deletes copies {life}")
     yield from _row("mode", f"{profile.mode}: objects are {verb} {when}; deletes are {deletes}")
     if profile.exclude:
         yield from _row("excluded", f"names that begin with a match of {profile.exclude.pattern}")
@@ -94,6 +94,19 @@ def _mapping(mapping: Mapping) -> Iterator[str]:
     if profile.tags:
         yield from _row("tags", ", ".join(f"{key}={value}" for key, value in profile.tags))
     yield from _row("options", ", ".join(_options(mapping)) or "all defaults")
+
+
+def _bucket(mapping: Mapping) -> str:
+    is_prefix = mapping.is_account_wide and not mapping.credentials.shares_bucket
+    return f"{mapping.bucket}<container>" if is_prefix else mapping.bucket
+
+
+def _life(mapping: Mapping) -> str:
+    """How long copies live; empty: for ever, as far as the options alone tell."""
+    if mapping.rule_days:
+        return f"after {_duration(mapping.rule_days * 86400)}"
+    seconds = mapping.lifetime.seconds
+    return f"{_duration(seconds)} after the object's last change" if seconds else ""
 
 
 def _budget(budget: Budget) -> str:

@@ -20,7 +20,10 @@ from s3_sync.config.credentials.base import Credentials
 from s3_sync.config.criteria import MATCH_ALL, Criteria
 from s3_sync.config.file.options import MigrationForm, MigratorForm
 from s3_sync.config.secret import Secret
+from s3_sync.model.copies import writer_id
 from s3_sync.model.keys import KeyNamer
+from s3_sync.model.lifetime import FOR_EVER, Lifetime
+from s3_sync.model.segment_names import SegmentNamer
 
 EVERY_CONTAINER = "/*"
 
@@ -86,6 +89,13 @@ class Profile:
         )
 
     @property
+    def lifetime(self) -> Lifetime:
+        """Of copies, where the store keeps an X-Delete-At for each."""
+        offset = self.propagate_expiration_offset if self.expires_copies else None
+        addition = self.remote_delete_after_addition if self.remote_delete_after else 0
+        return Lifetime(self.remote_delete_after, offset, addition)
+
+    @property
     def lists_local_alone(self) -> bool:
         """Whether a listing is answered with the local part if the remote part is unavailable.
 
@@ -98,10 +108,12 @@ class Profile:
 class Mapping:
     """A local container, or every container of an account, mapped to a bucket and key prefix.
 
-    ``custom_prefix``: as in the file (None = hashed prefix); ``namer`` follows from it. ``place``: location
-    in the file, such as ``containers[3]``. ``parent_key``: for a container of an account-wide mapping, the
-    ``journal_key`` of that mapping; otherwise empty. ``account_budget``: shared by all mappings with the same
-    credentials; the profile's budget applies to this mapping alone."""
+    ``bucket``: of an account-wide mapping whose containers do not share one, what the names of their buckets
+    begin with; ``bucket_prefix``: the same, in the mapping of one of those containers. ``custom_prefix``: as
+    in the file (None = hashed prefix); ``namer`` follows from it. ``place``: location in the file, such as
+    ``containers[3]``. ``parent_key``: for a container of an account-wide mapping, the ``journal_key`` of that
+    mapping; otherwise empty. ``account_budget``: shared by all mappings with the same credentials; the
+    profile's budget applies to this mapping alone."""
 
     account: str
     container: str
@@ -113,6 +125,7 @@ class Mapping:
     cloud_connector: bool = True
     place: str = ""
     parent_key: str = field(default="", compare=False)
+    bucket_prefix: str = ""
     account_budget: AccountBudget | None = None
 
     @property
@@ -145,8 +158,42 @@ class Mapping:
 
     def of_container(self, container: str) -> Mapping:
         """Return the mapping that this account-wide mapping makes for one container."""
-        namer = KeyNamer.hashed(self.account, container)
-        return replace(self, container=container, namer=namer, parent_key=self.journal_key)
+        mapping = replace(self, container=container, parent_key=self.journal_key)
+        if self.credentials.shares_bucket:
+            return replace(mapping, namer=KeyNamer.hashed(self.account, container))
+        return replace(mapping, bucket=self.bucket + container, bucket_prefix=self.bucket)
+
+    @property
+    def configured_bucket(self) -> str:
+        """The bucket as in the file, which status files and statsd names rely on."""
+        return self.bucket_prefix or self.bucket
+
+    @property
+    def writer(self) -> str:
+        """What copies in another Swift are marked with."""
+        return writer_id(self.control_key)
+
+    @property
+    def rule_days(self) -> int:
+        """``remote_delete_after`` as the days of a rule of the bucket; 0: none is needed."""
+        return 0 if self.credentials.expires_objects else self.profile.remote_days
+
+    @property
+    def expires_copies(self) -> bool:
+        """Whether the daemon deletes copies of moved objects at the objects' expiry."""
+        return self.profile.expires_copies and not self.credentials.expires_objects
+
+    @property
+    def segments(self) -> SegmentNamer | None:
+        """Where segments of large objects are, if the store is another Swift."""
+        if self.credentials.shares_bucket:
+            return None
+        return SegmentNamer(self.container, self.bucket, self.bucket_prefix if self.parent_key else None)
+
+    @property
+    def lifetime(self) -> Lifetime:
+        """After which the store itself deletes a copy, as each copy says."""
+        return self.profile.lifetime if self.credentials.expires_objects else FOR_EVER
 
     @property
     def fingerprint(self) -> str:
@@ -190,7 +237,9 @@ class Mapping:
         Dashboards rely on it. The container comes last, so that metrics of one account can be pruned from the
         right.
         """
-        bucket = f"{self.bucket}/{self.custom_prefix}" if self.custom_prefix else self.bucket
+        bucket = self.configured_bucket
+        if self.custom_prefix:
+            bucket = f"{bucket}/{self.custom_prefix}"
         parts = (self.credentials.stats_name, self.account, bucket, self.container)
         # earlier versions quoted "~" too, which quote() has not done since Python 3.7
         quoted = (quote(part, safe="").replace("~", "%7E") for part in parts)

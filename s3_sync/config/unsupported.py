@@ -27,17 +27,10 @@ class Unsupported:
 
 Tables = tuple[Unsupported, ...]
 
-MAPPING_OPTIONS = (
-    Unsupported("provider", refused=("swift", "azure", "gcs")),
-    Unsupported("storage_policy", "Swift targets only"),
-    Unsupported("sync_container_metadata", "Swift targets only"),
-    Unsupported("sync_container_acl", "Swift targets only"),
-    Unsupported("convert_dlo", "Swift targets only"),
-    Unsupported("min_segment_size", "Swift targets only"),
-)
+MAPPING_OPTIONS = (Unsupported("provider", refused=("azure", "gcs")),)
 
 #: for the middlewares of a proxy, which do not depend on how objects are copied
-SHUNT_OPTIONS = (Unsupported("provider", refused=("swift", "azure", "gcs")),)
+SHUNT_OPTIONS = (Unsupported("provider", refused=("azure", "gcs")),)
 
 TOP_LEVEL_OPTIONS = (Unsupported("bulk_process", "rows are handled one by one"),)
 

@@ -85,6 +85,13 @@ class Manifest:
             )
         return cls.parse(json.dumps(stored).encode("ascii"))
 
+    @classmethod
+    def of(cls, segments: Iterable[Segment]) -> Manifest:
+        """Build a manifest of whole objects."""
+        kept = tuple(segments)
+        entries = [{"name": each.path, "bytes": each.size, "hash": each.md5} for each in kept]
+        return cls(kept, json.dumps(entries).encode("ascii"))
+
     @cached_property
     def size(self) -> int:
         return sum(segment.size for segment in self.segments)
@@ -97,8 +104,7 @@ class Manifest:
     @cached_property
     def joined_etag(self) -> str:
         """The ETag of the SLO or DLO as clients see it: the MD5 of all segments' MD5s in hexadecimal."""
-        text = "".join(segment.md5 for segment in self.segments)
-        return hashlib.md5(text.encode("ascii"), usedforsecurity=False).hexdigest()
+        return joined_etag(segment.md5 for segment in self.segments)
 
     @cached_property
     def multipart_etag(self) -> str:
@@ -129,6 +135,11 @@ def named_objects(raw: bytes) -> set[tuple[str, str]]:
             container, _, name = path.lstrip("/").partition("/")
             named.add((container, name))
     return named
+
+
+def joined_etag(md5s: Iterable[str]) -> str:
+    """Return the MD5 of the segments' MD5s in hexadecimal."""
+    return hashlib.md5("".join(md5s).encode("ascii"), usedforsecurity=False).hexdigest()
 
 
 def multipart_etag(md5s: Iterable[str]) -> str:

@@ -35,9 +35,7 @@ def rebuild(stored: ObjectInfo, manifest: Manifest) -> Rebuilt:
     ``stored`` is from a HEAD. Raises ObjectRefused ``manifest_mismatch`` if the manifest is not for these
     bytes, as happens briefly while an overwrite is in progress.
     """
-    slo_etag = stored.meta.marks.get("swift-slo-etag", manifest.etag)
-    dlo_etag = stored.meta.marks.get("swift-source-dlo-etag", manifest.joined_etag)
-    if stored.size != manifest.size or slo_etag != manifest.etag or dlo_etag != manifest.joined_etag:
+    if not may_be_of(stored, manifest):
         raise ObjectRefused("manifest_mismatch", f"the stored manifest is not that of {stored.name}")
     ranges: list[SegmentRange] = []
     first = 0
@@ -46,3 +44,26 @@ def rebuild(stored: ObjectInfo, manifest: Manifest) -> Rebuilt:
         ranges.append(SegmentRange(segment, ByteRange(first, last) if segment.size else None))
         first = last + 1
     return Rebuilt(tuple(ranges), manifest.to_put(), to_swift(stored.meta))
+
+
+def is_of(stored: ObjectInfo, manifest: Manifest) -> bool:
+    """Return whether the ETag or a mark of a stored copy identifies this manifest as its own."""
+    marks = stored.meta.marks
+    return (
+        # the latter at a store with large objects of its own, where marks tell of what they were made of
+        stored.etag in (manifest.multipart_etag, manifest.joined_etag)
+        or marks.get("swift-slo-etag") == manifest.etag
+        or marks.get("swift-source-dlo-etag") == manifest.joined_etag
+    )
+
+
+def may_be_of(stored: ObjectInfo, manifest: Manifest) -> bool:
+    """Return whether nothing about a stored copy contradicts that this is its manifest."""
+    marks = stored.meta.marks
+    return stored.size == manifest.size and (
+        stored.etag == manifest.joined_etag
+        or (
+            marks.get("swift-slo-etag", manifest.etag) == manifest.etag
+            and marks.get("swift-source-dlo-etag", manifest.joined_etag) == manifest.joined_etag
+        )
+    )

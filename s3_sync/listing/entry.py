@@ -34,9 +34,10 @@ class Entry(NamedTuple):
         return cls(name, {"subdir": name})
 
     @classmethod
-    def from_object(cls, info: ListedObject) -> Entry:
-        """Build an entry from an object of a remote listing. ``storage_class`` is there if it is not the
-        store's default: objects in an archive class cannot be read at once."""
+    def from_object(cls, info: ListedObject, account: str = "") -> Entry:
+        """Build an entry from an object of a remote listing, in this account of the cluster.
+        ``storage_class`` is there if it is not the store's default: objects in an archive class cannot be
+        read at once."""
         record: dict[str, Any] = {
             "name": info.name,
             "bytes": info.size,
@@ -46,6 +47,8 @@ class Entry(NamedTuple):
         }
         if info.storage_class:
             record["storage_class"] = info.storage_class
+        if info.link is not None:
+            record["symlink_path"] = info.link.path(account)
         return cls(info.name, record)
 
 

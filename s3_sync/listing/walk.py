@@ -57,8 +57,8 @@ class Walk:
 
     ``rolls_up`` False: the store is not asked to roll up, but its groups are still skipped, with at most one
     request each. ``read_before_search``: entries that a reverse walk reads before it searches for the end;
-    ``probe_size``: entries read by each probe. Raises what ``fetch`` raises, and InvalidRequest for a listing
-    that does not advance.
+    ``probe_size``: entries read by each probe. ``account``: of the container, for symlinks. Raises what
+    ``fetch`` raises, and InvalidRequest for a listing that does not advance.
     """
 
     def __init__(
@@ -67,11 +67,13 @@ class Walk:
         query: ListingQuery,
         *,
         rolls_up: bool = True,
+        account: str = "",
         read_before_search: int = _READ_BEFORE_SEARCH,
         probe_size: int = _PROBE_PAGE,
     ) -> None:
         self._fetch = fetch
         self._query = query
+        self._account = account
         self._delimiter = query.delimiter if rolls_up and not query.level else ""
         self._skips = bool(query.delimiter) and not self._delimiter
         self._read_before_search = read_before_search
@@ -130,7 +132,9 @@ class Walk:
         if before and objects and objects[-1].name >= before:
             objects, ended = objects[: bisect_left(objects, before, key=_name)], True
         if not query.delimiter:
-            shown = [Entry.from_object(info) for info in objects if self._is_shown(info.name, after)]
+            shown = [
+                Entry.from_object(info, self._account) for info in objects if self._is_shown(info.name, after)
+            ]
             return shown, "", ended
         entries: list[Entry] = []
         for name, info in _in_order(objects, page.prefixes):
@@ -139,7 +143,7 @@ class Walk:
             group = query.group(name)
             if group is None:
                 if info is not None and self._is_shown(name, after):
-                    entries.append(Entry.from_object(info))
+                    entries.append(Entry.from_object(info, self._account))
             elif group != passed:
                 passed = group
                 entries += self._group_entries(group, info, after, before)
@@ -150,7 +154,7 @@ class Walk:
         if RESERVED in group:
             return []
         if self._query.level:
-            return [Entry.from_object(info)] if info is not None and info.name == group else []
+            return [Entry.from_object(info, self._account)] if info is not None and info.name == group else []
         if info is None and before.startswith(group) and not self._has_names(group, after, before):
             return []
         return [Entry.group(group)]

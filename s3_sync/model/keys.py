@@ -51,6 +51,11 @@ class KeyNamer:
         stripped = prefix.strip("/")
         return cls.literal(f"{stripped}/" if stripped else "")
 
+    @classmethod
+    def plain(cls) -> KeyNamer:
+        """Key = name, of stores that keep manifests in their own way: no key is that of a stored manifest."""
+        return cls("", "\0")  # no name begins like this, as those are reserved in Swift
+
     @property
     def key_spaces(self) -> tuple[str, ...]:
         """Prefixes that cover all keys of objects and manifests; none is a prefix of another."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from urllib.parse import quote
 
-from s3_sync.model.timestamps import Timestamp
+from s3_sync.model.copies import Origin
+from s3_sync.model.timestamps import UNITS, Timestamp
 
 #: Headers that a store keeps with an object and returns, besides user metadata: those that both Swift's
 #: object server (``allowed_headers``) and S3's PutObject support.
@@ -24,8 +26,11 @@ STORED_HEADERS = (
 MARKS = frozenset(
     {
         "swift-timestamp",
+        "swift-copy",
         "swift-etag",
+        "swift-link-etag",
         "swift-slo-etag",
+        "swift-source",
         "swift-source-dlo-etag",
         "combined-etag",
         "x-delete-at",
@@ -47,17 +52,41 @@ def is_md5(etag: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """The target of a symlink, as Swift names it in the cluster that objects are copied from.
+
+    ``container``: in the account of the link; empty if the link is at the remote and leads to nothing that
+    its mapping copies. ``etag``: the one that a static link is bound to; empty for other links.
+    """
+
+    container: str
+    name: str
+    etag: str = ""
+
+    @property
+    def header(self) -> str:
+        """The value of X-Symlink-Target."""
+        return quote(f"{self.container}/{self.name}")
+
+    def path(self, account: str) -> str:
+        """Return the quoted path of the target, as in Swift's listings and in Content-Location."""
+        return f"/v1/{quote(account)}/{self.header}"
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectMeta:
     """All metadata of an object, decoded.
 
     ``headers``: lower-case name from STORED_HEADERS -> value. ``user``: the user's metadata, lower-case name
     without ``X-Object-Meta-`` -> value; names are Swift's, which have no underscore (``model.headers``).
-    ``marks``: name from MARKS -> value.
+    ``marks``: name from MARKS -> value. ``link``: what a symlink that was not followed leads to; None for any
+    other object, and in any store without ``Features.symlinks``.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
     user: Mapping[str, str] = field(default_factory=dict)
     marks: Mapping[str, str] = field(default_factory=dict)
+    link: Link | None = None
 
     @property
     def content_type(self) -> str:
@@ -88,7 +117,7 @@ class ListedObject:
     """One object as a listing of a remote store shows it.
 
     ``etag`` is unquoted and may have any form: one that equals an MD5 proves the same bytes, any other proves
-    nothing. ``last_modified``: seconds since the epoch, 0.0 if unknown.
+    nothing. ``last_modified``: seconds since the epoch, 0.0 if unknown. ``link``: as in ``ObjectMeta``.
     """
 
     name: str
@@ -96,6 +125,7 @@ class ListedObject:
     etag: str = ""
     last_modified: float = 0.0
     storage_class: str = ""
+    link: Link | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +137,9 @@ class ObjectInfo:
     copied. ``retrieving``: the store is doing so. ``retrieved_until``: until when a retrieved object can be
     read, infinity for ever, None for any other object. ``last_modified`` and that are in seconds since the
     epoch.
+
+    If the store is a Swift: ``x_timestamp`` is when bytes or metadata were written there, and ``expires``,
+    in seconds since the epoch, when it deletes the object.
     """
 
     name: str
@@ -119,15 +152,26 @@ class ObjectInfo:
     archived: bool = False
     retrieving: bool = False
     retrieved_until: float | None = None
+    x_timestamp: Timestamp | None = None
+    expires: int | None = None
+
+    def version(self, clock_offset: float = 0.0) -> Timestamp | None:
+        """Return which version of the local object this is: that of its mark, or, if it is no copy of ours,
+        when it was written; None if that is unknown. ``clock_offset``: of the store's clock, in seconds."""
+        marked = self.meta.swift_timestamp
+        if marked is not None or self.x_timestamp is None:
+            return marked
+        return Timestamp(self.x_timestamp.raw - round(clock_offset * UNITS))
 
 
 @dataclass(frozen=True, slots=True)
 class LocalInfo(ObjectInfo):
     """One object of the local cluster. ``data_timestamp``: when the bytes were written; ``timestamp``: when
-    bytes or metadata last changed."""
+    bytes or metadata last changed. ``origin``: of an object that another cluster's daemon has written."""
 
     data_timestamp: Timestamp = field(kw_only=True)
     timestamp: Timestamp = field(kw_only=True)
+    origin: Origin | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +202,8 @@ class PutOptions:
     ``size`` is the exact number of bytes. ``md5`` (hex) is what they must hash to: the store verifies it, and
     the write fails with BadDigest if they differ. ``if_match``: overwrite exactly this ETag (unquoted).
     ``if_absent``: write only if no object exists. Both raise PreconditionFailed, and NotSupported on a store
-    without that feature.
+    without that feature. ``replaces``: X-Timestamp of the object to overwrite, if the store is a Swift; there
+    may be none that is younger.
     """
 
     size: int
@@ -166,6 +211,7 @@ class PutOptions:
     md5: str | None = None
     if_match: str | None = None
     if_absent: bool = False
+    replaces: Timestamp | None = None
 
 
 @dataclass(frozen=True, slots=True)

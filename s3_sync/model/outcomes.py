@@ -46,6 +46,8 @@ VANISHED = "vanished"
 SUPERSEDED = "superseded"
 SEGMENT = "segment"
 OWN_TOMBSTONE = "own_tombstone"
+OWN_COPY = "own_copy"
+LIFETIME_OVER = "lifetime_over"
 DELETE_NOT_PROPAGATED = "delete_not_propagated"
 # reason of DELETED if it is not a client's delete
 EXPIRED = "expired"

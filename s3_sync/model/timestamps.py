@@ -59,6 +59,10 @@ class Timestamp:
         """Return the smallest timestamp that is newer than this one."""
         return Timestamp(self.raw, self.offset + 1)
 
+    def next_time(self) -> Timestamp:
+        """Return the smallest timestamp that is newer than this one whatever its offset."""
+        return Timestamp(self.raw + 1)
+
     def ceil_seconds(self) -> int:
         """Return whole seconds, rounded up, as Swift derives Last-Modified from X-Timestamp."""
         return math.ceil(self.raw / UNITS)

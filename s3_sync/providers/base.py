@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from types import TracebackType
@@ -14,6 +14,7 @@ from typing import Protocol
 
 from s3_sync.errors import RemoteError
 from s3_sync.model.keys import KeyNamer
+from s3_sync.model.lifetime import FOR_EVER, Lifetime
 from s3_sync.model.objects import (
     ByteRange,
     GetOptions,
@@ -23,6 +24,9 @@ from s3_sync.model.objects import (
     PutOptions,
     PutResult,
 )
+from s3_sync.model.segment_names import SegmentNamer
+from s3_sync.model.timestamps import Timestamp
+from s3_sync.providers.large_objects import LargeObjects, Manifests
 from s3_sync.streams.reader import Body
 
 MIB = 1024 * 1024
@@ -32,15 +36,28 @@ RETRIEVAL_TIERS = ("Bulk", "Standard", "Expedited")
 
 
 @dataclass(frozen=True, slots=True)
+class ItemLimits:
+    """Limits of user metadata in a Swift: ``count`` items, names of ``name`` and values of ``value`` bytes of
+    UTF-8."""
+
+    count: int = 90
+    name: int = 128
+    value: int = 256
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Size limits of a store, in bytes.
 
-    ``max_metadata``: total of names and values of user metadata as sent. ``max_put`` and ``max_copy``:
-    maximum object size for a single PUT, and for a single server-side copy. ``equal_parts``: all parts of an
-    upload but the last must have the same size."""
+    ``max_metadata``: total of names and values of user metadata as sent. ``metadata_items``: the store keeps
+    names and values as they are in Swift, within these limits; None: it keeps them in the form of S3.
+    ``max_put`` and ``max_copy``: maximum object size for a single PUT, and for a single server-side copy.
+    ``equal_parts``: all parts of an upload but the last must have the same size. With
+    ``native_large_objects``, parts are segments of an SLO."""
 
     max_name: int = 1024
     max_metadata: int = 2048
+    metadata_items: ItemLimits | None = None
     max_put: int = 5 * GIB
     max_copy: int = 5 * GIB
     min_part: int = 5 * MIB
@@ -68,6 +85,14 @@ class Features:
     #: storage classes whose objects can be listed and deleted, but must be retrieved before they are read or
     #: copied; of other objects, such as those of INTELLIGENT_TIERING, a HEAD shows that
     archive_classes: frozenset[str] = frozenset()
+    #: the store is a Swift: its objects have an X-Timestamp, and a daemon there may copy them to this cluster
+    x_timestamp: bool = False
+    #: the store keeps SLOs and DLOs as what they are: see LargeObjects
+    native_large_objects: bool = False
+    #: symlinks: objects without bytes whose ``ObjectMeta.link`` names their target; never followed here
+    symlinks: bool = False
+    #: post_container
+    container_metadata: bool = False
 
     @property
     def conditional_put(self) -> bool:
@@ -132,13 +157,21 @@ class OpenUpload:
 class WriteOptions:
     """How one mapping's objects are stored: ``storage_class`` (empty: the store's default), and whether to
     ``encrypt`` them at the store; with ``kms_key`` by its key service and this key. ``acl``: a canned ACL;
-    ``tags``: keys and values."""
+    ``tags``: keys and values.
+
+    At a Swift: ``storage_policy`` of containers that are created (empty: the cluster's default), ``lifetime``
+    of the objects, the ``writer`` that they are marked with (``model.copies``), and ``segments``: where those
+    of large objects are."""
 
     storage_class: str = ""
     encrypt: bool = False
     kms_key: str = ""
     acl: str = ""
     tags: tuple[tuple[str, str], ...] = ()
+    storage_policy: str = ""
+    lifetime: Lifetime = FOR_EVER
+    writer: str = ""
+    segments: SegmentNamer | None = None
 
     @property
     def of_other_objects(self) -> WriteOptions:
@@ -206,26 +239,6 @@ class MultipartUpload(Protocol):
         ...
 
 
-class Manifests(Protocol):
-    """The stored manifests of one mapping: of a large object, its segments in Swift as JSON."""
-
-    def put(self, name: str, manifest: bytes) -> None:
-        """Store or replace the JSON unchanged. Raises BadDigest."""
-        ...
-
-    def get(self, name: str) -> bytes:
-        """Raises NotFound; UnexpectedAnswer for bytes that are neither a manifest nor proved."""
-        ...
-
-    def delete(self, name: str) -> None:
-        """Delete the stored manifest, if there is one."""
-        ...
-
-    def has_any(self) -> bool:
-        """Whether any manifest is stored for this mapping."""
-        ...
-
-
 class Bucket(Protocol):
     """One remote bucket with one mapping's KeyNamer: all names are Swift names.
 
@@ -241,6 +254,11 @@ class Bucket(Protocol):
 
     @property
     def manifests(self) -> Manifests: ...
+
+    @property
+    def large_objects(self) -> LargeObjects:
+        """Raises NotSupported without ``native_large_objects``."""
+        ...
 
     @property
     def clock_offset(self) -> float:
@@ -271,12 +289,18 @@ class Bucket(Protocol):
         Raises PreconditionFailed, NotFound (no such bucket), and BadDigest when the body does not match
         ``options.md5``, or is shorter or longer than ``options.size``. ``body`` is not closed. A later HEAD
         returns ``options.md5``: from the ETag, or from a mark where the store's ETag is not the MD5.
+
+        With ``options.meta.link``, the object is a symlink: raises NotSupported without
+        ``features.symlinks``, and LinkTargetMissing for a static link to what is not stored.
         """
         ...
 
     def post_object(self, name: str, meta: ObjectMeta, if_match: str | None = None) -> None:
         """Replace all metadata and keep the bytes. Raises NotFound, PreconditionFailed, Archived, and
-        NotSupported for an object above ``limits.max_copy``."""
+        NotSupported for an object above ``limits.max_copy``.
+
+        ``meta.link`` must be what is stored: PreconditionFailed if the object leads elsewhere, or is, or is
+        no, symlink."""
         ...
 
     def retrieve_object(self, name: str, days: int, tier: str) -> Retrieval:
@@ -287,9 +311,12 @@ class Bucket(Protocol):
         NotFound, NotSupported, AccessDenied, and Archived if the store refuses to retrieve the object."""
         ...
 
-    def delete_object(self, name: str) -> bool:
+    def delete_object(self, name: str, deleted_at: Timestamp | None = None) -> bool:
         """Delete the object and its stored manifest. Returns False if it is known to have been absent, which
-        is no error."""
+        is no error.
+
+        ``deleted_at``: when the local object was deleted. A Swift deletes no younger object then, but raises
+        PreconditionFailed; other stores ignore it."""
         ...
 
     def delete_objects(self, names: Sequence[str]) -> Failures:
@@ -322,6 +349,13 @@ class Bucket(Protocol):
         """
         ...
 
+    def post_container(self, headers: Mapping[str, str]) -> None:
+        """Set metadata of the bucket itself: lower-case name of a Swift container's header -> value, empty to
+        remove it; all others stay. Creates a bucket that is missing if put_object would. Raises NotSupported
+        without ``features.container_metadata``, AccessDenied, and InvalidRequest for headers that the store
+        does not take."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -346,8 +380,13 @@ class Provider(Protocol):
         """Raises NotFound, AccessDenied."""
         ...
 
-    def create_bucket(self, name: str) -> None:
-        """Create a bucket; no error if this account owns it already."""
+    def create_bucket(self, name: str, storage_policy: str = "") -> None:
+        """Create a bucket; no error if this account owns it already. ``storage_policy``: as in
+        WriteOptions."""
+        ...
+
+    def delete_bucket(self, name: str) -> None:
+        """Delete an empty bucket. Raises NotFound, and InvalidRequest if it is not empty."""
         ...
 
     def close(self) -> None: ...

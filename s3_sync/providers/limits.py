@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 
 from s3_sync.errors import ObjectRefused
+from s3_sync.model.copies import COPY_MARK_SIZE
 from s3_sync.model.headers import to_user_metadata
 from s3_sync.model.objects import ObjectMeta
-from s3_sync.providers.base import Bucket
+from s3_sync.providers.base import Bucket, ItemLimits, Limits
 
 #: RFC 9110 section 5.6.2: the syntax of a field name
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -26,20 +27,43 @@ def check_limits(bucket: Bucket, name: str, meta: ObjectMeta, size: int) -> None
     _check_name(key, limits.max_name)
     if bucket.namer.is_manifest(key):
         raise ObjectRefused("name_reserved", f"the key {key!r} is reserved for stored manifests")
-    sent = to_user_metadata(meta, bucket.features.keeps_underscores)
-    for key in sent:
-        if not _TOKEN.fullmatch(key):
-            raise ObjectRefused("metadata_name", f"metadata name {key!r} cannot be sent as a header")
-    total = _size(sent)
-    if total > limits.max_metadata:
-        raise ObjectRefused(
-            "metadata_too_large", f"{total} bytes of metadata; the store's limit is {limits.max_metadata}"
-        )
+    _check_metadata(limits, meta, bucket.features.keeps_underscores)
     largest = limits.max_put
     if bucket.features.multipart:
         largest = max(largest, limits.max_part * limits.max_parts)
     if size > largest:
         raise ObjectRefused("too_large", f"{size} bytes; the store's limit is {largest}")
+
+
+def _check_metadata(limits: Limits, meta: ObjectMeta, keeps_underscores: bool) -> None:
+    if limits.metadata_items is not None:
+        total = _check_items(limits.metadata_items, meta)
+    else:
+        sent = to_user_metadata(meta, keeps_underscores)
+        for key in sent:
+            if not _TOKEN.fullmatch(key):
+                raise ObjectRefused("metadata_name", f"metadata name {key!r} cannot be sent as a header")
+        total = _size(sent)
+    if total > limits.max_metadata:
+        raise ObjectRefused(
+            "metadata_too_large", f"{total} bytes of metadata; the store's limit is {limits.max_metadata}"
+        )
+
+
+def _check_items(limits: ItemLimits, meta: ObjectMeta) -> int:
+    """Check metadata that is kept as it is in Swift. Returns its size in bytes."""
+    sizes = {
+        name: (len(name.encode("utf-8")), len(value.encode("utf-8")))
+        for name, value in {**meta.user, **meta.marks}.items()
+    }
+    marked = "swift-timestamp" in meta.marks  # the provider adds swift-copy to it
+    count = len(sizes) + marked
+    if count > limits.count:
+        raise ObjectRefused("metadata_too_large", f"{count} metadata headers; the limit is {limits.count}")
+    for name, (length, value) in sizes.items():
+        if length > limits.name or value > limits.value:
+            raise ObjectRefused("metadata_too_large", f"{value} bytes of metadata {name!r}")
+    return sum(map(sum, sizes.values())) + marked * COPY_MARK_SIZE
 
 
 def metadata_size(meta: ObjectMeta, keeps_underscores: bool) -> int:

@@ -3,14 +3,13 @@ stores differ: it checks digests, sizes, conditions and part ETags, and sorts li
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
-from s3_sync.errors import Archived, BadDigest, InvalidRequest, NotFound, NotSupported, PreconditionFailed
+from s3_sync.errors import Archived, InvalidRequest, NotFound, NotSupported
 from s3_sync.model.headers import from_user_metadata, to_user_metadata
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import (
@@ -22,6 +21,7 @@ from s3_sync.model.objects import (
     PutOptions,
     PutResult,
 )
+from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import (
     BucketEntry,
     Failures,
@@ -30,14 +30,23 @@ from s3_sync.providers.base import (
     ListPage,
     ListQuery,
     OpenUpload,
-    Part,
     Retrieval,
     WriteOptions,
 )
+from s3_sync.providers.large_objects import LargeObjects, Manifests
 from s3_sync.providers.manifests import StoredManifests
-from s3_sync.providers.memory_object import ARCHIVES, StoredObject
+from s3_sync.providers.memory_object import (
+    ARCHIVES,
+    MemoryBody,
+    MemoryResult,
+    StoredObject,
+    condition_failed,
+    is_after,
+    roll_up,
+)
+from s3_sync.providers.memory_upload import MemoryUpload, PendingUpload
 from s3_sync.streams.hashing import md5_hex
-from s3_sync.streams.reader import Body, BytesBody
+from s3_sync.streams.reader import Body
 from s3_sync.streams.verifying import read_exactly
 
 _WHOLE = GetOptions()
@@ -46,21 +55,15 @@ _LIMITS = Limits()
 
 
 @dataclass(slots=True)
-class _Upload:
-    key: str
-    meta: ObjectMeta
-    begun: float
-    parts: dict[int, bytes] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
 class _Store:
-    """One bucket: key -> object, upload id -> open upload, and key prefix -> lifetime of objects in days."""
+    """One bucket: key -> object, upload id -> open upload, key prefix -> lifetime of objects in days, and
+    header -> value of its own metadata."""
 
     created: float
     objects: dict[str, StoredObject] = field(default_factory=dict)
-    uploads: dict[str, _Upload] = field(default_factory=dict)
+    uploads: dict[str, PendingUpload] = field(default_factory=dict)
     lifetimes: dict[str, int] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 class MemoryProvider:
@@ -91,9 +94,15 @@ class MemoryProvider:
     def head_bucket(self, name: str) -> None:
         self.store(name)
 
-    def create_bucket(self, name: str) -> None:
+    def create_bucket(self, name: str, storage_policy: str = "") -> None:
         with self.lock:
             self._stores.setdefault(name, _Store(self.clock()))
+
+    def delete_bucket(self, name: str) -> None:
+        with self.lock:
+            if self.store(name).objects:
+                raise InvalidRequest(f"bucket {name} is not empty", status=409, code="BucketNotEmpty")
+            del self._stores[name]
 
     def close(self) -> None:
         pass
@@ -121,10 +130,14 @@ class MemoryBucket:
         self._write = write
 
     @property
-    def manifests(self) -> StoredManifests:
+    def manifests(self) -> Manifests:
         stored = MemoryBucket(self._provider, self.name, self.namer.manifests, _PLAIN)
         stored.limits = _LIMITS  # lowered ones are meant for objects
         return StoredManifests(stored)
+
+    @property
+    def large_objects(self) -> LargeObjects:
+        raise NotSupported("large objects are stored as one object")
 
     # Objects
 
@@ -136,15 +149,15 @@ class MemoryBucket:
         with self._lock:
             found = self._find(name)
         if options.if_match is not None and options.if_match != found.etag:
-            raise _condition(412)
+            raise condition_failed(412)
         if options.if_none_match == found.etag:
-            raise _condition(304)
+            raise condition_failed(304)
         self._check_readable(name, found)
-        info, data, byte_range = found.info(name, self._provider.clock()), found.data, None
+        info, data, byte_range = found.info(name, self._provider.clock()), self._read(found), None
         if options.byte_range is not None:
             first, last = byte_range = _resolve(options.byte_range, len(data))
             data = data[first : last + 1]
-        return MemoryResult(info, byte_range, _MemoryBody(data, lambda: self._check_same(name, found)))
+        return MemoryResult(info, byte_range, MemoryBody(data, lambda: self._check_same(name, found)))
 
     def put_object(self, name: str, body: Body, options: PutOptions) -> PutResult:
         self._provider.store(self.name)
@@ -154,19 +167,19 @@ class MemoryBucket:
         etag = md5_hex(data)
         with self._lock:
             self._check_conditions(name, options.if_match, options.if_absent)
+            self._check_link(options)
             self._keep(self.namer.key(name), data, etag, options.meta)
         return PutResult(etag)
 
     def post_object(self, name: str, meta: ObjectMeta, if_match: str | None = None) -> None:
         with self._lock:
             found = self._find(name)
-            if if_match is not None and if_match != found.etag:
-                raise _condition(412)
+            if meta.link != found.meta.link or if_match not in (None, found.etag):
+                raise condition_failed(412)
             self._check_readable(name, found)
             if len(found.data) > self.limits.max_copy:
                 raise NotSupported(f"{name} is larger than what can be copied at once")
-            storage_class = self._write.storage_class or found.storage_class
-            self._keep(self.namer.key(name), found.data, found.etag, meta, storage_class)
+            self._keep(self.namer.key(name), found.data, found.etag, meta, found)
 
     def retrieve_object(self, name: str, days: int, tier: str) -> Retrieval:
         with self._lock:
@@ -180,7 +193,7 @@ class MemoryBucket:
                 self._store.objects[self.namer.key(name)] = replace(found, readable=readable)
             return Retrieval.BEGUN if archived else Retrieval.READABLE
 
-    def delete_object(self, name: str) -> bool:
+    def delete_object(self, name: str, deleted_at: Timestamp | None = None) -> bool:
         with self._lock:
             objects = self._store.objects
             found = objects.pop(self.namer.key(name), None)
@@ -202,9 +215,9 @@ class MemoryBucket:
         last = None
         # strings sort by code point, which is the order of their UTF-8 bytes
         for name in sorted(names):
-            if not name.startswith(query.prefix) or not _is_after(name, query):
+            if not name.startswith(query.prefix) or not is_after(name, query):
                 continue
-            rolled = _roll_up(name, query)
+            rolled = roll_up(name, query)
             if rolled is not None and prefixes and prefixes[-1] == rolled:
                 continue
             if len(objects) + len(prefixes) == query.limit:
@@ -221,7 +234,7 @@ class MemoryBucket:
     def create_upload(self, name: str, meta: ObjectMeta) -> MemoryUpload:
         upload_id = uuid4().hex
         with self._lock:
-            upload = _Upload(self.namer.key(name), meta, self._provider.clock())
+            upload = PendingUpload(self.namer.key(name), meta, self._provider.clock())
             self._store.uploads[upload_id] = upload
         return MemoryUpload(self, name, upload_id)
 
@@ -243,6 +256,9 @@ class MemoryBucket:
         lifetimes.update(rules)
         return changed
 
+    def post_container(self, headers: Mapping[str, str]) -> None:
+        raise NotSupported("the store has no metadata of buckets")
+
     def probe_conditional_writes(self) -> None:
         pass
 
@@ -262,6 +278,9 @@ class MemoryBucket:
         except KeyError:
             raise NotFound(f"no object {name}", status=404, code="NoSuchKey") from None
 
+    def _read(self, found: StoredObject) -> bytes:
+        return found.data
+
     def _check_readable(self, name: str, found: StoredObject) -> None:
         if found.is_archived(self._provider.clock()):
             raise Archived(f"{name} is in {found.storage_class}", status=403, code="InvalidObjectState")
@@ -269,115 +288,29 @@ class MemoryBucket:
     def _check_same(self, name: str, found: StoredObject) -> None:
         with self._lock:
             if self._find(name).etag != found.etag:
-                raise _condition(412)
+                raise condition_failed(412)
 
     def _keep(
-        self, key: str, data: bytes, etag: str, meta: ObjectMeta, storage_class: str | None = None
-    ) -> None:
+        self, key: str, data: bytes, etag: str, meta: ObjectMeta, before: StoredObject | None = None
+    ) -> StoredObject:
+        """Store an object. ``before``: what it is a copy of, with other metadata."""
         # encoded and decoded as for a real store, so that metadata survives no better here
         headers = {**meta.headers, "content-type": meta.content_type}
-        stored_meta = from_user_metadata(headers, to_user_metadata(meta))
-        stored_class = self._write.storage_class if storage_class is None else storage_class
-        store = self._store
-        store.objects[key] = StoredObject(data, etag, stored_meta, self._provider.clock(), stored_class)
+        stored_meta = replace(from_user_metadata(headers, to_user_metadata(meta)), link=meta.link)
+        stored_class = self._write.storage_class or ("" if before is None else before.storage_class)
+        found = StoredObject(data, etag, stored_meta, self._provider.clock(), stored_class)
+        self._store.objects[key] = found
+        return found
+
+    def _check_link(self, options: PutOptions) -> None:
+        """Raise NotSupported for a symlink."""
+        if options.meta.link is not None:
+            raise NotSupported("the store has no symlinks")
 
     def _check_conditions(self, name: str, if_match: str | None, if_absent: bool) -> None:
         stored = self._store.objects.get(self.namer.key(name))
         if (if_match and (stored is None or stored.etag != if_match)) or (if_absent and stored):
-            raise _condition(412)
-
-
-class MemoryUpload:
-    """See ``MultipartUpload``."""
-
-    def __init__(self, bucket: MemoryBucket, name: str, upload_id: str) -> None:
-        self.name = name
-        self.upload_id = upload_id
-        self._bucket = bucket
-        self._limits = bucket.limits
-
-    def upload_part(self, number: int, body: Body, size: int, md5: str | None = None) -> Part:
-        if not 1 <= number <= self._limits.max_parts or size > self._limits.max_part:
-            raise InvalidRequest(f"part {number} of {size} bytes", status=400, code="InvalidArgument")
-        self._find()
-        data = read_exactly(body, size, md5)
-        with self._bucket._lock:
-            self._find().parts[number] = data
-        return Part(number, md5_hex(data), size, md5_hex(data))
-
-    def copy_part(self, number: int, byte_range: ByteRange, if_match: str | None = None) -> Part:
-        with self._bucket.get_object(self.name, GetOptions(byte_range, if_match=if_match)) as result:
-            return self.upload_part(number, result.body, result.body.length or 0)
-
-    def complete(
-        self, parts: Sequence[Part], if_match: str | None = None, if_absent: bool = False
-    ) -> PutResult:
-        with self._bucket._lock:
-            upload = self._find()
-            self._check(upload, parts)
-            self._bucket._check_conditions(self.name, if_match, if_absent)
-            pieces = [upload.parts[part.number] for part in parts]
-            digests = b"".join(hashlib.md5(piece, usedforsecurity=False).digest() for piece in pieces)
-            etag = f"{md5_hex(digests)}-{len(pieces)}"
-            self._bucket._keep(upload.key, b"".join(pieces), etag, upload.meta)
-            del self._bucket._store.uploads[self.upload_id]
-        return PutResult(etag)
-
-    def abort(self) -> None:
-        with self._bucket._lock:
-            self._bucket._store.uploads.pop(self.upload_id, None)
-
-    def _find(self) -> _Upload:
-        with self._bucket._lock:
-            upload = self._bucket._store.uploads.get(self.upload_id)
-        if upload is None or upload.key != self._bucket.namer.key(self.name):
-            raise NotFound(f"no upload {self.upload_id}", status=404, code="NoSuchUpload")
-        return upload
-
-    def _check(self, upload: _Upload, parts: Sequence[Part]) -> None:
-        numbers = [part.number for part in parts]
-        if not parts or numbers != sorted(set(numbers)):
-            raise InvalidRequest("parts are missing or not in order", status=400, code="InvalidPartOrder")
-        for part in parts:
-            data = upload.parts.get(part.number)
-            if data is None or md5_hex(data) != part.etag:
-                raise BadDigest(f"part {part.number} has another ETag", status=400, code="InvalidPart")
-            if len(data) < self._limits.min_part and part is not parts[-1]:
-                raise InvalidRequest(f"part {part.number} is too small", status=400, code="EntityTooSmall")
-
-
-class _MemoryBody(BytesBody):
-    """Can be rewound only while the same version is stored."""
-
-    def __init__(self, data: bytes, check_same: Callable[[], None]) -> None:
-        super().__init__(data)
-        self._check_same = check_same
-
-    def rewind(self) -> None:
-        self._check_same()
-        super().rewind()
-
-
-class MemoryResult:
-    """See ``GetResult``."""
-
-    def __init__(self, info: ObjectInfo, byte_range: tuple[int, int] | None, body: BytesBody) -> None:
-        self.info = info
-        self.byte_range = byte_range
-        self.body: Body = body
-
-    def close(self) -> None:
-        self.body.close()
-
-    def __enter__(self) -> MemoryResult:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def _condition(status: int) -> PreconditionFailed:
-    return PreconditionFailed("the condition does not hold", status=status, code="PreconditionFailed")
+            raise condition_failed(412)
 
 
 def _resolve(byte_range: ByteRange, size: int) -> tuple[int, int]:
@@ -385,15 +318,3 @@ def _resolve(byte_range: ByteRange, size: int) -> tuple[int, int]:
     if byte_range.first > last:
         raise InvalidRequest(f"no such range in {size} bytes", status=416, code="InvalidRange")
     return byte_range.first, last
-
-
-def _is_after(name: str, query: ListQuery) -> bool:
-    start = query.start_after
-    return name > start and not (start == _roll_up(start, query) and name.startswith(start))
-
-
-def _roll_up(name: str, query: ListQuery) -> str | None:
-    if not query.delimiter:
-        return None
-    end = name.find(query.delimiter, len(query.prefix))
-    return None if end < 0 else name[: end + len(query.delimiter)]

@@ -1,17 +1,25 @@
-"""One object of the provider in memory, and how it is described."""
+"""One object of the provider in memory: how it is described and read, and when it is listed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from s3_sync.errors import PreconditionFailed
+from s3_sync.largeobject.manifest import Segment
 from s3_sync.model.objects import ListedObject, ObjectInfo, ObjectMeta, is_md5
+from s3_sync.providers.base import ListQuery
+from s3_sync.streams.reader import Body, BytesBody
 
 ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """One object of the provider in memory. Times: seconds since the epoch."""
+    """One object of the provider in memory. Times: seconds since the epoch.
+
+    ``segments``: of an SLO; ``below``: container and prefix of the segments of a DLO. ``whole``: size of all
+    segments together, where that is known."""
 
     data: bytes
     etag: str
@@ -20,6 +28,23 @@ class StoredObject:
     storage_class: str
     #: since when and until when a retrieved object can be read
     readable: tuple[float, float] | None = None
+    expires: int | None = None
+    segments: tuple[Segment, ...] | None = None
+    below: tuple[str, str] | None = None
+    whole: int | None = None
+
+    @property
+    def is_large(self) -> bool:
+        return self.segments is not None or self.below is not None
+
+    @property
+    def size(self) -> int:
+        return len(self.data) if self.whole is None else self.whole
+
+    @property
+    def bound_etag(self) -> str:
+        """The ETag that a static link to this object names; if that is a static link itself, its target's."""
+        return (self.meta.link and self.meta.link.etag) or self.etag
 
     def is_archived(self, now: float) -> bool:
         readable = self.readable
@@ -30,13 +55,63 @@ class StoredObject:
 
     def info(self, name: str, now: float) -> ObjectInfo:
         mark = self.meta.marks.get("swift-etag", "")
-        md5 = next((text for text in (mark, self.etag) if is_md5(text)), None)
-        size, modified, archived = len(self.data), self.modified, self.is_archived(now)
+        md5 = next((text for text in (mark, self.etag) if is_md5(text)), None) if not self.is_large else None
+        size, modified, archived = self.size, self.modified, self.is_archived(now)
         return ObjectInfo(
             name, size, self.etag, md5, modified, self.storage_class, archived, meta=self.meta,
             retrieving=self.is_being_retrieved(now),
             retrieved_until=self.readable[1] if self.readable and not archived else None,
+            expires=self.expires,
         )  # fmt: skip
 
     def listed(self, name: str) -> ListedObject:
-        return ListedObject(name, len(self.data), self.etag, self.modified, self.storage_class)
+        link = self.meta.link
+        return ListedObject(name, self.size, self.etag, self.modified, self.storage_class, link)
+
+
+class MemoryBody(BytesBody):
+    """Can be rewound only while the same version is stored."""
+
+    def __init__(self, data: bytes, check_same: Callable[[], None]) -> None:
+        super().__init__(data)
+        self._check_same = check_same
+
+    def rewind(self) -> None:
+        self._check_same()
+        super().rewind()
+
+
+class MemoryResult:
+    """See ``GetResult``."""
+
+    def __init__(self, info: ObjectInfo, byte_range: tuple[int, int] | None, body: BytesBody) -> None:
+        self.info = info
+        self.byte_range = byte_range
+        self.body: Body = body
+
+    def close(self) -> None:
+        self.body.close()
+
+    def __enter__(self) -> MemoryResult:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def condition_failed(status: int) -> PreconditionFailed:
+    return PreconditionFailed("the condition does not hold", status=status, code="PreconditionFailed")
+
+
+def is_after(name: str, query: ListQuery) -> bool:
+    """Whether a listing from ``query.start_after`` shows the name."""
+    start = query.start_after
+    return name > start and not (start == roll_up(start, query) and name.startswith(start))
+
+
+def roll_up(name: str, query: ListQuery) -> str | None:
+    """The common prefix that stands for the name in a listing; None if it is listed itself."""
+    if not query.delimiter:
+        return None
+    end = name.find(query.delimiter, len(query.prefix))
+    return None if end < 0 else name[: end + len(query.delimiter)]

@@ -89,6 +89,10 @@ class Registry:
             kms_key=profile.kms_key or "",
             acl=profile.acl or "",
             tags=profile.tags,
+            storage_policy=profile.storage_policy or "",
+            lifetime=mapping.lifetime,
+            writer=mapping.writer,
+            segments=mapping.segments,
         )
         once, _ = self._both(mapping.credentials)
         bucket = once.bucket(mapping.bucket, mapping.namer, write)

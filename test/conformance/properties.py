@@ -23,7 +23,8 @@ from s3_sync.model.objects import ByteRange, LocalInfo, ObjectMeta, PutOptions
 from s3_sync.providers.base import Bucket, ListQuery
 from s3_sync.providers.registry import Registry
 from s3_sync.streams.reader import BytesBody
-from s3_sync.transfer.large_upload import read_large_object, upload_large
+from s3_sync.transfer.large_object import read_large_object
+from s3_sync.transfer.large_upload import upload_large
 from s3_sync.transfer.metadata import update_metadata
 from s3_sync.transfer.upload_session import Precondition, TransferContext
 from servers.operations import operation

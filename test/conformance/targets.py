@@ -12,23 +12,26 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest.mock import patch
 
+from s3_sync.config.credentials.base import Credentials
 from s3_sync.config.credentials.kinds import KINDS, Kind
 from s3_sync.config.credentials.s3 import S3Credentials
-from s3_sync.config.credentials.s3_dialects import CLONE
-from s3_sync.config.credentials.s3_dialects import DIALECTS as KNOWN
+from s3_sync.config.credentials.s3_dialects import Dialect
+from s3_sync.config.credentials.swift import SwiftCredentials
 from s3_sync.config.load import load_written
 from s3_sync.config.secret import Secret
 from s3_sync.providers.base import Provider
+from s3_sync.providers.checks.base import Finding
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.registry import Registry
 from s3_sync.providers.s3.provider import S3Provider
+from s3_sync.providers.swift.provider import SwiftProvider
 from s3_sync.providers.wrappers.adaptive_throttle import AdaptiveThrottle
 from s3_sync.providers.wrappers.bulkhead import Bulkhead, BulkheadPolicy, BulkheadProvider
 from s3_sync.providers.wrappers.delegate import DelegatingProvider
 from s3_sync.providers.wrappers.instrument import InstrumentedProvider, Observer
 from s3_sync.providers.wrappers.retry import RetryPolicy
 from servers.ceph_packages import missing
-from servers.swift_spec import TESTER
+from servers.swift_spec import TESTER, TESTER2
 from toy_provider.credentials import ToyCredentials
 
 #: patience for a store that is busy; tests inject no faults here
@@ -80,6 +83,8 @@ class Quirks:
     constant_creation: bool = False
     #: takes STANDARD_IA, and tells it
     storage_classes: bool = True
+    #: has none, and is not asked for one
+    ignores_storage_classes: bool = False
     #: what turns out when conditions of writes are tried: If-None-Match, If-Match
     conditions: tuple[bool, bool] = (True, True)
     #: takes a checksum that comes behind the body
@@ -88,24 +93,35 @@ class Quirks:
     expires: bool = True
     #: does not give the bytes of what is in GLACIER
     archives: bool = True
+    #: has multipart uploads
+    parts: bool = True
+    #: manifests are objects beside the others
+    stores_manifests: bool = True
+    #: a bucket that is missing is made with its first object, and an empty one until then
+    creates_buckets: bool = False
+    #: values of metadata that come back as others: ids of VALUES in test_metadata.py
+    changed_values: Mapping[str, str] = field(default_factory=dict)
+    #: check of ``swift-s3-verify`` -> what it finds beside what the credentials say of the store
+    found: Mapping[str, Finding] = field(default_factory=dict)
 
 
-#: what the provider is told about each store, or about one target: what the table says of those in it
-DIALECTS = {
-    "swift": KNOWN["swift"],
-    "rclone": KNOWN["rclone"],
-    "ceph": KNOWN["ceph"],
-    "ceph-sdk": CLONE,
-    "ceph-v2": CLONE,
-    "moto": CLONE.model_copy(
-        update={
-            "put_if_absent": True,
-            "put_if_match": True,
-            "encrypts": True,
-            "copies_parts_of_any_key": True,
-        }
-    ),
+#: what the credentials say about each store, or about one target
+KNOWN: dict[str, dict[str, Any]] = {
+    "swift": {"store": "swift"},
+    "rclone": {"store": "rclone"},
+    "ceph": {"store": "ceph"},
+    "ceph-sdk": {},
+    "ceph-v2": {},
+    "moto": {
+        "dialect": Dialect(put_if_absent=True, put_if_match=True, encrypts=True, copies_parts_of_any_key=True)
+    },
 }
+
+_UNCONDITIONAL = Finding(
+    "not enforced: a newer version could get older metadata, for as long as both are sent", noted=True
+)
+_MORE_METADATA = Finding("4,096 bytes and more", advised={"max_metadata": 4096})
+_MORE_PARTS = Finding("10,000", advised={"max_parts": 10_000})
 
 _CEPH = Quirks(
     ignores_if_match=frozenset({"copy_part"}),
@@ -117,6 +133,10 @@ _CEPH = Quirks(
     # GLACIER is a pool like any other
     archives=False,
     forgets_group_of_start=True,
+    found={
+        "conditional metadata": Finding("enforced (x-amz-copy-if-match)"),
+        "size of metadata": _MORE_METADATA,
+    },
 )
 
 #: neither the header for conditions of copies is known, nor what becomes of underscores
@@ -131,6 +151,20 @@ QUIRKS: dict[str, Quirks] = {
         archives=False,
         expires=False,
         conditions=(True, False),
+        found={"size of metadata": _MORE_METADATA},
+    ),
+    # Swift's own API
+    "swift-native": Quirks(
+        parts=False,
+        stores_manifests=False,
+        creates_buckets=True,
+        conditions=(True, False),
+        ignores_storage_classes=True,
+        archives=False,
+        expires=False,
+        metadata_limit=4096,
+        changed_values={"outer blanks": "outer"},
+        found={"kinds of metadata": Finding("value, outer blanks: changed by a PUT", noted=True)},
     ),
     "moto": Quirks(
         refused_names=frozenset({"newline"}),
@@ -140,6 +174,18 @@ QUIRKS: dict[str, Quirks] = {
         conditions=(True, False),
         constant_begin=True,
         forgets_group_of_start=True,
+        found={
+            "digests": Finding(
+                "Content-MD5 is not checked: only ETags show that bytes arrived damaged", noted=True
+            ),
+            "conditional writes": Finding(
+                "If-None-Match: enforced; If-Match: not enforced", needed={"put_if_match": False}
+            ),
+            "conditional metadata": _UNCONDITIONAL,
+            "number of parts": _MORE_PARTS,
+            "kinds of names": Finding("line break: refused (404)", noted=True),
+            "size of metadata": _MORE_METADATA,
+        },
     ),
     "rclone": Quirks(
         # an object is a file, a slash separates directories
@@ -162,6 +208,18 @@ QUIRKS: dict[str, Quirks] = {
         copies_no_parts=True,
         copies_no_encoded_parts=True,
         small_parts=True,
+        found={
+            "conditional metadata": _UNCONDITIONAL,
+            "sizes of parts": Finding("parts of any size", advised={"min_part": 1}),
+            "number of parts": _MORE_PARTS,
+            "kinds of names": Finding(
+                "leading slash: refused (400 InvalidArgument); double slash: refused (400 InvalidArgument);"
+                " trailing slash: cannot be deleted; dot segment: refused (400 InvalidArgument);"
+                " two dots: refused (400 InvalidArgument); name below a name: refused (500 InternalError)",
+                noted=True,
+            ),
+            "size of metadata": Finding("1,665 bytes", advised={"max_metadata": 1665}),
+        },
     ),
     "ceph": _CEPH,
     "ceph-sdk": _UNKNOWN_CEPH,
@@ -175,8 +233,8 @@ class Target:
 
     id: str
     store: str
-    credentials: S3Credentials
-    build: Callable[[S3Credentials], Provider] = field(repr=False)
+    credentials: Credentials
+    build: Callable[[Any], Provider] = field(repr=False)
 
     @property
     def quirks(self) -> Quirks:
@@ -206,13 +264,12 @@ def _toy() -> Target:
         top = {"devices": "/srv/node", "items_chunk": 1, "status_dir": "/tmp/s"}
         settings = load_written({**top, "containers": [entry]}).settings
         assert settings
-        provider = Registry().provider(settings.mappings[0].credentials)
+        provider = Registry(retries=RETRIES).provider(settings.mappings[0].credentials)
     return Target("toy", "memory", NOBODY, lambda _: provider)
 
 
-def _s3(target_id: str, direct: bool) -> Callable[[S3Credentials], Provider]:
-    dialect = DIALECTS.get(target_id) or DIALECTS[target_id.partition("-")[0]]
-    return lambda credentials: S3Provider(credentials, connections=8, dialect=dialect, direct=direct)
+def _s3(direct: bool) -> Callable[[S3Credentials], Provider]:
+    return lambda credentials: S3Provider(credentials, connections=8, direct=direct)
 
 
 def _retried(build: Callable[[S3Credentials], Provider]) -> Callable[[S3Credentials], Provider]:
@@ -238,6 +295,7 @@ STORES = (
     "toy",
     "swift",
     "swift-sdk",
+    "swift-native",
     "moto",
     "moto-sdk",
     "moto-v2",
@@ -249,6 +307,10 @@ STORES = (
 ONE_WAY = tuple(store for store in STORES if not store.endswith(("-sdk", "-v2")))
 #: those that are reached over the network
 REMOTE = tuple(store for store in STORES if not store.startswith(("memory", "toy")))
+#: those with the S3 API
+S3 = tuple(store for store in REMOTE if store != "swift-native")
+#: those with multipart uploads, and stored manifests
+IN_PARTS = tuple(store for store in STORES if store != "swift-native")
 
 
 def target_of(target_id: str, server: Any) -> Target:
@@ -258,11 +320,17 @@ def target_of(target_id: str, server: Any) -> Target:
         return _toy()
     if store == "memory":
         return Target(target_id, store, NOBODY, _memory(variant))
+    if variant == "native":
+        native = SwiftCredentials(
+            provider="swift", endpoint=server.auth_url, identity=TESTER2.name, secret=Secret(TESTER2.key)
+        )
+        return Target(target_id, store, native, lambda given: SwiftProvider(given, connections=8))
     credentials = S3Credentials(
         endpoint=server.s3_endpoint if store == "swift" else server.endpoint,
         identity=TESTER.name if store == "swift" else server.access_key,
         secret=Secret(TESTER.key if store == "swift" else server.secret_key),
         signature_version="s3" if variant == "v2" else "s3v4",
+        **KNOWN.get(target_id, KNOWN[store]),
     )
-    build = _s3(target_id, direct=not variant)
+    build = _s3(direct=not variant)
     return Target(target_id, store, credentials, _retried(build) if variant == "v2" else build)

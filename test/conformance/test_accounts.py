@@ -9,7 +9,7 @@ import pytest
 from conformance.samples import put, sample
 from conformance.targets import REMOTE, Target
 from s3_sync.config.secret import Secret
-from s3_sync.errors import AccessDenied, NotFound, RemoteUnavailable
+from s3_sync.errors import AccessDenied, InvalidRequest, NotFound, RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import ListQuery, Provider
 
@@ -62,6 +62,20 @@ def test_created_bucket_is_found_and_listed(provider: Provider, target: Target, 
     if not target.quirks.constant_creation:
         assert abs(entries[container_name] - time.time()) < 30
     assert list(entries) == sorted(entries)
+
+
+def test_deleted_bucket_is_gone_and_one_with_objects_stays(provider: Provider, container_name: str) -> None:
+    provider.create_bucket(container_name)
+    bucket = provider.bucket(container_name, KeyNamer.literal(""))
+    put(bucket, "object")
+    with pytest.raises(InvalidRequest):
+        provider.delete_bucket(container_name)
+    bucket.delete_object("object")
+    provider.delete_bucket(container_name)
+    with pytest.raises(NotFound):
+        provider.head_bucket(container_name)
+    with pytest.raises(NotFound):
+        provider.delete_bucket(container_name)
 
 
 @pytest.mark.parametrize("target", REMOTE, indirect=True)

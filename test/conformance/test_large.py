@@ -7,7 +7,7 @@ import time
 import pytest
 
 from conformance.samples import MIB, md5, names, put, read, sample
-from conformance.targets import Target
+from conformance.targets import IN_PARTS, Target
 from s3_sync.errors import NotFound, NotSupported, PreconditionFailed, RemoteError
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ByteRange, ObjectMeta
@@ -15,6 +15,7 @@ from s3_sync.providers.base import Bucket, Part, Provider
 from s3_sync.streams.reader import BytesBody
 
 PART = 5 * MIB
+pytestmark = pytest.mark.parametrize("target", IN_PARTS, indirect=True)
 
 
 class TestStoredManifest:

@@ -8,13 +8,14 @@ import pytest
 
 from conformance.names import NAMES
 from conformance.samples import MIB, OnceBody, md5, names, put, read, sample
-from conformance.targets import Target
+from conformance.targets import IN_PARTS, STORES, Target
 from s3_sync.errors import BadDigest, InvalidRequest, NotFound, NotSupported, RemoteError, RemoteUnavailable
 from s3_sync.model.objects import ByteRange, GetOptions, ObjectMeta
 from s3_sync.providers.base import Bucket, MultipartUpload, Part
 from s3_sync.streams.reader import BytesBody, read_all
 
 PART = 5 * MIB
+in_parts = pytest.mark.parametrize("target", IN_PARTS, indirect=True)
 
 
 def send(upload: MultipartUpload, pieces: list[bytes], first: int = 1) -> list[Part]:
@@ -29,6 +30,7 @@ def etag_of(pieces: list[bytes]) -> str:
     return f"{md5(digests)}-{len(pieces)}"
 
 
+@in_parts
 @pytest.mark.parametrize("last", [1, PART - 1, PART, PART + 1])
 def test_completed_upload_replaces_the_object_with_all_parts(
     bucket: Bucket, target: Target, last: int
@@ -58,6 +60,7 @@ def test_completed_upload_replaces_the_object_with_all_parts(
     assert read(bucket, "object") == whole
 
 
+@in_parts
 def test_swift_etag_mark_gives_the_md5_of_an_upload(bucket: Bucket) -> None:
     pieces = [sample(PART), b"end"]
     whole = md5(b"".join(pieces))
@@ -66,6 +69,7 @@ def test_swift_etag_mark_gives_the_md5_of_an_upload(bucket: Bucket) -> None:
     assert bucket.head_object("object").md5 == whole
 
 
+@in_parts
 def test_part_sent_again_replaces_the_first(bucket: Bucket, target: Target) -> None:
     upload = bucket.create_upload("object", ObjectMeta())
     send(upload, [b"first"])
@@ -77,6 +81,7 @@ def test_part_sent_again_replaces_the_first(bucket: Bucket, target: Target) -> N
     assert read(bucket, "object") == b"second"
 
 
+@in_parts
 def test_parts_sent_out_of_order_are_joined_by_number(bucket: Bucket) -> None:
     upload = bucket.create_upload("object", ObjectMeta())
     pieces = [sample(PART), b"end"]
@@ -86,6 +91,7 @@ def test_parts_sent_out_of_order_are_joined_by_number(bucket: Bucket) -> None:
     assert read(bucket, "object") == b"".join(pieces)
 
 
+@in_parts
 @pytest.mark.parametrize("size", [10, 2 * MIB])
 def test_part_without_a_known_md5_returns_it_as_etag(bucket: Bucket, size: int) -> None:
     upload = bucket.create_upload("object", ObjectMeta())
@@ -94,6 +100,7 @@ def test_part_without_a_known_md5_returns_it_as_etag(bucket: Bucket, size: int) 
     upload.abort()
 
 
+@in_parts
 @pytest.mark.parametrize("size", [10, 2 * MIB])
 def test_part_with_wrong_md5_raises_bad_digest(bucket: Bucket, size: int) -> None:
     upload = bucket.create_upload("object", ObjectMeta())
@@ -102,6 +109,7 @@ def test_part_with_wrong_md5_raises_bad_digest(bucket: Bucket, size: int) -> Non
     upload.abort()
 
 
+@in_parts
 @pytest.mark.parametrize(
     ("size", "promised"), [(10, 11), (10, 9), (2 * MIB, 2 * MIB + 1), (2 * MIB, 2 * MIB - 1)]
 )
@@ -112,6 +120,7 @@ def test_part_with_wrong_length_raises_bad_digest(bucket: Bucket, size: int, pro
     upload.abort()
 
 
+@in_parts
 def test_complete_with_a_wrong_part_etag_raises_bad_digest(bucket: Bucket) -> None:
     put(bucket, "object", b"before")
     upload = bucket.create_upload("object", ObjectMeta())
@@ -122,6 +131,7 @@ def test_complete_with_a_wrong_part_etag_raises_bad_digest(bucket: Bucket) -> No
     upload.abort()
 
 
+@in_parts
 def test_complete_with_a_missing_part_raises_remote_error(bucket: Bucket) -> None:
     upload = bucket.create_upload("object", ObjectMeta())
     parts = send(upload, [sample(PART)])
@@ -131,6 +141,7 @@ def test_complete_with_a_missing_part_raises_remote_error(bucket: Bucket) -> Non
     upload.abort()
 
 
+@in_parts
 def test_complete_with_a_small_part_before_the_last_is_refused(bucket: Bucket, target: Target) -> None:
     upload = bucket.create_upload("object", ObjectMeta())
     parts = send(upload, [b"small", b"end"])
@@ -143,6 +154,7 @@ def test_complete_with_a_small_part_before_the_last_is_refused(bucket: Bucket, t
     assert names(bucket) == []
 
 
+@in_parts
 def test_aborted_upload_takes_no_parts_and_keeps_the_object(bucket: Bucket, target: Target) -> None:
     put(bucket, "object", b"before")
     upload = bucket.create_upload("object", ObjectMeta())
@@ -156,6 +168,7 @@ def test_aborted_upload_takes_no_parts_and_keeps_the_object(bucket: Bucket, targ
     assert read(bucket, "object") == b"before"
 
 
+@in_parts
 def test_complete_repeated_keeps_the_completed_object(bucket: Bucket, target: Target) -> None:
     """The answer to the first time was lost: the second one finds the object in place."""
     upload = bucket.create_upload("object", ObjectMeta())
@@ -169,6 +182,7 @@ def test_complete_repeated_keeps_the_completed_object(bucket: Bucket, target: Ta
     assert read(bucket, "object") == b"part"
 
 
+@in_parts
 def test_unfinished_upload_is_no_object(bucket: Bucket) -> None:
     upload = bucket.create_upload("object", ObjectMeta())
     send(upload, [b"part"])
@@ -178,6 +192,7 @@ def test_unfinished_upload_is_no_object(bucket: Bucket) -> None:
     upload.abort()
 
 
+@in_parts
 def test_list_uploads_finds_uploads_of_hostile_names(bucket: Bucket, target: Target) -> None:
     """XML cannot hold some of these, and one of them must not hide the others."""
     quirks = target.quirks
@@ -192,4 +207,14 @@ def test_list_uploads_finds_uploads_of_hostile_names(bucket: Bucket, target: Tar
         part = upload.upload_part(1, BytesBody(b"part"), 4, md5(b"part"))
         upload.complete([part])
         assert read(bucket, upload.name) == b"part"
+    assert list(bucket.list_uploads()) == []
+
+
+@pytest.mark.parametrize("target", sorted({*STORES} - {*IN_PARTS}), indirect=True)
+def test_store_without_parts_refuses_uploads(bucket: Bucket) -> None:
+    assert not bucket.features.multipart
+    with pytest.raises(NotSupported):
+        bucket.create_upload("object", ObjectMeta())
+    with pytest.raises(NotSupported):
+        bucket.upload_by_id("object", "id")
     assert list(bucket.list_uploads()) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conformance.names import NAMES
-from conformance.targets import Target
+from conformance.targets import IN_PARTS, Target
 from s3_sync.errors import NotFound, RemoteError, UnexpectedAnswer
 from s3_sync.model.objects import ObjectMeta, PutOptions
 from s3_sync.providers.base import Bucket, ListQuery
@@ -48,6 +48,7 @@ def test_hostile_name_works_in_every_method_or_is_refused(
     assert bucket.list_objects(ListQuery()).objects == ()
 
 
+@pytest.mark.parametrize("target", IN_PARTS, indirect=True)
 @pytest.mark.parametrize(
     "name_id", ["double slash", "percent encoded", "plus", "nfd", "four bytes", "ampersand"]
 )

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from conformance.samples import MIB, OnceBody, md5, names, put, read, read_after_failure, sample
-from conformance.targets import Target
+from conformance.targets import IN_PARTS, Target
 from s3_sync.errors import (
     BadDigest,
     InvalidRequest,
@@ -165,6 +165,7 @@ def test_delete_removes_only_the_given_object(bucket: Bucket) -> None:
     assert names(bucket) == ["object2"]
 
 
+@pytest.mark.parametrize("target", IN_PARTS, indirect=True)
 def test_delete_removes_the_stored_manifest_too(bucket: Bucket, keys: Bucket) -> None:
     manifest = bucket.namer.manifest_key("large")
     put(bucket, "large")
@@ -176,6 +177,7 @@ def test_delete_removes_the_stored_manifest_too(bucket: Bucket, keys: Bucket) ->
     assert keys.head_object(bucket.namer.manifest_key("other")).size == 2
 
 
+@pytest.mark.parametrize("target", IN_PARTS, indirect=True)
 def test_delete_of_missing_object_removes_its_manifest(bucket: Bucket, keys: Bucket) -> None:
     manifest = bucket.namer.manifest_key("large")
     put(keys, manifest, b"[]")
@@ -199,9 +201,17 @@ def test_delete_objects_removes_the_given_objects_and_manifests(bucket: Bucket, 
 
 
 def test_missing_bucket_raises_not_found_in_every_method(
-    provider: Provider, namer: KeyNamer, container_name: str
+    provider: Provider, namer: KeyNamer, container_name: str, target: Target
 ) -> None:
     bucket = provider.bucket(container_name, namer)
+    if target.quirks.creates_buckets:
+        assert bucket.list_objects(ListQuery()).objects == ()
+        assert not bucket.delete_object("object")
+        with pytest.raises(NotFound):
+            bucket.head_object("object")
+        put(bucket, "object", sample(2 * MIB))
+        assert names(bucket) == ["object"]
+        return
     for size in (3, 2 * MIB):
         with pytest.raises(NotFound):
             put(bucket, "object", sample(size))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
+from s3_sync.config.credentials.permissions import Operation
 from s3_sync.config.file.base import FileModel
 from s3_sync.config.file.types import Endpoint, OptionalText, ReadTimeout, SecretText, Text
 from s3_sync.config.findings import Diagnostics, join
@@ -51,6 +52,12 @@ class Credentials(FileModel):
     shares_bucket: ClassVar[bool] = True
     #: the store keeps X-Delete-At and expires copies itself
     expires_objects: ClassVar[bool] = False
+    #: buckets are created with a storage policy
+    has_storage_policies: ClassVar[bool] = False
+    #: the store may itself show objects of other stores, this one's among them
+    may_lead_back: ClassVar[bool] = False
+    #: symlinks are copied as symlinks
+    keeps_links: ClassVar[bool] = False
     #: options of a policy that only some kinds of store have: those that these have
     write_options: ClassVar[frozenset[str]] = frozenset()
     #: maximum length of a key in bytes of UTF-8
@@ -150,6 +157,29 @@ class Credentials(FileModel):
     def may_hold_account(self, account: str) -> bool:
         """Whether the buckets may be the containers of this account, if the store is this cluster."""
         return True
+
+    def names_account(self, account: str) -> bool:
+        """Whether the buckets certainly are the containers of this account, if the store is this cluster."""
+        return False
+
+    # Properties of the store that the file can change, for swift-s3-verify
+
+    @property
+    def properties(self) -> Mapping[str, object]:
+        """The properties in force by name; empty for stores that have none to choose."""
+        return {}
+
+    def with_properties(self, changes: Mapping[str, object]) -> Credentials:
+        """The same credentials with other values of some ``properties``."""
+        return self
+
+    def lines(self, changes: Mapping[str, object]) -> Mapping[str, Any]:
+        """What the credentials in the file must have for these changes of ``properties``, by key."""
+        return dict(changes)
+
+    def grant(self, operation: Operation, bucket: str) -> str:
+        """What permits the operation at the store, as its operator writes it; empty if that is not known."""
+        return ""
 
     # Checks and the report of --check-config
 

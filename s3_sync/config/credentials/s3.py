@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import ClassVar, Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from s3_sync.config.credentials.base import Credentials, Place
+from s3_sync.config.credentials.permissions import Operation, google_permissions, s3_statement
 from s3_sync.config.credentials.s3_dialects import CLONE, DIALECTS, GOOGLE, Dialect, StoreName, dialect_at
 from s3_sync.config.file.types import SecretText
 from s3_sync.config.secret import Secret
@@ -16,6 +17,9 @@ _GOOGLE = "https://storage.googleapis.com"
 #: every name that was ever valid (Amazon S3 User Guide, "Bucket naming rules", including those before 2018),
 #: and Ceph's tenant:bucket
 _BUCKET = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._:-]{1,255}")
+
+#: properties that are options of the credentials themselves
+_OPTIONS = frozenset({"addressing_style", "region", "signature_version", "checksum"})
 
 _UNVERIFIED = (
     'is "none": if ETags are not MD5s, as with KMS, nothing verifies the copy before the local object is '
@@ -104,6 +108,39 @@ class S3Credentials(Credentials):
     @property
     def maybe_this_cluster(self) -> str | None:
         return None if self.is_aws else self.endpoint
+
+    @property
+    def properties(self) -> Mapping[str, object]:
+        """The dialect, and the options of the credentials that choose among what a store offers."""
+        known = self.effective_dialect
+        options = {
+            "addressing_style": self.addressing_style or known.addressing,
+            "region": self.region or known.region,
+            "signature_version": self.signature_version,
+            "checksum": self.checksum,
+        }
+        return {**known.model_dump(exclude={"name", "addressing", "region"}), **options}
+
+    def with_properties(self, changes: Mapping[str, object]) -> S3Credentials:
+        own = {name: value for name, value in changes.items() if name in _OPTIONS}
+        return self.model_copy(update={**own, "dialect": self._changed_dialect(changes)})
+
+    def lines(self, changes: Mapping[str, object]) -> Mapping[str, Any]:
+        found: dict[str, Any] = {name: value for name, value in changes.items() if name in _OPTIONS}
+        if len(found) < len(changes):
+            dialect = self._changed_dialect(changes)
+            found["dialect"] = dialect.model_dump(mode="json", exclude_unset=True) if dialect else {}
+        return found
+
+    def _changed_dialect(self, changes: Mapping[str, object]) -> Dialect | None:
+        set_before = self.dialect.model_dump(exclude_unset=True) if self.dialect else {}
+        properties = {name: value for name, value in changes.items() if name not in _OPTIONS}
+        return Dialect(**{**set_before, **properties}) if properties else self.dialect
+
+    def grant(self, operation: Operation, bucket: str) -> str:
+        if self.known_store is GOOGLE:
+            return google_permissions(operation, bucket)
+        return s3_statement(operation, bucket, self.store_id if self.is_aws else "aws")
 
     def secrets(self) -> Iterator[Secret]:
         yield from super().secrets()

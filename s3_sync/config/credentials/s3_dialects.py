@@ -254,7 +254,7 @@ _TABLE = (
     Dialect(name="synology", tenants=False, multipart_etag_is_md5s=False),
     Dialect(name="hcp", tenants=False, multipart_etag_is_md5s=False),
     Dialect(name="fastly", tenants=False, etag_is_md5=False, multipart=False),
-    Dialect(name="rclone", tenants=False, copies_parts=False, archive_classes=()),
+    Dialect(name="rclone", tenants=False, copies_parts=False, expires=False, archive_classes=()),
 )
 
 DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in _TABLE}

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
 from s3_sync.config.credentials.base import Credentials, Place
+from s3_sync.config.credentials.permissions import Operation, swift_acl
 from s3_sync.config.file.types import OptionalText
 
 AuthType = Literal["swift", "keystone_v2", "keystone_v3", "keystone_v3_application_credential"]
@@ -38,6 +39,10 @@ class SwiftCredentials(Credentials):
 
     shares_bucket: ClassVar[bool] = False
     expires_objects: ClassVar[bool] = True
+    has_storage_policies: ClassVar[bool] = True
+    may_lead_back: ClassVar[bool] = True
+    keeps_links: ClassVar[bool] = True
+    write_options: ClassVar[frozenset[str]] = frozenset({"sync_container_metadata", "sync_container_acl"})
 
     provider: Literal["swift"]
     auth_type: AuthType = "swift"
@@ -99,6 +104,14 @@ class SwiftCredentials(Credentials):
     def may_hold_account(self, account: str) -> bool:
         return self.remote_account in (None, account)
 
+    def names_account(self, account: str) -> bool:
+        return self.remote_account == account
+
+    def grant(self, operation: Operation, bucket: str) -> str:
+        project = self.project_name or self.tenant_name
+        who = f"{project}:{self.identity}" if project else str(self.identity)
+        return swift_acl(operation, bucket, who)
+
     def check(self, place: Place) -> None:
         names = ("endpoint", "identity", "secret", *_REQUIRED[self.auth_type])
         self.require(place, names, f"is required with auth_type {self.auth_type}")
@@ -127,6 +140,9 @@ class SwiftCredentials(Credentials):
         if len(bucket.encode("utf-8")) > _MAX_CONTAINER:
             return f"is longer than {_MAX_CONTAINER} bytes, as no container of Swift is"
         return ""
+
+    def check_storage_class(self, storage_class: str) -> str:
+        return "has no effect with swift stores, which have storage policies"
 
     def described(self) -> str:
         what = "application credential " if self.auth_type == "keystone_v3_application_credential" else ""

@@ -19,6 +19,7 @@ from s3_sync.errors import (
 )
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
+from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import (
     Failures,
     Features,
@@ -29,6 +30,7 @@ from s3_sync.providers.base import (
     Retrieval,
     WriteOptions,
 )
+from s3_sync.providers.large_objects import LargeObjects
 from s3_sync.providers.limits import metadata_size
 from s3_sync.providers.manifests import StoredManifests
 from s3_sync.providers.s3.client import RAW_HEADERS, Account
@@ -115,6 +117,10 @@ class S3Bucket:
         view = BucketView(self.name, namer, self._write.of_other_objects)
         lister = self._lister.with_namer(namer)
         return StoredManifests(_ManifestBucket(self._account, self._transport, view, lister))
+
+    @property
+    def large_objects(self) -> LargeObjects:
+        raise NotSupported("S3 has no large objects as Swift has them")
 
     @property
     def clock_offset(self) -> float:
@@ -228,7 +234,7 @@ class S3Bucket:
             return Retrieval.READABLE
         return retrieve(self._account, self.name, key, head, days, tier)
 
-    def delete_object(self, name: str) -> bool:
+    def delete_object(self, name: str, deleted_at: Timestamp | None = None) -> bool:
         """S3 does not report whether the object existed: True unless the store says that it did not."""
         key, manifest = self.namer.key(name), self.namer.manifest_key(name)
         if self._deletes.in_bulk and not NOT_XML.search(key):
@@ -284,6 +290,9 @@ class S3Bucket:
     def set_expiry_rule(self, days: int) -> bool:
         return set_expiry_rule(self._account, self.name, self.namer.key_spaces, days)
 
+    def post_container(self, headers: Mapping[str, str]) -> None:
+        raise NotSupported("S3 has no metadata of containers")
+
     def close(self) -> None:
         """Does nothing: connections belong to the provider."""
 
@@ -312,7 +321,7 @@ class _ManifestBucket(S3Bucket):
     def get_object(self, name: str, options: GetOptions = _WHOLE) -> S3Result:
         return self._reader.get(name, self.namer.key(name), options, dated=False)
 
-    def delete_object(self, name: str) -> bool:
+    def delete_object(self, name: str, deleted_at: Timestamp | None = None) -> bool:
         return self._writer.delete(self.namer.key(name))
 
     def _marked(self, options: PutOptions) -> ObjectMeta:
@@ -321,4 +330,5 @@ class _ManifestBucket(S3Bucket):
 
 def limits_of(dialect: Dialect) -> Limits:
     """The limits of a store."""
-    return Limits(**{field.name: getattr(dialect, field.name) for field in fields(Limits)})
+    names = [field.name for field in fields(Limits) if field.name in Dialect.model_fields]
+    return Limits(**{name: getattr(dialect, name) for name in names})

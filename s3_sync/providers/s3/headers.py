@@ -10,7 +10,7 @@ from dataclasses import replace
 from urllib.parse import quote, urlencode
 
 from s3_sync.config.credentials.s3_dialects import Dialect
-from s3_sync.errors import UnexpectedAnswer
+from s3_sync.errors import NotSupported, UnexpectedAnswer
 from s3_sync.model.headers import decode_value, encode_value, from_user_metadata, to_user_metadata
 from s3_sync.model.objects import KIND_MARKS, STORED_HEADERS, ObjectInfo, ObjectMeta, is_md5
 from s3_sync.model.timestamps import parse_http_date
@@ -32,8 +32,11 @@ _SSE_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
 def meta_headers(meta: ObjectMeta, dialect: Dialect) -> list[Header]:
     """The metadata headers of PutObject, CopyObject and CreateMultipartUpload.
 
-    HTTP headers are ASCII: other text is sent as encoded words, in system headers, too.
+    HTTP headers are ASCII: other text is sent as encoded words, in system headers, too. Raises NotSupported
+    for a symlink.
     """
+    if meta.link is not None:
+        raise NotSupported("S3 has no symlinks")
     headers = [("content-type", encode_value(meta.content_type))]
     for name in STORED_HEADERS:
         if name != "content-type" and meta.headers.get(name):

@@ -64,7 +64,7 @@ class S3Provider:
         with translated(f"HEAD {name}"):
             self._account.client.head_bucket(Bucket=name)
 
-    def create_bucket(self, name: str) -> None:
+    def create_bucket(self, name: str, storage_policy: str = "") -> None:
         parameters = {"Bucket": name}
         try:
             with translated(f"create {name}"):
@@ -75,6 +75,10 @@ class S3Provider:
             if error.code != "BucketAlreadyExists":
                 raise
             self.head_bucket(name)  # some stores return this code for our own buckets, too
+
+    def delete_bucket(self, name: str) -> None:
+        with translated(f"delete {name}"):
+            self._account.client.delete_bucket(Bucket=name)
 
     def close(self) -> None:
         self._transport.close()

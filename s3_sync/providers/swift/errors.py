@@ -49,11 +49,17 @@ _BY_STATUS: dict[int, type[RemoteError]] = {
     499: RemoteUnavailable,
     501: NotSupported,
 }
+#: the answer to a POST of a symlink (swift.common.middleware.symlink)
+_LINK_POSTED = 307
 #: one of them is in every response of Swift's proxy server and of Ceph's gateway
 _TRANSACTION = ("x-trans-id", "x-openstack-request-id")
 #: maximum bytes read of the body of an error, and characters quoted of it, and of what was asked for
 _MAX_ERROR, _MAX_MESSAGE, _MAX_WHAT = 16 * 1024, 200, 150
 _TAGS = re.compile(r"<h1>.*?</h1>|<[^>]*>", re.DOTALL)
+
+
+class PostedToLink(PreconditionFailed):
+    """The object is a symlink, to which the POST was applied, and not to its target."""
 
 
 @contextmanager
@@ -77,6 +83,8 @@ def refusal(what: str, response: Response, *, container: bool, secret: str = "")
 
     with response:
         text = masked(_text(response), _MAX_MESSAGE)
+    if status == _LINK_POSTED and what.startswith("POST ") and is_from_swift(headers):
+        return PostedToLink(f"{shortened(what)}: it is a symlink{transaction(headers)}", status=status)
     if status not in _BY_STATUS and status < 400:
         place = masked(headers.get("location") or "an unnamed location", _MAX_WHAT)
         reason = f"redirected to {place}; redirects are not followed: check the URL"
@@ -95,6 +103,27 @@ def refusal(what: str, response: Response, *, container: bool, secret: str = "")
     words = (str(status), masked(response.reason, _MAX_WHAT), text)
     message = f"{shortened(what)}: {' '.join(word for word in words if word)}{transaction(headers)}"
     return kind(message, status=status, code=code, retry_after=seconds)
+
+
+def read_heartbeat(what: str, response: Response) -> tuple[int, str]:
+    """Read the end of a response that slo has begun with 202, to keep the connection alive: status and ETag.
+
+    Raises the error for any other status than 201 and 202."""
+    with translated(what), response:
+        text = b"".join(iter(lambda: response.read(_MAX_ERROR), b""))
+    try:
+        found = json.loads(text)
+        status = int(str(found["Response Status"]).partition(" ")[0])
+        etag = str(found.get("Etag", "")).strip('"')
+        why = json.dumps(found.get("Errors") or found.get("Response Body") or "")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _unexpected(what, response.status, f"not a result of slo: {error!r}") from error
+    if status in (201, 202):
+        return status, etag
+    kind = _BY_STATUS.get(status) or (RemoteUnavailable if status >= 500 else InvalidRequest)
+    code = NO_SUCH_CONTAINER if status == 404 else ""
+    message = f"{shortened(what)}: {status} {why[:_MAX_MESSAGE]}{transaction(response.headers)}"
+    raise kind(message, status=status, code=code)
 
 
 def is_from_swift(headers: Headers) -> bool:

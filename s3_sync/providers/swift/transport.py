@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
+from typing import Any
+from urllib.parse import quote, unquote
 
 from s3_sync.errors import RemoteError, RemoteUnavailable
-from s3_sync.http.pool import CONTINUE_WAIT, ConnectionPool, Origin, Response
+from s3_sync.http.pool import CONTINUE_WAIT, ConnectionPool, HttpError, Origin, Response
 from s3_sync.providers.clock_skew import StoreClock
 from s3_sync.providers.swift.auth import USER_AGENT, Token
 from s3_sync.providers.swift.errors import is_from_swift, refusal, stranger, translated
@@ -26,6 +29,11 @@ PATIENCE = 10.0
 #: minimum bytes per read of an object that arrives fast, see ``Receiving``
 _GATHER = 256 * 1024
 _REFUSED = (401, 403)
+#: end of a storage URL's path, below the root of the API
+_ACCOUNT = re.compile(r"/v1(\.0)?/.*")
+#: asks a cloud-shunt at the other side for what that cluster has, or has moved to a store that is no Swift,
+#: and not for what another Swift has, which may be this one
+HOP = ("X-Cloud-Sync-Shunt-Hop", "1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,7 @@ class SwiftTransport:
         self._lock = threading.Lock()
         self._pools: dict[tuple[Origin, int], ConnectionPool] = {}
         self._patience = PATIENCE
+        self._info: dict[str, Any] | None = None
 
     def request(
         self,
@@ -94,6 +103,31 @@ class SwiftTransport:
                 raise stranger(what, response)
         return response
 
+    def info(self) -> Mapping[str, Any]:
+        """What the cluster tells about itself (``/info``, Swift's discoverability); empty if it does not.
+
+        Once it has been read, it is not read again."""
+        if self._info is None:
+            try:
+                self._info = self._read_info()
+            except (RemoteError, HttpError, ValueError):
+                return {}
+        return self._info
+
+    def _read_info(self) -> dict[str, Any]:
+        token = self._session.token()
+        root = _ACCOUNT.sub("", token.storage.path)
+        with self._pool(token.storage.origin, 1).request("GET", f"{root}/info", ()) as response:
+            found = json.loads(response.read()) if response.status == 200 else {}
+        if not isinstance(found, dict):
+            raise ValueError("not an object")
+        return found
+
+    @property
+    def account(self) -> str:
+        """The name of the account. Raises what a login raises."""
+        return unquote(self._session.token().storage.path.rpartition("/")[2])
+
     def close(self) -> None:
         with self._lock:
             for pool in self._pools.values():
@@ -114,7 +148,7 @@ class SwiftTransport:
 
     def _send(self, request: _Request, token: Token) -> Response:
         reads = request.method in ("GET", "HEAD")
-        headers = [("User-Agent", USER_AGENT), ("X-Auth-Token", token.value), *request.headers]
+        headers = [("User-Agent", USER_AGENT), ("X-Auth-Token", token.value), HOP, *request.headers]
         if reads:  # the bytes must arrive as they are stored
             headers.append(("Accept-Encoding", "identity"))
         sent = time.time()

@@ -222,6 +222,9 @@ class ThrottledBucket(DelegatingBucket):
         super().__init__(bucket, throttle.call)
         self._throttle = throttle
 
+    def _around(self, bucket: Bucket) -> Bucket:
+        return ThrottledBucket(bucket, self._throttle)
+
     def _about(self, name: str) -> CallWrapper:
         return partial(self._throttle.call, about=f"{self.name}/{self.namer.key(name)}")
 

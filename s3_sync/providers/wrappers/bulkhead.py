@@ -205,6 +205,9 @@ class BulkheadBucket(DelegatingBucket):
         self._guard = guard
         self._holder = holder
 
+    def _around(self, bucket: Bucket) -> Bucket:
+        return BulkheadBucket(bucket, self._guard)
+
     def get_object(self, name: str, options: GetOptions = _WHOLE) -> GetResult:
         self._guard.enter(self._holder)
         try:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeVar
 
+from s3_sync.largeobject.manifest import Manifest, Segment
+from s3_sync.largeobject.naming import Named
+from s3_sync.largeobject.plan import PartLimits
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
+from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import (
     Bucket,
     BucketEntry,
@@ -15,7 +19,6 @@ from s3_sync.providers.base import (
     GetResult,
     ListPage,
     ListQuery,
-    Manifests,
     MultipartUpload,
     OpenUpload,
     Part,
@@ -23,6 +26,7 @@ from s3_sync.providers.base import (
     Retrieval,
     WriteOptions,
 )
+from s3_sync.providers.large_objects import LargeObjects, ManifestPage, Manifests
 from s3_sync.streams.reader import Body
 
 _Result = TypeVar("_Result")
@@ -54,6 +58,10 @@ class DelegatingBucket:
         """The wrapper for requests that concern one object."""
         return self._call
 
+    def _around(self, bucket: Bucket) -> Bucket:
+        """Wrap another bucket of the same store like this one."""
+        return type(self)(bucket, self._call)
+
     @property
     def features(self) -> Features:
         return self._bucket.features
@@ -61,6 +69,10 @@ class DelegatingBucket:
     @property
     def manifests(self) -> Manifests:
         return DelegatingManifests(self._bucket.manifests, self._call, self._about)
+
+    @property
+    def large_objects(self) -> LargeObjects:
+        return DelegatingLargeObjects(self._bucket.large_objects, self._call, self._about, self._around)
 
     @property
     def clock_offset(self) -> float:
@@ -84,8 +96,8 @@ class DelegatingBucket:
     def retrieve_object(self, name: str, days: int, tier: str) -> Retrieval:
         return self._about(name)(lambda: self._bucket.retrieve_object(name, days, tier))
 
-    def delete_object(self, name: str) -> bool:
-        return self._about(name)(lambda: self._bucket.delete_object(name))
+    def delete_object(self, name: str, deleted_at: Timestamp | None = None) -> bool:
+        return self._about(name)(lambda: self._bucket.delete_object(name, deleted_at))
 
     def delete_objects(self, names: Sequence[str]) -> Failures:
         return self._call(lambda: self._bucket.delete_objects(names))
@@ -107,6 +119,9 @@ class DelegatingBucket:
 
     def set_expiry_rule(self, days: int) -> bool:
         return self._call(lambda: self._bucket.set_expiry_rule(days))
+
+    def post_container(self, headers: Mapping[str, str]) -> None:
+        self._call(lambda: self._bucket.post_container(headers))
 
     def close(self) -> None:
         self._bucket.close()
@@ -157,6 +172,47 @@ class DelegatingManifests:
         return self._call(self._manifests.has_any)
 
 
+class DelegatingLargeObjects:
+    """Delegates to ``large``, each request through ``call`` or ``about(name)``; ``around`` wraps a bucket."""
+
+    def __init__(
+        self,
+        large: LargeObjects,
+        call: CallWrapper,
+        about: Callable[[str], CallWrapper],
+        around: Callable[[Bucket], Bucket],
+    ) -> None:
+        self._large = large
+        self._call = call
+        self._about = about
+        self._around = around
+
+    @property
+    def limits(self) -> PartLimits:
+        return self._call(lambda: self._large.limits)
+
+    def segments(self, container: str, needed: Timestamp | None = None) -> Bucket:
+        return self._around(self._large.segments(container, needed))
+
+    def remote(self, container: str) -> Bucket:
+        return self._around(self._large.remote(container))
+
+    def put_static(self, name: str, segments: Sequence[Segment], options: PutOptions) -> PutResult:
+        return self._about(name)(lambda: self._large.put_static(name, segments, options))
+
+    def manifest(self, name: str) -> Manifest:
+        return self._about(name)(lambda: self._large.manifest(name))
+
+    def containers(self) -> Sequence[str]:
+        return self._call(self._large.containers)
+
+    def list_manifests(self, container: str, after: str) -> ManifestPage:
+        return self._call(lambda: self._large.list_manifests(container, after))
+
+    def named_by(self, container: str, name: str) -> Named:
+        return self._call(lambda: self._large.named_by(container, name))
+
+
 class DelegatingProvider:
     """Delegates to ``provider``, each request through ``call``, those of its buckets included."""
 
@@ -173,8 +229,11 @@ class DelegatingProvider:
     def head_bucket(self, name: str) -> None:
         self._call(lambda: self._provider.head_bucket(name))
 
-    def create_bucket(self, name: str) -> None:
-        self._call(lambda: self._provider.create_bucket(name))
+    def create_bucket(self, name: str, storage_policy: str = "") -> None:
+        self._call(lambda: self._provider.create_bucket(name, storage_policy))
+
+    def delete_bucket(self, name: str) -> None:
+        self._call(lambda: self._provider.delete_bucket(name))
 
     def close(self) -> None:
         self._provider.close()

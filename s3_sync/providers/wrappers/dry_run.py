@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from s3_sync.errors import RemoteError
+from s3_sync.largeobject.manifest import Segment
 from s3_sync.model.objects import ByteRange, ObjectMeta, PutOptions
-from s3_sync.providers.base import Bucket, Failures, Manifests, MultipartUpload, Part
+from s3_sync.model.timestamps import Timestamp
+from s3_sync.providers.base import Bucket, Failures, MultipartUpload, Part
+from s3_sync.providers.large_objects import LargeObjects, Manifests
 from s3_sync.providers.wrappers.delegate import (
     CallWrapper,
     DelegatingBucket,
+    DelegatingLargeObjects,
     DelegatingManifests,
     DelegatingUpload,
 )
@@ -48,7 +52,7 @@ class DryRunBucket(DelegatingBucket):
     def retrieve_object(self, name: str, days: int, tier: str) -> NoReturn:
         raise DryRunWrite(WOULD_UPDATE)
 
-    def delete_object(self, name: str) -> NoReturn:
+    def delete_object(self, name: str, deleted_at: Timestamp | None = None) -> NoReturn:
         raise DryRunWrite(WOULD_DELETE)
 
     def delete_objects(self, names: Sequence[str]) -> Failures:
@@ -64,7 +68,14 @@ class DryRunBucket(DelegatingBucket):
     def manifests(self) -> Manifests:
         return _DryRunManifests(self._bucket.manifests, self._call, self._about)
 
+    @property
+    def large_objects(self) -> LargeObjects:
+        return _DryRunLargeObjects(self._bucket.large_objects, self._call, self._about, self._around)
+
     def set_expiry_rule(self, days: int) -> NoReturn:
+        raise DryRunWrite(WOULD_UPDATE)
+
+    def post_container(self, headers: Mapping[str, str]) -> NoReturn:
         raise DryRunWrite(WOULD_UPDATE)
 
 
@@ -82,6 +93,11 @@ class _DryRunUpload(DelegatingUpload):
 
     def abort(self) -> NoReturn:
         raise DryRunWrite(WOULD_DELETE)
+
+
+class _DryRunLargeObjects(DelegatingLargeObjects):
+    def put_static(self, name: str, segments: Sequence[Segment], options: PutOptions) -> NoReturn:
+        raise DryRunWrite(WOULD_PUT)
 
 
 class _DryRunManifests(DelegatingManifests):

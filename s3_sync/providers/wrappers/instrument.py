@@ -13,24 +13,27 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from s3_sync.errors import RemoteError, RemoteUnavailable, SyncError
+from s3_sync.largeobject.manifest import Manifest, Segment
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
+from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import (
     Bucket,
     Failures,
     GetResult,
     ListPage,
     ListQuery,
-    Manifests,
     MultipartUpload,
     OpenUpload,
     Part,
     Provider,
     WriteOptions,
 )
+from s3_sync.providers.large_objects import LargeObjects, Manifests
 from s3_sync.providers.wrappers.delegate import (
     CallWrapper,
     DelegatingBucket,
+    DelegatingLargeObjects,
     DelegatingManifests,
     DelegatingProvider,
     DelegatingUpload,
@@ -179,6 +182,14 @@ class InstrumentedBucket(DelegatingBucket):
     def manifests(self) -> Manifests:
         return _InstrumentedManifests(self._bucket.manifests, self._observer)
 
+    @property
+    def large_objects(self) -> LargeObjects:
+        large = self._bucket.large_objects
+        return _InstrumentedLargeObjects(large, self._call, self._about, self._around, self._observer)
+
+    def _around(self, bucket: Bucket) -> Bucket:
+        return InstrumentedBucket(bucket, self._observer)
+
     def head_object(self, name: str) -> ObjectInfo:
         return self._observer.request("head_object", lambda: self._bucket.head_object(name))
 
@@ -193,8 +204,8 @@ class InstrumentedBucket(DelegatingBucket):
     def post_object(self, name: str, meta: ObjectMeta, if_match: str | None = None) -> None:
         self._observer.request("post_object", lambda: self._bucket.post_object(name, meta, if_match))
 
-    def delete_object(self, name: str) -> bool:
-        return self._observer.request("delete_object", lambda: self._bucket.delete_object(name))
+    def delete_object(self, name: str, deleted_at: Timestamp | None = None) -> bool:
+        return self._observer.request("delete_object", lambda: self._bucket.delete_object(name, deleted_at))
 
     def delete_objects(self, names: Sequence[str]) -> Failures:
         return self._observer.request("delete_objects", lambda: self._bucket.delete_objects(names))
@@ -254,6 +265,25 @@ class _InstrumentedManifests(DelegatingManifests):
 
     def delete(self, name: str) -> None:
         self._observer.request("delete_manifest", lambda: self._manifests.delete(name))
+
+
+class _InstrumentedLargeObjects(DelegatingLargeObjects):
+    def __init__(
+        self,
+        large: LargeObjects,
+        call: CallWrapper,
+        about: Callable[[str], CallWrapper],
+        around: Callable[[Bucket], Bucket],
+        observer: Observer,
+    ) -> None:
+        super().__init__(large, call, about, around)
+        self._observer = observer
+
+    def put_static(self, name: str, segments: Sequence[Segment], options: PutOptions) -> PutResult:
+        return self._observer.request("put_manifest", lambda: self._large.put_static(name, segments, options))
+
+    def manifest(self, name: str) -> Manifest:
+        return self._observer.request("get_manifest", lambda: self._large.manifest(name))
 
 
 def _other(observer: Observer) -> CallWrapper:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from s3_sync.model.objects import PutOptions, PutResult
-from s3_sync.providers.base import Bucket, Manifests, MultipartUpload, Part
+from s3_sync.providers.base import Bucket, MultipartUpload, Part
+from s3_sync.providers.large_objects import Manifests
 from s3_sync.providers.wrappers.delegate import (
     CallWrapper,
     DelegatingBucket,
@@ -33,6 +34,9 @@ class RateLimitedBucket(DelegatingBucket):
 
     def put_object(self, name: str, body: Body, options: PutOptions) -> PutResult:
         return super().put_object(name, _rate_limited(body, self._gate), options)
+
+    def _around(self, bucket: Bucket) -> Bucket:
+        return RateLimitedBucket(bucket, self._gate)
 
     def _wrapped(self, upload: MultipartUpload) -> MultipartUpload:
         return _RateLimitedUpload(upload, self._pass, self._gate)

@@ -155,8 +155,9 @@ def test_mappings_without_common_keys_are_both_usable(loaded: Any, one: Any, oth
 
 
 def test_overlap_with_invalid_mapping_leaves_the_other_usable(loaded: Any) -> None:
-    result = loaded(mapping("a", prefix="p", convert_dlo=True), mapping("b", prefix="p/q"))
-    assert [problem.place for problem in result.problems] == ["containers[0].convert_dlo", "containers[0]"]
+    result = loaded(mapping("a", prefix="p", sync_container_metadata=True), mapping("b", prefix="p/q"))
+    places = [problem.place for problem in result.problems]
+    assert places == ["containers[0].sync_container_metadata", "containers[0]"]
     assert usable(result) == ["b"]
 
 

@@ -237,11 +237,6 @@ def test_load_file_with_byte_order_mark_returns_settings(write: Any) -> None:
 
 REFUSED = {
     "protocol": "gcs",
-    "storage_policy": "silver",
-    "sync_container_metadata": True,
-    "sync_container_acl": True,
-    "convert_dlo": True,
-    "min_segment_size": 1048576,
 }
 
 

@@ -95,13 +95,10 @@ def test_check_config_valid_file_shows_mappings_without_secrets(check: Any) -> N
 
 
 def test_check_config_file_with_problems_lists_them_and_returns_1(check: Any) -> None:
-    code, text = check(MAPPING, MAPPING | {"convert_dlo": True, "container": "x"}, wrokers=5)
+    code, text = check(MAPPING, MAPPING | {"sync_container_metadata": True, "container": "x"}, wrokers=5)
     assert code == 1
     assert "Warnings (1)\n  wrokers: is not a known key" in text
-    assert (
-        "Problems (1)\n"
-        "  containers[1].convert_dlo: true (Swift targets only) is not supported by this version\n" in text
-    )
+    assert "Problems (1)\n  containers[1].sync_container_metadata: is not supported by s3 stores\n" in text
     assert text.endswith("\nNOT OK: see the problems above; 1 mapping can be used.\n")
 
 

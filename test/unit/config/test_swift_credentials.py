@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from s3_sync.config.checks import find_overlaps, warn_of_loops
+from s3_sync.config.checks import check_loops, find_overlaps
 from s3_sync.config.credentials.base import Place
 from s3_sync.config.credentials.swift import SwiftCredentials
 from s3_sync.config.findings import Diagnostics
@@ -179,10 +179,12 @@ def test_same_container_in_two_accounts_is_no_overlap_and_in_one_it_is() -> None
         (mapping("a", "a", endpoint="http://10.0.0.9/auth"), ""),
     ],
 )
-def test_copies_into_the_same_account_of_this_cluster_are_warned_of(one: Mapping, path: str) -> None:
+def test_copies_into_the_same_account_of_this_cluster_are_found(one: Mapping, path: str) -> None:
     findings = Diagnostics()
-    warn_of_loops([one], "10.0.0.5", findings)
-    found = [warning.message.rpartition("in a loop: ")[2] for warning in findings.warnings]
+    check_loops([one], "10.0.0.5", findings)
+    certain = one.credentials.remote_account is not None
+    messages = [each.message for each in (findings.problems if certain else findings.warnings)]
+    found = [message.rpartition("itself: " if certain else "in a loop: ")[2] for message in messages]
     assert found == ([path] if path else [])
 
 

@@ -97,7 +97,8 @@ def test_open_bucket_passes_what_a_bucket_demands(monkeypatch: pytest.MonkeyPatc
     tags = (("a", "1"),)
     profile = Profile(encryption=False, kms_key="key", acl="private", tags=tags)
     registry(retries=None).open_bucket(mapping(profile=profile))
-    assert seen == [WriteOptions(kms_key="key", acl="private", tags=tags)]
+    (options,) = seen
+    assert options == WriteOptions(kms_key="key", acl="private", tags=tags, writer=options.writer)
 
 
 def test_failed_request_is_repeated_only_with_a_retry_policy() -> None:

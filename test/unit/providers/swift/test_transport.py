@@ -72,7 +72,7 @@ class TestRequest:
         lines = head.decode().split("\r\n")
         assert lines[0] == "POST /v1/AUTH_%C3%BC/c/a%20b/%C3%BC%3F%25//?x=1 HTTP/1.1"
         assert lines[2].startswith("User-Agent: swift-s3-sync/")
-        assert lines[3:] == ["X-Auth-Token: tk", "X-One: 1", "Content-Length: 0"]
+        assert lines[3:] == ["X-Auth-Token: tk", "X-Cloud-Sync-Shunt-Hop: 1", "X-One: 1", "Content-Length: 0"]
 
     def test_missing_container_has_its_code(self, transport: SwiftTransport) -> None:
         for method, path, code in (
@@ -116,8 +116,8 @@ class TestPatience:
             transport = open_transport(endpoint=f"http://127.0.0.1:{service.port}/auth/v1.0")
             for _ in range(3):
                 put(transport, "o", Stream(LARGE))
-        assert waited[0] >= 0.5
-        assert sum(waited[1:]) < 0.5
+        assert waited[0] > 0.4
+        assert sum(waited[1:]) < waited[0]
 
 
 class TestExpiry:

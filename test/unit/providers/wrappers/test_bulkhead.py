@@ -157,7 +157,7 @@ def test_broken_bodies_open_the_circuit_breaker(ear: Ear, monkeypatch: pytest.Mo
     def broken(_: Body, size: int = -1) -> bytes:
         raise RemoteUnavailable("reset")
 
-    monkeypatch.setattr("s3_sync.providers.memory._MemoryBody.read", broken)
+    monkeypatch.setattr("s3_sync.providers.memory_object.MemoryBody.read", broken)
     with bucket.get_object("o") as result:
         for _ in range(3):
             with pytest.raises(RemoteUnavailable):
@@ -195,7 +195,7 @@ def test_broken_read_opens_circuit_breaker_unless_its_reader_paused(
         raise RemoteUnavailable("reset")
 
     bucket = guarded(ear, clock=clock)
-    monkeypatch.setattr("s3_sync.providers.memory._MemoryBody.read", broken)
+    monkeypatch.setattr("s3_sync.providers.memory_object.MemoryBody.read", broken)
     with bucket.get_object("o") as result:
         for _ in range(3):
             clock.time += away

@@ -19,7 +19,8 @@ from s3_sync.errors import (
 )
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ByteRange, GetOptions, ObjectMeta, PutOptions
-from s3_sync.providers.base import ListQuery, Manifests, MultipartUpload, Part, WriteOptions
+from s3_sync.providers.base import ListQuery, MultipartUpload, Part, WriteOptions
+from s3_sync.providers.large_objects import Manifests
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider
 from s3_sync.providers.wrappers.delegate import DelegatingBucket, DelegatingUpload
 from s3_sync.providers.wrappers.retry import RetryingBucket, RetryingProvider, RetryPolicy

@@ -1,0 +1,101 @@
+"""What belongs to large objects at a store: stored manifests; or, at another Swift, the store's own SLOs and
+DLOs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from s3_sync.largeobject.manifest import Manifest, Segment
+from s3_sync.largeobject.naming import Named
+from s3_sync.largeobject.plan import PartLimits
+from s3_sync.model.objects import PutOptions, PutResult
+from s3_sync.model.timestamps import Timestamp
+
+if TYPE_CHECKING:
+    from s3_sync.providers.base import Bucket
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestPage:
+    """Objects of a container that may name others, as one page of its listing shows them: name and a text
+    that differs after each write. ``next_after``: as in ListPage. ``is_empty``: the page lists nothing."""
+
+    objects: tuple[tuple[str, str], ...]
+    next_after: str | None = None
+    is_empty: bool = False
+
+
+class Manifests(Protocol):
+    """The stored manifests of one mapping: of a large object, its segments in Swift as JSON.
+
+    With ``native_large_objects``, ``get`` returns what the large object at the store consists of, in the same
+    form and with local containers; ``put`` and ``delete`` do nothing, and ``has_any`` returns False."""
+
+    def put(self, name: str, manifest: bytes) -> None:
+        """Store or replace the JSON unchanged. Raises BadDigest."""
+        ...
+
+    def get(self, name: str) -> bytes:
+        """Raises NotFound; UnexpectedAnswer for bytes that are neither a manifest nor proved."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Delete the stored manifest, if there is one."""
+        ...
+
+    def has_any(self) -> bool:
+        """Whether any manifest is stored for this mapping."""
+        ...
+
+
+class LargeObjects(Protocol):
+    """A store's own large objects. A manifest names segments, which are objects in containers of the same
+    account; reading the object reads them. Containers and names of segments are the store's own; ``name`` is
+    one of the mapping's.
+
+    A dynamic large object is written by put_object with the mark ``x-object-manifest``.
+    """
+
+    @property
+    def limits(self) -> PartLimits:
+        """Sizes and number of the segments of an SLO."""
+        ...
+
+    def segments(self, container: str, needed: Timestamp | None = None) -> Bucket:
+        """The container for segments of a local container, with names as they are there. It is created when
+        something is first written. Sends no request.
+
+        ``needed``: the version of a large object that needs the segments. What expires by its age counts from
+        then on, if it is written through this bucket."""
+        ...
+
+    def remote(self, container: str) -> Bucket:
+        """A container of the store, with names as they are. Sends no request."""
+        ...
+
+    def put_static(self, name: str, segments: Sequence[Segment], options: PutOptions) -> PutResult:
+        """Write the manifest of an SLO; ``options.size`` and ``md5`` are ignored. The ETag is that of all
+        segments together (``Manifest.joined_etag``).
+
+        Raises PreconditionFailed; SegmentChanged if the store has no such segments."""
+        ...
+
+    def manifest(self, name: str) -> Manifest:
+        """What the large object consists of now; for a DLO, what a listing shows. Raises NotFound if it is
+        none, and ObjectRefused for one that no mapping writes: nested, or with ranges."""
+        ...
+
+    def containers(self) -> Sequence[str]:
+        """All containers of the account, sorted. Raises AccessDenied."""
+        ...
+
+    def list_manifests(self, container: str, after: str) -> ManifestPage:
+        """The objects of a page of any container that may name others: SLOs, and whatever is empty, such as
+        DLOs and symlinks. Raises AccessDenied, NotFound."""
+        ...
+
+    def named_by(self, container: str, name: str) -> Named:
+        """What an object of any container names; nothing if there is no such object."""
+        ...

@@ -1,0 +1,189 @@
+"""Converts ``ObjectMeta`` and ``ObjectInfo`` to and from the headers of another Swift.
+
+Stored headers and user metadata travel as they are, in UTF-8. Marks are user metadata of the copy. Swift has
+headers of its own for the kinds of large objects and for the expiry; they say what is true of the copy, and
+the marks what is true of its original.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
+
+from s3_sync.errors import UnexpectedAnswer
+from s3_sync.http.message import Headers
+from s3_sync.model.copies import NOBODY, copy_mark, writer_of
+from s3_sync.model.headers import USER_PREFIX, is_true
+from s3_sync.model.objects import MARKS, STORED_HEADERS, ObjectInfo, ObjectMeta, is_md5
+from s3_sync.model.segment_names import SegmentNamer
+from s3_sync.model.timestamps import Timestamp, parse_http_date
+from s3_sync.providers.base import WriteOptions
+from s3_sync.providers.swift.links import MARK as LINK_MARK
+
+Header = tuple[str, str]
+
+TIMESTAMP = "X-Timestamp"
+_SECONDS = re.compile(r"[0-9]{1,18}")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
+#: marks of which Swift itself has a header, which says the same
+_NATIVE = "x-static-large-object"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an object is stored."""
+
+    container: str
+    key: str
+
+    @property
+    def path(self) -> str:
+        return f"/{self.container}/{self.key}"
+
+
+def meta_headers(
+    place: Place, meta: ObjectMeta, write: WriteOptions, *, is_static: bool = False
+) -> list[Header]:
+    """The headers of a PUT or POST for this metadata.
+
+    A copy with a version is marked as the copy in this place, and gets its X-Delete-At. The mark of a DLO
+    makes the object one, with the container that the segments have there; not if it ``is_static``, which a
+    DLO is that is kept as an SLO.
+    """
+    headers = [("Content-Type", meta.content_type)]
+    headers += [
+        (name, meta.headers[name])
+        for name in STORED_HEADERS
+        if name != "content-type" and meta.headers.get(name)
+    ]
+    headers += [(USER_PREFIX + name, value) for name, value in meta.user.items()]
+    headers += [(USER_PREFIX + name, value) for name, value in mark_values(meta).items()]
+    if meta.link is not None and meta.link.etag:
+        headers.append((USER_PREFIX + LINK_MARK, meta.link.etag))
+    if meta.swift_timestamp is not None:
+        mark = copy_mark(place.container, place.key, write.writer or NOBODY)
+        headers.append((f"{USER_PREFIX}swift-copy", mark))
+    target = meta.marks.get("x-object-manifest")
+    if target is not None and not is_static:
+        headers.append(("X-Object-Manifest", quote(_remote_target(target, write.segments))))
+    if (expires := write.lifetime.delete_at(meta)) is not None:
+        headers.append(("X-Delete-At", str(expires)))
+    return headers
+
+
+def mark_values(meta: ObjectMeta) -> dict[str, str]:
+    """The marks as they are sent."""
+    return {
+        name: quote(value) if name == "x-object-manifest" else value
+        for name, value in meta.marks.items()
+        if name not in (_NATIVE, "swift-copy")
+    }
+
+
+def object_info(
+    name: str, place: Place, headers: Headers, size: int, segments: SegmentNamer | None = None
+) -> ObjectInfo:
+    """Build an ObjectInfo from the headers of HEAD or GET; ``size``: of the whole object."""
+    found = dict(reversed(headers.items()))
+    etag = unquoted(found.get("etag", ""))
+    meta = _meta(place, found, etag, segments)
+    plain = not is_static(headers) and "x-object-manifest" not in found
+    mark = meta.marks.get("swift-etag", "")
+    return ObjectInfo(
+        name=name,
+        size=size,
+        etag=etag,
+        md5=mark if is_md5(mark) else etag if plain and is_md5(etag) else None,
+        last_modified=_date(found.get("last-modified", "")),
+        meta=meta,
+        x_timestamp=_timestamp(found.get("x-timestamp", "")),
+        expires=_seconds(found.get("x-delete-at", "")),
+    )
+
+
+def is_static(headers: Headers) -> bool:
+    """Whether the object is an SLO there."""
+    return is_true(headers.get(_NATIVE, "") or "")
+
+
+def _remote_target(target: str, segments: SegmentNamer | None) -> str:
+    """The ``container/prefix`` of a DLO's segments there."""
+    container, slash, prefix = target.lstrip("/").partition("/")
+    return f"{container if segments is None else segments.remote(container)}{slash}{prefix}"
+
+
+def _local_target(target: str, segments: SegmentNamer | None) -> str:
+    container, slash, prefix = unquote(target).lstrip("/").partition("/")
+    return f"{container if segments is None else segments.local(container)}{slash}{prefix}"
+
+
+def _meta(place: Place, found: Mapping[str, str], etag: str, segments: SegmentNamer | None) -> ObjectMeta:
+    stored = {name: found[name] for name in STORED_HEADERS if found.get(name)}
+    user: dict[str, str] = {}
+    marks: dict[str, str] = {}
+    for header, value in found.items():
+        name = header.removeprefix(USER_PREFIX)
+        if name == header or not value:
+            continue
+        if name in MARKS:
+            marks[name] = unquote(value) if name == "x-object-manifest" else value
+        else:
+            user[name] = value
+    marks.pop(LINK_MARK, None)  # part of the link
+    if writer_of(marks.pop("swift-copy", ""), place.container, place.key) is None:
+        marks.pop("swift-timestamp", None)  # of another object, of which a client has made this one
+    if "x-object-manifest" in marks:
+        marks.pop(_NATIVE, None)  # a DLO that is stored as an SLO
+    elif is_true(found.get(_NATIVE, "")):
+        marks[_NATIVE] = "True"
+    elif found.get("x-object-manifest"):
+        marks["x-object-manifest"] = _local_target(found["x-object-manifest"], segments)
+    if found.get("x-object-manifest"):  # what it consists of now, and not when its manifest was written
+        marks["swift-source-dlo-etag"] = etag
+    return ObjectMeta(stored, user, marks)
+
+
+def unquoted(etag: str) -> str:
+    """An ETag without its quotes, which those of large objects have, and all with ``etag_quoter``."""
+    return etag.strip().removeprefix("W/").strip('"')
+
+
+def content_length(what: str, headers: Headers) -> int:
+    """The Content-Length. Raises UnexpectedAnswer."""
+    written = headers.get("content-length", "") or ""
+    if not _SECONDS.fullmatch(written):
+        raise UnexpectedAnswer(f"{what}: a response with Content-Length {written[:30]!r}")
+    return int(written)
+
+
+def content_range(what: str, headers: Headers, length: int) -> tuple[tuple[int, int] | None, int]:
+    """First and last byte, or None for all of them, and the size of the object. Raises UnexpectedAnswer for
+    an inconsistent Content-Range (RFC 9110 section 14.4)."""
+    written = headers.get("content-range")
+    if written is None:
+        return None, length
+    if match := _CONTENT_RANGE.fullmatch(written):
+        first, last, size = (int(number) for number in match.groups())
+        if first <= last < size and length == last + 1 - first:
+            return (first, last), size
+    raise UnexpectedAnswer(f"{what}: {length} bytes with Content-Range {written[:100]!r}")
+
+
+def _timestamp(text: str) -> Timestamp | None:
+    try:
+        return Timestamp.parse(text)
+    except ValueError:
+        return None
+
+
+def _seconds(text: str) -> int | None:
+    return int(text) if _SECONDS.fullmatch(text) else None
+
+
+def _date(text: str) -> float:
+    try:
+        return parse_http_date(text)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,181 @@
+"""Lists a container of another Swift."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from s3_sync.errors import ListingUnusable, NotFound, PreconditionFailed, UnexpectedAnswer
+from s3_sync.http.pool import Response
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import Link, ListedObject
+from s3_sync.model.timestamps import parse_iso_date
+from s3_sync.providers.base import MIB, BucketEntry, ListPage, ListQuery
+from s3_sync.providers.swift.errors import translated
+from s3_sync.providers.swift.headers import unquoted
+from s3_sync.providers.swift.links import Links
+from s3_sync.providers.swift.transport import SwiftTransport
+from s3_sync.streams.small_files import is_text, parse_json
+
+#: entries of a page: Swift's default of ``container_listing_limit``, and what every cluster allows
+MAX_ENTRIES, _FEW_ENTRIES = 10_000, 1000
+_MAX_PAGE = 64 * MIB
+
+
+class Lister:
+    """Lists one container for one mapping, until a page is empty: with Ceph's gateway, a page that is shorter
+    than its limit need not be the last one.
+
+    A missing container is an empty one, as the first object creates it. No name is skipped or listed twice:
+    names out of order raise ListingUnusable. Strings sort by code point, which is the order of their UTF-8
+    bytes.
+    """
+
+    def __init__(
+        self, transport: SwiftTransport, container: str, namer: KeyNamer, links: Links | None = None
+    ) -> None:
+        self._transport = transport
+        self._container = container
+        self._namer = namer
+        self._links = links
+        self._max = MAX_ENTRIES
+
+    def page(self, query: ListQuery) -> ListPage:
+        prefix = self._namer.prefix
+        marker = prefix + query.start_after if query.start_after else ""
+        while True:
+            rows = self.rows(query, marker)
+            if not rows:
+                return ListPage(())
+            keys = self._keys(query, marker, rows)
+            objects = tuple(info for row in rows if "name" in row and (info := self._info(row)) is not None)
+            groups = tuple(row["subdir"][len(prefix) :] for row in rows if "subdir" in row)
+            if keys[-1] != prefix:
+                return ListPage(objects, groups, keys[-1][len(prefix) :])
+            marker = keys[-1]  # the page holds only the key that equals the prefix: no name to go on from
+
+    def rows(self, query: ListQuery, marker: str) -> list[dict[str, Any]]:
+        """A page as the server sends it; none at the end, or if there is no such container."""
+        limit = max(1, min(query.limit, self._max))
+        try:
+            return self._request(query, marker, limit)
+        except NotFound:
+            return []
+        except PreconditionFailed:  # the answer to a limit above that of the cluster
+            if limit <= _FEW_ENTRIES:
+                raise
+        self._max = _FEW_ENTRIES
+        return self.rows(query, marker)
+
+    def _request(self, query: ListQuery, marker: str, limit: int) -> list[dict[str, Any]]:
+        parameters = {"format": "json", "limit": str(limit)}
+        given = {
+            "marker": marker,
+            "prefix": self._namer.prefix + query.prefix,
+            "delimiter": query.delimiter,
+        }
+        parameters |= {name: value for name, value in given.items() if value}
+        response = self._transport.request("GET", f"/{self._container}", query=urlencode(parameters))
+        with translated(f"LIST {self._container}"), response:
+            data = _read(response)
+        try:
+            rows = parse_json(data) if data else []
+        except ValueError as error:
+            raise self._unusable(str(error)) from error
+        if not isinstance(rows, list) or not all(map(_is_row, rows)):
+            raise self._unusable("not a list of objects")
+        return rows
+
+    def _keys(self, query: ListQuery, marker: str, rows: Sequence[dict[str, Any]]) -> list[str]:
+        """Names and groups of a page. Raises ListingUnusable if they are not in order, or not those that were
+        requested."""
+        keys = [row["subdir"] if "subdir" in row else row["name"] for row in rows]
+        if keys[0] <= marker and not (keys[0] != marker and _is_within(marker, rows[0])):
+            raise self._unusable(f"{keys[0]!r} is listed after the marker {marker!r}")
+        for previous, key in pairwise(keys):
+            if key <= previous:
+                raise self._unusable(f"{key!r} is listed after {previous!r}")
+        whole = self._namer.prefix + query.prefix
+        for key in (keys[0], keys[-1]):
+            if not key.startswith(whole):
+                raise self._unusable(f"{key!r} does not begin with {whole!r}")
+        return keys
+
+    def _info(self, row: dict[str, Any]) -> ListedObject | None:
+        name = self._namer.name(row["name"])
+        if name is None:
+            return None
+        etag, size = row.get("slo_etag") or row.get("hash"), row.get("bytes")
+        return ListedObject(
+            name=name,
+            size=size if isinstance(size, int) else 0,
+            etag=unquoted(etag) if isinstance(etag, str) else "",
+            last_modified=_date(row.get("last_modified")),
+            link=self._link(row) if "symlink_path" in row else None,
+        )
+
+    def _link(self, row: dict[str, Any]) -> Link | None:
+        return None if self._links is None else self._links.of_row(row, self._transport.account)
+
+    def _unusable(self, why: str) -> ListingUnusable:
+        return ListingUnusable(f"LIST {self._container}: {why[:300]}", status=200)
+
+
+def list_containers(transport: SwiftTransport) -> Iterator[BucketEntry]:
+    """Yield the containers of the account, until a page is empty."""
+    marker = ""
+    while page := _containers(transport, marker):
+        yield from page
+        marker = page[-1].name
+
+
+def _containers(transport: SwiftTransport, after: str) -> list[BucketEntry]:
+    """The next containers, as many as the server lists at once. Raises UnexpectedAnswer."""
+    query = f"format=json&marker={quote(after, safe='')}"
+    with translated("list containers"), transport.request("GET", "", query=query) as response:
+        document = response.read_all(_MAX_PAGE)
+    try:
+        rows = parse_json(document or b"[]")
+        entries = [BucketEntry(_name(row), _date(row.get("last_modified"))) for row in rows]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UnexpectedAnswer("list containers: the response is not a listing") from error
+    names = [after.encode("utf-8"), *(entry.name.encode("utf-8") for entry in entries)]
+    if any(one >= other for one, other in pairwise(names)):
+        raise UnexpectedAnswer("list containers: the response is out of order")
+    return entries
+
+
+def _name(row: Any) -> str:
+    """Raises KeyError, TypeError."""
+    if not is_text(name := row["name"]):
+        raise TypeError("not a name")
+    return name
+
+
+def _read(response: Response) -> bytes:
+    pieces: list[bytes] = []
+    left = _MAX_PAGE
+    while piece := response.read(MIB):
+        pieces.append(piece)
+        left -= len(piece)
+        if left < 0:
+            raise ListingUnusable(f"a page of more than {_MAX_PAGE} bytes", status=200)
+    return b"".join(pieces)
+
+
+def _is_within(marker: str, row: dict[str, Any]) -> bool:
+    """Whether the row is the group of the marker, some of whose names follow it."""
+    return "subdir" in row and marker.startswith(row["subdir"])
+
+
+def _is_row(row: object) -> bool:
+    return isinstance(row, dict) and is_text(row.get("subdir", row.get("name")))
+
+
+def _date(text: object) -> float:
+    try:
+        return parse_iso_date(str(text))
+    except ValueError:
+        return 0.0

@@ -1,0 +1,31 @@
+"""When a store deletes a copy itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from s3_sync.model.lifetime import FOR_EVER, Lifetime
+from s3_sync.model.objects import ObjectMeta
+
+PLAIN = ObjectMeta().marked(swift_timestamp="1000000000.50000")
+EXPIRING = PLAIN.marked(x_delete_at="1000000100")
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "meta", "expected"),
+    [
+        (FOR_EVER, EXPIRING, None),
+        (Lifetime(seconds=60), PLAIN, 1_000_000_061),
+        (Lifetime(seconds=60), EXPIRING, 1_000_000_061),
+        (Lifetime(seconds=60), ObjectMeta(), None),
+        (Lifetime(offset=0), EXPIRING, 1_000_000_100),
+        (Lifetime(offset=5), EXPIRING, 1_000_000_105),
+        (Lifetime(offset=5), PLAIN, None),
+        (Lifetime(60, 5), EXPIRING, 1_000_000_105),
+        (Lifetime(60, 5), PLAIN, 1_000_000_061),
+    ],
+)
+def test_delete_at_counts_from_expiry_or_date_of_the_object(
+    lifetime: Lifetime, meta: ObjectMeta, expected: int | None
+) -> None:
+    assert lifetime.delete_at(meta) == expected
