@@ -7,9 +7,10 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 from s3_sync.cluster.client import LocalSwift
-from s3_sync.cluster.references import Named, Place, References, may_name
+from s3_sync.cluster.references import References
 from s3_sync.config.coverage import SEGMENTS
 from s3_sync.errors import ObjectRefused
+from s3_sync.largeobject.naming import Named, Place, may_name
 from s3_sync.model.timestamps import parse_iso_date
 
 #: seconds after which a write has most likely reached the listings

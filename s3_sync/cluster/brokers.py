@@ -143,9 +143,14 @@ class ContainerDb:
 
     def metadata(self) -> dict[str, str]:
         """Return the container headers set by users and middleware: lower-case name -> value."""
+        return {name: value for name, value in self.known_metadata().items() if value}
+
+    def known_metadata(self) -> dict[str, str]:
+        """Return the same with the headers that were removed, whose values are empty; Swift forgets these
+        after its ``reclaim_age``."""
         with _translated(self._broker):
             metadata = self._broker.metadata
-        return {name.lower(): value for name, (value, _) in metadata.items() if value}
+        return {name.lower(): value for name, (value, _) in metadata.items()}
 
 
 @dataclass(frozen=True, slots=True)

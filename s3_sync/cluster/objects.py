@@ -8,10 +8,12 @@ from types import TracebackType
 from typing import Literal, Protocol, final
 
 from s3_sync.cluster.client import SwiftResponse
+from s3_sync.cluster.symlinks import is_link, link_target
 from s3_sync.errors import LocalUnavailable
 from s3_sync.http.pool import HttpError, Response
+from s3_sync.model.copies import origin_of
 from s3_sync.model.headers import from_swift, is_true
-from s3_sync.model.objects import LocalInfo, is_md5
+from s3_sync.model.objects import Link, LocalInfo, is_md5
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.reader import CHUNK, Body
 
@@ -81,8 +83,8 @@ class Found:
     """An object as a server described it, with its body unread.
 
     ``headers`` have lower-case names. ``data_timestamp`` and ``timestamp`` are those of the name itself: for
-    a symlink not the target's, while everything else is the target's. ``container``: the one that holds the
-    bytes.
+    a symlink that was followed not the target's, while everything else is the target's. ``container``: the
+    one that holds the bytes.
     """
 
     headers: tuple[tuple[str, str], ...]
@@ -119,6 +121,14 @@ class Found:
         return replace(self, headers=(*others, ("x-delete-at", str(delete_at))))
 
     @property
+    def link(self) -> Link | None:
+        """What a symlink that was not followed leads to. Raises ObjectRefused (``symlink_broken``)."""
+        if not is_link(self.headers):
+            return None
+        target = link_target(self.headers, "")
+        return Link(target.container, target.name, target.etag)
+
+    @property
     def kind(self) -> Kind:
         if self.is_link:
             return "symlink"
@@ -138,15 +148,18 @@ class Found:
     def info(self, name: str) -> LocalInfo:
         """Return the metadata. ``md5`` is set if the ETag is one: not for large objects, whose ETag is the
         manifest's."""
+        link = self.link
+        is_own = link is not None or not self.is_link  # the headers are this object's, not a target's
         return LocalInfo(
             name=name,
             size=self.size,
             etag=self.etag,
             md5=self.etag if is_md5(self.etag) and self.content == "plain" else None,
             last_modified=self.timestamp.seconds,
-            meta=from_swift(self.headers),
+            meta=replace(from_swift(self.headers), link=link),
             data_timestamp=self.data_timestamp,
             timestamp=self.timestamp,
+            origin=origin_of(self.headers, self.container, name, self.timestamp) if is_own else None,
         )
 
 

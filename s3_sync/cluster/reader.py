@@ -23,13 +23,16 @@ from s3_sync.cluster.symlinks import (
     SYMLINK_TARGET,
     Follow,
     LinkTarget,
+    Within,
     check_followed,
+    check_kept,
     is_link,
+    is_version_of,
     is_versions_container,
     link_target,
     visible_container,
 )
-from s3_sync.config.settings import Settings
+from s3_sync.config.settings import Mapping, Settings
 from s3_sync.errors import LocalChanged, LocalMissing, LocalUnavailable, ObjectRefused, SyncError
 from s3_sync.http.pool import Headers, HttpError, Response
 from s3_sync.model.objects import ByteRange
@@ -77,6 +80,7 @@ class ObjectReader:
         self._first: Node | None = None
         self._as_of = _NEVER
         self._follow: Follow = "container"
+        self._keep_within: Within | None = None
         self.rings = ObjectRings(settings.swift_dir)
         # each lane has its own workers, for rows and for parts of large objects, and again for very large
         # ones
@@ -100,6 +104,19 @@ class ObjectReader:
         other._follow = follow
         return other
 
+    def keeping_links(self, within: Within) -> ObjectReader:
+        """Return this reader, but opening symlinks themselves, which have no bytes. They are refused if they
+        lead out of their container, or account. Versions of an object are still followed."""
+        other = copy.copy(self)
+        other._keep_within = within
+        return other
+
+    def for_copies(self, mapping: Mapping, to_links: bool) -> ObjectReader:
+        """Return this reader as the copies of a mapping need it. ``to_links``: the store has symlinks."""
+        if to_links:
+            return self.keeping_links("account" if mapping.is_account else "container")
+        return self.following(mapping.profile.follow_symlinks)
+
     def open(
         self,
         account: str,
@@ -118,8 +135,8 @@ class ObjectReader:
 
         Raises LocalChanged (a newer version exists), LocalMissing (known to be deleted or expired),
         LocalUnavailable (too few responses, or only older versions), and ObjectRefused: ``encrypted_no_key``
-        if only ciphertext can be read, ``symlink_broken`` if a symlink has no target, ``symlink_elsewhere``
-        if it leads too far.
+        if only ciphertext can be read, ``symlink_broken`` if a symlink that is followed has no target,
+        ``symlink_elsewhere`` if it leads too far.
         """
         wanted = ReadRequest(account, container, name, policy, expect, byte_range)
         found = self._find(wanted)
@@ -147,22 +164,29 @@ class ObjectReader:
             if search.answers:
                 search.fail()
             return self._through_client(wanted)
-        if found.is_ciphertext and not found.is_link:
+        if found.is_ciphertext and (self._keep_within or not found.is_link):
             found.stream.close()
             return self._through_client(wanted)
         return found
 
     def _followed(self, wanted: ReadRequest, link: Found) -> Found:
-        """Return the target of ``link``, with the link's own timestamps and the earliest expiry on the way.
+        """Return the target of ``link``, or the first link that is kept, with the link's own timestamps and
+        the earliest expiry on the way.
 
         Each hop is checked before its target is read. Swift's own middleware does not follow for us: with our
         rights it would follow a link anywhere.
         """
         found, current, hops, delete_at = link, wanted, 0, link.delete_at
         while found.is_link:
+            try:
+                target = link_target(found.headers, current.account)
+                if self._is_kept(wanted, target):
+                    break
+                check_followed(self._follow, wanted.account, wanted.container, target)
+            except SyncError:
+                found.stream.close()
+                raise
             found.stream.close()
-            target = link_target(found.headers, current.account)
-            check_followed(self._follow, wanted.account, wanted.container, target)
             hops += not is_versions_container(target.container)
             if hops > MAX_HOPS:
                 raise ObjectRefused("symlink_broken", f"{wanted.path}: more than {MAX_HOPS} links in a row")
@@ -178,6 +202,14 @@ class ObjectReader:
             is_link=True,
             container=visible_container(current.container),
         )
+
+    def _is_kept(self, wanted: ReadRequest, target: LinkTarget) -> bool:
+        """Whether a link to ``target`` is the object to read. Raises ObjectRefused if it must be, and leads
+        too far."""
+        if self._keep_within is None or is_version_of(wanted.container, wanted.account, target):
+            return False
+        check_kept(self._keep_within, wanted.account, wanted.container, target)
+        return True
 
     def _target(self, current: ReadRequest, target: LinkTarget) -> Found:
         try:

@@ -11,12 +11,8 @@ its own, links from other accounts, and whatever is written to a part of the acc
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from urllib.parse import unquote
 
 from s3_sync.cluster.client import Container, LocalSwift
 from s3_sync.cluster.newest import NewestState, Present
@@ -24,23 +20,11 @@ from s3_sync.cluster.reader import ObjectReader
 from s3_sync.cluster.symlinks import SYMLINK_TARGET
 from s3_sync.errors import LocalChanged, LocalMissing, LocalUnavailable
 from s3_sync.largeobject.manifest import named_objects, read_manifest
+from s3_sync.largeobject.naming import Named, Place, PlaceIndex, may_name, place_of
 from s3_sync.model.headers import is_true
-
-#: container and name
-Place = tuple[str, str]
 
 _MAX_MANIFEST = 64 * 1024 * 1024
 _ATTEMPTS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """What an object names. ``below``: a DLO's container and prefix. ``is_link``: it is a symlink, and names
-    its target."""
-
-    places: frozenset[Place] = frozenset()
-    below: Place | None = None
-    is_link: bool = False
 
 
 class References:
@@ -58,7 +42,7 @@ class References:
         Raises LocalUnavailable and ObjectRefused if anything cannot be read; what was yielded is then
         incomplete.
         """
-        index = _PlaceIndex(wanted)
+        index = PlaceIndex(wanted)
         scanned_last = set(last)
         missing = set(scanned_last)
         for container in self._client.containers(account, reserved=True):
@@ -69,7 +53,7 @@ class References:
             yield from self._in_container(account, container, index, container not in missing)
 
     def _in_container(
-        self, account: str, container: str, index: _PlaceIndex, listed: bool
+        self, account: str, container: str, index: PlaceIndex, listed: bool
     ) -> Iterator[set[Place]]:
         found = self._container(account, container)
         if found is None:
@@ -110,45 +94,12 @@ class References:
         if is_true(state.headers.get("x-static-large-object", "")):
             return Named(frozenset(named_objects(self._manifest(account, container, name, state))))
         if target := state.headers.get("x-object-manifest"):
-            return Named(below=_place(target))
+            return Named(below=place_of(target))
         if target := state.headers.get(SYMLINK_TARGET):
-            return Named(frozenset({_place(target)}), is_link=True)
+            return Named(frozenset({place_of(target)}), is_link=True)
         return Named()
 
     def _manifest(self, account: str, container: str, name: str, state: Present) -> bytes:
         reader = self._reader.starting_at(state.node)
         with reader.open(account, container, name, state.policy, expect=state.data_timestamp) as found:
             return read_manifest(found.body, found.info.etag, _MAX_MANIFEST)
-
-
-class _PlaceIndex:
-    """Index of the objects to find."""
-
-    def __init__(self, places: Collection[Place]) -> None:
-        self._places = frozenset(places)
-        self._names: dict[str, list[str]] = defaultdict(list)
-        for container, name in sorted(places):
-            self._names[container].append(name)
-
-    def matching(self, named: Named) -> set[Place]:
-        found = set(named.places & self._places)
-        if named.below is not None:
-            container, prefix = named.below
-            names = self._names.get(container, [])
-            for position in range(bisect_left(names, prefix), len(names)):
-                if not names[position].startswith(prefix):
-                    break
-                found.add((container, names[position]))
-        return found
-
-
-def may_name(size: int, etag: str, content_type: str) -> bool:
-    """Return whether an object may be a manifest or a link, by its listing entry or row. An encrypted entry
-    (``swift_meta``) may be anything."""
-    return size == 0 or "slo_etag=" in etag or "swift_meta=" in etag or "swift_bytes=" in content_type
-
-
-def _place(target: str) -> Place:
-    """Parse a header's quoted ``container/name``."""
-    container, _, name = unquote(target).lstrip("/").partition("/")
-    return container, name

@@ -1,4 +1,4 @@
-"""The services of the local cluster that concern objects."""
+"""The services of the local cluster."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from s3_sync.cluster.accounts import Accounts
 from s3_sync.cluster.client import LocalSwift
+from s3_sync.cluster.container_servers import ContainerServers
 from s3_sync.cluster.guarded_delete import GuardedDelete
 from s3_sync.cluster.newest import NewestState
 from s3_sync.cluster.reader import ObjectReader
@@ -15,8 +16,8 @@ from s3_sync.cluster.segments import SegmentReader
 
 @dataclass(frozen=True, slots=True)
 class LocalObjects:
-    """Bundles reading objects and segments, their newest state, references to them, guarded deletes, and
-    accounts."""
+    """Bundles reading objects and segments, their newest state, references to them, guarded deletes,
+    accounts, and replicas of containers."""
 
     reader: ObjectReader
     newest: NewestState
@@ -24,6 +25,7 @@ class LocalObjects:
     removal: GuardedDelete
     references: References
     accounts: Accounts
+    containers: ContainerServers
 
     @classmethod
     def of(cls, reader: ObjectReader, client: LocalSwift, newest: NewestState) -> LocalObjects:
@@ -36,4 +38,5 @@ class LocalObjects:
             GuardedDelete(newest, client),
             references,
             Accounts(client, references),
+            ContainerServers(reader.servers),
         )

@@ -1,8 +1,9 @@
-"""Symlinks: their targets, and how far the daemon follows them.
+"""Symlinks: their targets, how far the daemon follows them, and which of them it copies as links.
 
 Any user who may write a container can store a symlink to any object of any account, without the right to read
 that object: Swift checks this right when the link is read. The daemon reads with an operator's rights, which
-no server checks, so it follows a link only to where the link's writer could have read anyway.
+no server checks, so it follows a link only to where the link's writer could have read anyway. A store with
+symlinks gets the link itself, and no byte of its target.
 
 Headers of a link: ``swift.common.middleware.symlink``.
 """
@@ -18,6 +19,8 @@ from s3_sync.errors import ObjectRefused
 
 #: ``container``: within the container of the link; ``account``: within its account; ``never``: nowhere
 Follow = Literal["container", "account", "never"]
+#: where the targets of links must be that are copied as links: in what the mapping copies
+Within = Literal["container", "account"]
 
 #: the object server's header, and the symlink middleware's for ``?symlink=get``
 _NAMES = ("x-object-sysmeta-symlink-target", "x-symlink-target")
@@ -71,11 +74,28 @@ def check_followed(follow: Follow, account: str, container: str, target: LinkTar
             return
         if follow == "account" or (follow == "container" and target.container == container):
             return
-    where = target.container if target.account == account else f"{target.account}/{target.container}"
     raise ObjectRefused(
         "symlink_elsewhere",
-        f'a symlink into {where} is not followed, because follow_symlinks is "{follow}"',
+        f'a symlink into {_place(target, account)} is not followed, because follow_symlinks is "{follow}"',
     )
+
+
+def check_kept(within: Within, account: str, container: str, target: LinkTarget) -> None:
+    """Raise ObjectRefused (``symlink_elsewhere``) unless the mapping of this container, or of the account,
+    copies the container that a link leads to: only then is it known where a copy of the link must lead."""
+    is_copied = within == "account" or target.container == container
+    if is_copied and target.account == account and not target.container.startswith("\0"):
+        return
+    raise ObjectRefused(
+        "symlink_elsewhere",
+        f"a symlink into {_place(target, account)}, which this mapping does not copy",
+    )
+
+
+def is_version_of(container: str, account: str, target: LinkTarget) -> bool:
+    """Return whether a link leads to a version of an object of this container, which is the object itself to
+    clients."""
+    return target.account == account and target.container == _VERSIONS + container
 
 
 def is_versions_container(container: str) -> bool:
@@ -86,3 +106,8 @@ def is_versions_container(container: str) -> bool:
 def visible_container(container: str) -> str:
     """Return the container that clients see: the versioned container itself for its hidden one."""
     return container.removeprefix(_VERSIONS)
+
+
+def _place(target: LinkTarget, account: str) -> str:
+    """Return the container, with its account if that is another one."""
+    return target.container if target.account == account else f"{target.account}/{target.container}"

@@ -147,7 +147,7 @@ class StatusFiles:
         entry: dict[str, Any] = {
             "last_row": checkpoint.last_row,
             "last_verified_row": checkpoint.last_verified_row,
-            "aws_bucket": mapping.bucket,
+            "aws_bucket": mapping.configured_bucket,
             "policy": {
                 "copy_after": profile.copy_after,
                 "retain_local": profile.retain_local,
@@ -210,7 +210,8 @@ class StatusFiles:
             raise StateError(f"cannot remove status file {self._path(mapping)}: {error}") from error
 
     def _usable(self, entry: dict[str, Any], mapping: Mapping) -> bool:
-        if entry.get("aws_bucket", mapping.bucket) != mapping.bucket:
+        bucket = mapping.configured_bucket
+        if entry.get("aws_bucket", bucket) != bucket:
             return False
         if entry.get("destination", mapping.fingerprint) != mapping.fingerprint:
             return False
@@ -233,7 +234,7 @@ class StatusFiles:
         sharing = self._coverage.all_for(mapping.account, mapping.container)
         if any(plain.get("destination") == other.fingerprint for other in sharing):
             return suffixed
-        same_bucket = [each for each in sharing if each.bucket == plain.get("aws_bucket")]
+        same_bucket = [each for each in sharing if each.configured_bucket == plain.get("aws_bucket")]
         first = next(iter(same_bucket or sharing), mapping)
         return database if first.fingerprint == mapping.fingerprint else suffixed
 

@@ -18,9 +18,13 @@ from dataclasses import dataclass, field
 
 from s3_sync.model.outcomes import PAUSES
 from s3_sync.runtime.backoff import Backoff
+from s3_sync.state.container_records import SCHEMA as CONTAINERS
+from s3_sync.state.container_records import ContainerRecords
 from s3_sync.state.expiries import SCHEMA as EXPIRIES
 from s3_sync.state.expiries import Expiries
 from s3_sync.state.journal_file import JournalFile
+from s3_sync.state.left_segments import SCHEMA as LEFT_SEGMENTS
+from s3_sync.state.left_segments import LeftSegments
 from s3_sync.state.resets import SCHEMA as RESETS
 from s3_sync.state.resets import Resets
 from s3_sync.state.segment_cleanups import SCHEMA as DEPARTURES
@@ -126,11 +130,14 @@ class Journal:
 
     def __init__(self, path: str, backoff: Backoff) -> None:
         self._backoff = backoff
-        self._file = JournalFile(path, _SCHEMA + EXPIRIES + DEPARTURES + RESETS + UPLOADS)
+        schema = (_SCHEMA, CONTAINERS, EXPIRIES, DEPARTURES, LEFT_SEGMENTS, RESETS, UPLOADS)
+        self._file = JournalFile(path, "".join(schema))
         self._db = self._file.connection
         self._transaction, self._one, self._all = self._file.transaction, self._file.one, self._file.all
+        self.containers = ContainerRecords(self._file, backoff)
         self.expiries = Expiries(self._file, backoff)
         self.departures = SegmentCleanups(self._file)
+        self.left_segments = LeftSegments(self._file, backoff)
         self.uploads = Uploads(self._file)
         self.resets = Resets(self._file)
         self.uuid = self._identity()
@@ -244,6 +251,7 @@ class Journal:
         """The clock was set back to ``now``: everything scheduled by the old clock becomes due."""
         self.retry_now(mapping, (), now)
         self.expiries.clock_set_back(mapping, now)
+        self.left_segments.clock_set_back(mapping, now)
         with self._transaction():
             self._db.execute(
                 "UPDATE ranges SET due = ? WHERE mapping = ? AND due > ?",
@@ -289,7 +297,7 @@ class Journal:
 
     def has_entries(self, mapping: str) -> bool:
         """Returns whether anything is left to do for a mapping whose databases are all gone."""
-        tables = ("unsettled", "uploads", "begins", "expiries", "departures")
+        tables = ("unsettled", "uploads", "begins", "expiries", "departures", "left_segments")
         return any(self._one(f"SELECT 1 FROM {table} WHERE mapping = ? LIMIT 1", mapping) for table in tables)
 
     def reset(self, mapping: str) -> None:

@@ -27,8 +27,8 @@ class JournalEdit:
         self._path = path
 
     def retry(self, mapping: str, names: Sequence[str], now: float) -> int:
-        """Make failures due now, including quarantined ones and expired copies that could not be deleted;
-        returns their number."""
+        """Make failures due now, including quarantined ones, expired copies that could not be deleted, and
+        the metadata of the container, whose name is empty; returns their number."""
 
         def change(db: sqlite3.Connection, name: str) -> int:
             found = db.execute(
@@ -41,6 +41,11 @@ class JournalEdit:
                 " WHERE mapping = ? AND name = ? AND attempts > 0",
                 (now, mapping, name),
             ).rowcount
+            if not name:
+                found += db.execute(
+                    "UPDATE containers SET next_try = min(next_try, ?) WHERE mapping = ? AND attempts > 0",
+                    (now, mapping),
+                ).rowcount
             return int(found > 0)
 
         return self._change(names, change)

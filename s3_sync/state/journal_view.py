@@ -11,6 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 from s3_sync.errors import StateError
+from s3_sync.state.container_records import COLUMNS as CONTAINER_COLUMNS
+from s3_sync.state.container_records import ContainerRecord
 from s3_sync.state.delete_count import META_KEY, DeleteCount, read_count
 from s3_sync.state.expiries import Entry, Expiry
 from s3_sync.state.journal import QUARANTINE, RETRY, WAITING, DueRange, Unsettled
@@ -37,7 +39,8 @@ class FailureCounts:
     ``oldest_delete``: the same for deletes, which do not count for ``oldest``.
     ``retrying_size``: bytes of retried objects.
     ``expiring``: expired copies that could not be deleted.
-    ``reasons``: number by reason, including ``expiring``.
+    ``metadata``: 1 if the container's own metadata cannot be sent.
+    ``reasons``: number by reason, including ``expiring`` and ``metadata``.
     ``elsewhere``: failures because of segments in other containers, number by detail, which names the
     container; at most MAX_CONTAINERS.
     """
@@ -45,6 +48,7 @@ class FailureCounts:
     retrying: int = 0
     quarantined: int = 0
     expiring: int = 0
+    metadata: int = 0
     retrying_size: int = 0
     oldest: str = ""
     oldest_delete: str = ""
@@ -95,10 +99,14 @@ class JournalView:
         ):
             expiring += number
             reasons[reason] = reasons.get(reason, 0) + number
+        container = self.container(mapping)
+        if container.attempts:
+            reasons[container.reason] = reasons.get(container.reason, 0) + 1
         return FailureCounts(
             retrying=count[RETRY],
             quarantined=count[QUARANTINE],
             expiring=expiring,
+            metadata=int(container.attempts > 0),
             retrying_size=size[RETRY],
             oldest=oldest[False],
             oldest_delete=oldest[True],
@@ -138,9 +146,17 @@ class JournalView:
         """Return when the copy of a moved object must be deleted; None if it does not expire."""
         return next(iter(self._expiries("name = ?", mapping, name)), None)
 
+    def container(self, mapping: str) -> ContainerRecord:
+        """Return what was last sent of the container's own metadata, and whether that fails now."""
+        rows = self._all(f"SELECT {CONTAINER_COLUMNS} FROM containers WHERE mapping = ?", mapping)
+        return ContainerRecord.of_row(rows[0]) if rows else ContainerRecord()
+
     def mappings(self) -> frozenset[str]:
         """Return the mappings that have failures, waiting objects or expiries."""
-        rows = self._all("SELECT mapping FROM unsettled UNION SELECT mapping FROM expiries")
+        rows = self._all(
+            "SELECT mapping FROM unsettled UNION SELECT mapping FROM expiries"
+            " UNION SELECT mapping FROM containers WHERE attempts > 0"
+        )
         return frozenset(mapping for (mapping,) in rows)
 
     def ranges(self, mapping: str, database: str) -> tuple[DueRange, ...]:

@@ -25,6 +25,7 @@ from s3_sync.daemon.reload import ConfigReloader, ReloadTarget
 from s3_sync.daemon.sd_notify import Manager
 from s3_sync.daemon.start import LoadedConfig, StartOptions
 from s3_sync.providers.registry import Registry
+from s3_sync.providers.remote_references import RemoteAccounts
 from s3_sync.providers.wrappers.instrument import Observers
 from s3_sync.providers.wrappers.rate_limits import LimiterRegistry
 from s3_sync.runtime.backoff import exponential
@@ -126,4 +127,5 @@ def _build(settings: Settings, once: bool, shard: ProcessShard, stack: ExitStack
         local=LocalObjects.of(reader, client, NewestState(reader.rings, reader.servers)),
         journal=journal,
         statuses=statuses,
+        remote_accounts=RemoteAccounts(Clock().now),
     )

@@ -20,9 +20,9 @@ from s3_sync.state.journal import Counts
 from s3_sync.sync.lifecycle.account_segment_index import AccountSegmentIndex
 from s3_sync.sync.lifecycle.bucket_expiry_rule import BucketExpiryRule
 from s3_sync.sync.lifecycle.release import LifecycleState
-from s3_sync.sync.lifecycle.segment_cleanup import CleanupLedger, SegmentCleaner
+from s3_sync.sync.lifecycle.segment_cleanup import CleanupLedger
 from s3_sync.sync.lifecycle.segment_index import SegmentIndex
-from s3_sync.sync.lifecycle.segment_sweep import SegmentSweep
+from s3_sync.sync.lifecycle.sweeps import Sweeps, SweepServices
 from s3_sync.sync.passes.cursors import DatabaseScope
 from s3_sync.sync.passes.database import DatabaseCrawl
 from s3_sync.sync.passes.expiry import ExpiryPass
@@ -89,7 +89,7 @@ class ContainerCrawl:
         self._lifecycle = LifecycleState(cleanups, segment_index, account_index)
         #: index of a sharded container out of which objects are moved
         self._container_index: AccountSegmentIndex | None = None
-        self._sweep = SegmentSweep(context, mapping, self._lifecycle, self._new_cleaner)
+        self._sweeps = Sweeps(context, mapping, self._lifecycle, self._sweep_services)
         self._gate = context.registry.limiter(mapping)
         self._closed = False
         self._large = LargeObjects(
@@ -104,7 +104,9 @@ class ContainerCrawl:
     @property
     def outstanding(self) -> Counts:
         counts = self._context.journal.counts(self.key)
-        return replace(counts, retrying=counts.retrying + self._expiry_pass.failing)
+        metadata = int(self._context.journal.containers.load(self.key).attempts > 0)
+        failing = self._expiry_pass.failing + self._sweeps.failing + metadata
+        return replace(counts, retrying=counts.retrying + failing)
 
     @property
     def has_leftovers(self) -> bool:
@@ -132,7 +134,7 @@ class ContainerCrawl:
         """Whether the last attempt at any of its tasks failed."""
         return (
             self._backoff.is_failing
-            or self._sweep.failed
+            or self._sweeps.failed
             or self._expiry_rule.failing
             or any(database.is_failing for database in self._databases.values())
             or (self._context.once and (self._closed or self._holds_deletes))
@@ -208,7 +210,7 @@ class ContainerCrawl:
             last = next(outcome for outcome in outcomes if outcome.reason in OUTAGE_REASONS)
             self._outage = f"{last.reason}: {last.detail}"
         if not self._outage and not (more and self._context.once):
-            more = self._sweep.step() or more
+            more = self._sweeps.step() or more
         if self._context.once and not more:
             more = self._large.wait() or (self._batches is not None and self._batches.stragglers.wait())
         return more
@@ -279,12 +281,9 @@ class ContainerCrawl:
             return is_outage(tried, 1)
         return is_outage(tried, 1) and not self._row_services().lookup.store_answers()
 
-    def _new_cleaner(self) -> SegmentCleaner:
-        context, bucket = self._context, self._row_services().bucket
-        return SegmentCleaner(
-            self.mapping, bucket, context.local, self._lifecycle.cleanups, context.parts,
-            self._batch_runner().move_segments,
-        )  # fmt: skip
+    def _sweep_services(self) -> SweepServices:
+        services = self._row_services()
+        return SweepServices(services.bucket, services.delete_limiter, self._batch_runner().move_segments)
 
     def _abort_orphans(self) -> None:
         """Abort orphaned uploads at the start and once per ORPHAN_CHECK_INTERVAL."""
@@ -328,7 +327,7 @@ class ContainerCrawl:
             log.warning("%s: the system clock was set back", self.mapping.label)
             self._context.journal.clock_set_back(self.key, now)
             self._abort_orphans_at = float("-inf")
-            self._sweep.clock_was_set_back()
+            self._sweeps.clock_was_set_back()
             for database in self._databases.values():
                 database.wake()
         if abs(now - self._listed_at) > REPLICA_LIST_TTL:
@@ -358,6 +357,7 @@ class ContainerCrawl:
             self._batch_runner(),
             self._lifecycle.segment_index,
             context.brokers,
+            context.local.containers,
         )
 
     def _row_services(self) -> RowServices:

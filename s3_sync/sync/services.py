@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from s3_sync.cluster.databases import LocalDatabases
 from s3_sync.cluster.services import LocalObjects
 from s3_sync.daemon.job import Pools
 from s3_sync.daemon.services import Services
 from s3_sync.daemon.task_pool import TaskPool
+from s3_sync.providers.remote_references import RemoteAccounts
 from s3_sync.runtime.concurrency import Pool
 from s3_sync.state.checkpoint import StatusFiles
 from s3_sync.state.journal import Journal
@@ -16,12 +17,13 @@ from s3_sync.state.journal import Journal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncServices(Services):
-    """Access to the local cluster, and the state files of this process."""
+    """Access to the local cluster, the state files of this process, and what is known of remote accounts."""
 
     brokers: LocalDatabases
     local: LocalObjects
     journal: Journal
     statuses: StatusFiles
+    remote_accounts: RemoteAccounts = field(default_factory=RemoteAccounts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,5 +36,5 @@ class Context(SyncServices):
 
     @classmethod
     def of(cls, services: SyncServices, pools: Pools) -> Context:
-        shared = {field.name: getattr(services, field.name) for field in fields(SyncServices)}
+        shared = {each.name: getattr(services, each.name) for each in fields(SyncServices)}
         return cls(**shared, workers=pools.workers, parts=pools.parts, large=pools.large)

@@ -10,8 +10,9 @@ from s3_sync.largeobject.plan import plan_parts
 from s3_sync.model.objects import ByteRange, LocalInfo, ObjectInfo, ObjectMeta
 from s3_sync.providers.base import Limits, Part
 from s3_sync.providers.limits import check_limits
-from s3_sync.transfer.large_upload import LargeObject, in_parallel
+from s3_sync.transfer.large_object import LargeObject
 from s3_sync.transfer.multipart import part_size
+from s3_sync.transfer.parallel import in_parallel
 from s3_sync.transfer.upload import remote_meta
 from s3_sync.transfer.upload_session import Precondition, TransferContext, open_upload
 
@@ -36,7 +37,7 @@ def update_metadata(
     ObjectRefused, PreconditionFailed, any RemoteError.
     """
     bucket = context.bucket
-    meta = remote_meta(info)
+    meta = remote_meta(info, bucket.features)
     in_one_request = info.size <= bucket.limits.max_copy
     if info.md5 is not None and not (in_one_request and info.md5 == remote.etag):
         meta = meta.marked(swift_etag=info.md5)  # the copy's ETag need not be an MD5
@@ -81,5 +82,5 @@ def _copy_in_parts(
                 )
             return replace(copied, md5=part.md5 or copied.md5)
 
-        parts = in_parallel(context, ranges, copy)
+        parts = in_parallel(context.parts, ranges, copy)
         upload.complete(parts, condition)

@@ -10,9 +10,12 @@ from typing import Protocol
 
 from s3_sync.errors import Deferred, RemoteError, RemoteUnavailable, Throttled
 from s3_sync.model.objects import ObjectMeta
+from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket, MultipartUpload, Part
 from s3_sync.runtime.concurrency import Pool, SerialPool
+from s3_sync.runtime.key_locks import KeyLocks
 from s3_sync.state.expiries import Expiry
+from s3_sync.state.left_segments import LeftSegment
 
 log = logging.getLogger("s3-sync")
 
@@ -21,8 +24,8 @@ CREATE_ATTEMPTS = 2
 
 
 class Ledger(Protocol):
-    """Records durably which uploads are open at the store, which copies expire, and whether there are
-    manifests."""
+    """Records durably which uploads are open at the store, which copies expire, which segments may be left
+    behind, and whether there are manifests."""
 
     def starting(self, name: str) -> int:
         """Record that an upload is about to be requested: it may be open from now on, until the outcome is
@@ -48,6 +51,15 @@ class Ledger(Protocol):
     def expires(self, expiry: Expiry) -> None:
         """Record that this copy is about to be all that is left of an object, and is to be deleted at its
         expiry."""
+        ...
+
+    def segments_left(self, segments: Sequence[LeftSegment], due: float | None = None) -> None:
+        """Record that no large object at the store may soon name these segments any more, or yet. ``due``:
+        when to look at them, in seconds since the epoch; None: after a while."""
+        ...
+
+    def segments_named(self, segments: Sequence[LeftSegment]) -> None:
+        """Record that a large object at the store names these segments now."""
         ...
 
     def manifest_written(self) -> None:
@@ -83,6 +95,12 @@ class NoLedger:
     def expires(self, expiry: Expiry) -> None:
         pass
 
+    def segments_left(self, segments: Sequence[LeftSegment], due: float | None = None) -> None:
+        pass
+
+    def segments_named(self, segments: Sequence[LeftSegment]) -> None:
+        pass
+
     def manifest_written(self) -> None:
         pass
 
@@ -93,13 +111,14 @@ class NoLedger:
 @dataclass(frozen=True, slots=True)
 class Precondition:
     """The precondition of a write: ``if_absent``: nothing exists; ``if_match``: exactly this ETag; neither:
-    none.
+    none. ``replaces``: X-Timestamp of the latter, if the store is a Swift.
 
     A bucket without conditional writes is written to unconditionally.
     """
 
     if_absent: bool = False
     if_match: str | None = None
+    replaces: Timestamp | None = None
 
     def for_bucket(self, bucket: Bucket) -> Precondition:
         """Return the part of the precondition that this bucket supports."""
@@ -107,6 +126,7 @@ class Precondition:
         return Precondition(
             if_absent=self.if_absent and features.put_if_absent,
             if_match=self.if_match if features.put_if_match else None,
+            replaces=self.replaces,
         )
 
 
@@ -114,13 +134,16 @@ class Precondition:
 class TransferContext:
     """``parts``: the pool for parts of large objects; its size limits the parts in transfer over all objects.
     ``count`` is called with the number of bytes read from Swift, as they are read. ``fits``: whether an
-    object of this many bytes may be sent by the current batch."""
+    object of this many bytes may be sent by the current batch. ``locks``: of what is being sent, by container
+    and name: a segment that several large objects name, or that has a row of its own, is sent by one thread,
+    and the others find it there."""
 
     bucket: Bucket
     count: Callable[[int], None]
     parts: Pool = field(default_factory=SerialPool)
     ledger: Ledger = field(default_factory=NoLedger)
     fits: Callable[[int], bool] = lambda size: True
+    locks: KeyLocks = field(default_factory=KeyLocks)
 
     def ensure_inline(self, size: int) -> None:
         """Raise Deferred for an object that has to wait for the lane of large objects."""

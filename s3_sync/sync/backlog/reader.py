@@ -98,8 +98,10 @@ class MappingBacklog:
 
     @property
     def failing(self) -> int:
-        """Objects whose last attempt failed, including quarantined ones and expired copies."""
-        return self.troubles.retrying + self.troubles.quarantined + self.troubles.expiring
+        """Objects whose last attempt failed, including quarantined ones and expired copies, and the
+        container's metadata."""
+        troubles = self.troubles
+        return troubles.retrying + troubles.quarantined + troubles.expiring + troubles.metadata
 
     @property
     def errors(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from s3_sync.cluster.accounts import AccountNames
 from s3_sync.errors import SyncError
 from s3_sync.runtime.concurrency import Clock
+from s3_sync.runtime.turn import Turn
 
 #: how long a scan stays valid: at least, and as a multiple of its duration; in seconds
 SCAN_TTL, SCAN_TTL_FACTOR = 3600.0, 20.0
@@ -19,8 +20,6 @@ SCAN_TTL, SCAN_TTL_FACTOR = 3600.0, 20.0
 SCAN_REST, SCAN_REST_FACTOR = 60.0, 10.0
 #: shortest delay, in seconds, before a row that waits for a scan is tried again
 RETRY_DELAY = 5.0
-#: a sweep whose owner is silent for longer, in seconds, may be taken over
-SWEEPER_TIMEOUT = 600.0
 
 
 class AccountSegmentIndex:
@@ -36,8 +35,8 @@ class AccountSegmentIndex:
         self._ttl = SCAN_TTL
         #: whether the last scan failed
         self.failing = False
-        self._sweeper: object = None
-        self._sweeper_seen = 0.0
+        #: whose sweep scans the account for segments to delete
+        self.sweep_turn = Turn(clock.now)
 
     @property
     def known(self) -> bool:
@@ -65,20 +64,6 @@ class AccountSegmentIndex:
         """When to call ``is_current_for`` again after it returned False."""
         now = self._now()
         return max(min(self._next, now + self._rest), now + RETRY_DELAY)
-
-    def acquire_sweep(self, owner: object) -> bool:
-        """Whether ``owner`` may scan the account for segments to delete. Call it before each slice of the
-        sweep."""
-        now = self._now()
-        if self._sweeper not in (None, owner) and 0 <= now - self._sweeper_seen <= SWEEPER_TIMEOUT:
-            return False
-        self._sweeper, self._sweeper_seen = owner, now
-        return True
-
-    def end_sweep(self, owner: object) -> None:
-        """Let another owner sweep."""
-        if self._sweeper is owner:
-            self._sweeper = None
 
     def advance(self, seconds: float) -> bool:
         """Continue a scan that is due for this many seconds. Returns whether there is more to do right away.

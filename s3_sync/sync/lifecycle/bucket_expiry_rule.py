@@ -40,7 +40,7 @@ class BucketExpiryRule:
         If the mapping no longer has the option, the rule that an earlier configuration wrote is disabled.
         Raises StateError.
         """
-        now, days = self._now(), self._mapping.profile.remote_days
+        now, days = self._now(), self._mapping.rule_days
         if now < self._check_at:
             return
         noted = self._journal.get_meta(self._key, EXPIRY_KEY)

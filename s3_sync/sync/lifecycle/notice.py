@@ -22,8 +22,10 @@ def describe_move(mapping: Mapping) -> str:
     profile = mapping.profile
     when = f"{_days(profile.copy_after)} after their last change" if profile.copy_after else "at once"
     text = f'{mapping.label}: objects leave this cluster {when}, for bucket "{mapping.bucket}"'
-    if profile.remote_days:
-        text += f"; the store deletes them {_days(profile.remote_days * 86400)} later: then no copy remains"
+    if mapping.rule_days:
+        text += f"; the store deletes them {_days(mapping.rule_days * 86400)} later: then no copy remains"
+    elif mapping.lifetime.seconds:
+        text += f"; the store deletes them {_days(mapping.lifetime.seconds)} after that: then no copy remains"
     return text
 
 

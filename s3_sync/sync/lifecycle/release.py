@@ -18,8 +18,10 @@ from s3_sync.state.expiries import Expiry
 from s3_sync.sync.lifecycle.account_segment_index import AccountSegmentIndex
 from s3_sync.sync.lifecycle.segment_cleanup import CleanupLedger
 from s3_sync.sync.lifecycle.segment_index import SegmentIndex
-from s3_sync.transfer.decide import Decision, decide, is_older_version_of
-from s3_sync.transfer.large_upload import LargeObject, has_manifest, large_kind
+from s3_sync.transfer.copy_rules import CopyRules
+from s3_sync.transfer.large_object import LargeObject, large_kind
+from s3_sync.transfer.large_upload import has_manifest
+from s3_sync.transfer.native_upload import note_expiring_segments
 from s3_sync.transfer.source import OpenObject
 from s3_sync.transfer.upload_session import TransferContext
 
@@ -55,12 +57,15 @@ class Release:
         mapping: Mapping,
         sending: TransferContext,
         removal: GuardedDelete,
+        rules: CopyRules,
         lifecycle: LifecycleState | None = None,
     ) -> None:
         self._mapping = mapping
+        self._sending = sending
         self._bucket = sending.bucket
         self._ledger = sending.ledger
         self._removal = removal
+        self._rules = rules
         self._lifecycle = lifecycle
         self._cleanups = (
             None if lifecycle is None or mapping.profile.retain_local_segments else lifecycle.cleanups
@@ -87,7 +92,7 @@ class Release:
 
     def check_movable(self, local: OpenObject) -> None:
         """Raise ObjectRefused for an object that a copy of its bytes and metadata would not replace."""
-        if local.kind == "symlink":
+        if local.kind == "symlink" and local.info.meta.link is None:
             raise ObjectRefused("symlink", "a symlink is not moved: the remote copy would be of its target")
         kind = large_kind(local)
         if kind == "dlo" and local.info.size:
@@ -96,6 +101,8 @@ class Release:
             )
         orphans = _LEFT_BEHIND | {"x-object-manifest"} if kind == "slo" else _LEFT_BEHIND
         present = [name for name, value in local.headers.items() if value]
+        if local.info.origin is not None:  # marks of another cluster's daemon are no metadata of a user
+            present = [name for name in present if not _is_forged_mark(name)]
         if lost := sorted(name for name in present if name in orphans or _is_forged_mark(name)):
             raise ObjectRefused("metadata_not_copied", f"the remote copy would lack {', '.join(lost)}")
 
@@ -114,7 +121,10 @@ class Release:
         Raises CopyUnproven if the copy is not as expected, LocalChanged if a client changed the object
         meanwhile, SegmentChanged if a DLO's segments changed, StateError.
         """
-        self._note_expiry(version, self._prove(local, seen, large))
+        copy = self._prove(local, seen, large)
+        self._note_expiry(version, copy)
+        if large is not None and large.plan is not None and copy.expires is not None:
+            note_expiring_segments(self._sending, large, copy.expires)
         if large is None or self._cleanups is None:
             self._remove(local.name, version)
             return
@@ -132,13 +142,12 @@ class Release:
                 raise CopyUnproven(
                     "the store does not show the copy yet; the local object is kept"
                 ) from error
-        decision = decide(local, seen) if large is None else decide(large.info, seen, large.matches_stored)
-        if decision is not Decision.NOOP or is_older_version_of(seen, local):
+        if not self._rules.is_proof(local if large is None else large.info, seen, large):
             why = _LOST_UNDERSCORES if lost_underscores(local.meta, seen.meta) else ""
             raise CopyUnproven(f"the remote copy differs from what was sent{why}; the local object is kept")
         if large is None:
             return seen
-        if not proven and not has_manifest(self._bucket, large, seen):
+        if not proven and not has_manifest(self._sending, large, seen):
             raise CopyUnproven(
                 "the stored manifest differs from the one that was sent; the local object is kept"
             )
@@ -147,7 +156,7 @@ class Release:
 
     def _note_expiry(self, version: Present, copy: ObjectInfo) -> None:
         """Write down when the copy expires: once the local object is gone, nothing else records it."""
-        if self._mapping.profile.expires_copies and copy.meta.delete_at is not None:
+        if self._mapping.expires_copies and copy.meta.delete_at is not None:
             mark = copy.meta.marks.get("swift-timestamp", "")
             data = version.data_timestamp.internal
             self._ledger.expires(Expiry(copy.name, copy.meta.delete_at, data, mark))

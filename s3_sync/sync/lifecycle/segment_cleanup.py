@@ -6,7 +6,8 @@ of the account must show first which other objects name them. A segment is delet
 
 1. its manifest was deleted by us, and not by a client or for another version;
 2. it lies where segments of this container's manifests may lie (``largeobject.segment_places``);
-3. the store has a copy right now, and with it a manifest that names the segment with its size and MD5;
+3. the store has a copy right now, and with it a manifest that names the segment with its size and MD5; a
+   store with large objects of its own has its copy of the segment, too;
 4. no manifest and no symlink in the account names it (``cluster.references`` lists what it cannot see);
 5. the version in Swift has that size and MD5 and is not newer than the copied one;
 6. it has no metadata of its own, which no manifest carries, and Swift keeps no versions of it;
@@ -24,17 +25,17 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 from s3_sync.cluster.newest import Deleted, Present
-from s3_sync.cluster.references import Place
 from s3_sync.cluster.segments import ManifestSegments
 from s3_sync.cluster.services import LocalObjects
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import LocalChanged, SegmentChanged, SyncError
-from s3_sync.largeobject.manifest import Manifest, Segment
+from s3_sync.largeobject.manifest import Segment
+from s3_sync.largeobject.naming import Place
 from s3_sync.largeobject.segment_places import may_hold_segments
 from s3_sync.model.outcomes import Kind, Outcome
 from s3_sync.model.rows import Row
@@ -43,7 +44,9 @@ from s3_sync.providers.base import Bucket
 from s3_sync.runtime.concurrency import Pool
 from s3_sync.runtime.log_once import LogOnce
 from s3_sync.state.segment_cleanups import SegmentCleanup, SegmentCleanups
-from s3_sync.transfer.large_upload import LargeObject, stored_manifest
+from s3_sync.transfer.large_object import LargeObject
+from s3_sync.transfer.large_upload import stored_manifest
+from s3_sync.transfer.native_copy import proven_segments
 
 log = logging.getLogger("s3-sync")
 
@@ -91,11 +94,13 @@ class SegmentToDelete:
 
 @dataclass(frozen=True, slots=True)
 class PendingCleanup:
-    """A large object whose segments are to be deleted. ``target``: of a DLO, where they lie."""
+    """A large object whose segments are to be deleted. ``target``: of a DLO, where they lie. ``etag``: what
+    the mark of a copy says that was made of its manifest; empty if an earlier version has recorded it."""
 
     cleanup: SegmentCleanup
     target: str
     segments: tuple[SegmentToDelete, ...]
+    etag: str = ""
 
 
 def segments_to_delete(large: LargeObject) -> tuple[SegmentToDelete, ...]:
@@ -126,9 +131,8 @@ class CleanupLedger:
         """Record a cleanup before the manifest is deleted, and again with ``gone`` afterwards. Raises
         StateError."""
         target = None if large.is_static else large.target
-        text = json.dumps(
-            {"target": target, "segments": [_packed(each) for each in segments_to_delete(large)]}
-        )
+        segments = [_packed(each) for each in segments_to_delete(large)]
+        text = json.dumps({"target": target, "segments": segments, "etag": large.identity})
         version = large.info.data_timestamp.internal
         self._cleanups.note(self._key, SegmentCleanup(large.info.name, version, gone, text))
 
@@ -219,7 +223,7 @@ class SegmentCleaner:
 
     def _finish(self, pending: PendingCleanup, named: set[Place]) -> None:
         cleanup = pending.cleanup
-        stored = stored_manifest(self._bucket, cleanup.name)
+        stored = self._stored_segments(pending)
         mapping = self._mapping
         here = self._local.segments.of(mapping.account, mapping.container, mapping.profile.segment_containers)
         own = [each for each in pending.segments if each.segment.container == mapping.container]
@@ -243,6 +247,15 @@ class SegmentCleaner:
             self._ledger.settle(cleanup)
             self._ledger.log_once.clear(cleanup.name)
 
+    def _stored_segments(self, pending: PendingCleanup) -> Collection[Segment]:
+        """The segments whose bytes the store has."""
+        name = pending.cleanup.name
+        if self._bucket.features.native_large_objects:
+            segments = [each.segment for each in pending.segments]
+            return proven_segments(self._bucket, name, segments, pending.etag, self._pool)
+        stored = stored_manifest(self._bucket, name)
+        return () if stored is None else stored.segments
+
     def _may_hold(self, container: str) -> bool:
         profile = self._mapping.profile
         return may_hold_segments(container, self._mapping.container, profile.segment_containers)
@@ -261,7 +274,7 @@ class SegmentCleaner:
     def _remove(
         self,
         here: ManifestSegments,
-        stored: Manifest | None,
+        stored: Collection[Segment],
         named: set[Place],
         to_delete: SegmentToDelete,
     ) -> str:
@@ -271,7 +284,7 @@ class SegmentCleaner:
             return ELSEWHERE  # recorded by an earlier version, or the configuration has changed since
         if to_delete.place in named:
             return NAMED
-        if stored is None or segment not in stored.segments:
+        if segment not in stored:
             return UNPROVEN
         try:
             state = here.newest(segment)
@@ -302,9 +315,8 @@ def _read(cleanup: SegmentCleanup) -> PendingCleanup:
     """Raises ValueError, TypeError or KeyError for text that ``CleanupLedger.note`` did not write."""
     Timestamp.parse(cleanup.version)
     noted = json.loads(cleanup.segments)
-    return PendingCleanup(
-        cleanup, noted["target"] or "", tuple(_unpacked(entry) for entry in noted["segments"])
-    )
+    segments = tuple(_unpacked(entry) for entry in noted["segments"])
+    return PendingCleanup(cleanup, noted["target"] or "", segments, str(noted.get("etag", "")))
 
 
 def _packed(each: SegmentToDelete) -> list[str | int]:

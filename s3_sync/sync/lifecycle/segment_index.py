@@ -13,9 +13,10 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from s3_sync.cluster.brokers import ContainerDb
-from s3_sync.cluster.references import Named, References, may_name
+from s3_sync.cluster.references import References
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import ObjectRefused
+from s3_sync.largeobject.naming import Named, may_name
 from s3_sync.model.rows import Row
 
 #: rows per read

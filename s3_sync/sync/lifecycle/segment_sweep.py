@@ -1,15 +1,16 @@
-"""Schedules the deletion of moved objects' segments: a slice per step, one container at a time."""
+"""Schedules sweeps, which delete segments that nothing names any more: a slice per step."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
 
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import SyncError
 from s3_sync.runtime.log_once import LogOnce
-from s3_sync.sync.lifecycle.release import LifecycleState
-from s3_sync.sync.lifecycle.segment_cleanup import SegmentCleaner
+from s3_sync.runtime.turn import Turn
 from s3_sync.sync.services import Context
 
 log = logging.getLogger("s3-sync")
@@ -19,20 +20,34 @@ log = logging.getLogger("s3-sync")
 SWEEP_INTERVAL, SWEEP_SLICE, SWEEP_REST_FACTOR = 60.0, 2.0, 10.0
 
 
+class Cleaner(Protocol):
+    """One sweep. ``failed``: it left something that another one has to delete."""
+
+    failed: bool
+
+    def run(self) -> Iterator[None]:
+        """Yields between steps, so that the caller can do other work. Raises SyncError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SweepTask:
+    """What the sweeps of a mapping do. ``what``: for the log. ``turn``: of those that read the same
+    account, None if others do not matter."""
+
+    what: str
+    is_due: Callable[[], bool]
+    new_cleaner: Callable[[], Cleaner]
+    turn: Callable[[], Turn | None]
+
+
 class SegmentSweep:
     """The sweeps of one mapping. ``failed``: the last one left segments that another one has to delete."""
 
-    def __init__(
-        self,
-        context: Context,
-        mapping: Mapping,
-        lifecycle: LifecycleState,
-        new_cleaner: Callable[[], SegmentCleaner],
-    ) -> None:
+    def __init__(self, context: Context, mapping: Mapping, task: SweepTask) -> None:
         self._context = context
         self._mapping = mapping
-        self._lifecycle = lifecycle
-        self._new_cleaner = new_cleaner
+        self._task = task
         self._log_once = LogOnce()
         self._running: Iterator[None] | None = None
         self._started = 0.0
@@ -48,9 +63,9 @@ class SegmentSweep:
 
         A scan of the account may take long, so the next one starts only after a multiple of that time.
         """
-        now, cleanups = self._context.clock.now, self._lifecycle.cleanups
+        now, task = self._context.clock.now, self._task
         if self._running is None:
-            if now() < self._next or self._mapping.profile.retain_local or cleanups.is_empty():
+            if now() < self._next or not task.is_due():
                 return False
             if not self._acquire():
                 return False
@@ -64,23 +79,22 @@ class SegmentSweep:
                     return True
         except SyncError as error:
             level = self._log_once.level_for("sweep", type(error).__name__)
-            message = "%s: deletion of segments of moved objects is postponed: %s"
-            log.log(level, message, self._mapping.label, error)
+            log.log(level, "%s: %s is postponed: %s", self._mapping.label, task.what, error)
             self.failed = True
         self._running = None
-        if self._lifecycle.account_index is not None:
-            self._lifecycle.account_index.end_sweep(self)
+        if (turn := task.turn()) is not None:
+            turn.end(self)
         if self._context.once:
-            return not self.failed and not cleanups.is_empty()
+            return not self.failed and task.is_due()
         self._next = now() + max(SWEEP_INTERVAL, SWEEP_REST_FACTOR * (now() - self._started))
         return False
 
     def _acquire(self) -> bool:
-        """Each sweep scans the whole account, so only one container of an account sweeps at a time."""
-        account_index = self._lifecycle.account_index
-        return account_index is None or self._context.once or account_index.acquire_sweep(self)
+        """Each sweep scans the whole account, so only one mapping of an account sweeps at a time."""
+        turn = self._task.turn()
+        return turn is None or self._context.once or turn.acquire(self)
 
     def _sweep(self) -> Iterator[None]:
-        cleaner = self._new_cleaner()
+        cleaner = self._task.new_cleaner()
         yield from cleaner.run()
         self.failed = cleaner.failed

@@ -6,10 +6,12 @@ import logging
 
 from s3_sync.cluster.brokers import ContainerDb
 from s3_sync.cluster.client import VERSIONING
+from s3_sync.cluster.container_servers import ContainerServers
 from s3_sync.cluster.databases import LocalDatabases
 from s3_sync.daemon.delay_queue import backoff_delay
 from s3_sync.errors import LocalError, LocalMissing
 from s3_sync.sync.lifecycle.segment_index import SegmentIndex
+from s3_sync.sync.passes.container_metadata import ContainerMetadataPass
 from s3_sync.sync.passes.cursors import Cursors, DatabaseScope
 from s3_sync.sync.passes.deferred import DeferredRows
 from s3_sync.sync.passes.primary import PrimaryPass
@@ -35,6 +37,7 @@ class DatabaseCrawl:
         batches: BatchRunner,
         segment_index: SegmentIndex,
         brokers: LocalDatabases,
+        servers: ContainerServers,
     ) -> None:
         self._scope = scope
         self._mapping = scope.mapping
@@ -49,6 +52,7 @@ class DatabaseCrawl:
         self._primary = PrimaryPass(scope, cursors, deferred, services, batches)
         self._verify = VerifyPass(scope, cursors, deferred, services, batches)
         self._reset = ResetPass(scope, cursors, deferred, services, batches)
+        self._metadata = ContainerMetadataPass(scope, services.bucket, servers)
         #: fingerprint of the files when all work was done, and when to read them even if they are unchanged
         self._done_fingerprint: object = None
         self._wake = 0.0
@@ -88,12 +92,15 @@ class DatabaseCrawl:
     def _step(self, limit: int) -> PassResult:
         fingerprint = self._replica.fingerprint()
         idle = fingerprint == self._done_fingerprint and self._now() < self._wake
-        if fingerprint is None or (idle and not self._reset.is_requested()):
+        idle = idle and not (self._reset.is_requested() or self._metadata.is_due())
+        if fingerprint is None or idle:
             return NOTHING
         self._done_fingerprint = None  # until all work is done
         with self._replica.open() as db:
             # A deleted container is read, too: its last rows are the deletes that emptied it.
             self._check_movable(db)
+            if not self._metadata.run(db):
+                return NOTHING
             if db.has_several_policies():
                 self._services.check_all_policies()
             self._cursors.load(db)
@@ -112,7 +119,7 @@ class DatabaseCrawl:
             if not self._primary.is_late:
                 result += self._verify.run(db, limit)
             result += self._reset.run(db, limit)
-        self._wake = min(self._verify.wake, self._deferred.next_due(), self._reset.wake)
+        self._wake = min(self._verify.wake, self._deferred.next_due(), self._reset.wake, self._metadata.wake)
         self._done_fingerprint = None if result.has_more else fingerprint
         return result
 

@@ -76,7 +76,7 @@ class ExpiryPass:
 
     def _due(self, limit: int) -> list[Entry]:
         profile = self._mapping.profile
-        if not profile.expires_copies or self._context.stop.is_set():
+        if not self._mapping.expires_copies or self._context.stop.is_set():
             return []
         now = self._context.clock.now()
         next_try = now

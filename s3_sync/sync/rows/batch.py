@@ -32,6 +32,7 @@ OUTAGE_REASONS = frozenset(
         "remote_not_found",  # of the bucket
         "remote_refused",
         "local_unavailable",
+        "target_is_source",
     }
 )
 #: failure reasons that affect all objects, if the store gives them for other requests as well

@@ -18,6 +18,9 @@ from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket
 from s3_sync.providers.limits import check_limits
 from s3_sync.sync.rows.remote_state import LISTING_TIME_RESOLUTION, ListedState, Presumption, RemoteState
+from s3_sync.transfer.decide import has_manifest_mark, is_newer
+from s3_sync.transfer.native_copy import note_left_segments
+from s3_sync.transfer.upload_session import TransferContext
 
 _PRESENT = Outcome(Kind.PRESENT)
 
@@ -27,10 +30,15 @@ class DeleteHandler:
     lock."""
 
     def __init__(
-        self, mapping: Mapping, bucket: Bucket, newest: NewestState, limiter: DeleteLimiter | None = None
+        self,
+        mapping: Mapping,
+        sending: TransferContext,
+        newest: NewestState,
+        limiter: DeleteLimiter | None = None,
     ) -> None:
         self._mapping = mapping
-        self._bucket = bucket
+        self._sending = sending
+        self._bucket = sending.bucket
         self._newest = newest
         self._limiter = limiter
 
@@ -52,8 +60,12 @@ class DeleteHandler:
         """Propagate a delete if the current state proves it."""
         if self._limiter is not None:
             self._limiter.ensure_open(row.data_timestamp.seconds)
-        look = known is Presumption.UNKNOWN or (
-            isinstance(known, ListedState) and self._may_be_newer(known, row)
+        features = self._bucket.features
+        look = (
+            known is Presumption.UNKNOWN
+            or (isinstance(known, ListedState) and self._may_be_newer(known, row))
+            or features.x_timestamp  # a client of another Swift may have written it
+            or features.native_large_objects  # it may have segments
         )
         remote = self._head(row.name) if look else None
         if look and remote is None:
@@ -70,8 +82,11 @@ class DeleteHandler:
         if not state.by_client:
             return Outcome(Kind.SKIPPED, OWN_TOMBSTONE)
         # after a POST by a server whose clock was fast, the row's newest timestamp is the one in the mark
-        if remote is not None and _is_newer_than(remote, max(state.timestamp, row.timestamp)):
+        newest = max(state.timestamp, row.timestamp)
+        if remote is not None and is_newer(remote, newest, self._bucket.clock_offset):
             raise LocalBehind("the remote copy is newer than the newest delete known locally")
+        if remote is not None and self._bucket.features.native_large_objects and has_manifest_mark(remote):
+            note_left_segments(self._sending, row.name)
         (on_proved or self._send_delete)(row)
         return Outcome(Kind.DELETED)
 
@@ -91,7 +106,7 @@ class DeleteHandler:
         )
 
     def _send_delete(self, row: Row) -> None:
-        delete_copy(self._bucket, row.name, self._limiter, row.data_timestamp.seconds)
+        delete_copy(self._bucket, row.name, self._limiter, row.data_timestamp.seconds, row.timestamp)
 
     def _unproven(self, row: Row) -> Outcome:
         """The outcome when the tombstone was reclaimed: the delete cannot be proved to be the last event."""
@@ -114,20 +129,21 @@ class DeleteHandler:
             return None
 
 
-def delete_copy(bucket: Bucket, name: str, limiter: DeleteLimiter | None, deleted_at: float) -> None:
+def delete_copy(
+    bucket: Bucket,
+    name: str,
+    limiter: DeleteLimiter | None,
+    deleted_at: float,
+    version: Timestamp | None = None,
+) -> None:
     """Delete a copy if the delete budget allows it; a copy that was not there costs nothing of it.
-    ``deleted_at``: when Swift received the delete. Raises DeletesHeld, StateError, RemoteError."""
+    ``deleted_at``: when Swift received the delete. ``version``: of the delete, which no copy may be newer
+    than. Raises DeletesHeld, StateError, RemoteError."""
     if limiter is not None and not limiter.acquire(deleted_at):
         raise DeletesHeld("the delete budget is used up")
     deleted = False
     try:
-        deleted = bucket.delete_object(name)
+        deleted = bucket.delete_object(name, version)
     finally:
         if limiter is not None and not deleted:
             limiter.refund(deleted_at)
-
-
-def _is_newer_than(remote: ObjectInfo, timestamp: Timestamp) -> bool:
-    """Whether the copy's mark says that it is of a version newer than ``timestamp``."""
-    marked = remote.meta.swift_timestamp
-    return marked is not None and marked > timestamp

@@ -18,7 +18,6 @@ from s3_sync.daemon.delete_limiter import DeleteLimiter
 from s3_sync.daemon.name_locks import NameLocks
 from s3_sync.errors import (
     Deferred,
-    LocalBehind,
     LocalChanged,
     LocalMissing,
     LocalUnavailable,
@@ -28,9 +27,8 @@ from s3_sync.errors import (
     PreconditionFailed,
     SyncError,
 )
-from s3_sync.model.objects import LocalInfo, ObjectInfo, ObjectMeta
+from s3_sync.model.objects import ObjectInfo, ObjectMeta
 from s3_sync.model.outcomes import (
-    CONDITION,
     EXCLUDED,
     NOT_DUE,
     SEGMENT,
@@ -46,17 +44,13 @@ from s3_sync.runtime.log_once import LogOnce
 from s3_sync.sync.lifecycle.release import LifecycleState, Release
 from s3_sync.sync.rows.delete_handler import DeleteHandler
 from s3_sync.sync.rows.remote_state import LISTING_TIME_RESOLUTION, ListedState, Presumption, RemoteState
-from s3_sync.transfer.decide import Decision, decide, has_manifest_mark, is_older_version_of
-from s3_sync.transfer.large_upload import (
-    LargeObject,
-    as_stored,
-    ensure_manifest,
-    large_kind,
-    read_large_object,
-    upload_large,
-    write_manifest,
-)
+from s3_sync.transfer.copy_rules import CopyRules
+from s3_sync.transfer.decide import Decision, has_manifest_mark
+from s3_sync.transfer.large_object import LargeObject, large_kind, read_large_object
+from s3_sync.transfer.large_upload import as_stored, ensure_manifest, upload_large, write_manifest
 from s3_sync.transfer.metadata import update_metadata
+from s3_sync.transfer.native_copy import note_left_segments
+from s3_sync.transfer.native_plan import native_options, with_plan
 from s3_sync.transfer.source import OpenObject, Source
 from s3_sync.transfer.upload import upload
 from s3_sync.transfer.upload_session import Precondition, TransferContext
@@ -96,15 +90,16 @@ class RowHandler:
         self._profile = mapping.profile
         self._sending = sending
         self._bucket = sending.bucket
-        self._reader = local.reader.following(mapping.profile.follow_symlinks)
+        self._reader = local.reader.for_copies(mapping, self._bucket.features.symlinks)
         self._newest = local.newest
         self._segments = local.segments
         self._now = now
         moves = not mapping.profile.retain_local
-        self._release = Release(mapping, sending, local.removal, lifecycle) if moves else None
+        self._rules = CopyRules(mapping, sending.bucket, now)
+        self._release = Release(mapping, sending, local.removal, self._rules, lifecycle) if moves else None
         guards = guards or WriteGuards()
         self.names = guards.names
-        self._deletes = DeleteHandler(mapping, self._bucket, local.newest, guards.delete_limiter)
+        self._deletes = DeleteHandler(mapping, sending, local.newest, guards.delete_limiter)
         # a move is irreversible: no other policy may hold a newer version
         self._every_policy = moves
 
@@ -167,7 +162,7 @@ class RowHandler:
             return Outcome(Kind.PENDING, NOT_DUE)
         if self._release is not None and not self._release.is_current_for(row.timestamp):
             return Outcome(Kind.PENDING, NOT_DUE)
-        if self._release is None and isinstance(known, ListedState) and _matches_listing(row, known):
+        if self._release is None and self._is_listed(row, known):
             return _PRESENT
         if known is Presumption.PROBABLY_ABSENT and row.metadata_changed:
             known = Presumption.UNKNOWN  # a POST: the bytes are most likely stored already
@@ -186,6 +181,10 @@ class RowHandler:
             # the key was written between HEAD and PUT, or the object was deleted before the GET
             return self._converge(row, Presumption.UNKNOWN)
 
+    def _is_listed(self, row: Row, known: RemoteState) -> bool:
+        has_timestamps = self._bucket.features.x_timestamp
+        return isinstance(known, ListedState) and _matches_listing(row, known, has_timestamps)
+
     def _may_read_one_replica(self, known: RemoteState) -> bool:
         """Whether the copy cannot overwrite anything, so that a single replica of the row's version is
         sufficient.
@@ -203,8 +202,8 @@ class RowHandler:
         with source.open(row.data_timestamp, None) as local:
             if local.info.timestamp != row.timestamp:
                 raise LocalChanged(f"replica is at {local.info.timestamp}, row at {row.timestamp}")
-            if not self._profile.criteria.matches(local.headers):
-                return Outcome(Kind.SKIPPED, CONDITION)
+            if reason := self._rules.reason_to_skip(local):
+                return Outcome(Kind.SKIPPED, reason)
             if known is Presumption.PROBABLY_ABSENT and large_kind(local):
                 # the store checks a condition only after all parts were sent: a HEAD first is cheaper
                 raise PreconditionFailed("a large object needs a HEAD first")
@@ -260,8 +259,8 @@ class RowHandler:
         self, source: Source, local: OpenObject, remote: ObjectInfo | None
     ) -> tuple[Outcome, LargeObject | None]:
         """Returns the outcome, and the manifest of a large object."""
-        if not self._profile.criteria.matches(local.headers):
-            return Outcome(Kind.SKIPPED, CONDITION), None
+        if reason := self._rules.reason_to_skip(local):
+            return Outcome(Kind.SKIPPED, reason), None
         if self._release is not None and self._release.is_segment(source.name):
             return Outcome(Kind.SKIPPED, SEGMENT), None
         if self._release is not None:
@@ -279,7 +278,7 @@ class RowHandler:
         self, source: Source, local: OpenObject, remote: ObjectInfo | None, large: LargeObject | None
     ) -> Outcome:
         info = local.info if large is None else large.info
-        decision = self._decide(info, remote, large)
+        decision = self._rules.decide(info, remote, large)
         if decision is Decision.NOOP:
             written = large is not None and ensure_manifest(self._sending, large, remote)
             return Outcome(Kind.UPDATED) if written else _PRESENT
@@ -288,39 +287,33 @@ class RowHandler:
         if remote is None:
             return self._put(source, local, large, Precondition(if_absent=True))
         if large is None and has_manifest_mark(remote):
-            # the manifest goes first, while the copy's marks still tell that there is one
+            # both are done first, while the copy's marks still tell what it is
+            if self._bucket.features.native_large_objects:
+                note_left_segments(self._sending, info.name)
             self._bucket.manifests.delete(info.name)
         if decision is Decision.POST and update_metadata(self._sending, info, remote, large):
             if large is not None and self._profile.remote_delete_after:
                 write_manifest(self._sending, large)
             elif large is not None:
-                ensure_manifest(self._sending, large)
+                ensure_manifest(self._sending, large, remote if large.plan else None)
+            if self._release is not None and self._rules.may_be_source(local.info, remote):
+                mapping = self._mapping
+                state = self._newest.of(mapping.account, mapping.container, info.name)
+                self._rules.check_not_source(info.name, state)
             return Outcome(Kind.UPDATED)
-        return self._put(source, local, large, Precondition(if_match=remote.etag))
-
-    def _decide(self, info: LocalInfo, remote: ObjectInfo | None, large: LargeObject | None) -> Decision:
-        decision = decide(info, remote, None if large is None else large.matches_stored)
-        if decision is Decision.WAIT:
-            raise LocalBehind("the remote copy is newer than all replicas that answered")
-        if decision is Decision.NOOP and remote is not None and self._needs_new_mark(remote, info):
-            return Decision.POST  # rewrite the same metadata, with the new mark
-        return decision
-
-    def _needs_new_mark(self, remote: ObjectInfo, info: LocalInfo) -> bool:
-        """Whether a copy with the same content, but of an older version, must get the mark of this
-        version."""
-        # The copy of a moved object is soon the only one, and its mark decides what is older: a delete from
-        # before this version must find the copy newer. With remote_delete_after, the copy's lifetime starts
-        # again.
-        wanted = self._release is not None or self._profile.remote_delete_after
-        return bool(wanted) and is_older_version_of(remote, info)
+        overwrite = Precondition(if_match=remote.etag, replaces=remote.x_timestamp)
+        return self._put(source, local, large, overwrite)
 
     def _load_manifest(self, local: OpenObject) -> LargeObject | None:
         """The manifest of a large object; None for a plain object."""
         if large_kind(local) is None:
             return None
-        allowed = self._profile.segment_containers
-        return read_large_object(local, self._segments.of(self._mapping.account, local.container, allowed))
+        profile = self._profile
+        segments = self._segments.of(self._mapping.account, local.container, profile.segment_containers)
+        large = read_large_object(local, segments)
+        if not self._bucket.features.native_large_objects:
+            return large
+        return with_plan(large, self._bucket, native_options(self._mapping))
 
     def _put(
         self, source: Source, local: OpenObject, large: LargeObject | None, overwrite: Precondition
@@ -357,12 +350,13 @@ def outcome_of(error: SyncError) -> Outcome:
     return Outcome(Kind.PENDING, error.reason, str(error))
 
 
-def _matches_listing(row: Row, listed: ListedState) -> bool:
+def _matches_listing(row: Row, listed: ListedState, has_timestamps: bool) -> bool:
     """Whether a listing alone shows that the remote holds this version, metadata included.
 
     The copy must be younger than the row, by our clock: an overwrite with equal bytes but other metadata has
-    the same size and ETag. The row of an SLO describes its manifest and never matches the copy; that of a DLO
-    usually looks like an empty object's, so empty objects never match.
+    the same size and ETag. Or it must have the row's X-Timestamp, if the store has such. The row of an SLO
+    describes its manifest and never matches the copy; that of a DLO usually looks like an empty object's, so
+    empty objects never match.
     """
     info = listed.info
     return (
@@ -371,5 +365,8 @@ def _matches_listing(row: Row, listed: ListedState) -> bool:
         and row.etag != ""  # unknown for a retry
         and info.size == row.size > 0
         and info.etag == row.etag
-        and info.last_modified - LISTING_TIME_RESOLUTION - listed.clock_offset > row.timestamp.seconds
+        and (
+            info.last_modified - LISTING_TIME_RESOLUTION - listed.clock_offset > row.timestamp.seconds
+            or (has_timestamps and Timestamp.from_seconds(info.last_modified) == row.timestamp)
+        )
     )

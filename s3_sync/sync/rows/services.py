@@ -75,8 +75,9 @@ class RowServices:
             mapping, context.journal, context.controls, activity.counters_for(mapping), now
         )
         places = LanePlaces()
-        sending = TransferContext(bucket, tally.read, context.parts, ledger, places.fits_batch)
-        large_sending = TransferContext(bucket, tally.read, context.large.parts, ledger)
+        locks = context.remote_accounts.of(mapping.credentials).locks
+        sending = TransferContext(bucket, tally.read, context.parts, ledger, places.fits_batch, locks)
+        large_sending = TransferContext(bucket, tally.read, context.large.parts, ledger, locks=locks)
         local, guards = context.local, WriteGuards(names, limiter)
         return cls(
             bucket=bucket,

@@ -1,5 +1,5 @@
-"""One mapping's record of the remote: open multipart uploads, so that a crash leaves none behind, and whether
-there are manifests."""
+"""One mapping's record of the remote: open multipart uploads and segments, so that a crash leaves none
+behind, and whether there are manifests."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from s3_sync.providers.base import Bucket, OpenUpload
 from s3_sync.runtime.log_once import LogOnce
 from s3_sync.state.expiries import Expiry
 from s3_sync.state.journal import Journal
+from s3_sync.state.left_segments import LeftSegment
 from s3_sync.state.uploads import CreateRequest, Open
 
 log = logging.getLogger("s3-sync")
@@ -29,6 +30,8 @@ BEGIN_TIME_TOLERANCE = 3600.0
 OPENING_TIMEOUT = 600.0
 #: failures in a row after which no further upload is aborted
 MAX_CONSECUTIVE_FAILURES = 3
+#: seconds before a segment that may be left behind at the store is looked at: most are named again by then
+LEFT_SEGMENT_PAUSE = 3600.0
 #: keys of notes in the journal
 MANIFESTS_KEY, LISTED_KEY = "manifests", "uploads listed"
 
@@ -98,6 +101,13 @@ class UploadLedger:
 
     def expires(self, expiry: Expiry) -> None:
         self._journal.expiries.note(self._key, expiry)
+
+    def segments_left(self, segments: Sequence[LeftSegment], due: float | None = None) -> None:
+        later = self._now() + LEFT_SEGMENT_PAUSE
+        self._journal.left_segments.note(self._key, segments, later if due is None else due)
+
+    def segments_named(self, segments: Sequence[LeftSegment]) -> None:
+        self._journal.left_segments.settle(self._key, segments)
 
     def manifest_written(self) -> None:
         if not self._manifests:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from s3_sync.cluster.references import may_name
 from s3_sync.errors import LocalUnavailable
 from s3_sync.largeobject.manifest import named_objects
+from s3_sync.largeobject.naming import may_name
 from unit.sync.cluster import Swift, local_objects
 
 

@@ -7,7 +7,9 @@ import pytest
 from s3_sync.cluster.symlinks import (
     Follow,
     LinkTarget,
+    Within,
     check_followed,
+    check_kept,
     is_link,
     link_target,
     visible_container,
@@ -41,6 +43,19 @@ def test_check_followed_refuses_targets_that_the_writer_may_not_read(
         return
     with pytest.raises(ObjectRefused) as caught:
         check_followed(follow, "AUTH_a", "c", target)
+    assert caught.value.reason == "symlink_elsewhere"
+
+
+@pytest.mark.parametrize(("within", "kept"), [("container", {OWN}), ("account", {OWN, NEIGHBOUR})])
+@pytest.mark.parametrize("target", [OWN, VERSION, NEIGHBOUR, STRANGER, OTHER_VERSION, FOREIGN_VERSION])
+def test_check_kept_refuses_targets_that_the_mapping_does_not_copy(
+    within: Within, kept: set[LinkTarget], target: LinkTarget
+) -> None:
+    if target in kept:
+        check_kept(within, "AUTH_a", "c", target)
+        return
+    with pytest.raises(ObjectRefused) as caught:
+        check_kept(within, "AUTH_a", "c", target)
     assert caught.value.reason == "symlink_elsewhere"
 
 

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timezone
 from typing import Any, cast
 
 from s3_sync.cluster.accounts import Accounts
@@ -25,8 +24,9 @@ from s3_sync.model.rows import Row, owns_row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.reader import BytesBody
 from unit.sync.client import Client
+from unit.sync.fake_containers import ContainerReplicas
 from unit.sync.fake_object_server import Answered, Opened, Version, kind_of
-from unit.sync.fake_rows import brief, last_of, objects_in, rows_named
+from unit.sync.fake_rows import brief, known_metadata_of, last_of, metadata_of, objects_in, rows_named
 
 START = 1_700_000_000.0
 MAX_DELETE_AT = 9_999_999_999
@@ -48,7 +48,8 @@ class FakeClock:
 class FakeDb:
     """One replica's database: one row for each name and policy, a new ROWID for each change."""
 
-    object_count, last_rows, rows_of = objects_in, last_of, rows_named
+    object_count, last_rows, rows_of, metadata = objects_in, last_of, rows_named, metadata_of
+    known_metadata = known_metadata_of
 
     def __init__(self, identity: str) -> None:
         self.id = identity
@@ -57,7 +58,8 @@ class FakeDb:
         self.waiting: list[Row] | None = None
         self.last = self.reads = 0
         self.until, self.range = 0.0, ("", "")  # as ``ContainerDb`` has them
-        self.headers: dict[str, str] = {}
+        self.headers: dict[str, str] = {}  # of the container; empty where one was removed
+        self.account, self.container = "AUTH_a", "c"
         self.deleted = False
 
     def add(self, row: Row) -> None:
@@ -81,9 +83,6 @@ class FakeDb:
     def brief_since(self, rowid: int, limit: int) -> list[BriefRow]:
         self.reads += 1
         return brief(self.rows.values(), rowid, limit)
-
-    def metadata(self) -> dict[str, str]:
-        return self.headers
 
     def moved_until(self) -> float:
         return self.until
@@ -125,7 +124,7 @@ class FakeReplica:
         return owns_row(name, self.ordinal, self.replicas)
 
     def fingerprint(self) -> object:
-        return None if self.db is None else (self.db.id, self.db.last)
+        return None if self.db is None else (self.db.id, self.db.last, *sorted(self.db.headers.items()))
 
     @contextmanager
     def open(self) -> Iterator[FakeDb]:
@@ -160,6 +159,9 @@ class Swift:
         self.versioned: set[str] = set()
         #: names that listings do not know of yet
         self.unlisted: set[str] = set()
+        self.to_links = False  # as of ``ObjectReader.for_copies``
+        #: ids of databases of which no container server answers
+        self.silent: set[str] = set()
         self._seen: dict[str, Timestamp] = {}
         self._last = Timestamp(0)
         self._lock = threading.Lock()
@@ -180,7 +182,7 @@ class Swift:
             version = self.objects[self._key(*path[1:].split("/", 1)), 0]
             assert version.data is not None
             entries.append({"name": path, "bytes": len(version.data), "hash": version.info("").etag})
-            entries[-1]["last_modified"] = self._listed_date(version)
+            entries[-1]["last_modified"] = version.listed_date
         raw = json.dumps(entries).encode()
         self.put(name, raw, x_static_large_object="True", **headers)
         return raw
@@ -284,7 +286,8 @@ class Swift:
         """``which``: ``expect`` and ``byte_range``."""
         return self._open(self._key(container, name), policy, which.get("expect"), which.get("byte_range"))
 
-    def following(self, follow: str) -> Swift:
+    def for_copies(self, mapping: Any, to_links: bool) -> Swift:
+        self.to_links = to_links
         return self
 
     def starting_at(self, node: Any, as_of: Timestamp | None = None) -> Swift:
@@ -316,16 +319,10 @@ class Swift:
                     "bytes": 1 if is_slo else len(version.data),
                     "hash": f"{etag}; slo_etag=0" if is_slo else etag,
                     "content_type": version.headers["content-type"],
-                    "last_modified": self._listed_date(version),
+                    "last_modified": version.listed_date,
                 }
             )
         return entries
-
-    @staticmethod
-    def _listed_date(version: Version) -> str:
-        return datetime.fromtimestamp(version.timestamp.seconds, timezone.utc).strftime(
-            "%Y-%m-%dT%H:%M:%S.%f"
-        )
 
     @staticmethod
     def _key(container: str, name: str) -> str:
@@ -352,7 +349,8 @@ class Swift:
         if byte_range is not None:
             data = data[byte_range.first : None if byte_range.last is None else byte_range.last + 1]
         self.meanwhile("opened", name)
-        return Opened(version.info(self._place(name)[1]), version.headers, version.kind, BytesBody(data))
+        info = version.info(self._place(name)[1], self.to_links)
+        return Opened(info, version.headers, version.kind, BytesBody(data))
 
     def _state(self, version: Version, policy: int) -> Present | Deleted:
         if version.data is None:
@@ -396,4 +394,5 @@ def local_objects(swift: Swift) -> LocalObjects:
     fake, client = cast(Any, swift), cast(Any, Client(swift))
     references = References(fake, fake, client)
     segments, removal = SegmentReader(fake, fake, client), GuardedDelete(fake, client)
-    return LocalObjects(fake, fake, segments, removal, references, Accounts(client, references))
+    accounts, containers = Accounts(client, references), cast(Any, ContainerReplicas(swift))
+    return LocalObjects(fake, fake, segments, removal, references, accounts, containers)

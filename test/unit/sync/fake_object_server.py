@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 
+from s3_sync.cluster.symlinks import link_target
 from s3_sync.model.headers import from_swift
-from s3_sync.model.objects import LocalInfo
+from s3_sync.model.objects import Link, LocalInfo
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.reader import Body
 
@@ -22,18 +24,29 @@ class Version:
     headers: Mapping[str, str] = field(default_factory=dict)
     kind: str = "plain"
 
-    def info(self, name: str) -> LocalInfo:
+    def info(self, name: str, to_links: bool = False) -> LocalInfo:
+        """``to_links``: symlinks are described themselves."""
         assert self.data is not None
         digest = hashlib.md5(self.data).hexdigest()
+        is_kept = to_links and self.kind == "symlink"
+        meta = from_swift(self.headers.items())
+        if is_kept:
+            target = link_target(self.headers.items(), account="AUTH_a")
+            meta = replace(meta, link=Link(target.container, target.name, target.etag))
         return LocalInfo(
             name,
             len(self.data),
             digest,
-            digest if self.kind == "plain" else None,
-            meta=from_swift(self.headers.items()),
+            digest if self.kind == "plain" or is_kept else None,
+            meta=meta,
             data_timestamp=self.data_timestamp,
             timestamp=self.timestamp,
         )
+
+    @property
+    def listed_date(self) -> str:
+        written = datetime.fromtimestamp(self.timestamp.seconds, timezone.utc)
+        return written.strftime("%Y-%m-%dT%H:%M:%S.%f")
 
 
 @dataclass

@@ -39,3 +39,13 @@ def last_of(db: Any, rowid: int, limit: int) -> list[Row]:
 def rows_named(db: Any, name: str) -> list[Row]:
     """As ``ContainerDb.rows_of``."""
     return [row for row in db.rows.values() if row.name == name]
+
+
+def known_metadata_of(db: Any) -> dict[str, str]:
+    """As ``ContainerDb.known_metadata``."""
+    return dict(db.headers)
+
+
+def metadata_of(db: Any) -> dict[str, str]:
+    """As ``ContainerDb.metadata``."""
+    return {name: value for name, value in db.headers.items() if value}

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from s3_sync.model.keys import KeyNamer
+from s3_sync.model.segment_names import SegmentNamer
 from s3_sync.sync.lifecycle.segment_cleanup import CleanupLedger
 from unit.sync.cluster import Swift
 from unit.sync.fake_node import NAMER, Node, mapping
@@ -17,14 +19,16 @@ ONE, TWO = b"A" * 20, b"B" * 30
 
 
 class World:
-    """A mapping that moves; segments are in a container of their own."""
+    """A mapping that moves; segments are in a container of their own. ``native``: to another Swift."""
 
-    def __init__(self, directory: Path, conditional: bool = True, **profile: Any) -> None:
+    def __init__(
+        self, directory: Path, conditional: bool = True, native: bool = False, **profile: Any
+    ) -> None:
         self.swift = Swift()
-        self.bucket = WatchedBucket(NAMER, self.swift.clock.now, conditional=conditional)
-        self.node = Node(
-            self.swift, self.bucket, directory, mapping=mapping(retain_local=False, **profile), once=True
-        )
+        namer, segments = (KeyNamer.plain(), SegmentNamer("c", "bucket")) if native else (NAMER, None)
+        self.bucket = WatchedBucket(namer, self.swift.clock.now, conditional=conditional, swift=segments)
+        options = {"retain_local": False, **profile}
+        self.node = Node(self.swift, self.bucket, directory, mapping=mapping(**options), once=True)
         self.events: list[tuple[str, str]] = []
         self.swift.meanwhile = lambda what, name: self.events.append((what, name))
 

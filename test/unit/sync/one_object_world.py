@@ -36,7 +36,7 @@ class World:
         self.handler = RowHandler(
             mapping(**profile),
             TransferContext(self.bucket, self.counted.append, ledger=self.ledger),
-            LocalObjects(swift, swift, segments, GuardedDelete(swift, swift), swift, swift),
+            LocalObjects(swift, swift, segments, GuardedDelete(swift, swift), swift, swift, swift),
             self.swift.clock.now,
         )
 

@@ -244,7 +244,7 @@ class Cluster:
         reader = object.__new__(ObjectReader)
         reader.rings, reader.servers = rings, servers
         reader._client, reader._encrypted, reader._first = client, False, None
-        reader._as_of = Timestamp(0)
+        reader._as_of, reader._keep_within = Timestamp(0), None
         return LocalObjects.of(reader, client, NewestState(rings, servers, now))
 
     def _request(

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from typing import Any
 
+from s3_sync.largeobject.manifest import Manifest, Segment
+from s3_sync.largeobject.naming import Named
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
+from s3_sync.model.segment_names import SegmentNamer
+from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import (
     Failures,
     Features,
@@ -15,12 +20,15 @@ from s3_sync.providers.base import (
     Limits,
     ListPage,
     ListQuery,
-    Manifests,
     MultipartUpload,
     OpenUpload,
     Part,
+    WriteOptions,
 )
+from s3_sync.providers.large_objects import LargeObjects, ManifestPage, Manifests
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider
+from s3_sync.providers.memory_swift import MemorySwift
+from s3_sync.providers.wrappers.delegate import DelegatingLargeObjects
 from s3_sync.streams.reader import Body
 
 LIMITS = Limits(max_put=1000, max_copy=1000, min_part=10, max_part=1000, max_parts=100)
@@ -42,12 +50,18 @@ class WatchedBucket:
         conditional: bool = True,
         page: int = 1000,
         limits: Limits = LIMITS,
+        swift: SegmentNamer | None = None,
     ) -> None:
-        self.provider = MemoryProvider(limits=limits, clock=clock)
+        """``swift``: it is a container of another Swift, with segments in these."""
+        kind = MemoryProvider if swift is None else MemorySwift
+        self.provider = kind(limits=limits, clock=clock)
         self.provider.create_bucket("bucket")
-        self.inner: MemoryBucket = self.provider.bucket("bucket", namer)
+        write = WriteOptions(segments=swift)
+        self.inner: MemoryBucket = self.provider.bucket("bucket", namer, write)
         self.name, self.namer, self.limits = "bucket", namer, self.inner.limits
         self.features = Features(put_if_absent=conditional, put_if_match=conditional, bulk_delete=500)
+        if swift is not None:
+            self.features = self.inner.features
         self.clock_offset = 0.0
         self.page = page
         self.calls: list[tuple[str, str]] = []
@@ -95,8 +109,8 @@ class WatchedBucket:
         raise AssertionError("the daemon never reads from the store")
 
     def put_object(self, name: str, body: Body, options: PutOptions) -> PutResult:
-        if not self.features.conditional_put:
-            assert (options.if_match, options.if_absent) == (None, False)
+        assert self.features.put_if_absent or not options.if_absent
+        assert self.features.put_if_match or options.if_match is None
 
         def put() -> PutResult:
             result = self.inner.put_object(name, body, options)
@@ -119,8 +133,8 @@ class WatchedBucket:
 
         return self._call("delete_objects", f"{len(names)} names", act)
 
-    def delete_object(self, name: str) -> bool:
-        found: bool = self._call("delete", name, lambda: self.inner.delete_object(name))
+    def delete_object(self, name: str, deleted_at: Timestamp | None = None) -> bool:
+        found: bool = self._call("delete", name, lambda: self.inner.delete_object(name, deleted_at))
         return found
 
     def list_objects(self, query: ListQuery) -> ListPage:
@@ -145,9 +159,22 @@ class WatchedBucket:
     def manifests(self) -> WatchedManifests:
         return WatchedManifests(self.inner.manifests, self._call)
 
+    @property
+    def large_objects(self) -> WatchedLargeObjects:
+        return WatchedLargeObjects(self.inner.large_objects, self)
+
+    def around(self, inner: MemoryBucket) -> WatchedBucket:
+        """Another bucket of the same provider, watched like this one."""
+        other = copy(self)
+        other.inner, other.name, other.namer = inner, inner.name, inner.namer
+        return other
+
     def set_expiry_rule(self, days: int) -> bool:
         changed: bool = self._call("set_expiry_rule", str(days), lambda: self.inner.set_expiry_rule(days))
         return changed
+
+    def post_container(self, headers: Mapping[str, str]) -> None:
+        self._call("post_container", " ".join(sorted(headers)), lambda: self.inner.post_container(headers))
 
     def close(self) -> None:
         pass
@@ -181,6 +208,37 @@ class WatchedUpload:
 
     def abort(self) -> None:
         self._call("abort", self.name, self.inner.abort)
+
+
+class WatchedLargeObjects(DelegatingLargeObjects):
+    """The large objects of a WatchedBucket."""
+
+    def __init__(self, inner: LargeObjects, bucket: WatchedBucket) -> None:
+        around: Any = bucket.around
+        super().__init__(inner, lambda function, body=None: function(), lambda name: self._call, around)
+        self._watched = bucket._call
+
+    def put_static(self, name: str, segments: Sequence[Segment], options: PutOptions) -> PutResult:
+        result: PutResult = self._watched(
+            "put_manifest", name, lambda: self._large.put_static(name, segments, options)
+        )
+        return result
+
+    def manifest(self, name: str) -> Manifest:
+        found: Manifest = self._watched("get_manifest", name, lambda: self._large.manifest(name))
+        return found
+
+    def list_manifests(self, container: str, after: str) -> ManifestPage:
+        page: ManifestPage = self._watched(
+            "list_manifests", container, lambda: self._large.list_manifests(container, after)
+        )
+        return page
+
+    def named_by(self, container: str, name: str) -> Named:
+        found: Named = self._watched(
+            "named_by", f"{container}/{name}", lambda: self._large.named_by(container, name)
+        )
+        return found
 
 
 class WatchedManifests:

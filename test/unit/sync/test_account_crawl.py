@@ -12,6 +12,7 @@ from s3_sync.cluster.accounts import LISTING_LAG, AccountNames
 from s3_sync.config.coverage import Coverage
 from s3_sync.errors import LocalUnavailable
 from s3_sync.model.keys import KeyNamer
+from s3_sync.runtime.turn import OWNER_TIMEOUT
 from s3_sync.state.journal import QUARANTINE, Settlement, Unsettled
 from s3_sync.sync.account_crawl import LIST_INTERVAL
 from s3_sync.sync.container_crawl import ContainerCrawl
@@ -20,7 +21,6 @@ from s3_sync.sync.lifecycle.account_segment_index import (
     SCAN_REST,
     SCAN_REST_FACTOR,
     SCAN_TTL,
-    SWEEPER_TIMEOUT,
     AccountSegmentIndex,
 )
 from unit.sync.account import Account, mapping
@@ -299,12 +299,12 @@ class TestAccountSegmentIndex:
     def test_sweep_is_acquired_by_one_mapping_at_a_time_until_a_timeout(self) -> None:
         swift = Swift()
         account_index = AccountSegmentIndex(names_of(swift), swift.clock)
-        assert account_index.acquire_sweep("one")
-        assert not account_index.acquire_sweep("two")
-        assert account_index.acquire_sweep("one")
-        account_index.end_sweep("two")
-        assert not account_index.acquire_sweep("two")
-        account_index.end_sweep("one")
-        assert account_index.acquire_sweep("two")
-        swift.clock.sleep(SWEEPER_TIMEOUT + 1)  # its mapping may have been removed
-        assert account_index.acquire_sweep("one")
+        assert account_index.sweep_turn.acquire("one")
+        assert not account_index.sweep_turn.acquire("two")
+        assert account_index.sweep_turn.acquire("one")
+        account_index.sweep_turn.end("two")
+        assert not account_index.sweep_turn.acquire("two")
+        account_index.sweep_turn.end("one")
+        assert account_index.sweep_turn.acquire("two")
+        swift.clock.sleep(OWNER_TIMEOUT + 1)  # its mapping may have been removed
+        assert account_index.sweep_turn.acquire("one")

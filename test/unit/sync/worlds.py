@@ -8,6 +8,7 @@ from typing import Any
 from s3_sync.errors import (
     RemoteError,
 )
+from s3_sync.model.segment_names import SegmentNamer
 from unit.sync.cluster import FakeDb, FakeReplica, Swift
 from unit.sync.fake_node import NAMER, Node
 from unit.sync.store import WatchedBucket
@@ -16,9 +17,13 @@ from unit.sync.store import WatchedBucket
 class World:
     """One node unless said otherwise."""
 
-    def __init__(self, tmp_path: Path, conditional: bool = True, **options: Any) -> None:
+    def __init__(
+        self, tmp_path: Path, conditional: bool = True, like_swift: bool = False, **options: Any
+    ) -> None:
         self.swift = Swift()
-        self.bucket = WatchedBucket(NAMER, self.swift.clock.now, conditional=conditional)
+        now = self.swift.clock.now
+        names = SegmentNamer("c", "bucket") if like_swift else None
+        self.bucket = WatchedBucket(NAMER, now, conditional=conditional, swift=names)
         self.node = Node(self.swift, self.bucket, tmp_path / "status", **options)
 
     @property
@@ -45,9 +50,13 @@ class World:
 class Three:
     """Three nodes with a replica each."""
 
-    def __init__(self, tmp_path: Path, conditional: bool = True, **options: Any) -> None:
+    def __init__(
+        self, tmp_path: Path, conditional: bool = True, like_swift: bool = False, **options: Any
+    ) -> None:
         self.swift = Swift()
-        self.bucket = WatchedBucket(NAMER, self.swift.clock.now, conditional=conditional)
+        now = self.swift.clock.now
+        names = SegmentNamer("c", "bucket") if like_swift else None
+        self.bucket = WatchedBucket(NAMER, now, conditional=conditional, swift=names)
         self.swift.dbs += [FakeDb(f"db{number}") for number in range(3)]
         self.nodes = [
             Node(self.swift, self.bucket, tmp_path / str(number), [FakeReplica(db, number, 3)], **options)

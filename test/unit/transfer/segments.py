@@ -15,6 +15,7 @@ from s3_sync.largeobject.manifest import Manifest, Segment
 from s3_sync.model.objects import ByteRange, LocalInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.state.expiries import Expiry
+from s3_sync.state.left_segments import LeftSegment
 from s3_sync.streams.reader import Body, BytesBody
 
 T1, T2 = Timestamp.parse("1000000001.00000"), Timestamp.parse("1000000002.00000")
@@ -139,6 +140,7 @@ class FakeLedger:
         self.doubtful: set[str] = set()
         self.completions: list[str] = []
         self.expiries: list[Expiry] = []
+        self.left: dict[tuple[str, str], LeftSegment] = {}
         self.manifests = False
 
     def starting(self, name: str) -> int:
@@ -165,6 +167,13 @@ class FakeLedger:
 
     def expires(self, expiry: Expiry) -> None:
         self.expiries.append(expiry)
+
+    def segments_left(self, segments: Sequence[LeftSegment], due: float | None = None) -> None:
+        self.left.update((each.place, each) for each in segments)
+
+    def segments_named(self, segments: Sequence[LeftSegment]) -> None:
+        for each in segments:
+            self.left.pop(each.place, None)
 
     def manifest_written(self) -> None:
         self.manifests = True

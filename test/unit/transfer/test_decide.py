@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from s3_sync.model.copies import Origin
 from s3_sync.model.headers import from_swift, from_user_metadata, to_user_metadata
-from s3_sync.model.objects import STORED_HEADERS, LocalInfo, ObjectInfo, ObjectMeta
+from s3_sync.model.objects import STORED_HEADERS, Link, LocalInfo, ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
-from s3_sync.transfer.decide import Decision, decide, same_meta
+from s3_sync.providers.base import Features
+from s3_sync.transfer.decide import Decision, as_version, decide, is_newer, same_meta
 
 A, B = "a" * 32, "b" * 32
 T1, T2, T3 = (Timestamp.parse(f"100000000{number}.00000") for number in (1, 2, 3))
@@ -58,6 +60,18 @@ BYTES: list[tuple[str, LocalInfo, ObjectInfo | None, Decision]] = [
     ("multipart with the digest as a mark", local(), ours(etag=f"{B}-2"), Decision.NOOP),
     ("neither digest known", local(md5=None), ours(md5=None, etag=f"{A}-2"), Decision.PUT),
     ("local digest unknown", local(md5=None), ours(), Decision.PUT),
+]
+LINK = replace(PLAIN, link=Link("c", "o"))
+OTHER = replace(PLAIN, link=Link("c", "p"))
+STATIC = replace(PLAIN, link=Link("c", "o", A))
+LINKS: list[tuple[str, LocalInfo, ObjectInfo | None, Decision]] = [
+    ("same link", local(LINK), ours(LINK), Decision.NOOP),
+    ("same link, other metadata", local(replace(LINK, user={})), ours(LINK), Decision.POST),
+    ("link to another object", local(LINK), ours(OTHER), Decision.PUT),
+    ("link here, object there", local(LINK), ours(), Decision.PUT),
+    ("object here, link there", local(), ours(LINK), Decision.PUT),
+    ("static link here", local(STATIC), ours(LINK), Decision.PUT),
+    ("link that is newer there", local(LINK), ours(OTHER, mark=T3), Decision.WAIT),
 ]
 TIME: list[tuple[str, LocalInfo, ObjectInfo | None, Decision]] = [
     ("made from an older version", local(), ours(mark=T1), Decision.NOOP),
@@ -136,7 +150,7 @@ ARCHIVE: list[tuple[str, LocalInfo, ObjectInfo | None, Decision]] = [
         ("newer", local(), ours(mark=T3), Decision.WAIT),
     ]
 ]
-CASES = BYTES + TIME + META + TAKE_OVER + ARCHIVE
+CASES = BYTES + LINKS + TIME + META + TAKE_OVER + ARCHIVE
 
 
 @pytest.mark.parametrize(
@@ -186,3 +200,56 @@ def test_decide_after_sending_finds_nothing_left_to_do(here: ObjectMeta, there: 
     decision = decide(info, ours(stored(there)))
     assert decision in (Decision.NOOP, Decision.POST)
     assert decide(info, ours(stored(here))) is Decision.NOOP
+
+
+class TestOtherSwift:
+    """What is stored has an X-Timestamp; without our mark, a client may have written it there."""
+
+    CAPITALS = ObjectMeta({"content-type": "Text/Plain", "content-encoding": "gzip"}, {"colour": "Dark Blue"})
+
+    @pytest.mark.parametrize(
+        ("remote", "expected"),
+        [
+            (earlier(x_timestamp=T3), Decision.NOOP),
+            (earlier(x_timestamp=T3, etag=B, md5=B), Decision.WAIT),
+            (earlier(x_timestamp=T1, etag=B, md5=B), Decision.PUT),
+            (earlier(x_timestamp=T2, etag=B, md5=B), Decision.PUT),
+            (earlier(meta(user={"colour": "red"}), x_timestamp=T3), Decision.WAIT),
+            (earlier(meta(user={"colour": "red"}), x_timestamp=T1), Decision.POST),
+            (earlier(meta(user={"colour": "blue", "more": "x"}), x_timestamp=T3), Decision.WAIT),
+            (earlier(meta(user={}), x_timestamp=T3), Decision.POST),
+            # a mark says more than the X-Timestamp
+            (ours(etag=B, md5=B, x_timestamp=T3), Decision.PUT),
+            (ours(mark=T3, etag=B, md5=B, x_timestamp=T1), Decision.WAIT),
+        ],
+    )
+    def test_newer_object_of_a_client_there_is_left_alone(
+        self, remote: ObjectInfo, expected: Decision
+    ) -> None:
+        assert decide(local(), remote) is expected
+
+    def test_clock_of_the_store_is_taken_into_account(self) -> None:
+        remote = earlier(x_timestamp=T3, etag=B, md5=B)
+        assert decide(local(), remote, None, 0.5) is Decision.WAIT
+        assert decide(local(), remote, None, 1.0) is Decision.PUT
+        assert is_newer(remote, T2, 0.5)
+        assert not is_newer(remote, T2, 1.0)
+
+    @pytest.mark.parametrize(
+        "left",
+        [
+            meta({"content-type": "text/plain"}, {"colour": "dark blue"}),
+            meta({"content-type": "text/plain"}, {"colour": "dark%20blue"}),
+            meta({"content-type": "Text/Plain"}, {}),
+        ],
+    )
+    def test_what_earlier_versions_made_of_metadata_is_mended(self, left: ObjectMeta) -> None:
+        assert decide(local(self.CAPITALS), earlier(left, x_timestamp=T3)) is Decision.POST
+
+    def test_copy_of_another_daemon_counts_as_the_version_of_its_original(self) -> None:
+        copied = local(origin=Origin(T1, "12345678"))
+        there = Features(x_timestamp=True)
+        assert as_version(copied, there).timestamp == T1
+        assert as_version(as_version(copied, there), there).timestamp == T1
+        assert as_version(copied, Features()).timestamp == T2
+        assert as_version(local(), there).timestamp == T2

@@ -24,13 +24,8 @@ from s3_sync.providers.base import Limits
 from s3_sync.providers.memory import MemoryBucket, MemoryUpload
 from s3_sync.streams.reader import BytesBody
 from s3_sync.transfer.decide import Decision, decide, same_meta
-from s3_sync.transfer.large_upload import (
-    LargeObject,
-    ensure_manifest,
-    large_kind,
-    read_large_object,
-    upload_large,
-)
+from s3_sync.transfer.large_object import LargeObject, large_kind, read_large_object
+from s3_sync.transfer.large_upload import ensure_manifest, upload_large
 from s3_sync.transfer.metadata import update_metadata
 from s3_sync.transfer.upload_session import Precondition, TransferContext
 from unit.transfer.local_file import content, memory, unfinished

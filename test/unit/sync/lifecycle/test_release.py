@@ -220,7 +220,7 @@ class TestReleaseRefused:
         plain = world.swift.objects[NAME, 0]
 
         class Link(Version):
-            def info(self, name: str) -> Any:
+            def info(self, name: str, to_links: bool = False) -> Any:
                 return plain.info(name)
 
         world.swift.objects[NAME, 0] = Link(

@@ -1,0 +1,109 @@
+"""Journal of segments at another Swift that may be needed by no large object there any more.
+
+An entry is written before a large object is replaced or deleted, and before one is sent, so that a crash at
+any point leaves no segment of which nothing knows. It is independent of failures and cursors, so a reset
+keeps it. Times are seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
+
+from s3_sync.state.journal_file import JournalFile
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS left_segments (
+    mapping TEXT NOT NULL, container TEXT NOT NULL, name TEXT NOT NULL, etag TEXT NOT NULL,
+    due REAL NOT NULL, attempts INTEGER NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
+    PRIMARY KEY (mapping, container, name)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS left_segments_due ON left_segments (mapping, due);
+"""
+_SAME = "mapping = ? AND container = ? AND name = ? AND etag = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftSegment:
+    """``container`` and ``name`` are the store's. ``etag``: the MD5 of its bytes; of a combined segment that
+    was not sent yet, its mark ``combined-etag``."""
+
+    container: str
+    name: str
+    etag: str
+
+    @property
+    def place(self) -> tuple[str, str]:
+        return self.container, self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A segment, and how often it could not be deleted; ``reason`` is that of the last attempt, empty if it
+    found the segment in use."""
+
+    segment: LeftSegment
+    due: float
+    attempts: int = 0
+    reason: str = ""
+    detail: str = ""
+
+
+class LeftSegments:
+    """All mappings' entries, in the journal's file. Raises StateError."""
+
+    def __init__(self, file: JournalFile, backoff: Callable[[int], float]) -> None:
+        self._file = file
+        self._backoff = backoff
+
+    def note(self, mapping: str, segments: Sequence[LeftSegment], due: float) -> None:
+        """Record segments, durably. They replace entries for the same names."""
+        if not segments:
+            return
+        with self._file.transaction() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO left_segments VALUES (?, ?, ?, ?, ?, 0, '', '')",
+                [(mapping, *astuple(segment), due) for segment in segments],
+            )
+
+    def settle(self, mapping: str, done: Sequence[LeftSegment], later: Sequence[Entry] = ()) -> None:
+        """Remove ``done`` and reschedule ``later``. An entry that was replaced by one with another ETag stays
+        as it is."""
+        if not (done or later):
+            return
+        with self._file.transaction() as db:
+            db.executemany(
+                f"DELETE FROM left_segments WHERE {_SAME}", [(mapping, *astuple(each)) for each in done]
+            )
+            db.executemany(
+                f"UPDATE left_segments SET due = ?, attempts = ?, reason = ?, detail = ? WHERE {_SAME}",
+                [
+                    (each.due, each.attempts, each.reason, each.detail, mapping, *astuple(each.segment))
+                    for each in later
+                ],
+            )
+
+    def due(self, mapping: str, now: float, limit: int, and_new: bool = False) -> list[Entry]:
+        """Return entries that are due, longest waiting first. ``and_new``: and all that were never tried."""
+        rows = self._file.all(
+            "SELECT container, name, etag, due, attempts, reason, detail FROM left_segments"
+            " WHERE mapping = ? AND (due <= ? OR (? AND attempts = 0)) ORDER BY due, container, name LIMIT ?",
+            mapping, now, and_new, limit,
+        )  # fmt: skip
+        return [Entry(LeftSegment(*row[:3]), *row[3:]) for row in rows]
+
+    def postponed(self, entry: Entry, now: float, reason: str = "", detail: str = "") -> Entry:
+        """Return the entry after one more attempt, with the next one delayed by the backoff."""
+        attempts = entry.attempts + 1
+        return Entry(entry.segment, now + self._backoff(attempts), attempts, reason, detail)
+
+    def failing(self, mapping: str) -> int:
+        """Count the entries whose last attempt failed."""
+        found = self._file.one(
+            "SELECT count(*) FROM left_segments WHERE mapping = ? AND reason != ''", mapping
+        )
+        return found[0] if found else 0
+
+    def clock_set_back(self, mapping: str, now: float) -> None:
+        """The clock was set back to ``now``: entries scheduled by the old clock become due."""
+        with self._file.transaction() as db:
+            db.execute("UPDATE left_segments SET due = ? WHERE mapping = ? AND due > ?", (now, mapping, now))
