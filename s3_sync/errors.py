@@ -7,6 +7,7 @@
     |-- ObjectRefused             the target can never hold this object as it is (see ``reason``)
     |-- Deferred                  waits for a place in the lane of large objects       (transient)
     |-- DeletesHeld               the delete budget is used up; further deletes wait         (transient)
+    |-- TargetIsSource            a mapping copies a container into itself
     |-- LocalError                the local Swift cluster
     |   |-- LocalUnavailable      too few answers to determine the newest state              (transient)
     |   |-- LocalBehind           the stored copy is newer than every known local state      (transient)
@@ -28,6 +29,7 @@
         |-- NotSupported          the store does not implement the operation
         |-- Archived              the bytes are in a cold storage class and cannot be read now
         |-- ObjectLocked          a retention period or a legal hold at the store protects the object
+        |-- LinkTargetMissing     the target of a static link is not stored with the ETag that it names
         `-- InvalidRequest        any other refusal
             `-- ListingUnusable   the response to a LIST is not a listing, or is out of order
 
@@ -109,6 +111,12 @@ class DeletesHeld(SyncError):
 
     transient = True
     reason = "delete_budget"
+
+
+class TargetIsSource(SyncError):
+    """The remote object is the local one: only another configuration helps."""
+
+    reason = "target_is_source"
 
 
 class LocalError(SyncError):
@@ -260,6 +268,13 @@ class ObjectLocked(RemoteError):
     of the bucket. Only time, or whoever set the lock, ends that."""
 
     reason = "object_locked"
+
+
+class LinkTargetMissing(RemoteError):
+    """The store takes a static link only if its target is there, with the ETag to which the link is bound:
+    most likely it has not been copied yet."""
+
+    reason = "symlink_target_missing"
 
 
 class InvalidRequest(RemoteError):

@@ -1,4 +1,4 @@
-"""Entry points of the console scripts: apply eventlet's monkey patch, then import the program.
+"""Entry points of the console scripts: apply eventlet's monkey patch if needed, then import the program.
 
 The order matters. An SDK imported before the patch keeps the real sockets, and its first HTTPS client fails
 with a RecursionError inside ``ssl``.
@@ -6,6 +6,7 @@ with a RecursionError inside ``ssl``.
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import warnings
@@ -28,6 +29,15 @@ def ctl() -> None:
     _prepare()
     with _require_swift("swift-s3-ctl"):
         from s3_sync.admin.main import main
+    sys.exit(main())
+
+
+def verify() -> None:
+    """``swift-s3-verify``: works without Swift, and needs no green threads."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that it removes what it has written
+    logging.getLogger().addHandler(logging.NullHandler())  # its report says what matters
+    from s3_sync.verify.main import main
+
     sys.exit(main())
 
 

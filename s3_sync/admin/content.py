@@ -15,7 +15,8 @@ from s3_sync.providers.base import Bucket
 from s3_sync.streams.chained import ChainedBody
 from s3_sync.streams.hashing import HashingBody
 from s3_sync.streams.reader import CHUNK, Body
-from s3_sync.transfer.large_upload import large_kind, read_large_object, stored_manifest
+from s3_sync.transfer.large_object import large_kind, read_large_object
+from s3_sync.transfer.large_upload import stored_manifest
 from s3_sync.transfer.restore import verified
 from s3_sync.transfer.resuming import read_range
 
@@ -72,8 +73,8 @@ class Content:
         """Yield the object's bytes, and their MD5 if it is known for the whole."""
         mapping, profile = self._mapping, self._mapping.profile
         place = (mapping.account, mapping.container, name, state.policy)
-        reader = self._local.reader.following(profile.follow_symlinks).starting_at(state.node)
-        with reader.open(*place, expect=state.data_timestamp) as local:
+        reader = self._local.reader.for_copies(mapping, self._bucket.features.symlinks)
+        with reader.starting_at(state.node).open(*place, expect=state.data_timestamp) as local:
             if large_kind(local) is None:
                 yield local.body, local.info.md5
                 return

@@ -136,7 +136,7 @@ def _explain_mapping(node: NodeView, mapping: Mapping, name: str, remote: Remote
     entry = node.journal.entry(mapping.journal_key, name)
     found.waiting = entry is not None and entry.state == WAITING
     expiry = node.journal.expiry(mapping.journal_key, name)
-    if expiry is not None and profile.expires_copies:
+    if expiry is not None and mapping.expires_copies:
         found.expires = expiry.expiry.delete_at + profile.propagate_expiration_offset
     found.rows, found.errors = node.backlog.positions(mapping, name)
     if remote.state == "absent":  # ranges of held deletes include deletes made before the budget was used up

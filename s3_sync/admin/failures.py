@@ -10,12 +10,17 @@ from typing import NamedTuple
 
 from s3_sync.admin.node import NodeView
 from s3_sync.config.settings import Mapping
+from s3_sync.state.container_records import ContainerRecord
 from s3_sync.state.expiries import Entry
 from s3_sync.state.journal import WAITING, Unsettled
 from s3_sync.state.journal_edit import JournalEdit
 
 #: state of an expired copy of a moved object that must be deleted; it has no row any more
 EXPIRY = "expiry"
+#: state of a container's own metadata that cannot be sent
+METADATA = "metadata"
+#: states that an object's entry does not have, and that cannot be forgotten
+LASTING = frozenset({EXPIRY, METADATA})
 
 
 class Version(NamedTuple):
@@ -30,11 +35,12 @@ class Version(NamedTuple):
 class Failure:
     """One object that failed. ``key``: its mapping's journal key. ``state``: ``retry``; ``quarantine``: it is
     retried when it changes, on a reset, or on request; ``expiry``: the copy of a moved object has expired and
-    could not be deleted.
+    could not be deleted; ``metadata``: it is the container, whose own metadata could not be sent, and its
+    ``name`` is empty.
 
-    ``timestamp``: of the version that failed, in Swift's internal form. Times in seconds since the epoch; 0
-    for an expiry if the journal does not have them. ``next_try`` None: a delete that waits for the operator's
-    permission. ``deleted``: the failed operation is a delete."""
+    ``timestamp``: of the version that failed, in Swift's internal form; empty for a container. Times in
+    seconds since the epoch; 0 for an expiry if the journal does not have them. ``next_try`` None: a delete
+    that waits for the operator's permission. ``deleted``: the failed operation is a delete."""
 
     key: str
     mapping: str
@@ -102,7 +108,7 @@ def retry(node: NodeView, mappings: Sequence[Mapping], chosen: FailureFilter) ->
 
 def forget(node: NodeView, chosen: Sequence[Version]) -> int:
     """Drop failures: they are neither retried, until the object changes or the mapping is reset, nor reported
-    any more. Not for expiries. Returns their number. Raises StateError."""
+    any more. Not for LASTING ones. Returns their number. Raises StateError."""
     edit, changed = JournalEdit(node.journal_path), 0
     for key, group in groupby(chosen, key=lambda each: each.key):
         changed += edit.forget(key, [(each.name, each.timestamp) for each in group])
@@ -110,6 +116,9 @@ def forget(node: NodeView, chosen: Sequence[Version]) -> int:
 
 
 def _container_failures(node: NodeView, label: str, mapping: Mapping) -> Iterator[Failure]:
+    record = node.journal.container(mapping.journal_key)
+    if record.attempts:
+        yield _from_record(label, mapping, record)
     after = ""
     while page := node.journal.unsettled(mapping.journal_key, 1000, after):
         for entry in page:
@@ -125,6 +134,13 @@ def _from_entry(label: str, mapping: Mapping, entry: Unsettled) -> Failure:
         mapping.journal_key, label, mapping.container, entry.name, entry.state, entry.reason, entry.detail,
         entry.attempts, entry.first_failure, entry.last_failure,
         entry.next_try if isfinite(entry.next_try) else None, entry.deleted, entry.size, entry.timestamp,
+    )  # fmt: skip
+
+
+def _from_record(label: str, mapping: Mapping, record: ContainerRecord) -> Failure:
+    return Failure(
+        mapping.journal_key, label, mapping.container, "", METADATA, record.reason, record.detail,
+        record.attempts, record.first_failure, record.last_failure, record.next_try, False, 0, "",
     )  # fmt: skip
 
 

@@ -13,8 +13,8 @@ from types import ModuleType
 from s3_sync import __version__
 from s3_sync.admin import exit_codes as codes
 from s3_sync.admin.node import open_node
-from s3_sync.admin.output import Output, printable
 from s3_sync.errors import ConfigError, SyncError, UsageError
+from s3_sync.runtime.output import Output, printable
 
 PROGRAM = "swift-s3-ctl"
 CONFIG = "/etc/swift-s3-sync/sync.json"

@@ -29,6 +29,7 @@ class MappingStatus:
     own rows that are due and not handled. ``rows_unverified``: the same for other nodes' rows in the verify
     pass. ``objects_pending``: objects behind, failed and to be retried, or (``objects_large`` of them)
     waiting in the lane of large objects. ``objects_later``: objects that wait for their ``copy_after``.
+    ``metadata``: containers whose own metadata could not be sent.
     ``rows_resetting``: upper limit of the rows that a reset still has to compare. The rates and
     ``last_progress`` come from the daemon's report; without one, ``last_progress`` is when a cursor was last
     saved."""
@@ -55,6 +56,7 @@ class MappingStatus:
     retrying: int = 0
     quarantined: int = 0
     expiring: int = 0
+    metadata: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     segments_elsewhere: dict[str, int] = field(default_factory=dict)
     objects_per_second: float | None = None
@@ -65,7 +67,7 @@ class MappingStatus:
 
     @property
     def failing(self) -> int:
-        return self.retrying + self.quarantined + self.expiring
+        return self.retrying + self.quarantined + self.expiring + self.metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,7 @@ def _add(found: MappingStatus, backlog: MappingBacklog) -> None:
     found.retrying += troubles.retrying
     found.quarantined += troubles.quarantined
     found.expiring += troubles.expiring
+    found.metadata += troubles.metadata
     for reason, number in troubles.reasons.items():
         found.reasons[reason] = found.reasons.get(reason, 0) + number
     for detail, number in troubles.elsewhere.items():
@@ -177,6 +180,6 @@ def _state(found: MappingStatus, troubled: bool) -> str:
         return RESETTING
     if found.rows_behind or found.objects_large:
         return BEHIND
-    if found.retrying or found.expiring:
+    if found.retrying or found.expiring or found.metadata:
         return RETRYING
     return QUARANTINE if found.quarantined else IN_SYNC

@@ -74,7 +74,9 @@ class MaskingFormatter(logging.Formatter):
         return _CONTROL.sub(_escaped, super().formatMessage(record))
 
     def format(self, record: logging.LogRecord) -> str:
-        line = super().format(record)
+        return self.masked(super().format(record))
+
+    def masked(self, line: str) -> str:
         if self._secrets:
             line = self._secrets.sub(MASK, line)
         return _CREDENTIALS.sub(lambda found: f"{found[1] or found[2] or ''}{MASK}", line)

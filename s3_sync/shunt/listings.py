@@ -256,14 +256,14 @@ def _pages(
     rollup = (mapping.credentials.store_id, query.delimiter)
     if rollup not in no_rollup:
         try:
-            for page in Walk(fetch, query).pages():
+            for page in Walk(fetch, query, account=mapping.account).pages():
                 yield page
                 query = replace(query, after=page[-1].name, limit=query.limit - len(page))
             return
         except (InvalidRequest, NotSupported):
             if query.delimiter in ("", "/"):
                 raise
-    yield from Walk(fetch, query, rolls_up=False).pages()
+    yield from Walk(fetch, query, rolls_up=False, account=mapping.account).pages()
     if len(no_rollup) < _MAX_DELIMITERS:  # clients choose the delimiters
         no_rollup.add(rollup)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from s3_sync.config.credentials.base import Credentials
 from s3_sync.errors import NotFound, ObjectRefused, UnexpectedAnswer
 from s3_sync.largeobject.manifest import Manifest
-from s3_sync.largeobject.rebuild import rebuild
+from s3_sync.largeobject.rebuild import is_of, rebuild
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.shunt.mapping_table import MappedContainer
 
@@ -74,7 +74,7 @@ class LargeObjects:
         """
         try:
             manifest = Manifest.parse(target.bucket.manifests.get(info.name))
-            if _belongs_to(info, manifest) and info.size != manifest.size:
+            if is_of(info, manifest) and info.size != manifest.size:
                 sizes = f"the store reports {info.size:,} bytes, the manifest {manifest.size:,}"
                 raise UnexpectedAnswer(f"{info.name}: {sizes}")
             rebuild(info, manifest)
@@ -117,16 +117,6 @@ def _of_dlo(info: ObjectInfo) -> Etags | None:
 
 def _of_store(info: ObjectInfo) -> Etags:
     return Etags(info.etag, info.etag if "-" in info.etag else None)
-
-
-def _belongs_to(info: ObjectInfo, manifest: Manifest) -> bool:
-    """Return whether the copy's metadata or ETag identifies this manifest as its own."""
-    marks = info.meta.marks
-    return (
-        marks.get("swift-slo-etag") == manifest.etag
-        or marks.get("swift-source-dlo-etag") == manifest.joined_etag
-        or info.etag == manifest.multipart_etag
-    )
 
 
 def _key(target: MappedContainer, info: ObjectInfo) -> _Key:

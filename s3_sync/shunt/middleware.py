@@ -41,6 +41,9 @@ from s3_sync.shunt.visibility import Visibility
 
 #: header of a request for the local cluster only: from the cloud connector, or from an operator
 _BYPASS = "HTTP_X_CLOUD_SYNC_SHUNT_BYPASS"
+#: header of a request from a daemon or shunt of another Swift: if two of them show each other's objects, it
+#: would go round in circles
+_HOP = "HTTP_X_CLOUD_SYNC_SHUNT_HOP"
 _COPYING = "s3_sync.copying"
 Handler = Callable[[Request, StartResponse], Iterable[bytes]]
 
@@ -114,12 +117,14 @@ class CloudShunt:
     def _request(self, environ: Environ) -> Request | None:
         """Return the request if it is for a mapped container or an object in one, else None."""
         pieces = environ["PATH_INFO"].split("/", 4)
-        if len(pieces) < 4 or pieces[0] or _is_bypass(environ):
+        if len(pieces) < 4 or pieces[0] or _is_marked(environ, _BYPASS):
             return None
         try:
             account, container = to_text(pieces[2]), to_text(pieces[3])
             target = self._configured.find(account, container)
             if target is None or not valid_api_version(pieces[1]):
+                return None
+            if target.mapping.credentials.may_lead_back and _is_marked(environ, _HOP):
                 return None
             name = to_text(pieces[4]) if len(pieces) > 4 else ""
         except UnicodeDecodeError:  # Swift refuses it
@@ -138,7 +143,7 @@ class CloudShunt:
         """Return whether a copy's source is in a mapped container. False for a malformed source, which Swift
         refuses."""
         pieces = environ["PATH_INFO"].split("/", 4)
-        if len(pieces) < 5 or _is_bypass(environ):
+        if len(pieces) < 5 or _is_marked(environ, _BYPASS):
             return False
         account, container = pieces[2], pieces[3]
         if environ["REQUEST_METHOD"] != "COPY":
@@ -159,14 +164,14 @@ class CloudShunt:
         return Bulkhead(credentials.store_id, policy, RemoteWatcher(credentials.store_id, self.log))
 
 
-def _is_bypass(environ: Environ) -> bool:
-    """Return whether the request bypasses the shunt.
+def _is_marked(environ: Environ, header: str) -> bool:
+    """Return whether the request has this header.
 
     Includes dlo's subrequests for such a request: they get few of its keys, but all of ``swift.infocache``.
     """
-    if environ.get(_BYPASS):
-        environ.setdefault("swift.infocache", {})[_BYPASS] = True
-    return _BYPASS in environ.get("swift.infocache", ())
+    if environ.get(header):
+        environ.setdefault("swift.infocache", {})[header] = True
+    return header in environ.get("swift.infocache", ())
 
 
 def filter_factory(global_conf: Mapping[str, str], **local_conf: str) -> Callable[[App], Any]:

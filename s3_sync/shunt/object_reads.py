@@ -17,19 +17,18 @@ from swift.common.request_helpers import resolve_etag_is_at_header
 from swift.common.swob import HTTPBadRequest, HTTPException
 from swift.common.swob import Request as SwobRequest
 from swift.common.swob import Response as SwobResponse
-from swift.common.utils import drain_and_close
-from swift.common.wsgi import make_subrequest
 
 from s3_sync.errors import Archived, InvalidRequest, NotFound, PreconditionFailed, RemoteError
 from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import GetResult
+from s3_sync.shunt.archived_links import bound_etag, link_headers, respond_for_target
 from s3_sync.shunt.error_responses import error_response
 from s3_sync.shunt.headers import MANIFEST_ETAG, S3_ETAG, answer_headers, cross_origin
 from s3_sync.shunt.legacy_dlo import Answer, is_bare, joined
 from s3_sync.shunt.manifest_cache import Etags, LargeObjects, is_dynamic, is_large, named_places
 from s3_sync.shunt.proxyfs import ProxyFs
-from s3_sync.shunt.request import SOURCE, Environ, LocalResponse, RemoteLookup, Request, StartResponse
+from s3_sync.shunt.request import Environ, LocalResponse, RemoteLookup, Request, StartResponse, is_missing
 from s3_sync.shunt.response_body import BodyObserver, RangeReader, ResponseBody
 from s3_sync.shunt.retrievals import Retrievals
 from s3_sync.shunt.rights import Refused, check_bytes, check_listing, may_restore
@@ -167,6 +166,9 @@ class ObjectReads:
         first, last = part or (0, info.size - 1)
         try:
             self._visibility.check(lookup, info)
+            if info.meta.link is not None:
+                result.close()
+                return self._respond_link(lookup, info)
             if is_bare(info):
                 result.close()
                 return self._respond_legacy_dlo(lookup, info)
@@ -188,6 +190,15 @@ class ObjectReads:
         except BaseException:
             result.close()
             raise
+        return response
+
+    def _respond_link(self, lookup: RemoteLookup, info: ObjectInfo) -> SwobResponse:
+        """Respond for a symlink: with its target, or with ``?symlink=get`` for itself."""
+        check_link(lookup, bound_etag(info))
+        if lookup.params.get("symlink") != "get":
+            return respond_for_target(lookup, info)
+        response = self._response(lookup, info)
+        response.headers.update(link_headers(info))
         return response
 
     def _check_rights(self, lookup: RemoteLookup, info: ObjectInfo) -> None:
@@ -230,6 +241,8 @@ class ObjectReads:
         """Return the response made from a HEAD, which determines what is read, if anything."""
         info = lookup.bucket.head_object(lookup.name)
         self._visibility.check(lookup, info)
+        if info.meta.link is not None:
+            return self._respond_link(lookup, info)
         if is_bare(info):
             return self._respond_legacy_dlo(lookup, info)
         large = is_large(info)
@@ -384,15 +397,3 @@ def _single_range(environ: Environ) -> ByteRange | _Range | None:
         return _Range.NEEDS_SIZE
     first, last = found.ranges[0]
     return ByteRange(first, last)
-
-
-def is_missing(local: LocalResponse, request: Request) -> bool:
-    """Return whether the local cluster has no such object, as far as this client may know."""
-    if local.status != 412 or "*" not in request.environ.get("HTTP_IF_MATCH", ""):
-        return local.status == 404
-    # A missing object does not match If-Match: *. An existing one may have failed another condition.
-    path = SwobRequest(request.environ).path
-    unconditional = make_subrequest(request.environ, "HEAD", path, swift_source=SOURCE)
-    answer = unconditional.get_response(request.app)
-    drain_and_close(answer)
-    return bool(answer.status_int == 404)

@@ -35,12 +35,14 @@ from s3_sync.model.headers import USER_PREFIX, looks_like_mark
 from s3_sync.model.objects import STORED_HEADERS, ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.limits import check_limits
+from s3_sync.shunt.archived_links import redirect, target_of
 from s3_sync.shunt.error_responses import error_response
 from s3_sync.shunt.headers import cross_origin, is_deleted, is_expired, written_at
 from s3_sync.shunt.proxyfs import ProxyFs
 from s3_sync.shunt.request import SOURCE, LocalResponse, Request, StartResponse, to_text
 from s3_sync.shunt.telemetry import SwiftLogger
 from s3_sync.shunt.versions import names_local_version
+from s3_sync.transfer.decide import has_manifest_mark
 
 _TIMESTAMP = "HTTP_X_TIMESTAMP"
 
@@ -97,8 +99,11 @@ class ObjectWrites:
             if isinstance(state, Deleted) and state.by_client:
                 if state.timestamp < written_at(info):
                     return HTTPConflict(request=swob_request)
-                bucket.delete_object(name)
-                self._log.increment("deletes")
+                if bucket.features.native_large_objects and has_manifest_mark(info):
+                    self._log.info("DELETE %s is left to the daemon: it has segments", request.path)
+                else:
+                    bucket.delete_object(name, state.timestamp)
+                    self._log.increment("deletes")
             elif not isinstance(state, Present):  # a new object, which the daemon copies
                 self._log.warning("DELETE %s is left to the daemon: no tombstone was found", request.path)
         except (LocalUnavailable, RemoteError) as error:
@@ -168,6 +173,8 @@ class ObjectWrites:
                 if attempt == 2:
                     raise
         self._log.increment("posts")
+        if info.meta.link is not None:
+            return redirect(request, target_of(info))
         return HTTPAccepted(request=SwobRequest(request.environ))
 
     def _check_visible(self, request: Request, info: ObjectInfo) -> None:

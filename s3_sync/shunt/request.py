@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from swift.common.swob import Request as SwobRequest
 from swift.common.utils import close_if_possible, drain_and_close
-from swift.common.wsgi import WSGIContext
+from swift.common.wsgi import WSGIContext, make_subrequest
 
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket
@@ -125,3 +126,15 @@ def to_text(wsgi: str) -> str:
 
 def to_wsgi(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8").decode("latin-1")
+
+
+def is_missing(local: LocalResponse, request: Request) -> bool:
+    """Return whether the local cluster has no such object, as far as this client may know."""
+    if local.status != 412 or "*" not in request.environ.get("HTTP_IF_MATCH", ""):
+        return local.status == 404
+    # A missing object does not match If-Match: *. An existing one may have failed another condition.
+    path = SwobRequest(request.environ).path
+    unconditional = make_subrequest(request.environ, "HEAD", path, swift_source=SOURCE)
+    answer = unconditional.get_response(request.app)
+    drain_and_close(answer)
+    return bool(answer.status_int == 404)

@@ -17,6 +17,9 @@ DEMO_SAYS = [
     "21 objects of AUTH_test/gallery",
     "2. Change and delete",
     "18 objects of AUTH_test/gallery",
+    "5. Mirror to another Swift",
+    "In another Swift: container album-mirror",
+    "There, after the next run: container album-mirror",
 ]
 
 

@@ -188,7 +188,7 @@ class TestStoreFault:
 STEPS = [
     ("s3_sync.sync.rows.handler:upload", 3),
     ("s3_sync.sync.lifecycle.release:Release.release", 3),
-    ("s3_sync.sync.lifecycle.release:decide", 3),
+    ("s3_sync.transfer.copy_rules:CopyRules.is_proof", 3),
     ("s3_sync.cluster.guarded_delete:GuardedDelete.delete_version", 3),
     ("s3_sync.cluster.client:LocalSwift.request", 3),
     ("s3_sync.sync.rows.batch:BatchRunner.record", 1),

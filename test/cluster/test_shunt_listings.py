@@ -23,6 +23,7 @@ from servers.pair import Store
 from servers.raw_swift import Answer, RawSwift
 from servers.shunted import Archive, Shunted
 from servers.swift import SwiftCluster
+from servers.swift_archive import SwiftArchive
 from servers.swift_spec import TESTER2
 from unit.listing.oracle import expected, parameters
 
@@ -57,10 +58,11 @@ def names(answer: Answer) -> list[str]:
     return [record.get("name") or record["subdir"] for record in json.loads(answer.body)]
 
 
-@pytest.fixture(scope="module", params=["s3api", "moto_store"])
+@pytest.fixture(scope="module", params=["s3api", "moto_store", "swift"])
 def world(request: pytest.FixtureRequest, shunted: Shunted) -> World:
-    store: Store = request.getfixturevalue(request.param)
-    archive = Archive(shunted, store)
+    store: Any = request.getfixturevalue(request.param)
+    is_swift = isinstance(store, SwiftCluster)
+    archive = SwiftArchive(shunted, store) if is_swift else Archive(shunted, store)
     plain = f"plain-{uuid4().hex[:12]}"
     archive.swift.put_container(plain)
     for name in NAMES:
@@ -122,7 +124,7 @@ def test_listing_shows_the_locations_of_each_object(world: World) -> None:
     archive = world.archive
     ours, _ = world.ask("format=json")
     where = {record["name"]: record.get("content_location") for record in json.loads(ours.body)}
-    remote = f"{archive.mapping['aws_endpoint']};{archive.bucket};{archive.prefix}"
+    remote = archive.location
     for name in NAMES:
         both = [remote, "swift"] if name in LOCAL else [remote]
         assert where[name] == (both if name in REMOTE else None)

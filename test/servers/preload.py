@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import sys
 from importlib.metadata import distribution
 
 
@@ -31,6 +32,10 @@ def daemon() -> None:
     os.register_at_fork(after_in_child=eventlet.hubs.use_hub)  # the one there is belongs to the fork server
 
 
+#: middlewares of Swift that import urllib3, which a process must not have done before it patches ssl
+_CLIENTS = ("s3token",)
+
+
 def swift() -> None:
     """Swift's servers and daemons. Nothing is patched: they do that themselves."""
     from servers.swift_child import DAEMONS
@@ -38,6 +43,8 @@ def swift() -> None:
     for place in DAEMONS.values():
         importlib.import_module(place.partition(":")[0])
     for entry in distribution("swift").entry_points:
-        if entry.group.startswith("paste."):
+        if entry.group.startswith("paste.") and entry.name not in _CLIENTS:
             with contextlib.suppress(ImportError):  # some need what only they need
                 entry.load()
+    if "urllib3" in sys.modules:
+        raise RuntimeError("urllib3 was imported before ssl is patched: each TLS context would recurse")

@@ -134,6 +134,11 @@ class Archive:
             return ""
         return key_prefix(self.swift.account, self.container)
 
+    @property
+    def location(self) -> str:
+        """As listings name it."""
+        return f"{self.mapping['aws_endpoint']};{self.bucket};{self.prefix}"
+
     def store(
         self, name: str, body: bytes = b"x", meta: Mapping[str, str] | None = None, **options: Any
     ) -> None:

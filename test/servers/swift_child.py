@@ -34,6 +34,7 @@ DAEMONS = {
     "account-replicator": "swift.account.replicator:AccountReplicator",
     "container-replicator": "swift.container.replicator:ContainerReplicator",
     "container-sharder": "swift.container.sharder:ContainerSharder",
+    "container-sync": "swift.container.sync:ContainerSync",
     "container-updater": "swift.container.updater:ContainerUpdater",
     "object-expirer": "swift.obj.expirer:ObjectExpirer",
     "object-reconstructor": "swift.obj.reconstructor:ObjectReconstructor",

@@ -7,15 +7,12 @@ import json
 import re
 import shlex
 from collections.abc import Iterable
-from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mutants.rules import MUTANTS
-from proofs.functional import EXPLAINED, explained
 from s3_sync.admin import main
 from s3_sync.config.credentials.kinds import every_key, with_credentials
 from s3_sync.config.file.base import FileModel
@@ -39,8 +36,8 @@ from s3_sync.config.file.section_models import (
 from s3_sync.config.load import load
 from s3_sync.config.unsupported import MAPPING_OPTIONS, TOP_LEVEL_OPTIONS
 from s3_sync.daemon.arguments import parse
-from s3_sync.shunt.options import Options
 from s3_sync.sync.monitoring.metrics import MAPPING, METRICS
+from s3_sync.verify import arguments as verify
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "sample-config.json"
@@ -355,34 +352,10 @@ def test_commands_in_the_documents_are_accepted_by_the_parsers() -> None:
     assert len(calls) > 4
     for arguments in calls:
         parse("swift-s3-sync", arguments)
-
-
-def test_every_option_of_the_middleware_is_explained() -> None:
-    page = (ROOT / "docs" / "shunt.md").read_text(encoding="utf-8")
-    table = page.split("\n## Options\n")[1].split("\n## ")[0]
-    told = {row[1]: row[2] for row in re.finditer(r"^\| `(\w+)` \| `([^`]*)` \|", table, re.MULTILINE)}
-    assert told == {field.name: _as_written(field.default) for field in fields(Options)}
-
-
-def test_shunt_page_lists_every_explained_difference_of_swift_tests() -> None:
-    page = (ROOT / "docs" / "shunt.md").read_text(encoding="utf-8")
-    section = page.split("\n## What Swift's own tests notice\n")[1].split("\n## ")[0]
-    table = section.split("\n| with | test | why |\n|---|---|---|\n")[1].strip().splitlines()
-    lines = explained(EXPLAINED.read_text(encoding="utf-8"))
-    assert lines
-    assert table == [f"| {line.modes} | `{line.test}` | {line.reason} |" for line in lines]
-
-
-def _as_written(default: object) -> str:
-    return str(default).lower() if isinstance(default, bool) else str(default)
-
-
-def test_rule_of_every_mutant_is_in_contributing_and_in_the_code() -> None:
-    text = (ROOT / "CONTRIBUTING.md").read_text()
-    for mutant in MUTANTS:
-        tests = ", ".join(f"`{test.removeprefix('test/')}`" for test in mutant.test.split())
-        assert f"| {mutant.rule} | {tests} |" in text, mutant.rule
-        assert (ROOT / "s3_sync" / mutant.file).read_text().count(mutant.old) == 1, mutant.rule
+    calls = [arguments for arguments in commands("swift-s3-verify") if len(arguments) > 1]
+    assert len(calls) > 3
+    for arguments in calls:
+        verify.parse([*arguments, *(["--password", "x"] if "--protocol" in arguments else [])])
 
 
 OPERATIONS = OPERATIONS_PAGE.read_text(encoding="utf-8")

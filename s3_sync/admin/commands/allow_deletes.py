@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 from s3_sync.admin import exit_codes as codes
 from s3_sync.admin.node import NodeView
-from s3_sync.admin.output import Output
+from s3_sync.runtime.output import Output
 
 NAME = "allow-deletes"
 HELP = "allow the remote deletes that a mapping's delete budget holds, of all objects deleted in Swift so far"

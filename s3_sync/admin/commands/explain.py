@@ -20,7 +20,7 @@ from s3_sync.admin.explanation import (
 )
 from s3_sync.admin.failures import Failure
 from s3_sync.admin.node import NodeView
-from s3_sync.admin.output import Output, moment
+from s3_sync.runtime.output import Output, moment
 from s3_sync.state.journal import QUARANTINE
 from s3_sync.sync.inspection import HELD, WAITS, RowPosition
 

@@ -9,10 +9,20 @@ from itertools import islice
 
 from s3_sync.admin import exit_codes as codes
 from s3_sync.admin.confirmation import is_confirmed
-from s3_sync.admin.failures import EXPIRY, Failure, FailureFilter, Version, failures, forget, retry
+from s3_sync.admin.failures import (
+    EXPIRY,
+    LASTING,
+    METADATA,
+    Failure,
+    FailureFilter,
+    Version,
+    failures,
+    forget,
+    retry,
+)
 from s3_sync.admin.node import NodeView
 from s3_sync.admin.number_arguments import natural
-from s3_sync.admin.output import NOTHING, Output, duration, moment
+from s3_sync.runtime.output import NOTHING, Output, duration, moment
 from s3_sync.state.journal import QUARANTINE, RETRY
 
 NAME = "failed"
@@ -28,7 +38,10 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--prefix", default="", help="only objects whose names start with this")
     parser.add_argument("--reason", default="", help="only objects that failed for this reason")
     parser.add_argument(
-        "--state", default="", choices=(RETRY, QUARANTINE, EXPIRY), help="only objects in this state"
+        "--state",
+        default="",
+        choices=(RETRY, QUARANTINE, EXPIRY, METADATA),
+        help="only objects in this state",
     )
     parser.add_argument(
         "--limit", type=natural, default=1000, help="list at most this many (default 1000; 0: all)"
@@ -51,7 +64,9 @@ def run(node: NodeView, options: Namespace, output: Output) -> int:
         return codes.FINE
     found = failures(node, chosen, selection)
     if options.forget:
-        return _forget(node, [each.version for each in found if each.state != EXPIRY], options.yes, output)
+        return _forget(
+            node, [each.version for each in found if each.state not in LASTING], options.yes, output
+        )
     shown = list(islice(found, options.limit or None))
     more = next(found, None) is not None
     output.answer({"at": node.now(), "failures": [asdict(each) for each in shown], "more": more})
@@ -86,8 +101,8 @@ def _row(each: Failure, now: float) -> list[str]:
     return [
         each.mapping,
         each.container,
-        each.name,
-        "delete" if each.deleted else "copy",
+        each.name or NOTHING,
+        "delete" if each.deleted else "metadata" if each.state == METADATA else "copy",
         each.state,
         each.reason,
         str(each.attempts),

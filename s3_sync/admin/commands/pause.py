@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 from s3_sync.admin import exit_codes as codes
 from s3_sync.admin.node import NodeView
-from s3_sync.admin.output import Output
+from s3_sync.runtime.output import Output
 
 NAME = "pause"
 HELP = "start no more transfers for a mapping until it is resumed, even across restarts"

@@ -7,8 +7,8 @@ from dataclasses import asdict
 
 from s3_sync.admin import exit_codes as codes
 from s3_sync.admin.node import NodeView
-from s3_sync.admin.output import Output, moment, size
 from s3_sync.admin.resets import plan, since_of
+from s3_sync.runtime.output import Output, moment, size
 
 NAME = "reset"
 HELP = "compare a mapping with its store again, and send what is missing or differs"

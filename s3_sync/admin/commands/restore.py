@@ -11,7 +11,6 @@ from s3_sync.admin import exit_codes as codes
 from s3_sync.admin.confirmation import is_confirmed
 from s3_sync.admin.node import NodeView
 from s3_sync.admin.number_arguments import days
-from s3_sync.admin.output import Output, size
 from s3_sync.admin.retrieval import FAILED, TIERING, WORKERS, ArchivedObjects, Plan, Summary
 from s3_sync.config.archive_restore import ArchiveRestore
 from s3_sync.config.settings import Mapping
@@ -19,6 +18,7 @@ from s3_sync.providers.base import RETRIEVAL_TIERS
 from s3_sync.providers.registry import Registry
 from s3_sync.providers.wrappers.rate_limits import LimiterRegistry
 from s3_sync.runtime.concurrency import GreenPool
+from s3_sync.runtime.output import Output, size
 
 NAME = "restore"
 HELP = "have the store retrieve objects from archive classes, so that they can be read for some days"

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 from s3_sync.admin import exit_codes as codes
 from s3_sync.admin.node import NodeView
-from s3_sync.admin.output import Output
+from s3_sync.runtime.output import Output
 
 NAME = "resume"
 HELP = "resume a paused mapping"

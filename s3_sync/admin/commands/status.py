@@ -12,9 +12,9 @@ from rich.text import Text
 from s3_sync.admin import exit_codes as codes
 from s3_sync.admin.node import NodeView
 from s3_sync.admin.number_arguments import pause
-from s3_sync.admin.output import NOTHING, Output, duration, moment, printable, rendered, size
 from s3_sync.admin.status import MappingStatus, Status, status
 from s3_sync.config.settings import Mapping
+from s3_sync.runtime.output import NOTHING, Output, duration, moment, printable, rendered, size
 
 NAME = "status"
 HELP = "show the progress of each mapping on this node"

@@ -220,8 +220,8 @@ def test_object_that_changes_while_its_copy_is_read_is_unsure(two: Two) -> None:
 class Damaged(Version):
     """Other bytes than were written."""
 
-    def info(self, name: str) -> ObjectInfo:
-        return replace(super().info(name), etag=ETAG, md5=ETAG)
+    def info(self, name: str, to_links: bool = False) -> ObjectInfo:
+        return replace(super().info(name, to_links), etag=ETAG, md5=ETAG)
 
 
 def test_damaged_bytes_of_a_replica_differ_from_the_copy(two: Two) -> None:

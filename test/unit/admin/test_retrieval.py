@@ -16,7 +16,6 @@ from rich.console import Console
 from s3_sync.admin import confirmation, retrieval
 from s3_sync.admin import exit_codes as codes
 from s3_sync.admin.commands import restore
-from s3_sync.admin.output import Output
 from s3_sync.config.archive_restore import ArchiveRestore
 from s3_sync.config.budgets import Budget, Rates
 from s3_sync.config.settings import Mapping
@@ -27,6 +26,7 @@ from s3_sync.providers.base import Features, Retrieval, WriteOptions
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider
 from s3_sync.providers.registry import Registry
 from s3_sync.runtime.concurrency import SerialPool
+from s3_sync.runtime.output import Output
 from s3_sync.streams.reader import BytesBody
 from unit.sync.fake_node import mapping
 

@@ -18,11 +18,11 @@ from s3_sync.admin.commands import failed
 from s3_sync.admin.commands import status as command
 from s3_sync.admin.failures import FailureFilter, failures, forget, retry
 from s3_sync.admin.node import NodeView, Running
-from s3_sync.admin.output import Output
 from s3_sync.admin.resets import Plan, plan
 from s3_sync.admin.status import MappingStatus, status
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import AccessDenied, LocalUnavailable
+from s3_sync.runtime.output import Output
 from s3_sync.state.checkpoint import StatusFiles
 from s3_sync.state.controls import Controls
 from s3_sync.state.journal import Settlement

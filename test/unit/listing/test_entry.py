@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from s3_sync.listing.entry import Entry, is_newer, iso_date
-from s3_sync.model.objects import ListedObject
+from s3_sync.model.objects import Link, ListedObject
 from s3_sync.model.timestamps import parse_iso_date
 
 A, B = "0cc175b9c0f1b6a831c399e269772661", "92eb5ffee6ae2fec3ad71c777531578f"
@@ -34,6 +34,12 @@ def test_entry_of_object_outside_the_default_class_names_its_class() -> None:
         == "GLACIER"
     )
     assert "storage_class" not in Entry.from_object(ListedObject("n", 5, A)).record
+
+
+def test_entry_of_a_symlink_has_the_path_of_its_target() -> None:
+    link = ListedObject("n", 0, NOTHING, link=Link("c ü", "a/b%2F"))
+    assert Entry.from_object(link, "AUTH_a").record["symlink_path"] == "/v1/AUTH_a/c%20%C3%BC/a/b%252F"
+    assert "symlink_path" not in Entry.from_object(ListedObject("n", 0, NOTHING), "AUTH_a").record
 
 
 def test_entry_of_group_equals_that_of_a_subdir_record() -> None:

@@ -1,0 +1,62 @@
+"""Tables of the pages beside the reference: shunt, verify and CONTRIBUTING hold what the code has."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from mutants.rules import MUTANTS
+from proofs.functional import EXPLAINED, explained
+from s3_sync.config.credentials.s3 import S3Credentials
+from s3_sync.providers.checks.suite import PROPERTIES
+from s3_sync.shunt.options import Options
+from s3_sync.verify import arguments as verify
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_verify_page_has_every_option_and_every_check(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        verify.parse(["--help"])
+    options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help"}
+    page = (ROOT / "docs" / "verify.md").read_text(encoding="utf-8")
+    assert options == set(re.findall(r"^\| `(--[a-z-]+)", page, re.MULTILINE))
+    table = page.split("| check | what it finds | properties |\n|---|---|---|\n")[1].split("\n\n")[0]
+    checks, properties = [], set[str]()
+    for line in table.splitlines():
+        names, _, found = line.strip("|").split(" | ")
+        checks += [name.strip() for name in names.split(", ")]
+        properties |= set(re.findall(r"`(\w+)`", found))
+    assert checks == [check.name for check in PROPERTIES]
+    assert properties <= S3Credentials().properties.keys()
+
+
+def test_every_option_of_the_middleware_is_explained() -> None:
+    page = (ROOT / "docs" / "shunt.md").read_text(encoding="utf-8")
+    table = page.split("\n## Options\n")[1].split("\n## ")[0]
+    told = {row[1]: row[2] for row in re.finditer(r"^\| `(\w+)` \| `([^`]*)` \|", table, re.MULTILINE)}
+    assert told == {field.name: _as_written(field.default) for field in fields(Options)}
+
+
+def test_shunt_page_lists_every_explained_difference_of_swift_tests() -> None:
+    page = (ROOT / "docs" / "shunt.md").read_text(encoding="utf-8")
+    section = page.split("\n## What Swift's own tests notice\n")[1].split("\n## ")[0]
+    table = section.split("\n| with | test | why |\n|---|---|---|\n")[1].strip().splitlines()
+    lines = explained(EXPLAINED.read_text(encoding="utf-8"))
+    assert lines
+    assert table == [f"| {line.modes} | `{line.test}` | {line.reason} |" for line in lines]
+
+
+def _as_written(default: object) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def test_rule_of_every_mutant_is_in_contributing_and_in_the_code() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    for mutant in MUTANTS:
+        tests = ", ".join(f"`{test.removeprefix('test/')}`" for test in mutant.test.split())
+        assert f"| {mutant.rule} | {tests} |" in text, mutant.rule
+        assert (ROOT / "s3_sync" / mutant.file).read_text().count(mutant.old) == 1, mutant.rule
