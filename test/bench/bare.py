@@ -52,11 +52,12 @@ def field(head: bytes, name: bytes) -> bytes:
     return head[start:].split(b"\r\n", 1)[0]
 
 
-def copy(source: Peer, sink: Peer, path: str, target: str) -> None:
+def copy(source: Peer, sink: Peer, path: str, target: str, headers: str = "") -> None:
+    """``headers``: more lines for the PUT."""
     source.send(f"GET {path} HTTP/1.1\r\nHost: x\r\nX-Backend-Storage-Policy-Index: 0\r\n\r\n".encode())
     head, body = source.head()
     length = int(field(head, b"content-length"))
-    request = f"PUT {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode()
+    request = f"PUT {target} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {length}\r\n\r\n".encode()
     if length <= len(body):
         sink.send(request + bytes(body))
     else:
@@ -67,7 +68,7 @@ def copy(source: Peer, sink: Peer, path: str, target: str) -> None:
             left -= len(body)
             body = source.piece() if left else body
     answer, _ = sink.head()
-    if b" 200 " not in head or b" 200 " not in answer:
+    if b" 200 " not in head or not answer.startswith((b"http/1.1 200", b"http/1.1 201")):
         raise RuntimeError(f"{head!r} {answer!r}")
 
 
@@ -83,7 +84,7 @@ def main(path: str) -> None:
                 source_path, target = waiting.popleft()
             except IndexError:
                 return
-            copy(source, sink, source_path, target)
+            copy(source, sink, source_path, target, order.get("headers", ""))
 
     threads = [threading.Thread(target=work) for _ in range(order["threads"])]
     for thread in threads:

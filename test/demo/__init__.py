@@ -1,1 +1,1 @@
-"""A guided tour: a real Swift, the daemon, and an S3 API, on one machine, in a minute."""
+"""A guided tour: a real Swift, the daemon, an S3 API and another Swift, on one machine, in a minute."""

@@ -17,15 +17,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from demo import archive
+from demo import archive, elsewhere
 from demo.archive import Archive
 from demo.compare import Landed, compare, keys
+from demo.elsewhere import Elsewhere
 from demo.objects import DemoObject, folder, made_up, put_all
 from demo.progress import Counters
 from s3_sync.config.convert import convert_file
 from s3_sync.model.keys import KeyNamer
 from servers.daemon import SyncDaemon, Target
 from servers.shunted import Shunted
+from servers.swift import SwiftCluster
 from servers.swift_spec import TESTER2
 
 CONTAINER = "gallery"
@@ -34,10 +36,13 @@ SHOWN = 40
 
 
 class Demo:
-    """Two accounts of one Swift: `AUTH_test` holds the container, s3api over `AUTH_test2` is the S3."""
+    """Two accounts of one Swift: `AUTH_test` holds the container, s3api over `AUTH_test2` is the S3.
 
-    def __init__(self, cluster: Shunted, directory: Path, console: Console) -> None:
+    ``other``: another Swift."""
+
+    def __init__(self, cluster: Shunted, other: SwiftCluster, directory: Path, console: Console) -> None:
         self.cluster = cluster
+        self.other = other
         self.console = console
         self.swift = cluster.client()
         self.s3: Any = cluster.s3_client(TESTER2.name)
@@ -47,6 +52,7 @@ class Demo:
         self.archive = Archive(
             cluster, directory / "archive", replace(target, bucket=archive.BUCKET), console
         )
+        self.elsewhere = Elsewhere(cluster, other, directory / "elsewhere", console)
         mappings = [target.mapping(cluster.account, CONTAINER)]
         self.daemon = SyncDaemon(
             cluster, directory / "mirror", mappings, statsd_host="127.0.0.1", statsd_port=self.counters.port
@@ -128,6 +134,8 @@ All of these programs but aws are in
          export PATH={Path(sys.executable).parent}:$PATH
 Swift:   export ST_AUTH={cluster.auth_url} ST_USER={cluster.user} ST_KEY={cluster.key}
          swift list {CONTAINER}; swift list --long {archive.CONTAINER}
+The other Swift:
+         swift --auth {self.other.auth_url} list --long {elsewhere.THERE}
 S3:      export AWS_ACCESS_KEY_ID={TESTER2.name} AWS_SECRET_ACCESS_KEY={TESTER2.key}
          export AWS_DEFAULT_REGION=us-east-1
          aws --endpoint-url {cluster.s3_endpoint} s3 ls --recursive s3://{BUCKET}
@@ -182,7 +190,9 @@ def play(demo: Demo, objects: list[DemoObject]) -> bool:
     console.print(f"The third run sent {requests} requests to the S3 side.")
     right = right and requests == 0
     console.rule("4. Move away, and come back")
-    return demo.archive.play(objects) and right
+    right = demo.archive.play(objects) and right
+    console.rule("5. Mirror to another Swift")
+    return demo.elsewhere.play() and right
 
 
 def main() -> int:
@@ -198,9 +208,14 @@ def main() -> int:
     objects = folder(arguments.path) if arguments.path else made_up()
     if not objects:
         parser.error(f"{arguments.path} holds no files")
-    with tempfile.TemporaryDirectory(prefix="swift-s3-sync-demo-") as directory, Shunted() as cluster:
+    with (
+        tempfile.TemporaryDirectory(prefix="swift-s3-sync-demo-") as directory,
+        Shunted() as cluster,
+        SwiftCluster() as other,
+    ):
         console.print(f"A Swift of one node is running; its S3 API is at {cluster.s3_endpoint}")
-        demo = Demo(cluster, Path(directory), console)
+        console.print(f"Another Swift is running at {other.auth_url}")
+        demo = Demo(cluster, other, Path(directory), console)
         right = play(demo, objects)
         console.print(f"Configuration:\n{_shown(demo.config)}", markup=False)
         verdict = "[green]Both sides agree" if right else "[red]Both sides differ"

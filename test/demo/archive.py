@@ -1,4 +1,4 @@
-"""The second act: objects move to the bucket, stay in the listing, and one comes back when it is read."""
+"""The fourth act: objects move to the bucket, stay in the listing, and one comes back when it is read."""
 
 from __future__ import annotations
 

@@ -1,10 +1,25 @@
-"""What a cursor is good for: rules of their own, part of those in `rules.py`."""
+"""Whose row it is, and what a cursor is good for: rules of their own, part of those in `rules.py`."""
 
 from __future__ import annotations
 
 from mutants.mutant import Mutant
 
 CURSORS = (
+    # whose row it is
+    Mutant(
+        "each row has the owner that earlier versions give it",
+        "model/rows.py",
+        "% replicas",
+        "% replicas ^ 1",
+        "test/unit/model/test_rows.py",
+    ),
+    Mutant(
+        "the owner sends first, the others verify",
+        "model/rows.py",
+        "owner_ordinal(name, replicas) == ordinal",
+        "owner_ordinal(name, replicas) != ordinal",
+        "test/unit/sync/test_container_crawl_nodes.py",
+    ),
     Mutant(
         "a cursor is good only for the rows that it was saved for",
         "state/checkpoint.py",

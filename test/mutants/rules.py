@@ -9,6 +9,7 @@ from mutants.mutant import Mutant
 from mutants.rights import RIGHTS
 from mutants.shards import SHARDS
 from mutants.shunt import SHUNT
+from mutants.verify import VERIFY
 
 _SYNC = "test/unit/sync"
 _CLUSTER = "test/unit/cluster"
@@ -16,21 +17,6 @@ _DAEMONS = f"{_SYNC}/test_three_daemons.py"
 
 MUTANTS = (
     *CURSORS,
-    # whose row it is
-    Mutant(
-        "each row has the owner that earlier versions give it",
-        "model/rows.py",
-        "% replicas",
-        "% replicas ^ 1",
-        "test/unit/model/test_rows.py",
-    ),
-    Mutant(
-        "the owner sends first, the others verify",
-        "model/rows.py",
-        "owner_ordinal(name, replicas) == ordinal",
-        "owner_ordinal(name, replicas) != ordinal",
-        f"{_SYNC}/test_container_crawl_nodes.py",
-    ),
     Mutant(
         "other nodes' rows are verified after the slack",
         "sync/passes/verify.py",
@@ -143,8 +129,8 @@ MUTANTS = (
     Mutant(
         "a copy that is newer than everything here is left alone",
         "transfer/decide.py",
-        "return Decision.WAIT",
-        "return Decision.PUT",
+        "marked > local.timestamp",
+        "False",
         "test/unit/transfer/test_decide.py",
     ),
     # deletes
@@ -181,23 +167,23 @@ MUTANTS = (
     Mutant(
         "a copy that is newer than the delete stays",
         "sync/rows/delete_handler.py",
-        "if remote is not None and _is_newer_than(",
-        "if False and _is_newer_than(",
+        "if remote is not None and is_newer(",
+        "if False and is_newer(",
         f"{_SYNC}/rows/test_policy.py",
     ),
     # moves
     Mutant(
         "nothing is given up that the store does not show",
         "sync/lifecycle/release.py",
-        "        if decision is not Decision.NOOP or is_older_version_of(seen, local):",
-        "        if False:",
+        "if not self._rules.is_proof(local if large is None else large.info, seen, large):",
+        "if False:",
         f"{_SYNC}/lifecycle/test_release.py",
     ),
     Mutant(
         "a copy bears the mark of the version that is given up",
-        "sync/rows/handler.py",
-        "        return bool(wanted) and is_older_version_of(remote, info)",
-        "        return False",
+        "transfer/copy_rules.py",
+        "if is_older_version_of(remote, as_version(info, self._bucket.features)):",
+        "if False:",
         f"{_SYNC}/test_long_absence.py {_SYNC}/lifecycle/test_release.py",
     ),
     Mutant(
@@ -266,7 +252,7 @@ MUTANTS = (
     Mutant(
         "no segment goes that the stored manifest does not name",
         "sync/lifecycle/segment_cleanup.py",
-        "        if stored is None or segment not in stored.segments:",
+        "        if segment not in stored:",
         "        if False:",
         f"{_SYNC}/lifecycle/test_release_large.py",
     ),
@@ -304,16 +290,15 @@ MUTANTS = (
     Mutant(
         "nothing is overwritten that was not seen",
         "sync/rows/handler.py",
-        "Precondition(if_match=remote.etag)",
+        "Precondition(if_match=remote.etag, replaces=remote.x_timestamp)",
         "Precondition()",
         f"{_SYNC}/rows/test_copies.py {_SYNC}/rows/test_faults.py",
     ),
     Mutant(
         "a listing settles only what is younger than the row",
         "sync/rows/handler.py",
-        "        and info.last_modified - LISTING_TIME_RESOLUTION - listed.clock_offset"
-        " > row.timestamp.seconds",
-        "",
+        "info.last_modified - LISTING_TIME_RESOLUTION - listed.clock_offset > row.timestamp.seconds",
+        "True",
         f"{_SYNC}/rows/test_copies.py {_SYNC}/rows/test_policy.py",
     ),
     *ANSWERS,
@@ -397,4 +382,5 @@ MUTANTS = (
     ),
     *LOGINS,
     *SHUNT,
+    *VERIFY,
 )

@@ -79,4 +79,11 @@ SHUNT = (
         "return self.free > 0",
         "test/unit/providers/wrappers/test_connection_shares.py",
     ),
+    Mutant(
+        "the target of an archived link is read as the client reads it",
+        "shunt/archived_links.py",
+        "        headers=dict(original.headers),\n",
+        "",
+        f"{_SHUNT}/test_archived_links.py",
+    ),
 )

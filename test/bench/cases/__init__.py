@@ -20,11 +20,13 @@ from bench.cases import (
     shunt,
     shunt_listing,
     shunt_overhead,
+    swift_target,
     verify_dense,
     verify_scattered,
 )
 from bench.results import Result
 from bench.stage import Stage
+from bench.two_swifts import TwoSwifts
 from servers.swift import SwiftCluster
 from servers.swift_spec import ClusterSpec
 
@@ -46,6 +48,7 @@ CASES = {
     "first_copy_uncached": Case(first_copy.without_cache, _NO_MEMCACHED),
     "large_objects": Case(large_objects.run),
     "large_slo": Case(large_slo.run),
+    "swift_target": Case(swift_target.run, swift=TwoSwifts),
     "nothing_to_do": Case(nothing_to_do.run),
     "changes": Case(changes.run),
     "deletes": Case(deletes.run),
