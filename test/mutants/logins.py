@@ -31,7 +31,7 @@ LOGINS = (
     Mutant(
         "a body that was read and cannot be rewound is not sent again",
         "providers/swift/transport.py",
-        "        if isinstance(request.body, _WatchedBody) and not request.body.restart():\n",
+        "        if isinstance(request.body, RestartableBody) and not request.body.restart():\n",
         "        if False:\n",
         f"{_SWIFT}/test_transport.py",
     ),

@@ -1,4 +1,4 @@
-"""Tables of the pages beside the reference: shunt, verify and CONTRIBUTING hold what the code has."""
+"""Tables of the pages beside the reference: shunt.md and CONTRIBUTING hold what the code has."""
 
 from __future__ import annotations
 
@@ -6,32 +6,11 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-import pytest
-
 from mutants.rules import MUTANTS
 from proofs.functional import EXPLAINED, explained
-from s3_sync.config.credentials.s3 import S3Credentials
-from s3_sync.providers.checks.suite import PROPERTIES
 from s3_sync.shunt.options import Options
-from s3_sync.verify import arguments as verify
 
 ROOT = Path(__file__).parents[2]
-
-
-def test_verify_page_has_every_option_and_every_check(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        verify.parse(["--help"])
-    options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help"}
-    page = (ROOT / "docs" / "verify.md").read_text(encoding="utf-8")
-    assert options == set(re.findall(r"^\| `(--[a-z-]+)", page, re.MULTILINE))
-    table = page.split("| check | what it finds | properties |\n|---|---|---|\n")[1].split("\n\n")[0]
-    checks, properties = [], set[str]()
-    for line in table.splitlines():
-        names, _, found = line.strip("|").split(" | ")
-        checks += [name.strip() for name in names.split(", ")]
-        properties |= set(re.findall(r"`(\w+)`", found))
-    assert checks == [check.name for check in PROPERTIES]
-    assert properties <= S3Credentials().properties.keys()
 
 
 def test_every_option_of_the_middleware_is_explained() -> None:

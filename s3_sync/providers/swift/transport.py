@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import threading
@@ -20,6 +19,7 @@ from s3_sync.providers.swift.errors import is_from_swift, refusal, stranger, tra
 from s3_sync.providers.swift.network import Network
 from s3_sync.providers.swift.session import Session
 from s3_sync.streams.reader import Body
+from s3_sync.streams.restartable import RestartableBody
 
 Header = tuple[str, str]
 #: bodies of so many bytes are sent with ``Expect: 100-continue``: a refused token then costs no body
@@ -42,7 +42,7 @@ class _Request:
     #: quoted, below the account
     target: str
     headers: Sequence[Header]
-    body: _WatchedBody | bytes | None
+    body: RestartableBody | bytes | None
     size: int | None
 
 
@@ -83,7 +83,7 @@ class SwiftTransport:
         ``refusal``, and whatever ``body.read`` raises.
         """
         what = f"{method} {path or 'the account'}"
-        watched = body if body is None or isinstance(body, bytes) else _WatchedBody(body)
+        watched = body if body is None or isinstance(body, bytes) else RestartableBody(body)
         if size is None and body is not None:
             size = len(body) if isinstance(body, bytes) else body.length
         target = quote(path, safe="/") + (f"?{query}" if query else "")
@@ -141,7 +141,7 @@ class SwiftTransport:
         if self._session.is_denial(refused):
             raise error
         token = self._session.renew(refused, response.status)
-        if isinstance(request.body, _WatchedBody) and not request.body.restart():
+        if isinstance(request.body, RestartableBody) and not request.body.restart():
             why = "the token was renewed, but the body cannot be sent again"
             raise RemoteUnavailable(f"{error}: {why}", status=error.status) from error
         return token
@@ -176,32 +176,3 @@ class SwiftTransport:
             if pool is None:
                 pool = self._pools[origin, gather] = self._network.pool(origin, self._connections, gather)
             return pool
-
-
-class _WatchedBody:
-    """A body that knows whether any of it has been read."""
-
-    def __init__(self, body: Body) -> None:
-        self.length = body.length
-        self._body = body
-        self._is_read = False
-
-    def read(self, size: int = -1) -> bytes:
-        self._is_read = True
-        return self._body.read(size)
-
-    def rewind(self) -> None:
-        self._body.rewind()
-
-    def close(self) -> None:
-        self._body.close()
-
-    def restart(self) -> bool:
-        """Go back to the first byte. Returns False if the body cannot be rewound."""
-        if self._is_read:
-            try:
-                self._body.rewind()
-            except io.UnsupportedOperation:
-                return False
-            self._is_read = False
-        return True
