@@ -11,7 +11,9 @@ import pytest
 
 from s3_sync.errors import (
     BadDigest,
+    InvalidRequest,
     NotFound,
+    ObjectRefused,
     PreconditionFailed,
     RemoteUnavailable,
     UnexpectedAnswer,
@@ -191,6 +193,32 @@ class TestPut:
     ) -> None:
         with pytest.raises(error):
             Script([answered]).run(put())
+
+    @pytest.mark.parametrize(
+        ("told", "status", "reason"),
+        [
+            ({"max_file_size": 4}, "413 Request Entity Too Large", "too_large"),
+            ({"max_object_name_length": 0, "max_meta_count": 1}, "400 Bad Request", "metadata_too_large"),
+            ({"max_meta_overall_size": 50}, "400 Bad Request", "metadata_too_large"),
+            ({"max_meta_value_length": 15}, "400 Bad Request", "metadata_too_large"),
+            ({"max_meta_name_length": 14}, "400 Bad Request", "metadata_too_large"),
+            ({"max_file_size": 5}, "413 Request Entity Too Large", ""),
+            ({"max_file_size": "4"}, "413 Request Entity Too Large", ""),
+            ({}, "400 Bad Request", ""),
+            ({"max_file_size": 4}, "411 Length Required", ""),
+        ],
+    )
+    def test_object_beyond_a_limit_that_the_cluster_tells_is_refused_for_good(
+        self, told: dict[str, object], status: str, reason: str
+    ) -> None:
+        def send(bucket: SwiftBucket) -> None:
+            bucket._transport._info = {"swift": told}
+            put()(bucket)
+
+        with pytest.raises(ObjectRefused if reason else InvalidRequest) as refused:
+            Script([(status,)]).run(send)
+        if reason:
+            assert refused.value.reason == reason
 
     def test_etag_in_quotes_confirms_the_bytes(self) -> None:
         Script([("201 Created", f'ETag: "{MD5}"')]).run(put())
