@@ -1,4 +1,5 @@
-"""The daemon is killed in the middle of changes at another Swift: the next one leaves nothing undone."""
+"""The daemon is killed in the middle of changes at another Swift, or finds old nodes there: in the end, both
+sides are equal."""
 
 from __future__ import annotations
 
@@ -8,8 +9,10 @@ from typing import Any
 import pytest
 
 from servers.daemon import NewDaemon
+from servers.raw_swift import RawSwift
 from servers.swift import SwiftCluster
 from servers.swift_large import SwiftLarge
+from servers.swift_pair import SwiftPair
 
 WRITER = "s3_sync.providers.swift.writes:Writer"
 LEFT = "s3_sync.state.left_segments:LeftSegments"
@@ -87,3 +90,33 @@ def test_move_of_a_large_object_after_a_kill_loses_nothing(
     assert daemon.unsettled() == {}
     assert large.pair.swift.names(large.pair.container) == []
     assert large.read("slo").body == b"".join(each.body for each in segments)
+
+
+def test_node_there_that_comes_back_with_an_old_state_brings_nothing_back(
+    swift: SwiftCluster, swift3: SwiftCluster, new_daemon: NewDaemon
+) -> None:
+    """It is alone at first, and then one of three; nothing has been replicated to it."""
+    pair = SwiftPair(RawSwift(swift), RawSwift(swift3, "test2:tester2")).create()
+    daemon = new_daemon(pair, altered={"retries": {"attempts": 1}})
+    for name in ("over", "gone"):
+        pair.put(name, b"1")
+    assert daemon.once().returncode == 0
+    swift3.stop_node(2)
+    pair.put("over", b"2")
+    pair.put("new", b"3")
+    pair.delete("gone")
+    assert daemon.once().returncode == 0
+    for node in (1, 3):
+        swift3.stop_node(node)
+    swift3.start_node(2)
+    assert daemon.ctl("reset", "0").returncode == 0
+    assert daemon.once().returncode == 1, "one of three accepts nothing"
+    for node in (1, 3):
+        swift3.start_node(node)
+    daemon.ctl("failed", "--retry")
+    assert daemon.once().returncode == 0, daemon.log_text()
+    assert daemon.unsettled() == {}
+    newest = {"X-Newest": "true"}
+    for name, body in (("over", b"2"), ("new", b"3")):
+        assert pair.remote.request("GET", pair.bucket, name, headers=newest).body == body
+    assert pair.remote.ask("GET", pair.bucket, "gone", headers=newest).status == 404

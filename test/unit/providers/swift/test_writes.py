@@ -82,7 +82,7 @@ class Script:
                 request = _parsed(head, wire.body(_size(head)))
                 answers = heads if request.what.startswith("HEAD ") else writes
                 sent.append(request)
-                status, *lines = answers.pop(0)
+                status, *lines = answers.pop(0) if answers else ("500 Not in the script",)
                 wire.send(response("X-Trans-Id: tx", *lines, status=status))
 
         with ScriptedServer(serve, serve) as store, ScriptedServer(answer(login_at(store))) as service:
