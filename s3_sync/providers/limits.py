@@ -15,14 +15,17 @@ from s3_sync.providers.base import Bucket, ItemLimits, Limits
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
-def check_limits(bucket: Bucket, name: str, meta: ObjectMeta, size: int) -> None:
+def check_limits(
+    bucket: Bucket, name: str, meta: ObjectMeta, size: int, limits: Limits | None = None
+) -> None:
     """Raise ObjectRefused if ``bucket`` can never store this object; ``meta`` includes the marks to be sent.
+    ``limits`` None: those of the bucket.
 
     Reasons: ``name_too_long`` (the key, in UTF-8 bytes), ``name_encoding`` (not UTF-8), ``name_reserved``
     (a key of the form of stored manifests), ``metadata_name`` (not a valid header name),
     ``metadata_name_clash`` (see ``to_user_metadata``), ``metadata_too_large``, ``too_large``.
     """
-    limits = bucket.limits
+    limits = limits or bucket.limits
     key = bucket.namer.key(name)
     _check_name(key, limits.max_name)
     if bucket.namer.is_manifest(key):

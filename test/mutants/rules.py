@@ -9,6 +9,7 @@ from mutants.mutant import Mutant
 from mutants.rights import RIGHTS
 from mutants.shards import SHARDS
 from mutants.shunt import SHUNT
+from mutants.swift import SWIFT
 from mutants.verify import VERIFY
 
 _SYNC = "test/unit/sync"
@@ -381,6 +382,7 @@ MUTANTS = (
         f"{_SYNC}/test_container_crawl.py",
     ),
     *LOGINS,
+    *SWIFT,
     *SHUNT,
     *VERIFY,
 )

@@ -22,6 +22,7 @@ from s3_sync.providers.manifests import MAX_MANIFEST
 from s3_sync.providers.swift.errors import translated
 from s3_sync.providers.swift.headers import Place
 from s3_sync.providers.swift.listing import MAX_ENTRIES, Lister, list_containers
+from s3_sync.providers.swift.told_limits import told_limits
 from s3_sync.providers.swift.transport import SwiftTransport
 from s3_sync.streams.reader import CHUNK
 
@@ -49,7 +50,8 @@ class SwiftLargeObjects:
             smallest, most = int(slo.get("min_segment_size", 1)), int(slo["max_manifest_segments"])
         except (KeyError, TypeError, ValueError):
             return _LIMITS
-        return replace(_LIMITS, min_part=max(1, smallest), max_parts=most)
+        largest = min(_LIMITS.max_part, told_limits(self._transport.info()).max_put)
+        return replace(_LIMITS, min_part=max(1, smallest), max_part=largest, max_parts=most)
 
     def segments(self, container: str, needed: Timestamp | None = None) -> SwiftBucket:
         return self._container(self._namer.remote(container), needed)
