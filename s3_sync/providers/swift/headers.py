@@ -115,7 +115,7 @@ def _remote_target(target: str, segments: SegmentNamer | None) -> str:
 
 
 def _local_target(target: str, segments: SegmentNamer | None) -> str:
-    container, slash, prefix = unquote(target).lstrip("/").partition("/")
+    container, slash, prefix = target.partition("/")
     return f"{container if segments is None else segments.local(container)}{slash}{prefix}"
 
 
@@ -134,13 +134,15 @@ def _meta(place: Place, found: Mapping[str, str], etag: str, segments: SegmentNa
     marks.pop(LINK_MARK, None)  # part of the link
     if writer_of(marks.pop("swift-copy", ""), place.container, place.key) is None:
         marks.pop("swift-timestamp", None)  # of another object, of which a client has made this one
+    target = unquote(found.get("x-object-manifest", "")).lstrip("/")
+    if target and _remote_target(marks.get("x-object-manifest", ""), segments) != target:
+        # a client there has written one of the two; the mark must not tell of other segments
+        marks["x-object-manifest"] = _local_target(target, segments)
     if "x-object-manifest" in marks:
         marks.pop(_NATIVE, None)  # a DLO that is stored as an SLO
     elif is_true(found.get(_NATIVE, "")):
         marks[_NATIVE] = "True"
-    elif found.get("x-object-manifest"):
-        marks["x-object-manifest"] = _local_target(found["x-object-manifest"], segments)
-    if found.get("x-object-manifest"):  # what it consists of now, and not when its manifest was written
+    if target:  # what it consists of now, and not when its manifest was written
         marks["swift-source-dlo-etag"] = etag
     return ObjectMeta(stored, user, marks)
 
