@@ -9,7 +9,7 @@ import pytest
 from s3_sync.errors import ObjectRefused
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta
-from s3_sync.providers.base import GIB, Features, Limits
+from s3_sync.providers.base import GIB, Features, ItemLimits, Limits
 from s3_sync.providers.limits import check_limits
 from s3_sync.providers.memory import MemoryProvider
 
@@ -54,6 +54,22 @@ def test_name_with_the_form_of_a_manifest_key_is_refused() -> None:
         check_limits(bucket("p/"), name, ObjectMeta(), 0)
     hashed = S3.bucket("b", KeyNamer.hashed("AUTH_a", "c"))
     check_limits(hashed, taken, ObjectMeta(), 0)
+
+
+@pytest.mark.parametrize("name", ["a b", "a\tb", "a\x01", "a:b", "", "a\x7f"])
+def test_metadata_name_that_another_swift_would_not_get_is_refused(name: str) -> None:
+    swift = bucket(metadata_items=ItemLimits())
+    assert refused(swift, meta=ObjectMeta(user={name: "v"})) == "metadata_name"
+    check_limits(swift, "n", ObjectMeta(user={'gr\u00fcn\u00a0("': "a\x01\u2028"}), 0)
+
+
+@pytest.mark.parametrize("value", ["a\0b", "a\rb", "a\n"])
+def test_value_that_is_none_of_a_header_is_refused(value: str) -> None:
+    swift = bucket(metadata_items=ItemLimits())
+    assert refused(swift, meta=ObjectMeta(user={"a": value})) == "metadata_value"
+    for any_store in (swift, bucket()):
+        assert refused(any_store, meta=ObjectMeta({"cache-control": value})) == "metadata_value"
+    check_limits(bucket(), "n", ObjectMeta(user={"a": value}), 0)  # it is encoded
 
 
 def test_names_that_the_store_takes_for_the_same_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
