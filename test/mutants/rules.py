@@ -197,7 +197,7 @@ MUTANTS = (
     Mutant(
         "the store is asked after it has taken the bytes",
         "sync/rows/handler.py",
-        "self._release.release(state, local.info, remote if outcome is _PRESENT else None, large)",
+        "self._release.release(state, local.info, remote if outcome is PRESENT else None, large)",
         "self._release.release(state, local.info, remote, large)",
         f"{_SYNC}/lifecycle/test_release.py",
     ),

@@ -57,6 +57,22 @@ def test_name_with_the_form_of_a_manifest_key_is_refused() -> None:
     check_limits(hashed, taken, ObjectMeta(), 0)
 
 
+@pytest.mark.parametrize("name", ["a b", "a\tb", "a\x01", "a:b", "", "a\x7f"])
+def test_metadata_name_that_another_swift_would_not_get_is_refused(name: str) -> None:
+    swift = bucket(metadata_items=ItemLimits())
+    assert refused(swift, meta=ObjectMeta(user={name: "v"})) == "metadata_name"
+    check_limits(swift, "n", ObjectMeta(user={'gr\u00fcn\u00a0("': "a\x01\u2028"}), 0)
+
+
+@pytest.mark.parametrize("value", ["a\0b", "a\rb", "a\n"])
+def test_value_that_is_none_of_a_header_is_refused(value: str) -> None:
+    swift = bucket(metadata_items=ItemLimits())
+    assert refused(swift, meta=ObjectMeta(user={"a": value})) == "metadata_value"
+    for any_store in (swift, bucket()):
+        assert refused(any_store, meta=ObjectMeta({"cache-control": value})) == "metadata_value"
+    check_limits(bucket(), "n", ObjectMeta(user={"a": value}), 0)  # it is encoded
+
+
 def test_names_that_the_store_takes_for_the_same_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     there = bucket()
     both = ObjectMeta(user={"foo=5fbar": "1", "foo-bar": "2"})
