@@ -118,12 +118,18 @@ class _Handler(BaseHTTPRequestHandler):
         self.query = dict(parse_qsl(query, keep_blank_values=True))
         bucket, _, key = path.lstrip("/").partition("/")
         self.store, self.bucket, self.key = self.google.store, unquote(bucket), unquote(key)
+        self.waits = self.seen.get("expect", "").lower() == "100-continue"
+        self.body = b"" if self.waits else self._read()
         try:
             google = self.google
             google_signature.check(self.command, self.path, self.seen, google.access_key, google.secret_key)
-            self.body = self._read()
-            with self.store.lock:
-                self._answer()
+            if self.waits:
+                self.send_response_only(100)
+                self.end_headers()
+                self.body = self._read()
+                self.waits = False
+            self._check_body()
+            self._answer()
         except Refusal as error:
             self._refuse(error)
 
@@ -303,19 +309,16 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refusal(400, "NotImplemented", "chunked bodies")
 
     def _read(self) -> bytes:
-        size = int(self.seen.get("content-length") or 0)
-        if self.seen.get("expect", "").lower() == "100-continue":
-            self.send_response_only(100)
-            self.end_headers()
-        body = self.rfile.read(size)
-        if len(body) < size:
+        return self.rfile.read(int(self.seen.get("content-length") or 0))
+
+    def _check_body(self) -> None:
+        if len(self.body) < int(self.seen.get("content-length") or 0):
             raise Refusal(400, "IncompleteBody")
         digest = self.seen.get("x-amz-content-sha256", "")
-        if digest != "UNSIGNED-PAYLOAD" and digest != hashlib.sha256(body).hexdigest():
+        if digest not in ("UNSIGNED-PAYLOAD", hashlib.sha256(self.body).hexdigest()):
             raise Refusal(400, "XAmzContentSHA256Mismatch", digest)
-        if (md5 := self.seen.get("content-md5")) and md5 != _base64_md5(body):
+        if (md5 := self.seen.get("content-md5")) and md5 != _base64_md5(self.body):
             raise Refusal(400, "BadDigest")
-        return body
 
     def _document(self, root: str, inner: str) -> None:
         space = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -327,8 +330,11 @@ class _Handler(BaseHTTPRequestHandler):
         document = (
             f"<?xml version='1.0' encoding='UTF-8'?>{text}<Details>{escape(error.details)}</Details></Error>"
         )
-        self.close_connection = True
-        self._send(error.status, document.encode(), {"Content-Type": "application/xml; charset=UTF-8"})
+        headers = {"Content-Type": "application/xml; charset=UTF-8"}
+        if self.waits:  # the body may still come
+            headers["Connection"] = "close"
+            self.close_connection = True
+        self._send(error.status, document.encode(), headers)
 
     def _send(self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
         self._begin(status, headers or {})

@@ -102,7 +102,7 @@ class GoogleStore:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.behaviour = Behaviour()
         self.buckets: dict[str, Bucket] = {}
-        self.lock = threading.RLock()
+        self._lock = threading.Lock()
         self._clock = clock
         self._generation = 1_700_000_000_000_000
         self._written: dict[tuple[str, str], float] = {}
@@ -139,12 +139,11 @@ class GoogleStore:
         """``headers``: all of the request's."""
         self.check_key(key)
         self._count_write(bucket, key)
-        kept = kept_headers(headers)
-        self._generation += 1
-        etag = f"-CK{self._generation}EAE=" if composed else hashlib.md5(data).hexdigest()
+        kept, number = kept_headers(headers), self._next()
+        etag = f"-CK{number}EAE=" if composed else hashlib.md5(data).hexdigest()
         if self.behaviour.customer_key and not composed:
-            etag = f"CK{self._generation}EAE="
-        written = Object(data, kept, etag, self._generation, self.now(), composed, class_of(headers))
+            etag = f"CK{number}EAE="
+        written = Object(data, kept, etag, number, self.now(), composed, class_of(headers))
         self.bucket(bucket).objects[key] = written
         return written
 
@@ -169,6 +168,11 @@ class GoogleStore:
         if key in (".", "..") or "\r" in key or "\n" in key:
             raise Refusal(400, "InvalidObjectName")
 
+    def _next(self) -> int:
+        with self._lock:
+            self._generation += 1
+            return self._generation
+
     def _count_write(self, bucket: str, key: str) -> None:
         now = self.now()
         if self.behaviour.limits_writes and now < self._written.get((bucket, key), -1.0) + 1:
@@ -179,8 +183,7 @@ class GoogleStore:
 
     def begin(self, bucket: str, key: str, headers: dict[str, str]) -> str:
         self.check_key(key)
-        self._generation += 1
-        upload_id = f"ABPnz{self._generation}"
+        upload_id = f"ABPnz{self._next()}"
         self.bucket(bucket).uploads[upload_id] = Upload(
             key, kept_headers(headers), class_of(headers), self.now()
         )
