@@ -62,6 +62,7 @@ _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 class FakeGoogle:
     """``requests``: method and target of each. ``store.behaviour``: what tests change."""
 
+    name = "google"
     access_key = "GOOG1EXAMPLE"
     secret_key = "hmac/secret+of=google"
 
