@@ -1,8 +1,7 @@
 """Objects of every kind at every store, from the row in Swift to the restored object.
 
 What the rows of `KINDS` go through: a copy with the manifest that restores it, a second pass, new metadata,
-and the way back from the store alone. A new store needs a line in `STORES`, and one in the quirks for what it
-cannot.
+and the way back from the store alone.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import pytest
 
 from conformance.conftest import BUCKET
 from conformance.samples import MIB, sample
-from conformance.targets import Target
+from conformance.targets import ONE_WAY, Target
 from s3_sync.config.settings import Mapping, Profile
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectInfo
@@ -34,8 +33,8 @@ from unit.sync.cluster import Swift, local_objects
 from unit.transfer.test_restore import NOW
 from unit.transfer.test_restore import Swift as Restored
 
-#: one way to each
-STORES = ("memory", "swift", "swift-native", "moto", "rclone", "google")
+#: one way to each; a new one is among them as soon as it is among the targets
+STORES = tuple(store for store in ONE_WAY if store != "toy" and not store.startswith("memory-"))
 ACCOUNT, CONTAINER, NAME = "AUTH_a", "c", "dir/\u00fc"
 LARGE = 5 * MIB
 PLAIN = WriteOptions()
