@@ -20,11 +20,20 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class ManifestPage:
     """Objects of a container that may name others, as one page of its listing shows them: name and a text
-    that differs after each write. ``next_after``: as in ListPage. ``is_empty``: the page lists nothing."""
+    that differs after each write. ``next_after``: as in ListPage. ``listed``: how many objects the page
+    lists, including those that name nothing. ``total``: how many the container has; None if the store does
+    not tell."""
 
     objects: tuple[tuple[str, str], ...]
     next_after: str | None = None
-    is_empty: bool = False
+    listed: int = 0
+    total: int | None = None
+
+
+def is_incomplete(listed: int, total: int | None) -> bool:
+    """Return whether a listing clearly has less than the store counts; what is written meanwhile makes them
+    differ a little."""
+    return total is not None and listed * 10 < total * 9
 
 
 class Manifests(Protocol):
@@ -88,14 +97,16 @@ class LargeObjects(Protocol):
         ...
 
     def containers(self) -> Sequence[str]:
-        """All containers of the account, sorted. Raises AccessDenied."""
+        """All containers of the account, sorted. Raises AccessDenied, UnexpectedAnswer."""
         ...
 
     def list_manifests(self, container: str, after: str) -> ManifestPage:
         """The objects of a page of any container that may name others: SLOs, and whatever is empty, such as
-        DLOs and symlinks. Raises AccessDenied, NotFound."""
+        DLOs and symlinks. Raises AccessDenied; NotFound for a container that is missing; NotSupported for one
+        that keeps older versions, which may name anything and are not listed."""
         ...
 
     def named_by(self, container: str, name: str) -> Named:
-        """What an object of any container names; nothing if there is no such object."""
+        """What the newest version of an object of any container names; nothing if there is no such object.
+        Raises UnexpectedAnswer for a manifest that is not the one that is stored."""
         ...

@@ -227,7 +227,8 @@ class MemoryLargeObjects:
         return ManifestPage(
             tuple((name, f"{each.etag} {each.modified}") for name, each in page if not each.data),
             page[-1][0] if len(names) > PAGE else None,
-            not page,
+            len(page),
+            len(objects),
         )
 
     def named_by(self, container: str, name: str) -> Named:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 import time
@@ -20,6 +19,7 @@ from s3_sync.providers.swift.network import Network
 from s3_sync.providers.swift.session import Session
 from s3_sync.streams.reader import Body
 from s3_sync.streams.restartable import RestartableBody
+from s3_sync.streams.small_files import parse_json
 
 Header = tuple[str, str]
 #: bodies of so many bytes are sent with ``Expect: 100-continue``: a refused token then costs no body
@@ -29,6 +29,8 @@ PATIENCE = 10.0
 #: minimum bytes per read of an object that arrives fast, see ``Receiving``
 _GATHER = 256 * 1024
 _REFUSED = (401, 403)
+#: maximum bytes of what a cluster tells about itself
+_MAX_INFO = 1024 * 1024
 #: end of a storage URL's path, below the root of the API
 _ACCOUNT = re.compile(r"/v1(\.0)?/.*")
 #: asks a cloud-shunt at the other side for what that cluster has, or has moved to a store that is no Swift,
@@ -118,7 +120,7 @@ class SwiftTransport:
         token = self._session.token()
         root = _ACCOUNT.sub("", token.storage.path)
         with self._pool(token.storage.origin, 1).request("GET", f"{root}/info", ()) as response:
-            found = json.loads(response.read()) if response.status == 200 else {}
+            found = parse_json(response.read_all(_MAX_INFO)) if response.status == 200 else {}
         if not isinstance(found, dict):
             raise ValueError("not an object")
         return found

@@ -14,6 +14,8 @@ from s3_sync.errors import AccessDenied, RemoteUnavailable
 from s3_sync.largeobject.manifest import Segment
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta, PutOptions
+from s3_sync.state.left_segments import LeftSegment
+from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import BytesBody
 from s3_sync.sync.container_crawl import ContainerCrawl
 from unit.sync.large import ONE, A, B, C, World
@@ -295,6 +297,24 @@ class TestLeftSegmentsStay:
         world.swift.clock.sleep(4000)
         world.run()
         assert world.there() == ["3"]
+
+    def test_segment_that_an_upload_has_found_there_during_the_sweep_stays(self, world: NativeWorld) -> None:
+        """The client sends the same file once more: its segments are noted, are there, and will be named."""
+        world.node.restart(once=False)
+        replaced(world)
+        world.drop(A, B)
+        world.node.settle()
+        segment = LeftSegment(THERE, "1", md5_hex(ONE))
+
+        def upload(method: str, name: str) -> None:
+            if method == "named_by":
+                later = world.swift.clock.now() + 3600
+                world.node.journal.left_segments.note(world.node.crawl.key, [segment], later)
+
+        world.bucket.after = upload
+        world.node.later(3700)
+        assert world.there() == ["1", "3"]
+        assert world.on_record == 1
 
     def test_segment_that_is_deleted_meanwhile_is_no_failure(self, world: NativeWorld) -> None:
         replaced(world)
