@@ -106,6 +106,11 @@ class ObjectMeta:
         written = self.marks.get("x-delete-at", "")
         return int(written) if _SECONDS.fullmatch(written) else None
 
+    @property
+    def is_segment(self) -> bool:
+        """Whether this is of a copy in another Swift that large objects may name there."""
+        return "swift-source" in self.marks and not any(mark in self.marks for mark in KIND_MARKS)
+
     def marked(self, **marks: str) -> ObjectMeta:
         """Return a copy with these marks added; ``swift_etag`` stands for the mark ``swift-etag``."""
         added = {name.replace("_", "-"): value for name, value in marks.items()}

@@ -16,6 +16,7 @@ from s3_sync.largeobject.manifest import Manifest, Segment, joined_etag
 from s3_sync.largeobject.naming import Named, Place
 from s3_sync.largeobject.plan import PartLimits
 from s3_sync.model.keys import KeyNamer
+from s3_sync.model.lifetime import later
 from s3_sync.model.objects import ObjectMeta, PutOptions, PutResult
 from s3_sync.model.segment_names import SegmentNamer
 from s3_sync.model.timestamps import Timestamp
@@ -150,9 +151,12 @@ class MemoryContainer(MemoryBucket):
     ) -> StoredObject:
         static = None if before is None else before.segments
         below = self._below(meta) if static is None else None
+        expires = self._write.lifetime.delete_at(meta)
+        if before is not None and before.meta.is_segment and not meta.is_segment:
+            meta = meta.marked(swift_source=before.meta.marks["swift-source"])
+            expires = later(expires, before.expires)
         marks = {name: value for name, value in meta.marks.items() if name != "x-static-large-object"}
         kept = super()._keep(key, data, etag, replace(meta, marks=marks), before)
-        expires = self._write.lifetime.delete_at(meta)
         self._store.objects[key] = replace(kept, segments=static, below=below, expires=expires)
         return self._store.objects[key]
 

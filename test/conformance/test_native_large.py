@@ -261,6 +261,14 @@ def test_segments_outlive_the_manifest_that_needs_them(provider: Provider, name:
         assert segments.head_object("s").expires == expected.ceil_seconds() + 10**9 + 86400
     large.segments("c_segments").post_object("s", ObjectMeta().marked(swift_timestamp=LATER.internal))
     assert large.remote(f"{name}_segments").head_object("s").expires == LATER.ceil_seconds() + 10**9 + 86400
+    own = provider.bucket(
+        f"{name}_segments", KeyNamer.plain(), write
+    )  # its own row, which knows nothing of that
+    put(large.segments("c_segments", LATER), "s", A, swift_timestamp=version, swift_source="c_segments")
+    own.post_object("s", ObjectMeta({}, {"a": "b"}).marked(swift_timestamp=version))
+    found = own.head_object("s")
+    assert found.expires == LATER.ceil_seconds() + 10**9 + 86400
+    assert (found.meta.user, found.meta.marks["swift-source"]) == ({"a": "b"}, "c_segments")
     segment = Segment(f"{name}_segments", "s", len(A), md5(A))
     large.put_static("large", [segment], PutOptions(0, meta()))
     bucket = provider.bucket(name, KeyNamer.plain(), write)

@@ -357,7 +357,8 @@ def filled_state(path: Path) -> None:
     [
         "UPDATE manifests SET key = x'ff' WHERE key = 'b'",
         "UPDATE manifests SET key = CAST(x'ff' AS TEXT) WHERE key = 'b'",
-        "UPDATE reached SET name = x'61'", "UPDATE reached SET looked_at = 'many'", "UPDATE found SET what = 7",
+        "UPDATE reached SET name = x'61'", "UPDATE reached SET looked_at = 'many'",
+        "UPDATE found SET what = 7",
         "UPDATE found SET number = 'one'", "UPDATE found SET number = x'ff'", "UPDATE about SET what = x'ff'",
     ],
 )  # fmt: skip

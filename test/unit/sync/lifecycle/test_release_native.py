@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,23 @@ def after(world: World, called: str, act: Callable[[], object]) -> None:
             act()
 
     world.bucket.after = fault
+
+
+def test_slo_whose_segments_the_store_would_delete_sooner_than_they_should_stays(world: World) -> None:
+    world.swift.put_slo("o", world.two())
+
+    def shorten() -> None:
+        objects = world.bucket.provider.store(THERE).objects
+        objects["1"] = replace(objects["1"], expires=2_000_000_000)
+
+    after(world, "put_manifest", shorten)
+    world.run()
+    assert world.here == [A, B, "o"]
+    assert world.node.unsettled() == {"o": "copy_unproven"}
+    world.bucket.after = lambda method, name: None
+    world.run()
+    assert world.here == []
+    assert world.bucket.provider.store(THERE).objects["1"].expires is None
 
 
 def test_slo_is_released_with_its_segments_when_each_of_them_is_proved(world: World) -> None:
