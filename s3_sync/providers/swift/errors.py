@@ -79,8 +79,9 @@ def translated(what: str) -> Iterator[None]:
 def refusal(what: str, response: Response, *, container: bool, secret: str = "") -> RemoteError:
     """Return the error for any response but a success, and close the response.
 
-    ``container``: a 404 tells that the container is missing. ``secret``: masked where the server quotes it.
+    ``container``: a 404 tells that the container is missing. ``secret``: masked where the server repeats it.
     """
+    hide(response, secret)
     headers, status = response.headers, response.status
 
     def masked(text: str, limit: int) -> str:
@@ -137,6 +138,13 @@ def read_heartbeat(what: str, response: Response) -> tuple[int, str]:
     code = NO_SUCH_CONTAINER if status == 404 else ""
     message = f"{shortened(what)}: {status} {why[:_MAX_MESSAGE]}{transaction(response.headers)}"
     raise kind(message, status=status, code=code)
+
+
+def hide(response: Response, secret: str) -> None:
+    """Mask ``secret`` in the headers of a response, of which any error may quote some."""
+    items = response.headers.items()
+    if secret and any(secret in value for _, value in items):
+        response.headers = Headers([(name, value.replace(secret, "***")) for name, value in items])
 
 
 def is_from_swift(headers: Headers) -> bool:

@@ -14,7 +14,7 @@ from s3_sync.errors import RemoteError, RemoteUnavailable
 from s3_sync.http.pool import CONTINUE_WAIT, ConnectionPool, HttpError, Origin, Response
 from s3_sync.providers.clock_skew import StoreClock
 from s3_sync.providers.swift.auth import USER_AGENT, Token
-from s3_sync.providers.swift.errors import is_from_swift, refusal, stranger, translated
+from s3_sync.providers.swift.errors import hide, is_from_swift, refusal, stranger, translated
 from s3_sync.providers.swift.network import Network
 from s3_sync.providers.swift.session import Session
 from s3_sync.streams.reader import Body
@@ -162,6 +162,7 @@ class SwiftTransport:
             length=request.size,
             continue_wait=self._patience if (request.size or 0) >= EXPECT_FROM else 0.0,
         )
+        hide(response, token.value)
         if response.unasked and 200 <= response.status < 300:
             self._patience = CONTINUE_WAIT  # something in between swallows the server's 100 Continue
         self.clock.record(response.headers.get("date") or "", sent)
