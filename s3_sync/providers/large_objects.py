@@ -32,8 +32,8 @@ class ManifestPage:
 
 def is_incomplete(listed: int, total: int | None) -> bool:
     """Return whether a listing clearly has less than the store counts; what is written meanwhile makes them
-    differ a little."""
-    return total is not None and listed * 10 < total * 9
+    differ a little. Nothing at all is believed only of a store that counts."""
+    return not listed if total is None else listed * 10 < total * 9
 
 
 class Manifests(Protocol):

@@ -80,7 +80,8 @@ class RemoteReferences:
             if page.total is not None:
                 totals.append(page.total)
         if is_incomplete(listed, min(totals, default=None)):
-            raise RemoteUnavailable(f"container {container} lists {listed} of {min(totals)} objects")
+            counted = min(totals, default="an unknown number of")
+            raise RemoteUnavailable(f"container {container} lists {listed} of {counted} objects")
 
     def _named_by(self, large: LargeObjects, place: Place, stamp: str) -> Named:
         known = self._known.get(place)
@@ -119,6 +120,7 @@ class RemoteAccounts:
 
 def _is_empty(large: LargeObjects, container: str) -> bool:
     try:
-        return not large.list_manifests(container, "").listed
+        page = large.list_manifests(container, "")
     except NotFound:
         return True
+    return not page.listed and not is_incomplete(0, page.total)

@@ -22,7 +22,7 @@ from s3_sync.providers.base import (
 )
 from s3_sync.providers.native_manifests import NativeManifests
 from s3_sync.providers.swift.headers import is_static
-from s3_sync.providers.swift.large_objects import SwiftLargeObjects
+from s3_sync.providers.swift.large_objects import SwiftLargeObjects, listed
 from s3_sync.providers.swift.link_writes import LinkWriter
 from s3_sync.providers.swift.links import Links
 from s3_sync.providers.swift.listing import Lister
@@ -56,7 +56,9 @@ class SwiftBucket:
         self._transport = transport
         self._write = write
         links = Links(write.segments or SegmentNamer(name, name), namer)
-        self._reader = Reader(transport, name, links, write.segments)
+        self._reader = Reader(
+            transport, name, links, write.segments, lambda target: listed(transport, target)
+        )
         self.writer = Writer(transport, name, write, lambda key: self._reader.head(key, key))
         self._link_writer = LinkWriter(transport, self.writer, self._reader, links)
         self._lister = Lister(transport, name, namer, links)

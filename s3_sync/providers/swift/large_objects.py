@@ -86,18 +86,18 @@ class SwiftLargeObjects:
         target = headers.get("x-object-manifest")
         if not target:
             raise NotFound(f"{name} is no large object", status=404)
-        container, prefix = place_of(target)
-        return Manifest.from_listing(container, [_entry(row) for row in self._rows(container, prefix)])
+        return listed(self._transport, target)
 
     def containers(self) -> Sequence[str]:
         pages = list(list_containers(self._transport))
         names = [entry.name for page in pages for entry in page.entries]
         if is_incomplete(len(names), pages[-1].total):
-            raise UnexpectedAnswer(f"the account has {pages[-1].total} containers and lists {len(names)}")
+            counted = "an unknown number of" if pages[-1].total is None else pages[-1].total
+            raise UnexpectedAnswer(f"the account lists {len(names)} of {counted} containers")
         return names
 
     def list_manifests(self, container: str, after: str) -> ManifestPage:
-        page = self._lister(container).rows(ListQuery(limit=MAX_ENTRIES), after)
+        page = Lister(self._transport, container, KeyNamer.plain()).rows(ListQuery(limit=MAX_ENTRIES), after)
         if page.has_versions:
             raise NotSupported(f"container {container} keeps older versions, which may name segments")
         rows = page.rows
@@ -139,15 +139,19 @@ class SwiftLargeObjects:
             raise UnexpectedAnswer(f"{what}: {len(raw)} bytes that do not have its ETag")
         return found, raw
 
-    def _rows(self, container: str, prefix: str) -> Iterator[dict[str, Any]]:
-        lister, marker = self._lister(container), ""
-        with suppress(NotFound):
-            while rows := lister.rows(ListQuery(prefix=prefix, limit=MAX_ENTRIES), marker).rows:
-                yield from rows
-                marker = rows[-1]["name"]
 
-    def _lister(self, container: str) -> Lister:
-        return Lister(self._transport, container, KeyNamer.plain())
+def listed(transport: SwiftTransport, target: str) -> Manifest:
+    """Return what a DLO consists of now. ``target``: its X-Object-Manifest. Raises as ``manifest`` does."""
+    container, prefix = place_of(target)
+    return Manifest.from_listing(container, [_entry(row) for row in _rows(transport, container, prefix)])
+
+
+def _rows(transport: SwiftTransport, container: str, prefix: str) -> Iterator[dict[str, Any]]:
+    lister, marker = Lister(transport, container, KeyNamer.plain()), ""
+    with suppress(NotFound):
+        while rows := lister.rows(ListQuery(prefix=prefix, limit=MAX_ENTRIES), marker).rows:
+            yield from rows
+            marker = rows[-1]["name"]
 
 
 def _limited(what: str, response: Response) -> bytes:

@@ -22,6 +22,7 @@ class Account:
         self.pages = pages
         self.listed = [*sorted(pages), "segments"]
         self.then: list[str] | None = None
+        self.segments = ManifestPage((), total=0)
 
     def containers(self) -> Sequence[str]:
         listed, self.listed = self.listed, self.listed if self.then is None else self.then
@@ -29,7 +30,7 @@ class Account:
 
     def list_manifests(self, container: str, after: str) -> ManifestPage:
         if container == "segments":
-            return ManifestPage(())
+            return self.segments
         pages = self.pages[container]
         if not pages:
             raise NotFound("no such container", status=404)
@@ -67,6 +68,7 @@ def test_complete_listing_shows_what_names_the_segment(pages: list[ManifestPage]
 @pytest.mark.parametrize(
     "pages",
     [
+        [page(total=None)],
         [page(total=1)],
         [page(total=1_000_000)],
         [page("a", total=2)],
@@ -84,6 +86,15 @@ def test_container_that_is_listed_and_not_found_proves_nothing() -> None:
     deleted_meanwhile = Account(c=[])
     deleted_meanwhile.then = ["segments"]
     assert walk(deleted_meanwhile) == set()
+
+
+def test_container_that_is_not_listed_and_does_not_say_that_it_is_empty_proves_nothing() -> None:
+    account = Account(c=[page(total=0)])
+    account.listed = ["c"]
+    assert walk(account) == set()
+    account.segments = ManifestPage(())
+    with pytest.raises(RemoteUnavailable, match="does not list container segments"):
+        walk(account)
 
 
 def test_container_that_never_existed_is_empty() -> None:

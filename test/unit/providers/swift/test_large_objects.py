@@ -109,8 +109,10 @@ class TestListing:
         count = "1"
         assert Told(account).large.containers() == ["a"]
         count = "2"
-        with pytest.raises(UnexpectedAnswer, match="2 containers and lists 1"):
+        with pytest.raises(UnexpectedAnswer, match="lists 1 of 2 containers"):
             Told(account).large.containers()
+        with pytest.raises(UnexpectedAnswer, match="lists 0 of an unknown number of containers"):
+            Told(lambda path, query: Answer(b"")).large.containers()
 
 
 @pytest.mark.parametrize(
@@ -131,3 +133,19 @@ def test_limits_are_those_that_the_cluster_tells() -> None:
     told = {"slo": {"min_segment_size": 1048576, "max_manifest_segments": 7}}
     limits = Told(lambda path, query: Answer(b""), told).large.limits
     assert (limits.min_part, limits.max_parts) == (1048576, 7)
+
+
+def test_dlo_without_size_and_etag_has_those_of_its_segments() -> None:
+    """As Swift describes one of 10,000 segments or more."""
+    rows = {"": [row("p/1"), row("p/2")], "p/2": []}
+
+    def told(path: str, query: dict[str, str]) -> Answer:
+        if path == "/s s":
+            return Answer(json.dumps(rows[query.get("marker", "")]).encode())
+        date = "Mon, 30 Nov 2026 17:00:00 GMT"
+        return Answer(b"", X_Object_Manifest="s%20s/p/", ETag=md5_hex(b""), Last_Modified=date)
+
+    transport: Any = Told(told)
+    found = SwiftBucket(transport, "c", KeyNamer.plain(), WriteOptions()).head_object("o")
+    assert (found.size, found.etag, found.md5) == (6, joined_etag([MD5, MD5]), None)
+    assert found.meta.marks["swift-source-dlo-etag"] == found.etag

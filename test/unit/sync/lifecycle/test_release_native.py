@@ -11,6 +11,7 @@ import pytest
 from s3_sync.errors import RemoteUnavailable
 from s3_sync.largeobject.manifest import Manifest
 from s3_sync.model.keys import KeyNamer
+from s3_sync.sync.lifecycle import release
 from unit.sync.large import ONE, TWO, A, B, World
 
 THERE = "bucket_segments"
@@ -195,3 +196,14 @@ def test_kill_between_segments_and_manifest_moves_nothing(world: World) -> None:
     world.bucket.before = lambda method, name: None
     world.run()
     assert (world.here, read(world)) == ([], ONE + TWO)
+
+
+def test_dlo_that_the_store_could_not_show_whole_is_not_moved(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(release, "DLO_LIMIT", 2)
+    world.two("/c_segments/s/1", "/c_segments/s/2")
+    world.swift.put_dlo("o", "c_segments/s/")
+    world.run()
+    assert world.node.unsettled() == {"o": "too_large"}
+    assert len(world.here) == 3
