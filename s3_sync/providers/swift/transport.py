@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from s3_sync.errors import RemoteError, RemoteUnavailable
 from s3_sync.http.pool import CONTINUE_WAIT, ConnectionPool, HttpError, Origin, Response
@@ -128,7 +128,7 @@ class SwiftTransport:
     @property
     def account(self) -> str:
         """The name of the account. Raises what a login raises."""
-        return unquote(self._session.token().storage.path.rpartition("/")[2])
+        return self._session.token().account
 
     def close(self) -> None:
         with self._lock:
