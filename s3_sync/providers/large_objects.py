@@ -96,6 +96,11 @@ class LargeObjects(Protocol):
         none, and ObjectRefused for one that no mapping writes: nested, or with ranges."""
         ...
 
+    def reveal(self, name: str) -> bool:
+        """Have the store show a DLO that it says is missing, because the container of its segments is: create
+        that container. Returns whether it was one."""
+        ...
+
     def containers(self) -> Sequence[str]:
         """All containers of the account, sorted. Raises AccessDenied, UnexpectedAnswer."""
         ...

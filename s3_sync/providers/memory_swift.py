@@ -220,6 +220,9 @@ class MemoryLargeObjects:
             raise NotFound(f"{name} is no large object", status=404, code="NoSuchKey")
         return Manifest.of(segments)
 
+    def reveal(self, name: str) -> bool:
+        return False  # nothing is hidden here
+
     def containers(self) -> Sequence[str]:
         return [entry.name for entry in self._swift.list_buckets()]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from uuid import uuid4
 
@@ -273,3 +274,16 @@ def test_segments_outlive_the_manifest_that_needs_them(provider: Provider, name:
     large.put_static("large", [segment], PutOptions(0, meta()))
     bucket = provider.bucket(name, KeyNamer.plain(), write)
     assert bucket.head_object("large").expires == VERSION.ceil_seconds() + 10**9
+
+
+def test_dlo_whose_segments_have_no_container_any_more_can_be_revealed(provider: Provider, name: str) -> None:
+    """Swift answers 404 for it."""
+    bucket = provider.bucket(name, KeyNamer.plain(), WriteOptions(segments=SegmentNamer("c", name)))
+    bucket.put_object("dlo", BytesBody(b""), PutOptions(0, meta().marked(x_object_manifest="c_segments/s/")))
+    bucket.put_object("plain", BytesBody(b"x"), PutOptions(1))
+    with suppress(NotFound):
+        provider.delete_bucket(f"{name}_segments")
+    bucket.large_objects.reveal("dlo")
+    assert bucket.head_object("dlo").meta.marks["x-object-manifest"] == "c_segments/s/"
+    assert not bucket.large_objects.reveal("plain")
+    assert not bucket.large_objects.reveal("absent")

@@ -29,6 +29,7 @@ from s3_sync.providers.large_objects import ManifestPage, is_incomplete
 from s3_sync.providers.manifests import MAX_MANIFEST
 from s3_sync.providers.swift.errors import translated
 from s3_sync.providers.swift.headers import Header, Place, unquoted
+from s3_sync.providers.swift.links import ITSELF
 from s3_sync.providers.swift.listing import MAX_ENTRIES, Lister, list_containers
 from s3_sync.providers.swift.transport import SwiftTransport
 from s3_sync.streams.hashing import md5_hex
@@ -88,6 +89,18 @@ class SwiftLargeObjects:
             raise NotFound(f"{name} is no large object", status=404)
         return listed(self._transport, target)
 
+    def reveal(self, name: str) -> bool:
+        place = Place(self._bucket.name, self._bucket.namer.key(name))
+        try:
+            with self._transport.request("HEAD", place.path, query=f"{_RAW}&{ITSELF}") as response:
+                target = response.headers.get("x-object-manifest")
+        except NotFound:
+            return False
+        if not target:
+            return False
+        self.remote(place_of(target)[0]).writer.create_container()
+        return True
+
     def containers(self) -> Sequence[str]:
         pages = list(list_containers(self._transport))
         names = [entry.name for page in pages for entry in page.entries]
@@ -110,7 +123,7 @@ class SwiftLargeObjects:
         # without it, the answer may be that of a replica with an older version
         newest = ("X-Newest", "true")
         try:
-            headers, raw = self._read(Place(container, name), "&symlink=get", newest)
+            headers, raw = self._read(Place(container, name), f"&{ITSELF}", newest)
         except NotFound:
             return Named()
         if is_true(headers.get("x-static-large-object", "")):
