@@ -16,7 +16,7 @@ from threading import Lock
 from s3_sync.config.credentials.base import Credentials
 from s3_sync.errors import NotFound, RemoteUnavailable
 from s3_sync.largeobject.naming import Named, Place, PlaceIndex
-from s3_sync.providers.large_objects import LargeObjects, is_incomplete
+from s3_sync.providers.large_objects import LargeObjects, is_incomplete, name_and_version
 from s3_sync.runtime.key_locks import KeyLocks
 from s3_sync.runtime.turn import Turn
 
@@ -26,7 +26,7 @@ MAX_KNOWN = 500_000
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """An object, and which of the wanted ones it names. ``is_dynamic``: it is a DLO."""
+    """An object, or a version of it, and which of the wanted ones it names. ``is_dynamic``: it is a DLO."""
 
     namer: Place
     places: set[Place]
@@ -61,7 +61,8 @@ class RemoteReferences:
         for container in [*(each for each in listed if each not in last), *sorted(last)]:
             try:
                 for name, named in self._in_container(large, container):
-                    yield Reference((container, name), index.matching(named), named.below is not None)
+                    namer = container, name_and_version(name)[0]
+                    yield Reference(namer, index.matching(named), named.below is not None)
             except NotFound:
                 missing.append(container)
         if missing and (found := set(missing) & set(large.containers())):

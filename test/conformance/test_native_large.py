@@ -276,6 +276,25 @@ def test_segments_outlive_the_manifest_that_needs_them(provider: Provider, name:
     assert bucket.head_object("large").expires == VERSION.ceil_seconds() + 10**9
 
 
+@pytest.mark.parametrize("provider", ["swift"], indirect=True)
+def test_older_versions_name_their_segments(provider: SwiftProvider, name: str) -> None:
+    large = provider.bucket(name, KeyNamer.plain()).large_objects
+    segments = large.remote(f"{name}_segments")
+    provider.create_bucket(name)
+    large.remote(name).post_container({"X-Versions-Enabled": "true"})
+    named = set()
+    for each in ("1", "2"):
+        put(segments, each, A)
+        named.add((segments.name, each))
+        large.put_static("o", [Segment(segments.name, each, len(A), md5(A))], PutOptions(0, meta()))
+    listed, after = [], ""
+    while (page := large.list_manifests(name, after)).next_after:
+        listed += [each for each, _ in page.objects]
+        after = page.next_after
+    assert len(set(listed)) == 2
+    assert {place for each in listed for place in large.named_by(name, each).places} == named
+
+
 def test_dlo_whose_segments_have_no_container_any_more_can_be_revealed(provider: Provider, name: str) -> None:
     """Swift answers 404 for it."""
     bucket = provider.bucket(name, KeyNamer.plain(), WriteOptions(segments=SegmentNamer("c", name)))

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from s3_sync.errors import (
     InvalidRequest,
     NotFound,
-    NotSupported,
     ObjectRefused,
     SegmentChanged,
     UnexpectedAnswer,
@@ -25,12 +25,18 @@ from s3_sync.model.objects import PutOptions, PutResult
 from s3_sync.model.segment_names import SegmentNamer
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import GIB, Limits, ListQuery, WriteOptions
-from s3_sync.providers.large_objects import ManifestPage, is_incomplete
+from s3_sync.providers.large_objects import ManifestPage, is_incomplete, name_and_version
 from s3_sync.providers.manifests import MAX_MANIFEST
 from s3_sync.providers.swift.errors import translated
 from s3_sync.providers.swift.headers import Header, Place, unquoted
 from s3_sync.providers.swift.links import ITSELF
-from s3_sync.providers.swift.listing import MAX_ENTRIES, Lister, list_containers
+from s3_sync.providers.swift.listing import (
+    MAX_ENTRIES,
+    Lister,
+    Rows,
+    list_containers,
+    listed_name,
+)
 from s3_sync.providers.swift.transport import SwiftTransport
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import CHUNK
@@ -110,20 +116,26 @@ class SwiftLargeObjects:
         return names
 
     def list_manifests(self, container: str, after: str) -> ManifestPage:
-        page = Lister(self._transport, container, KeyNamer.plain()).rows(ListQuery(limit=MAX_ENTRIES), after)
-        if page.has_versions:
-            raise NotSupported(f"container {container} keeps older versions, which may name segments")
+        lister = Lister(self._transport, container, KeyNamer.plain())
+        has_versions = bool(name_and_version(after)[1])
+        page = Rows([]) if has_versions else lister.rows(ListQuery(limit=MAX_ENTRIES), after)
+        if has_versions or page.has_versions:  # older versions name segments, too
+            page = lister.versions(after)
         rows = page.rows
         found = tuple(
-            (row["name"], f"{row.get('hash')} {row.get('last_modified')}") for row in rows if _may_name(row)
+            (listed_name(row), f"{row.get('hash')} {row.get('last_modified')}")
+            for row in rows
+            if _may_name(row)
         )
-        return ManifestPage(found, rows[-1]["name"] if rows else None, len(rows), page.total)
+        return ManifestPage(found, listed_name(rows[-1]) if rows else None, len(rows), page.total)
 
     def named_by(self, container: str, name: str) -> Named:
         # without it, the answer may be that of a replica with an older version
         newest = ("X-Newest", "true")
+        key, version = name_and_version(name)
+        query = f"&{ITSELF}" + (f"&{urlencode({'version-id': version})}" if version else "")
         try:
-            headers, raw = self._read(Place(container, name), f"&{ITSELF}", newest)
+            headers, raw = self._read(Place(container, key), query, newest)
         except NotFound:
             return Named()
         if is_true(headers.get("x-static-large-object", "")):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -16,6 +16,7 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import Link, ListedObject
 from s3_sync.model.timestamps import parse_iso_date
 from s3_sync.providers.base import MIB, BucketEntry, ListPage, ListQuery
+from s3_sync.providers.large_objects import name_and_version, with_version
 from s3_sync.providers.swift.errors import translated
 from s3_sync.providers.swift.headers import unquoted
 from s3_sync.providers.swift.links import Links
@@ -31,7 +32,7 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Rows of a listing. ``total``: how many objects the container has, as far as the server tells.
-    ``has_versions``: it keeps, or kept, older versions, which it does not list."""
+    ``has_versions``: it keeps, or kept, older versions, which ``versions`` lists."""
 
     rows: list[dict[str, Any]]
     total: int | None = None
@@ -85,15 +86,33 @@ class Lister:
         self._max = _FEW_ENTRIES
         return self.rows(query, marker)
 
+    def versions(self, after: str) -> Rows:
+        """A page of all versions, as the server sends it. ``after``: the name where to go on, or
+        ``listed_name`` of the last row. Raises as ``rows`` does."""
+        marker, version = name_and_version(after)
+        given = {"versions": "true", "marker": marker, "version_marker": version}
+        found = self._page(
+            min(self._max, MAX_ENTRIES), {name: value for name, value in given.items() if value}
+        )
+        keys = [marker, *(_key(row) for row in found.rows)]
+        if any(one > other for one, other in pairwise(keys)) or after in map(listed_name, found.rows):
+            raise self._unusable(f"versions are out of order after {after!r}")
+        return found
+
     def _request(self, query: ListQuery, marker: str, limit: int) -> Rows:
-        parameters = {"format": "json", "limit": str(limit)}
         given = {
             "marker": marker,
             "prefix": self._namer.prefix + query.prefix,
             "delimiter": query.delimiter,
         }
-        parameters |= {name: value for name, value in given.items() if value}
-        response = self._transport.request("GET", f"/{self._container}", query=urlencode(parameters))
+        found = self._page(limit, {name: value for name, value in given.items() if value})
+        if found.rows:
+            self._check(query, marker, found.rows)
+        return found
+
+    def _page(self, limit: int, parameters: Mapping[str, str]) -> Rows:
+        asked = urlencode({"format": "json", "limit": str(limit), **parameters})
+        response = self._transport.request("GET", f"/{self._container}", query=asked)
         with translated(f"LIST {self._container}"), response:
             data, headers = _read(response), response.headers
         try:
@@ -102,8 +121,6 @@ class Lister:
             raise self._unusable(str(error)) from error
         if not isinstance(rows, list) or not all(map(_is_row, rows)):
             raise self._unusable("not a list of objects")
-        if rows:
-            self._check(query, marker, rows)
         return Rows(rows, _count(headers, "x-container-object-count"), "x-versions-enabled" in headers)
 
     def _check(self, query: ListQuery, marker: str, rows: Sequence[dict[str, Any]]) -> None:
@@ -191,6 +208,11 @@ def _read(response: Response) -> bytes:
         if left < 0:
             raise ListingUnusable(f"a page of more than {_MAX_PAGE} bytes", status=200)
     return b"".join(pieces)
+
+
+def listed_name(row: Mapping[str, Any]) -> str:
+    """The name of a row as of ``ManifestPage``: with its version, if it has one."""
+    return with_version(row["name"], str(row.get("version_id") or ""))
 
 
 def _key(row: dict[str, Any]) -> str:

@@ -9,11 +9,12 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from s3_sync.errors import ListingUnusable, NotFound, NotSupported, UnexpectedAnswer
+from s3_sync.errors import ListingUnusable, NotFound, UnexpectedAnswer
 from s3_sync.largeobject.manifest import joined_etag
 from s3_sync.largeobject.naming import Named
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import WriteOptions
+from s3_sync.providers.large_objects import name_and_version
 from s3_sync.providers.swift.bucket import SwiftBucket
 from s3_sync.providers.swift.large_objects import SwiftLargeObjects
 from s3_sync.streams.hashing import md5_hex
@@ -89,9 +90,34 @@ class TestListing:
         assert (page.listed, page.total) == (0, 7)
 
     @pytest.mark.parametrize("written", ["True", "False"])
-    def test_container_with_older_versions_is_not_known(self, written: str) -> None:
-        with pytest.raises(NotSupported, match="older versions"):
-            Told(lambda path, query: Answer(b"[]", X_Versions_Enabled=written)).large.list_manifests("c", "")
+    def test_older_versions_are_listed_and_read_too(self, written: str) -> None:
+        """Also where no more are made."""
+        versions = [row("a", version_id=each, bytes=0) for each in ("null", "17.0", "16.0")]
+        versions.append(row("b", version_id="9.0", slo_etag="x"))
+        asked: list[dict[str, str]] = []
+
+        def told(path: str, query: dict[str, str]) -> Answer:
+            asked.append(query)
+            if path == "/c/a":
+                return Answer(b"", X_Object_Manifest=f"s/{query['version-id']}")
+            if "versions" not in query:
+                return Answer(json.dumps([row("a")]).encode(), X_Versions_Enabled=written)
+            first = [each["version_id"] for each in versions].index(query.get("version_marker", "null"))
+            rows = versions[first + bool(query.get("version_marker")) :][:2]
+            return Answer(json.dumps(rows).encode(), X_Container_Object_Count="2")
+
+        large, after, found = Told(told).large, "", list[str]()
+        while (page := large.list_manifests("c", after)).next_after:
+            found += [name for name, _ in page.objects]
+            after = page.next_after
+        assert [name_and_version(each) for each in found] == [
+            ("a", "null"), ("a", "17.0"), ("a", "16.0"), ("b", "9.0"),
+        ]  # fmt: skip
+        assert asked[-1]["marker"] == "b"
+        assert large.named_by("c", found[1]) == Named(below=("s", "17.0"))
+        same = json.dumps(versions).encode()
+        with pytest.raises(ListingUnusable, match="out of order"):
+            Told(lambda path, query: Answer(same, X_Versions_Enabled="True")).large.list_manifests("c", after)
 
     def test_missing_container_is_not_an_empty_one(self) -> None:
         def missing(path: str, query: dict[str, str]) -> Answer:
