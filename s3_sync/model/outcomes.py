@@ -37,6 +37,8 @@ class Outcome:
         return self.kind not in (Kind.PENDING, Kind.FAILED)
 
 
+#: the remote has the current version
+PRESENT = Outcome(Kind.PRESENT)
 _DAY = 86400.0
 #: reasons of PENDING that end only when somebody ends them, or after days
 _LASTING = frozenset({ObjectLocked.reason})

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -34,9 +33,11 @@ from s3_sync.providers.swift.listing import (
     MAX_ENTRIES,
     Lister,
     Rows,
+    list_below,
     list_containers,
     listed_name,
 )
+from s3_sync.providers.swift.told_limits import told_limits
 from s3_sync.providers.swift.transport import SwiftTransport
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import CHUNK
@@ -68,6 +69,7 @@ class SwiftLargeObjects:
         return replace(
             _LIMITS,
             min_part=smallest if is_count(smallest) and 0 < smallest <= GIB else _LIMITS.min_part,
+            max_part=min(_LIMITS.max_part, told_limits(self._transport.info()).max_put),
             max_parts=most if is_count(most) and most else _LIMITS.max_parts,
         )
 
@@ -89,11 +91,17 @@ class SwiftLargeObjects:
     def manifest(self, name: str) -> Manifest:
         headers, raw = self._read(Place(self._bucket.name, self._bucket.namer.key(name)))
         if is_true(headers.get("x-static-large-object", "")):
-            return Manifest.parse(raw)
+            manifest = Manifest.parse(raw)
+            for container in {segment.container for segment in manifest.segments}:
+                self._check_own(container)
+            return manifest
         target = headers.get("x-object-manifest")
         if not target:
             raise NotFound(f"{name} is no large object", status=404)
-        return listed(self._transport, target)
+        container, prefix = place_of(target)
+        self._check_own(container)
+        rows = list_below(self._transport, container, prefix)
+        return Manifest.from_listing(container, [_entry(row) for row in rows])
 
     def reveal(self, name: str) -> bool:
         place = Place(self._bucket.name, self._bucket.namer.key(name))
@@ -102,9 +110,10 @@ class SwiftLargeObjects:
                 target = response.headers.get("x-object-manifest")
         except NotFound:
             return False
-        if not target:
+        container = place_of(target)[0] if target else ""
+        if not self._namer.holds(container):
             return False
-        self.remote(place_of(target)[0]).writer.create_container()
+        self.remote(container).writer.create_container()
         return True
 
     def containers(self) -> Sequence[str]:
@@ -164,19 +173,11 @@ class SwiftLargeObjects:
             raise UnexpectedAnswer(f"{what}: {len(raw)} bytes that do not have its ETag")
         return found, raw
 
-
-def listed(transport: SwiftTransport, target: str) -> Manifest:
-    """Return what a DLO consists of now. ``target``: its X-Object-Manifest. Raises as ``manifest`` does."""
-    container, prefix = place_of(target)
-    return Manifest.from_listing(container, [_entry(row) for row in _rows(transport, container, prefix)])
-
-
-def _rows(transport: SwiftTransport, container: str, prefix: str) -> Iterator[dict[str, Any]]:
-    lister, marker = Lister(transport, container, KeyNamer.plain()), ""
-    with suppress(NotFound):
-        while rows := lister.rows(ListQuery(prefix=prefix, limit=MAX_ENTRIES), marker).rows:
-            yield from rows
-            marker = rows[-1]["name"]
+    def _check_own(self, container: str) -> None:
+        """Raise ObjectRefused for segments that no mapping has put there: whoever may write there can name
+        any object of the account, and our rights are more than theirs."""
+        if not self._namer.holds(container):
+            raise ObjectRefused("segments_elsewhere", f"segments are in {container} at the store")
 
 
 def _limited(what: str, response: Response) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -157,6 +158,16 @@ class Lister:
 
     def _unusable(self, why: str) -> ListingUnusable:
         return ListingUnusable(f"LIST {self._container}: {why[:300]}", status=200)
+
+
+def list_below(transport: SwiftTransport, container: str, prefix: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of all names with this prefix, as the server sends them; none if the container is
+    missing."""
+    lister, marker = Lister(transport, container, KeyNamer.plain()), ""
+    with suppress(NotFound):
+        while rows := lister.rows(ListQuery(prefix=prefix, limit=MAX_ENTRIES), marker).rows:
+            yield from rows
+            marker = rows[-1]["name"]
 
 
 @dataclass(frozen=True, slots=True)

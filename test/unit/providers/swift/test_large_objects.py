@@ -13,6 +13,7 @@ from s3_sync.errors import ListingUnusable, NotFound, UnexpectedAnswer
 from s3_sync.largeobject.manifest import joined_etag
 from s3_sync.largeobject.naming import Named
 from s3_sync.model.keys import KeyNamer
+from s3_sync.model.segment_names import SegmentNamer
 from s3_sync.providers.base import WriteOptions
 from s3_sync.providers.large_objects import name_and_version
 from s3_sync.providers.swift.bucket import SwiftBucket
@@ -21,7 +22,11 @@ from s3_sync.streams.hashing import md5_hex
 from unit.providers.swift.test_listing import Answer, row
 
 MD5 = "a" * 32
-MANIFEST = json.dumps([{"name": "/s/1", "bytes": 3, "hash": MD5}]).encode()
+MANIFEST = json.dumps([{"name": "/c_segments/1", "bytes": 3, "hash": MD5}]).encode()
+
+
+def bucket_of(transport: Any) -> SwiftBucket:
+    return SwiftBucket(transport, "c", KeyNamer.plain(), WriteOptions(segments=SegmentNamer("c", "c")))
 
 
 class Told:
@@ -44,7 +49,7 @@ class Told:
     @property
     def large(self) -> SwiftLargeObjects:
         transport: Any = self
-        return SwiftBucket(transport, "c", KeyNamer.plain(), WriteOptions()).large_objects
+        return bucket_of(transport).large_objects
 
 
 def slo(body: bytes, etag: str) -> Told:
@@ -55,7 +60,7 @@ class TestManifest:
     @pytest.mark.parametrize("etag", [md5_hex(MANIFEST), joined_etag([MD5])])
     def test_manifest_with_its_etag_names_its_segments(self, etag: str) -> None:
         told = slo(MANIFEST, etag)
-        assert told.large.named_by("c", "o") == Named(frozenset({("s", "1")}))
+        assert told.large.named_by("c", "o") == Named(frozenset({("c_segments", "1")}))
         assert ("X-Newest", "true") in told.headers
         assert [each.name for each in told.large.manifest("o").segments] == ["1"]
 
@@ -80,7 +85,9 @@ class TestListing:
         assert large.list_manifests("c", "").next_after == "b"
         with pytest.raises(ListingUnusable, match="after the marker"):
             large.list_manifests("c", "b")
-        dlo = Told(lambda path, query: Answer(same if query.get("limit") else b"", X_Object_Manifest="s/a"))
+        dlo = Told(
+            lambda path, query: Answer(same if query.get("limit") else b"", X_Object_Manifest="c_segments/a")
+        )
         with pytest.raises(ListingUnusable, match=r"does not begin with|after the marker"):
             dlo.large.manifest("o")
 
@@ -166,12 +173,12 @@ def test_dlo_without_size_and_etag_has_those_of_its_segments() -> None:
     rows = {"": [row("p/1"), row("p/2")], "p/2": []}
 
     def told(path: str, query: dict[str, str]) -> Answer:
-        if path == "/s s":
+        if path == "/c_segments":
             return Answer(json.dumps(rows[query.get("marker", "")]).encode())
         date = "Mon, 30 Nov 2026 17:00:00 GMT"
-        return Answer(b"", X_Object_Manifest="s%20s/p/", ETag=md5_hex(b""), Last_Modified=date)
+        return Answer(b"", X_Object_Manifest="c%5Fsegments/p/", ETag=md5_hex(b""), Last_Modified=date)
 
     transport: Any = Told(told)
-    found = SwiftBucket(transport, "c", KeyNamer.plain(), WriteOptions()).head_object("o")
+    found = bucket_of(transport).head_object("o")
     assert (found.size, found.etag, found.md5) == (6, joined_etag([MD5, MD5]), None)
     assert found.meta.marks["swift-source-dlo-etag"] == found.etag
