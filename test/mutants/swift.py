@@ -19,7 +19,7 @@ SWIFT = (
     Mutant(
         "nothing is sent that the store would delete at once",
         "transfer/copy_rules.py",
-        "if expires is None or expires > self._now() + max(0.0, self._bucket.clock_offset):",
+        "if expires is None or expires > now + max(0.0, offset):",
         "if True:",
         f"{_TRANSFER}/test_copy_rules.py",
     ),
@@ -33,7 +33,7 @@ SWIFT = (
     Mutant(
         "a copy with another expiry is no proof",
         "transfer/copy_rules.py",
-        "if remote.expires != self._delete_at(info):",
+        "if not self._lives_as_it_should(info, remote):",
         "if False:",
         f"{_TRANSFER}/test_copy_rules.py",
     ),

@@ -57,6 +57,9 @@ class Reader:
         with self._request("HEAD", place) as response:
             headers = response.headers
         _check(what, response)
+        target = headers.get("x-object-manifest")
+        if target and headers.get("content-length") is None and (found := self._dynamic.describe(target)):
+            headers = _described(headers, *found)
         return self._info(name, place, headers, content_length(what, headers)), headers
 
     def get(self, name: str, key: str, options: GetOptions) -> OpenObject:
@@ -196,6 +199,13 @@ def _conditions(options: GetOptions) -> list[Header]:
     if options.if_none_match is not None:
         headers.append(("If-None-Match", f'"{options.if_none_match}"'))
     return headers
+
+
+def _described(headers: Headers, size: int, etag: str) -> Headers:
+    """The headers of a DLO with the size and ETag that Swift tells of one that has fewer than 10,000
+    segments."""
+    kept = [(name, value) for name, value in headers.items() if name != "etag"]
+    return Headers([*kept, ("etag", etag), ("content-length", str(size))])
 
 
 def _check(what: str, response: Response) -> None:
