@@ -28,7 +28,7 @@ STEPS: list[dict[str, Any]] = [
     {"at": f"{WRITER}.put_manifest"},
     {"at": f"{WRITER}.put_manifest", "moment": "after"},
     {"at": "s3_sync.state.checkpoint:StatusFiles.save", "moment": "after"},
-    {"at": f"{LEFT}.settle"},
+    {"at": f"{LEFT}.conclude"},
 ]
 #: objects of each kind: a process that is killed completes few of them
 OBJECTS = 5

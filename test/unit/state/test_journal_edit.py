@@ -58,8 +58,8 @@ def test_retry_of_a_segment_that_could_not_be_deleted_makes_it_due(journal: Jour
     segments = [LeftSegment("b_segments", name, "0" * 32) for name in ("s/1", "s/2")]
     journal.left_segments.note(KEY, segments, 50.0)
     failed, in_use = journal.left_segments.due(KEY, 50.0, 2)
-    later = [journal.left_segments.postponed(failed, 50.0, "remote_denied"), replace(in_use, due=99.0)]
-    journal.left_segments.settle(KEY, [], later)
+    again = journal.left_segments.postponed(failed, 50.0, "remote_denied")
+    journal.left_segments.conclude(KEY, [(failed, again), (in_use, replace(in_use, due=99.0))])
     assert JournalEdit(str(path)).retry(KEY, ["b_segments/s/1", "b_segments/s/2"], 60.0) == 1
     assert [each.segment for each in journal.left_segments.due(KEY, 60.0, 9)] == segments[:1]
 
