@@ -257,7 +257,7 @@ class TestFailures:
         [entry] = segments.due(world.node.crawl.key, now, 1)
         assert look(world.node).segments == 0
         failed_now = segments.postponed(entry, now, "remote_denied", "DELETE: 403")
-        segments.settle(world.node.crawl.key, [], [failed_now])
+        segments.conclude(world.node.crawl.key, [(entry, failed_now)])
         found = look(world.node)
         assert (found.state, found.failing, found.reasons) == ("retrying", 1, {"remote_denied": 1})
         seen = Seen(world.node)

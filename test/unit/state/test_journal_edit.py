@@ -59,7 +59,7 @@ def test_retry_of_a_segment_that_could_not_be_deleted_makes_it_due(journal: Jour
     journal.left_segments.note(KEY, segments, 50.0)
     failed, in_use = journal.left_segments.due(KEY, 50.0, 2)
     later = [journal.left_segments.postponed(failed, 50.0, "remote_denied"), replace(in_use, due=99.0)]
-    journal.left_segments.settle(KEY, [], later)
+    journal.left_segments.conclude(KEY, list(zip((failed, in_use), later, strict=True)))
     assert JournalEdit(str(path)).retry(KEY, ["b_segments/s/1", "b_segments/s/2"], 60.0) == 1
     assert [each.segment for each in journal.left_segments.due(KEY, 60.0, 9)] == segments[:1]
 

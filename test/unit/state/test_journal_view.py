@@ -68,7 +68,8 @@ def test_view_gives_counts_entries_and_ranges_of_one_mapping(journal: Journal, v
     journal.left_segments.note(KEY, segments, 5.0)
     first, second, _ = journal.left_segments.due(KEY, 5.0, 3)
     failed = journal.left_segments.postponed(first, 1000.0, "remote_denied", "not listed")
-    journal.left_segments.settle(KEY, [], [failed, replace(second, due=9.0, attempts=1)])
+    later = replace(second, due=9.0, attempts=1)
+    journal.left_segments.conclude(KEY, [(first, failed), (second, later)])
     assert view.failed_segments(KEY) == [failed]
     assert view.failed_segments("other") == []
     assert view.failure_counts(KEY) == FailureCounts(
