@@ -28,6 +28,7 @@ MARKS = frozenset(
         "swift-timestamp",
         "swift-copy",
         "swift-etag",
+        "swift-expires",
         "swift-link-etag",
         "swift-slo-etag",
         "swift-source",

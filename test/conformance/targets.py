@@ -13,6 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 from s3_sync.config.credentials.base import Credentials
+from s3_sync.config.credentials.gcs import GcsCredentials
 from s3_sync.config.credentials.kinds import KINDS, Kind
 from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.credentials.s3_dialects import Dialect
@@ -21,6 +22,7 @@ from s3_sync.config.load import load_written
 from s3_sync.config.secret import Secret
 from s3_sync.providers.base import Provider
 from s3_sync.providers.checks.base import Finding
+from s3_sync.providers.gcs.provider import GcsProvider
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.registry import Registry
 from s3_sync.providers.s3.provider import S3Provider
@@ -89,6 +91,12 @@ class Quirks:
     conditions: tuple[bool, bool] = (True, True)
     #: takes a checksum that comes behind the body
     takes_trailers: bool = True
+    #: an account has a name and a secret; otherwise the secret tells both
+    has_identity: bool = True
+    #: what POST does not name stays
+    merges_metadata: bool = False
+    #: a delete in a bucket that is missing looks like one of a missing object
+    hides_missing_buckets: bool = False
     #: has rules that make objects expire
     expires: bool = True
     #: does not give the bytes of what is in GLACIER
@@ -221,6 +229,28 @@ QUIRKS: dict[str, Quirks] = {
             "size of metadata": Finding("1,665 bytes", advised={"max_metadata": 1665}),
         },
     ),
+    # a strict server of our own
+    "gcs": Quirks(
+        parts=False,
+        has_identity=False,
+        refused_names=frozenset({"newline", "carriage return"}),
+        metadata_limit=8192,
+        # has others than Amazon
+        storage_classes=False,
+        archives=False,
+        found={"kinds of names": Finding("line break: refused (400 invalid)", noted=True)},
+    ),
+    # fake-gcs-server
+    "emulator": Quirks(
+        parts=False,
+        metadata_limit=8192,
+        archives=False,
+        expires=False,
+        forgets_group_of_start=True,
+        has_identity=False,
+        merges_metadata=True,
+        hides_missing_buckets=True,
+    ),
     "ceph": _CEPH,
     "ceph-sdk": _UNKNOWN_CEPH,
     "ceph-v2": _UNKNOWN_CEPH,
@@ -301,6 +331,8 @@ STORES = (
     "moto-v2",
     "rclone",
     "rclone-sdk",
+    "gcs",
+    "emulator",
     *_ways_to_ceph(),
 )
 #: one way each, for what is the same however bytes are sent
@@ -308,13 +340,15 @@ ONE_WAY = tuple(store for store in STORES if not store.endswith(("-sdk", "-v2"))
 #: those that are reached over the network
 REMOTE = tuple(store for store in STORES if not store.startswith(("memory", "toy")))
 #: those with the S3 API
-S3 = tuple(store for store in REMOTE if store != "swift-native")
-#: those with multipart uploads, and stored manifests
-IN_PARTS = tuple(store for store in STORES if store != "swift-native")
+S3 = tuple(store for store in REMOTE if store not in ("swift-native", "gcs", "emulator"))
+#: those with stored manifests
+WITH_MANIFESTS = tuple(store for store in STORES if store != "swift-native")
+#: those with multipart uploads, too
+IN_PARTS = tuple(store for store in STORES if store not in ("swift-native", "gcs", "emulator"))
 
 
-def target_of(target_id: str, server: Any) -> Target:
-    """``server``: the running server of that store, None for memory."""
+def target_of(target_id: str, server: Any, key_json: str = "") -> Target:
+    """``server``: the running server of that store, None for memory. ``key_json``: a key for Google's."""
     store, _, variant = target_id.partition("-")
     if store == "toy":
         return _toy()
@@ -325,6 +359,9 @@ def target_of(target_id: str, server: Any) -> Target:
             provider="swift", endpoint=server.auth_url, identity=TESTER2.name, secret=Secret(TESTER2.key)
         )
         return Target(target_id, store, native, lambda given: SwiftProvider(given, connections=8))
+    if store in ("gcs", "emulator"):
+        google = GcsCredentials(provider="gcs", endpoint=server.endpoint, secret=Secret(key_json))
+        return Target(target_id, store, google, lambda given: GcsProvider(given, connections=8))
     credentials = S3Credentials(
         endpoint=server.s3_endpoint if store == "swift" else server.endpoint,
         identity=TESTER.name if store == "swift" else server.access_key,

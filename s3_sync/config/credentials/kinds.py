@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar, cast, get_args
 from pydantic import ConfigDict, create_model
 
 from s3_sync.config.credentials.base import Credentials, Place
+from s3_sync.config.credentials.gcs import GcsCredentials
 from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.credentials.swift import SwiftCredentials
 from s3_sync.config.file.base import FileModel
@@ -33,6 +34,7 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "s3": Kind(S3Credentials, "s3_sync.providers.s3.provider:S3Provider"),
     "swift": Kind(SwiftCredentials, "s3_sync.providers.swift.provider:SwiftProvider"),
+    "gcs": Kind(GcsCredentials, "s3_sync.providers.gcs.provider:GcsProvider"),
 }
 DEFAULT = "s3"
 

@@ -14,10 +14,10 @@ from urllib.parse import quote, unquote
 from s3_sync.errors import RemoteError, RemoteUnavailable
 from s3_sync.http.pool import CONTINUE_WAIT, ConnectionPool, HttpError, Origin, Response
 from s3_sync.providers.clock_skew import StoreClock
+from s3_sync.providers.network import Network
 from s3_sync.providers.swift.auth import USER_AGENT, Token
 from s3_sync.providers.swift.errors import is_from_swift, refusal, stranger, translated
-from s3_sync.providers.swift.network import Network
-from s3_sync.providers.swift.session import Session
+from s3_sync.providers.token_session import Session
 from s3_sync.streams.reader import Body
 from s3_sync.streams.restartable import RestartableBody
 
@@ -53,7 +53,7 @@ class SwiftTransport:
     ``clock``: the server's, as its responses show it.
     """
 
-    def __init__(self, session: Session, network: Network, store: str, connections: int) -> None:
+    def __init__(self, session: Session[Token], network: Network, store: str, connections: int) -> None:
         self.clock = StoreClock(store)
         self._session = session
         self._network = network
