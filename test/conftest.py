@@ -23,6 +23,7 @@ from servers.ceph import CephGateway
 from servers.ceph_packages import missing
 from servers.fake_gcs import FakeGcs
 from servers.gcs_emulator import GcsEmulator
+from servers.google import FakeGoogle
 from servers.moto import MotoServer
 from servers.rclone import RcloneS3
 from servers.scratch import scratch_base
@@ -185,6 +186,13 @@ def gcs() -> Iterator[FakeGcs]:
 @pytest.fixture(scope="session")
 def emulator(request: pytest.FixtureRequest) -> Iterator[GcsEmulator]:
     with running(GcsEmulator(), request) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def google() -> Iterator[FakeGoogle]:
+    """A thread of this process: it has no logs."""
+    with FakeGoogle() as server:
         yield server
 
 

@@ -75,6 +75,8 @@ class Features:
     """Features of a store. Using one that is False raises NotSupported."""
 
     multipart: bool = True
+    #: a large object that fits into one PUT is sent as one, and not in parts
+    one_stream: bool = False
     #: the conditions of PutOptions and MultipartUpload.complete are enforced
     put_if_absent: bool = False
     put_if_match: bool = False

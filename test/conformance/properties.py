@@ -246,6 +246,11 @@ def sets_a_rule(scene: Scene) -> None:
     assert rule["Expiration"]["Days"] == 1
 
 
+def keeps_its_rule(scene: Scene) -> None:
+    assert scene.bucket.set_expiry_rule(1)
+    assert not scene.bucket.set_expiry_rule(1)
+
+
 def reads_packed_bytes(scene: Scene) -> None:
     packed = gzip.compress(BODY)
     put(scene.bucket, "o", packed, ObjectMeta({"content-encoding": "gzip"}))
@@ -328,6 +333,8 @@ CASES = (
     Case("copies_parts_of_any_key", True, False, fixed(passes), copies_part_of_odd_key),
     Case("multipart", False, True, fixed(answers(501, "NotImplemented")), refused_as("too_large"),
          on=("CreateMultipartUpload",), dialect={"max_put": 1000}),
+    Case("one_stream", True, False, fixed(answers(501, "NotImplemented")), send_slo,
+         on=("CreateMultipartUpload",), dialect=SMALL),
     Case("max_name", 20, 1024, fixed(peculiar.unless(
         lambda each: len(peculiar.key_of(each)) <= 20, 400, "KeyTooLongError")),
         refused_as("name_too_long", "n" * 21)),
@@ -359,6 +366,8 @@ CASES = (
         lambda each: not peculiar.has_query(each, "lifecycle"), 501, "NotImplemented")), has_rules,
         entry={"remote_delete_after": 86400}),
     Case("expires", True, False, fixed(passes), sets_a_rule, entry={"remote_delete_after": 86400}),
+    Case("rule_form", "google", "s3", lambda bucket: peculiar.GoogleRules(), keeps_its_rule,
+         entry={"remote_delete_after": 86400}),
     Case("unpacks_gzip", True, False, fixed(peculiar.unpacks_gzip), reads_packed_bytes, on=("GetObject",)),
     Case("keeps_underscores", False, True, fixed(peculiar.hyphenates_metadata), names_come_back),
     Case("keeps_underscores", False, True, fixed(peculiar.hyphenates_metadata),

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from servers.daemon import SyncDaemon, Target
+from servers.google import FakeGoogle
 from servers.landed import Stored, in_bucket, in_swift, key_prefix, keys
 from servers.process import wait_until
 from servers.raw_swift import RawSwift
@@ -34,7 +35,7 @@ class Store:
         return cls("s3api", cluster.s3_endpoint, TESTER2.name, TESTER2.key)
 
     @classmethod
-    def server(cls, server: S3Server) -> Store:
+    def server(cls, server: S3Server | FakeGoogle) -> Store:
         return cls(server.name, server.endpoint, server.access_key, server.secret_key)
 
     def behind(self, endpoint: str) -> Store:

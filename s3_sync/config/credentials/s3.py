@@ -101,9 +101,7 @@ class S3Credentials(Credentials):
     def no_expiry_rules(self) -> str:
         if self.effective_dialect.expires:
             return ""
-        if self.known_store is not GOOGLE:
-            return f"the store ({self.known_store.name}) has no lifecycle rules"
-        return "Google's interoperability endpoint has no lifecycle rules; set one in Google's console"
+        return f"the store ({self.known_store.name}) has no lifecycle rules"
 
     @property
     def maybe_this_cluster(self) -> str | None:

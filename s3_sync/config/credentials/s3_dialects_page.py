@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from s3_sync.config.credentials.s3_dialects import DIALECTS, GIB, HOSTS, MIB, Dialect
+from s3_sync.config.credentials.s3_dialects import DIALECTS, GIB, HOSTS, MIB, TIB, Dialect
 
 
 def tables() -> str:
@@ -40,6 +40,8 @@ def _written(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, tuple):
         return " ".join(value) or "–"
+    if isinstance(value, int) and value >= TIB and value % TIB == 0:
+        return f"{value // TIB} TiB"
     if isinstance(value, int) and value >= MIB:
         return f"{value // GIB} GiB" if value % GIB == 0 else f"{value // MIB} MiB"
     return str(value)
