@@ -24,13 +24,13 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 
 class GcsCredentials(Credentials):
     """``secret``: JSON credentials, or the absolute path of a file with them; None: application default
-    credentials. ``endpoint`` None: Google's own. ``project``: of buckets that are listed and created; None: that
-    of the credentials. ``region``: the location of new buckets."""
+    credentials. ``endpoint`` None: Google's own. ``project_name``: of buckets that are listed and created; None:
+    that of the credentials. ``region``: the location of new buckets."""
 
     write_options: ClassVar[frozenset[str]] = frozenset({"kms_key"})
 
     provider: Literal["gcs"]
-    project: OptionalText = None
+    project_name: OptionalText = None
 
     @property
     def service(self) -> str:
@@ -62,7 +62,7 @@ class GcsCredentials(Credentials):
 
     @property
     def throttle_key(self) -> tuple[str, str | None]:
-        return self.store_id, self.project
+        return self.store_id, self.project_name
 
     @property
     def has_conditional_writes(self) -> bool:

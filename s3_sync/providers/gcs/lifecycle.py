@@ -15,7 +15,8 @@ from s3_sync.errors import InvalidRequest, NotSupported, PreconditionFailed, Une
 from s3_sync.providers.gcs.resource import number
 from s3_sync.providers.gcs.transport import GcsTransport, bucket_path
 
-_SIGN = ("createdBefore", "2999-12-31")
+#: value of createdBefore; that of the S3 interoperability (``providers.s3.google_rules``), too
+MARK = "2199-12-31"
 _FIELDS = "metageneration,lifecycle"
 #: attempts to write the rules of a bucket that other clients are changing
 _ATTEMPTS = 5
@@ -52,37 +53,30 @@ def set_expiry_rule(transport: GcsTransport, bucket: str, prefixes: Sequence[str
 
 
 def edited(rules: Sequence[Any], prefixes: Sequence[str], days: int) -> list[Any]:
-    """The rules with exactly one of ours for these prefixes; with ``days`` 0 without it."""
-    ours = [rule for rule in rules if is_ours(rule, prefixes)]
-    if days and len(ours) == 1 and ours[0]["condition"].get("age") == days:
-        return list(rules)
-    kept = [rule for rule in rules if not is_ours(rule, prefixes)]
-    return [*kept, _rule(prefixes, days)] if days else kept
+    """The rules with one of ours for each of these prefixes; with ``days`` 0 without any of them."""
+    found = list(rules)
+    for prefix in prefixes:
+        wanted = _rule(prefix, days)
+        if days and found.count(wanted) == 1 and sum(is_ours(rule, prefix) for rule in found) == 1:
+            continue
+        found = [rule for rule in found if not is_ours(rule, prefix)]
+        if days:
+            found.append(wanted)
+    return found
 
 
-def is_ours(rule: Any, prefixes: Sequence[str]) -> bool:
-    if not isinstance(rule, dict) or rule.get("action") != {"type": "Delete"}:
+def is_ours(rule: Any, prefix: str) -> bool:
+    """Whether the rule is ours, and for exactly this prefix: with a condition more or less, it is not."""
+    condition = rule.get("condition") if isinstance(rule, dict) else None
+    if not isinstance(condition, dict):
         return False
-    condition = rule.get("condition")
-    if not isinstance(condition, dict) or condition.get(_SIGN[0]) != _SIGN[1]:
-        return False
-    matched = condition.get("matchesPrefix") or []
-    expected = _selection(prefixes)
-    known = {"age", _SIGN[0], "matchesPrefix"}
-    return (
-        isinstance(matched, list) and sorted(map(str, matched)) == expected and not condition.keys() - known
-    )
+    return bool({**rule, "condition": {**condition, "age": 0}} == _rule(prefix, 0))
 
 
-def _selection(prefixes: Sequence[str]) -> list[str]:
-    """The prefixes of a rule; none for the whole bucket."""
-    return [] if "" in prefixes else sorted(prefixes)
-
-
-def _rule(prefixes: Sequence[str], days: int) -> dict[str, Any]:
-    condition: dict[str, Any] = {"age": days, _SIGN[0]: _SIGN[1]}
-    if selection := _selection(prefixes):
-        condition["matchesPrefix"] = selection
+def _rule(prefix: str, days: int) -> dict[str, Any]:
+    condition: dict[str, Any] = {"age": days, "createdBefore": MARK}
+    if prefix:  # an empty one is for all objects, which have no condition then
+        condition["matchesPrefix"] = [prefix]
     return {"action": {"type": "Delete"}, "condition": condition}
 
 

@@ -73,7 +73,7 @@ class GcsProvider:
             raise error from None
 
     def _project(self) -> str:
-        project = self._credentials.project or self._login.project()
+        project = self._credentials.project_name or self._login.project()
         if not project:
-            raise InvalidRequest("buckets belong to projects: set project, as the credentials name none")
+            raise InvalidRequest("buckets belong to projects: set project_name, as the credentials name none")
         return project
