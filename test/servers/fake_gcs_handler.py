@@ -83,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
     def respond(self, status: int, body: bytes = b"", **headers: str) -> None:
         self.send_response(status)
         self.send_header("X-GUploader-UploadID", "request-1")
-        for name, value in {"Content-Type": "application/json; charset=UTF-8", **headers}.items():
+        for name, value in {"Content_Type": "application/json; charset=UTF-8", **headers}.items():
             self.send_header(name.replace("_", "-"), value)
         if status not in (204, 304):
             self.send_header("Content-Length", str(len(body)))
@@ -97,6 +97,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _route(self, path: str) -> None:
         if path == "/token":
             self._token()
+        elif path == "/portal":
+            self.respond(200, b"<html>", Content_Type="text/html")
+        elif path == "/sts":
+            self._exchange()
         elif path.startswith("/computeMetadata/"):
             self._machine(path)
         elif "upload_id" in self.query:
@@ -142,8 +146,20 @@ class _Handler(BaseHTTPRequestHandler):
             return self.respond(400, json.dumps(error).encode())
         return self._issue()
 
+    def _exchange(self) -> None:
+        """RFC 8693: the token of another provider for one of Google."""
+        asked = {key: values[0] for key, values in parse_qs(self.body.decode()).items()}
+        if asked["subject_token"] != "theirs" or asked["audience"] != "//iam.googleapis.com/pool":
+            return self.respond(400, b'{"error": "invalid_grant", "error_description": "unknown"}')
+        return self._issue()
+
     def _issue(self) -> None:
-        token = {"access_token": self.gcs.new_token(), "expires_in": self.gcs.life, "token_type": "Bearer"}
+        token: dict[str, Any] = {
+            "access_token": self.gcs.new_token(),
+            "expires_in": self.gcs.life,
+            "token_type": "Bearer",
+        }
+        token["issued_token_type"] = "urn:ietf:params:oauth:token-type:access_token"
         self.answer(token)
 
     def _machine(self, path: str) -> None:
@@ -297,9 +313,10 @@ class _Handler(BaseHTTPRequestHandler):
         assert match is not None
         first, last = int(match[1]), int(match[2])
         is_end = last + 1 == upload.size
-        assert first == len(upload.data)
+        assert first <= len(upload.data) <= last + 1
         assert len(self.body) == last + 1 - first
-        assert is_end or len(self.body) % STEP == 0
+        self.body = self.body[len(upload.data) - first :]  # what is there already is ignored
+        assert is_end or (last + 1 - first) % STEP == 0
         chunk = self.gcs.chunks.popleft() if self.gcs.chunks else Chunk(len(self.body))
         upload.data += self.body[: chunk.kept]
         if len(upload.data) == upload.size:

@@ -158,6 +158,9 @@ def _explained(what: str) -> Iterator[None]:
     """Translate what the library raises; for documents of a wrong form these are built-in exceptions, too."""
     try:
         yield
+    except (RemoteUnavailable, Throttled) as error:
+        text = f"{what}: {error}"
+        raise type(error)(text, status=error.status, retry_after=error.retry_after) from error
     except exceptions.GoogleAuthError as error:
         text = _SIGNED.sub("***", str(error.args[0] if error.args else error))[:_MAX_MESSAGE]
         kind = RemoteUnavailable if error.retryable else CredentialsRefused

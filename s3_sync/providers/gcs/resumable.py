@@ -32,9 +32,9 @@ from s3_sync.streams.hashing import new_digest
 from s3_sync.streams.reader import Body
 from s3_sync.streams.verifying import ExactBody
 
-#: bytes of a chunk, which stay in memory until the store has kept them
+#: bytes of a request, which stay in memory until the store has kept them
 CHUNK_SIZE = 8 * 1024 * 1024
-#: consecutive failures of one chunk before the upload fails
+#: consecutive failures without progress before the upload fails
 _ATTEMPTS = 5
 _PERSISTED = re.compile(r"bytes=0-([0-9]{1,18})")
 _COMPLETE, _INCOMPLETE = (200, 201), 308
@@ -91,54 +91,44 @@ class Session:
 
     def _send(self, body: Body, md5: str | None) -> dict[str, Any]:
         digests = new_digest("md5"), new_digest("crc32c")
-        position = 0
+        pending, kept, failures = b"", 0, 0
         while True:
-            chunk = _read(body, min(CHUNK_SIZE, self._size - position))
+            more = _read(body, min(CHUNK_SIZE, self._size - kept) - len(pending))
             for digest in digests:
-                digest.update(chunk)
+                digest.update(more)
+            pending = pending + more if pending else more
             hashes: tuple[Header, ...] = ()
-            if position + len(chunk) == self._size:
+            if kept + len(pending) == self._size:
                 if md5 is not None and digests[0].hexdigest() != md5:
                     raise BadDigest(f"the body hashes to {digests[0].hexdigest()}, not to {md5}")
                 text = f"crc32c={base64_of(digests[1].digest())},md5={base64_of(digests[0].digest())}"
                 hashes = (("X-Goog-Hash", text),)
-            found = self._keep(position, chunk, hashes)
-            if found is not None:
-                return found
-            position += len(chunk)
-
-    def _keep(self, first: int, chunk: bytes, hashes: tuple[Header, ...]) -> dict[str, Any] | None:
-        """Send a chunk until the store has kept it. Returns the description of the object after the last."""
-        end, kept, failures = first + len(chunk), first, 0
-        while True:
             try:
-                found = self._put(kept, chunk[kept - first :], hashes)
+                found = self._put(kept, pending, hashes)
             except (RemoteUnavailable, Throttled) as error:
-                failures += 1
-                found = self._ask(error, failures)
+                found, failures = self._ask(error, failures + 1)
             if isinstance(found, dict):
-                if end != self._size:
-                    raise UnexpectedAnswer(f"{self._what}: complete after {end} of {self._size} bytes")
+                if not hashes:
+                    raise UnexpectedAnswer(f"{self._what}: complete before all bytes were sent")
                 return found
-            if not kept <= found <= end:
+            if not kept <= found <= kept + len(pending):
                 raise RemoteUnavailable(f"{self._what}: the upload session has lost bytes")
-            if found == end and end != self._size:
-                return None
             failures = failures + 1 if found == kept else 0
             if failures > _ATTEMPTS:
                 raise RemoteUnavailable(f"{self._what}: the store keeps no bytes of the upload session")
-            kept = found
+            pending, kept = pending[found - kept :], found
 
     def _put(self, first: int, data: bytes, hashes: tuple[Header, ...]) -> dict[str, Any] | int:
         span = f"bytes {first}-{first + len(data) - 1}/{self._size}"
         return self._exchange("PUT", (("Content-Range", span), *hashes), data)
 
-    def _ask(self, error: RemoteError, failures: int) -> dict[str, Any] | int:
-        """Ask the store how many bytes it has kept, after a failure."""
+    def _ask(self, error: RemoteError, failures: int) -> tuple[dict[str, Any] | int, int]:
+        """Ask the store how many bytes it has kept, after a failure. Returns that, and the number of failures
+        in a row."""
         while failures <= _ATTEMPTS:
             self._sleep(max(self._backoff(failures), min(error.retry_after or 0.0, 60.0)))
             try:
-                return self._exchange("PUT", (("Content-Range", f"bytes */{self._size}"),), b"")
+                return self._exchange("PUT", (("Content-Range", f"bytes */{self._size}"),), b""), failures
             except (RemoteUnavailable, Throttled) as again:
                 error, failures = again, failures + 1
         raise error
@@ -172,7 +162,7 @@ class _SessionLost(RemoteError):
 
 
 def _read(body: Body, size: int) -> bytes:
-    """Read exactly ``size`` bytes; the body raises an error if there are fewer."""
+    """Read exactly ``size`` bytes, perhaps none; the body raises an error if there are fewer."""
     pieces: list[bytes] = []
     while size:
         pieces.append(body.read(size))
