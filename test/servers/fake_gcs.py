@@ -14,7 +14,8 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cache
@@ -160,6 +161,23 @@ class FakeGcs:
     def fail(self, refusal: Refusal, *, when: Callable[[Request], bool], times: int = 1) -> None:
         """Refuse the next requests for which ``when`` holds."""
         self._faults.extend([(when, refusal)] * times)
+
+    def forgive(self) -> None:
+        """Refuse nothing more than the service does."""
+        self._faults.clear()
+
+    @contextmanager
+    def watched_by(self, watch: Callable[[Request], object]) -> Iterator[None]:
+        """``watch`` is called with each request, before it has an effect."""
+
+        def watching(request: Request) -> bool:
+            watch(request)
+            return False
+
+        fault = watching, Refusal(500)
+        self._faults.append(fault)
+        yield
+        self._faults.remove(fault)
 
     def take_fault(self, request: Request) -> Refusal | None:
         with self.lock:

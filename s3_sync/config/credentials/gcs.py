@@ -24,8 +24,8 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 
 class GcsCredentials(Credentials):
     """``secret``: JSON credentials, or the absolute path of a file with them; None: application default
-    credentials. ``endpoint`` None: Google's own. ``project_name``: of buckets that are listed and created; None:
-    that of the credentials. ``region``: the location of new buckets."""
+    credentials. ``endpoint`` None: Google's own. ``project_name``: of the buckets that are listed and
+    created; None: that of the credentials. ``region``: the location of new buckets."""
 
     write_options: ClassVar[frozenset[str]] = frozenset({"kms_key"})
 
