@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from cluster.test_shunt_lifecycle import SEGMENTS, fill
 from s3_sync.verify.main import main
 from servers.daemon import SyncDaemon
-from servers.fake_gcs import Bucket, Chunk, FakeGcs, Refusal, md5_of
+from servers.fake_gcs import Bucket, Chunk, FakeGcs, Refusal, Stored, md5_of
 from servers.gcs_archive import GcsArchive
 from servers.shunted import Shunted
 
@@ -71,6 +72,25 @@ def test_object_that_the_store_did_not_keep_as_sent_stays_here(
     with gcs.watched_by(lose):
         SyncDaemon(shunted, tmp_path, [archive.mapping]).once()
     assert archive.is_local("object")
+
+
+def test_composite_object_is_proved_by_its_crc32c(
+    shunted: Shunted, archive: GcsArchive, gcs: FakeGcs, tmp_path: Path
+) -> None:
+    """What another program has composed has no MD5."""
+    objects = gcs.objects(archive.bucket)
+    for name in ("same", "other"):
+        archive.swift.put(archive.container, name, b"onetwo", {"Content-Type": "a/b"})
+    for name, data in (("x/1", b"one"), ("x/2", b"two"), ("x/3", b"TWO")):
+        objects[name] = Stored(name, data, {}, gcs.next_generation())
+    same = gcs.compose(archive.bucket, archive.prefix + "same", ["x/1", "x/2"], contentType="a/b")
+    gcs.compose(archive.bucket, archive.prefix + "other", ["x/1", "x/3"], contentType="a/b")
+    run(SyncDaemon(shunted, tmp_path, [archive.mapping]))
+    assert archive.landed("same").generation == same.generation, "it was sent again"
+    assert archive.landed("same").fields["metadata"]["swift-etag"] == hashlib.md5(b"onetwo").hexdigest()
+    assert (archive.landed("other").data, archive.landed("other").has_md5) == (b"onetwo", True)
+    assert not archive.is_local("same")
+    assert not archive.is_local("other")
 
 
 def test_changes_of_a_container_arrive_one_by_one(shunted: Shunted, gcs: FakeGcs, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import gzip
 import json
 import re
 import time
-from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
@@ -24,11 +23,10 @@ from servers.fake_gcs import (
     Request,
     Stored,
     Upload,
-    crc_of,
-    md5_of,
     private_key,
     stamp,
 )
+from servers.fake_gcs_rules import check_digests, check_fields, check_rule, patch
 
 if TYPE_CHECKING:
     from servers.fake_gcs import FakeGcs
@@ -38,9 +36,6 @@ PARAMETERS = CONDITIONS | {
     *("fields", "alt", "generation", "uploadType", "upload_id", "kmsKeyName", "project"),
     *("prefix", "delimiter", "startOffset", "maxResults", "pageToken"),
 }
-CLASSES = {"STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"}
-HEADERS = ("contentType", "contentEncoding", "contentDisposition", "contentLanguage", "cacheControl")
-SET_BY_CLIENTS = {*HEADERS, "name", "metadata", "storageClass", "md5Hash", "crc32c"}
 STEP = 256 * 1024
 
 
@@ -198,7 +193,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "PATCH":
             lifecycle = json.loads(self.body)["lifecycle"] or {}
             for rule in lifecycle.get("rule", ()):
-                _check_rule(rule)
+                check_rule(rule)
             bucket.lifecycle = lifecycle
             bucket.metageneration += 1
         found: dict[str, Any] = {"name": bucket.name, "metageneration": str(bucket.metageneration)}
@@ -240,7 +235,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self.respond(204)
         if self.command == "PATCH":
             self._count_write(bucket, name)
-            _patch(stored, json.loads(self.body))
+            patch(stored, json.loads(self.body))
         if self.query.get("alt") == "media":
             return self._media(stored)
         return self.answer(stored.resource(bucket.name))
@@ -267,7 +262,7 @@ class _Handler(BaseHTTPRequestHandler):
                 bucket.name, fields, dict(self.query), int(self.headers["X-Upload-Content-Length"])
             )
             self._check_conditions(bucket.objects.get(fields["name"]))
-            _check_fields(fields)
+            check_fields(fields)
             upload_id = f"session-{len(self.gcs.uploads) + 1}"
             self.gcs.uploads[upload_id] = upload
             place = f"https://storage.googleapis.com{self.path}&upload_id={upload_id}"
@@ -281,9 +276,9 @@ class _Handler(BaseHTTPRequestHandler):
         return self.answer(self._keep(bucket, fields, data).resource(bucket.name))
 
     def _keep(self, bucket: Bucket, fields: dict[str, Any], data: bytes) -> Stored:
-        _check_fields(fields)
+        check_fields(fields)
         self._check_conditions(bucket.objects.get(fields["name"]))
-        _check_digests(data, fields.get("md5Hash"), fields.get("crc32c"))
+        check_digests(data, fields.get("md5Hash"), fields.get("crc32c"))
         self._count_write(bucket, fields["name"])
         kept = {key: value for key, value in fields.items() if key not in ("name", "md5Hash", "crc32c")}
         stored = Stored(fields["name"], data, kept, self.gcs.next_generation())
@@ -334,7 +329,7 @@ class _Handler(BaseHTTPRequestHandler):
             each.split("=", 1) for each in (self.headers.get("X-Goog-Hash") or "").split(",") if each
         )
         try:
-            _check_digests(data, given.get("md5"), given.get("crc32c"))
+            check_digests(data, given.get("md5"), given.get("crc32c"))
             self.query |= {key: value for key, value in upload.query.items() if key in CONDITIONS}
             upload.done = self._keep(bucket, upload.fields, data)
         except Refused:
@@ -357,56 +352,3 @@ class _Handler(BaseHTTPRequestHandler):
             what = f"The object {bucket.name}/{name} exceeded the rate limit for object mutation operations"
             raise Refused(429, "rateLimitExceeded", what)
         self.gcs.written[bucket.name, name] = time.monotonic()
-
-
-def _patch(stored: Stored, changes: dict[str, Any]) -> None:
-    _check_fields(
-        {"name": stored.name, **{key: value for key, value in changes.items() if value is not None}}
-    )
-    metadata = dict(stored.fields.get("metadata", {}))
-    for name, value in (changes.pop("metadata", None) or {}).items():
-        metadata[name] = value
-    for key, value in {**changes, "metadata": metadata}.items():
-        stored.fields[key] = value
-    stored.fields["metadata"] = {name: value for name, value in metadata.items() if value is not None}
-    stored.fields = {key: value for key, value in stored.fields.items() if value not in (None, {})}
-    stored.metageneration += 1
-    stored.updated = time.time()
-
-
-def _check_fields(fields: dict[str, Any]) -> None:
-    name = fields["name"]
-    if not name or len(name.encode()) > 1024 or name in (".", "..") or re.search("[\r\n]", name):
-        raise Refused(400, "invalid", "Disallowed unicode characters present in object name")
-    if unknown := fields.keys() - SET_BY_CLIENTS:
-        raise Refused(400, "invalid", f"Unknown fields {unknown}")
-    metadata = {key: value for key, value in fields.get("metadata", {}).items() if value is not None}
-    if sum(len(key.encode()) + len(value.encode()) for key, value in metadata.items()) > 8192:
-        raise Refused(400, "invalid", "The metadata for object is too large.")
-    if fields.get("storageClass", "STANDARD") not in CLASSES:
-        raise Refused(400, "invalid", "Invalid argument.")
-
-
-def _check_digests(data: bytes, md5: str | None, crc: str | None) -> None:
-    checks: tuple[tuple[str, str | None, Callable[[bytes], str]], ...] = (
-        ("MD5 hash", md5, md5_of),
-        ("CRC32C", crc, crc_of),
-    )
-    for kind, given, digest in checks:
-        if given not in (None, digest(data)):
-            message = f'Provided {kind} "{given}" doesn\'t match calculated {kind} "{digest(data)}".'
-            raise Refused(400, "invalid", message)
-
-
-def _check_rule(rule: dict[str, Any]) -> None:
-    condition = rule.get("condition", {})
-    prefixes = condition.get("matchesPrefix", ["any"])
-    dated = re.fullmatch(r"\d{4}-\d\d-\d\d", condition.get("createdBefore", "2026-01-01"))
-    if (
-        set(rule) != {"action", "condition"}
-        or not condition
-        or not dated
-        or not all(prefixes)
-        or not prefixes
-    ):
-        raise Refused(400, "invalid", "Invalid lifecycle rule")

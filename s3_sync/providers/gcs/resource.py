@@ -87,7 +87,7 @@ def read_resource(what: str, name: str, document: Mapping[str, Any]) -> Stored:
     headers = {name: decode_value(_text(document, key)) for name, key in _HEADERS.items()}
     headers["expires"] = decode_value(custom.pop(_EXPIRES, ""))
     meta = from_user_metadata(headers, custom)
-    md5 = md5_of(document)
+    md5, crc = md5_of(document), _digest(document, "crc32c", 4)
     mark = meta.marks.get("swift-etag", "")
     info = ObjectInfo(
         name=name,
@@ -97,8 +97,8 @@ def read_resource(what: str, name: str, document: Mapping[str, Any]) -> Stored:
         last_modified=_date(document),
         meta=meta,
         storage_class=_storage_class(document),
+        crc32c=crc.hex() if crc is not None else None,
     )
-    crc = _digest(document, "crc32c", 4)
     names = frozenset(_custom(document))
     return Stored(info, generation, number(document, "metageneration") or "", crc, names)
 
