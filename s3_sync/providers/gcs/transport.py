@@ -19,8 +19,6 @@ from s3_sync.streams.small_files import parse_json
 
 Header = tuple[str, str]
 Query = Mapping[str, str]
-#: minimum bytes per read of an object that arrives fast, see ``Receiving``
-_GATHER = 256 * 1024
 #: maximum bytes of a document; a page of a listing has up to a thousand objects with 8 KiB of metadata
 _MAX_DOCUMENT = 64 * 1024 * 1024
 _NONE: Query = {}
@@ -39,7 +37,7 @@ class GcsTransport:
         self.clock = StoreClock(credentials.store_id)
         self._session = session
         self._url = Url.parse(credentials.service)
-        self._reading = network.pool(self._url.origin, connections, _GATHER)
+        self._reading = network.pool(self._url.origin, connections)
         self._writing = network.pool(self._url.origin, connections)
 
     def document(

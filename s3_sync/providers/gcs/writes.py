@@ -55,7 +55,7 @@ class Writer:
         if self._write.kms_key:
             query["kmsKeyName"] = self._write.kms_key
         if options.size <= CHUNK_SIZE:
-            found = self._put_at_once(document, query, read_exactly(body, options.size, options.md5))
+            found = self._put_at_once(document, query, read_exactly(body, options.size), options.md5)
         else:
             session = Session(self._transport, self._bucket, document, query, options.size)
             found = session.send(body, options.md5)
@@ -114,15 +114,14 @@ class Writer:
         return current.conditions
 
     def _put_at_once(
-        self, document: Mapping[str, Any], query: Mapping[str, str], data: bytes
+        self, document: Mapping[str, Any], query: Mapping[str, str], data: bytes, expected: str | None
     ) -> dict[str, Any]:
-        crc = new_digest("crc32c")
+        md5, crc = md5_hex(data), new_digest("crc32c")
+        if expected not in (None, md5):
+            raise BadDigest(f"the body hashes to {md5}, not to {expected}")
         crc.update(data)
-        described = {
-            **document,
-            "md5Hash": base64_of(bytes.fromhex(md5_hex(data))),
-            "crc32c": base64_of(crc.digest()),
-        }
+        digests = {"md5Hash": base64_of(bytes.fromhex(md5)), "crc32c": base64_of(crc.digest())}
+        described = {**document, **digests}
         boundary = uuid4().hex
         parts = (
             f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n".encode(),
@@ -137,8 +136,8 @@ class Writer:
         path = upload_path(self._bucket)
         response = self._transport.request(what, "POST", path, asked, headers, b"".join(parts))
         found = self._transport.read_document(what, response)
-        if (told := md5_of(found)) is not None and told != md5_hex(data):
-            raise BadDigest(f"{what}: the store tells MD5 {told}, sent was {md5_hex(data)}")
+        if (told := md5_of(found)) is not None and told != md5:
+            raise BadDigest(f"{what}: the store tells MD5 {told}, sent was {md5}")
         return found
 
 
