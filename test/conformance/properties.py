@@ -257,6 +257,12 @@ def reads_packed_bytes(scene: Scene) -> None:
     assert read(scene.bucket, "o") == packed
 
 
+def metadata_stays_or_is_warned_of(scene: Scene) -> None:
+    if not scene.is_told("forgets metadata"):
+        put(scene.bucket, "o", DATA, ObjectMeta(user={"colour": "red"}))
+        assert scene.bucket.head_object("o").meta.user == {"colour": "red"}
+
+
 def names_come_back(scene: Scene) -> None:
     meta = ObjectMeta(user={"a=5fb": "1", "a-c": "2", "=5f": "3"})
     put(scene.bucket, "o", DATA, meta)
@@ -369,6 +375,8 @@ CASES = (
     Case("rule_form", "google", "s3", lambda bucket: peculiar.GoogleRules(), keeps_its_rule,
          entry={"remote_delete_after": 86400}),
     Case("unpacks_gzip", True, False, fixed(peculiar.unpacks_gzip), reads_packed_bytes, on=("GetObject",)),
+    Case("keeps_metadata", False, True, fixed(peculiar.forgets_metadata), metadata_stays_or_is_warned_of,
+         entry={"retain_local": False, "propagate_delete": False}),
     Case("keeps_underscores", False, True, fixed(peculiar.hyphenates_metadata), names_come_back),
     Case("keeps_underscores", False, True, fixed(peculiar.hyphenates_metadata),
          names_of_slo_come_back_at_once, dialect=SMALL),

@@ -330,6 +330,14 @@ class GoogleRules:
 # Metadata and storage classes
 
 
+def _forget(exchange: Exchange, answer: Message) -> None:
+    answer.headers = [header for header in answer.headers if not header[0].lower().startswith(_META)]
+
+
+#: as after a restart
+forgets_metadata = edited(_forget)
+
+
 def hyphenates_metadata(exchange: Exchange) -> None:
     """Underscores in names become hyphens; two names that are the same then spoil the signature (Ceph)."""
     request = exchange.request

@@ -21,9 +21,8 @@ def listing(store: GoogleStore, bucket: str, query: Mapping[str, str]) -> str:
     start = query.get("continuation-token") or query.get("start-after") or query.get("marker", "")
     limit = min(int(query.get("max-keys", 1000)), 1000)
     objects, entries, groups, last, count, more = store.bucket(bucket).objects, [], [], "", 0, False
-    for key in sorted(list(objects)):  # by code points, as UTF-8 is
-        if not key.startswith(prefix) or key <= start:
-            continue
+    behind = [key for key in list(objects) if key > start and key.startswith(prefix)]
+    for key in sorted(behind):  # by code points, as UTF-8 is
         head, found, _ = key[len(prefix) :].partition(delimiter) if delimiter else ("", "", "")
         group = prefix + head + delimiter if found else ""
         if group and group in (last, start):

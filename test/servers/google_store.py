@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from xml.etree import ElementTree
 
 from awscrt.checksums import crc32c
@@ -72,7 +73,7 @@ class Object:
     composed: bool = False
     storage_class: str = "STANDARD"
 
-    @property
+    @cached_property
     def hashes(self) -> str:
         crc = base64.b64encode(crc32c(self.data).to_bytes(4, "big")).decode()
         md5 = base64.b64encode(hashlib.md5(self.data).digest()).decode()

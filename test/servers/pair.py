@@ -59,7 +59,7 @@ class Pair:
     """One mapping, with a container and a bucket of its own. `options` are further keys of the mapping."""
 
     def __init__(
-        self, swift: RawSwift, store: Store, container: str, bucket: str = "", **options: Any
+        self, swift: RawSwift, store: Store, container: str, /, bucket: str = "", **options: Any
     ) -> None:
         self.swift = swift
         self.store = store
@@ -159,7 +159,7 @@ def _cursor(daemon: SyncDaemon, pair: Pair, identity: str) -> int:
 IMPOSSIBLE = {"X-Object-Meta-Ünï": "x"}
 
 
-def new_pair(cluster: SwiftCluster, store: Store, *, account: str | None = None, **options: Any) -> Pair:
+def new_pair(cluster: SwiftCluster, store: Store, /, *, account: str | None = None, **options: Any) -> Pair:
     """A container and a bucket that nobody else uses. `account`: another one than `test:tester`'s own."""
     swift = RawSwift(cluster, "admin:admin" if account else None, account)
     return Pair(swift, store, f"container-{uuid4().hex[:16]}", **options).create()

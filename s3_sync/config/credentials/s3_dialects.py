@@ -104,6 +104,7 @@ class Dialect(FileModel):
     expires: bool = Field(True, description="Has lifecycle rules (`remote_delete_after`)")
     rule_form: Literal["s3", "google"] = Field("s3", description="Form of the lifecycle rules")
     unpacks_gzip: bool = Field(False, description="Unpacks gzip for clients that do not accept it")
+    keeps_metadata: bool = Field(True, description="Keeps metadata for good, not only until its next start")
     keeps_underscores: bool = Field(True, description="Metadata names keep their underscores")
     storage_classes: _Texts = Field((), description="Storage classes; empty: not known")
     archive_classes: _Texts = Field(
@@ -265,7 +266,15 @@ _TABLE = (
     Dialect(name="synology", tenants=False, multipart_etag_is_md5s=False),
     Dialect(name="hcp", tenants=False, multipart_etag_is_md5s=False),
     Dialect(name="fastly", tenants=False, etag_is_md5=False, multipart=False),
-    Dialect(name="rclone", tenants=False, copies_parts=False, expires=False, archive_classes=()),
+    # objects are files; all that it knows besides is in its memory
+    Dialect(
+        name="rclone",
+        tenants=False,
+        copies_parts=False,
+        expires=False,
+        keeps_metadata=False,
+        archive_classes=(),
+    ),
 )
 
 DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in _TABLE}

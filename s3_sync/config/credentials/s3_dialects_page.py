@@ -18,7 +18,7 @@ def _properties() -> Iterator[str]:
     yield "|---|---|---|"
     for name, field in Dialect.model_fields.items():
         if not field.exclude:
-            yield f"| `{name}` | {_written(field.default)} | {field.description} |"
+            yield f"| `{name}` | {written(field.default)} | {field.description} |"
 
 
 def _stores() -> Iterator[str]:
@@ -32,10 +32,11 @@ def _stores() -> Iterator[str]:
 def _differences(dialect: Dialect) -> Iterator[str]:
     for name, field in Dialect.model_fields.items():
         if not field.exclude and getattr(dialect, name) != field.default:
-            yield f"`{name}` {_written(getattr(dialect, name))}"
+            yield f"`{name}` {written(getattr(dialect, name))}"
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
+    """A value as the tables of docs/stores.md show it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
