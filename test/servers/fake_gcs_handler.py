@@ -245,6 +245,8 @@ class _Handler(BaseHTTPRequestHandler):
         accepts = self.headers.get("Accept-Encoding") or ""
         if stored.fields.get("contentEncoding") == "gzip" and "gzip" not in accepts:
             data = gzip.decompress(data)
+        elif "contentEncoding" not in stored.fields and "gzip" in accepts:  # as a proxy may do
+            data, headers["Content_Encoding"] = gzip.compress(data), "gzip"
         headers["x_goog_generation"] = str(stored.generation)
         wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range") or "")
         if wanted is None:

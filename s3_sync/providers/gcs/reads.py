@@ -1,9 +1,9 @@
 """Reads the objects of one bucket.
 
 A read is two requests, because a download by the JSON API has no custom metadata: one for the description,
-and one for the bytes of exactly that generation. ``Accept-Encoding: gzip`` keeps the store from unpacking
-what is stored with ``Content-Encoding: gzip`` (Cloud Storage documentation, "Transcoding of gzip-compressed
-files"): bytes arrive as they are stored.
+and one for the bytes of exactly that generation. Bytes arrive as they are stored: ``Accept-Encoding: gzip``
+keeps the store from unpacking what it has with ``Content-Encoding: gzip`` (Cloud Storage documentation,
+"Transcoding of gzip-compressed files"), and ``identity`` keeps proxies from packing anything else.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ class Reader:
     ) -> tuple[Response, tuple[int, int] | None]:
         """The bytes of a generation, and their range; None for all of them."""
         what = f"GET {self._bucket}/{key}"
-        headers = [("Accept-Encoding", "gzip")]
+        is_encoded = "content-encoding" in stored.info.meta.headers
+        headers = [("Accept-Encoding", "gzip" if is_encoded else "identity")]
         if wanted is not None:
             headers.append(("Range", f"bytes={wanted[0]}-{wanted[1]}"))
         query = {"alt": "media", "generation": stored.generation}
