@@ -14,7 +14,7 @@ from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.credentials.s3_dialects_page import written
 from s3_sync.config.secret import Secret
 from s3_sync.model.keys import KeyNamer
-from s3_sync.providers.base import Bucket, ItemLimits
+from s3_sync.providers.base import ANY_SIZE, Bucket, ItemLimits
 from s3_sync.providers.registry import build_provider
 
 _LOGIN: Mapping[str, Any] = {
@@ -88,6 +88,8 @@ def _expires(credentials: Credentials) -> str:
 def _written(value: object) -> str:
     if value is None:
         return "–"
+    if value == ANY_SIZE:
+        return "what it takes"
     if isinstance(value, ItemLimits):
         return f"{value.count} items, names of {value.name}, values of {value.value} bytes"
     return written(tuple(sorted(value)) if isinstance(value, frozenset) else value)

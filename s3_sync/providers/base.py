@@ -31,6 +31,8 @@ from s3_sync.streams.reader import Body
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
+#: more than any limit: of stores that tell themselves what they take, before they take a byte
+ANY_SIZE = 2**62
 #: how fast an object is retrieved, the cheapest tier first
 RETRIEVAL_TIERS = ("Bulk", "Standard", "Expedited")
 

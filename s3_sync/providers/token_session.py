@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
-from s3_sync.errors import CredentialsRefused, RemoteUnavailable, SyncError
+from s3_sync.errors import CredentialsRefused, RemoteUnavailable, SyncError, UnexpectedAnswer
 
 log = logging.getLogger("s3-sync")
 
@@ -26,11 +26,14 @@ Clock = Callable[[], float]
 
 
 class Token(Protocol):
-    """``life``: seconds from the request for it to its expiry; infinite if unknown. ``expires``: its expiry,
-    by the session's clock."""
+    """``account``: what it is for; empty if the login does not say. ``life``: seconds from the request for it
+    to its expiry; infinite if unknown. ``expires``: its expiry, by the session's clock."""
 
     @property
     def value(self) -> str: ...
+
+    @property
+    def account(self) -> str: ...
 
     @property
     def life(self) -> float: ...
@@ -128,6 +131,7 @@ class Session(Generic[TokenType]):
         error: BaseException | None = None
         try:
             token = self._login.log_in()
+            self._check_account(token)
         except BaseException as raised:
             error = raised
             raise
@@ -140,6 +144,13 @@ class Session(Generic[TokenType]):
                     self._refusal, self._refused_until = error, self._clock() + _PAUSE
             attempt.finish(token if error is None else error)
         return token
+
+    def _check_account(self, token: TokenType) -> None:
+        """Raise UnexpectedAnswer if a login names another account than the one before: what was read there
+        would be taken for this one's."""
+        if self._current is not None and self._current.account != token.account:
+            before, now = self._current.account[:100], token.account[:100]
+            raise UnexpectedAnswer(f"the login names the account {now}, and {before} before")
 
     def _take(self, token: TokenType) -> None:
         repeated = self._current is not None and self._current.value == token.value

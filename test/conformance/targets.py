@@ -7,11 +7,12 @@ so that a store that mends its ways fails a test here.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest.mock import patch
 
+from conformance.quirks import Quirks
 from s3_sync.config.credentials.base import Credentials
 from s3_sync.config.credentials.gcs import GcsCredentials
 from s3_sync.config.credentials.kinds import KINDS, Kind
@@ -33,86 +34,13 @@ from s3_sync.providers.wrappers.delegate import DelegatingProvider
 from s3_sync.providers.wrappers.instrument import InstrumentedProvider, Observer
 from s3_sync.providers.wrappers.retry import RetryPolicy
 from servers.ceph_packages import missing
+from servers.keystone import Keystone
+from servers.keystone_child import DOMAIN, PASSWORD, PROJECT
 from servers.swift_spec import TESTER, TESTER2
 from toy_provider.credentials import ToyCredentials
 
 #: patience for a store that is busy; tests inject no faults here
 RETRIES = RetryPolicy(attempts=3, base=0.1)
-
-
-@dataclass(frozen=True)
-class Quirks:
-    """``refused_names``: ids of names (see names.py) that the store does not take. ``renamed``: id -> what is
-    there after it said that it took the name, None for nothing at all."""
-
-    refused_names: frozenset[str] = frozenset()
-    renamed: Mapping[str, str | None] = field(default_factory=dict)
-    #: ids of names under which uploads cannot be begun, or that a listing of uploads gets wrong
-    unlisted_uploads: frozenset[str] = frozenset()
-    #: takes any secret, and any Content-MD5: what it got is compared with the answer's ETag only
-    checks_nothing: bool = False
-    #: operations whose If-Match is not looked at: get, copy, copy_part, complete
-    ignores_if_match: frozenset[str] = frozenset()
-    #: headers that are not kept with an object
-    lost_headers: frozenset[str] = frozenset()
-    #: underscores in metadata names become hyphens in multipart uploads
-    underscores_lost_in_parts: bool = False
-    #: bytes of user metadata
-    metadata_limit: int = 2048
-    #: an underscore in the name of metadata becomes a hyphen, also where a signature of version 2 is checked
-    hyphenates_metadata: bool = False
-    #: an object's name can go on, behind a slash, as another object's name
-    names_below_names: bool = True
-    #: only / delimits
-    only_slashes_delimit: bool = False
-    #: a start in the middle of what is rolled up leaves all of that out
-    forgets_group_of_start: bool = False
-    #: the ETag of a multipart upload becomes the MD5 of the whole object
-    forgets_parts: bool = False
-    #: the ETag of a multipart upload is no digest of anything
-    opaque_parts: bool = False
-    #: parts that are not the last one can be of any size
-    small_parts: bool = False
-    #: a part cannot be replaced
-    parts_once: bool = False
-    #: a part of an upload that is not there brings an internal error
-    breaks_without_upload: bool = False
-    #: a part cannot be copied from an object
-    copies_no_parts: bool = False
-    #: nor from one in whose name something looks encoded
-    copies_no_encoded_parts: bool = False
-    #: all uploads seem to have begun at the same moment, years ago
-    constant_begin: bool = False
-    #: all buckets seem to be created at the same moment, years ago
-    constant_creation: bool = False
-    #: takes STANDARD_IA, and tells it
-    storage_classes: bool = True
-    #: has none, and is not asked for one
-    ignores_storage_classes: bool = False
-    #: what turns out when conditions of writes are tried: If-None-Match, If-Match
-    conditions: tuple[bool, bool] = (True, True)
-    #: takes a checksum that comes behind the body
-    takes_trailers: bool = True
-    #: an account has a name and a secret; otherwise the secret tells both
-    has_identity: bool = True
-    #: what POST does not name stays
-    merges_metadata: bool = False
-    #: a delete in a bucket that is missing looks like one of a missing object
-    hides_missing_buckets: bool = False
-    #: has rules that make objects expire
-    expires: bool = True
-    #: does not give the bytes of what is in GLACIER
-    archives: bool = True
-    #: has multipart uploads
-    parts: bool = True
-    #: manifests are objects beside the others
-    stores_manifests: bool = True
-    #: a bucket that is missing is made with its first object, and an empty one until then
-    creates_buckets: bool = False
-    #: values of metadata that come back as others: ids of VALUES in test_metadata.py
-    changed_values: Mapping[str, str] = field(default_factory=dict)
-    #: check of ``swift-s3-verify`` -> what it finds beside what the credentials say of the store
-    found: Mapping[str, Finding] = field(default_factory=dict)
 
 
 #: what the credentials say about each store, or about one target
@@ -169,8 +97,23 @@ _CEPH = Quirks(
 #: neither the header for conditions of copies is known, nor what becomes of underscores
 _UNKNOWN_CEPH = replace(_CEPH, ignores_if_match=frozenset({"copy", "copy_part"}), hyphenates_metadata=True)
 
+#: Swift's own API
+_NATIVE = Quirks(
+    parts=False,
+    stores_manifests=False,
+    creates_buckets=True,
+    conditions=(True, False),
+    ignores_storage_classes=True,
+    archives=False,
+    expires=False,
+    metadata_limit=4096,
+    changed_values={"outer blanks": "outer"},
+    found={"kinds of metadata": Finding("value, outer blanks: changed by a PUT", noted=True)},
+)
+
 QUIRKS: dict[str, Quirks] = {
     "memory": Quirks(),
+    "toy": Quirks(),
     "swift": Quirks(
         underscores_lost_in_parts=True,
         constant_creation=True,
@@ -180,19 +123,9 @@ QUIRKS: dict[str, Quirks] = {
         conditions=(True, False),
         found={"size of metadata": _MORE_METADATA},
     ),
-    # Swift's own API
-    "swift-native": Quirks(
-        parts=False,
-        stores_manifests=False,
-        creates_buckets=True,
-        conditions=(True, False),
-        ignores_storage_classes=True,
-        archives=False,
-        expires=False,
-        metadata_limit=4096,
-        changed_values={"outer blanks": "outer"},
-        found={"kinds of metadata": Finding("value, outer blanks: changed by a PUT", noted=True)},
-    ),
+    "swift-native": _NATIVE,
+    "keystone-native": _NATIVE,
+    "nodes-native": _NATIVE,
     "moto": Quirks(
         refused_names=frozenset({"newline"}),
         checks_nothing=True,
@@ -277,6 +210,10 @@ QUIRKS: dict[str, Quirks] = {
 }
 
 
+def quirks_of(target_id: str) -> Quirks:
+    return QUIRKS.get(target_id) or QUIRKS[target_id.partition("-")[0]]
+
+
 @dataclass(frozen=True)
 class Target:
     """``build`` gives a provider for these credentials."""
@@ -288,7 +225,7 @@ class Target:
 
     @property
     def quirks(self) -> Quirks:
-        return QUIRKS.get(self.id) or QUIRKS[self.store]
+        return quirks_of(self.id)
 
     def provider(self, **changes: Any) -> Provider:
         return self.build(self.credentials.model_copy(update=changes))
@@ -336,7 +273,16 @@ def _ways_to_ceph() -> tuple[str, ...]:
     return ("ceph", "ceph-sdk", "ceph-v2") if os.environ.get("TEST_CEPH") == "all" else ("ceph",)
 
 
+def native_stores() -> tuple[str, ...]:
+    """Swifts by their own API. One with Keystone, and one of three nodes, only for ``bin/test swifts``."""
+    others = ("keystone-native", "nodes-native") if os.environ.get("TEST_SWIFTS") == "all" else ()
+    return ("swift-native", *others)
+
+
 NOBODY = S3Credentials(identity="nobody", secret=Secret("nothing"))
+NATIVE = native_stores()
+#: Google Cloud Storage by its own API
+JSON_API = ("gcs", "emulator")
 #: every store, behind the wrapper, and by every way of sending
 STORES = (
     "memory",
@@ -345,14 +291,13 @@ STORES = (
     "toy",
     "swift",
     "swift-sdk",
-    "swift-native",
+    *NATIVE,
     "moto",
     "moto-sdk",
     "moto-v2",
     "rclone",
     "rclone-sdk",
-    "gcs",
-    "emulator",
+    *JSON_API,
     "google",
     *_ways_to_ceph(),
 )
@@ -361,11 +306,21 @@ ONE_WAY = tuple(store for store in STORES if not store.endswith(("-sdk", "-v2"))
 #: those that are reached over the network
 REMOTE = tuple(store for store in STORES if not store.startswith(("memory", "toy")))
 #: those with the S3 API
-S3 = tuple(store for store in REMOTE if store not in ("swift-native", "gcs", "emulator"))
+S3 = tuple(store for store in REMOTE if store not in (*NATIVE, *JSON_API))
 #: those with stored manifests
-WITH_MANIFESTS = tuple(store for store in STORES if store != "swift-native")
+WITH_MANIFESTS = tuple(store for store in STORES if store not in NATIVE)
 #: those with multipart uploads, too
-IN_PARTS = tuple(store for store in STORES if store not in ("swift-native", "gcs", "emulator"))
+IN_PARTS = tuple(store for store in STORES if store not in (*NATIVE, *JSON_API))
+
+
+def _login_at(server: Any) -> SwiftCredentials:
+    if isinstance(server, Keystone):
+        project = {"project_name": PROJECT, "project_domain_name": DOMAIN, "user_domain_name": DOMAIN}
+        login = {"auth_type": "keystone_v3", "region": "north", "identity": "mover", **project}
+        return SwiftCredentials(provider="swift", endpoint=server.url, secret=Secret(PASSWORD), **login)
+    return SwiftCredentials(
+        provider="swift", endpoint=server.auth_url, identity=TESTER2.name, secret=Secret(TESTER2.key)
+    )
 
 
 def target_of(target_id: str, server: Any, key_json: str = "") -> Target:
@@ -376,11 +331,8 @@ def target_of(target_id: str, server: Any, key_json: str = "") -> Target:
     if store == "memory":
         return Target(target_id, store, NOBODY, _memory(variant))
     if variant == "native":
-        native = SwiftCredentials(
-            provider="swift", endpoint=server.auth_url, identity=TESTER2.name, secret=Secret(TESTER2.key)
-        )
-        return Target(target_id, store, native, lambda given: SwiftProvider(given, connections=8))
-    if store in ("gcs", "emulator"):
+        return Target(target_id, store, _login_at(server), lambda given: SwiftProvider(given, connections=8))
+    if store in JSON_API:
         google = GcsCredentials(provider="gcs", endpoint=server.endpoint, secret=Secret(key_json))
         return Target(target_id, store, google, lambda given: GcsProvider(given, connections=8))
     credentials = S3Credentials(

@@ -13,17 +13,18 @@ from uuid import uuid4
 import pytest
 
 from conformance.conftest import BUCKET
-from conformance.samples import MIB, sample
+from conformance.samples import MIB, md5, sample
 from conformance.targets import ONE_WAY, Target
 from s3_sync.config.settings import Mapping, Profile
 from s3_sync.model.keys import KeyNamer
+from s3_sync.model.objects import ObjectMeta, PutOptions
 from s3_sync.model.outcomes import Kind, Outcome
 from s3_sync.model.segment_names import SegmentNamer
 from s3_sync.providers.base import Bucket, Provider, WriteOptions
 from s3_sync.providers.wrappers.instrument import InstrumentedBucket, Observer
 from s3_sync.shunt.manifest_cache import LargeObjects, is_large
 from s3_sync.shunt.mapping_table import MappedContainer
-from s3_sync.streams.reader import read_all
+from s3_sync.streams.reader import BytesBody, read_all
 from s3_sync.sync.rows.handler import RowHandler
 from s3_sync.sync.rows.remote_state import Presumption
 from s3_sync.transfer.restore import Limits, RestoreJob, restore
@@ -160,3 +161,22 @@ def test_object_is_copied_once_and_comes_back_as_it_was(
     assert local.objects == {f"{CONTAINER}/{NAME}": scene.whole, **segments}
     headers = local.headers[f"{CONTAINER}/{NAME}"]
     assert (headers["content-type"], headers["x-object-meta-colour"]) == ("text/plain", "gr\u00fcn")
+
+
+@pytest.mark.parametrize("target", ["memory", "google"], indirect=True)
+def test_slo_that_an_earlier_version_sent_as_one_stream_is_not_sent_again(
+    opened: Bucket, target: Target
+) -> None:
+    """As 0.1 did it for Google; it knows our copies by the same mark."""
+    scene = Scene(next(kind for kind in KINDS if kind.id == "SLO of small segments"), opened, target)
+    scene.put()
+    marks = {"x-static-large-object": "True", "swift-slo-etag": md5(scene.manifest)}
+    meta = ObjectMeta({"content-type": "text/plain"}, {"colour": "bl\u00fc"}, marks)
+    opened.put_object(NAME, BytesBody(scene.whole), PutOptions(len(scene.whole), meta))
+    opened.manifests.put(NAME, scene.manifest)
+    assert scene.handle() == Outcome(Kind.PRESENT)
+    assert scene.sent == 0
+    scene.post()
+    assert scene.handle() == Outcome(Kind.UPDATED)
+    assert scene.sent == 0
+    assert opened.head_object(NAME).meta.marks["swift-slo-etag"] == md5(scene.manifest)

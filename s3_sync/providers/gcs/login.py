@@ -60,6 +60,7 @@ class AccessToken:
     value: str = field(repr=False)
     began: float
     life: float = math.inf
+    account: str = ""
 
     @property
     def expires(self) -> float:

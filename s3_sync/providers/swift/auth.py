@@ -9,7 +9,7 @@ import math
 import re
 import time
 from dataclasses import dataclass, field, replace
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from s3_sync import __version__
 from s3_sync.config.credentials.swift import SwiftCredentials
@@ -49,6 +49,10 @@ class Token:
     @property
     def expires(self) -> float:
         return self.began + self.life
+
+    @property
+    def account(self) -> str:
+        return unquote(self.storage.path.rpartition("/")[2])
 
 
 def login_for(credentials: SwiftCredentials, network: Network) -> Login[Token]:

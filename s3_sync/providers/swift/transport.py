@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
-from s3_sync.errors import RemoteError, RemoteUnavailable
+from s3_sync.errors import InvalidRequest, NotFound, ObjectRefused, RemoteError, RemoteUnavailable
 from s3_sync.http.pool import CONTINUE_WAIT, ConnectionPool, HttpError, Origin, Response
 from s3_sync.providers.clock_skew import StoreClock
 from s3_sync.providers.network import Network
 from s3_sync.providers.swift.auth import USER_AGENT, Token
-from s3_sync.providers.swift.errors import is_from_swift, refusal, stranger, translated
+from s3_sync.providers.swift.errors import hide, is_from_swift, refusal, stranger, translated
 from s3_sync.providers.token_session import Session
 from s3_sync.streams.reader import Body
 from s3_sync.streams.restartable import RestartableBody
+from s3_sync.streams.small_files import parse_json
 
 Header = tuple[str, str]
 #: bodies of so many bytes are sent with ``Expect: 100-continue``: a refused token then costs no body
@@ -29,8 +29,13 @@ PATIENCE = 10.0
 #: minimum bytes per read of an object that arrives fast, see ``Receiving``
 _GATHER = 256 * 1024
 _REFUSED = (401, 403)
+#: maximum bytes of what a cluster tells about itself
+_MAX_INFO = 1024 * 1024
+_READS = ("GET", "HEAD")
 #: end of a storage URL's path, below the root of the API
 _ACCOUNT = re.compile(r"/v1(\.0)?/.*")
+#: what is not for every server a part of a name, and a path that is then that of the account
+_DOTS, _WAY_OUT = re.compile(r"/\.{1,2}(/|$)"), "/.swift-s3-sync-nowhere/.."
 #: asks a cloud-shunt at the other side for what that cluster has, or has moved to a store that is no Swift,
 #: and not for what another Swift has, which may be this one
 HOP = ("X-Cloud-Sync-Shunt-Hop", "1")
@@ -62,6 +67,8 @@ class SwiftTransport:
         self._pools: dict[tuple[Origin, int], ConnectionPool] = {}
         self._patience = PATIENCE
         self._info: dict[str, Any] | None = None
+        #: whether something resolves dots in paths; None: unknown
+        self._resolves: bool | None = None
 
     def request(
         self,
@@ -80,8 +87,12 @@ class SwiftTransport:
 
         After a 401 or a 403 (Ceph's status for an expired token) the token is renewed, and the request sent
         again, unless bytes of the body have been read and it cannot be rewound. Raises the errors of
-        ``refusal``, and whatever ``body.read`` raises.
+        ``refusal``, and whatever ``body.read`` raises; ObjectRefused (``name_dots``) for a write to a name
+        that would be another one there, and NotFound for a read of it.
         """
+        if _DOTS.search(path) and path != _WAY_OUT and self._resolves_dots():
+            why = f"{method} {path}: something before the store takes the dots for a way to another path"
+            raise NotFound(why, status=404) if method in _READS else ObjectRefused("name_dots", why)
         what = f"{method} {path or 'the account'}"
         watched = body if body is None or isinstance(body, bytes) else RestartableBody(body)
         if size is None and body is not None:
@@ -114,11 +125,23 @@ class SwiftTransport:
                 return {}
         return self._info
 
+    def _resolves_dots(self) -> bool:
+        """Whether a proxy before the store makes ``/c/o`` of ``/c/a/../o``. Then users could name, by such
+        names, whatever our token may read and write. Raises RemoteError."""
+        if self._resolves is None:
+            try:
+                self.request("HEAD", _WAY_OUT).close()
+            except (NotFound, InvalidRequest):
+                self._resolves = False
+            else:
+                self._resolves = True
+        return self._resolves
+
     def _read_info(self) -> dict[str, Any]:
         token = self._session.token()
         root = _ACCOUNT.sub("", token.storage.path)
         with self._pool(token.storage.origin, 1).request("GET", f"{root}/info", ()) as response:
-            found = json.loads(response.read()) if response.status == 200 else {}
+            found = parse_json(response.read_all(_MAX_INFO)) if response.status == 200 else {}
         if not isinstance(found, dict):
             raise ValueError("not an object")
         return found
@@ -126,7 +149,7 @@ class SwiftTransport:
     @property
     def account(self) -> str:
         """The name of the account. Raises what a login raises."""
-        return unquote(self._session.token().storage.path.rpartition("/")[2])
+        return self._session.token().account
 
     def close(self) -> None:
         with self._lock:
@@ -147,7 +170,7 @@ class SwiftTransport:
         return token
 
     def _send(self, request: _Request, token: Token) -> Response:
-        reads = request.method in ("GET", "HEAD")
+        reads = request.method in _READS
         headers = [("User-Agent", USER_AGENT), ("X-Auth-Token", token.value), HOP, *request.headers]
         if reads:  # the bytes must arrive as they are stored
             headers.append(("Accept-Encoding", "identity"))
@@ -160,6 +183,7 @@ class SwiftTransport:
             length=request.size,
             continue_wait=self._patience if (request.size or 0) >= EXPECT_FROM else 0.0,
         )
+        hide(response, token.value)
         if response.unasked and 200 <= response.status < 300:
             self._patience = CONTINUE_WAIT  # something in between swallows the server's 100 Continue
         self.clock.record(response.headers.get("date") or "", sent)
