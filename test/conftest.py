@@ -21,6 +21,8 @@ import pytest
 from other_store import choose, summary
 from servers.ceph import CephGateway
 from servers.ceph_packages import missing
+from servers.fake_gcs import FakeGcs
+from servers.gcs_emulator import GcsEmulator
 from servers.google import FakeGoogle
 from servers.keystone import Keystone
 from servers.moto import MotoServer
@@ -60,7 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if time.time() - old.stat().st_mtime > A_DAY:
             shutil.rmtree(old, ignore_errors=True)
     for name in list(os.environ):
-        if name.startswith("AWS_") or name.lower().endswith("_proxy"):
+        if name.startswith(("AWS_", "GOOGLE_", "CLOUDSDK_", "GCE_")) or name.lower().endswith("_proxy"):
             del os.environ[name]
     os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
@@ -187,6 +189,19 @@ def moto(request: pytest.FixtureRequest) -> Iterator[MotoServer]:
 @pytest.fixture(scope="session")
 def rclone(request: pytest.FixtureRequest) -> Iterator[RcloneS3]:
     with running(RcloneS3(), request) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def gcs() -> Iterator[FakeGcs]:
+    """A strict Google Cloud Storage in this process, and its tokens."""
+    with FakeGcs() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def emulator(request: pytest.FixtureRequest) -> Iterator[GcsEmulator]:
+    with running(GcsEmulator(), request) as server:
         yield server
 
 

@@ -24,7 +24,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def target(request: pytest.FixtureRequest) -> Target:
     store = request.param.partition("-")[0]
     server = None if store in ("memory", "toy") else request.getfixturevalue(store)
-    return target_of(request.param, server)
+    key = request.getfixturevalue("gcs").key_json if store in ("gcs", "emulator") else ""
+    return target_of(request.param, server, key)
 
 
 @pytest.fixture(scope="session")

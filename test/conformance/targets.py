@@ -7,12 +7,14 @@ so that a store that mends its ways fails a test here.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest.mock import patch
 
+from conformance.quirks import Quirks
 from s3_sync.config.credentials.base import Credentials
+from s3_sync.config.credentials.gcs import GcsCredentials
 from s3_sync.config.credentials.kinds import KINDS, Kind
 from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.credentials.s3_dialects import Dialect
@@ -21,6 +23,7 @@ from s3_sync.config.load import load_written
 from s3_sync.config.secret import Secret
 from s3_sync.providers.base import Provider
 from s3_sync.providers.checks.base import Finding
+from s3_sync.providers.gcs.provider import GcsProvider
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.registry import Registry
 from s3_sync.providers.s3.provider import S3Provider
@@ -38,75 +41,6 @@ from toy_provider.credentials import ToyCredentials
 
 #: patience for a store that is busy; tests inject no faults here
 RETRIES = RetryPolicy(attempts=3, base=0.1)
-
-
-@dataclass(frozen=True)
-class Quirks:
-    """``refused_names``: ids of names (see names.py) that the store does not take. ``renamed``: id -> what is
-    there after it said that it took the name, None for nothing at all."""
-
-    refused_names: frozenset[str] = frozenset()
-    renamed: Mapping[str, str | None] = field(default_factory=dict)
-    #: ids of names under which uploads cannot be begun, or that a listing of uploads gets wrong
-    unlisted_uploads: frozenset[str] = frozenset()
-    #: takes any secret, and any Content-MD5: what it got is compared with the answer's ETag only
-    checks_nothing: bool = False
-    #: operations whose If-Match is not looked at: get, copy, copy_part, complete
-    ignores_if_match: frozenset[str] = frozenset()
-    #: headers that are not kept with an object
-    lost_headers: frozenset[str] = frozenset()
-    #: underscores in metadata names become hyphens in multipart uploads
-    underscores_lost_in_parts: bool = False
-    #: bytes of user metadata
-    metadata_limit: int = 2048
-    #: an underscore in the name of metadata becomes a hyphen, also where a signature of version 2 is checked
-    hyphenates_metadata: bool = False
-    #: an object's name can go on, behind a slash, as another object's name
-    names_below_names: bool = True
-    #: only / delimits
-    only_slashes_delimit: bool = False
-    #: a start in the middle of what is rolled up leaves all of that out
-    forgets_group_of_start: bool = False
-    #: the ETag of a multipart upload becomes the MD5 of the whole object
-    forgets_parts: bool = False
-    #: the ETag of a multipart upload is no digest of anything
-    opaque_parts: bool = False
-    #: parts that are not the last one can be of any size
-    small_parts: bool = False
-    #: a part cannot be replaced
-    parts_once: bool = False
-    #: a part of an upload that is not there brings an internal error
-    breaks_without_upload: bool = False
-    #: a part cannot be copied from an object
-    copies_no_parts: bool = False
-    #: nor from one in whose name something looks encoded
-    copies_no_encoded_parts: bool = False
-    #: all uploads seem to have begun at the same moment, years ago
-    constant_begin: bool = False
-    #: all buckets seem to be created at the same moment, years ago
-    constant_creation: bool = False
-    #: takes STANDARD_IA, and tells it
-    storage_classes: bool = True
-    #: has none, and is not asked for one
-    ignores_storage_classes: bool = False
-    #: what turns out when conditions of writes are tried: If-None-Match, If-Match
-    conditions: tuple[bool, bool] = (True, True)
-    #: takes a checksum that comes behind the body
-    takes_trailers: bool = True
-    #: has rules that make objects expire
-    expires: bool = True
-    #: does not give the bytes of what is in GLACIER
-    archives: bool = True
-    #: has multipart uploads
-    parts: bool = True
-    #: manifests are objects beside the others
-    stores_manifests: bool = True
-    #: a bucket that is missing is made with its first object, and an empty one until then
-    creates_buckets: bool = False
-    #: values of metadata that come back as others: ids of VALUES in test_metadata.py
-    changed_values: Mapping[str, str] = field(default_factory=dict)
-    #: check of ``swift-s3-verify`` -> what it finds beside what the credentials say of the store
-    found: Mapping[str, Finding] = field(default_factory=dict)
 
 
 #: what the credentials say about each store, or about one target
@@ -247,6 +181,28 @@ QUIRKS: dict[str, Quirks] = {
             "size of metadata": Finding("1,665 bytes", advised={"max_metadata": 1665}),
         },
     ),
+    # a strict server of our own
+    "gcs": Quirks(
+        parts=False,
+        has_identity=False,
+        refused_names=frozenset({"newline", "carriage return"}),
+        metadata_limit=8192,
+        # has others than Amazon
+        storage_classes=False,
+        archives=False,
+        found={"kinds of names": Finding("line break: refused (400 invalid)", noted=True)},
+    ),
+    # fake-gcs-server
+    "emulator": Quirks(
+        parts=False,
+        metadata_limit=8192,
+        archives=False,
+        expires=False,
+        forgets_group_of_start=True,
+        has_identity=False,
+        merges_metadata=True,
+        hides_missing_buckets=True,
+    ),
     "google": _GOOGLE,
     "ceph": _CEPH,
     "ceph-sdk": _UNKNOWN_CEPH,
@@ -325,6 +281,8 @@ def native_stores() -> tuple[str, ...]:
 
 NOBODY = S3Credentials(identity="nobody", secret=Secret("nothing"))
 NATIVE = native_stores()
+#: Google Cloud Storage by its own API
+JSON_API = ("gcs", "emulator")
 #: every store, behind the wrapper, and by every way of sending
 STORES = (
     "memory",
@@ -339,6 +297,7 @@ STORES = (
     "moto-v2",
     "rclone",
     "rclone-sdk",
+    *JSON_API,
     "google",
     *_ways_to_ceph(),
 )
@@ -347,9 +306,11 @@ ONE_WAY = tuple(store for store in STORES if not store.endswith(("-sdk", "-v2"))
 #: those that are reached over the network
 REMOTE = tuple(store for store in STORES if not store.startswith(("memory", "toy")))
 #: those with the S3 API
-S3 = tuple(store for store in REMOTE if store not in NATIVE)
-#: those with multipart uploads, and stored manifests
-IN_PARTS = tuple(store for store in STORES if store not in NATIVE)
+S3 = tuple(store for store in REMOTE if store not in (*NATIVE, *JSON_API))
+#: those with stored manifests
+WITH_MANIFESTS = tuple(store for store in STORES if store not in NATIVE)
+#: those with multipart uploads, too
+IN_PARTS = tuple(store for store in STORES if store not in (*NATIVE, *JSON_API))
 
 
 def _login_at(server: Any) -> SwiftCredentials:
@@ -362,8 +323,8 @@ def _login_at(server: Any) -> SwiftCredentials:
     )
 
 
-def target_of(target_id: str, server: Any) -> Target:
-    """``server``: the running server of that store, None for memory."""
+def target_of(target_id: str, server: Any, key_json: str = "") -> Target:
+    """``server``: the running server of that store, None for memory. ``key_json``: a key for Google's."""
     store, _, variant = target_id.partition("-")
     if store == "toy":
         return _toy()
@@ -371,6 +332,9 @@ def target_of(target_id: str, server: Any) -> Target:
         return Target(target_id, store, NOBODY, _memory(variant))
     if variant == "native":
         return Target(target_id, store, _login_at(server), lambda given: SwiftProvider(given, connections=8))
+    if store in JSON_API:
+        google = GcsCredentials(provider="gcs", endpoint=server.endpoint, secret=Secret(key_json))
+        return Target(target_id, store, google, lambda given: GcsProvider(given, connections=8))
     credentials = S3Credentials(
         endpoint=server.s3_endpoint if store == "swift" else server.endpoint,
         identity=TESTER.name if store == "swift" else server.access_key,

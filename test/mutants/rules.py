@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mutants.answers import ANSWERS
 from mutants.cursors import CURSORS
+from mutants.gcs import GCS
 from mutants.logins import LOGINS
 from mutants.mutant import Mutant
 from mutants.rights import RIGHTS
@@ -382,6 +383,7 @@ MUTANTS = (
         f"{_SYNC}/test_container_crawl.py",
     ),
     *LOGINS,
+    *GCS,
     *SWIFT,
     *SHUNT,
     *VERIFY,

@@ -15,6 +15,7 @@ from pydantic import ConfigDict, create_model
 
 from s3_sync.config.credentials.base import Credentials, Place, Proxies
 from s3_sync.config.credentials.file_connector import FileConnectorCredentials
+from s3_sync.config.credentials.gcs import GcsCredentials
 from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.credentials.swift import SwiftCredentials
 from s3_sync.config.file.base import FileModel
@@ -34,6 +35,7 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "s3": Kind(S3Credentials, "s3_sync.providers.s3.provider:S3Provider"),
     "swift": Kind(SwiftCredentials, "s3_sync.providers.swift.provider:SwiftProvider"),
+    "gcs": Kind(GcsCredentials, "s3_sync.providers.gcs.provider:GcsProvider"),
     # has no provider of its own: see the module of its credentials
     "file_connector": Kind(FileConnectorCredentials),
 }

@@ -71,6 +71,21 @@ _GOOGLE: Mapping[Operation, str] = {
     Operation.WRITE_RULES: "storage.buckets.update",
     Operation.ACL: "storage.objects.setIamPolicy",
 }
+#: Cloud Storage documentation, "IAM permissions for JSON methods"
+_GCS: Mapping[Operation, str] = {
+    Operation.LIST_BUCKETS: "storage.buckets.list",
+    Operation.CREATE_BUCKET: "storage.buckets.create",
+    Operation.PUT: "storage.objects.create, storage.objects.delete",
+    Operation.HEAD: "storage.objects.get",
+    Operation.GET: "storage.objects.get",
+    Operation.LIST: "storage.objects.list",
+    Operation.DELETE: "storage.objects.delete",
+    # in place
+    Operation.POST: "storage.objects.get, storage.objects.update",
+    Operation.READ_RULES: "storage.buckets.get",
+    Operation.WRITE_RULES: "storage.buckets.get, storage.buckets.update",
+    Operation.KMS: "cloudkms.cryptoKeyVersions.useToEncrypt for the service agent of Cloud Storage",
+}
 _READS = frozenset({Operation.HEAD, Operation.GET, Operation.LIST})
 
 
@@ -87,6 +102,15 @@ def google_permissions(operation: Operation, bucket: str) -> str:
     """The permissions that a role must have; empty if there are none for it."""
     permissions = _GOOGLE.get(operation, "")
     return f"a role with {permissions} on the bucket {bucket}" if permissions else ""
+
+
+def gcs_permissions(operation: Operation, bucket: str) -> str:
+    """As ``google_permissions``, for the JSON API."""
+    permissions = _GCS.get(operation, "")
+    if operation is Operation.KMS:
+        return permissions
+    where = "the project" if operation in (Operation.LIST_BUCKETS, Operation.CREATE_BUCKET) else bucket
+    return f"a role with {permissions} on {where}" if permissions else ""
 
 
 def swift_acl(operation: Operation, container: str, who: str) -> str:

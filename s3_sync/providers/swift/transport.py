@@ -13,10 +13,10 @@ from urllib.parse import quote
 from s3_sync.errors import InvalidRequest, NotFound, ObjectRefused, RemoteError, RemoteUnavailable
 from s3_sync.http.pool import CONTINUE_WAIT, ConnectionPool, HttpError, Origin, Response
 from s3_sync.providers.clock_skew import StoreClock
+from s3_sync.providers.network import Network
 from s3_sync.providers.swift.auth import USER_AGENT, Token
 from s3_sync.providers.swift.errors import hide, is_from_swift, refusal, stranger, translated
-from s3_sync.providers.swift.network import Network
-from s3_sync.providers.swift.session import Session
+from s3_sync.providers.token_session import Session
 from s3_sync.streams.reader import Body
 from s3_sync.streams.restartable import RestartableBody
 from s3_sync.streams.small_files import parse_json
@@ -58,7 +58,7 @@ class SwiftTransport:
     ``clock``: the server's, as its responses show it.
     """
 
-    def __init__(self, session: Session, network: Network, store: str, connections: int) -> None:
+    def __init__(self, session: Session[Token], network: Network, store: str, connections: int) -> None:
         self.clock = StoreClock(store)
         self._session = session
         self._network = network

@@ -236,7 +236,7 @@ def test_load_file_with_byte_order_mark_returns_settings(write: Any) -> None:
 
 
 REFUSED = {
-    "protocol": "gcs",
+    "protocol": "azure",
 }
 
 

@@ -266,7 +266,7 @@ def test_warning_about_shared_section_is_given_once(write_new: Any) -> None:
 
 
 REFUSED = {
-    "provider": ("credentials.aws", "gcs"),
+    "provider": ("credentials.aws", "azure"),
 }
 
 
