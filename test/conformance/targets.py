@@ -13,6 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 from s3_sync.config.credentials.base import Credentials
+from s3_sync.config.credentials.file import FileCredentials
 from s3_sync.config.credentials.kinds import KINDS, Kind
 from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.credentials.s3_dialects import Dialect
@@ -21,6 +22,7 @@ from s3_sync.config.load import load_written
 from s3_sync.config.secret import Secret
 from s3_sync.providers.base import Provider
 from s3_sync.providers.checks.base import Finding
+from s3_sync.providers.file.provider import FileProvider
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.registry import Registry
 from s3_sync.providers.s3.provider import S3Provider
@@ -221,6 +223,13 @@ QUIRKS: dict[str, Quirks] = {
             "size of metadata": Finding("1,665 bytes", advised={"max_metadata": 1665}),
         },
     ),
+    "file": Quirks(
+        ignores_storage_classes=True,
+        archives=False,
+        expires=False,
+        forgets_parts=True,
+        small_parts=True,
+    ),
     "ceph": _CEPH,
     "ceph-sdk": _UNKNOWN_CEPH,
     "ceph-v2": _UNKNOWN_CEPH,
@@ -296,6 +305,8 @@ STORES = (
     "swift",
     "swift-sdk",
     "swift-native",
+    "file",
+    "file-sidecar",
     "moto",
     "moto-sdk",
     "moto-v2",
@@ -304,9 +315,9 @@ STORES = (
     *_ways_to_ceph(),
 )
 #: one way each, for what is the same however bytes are sent
-ONE_WAY = tuple(store for store in STORES if not store.endswith(("-sdk", "-v2")))
+ONE_WAY = tuple(store for store in STORES if not store.endswith(("-sdk", "-v2", "-sidecar")))
 #: those that are reached over the network
-REMOTE = tuple(store for store in STORES if not store.startswith(("memory", "toy")))
+REMOTE = tuple(store for store in STORES if not store.startswith(("memory", "toy", "file")))
 #: those with the S3 API
 S3 = tuple(store for store in REMOTE if store != "swift-native")
 #: those with multipart uploads, and stored manifests
@@ -314,12 +325,15 @@ IN_PARTS = tuple(store for store in STORES if store != "swift-native")
 
 
 def target_of(target_id: str, server: Any) -> Target:
-    """``server``: the running server of that store, None for memory."""
+    """``server``: the running server of that store, or the share; None for memory."""
     store, _, variant = target_id.partition("-")
     if store == "toy":
         return _toy()
     if store == "memory":
         return Target(target_id, store, NOBODY, _memory(variant))
+    if store == "file":
+        share = FileCredentials(provider="file", path=str(server.path), share_id=server.share_id)
+        return Target(target_id, store, share, lambda given: FileProvider(given, connections=8))
     if variant == "native":
         native = SwiftCredentials(
             provider="swift", endpoint=server.auth_url, identity=TESTER2.name, secret=Secret(TESTER2.key)

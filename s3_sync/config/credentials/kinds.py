@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar, cast, get_args
 from pydantic import ConfigDict, create_model
 
 from s3_sync.config.credentials.base import Credentials, Place
+from s3_sync.config.credentials.file import FileCredentials
 from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.credentials.swift import SwiftCredentials
 from s3_sync.config.file.base import FileModel
@@ -33,6 +34,7 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "s3": Kind(S3Credentials, "s3_sync.providers.s3.provider:S3Provider"),
     "swift": Kind(SwiftCredentials, "s3_sync.providers.swift.provider:SwiftProvider"),
+    "file": Kind(FileCredentials, "s3_sync.providers.file.provider:FileProvider"),
 }
 DEFAULT = "s3"
 
@@ -62,7 +64,7 @@ def every_key() -> type[Credentials]:
 
 @cache
 def _every_key(kinds: tuple[type[Credentials], ...]) -> type[Credentials]:
-    provider: Any = (Literal["s3", "swift", "azure", "gcs"], DEFAULT)
+    provider: Any = (Literal["s3", "swift", "file", "azure", "gcs"], DEFAULT)
     return create_model("EveryKey", __base__=(UnknownKind, *kinds), provider=provider)
 
 
