@@ -60,6 +60,8 @@ class Credentials(FileModel):
     may_lead_back: ClassVar[bool] = False
     #: symlinks are copied as symlinks
     keeps_links: ClassVar[bool] = False
+    #: ``swift-s3-ctl share`` prepares the store
+    needs_set_up: ClassVar[bool] = False
     #: options of a policy that only some kinds of store have: those that these have
     write_options: ClassVar[frozenset[str]] = frozenset()
     #: maximum length of a key in bytes of UTF-8

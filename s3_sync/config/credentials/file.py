@@ -27,6 +27,7 @@ class FileCredentials(Credentials):
     the right one."""
 
     hashes_keys: ClassVar[bool] = False
+    needs_set_up: ClassVar[bool] = True
     _own_lines: ClassVar[frozenset[str]] = Credentials._own_lines | {"path", "share_id"}
 
     provider: Literal["file"]

@@ -50,6 +50,10 @@ class FileProvider:
         """Make a directory a bucket. The share itself must have been set up (``Share.set_up``)."""
         self.share.call(f"make the directory {name}", lambda touch: self.share.create_bucket(name))
 
+    def is_set_up(self) -> bool:
+        """Raises RemoteUnavailable if another share is mounted than the credentials name."""
+        return self.share.call("look at it", lambda touch: self.share.is_set_up())
+
     def set_up(self, sidecars: bool | None = None) -> str:
         """Make the mounted directory a share, unless it is one; return its id. Only an operator may say so:
         an empty directory might be one where a share is not mounted."""

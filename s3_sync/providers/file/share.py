@@ -152,6 +152,16 @@ class Share:
             raise
         return Opened(name, descriptor, marker)
 
+    def is_set_up(self) -> bool:
+        root = os.open(self.path, DIRECTORY)
+        try:
+            self._check(root, may_be_new=True)
+        except NotFound:
+            return False
+        finally:
+            os.close(root)
+        return True
+
     def set_up(self, sidecars: bool | None = None, portable: bool | None = None) -> Marker:
         """Make a share of the directory, unless it is one. None: as a probe shows."""
         with translated(f"set up {self.path}"):
@@ -251,7 +261,9 @@ class Share:
         except FileNotFoundError:
             if may_be_new:
                 raise NotFound(f"{where} has no {MARKER}") from None
-            raise self._outage(f"{where} has no {MARKER}: it is not mounted, or was not set up") from None
+            raise self._outage(
+                f"{where} has no {MARKER}: it is not mounted, or was not set up (swift-s3-ctl share)"
+            ) from None
         except ValueError as error:
             raise self._outage(f"{where}/{MARKER} is damaged: {error}") from None
 

@@ -82,14 +82,15 @@ class Uploads:
         upload_id, about = uuid4().hex, _About(key, meta, time.time())
 
         def begin(touch: Touch) -> None:
-            with self._directory() as (_, uploads):
-                os.mkdir(upload_id, dir_fd=uploads)
-                directory = os.open(upload_id, DIRECTORY | os.O_NOFOLLOW, dir_fd=uploads)
+            with self._moving() as (uploads, temporary):
+                os.mkdir(upload_id, dir_fd=temporary)
+                directory = os.open(upload_id, DIRECTORY | os.O_NOFOLLOW, dir_fd=temporary)
                 try:
                     os.close(write_small(directory, _ABOUT, about.to_json()))
-                    sync_directory(uploads)
                 finally:
                     os.close(directory)
+                os.rename(upload_id, upload_id, src_dir_fd=temporary, dst_dir_fd=uploads)
+                sync_directory(uploads)
 
         self.share.call("begin an upload", begin)
         return upload_id
@@ -154,19 +155,21 @@ class Uploads:
         swept."""
         if not _ID.fullmatch(upload_id):
             return
-        with Site.of(self.share, self.bucket) as site:
-            source = os.open(UPLOADS, DIRECTORY | os.O_NOFOLLOW, dir_fd=site.bucket)
+        with self._moving() as (uploads, temporary):
+            with suppress(FileNotFoundError):
+                os.rename(upload_id, upload_id, src_dir_fd=uploads, dst_dir_fd=temporary)
+                sync_directory(uploads)
+            remove_tree(temporary, upload_id)
+
+    @contextmanager
+    def _moving(self) -> Iterator[tuple[int, int]]:
+        """The directories of all uploads, and of temporary files."""
+        with self._directory() as (_, uploads), Site.of(self.share, self.bucket) as site:
+            temporary = os.open(TEMPORARY, DIRECTORY | os.O_NOFOLLOW, dir_fd=site.bucket)
             try:
-                target = os.open(TEMPORARY, DIRECTORY | os.O_NOFOLLOW, dir_fd=site.bucket)
-                try:
-                    with suppress(FileNotFoundError):
-                        os.rename(upload_id, upload_id, src_dir_fd=source, dst_dir_fd=target)
-                        sync_directory(source)
-                    remove_tree(target, upload_id)
-                finally:
-                    os.close(target)
+                yield uploads, temporary
             finally:
-                os.close(source)
+                os.close(temporary)
 
     def _check(self, key: str, upload_id: str) -> None:
         with self._directory(key, upload_id):
