@@ -111,6 +111,11 @@ class Credentials(FileModel):
         return ""
 
     @property
+    def bucket_space(self) -> tuple[str, str]:
+        """Buckets of one name are one bucket where this is the same."""
+        return self.store_id, self.account
+
+    @property
     def location(self) -> str:
         """The store's name in ``content_location`` of listings, which clients rely on."""
         return self.endpoint or ""

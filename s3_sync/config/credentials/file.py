@@ -44,6 +44,11 @@ class FileCredentials(Credentials):
         return self.share_id or ""
 
     @property
+    def bucket_space(self) -> tuple[str, str]:
+        """With and without ``share_id``."""
+        return self.store_id, ""
+
+    @property
     def location(self) -> str:
         return f"file://{self._path}"
 

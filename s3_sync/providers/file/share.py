@@ -18,7 +18,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 from uuid import uuid4
 
@@ -41,6 +41,8 @@ TEMPORARY, UPLOADS, LOCKS, METADATA = "%tmp", "%uploads", "%locks", "%meta"
 #: of the marker, with the share's id; of an object's file, with its record
 ATTRIBUTE = "user.swift-s3-sync"
 _FORMAT = 1
+#: keys of a marker -> the value that makes a field of ``Marker`` true, and the other one
+_KNOWN = {"metadata": ("sidecar", "xattr"), "names": ("portable", "exact"), "of": ("bucket", "share")}
 _SWEEP_INTERVAL = 86400.0
 _NO_ATTRIBUTES = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.ENODATA, errno.EINVAL})
 
@@ -48,15 +50,17 @@ _NO_ATTRIBUTES = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.E
 @dataclass(frozen=True, slots=True)
 class Marker:
     """``share``: its id. ``sidecars``: metadata is in files of its own, and not in extended attributes.
-    ``portable``: as in ``names``."""
+    ``portable``: as in ``names``. ``of_bucket``: of a bucket's directory, and not of the share's."""
 
     share: str
     sidecars: bool
     portable: bool
+    of_bucket: bool = False
 
     def to_json(self) -> bytes:
         content = {
             "format": _FORMAT,
+            "of": "bucket" if self.of_bucket else "share",
             "share": self.share,
             "metadata": "sidecar" if self.sidecars else "xattr",
             "names": "portable" if self.portable else "exact",
@@ -67,15 +71,14 @@ class Marker:
     def from_json(cls, content: bytes) -> Marker:
         """Raises ValueError."""
         found = json.loads(content)
-        known = {"metadata": ("sidecar", "xattr"), "names": ("portable", "exact")}
         if not isinstance(found, dict) or found.get("format") != _FORMAT:
             raise ValueError("it is not of this version")
         if not isinstance(found.get("share"), str) or not found["share"]:
             raise ValueError("it has no id of the share")
-        for key, values in known.items():
+        for key, values in _KNOWN.items():
             if found.get(key) not in values:
                 raise ValueError(f"its {key} are neither {values[0]} nor {values[1]}")
-        return cls(found["share"], found["metadata"] == "sidecar", found["names"] == "portable")
+        return cls(found["share"], *(found[key] == values[0] for key, values in _KNOWN.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,7 @@ class Share:
                 raise no_bucket(name) from None
         try:
             found = self._read_marker(descriptor, f"{self.path}/{name}")
-            if found != marker:
+            if found != replace(marker, of_bucket=True):
                 raise self._outage(f"{self.path}/{name} belongs to another share ({found.share})")
         except BaseException:
             os.close(descriptor)
@@ -192,10 +195,10 @@ class Share:
             for each in (TEMPORARY, UPLOADS, LOCKS, *((METADATA,) if marker.sidecars else ())):
                 make_directory(descriptor, each)
             with suppress(NotFound):
-                if self._read_marker(descriptor, name, may_be_new=True) != marker:
+                if self._read_marker(descriptor, name, may_be_new=True) != replace(marker, of_bucket=True):
                     raise self._outage(f"{self.path}/{name} belongs to another share")
                 return
-            _write_marker(descriptor, marker)
+            _write_marker(descriptor, replace(marker, of_bucket=True))
         finally:
             os.close(descriptor)
 
@@ -223,7 +226,9 @@ class Share:
                     continue
                 descriptor = os.open(name, DIRECTORY | os.O_NOFOLLOW, dir_fd=root)
                 try:
-                    if self._read_marker(descriptor, name, may_be_new=True) == marker:
+                    if self._read_marker(descriptor, name, may_be_new=True) == replace(
+                        marker, of_bucket=True
+                    ):
                         found.append((name, os.stat(MARKER, dir_fd=descriptor).st_mtime))
                 except NotFound:
                     continue  # a directory of somebody else
@@ -234,6 +239,8 @@ class Share:
     def _check(self, root: int, may_be_new: bool = False) -> Marker:
         """Raises RemoteUnavailable, and NotFound for a missing marker where it may be new."""
         marker = self._read_marker(root, self.path, may_be_new)
+        if marker.of_bucket:
+            raise self._outage(f"{self.path} is a directory of a share, and no share")
         status = os.fstat(root)
         if self._confirmed == (marker, status.st_dev, status.st_ino):
             return marker

@@ -130,6 +130,12 @@ def test_share_that_is_set_up_twice_keeps_its_id_and_its_buckets(
     assert names(bucket) == ["a"]
 
 
+def test_directory_of_a_bucket_is_no_share_itself(share: SharedDirectory, directory: Path) -> None:
+    share.path = directory
+    with pytest.raises(RemoteUnavailable, match="no share"):
+        share.provider().set_up()
+
+
 def test_bucket_with_anything_in_it_is_not_deleted(provider: FileProvider, bucket: FileBucket) -> None:
     put(bucket, "a")
     with pytest.raises(InvalidRequest):
