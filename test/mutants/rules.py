@@ -8,6 +8,7 @@ from mutants.logins import LOGINS
 from mutants.mutant import Mutant
 from mutants.rights import RIGHTS
 from mutants.shards import SHARDS
+from mutants.shares import SHARES
 from mutants.shunt import SHUNT
 from mutants.verify import VERIFY
 
@@ -381,6 +382,7 @@ MUTANTS = (
         f"{_SYNC}/test_container_crawl.py",
     ),
     *LOGINS,
+    *SHARES,
     *SHUNT,
     *VERIFY,
 )
