@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -166,6 +169,29 @@ def test_share_that_is_unmounted_is_an_outage_for_daemon_and_clients(
     filed.run()
     assert [entry["name"] for entry in filed.listed()] == ["moved", "new"]
     assert not filed.is_local("new")
+
+
+def test_call_to_the_share_that_blocks_delays_nobody_else_in_the_proxy(
+    shunted: Shunted, share: SharedDirectory, tmp_path: Path
+) -> None:
+    """A DELETE waits for a lock that another node holds, as it would for a server that does not answer."""
+    filed = Filed(shunted, share, tmp_path, **MOVES)
+    for name in ("deleted", "read"):
+        filed.swift.put(filed.container, name, b"data")
+    filed.run()
+    locks = [(filed.directory / "%locks" / f"{number:02x}").open("w") for number in range(256)]
+    with ExitStack() as stack, ThreadPoolExecutor(1) as pool:
+        for lock in locks:
+            stack.enter_context(lock)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        deleted = pool.submit(filed.ask, "DELETE", "deleted")
+        for _ in range(5):
+            assert filed.ask("GET", "read").body == b"data"
+        assert not deleted.done()
+        for lock in locks:
+            lock.close()
+        assert deleted.result(30).status == 204
+    assert not (filed.directory / "deleted").exists()
 
 
 def test_whole_account_is_one_directory_with_hashed_prefixes(

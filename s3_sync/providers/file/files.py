@@ -16,7 +16,7 @@ from s3_sync.model.objects import ObjectInfo, ObjectMeta, is_md5
 from s3_sync.providers.file.directories import CREATING, DIRECTORY, remove_file, remove_tree, write_all
 from s3_sync.providers.file.errors import condition_failed
 from s3_sync.providers.file.record import Record, check_record
-from s3_sync.providers.file.share import TEMPORARY, Share
+from s3_sync.providers.file.share import TEMPORARY, UPLOADS, Share
 from s3_sync.providers.file.site import Found, Site, close_quietly, hash_file
 from s3_sync.runtime.real_threads import Touch
 from s3_sync.streams.reader import CHUNK, Body
@@ -25,6 +25,8 @@ from s3_sync.streams.reader import CHUNK, Body
 BLOCK = 1024 * 1024
 #: age in seconds of a file that nobody writes to any more
 LEFT_AFTER = 86400.0
+#: of an upload that gets no parts any more
+UPLOAD_LEFT_AFTER = 7 * 86400.0
 _ATTEMPTS = 20
 
 
@@ -69,15 +71,14 @@ class Draft:
         return draft
 
     def sweep(self) -> None:
-        """Remove what killed processes have left, by the clock of the share."""
+        """Remove what killed processes, and nodes that are gone, have left; by the clock of the share."""
         now = os.fstat(self.descriptor).st_mtime
-        for name in os.listdir(self.directory):
-            try:
-                status = os.stat(name, dir_fd=self.directory, follow_symlinks=False)
-            except FileNotFoundError:
-                continue
-            if now - status.st_mtime > LEFT_AFTER:
-                remove_tree(self.directory, name)
+        uploads = os.open(UPLOADS, DIRECTORY | os.O_NOFOLLOW, dir_fd=self.site.bucket)
+        try:
+            _remove_old(self.directory, now - LEFT_AFTER)
+            _remove_old(uploads, now - UPLOAD_LEFT_AFTER)
+        finally:
+            os.close(uploads)
 
     def write(self, block: bytes, touch: Touch = lambda: None) -> None:
         touch()
@@ -142,6 +143,16 @@ class Draft:
     def close(self) -> None:
         """For a call that nobody waits for any more."""
         self.discard()
+
+
+def _remove_old(directory: int, before: float) -> None:
+    for name in os.listdir(directory):
+        try:
+            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        if status.st_mtime < before:
+            remove_tree(directory, name)
 
 
 @contextmanager

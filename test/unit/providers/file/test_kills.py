@@ -181,15 +181,20 @@ def test_kill_within_the_end_of_an_upload_leaves_all_parts_or_none(share: Shared
     assert list((share.path / "b" / "%uploads").iterdir()) == []
 
 
-def test_temporary_files_of_killed_processes_are_swept_when_they_are_old(share: SharedDirectory) -> None:
+def test_leftovers_of_killed_processes_are_swept_when_they_are_old(share: SharedDirectory) -> None:
     share.provider().create_bucket("b")
-    temporary = share.path / "b" / "%tmp"
-    for name, age in (("old", 2 * 86400), ("young", 3600)):
-        (temporary / name).write_bytes(b"x")
-        status = (temporary / name).stat()
-        os.utime(temporary / name, (status.st_atime, status.st_mtime - age))
+    temporary, uploads = (share.path / "b" / name for name in ("%tmp", "%uploads"))
+    (temporary / "old").write_bytes(b"x")
+    (temporary / "young").write_bytes(b"x")
+    with fresh(share) as bucket:
+        ids = [bucket.create_upload(name, ObjectMeta()).upload_id for name in ("a", "b")]
+    days = {temporary / "old": 2, temporary / "young": 0.9, uploads / ids[0]: 8, uploads / ids[1]: 6}
+    for path, age in days.items():
+        status = path.stat()
+        os.utime(path, (status.st_atime, status.st_mtime - age * 86400))
     with fresh(share) as bucket:
         put(bucket, "a")
+        assert [each.upload_id for each in bucket.list_uploads()] == ids[1:]
     assert [path.name for path in temporary.iterdir()] == ["young"]
 
 

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from conformance.samples import names, put, read
+from s3_sync.config.credentials.file import FileCredentials
 from s3_sync.errors import (
     AccessDenied,
     InvalidRequest,
@@ -228,3 +230,45 @@ def test_call_that_hangs_holds_up_its_own_share_only(share: SharedDirectory, buc
     hanging.share.timeout = 60.0
     assert hanging.bucket("b", NAMER).head_object("a").size == 4
     hanging.close()
+
+
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.ENOSPC])
+def test_share_without_extended_attributes_gets_sidecars(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "setxattr", fail)
+    assert set_up(tmp_path) == ("sidecar", "exact")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        str.lower,
+        lambda name: unicodedata.normalize("NFC", name),
+        lambda name: name.rstrip(". "),
+        lambda name: name.replace(":", "\uf022"),
+    ],
+)
+def test_share_that_changes_names_gets_portable_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[str], str]
+) -> None:
+    write = share_module.write_small
+
+    def write_changed(parent: int, name: str, content: bytes) -> int:
+        return write(parent, change(name) if not name.startswith("%") else name, content)
+
+    monkeypatch.setattr(share_module, "write_small", write_changed)
+    assert set_up(tmp_path) == ("xattr", "portable")
+    assert [path.name for path in tmp_path.iterdir()] == [MARKER]
+
+
+def set_up(path: Path) -> tuple[str, str]:
+    """Metadata and names, as the marker says."""
+    provider = FileProvider(FileCredentials(provider="file", path=str(path)))
+    provider.set_up()
+    provider.close()
+    marker = json.loads((path / MARKER).read_text())
+    return marker["metadata"], marker["names"]
