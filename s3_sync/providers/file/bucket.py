@@ -20,6 +20,7 @@ from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import (
     Failures,
     Features,
+    ItemLimits,
     Limits,
     ListPage,
     ListQuery,
@@ -51,7 +52,13 @@ from s3_sync.streams.reader import Body
 _WHOLE = GetOptions()
 #: no file system that is in use has a lower limit for all files; one that has refuses with EFBIG
 _LARGEST = 2**62
-LIMITS = Limits(max_put=_LARGEST, max_copy=_LARGEST, min_part=1, max_part=_LARGEST // 10_000)
+LIMITS = Limits(
+    metadata_items=ItemLimits(count=2048, name=2048, value=2048),
+    max_put=_LARGEST,
+    max_copy=_LARGEST,
+    min_part=1,
+    max_part=_LARGEST // 10_000,
+)
 
 
 class FileBucket:

@@ -15,6 +15,7 @@ from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import ListQuery
 from s3_sync.providers.file.bucket import FileBucket
 from s3_sync.providers.file.provider import FileProvider
+from s3_sync.providers.limits import check_limits
 from s3_sync.streams.reader import BytesBody
 from s3_sync.transfer.decide import Decision, decide
 from servers.shared_directory import SharedDirectory
@@ -179,6 +180,16 @@ def test_post_moves_no_bytes(bucket: FileBucket, directory: Path) -> None:
     after = (directory / "a").stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert bucket.head_object("a").meta.user == {"colour": "blue"}
+
+
+def test_metadata_has_any_names_and_values_of_swift(bucket: FileBucket) -> None:
+    """Those, too, that S3 cannot hold."""
+    meta = ObjectMeta(
+        user={"\u00fcn\u00ef": "  \u20ac ", "a=b": "", "x": "y" * 1000}, marks={"swift-etag": "0" * 32}
+    )
+    check_limits(bucket, "a", meta, 4)
+    put(bucket, "a", b"data", meta)
+    assert bucket.head_object("a").meta == meta
 
 
 def test_metadata_that_does_not_fit_is_refused_and_keeps_the_object(

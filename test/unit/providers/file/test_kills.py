@@ -17,7 +17,7 @@ import pytest
 from conformance.samples import md5, names, put, read
 from s3_sync.errors import NotFound
 from s3_sync.model.keys import KeyNamer
-from s3_sync.model.objects import ObjectMeta
+from s3_sync.model.objects import ObjectMeta, PutOptions
 from s3_sync.providers.base import Bucket
 from s3_sync.providers.file.bucket import FileBucket
 from s3_sync.streams.reader import BytesBody
@@ -112,12 +112,16 @@ def test_kill_within_an_overwrite_leaves_one_of_the_versions(share: SharedDirect
     assert seen == {(b"old", "old"), (new, "new")}
 
 
-def test_kill_within_the_first_write_leaves_it_or_nothing(share: SharedDirectory) -> None:
+@pytest.mark.parametrize("if_absent", [False, True])
+def test_kill_within_the_first_write_leaves_it_or_nothing(share: SharedDirectory, if_absent: bool) -> None:
     share.provider().create_bucket("b")
+    options = PutOptions(3, NEW, if_absent=if_absent)
     seen = {
         state(bucket, "d/e/a")
         for bucket in kill_at_each_step(
-            share, lambda bucket: None, lambda bucket: put(bucket, "d/e/a", b"new", NEW)
+            share,
+            lambda bucket: None,
+            lambda bucket: bucket.put_object("d/e/a", BytesBody(b"new"), options),
         )
     }
     assert seen == {None, (b"new", "new")}
