@@ -33,6 +33,8 @@ from s3_sync.providers.wrappers.delegate import DelegatingProvider
 from s3_sync.providers.wrappers.instrument import InstrumentedProvider, Observer
 from s3_sync.providers.wrappers.retry import RetryPolicy
 from servers.ceph_packages import missing
+from servers.keystone import Keystone
+from servers.keystone_child import DOMAIN, PASSWORD, PROJECT
 from servers.swift_spec import TESTER, TESTER2
 from toy_provider.credentials import ToyCredentials
 
@@ -144,8 +146,23 @@ _CEPH = Quirks(
 #: neither the header for conditions of copies is known, nor what becomes of underscores
 _UNKNOWN_CEPH = replace(_CEPH, ignores_if_match=frozenset({"copy", "copy_part"}), hyphenates_metadata=True)
 
+#: Swift's own API
+_NATIVE = Quirks(
+    parts=False,
+    stores_manifests=False,
+    creates_buckets=True,
+    conditions=(True, False),
+    ignores_storage_classes=True,
+    archives=False,
+    expires=False,
+    metadata_limit=4096,
+    changed_values={"outer blanks": "outer"},
+    found={"kinds of metadata": Finding("value, outer blanks: changed by a PUT", noted=True)},
+)
+
 QUIRKS: dict[str, Quirks] = {
     "memory": Quirks(),
+    "toy": Quirks(),
     "swift": Quirks(
         underscores_lost_in_parts=True,
         constant_creation=True,
@@ -155,19 +172,9 @@ QUIRKS: dict[str, Quirks] = {
         conditions=(True, False),
         found={"size of metadata": _MORE_METADATA},
     ),
-    # Swift's own API
-    "swift-native": Quirks(
-        parts=False,
-        stores_manifests=False,
-        creates_buckets=True,
-        conditions=(True, False),
-        ignores_storage_classes=True,
-        archives=False,
-        expires=False,
-        metadata_limit=4096,
-        changed_values={"outer blanks": "outer"},
-        found={"kinds of metadata": Finding("value, outer blanks: changed by a PUT", noted=True)},
-    ),
+    "swift-native": _NATIVE,
+    "keystone-native": _NATIVE,
+    "nodes-native": _NATIVE,
     "moto": Quirks(
         refused_names=frozenset({"newline"}),
         checks_nothing=True,
@@ -236,6 +243,10 @@ QUIRKS: dict[str, Quirks] = {
 }
 
 
+def quirks_of(target_id: str) -> Quirks:
+    return QUIRKS.get(target_id) or QUIRKS[target_id.partition("-")[0]]
+
+
 @dataclass(frozen=True)
 class Target:
     """``build`` gives a provider for these credentials."""
@@ -247,7 +258,7 @@ class Target:
 
     @property
     def quirks(self) -> Quirks:
-        return QUIRKS.get(self.id) or QUIRKS[self.store]
+        return quirks_of(self.id)
 
     def provider(self, **changes: Any) -> Provider:
         return self.build(self.credentials.model_copy(update=changes))
@@ -295,7 +306,14 @@ def _ways_to_ceph() -> tuple[str, ...]:
     return ("ceph", "ceph-sdk", "ceph-v2") if os.environ.get("TEST_CEPH") == "all" else ("ceph",)
 
 
+def native_stores() -> tuple[str, ...]:
+    """Swifts by their own API. One with Keystone, and one of three nodes, only for ``bin/test swifts``."""
+    others = ("keystone-native", "nodes-native") if os.environ.get("TEST_SWIFTS") == "all" else ()
+    return ("swift-native", *others)
+
+
 NOBODY = S3Credentials(identity="nobody", secret=Secret("nothing"))
+NATIVE = native_stores()
 #: every store, behind the wrapper, and by every way of sending
 STORES = (
     "memory",
@@ -304,7 +322,7 @@ STORES = (
     "toy",
     "swift",
     "swift-sdk",
-    "swift-native",
+    *NATIVE,
     "file",
     "file-sidecar",
     "moto",
@@ -319,9 +337,19 @@ ONE_WAY = tuple(store for store in STORES if not store.endswith(("-sdk", "-v2", 
 #: those that are reached over the network
 REMOTE = tuple(store for store in STORES if not store.startswith(("memory", "toy", "file")))
 #: those with the S3 API
-S3 = tuple(store for store in REMOTE if store != "swift-native")
+S3 = tuple(store for store in REMOTE if store not in NATIVE)
 #: those with multipart uploads, and stored manifests
-IN_PARTS = tuple(store for store in STORES if store != "swift-native")
+IN_PARTS = tuple(store for store in STORES if store not in NATIVE)
+
+
+def _login_at(server: Any) -> SwiftCredentials:
+    if isinstance(server, Keystone):
+        project = {"project_name": PROJECT, "project_domain_name": DOMAIN, "user_domain_name": DOMAIN}
+        login = {"auth_type": "keystone_v3", "region": "north", "identity": "mover", **project}
+        return SwiftCredentials(provider="swift", endpoint=server.url, secret=Secret(PASSWORD), **login)
+    return SwiftCredentials(
+        provider="swift", endpoint=server.auth_url, identity=TESTER2.name, secret=Secret(TESTER2.key)
+    )
 
 
 def target_of(target_id: str, server: Any) -> Target:
@@ -335,10 +363,7 @@ def target_of(target_id: str, server: Any) -> Target:
         share = FileCredentials(provider="file", path=str(server.path), share_id=server.share_id)
         return Target(target_id, store, share, lambda given: FileProvider(given, connections=8))
     if variant == "native":
-        native = SwiftCredentials(
-            provider="swift", endpoint=server.auth_url, identity=TESTER2.name, secret=Secret(TESTER2.key)
-        )
-        return Target(target_id, store, native, lambda given: SwiftProvider(given, connections=8))
+        return Target(target_id, store, _login_at(server), lambda given: SwiftProvider(given, connections=8))
     credentials = S3Credentials(
         endpoint=server.s3_endpoint if store == "swift" else server.endpoint,
         identity=TESTER.name if store == "swift" else server.access_key,

@@ -10,6 +10,7 @@ from mutants.rights import RIGHTS
 from mutants.shards import SHARDS
 from mutants.shares import SHARES
 from mutants.shunt import SHUNT
+from mutants.swift import SWIFT
 from mutants.verify import VERIFY
 
 _SYNC = "test/unit/sync"
@@ -197,7 +198,7 @@ MUTANTS = (
     Mutant(
         "the store is asked after it has taken the bytes",
         "sync/rows/handler.py",
-        "self._release.release(state, local.info, remote if outcome is _PRESENT else None, large)",
+        "self._release.release(state, local.info, remote if outcome is PRESENT else None, large)",
         "self._release.release(state, local.info, remote, large)",
         f"{_SYNC}/lifecycle/test_release.py",
     ),
@@ -383,6 +384,7 @@ MUTANTS = (
     ),
     *LOGINS,
     *SHARES,
+    *SWIFT,
     *SHUNT,
     *VERIFY,
 )
