@@ -52,9 +52,9 @@ class Filed:
     def directory(self) -> Path:
         return self.share.path / self.container
 
-    def run(self, code: int = 0) -> None:
+    def run(self) -> None:
         done = self.daemon.once()
-        assert done.returncode == code, self.daemon.log_text()
+        assert done.returncode == 0, self.daemon.log_text()
 
     def ask(self, method: str, name: str | None = None, query: str = "", **headers: str) -> Answer:
         sent = {key.replace("_", "-"): value for key, value in headers.items()}
@@ -162,13 +162,15 @@ def test_share_that_is_unmounted_is_an_outage_for_daemon_and_clients(
     share.unmount()
     for method, name in (("GET", "moved"), ("HEAD", "moved"), ("GET", None)):
         assert filed.ask(method, name).status == 503
-    filed.run(code=1)
+    filed.daemon.start()
+    wait_until(lambda: "it is not mounted" in filed.daemon.log_text(), 30, "outage")
     assert filed.is_local("new")
     assert list(share.path.iterdir()) == []
+    filed.daemon.stop()
     share.mount()
     filed.run()
-    assert [entry["name"] for entry in filed.listed()] == ["moved", "new"]
     assert not filed.is_local("new")
+    assert [entry["name"] for entry in filed.listed()] == ["moved", "new"]
 
 
 def test_call_to_the_share_that_blocks_delays_nobody_else_in_the_proxy(
