@@ -41,10 +41,9 @@ from s3_sync.providers.memory_object import (
     MemoryResult,
     StoredObject,
     condition_failed,
-    is_after,
-    roll_up,
 )
 from s3_sync.providers.memory_upload import MemoryUpload, PendingUpload
+from s3_sync.providers.roll_up import is_after, roll_up
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import Body
 from s3_sync.streams.verifying import read_exactly

@@ -11,6 +11,7 @@ from conformance.targets import STORES, Target, target_of
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import Bucket, Provider
 from servers.ceph_packages import missing
+from servers.shared_directory import SharedDirectory
 
 BUCKET = "conformance"
 
@@ -21,11 +22,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session", params=STORES)
-def target(request: pytest.FixtureRequest) -> Target:
+def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     store = request.param.partition("-")[0]
+    if store == "file":
+        share = SharedDirectory(sidecars="sidecar" in request.param)
+        yield target_of(request.param, share)
+        share.remove()
+        return
     server = None if store in ("memory", "toy") else request.getfixturevalue(store)
     key = request.getfixturevalue("gcs").key_json if store in ("gcs", "emulator") else ""
-    return target_of(request.param, server, key)
+    yield target_of(request.param, server, key)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 from conformance.quirks import Quirks
 from s3_sync.config.credentials.base import Credentials
+from s3_sync.config.credentials.file import FileCredentials
 from s3_sync.config.credentials.gcs import GcsCredentials
 from s3_sync.config.credentials.kinds import KINDS, Kind
 from s3_sync.config.credentials.s3 import S3Credentials
@@ -23,6 +24,7 @@ from s3_sync.config.load import load_written
 from s3_sync.config.secret import Secret
 from s3_sync.providers.base import Provider
 from s3_sync.providers.checks.base import Finding
+from s3_sync.providers.file.provider import FileProvider
 from s3_sync.providers.gcs.provider import GcsProvider
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.registry import Registry
@@ -204,6 +206,13 @@ QUIRKS: dict[str, Quirks] = {
         hides_missing_buckets=True,
     ),
     "google": _GOOGLE,
+    "file": Quirks(
+        ignores_storage_classes=True,
+        archives=False,
+        expires=False,
+        forgets_parts=True,
+        small_parts=True,
+    ),
     "ceph": _CEPH,
     "ceph-sdk": _UNKNOWN_CEPH,
     "ceph-v2": _UNKNOWN_CEPH,
@@ -292,6 +301,8 @@ STORES = (
     "swift",
     "swift-sdk",
     *NATIVE,
+    "file",
+    "file-sidecar",
     "moto",
     "moto-sdk",
     "moto-v2",
@@ -302,9 +313,9 @@ STORES = (
     *_ways_to_ceph(),
 )
 #: one way each, for what is the same however bytes are sent
-ONE_WAY = tuple(store for store in STORES if not store.endswith(("-sdk", "-v2")))
+ONE_WAY = tuple(store for store in STORES if not store.endswith(("-sdk", "-v2", "-sidecar")))
 #: those that are reached over the network
-REMOTE = tuple(store for store in STORES if not store.startswith(("memory", "toy")))
+REMOTE = tuple(store for store in STORES if not store.startswith(("memory", "toy", "file")))
 #: those with the S3 API
 S3 = tuple(store for store in REMOTE if store not in (*NATIVE, *JSON_API))
 #: those with stored manifests
@@ -324,12 +335,16 @@ def _login_at(server: Any) -> SwiftCredentials:
 
 
 def target_of(target_id: str, server: Any, key_json: str = "") -> Target:
-    """``server``: the running server of that store, None for memory. ``key_json``: a key for Google's."""
+    """``server``: the running server of that store, or the share; None for memory. ``key_json``: a key for
+    Google's."""
     store, _, variant = target_id.partition("-")
     if store == "toy":
         return _toy()
     if store == "memory":
         return Target(target_id, store, NOBODY, _memory(variant))
+    if store == "file":
+        share = FileCredentials(provider="file", path=str(server.path), share_id=server.share_id)
+        return Target(target_id, store, share, lambda given: FileProvider(given, connections=8))
     if variant == "native":
         return Target(target_id, store, _login_at(server), lambda given: SwiftProvider(given, connections=8))
     if store in JSON_API:

@@ -47,9 +47,10 @@ def test_completed_upload_replaces_the_object_with_all_parts(
     ]
     assert read(bucket, "object") == b"before"
     result = upload.complete(parts)
-    assert result.etag == etag_of(pieces) or target.quirks.opaque_parts
-    info = bucket.head_object("object")
     whole = b"".join(pieces)
+    joined = md5(whole) if target.store == "file" else etag_of(pieces)
+    assert result.etag == joined or target.quirks.opaque_parts
+    info = bucket.head_object("object")
     assert (info.size, info.meta) == (len(whole), meta)
     if target.quirks.forgets_parts:
         assert info.etag == info.md5 == md5(whole)

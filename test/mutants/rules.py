@@ -9,6 +9,7 @@ from mutants.logins import LOGINS
 from mutants.mutant import Mutant
 from mutants.rights import RIGHTS
 from mutants.shards import SHARDS
+from mutants.shares import SHARES
 from mutants.shunt import SHUNT
 from mutants.swift import SWIFT
 from mutants.verify import VERIFY
@@ -384,6 +385,7 @@ MUTANTS = (
     ),
     *LOGINS,
     *GCS,
+    *SHARES,
     *SWIFT,
     *SHUNT,
     *VERIFY,

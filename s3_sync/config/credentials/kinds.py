@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar, cast, get_args
 from pydantic import ConfigDict, create_model
 
 from s3_sync.config.credentials.base import Credentials, Place, Proxies
+from s3_sync.config.credentials.file import FileCredentials
 from s3_sync.config.credentials.file_connector import FileConnectorCredentials
 from s3_sync.config.credentials.gcs import GcsCredentials
 from s3_sync.config.credentials.s3 import S3Credentials
@@ -38,6 +39,7 @@ KINDS: dict[str, Kind] = {
     "gcs": Kind(GcsCredentials, "s3_sync.providers.gcs.provider:GcsProvider"),
     # has no provider of its own: see the module of its credentials
     "file_connector": Kind(FileConnectorCredentials),
+    "file": Kind(FileCredentials, "s3_sync.providers.file.provider:FileProvider"),
 }
 DEFAULT = "s3"
 
@@ -72,7 +74,7 @@ def every_key() -> type[Credentials]:
 
 @cache
 def _every_key(kinds: tuple[type[Credentials], ...]) -> type[Credentials]:
-    provider: Any = (Literal["s3", "swift", "file_connector", "azure", "gcs"], DEFAULT)
+    provider: Any = (Literal["s3", "swift", "file_connector", "file", "azure", "gcs"], DEFAULT)
     return create_model("EveryKey", __base__=(UnknownKind, *kinds), provider=provider)
 
 

@@ -250,6 +250,7 @@ USABLE: dict[str, st.SearchStrategy[Any]] = {
     **{key: FLAG for key, name in ENTRY_FORM.names().items() if is_flag(name)},
     "custom_prefix": st.none() | st.text("aü/.- ", max_size=6),
     "prefix_join": st.sampled_from(["directory", "literal"]),
+    "hashed_prefix": st.sampled_from([False, None]),
     "protocol": st.sampled_from(["s3", None]),
     "aws_endpoint": st.sampled_from(["", None, "https://s3.example.org", "http://10.0.0.1:9000/x"]),
     "aws_identity": st.sampled_from(["id", "other"]),
@@ -270,7 +271,7 @@ USABLE: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(
         (
             *("tenant_name", "project_name", "project_domain_name", "user_name", "user_domain_name"),
-            *("remote_account", "storage_scheme"),
+            *("remote_account", "storage_scheme", "path", "share_id"),
         ),
         st.just("x"),
     ),
