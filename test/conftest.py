@@ -19,8 +19,10 @@ from uuid import uuid4
 import pytest
 
 from other_store import choose, summary
+from servers.azurite import Azurite
 from servers.ceph import CephGateway
 from servers.ceph_packages import missing
+from servers.fake_azure import FakeAzure
 from servers.moto import MotoServer
 from servers.rclone import RcloneS3
 from servers.scratch import scratch_base
@@ -170,6 +172,20 @@ def moto(request: pytest.FixtureRequest) -> Iterator[MotoServer]:
 @pytest.fixture(scope="session")
 def rclone(request: pytest.FixtureRequest) -> Iterator[RcloneS3]:
     with running(RcloneS3(), request) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def azurite(request: pytest.FixtureRequest) -> Iterator[Azurite]:
+    """Only where it could be installed: what asks for it must be left out elsewhere, as the summary says."""
+    with running(Azurite(), request) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def azure() -> Iterator[FakeAzure]:
+    """The strict blob service in this process."""
+    with FakeAzure() as server:
         yield server
 
 

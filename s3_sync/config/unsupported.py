@@ -27,10 +27,10 @@ class Unsupported:
 
 Tables = tuple[Unsupported, ...]
 
-MAPPING_OPTIONS = (Unsupported("provider", refused=("azure", "gcs")),)
+MAPPING_OPTIONS = (Unsupported("provider", refused=("gcs",)),)
 
 #: for the middlewares of a proxy, which do not depend on how objects are copied
-SHUNT_OPTIONS = (Unsupported("provider", refused=("azure", "gcs")),)
+SHUNT_OPTIONS = (Unsupported("provider", refused=("gcs",)),)
 
 TOP_LEVEL_OPTIONS = (Unsupported("bulk_process", "rows are handled one by one"),)
 

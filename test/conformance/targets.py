@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest.mock import patch
 
+from s3_sync.config.credentials.azure import AzureCredentials
 from s3_sync.config.credentials.base import Credentials
 from s3_sync.config.credentials.kinds import KINDS, Kind
 from s3_sync.config.credentials.s3 import S3Credentials
@@ -19,6 +20,7 @@ from s3_sync.config.credentials.s3_dialects import Dialect
 from s3_sync.config.credentials.swift import SwiftCredentials
 from s3_sync.config.load import load_written
 from s3_sync.config.secret import Secret
+from s3_sync.providers.azure.provider import AzureProvider
 from s3_sync.providers.base import Provider
 from s3_sync.providers.checks.base import Finding
 from s3_sync.providers.memory import MemoryProvider
@@ -30,7 +32,9 @@ from s3_sync.providers.wrappers.bulkhead import Bulkhead, BulkheadPolicy, Bulkhe
 from s3_sync.providers.wrappers.delegate import DelegatingProvider
 from s3_sync.providers.wrappers.instrument import InstrumentedProvider, Observer
 from s3_sync.providers.wrappers.retry import RetryPolicy
+from servers import azurite_package
 from servers.ceph_packages import missing
+from servers.fake_azure import ACCOUNT, KEY
 from servers.swift_spec import TESTER, TESTER2
 from toy_provider.credentials import ToyCredentials
 
@@ -99,6 +103,16 @@ class Quirks:
     stores_manifests: bool = True
     #: a bucket that is missing is made with its first object, and an empty one until then
     creates_buckets: bool = False
+    #: ETags are the store's own, and differ from one write to the next; the MD5 is a property beside them
+    opaque_etags: bool = False
+    #: uploads are begun at the store, which lists those that are not complete
+    lists_uploads: bool = True
+    #: sorts by UTF-16, so characters above U+FFFF come before some others
+    sorts_utf16: bool = False
+    #: what it sends of a range outside of the object contradicts itself
+    breaks_ranges: bool = False
+    #: names of a class that is not the usual one, and of an archive
+    classes: tuple[str, str] = ("STANDARD_IA", "GLACIER")
     #: values of metadata that come back as others: ids of VALUES in test_metadata.py
     changed_values: Mapping[str, str] = field(default_factory=dict)
     #: check of ``swift-s3-verify`` -> what it finds beside what the credentials say of the store
@@ -142,7 +156,39 @@ _CEPH = Quirks(
 #: neither the header for conditions of copies is known, nor what becomes of underscores
 _UNKNOWN_CEPH = replace(_CEPH, ignores_if_match=frozenset({"copy", "copy_part"}), hyphenates_metadata=True)
 
+#: refused before they are sent: the service would make other names of them
+_UNSAFE = (
+    *("dot", "dots", "dot segments", "leading dot segment", "trailing dot", "backslash", "newline"),
+    *("carriage return", "tab", "control", "delete", "noncharacter"),
+)
+_AZURE = Quirks(
+    refused_names=frozenset(_UNSAFE),
+    opaque_etags=True,
+    lists_uploads=False,
+    forgets_group_of_start=True,
+    small_parts=True,
+    copies_no_parts=True,
+    copies_no_encoded_parts=True,
+    metadata_limit=8192,
+    expires=False,
+    classes=("Cool", "Archive"),
+    found={
+        "ETags": Finding("the store's own, beside the MD5"),
+        "kinds of names": Finding(
+            "; ".join(
+                f"{label}: refused (400 InvalidResourceName)"
+                for label in (
+                    *("dot segment", "two dots", "backslash", "control character", "line break", "U+FFFF"),
+                )
+            ),
+            noted=True,
+        ),
+    },
+)
+
 QUIRKS: dict[str, Quirks] = {
+    "azure": _AZURE,
+    "azurite": replace(_AZURE, sorts_utf16=True, breaks_ranges=True),
     "memory": Quirks(),
     "swift": Quirks(
         underscores_lost_in_parts=True,
@@ -301,6 +347,8 @@ STORES = (
     "moto-v2",
     "rclone",
     "rclone-sdk",
+    "azure",
+    *(() if azurite_package.missing() else ("azurite",)),
     *_ways_to_ceph(),
 )
 #: one way each, for what is the same however bytes are sent
@@ -308,7 +356,7 @@ ONE_WAY = tuple(store for store in STORES if not store.endswith(("-sdk", "-v2"))
 #: those that are reached over the network
 REMOTE = tuple(store for store in STORES if not store.startswith(("memory", "toy")))
 #: those with the S3 API
-S3 = tuple(store for store in REMOTE if store != "swift-native")
+S3 = tuple(store for store in REMOTE if store not in ("swift-native", "azure", "azurite"))
 #: those with multipart uploads, and stored manifests
 IN_PARTS = tuple(store for store in STORES if store != "swift-native")
 
@@ -325,6 +373,15 @@ def target_of(target_id: str, server: Any) -> Target:
             provider="swift", endpoint=server.auth_url, identity=TESTER2.name, secret=Secret(TESTER2.key)
         )
         return Target(target_id, store, native, lambda given: SwiftProvider(given, connections=8))
+    if store.startswith("azur"):
+        azure = AzureCredentials(
+            provider="azure",
+            endpoint=server.endpoint,
+            identity=ACCOUNT if store == "azure" else server.account,
+            secret=Secret(KEY if store == "azure" else server.key),
+            azure_checksum="crc64" if store == "azure" else "md5",
+        )
+        return Target(target_id, store, azure, lambda given: AzureProvider(given, connections=8))
     credentials = S3Credentials(
         endpoint=server.s3_endpoint if store == "swift" else server.endpoint,
         identity=TESTER.name if store == "swift" else server.access_key,

@@ -50,6 +50,8 @@ class Credentials(FileModel):
 
     #: every container of an account-wide mapping is stored in the one bucket, not in one of its own
     shares_bucket: ClassVar[bool] = True
+    #: keys without a prefix in the file begin with a hash of account and container
+    hashes_keys: ClassVar[bool] = True
     #: the store keeps X-Delete-At and expires copies itself
     expires_objects: ClassVar[bool] = False
     #: buckets are created with a storage policy

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, cast, get_args
 
 from pydantic import ConfigDict, create_model
 
+from s3_sync.config.credentials.azure import AzureCredentials
 from s3_sync.config.credentials.base import Credentials, Place
 from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.credentials.swift import SwiftCredentials
@@ -33,6 +34,7 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "s3": Kind(S3Credentials, "s3_sync.providers.s3.provider:S3Provider"),
     "swift": Kind(SwiftCredentials, "s3_sync.providers.swift.provider:SwiftProvider"),
+    "azure": Kind(AzureCredentials, "s3_sync.providers.azure.provider:AzureProvider"),
 }
 DEFAULT = "s3"
 

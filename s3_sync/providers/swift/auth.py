@@ -23,9 +23,10 @@ from s3_sync.errors import (
     RemoteError,
     UnexpectedAnswer,
 )
+from s3_sync.http.network import Network, Url
 from s3_sync.http.pool import Response
-from s3_sync.providers.swift.errors import refusal, translated
-from s3_sync.providers.swift.network import Network, Url
+from s3_sync.providers.object_reads import translated
+from s3_sync.providers.swift.errors import refusal
 
 USER_AGENT = f"swift-s3-sync/{__version__}"
 #: seconds; only differences count

@@ -21,8 +21,9 @@ from s3_sync.largeobject.manifest import Manifest, Segment, joined_etag
 from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutOptions, PutResult
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import WriteOptions
+from s3_sync.providers.object_reads import Header, unquoted
 from s3_sync.providers.swift.errors import NO_SUCH_CONTAINER, PostedToLink, read_heartbeat
-from s3_sync.providers.swift.headers import TIMESTAMP, Header, Place, meta_headers, unquoted
+from s3_sync.providers.swift.headers import TIMESTAMP, Place, meta_headers
 from s3_sync.providers.swift.transport import SwiftTransport
 from s3_sync.streams.hashing import HashingBody, md5_hex
 from s3_sync.streams.reader import CHUNK, Body, BytesBody

@@ -44,7 +44,7 @@ def look_up_remote(
     long for a key stay UNKNOWN: the store cannot have them.
     """
     states: dict[str, RemoteState] = dict.fromkeys(names, Presumption.UNKNOWN)
-    longest = bucket.limits.max_name - len(bucket.namer.prefix.encode("utf-8"))
+    longest = bucket.limits.max_key_bytes - len(bucket.namer.prefix.encode("utf-8"))
     keys = sorted(key for name in states if len(key := name.encode("utf-8")) <= longest)
     ordered = [key.decode("utf-8") for key in keys]
     position = 0

@@ -250,6 +250,9 @@ USABLE: dict[str, st.SearchStrategy[Any]] = {
     **{key: FLAG for key, name in ENTRY_FORM.names().items() if is_flag(name)},
     "custom_prefix": st.none() | st.text("aü/.- ", max_size=6),
     "prefix_join": st.sampled_from(["directory", "literal"]),
+    "hashed_prefix": st.sampled_from([False, None]),
+    "azure_cloud": st.sampled_from(["public", None]),
+    "azure_checksum": st.sampled_from(["crc64", None]),
     "protocol": st.sampled_from(["s3", None]),
     "aws_endpoint": st.sampled_from(["", None, "https://s3.example.org", "http://10.0.0.1:9000/x"]),
     "aws_identity": st.sampled_from(["id", "other"]),
@@ -269,7 +272,8 @@ USABLE: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(
         (
             *("tenant_name", "project_name", "project_domain_name", "user_name", "user_domain_name"),
-            *("remote_account", "storage_scheme"),
+            *("remote_account", "storage_scheme", "connection_string", "sas_token", "azure_login"),
+            *("client_id", "tenant_id", "subscription_id", "resource_group"),
         ),
         st.just("x"),
     ),

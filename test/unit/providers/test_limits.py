@@ -9,9 +9,10 @@ import pytest
 from s3_sync.errors import ObjectRefused
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta
-from s3_sync.providers.base import GIB, Features, Limits
+from s3_sync.providers.base import Features
 from s3_sync.providers.limits import check_limits
 from s3_sync.providers.memory import MemoryProvider
+from s3_sync.providers.store_limits import GIB, Limits
 
 S3 = MemoryProvider()
 
