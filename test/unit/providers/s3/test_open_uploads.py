@@ -267,7 +267,7 @@ class TestStoreThatCannotWriteOddKeys:
     def test_complete_of_other_keys_that_fails_asks_only_whether_the_upload_is_open(
         self, store: ScriptedS3, bucket: S3Bucket
     ) -> None:
-        store.answers = [FAILED, shown(ETAG)]
+        store.answers = [FAILED, uploads_page(entry("a", "id"))]
         with pytest.raises(RemoteUnavailable):
             bucket.upload_by_id("a", "id").complete(PARTS)
         assert [request.method for request in store.requests] == ["POST", "GET"]
