@@ -29,7 +29,7 @@ class AzureProvider:
         network = Network(credentials, timeouts)
         self.transport = AzureTransport(credentials, network, connections)
         self._tokens = Tokens()
-        self._policy = ManagementPolicy(credentials)
+        self._policy = ManagementPolicy(credentials, network)
 
     def bucket(self, name: str, namer: KeyNamer, write: WriteOptions = _PLAIN) -> AzureBucket:
         return AzureBucket(self.transport, self._tokens, self._policy, (name, namer, write))
@@ -56,3 +56,4 @@ class AzureProvider:
 
     def close(self) -> None:
         self.transport.close()
+        self._policy.close()
