@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mutants.answers import ANSWERS
+from mutants.azure import AZURE
 from mutants.cursors import CURSORS
 from mutants.logins import LOGINS
 from mutants.mutant import Mutant
@@ -383,4 +384,5 @@ MUTANTS = (
     *LOGINS,
     *SHUNT,
     *VERIFY,
+    *AZURE,
 )

@@ -42,6 +42,8 @@ CLOUDS: Mapping[str, CloudPlaces] = {
 TIERS = ("Hot", "Cool", "Cold", "Archive")
 #: "Naming and referencing containers, blobs, and metadata": a DNS label, without two hyphens in a row
 _CONTAINER = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]|\$root|\$web")
+#: what can be sent in a query, with the signature that it is
+_SAS = re.compile(r"(?=.*sig=)[!-~]+")
 #: "Storage account overview"
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 #: the account of the emulators, whose key everybody knows ("Use the Azurite emulator")
@@ -186,8 +188,7 @@ class AzureCredentials(Credentials):
             place.problem("identity", "is required with a key: the name of the storage account")
         if self.identity is not None and not _ACCOUNT.fullmatch(self.identity):
             place.problem("identity", "is no storage account: 3 to 24 lower-case letters and digits")
-        if account.key is not None and not _is_base64(account.key.reveal()):
-            place.problem(way, "is no account key, which is Base64")
+        _check_secret(place, way, account)
         if urlsplit(account.endpoint).scheme == "http":
             if self.azure_login is not None:
                 place.problem("endpoint", "must be https: Azure takes no token over http")
@@ -259,6 +260,13 @@ def parse_connection_string(text: str) -> dict[str, str]:
     if url.scheme not in ("http", "https") or not url.hostname:
         raise ValueError("has a BlobEndpoint that is no URL")
     return found
+
+
+def _check_secret(place: Place, way: str, account: StorageAccount) -> None:
+    if account.key is not None and not _is_base64(account.key.reveal()):
+        place.problem(way, "is no account key, which is Base64")
+    if account.sas is not None and not _SAS.fullmatch(account.sas.reveal()):
+        place.problem(way, "is no shared access signature: it has no sig=, or characters that no URL has")
 
 
 def _is_base64(text: str) -> bool:

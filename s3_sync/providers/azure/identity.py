@@ -78,9 +78,12 @@ def _source(credentials: AzureCredentials) -> Any:
     client: dict[str, Any] = {"client_id": credentials.client_id} if credentials.client_id else {}
     if credentials.azure_login == "managed_identity":
         return ManagedIdentityCredential(**client)
-    tenant = {"tenant_id": credentials.tenant_id} if credentials.tenant_id else {}
+    if credentials.tenant_id:
+        client["tenant_id"] = credentials.tenant_id
+    if credentials.https_proxy:
+        client["proxies"] = {"https": credentials.https_proxy}
     try:
-        return WorkloadIdentityCredential(authority=credentials.cloud.authority, **client, **tenant)
+        return WorkloadIdentityCredential(authority=credentials.cloud.authority, **client)
     except ValueError as error:  # neither the configuration nor the environment says whose it is
         raise CredentialsRefused(f"log in at Azure: {_first_line(error)}") from error
 

@@ -86,6 +86,8 @@ class TestChecks:
             ({"secret": KEY}, "identity: is required: the name of the storage account"),
             ({"identity": "Labs!", "secret": KEY}, "identity: is no storage account"),
             ({"identity": "labs", "secret": "not base64!"}, "secret: is no account key, which is Base64"),
+            ({"identity": "labs", "sas_token": "sv=1"}, "sas_token: is no shared access signature"),
+            ({"identity": "labs", "sas_token": "sig=a b"}, "sas_token: is no shared access signature"),
             ({"connection_string": "nonsense"}, "connection_string: is no connection string"),
             ({"connection_string": "AccountName=labs"}, "connection_string: must have exactly one"),
             ({"connection_string": f"{TEXT};DefaultEndpointsProtocol=ftp"}, "connection_string: has a Def"),

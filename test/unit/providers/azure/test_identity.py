@@ -119,6 +119,22 @@ def test_machine_without_an_identity_is_refused_in_one_line(machine: list[Answer
     assert "\n" not in str(refusal.value)
 
 
+def test_workload_identity_logs_in_at_its_cloud_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+    monkeypatch.setattr("azure.identity.WorkloadIdentityCredential", lambda **options: given.update(options))
+    lab = AzureCredentials(
+        provider="azure", identity="lab", azure_login="workload_identity", client_id="c", tenant_id="t",
+        azure_cloud="usgov", https_proxy="http://proxy:3128",
+    )  # fmt: skip
+    token_cache(lab)
+    assert given == {
+        "authority": "login.microsoftonline.us",
+        "client_id": "c",
+        "tenant_id": "t",
+        "proxies": {"https": "http://proxy:3128"},
+    }
+
+
 def test_workload_identity_without_its_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE"):
         monkeypatch.delenv(name, raising=False)
