@@ -30,7 +30,7 @@ from s3_sync.providers.azure.properties import PropertyWriter
 from s3_sync.providers.azure.reads import Reader
 from s3_sync.providers.azure.tokens import Tokens
 from s3_sync.providers.azure.transport import AzureTransport
-from s3_sync.providers.azure.uploads import AzureUpload, multipart_md5
+from s3_sync.providers.azure.uploads import AzureUpload
 from s3_sync.providers.base import (
     Failures,
     Features,
@@ -172,7 +172,9 @@ class AzureBucket:
         key = self._writable(name, meta)
 
         def commit(sent: Sequence[Sent], joined: str | None, if_match: str | None, if_absent: bool) -> str:
-            return self._commit(key, meta, sent, multipart_md5(meta, joined), if_match, if_absent)
+            # of a plain object in parts, only a mark tells the MD5
+            md5 = joined if "x-static-large-object" in meta.marks else None
+            return self._commit(key, meta, sent, md5, if_match, if_absent)
 
         return AzureUpload(self._blocks, self.limits, name, key, commit)
 

@@ -69,11 +69,15 @@ def write_conditions(if_match: str | None, if_absent: bool) -> list[Header]:
 
 
 def swift_etag(meta: ObjectMeta, md5: str | None) -> str | None:
-    """The ETag of the object in Swift, for its Content-MD5; ``md5``: of the bytes."""
-    marked = meta.marks.get(
-        "swift-source-dlo-etag" if "x-object-manifest" in meta.marks else "swift-etag", ""
-    )
-    return marked if is_md5(marked) else md5
+    """The ETag that the object has in Swift, for its Content-MD5; ``md5``: of the bytes, if known."""
+    if "x-object-manifest" in meta.marks:  # that of a DLO is made of its segments' MD5s
+        return _md5_mark(meta, "swift-source-dlo-etag")
+    return md5 or _md5_mark(meta, "swift-etag")
+
+
+def _md5_mark(meta: ObjectMeta, name: str) -> str | None:
+    marked = meta.marks.get(name, "")
+    return marked if is_md5(marked) else None
 
 
 def object_info(name: str, headers: Headers, size: int) -> ObjectInfo:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from uuid import uuid4
 
 from s3_sync.errors import BadDigest, InvalidRequest, NotFound, NotSupported
-from s3_sync.model.objects import ByteRange, ObjectMeta, PutResult, is_md5
+from s3_sync.model.objects import ByteRange, PutResult
 from s3_sync.providers.azure.blocks import BlockWriter, Sent
 from s3_sync.providers.azure.errors import NO_SUCH_BLOCKS
 from s3_sync.providers.base import Part
@@ -94,12 +94,3 @@ def joined_md5(parts: Sequence[Part]) -> str:
     """The ETag that an SLO of these parts has in Swift."""
     text = "".join(part.md5 or "" for part in parts)
     return hashlib.md5(text.encode("ascii"), usedforsecurity=False).hexdigest()
-
-
-def multipart_md5(meta: ObjectMeta, joined: str | None) -> str | None:
-    """The Content-MD5 of a completed upload: the ETag of the object in Swift; None if that is unknown."""
-    if "x-static-large-object" in meta.marks:
-        return joined
-    mark = "swift-source-dlo-etag" if "x-object-manifest" in meta.marks else "swift-etag"
-    found = meta.marks.get(mark, "")
-    return found if is_md5(found) else None

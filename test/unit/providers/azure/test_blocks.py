@@ -215,6 +215,22 @@ class TestArchive:
             put(bucket, "o", b"new", if_match="0x1")
         assert service.store.containers["box"].blobs["o"].data == b"old"
 
+    def test_archived_blob_that_somebody_replaces_just_now_stays(
+        self, service: FakeAzure, new_bucket: NewBucket
+    ) -> None:
+        bucket = new_bucket(storage_class="Archive")
+        put(bucket, "o", b"old")
+        blobs = service.store.containers["box"].blobs
+
+        def interfere(method: str, path: str, query: dict[str, str]) -> None:
+            if method == "DELETE":
+                blobs["o"] = replace(blobs["o"], etag="0xOTHER")
+
+        service.faults.refuse = interfere
+        with pytest.raises(PreconditionFailed):
+            put(bucket, "o", b"new")
+        assert "o" in blobs
+
     def test_rehydration_takes_its_time_and_is_for_good(
         self, service: FakeAzure, new_bucket: NewBucket
     ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from s3_sync.errors import Archived, NotSupported, PreconditionFailed
 from s3_sync.model.objects import Link, ObjectMeta
 from s3_sync.providers.azure.bucket import AzureBucket
 from s3_sync.streams.hashing import md5_hex
+from s3_sync.streams.reader import BytesBody
 from servers.fake_azure import FakeAzure
 from unit.providers.azure.conftest import NewBucket, put
 
@@ -73,8 +75,6 @@ def test_symlink_is_not_supported(bucket: AzureBucket) -> None:
 
 
 def test_large_objects_have_the_etag_of_swift_as_their_md5(bucket: AzureBucket) -> None:
-    from s3_sync.streams.reader import BytesBody
-
     pieces = [b"1" * 10, b"2" * 5]
     meta = ObjectMeta(marks={"x-static-large-object": "True", "swift-slo-etag": "0" * 32})
     upload = bucket.create_upload("o", meta)
@@ -85,3 +85,26 @@ def test_large_objects_have_the_etag_of_swift_as_their_md5(bucket: AzureBucket) 
     assert (info.md5, info.large_etag, info.size) == (None, joined, 15)
     bucket.post_object("o", meta.marked(swift_timestamp="0000000002.00000"))
     assert bucket.head_object("o").large_etag == joined
+
+
+@pytest.mark.parametrize(
+    ("marks", "content_md5"),
+    [
+        ({"x-object-manifest": "c/p", "swift-source-dlo-etag": "1" * 32}, "1" * 32),
+        ({"swift-etag": "2" * 32}, "2" * 32),
+        ({}, None),
+    ],
+)
+def test_content_md5_of_an_upload_is_what_its_marks_tell(
+    service: FakeAzure, bucket: AzureBucket, marks: dict[str, str], content_md5: str | None
+) -> None:
+    upload = bucket.create_upload("o", ObjectMeta(marks=marks))
+    upload.complete([upload.upload_part(1, BytesBody(b"part"), 4)])
+    found = service.store.containers["box"].blobs["o"].properties.get("content-md5")
+    assert (base64.b64decode(found).hex() if found else None) == content_md5
+
+
+def test_dlo_in_one_piece_has_the_etag_of_swift_too(bucket: AzureBucket) -> None:
+    marks = {"x-object-manifest": "c/p", "swift-source-dlo-etag": "1" * 32}
+    put(bucket, "o", b"bytes", ObjectMeta(marks=marks))
+    assert (bucket.head_object("o").large_etag, bucket.head_object("o").md5) == ("1" * 32, None)
