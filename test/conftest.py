@@ -23,6 +23,7 @@ from servers.azurite import Azurite
 from servers.ceph import CephGateway
 from servers.ceph_packages import missing
 from servers.fake_azure import FakeAzure
+from servers.keystone import Keystone
 from servers.moto import MotoServer
 from servers.rclone import RcloneS3
 from servers.scratch import scratch_base
@@ -161,6 +162,21 @@ def swift3(request: pytest.FixtureRequest) -> Iterator[SwiftCluster]:
     """A Swift of three nodes and three replicas; a test that stops a node starts it again."""
     with running(SwiftCluster(nodes=3), request) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def nodes(request: pytest.FixtureRequest) -> Iterator[SwiftCluster]:
+    """The same for the whole run, whose nodes all stay."""
+    with running(SwiftCluster(nodes=3), request) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def keystone(request: pytest.FixtureRequest) -> Iterator[Keystone]:
+    """With a Swift behind it, which takes its tokens."""
+    with running(Keystone(), request) as service, running(service.swift(600), request) as cluster:
+        service.tell_of(cluster)
+        yield service
 
 
 @pytest.fixture(scope="session")

@@ -14,13 +14,16 @@ from s3_sync.state.container_records import ContainerRecord
 from s3_sync.state.expiries import Entry
 from s3_sync.state.journal import WAITING, Unsettled
 from s3_sync.state.journal_edit import JournalEdit
+from s3_sync.state.left_segments import Entry as SegmentEntry
 
 #: state of an expired copy of a moved object that must be deleted; it has no row any more
 EXPIRY = "expiry"
 #: state of a container's own metadata that cannot be sent
 METADATA = "metadata"
+#: state of a segment at another Swift that large objects have left behind and that cannot be deleted
+SEGMENT = "segment"
 #: states that an object's entry does not have, and that cannot be forgotten
-LASTING = frozenset({EXPIRY, METADATA})
+LASTING = frozenset({EXPIRY, METADATA, SEGMENT})
 
 
 class Version(NamedTuple):
@@ -36,11 +39,13 @@ class Failure:
     """One object that failed. ``key``: its mapping's journal key. ``state``: ``retry``; ``quarantine``: it is
     retried when it changes, on a reset, or on request; ``expiry``: the copy of a moved object has expired and
     could not be deleted; ``metadata``: it is the container, whose own metadata could not be sent, and its
-    ``name`` is empty.
+    ``name`` is empty; ``segment``: no large object at another Swift may name this segment there any more, and
+    it could not be deleted; ``name`` is its container and name there.
 
-    ``timestamp``: of the version that failed, in Swift's internal form; empty for a container. Times in
-    seconds since the epoch; 0 for an expiry if the journal does not have them. ``next_try`` None: a delete
-    that waits for the operator's permission. ``deleted``: the failed operation is a delete."""
+    ``timestamp``: of the version that failed, in Swift's internal form; empty for a container or segment.
+    Times in seconds since the epoch; 0 for an expiry or segment if the journal does not have them.
+    ``next_try`` None: a delete that waits for the operator's permission. ``deleted``: the failed operation is
+    a delete."""
 
     key: str
     mapping: str
@@ -127,6 +132,8 @@ def _container_failures(node: NodeView, label: str, mapping: Mapping) -> Iterato
         after = page[-1].name
     for expiry in node.journal.failed_expiries(mapping.journal_key):
         yield _from_expiry(label, mapping, expiry)
+    for segment in node.journal.failed_segments(mapping.journal_key):
+        yield _from_segment(label, mapping, segment)
 
 
 def _from_entry(label: str, mapping: Mapping, entry: Unsettled) -> Failure:
@@ -148,4 +155,11 @@ def _from_expiry(label: str, mapping: Mapping, entry: Entry) -> Failure:
     return Failure(
         mapping.journal_key, label, mapping.container, entry.expiry.name, EXPIRY, entry.reason, entry.detail,
         entry.attempts, 0.0, 0.0, entry.next_try, True, 0, entry.expiry.version,
+    )  # fmt: skip
+
+
+def _from_segment(label: str, mapping: Mapping, entry: SegmentEntry) -> Failure:
+    return Failure(
+        mapping.journal_key, label, mapping.container, entry.segment.path, SEGMENT, entry.reason,
+        entry.detail, entry.attempts, 0.0, 0.0, entry.due, True, 0, "",
     )  # fmt: skip

@@ -29,7 +29,8 @@ class MappingStatus:
     own rows that are due and not handled. ``rows_unverified``: the same for other nodes' rows in the verify
     pass. ``objects_pending``: objects behind, failed and to be retried, or (``objects_large`` of them)
     waiting in the lane of large objects. ``objects_later``: objects that wait for their ``copy_after``.
-    ``metadata``: containers whose own metadata could not be sent.
+    ``metadata``: containers whose own metadata could not be sent. ``segments``: segments left behind at
+    another Swift that could not be deleted.
     ``rows_resetting``: upper limit of the rows that a reset still has to compare. The rates and
     ``last_progress`` come from the daemon's report; without one, ``last_progress`` is when a cursor was last
     saved."""
@@ -57,6 +58,7 @@ class MappingStatus:
     quarantined: int = 0
     expiring: int = 0
     metadata: int = 0
+    segments: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     segments_elsewhere: dict[str, int] = field(default_factory=dict)
     objects_per_second: float | None = None
@@ -67,7 +69,7 @@ class MappingStatus:
 
     @property
     def failing(self) -> int:
-        return self.retrying + self.quarantined + self.expiring + self.metadata
+        return self.retrying + self.quarantined + self.expiring + self.metadata + self.segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ def _add(found: MappingStatus, backlog: MappingBacklog) -> None:
     found.quarantined += troubles.quarantined
     found.expiring += troubles.expiring
     found.metadata += troubles.metadata
+    found.segments += troubles.segments
     for reason, number in troubles.reasons.items():
         found.reasons[reason] = found.reasons.get(reason, 0) + number
     for detail, number in troubles.elsewhere.items():
@@ -180,6 +183,6 @@ def _state(found: MappingStatus, troubled: bool) -> str:
         return RESETTING
     if found.rows_behind or found.objects_large:
         return BEHIND
-    if found.retrying or found.expiring or found.metadata:
+    if found.retrying or found.expiring or found.metadata or found.segments:
         return RETRYING
     return QUARANTINE if found.quarantined else IN_SYNC

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ from swift.container.backend import DATADIR, ContainerBroker
 from s3_sync.cluster.database_files import DatabaseFiles, Fingerprint
 from s3_sync.config.settings import Settings
 from s3_sync.errors import LocalError, LocalMissing, LocalUnavailable
-from s3_sync.model.rows import Row, owns_row
+from s3_sync.model.rows import Columns, Row, owns_row
 
 #: seconds to wait for a database that is locked by another process
 _LOCK_WAIT = 10.0
@@ -25,6 +25,10 @@ _LOCK_WAIT = 10.0
 #: proxies cache for up to an hour where they were
 SETTLED_AFTER = 86400.0
 
+#: reads ``Columns``
+_SELECT = (
+    "SELECT ROWID, name, created_at, size, content_type, etag, deleted, storage_policy_index FROM object"
+)
 #: ROWID, name, created_at as stored, size, deleted, content type. A plain tuple: counting a database with
 #: named ones takes a tenth longer
 BriefRow = tuple[int, str, str, int, int, str]
@@ -110,15 +114,19 @@ class ContainerDb:
         not mean the end. At the end the second value is ``rowid`` itself.
         """
         with _translated(self._broker):
-            records = self._broker.get_items_since(rowid, limit)
-        rows = [Row.from_record(record) for record in records if not record["name"].startswith("\0")]
-        return rows, records[-1]["ROWID"] if records else rowid
+            self._broker.get_items_since(rowid, 0)  # commits the rows in the .pending file
+            with self._broker.get() as connection:
+                records = connection.execute(
+                    f"{_SELECT} WHERE ROWID > ? ORDER BY ROWID LIMIT ?", (rowid, limit)
+                ).fetchall()
+        rows = _rows(record for record in records if not record[1].startswith("\0"))
+        return rows, records[-1][0] if records else rowid
 
     def last_rows(self, rowid: int, limit: int) -> list[Row]:
         """Return up to ``limit`` rows up to this ROWID, in descending order, reserved names included."""
         with _translated(self._broker), self._broker.get() as connection:
             found = connection.execute(
-                "SELECT ROWID, * FROM object WHERE ROWID <= ? ORDER BY ROWID DESC LIMIT ?", (rowid, limit)
+                f"{_SELECT} WHERE ROWID <= ? ORDER BY ROWID DESC LIMIT ?", (rowid, limit)
             )
             return _rows(found)
 
@@ -136,9 +144,7 @@ class ContainerDb:
     def rows_of(self, name: str) -> list[Row]:
         """Return the rows of one object: one per storage policy that it is or was in."""
         with _translated(self._broker), self._broker.get() as connection:
-            found = connection.execute(
-                "SELECT ROWID, * FROM object WHERE deleted IN (0, 1) AND name = ?", (name,)
-            )
+            found = connection.execute(f"{_SELECT} WHERE deleted IN (0, 1) AND name = ?", (name,))
             return _rows(found)
 
     def metadata(self) -> dict[str, str]:
@@ -259,9 +265,8 @@ class Brokers:
         return primaries + [copy for copy in handoffs if os.path.isdir(os.path.dirname(copy.path))]
 
 
-def _rows(found: sqlite3.Cursor) -> list[Row]:
-    columns = [column[0] for column in found.description]
-    return [Row.from_record(dict(zip(columns, record, strict=True))) for record in found]
+def _rows(found: Iterable[Columns]) -> list[Row]:
+    return [Row.from_columns(record) for record in found]
 
 
 @contextmanager

@@ -39,6 +39,8 @@ from s3_sync.model.objects import ByteRange
 from s3_sync.model.timestamps import Timestamp
 
 _NEVER = Timestamp(0)
+#: what Swift answers for a name that no object can have: users may write links to any
+_NO_NAME = (400, 412)
 #: attempts through the internal client to get the newest metadata
 _NEWEST_ATTEMPTS = 6
 
@@ -381,7 +383,7 @@ def _check_expected(wanted: ReadRequest, data_timestamp: Timestamp) -> None:
 
 def _refusal(wanted: ReadRequest, status: int) -> SyncError:
     """Return the error for an unsuccessful status of the internal client."""
-    if status == 404:
+    if status in (404, *_NO_NAME):
         return LocalMissing(f"{wanted.path} does not exist")
     if status == 416:
         return LocalChanged(f"{wanted.path} is shorter than it was")

@@ -1,7 +1,8 @@
 """Overlaps between mappings to one account of another Swift.
 
 A mapping writes into a container of its own, and the segments of its large objects into the one with the
-suffix ``_segments``. One of a whole account writes into every container whose name begins with its prefix and
+suffix ``_segments``; what clients of Swift's S3 API upload there has segments in the one with ``+segments``,
+which it reads. One of a whole account writes into every container whose name begins with its prefix and
 goes on with the name of a container there.
 """
 
@@ -9,9 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from s3_sync.config.coverage import SEGMENTS
 from s3_sync.config.settings import Mapping
-
-SEGMENTS = "_segments"
 
 
 class ContainerSpaces:
@@ -43,8 +43,8 @@ class ContainerSpaces:
             yield from (whole for whole in self._wholes if _may_be_of(container, mapping, whole))
 
 
-def _containers(mapping: Mapping) -> tuple[str, str]:
-    return mapping.bucket, mapping.bucket + SEGMENTS
+def _containers(mapping: Mapping) -> list[str]:
+    return [mapping.bucket + suffix for suffix in ("", *SEGMENTS)]
 
 
 def _is_nested(first: str, second: str) -> bool:
@@ -54,8 +54,9 @@ def _is_nested(first: str, second: str) -> bool:
 def _is_segments(first: Mapping, second: Mapping) -> bool:
     """Whether one maps the segment container of the other to the same place as that one does itself."""
     return first.account == second.account and any(
-        (one.container, one.bucket) == (other.container + SEGMENTS, other.bucket + SEGMENTS)
+        (one.container, one.bucket) == (other.container + suffix, other.bucket + suffix)
         for one, other in ((first, second), (second, first))
+        for suffix in SEGMENTS
     )
 
 
@@ -67,5 +68,5 @@ def _may_be_of(container: str, mapping: Mapping, whole: Mapping) -> bool:
     name = container.removeprefix(whole.bucket)
     if name in (container, ""):
         return False
-    own = mapping.container if container == mapping.bucket else mapping.container + SEGMENTS
+    own = mapping.container + container.removeprefix(mapping.bucket)
     return (whole.account, name) != (mapping.account, own)

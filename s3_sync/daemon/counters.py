@@ -94,17 +94,18 @@ class MappingCounters:
         self._stats.counter(self._prefix, "bytes", size)
 
     def handled(self) -> None:
-        """Called when a row has been handled. Its outcome is counted later, once it is recorded."""
+        """Called when rows have been handled. Their outcomes are counted later, once they are recorded."""
         self._heartbeat.touch()
 
-    def add(self, outcome: Outcome) -> None:
-        self._counters.rows[outcome.kind, outcome.reason] += 1
+    def add(self, outcome: Outcome, count: int = 1) -> None:
+        """Count ``count`` rows with this outcome."""
+        self._counters.rows[outcome.kind, outcome.reason] += count
         if outcome.settled:
             self._heartbeat.made_progress()
         if outcome.kind is Kind.COPIED:
-            self._stats.counter(self._prefix, "copied_objects", 1)
+            self._stats.counter(self._prefix, "copied_objects", count)
         elif outcome.kind is Kind.DELETED:
-            self._stats.counter(self._prefix, "deleted_objects", 1)
+            self._stats.counter(self._prefix, "deleted_objects", count)
 
     def summary(self) -> str:
         """``scanned 12: copied 10, skipped 2 (excluded 2)``"""

@@ -38,6 +38,10 @@ class NameLocks:
                 self._held.discard(name)
                 self._changed.notify_all()
 
+    def is_free(self, name: str) -> bool:
+        """Whether the name is neither held nor claimed at the moment."""
+        return name not in self._held and name not in self._claimed
+
     def claim(self, name: str) -> bool:
         """Claim a name. Returns False where it is held or claimed already."""
         with self._changed:

@@ -11,14 +11,14 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from s3_sync.model.headers import is_field_name, is_field_value
+
 #: maximum bytes of a response head; Swift allows 90 user headers of 4 KiB in total, and adds its own
 MAX_HEAD = 64 * 1024
 MAX_FIELDS = 1024
 
 _METHOD = re.compile(r"[A-Z]+")
 _TARGET = re.compile(r"[\x21-\x7e]+")
-_NAME = re.compile(r"[^\x00-\x20:\x7f]+")
-_VALUE = re.compile(r"[^\r\n\0]*")
 _STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-5][0-9]{2})(?: (.*))?", re.DOTALL)
 #: set by the pool itself; from a caller they could only conflict
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "expect"})
@@ -108,7 +108,7 @@ def request_head(
     has_host = False
     lines = [f"{method} {target} HTTP/1.1"]
     for name, value in headers:
-        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+        if not is_field_name(name) or not is_field_value(value):
             raise ValueError(f"not a header field: {name!r}")
         lower = name.lower()
         if lower in _FRAMING:

@@ -49,7 +49,9 @@ class Network:
     def __init__(self, credentials: Credentials, timeouts: Timeouts | None = None) -> None:
         """Raises ConfigError for a CA bundle that cannot be read, and for an https proxy."""
         self.timeouts = timeouts or Timeouts(connect=_CONNECT_TIMEOUT, read=credentials.read_timeout)
-        self._tls_context = _tls_context(credentials)
+        self._credentials = credentials
+        #: costs 30 ms of CPU, which plain http does not need
+        self._tls_context = _tls_context(credentials) if credentials.ca_bundle else None
         self._proxies = {
             False: _proxy("http_proxy", credentials.http_proxy),
             True: _proxy("https_proxy", credentials.https_proxy),
@@ -57,6 +59,8 @@ class Network:
 
     def pool(self, origin: Origin, size: int, gather: int = 1) -> ConnectionPool:
         """Return a new pool of at most ``size`` connections. ``gather``: see ``Receiving``."""
+        if origin.tls and self._tls_context is None:
+            self._tls_context = _tls_context(self._credentials)
         return ConnectionPool(
             origin,
             size=size,

@@ -46,7 +46,8 @@ def plan_segments(
 
     Each is one of the local ones, under its own name, if that is legal there. Otherwise, or below
     ``min_size``, several become one, whose name is ``prefix``, a slash and its number in six digits; empty
-    ones are then left out. Existing deployments have data under such names.
+    ones are then left out. Existing deployments have data under such names. Those of different containers
+    stay apart: who may read one may not be allowed to read the other.
 
     Raises ObjectRefused ``too_large`` if the segments cannot be combined so that they are legal.
     """
@@ -75,7 +76,7 @@ def _groups(segments: tuple[Segment, ...], smallest: int, largest: int) -> Itera
     for segment in segments:
         if not segment.size:
             continue
-        if group and size + segment.size > largest:
+        if group and (size + segment.size > largest or segment.container != group[-1].container):
             yield tuple(group)
             group, size = [], 0
         group.append(segment)

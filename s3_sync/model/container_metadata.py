@@ -12,6 +12,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from s3_sync.model.headers import is_field_name, is_field_value
+
 PREFIX = "x-container-meta-"
 READ_ACL = "x-container-read"
 #: who may read and write; the last one lets clients that may read a public container list it, too
@@ -21,10 +23,11 @@ _NEVER = (f"{PREFIX}temp-url-key", f"{PREFIX}quota-")
 
 
 def is_copied(header: str, acl: bool) -> bool:
-    """Return whether a container's header, in lower case, is copied; ``acl``: who may access it, too."""
+    """Return whether a container's header, in lower case, is copied; ``acl``: who may access it, too. No
+    header is that cannot be sent: all others would wait for it."""
     if header in _ACCESS:
         return acl
-    return header.startswith(PREFIX) and not header.startswith(_NEVER)
+    return header.startswith(PREFIX) and not header.startswith(_NEVER) and is_field_name(header)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class ContainerMetadata:
         """Return the headers to send, if those of ``sent`` have been sent before: some of them may have been
         removed so long ago that the container does not know it any more."""
         removed = {name: "" for name in sent if is_copied(name, acl)}
-        return removed | dict(self.headers)
+        return removed | {name: value for name, value in self.headers.items() if is_field_value(value)}
 
 
 def _digest(value: Sequence[object]) -> str:

@@ -25,6 +25,8 @@ from s3_sync.model.objects import MARKS, STORED_HEADERS, ObjectMeta
 
 USER_PREFIX = "x-object-meta-"
 _WORD = re.compile(r"=\?utf-8\?([bq])\?([^?]*)\?=", re.IGNORECASE)
+#: what arrives as one header field; Swift's servers take other names and values from their clients, too
+_FIELD_NAME, _FIELD_VALUE = re.compile(r"[^\x00-\x20:\x7f]+"), re.compile(r"[^\r\n\0]*")
 _PLAIN = re.compile(r"[\x20-\x7e]*")
 #: RFC 2047 section 2: an encoded word is at most 75 characters; 12 of them are ``=?UTF-8?Q?`` and ``?=``
 _MAX_ENCODED_TEXT = 75 - 12
@@ -79,6 +81,14 @@ def to_swift(meta: ObjectMeta) -> dict[str, str]:
     if "x-delete-at" in meta.marks:
         headers["x-delete-at"] = meta.marks["x-delete-at"]
     return headers
+
+
+def is_field_name(name: str) -> bool:
+    return _FIELD_NAME.fullmatch(name) is not None
+
+
+def is_field_value(value: str) -> bool:
+    return _FIELD_VALUE.fullmatch(value) is not None
 
 
 def is_true(value: str) -> bool:

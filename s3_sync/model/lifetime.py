@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from s3_sync.model.objects import ObjectMeta
 from s3_sync.model.timestamps import Timestamp
 
+#: what Swift makes of a later X-Delete-At (swift.common.utils.normalize_delete_at_timestamp)
+_LATEST = 9_999_999_999
+
 
 @dataclass(frozen=True, slots=True)
 class Lifetime:
@@ -30,9 +33,9 @@ class Lifetime:
         """Return X-Delete-At of a copy, whose metadata includes its marks; None: it does not expire."""
         own, written = meta.delete_at, meta.swift_timestamp
         if own is not None and self.offset is not None:
-            return own + self.offset
+            return min(own + self.offset, _LATEST)
         if self.seconds and written is not None:
-            return max(written, self.since or written).ceil_seconds() + self.seconds
+            return min(max(written, self.since or written).ceil_seconds() + self.seconds, _LATEST)
         return None
 
 

@@ -36,6 +36,8 @@ class Outcome:
         return self.kind not in (Kind.PENDING, Kind.FAILED)
 
 
+#: the remote has the current version
+PRESENT = Outcome(Kind.PRESENT)
 #: reasons of PENDING that end only when somebody ends them, or after days -> seconds until the next try
 PAUSES = {ObjectLocked.reason: 86400.0}
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from s3_sync.model.timestamps import Timestamp, decode_row_timestamps
+
+#: ROWID, name, created_at, size, content_type, etag, deleted, storage_policy_index
+Columns = tuple[int, str, str, int, str, str, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +32,12 @@ class Row:
     policy: int
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Row:
-        """Build a row from what ``ContainerBroker.get_items_since`` returns."""
-        data, content_type, meta = decode_row_timestamps(str(record["created_at"]))
-        return cls(
-            rowid=record["ROWID"],
-            name=record["name"],
-            data_timestamp=data,
-            timestamp=max(data, content_type, meta),
-            size=record["size"],
-            content_type=record["content_type"],
-            etag=record["etag"],
-            deleted=bool(record["deleted"]),
-            policy=int(record["storage_policy_index"]),
-        )
+    def from_columns(cls, columns: Columns) -> Row:
+        """Build a row from its record in the database."""
+        rowid, name, created_at, size, content_type, etag, deleted, policy = columns
+        data, type_changed, meta = decode_row_timestamps(str(created_at))
+        last = data if meta is data else max(data, type_changed, meta)
+        return cls(rowid, name, data, last, size, content_type, etag, bool(deleted), int(policy))
 
     @classmethod
     def of_version(
@@ -64,7 +57,7 @@ class Row:
     @property
     def metadata_changed(self) -> bool:
         """Whether a POST followed the write of the bytes."""
-        return self.timestamp != self.data_timestamp
+        return self.timestamp is not self.data_timestamp and self.timestamp != self.data_timestamp
 
 
 def owner_ordinal(name: str, replicas: int) -> int:

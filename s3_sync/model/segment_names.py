@@ -11,6 +11,8 @@ from urllib.parse import unquote
 from s3_sync.model.objects import ObjectMeta
 
 _SUFFIX = "_segments"
+#: what the names of containers for segments end in: by clients of Swift, and of its S3 API
+_SUFFIXES = ("", _SUFFIX, "+segments")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +43,22 @@ class SegmentNamer:
             return self.container if remote == self.bucket else ""
         return remote.removeprefix(self.prefix) if remote.startswith(self.prefix) else ""
 
+    def holds(self, remote: str) -> bool:
+        """Return whether a remote container belongs to this mapping, be it for objects or for segments. Large
+        objects whose segments are in any other one are none of its copies."""
+        if self.prefix is not None:
+            return remote.startswith(self.prefix)
+        return remote in [self.bucket + suffix for suffix in _SUFFIXES]
+
     def local(self, remote: str, source: str = "") -> str:
-        """Return the local container of segments in a remote one. ``source``: what the mark ``swift-source``
-        says, if there is one. Without it, that is a guess where a single container is mapped: the usual
-        container for segments. A remote container that holds none of this mapping's keeps its name."""
-        if source:
+        """Return the local container of segments in a remote one; empty if that ``holds`` none of them.
+        ``source``: what the mark ``swift-source`` says, if there is one. Without it, that is a guess where a
+        single container is mapped: the usual container for segments."""
+        if source or not self.holds(remote):
             return source
-        if self.prefix is None:
-            return self.container + _SUFFIX if remote == self.bucket + _SUFFIX else remote
-        return remote.removeprefix(self.prefix)
+        if self.prefix is not None:
+            return remote.removeprefix(self.prefix)
+        return self.container + remote.removeprefix(self.bucket)
 
 
 def source_of(meta: ObjectMeta) -> str:

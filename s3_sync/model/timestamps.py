@@ -14,6 +14,8 @@ from email.utils import parsedate_to_datetime
 
 #: units of ``Timestamp.raw`` per second
 UNITS = 100_000
+#: characters of the normal form
+_NORMAL_LENGTH = 16
 _FORM = re.compile(r"(\d{1,11})(?:\.(\d+))?(?:_([0-9a-fA-F]{1,16}))?")
 
 
@@ -31,12 +33,16 @@ class Timestamp:
     @classmethod
     def parse(cls, text: str) -> Timestamp:
         """Parse either form. Raises ValueError."""
+        if len(text) == _NORMAL_LENGTH and text[-6] == "." and text.isascii():
+            digits = text[:-6] + text[-5:]
+            if digits.isdigit():  # as almost all are
+                return cls(int(digits))
         match = _FORM.fullmatch(text.strip())
         if not match:
             raise ValueError(f"not a Swift timestamp: {text!r}")
         seconds, fraction, offset = match.groups()
-        digits = (fraction or "").ljust(6, "0")
-        units = int(digits[:5]) + (1 if digits[5] >= "5" else 0)
+        decimals = (fraction or "").ljust(6, "0")
+        units = int(decimals[:5]) + (1 if decimals[5] >= "5" else 0)
         return cls(int(seconds) * UNITS + units, int(offset, 16) if offset else 0)
 
     @classmethod
@@ -78,6 +84,9 @@ def decode_row_timestamps(encoded: str) -> tuple[Timestamp, Timestamp, Timestamp
     microseconds; a missing one means "same as the previous"
     (``swift.common.utils.timestamp.decode_timestamps``).
     """
+    if "+" not in encoded and "-" not in encoded:
+        data = Timestamp.parse(encoded)
+        return data, data, data
     parts = re.split(r"([+-])", encoded)
     data = Timestamp.parse(parts[0])
     stamps = [data]

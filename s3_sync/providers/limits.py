@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from s3_sync.errors import ObjectRefused
 from s3_sync.model.copies import COPY_MARK_SIZE
-from s3_sync.model.headers import to_user_metadata
+from s3_sync.model.headers import is_field_name, is_field_value, to_user_metadata
 from s3_sync.model.objects import ObjectMeta
 from s3_sync.providers.base import Bucket
 from s3_sync.providers.store_limits import ItemLimits, Limits
@@ -16,15 +16,19 @@ from s3_sync.providers.store_limits import ItemLimits, Limits
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
-def check_limits(bucket: Bucket, name: str, meta: ObjectMeta, size: int) -> None:
+def check_limits(
+    bucket: Bucket, name: str, meta: ObjectMeta, size: int, limits: Limits | None = None
+) -> None:
     """Raise ObjectRefused if ``bucket`` can never store this object; ``meta`` includes the marks to be sent.
+    ``limits`` None: those of the bucket.
 
     Reasons: ``name_too_long`` (the key), ``name_encoding`` (not UTF-8), ``name_unsafe`` (the store would make
     another key of it), ``name_reserved`` (a key of the form of stored manifests), ``metadata_name`` (not a
-    valid header name), ``metadata_name_clash`` (see ``to_user_metadata``), ``metadata_too_large``,
+    valid header name), ``metadata_value`` (not a valid header value), ``metadata_name_clash`` (see
+    ``to_user_metadata``), ``metadata_too_large``,
     ``too_large``.
     """
-    limits = bucket.limits
+    limits = limits or bucket.limits
     key = bucket.namer.key(name)
     _check_name(key, limits)
     if bucket.namer.is_manifest(key):
@@ -38,6 +42,8 @@ def check_limits(bucket: Bucket, name: str, meta: ObjectMeta, size: int) -> None
 
 
 def _check_metadata(limits: Limits, meta: ObjectMeta, keeps_underscores: bool) -> None:
+    for header, value in meta.headers.items():
+        _check_value(header, value)
     if limits.metadata_items is not None:
         total = _check_items(limits.metadata_items, meta)
     else:
@@ -63,10 +69,19 @@ def _check_items(limits: ItemLimits, meta: ObjectMeta) -> int:
     count = len(sizes) + marked
     if count > limits.count:
         raise ObjectRefused("metadata_too_large", f"{count} metadata headers; the limit is {limits.count}")
-    for name, (length, value) in sizes.items():
-        if length > limits.name or value > limits.value:
-            raise ObjectRefused("metadata_too_large", f"{value} bytes of metadata {name!r}")
+    for name, value in meta.user.items():
+        if not is_field_name(name):
+            raise ObjectRefused("metadata_name", f"metadata name {name!r} cannot be sent as a header")
+        _check_value(f"metadata {name}", value)
+    for name, (length, size) in sizes.items():
+        if length > limits.name or size > limits.value:
+            raise ObjectRefused("metadata_too_large", f"{size} bytes of metadata {name!r}")
     return sum(map(sum, sizes.values())) + marked * COPY_MARK_SIZE
+
+
+def _check_value(what: str, value: str) -> None:
+    if not is_field_value(value):
+        raise ObjectRefused("metadata_value", f"{what} has a NUL or a line break, {value[:100]!r}")
 
 
 def metadata_size(meta: ObjectMeta, keeps_underscores: bool) -> int:

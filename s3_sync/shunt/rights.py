@@ -36,12 +36,15 @@ class Refused(Exception):
 def check_listing(lookup: RemoteLookup, info: ObjectInfo, places: frozenset[Place] | None) -> None:
     """Check the right to list the segments, for every response about a DLO: Swift lists them to build one.
 
-    Raises Refused with Swift's own 401 or 403.
+    ``places`` as for ``check_bytes``. Raises Refused with Swift's own 401 or 403.
     """
     if not is_dynamic(info):
         return
-    for container, _ in sorted(places or ()):
-        refusal = _refusal(lookup, container)
+    if places is None:
+        refusals = [_refusal_of_account(lookup)]
+    else:
+        refusals = [_refusal(lookup, container) for container, _ in sorted(places)]
+    for refusal in refusals:
         if refusal is not None:
             if lookup.request.method == "HEAD":
                 refusal.body = b""
@@ -56,7 +59,7 @@ def check_bytes(lookup: RemoteLookup, places: frozenset[Place] | None) -> None:
     needs the right to read the whole account.
     """
     if places is None:
-        denied = _refusal(lookup, f"{lookup.container}_segments", lookup.name, with_acl=False) is not None
+        denied = _refusal_of_account(lookup) is not None
     else:
         denied = any(
             _refusal(lookup, container, name) is not None
@@ -82,6 +85,11 @@ def may_restore(lookup: RemoteLookup, info: ObjectInfo, places: frozenset[Place]
         for container, name in sorted(places)
         if container != lookup.container
     )
+
+
+def _refusal_of_account(lookup: RemoteLookup) -> SwobResponse | None:
+    """Return the refusal for a client that may not read whatever is in the account."""
+    return _refusal(lookup, f"{lookup.container}_segments", lookup.name, with_acl=False)
 
 
 def _refusal(

@@ -13,6 +13,8 @@ from typing import TypeVar
 
 from s3_sync.errors import StateError
 from s3_sync.state.journal import EDITED
+from s3_sync.state.left_segments import FAILED
+from s3_sync.state.left_segments import SCHEMA as SEGMENTS_SCHEMA
 
 Item = TypeVar("Item")
 
@@ -27,8 +29,9 @@ class JournalEdit:
         self._path = path
 
     def retry(self, mapping: str, names: Sequence[str], now: float) -> int:
-        """Make failures due now, including quarantined ones, expired copies that could not be deleted, and
-        the metadata of the container, whose name is empty; returns their number."""
+        """Make failures due now, including quarantined ones, expired copies and segments that could not be
+        deleted, the latter by their paths, and the metadata of the container, whose name is empty; returns
+        their number."""
 
         def change(db: sqlite3.Connection, name: str) -> int:
             found = db.execute(
@@ -40,6 +43,11 @@ class JournalEdit:
                 "UPDATE expiries SET next_try = min(next_try, ?)"
                 " WHERE mapping = ? AND name = ? AND attempts > 0",
                 (now, mapping, name),
+            ).rowcount
+            container, _, segment = name.partition("/")
+            found += db.execute(
+                f"UPDATE left_segments SET due = min(due, ?) WHERE {FAILED} AND container = ? AND name = ?",
+                (now, mapping, container, segment),
             ).rowcount
             if not name:
                 found += db.execute(
@@ -71,6 +79,7 @@ class JournalEdit:
             db = sqlite3.connect(self._path, timeout=10)
             try:
                 db.execute("PRAGMA synchronous = FULL")
+                db.executescript(SEGMENTS_SCHEMA)  # which journals of earlier versions do not have
                 for start in range(0, len(items), BATCH_SIZE):
                     with db:
                         changed += sum(change(db, item) for item in items[start : start + BATCH_SIZE])

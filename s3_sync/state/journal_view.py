@@ -16,6 +16,9 @@ from s3_sync.state.container_records import ContainerRecord
 from s3_sync.state.delete_count import META_KEY, DeleteCount, read_count
 from s3_sync.state.expiries import Entry, Expiry
 from s3_sync.state.journal import QUARANTINE, RETRY, WAITING, DueRange, Unsettled
+from s3_sync.state.left_segments import COLUMNS as SEGMENT_COLUMNS
+from s3_sync.state.left_segments import FAILED as FAILED_SEGMENTS
+from s3_sync.state.left_segments import Entry as SegmentEntry
 from s3_sync.state.resets import COLUMNS, ResetRange
 
 _UNSETTLED = (
@@ -40,7 +43,8 @@ class FailureCounts:
     ``retrying_size``: bytes of retried objects.
     ``expiring``: expired copies that could not be deleted.
     ``metadata``: 1 if the container's own metadata cannot be sent.
-    ``reasons``: number by reason, including ``expiring`` and ``metadata``.
+    ``segments``: segments left behind at another Swift that could not be deleted.
+    ``reasons``: number by reason, including ``expiring``, ``metadata`` and ``segments``.
     ``elsewhere``: failures because of segments in other containers, number by detail, which names the
     container; at most MAX_CONTAINERS.
     """
@@ -49,6 +53,7 @@ class FailureCounts:
     quarantined: int = 0
     expiring: int = 0
     metadata: int = 0
+    segments: int = 0
     retrying_size: int = 0
     oldest: str = ""
     oldest_delete: str = ""
@@ -92,13 +97,8 @@ class JournalView:
                 reasons[reason] = reasons.get(reason, 0) + number
             if state != QUARANTINE:
                 oldest[bool(deleted)] = min(oldest[bool(deleted)] or first, first)
-        expiring = 0
-        for reason, number in self._all(
-            "SELECT reason, count(*) FROM expiries WHERE mapping = ? AND attempts > 0 GROUP BY reason",
-            mapping,
-        ):
-            expiring += number
-            reasons[reason] = reasons.get(reason, 0) + number
+        expiring = self._count_reasons("expiries WHERE mapping = ? AND attempts > 0", mapping, reasons)
+        segments = self._count_reasons(f"left_segments WHERE {FAILED_SEGMENTS}", mapping, reasons)
         container = self.container(mapping)
         if container.attempts:
             reasons[container.reason] = reasons.get(container.reason, 0) + 1
@@ -107,6 +107,7 @@ class JournalView:
             quarantined=count[QUARANTINE],
             expiring=expiring,
             metadata=int(container.attempts > 0),
+            segments=segments,
             retrying_size=size[RETRY],
             oldest=oldest[False],
             oldest_delete=oldest[True],
@@ -115,6 +116,13 @@ class JournalView:
             waiting_size=size[WAITING],
             elsewhere=self._elsewhere(mapping) if _ELSEWHERE in reasons else {},
         )
+
+    def _count_reasons(self, where: str, mapping: str, reasons: dict[str, int]) -> int:
+        """Count entries and add them to ``reasons``."""
+        found = self._all(f"SELECT reason, count(*) FROM {where} GROUP BY reason", mapping)
+        for reason, number in found:
+            reasons[reason] = reasons.get(reason, 0) + number
+        return sum(number for _, number in found)
 
     def _elsewhere(self, mapping: str) -> dict[str, int]:
         found = self._all(
@@ -146,6 +154,14 @@ class JournalView:
         """Return when the copy of a moved object must be deleted; None if it does not expire."""
         return next(iter(self._expiries("name = ?", mapping, name)), None)
 
+    def failed_segments(self, mapping: str) -> list[SegmentEntry]:
+        """Return the segments at another Swift that were left behind and could not be deleted, by place."""
+        rows = self._all(
+            f"SELECT {SEGMENT_COLUMNS} FROM left_segments WHERE {FAILED_SEGMENTS} ORDER BY container, name",
+            mapping,
+        )
+        return [SegmentEntry.of_row(row) for row in rows]
+
     def container(self, mapping: str) -> ContainerRecord:
         """Return what was last sent of the container's own metadata, and whether that fails now."""
         rows = self._all(f"SELECT {CONTAINER_COLUMNS} FROM containers WHERE mapping = ?", mapping)
@@ -156,6 +172,7 @@ class JournalView:
         rows = self._all(
             "SELECT mapping FROM unsettled UNION SELECT mapping FROM expiries"
             " UNION SELECT mapping FROM containers WHERE attempts > 0"
+            " UNION SELECT mapping FROM left_segments WHERE reason != ''"
         )
         return frozenset(mapping for (mapping,) in rows)
 

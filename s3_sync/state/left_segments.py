@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
+from typing import Any
 
 from s3_sync.state.journal_file import JournalFile
 
@@ -19,6 +20,9 @@ CREATE TABLE IF NOT EXISTS left_segments (
     PRIMARY KEY (mapping, container, name)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS left_segments_due ON left_segments (mapping, due);
 """
+#: of a mapping: those whose last attempt failed
+FAILED = "mapping = ? AND reason != ''"
+COLUMNS = "container, name, etag, due, attempts, reason, detail"
 _SAME = "mapping = ? AND container = ? AND name = ? AND etag = ?"
 
 
@@ -35,6 +39,11 @@ class LeftSegment:
     def place(self) -> tuple[str, str]:
         return self.container, self.name
 
+    @property
+    def path(self) -> str:
+        """How commands name it."""
+        return f"{self.container}/{self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -46,6 +55,11 @@ class Entry:
     attempts: int = 0
     reason: str = ""
     detail: str = ""
+
+    @classmethod
+    def of_row(cls, row: Sequence[Any]) -> Entry:
+        """``row``: the values of COLUMNS."""
+        return cls(LeftSegment(*row[:3]), *row[3:])
 
 
 class LeftSegments:
@@ -85,11 +99,11 @@ class LeftSegments:
     def due(self, mapping: str, now: float, limit: int, and_new: bool = False) -> list[Entry]:
         """Return entries that are due, longest waiting first. ``and_new``: and all that were never tried."""
         rows = self._file.all(
-            "SELECT container, name, etag, due, attempts, reason, detail FROM left_segments"
+            f"SELECT {COLUMNS} FROM left_segments"
             " WHERE mapping = ? AND (due <= ? OR (? AND attempts = 0)) ORDER BY due, container, name LIMIT ?",
             mapping, now, and_new, limit,
         )  # fmt: skip
-        return [Entry(LeftSegment(*row[:3]), *row[3:]) for row in rows]
+        return [Entry.of_row(row) for row in rows]
 
     def postponed(self, entry: Entry, now: float, reason: str = "", detail: str = "") -> Entry:
         """Return the entry after one more attempt, with the next one delayed by the backoff."""
@@ -98,9 +112,7 @@ class LeftSegments:
 
     def failing(self, mapping: str) -> int:
         """Count the entries whose last attempt failed."""
-        found = self._file.one(
-            "SELECT count(*) FROM left_segments WHERE mapping = ? AND reason != ''", mapping
-        )
+        found = self._file.one(f"SELECT count(*) FROM left_segments WHERE {FAILED}", mapping)
         return found[0] if found else 0
 
     def clock_set_back(self, mapping: str, now: float) -> None:

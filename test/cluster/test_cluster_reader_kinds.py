@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from urllib.parse import quote
 
 import pytest
 import swiftclient
@@ -13,6 +14,7 @@ from s3_sync.cluster.references import References
 from s3_sync.errors import LocalChanged, ObjectRefused
 from s3_sync.streams.reader import read_all
 from servers.local import Local, Open
+from servers.raw_swift import RawSwift
 
 BODY = bytes(n * 13 % 256 for n in range(200_000))
 
@@ -36,6 +38,20 @@ def test_open_of_symlink_reads_the_target_and_raises_if_it_changed(
     with pytest.raises(LocalChanged):
         found.body.rewind()
     client.delete_object(container_name, "target")
+    with pytest.raises(ObjectRefused) as caught:
+        opened("o")
+    assert caught.value.reason == "symlink_broken"
+
+
+@pytest.mark.parametrize("target", ["a%00b", "%FF", "n" * 1100])
+@pytest.mark.usefixtures("client")
+def test_link_to_a_name_that_no_object_can_have_is_broken(
+    local: Local, container_name: str, opened: Open, target: str
+) -> None:
+    """Not a sign that servers fail, of which users could write any number."""
+    RawSwift(local.cluster).put(
+        container_name, "o", b"", {"X-Symlink-Target": f"{quote(container_name)}/{target}"}
+    )
     with pytest.raises(ObjectRefused) as caught:
         opened("o")
     assert caught.value.reason == "symlink_broken"

@@ -209,6 +209,19 @@ def test_move_after_a_kill_loses_nothing(
     assert daemon.unsettled() == {}
 
 
+def test_object_larger_than_the_other_cluster_takes_is_on_record(
+    swift: SwiftCluster, shunted: SwiftCluster, new_daemon: NewDaemon
+) -> None:
+    """Its ``max_file_size`` is 8 MiB, as only its ``/info`` tells."""
+    pair = SwiftPair(RawSwift(swift), RawSwift(shunted, "test2:tester2")).create()
+    pair.put("fits", b"x")
+    pair.put("large", b"x" * ((8 << 20) + 1))
+    daemon = new_daemon(pair)
+    run(daemon, code=1)
+    assert pair.arrived() == ["fits"]
+    assert daemon.unsettled()["large"][:2] == ("quarantine", "too_large")
+
+
 def test_metadata_that_the_other_cluster_refuses_is_on_record(pair: SwiftPair, daemon: SyncDaemon) -> None:
     # with our marks, more than 4096 bytes
     headers = {f"X-Object-Meta-K{number:02}": "v" * 250 for number in range(16)}

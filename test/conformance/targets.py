@@ -7,11 +7,12 @@ so that a store that mends its ways fails a test here.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest.mock import patch
 
+from conformance.quirks import Quirks
 from s3_sync.config.credentials.azure import AzureCredentials
 from s3_sync.config.credentials.base import Credentials
 from s3_sync.config.credentials.kinds import KINDS, Kind
@@ -35,88 +36,13 @@ from s3_sync.providers.wrappers.retry import RetryPolicy
 from servers import azurite_package
 from servers.ceph_packages import missing
 from servers.fake_azure import ACCOUNT, KEY
+from servers.keystone import Keystone
+from servers.keystone_child import DOMAIN, PASSWORD, PROJECT
 from servers.swift_spec import TESTER, TESTER2
 from toy_provider.credentials import ToyCredentials
 
 #: patience for a store that is busy; tests inject no faults here
 RETRIES = RetryPolicy(attempts=3, base=0.1)
-
-
-@dataclass(frozen=True)
-class Quirks:
-    """``refused_names``: ids of names (see names.py) that the store does not take. ``renamed``: id -> what is
-    there after it said that it took the name, None for nothing at all."""
-
-    refused_names: frozenset[str] = frozenset()
-    renamed: Mapping[str, str | None] = field(default_factory=dict)
-    #: ids of names under which uploads cannot be begun, or that a listing of uploads gets wrong
-    unlisted_uploads: frozenset[str] = frozenset()
-    #: takes any secret, and any Content-MD5: what it got is compared with the answer's ETag only
-    checks_nothing: bool = False
-    #: operations whose If-Match is not looked at: get, copy, copy_part, complete
-    ignores_if_match: frozenset[str] = frozenset()
-    #: headers that are not kept with an object
-    lost_headers: frozenset[str] = frozenset()
-    #: underscores in metadata names become hyphens in multipart uploads
-    underscores_lost_in_parts: bool = False
-    #: bytes of user metadata
-    metadata_limit: int = 2048
-    #: an underscore in the name of metadata becomes a hyphen, also where a signature of version 2 is checked
-    hyphenates_metadata: bool = False
-    #: an object's name can go on, behind a slash, as another object's name
-    names_below_names: bool = True
-    #: only / delimits
-    only_slashes_delimit: bool = False
-    #: a start in the middle of what is rolled up leaves all of that out
-    forgets_group_of_start: bool = False
-    #: the ETag of a multipart upload becomes the MD5 of the whole object
-    forgets_parts: bool = False
-    #: parts that are not the last one can be of any size
-    small_parts: bool = False
-    #: a part cannot be replaced
-    parts_once: bool = False
-    #: a part of an upload that is not there brings an internal error
-    breaks_without_upload: bool = False
-    #: a part cannot be copied from an object
-    copies_no_parts: bool = False
-    #: nor from one in whose name something looks encoded
-    copies_no_encoded_parts: bool = False
-    #: all uploads seem to have begun at the same moment, years ago
-    constant_begin: bool = False
-    #: all buckets seem to be created at the same moment, years ago
-    constant_creation: bool = False
-    #: takes STANDARD_IA, and tells it
-    storage_classes: bool = True
-    #: has none, and is not asked for one
-    ignores_storage_classes: bool = False
-    #: what turns out when conditions of writes are tried: If-None-Match, If-Match
-    conditions: tuple[bool, bool] = (True, True)
-    #: takes a checksum that comes behind the body
-    takes_trailers: bool = True
-    #: has rules that make objects expire
-    expires: bool = True
-    #: does not give the bytes of what is in GLACIER
-    archives: bool = True
-    #: has multipart uploads
-    parts: bool = True
-    #: manifests are objects beside the others
-    stores_manifests: bool = True
-    #: a bucket that is missing is made with its first object, and an empty one until then
-    creates_buckets: bool = False
-    #: ETags are the store's own, and differ from one write to the next; the MD5 is a property beside them
-    opaque_etags: bool = False
-    #: uploads are begun at the store, which lists those that are not complete
-    lists_uploads: bool = True
-    #: sorts by UTF-16, so characters above U+FFFF come before some others
-    sorts_utf16: bool = False
-    #: what it sends of a range outside of the object contradicts itself
-    breaks_ranges: bool = False
-    #: names of a class that is not the usual one, and of an archive
-    classes: tuple[str, str] = ("STANDARD_IA", "GLACIER")
-    #: values of metadata that come back as others: ids of VALUES in test_metadata.py
-    changed_values: Mapping[str, str] = field(default_factory=dict)
-    #: check of ``swift-s3-verify`` -> what it finds beside what the credentials say of the store
-    found: Mapping[str, Finding] = field(default_factory=dict)
 
 
 #: what the credentials say about each store, or about one target
@@ -185,11 +111,25 @@ _AZURE = Quirks(
         ),
     },
 )
+#: Swift's own API
+_NATIVE = Quirks(
+    parts=False,
+    stores_manifests=False,
+    creates_buckets=True,
+    conditions=(True, False),
+    ignores_storage_classes=True,
+    archives=False,
+    expires=False,
+    metadata_limit=4096,
+    changed_values={"outer blanks": "outer"},
+    found={"kinds of metadata": Finding("value, outer blanks: changed by a PUT", noted=True)},
+)
 
 QUIRKS: dict[str, Quirks] = {
     "azure": _AZURE,
     "azurite": replace(_AZURE, sorts_utf16=True, breaks_ranges=True),
     "memory": Quirks(),
+    "toy": Quirks(),
     "swift": Quirks(
         underscores_lost_in_parts=True,
         constant_creation=True,
@@ -199,19 +139,9 @@ QUIRKS: dict[str, Quirks] = {
         conditions=(True, False),
         found={"size of metadata": _MORE_METADATA},
     ),
-    # Swift's own API
-    "swift-native": Quirks(
-        parts=False,
-        stores_manifests=False,
-        creates_buckets=True,
-        conditions=(True, False),
-        ignores_storage_classes=True,
-        archives=False,
-        expires=False,
-        metadata_limit=4096,
-        changed_values={"outer blanks": "outer"},
-        found={"kinds of metadata": Finding("value, outer blanks: changed by a PUT", noted=True)},
-    ),
+    "swift-native": _NATIVE,
+    "keystone-native": _NATIVE,
+    "nodes-native": _NATIVE,
     "moto": Quirks(
         refused_names=frozenset({"newline"}),
         checks_nothing=True,
@@ -273,6 +203,10 @@ QUIRKS: dict[str, Quirks] = {
 }
 
 
+def quirks_of(target_id: str) -> Quirks:
+    return QUIRKS.get(target_id) or QUIRKS[target_id.partition("-")[0]]
+
+
 @dataclass(frozen=True)
 class Target:
     """``build`` gives a provider for these credentials."""
@@ -284,7 +218,7 @@ class Target:
 
     @property
     def quirks(self) -> Quirks:
-        return QUIRKS.get(self.id) or QUIRKS[self.store]
+        return quirks_of(self.id)
 
     def provider(self, **changes: Any) -> Provider:
         return self.build(self.credentials.model_copy(update=changes))
@@ -332,7 +266,14 @@ def _ways_to_ceph() -> tuple[str, ...]:
     return ("ceph", "ceph-sdk", "ceph-v2") if os.environ.get("TEST_CEPH") == "all" else ("ceph",)
 
 
+def native_stores() -> tuple[str, ...]:
+    """Swifts by their own API. One with Keystone, and one of three nodes, only for ``bin/test swifts``."""
+    others = ("keystone-native", "nodes-native") if os.environ.get("TEST_SWIFTS") == "all" else ()
+    return ("swift-native", *others)
+
+
 NOBODY = S3Credentials(identity="nobody", secret=Secret("nothing"))
+NATIVE = native_stores()
 #: every store, behind the wrapper, and by every way of sending
 STORES = (
     "memory",
@@ -341,7 +282,7 @@ STORES = (
     "toy",
     "swift",
     "swift-sdk",
-    "swift-native",
+    *NATIVE,
     "moto",
     "moto-sdk",
     "moto-v2",
@@ -356,9 +297,19 @@ ONE_WAY = tuple(store for store in STORES if not store.endswith(("-sdk", "-v2"))
 #: those that are reached over the network
 REMOTE = tuple(store for store in STORES if not store.startswith(("memory", "toy")))
 #: those with the S3 API
-S3 = tuple(store for store in REMOTE if store not in ("swift-native", "azure", "azurite"))
+S3 = tuple(store for store in REMOTE if store not in (*NATIVE, "azure", "azurite"))
 #: those with multipart uploads, and stored manifests
-IN_PARTS = tuple(store for store in STORES if store != "swift-native")
+IN_PARTS = tuple(store for store in STORES if store not in NATIVE)
+
+
+def _login_at(server: Any) -> SwiftCredentials:
+    if isinstance(server, Keystone):
+        project = {"project_name": PROJECT, "project_domain_name": DOMAIN, "user_domain_name": DOMAIN}
+        login = {"auth_type": "keystone_v3", "region": "north", "identity": "mover", **project}
+        return SwiftCredentials(provider="swift", endpoint=server.url, secret=Secret(PASSWORD), **login)
+    return SwiftCredentials(
+        provider="swift", endpoint=server.auth_url, identity=TESTER2.name, secret=Secret(TESTER2.key)
+    )
 
 
 def target_of(target_id: str, server: Any) -> Target:
@@ -369,10 +320,7 @@ def target_of(target_id: str, server: Any) -> Target:
     if store == "memory":
         return Target(target_id, store, NOBODY, _memory(variant))
     if variant == "native":
-        native = SwiftCredentials(
-            provider="swift", endpoint=server.auth_url, identity=TESTER2.name, secret=Secret(TESTER2.key)
-        )
-        return Target(target_id, store, native, lambda given: SwiftProvider(given, connections=8))
+        return Target(target_id, store, _login_at(server), lambda given: SwiftProvider(given, connections=8))
     if store.startswith("azur"):
         azure = AzureCredentials(
             provider="azure",

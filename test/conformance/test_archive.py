@@ -7,7 +7,7 @@ import time
 import pytest
 
 from conformance.samples import put, read
-from conformance.targets import QUIRKS, STORES, Target
+from conformance.targets import STORES, Target, quirks_of
 from s3_sync.config.credentials.s3_dialects import CLONE
 from s3_sync.errors import Archived, NotFound, NotSupported
 from s3_sync.model.keys import KeyNamer
@@ -15,7 +15,7 @@ from s3_sync.model.objects import ObjectMeta
 from s3_sync.providers.base import Bucket, Provider, Retrieval, WriteOptions
 
 DAY = 86400
-ARCHIVING = [store for store in STORES if getattr(QUIRKS.get(store.partition("-")[0]), "archives", True)]
+ARCHIVING = [store for store in STORES if quirks_of(store).archives]
 #: what is retrieved goes back by itself
 FOR_SOME_DAYS = [store for store in ARCHIVING if not store.startswith("azur")]
 

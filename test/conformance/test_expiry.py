@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from conformance.conftest import BUCKET
-from conformance.targets import QUIRKS, STORES, Target
+from conformance.targets import STORES, Target, quirks_of
 from s3_sync.errors import NotSupported
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import Bucket, Provider
 
-EXPIRING = [store for store in STORES if getattr(QUIRKS.get(store.partition("-")[0]), "expires", True)]
+EXPIRING = [store for store in STORES if quirks_of(store).expires]
 
 
 def test_set_expiry_rule_returns_whether_it_changed_the_bucket(bucket: Bucket, target: Target) -> None:

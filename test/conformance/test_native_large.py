@@ -9,8 +9,7 @@ from uuid import uuid4
 import pytest
 
 from conformance.samples import md5, read, sample
-from s3_sync.config.credentials.swift import SwiftCredentials
-from s3_sync.config.secret import Secret
+from conformance.targets import NATIVE, target_of
 from s3_sync.errors import NotFound, PreconditionFailed, RemoteUnavailable, SegmentChanged
 from s3_sync.largeobject.manifest import Manifest, Segment, joined_etag
 from s3_sync.largeobject.naming import Named
@@ -21,27 +20,22 @@ from s3_sync.model.segment_names import SegmentNamer
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket, Provider, WriteOptions
 from s3_sync.providers.memory_swift import MemorySwift
-from s3_sync.providers.swift.provider import SwiftProvider
 from s3_sync.providers.wrappers.adaptive_throttle import AdaptiveThrottle, ThrottledProvider
 from s3_sync.providers.wrappers.bulkhead import Bulkhead, BulkheadPolicy, BulkheadProvider
 from s3_sync.providers.wrappers.instrument import InstrumentedProvider, Observer
 from s3_sync.providers.wrappers.retry import RetryingProvider, RetryPolicy
 from s3_sync.streams.reader import BytesBody
-from servers.swift_spec import TESTER2
 
-STORES = ("memory", "memory-wrapped", "swift")
+STORES = ("memory", "memory-wrapped", *NATIVE)
 VERSION, LATER = Timestamp.parse("1400000000.12345"), Timestamp.parse("1500000000.00000")
 A, B = sample(70_000), sample(300, 1)
 
 
 @pytest.fixture(scope="session", params=STORES)
 def provider(request: pytest.FixtureRequest) -> Iterator[Provider]:
-    if request.param == "swift":
-        endpoint = request.getfixturevalue("swift").auth_url
-        credentials = SwiftCredentials(
-            provider="swift", endpoint=endpoint, identity=TESTER2.name, secret=Secret(TESTER2.key)
-        )
-        found: Provider = SwiftProvider(credentials, connections=4)
+    if request.param in NATIVE:
+        server = request.getfixturevalue(request.param.removesuffix("-native"))
+        found = target_of(request.param, server).provider()
     else:
         found = MemorySwift()
         if request.param == "memory-wrapped":

@@ -37,6 +37,27 @@ RIGHTS = (
         "test/cluster/test_swift_links.py",
     ),
     Mutant(
+        "no link among the segments of a DLO is followed at another Swift",
+        "providers/swift/reads.py",
+        '        if target := response.headers.get("x-object-manifest"):',
+        '        if False and (target := response.headers.get("x-object-manifest")):',
+        "test/cluster/test_swift_rights.py",
+    ),
+    Mutant(
+        "large objects at another Swift are read from the mapping's containers only",
+        "model/segment_names.py",
+        "            return remote.startswith(self.prefix)",
+        "            return True",
+        "test/cluster/test_swift_rights.py",
+    ),
+    Mutant(
+        "a DLO that is refused does not keep others' segments at the store",
+        "sync/lifecycle/left_segments.py",
+        "        except ObjectRefused:",
+        "        except NotFound:",
+        f"{_SYNC}/lifecycle/test_left_segments.py",
+    ),
+    Mutant(
         "only a link to the same target is the copy of a link",
         "transfer/decide.py",
         "    if local.meta.link != remote.meta.link:",

@@ -10,6 +10,7 @@ from mutants.mutant import Mutant
 from mutants.rights import RIGHTS
 from mutants.shards import SHARDS
 from mutants.shunt import SHUNT
+from mutants.swift import SWIFT
 from mutants.verify import VERIFY
 
 _SYNC = "test/unit/sync"
@@ -197,7 +198,7 @@ MUTANTS = (
     Mutant(
         "the store is asked after it has taken the bytes",
         "sync/rows/handler.py",
-        "self._release.release(state, local.info, remote if outcome is _PRESENT else None, large)",
+        "self._release.release(state, local.info, remote if outcome is PRESENT else None, large)",
         "self._release.release(state, local.info, remote, large)",
         f"{_SYNC}/lifecycle/test_release.py",
     ),
@@ -382,6 +383,7 @@ MUTANTS = (
         f"{_SYNC}/test_container_crawl.py",
     ),
     *LOGINS,
+    *SWIFT,
     *SHUNT,
     *VERIFY,
     *AZURE,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -50,6 +51,8 @@ class Faults:
     gate: threading.Event | None = None
     #: path of the account's storage URL, up to the account
     prefix: str = "/v1"
+    #: make ``/c/o`` of ``/c/a/../o``, as some proxies do
+    dots: bool = False
     #: name no expiry, as some servers do
     no_expiry: bool = False
 
@@ -156,7 +159,8 @@ class _Handler(BaseHTTPRequestHandler):
         if url.path in LOGINS:
             self._log_in(url.path)
         else:
-            self._answer_below_account(unquote(url.path))
+            path = posixpath.normpath(url.path) if self.swift.faults.dots else url.path
+            self._answer_below_account(unquote(path))
 
     def respond(self, status: int, body: bytes = b"", **headers: str) -> None:
         """Names of headers have ``_`` for ``-``."""
@@ -260,6 +264,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self.respond(403, page, Content_Type="text/html")
         body = self._body() if late is None else late
         container, _, name = below.partition("/")
+        if not below:
+            return self.respond(204)
         if self.command == "PUT" and not name:
             self.swift.containers.add(container)
             return self.respond(201)

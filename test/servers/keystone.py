@@ -25,7 +25,7 @@ from servers.server import Server
 from servers.swift import SwiftCluster
 from servers.swift_spec import PIPELINE
 
-#: Swift's middlewares for Keystone's tokens; they cache none, so that a revoked one is refused at once
+#: Swift's middlewares for Keystone's tokens
 _FILTERS = """
 [filter:authtoken]
 paste.filter_factory = keystonemiddleware.auth_token:filter_factory
@@ -38,7 +38,8 @@ project_name = service
 user_domain_id = default
 project_domain_id = default
 delay_auth_decision = true
-token_cache_time = -1
+token_cache_time = {remembered}
+memcache_use_advanced_pool = false
 service_token_roles_required = true
 
 [filter:keystoneauth]
@@ -61,12 +62,15 @@ class Keystone(Server):
     def url(self) -> str:
         return f"http://{self._ports[0].ip}:{self._ports[0].port}"
 
-    def swift(self) -> SwiftCluster:
-        """A cluster, not yet started, of which this Keystone's catalogue then tells."""
+    def swift(self, remembered: int = -1) -> SwiftCluster:
+        """A cluster, not yet started, of which this Keystone's catalogue then tells.
+
+        ``remembered``: for how many seconds it does not ask about a token again; -1: it always asks, so that
+        a revoked one is refused at once."""
         pipeline = [name for name in PIPELINE if name not in ("s3api", "tempauth")]
         place = pipeline.index("staticweb")
         pipeline[place:place] = ["authtoken", "keystoneauth"]
-        extra = _FILTERS.format(url=self.url, password=PASSWORD)
+        extra = _FILTERS.format(url=self.url, password=PASSWORD, remembered=remembered)
         return SwiftCluster(proxy_pipeline=[*pipeline, "proxy-logging"], proxy_extra=extra)
 
     def tell_of(self, cluster: SwiftCluster) -> None:

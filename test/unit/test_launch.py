@@ -24,6 +24,23 @@ launch.sync()
 """
 
 
+#: the program's modules, imported as it does that
+IMPORTED = """
+import gc
+from s3_sync import launch
+
+with launch._without_collections():
+    import s3_sync.sync.main
+    print(gc.isenabled(), gc.get_freeze_count())
+print(gc.isenabled(), gc.get_freeze_count() > 10_000)
+"""
+
+
+def test_garbage_collection_leaves_imported_modules_alone() -> None:
+    found = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines() == ["False 0", "True True"]
+
+
 def test_sighup_during_start_does_not_end_the_process(tmp_path: Path) -> None:
     config = tmp_path / "sync.json"
     config.write_text("[]")

@@ -13,6 +13,7 @@ from s3_sync.admin.failures import (
     EXPIRY,
     LASTING,
     METADATA,
+    SEGMENT,
     Failure,
     FailureFilter,
     Version,
@@ -40,7 +41,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--state",
         default="",
-        choices=(RETRY, QUARANTINE, EXPIRY, METADATA),
+        choices=(RETRY, QUARANTINE, EXPIRY, METADATA, SEGMENT),
         help="only objects in this state",
     )
     parser.add_argument(

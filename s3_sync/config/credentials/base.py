@@ -156,6 +156,10 @@ class Credentials(FileModel):
         """An endpoint that may be this Swift cluster's own; None if it cannot be."""
         return self.endpoint
 
+    def may_share_account(self, other: Credentials) -> bool:
+        """Whether a bucket may be the bucket of that name that the others' account has."""
+        return self.throttle_key == other.throttle_key
+
     def may_hold_account(self, account: str) -> bool:
         """Whether the buckets may be the containers of this account, if the store is this cluster."""
         return True

@@ -24,6 +24,8 @@ _OPTIONAL: dict[AuthType, tuple[str, ...]] = {
     "keystone_v3": ("region", "endpoint_type"),
     "keystone_v3_application_credential": ("user_name", "user_domain_name", "region", "endpoint_type"),
 }
+#: two logins of this kind are for one account if they name the same project
+_NAMES_PROJECT = ("keystone_v2", "keystone_v3")
 _OF_SOME = {name for names in (*_REQUIRED.values(), *_OPTIONAL.values()) for name in names}
 #: maximum length of a container's name in bytes of UTF-8
 _MAX_CONTAINER = 256
@@ -71,10 +73,12 @@ class SwiftCredentials(Credentials):
     @property
     def store_id(self) -> str:
         """As of every store, without the version of Keystone's API; regions are stores of their own."""
+        return f"{self._service}/{self.region}" if self.region else self._service
+
+    @property
+    def _service(self) -> str:
         found = super().store_id
-        if self.uses_keystone:
-            found = found.removesuffix("/v3").removesuffix("/v2.0")
-        return f"{found}/{self.region}" if self.region else found
+        return found.removesuffix("/v3").removesuffix("/v2.0") if self.uses_keystone else found
 
     @property
     def account(self) -> str:
@@ -100,6 +104,20 @@ class SwiftCredentials(Credentials):
     @property
     def throttle_key(self) -> tuple[str, str | None]:
         return self.store_id, self.account
+
+    def may_share_account(self, other: Credentials) -> bool:
+        """Which account Keystone names is not known before; TempAuth puts a prefix before the user's."""
+        if not isinstance(other, SwiftCredentials) or self._service != other._service:
+            return False
+        if self.region is not None and other.region is not None and self.region != other.region:
+            return False
+        one, two = self.remote_account, other.remote_account
+        if one is not None and two is not None:
+            return one == two
+        if self.uses_keystone or other.uses_keystone:
+            same_kind = one is two is None and self.auth_type == other.auth_type
+            return not (same_kind and self.auth_type in _NAMES_PROJECT) or self.account == other.account
+        return self.account.endswith(other.account) or other.account.endswith(self.account)
 
     def may_hold_account(self, account: str) -> bool:
         return self.remote_account in (None, account)

@@ -9,6 +9,7 @@ from s3_sync.errors import (
     AccessDenied,
     CopyUnproven,
     NotFound,
+    ObjectRefused,
     RemoteError,
     RemoteUnavailable,
     Throttled,
@@ -111,6 +112,8 @@ def odd_refusal(function: Callable[[], object]) -> str:
         function()
     except CopyUnproven as error:
         return str(error)
+    except ObjectRefused as error:
+        return f"refused ({error.reason})"
     except RemoteError as error:
         if not error.status:  # no connection
             raise

@@ -32,14 +32,15 @@ class Unreadable(ResponseParserError):
 
 
 class Document:
-    """A parsed document: ``root``, and ``text`` of its elements with the original characters restored."""
+    """A parsed document: ``root``, and ``text`` of its elements with the original characters restored.
+    ``restored``: does that to a text."""
 
     def __init__(self, root: Element, restore: Callable[[str], str] = str) -> None:
         self.root = root
-        self._restore = restore
+        self.restored = restore
 
     def text(self, element: Element) -> str:
-        return self._restore(element.text or "")
+        return self.restored(element.text or "")
 
     def must_be(self, name: str) -> None:
         """Raises Unreadable if the root has another name, such as that of a portal's or proxy's page."""

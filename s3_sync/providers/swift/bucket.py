@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NoReturn
 
-from s3_sync.errors import InvalidRequest, NotSupported, PreconditionFailed
+from s3_sync.errors import NotSupported, PreconditionFailed
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
 from s3_sync.model.segment_names import SegmentNamer
@@ -27,13 +27,22 @@ from s3_sync.providers.swift.link_writes import LinkWriter
 from s3_sync.providers.swift.links import Links
 from s3_sync.providers.swift.listing import Lister
 from s3_sync.providers.swift.reads import Reader
+from s3_sync.providers.swift.told_limits import refusal_explained
 from s3_sync.providers.swift.transport import SwiftTransport
 from s3_sync.providers.swift.writes import Writer
 from s3_sync.streams.reader import Body
 
 _WHOLE = GetOptions()
-#: Swift's defaults (swift.common.constraints)
-LIMITS = Limits(max_name=1024, max_metadata=4096, metadata_items=ItemLimits())
+#: more than any cluster's max_file_size, which the cluster itself checks before it takes a byte
+_ANY_SIZE = 2**62
+#: Swift's defaults (swift.common.constraints) of what costs nothing to check
+LIMITS = Limits(
+    max_name=1024,
+    max_metadata=4096,
+    metadata_items=ItemLimits(),
+    max_put=_ANY_SIZE,
+    max_copy=_ANY_SIZE,
+)
 
 
 class SwiftBucket:
@@ -87,8 +96,10 @@ class SwiftBucket:
     def put_object(self, name: str, body: Body, options: PutOptions) -> PutResult:
         if options.if_match is not None:
             raise NotSupported("Swift has no If-Match for a PUT")
-        if options.size > self.limits.max_put:
-            raise InvalidRequest(f"{options.size} bytes in one PUT", code="EntityTooLarge")
+        with refusal_explained(self._transport, self, name, options.meta, options.size):
+            return self._put_object(name, body, options)
+
+    def _put_object(self, name: str, body: Body, options: PutOptions) -> PutResult:
         if options.meta.link is not None:
             return self._link_writer.put(self.namer.key(name), options.meta.link, options)
         if (target := options.meta.marks.get("x-object-manifest")) is not None:
@@ -103,7 +114,8 @@ class SwiftBucket:
             raise PreconditionFailed(f"{name} has ETag {current.etag}, expected {if_match}", status=412)
         if meta.link != current.meta.link:
             raise PreconditionFailed(f"{name} leads to {current.meta.link}, not {meta.link}", status=412)
-        self.writer.post(key, meta, current, is_static(headers))
+        with refusal_explained(self._transport, self, name, meta, current.size):
+            self.writer.post(key, meta, current, is_static(headers))
 
     def retrieve_object(self, name: str, days: int, tier: str) -> NoReturn:
         self.head_object(name)

@@ -24,6 +24,8 @@ from s3_sync.providers.swift.links import MARK as LINK_MARK
 
 TIMESTAMP = "X-Timestamp"
 _SECONDS = re.compile(r"[0-9]{1,18}")
+#: seconds by which the clocks of two clusters may differ
+_CLOCKS = 86400.0
 #: marks of which Swift itself has a header, which says the same
 _NATIVE = "x-static-large-object"
 
@@ -87,12 +89,12 @@ def object_info(
     etag = unquoted(found.get("etag", ""))
     meta = _meta(place, found, etag, segments)
     plain = not is_static(headers) and "x-object-manifest" not in found
-    mark = meta.marks.get("swift-etag", "")
+    digests = (etag, meta.marks.get("swift-etag", "")) if plain else ()
     return ObjectInfo(
         name=name,
         size=size,
         etag=etag,
-        md5=mark if is_md5(mark) else etag if plain and is_md5(etag) else None,
+        md5=next(filter(is_md5, digests), None),
         last_modified=_date(found.get("last-modified", "")),
         meta=meta,
         x_timestamp=_timestamp(found.get("x-timestamp", "")),
@@ -112,7 +114,7 @@ def _remote_target(target: str, segments: SegmentNamer | None) -> str:
 
 
 def _local_target(target: str, segments: SegmentNamer | None) -> str:
-    container, slash, prefix = unquote(target).lstrip("/").partition("/")
+    container, slash, prefix = target.partition("/")
     return f"{container if segments is None else segments.local(container)}{slash}{prefix}"
 
 
@@ -129,17 +131,27 @@ def _meta(place: Place, found: Mapping[str, str], etag: str, segments: SegmentNa
         else:
             user[name] = value
     marks.pop(LINK_MARK, None)  # part of the link
-    if writer_of(marks.pop("swift-copy", ""), place.container, place.key) is None:
+    copied_here = writer_of(marks.pop("swift-copy", ""), place.container, place.key) is not None
+    if not copied_here or _is_too_new(marks, found):
         marks.pop("swift-timestamp", None)  # of another object, of which a client has made this one
+    target = unquote(found.get("x-object-manifest", "")).lstrip("/")
+    if target and _remote_target(marks.get("x-object-manifest", ""), segments) != target:
+        # a client there has written one of the two; the mark must not tell of other segments
+        marks["x-object-manifest"] = _local_target(target, segments)
     if "x-object-manifest" in marks:
         marks.pop(_NATIVE, None)  # a DLO that is stored as an SLO
     elif is_true(found.get(_NATIVE, "")):
         marks[_NATIVE] = "True"
-    elif found.get("x-object-manifest"):
-        marks["x-object-manifest"] = _local_target(found["x-object-manifest"], segments)
-    if found.get("x-object-manifest"):  # what it consists of now, and not when its manifest was written
+    if target:  # what it consists of now, and not when its manifest was written
         marks["swift-source-dlo-etag"] = etag
     return ObjectMeta(stored, user, marks)
+
+
+def _is_too_new(marks: Mapping[str, str], found: Mapping[str, str]) -> bool:
+    """Whether the version that a mark tells was not there yet when the object was written. Clients can write
+    marks, too, and no version that comes later could replace such an object."""
+    marked, written = _timestamp(marks.get("swift-timestamp", "")), _timestamp(found.get("x-timestamp", ""))
+    return marked is not None and written is not None and marked.seconds > written.seconds + _CLOCKS
 
 
 def _timestamp(text: str) -> Timestamp | None:

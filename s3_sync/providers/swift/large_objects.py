@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,8 @@ from s3_sync.providers.manifests import MAX_MANIFEST
 from s3_sync.providers.object_reads import translated
 from s3_sync.providers.store_limits import GIB, Limits
 from s3_sync.providers.swift.headers import Place
-from s3_sync.providers.swift.listing import MAX_ENTRIES, Lister, list_containers
+from s3_sync.providers.swift.listing import MAX_ENTRIES, Lister, list_below, list_containers
+from s3_sync.providers.swift.told_limits import told_limits
 from s3_sync.providers.swift.transport import SwiftTransport
 from s3_sync.streams.reader import CHUNK
 
@@ -50,7 +51,8 @@ class SwiftLargeObjects:
             smallest, most = int(slo.get("min_segment_size", 1)), int(slo["max_manifest_segments"])
         except (KeyError, TypeError, ValueError):
             return _LIMITS
-        return replace(_LIMITS, min_part=max(1, smallest), max_parts=most)
+        largest = min(_LIMITS.max_part, told_limits(self._transport.info()).max_put)
+        return replace(_LIMITS, min_part=max(1, smallest), max_part=largest, max_parts=most)
 
     def segments(self, container: str, needed: Timestamp | None = None) -> SwiftBucket:
         return self._container(self._namer.remote(container), needed)
@@ -70,12 +72,17 @@ class SwiftLargeObjects:
     def manifest(self, name: str) -> Manifest:
         headers, raw = self._read(Place(self._bucket.name, self._bucket.namer.key(name)))
         if is_true(headers.get("x-static-large-object", "")):
-            return Manifest.parse(raw)
+            manifest = Manifest.parse(raw)
+            for container in {segment.container for segment in manifest.segments}:
+                self._check_own(container)
+            return manifest
         target = headers.get("x-object-manifest")
         if not target:
             raise NotFound(f"{name} is no large object", status=404)
         container, prefix = place_of(target)
-        return Manifest.from_listing(container, [_entry(row) for row in self._rows(container, prefix)])
+        self._check_own(container)
+        rows = list_below(self._transport, container, prefix)
+        return Manifest.from_listing(container, [_entry(row) for row in rows])
 
     def containers(self) -> Sequence[str]:
         return [entry.name for entry in list_containers(self._transport)]
@@ -113,11 +120,11 @@ class SwiftLargeObjects:
                 return headers, b""
             return headers, _limited(what, response)
 
-    def _rows(self, container: str, prefix: str) -> Iterator[dict[str, Any]]:
-        lister, marker = self._lister(container), ""
-        while rows := lister.rows(ListQuery(prefix=prefix, limit=MAX_ENTRIES), marker):
-            yield from rows
-            marker = rows[-1]["name"]
+    def _check_own(self, container: str) -> None:
+        """Raise ObjectRefused for segments that no mapping has put there: whoever may write there can name
+        any object of the account, and our rights are more than theirs."""
+        if not self._namer.holds(container):
+            raise ObjectRefused("segments_elsewhere", f"segments are in {container} at the store")
 
     def _lister(self, container: str) -> Lister:
         return Lister(self._transport, container, KeyNamer.plain())

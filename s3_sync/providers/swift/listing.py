@@ -123,6 +123,14 @@ class Lister:
         return ListingUnusable(f"LIST {self._container}: {why[:300]}", status=200)
 
 
+def list_below(transport: SwiftTransport, container: str, prefix: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of all names with this prefix, as the server sends them."""
+    lister, marker = Lister(transport, container, KeyNamer.plain()), ""
+    while rows := lister.rows(ListQuery(prefix=prefix, limit=MAX_ENTRIES), marker):
+        yield from rows
+        marker = rows[-1]["name"]
+
+
 def list_containers(transport: SwiftTransport) -> Iterator[BucketEntry]:
     """Yield the containers of the account, until a page is empty."""
     marker = ""

@@ -9,7 +9,7 @@ from functools import partial
 from s3_sync.errors import InvalidRequest, PreconditionFailed, RemoteUnavailable
 from s3_sync.http.message import Headers
 from s3_sync.http.pool import Response
-from s3_sync.model.objects import GetOptions, ObjectInfo
+from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo
 from s3_sync.model.segment_names import SegmentNamer
 from s3_sync.providers.object_reads import (
     Extent,
@@ -22,6 +22,7 @@ from s3_sync.providers.object_reads import (
     read_extent,
     unquoted,
 )
+from s3_sync.providers.swift.dynamic import DynamicReader
 from s3_sync.providers.swift.headers import Place, object_info
 from s3_sync.providers.swift.links import ITSELF, Links, version_of
 from s3_sync.providers.swift.transport import SwiftTransport
@@ -41,6 +42,7 @@ class Reader:
         self._container = container
         self._links = links
         self._segments = segments
+        self._dynamic = DynamicReader(transport, segments or SegmentNamer("", container), self._open_segment)
         #: its objects are links to versions; as far as known
         self._has_versions = False
 
@@ -59,8 +61,27 @@ class Reader:
     def get(self, name: str, key: str, options: GetOptions) -> OpenObject:
         place = Place(self._container, key)
         response, extent = self._open(place, options)
-        length, byte_range, size = extent
-        info = self._info(name, place, response.headers, size)
+        info = self._info(name, place, response.headers, extent[2])
+        if target := response.headers.get("x-object-manifest"):
+            response.close()
+            return OpenObject(info, extent[1], self._dynamic.body(info, target, extent[1]))
+        return self._opened(place, info, options, response, extent)
+
+    def _open_segment(self, container: str, name: str, byte_range: ByteRange | None) -> OpenObject:
+        """Open a segment of a DLO. Raises PreconditionFailed if it is one itself."""
+        reader = Reader(self._transport, container, self._links, self._segments)
+        place, options = Place(container, name), GetOptions(byte_range)
+        response, extent = reader._open(place, options)
+        if "x-object-manifest" in response.headers:
+            response.close()
+            raise PreconditionFailed(f"segment {place.path} is a large object itself", status=412)
+        info = reader._info(name, place, response.headers, extent[2])
+        return reader._opened(place, info, options, response, extent)
+
+    def _opened(
+        self, place: Place, info: ObjectInfo, options: GetOptions, response: Response, extent: Extent
+    ) -> OpenObject:
+        length, byte_range, _ = extent
         same_version = GetOptions(options.byte_range, info.etag)
         reopen = partial(self._reopen, place, same_version, extent)
         return OpenObject(info, byte_range, OpenBody(f"GET {place.path}", response, length, reopen))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
-from s3_sync.errors import RemoteError, RemoteUnavailable
+from s3_sync.errors import InvalidRequest, NotFound, ObjectRefused, RemoteError, RemoteUnavailable
 from s3_sync.http.network import Network
 from s3_sync.http.pool import CONTINUE_WAIT, ConnectionPool, HttpError, Origin, Response
 from s3_sync.providers.clock_skew import StoreClock
@@ -29,8 +29,11 @@ PATIENCE = 10.0
 #: minimum bytes per read of an object that arrives fast, see ``Receiving``
 _GATHER = 256 * 1024
 _REFUSED = (401, 403)
+_READS = ("GET", "HEAD")
 #: end of a storage URL's path, below the root of the API
 _ACCOUNT = re.compile(r"/v1(\.0)?/.*")
+#: what is not for every server a part of a name, and a path that is then that of the account
+_DOTS, _WAY_OUT = re.compile(r"/\.{1,2}(/|$)"), "/.swift-s3-sync-nowhere/.."
 #: asks a cloud-shunt at the other side for what that cluster has, or has moved to a store that is no Swift,
 #: and not for what another Swift has, which may be this one
 HOP = ("X-Cloud-Sync-Shunt-Hop", "1")
@@ -62,6 +65,8 @@ class SwiftTransport:
         self._pools: dict[tuple[Origin, int], ConnectionPool] = {}
         self._patience = PATIENCE
         self._info: dict[str, Any] | None = None
+        #: whether something resolves dots in paths; None: unknown
+        self._resolves: bool | None = None
 
     def request(
         self,
@@ -80,8 +85,12 @@ class SwiftTransport:
 
         After a 401 or a 403 (Ceph's status for an expired token) the token is renewed, and the request sent
         again, unless bytes of the body have been read and it cannot be rewound. Raises the errors of
-        ``refusal``, and whatever ``body.read`` raises.
+        ``refusal``, and whatever ``body.read`` raises; ObjectRefused (``name_dots``) for a write to a name
+        that would be another one there, and NotFound for a read of it.
         """
+        if _DOTS.search(path) and path != _WAY_OUT and self._resolves_dots():
+            why = f"{method} {path}: something before the store takes the dots for a way to another path"
+            raise NotFound(why, status=404) if method in _READS else ObjectRefused("name_dots", why)
         what = f"{method} {path or 'the account'}"
         watched = body if body is None or isinstance(body, bytes) else RestartableBody(body)
         if size is None and body is not None:
@@ -113,6 +122,18 @@ class SwiftTransport:
             except (RemoteError, HttpError, ValueError):
                 return {}
         return self._info
+
+    def _resolves_dots(self) -> bool:
+        """Whether a proxy before the store makes ``/c/o`` of ``/c/a/../o``. Then users could name, by such
+        names, whatever our token may read and write. Raises RemoteError."""
+        if self._resolves is None:
+            try:
+                self.request("HEAD", _WAY_OUT).close()
+            except (NotFound, InvalidRequest):
+                self._resolves = False
+            else:
+                self._resolves = True
+        return self._resolves
 
     def _read_info(self) -> dict[str, Any]:
         token = self._session.token()
@@ -147,7 +168,7 @@ class SwiftTransport:
         return token
 
     def _send(self, request: _Request, token: Token) -> Response:
-        reads = request.method in ("GET", "HEAD")
+        reads = request.method in _READS
         headers = [("User-Agent", USER_AGENT), ("X-Auth-Token", token.value), HOP, *request.headers]
         if reads:  # the bytes must arrive as they are stored
             headers.append(("Accept-Encoding", "identity"))

@@ -50,7 +50,7 @@ class Pending:
             self.oldest = pending.oldest if self.oldest is None else min(self.oldest, pending.oldest)
         self.not_due += counts.not_due.objects
         self.unverified += counts.unverified.rows
-        self.retrying += troubles.retrying + troubles.expiring + troubles.metadata
+        self.retrying += troubles.retrying + troubles.expiring + troubles.metadata + troubles.segments
         self.quarantined += troubles.quarantined
         self.reasons.update(troubles.reasons)
         self.databases += len(backlog.databases)

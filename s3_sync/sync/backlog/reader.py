@@ -98,10 +98,10 @@ class MappingBacklog:
 
     @property
     def failing(self) -> int:
-        """Objects whose last attempt failed, including quarantined ones and expired copies, and the
-        container's metadata."""
-        troubles = self.troubles
-        return troubles.retrying + troubles.quarantined + troubles.expiring + troubles.metadata
+        """Objects whose last attempt failed, including quarantined ones and expired copies, segments that
+        were left behind, and the container's metadata."""
+        found = self.troubles
+        return found.retrying + found.quarantined + found.expiring + found.metadata + found.segments
 
     @property
     def errors(self) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from s3_sync.cluster.newest import Present
 from s3_sync.cluster.services import LocalObjects
 from s3_sync.config.settings import Mapping
 from s3_sync.daemon.delete_limiter import DeleteLimiter
-from s3_sync.errors import NotFound, RemoteError, SyncError
+from s3_sync.errors import NotFound, ObjectRefused, RemoteError, SyncError
 from s3_sync.largeobject.naming import Place
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.model.segment_names import source_of
@@ -223,7 +223,10 @@ class LeftSegmentCleaner:
         if not isinstance(state, Present) or not (target := state.headers.get("x-object-manifest")):
             return False
         here = self._local.segments.of(mapping.account, mapping.container, mapping.profile.segment_containers)
-        return original not in here.names(unquote(target))
+        try:
+            return original not in here.names(unquote(target))
+        except ObjectRefused:
+            return False  # it has got segments elsewhere: nobody else's may wait for that to change
 
     def _delete(self, entry: Entry, found: _Found) -> None:
         segment, limiter = entry.segment, self._remote.limiter

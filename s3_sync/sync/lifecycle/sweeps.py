@@ -101,10 +101,11 @@ class Sweeps:
         )
 
     def _mirrored(self) -> set[str]:
-        """The containers of the store to which mappings copy objects for their own sake."""
+        """The containers of the account to which mappings copy objects for their own sake, also by other
+        credentials that may be for it."""
         credentials = self._mapping.credentials
         return {
             each.bucket
             for each in self._context.settings.mappings
-            if not each.is_account and each.credentials.throttle_key == credentials.throttle_key
+            if not each.is_account and credentials.may_share_account(each.credentials)
         }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from s3_sync.config.settings import Mapping
-from s3_sync.model.outcomes import HELD, LARGE, NOT_DUE, Kind, Outcome
+from s3_sync.model.outcomes import HELD, LARGE, NOT_DUE, PRESENT, Kind, Outcome
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.state.journal import QUARANTINE, RETRY, DueRange, Settlement, Unsettled
@@ -115,7 +115,8 @@ class BatchRunner:
                 failed = 0
             return outcome
 
-        outcomes = self._deletes.run(self._deletes.select(rows), handle)
+        outcomes: dict[int, Outcome | None] = self._agreeing(rows, states, default)
+        outcomes.update(self._deletes.run(self._deletes.select(rows), handle))
         others = [row for row in rows if id(row) not in outcomes]
         stragglers = self.stragglers
         done = self._context.workers.map(
@@ -132,6 +133,21 @@ class BatchRunner:
                 result.complete = False
                 result.abandoned_from = min(row.rowid, result.abandoned_from or row.rowid)
         return result
+
+    def _agreeing(
+        self, rows: Sequence[Row], states: RemoteStates, default: RemoteState
+    ) -> dict[int, Outcome | None]:
+        """The rows that listings show to agree, by their ``id``: most, when many are compared. A thread for
+        each would cost several times as much."""
+        if self._context.halted(self._mapping) or self._gate.is_closed:
+            return {}
+        agrees, get = self._handler.agrees, states.get
+        found: dict[int, Outcome | None] = {
+            id(row): PRESENT for row in rows if agrees(row, get(row.name, default))
+        }
+        if found:
+            self._tally.handled()
+        return found
 
     def send_large(self, row: Row) -> Outcome:
         """Handle a row whose name the large-object lane has claimed, and record the outcome. Raises
@@ -159,7 +175,11 @@ class BatchRunner:
     ) -> None:
         """Write the outcomes to the journal. Only then may a cursor pass these rows. Raises StateError."""
         settlement = Settlement(later=list(later), looked_at=list(looked_at))
+        agreeing, is_waiting = 0, self._context.journal.has
         for row, outcome in result.done:
+            if outcome is PRESENT and not is_waiting(self._key, row.name):
+                agreeing += 1
+                continue
             if outcome.reason == LARGE:
                 log.debug("%s of %s: %s", row.name, self._mapping.label, outcome.detail)
                 settlement.deferred.append(_unsettled(row, outcome))
@@ -175,6 +195,8 @@ class BatchRunner:
             else:
                 self._log_failure(row, outcome)
                 settlement.failures.append(_unsettled(row, outcome))
+        if agreeing:
+            self._tally.add(PRESENT, agreeing)
         self._context.journal.settle(self._key, settlement, self._context.clock.now())
 
     def _log_failure(self, row: Row, outcome: Outcome) -> None:

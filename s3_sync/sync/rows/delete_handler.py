@@ -12,7 +12,7 @@ from s3_sync.config.settings import Mapping
 from s3_sync.daemon.delete_limiter import DeleteLimiter
 from s3_sync.errors import DeletesHeld, LocalBehind, LocalUnavailable, NotFound, ObjectRefused
 from s3_sync.model.objects import ObjectInfo, ObjectMeta
-from s3_sync.model.outcomes import DELETE_NOT_PROPAGATED, OWN_TOMBSTONE, SUPERSEDED, Kind, Outcome
+from s3_sync.model.outcomes import DELETE_NOT_PROPAGATED, OWN_TOMBSTONE, PRESENT, SUPERSEDED, Kind, Outcome
 from s3_sync.model.rows import Row
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket
@@ -21,8 +21,6 @@ from s3_sync.sync.rows.remote_state import LISTING_TIME_RESOLUTION, ListedState,
 from s3_sync.transfer.decide import has_manifest_mark, is_newer
 from s3_sync.transfer.native_copy import note_left_segments
 from s3_sync.transfer.upload_session import TransferContext
-
-_PRESENT = Outcome(Kind.PRESENT)
 
 
 class DeleteHandler:
@@ -53,7 +51,7 @@ class DeleteHandler:
         if not self._mapping.profile.propagate_delete:
             return Outcome(Kind.SKIPPED, DELETE_NOT_PROPAGATED)
         if known is Presumption.ABSENT or known == ListedState(None) or not self._can_hold(row.name):
-            return _PRESENT
+            return PRESENT
         return self._handle(row, known, on_proved)
 
     def _handle(self, row: Row, known: RemoteState, on_proved: Callable[[Row], None] | None) -> Outcome:
@@ -69,7 +67,7 @@ class DeleteHandler:
         )
         remote = self._head(row.name) if look else None
         if look and remote is None:
-            return _PRESENT  # another daemon, or an earlier attempt, has deleted it
+            return PRESENT  # another daemon, or an earlier attempt, has deleted it
         state = self._newest.of(self._mapping.account, self._mapping.container, row.name)
         if isinstance(state, Unknown):
             return self._unproven(row)
@@ -111,7 +109,7 @@ class DeleteHandler:
     def _unproven(self, row: Row) -> Outcome:
         """The outcome when the tombstone was reclaimed: the delete cannot be proved to be the last event."""
         if self._head(row.name) is None:
-            return _PRESENT
+            return PRESENT
         detail = "a delete is recorded, but no object server has its tombstone; the remote copy is kept"
         return Outcome(Kind.FAILED, "delete_unproven", detail)
 

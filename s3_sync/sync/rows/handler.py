@@ -31,6 +31,7 @@ from s3_sync.model.objects import ObjectInfo, ObjectMeta
 from s3_sync.model.outcomes import (
     EXCLUDED,
     NOT_DUE,
+    PRESENT,
     SEGMENT,
     SUPERSEDED,
     VANISHED,
@@ -57,7 +58,6 @@ from s3_sync.transfer.upload_session import Precondition, TransferContext
 
 log = logging.getLogger("s3-sync")
 
-_PRESENT = Outcome(Kind.PRESENT)
 _STORED = frozenset({Kind.COPIED, Kind.UPDATED, Kind.PRESENT})
 
 
@@ -116,6 +116,17 @@ class RowHandler:
 
         return self._guarded(row, act)
 
+    def agrees(self, row: Row, known: RemoteState) -> bool:
+        """Whether ``handle`` would return PRESENT for this row without any request, or waiting for a lock."""
+        return (
+            self._release is None
+            and not row.deleted
+            and self._is_listed(row, known)
+            and self._is_due(row.timestamp)
+            and (self._profile.exclude is None or not self._profile.exclude.match(row.name))
+            and self.names.is_free(row.name)
+        )
+
     def handle_claimed(self, row: Row) -> Outcome:
         """Like ``handle``, for a name that the caller has claimed and of whose key nothing is known."""
         return self._guarded(row, lambda: self._dispatch(row, Presumption.UNKNOWN, None))
@@ -163,7 +174,7 @@ class RowHandler:
         if self._release is not None and not self._release.is_current_for(row.timestamp):
             return Outcome(Kind.PENDING, NOT_DUE)
         if self._release is None and self._is_listed(row, known):
-            return _PRESENT
+            return PRESENT
         if known is Presumption.PROBABLY_ABSENT and row.metadata_changed:
             known = Presumption.UNKNOWN  # a POST: the bytes are most likely stored already
         if self._release is not None and isinstance(known, Presumption):
@@ -242,7 +253,7 @@ class RowHandler:
                 remote = self._head(row.name)  # a stored manifest must not be left behind
             outcome, large = self._act(source, local, remote)
         if self._release is not None and outcome.kind in _STORED:
-            self._release.release(state, local.info, remote if outcome is _PRESENT else None, large)
+            self._release.release(state, local.info, remote if outcome is PRESENT else None, large)
         return outcome
 
     def _is_current_row(self, row: Row, state: Present) -> bool:
@@ -281,7 +292,7 @@ class RowHandler:
         decision = self._rules.decide(info, remote, large)
         if decision is Decision.NOOP:
             written = large is not None and ensure_manifest(self._sending, large, remote)
-            return Outcome(Kind.UPDATED) if written else _PRESENT
+            return Outcome(Kind.UPDATED) if written else PRESENT
         # before new metadata, too: the store then copies the object, which is slow
         self._sending.ensure_inline(info.size)
         if remote is None:

@@ -30,6 +30,7 @@ _LAST = "\U0010fffd"
 MIN_LIST_RETRY_DELAY, LIST_RETRY_FACTOR, MAX_LIST_RETRY_DELAY = 60.0, 10.0, 3600.0
 #: object name of a HEAD that only tells whether the store answers; it need not exist
 PROBE_NAME = "swift-s3-sync"
+_NOT_LISTED = ListedState(None)
 #: topics of the log: the store refuses to list; a page is unusable
 _REFUSED, _PAGE = "refused", "page"
 
@@ -45,8 +46,8 @@ def look_up_remote(
     """
     states: dict[str, RemoteState] = dict.fromkeys(names, Presumption.UNKNOWN)
     longest = bucket.limits.max_key_bytes - len(bucket.namer.prefix.encode("utf-8"))
-    keys = sorted(key for name in states if len(key := name.encode("utf-8")) <= longest)
-    ordered = [key.decode("utf-8") for key in keys]
+    # strings sort by code point, which is the order of their UTF-8 bytes
+    ordered = sorted(name for name in states if len(name.encode("utf-8")) <= longest)
     position = 0
     after: str | None = None
     while len(ordered) - position >= MIN_NAMES_TO_LIST:
@@ -55,10 +56,10 @@ def look_up_remote(
         )
         if page is None:
             break
-        end = len(ordered) if page.next_after is None else bisect_right(keys, page.next_after.encode("utf-8"))
-        found = {info.name: ListedState(info, abs(bucket.clock_offset)) for info in page.objects}
-        for name in ordered[position:end]:
-            states[name] = found.get(name, ListedState(None))
+        end = len(ordered) if page.next_after is None else bisect_right(ordered, page.next_after)
+        states.update(dict.fromkeys(ordered[position:end], _NOT_LISTED))
+        offset = abs(bucket.clock_offset)
+        states.update((info.name, ListedState(info, offset)) for info in page.objects if info.name in states)
         settled = end - position
         position = max(position, end)
         after = page.next_after

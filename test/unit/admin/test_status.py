@@ -27,6 +27,7 @@ from s3_sync.state.checkpoint import StatusFiles
 from s3_sync.state.controls import Controls
 from s3_sync.state.journal import Settlement
 from s3_sync.state.journal_view import JournalView
+from s3_sync.state.left_segments import LeftSegment
 from s3_sync.sync.backlog.reader import BacklogReader
 from unit.sync.fake_node import Node, mapping
 from unit.sync.worlds import World
@@ -249,6 +250,26 @@ class TestFailures:
         [_, line] = output.console.file.getvalue().splitlines()
         assert line.split("\t")[8] == "when deletes are allowed"
         assert "--limit 0 shows all" in capsys.readouterr().err
+
+    def test_segment_that_could_not_be_deleted_is_listed_with_its_reason(self, world: World) -> None:
+        segments, now = world.node.journal.left_segments, world.node.clock.now()
+        segments.note(world.node.crawl.key, [LeftSegment("b_segments", "s/1", "0" * 32)], now)
+        [entry] = segments.due(world.node.crawl.key, now, 1)
+        assert look(world.node).segments == 0
+        failed_now = segments.postponed(entry, now, "remote_denied", "DELETE: 403")
+        segments.settle(world.node.crawl.key, [], [failed_now])
+        found = look(world.node)
+        assert (found.state, found.failing, found.reasons) == ("retrying", 1, {"remote_denied": 1})
+        seen = Seen(world.node)
+        [failure] = failures(site_of(seen), seen.mappings, FailureFilter(state="segment"))
+        assert (failure.name, failure.reason, failure.detail) == (
+            "b_segments/s/1",
+            "remote_denied",
+            "DELETE: 403",
+        )
+        assert failure.next_try == failed_now.due > now
+        assert retry(site_of(seen), seen.mappings, FailureFilter()) == 1
+        assert segments.due(world.node.crawl.key, now, 1)
 
     def test_forget_keeps_failures_of_versions_that_were_not_listed(self, world: World, seen: Seen) -> None:
         listed = [each.version for each in failures(site_of(seen), seen.mappings, FailureFilter(prefix="o"))]

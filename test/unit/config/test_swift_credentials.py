@@ -160,6 +160,32 @@ def test_accounts_and_regions_of_one_endpoint_have_progress_and_throttles_of_the
     assert len({each.credentials.throttle_key for each in different}) == len(different)
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({}, {"identity": "lab:another"}, True),
+        ({}, {"identity": "other:sync"}, False),
+        ({}, {"remote_account": "AUTH_lab"}, True),
+        ({}, {"remote_account": "AUTH_other"}, False),
+        ({"remote_account": "AUTH_lab"}, {"remote_account": "AUTH_lab", "identity": "other:sync"}, True),
+        ({"remote_account": "AUTH_lab"}, {"remote_account": "AUTH_x", "identity": "other:sync"}, False),
+        (V3, V3 | {"identity": "other"}, True),
+        (V3, V3 | {"project_name": "other"}, False),
+        (V3, V3 | {"region": "north"}, True),
+        (V3 | {"region": "south"}, V3 | {"region": "north"}, False),
+        (V3, V3 | {"remote_account": "AUTH_0123"}, True),
+        (V3 | {"remote_account": "AUTH_4567"}, V3 | {"remote_account": "AUTH_0123"}, False),
+        (V3, V2, True),
+        (APPLICATION, APPLICATION | {"identity": "another"}, True),
+        (APPLICATION, V3, True),
+        (V3, V3 | {"endpoint": "https://elsewhere:5000"}, False),
+    ],
+)
+def test_credentials_that_may_be_for_one_account_are_recognised(one: Any, other: Any, same: bool) -> None:
+    assert swift(**one).may_share_account(swift(**other)) is same
+    assert swift(**other).may_share_account(swift(**one)) is same
+
+
 def test_same_container_in_two_accounts_is_no_overlap_and_in_one_it_is() -> None:
     findings = Diagnostics()
     find_overlaps([mapping("a", "b"), mapping("c", "b", identity="other:sync")], findings)

@@ -23,6 +23,9 @@ EXPIRING = PLAIN.marked(x_delete_at="1000000100")
         (Lifetime(offset=5), PLAIN, None),
         (Lifetime(60, 5), EXPIRING, 1_000_000_105),
         (Lifetime(60, 5), PLAIN, 1_000_000_061),
+        # Swift keeps no later one, and a copy with another one would never be right
+        (Lifetime(offset=86400), PLAIN.marked(x_delete_at="9999999999"), 9_999_999_999),
+        (Lifetime(seconds=9_500_000_000), PLAIN, 9_999_999_999),
     ],
 )
 def test_delete_at_counts_from_expiry_or_date_of_the_object(

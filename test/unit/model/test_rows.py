@@ -28,39 +28,30 @@ def test_owns_row_of_a_handoff_is_false() -> None:
     assert not owns_row("obj0", None, 3)
 
 
-def record(**changed: object) -> dict[str, object]:
-    fields: dict[str, object] = {
-        "ROWID": 7,
-        "name": "über",
-        "created_at": "1402464677.04188",
-        "size": 3,
-        "content_type": "text/plain",
-        "etag": "900150983cd24fb0d6963f7d28e17f72",
-        "deleted": 0,
-        "storage_policy_index": 1,
-    }
-    return {**fields, **changed}
+def row_of(created_at: str = "1402464677.04188", deleted: int = 0) -> Row:
+    etag = "900150983cd24fb0d6963f7d28e17f72"
+    return Row.from_columns((7, "über", created_at, 3, "text/plain", etag, deleted, 1))
 
 
 def test_record_of_a_put_gives_row_without_metadata_change() -> None:
-    row = Row.from_record(record())
+    row = row_of()
     stamp = Timestamp.parse("1402464677.04188")
     assert row == Row(7, "über", stamp, stamp, 3, "text/plain", "900150983cd24fb0d6963f7d28e17f72", False, 1)
     assert not row.metadata_changed
 
 
 def test_record_of_a_post_gives_later_timestamp_of_older_data() -> None:
-    row = Row.from_record(record(created_at="1402464677.04188+0+186a0"))
+    row = row_of(created_at="1402464677.04188+0+186a0")
     assert row.data_timestamp.internal == "1402464677.04188"
     assert row.timestamp.internal == "1402464678.04188"
     assert row.metadata_changed
 
 
 def test_record_with_newest_content_type_gives_its_timestamp() -> None:
-    row = Row.from_record(record(created_at="1402464677.04188+186a0-2"))
+    row = row_of(created_at="1402464677.04188+186a0-2")
     assert row.timestamp.internal == "1402464678.04188"
 
 
 def test_record_of_a_tombstone_keeps_its_offset() -> None:
-    row = Row.from_record(record(created_at="1402464677.04188_2", deleted=1, storage_policy_index="0"))
-    assert (row.deleted, row.policy, row.timestamp.offset) == (True, 0, 2)
+    row = row_of(created_at="1402464677.04188_2", deleted=1)
+    assert (row.deleted, row.policy, row.timestamp.offset) == (True, 1, 2)

@@ -127,6 +127,13 @@ def test_check_listing_applies_the_authorization_to_dlos_only() -> None:
     check_listing(client.wants(), SLO, THERE)
 
 
+def test_dlo_of_unknown_segments_is_described_to_account_readers_only() -> None:
+    """Its size and ETag tell of objects that may be anybody's."""
+    lookup = Client(c=(200, "yes"), c_segments=(200, "yes")).wants()
+    assert status_of(lambda: check_listing(lookup, DLO, None)) == 403
+    check_listing(Client().wants(lambda request: None), DLO, None)
+
+
 def test_may_restore_of_an_oversized_object_needs_segment_container() -> None:
     large = ObjectInfo("o", MAX_FILE_SIZE + 1, meta=ObjectMeta())
     assert may_restore(Client(c_segments=(200, "yes")).wants(), large, frozenset())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from s3_sync.errors import StateError
 from s3_sync.state.expiries import Expiry
 from s3_sync.state.journal import QUARANTINE, RETRY, WAITING, Journal, Settlement, Unsettled
 from s3_sync.state.journal_edit import BATCH_SIZE, JournalEdit
+from s3_sync.state.left_segments import LeftSegment
 
 KEY = "AUTH_a/c#0123"
 
@@ -50,6 +52,22 @@ def test_retry_makes_the_named_failures_due_but_not_waiting_ones(journal: Journa
     assert due == {*names[1:], "q"}
     assert journal.due_objects("other", 60.0, 10) == []
     assert [entry.name for entry in journal.due_objects(KEY, 1e9, 10, WAITING)] == ["w"]
+
+
+def test_retry_of_a_segment_that_could_not_be_deleted_makes_it_due(journal: Journal, path: Path) -> None:
+    segments = [LeftSegment("b_segments", name, "0" * 32) for name in ("s/1", "s/2")]
+    journal.left_segments.note(KEY, segments, 50.0)
+    failed, in_use = journal.left_segments.due(KEY, 50.0, 2)
+    later = [journal.left_segments.postponed(failed, 50.0, "remote_denied"), replace(in_use, due=99.0)]
+    journal.left_segments.settle(KEY, [], later)
+    assert JournalEdit(str(path)).retry(KEY, ["b_segments/s/1", "b_segments/s/2"], 60.0) == 1
+    assert [each.segment for each in journal.left_segments.due(KEY, 60.0, 9)] == segments[:1]
+
+
+def test_retry_in_a_journal_without_the_table_of_segments_works(journal: Journal, path: Path) -> None:
+    journal.settle(KEY, Settlement(failures=[failure("a")]), 50.0)
+    journal._db.execute("DROP TABLE left_segments")
+    assert JournalEdit(str(path)).retry(KEY, ["a"], 60.0) == 1
 
 
 def test_retry_of_a_failed_expiry_makes_it_due(journal: Journal, path: Path) -> None:

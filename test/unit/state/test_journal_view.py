@@ -14,6 +14,7 @@ from s3_sync.errors import StateError
 from s3_sync.state.expiries import Expiry
 from s3_sync.state.journal import PRIMARY, QUARANTINE, RETRY, DueRange, Journal, Settlement, Unsettled
 from s3_sync.state.journal_view import FailureCounts, JournalView
+from s3_sync.state.left_segments import LeftSegment
 
 KEY = "AUTH_a/c#0123"
 
@@ -63,14 +64,22 @@ def test_view_gives_counts_entries_and_ranges_of_one_mapping(journal: Journal, v
         journal.expiries.note(KEY, Expiry(name, 5, "1", "1"))
     entry = journal.expiries.due(KEY, 5.0, 1000.0, 1)[0]
     journal.expiries.settle(KEY, [], [journal.expiries.failed(entry, 1000.0, "remote_denied", "no")])
+    segments = [LeftSegment("b_segments", name, "0" * 32) for name in ("s/1", "s/2", "s/3")]
+    journal.left_segments.note(KEY, segments, 5.0)
+    first, second, _ = journal.left_segments.due(KEY, 5.0, 3)
+    failed = journal.left_segments.postponed(first, 1000.0, "remote_denied", "not listed")
+    journal.left_segments.settle(KEY, [], [failed, replace(second, due=9.0, attempts=1)])
+    assert view.failed_segments(KEY) == [failed]
+    assert view.failed_segments("other") == []
     assert view.failure_counts(KEY) == FailureCounts(
         retrying=3,
         quarantined=1,
         expiring=1,
+        segments=1,
         retrying_size=20,
         oldest="0000000001.00000",
         oldest_delete="0000000003.00000",
-        reasons={"remote_denied": 4, "too_large": 1},
+        reasons={"remote_denied": 5, "too_large": 1},
     )
     assert view.names(KEY, RETRY) == {"a", "b", "d"}
     assert [entry.name for entry in view.unsettled(KEY)] == ["a", "b", "d", "q"]

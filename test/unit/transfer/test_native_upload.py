@@ -13,6 +13,7 @@ from s3_sync.errors import (
     ObjectRefused,
     SegmentChanged,
 )
+from s3_sync.largeobject.manifest import Manifest
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import PutOptions
 from s3_sync.model.timestamps import Timestamp
@@ -161,6 +162,21 @@ class TestMinSegmentSize:
             "".join(map(md5, (b"BBB", b"EEEE", b"F" * 50))).encode()
         )
         assert world.inner.head_object("o").meta.marks["swift-slo-etag"] == large.manifest.etag
+
+    @pytest.mark.parametrize("account", [False, True])
+    def test_segments_of_two_containers_are_not_combined_as_not_the_same_users_may_read_them(
+        self, account: bool
+    ) -> None:
+        world = World(min_segment_size=50, account=account)
+        put = world.local.put
+        secret = [put(f"s{n}", bytes([97 + n]) * 9, "parts") for n in range(2)]
+        world.send(slo([put("1", b"A" * 9), put("2", b"B" * 9), *secret, put("3", b"C" * 9)]))
+        assert content(world.inner) == b"A" * 9 + b"B" * 9 + b"a" * 9 + b"b" * 9 + b"C" * 9
+        places = ("b-c_segments", "b-parts") if account else ("b_segments", "b_segments")
+        assert world.at(places[0], f"o/{T1.normal}/000001") == b"A" * 9 + b"B" * 9
+        assert world.at(places[1], f"o/{T1.normal}/000002") == b"a" * 9 + b"b" * 9
+        stored = Manifest.parse(world.inner.manifests.get("o"))
+        assert [each.container for each in stored.segments] == ["c_segments", "parts", "c_segments"]
 
     def test_combined_segments_are_not_sent_again(self) -> None:
         world = World(min_segment_size=50)

@@ -10,6 +10,7 @@ from s3_sync.errors import (
     CredentialsRefused,
     InvalidRequest,
     ListingUnusable,
+    ObjectRefused,
     RemoteUnavailable,
 )
 from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutOptions, PutResult
@@ -83,6 +84,8 @@ def test_names_that_are_refused_lost_or_stay_are_told() -> None:
                 raise CredentialsRefused("?", status=403, code="SignatureDoesNotMatch")
             if "\x01" in name:
                 raise RemoteUnavailable("?", status=500)
+            if ".." in name:
+                raise ObjectRefused("name_dots", "?")
             return super().put_object(name.rstrip("/"), body, options)
 
         def delete_object(self, name: str, deleted_at: Timestamp | None = None) -> bool:
@@ -95,7 +98,7 @@ def test_names_that_are_refused_lost_or_stay_are_told() -> None:
     refused = "refused (403 SignatureDoesNotMatch)"
     assert found.text == (
         f"leading slash: {refused}; double slash: {refused}; trailing slash: lost;"
-        " trailing blank: cannot be deleted; control character: refused (500)"
+        " two dots: refused (name_dots); trailing blank: cannot be deleted; control character: refused (500)"
     )
 
 

@@ -16,6 +16,7 @@ from s3_sync.errors import (
     AccessDenied,
     CredentialsRefused,
     NotFound,
+    ObjectRefused,
     RemoteUnavailable,
     UnexpectedAnswer,
 )
@@ -93,6 +94,40 @@ class TestRequest:
             for _ in range(2):
                 with pytest.raises(UnexpectedAnswer, match="without a transaction ID"):
                     transport.request("GET", "/c/o")
+
+
+class TestDots:
+    """A proxy that resolves them lets users' names lead to what only our token may reach."""
+
+    NAMES = ("../victim/o", "a/../o", "a/./o", "..", "a/..")
+
+    def test_names_with_dots_are_names(self, fake: FakeSwift, transport: SwiftTransport) -> None:
+        for name in self.NAMES:
+            put(transport, name, name.encode())
+            transport.request("GET", f"/c/{name}").close()
+        assert len(fake.below_account()) == 2 * len(self.NAMES) + 1
+
+    def test_nothing_is_sent_to_where_they_lead(self, fake: FakeSwift, transport: SwiftTransport) -> None:
+        fake.containers.add("victim")
+        put(transport, "o", b"bytes of somebody else")
+        fake.faults.dots = True
+        for name in self.NAMES:
+            with pytest.raises(ObjectRefused, match="dots"):
+                put(transport, name, b"x")
+            with pytest.raises(NotFound):
+                transport.request("GET", f"/c/{name}")
+            with pytest.raises(ObjectRefused):
+                transport.request("DELETE", f"/c/{name}")
+        for name in ("a..b", "...", "a/.b/..c/o.", "%2E%2E/o"):
+            put(transport, name, b"x")
+        assert len(fake.below_account()) == 1 + 1 + 4
+
+    def test_failure_to_find_out_is_tried_again(self, fake: FakeSwift, transport: SwiftTransport) -> None:
+        fake.faults.forbidden.add("/.swift-s3-sync-nowhere/..")
+        with pytest.raises(AccessDenied):
+            put(transport, "a/../o", b"x")
+        fake.faults.forbidden.clear()
+        put(transport, "a/../o", b"x")
 
 
 class TestPatience:

@@ -238,6 +238,19 @@ class TestLeftSegmentsStay:
         world.run()
         assert (world.there(), world.on_record) == (["3"], 0)
 
+    def test_dlo_of_segments_elsewhere_keeps_what_it_names_there_and_nothing_else(
+        self, world: NativeWorld
+    ) -> None:
+        """Any user may write one: all other segments would stay for ever."""
+        world.swift.put_dlo("p", "c_segments/1")
+        world.run()
+        world.swift.put_dlo("p", "elsewhere/1")
+        replaced(world)
+        world.drop(A, B)
+        self.stays(world, "1")
+        assert world.node.unsettled() == {"p": "segments_elsewhere"}
+        assert not world.node.crawl.is_failing
+
     def test_segment_that_was_written_again_stays(self, world: NativeWorld) -> None:
         replaced(world)
         world.drop(A, B)

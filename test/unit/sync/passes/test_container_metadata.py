@@ -70,6 +70,16 @@ def test_change_and_removal_are_each_one_request(tmp_path: Path) -> None:
     assert (remote(world), posts(world)) == ({}, 1)
 
 
+def test_header_that_cannot_be_sent_does_not_hold_back_others_or_objects(tmp_path: Path) -> None:
+    """Swift takes such names and values from clients."""
+    world = started(tmp_path, x_container_meta_colour="red", x_container_read=PUBLIC)
+    world.db.headers |= {"x-container-meta-a b": "v", "x-container-meta-a\x1b": "v", COLOUR: "a\0b"}
+    world.fill(1)
+    world.node.settle()
+    assert remote(world) == {READ: PUBLIC}
+    assert world.bucket.counts()["put"] == 1
+
+
 def test_container_without_metadata_costs_no_request(tmp_path: Path) -> None:
     world = started(tmp_path)
     world.fill(1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from s3_sync.model.outcomes import Kind, Outcome
+from s3_sync.model.outcomes import PRESENT, Kind, Outcome
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.sync.rows.remote_state import ListedState, Presumption, RemoteState
 from unit.sync.cluster import Version
@@ -279,3 +281,51 @@ class TestAmbiguousListings:
         row = replace(world.swift.row(NAME), etag="")
         world.handle(row, nothing_told)
         assert world.costs == {"head": 1}
+
+
+class TestAgreement:
+    """What a listing settles costs neither a request nor a thread."""
+
+    def start(self, **profile: Any) -> World:
+        world = World(**profile)
+        world.swift.put(NAME, b"x")
+        world.later()
+        world.store(b"x")
+        return world
+
+    def test_agrees_with_listed_copy_is_what_handle_finds(self) -> None:
+        world = self.start()
+        row, view = world.swift.row(NAME), world.view("listed")
+        assert world.handler.agrees(row, view)
+        assert world.handle(row, view) == PRESENT
+        assert not world.costs
+
+    @pytest.mark.parametrize("view", [ListedState(None), Presumption.UNKNOWN, Presumption.ABSENT])
+    def test_agrees_without_listed_copy_is_false(self, view: RemoteState) -> None:
+        world = self.start()
+        assert not world.handler.agrees(world.swift.row(NAME), view)
+
+    @pytest.mark.parametrize(
+        "profile",
+        [{"exclude": re.compile("o/")}, {"copy_after": 3600}, {"retain_local": False}],
+        ids=["excluded", "not due", "moved"],
+    )
+    def test_agrees_is_false_where_the_profile_wants_more(self, profile: dict[str, Any]) -> None:
+        world = self.start(**profile)
+        view = world.view("listed")
+        assert not world.handler.agrees(world.swift.row(NAME), view)
+        assert world.handle(view=view) != PRESENT or profile.get("retain_local") is False
+
+    def test_agrees_with_a_deleted_row_is_false(self) -> None:
+        world = self.start()
+        view = world.view("listed")
+        world.swift.delete(NAME)
+        assert not world.handler.agrees(world.swift.row(NAME), view)
+
+    def test_agrees_is_false_while_another_row_of_the_name_is_in_progress(self) -> None:
+        world = self.start()
+        row, view = world.swift.row(NAME), world.view("listed")
+        with world.handler.names.hold(NAME):
+            assert not world.handler.agrees(row, view)
+        assert world.handler.names.claim(NAME)
+        assert not world.handler.agrees(row, view)
