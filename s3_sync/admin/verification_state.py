@@ -70,7 +70,7 @@ class VerificationState:
         with self._errors():
             query = "SELECT name, done FROM reached WHERE container = ?"
             found = self._db.execute(query, (container,)).fetchone()
-        return Reached(found[0], bool(found[1])) if found else Reached()
+            return Reached(_text(found[0]), bool(found[1])) if found else Reached()
 
     def reach(self, container: str, name: str, seen: Seen, done: bool = False) -> None:
         """Save the progress: every finding up to ``name`` has been printed."""
@@ -108,7 +108,7 @@ class VerificationState:
         while True:
             with self._errors():
                 query = "SELECT key FROM manifests WHERE container = ? AND key > ? ORDER BY key LIMIT 1000"
-                keys = [key for (key,) in self._db.execute(query, (container, after))]
+                keys = [_text(key) for (key,) in self._db.execute(query, (container, after))]
             if not keys:
                 return
             yield from keys
@@ -119,13 +119,13 @@ class VerificationState:
         wrong, pending = Counter[str](), Counter[str]()
         with self._errors():
             for what, waits, number in self._db.execute("SELECT what, pending, number FROM found"):
-                (pending if waits else wrong)[what] += number
+                (pending if waits else wrong)[_text(what)] += int(number)
         return wrong, pending
 
     def looked_at(self) -> int:
         with self._errors():
             (number,) = self._db.execute("SELECT coalesce(sum(looked_at), 0) FROM reached").fetchone()
-        return int(number)
+            return int(number)
 
     def close(self, remove: bool = False) -> None:
         self._db.close()
@@ -159,9 +159,9 @@ class VerificationState:
         try:
             names = self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             there = {name for (name,) in names}
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):  # disk full, no permission
-                raise
+        except sqlite3.OperationalError:  # disk full, no permission
+            raise
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
             return False
         return not there or there == _TABLES
 
@@ -179,8 +179,16 @@ class VerificationState:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, ValueError, TypeError) as error:
+            # also a value of the wrong type, and a message of SQLite that quotes a damaged schema
             raise StateError(f"{self._path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _text(value: object) -> str:
+    """Raises TypeError: SQLite does not enforce declared types."""
+    if not isinstance(value, str):
+        raise TypeError("it has a value of the wrong type")
+    return value
 
 
 def digest_of(key: str) -> str | None:

@@ -274,7 +274,8 @@ def _translated(broker: ContainerBroker) -> Iterator[None]:
     """Translate Swift's and SQLite's exceptions into ours."""
     try:
         yield
-    except (LockTimeout, sqlite3.DatabaseError, OSError) as error:
+    except (LockTimeout, sqlite3.DatabaseError, UnicodeDecodeError, OSError) as error:
+        # UnicodeDecodeError: SQLite's message quotes a damaged schema
         if isinstance(error, DatabaseConnectionError) and not os.path.exists(broker.db_file):
             raise LocalMissing(f"no container database {broker.db_file}") from error
         raise LocalUnavailable(f"container database {broker.db_file}: {error}") from error

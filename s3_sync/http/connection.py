@@ -191,10 +191,11 @@ class Connection:
         it is silent for so long."""
         self._sock.settimeout(min(seconds, self._timeouts.read))
         try:
-            head = self._receive_one_head()
-            while head.status < 200 and head.status != 100:
+            for _ in range(_MAX_INTERIM):
                 head = self._receive_one_head()
-            return head
+                if head.status >= 200 or head.status == 100:
+                    return head
+            raise HttpError("too many interim responses", True)
         except HttpError as error:
             if error.timed_out:
                 return None

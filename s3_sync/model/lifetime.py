@@ -39,5 +39,10 @@ class Lifetime:
         return None
 
 
+def later(one: int | None, other: int | None) -> int | None:
+    """Return the later one of two X-Delete-At; None: it does not expire."""
+    return None if one is None or other is None else max(one, other)
+
+
 #: no copy expires
 FOR_EVER = Lifetime()

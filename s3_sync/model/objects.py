@@ -106,6 +106,11 @@ class ObjectMeta:
         written = self.marks.get("x-delete-at", "")
         return int(written) if _SECONDS.fullmatch(written) else None
 
+    @property
+    def is_segment(self) -> bool:
+        """Whether this is of a copy in another Swift that large objects may name there."""
+        return "swift-source" in self.marks and not any(mark in self.marks for mark in KIND_MARKS)
+
     def marked(self, **marks: str) -> ObjectMeta:
         """Return a copy with these marks added; ``swift_etag`` stands for the mark ``swift-etag``."""
         added = {name.replace("_", "-"): value for name, value in marks.items()}
@@ -159,11 +164,15 @@ class ObjectInfo:
 
     def version(self, clock_offset: float = 0.0) -> Timestamp | None:
         """Return which version of the local object this is: that of its mark, or, if it is no copy of ours,
-        when it was written; None if that is unknown. ``clock_offset``: of the store's clock, in seconds."""
+        when it was written, at the latest; None if that is unknown.
+
+        ``clock_offset``: of the store's clock, in seconds. If the store's seems to be ahead, this node's may
+        as well be behind, or only the server be wrong that has answered: what a client has written there must
+        not count as older for that."""
         marked = self.meta.swift_timestamp
         if marked is not None or self.x_timestamp is None:
             return marked
-        return Timestamp(self.x_timestamp.raw - round(clock_offset * UNITS))
+        return Timestamp(self.x_timestamp.raw - round(min(0.0, clock_offset) * UNITS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from s3_sync.errors import ObjectLocked
+from s3_sync.errors import LinkTargetMissing, ObjectLocked
 
 
 class Kind(Enum):
@@ -38,8 +39,20 @@ class Outcome:
 
 #: the remote has the current version
 PRESENT = Outcome(Kind.PRESENT)
-#: reasons of PENDING that end only when somebody ends them, or after days -> seconds until the next try
-PAUSES = {ObjectLocked.reason: 86400.0}
+_DAY = 86400.0
+#: reasons of PENDING that end only when somebody ends them, or after days
+_LASTING = frozenset({ObjectLocked.reason})
+#: reasons of PENDING that mostly end soon, and otherwise never
+_SOON_OR_NEVER = frozenset({LinkTargetMissing.reason})
+
+
+def pause_after(reason: str, attempts: int, backoff: Callable[[int], float]) -> float:
+    """Return the seconds until the next try after so many failures, the last one for this reason."""
+    pause = backoff(attempts)
+    if reason in _SOON_OR_NEVER:
+        return min(_DAY, pause * attempts)
+    return max(_DAY, pause) if reason in _LASTING else pause
+
 
 # reasons of SKIPPED
 EXCLUDED = "excluded"

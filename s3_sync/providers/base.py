@@ -30,6 +30,8 @@ from s3_sync.providers.large_objects import LargeObjects, Manifests
 from s3_sync.providers.store_limits import Limits
 from s3_sync.streams.reader import Body
 
+#: more than any limit: of stores that tell themselves what they take, before they take a byte
+ANY_SIZE = 2**62
 #: how fast an object is retrieved, the cheapest tier first
 RETRIEVAL_TIERS = ("Bulk", "Standard", "Expedited")
 
@@ -45,6 +47,8 @@ class Features:
     multipart: bool = True
     #: a multipart upload is begun at the store, and stays open there until it is completed or aborted
     open_uploads: bool = True
+    #: a large object that fits into one PUT is sent as one, and not in parts
+    one_stream: bool = False
     #: the conditions of PutOptions and MultipartUpload.complete are enforced
     put_if_absent: bool = False
     put_if_match: bool = False

@@ -19,12 +19,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ManifestPage:
-    """Objects of a container that may name others, as one page of its listing shows them: name and a text
-    that differs after each write. ``next_after``: as in ListPage. ``is_empty``: the page lists nothing."""
+    """Objects of a container that may name others, as one page of its listing shows them: name, of a version
+    ``with_version``, and a text that differs after each write. ``next_after``: as in ListPage. ``listed``:
+    how many objects the page lists, including those that name nothing. ``total``: how many the container has;
+    None if the store does not tell."""
 
     objects: tuple[tuple[str, str], ...]
     next_after: str | None = None
-    is_empty: bool = False
+    listed: int = 0
+    total: int | None = None
+
+
+#: in no name and no version
+_BEFORE_VERSION = "\0"
+
+
+def with_version(name: str, version: str) -> str:
+    """Join the name of an object and the id of a version; the latter is empty if there are none."""
+    return f"{name}{_BEFORE_VERSION}{version}" if version else name
+
+
+def name_and_version(listed: str) -> tuple[str, str]:
+    """Split what ``with_version`` returned."""
+    name, _, version = listed.partition(_BEFORE_VERSION)
+    return name, version
+
+
+def is_incomplete(listed: int, total: int | None) -> bool:
+    """Return whether a listing clearly has less than the store counts; what is written meanwhile makes them
+    differ a little. Nothing at all is believed only of a store that counts."""
+    return not listed if total is None else listed * 10 < total * 9
 
 
 class Manifests(Protocol):
@@ -87,15 +111,22 @@ class LargeObjects(Protocol):
         none, and ObjectRefused for one that no mapping writes: nested, or with ranges."""
         ...
 
+    def reveal(self, name: str) -> bool:
+        """Have the store show a DLO that it says is missing, because the container of its segments is: create
+        that container. Returns whether it was one."""
+        ...
+
     def containers(self) -> Sequence[str]:
-        """All containers of the account, sorted. Raises AccessDenied."""
+        """All containers of the account, sorted. Raises AccessDenied, UnexpectedAnswer."""
         ...
 
     def list_manifests(self, container: str, after: str) -> ManifestPage:
         """The objects of a page of any container that may name others: SLOs, and whatever is empty, such as
-        DLOs and symlinks. Raises AccessDenied, NotFound."""
+        DLOs and symlinks; each version is one. Raises AccessDenied; NotFound for a container that
+        is missing."""
         ...
 
     def named_by(self, container: str, name: str) -> Named:
-        """What an object of any container names; nothing if there is no such object."""
+        """What an object that ``list_manifests`` has shown names now; nothing if it is there no more. Raises
+        UnexpectedAnswer for a manifest that is not the one that is stored."""
         ...

@@ -16,6 +16,7 @@ from s3_sync.largeobject.manifest import Manifest, Segment, joined_etag
 from s3_sync.largeobject.naming import Named, Place
 from s3_sync.largeobject.plan import PartLimits
 from s3_sync.model.keys import KeyNamer
+from s3_sync.model.lifetime import later
 from s3_sync.model.objects import ObjectMeta, PutOptions, PutResult
 from s3_sync.model.segment_names import SegmentNamer
 from s3_sync.model.timestamps import Timestamp
@@ -150,9 +151,12 @@ class MemoryContainer(MemoryBucket):
     ) -> StoredObject:
         static = None if before is None else before.segments
         below = self._below(meta) if static is None else None
+        expires = self._write.lifetime.delete_at(meta)
+        if before is not None and before.meta.is_segment and not meta.is_segment:
+            meta = meta.marked(swift_source=before.meta.marks["swift-source"])
+            expires = later(expires, before.expires)
         marks = {name: value for name, value in meta.marks.items() if name != "x-static-large-object"}
         kept = super()._keep(key, data, etag, replace(meta, marks=marks), before)
-        expires = self._write.lifetime.delete_at(meta)
         self._store.objects[key] = replace(kept, segments=static, below=below, expires=expires)
         return self._store.objects[key]
 
@@ -216,6 +220,9 @@ class MemoryLargeObjects:
             raise NotFound(f"{name} is no large object", status=404, code="NoSuchKey")
         return Manifest.of(segments)
 
+    def reveal(self, name: str) -> bool:
+        return False  # nothing is hidden here
+
     def containers(self) -> Sequence[str]:
         return [entry.name for entry in self._swift.list_buckets()]
 
@@ -227,7 +234,8 @@ class MemoryLargeObjects:
         return ManifestPage(
             tuple((name, f"{each.etag} {each.modified}") for name, each in page if not each.data),
             page[-1][0] if len(names) > PAGE else None,
-            not page,
+            len(page),
+            len(objects),
         )
 
     def named_by(self, container: str, name: str) -> Named:

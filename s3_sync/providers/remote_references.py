@@ -16,7 +16,7 @@ from threading import Lock
 from s3_sync.config.credentials.base import Credentials
 from s3_sync.errors import NotFound, RemoteUnavailable
 from s3_sync.largeobject.naming import Named, Place, PlaceIndex
-from s3_sync.providers.large_objects import LargeObjects
+from s3_sync.providers.large_objects import LargeObjects, is_incomplete, name_and_version
 from s3_sync.runtime.key_locks import KeyLocks
 from s3_sync.runtime.turn import Turn
 
@@ -26,7 +26,7 @@ MAX_KNOWN = 500_000
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """An object, and which of the wanted ones it names. ``is_dynamic``: it is a DLO."""
+    """An object, or a version of it, and which of the wanted ones it names. ``is_dynamic``: it is a DLO."""
 
     namer: Place
     places: set[Place]
@@ -48,29 +48,41 @@ class RemoteReferences:
         for every page of a listing.
 
         The containers ``last`` are read last, so that concurrent writes to them are most likely seen. Raises
-        RemoteError if anything cannot be read, and if the account does not list one of ``last`` yet, for then
-        it may lack others, too: what was yielded is then incomplete.
+        RemoteError if anything cannot be read, if a listing has less than the store counts, and if the
+        account does not list one of ``last`` yet, for then it may lack others, too: what was yielded is then
+        incomplete.
         """
         index = PlaceIndex(wanted)
         listed = large.containers()
         for container in sorted(set(last) - set(listed)):
             if not _is_empty(large, container):
                 raise RemoteUnavailable(f"the account does not list container {container} yet")
+        missing: list[str] = []
         for container in [*(each for each in listed if each not in last), *sorted(last)]:
-            for name, named in self._in_container(large, container):
-                yield Reference((container, name), index.matching(named), named.below is not None)
+            try:
+                for name, named in self._in_container(large, container):
+                    namer = container, name_and_version(name)[0]
+                    yield Reference(namer, index.matching(named), named.below is not None)
+            except NotFound:
+                missing.append(container)
+        if missing and (found := set(missing) & set(large.containers())):
+            raise RemoteUnavailable(f"container {min(found)} is listed, but cannot be found")
 
     def _in_container(self, large: LargeObjects, container: str) -> Iterator[tuple[str, Named]]:
         after: str | None = ""
+        listed, totals = 0, list[int]()
         while after is not None:
-            try:
-                page = large.list_manifests(container, after)
-            except NotFound:
-                return
+            page = large.list_manifests(container, after)
             for name, stamp in page.objects:
                 yield name, self._named_by(large, (container, name), stamp)
             yield "", Named()
             after = page.next_after
+            listed += page.listed
+            if page.total is not None:
+                totals.append(page.total)
+        if is_incomplete(listed, min(totals, default=None)):
+            counted = min(totals, default="an unknown number of")
+            raise RemoteUnavailable(f"container {container} lists {listed} of {counted} objects")
 
     def _named_by(self, large: LargeObjects, place: Place, stamp: str) -> Named:
         known = self._known.get(place)
@@ -109,6 +121,7 @@ class RemoteAccounts:
 
 def _is_empty(large: LargeObjects, container: str) -> bool:
     try:
-        return large.list_manifests(container, "").is_empty
+        page = large.list_manifests(container, "")
     except NotFound:
         return True
+    return not page.listed and not is_incomplete(0, page.total)

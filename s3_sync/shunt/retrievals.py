@@ -30,8 +30,11 @@ class BeingRetrieved(Archived):
 
 
 class _Note(NamedTuple):
+    """``readable``: the store said that the object can be read already."""
+
     until: float
     error: RemoteError | None = None
+    readable: bool = False
 
 
 class Retrievals:
@@ -54,7 +57,7 @@ class Retrievals:
             version = _version(lookup, info)
             note = self._noted.get(version)
             if note is None or note.until <= self._now():
-                note = self._request(lookup, version, wanted)
+                note = self._request(lookup, version, wanted, note is not None and note.readable)
             if note.error is not None and note.error.transient:
                 raise RemoteUnavailable(str(note.error), retry_after=RETRY_AFTER)
             if note.error is not None:
@@ -62,7 +65,10 @@ class Retrievals:
         wait = _EXPEDITED_WAIT if wanted.tier == "Expedited" else _WAIT
         raise BeingRetrieved(f"{info.name} is being retrieved", retry_after=wait)
 
-    def _request(self, lookup: RemoteLookup, version: _Version, wanted: ArchiveRestore) -> _Note:
+    def _request(
+        self, lookup: RemoteLookup, version: _Version, wanted: ArchiveRestore, was_readable: bool
+    ) -> _Note:
+        """``was_readable``: the store said so before, and yet refused to give it."""
         if len(self._noted) >= _MAX_NOTED:
             self._noted.clear()
         # before the request, so that reads meanwhile send none
@@ -75,11 +81,23 @@ class Retrievals:
                 self._log.error("%s cannot be retrieved: %s: %s", lookup.request.path, error.reason, error)
             note = self._noted[version] = _Note(self._now() + RETRY_AFTER, error)
         else:
-            if found is Retrieval.BEGUN:
+            if found is Retrieval.READABLE:
+                note = self._noted[version] = self._readable(lookup, was_readable)
+            elif found is Retrieval.BEGUN:
                 self._log.increment("retrievals.begun")
                 message = "%s is being retrieved for %d days (%s)"
                 self._log.info(message, lookup.request.path, wanted.days, wanted.tier)
         return note
+
+    def _readable(self, lookup: RemoteLookup, was_readable: bool) -> _Note:
+        """The note about an object that the store says can be read, when it has just refused that. The first
+        time it may have become readable in between."""
+        if not was_readable:
+            return _Note(self._now() + RETRY_AFTER, readable=True)
+        self._log.increment("retrievals.failed")
+        why = "the store says that it can be read, and refuses to give it"
+        self._log.error("%s cannot be retrieved: %s", lookup.request.path, why)
+        return _Note(self._now() + INTERVAL, Archived(f"{lookup.name}: {why}"), readable=True)
 
 
 def _version(lookup: RemoteLookup, info: ObjectInfo) -> _Version:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from s3_sync.model.outcomes import PAUSES
+from s3_sync.model.outcomes import pause_after
 from s3_sync.state.journal_file import JournalFile
 
 SCHEMA = """
@@ -67,7 +67,7 @@ class ContainerRecords:
     def failed(self, record: ContainerRecord, now: float, reason: str, detail: str) -> ContainerRecord:
         """Return the record after one more failure, with the next attempt delayed by the backoff."""
         attempts = record.attempts + 1
-        pause = max(self._backoff(attempts), PAUSES.get(reason, 0.0))
+        pause = pause_after(reason, attempts, self._backoff)
         first = record.first_failure if record.attempts else now
         return replace(
             record, attempts=attempts, first_failure=first, last_failure=now, next_try=now + pause,

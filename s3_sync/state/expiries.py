@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 
-from s3_sync.model.outcomes import PAUSES
+from s3_sync.model.outcomes import pause_after
 from s3_sync.state.journal_file import JournalFile
 
 SCHEMA = """
@@ -103,7 +103,7 @@ class Expiries:
     def failed(self, entry: Entry, now: float, reason: str, detail: str) -> Entry:
         """Return the entry after one more failure, with the next attempt delayed by the backoff."""
         attempts = entry.attempts + 1
-        pause = max(self._backoff(attempts), PAUSES.get(reason, 0.0))
+        pause = pause_after(reason, attempts, self._backoff)
         return Entry(entry.expiry, attempts, now + pause, reason, detail)
 
     def _entries(self, where: str, *values: object) -> list[Entry]:

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from s3_sync.model.outcomes import PAUSES
+from s3_sync.model.outcomes import pause_after
 from s3_sync.runtime.backoff import Backoff
 from s3_sync.state.container_records import SCHEMA as CONTAINERS
 from s3_sync.state.container_records import ContainerRecords
@@ -349,7 +349,7 @@ class Journal:
             (mapping, failure.name),
         ).fetchone()
         attempts, first = (before[0] + 1, before[1]) if before else (1, now)
-        next_try = now + max(self._backoff(attempts), PAUSES.get(failure.reason, 0.0))
+        next_try = now + pause_after(failure.reason, attempts, self._backoff)
         if before and before[2] > failure.timestamp:  # an old row must not replace a newer one
             self._db.execute(
                 "UPDATE unsettled SET attempts = ?, last_failure = ?,"

@@ -86,6 +86,6 @@ class JournalEdit:
                         db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (EDITED, uuid.uuid4().hex))
             finally:
                 db.close()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise StateError(f"cannot write the journal {self._path}: {error}") from error
         return changed

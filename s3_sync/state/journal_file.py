@@ -43,7 +43,7 @@ class JournalFile:
                 # IMMEDIATE: a transaction that upgrades from read to write fails if another process wrote
                 self.connection.execute("BEGIN IMMEDIATE")
                 yield self.connection
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter: a damaged schema in a message
             raise StateError(f"cannot write the journal: {error}") from error
 
     def one(self, query: str, *values: object) -> tuple[Any, ...] | None:
@@ -53,7 +53,7 @@ class JournalFile:
         try:
             with self._lock:
                 return self.connection.execute(query, values).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise StateError(f"cannot read the journal: {error}") from error
 
     def size(self) -> int:

@@ -24,6 +24,7 @@ CREATE INDEX IF NOT EXISTS left_segments_due ON left_segments (mapping, due);
 FAILED = "mapping = ? AND reason != ''"
 COLUMNS = "container, name, etag, due, attempts, reason, detail"
 _SAME = "mapping = ? AND container = ? AND name = ? AND etag = ?"
+_UNCHANGED = f"{_SAME} AND due = ? AND attempts = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +80,37 @@ class LeftSegments:
                 [(mapping, *astuple(segment), due) for segment in segments],
             )
 
-    def settle(self, mapping: str, done: Sequence[LeftSegment], later: Sequence[Entry] = ()) -> None:
-        """Remove ``done`` and reschedule ``later``. An entry that was replaced by one with another ETag stays
-        as it is."""
-        if not (done or later):
+    def settle(self, mapping: str, done: Sequence[LeftSegment]) -> None:
+        """Remove the entries for these segments. One that was replaced by one with another ETag stays."""
+        if not done:
             return
         with self._file.transaction() as db:
             db.executemany(
                 f"DELETE FROM left_segments WHERE {_SAME}", [(mapping, *astuple(each)) for each in done]
             )
+
+    def conclude(self, mapping: str, results: Sequence[tuple[Entry, Entry | None]]) -> None:
+        """Replace each entry by the other one; None: remove it. One that was noted again since it was read
+        stays as it is."""
+        if not results:
+            return
+        removed = [(mapping, *_identity(entry)) for entry, later in results if later is None]
+        postponed = [
+            (later.due, later.attempts, later.reason, later.detail, mapping, *_identity(entry))
+            for entry, later in results
+            if later is not None
+        ]
+        with self._file.transaction() as db:
+            db.executemany(f"DELETE FROM left_segments WHERE {_UNCHANGED}", removed)
             db.executemany(
-                f"UPDATE left_segments SET due = ?, attempts = ?, reason = ?, detail = ? WHERE {_SAME}",
-                [
-                    (each.due, each.attempts, each.reason, each.detail, mapping, *astuple(each.segment))
-                    for each in later
-                ],
+                f"UPDATE left_segments SET due = ?, attempts = ?, reason = ?, detail = ? WHERE {_UNCHANGED}",
+                postponed,
             )
+
+    def is_unchanged(self, mapping: str, entry: Entry) -> bool:
+        """Return whether the segment was not noted again since the entry was read."""
+        query = f"SELECT 1 FROM left_segments WHERE {_UNCHANGED}"
+        return self._file.one(query, mapping, *_identity(entry)) is not None
 
     def due(self, mapping: str, now: float, limit: int, and_new: bool = False) -> list[Entry]:
         """Return entries that are due, longest waiting first. ``and_new``: and all that were never tried."""
@@ -119,3 +135,7 @@ class LeftSegments:
         """The clock was set back to ``now``: entries scheduled by the old clock become due."""
         with self._file.transaction() as db:
             db.execute("UPDATE left_segments SET due = ? WHERE mapping = ? AND due > ?", (now, mapping, now))
+
+
+def _identity(entry: Entry) -> tuple[str, str, str, float, int]:
+    return (*astuple(entry.segment), entry.due, entry.attempts)

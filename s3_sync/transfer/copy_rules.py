@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from s3_sync.cluster.newest import LocalState, Present
 from s3_sync.config.settings import Mapping
-from s3_sync.errors import LocalBehind, ObjectRefused, TargetIsSource
+from s3_sync.errors import ClockSkewed, LocalBehind, ObjectRefused, TargetIsSource
 from s3_sync.model.copies import origin_of
 from s3_sync.model.objects import LocalInfo, ObjectInfo
 from s3_sync.model.outcomes import CONDITION, LIFETIME_OVER, OWN_COPY
@@ -35,7 +35,8 @@ class CopyRules:
 
     def reason_to_skip(self, local: OpenObject) -> str | None:
         """Return why the object is not to be copied; None if it is. Raises ObjectRefused for one that is to
-        be moved and would be deleted by the store at once."""
+        be moved and would be deleted by the store at once, and ClockSkewed if that is true by one clock
+        only: what is skipped is not looked at again."""
         if not self._mapping.profile.criteria.matches(local.headers):
             return CONDITION
         if self._mapping.is_account and self._is_own(local.info):
@@ -43,8 +44,14 @@ class CopyRules:
             log.log(self._log_once.level_for("loop", self._mapping.control_key), what, self._mapping.label)
             return OWN_COPY
         expires = self._delete_at(local.info)
-        if expires is None or expires > self._now() + max(0.0, self._bucket.clock_offset):
+        now, offset = self._now(), self._bucket.clock_offset
+        if expires is None or expires > now + max(0.0, offset):
             return None
+        if expires > now + min(0.0, offset):
+            ahead = "store" if offset > 0 else "node"
+            raise ClockSkewed(
+                f"the copy's lifetime ends at {expires}, which only the {ahead}'s clock has passed"
+            )
         if self._moves:
             why = f"the store would delete the copy at once: its lifetime ended at {expires}"
             raise ObjectRefused(LIFETIME_OVER, why)
@@ -77,7 +84,7 @@ class CopyRules:
         before this version must find the copy newer. With ``remote_delete_after``, the copy's lifetime starts
         again with a new version.
         """
-        if remote.expires != self._delete_at(info):
+        if not self._lives_as_it_should(info, remote):
             return False
         if not (self._moves or self._mapping.profile.remote_delete_after):
             return True
@@ -85,6 +92,14 @@ class CopyRules:
             return False
         # one without a mark was made by 0.1, or by a client there
         return not (self._moves and self._to_swift) or remote.meta.swift_timestamp is not None
+
+    def _lives_as_it_should(self, info: LocalInfo, remote: ObjectInfo) -> bool:
+        """Whether the store deletes a copy when it should. That of a segment may live longer, because a large
+        object of a later date needs it."""
+        wanted = self._delete_at(info)
+        if remote.expires == wanted or not remote.meta.is_segment:
+            return remote.expires == wanted
+        return remote.expires is None or (wanted is not None and remote.expires > wanted)
 
     def may_be_source(self, local: LocalInfo, remote: ObjectInfo) -> bool:
         """Return whether the remote object may be the local one itself: a mapping into its own source. A

@@ -8,6 +8,7 @@ from dataclasses import replace
 from s3_sync.errors import NotFound, ObjectRefused
 from s3_sync.largeobject.manifest import Manifest, Segment
 from s3_sync.largeobject.rebuild import is_of
+from s3_sync.model.lifetime import Lifetime
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.providers.base import Bucket
 from s3_sync.providers.large_objects import LargeObjects
@@ -36,16 +37,25 @@ def is_stored(context: TransferContext, large: LargeObject, remote: ObjectInfo |
         return same
     itself = context.bucket.name, large.info.name  # a DLO may be below its own prefix
     segments = {each for each in stored.segments if (each.container, each.name) != itself}
-    return segments == stored_segments(context.bucket, segments, context.parts)
+    lifetime = large.plan.lifetime
+    return segments == _stored_segments(context.bucket, segments, context.parts, lifetime)
 
 
-def stored_segments(bucket: Bucket, segments: Collection[Segment], pool: Pool) -> set[Segment]:
-    """Return those segments, with containers of the store, that it has, by a HEAD of each."""
+def _stored_segments(
+    bucket: Bucket, segments: Collection[Segment], pool: Pool, lifetime: Lifetime | None = None
+) -> set[Segment]:
+    """Return those segments, with containers of the store, that it has, by a HEAD of each; with ``lifetime``,
+    only those that it has for that long."""
     large = bucket.large_objects
 
     def has(segment: Segment) -> bool:
         found = head_or_none(large.remote(segment.container), segment.name)
-        return found is not None and (found.md5, found.size) == (segment.md5, segment.size)
+        if found is None or (found.md5, found.size) != (segment.md5, segment.size):
+            return False
+        if lifetime is None or found.expires is None:
+            return True
+        wanted = lifetime.delete_at(found.meta)
+        return wanted is not None and wanted <= found.expires
 
     asked = list(segments)
     return {each for each, is_there in zip(asked, in_parallel(pool, asked, has), strict=True) if is_there}
@@ -65,7 +75,7 @@ def proven_segments(
         return ()
     if not is_of(info, stored):
         return ()  # replaced meanwhile
-    there = stored_segments(bucket, set(stored.segments), pool)
+    there = _stored_segments(bucket, set(stored.segments), pool)
     marks = info.meta.marks
     if identity and identity in (marks.get("swift-slo-etag"), marks.get("swift-source-dlo-etag")):
         return local if there == set(stored.segments) else ()

@@ -37,6 +37,8 @@ class Quirks:
     forgets_group_of_start: bool = False
     #: the ETag of a multipart upload becomes the MD5 of the whole object
     forgets_parts: bool = False
+    #: the ETag of a multipart upload is no digest of anything
+    opaque_parts: bool = False
     #: parts that are not the last one can be of any size
     small_parts: bool = False
     #: a part cannot be replaced

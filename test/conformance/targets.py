@@ -49,6 +49,7 @@ RETRIES = RetryPolicy(attempts=3, base=0.1)
 KNOWN: dict[str, dict[str, Any]] = {
     "swift": {"store": "swift"},
     "rclone": {"store": "rclone"},
+    "google": {"store": "google"},
     "ceph": {"store": "ceph"},
     "ceph-sdk": {},
     "ceph-v2": {},
@@ -57,6 +58,22 @@ KNOWN: dict[str, dict[str, Any]] = {
     },
 }
 
+_GOOGLE = Quirks(
+    refused_names=frozenset({"newline", "carriage return"}),
+    lost_headers=frozenset({"expires"}),
+    metadata_limit=8192,
+    opaque_parts=True,
+    copies_no_parts=True,
+    copies_no_encoded_parts=True,
+    storage_classes=False,
+    conditions=(False, False),
+    takes_trailers=False,
+    archives=False,
+    found={
+        "checksums": Finding("md5"),
+        "kinds of names": Finding("line break: refused (400 InvalidObjectName)", noted=True),
+    },
+)
 _UNCONDITIONAL = Finding(
     "not enforced: a newer version could get older metadata, for as long as both are sent", noted=True
 )
@@ -197,6 +214,7 @@ QUIRKS: dict[str, Quirks] = {
             "size of metadata": Finding("1,665 bytes", advised={"max_metadata": 1665}),
         },
     ),
+    "google": _GOOGLE,
     "ceph": _CEPH,
     "ceph-sdk": _UNKNOWN_CEPH,
     "ceph-v2": _UNKNOWN_CEPH,
@@ -290,6 +308,7 @@ STORES = (
     "rclone-sdk",
     "azure",
     *(() if azurite_package.missing() else ("azurite",)),
+    "google",
     *_ways_to_ceph(),
 )
 #: one way each, for what is the same however bytes are sent

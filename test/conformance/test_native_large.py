@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from uuid import uuid4
 
@@ -110,6 +111,12 @@ class TestStatic:
         assert [replace(each, container="") for each in stored.segments] == [
             replace(each, container="") for each in segments
         ]
+        # of another one than the usual ones: clients there may have written that, so the segments are asked
+        bucket.large_objects.put_static("large", segments[:1], PutOptions(0, meta(swift_source="c")))
+        assert Manifest.parse(bucket.manifests.get("large")).segments[0].container == "c+segments"
+        marks = meta(x_object_manifest="c/s/", swift_source_dlo_etag="0" * 32)
+        bucket.large_objects.put_static("large", segments[:1], PutOptions(0, marks))
+        assert Manifest.parse(bucket.manifests.get("large")).segments[0].container == "c+segments"
         # of several containers: what each segment itself tells, else the usual one
         put(bucket.large_objects.segments("x"), "s/1", A, swift_source="x")
         bucket.large_objects.put_static("large", segments[:2], PutOptions(0, meta()))
@@ -255,7 +262,47 @@ def test_segments_outlive_the_manifest_that_needs_them(provider: Provider, name:
         assert segments.head_object("s").expires == expected.ceil_seconds() + 10**9 + 86400
     large.segments("c_segments").post_object("s", ObjectMeta().marked(swift_timestamp=LATER.internal))
     assert large.remote(f"{name}_segments").head_object("s").expires == LATER.ceil_seconds() + 10**9 + 86400
+    # its own row knows nothing of that
+    own = provider.bucket(f"{name}_segments", KeyNamer.plain(), write)
+    put(large.segments("c_segments", LATER), "s", A, swift_timestamp=version, swift_source="c_segments")
+    own.post_object("s", ObjectMeta({}, {"a": "b"}).marked(swift_timestamp=version))
+    found = own.head_object("s")
+    assert found.expires == LATER.ceil_seconds() + 10**9 + 86400
+    assert (found.meta.user, found.meta.marks["swift-source"]) == ({"a": "b"}, "c_segments")
     segment = Segment(f"{name}_segments", "s", len(A), md5(A))
     large.put_static("large", [segment], PutOptions(0, meta()))
     bucket = provider.bucket(name, KeyNamer.plain(), write)
     assert bucket.head_object("large").expires == VERSION.ceil_seconds() + 10**9
+
+
+@pytest.mark.parametrize("provider", ["swift-native"], indirect=True)
+def test_older_versions_name_their_segments(provider: Provider, name: str) -> None:
+    large = provider.bucket(name, KeyNamer.plain()).large_objects
+    segments = large.remote(f"{name}_segments")
+    provider.create_bucket(name)
+    large.remote(name).post_container({"X-Versions-Enabled": "true"})
+    named = set()
+    for each in ("1", "2"):
+        put(segments, each, A)
+        named.add((segments.name, each))
+        large.put_static("o", [Segment(segments.name, each, len(A), md5(A))], PutOptions(0, meta()))
+    listed, after = [], ""
+    while (page := large.list_manifests(name, after)).next_after:
+        listed += [each for each, _ in page.objects]
+        after = page.next_after
+    assert len(set(listed)) == 2
+    assert {place for each in listed for place in large.named_by(name, each).places} == named
+
+
+@pytest.mark.parametrize("provider", ["memory", "swift-native"], indirect=True)
+def test_dlo_whose_segments_have_no_container_any_more_can_be_revealed(provider: Provider, name: str) -> None:
+    """Swift answers 404 for it."""
+    bucket = provider.bucket(name, KeyNamer.plain(), WriteOptions(segments=SegmentNamer("c", name)))
+    bucket.put_object("dlo", BytesBody(b""), PutOptions(0, meta().marked(x_object_manifest="c_segments/s/")))
+    bucket.put_object("plain", BytesBody(b"x"), PutOptions(1))
+    with suppress(NotFound):
+        provider.delete_bucket(f"{name}_segments")
+    bucket.large_objects.reveal("dlo")
+    assert bucket.head_object("dlo").meta.marks["x-object-manifest"] == "c_segments/s/"
+    assert not bucket.large_objects.reveal("plain")
+    assert not bucket.large_objects.reveal("absent")

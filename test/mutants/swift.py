@@ -19,7 +19,7 @@ SWIFT = (
     Mutant(
         "nothing is sent that the store would delete at once",
         "transfer/copy_rules.py",
-        "if expires is None or expires > self._now() + max(0.0, self._bucket.clock_offset):",
+        "if expires is None or expires > now + max(0.0, offset):",
         "if True:",
         f"{_TRANSFER}/test_copy_rules.py",
     ),
@@ -33,7 +33,7 @@ SWIFT = (
     Mutant(
         "a copy with another expiry is no proof",
         "transfer/copy_rules.py",
-        "if remote.expires != self._delete_at(info):",
+        "if not self._lives_as_it_should(info, remote):",
         "if False:",
         f"{_TRANSFER}/test_copy_rules.py",
     ),
@@ -79,6 +79,13 @@ SWIFT = (
         '("X-Auth-Token", token.value), HOP, *request.headers]',
         '("X-Auth-Token", token.value), *request.headers]',
         f"{_SWIFT}/test_transport.py",
+    ),
+    Mutant(
+        "what another Swift asks for is not asked for there again",
+        "shunt/middleware.py",
+        "if target.mapping.credentials.may_lead_back and _is_marked(environ, _HOP):",
+        "if False:",
+        "test/unit/shunt/test_hop.py",
     ),
     Mutant(
         "the mark that a copy gets counts among its metadata",

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from s3_sync.admin.verification_state import VerificationState
+from s3_sync.admin.verification_state import Seen, VerificationState
 from s3_sync.cluster.client import has_encryption, internal_client
 from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.load import load, load_shunt_settings
@@ -327,14 +328,8 @@ def test_database_replaced_by_another_kind_raises_only_state_error(
     use(str(path))
 
 
-@given(CHANGES)
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-def test_verification_state_with_changed_bytes_raises_only_state_error(
-    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[float, int]]
-) -> None:
-    path = tmp_path_factory.mktemp("verification") / "state"
-    VerificationState(str(path), "of c", resume=False).close()
-    path.write_bytes(mutated(path.read_bytes(), changes))
+def ask_all(path: Path) -> None:
+    """What ``verify-data --resume`` reads."""
     with contextlib.suppress(StateError):
         state = VerificationState(str(path), "of c", resume=True)
         try:
@@ -348,3 +343,54 @@ def test_verification_state_with_changed_bytes_raises_only_state_error(
                     ask()
         finally:
             state.close()
+
+
+def filled_state(path: Path) -> None:
+    state = VerificationState(str(path), "of c", resume=False)
+    state.add_manifests("c", ["a", "b"])
+    state.reach("c", "n", Seen(3, [], Counter({("missing", False): 1})))
+    state.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE manifests SET key = x'ff' WHERE key = 'b'",
+        "UPDATE manifests SET key = CAST(x'ff' AS TEXT) WHERE key = 'b'",
+        "UPDATE reached SET name = x'61'", "UPDATE reached SET looked_at = 'many'",
+        "UPDATE found SET what = 7",
+        "UPDATE found SET number = 'one'", "UPDATE found SET number = x'ff'", "UPDATE about SET what = x'ff'",
+    ],
+)  # fmt: skip
+def test_verification_state_with_a_value_of_the_wrong_kind_raises_only_state_error(
+    tmp_path: Path, change: str
+) -> None:
+    path = tmp_path / "state"
+    filled_state(path)
+    db = sqlite3.connect(path)
+    db.execute(change)
+    db.commit()
+    db.close()
+    ask_all(path)
+
+
+def test_verification_state_whose_schema_is_not_utf8_raises_only_state_error(tmp_path: Path) -> None:
+    """SQLite's message quotes it."""
+    path = tmp_path / "state"
+    filled_state(path)
+    damaged = path.read_bytes().replace(b"CREATE", b"CRE\x80TE")
+    path.write_bytes(damaged)
+    with pytest.raises(StateError, match="is not a state file"):
+        VerificationState(str(path), "of c", resume=True)
+    assert path.read_bytes() == damaged
+
+
+@given(CHANGES)
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_verification_state_with_changed_bytes_raises_only_state_error(
+    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[float, int]]
+) -> None:
+    path = tmp_path_factory.mktemp("verification") / "state"
+    filled_state(path)
+    path.write_bytes(mutated(path.read_bytes(), changes))
+    ask_all(path)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from s3_sync import __version__
 from s3_sync.config.credentials.swift import SwiftCredentials
@@ -53,6 +53,10 @@ class Token:
     @property
     def expires(self) -> float:
         return self.began + self.life
+
+    @property
+    def account(self) -> str:
+        return unquote(self.storage.path.rpartition("/")[2])
 
 
 class Login(Protocol):

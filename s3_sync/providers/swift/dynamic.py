@@ -66,6 +66,16 @@ class DynamicReader:
         openers = [partial(self._open_piece, source, *piece) for piece in _pieces(segments, first, last)]
         return ChainedBody(openers, last + 1 - first)
 
+    def describe(self, target: str) -> tuple[int, str] | None:
+        """Return size and ETag of a DLO of which Swift tells neither; None if its segments are in other
+        containers than the mapping's. Raises InvalidRequest if one is a large object itself."""
+        container, prefix = place_of(target)
+        if not self._namer.holds(container):
+            return None
+        rows = list_below(self._transport, container, prefix)
+        segments = [_segment(prefix, container, row) for row in rows]
+        return sum(each.size for each in segments), joined_etag(each.etag for each in segments)
+
     def _open_piece(self, source: str, segment: _Segment, byte_range: ByteRange | None) -> Body:
         found = self._open(segment.container, segment.name, byte_range)
         try:

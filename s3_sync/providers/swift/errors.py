@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 
 from s3_sync.errors import (
     AccessDenied,
@@ -28,6 +29,8 @@ from s3_sync.http.message import Headers
 from s3_sync.http.pool import HttpError, Response
 from s3_sync.http.retry_after import retry_after_seconds
 from s3_sync.providers.object_reads import shortened, translated
+from s3_sync.streams.reader import CHUNK
+from s3_sync.streams.small_files import parse_json
 
 #: ``code`` of a NotFound whose container is missing, as in S3
 NO_SUCH_CONTAINER = "NoSuchBucket"
@@ -52,6 +55,8 @@ _BY_STATUS: dict[int, type[RemoteError]] = {
 _LINK_POSTED = 307
 #: one of them is in every response of Swift's proxy server and of Ceph's gateway
 _TRANSACTION = ("x-trans-id", "x-openstack-request-id")
+#: of a result of slo, with what keeps the connection alive before: maximum bytes, and seconds
+_MAX_HEARTBEAT, _MAX_HEARTBEAT_TIME = 4 * 1024 * 1024, 3600.0
 #: maximum bytes read of the body of an error, and characters quoted of it, and of what was asked for
 _MAX_ERROR, _MAX_MESSAGE, _MAX_WHAT = 16 * 1024, 200, 150
 _TAGS = re.compile(r"<h1>.*?</h1>|<[^>]*>", re.DOTALL)
@@ -64,8 +69,9 @@ class PostedToLink(PreconditionFailed):
 def refusal(what: str, response: Response, *, container: bool, secret: str = "") -> RemoteError:
     """Return the error for any response but a success, and close the response.
 
-    ``container``: a 404 tells that the container is missing. ``secret``: masked where the server quotes it.
+    ``container``: a 404 tells that the container is missing. ``secret``: masked where the server repeats it.
     """
+    hide(response, secret)
     headers, status = response.headers, response.status
 
     def masked(text: str, limit: int) -> str:
@@ -98,11 +104,19 @@ def refusal(what: str, response: Response, *, container: bool, secret: str = "")
 def read_heartbeat(what: str, response: Response) -> tuple[int, str]:
     """Read the end of a response that slo has begun with 202, to keep the connection alive: status and ETag.
 
-    Raises the error for any other status than 201 and 202."""
+    Raises the error for any other status than 201 and 202, and RemoteUnavailable if the end does not come
+    within an hour."""
+    pieces: list[bytes] = []
+    left, until = _MAX_HEARTBEAT, time.monotonic() + _MAX_HEARTBEAT_TIME
     with translated(what), response:
-        text = b"".join(iter(lambda: response.read(_MAX_ERROR), b""))
+        while piece := response.read(CHUNK):
+            pieces.append(piece)
+            left -= len(piece)
+            if left < 0 or time.monotonic() > until:
+                raise HttpError("the result of slo does not come to its end", True)
+    text = b"".join(pieces)
     try:
-        found = json.loads(text)
+        found = parse_json(text)
         status = int(str(found["Response Status"]).partition(" ")[0])
         etag = str(found.get("Etag", "")).strip('"')
         why = json.dumps(found.get("Errors") or found.get("Response Body") or "")
@@ -114,6 +128,13 @@ def read_heartbeat(what: str, response: Response) -> tuple[int, str]:
     code = NO_SUCH_CONTAINER if status == 404 else ""
     message = f"{shortened(what)}: {status} {why[:_MAX_MESSAGE]}{transaction(response.headers)}"
     raise kind(message, status=status, code=code)
+
+
+def hide(response: Response, secret: str) -> None:
+    """Mask ``secret`` in the headers of a response, of which any error may quote some."""
+    items = response.headers.items()
+    if secret and any(secret in value for _, value in items):
+        response.headers = Headers([(name, value.replace(secret, "***")) for name, value in items])
 
 
 def is_from_swift(headers: Headers) -> bool:

@@ -47,7 +47,7 @@ def meta_headers(
 ) -> list[Header]:
     """The headers of a PUT or POST for this metadata.
 
-    A copy with a version is marked as the copy in this place, and gets its X-Delete-At. The mark of a DLO
+    A copy with a version is marked as the copy in this place. X-Delete-At is not included. The mark of a DLO
     makes the object one, with the container that the segments have there; not if it ``is_static``, which a
     DLO is that is kept as an SLO.
     """
@@ -67,9 +67,11 @@ def meta_headers(
     target = meta.marks.get("x-object-manifest")
     if target is not None and not is_static:
         headers.append(("X-Object-Manifest", quote(_remote_target(target, write.segments))))
-    if (expires := write.lifetime.delete_at(meta)) is not None:
-        headers.append(("X-Delete-At", str(expires)))
     return headers
+
+
+def delete_at_header(expires: int | None) -> list[Header]:
+    return [] if expires is None else [("X-Delete-At", str(expires))]
 
 
 def mark_values(meta: ObjectMeta) -> dict[str, str]:

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
-from s3_sync.errors import InvalidRequest, NotFound, ObjectRefused, SegmentChanged
+from s3_sync.errors import (
+    InvalidRequest,
+    NotFound,
+    ObjectRefused,
+    SegmentChanged,
+    UnexpectedAnswer,
+)
 from s3_sync.http.pool import Response
 from s3_sync.largeobject.manifest import Manifest, Segment, named_objects
 from s3_sync.largeobject.naming import Named, may_name, place_of
@@ -17,15 +24,25 @@ from s3_sync.model.objects import PutOptions, PutResult
 from s3_sync.model.segment_names import SegmentNamer
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import ListQuery, WriteOptions
-from s3_sync.providers.large_objects import ManifestPage
+from s3_sync.providers.large_objects import ManifestPage, is_incomplete, name_and_version
 from s3_sync.providers.manifests import MAX_MANIFEST
-from s3_sync.providers.object_reads import translated
+from s3_sync.providers.object_reads import Header, translated, unquoted
 from s3_sync.providers.store_limits import GIB, Limits
 from s3_sync.providers.swift.headers import Place
-from s3_sync.providers.swift.listing import MAX_ENTRIES, Lister, list_below, list_containers
+from s3_sync.providers.swift.links import ITSELF
+from s3_sync.providers.swift.listing import (
+    MAX_ENTRIES,
+    Lister,
+    Rows,
+    list_below,
+    list_containers,
+    listed_name,
+)
 from s3_sync.providers.swift.told_limits import told_limits
 from s3_sync.providers.swift.transport import SwiftTransport
+from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import CHUNK
+from s3_sync.streams.small_files import is_count
 
 if TYPE_CHECKING:
     from s3_sync.providers.swift.bucket import SwiftBucket
@@ -46,13 +63,16 @@ class SwiftLargeObjects:
 
     @property
     def limits(self) -> PartLimits:
-        try:
-            slo = self._transport.info()["slo"]
-            smallest, most = int(slo.get("min_segment_size", 1)), int(slo["max_manifest_segments"])
-        except (KeyError, TypeError, ValueError):
+        slo = self._transport.info().get("slo")
+        if not isinstance(slo, dict):
             return _LIMITS
-        largest = min(_LIMITS.max_part, told_limits(self._transport.info()).max_put)
-        return replace(_LIMITS, min_part=max(1, smallest), max_part=largest, max_parts=most)
+        smallest, most = slo.get("min_segment_size"), slo.get("max_manifest_segments")
+        return replace(
+            _LIMITS,
+            min_part=smallest if is_count(smallest) and 0 < smallest <= GIB else _LIMITS.min_part,
+            max_part=min(_LIMITS.max_part, told_limits(self._transport.info()).max_put),
+            max_parts=most if is_count(most) and most else _LIMITS.max_parts,
+        )
 
     def segments(self, container: str, needed: Timestamp | None = None) -> SwiftBucket:
         return self._container(self._namer.remote(container), needed)
@@ -84,19 +104,48 @@ class SwiftLargeObjects:
         rows = list_below(self._transport, container, prefix)
         return Manifest.from_listing(container, [_entry(row) for row in rows])
 
+    def reveal(self, name: str) -> bool:
+        place = Place(self._bucket.name, self._bucket.namer.key(name))
+        try:
+            with self._transport.request("HEAD", place.path, query=f"{_RAW}&{ITSELF}") as response:
+                target = response.headers.get("x-object-manifest")
+        except NotFound:
+            return False
+        container = place_of(target)[0] if target else ""
+        if not self._namer.holds(container):
+            return False
+        self.remote(container).writer.create_container()
+        return True
+
     def containers(self) -> Sequence[str]:
-        return [entry.name for entry in list_containers(self._transport)]
+        pages = list(list_containers(self._transport))
+        names = [entry.name for page in pages for entry in page.entries]
+        if is_incomplete(len(names), pages[-1].total):
+            counted = "an unknown number of" if pages[-1].total is None else pages[-1].total
+            raise UnexpectedAnswer(f"the account lists {len(names)} of {counted} containers")
+        return names
 
     def list_manifests(self, container: str, after: str) -> ManifestPage:
-        rows = self._lister(container).rows(ListQuery(limit=MAX_ENTRIES), after)
+        lister = Lister(self._transport, container, KeyNamer.plain())
+        has_versions = bool(name_and_version(after)[1])
+        page = Rows([]) if has_versions else lister.rows(ListQuery(limit=MAX_ENTRIES), after)
+        if has_versions or page.has_versions:  # older versions name segments, too
+            page = lister.versions(after)
+        rows = page.rows
         found = tuple(
-            (row["name"], f"{row.get('hash')} {row.get('last_modified')}") for row in rows if _may_name(row)
+            (listed_name(row), f"{row.get('hash')} {row.get('last_modified')}")
+            for row in rows
+            if _may_name(row)
         )
-        return ManifestPage(found, rows[-1]["name"] if rows else None, not rows)
+        return ManifestPage(found, listed_name(rows[-1]) if rows else None, len(rows), page.total)
 
     def named_by(self, container: str, name: str) -> Named:
+        # without it, the answer may be that of a replica with an older version
+        newest = ("X-Newest", "true")
+        key, version = name_and_version(name)
+        query = f"&{ITSELF}" + (f"&{urlencode({'version-id': version})}" if version else "")
         try:
-            headers, raw = self._read(Place(container, name), "&symlink=get")
+            headers, raw = self._read(Place(container, key), query, newest)
         except NotFound:
             return Named()
         if is_true(headers.get("x-static-large-object", "")):
@@ -111,23 +160,25 @@ class SwiftLargeObjects:
         write = replace(self._write, lifetime=self._write.lifetime.of_segments(needed))
         return type(self._bucket)(self._transport, name, KeyNamer.plain(), write)
 
-    def _read(self, place: Place, more: str = "") -> tuple[dict[str, str], bytes]:
-        """Headers and bytes of an object as it is stored; the bytes only of a manifest."""
+    def _read(self, place: Place, more: str = "", *headers: Header) -> tuple[dict[str, str], bytes]:
+        """Headers and bytes of an object as it is stored; the bytes only of a manifest. Raises
+        UnexpectedAnswer for bytes that its ETag does not prove."""
         what = f"GET the manifest of {place.path}"
-        with translated(what), self._transport.request("GET", place.path, query=_RAW + more) as response:
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            if not is_true(headers.get("x-static-large-object", "")):
-                return headers, b""
-            return headers, _limited(what, response)
+        answer = self._transport.request("GET", place.path, query=_RAW + more, headers=headers)
+        with translated(what), answer as response:
+            found = {name: value for name, value in reversed(response.headers.items())}
+            if not is_true(found.get("x-static-large-object", "")):
+                return found, b""
+            raw = _limited(what, response)
+        if not _is_proved(raw, unquoted(found.get("etag", ""))):
+            raise UnexpectedAnswer(f"{what}: {len(raw)} bytes that do not have its ETag")
+        return found, raw
 
     def _check_own(self, container: str) -> None:
         """Raise ObjectRefused for segments that no mapping has put there: whoever may write there can name
         any object of the account, and our rights are more than theirs."""
         if not self._namer.holds(container):
             raise ObjectRefused("segments_elsewhere", f"segments are in {container} at the store")
-
-    def _lister(self, container: str) -> Lister:
-        return Lister(self._transport, container, KeyNamer.plain())
 
 
 def _limited(what: str, response: Response) -> bytes:
@@ -140,6 +191,17 @@ def _limited(what: str, response: Response) -> bytes:
     if left < 0:
         raise ObjectRefused("slo_malformed", f"{what}: more than {MAX_MANIFEST} bytes")
     return b"".join(pieces)
+
+
+def _is_proved(raw: bytes, etag: str) -> bool:
+    """Whether a stored manifest has this ETag: Swift's is the MD5 of its bytes, that of Ceph's gateway that
+    of the large object."""
+    if md5_hex(raw) == etag:
+        return True
+    try:
+        return Manifest.parse(raw).joined_etag == etag
+    except ObjectRefused:
+        return False
 
 
 def _entry(row: dict[str, Any]) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class LinkWriter:
                 raise  # the server has something newer
             result = self._send(key, link, options, bound)
         if not (told or self._is_proved):
-            self._prove(key)
+            self._prove(key, options)
         return result
 
     def _send(self, key: str, link: Link, options: PutOptions, bound: str) -> PutResult:
@@ -64,10 +64,13 @@ class LinkWriter:
             return bound
         raise LinkTargetMissing(f"{place.path} has ETag {bound}, the link {link.etag}", status=409)
 
-    def _prove(self, key: str) -> None:
+    def _prove(self, key: str, options: PutOptions) -> None:
         """Check that a server that tells nothing about itself has stored a link: without symlinks, it has
-        stored an empty object. Raises NotSupported."""
-        if self._reader.head(key, key).meta.link is None:
+        stored an empty object. Raises NotSupported; PreconditionFailed if something else is there by now."""
+        found = self._reader.head(key, key)
+        if found.meta.link is None:
+            if found.size or found.meta.swift_timestamp != options.meta.swift_timestamp:
+                raise PreconditionFailed(f"{key} is not the link that was written", status=412)
             self._writer.delete(key, None)
             raise NotSupported(_NO_LINKS)
         self._is_proved = True

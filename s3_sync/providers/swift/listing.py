@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from s3_sync.errors import ListingUnusable, NotFound, PreconditionFailed, UnexpectedAnswer
+from s3_sync.http.message import Headers
 from s3_sync.http.pool import Response
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import Link, ListedObject
 from s3_sync.model.timestamps import parse_iso_date
 from s3_sync.providers.base import BucketEntry, ListPage, ListQuery
+from s3_sync.providers.large_objects import name_and_version, with_version
 from s3_sync.providers.object_reads import translated, unquoted
 from s3_sync.providers.store_limits import MIB
 from s3_sync.providers.swift.links import Links
@@ -22,6 +27,17 @@ from s3_sync.streams.small_files import is_text, parse_json
 #: entries of a page: Swift's default of ``container_listing_limit``, and what every cluster allows
 MAX_ENTRIES, _FEW_ENTRIES = 10_000, 1000
 _MAX_PAGE = 64 * MIB
+_NUMBER = re.compile(r"[0-9]{1,18}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of a listing. ``total``: how many objects the container has, as far as the server tells.
+    ``has_versions``: it keeps, or kept, older versions, which ``versions`` lists."""
+
+    rows: list[dict[str, Any]]
+    total: int | None = None
+    has_versions: bool = False
 
 
 class Lister:
@@ -46,52 +62,74 @@ class Lister:
         prefix = self._namer.prefix
         marker = prefix + query.start_after if query.start_after else ""
         while True:
-            rows = self.rows(query, marker)
+            try:
+                rows = self.rows(query, marker).rows
+            except NotFound:
+                rows = []
             if not rows:
                 return ListPage(())
-            keys = self._keys(query, marker, rows)
+            keys = [_key(row) for row in rows]
             objects = tuple(info for row in rows if "name" in row and (info := self._info(row)) is not None)
             groups = tuple(row["subdir"][len(prefix) :] for row in rows if "subdir" in row)
             if keys[-1] != prefix:
                 return ListPage(objects, groups, keys[-1][len(prefix) :])
             marker = keys[-1]  # the page holds only the key that equals the prefix: no name to go on from
 
-    def rows(self, query: ListQuery, marker: str) -> list[dict[str, Any]]:
-        """A page as the server sends it; none at the end, or if there is no such container."""
+    def rows(self, query: ListQuery, marker: str) -> Rows:
+        """A page as the server sends it, in order; without rows at the end. Raises NotFound if there is no
+        such container."""
         limit = max(1, min(query.limit, self._max))
         try:
             return self._request(query, marker, limit)
-        except NotFound:
-            return []
         except PreconditionFailed:  # the answer to a limit above that of the cluster
             if limit <= _FEW_ENTRIES:
                 raise
         self._max = _FEW_ENTRIES
         return self.rows(query, marker)
 
-    def _request(self, query: ListQuery, marker: str, limit: int) -> list[dict[str, Any]]:
-        parameters = {"format": "json", "limit": str(limit)}
+    def versions(self, after: str) -> Rows:
+        """A page of all versions, as the server sends it. ``after``: the name where to go on, or
+        ``listed_name`` of the last row. Raises as ``rows`` does."""
+        marker, version = name_and_version(after)
+        given = {"versions": "true", "marker": marker, "version_marker": version}
+        found = self._page(
+            min(self._max, MAX_ENTRIES), {name: value for name, value in given.items() if value}
+        )
+        keys = [marker, *(_key(row) for row in found.rows)]
+        if any(one > other for one, other in pairwise(keys)) or after in map(listed_name, found.rows):
+            raise self._unusable(f"versions are out of order after {after!r}")
+        return found
+
+    def _request(self, query: ListQuery, marker: str, limit: int) -> Rows:
         given = {
             "marker": marker,
             "prefix": self._namer.prefix + query.prefix,
             "delimiter": query.delimiter,
         }
-        parameters |= {name: value for name, value in given.items() if value}
-        response = self._transport.request("GET", f"/{self._container}", query=urlencode(parameters))
+        found = self._page(limit, {name: value for name, value in given.items() if value})
+        if found.rows:
+            self._check(query, marker, found.rows)
+        return found
+
+    def _page(self, limit: int, parameters: Mapping[str, str]) -> Rows:
+        asked = urlencode({"format": "json", "limit": str(limit), **parameters})
+        response = self._transport.request("GET", f"/{self._container}", query=asked)
         with translated(f"LIST {self._container}"), response:
-            data = _read(response)
+            data, headers = _read(response), response.headers
         try:
             rows = parse_json(data) if data else []
         except ValueError as error:
             raise self._unusable(str(error)) from error
         if not isinstance(rows, list) or not all(map(_is_row, rows)):
             raise self._unusable("not a list of objects")
-        return rows
+        return Rows(rows, _count(headers, "x-container-object-count"), "x-versions-enabled" in headers)
 
-    def _keys(self, query: ListQuery, marker: str, rows: Sequence[dict[str, Any]]) -> list[str]:
-        """Names and groups of a page. Raises ListingUnusable if they are not in order, or not those that were
+    def _check(self, query: ListQuery, marker: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Raise ListingUnusable if names and groups of a page are not in order, or not those that were
         requested."""
-        keys = [row["subdir"] if "subdir" in row else row["name"] for row in rows]
+        keys = [_key(row) for row in rows]
+        if not query.delimiter and any("subdir" in row for row in rows):
+            raise self._unusable("groups are listed that were not requested")
         if keys[0] <= marker and not (keys[0] != marker and _is_within(marker, rows[0])):
             raise self._unusable(f"{keys[0]!r} is listed after the marker {marker!r}")
         for previous, key in pairwise(keys):
@@ -101,7 +139,6 @@ class Lister:
         for key in (keys[0], keys[-1]):
             if not key.startswith(whole):
                 raise self._unusable(f"{key!r} does not begin with {whole!r}")
-        return keys
 
     def _info(self, row: dict[str, Any]) -> ListedObject | None:
         name = self._namer.name(row["name"])
@@ -124,22 +161,33 @@ class Lister:
 
 
 def list_below(transport: SwiftTransport, container: str, prefix: str) -> Iterator[dict[str, Any]]:
-    """Yield the rows of all names with this prefix, as the server sends them."""
+    """Yield the rows of all names with this prefix, as the server sends them; none if the container is
+    missing."""
     lister, marker = Lister(transport, container, KeyNamer.plain()), ""
-    while rows := lister.rows(ListQuery(prefix=prefix, limit=MAX_ENTRIES), marker):
-        yield from rows
-        marker = rows[-1]["name"]
+    with suppress(NotFound):
+        while rows := lister.rows(ListQuery(prefix=prefix, limit=MAX_ENTRIES), marker).rows:
+            yield from rows
+            marker = rows[-1]["name"]
 
 
-def list_containers(transport: SwiftTransport) -> Iterator[BucketEntry]:
-    """Yield the containers of the account, until a page is empty."""
+@dataclass(frozen=True, slots=True)
+class Containers:
+    """A page of the account's containers. ``total``: as of Rows."""
+
+    entries: list[BucketEntry]
+    total: int | None
+
+
+def list_containers(transport: SwiftTransport) -> Iterator[Containers]:
+    """Yield pages of the containers of the account; the last one, and no other, is empty."""
     marker = ""
-    while page := _containers(transport, marker):
-        yield from page
-        marker = page[-1].name
+    while (page := _containers(transport, marker)).entries:
+        yield page
+        marker = page.entries[-1].name
+    yield page
 
 
-def _containers(transport: SwiftTransport, after: str) -> list[BucketEntry]:
+def _containers(transport: SwiftTransport, after: str) -> Containers:
     """The next containers, as many as the server lists at once. Raises UnexpectedAnswer."""
     query = f"format=json&marker={quote(after, safe='')}"
     with translated("list containers"), transport.request("GET", "", query=query) as response:
@@ -152,7 +200,7 @@ def _containers(transport: SwiftTransport, after: str) -> list[BucketEntry]:
     names = [after.encode("utf-8"), *(entry.name.encode("utf-8") for entry in entries)]
     if any(one >= other for one, other in pairwise(names)):
         raise UnexpectedAnswer("list containers: the response is out of order")
-    return entries
+    return Containers(entries, _count(response.headers, "x-account-container-count"))
 
 
 def _name(row: Any) -> str:
@@ -171,6 +219,22 @@ def _read(response: Response) -> bytes:
         if left < 0:
             raise ListingUnusable(f"a page of more than {_MAX_PAGE} bytes", status=200)
     return b"".join(pieces)
+
+
+def listed_name(row: Mapping[str, Any]) -> str:
+    """The name of a row as of ``ManifestPage``: with its version, if it has one."""
+    return with_version(row["name"], str(row.get("version_id") or ""))
+
+
+def _key(row: dict[str, Any]) -> str:
+    """The name, or the group, of a row."""
+    found: str = row["subdir"] if "subdir" in row else row["name"]
+    return found
+
+
+def _count(headers: Headers, name: str) -> int | None:
+    written = headers.get(name) or ""
+    return int(written) if _NUMBER.fullmatch(written) else None
 
 
 def _is_within(marker: str, row: dict[str, Any]) -> bool:

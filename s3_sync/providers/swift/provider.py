@@ -33,7 +33,7 @@ class SwiftProvider:
         return SwiftBucket(self.transport, name, namer, write)
 
     def list_buckets(self) -> Iterator[BucketEntry]:
-        return list_containers(self.transport)
+        return (entry for page in list_containers(self.transport) for entry in page.entries)
 
     def head_bucket(self, name: str) -> None:
         self.transport.request("HEAD", f"/{name}").close()

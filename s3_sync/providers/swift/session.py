@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 
-from s3_sync.errors import CredentialsRefused, RemoteUnavailable, SyncError
+from s3_sync.errors import CredentialsRefused, RemoteUnavailable, SyncError, UnexpectedAnswer
 from s3_sync.providers.swift.auth import Clock, Login, Token
 
 log = logging.getLogger("s3-sync")
@@ -95,6 +95,7 @@ class Session:
         error: BaseException | None = None
         try:
             token = self._login.log_in()
+            self._check_account(token)
         except BaseException as raised:
             error = raised
             raise
@@ -107,6 +108,13 @@ class Session:
                     self._refusal, self._refused_until = error, self._clock() + _PAUSE
             attempt.finish(token if error is None else error)
         return token
+
+    def _check_account(self, token: Token) -> None:
+        """Raise UnexpectedAnswer if a login names another account than the one before: what was read there
+        would be taken for this one's."""
+        if self._current is not None and self._current.account != token.account:
+            before, now = self._current.account[:100], token.account[:100]
+            raise UnexpectedAnswer(f"the login names the account {now}, and {before} before")
 
     def _take(self, token: Token) -> None:
         repeated = self._current is not None and self._current.value == token.value

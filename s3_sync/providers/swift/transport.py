@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from s3_sync.errors import InvalidRequest, NotFound, ObjectRefused, RemoteError, RemoteUnavailable
 from s3_sync.http.network import Network
@@ -17,10 +16,11 @@ from s3_sync.http.pool import CONTINUE_WAIT, ConnectionPool, HttpError, Origin, 
 from s3_sync.providers.clock_skew import StoreClock
 from s3_sync.providers.object_reads import Header, translated
 from s3_sync.providers.swift.auth import USER_AGENT, Token
-from s3_sync.providers.swift.errors import is_from_swift, refusal, stranger
+from s3_sync.providers.swift.errors import hide, is_from_swift, refusal, stranger
 from s3_sync.providers.swift.session import Session
 from s3_sync.streams.reader import Body
 from s3_sync.streams.restartable import RestartableBody
+from s3_sync.streams.small_files import parse_json
 
 #: bodies of so many bytes are sent with ``Expect: 100-continue``: a refused token then costs no body
 EXPECT_FROM = 64 * 1024
@@ -29,6 +29,8 @@ PATIENCE = 10.0
 #: minimum bytes per read of an object that arrives fast, see ``Receiving``
 _GATHER = 256 * 1024
 _REFUSED = (401, 403)
+#: maximum bytes of what a cluster tells about itself
+_MAX_INFO = 1024 * 1024
 _READS = ("GET", "HEAD")
 #: end of a storage URL's path, below the root of the API
 _ACCOUNT = re.compile(r"/v1(\.0)?/.*")
@@ -139,7 +141,7 @@ class SwiftTransport:
         token = self._session.token()
         root = _ACCOUNT.sub("", token.storage.path)
         with self._pool(token.storage.origin, 1).request("GET", f"{root}/info", ()) as response:
-            found = json.loads(response.read()) if response.status == 200 else {}
+            found = parse_json(response.read_all(_MAX_INFO)) if response.status == 200 else {}
         if not isinstance(found, dict):
             raise ValueError("not an object")
         return found
@@ -147,7 +149,7 @@ class SwiftTransport:
     @property
     def account(self) -> str:
         """The name of the account. Raises what a login raises."""
-        return unquote(self._session.token().storage.path.rpartition("/")[2])
+        return self._session.token().account
 
     def close(self) -> None:
         with self._lock:
@@ -181,6 +183,7 @@ class SwiftTransport:
             length=request.size,
             continue_wait=self._patience if (request.size or 0) >= EXPECT_FROM else 0.0,
         )
+        hide(response, token.value)
         if response.unasked and 200 <= response.status < 300:
             self._patience = CONTINUE_WAIT  # something in between swallows the server's 100 Continue
         self.clock.record(response.headers.get("date") or "", sent)

@@ -18,12 +18,13 @@ from dataclasses import dataclass
 
 from s3_sync.errors import BadDigest, NotFound, PreconditionFailed, RemoteUnavailable, UnexpectedAnswer
 from s3_sync.largeobject.manifest import Manifest, Segment, joined_etag
+from s3_sync.model.lifetime import later
 from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutOptions, PutResult
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import WriteOptions
 from s3_sync.providers.object_reads import Header, unquoted
 from s3_sync.providers.swift.errors import NO_SUCH_CONTAINER, PostedToLink, read_heartbeat
-from s3_sync.providers.swift.headers import TIMESTAMP, Place, meta_headers
+from s3_sync.providers.swift.headers import TIMESTAMP, Place, delete_at_header, meta_headers
 from s3_sync.providers.swift.transport import SwiftTransport
 from s3_sync.streams.hashing import HashingBody, md5_hex
 from s3_sync.streams.reader import CHUNK, Body, BytesBody
@@ -77,6 +78,7 @@ class Writer:
         etag = joined_etag(segment.md5 for segment in segments)
         body = Manifest(tuple(segments), b"").to_put()
         headers = meta_headers(place, options.meta, self._write, is_static=True)
+        headers += self._delete_at(options.meta)
         headers += [("ETag", etag), ("Accept", "application/json")]
         if options.if_absent:
             headers.append(("If-None-Match", "*"))
@@ -96,9 +98,16 @@ class Writer:
         return self._put(upload, None)
 
     def post(self, key: str, meta: ObjectMeta, current: ObjectInfo, is_static: bool = False) -> None:
-        """Replace the metadata of ``current``, which a HEAD has just shown. ``is_static``: it is an SLO."""
+        """Replace the metadata of ``current``, which a HEAD has just shown. ``is_static``: it is an SLO.
+
+        A segment stays one, and lives no shorter for it than it did."""
         place = Place(self._container, key)
+        expires = self._write.lifetime.delete_at(meta)
+        if current.meta.is_segment and not meta.is_segment:
+            meta = meta.marked(swift_source=current.meta.marks["swift-source"])
+            expires = later(expires, current.expires)
         headers = meta_headers(place, meta, self._write, is_static=is_static)
+        headers += delete_at_header(expires)
         headers += _stamped(_later(meta.swift_timestamp, current.x_timestamp))
         try:
             self._transport.request("POST", place.path, headers=headers).drain()
@@ -144,7 +153,7 @@ class Writer:
     def _upload(self, key: str, body: Body, options: PutOptions, more: Sequence[Header]) -> _Upload:
         """The request, with a digest that the server checks. A small body is read now."""
         place = Place(self._container, key)
-        headers = [*meta_headers(place, options.meta, self._write), *more]
+        headers = [*meta_headers(place, options.meta, self._write), *self._delete_at(options.meta), *more]
         md5, size = options.md5, options.size
         if options.if_absent:
             headers.append(("If-None-Match", "*"))
@@ -198,6 +207,9 @@ class Writer:
         response.drain()
         if response.status == 201:
             log.info("created container %s%s", self._container, f" with policy {policy}" if policy else "")
+
+    def _delete_at(self, meta: ObjectMeta) -> list[Header]:
+        return delete_at_header(self._write.lifetime.delete_at(meta))
 
     def _exists(self, key: str) -> bool:
         try:

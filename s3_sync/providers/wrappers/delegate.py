@@ -203,6 +203,9 @@ class DelegatingLargeObjects:
     def manifest(self, name: str) -> Manifest:
         return self._about(name)(lambda: self._large.manifest(name))
 
+    def reveal(self, name: str) -> bool:
+        return self._about(name)(lambda: self._large.reveal(name))
+
     def containers(self) -> Sequence[str]:
         return self._call(self._large.containers)
 

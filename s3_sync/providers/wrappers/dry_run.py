@@ -99,6 +99,9 @@ class _DryRunLargeObjects(DelegatingLargeObjects):
     def put_static(self, name: str, segments: Sequence[Segment], options: PutOptions) -> NoReturn:
         raise DryRunWrite(WOULD_PUT)
 
+    def reveal(self, name: str) -> bool:
+        return False
+
 
 class _DryRunManifests(DelegatingManifests):
     def put(self, name: str, manifest: bytes) -> NoReturn:

@@ -10,7 +10,8 @@ there for an hour. A segment is deleted only if all of this holds:
 3. the local cluster does not need it: the segment that it is a copy of has been deleted there, or no local
    manifest or symlink names it; for a combined segment, the object's version is gone;
 4. no mapping copies objects to its container for their own sake: then their own rows decide;
-5. the delete budget, if any, allows it.
+5. no upload has noted it again since the sweep began: that one has found it there, and is about to name it;
+6. the delete budget, if any, allows it.
 
 All others stay. What is named in the mapping's own container is no longer on record: it will be noted again
 when the object there is replaced or deleted. Anything else is tried again later.
@@ -37,6 +38,7 @@ from s3_sync.model.segment_names import source_of
 from s3_sync.providers.base import Bucket
 from s3_sync.providers.remote_references import Reference, RemoteReferences
 from s3_sync.runtime.concurrency import Pool
+from s3_sync.runtime.key_locks import KeyLocks
 from s3_sync.state.left_segments import Entry, LeftSegment, LeftSegments
 
 log = logging.getLogger("s3-sync")
@@ -66,15 +68,17 @@ class LeftLedger:
     def due(self, now: float, limit: int = MAX_SEGMENTS) -> list[Entry]:
         return self.segments.due(self.key, now, limit, self.once)
 
+    def is_unchanged(self, entry: Entry) -> bool:
+        return self.segments.is_unchanged(self.key, entry)
+
 
 @dataclass(slots=True)
 class _Found:
-    """What a sweep has found out. ``done``: nothing is left to do. ``waiting``: what may be deleted, by its
-    place. ``originals``: the local objects that they are copies of; ``needed``: those of which that is still
-    there."""
+    """What a sweep has found out. ``results``: entries, and what becomes of each; None: nothing is left to
+    do. ``waiting``: what may be deleted, by its place. ``originals``: the local objects that they are copies
+    of; ``needed``: those of which that is still there."""
 
-    done: list[LeftSegment] = field(default_factory=list)
-    later: list[Entry] = field(default_factory=list)
+    results: list[tuple[Entry, Entry | None]] = field(default_factory=list)
     waiting: dict[Place, Entry] = field(default_factory=dict)
     originals: dict[Place, Place] = field(default_factory=dict)
     needed: set[Place] = field(default_factory=set)
@@ -85,10 +89,11 @@ class _Found:
 @dataclass(frozen=True, slots=True)
 class RemoteSide:
     """``bucket``: of the mapping. ``references``: of its account. ``mirrored``: containers to which mappings
-    copy objects for their own sake."""
+    copy objects for their own sake. ``locks``: of what is being sent, by container and name."""
 
     bucket: Bucket
     references: RemoteReferences
+    locks: KeyLocks
     mirrored: Collection[str] = ()
     limiter: DeleteLimiter | None = None
 
@@ -127,11 +132,11 @@ class LeftSegmentCleaner:
                 self._pool.map(lambda each: self._delete(each, found), chunk)
                 yield
         except SyncError as error:
-            found.later += [self._failed(each, error) for each in found.waiting.values()]
+            found.results += [(each, self._failed(each, error)) for each in found.waiting.values()]
             raise
         finally:
             self.failed = found.failed
-            self._ledger.segments.settle(self._ledger.key, found.done, found.later)
+            self._ledger.segments.conclude(self._ledger.key, found.results)
             if found.deleted:
                 count, label = len(found.deleted), self._mapping.label
                 log.info("%s: deleted %d segments at the store that nothing names any more", label, count)
@@ -142,7 +147,7 @@ class LeftSegmentCleaner:
         try:
             info = self._head(segment)
             if info is None or not self._is_ours(segment, info):
-                found.done.append(segment)
+                found.results.append((entry, None))
             elif "combined-etag" not in info.meta.marks:
                 original = source_of(info.meta), segment.name
                 state = self._local.newest.of(self._mapping.account, *original)
@@ -151,11 +156,11 @@ class LeftSegmentCleaner:
                     found.needed.add(segment.place)
                 found.waiting[segment.place] = entry
             elif self._has_version(segment.name):
-                found.later.append(self._in_use(entry))
+                found.results.append((entry, self._in_use(entry)))
             else:
                 found.waiting[segment.place] = entry
         except SyncError as error:
-            found.later.append(self._failed(entry, error))
+            found.results.append((entry, self._failed(entry, error)))
             found.failed = True
 
     def _is_ours(self, segment: LeftSegment, info: ObjectInfo) -> bool:
@@ -208,9 +213,9 @@ class LeftSegmentCleaner:
         for place in here | there.keys():
             entry = found.waiting.pop(place)
             if self._remote.bucket.name in there.get(place, ()):
-                found.done.append(entry.segment)
+                found.results.append((entry, None))
             else:
-                found.later.append(self._in_use(entry))
+                found.results.append((entry, self._in_use(entry)))
 
     def _is_outdated(self, reference: Reference, original: Place | None) -> bool:
         """Whether the object there is the copy of a local DLO that does not consist of the original any more,
@@ -229,12 +234,18 @@ class LeftSegmentCleaner:
             return False  # it has got segments elsewhere: nobody else's may wait for that to change
 
     def _delete(self, entry: Entry, found: _Found) -> None:
+        # an upload notes its segments first, and then looks, under the same lock, which of them are there
+        with self._remote.locks.hold(entry.segment.place):
+            if self._ledger.is_unchanged(entry):
+                self._delete_alone(entry, found)
+
+    def _delete_alone(self, entry: Entry, found: _Found) -> None:
         segment, limiter = entry.segment, self._remote.limiter
         try:
             info = self._head(segment)
             if info is not None and self._is_ours(segment, info):
                 if limiter is not None and not limiter.acquire(self._now):
-                    found.later.append(self._in_use(entry))
+                    found.results.append((entry, self._in_use(entry)))
                     return
                 try:
                     self._large.remote(segment.container).delete_object(segment.name)
@@ -244,9 +255,9 @@ class LeftSegmentCleaner:
                     raise
                 found.deleted.append(segment)
                 log.debug("deleted segment %s/%s at the store", segment.container, segment.name)
-            found.done.append(segment)
+            found.results.append((entry, None))
         except SyncError as error:
-            found.later.append(self._failed(entry, error))
+            found.results.append((entry, self._failed(entry, error)))
             found.failed = True
 
     def _head(self, segment: LeftSegment) -> ObjectInfo | None:

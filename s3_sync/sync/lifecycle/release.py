@@ -28,6 +28,8 @@ from s3_sync.transfer.upload_session import TransferContext
 #: headers that no copy carries, beside marks that clients have set; without the ACL that s3api keeps with an
 #: object (``s3_acl``) the copy would have no owner, or be public
 _LEFT_BEHIND = frozenset({"x-robots-tag", "x-object-sysmeta-s3api-acl"})
+#: segments from which on Swift tells neither size nor ETag of a DLO: its ``container_listing_limit``
+DLO_LIMIT = 10_000
 _LOST_UNDERSCORES = ' (the store does not keep underscores in metadata names: set "keeps_underscores")'
 
 
@@ -107,9 +109,14 @@ class Release:
             raise ObjectRefused("metadata_not_copied", f"the remote copy would lack {', '.join(lost)}")
 
     def check_large(self, large: LargeObject) -> None:
-        """Raise SegmentChanged for a large object without segments: they are probably still to come."""
-        if not large.manifest.segments:
+        """Raise SegmentChanged for a large object without segments: they are probably still to come. Raise
+        ObjectRefused for a DLO of which another Swift would tell neither size nor ETag."""
+        count = len(large.manifest.segments)
+        if not count:
             raise SegmentChanged(f"{large.info.name} has no segments yet")
+        if large.plan is not None and not large.plan.is_static and count >= DLO_LIMIT:
+            why = f"{count} segments are too many for a DLO that only the store has: set convert_dlo"
+            raise ObjectRefused("too_large", why)
 
     def release(
         self, version: Present, local: LocalInfo, seen: ObjectInfo | None, large: LargeObject | None = None

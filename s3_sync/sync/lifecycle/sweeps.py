@@ -89,7 +89,8 @@ class Sweeps:
 
         def new_cleaner() -> LeftSegmentCleaner:
             services = self._open_services()
-            remote = RemoteSide(services.bucket, account.references, self._mirrored(), services.limiter)
+            bucket, limiter = services.bucket, services.limiter
+            remote = RemoteSide(bucket, account.references, account.locks, self._mirrored(), limiter)
             now = context.clock.now()
             return LeftSegmentCleaner(mapping, remote, context.local, self._left, context.parts, now)
 

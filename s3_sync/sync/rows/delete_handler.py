@@ -66,6 +66,8 @@ class DeleteHandler:
             or features.native_large_objects  # it may have segments
         )
         remote = self._head(row.name) if look else None
+        if look and remote is None and features.native_large_objects:
+            remote = self._hidden(row.name)
         if look and remote is None:
             return PRESENT  # another daemon, or an earlier attempt, has deleted it
         state = self._newest.of(self._mapping.account, self._mapping.container, row.name)
@@ -119,6 +121,10 @@ class DeleteHandler:
         except ObjectRefused:
             return False
         return True
+
+    def _hidden(self, name: str) -> ObjectInfo | None:
+        """A DLO that a HEAD does not show because the container of its segments is gone."""
+        return self._head(name) if self._bucket.large_objects.reveal(name) else None
 
     def _head(self, name: str) -> ObjectInfo | None:
         try:

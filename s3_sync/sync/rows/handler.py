@@ -189,7 +189,10 @@ class RowHandler:
         try:
             return self._converge(row, known)
         except (PreconditionFailed, LocalMissing):
-            # the key was written between HEAD and PUT, or the object was deleted before the GET
+            # the key was written between HEAD and PUT, or the object was deleted before the GET; or it is a
+            # DLO that a HEAD does not show
+            if self._bucket.features.native_large_objects:
+                self._bucket.large_objects.reveal(row.name)
             return self._converge(row, Presumption.UNKNOWN)
 
     def _is_listed(self, row: Row, known: RemoteState) -> bool:

@@ -220,6 +220,17 @@ def test_continue_wait_neither_reads_nor_sends_a_body_after_a_final_answer() -> 
         assert pool.request("GET", "/").read() == b"ok"
 
 
+def test_interim_answers_without_end_are_given_up() -> None:
+    def script(wire: Wire) -> None:
+        wire.head()
+        for _ in range(100_000):
+            wire.send(b"HTTP/1.1 102 Processing\r\n\r\n" * 100)
+
+    for wait in (0.0, 5.0):
+        with ScriptedServer(script) as server, pytest.raises(HttpError, match="too many interim"):
+            server.pool().request("PUT", "/", [], b"data", continue_wait=wait)
+
+
 def test_continue_wait_without_interim_answer_sends_the_body_anyway() -> None:
     def script(wire: Wire) -> tuple[bytes, bytes]:
         request = wire.request()

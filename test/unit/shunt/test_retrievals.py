@@ -27,11 +27,14 @@ class Asked(DelegatingBucket):
         super().__init__(bucket, lambda function, body=None: function())
         self.requests: list[tuple[str, int, str]] = []
         self.error: RemoteError | None = None
+        self.answer: Retrieval | None = None
 
     def retrieve_object(self, name: str, days: int, tier: str) -> Retrieval:
         self.requests.append((name, days, tier))
         if self.error is not None:
             raise self.error
+        if self.answer is not None:
+            return self.answer
         return super().retrieve_object(name, days, tier)
 
 
@@ -204,3 +207,17 @@ def test_retrieval_that_fails_is_not_tried_again_at_once(
     world.asked.error = None
     world.time += RETRY_AFTER + 1
     assert b"retrieving" in world.ask("cold").body
+
+
+def test_store_that_says_readable_and_refuses_is_not_believed_twice(world: ArchiveWorld) -> None:
+    world.asked.answer = Retrieval.READABLE
+    seen = []
+    for _ in range(3):
+        seen.append(world.ask("cold").status_int)
+        world.time += RETRY_AFTER + 1
+    assert seen == [503, 403, 403]
+    assert len(world.asked.requests) == 2
+    assert world.log.counted.count("retrievals.failed") == 1
+    world.time += INTERVAL
+    world.asked.answer = None
+    assert world.ask("cold").status_int == 503

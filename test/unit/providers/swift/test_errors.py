@@ -18,7 +18,8 @@ from s3_sync.errors import (
     Throttled,
     UnexpectedAnswer,
 )
-from s3_sync.providers.swift.errors import refusal
+from s3_sync.providers.swift import errors
+from s3_sync.providers.swift.errors import read_heartbeat, refusal
 from servers.scripted import ScriptedServer, answer
 from unit.providers.swift.test_auth import response
 
@@ -123,3 +124,28 @@ def test_secret_is_masked_wherever_the_server_repeats_it(before: int) -> None:
     assert "the" not in str(error)
     moved = error_of(response(ID, "Location: /?t=the secret", status="302 Found"), secret="the secret")
     assert "redirected to /?t=***" in str(moved)
+
+
+class TestHeartbeat:
+    def read(self, body: bytes) -> tuple[int, str]:
+        head = b"HTTP/1.1 202 Accepted\r\nX-Trans-Id: tx\r\nContent-Length: %d\r\n\r\n" % len(body)
+        with ScriptedServer(answer(head + body)) as server:
+            return read_heartbeat("PUT /c/o", server.pool().request("PUT", "/c/o"))
+
+    def test_result_follows_white_space(self) -> None:
+        body = b" \r\n" * 100 + b'{"Response Status": "201 Created", "Etag": "abc"}'
+        assert self.read(body) == (201, "abc")
+
+    @pytest.mark.parametrize("body", [b"", b" ", b"[" * 20_000, b'{"Response Status": []}', b"[1]"])
+    def test_other_documents_are_no_result(self, body: bytes) -> None:
+        with pytest.raises(UnexpectedAnswer, match="not a result of slo"):
+            self.read(body)
+
+    def test_result_that_never_comes_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(errors, "_MAX_HEARTBEAT", 1000)
+        with pytest.raises(RemoteUnavailable, match="does not come to its end"):
+            self.read(b" " * 100_000)
+        monkeypatch.setattr(errors, "_MAX_HEARTBEAT", 10**9)
+        monkeypatch.setattr(errors, "_MAX_HEARTBEAT_TIME", -1.0)
+        with pytest.raises(RemoteUnavailable, match="does not come to its end"):
+            self.read(b" " * 100_000)

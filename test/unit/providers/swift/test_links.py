@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from s3_sync.errors import NotSupported, PreconditionFailed, RemoteError
 from s3_sync.model.keys import KeyNamer
-from s3_sync.model.objects import Link
+from s3_sync.model.objects import Link, ObjectInfo, ObjectMeta, PutOptions, PutResult
 from s3_sync.model.segment_names import SegmentNamer
+from s3_sync.providers.swift.link_writes import LinkWriter
 from s3_sync.providers.swift.links import Links, version_of
 
 ONE = Links(SegmentNamer("c", "copies"), KeyNamer.literal(""))
@@ -70,3 +74,44 @@ def test_version_of_tells_links_to_versions_from_those_of_clients() -> None:
     assert version == "symlink=get&version-id=123.456"
     for target in ("copies/o", "copies/o%3Fversion-id=1", "", "copies/o?x=y"):
         assert version_of({"x-symlink-target": target}) is None
+
+
+class Silent:
+    """A Swift that tells nothing about itself, and what it shows of whatever is written."""
+
+    def __init__(self, shown: ObjectInfo) -> None:
+        self.shown = shown
+        self.deleted: list[str] = []
+
+    def info(self) -> dict[str, Any]:
+        return {}
+
+    def put(self, key: str, *_: object) -> PutResult:
+        return PutResult("etag")
+
+    def head(self, name: str, key: str) -> ObjectInfo:
+        return self.shown
+
+    def delete(self, key: str, deleted_at: object) -> bool:
+        self.deleted.append(key)
+        return True
+
+
+@pytest.mark.parametrize(
+    ("size", "version", "error", "deleted"),
+    [
+        (0, "1400000000.00000", NotSupported, ["link"]),
+        (7, "1400000000.00000", PreconditionFailed, []),
+        (0, "1500000000.00000", PreconditionFailed, []),
+    ],
+)
+def test_only_the_empty_object_that_was_to_be_a_link_is_deleted(
+    size: int, version: str, error: type[RemoteError], deleted: list[str]
+) -> None:
+    """A server without symlinks stores an empty object; another client may have been faster."""
+    meta = ObjectMeta(link=Link("c", "o")).marked(swift_timestamp="1400000000.00000")
+    silent: Any = Silent(ObjectInfo("link", size, meta=ObjectMeta().marked(swift_timestamp=version)))
+    links = Links(SegmentNamer("c", "b"), KeyNamer.plain())
+    with pytest.raises(error):
+        LinkWriter(silent, silent, silent, links).put("link", Link("c", "o"), PutOptions(0, meta))
+    assert silent.deleted == deleted

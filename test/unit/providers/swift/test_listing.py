@@ -11,6 +11,7 @@ import pytest
 
 from conformance.samples import names
 from s3_sync.errors import ListingUnusable, PreconditionFailed
+from s3_sync.http.message import Headers
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ListedObject
 from s3_sync.providers.base import ListPage, ListQuery
@@ -20,8 +21,15 @@ NAMES = [f"o{number:03}" for number in range(50)]
 
 
 class Answer:
-    def __init__(self, body: bytes) -> None:
+    status = 200
+
+    def __init__(self, body: bytes, **headers: str) -> None:
+        """Names of headers have ``_`` for ``-``."""
         self._body = body
+        self.headers = Headers([(name.replace("_", "-").lower(), value) for name, value in headers.items()])
+
+    def read_all(self, limit: int) -> bytes:
+        return self.read(limit)
 
     def read(self, size: int = -1) -> bytes:
         body, self._body = self._body[:size], self._body[size:]
@@ -101,6 +109,7 @@ def test_limit_above_that_of_the_cluster_is_lowered() -> None:
         [row("b"), row("a")],
         [row("a"), row("a")],
         [row("a"), {"subdir": "A/"}],
+        [row("a"), {"subdir": "b/"}],
         {"name": "a"},
         ["a"],
         [{"name": 1}],

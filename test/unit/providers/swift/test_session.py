@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from s3_sync.errors import CredentialsRefused, RemoteError, RemoteUnavailable
+from s3_sync.errors import CredentialsRefused, RemoteError, RemoteUnavailable, UnexpectedAnswer
 from s3_sync.http.network import Url
 from s3_sync.http.pool import Origin
 from s3_sync.providers.swift.auth import Token
@@ -66,6 +66,21 @@ class TestLife:
         clock.forward(2)
         assert session.token().value == "token 2"
         assert logins.count == 2
+
+    def test_login_that_suddenly_names_another_account_is_not_believed(
+        self, session: Session, logins: Logins, clock: Clock
+    ) -> None:
+        first = session.token()
+        other = Url(Origin("other.example.org", 80), "/v1/AUTH_other")
+        logins.answer = lambda: Token("other", other, clock(), 3600.0)
+        clock.forward(3550)
+        assert session.token() is first
+        clock.forward(100)
+        with pytest.raises(UnexpectedAnswer, match="names the account AUTH_other, and AUTH_test before"):
+            session.token()
+        another_host = Url(Origin("other.example.org", 80), "/swift/v1/AUTH_test")
+        logins.answer = lambda: Token("right", another_host, clock(), 3600.0)
+        assert session.token().value == "right"
 
     @pytest.mark.parametrize("life", [5.0, 0.5])
     def test_short_token_is_renewed_when_a_fifth_of_its_life_is_left(

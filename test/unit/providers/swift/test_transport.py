@@ -17,10 +17,14 @@ from s3_sync.errors import (
     CredentialsRefused,
     NotFound,
     ObjectRefused,
+    RemoteError,
     RemoteUnavailable,
     UnexpectedAnswer,
 )
+from s3_sync.model.keys import KeyNamer
+from s3_sync.providers.base import WriteOptions
 from s3_sync.providers.swift import transport as transport_module
+from s3_sync.providers.swift.bucket import SwiftBucket
 from s3_sync.providers.swift.transport import EXPECT_FROM, SwiftTransport
 from s3_sync.streams.reader import BytesBody
 from servers.fake_swift import KEY, FakeSwift
@@ -94,6 +98,20 @@ class TestRequest:
             for _ in range(2):
                 with pytest.raises(UnexpectedAnswer, match="without a transaction ID"):
                     transport.request("GET", "/c/o")
+
+    @pytest.mark.parametrize("status", ["200 OK", "302 Found", "404 Not Found", "409 Conflict", "500 Oops"])
+    def test_token_that_comes_back_in_headers_is_in_no_error(self, open_transport: Open, status: str) -> None:
+        names = ("X-Trans-Id", "Content-Type", "Location", "ETag", "Content-Range", "Last-Modified")
+        head = "".join(f"{name}: tk-9876\r\n" for name in names)
+        answered = f"HTTP/1.1 {status}\r\n{head}Content-Length: 0\r\n\r\n".encode()
+        with ScriptedServer(answer(answered)) as store:
+            login = login_at(store).replace(b"X-Auth-Token: tk", b"X-Auth-Token: tk-9876")
+            with ScriptedServer(answer(login)) as service:
+                transport = open_transport(endpoint=f"http://127.0.0.1:{service.port}/auth/v1.0")
+                bucket = SwiftBucket(transport, "c", KeyNamer.plain(), WriteOptions())
+                with pytest.raises(RemoteError) as caught:
+                    bucket.get_object("o")
+        assert "9876" not in str(caught.value)
 
 
 class TestDots:

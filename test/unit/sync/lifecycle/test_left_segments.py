@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from s3_sync.config.budgets import DeleteBudget
-from s3_sync.errors import AccessDenied, RemoteUnavailable
+from s3_sync.errors import AccessDenied, NotFound, RemoteUnavailable
 from s3_sync.largeobject.manifest import Segment
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta, PutOptions
+from s3_sync.providers.memory_swift import MemoryLargeObjects
+from s3_sync.state.left_segments import LeftSegment
+from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import BytesBody
 from s3_sync.sync.container_crawl import ContainerCrawl
 from unit.sync.large import ONE, A, B, C, World
@@ -309,6 +312,24 @@ class TestLeftSegmentsStay:
         world.run()
         assert world.there() == ["3"]
 
+    def test_segment_that_an_upload_has_found_there_during_the_sweep_stays(self, world: NativeWorld) -> None:
+        """The client sends the same file once more: its segments are noted, are there, and will be named."""
+        world.node.restart(once=False)
+        replaced(world)
+        world.drop(A, B)
+        world.node.settle()
+        segment = LeftSegment(THERE, "1", md5_hex(ONE))
+
+        def upload(method: str, name: str) -> None:
+            if method == "named_by":
+                later = world.swift.clock.now() + 3600
+                world.node.journal.left_segments.note(world.node.crawl.key, [segment], later)
+
+        world.bucket.after = upload
+        world.node.later(3700)
+        assert world.there() == ["1", "3"]
+        assert world.on_record == 1
+
     def test_segment_that_is_deleted_meanwhile_is_no_failure(self, world: NativeWorld) -> None:
         replaced(world)
         world.drop(A, B)
@@ -337,3 +358,28 @@ def test_manifests_are_read_once_as_long_as_they_do_not_change(tmp_path: Path) -
         world.node.settle()
         counts.append(sum(method == "named_by" for method, _ in world.bucket.calls))
     assert counts == [4, 0]
+
+
+@pytest.mark.parametrize("then", ["plain", "deleted"])
+def test_dlo_that_the_store_hides_is_replaced_and_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    """Somebody there has deleted the container of its segments: a HEAD shows nothing, and yet it is there."""
+    world = NativeWorld(tmp_path)
+    world.two("/c_segments/s/1", "/c_segments/s/2")
+    world.swift.put_dlo("o", "c_segments/s/")
+    world.run()
+    revealed: list[str] = []
+    monkeypatch.setattr(MemoryLargeObjects, "reveal", lambda self, name: not revealed.append(name))
+    world.bucket.before = lambda method, name: (
+        NotFound("404", status=404) if (method, name) == ("head", "o") and not revealed else None
+    )
+    world.swift.clock.sleep(10)
+    if then == "plain":
+        world.swift.put("o", b"plain")
+    else:
+        world.swift.delete("o")
+    world.run()
+    assert revealed == ["o"]
+    assert world.there("bucket") == (["o"] if then == "plain" else [])
+    assert world.node.unsettled() == {}

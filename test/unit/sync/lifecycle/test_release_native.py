@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from s3_sync.errors import RemoteUnavailable
 from s3_sync.largeobject.manifest import Manifest
 from s3_sync.model.keys import KeyNamer
+from s3_sync.sync.lifecycle import release
 from unit.sync.large import ONE, TWO, A, B, World
 
 THERE = "bucket_segments"
@@ -46,6 +48,23 @@ def after(world: World, called: str, act: Callable[[], object]) -> None:
             act()
 
     world.bucket.after = fault
+
+
+def test_slo_whose_segments_the_store_would_delete_sooner_than_they_should_stays(world: World) -> None:
+    world.swift.put_slo("o", world.two())
+
+    def shorten() -> None:
+        objects = world.bucket.provider.store(THERE).objects
+        objects["1"] = replace(objects["1"], expires=2_000_000_000)
+
+    after(world, "put_manifest", shorten)
+    world.run()
+    assert world.here == [A, B, "o"]
+    assert world.node.unsettled() == {"o": "copy_unproven"}
+    world.bucket.after = lambda method, name: None
+    world.run()
+    assert world.here == []
+    assert world.bucket.provider.store(THERE).objects["1"].expires is None
 
 
 def test_slo_is_released_with_its_segments_when_each_of_them_is_proved(world: World) -> None:
@@ -177,3 +196,14 @@ def test_kill_between_segments_and_manifest_moves_nothing(world: World) -> None:
     world.bucket.before = lambda method, name: None
     world.run()
     assert (world.here, read(world)) == ([], ONE + TWO)
+
+
+def test_dlo_that_the_store_could_not_show_whole_is_not_moved(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(release, "DLO_LIMIT", 2)
+    world.two("/c_segments/s/1", "/c_segments/s/2")
+    world.swift.put_dlo("o", "c_segments/s/")
+    world.run()
+    assert world.node.unsettled() == {"o": "too_large"}
+    assert len(world.here) == 3

@@ -109,6 +109,22 @@ def test_delete_of_a_link_deletes_the_link_alone() -> None:
     assert world.bucket.content() == {"target": b"bytes"}
 
 
+def test_static_link_whose_target_was_written_again_is_tried_once_a_day_in_the_end(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path, like_swift=True)
+    daemon.swift.put("target", b"other bytes")
+    daemon.swift.put("link", b"", **World().static(b"bytes"))
+    daemon.node.settle()
+    for _ in range(40):
+        daemon.node.later(86400.0)
+    tries = 0
+    for _ in range(5 * 24):
+        daemon.bucket.calls.clear()
+        daemon.node.later(3600.0)
+        tries += daemon.bucket.counts()["put"]
+    assert daemon.node.unsettled() == {"link": "symlink_target_missing"}
+    assert tries == 5
+
+
 def test_static_link_waits_until_its_target_has_arrived(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path, like_swift=True)
     world = World()
