@@ -19,8 +19,10 @@ from uuid import uuid4
 import pytest
 
 from other_store import choose, summary
+from servers.azurite import Azurite
 from servers.ceph import CephGateway
 from servers.ceph_packages import missing
+from servers.fake_azure import FakeAzure
 from servers.fake_gcs import FakeGcs
 from servers.gcs_emulator import GcsEmulator
 from servers.google import FakeGoogle
@@ -209,6 +211,20 @@ def emulator(request: pytest.FixtureRequest) -> Iterator[GcsEmulator]:
 def google() -> Iterator[FakeGoogle]:
     """A thread of this process: it has no logs."""
     with FakeGoogle() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def azurite(request: pytest.FixtureRequest) -> Iterator[Azurite]:
+    """Only where it could be installed: what asks for it must be left out elsewhere, as the summary says."""
+    with running(Azurite(), request) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def azure() -> Iterator[FakeAzure]:
+    """The strict blob service in this process."""
+    with FakeAzure() as server:
         yield server
 
 

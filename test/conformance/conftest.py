@@ -10,6 +10,7 @@ import pytest
 from conformance.targets import STORES, Target, target_of
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import Bucket, Provider
+from servers import azurite_package
 from servers.ceph_packages import missing
 from servers.shared_directory import SharedDirectory
 
@@ -19,6 +20,8 @@ BUCKET = "conformance"
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if reason := missing():
         terminalreporter.write_line(f"left out of the conformance suite: the store ceph. {reason}")
+    if reason := azurite_package.missing():
+        terminalreporter.write_line(f"left out of the conformance suite: the store azurite. {reason}")
 
 
 @pytest.fixture(scope="session", params=STORES)

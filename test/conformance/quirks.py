@@ -77,6 +77,16 @@ class Quirks:
     stores_manifests: bool = True
     #: a bucket that is missing is made with its first object, and an empty one until then
     creates_buckets: bool = False
+    #: ETags are the store's own, and differ from one write to the next; the MD5 is a property beside them
+    opaque_etags: bool = False
+    #: uploads are begun at the store, which lists those that are not complete
+    lists_uploads: bool = True
+    #: sorts by UTF-16, so characters above U+FFFF come before some others
+    sorts_utf16: bool = False
+    #: what it sends of a range outside of the object contradicts itself
+    breaks_ranges: bool = False
+    #: names of a class that is not the usual one, and of an archive
+    classes: tuple[str, str] = ("STANDARD_IA", "GLACIER")
     #: values of metadata that come back as others: ids of VALUES in test_metadata.py
     changed_values: Mapping[str, str] = field(default_factory=dict)
     #: check of ``swift-s3-verify`` -> what it finds beside what the credentials say of the store

@@ -145,6 +145,12 @@ class TestListUploads:
     def test_list_uploads_returns_own_uploads_until_they_are_aborted(
         self, bucket: Bucket, provider: Provider, namer: KeyNamer, target: Target
     ) -> None:
+        if not target.quirks.lists_uploads:
+            handle = bucket.create_upload("a", ObjectMeta())
+            handle.upload_part(1, BytesBody(b"part"), 4)
+            assert list(bucket.list_uploads()) == list(bucket.list_uploads("a")) == []
+            bucket.upload_by_id("a", handle.upload_id).abort()
+            return
         other = provider.bucket(bucket.name, KeyNamer.literal(f"other-{namer.prefix}"))
         theirs = other.create_upload("a", ObjectMeta())
         names = ("a", "a", "b/\u00fc &")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mutants.answers import ANSWERS
+from mutants.azure import AZURE
 from mutants.cursors import CURSORS
 from mutants.gcs import GCS
 from mutants.logins import LOGINS
@@ -389,4 +390,5 @@ MUTANTS = (
     *SWIFT,
     *SHUNT,
     *VERIFY,
+    *AZURE,
 )

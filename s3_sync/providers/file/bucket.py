@@ -18,10 +18,9 @@ from s3_sync.model.objects import (
 )
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import (
+    ANY_SIZE,
     Failures,
     Features,
-    ItemLimits,
-    Limits,
     ListPage,
     ListQuery,
     OpenUpload,
@@ -46,18 +45,18 @@ from s3_sync.providers.file.uploads import FileUpload, Uploads
 from s3_sync.providers.file.walk import list_page
 from s3_sync.providers.large_objects import LargeObjects, Manifests
 from s3_sync.providers.manifests import StoredManifests
+from s3_sync.providers.store_limits import ItemLimits, Limits
 from s3_sync.runtime.real_threads import Touch
 from s3_sync.streams.reader import Body
 
 _WHOLE = GetOptions()
-#: no file system that is in use has a lower limit for all files; one that has refuses with EFBIG
-_LARGEST = 2**62
+#: a file system with a limit for files refuses with EFBIG
 LIMITS = Limits(
     metadata_items=ItemLimits(count=2048, name=2048, value=2048),
-    max_put=_LARGEST,
-    max_copy=_LARGEST,
+    max_put=ANY_SIZE,
+    max_copy=ANY_SIZE,
     min_part=1,
-    max_part=_LARGEST // 10_000,
+    max_part=ANY_SIZE,
 )
 
 

@@ -10,10 +10,8 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import (
-    GIB,
     Failures,
     Features,
-    Limits,
     ListPage,
     ListQuery,
     OpenUpload,
@@ -26,6 +24,7 @@ from s3_sync.providers.gcs.transport import GcsTransport
 from s3_sync.providers.gcs.writes import Writer
 from s3_sync.providers.large_objects import LargeObjects
 from s3_sync.providers.manifests import StoredManifests
+from s3_sync.providers.store_limits import GIB, Limits
 from s3_sync.streams.reader import Body
 
 _WHOLE = GetOptions()

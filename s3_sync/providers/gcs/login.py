@@ -26,10 +26,10 @@ from google.oauth2 import service_account
 
 from s3_sync.config.credentials.gcs import GcsCredentials
 from s3_sync.errors import CredentialsRefused, RemoteUnavailable, Throttled, UnexpectedAnswer
+from s3_sync.http.network import Network, Url
 from s3_sync.http.pool import ConnectionPool, HttpError
 from s3_sync.http.retry_after import retry_after_seconds
 from s3_sync.providers.gcs.errors import USER_AGENT
-from s3_sync.providers.network import Network, Url
 from s3_sync.providers.token_session import Clock
 from s3_sync.streams.small_files import parse_json, read_file
 
@@ -98,9 +98,9 @@ class GoogleLogin:
     def _find(self) -> tuple[dict[str, Any] | None, str]:
         """The credentials, None for those of the machine, and where they are. Raises CredentialsRefused."""
         secret = self._credentials.secret
-        if secret is not None and self._credentials.path is None:
+        if secret is not None and self._credentials.key_path is None:
             return _parsed(secret.reveal(), "the configured credentials"), "the configured credentials"
-        path = self._credentials.path or _default_file()
+        path = self._credentials.key_path or _default_file()
         if path is None:
             return None, (
                 "the metadata server (no secret is configured, GOOGLE_APPLICATION_CREDENTIALS is not set,"

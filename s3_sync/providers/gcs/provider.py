@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from s3_sync.config.credentials.gcs import GcsCredentials
 from s3_sync.errors import InvalidRequest, PreconditionFailed, RemoteError
+from s3_sync.http.network import Network
 from s3_sync.http.pool import Timeouts
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import BucketEntry, WriteOptions
@@ -13,7 +14,6 @@ from s3_sync.providers.gcs.bucket import GcsBucket
 from s3_sync.providers.gcs.listing import list_buckets
 from s3_sync.providers.gcs.login import GoogleLogin
 from s3_sync.providers.gcs.transport import GcsTransport, bucket_path
-from s3_sync.providers.network import Network
 from s3_sync.providers.token_session import Session
 
 _PLAIN = WriteOptions()

@@ -21,9 +21,10 @@ from s3_sync.errors import (
     RemoteError,
     UnexpectedAnswer,
 )
+from s3_sync.http.network import Network, Url
 from s3_sync.http.pool import Response
-from s3_sync.providers.network import Network, Url
-from s3_sync.providers.swift.errors import refusal, translated
+from s3_sync.providers.object_reads import translated
+from s3_sync.providers.swift.errors import refusal
 from s3_sync.providers.token_session import Clock, Login
 
 USER_AGENT = f"swift-s3-sync/{__version__}"

@@ -21,7 +21,8 @@ from requests.structures import CaseInsensitiveDict
 
 from s3_sync.config.credentials.swift import SwiftCredentials
 from s3_sync.errors import CredentialsRefused, UnexpectedAnswer
-from s3_sync.providers.network import Network, Url
+from s3_sync.http.network import Network, Url
+from s3_sync.providers.object_reads import translated
 from s3_sync.providers.swift.auth import (
     USER_AGENT,
     Token,
@@ -30,7 +31,6 @@ from s3_sync.providers.swift.auth import (
     storage_url,
     token_value,
 )
-from s3_sync.providers.swift.errors import translated
 from s3_sync.providers.token_session import Clock
 
 _SERVICE = "object-store"

@@ -12,8 +12,8 @@ import pytest
 from s3_sync.config.credentials.gcs import GcsCredentials
 from s3_sync.config.secret import Secret
 from s3_sync.errors import CredentialsRefused, RemoteUnavailable, UnexpectedAnswer
+from s3_sync.http.network import Network
 from s3_sync.providers.gcs.login import GoogleLogin
-from s3_sync.providers.network import Network
 from servers.fake_gcs import PROJECT, FakeGcs, Refusal
 from unit.providers.gcs.conftest import TIMEOUTS
 

@@ -9,8 +9,8 @@ import pytest
 
 from s3_sync.config.credentials.swift import SwiftCredentials
 from s3_sync.config.secret import Secret
+from s3_sync.http.network import Network
 from s3_sync.http.pool import Timeouts
-from s3_sync.providers.network import Network
 from s3_sync.providers.swift import transport as transport_module
 from s3_sync.providers.swift.auth import TempAuth
 from s3_sync.providers.swift.transport import SwiftTransport
