@@ -127,3 +127,26 @@ def test_containers_of_a_whole_account_share_one_container(
         for container in ("One_Container", "ü ☃")
     }
     assert {key: blob.data for key, blob in archive.blobs.items()} == expected
+
+
+def test_blob_in_the_archive_tier_is_rehydrated_by_a_read(
+    shunted: Shunted, azure: FakeAzure, tmp_path: Path
+) -> None:
+    wanted = {"storage_class": "Archive", "archive_restore": {"tier": "Expedited"}}
+    archive = AzureArchive(azure, RawSwift(shunted), **MOVES, **wanted)
+    shunted.add(archive.mapping)
+    swift, container = archive.swift, archive.container
+    swift.put(container, "cold", BODY, META)
+    run(SyncDaemon(shunted, tmp_path, [archive.mapping]))
+    assert not archive.is_local("cold")
+    assert archive.blobs["cold"].tier == "Archive"
+    [listed] = json.loads(swift.request("GET", container, query="format=json").body)
+    assert (listed["name"], listed["storage_class"]) == ("cold", "Archive")
+    assert swift.ask("HEAD", container, "cold").status == 200
+    for _ in range(2):
+        answer = swift.ask("GET", container, "cold")
+        assert (answer.status, answer.headers["retry-after"]) == (503, "60")
+    assert archive.blobs["cold"].pending == "Hot"
+    azure.store.finish_rehydration()
+    assert swift.request("GET", container, "cold").body == BODY
+    wait_until(lambda: archive.is_local("cold"), 30, "cold restored")

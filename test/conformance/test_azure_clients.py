@@ -9,11 +9,9 @@ from conformance.samples import md5, put, read, sample
 from conformance.targets import Target
 from s3_sync.model.objects import ObjectMeta
 from s3_sync.providers.base import Bucket
-from servers import azurite_package
 from servers.azurite import Azurite
 
-HERE = [] if azurite_package.missing() else ["azurite"]
-pytestmark = pytest.mark.parametrize("target", HERE, indirect=True)
+pytestmark = pytest.mark.parametrize("target", ["azurite"], indirect=True)
 
 
 def test_microsofts_client_reads_what_was_written_and_the_other_way(
