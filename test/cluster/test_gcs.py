@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,31 @@ def test_changes_of_a_container_arrive_one_by_one(shunted: Shunted, gcs: FakeGcs
     gcs.chunks.extend([Chunk(1 << 20, 503), Chunk(0, 0)])
     run(daemon)
     assert copy.landed("kept").data == body
+
+
+def test_kill_during_an_upload_leaves_nothing_and_the_object_arrives(
+    shunted: Shunted, gcs: FakeGcs, tmp_path: Path
+) -> None:
+    copy = GcsArchive(shunted, gcs, retain_local=True, merge_namespaces=False)
+    swift, daemon = copy.swift, SyncDaemon(shunted, tmp_path, [copy.mapping])
+    bodies = [bytes([number]) * (4 << 20) for number in range(3)]
+    segments = f"{copy.container}_segments"
+    swift.put_container(segments)
+    for number, body in enumerate(bodies):
+        swift.put(segments, str(number), body)
+    entries = json.dumps([{"path": f"/{segments}/{number}"} for number in range(3)]).encode()
+    swift.request("PUT", copy.container, "slo", query="multipart-manifest=put", body=entries)
+    for at, call, stored in (
+        ("s3_sync.providers.gcs.resumable:Session._put", 1, 0),
+        ("s3_sync.providers.gcs.writes:Writer.put", 1, 1),
+    ):
+        daemon.alter(kill={"at": at, "call": call, "moment": "after"})
+        assert daemon.once().returncode == -signal.SIGKILL
+        assert len(copy.stored()) == stored
+    daemon.alter()
+    run(daemon)
+    assert copy.landed("slo").data == b"".join(bodies)
+    assert copy.stored() == sorted([copy.prefix + "slo", copy.manifest_key("slo")])
 
 
 def test_verify_checks_a_bucket_and_leaves_it_as_it_was(
