@@ -21,6 +21,7 @@ import pytest
 from other_store import choose, summary
 from servers.ceph import CephGateway
 from servers.ceph_packages import missing
+from servers.google import FakeGoogle
 from servers.keystone import Keystone
 from servers.moto import MotoServer
 from servers.rclone import RcloneS3
@@ -186,6 +187,13 @@ def moto(request: pytest.FixtureRequest) -> Iterator[MotoServer]:
 @pytest.fixture(scope="session")
 def rclone(request: pytest.FixtureRequest) -> Iterator[RcloneS3]:
     with running(RcloneS3(), request) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def google() -> Iterator[FakeGoogle]:
+    """A thread of this process: it has no logs."""
+    with FakeGoogle() as server:
         yield server
 
 

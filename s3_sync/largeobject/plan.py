@@ -88,6 +88,11 @@ def plan_parts(manifest: Manifest, limits: PartLimits) -> tuple[PlannedPart, ...
     return tuple(parts)
 
 
+def whole_segments(manifest: Manifest) -> tuple[Piece, ...]:
+    """Return all bytes in order, for a store that takes them as one stream."""
+    return tuple(Piece(segment, 0, segment.size) for segment in manifest.segments if segment.size)
+
+
 def is_one_to_one(manifest: Manifest, parts: Sequence[PlannedPart]) -> bool:
     """Return whether the parts are exactly the segments."""
     return len(parts) == len(manifest.segments) and all(part.md5 is not None for part in parts)

@@ -12,7 +12,7 @@ from s3_sync.model.objects import ObjectMeta
 
 _SUFFIX = "_segments"
 #: what the names of containers for segments end in: by clients of Swift, and of its S3 API
-_SUFFIXES = ("", _SUFFIX, "+segments")
+SEGMENT_SUFFIXES = (_SUFFIX, "+segments")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class SegmentNamer:
         objects whose segments are in any other one are none of its copies."""
         if self.prefix is not None:
             return remote.startswith(self.prefix)
-        return remote in [self.bucket + suffix for suffix in _SUFFIXES]
+        return remote in [self.bucket + suffix for suffix in ("", *SEGMENT_SUFFIXES)]
 
     def local(self, remote: str, source: str = "") -> str:
         """Return the local container of segments in a remote one; empty if that ``holds`` none of them.

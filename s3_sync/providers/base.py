@@ -31,6 +31,8 @@ from s3_sync.streams.reader import Body
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
+#: more than any limit: of stores that tell themselves what they take, before they take a byte
+ANY_SIZE = 2**62
 #: how fast an object is retrieved, the cheapest tier first
 RETRIEVAL_TIERS = ("Bulk", "Standard", "Expedited")
 
@@ -75,6 +77,8 @@ class Features:
     """Features of a store. Using one that is False raises NotSupported."""
 
     multipart: bool = True
+    #: a large object that fits into one PUT is sent as one, and not in parts
+    one_stream: bool = False
     #: the conditions of PutOptions and MultipartUpload.complete are enforced
     put_if_absent: bool = False
     put_if_match: bool = False

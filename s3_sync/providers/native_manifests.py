@@ -9,13 +9,16 @@ from typing import Protocol
 from s3_sync.errors import NotFound
 from s3_sync.largeobject.manifest import Manifest, Segment
 from s3_sync.model.objects import ObjectInfo
-from s3_sync.model.segment_names import SegmentNamer, source_of
+from s3_sync.model.segment_names import SEGMENT_SUFFIXES, SegmentNamer, source_of
 from s3_sync.providers.large_objects import LargeObjects
 from s3_sync.streams.small_files import parse_json
 
 
 class NativeBucket(Protocol):
-    """The part of ``Bucket`` that is used here."""
+    """The part of ``Bucket`` that is used here; its keys are the names."""
+
+    @property
+    def name(self) -> str: ...
 
     @property
     def large_objects(self) -> LargeObjects: ...
@@ -46,7 +49,7 @@ class NativeManifests:
         all of them, else in each segment's own."""
         large = self._bucket.large_objects
         manifest = large.manifest(name)
-        source = source_of(self._bucket.head_object(name).meta) if self._namer.prefix is None else ""
+        source = self._source(name) if self._namer.prefix is None else ""
         found: dict[tuple[str, str], str] = {}
 
         def container_of(segment: Segment) -> str:
@@ -58,6 +61,18 @@ class NativeManifests:
             return found[place]
 
         return renamed(manifest, container_of)
+
+    def _source(self, name: str) -> str:
+        """The container of all segments, as the manifest's marks tell it; empty if the segments have to.
+
+        Clients of the store may have changed these marks, and rights are checked in the container that they
+        tell. So a DLO's count, of which no segment from elsewhere is read, and an SLO's for the containers
+        where segments usually are."""
+        source = source_of(self._bucket.head_object(name).meta)
+        if source in ("", *(self._namer.container + suffix for suffix in SEGMENT_SUFFIXES)):
+            return source
+        named = self._bucket.large_objects.named_by(self._bucket.name, name)
+        return source if named.below is not None else ""
 
     def _source_of_segment(self, large: LargeObjects, segment: Segment) -> str:
         try:

@@ -82,6 +82,14 @@ class MaskingFormatter(logging.Formatter):
         return _CREDENTIALS.sub(lambda found: f"{found[1] or found[2] or ''}{MASK}", line)
 
 
+class EscapingFilter(logging.Filter):
+    """Escapes control characters in the messages of a logger that another program formats."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = _CONTROL.sub(_escaped, record.getMessage()), None
+        return True
+
+
 class PrivateFileHandler(RotatingFileHandler):
     """A rotating log file, created with access for owner and group only. Several processes may write to it.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from swift.common.utils import get_logger
 
 from s3_sync.errors import Archived, NotFound, PreconditionFailed, RemoteError
 from s3_sync.providers.wrappers.bulkhead import BulkheadListener
 from s3_sync.providers.wrappers.circuit_breaker import State
+from s3_sync.runtime.logs import EscapingFilter
 
 #: not the logger's name: a colon would end a metric's name
 _METRICS = "proxy-server.s3_sync.shunt"
@@ -37,14 +38,20 @@ class SwiftLogger(Protocol):
 
 def shunt_logger(conf: Mapping[str, str]) -> SwiftLogger:
     """Return Swift's logger: lines carry the transaction id, and ``increment`` and ``timing`` go to
-    statsd."""
+    statsd. Names of objects, which may contain anything, cannot control who reads the log."""
+    log = _swift_logger(conf)
+    log.logger.addFilter(EscapingFilter())
+    found: SwiftLogger = log
+    return found
+
+
+def _swift_logger(conf: Mapping[str, str]) -> Any:
     names = {"name": "proxy-server:s3_sync.shunt", "log_route": "s3_sync.shunt"}
     try:
-        log: SwiftLogger = get_logger(conf, statsd_tail_prefix=_METRICS, **names)
+        log = get_logger(conf, statsd_tail_prefix=_METRICS, **names)
     except TypeError:  # before Swift 2.32
-        older = get_logger(conf, **names)
-        older.set_statsd_prefix(_METRICS)
-        log = older
+        log = get_logger(conf, **names)
+        log.set_statsd_prefix(_METRICS)
     return log
 
 

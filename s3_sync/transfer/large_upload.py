@@ -13,11 +13,12 @@ whatever the sizes of segments, parts and objects.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 
 from s3_sync.errors import Archived, NotFound, NotSupported, ObjectRefused
 from s3_sync.largeobject.manifest import Manifest
-from s3_sync.largeobject.plan import PlannedPart, is_one_to_one, plan_parts
+from s3_sync.largeobject.plan import Piece, PlannedPart, is_one_to_one, plan_parts, whole_segments
 from s3_sync.largeobject.rebuild import is_of
 from s3_sync.model.headers import UNDERSCORE
 from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutOptions
@@ -46,24 +47,19 @@ def upload_large(context: TransferContext, large: LargeObject, precondition: Pre
     info, bucket = large.info, context.bucket
     meta = remote_meta(info, bucket.features)
     check_limits(bucket, info.name, meta, info.size)
-    parts = plan_parts(large.manifest, bucket.limits)
     condition = precondition.for_bucket(bucket)
+    if bucket.features.one_stream and info.size <= bucket.limits.max_put:
+        _send_whole(context, large, meta, condition, whole_segments(large.manifest))
+        write_manifest(context, large)
+        return
+    parts = plan_parts(large.manifest, bucket.limits)
     one_to_one = is_one_to_one(large.manifest, parts)
     if (
         len(parts) <= 1
         and info.size <= bucket.limits.max_put
         and not (parts and one_to_one and large.is_static)
     ):
-        md5 = parts[0].md5 if parts else None
-        options = PutOptions(
-            info.size, meta, md5, condition.if_match, condition.if_absent, condition.replaces
-        )
-        pieces = parts[0].pieces if parts else ()
-        body = make_body(context.count, large, pieces, promised=md5 is not None)
-        try:
-            bucket.put_object(info.name, body, options)
-        finally:
-            body.close()
+        _send_whole(context, large, meta, condition, parts[0].pieces if parts else ())
     else:
         if not one_to_one:
             log.info(
@@ -133,6 +129,26 @@ def write_manifest(context: TransferContext, large: LargeObject) -> None:
         return
     context.ledger.manifest_written()
     context.bucket.manifests.put(large.info.name, large.manifest.raw)
+
+
+def _send_whole(
+    context: TransferContext,
+    large: LargeObject,
+    meta: ObjectMeta,
+    condition: Precondition,
+    pieces: Sequence[Piece],
+) -> None:
+    """Send the pieces as one PUT. The MD5 of the whole is known in advance only if it is one segment; in any
+    case the bucket compares it with what the store says, and the reader that of each segment."""
+    md5 = pieces[0].segment.md5 if len(pieces) == 1 and pieces[0].is_whole else None
+    options = PutOptions(
+        large.info.size, meta, md5, condition.if_match, condition.if_absent, condition.replaces
+    )
+    body = make_body(context.count, large, pieces, promised=md5 is not None)
+    try:
+        context.bucket.put_object(large.info.name, body, options)
+    finally:
+        body.close()
 
 
 def _upload_parts(

@@ -33,15 +33,17 @@ def update_metadata(
     """Give the stored object the metadata of ``info``; return False if the store cannot do that.
 
     Up to ``max_copy`` the object is copied onto itself, which may change its ETag. Above, it is a multipart
-    upload whose parts are copied from the object; a large object keeps its parts, and so its ETag. Raises
-    ObjectRefused, PreconditionFailed, any RemoteError.
+    upload whose parts are copied from the object; a large object keeps its parts, and so its ETag. At another
+    Swift it is a POST to the manifest, whatever the size of the segments. Raises ObjectRefused,
+    PreconditionFailed, any RemoteError.
     """
     bucket = context.bucket
     meta = remote_meta(info, bucket.features)
-    in_one_request = info.size <= bucket.limits.max_copy
+    size = 0 if large is not None and large.plan is not None else info.size
+    in_one_request = size <= bucket.limits.max_copy
     if info.md5 is not None and not (in_one_request and info.md5 == remote.etag):
         meta = meta.marked(swift_etag=info.md5)  # the copy's ETag need not be an MD5
-    check_limits(bucket, info.name, meta, info.size)
+    check_limits(bucket, info.name, meta, size)
     try:
         if in_one_request:
             bucket.post_object(info.name, meta, remote.etag)

@@ -246,10 +246,21 @@ def sets_a_rule(scene: Scene) -> None:
     assert rule["Expiration"]["Days"] == 1
 
 
+def keeps_its_rule(scene: Scene) -> None:
+    assert scene.bucket.set_expiry_rule(1)
+    assert not scene.bucket.set_expiry_rule(1)
+
+
 def reads_packed_bytes(scene: Scene) -> None:
     packed = gzip.compress(BODY)
     put(scene.bucket, "o", packed, ObjectMeta({"content-encoding": "gzip"}))
     assert read(scene.bucket, "o") == packed
+
+
+def metadata_stays_or_is_warned_of(scene: Scene) -> None:
+    if not scene.is_told("forgets metadata"):
+        put(scene.bucket, "o", DATA, ObjectMeta(user={"colour": "red"}))
+        assert scene.bucket.head_object("o").meta.user == {"colour": "red"}
 
 
 def names_come_back(scene: Scene) -> None:
@@ -328,6 +339,8 @@ CASES = (
     Case("copies_parts_of_any_key", True, False, fixed(passes), copies_part_of_odd_key),
     Case("multipart", False, True, fixed(answers(501, "NotImplemented")), refused_as("too_large"),
          on=("CreateMultipartUpload",), dialect={"max_put": 1000}),
+    Case("one_stream", True, False, fixed(answers(501, "NotImplemented")), send_slo,
+         on=("CreateMultipartUpload",), dialect=SMALL),
     Case("max_name", 20, 1024, fixed(peculiar.unless(
         lambda each: len(peculiar.key_of(each)) <= 20, 400, "KeyTooLongError")),
         refused_as("name_too_long", "n" * 21)),
@@ -359,7 +372,11 @@ CASES = (
         lambda each: not peculiar.has_query(each, "lifecycle"), 501, "NotImplemented")), has_rules,
         entry={"remote_delete_after": 86400}),
     Case("expires", True, False, fixed(passes), sets_a_rule, entry={"remote_delete_after": 86400}),
+    Case("rule_form", "google", "s3", lambda bucket: peculiar.GoogleRules(), keeps_its_rule,
+         entry={"remote_delete_after": 86400}),
     Case("unpacks_gzip", True, False, fixed(peculiar.unpacks_gzip), reads_packed_bytes, on=("GetObject",)),
+    Case("keeps_metadata", False, True, fixed(peculiar.forgets_metadata), metadata_stays_or_is_warned_of,
+         entry={"retain_local": False, "propagate_delete": False}),
     Case("keeps_underscores", False, True, fixed(peculiar.hyphenates_metadata), names_come_back),
     Case("keeps_underscores", False, True, fixed(peculiar.hyphenates_metadata),
          names_of_slo_come_back_at_once, dialect=SMALL),

@@ -69,6 +69,8 @@ class Quirks:
     forgets_group_of_start: bool = False
     #: the ETag of a multipart upload becomes the MD5 of the whole object
     forgets_parts: bool = False
+    #: the ETag of a multipart upload is no digest of anything
+    opaque_parts: bool = False
     #: parts that are not the last one can be of any size
     small_parts: bool = False
     #: a part cannot be replaced
@@ -111,6 +113,7 @@ class Quirks:
 KNOWN: dict[str, dict[str, Any]] = {
     "swift": {"store": "swift"},
     "rclone": {"store": "rclone"},
+    "google": {"store": "google"},
     "ceph": {"store": "ceph"},
     "ceph-sdk": {},
     "ceph-v2": {},
@@ -119,6 +122,22 @@ KNOWN: dict[str, dict[str, Any]] = {
     },
 }
 
+_GOOGLE = Quirks(
+    refused_names=frozenset({"newline", "carriage return"}),
+    lost_headers=frozenset({"expires"}),
+    metadata_limit=8192,
+    opaque_parts=True,
+    copies_no_parts=True,
+    copies_no_encoded_parts=True,
+    storage_classes=False,
+    conditions=(False, False),
+    takes_trailers=False,
+    archives=False,
+    found={
+        "checksums": Finding("md5"),
+        "kinds of names": Finding("line break: refused (400 InvalidObjectName)", noted=True),
+    },
+)
 _UNCONDITIONAL = Finding(
     "not enforced: a newer version could get older metadata, for as long as both are sent", noted=True
 )
@@ -228,6 +247,7 @@ QUIRKS: dict[str, Quirks] = {
             "size of metadata": Finding("1,665 bytes", advised={"max_metadata": 1665}),
         },
     ),
+    "google": _GOOGLE,
     "ceph": _CEPH,
     "ceph-sdk": _UNKNOWN_CEPH,
     "ceph-v2": _UNKNOWN_CEPH,
@@ -319,6 +339,7 @@ STORES = (
     "moto-v2",
     "rclone",
     "rclone-sdk",
+    "google",
     *_ways_to_ceph(),
 )
 #: one way each, for what is the same however bytes are sent

@@ -47,14 +47,14 @@ def test_completed_upload_replaces_the_object_with_all_parts(
     ]
     assert read(bucket, "object") == b"before"
     result = upload.complete(parts)
-    assert result.etag == etag_of(pieces)
+    assert result.etag == etag_of(pieces) or target.quirks.opaque_parts
     info = bucket.head_object("object")
     whole = b"".join(pieces)
     assert (info.size, info.meta) == (len(whole), meta)
     if target.quirks.forgets_parts:
         assert info.etag == info.md5 == md5(whole)
     else:
-        assert (info.etag, info.md5) == (etag_of(pieces), None)
+        assert (info.etag, info.md5) == (result.etag, None)
     with bucket.get_object("object", GetOptions(ByteRange(PART - 5, PART + 4))) as got:
         assert read_all(got.body) == whole[PART - 5 : PART + 5]
     assert read(bucket, "object") == whole
@@ -174,7 +174,8 @@ def test_complete_repeated_keeps_the_completed_object(bucket: Bucket, target: Ta
     upload = bucket.create_upload("object", ObjectMeta())
     parts = send(upload, [b"part"])
     first = upload.complete(parts)
-    if target.quirks.forgets_parts or target.store == "memory":
+    unknown_etag = target.quirks.forgets_parts or target.quirks.opaque_parts  # and here is no mark either
+    if unknown_etag or target.store == "memory":
         with pytest.raises(NotFound):
             upload.complete(parts)
     else:

@@ -111,6 +111,12 @@ class TestStatic:
         assert [replace(each, container="") for each in stored.segments] == [
             replace(each, container="") for each in segments
         ]
+        # of another one than the usual ones: clients there may have written that, so the segments are asked
+        bucket.large_objects.put_static("large", segments[:1], PutOptions(0, meta(swift_source="c")))
+        assert Manifest.parse(bucket.manifests.get("large")).segments[0].container == "c+segments"
+        marks = meta(x_object_manifest="c/s/", swift_source_dlo_etag="0" * 32)
+        bucket.large_objects.put_static("large", segments[:1], PutOptions(0, marks))
+        assert Manifest.parse(bucket.manifests.get("large")).segments[0].container == "c+segments"
         # of several containers: what each segment itself tells, else the usual one
         put(bucket.large_objects.segments("x"), "s/1", A, swift_source="x")
         bucket.large_objects.put_static("large", segments[:2], PutOptions(0, meta()))

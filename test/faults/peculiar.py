@@ -306,7 +306,36 @@ def forgets_where_version_2_starts(exchange: Exchange) -> None:
     passes(exchange)
 
 
+class GoogleRules:
+    """Its lifecycle rules have actions and conditions, and no other form is taken."""
+
+    __name__ = "google_rules"
+
+    def __init__(self) -> None:
+        self._rules = b"<LifecycleConfiguration/>"
+
+    def __call__(self, exchange: Exchange) -> None:
+        if not has_query(exchange, "lifecycle"):
+            passes(exchange)
+            return
+        exchange.read_body()
+        if exchange.call.method == "PUT":
+            if exchange.request.body.count(b"<Rule>") != exchange.request.body.count(b"<Action>"):
+                _refused_read(exchange)
+                return
+            self._rules = exchange.request.body
+        exchange.say(200, {"Content-Type": "application/xml"}, self._rules)
+
+
 # Metadata and storage classes
+
+
+def _forget(exchange: Exchange, answer: Message) -> None:
+    answer.headers = [header for header in answer.headers if not header[0].lower().startswith(_META)]
+
+
+#: as after a restart
+forgets_metadata = edited(_forget)
 
 
 def hyphenates_metadata(exchange: Exchange) -> None:

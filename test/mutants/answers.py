@@ -126,4 +126,25 @@ ANSWERS = (
         "return sent",
         "test/unit/model/test_headers.py",
     ),
+    Mutant(
+        "what is stored is what the store's own digest says",
+        "providers/s3/upload.py",
+        "    if told != md5:",
+        "    if False:",
+        "test/unit/providers/s3/test_google.py",
+    ),
+    Mutant(
+        "a rule with a condition more or less is nobody's but its author's",
+        "providers/s3/google_rules.py",
+        "        sorted(_elements(condition)) == names",
+        "        True",
+        "test/unit/providers/s3/test_google.py",
+    ),
+    Mutant(
+        "a rule that lost its prefix on its way is taken back",
+        "providers/s3/lifecycle.py",
+        "            if editor is edit_google:",
+        "            if False:",
+        "test/unit/providers/s3/test_google.py",
+    ),
 )

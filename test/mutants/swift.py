@@ -81,6 +81,13 @@ SWIFT = (
         f"{_SWIFT}/test_transport.py",
     ),
     Mutant(
+        "what another Swift asks for is not asked for there again",
+        "shunt/middleware.py",
+        "if target.mapping.credentials.may_lead_back and _is_marked(environ, _HOP):",
+        "if False:",
+        "test/unit/shunt/test_hop.py",
+    ),
+    Mutant(
         "the mark that a copy gets counts among its metadata",
         "providers/limits.py",
         "count = len(sizes) + marked",

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from servers.daemon import SyncDaemon, Target
+from servers.google import FakeGoogle
 from servers.landed import Stored, in_bucket, in_swift, key_prefix, keys
 from servers.process import wait_until
 from servers.raw_swift import RawSwift
@@ -34,7 +35,7 @@ class Store:
         return cls("s3api", cluster.s3_endpoint, TESTER2.name, TESTER2.key)
 
     @classmethod
-    def server(cls, server: S3Server) -> Store:
+    def server(cls, server: S3Server | FakeGoogle) -> Store:
         return cls(server.name, server.endpoint, server.access_key, server.secret_key)
 
     def behind(self, endpoint: str) -> Store:
@@ -58,7 +59,7 @@ class Pair:
     """One mapping, with a container and a bucket of its own. `options` are further keys of the mapping."""
 
     def __init__(
-        self, swift: RawSwift, store: Store, container: str, bucket: str = "", **options: Any
+        self, swift: RawSwift, store: Store, container: str, /, bucket: str = "", **options: Any
     ) -> None:
         self.swift = swift
         self.store = store
@@ -158,7 +159,7 @@ def _cursor(daemon: SyncDaemon, pair: Pair, identity: str) -> int:
 IMPOSSIBLE = {"X-Object-Meta-Ünï": "x"}
 
 
-def new_pair(cluster: SwiftCluster, store: Store, *, account: str | None = None, **options: Any) -> Pair:
+def new_pair(cluster: SwiftCluster, store: Store, /, *, account: str | None = None, **options: Any) -> Pair:
     """A container and a bucket that nobody else uses. `account`: another one than `test:tester`'s own."""
     swift = RawSwift(cluster, "admin:admin" if account else None, account)
     return Pair(swift, store, f"container-{uuid4().hex[:16]}", **options).create()

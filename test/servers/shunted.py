@@ -101,6 +101,7 @@ class Archive:
         self,
         cluster: Shunted,
         store: Store,
+        /,  # a mapping has an option of that name
         *,
         swift: RawSwift | None = None,
         container: str = "",

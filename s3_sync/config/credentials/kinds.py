@@ -13,7 +13,8 @@ from typing import Any, Literal, TypeVar, cast, get_args
 
 from pydantic import ConfigDict, create_model
 
-from s3_sync.config.credentials.base import Credentials, Place
+from s3_sync.config.credentials.base import Credentials, Place, Proxies
+from s3_sync.config.credentials.file_connector import FileConnectorCredentials
 from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.credentials.swift import SwiftCredentials
 from s3_sync.config.file.base import FileModel
@@ -24,7 +25,7 @@ Model = TypeVar("Model", bound=FileModel)
 @dataclass(frozen=True, slots=True)
 class Kind:
     """``provider``: ``module:class`` of the provider, imported when an account of this kind is first used, so
-    that no process loads an SDK that it does not need; empty: not in this version."""
+    that no process loads an SDK that it does not need; empty: it has none of its own, or not yet."""
 
     credentials: type[Credentials]
     provider: str = ""
@@ -33,12 +34,18 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "s3": Kind(S3Credentials, "s3_sync.providers.s3.provider:S3Provider"),
     "swift": Kind(SwiftCredentials, "s3_sync.providers.swift.provider:SwiftProvider"),
+    # has no provider of its own: see the module of its credentials
+    "file_connector": Kind(FileConnectorCredentials),
 }
 DEFAULT = "s3"
 
 
 class UnknownKind(Credentials):
     """Credentials of a provider that this version does not have: only their keys are checked."""
+
+    @classmethod
+    def from_form(cls, form: FileModel, proxies: Proxies) -> Credentials:
+        return cls.model_construct(**{name: getattr(form, name) for name in cls.names().values()})
 
     def check(self, place: Place) -> None:
         """Report nothing: what is required depends on the kind."""
@@ -57,12 +64,13 @@ def kind_of(provider: object) -> type[Credentials]:
 
 def every_key() -> type[Credentials]:
     """Return a model that has the keys of all kinds."""
-    return _every_key(tuple(kind.credentials for kind in KINDS.values()))
+    models = [kind.credentials for kind in KINDS.values()]
+    return _every_key(tuple(sorted(models, key=lambda model: -len(model.__mro__))))  # before what they extend
 
 
 @cache
 def _every_key(kinds: tuple[type[Credentials], ...]) -> type[Credentials]:
-    provider: Any = (Literal["s3", "swift", "azure", "gcs"], DEFAULT)
+    provider: Any = (Literal["s3", "swift", "file_connector", "azure", "gcs"], DEFAULT)
     return create_model("EveryKey", __base__=(UnknownKind, *kinds), provider=provider)
 
 

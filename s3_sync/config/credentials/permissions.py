@@ -67,6 +67,8 @@ _GOOGLE: Mapping[Operation, str] = {
     Operation.MULTIPART: "storage.multipartUploads.create, storage.objects.create",
     Operation.ABORT: "storage.multipartUploads.abort",
     Operation.LIST_UPLOADS: "storage.multipartUploads.list",
+    Operation.READ_RULES: "storage.buckets.get",
+    Operation.WRITE_RULES: "storage.buckets.update",
     Operation.ACL: "storage.objects.setIamPolicy",
 }
 _READS = frozenset({Operation.HEAD, Operation.GET, Operation.LIST})

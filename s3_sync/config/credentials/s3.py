@@ -25,6 +25,10 @@ _UNVERIFIED = (
     'is "none": if ETags are not MD5s, as with KMS, nothing verifies the copy before the local object is '
     "deleted"
 )
+_FORGETFUL = (
+    "forgets metadata when it is restarted: moved objects, and large objects among them, then come back "
+    "without theirs"
+)
 
 
 class S3Credentials(Credentials):
@@ -101,9 +105,7 @@ class S3Credentials(Credentials):
     def no_expiry_rules(self) -> str:
         if self.effective_dialect.expires:
             return ""
-        if self.known_store is not GOOGLE:
-            return f"the store ({self.known_store.name}) has no lifecycle rules"
-        return "Google's interoperability endpoint has no lifecycle rules; set one in Google's console"
+        return f"the store ({self.known_store.name}) has no lifecycle rules"
 
     @property
     def maybe_this_cluster(self) -> str | None:
@@ -201,6 +203,8 @@ class S3Credentials(Credentials):
     def move_warnings(self) -> Iterator[tuple[str, str]]:
         if self.checksum == "none":
             yield "checksum", _UNVERIFIED
+        if not self.effective_dialect.keeps_metadata:
+            yield "store", _FORGETFUL
 
     def described(self) -> str:
         if self.identity is None:

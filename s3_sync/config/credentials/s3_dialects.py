@@ -43,6 +43,7 @@ StoreName = Literal[
 ]
 MIB = 1024 * 1024
 GIB = 1024 * MIB
+TIB = 1024 * GIB
 _Bytes = Annotated[int, Field(ge=1, le=2**53)]
 _Texts = Annotated[tuple[Text, ...], BeforeValidator(as_tuple)]
 
@@ -85,6 +86,9 @@ class Dialect(FileModel):
         False, description="UploadPartCopy decodes the key of its source once, also one with % or ?"
     )
     multipart: bool = Field(True, description="Has multipart uploads")
+    one_stream: bool = Field(
+        False, description="A large object of up to `max_put` bytes is sent as one PUT, not in parts"
+    )
     max_name: _Bytes = Field(1024, description="Bytes of a key")
     max_metadata: _Bytes = Field(2048, description="Bytes of user metadata, names and values")
     max_put: _Bytes = Field(5 * GIB, description="Bytes of one PUT")
@@ -98,7 +102,9 @@ class Dialect(FileModel):
     list_version: Literal[1, 2] = Field(2, description="Version of ListObjects; 2 falls back to 1")
     encodes_listings: bool = Field(True, description="Listings have encoding-type=url")
     expires: bool = Field(True, description="Has lifecycle rules (`remote_delete_after`)")
+    rule_form: Literal["s3", "google"] = Field("s3", description="Form of the lifecycle rules")
     unpacks_gzip: bool = Field(False, description="Unpacks gzip for clients that do not accept it")
+    keeps_metadata: bool = Field(True, description="Keeps metadata for good, not only until its next start")
     keeps_underscores: bool = Field(True, description="Metadata names keep their underscores")
     storage_classes: _Texts = Field((), description="Storage classes; empty: not known")
     archive_classes: _Texts = Field(
@@ -168,17 +174,23 @@ _TABLE = (
             "EXPRESS_ONEZONE",
         ),
     ),
-    # the interoperability endpoint; its rules have a form of their own, without IDs to recognise ours by
+    # The interoperability endpoint (Cloud Storage, "XML API": HMAC keys with Amazon's signature, and its
+    # headers as far as Google has the same ones). Objects that were uploaded in parts have no MD5, and an
+    # ETag of no known form; parts cannot be copied, but whole objects of any size can. Conditions hold for
+    # reads only. Deletes in bulk are documented, but not to be had everywhere: they fall back.
     Dialect(
         name="google",
         region="auto",
         max_parts=10_000,
         max_metadata=8192,
+        max_put=5 * TIB,
+        max_copy=5 * TIB,
+        one_stream=True,
         tenants=False,
+        trailing_checksums=False,
+        multipart_etag_is_md5s=False,
         copies_parts=False,
-        max_deletes=0,
-        encodes_listings=False,
-        expires=False,
+        rule_form="google",
         unpacks_gzip=True,
         storage_classes=("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"),
         archive_classes=(),
@@ -254,7 +266,15 @@ _TABLE = (
     Dialect(name="synology", tenants=False, multipart_etag_is_md5s=False),
     Dialect(name="hcp", tenants=False, multipart_etag_is_md5s=False),
     Dialect(name="fastly", tenants=False, etag_is_md5=False, multipart=False),
-    Dialect(name="rclone", tenants=False, copies_parts=False, expires=False, archive_classes=()),
+    # objects are files; all that it knows besides is in its memory
+    Dialect(
+        name="rclone",
+        tenants=False,
+        copies_parts=False,
+        expires=False,
+        keeps_metadata=False,
+        archive_classes=(),
+    ),
 )
 
 DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in _TABLE}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from s3_sync.config.credentials.s3_dialects import DIALECTS, GIB, HOSTS, MIB, Dialect
+from s3_sync.config.credentials.s3_dialects import DIALECTS, GIB, HOSTS, MIB, TIB, Dialect
 
 
 def tables() -> str:
@@ -18,7 +18,7 @@ def _properties() -> Iterator[str]:
     yield "|---|---|---|"
     for name, field in Dialect.model_fields.items():
         if not field.exclude:
-            yield f"| `{name}` | {_written(field.default)} | {field.description} |"
+            yield f"| `{name}` | {written(field.default)} | {field.description} |"
 
 
 def _stores() -> Iterator[str]:
@@ -32,14 +32,17 @@ def _stores() -> Iterator[str]:
 def _differences(dialect: Dialect) -> Iterator[str]:
     for name, field in Dialect.model_fields.items():
         if not field.exclude and getattr(dialect, name) != field.default:
-            yield f"`{name}` {_written(getattr(dialect, name))}"
+            yield f"`{name}` {written(getattr(dialect, name))}"
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
+    """A value as the tables of docs/stores.md show it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
         return " ".join(value) or "–"
+    if isinstance(value, int) and value >= TIB and value % TIB == 0:
+        return f"{value // TIB} TiB"
     if isinstance(value, int) and value >= MIB:
         return f"{value // GIB} GiB" if value % GIB == 0 else f"{value // MIB} MiB"
     return str(value)

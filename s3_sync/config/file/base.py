@@ -14,7 +14,8 @@ def wrong(message: str) -> PydanticCustomError:
 
 
 class FileModel(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+    # validators are built when a file first needs them: all of them take a seventh of a program's imports
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", defer_build=True)
 
     @classmethod
     def key(cls, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 
 from s3_sync.config.credentials.permissions import Operation
-from s3_sync.errors import BadDigest, CopyUnproven, NotSupported, PreconditionFailed
+from s3_sync.errors import BadDigest, CopyUnproven, NotSupported, PreconditionFailed, UnexpectedAnswer
 from s3_sync.model.objects import PutOptions, PutResult
 from s3_sync.providers.base import Bucket
 from s3_sync.providers.checks.base import Check, Finding, Site
@@ -152,7 +152,7 @@ def gzipped(site: Site) -> Finding:
         bucket = site.bucket(unpacks_gzip=unpacks)
         try:
             check_bytes(bucket, "gzip", data)
-        except (CopyUnproven, BadDigest, NotSupported):
+        except (CopyUnproven, BadDigest, NotSupported, UnexpectedAnswer):
             continue
         own = site.properties.get("unpacks_gzip", False)
         if unpacks and not own:

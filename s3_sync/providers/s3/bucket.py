@@ -84,6 +84,7 @@ class S3Bucket:
         self.limits = limits_of(dialect)
         self._features = Features(
             multipart=dialect.multipart,
+            one_stream=dialect.one_stream or not dialect.multipart,
             put_if_absent=dialect.put_if_absent,
             put_if_match=dialect.put_if_match,
             bulk_delete=dialect.max_deletes // 2,  # each name has two keys: its own and its manifest's

@@ -150,6 +150,9 @@ class Account:
             # this spelling runs before the SDK's own handler for s3.*, which parses the whole document for an
             # error
             events.register(f"before-parse.*.{operation}", handler)
+        if dialect.unpacks_gzip:
+            for operation in ("GetObject", "HeadObject"):
+                events.register(f"before-send.s3.{operation}", _accept_gzip)
         events.register("after-call.s3", self._note_refusal)
         register_checks(events, self.endpoint, follow_regions=dialect.buckets_have_regions)
         if not dialect.encodes_listings:
@@ -362,6 +365,11 @@ def _put_raw_body(params: dict[str, Any], context: dict[str, Any], **_: Any) -> 
 
 def _keep_raw_body(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
     customized_response_dict[RAW_BODY] = response_dict["body"]
+
+
+def _accept_gzip(request: Any, **_: Any) -> None:
+    """Have the bytes sent as they are stored. After signing, as Google changes this header on its way."""
+    request.headers["Accept-Encoding"] = "gzip"
 
 
 def _use_md5(params: dict[str, Any], **_: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 import time
@@ -26,6 +27,8 @@ _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 _ONGOING = re.compile(r'ongoing-request="?(true|false)')
 _EXPIRY = re.compile(r'expiry-date="?([^"]+)')
 _SSE = "x-amz-server-side-encryption"
+#: Cloud Storage, "HTTP headers for the XML API": base64 digests of what is stored, of objects in parts no MD5
+_GOOGLE_HASH = "x-goog-hash"
 _SSE_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
 
 
@@ -97,12 +100,11 @@ def object_info(name: str, headers: Mapping[str, str], size: int, dialect: Diale
         if header.startswith(USER_PREFIX)
     }
     meta = from_user_metadata({header: _stored(header, headers) for header in STORED_HEADERS}, user)
-    etag = unquoted(headers.get("etag", ""))
     return ObjectInfo(
         name=name,
         size=size,
-        etag=etag,
-        md5=_md5(meta, etag, headers),
+        etag=unquoted(headers.get("etag", "")),
+        md5=_md5(meta, headers),
         last_modified=http_date(headers.get("last-modified", "")),
         meta=meta,
         storage_class=_storage_class(headers),
@@ -160,6 +162,27 @@ def unquoted(etag: str) -> str:
     return written.removeprefix("W/").strip('"')
 
 
+def stored_md5(headers: Mapping[str, str]) -> str | None:
+    """The MD5 of an object that was sent by one PUT, in lower case, as far as the store tells it: Google in
+    x-goog-hash, also where a key of the customer's encrypts; others as the ETag."""
+    for digest in headers.get(_GOOGLE_HASH, "").split(","):
+        algorithm, _, value = digest.strip().partition("=")
+        if algorithm == "md5" and (found := _from_base64(value)):
+            return found
+    # some stores send it in capitals, and require that form in conditions
+    lower = unquoted(headers.get("etag", "")).lower()
+    return lower if etag_is_md5({**headers, "etag": lower}) else None
+
+
+def _from_base64(value: str) -> str:
+    """An MD5 in hexadecimal; empty for anything else."""
+    try:
+        digest = base64.b64decode(value, validate=True)
+    except ValueError:
+        return ""
+    return digest.hex() if len(digest) == 16 else ""
+
+
 def etag_is_md5(headers: Mapping[str, str]) -> bool:
     """Whether the ETag of an object that was sent by one PUT is the MD5 of its bytes. With SSE-KMS or SSE-C
     it is not, though it looks like one."""
@@ -213,13 +236,9 @@ def _ongoing(headers: Mapping[str, str]) -> str:
     return found[1] if found else ""
 
 
-def _md5(meta: ObjectMeta, etag: str, headers: Mapping[str, str]) -> str | None:
+def _md5(meta: ObjectMeta, headers: Mapping[str, str]) -> str | None:
     mark = meta.marks.get("swift-etag", "")
-    if is_md5(mark):
-        return mark
-    # some stores send it in capitals, and require that form in conditions
-    lower = etag.lower()
-    return lower if etag_is_md5({**headers, "etag": lower}) else None
+    return mark if is_md5(mark) else stored_md5(headers)
 
 
 def _stored(name: str, headers: Mapping[str, str]) -> str:
@@ -232,7 +251,7 @@ def _stored(name: str, headers: Mapping[str, str]) -> str:
 
 
 def _storage_class(headers: Mapping[str, str]) -> str:
-    stored = headers.get("x-amz-storage-class", "")
+    stored = headers.get("x-amz-storage-class") or headers.get("x-goog-storage-class", "")
     return "" if stored == "STANDARD" else stored
 
 

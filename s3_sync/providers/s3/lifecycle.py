@@ -13,18 +13,26 @@ import hashlib
 import threading
 from collections.abc import Sequence
 from typing import Any
-from xml.dom import minidom
-from xml.parsers.expat import ExpatError
 
-from s3_sync.errors import InvalidRequest, NotFound, NotSupported
+from s3_sync.errors import NotFound, NotSupported
 from s3_sync.providers.s3.client import RAW_BODY, RAW_HEADERS, Account
 from s3_sync.providers.s3.errors import translated, unexpected
+from s3_sync.providers.s3.google_rules import edit_google
+from s3_sync.providers.s3.rule_xml import (
+    child,
+    children,
+    get_or_add,
+    local,
+    named,
+    parsed_rules,
+    set_text,
+    text,
+)
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
-_ROOT = "LifecycleConfiguration"
-_EMPTY = f'<?xml version="1.0" encoding="UTF-8"?><{_ROOT} xmlns="{NAMESPACE}"></{_ROOT}>'
 #: applies to transitions of other people's rules; a write without it resets it
 _MINIMUM = "x-amz-transition-default-minimum-object-size"
+_NO_RULES = b"<LifecycleConfiguration/>"
 #: serialises the edits of this process, as mappings may share a bucket
 _lock = threading.Lock()
 
@@ -38,13 +46,17 @@ def set_expiry_rule(account: Account, bucket: str, prefixes: Sequence[str], days
     if not account.dialect.expires:
         raise NotSupported(f"{account.dialect.name}: lifecycle rules are not supported")
     with _lock:
+        editor = edit_google if account.dialect.rule_form == "google" else edit
         document, headers = _read(account, bucket)
-        edited = edit(document, prefixes, days)
+        edited = editor(document, prefixes, days)
         if edited is None:
             return False
         _write(account, bucket, edited, headers)
         written, _ = _read(account, bucket)
-        if edit(written, prefixes, days) is not None:  # not the store's response
+        if editor(written, prefixes, days) is not None:
+            # not the store's response
+            if editor is edit_google:  # or it dropped a condition, so that the rule is for other objects, too
+                _write(account, bucket, document or _NO_RULES, headers)
             what = f"write the lifecycle configuration of {bucket}"
             raise unexpected(what, "the rules were not written", account.endpoint, 200)
         return True
@@ -57,15 +69,9 @@ def edit(document: bytes | None, prefixes: Sequence[str], days: int) -> bytes | 
     A rule for the same prefix whose ID is that prefix was written by an earlier version and counts as ours.
     Raises InvalidRequest or NotSupported for any other document.
     """
-    try:
-        parsed: Any = minidom.parseString(_EMPTY.encode("ascii") if document is None else document)
-    except ExpatError as error:
-        raise InvalidRequest(f"the lifecycle configuration is not XML: {error}") from error
+    parsed = parsed_rules(document, NAMESPACE)
     root = parsed.documentElement
-    if root.localName != _ROOT:
-        # some stores treat the request as a listing, and would treat the write as something else, too
-        raise NotSupported(f"the store has no lifecycle configuration; its response is a {root.localName}")
-    rules = [_Rule(node) for node in _children(root, "Rule")]
+    rules = [_Rule(node) for node in children(root, "Rule")]
     changed = False
     for prefix in prefixes:
         ours = [rule for rule in rules if rule.is_for(prefix)]
@@ -87,73 +93,35 @@ class _Rule:
 
     @property
     def is_of_old_form(self) -> bool:
-        return not _children(self._node, "Filter") and bool(_children(self._node, "Prefix"))
+        return not children(self._node, "Filter") and bool(children(self._node, "Prefix"))
 
     def is_for(self, prefix: str) -> bool:
-        identity = _text(_child(self._node, "ID"))
-        selection = _child(self._node, "Filter")
+        identity = text(child(self._node, "ID"))
+        selection = child(self._node, "Filter")
         holder = selection or self._node
-        others = selection is not None and {_local(child) for child in selection.childNodes} - {"", "Prefix"}
-        written = _text(_child(holder, "Prefix"))
+        others = selection is not None and {local(each) for each in selection.childNodes} - {"", "Prefix"}
+        written = text(child(holder, "Prefix"))
         same = (written or "" if selection is not None else written) == prefix and not others
         return same and (identity == rule_id(prefix) or identity == prefix != "")
 
     def set(self, parsed: Any, days: int) -> bool:
         """Set the expiration; 0 disables the rule. Returns whether anything changed."""
-        status = _get_or_add(parsed, self._node, "Status")
-        changed = _set_text(parsed, status, "Enabled" if days else "Disabled")
+        status = get_or_add(parsed, self._node, "Status")
+        changed = set_text(parsed, status, "Enabled" if days else "Disabled")
         if days:
-            expiration = _get_or_add(parsed, self._node, "Expiration")
-            changed = _set_text(parsed, _get_or_add(parsed, expiration, "Days"), str(days)) or changed
+            expiration = get_or_add(parsed, self._node, "Expiration")
+            changed = set_text(parsed, get_or_add(parsed, expiration, "Days"), str(days)) or changed
         return changed
 
 
 def _new_rule(parsed: Any, root: Any, prefix: str, days: int, old_form: bool) -> Any:
-    rule = parsed.createElement(_named(root, "Rule"))
-    _set_text(parsed, _get_or_add(parsed, rule, "ID"), rule_id(prefix))
-    holder = rule if old_form else _get_or_add(parsed, rule, "Filter")
+    rule = parsed.createElement(named(root, "Rule"))
+    set_text(parsed, get_or_add(parsed, rule, "ID"), rule_id(prefix))
+    holder = rule if old_form else get_or_add(parsed, rule, "Filter")
     if prefix or old_form:  # an empty Filter is for all objects; some stores refuse an empty Prefix in it
-        _set_text(parsed, _get_or_add(parsed, holder, "Prefix"), prefix)
+        set_text(parsed, get_or_add(parsed, holder, "Prefix"), prefix)
     _Rule(rule).set(parsed, days)
     return rule
-
-
-def _named(parent: Any, name: str) -> str:
-    """The name with the namespace prefix of its parent, if any."""
-    space, colon, _ = parent.tagName.rpartition(":")
-    return f"{space}{colon}{name}"
-
-
-def _children(node: Any, name: str) -> list[Any]:
-    return [child for child in node.childNodes if _local(child) == name]
-
-
-def _child(node: Any, name: str) -> Any:
-    return next(iter(_children(node, name)), None)
-
-
-def _local(node: Any) -> str:
-    return node.tagName.rpartition(":")[2] if node.nodeType == node.ELEMENT_NODE else ""
-
-
-def _get_or_add(parsed: Any, parent: Any, name: str) -> Any:
-    """The child of that name, which is appended if there is none."""
-    return _child(parent, name) or parent.appendChild(parsed.createElement(_named(parent, name)))
-
-
-def _text(node: Any) -> str | None:
-    if node is None:
-        return None
-    return "".join(child.data for child in node.childNodes if child.nodeType == node.TEXT_NODE)
-
-
-def _set_text(parsed: Any, node: Any, text: str) -> bool:
-    if node.childNodes and _text(node) == text:
-        return False
-    while node.firstChild:
-        node.removeChild(node.firstChild)
-    node.appendChild(parsed.createTextNode(text))
-    return True
 
 
 def _read(account: Account, bucket: str) -> tuple[bytes | None, dict[str, str]]:

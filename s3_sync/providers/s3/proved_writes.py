@@ -17,7 +17,7 @@ from s3_sync.model.objects import GetOptions
 from s3_sync.providers.s3.client import Account
 from s3_sync.providers.s3.download import Reader
 from s3_sync.providers.s3.errors import translated, unexpected
-from s3_sync.providers.s3.headers import USER_PREFIX, WRITTEN, content_length, etag_is_md5, unquoted
+from s3_sync.providers.s3.headers import USER_PREFIX, WRITTEN, content_length, stored_md5, unquoted
 from s3_sync.providers.s3.transport.base import Transport, Upload
 from s3_sync.providers.s3.transport.sigv4 import Header
 from s3_sync.providers.s3.upload import EtagMismatch, Stored, store
@@ -49,7 +49,7 @@ class Expected:
             return False
         if self.etag and etag == self.etag:
             return True
-        known = self.md5 is None or (etag_is_md5(headers) and etag == self.md5) or _MD5 in marks
+        known = self.md5 is None or stored_md5(headers) == self.md5 or _MD5 in marks
         return known and _VERSION in marks
 
 

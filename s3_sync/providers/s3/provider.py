@@ -72,9 +72,9 @@ class S3Provider:
         except InvalidRequest as error:
             if error.code == "BucketAlreadyOwnedByYou":
                 return
-            if error.code != "BucketAlreadyExists":
+            if error.code not in ("BucketAlreadyExists", "BucketNameUnavailable"):
                 raise
-            self.head_bucket(name)  # some stores return this code for our own buckets, too
+            self.head_bucket(name)  # some stores return these codes for our own buckets, too
 
     def delete_bucket(self, name: str) -> None:
         with translated(f"delete {name}"):

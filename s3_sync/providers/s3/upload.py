@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from s3_sync.errors import BadDigest
 from s3_sync.providers.s3.client import Account
 from s3_sync.providers.s3.errors import is_html_page, unexpected
-from s3_sync.providers.s3.headers import etag_is_md5, unquoted
+from s3_sync.providers.s3.headers import stored_md5, unquoted
 from s3_sync.providers.s3.transport.base import Content, Transport, Upload
 from s3_sync.providers.s3.transport.sigv4 import Header
 from s3_sync.streams.hashing import HashingBody, md5_hex, new_digest
@@ -70,9 +70,10 @@ def store(account: Account, transport: Transport, upload: Upload) -> Stored:
         why = "a page, or a status that does not mean success" if etag else "no ETag"
         raise unexpected(upload.what, why, account.endpoint, receipt.status, receipt.headers)
     digest = receipt.headers.get(f"x-amz-checksum-{checksum}")
-    if not etag_is_md5(receipt.headers):
+    told = stored_md5(receipt.headers)
+    if told is None:
         return Stored(etag, checksum=digest)
-    if etag != md5:
+    if told != md5:
         raise EtagMismatch(upload.what, etag, md5 or "")
     return Stored(etag, md5, digest)
 

@@ -11,6 +11,7 @@ from s3_sync.model.objects import GetOptions, ObjectInfo, ObjectMeta, PutOptions
 from s3_sync.model.segment_names import SegmentNamer
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import (
+    ANY_SIZE,
     Failures,
     Features,
     ItemLimits,
@@ -33,15 +34,13 @@ from s3_sync.providers.swift.writes import Writer
 from s3_sync.streams.reader import Body
 
 _WHOLE = GetOptions()
-#: more than any cluster's max_file_size, which the cluster itself checks before it takes a byte
-_ANY_SIZE = 2**62
 #: Swift's defaults (swift.common.constraints) of what costs nothing to check
 LIMITS = Limits(
     max_name=1024,
     max_metadata=4096,
     metadata_items=ItemLimits(),
-    max_put=_ANY_SIZE,
-    max_copy=_ANY_SIZE,
+    max_put=ANY_SIZE,
+    max_copy=ANY_SIZE,
 )
 
 

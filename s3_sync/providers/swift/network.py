@@ -50,8 +50,9 @@ class Network:
         """Raises ConfigError for a CA bundle that cannot be read, and for an https proxy."""
         self.timeouts = timeouts or Timeouts(connect=_CONNECT_TIMEOUT, read=credentials.read_timeout)
         self._credentials = credentials
-        #: costs 30 ms of CPU, which plain http does not need
-        self._tls_context = _tls_context(credentials) if credentials.ca_bundle else None
+        # it costs 30 ms of CPU, which plain http does not need
+        needs_tls = credentials.ca_bundle or (credentials.endpoint or "").startswith("https:")
+        self._tls_context = _tls_context(credentials) if needs_tls else None
         self._proxies = {
             False: _proxy("http_proxy", credentials.http_proxy),
             True: _proxy("https_proxy", credentials.https_proxy),

@@ -310,9 +310,13 @@ class TestRemoteDeleteAfter:
         assert " 31 days (rounded up to whole days) after" in second
         assert [each.profile.remote_days for each in result.settings.mappings] == [30, 31, 0]
 
-    def test_mapping_at_google_is_refused(self, loaded: Any) -> None:
-        google = {"aws_endpoint": "https://storage.googleapis.com"}
-        result = loaded(mapping("a", remote_delete_after=86400, **google), mapping("b", **google))
+    def test_mapping_at_a_store_without_rules_is_refused(self, loaded: Any) -> None:
+        storj = {"store": "storj"}
+        result = loaded(mapping("a", remote_delete_after=86400, **storj), mapping("b", **storj))
         [problem] = result.problems
         assert problem.place == "containers[0].remote_delete_after"
         assert usable(result) == ["b"]
+
+    def test_mapping_at_google_is_taken(self, loaded: Any) -> None:
+        google = {"aws_endpoint": "https://storage.googleapis.com"}
+        assert loaded(mapping("a", remote_delete_after=86400, **google)).problems == ()

@@ -265,6 +265,7 @@ USABLE: dict[str, st.SearchStrategy[Any]] = {
     "dialect": st.sampled_from([{"max_parts": 500}, {}, None]),
     "read_timeout": st.sampled_from([60, 1, 300.5]),
     "auth_type": st.sampled_from(["swift", None]),
+    "api": st.sampled_from(["s3", None]),
     "endpoint_type": st.sampled_from(["public", None]),
     **dict.fromkeys(
         (

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 import pytest
 
 from conformance.samples import md5
-from s3_sync.config.credentials.s3_dialects import AWS, GOOGLE
+from s3_sync.config.credentials.s3_dialects import AWS, CLONE, Dialect
 from s3_sync.errors import (
     AccessDenied,
     Archived,
@@ -305,7 +305,7 @@ def test_delete_object_of_missing_key_returns_false(store: ScriptedS3, bucket: S
 
 
 def test_delete_object_without_bulk_delete_sends_two_requests(store: ScriptedS3, open_provider: Any) -> None:
-    bucket = open_provider(dialect=GOOGLE).bucket("bucket", NAMER)
+    bucket = open_provider(dialect=CLONE.with_changes(Dialect(max_deletes=0))).bucket("bucket", NAMER)
     store.answers = [Answer(204), error(404, "NoSuchKey")]
     assert bucket.delete_object("name")
     assert [(request.method, request.target) for request in store.requests] == [

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from s3_sync.config.credentials.s3_dialects import GOOGLE
+from s3_sync.config.credentials.s3_dialects import DIALECTS
 from s3_sync.errors import AccessDenied, InvalidRequest, NotFound, NotSupported, RemoteError, UnexpectedAnswer
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.s3.bucket import S3Bucket
@@ -223,8 +223,10 @@ class TestSetExpiryRule:
             bucket.set_expiry_rule(3)
         assert {request.method for request in store.requests} == {"GET"}
 
-    def test_bucket_at_google_raises_not_supported(self, store: ScriptedS3, open_provider: Any) -> None:
-        bucket = open_provider(dialect=GOOGLE).bucket("bucket", KeyNamer.literal("p/"))
+    def test_store_without_rules_raises_not_supported_without_a_request(
+        self, store: ScriptedS3, open_provider: Any
+    ) -> None:
+        bucket = open_provider(dialect=DIALECTS["swift"]).bucket("bucket", KeyNamer.literal("p/"))
         with pytest.raises(NotSupported):
             bucket.set_expiry_rule(3)
         assert store.requests == []
