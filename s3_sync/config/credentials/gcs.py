@@ -38,7 +38,7 @@ class GcsCredentials(Credentials):
         return (self.endpoint or ENDPOINT).rstrip("/")
 
     @property
-    def path(self) -> str | None:
+    def key_file(self) -> str | None:
         """The path of the file of credentials; None if they are in the configuration, or nowhere."""
         text = self.secret.reveal() if self.secret is not None else "{"
         return None if text.lstrip().startswith("{") else text
@@ -83,7 +83,7 @@ class GcsCredentials(Credentials):
             place.warning("endpoint", "tokens and objects are sent unencrypted; use https")
         if self.secret is None:
             return
-        if (path := self.path) is None:
+        if (path := self.key_file) is None:
             if problem := inline_problem(self.secret.reveal()):
                 place.problem("secret", problem)
         elif not os.path.isabs(path):
@@ -104,7 +104,7 @@ class GcsCredentials(Credentials):
     def described(self) -> str:
         if self.secret is None:
             return "looked up by Google's rules (GOOGLE_APPLICATION_CREDENTIALS, gcloud, metadata server)"
-        return f"credentials in {self.path}" if self.path else f"credentials {self.secret}"
+        return f"credentials in {self.key_file}" if self.key_file else f"credentials {self.secret}"
 
     def described_endpoint(self) -> str:
         region = f", location of new buckets {self.region}" if self.region else ""

@@ -98,9 +98,9 @@ class GoogleLogin:
     def _find(self) -> tuple[dict[str, Any] | None, str]:
         """The credentials, None for those of the machine, and where they are. Raises CredentialsRefused."""
         secret = self._credentials.secret
-        if secret is not None and self._credentials.path is None:
+        if secret is not None and self._credentials.key_file is None:
             return _parsed(secret.reveal(), "the configured credentials"), "the configured credentials"
-        path = self._credentials.path or _default_file()
+        path = self._credentials.key_file or _default_file()
         if path is None:
             return None, (
                 "the metadata server (no secret is configured, GOOGLE_APPLICATION_CREDENTIALS is not set,"

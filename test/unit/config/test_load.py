@@ -141,7 +141,10 @@ def test_load_several_mistakes_reports_all_and_keeps_valid_mappings(write: Any) 
         "containers[1].copy_after: must be at least 0, not -1",
         'containers[1].retain_local: must be true or false, not "yes"',
         'containers[2]: must be an object, not "mapping"',
-        'containers[3].protocol: must be one of "s3", "swift", "file_connector", "file", "azure" or "gcs", not "ftp"',
+        (
+            "containers[3].protocol: must be one of "
+            '"s3", "swift", "file_connector", "file", "azure" or "gcs", not "ftp"'
+        ),
         "containers[3].selection_criteria.AND[1].a: the value to compare with must be text",
         (
             "containers[3].exclude_pattern: is not a valid regular expression: "
