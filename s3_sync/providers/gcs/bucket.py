@@ -38,7 +38,9 @@ class GcsBucket:
     composite one)."""
 
     limits = LIMITS
-    features = Features(multipart=False, one_stream=True, put_if_absent=True, put_if_match=True)
+    features = Features(
+        multipart=False, open_uploads=False, one_stream=True, put_if_absent=True, put_if_match=True
+    )
 
     def __init__(self, transport: GcsTransport, name: str, namer: KeyNamer, write: WriteOptions) -> None:
         self.name = name
