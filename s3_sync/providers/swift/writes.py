@@ -148,7 +148,11 @@ class Writer:
         return True
 
     def _delete(self, key: str, stamp: Timestamp | None) -> None:
-        self._transport.request("DELETE", Place(self._container, key).path, headers=_stamped(stamp)).drain()
+        path = Place(self._container, key).path
+        response = self._transport.request("DELETE", path, headers=_stamped(stamp))
+        response.drain()
+        if response.status != 204:
+            raise UnexpectedAnswer(f"DELETE {path}: {response.status}", status=response.status)
 
     def _upload(self, key: str, body: Body, options: PutOptions, more: Sequence[Header]) -> _Upload:
         """The request, with a digest that the server checks. A small body is read now."""

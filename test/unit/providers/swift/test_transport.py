@@ -147,6 +147,17 @@ class TestDots:
         fake.faults.forbidden.clear()
         put(transport, "a/../o", b"x")
 
+    @pytest.mark.parametrize("status", ["200 OK", "202 Accepted", "207 Multi-Status"])
+    def test_delete_that_is_answered_by_anything_but_204_is_no_success(
+        self, open_transport: Open, status: str
+    ) -> None:
+        answered = f"HTTP/1.1 {status}\r\nX-Trans-Id: tx\r\nContent-Length: 0\r\n\r\n".encode()
+        with ScriptedServer(answer(answered)) as store, ScriptedServer(answer(login_at(store))) as service:
+            transport = open_transport(endpoint=f"http://127.0.0.1:{service.port}/auth/v1.0")
+            bucket = SwiftBucket(transport, "c", KeyNamer.plain(), WriteOptions())
+            with pytest.raises(UnexpectedAnswer, match="DELETE /c/o: 2"):
+                bucket.delete_object("o")
+
 
 class TestPatience:
     def test_server_that_never_asks_for_bodies_is_waited_for_once(
