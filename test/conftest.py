@@ -19,8 +19,12 @@ from uuid import uuid4
 import pytest
 
 from other_store import choose, summary
+from servers.azurite import Azurite
 from servers.ceph import CephGateway
 from servers.ceph_packages import missing
+from servers.fake_azure import FakeAzure
+from servers.fake_gcs import FakeGcs
+from servers.gcs_emulator import GcsEmulator
 from servers.google import FakeGoogle
 from servers.keystone import Keystone
 from servers.moto import MotoServer
@@ -60,7 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if time.time() - old.stat().st_mtime > A_DAY:
             shutil.rmtree(old, ignore_errors=True)
     for name in list(os.environ):
-        if name.startswith("AWS_") or name.lower().endswith("_proxy"):
+        if name.startswith(("AWS_", "GOOGLE_", "CLOUDSDK_", "GCE_")) or name.lower().endswith("_proxy"):
             del os.environ[name]
     os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
@@ -191,9 +195,36 @@ def rclone(request: pytest.FixtureRequest) -> Iterator[RcloneS3]:
 
 
 @pytest.fixture(scope="session")
+def gcs() -> Iterator[FakeGcs]:
+    """A strict Google Cloud Storage in this process, and its tokens."""
+    with FakeGcs() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def emulator(request: pytest.FixtureRequest) -> Iterator[GcsEmulator]:
+    with running(GcsEmulator(), request) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def google() -> Iterator[FakeGoogle]:
     """A thread of this process: it has no logs."""
     with FakeGoogle() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def azurite(request: pytest.FixtureRequest) -> Iterator[Azurite]:
+    """Only where it could be installed: what asks for it must be left out elsewhere, as the summary says."""
+    with running(Azurite(), request) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def azure() -> Iterator[FakeAzure]:
+    """The strict blob service in this process."""
+    with FakeAzure() as server:
         yield server
 
 

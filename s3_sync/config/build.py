@@ -26,6 +26,7 @@ _PROFILE_KEYS = [
     for key in fields(Profile)
     if key.name in MappingForm.model_fields and key.name not in (*_OBJECTS, "tags")
 ]
+_COLLISION = 'with container "/*": objects of the same name would overwrite each other'
 #: options that only some kinds of stores support
 _STORE_OPTIONS = ("kms_key", "acl", "tags", "sync_container_metadata", "sync_container_acl")
 #: options of the top level that the settings have under the same name; the sections are read on their own
@@ -84,7 +85,7 @@ def build_mapping(
         bucket=form.aws_bucket,
         credentials=credentials,
         profile=Profile(criteria=conditions.criteria, exclude=conditions.exclude, **options),
-        namer=_namer(form) if credentials.shares_bucket else KeyNamer.plain(),
+        namer=_namer(form, credentials) if credentials.shares_bucket else KeyNamer.plain(),
         custom_prefix=form.custom_prefix,
         cloud_connector=form.cloud_connector,
         place=places.mapping,
@@ -194,25 +195,36 @@ def _check_names(form: MappingForm, credentials: Credentials, place: str, findin
     if prefix is None:
         if "prefix_join" in form.model_fields_set:
             findings.warning(join(place, "prefix_join"), f"has no effect without {form.key('custom_prefix')}")
+        if form.hashed_prefix is False and form.container == EVERY_CONTAINER:
+            findings.problem(join(place, "hashed_prefix"), f"cannot be false {_COLLISION}")
         return
+    if form.hashed_prefix:
+        findings.problem(join(place, "hashed_prefix"), f"cannot be used with {form.key('custom_prefix')}")
+    _check_prefix(form, credentials, prefix, place, findings)
+
+
+def _check_prefix(
+    form: MappingForm, credentials: Credentials, prefix: str, place: str, findings: Diagnostics
+) -> None:
     here = join(place, form.key("custom_prefix"))
     if not credentials.shares_bucket:
         findings.warning(here, f"has no effect with {credentials.provider} stores: objects keep their names")
         return
     if form.container == EVERY_CONTAINER:
-        findings.problem(
-            here, 'cannot be used with container "/*": objects of the same name would overwrite each other'
-        )
-    if len(_namer(form).prefix.encode("utf-8")) >= credentials.max_key_bytes:
+        findings.problem(here, f"cannot be used {_COLLISION}")
+    if len(_namer(form, credentials).prefix.encode("utf-8")) >= credentials.max_key_bytes:
         limit = credentials.max_key_bytes
         findings.problem(here, f"leaves no room for object names: keys have at most {limit} bytes")
     if form.prefix_join == "literal" and prefix and not prefix.endswith("/"):
         findings.warning(here, f'does not end with "/": object "a" becomes key "{prefix}a", not "{prefix}/a"')
 
 
-def _namer(form: MappingForm) -> KeyNamer:
+def _namer(form: MappingForm, credentials: Credentials) -> KeyNamer:
     if form.custom_prefix is None:
-        return KeyNamer.hashed(form.account, form.container)
+        hashed = credentials.hashes_keys if form.hashed_prefix is None else form.hashed_prefix
+        if hashed or form.container == EVERY_CONTAINER:
+            return KeyNamer.hashed(form.account, form.container)
+        return KeyNamer.literal("")
     if form.prefix_join == "literal":
         return KeyNamer.literal(form.custom_prefix)
     return KeyNamer.directory(form.custom_prefix)

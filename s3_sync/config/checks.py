@@ -33,7 +33,7 @@ def find_overlaps(mappings: Sequence[Mapping], findings: Diagnostics) -> None:
     containers: dict[tuple[str, str], ContainerSpaces] = defaultdict(ContainerSpaces)
     for mapping in mappings:
         credentials = mapping.credentials
-        store, account = credentials.store_id, credentials.account
+        store, account = credentials.bucket_space
         if credentials.shares_bucket:
             other = spaces[store, account, mapping.bucket].add(mapping)
             where = f'under {_stored_under(mapping)} in bucket "{mapping.bucket}"'

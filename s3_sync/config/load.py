@@ -72,7 +72,7 @@ def load_shunt_settings(path: str | os.PathLike[str]) -> tuple[ShuntSettings, tu
     if written is None or top is None or form is None or findings.problems:
         raise ConfigError(findings.problems)
     proxies = Proxies(top.http_proxy, top.https_proxy)
-    entries = form(written, Reading(findings, unsupported.SHUNT_OPTIONS, proxies))
+    entries = form(written, Reading(findings, proxies))
     merging = [(place, entry) for place, entry in entries.entries() if entries.merges(entry)]
     mappings = _usable(
         [mapping for place, entry in merging if (mapping := entries.read(entry, place))], findings
@@ -119,10 +119,10 @@ def _settings(document: Document, findings: Diagnostics) -> Settings | None:
         return None
     top = findings.read(form.top, written, "")
     proxies = Proxies(top.http_proxy, top.https_proxy) if top else Proxies()
-    entries = form(written, Reading(findings, unsupported.MAPPING_OPTIONS, proxies))
+    entries = form(written, Reading(findings, proxies))
     if document.readable_by_all and _holds_secrets(entries, written):
         findings.warning("", "the file contains secrets and is readable by every user: chmod o-rwx")
-    unsupported.refuse(unsupported.TOP_LEVEL_OPTIONS, TopForm, written, "", findings)
+    unsupported.refuse(TopForm, written, findings)
     if top is not None:
         _check_ports(top, findings)
     usable = not findings.problems

@@ -10,42 +10,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from s3_sync.config.file.base import FileModel
-from s3_sync.config.findings import Diagnostics, join, shown
+from s3_sync.config.findings import Diagnostics, shown
 
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """``refused``: the unsupported values; None = every true value (not 0, false or empty)."""
+    """Every true value (not 0, false or empty) is refused."""
 
     key: str
-    note: str = ""
-    refused: tuple[Any, ...] | None = None
+    note: str
 
-    def refuses(self, value: Any) -> bool:
-        return bool(value) if self.refused is None else value in self.refused
-
-
-Tables = tuple[Unsupported, ...]
-
-MAPPING_OPTIONS = (Unsupported("provider", refused=("azure", "gcs")),)
-
-#: for the middlewares of a proxy, which do not depend on how objects are copied
-SHUNT_OPTIONS = (Unsupported("provider", refused=("azure", "gcs")),)
 
 TOP_LEVEL_OPTIONS = (Unsupported("bulk_process", "rows are handled one by one"),)
 
 
-def refuse(
-    options: Tables, form: type[FileModel], written: Mapping[str, Any], place: str, findings: Diagnostics
-) -> None:
-    """Add a problem for every unsupported value in ``written``. ``form`` gives the keys; options that it does
-    not have are skipped."""
-    for option in options:
-        if option.key not in form.model_fields:
-            continue
+def refuse(form: type[FileModel], written: Mapping[str, Any], findings: Diagnostics) -> None:
+    """Add a problem for every unsupported option of the top level in ``written``. ``form`` gives the keys."""
+    for option in TOP_LEVEL_OPTIONS:
         key = form.key(option.key)
-        value = written.get(key)
-        here = join(place, key)
-        if option.refuses(value) and not findings.has_problem(here):
-            note = f" ({option.note})" if option.note else ""
-            findings.problem(here, f"{shown(value)}{note} is not supported by this version")
+        if (value := written.get(key)) and not findings.has_problem(key):
+            findings.problem(key, f"{shown(value)} ({option.note}) is not supported by this version")

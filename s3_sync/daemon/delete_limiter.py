@@ -11,7 +11,7 @@ from typing import NamedTuple
 from s3_sync.config.settings import Mapping
 from s3_sync.daemon.counters import Counters
 from s3_sync.errors import DeletesHeld
-from s3_sync.state.controls import Controls
+from s3_sync.state.controls import CLOCK_TOLERANCE, Controls
 from s3_sync.state.delete_count import META_KEY, DeleteCount, read_count
 from s3_sync.state.journal import Journal
 
@@ -84,8 +84,8 @@ class DeleteLimiter:
         """Release held deletes if they may resume; call this before each turn. Returns whether any were
         released. Raises StateError."""
         count, written = self._count, repr(self._budget) if self._budget else ""
-        allowed = self._controls.deletes_allowed(self._mapping)
-        if allowed > count.allowed_until:
+        allowed = self._valid(self._controls.deletes_allowed(self._mapping))
+        if allowed > self._allowed_until:
             return self._release(
                 replace(count, allowed_until=allowed, budget=written), "an operator allowed them"
             )
@@ -97,7 +97,7 @@ class DeleteLimiter:
 
     def blocks(self, deleted_at: float) -> bool:
         """Whether a delete that Swift received at ``deleted_at`` is held back now."""
-        return self._count.held and deleted_at > self._count.allowed_until
+        return self._count.held and deleted_at > self._allowed_until
 
     def ensure_open(self, deleted_at: float) -> None:
         """Raises DeletesHeld where ``blocks``."""
@@ -106,7 +106,7 @@ class DeleteLimiter:
 
     def acquire(self, deleted_at: float) -> bool:
         """Take one delete from the budget. Returns False if the delete has to wait. Raises StateError."""
-        if self._budget is None or deleted_at <= self._count.allowed_until:
+        if self._budget is None or deleted_at <= self._allowed_until:
             return True
         if self._count.held:
             return False
@@ -126,8 +126,17 @@ class DeleteLimiter:
 
     def refund(self, deleted_at: float, count: int = 1) -> None:
         """Return ``count`` units to the budget: deletes that ``acquire`` admitted but that failed."""
-        if self._budget is not None and deleted_at > self._count.allowed_until:
+        if self._budget is not None and deleted_at > self._allowed_until:
             self._count = replace(self._count, used=max(0, self._count.used - count))
+
+    @property
+    def _allowed_until(self) -> float:
+        return self._valid(self._count.allowed_until)
+
+    def _valid(self, allowed: float) -> float:
+        """A permission covers deletes of the past. 0.0 instead of one from the future: whoever gave it had a
+        clock that was ahead, and it would allow all deletes until then."""
+        return allowed if allowed <= self._now() + CLOCK_TOLERANCE else 0.0
 
     def _in_interval(self) -> bool:
         """Whether an interval is in progress."""

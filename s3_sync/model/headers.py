@@ -146,13 +146,14 @@ def from_user_metadata(headers: Mapping[str, str], user_metadata: Mapping[str, s
     return ObjectMeta(stored, user, marks)
 
 
-def encode_value(value: str) -> str:
+def encode_value(value: str, always: bool = False) -> str:
     """Encode a metadata value for sending: unchanged, or as RFC 2047 words joined by single blanks.
+    ``always``: as words.
 
     Values that would not survive otherwise are encoded, too: outer blanks, which HTTP strips, and text that
     looks like an encoded word.
     """
-    if _PLAIN.fullmatch(value) and value == value.strip() and not _WORD.search(value):
+    if not always and _PLAIN.fullmatch(value) and value == value.strip() and not _WORD.search(value):
         return value
     return " ".join(_encoded_word(chunk) for chunk in _chunks(value))
 

@@ -28,6 +28,7 @@ MARKS = frozenset(
         "swift-timestamp",
         "swift-copy",
         "swift-etag",
+        "swift-expires",
         "swift-link-etag",
         "swift-slo-etag",
         "swift-source",
@@ -137,7 +138,9 @@ class ListedObject:
 class ObjectInfo:
     """One object as its store describes it in the answer to a HEAD or GET.
 
-    ``etag`` is unquoted and may have any form; ``md5`` is the hex MD5 of the bytes, if known. ``archived``:
+    ``etag`` is unquoted and may have any form; ``md5`` is the hex MD5 of the bytes, if known, and ``crc32c``
+    their CRC-32C, as eight hexadecimal digits, if the store tells it. ``large_etag``:
+    the ETag that the original, a large object, has in Swift, if the store keeps it. ``archived``:
     the object is in an archive class, and the store has to retrieve it before bytes or metadata can be
     copied. ``retrieving``: the store is doing so. ``retrieved_until``: until when a retrieved object can be
     read, infinity for ever, None for any other object. ``last_modified`` and that are in seconds since the
@@ -159,6 +162,8 @@ class ObjectInfo:
     retrieved_until: float | None = None
     x_timestamp: Timestamp | None = None
     expires: int | None = None
+    crc32c: str | None = None
+    large_etag: str | None = None
 
     def version(self, clock_offset: float = 0.0) -> Timestamp | None:
         """Return which version of the local object this is: that of its mark, or, if it is no copy of ours,

@@ -5,6 +5,7 @@ It is made from the ``features`` and ``limits`` of buckets that nobody connects 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,8 +15,9 @@ from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.credentials.s3_dialects_page import written
 from s3_sync.config.secret import Secret
 from s3_sync.model.keys import KeyNamer
-from s3_sync.providers.base import ANY_SIZE, Bucket, ItemLimits
+from s3_sync.providers.base import ANY_SIZE, Bucket
 from s3_sync.providers.registry import build_provider
+from s3_sync.providers.store_limits import ItemLimits
 
 _LOGIN: Mapping[str, Any] = {
     "endpoint": "https://store.example.org",
@@ -27,6 +29,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {}
 
 FEATURES = {
     "multipart": "uploads in parts",
+    "open_uploads": "uploads are begun at the store, and stay open there",
     "one_stream": "large objects are sent as one PUT, up to its limit",
     "put_if_absent": "writes only if nothing is there",
     "put_if_match": "writes only over what was seen",
@@ -39,7 +42,10 @@ FEATURES = {
     "container_metadata": "metadata and ACLs of containers",
 }
 LIMITS = {
-    "max_name": "bytes of a key",
+    "max_name": "length of a key",
+    "counts_characters": "it is in characters, not in bytes",
+    "unsafe_name": "what keys must not have",
+    "metadata_name": "names of metadata",
     "max_metadata": "bytes of user metadata",
     "metadata_items": "limits of each item of metadata",
     "max_put": "bytes of one PUT",
@@ -48,6 +54,7 @@ LIMITS = {
     "max_part": "bytes of each part",
     "max_parts": "parts of one upload",
     "equal_parts": "all parts but the last must have the same size",
+    "max_object": "bytes of an object, in however many parts",
 }
 
 
@@ -90,6 +97,10 @@ def _written(value: object) -> str:
         return "–"
     if value == ANY_SIZE:
         return "what it takes"
+    if isinstance(value, re.Pattern):
+        return "backslashes, control characters, dots at the end of a step"
+    if callable(value):
+        return "as they are" if value is str else "encoded"
     if isinstance(value, ItemLimits):
         return f"{value.count} items, names of {value.name}, values of {value.value} bytes"
     return written(tuple(sorted(value)) if isinstance(value, frozenset) else value)

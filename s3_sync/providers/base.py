@@ -27,45 +27,13 @@ from s3_sync.model.objects import (
 from s3_sync.model.segment_names import SegmentNamer
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.large_objects import LargeObjects, Manifests
+from s3_sync.providers.store_limits import Limits
 from s3_sync.streams.reader import Body
 
-MIB = 1024 * 1024
-GIB = 1024 * MIB
 #: more than any limit: of stores that tell themselves what they take, before they take a byte
 ANY_SIZE = 2**62
 #: how fast an object is retrieved, the cheapest tier first
 RETRIEVAL_TIERS = ("Bulk", "Standard", "Expedited")
-
-
-@dataclass(frozen=True, slots=True)
-class ItemLimits:
-    """Limits of user metadata in a Swift: ``count`` items, names of ``name`` and values of ``value`` bytes of
-    UTF-8."""
-
-    count: int = 90
-    name: int = 128
-    value: int = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Size limits of a store, in bytes.
-
-    ``max_metadata``: total of names and values of user metadata as sent. ``metadata_items``: the store keeps
-    names and values as they are in Swift, within these limits; None: it keeps them in the form of S3.
-    ``max_put`` and ``max_copy``: maximum object size for a single PUT, and for a single server-side copy.
-    ``equal_parts``: all parts of an upload but the last must have the same size. With
-    ``native_large_objects``, parts are segments of an SLO."""
-
-    max_name: int = 1024
-    max_metadata: int = 2048
-    metadata_items: ItemLimits | None = None
-    max_put: int = 5 * GIB
-    max_copy: int = 5 * GIB
-    min_part: int = 5 * MIB
-    max_part: int = 5 * GIB
-    max_parts: int = 10_000
-    equal_parts: bool = False
 
 
 #: errors by name
@@ -77,6 +45,8 @@ class Features:
     """Features of a store. Using one that is False raises NotSupported."""
 
     multipart: bool = True
+    #: a multipart upload is begun at the store, and stays open there until it is completed or aborted
+    open_uploads: bool = True
     #: a large object that fits into one PUT is sent as one, and not in parts
     one_stream: bool = False
     #: the conditions of PutOptions and MultipartUpload.complete are enforced

@@ -9,7 +9,8 @@ from s3_sync.errors import ObjectRefused
 from s3_sync.model.copies import COPY_MARK_SIZE
 from s3_sync.model.headers import is_field_name, is_field_value, to_user_metadata
 from s3_sync.model.objects import ObjectMeta
-from s3_sync.providers.base import Bucket, ItemLimits, Limits
+from s3_sync.providers.base import Bucket
+from s3_sync.providers.store_limits import ItemLimits, Limits
 
 #: RFC 9110 section 5.6.2: the syntax of a field name
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -21,20 +22,21 @@ def check_limits(
     """Raise ObjectRefused if ``bucket`` can never store this object; ``meta`` includes the marks to be sent.
     ``limits`` None: those of the bucket.
 
-    Reasons: ``name_too_long`` (the key, in UTF-8 bytes), ``name_encoding`` (not UTF-8), ``name_reserved``
-    (a key of the form of stored manifests), ``metadata_name`` (not a valid header name), ``metadata_value``
-    (not a valid header value), ``metadata_name_clash`` (see ``to_user_metadata``), ``metadata_too_large``,
+    Reasons: ``name_too_long`` (the key), ``name_encoding`` (not UTF-8), ``name_unsafe`` (the store would make
+    another key of it), ``name_reserved`` (a key of the form of stored manifests), ``metadata_name`` (not a
+    valid header name), ``metadata_value`` (not a valid header value), ``metadata_name_clash`` (see
+    ``to_user_metadata``), ``metadata_too_large``,
     ``too_large``.
     """
     limits = limits or bucket.limits
     key = bucket.namer.key(name)
-    _check_name(key, limits.max_name)
+    _check_name(key, limits)
     if bucket.namer.is_manifest(key):
         raise ObjectRefused("name_reserved", f"the key {key!r} is reserved for stored manifests")
     _check_metadata(limits, meta, bucket.features.keeps_underscores)
     largest = limits.max_put
     if bucket.features.multipart:
-        largest = max(largest, limits.max_part * limits.max_parts)
+        largest = limits.max_object or max(largest, limits.max_part * limits.max_parts)
     if size > largest:
         raise ObjectRefused("too_large", f"{size} bytes; the store's limit is {largest}")
 
@@ -45,7 +47,8 @@ def _check_metadata(limits: Limits, meta: ObjectMeta, keeps_underscores: bool) -
     if limits.metadata_items is not None:
         total = _check_items(limits.metadata_items, meta)
     else:
-        sent = to_user_metadata(meta, keeps_underscores)
+        given = to_user_metadata(meta, keeps_underscores)
+        sent = {limits.metadata_name(key): value for key, value in given.items()}
         for key in sent:
             if not _TOKEN.fullmatch(key):
                 raise ObjectRefused("metadata_name", f"metadata name {key!r} cannot be sent as a header")
@@ -90,10 +93,14 @@ def _size(sent: Mapping[str, str]) -> int:
     return sum(len(key) + len(value) for key, value in sent.items())
 
 
-def _check_name(key: str, max_length: int) -> None:
+def _check_name(key: str, limits: Limits) -> None:
     try:
-        length = len(key.encode("utf-8"))
+        length = limits.key_length(key)
     except UnicodeEncodeError as error:
         raise ObjectRefused("name_encoding", f"key {key!r} is not UTF-8") from error
-    if length > max_length:
-        raise ObjectRefused("name_too_long", f"the key has {length} bytes; the store's limit is {max_length}")
+    if length > limits.max_name:
+        unit = "characters" if limits.counts_characters else "bytes"
+        detail = f"the key has {length} {unit}; the store's limit is {limits.max_name}"
+        raise ObjectRefused("name_too_long", detail)
+    if limits.unsafe_name is not None and limits.unsafe_name.search(key):
+        raise ObjectRefused("name_unsafe", f"the store would make another key of {key!r}")

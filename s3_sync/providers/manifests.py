@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from s3_sync.errors import UnexpectedAnswer
 from s3_sync.model.objects import ObjectMeta, PutOptions
-from s3_sync.providers.base import MIB, Bucket, ListQuery
+from s3_sync.providers.base import Bucket, ListQuery
+from s3_sync.providers.store_limits import MIB
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import BytesBody, read_all
 from s3_sync.streams.small_files import parse_json

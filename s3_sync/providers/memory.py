@@ -26,7 +26,6 @@ from s3_sync.providers.base import (
     BucketEntry,
     Failures,
     Features,
-    Limits,
     ListPage,
     ListQuery,
     OpenUpload,
@@ -41,10 +40,10 @@ from s3_sync.providers.memory_object import (
     MemoryResult,
     StoredObject,
     condition_failed,
-    is_after,
-    roll_up,
 )
 from s3_sync.providers.memory_upload import MemoryUpload, PendingUpload
+from s3_sync.providers.roll_up import is_after, roll_up
+from s3_sync.providers.store_limits import Limits
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import Body
 from s3_sync.streams.verifying import read_exactly

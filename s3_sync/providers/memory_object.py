@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from s3_sync.errors import PreconditionFailed
 from s3_sync.largeobject.manifest import Segment
 from s3_sync.model.objects import ListedObject, ObjectInfo, ObjectMeta, is_md5
-from s3_sync.providers.base import ListQuery
 from s3_sync.streams.reader import Body, BytesBody
 
 ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
@@ -101,17 +100,3 @@ class MemoryResult:
 
 def condition_failed(status: int) -> PreconditionFailed:
     return PreconditionFailed("the condition does not hold", status=status, code="PreconditionFailed")
-
-
-def is_after(name: str, query: ListQuery) -> bool:
-    """Whether a listing from ``query.start_after`` shows the name."""
-    start = query.start_after
-    return name > start and not (start == roll_up(start, query) and name.startswith(start))
-
-
-def roll_up(name: str, query: ListQuery) -> str | None:
-    """The common prefix that stands for the name in a listing; None if it is listed itself."""
-    if not query.delimiter:
-        return None
-    end = name.find(query.delimiter, len(query.prefix))
-    return None if end < 0 else name[: end + len(query.delimiter)]

@@ -5,7 +5,9 @@ and sleeps cooperative; in tests they are the real ones."""
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
@@ -19,6 +21,15 @@ def patch() -> None:
     import eventlet
 
     eventlet.monkey_patch()
+
+
+def original(module: str) -> Any:
+    """Import a module of the standard library as it is without ``patch``, or Swift's own patch of a proxy."""
+    if "eventlet" not in sys.modules:
+        return importlib.import_module(module)
+    from eventlet import patcher
+
+    return patcher.original(module)
 
 
 def fork() -> int:

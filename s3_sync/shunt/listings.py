@@ -279,7 +279,7 @@ class _Fetch:
         self._bucket = bucket
         self._requests = 0
         self._deadline = time.monotonic() + MAX_SECONDS
-        self._max_length = bucket.limits.max_name - len(bucket.namer.key("").encode("utf-8"))
+        self._max_length = bucket.limits.max_key_bytes - len(bucket.namer.key("").encode("utf-8"))
 
     def __call__(self, prefix: str, start_after: str, delimiter: str, limit: int) -> Page:
         if len(prefix.encode("utf-8")) > self._max_length:

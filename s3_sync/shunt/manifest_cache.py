@@ -116,7 +116,7 @@ def _of_dlo(info: ObjectInfo) -> Etags | None:
 
 
 def _of_store(info: ObjectInfo) -> Etags:
-    return Etags(info.etag, info.etag if "-" in info.etag else None)
+    return Etags(info.large_etag or info.etag, info.etag if "-" in info.etag else None)
 
 
 def _key(target: MappedContainer, info: ObjectInfo) -> _Key:

@@ -30,9 +30,9 @@ class MappedContainer:
     def can_hold(self, name: str) -> bool:
         """Return whether the bucket could hold an object of this name: keys have a maximum length, and stored
         manifests are not objects."""
-        namer, longest = self.bucket.namer, self.bucket.limits.max_name
+        namer, limits = self.bucket.namer, self.bucket.limits
         key = namer.key(name)
-        return len(key.encode("utf-8")) <= longest and not namer.is_manifest(key)
+        return limits.key_length(key) <= limits.max_name and not namer.is_manifest(key)
 
 
 #: suffix of the containers in which s3api keeps parts, and a marker for each open upload. A marker means that

@@ -30,6 +30,8 @@ log = logging.getLogger("s3-sync.state")
 DIRECTORY = ".controls"
 #: how often the directory is listed, in seconds
 POLL_INTERVAL = 0.5
+#: seconds by which a permission may lie in the future: a clock was adjusted a little
+CLOCK_TOLERANCE = 60.0
 #: upper limit of a valid time, in seconds since the epoch
 _MAX_TIME = 1e11
 _PAUSE, _RESET, _DELETES = "pause-", "reset-", "deletes-"
@@ -125,9 +127,11 @@ class Controls:
         """Allow all deletes made so far, durably; returns the time up to which. Raises StateError."""
         self._poll(force=True)
         before = self.deletes_allowed(mapping)
-        until = max(self._now(), before)
+        now = self._now()
+        # one of a clock that was ahead is replaced
+        until = before if now < before <= now + CLOCK_TOLERANCE else now
         self._write(f"{_DELETES}{until:017.6f}-{_digest(mapping)}", {"mapping": mapping.control_key})
-        if before and before < until:
+        if before and before != until:
             self._remove(f"{_DELETES}{before:017.6f}-{_digest(mapping)}")
         return until
 

@@ -87,6 +87,7 @@ class LargeObject:
             return False
         return (
             remote.etag in (self.manifest.multipart_etag, self.manifest.joined_etag)
+            or remote.large_etag == self.manifest.joined_etag
             or self.is_identified_by(remote)
             # a restored DLO is an SLO
             or remote.meta.marks.get("swift-source-dlo-etag") == self.manifest.joined_etag

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from s3_sync.errors import Archived, BadDigest, NotSupported
 from s3_sync.largeobject.plan import plan_parts
 from s3_sync.model.objects import ByteRange, LocalInfo, ObjectInfo, ObjectMeta
-from s3_sync.providers.base import Limits, Part
+from s3_sync.providers.base import Part
 from s3_sync.providers.limits import check_limits
+from s3_sync.providers.store_limits import Limits
 from s3_sync.transfer.large_object import LargeObject
 from s3_sync.transfer.multipart import part_size
 from s3_sync.transfer.parallel import in_parallel

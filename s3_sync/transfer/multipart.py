@@ -7,7 +7,8 @@ import math
 
 from s3_sync.errors import BadDigest, ObjectRefused
 from s3_sync.model.objects import ByteRange, LocalInfo, ObjectMeta
-from s3_sync.providers.base import MIB, Limits, Part
+from s3_sync.providers.base import Part
+from s3_sync.providers.store_limits import MIB, Limits
 from s3_sync.streams.counting import CountingBody
 from s3_sync.streams.reader import Body
 from s3_sync.transfer.source import Source

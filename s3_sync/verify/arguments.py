@@ -16,6 +16,8 @@ PASSWORD = "SWIFT_S3_VERIFY_PASSWORD"
 #: every container of the account
 EVERY_BUCKET = "/*"
 _REQUIRED = ("protocol", "endpoint", "username", "password")
+#: the kinds of stores that require less: their credentials name the account, or are looked up
+_REQUIRED_BY = {"file": ("protocol",), "gcs": ("protocol",)}
 _OF_STORE = (
     *_REQUIRED, "account", "bucket", "prefix", "auth_type", "tenant_name", "project_name",
     "project_domain_name", "user_domain_name", "storage_policy", "option",
@@ -62,7 +64,8 @@ def parse(argv: Sequence[str] | None = None) -> Arguments:
         return found
     if found.mapping is not None or found.all:
         parser.error("argument --mapping and --all require --config")
-    missing = [_option(name) for name in _REQUIRED if name not in given]
+    required = _REQUIRED_BY.get(found.protocol or "", _REQUIRED)
+    missing = [_option(name) for name in required if name not in given]
     if "--password" in missing and os.environ.get(PASSWORD):
         missing.remove("--password")
     if missing:
@@ -102,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     store.add_argument("--prefix", metavar="PREFIX", help="prefix of keys; absent: a hashed one")
     store.add_argument("--auth-type", metavar="TYPE", help="kind of login: keystone_v2, keystone_v3, ...")
     for name in ("tenant-name", "project-name", "project-domain-name", "user-domain-name"):
-        store.add_argument(f"--{name}", metavar="NAME", help="of a login at Keystone")
+        store.add_argument(f"--{name}", metavar="NAME", help="of a login at Keystone, or at Google")
     store.add_argument("--storage-policy", metavar="NAME", help="for containers that are created")
     store.add_argument(
         "--option", metavar="KEY=VALUE", action="append", default=[],

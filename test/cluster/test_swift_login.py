@@ -15,11 +15,11 @@ import pytest
 from s3_sync.config.credentials.swift import SwiftCredentials
 from s3_sync.config.secret import Secret
 from s3_sync.errors import AccessDenied, CredentialsRefused, NotFound, UnexpectedAnswer
+from s3_sync.http.network import Network
 from s3_sync.providers.swift.auth import Token, login_for
-from s3_sync.providers.swift.network import Network
 from s3_sync.providers.swift.provider import SwiftProvider
-from s3_sync.providers.swift.session import Session
 from s3_sync.providers.swift.transport import SwiftTransport
+from s3_sync.providers.token_session import Session
 from servers.ceph import CephGateway
 from servers.keystone import Keystone
 from servers.keystone_child import DOMAIN, PASSWORD, PROJECT

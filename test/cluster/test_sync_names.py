@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from conformance.known_quirks import QUIRKS
 from conformance.names import NAMES
-from conformance.targets import QUIRKS
 from servers.daemon import NewDaemon, SyncDaemon
 from servers.landed import keys
 from servers.pair import Pair, Store, new_pair, sync

@@ -10,21 +10,32 @@ import pytest
 from conformance.targets import STORES, Target, target_of
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import Bucket, Provider
+from servers import azurite_package
 from servers.ceph_packages import missing
+from servers.shared_directory import SharedDirectory
 
 BUCKET = "conformance"
+collect_ignore = ["test_azure_clients.py"] if azurite_package.missing() else []
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if reason := missing():
         terminalreporter.write_line(f"left out of the conformance suite: the store ceph. {reason}")
+    if reason := azurite_package.missing():
+        terminalreporter.write_line(f"left out of the conformance suite: the store azurite. {reason}")
 
 
 @pytest.fixture(scope="session", params=STORES)
-def target(request: pytest.FixtureRequest) -> Target:
+def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     store = request.param.partition("-")[0]
+    if store == "file":
+        share = SharedDirectory(sidecars="sidecar" in request.param)
+        yield target_of(request.param, share)
+        share.remove()
+        return
     server = None if store in ("memory", "toy") else request.getfixturevalue(store)
-    return target_of(request.param, server)
+    key = request.getfixturevalue("gcs").key_json if store in ("gcs", "emulator") else ""
+    yield target_of(request.param, server, key)
 
 
 @pytest.fixture(scope="session")

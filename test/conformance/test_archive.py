@@ -6,8 +6,9 @@ import time
 
 import pytest
 
+from conformance.known_quirks import quirks_of
 from conformance.samples import put, read
-from conformance.targets import STORES, Target, quirks_of
+from conformance.targets import STORES, Target
 from s3_sync.config.credentials.s3_dialects import CLONE
 from s3_sync.errors import Archived, NotFound, NotSupported
 from s3_sync.model.keys import KeyNamer
@@ -16,9 +17,11 @@ from s3_sync.providers.base import Bucket, Provider, Retrieval, WriteOptions
 
 DAY = 86400
 ARCHIVING = [store for store in STORES if quirks_of(store).archives]
+#: what is retrieved goes back by itself
+FOR_SOME_DAYS = [store for store in ARCHIVING if not store.startswith("azur")]
 
 
-@pytest.mark.parametrize("target", ARCHIVING, indirect=True)
+@pytest.mark.parametrize("target", FOR_SOME_DAYS, indirect=True)
 @pytest.mark.parametrize("storage_class", CLONE.archive_classes)
 def test_object_in_an_archive_class_is_readable_once_it_is_retrieved(
     provider: Provider, namer: KeyNamer, storage_class: str
@@ -38,7 +41,7 @@ def test_object_in_an_archive_class_is_readable_once_it_is_retrieved(
     assert bucket.head_object("object").retrieved_until == pytest.approx(time.time() + 9 * DAY, abs=DAY)
 
 
-@pytest.mark.parametrize("target", ARCHIVING, indirect=True)
+@pytest.mark.parametrize("target", FOR_SOME_DAYS, indirect=True)
 def test_new_metadata_of_a_retrieved_object_leaves_it_archived_again(
     provider: Provider, namer: KeyNamer
 ) -> None:

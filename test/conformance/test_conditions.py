@@ -9,6 +9,7 @@ import pytest
 from conformance.conftest import BUCKET
 from conformance.samples import OnceBody, md5, put, read, sample
 from conformance.targets import IN_PARTS, ONE_WAY, Target
+from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.errors import NotSupported, PreconditionFailed
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import GetOptions, ObjectMeta, PutOptions
@@ -106,7 +107,7 @@ def test_probe_conditional_writes_finds_out_support_and_cleans_up(
     target: Target, namer: KeyNamer, provider: Provider
 ) -> None:
     """A store of which nothing is known: what does not hold is found out, and nothing is left behind."""
-    if target.store == "memory" or not target.quirks.parts:
+    if not isinstance(target.credentials, S3Credentials) or target.store == "memory":
         bucket = provider.bucket(BUCKET, namer)
     else:
         unknown = {"store": None, "dialect": None, "conditional_put": True}

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from conformance.conftest import BUCKET
-from conformance.targets import STORES, Target, quirks_of
+from conformance.known_quirks import quirks_of
+from conformance.targets import STORES, Target
 from s3_sync.errors import NotSupported
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import Bucket, Provider

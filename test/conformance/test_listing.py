@@ -39,6 +39,8 @@ def stored(target: Target) -> list[str]:
     """A file system has no name that is another one's directory."""
     if not target.quirks.names_below_names:
         return [name for name in TREE if not any(other.startswith(f"{name}/") for other in TREE)]
+    if target.quirks.sorts_utf16:
+        return [name for name in TREE if name != "z\uffef"]
     return TREE
 
 

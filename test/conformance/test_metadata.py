@@ -15,6 +15,7 @@ from s3_sync.errors import (
     NotSupported,
     PreconditionFailed,
     RemoteError,
+    UnexpectedAnswer,
 )
 from s3_sync.model.headers import to_user_metadata
 from s3_sync.model.keys import KeyNamer
@@ -180,10 +181,11 @@ def test_metadata_name_with_underscore_comes_back_unchanged(bucket: Bucket, targ
 def test_as_much_metadata_as_allowed_is_kept_or_refused(bucket: Bucket, target: Target) -> None:
     limit = bucket.limits.max_metadata
     assert limit == max(2048, target.quirks.metadata_limit)
-    user = {f"key-{n:03d}": "v" * 193 for n in range(limit // 200)}
+    sent = bucket.limits.metadata_name
+    user = {f"key-{n:03d}": "v" * (200 - len(sent("key-000"))) for n in range(limit // 200)}
     user["rest"] = "w" * (limit % 200 - 4)
     meta = ObjectMeta(user=user)
-    assert sum(len(k) + len(v) for k, v in to_user_metadata(meta).items()) == limit
+    assert sum(len(sent(k)) + len(v) for k, v in to_user_metadata(meta).items()) == limit
     if target.quirks.metadata_limit < 2048:
         with pytest.raises(RemoteError) as refusal:
             put(bucket, "object", b"data", meta)
@@ -193,14 +195,19 @@ def test_as_much_metadata_as_allowed_is_kept_or_refused(bucket: Bucket, target: 
     assert dict(meta_of(bucket.head_object("object")).user) == user
 
 
-def test_post_replaces_all_metadata_and_keeps_the_bytes(bucket: Bucket) -> None:
+def test_post_replaces_all_metadata_and_keeps_the_bytes(bucket: Bucket, target: Target) -> None:
     before = ObjectMeta({"content-type": "text/a", "cache-control": "no-store"}, {"old": "1", "both": "2"})
     put(bucket, "object", b"data", before)
-    etag = bucket.head_object("object").etag
+    stored = bucket.head_object("object")
     after = ObjectMeta({"content-type": "text/b", "content-language": "en"}, {"new": "3", "both": "4"})
+    if target.quirks.merges_metadata:
+        with pytest.raises(UnexpectedAnswer):
+            bucket.post_object("object", after)
+        return
     bucket.post_object("object", after)
     info = bucket.head_object("object")
-    assert info.etag == etag
+    assert target.quirks.opaque_etags or info.etag == stored.etag
+    assert info.md5 == stored.md5
     assert read(bucket, "object") == b"data"
     assert meta_of(info) == after
 
@@ -227,7 +234,7 @@ def test_post_if_match_of_another_etag_raises_precondition_failed(bucket: Bucket
 def test_storage_class_is_set_by_writes_and_survives_a_post(
     provider: Provider, namer: KeyNamer, target: Target, how: str
 ) -> None:
-    bucket = provider.bucket("conformance", namer, WriteOptions(storage_class="STANDARD_IA"))
+    bucket = provider.bucket("conformance", namer, WriteOptions(storage_class=target.quirks.classes[0]))
     if lacks(bucket, target, how):
         return
     if target.quirks.ignores_storage_classes:
@@ -239,17 +246,18 @@ def test_storage_class_is_set_by_writes_and_survives_a_post(
             write(bucket, ObjectMeta(), how)
         return
     write(bucket, ObjectMeta(), how)
-    assert bucket.head_object("object").storage_class == "STANDARD_IA"
+    assert bucket.head_object("object").storage_class == target.quirks.classes[0]
     assert not bucket.head_object("object").archived
     plain = provider.bucket("conformance", namer)
     plain.post_object("object", ObjectMeta(user={"a": "1"}))
-    assert plain.head_object("object").storage_class == "STANDARD_IA"
+    assert plain.head_object("object").storage_class == target.quirks.classes[0]
 
 
 def test_archived_object_can_be_deleted_but_not_read(
     provider: Provider, namer: KeyNamer, target: Target
 ) -> None:
-    bucket = provider.bucket("conformance", namer, WriteOptions(storage_class="GLACIER"))
+    archive = target.quirks.classes[1]
+    bucket = provider.bucket("conformance", namer, WriteOptions(storage_class=archive))
     if target.quirks.ignores_storage_classes:
         put(bucket, "object", b"data")
         assert not bucket.head_object("object").archived
@@ -263,7 +271,7 @@ def test_archived_object_can_be_deleted_but_not_read(
         assert read(bucket, "object") == b"data"
         return
     info = bucket.head_object("object")
-    assert (info.storage_class, info.archived) == ("GLACIER", True)
+    assert (info.storage_class, info.archived) == (archive, True)
     with pytest.raises(Archived), bucket.get_object("object"):
         pass
     with pytest.raises(Archived):

@@ -47,12 +47,16 @@ def test_completed_upload_replaces_the_object_with_all_parts(
     ]
     assert read(bucket, "object") == b"before"
     result = upload.complete(parts)
-    assert result.etag == etag_of(pieces) or target.quirks.opaque_parts
     info = bucket.head_object("object")
     whole = b"".join(pieces)
+    opaque = target.quirks.opaque_etags or target.quirks.opaque_parts
+    joined = md5(whole) if target.store == "file" else etag_of(pieces)
+    assert result.etag == (info.etag if opaque else joined)
     assert (info.size, info.meta) == (len(whole), meta)
     if target.quirks.forgets_parts:
         assert info.etag == info.md5 == md5(whole)
+    elif target.quirks.opaque_etags:
+        assert info.md5 is None
     else:
         assert (info.etag, info.md5) == (result.etag, None)
     with bucket.get_object("object", GetOptions(ByteRange(PART - 5, PART + 4))) as got:
@@ -199,6 +203,8 @@ def test_list_uploads_finds_uploads_of_hostile_names(bucket: Bucket, target: Tar
     quirks = target.quirks
     avoided = quirks.refused_names | quirks.renamed.keys() | quirks.unlisted_uploads
     wanted = {"plain", "control", "noncharacter", "carriage return", "plus", "percent encoded"} - avoided
+    if not target.quirks.lists_uploads:
+        return  # see TestListUploads
     uploads = [bucket.create_upload(NAMES[name_id], ObjectMeta()) for name_id in wanted]
     assert [upload.name for upload in uploads] == [NAMES[name_id] for name_id in wanted]
     listed = {upload.upload_id: upload.name for upload in bucket.list_uploads()}

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from conformance.samples import MIB, OnceBody, md5, names, put, read, read_after_failure, sample
-from conformance.targets import IN_PARTS, Target
+from conformance.targets import WITH_MANIFESTS, Target
 from s3_sync.errors import (
     BadDigest,
     InvalidRequest,
@@ -15,6 +15,7 @@ from s3_sync.errors import (
     NotSupported,
     PreconditionFailed,
     RemoteUnavailable,
+    UnexpectedAnswer,
 )
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ByteRange, GetOptions, PutOptions
@@ -26,12 +27,12 @@ SIZES = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, MIB, MIB + 1, 5 * MIB - 1, 5 * MIB, 
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_put_of_any_size_reads_back_the_same_bytes(bucket: Bucket, size: int) -> None:
+def test_put_of_any_size_reads_back_the_same_bytes(bucket: Bucket, target: Target, size: int) -> None:
     data = sample(size)
     result = bucket.put_object("object", BytesBody(data), PutOptions(size, md5=md5(data)))
-    assert result.etag == md5(data)
     info = bucket.head_object("object")
-    assert (info.size, info.etag, info.md5) == (size, md5(data), md5(data))
+    assert (info.size, info.etag, info.md5) == (size, result.etag, md5(data))
+    assert target.quirks.opaque_etags or result.etag == md5(data)
     with bucket.get_object("object") as got:
         assert (got.info.size, got.info.md5, got.byte_range, got.body.length) == (size, md5(data), None, size)
         assert read_all(got.body) == data
@@ -39,9 +40,11 @@ def test_put_of_any_size_reads_back_the_same_bytes(bucket: Bucket, size: int) ->
 
 
 @pytest.mark.parametrize("size", [0, 1, CHUNK, CHUNK + 1, 2 * MIB])
-def test_put_without_a_known_md5_returns_it_as_etag(bucket: Bucket, size: int) -> None:
+def test_put_without_a_known_md5_computes_it(bucket: Bucket, target: Target, size: int) -> None:
     data = sample(size)
-    assert bucket.put_object("object", OnceBody(data), PutOptions(size)).etag == md5(data)
+    result = bucket.put_object("object", OnceBody(data), PutOptions(size))
+    assert target.quirks.opaque_etags or result.etag == md5(data)
+    assert bucket.head_object("object").md5 == md5(data)
     assert read(bucket, "object") == data
 
 
@@ -123,8 +126,11 @@ def test_get_of_a_range_outside_the_object_fails_with_416(
     bucket: Bucket, target: Target, size: int, first: int
 ) -> None:
     put(bucket, "object", sample(size))
-    with pytest.raises(InvalidRequest) as refusal, bucket.get_object("object", GetOptions(ByteRange(first))):
+    kind = UnexpectedAnswer if target.quirks.breaks_ranges and first <= size else InvalidRequest
+    with pytest.raises(kind) as refusal, bucket.get_object("object", GetOptions(ByteRange(first))):
         pass
+    if kind is UnexpectedAnswer:
+        return
     assert refusal.value.status == 416
 
 
@@ -165,7 +171,7 @@ def test_delete_removes_only_the_given_object(bucket: Bucket) -> None:
     assert names(bucket) == ["object2"]
 
 
-@pytest.mark.parametrize("target", IN_PARTS, indirect=True)
+@pytest.mark.parametrize("target", WITH_MANIFESTS, indirect=True)
 def test_delete_removes_the_stored_manifest_too(bucket: Bucket, keys: Bucket) -> None:
     manifest = bucket.namer.manifest_key("large")
     put(bucket, "large")
@@ -177,7 +183,7 @@ def test_delete_removes_the_stored_manifest_too(bucket: Bucket, keys: Bucket) ->
     assert keys.head_object(bucket.namer.manifest_key("other")).size == 2
 
 
-@pytest.mark.parametrize("target", IN_PARTS, indirect=True)
+@pytest.mark.parametrize("target", WITH_MANIFESTS, indirect=True)
 def test_delete_of_missing_object_removes_its_manifest(bucket: Bucket, keys: Bucket) -> None:
     manifest = bucket.namer.manifest_key("large")
     put(keys, manifest, b"[]")
@@ -221,5 +227,8 @@ def test_missing_bucket_raises_not_found_in_every_method(
         pass
     with pytest.raises(NotFound):
         bucket.list_objects(ListQuery())
+    if target.quirks.hides_missing_buckets:
+        assert not bucket.delete_object("object")
+        return
     with pytest.raises(NotFound):
         bucket.delete_object("object")

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from conformance.known_quirks import QUIRKS
 from conformance.samples import MIB, OnceBody, md5, read, sample
-from conformance.targets import QUIRKS, target_of
+from conformance.targets import target_of
 from s3_sync.config.credentials.s3_dialects import CLONE
 from s3_sync.config.secret import Secret
 from s3_sync.errors import AccessDenied, BadDigest, NotSupported, RemoteUnavailable

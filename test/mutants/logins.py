@@ -9,14 +9,14 @@ _SWIFT = "test/unit/providers/swift"
 LOGINS = (
     Mutant(
         "a refused token is renewed once for all who had it",
-        "providers/swift/session.py",
+        "providers/token_session.py",
         "            if current is not None and current is not old and self._clock() < self._good_until:\n",
         "            if False:\n",
         f"{_SWIFT}/test_session.py",
     ),
     Mutant(
         "refused credentials are not tried again at once",
-        "providers/swift/session.py",
+        "providers/token_session.py",
         "            if self._refusal is not None and self._clock() < self._refused_until:\n",
         "            if False:\n",
         f"{_SWIFT}/test_session.py",

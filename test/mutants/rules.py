@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from mutants.answers import ANSWERS
+from mutants.azure import AZURE
 from mutants.cursors import CURSORS
+from mutants.gcs import GCS
 from mutants.logins import LOGINS
 from mutants.mutant import Mutant
 from mutants.rights import RIGHTS
 from mutants.shards import SHARDS
+from mutants.shares import SHARES
 from mutants.shunt import SHUNT
 from mutants.swift import SWIFT
 from mutants.verify import VERIFY
@@ -382,7 +385,10 @@ MUTANTS = (
         f"{_SYNC}/test_container_crawl.py",
     ),
     *LOGINS,
+    *GCS,
+    *SHARES,
     *SWIFT,
     *SHUNT,
     *VERIFY,
+    *AZURE,
 )

@@ -34,7 +34,7 @@ from s3_sync.config.file.section_models import (
     section_key,
 )
 from s3_sync.config.load import load
-from s3_sync.config.unsupported import MAPPING_OPTIONS, TOP_LEVEL_OPTIONS
+from s3_sync.config.unsupported import TOP_LEVEL_OPTIONS
 from s3_sync.daemon.arguments import parse
 from s3_sync.sync.monitoring.metrics import MAPPING, METRICS
 from s3_sync.verify import arguments as verify
@@ -133,11 +133,9 @@ def test_examples_in_the_reference_are_valid(title: str) -> None:
 def test_the_reference_marks_the_keys_that_are_not_in_this_version() -> None:
     for title, form in SECTIONS.items():
         marked = {key for key, cells in rows(title).items() if "**not in this version**" in cells[3].lower()}
-        options = TOP_LEVEL_OPTIONS if form is SectionedFileModel else MAPPING_OPTIONS
-        refused = {option.key for option in options}
+        refused = {option.key for option in TOP_LEVEL_OPTIONS}
         expected = {key for key, name in own_keys(form).items() if name in refused}
-        reading = (SectionedFileModel, CredentialsForm, ProfileForm, MappingEntry)
-        assert marked == (expected if form in reading else set()), title
+        assert marked == (expected if form is SectionedFileModel else set()), title
 
 
 def test_the_reference_has_the_presets_of_each_profile_type() -> None:
@@ -212,7 +210,7 @@ def test_the_old_sample_has_every_key() -> None:
 @pytest.mark.parametrize(
     ("path", "entries", "expected"),
     [
-        (SAMPLE, "mappings", {"mappings[0].remote_delete_after", "migrations"}),
+        (SAMPLE, "mappings", {"credentials.google.secret", "mappings[0].remote_delete_after", "migrations"}),
         # a mapping that moves without merging, and whose copies expire
         (OLD_SAMPLE, "containers", {"containers[2]", "containers[2].remote_delete_after", "migrations"}),
     ],

@@ -50,6 +50,8 @@ class Credentials(FileModel):
 
     #: every container of an account-wide mapping is stored in the one bucket, not in one of its own
     shares_bucket: ClassVar[bool] = True
+    #: keys without a prefix in the file begin with a hash of account and container
+    hashes_keys: ClassVar[bool] = True
     #: the store keeps X-Delete-At and expires copies itself
     expires_objects: ClassVar[bool] = False
     #: buckets are created with a storage policy
@@ -58,6 +60,8 @@ class Credentials(FileModel):
     may_lead_back: ClassVar[bool] = False
     #: symlinks are copied as symlinks
     keeps_links: ClassVar[bool] = False
+    #: ``swift-s3-ctl share`` prepares the store
+    needs_set_up: ClassVar[bool] = False
     #: options of a policy that only some kinds of store have: those that these have
     write_options: ClassVar[frozenset[str]] = frozenset()
     #: maximum length of a key in bytes of UTF-8
@@ -105,6 +109,11 @@ class Credentials(FileModel):
         """The account at the store, if its buckets are not those of other accounts: part of the destination's
         identity. Empty where bucket names are the store's."""
         return ""
+
+    @property
+    def bucket_space(self) -> tuple[str, str]:
+        """Buckets of one name are one bucket where this is the same."""
+        return self.store_id, self.account
 
     @property
     def location(self) -> str:

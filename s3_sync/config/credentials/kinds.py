@@ -13,8 +13,11 @@ from typing import Any, Literal, TypeVar, cast, get_args
 
 from pydantic import ConfigDict, create_model
 
+from s3_sync.config.credentials.azure import AzureCredentials
 from s3_sync.config.credentials.base import Credentials, Place, Proxies
+from s3_sync.config.credentials.file import FileCredentials
 from s3_sync.config.credentials.file_connector import FileConnectorCredentials
+from s3_sync.config.credentials.gcs import GcsCredentials
 from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.credentials.swift import SwiftCredentials
 from s3_sync.config.file.base import FileModel
@@ -34,8 +37,11 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "s3": Kind(S3Credentials, "s3_sync.providers.s3.provider:S3Provider"),
     "swift": Kind(SwiftCredentials, "s3_sync.providers.swift.provider:SwiftProvider"),
+    "gcs": Kind(GcsCredentials, "s3_sync.providers.gcs.provider:GcsProvider"),
+    "azure": Kind(AzureCredentials, "s3_sync.providers.azure.provider:AzureProvider"),
     # has no provider of its own: see the module of its credentials
     "file_connector": Kind(FileConnectorCredentials),
+    "file": Kind(FileCredentials, "s3_sync.providers.file.provider:FileProvider"),
 }
 DEFAULT = "s3"
 
@@ -70,7 +76,7 @@ def every_key() -> type[Credentials]:
 
 @cache
 def _every_key(kinds: tuple[type[Credentials], ...]) -> type[Credentials]:
-    provider: Any = (Literal["s3", "swift", "file_connector", "azure", "gcs"], DEFAULT)
+    provider: Any = (Literal[tuple(KINDS)], DEFAULT)
     return create_model("EveryKey", __base__=(UnknownKind, *kinds), provider=provider)
 
 

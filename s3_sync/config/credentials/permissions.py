@@ -1,7 +1,8 @@
 """What a mapping does at its store, and what has to permit it there.
 
 docs/iam.md has the whole policies. Sources: AWS Service Authorization Reference, "Actions, resources, and
-condition keys for Amazon S3"; Google Cloud Storage, "IAM permissions for XML requests".
+condition keys for Amazon S3"; Google Cloud Storage, "IAM permissions for XML requests";
+Azure, "Authorize access to blobs using Microsoft Entra ID", "Create a service SAS".
 """
 
 from __future__ import annotations
@@ -71,6 +72,35 @@ _GOOGLE: Mapping[Operation, str] = {
     Operation.WRITE_RULES: "storage.buckets.update",
     Operation.ACL: "storage.objects.setIamPolicy",
 }
+#: Cloud Storage documentation, "IAM permissions for JSON methods"
+_GCS: Mapping[Operation, str] = {
+    Operation.LIST_BUCKETS: "storage.buckets.list",
+    Operation.CREATE_BUCKET: "storage.buckets.create",
+    Operation.PUT: "storage.objects.create, storage.objects.delete",
+    Operation.HEAD: "storage.objects.get",
+    Operation.GET: "storage.objects.get",
+    Operation.LIST: "storage.objects.list",
+    Operation.DELETE: "storage.objects.delete",
+    # in place
+    Operation.POST: "storage.objects.get, storage.objects.update",
+    Operation.READ_RULES: "storage.buckets.get",
+    Operation.WRITE_RULES: "storage.buckets.get, storage.buckets.update",
+    Operation.KMS: "cloudkms.cryptoKeyVersions.useToEncrypt for the service agent of Cloud Storage",
+}
+#: of the role that permits it, and of a SAS
+_AZURE: Mapping[Operation, tuple[str, str]] = {
+    Operation.LIST_BUCKETS: ("Storage Blob Data Reader on the account", "l (service)"),
+    Operation.CREATE_BUCKET: ("Storage Blob Data Contributor on the account", "c (container)"),
+    Operation.PUT: ("Storage Blob Data Contributor", "cw"),
+    Operation.POST: ("Storage Blob Data Contributor", "rw"),
+    Operation.HEAD: ("Storage Blob Data Contributor", "r"),
+    Operation.GET: ("Storage Blob Data Contributor", "r"),
+    Operation.LIST: ("Storage Blob Data Contributor", "l"),
+    Operation.DELETE: ("Storage Blob Data Contributor", "d"),
+    Operation.MULTIPART: ("Storage Blob Data Contributor", "cw"),
+    Operation.READ_RULES: ("Storage Account Contributor on the account", ""),
+    Operation.WRITE_RULES: ("Storage Account Contributor on the account", ""),
+}
 _READS = frozenset({Operation.HEAD, Operation.GET, Operation.LIST})
 
 
@@ -87,6 +117,25 @@ def google_permissions(operation: Operation, bucket: str) -> str:
     """The permissions that a role must have; empty if there are none for it."""
     permissions = _GOOGLE.get(operation, "")
     return f"a role with {permissions} on the bucket {bucket}" if permissions else ""
+
+
+def gcs_permissions(operation: Operation, bucket: str) -> str:
+    """As ``google_permissions``, for the JSON API."""
+    permissions = _GCS.get(operation, "")
+    if operation is Operation.KMS:
+        return permissions
+    where = "the project" if operation in (Operation.LIST_BUCKETS, Operation.CREATE_BUCKET) else bucket
+    return f"a role with {permissions} on {where}" if permissions else ""
+
+
+def azure_role(operation: Operation, container: str) -> str:
+    """The role of an identity, or the permission of a SAS; empty if there is none for it. An account key
+    permits everything but rules."""
+    role, sas = _AZURE.get(operation, ("", ""))
+    if not role:
+        return ""
+    where = "" if " on " in role else f" on the container {container}"
+    return f"the role {role}{where}" + (f", or a SAS with {sas}" if sas else "")
 
 
 def swift_acl(operation: Operation, container: str, who: str) -> str:

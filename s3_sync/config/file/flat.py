@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from s3_sync.config import unsupported
 from s3_sync.config.build import Places, build_credentials, build_mapping, read_conditions
 from s3_sync.config.credentials.base import Credentials, Proxies
 from s3_sync.config.credentials.kinds import kind_of, with_credentials
@@ -18,10 +17,9 @@ from s3_sync.config.settings import Mapping
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What reading the entries of a file needs. ``refused``: options that the caller does not support."""
+    """What reading the entries of a file needs."""
 
     findings: Diagnostics
-    refused: unsupported.Tables
     proxies: Proxies
 
 
@@ -54,7 +52,6 @@ class FlatFile:
         form = findings.read(model, written, place)
         if not isinstance(written, dict):
             return None
-        unsupported.refuse(self._reading.refused, model, written, place, findings)
         # read these even if something else is wrong, so that one run shows every mistake
         conditions = read_conditions(written, "selection_criteria", place, findings)
         if form is None:

@@ -48,6 +48,8 @@ class PlaceForm(FileModel):
     aws_bucket: Bucket
     custom_prefix: Prefix | None = None
     prefix_join: Literal["directory", "literal"] = "directory"
+    #: None: as usual for the provider
+    hashed_prefix: bool | None = None
 
 
 class ArchiveRestoreForm(FileModel):

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from s3_sync.config import unsupported
 from s3_sync.config.budgets import AccountBudget
 from s3_sync.config.build import Conditions, Places, build_credentials, build_mapping, read_conditions
 from s3_sync.config.credentials.base import Credentials
@@ -81,7 +80,6 @@ class SectionedFile:
         form = findings.read(MappingEntry, written, place)
         if not isinstance(written, dict):
             return None
-        unsupported.refuse(self._reading.refused, MappingEntry, written, place, findings)
         remote = self._resolve(written.get("credentials"), "credentials", self._remote, place, "credentials")
         policy = self._resolve(written.get("profile"), "profiles", self._policy, place, "profile")
         if form is None or remote is None or policy is None:
@@ -157,10 +155,7 @@ class SectionedFile:
             findings.problem(
                 place, 'the name must not be empty or contain ".", "[", "]" or control characters'
             )
-        form = findings.read(kind, written, place)
-        if isinstance(written, dict):
-            unsupported.refuse(self._reading.refused, kind, written, place, findings)
-        return form
+        return findings.read(kind, written, place)
 
     def _check_profile(self, form: ProfileForm, place: str) -> None:
         """Check for redundant and contradictory options."""

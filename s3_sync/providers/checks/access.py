@@ -127,7 +127,7 @@ def abort_upload(site: Site) -> Finding:
 def list_uploads(site: Site) -> Finding:
     """An open upload is listed, so that one which a crash has left behind is found."""
     bucket = site.bucket()
-    if not bucket.features.multipart:
+    if not (bucket.features.multipart and bucket.features.open_uploads):
         return Finding("not used with this store")
     name = f"{site.name}.open"
     upload = begin_upload(bucket, name)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from s3_sync.config.credentials.permissions import Operation
 from s3_sync.errors import BadDigest, RemoteError
 from s3_sync.model.objects import ByteRange
-from s3_sync.providers.base import MIB, Bucket, MultipartUpload, Part
+from s3_sync.providers.base import Bucket, MultipartUpload, Part
 from s3_sync.providers.checks.base import Check, Finding, Site
 from s3_sync.providers.checks.probes import (
     begin_upload,
@@ -17,6 +17,7 @@ from s3_sync.providers.checks.probes import (
     put,
     refusal,
 )
+from s3_sync.providers.store_limits import MIB
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import BytesBody
 

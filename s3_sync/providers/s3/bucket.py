@@ -23,7 +23,6 @@ from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import (
     Failures,
     Features,
-    Limits,
     ListPage,
     ListQuery,
     OpenUpload,
@@ -58,6 +57,7 @@ from s3_sync.providers.s3.proved_writes import Expected, Writer
 from s3_sync.providers.s3.retrieval import retrieve
 from s3_sync.providers.s3.transport.base import Transport, Upload
 from s3_sync.providers.s3.transport.sigv4 import Header
+from s3_sync.providers.store_limits import Limits
 from s3_sync.streams.reader import Body
 
 _WHOLE = GetOptions()

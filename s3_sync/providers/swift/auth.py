@@ -8,9 +8,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 from urllib.parse import quote, unquote
 
 from s3_sync import __version__
@@ -23,13 +21,13 @@ from s3_sync.errors import (
     RemoteError,
     UnexpectedAnswer,
 )
+from s3_sync.http.network import Network, Url
 from s3_sync.http.pool import Response
-from s3_sync.providers.swift.errors import refusal, translated
-from s3_sync.providers.swift.network import Network, Url
+from s3_sync.providers.object_reads import translated
+from s3_sync.providers.swift.errors import refusal
+from s3_sync.providers.token_session import Clock, Login
 
 USER_AGENT = f"swift-s3-sync/{__version__}"
-#: seconds; only differences count
-Clock = Callable[[], float]
 #: a path segment that the account follows
 _VERSION = re.compile(r"v1(\.0)?")
 #: what can be sent in a header, and is all that tokens have
@@ -58,17 +56,7 @@ class Token:
         return unquote(self.storage.path.rpartition("/")[2])
 
 
-class Login(Protocol):
-    """One set of credentials at one authentication service."""
-
-    def log_in(self) -> Token:
-        """Request a token. Raises CredentialsRefused and any other RemoteError."""
-        ...
-
-    def close(self) -> None: ...
-
-
-def login_for(credentials: SwiftCredentials, network: Network) -> Login:
+def login_for(credentials: SwiftCredentials, network: Network) -> Login[Token]:
     """Return the login for checked credentials. Imports Keystone's SDK if it is needed."""
     if not credentials.uses_keystone:
         return TempAuth(credentials, network)

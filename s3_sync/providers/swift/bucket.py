@@ -14,20 +14,20 @@ from s3_sync.providers.base import (
     ANY_SIZE,
     Failures,
     Features,
-    ItemLimits,
-    Limits,
     ListPage,
     ListQuery,
     OpenUpload,
     WriteOptions,
 )
 from s3_sync.providers.native_manifests import NativeManifests
+from s3_sync.providers.object_reads import OpenObject
+from s3_sync.providers.store_limits import ItemLimits, Limits
 from s3_sync.providers.swift.headers import is_static
 from s3_sync.providers.swift.large_objects import SwiftLargeObjects
 from s3_sync.providers.swift.link_writes import LinkWriter
 from s3_sync.providers.swift.links import Links
 from s3_sync.providers.swift.listing import Lister
-from s3_sync.providers.swift.reads import OpenObject, Reader
+from s3_sync.providers.swift.reads import Reader
 from s3_sync.providers.swift.told_limits import refusal_explained
 from s3_sync.providers.swift.transport import SwiftTransport
 from s3_sync.providers.swift.writes import Writer
@@ -50,6 +50,7 @@ class SwiftBucket:
     limits = LIMITS
     features = Features(
         multipart=False,
+        open_uploads=False,
         put_if_absent=True,
         x_timestamp=True,
         native_large_objects=True,

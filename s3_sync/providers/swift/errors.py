@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from s3_sync.errors import (
     AccessDenied,
@@ -30,6 +28,7 @@ from s3_sync.errors import (
 from s3_sync.http.message import Headers
 from s3_sync.http.pool import HttpError, Response
 from s3_sync.http.retry_after import retry_after_seconds
+from s3_sync.providers.object_reads import shortened, translated
 from s3_sync.streams.reader import CHUNK
 from s3_sync.streams.small_files import parse_json
 
@@ -65,15 +64,6 @@ _TAGS = re.compile(r"<h1>.*?</h1>|<[^>]*>", re.DOTALL)
 
 class PostedToLink(PreconditionFailed):
     """The object is a symlink, to which the POST was applied, and not to its target."""
-
-
-@contextmanager
-def translated(what: str) -> Iterator[None]:
-    """Translate network errors into errors whose message begins with ``what``."""
-    try:
-        yield
-    except HttpError as error:
-        raise RemoteUnavailable(f"{shortened(what)}: {str(error)[:_MAX_MESSAGE]}") from error
 
 
 def refusal(what: str, response: Response, *, container: bool, secret: str = "") -> RemoteError:
@@ -163,10 +153,6 @@ def transaction(headers: Headers) -> str:
     """Return the server's transaction ID for the end of a message; empty without one."""
     value = next((headers.get(name) for name in _TRANSACTION if name in headers), None)
     return f" ({value[:80]})" if value else ""
-
-
-def shortened(what: str) -> str:
-    return what if len(what) <= _MAX_WHAT else f"{what[:_MAX_WHAT]}..."
 
 
 def _unexpected(what: str, status: int, reason: str) -> UnexpectedAnswer:

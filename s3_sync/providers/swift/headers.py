@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from s3_sync.errors import UnexpectedAnswer
 from s3_sync.http.message import Headers
 from s3_sync.model.copies import NOBODY, copy_mark, writer_of
 from s3_sync.model.headers import USER_PREFIX, is_true
@@ -20,13 +19,11 @@ from s3_sync.model.objects import MARKS, STORED_HEADERS, ObjectInfo, ObjectMeta,
 from s3_sync.model.segment_names import SegmentNamer
 from s3_sync.model.timestamps import Timestamp, parse_http_date
 from s3_sync.providers.base import WriteOptions
+from s3_sync.providers.object_reads import Header, unquoted
 from s3_sync.providers.swift.links import MARK as LINK_MARK
-
-Header = tuple[str, str]
 
 TIMESTAMP = "X-Timestamp"
 _SECONDS = re.compile(r"[0-9]{1,18}")
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 #: seconds by which the clocks of two clusters may differ
 _CLOCKS = 86400.0
 #: marks of which Swift itself has a header, which says the same
@@ -157,32 +154,6 @@ def _is_too_new(marks: Mapping[str, str], found: Mapping[str, str]) -> bool:
     marks, too, and no version that comes later could replace such an object."""
     marked, written = _timestamp(marks.get("swift-timestamp", "")), _timestamp(found.get("x-timestamp", ""))
     return marked is not None and written is not None and marked.seconds > written.seconds + _CLOCKS
-
-
-def unquoted(etag: str) -> str:
-    """An ETag without its quotes, which those of large objects have, and all with ``etag_quoter``."""
-    return etag.strip().removeprefix("W/").strip('"')
-
-
-def content_length(what: str, headers: Headers) -> int:
-    """The Content-Length. Raises UnexpectedAnswer."""
-    written = headers.get("content-length", "") or ""
-    if not _SECONDS.fullmatch(written):
-        raise UnexpectedAnswer(f"{what}: a response with Content-Length {written[:30]!r}")
-    return int(written)
-
-
-def content_range(what: str, headers: Headers, length: int) -> tuple[tuple[int, int] | None, int]:
-    """First and last byte, or None for all of them, and the size of the object. Raises UnexpectedAnswer for
-    an inconsistent Content-Range (RFC 9110 section 14.4)."""
-    written = headers.get("content-range")
-    if written is None:
-        return None, length
-    if match := _CONTENT_RANGE.fullmatch(written):
-        first, last, size = (int(number) for number in match.groups())
-        if first <= last < size and length == last + 1 - first:
-            return (first, last), size
-    raise UnexpectedAnswer(f"{what}: {length} bytes with Content-Range {written[:100]!r}")
 
 
 def _timestamp(text: str) -> Timestamp | None:

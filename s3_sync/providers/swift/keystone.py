@@ -21,17 +21,17 @@ from requests.structures import CaseInsensitiveDict
 
 from s3_sync.config.credentials.swift import SwiftCredentials
 from s3_sync.errors import CredentialsRefused, UnexpectedAnswer
+from s3_sync.http.network import Network, Url
+from s3_sync.providers.object_reads import translated
 from s3_sync.providers.swift.auth import (
     USER_AGENT,
-    Clock,
     Token,
     login_error,
     revealed,
     storage_url,
     token_value,
 )
-from s3_sync.providers.swift.errors import translated
-from s3_sync.providers.swift.network import Network, Url
+from s3_sync.providers.token_session import Clock
 
 _SERVICE = "object-store"
 #: maximum bytes of a token with its catalogue

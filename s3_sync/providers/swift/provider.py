@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 from s3_sync.config.credentials.swift import SwiftCredentials
 from s3_sync.errors import InvalidRequest, PreconditionFailed
+from s3_sync.http.network import Network
 from s3_sync.http.pool import Timeouts
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import BucketEntry, WriteOptions
 from s3_sync.providers.swift.auth import login_for
 from s3_sync.providers.swift.bucket import SwiftBucket
 from s3_sync.providers.swift.listing import list_containers
-from s3_sync.providers.swift.network import Network
-from s3_sync.providers.swift.session import Session
 from s3_sync.providers.swift.transport import SwiftTransport
+from s3_sync.providers.token_session import Session
 
 _PLAIN = WriteOptions()
 

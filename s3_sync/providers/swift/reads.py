@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from s3_sync.errors import InvalidRequest, PreconditionFailed, RemoteUnavailable, UnexpectedAnswer
+from s3_sync.errors import InvalidRequest, PreconditionFailed, RemoteUnavailable
 from s3_sync.http.message import Headers
 from s3_sync.http.pool import Response
 from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo
 from s3_sync.model.segment_names import SegmentNamer
-from s3_sync.providers.swift.dynamic import DynamicReader
-from s3_sync.providers.swift.errors import translated
-from s3_sync.providers.swift.headers import (
+from s3_sync.providers.object_reads import (
+    Extent,
     Header,
-    Place,
+    OpenBody,
+    OpenObject,
+    check_object,
+    condition_headers,
     content_length,
-    content_range,
-    object_info,
+    read_extent,
     unquoted,
 )
+from s3_sync.providers.swift.dynamic import DynamicReader
+from s3_sync.providers.swift.headers import Place, object_info
 from s3_sync.providers.swift.links import ITSELF, Links, version_of
 from s3_sync.providers.swift.transport import SwiftTransport
-from s3_sync.streams.reader import CHUNK, Body
-
-#: bytes of a body, their range in the object, and the size of the object
-Extent = tuple[int, tuple[int, int] | None, int]
 
 
 class Reader:
@@ -56,7 +55,7 @@ class Reader:
         what = f"HEAD {place.path}"
         with self._request("HEAD", place) as response:
             headers = response.headers
-        _check(what, response)
+        check_object(what, response)
         target = headers.get("x-object-manifest")
         if target and headers.get("content-length") is None and (found := self._dynamic.describe(target)):
             headers = _described(headers, *found)
@@ -93,15 +92,15 @@ class Reader:
     def _open(self, place: Place, options: GetOptions) -> tuple[Response, Extent]:
         what = f"GET {place.path}"
         try:
-            response = self._request("GET", place, _conditions(options))
+            response = self._request("GET", place, condition_headers(options))
         except PreconditionFailed as error:
             if error.status != 409:
                 raise
             # a segment of a large object is missing, or is another one
             raise RemoteUnavailable(str(error), status=409) from error
         try:
-            _check(what, response)
-            return response, _extent(what, response, options.byte_range)
+            check_object(what, response)
+            return response, read_extent(what, response, options.byte_range)
         except BaseException:
             response.close()
             raise
@@ -141,94 +140,8 @@ class Reader:
         return response
 
 
-class OpenBody:
-    """The body of a GET. ``rewind`` calls ``reopen``, which requests the same bytes again."""
-
-    def __init__(self, what: str, response: Response, length: int, reopen: Callable[[], Response]) -> None:
-        self.length: int | None = length
-        self._what = what
-        self._response = response
-        self._expected = length
-        self._reopen = reopen
-        self._position = 0
-
-    def read(self, size: int = -1) -> bytes:
-        if size < 0:
-            return b"".join(iter(lambda: self.read(CHUNK), b""))
-        with translated(self._what):
-            data = self._response.read(size)
-        self._position += len(data)
-        if not data and size and self._position < self._expected:
-            raise RemoteUnavailable(f"{self._what}: ended after {self._position} of {self._expected} bytes")
-        return data
-
-    def rewind(self) -> None:
-        self._response.close()
-        self._response = self._reopen()
-        self._position = 0
-
-    def close(self) -> None:
-        """Release the connection if the body was read to its end; drop it otherwise."""
-        self._response.close()
-
-
-class OpenObject:
-    """See ``GetResult``."""
-
-    def __init__(self, info: ObjectInfo, byte_range: tuple[int, int] | None, body: Body) -> None:
-        self.info = info
-        self.byte_range = byte_range
-        self.body = body
-
-    def close(self) -> None:
-        self.body.close()
-
-    def __enter__(self) -> OpenObject:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def _conditions(options: GetOptions) -> list[Header]:
-    headers: list[Header] = []
-    if options.byte_range is not None:
-        headers.append(("Range", options.byte_range.header))
-    if options.if_match is not None:
-        headers.append(("If-Match", f'"{options.if_match}"'))
-    if options.if_none_match is not None:
-        headers.append(("If-None-Match", f'"{options.if_none_match}"'))
-    return headers
-
-
 def _described(headers: Headers, size: int, etag: str) -> Headers:
     """The headers of a DLO with the size and ETag that Swift tells of one that has fewer than 10,000
     segments."""
     kept = [(name, value) for name, value in headers.items() if name != "etag"]
     return Headers([*kept, ("etag", etag), ("content-length", str(size))])
-
-
-def _check(what: str, response: Response) -> None:
-    """Check for what every answer about an object has. Raises UnexpectedAnswer."""
-    headers = response.headers
-    if response.status not in (200, 206) or not headers.get("etag") or not headers.get("last-modified"):
-        why = f"{response.status}, not an answer about an object"
-        raise UnexpectedAnswer(f"{what}: {why}", status=response.status)
-
-
-def _extent(what: str, response: Response, requested: ByteRange | None) -> Extent:
-    """The extent of the body. Raises UnexpectedAnswer if it is not the requested range."""
-    headers = response.headers
-    length = content_length(what, headers)
-    sent, size = content_range(what, headers, length)
-    if requested is None:
-        right = response.status == 200 and sent is None
-    else:
-        last = size - 1 if requested.last is None else min(requested.last, size - 1)
-        # a server may ignore a range, and send everything
-        right = sent is None if response.status == 200 else sent == (requested.first, last)
-    if not right:
-        asked = "all bytes" if requested is None else requested.header
-        sent_range = (headers.get("content-range") or "an unknown range")[:60]
-        raise UnexpectedAnswer(f"{what}: {asked} requested, {sent_range!r} sent", status=response.status)
-    return length, sent, size

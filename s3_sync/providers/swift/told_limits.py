@@ -11,8 +11,9 @@ from typing import Any
 
 from s3_sync.errors import InvalidRequest
 from s3_sync.model.objects import ObjectMeta
-from s3_sync.providers.base import GIB, Bucket, ItemLimits, Limits
+from s3_sync.providers.base import Bucket
 from s3_sync.providers.limits import check_limits
+from s3_sync.providers.store_limits import GIB, ItemLimits, Limits
 from s3_sync.providers.swift.transport import SwiftTransport
 
 #: statuses of Swift's constraints (swift.common.constraints)

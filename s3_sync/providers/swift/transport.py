@@ -11,17 +11,17 @@ from typing import Any
 from urllib.parse import quote
 
 from s3_sync.errors import InvalidRequest, NotFound, ObjectRefused, RemoteError, RemoteUnavailable
+from s3_sync.http.network import Network
 from s3_sync.http.pool import CONTINUE_WAIT, ConnectionPool, HttpError, Origin, Response
 from s3_sync.providers.clock_skew import StoreClock
+from s3_sync.providers.object_reads import Header, translated
 from s3_sync.providers.swift.auth import USER_AGENT, Token
-from s3_sync.providers.swift.errors import hide, is_from_swift, refusal, stranger, translated
-from s3_sync.providers.swift.network import Network
-from s3_sync.providers.swift.session import Session
+from s3_sync.providers.swift.errors import hide, is_from_swift, refusal, stranger
+from s3_sync.providers.token_session import Session
 from s3_sync.streams.reader import Body
 from s3_sync.streams.restartable import RestartableBody
 from s3_sync.streams.small_files import parse_json
 
-Header = tuple[str, str]
 #: bodies of so many bytes are sent with ``Expect: 100-continue``: a refused token then costs no body
 EXPECT_FROM = 64 * 1024
 #: seconds to wait for 100 Continue: a cluster may ask a busy Keystone about the token before
@@ -58,7 +58,7 @@ class SwiftTransport:
     ``clock``: the server's, as its responses show it.
     """
 
-    def __init__(self, session: Session, network: Network, store: str, connections: int) -> None:
+    def __init__(self, session: Session[Token], network: Network, store: str, connections: int) -> None:
         self.clock = StoreClock(store)
         self._session = session
         self._network = network

@@ -22,15 +22,9 @@ from s3_sync.model.lifetime import later
 from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutOptions, PutResult
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import WriteOptions
+from s3_sync.providers.object_reads import Header, unquoted
 from s3_sync.providers.swift.errors import NO_SUCH_CONTAINER, PostedToLink, read_heartbeat
-from s3_sync.providers.swift.headers import (
-    TIMESTAMP,
-    Header,
-    Place,
-    delete_at_header,
-    meta_headers,
-    unquoted,
-)
+from s3_sync.providers.swift.headers import TIMESTAMP, Place, delete_at_header, meta_headers
 from s3_sync.providers.swift.transport import SwiftTransport
 from s3_sync.streams.hashing import HashingBody, md5_hex
 from s3_sync.streams.reader import CHUNK, Body, BytesBody

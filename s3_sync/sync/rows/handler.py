@@ -27,7 +27,7 @@ from s3_sync.errors import (
     PreconditionFailed,
     SyncError,
 )
-from s3_sync.model.objects import ObjectInfo, ObjectMeta
+from s3_sync.model.objects import LocalInfo, ObjectInfo, ObjectMeta
 from s3_sync.model.outcomes import (
     EXCLUDED,
     NOT_DUE,
@@ -45,6 +45,7 @@ from s3_sync.runtime.log_once import LogOnce
 from s3_sync.sync.lifecycle.release import LifecycleState, Release
 from s3_sync.sync.rows.delete_handler import DeleteHandler
 from s3_sync.sync.rows.remote_state import LISTING_TIME_RESOLUTION, ListedState, Presumption, RemoteState
+from s3_sync.transfer.checksum_proof import with_proved_md5
 from s3_sync.transfer.copy_rules import CopyRules
 from s3_sync.transfer.decide import Decision, has_manifest_mark
 from s3_sync.transfer.large_object import LargeObject, large_kind, read_large_object
@@ -292,7 +293,10 @@ class RowHandler:
         self, source: Source, local: OpenObject, remote: ObjectInfo | None, large: LargeObject | None
     ) -> Outcome:
         info = local.info if large is None else large.info
-        decision = self._rules.decide(info, remote, large)
+        if large is None:
+            decision = self._decide(source, info, remote)
+        else:
+            decision = self._rules.decide(info, remote, large)
         if decision is Decision.NOOP:
             written = large is not None and ensure_manifest(self._sending, large, remote)
             return Outcome(Kind.UPDATED) if written else PRESENT
@@ -317,6 +321,16 @@ class RowHandler:
             return Outcome(Kind.UPDATED)
         overwrite = Precondition(if_match=remote.etag, replaces=remote.x_timestamp)
         return self._put(source, local, large, overwrite)
+
+    def _decide(self, source: Source, info: LocalInfo, remote: ObjectInfo | None) -> Decision:
+        """What to do with a plain object."""
+        proved = remote
+        if remote is not None and info.meta.link is None:
+            proved = with_proved_md5(source, info, remote)
+        decision = self._rules.decide(info, proved, None)
+        if decision is Decision.NOOP and proved is not remote:
+            return Decision.POST  # with a mark for the MD5, so that it is known from now on
+        return decision
 
     def _load_manifest(self, local: OpenObject) -> LargeObject | None:
         """The manifest of a large object; None for a plain object."""

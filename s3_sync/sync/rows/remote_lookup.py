@@ -45,7 +45,7 @@ def look_up_remote(
     long for a key stay UNKNOWN: the store cannot have them.
     """
     states: dict[str, RemoteState] = dict.fromkeys(names, Presumption.UNKNOWN)
-    longest = bucket.limits.max_name - len(bucket.namer.prefix.encode("utf-8"))
+    longest = bucket.limits.max_key_bytes - len(bucket.namer.prefix.encode("utf-8"))
     # strings sort by code point, which is the order of their UTF-8 bytes
     ordered = sorted(name for name in states if len(name.encode("utf-8")) <= longest)
     position = 0

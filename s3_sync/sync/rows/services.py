@@ -8,7 +8,8 @@ from s3_sync.config.settings import Mapping
 from s3_sync.daemon.counters import MappingCounters
 from s3_sync.daemon.delete_limiter import DeleteLimiter
 from s3_sync.daemon.name_locks import NameLocks
-from s3_sync.providers.base import MIB, Bucket
+from s3_sync.providers.base import Bucket
+from s3_sync.providers.store_limits import MIB
 from s3_sync.sync.lifecycle.release import LifecycleState
 from s3_sync.sync.rows.handler import RowHandler, WriteGuards
 from s3_sync.sync.rows.remote_lookup import RemoteLookup

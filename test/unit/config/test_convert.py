@@ -19,7 +19,6 @@ from s3_sync.config.file.options import FlatFileModel, MigrationForm
 from s3_sync.config.file.section_models import flat_key
 from s3_sync.config.load import load_written
 from s3_sync.config.settings import Mapping
-from s3_sync.config.unsupported import MAPPING_OPTIONS
 from s3_sync.errors import ConfigError, Problem
 from unit.config.test_load_anything import VALUES
 from unit.config.written import MAPPING, MIGRATION
@@ -250,6 +249,9 @@ USABLE: dict[str, st.SearchStrategy[Any]] = {
     **{key: FLAG for key, name in ENTRY_FORM.names().items() if is_flag(name)},
     "custom_prefix": st.none() | st.text("aü/.- ", max_size=6),
     "prefix_join": st.sampled_from(["directory", "literal"]),
+    "hashed_prefix": st.sampled_from([False, None]),
+    "azure_cloud": st.sampled_from(["public", None]),
+    "azure_checksum": st.sampled_from(["crc64", None]),
     "protocol": st.sampled_from(["s3", None]),
     "aws_endpoint": st.sampled_from(["", None, "https://s3.example.org", "http://10.0.0.1:9000/x"]),
     "aws_identity": st.sampled_from(["id", "other"]),
@@ -270,7 +272,9 @@ USABLE: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(
         (
             *("tenant_name", "project_name", "project_domain_name", "user_name", "user_domain_name"),
-            *("remote_account", "storage_scheme"),
+            *("remote_account", "storage_scheme", "path", "share_id"),
+            *("remote_account", "storage_scheme", "connection_string", "sas_token", "azure_login"),
+            *("client_id", "tenant_id", "subscription_id", "resource_group"),
         ),
         st.just("x"),
     ),
@@ -296,21 +300,18 @@ USABLE: dict[str, st.SearchStrategy[Any]] = {
         [None, {}, {"timezone": "UTC", "timetable": [{"to": "08:00", "requests_per_second": 5, "x": 1}]}]
     ),
 }
-REFUSED = {option.key for option in MAPPING_OPTIONS} - {"provider", "container"}
 
 
 def test_strategies_cover_every_option() -> None:
     named = {"account", "container", "aws_bucket"}
-    assert set(USABLE) | REFUSED | named == set(ENTRY_FORM.names())
+    assert set(USABLE) | named == set(ENTRY_FORM.names())
 
 
 @given(
     entries=st.lists(
         st.fixed_dictionaries(
             {"aws_identity": USABLE["aws_identity"], "aws_secret": USABLE["aws_secret"]},
-            optional={
-                key: USABLE[key] for key in USABLE if key not in ("aws_identity", "aws_secret", *REFUSED)
-            },
+            optional={key: USABLE[key] for key in USABLE if key not in ("aws_identity", "aws_secret")},
         ),
         min_size=1,
         max_size=5,

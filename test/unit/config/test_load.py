@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from s3_sync.config.credentials.kinds import every_key
 from s3_sync.config.credentials.s3 import S3Credentials
-from s3_sync.config.file.flat import mapping_form
 from s3_sync.config.file.options import FlatFileModel
-from s3_sync.config.file.section_models import flat_key
 from s3_sync.config.load import load
 from s3_sync.config.settings import Profile, Syslog
-from s3_sync.config.unsupported import MAPPING_OPTIONS, TOP_LEVEL_OPTIONS
+from s3_sync.config.unsupported import TOP_LEVEL_OPTIONS
 from unit.config.written import MAPPING, MIGRATION, problems_of
 
 
@@ -141,7 +137,10 @@ def test_load_several_mistakes_reports_all_and_keeps_valid_mappings(write: Any) 
         "containers[1].copy_after: must be at least 0, not -1",
         'containers[1].retain_local: must be true or false, not "yes"',
         'containers[2]: must be an object, not "mapping"',
-        'containers[3].protocol: must be one of "s3", "swift", "file_connector", "azure" or "gcs", not "ftp"',
+        (
+            'containers[3].protocol: must be one of "s3", "swift", "gcs", "azure", "file_connector" '
+            'or "file", not "ftp"'
+        ),
         "containers[3].selection_criteria.AND[1].a: the value to compare with must be text",
         (
             "containers[3].exclude_pattern: is not a valid regular expression: "
@@ -235,23 +234,6 @@ def test_load_file_with_byte_order_mark_returns_settings(write: Any) -> None:
     assert load(path).settings
 
 
-REFUSED = {
-    "protocol": "gcs",
-}
-
-
-@pytest.mark.parametrize("key", list(REFUSED))
-def test_load_unsupported_option_refuses_the_mapping(write: Any, key: str) -> None:
-    value = REFUSED[key]
-    loaded = load(write(MAPPING | {key: value}, MAPPING | {"container": "good"}))
-    [problem] = loaded.problems
-    assert problem.place == f"containers[0].{key}"
-    assert problem.message.startswith(json.dumps(value))
-    assert problem.message.endswith("is not supported by this version")
-    assert loaded.settings
-    assert [mapping.container for mapping in loaded.settings.mappings] == ["good"]
-
-
 def test_load_value_of_wrong_type_is_reported_once(write: Any) -> None:
     loaded = load(write(MAPPING | {"retain_local": 0, "convert_dlo": "yes"}))
     assert problems_of(loaded) == [
@@ -270,8 +252,6 @@ def test_load_unsupported_top_level_option_returns_no_settings(write: Any) -> No
 
 
 def test_unsupported_options_are_known_keys() -> None:
-    assert {flat_key(option.key) for option in MAPPING_OPTIONS} == set(REFUSED)
-    assert {option.key for option in MAPPING_OPTIONS} <= set(mapping_form(every_key()).model_fields)
     assert {option.key for option in TOP_LEVEL_OPTIONS} <= set(FlatFileModel.model_fields)
 
 

@@ -115,10 +115,6 @@ def test_custom_prefix_and_prefix_join_give_the_key_prefix(
         ({"copy_after": 0.5}, ["copy_after: must be a whole number, not 0.5"]),
         ({"copy_after": 1e300}, ["copy_after: must be at most 3.16224e+09, not 1e+300"]),
         (
-            {"protocol": "gcs", "aws_endpoint": "http://h"},
-            ['protocol: "gcs" is not supported by this version'],
-        ),
-        (
             {"container": "/*", "custom_prefix": "p"},
             [
                 (

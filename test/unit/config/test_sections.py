@@ -14,7 +14,6 @@ from s3_sync.config.file.options import PolicyForm
 from s3_sync.config.file.section_models import CredentialsForm, MappingEntry, ProfileForm, flat_key
 from s3_sync.config.load import load
 from s3_sync.config.settings import Profile
-from s3_sync.config.unsupported import MAPPING_OPTIONS
 from unit.config.written import MAPPING, problems_of, warnings_of
 
 CREDENTIALS = {"provider": "s3", "identity": "id", "secret": "the secret key"}
@@ -263,23 +262,6 @@ def test_warning_about_shared_section_is_given_once(write_new: Any) -> None:
             "use propagate_delete"
         ),
     ]
-
-
-REFUSED = {
-    "provider": ("credentials.aws", "gcs"),
-}
-
-
-@pytest.mark.parametrize("option", [option.key for option in MAPPING_OPTIONS])
-def test_unsupported_option_refuses_the_mapping(write_new: Any, option: str) -> None:
-    key = "provider" if option == "protocol" else option
-    place, value = REFUSED[key]
-    entry, credentials, profile = dict(ENTRY), dict(CREDENTIALS), {"type": "sync"}
-    {"credentials.aws": credentials, "mappings[0]": entry, "profiles.mirror": profile}[place][key] = value
-    loaded = load(write_new(entry, credentials={"aws": credentials}, profiles={"mirror": profile}))
-    assert f"{place}.{key}" in [problem.place for problem in loaded.problems]
-    assert loaded.settings
-    assert loaded.settings.mappings == ()
 
 
 def test_world_readable_file_gives_a_warning_only_with_secrets(write_new: Any) -> None:

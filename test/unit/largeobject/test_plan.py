@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from s3_sync.errors import ObjectRefused
 from s3_sync.largeobject.manifest import Manifest
 from s3_sync.largeobject.plan import is_one_to_one, plan_parts
-from s3_sync.providers.base import GIB, MIB
 from s3_sync.providers.base import Limits as StoreLimits
+from s3_sync.providers.store_limits import GIB, MIB
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from s3_sync.config.credentials.kinds import KINDS
 from s3_sync.providers.abilities_page import FEATURES, LIMITS, table
-from s3_sync.providers.base import Features, Limits
+from s3_sync.providers.base import Features
+from s3_sync.providers.store_limits import Limits
 
 PAGE = Path(__file__).parents[3] / "docs" / "stores.md"
 

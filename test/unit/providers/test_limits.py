@@ -10,9 +10,10 @@ from s3_sync.errors import ObjectRefused
 from s3_sync.model.copies import COPY_MARK_SIZE
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta
-from s3_sync.providers.base import GIB, Features, ItemLimits, Limits
+from s3_sync.providers.base import Features
 from s3_sync.providers.limits import check_limits
 from s3_sync.providers.memory import MemoryProvider
+from s3_sync.providers.store_limits import GIB, ItemLimits, Limits
 
 S3 = MemoryProvider()
 

@@ -10,8 +10,9 @@ from conformance.samples import md5, put, read
 from s3_sync.errors import BadDigest, InvalidRequest, NotSupported, PreconditionFailed
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta, PutOptions
-from s3_sync.providers.base import Limits, Part
+from s3_sync.providers.base import Part
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider
+from s3_sync.providers.store_limits import Limits
 from s3_sync.streams.reader import BytesBody
 
 LIMITS = Limits(max_put=10, max_copy=8, min_part=3, max_part=6, max_parts=3)

@@ -17,7 +17,6 @@ from s3_sync.providers.base import (
     Failures,
     Features,
     GetResult,
-    Limits,
     ListPage,
     ListQuery,
     MultipartUpload,
@@ -28,6 +27,7 @@ from s3_sync.providers.base import (
 from s3_sync.providers.large_objects import LargeObjects, ManifestPage, Manifests
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider
 from s3_sync.providers.memory_swift import MemorySwift
+from s3_sync.providers.store_limits import Limits
 from s3_sync.providers.wrappers.delegate import DelegatingLargeObjects
 from s3_sync.streams.reader import Body
 

@@ -230,6 +230,23 @@ def test_three_nodes_together_delete_no_more_than_the_limit(tmp_path: Path) -> N
     assert world.converged()
 
 
+def test_permission_of_a_clock_that_was_ahead_is_none_when_it_is_right_again(tmp_path: Path) -> None:
+    world = new_world(tmp_path, deletes=5)
+    controls, mapping = world.node.context.controls, world.node.mapping
+    right = controls._now
+    controls._now = lambda: right() + 10 * 365 * 86400
+    controls.allow_deletes(mapping)
+    controls._now = right
+    world.node.settle()
+    delete_all(world)
+    world.node.settle()
+    assert (len(world.bucket.content()), held(world.node)) == (15, 1)
+    allow(world)
+    assert controls.deletes_allowed(mapping) <= world.swift.clock.now()
+    world.node.later(1.0)
+    assert (len(world.bucket.content()), held(world.node)) == (0, 0)
+
+
 def test_crashes_never_exceed_the_limit(tmp_path: Path) -> None:
     """The count is written down before anything is deleted."""
     world = World(tmp_path, mapping=with_budget(deletes=100), items_chunk=300)

@@ -16,8 +16,9 @@ from s3_sync.errors import (
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ByteRange, LocalInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
-from s3_sync.providers.base import Bucket, Limits
+from s3_sync.providers.base import Bucket
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider, MemoryUpload
+from s3_sync.providers.store_limits import Limits
 from s3_sync.streams.reader import Body, BytesBody
 from s3_sync.transfer.source import OpenObject, Source
 from s3_sync.transfer.upload import upload

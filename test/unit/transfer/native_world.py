@@ -8,8 +8,9 @@ from typing import Any
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta, PutOptions
 from s3_sync.model.segment_names import SegmentNamer
-from s3_sync.providers.base import Limits, ListQuery, WriteOptions
+from s3_sync.providers.base import ListQuery, WriteOptions
 from s3_sync.providers.memory_swift import MemoryContainer, MemorySwift
+from s3_sync.providers.store_limits import Limits
 from s3_sync.providers.wrappers.instrument import InstrumentedBucket, Observer
 from s3_sync.streams.reader import BytesBody
 from s3_sync.transfer.decide import Decision, decide

@@ -20,8 +20,8 @@ from s3_sync.errors import (
     SyncError,
 )
 from s3_sync.model.objects import LocalInfo, ObjectMeta, PutOptions, PutResult
-from s3_sync.providers.base import Limits
 from s3_sync.providers.memory import MemoryBucket, MemoryUpload
+from s3_sync.providers.store_limits import Limits
 from s3_sync.streams.reader import BytesBody
 from s3_sync.transfer.decide import Decision, decide, same_meta
 from s3_sync.transfer.large_object import LargeObject, large_kind, read_large_object

@@ -19,8 +19,9 @@ from s3_sync.errors import (
     RemoteUnavailable,
 )
 from s3_sync.model.objects import ObjectMeta
-from s3_sync.providers.base import GIB, MIB, Features, Limits, Part
+from s3_sync.providers.base import Features, Part
 from s3_sync.providers.memory import MemoryUpload
+from s3_sync.providers.store_limits import GIB, MIB, Limits
 from s3_sync.streams.reader import Body
 from s3_sync.transfer.multipart import part_size
 from s3_sync.transfer.upload_session import CREATE_ATTEMPTS, Precondition, TransferContext, open_upload

@@ -11,11 +11,12 @@ from s3_sync.config.credentials.swift import SwiftCredentials
 from s3_sync.config.secret import Secret
 from s3_sync.config.settings import Mapping, Profile
 from s3_sync.model.keys import KeyNamer
-from s3_sync.providers.base import Limits, Provider
+from s3_sync.providers.base import Provider
 from s3_sync.providers.checks.probes import put
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.memory_swift import MemorySwift
 from s3_sync.providers.registry import Registry
+from s3_sync.providers.store_limits import Limits
 from s3_sync.providers.wrappers.delegate import DelegatingProvider
 from s3_sync.streams.reader import Body
 from s3_sync.verify.destination import Destination, of_mapping

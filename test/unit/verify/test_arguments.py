@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from s3_sync.config.credentials.kinds import KINDS
@@ -27,6 +29,15 @@ def test_missing_argument_ends_with_code_2(missing: str, capsys: pytest.CaptureF
         main(STORE[:at] + STORE[at + 2 :])
     assert end.value.code == 2
     assert f"the following arguments are required: {missing}" in capsys.readouterr().err
+
+
+def test_share_needs_no_login(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert parse(["--protocol", "file", "--option", f"path={tmp_path}"]).option == [f"path={tmp_path}"]
+    [line] = lines(["--protocol", "file"], capsys)
+    assert line == "Invalid argument: --path is required: the directory where the share is mounted"
+    [line] = lines(["--protocol", "file", "--option", f"path={tmp_path}", "--bucket", "b"], capsys)
+    assert "is not mounted, or was not set up" in line
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_password_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

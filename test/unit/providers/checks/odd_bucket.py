@@ -8,11 +8,12 @@ from typing import Any
 
 from s3_sync.config.credentials.s3_dialects import CLONE
 from s3_sync.model.keys import KeyNamer
-from s3_sync.providers.base import Features, Limits
+from s3_sync.providers.base import Features
 from s3_sync.providers.checks.base import Check, Finding, Site
 from s3_sync.providers.checks.probes import tidy
 from s3_sync.providers.checks.suite import ALL
 from s3_sync.providers.memory import MemoryProvider
+from s3_sync.providers.store_limits import Limits
 from s3_sync.providers.wrappers.delegate import DelegatingBucket
 
 #: those of a store that is not known, with parts of few bytes

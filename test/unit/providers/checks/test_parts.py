@@ -10,9 +10,10 @@ import pytest
 
 from s3_sync.errors import BadDigest, InvalidRequest, NotSupported, RemoteUnavailable
 from s3_sync.model.objects import ByteRange, ObjectMeta, PutResult
-from s3_sync.providers.base import Failures, Limits, MultipartUpload, Part
+from s3_sync.providers.base import Failures, MultipartUpload, Part
 from s3_sync.providers.checks import parts
 from s3_sync.providers.checks.base import Finding
+from s3_sync.providers.store_limits import Limits
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import Body, BytesBody
 from unit.providers.checks.odd_bucket import OddBucket, find, site

@@ -22,8 +22,9 @@ from s3_sync.errors import (
 )
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ByteRange, GetOptions, ObjectMeta, PutOptions
-from s3_sync.providers.base import GIB, WriteOptions
+from s3_sync.providers.base import WriteOptions
 from s3_sync.providers.s3.bucket import S3Bucket
+from s3_sync.providers.store_limits import GIB
 from s3_sync.streams.reader import BytesBody, read_all
 from servers.scripted_s3 import Answer, ScriptedS3, error
 

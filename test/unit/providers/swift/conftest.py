@@ -9,12 +9,12 @@ import pytest
 
 from s3_sync.config.credentials.swift import SwiftCredentials
 from s3_sync.config.secret import Secret
+from s3_sync.http.network import Network
 from s3_sync.http.pool import Timeouts
 from s3_sync.providers.swift import transport as transport_module
 from s3_sync.providers.swift.auth import TempAuth
-from s3_sync.providers.swift.network import Network
-from s3_sync.providers.swift.session import Session
 from s3_sync.providers.swift.transport import SwiftTransport
+from s3_sync.providers.token_session import Session
 from servers.fake_swift import KEY, USER, FakeSwift
 
 TIMEOUTS = Timeouts(5.0, 5.0, 5.0)

@@ -9,9 +9,9 @@ import pytest
 
 from s3_sync.config.secret import Secret
 from s3_sync.errors import ConfigError, CredentialsRefused, RemoteUnavailable, Throttled, UnexpectedAnswer
+from s3_sync.http.network import Network
 from s3_sync.http.pool import Timeouts
 from s3_sync.providers.swift.auth import TempAuth, Token, login_for, storage_url
-from s3_sync.providers.swift.network import Network
 from servers.fake_swift import KEY, FakeSwift
 from servers.scripted import Script, ScriptedServer, Wire, answer
 from unit.providers.swift.conftest import TIMEOUTS, Clock, swift_credentials

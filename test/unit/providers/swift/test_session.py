@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from s3_sync.errors import CredentialsRefused, RemoteError, RemoteUnavailable, UnexpectedAnswer
+from s3_sync.http.network import Url
 from s3_sync.http.pool import Origin
 from s3_sync.providers.swift.auth import Token
-from s3_sync.providers.swift.network import Url
-from s3_sync.providers.swift.session import Session
+from s3_sync.providers.token_session import Session
 from servers.scripted import wait_until
 from unit.providers.swift.conftest import Clock
 

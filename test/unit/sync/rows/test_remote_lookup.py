@@ -19,7 +19,7 @@ from s3_sync.errors import (
 )
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ListedObject, ObjectMeta, PutOptions
-from s3_sync.providers.base import Limits
+from s3_sync.providers.store_limits import Limits
 from s3_sync.streams.reader import BytesBody
 from s3_sync.sync.rows.remote_lookup import (
     MIN_LIST_RETRY_DELAY,

@@ -7,7 +7,7 @@ import ssl
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from s3_sync.config.credentials.swift import SwiftCredentials
+from s3_sync.config.credentials.base import Credentials
 from s3_sync.errors import ConfigError, Problem
 from s3_sync.http.pool import ConnectionPool, Origin, Proxy, Receiving, Timeouts
 from s3_sync.http.proxy_url import parse_proxy
@@ -46,7 +46,7 @@ class Url:
 class Network:
     """Builds the connection pools for one set of credentials."""
 
-    def __init__(self, credentials: SwiftCredentials, timeouts: Timeouts | None = None) -> None:
+    def __init__(self, credentials: Credentials, timeouts: Timeouts | None = None) -> None:
         """Raises ConfigError for a CA bundle that cannot be read, and for an https proxy."""
         self.timeouts = timeouts or Timeouts(connect=_CONNECT_TIMEOUT, read=credentials.read_timeout)
         self._credentials = credentials
@@ -58,8 +58,9 @@ class Network:
             True: _proxy("https_proxy", credentials.https_proxy),
         }
 
-    def pool(self, origin: Origin, size: int, gather: int = 1) -> ConnectionPool:
-        """Return a new pool of at most ``size`` connections. ``gather``: see ``Receiving``."""
+    def pool(self, origin: Origin, size: int, gather: int = 1, *, direct: bool = False) -> ConnectionPool:
+        """Return a new pool of at most ``size`` connections, without a proxy if ``direct``. ``gather``: see
+        ``Receiving``."""
         if origin.tls and self._tls_context is None:
             self._tls_context = _tls_context(self._credentials)
         return ConnectionPool(
@@ -67,12 +68,12 @@ class Network:
             size=size,
             timeouts=self.timeouts,
             tls_context=self._tls_context if origin.tls else None,
-            proxy=self._proxies[origin.tls],
+            proxy=None if direct else self._proxies[origin.tls],
             receiving=Receiving(gather=gather),
         )
 
 
-def _tls_context(credentials: SwiftCredentials) -> ssl.SSLContext:
+def _tls_context(credentials: Credentials) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=credentials.ca_bundle)
     except (OSError, ssl.SSLError) as error:

@@ -1,0 +1,92 @@
+"""Tokens of Microsoft Entra ID for the identity that Azure gives this machine, or its workload.
+
+The only module that imports ``azure.identity``, and only when it is used. Source: "Authorize with Microsoft
+Entra ID" (the scope); azure-identity's ``ManagedIdentityCredential`` and ``WorkloadIdentityCredential``.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from s3_sync.config.credentials.azure import AzureCredentials
+from s3_sync.errors import CredentialsRefused, RemoteUnavailable
+
+STORAGE_SCOPE = "https://storage.azure.com/.default"
+#: seconds before its expiry at which a token is renewed; those of machines last 24 hours
+MARGIN = 300.0
+#: seconds after which a renewal that failed is tried again while the current token is valid
+_PAUSE = 60.0
+
+
+class TokenCache:
+    """The current token. ``request`` returns a new one and its expiry, in seconds since the epoch.
+    Thread-safe: one thread renews it while the others wait."""
+
+    def __init__(
+        self, request: Callable[[], tuple[str, float]], clock: Callable[[], float] = time.time
+    ) -> None:
+        self._request = request
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._value = ""
+        self._expires = 0.0
+        self._renew_at = 0.0
+
+    def token(self) -> str:
+        """Raises CredentialsRefused, RemoteUnavailable."""
+        with self._lock:
+            now = self._clock()
+            if now >= self._renew_at:
+                try:
+                    self._value, self._expires = self._request()
+                    self._renew_at = max(now, self._expires - MARGIN)
+                except (CredentialsRefused, RemoteUnavailable):
+                    if now >= self._expires:
+                        raise
+                    self._renew_at = min(self._expires, now + _PAUSE)
+            return self._value
+
+    def discard(self) -> None:
+        with self._lock:
+            self._renew_at = self._expires = 0.0
+
+
+def token_cache(credentials: AzureCredentials, scope: str = STORAGE_SCOPE) -> TokenCache:
+    """Return the tokens for an ``azure_login``."""
+    source = _source(credentials)
+
+    def request() -> tuple[str, float]:
+        from azure.core.exceptions import AzureError, ClientAuthenticationError
+
+        try:
+            found = source.get_token(scope)
+        except ClientAuthenticationError as error:
+            raise CredentialsRefused(f"log in at Azure: {_first_line(error)}") from error
+        except (AzureError, OSError, ValueError) as error:
+            raise RemoteUnavailable(f"log in at Azure: {_first_line(error)}") from error
+        return found.token, float(found.expires_on)
+
+    return TokenCache(request)
+
+
+def _source(credentials: AzureCredentials) -> Any:
+    from azure.identity import ManagedIdentityCredential, WorkloadIdentityCredential
+
+    client: dict[str, Any] = {"client_id": credentials.client_id} if credentials.client_id else {}
+    if credentials.azure_login == "managed_identity":
+        return ManagedIdentityCredential(**client)
+    if credentials.tenant_id:
+        client["tenant_id"] = credentials.tenant_id
+    if credentials.https_proxy:
+        client["proxies"] = {"https": credentials.https_proxy}
+    try:
+        return WorkloadIdentityCredential(authority=credentials.cloud.authority, **client)
+    except ValueError as error:  # neither the configuration nor the environment says whose it is
+        raise CredentialsRefused(f"log in at Azure: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]

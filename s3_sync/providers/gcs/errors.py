@@ -1,0 +1,141 @@
+"""Translates the responses and network errors of Google's JSON API into ``s3_sync.errors``.
+
+Source: Cloud Storage documentation, "HTTP status and error codes for JSON": an error is a document with
+``error.message`` and ``error.errors[0].reason``. Messages quote both and the request ID, never a header of
+ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from s3_sync import __version__
+from s3_sync.errors import (
+    AccessDenied,
+    BadDigest,
+    CredentialsRefused,
+    InvalidRequest,
+    NotFound,
+    NotSupported,
+    ObjectLocked,
+    PreconditionFailed,
+    QuotaExceeded,
+    RemoteError,
+    RemoteUnavailable,
+    Throttled,
+    UnexpectedAnswer,
+)
+from s3_sync.http.message import Headers
+from s3_sync.http.pool import HttpError, Response
+from s3_sync.http.retry_after import retry_after_seconds
+from s3_sync.streams.small_files import parse_json
+
+USER_AGENT = f"swift-s3-sync/{__version__}"
+#: ``code`` of a NotFound whose bucket is missing, as in S3
+NO_SUCH_BUCKET = "NoSuchBucket"
+_BY_REASON: dict[str, type[RemoteError]] = {
+    # a 429 or a 403
+    "rateLimitExceeded": Throttled,
+    "userRateLimitExceeded": Throttled,
+    "quotaExceeded": QuotaExceeded,
+    "dailyLimitExceeded": QuotaExceeded,
+    "retentionPolicyNotMet": ObjectLocked,
+    "objectUnderActiveHold": ObjectLocked,
+    "backendError": RemoteUnavailable,
+}
+_BY_STATUS: dict[int, type[RemoteError]] = {
+    304: PreconditionFailed,
+    401: CredentialsRefused,
+    403: AccessDenied,
+    404: NotFound,
+    405: NotSupported,
+    408: RemoteUnavailable,
+    412: PreconditionFailed,
+    429: Throttled,
+    501: NotSupported,
+}
+_LOCKED = re.compile("retention policy|retention period|active (temporary|event-based) hold", re.IGNORECASE)
+_WRONG_DIGEST = re.compile(r"Provided (MD5|CRC32C)\b.*match", re.IGNORECASE | re.DOTALL)
+_MAX_ERROR = 64 * 1024
+_MAX_MESSAGE, _MAX_WHAT = 300, 150
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Translate network errors into errors whose message begins with ``what``."""
+    try:
+        yield
+    except HttpError as error:
+        raise RemoteUnavailable(f"{shortened(what)}: {str(error)[:_MAX_MESSAGE]}") from error
+
+
+def refusal(what: str, response: Response, secret: str = "") -> RemoteError:
+    """Return the error for any response but a success, and close the response. ``secret``: masked where the
+    server quotes it."""
+    status = response.status
+    with response:
+        reason, message = _read(response)
+    if secret:
+        message = message.replace(secret, "***")
+    if 300 <= status < 400 and status != 304:
+        return unexpected(what, response, "redirected; redirects are not followed: check the endpoint")
+    if status == 404 and not reason and not message:
+        return unexpected(what, response, "not the API's document, which does not prove absence")
+    seconds = retry_after_seconds(response.headers.get("retry-after"))
+    kind = _kind(status, reason, message)
+    if status == 503 and seconds is not None:
+        kind = Throttled
+    text = " ".join(word for word in (str(status), reason, message[:_MAX_MESSAGE]) if word)
+    message = f"{shortened(what)}: {text}{_request_id(response.headers)}"
+    return kind(message, status=status, code=_code(status, reason, message), retry_after=seconds)
+
+
+def unexpected(what: str, response: Response, why: str) -> UnexpectedAnswer:
+    """Return the error for a response that does not show whether the request succeeded."""
+    kind = (response.headers.get("content-type") or "no type")[:60]
+    text = f"{shortened(what)}: {response.status}, {kind}: {why}; is a proxy or a portal in between?"
+    return UnexpectedAnswer(text, status=response.status)
+
+
+def shortened(what: str) -> str:
+    return what if len(what) <= _MAX_WHAT else f"{what[:_MAX_WHAT]}..."
+
+
+def _kind(status: int, reason: str, message: str) -> type[RemoteError]:
+    kind = _BY_REASON.get(reason) or _BY_STATUS.get(status)
+    if kind is None:
+        kind = RemoteUnavailable if status >= 500 else InvalidRequest
+    if kind is AccessDenied and _LOCKED.search(message):
+        return ObjectLocked
+    if kind is InvalidRequest and _WRONG_DIGEST.search(message):
+        return BadDigest
+    return kind
+
+
+def _code(status: int, reason: str, message: str) -> str:
+    if status == 404 and "bucket does not exist" in message:
+        return NO_SUCH_BUCKET
+    return reason
+
+
+def _read(response: Response) -> tuple[str, str]:
+    """Reason and message of an error document; two empty strings for anything else."""
+    pieces: list[bytes] = []
+    left = _MAX_ERROR
+    try:
+        while left > 0 and (piece := response.read(left)):
+            pieces.append(piece)
+            left -= len(piece)
+        error = parse_json(b"".join(pieces))["error"]
+        message = " ".join(str(error["message"]).split())
+        details = error.get("errors") or [{}]
+        return str(details[0].get("reason", "")), message
+    except (HttpError, ValueError, KeyError, TypeError, IndexError, AttributeError):
+        return "", ""
+
+
+def _request_id(headers: Headers) -> str:
+    value = headers.get("x-guploader-uploadid")
+    return f" ({value[:80]})" if value else ""
