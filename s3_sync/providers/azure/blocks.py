@@ -23,10 +23,11 @@ from uuid import uuid4
 from xml.sax.saxutils import escape
 
 from s3_sync.errors import BadDigest, InvalidRequest, NotFound, PreconditionFailed, UnexpectedAnswer
-from s3_sync.providers.azure.errors import NO_SUCH_BLOCKS, NO_SUCH_CONTAINER, unexpected
+from s3_sync.providers.azure.errors import NO_SUCH_BLOCKS, unexpected
 from s3_sync.providers.azure.headers import base64_of
 from s3_sync.providers.azure.transport import AzureTransport
-from s3_sync.providers.object_reads import Header, unquoted
+from s3_sync.providers.http_errors import NO_SUCH_BUCKET
+from s3_sync.providers.object_headers import Header, unquoted
 from s3_sync.streams.hashing import Crc64, HashingBody, new_digest
 from s3_sync.streams.reader import Body
 from s3_sync.streams.verifying import ExactBody
@@ -202,6 +203,6 @@ def written_etag(what: str, status: int, etag: str | None) -> str:
 
 def without_blob(error: NotFound, if_match: str | None) -> NotFound | PreconditionFailed:
     """Translate the error for a write with If-Match where there is no blob."""
-    if if_match is None or error.code in (NO_SUCH_CONTAINER, NO_SUCH_BLOCKS):
+    if if_match is None or error.code in (NO_SUCH_BUCKET, NO_SUCH_BLOCKS):
         return error
     return PreconditionFailed(str(error), status=error.status, code=error.code)

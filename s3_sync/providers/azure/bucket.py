@@ -13,7 +13,7 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.azure.blocks import BLOCK, MAX_BLOCKS, MAX_BUFFERED, BlockWriter, Sent, without_blob
-from s3_sync.providers.azure.errors import NO_SUCH_BLOCKS, NO_SUCH_CONTAINER
+from s3_sync.providers.azure.errors import NO_SUCH_BLOCKS
 from s3_sync.providers.azure.headers import (
     ARCHIVE,
     is_large_copy,
@@ -22,7 +22,6 @@ from s3_sync.providers.azure.headers import (
     property_headers,
     swift_etag,
     tier_headers,
-    write_conditions,
 )
 from s3_sync.providers.azure.listing import Lister
 from s3_sync.providers.azure.management import ManagementPolicy
@@ -40,9 +39,11 @@ from s3_sync.providers.base import (
     Retrieval,
     WriteOptions,
 )
+from s3_sync.providers.http_errors import NO_SUCH_BUCKET
 from s3_sync.providers.large_objects import LargeObjects
 from s3_sync.providers.manifests import StoredManifests
-from s3_sync.providers.object_reads import Header, OpenObject
+from s3_sync.providers.object_headers import Header, write_conditions
+from s3_sync.providers.open_object import OpenObject
 from s3_sync.providers.store_limits import GIB, Limits
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import Body
@@ -244,7 +245,7 @@ class AzureBucket:
         try:
             return write([*headers, *write_conditions(None, True)])
         except NotFound as error:
-            if error.code == NO_SUCH_CONTAINER:
+            if error.code == NO_SUCH_BUCKET:
                 raise
             why = "the blob in the archive tier is deleted, and its blocks with it"
             raise RemoteUnavailable(f"{error}: {why}", status=error.status, code=error.code) from error
@@ -255,7 +256,7 @@ class AzureBucket:
         try:
             self._transport.request("DELETE", f"/{self.name}/{key}", headers=headers).drain()
         except NotFound as error:
-            if error.code == NO_SUCH_CONTAINER:
+            if error.code == NO_SUCH_BUCKET:
                 raise
             return False
         return True

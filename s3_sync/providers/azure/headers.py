@@ -17,7 +17,7 @@ from s3_sync.model.headers import decode_value, encode_value, from_user_metadata
 from s3_sync.model.objects import KIND_MARKS, STORED_HEADERS, ObjectInfo, ObjectMeta, is_md5
 from s3_sync.model.timestamps import parse_http_date
 from s3_sync.providers.azure.names import from_identifier, to_identifier
-from s3_sync.providers.object_reads import Header, unquoted
+from s3_sync.providers.object_headers import Header, unquoted
 
 META_PREFIX = "x-ms-meta-"
 ARCHIVE = "Archive"
@@ -57,15 +57,6 @@ def meta_headers(meta: ObjectMeta) -> list[Header]:
 
 def tier_headers(tier: str) -> list[Header]:
     return [("x-ms-access-tier", tier)] if tier else []
-
-
-def write_conditions(if_match: str | None, if_absent: bool) -> list[Header]:
-    headers: list[Header] = []
-    if if_match is not None:
-        headers.append(("If-Match", f'"{if_match}"'))
-    if if_absent:
-        headers.append(("If-None-Match", "*"))
-    return headers
 
 
 def swift_etag(meta: ObjectMeta, md5: str | None) -> str | None:

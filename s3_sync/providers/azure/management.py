@@ -33,7 +33,7 @@ from s3_sync.http.network import Network, Url
 from s3_sync.http.pool import ConnectionPool, HttpError, Response
 from s3_sync.http.retry_after import retry_after_seconds
 from s3_sync.providers.azure.identity import TokenCache, token_cache
-from s3_sync.providers.object_reads import translated
+from s3_sync.providers.http_errors import translated
 from s3_sync.streams.small_files import parse_json
 
 _API = "2023-01-01"

@@ -16,6 +16,7 @@ from s3_sync.errors import (
     RemoteError,
     RemoteUnavailable,
 )
+from s3_sync.providers.http_errors import NO_SUCH_BUCKET
 
 _DENIED = frozenset({errno.EACCES, errno.EPERM})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -52,7 +53,7 @@ def no_object(name: str) -> NotFound:
 
 
 def no_bucket(name: str) -> NotFound:
-    return NotFound(f"no directory {name} on the share", status=404, code="NoSuchBucket")
+    return NotFound(f"no directory {name} on the share", status=404, code=NO_SUCH_BUCKET)
 
 
 def condition_failed(status: int = 412) -> PreconditionFailed:

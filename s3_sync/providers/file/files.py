@@ -296,21 +296,3 @@ class FileBody:
         found, self._found = self._found, None
         if found is not None:
             found.close()
-
-
-class FileResult:
-    """See ``GetResult``."""
-
-    def __init__(self, info: ObjectInfo, byte_range: tuple[int, int] | None, body: FileBody) -> None:
-        self.info = info
-        self.byte_range = byte_range
-        self.body: Body = body
-
-    def close(self) -> None:
-        self.body.close()
-
-    def __enter__(self) -> FileResult:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

@@ -15,7 +15,6 @@ from uuid import uuid4
 from s3_sync.errors import BadDigest, NotFound, PreconditionFailed, UnexpectedAnswer
 from s3_sync.model.objects import ObjectMeta, PutOptions, PutResult
 from s3_sync.providers.base import WriteOptions
-from s3_sync.providers.gcs.errors import NO_SUCH_BUCKET
 from s3_sync.providers.gcs.resource import (
     FIELDS,
     Stored,
@@ -27,6 +26,7 @@ from s3_sync.providers.gcs.resource import (
 )
 from s3_sync.providers.gcs.resumable import CHUNK_SIZE, Session
 from s3_sync.providers.gcs.transport import GcsTransport, encoded, object_path, upload_path
+from s3_sync.providers.http_errors import NO_SUCH_BUCKET
 from s3_sync.streams.hashing import md5_hex, new_digest
 from s3_sync.streams.reader import Body
 from s3_sync.streams.verifying import read_exactly

@@ -19,7 +19,7 @@ from s3_sync.model.objects import MARKS, STORED_HEADERS, ObjectInfo, ObjectMeta,
 from s3_sync.model.segment_names import SegmentNamer
 from s3_sync.model.timestamps import Timestamp, parse_http_date
 from s3_sync.providers.base import WriteOptions
-from s3_sync.providers.object_reads import Header, unquoted
+from s3_sync.providers.object_headers import Header, unquoted
 from s3_sync.providers.swift.links import MARK as LINK_MARK
 
 TIMESTAMP = "X-Timestamp"

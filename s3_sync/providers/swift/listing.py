@@ -17,8 +17,9 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import Link, ListedObject
 from s3_sync.model.timestamps import parse_iso_date
 from s3_sync.providers.base import BucketEntry, ListPage, ListQuery
+from s3_sync.providers.http_errors import translated
 from s3_sync.providers.large_objects import name_and_version, with_version
-from s3_sync.providers.object_reads import translated, unquoted
+from s3_sync.providers.object_headers import unquoted
 from s3_sync.providers.store_limits import MIB
 from s3_sync.providers.swift.links import Links
 from s3_sync.providers.swift.transport import SwiftTransport
