@@ -104,7 +104,7 @@ class FileCredentials(Credentials):
         if not os.path.isabs(self.path or "") or self._path == "/":
             place.problem("path", "must be the absolute path of a directory below /")
         elif not os.path.isdir(self._path):
-            place.warning("path", f"{self._path} is no directory on this machine")
+            place.warning("path", f"{self._path} is not a directory on this machine")
 
     def check_bucket(self, bucket: str) -> str:
         if bucket in (".", "..") or bucket.startswith("%") or "\\" in bucket:
