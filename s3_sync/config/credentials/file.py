@@ -78,7 +78,7 @@ class FileCredentials(Credentials):
 
     @property
     def no_expiry_rules(self) -> str:
-        return "a share has no rules by which files expire; delete old files there by a job of its own"
+        return "a share has no rules by which files expire; delete old files there with a job of your own"
 
     def grant(self, operation: Operation, bucket: str) -> str:
         where = f"{self._path}/{bucket}"

@@ -52,10 +52,10 @@ from s3_sync.streams.verifying import read_exactly
 
 _WHOLE = GetOptions()
 _MAX_PARTS = 10_000
-#: in whichever parts it is sent, its blocks are no more than a blob may have
+#: whatever its parts are, it has no more blocks than a blob may have
 _MAX_BLOB = (MAX_BLOCKS - _MAX_PARTS) * BLOCK
-#: what no name may have, as another name would become of it: URLs have no control characters, the service
-#: makes slashes of backslashes, and drops dots at the end of what is between slashes ("Naming and referencing
+#: what no name may have, because the service would change it: URLs have no control characters, the service
+#: turns backslashes into slashes, and drops dots before a slash and at the end ("Naming and referencing
 #: containers, blobs, and metadata")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\\ufffe\uffff]|\.(?=/|\Z)")
 LIMITS = Limits(
@@ -111,7 +111,7 @@ class AzureBucket:
         return self._transport.clock.offset
 
     def probe_conditional_writes(self) -> None:
-        """Does nothing: the conditions that Azure has are known."""
+        """Does nothing: Azure has both conditions."""
 
     # Objects
 
@@ -145,7 +145,7 @@ class AzureBucket:
         self._properties.replace(name, self.namer.key(name), meta, if_match)
 
     def retrieve_object(self, name: str, days: int, tier: str) -> Retrieval:
-        """What is retrieved stays in an online tier: Azure has no copies for some days."""
+        """A retrieved blob stays in an online tier: Azure has no retrieval for some days only."""
         target = self._write.storage_class if self._write.storage_class != ARCHIVE else ""
         info = self.head_object(name)
         found = self._properties.rehydrate(info, self.namer.key(name), target, tier)
@@ -173,7 +173,7 @@ class AzureBucket:
         key = self._writable(name, meta)
 
         def commit(sent: Sequence[Sent], joined: str | None, if_match: str | None, if_absent: bool) -> str:
-            # of a plain object in parts, only a mark tells the MD5
+            # of a plain object in parts, only a mark holds the MD5
             md5 = joined if "x-static-large-object" in meta.marks else None
             return self._commit(key, meta, sent, md5, if_match, if_absent)
 
@@ -183,7 +183,7 @@ class AzureBucket:
         return AzureUpload(self._blocks, self.limits, name, self.namer.key(name), None, upload_id)
 
     def list_uploads(self, name: str | None = None) -> Iterator[OpenUpload]:
-        """None: there is nothing that could be aborted."""
+        """Yields none: there is nothing that could be aborted."""
         return iter(())
 
     # The container
@@ -192,7 +192,7 @@ class AzureBucket:
         return self._policy.set_rule(self.name, self.namer.key_spaces, days)
 
     def post_container(self, headers: Mapping[str, str]) -> NoReturn:
-        raise NotSupported("metadata of containers in Azure is not that of Swift's")
+        raise NotSupported("metadata of containers is not copied to Azure")
 
     def close(self) -> None:
         """Does nothing: connections belong to the provider."""
@@ -203,7 +203,7 @@ class AzureBucket:
         """The key of an object that is about to be written. Raises InvalidRequest, NotSupported."""
         key = self.namer.key(name)
         if _UNSAFE.search(key):
-            why = f"Azure would make another name of {key!r}"
+            why = f"Azure would change the name {key!r}"
             raise InvalidRequest(why, status=400, code="InvalidResourceName")
         meta_headers(meta)
         return key

@@ -8,8 +8,8 @@ from bisect import bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Callable
 
-#: seconds for which a token is used to go on behind the page that it came with. A client that adds a name
-#: just there, and goes on later, must find it
+#: seconds for which a token is used to continue after the page that it came with. A client that adds a name
+#: just there, and continues later, must find it
 FRESH = 60.0
 #: listings, by container, prefix and delimiter, and tokens of each that are remembered
 MAX_LISTINGS, MAX_TOKENS = 64, 10_000

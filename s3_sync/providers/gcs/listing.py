@@ -49,7 +49,7 @@ class Lister:
                 return self._page(visible, None if is_end else last)
             if not token:
                 return ListPage(())
-            # the page has nothing, or only the key that equals the prefix: no name to go on from
+            # the page has nothing, or only the key that equals the prefix: no name to continue from
             asked = {**asked, "pageToken": str(token)}
 
     def _parameters(self, query: ListQuery, start: str) -> dict[str, str]:

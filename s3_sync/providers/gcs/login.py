@@ -38,7 +38,7 @@ SCOPES = ("https://www.googleapis.com/auth/devstorage.full_control",)
 _MAX_FILE = 64 * 1024
 _MAX_REPLY = 1024 * 1024
 _MAX_MESSAGE = 300
-#: where a machine of Google's tells about itself; never behind a proxy
+#: the metadata server of a machine at Google; never reached through a proxy
 _METADATA_HOSTS = frozenset({"metadata.google.internal", "169.254.169.254"})
 #: a signed token: an answer may quote the one that it refuses
 _SIGNED = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*")
@@ -148,7 +148,7 @@ def _built(found: dict[str, Any] | None) -> Any:
 
 
 def _life(expiry: datetime | None) -> float:
-    """Seconds from now to the expiry, which the library tells in UTC without saying so."""
+    """Seconds from now to the expiry, which the library states in UTC, without a time zone."""
     if expiry is None:
         return math.inf
     return expiry.replace(tzinfo=timezone.utc).timestamp() - time.time()
