@@ -15,7 +15,7 @@ from s3_sync.errors import (
     RemoteUnavailable,
     Throttled,
 )
-from s3_sync.http.pool import HttpError
+from s3_sync.http.pool import HttpError, Response
 
 #: ``code`` of a NotFound whose bucket is missing, in every store
 NO_SUCH_BUCKET = "NoSuchBucket"
@@ -46,3 +46,15 @@ def translated(what: str) -> Iterator[None]:
 
 def shortened(what: str) -> str:
     return what if len(what) <= _MAX_WHAT else f"{what[:_MAX_WHAT]}..."
+
+
+def first_bytes(response: Response, limit: int) -> bytes:
+    """At most ``limit`` bytes of the body of an error; what has come before the connection broke."""
+    pieces: list[bytes] = []
+    try:
+        while limit > 0 and (piece := response.read(limit)):
+            pieces.append(piece)
+            limit -= len(piece)
+    except HttpError:
+        pass  # the status tells enough
+    return b"".join(pieces)

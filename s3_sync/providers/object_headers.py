@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Protocol
 
@@ -25,6 +26,15 @@ class Named(Protocol):
 def unquoted(etag: str) -> str:
     """An ETag without its quotes, which those of large objects have, and all with ``etag_quoter``."""
     return etag.strip().removeprefix("W/").strip('"')
+
+
+def decoded_digest(text: str, size: int) -> bytes | None:
+    """A digest of ``size`` bytes from its Base64; None for anything else."""
+    try:
+        digest = base64.b64decode(text, validate=True)
+    except ValueError:
+        return None
+    return digest if len(digest) == size else None
 
 
 def agreed(value: str) -> str:

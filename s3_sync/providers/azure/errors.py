@@ -28,9 +28,9 @@ from s3_sync.errors import (
     UnexpectedAnswer,
 )
 from s3_sync.http.message import Headers
-from s3_sync.http.pool import HttpError, Response
+from s3_sync.http.pool import Response
 from s3_sync.http.retry_after import retry_after_seconds
-from s3_sync.providers.http_errors import BY_STATUS, NO_SUCH_BUCKET, shortened
+from s3_sync.providers.http_errors import BY_STATUS, NO_SUCH_BUCKET, first_bytes, shortened
 
 NO_SUCH_BLOCKS = "InvalidBlockList"
 _CODES: dict[type[RemoteError], frozenset[str]] = {
@@ -124,8 +124,8 @@ def _request_id(headers: Headers) -> str:
 def _parse(response: Response) -> tuple[str, str]:
     """The code and the message of an error document, on one line; of another document, two empty texts."""
     try:
-        document = ElementTree.fromstring(response.read_all(_MAX_ERROR))
-    except (HttpError, ElementTree.ParseError, ValueError):
+        document = ElementTree.fromstring(first_bytes(response, _MAX_ERROR))
+    except (ElementTree.ParseError, ValueError):
         return "", ""
     found = {child.tag: " ".join((child.text or "").split()) for child in document}
     message = found.get("Message", "").partition(" RequestId:")[0]

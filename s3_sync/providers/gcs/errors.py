@@ -22,9 +22,9 @@ from s3_sync.errors import (
     UnexpectedAnswer,
 )
 from s3_sync.http.message import Headers
-from s3_sync.http.pool import HttpError, Response
+from s3_sync.http.pool import Response
 from s3_sync.http.retry_after import retry_after_seconds
-from s3_sync.providers.http_errors import BY_STATUS, NO_SUCH_BUCKET, shortened
+from s3_sync.providers.http_errors import BY_STATUS, NO_SUCH_BUCKET, first_bytes, shortened
 from s3_sync.streams.small_files import parse_json
 
 USER_AGENT = f"swift-s3-sync/{__version__}"
@@ -91,17 +91,12 @@ def _code(status: int, reason: str, message: str) -> str:
 
 def _read(response: Response) -> tuple[str, str]:
     """Reason and message of an error document; two empty strings for anything else."""
-    pieces: list[bytes] = []
-    left = _MAX_ERROR
     try:
-        while left > 0 and (piece := response.read(left)):
-            pieces.append(piece)
-            left -= len(piece)
-        error = parse_json(b"".join(pieces))["error"]
+        error = parse_json(first_bytes(response, _MAX_ERROR))["error"]
         message = " ".join(str(error["message"]).split())
         details = error.get("errors") or [{}]
         return str(details[0].get("reason", "")), message
-    except (HttpError, ValueError, KeyError, TypeError, IndexError, AttributeError):
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
         return "", ""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 import re
 import time
@@ -14,9 +13,9 @@ from s3_sync.config.credentials.s3_dialects import Dialect
 from s3_sync.errors import NotSupported
 from s3_sync.model.headers import decode_value, encode_value, from_user_metadata, to_user_metadata
 from s3_sync.model.objects import KIND_MARKS, STORED_HEADERS, ObjectInfo, ObjectMeta, is_md5
-from s3_sync.model.timestamps import parse_http_date
+from s3_sync.model.timestamps import http_date_or_zero
 from s3_sync.providers.base import WriteOptions
-from s3_sync.providers.object_headers import agreed
+from s3_sync.providers.object_headers import agreed, decoded_digest
 from s3_sync.providers.s3.transport.sigv4 import Header
 
 USER_PREFIX = "x-amz-meta-"
@@ -94,7 +93,7 @@ def object_info(name: str, headers: Mapping[str, str], size: int, dialect: Diale
         size=size,
         etag=unquoted(headers.get("etag", "")),
         md5=_md5(meta, headers),
-        last_modified=http_date(headers.get("last-modified", "")),
+        last_modified=http_date_or_zero(headers.get("last-modified", "")),
         meta=meta,
         storage_class=_storage_class(headers),
         archived=is_archived(headers, dialect),
@@ -124,20 +123,11 @@ def stored_md5(headers: Mapping[str, str]) -> str | None:
     x-goog-hash, also where a key of the customer's encrypts; others as the ETag."""
     for digest in headers.get(_GOOGLE_HASH, "").split(","):
         algorithm, _, value = digest.strip().partition("=")
-        if algorithm == "md5" and (found := _from_base64(value)):
-            return found
+        if algorithm == "md5" and (found := decoded_digest(value, 16)):
+            return found.hex()
     # some stores send it in capitals, and require that form in conditions
     lower = unquoted(headers.get("etag", "")).lower()
     return lower if etag_is_md5({**headers, "etag": lower}) else None
-
-
-def _from_base64(value: str) -> str:
-    """An MD5 in hexadecimal; empty for anything else."""
-    try:
-        digest = base64.b64decode(value, validate=True)
-    except ValueError:
-        return ""
-    return digest.hex() if len(digest) == 16 else ""
 
 
 def etag_is_md5(headers: Mapping[str, str]) -> bool:
@@ -184,8 +174,8 @@ def retrieved_until(headers: Mapping[str, str]) -> float | None:
     if _ongoing(headers) != "false":
         return None
     expiry = _EXPIRY.search(headers["x-amz-restore"])
-    until = (http_date(expiry[1]) if expiry else 0.0) or math.inf
-    return until if until > (http_date(headers.get("date", "")) or time.time()) else None
+    until = (http_date_or_zero(expiry[1]) if expiry else 0.0) or math.inf
+    return until if until > (http_date_or_zero(headers.get("date", "")) or time.time()) else None
 
 
 def _ongoing(headers: Mapping[str, str]) -> str:
@@ -210,11 +200,3 @@ def _stored(name: str, headers: Mapping[str, str]) -> str:
 def _storage_class(headers: Mapping[str, str]) -> str:
     stored = headers.get("x-amz-storage-class") or headers.get("x-goog-storage-class", "")
     return "" if stored == "STANDARD" else stored
-
-
-def http_date(text: str) -> float:
-    """Seconds since the epoch; 0.0 for an invalid date."""
-    try:
-        return parse_http_date(text) if text else 0.0
-    except ValueError:
-        return 0.0

@@ -24,7 +24,7 @@ from s3_sync.errors import (
 from s3_sync.http.message import Headers
 from s3_sync.http.pool import HttpError, Response
 from s3_sync.http.retry_after import retry_after_seconds
-from s3_sync.providers.http_errors import BY_STATUS, NO_SUCH_BUCKET, shortened, translated
+from s3_sync.providers.http_errors import BY_STATUS, NO_SUCH_BUCKET, first_bytes, shortened, translated
 from s3_sync.streams.reader import CHUNK
 from s3_sync.streams.small_files import parse_json
 
@@ -151,15 +151,7 @@ def _text(response: Response) -> str:
     kind = response.headers.get("content-type") or ""
     if not kind.startswith(("text/", "application/json")):
         return ""
-    pieces: list[bytes] = []
-    left = _MAX_ERROR
-    try:
-        while left > 0 and (piece := response.read(left)):
-            pieces.append(piece)
-            left -= len(piece)
-    except HttpError:
-        pass  # the status tells enough
-    text = b"".join(pieces).decode("utf-8", "replace")
+    text = first_bytes(response, _MAX_ERROR).decode("utf-8", "replace")
     if kind.startswith("application/json"):
         text = _keystone_message(text)
     return " ".join(_TAGS.sub(" ", text).split())
