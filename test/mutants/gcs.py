@@ -29,14 +29,14 @@ GCS = (
         f"{_GCS}/test_resumable.py",
     ),
     Mutant(
-        "an upload session goes on behind the bytes that the store has kept",
+        "an upload session continues after the bytes that the store has kept",
         "providers/gcs/resumable.py",
         "            pending, kept = pending[found - kept :], found\n",
         '            pending, kept = b"", kept + len(pending)\n',
         f"{_GCS}/test_resumable.py",
     ),
     Mutant(
-        "what is read at Google has the CRC32C that the store tells",
+        "what is read at Google has the CRC32C that the store states",
         "providers/gcs/reads.py",
         "            if not self._left and self._digest.digest() != self._crc32c:\n",
         "            if False:\n",

@@ -4,7 +4,7 @@ Nothing is replaced before all bytes are proved: a small blob is sent with its d
 verifies; the service's CRC64 of each block is compared with that of the bytes sent, before the blocks are
 committed. The CRC64 is that of ``streams.hashing``, its bytes in reverse order, in Base64.
 
-Every block's ID is of this upload and this attempt alone, so no commit can take a block of another writer. A
+Every block has an ID of its own upload and attempt, so no commit can include a block of another writer. A
 commit, or any other write of the blob, discards all blocks that it does not name: an upload that has lost its
 blocks to another writer fails, and is repeated.
 
@@ -185,7 +185,7 @@ def sent_form(crc: Crc64) -> str:
 
 
 def compare_crc64(what: str, found: str | None, expected: str) -> None:
-    """Raise BadDigest if the service has received other bytes, and UnexpectedAnswer if it does not tell."""
+    """Raise BadDigest if the service has received other bytes, and UnexpectedAnswer if it does not say."""
     if found is None:
         raise UnexpectedAnswer(
             f"{what}: no x-ms-content-crc64 in the response; an emulator needs azure_checksum md5"

@@ -62,7 +62,7 @@ class Lister:
         except InvalidRequest as error:
             if isinstance(error, ListingUnusable) or not self._tokens.before(series, start):
                 raise
-            self._tokens.forget(series)  # the service does not take what it sent
+            self._tokens.forget(series)  # the service does not accept its own token
             return self._sought(series, start, max(limit, _FINE))
 
     def _sought(self, series: Series, start: str, size: int) -> Page:

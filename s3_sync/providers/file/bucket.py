@@ -201,10 +201,10 @@ class FileBucket:
         raise NotSupported("a directory has no metadata")
 
     def probe_conditional_writes(self) -> None:
-        """They are always enforced."""
+        """Does nothing: conditions are always enforced."""
 
     def close(self) -> None:
-        """The share is the provider's."""
+        """Does nothing: the share belongs to the provider."""
 
     def _find(self, site: Site, name: str, touch: Touch, settled: bool = True) -> Found:
         """Raises NotFound. ``settled``: compute a digest that is in doubt."""

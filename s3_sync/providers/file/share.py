@@ -1,12 +1,12 @@
 """Is the share mounted, and is it the right one?
 
-The directory ``path`` of the share and each bucket's directory in it have a marker, which setting the share
-up writes and nothing else. It has the share's id, and how names and metadata are written there, so that all
+The directory ``path`` of the share and each bucket's directory in it have a marker, which only setting up
+the share writes. It has the share's id, and how names and metadata are written there, so that all
 nodes do the same. Every operation opens the directories anew, reads both markers, and then works below the
 descriptor of the bucket's directory, without following links. So neither an empty mount point nor another
 share can be taken for an empty bucket, nor can a share that is unmounted in the middle of an operation.
 
-The bucket's directory has, beside the objects, ``%tmp`` (files that are being written), ``%uploads``,
+The bucket's directory has, besides the objects, ``%tmp`` (files that are being written), ``%uploads``,
 ``%locks``, and ``%meta`` if there are no extended attributes.
 """
 

@@ -106,7 +106,7 @@ class GoogleLogin:
                 "the metadata server (no secret is configured, GOOGLE_APPLICATION_CREDENTIALS is not set,"
                 " and gcloud has no credentials)"
             )
-        if not os.path.isabs(path):  # perhaps no path, but something that nobody may see
+        if not os.path.isabs(path):  # it may be a secret instead of a path
             raise CredentialsRefused("the secret is neither JSON nor the absolute path of a file")
         try:
             return _parsed(read_file(path, _MAX_FILE), path), path
@@ -212,7 +212,7 @@ class _Sender:
         return _Reply(response.status, dict(reversed(response.headers.items())), content)
 
     def _check(self, what: str, method: str, status: int, kind: str) -> None:
-        """Raise UnexpectedAnswer for a document that is no service's for tokens."""
+        """Raise UnexpectedAnswer for a document that does not come from a token service."""
         if 300 <= status < 400 or (method == "POST" and "html" in kind and status < 500):
             why = "is a proxy or a portal in between?"
             raise UnexpectedAnswer(f"{what}: {status}, {kind[:60] or 'no type'}; {why}", status=status)

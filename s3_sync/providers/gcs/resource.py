@@ -40,7 +40,7 @@ _NUMBER = re.compile(r"[0-9]{1,19}")
 @dataclass(frozen=True, slots=True)
 class Stored:
     """An object as the API describes it. ``generation`` changes with the bytes, ``metageneration`` with the
-    metadata. ``crc32c``: four bytes; None if it is not told. ``names``: of all custom metadata."""
+    metadata. ``crc32c``: four bytes; None if it is not stated. ``names``: of all custom metadata."""
 
     info: ObjectInfo
     generation: str
