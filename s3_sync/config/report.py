@@ -119,7 +119,15 @@ def _rates(rates: Rates) -> str:
     if rates.closed:
         return "no transfers start"
     each = ((rates.bytes_per_second, "bytes"), (rates.requests_per_second, "requests"))
-    return ", ".join(f"{rate:,g} {what} per second" for rate, what in each if rate is not None) or "no limit"
+    return (
+        ", ".join(f"{_plain(rate)} {what} per second" for rate, what in each if rate is not None)
+        or "no limit"
+    )
+
+
+def _plain(rate: float) -> str:
+    """A rate without an exponent."""
+    return f"{rate:,.0f}" if rate >= 1000 else f"{rate:g}"
 
 
 def _delete_budget(budget: DeleteBudget) -> str:

@@ -199,6 +199,10 @@ class ByteRange:
     def header(self) -> str:
         return f"bytes={self.first}-{'' if self.last is None else self.last}"
 
+    def last_of(self, size: int) -> int:
+        """The last byte of an object of ``size`` bytes that is in the range."""
+        return size - 1 if self.last is None else min(self.last, size - 1)
+
 
 @dataclass(frozen=True, slots=True)
 class GetOptions:

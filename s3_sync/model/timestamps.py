@@ -110,6 +110,14 @@ def parse_http_date(text: str) -> float:
         raise ValueError(f"not an HTTP date: {text[:100]!r}") from error
 
 
+def http_date_or_zero(text: str) -> float:
+    """As parse_http_date; 0.0 for an invalid date."""
+    try:
+        return parse_http_date(text)
+    except ValueError:
+        return 0.0
+
+
 def parse_iso_date(text: str) -> float:
     """Convert a listing's date (``2026-01-02T03:04:05.678900``, with or without ``Z``) to seconds since the
     epoch.
@@ -120,3 +128,11 @@ def parse_iso_date(text: str) -> float:
     if parsed.tzinfo is None:
         parsed = parsed.replace(tzinfo=timezone.utc)
     return parsed.timestamp()
+
+
+def iso_date_or_zero(text: object) -> float:
+    """As parse_iso_date; 0.0 for an invalid date, and for anything else in its place."""
+    try:
+        return parse_iso_date(str(text))
+    except ValueError:
+        return 0.0

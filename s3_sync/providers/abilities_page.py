@@ -1,6 +1,6 @@
 """The table in docs/stores.md of what each provider can: ``python -m s3_sync.providers.abilities_page``.
 
-It is made from the ``features`` and ``limits`` of buckets that nobody connects to.
+It is made from the ``features`` and ``limits`` of buckets, without a connection to any.
 """
 
 from __future__ import annotations
@@ -24,8 +24,15 @@ _LOGIN: Mapping[str, Any] = {
     "identity": "nobody",
     "secret": Secret("nothing"),
 }
-#: further values of the credentials of a kind, without which no provider can be built
-EXAMPLES: Mapping[str, Mapping[str, Any]] = {}
+#: further values of the credentials of a kind, with which it can do all that it ever can
+EXAMPLES: Mapping[str, Mapping[str, Any]] = {
+    "azure": {
+        "secret": None,
+        "azure_login": "managed_identity",
+        "subscription_id": "lab",
+        "resource_group": "lab",
+    }
+}
 
 FEATURES = {
     "multipart": "uploads in parts",
@@ -98,7 +105,7 @@ def _written(value: object) -> str:
     if value == ANY_SIZE:
         return "what it takes"
     if isinstance(value, re.Pattern):
-        return "backslashes, control characters, dots at the end of a step"
+        return "backslashes, control characters, dots before a slash or at the end"
     if callable(value):
         return "as they are" if value is str else "encoded"
     if isinstance(value, ItemLimits):

@@ -30,7 +30,7 @@ from s3_sync.providers.large_objects import LargeObjects, Manifests
 from s3_sync.providers.store_limits import Limits
 from s3_sync.streams.reader import Body
 
-#: more than any limit: of stores that tell themselves what they take, before they take a byte
+#: above any limit: for stores that refuse what is too large before they read a byte
 ANY_SIZE = 2**62
 #: how fast an object is retrieved, the cheapest tier first
 RETRIEVAL_TIERS = ("Bulk", "Standard", "Expedited")

@@ -103,4 +103,4 @@ def _check_name(key: str, limits: Limits) -> None:
         detail = f"the key has {length} {unit}; the store's limit is {limits.max_name}"
         raise ObjectRefused("name_too_long", detail)
     if limits.unsafe_name is not None and limits.unsafe_name.search(key):
-        raise ObjectRefused("name_unsafe", f"the store would make another key of {key!r}")
+        raise ObjectRefused("name_unsafe", f"the store would change the key {key!r}")

@@ -13,7 +13,6 @@ from s3_sync.errors import Archived, InvalidRequest, NotFound, NotSupported
 from s3_sync.model.headers import from_user_metadata, to_user_metadata
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import (
-    ByteRange,
     GetOptions,
     ListedObject,
     ObjectInfo,
@@ -32,16 +31,17 @@ from s3_sync.providers.base import (
     Retrieval,
     WriteOptions,
 )
+from s3_sync.providers.http_errors import NO_SUCH_BUCKET
 from s3_sync.providers.large_objects import LargeObjects, Manifests
 from s3_sync.providers.manifests import StoredManifests
 from s3_sync.providers.memory_object import (
     ARCHIVES,
     MemoryBody,
-    MemoryResult,
     StoredObject,
     condition_failed,
 )
 from s3_sync.providers.memory_upload import MemoryUpload, PendingUpload
+from s3_sync.providers.open_object import OpenObject, resolved
 from s3_sync.providers.roll_up import is_after, roll_up
 from s3_sync.providers.store_limits import Limits
 from s3_sync.streams.hashing import md5_hex
@@ -110,7 +110,7 @@ class MemoryProvider:
         """The content of a bucket. Raises NotFound."""
         with self.lock:
             if name not in self._stores:
-                raise NotFound(f"no bucket {name}", status=404, code="NoSuchBucket")
+                raise NotFound(f"no bucket {name}", status=404, code=NO_SUCH_BUCKET)
             return self._stores[name]
 
 
@@ -144,7 +144,7 @@ class MemoryBucket:
         with self._lock:
             return self._find(name).info(name, self._provider.clock())
 
-    def get_object(self, name: str, options: GetOptions = _WHOLE) -> MemoryResult:
+    def get_object(self, name: str, options: GetOptions = _WHOLE) -> OpenObject:
         with self._lock:
             found = self._find(name)
         if options.if_match is not None and options.if_match != found.etag:
@@ -154,9 +154,9 @@ class MemoryBucket:
         self._check_readable(name, found)
         info, data, byte_range = found.info(name, self._provider.clock()), self._read(found), None
         if options.byte_range is not None:
-            first, last = byte_range = _resolve(options.byte_range, len(data))
+            first, last = byte_range = resolved(options.byte_range, len(data))
             data = data[first : last + 1]
-        return MemoryResult(info, byte_range, MemoryBody(data, lambda: self._check_same(name, found)))
+        return OpenObject(info, byte_range, MemoryBody(data, lambda: self._check_same(name, found)))
 
     def put_object(self, name: str, body: Body, options: PutOptions) -> PutResult:
         self._provider.store(self.name)
@@ -310,10 +310,3 @@ class MemoryBucket:
         stored = self._store.objects.get(self.namer.key(name))
         if (if_match and (stored is None or stored.etag != if_match)) or (if_absent and stored):
             raise condition_failed(412)
-
-
-def _resolve(byte_range: ByteRange, size: int) -> tuple[int, int]:
-    last = size - 1 if byte_range.last is None else min(byte_range.last, size - 1)
-    if byte_range.first > last:
-        raise InvalidRequest(f"no such range in {size} bytes", status=416, code="InvalidRange")
-    return byte_range.first, last

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from s3_sync.errors import PreconditionFailed
 from s3_sync.largeobject.manifest import Segment
 from s3_sync.model.objects import ListedObject, ObjectInfo, ObjectMeta, is_md5
-from s3_sync.streams.reader import Body, BytesBody
+from s3_sync.streams.reader import BytesBody
 
 ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
@@ -78,24 +78,6 @@ class MemoryBody(BytesBody):
     def rewind(self) -> None:
         self._check_same()
         super().rewind()
-
-
-class MemoryResult:
-    """See ``GetResult``."""
-
-    def __init__(self, info: ObjectInfo, byte_range: tuple[int, int] | None, body: BytesBody) -> None:
-        self.info = info
-        self.byte_range = byte_range
-        self.body: Body = body
-
-    def close(self) -> None:
-        self.body.close()
-
-    def __enter__(self) -> MemoryResult:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def condition_failed(status: int) -> PreconditionFailed:

@@ -17,7 +17,7 @@ Touch = Callable[[], None]
 
 
 class Abandoned(BaseException):
-    """Raised in the function of a call that nobody waits for any more."""
+    """Raised in the function of a call that was abandoned."""
 
 
 class RealThreads:
@@ -54,7 +54,7 @@ class RealThreads:
         return call.wait(timeout)
 
     def call_later(self, function: Callable[[], object]) -> None:
-        """Call ``function`` in another thread, while nobody waits for it. Its errors are lost."""
+        """Call ``function`` in another thread, without waiting for it. Its errors are lost."""
         self._queue.put(_Errand(function))
         self._ensure_thread()
 
@@ -95,7 +95,7 @@ class RealThreads:
 
 
 class _Errand:
-    """A call that nobody waits for."""
+    """A call without a caller that waits."""
 
     def __init__(self, function: Callable[[], object]) -> None:
         self._function = function

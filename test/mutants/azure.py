@@ -43,7 +43,7 @@ AZURE = (
         f"{_AZURE}/test_properties.py",
     ),
     Mutant(
-        "Azure: an old token is not used directly behind its page",
+        "Azure: an old token is not used directly after its page",
         "providers/azure/tokens.py",
         "            return token if token and self._clock() - since <= FRESH else None\n",
         "            return token or None\n",

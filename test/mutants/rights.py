@@ -79,7 +79,7 @@ RIGHTS = (
         "test/unit/providers/swift/test_headers.py",
     ),
     Mutant(
-        "a header that is none in HTTP holds back no other metadata of a container",
+        "a header that HTTP cannot carry holds back no other metadata of a container",
         "model/container_metadata.py",
         " and is_field_name(header)",
         "",

@@ -210,7 +210,17 @@ def test_the_old_sample_has_every_key() -> None:
 @pytest.mark.parametrize(
     ("path", "entries", "expected"),
     [
-        (SAMPLE, "mappings", {"credentials.google.secret", "mappings[0].remote_delete_after", "migrations"}),
+        (
+            SAMPLE,
+            "mappings",
+            {
+                # not on this machine
+                "credentials.google.secret",
+                "credentials.nas.path",
+                "mappings[0].remote_delete_after",
+                "migrations",
+            },
+        ),
         # a mapping that moves without merging, and whose copies expire
         (OLD_SAMPLE, "containers", {"containers[2]", "containers[2].remote_delete_after", "migrations"}),
     ],

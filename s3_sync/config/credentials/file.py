@@ -78,7 +78,7 @@ class FileCredentials(Credentials):
 
     @property
     def no_expiry_rules(self) -> str:
-        return "a share has no rules by which files expire; delete old files there by a job of its own"
+        return "a share has no rules by which files expire; delete old files there with a job of your own"
 
     def grant(self, operation: Operation, bucket: str) -> str:
         where = f"{self._path}/{bucket}"
@@ -104,7 +104,7 @@ class FileCredentials(Credentials):
         if not os.path.isabs(self.path or "") or self._path == "/":
             place.problem("path", "must be the absolute path of a directory below /")
         elif not os.path.isdir(self._path):
-            place.warning("path", f"{self._path} is no directory on this machine")
+            place.warning("path", f"{self._path} is not a directory on this machine")
 
     def check_bucket(self, bucket: str) -> str:
         if bucket in (".", "..") or bucket.startswith("%") or "\\" in bucket:

@@ -1,6 +1,6 @@
-"""The blobs of an Azure storage account.
+"""The containers of an Azure storage account as buckets, by the REST API of its blob service.
 
 From outside: ``provider``, through ``providers.registry``.
-Start at ``bucket``; ``transport`` sends the requests that ``auth`` authorizes. Protocol facts are those of
-"Blob service REST API" (learn.microsoft.com/rest/api/storageservices), whose pages the docstrings name.
+Start at ``bucket``; ``transport`` sends the requests, which ``auth`` signs. Docstrings name pages of the
+"Blob service REST API" (learn.microsoft.com/rest/api/storageservices).
 """

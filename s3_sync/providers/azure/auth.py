@@ -15,7 +15,7 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from s3_sync.errors import CredentialsRefused
-from s3_sync.providers.object_reads import Header
+from s3_sync.providers.object_headers import Header
 
 #: headers whose values are signed, in this order
 _STANDARD = (

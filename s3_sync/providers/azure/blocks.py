@@ -4,7 +4,7 @@ Nothing is replaced before all bytes are proved: a small blob is sent with its d
 verifies; the service's CRC64 of each block is compared with that of the bytes sent, before the blocks are
 committed. The CRC64 is that of ``streams.hashing``, its bytes in reverse order, in Base64.
 
-Every block's ID is of this upload and this attempt alone, so no commit can take a block of another writer. A
+Every block has an ID of its own upload and attempt, so no commit can include a block of another writer. A
 commit, or any other write of the blob, discards all blocks that it does not name: an upload that has lost its
 blocks to another writer fails, and is repeated.
 
@@ -23,10 +23,11 @@ from uuid import uuid4
 from xml.sax.saxutils import escape
 
 from s3_sync.errors import BadDigest, InvalidRequest, NotFound, PreconditionFailed, UnexpectedAnswer
-from s3_sync.providers.azure.errors import NO_SUCH_BLOCKS, NO_SUCH_CONTAINER, unexpected
+from s3_sync.providers.azure.errors import NO_SUCH_BLOCKS, unexpected
 from s3_sync.providers.azure.headers import base64_of
 from s3_sync.providers.azure.transport import AzureTransport
-from s3_sync.providers.object_reads import Header, unquoted
+from s3_sync.providers.http_errors import NO_SUCH_BUCKET
+from s3_sync.providers.object_headers import Header, unquoted
 from s3_sync.streams.hashing import Crc64, HashingBody, new_digest
 from s3_sync.streams.reader import Body
 from s3_sync.streams.verifying import ExactBody
@@ -184,7 +185,7 @@ def sent_form(crc: Crc64) -> str:
 
 
 def compare_crc64(what: str, found: str | None, expected: str) -> None:
-    """Raise BadDigest if the service has received other bytes, and UnexpectedAnswer if it does not tell."""
+    """Raise BadDigest if the service has received other bytes, and UnexpectedAnswer if it does not say."""
     if found is None:
         raise UnexpectedAnswer(
             f"{what}: no x-ms-content-crc64 in the response; an emulator needs azure_checksum md5"
@@ -202,6 +203,6 @@ def written_etag(what: str, status: int, etag: str | None) -> str:
 
 def without_blob(error: NotFound, if_match: str | None) -> NotFound | PreconditionFailed:
     """Translate the error for a write with If-Match where there is no blob."""
-    if if_match is None or error.code in (NO_SUCH_CONTAINER, NO_SUCH_BLOCKS):
+    if if_match is None or error.code in (NO_SUCH_BUCKET, NO_SUCH_BLOCKS):
         return error
     return PreconditionFailed(str(error), status=error.status, code=error.code)

@@ -13,7 +13,7 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.azure.blocks import BLOCK, MAX_BLOCKS, MAX_BUFFERED, BlockWriter, Sent, without_blob
-from s3_sync.providers.azure.errors import NO_SUCH_BLOCKS, NO_SUCH_CONTAINER
+from s3_sync.providers.azure.errors import NO_SUCH_BLOCKS
 from s3_sync.providers.azure.headers import (
     ARCHIVE,
     is_large_copy,
@@ -22,7 +22,6 @@ from s3_sync.providers.azure.headers import (
     property_headers,
     swift_etag,
     tier_headers,
-    write_conditions,
 )
 from s3_sync.providers.azure.listing import Lister
 from s3_sync.providers.azure.management import ManagementPolicy
@@ -40,9 +39,11 @@ from s3_sync.providers.base import (
     Retrieval,
     WriteOptions,
 )
+from s3_sync.providers.http_errors import NO_SUCH_BUCKET
 from s3_sync.providers.large_objects import LargeObjects
 from s3_sync.providers.manifests import StoredManifests
-from s3_sync.providers.object_reads import Header, OpenObject
+from s3_sync.providers.object_headers import Header, write_conditions
+from s3_sync.providers.open_object import OpenObject
 from s3_sync.providers.store_limits import GIB, Limits
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import Body
@@ -51,10 +52,10 @@ from s3_sync.streams.verifying import read_exactly
 
 _WHOLE = GetOptions()
 _MAX_PARTS = 10_000
-#: in whichever parts it is sent, its blocks are no more than a blob may have
+#: whatever its parts are, it has no more blocks than a blob may have
 _MAX_BLOB = (MAX_BLOCKS - _MAX_PARTS) * BLOCK
-#: what no name may have, as another name would become of it: URLs have no control characters, the service
-#: makes slashes of backslashes, and drops dots at the end of what is between slashes ("Naming and referencing
+#: what no name may have, because the service would change it: URLs have no control characters, the service
+#: turns backslashes into slashes, and drops dots before a slash and at the end ("Naming and referencing
 #: containers, blobs, and metadata")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\\ufffe\uffff]|\.(?=/|\Z)")
 LIMITS = Limits(
@@ -110,7 +111,7 @@ class AzureBucket:
         return self._transport.clock.offset
 
     def probe_conditional_writes(self) -> None:
-        """Does nothing: the conditions that Azure has are known."""
+        """Does nothing: Azure has both conditions."""
 
     # Objects
 
@@ -144,7 +145,7 @@ class AzureBucket:
         self._properties.replace(name, self.namer.key(name), meta, if_match)
 
     def retrieve_object(self, name: str, days: int, tier: str) -> Retrieval:
-        """What is retrieved stays in an online tier: Azure has no copies for some days."""
+        """A retrieved blob stays in an online tier: Azure has no retrieval for some days only."""
         target = self._write.storage_class if self._write.storage_class != ARCHIVE else ""
         info = self.head_object(name)
         found = self._properties.rehydrate(info, self.namer.key(name), target, tier)
@@ -172,7 +173,7 @@ class AzureBucket:
         key = self._writable(name, meta)
 
         def commit(sent: Sequence[Sent], joined: str | None, if_match: str | None, if_absent: bool) -> str:
-            # of a plain object in parts, only a mark tells the MD5
+            # of a plain object in parts, only a mark holds the MD5
             md5 = joined if "x-static-large-object" in meta.marks else None
             return self._commit(key, meta, sent, md5, if_match, if_absent)
 
@@ -182,7 +183,7 @@ class AzureBucket:
         return AzureUpload(self._blocks, self.limits, name, self.namer.key(name), None, upload_id)
 
     def list_uploads(self, name: str | None = None) -> Iterator[OpenUpload]:
-        """None: there is nothing that could be aborted."""
+        """Yields none: there is nothing that could be aborted."""
         return iter(())
 
     # The container
@@ -191,7 +192,7 @@ class AzureBucket:
         return self._policy.set_rule(self.name, self.namer.key_spaces, days)
 
     def post_container(self, headers: Mapping[str, str]) -> NoReturn:
-        raise NotSupported("metadata of containers in Azure is not that of Swift's")
+        raise NotSupported("metadata of containers is not copied to Azure")
 
     def close(self) -> None:
         """Does nothing: connections belong to the provider."""
@@ -202,7 +203,7 @@ class AzureBucket:
         """The key of an object that is about to be written. Raises InvalidRequest, NotSupported."""
         key = self.namer.key(name)
         if _UNSAFE.search(key):
-            why = f"Azure would make another name of {key!r}"
+            why = f"Azure would change the name {key!r}"
             raise InvalidRequest(why, status=400, code="InvalidResourceName")
         meta_headers(meta)
         return key
@@ -244,7 +245,7 @@ class AzureBucket:
         try:
             return write([*headers, *write_conditions(None, True)])
         except NotFound as error:
-            if error.code == NO_SUCH_CONTAINER:
+            if error.code == NO_SUCH_BUCKET:
                 raise
             why = "the blob in the archive tier is deleted, and its blocks with it"
             raise RemoteUnavailable(f"{error}: {why}", status=error.status, code=error.code) from error
@@ -255,7 +256,7 @@ class AzureBucket:
         try:
             self._transport.request("DELETE", f"/{self.name}/{key}", headers=headers).drain()
         except NotFound as error:
-            if error.code == NO_SUCH_CONTAINER:
+            if error.code == NO_SUCH_BUCKET:
                 raise
             return False
         return True

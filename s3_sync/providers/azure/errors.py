@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from s3_sync.errors import (
-    AccessDenied,
     Archived,
     BadDigest,
     ClockSkewed,
@@ -29,12 +28,10 @@ from s3_sync.errors import (
     UnexpectedAnswer,
 )
 from s3_sync.http.message import Headers
-from s3_sync.http.pool import HttpError, Response
+from s3_sync.http.pool import Response
 from s3_sync.http.retry_after import retry_after_seconds
-from s3_sync.providers.object_reads import shortened
+from s3_sync.providers.http_errors import BY_STATUS, NO_SUCH_BUCKET, first_bytes, shortened
 
-#: ``code`` of a NotFound whose container is missing, as in S3
-NO_SUCH_CONTAINER = "NoSuchBucket"
 NO_SUCH_BLOCKS = "InvalidBlockList"
 _CODES: dict[type[RemoteError], frozenset[str]] = {
     NotFound: frozenset({"BlobNotFound", "ContainerNotFound", "ResourceNotFound"}),
@@ -73,17 +70,6 @@ _CODES: dict[type[RemoteError], frozenset[str]] = {
     NotSupported: frozenset({"UnsupportedHttpVerb", "UnsupportedHeader", "UnsupportedQueryParameter"}),
 }
 _BY_CODE = {code: kind for kind, codes in _CODES.items() for code in codes}
-_BY_STATUS: dict[int, type[RemoteError]] = {
-    304: PreconditionFailed,
-    401: CredentialsRefused,
-    403: AccessDenied,
-    404: NotFound,
-    405: NotSupported,
-    408: RemoteUnavailable,
-    412: PreconditionFailed,
-    429: Throttled,
-    501: NotSupported,
-}
 _REQUEST_ID = "x-ms-request-id"
 #: what AuthenticationFailed says of a request whose x-ms-date is more than 15 minutes off
 _OLD_DATE = re.compile("date header (too old|out of range)|request date header", re.IGNORECASE)
@@ -100,14 +86,14 @@ def refusal(what: str, response: Response, secrets: Sequence[str] = ()) -> Remot
     code = headers.get("x-ms-error-code") or code
     for secret in filter(None, secrets):
         text = text.replace(secret, "***")
-    if status not in _BY_STATUS and status < 400:
+    if status not in BY_STATUS and status < 400:
         place = (headers.get("location") or "an unnamed location")[:_MAX_PLACE]
         return unexpected(what, status, f"redirected to {place}; redirects are not followed: check the URL")
     if status == 404 and not is_from_azure(headers):
         reason = "without a request ID, which does not prove absence; is a proxy or a portal in between?"
         return unexpected(what, status, reason)
     seconds = retry_after_seconds(headers.get("retry-after"))
-    kind = _BY_CODE.get(code) or _BY_STATUS.get(status)
+    kind = _BY_CODE.get(code) or BY_STATUS.get(status)
     if kind is None:
         kind = RemoteUnavailable if status >= 500 else InvalidRequest
     if kind is RemoteUnavailable and (seconds is not None or status == 503):
@@ -117,7 +103,7 @@ def refusal(what: str, response: Response, secrets: Sequence[str] = ()) -> Remot
     words = " ".join(word for word in (str(status), code, text[:_MAX_MESSAGE]) if word)
     message = f"{shortened(what)}: {words}{_request_id(headers)}"
     if code == "ContainerNotFound":
-        code = NO_SUCH_CONTAINER
+        code = NO_SUCH_BUCKET
     return kind(message, status=status, code=code, retry_after=seconds)
 
 
@@ -138,8 +124,8 @@ def _request_id(headers: Headers) -> str:
 def _parse(response: Response) -> tuple[str, str]:
     """The code and the message of an error document, on one line; of another document, two empty texts."""
     try:
-        document = ElementTree.fromstring(response.read_all(_MAX_ERROR))
-    except (HttpError, ElementTree.ParseError, ValueError):
+        document = ElementTree.fromstring(first_bytes(response, _MAX_ERROR))
+    except (ElementTree.ParseError, ValueError):
         return "", ""
     found = {child.tag: " ".join((child.text or "").split()) for child in document}
     message = found.get("Message", "").partition(" RequestId:")[0]

@@ -15,9 +15,9 @@ from s3_sync.errors import NotSupported
 from s3_sync.http.message import Headers
 from s3_sync.model.headers import decode_value, encode_value, from_user_metadata, to_user_metadata
 from s3_sync.model.objects import KIND_MARKS, STORED_HEADERS, ObjectInfo, ObjectMeta, is_md5
-from s3_sync.model.timestamps import parse_http_date
+from s3_sync.model.timestamps import http_date_or_zero
 from s3_sync.providers.azure.names import from_identifier, to_identifier
-from s3_sync.providers.object_reads import Header, unquoted
+from s3_sync.providers.object_headers import Header, decoded_digest, unquoted
 
 META_PREFIX = "x-ms-meta-"
 ARCHIVE = "Archive"
@@ -59,15 +59,6 @@ def tier_headers(tier: str) -> list[Header]:
     return [("x-ms-access-tier", tier)] if tier else []
 
 
-def write_conditions(if_match: str | None, if_absent: bool) -> list[Header]:
-    headers: list[Header] = []
-    if if_match is not None:
-        headers.append(("If-Match", f'"{if_match}"'))
-    if if_absent:
-        headers.append(("If-None-Match", "*"))
-    return headers
-
-
 def swift_etag(meta: ObjectMeta, md5: str | None) -> str | None:
     """The ETag that the object has in Swift, for its Content-MD5; ``md5``: of the bytes, if known."""
     if "x-object-manifest" in meta.marks:  # that of a DLO is made of its segments' MD5s
@@ -95,7 +86,7 @@ def object_info(name: str, headers: Headers, size: int) -> ObjectInfo:
         etag=unquoted(found.get("etag", "")),
         md5=mark if is_md5(mark) else None if is_large else content_md5,
         large_etag=content_md5 if is_large else None,
-        last_modified=_date(found.get("last-modified", "")),
+        last_modified=http_date_or_zero(found.get("last-modified", "")),
         meta=meta,
         storage_class=tier_of(found),
         archived=found.get("x-ms-access-tier") == ARCHIVE,
@@ -140,11 +131,8 @@ def base64_of(data: bytes) -> str:
 
 def hex_of(text: str) -> str | None:
     """The hex form of an MD5 in Base64; None for anything else."""
-    try:
-        data = base64.b64decode(text, validate=True)
-    except ValueError:
-        return None
-    return data.hex() if len(data) == 16 else None
+    digest = decoded_digest(text, 16)
+    return None if digest is None else digest.hex()
 
 
 def query_of(*pairs: tuple[str, str]) -> Sequence[tuple[str, str]]:
@@ -157,10 +145,3 @@ def _sent(value: str) -> str:
     if not value:
         return _NOTHING
     return encode_value(value, always=True) if "  " in value else value
-
-
-def _date(text: str) -> float:
-    try:
-        return parse_http_date(text)
-    except ValueError:
-        return 0.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
-from s3_sync.model.timestamps import parse_http_date
+from s3_sync.model.timestamps import http_date_or_zero
 from s3_sync.providers.azure.headers import hex_of
 from s3_sync.providers.base import BucketEntry
 
@@ -58,7 +58,7 @@ def parse_containers(document: bytes) -> tuple[list[BucketEntry], str]:
     if listed is None:
         raise ValueError("a document without Containers")
     entries = [
-        BucketEntry(_name(element), _date(element.findtext("Properties/Last-Modified") or ""))
+        BucketEntry(_name(element), http_date_or_zero(element.findtext("Properties/Last-Modified") or ""))
         for element in listed.findall("Container")
     ]
     return entries, root.findtext("NextMarker") or ""
@@ -84,7 +84,7 @@ def _blob(element: ElementTree.Element) -> ListedBlob:
         key=_name(element),
         size=int(size),
         etag=hex_of(properties.get("Content-MD5", "")) or properties.get("Etag", "").strip('"'),
-        modified=_date(properties.get("Last-Modified", "")),
+        modified=http_date_or_zero(properties.get("Last-Modified", "")),
         tier="" if inferred else properties.get("AccessTier", ""),
     )
 
@@ -95,10 +95,3 @@ def _name(element: ElementTree.Element) -> str:
     if name is None or not name.text:
         raise ValueError("an entry without a name")
     return unquote(name.text) if name.get("Encoded") == "true" else name.text
-
-
-def _date(text: str) -> float:
-    try:
-        return parse_http_date(text)
-    except ValueError:
-        return 0.0

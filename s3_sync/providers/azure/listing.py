@@ -19,7 +19,7 @@ from s3_sync.providers.azure.list_parser import ListedBlob, Page, parse_blobs, p
 from s3_sync.providers.azure.tokens import Series, Tokens
 from s3_sync.providers.azure.transport import AzureTransport
 from s3_sync.providers.base import BucketEntry, ListPage, ListQuery
-from s3_sync.providers.object_reads import translated
+from s3_sync.providers.http_errors import translated
 from s3_sync.providers.store_limits import MIB
 
 #: entries of a page: the service's limit, and how many are listed at least to find a name
@@ -62,7 +62,7 @@ class Lister:
         except InvalidRequest as error:
             if isinstance(error, ListingUnusable) or not self._tokens.before(series, start):
                 raise
-            self._tokens.forget(series)  # the service does not take what it sent
+            self._tokens.forget(series)  # the service does not accept its own token
             return self._sought(series, start, max(limit, _FINE))
 
     def _sought(self, series: Series, start: str, size: int) -> Page:

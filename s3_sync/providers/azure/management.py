@@ -3,8 +3,8 @@
 Source: "Storage resource provider REST API: Management Policies"; "Configure a lifecycle management policy".
 A policy can only be written as a whole, and unconditionally: a change by another client between our read and
 our write, some milliseconds, is lost. So it is written only if something has to change, and all other rules
-are written back as they were. Ours are recognised by their names. Neither an account key nor a SAS is good
-for this: it takes an identity, at the Resource Manager.
+are written back as they were. Ours are recognised by their names. That takes an
+identity, at the Resource Manager: neither an account key nor a SAS permits it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from s3_sync.http.network import Network, Url
 from s3_sync.http.pool import ConnectionPool, HttpError, Response
 from s3_sync.http.retry_after import retry_after_seconds
 from s3_sync.providers.azure.identity import TokenCache, token_cache
-from s3_sync.providers.object_reads import translated
+from s3_sync.providers.http_errors import translated
 from s3_sync.streams.small_files import parse_json
 
 _API = "2023-01-01"

@@ -12,12 +12,11 @@ from s3_sync.providers.azure.headers import (
     hex_of,
     meta_headers,
     property_headers,
-    write_conditions,
 )
 from s3_sync.providers.azure.reads import Reader
 from s3_sync.providers.azure.transport import AzureTransport
 from s3_sync.providers.base import Retrieval
-from s3_sync.providers.object_reads import Header, unquoted
+from s3_sync.providers.object_headers import Header, unquoted, write_conditions
 
 #: the fastest retrieval
 _EXPEDITED = "Expedited"

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from functools import partial
 
-from s3_sync.errors import PreconditionFailed
 from s3_sync.http.message import Headers
 from s3_sync.http.pool import Response
 from s3_sync.model.objects import GetOptions, ObjectInfo
 from s3_sync.providers.azure.headers import object_info
 from s3_sync.providers.azure.transport import AzureTransport
-from s3_sync.providers.object_reads import (
+from s3_sync.providers.object_headers import (
     Extent,
-    OpenBody,
-    OpenObject,
     check_object,
-    condition_headers,
     content_length,
+    get_headers,
     read_extent,
-    unquoted,
+    same_version,
 )
+from s3_sync.providers.open_object import OpenBody, OpenObject
 
 
 class Reader:
@@ -51,7 +49,7 @@ class Reader:
 
     def _open(self, path: str, options: GetOptions) -> tuple[Response, Extent]:
         what = f"GET {path}"
-        response = self._transport.request("GET", path, headers=condition_headers(options))
+        response = self._transport.request("GET", path, headers=get_headers(options))
         try:
             check_object(what, response)
             return response, read_extent(what, response, options.byte_range)
@@ -60,8 +58,4 @@ class Reader:
             raise
 
     def _reopen(self, path: str, options: GetOptions, extent: Extent) -> Response:
-        response, found = self._open(path, options)
-        if unquoted(response.headers.get("etag", "") or "") != options.if_match or found != extent:
-            response.close()
-            raise PreconditionFailed(f"{path} was replaced", status=412)
-        return response
+        return same_version(path, self._open(path, options), options, extent)

@@ -8,8 +8,8 @@ from bisect import bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Callable
 
-#: seconds for which a token is used to go on behind the page that it came with. A client that adds a name
-#: just there, and goes on later, must find it
+#: seconds for which a token is used to continue after the page that it came with. A client that adds a name
+#: just there, and continues later, must find it
 FRESH = 60.0
 #: listings, by container, prefix and delimiter, and tokens of each that are remembered
 MAX_LISTINGS, MAX_TOKENS = 64, 10_000
@@ -20,8 +20,8 @@ Series = tuple[str, str, str]
 class Tokens:
     """The tokens of one account. Thread-safe.
 
-    A token stands for a position, between the last name of its page and the first of the next, as that was at
-    the time. Once the next page was seen to begin with ``first``, the token leads correctly to any name that
+    A token stands for a position between the last name of its page and the first of the next, as they were at
+    that time. Once the next page was seen to begin with ``first``, the token leads correctly to any name that
     is not before ``first``, however old it is; names that were added in between are smaller.
 
     Memory: at most MAX_LISTINGS * MAX_TOKENS names and tokens, some 200 bytes each; a million names in pages
@@ -62,13 +62,13 @@ class Tokens:
                     listing.next.pop(next(iter(listing.next)))
 
     def forget(self, series: Series) -> None:
-        """The service does not take the tokens any more."""
+        """Forget the tokens of a listing, which the service no longer accepts."""
         with self._lock:
             self._listings.pop(series, None)
 
     def _of(self, series: Series) -> _Listing:
         listing = self._listings.pop(series, None) or _Listing()
-        self._listings[series] = listing  # the last one used is the last one forgotten
+        self._listings[series] = listing  # the one used last is forgotten last
         if len(self._listings) > MAX_LISTINGS:
             self._listings.popitem(last=False)
         return listing

@@ -23,7 +23,8 @@ from s3_sync.providers.azure.auth import (
 from s3_sync.providers.azure.errors import is_from_azure, refusal, unexpected
 from s3_sync.providers.azure.identity import token_cache
 from s3_sync.providers.clock_skew import StoreClock
-from s3_sync.providers.object_reads import Header, translated
+from s3_sync.providers.http_errors import translated
+from s3_sync.providers.object_headers import Header
 from s3_sync.streams.reader import Body
 from s3_sync.streams.restartable import RestartableBody
 

@@ -1,5 +1,6 @@
-"""A directory on a mounted share as a store.
+"""Directories on a mounted share as buckets, their files as objects.
 
-From outside: ``provider`` only. Start at ``share`` (is it mounted?), ``names`` (keys and paths), ``record``
-(what is known of a file), ``site`` (one bucket's directory while an operation uses it).
+From outside: ``provider``, through ``providers.registry``.
+Start at ``share`` (is it mounted?), then ``site`` (a bucket's directory during one operation), ``names``
+(keys and paths) and ``record`` (what is known of a file).
 """

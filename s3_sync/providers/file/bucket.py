@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
-from s3_sync.errors import BadDigest, InvalidRequest, NotSupported
+from s3_sync.errors import BadDigest, NotSupported
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import (
     ByteRange,
@@ -30,7 +30,6 @@ from s3_sync.providers.file.errors import condition_failed, no_object
 from s3_sync.providers.file.files import (
     Condition,
     FileBody,
-    FileResult,
     blocks,
     check_condition,
     describe,
@@ -45,6 +44,7 @@ from s3_sync.providers.file.uploads import FileUpload, Uploads
 from s3_sync.providers.file.walk import list_page
 from s3_sync.providers.large_objects import LargeObjects, Manifests
 from s3_sync.providers.manifests import StoredManifests
+from s3_sync.providers.open_object import OpenObject, resolved
 from s3_sync.providers.store_limits import ItemLimits, Limits
 from s3_sync.runtime.real_threads import Touch
 from s3_sync.streams.reader import Body
@@ -95,7 +95,7 @@ class FileBucket:
 
         return self._share.call(f"HEAD {self.name}/{name}", head)
 
-    def get_object(self, name: str, options: GetOptions = _WHOLE) -> FileResult:
+    def get_object(self, name: str, options: GetOptions = _WHOLE) -> OpenObject:
         def begin(touch: Touch) -> Found:
             with Site.of(self._share, self.name) as site:
                 found = self._find(site, name, touch)
@@ -113,7 +113,7 @@ class FileBucket:
         found = self._share.call(f"GET {self.name}/{name}", begin)
         span = _span(options.byte_range, found.status.st_size)
         body = FileBody(self._share, self.name, self.namer.key(name), found, span)
-        return FileResult(describe(name, found), None if options.byte_range is None else span, body)
+        return OpenObject(describe(name, found), None if options.byte_range is None else span, body)
 
     def put_object(self, name: str, body: Body, options: PutOptions) -> PutResult:
         if options.meta.link is not None:
@@ -201,10 +201,10 @@ class FileBucket:
         raise NotSupported("a directory has no metadata")
 
     def probe_conditional_writes(self) -> None:
-        """They are always enforced."""
+        """Does nothing: conditions are always enforced."""
 
     def close(self) -> None:
-        """The share is the provider's."""
+        """Does nothing: the share belongs to the provider."""
 
     def _find(self, site: Site, name: str, touch: Touch, settled: bool = True) -> Found:
         """Raises NotFound. ``settled``: compute a digest that is in doubt."""
@@ -223,9 +223,4 @@ class FileBucket:
 
 def _span(byte_range: ByteRange | None, size: int) -> tuple[int, int]:
     """First and last byte; the last one is before the first if there are none. Raises InvalidRequest."""
-    if byte_range is None:
-        return 0, size - 1
-    last = size - 1 if byte_range.last is None else min(byte_range.last, size - 1)
-    if byte_range.first > last:
-        raise InvalidRequest(f"no such range in {size} bytes", status=416, code="InvalidRange")
-    return byte_range.first, last
+    return (0, size - 1) if byte_range is None else resolved(byte_range, size)

@@ -12,7 +12,7 @@ DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 CREATING = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_SMALL = 1024 * 1024
-#: of fsync for a directory, by shares that do not have it: the server then writes at once
+#: errors of fsync at shares that do not support it for a directory: the server then writes at once
 _NO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.ENOSYS})
 
 
@@ -66,7 +66,7 @@ def read_small(parent: int, name: str) -> bytes:
 
 
 def write_small(parent: int, name: str, content: bytes) -> int:
-    """Make a file, which must not exist, and return its descriptor."""
+    """Create a file, which must not exist, and return its descriptor."""
     descriptor = os.open(name, CREATING, 0o666, dir_fd=parent)
     try:
         write_all(descriptor, content)

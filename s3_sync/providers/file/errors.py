@@ -1,4 +1,4 @@
-"""Translates what the operating system says into the errors of the project."""
+"""Translates errors of the operating system into ``s3_sync.errors``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from s3_sync.errors import (
     RemoteError,
     RemoteUnavailable,
 )
+from s3_sync.providers.http_errors import NO_SUCH_BUCKET
 
 _DENIED = frozenset({errno.EACCES, errno.EPERM})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -24,8 +25,8 @@ _REFUSED = frozenset({errno.ENAMETOOLONG, errno.EFBIG, errno.EXDEV, errno.ELOOP,
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Raise RemoteError for any OSError. None of them is NotFound: that something is missing is said by who
-    knows that the share is mounted, and what it is."""
+    """Translate any OSError. None becomes NotFound: only a caller that knows that the share is mounted can
+    tell that an object or a bucket is missing."""
     try:
         yield
     except OSError as error:
@@ -42,8 +43,7 @@ def _translate(error: OSError, what: str) -> RemoteError:
         return QuotaExceeded(message, code=code)
     if number in _REFUSED:
         return InvalidRequest(message, code=code)
-    # EIO, ESTALE, ENOTCONN, EROFS, ENOENT of what must be there, a time-out: the share is not what it should
-    # be
+    # the share is not usable: EIO, ESTALE, ENOTCONN, EROFS, a time-out, ENOENT of what must be there
     return RemoteUnavailable(message, code=code)
 
 
@@ -52,7 +52,7 @@ def no_object(name: str) -> NotFound:
 
 
 def no_bucket(name: str) -> NotFound:
-    return NotFound(f"no directory {name} on the share", status=404, code="NoSuchBucket")
+    return NotFound(f"no directory {name} on the share", status=404, code=NO_SUCH_BUCKET)
 
 
 def condition_failed(status: int = 412) -> PreconditionFailed:

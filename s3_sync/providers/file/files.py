@@ -23,9 +23,9 @@ from s3_sync.streams.reader import CHUNK, Body
 
 #: bytes that are written or read at a time
 BLOCK = 1024 * 1024
-#: age in seconds of a file that nobody writes to any more
+#: age in seconds from which a temporary file counts as abandoned
 LEFT_AFTER = 86400.0
-#: of an upload that gets no parts any more
+#: the same for an upload, since its last part
 UPLOAD_LEFT_AFTER = 7 * 86400.0
 _ATTEMPTS = 20
 
@@ -98,7 +98,7 @@ class Draft:
                 with self.site.lock(path, touch):
                     self._place(key, path, meta, parent, condition)
                     return str(self.digest.hexdigest())
-            except FileNotFoundError:  # somebody has deleted the last object there, and the directory with it
+            except FileNotFoundError:  # the last object there was deleted, and the directory with it
                 if attempt == _ATTEMPTS - 1:
                     raise
             finally:
@@ -141,7 +141,7 @@ class Draft:
             self.site.close()
 
     def close(self) -> None:
-        """For a call that nobody waits for any more."""
+        """Discard the result of a call that was abandoned."""
         self.discard()
 
 
@@ -161,9 +161,8 @@ def draft_of(share: Share, bucket: str, what: str, first: bytes = b"") -> Iterat
     try:
         yield draft
     except Exception as error:
-        if isinstance(
-            error, RemoteUnavailable
-        ):  # it may hang: who waits for an answer has waited long enough
+        if isinstance(error, RemoteUnavailable):
+            # the share may hang, and the caller has waited long enough
             share.call_later(draft.discard)
         else:
             share.call(what, lambda touch: draft.discard())
@@ -198,8 +197,8 @@ def check_condition(found: Found | None, condition: Condition) -> None:
 
 
 def etag_of(found: Found) -> str:
-    """The MD5 of the bytes where it is known, else something that no MD5 looks like, and no multipart
-    ETag."""
+    """The MD5 of the bytes where it is known, else something that looks neither like an MD5 nor like a
+    multipart ETag."""
     if found.record is not None:
         return found.record.md5
     return f"changed.{found.status.st_mtime_ns:x}.{found.status.st_size:x}"
@@ -207,7 +206,7 @@ def etag_of(found: Found) -> str:
 
 def settle(site: Site, key: str, found: Found, touch: Touch) -> Found:
     """If the file has other times than in its record and the same size, the bytes decide: perhaps they were
-    only copied back. The record that is true is written, where that is permitted."""
+    only copied back. The right record is written, where that is permitted."""
     if found.record is not None:
         return found
     same_size = [record for record in found.records if record.size == found.status.st_size]
@@ -231,8 +230,8 @@ def settle(site: Site, key: str, found: Found, touch: Touch) -> Found:
 
 
 def describe(name: str, found: Found) -> ObjectInfo:
-    """What HEAD says. Of a file that is not as it was written only the size is known: neither digest nor
-    metadata are about these bytes."""
+    """The answer to a HEAD. Of a file that was changed since only the size is known: digest and metadata of
+    its record belong to other bytes."""
     record, size = found.record, found.status.st_size
     if record is None:
         return ObjectInfo(name, size, etag_of(found), None, found.status.st_mtime, meta=ObjectMeta())
@@ -296,21 +295,3 @@ class FileBody:
         found, self._found = self._found, None
         if found is not None:
             found.close()
-
-
-class FileResult:
-    """See ``GetResult``."""
-
-    def __init__(self, info: ObjectInfo, byte_range: tuple[int, int] | None, body: FileBody) -> None:
-        self.info = info
-        self.byte_range = byte_range
-        self.body: Body = body
-
-    def close(self) -> None:
-        self.body.close()
-
-    def __enter__(self) -> FileResult:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

@@ -1,7 +1,7 @@
 """What is known of a file: the object's digest and metadata.
 
 A record also has the size and the time of the file that it is about, and a digest of the object's key. One
-that does not fit the file says nothing: somebody else has changed the file, or copied it.
+that does not fit the file counts for nothing: somebody else has changed the file, or copied it.
 
 *Extended attributes* go with their file, so bytes and metadata change in one step. *Sidecars* are files below
 ``%meta`` with up to four records, the newest first. The record of a new file is added before the file itself
@@ -88,7 +88,7 @@ class AttributeRecords:
         os.setxattr(descriptor, ATTRIBUTE, _dump(record.to_json()))
 
     def remove(self, path: Sequence[str]) -> None:
-        """They have gone with the file."""
+        """Does nothing: the attributes have gone with the file."""
 
 
 class SidecarRecords:

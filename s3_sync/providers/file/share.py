@@ -1,12 +1,12 @@
 """Is the share mounted, and is it the right one?
 
-The directory ``path`` of the share and each bucket's directory in it have a marker, which setting the share
-up writes and nothing else. It has the share's id, and how names and metadata are written there, so that all
+The directory ``path`` of the share and each bucket's directory in it have a marker, which only setting up
+the share writes. It has the share's id, and how names and metadata are written there, so that all
 nodes do the same. Every operation opens the directories anew, reads both markers, and then works below the
 descriptor of the bucket's directory, without following links. So neither an empty mount point nor another
 share can be taken for an empty bucket, nor can a share that is unmounted in the middle of an operation.
 
-The bucket's directory has, beside the objects, ``%tmp`` (files that are being written), ``%uploads``,
+The bucket's directory has, besides the objects, ``%tmp`` (files that are being written), ``%uploads``,
 ``%locks``, and ``%meta`` if there are no extended attributes.
 """
 
@@ -83,8 +83,8 @@ class Marker:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The directory of a bucket whose share was found to be mounted. ``descriptor`` is closed by who opened
-    it."""
+    """The directory of a bucket whose share was found to be mounted. Whoever opens it closes
+    ``descriptor``."""
 
     bucket: str
     descriptor: int
@@ -114,12 +114,11 @@ class Share:
             return self._threads.call(function, self.timeout)
 
     def call_later(self, function: Callable[[], object]) -> None:
-        """Call ``function``, which puts something away, while nobody waits for it."""
+        """Call ``function``, which cleans something up, without waiting for it."""
         self._threads.call_later(function)
 
     def is_sweep_due(self, bucket: str) -> bool:
-        """Whether leftovers of a bucket have not been looked for since a day. Then it is the caller's
-        turn."""
+        """Whether the last sweep of a bucket was a day ago or more. If so, the caller must do one now."""
         now = time.monotonic()
         if now - self._swept.get(bucket, -_SWEEP_INTERVAL) < _SWEEP_INTERVAL:
             return False
@@ -129,7 +128,7 @@ class Share:
     def close(self) -> None:
         self._threads.close()
 
-    # The rest is called in those threads.
+    # The methods below are called in those threads.
 
     @contextmanager
     def root(self) -> Iterator[tuple[int, Marker]]:
@@ -231,7 +230,7 @@ class Share:
                     ):
                         found.append((name, os.stat(MARKER, dir_fd=descriptor).st_mtime))
                 except NotFound:
-                    continue  # a directory of somebody else
+                    continue  # a foreign directory
                 finally:
                     os.close(descriptor)
         return found
@@ -240,7 +239,7 @@ class Share:
         """Raises RemoteUnavailable, and NotFound for a missing marker where it may be new."""
         marker = self._read_marker(root, self.path, may_be_new)
         if marker.of_bucket:
-            raise self._outage(f"{self.path} is a directory of a share, and no share")
+            raise self._outage(f"{self.path} is the directory of a bucket, not a share")
         status = os.fstat(root)
         if self._confirmed == (marker, status.st_dev, status.st_ino):
             return marker
@@ -259,7 +258,7 @@ class Share:
             )
         if not marker.portable and is_there(root, MARKER.upper()):
             raise self._outage(
-                f"{self.path} is mounted so that capital and small letters are the same in names"
+                f"{self.path} is mounted so that names do not distinguish capital and small letters"
             )
 
     def _read_marker(self, descriptor: int, where: str, may_be_new: bool = False) -> Marker:
@@ -312,7 +311,7 @@ def _attribute(root: int) -> bytes | None:
 
 
 def _probe(root: int) -> Marker:
-    """Find out what the share can do, with files that are removed again."""
+    """Find out what the share supports, with files that are removed again."""
     name = f"%probe-{uuid4().hex}"
     os.mkdir(name, dir_fd=root)
     try:
@@ -340,7 +339,7 @@ def _keeps_attributes(directory: int) -> bool:
 
 
 def _keeps_names(directory: int) -> bool:
-    """Whether names that some share changes, or takes for one, are kept as they are."""
+    """Whether the share keeps names that others change, or do not tell apart."""
     names = {
         "case",
         "CASE",

@@ -54,7 +54,7 @@ class Found:
 
     @property
     def record(self) -> Record | None:
-        """None if the file is not as it was written."""
+        """None if the file was changed since it was written."""
         return next((record for record in self.records if record.is_about(self.status)), None)
 
     @property
@@ -93,7 +93,7 @@ class Site:
         return path_of(key, self.marker.portable)
 
     def sync(self, found: Found) -> None:
-        """Make the record of a file durable; a sidecar is."""
+        """Make the record of a file durable, unless it is in a sidecar, which is durable already."""
         if not self.marker.sidecars:
             os.fsync(found.descriptor)
 
@@ -191,7 +191,7 @@ class Site:
             os.close(directory)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            touch()  # perhaps nobody waits any more
+            touch()  # ends the call if it was abandoned
             yield
         finally:
             os.close(descriptor)

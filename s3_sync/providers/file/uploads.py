@@ -1,6 +1,6 @@
 """Multipart uploads: parts are files in a directory of their own, which are joined in the end.
 
-    %uploads/<id>/about.json            key, metadata, time of its begin
+    %uploads/<id>/about.json            key, metadata, when it began
     %uploads/<id>/<number>.<md5>.<size>
 
 Joining reads every part, so its digest is checked once more, and the MD5 of the whole object is known.

@@ -204,7 +204,7 @@ def list_page(site: Site, namer: KeyNamer, query: ListQuery, touch: Touch) -> Li
 
 
 def _listed(walk: Walk, child: _Child, name: str) -> ListedObject | None:
-    """A digest is shown only of a file that is as it was written."""
+    """A digest is shown only of a file that is unchanged since it was written."""
     found = walk.open(child)
     if found is None:
         return None

@@ -1,4 +1,5 @@
 """Google Cloud Storage through its JSON API, over our own connections; google-auth issues the tokens.
 
-From outside: ``provider``, which ``config.credentials.kinds`` names. Start at ``bucket``.
+From outside: ``provider``, through ``providers.registry``.
+Start at ``bucket``; ``resource`` is an object's description in JSON, and ``resumable`` an upload session.
 """

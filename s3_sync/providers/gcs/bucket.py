@@ -19,11 +19,12 @@ from s3_sync.providers.base import (
 )
 from s3_sync.providers.gcs.lifecycle import set_expiry_rule
 from s3_sync.providers.gcs.listing import Lister
-from s3_sync.providers.gcs.reads import OpenObject, Reader
+from s3_sync.providers.gcs.reads import Reader
 from s3_sync.providers.gcs.transport import GcsTransport
 from s3_sync.providers.gcs.writes import Writer
 from s3_sync.providers.large_objects import LargeObjects
 from s3_sync.providers.manifests import StoredManifests
+from s3_sync.providers.open_object import OpenObject
 from s3_sync.providers.store_limits import GIB, Limits
 from s3_sync.streams.reader import Body
 

@@ -8,19 +8,13 @@ ours.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from s3_sync import __version__
 from s3_sync.errors import (
     AccessDenied,
     BadDigest,
-    CredentialsRefused,
     InvalidRequest,
-    NotFound,
-    NotSupported,
     ObjectLocked,
-    PreconditionFailed,
     QuotaExceeded,
     RemoteError,
     RemoteUnavailable,
@@ -28,13 +22,12 @@ from s3_sync.errors import (
     UnexpectedAnswer,
 )
 from s3_sync.http.message import Headers
-from s3_sync.http.pool import HttpError, Response
+from s3_sync.http.pool import Response
 from s3_sync.http.retry_after import retry_after_seconds
+from s3_sync.providers.http_errors import BY_STATUS, NO_SUCH_BUCKET, first_bytes, shortened
 from s3_sync.streams.small_files import parse_json
 
 USER_AGENT = f"swift-s3-sync/{__version__}"
-#: ``code`` of a NotFound whose bucket is missing, as in S3
-NO_SUCH_BUCKET = "NoSuchBucket"
 _BY_REASON: dict[str, type[RemoteError]] = {
     # a 429 or a 403
     "rateLimitExceeded": Throttled,
@@ -45,30 +38,10 @@ _BY_REASON: dict[str, type[RemoteError]] = {
     "objectUnderActiveHold": ObjectLocked,
     "backendError": RemoteUnavailable,
 }
-_BY_STATUS: dict[int, type[RemoteError]] = {
-    304: PreconditionFailed,
-    401: CredentialsRefused,
-    403: AccessDenied,
-    404: NotFound,
-    405: NotSupported,
-    408: RemoteUnavailable,
-    412: PreconditionFailed,
-    429: Throttled,
-    501: NotSupported,
-}
 _LOCKED = re.compile("retention policy|retention period|active (temporary|event-based) hold", re.IGNORECASE)
 _WRONG_DIGEST = re.compile(r"Provided (MD5|CRC32C)\b.*match", re.IGNORECASE | re.DOTALL)
-_MAX_ERROR = 64 * 1024
-_MAX_MESSAGE, _MAX_WHAT = 300, 150
-
-
-@contextmanager
-def translated(what: str) -> Iterator[None]:
-    """Translate network errors into errors whose message begins with ``what``."""
-    try:
-        yield
-    except HttpError as error:
-        raise RemoteUnavailable(f"{shortened(what)}: {str(error)[:_MAX_MESSAGE]}") from error
+#: maximum bytes read of the body of an error, and characters quoted of it
+_MAX_ERROR, _MAX_MESSAGE = 64 * 1024, 300
 
 
 def refusal(what: str, response: Response, secret: str = "") -> RemoteError:
@@ -99,12 +72,8 @@ def unexpected(what: str, response: Response, why: str) -> UnexpectedAnswer:
     return UnexpectedAnswer(text, status=response.status)
 
 
-def shortened(what: str) -> str:
-    return what if len(what) <= _MAX_WHAT else f"{what[:_MAX_WHAT]}..."
-
-
 def _kind(status: int, reason: str, message: str) -> type[RemoteError]:
-    kind = _BY_REASON.get(reason) or _BY_STATUS.get(status)
+    kind = _BY_REASON.get(reason) or BY_STATUS.get(status)
     if kind is None:
         kind = RemoteUnavailable if status >= 500 else InvalidRequest
     if kind is AccessDenied and _LOCKED.search(message):
@@ -122,17 +91,12 @@ def _code(status: int, reason: str, message: str) -> str:
 
 def _read(response: Response) -> tuple[str, str]:
     """Reason and message of an error document; two empty strings for anything else."""
-    pieces: list[bytes] = []
-    left = _MAX_ERROR
     try:
-        while left > 0 and (piece := response.read(left)):
-            pieces.append(piece)
-            left -= len(piece)
-        error = parse_json(b"".join(pieces))["error"]
+        error = parse_json(first_bytes(response, _MAX_ERROR))["error"]
         message = " ".join(str(error["message"]).split())
         details = error.get("errors") or [{}]
         return str(details[0].get("reason", "")), message
-    except (HttpError, ValueError, KeyError, TypeError, IndexError, AttributeError):
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
         return "", ""
 
 

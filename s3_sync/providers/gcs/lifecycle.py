@@ -1,7 +1,7 @@
 """Our rule in a bucket's lifecycle configuration, beside other people's rules.
 
 Source: Cloud Storage documentation, "Object Lifecycle Management". Rules have no IDs, and one that looks like
-ours may be somebody else's: ours has a condition of its own, a date that every object was created before.
+ours may be somebody else's: ours has a distinctive condition, a date before which every object was created.
 Rules can only be written as a whole: the rest is written back as it was read, and only if nobody has changed
 the bucket in between (``ifMetagenerationMatch``).
 """

@@ -12,7 +12,7 @@ from typing import Any
 
 from s3_sync.errors import ListingUnusable, UnexpectedAnswer
 from s3_sync.model.keys import KeyNamer
-from s3_sync.model.timestamps import parse_iso_date
+from s3_sync.model.timestamps import iso_date_or_zero
 from s3_sync.providers.base import BucketEntry, ListPage, ListQuery
 from s3_sync.providers.gcs.resource import LISTED_FIELDS, read_listed
 from s3_sync.providers.gcs.transport import GcsTransport, bucket_path
@@ -49,7 +49,7 @@ class Lister:
                 return self._page(visible, None if is_end else last)
             if not token:
                 return ListPage(())
-            # the page has nothing, or only the key that equals the prefix: no name to go on from
+            # the page has nothing, or only the key that equals the prefix: no name to continue from
             asked = {**asked, "pageToken": str(token)}
 
     def _parameters(self, query: ListQuery, start: str) -> dict[str, str]:
@@ -131,7 +131,7 @@ def list_buckets(transport: GcsTransport, project: str) -> list[BucketEntry]:
         for item in document.get("items") or []:
             if not isinstance(item, dict) or not is_text(name := item.get("name")):
                 raise UnexpectedAnswer(f"{what}: a bucket without a name", status=200)
-            found.append(BucketEntry(name, _date(item.get("timeCreated"))))
+            found.append(BucketEntry(name, iso_date_or_zero(item.get("timeCreated"))))
         if not (token := document.get("nextPageToken")):
             return sorted(found, key=lambda entry: entry.name)
         asked = {**asked, "pageToken": str(token)}
@@ -142,10 +142,3 @@ def _behind(group: str) -> str:
     kept = group.rstrip(chr(_LAST_CHARACTER))
     following = ord(kept[-1]) + 1
     return kept[:-1] + chr(0xE000 if following == 0xD800 else following)
-
-
-def _date(text: object) -> float:
-    try:
-        return parse_iso_date(str(text))
-    except ValueError:
-        return 0.0

@@ -38,7 +38,7 @@ SCOPES = ("https://www.googleapis.com/auth/devstorage.full_control",)
 _MAX_FILE = 64 * 1024
 _MAX_REPLY = 1024 * 1024
 _MAX_MESSAGE = 300
-#: where a machine of Google's tells about itself; never behind a proxy
+#: the metadata server of a machine at Google; never reached through a proxy
 _METADATA_HOSTS = frozenset({"metadata.google.internal", "169.254.169.254"})
 #: a signed token: an answer may quote the one that it refuses
 _SIGNED = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*")
@@ -106,7 +106,7 @@ class GoogleLogin:
                 "the metadata server (no secret is configured, GOOGLE_APPLICATION_CREDENTIALS is not set,"
                 " and gcloud has no credentials)"
             )
-        if not os.path.isabs(path):  # perhaps no path, but something that nobody may see
+        if not os.path.isabs(path):  # it may be a secret instead of a path
             raise CredentialsRefused("the secret is neither JSON nor the absolute path of a file")
         try:
             return _parsed(read_file(path, _MAX_FILE), path), path
@@ -148,7 +148,7 @@ def _built(found: dict[str, Any] | None) -> Any:
 
 
 def _life(expiry: datetime | None) -> float:
-    """Seconds from now to the expiry, which the library tells in UTC without saying so."""
+    """Seconds from now to the expiry, which the library states in UTC, without a time zone."""
     if expiry is None:
         return math.inf
     return expiry.replace(tzinfo=timezone.utc).timestamp() - time.time()
@@ -212,7 +212,7 @@ class _Sender:
         return _Reply(response.status, dict(reversed(response.headers.items())), content)
 
     def _check(self, what: str, method: str, status: int, kind: str) -> None:
-        """Raise UnexpectedAnswer for a document that is no service's for tokens."""
+        """Raise UnexpectedAnswer for a document that does not come from a token service."""
         if 300 <= status < 400 or (method == "POST" and "html" in kind and status < 500):
             why = "is a proxy or a portal in between?"
             raise UnexpectedAnswer(f"{what}: {status}, {kind[:60] or 'no type'}; {why}", status=status)

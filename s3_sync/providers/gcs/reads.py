@@ -8,29 +8,26 @@ keeps the store from unpacking what it has with ``Content-Encoding: gzip`` (Clou
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from functools import partial
 
 from s3_sync.errors import (
     BadDigest,
-    InvalidRequest,
     PreconditionFailed,
     RemoteError,
     RemoteUnavailable,
     UnexpectedAnswer,
 )
 from s3_sync.http.pool import Response
-from s3_sync.model.objects import ByteRange, GetOptions
-from s3_sync.providers.gcs.errors import translated, unexpected
+from s3_sync.model.objects import GetOptions
+from s3_sync.providers.gcs.errors import unexpected
 from s3_sync.providers.gcs.resource import FIELDS, Stored, read_resource
 from s3_sync.providers.gcs.transport import GcsTransport, object_path
+from s3_sync.providers.object_headers import parse_content_range
+from s3_sync.providers.open_object import OpenBody, OpenObject, resolved
 from s3_sync.streams.hashing import new_digest
-from s3_sync.streams.reader import CHUNK, Body
 
 #: descriptions that are read for one download: the object may be replaced in between
 _ATTEMPTS = 3
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 
 
 class Reader:
@@ -50,9 +47,10 @@ class Reader:
         for attempts_left in range(_ATTEMPTS - 1, -1, -1):
             stored = self.head(name, key)
             _check_conditions(stored, options)
-            wanted = _resolved(stored, options.byte_range)
+            requested = options.byte_range
+            wanted = None if requested is None else resolved(requested, stored.info.size)
             try:
-                response, sent = self._open(key, stored, wanted)
+                stream, sent, length = self._open(key, stored, wanted)
             except RemoteError as error:
                 if error.status != 404:
                     raise
@@ -62,15 +60,13 @@ class Reader:
                 continue
             break
         reopen = partial(self._reopen, key, stored, wanted)
-        crc = stored.crc32c if sent is None else None
-        what = f"GET {self._bucket}/{key}"
-        length = stored.info.size if sent is None else sent[1] + 1 - sent[0]
-        return OpenObject(stored, sent, OpenBody(what, response, length, reopen, crc))
+        body = OpenBody(f"GET {self._bucket}/{key}", stream, length, reopen)
+        return OpenObject(stored.info, sent, body)
 
     def _open(
         self, key: str, stored: Stored, wanted: tuple[int, int] | None
-    ) -> tuple[Response, tuple[int, int] | None]:
-        """The bytes of a generation, and their range; None for all of them."""
+    ) -> tuple[CheckedStream, tuple[int, int] | None, int]:
+        """The bytes of a generation, their range, None for all of them, and their number."""
         what = f"GET {self._bucket}/{key}"
         is_encoded = "content-encoding" in stored.info.meta.headers
         headers = [("Accept-Encoding", "gzip" if is_encoded else "identity")]
@@ -79,12 +75,15 @@ class Reader:
         query = {"alt": "media", "generation": stored.generation}
         response = self._transport.request(what, "GET", object_path(self._bucket, key), query, headers)
         try:
-            return response, _sent_range(what, response, stored, wanted)
+            sent = _sent_range(what, response, stored, wanted)
         except BaseException:
             response.close()
             raise
+        length = stored.info.size if sent is None else sent[1] + 1 - sent[0]
+        crc32c = stored.crc32c if sent is None else None
+        return CheckedStream(what, response, length, crc32c), sent, length
 
-    def _reopen(self, key: str, stored: Stored, wanted: tuple[int, int] | None) -> Response:
+    def _reopen(self, key: str, stored: Stored, wanted: tuple[int, int] | None) -> CheckedStream:
         try:
             return self._open(key, stored, wanted)[0]
         except RemoteError as error:
@@ -93,68 +92,31 @@ class Reader:
             raise PreconditionFailed(f"{self._bucket}/{key} was replaced", status=412) from error
 
 
-class OpenBody:
-    """The body of a GET. ``rewind`` calls ``reopen``, which requests the same bytes again. ``crc32c``: of all
-    bytes: BadDigest is raised instead of the end if they have another one."""
+class CheckedStream:
+    """The bytes of a response, ``length`` in all. ``crc32c``: of all of them; if they have another one,
+    ``read`` raises BadDigest instead of returning the last ones."""
 
-    def __init__(
-        self, what: str, response: Response, length: int, reopen: Callable[[], Response], crc32c: bytes | None
-    ) -> None:
-        self.length: int | None = length
+    def __init__(self, what: str, response: Response, length: int, crc32c: bytes | None) -> None:
         self._what = what
         self._response = response
-        self._expected = length
-        self._reopen = reopen
+        self._left = length
         self._crc32c = crc32c
-        self._start()
+        self._digest = None if crc32c is None else new_digest("crc32c")
 
-    def read(self, size: int = -1) -> bytes:
-        if size < 0:
-            return b"".join(iter(lambda: self.read(CHUNK), b""))
-        if not size or self._position == self._expected:
+    def read(self, size: int, /) -> bytes:
+        if not self._left:
             return b""
-        with translated(self._what):
-            data = self._response.read(min(size, self._expected - self._position))
-        self._position += len(data)
-        if not data:
-            raise RemoteUnavailable(f"{self._what}: ended after {self._position} of {self._expected} bytes")
+        data = self._response.read(min(size, self._left))
+        self._left -= len(data)
         if self._digest is not None:
             self._digest.update(data)
-            if self._position == self._expected and self._digest.digest() != self._crc32c:
+            if not self._left and self._digest.digest() != self._crc32c:
                 self._response.close()
-                raise BadDigest(f"{self._what}: the bytes do not have the CRC32C that the store tells")
+                raise BadDigest(f"{self._what}: the bytes do not have the CRC32C that the store states")
         return data
 
-    def rewind(self) -> None:
-        self._response.close()
-        self._response = self._reopen()
-        self._start()
-
     def close(self) -> None:
-        """Release the connection if the body was read to its end; drop it otherwise."""
         self._response.close()
-
-    def _start(self) -> None:
-        self._position = 0
-        self._digest = new_digest("crc32c") if self._crc32c is not None else None
-
-
-class OpenObject:
-    """See ``GetResult``."""
-
-    def __init__(self, stored: Stored, byte_range: tuple[int, int] | None, body: OpenBody) -> None:
-        self.info = stored.info
-        self.byte_range = byte_range
-        self.body: Body = body
-
-    def close(self) -> None:
-        self.body.close()
-
-    def __enter__(self) -> OpenObject:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def _check_conditions(stored: Stored, options: GetOptions) -> None:
@@ -163,17 +125,6 @@ def _check_conditions(stored: Stored, options: GetOptions) -> None:
         raise PreconditionFailed(f"{stored.info.name} has ETag {etag}", status=412)
     if options.if_none_match == etag:
         raise PreconditionFailed(f"{stored.info.name} still has ETag {etag}", status=304)
-
-
-def _resolved(stored: Stored, wanted: ByteRange | None) -> tuple[int, int] | None:
-    """First and last byte of a range. Raises InvalidRequest."""
-    if wanted is None:
-        return None
-    last = stored.info.size - 1 if wanted.last is None else min(wanted.last, stored.info.size - 1)
-    if wanted.first > last:
-        message = f"{stored.info.name}: {wanted.header} of {stored.info.size} bytes"
-        raise InvalidRequest(message, status=416, code="InvalidRange")
-    return wanted.first, last
 
 
 def _sent_range(
@@ -186,8 +137,8 @@ def _sent_range(
     size, sent = stored.info.size, None
     length = size
     if response.status == 206:
-        match = _CONTENT_RANGE.fullmatch(response.headers.get("content-range") or "")
-        if match is None or wanted is None or tuple(map(int, match.groups())) != (*wanted, size):
+        stated = parse_content_range(response.headers.get("content-range") or "")
+        if wanted is None or stated != (*wanted, size):
             raise unexpected(what, response, "not the requested range")
         sent, length = wanted, wanted[1] + 1 - wanted[0]
     if response.status not in (200, 206) or response.length not in (None, length):

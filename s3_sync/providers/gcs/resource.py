@@ -16,7 +16,8 @@ from typing import Any
 from s3_sync.errors import NotSupported, UnexpectedAnswer
 from s3_sync.model.headers import decode_value, encode_value, from_user_metadata, to_user_metadata
 from s3_sync.model.objects import ListedObject, ObjectInfo, ObjectMeta, is_md5
-from s3_sync.model.timestamps import parse_iso_date
+from s3_sync.model.timestamps import iso_date_or_zero
+from s3_sync.providers.object_headers import decoded_digest
 
 #: the fields of a resource that are read here
 FIELDS = (
@@ -39,7 +40,7 @@ _NUMBER = re.compile(r"[0-9]{1,19}")
 @dataclass(frozen=True, slots=True)
 class Stored:
     """An object as the API describes it. ``generation`` changes with the bytes, ``metageneration`` with the
-    metadata. ``crc32c``: four bytes; None if it is not told. ``names``: of all custom metadata."""
+    metadata. ``crc32c``: four bytes; None if it is not stated. ``names``: of all custom metadata."""
 
     info: ObjectInfo
     generation: str
@@ -87,14 +88,14 @@ def read_resource(what: str, name: str, document: Mapping[str, Any]) -> Stored:
     headers = {name: decode_value(_text(document, key)) for name, key in _HEADERS.items()}
     headers["expires"] = decode_value(custom.pop(_EXPIRES, ""))
     meta = from_user_metadata(headers, custom)
-    md5, crc = md5_of(document), _digest(document, "crc32c", 4)
+    md5, crc = md5_of(document), decoded_digest(_text(document, "crc32c"), 4)
     mark = meta.marks.get("swift-etag", "")
     info = ObjectInfo(
         name=name,
         size=int(size),
         etag=md5 or generation,
         md5=mark if is_md5(mark) else md5,
-        last_modified=_date(document),
+        last_modified=iso_date_or_zero(document.get("updated")),
         meta=meta,
         storage_class=_storage_class(document),
         crc32c=crc.hex() if crc is not None else None,
@@ -109,14 +110,14 @@ def read_listed(name: str, document: Mapping[str, Any]) -> ListedObject:
         name=name,
         size=int(number(document, "size") or 0),
         etag=md5_of(document) or number(document, "generation") or "",
-        last_modified=_date(document),
+        last_modified=iso_date_or_zero(document.get("updated")),
         storage_class=_storage_class(document),
     )
 
 
 def md5_of(document: Mapping[str, Any]) -> str | None:
     """The hex MD5; None for a composite object, which has none."""
-    digest = _digest(document, "md5Hash", 16)
+    digest = decoded_digest(_text(document, "md5Hash"), 16)
     return digest.hex() if digest is not None else None
 
 
@@ -129,14 +130,6 @@ def number(document: Mapping[str, Any], key: str) -> str | None:
     value = document.get(key)
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     return text if isinstance(text, str) and _NUMBER.fullmatch(text) else None
-
-
-def _digest(document: Mapping[str, Any], key: str, size: int) -> bytes | None:
-    try:
-        digest = base64.b64decode(_text(document, key), validate=True)
-    except ValueError:
-        return None
-    return digest if len(digest) == size else None
 
 
 def _custom(document: Mapping[str, Any]) -> dict[str, str]:
@@ -154,10 +147,3 @@ def _storage_class(document: Mapping[str, Any]) -> str:
 def _text(document: Mapping[str, Any], key: str) -> str:
     value = document.get(key)
     return value if isinstance(value, str) else ""
-
-
-def _date(document: Mapping[str, Any]) -> float:
-    try:
-        return parse_iso_date(_text(document, "updated"))
-    except ValueError:
-        return 0.0

@@ -1,7 +1,7 @@
 """Upload sessions: an object arrives in chunks, one after the other.
 
-Source: Cloud Storage documentation, "Perform resumable uploads". A session's URI is the authorization for it,
-so it is in no message. Chunks but the last are multiples of 256 KiB. After each the store says how many bytes
+Source: Cloud Storage documentation, "Perform resumable uploads". A session's URI authorizes its requests, so
+no message quotes it. Chunks but the last are multiples of 256 KiB. After each the store says how many bytes
 it has kept (308, ``Range``), which may be fewer than were sent; after a failure it is asked. The last request
 carries the digests of the whole object (``X-Goog-Hash``), and the store refuses the object if they differ.
 A session that is left behind holds no object, cannot be listed, and ends after a week.
@@ -162,7 +162,7 @@ class _SessionLost(RemoteError):
 
 
 def _read(body: Body, size: int) -> bytes:
-    """Read exactly ``size`` bytes, perhaps none; the body raises an error if there are fewer."""
+    """Read exactly ``size`` bytes, which may be 0; the body raises an error if there are fewer."""
     pieces: list[bytes] = []
     while size:
         pieces.append(body.read(size))

@@ -12,8 +12,9 @@ from s3_sync.config.credentials.gcs import GcsCredentials
 from s3_sync.http.network import Network, Url
 from s3_sync.http.pool import ConnectionPool, Response
 from s3_sync.providers.clock_skew import StoreClock
-from s3_sync.providers.gcs.errors import USER_AGENT, refusal, translated, unexpected
+from s3_sync.providers.gcs.errors import USER_AGENT, refusal, unexpected
 from s3_sync.providers.gcs.login import AccessToken
+from s3_sync.providers.http_errors import translated
 from s3_sync.providers.token_session import Session
 from s3_sync.streams.small_files import parse_json
 

@@ -15,7 +15,6 @@ from uuid import uuid4
 from s3_sync.errors import BadDigest, NotFound, PreconditionFailed, UnexpectedAnswer
 from s3_sync.model.objects import ObjectMeta, PutOptions, PutResult
 from s3_sync.providers.base import WriteOptions
-from s3_sync.providers.gcs.errors import NO_SUCH_BUCKET
 from s3_sync.providers.gcs.resource import (
     FIELDS,
     Stored,
@@ -27,6 +26,7 @@ from s3_sync.providers.gcs.resource import (
 )
 from s3_sync.providers.gcs.resumable import CHUNK_SIZE, Session
 from s3_sync.providers.gcs.transport import GcsTransport, encoded, object_path, upload_path
+from s3_sync.providers.http_errors import NO_SUCH_BUCKET
 from s3_sync.streams.hashing import md5_hex, new_digest
 from s3_sync.streams.reader import Body
 from s3_sync.streams.verifying import read_exactly
@@ -137,7 +137,7 @@ class Writer:
         response = self._transport.request(what, "POST", path, asked, headers, b"".join(parts))
         found = self._transport.read_document(what, response)
         if (told := md5_of(found)) is not None and told != md5:
-            raise BadDigest(f"{what}: the store tells MD5 {told}, sent was {md5}")
+            raise BadDigest(f"{what}: the store states MD5 {told}, {md5} was sent")
         return found
 
 
@@ -158,7 +158,7 @@ def _proved(what: str, key: str, found: Mapping[str, Any], options: PutOptions) 
     if stored.info.size != options.size or found.get("name") != key:
         raise UnexpectedAnswer(f"{what}: the answer is about another object", status=200)
     if options.md5 is not None and md5_of(found) not in (None, options.md5):
-        raise BadDigest(f"{what}: the store tells MD5 {md5_of(found)}, sent was {options.md5}")
+        raise BadDigest(f"{what}: the store states MD5 {md5_of(found)}, {options.md5} was sent")
     return stored
 
 

@@ -32,14 +32,14 @@ from s3_sync.providers.base import (
 from s3_sync.providers.large_objects import LargeObjects
 from s3_sync.providers.limits import metadata_size
 from s3_sync.providers.manifests import StoredManifests
+from s3_sync.providers.object_headers import content_length, write_conditions
+from s3_sync.providers.open_object import OpenObject
 from s3_sync.providers.s3.client import RAW_HEADERS, Account
 from s3_sync.providers.s3.condition_probe import ConditionProbe
 from s3_sync.providers.s3.deletes import Deletes
-from s3_sync.providers.s3.download import S3Result
+from s3_sync.providers.s3.download import Reader
 from s3_sync.providers.s3.errors import translated, unexpected, without_object
 from s3_sync.providers.s3.headers import (
-    condition_headers,
-    content_length,
     copy_headers,
     is_archived,
     is_encrypted_with_kms,
@@ -98,7 +98,7 @@ class S3Bucket:
         if view.write.kms_key:
             account.mark_opaque_etags(view.bucket)
         self._writer = Writer(account, transport, view.bucket, view.namer, self._other_headers)
-        self._reader = self._writer.reader
+        self._reader: Reader = self._writer.reader
         self._lister = Lister(account, view.bucket, view.namer)
         self._uploads = Uploads(account, self._writer, view.bucket, self._check_conditions)
         self._deletes = Deletes(account, view.bucket, self._writer.delete)
@@ -149,7 +149,7 @@ class S3Bucket:
         size = content_length(f"HEAD {self.name}", headers)
         return object_info(name, headers, size, self._account.dialect)
 
-    def get_object(self, name: str, options: GetOptions = _WHOLE) -> S3Result:
+    def get_object(self, name: str, options: GetOptions = _WHOLE) -> OpenObject:
         return self._reader.get(name, self.namer.key(name), options)
 
     def put_object(self, name: str, body: Body, options: PutOptions) -> PutResult:
@@ -161,7 +161,7 @@ class S3Bucket:
         headers = (
             *meta_headers(meta, self._account.dialect),
             *write_headers(self._write, self._account.dialect),
-            *condition_headers(options.if_match, options.if_absent),
+            *write_conditions(options.if_match, options.if_absent),
         )
         upload = Upload(self.name, self.namer.key(name), body, options.size, options.md5, headers)
         try:
@@ -319,7 +319,7 @@ class _ManifestBucket(S3Bucket):
         self.limits = Limits()
         self._lister = lister
 
-    def get_object(self, name: str, options: GetOptions = _WHOLE) -> S3Result:
+    def get_object(self, name: str, options: GetOptions = _WHOLE) -> OpenObject:
         return self._reader.get(name, self.namer.key(name), options, dated=False)
 
     def delete_object(self, name: str, deleted_at: Timestamp | None = None) -> bool:

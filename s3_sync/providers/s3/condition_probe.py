@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from s3_sync.errors import InvalidRequest, NotSupported, ObjectLocked, PreconditionFailed
-from s3_sync.providers.s3.headers import condition_headers
+from s3_sync.providers.object_headers import write_conditions
 from s3_sync.providers.s3.multipart import Uploads
 from s3_sync.providers.s3.proved_writes import Writer
 from s3_sync.providers.s3.transport.base import Upload
@@ -39,9 +39,9 @@ class ConditionProbe:
         """Whether If-None-Match and If-Match are enforced, by PUT and by CompleteMultipartUpload. Raises the
         error of a write without conditions."""
         etag = self._put(())
-        absent = self._is_enforced(condition_headers(None, if_absent=True))
-        match = self._is_enforced(condition_headers(_OTHER_ETAG))
-        return absent, match and _try(self._put, condition_headers(etag)) == "written"
+        absent = self._is_enforced(write_conditions(None, if_absent=True))
+        match = self._is_enforced(write_conditions(_OTHER_ETAG))
+        return absent, match and _try(self._put, write_conditions(etag)) == "written"
 
     def _is_enforced(self, impossible: Sequence[Header]) -> bool:
         return all(_try(write, impossible) == "refused" for write in (self._put, self._complete))

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from types import TracebackType
 
 from s3_sync.errors import (
     AccessDenied,
     InvalidRequest,
     NotSupported,
     PreconditionFailed,
-    RemoteUnavailable,
     UnexpectedAnswer,
 )
-from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo
-from s3_sync.providers.s3.client import Account
-from s3_sync.providers.s3.errors import is_html_page, translated, understood, unexpected
-from s3_sync.providers.s3.headers import (
-    WRITTEN,
+from s3_sync.model.objects import ByteRange, GetOptions
+from s3_sync.providers.object_headers import (
+    Extent,
     content_length,
     content_range,
-    object_info,
-    stated_range,
-    unquoted,
+    get_headers,
+    parse_content_range,
 )
-from s3_sync.providers.s3.transport.base import ObjectRequest, ObjectResponse, Stream, Transport
-from s3_sync.providers.s3.transport.sigv4 import Header
-from s3_sync.streams.reader import CHUNK, Body
+from s3_sync.providers.open_object import OpenBody, OpenObject, Stream
+from s3_sync.providers.s3.client import Account
+from s3_sync.providers.s3.errors import is_html_page, translated, understood, unexpected
+from s3_sync.providers.s3.headers import WRITTEN, object_info, unquoted
+from s3_sync.providers.s3.transport.base import ObjectRequest, ObjectResponse, Transport
 
-#: bytes of a body, their range in the object, and the size of the object
-Extent = tuple[int, tuple[int, int] | None, int]
 #: Google's header with the length of an object that it decompresses in transit
 _STORED_LENGTH = "x-goog-stored-content-length"
 
@@ -53,9 +48,9 @@ class Reader:
             return headers
         return {**headers, "content-length": str(self._size_of(request, headers))}
 
-    def get(self, name: str, key: str, options: GetOptions, *, dated: bool = True) -> S3Result:
+    def get(self, name: str, key: str, options: GetOptions, *, dated: bool = True) -> OpenObject:
         """Open an object. ``name``: its name in the result. ``dated``: require the time of writing."""
-        request = ObjectRequest("GET", self._bucket, key, _get_headers(options))
+        request = ObjectRequest("GET", self._bucket, key, tuple(get_headers(options)))
         response = self._transport.fetch(request)
         try:
             self._check(request, response, dated)
@@ -65,9 +60,10 @@ class Reader:
             raise
         info = object_info(name, response.headers, size, self._account.dialect)
         same_version = GetOptions(options.byte_range, info.etag)
-        again = ObjectRequest("GET", self._bucket, key, _get_headers(same_version))
+        again = ObjectRequest("GET", self._bucket, key, tuple(get_headers(same_version)))
         reopen = partial(self._reopen, again, same_version, extent, dated)
-        return S3Result(info, byte_range, S3Body(request.what, _bounded(response, length), length, reopen))
+        body = OpenBody(request.what, _bounded(response, length), length, reopen, translated)
+        return OpenObject(info, byte_range, body)
 
     def _reopen(self, request: ObjectRequest, options: GetOptions, extent: Extent, dated: bool) -> Stream:
         response = self._transport.fetch(request)
@@ -111,8 +107,7 @@ class Reader:
             sent = None
         right = sent is None
         if sent is not None and requested is not None:
-            last = size - 1 if requested.last is None else min(requested.last, size - 1)
-            right = sent == (requested.first, last)
+            right = sent == (requested.first, requested.last_of(size))
         if not right or (response.status == 206 and "content-range" not in headers):
             asked = "all bytes" if requested is None else requested.header
             why = f"{asked} requested, {headers.get('content-range', 'an unknown range')[:60]!r} sent"
@@ -123,9 +118,9 @@ class Reader:
         """The length of the body. Compression or decompression in transit drops Content-Length."""
         if "content-length" in headers:
             return content_length(request.what, headers)
-        first, last = stated_range(headers)
-        if last >= first >= 0:
-            return last + 1 - first
+        stated = parse_content_range(headers.get("content-range", ""))
+        if stated is not None and stated[1] >= stated[0]:
+            return stated[1] + 1 - stated[0]
         return self._size_of(request, headers)
 
     def _size_of(self, request: ObjectRequest, headers: Mapping[str, str]) -> int:
@@ -145,17 +140,6 @@ class Reader:
                 return int(entry["Size"])
         why = "no Content-Length, and no listing shows the size"
         raise unexpected(request.what, why, self._account.endpoint, 200, headers)
-
-
-def _get_headers(options: GetOptions) -> tuple[Header, ...]:
-    headers: list[Header] = []
-    if options.byte_range is not None:
-        headers.append(("Range", options.byte_range.header))
-    if options.if_match is not None:
-        headers.append(("If-Match", f'"{options.if_match}"'))
-    if options.if_none_match is not None:
-        headers.append(("If-None-Match", f'"{options.if_none_match}"'))
-    return tuple(headers)
 
 
 def _bounded(response: ObjectResponse, length: int) -> Stream:
@@ -179,56 +163,3 @@ class BoundedStream:
 
     def close(self) -> None:
         self._stream.close()
-
-
-class S3Body:
-    """The body of a GET. ``rewind`` calls ``reopen``, which requests the same bytes again."""
-
-    def __init__(self, what: str, stream: Stream, length: int, reopen: Callable[[], Stream]) -> None:
-        self.length: int | None = length
-        self._what = what
-        self._stream = stream
-        self._expected = length
-        self._reopen = reopen
-        self._position = 0
-
-    def read(self, size: int = -1) -> bytes:
-        if size < 0:
-            return b"".join(iter(lambda: self.read(CHUNK), b""))
-        if size == 0:
-            return b""
-        with translated(self._what):
-            data = self._stream.read(size)
-        self._position += len(data)
-        if not data and self._position < self._expected:
-            raise RemoteUnavailable(f"{self._what}: ended after {self._position} of {self._expected} bytes")
-        return data
-
-    def rewind(self) -> None:
-        self._stream.close()
-        self._stream = self._reopen()
-        self._position = 0
-
-    def close(self) -> None:
-        """Release the connection if the body was read to its end; drop it otherwise."""
-        self._stream.close()
-
-
-class S3Result:
-    """See ``GetResult``."""
-
-    def __init__(self, info: ObjectInfo, byte_range: tuple[int, int] | None, body: Body) -> None:
-        self.info = info
-        self.byte_range = byte_range
-        self.body = body
-
-    def close(self) -> None:
-        self.body.close()
-
-    def __enter__(self) -> S3Result:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -42,10 +42,11 @@ from s3_sync.errors import (
 )
 from s3_sync.http.pool import HttpError
 from s3_sync.http.retry_after import retry_after_seconds
+from s3_sync.providers.http_errors import NO_SUCH_BUCKET, shortened
 from s3_sync.providers.s3.lenient_xml import Unreadable, local_name, read
 
 _CODES: dict[type[RemoteError], frozenset[str]] = {
-    NotFound: frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchUpload", "NoSuchVersion"}),
+    NotFound: frozenset({"NoSuchKey", NO_SUCH_BUCKET, "NoSuchUpload", "NoSuchVersion"}),
     AccessDenied: frozenset({"AccessDenied", "AuthorizationHeaderMalformed"}),
     ClockSkewed: frozenset({"RequestTimeTooSkewed", "RequestExpired"}),
     # of Ceph and others, of MinIO, and of stores with a cap on costs
@@ -137,9 +138,8 @@ _BY_POLICY = "is not authorized to perform"
 _NO_HEADERS: Mapping[str, str] = {}
 #: prefixes of header names that only object stores send
 _STORE_HEADERS = ("x-amz", "x-goog-", "x-guploader")
-#: maximum characters of a message from the store (and below, from us: keys can be long)
-_MAX_MESSAGE = 300
-_MAX_WHAT = 150
+#: maximum characters quoted of a message from the store, and of a place that it redirects to
+_MAX_MESSAGE, _MAX_PLACE = 300, 150
 
 
 @contextmanager
@@ -162,7 +162,7 @@ def understood(what: str) -> Iterator[None]:
         with translated(what):
             yield
     except ValueError as error:
-        raise RemoteUnavailable(f"{_short(what)}: malformed response: {error}") from error
+        raise RemoteUnavailable(f"{shortened(what)}: malformed response: {error}") from error
 
 
 def from_answer(
@@ -173,7 +173,7 @@ def from_answer(
     ``headers`` by lower-case name.
     """
     if not code and (reason := _reason_to_doubt(status, headers)):
-        return UnexpectedAnswer(f"{_short(what)}: {status}: {reason}", status=status)
+        return UnexpectedAnswer(f"{shortened(what)}: {status}: {reason}", status=status)
     seconds = retry_after_seconds(headers.get("retry-after"))
     kind = _BY_CODE.get(code) or _BY_STATUS.get(status)
     if kind is None:
@@ -185,7 +185,7 @@ def from_answer(
     if code == "InvalidRequest" and "copy source is larger" in message:
         kind = NotSupported
     detail = " ".join(word for word in (str(status), code, message[:_MAX_MESSAGE]) if word)
-    return kind(f"{_short(what)}: {detail}", status=status, code=code, retry_after=seconds)
+    return kind(f"{shortened(what)}: {detail}", status=status, code=code, retry_after=seconds)
 
 
 def unexpected(
@@ -197,13 +197,13 @@ def unexpected(
     size = f"{int(length):,} bytes" if length.isdecimal() else "unknown length"
     text = f"unexpected response: {why} ({status}, {kind}, {size})"
     return UnexpectedAnswer(
-        f"{_short(what)}: {text}; is a proxy or a portal in front of {endpoint}?", status=status
+        f"{shortened(what)}: {text}; is a proxy or a portal in front of {endpoint}?", status=status
     )
 
 
 def without_object(error: NotFound, if_match: str | None) -> NotFound | PreconditionFailed:
     """Translate NoSuchKey, the store's error for a write with If-Match when no object exists."""
-    if if_match is None or error.code in ("NoSuchBucket", "NoSuchUpload"):
+    if if_match is None or error.code in (NO_SUCH_BUCKET, "NoSuchUpload"):
         return error
     return PreconditionFailed(str(error), status=error.status, code=error.code)
 
@@ -229,7 +229,7 @@ def _reason_to_doubt(status: int, headers: Mapping[str, str]) -> str:
     if 200 <= status < 300:
         return "not a response to this request"
     if 300 <= status < 400 and status != 304:
-        place = headers.get("location", "")[:_MAX_WHAT] or "an unnamed location"
+        place = headers.get("location", "")[:_MAX_PLACE] or "an unnamed location"
         return f"redirected to {place}; redirects are not followed: check endpoint and region"
     if status == 404 and (kind := _page(headers)):
         return f"a page ({kind}), which does not prove absence; is a proxy or a portal in between?"
@@ -269,7 +269,7 @@ def _from_transport(what: str, error: Exception) -> SyncError:
     cause = getattr(error, "kwargs", {}).get("error")
     if isinstance(cause, SyncError):  # raised by a body that the SDK was reading
         return cause
-    text = f"{_short(what)}: {str(error)[:_MAX_MESSAGE]}"
+    text = f"{shortened(what)}: {str(error)[:_MAX_MESSAGE]}"
     if isinstance(
         error,
         (
@@ -286,7 +286,3 @@ def _from_transport(what: str, error: Exception) -> SyncError:
     if isinstance(error, Unreadable):
         return UnexpectedAnswer(text)
     return RemoteUnavailable(text)
-
-
-def _short(what: str) -> str:
-    return what if len(what) <= _MAX_WHAT else f"{what[:_MAX_WHAT]}..."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 import re
 import time
@@ -11,18 +10,17 @@ from dataclasses import replace
 from urllib.parse import quote, urlencode
 
 from s3_sync.config.credentials.s3_dialects import Dialect
-from s3_sync.errors import NotSupported, UnexpectedAnswer
+from s3_sync.errors import NotSupported
 from s3_sync.model.headers import decode_value, encode_value, from_user_metadata, to_user_metadata
 from s3_sync.model.objects import KIND_MARKS, STORED_HEADERS, ObjectInfo, ObjectMeta, is_md5
-from s3_sync.model.timestamps import parse_http_date
+from s3_sync.model.timestamps import http_date_or_zero
 from s3_sync.providers.base import WriteOptions
+from s3_sync.providers.object_headers import agreed, decoded_digest
 from s3_sync.providers.s3.transport.sigv4 import Header
 
 USER_PREFIX = "x-amz-meta-"
 #: mark of our copies: the timestamp of the version in Swift
 WRITTEN = f"{USER_PREFIX}swift-timestamp"
-_NUMBER = re.compile(r"[0-9]{1,18}")
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 #: the parts of ``x-amz-restore``; some stores omit the quotes
 _ONGOING = re.compile(r'ongoing-request="?(true|false)')
 _EXPIRY = re.compile(r'expiry-date="?([^"]+)')
@@ -81,16 +79,6 @@ def copy_headers(write: WriteOptions, dialect: Dialect, current: Mapping[str, st
     return headers
 
 
-def condition_headers(if_match: str | None, if_absent: bool = False) -> list[Header]:
-    """The headers of a conditional write."""
-    headers: list[Header] = []
-    if if_match is not None:
-        headers.append(("If-Match", f'"{if_match}"'))
-    if if_absent:
-        headers.append(("If-None-Match", "*"))
-    return headers
-
-
 def object_info(name: str, headers: Mapping[str, str], size: int, dialect: Dialect) -> ObjectInfo:
     """Build an ObjectInfo from the headers, with lower-case names, of HEAD or GET; ``size``: of the whole
     object."""
@@ -105,37 +93,13 @@ def object_info(name: str, headers: Mapping[str, str], size: int, dialect: Diale
         size=size,
         etag=unquoted(headers.get("etag", "")),
         md5=_md5(meta, headers),
-        last_modified=http_date(headers.get("last-modified", "")),
+        last_modified=http_date_or_zero(headers.get("last-modified", "")),
         meta=meta,
         storage_class=_storage_class(headers),
         archived=is_archived(headers, dialect),
         retrieving=is_being_retrieved(headers),
         retrieved_until=retrieved_until(headers),
     )
-
-
-def content_length(what: str, headers: Mapping[str, str]) -> int:
-    """The Content-Length. Raises UnexpectedAnswer if it is missing, malformed, or repeated with different
-    values."""
-    written = headers.get("content-length", "")
-    number = agreed(written)
-    if not _NUMBER.fullmatch(number):
-        raise UnexpectedAnswer(f"{what}: a response with Content-Length {written[:30]!r}")
-    return int(number)
-
-
-def content_range(what: str, headers: Mapping[str, str], length: int) -> tuple[tuple[int, int] | None, int]:
-    """First and last byte, or None for all of them, and the size of the object. Raises UnexpectedAnswer for
-    an inconsistent Content-Range (RFC 9110 section 14.4)."""
-    written = headers.get("content-range")
-    if written is None:
-        return None, length
-    match = _CONTENT_RANGE.fullmatch(agreed(written))
-    if match:
-        first, last, size = (int(number) for number in match.groups())
-        if first <= last < size and length == last + 1 - first:
-            return (first, last), size
-    raise UnexpectedAnswer(f"{what}: {length} bytes with Content-Range {written[:100]!r}")
 
 
 def lower_names(items: Iterable[Header]) -> dict[str, str]:
@@ -145,14 +109,6 @@ def lower_names(items: Iterable[Header]) -> dict[str, str]:
         lower = name.lower()
         headers[lower] = f"{headers[lower]}, {value}" if lower in headers else value
     return headers
-
-
-def agreed(value: str) -> str:
-    """The single value of a header that was repeated and joined; empty where the values differ."""
-    if "," not in value:
-        return value.strip()
-    different = {part.strip() for part in value.split(",")}
-    return different.pop() if len(different) == 1 else ""
 
 
 def unquoted(etag: str) -> str:
@@ -167,20 +123,11 @@ def stored_md5(headers: Mapping[str, str]) -> str | None:
     x-goog-hash, also where a key of the customer's encrypts; others as the ETag."""
     for digest in headers.get(_GOOGLE_HASH, "").split(","):
         algorithm, _, value = digest.strip().partition("=")
-        if algorithm == "md5" and (found := _from_base64(value)):
-            return found
+        if algorithm == "md5" and (found := decoded_digest(value, 16)):
+            return found.hex()
     # some stores send it in capitals, and require that form in conditions
     lower = unquoted(headers.get("etag", "")).lower()
     return lower if etag_is_md5({**headers, "etag": lower}) else None
-
-
-def _from_base64(value: str) -> str:
-    """An MD5 in hexadecimal; empty for anything else."""
-    try:
-        digest = base64.b64decode(value, validate=True)
-    except ValueError:
-        return ""
-    return digest.hex() if len(digest) == 16 else ""
 
 
 def etag_is_md5(headers: Mapping[str, str]) -> bool:
@@ -227,8 +174,8 @@ def retrieved_until(headers: Mapping[str, str]) -> float | None:
     if _ongoing(headers) != "false":
         return None
     expiry = _EXPIRY.search(headers["x-amz-restore"])
-    until = (http_date(expiry[1]) if expiry else 0.0) or math.inf
-    return until if until > (http_date(headers.get("date", "")) or time.time()) else None
+    until = (http_date_or_zero(expiry[1]) if expiry else 0.0) or math.inf
+    return until if until > (http_date_or_zero(headers.get("date", "")) or time.time()) else None
 
 
 def _ongoing(headers: Mapping[str, str]) -> str:
@@ -253,17 +200,3 @@ def _stored(name: str, headers: Mapping[str, str]) -> str:
 def _storage_class(headers: Mapping[str, str]) -> str:
     stored = headers.get("x-amz-storage-class") or headers.get("x-goog-storage-class", "")
     return "" if stored == "STANDARD" else stored
-
-
-def http_date(text: str) -> float:
-    """Seconds since the epoch; 0.0 for an invalid date."""
-    try:
-        return parse_http_date(text) if text else 0.0
-    except ValueError:
-        return 0.0
-
-
-def stated_range(headers: Mapping[str, str]) -> tuple[int, int]:
-    """First and last byte of the Content-Range; (0, -1) without one."""
-    match = _CONTENT_RANGE.fullmatch(agreed(headers.get("content-range", "")))
-    return (int(match[1]), int(match[2])) if match else (0, -1)

@@ -18,9 +18,11 @@ from s3_sync.errors import (
 )
 from s3_sync.model.objects import ByteRange, PutResult, is_md5
 from s3_sync.providers.base import Part
+from s3_sync.providers.http_errors import NO_SUCH_BUCKET
+from s3_sync.providers.object_headers import write_conditions
 from s3_sync.providers.s3.client import RAW_HEADERS, Account
 from s3_sync.providers.s3.errors import translated, unexpected, without_object
-from s3_sync.providers.s3.headers import condition_headers, unquoted
+from s3_sync.providers.s3.headers import unquoted
 from s3_sync.providers.s3.lenient_xml import NOT_XML
 from s3_sync.providers.s3.open_uploads import open_uploads
 from s3_sync.providers.s3.proved_writes import Expected, Writer
@@ -149,7 +151,7 @@ class S3Upload:
     ) -> PutResult:
         self._uploads.check_conditions(if_match, if_absent)
         try:
-            return self.complete_with(parts, condition_headers(if_match, if_absent))
+            return self.complete_with(parts, write_conditions(if_match, if_absent))
         except NotFound as error:
             raise without_object(error, if_match) from error
 
@@ -218,7 +220,7 @@ class S3Upload:
             with translated(what):
                 response = self._uploads.account.client.abort_multipart_upload(**self._target)
         except NotFound as error:
-            if error.code == "NoSuchBucket":
+            if error.code == NO_SUCH_BUCKET:
                 raise
             return
         is_proved = response["ResponseMetadata"]["HTTPStatusCode"] == 204

@@ -14,10 +14,12 @@ from uuid import uuid4
 from s3_sync.errors import NotFound, RemoteError, UnexpectedAnswer
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import GetOptions
+from s3_sync.providers.http_errors import NO_SUCH_BUCKET
+from s3_sync.providers.object_headers import content_length
 from s3_sync.providers.s3.client import Account
 from s3_sync.providers.s3.download import Reader
 from s3_sync.providers.s3.errors import translated, unexpected
-from s3_sync.providers.s3.headers import USER_PREFIX, WRITTEN, content_length, stored_md5, unquoted
+from s3_sync.providers.s3.headers import USER_PREFIX, WRITTEN, stored_md5, unquoted
 from s3_sync.providers.s3.transport.base import Transport, Upload
 from s3_sync.providers.s3.transport.sigv4 import Header
 from s3_sync.providers.s3.upload import EtagMismatch, Stored, store
@@ -118,7 +120,7 @@ class Writer:
             with translated(what):
                 response = self._account.client.delete_object(Bucket=self._bucket, Key=key)
         except NotFound as error:
-            if error.code == "NoSuchBucket":
+            if error.code == NO_SUCH_BUCKET:
                 raise
             return False
         metadata = response["ResponseMetadata"]

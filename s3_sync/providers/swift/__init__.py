@@ -1,5 +1,5 @@
-"""An account of another Swift cluster.
+"""The containers of an account in another Swift cluster as buckets.
 
 From outside: ``provider``, through ``providers.registry``.
-Start at ``transport``, which sends requests with the token of ``session``; ``auth`` logs in.
+Start at ``bucket``; ``transport`` sends the requests with a token, for which ``auth`` logs in.
 """

@@ -23,7 +23,7 @@ from s3_sync.errors import (
 )
 from s3_sync.http.network import Network, Url
 from s3_sync.http.pool import Response
-from s3_sync.providers.object_reads import translated
+from s3_sync.providers.http_errors import translated
 from s3_sync.providers.swift.errors import refusal
 from s3_sync.providers.token_session import Clock, Login
 

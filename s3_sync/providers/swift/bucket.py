@@ -20,7 +20,7 @@ from s3_sync.providers.base import (
     WriteOptions,
 )
 from s3_sync.providers.native_manifests import NativeManifests
-from s3_sync.providers.object_reads import OpenObject
+from s3_sync.providers.open_object import OpenObject
 from s3_sync.providers.store_limits import ItemLimits, Limits
 from s3_sync.providers.swift.headers import is_static
 from s3_sync.providers.swift.large_objects import SwiftLargeObjects

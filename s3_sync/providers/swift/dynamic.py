@@ -20,7 +20,7 @@ from s3_sync.largeobject.naming import place_of
 from s3_sync.model.objects import ByteRange, ObjectInfo, is_md5
 from s3_sync.model.segment_names import SegmentNamer
 from s3_sync.providers.base import GetResult
-from s3_sync.providers.object_reads import unquoted
+from s3_sync.providers.object_headers import unquoted
 from s3_sync.providers.swift.listing import list_below
 from s3_sync.providers.swift.transport import SwiftTransport
 from s3_sync.streams.chained import ChainedBody

@@ -12,12 +12,8 @@ import re
 import time
 
 from s3_sync.errors import (
-    AccessDenied,
     BadDigest,
-    CredentialsRefused,
     InvalidRequest,
-    NotFound,
-    NotSupported,
     PreconditionFailed,
     QuotaExceeded,
     RemoteError,
@@ -28,28 +24,18 @@ from s3_sync.errors import (
 from s3_sync.http.message import Headers
 from s3_sync.http.pool import HttpError, Response
 from s3_sync.http.retry_after import retry_after_seconds
-from s3_sync.providers.object_reads import shortened, translated
+from s3_sync.providers.http_errors import BY_STATUS, NO_SUCH_BUCKET, first_bytes, shortened, translated
 from s3_sync.streams.reader import CHUNK
 from s3_sync.streams.small_files import parse_json
 
-#: ``code`` of a NotFound whose container is missing, as in S3
-NO_SUCH_CONTAINER = "NoSuchBucket"
 _BY_STATUS: dict[int, type[RemoteError]] = {
-    304: PreconditionFailed,
-    401: CredentialsRefused,
-    403: AccessDenied,
-    404: NotFound,
-    405: NotSupported,
-    408: RemoteUnavailable,
+    **BY_STATUS,
     # the server has a newer state than the X-Timestamp of the request
     409: PreconditionFailed,
-    412: PreconditionFailed,
     422: BadDigest,
-    429: Throttled,
     498: Throttled,
     # the server lost this client in the middle of the body
     499: RemoteUnavailable,
-    501: NotSupported,
 }
 #: the answer to a POST of a symlink (swift.common.middleware.symlink)
 _LINK_POSTED = 307
@@ -94,8 +80,8 @@ def refusal(what: str, response: Response, *, container: bool, secret: str = "")
         kind = Throttled
     if status == 413 and "quota" in text.lower():
         kind = QuotaExceeded
-    is_container = container or text == NO_SUCH_CONTAINER  # Ceph's gateway says which of them is missing
-    code = NO_SUCH_CONTAINER if status == 404 and is_container else ""
+    is_container = container or text == NO_SUCH_BUCKET  # Ceph's gateway says which of them is missing
+    code = NO_SUCH_BUCKET if status == 404 and is_container else ""
     words = (str(status), masked(response.reason, _MAX_WHAT), text)
     message = f"{shortened(what)}: {' '.join(word for word in words if word)}{transaction(headers)}"
     return kind(message, status=status, code=code, retry_after=seconds)
@@ -125,7 +111,7 @@ def read_heartbeat(what: str, response: Response) -> tuple[int, str]:
     if status in (201, 202):
         return status, etag
     kind = _BY_STATUS.get(status) or (RemoteUnavailable if status >= 500 else InvalidRequest)
-    code = NO_SUCH_CONTAINER if status == 404 else ""
+    code = NO_SUCH_BUCKET if status == 404 else ""
     message = f"{shortened(what)}: {status} {why[:_MAX_MESSAGE]}{transaction(response.headers)}"
     raise kind(message, status=status, code=code)
 
@@ -165,15 +151,7 @@ def _text(response: Response) -> str:
     kind = response.headers.get("content-type") or ""
     if not kind.startswith(("text/", "application/json")):
         return ""
-    pieces: list[bytes] = []
-    left = _MAX_ERROR
-    try:
-        while left > 0 and (piece := response.read(left)):
-            pieces.append(piece)
-            left -= len(piece)
-    except HttpError:
-        pass  # the status tells enough
-    text = b"".join(pieces).decode("utf-8", "replace")
+    text = first_bytes(response, _MAX_ERROR).decode("utf-8", "replace")
     if kind.startswith("application/json"):
         text = _keystone_message(text)
     return " ".join(_TAGS.sub(" ", text).split())

@@ -17,9 +17,9 @@ from s3_sync.model.copies import NOBODY, copy_mark, writer_of
 from s3_sync.model.headers import USER_PREFIX, is_true
 from s3_sync.model.objects import MARKS, STORED_HEADERS, ObjectInfo, ObjectMeta, is_md5
 from s3_sync.model.segment_names import SegmentNamer
-from s3_sync.model.timestamps import Timestamp, parse_http_date
+from s3_sync.model.timestamps import Timestamp, http_date_or_zero
 from s3_sync.providers.base import WriteOptions
-from s3_sync.providers.object_reads import Header, unquoted
+from s3_sync.providers.object_headers import Header, unquoted
 from s3_sync.providers.swift.links import MARK as LINK_MARK
 
 TIMESTAMP = "X-Timestamp"
@@ -97,7 +97,7 @@ def object_info(
         size=size,
         etag=etag,
         md5=next(filter(is_md5, digests), None),
-        last_modified=_date(found.get("last-modified", "")),
+        last_modified=http_date_or_zero(found.get("last-modified", "")),
         meta=meta,
         x_timestamp=_timestamp(found.get("x-timestamp", "")),
         expires=_seconds(found.get("x-delete-at", "")),
@@ -165,10 +165,3 @@ def _timestamp(text: str) -> Timestamp | None:
 
 def _seconds(text: str) -> int | None:
     return int(text) if _SECONDS.fullmatch(text) else None
-
-
-def _date(text: str) -> float:
-    try:
-        return parse_http_date(text)
-    except ValueError:
-        return 0.0

@@ -22,7 +22,7 @@ from requests.structures import CaseInsensitiveDict
 from s3_sync.config.credentials.swift import SwiftCredentials
 from s3_sync.errors import CredentialsRefused, UnexpectedAnswer
 from s3_sync.http.network import Network, Url
-from s3_sync.providers.object_reads import translated
+from s3_sync.providers.http_errors import translated
 from s3_sync.providers.swift.auth import (
     USER_AGENT,
     Token,

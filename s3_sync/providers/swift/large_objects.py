@@ -24,9 +24,10 @@ from s3_sync.model.objects import PutOptions, PutResult
 from s3_sync.model.segment_names import SegmentNamer
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import ListQuery, WriteOptions
+from s3_sync.providers.http_errors import translated
 from s3_sync.providers.large_objects import ManifestPage, is_incomplete, name_and_version
 from s3_sync.providers.manifests import MAX_MANIFEST
-from s3_sync.providers.object_reads import Header, translated, unquoted
+from s3_sync.providers.object_headers import Header, unquoted
 from s3_sync.providers.store_limits import GIB, Limits
 from s3_sync.providers.swift.headers import Place
 from s3_sync.providers.swift.links import ITSELF

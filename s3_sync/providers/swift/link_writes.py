@@ -6,7 +6,7 @@ from s3_sync.errors import LinkTargetMissing, NotFound, NotSupported, Preconditi
 from s3_sync.http.message import Headers
 from s3_sync.model.headers import USER_PREFIX, is_true
 from s3_sync.model.objects import Link, PutOptions, PutResult
-from s3_sync.providers.object_reads import unquoted
+from s3_sync.providers.object_headers import unquoted
 from s3_sync.providers.swift.headers import Place
 from s3_sync.providers.swift.links import ITSELF, Links
 from s3_sync.providers.swift.reads import Reader

@@ -15,10 +15,11 @@ from s3_sync.http.message import Headers
 from s3_sync.http.pool import Response
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import Link, ListedObject
-from s3_sync.model.timestamps import parse_iso_date
+from s3_sync.model.timestamps import iso_date_or_zero
 from s3_sync.providers.base import BucketEntry, ListPage, ListQuery
+from s3_sync.providers.http_errors import translated
 from s3_sync.providers.large_objects import name_and_version, with_version
-from s3_sync.providers.object_reads import translated, unquoted
+from s3_sync.providers.object_headers import unquoted
 from s3_sync.providers.store_limits import MIB
 from s3_sync.providers.swift.links import Links
 from s3_sync.providers.swift.transport import SwiftTransport
@@ -149,7 +150,7 @@ class Lister:
             name=name,
             size=size if isinstance(size, int) else 0,
             etag=unquoted(etag) if isinstance(etag, str) else "",
-            last_modified=_date(row.get("last_modified")),
+            last_modified=iso_date_or_zero(row.get("last_modified")),
             link=self._link(row) if "symlink_path" in row else None,
         )
 
@@ -194,7 +195,7 @@ def _containers(transport: SwiftTransport, after: str) -> Containers:
         document = response.read_all(_MAX_PAGE)
     try:
         rows = parse_json(document or b"[]")
-        entries = [BucketEntry(_name(row), _date(row.get("last_modified"))) for row in rows]
+        entries = [BucketEntry(_name(row), iso_date_or_zero(row.get("last_modified"))) for row in rows]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnexpectedAnswer("list containers: the response is not a listing") from error
     names = [after.encode("utf-8"), *(entry.name.encode("utf-8") for entry in entries)]
@@ -244,10 +245,3 @@ def _is_within(marker: str, row: dict[str, Any]) -> bool:
 
 def _is_row(row: object) -> bool:
     return isinstance(row, dict) and is_text(row.get("subdir", row.get("name")))
-
-
-def _date(text: object) -> float:
-    try:
-        return parse_iso_date(str(text))
-    except ValueError:
-        return 0.0

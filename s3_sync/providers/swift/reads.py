@@ -11,17 +11,16 @@ from s3_sync.http.message import Headers
 from s3_sync.http.pool import Response
 from s3_sync.model.objects import ByteRange, GetOptions, ObjectInfo
 from s3_sync.model.segment_names import SegmentNamer
-from s3_sync.providers.object_reads import (
+from s3_sync.providers.object_headers import (
     Extent,
     Header,
-    OpenBody,
-    OpenObject,
     check_object,
-    condition_headers,
     content_length,
+    get_headers,
     read_extent,
-    unquoted,
+    same_version,
 )
+from s3_sync.providers.open_object import OpenBody, OpenObject
 from s3_sync.providers.swift.dynamic import DynamicReader
 from s3_sync.providers.swift.headers import Place, object_info
 from s3_sync.providers.swift.links import ITSELF, Links, version_of
@@ -92,7 +91,7 @@ class Reader:
     def _open(self, place: Place, options: GetOptions) -> tuple[Response, Extent]:
         what = f"GET {place.path}"
         try:
-            response = self._request("GET", place, condition_headers(options))
+            response = self._request("GET", place, get_headers(options))
         except PreconditionFailed as error:
             if error.status != 409:
                 raise
@@ -133,11 +132,7 @@ class Reader:
             return version_of(dict(response.headers.items())) or ITSELF
 
     def _reopen(self, place: Place, options: GetOptions, extent: Extent) -> Response:
-        response, found = self._open(place, options)
-        if unquoted(response.headers.get("etag", "") or "") != options.if_match or found != extent:
-            response.close()
-            raise PreconditionFailed(f"{place.path} was replaced", status=412)
-        return response
+        return same_version(place.path, self._open(place, options), options, extent)
 
 
 def _described(headers: Headers, size: int, etag: str) -> Headers:

@@ -14,7 +14,8 @@ from s3_sync.errors import InvalidRequest, NotFound, ObjectRefused, RemoteError,
 from s3_sync.http.network import Network
 from s3_sync.http.pool import CONTINUE_WAIT, ConnectionPool, HttpError, Origin, Response
 from s3_sync.providers.clock_skew import StoreClock
-from s3_sync.providers.object_reads import Header, translated
+from s3_sync.providers.http_errors import translated
+from s3_sync.providers.object_headers import Header
 from s3_sync.providers.swift.auth import USER_AGENT, Token
 from s3_sync.providers.swift.errors import hide, is_from_swift, refusal, stranger
 from s3_sync.providers.token_session import Session

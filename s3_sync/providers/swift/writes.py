@@ -22,8 +22,9 @@ from s3_sync.model.lifetime import later
 from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutOptions, PutResult
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import WriteOptions
-from s3_sync.providers.object_reads import Header, unquoted
-from s3_sync.providers.swift.errors import NO_SUCH_CONTAINER, PostedToLink, read_heartbeat
+from s3_sync.providers.http_errors import NO_SUCH_BUCKET
+from s3_sync.providers.object_headers import Header, unquoted, write_conditions
+from s3_sync.providers.swift.errors import PostedToLink, read_heartbeat
 from s3_sync.providers.swift.headers import TIMESTAMP, Place, delete_at_header, meta_headers
 from s3_sync.providers.swift.transport import SwiftTransport
 from s3_sync.streams.hashing import HashingBody, md5_hex
@@ -80,8 +81,7 @@ class Writer:
         headers = meta_headers(place, options.meta, self._write, is_static=True)
         headers += self._delete_at(options.meta)
         headers += [("ETag", etag), ("Accept", "application/json")]
-        if options.if_absent:
-            headers.append(("If-None-Match", "*"))
+        headers += write_conditions(None, options.if_absent)
         query = _MANIFEST + (_HEARTBEAT if len(segments) >= HEARTBEAT_FROM else "")
         sent = RestartableBody(BytesBody(body))
         upload = _Upload(place, sent, len(body), tuple(headers), lambda: etag, query)
@@ -159,8 +159,7 @@ class Writer:
         place = Place(self._container, key)
         headers = [*meta_headers(place, options.meta, self._write), *self._delete_at(options.meta), *more]
         md5, size = options.md5, options.size
-        if options.if_absent:
-            headers.append(("If-None-Match", "*"))
+        headers += write_conditions(None, options.if_absent)
         if size <= CHUNK:
             data = read_exactly(body, size, md5)
             md5 = md5 or md5_hex(data)
@@ -177,7 +176,7 @@ class Writer:
         try:
             return self._send(upload, stamp)
         except NotFound as error:
-            if error.code != NO_SUCH_CONTAINER:
+            if error.code != NO_SUCH_BUCKET:
                 raise
             self.create_container()
             self._restart(upload, "the container was missing, and was created")

@@ -151,7 +151,7 @@ def new_form(write: Any, section: str, written: Any) -> Path:
 
 
 def test_budget_in_any_section_applies_to_account_or_profile(write: Any) -> None:
-    written = {"bytes_per_second": 20_000}
+    written = {"bytes_per_second": 50_000_000}
     for section in ("credentials.aws", "profiles.mirror", "mappings[0]"):
         loaded = load(new_form(write, section, written))
         assert loaded.problems == ()
@@ -159,7 +159,7 @@ def test_budget_in_any_section_applies_to_account_or_profile(write: Any) -> None
         [found] = loaded.settings.mappings
         shared = section == "credentials.aws"
         assert (found.account_budget is not None, found.profile.budget is not None) == (shared, not shared)
-        assert "20,000 bytes per second" in render(loaded, "sync.json")
+        assert "50,000,000 bytes per second" in render(loaded, "sync.json")
 
 
 def test_budget_in_flat_entry_becomes_that_of_the_profile(write: Any) -> None:

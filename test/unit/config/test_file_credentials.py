@@ -66,7 +66,7 @@ def test_mistake_has_one_line_that_names_its_place(tmp_path: Path, changes: Any,
     ("changes", "warning"),
     [
         ({"share_id": None}, "share_id: is missing, so any share that is mounted there"),
-        ({"path": "/mnt/not-there"}, "path: /mnt/not-there is no directory on this machine"),
+        ({"path": "/mnt/not-there"}, "path: /mnt/not-there is not a directory on this machine"),
         ({"aws_identity": "id"}, "aws_identity: has no effect with provider file"),
         ({"aws_endpoint": "https://x.example"}, "aws_endpoint: has no effect with provider file"),
         ({"storage_class": "COLD"}, "storage_class: has no effect with file stores"),

@@ -30,7 +30,8 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import GetOptions, ObjectMeta, PutOptions
 from s3_sync.providers.base import WriteOptions
 from s3_sync.providers.manifests import StoredManifests
-from s3_sync.providers.memory import MemoryBucket, MemoryProvider, MemoryResult
+from s3_sync.providers.memory import MemoryBucket, MemoryProvider
+from s3_sync.providers.open_object import OpenObject
 from s3_sync.shunt.error_responses import error_response
 from s3_sync.shunt.manifest_cache import LargeObjects
 from s3_sync.shunt.mapping_table import MappedContainer
@@ -257,11 +258,11 @@ class Short:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._bucket, name)
 
-    def get_object(self, name: str, options: GetOptions) -> MemoryResult:
+    def get_object(self, name: str, options: GetOptions) -> OpenObject:
         result = self._bucket.get_object(name, options)
         size = max(0, result.info.size - self._lacking)
         data = read_all(result.body)[:size]
-        return MemoryResult(replace(result.info, size=size), None, BytesBody(data))
+        return OpenObject(replace(result.info, size=size), None, BytesBody(data))
 
 
 class TestTruncatedObjects:

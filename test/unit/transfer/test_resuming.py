@@ -10,7 +10,8 @@ import pytest
 from s3_sync.errors import InvalidRequest, NotFound, PreconditionFailed, RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import PutOptions
-from s3_sync.providers.memory import MemoryBucket, MemoryProvider, MemoryResult
+from s3_sync.providers.memory import MemoryBucket, MemoryProvider
+from s3_sync.providers.open_object import OpenObject
 from s3_sync.streams.reader import BytesBody
 from s3_sync.transfer.resuming import ResumingBody, read_range
 
@@ -118,6 +119,6 @@ def test_store_that_ignores_conditions_or_ranges_raises(
         read_range(shaky.bucket, info, 0, 99)
 
 
-def _lax(bucket: MemoryBucket, name: str, _: Any) -> MemoryResult:
+def _lax(bucket: MemoryBucket, name: str, _: Any) -> OpenObject:
     found = bucket._find(name)
-    return MemoryResult(found.info(name, 0.0), None, BytesBody(found.data))
+    return OpenObject(found.info(name, 0.0), None, BytesBody(found.data))

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from s3_sync.providers.open_object import Stream
 from s3_sync.providers.s3.transport.sigv4 import Header
 from s3_sync.streams.reader import Body
 
@@ -75,19 +76,10 @@ class Receipt:
     headers: Mapping[str, str]
 
 
-class Stream(Protocol):
-    """A response body. ``read`` returns at least one and at most ``size`` bytes, b"" only at the end; its
-    exceptions are known to ``translated``. ``close`` drops a connection that was not read to its end."""
-
-    def read(self, size: int, /) -> bytes: ...
-
-    def close(self) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class ObjectResponse:
     """The response to an ObjectRequest; ``status``: any 2xx. ``headers`` by lower-case name. ``stream``: the
-    body, which must be closed; empty for a HEAD."""
+    body, which must be closed; empty for a HEAD. Its exceptions are known to ``translated``."""
 
     status: int
     headers: Mapping[str, str]

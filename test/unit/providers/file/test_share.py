@@ -134,7 +134,7 @@ def test_share_that_is_set_up_twice_keeps_its_id_and_its_buckets(
 
 def test_directory_of_a_bucket_is_no_share_itself(share: SharedDirectory, directory: Path) -> None:
     share.path = directory
-    with pytest.raises(RemoteUnavailable, match="no share"):
+    with pytest.raises(RemoteUnavailable, match="not a share"):
         share.provider().set_up()
 
 
