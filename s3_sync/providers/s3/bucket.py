@@ -129,7 +129,8 @@ class S3Bucket:
 
     def probe_conditional_writes(self) -> None:
         account = self._account
-        if account.credentials.conditional_put and not account.dialect.put_if_match:
+        # a name that is configured proves nothing: only Amazon's own address is believed
+        if account.credentials.conditional_put and not account.credentials.is_aws:
             self._features = account.cached(f"conditions of {self.name}", self._probe_conditions)
 
     def _probe_conditions(self) -> Features:
