@@ -135,6 +135,7 @@ class S3Bucket:
 
     def _probe_conditions(self) -> Features:
         key = self.namer.manifest_key(f"\0{uuid4()}")  # no object has this key, and no listing shows it
+        self._writer.delete(key)  # what could not be deleted is not written, again at each attempt
         try:
             probe = ConditionProbe(self._writer, self._uploads, self.name, key, self._other_headers)
             absent, match = probe.run()

@@ -337,16 +337,27 @@ def test_conditions_of_a_store_that_is_only_named_are_probed(store: ScriptedS3, 
     named: Any = {"store": "aws", "region": "us-east-1", "addressing_style": "path"}
     bucket = open_provider(dialect=AWS, conditional_put=True, **named).bucket("bucket", NAMER)
     assert bucket.features.put_if_match
-    store.answers = [Answer(200, {"ETag": f'"{md5(b"[]")}"'})] * 3 + [Answer(204)]
+    store.answers = [Answer(204), *[Answer(200, {"ETag": f'"{md5(b"[]")}"'})] * 3, Answer(204)]
     bucket.probe_conditional_writes()
     assert (bucket.features.put_if_absent, bucket.features.put_if_match) == (False, False)
+
+
+def test_probe_of_conditions_writes_nothing_that_it_may_not_delete(
+    store: ScriptedS3, open_provider: Any
+) -> None:
+    """It is repeated until it succeeds, under another key each time."""
+    bucket = open_provider(conditional_put=True).bucket("bucket", NAMER)
+    store.answers = [error(403, "AccessDenied")]
+    with pytest.raises(AccessDenied):
+        bucket.probe_conditional_writes()
+    assert [request.method for request in store.requests] == ["DELETE"]
 
 
 def test_probe_of_conditions_on_a_store_that_locks_what_is_new(store: ScriptedS3, open_provider: Any) -> None:
     """It refuses the second write before it looks at its condition, and the delete, too."""
     bucket = open_provider(conditional_put=True).bucket("bucket", NAMER)
     stored = Answer(200, {"ETag": f'"{md5(b"[]")}"'})
-    store.answers = [stored, error(409, "ObjectLockedByBucketPolicy")]
+    store.answers = [Answer(204), stored, error(409, "ObjectLockedByBucketPolicy")]
     bucket.probe_conditional_writes()
     assert (bucket.features.put_if_absent, bucket.features.put_if_match) == (False, False)
 
