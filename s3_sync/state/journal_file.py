@@ -101,6 +101,7 @@ def _connect(path: str, schema: str) -> sqlite3.Connection:
         if db.execute("PRAGMA quick_check").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError("quick_check failed")
         db.executescript(schema)
+        _check_columns(db, schema)
         _check_values(db)
     except BaseException as error:
         db.close()  # at once: a connection closed later would remove the -wal file of its successor
@@ -108,6 +109,20 @@ def _connect(path: str, schema: str) -> sqlite3.Connection:
             raise sqlite3.DatabaseError(str(error)) from error
         raise
     return db
+
+
+def _check_columns(db: sqlite3.Connection, schema: str) -> None:
+    """Check that the tables are those of this version: with others a daemon would send objects and then fail
+    to record that. Raises OperationalError, as the file is not damaged. Tables that are not in ``schema`` do
+    not matter."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as wanted:
+        wanted.executescript(schema)
+        for (table,) in wanted.execute("SELECT name FROM sqlite_master WHERE type = 'table'"):
+            query = f"SELECT name FROM pragma_table_info('{table}') ORDER BY cid"
+            if wanted.execute(query).fetchall() != db.execute(query).fetchall():
+                raise sqlite3.OperationalError(
+                    f"its table {table} is that of another version of this program"
+                )
 
 
 def _check_values(db: sqlite3.Connection) -> None:

@@ -45,10 +45,14 @@ def _write(path: str, data: bytes, overwrite: bool) -> None:
         write_atomically(path, data)
         return
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+    except OSError:  # a full disk: no file is better than half of one
+        os.unlink(path)
+        raise
 
 
 def _print(line: str) -> None:

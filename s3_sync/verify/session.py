@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from s3_sync.errors import AccessDenied, InvalidRequest, NotFound, RemoteError, RemoteUnavailable
@@ -16,7 +17,7 @@ from s3_sync.providers.registry import Registry
 from s3_sync.verify.destination import Destination
 from s3_sync.verify.diagnosis import is_denied, is_fatal, remedy
 from s3_sync.verify.leftovers import remove_abandoned
-from s3_sync.verify.mapping_checks import mapping_checks
+from s3_sync.verify.mapping_checks import mapping_checks, remove_from_other_places
 from s3_sync.verify.messages import described, failure
 from s3_sync.verify.report import Report, Result
 from s3_sync.verify.runner import Progress, Runner
@@ -51,9 +52,21 @@ class Session:
         try:
             if self._has_access():
                 self._check_everything()
+        except KeyboardInterrupt:  # perhaps of a removal
+            with suppress(RemoteError):
+                remove_from_other_places(self._registry, self._destination)
+            raise
         finally:
-            self.report.leftovers += self._remove()
+            self._clean_up()
         return self.report
+
+    def _clean_up(self) -> None:
+        """Remove what was written. Ctrl-C or SIGTERM begins the removal once more, a second one ends it."""
+        try:
+            self.report.leftovers += self._remove()
+        except KeyboardInterrupt:
+            self._remove()
+            raise
 
     def _opener(self, namer: KeyNamer) -> Callable[[Mapping[str, object]], Bucket]:
         mapping = self._destination.mapping
@@ -95,6 +108,9 @@ class Session:
             provider.create_bucket(mapping.bucket, mapping.profile.storage_policy or "")
         except RemoteError as error:
             return self._refuse("create containers", str(error), error)
+        except KeyboardInterrupt:  # it may have been created
+            self._remove_bucket()
+            raise
         return True
 
     def _refuse(self, check: str, message: str, error: RemoteError) -> bool:

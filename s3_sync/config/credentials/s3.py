@@ -158,13 +158,49 @@ class S3Credentials(Credentials):
         super().check(place)
         if self.is_aws and self.endpoint and urlsplit(self.endpoint).scheme == "http":
             place.warning("endpoint", "objects are sent to AWS unencrypted; use https")
+        self._check_store(place)
         dialect = self.effective_dialect
         if dialect.min_part > dialect.max_part:
             parts = f"{dialect.min_part:,} and {dialect.max_part:,} bytes"
             place.problem("dialect", f"min_part is above max_part: no part has a legal size ({parts})")
+        if dialect.declared_checksums and self._needs_trailers and not dialect.trailing_checksums:
+            place.problem(
+                "dialect", f"declared_checksums needs trailing_checksums, or no part has its {self.checksum}"
+            )
+        elif self._needs_trailers and not dialect.trailing_checksums:
+            place.warning(
+                "checksum", f"has no effect without trailing_checksums ({dialect.name}): md5 is used"
+            )
         if self.signature_version == "s3" and not dialect.signature_v2:
             name = "AWS" if self.is_aws else dialect.name
             place.warning("signature_version", f"{name} rejects signature version 2; use s3v4")
+
+    @property
+    def _needs_trailers(self) -> bool:
+        return self.checksum not in ("md5", "none")
+
+    def _check_store(self, place: Place) -> None:
+        """Check what the credentials claim about the store against what else is known of it."""
+        told = dialect_at(self.endpoint)
+        if self.store is not None and told is not CLONE and told.name != self.store:
+            where = self.endpoint or "AWS"
+            place.warning(
+                "store", f"is {self.store}, but {where} is an address of {told.name}: check which one it is"
+            )
+        dialect = self.effective_dialect
+        if not (dialect.put_if_absent or dialect.put_if_match) or self.is_aws:
+            return
+        if self.conditional_put is False:
+            place.warning(
+                "conditional_put", "is false, but conditions of writes are used: the dialect says so"
+            )
+        elif self.conditional_put is None and dialect.put_if_match:
+            is_override = self.dialect is not None and "put_if_match" in self.dialect.model_fields_set
+            place.warning(
+                "dialect" if is_override else "store",
+                f"is believed to enforce conditions of writes at {self.endpoint}; with conditional_put true, "
+                "each start probes that",
+            )
 
     def _check_optional_keys(self, place: Place) -> None:
         """Both may be absent: the SDK then uses its own chain of credentials."""

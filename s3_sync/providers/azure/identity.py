@@ -65,6 +65,9 @@ def token_cache(credentials: AzureCredentials, scope: str = STORAGE_SCOPE) -> To
             found = source.get_token(scope)
         except ClientAuthenticationError as error:
             raise CredentialsRefused(f"log in at Azure: {_first_line(error)}") from error
+        except (FileNotFoundError, IsADirectoryError, PermissionError, UnicodeError) as error:
+            # the file with the token of the workload, which is read each time
+            raise CredentialsRefused(f"log in at Azure: {_first_line(error)}") from error
         except (AzureError, OSError, ValueError) as error:
             raise RemoteUnavailable(f"log in at Azure: {_first_line(error)}") from error
         return found.token, float(found.expires_on)

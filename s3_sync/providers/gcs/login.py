@@ -112,6 +112,8 @@ class GoogleLogin:
             return _parsed(read_file(path, _MAX_FILE), path), path
         except OSError as error:
             raise CredentialsRefused(f"{path}: {error.strerror}") from None
+        except ValueError as error:
+            raise CredentialsRefused(f"{path}: {error}") from None
 
 
 def _default_file() -> str | None:
@@ -166,6 +168,8 @@ def _explained(what: str) -> Iterator[None]:
         text = _SIGNED.sub("***", str(error.args[0] if error.args else error))[:_MAX_MESSAGE]
         kind = RemoteUnavailable if error.retryable else CredentialsRefused
         raise kind(f"{what}: {text}") from None
+    except OSError as error:  # of a file with the token of another provider, which is read each time
+        raise CredentialsRefused(f"{what}: {error.filename or 'a file'}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         # a document may hold a key: the text of the exception is not shown
         raise CredentialsRefused(f"{what}: not usable ({type(error).__name__})") from None

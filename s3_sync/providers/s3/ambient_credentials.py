@@ -167,4 +167,4 @@ def _explained() -> Iterator[None]:
 
 
 def _short(text: str) -> str:
-    return _TOKEN.sub("********", text)[:_MAX_MESSAGE]
+    return " ".join(_TOKEN.sub("********", text).split())[:_MAX_MESSAGE]

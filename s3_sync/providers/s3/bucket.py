@@ -129,11 +129,13 @@ class S3Bucket:
 
     def probe_conditional_writes(self) -> None:
         account = self._account
-        if account.credentials.conditional_put and not account.dialect.put_if_match:
+        # a name that is configured proves nothing: only Amazon's own address is believed
+        if account.credentials.conditional_put and not account.credentials.is_aws:
             self._features = account.cached(f"conditions of {self.name}", self._probe_conditions)
 
     def _probe_conditions(self) -> Features:
         key = self.namer.manifest_key(f"\0{uuid4()}")  # no object has this key, and no listing shows it
+        self._writer.delete(key)  # what could not be deleted is not written, again at each attempt
         try:
             probe = ConditionProbe(self._writer, self._uploads, self.name, key, self._other_headers)
             absent, match = probe.run()

@@ -95,8 +95,8 @@ _CODES: dict[type[RemoteError], frozenset[str]] = {
     Archived: frozenset({"InvalidObjectState", "ObjectNotInActiveTierError"}),
     # a 503, but for hours: only another tier helps
     InvalidRequest: frozenset({"GlacierExpeditedRetrievalNotAvailable"}),
-    # those of Cloudflare R2, Dell ECS, Google and Alibaba; other stores have a code for many things and a
-    # message, or a status
+    # those of Cloudflare R2, Dell ECS, Google, Alibaba and IBM, which has them for single keys of a
+    # DeleteObjects, too; other stores have a code for many things and a message, or a status
     ObjectLocked: frozenset(
         {
             "FileImmutable",
@@ -104,6 +104,7 @@ _CODES: dict[type[RemoteError], frozenset[str]] = {
             "ObjectUnderActiveHold",
             "ObjectUnderRetention",
             "RetentionPolicyNotMet",
+            "UnavailableForLegalReasons",
         }
     ),
     NotSupported: frozenset({"NotImplemented", "MethodNotAllowed"}),

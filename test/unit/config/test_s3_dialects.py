@@ -16,6 +16,10 @@ from unit.config.written import MAPPING, problems_of, warnings_of
 PAGE = Path(__file__).parents[3] / "docs" / "stores.md"
 CONDITIONS = '"x-amz-copy-source-if-match" or "x-amz-copy-if-match"'
 CLONE_AT = "https://s3.example.org"
+BELIEVED = (
+    f"is believed to enforce conditions of writes at {CLONE_AT}; "
+    "with conditional_put true, each start probes that"
+)
 
 
 def test_page_of_stores_holds_the_generated_tables() -> None:
@@ -109,6 +113,33 @@ def test_conditional_put_false_switches_the_conditions_of_the_store_off() -> Non
             {"store": "cloudflare", "signature_version": "s3"},
             [],
             ["signature_version: cloudflare rejects signature version 2; use s3v4"],
+        ),
+        ({"store": "aws"}, [], [f"store: {BELIEVED}"]),
+        ({"store": "aws", "dialect": {"max_parts": 7}}, [], [f"store: {BELIEVED}"]),
+        ({"dialect": {"put_if_match": True}}, [], [f"dialect: {BELIEVED}"]),
+        ({"store": "aws", "conditional_put": True}, [], []),
+        ({"store": "aws", "conditional_put": False}, [], []),
+        ({"store": "swift"}, [], []),
+        (
+            {"dialect": {"put_if_absent": True}, "conditional_put": False},
+            [],
+            ["conditional_put: is false, but conditions of writes are used: the dialect says so"],
+        ),
+        (
+            {"aws_endpoint": "https://s3.amazonaws.com", "store": "ceph"},
+            [],
+            ["store: is ceph, but https://s3.amazonaws.com is an address of aws: check which one it is"],
+        ),
+        ({"aws_endpoint": "https://s3.amazonaws.com", "store": "aws"}, [], []),
+        (
+            {"store": "ceph", "checksum": "crc32"},
+            [],
+            ["checksum: has no effect without trailing_checksums (ceph): md5 is used"],
+        ),
+        (
+            {"dialect": {"declared_checksums": True, "trailing_checksums": False}, "checksum": "crc32"},
+            ["dialect: declared_checksums needs trailing_checksums, or no part has its crc32"],
+            [],
         ),
     ],
 )

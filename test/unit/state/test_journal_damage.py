@@ -66,6 +66,19 @@ class TestDamage:
             Journal(str(tmp_path / "directory"), minutes)
         assert sorted(os.listdir(tmp_path)) == ["directory"]
 
+    @pytest.mark.parametrize("change", ["ADD COLUMN later TEXT", "RENAME COLUMN detail TO text"])
+    def test_journal_of_another_version_is_refused_and_kept(
+        self, path: str, journal: Journal, change: str
+    ) -> None:
+        journal.settle(M, failed(failure("a")), 0.0)
+        journal._db.execute(f"ALTER TABLE unsettled {change}")
+        journal._db.execute("CREATE TABLE later (anything)")
+        journal.close()
+        with pytest.raises(StateError, match="its table unsettled is that of another version"):
+            Journal(path, minutes)
+        assert os.path.exists(path)
+        assert not os.path.exists(f"{path}.corrupted.1")
+
     def test_settle_on_a_full_disk_raises_and_changes_nothing(self, path: str, journal: Journal) -> None:
         journal.settle(M, failed(failure("before")), 0.0)
         pages = journal._db.execute("PRAGMA page_count").fetchone()[0]

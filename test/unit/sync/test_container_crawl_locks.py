@@ -55,3 +55,18 @@ def test_delete_of_a_locked_object_waits_a_day(world: World) -> None:
     world.node.later(86400.0)
     assert world.node.unsettled() == {}
     assert world.converged()
+
+
+def test_lock_that_outlasts_the_tombstone_keeps_the_copy_for_good(world: World) -> None:
+    """Nothing proves the delete any more; the record says so under another reason."""
+    world.fill(3)
+    world.node.settle()
+    world.fail_names(ObjectLocked("protected by object lock"), "o00001")
+    world.swift.delete("o00001")
+    world.node.settle()
+    assert world.node.unsettled() == {"o00001": "object_locked"}
+    del world.swift.objects["o00001", 0]
+    world.bucket.before = lambda method, name: None
+    world.node.later(2 * 86400.0)
+    assert world.node.unsettled() == {"o00001": "delete_unproven"}
+    assert "o00001" in world.bucket.content()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import pytest
 
 from s3_sync.config.load import load
 from s3_sync.sync.convert_config import STDOUT, convert_config
+from s3_sync.sync.main import main
 
 OLD = {
     "devices": "/srv/node",
@@ -95,6 +98,33 @@ def test_target_that_cannot_be_written_fails_with_its_name(
 ) -> None:
     assert convert_config(str(old), "/no/where/new.json", overwrite=False) == 1
     assert capsys.readouterr().err == "swift-s3-sync: /no/where/new.json: No such file or directory\n"
+
+
+def test_full_disk_leaves_no_half_file(
+    old: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    new = old.with_name("new.json")
+    assert convert_config(str(old), str(new), overwrite=False) == 1
+    assert capsys.readouterr().err == f"swift-s3-sync: {new}: No space left on device\n"
+    assert not new.exists()
+
+
+@pytest.mark.parametrize("command", ["--check-config", "--convert-config"])
+def test_output_on_a_full_disk_or_a_poor_terminal_gives_no_traceback(
+    old: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    with open("/dev/full", "w", encoding="utf-8", buffering=1) as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert main(["--config", str(old), command]) == 1
+    assert "swift-s3-sync: stdout: No space left on device\n" in capfd.readouterr().err
+    ascii_only = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", ascii_only)
+    assert main(["--config", str(old), command]) == 0
+    assert b"\\xfc" in ascii_only.buffer.getvalue() or command == "--convert-config"
 
 
 def test_command_writes_the_same_to_stdout_and_to_a_file(old: Path) -> None:

@@ -55,6 +55,22 @@ class Calls:
         return result
 
 
+class Interrupted:
+    """Ctrl-C, once: when the call of this number has taken effect."""
+
+    def __init__(self, last: int) -> None:
+        self.left = last
+
+    def __call__(self, function: Callable[[], _Result], body: Body | None = None) -> _Result:
+        self.left -= 1
+        is_now = self.left == 0
+        try:
+            return function()
+        finally:
+            if is_now:
+                raise KeyboardInterrupt
+
+
 def new_store() -> MemoryProvider:
     memory = MemoryProvider(limits=LIMITS)
     memory.create_bucket("bucket")
@@ -63,9 +79,11 @@ def new_store() -> MemoryProvider:
     return memory
 
 
-def new_swift() -> MemorySwift:
-    """Another Swift, with other people's objects."""
+def new_swift(*empty: str) -> MemorySwift:
+    """Another Swift, with other people's objects, and ``empty`` containers."""
     memory = MemorySwift(limits=LIMITS)
+    for name in empty:
+        memory.create_bucket(name)
     put(memory.bucket("theirs", KeyNamer.plain()), "theirs", b"theirs")
     return memory
 

@@ -25,7 +25,7 @@ from s3_sync.providers.memory import MemoryBucket, MemoryProvider, MemoryUpload
 from s3_sync.providers.wrappers.delegate import DelegatingProvider
 from s3_sync.verify.destination import of_mapping
 from s3_sync.verify.report import Report
-from unit.verify.store import OTHERS, Calls, content, mapping, new_store, verify, verify_killed
+from unit.verify.store import OTHERS, Calls, Interrupted, content, mapping, new_store, verify, verify_killed
 
 THEIRS = dict.fromkeys(OTHERS, b"theirs")
 
@@ -61,19 +61,15 @@ def test_run_after_a_kill_at_any_call_leaves_the_store_as_it_was() -> None:
         assert content(memory) == THEIRS, last
 
 
-def test_interrupted_run_tidies_up_itself() -> None:
-    memory = new_store()
+def test_run_interrupted_at_any_call_tidies_up_itself() -> None:
+    """Also where the interruption comes while it does so. The call may have taken effect."""
     calls = Calls()
-
-    def interrupt(function: Callable[[], Any], body: Any = None) -> Any:
-        calls.count += 1
-        if calls.count == 60:
-            raise KeyboardInterrupt
-        return function()
-
-    with pytest.raises(KeyboardInterrupt):
-        verify(DelegatingProvider(memory, interrupt))
-    assert content(memory) == THEIRS
+    verify(DelegatingProvider(new_store(), calls))
+    for last in range(1, calls.count + 1):
+        memory = new_store()
+        with pytest.raises(KeyboardInterrupt):
+            verify(DelegatingProvider(memory, Interrupted(last)))
+        assert content(memory) == THEIRS, last
 
 
 class Denying(MemoryProvider):

@@ -14,7 +14,7 @@ from s3_sync.providers.memory_swift import MemorySwift
 from s3_sync.providers.wrappers.delegate import DelegatingProvider
 from s3_sync.verify.destination import Destination, of_mapping
 from s3_sync.verify.report import Report
-from unit.verify.store import Calls, containers, new_swift, swift_mapping, verify, verify_killed
+from unit.verify.store import Calls, Interrupted, containers, new_swift, swift_mapping, verify, verify_killed
 
 THEIRS = {"theirs": ["theirs"]}
 OWN = ".cloudsync_test_container-\u00ef"
@@ -35,6 +35,19 @@ def test_existing_container_is_used_and_keeps_what_it_had() -> None:
     assert states(report)["large objects"] == states(report)["segments"] == "ok"
     assert report.needed == report.advised == {}
     assert containers(memory) == THEIRS
+
+
+@pytest.mark.parametrize("bucket", ["theirs", "new"])
+def test_run_interrupted_at_any_call_tidies_up_itself(bucket: str) -> None:
+    """Where the container is there, with one for its segments, and where another one is created."""
+    destination = of_mapping(swift_mapping(bucket=bucket))
+    calls = Calls()
+    verify(DelegatingProvider(new_swift("theirs_segments"), calls), destination)
+    for last in range(1, calls.count + 1):
+        memory = new_swift("theirs_segments")
+        with pytest.raises(KeyboardInterrupt):
+            verify(DelegatingProvider(memory, Interrupted(last)), destination)
+        assert containers(memory) == {**THEIRS, "theirs_segments": []}, last
 
 
 @pytest.mark.parametrize("container", ["c", "/*"])

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -141,3 +142,19 @@ def test_workload_identity_without_its_environment_is_refused(monkeypatch: pytes
     lab = AzureCredentials(provider="azure", identity="lab", azure_login="workload_identity")
     with pytest.raises(CredentialsRefused, match="log in at Azure"):
         token_cache(lab)
+
+
+@pytest.mark.parametrize("damage", ["gone", "directory", "binary"])
+def test_token_file_of_a_workload_that_cannot_be_read_means_no_credentials(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, damage: str
+) -> None:
+    path = tmp_path / "token"
+    if damage == "directory":
+        path.mkdir()
+    elif damage == "binary":
+        path.write_bytes(b"\xff\xfe")
+    for name in ("TENANT_ID", "CLIENT_ID", "FEDERATED_TOKEN_FILE"):
+        monkeypatch.setenv(f"AZURE_{name}", str(path) if "FILE" in name else "lab")
+    lab = AzureCredentials(provider="azure", identity="lab", azure_login="workload_identity")
+    with pytest.raises(CredentialsRefused, match="^log in at Azure: "):
+        token_cache(lab).token()

@@ -103,17 +103,10 @@ def test_workload_identity_exchanges_the_token_of_another_provider(
 ) -> None:
     theirs = tmp_path / "token"
     theirs.write_text("theirs")
-    federation = {
-        "type": "external_account",
-        "audience": "//iam.googleapis.com/pool",
-        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
-        "token_url": f"{fake.endpoint}/sts",
-        "credential_source": {"file": str(theirs)},
-    }
-    assert login(json.dumps(federation)).log_in().value in fake.tokens
+    assert login(federation(fake, theirs)).log_in().value in fake.tokens
     theirs.write_text("a stranger's")
     with pytest.raises(CredentialsRefused) as refusal:
-        login(json.dumps(federation)).log_in()
+        login(federation(fake, theirs)).log_in()
     assert "a stranger's" not in str(refusal.value)
 
 
@@ -139,3 +132,37 @@ def test_page_of_a_portal_is_no_refusal(login: Logins, fake: FakeGcs) -> None:
     key = json.loads(fake.key_json) | {"token_uri": f"{fake.endpoint}/portal"}
     with pytest.raises(UnexpectedAnswer, match="portal in between"):
         login(json.dumps(key)).log_in()
+
+
+def federation(fake: FakeGcs, token: Path) -> str:
+    source = {"file": str(token)}
+    kind = "urn:ietf:params:oauth:token-type:jwt"
+    found = {"type": "external_account", "audience": "//iam.googleapis.com/pool", "subject_token_type": kind}
+    return json.dumps({**found, "token_url": f"{fake.endpoint}/sts", "credential_source": source})
+
+
+@pytest.mark.parametrize("damage", ["gone", "directory", "unreadable", "binary", "empty"])
+def test_token_file_of_another_provider_that_cannot_be_read_is_told_in_one_line(
+    login: Logins, fake: FakeGcs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    theirs = tmp_path / "token"
+    if damage == "directory":
+        theirs.mkdir()
+    elif damage != "gone":
+        theirs.write_bytes(b"\xff\xfe" if damage == "binary" else b"")
+    if damage == "unreadable":  # also by root, who runs these tests
+        monkeypatch.setattr("builtins.open", denied)
+    with pytest.raises(CredentialsRefused, match="^login with the configured credentials: ") as refusal:
+        login(federation(fake, theirs)).log_in()
+    assert "\n" not in str(refusal.value)
+
+
+def denied(*_: object, **__: object) -> None:
+    raise PermissionError(13, "Permission denied")
+
+
+def test_file_that_is_too_large_for_credentials_is_refused(login: Logins, tmp_path: Path) -> None:
+    path = tmp_path / "key.json"
+    path.write_bytes(b" " * 70_000)
+    with pytest.raises(CredentialsRefused, match=r"key\.json: it is longer than 65536 bytes"):
+        login(str(path)).log_in()

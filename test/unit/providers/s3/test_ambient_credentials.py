@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from botocore.credentials import DeferredRefreshableCredentials
-from botocore.exceptions import ClientError, ConnectTimeoutError
+from botocore.exceptions import ClientError, ConnectTimeoutError, ParamValidationError
 from botocore.utils import ContainerMetadataFetcher
 
 from faults.proxy import FaultProxy
@@ -117,6 +117,8 @@ def test_failure_of_the_source_does_no_harm_while_the_last_keys_are_good(
         (ConnectTimeoutError(endpoint_url="https://sts"), RemoteUnavailable, "https://sts"),
         (FileNotFoundError(2, "No such file", "/var/token"), CredentialsRefused, "/var/token"),
         (RuntimeError("still expired"), CredentialsRefused, "still expired"),
+        # of an empty token file
+        (ParamValidationError(report="Invalid\nlength"), CredentialsRefused, "failed: Invalid length$"),
     ],
 )
 def test_without_good_keys_each_failure_has_its_kind_and_no_secret(

@@ -332,11 +332,32 @@ def test_delete_object_with_name_invalid_in_xml_sends_two_requests(
 # Object lock
 
 
+def test_conditions_of_a_store_that_is_only_named_are_probed(store: ScriptedS3, open_provider: Any) -> None:
+    """Somebody has called a clone that ignores all conditions "aws"."""
+    named: Any = {"store": "aws", "region": "us-east-1", "addressing_style": "path"}
+    bucket = open_provider(dialect=AWS, conditional_put=True, **named).bucket("bucket", NAMER)
+    assert bucket.features.put_if_match
+    store.answers = [Answer(204), *[Answer(200, {"ETag": f'"{md5(b"[]")}"'})] * 3, Answer(204)]
+    bucket.probe_conditional_writes()
+    assert (bucket.features.put_if_absent, bucket.features.put_if_match) == (False, False)
+
+
+def test_probe_of_conditions_writes_nothing_that_it_may_not_delete(
+    store: ScriptedS3, open_provider: Any
+) -> None:
+    """It is repeated until it succeeds, under another key each time."""
+    bucket = open_provider(conditional_put=True).bucket("bucket", NAMER)
+    store.answers = [error(403, "AccessDenied")]
+    with pytest.raises(AccessDenied):
+        bucket.probe_conditional_writes()
+    assert [request.method for request in store.requests] == ["DELETE"]
+
+
 def test_probe_of_conditions_on_a_store_that_locks_what_is_new(store: ScriptedS3, open_provider: Any) -> None:
     """It refuses the second write before it looks at its condition, and the delete, too."""
     bucket = open_provider(conditional_put=True).bucket("bucket", NAMER)
     stored = Answer(200, {"ETag": f'"{md5(b"[]")}"'})
-    store.answers = [stored, error(409, "ObjectLockedByBucketPolicy")]
+    store.answers = [Answer(204), stored, error(409, "ObjectLockedByBucketPolicy")]
     bucket.probe_conditional_writes()
     assert (bucket.features.put_if_absent, bucket.features.put_if_match) == (False, False)
 
@@ -356,4 +377,8 @@ def test_delete_of_a_locked_object_fails_for_it_alone(store: ScriptedS3, bucket:
     store.answers = [error(400, "InvalidRequest", "Object is WORM protected and cannot be overwritten")]
     with pytest.raises(ObjectLocked):
         bucket.delete_object("locked")
+    of_ibm = f"<Error><Key>{escape(NAMER.key('o'))}</Key><Code>UnavailableForLegalReasons</Code></Error>"
+    store.answers = [Answer(200, {}, f"<DeleteResult>{of_ibm}</DeleteResult>".encode())]
+    with pytest.raises(ObjectLocked):
+        bucket.delete_object("o")
     assert bucket.features.bulk_delete  # a lock is no sign that the store does not know the request
