@@ -13,6 +13,7 @@ from mutants.shards import SHARDS
 from mutants.shares import SHARES
 from mutants.shunt import SHUNT
 from mutants.swift import SWIFT
+from mutants.trials import TRIALS
 from mutants.verify import VERIFY
 
 _SYNC = "test/unit/sync"
@@ -21,6 +22,7 @@ _DAEMONS = f"{_SYNC}/test_three_daemons.py"
 
 MUTANTS = (
     *CURSORS,
+    *TRIALS,
     Mutant(
         "other nodes' rows are verified after the slack",
         "sync/passes/verify.py",
