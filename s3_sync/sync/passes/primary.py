@@ -74,7 +74,8 @@ class PrimaryPass:
         batches, journal, key = self._batches, self._scope.journal, self._scope.key
         window = journal.window(key, self._cursors.database)
         states = self._remote_states(own, window)
-        journal.open_window(key, self._cursors.database, max(last, window))  # a trial may have gone further
+        until = max(last, window)  # a trial may have gone further
+        journal.open_window(key, self._cursors.database, until)
         result = batches.run(own, states, tolerant=True)
         batches.record(result, later=self._deferred.make_ranges(result.postponed, PRIMARY))
         return result
