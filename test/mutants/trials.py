@@ -29,6 +29,13 @@ TRIALS = (
         _TESTS,
     ),
     Mutant(
+        "a row that was taken long ago proves nothing",
+        "sync/rows/batch.py",
+        " and self._context.clock.now() < self._tolerant_until",
+        "",
+        _TESTS,
+    ),
+    Mutant(
         "a row that was tried early is looked up before it is sent again",
         "sync/passes/primary.py",
         "max(last, window)",

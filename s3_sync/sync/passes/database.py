@@ -120,14 +120,14 @@ class DatabaseCrawl:
                 self._delete_limiter.update_object_count(db.id, db.object_count(), self._replica.replicas)
             if trial:
                 self._trial.run(db, limit)
-            else:
-                self._trial.end()
             result = self._deferred.run(db, limit) + self._primary.run(db, limit)
             if not self._primary.is_late:
                 result += self._verify.run(db, limit)
             result += self._reset.run(db, limit)
         self._wake = min(self._verify.wake, self._deferred.next_due(), self._reset.wake, self._metadata.wake)
         self._done_fingerprint = None if result.has_more else fingerprint
+        if not result.has_more:
+            self._trial.end()
         return result
 
     def _has_gone(self) -> bool:

@@ -33,7 +33,7 @@ class Trial:
         self._reach = 0
 
     def end(self) -> None:
-        """The rows at the cursor no longer fail: the next trial begins nearby."""
+        """All rows have been handled: the next trial begins nearby."""
         self._reach = 0
 
     def run(self, db: ContainerDb, size: int) -> None:
@@ -55,7 +55,6 @@ class Trial:
                 scope.journal.open_window(scope.key, db.id, max(window, last))
             proved = max(proved, self._try(unread))
         if proved:
-            self._reach = 0
             self._batches.tolerate(proved)
 
     def _spread(self, db: ContainerDb, spans: Sequence[tuple[int, int]], size: int) -> dict[int, Row]:

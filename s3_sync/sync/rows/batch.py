@@ -39,6 +39,8 @@ OUTAGE_REASONS = frozenset(
 STORE_WIDE_REASONS = frozenset({"remote_credentials", "remote_clock"})
 #: failure reasons of a store, or of object servers, that do not answer, or not now
 SILENT_REASONS = frozenset({"remote_unavailable", "remote_throttled", "local_unavailable"})
+#: how long a row that the store took proves that it takes others
+TOLERANCE_SECONDS = 600.0
 #: stands for each failure that is the object's own, as a trial has proved: see ``BatchRunner.tolerate``
 OWN_FAILURE = Outcome(Kind.PENDING, "own_failure")
 
@@ -90,8 +92,8 @@ class BatchRunner:
         self._places = services.places
         self._tally = services.tally
         self._gate = context.registry.limiter(mapping)
-        #: rows that may yet fail without looking like an outage
-        self._tolerated = 0
+        #: rows that may yet fail without looking like an outage, and until when
+        self._tolerated, self._tolerant_until = 0, 0.0
         max_left = max(1, context.workers.size // 2)
         self.stragglers = Stragglers(
             services.names,
@@ -104,9 +106,10 @@ class BatchRunner:
         )
 
     def tolerate(self, rows: int) -> None:
-        """The store has just taken a row: that many rows before it, no more, are handled even if all of them
-        fail, because the failures are their own. 0: as always."""
+        """The store has just taken a row: for TOLERANCE_SECONDS that many rows before it are handled even if
+        all of them fail, because the failures are their own. 0: as always."""
         self._tolerated = rows
+        self._tolerant_until = self._context.clock.now() + TOLERANCE_SECONDS
 
     def run(
         self,
@@ -118,7 +121,7 @@ class BatchRunner:
         """Handle the rows. Rows are not started, and missing in ``done``, once the daemon is stopping, or so
         many rows failed in succession that the rest would fail too. ``tolerant``: not for that reason, as
         long as failures are tolerated."""
-        tolerant = tolerant and self._tolerated > 0
+        tolerant = tolerant and self._tolerated > 0 and self._context.clock.now() < self._tolerant_until
         self._places.start_batch(self._context.journal.waiting(self._key))
         enough = 2 * self._context.workers.size
         failed = 0

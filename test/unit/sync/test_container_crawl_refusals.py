@@ -64,6 +64,17 @@ class TestRefusedRows:
         counts = world.bucket.counts()
         assert counts["put"] <= 1100 + 4 * 3 * WORKERS, "each is tried once, a few of them again"
 
+    def test_refused_rows_among_others_delay_them_as_little(self, tmp_path: Path) -> None:
+        """Each run of them looks like an outage; that would be a hundred."""
+        world = World(tmp_path, workers=WORKERS, items_chunk=200)
+        names = world.fill(3000)
+        good = set(names[29::30])
+        world.fail_names(REFUSALS[0], *sorted(set(names) - good))
+        started = world.swift.clock.now()
+        while world.bucket.content().keys() != good:
+            world.swift.clock.sleep(world.node.step().delay)
+        assert world.swift.clock.now() - started <= 60.0
+
     def test_refused_rows_that_wait_for_copy_after_delay_others_as_little(self, tmp_path: Path) -> None:
         world, bad = refusing(tmp_path, 700, REFUSALS[0], mapping=mapping(copy_after=3600))
         good = world.fill(100, start=700)
@@ -141,6 +152,17 @@ class TestStoreThatRefusesEverything:
         assert step.delay > 0
         assert set(bad) < world.node.unsettled().keys()
         assert len(world.node.unsettled()) <= 4 * 600 + 200 + 22 * WORKERS
+
+    def test_proof_is_not_used_long_after(self, tmp_path: Path) -> None:
+        world, _ = refusing(tmp_path, 600, AccessDenied("not this one"))
+        world.fill(4000, start=600)
+        while not world.bucket.content():
+            world.swift.clock.sleep(world.node.step().delay)
+        world.fail(AccessDenied("read only"), "put")
+        world.swift.clock.sleep(601.0)
+        known = len(world.node.unsettled())
+        assert world.node.step().delay > 0
+        assert len(world.node.unsettled()) <= known + 2 * WORKERS
 
     def test_store_that_does_not_answer_is_tried_with_nothing_but_the_next_rows(self, tmp_path: Path) -> None:
         world, _ = refusing(tmp_path, 1000, RemoteUnavailable("down"))
