@@ -30,6 +30,8 @@ from s3_sync.sync.passes.large_objects import LargeObjects
 from s3_sync.sync.passes.result import NOTHING, PassResult
 from s3_sync.sync.rows.batch import (
     OUTAGE_REASONS,
+    OWN_FAILURE,
+    SILENT_REASONS,
     STORE_WIDE_REASONS,
     BatchRunner,
     is_outage,
@@ -75,8 +77,10 @@ class ContainerCrawl:
         self._listed_at = float("-inf")
         self._turns = -1
         self._backoff = JobBackoff("Failed to process", mapping.label)
-        #: the reason of the current outage; empty if there is none
-        self._outage = ""
+        #: the last failure in the current outage; None if there is none
+        self._outage: Outcome | None = None
+        #: whether the last step showed that the failures were the objects' own: there was no outage
+        self._was_none = False
         self._retried_once = False
         self._paused = False
         # objects that failed in an outage before this process started are due at once
@@ -162,9 +166,11 @@ class ContainerCrawl:
 
     def _checked_step(self) -> StepResult:
         more = self._step()
-        if self._outage:
-            return self._backoff.failed(f"no request succeeds: {self._outage}")
-        if self._backoff.succeeded():
+        if self._outage is not None:
+            return self._backoff.failed(f"no request succeeds: {self._outage.reason}: {self._outage.detail}")
+        if not more and self._batches is not None:
+            self._batches.tolerate(0)
+        if self._backoff.succeeded() and not self._was_none:
             # objects that failed during the outage become due at once
             self._context.journal.retry_now(self.key, OUTAGE_REASONS, self._context.clock.now())
         return StepResult(more and not self._context.stop.is_set())
@@ -191,11 +197,12 @@ class ContainerCrawl:
             for database in databases:
                 database.wake()
         ready, more = self._scan_segments()
+        trial = failing and self._outage is not None and self._outage.reason not in SILENT_REASONS
         fresh = NOTHING
         for database in self._rotated(databases) if ready else ():
             if self._context.halted(self.mapping):
                 break
-            result = database.step(limit)
+            result = database.step(limit, trial)
             fresh += result
             if not self._context.once and is_outage(result.attempted, OUTAGE_MIN_ROWS):
                 more = True
@@ -204,12 +211,13 @@ class ContainerCrawl:
         self._large.feed(self._batch_runner)
         retried += self._outcomes_outside_batches()
         more = more or fresh.has_more or retried.has_more
-        self._outage = ""
+        recovered = any(outcome.settled for outcome in retried.attempted)
+        self._was_none = OWN_FAILURE in fresh.attempted and not recovered
+        self._outage = None
         if self._is_outage(fresh.attempted, retried.attempted):
             outcomes = reversed(retried.attempted + fresh.attempted)
-            last = next(outcome for outcome in outcomes if outcome.reason in OUTAGE_REASONS)
-            self._outage = f"{last.reason}: {last.detail}"
-        if not self._outage and not (more and self._context.once):
+            self._outage = next(outcome for outcome in outcomes if outcome.reason in OUTAGE_REASONS)
+        if self._outage is None and not (more and self._context.once):
             more = self._sweeps.step() or more
         if self._context.once and not more:
             more = self._large.wait() or (self._batches is not None and self._batches.stragglers.wait())
@@ -270,7 +278,7 @@ class ContainerCrawl:
         store answers a request that concerns no object: then it rejects these objects' names or metadata.
         """
         tried = fresh + retried
-        if not tried:
+        if not tried or OWN_FAILURE in fresh:
             return False
         if is_outage(fresh, OUTAGE_MIN_ROWS):
             return True
@@ -306,7 +314,7 @@ class ContainerCrawl:
             self._retried_once = True
             entries = journal.due_objects(self.key, float("inf"), 1_000_000)
         else:
-            until = float("inf") if self._outage else self._context.clock.now()
+            until = float("inf") if self._outage is not None else self._context.clock.now()
             entries = journal.due_objects(self.key, until, limit)
         if not entries:
             return NOTHING

@@ -13,6 +13,7 @@ from mutants.shards import SHARDS
 from mutants.shares import SHARES
 from mutants.shunt import SHUNT
 from mutants.swift import SWIFT
+from mutants.trials import TRIALS
 from mutants.verify import VERIFY
 
 _SYNC = "test/unit/sync"
@@ -21,6 +22,7 @@ _DAEMONS = f"{_SYNC}/test_three_daemons.py"
 
 MUTANTS = (
     *CURSORS,
+    *TRIALS,
     Mutant(
         "other nodes' rows are verified after the slack",
         "sync/passes/verify.py",
@@ -47,9 +49,9 @@ MUTANTS = (
     Mutant(
         "the cursor moves after the journal",
         "sync/passes/primary.py",
-        "        result = batches.run(own, states)\n        batches.record(",
+        "        result = batches.run(own, states, tolerant=True)\n        batches.record(",
         "        self._cursors.move(last_row=last)\n"
-        "        result = batches.run(own, states)\n        batches.record(",
+        "        result = batches.run(own, states, tolerant=True)\n        batches.record(",
         f"{_SYNC}/test_container_crawl_crashes.py",
     ),
     Mutant(
@@ -62,7 +64,7 @@ MUTANTS = (
     Mutant(
         "the window is open before rows are handled",
         "sync/passes/primary.py",
-        "        journal.open_window(key, self._cursors.database, last)\n",
+        "        journal.open_window(key, self._cursors.database, until)\n",
         "",
         f"{_SYNC}/test_container_crawl_crashes.py",
     ),

@@ -17,6 +17,7 @@ from s3_sync.sync.passes.deferred import DeferredRows
 from s3_sync.sync.passes.primary import PrimaryPass
 from s3_sync.sync.passes.reset import ResetPass
 from s3_sync.sync.passes.result import NOTHING, PassResult
+from s3_sync.sync.passes.trial import Trial
 from s3_sync.sync.passes.verify import VerifyPass
 from s3_sync.sync.rows.batch import BatchRunner
 from s3_sync.sync.rows.services import RowServices
@@ -52,6 +53,7 @@ class DatabaseCrawl:
         self._primary = PrimaryPass(scope, cursors, deferred, services, batches)
         self._verify = VerifyPass(scope, cursors, deferred, services, batches)
         self._reset = ResetPass(scope, cursors, deferred, services, batches)
+        self._trial = Trial(scope, cursors, batches)
         self._metadata = ContainerMetadataPass(scope, services.bucket, servers)
         #: fingerprint of the files when all work was done, and when to read them even if they are unchanged
         self._done_fingerprint: object = None
@@ -65,15 +67,16 @@ class DatabaseCrawl:
     def is_failing(self) -> bool:
         return bool(self._consecutive_failures)
 
-    def step(self, limit: int) -> PassResult:
-        """``limit``: rows to read in each pass. Raises StateError, RemoteError.
+    def step(self, limit: int, trial: bool = False) -> PassResult:
+        """``limit``: rows to read in each pass. ``trial``: whether rows further on are tried first. Raises
+        StateError, RemoteError.
 
         A database that cannot be read is retried with a backoff; the container's other databases continue.
         """
         if self._now() < self._retry_at:
             return NOTHING
         try:
-            result = self._step(limit)
+            result = self._step(limit, trial)
         except LocalError as error:
             if isinstance(error, LocalMissing) and self._has_gone():
                 return NOTHING
@@ -89,7 +92,7 @@ class DatabaseCrawl:
         """Run all passes in the next step, even if the files are unchanged or a backoff is in progress."""
         self._wake = self._retry_at = 0.0
 
-    def _step(self, limit: int) -> PassResult:
+    def _step(self, limit: int, trial: bool) -> PassResult:
         fingerprint = self._replica.fingerprint()
         idle = fingerprint == self._done_fingerprint and self._now() < self._wake
         idle = idle and not (self._reset.is_requested() or self._metadata.is_due())
@@ -115,12 +118,16 @@ class DatabaseCrawl:
                 )
             if self._delete_limiter.is_set:
                 self._delete_limiter.update_object_count(db.id, db.object_count(), self._replica.replicas)
+            if trial:
+                self._trial.run(db, limit)
             result = self._deferred.run(db, limit) + self._primary.run(db, limit)
             if not self._primary.is_late:
                 result += self._verify.run(db, limit)
             result += self._reset.run(db, limit)
         self._wake = min(self._verify.wake, self._deferred.next_due(), self._reset.wake, self._metadata.wake)
         self._done_fingerprint = None if result.has_more else fingerprint
+        if not result.has_more:
+            self._trial.end()
         return result
 
     def _has_gone(self) -> bool:

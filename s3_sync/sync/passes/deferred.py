@@ -45,7 +45,7 @@ class DeferredRows:
                 break
             found, last = db.rows_since(due.first_row - 1, min(limit, due.last_row - due.first_row + 1))
             rows = [row for row in found if row.rowid <= due.last_row and self._belongs(row, due)]
-            result = batches.run(rows, self._remote_states(rows, due))
+            result = batches.run(rows, self._remote_states(rows, due), tolerant=True)
             if result.complete:
                 rest = [replace(due, first_row=last + 1)] if due.first_row <= last < due.last_row else []
                 kind = PRIMARY if due.kind in (PRIMARY, HELD) else VERIFY

@@ -72,9 +72,11 @@ class PrimaryPass:
 
     def _handle(self, own: Sequence[Row], last: int) -> BatchResult:
         batches, journal, key = self._batches, self._scope.journal, self._scope.key
-        states = self._remote_states(own, journal.window(key, self._cursors.database))
-        journal.open_window(key, self._cursors.database, last)
-        result = batches.run(own, states)
+        window = journal.window(key, self._cursors.database)
+        states = self._remote_states(own, window)
+        until = max(last, window)  # a trial may have gone further
+        journal.open_window(key, self._cursors.database, until)
+        result = batches.run(own, states, tolerant=True)
         batches.record(result, later=self._deferred.make_ranges(result.postponed, PRIMARY))
         return result
 

@@ -105,7 +105,7 @@ class ResetPass:
         rows = [row for row in found if row.rowid <= due.last_row and self._is_in_range(row, due)]
         attempted: list[Outcome] = []
         if rows:
-            result = batches.run(rows, self._lookup.look_up_shared(rows))
+            result = batches.run(rows, self._lookup.look_up_shared(rows), tolerant=True)
             batches.record(result, later=self._deferred.make_ranges(result.postponed, due.kind))
             last, attempted = result.reached(last), result.attempted
         next_row = last + 1 if last >= due.next_row or rows else due.last_row + 1

@@ -80,7 +80,7 @@ class VerifyPass:
         states = self._lookup.look_up_shared(others)
         database = self._cursors.database.encode("utf-8")
         start = 0 if self._interrupted else crc32(database) % len(others)
-        result = batches.run([*others[start:], *others[:start]], states)
+        result = batches.run([*others[start:], *others[:start]], states, tolerant=True)
         batches.record(result, later=self._deferred.make_ranges(result.postponed, VERIFY))
         self._interrupted = result.abandoned_from is not None
         log.info("Verified %d rows; last row: %d; for %s", len(others), result.reached(last), label)

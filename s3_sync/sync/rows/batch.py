@@ -37,6 +37,12 @@ OUTAGE_REASONS = frozenset(
 )
 #: failure reasons that affect all objects, if the store gives them for other requests as well
 STORE_WIDE_REASONS = frozenset({"remote_credentials", "remote_clock"})
+#: failure reasons of a store, or of object servers, that do not answer, or not now
+SILENT_REASONS = frozenset({"remote_unavailable", "remote_throttled", "local_unavailable"})
+#: how long a row that the store took proves that it takes others
+TOLERANCE_SECONDS = 600.0
+#: stands for each failure that is the object's own, as a trial has proved: see ``BatchRunner.tolerate``
+OWN_FAILURE = Outcome(Kind.PENDING, "own_failure")
 
 
 @dataclass(slots=True)
@@ -44,12 +50,13 @@ class BatchResult:
     """The outcome of one batch.
 
     ``done``: (row, outcome) of each row that was handled. ``complete``: False if some rows were not started;
-    ``abandoned_from`` is the lowest ROWID of these.
+    ``abandoned_from`` is the lowest ROWID of these. ``tolerant``: whether failures are the objects' own.
     """
 
     done: list[tuple[Row, Outcome]] = field(default_factory=list)
     complete: bool = True
     abandoned_from: int | None = None
+    tolerant: bool = False
 
     def reached(self, last: int) -> int:
         """The ROWID up to which all rows are settled, or in the journal; ``last``, if all were handled."""
@@ -62,8 +69,12 @@ class BatchResult:
 
     @property
     def attempted(self) -> list[Outcome]:
-        """Outcomes of the rows that required work."""
-        return [outcome for _, outcome in self.done if _was_attempted(outcome)]
+        """Outcomes of the rows that required work, with OWN_FAILURE for the failures of a tolerant batch."""
+        return [
+            OWN_FAILURE if self.tolerant and outcome.reason in OUTAGE_REASONS else outcome
+            for _, outcome in self.done
+            if _was_attempted(outcome)
+        ]
 
 
 class BatchRunner:
@@ -81,6 +92,8 @@ class BatchRunner:
         self._places = services.places
         self._tally = services.tally
         self._gate = context.registry.limiter(mapping)
+        #: rows that may yet fail without looking like an outage, and until when
+        self._tolerated, self._tolerant_until = 0, 0.0
         max_left = max(1, context.workers.size // 2)
         self.stragglers = Stragglers(
             services.names,
@@ -92,18 +105,32 @@ class BatchRunner:
             services.bucket, context.workers, context.clock.now, services.delete_limiter
         )
 
+    def tolerate(self, rows: int) -> None:
+        """The store has just taken a row: for TOLERANCE_SECONDS that many rows before it are handled even if
+        all of them fail, because the failures are their own. 0: as always."""
+        self._tolerated = rows
+        self._tolerant_until = self._context.clock.now() + TOLERANCE_SECONDS
+
     def run(
-        self, rows: Sequence[Row], states: RemoteStates, default: RemoteState = Presumption.UNKNOWN
+        self,
+        rows: Sequence[Row],
+        states: RemoteStates,
+        default: RemoteState = Presumption.UNKNOWN,
+        tolerant: bool = False,
     ) -> BatchResult:
         """Handle the rows. Rows are not started, and missing in ``done``, once the daemon is stopping, or so
-        many rows failed in succession that the rest would fail too."""
+        many rows failed in succession that the rest would fail too. ``tolerant``: not for that reason, as
+        long as failures are tolerated."""
+        tolerant = tolerant and self._tolerated > 0 and self._context.clock.now() < self._tolerant_until
         self._places.start_batch(self._context.journal.waiting(self._key))
         enough = 2 * self._context.workers.size
         failed = 0
 
         def handle(row: Row, on_proved: Callable[[Row], None] | None = None) -> Outcome | None:
             nonlocal failed
-            if self._context.halted(self._mapping) or failed >= enough or self._gate.is_closed:
+            if self._context.halted(self._mapping) or self._gate.is_closed:
+                return None
+            if failed >= enough and not tolerant:
                 return None
             outcome = self._handler.handle(row, states.get(row.name, default), on_proved)
             self._tally.handled()
@@ -124,7 +151,7 @@ class BatchRunner:
         )
         outcomes.update((id(row), outcome) for row, outcome in zip(others, done, strict=True))
         outcomes.update(stragglers.leave(others))
-        result = BatchResult()
+        result = BatchResult(tolerant=tolerant)
         for row in rows:
             outcome = outcomes[id(row)]
             if outcome is not None:
@@ -132,6 +159,8 @@ class BatchRunner:
             else:
                 result.complete = False
                 result.abandoned_from = min(row.rowid, result.abandoned_from or row.rowid)
+        if tolerant:
+            self._tolerated -= len(result.done)
         return result
 
     def _agreeing(
