@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import signal
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -150,3 +151,38 @@ def test_blob_in_the_archive_tier_is_rehydrated_by_a_read(
     azure.store.finish_rehydration()
     assert swift.request("GET", container, "cold").body == BODY
     wait_until(lambda: archive.is_local("cold"), 30, "cold restored")
+
+
+def test_kill_between_blocks_and_before_the_manifest_leaves_nothing_that_counts(
+    shunted: Shunted, azure: FakeAzure, tmp_path: Path
+) -> None:
+    archive = AzureArchive(azure, RawSwift(shunted), **MOVES)
+    shunted.add(archive.mapping)
+    swift, segments = archive.swift, f"{archive.container}_segments"
+    swift.put_container(segments)
+    for number in "01":
+        swift.put(segments, number, number.encode() * 1_200_000)
+    entries = json.dumps([{"path": f"/{segments}/{number}"} for number in "01"]).encode()
+    swift.request("PUT", archive.container, "slo", query="multipart-manifest=put", body=entries)
+    daemon = SyncDaemon(shunted, tmp_path, [archive.mapping], workers=1)
+    blocks = {"s3_sync.providers.azure.blocks:BLOCK": 500_000}
+    steps = [
+        {"at": "s3_sync.providers.azure.blocks:BlockWriter._put_block", "call": 4, "moment": "after"},
+        {"at": "s3_sync.transfer.large_upload:write_manifest"},
+    ]
+    stored: list[list[str]] = []
+    for step in steps:
+        daemon.alter(values=blocks, kill=step)
+        assert daemon.once().returncode == -signal.SIGKILL, daemon.log_text()
+        stored.append(sorted(archive.blobs))
+        assert archive.is_local("slo")
+    assert stored == [[], ["slo"]]
+    since = len(azure.requests)
+    daemon.alter(values=blocks)
+    run(daemon)
+    manifest = KeyNamer.literal("").manifest_key("slo")
+    assert [each.path for each in archive.writes(since)] == [f"/{archive.bucket}/{manifest}"]
+    assert sorted(archive.blobs) == sorted(["slo", manifest])
+    assert archive.blobs["slo"].data == b"0" * 1_200_000 + b"1" * 1_200_000
+    assert azure.store.containers[archive.bucket].uncommitted == {}
+    assert not archive.is_local("slo")
