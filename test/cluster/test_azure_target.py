@@ -11,11 +11,13 @@ from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
+import pytest
+
 from s3_sync.largeobject.manifest import Manifest
 from s3_sync.model.keys import KeyNamer
 from servers.azure_archive import AzureArchive
 from servers.daemon import SyncDaemon
-from servers.fake_azure import FakeAzure
+from servers.fake_azure import FakeAzure, Faults
 from servers.process import wait_until
 from servers.raw_swift import RawSwift
 from servers.shunted import Shunted
@@ -186,3 +188,41 @@ def test_kill_between_blocks_and_before_the_manifest_leaves_nothing_that_counts(
     assert archive.blobs["slo"].data == b"0" * 1_200_000 + b"1" * 1_200_000
     assert azure.store.containers[archive.bucket].uncommitted == {}
     assert not archive.is_local("slo")
+
+
+@pytest.mark.ends_in_the_middle
+def test_signature_that_expires_on_the_way_is_replaced_while_the_daemon_runs(
+    swift: SwiftCluster, azure: FakeAzure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = AzureArchive(azure, RawSwift(swift))
+    sas = tmp_path / "sas"
+    del archive.mapping["aws_secret"]
+    archive.mapping["sas_token"] = {"file": str(sas)}
+
+    def give(signature: str) -> None:
+        new = tmp_path / "new"
+        new.write_text(f"sv=2021-12-02&sp=rwdl&sig={signature}")
+        new.chmod(0o600)
+        new.replace(sas)
+
+    def expire(*_: object) -> None:
+        if len(archive.blobs) >= 3:
+            azure.faults.sas = "the-second"
+
+    monkeypatch.setattr(azure, "faults", Faults(sas="the-first", refuse=expire))
+    give("the-first")
+    names = [f"o{number}" for number in range(8)]
+    for name in names:
+        archive.swift.put(archive.container, name, name.encode())
+    daemon = SyncDaemon(swift, tmp_path / "daemon", [archive.mapping], workers=1)
+    child = daemon.start()
+    try:
+        wait_until(lambda: "AuthenticationFailed" in daemon.log_text(), 30, "the refusal")
+        assert sorted(archive.blobs) == names[:3]
+        give("the-second")
+        child.signal(signal.SIGHUP)
+        wait_until(lambda: sorted(archive.blobs) == names, 30, "arrival of the others")
+    finally:
+        daemon.stop()
+    assert daemon.unsettled() == {}
+    assert "the-first" not in daemon.log_text()
