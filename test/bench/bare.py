@@ -87,11 +87,8 @@ def copy(source: Peer, sink: Peer, path: str, upload: str) -> None:
 def main(path: str) -> None:
     order: dict[str, Any] = json.loads(Path(path).read_text())
     source_address, sink_address = ((host, int(port)) for host, port in (order["source"], order["sink"]))
-    host, method, headers = (
-        ":".join(map(str, sink_address)),
-        order.get("method", "PUT"),
-        order.get("headers", ""),
-    )
+    method = order.get("method", "PUT")
+    rest = f"HTTP/1.1\r\nHost: {sink_address[0]}:{sink_address[1]}\r\n{order.get('headers', '')}"
     waiting = deque(order["pairs"])
 
     def work() -> None:
@@ -101,7 +98,7 @@ def main(path: str) -> None:
                 source_path, target = waiting.popleft()
             except IndexError:
                 return
-            copy(source, sink, source_path, f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n{headers}")
+            copy(source, sink, source_path, f"{method} {target} {rest}")
 
     threads = [threading.Thread(target=work) for _ in range(order["threads"])]
     for thread in threads:
