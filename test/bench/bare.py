@@ -40,6 +40,17 @@ class Peer:
     def piece(self) -> memoryview:
         return self._view[: self._more(0)]
 
+    def skip(self, head: bytes, rest: memoryview) -> None:
+        """Read an answer's body to its end."""
+        if b"transfer-encoding: chunked" in head:
+            data = bytes(rest)
+            while not data.endswith(b"0\r\n\r\n"):
+                data += self.piece()
+            return
+        left = int(field(head, b"content-length")) - len(rest)
+        while left > 0:
+            left -= len(self.piece())
+
     def _more(self, at: int) -> int:
         count = self._socket.recv_into(self._view[at:])
         if not count:
@@ -52,12 +63,12 @@ def field(head: bytes, name: bytes) -> bytes:
     return head[start:].split(b"\r\n", 1)[0]
 
 
-def copy(source: Peer, sink: Peer, path: str, target: str, headers: str = "") -> None:
-    """``headers``: more lines for the PUT."""
+def copy(source: Peer, sink: Peer, path: str, upload: str) -> None:
+    """``upload``: the head of the request to the sink but for the Content-Length."""
     source.send(f"GET {path} HTTP/1.1\r\nHost: x\r\nX-Backend-Storage-Policy-Index: 0\r\n\r\n".encode())
     head, body = source.head()
     length = int(field(head, b"content-length"))
-    request = f"PUT {target} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {length}\r\n\r\n".encode()
+    request = f"{upload}Content-Length: {length}\r\n\r\n".encode()
     if length <= len(body):
         sink.send(request + bytes(body))
     else:
@@ -67,7 +78,8 @@ def copy(source: Peer, sink: Peer, path: str, target: str, headers: str = "") ->
             sink.send(body)
             left -= len(body)
             body = source.piece() if left else body
-    answer, _ = sink.head()
+    answer, rest = sink.head()
+    sink.skip(answer, rest)
     if b" 200 " not in head or not answer.startswith((b"http/1.1 200", b"http/1.1 201")):
         raise RuntimeError(f"{head!r} {answer!r}")
 
@@ -75,6 +87,8 @@ def copy(source: Peer, sink: Peer, path: str, target: str, headers: str = "") ->
 def main(path: str) -> None:
     order: dict[str, Any] = json.loads(Path(path).read_text())
     source_address, sink_address = ((host, int(port)) for host, port in (order["source"], order["sink"]))
+    method = order.get("method", "PUT")
+    rest = f"HTTP/1.1\r\nHost: {sink_address[0]}:{sink_address[1]}\r\n{order.get('headers', '')}"
     waiting = deque(order["pairs"])
 
     def work() -> None:
@@ -84,7 +98,7 @@ def main(path: str) -> None:
                 source_path, target = waiting.popleft()
             except IndexError:
                 return
-            copy(source, sink, source_path, target, order.get("headers", ""))
+            copy(source, sink, source_path, f"{method} {target} {rest}")
 
     threads = [threading.Thread(target=work) for _ in range(order["threads"])]
     for thread in threads:

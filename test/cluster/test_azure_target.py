@@ -5,16 +5,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import signal
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
+import pytest
+
 from s3_sync.largeobject.manifest import Manifest
 from s3_sync.model.keys import KeyNamer
 from servers.azure_archive import AzureArchive
 from servers.daemon import SyncDaemon
-from servers.fake_azure import FakeAzure
+from servers.fake_azure import FakeAzure, Faults
 from servers.process import wait_until
 from servers.raw_swift import RawSwift
 from servers.shunted import Shunted
@@ -150,3 +153,76 @@ def test_blob_in_the_archive_tier_is_rehydrated_by_a_read(
     azure.store.finish_rehydration()
     assert swift.request("GET", container, "cold").body == BODY
     wait_until(lambda: archive.is_local("cold"), 30, "cold restored")
+
+
+def test_kill_between_blocks_and_before_the_manifest_leaves_nothing_that_counts(
+    shunted: Shunted, azure: FakeAzure, tmp_path: Path
+) -> None:
+    archive = AzureArchive(azure, RawSwift(shunted), **MOVES)
+    shunted.add(archive.mapping)
+    swift, segments = archive.swift, f"{archive.container}_segments"
+    swift.put_container(segments)
+    for number in "01":
+        swift.put(segments, number, number.encode() * 1_200_000)
+    entries = json.dumps([{"path": f"/{segments}/{number}"} for number in "01"]).encode()
+    swift.request("PUT", archive.container, "slo", query="multipart-manifest=put", body=entries)
+    daemon = SyncDaemon(shunted, tmp_path, [archive.mapping], workers=1)
+    blocks = {"s3_sync.providers.azure.blocks:BLOCK": 500_000}
+    steps = [
+        {"at": "s3_sync.providers.azure.blocks:BlockWriter._put_block", "call": 4, "moment": "after"},
+        {"at": "s3_sync.transfer.large_upload:write_manifest"},
+    ]
+    stored: list[list[str]] = []
+    for step in steps:
+        daemon.alter(values=blocks, kill=step)
+        assert daemon.once().returncode == -signal.SIGKILL, daemon.log_text()
+        stored.append(sorted(archive.blobs))
+        assert archive.is_local("slo")
+    assert stored == [[], ["slo"]]
+    since = len(azure.requests)
+    daemon.alter(values=blocks)
+    run(daemon)
+    manifest = KeyNamer.literal("").manifest_key("slo")
+    assert [each.path for each in archive.writes(since)] == [f"/{archive.bucket}/{manifest}"]
+    assert sorted(archive.blobs) == sorted(["slo", manifest])
+    assert archive.blobs["slo"].data == b"0" * 1_200_000 + b"1" * 1_200_000
+    assert azure.store.containers[archive.bucket].uncommitted == {}
+    assert not archive.is_local("slo")
+
+
+@pytest.mark.ends_in_the_middle
+def test_signature_that_expires_on_the_way_is_replaced_while_the_daemon_runs(
+    swift: SwiftCluster, azure: FakeAzure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = AzureArchive(azure, RawSwift(swift))
+    sas = tmp_path / "sas"
+    del archive.mapping["aws_secret"]
+    archive.mapping["sas_token"] = {"file": str(sas)}
+
+    def give(signature: str) -> None:
+        new = tmp_path / "new"
+        new.write_text(f"sv=2021-12-02&sp=rwdl&sig={signature}")
+        new.chmod(0o600)
+        new.replace(sas)
+
+    def expire(*_: object) -> None:
+        if len(archive.blobs) >= 3:
+            azure.faults.sas = "the-second"
+
+    monkeypatch.setattr(azure, "faults", Faults(sas="the-first", refuse=expire))
+    give("the-first")
+    names = [f"o{number}" for number in range(8)]
+    for name in names:
+        archive.swift.put(archive.container, name, name.encode())
+    daemon = SyncDaemon(swift, tmp_path / "daemon", [archive.mapping], workers=1)
+    child = daemon.start()
+    try:
+        wait_until(lambda: "AuthenticationFailed" in daemon.log_text(), 30, "the refusal")
+        assert sorted(archive.blobs) == names[:3]
+        give("the-second")
+        child.signal(signal.SIGHUP)
+        wait_until(lambda: sorted(archive.blobs) == names, 30, "arrival of the others")
+    finally:
+        daemon.stop()
+    assert daemon.unsettled() == {}
+    assert "the-first" not in daemon.log_text()

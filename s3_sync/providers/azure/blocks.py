@@ -8,7 +8,9 @@ Every block has an ID of its own upload and attempt, so no commit can include a 
 commit, or any other write of the blob, discards all blocks that it does not name: an upload that has lost its
 blocks to another writer fails, and is repeated.
 
-Memory: MAX_BUFFERED bytes for each small object in transfer; of larger ones only what is being sent.
+Memory: MAX_BUFFERED bytes for each small object in transfer; of larger ones only what is being sent. The
+blocks of one body go one after another: it can be read only in order, so several at a time would have to be
+kept.
 
 Source: "Put Blob", "Put Block", "Put Block List"; "Scalability and performance targets for Blob storage".
 """

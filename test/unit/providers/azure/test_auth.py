@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3_sync.errors import AccessDenied, ClockSkewed, CredentialsRefused, RemoteUnavailable
+from s3_sync.providers.azure import blocks
 from s3_sync.providers.azure.auth import Bearer, Request, SharedKey, string_to_sign
 from s3_sync.providers.azure.bucket import AzureBucket
 from s3_sync.providers.azure.names import to_identifier
@@ -98,6 +99,28 @@ class TestBearer:
         put(bucket, "o", b"2" * 2_000_000)
         assert [each.status for each in service.requests if each.method == "PUT"][-3:] == [401, 201, 201]
         assert bucket.head_object("o").size == 2_000_000
+
+    def test_token_refused_between_blocks_is_renewed_and_the_object_sent_again(
+        self,
+        service: FakeAzure,
+        bucket: AzureBucket,
+        tokens: list[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(blocks, "BLOCK", 1_500_000)
+        data = b"1" * 2_000_000
+
+        def expire(method: str, path: str, query: dict[str, str]) -> None:
+            if service.count("PUT", "block") == 1:
+                service.faults.token = "second"
+
+        service.faults.refuse = expire
+        tokens.append("second")
+        with pytest.raises(RemoteUnavailable) as refusal:
+            put(bucket, "o", data)
+        assert (refusal.value.transient, refusal.value.status) == (True, 401)
+        put(bucket, "o", data)
+        assert bucket.head_object("o").size == len(data)
 
     def test_body_that_cannot_be_sent_again_fails_for_now(
         self, service: FakeAzure, bucket: AzureBucket, tokens: list[str]

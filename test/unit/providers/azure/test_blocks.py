@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3_sync.errors import (
+    AccessDenied,
     Archived,
     BadDigest,
     InvalidRequest,
@@ -98,6 +99,24 @@ class TestLargeObjects:
         with pytest.raises(BadDigest):
             bucket.put_object("o", BytesBody(LARGE), PutOptions(len(LARGE), md5=md5_hex(b"other")))
         assert read(bucket, "o") == b"before"
+
+    def test_rights_that_are_lost_before_the_commit_replace_nothing(
+        self, service: FakeAzure, bucket: AzureBucket, small_blocks: int
+    ) -> None:
+        put(bucket, "o", b"before")
+
+        def refuse(method: str, path: str, query: dict[str, str]) -> None:
+            if query.get("comp") == "blocklist":
+                raise Refused(403, "AuthorizationPermissionMismatch")
+
+        service.faults.refuse = refuse
+        with pytest.raises(AccessDenied) as refusal:
+            put(bucket, "o", LARGE)
+        assert refusal.value.reason == "remote_denied"
+        service.faults.refuse = None
+        assert read(bucket, "o") == b"before"
+        put(bucket, "o", LARGE)
+        assert service.store.containers["box"].uncommitted == {}
 
     def test_commit_that_has_lost_its_blocks_is_tried_again(
         self, service: FakeAzure, bucket: AzureBucket

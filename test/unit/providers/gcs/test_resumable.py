@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from s3_sync.errors import BadDigest, PreconditionFailed, RemoteError, RemoteUnavailable
+from s3_sync.errors import AccessDenied, BadDigest, PreconditionFailed, RemoteError, RemoteUnavailable
 from s3_sync.model.objects import ObjectMeta, PutOptions
 from s3_sync.providers.gcs.bucket import GcsBucket
 from s3_sync.streams.hashing import md5_hex
@@ -82,6 +82,21 @@ def test_body_with_another_digest_leaves_neither_object_nor_session(bucket: GcsB
         put(bucket, data=DATA + b"x")
     assert fake.objects("bucket") == {}
     assert fake.uploads == {}
+
+
+def test_rights_that_are_lost_between_chunks_replace_nothing(bucket: GcsBucket, fake: FakeGcs) -> None:
+    before = Stored("p/large", b"before", {}, fake.next_generation())
+    fake.objects("bucket")["p/large"] = before
+    fake.fail(
+        Refusal(403, "forbidden", "no storage.objects.create access"),
+        when=lambda request: request.headers.get("content-range", "").startswith(f"bytes {STEP}-"),
+    )
+    with pytest.raises(AccessDenied) as refusal:
+        put(bucket)
+    assert refusal.value.reason == "remote_denied"
+    assert fake.objects("bucket") == {"p/large": before}
+    assert fake.uploads == {}
+    assert put(bucket) == md5_hex(DATA)
 
 
 def test_bytes_that_change_on_the_way_are_refused_by_the_store(bucket: GcsBucket, fake: FakeGcs) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from s3_sync.config.credentials.gcs import GcsCredentials
+from s3_sync.config.secret import Secret
 from s3_sync.errors import (
     AccessDenied,
     BadDigest,
@@ -20,10 +23,13 @@ from s3_sync.errors import (
     Throttled,
     UnexpectedAnswer,
 )
+from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import PutOptions
 from s3_sync.providers.gcs.bucket import GcsBucket
+from s3_sync.providers.gcs.provider import GcsProvider
 from s3_sync.streams.reader import BytesBody
 from servers.fake_gcs import FakeGcs, Refusal
+from unit.providers.gcs.conftest import TIMEOUTS
 
 
 def put(bucket: GcsBucket, name: str = "object", data: bytes = b"data") -> str:
@@ -47,6 +53,29 @@ def test_refusal_after_a_new_token_is_final(bucket: GcsBucket, fake: FakeGcs) ->
             bucket.head_object("object")
     assert not any(token in str(refusal.value) for token in fake.tokens)
     assert len(fake.tokens) == 2
+
+
+def test_revoked_key_is_replaced_by_that_of_the_next_file(
+    fake: FakeGcs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Google refuses its token and gives no other; the objects that it has stay as they are."""
+    monkeypatch.setattr("s3_sync.providers.token_session._PAUSE", 0.0)
+    path = tmp_path / "key.json"
+    path.write_text(fake.key_json)
+    credentials = GcsCredentials(provider="gcs", endpoint=fake.endpoint, secret=Secret(str(path)))
+    provider = GcsProvider(credentials, connections=2, timeouts=TIMEOUTS)
+    bucket = provider.bucket("bucket", KeyNamer.literal(""))
+    put(bucket)
+    fake.revoke_all()
+    path.write_text(fake.key_json.replace("tester@", "former@"))
+    for name in ("object", "another"):
+        with pytest.raises(CredentialsRefused, match="key.json: .*Invalid JWT Signature"):
+            put(bucket, name, b"changed")
+    assert fake.objects("bucket")["object"].data == b"data"
+    path.write_text(fake.key_json)
+    put(bucket, "object", b"changed")
+    assert fake.objects("bucket")["object"].data == b"changed"
+    provider.close()
 
 
 @pytest.mark.parametrize(
