@@ -166,7 +166,7 @@ def _explained(what: str) -> Iterator[None]:
         text = _SIGNED.sub("***", str(error.args[0] if error.args else error))[:_MAX_MESSAGE]
         kind = RemoteUnavailable if error.retryable else CredentialsRefused
         raise kind(f"{what}: {text}") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         # a document may hold a key: the text of the exception is not shown
         raise CredentialsRefused(f"{what}: not usable ({type(error).__name__})") from None
 
