@@ -231,16 +231,20 @@ class AzureBucket:
         if_match: str | None,
         if_absent: bool,
     ) -> str:
-        """Write a blob. One in the archive tier, which no write can replace, is deleted first."""
+        """Write a blob. One in the archive tier, which no write can replace, is deleted first, provided that
+        a HEAD shows that tier, too."""
         try:
             return write([*headers, *write_conditions(if_match, if_absent)])
         except NotFound as error:
             raise without_blob(error, if_match) from error
-        except Archived:
+        except Archived as error:
             if if_absent:
                 raise
-            etag = self._reader.head(key, key).etag if if_match is None else if_match
-            self._delete(key, etag)
+            found = self._reader.head(key, key)
+            if not found.archived:
+                why = f"{error}: but it is in the tier {found.storage_class or 'of the account'}"
+                raise RemoteUnavailable(why, status=error.status, code=error.code) from error
+            self._delete(key, found.etag if if_match is None else if_match)
         try:
             return write([*headers, *write_conditions(None, True)])
         except NotFound as error:

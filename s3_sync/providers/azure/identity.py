@@ -6,6 +6,7 @@ Entra ID" (the scope); azure-identity's ``ManagedIdentityCredential`` and ``Work
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,10 @@ STORAGE_SCOPE = "https://storage.azure.com/.default"
 MARGIN = 300.0
 #: seconds after which a renewal that failed is tried again while the current token is valid
 _PAUSE = 60.0
+#: what can be sent in a header
+_TOKEN = re.compile(r"[!-~]{1,65536}")
+#: what the library raises for answers of another form
+_MALFORMED = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 
 
 class TokenCache:
@@ -63,11 +68,14 @@ def token_cache(credentials: AzureCredentials, scope: str = STORAGE_SCOPE) -> To
 
         try:
             found = source.get_token(scope)
+            value, expires = found.token, float(found.expires_on)
         except ClientAuthenticationError as error:
             raise CredentialsRefused(f"log in at Azure: {_first_line(error)}") from error
-        except (AzureError, OSError, ValueError) as error:
+        except (AzureError, OSError, *_MALFORMED) as error:
             raise RemoteUnavailable(f"log in at Azure: {_first_line(error)}") from error
-        return found.token, float(found.expires_on)
+        if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+            raise RemoteUnavailable("log in at Azure: the answer has no token")
+        return value, expires
 
     return TokenCache(request)
 
