@@ -52,7 +52,7 @@ AZURE = (
     Mutant(
         "Azure: the archived blob that is deleted is the one that was seen",
         "providers/azure/bucket.py",
-        "            self._delete(key, etag)\n",
+        "            self._delete(key, found.etag if if_match is None else if_match)\n",
         "            self._delete(key)\n",
         f"{_AZURE}/test_blocks.py",
     ),

@@ -22,11 +22,13 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ListedObject
 from s3_sync.providers.base import ListPage, ListQuery
 from s3_sync.providers.file.names import entry_of, is_canonical, names_of
-from s3_sync.providers.file.site import Found, Path, Site
+from s3_sync.providers.file.site import Found, Path, Site, modified_at
 from s3_sync.providers.roll_up import is_after, roll_up
 from s3_sync.runtime.real_threads import Touch
 
 _TOUCH_EVERY = 500
+#: bytes of a key, and directories that a part of one is spread over: users of the share can make deeper ones
+_MAX_KEY, _MAX_PIECES = 1024, 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,8 @@ class Walk:
 
     def _is_wanted(self, child: _Child, level: _Level) -> bool:
         key = child.key
+        if len(key) > _MAX_KEY:
+            return False
         if level.last is not None and child.order <= level.last:
             return False
         if self._skipped is not None and key.startswith(self._skipped):
@@ -154,7 +158,7 @@ class Walk:
                         continue
                     part, here = text + found.text, (*path, entry.name)
                     if found.more:
-                        if is_directory:
+                        if is_directory and len(before) < _MAX_PIECES:
                             yield from self._parts(here, part, (*before, entry.name))
                         continue
                     name = entry.name[:-2] if found.shadow else entry.name
@@ -211,5 +215,5 @@ def _listed(walk: Walk, child: _Child, name: str) -> ListedObject | None:
     found.close()
     record, status = found.record, found.status
     if record is None:
-        return ListedObject(name, status.st_size, "", status.st_mtime)
+        return ListedObject(name, status.st_size, "", modified_at(status))
     return ListedObject(name, record.size, record.md5, record.written)
