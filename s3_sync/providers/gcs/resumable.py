@@ -25,7 +25,7 @@ from s3_sync.errors import (
     UnexpectedAnswer,
 )
 from s3_sync.providers.gcs.errors import refusal, unexpected
-from s3_sync.providers.gcs.resource import base64_of
+from s3_sync.providers.gcs.resource import Digests, base64_of
 from s3_sync.providers.gcs.transport import GcsTransport, Header, encoded, upload_path
 from s3_sync.runtime.backoff import exponential
 from s3_sync.streams.hashing import new_digest
@@ -78,8 +78,9 @@ class Session:
         #: its ID, which is its authorization; the store's responses have it as their request ID
         self._secret = dict(parse_qsl(self._target.partition("?")[2])).get("upload_id", self._target)
 
-    def send(self, body: Body, md5: str | None) -> dict[str, Any]:
-        """Send all bytes, and return the description of the object. ``md5``: what they must hash to.
+    def send(self, body: Body, md5: str | None) -> tuple[dict[str, Any], Digests]:
+        """Send all bytes; return the description of the object, and their digests. ``md5``: what they must
+        hash to.
 
         Raises BadDigest, PreconditionFailed; RemoteUnavailable if the session is lost."""
         try:
@@ -91,7 +92,7 @@ class Session:
                 self._exchange("DELETE", (), b"")
             raise
 
-    def _send(self, body: Body, md5: str | None) -> dict[str, Any]:
+    def _send(self, body: Body, md5: str | None) -> tuple[dict[str, Any], Digests]:
         digests = new_digest("md5"), new_digest("crc32c")
         pending, kept, failures = b"", 0, 0
         while True:
@@ -112,7 +113,7 @@ class Session:
             if isinstance(found, dict):
                 if not hashes:
                     raise UnexpectedAnswer(f"{self._what}: complete before all bytes were sent")
-                return found
+                return found, Digests(digests[0].hexdigest(), digests[1].digest())
             if not kept <= found <= kept + len(pending):
                 raise RemoteUnavailable(f"{self._what}: the upload session has lost bytes")
             failures = failures + 1 if found - kept < min(_STEP, len(pending)) else 0

@@ -10,6 +10,7 @@ import pytest
 
 from s3_sync.errors import (
     AccessDenied,
+    BadDigest,
     CredentialsRefused,
     ListingUnusable,
     NotFound,
@@ -23,6 +24,7 @@ from s3_sync.providers.base import ListQuery
 from s3_sync.providers.gcs import login
 from s3_sync.providers.gcs.bucket import GcsBucket
 from s3_sync.providers.gcs.provider import GcsProvider
+from s3_sync.providers.gcs.resource import base64_of
 from s3_sync.providers.gcs.transport import GcsTransport
 from s3_sync.streams.reader import BytesBody
 from servers.fake_gcs import Chunk, FakeGcs, Refusal
@@ -171,3 +173,24 @@ def test_login_that_is_nested_deeply_is_refused_in_one_line(
     monkeypatch.setattr(login, "_Reply", lambda *given: replace(reply(*given), data=b"[" * 200_000))
     with pytest.raises(CredentialsRefused):
         bucket.head_object("object")
+
+
+@pytest.mark.parametrize("size", [10, STEP + 10])
+@pytest.mark.parametrize(
+    "told",
+    [{"md5Hash": base64_of(b"x" * 16)}, {"crc32c": base64_of(b"x" * 4)}, {"md5Hash": "", "crc32c": ""}],
+)
+def test_answer_with_another_digest_than_that_of_the_bytes_is_no_success(
+    bucket: GcsBucket, fake: FakeGcs, monkeypatch: pytest.MonkeyPatch, size: int, told: dict[str, str]
+) -> None:
+    """A store that has ignored the digests that it was sent, of a large object whose MD5 nobody knew before:
+    a mark would be taken for the proof."""
+    read = GcsTransport.read_document
+
+    def lie(*given: Any) -> dict[str, Any]:
+        return read(*given) | told
+
+    monkeypatch.setattr(GcsTransport, "read_document", lie)
+    with pytest.raises((BadDigest, UnexpectedAnswer)):
+        bucket.put_object("a", BytesBody(b"y" * size), PutOptions(size))
+    assert fake.objects("bucket").keys() == (set() if any(told.values()) else {"p/a"})
