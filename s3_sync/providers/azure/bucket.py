@@ -13,7 +13,7 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.azure.blocks import BLOCK, MAX_BLOCKS, MAX_BUFFERED, BlockWriter, Sent, without_blob
-from s3_sync.providers.azure.errors import NO_SUCH_BLOCKS, NO_SUCH_CONTAINER
+from s3_sync.providers.azure.errors import NO_SUCH_BLOCKS, NO_SUCH_CONTAINER, unexpected
 from s3_sync.providers.azure.headers import (
     ARCHIVE,
     is_large_copy,
@@ -257,11 +257,14 @@ class AzureBucket:
         """Delete a blob and its snapshots. Returns False if there was none."""
         headers = [("x-ms-delete-snapshots", "include"), *write_conditions(if_match, False)]
         try:
-            self._transport.request("DELETE", f"/{self.name}/{key}", headers=headers).drain()
+            response = self._transport.request("DELETE", f"/{self.name}/{key}", headers=headers)
+            response.drain()
         except NotFound as error:
             if error.code == NO_SUCH_CONTAINER:
                 raise
             return False
+        if response.status != 202:
+            raise unexpected(f"DELETE {self.name}/{key}", response.status, "not the answer to a delete")
         return True
 
 

@@ -16,7 +16,7 @@ from uuid import uuid4
 from s3_sync.errors import BadDigest, NotFound, PreconditionFailed, RemoteError, UnexpectedAnswer
 from s3_sync.model.objects import ObjectMeta, PutOptions, PutResult
 from s3_sync.providers.base import WriteOptions
-from s3_sync.providers.gcs.errors import NO_SUCH_BUCKET
+from s3_sync.providers.gcs.errors import NO_SUCH_BUCKET, unexpected
 from s3_sync.providers.gcs.resource import (
     FIELDS,
     Digests,
@@ -94,15 +94,25 @@ class Writer:
             return
 
     def delete(self, key: str) -> bool:
-        """Delete an object. Returns False if there was none."""
+        """Delete an object. Returns False if there was none. Raises UnexpectedAnswer for another success than
+        204, unless a HEAD shows that nothing is there."""
         what = f"DELETE {self._bucket}/{key}"
         try:
-            self._transport.request(what, "DELETE", object_path(self._bucket, key)).drain()
+            response = self._transport.request(what, "DELETE", object_path(self._bucket, key))
+            response.drain()
+            if response.status == 204:
+                return True
         except NotFound as error:
             if error.code == NO_SUCH_BUCKET:
                 raise
             return False
-        return True
+        try:
+            self._head(key)
+        except NotFound as error:
+            if error.code == NO_SUCH_BUCKET:
+                raise
+            return True
+        raise unexpected(what, response, "the object still exists")
 
     def _discard(self, what: str, key: str, stored: Stored) -> None:
         """Delete exactly what was written just now: its marks tell of other bytes than it has."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ from s3_sync import errors
 from s3_sync.config.secret import Secret
 from s3_sync.http.message import Headers
 from s3_sync.providers.azure import identity, listing
+from s3_sync.providers.azure.auth import Request
 from s3_sync.providers.azure.bucket import AzureBucket
 from s3_sync.providers.azure.errors import refusal
 from s3_sync.providers.azure.list_parser import parse_blobs, parse_containers
@@ -172,3 +174,17 @@ def test_token_that_is_none_is_refused_in_one_line(
     with pytest.raises((errors.CredentialsRefused, errors.RemoteUnavailable)) as error:
         cache.token()
     assert "Evil" not in str(error.value)
+
+
+def test_other_success_deletes_nothing(bucket: AzureBucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(bucket, "o", b"data")
+    send = AzureTransport._send
+
+    def lie(transport: AzureTransport, request: Request, body: Any) -> Any:
+        if request.method == "DELETE":
+            request = replace(request, method="HEAD")
+        return send(transport, request, body)
+
+    monkeypatch.setattr(AzureTransport, "_send", lie)
+    with pytest.raises(errors.UnexpectedAnswer):
+        bucket.delete_object("o")

@@ -194,3 +194,19 @@ def test_answer_with_another_digest_than_that_of_the_bytes_is_no_success(
     with pytest.raises((BadDigest, UnexpectedAnswer)):
         bucket.put_object("a", BytesBody(b"y" * size), PutOptions(size))
     assert fake.objects("bucket").keys() == (set() if any(told.values()) else {"p/a"})
+
+
+def test_page_in_answer_to_a_delete_deletes_nothing(
+    bucket: GcsBucket, fake: FakeGcs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.put_object("a", BytesBody(b"data"), PutOptions(4))
+    send = GcsTransport._send
+
+    def portal(transport: GcsTransport, method: str, target: str, *rest: Any) -> Any:
+        return send(transport, method, *(("/portal",) if method == "DELETE" else (target,)), *rest)
+
+    monkeypatch.setattr(GcsTransport, "_send", portal)
+    with pytest.raises(UnexpectedAnswer):
+        bucket.delete_object("a")
+    fake.objects("bucket").clear()  # as the emulator, which answers with 200
+    assert bucket.delete_object("a")
