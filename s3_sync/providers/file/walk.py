@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ListedObject
 from s3_sync.providers.base import ListPage, ListQuery
+from s3_sync.providers.file.directories import regular_file
 from s3_sync.providers.file.names import entry_of, is_canonical, names_of
 from s3_sync.providers.file.site import Found, Path, Site, modified_at
 from s3_sync.providers.roll_up import is_after, roll_up
@@ -98,8 +99,9 @@ class Walk:
             else:
                 yield child
 
-    def open(self, child: _Child) -> Found | None:
-        """The object of that file; None if it is none, or has gone."""
+    def open(self, child: _Child) -> Found | os.stat_result | None:
+        """The object of that file; None if it is none, or has gone. The status of a file that we may not
+        read."""
         directory = child.path[:-1]
         if self._open is None or self._open[0] != directory:
             self.close()
@@ -107,7 +109,10 @@ class Walk:
                 self._open = directory, self._site.open_directory(directory)
             except FileNotFoundError:
                 return None
-        return self._site.open_file(self._open[1], child.path[-1], child.key.decode("utf-8"))
+        try:
+            return self._site.open_file(self._open[1], child.path[-1], child.key.decode("utf-8"))
+        except PermissionError:
+            return regular_file(self._open[1], child.path[-1])
 
     def close(self) -> None:
         if self._open is not None:
@@ -212,8 +217,11 @@ def _listed(walk: Walk, child: _Child, name: str) -> ListedObject | None:
     found = walk.open(child)
     if found is None:
         return None
-    found.close()
-    record, status = found.record, found.status
+    if isinstance(found, os.stat_result):
+        record, status = None, found
+    else:
+        found.close()
+        record, status = found.record, found.status
     if record is None:
         return ListedObject(name, status.st_size, "", modified_at(status))
     return ListedObject(name, record.size, record.md5, record.written)

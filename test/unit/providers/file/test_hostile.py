@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from datetime import datetime, timezone
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from conformance.samples import put
-from s3_sync.errors import NotFound, RemoteError
+from s3_sync.errors import AccessDenied, NotFound, RemoteError
 from s3_sync.model.objects import ObjectMeta
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import ListQuery
@@ -116,3 +117,22 @@ def test_upload_that_somebody_has_edited_is_none(bucket: FileBucket, directory: 
             upload.complete([])
     with pytest.raises(NotFound):
         bucket.head_object("a")
+
+
+def test_file_that_only_its_owner_may_read_ends_no_listing(
+    bucket: FileBucket, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(bucket, "a", b"x")
+    put(bucket, "b", b"four")
+    real = os.open
+
+    def refusing(path: Any, flags: int, *rest: Any, **named: Any) -> int:
+        if path == "b" and not flags & os.O_DIRECTORY:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return real(path, flags, *rest, **named)
+
+    monkeypatch.setattr(os, "open", refusing)
+    found = bucket.list_objects(ListQuery()).objects
+    assert [(each.name, each.size, bool(each.etag)) for each in found] == [("a", 1, True), ("b", 4, False)]
+    with pytest.raises(AccessDenied):
+        bucket.head_object("b")
