@@ -6,6 +6,7 @@ Entra ID" (the scope); azure-identity's ``ManagedIdentityCredential`` and ``Work
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import time
@@ -20,6 +21,9 @@ STORAGE_SCOPE = "https://storage.azure.com/.default"
 MARGIN = 300.0
 #: seconds after which a renewal that failed is tried again while the current token is valid
 _PAUSE = 60.0
+#: seconds for each answer; the library waits for minutes, and asks up to six times
+_TIMEOUT = 10.0
+_LIBRARIES, _SILENT = ("azure", "msal"), logging.CRITICAL + 1
 #: what can be sent in a header
 _TOKEN = re.compile(r"[!-~]{1,65536}")
 #: what the library raises for answers of another form
@@ -83,7 +87,11 @@ def token_cache(credentials: AzureCredentials, scope: str = STORAGE_SCOPE) -> To
 def _source(credentials: AzureCredentials) -> Any:
     from azure.identity import ManagedIdentityCredential, WorkloadIdentityCredential
 
-    client: dict[str, Any] = {"client_id": credentials.client_id} if credentials.client_id else {}
+    for library in _LIBRARIES:  # their messages quote answers, and with them tokens; the errors are ours
+        logging.getLogger(library).setLevel(_SILENT)
+    client: dict[str, Any] = {"read_timeout": _TIMEOUT}
+    if credentials.client_id:
+        client["client_id"] = credentials.client_id
     if credentials.azure_login == "managed_identity":
         return ManagedIdentityCredential(**client)
     if credentials.tenant_id:
