@@ -17,6 +17,7 @@ from s3_sync.errors import BadDigest, NotSupported, UnexpectedAnswer
 from s3_sync.model.headers import decode_value, encode_value, from_user_metadata, to_user_metadata
 from s3_sync.model.objects import ListedObject, ObjectInfo, ObjectMeta, is_md5
 from s3_sync.model.timestamps import parse_iso_date
+from s3_sync.streams.small_files import is_text
 
 #: the fields of a resource that are read here
 FIELDS = (
@@ -165,7 +166,7 @@ def _custom(document: Mapping[str, Any]) -> dict[str, str]:
     found = document.get("metadata")
     if not isinstance(found, dict):
         return {}
-    return {name: value for name, value in found.items() if isinstance(value, str)}
+    return {name: value for name, value in found.items() if is_text(name) and is_text(value)}
 
 
 def _storage_class(document: Mapping[str, Any]) -> str:
@@ -175,7 +176,7 @@ def _storage_class(document: Mapping[str, Any]) -> str:
 
 def _text(document: Mapping[str, Any], key: str) -> str:
     value = document.get(key)
-    return value if isinstance(value, str) else ""
+    return value if is_text(value) else ""
 
 
 def _date(document: Mapping[str, Any]) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -24,11 +26,14 @@ from s3_sync.providers.base import ListQuery
 from s3_sync.providers.gcs import login
 from s3_sync.providers.gcs.bucket import GcsBucket
 from s3_sync.providers.gcs.provider import GcsProvider
-from s3_sync.providers.gcs.resource import base64_of
+from s3_sync.providers.gcs.resource import base64_of, read_listed, read_resource
 from s3_sync.providers.gcs.transport import GcsTransport
+from s3_sync.shunt.headers import answer_headers
 from s3_sync.streams.reader import BytesBody
+from s3_sync.streams.small_files import parse_json
 from servers.fake_gcs import Chunk, FakeGcs, Refusal
 from unit.providers.gcs.conftest import STEP
+from unit.test_any_file import hostile
 
 Documents = Callable[..., None]
 
@@ -210,3 +215,19 @@ def test_page_in_answer_to_a_delete_deletes_nothing(
         bucket.delete_object("a")
     fake.objects("bucket").clear()  # as the emulator, which answers with 200
     assert bucket.delete_object("a")
+
+
+def test_any_description_is_read_or_refused() -> None:
+    """What is read can be sent to a client."""
+    described = {
+        "size": "4", "generation": "1", "md5Hash": base64_of(b"x" * 16), "updated": "2026-01-01T00:00:00Z",
+        "contentType": "a/b", "metadata": {"swift-timestamp": "1.0", "foo": "bar"}, "storageClass": "X",
+    }  # fmt: skip
+    for text in hostile(json.dumps(described).encode()):
+        document: object = None
+        with contextlib.suppress(ValueError):
+            document = parse_json(text)
+        if isinstance(document, dict):
+            read_listed("o", document)
+            with contextlib.suppress(UnexpectedAnswer):
+                answer_headers(read_resource("HEAD", "o", document).info, "x", large=False)
