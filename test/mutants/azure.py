@@ -50,9 +50,16 @@ AZURE = (
         f"{_AZURE}/test_listing.py",
     ),
     Mutant(
+        "Azure: a blob is deleted because it is archived only if a HEAD shows that, too",
+        "providers/azure/bucket.py",
+        "            if not found.archived:\n",
+        "            if not found.etag:\n",
+        f"{_AZURE}/test_lies.py",
+    ),
+    Mutant(
         "Azure: the archived blob that is deleted is the one that was seen",
         "providers/azure/bucket.py",
-        "            self._delete(key, etag)\n",
+        "            self._delete(key, found.etag if if_match is None else if_match)\n",
         "            self._delete(key)\n",
         f"{_AZURE}/test_blocks.py",
     ),

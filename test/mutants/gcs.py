@@ -8,6 +8,20 @@ _GCS = "test/unit/providers/gcs"
 
 GCS = (
     Mutant(
+        "Google: no object stays that has other digests than the bytes sent",
+        "providers/gcs/writes.py",
+        "            self._discard(what, key, stored)\n",
+        "",
+        f"{_GCS}/test_lies.py",
+    ),
+    Mutant(
+        "Google: what does not say that it is a listing is none",
+        "providers/gcs/listing.py",
+        '        if document.get("kind") != OBJECTS or not isinstance(items, list)',
+        "        if not isinstance(items, list)",
+        f"{_GCS}/test_lies.py",
+    ),
+    Mutant(
         "an object at Google is replaced only in the state that was seen",
         "providers/gcs/writes.py",
         "        return current.conditions\n",

@@ -172,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
         buckets = self.gcs.buckets
         if self.command == "GET":
             items = [{"name": name, "timeCreated": stamp(buckets[name].created)} for name in sorted(buckets)]
-            return self.answer({"items": items} if items else {})
+            return self.answer({"kind": "storage#buckets"} | ({"items": items} if items else {}))
         asked = json.loads(self.body)
         if asked["name"] in buckets:
             raise Refused(409, "conflict", "You already own this bucket.")
@@ -220,7 +220,7 @@ class _Handler(BaseHTTPRequestHandler):
         }
         if len(shown) > limit:
             found["nextPageToken"] = base64.b64encode(page[-1][0].encode()).decode()
-        self.answer({key: value for key, value in found.items() if value})
+        self.answer({"kind": "storage#objects"} | {key: value for key, value in found.items() if value})
 
     # Objects
 

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -44,8 +45,13 @@ class ScratchDir:
         (self.path / ".keep").touch()
 
     def remove(self) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
+        remove_all(self.path)
         os.close(self._lock)
+
+
+def remove_all(path: Path) -> None:
+    """Remove a directory of any depth: `shutil` recurses."""
+    subprocess.run(["rm", "-rf", "--", path], check=False)
 
 
 def sweep(base: Path) -> None:
@@ -62,6 +68,6 @@ def sweep(base: Path) -> None:
         except OSError:
             continue
         else:
-            shutil.rmtree(path, ignore_errors=True)
+            remove_all(path)
         finally:
             os.close(lock)

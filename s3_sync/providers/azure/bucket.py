@@ -13,7 +13,7 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import GetOptions, ObjectInfo, ObjectMeta, PutOptions, PutResult
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.azure.blocks import BLOCK, MAX_BLOCKS, MAX_BUFFERED, BlockWriter, Sent, without_blob
-from s3_sync.providers.azure.errors import NO_SUCH_BLOCKS
+from s3_sync.providers.azure.errors import NO_SUCH_BLOCKS, unexpected
 from s3_sync.providers.azure.headers import (
     ARCHIVE,
     is_large_copy,
@@ -232,16 +232,20 @@ class AzureBucket:
         if_match: str | None,
         if_absent: bool,
     ) -> str:
-        """Write a blob. One in the archive tier, which no write can replace, is deleted first."""
+        """Write a blob. One in the archive tier, which no write can replace, is deleted first, provided that
+        a HEAD shows that tier, too."""
         try:
             return write([*headers, *write_conditions(if_match, if_absent)])
         except NotFound as error:
             raise without_blob(error, if_match) from error
-        except Archived:
+        except Archived as error:
             if if_absent:
                 raise
-            etag = self._reader.head(key, key).etag if if_match is None else if_match
-            self._delete(key, etag)
+            found = self._reader.head(key, key)
+            if not found.archived:
+                why = f"{error}: but it is in the tier {found.storage_class or 'of the account'}"
+                raise RemoteUnavailable(why, status=error.status, code=error.code) from error
+            self._delete(key, found.etag if if_match is None else if_match)
         try:
             return write([*headers, *write_conditions(None, True)])
         except NotFound as error:
@@ -254,11 +258,14 @@ class AzureBucket:
         """Delete a blob and its snapshots. Returns False if there was none."""
         headers = [("x-ms-delete-snapshots", "include"), *write_conditions(if_match, False)]
         try:
-            self._transport.request("DELETE", f"/{self.name}/{key}", headers=headers).drain()
+            response = self._transport.request("DELETE", f"/{self.name}/{key}", headers=headers)
+            response.drain()
         except NotFound as error:
             if error.code == NO_SUCH_BUCKET:
                 raise
             return False
+        if response.status != 202:
+            raise unexpected(f"DELETE {self.name}/{key}", response.status, "not the answer to a delete")
         return True
 
 

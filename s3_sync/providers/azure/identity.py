@@ -6,6 +6,8 @@ Entra ID" (the scope); azure-identity's ``ManagedIdentityCredential`` and ``Work
 
 from __future__ import annotations
 
+import logging
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +21,13 @@ STORAGE_SCOPE = "https://storage.azure.com/.default"
 MARGIN = 300.0
 #: seconds after which a renewal that failed is tried again while the current token is valid
 _PAUSE = 60.0
+#: seconds for each answer; the library waits for minutes, and asks up to six times
+_TIMEOUT = 10.0
+_LIBRARIES, _SILENT = ("azure", "msal"), logging.CRITICAL + 1
+#: what can be sent in a header
+_TOKEN = re.compile(r"[!-~]{1,65536}")
+#: what the library raises for answers of another form
+_MALFORMED = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 
 
 class TokenCache:
@@ -63,14 +72,17 @@ def token_cache(credentials: AzureCredentials, scope: str = STORAGE_SCOPE) -> To
 
         try:
             found = source.get_token(scope)
+            value, expires = found.token, float(found.expires_on)
         except ClientAuthenticationError as error:
             raise CredentialsRefused(f"log in at Azure: {_first_line(error)}") from error
         except (FileNotFoundError, IsADirectoryError, PermissionError, UnicodeError) as error:
             # the file with the token of the workload, which is read each time
             raise CredentialsRefused(f"log in at Azure: {_first_line(error)}") from error
-        except (AzureError, OSError, ValueError) as error:
+        except (AzureError, OSError, *_MALFORMED) as error:
             raise RemoteUnavailable(f"log in at Azure: {_first_line(error)}") from error
-        return found.token, float(found.expires_on)
+        if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+            raise RemoteUnavailable("log in at Azure: the answer has no token")
+        return value, expires
 
     return TokenCache(request)
 
@@ -78,7 +90,11 @@ def token_cache(credentials: AzureCredentials, scope: str = STORAGE_SCOPE) -> To
 def _source(credentials: AzureCredentials) -> Any:
     from azure.identity import ManagedIdentityCredential, WorkloadIdentityCredential
 
-    client: dict[str, Any] = {"client_id": credentials.client_id} if credentials.client_id else {}
+    for library in _LIBRARIES:  # their messages quote answers, and with them tokens; the errors are ours
+        logging.getLogger(library).setLevel(_SILENT)
+    client: dict[str, Any] = {"read_timeout": _TIMEOUT}
+    if credentials.client_id:
+        client["client_id"] = credentials.client_id
     if credentials.azure_login == "managed_identity":
         return ManagedIdentityCredential(**client)
     if credentials.tenant_id:

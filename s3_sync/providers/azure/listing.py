@@ -47,7 +47,7 @@ class Lister:
         start = prefix + query.start_after if query.start_after else ""
         page = self._after(series, start, limit)
         while page.token and page.last == prefix:  # it holds only the key that equals the prefix
-            page = self._fetch(series, page.token, limit)
+            page = self._fetch(series, page.token, limit, page.last)
         return self._converted(query, start, limit, page)
 
     def _after(self, series: Series, start: str, limit: int) -> Page:
@@ -57,7 +57,7 @@ class Lister:
         token = self._tokens.behind(series, start)
         try:
             if token is not None:
-                return self._fetch(series, token, limit)
+                return self._fetch(series, token, limit, start)
             return self._sought(series, start, max(limit, _FINE))
         except InvalidRequest as error:
             if isinstance(error, ListingUnusable) or not self._tokens.before(series, start):
@@ -73,16 +73,19 @@ class Lister:
             page = self._fetch(series, token, entries)
             while page.last <= start and page.token:
                 token = page.token
-                page = self._fetch(series, token, entries)
+                page = self._fetch(series, token, entries, page.last)
             if entries == size:
                 break
         return page
 
-    def _fetch(self, series: Series, token: str, entries: int) -> Page:
-        """The page that ``token`` leads to; pages without entries, which are legal, are skipped."""
+    def _fetch(self, series: Series, token: str, entries: int, behind: str = "") -> Page:
+        """The page that ``token`` leads to; pages without entries behind ``behind``, the last entry of the
+        page with this token, are skipped. They are legal if they have none at all."""
         for _ in range(_MAX_EMPTY_PAGES):
             page = self._request(series, token, entries)
-            if page.last or not page.token:
+            if page.last and page.first < behind:
+                raise self._unusable(f"{page.first!r} is listed after {behind!r}")
+            if page.last > behind or not page.token:
                 break
             if page.token == token:
                 raise self._unusable("a page that leads to itself")
@@ -139,7 +142,7 @@ class Lister:
             yield from (blob.key for blob in page.blobs)
             if not page.token:
                 return
-            page = self._fetch(series, page.token, MAX_ENTRIES)
+            page = self._fetch(series, page.token, MAX_ENTRIES, page.last)
 
     def _check_order(self, series: Series, page: Page) -> None:
         for keys in ([blob.key for blob in page.blobs], list(page.groups)):
@@ -157,7 +160,7 @@ class Lister:
 
 def list_containers(transport: AzureTransport) -> Iterator[BucketEntry]:
     """Yield the containers of the account. Raises UnexpectedAnswer."""
-    token = ""
+    token, seen = "", {""}
     while True:
         query = [("comp", "list"), *query_of(("marker", token))]
         with translated("list containers"), transport.request("GET", "", query=query) as response:
@@ -167,6 +170,9 @@ def list_containers(transport: AzureTransport) -> Iterator[BucketEntry]:
         except ValueError as error:
             raise UnexpectedAnswer("list containers: the response is not a listing") from error
         yield from entries
-        if not following or following == token:
+        if not following:
             return
+        if following in seen:
+            raise UnexpectedAnswer("list containers: pages that lead back to themselves")
+        seen.add(following)
         token = following

@@ -85,7 +85,9 @@ class AzureTransport:
             if response.status == 401 and self._authorizer.renew():
                 if isinstance(watched, RestartableBody) and not watched.restart():
                     why = "the token was refused, and the body cannot be sent again"
-                    raise RemoteUnavailable(f"{what}: {why}", status=401) from refusal(what, response)
+                    raise RemoteUnavailable(f"{what}: {why}", status=401) from refusal(
+                        what, response, self._secrets
+                    )
                 response.close()
                 response = self._send(request, watched)
         if not 200 <= response.status < 300:

@@ -12,6 +12,8 @@ DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 CREATING = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_SMALL = 1024 * 1024
+#: of directories that are removed; what others make is not removed if it is deeper
+_MAX_LEVELS = 100
 #: errors of fsync at shares that do not support it for a directory: the server then writes at once
 _NO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.ENOSYS})
 
@@ -52,15 +54,19 @@ def regular_file(parent: int, name: str) -> os.stat_result | None:
 
 def read_small(parent: int, name: str) -> bytes:
     """The content of a small regular file. Raises FileNotFoundError, and ValueError for anything else."""
-    descriptor = os.open(name, READING, dir_fd=parent)
     try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_SMALL:
-            raise ValueError("it is no small file")
-        pieces = []
-        while piece := os.read(descriptor, _MAX_SMALL):
-            pieces.append(piece)
-        return b"".join(pieces)
+        descriptor = os.open(name, READING, dir_fd=parent)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ValueError("it is a link") from error
+        raise
+    try:
+        content = b""
+        while stat.S_ISREG(os.fstat(descriptor).st_mode) and len(content) <= _MAX_SMALL:
+            if not (piece := os.read(descriptor, _MAX_SMALL)):
+                return content
+            content += piece
+        raise ValueError("it is no small file")
     finally:
         os.close(descriptor)
 
@@ -91,15 +97,18 @@ def remove_file(parent: int, name: str) -> bool:
     return True
 
 
-def remove_tree(parent: int, name: str) -> None:
-    """Remove a file, or a directory with all that is in it, without following links."""
+def remove_tree(parent: int, name: str, levels: int = _MAX_LEVELS) -> None:
+    """Remove a file, or a directory with all that is in it, without following links. Raises OSError for one
+    that is deeper than ``levels``: we make none."""
     if not is_directory(parent, name):
         remove_file(parent, name)
         return
+    if not levels:
+        raise OSError(errno.ENAMETOOLONG, "directories are too deep", name)
     directory = os.open(name, DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
     try:
         for each in os.listdir(directory):
-            remove_tree(directory, each)
+            remove_tree(directory, each, levels - 1)
     finally:
         os.close(directory)
     with suppress(FileNotFoundError):

@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -17,7 +17,7 @@ from s3_sync.providers.file.directories import CREATING, DIRECTORY, remove_file,
 from s3_sync.providers.file.errors import condition_failed
 from s3_sync.providers.file.record import Record, check_record
 from s3_sync.providers.file.share import TEMPORARY, UPLOADS, Share
-from s3_sync.providers.file.site import Found, Site, close_quietly, hash_file
+from s3_sync.providers.file.site import Found, Site, close_quietly, hash_file, modified_at
 from s3_sync.runtime.real_threads import Touch
 from s3_sync.streams.reader import CHUNK, Body
 
@@ -152,7 +152,8 @@ def _remove_old(directory: int, before: float) -> None:
         except FileNotFoundError:
             continue
         if status.st_mtime < before:
-            remove_tree(directory, name)
+            with suppress(OSError):  # of another owner, or too deep: no reason to stop a write
+                remove_tree(directory, name)
 
 
 @contextmanager
@@ -234,7 +235,7 @@ def describe(name: str, found: Found) -> ObjectInfo:
     its record belong to other bytes."""
     record, size = found.record, found.status.st_size
     if record is None:
-        return ObjectInfo(name, size, etag_of(found), None, found.status.st_mtime, meta=ObjectMeta())
+        return ObjectInfo(name, size, etag_of(found), None, modified_at(found.status), meta=ObjectMeta())
     mark = record.meta.marks.get("swift-etag", "")
     md5 = mark if is_md5(mark) else record.md5
     return ObjectInfo(name, size, record.md5, md5, record.written, meta=record.meta)

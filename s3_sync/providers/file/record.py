@@ -21,15 +21,17 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from s3_sync.errors import ObjectRefused
-from s3_sync.model.objects import ObjectMeta
+from s3_sync.errors import AccessDenied, ObjectRefused
+from s3_sync.model.objects import ObjectMeta, is_md5
 from s3_sync.providers.file.directories import read_small, remove_file, sync_directory, write_small
 from s3_sync.providers.file.share import ATTRIBUTE, TEMPORARY
-from s3_sync.streams.small_files import is_text
+from s3_sync.streams.small_files import is_count, is_text, number, parse_json
 
 #: ext4 keeps all attributes of a file in one block of 4 KiB
 _MAX_ATTRIBUTE = 3800
 _MAX_RECORDS = 4
+#: the last second of the year 9999: what dates can show
+MAX_TIME = 253402300799.0
 _NONE = frozenset({errno.ENODATA, errno.EOPNOTSUPP, errno.ENOENT})
 
 
@@ -102,7 +104,7 @@ class SidecarRecords:
     def all(self, descriptor: int, key: str, path: Sequence[str]) -> list[Record]:
         try:
             parent = self._open_parent(path, False)
-        except FileNotFoundError:
+        except (FileNotFoundError, AccessDenied):  # a link instead of a directory says nothing
             return []
         try:
             return _parse(read_small(parent, path[-1]), key)
@@ -142,7 +144,7 @@ class SidecarRecords:
 
     def _others(self, parent: int, name: str) -> list[Any]:
         with suppress(FileNotFoundError, ValueError):
-            found = json.loads(read_small(parent, name))
+            found = parse_json(read_small(parent, name))
             if isinstance(found, list):
                 return [each for each in found if isinstance(each, dict)]
         return []
@@ -154,8 +156,8 @@ def _same_file(written: dict[str, Any], record: Record) -> bool:
 
 def _parse(content: bytes, key: str) -> list[Record]:
     try:
-        found = json.loads(content)
-    except (ValueError, RecursionError):
+        found = parse_json(content)
+    except ValueError:
         return []
     written = found if isinstance(found, list) else [found]
     return [record for each in written if (record := _record(each, key)) is not None]
@@ -166,16 +168,16 @@ def _record(written: Any, key: str) -> Record | None:
     if not isinstance(written, dict) or written.get("key") != _digest(key):
         return None
     size, modified, md5 = written.get("size"), written.get("mtime"), written.get("md5")
-    time = written.get("written")
+    time = number(written.get("written"), -1.0)
     parts = [written.get(name, {}) for name in ("headers", "user", "marks")]
-    if not (isinstance(size, int) and isinstance(modified, int) and isinstance(md5, str)):
+    if not (is_count(size) and is_count(modified) and isinstance(md5, str) and is_md5(md5)):
         return None
-    if not (isinstance(time, int | float) and all(_is_texts(each) for each in parts)):
+    if not (0 <= time <= MAX_TIME and all(map(is_texts, parts))):
         return None
-    return Record(key, size, modified, md5, float(time), ObjectMeta(*parts))
+    return Record(key, size, modified, md5, time, ObjectMeta(*parts))
 
 
-def _is_texts(values: Any) -> bool:
+def is_texts(values: Any) -> bool:
     return isinstance(values, dict) and all(
         is_text(name) and is_text(value) for name, value in values.items()
     )

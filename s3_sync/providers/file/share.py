@@ -34,6 +34,7 @@ from s3_sync.providers.file.directories import (
 )
 from s3_sync.providers.file.errors import no_bucket, translated
 from s3_sync.runtime.real_threads import RealThreads, Touch
+from s3_sync.streams.small_files import parse_json
 
 Result = TypeVar("Result")
 MARKER = "%swift-s3-sync.json"
@@ -70,7 +71,7 @@ class Marker:
     @classmethod
     def from_json(cls, content: bytes) -> Marker:
         """Raises ValueError."""
-        found = json.loads(content)
+        found = parse_json(content)
         if not isinstance(found, dict) or found.get("format") != _FORMAT:
             raise ValueError("it is not of this version")
         if not isinstance(found.get("share"), str) or not found["share"]:

@@ -30,7 +30,7 @@ from s3_sync.providers.file.directories import (
     sync_directory,
 )
 from s3_sync.providers.file.names import SHADOW, path_of
-from s3_sync.providers.file.record import AttributeRecords, Record, SidecarRecords
+from s3_sync.providers.file.record import MAX_TIME, AttributeRecords, Record, SidecarRecords
 from s3_sync.providers.file.share import LOCKS, METADATA, Opened, Share
 from s3_sync.runtime.real_threads import Touch
 
@@ -282,6 +282,12 @@ def hash_file(descriptor: int, size: int, touch: Touch) -> str:
         position += len(piece)
         touch()
     return digest.hexdigest()
+
+
+def modified_at(status: os.stat_result) -> float:
+    """When a file was modified: seconds since the epoch that every program can show. Its users can set any
+    time."""
+    return min(max(status.st_mtime, 0.0), MAX_TIME)
 
 
 def close_quietly(descriptor: int) -> None:

@@ -34,11 +34,13 @@ from s3_sync.providers.file.directories import (
     write_small,
 )
 from s3_sync.providers.file.files import BLOCK, Condition, Draft, blocks, draft_of
+from s3_sync.providers.file.record import is_texts
 from s3_sync.providers.file.share import TEMPORARY, UPLOADS, Share
 from s3_sync.providers.file.site import Site
 from s3_sync.runtime.real_threads import Touch
 from s3_sync.streams.hashing import new_digest
 from s3_sync.streams.reader import Body
+from s3_sync.streams.small_files import is_text, number, parse_json
 
 _ABOUT = "about.json"
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -62,13 +64,13 @@ class _About:
     @classmethod
     def from_json(cls, content: bytes) -> _About:
         """Raises ValueError."""
-        found: Any = json.loads(content)
-        try:
-            headers, user, marks = (dict(found[name]) for name in ("headers", "user", "marks"))
-            meta = ObjectMeta(headers, user, marks)
-            return cls(str(found["key"]), meta, float(found["begun"]))
-        except (KeyError, TypeError) as error:
-            raise ValueError(str(error)) from error
+        found = parse_json(content)
+        if not isinstance(found, dict) or not is_text(found.get("key")):
+            raise ValueError("it is not about an upload")
+        parts: list[Any] = [found.get(name) for name in ("headers", "user", "marks")]
+        if not all(map(is_texts, parts)):
+            raise ValueError("its metadata is none")
+        return cls(found["key"], ObjectMeta(*parts), number(found.get("begun")))
 
 
 class Uploads:
@@ -101,7 +103,7 @@ class Uploads:
             with self._directory() as (_, uploads):
                 for upload_id in sorted(os.listdir(uploads)):
                     touch()
-                    with suppress(NotFound, ValueError):
+                    with suppress(NotFound):
                         about = _about(uploads, upload_id)
                         mine = namer.name(about.key)
                         if mine is not None and name in (None, mine):
@@ -242,7 +244,7 @@ def _about(uploads: int, upload_id: str) -> _About:
             return _About.from_json(read_small(directory, _ABOUT))
         finally:
             os.close(directory)
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # gone, or changed by somebody else
         raise _no_upload(upload_id) from None
 
 

@@ -21,12 +21,15 @@ from dataclasses import dataclass, field
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ListedObject
 from s3_sync.providers.base import ListPage, ListQuery
+from s3_sync.providers.file.directories import regular_file
 from s3_sync.providers.file.names import entry_of, is_canonical, names_of
-from s3_sync.providers.file.site import Found, Path, Site
+from s3_sync.providers.file.site import Found, Path, Site, modified_at
 from s3_sync.providers.roll_up import is_after, roll_up
 from s3_sync.runtime.real_threads import Touch
 
 _TOUCH_EVERY = 500
+#: bytes of a key, and directories that a part of one is spread over: users of the share can make deeper ones
+_MAX_KEY, _MAX_PIECES = 1024, 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +99,9 @@ class Walk:
             else:
                 yield child
 
-    def open(self, child: _Child) -> Found | None:
-        """The object of that file; None if it is none, or has gone."""
+    def open(self, child: _Child) -> Found | os.stat_result | None:
+        """The object of that file; None if it is none, or has gone. The status of a file that we may not
+        read."""
         directory = child.path[:-1]
         if self._open is None or self._open[0] != directory:
             self.close()
@@ -105,7 +109,10 @@ class Walk:
                 self._open = directory, self._site.open_directory(directory)
             except FileNotFoundError:
                 return None
-        return self._site.open_file(self._open[1], child.path[-1], child.key.decode("utf-8"))
+        try:
+            return self._site.open_file(self._open[1], child.path[-1], child.key.decode("utf-8"))
+        except PermissionError:
+            return regular_file(self._open[1], child.path[-1])
 
     def close(self) -> None:
         if self._open is not None:
@@ -122,6 +129,8 @@ class Walk:
 
     def _is_wanted(self, child: _Child, level: _Level) -> bool:
         key = child.key
+        if len(key) > _MAX_KEY:
+            return False
         if level.last is not None and child.order <= level.last:
             return False
         if self._skipped is not None and key.startswith(self._skipped):
@@ -154,7 +163,7 @@ class Walk:
                         continue
                     part, here = text + found.text, (*path, entry.name)
                     if found.more:
-                        if is_directory:
+                        if is_directory and len(before) < _MAX_PIECES:
                             yield from self._parts(here, part, (*before, entry.name))
                         continue
                     name = entry.name[:-2] if found.shadow else entry.name
@@ -208,8 +217,11 @@ def _listed(walk: Walk, child: _Child, name: str) -> ListedObject | None:
     found = walk.open(child)
     if found is None:
         return None
-    found.close()
-    record, status = found.record, found.status
+    if isinstance(found, os.stat_result):
+        record, status = None, found
+    else:
+        found.close()
+        record, status = found.record, found.status
     if record is None:
-        return ListedObject(name, status.st_size, "", status.st_mtime)
+        return ListedObject(name, status.st_size, "", modified_at(status))
     return ListedObject(name, record.size, record.md5, record.written)

@@ -40,8 +40,10 @@ _BY_REASON: dict[str, type[RemoteError]] = {
 }
 _LOCKED = re.compile("retention policy|retention period|active (temporary|event-based) hold", re.IGNORECASE)
 _WRONG_DIGEST = re.compile(r"Provided (MD5|CRC32C)\b.*match", re.IGNORECASE | re.DOTALL)
+_NO_BUCKET = "the specified bucket does not exist"
 #: maximum bytes read of the body of an error, and characters quoted of it
-_MAX_ERROR, _MAX_MESSAGE = 64 * 1024, 300
+_MAX_ERROR = 64 * 1024
+_MAX_REASON, _MAX_MESSAGE, _MAX_ID, _MAX_WHAT = 60, 300, 80, 150
 
 
 def refusal(what: str, response: Response, secret: str = "") -> RemoteError:
@@ -50,19 +52,20 @@ def refusal(what: str, response: Response, secret: str = "") -> RemoteError:
     status = response.status
     with response:
         reason, message = _read(response)
-    if secret:
-        message = message.replace(secret, "***")
     if 300 <= status < 400 and status != 304:
         return unexpected(what, response, "redirected; redirects are not followed: check the endpoint")
     if status == 404 and not reason and not message:
         return unexpected(what, response, "not the API's document, which does not prove absence")
     seconds = retry_after_seconds(response.headers.get("retry-after"))
-    kind = _kind(status, reason, message)
+    place = what.partition(" ")[2]  # the text may quote it, and a user has chosen the name
+    kind = _kind(status, reason, message.replace(place, "") if place else message)
     if status == 503 and seconds is not None:
         kind = Throttled
-    text = " ".join(word for word in (str(status), reason, message[:_MAX_MESSAGE]) if word)
-    message = f"{shortened(what)}: {text}{_request_id(response.headers)}"
-    return kind(message, status=status, code=_code(status, reason, message), retry_after=seconds)
+    code = _code(status, reason, message)
+    told = [_masked(word, secret) for word in (reason, message, _request_id(response.headers))]
+    text = " ".join(word for word in (str(status), told[0][:_MAX_REASON], told[1][:_MAX_MESSAGE]) if word)
+    request_id = f" ({told[2][:_MAX_ID]})" if told[2] else ""
+    return kind(f"{shortened(what)}: {text}{request_id}", status=status, code=code, retry_after=seconds)
 
 
 def unexpected(what: str, response: Response, why: str) -> UnexpectedAnswer:
@@ -84,9 +87,10 @@ def _kind(status: int, reason: str, message: str) -> type[RemoteError]:
 
 
 def _code(status: int, reason: str, message: str) -> str:
-    if status == 404 and "bucket does not exist" in message:
+    # not anywhere in the text, which may name an object
+    if status == 404 and message.lower().startswith(_NO_BUCKET):
         return NO_SUCH_BUCKET
-    return reason
+    return reason[:_MAX_REASON]
 
 
 def _read(response: Response) -> tuple[str, str]:
@@ -101,5 +105,8 @@ def _read(response: Response) -> tuple[str, str]:
 
 
 def _request_id(headers: Headers) -> str:
-    value = headers.get("x-guploader-uploadid")
-    return f" ({value[:80]})" if value else ""
+    return headers.get("x-guploader-uploadid") or ""
+
+
+def _masked(text: str, secret: str) -> str:
+    return text.replace(secret, "***") if secret else text

@@ -19,6 +19,10 @@ from s3_sync.providers.gcs.transport import GcsTransport, bucket_path
 from s3_sync.streams.small_files import is_text
 
 _MAX_ENTRIES = 1000
+#: maximum number of consecutive pages without entries
+_MAX_EMPTY_PAGES = 100
+#: ``kind`` of a listing: an object without anything is JSON that anybody may send
+OBJECTS, BUCKETS = "storage#objects", "storage#buckets"
 _LAST_CHARACTER = 0x10FFFF
 
 
@@ -35,7 +39,7 @@ class Lister:
         prefix = self._namer.prefix
         start = prefix + query.start_after if query.start_after else ""
         asked = self._parameters(query, start)
-        while True:
+        for _ in range(_MAX_EMPTY_PAGES):
             document = self._transport.document(
                 f"LIST {self._bucket}", "GET", f"{bucket_path(self._bucket)}/o", asked
             )
@@ -51,12 +55,13 @@ class Lister:
                 return ListPage(())
             # the page has nothing, or only the key that equals the prefix: no name to continue from
             asked = {**asked, "pageToken": str(token)}
+        raise self._unusable(f"{_MAX_EMPTY_PAGES} consecutive empty pages, none of them the last one")
 
     def _parameters(self, query: ListQuery, start: str) -> dict[str, str]:
         limit = min(max(1, query.limit) + bool(start), _MAX_ENTRIES)
         asked = {
             "maxResults": str(limit),
-            "fields": f"nextPageToken,prefixes,items({LISTED_FIELDS})",
+            "fields": f"kind,nextPageToken,prefixes,items({LISTED_FIELDS})",
         }
         rest = start[len(self._namer.prefix) + len(query.prefix) :]
         end = len(rest) - len(query.delimiter)
@@ -73,8 +78,8 @@ class Lister:
     ) -> list[tuple[str, Mapping[str, Any] | None]]:
         """Keys behind ``start`` with their descriptions, None for a group. Raises ListingUnusable if they are
         not in order, or not those that were requested."""
-        items, groups = document.get("items") or [], document.get("prefixes") or []
-        if not isinstance(items, list) or not isinstance(groups, list):
+        items, groups = document.get("items", []), document.get("prefixes", [])
+        if document.get("kind") != OBJECTS or not isinstance(items, list) or not isinstance(groups, list):
             raise self._unusable("not a list of objects")
         if not all(isinstance(item, dict) and is_text(item.get("name")) for item in items):
             raise self._unusable("an object without a name")
@@ -125,15 +130,22 @@ class Lister:
 def list_buckets(transport: GcsTransport, project: str) -> list[BucketEntry]:
     """Return the buckets of a project, sorted. Raises UnexpectedAnswer."""
     what, found = f"list the buckets of {project}", []
-    asked = {"project": project, "fields": "nextPageToken,items(name,timeCreated)"}
+    asked = {"project": project, "fields": "kind,nextPageToken,items(name,timeCreated)"}
+    seen: set[str] = set()
     while True:
         document = transport.document(what, "GET", "/storage/v1/b", asked)
-        for item in document.get("items") or []:
+        items = document.get("items", [])
+        if document.get("kind") != BUCKETS or not isinstance(items, list):
+            raise UnexpectedAnswer(f"{what}: not a list of buckets", status=200)
+        for item in items:
             if not isinstance(item, dict) or not is_text(name := item.get("name")):
                 raise UnexpectedAnswer(f"{what}: a bucket without a name", status=200)
             found.append(BucketEntry(name, iso_date_or_zero(item.get("timeCreated"))))
         if not (token := document.get("nextPageToken")):
             return sorted(found, key=lambda entry: entry.name)
+        if str(token) in seen:
+            raise UnexpectedAnswer(f"{what}: pages that lead back to themselves", status=200)
+        seen.add(str(token))
         asked = {**asked, "pageToken": str(token)}
 
 

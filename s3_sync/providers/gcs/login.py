@@ -170,7 +170,7 @@ def _explained(what: str) -> Iterator[None]:
         raise kind(f"{what}: {text}") from None
     except OSError as error:  # of a file with the token of another provider, which is read each time
         raise CredentialsRefused(f"{what}: {error.filename or 'a file'}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         # a document may hold a key: the text of the exception is not shown
         raise CredentialsRefused(f"{what}: not usable ({type(error).__name__})") from None
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from s3_sync.config.credentials.gcs import GcsCredentials
-from s3_sync.errors import InvalidRequest, PreconditionFailed, RemoteError
+from s3_sync.errors import InvalidRequest, PreconditionFailed, RemoteError, UnexpectedAnswer
 from s3_sync.http.network import Network
 from s3_sync.http.pool import Timeouts
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import BucketEntry, WriteOptions
 from s3_sync.providers.gcs.bucket import GcsBucket
-from s3_sync.providers.gcs.listing import list_buckets
+from s3_sync.providers.gcs.listing import OBJECTS, list_buckets
 from s3_sync.providers.gcs.login import GoogleLogin
 from s3_sync.providers.gcs.transport import GcsTransport, bucket_path
 from s3_sync.providers.token_session import Session
@@ -38,8 +38,10 @@ class GcsProvider:
 
     def head_bucket(self, name: str) -> None:
         """As a listing, which needs no permission beyond those of a mapping."""
-        query = {"maxResults": "1", "fields": "nextPageToken"}
-        self.transport.document(f"HEAD {name}", "GET", f"{bucket_path(name)}/o", query)
+        query = {"maxResults": "1", "fields": "kind,nextPageToken"}
+        found = self.transport.document(f"HEAD {name}", "GET", f"{bucket_path(name)}/o", query)
+        if found.get("kind") != OBJECTS:
+            raise UnexpectedAnswer(f"HEAD {name}: not a list of objects", status=200)
 
     def create_bucket(self, name: str, storage_policy: str = "") -> None:
         described = {"name": name, "iamConfiguration": {"uniformBucketLevelAccess": {"enabled": True}}}

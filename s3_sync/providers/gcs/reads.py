@@ -41,7 +41,10 @@ class Reader:
         """The description of an object. Raises NotFound."""
         what = f"HEAD {self._bucket}/{key}"
         path = object_path(self._bucket, key)
-        return read_resource(what, name, self._transport.document(what, "GET", path, {"fields": FIELDS}))
+        document = self._transport.document(what, "GET", path, {"fields": FIELDS})
+        if document.get("name") != key:
+            raise UnexpectedAnswer(f"{what}: the description of another object", status=200)
+        return read_resource(what, name, document)
 
     def get(self, name: str, key: str, options: GetOptions) -> OpenObject:
         for attempts_left in range(_ATTEMPTS - 1, -1, -1):

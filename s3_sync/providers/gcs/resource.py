@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from s3_sync.errors import NotSupported, UnexpectedAnswer
+from s3_sync.errors import BadDigest, NotSupported, UnexpectedAnswer
 from s3_sync.model.headers import decode_value, encode_value, from_user_metadata, to_user_metadata
 from s3_sync.model.objects import ListedObject, ObjectInfo, ObjectMeta, is_md5
 from s3_sync.model.timestamps import iso_date_or_zero
 from s3_sync.providers.object_headers import decoded_digest
+from s3_sync.streams.small_files import is_text
 
 #: the fields of a resource that are read here
 FIELDS = (
@@ -53,6 +54,28 @@ class Stored:
         """The query by which a request is about exactly this state."""
         found = {"ifGenerationMatch": self.generation}
         return found | ({"ifMetagenerationMatch": self.metageneration} if self.metageneration else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """Of bytes that were sent. ``md5``: in hex; ``crc32c``: four bytes."""
+
+    md5: str
+    crc32c: bytes
+
+    @property
+    def fields(self) -> dict[str, str]:
+        return {"md5Hash": base64_of(bytes.fromhex(self.md5)), "crc32c": base64_of(self.crc32c)}
+
+    def check(self, what: str, document: Mapping[str, Any]) -> None:
+        """Raise BadDigest for the description of other bytes, and UnexpectedAnswer for one without any
+        digest."""
+        md5, crc = md5_of(document), decoded_digest(_text(document, "crc32c"), 4)
+        if md5 not in (None, self.md5) or crc not in (None, self.crc32c):
+            told = md5 or (crc or b"").hex()
+            raise BadDigest(f"{what}: the store tells {told}, sent were {self.md5} and {self.crc32c.hex()}")
+        if md5 is None and crc is None:
+            raise UnexpectedAnswer(f"{what}: the answer tells no digest", status=200)
 
 
 def to_resource(meta: ObjectMeta) -> dict[str, Any]:
@@ -136,7 +159,7 @@ def _custom(document: Mapping[str, Any]) -> dict[str, str]:
     found = document.get("metadata")
     if not isinstance(found, dict):
         return {}
-    return {name: value for name, value in found.items() if isinstance(value, str)}
+    return {name: value for name, value in found.items() if is_text(name) and is_text(value)}
 
 
 def _storage_class(document: Mapping[str, Any]) -> str:
@@ -146,4 +169,4 @@ def _storage_class(document: Mapping[str, Any]) -> str:
 
 def _text(document: Mapping[str, Any], key: str) -> str:
     value = document.get(key)
-    return value if isinstance(value, str) else ""
+    return value if is_text(value) else ""

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from s3_sync.errors import (
     BadDigest,
@@ -25,7 +25,7 @@ from s3_sync.errors import (
     UnexpectedAnswer,
 )
 from s3_sync.providers.gcs.errors import refusal, unexpected
-from s3_sync.providers.gcs.resource import base64_of
+from s3_sync.providers.gcs.resource import Digests, base64_of
 from s3_sync.providers.gcs.transport import GcsTransport, Header, encoded, upload_path
 from s3_sync.runtime.backoff import exponential
 from s3_sync.streams.hashing import new_digest
@@ -34,9 +34,10 @@ from s3_sync.streams.verifying import ExactBody
 
 #: bytes of a request, which stay in memory until the store has kept them
 CHUNK_SIZE = 8 * 1024 * 1024
-#: consecutive failures without progress before the upload fails
-_ATTEMPTS = 5
+#: consecutive failures without progress before the upload fails; fewer bytes than _STEP are none
+_ATTEMPTS, _STEP = 5, 256 * 1024
 _PERSISTED = re.compile(r"bytes=0-([0-9]{1,18})")
+_TARGET = re.compile(r"/[!-~]+")
 _COMPLETE, _INCOMPLETE = (200, 201), 308
 _TRANSIENT = (408, 429)
 
@@ -70,14 +71,16 @@ class Session:
         response = transport.request(self._what, "POST", path, asked, headers, encoded(document))
         with response:
             response.drain()
-        place = urlsplit(response.headers.get("location") or "")
-        if not place.path.startswith("/") or not place.query:
-            raise unexpected(self._what, response, "no upload session")
         #: sent to our own endpoint, whatever host the URI names
-        self._target = f"{place.path}?{place.query}"
+        self._target = _target_of(response.headers.get("location") or "")
+        if not self._target:
+            raise unexpected(self._what, response, "no upload session")
+        #: its ID, which is its authorization; the store's responses have it as their request ID
+        self._secret = dict(parse_qsl(self._target.partition("?")[2])).get("upload_id", self._target)
 
-    def send(self, body: Body, md5: str | None) -> dict[str, Any]:
-        """Send all bytes, and return the description of the object. ``md5``: what they must hash to.
+    def send(self, body: Body, md5: str | None) -> tuple[dict[str, Any], Digests]:
+        """Send all bytes; return the description of the object, and their digests. ``md5``: what they must
+        hash to.
 
         Raises BadDigest, PreconditionFailed; RemoteUnavailable if the session is lost."""
         try:
@@ -89,7 +92,7 @@ class Session:
                 self._exchange("DELETE", (), b"")
             raise
 
-    def _send(self, body: Body, md5: str | None) -> dict[str, Any]:
+    def _send(self, body: Body, md5: str | None) -> tuple[dict[str, Any], Digests]:
         digests = new_digest("md5"), new_digest("crc32c")
         pending, kept, failures = b"", 0, 0
         while True:
@@ -110,12 +113,12 @@ class Session:
             if isinstance(found, dict):
                 if not hashes:
                     raise UnexpectedAnswer(f"{self._what}: complete before all bytes were sent")
-                return found
+                return found, Digests(digests[0].hexdigest(), digests[1].digest())
             if not kept <= found <= kept + len(pending):
                 raise RemoteUnavailable(f"{self._what}: the upload session has lost bytes")
-            failures = failures + 1 if found == kept else 0
+            failures = failures + 1 if found - kept < min(_STEP, len(pending)) else 0
             if failures > _ATTEMPTS:
-                raise RemoteUnavailable(f"{self._what}: the store keeps no bytes of the upload session")
+                raise RemoteUnavailable(f"{self._what}: the store keeps too few bytes of the upload session")
             pending, kept = pending[found - kept :], found
 
     def _put(self, first: int, data: bytes, hashes: tuple[Header, ...]) -> dict[str, Any] | int:
@@ -151,7 +154,7 @@ class Session:
         if response.status in (404, 410):
             response.close()
             raise _SessionLost(f"{self._what}: the upload session is gone", status=response.status)
-        error = refusal(self._what, response)
+        error = refusal(self._what, response, self._secret)
         if response.status in _TRANSIENT and not isinstance(error, Throttled):
             raise RemoteUnavailable(str(error), status=error.status, retry_after=error.retry_after)
         raise error
@@ -159,6 +162,16 @@ class Session:
 
 class _SessionLost(RemoteError):
     """The session ended; asking again is useless."""
+
+
+def _target_of(location: str) -> str:
+    """The path and the query of a session's URI; empty for what is none."""
+    try:
+        place = urlsplit(location)
+    except ValueError:
+        return ""
+    target = f"{place.path}?{place.query}"
+    return target if place.query and _TARGET.fullmatch(target) else ""
 
 
 def _read(body: Body, size: int) -> bytes:

@@ -9,17 +9,18 @@ compares MD5 and CRC32C before the object is there, and its answer is compared o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
-from s3_sync.errors import BadDigest, NotFound, PreconditionFailed, UnexpectedAnswer
+from s3_sync.errors import BadDigest, NotFound, PreconditionFailed, RemoteError, UnexpectedAnswer
 from s3_sync.model.objects import ObjectMeta, PutOptions, PutResult
 from s3_sync.providers.base import WriteOptions
+from s3_sync.providers.gcs.errors import unexpected
 from s3_sync.providers.gcs.resource import (
     FIELDS,
+    Digests,
     Stored,
-    base64_of,
-    md5_of,
     read_resource,
     to_patch,
     to_resource,
@@ -55,12 +56,18 @@ class Writer:
         if self._write.kms_key:
             query["kmsKeyName"] = self._write.kms_key
         if options.size <= CHUNK_SIZE:
-            found = self._put_at_once(document, query, read_exactly(body, options.size), options.md5)
+            found, digests = self._put_at_once(document, query, read_exactly(body, options.size), options.md5)
         else:
             session = Session(self._transport, self._bucket, document, query, options.size)
-            found = session.send(body, options.md5)
+            found, digests = session.send(body, options.md5)
         what = f"PUT {self._bucket}/{key}"
-        return PutResult(_proved(what, key, found, options).info.etag)
+        stored = _described(what, key, found, options)
+        try:
+            digests.check(what, found)
+        except BadDigest:
+            self._discard(what, key, stored)
+            raise
+        return PutResult(stored.info.etag)
 
     def post(self, key: str, meta: ObjectMeta, if_match: str | None) -> None:
         """Replace the metadata in place, of exactly the state that was read. Raises NotFound,
@@ -88,15 +95,31 @@ class Writer:
             return
 
     def delete(self, key: str) -> bool:
-        """Delete an object. Returns False if there was none."""
+        """Delete an object. Returns False if there was none. Raises UnexpectedAnswer for another success than
+        204, unless a HEAD shows that nothing is there."""
         what = f"DELETE {self._bucket}/{key}"
         try:
-            self._transport.request(what, "DELETE", object_path(self._bucket, key)).drain()
+            response = self._transport.request(what, "DELETE", object_path(self._bucket, key))
+            response.drain()
+            if response.status == 204:
+                return True
         except NotFound as error:
             if error.code == NO_SUCH_BUCKET:
                 raise
             return False
-        return True
+        try:
+            self._head(key)
+        except NotFound as error:
+            if error.code == NO_SUCH_BUCKET:
+                raise
+            return True
+        raise unexpected(what, response, "the object still exists")
+
+    def _discard(self, what: str, key: str, stored: Stored) -> None:
+        """Delete exactly what was written just now: its marks tell of other bytes than it has."""
+        query = {"ifGenerationMatch": stored.generation}
+        with suppress(RemoteError):
+            self._transport.request(what, "DELETE", object_path(self._bucket, key), query).drain()
 
     def _conditions(self, key: str, options: PutOptions) -> dict[str, str]:
         """The query by which the write replaces exactly what the caller has seen."""
@@ -115,13 +138,13 @@ class Writer:
 
     def _put_at_once(
         self, document: Mapping[str, Any], query: Mapping[str, str], data: bytes, expected: str | None
-    ) -> dict[str, Any]:
+    ) -> tuple[dict[str, Any], Digests]:
         md5, crc = md5_hex(data), new_digest("crc32c")
         if expected not in (None, md5):
             raise BadDigest(f"the body hashes to {md5}, not to {expected}")
         crc.update(data)
-        digests = {"md5Hash": base64_of(bytes.fromhex(md5)), "crc32c": base64_of(crc.digest())}
-        described = {**document, **digests}
+        digests = Digests(md5, crc.digest())
+        described = {**document, **digests.fields}
         boundary = uuid4().hex
         parts = (
             f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n".encode(),
@@ -135,10 +158,7 @@ class Writer:
         asked = {"uploadType": "multipart", **query}
         path = upload_path(self._bucket)
         response = self._transport.request(what, "POST", path, asked, headers, b"".join(parts))
-        found = self._transport.read_document(what, response)
-        if (told := md5_of(found)) is not None and told != md5:
-            raise BadDigest(f"{what}: the store states MD5 {told}, {md5} was sent")
-        return found
+        return self._transport.read_document(what, response), digests
 
 
 def _check_replaceable(current: Stored, if_match: str, meta: ObjectMeta) -> None:
@@ -152,13 +172,11 @@ def _check_replaceable(current: Stored, if_match: str, meta: ObjectMeta) -> None
         raise PreconditionFailed(f"{current.info.name} is a newer version", status=412)
 
 
-def _proved(what: str, key: str, found: Mapping[str, Any], options: PutOptions) -> Stored:
-    """The description of what was stored, which must be what was sent."""
+def _described(what: str, key: str, found: Mapping[str, Any], options: PutOptions) -> Stored:
+    """The description of what was stored, which must be about what was sent."""
     stored = read_resource(what, key, found)
     if stored.info.size != options.size or found.get("name") != key:
         raise UnexpectedAnswer(f"{what}: the answer is about another object", status=200)
-    if options.md5 is not None and md5_of(found) not in (None, options.md5):
-        raise BadDigest(f"{what}: the store states MD5 {md5_of(found)}, {options.md5} was sent")
     return stored
 
 

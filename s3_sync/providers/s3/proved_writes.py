@@ -29,6 +29,8 @@ from s3_sync.streams.reader import BytesBody, read_all
 _PROBE_BODY = b"what is the ETag of this?"
 #: marks that distinguish one copy from another
 _VERSION, _MD5 = WRITTEN, f"{USER_PREFIX}swift-etag"
+#: marks that are a proof of the bytes of a large object, whatever its ETag is
+_PROVING = frozenset({f"{USER_PREFIX}swift-slo-etag", f"{USER_PREFIX}swift-source-dlo-etag"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,10 @@ class Writer:
             stored = self._send(upload)
         except UnexpectedAnswer as error:
             return self.confirm(upload.key, expected, error)
+        except EtagMismatch as error:
+            if any(name in _PROVING for name, _ in upload.headers):
+                self._discard(upload.key, error.etag)
+            raise
         if stored.md5 is not None:
             return Written(stored.etag, stored.md5)
         why = "a HEAD does not show the object that was sent"
@@ -132,6 +138,12 @@ class Writer:
             return True
         why, status = "the object still exists", metadata["HTTPStatusCode"]
         raise unexpected(what, why, self._account.endpoint, status, metadata["HTTPHeaders"])
+
+    def _discard(self, key: str, etag: str) -> None:
+        """Delete what was written just now, if it is still there: its marks tell of other bytes."""
+        with suppress(RemoteError):
+            if unquoted(self.reader.head(key).get("etag", "")) == etag:
+                self.delete(key)
 
     def _send(self, upload: Upload) -> Stored:
         try:

@@ -58,6 +58,10 @@ class TestTokenCache:
 Answer = Callable[[BaseHTTPRequestHandler], tuple[int, Any]]
 
 
+class Damaged(str):
+    """A body that is sent as it is."""
+
+
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Answer]]:
     """The service at which a machine in Azure asks for its tokens; the answer it gives."""
@@ -66,7 +70,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Answer]]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             status, body = answers[0](self)
-            data = json.dumps(body).encode()
+            data = str(body).encode() if isinstance(body, Damaged) else json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
@@ -131,6 +135,7 @@ def test_workload_identity_logs_in_at_its_cloud_through_the_proxy(monkeypatch: p
     assert given == {
         "authority": "login.microsoftonline.us",
         "client_id": "c",
+        "read_timeout": 10.0,
         "tenant_id": "t",
         "proxies": {"https": "http://proxy:3128"},
     }
@@ -158,3 +163,19 @@ def test_token_file_of_a_workload_that_cannot_be_read_means_no_credentials(
     lab = AzureCredentials(provider="azure", identity="lab", azure_login="workload_identity")
     with pytest.raises(CredentialsRefused, match="^log in at Azure: "):
         token_cache(lab).token()
+
+
+def test_answer_that_is_cut_off_is_quoted_nowhere(
+    machine: list[Answer], caplog: pytest.LogCaptureFixture
+) -> None:
+    machine.append(lambda _: (200, Damaged('{"access_token": "t0ken", ')))
+    with pytest.raises(RemoteError) as refusal:
+        token_cache(managed()).token()
+    assert "t0ken" not in str(refusal.value) + caplog.text
+
+
+def test_service_that_hangs_is_waited_for_a_short_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+    monkeypatch.setattr("azure.identity.ManagedIdentityCredential", lambda **options: given.update(options))
+    token_cache(managed())
+    assert given["read_timeout"] <= 10.0

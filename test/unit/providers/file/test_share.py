@@ -272,3 +272,13 @@ def set_up(path: Path) -> tuple[str, str]:
     provider.close()
     marker = json.loads((path / MARKER).read_text())
     return marker["metadata"], marker["names"]
+
+
+@pytest.mark.parametrize("content", [b"[" * 200_000, b'{"a":' * 100_000, b'{"format": 1e999}', b"\xff\xfe"])
+def test_marker_with_anything_in_it_is_an_outage(bucket: FileBucket, directory: Path, content: bytes) -> None:
+    for marker in (directory / MARKER, directory.parent / MARKER):
+        kept = marker.read_bytes()
+        marker.write_bytes(content)
+        with pytest.raises(RemoteUnavailable):
+            bucket.head_object("a")
+        marker.write_bytes(kept)

@@ -16,6 +16,7 @@ from s3_sync.errors import (
     AccessDenied,
     BadDigest,
     InvalidRequest,
+    NotFound,
     NotSupported,
     RemoteError,
     Throttled,
@@ -136,6 +137,12 @@ def test_put_whose_stored_digest_differs_raises_bad_digest(
     )
     with pytest.raises(BadDigest):
         bucket.put_object("o", BytesBody(DATA), PutOptions(len(DATA)))
+    bucket.head_object("o")
+    meta = ObjectMeta().marked(swift_slo_etag=MD5)  # would prove it, whatever its bytes are
+    with pytest.raises(BadDigest):
+        bucket.put_object("o", BytesBody(DATA), PutOptions(len(DATA), meta))
+    with pytest.raises(NotFound):
+        bucket.head_object("o")
 
 
 def test_object_of_parts_has_no_md5_and_is_proved_by_a_head(google: FakeGoogle, bucket: S3Bucket) -> None:
