@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from s3_sync.errors import RemoteUnavailable
+from s3_sync.errors import NotFound, RemoteUnavailable
 from s3_sync.providers.s3.client import Account
 from s3_sync.providers.s3.errors import understood
 from s3_sync.providers.s3.lenient_xml import NOT_XML
@@ -16,6 +16,14 @@ from s3_sync.providers.s3.list_parser import OpenUpload
 _FULL_PAGE = 1000
 #: the first character behind each range of those that XML cannot hold
 _ALLOWED = "\t\r \ue000\U00010000"
+#: a page without uploads
+_NO_UPLOADS: Mapping[str, Any] = {
+    "Uploads": [],
+    "EncodingType": "",
+    "IsTruncated": False,
+    "NextKeyMarker": "",
+    "NextUploadIdMarker": "",
+}
 
 
 def open_uploads(account: Account, bucket: str, prefix: str) -> Iterator[OpenUpload]:
@@ -54,8 +62,13 @@ def open_uploads(account: Account, bucket: str, prefix: str) -> Iterator[OpenUpl
 
 
 def _page(account: Account, parameters: dict[str, Any]) -> Any:
-    with understood(f"list the uploads of {parameters['Bucket']}"):
-        return account.client.list_multipart_uploads(**parameters)
+    try:
+        with understood(f"list the uploads of {parameters['Bucket']}"):
+            return account.client.list_multipart_uploads(**parameters)
+    except NotFound as error:
+        if error.code != "NoSuchUpload":
+            raise
+        return _NO_UPLOADS  # rclone's answer for a bucket that has never had one
 
 
 def _with_real_keys(account: Account, parameters: dict[str, Any], result: Any) -> list[OpenUpload]:

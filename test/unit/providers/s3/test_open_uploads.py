@@ -8,9 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from conformance.samples import md5
-from s3_sync.errors import (
-    RemoteUnavailable,
-)
+from s3_sync.errors import NotFound, RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta
 from s3_sync.providers.base import Part
@@ -47,6 +45,14 @@ def entry(key: str, upload_id: str) -> str:
 
 def found(bucket: S3Bucket) -> list[tuple[str, str]]:
     return [(upload.name, upload.upload_id) for upload in bucket.list_uploads()]
+
+
+def test_list_uploads_of_a_bucket_that_never_had_one_is_empty(store: ScriptedS3, bucket: S3Bucket) -> None:
+    """rclone answers so; other stores say so of a bucket that is missing with another code."""
+    store.answers = [error(404, "NoSuchUpload"), error(404, "NoSuchBucket")]
+    assert found(bucket) == []
+    with pytest.raises(NotFound):
+        found(bucket)
 
 
 def test_list_uploads_decodes_keys_and_continues_after_the_last(store: ScriptedS3, bucket: S3Bucket) -> None:
