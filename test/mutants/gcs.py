@@ -38,8 +38,8 @@ GCS = (
     Mutant(
         "the store refuses an upload session whose bytes changed on the way",
         "providers/gcs/resumable.py",
-        'hashes = (("X-Goog-Hash", text),)',
-        'hashes = (("X-Other", text),)',
+        'hashes = (("X-Goog-Hash", digests.header),)',
+        'hashes = (("X-Other", digests.header),)',
         f"{_GCS}/test_resumable.py",
     ),
     Mutant(

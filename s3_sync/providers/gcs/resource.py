@@ -67,6 +67,11 @@ class Digests:
     def fields(self) -> dict[str, str]:
         return {"md5Hash": base64_of(bytes.fromhex(self.md5)), "crc32c": base64_of(self.crc32c)}
 
+    @property
+    def header(self) -> str:
+        """The value of ``X-Goog-Hash``."""
+        return f"crc32c={base64_of(self.crc32c)},md5={base64_of(bytes.fromhex(self.md5))}"
+
     def check(self, what: str, document: Mapping[str, Any]) -> None:
         """Raise BadDigest for the description of other bytes, and UnexpectedAnswer for one without any
         digest."""
