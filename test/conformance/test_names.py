@@ -24,8 +24,9 @@ def test_hostile_name_works_in_every_method_or_is_refused(
     if name_id in target.quirks.refused_names:
         with pytest.raises(RemoteError) as refusal:
             put(bucket, name, name_id.encode())
-        # a page of moto's server is no answer of a store
-        assert not refusal.value.transient or isinstance(refusal.value, UnexpectedAnswer)
+        # moto's server breaks, with a page or, for a HEAD, without one
+        is_broken = target.store == "moto" and refusal.value.status == 500
+        assert not refusal.value.transient or isinstance(refusal.value, UnexpectedAnswer) or is_broken
         assert bucket.list_objects(ListQuery()).objects == ()
         return
     put(bucket, name, name_id.encode())
