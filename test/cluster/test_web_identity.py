@@ -58,6 +58,8 @@ def test_daemon_renews_keys_with_the_current_token_while_it_works(
 
         sts.rotate(write=False)
         sts.rotate(write=False)
+        last = max(keys.expires for keys in sts.issued.values())
+        wait_until(lambda: time.time() > last, SOON, "the keys have expired")
         pair.put("late", b"late")
         wait_until(
             lambda: daemon.unsettled().get("late", ("", "", 0))[1] == "remote_credentials", SOON, "late"
