@@ -117,6 +117,7 @@ def test_changes_of_a_container_arrive_one_by_one(shunted: Shunted, gcs: FakeGcs
     for number in range(3):
         swift.put(copy.container, f"segments/{number}", body[number << 22 : (number + 1) << 22])
     swift.put(copy.container, "kept", b"", {"X-Object-Manifest": f"{copy.container}/segments/"})
+    daemon.alter(values={"s3_sync.providers.gcs.resumable:CHUNK_SIZE": 4 << 20})
     gcs.chunks.extend([Chunk(1 << 20, 503), Chunk(0, 0)])
     run(daemon)
     assert copy.landed("kept").data == body
@@ -138,7 +139,8 @@ def test_kill_during_an_upload_leaves_nothing_and_the_object_arrives(
         ("s3_sync.providers.gcs.resumable:Session._put", 1, 0),
         ("s3_sync.providers.gcs.writes:Writer.put", 1, 1),
     ):
-        daemon.alter(kill={"at": at, "call": call, "moment": "after"})
+        kill = {"at": at, "call": call, "moment": "after"}
+        daemon.alter(kill=kill, values={"s3_sync.providers.gcs.resumable:CHUNK_SIZE": 4 << 20})
         assert daemon.once().returncode == -signal.SIGKILL
         assert len(copy.stored()) == stored
     daemon.alter()

@@ -1,7 +1,7 @@
 """Writes to one bucket.
 
 Sources: JSON API reference, "Objects: insert", "patch" and "delete"; Cloud Storage documentation, "Request
-preconditions" and "Uploads and downloads". An object of up to ``CHUNK_SIZE`` bytes is one request, whose
+preconditions" and "Uploads and downloads". An object of up to ``MAX_AT_ONCE`` bytes is one request, whose
 description precedes the bytes and has both digests; a larger one is an upload session. Either way the store
 compares MD5 and CRC32C before the object is there, and its answer is compared once more.
 """
@@ -25,13 +25,15 @@ from s3_sync.providers.gcs.resource import (
     to_patch,
     to_resource,
 )
-from s3_sync.providers.gcs.resumable import CHUNK_SIZE, Session
+from s3_sync.providers.gcs.resumable import Session
 from s3_sync.providers.gcs.transport import GcsTransport, encoded, object_path, upload_path
 from s3_sync.providers.http_errors import NO_SUCH_BUCKET
 from s3_sync.streams.hashing import md5_hex, new_digest
 from s3_sync.streams.reader import Body
 from s3_sync.streams.verifying import read_exactly
 
+#: bytes of an object that is sent by one request
+MAX_AT_ONCE = 8 * 1024 * 1024
 #: attempts to patch metadata that other clients are changing
 _ATTEMPTS = 3
 
@@ -55,7 +57,7 @@ class Writer:
         query = self._conditions(key, options) | {"fields": FIELDS}
         if self._write.kms_key:
             query["kmsKeyName"] = self._write.kms_key
-        if options.size <= CHUNK_SIZE:
+        if options.size <= MAX_AT_ONCE:
             found, digests = self._put_at_once(document, query, read_exactly(body, options.size), options.md5)
         else:
             session = Session(self._transport, self._bucket, document, query, options.size)

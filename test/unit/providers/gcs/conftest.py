@@ -23,7 +23,7 @@ STEP = 256 * 1024
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Objects of more than 256 KiB are sent in chunks, and nothing waits."""
     monkeypatch.setattr("s3_sync.providers.gcs.resumable.CHUNK_SIZE", STEP)
-    monkeypatch.setattr("s3_sync.providers.gcs.writes.CHUNK_SIZE", STEP)
+    monkeypatch.setattr("s3_sync.providers.gcs.writes.MAX_AT_ONCE", STEP)
     monkeypatch.setattr(resumable, "exponential", lambda *_: lambda attempts: 0.0)
 
 
