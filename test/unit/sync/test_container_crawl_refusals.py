@@ -84,6 +84,14 @@ class TestRefusedRows:
         assert world.bucket.content().keys() == set(good)
         assert world.node.unsettled().keys() == set(bad)
 
+    def test_refused_rows_of_a_move_delay_others_as_little_and_stay_in_swift(self, tmp_path: Path) -> None:
+        world, bad = refusing(tmp_path, 700, REFUSALS[0], mapping=mapping(retain_local=False))
+        good = world.fill(100, start=700)
+        assert backoffs(world) <= 5
+        assert world.bucket.content().keys() == set(good)
+        assert world.swift.content().keys() == set(bad), "what was refused is only here"
+        assert world.node.unsettled().keys() == set(bad)
+
     def test_refused_deletes_do_not_delay_new_objects(self, tmp_path: Path) -> None:
         world = World(tmp_path, workers=WORKERS, items_chunk=200)
         names = world.fill(300)
