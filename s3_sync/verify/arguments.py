@@ -17,7 +17,7 @@ PASSWORD = "SWIFT_S3_VERIFY_PASSWORD"
 EVERY_BUCKET = "/*"
 _REQUIRED = ("protocol", "endpoint", "username", "password")
 #: the kinds of stores that require less: their credentials name the account, or are looked up
-_REQUIRED_BY = {"file": ("protocol",), "gcs": ("protocol",)}
+_REQUIRED_BY = dict.fromkeys(("azure", "file", "gcs"), ("protocol",))
 _OF_STORE = (
     *_REQUIRED, "account", "bucket", "prefix", "auth_type", "tenant_name", "project_name",
     "project_domain_name", "user_domain_name", "storage_policy", "option",

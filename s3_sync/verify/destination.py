@@ -28,6 +28,12 @@ TEST_CONTAINER = ".cloudsync_test_container-\u00ef"
 #: probes of a configuration's mappings
 _PROBES = ".swift-s3-verify"
 _PLACE = "containers[0]"
+#: keys whose arguments have the same name
+_SAME = (
+    *("auth_type", "tenant_name", "project_name", "project_domain_name", "user_domain_name"),
+    "storage_policy",
+)
+#: the argument for a key; any other one is given by --option
 _OPTIONS = {
     "protocol": "--protocol",
     "aws_endpoint": "--endpoint",
@@ -36,6 +42,7 @@ _OPTIONS = {
     "aws_bucket": "--bucket",
     "custom_prefix": "--prefix",
     "remote_account": "--account",
+    **{name: f"--{name.replace('_', '-')}" for name in _SAME},
 }
 _REQUIRED_WITH = re.compile(r"is required with auth_type (\w+)")
 
@@ -122,8 +129,7 @@ def _mapping(arguments: Arguments, bucket: str) -> Mapping:
         "custom_prefix": arguments.prefix,
         "remote_account": arguments.account,
     }
-    same = ("auth_type", "tenant_name", "project_name", "project_domain_name", "user_domain_name")
-    entry |= {name: getattr(arguments, name) for name in (*same, "storage_policy")}
+    entry |= {name: getattr(arguments, name) for name in _SAME}
     entry |= dict(map(_option, arguments.option))
     written = {key: value for key, value in entry.items() if value is not None}
     top = {"devices": "/srv/node", "items_chunk": 1, "status_dir": "/var/lib/swift-s3-sync"}
@@ -157,7 +163,7 @@ def _option(text: str) -> tuple[str, Any]:
 
 def _of_command_line(problem: Problem) -> Problem:
     key = problem.place.removeprefix(f"{_PLACE}.")
-    option = _OPTIONS.get(key) or f"--{key.replace('_', '-')}"
+    option = _OPTIONS.get(key) or f"--option {key}"
     if required := _REQUIRED_WITH.fullmatch(problem.message):
         return Problem("", f"argument {option} is required when --auth-type={required[1]}")
     return Problem("", f"Invalid argument: {option} {problem.message}")

@@ -187,7 +187,7 @@ class AzureCredentials(Credentials):
         if account.key is not None and not account.name:
             place.problem("identity", "is required with a key: the name of the storage account")
         if self.identity is not None and not _ACCOUNT.fullmatch(self.identity):
-            place.problem("identity", "is no storage account: 3 to 24 lower-case letters and digits")
+            place.problem("identity", "must be a storage account: 3 to 24 lower-case letters and digits")
         _check_secret(place, way, account)
         if urlsplit(account.endpoint).scheme == "http":
             if self.azure_login is not None:
@@ -264,7 +264,7 @@ def parse_connection_string(text: str) -> dict[str, str]:
 
 def _check_secret(place: Place, way: str, account: StorageAccount) -> None:
     if account.key is not None and not _is_base64(account.key.reveal()):
-        place.problem(way, "is no account key, which is Base64")
+        place.problem(way, "must be an account key in Base64")
     if account.sas is not None and not _SAS.fullmatch(account.sas.reveal()):
         place.problem(way, "is no shared access signature: it has no sig=, or characters that no URL has")
 

@@ -117,7 +117,7 @@ def inline_problem(text: str) -> str:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
-        return "begins as JSON and is none"
+        return "begins like JSON, but is not valid JSON"
     kind = found.get("type")
     if kind not in KINDS:
         return f'needs a "type", one of {", ".join(KINDS)}'

@@ -111,9 +111,9 @@ class GoogleLogin:
         try:
             return _parsed(read_file(path, _MAX_FILE), path), path
         except OSError as error:
-            raise CredentialsRefused(f"{path}: {error.strerror}") from None
+            raise CredentialsRefused(f"the key file {path}: {error.strerror}") from None
         except ValueError as error:
-            raise CredentialsRefused(f"{path}: {error}") from None
+            raise CredentialsRefused(f"the key file {path}: {error}") from None
 
 
 def _default_file() -> str | None:

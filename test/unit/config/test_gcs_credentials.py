@@ -37,7 +37,7 @@ def warnings(**changes: Any) -> list[str]:
         (json.dumps(KEY), []),
         ("/no/such/key.json", []),
         ("hush", ["must be JSON, or the absolute path of a file with JSON credentials"]),
-        ('{"hush', ["begins as JSON and is none"]),
+        ('{"hush', ["begins like JSON, but is not valid JSON"]),
         (
             '{"type": "hush"}',
             [f'needs a "type", one of {", ".join(KINDS)}'],

@@ -31,10 +31,21 @@ def test_missing_argument_ends_with_code_2(missing: str, capsys: pytest.CaptureF
     assert f"the following arguments are required: {missing}" in capsys.readouterr().err
 
 
+def test_azure_takes_any_way_to_log_in(capsys: pytest.CaptureFixture[str]) -> None:
+    sas = ["--protocol", "azure", "--username", "labarchive", "--option"]
+    assert parse([*sas, "sas_token=sv=1&sig=x"]).password is None
+    [line] = lines([*sas, "sas_token=sv=1"], capsys)
+    assert line.startswith("Invalid argument: --option sas_token ")
+    [line] = lines(["--protocol", "azure"], capsys)
+    assert line.startswith("Invalid argument: --password give exactly one of")
+    [line] = lines([*sas, "azure_login=nothing"], capsys)
+    assert line.startswith("Invalid argument: --option azure_login must be one of")
+
+
 def test_share_needs_no_login(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert parse(["--protocol", "file", "--option", f"path={tmp_path}"]).option == [f"path={tmp_path}"]
     [line] = lines(["--protocol", "file"], capsys)
-    assert line == "Invalid argument: --path is required: the directory where the share is mounted"
+    assert line == "Invalid argument: --option path is required: the directory where the share is mounted"
     [line] = lines(["--protocol", "file", "--option", f"path={tmp_path}", "--bucket", "b"], capsys)
     assert "is not mounted, or was not set up" in line
     assert list(tmp_path.iterdir()) == []
@@ -120,9 +131,9 @@ def test_missing_options_of_keystone_have_a_line_each(capsys: pytest.CaptureFixt
         ("--prefix", "p" * 2000, "--prefix leaves no room for object names"),
         ("--bucket", "\udcff", "--bucket is not UTF-8"),
         ("--option", "store", "--option store has no value: write KEY=VALUE"),
-        ("--option", "store=nobody", "--store must be one of"),
-        ("--option", "colour=red", "--colour is not a known key"),
-        ("--option", "verify_tls=maybe", "--verify-tls must be true or false"),
+        ("--option", "store=nobody", "--option store must be one of"),
+        ("--option", "colour=red", "--option colour is not a known key"),
+        ("--option", "verify_tls=maybe", "--option verify_tls must be true or false"),
     ],
 )
 def test_odd_values_have_one_clear_line(
