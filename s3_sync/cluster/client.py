@@ -10,7 +10,7 @@ import os
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, unquote
 
 from swift.common.exceptions import Timeout
@@ -56,6 +56,14 @@ _ALL_STATUSES = (2, 3, 4, 5)
 _PAGE = 10_000
 #: size limit of the pipeline's file, in bytes
 _MAX_CONF_BYTES = 1024 * 1024
+
+
+class RequestBody(Protocol):
+    """The bytes of a request, of a known length."""
+
+    length: int | None
+
+    def read(self, size: int = -1) -> bytes: ...
 
 
 class SwiftResponse:
@@ -114,12 +122,21 @@ class LocalSwift:
     def __init__(self, client: InternalClient) -> None:
         self._client = client
 
-    def request(self, method: str, path: str, headers: Mapping[str, str], query: str = "") -> SwiftResponse:
+    def request(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        query: str = "",
+        body: RequestBody | None = None,
+    ) -> SwiftResponse:
         """Send a request. ``path``: account/container/object, unquoted. Raises LocalUnavailable without a
         response."""
         target = f"/v1/{quote(path)}{'?' if query else ''}{query}"
+        if body is not None:
+            headers = {**headers, "Content-Length": str(body.length)}
         try:
-            response = self._client.make_request(method, target, headers, _ALL_STATUSES)
+            response = self._client.make_request(method, target, headers, _ALL_STATUSES, body)
         except (UnexpectedResponse, OSError, Timeout) as error:
             raise LocalUnavailable(f"{method} {path}: {error}") from error
         return SwiftResponse(response)

@@ -11,19 +11,12 @@ from swift.common.swob import Request
 from swift.common.utils import drain_and_close
 from swift.common.wsgi import make_pre_authed_env
 
-from s3_sync.errors import BadDigest, LocalChanged, LocalUnavailable, ObjectRefused, SyncError
-from s3_sync.model.headers import from_swift
-from s3_sync.model.objects import LocalInfo
-from s3_sync.model.timestamps import Timestamp
-from s3_sync.streams.reader import CHUNK, Body
-
-#: an object exists, something newer exists, the container does not exist
-_CHANGED = frozenset({202, 404, 409, 412})
-_UNPROCESSABLE = 422
+from s3_sync.cluster.account_writer import AccountWriter, Input, to_wsgi
+from s3_sync.errors import LocalUnavailable
 
 
-class SubrequestWriter:
-    """Writes into one account; see ``transfer.restore.LocalWriter``.
+class SubrequestWriter(AccountWriter):
+    """Writes into one account by subrequests.
 
     ``environ`` is that of the client's request, which may have ended: logs show its transaction id.
     ``source``: the name of the subrequests in access logs.
@@ -37,73 +30,24 @@ class SubrequestWriter:
         self._account = account
         self._source = source
 
-    def put_container(self, container: str) -> None:
-        status, _ = self._request("PUT", container)
-        if status // 100 != 2:
-            raise _error(status, f"PUT {container}")
-
-    def put_object(
-        self, container: str, name: str, body: Body, headers: Mapping[str, str], query: str = ""
-    ) -> None:
-        what = f"PUT {container}/{name}"
-        stream = _Input(body)
-        status, _ = self._request("PUT", container, name, headers=headers, body=stream, query=query)
-        if status == 201:
-            return
-        if stream.error is not None:
-            raise stream.error
-        if status in _CHANGED:
-            raise LocalChanged(f"{what}: an object exists, or the container does not (status {status})")
-        raise _error(status, what)
-
-    def find(self, container: str, name: str) -> LocalInfo | None:
-        status, headers = self._request("HEAD", container, name)
-        if status == 404:
-            return None
-        if status != 200:
-            raise _error(status, f"HEAD {container}/{name}")
-        etag, size = headers["Etag"].strip('"'), int(headers["Content-Length"])
-        timestamp = Timestamp.parse(headers.get("X-Backend-Timestamp") or headers["X-Timestamp"])
-        written = headers.get("X-Backend-Data-Timestamp")
-        return LocalInfo(
-            name,
-            size,
-            etag,
-            meta=from_swift(headers.items()),
-            data_timestamp=Timestamp.parse(written) if written else timestamp,
-            timestamp=timestamp,
-        )
-
-    def post_object(self, container: str, name: str, headers: Mapping[str, str]) -> None:
-        """Update the metadata unless the object is gone or has newer metadata. Raises LocalUnavailable."""
-        status, _ = self._request("POST", container, name, headers=headers)
-        if status // 100 != 2 and status not in _CHANGED:
-            raise _error(status, f"POST {container}/{name}")
-
-    def delete_object(self, container: str, name: str, timestamp: Timestamp) -> None:
-        headers = {"x-timestamp": timestamp.internal}
-        status, _ = self._request("DELETE", container, name, headers=headers)
-        if status // 100 != 2 and status not in (404, 409):
-            raise _error(status, f"DELETE {container}/{name}")
-
-    def _request(
+    def request(
         self,
         method: str,
-        container: str,
+        container: str = "",
         name: str = "",
         *,
         headers: Mapping[str, str] | None = None,
-        body: _Input | None = None,
+        body: Input | None = None,
         query: str = "",
     ) -> tuple[int, Mapping[str, str]]:
         path = "/".join(filter(None, ("", "v1", self._account, container, name)))
         environ = make_pre_authed_env(
-            self._environ, method, _wsgi(f"/{path}"), query_string=query, swift_source=self._source
+            self._environ, method, to_wsgi(f"/{path}"), query_string=query, swift_source=self._source
         )
         environ["swift.infocache"] = {}  # the client's cached state may be outdated
         for header, value in (headers or {}).items():
             key = header.upper().replace("-", "_")
-            environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = _wsgi(value)
+            environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = to_wsgi(value)
         environ["CONTENT_LENGTH"] = "0" if body is None else str(body.length)
         if body is not None:
             environ["wsgi.input"] = body
@@ -113,31 +57,3 @@ class SubrequestWriter:
         except (OSError, Timeout) as error:
             raise LocalUnavailable(f"{method} {path}: {error}") from error
         return response.status_int, response.headers
-
-
-class _Input:
-    """A Body as ``wsgi.input``. Its error is kept: to the proxy it looks like a client that disconnected."""
-
-    def __init__(self, body: Body) -> None:
-        self.length = body.length
-        self.error: SyncError | None = None
-        self._body = body
-
-    def read(self, size: int = -1) -> bytes:
-        try:
-            return self._body.read(CHUNK if size < 0 else size)
-        except SyncError as error:
-            self.error = error
-            raise OSError(str(error)) from error
-
-
-def _error(status: int, what: str) -> SyncError:
-    if status == _UNPROCESSABLE:
-        return BadDigest(f"{what}: the MD5 of the bytes differs")
-    if status // 100 == 4 and status not in (408, 499):
-        return ObjectRefused("local_refused", f"{what}: status {status}")
-    return LocalUnavailable(f"{what}: status {status}")
-
-
-def _wsgi(text: str) -> str:
-    return text.encode("utf-8").decode("latin-1")

@@ -9,13 +9,11 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from s3_sync.config.credentials.base import Credentials, Place, Proxies
-from s3_sync.config.credentials.kinds import kind_of, with_credentials
 from s3_sync.config.criteria import MATCH_ALL, Criteria, compile_criteria
 from s3_sync.config.file.base import FileModel
-from s3_sync.config.file.options import MappingForm, MigrationForm, MigratorForm, TopForm
-from s3_sync.config.file.section_models import flat_key
+from s3_sync.config.file.options import MappingForm, MigratorForm, MigratorTopForm, TopForm
 from s3_sync.config.findings import Diagnostics, join
-from s3_sync.config.settings import EVERY_CONTAINER, Mapping, Migration, Profile, Settings, Syslog
+from s3_sync.config.settings import EVERY_CONTAINER, Mapping, Profile, Settings, Syslog
 from s3_sync.errors import ConfigError
 from s3_sync.model.keys import KeyNamer
 
@@ -33,6 +31,9 @@ _STORE_OPTIONS = ("kms_key", "acl", "tags", "sync_container_metadata", "sync_con
 _SETTINGS_KEYS = [
     key.name for key in fields(Settings) if key.name in TopForm.model_fields and key.name != "migrations"
 ]
+
+#: follows the path of swift-s3-migrator's status file in the name of the directory of its other state
+STATE_SUFFIX = ".d"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,19 +136,10 @@ def build_credentials(
     return credentials
 
 
-def read_migration(written: Any, place: str, proxies: Proxies, findings: Diagnostics) -> Migration | None:
-    """Read one entry of ``migrations``. It may be used only if ``findings`` has no problem for its place."""
-    kind = kind_of(written.get("protocol") if isinstance(written, dict) else None)
-    form = findings.read(with_credentials(MigrationForm, kind, flat_key), written, place)
-    if form is None:
-        return None
-    return Migration(form, build_credentials(form, kind, place, proxies, findings))
-
-
 def build_settings(
     form: TopForm,
     mappings: tuple[Mapping, ...],
-    migrations: tuple[Migration, ...],
+    migrations: tuple[Mapping, ...],
     migrator: MigratorForm | None,
 ) -> Settings:
     default_client = os.path.join(form.swift_dir, "internal-client.conf")
@@ -158,6 +150,31 @@ def build_settings(
         "syslog": Syslog(form.syslog.host, form.syslog.port, form.syslog.proto) if form.syslog else None,
     }
     return Settings(mappings=mappings, migrations=migrations, migrator=migrator, **options)
+
+
+def build_migrator_settings(
+    form: MigratorTopForm, section: MigratorForm, migrations: tuple[Mapping, ...]
+) -> Settings:
+    """Build the settings of swift-s3-migrator, whose mappings are the migrations. Its state is in a directory
+    beside its status file."""
+    default_client = os.path.join(form.swift_dir, "internal-client.conf")
+    options: dict[str, Any] = {
+        key.name: getattr(each, key.name)
+        for each in (form, section)
+        for key in fields(Settings)
+        if hasattr(each, key.name)
+    }
+    options |= {
+        "devices": "",
+        "status_dir": section.status_file + STATE_SUFFIX,
+        "internal_client_path": form.internal_client_path or default_client,
+        "syslog": Syslog(**section.syslog.model_dump()) if section.syslog else None,
+        "processes": 1,
+        "mappings": migrations,
+        "migrations": (),
+        "migrator": section,
+    }
+    return Settings(**options)
 
 
 def _criteria(written: Any, place: str, findings: Diagnostics) -> Criteria:

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from s3_sync.config import checks, unsupported
-from s3_sync.config.build import build_settings, read_migration
+from s3_sync.config.build import build_migrator_settings, build_settings
 from s3_sync.config.credentials.base import Proxies
 from s3_sync.config.file.document import Document, read_document
 from s3_sync.config.file.flat import FlatFile, Reading, listed
-from s3_sync.config.file.options import MigratorForm, ShuntForm, TopForm
+from s3_sync.config.file.options import MigratorForm, MigratorTopForm, ShuntForm, TopForm
 from s3_sync.config.file.sections import SectionedFile
 from s3_sync.config.findings import Diagnostics
-from s3_sync.config.settings import Mapping, Migration, Settings, ShuntSettings
+from s3_sync.config.migrations import check_migrations, read_migration
+from s3_sync.config.settings import Mapping, Settings, ShuntSettings
 from s3_sync.errors import ConfigError, Problem
 
 MISSING = "Configuration file does not exist"
@@ -48,6 +49,19 @@ def load(path: str | os.PathLike[str]) -> Loaded:
     return Loaded(settings, problems, warnings, secret_files=frozenset(findings.secret_files))
 
 
+def load_migrator(path: str | os.PathLike[str]) -> Loaded:
+    """Load the part of the file that swift-s3-migrator needs; the mappings of its settings are the
+    migrations. Never raises, whatever the file contains."""
+    findings = Diagnostics()
+    try:
+        document = read_document(path, findings)
+    except FileNotFoundError:
+        return Loaded(None, (Problem("", MISSING),), missing=True)
+    settings = None if document is None else _migrator_settings(document, findings)
+    problems, warnings = tuple(findings.problems), tuple(findings.warnings)
+    return Loaded(settings, problems, warnings, secret_files=frozenset(findings.secret_files))
+
+
 def load_written(written: dict[str, Any]) -> Loaded:
     """Load a configuration from the JSON object of a file."""
     findings = Diagnostics()
@@ -77,9 +91,11 @@ def load_shunt_settings(path: str | os.PathLike[str]) -> tuple[ShuntSettings, tu
     mappings = _usable(
         [mapping for place, entry in merging if (mapping := entries.read(entry, place))], findings
     )
+    mappings += _migrations(written, [], proxies, findings)
+    migrating = listed(written.get("migrations"), "migrations")
     named = frozenset(
-        (str(entry.get("account")), str(entry.get("container")))
-        for _, entry in merging
+        (str(entry.get("account")), _container_of(entry))
+        for _, entry in (*merging, *migrating)
         if isinstance(entry, dict)
     )
     size = (top.migrator_settings or {}).get("segment_size")
@@ -87,6 +103,11 @@ def load_shunt_settings(path: str | os.PathLike[str]) -> tuple[ShuntSettings, tu
     segment_size = size if isinstance(size, int) and not isinstance(size, bool) and size > 0 else default
     settings = ShuntSettings(tuple(mappings), segment_size, named, frozenset(findings.secret_files))
     return settings, tuple(findings.problems)
+
+
+def _container_of(entry: dict[str, Any]) -> str:
+    """Return the container of an entry, for a migration that of its bucket unless it has another one."""
+    return str(entry.get("container") or entry.get("aws_bucket"))
 
 
 def has_sections(written: dict[str, Any]) -> bool:
@@ -127,7 +148,7 @@ def _settings(document: Document, findings: Diagnostics) -> Settings | None:
         _check_ports(top, findings)
     usable = not findings.problems
     mappings = _mappings(entries, top, findings)
-    migrations = _migrations(written, proxies, findings)
+    migrations = _migrations(written, mappings, proxies, findings)
     section = written.get("migrator_settings")
     migrator = None
     if isinstance(section, dict):
@@ -138,6 +159,27 @@ def _settings(document: Document, findings: Diagnostics) -> Settings | None:
     if not written.get(entries.section):
         findings.warning(entries.section, "is empty: there is nothing to do")
     return build_settings(top, tuple(mappings), tuple(migrations), migrator)
+
+
+def _migrator_settings(document: Document, findings: Diagnostics) -> Settings | None:
+    written = document.written
+    if _format_of(document, findings) is None:
+        return None
+    top = findings.read(MigratorTopForm, written, "")
+    findings.warnings.clear()  # keys of the other programs
+    section = None
+    if not isinstance(written.get("migrator_settings"), dict):
+        findings.problem("migrator_settings", "is required")
+    else:
+        section = findings.read(MigratorForm, written["migrator_settings"], "migrator_settings")
+    usable = not findings.problems
+    proxies = Proxies(top.http_proxy, top.https_proxy) if top else Proxies()
+    migrations = _migrations(written, [], proxies, findings)
+    if top is None or section is None or not usable:
+        return None
+    if not written.get("migrations"):
+        findings.warning("migrations", "is empty: there is nothing to do")
+    return build_migrator_settings(top, section, tuple(migrations))
 
 
 def _mappings(entries: FlatFile | SectionedFile, top: TopForm | None, findings: Diagnostics) -> list[Mapping]:
@@ -161,15 +203,18 @@ def _usable(read: list[Mapping], findings: Diagnostics) -> list[Mapping]:
     return [mapping for mapping in read if not findings.has_problem(mapping.place)]
 
 
-def _migrations(written: dict[str, Any], proxies: Proxies, findings: Diagnostics) -> list[Migration]:
-    entries = list(listed(written.get("migrations"), "migrations"))
-    if entries:
-        findings.warning("migrations", "is for swift-s3-migrator, which is not part of this version")
-    return [
+def _migrations(
+    written: dict[str, Any], mappings: list[Mapping], proxies: Proxies, findings: Diagnostics
+) -> list[Mapping]:
+    read = [
         migration
-        for place, entry in entries
-        if (migration := read_migration(entry, place, proxies, findings)) and not findings.has_problem(place)
+        for place, entry in listed(written.get("migrations"), "migrations")
+        if (migration := read_migration(entry, place, proxies, findings))
     ]
+    # of two that overlap, one that has a problem anyway is the one to report
+    read.sort(key=lambda migration: findings.has_problem(migration.place))
+    check_migrations(read, mappings, findings)
+    return [migration for migration in read if not findings.has_problem(migration.place)]
 
 
 def _check_ports(top: TopForm, findings: Diagnostics) -> None:

@@ -18,7 +18,7 @@ from s3_sync.config.archive_restore import ArchiveRestore
 from s3_sync.config.budgets import AccountBudget, Budget, DeleteBudget
 from s3_sync.config.credentials.base import Credentials
 from s3_sync.config.criteria import MATCH_ALL, Criteria
-from s3_sync.config.file.options import MigrationForm, MigratorForm
+from s3_sync.config.file.options import MigratorForm
 from s3_sync.config.secret import Secret
 from s3_sync.model.copies import writer_id
 from s3_sync.model.keys import KeyNamer
@@ -105,6 +105,23 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
+class MigrationOptions:
+    """The options that only migrations have. ``prefix``: only source names with it are migrated.
+
+    ``older_than``: an object must have been unchanged for that many seconds; None: for none.
+    ``max_deletes`` and ``max_deletes_percent``: of what one pass may delete in a container; None: any number.
+    ``entry``: the entry as it is in the file, as JSON, without what is secret; status files contain it.
+    """
+
+    prefix: str = ""
+    older_than: float | None = None
+    propagate_account_metadata: bool = False
+    max_deletes: int | None = None
+    max_deletes_percent: float | None = None
+    entry: str = field(default="{}", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Mapping:
     """A local container, or every container of an account, mapped to a bucket and key prefix.
 
@@ -113,7 +130,8 @@ class Mapping:
     in the file (None = hashed prefix); ``namer`` follows from it. ``place``: location in the file, such as
     ``containers[3]``. ``parent_key``: for a container of an account-wide mapping, the ``journal_key`` of that
     mapping; otherwise empty. ``account_budget``: shared by all mappings with the same credentials; the
-    profile's budget applies to this mapping alone."""
+    profile's budget applies to this mapping alone. ``migration``: the bucket is the source, from which
+    objects are pulled into Swift; None: Swift is the source."""
 
     account: str
     container: str
@@ -127,6 +145,7 @@ class Mapping:
     parent_key: str = field(default="", compare=False)
     bucket_prefix: str = ""
     account_budget: AccountBudget | None = None
+    migration: MigrationOptions | None = None
 
     @property
     def is_account(self) -> bool:
@@ -159,6 +178,8 @@ class Mapping:
     def of_container(self, container: str) -> Mapping:
         """Return the mapping that this account-wide mapping makes for one container."""
         mapping = replace(self, container=container, parent_key=self.journal_key)
+        if self.migration is not None:
+            return replace(mapping, bucket=container)
         if self.credentials.shares_bucket:
             return replace(mapping, namer=KeyNamer.hashed(self.account, container))
         return replace(mapping, bucket=self.bucket + container, bucket_prefix=self.bucket)
@@ -208,6 +229,7 @@ class Mapping:
             self.bucket,
             self.namer.prefix,
             credentials.account,
+            *([self.migration.prefix] if self.migration is not None else ()),
         )
         return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()[:16]
 
@@ -261,14 +283,6 @@ class ShuntSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Migration:
-    """A bucket or container to migrate into Swift."""
-
-    options: MigrationForm
-    credentials: Credentials
-
-
-@dataclass(frozen=True, slots=True)
 class Syslog:
     """A syslog server that receives the log lines, in addition to the log file."""
 
@@ -305,15 +319,13 @@ class Settings:
     recon_cache_path: str | None = None
     http_proxy: str | None = field(default=None, repr=False)
     https_proxy: str | None = field(default=None, repr=False)
-    migrations: tuple[Migration, ...] = ()
+    migrations: tuple[Mapping, ...] = ()
     migrator: MigratorForm | None = None
 
     def secrets(self) -> Iterator[Secret]:
         """Iterate over every secret of the configuration, which log lines must never show."""
-        for mapping in self.mappings:
+        for mapping in (*self.mappings, *self.migrations):
             yield from mapping.credentials.secrets()
-        for migration in self.migrations:
-            yield from migration.credentials.secrets()
         for url in filter(None, (self.http_proxy, self.https_proxy)):
             if password := urlsplit(url).password:
                 yield Secret(password)

@@ -56,6 +56,12 @@ class KeyNamer:
         """Key = name, of stores that keep manifests in their own way: no key is that of a stored manifest."""
         return cls("", "\0")  # no name begins like this, as those are reserved in Swift
 
+    @classmethod
+    def source(cls, prefix: str) -> KeyNamer:
+        """Key = prefix + name, of a bucket that this product has not written: every key is that of an
+        object."""
+        return cls(prefix, cls.plain().manifest_prefix)
+
     @property
     def key_spaces(self) -> tuple[str, ...]:
         """Prefixes that cover all keys of objects and manifests; none is a prefix of another."""

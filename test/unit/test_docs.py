@@ -218,11 +218,10 @@ def test_the_old_sample_has_every_key() -> None:
                 "credentials.google.secret",
                 "credentials.nas.path",
                 "mappings[0].remote_delete_after",
-                "migrations",
             },
         ),
         # a mapping that moves without merging, and whose copies expire
-        (OLD_SAMPLE, "containers", {"containers[2]", "containers[2].remote_delete_after", "migrations"}),
+        (OLD_SAMPLE, "containers", {"containers[2]", "containers[2].remote_delete_after"}),
     ],
 )
 def test_samples_load_with_only_the_expected_warnings(

@@ -115,6 +115,10 @@ class MigrationForm(FileModel):
     propagate_account_metadata: bool = False
     storage_policy: OptionalText = None
     restore_object: bool = True
+    archive_restore: ArchiveRestoreForm | None = None
+    budget: BudgetForm | None = None
+    max_deletes: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    max_deletes_percent: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
 
 
 class SyslogForm(FileModel):
@@ -134,6 +138,7 @@ class MigratorForm(FileModel):
     poll_interval: Seconds = 5.0
     segment_size: Annotated[int, Field(ge=1, le=2**53)] = 100_000_000
     ring_name: Text = "container"
+    metrics_port: Port | None = None
     log_file: OptionalText = None
     log_level: LogLevel = "info"
     syslog: SyslogForm | None = None
@@ -153,6 +158,26 @@ class ShuntForm(FileModel):
     credentials: dict[str, Any] = Field(default_factory=dict)
     profiles: dict[str, Any] = Field(default_factory=dict)
     mappings: list[Any] = Field(default_factory=list)
+    migrations: list[Any] = Field(default_factory=list)
+    migrator_settings: dict[str, Any] | None = None
+
+
+class MigratorTopForm(FileModel):
+    """The top-level keys that swift-s3-migrator uses. The others are not validated, because a file for it
+    alone may lack them."""
+
+    processes: Annotated[int, Field(ge=1, le=64)] = 1
+    swift_bind_ip: Text = "0.0.0.0"
+    swift_dir: Text = "/etc/swift"
+    internal_client_path: OptionalText = None
+    internal_client_logname: Text = "ContainerCrawler"
+    statsd_host: OptionalText = None
+    statsd_port: Port = 8125
+    metrics_bind_ip: Text = "127.0.0.1"
+    recon_cache_path: OptionalText = None
+    http_proxy: OptionalUrl = None
+    https_proxy: OptionalUrl = None
+    migrations: list[Any] = Field(default_factory=list)
     migrator_settings: dict[str, Any] | None = None
 
 

@@ -126,7 +126,10 @@ def test_load_several_mistakes_reports_all_and_keeps_valid_mappings(write: Any) 
                 "exclude_pattern": "(",
                 "protocol": "ftp",
             },
-            migrations=[MIGRATION | {"protocol": "swift", "auth_type": "keystone_v3"}, MIGRATION],
+            migrations=[
+                MIGRATION | {"protocol": "swift", "auth_type": "keystone_v3", "account": "AUTH_v3"},
+                MIGRATION,
+            ],
             migrator_settings={"items_chunk": "many"},
         )
     )
@@ -155,7 +158,7 @@ def test_load_several_mistakes_reports_all_and_keeps_valid_mappings(write: Any) 
     ]
     assert loaded.settings
     assert [mapping.place for mapping in loaded.settings.mappings] == ["containers[0]"]
-    assert [migration.options.aws_bucket for migration in loaded.settings.migrations] == ["/*"]
+    assert [migration.label for migration in loaded.settings.migrations] == ["AUTH_new/*"]
     assert loaded.settings.migrator is None
 
 

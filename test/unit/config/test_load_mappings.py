@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from s3_sync.config.credentials.s3 import S3Credentials
-from s3_sync.config.load import load
+from s3_sync.config.load import load, load_migrator
 from unit.config.written import MAPPING, MIGRATION, problems_of, warnings_of
 
 NO_BUCKET_NAME = 'is not a valid bucket name; use letters, digits, ".", "_", "-"'
@@ -260,15 +261,76 @@ def test_problems_with_secrets_do_not_reveal_them(write: Any) -> None:
     assert "hunter22" not in str(loaded)
 
 
-def test_migrations_are_read_and_give_a_warning(write: Any) -> None:
+@pytest.mark.parametrize(
+    ("entries", "problems"),
+    [
+        (
+            [{}, {}],
+            ["migrations[1]: AUTH_new/* is the destination of migrations[0], too, for the same names"],
+        ),
+        (
+            [{"aws_bucket": "a", "prefix": "x"}, {"aws_bucket": "a", "prefix": "xy"}],
+            ["migrations[1]: AUTH_new/a is"],
+        ),
+        ([{"aws_bucket": "a", "prefix": "x"}, {"aws_bucket": "b", "container": "a", "prefix": "y"}], []),
+        ([{}, {"aws_bucket": "a"}], []),
+        ([{"container": "b"}], ['migrations[0].container: cannot be used with aws_bucket "/*"']),
+        ([{"aws_bucket": "a", "container": "/*"}], ["migrations[0].container: cannot be"]),
+        ([{"account": ".hidden"}], ["migrations[0].account: is a Swift system account"]),
+    ],
+)
+def test_migrations_into_the_same_names_are_refused(write: Any, entries: Any, problems: list[str]) -> None:
+    loaded = load(write(MAPPING, migrations=[MIGRATION | entry for entry in entries]))
+    assert [
+        bool(found.startswith(start)) for found, start in zip(problems_of(loaded), problems, strict=True)
+    ] == [True] * len(problems)
+
+
+def test_migrator_settings_have_the_migrations_as_mappings_and_need_no_other_key(tmp_path: Path) -> None:
+    path = tmp_path / "migrator.json"
+    section = {"status_file": "/var/lib/m.status", "items_chunk": 10, "workers": 3}
+    path.write_text(json.dumps({"migrations": [MIGRATION | {"prefix": "p"}], "migrator_settings": section}))
+    path.chmod(0o600)
+    loaded = load_migrator(path)
+    assert (loaded.problems, loaded.warnings) == ((), ())
+    assert loaded.settings
+    assert (loaded.settings.workers, loaded.settings.status_dir) == (3, "/var/lib/m.status.d")
+    (mapping,) = loaded.settings.mappings
+    assert mapping.migration
+    assert json.loads(mapping.migration.entry) == {
+        "account": "AUTH_new", "aws_bucket": "/*", "aws_identity": "id", "prefix": "p"
+    }  # fmt: skip
+    assert mapping.of_container("photos").bucket == "photos"
+
+
+@pytest.mark.parametrize(
+    ("written", "problems"),
+    [
+        ({}, ["migrator_settings: is required"]),
+        ({"migrator_settings": {"items_chunk": 10}}, ["migrator_settings.status_file: is required"]),
+    ],
+)
+def test_migrator_settings_that_are_incomplete_are_reported(
+    tmp_path: Path, written: Any, problems: list[str]
+) -> None:
+    path = tmp_path / "migrator.json"
+    path.write_text(json.dumps({"migrations": [MIGRATION]} | written))
+    loaded = load_migrator(path)
+    assert loaded.settings is None
+    assert problems_of(loaded) == problems
+
+
+def test_migrations_are_read_as_mappings_from_their_source(write: Any) -> None:
     swift = MIGRATION | {"protocol": "swift", "aws_endpoint": "https://old/auth/v1.0", "older_than": 60}
     section = {"status_file": "/var/lib/m.status", "items_chunk": 10, "processes": 1, "process": 0}
-    loaded = load(write(MAPPING, migrations=[swift, MIGRATION], migrator_settings=section))
+    other = MIGRATION | {"account": "AUTH_other"}
+    loaded = load(write(MAPPING, migrations=[swift, other], migrator_settings=section))
     assert problems_of(loaded) == []
-    assert warnings_of(loaded) == ["migrations: is for swift-s3-migrator, which is not part of this version"]
+    assert warnings_of(loaded) == []
     assert loaded.settings
     first, second = loaded.settings.migrations
-    assert (first.options.older_than, first.options.restore_object) == (60, True)
+    assert first.migration
+    assert (first.migration.older_than, first.profile.restore_object) == (60, True)
     assert (first.credentials.provider, first.credentials.endpoint) == ("swift", "https://old/auth/v1.0")
     assert second.credentials.provider == "s3"
     assert loaded.settings.migrator

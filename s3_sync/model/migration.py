@@ -1,0 +1,69 @@
+"""What a migration leaves in the local cluster: ownership marks, states of containers, names of segments.
+
+Migrations of earlier versions wrote the same marks and states, and their objects must still be recognised:
+the names and values of this module must never change.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from s3_sync.model.timestamps import Timestamp
+
+#: of an object that a migration has written: its X-Timestamp. A transient system header, so that any POST or
+#: PUT by a client removes it: what clients have changed belongs to them
+OWNER = "x-object-transient-sysmeta-multi-cloud-internal-migrator"
+#: of an SLO whose source is one object: the ETag of the source
+SOURCE_ETAG = "x-object-transient-sysmeta-multi-cloud-internal-migrator-remote-etag"
+#: of a container: one of ContainerState
+CONTAINER_STATE = "x-container-sysmeta-multi-cloud-internal-migrator"
+#: system headers in which Swift's versioned_writes keeps X-Versions-Location and X-History-Location
+VERSIONS_LOCATION = "x-container-sysmeta-versions-location"
+VERSIONS_MODE = "x-container-sysmeta-versions-mode"
+
+
+class ContainerState(Enum):
+    """The state of a container that a migration has created. A container without one belongs to clients."""
+
+    #: created by the migration, and changed by nobody else
+    MIGRATING = "migrating"
+    #: a client has changed its metadata, or the source is back after SOURCE_DELETED
+    MODIFIED = "modified"
+    #: the source is gone, and its objects were removed
+    SOURCE_DELETED = "src_deleted"
+
+    @classmethod
+    def parse(cls, text: str | None) -> ContainerState | None:
+        """None for a container without a state, and for a state of no known version, whose container is not
+        touched either."""
+        return next((state for state in cls if state.value == text), None)
+
+
+def segments_container(container: str) -> str:
+    """Return the container for segments of objects that are one object at the source."""
+    return f"{container}_segments"
+
+
+def segment_base(name: str, version: Timestamp, size: int, segment_size: int) -> str:
+    """Return what the names of an object's segments have in common: the object, its version, its size, and
+    the size of the first segment, in bytes."""
+    return f"{name}/{version.normal}/{size}/{segment_size}"
+
+
+def segment_name(base: str, number: int) -> str:
+    """``number``: from 1."""
+    return f"{base}/{number:08d}"
+
+
+def source_version(listed: float, told: float) -> Timestamp:
+    """Return the version of an object whose store has no X-Timestamp.
+
+    ``listed`` and ``told``: when it was last modified, by a listing and by a HEAD or GET, in seconds since
+    the epoch, 0.0 if unknown. Listings of some stores have fractions of seconds where the header has whole
+    ones, rounded up or down: of two writes within one second, the older must not win. If the times differ by
+    a second or more, the object has changed in between, and the later one holds.
+    """
+    has_fraction = listed != int(listed)
+    if has_fraction and abs(listed - told) < 1.0:
+        return Timestamp.from_seconds(listed)
+    return Timestamp.from_seconds(max(listed, told))
