@@ -98,7 +98,7 @@ class MigrationFailures:
             return made
 
     def settle(self, key: str, names: Iterable[str]) -> None:
-        """Remove the entries of these names, which have been copied or need not be. Cheap if there is none."""
+        """Remove the entries of these names, which are done. Cheap if there is none."""
         known = self._names.get(key)
         if not known or not (gone := known.intersection(names)):
             return

@@ -1,7 +1,7 @@
 """The status file of swift-s3-migrator: how far each container of each migration is.
 
-One JSON list for all of them, ``[{<the migration's configuration>, "status": {...}}, ...]``. The format is that
-of earlier versions, so an upgrade goes on where they stopped. docs/data-model.md lists the keys.
+One JSON list for all of them, ``[{<the migration's configuration>, "status": {...}}, ...]``. The format is
+that of earlier versions, so an upgrade goes on where they stopped. docs/data-model.md lists the keys.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ Entry = dict[str, Any]
 @dataclass(frozen=True, slots=True)
 class PassCounts:
     """What a part of a pass did, or several: ``scanned`` names of the source with ``listed_bytes`` in all;
-    ``moved`` objects with ``bytes``; ``deleted`` local objects; ``failed`` names; ``waiting`` names whose turn
-    has not come: too young, archived, or held by a limit of deletes."""
+    ``moved`` objects with ``bytes``; ``deleted`` local objects; ``failed`` names; ``waiting`` names whose
+    turn has not come: too young, archived, or held by a limit of deletes."""
 
     scanned: int = 0
     listed_bytes: int = 0
