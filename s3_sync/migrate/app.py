@@ -8,9 +8,12 @@ from contextlib import ExitStack
 from functools import partial
 
 from s3_sync import __version__
-from s3_sync.cluster.client import internal_client
+from s3_sync.cluster.client import LocalSwift, has_encryption, internal_client
 from s3_sync.cluster.newest import NewestState
+from s3_sync.cluster.object_writer import Writers
 from s3_sync.cluster.reader import ObjectReader
+from s3_sync.cluster.rings import ObjectRings
+from s3_sync.cluster.servers import ObjectServers
 from s3_sync.cluster.swiftdir import max_object_size, use_swift_dir
 from s3_sync.config.load import load_migrator
 from s3_sync.config.settings import Settings
@@ -28,7 +31,7 @@ from s3_sync.migrate.services import Context, MigrateServices
 from s3_sync.providers.registry import Registry
 from s3_sync.providers.wrappers.instrument import Observers
 from s3_sync.providers.wrappers.rate_limits import LimiterRegistry
-from s3_sync.runtime.concurrency import Clock
+from s3_sync.runtime.concurrency import Clock, GreenPool
 from s3_sync.runtime.stats import Stats
 from s3_sync.state.controls import Controls
 from s3_sync.state.migration_failures import MigrationFailures
@@ -36,6 +39,9 @@ from s3_sync.state.migration_status import MigrationStatuses
 from s3_sync.state.paths import migration_failures_path
 
 log = logging.getLogger("swift-s3-migrator")
+
+#: replicas of an object for which there are threads that write them side by side
+MAX_REPLICAS = 16
 
 
 def serve(
@@ -102,9 +108,20 @@ def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> M
         once=once,
         client=client,
         newest=NewestState(reader.rings, reader.servers),
+        writers=_writers(settings, client, stack),
         statuses=statuses,
         failures=failures,
         max_object=max_object_size(),
         segment_size=settings.migrator.segment_size,
         dry_run=dry_run,
     )
+
+
+def _writers(settings: Settings, client: LocalSwift, stack: ExitStack) -> Writers:
+    """Objects are written through the client where it encrypts."""
+    in_flight = 4 * settings.workers  # objects and parts, each also in the lane of very large objects
+    servers = ObjectServers(in_flight, ())  # each object is sent to all of its servers
+    stack.callback(servers.close)
+    direct = not has_encryption(settings.internal_client_path)
+    branches = GreenPool(in_flight * MAX_REPLICAS)
+    return Writers(client, ObjectRings(settings.swift_dir), servers, branches, direct)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 
 from s3_sync.cluster.client import LocalSwift
 from s3_sync.cluster.newest import NewestState
+from s3_sync.cluster.object_writer import Writers
 from s3_sync.daemon.job import Pools
 from s3_sync.daemon.services import Services
 from s3_sync.daemon.task_pool import TaskPool
@@ -21,6 +22,7 @@ class MigrateServices(Services):
 
     client: LocalSwift
     newest: NewestState
+    writers: Writers
     statuses: MigrationStatuses
     failures: MigrationFailures
     max_object: int
