@@ -25,6 +25,15 @@ def sync() -> None:
     sys.exit(main())
 
 
+def migrator() -> None:
+    """``swift-s3-migrator``"""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    _prepare()
+    with _require_swift("swift-s3-migrator"), _without_collections():
+        from s3_sync.migrate.main import main
+    sys.exit(main())
+
+
 def ctl() -> None:
     """``swift-s3-ctl``"""
     _prepare()

@@ -48,3 +48,10 @@ def swift_dir() -> str:
 
     path: str = os.path.dirname(utils.SWIFT_CONF_FILE)
     return path
+
+
+def max_object_size() -> int:
+    """Return the size in bytes of the largest object that this cluster takes as one."""
+    from swift.common import constraints
+
+    return int(constraints.MAX_FILE_SIZE)

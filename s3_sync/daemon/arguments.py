@@ -31,6 +31,14 @@ def parse(program: str, argv: Sequence[str] | None = None) -> Arguments:
     Options may be abbreviated, since existing start scripts do so.
     """
     parser = argparse.ArgumentParser(prog=program)
+    add_run_options(parser)
+    _add_config_options(parser)
+    parser.add_argument("--version", action="version", version=f"{program} {__version__}")
+    return Arguments(**vars(parser.parse_args(argv)))
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add what every daemon has: its configuration, how long it runs, and where it logs."""
     parser.add_argument("--config", metavar="PATH", required=True, help="configuration file (JSON)")
     parser.add_argument("--once", action="store_true", help="make one pass, then exit")
     parser.add_argument(
@@ -40,6 +48,9 @@ def parse(program: str, argv: Sequence[str] | None = None) -> Arguments:
         help=f"{', '.join(LEVELS)}; overrides the configuration",
     )
     parser.add_argument("--console", action="store_true", help="log to stderr instead of the log file")
+
+
+def _add_config_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check-config",
         action="store_true",
@@ -53,5 +64,3 @@ def parse(program: str, argv: Sequence[str] | None = None) -> Arguments:
         help="convert a configuration of an earlier version, write it to FILE (default: stdout), then exit",
     )
     parser.add_argument("--force", action="store_true", help="let --convert-config overwrite FILE")
-    parser.add_argument("--version", action="version", version=f"{program} {__version__}")
-    return Arguments(**vars(parser.parse_args(argv)))

@@ -16,7 +16,7 @@ from s3_sync.config.load import Loaded, load
 from s3_sync.config.settings import Mapping, Settings
 from s3_sync.daemon.activity import ConfigurationState
 from s3_sync.providers.registry import Registry
-from s3_sync.runtime.logs import mask_also
+from s3_sync.runtime.logs import DAEMON_LOGGERS, mask_also
 
 log = logging.getLogger("s3-sync")
 
@@ -30,7 +30,7 @@ _LIVE = {"mappings", "migrations", "migrator", "log_level", "http_proxy", "https
 class ReloadTarget:
     """The objects that a reload updates. ``update_mappings``: see ``Daemon``. ``announce`` is called with the
     new and changed mappings before they apply, ``on_reload`` when a reload begins (True) and when it has
-    ended (False). ``log_level``: from the command line; overrides the file's."""
+    ended (False). ``log_level``: from the command line; overrides the file's. ``load``: reads the file."""
 
     path: str
     settings: Settings
@@ -40,6 +40,7 @@ class ReloadTarget:
     announce: Callable[[Iterable[Mapping]], None] = lambda mappings: None
     log_level: str | None = None
     on_reload: Callable[[bool], None] = lambda begins: None
+    load: Callable[[str], Loaded] = load
 
 
 class ConfigReloader:
@@ -89,7 +90,7 @@ class ConfigReloader:
         self._target.on_reload(True)
         try:
             self._known = self._watch.stat_signature()
-            loaded = load(self._target.path)
+            loaded = self._target.load(self._target.path)
             if loaded.problems or loaded.settings is None:
                 self._refuse(loaded)
             else:
@@ -114,7 +115,8 @@ class ConfigReloader:
             if key.name not in _LIVE and getattr(settings, key.name) != getattr(before, key.name):
                 log.warning("%s has changed: restart the daemon to apply it", key.name)
         if target.log_level is None:
-            logging.getLogger("s3-sync").setLevel(settings.log_level.upper())
+            for name in DAEMON_LOGGERS:
+                logging.getLogger(name).setLevel(settings.log_level.upper())
         known = {mapping.journal_key: mapping for mapping in before.mappings}
         target.announce(
             mapping

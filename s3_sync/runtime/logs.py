@@ -20,6 +20,8 @@ FORMAT = "[%(asctime)s] %(name)s [%(levelname)s]: %(message)s"
 MASK = "********"
 MAX_BYTES = 100 * 1024 * 1024
 BACKUPS = 5
+#: the loggers of the daemons: their own messages, and those of what they share
+DAEMON_LOGGERS = ("s3-sync", "swift-s3-migrator")
 #: libraries whose messages go to the same handlers
 LIBRARIES = ("boto3", "botocore")
 #: loggers that are too verbose at DEBUG
@@ -148,7 +150,8 @@ def configure(
         handlers.append(SyslogHandler(syslog))
     for handler in handlers:
         handler.setFormatter(formatter)
-    for logger in map(logging.getLogger, (name, *LIBRARIES)):
+    names = DAEMON_LOGGERS if name in DAEMON_LOGGERS else (name,)
+    for logger in map(logging.getLogger, (*names, *LIBRARIES)):
         for old in logger.handlers[:]:
             logger.removeHandler(old)
             old.close()

@@ -10,13 +10,14 @@ from importlib.metadata import distribution
 
 
 def daemon() -> None:
-    """`swift-s3-sync`, in the order of `s3_sync/launch.py`."""
+    """The daemons and the commands, in the order of `s3_sync/launch.py`."""
     from s3_sync.runtime.concurrency import patch
 
     patch()
     importlib.import_module("coverage.sqldata")  # for those that are measured
     importlib.import_module("swift.proxy.server")  # of which an internal client is made
     importlib.import_module("s3_sync.sync.main")
+    importlib.import_module("s3_sync.migrate.main")
     importlib.import_module("s3_sync.admin.main")
     import eventlet.hubs
 

@@ -1,0 +1,110 @@
+"""One process of the migrator, from its configuration to its exit code."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from contextlib import ExitStack
+from functools import partial
+
+from s3_sync import __version__
+from s3_sync.cluster.client import internal_client
+from s3_sync.cluster.newest import NewestState
+from s3_sync.cluster.reader import ObjectReader
+from s3_sync.cluster.swiftdir import max_object_size, use_swift_dir
+from s3_sync.config.load import load_migrator
+from s3_sync.config.settings import Settings
+from s3_sync.daemon.activity import Activity
+from s3_sync.daemon.daemon import Daemon
+from s3_sync.daemon.job import Job, JobRequest
+from s3_sync.daemon.monitor import Monitor
+from s3_sync.daemon.process_shard import ProcessShard
+from s3_sync.daemon.reload import ConfigReloader, ReloadTarget
+from s3_sync.daemon.sd_notify import Manager
+from s3_sync.daemon.start import LoadedConfig, StartOptions
+from s3_sync.migrate.container_migration import ContainerMigration
+from s3_sync.migrate.monitoring import MigrateSources
+from s3_sync.migrate.services import Context, MigrateServices
+from s3_sync.providers.registry import Registry
+from s3_sync.providers.wrappers.instrument import Observers
+from s3_sync.providers.wrappers.rate_limits import LimiterRegistry
+from s3_sync.runtime.concurrency import Clock
+from s3_sync.runtime.stats import Stats
+from s3_sync.state.controls import Controls
+from s3_sync.state.migration_failures import MigrationFailures
+from s3_sync.state.migration_status import MigrationStatuses
+from s3_sync.state.paths import migration_failures_path
+
+log = logging.getLogger("swift-s3-migrator")
+
+
+def serve(
+    options: StartOptions, config: LoadedConfig, shard: ProcessShard, manager: Manager, dry_run: bool = False
+) -> int:
+    """Run the migrator until its work is done or a signal ends it. Returns the exit code; raises SyncError
+    when it cannot even start."""
+    settings, loaded = config.settings, config.loaded
+    with ExitStack() as stack:
+        services = _build(settings, options.once, dry_run, stack)
+        daemon = Daemon(services, partial(new_job, services), lambda coverage: None)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: daemon.request_stop())
+        log.info("%s %s: %d migrations", options.program, __version__, len(settings.mappings))
+        if options.once:
+            return 1 if daemon.run_once() or loaded.problems else 0
+        services.activity.configuration.problems = len(loaded.problems)
+        monitor = Monitor(services, MigrateSources(services), manager)
+        stack.callback(monitor.close)
+        monitor.start()
+        target = ReloadTarget(
+            options.config, settings, services.registry, daemon.update_mappings,
+            services.activity.configuration, log_level=options.log_level, on_reload=monitor.on_reload,
+            load=load_migrator,
+        )  # fmt: skip
+        reloader = ConfigReloader(target, loaded, config.before)
+        signal.signal(signal.SIGHUP, lambda *_: reloader.request())
+        daemon.run_forever(reloader.poll)
+    return 0
+
+
+def new_job(services: MigrateServices, request: JobRequest) -> Job:
+    """See ``daemon.job.JobFactory``."""
+    context = Context.of(services, request.pools)
+    return ContainerMigration(context, request.mapping)
+
+
+def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> MigrateServices:
+    assert settings.migrator is not None
+    use_swift_dir(settings.swift_dir)
+    statuses = MigrationStatuses(settings.migrator.status_file, observed=dry_run)
+    stack.callback(statuses.flush)
+    failures = MigrationFailures(migration_failures_path(settings.status_dir))
+    stack.callback(failures.close)
+    stats = Stats(settings.statsd_host, settings.statsd_port, settings.statsd_prefix)
+    stack.callback(stats.close)
+    observers = Observers()
+    budgets = LimiterRegistry(1)
+    budgets.update_mappings(settings.mappings)
+    # objects and parts of large ones, each also in the lane of very large objects, and pages
+    registry = Registry(connections=4 * settings.workers, observers=observers, budgets=budgets)
+    stack.callback(registry.close_all)
+    client = internal_client(settings.internal_client_path, settings.internal_client_logname)
+    reader = ObjectReader(settings, client)
+    stack.callback(reader.close)
+    return MigrateServices(
+        settings=settings,
+        clock=Clock(),
+        registry=registry,
+        controls=Controls(settings.status_dir),
+        stats=stats,
+        activity=Activity(settings.mappings),
+        observers=observers,
+        once=once,
+        client=client,
+        newest=NewestState(reader.rings, reader.servers),
+        statuses=statuses,
+        failures=failures,
+        max_object=max_object_size(),
+        segment_size=settings.migrator.segment_size,
+        dry_run=dry_run,
+    )

@@ -1,0 +1,121 @@
+"""Copies one object from the source into the local cluster, as the version that it is at the source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from s3_sync.cluster.client_writer import ClientWriter
+from s3_sync.errors import LocalChanged, LocalMissing, NotFound
+from s3_sync.migrate.decide import Action
+from s3_sync.model.headers import to_swift
+from s3_sync.model.migration import OWNER, source_version
+from s3_sync.model.objects import ListedObject, ObjectInfo
+from s3_sync.model.timestamps import Timestamp
+from s3_sync.providers.base import Bucket
+from s3_sync.streams.counting import CountingBody
+
+
+class Outcome(Enum):
+    """What copying one object has led to; errors are raised."""
+
+    COPIED = "copied"
+    #: only metadata
+    UPDATED = "updated"
+    #: a client has written or deleted it locally since
+    SUPERSEDED = "superseded"
+    #: it was deleted at the source since it was listed, or has expired there
+    GONE = "gone"
+    #: both sides have the same large object
+    SAME = "same"
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """``size``: bytes that were copied."""
+
+    outcome: Outcome
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CopyServices:
+    """``count``: called with the bytes that were read from the source. ``now``: seconds since the epoch."""
+
+    source: Bucket
+    writer: ClientWriter
+    max_object: int
+    count: Callable[[int], None]
+    now: Callable[[], float]
+
+
+class ObjectCopier:
+    """Copies the objects of one container."""
+
+    def __init__(self, services: CopyServices, container: str) -> None:
+        self._services = services
+        self._source = services.source
+        self._writer = services.writer
+        self._container = container
+
+    def copy(self, listed: ListedObject, action: Action) -> Copied:
+        """Do what was decided for a listed object. Raises SyncError."""
+        try:
+            if action is Action.UPDATE and (updated := self._update(listed)) is not None:
+                return updated
+            return self._copy(listed)
+        except NotFound:
+            return Copied(Outcome.GONE)
+        except LocalChanged:
+            status, _ = self._writer.request("HEAD", self._container)
+            if status == 404:
+                raise LocalMissing(f"container {self._container} was deleted") from None
+            return Copied(Outcome.SUPERSEDED)
+
+    def _copy(self, listed: ListedObject) -> Copied:
+        with self._source.get_object(listed.name) as result:
+            info = result.info
+            if self._is_expired(info):
+                return Copied(Outcome.GONE)
+            headers = object_headers(info, version_of(listed, info))
+            if info.md5 is not None:
+                headers["etag"] = info.md5  # Swift refuses other bytes
+            body = CountingBody(result.body, self._services.count)
+            self._writer.put_object(self._container, listed.name, body, headers)
+        return Copied(Outcome.COPIED, info.size)
+
+    def _update(self, listed: ListedObject) -> Copied | None:
+        """Replace the local metadata, if the bytes still are those of the source; None if they are not."""
+        info = self._source.head_object(listed.name)
+        if self._is_expired(info):
+            return Copied(Outcome.GONE)
+        local = self._writer.find(self._container, listed.name)
+        if local is None or info.md5 is None or local.etag != info.md5 or info.meta.link or local.meta.link:
+            return None
+        version = version_of(listed, info)
+        if local.timestamp >= version:
+            return Copied(Outcome.SUPERSEDED)
+        self._writer.post_object(self._container, listed.name, object_headers(info, version))
+        return Copied(Outcome.UPDATED)
+
+    def _is_expired(self, info: ObjectInfo) -> bool:
+        """Return whether Swift would refuse the object, as its X-Delete-At has passed."""
+        expires = info.meta.delete_at if info.expires is None else info.expires
+        return expires is not None and expires <= self._services.now()
+
+
+def version_of(listed: ListedObject, info: ObjectInfo) -> Timestamp:
+    """Return the X-Timestamp of the local object: that of a Swift source, else when it was last modified."""
+    if info.x_timestamp is not None:
+        return info.x_timestamp
+    return source_version(listed.last_modified, info.last_modified)
+
+
+def object_headers(info: ObjectInfo, version: Timestamp) -> dict[str, str]:
+    """Return the headers of a PUT or POST that gives the local object the source's metadata, its time, and
+    the mark of this migration."""
+    headers = {**to_swift(info.meta), "x-timestamp": version.internal, OWNER: version.internal}
+    if info.expires is not None:
+        headers["x-delete-at"] = str(info.expires)
+    return headers

@@ -1,0 +1,105 @@
+"""Migrates the objects of one container, one at a time: copies them, or records why that failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from s3_sync.cluster.client_writer import ClientWriter
+from s3_sync.cluster.newest import Deleted, Present
+from s3_sync.config.settings import Mapping
+from s3_sync.errors import Archived, LocalUnavailable, RemoteError, SyncError
+from s3_sync.migrate.copying import Copied, CopyServices, ObjectCopier, Outcome
+from s3_sync.migrate.decide import Action
+from s3_sync.migrate.services import Context
+from s3_sync.model.migration import source_version
+from s3_sync.model.objects import ListedObject
+from s3_sync.model.outcomes import PRESENT, SUPERSEDED, VANISHED, Kind
+from s3_sync.model.outcomes import Outcome as RowOutcome
+from s3_sync.providers.base import Bucket
+from s3_sync.state.migration_status import PassCounts
+
+_OUTCOMES = {
+    Outcome.COPIED: RowOutcome(Kind.COPIED),
+    Outcome.UPDATED: RowOutcome(Kind.UPDATED),
+    Outcome.SUPERSEDED: RowOutcome(Kind.SKIPPED, SUPERSEDED),
+    Outcome.GONE: RowOutcome(Kind.SKIPPED, VANISHED),
+    Outcome.SAME: PRESENT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """``outage``: the error if it is one of the source or of the local cluster, which the next object will
+    meet, too."""
+
+    outcome: RowOutcome
+    counts: PassCounts
+    outage: SyncError | None = None
+
+
+class ObjectMigration:
+    """``asks_first``: objects that are missing in the local listing may have been deleted there by a client,
+    or copied by another node meanwhile: the object servers are asked before anything is downloaded."""
+
+    def __init__(
+        self,
+        context: Context,
+        mapping: Mapping,
+        bucket: Bucket,
+        count: Callable[[int], None],
+        asks_first: bool,
+    ) -> None:
+        self._context = context
+        self._mapping = mapping
+        self._bucket = bucket
+        self._asks_first = asks_first
+        self._key = mapping.journal_key
+        writer = ClientWriter(context.client, mapping.account)
+        services = CopyServices(bucket, writer, context.max_object, count, context.clock.now)
+        self._copier = ObjectCopier(services, mapping.container)
+
+    def is_due(self, listed: ListedObject) -> bool:
+        """Whether a listed object may be tried now: it has not failed lately."""
+        now = self._context.clock.now()
+        return self._context.failures.is_due(self._key, listed.name, now, _version(listed))
+
+    def migrate(self, listed: ListedObject, action: Action) -> Result:
+        """Do what was decided for a listed object. Raises StateError; every other error is recorded."""
+        try:
+            copied = self._copy(listed, action)
+        except SyncError as error:
+            return self._failed(listed, error)
+        self._context.failures.settle(self._key, [listed.name])
+        moved = copied.outcome in (Outcome.COPIED, Outcome.UPDATED)
+        return Result(_OUTCOMES[copied.outcome], PassCounts(moved=int(moved), bytes=copied.size))
+
+    def _copy(self, listed: ListedObject, action: Action) -> Copied:
+        if action is Action.COPY and self._asks_first and self._is_newer_locally(listed):
+            return Copied(Outcome.SUPERSEDED)
+        if self._context.dry_run:
+            return Copied(Outcome.COPIED, listed.size)
+        return self._copier.copy(listed, action)
+
+    def _is_newer_locally(self, listed: ListedObject) -> bool:
+        state = self._context.newest.of(self._mapping.account, self._mapping.container, listed.name)
+        listed_at = source_version(listed.last_modified, 0.0)
+        if isinstance(state, Deleted):
+            return state.timestamp >= listed_at
+        return isinstance(state, Present) and state.timestamp >= listed_at
+
+    def _failed(self, listed: ListedObject, error: SyncError) -> Result:
+        reason, now = error.reason, self._context.clock.now()
+        self._context.failures.record(self._key, listed.name, reason, str(error), now, _version(listed))
+        if isinstance(error, Archived):
+            return Result(RowOutcome(Kind.FAILED, reason), PassCounts(waiting=1))
+        is_outage = isinstance(error, LocalUnavailable) or (
+            isinstance(error, RemoteError) and error.transient
+        )
+        kind = Kind.PENDING if is_outage else Kind.FAILED
+        return Result(RowOutcome(kind, reason), PassCounts(failed=1), error if is_outage else None)
+
+
+def _version(listed: ListedObject) -> str:
+    """Return what tells the versions of a listed object apart."""
+    return f"{listed.etag}/{listed.last_modified}"

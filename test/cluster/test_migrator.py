@@ -1,0 +1,69 @@
+"""Migrations by the real daemon between real servers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from servers.migrator import Migration, Migrator, S3Migration, SwiftMigration
+from servers.pair import Store
+from servers.swift import SwiftCluster
+
+NewMigrator = Callable[..., Migrator]
+
+
+@pytest.fixture
+def new_migrator(swift: SwiftCluster, tmp_path: Path) -> Iterator[NewMigrator]:
+    """``new_migrator(*migrations, **settings)``: ends with the test."""
+    made: list[Migrator] = []
+
+    def new(*migrations: Migration, **settings: Any) -> Migrator:
+        directory = tmp_path / f"migrator-{len(made)}"
+        made.append(Migrator(swift, directory, [each.entry for each in migrations], **settings))
+        return made[-1]
+
+    yield new
+    for each in made:
+        each.stop()
+
+
+def test_objects_of_a_bucket_are_copied_with_their_metadata(
+    swift: SwiftCluster, moto_store: Store, new_migrator: NewMigrator
+) -> None:
+    migration = S3Migration(swift, moto_store)
+    migration.put(
+        "a/b c", b"one", ContentType="text/plain", Metadata={"color": "Blue"}, CacheControl="no-store"
+    )
+    migration.put("é", b"")
+    migrator = new_migrator(migration)
+    done = migrator.once()
+    assert (done.returncode, done.stderr) == (0, ""), migrator.log_text()
+    assert migration.swift.names(migration.container) == ["a/b c", "é"]
+    found = migration.swift.request("GET", migration.container, "a/b c")
+    assert found.body == b"one"
+    headers = {key: found.headers[key] for key in ("content-type", "x-object-meta-color", "cache-control")}
+    assert headers == {
+        "content-type": "text/plain",
+        "x-object-meta-color": "Blue",
+        "cache-control": "no-store",
+    }
+    (status,) = migrator.statuses()
+    assert (status["status"]["moved_count"], status["status"]["scanned_count"]) == (2, 2)
+
+
+def test_objects_of_another_swift_keep_time_and_metadata(
+    swift: SwiftCluster, new_migrator: NewMigrator
+) -> None:
+    migration = SwiftMigration(swift)
+    headers = {"X-Object-Meta-Color": "Blü", "Content-Encoding": "x", "X-Delete-At": "9999999999"}
+    migration.source.put(migration.bucket, "name", b"body", headers)
+    migrator = new_migrator(migration)
+    done = migrator.once()
+    assert (done.returncode, done.stderr) == (0, ""), migrator.log_text()
+    found = migration.swift.request("GET", migration.container, "name")
+    there = migration.source.request("GET", migration.bucket, "name")
+    same = ("x-timestamp", "x-object-meta-color", "content-encoding", "x-delete-at", "etag", "last-modified")
+    assert {key: found.headers[key] for key in same} == {key: there.headers[key] for key in same}
