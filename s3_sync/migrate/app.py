@@ -9,6 +9,7 @@ from functools import partial
 
 from s3_sync import __version__
 from s3_sync.cluster.client import LocalSwift, has_encryption, internal_client
+from s3_sync.cluster.guarded_delete import GuardedDelete
 from s3_sync.cluster.newest import NewestState
 from s3_sync.cluster.object_writer import Writers
 from s3_sync.cluster.reader import ObjectReader
@@ -27,19 +28,25 @@ from s3_sync.daemon.sd_notify import Manager
 from s3_sync.daemon.start import LoadedConfig, StartOptions
 from s3_sync.migrate.container_migration import ContainerMigration
 from s3_sync.migrate.monitoring import MigrateSources
+from s3_sync.migrate.ownership import ClientObjects
 from s3_sync.migrate.services import Context, MigrateServices
 from s3_sync.providers.registry import Registry
 from s3_sync.providers.wrappers.instrument import Observers
 from s3_sync.providers.wrappers.rate_limits import LimiterRegistry
 from s3_sync.runtime.concurrency import Clock, GreenPool
 from s3_sync.runtime.stats import Stats
+from s3_sync.state import held_deletes, segment_cleanups
 from s3_sync.state.controls import Controls
+from s3_sync.state.held_deletes import HeldDeletesLedger
+from s3_sync.state.journal_file import JournalFile
 from s3_sync.state.migration_failures import MigrationFailures
 from s3_sync.state.migration_status import MigrationStatuses
-from s3_sync.state.paths import migration_failures_path
+from s3_sync.state.paths import migration_deletes_path, migration_failures_path
+from s3_sync.state.segment_cleanups import SegmentCleanups
 
 log = logging.getLogger("swift-s3-migrator")
 
+DELETES_SCHEMA = held_deletes.SCHEMA + segment_cleanups.SCHEMA
 #: replicas of an object for which there are threads that write them side by side
 MAX_REPLICAS = 16
 
@@ -86,6 +93,8 @@ def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> M
     stack.callback(statuses.flush)
     failures = MigrationFailures(migration_failures_path(settings.status_dir))
     stack.callback(failures.close)
+    deletes = JournalFile(migration_deletes_path(settings.status_dir), DELETES_SCHEMA)
+    stack.callback(deletes.close)
     stats = Stats(settings.statsd_host, settings.statsd_port, settings.statsd_prefix)
     stack.callback(stats.close)
     observers = Observers()
@@ -97,6 +106,7 @@ def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> M
     client = internal_client(settings.internal_client_path, settings.internal_client_logname)
     reader = ObjectReader(settings, client)
     stack.callback(reader.close)
+    newest = NewestState(reader.rings, reader.servers)
     return MigrateServices(
         settings=settings,
         clock=Clock(),
@@ -107,7 +117,11 @@ def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> M
         observers=observers,
         once=once,
         client=client,
-        newest=NewestState(reader.rings, reader.servers),
+        newest=newest,
+        removal=GuardedDelete(newest, client),
+        held=HeldDeletesLedger(deletes),
+        cleanups=SegmentCleanups(deletes),
+        clients=ClientObjects(),
         writers=_writers(settings, client, stack),
         statuses=statuses,
         failures=failures,
