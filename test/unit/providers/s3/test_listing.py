@@ -94,13 +94,17 @@ def test_list_objects_of_store_without_encoding_requests_none(store: ScriptedS3,
     assert "encoding-type" not in query_of(store.requests[0].target)
 
 
-def test_store_that_answers_by_version_1_is_listed_by_version_1(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_store_that_answers_by_version_1_is_listed_by_version_1(
+    store: ScriptedS3, bucket: S3Bucket, logged: Any
+) -> None:
     store.answers = [page("p/a", "p/b", version=1), page("p/b", version=1)]
     listing = bucket.list_objects(ListQuery(start_after="a"))
     assert [info.name for info in listing.objects] == ["b"]
     assert query_of(store.requests[1].target)["marker"] == "p/a"
+    assert len(logged("bucket: ListObjectsV2 is not supported")) == 1
     bucket.list_objects(ListQuery(start_after="a"))
     assert len(store.requests) == 3  # it is asked once how old it is
+    assert len(logged("ListObjectsV2")) == 1
 
 
 @pytest.mark.parametrize(
@@ -212,11 +216,14 @@ def test_empty_pages_without_progress_raise_listing_unusable(
     ids=["501", "405", "400", "html"],
 )
 def test_store_that_refuses_version_2_is_listed_by_version_1(
-    store: ScriptedS3, bucket: S3Bucket, refusal: Answer
+    store: ScriptedS3, bucket: S3Bucket, refusal: Answer, logged: Any
 ) -> None:
     store.answers = [refusal, page("p/b", version=1), page("p/c", version=1)]
     assert [info.name for info in bucket.list_objects(ListQuery(start_after="a")).objects] == ["b"]
+    why = f"LIST bucket: {refusal.status}"
+    assert len(logged(f"bucket: ListObjectsV2 is not supported, using ListObjects: {why}")) == 1
     assert [info.name for info in bucket.list_objects(ListQuery(start_after="b")).objects] == ["c"]
+    assert len(logged("ListObjectsV2")) == 1
     asked = [query_of(request.target) for request in store.requests]
     assert [(each.get("list-type"), each.get("marker")) for each in asked] == [
         ("2", None),
