@@ -19,7 +19,7 @@ from s3_sync.http.pool import HttpError, Response
 
 #: ``code`` of a NotFound whose bucket is missing, in every store
 NO_SUCH_BUCKET = "NoSuchBucket"
-#: the errors for statuses that mean the same in every store but S3, where a 401 tells less
+#: the errors for statuses that mean the same in every store; only a 401 tells less at an S3 store
 BY_STATUS: dict[int, type[RemoteError]] = {
     304: PreconditionFailed,
     401: CredentialsRefused,

@@ -7,15 +7,15 @@ which is `/` where they are installed.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+from servers import tools
+from servers.tools import Unavailable
 
 #: the one whose behaviour `conformance/targets.py` describes
 VERSION = "16.2."
@@ -29,23 +29,17 @@ NEEDLESS = (
 )
 #: seconds that all of it may take
 PATIENCE = 180.0
-_TOOLS = Path(__file__).parents[2] / ".venv" / "tools"
-_REASON = _TOOLS / "ceph.missing"
-
-
-class Unavailable(Exception):
-    """The text says why there is no Ceph for this machine."""
 
 
 def prefix() -> Path:
-    return Path(os.environ.get("CEPH_PREFIX") or _TOOLS / "ceph")
+    return Path(os.environ.get("CEPH_PREFIX") or tools.TOOLS / "ceph")
 
 
 def missing() -> str:
     """Why a gateway cannot be started here; empty if it can."""
     if all((prefix() / "usr/bin" / program).exists() for program in PROGRAMS):
         return ""
-    reason = _REASON.read_text() if _REASON.exists() else "bin/test fetches them"
+    reason = tools.reason("ceph", "bin/test fetches them")
     return f"Ceph's programs are not in {prefix()} ({reason})"
 
 
@@ -62,20 +56,11 @@ def plugins() -> Path:
 
 def fetch() -> None:
     """Download and unpack the packages unless that was done. Raises Unavailable."""
-    _TOOLS.mkdir(parents=True, exist_ok=True)
-    with (_TOOLS / "ceph.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not missing():
-            return
-        _REASON.unlink(missing_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix="ceph-", dir=_TOOLS))
-        try:
-            _fetch(scratch)
-        except (Unavailable, OSError, subprocess.SubprocessError) as error:
-            _REASON.write_text(reason := f"{type(error).__name__}: {error}".replace("\n", " "))
-            raise Unavailable(reason) from error
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+    with tools.alone("ceph"):
+        if missing():
+            scratch = tempfile.TemporaryDirectory(prefix="ceph-", dir=tools.TOOLS, ignore_cleanup_errors=True)
+            with tools.noted("ceph"), scratch as directory:
+                _fetch(Path(directory))
 
 
 def _fetch(scratch: Path) -> None:
@@ -84,7 +69,7 @@ def _fetch(scratch: Path) -> None:
     apt = _Apt(scratch)
     try:
         apt.download()
-    except (Unavailable, subprocess.SubprocessError):
+    except Unavailable:
         apt.update()
         apt.download()
     root = scratch / "root"
@@ -138,29 +123,13 @@ class _Apt:
         self._apt("download", *(name for name in versions if not name.startswith(NEEDLESS)))
 
     def run(self, command: Sequence[str]) -> str:
-        """What it printed. Raises Unavailable with the end of what it said if it fails."""
+        """What it printed, in the time that is left. Raises Unavailable if it fails."""
         left = max(1.0, self._deadline - time.monotonic())
-        environment = os.environ | {"LC_ALL": "C"}
-        done = subprocess.run(
-            command,
-            cwd=self.packages,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=left,
-            check=False,
-        )
-        if done.returncode:
-            raise Unavailable(f"{' '.join(command[:2])}: {done.stderr.strip()[-300:]}")
-        return done.stdout
+        return tools.run(command, left, environment=os.environ | {"LC_ALL": "C"}, cwd=self.packages)
 
     def _apt(self, *arguments: str) -> str:
         return self.run(["apt-get", "-q", *self._options, *arguments])
 
 
 if __name__ == "__main__":
-    try:
-        fetch()
-    except Unavailable as error:
-        sys.exit(f"no Ceph gateway: {error}")
+    tools.main("Ceph gateway", fetch)

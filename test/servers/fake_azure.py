@@ -13,9 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import time
-from types import TracebackType
 from typing import final
 from urllib.parse import parse_qsl, unquote, urlsplit
 from xml.etree import ElementTree
@@ -34,6 +32,7 @@ from servers.fake_azure_store import (
     Store,
     check_metadata,
 )
+from servers.in_process import InProcessServer, QuietHandler
 
 ACCOUNT, KEY = "devaccount", base64.b64encode(b"a key for tests, of some 30 bytes").decode()
 _SIGNED = (
@@ -69,47 +68,25 @@ class Faults:
 
 
 @final
-class FakeAzure:
+class FakeAzure(InProcessServer):
     """``requests``: all that were answered."""
 
     def __init__(self) -> None:
+        super().__init__(_Handler, azure=self)
         self.store = Store()
         self.faults = Faults()
         self.requests: list[Request] = []
         self.lock = threading.RLock()
-        handler = type("Handler", (_Handler,), {"azure": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
 
     def count(self, method: str, comp: str | None = None) -> int:
         found = [each for each in self.requests if each.method == method]
         return len(found) if comp is None else sum(each.query.get("comp") == comp for each in found)
 
-    def __enter__(self) -> FakeAzure:
-        self._thread.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(QuietHandler):
     azure: FakeAzure
     wbufsize = -1
     disable_nagle_algorithm = True
-
-    def log_message(self, *_: object) -> None:
-        pass
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)

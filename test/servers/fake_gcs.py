@@ -19,13 +19,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cache
-from http.server import ThreadingHTTPServer
 from typing import Any, final
 from uuid import uuid4
 
 from awscrt.checksums import crc32c
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+
+from servers.in_process import InProcessServer
 
 PROJECT, ACCOUNT = "lab", "tester@lab.iam.gserviceaccount.com"
 
@@ -117,12 +118,13 @@ class Chunk:
 
 
 @final
-class FakeGcs:
+class FakeGcs(InProcessServer):
     """``life``: of tokens, in seconds."""
 
     def __init__(self, life: float = 3600) -> None:
-        from servers.fake_gcs_handler import handler
+        from servers.fake_gcs_handler import Handler
 
+        super().__init__(Handler, gcs=self)
         self.life = life
         self.buckets: dict[str, Bucket] = {}
         self.uploads: dict[str, Upload] = {}
@@ -136,13 +138,6 @@ class FakeGcs:
         self.lock = threading.RLock()
         self._faults: list[tuple[Callable[[Request], bool], Refusal]] = []
         self._generations = iter(range(1_700_000_000_000_000, 2**62))
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
 
     @property
     def key_json(self) -> str:
@@ -210,15 +205,6 @@ class FakeGcs:
         data = b"".join(objects[part].data for part in parts)
         objects[name] = Stored(name, data, fields, self.next_generation(), has_md5=False)
         return objects[name]
-
-    def __enter__(self) -> FakeGcs:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 @cache

@@ -8,7 +8,6 @@ import gzip
 import json
 import re
 import time
-from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
@@ -27,6 +26,7 @@ from servers.fake_gcs import (
     stamp,
 )
 from servers.fake_gcs_rules import check_digests, check_fields, check_rule, patch
+from servers.in_process import QuietHandler
 
 if TYPE_CHECKING:
     from servers.fake_gcs import FakeGcs
@@ -39,21 +39,10 @@ PARAMETERS = CONDITIONS | {
 STEP = 256 * 1024
 
 
-def handler(fake: FakeGcs) -> type[BaseHTTPRequestHandler]:
-    class Handler(_Handler):
-        gcs = fake
-
-    return Handler
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class Handler(QuietHandler):
     disable_nagle_algorithm = True
     wbufsize = 1 << 16
     gcs: FakeGcs
-
-    def log_message(self, *_: object) -> None:
-        pass
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)

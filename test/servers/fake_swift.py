@@ -12,10 +12,11 @@ import posixpath
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from http.server import BaseHTTPRequestHandler
 from typing import Any, final
 from urllib.parse import unquote, urlsplit
+
+from servers.in_process import InProcessServer, QuietHandler
 
 USER, KEY = "test:tester", "a secret for tests"
 ACCOUNT = "AUTH_test"
@@ -58,10 +59,11 @@ class Faults:
 
 
 @final
-class FakeSwift:
+class FakeSwift(InProcessServer):
     """``clock``: seconds. ``life``: of tokens, in seconds."""
 
     def __init__(self, clock: Callable[[], float], life: float = 86400) -> None:
+        super().__init__(_Handler, swift=self)
         self.clock = clock
         self.life = life
         self.faults = Faults()
@@ -70,13 +72,10 @@ class FakeSwift:
         self.containers: set[str] = {"c"}
         self._tokens: dict[str, tuple[int, float]] = {}
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return self.endpoint
 
     @property
     def auth_url(self) -> str:
@@ -118,41 +117,14 @@ class FakeSwift:
     def is_valid(self, value: str | None) -> bool:
         return self._tokens.get(value or "", (0, 0.0))[1] > self.clock()
 
-    def __enter__(self) -> FakeSwift:
-        self._thread.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-def _handler(fake: FakeSwift) -> type[BaseHTTPRequestHandler]:
-    class Handler(_Handler):
-        swift = fake
-
-    return Handler
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(QuietHandler):
     swift: FakeSwift
 
     def handle_expect_100(self) -> bool:
         return True  # sent when the body is read
 
-    def log_message(self, *_: object) -> None:
-        pass
-
     def do_GET(self) -> None:
-        self._serve()
-
-    do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
-
-    def _serve(self) -> None:
         url = urlsplit(self.path)
         self.noted = Request(self.command, unquote(url.path), url.query)
         self.swift.requests.append(self.noted)
@@ -161,6 +133,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             path = posixpath.normpath(url.path) if self.swift.faults.dots else url.path
             self._answer_below_account(unquote(path))
+
+    do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
 
     def respond(self, status: int, body: bytes = b"", **headers: str) -> None:
         """Names of headers have ``_`` for ``-``."""

@@ -12,11 +12,8 @@ import base64
 import gzip
 import hashlib
 import re
-import threading
 import time
 from collections.abc import Callable, Mapping, Set
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any, final
 from urllib.parse import parse_qsl, unquote
 from xml.etree import ElementTree
@@ -25,6 +22,7 @@ from xml.sax.saxutils import escape
 from servers import google_signature
 from servers.google_listing import listing, stamp, uploads_listing
 from servers.google_store import MAX_PARTS, GoogleStore, Object, Refusal
+from servers.in_process import InProcessServer, QuietHandler
 from servers.s3 import s3_client
 
 _USUAL = {
@@ -59,7 +57,7 @@ _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
 @final
-class FakeGoogle:
+class FakeGoogle(InProcessServer):
     """``requests``: method and target of each. ``store.behaviour``: what tests change."""
 
     name = "google"
@@ -67,15 +65,9 @@ class FakeGoogle:
     secret_key = "hmac/secret+of=google"
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(_Handler, google=self)
         self.store = GoogleStore(clock)
         self.requests: list[tuple[str, str]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"google": self}))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
 
     def client(self) -> Any:
         """A boto3 client with this server's keys."""
@@ -85,34 +77,14 @@ class FakeGoogle:
         self.store.create(name)
         return name
 
-    def __enter__(self) -> FakeGoogle:
-        self._thread.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(QuietHandler):
     google: FakeGoogle
 
     def handle_expect_100(self) -> bool:
         return True  # sent when the body is read
 
-    def log_message(self, *_: object) -> None:
-        pass
-
     def do_GET(self) -> None:
-        self._serve()
-
-    do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
-
-    def _serve(self) -> None:
         self.google.requests.append((self.command, self.path))
         self.seen = {name.lower(): _decoded(value) for name, value in self.headers.items()}
         path, _, query = self.path.partition("?")
@@ -133,6 +105,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer()
         except Refusal as error:
             self._refuse(error)
+
+    do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
 
     def _answer(self) -> None:
         if not self.bucket:

@@ -9,9 +9,9 @@ import ssl
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
+
+from servers.in_process import InProcessServer, QuietHandler
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,7 @@ def error(status: int, code: str, message: str = "", **headers: str) -> Answer:
     return Answer(status, {"Content-Type": "application/xml", **named}, document)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(QuietHandler):
     script: ScriptedS3
 
     def serve(self) -> None:
@@ -73,9 +72,6 @@ class _Handler(BaseHTTPRequestHandler):
     def handle_expect_100(self) -> bool:
         return True  # serve decides
 
-    def log_message(self, *_: object) -> None:
-        pass
-
     def _receive(self, answer: Answer) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
         length = int(headers.get("content-length", 0))
@@ -90,28 +86,22 @@ class _Handler(BaseHTTPRequestHandler):
         self.script.requests.append(request)
 
 
-class ScriptedS3:
+class ScriptedS3(InProcessServer):
     """``answers`` are given in turn, the last one again and again. A context manager.
 
     ``tls``: a file with a certificate and its key, for https.
     """
 
     def __init__(self, answers: Sequence[Answer] = (), *, tls: Path | None = None) -> None:
+        super().__init__(_Handler, script=self)
         self.answers = list(answers)
         self.requests: list[Received] = []
         self._scheme = "https" if tls else "http"
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"script": self}))
-        self._server.daemon_threads = True
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(tls)
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-
-    @property
-    def port(self) -> int:
-        return self._server.server_address[1]
 
     @property
     def endpoint(self) -> str:
@@ -120,13 +110,3 @@ class ScriptedS3:
     def next_answer(self) -> Answer:
         with self._lock:
             return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-
-    def __enter__(self) -> ScriptedS3:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()

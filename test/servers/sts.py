@@ -15,9 +15,7 @@ import secrets
 import threading
 import time
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
 from urllib.parse import parse_qs
 
 from botocore.auth import S3SigV4Auth
@@ -25,6 +23,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from faults.proxy import Exchange, answers, passes
+from servers.in_process import InProcessServer, QuietHandler
 
 ROLE = "arn:aws:iam::123456789012:role/archive"
 SESSION = "swift@node-1"
@@ -43,7 +42,8 @@ class Issued:
     expires: float
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
+    protocol_version = "HTTP/1.0"  # each request has a connection of its own
     sts: Sts
 
     def do_POST(self) -> None:
@@ -55,15 +55,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(document.encode())
 
-    def log_message(self, *_: object) -> None:
-        pass
 
-
-class Sts:
+class Sts(InProcessServer):
     """``lifetime`` of the keys in seconds. ``used``: the access keys that the guard has admitted, in order of
     their first use; ``refused``: the codes with which it, or STS, has refused something."""
 
     def __init__(self, directory: Path, lifetime: float = 3600.0) -> None:
+        super().__init__(_Handler, sts=self)
         self.lifetime = lifetime
         self.token_file = directory / "token"
         self.tokens: list[str] = []
@@ -73,13 +71,7 @@ class Sts:
         self.refused: list[str] = []
         self.is_down = False
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"sts": self}))
-        self._server.daemon_threads = True
         self.rotate()
-
-    @property
-    def endpoint(self) -> str:
-        return "http://{}:{}".format(*self._server.server_address[:2])
 
     @property
     def environment(self) -> dict[str, str]:
@@ -172,16 +164,6 @@ class Sts:
         if time.time() > keys.expires or keys.access_key in self.revoked:
             return "ExpiredToken"
         return "" if _signature(exchange, keys) == fields["Signature"] else "SignatureDoesNotMatch"
-
-    def __enter__(self) -> Sts:
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 def _signed(exchange: Exchange) -> dict[str, str]:

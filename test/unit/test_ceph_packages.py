@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from servers import ceph_packages
-from servers.ceph_packages import Unavailable, fetch, missing
+from servers import ceph_packages, tools
+from servers.ceph_packages import fetch, missing
+from servers.tools import Unavailable
 
 
 @pytest.fixture
 def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The script that is `apt-get`; nothing is unpacked yet."""
     monkeypatch.delenv("CEPH_PREFIX", raising=False)
-    monkeypatch.setattr(ceph_packages, "_TOOLS", tmp_path)
-    monkeypatch.setattr(ceph_packages, "_REASON", tmp_path / "ceph.missing")
+    monkeypatch.setattr(tools, "TOOLS", tmp_path)
     script = tmp_path / "bin" / "apt-get"
     script.parent.mkdir()
     monkeypatch.setenv("PATH", f"{script.parent}:/usr/bin:/bin")

@@ -42,7 +42,7 @@ from s3_sync.errors import (
 )
 from s3_sync.http.pool import HttpError
 from s3_sync.http.retry_after import retry_after_seconds
-from s3_sync.providers.http_errors import NO_SUCH_BUCKET, shortened
+from s3_sync.providers.http_errors import BY_STATUS, NO_SUCH_BUCKET, shortened
 from s3_sync.providers.s3.lenient_xml import Unreadable, local_name, read
 
 _CODES: dict[type[RemoteError], frozenset[str]] = {
@@ -111,21 +111,14 @@ _CODES: dict[type[RemoteError], frozenset[str]] = {
     PreconditionFailed: frozenset({"PreconditionFailed", "NotModified"}),
 }
 _BY_CODE = {code: kind for kind, codes in _CODES.items() for code in codes}
-#: a redirect with an S3 error code means a wrong region or endpoint, not a problem of the object
 _BY_STATUS: dict[int, type[RemoteError]] = {
+    **BY_STATUS,
+    # a redirect with an S3 error code means a wrong region or endpoint, not a problem of the object
     301: AccessDenied,
-    304: PreconditionFailed,
     307: RemoteUnavailable,
     308: AccessDenied,
     401: AccessDenied,
-    403: AccessDenied,
-    404: NotFound,
-    405: NotSupported,
-    408: RemoteUnavailable,
-    412: PreconditionFailed,
-    429: Throttled,
     451: ObjectLocked,  # IBM Cloud Object Storage, "Delete a protected object using Immutable Object Storage"
-    501: NotSupported,
     507: QuotaExceeded,
 }
 #: messages of Amazon and Versity, of Ceph, of MinIO, and of Google's JSON API, whose codes are those of other

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 from s3_sync.config.credentials.azure import AzureCredentials
 from s3_sync.errors import CredentialsRefused, RemoteError, RemoteUnavailable
 from s3_sync.providers.azure.identity import MARGIN, TokenCache, token_cache
+from servers.in_process import InProcessServer
 
 
 class TestTokenCache:
@@ -80,14 +80,9 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Answer]]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", f"http://127.0.0.1:{server.server_port}")
-    yield answers
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with InProcessServer(Handler) as server:
+        monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", server.endpoint)
+        yield answers
 
 
 def managed(**changes: Any) -> AzureCredentials:

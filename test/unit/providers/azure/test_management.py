@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -19,6 +18,7 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.azure import management
 from s3_sync.providers.azure.management import ManagementPolicy, edit, rule_name
 from servers.fake_azure import FakeAzure
+from servers.in_process import InProcessServer
 from unit.providers.azure.conftest import NewBucket
 
 THEIRS = {
@@ -74,16 +74,13 @@ def manager(monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    places = CloudPlaces("core.windows.net", "login.example.org", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setitem(model.CLOUDS, "public", places)  # type: ignore[arg-type]
-    monkeypatch.setattr(management, "token_cache", lambda *_: type("T", (), {"token": lambda _: "t0ken"})())
-    yield manager
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with InProcessServer(Handler) as server:
+        places = CloudPlaces("core.windows.net", "login.example.org", server.endpoint)
+        monkeypatch.setitem(model.CLOUDS, "public", places)  # type: ignore[arg-type]
+        monkeypatch.setattr(
+            management, "token_cache", lambda *_: type("T", (), {"token": lambda _: "t0ken"})()
+        )
+        yield manager
 
 
 @pytest.fixture
