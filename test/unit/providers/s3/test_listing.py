@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 import pytest
 from botocore.parsers import ResponseParserError
 
-from s3_sync.config.credentials.s3_dialects import DIALECTS
+from s3_sync.config.credentials.s3_dialects import CLONE, DIALECTS
 from s3_sync.errors import ListingUnusable, NotSupported, RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import ListQuery
@@ -191,6 +191,23 @@ def test_empty_page_with_a_token_is_skipped(store: ScriptedS3, bucket: S3Bucket)
     asked = [query_of(request.target) for request in store.requests]
     assert [each.get("continuation-token") for each in asked] == [None, "one", "two"]
     assert [each.get("start-after") for each in asked] == ["p/a", None, None]
+
+
+@pytest.mark.parametrize(("version", "name"), [(2, "start-after"), (1, "marker")])
+def test_listing_continues_after_the_last_key_whatever_the_store_names(
+    store: ScriptedS3, open_provider: Any, version: int, name: str
+) -> None:
+    dialect = CLONE.model_copy(update={"list_version": version})
+    bucket = open_provider(dialect=dialect).bucket("bucket", NAMER)
+    body = page("p/a", "p/b", more=True, version=version).body
+    odd = b"<NextMarker>p/z</NextMarker><NextContinuationToken>odd</NextContinuationToken></List"
+    store.answers = [Answer(200, {}, body.replace(b"</List", odd)), page("p/c", version=version)]
+    first = bucket.list_objects(ListQuery())
+    assert first.next_after == "b"
+    bucket.list_objects(ListQuery(start_after=first.next_after))
+    query = query_of(store.requests[1].target)
+    assert query[name] == "p/b"
+    assert "continuation-token" not in query
 
 
 @pytest.mark.parametrize("tokens", [["", ""], ["one", "one"], None], ids=["none", "the-same", "without-end"])
