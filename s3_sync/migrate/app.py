@@ -47,6 +47,8 @@ from s3_sync.state.segment_cleanups import SegmentCleanups
 log = logging.getLogger("swift-s3-migrator")
 
 DELETES_SCHEMA = held_deletes.SCHEMA + segment_cleanups.SCHEMA
+#: pages of listings that are requested at a time, by all migrations together
+MAX_PAGES = 64
 #: replicas of an object for which there are threads that write them side by side
 MAX_REPLICAS = 16
 
@@ -127,6 +129,7 @@ def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> M
         failures=failures,
         max_object=max_object_size(),
         segment_size=settings.migrator.segment_size,
+        pages=GreenPool(MAX_PAGES),
         dry_run=dry_run,
     )
 

@@ -30,7 +30,8 @@ _FEW = 100
 
 
 class OwnSegments:
-    """Of all migrations. ``pool`` handles segments: it must not be the one that handles objects."""
+    """The segments of all migrations. ``pool`` handles segments: it must not be the one that handles
+    objects."""
 
     def __init__(
         self,
