@@ -12,16 +12,16 @@ import re
 
 from s3_sync.cluster.client import LocalSwift
 from s3_sync.cluster.client_writer import ClientWriter
-from s3_sync.cluster.guarded_delete import GuardedDelete
 from s3_sync.cluster.newest import NewestState, Present
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import LocalChanged, LocalUnavailable, ObjectRefused, StateError, SyncError
 from s3_sync.largeobject.manifest import Manifest, Segment
+from s3_sync.migrate.delete_state import DeleteState
 from s3_sync.model.headers import is_true
 from s3_sync.model.migration import segments_container
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.runtime.concurrency import Pool
-from s3_sync.state.segment_cleanups import SegmentCleanup, SegmentCleanups
+from s3_sync.state.segment_cleanups import SegmentCleanup
 
 log = logging.getLogger("swift-s3-migrator")
 
@@ -30,20 +30,13 @@ _FEW = 100
 
 
 class OwnSegments:
-    """Of all migrations. ``pool`` handles segments: it must not be the one that handles objects."""
+    """``pool`` handles segments: it must not be the one that handles objects."""
 
-    def __init__(
-        self,
-        client: LocalSwift,
-        newest: NewestState,
-        removal: GuardedDelete,
-        cleanups: SegmentCleanups,
-        pool: Pool,
-    ) -> None:
+    def __init__(self, client: LocalSwift, newest: NewestState, state: DeleteState, pool: Pool) -> None:
         self._client = client
         self._newest = newest
-        self._removal = removal
-        self._cleanups = cleanups
+        self._removal = state.removal
+        self._cleanups = state.cleanups
         self._pool = pool
 
     def note(self, mapping: Mapping, container: str, name: str, version: Present) -> SegmentCleanup | None:
@@ -81,14 +74,18 @@ class OwnSegments:
         if all(results):  # None: the thread was killed
             self._cleanups.settle(mapping.journal_key, cleanup)
 
-    def resume(self, mapping: Mapping, container: str) -> None:
-        """Complete what was left undone, for instance by a crash. Raises LocalUnavailable, StateError."""
+    def resume(self, mapping: Mapping, container: str) -> list[str]:
+        """Complete what was left undone, for instance by a crash. Returns the names of the objects. Raises
+        LocalUnavailable, StateError."""
+        done: list[str] = []
         for cleanup in self._cleanups.entries(mapping.journal_key, _FEW):
             state = self._newest.of(mapping.account, container, cleanup.name)
             if isinstance(state, Present) and state.data_timestamp == _timestamp(cleanup.version):
                 self.forget(mapping, cleanup)
             else:
                 self.remove(mapping, container, cleanup)
+            done.append(cleanup.name)
+        return done
 
     def _remove_one(self, account: str, segment: Segment) -> SyncError | bool:
         """Delete a segment that still has the bytes that its manifest named. Never raises."""
