@@ -23,7 +23,6 @@ from s3_sync.daemon.reload import ConfigReloader, ReloadTarget
 from s3_sync.daemon.sd_notify import Manager
 from s3_sync.daemon.start import LoadedConfig, StartOptions
 from s3_sync.migrate.container_migration import ContainerMigration
-from s3_sync.migrate.delete_state import DeleteState
 from s3_sync.migrate.monitoring import MigrateSources
 from s3_sync.migrate.services import Context, MigrateServices
 from s3_sync.providers.registry import Registry
@@ -34,7 +33,7 @@ from s3_sync.runtime.stats import Stats
 from s3_sync.state.controls import Controls
 from s3_sync.state.migration_failures import MigrationFailures
 from s3_sync.state.migration_status import MigrationStatuses
-from s3_sync.state.paths import migration_deletes_path, migration_failures_path
+from s3_sync.state.paths import migration_failures_path
 
 log = logging.getLogger("swift-s3-migrator")
 
@@ -92,9 +91,6 @@ def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> M
     client = internal_client(settings.internal_client_path, settings.internal_client_logname)
     reader = ObjectReader(settings, client)
     stack.callback(reader.close)
-    newest = NewestState(reader.rings, reader.servers)
-    deletes = DeleteState.open(migration_deletes_path(settings.status_dir), newest, client)
-    stack.callback(deletes.close)
     return MigrateServices(
         settings=settings,
         clock=Clock(),
@@ -105,10 +101,9 @@ def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> M
         observers=observers,
         once=once,
         client=client,
-        newest=newest,
+        newest=NewestState(reader.rings, reader.servers),
         statuses=statuses,
         failures=failures,
-        deletes=deletes,
         max_object=max_object_size(),
         segment_size=settings.migrator.segment_size,
         dry_run=dry_run,

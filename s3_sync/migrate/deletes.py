@@ -14,18 +14,17 @@ from itertools import islice
 from typing import Protocol
 
 from s3_sync.cluster.client import LocalSwift
+from s3_sync.cluster.guarded_delete import GuardedDelete
 from s3_sync.cluster.newest import NewestState, Present
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import LocalChanged, LocalError, LocalUnavailable, SyncError
-from s3_sync.migrate.delete_state import DeleteState
 from s3_sync.migrate.own_segments import OwnSegments
-from s3_sync.migrate.ownership import owned_version
+from s3_sync.migrate.ownership import ClientObjects, owned_version
 from s3_sync.migrate.services import Context
 from s3_sync.migrate.source_proof import SourceProof, Verdict
 from s3_sync.runtime.concurrency import Clock, Pool
 from s3_sync.state.controls import CLOCK_TOLERANCE, Controls
-from s3_sync.state.held_deletes import DELETE_BUDGET, SOURCE_EMPTY, HeldDeletes
-from s3_sync.state.migration_failures import MigrationFailures
+from s3_sync.state.held_deletes import DELETE_BUDGET, SOURCE_EMPTY, HeldDeletes, HeldDeletesLedger
 
 log = logging.getLogger("swift-s3-migrator")
 
@@ -43,36 +42,55 @@ class Listed(Protocol):
     def last_modified(self) -> float: ...
 
 
+def _nothing(names: Sequence[str]) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteServices:
-    """``pool``: handles objects. ``halted``: whether nothing more may begin. ``dry_run``: count what would be
-    deleted, and delete nothing."""
+    """``pool``: handles objects. ``halted``: whether nothing more may begin. ``failed``: called with each
+    object that could not be deleted; ``settled``: with those that were. ``dry_run``: delete nothing, but
+    count what would be deleted."""
 
     client: LocalSwift
     newest: NewestState
-    state: DeleteState
+    removal: GuardedDelete
     segments: OwnSegments
     controls: Controls
-    failures: MigrationFailures
+    ledger: HeldDeletesLedger
+    clients: ClientObjects
     pool: Pool
     clock: Clock
     halted: Callable[[], bool]
+    failed: Callable[[str, SyncError], None]
+    settled: Callable[[Sequence[str]], None] = _nothing
     dry_run: bool = False
 
     @classmethod
     def of(cls, context: Context, mapping: Mapping) -> DeleteServices:
+        """Those of one mapping; failures are recorded."""
+        key, failures = mapping.journal_key, context.failures
         return cls(
             client=context.client,
             newest=context.newest,
-            state=context.deletes,
-            segments=OwnSegments(context.client, context.newest, context.deletes, context.parts),
+            removal=context.removal,
+            segments=OwnSegments(
+                context.client, context.newest, context.removal, context.cleanups, context.parts
+            ),
             controls=context.controls,
-            failures=context.failures,
+            ledger=context.held,
+            clients=context.clients,
             pool=context.workers,
             clock=context.clock,
             halted=lambda: context.halted(mapping),
+            failed=lambda name, error: _record(context, key, name, error),
+            settled=lambda names: failures.settle(key, names),
             dry_run=context.dry_run,
         )
+
+
+def _record(context: Context, key: str, name: str, error: SyncError) -> None:
+    context.failures.record(key, name, error.reason, str(error), context.clock.now())
 
 
 class Deletes:
@@ -97,7 +115,7 @@ class Deletes:
     def begin_pass(self) -> None:
         """Complete what an earlier process has left undone. Raises StateError."""
         self._resume()
-        self._recorded = self._services.state.ledger.get(self._mapping.journal_key)
+        self._recorded = self._services.ledger.get(self._mapping.journal_key)
         self._is_allowed = self._is_permitted()
         if self._is_allowed and self._recorded is not None:
             log.info(
@@ -109,7 +127,7 @@ class Deletes:
 
     def end_pass(self) -> HeldDeletes | None:
         """Record, and return, what was held back in this pass, and why; None: nothing. Raises StateError."""
-        key, ledger, before = self._mapping.journal_key, self._services.state.ledger, self._recorded
+        key, ledger, before = self._mapping.journal_key, self._services.ledger, self._recorded
         if not self.held:
             if not self._services.dry_run:
                 ledger.remove(key)
@@ -141,7 +159,7 @@ class Deletes:
         if not services.dry_run:
             try:
                 done = services.segments.resume(self._mapping, self._mapping.container)
-                services.failures.settle(self._mapping.journal_key, done)
+                services.settled(done)
             except LocalError as error:
                 log.warning("%s: segments of deleted objects remain for now: %s", self._mapping.label, error)
 
@@ -168,7 +186,7 @@ class Deletes:
         self.deleted += sum(each is True for each in done)
 
     def _owned(self, container: str, entry: Listed) -> tuple[str, Present] | None:
-        account, clients = self._mapping.account, self._services.state.clients
+        account, clients = self._mapping.account, self._services.clients
         path = f"{account}/{container}/{entry.name}"
         if clients.has(path, entry.last_modified):
             return None
@@ -199,7 +217,7 @@ class Deletes:
         try:
             cleanup = services.segments.note(self._mapping, container, name, version)
             try:
-                services.state.removal.delete_version(account, container, name, version)
+                services.removal.delete_version(account, container, name, version)
             except LocalChanged as error:
                 log.debug("%s/%s/%s stays: %s", account, container, name, error)
                 services.segments.forget(self._mapping, cleanup)
@@ -209,13 +227,12 @@ class Deletes:
         except SyncError as error:
             self._fail(name, error)
             return False
-        services.failures.settle(self._mapping.journal_key, [name])
+        services.settled([name])
         return True
 
     def _fail(self, name: str, error: SyncError) -> None:
         self.failed += 1
-        now = self._services.clock.now()
-        self._services.failures.record(self._mapping.journal_key, name, error.reason, str(error), now)
+        self._services.failed(name, error)
 
     def _hold(self, count: int) -> None:
         if count and not self.held:

@@ -12,16 +12,16 @@ import re
 
 from s3_sync.cluster.client import LocalSwift
 from s3_sync.cluster.client_writer import ClientWriter
+from s3_sync.cluster.guarded_delete import GuardedDelete
 from s3_sync.cluster.newest import NewestState, Present
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import LocalChanged, LocalUnavailable, ObjectRefused, StateError, SyncError
 from s3_sync.largeobject.manifest import Manifest, Segment
-from s3_sync.migrate.delete_state import DeleteState
 from s3_sync.model.headers import is_true
 from s3_sync.model.migration import segments_container
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.runtime.concurrency import Pool
-from s3_sync.state.segment_cleanups import SegmentCleanup
+from s3_sync.state.segment_cleanups import SegmentCleanup, SegmentCleanups
 
 log = logging.getLogger("swift-s3-migrator")
 
@@ -32,11 +32,18 @@ _FEW = 100
 class OwnSegments:
     """``pool`` handles segments: it must not be the one that handles objects."""
 
-    def __init__(self, client: LocalSwift, newest: NewestState, state: DeleteState, pool: Pool) -> None:
+    def __init__(
+        self,
+        client: LocalSwift,
+        newest: NewestState,
+        removal: GuardedDelete,
+        cleanups: SegmentCleanups,
+        pool: Pool,
+    ) -> None:
         self._client = client
         self._newest = newest
-        self._removal = state.removal
-        self._cleanups = state.cleanups
+        self._removal = removal
+        self._cleanups = cleanups
         self._pool = pool
 
     def note(self, mapping: Mapping, container: str, name: str, version: Present) -> SegmentCleanup | None:

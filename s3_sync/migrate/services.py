@@ -9,7 +9,6 @@ from s3_sync.cluster.newest import NewestState
 from s3_sync.daemon.job import Pools
 from s3_sync.daemon.services import Services
 from s3_sync.daemon.task_pool import TaskPool
-from s3_sync.migrate.delete_state import DeleteState
 from s3_sync.runtime.concurrency import Pool
 from s3_sync.state.migration_failures import MigrationFailures
 from s3_sync.state.migration_status import MigrationStatuses
@@ -24,7 +23,6 @@ class MigrateServices(Services):
     newest: NewestState
     statuses: MigrationStatuses
     failures: MigrationFailures
-    deletes: DeleteState
     max_object: int
     segment_size: int
     dry_run: bool = False

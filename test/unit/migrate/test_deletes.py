@@ -127,7 +127,7 @@ def test_nothing_is_deleted_while_the_source_lists_nothing(
             assert run(deletes, "a", "b") == 0
     assert world.local.writes() == []
     assert deletes.held == 2
-    held = world.deletes.ledger.get(world.mapping.journal_key)
+    held = world.held.get(world.mapping.journal_key)
     assert held == HeldDeletes(SOURCE_EMPTY, 2, world.clock.now())
     assert [record.message.split(": ")[-1] for record in caplog.records] == ["the source lists nothing"]
 
@@ -256,7 +256,7 @@ def test_pass_deletes_no_more_than_it_may(world: World, options: dict[str, Any],
 
 
 def held_by(world: World) -> HeldDeletes | None:
-    return world.deletes.ledger.get(world.mapping.journal_key)
+    return world.held.get(world.mapping.journal_key)
 
 
 def test_next_pass_has_a_budget_of_its_own(world: World) -> None:
@@ -346,6 +346,6 @@ def test_source_that_was_emptied_on_purpose_is_followed_once_allowed(world: Worl
 
 
 def test_held_deletes_of_another_migration_are_its_own(world: World, tmp_path: Path) -> None:
-    world.deletes.ledger.put("other", HeldDeletes(SOURCE_EMPTY, 1, 5.0))
-    world.deletes.ledger.remove(world.mapping.journal_key)
-    assert world.deletes.ledger.get("other") == HeldDeletes(SOURCE_EMPTY, 1, 5.0)
+    world.held.put("other", HeldDeletes(SOURCE_EMPTY, 1, 5.0))
+    world.held.remove(world.mapping.journal_key)
+    assert world.held.get("other") == HeldDeletes(SOURCE_EMPTY, 1, 5.0)

@@ -38,7 +38,7 @@ def test_segments_go_after_their_manifest(world: World) -> None:
     assert kept(world) == []
     paths = [path for _, path in world.local.writes()]
     assert paths == ["AUTH_here/here/big", *(f"AUTH_here/{SEGMENTS}/{name}" for name in (ONE, TWO))]
-    assert world.deletes.cleanups.entries(world.mapping.journal_key, 9) == []
+    assert world.cleanups.entries(world.mapping.journal_key, 9) == []
 
 
 def test_segments_of_an_object_whose_metadata_was_updated_have_the_time_of_its_bytes(world: World) -> None:
@@ -82,7 +82,7 @@ def test_manifest_that_stays_keeps_its_segments(world: World) -> None:
     world.local.refused["DELETE"] = 409
     assert run(world.new_deletes(), "big") == 0
     assert kept(world) == [ONE, TWO]
-    assert world.deletes.cleanups.entries(world.mapping.journal_key, 9) == []
+    assert world.cleanups.entries(world.mapping.journal_key, 9) == []
 
 
 def test_large_object_that_is_not_the_migrations_own_names_no_segments_to_delete(world: World) -> None:
@@ -106,7 +106,7 @@ def test_segments_that_an_end_of_the_process_has_left_are_deleted_later(world: W
     world.local.before = lambda method, path: None
     run(world.new_deletes())
     assert kept(world) == []
-    assert world.deletes.cleanups.entries(world.mapping.journal_key, 9) == []
+    assert world.cleanups.entries(world.mapping.journal_key, 9) == []
 
 
 def test_segments_of_a_manifest_that_an_end_of_the_process_has_left_stay(world: World) -> None:
@@ -123,7 +123,7 @@ def test_segments_of_a_manifest_that_an_end_of_the_process_has_left_stay(world: 
     world.source.put("there", "big")
     run(world.new_deletes(), "big")
     assert kept(world) == [ONE, TWO]
-    assert world.deletes.cleanups.entries(world.mapping.journal_key, 9) == []
+    assert world.cleanups.entries(world.mapping.journal_key, 9) == []
 
 
 def test_failed_delete_of_a_segment_is_repeated(world: World) -> None:

@@ -8,12 +8,13 @@ from threading import Event
 from types import SimpleNamespace
 from typing import Any, cast
 
+from s3_sync.cluster.guarded_delete import GuardedDelete
 from s3_sync.config.credentials.swift import SwiftCredentials
 from s3_sync.config.secret import Secret
 from s3_sync.config.settings import Mapping, MigrationOptions, Profile
 from s3_sync.daemon.activity import Activity
-from s3_sync.migrate.delete_state import DeleteState
 from s3_sync.migrate.deletes import Deletes, DeleteServices
+from s3_sync.migrate.ownership import ClientObjects
 from s3_sync.migrate.services import Context
 from s3_sync.migrate.source_proof import BucketProof
 from s3_sync.model.keys import KeyNamer
@@ -21,8 +22,12 @@ from s3_sync.model.objects import PutOptions
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.memory_swift import MemorySwift
 from s3_sync.runtime.concurrency import SerialPool
+from s3_sync.state import held_deletes, segment_cleanups
 from s3_sync.state.controls import Controls
+from s3_sync.state.held_deletes import HeldDeletesLedger
+from s3_sync.state.journal_file import JournalFile
 from s3_sync.state.migration_failures import MigrationFailures
+from s3_sync.state.segment_cleanups import SegmentCleanups
 from s3_sync.streams.reader import BytesBody
 from unit.migrate.fake_local import FakeClock, FakeLocal
 
@@ -69,9 +74,11 @@ class World:
         self.stop = Event()
         self.controls = Controls(str(directory), self.clock.now, poll_interval=0.0)
         self.failures = MigrationFailures(str(directory / "failures"))
-        self.deletes = DeleteState.open(
-            str(directory / "deletes"), cast(Any, self.local), cast(Any, self.local)
-        )
+        self.journal = JournalFile(str(directory / "deletes"), held_deletes.SCHEMA + segment_cleanups.SCHEMA)
+        self.held = HeldDeletesLedger(self.journal)
+        self.cleanups = SegmentCleanups(self.journal)
+        self.clients = ClientObjects()
+        self.removal = GuardedDelete(cast(Any, self.local), cast(Any, self.local))
         self.dry_run = False
         credentials = SwiftCredentials(
             provider="swift", endpoint="http://there/auth/v1.0", identity="mover", secret=Secret("key")
@@ -101,7 +108,10 @@ class World:
                 clock=self.clock,
                 controls=self.controls,
                 failures=self.failures,
-                deletes=self.deletes,
+                removal=self.removal,
+                held=self.held,
+                cleanups=self.cleanups,
+                clients=self.clients,
                 workers=SerialPool(),
                 parts=SerialPool(),
                 dry_run=self.dry_run,
@@ -118,5 +128,5 @@ class World:
         return Deletes(DeleteServices.of(self.context, mapping), mapping, proof)
 
     def close(self) -> None:
-        self.deletes.close()
+        self.journal.close()
         self.failures.close()
