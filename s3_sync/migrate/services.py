@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from s3_sync.cluster.client import LocalSwift
+from s3_sync.cluster.guarded_delete import GuardedDelete
 from s3_sync.cluster.newest import NewestState
+from s3_sync.cluster.object_writer import Writers
 from s3_sync.daemon.job import Pools
 from s3_sync.daemon.services import Services
 from s3_sync.daemon.task_pool import TaskPool
+from s3_sync.migrate.ownership import ClientObjects
 from s3_sync.runtime.concurrency import Pool
+from s3_sync.state.held_deletes import HeldDeletesLedger
 from s3_sync.state.migration_failures import MigrationFailures
 from s3_sync.state.migration_status import MigrationStatuses
+from s3_sync.state.segment_cleanups import SegmentCleanups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +26,13 @@ class MigrateServices(Services):
 
     client: LocalSwift
     newest: NewestState
+    writers: Writers
+    removal: GuardedDelete
     statuses: MigrationStatuses
     failures: MigrationFailures
+    held: HeldDeletesLedger
+    cleanups: SegmentCleanups
+    clients: ClientObjects
     max_object: int
     segment_size: int
     dry_run: bool = False
