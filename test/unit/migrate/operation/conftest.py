@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from unit.migrate.state import Node
+from unit.migrate.operation.state import Node
 
 NewNode = Callable[..., Node]
 
