@@ -14,19 +14,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 
-from s3_sync.cluster.client_writer import ClientWriter
 from s3_sync.config.coverage import Coverage
 from s3_sync.config.settings import Mapping, MigrationOptions
 from s3_sync.daemon.job import StepResult
 from s3_sync.daemon.job_backoff import JobBackoff
 from s3_sync.daemon.stop import LinkedStop
 from s3_sync.errors import SyncError
+from s3_sync.migrate.account_metadata import AccountMetadata
+from s3_sync.migrate.container_deletes import ContainerDeletes, container_deletes
+from s3_sync.migrate.containers import Containers
 from s3_sync.migrate.decide import Action, LocalEntry, decide
 from s3_sync.migrate.objects import ObjectMigration, Result
 from s3_sync.migrate.scan import Batch, Scan
 from s3_sync.migrate.services import Context
 from s3_sync.model.objects import ListedObject
 from s3_sync.model.timestamps import iso_date_or_zero
+from s3_sync.providers.base import Bucket
 from s3_sync.runtime.log_once import LogOnce
 from s3_sync.state.migration_status import PassCounts
 
@@ -59,10 +62,12 @@ class _Pass:
     objects: ObjectMigration
     after: str
     not_after: float | None
+    #: names that have failed before, and were not met yet
+    failed_before: set[str]
     counts: PassCounts = field(default_factory=PassCounts)
     is_new: bool = True
     listed: int = 0
-    local_only: list[str] = field(default_factory=list)
+    local_only: list[LocalEntry] = field(default_factory=list)
     flights: deque[_Flight] = field(default_factory=deque)
     ended: bool = False
     failed_in_row: int = 0
@@ -75,8 +80,9 @@ class _Pass:
             action = decide(source, local, self.not_after)
             if source is None or action is Action.LOCAL_ONLY:
                 if local is not None and len(self.local_only) < MAX_LOCAL_ONLY:
-                    self.local_only.append(local.name)
+                    self.local_only.append(local)
             elif action is not Action.NONE:
+                self.failed_before.discard(source.name)
                 yield source, action
 
     def count(self, more: PassCounts) -> None:
@@ -109,11 +115,9 @@ class ContainerMigration:
         self._backoff = JobBackoff("Failed to migrate", mapping.label)
         self._log_once = LogOnce()
         self._pass: _Pass | None = None
-
-    @property
-    def children(self) -> None:
-        """A container has no children; see ``Job``."""
-        return None
+        self._deletes: ContainerDeletes | None = None
+        #: the container of older versions, which is migrated, too; see ``Job``
+        self.children: dict[str, Mapping] | None = None
 
     def children_of(self, mapping: Mapping) -> list[Mapping]:
         return []
@@ -176,11 +180,27 @@ class ContainerMigration:
         context, options = self._context, self._options
         bucket = context.registry.open_bucket(self.mapping)
         status = context.statuses.of(self.mapping)
-        ClientWriter(context.client, self.mapping.account).put_container(self.mapping.container)
+        if not context.dry_run:
+            self._prepare(bucket)
         objects = ObjectMigration(context, self.mapping, bucket, self._tally.read, status.last_pass > 0)
-        scan = Scan(bucket, self._local_entries, options.prefix, context.settings.items_chunk, context.parts)
+        scan = Scan(bucket, self._local_entries, options.prefix, context.settings.items_chunk, context.pages)
         not_after = None if options.older_than is None else context.clock.now() - options.older_than
-        return _Pass(scan.batches(status.marker), objects, status.marker, not_after)
+        failed = set(context.failures.names(self.mapping.journal_key))
+        return _Pass(scan.batches(status.marker), objects, status.marker, not_after, failed)
+
+    def _prepare(self, bucket: Bucket) -> None:
+        """Make the local container, and the account if that is wanted, what they are at the source."""
+        context, mapping = self._context, self.mapping
+        provider = context.registry.provider(mapping.credentials)
+        if not mapping.is_account:
+            AccountMetadata(context.client, provider, mapping).reconcile()
+        containers = Containers(context.client, provider, mapping, context.clock, bucket.clock_offset)
+        versions = containers.prepare(mapping.container)
+        if versions and not mapping.is_account:  # else it has a job as every container has
+            older = replace(mapping, container=versions, bucket=versions, parent_key=mapping.journal_key)
+            if self.children is None:
+                self.children = {versions: older}
+        self._deletes = container_deletes(context, mapping, provider, bucket)
 
     def _local_entries(self, after: str) -> Iterator[LocalEntry]:
         listing = self._context.client.objects(
@@ -227,6 +247,11 @@ class ContainerMigration:
         self._save(current, landed.last or "")
 
     def _end(self, current: _Pass) -> None:
+        if not current.after:
+            # what a whole pass has not met again is gone at the source, or has been overwritten here
+            self._context.failures.settle(self.mapping.journal_key, current.failed_before)
+            if self._deletes is not None:
+                current.count(self._deletes.run(current.local_only))
         self._save(current, "", ended=not current.after)
         self._context.statuses.flush()
         self._pass = None
