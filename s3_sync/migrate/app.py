@@ -26,7 +26,6 @@ from s3_sync.daemon.process_shard import ProcessShard
 from s3_sync.daemon.reload import ConfigReloader, ReloadTarget
 from s3_sync.daemon.sd_notify import Manager
 from s3_sync.daemon.start import LoadedConfig, StartOptions
-from s3_sync.migrate.account_migration import AccountMigration
 from s3_sync.migrate.container_migration import ContainerMigration
 from s3_sync.migrate.monitoring import MigrateSources
 from s3_sync.migrate.ownership import ClientObjects
@@ -85,11 +84,8 @@ def serve(
 
 def new_job(services: MigrateServices, request: JobRequest) -> Job:
     """See ``daemon.job.JobFactory``."""
-    context, mapping = Context.of(services, request.pools), request.mapping
-    if not mapping.is_account_wide:
-        return ContainerMigration(context, mapping)
-    owns = partial(services.share.owns, mapping.account)
-    return AccountMigration(context, mapping, request.coverage, owns)
+    context = Context.of(services, request.pools)
+    return ContainerMigration(context, request.mapping)
 
 
 def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> MigrateServices:
