@@ -11,6 +11,7 @@ from s3_sync import __version__
 from s3_sync.cluster.client import internal_client
 from s3_sync.cluster.newest import NewestState
 from s3_sync.cluster.reader import ObjectReader
+from s3_sync.cluster.rings import ReplicaNodes
 from s3_sync.cluster.swiftdir import max_object_size, use_swift_dir
 from s3_sync.config.load import load_migrator
 from s3_sync.config.settings import Settings
@@ -23,6 +24,7 @@ from s3_sync.daemon.reload import ConfigReloader, ReloadTarget
 from s3_sync.daemon.sd_notify import Manager
 from s3_sync.daemon.start import LoadedConfig, StartOptions
 from s3_sync.migrate.container_migration import ContainerMigration
+from s3_sync.migrate.division import Division
 from s3_sync.migrate.monitoring import MigrateSources
 from s3_sync.migrate.services import Context, MigrateServices
 from s3_sync.providers.registry import Registry
@@ -91,6 +93,12 @@ def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> M
     client = internal_client(settings.internal_client_path, settings.internal_client_logname)
     reader = ObjectReader(settings, client)
     stack.callback(reader.close)
+    nodes = ReplicaNodes(settings.swift_dir, settings.migrator.ring_name, settings.swift_bind_ip)
+    if not nodes.has_devices():
+        log.warning(
+            "swift_bind_ip: no device of the ring %s has address %s: this node has nothing to do",
+            settings.migrator.ring_name, settings.swift_bind_ip,
+        )  # fmt: skip
     return MigrateServices(
         settings=settings,
         clock=Clock(),
@@ -102,6 +110,7 @@ def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> M
         once=once,
         client=client,
         newest=NewestState(reader.rings, reader.servers),
+        division=Division(nodes),
         statuses=statuses,
         failures=failures,
         max_object=max_object_size(),

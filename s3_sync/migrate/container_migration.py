@@ -4,15 +4,19 @@ A pass begins after the marker that the status file has, and ends with the last 
 each other without waiting for the objects of the batch before: a large object delays no other. The marker
 moves to the end of a batch once that batch, and all before it, are done; so after a crash nothing is skipped.
 What has failed does not hold the marker: it is recorded, and retried in later passes.
+
+Where several nodes share the work, the pass leaves their names to the others at first. It then goes again
+through the parts in which something was left, and helps with what still is missing: see ``division``.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
+from itertools import chain
 
 from s3_sync.cluster.client_writer import ClientWriter
 from s3_sync.config.coverage import Coverage
@@ -22,6 +26,7 @@ from s3_sync.daemon.job_backoff import JobBackoff
 from s3_sync.daemon.stop import LinkedStop
 from s3_sync.errors import SyncError
 from s3_sync.migrate.decide import Action, LocalEntry, decide
+from s3_sync.migrate.division import Lookups, Share, in_order
 from s3_sync.migrate.objects import ObjectMigration, Result
 from s3_sync.migrate.scan import Batch, Scan
 from s3_sync.migrate.services import Context
@@ -40,6 +45,8 @@ OUTAGE_MIN_OBJECTS = 20
 MAX_BATCHES = 4
 #: how often a step that waits for objects in flight polls, in seconds
 POLL = 0.05
+#: what was left to another node is its own affair for so many poll intervals: by then it has seen it, too
+HELP_AFTER_POLLS = 2
 
 
 @dataclass(slots=True)
@@ -53,12 +60,23 @@ class _Flight:
 @dataclass(slots=True)
 class _Pass:
     """``after``: the marker that it began after; empty for a pass over everything. ``counts``: since the last
-    save. ``failed_in_row``: objects that failed in an outage since the last one that did not."""
+    save. ``failed_in_row``: objects that failed in an outage since the last one that did not.
 
-    batches: Iterator[Batch]
+    ``rank``: of this node for the names that are its business now; ``left``: parts of the listings with names
+    for which it has a higher one, as the names that they begin after and end with; ``left_at``: when the last
+    of them was listed. ``failed_before``: names that failed before and have not been met."""
+
+    scan: Scan
     objects: ObjectMigration
+    lookups: Lookups
     after: str
     not_after: float | None
+    share: Share
+    failed_before: set[str]
+    batches: Iterator[Batch] = iter(())
+    rank: int = 0
+    left: list[tuple[str, str | None]] = field(default_factory=list)
+    left_at: float = 0.0
     counts: PassCounts = field(default_factory=PassCounts)
     is_new: bool = True
     listed: int = 0
@@ -68,16 +86,44 @@ class _Pass:
     failed_in_row: int = 0
     outage: SyncError | None = None
 
-    def begin(self, batch: Batch) -> Iterator[tuple[ListedObject, Action]]:
-        """Count a batch, and yield the objects that something has to be done about."""
-        self.listed += batch.listed
+    def walk(self, parts: list[tuple[str, str | None]]) -> None:
+        """Let ``batches`` be those of these parts of the listings."""
+        self.batches = chain.from_iterable(self.scan.batches(*part) for part in parts)
+        self.ended = False
+
+    def help(self) -> None:
+        """Go on with the names that nodes of a lower rank have left undone."""
+        parts, self.left = self.left, []
+        self.rank += 1
+        self.lookups.always = True
+        self.walk(parts)
+
+    def begin(self, batch: Batch, now: float) -> Sequence[tuple[ListedObject, Action]]:
+        """Return the objects of a batch that something has to be done about, in the order in which to do
+        it."""
+        wanted: list[tuple[ListedObject, Action]] = []
+        has_left = False
         for source, local in batch.pairs:
             action = decide(source, local, self.not_after)
             if source is None or action is Action.LOCAL_ONLY:
-                if local is not None and len(self.local_only) < MAX_LOCAL_ONLY:
+                if local is not None and not self.rank and len(self.local_only) < MAX_LOCAL_ONLY:
                     self.local_only.append(local.name)
             elif action is not Action.NONE:
-                yield source, action
+                self.failed_before.discard(source.name)
+                rank = self.share.rank_of(source.name)
+                has_left = has_left or rank > self.rank
+                if rank == self.rank:
+                    wanted.append((source, action))
+        if has_left:
+            self._leave(batch, now)
+        return in_order(self.rank, wanted)
+
+    def _leave(self, batch: Batch, now: float) -> None:
+        after = batch.after
+        if self.left and self.left[-1][1] == after:
+            after, _ = self.left.pop()
+        self.left.append((after, batch.last))
+        self.left_at = now
 
     def count(self, more: PassCounts) -> None:
         values = (getattr(self.counts, each.name) + getattr(more, each.name) for each in fields(PassCounts))
@@ -109,6 +155,8 @@ class ContainerMigration:
         self._backoff = JobBackoff("Failed to migrate", mapping.label)
         self._log_once = LogOnce()
         self._pass: _Pass | None = None
+        #: when this node, which leaves creating it to another, found no local container; None: there is one
+        self._missing_since: float | None = None
 
     @property
     def children(self) -> None:
@@ -155,7 +203,12 @@ class ContainerMigration:
 
     def _step(self) -> StepResult:
         if self._pass is None:
-            self._pass = self._begin()
+            share = self._context.division.share(self.mapping)
+            if share is None:
+                return StepResult(False)
+            if (seconds := self._seconds_to_container(share)) > 0:
+                return self._wait(seconds)
+            self._pass = self._begin(share)
         current = self._pass
         if current.outage is not None and current.failed_in_row >= OUTAGE_MIN_OBJECTS:
             raise current.outage
@@ -169,18 +222,55 @@ class ContainerMigration:
         if current.flights:
             self._context.clock.sleep(POLL)
             return StepResult(True)
+        if current.left:
+            return self._help(current)
         self._end(current)
         return StepResult(False)
 
-    def _begin(self) -> _Pass:
+    def _help(self, current: _Pass) -> StepResult:
+        """Go on with what other nodes have left undone, once they have had their time for it."""
+        seconds = current.left_at + self._time_for_others - self._context.clock.now()
+        if seconds > 0:
+            return self._wait(seconds)
+        current.help()
+        return StepResult(True)
+
+    @property
+    def _time_for_others(self) -> float:
+        """In seconds."""
+        return HELP_AFTER_POLLS * self._context.settings.poll_interval
+
+    def _wait(self, seconds: float) -> StepResult:
+        if not self._context.once:
+            return StepResult(False, seconds)
+        self._context.clock.sleep(min(seconds, POLL))
+        return StepResult(True)
+
+    def _seconds_to_container(self, share: Share) -> float:
+        """Return for how many seconds the local container is left to the nodes before this one, as it is
+        missing; 0: it exists, or this node has to create it."""
+        context, mapping = self._context, self.mapping
+        if not share.ordinal or context.client.container(mapping.account, mapping.container) is not None:
+            self._missing_since = None
+            return 0.0
+        now = context.clock.now()
+        if self._missing_since is None:
+            self._missing_since = now
+        return self._missing_since + share.ordinal * self._time_for_others - now
+
+    def _begin(self, share: Share) -> _Pass:
         context, options = self._context, self._options
         bucket = context.registry.open_bucket(self.mapping)
         status = context.statuses.of(self.mapping)
         ClientWriter(context.client, self.mapping.account).put_container(self.mapping.container)
-        objects = ObjectMigration(context, self.mapping, bucket, self._tally.read, status.last_pass > 0)
+        lookups = Lookups(share, always=status.last_pass > 0)
+        objects = ObjectMigration(context, self.mapping, bucket, self._tally.read, lookups)
         scan = Scan(bucket, self._local_entries, options.prefix, context.settings.items_chunk, context.parts)
         not_after = None if options.older_than is None else context.clock.now() - options.older_than
-        return _Pass(scan.batches(status.marker), objects, status.marker, not_after)
+        failed = set(context.failures.names(self.mapping.journal_key))
+        begun = _Pass(scan, objects, lookups, status.marker, not_after, share, failed)
+        begun.walk([(status.marker, None)])
+        return begun
 
     def _local_entries(self, after: str) -> Iterator[LocalEntry]:
         listing = self._context.client.objects(
@@ -192,17 +282,21 @@ class ContainerMigration:
 
     def _start(self, current: _Pass, batch: Batch) -> None:
         """Decide for each name of a batch, and begin to copy what is to be copied."""
-        self._context.stats.counter(self.mapping.stats_prefix, "scanned", batch.listed)
-        wanted = list(current.begin(batch))
+        wanted = current.begin(batch, self._context.clock.now())
         due = [(source, action) for source, action in wanted if current.objects.is_due(source)]
-        listed_bytes = sum(source.size for source, _ in batch.pairs if source is not None)
-        current.count(
-            PassCounts(scanned=batch.listed, listed_bytes=listed_bytes, waiting=len(wanted) - len(due))
-        )
+        current.count(PassCounts(waiting=len(wanted) - len(due)))
+        if not current.rank:
+            self._count(current, batch)
         flight = _Flight(batch.last, len(due))
         current.flights.append(flight)
         for source, action in due:
             self._context.workers.spawn(partial(self._migrate, current, flight, source, action))
+
+    def _count(self, current: _Pass, batch: Batch) -> None:
+        current.listed += batch.listed
+        self._context.stats.counter(self.mapping.stats_prefix, "scanned", batch.listed)
+        listed_bytes = sum(source.size for source, _ in batch.pairs if source is not None)
+        current.count(PassCounts(scanned=batch.listed, listed_bytes=listed_bytes))
 
     def _migrate(self, current: _Pass, flight: _Flight, source: ListedObject, action: Action) -> None:
         try:
@@ -224,9 +318,12 @@ class ContainerMigration:
             landed = current.flights.popleft()
         if landed is None or self._context.stop.is_set():
             return
-        self._save(current, landed.last or "")
+        # what helps has begun the pass over: after a crash, the next one leaves nothing out
+        self._save(current, "" if current.rank else landed.last or "")
 
     def _end(self, current: _Pass) -> None:
+        if not current.after:  # met nowhere: gone at the source, or done by another node or a client
+            self._context.failures.settle(self.mapping.journal_key, current.failed_before)
         self._save(current, "", ended=not current.after)
         self._context.statuses.flush()
         self._pass = None

@@ -11,6 +11,7 @@ from s3_sync.config.settings import Mapping
 from s3_sync.errors import Archived, LocalUnavailable, RemoteError, SyncError
 from s3_sync.migrate.copying import Copied, CopyServices, ObjectCopier, Outcome
 from s3_sync.migrate.decide import Action
+from s3_sync.migrate.division import Lookups
 from s3_sync.migrate.services import Context
 from s3_sync.model.migration import source_version
 from s3_sync.model.objects import ListedObject
@@ -39,8 +40,8 @@ class Result:
 
 
 class ObjectMigration:
-    """``asks_first``: objects that are missing in the local listing may have been deleted there by a client,
-    or copied by another node meanwhile: the object servers are asked before anything is downloaded."""
+    """``lookups``: an object that is missing in the local listing may have been deleted there by a client, or
+    copied by another node meanwhile: the object servers are asked before it is downloaded."""
 
     def __init__(
         self,
@@ -48,12 +49,12 @@ class ObjectMigration:
         mapping: Mapping,
         bucket: Bucket,
         count: Callable[[int], None],
-        asks_first: bool,
+        lookups: Lookups,
     ) -> None:
         self._context = context
         self._mapping = mapping
         self._bucket = bucket
-        self._asks_first = asks_first
+        self._lookups = lookups
         self._key = mapping.journal_key
         writer = ClientWriter(context.client, mapping.account)
         services = CopyServices(bucket, writer, context.max_object, count, context.clock.now)
@@ -75,8 +76,11 @@ class ObjectMigration:
         return Result(_OUTCOMES[copied.outcome], PassCounts(moved=int(moved), bytes=copied.size))
 
     def _copy(self, listed: ListedObject, action: Action) -> Copied:
-        if action is Action.COPY and self._asks_first and self._is_newer_locally(listed):
-            return Copied(Outcome.SUPERSEDED)
+        if action is Action.COPY and self._lookups.is_due():
+            found = self._is_newer_locally(listed)
+            self._lookups.learn(found)
+            if found:
+                return Copied(Outcome.SUPERSEDED)
         if self._context.dry_run:
             return Copied(Outcome.COPIED, listed.size)
         return self._copier.copy(listed, action)

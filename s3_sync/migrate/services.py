@@ -9,6 +9,7 @@ from s3_sync.cluster.newest import NewestState
 from s3_sync.daemon.job import Pools
 from s3_sync.daemon.services import Services
 from s3_sync.daemon.task_pool import TaskPool
+from s3_sync.migrate.division import Division
 from s3_sync.runtime.concurrency import Pool
 from s3_sync.state.migration_failures import MigrationFailures
 from s3_sync.state.migration_status import MigrationStatuses
@@ -21,6 +22,7 @@ class MigrateServices(Services):
 
     client: LocalSwift
     newest: NewestState
+    division: Division
     statuses: MigrationStatuses
     failures: MigrationFailures
     max_object: int
