@@ -67,6 +67,25 @@ def _is_metadata(name: str) -> bool:
     return name.startswith(PREFIX) and is_field_name(name)
 
 
+#: begins names that clients can neither use nor see (swift.common.utils.RESERVED)
+_RESERVED = "\0"
+
+
+def deletes_container(container: str) -> str:
+    """Return the container that has on record what clients have deleted in this one, and the source keeps."""
+    return f"{_RESERVED}deletes{_RESERVED}{container}"
+
+
+def deletes_name(name: str) -> str:
+    """Return the object that stands for the delete of a name; its X-Timestamp is that of the delete."""
+    return f"{_RESERVED}{name}"
+
+
+def name_of_delete(written: str) -> str:
+    """Reverse ``deletes_name``."""
+    return written[len(_RESERVED) :]
+
+
 def segments_container(container: str) -> str:
     """Return the container for segments of objects that are one object at the source."""
     return f"{container}_segments"

@@ -14,17 +14,16 @@ from swift.common.swob import HTTPException
 from swift.common.swob import Request as SwobRequest
 from swift.common.utils import config_true_value
 
-from s3_sync.cluster.container_servers import ContainerServers
 from s3_sync.config.settings import Mapping as Migration
-from s3_sync.errors import LocalError, LocalUnavailable, RemoteError
+from s3_sync.errors import RemoteError
 from s3_sync.listing.entry import Entry, iso_date
 from s3_sync.listing.formats import account_as_xml
 from s3_sync.listing.merge import LOCAL, ListingMerger
 from s3_sync.listing.query import ListingQuery
 from s3_sync.providers.base import BucketEntry
 from s3_sync.providers.registry import Registry
-from s3_sync.runtime.concurrency import Pool
-from s3_sync.shunt.error_responses import error_response, try_later
+from s3_sync.shunt.deleted_names import deleted_containers
+from s3_sync.shunt.error_responses import error_response
 from s3_sync.shunt.listings import LocalListing
 from s3_sync.shunt.mapping_table import is_served
 from s3_sync.shunt.proxyfs import ProxyFs
@@ -56,19 +55,15 @@ class AccountRequest:
 
 
 class AccountListings:
-    """Handles GET of accounts. ``pool``: for requests to container servers.
+    """Handles GET of accounts.
 
     The cluster answers first; only its 200 has the source's buckets listed. A bucket that is no container
     here yet is shown unless a client has deleted it here.
     """
 
-    def __init__(
-        self, registry: Registry, servers: ContainerServers, proxyfs: ProxyFs, pool: Pool, log: SwiftLogger
-    ) -> None:
+    def __init__(self, registry: Registry, proxyfs: ProxyFs, log: SwiftLogger) -> None:
         self._registry = registry
-        self._servers = servers
         self._proxyfs = proxyfs
-        self._pool = pool
         self._log = log
 
     def __call__(self, request: AccountRequest, start_response: StartResponse) -> Iterable[bytes]:
@@ -88,15 +83,13 @@ class AccountListings:
             records = self._merged(request, local.records, query)
         except RemoteError as error:
             return answer(error_response(error, request, self._log), request, start_response)
-        except LocalError as error:
-            return answer(try_later(error, request, self._log), request, start_response)
         self._log.increment("listings")
         return local.respond(records, content_type, start_response)
 
     def _merged(
         self, request: AccountRequest, records: Sequence[Mapping[str, Any]], query: ListingQuery
     ) -> list[Mapping[str, Any]]:
-        """Raises RemoteError, LocalUnavailable."""
+        """Raises RemoteError."""
         known = [Entry.from_record(record) for record in records]
         entries = self._at_source(request, {entry.name for entry in known}, query)
         remote = _shown(entries, query)
@@ -115,19 +108,9 @@ class AccountListings:
             and _is_name(entry.name)
             and _covers(query, entry)
         ]
-        unknown = [entry for entry in entries if entry.name not in known]
-        gone = self._pool.map(lambda entry: self._is_gone(request.account, entry.name), unknown)
-        failures = [each for each in gone if isinstance(each, LocalUnavailable)]
-        if failures:
-            raise failures[0]
-        hidden = {entry.name for entry, is_gone in zip(unknown, gone, strict=True) if is_gone}
+        unknown = {entry.name for entry in entries} - known
+        hidden = deleted_containers(request, unknown) if unknown else set()
         return [entry for entry in entries if entry.name not in hidden]
-
-    def _is_gone(self, account: str, container: str) -> bool | LocalUnavailable:
-        try:
-            return self._servers.times(account, container).deleted_by_client
-        except LocalUnavailable as error:
-            return error
 
 
 class _LocalAccount(LocalListing):

@@ -13,16 +13,17 @@ from swift.common.swob import Request as SwobRequest
 from swift.common.swob import Response as SwobResponse
 
 from s3_sync.cluster.newest import Deleted, NewestState
-from s3_sync.errors import LocalError, NotFound, RemoteError
+from s3_sync.errors import LocalError, NotFound, RemoteError, SyncError
 from s3_sync.model.timestamps import Timestamp, iso_date_or_zero
+from s3_sync.shunt.deleted_names import DeletedNames
 from s3_sync.shunt.error_responses import error_response, try_later
-from s3_sync.shunt.listings import Listings, is_allowed, objects_of
+from s3_sync.shunt.listings import Listings, is_allowed, remote_entries
 from s3_sync.shunt.migrating_containers import MigratingContainers, mark_modified
 from s3_sync.shunt.proxyfs import ProxyFs
-from s3_sync.shunt.request import TIMESTAMP, LocalResponse, Request, StartResponse, answer
+from s3_sync.shunt.request import TIMESTAMP, LocalResponse, Request, StartResponse, answer, deleted_at
 from s3_sync.shunt.telemetry import SwiftLogger
 
-#: names at a source that a client has deleted, and the source has not, beyond which their container counts as
+#: names at a source that a client has deleted without a record of it, from which on their container counts as
 #: one that is not empty
 _MAX_HIDDEN = 1000
 
@@ -121,8 +122,9 @@ class ContainerRequests:
         return try_later(error, request, self._log)
 
     def _shows_anything(self, request: Request) -> bool:
-        """Return whether a client can see anything that is at the source. Raises RemoteError, LocalError."""
-        for number, entry in enumerate(objects_of(request.target)):
+        """Return whether a client can see anything that is at the source. Deletes that are not on record have
+        tombstones. Raises RemoteError, LocalError."""
+        for number, entry in enumerate(remote_entries(request, _MAX_HIDDEN), start=1):
             state = self._newest.of(request.account, request.container, entry.name)
             written = Timestamp.from_seconds(iso_date_or_zero(entry.record.get("last_modified")))
             hidden = isinstance(state, Deleted) and state.by_client and state.timestamp > written
@@ -131,11 +133,13 @@ class ContainerRequests:
         return False
 
     def _delete_at_source(self, request: Request) -> None:
-        if not request.target.bucket.features.x_timestamp:
-            return
+        """Delete the source. If it stays, the delete is put on record."""
         try:
+            if not request.target.bucket.features.x_timestamp:
+                DeletedNames(request, request.container).add_container(deleted_at(request))
+                return
             self._containers.delete_at_source(request.target.mapping)
         except NotFound:
             return
-        except RemoteError as error:
+        except SyncError as error:
             self._log.warning("DELETE %s is not done at the source: %s", request.path, error)

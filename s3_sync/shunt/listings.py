@@ -26,8 +26,8 @@ from s3_sync.listing.prefetch import Prefetch
 from s3_sync.listing.query import ListingQuery
 from s3_sync.listing.walk import Page, Walk
 from s3_sync.providers.base import Bucket, ListPage, ListQuery
+from s3_sync.shunt.deleted_names import shown_bucket
 from s3_sync.shunt.headers import cross_origin
-from s3_sync.shunt.mapping_table import MappedContainer
 from s3_sync.shunt.proxyfs import ProxyFs
 from s3_sync.shunt.request import Environ, Headers, LocalResponse, Request, StartResponse
 from s3_sync.shunt.telemetry import SwiftLogger
@@ -81,7 +81,7 @@ class Listings:
         if versions and has_versions(request):
             return request.app(environ, start_response)
         mapping = request.target.mapping
-        fetch = _Fetch(request.target.bucket)
+        fetch = _Fetch(shown_bucket(request))
         pages = _pages(fetch, mapping, query, self._no_rollup)
         # A moved object is in the bucket before it leaves the cluster, so the bucket is read after the
         # cluster: in the other order, an object moved in between would be in neither listing.
@@ -257,15 +257,15 @@ def is_allowed(environ: Environ) -> bool:
     return authorize(request) is None
 
 
-def shows_anything(target: MappedContainer) -> bool:
+def shows_anything(request: Request) -> bool:
     """Return whether a listing of the container shows anything that is in the bucket. Raises RemoteError."""
-    return next(objects_of(target, 1), None) is not None
+    return next(remote_entries(request, 1), None) is not None
 
 
-def objects_of(target: MappedContainer, limit: int = 10_000) -> Iterator[Entry]:
+def remote_entries(request: Request, limit: int) -> Iterator[Entry]:
     """Iterate over the first entries of a listing of what is in the bucket. Raises RemoteError."""
-    query = ListingQuery.from_request({}, limit)
-    for page in _pages(_Fetch(target.bucket), target.mapping, query, set()):
+    fetch, query = _Fetch(shown_bucket(request)), ListingQuery.from_request({}, limit)
+    for page in _pages(fetch, request.target.mapping, query, set()):
         yield from page
 
 

@@ -73,9 +73,10 @@ class CloudShunt:
         )
         self._configured.refresh()
         servers = ObjectServers(self.options.restores, whataremyips())
-        self._container_servers = ContainerServers(servers, self.options.swift_dir)
         self._newest = NewestState(ObjectRings(self.options.swift_dir), servers)
-        self._migrating = MigratingContainers(self.registry, self._container_servers, self.log)
+        self._migrating = MigratingContainers(
+            self.registry, ContainerServers(servers, self.options.swift_dir), self.log
+        )
         self._proxyfs = ProxyFs(self.options.handle_proxyfs)
         self._proxyfs.may_appear = self._migrating.may_appear
         self._listings = Listings(self._proxyfs, self.log)
@@ -127,8 +128,7 @@ class CloudShunt:
             "POST": requests.post,
             "DELETE": requests.delete,
         }
-        pool = GreenPool(self.options.restores)
-        self._accounts = AccountListings(self.registry, self._container_servers, proxyfs, pool, self.log)
+        self._accounts = AccountListings(self.registry, proxyfs, self.log)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]

@@ -1,7 +1,7 @@
 """Containers of a live migration: created when a client needs one that the migration has not reached.
 
-Nothing is created that the source does not have, nor a container that a client has deleted: for as long as
-Swift keeps its tombstone, it is gone for clients, whatever the source has.
+Nothing is created that the source does not have, nor a container that a client has deleted: it is gone for
+clients, whatever the source has.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from urllib.parse import unquote
 
 from swift.proxy.controllers.base import clear_info_cache, get_container_info
 
-from s3_sync.cluster.container_servers import ContainerServers
+from s3_sync.cluster.container_servers import ContainerServers, ContainerTimes
 from s3_sync.cluster.subrequest import SubrequestWriter
 from s3_sync.config.settings import Mapping as ContainerMapping
 from s3_sync.errors import LocalChanged, LocalUnavailable, NotFound, RemoteUnavailable
 from s3_sync.model.migration import CONTAINER_STATE, VERSIONS_LOCATION, ContainerState, container_headers
 from s3_sync.providers.registry import Registry
+from s3_sync.shunt.deleted_names import DeletedNames
 from s3_sync.shunt.mapping_table import MappedContainer
 from s3_sync.shunt.request import SOURCE, App, Environ, RemoteLookup, Request, StartResponse, to_wsgi
 from s3_sync.shunt.telemetry import SwiftLogger
@@ -47,7 +48,7 @@ class MigratingContainers:
         if request.target.mapping.migration is None:
             return False
         try:
-            return not self._servers.times(request.account, request.container).deleted_by_client
+            return not self._is_deleted(request, self._servers.times(request.account, request.container))
         except LocalUnavailable as error:
             raise RemoteUnavailable(f"cannot tell whether the container was deleted: {error}") from error
 
@@ -60,7 +61,7 @@ class MigratingContainers:
         mapping, account, container = request.target.mapping, request.account, request.container
         times = self._servers.times(account, container)
         if not times.exists:
-            if times.deleted_by_client:
+            if self._is_deleted(request, times):
                 return False
             headers = self.source_headers(mapping)
             if headers is None:
@@ -74,6 +75,12 @@ class MigratingContainers:
         clear_info_cache(request.environ, account)
         clear_info_cache(request.environ, account, container)
         return True
+
+    @staticmethod
+    def _is_deleted(request: Request, times: ContainerTimes) -> bool:
+        """Return whether a client has deleted a missing container: Swift's tombstone says so, or, once that
+        is reclaimed, the record of deletes. Raises RemoteUnavailable."""
+        return times.deleted_by_client or DeletedNames(request, request.container).has_container
 
     def require(self, lookup: RemoteLookup) -> None:
         """Create the container of an object that is about to be written, if it is missing. Raises

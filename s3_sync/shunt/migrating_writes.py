@@ -25,6 +25,7 @@ from s3_sync.errors import (
 )
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.model.timestamps import Timestamp
+from s3_sync.shunt.deleted_names import DeletedNames
 from s3_sync.shunt.error_responses import error_response, try_later
 from s3_sync.shunt.headers import cross_origin, written_at
 from s3_sync.shunt.listings import is_allowed
@@ -32,7 +33,15 @@ from s3_sync.shunt.migrated_objects import can_migrate
 from s3_sync.shunt.migrating_containers import MigratingContainers
 from s3_sync.shunt.object_writes import have_tombstone_written
 from s3_sync.shunt.proxyfs import ProxyFs
-from s3_sync.shunt.request import TIMESTAMP, LocalResponse, RemoteLookup, Request, StartResponse, answer
+from s3_sync.shunt.request import (
+    TIMESTAMP,
+    LocalResponse,
+    RemoteLookup,
+    Request,
+    StartResponse,
+    answer,
+    deleted_at,
+)
 from s3_sync.shunt.telemetry import SwiftLogger
 from s3_sync.shunt.versions import names_local_version
 from s3_sync.shunt.visibility import Visibility
@@ -87,8 +96,9 @@ class MigratingWrites:
     def delete(self, request: Request, start_response: StartResponse) -> Iterable[bytes]:
         """Delete the object in the cluster, and then at the source, if that is a Swift.
 
-        Any other source keeps it. There the cluster's tombstone, which is newer, hides it from clients and
-        from the migration. The answer is the cluster's, unless that is 404 and the source had the object.
+        Any other source keeps it, and the delete is put on record (``shunt/deleted_names.py``). Until then,
+        and if that fails, the cluster's tombstone hides the object. The answer is the cluster's, unless that
+        is 404 and the source had the object.
         """
         params = SwobRequest(request.environ).params
         failed = self._prepare(request)
@@ -115,7 +125,7 @@ class MigratingWrites:
                 return None
             if request.target.bucket.features.x_timestamp:
                 return self._delete_in_swift(request, missing)
-            return self._hide(request) if missing else None
+            return self._hide(request, missing)
         except NotFound:
             return None
         except (RemoteError, LocalError) as error:
@@ -130,25 +140,32 @@ class MigratingWrites:
         """Raises NotFound, RemoteError, LocalError."""
         swob_request = SwobRequest(request.environ)
         try:
-            found = request.target.bucket.delete_object(request.name, _deleted_at(request))
+            found = request.target.bucket.delete_object(request.name, deleted_at(request))
         except PreconditionFailed:  # it is younger than the delete
             return HTTPConflict(request=swob_request) if missing else None
         except AccessDenied as error:
             self._log.warning("DELETE %s is not done at the source: %s", request.path, error)
-            return self._hide(request) if missing else None
+            return self._hide(request, missing)
         if found:
             self._log.increment("deletes")
         return HTTPNoContent(request=swob_request) if found and missing else None
 
-    def _hide(self, request: Request) -> SwobResponse:
-        """Return the response for an object that the source keeps: the tombstone must hide it. Raises
-        NotFound, RemoteError, LocalError."""
+    def _hide(self, request: Request, missing: bool) -> SwobResponse | None:
+        """Return the response for an object that the source keeps. Raises NotFound, RemoteError,
+        LocalError."""
         info = request.target.bucket.head_object(request.name)
-        state = self._newest.of(request.account, request.container, request.name)
-        if not isinstance(state, Deleted) or state.timestamp <= written_at(info):
-            return HTTPConflict(request=SwobRequest(request.environ))
+        moment = deleted_at(request)
+        if missing:
+            state = self._newest.of(request.account, request.container, request.name)
+            if not isinstance(state, Deleted) or state.timestamp <= written_at(info):
+                return HTTPConflict(request=SwobRequest(request.environ))
+            moment = state.timestamp
+        try:
+            DeletedNames(request, request.container).add(request.name, moment)
+        except SyncError as error:
+            self._log.warning("DELETE %s holds until its tombstone is reclaimed: %s", request.path, error)
         self._log.increment("deletes")
-        return HTTPNoContent(request=SwobRequest(request.environ))
+        return HTTPNoContent(request=SwobRequest(request.environ)) if missing else None
 
     # POST
 
@@ -196,11 +213,3 @@ class MigratingWrites:
         except LocalChanged as error:  # it has arrived meanwhile
             self._log.info("POST %s: %s", request.path, error)
         return None
-
-
-def _deleted_at(request: Request) -> Timestamp:
-    """Return the time of the delete that the cluster has just done."""
-    try:
-        return Timestamp.parse(request.environ.get(TIMESTAMP, ""))
-    except ValueError:
-        return Timestamp.from_seconds(time.time())

@@ -3,6 +3,7 @@ remotely."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -121,6 +122,14 @@ class RemoteLookup:
 def answer(app: App, request: HasEnviron, start_response: StartResponse) -> Iterable[bytes]:
     """Have ``app``, which may be a swob response, answer the request."""
     return app(request.environ, start_response)
+
+
+def deleted_at(request: Request) -> Timestamp:
+    """Return the time of the delete that the cluster has just done for this request."""
+    try:
+        return Timestamp.parse(request.environ.get(TIMESTAMP, ""))
+    except ValueError:
+        return Timestamp.from_seconds(time.time())
 
 
 def find_filter(app: App, kind: type[Filter]) -> Filter | None:

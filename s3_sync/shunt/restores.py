@@ -25,6 +25,7 @@ from s3_sync.shunt.migrated_objects import owned, source_etag, version_at_source
 from s3_sync.shunt.migrating_containers import MigratingContainers, MigratingWriter
 from s3_sync.shunt.request import SOURCE, App, RemoteLookup, find_filter
 from s3_sync.shunt.telemetry import SwiftLogger
+from s3_sync.shunt.visibility import is_on_record
 from s3_sync.transfer.restore import Limits, RestoreJob, restore
 from s3_sync.transfer.tee import TeeBody
 
@@ -199,6 +200,8 @@ class Restores:
                 raise LocalChanged("it was deleted while it was read")
             if is_deleted(job.lookup.target.mapping, job.info, state.timestamp):
                 raise LocalChanged("a client has deleted it")
+        if is_on_record(job.lookup, job.info):
+            raise LocalChanged("a client has deleted it")
 
     def _note_failure(self, key: Key) -> None:
         if len(self._failed) >= _MAX_FAILED:

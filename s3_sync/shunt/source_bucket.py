@@ -30,7 +30,7 @@ class SourceBucket(DelegatingBucket):
     """
 
     def __init__(self, bucket: Bucket, prefix: str, may_be_missing: bool) -> None:
-        super().__init__(bucket, _call)
+        super().__init__(bucket, direct)
         self._prefix = prefix
         self._may_be_missing = may_be_missing
 
@@ -108,5 +108,6 @@ class _NoManifests:
         return False
 
 
-def _call(function: Callable[[], _Result], body: Body | None = None) -> _Result:
+def direct(function: Callable[[], _Result], body: Body | None = None) -> _Result:
+    """Call ``function`` with nothing around it."""
     return function()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from s3_sync.cluster.newest import Deleted, LocalState, NewestState, Present
 from s3_sync.errors import LocalUnavailable, NotFound, RemoteUnavailable
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.model.timestamps import Timestamp
+from s3_sync.shunt.deleted_names import DeletedNames
 from s3_sync.shunt.headers import is_deleted, is_expired, written_at
 from s3_sync.shunt.request import RemoteLookup
 
@@ -43,6 +46,8 @@ class Visibility:
             raise NotFound(f"{info.name} was deleted", status=404)
         if isinstance(state, Present) and state.expired and state.timestamp >= written_at(info):
             raise NotFound(f"{info.name} has expired in the cluster", status=404)
+        if is_on_record(lookup, info):
+            raise NotFound(f"{info.name} was deleted", status=404)
 
     def _newest_of(self, lookup: RemoteLookup, what: str) -> LocalState:
         try:
@@ -62,3 +67,13 @@ class Visibility:
             return known == copied
         state = self._newest_of(lookup, f"{info.name} has expired")
         return isinstance(state, Present) and state.expired
+
+
+def is_on_record(lookup: RemoteLookup, info: ObjectInfo) -> bool:
+    """Return whether a client's delete of what is at the source of a migration is on record. Raises
+    RemoteUnavailable if that is unknown."""
+    mapping = lookup.target.mapping
+    if mapping.migration is None:
+        return False
+    request = replace(lookup.request, account=mapping.account)
+    return DeletedNames(request, lookup.container).of(lookup.name) > written_at(info)

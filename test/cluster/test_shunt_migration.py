@@ -176,6 +176,33 @@ class TestDeletes:
         assert live.ask("PUT", "copied", body=b"new").status == 201
         assert live.ask("GET", "copied").body == b"new"
 
+    def test_what_was_deleted_is_listed_no_more(self, from_s3: New) -> None:
+        live = from_s3()
+        names = ["a", "b/1", "b/2", "c/1", "d", "e/1", "ü"]
+        for name in names:
+            live.store(name)
+        for name in ("a", "b/1", "c/1", "ü", "e/1"):
+            assert live.ask("DELETE", name).status == 204
+        assert live.ask("GET").body == b"b/2\nd\n"
+        assert live.ask("GET", query="delimiter=/").body == b"b/\nd\n"
+        assert live.ask("GET", query="reverse=true&limit=1").body == b"d\n"
+        assert live.ask("GET", query="limit=1").body == b"b/2\n"
+        assert live.ask("GET", query="prefix=c/").body == b""
+        live.ask("PUT", "c/1")
+        assert live.ask("GET", query="delimiter=/").body == b"b/\nc/\nd\n"
+        assert live.container.encode() in live.swift.request("GET", "").body
+        assert b"\0" not in live.swift.request("GET", "").body
+
+    def test_delete_holds_when_its_tombstone_is_gone(self, from_s3: New) -> None:
+        live = from_s3()
+        live.store("o", BODY)
+        assert live.ask("DELETE", "o").status == 204
+        directory = live.cluster.object_dir(1, live.container, "o")
+        (tombstone,) = directory.glob("*.ts")
+        tombstone.unlink()  # as after reclaim_age
+        assert [live.ask(method, "o").status for method in ("GET", "HEAD", "POST")] == [404] * 3
+        assert live.ask("DELETE").status == 204
+
     def test_container_with_objects_at_the_source_is_not_deleted(self, new: New) -> None:
         live = new()
         live.store("o")
