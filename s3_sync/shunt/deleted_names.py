@@ -101,9 +101,10 @@ class DeletedNames:
         status, headers = self._writer.request("HEAD", self._container, deletes_name(name), headers=_RESERVED)
         if status == 404:
             return Timestamp(0)
-        if status != 200:
+        written = headers.get("X-Timestamp")
+        if status != 200 or written is None:
             raise RemoteUnavailable(f"the record of deletes cannot be read: status {status}")
-        return Timestamp.parse(headers["X-Timestamp"])
+        return Timestamp.parse(written)
 
     def between(self, first: str, last: str) -> Mapping[str, Timestamp]:
         """Return the deletes of names from ``first`` to ``last``. Raises RemoteUnavailable."""
