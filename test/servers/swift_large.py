@@ -18,12 +18,20 @@ _SAME = ("content-type", "content-length", "x-object-meta-colour")
 
 class SwiftLarge(Large):
     """In a new account, since sweeps read all of it; with ``account`` the whole of it is mapped. `options`:
-    further keys of the mapping. ``segments``: the remote container of the segments."""
+    further keys of the mapping. ``remote``: the other Swift, unless it is the same cluster. ``segments``: the
+    remote container of the segments."""
 
     pair: SwiftPair
 
-    def __init__(self, cluster: SwiftCluster, *, account: bool = False, **options: Any) -> None:
-        self.there = RawSwift(cluster, TESTER2.name)
+    def __init__(
+        self,
+        cluster: SwiftCluster,
+        *,
+        remote: SwiftCluster | None = None,
+        account: bool = False,
+        **options: Any,
+    ) -> None:
+        self.there = RawSwift(remote or cluster, TESTER2.name)
         here = RawSwift(cluster, ADMIN.name, f"AUTH_{uuid4().hex}")
         pair = SwiftPair(here, self.there, **options).create()
         self.segments = f"{pair.bucket}_segments"
