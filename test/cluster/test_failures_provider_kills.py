@@ -4,21 +4,18 @@ nothing is lost, nothing is left behind but what ends by itself, and little is s
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from servers.azure_pair import AzurePair
 from servers.daemon import SyncDaemon
 from servers.file_pair import FilePair
-from servers.gcs_pair import GcsPair
 from servers.landed import Stored, in_swift
 from servers.large import Large
-from servers.pair import Pair, Store, new_pair
-from servers.shared_directory import SharedDirectory
+from servers.pair import Pair
 from servers.swift import SwiftCluster
 
 Step = Mapping[str, Any]
@@ -104,34 +101,6 @@ COMMON = (
 )
 
 
-@pytest.fixture
-def share() -> Iterator[SharedDirectory]:
-    share = SharedDirectory()
-    yield share
-    share.remove()
-
-
-@pytest.fixture
-def new(
-    request: pytest.FixtureRequest, swift: SwiftCluster, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Pair]:
-    """`new("azure", **options)`: a pair."""
-
-    def make(store: str, **options: Any) -> Pair:
-        if store == "azure":
-            return AzurePair(swift, request.getfixturevalue("azure"), **options)
-        if store == "file":
-            return FilePair(swift, request.getfixturevalue("share"), **options)
-        if store == "google":
-            google = Store.server(request.getfixturevalue("google"))
-            return new_pair(swift, google, store="google", **options)
-        gcs = request.getfixturevalue("gcs")
-        monkeypatch.setattr(gcs, "step", 1024)
-        return GcsPair(swift, gcs, **options)
-
-    return make
-
-
 class Killed:
     """Daemons of one configuration, each killed at a step."""
 
@@ -182,12 +151,12 @@ def put_to_move(large: Large) -> dict[str, Stored]:
 
 @pytest.mark.parametrize("store", STORES)
 def test_kill_at_each_request_of_a_change_loses_nothing_and_repeats_little(
-    store: str, new: Callable[..., Pair], swift: SwiftCluster, tmp_path: Path
+    store: str, provider_pair: Callable[..., Pair], swift: SwiftCluster, tmp_path: Path
 ) -> None:
     """Each process is killed one step later than the one before; the last one finishes."""
     kills = STORES[store]
     steps = (*kills.steps, *COMMON)
-    large, moving = Large(new(store)), Large(new(store, **MOVES))
+    large, moving = Large(provider_pair(store)), Large(provider_pair(store, **MOVES))
     copied, moved = large.pair, moving.pair
     daemon = SyncDaemon(swift, tmp_path / "daemon", [copied.mapping, moved.mapping], workers=1)
     killed = Killed(daemon, kills, tmp_path)

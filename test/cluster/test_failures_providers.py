@@ -3,15 +3,13 @@ can meet, in one daemon. The stores are strict ones, in this process."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
 
 from faults.proxy import (
-    Fault,
     FaultProxy,
-    answers,
     corrupts,
     cut_short,
     garbles,
@@ -25,7 +23,7 @@ from faults.proxy import (
     stalls,
     stalls_within,
 )
-from faults.store_api import AZURE, GCS, GOOGLE, Api, corrupts_media
+from faults.store_api import APIS, REFUSALS, corrupts_media
 from faults.store_matrix import (
     WORKERS,
     Attacked,
@@ -37,7 +35,7 @@ from faults.store_matrix import (
     check_log,
     check_no_temporary_file,
 )
-from faults.strangers import empty_ok, nobody_here, says, web_server
+from faults.strangers import empty_ok, nobody_here, web_server
 from servers.azure_pair import AzurePair
 from servers.daemon import SyncDaemon
 from servers.fake_azure import FakeAzure
@@ -49,36 +47,6 @@ from servers.pair import Pair, Store, new_pair
 from servers.swift import SwiftCluster
 
 PATIENCE = 1.0  # seconds that the daemon waits for an answer
-
-
-def refuses(status: int, reason: str, **headers: str) -> Fault:
-    """As Google's JSON API says it."""
-    document = f'{{"error": {{"code": {status}, "message": "a test", "errors": [{{"reason": "{reason}"}}]}}}}'
-    return says(status, "application/json", document.encode(), **headers)
-
-
-REFUSALS: Mapping[str, Mapping[str, Fault]] = {
-    "azure": {
-        "503 busy": answers(503, "ServerBusy", retry_after=0.1),
-        "500": answers(500, "OperationTimedOut"),
-        "401 token": answers(401, "InvalidAuthenticationInfo"),
-        "403 credentials": answers(403, "AuthenticationFailed"),
-        "403 denied": answers(403, "AuthorizationPermissionMismatch"),
-    },
-    "gcs": {
-        "429 rate": refuses(429, "rateLimitExceeded", Retry_After="0.1"),
-        "503": refuses(503, "backendError"),
-        "401 token": refuses(401, "authError"),
-        "403 denied": refuses(403, "forbidden"),
-    },
-    "google": {
-        "429 rate": answers(429, "SlowDown", retry_after=0.1),
-        "503": answers(503, "ServiceUnavailable"),
-        "403 credentials": answers(403, "SignatureDoesNotMatch"),
-        "403 denied": answers(403, "AccessDenied"),
-    },
-}
-APIS: Mapping[str, Api] = {"azure": AZURE, "gcs": GCS, "google": GOOGLE}
 
 
 def faults_of(store: str) -> Faults:

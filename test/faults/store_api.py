@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from faults.proxy import Call, Exchange
+from faults.proxy import Call, Exchange, Fault, answers
+from faults.strangers import says
 from servers.operations import azure_block, azure_operation, gcs_bucket, gcs_key, gcs_operation, operation
 
 
@@ -126,3 +127,34 @@ def corrupts_media(exchange: Exchange) -> None:
     exchange.request.body = bytes(body)
     exchange.forward()
     exchange.reply()
+
+
+def refuses(status: int, reason: str, **headers: str) -> Fault:
+    """As Google's JSON API says it."""
+    document = f'{{"error": {{"code": {status}, "message": "a test", "errors": [{{"reason": "{reason}"}}]}}}}'
+    return says(status, "application/json", document.encode(), **headers)
+
+
+APIS: Mapping[str, Api] = {"azure": AZURE, "gcs": GCS, "google": GOOGLE}
+#: how those stores refuse a request
+REFUSALS: Mapping[str, Mapping[str, Fault]] = {
+    "azure": {
+        "503 busy": answers(503, "ServerBusy", retry_after=0.1),
+        "500": answers(500, "OperationTimedOut"),
+        "401 token": answers(401, "InvalidAuthenticationInfo"),
+        "403 credentials": answers(403, "AuthenticationFailed"),
+        "403 denied": answers(403, "AuthorizationPermissionMismatch"),
+    },
+    "gcs": {
+        "429 rate": refuses(429, "rateLimitExceeded", Retry_After="0.1"),
+        "503": refuses(503, "backendError"),
+        "401 token": refuses(401, "authError"),
+        "403 denied": refuses(403, "forbidden"),
+    },
+    "google": {
+        "429 rate": answers(429, "SlowDown", retry_after=0.1),
+        "503": answers(503, "ServiceUnavailable"),
+        "403 credentials": answers(403, "SignatureDoesNotMatch"),
+        "403 denied": answers(403, "AccessDenied"),
+    },
+}
