@@ -9,10 +9,8 @@ from enum import Enum
 from s3_sync.cluster.client_writer import ClientWriter
 from s3_sync.errors import LocalChanged, LocalMissing, NotFound
 from s3_sync.migrate.decide import Action
-from s3_sync.model.headers import to_swift
-from s3_sync.model.migration import OWNER, source_version
+from s3_sync.migrate.headers import object_headers, version_of
 from s3_sync.model.objects import ListedObject, ObjectInfo
-from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket
 from s3_sync.streams.counting import CountingBody
 
@@ -103,20 +101,3 @@ class ObjectCopier:
         """Return whether Swift would refuse the object, as its X-Delete-At has passed."""
         expires = info.meta.delete_at if info.expires is None else info.expires
         return expires is not None and expires <= self._services.now()
-
-
-def version_of(listed: ListedObject, info: ObjectInfo) -> Timestamp:
-    """Return the X-Timestamp of the local object: that of a Swift source, else when it was last modified."""
-    if info.x_timestamp is not None:
-        return info.x_timestamp
-    return source_version(listed.last_modified, info.last_modified)
-
-
-def object_headers(info: ObjectInfo, version: Timestamp) -> dict[str, str]:
-    """Return the headers of a PUT or POST that gives the local object the source's metadata, its time, and
-    the mark of this migration."""
-    headers = {**to_swift(info.meta), "x-timestamp": version.internal, OWNER: version.internal}
-    headers.setdefault("content-type", info.meta.content_type)
-    if info.expires is not None:
-        headers["x-delete-at"] = str(info.expires)
-    return headers
