@@ -10,7 +10,7 @@ from s3_sync.cluster.client_writer import ClientWriter
 from s3_sync.errors import LocalChanged, LocalMissing, NotFound
 from s3_sync.migrate.decide import Action
 from s3_sync.model.headers import to_swift
-from s3_sync.model.migration import OWNER, source_version
+from s3_sync.model.migration import OWNER, SOURCE, source_version
 from s3_sync.model.objects import ListedObject, ObjectInfo
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket
@@ -41,13 +41,15 @@ class Copied:
 
 @dataclass(frozen=True, slots=True)
 class CopyServices:
-    """``count``: called with the bytes that were read from the source. ``now``: seconds since the epoch."""
+    """``count``: called with the bytes that were read from the source. ``now``: seconds since the epoch.
+    ``source_digest``: the mapping's."""
 
     source: Bucket
     writer: ClientWriter
     max_object: int
     count: Callable[[int], None]
     now: Callable[[], float]
+    source_digest: str = ""
 
 
 class ObjectCopier:
@@ -78,7 +80,7 @@ class ObjectCopier:
             info = result.info
             if self._is_expired(info):
                 return Copied(Outcome.GONE)
-            headers = object_headers(info, version_of(listed, info))
+            headers = object_headers(info, version_of(listed, info), self._services.source_digest)
             if info.md5 is not None:
                 headers["etag"] = info.md5  # Swift refuses other bytes
             body = CountingBody(result.body, self._services.count)
@@ -96,7 +98,8 @@ class ObjectCopier:
         version = version_of(listed, info)
         if local.timestamp >= version:
             return Copied(Outcome.SUPERSEDED)
-        self._writer.post_object(self._container, listed.name, object_headers(info, version))
+        headers = object_headers(info, version, self._services.source_digest)
+        self._writer.post_object(self._container, listed.name, headers)
         return Copied(Outcome.UPDATED)
 
     def _is_expired(self, info: ObjectInfo) -> bool:
@@ -112,10 +115,12 @@ def version_of(listed: ListedObject, info: ObjectInfo) -> Timestamp:
     return source_version(listed.last_modified, info.last_modified)
 
 
-def object_headers(info: ObjectInfo, version: Timestamp) -> dict[str, str]:
+def object_headers(info: ObjectInfo, version: Timestamp, source_digest: str = "") -> dict[str, str]:
     """Return the headers of a PUT or POST that gives the local object the source's metadata, its time, and
-    the mark of this migration."""
+    the marks of this migration."""
     headers = {**to_swift(info.meta), "x-timestamp": version.internal, OWNER: version.internal}
+    if source_digest:
+        headers[SOURCE] = source_digest
     headers.setdefault("content-type", info.meta.content_type)
     if info.expires is not None:
         headers["x-delete-at"] = str(info.expires)

@@ -195,7 +195,7 @@ class Deletes:
         except SyncError as error:
             self._fail(entry.name, error)
             return None
-        version = owned_version(state)
+        version = owned_version(state, self._mapping.source_digest)
         if version is not None:
             return entry.name, version
         if isinstance(state, Present):

@@ -55,7 +55,9 @@ class ObjectMigration:
         self._asks_first = asks_first
         self._key = mapping.journal_key
         writer = context.writers.of(mapping.account)
-        services = CopyServices(bucket, writer, context.max_object, count, context.clock.now)
+        services = CopyServices(
+            bucket, writer, context.max_object, count, context.clock.now, mapping.source_digest
+        )
         self._copier = ObjectCopier(services, mapping.container)
 
     def is_due(self, listed: ListedObject) -> bool:

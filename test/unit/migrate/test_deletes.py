@@ -14,6 +14,7 @@ from s3_sync.cluster.newest import Deleted, Present
 from s3_sync.config.settings import Mapping, MigrationOptions
 from s3_sync.errors import AccessDenied, NotFound, RemoteUnavailable
 from s3_sync.migrate.deletes import Deletes
+from s3_sync.model.migration import SOURCE
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.state.held_deletes import DELETE_BUDGET, SOURCE_EMPTY, HeldDeletes
 from unit.migrate.world import World
@@ -101,6 +102,20 @@ def test_object_of_a_client_is_not_looked_at_again_while_its_time_stays(world: W
     migrated(world, "name")
     deletes.begin_pass()
     assert deletes.reconcile("here", [Entry("name", 1.6e9)]) == 1
+
+
+def test_object_of_another_source_stays(world: World) -> None:
+    migrated(world)
+    digest = world.mapping.source_digest
+    for name, source in (("ours", digest), ("theirs", "0" * 16)):
+        world.local.put("here", name, AT, owner=AT, headers={SOURCE: source})
+    assert run(world.new_deletes(), "ours", "theirs") == 1
+    assert world.local.stored["here"].names == ["theirs"]
+    other = replace(world.mapping, bucket="elsewhere")
+    assert (other.source_digest != digest, with_options(world, prefix="p").source_digest == digest) == (
+        True,
+        True,
+    )
 
 
 def test_object_that_the_source_has_but_did_not_list_stays(world: World) -> None:
