@@ -30,6 +30,7 @@ class ContainerDeletes:
     def run(self, local_only: Sequence[LocalEntry]) -> PassCounts:
         """Delete what was deleted at the source. Returns how many were deleted, have failed, and wait for an
         operator. Raises SyncError."""
+        self._deletes.nodes = self.share.nodes
         self._deletes.begin_pass()
         due = [each for each in local_only if self._is_own(each.name) or each.name in self._left]
         self._left = frozenset(each.name for each in local_only if not self._is_own(each.name))

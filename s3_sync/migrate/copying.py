@@ -40,13 +40,15 @@ class Copied:
 
 @dataclass(frozen=True, slots=True)
 class CopyServices:
-    """``count``: called with the bytes that were read from the source. ``now``: seconds since the epoch."""
+    """``count``: called with the bytes that were read from the source. ``now``: seconds since the epoch.
+    ``source_digest``: the mapping's."""
 
     source: Bucket
     writer: ClientWriter
     large: LargeCopier
     count: Callable[[int], None]
     now: Callable[[], float]
+    source_digest: str = ""
 
 
 class ObjectCopier:
@@ -81,7 +83,7 @@ class ObjectCopier:
             if self._is_expired(info):
                 return Copied(Outcome.GONE)
             version = version_of(listed, info)
-            headers = object_headers(info, version)
+            headers = object_headers(info, version, self._services.source_digest)
             if not self._services.large.is_large(info):
                 headers["etag"] = info.md5 or ""  # Swift refuses other bytes
                 body = CountingBody(result.body, self._services.count)
@@ -102,7 +104,8 @@ class ObjectCopier:
         version = version_of(listed, info)
         if local.timestamp >= version:
             return Copied(Outcome.SUPERSEDED)
-        self._writer.post_object(self._container, listed.name, object_headers(info, version))
+        headers = object_headers(info, version, self._services.source_digest)
+        self._writer.post_object(self._container, listed.name, headers)
         return Copied(Outcome.UPDATED)
 
     def _is_expired(self, info: ObjectInfo) -> bool:

@@ -14,6 +14,7 @@ from s3_sync.config.secret import Secret
 from s3_sync.config.settings import Mapping, MigrationOptions, Profile
 from s3_sync.daemon.activity import Activity
 from s3_sync.migrate.deletes import Deletes, DeleteServices
+from s3_sync.migrate.division import Share
 from s3_sync.migrate.ownership import ClientObjects
 from s3_sync.migrate.services import Context
 from s3_sync.migrate.source_proof import BucketProof
@@ -80,6 +81,7 @@ class World:
         self.clients = ClientObjects()
         self.removal = GuardedDelete(cast(Any, self.local), cast(Any, self.local))
         self.dry_run = False
+        self.nodes = 1
         credentials = SwiftCredentials(
             provider="swift", endpoint="http://there/auth/v1.0", identity="mover", secret=Secret("key")
         )
@@ -114,6 +116,7 @@ class World:
                 clients=self.clients,
                 workers=SerialPool(),
                 parts=SerialPool(),
+                division=SimpleNamespace(share=lambda mapping: Share(0, self.nodes)),
                 dry_run=self.dry_run,
                 halted=lambda mapping: self.stop.is_set(),
                 registry=SimpleNamespace(provider=lambda credentials: self.source),
